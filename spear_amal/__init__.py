@@ -1,0 +1,32 @@
+"""Weak supervision that people trust with real work: labelling functions, SPEAR and AMAL.
+
+Names are loaded when first used, so that ``import spear_amal`` and the labelling half cost no
+import of torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "ABSTAIN": "spear_amal.label_matrix",
+    "LabelMatrix": "spear_amal.label_matrix",
+    "SpearClassifier": "spear_amal.estimators",
+    "GoldClassifier": "spear_amal.estimators",
+    "LabelModelClassifier": "spear_amal.estimators",
+}
+
+__all__ = ["ABSTAIN", "GoldClassifier", "LabelMatrix", "LabelModelClassifier", "SpearClassifier"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'spear_amal' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

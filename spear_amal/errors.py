@@ -1,0 +1,41 @@
+"""What can go wrong, as types: each says what was needed, what was found and what to do."""
+
+from __future__ import annotations
+
+
+class SpearAmalError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class InputError(SpearAmalError, ValueError):
+    """What the user handed over cannot be used: wrong shape, length, value or name."""
+
+
+class LabelingError(InputError):
+    """A labelling function raised or voted something that is no class; names LF, row and value."""
+
+
+class FileFormatError(InputError):
+    """A file is truncated, damaged, of another format or of a newer format number."""
+
+
+class OutputExistsError(InputError):
+    """An output is already there and overwriting was not asked for."""
+
+
+class ChecksumError(FileFormatError):
+    """Content that was fetched or read is not the content that was published."""
+
+
+class DataUnavailableError(SpearAmalError, OSError):
+    """A corpus can be had neither from the data directory, nor the cache, nor the network."""
+
+
+class MissingExtraError(SpearAmalError, ImportError):
+    """An optional dependency is not installed; the message holds the pip command."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs the package {package!r}, which is not installed; "
+            f"install it with: pip install 'spear-amal[{extra}]'"
+        )

@@ -1,0 +1,382 @@
+"""The label matrix: sparse votes of m labelling functions on n rows, -1 for abstain."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from spear_amal.errors import FileFormatError, InputError
+from spear_amal.files import refuse_existing, write_aside
+
+ABSTAIN = -1
+FORMAT = 1
+
+
+class LabelMatrix:
+    """Votes (n, m) in {-1, 0, .., C-1}; -1 is abstain. Sparse inside, an array outside.
+
+    Internally a CSR matrix of *codes* = vote + 1, so that the implicit zero means abstain and a
+    vote for class 0 is stored. Use :meth:`from_dense` or :meth:`from_triplets` to make one.
+
+    Attributes
+    ----------
+    codes : scipy.sparse.csr_array of shape (n, m), int8 or int16
+        vote + 1.
+    scores : scipy.sparse.csr_array of shape (n, m), float32, or None
+        Score in [0, 1] of continuous LFs where they fired.
+    lf_names : tuple of str, length m
+    classes : tuple, length C
+        Class names in the order of their codes; ``(0, .., C-1)`` if none were given.
+    row_ids : ndarray of shape (n,)
+        Ids that survive shuffling; integers or strings.
+    lf_classes : ndarray of int, shape (m,)
+        The class that LF j was declared to vote for; -1 if none was declared.
+    continuous : ndarray of bool, shape (m,)
+        True for LFs that give scores.
+
+    Examples
+    --------
+    >>> L = LabelMatrix.from_dense([[0, -1], [1, 1], [-1, -1]], lf_names=["a", "b"])
+    >>> L.shape, L.n_classes, L.nnz
+    ((3, 2), 2, 3)
+    >>> import numpy as np
+    >>> np.asarray(L[1:])
+    array([[ 1,  1],
+           [-1, -1]], dtype=int8)
+    """
+
+    ndim = 2
+
+    def __init__(
+        self,
+        codes: sp.csr_array,
+        *,
+        lf_names: Sequence[str] | None = None,
+        classes: Sequence[Any] | None = None,
+        row_ids: Any = None,
+        lf_classes: Any = None,
+        scores: sp.csr_array | None = None,
+        continuous: Any = None,
+    ) -> None:
+        n, m = codes.shape
+        self.codes = codes
+        self.lf_names = (
+            tuple(lf_names) if lf_names is not None else tuple(f"lf{j}" for j in range(m))
+        )
+        top = int(codes.data.max()) if codes.nnz else 0
+        self.classes = tuple(classes) if classes is not None else tuple(range(max(top, 2)))
+        self.row_ids = _as_ids(row_ids, n)
+        self.lf_classes = (
+            np.full(m, ABSTAIN) if lf_classes is None else np.asarray(lf_classes, dtype=np.int64)
+        )
+        self.scores = scores
+        self.continuous = (
+            np.zeros(m, dtype=bool) if continuous is None else np.asarray(continuous, dtype=bool)
+        )
+        self._check(top)
+
+    def _check(self, top: int) -> None:
+        n, m = self.shape
+        for name, found, needed in (
+            ("lf_names", len(self.lf_names), m),
+            ("row_ids", len(self.row_ids), n),
+            ("lf_classes", len(self.lf_classes), m),
+            ("continuous", len(self.continuous), m),
+        ):
+            if found != needed:
+                raise InputError(f"{name} has {found} entries; the votes have shape {(n, m)}")
+        if self.scores is not None and self.scores.shape != self.shape:
+            raise InputError(f"scores have shape {self.scores.shape}, votes have {self.shape}")
+        repeated = {name for name in self.lf_names if self.lf_names.count(name) > 1}
+        if repeated:
+            raise InputError(f"LF names must be unique; given twice: {sorted(repeated)}")
+        if top > len(self.classes):
+            j = int(self.codes.indices[self.codes.data.argmax()])
+            raise InputError(
+                f"LF {self.lf_names[j]!r} votes {top - 1}, but there are {len(self.classes)} "
+                f"classes (0 to {len(self.classes) - 1}): {list(self.classes)}"
+            )
+
+    # -- making one -----------------------------------------------------------------------------
+
+    @classmethod
+    def from_dense(cls, votes: Any, *, scores: Any = None, **fields: Any) -> LabelMatrix:
+        """Make one from an array (n, m) of votes, -1 for abstain, and optional scores (n, m)."""
+        votes = np.asarray(votes)
+        if votes.ndim != 2:
+            raise InputError(f"votes must have shape (n, m), found {votes.shape}")
+        if votes.size and not np.issubdtype(votes.dtype, np.integer):
+            if not np.issubdtype(votes.dtype, np.number) or (votes != np.floor(votes)).any():
+                raise InputError(f"votes must be whole numbers, found dtype {votes.dtype}")
+        rows, columns = np.nonzero(votes != ABSTAIN)
+        values = None if scores is None else np.asarray(scores, dtype=float)[rows, columns]
+        return cls.from_triplets(
+            rows, columns, votes[rows, columns], votes.shape, scores=values, **fields
+        )
+
+    @classmethod
+    def from_triplets(
+        cls,
+        rows: Any,
+        columns: Any,
+        votes: Any,
+        shape: tuple[int, int],
+        *,
+        scores: Any = None,
+        continuous: Any = None,
+        **fields: Any,
+    ) -> LabelMatrix:
+        """Make one from row numbers, LF numbers and votes, each (nnz,), and optional scores (nnz,).
+
+        Raises
+        ------
+        InputError
+            If a vote is below 0 or not a class, or lengths differ.
+        """
+        votes = np.asarray(votes).astype(np.int64)
+        if votes.size and votes.min() < 0:
+            raise InputError(f"votes must be -1 (abstain) or a class from 0; found {votes.min()}")
+        dtype = np.int8 if votes.size == 0 or votes.max() < 127 else np.int16
+        order = (np.asarray(rows, dtype=np.int64), np.asarray(columns, dtype=np.int64))
+        codes = sp.csr_array((votes.astype(dtype) + dtype(1), order), shape=shape)
+        codes.sort_indices()
+        sparse_scores = None
+        if scores is not None and (continuous is None or np.any(continuous)):
+            # Stored zeros stay stored: a score of 0.0 of a fired LF is a score.
+            sparse_scores = sp.csr_array((np.asarray(scores, dtype=np.float32), order), shape=shape)
+            sparse_scores.sort_indices()
+            if continuous is None:
+                continuous = np.ones(shape[1], dtype=bool)
+        return cls(codes, scores=sparse_scores, continuous=continuous, **fields)
+
+    # -- as an array ----------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and LFs."""
+        return (int(self.codes.shape[0]), int(self.codes.shape[1]))
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the votes: int8 or int16."""
+        return self.codes.dtype
+
+    @property
+    def nnz(self) -> int:
+        """Number of votes that are not abstain."""
+        return int(self.codes.nnz)
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes C."""
+        return len(self.classes)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        dense = self.to_dense()
+        return dense if dtype is None else dense.astype(dtype)
+
+    def __eq__(self, other: object) -> Any:
+        return self.to_dense() == (other.to_dense() if isinstance(other, LabelMatrix) else other)
+
+    def __ne__(self, other: object) -> Any:
+        return ~np.asarray(self == other)
+
+    __hash__ = None  # type: ignore[assignment]  # equality is elementwise, as for arrays
+
+    def __repr__(self) -> str:
+        n, m = self.shape
+        covered = float(np.mean(np.diff(self.codes.indptr) > 0)) if n else 0.0
+        return f"LabelMatrix(n={n}, m={m}, classes={list(self.classes)}, coverage={covered:.3f})"
+
+    def __getitem__(self, key: Any) -> Any:
+        """Rows (and LFs) as NumPy would: slices and index arrays keep a LabelMatrix, ints do not."""
+        rows, columns = key if isinstance(key, tuple) else (key, slice(None))
+        if columns is Ellipsis:
+            columns = slice(None)
+        if isinstance(rows, int | np.integer) or isinstance(columns, int | np.integer):
+            return (
+                self.to_dense()[rows, columns]
+                if not isinstance(rows, int | np.integer)
+                else (
+                    np.asarray(self.codes[[rows]].todense())[0].astype(self.dtype)
+                    - self.dtype.type(1)
+                )[columns]
+            )
+        return self._take(_as_index(rows, len(self)), _as_index(columns, self.shape[1]))
+
+    def _take(self, rows: np.ndarray, columns: np.ndarray) -> LabelMatrix:
+        whole = len(columns) == self.shape[1] and bool((columns == np.arange(len(columns))).all())
+
+        def take(matrix: sp.csr_array) -> sp.csr_array:
+            taken = matrix[rows] if whole else matrix[rows][:, columns]
+            return taken.tocsr()
+
+        return LabelMatrix(
+            take(self.codes),
+            lf_names=[self.lf_names[j] for j in columns],
+            classes=self.classes,
+            row_ids=self.row_ids[rows],
+            lf_classes=self.lf_classes[columns],
+            scores=None if self.scores is None else take(self.scores),
+            continuous=self.continuous[columns],
+        )
+
+    def to_dense(self) -> np.ndarray:
+        """Votes as an array (n, m), -1 for abstain."""
+        return self.codes.toarray() - self.dtype.type(1)
+
+    def dense_scores(self) -> np.ndarray:
+        """Scores as an array (n, m) float32; 0 where an LF did not fire or gives none."""
+        if self.scores is None:
+            return np.zeros(self.shape, dtype=np.float32)
+        return np.asarray(self.scores.todense(), dtype=np.float32)
+
+    def covered(self) -> np.ndarray:
+        """Rows (n,) on which at least one LF fired."""
+        return np.diff(self.codes.indptr) > 0
+
+    # -- unipolar form --------------------------------------------------------------------------
+
+    def unipolar_plan(self) -> list[tuple[int, int]]:
+        """Columns (LF, class) of the unipolar form: one for each class that an LF votes for.
+
+        CAGE, SPEAR and ImplyLoss give each column one class k_j. An LF that votes several classes
+        becomes several columns; an LF that never fires and declares no class is left out.
+        """
+        csc = self.codes.tocsc()
+        plan = []
+        for j in range(self.shape[1]):
+            seen = np.unique(csc.data[csc.indptr[j] : csc.indptr[j + 1]]).astype(int) - 1
+            if self.lf_classes[j] != ABSTAIN:
+                seen = np.union1d(seen, [self.lf_classes[j]])
+            plan += [(j, int(k)) for k in seen]
+        return plan
+
+    def to_unipolar(self, plan: Sequence[tuple[int, int]] | None = None) -> LabelMatrix:
+        """Split LFs into columns of one class each, by `plan` (default: this matrix' own).
+
+        Pass the training matrix' plan for validation and test rows: a vote for a class that the
+        plan does not hold for that LF is dropped, since the rule model has no parameter for it.
+        """
+        plan = self.unipolar_plan() if plan is None else list(plan)
+        position = np.full((self.shape[1], self.n_classes), -1)
+        for column, (j, k) in enumerate(plan):
+            position[j, k] = column
+        coo = self.codes.tocoo()
+        votes = coo.data.astype(int) - 1
+        target = position[coo.col, votes]
+        keep = target >= 0
+        multiple = {j for j, _ in plan if sum(i == j for i, _ in plan) > 1}
+        values = None if self.scores is None else self.dense_scores()[coo.row, coo.col][keep]
+        return LabelMatrix.from_triplets(
+            coo.row[keep],
+            target[keep],
+            votes[keep],
+            (len(self), len(plan)),
+            scores=values,
+            continuous=self.continuous[[j for j, _ in plan]],
+            lf_names=[
+                f"{self.lf_names[j]}={self.classes[k]}" if j in multiple else self.lf_names[j]
+                for j, k in plan
+            ],
+            classes=self.classes,
+            row_ids=self.row_ids,
+            lf_classes=[k for _, k in plan],
+        )
+
+    # -- files ----------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
+        """Write a ``.npz`` file without pickled objects; written aside, then renamed."""
+        refuse_existing(path, overwrite)
+        meta = json.dumps(
+            {
+                "format": FORMAT,
+                "shape": self.shape,
+                "lf_names": self.lf_names,
+                "classes": [c if isinstance(c, str) else int(c) for c in self.classes],
+            }
+        )
+        arrays = {
+            "meta": np.frombuffer(meta.encode(), dtype=np.uint8),
+            "row_ids": self.row_ids,
+            "lf_classes": self.lf_classes,
+            "continuous": self.continuous,
+            **_parts("codes", self.codes),
+            **({} if self.scores is None else _parts("scores", self.scores)),
+        }
+        with write_aside(path) as temporary, open(temporary, "wb") as handle:
+            np.savez_compressed(handle, allow_pickle=False, **arrays)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> LabelMatrix:
+        """Read what :meth:`save` wrote; runs no code from the file.
+
+        Raises
+        ------
+        FileFormatError
+            If the file is truncated, damaged or not a label matrix.
+        """
+        try:
+            with np.load(Path(path), allow_pickle=False) as held:
+                arrays = {name: held[name] for name in held.files}
+            meta = json.loads(arrays["meta"].tobytes())
+            if meta["format"] > FORMAT:
+                raise FileFormatError(
+                    f"{path} has format {meta['format']}, this version reads up to {FORMAT}; "
+                    "update spear_amal"
+                )
+            shape = tuple(meta["shape"])
+            return cls(
+                _whole("codes", arrays, shape),
+                scores=_whole("scores", arrays, shape) if "scores_data" in arrays else None,
+                lf_names=meta["lf_names"],
+                classes=meta["classes"],
+                row_ids=arrays["row_ids"],
+                lf_classes=arrays["lf_classes"],
+                continuous=arrays["continuous"],
+            )
+        except FileNotFoundError:
+            raise
+        except (zipfile.BadZipFile, KeyError, ValueError, TypeError, OSError, EOFError) as error:
+            if isinstance(error, FileFormatError):
+                raise
+            raise FileFormatError(
+                f"{path} is not a label matrix file or is damaged ({error}); apply the LFs again"
+            ) from error
+
+
+def _parts(name: str, matrix: sp.csr_array) -> dict[str, np.ndarray]:
+    return {f"{name}_{part}": getattr(matrix, part) for part in ("data", "indices", "indptr")}
+
+
+def _whole(name: str, arrays: dict[str, np.ndarray], shape: tuple[int, ...]) -> sp.csr_array:
+    parts = tuple(arrays[f"{name}_{part}"] for part in ("data", "indices", "indptr"))
+    matrix = sp.csr_array(parts, shape=shape)
+    matrix.check_format(full_check=True)
+    return matrix
+
+
+def _as_ids(row_ids: Any, n: int) -> np.ndarray:
+    """Row ids as an integer or string array: nothing that would need pickle to be saved."""
+    if row_ids is None:
+        return np.arange(n)
+    ids = np.asarray(row_ids if not isinstance(row_ids, Iterable) else list(row_ids))
+    if ids.ndim == 1 and (np.issubdtype(ids.dtype, np.integer) or ids.dtype.kind == "U"):
+        return ids
+    return np.asarray([str(one) for one in (row_ids if row_ids is not None else ())], dtype=np.str_)
+
+
+def _as_index(key: Any, size: int) -> np.ndarray:
+    index = np.arange(size)[key]
+    return np.atleast_1d(index)

@@ -1,0 +1,61 @@
+"""What flows between the layers of training; only torch tensors, no behaviour beyond moving."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from spear_amal.maths.sparse_rows import SparseRows
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B rows of a table, addressed by stable row numbers.
+
+    Attributes
+    ----------
+    index : Tensor (B,), int64
+        Row numbers in the training table; they survive shuffling.
+    x : Tensor (B, D) or SparseRows
+        Features.
+    y : Tensor (B,), int64
+        Gold class, -1 where unlabelled.
+    fired : Tensor (B, m) of the feature dtype
+        1 where (unipolar) LF j fired. m may be 0.
+    scores : Tensor (B, m)
+        Scores of continuous LFs where they fired, 0 elsewhere.
+    teachers : Tensor (B, T, C)
+        Logits of T teachers (a label model's log posterior is a teacher too). T may be 0.
+    """
+
+    index: Tensor
+    x: Tensor | SparseRows
+    y: Tensor
+    fired: Tensor
+    scores: Tensor
+    teachers: Tensor
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a model says about a batch.
+
+    Attributes
+    ----------
+    logits : Tensor (B, C)
+        Scores of the feature model P_theta(y | x) before softmax.
+    hidden : Tensor (B, H) or SparseRows
+        Input of the last linear layer; the features themselves for a linear model.
+    rule_logits : Tensor (B, C) or None
+        log P_phi(l_i, s_i, y), the joint log-probability of the rule model; None without LFs.
+    """
+
+    logits: Tensor
+    hidden: Tensor | SparseRows
+    rule_logits: Tensor | None = None
