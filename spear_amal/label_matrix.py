@@ -199,7 +199,7 @@ class LabelMatrix:
         return f"LabelMatrix(n={n}, m={m}, classes={list(self.classes)}, coverage={covered:.3f})"
 
     def __getitem__(self, key: Any) -> Any:
-        """Rows (and LFs) as NumPy would: slices and index arrays keep a LabelMatrix, ints do not."""
+        """Rows and LFs as in NumPy: slices and index arrays keep a LabelMatrix, ints do not."""
         rows, columns = key if isinstance(key, tuple) else (key, slice(None))
         if columns is Ellipsis:
             columns = slice(None)
