@@ -1,0 +1,35 @@
+"""Corpora and fetching, splits, text features, known truth, other tools' formats; no torch."""
+
+from spear_amal.data.corpus import Corpus
+from spear_amal.data.features import TextFeatures
+from spear_amal.data.partition import Partition, check_disjoint, partition
+from spear_amal.data.spear_format import read_spear_pickle, spear_label_matrix
+from spear_amal.data.specs import CorpusSpec
+from spear_amal.data.store import (
+    CORPORA,
+    CorpusStatus,
+    corpus_file,
+    corpus_status,
+    fetch_corpus,
+    load_corpus,
+)
+from spear_amal.data.synthetic import synthetic_corpus, synthetic_votes
+
+__all__ = [
+    "CORPORA",
+    "Corpus",
+    "CorpusSpec",
+    "CorpusStatus",
+    "Partition",
+    "TextFeatures",
+    "check_disjoint",
+    "corpus_file",
+    "corpus_status",
+    "fetch_corpus",
+    "load_corpus",
+    "partition",
+    "read_spear_pickle",
+    "spear_label_matrix",
+    "synthetic_corpus",
+    "synthetic_votes",
+]

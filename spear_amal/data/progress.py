@@ -1,0 +1,53 @@
+"""A progress bar for fetching, on standard error; the same one for downloads and for tools."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+
+class FetchBar:
+    """One bar. Has the four names that pooch's downloader wants: total, update, reset, close.
+
+    Parameters
+    ----------
+    progress : rich.progress.Progress
+    task : TaskID
+        A bar without total (a tool at work) pulses.
+    """
+
+    def __init__(self, progress: Progress, task: TaskID) -> None:
+        self._progress = progress
+        self._task = task
+
+    @property
+    def total(self) -> float:
+        """Bytes to come; 0 if unknown."""
+        return self._progress.tasks[self._progress.task_ids.index(self._task)].total or 0.0
+
+    @total.setter
+    def total(self, value: float) -> None:
+        self._progress.update(self._task, total=value or None)
+
+    def update(self, amount: float) -> None:
+        """Advance by `amount` bytes."""
+        self._progress.advance(self._task, amount)
+
+    def reset(self) -> None:
+        """Go back to the start, keeping the total."""
+        self._progress.reset(self._task, total=self.total or None)
+
+    def close(self) -> None:
+        """Do nothing: the bar ends with its context."""
+
+
+@contextmanager
+def fetch_bar(title: str, show: bool = True) -> Iterator[FetchBar]:
+    """Give a bar named `title`; it vanishes at the end of the block."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not show) as progress:
+        yield FetchBar(progress, progress.add_task(title, total=None))

