@@ -1,0 +1,158 @@
+"""Answers of labelling functions, checked and turned into class codes and scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from spear_amal.errors import InputError
+from spear_amal.label_matrix import ABSTAIN
+from spear_amal.labeling.classes import ClassSet
+from spear_amal.labeling.faults import BadAnswer
+from spear_amal.labeling.functions import LabelingFunction
+
+
+class AnswerReader:
+    """Reads what one LF answers, given the classes and the label that the LF declares.
+
+    Parameters
+    ----------
+    lf : LabelingFunction
+    classes : ClassSet
+
+    Attributes
+    ----------
+    declared : int
+        Code of the declared class, -1 if none is declared.
+    """
+
+    def __init__(self, lf: LabelingFunction, classes: ClassSet) -> None:
+        self._classes = classes
+        self._label = lf.label
+        self.declared = self._declare(lf)
+        # Plain integers that were found good; by type, since True == 1 == 1.0 as dict keys.
+        self._known: dict[int, int] = {}
+
+    def _declare(self, lf: LabelingFunction) -> int:
+        if lf.label is None:
+            return ABSTAIN
+        try:
+            code = self._classes.code(lf.label)
+        except InputError as error:
+            raise InputError(f"LF {lf.name!r} declares label {error}") from None
+        if code == ABSTAIN:
+            raise InputError(f"LF {lf.name!r} declares label {lf.label!r}, which means abstain")
+        return code
+
+    def code(self, answer: Any) -> int:
+        """Class code of one answer, -1 for abstain.
+
+        Raises
+        ------
+        BadAnswer
+            If the answer is no class, or another class than the declared one.
+        """
+        if answer is None:
+            return ABSTAIN
+        if type(answer) is int and answer in self._known:
+            return self._known[answer]
+        if self.declared != ABSTAIN and isinstance(answer, bool | np.bool_):
+            return self.declared if answer else ABSTAIN
+        code = self._checked(answer)
+        if type(answer) is int:
+            self._known[answer] = code
+        return code
+
+    def _checked(self, answer: Any) -> int:
+        try:
+            code = self._classes.code(answer)
+        except InputError as error:
+            raise BadAnswer(f"answered {error}") from None
+        if code != ABSTAIN and self.declared not in (ABSTAIN, code):
+            raise BadAnswer(
+                f"answered {answer!r}, but declares label={self._label!r}; drop label= for an LF "
+                "that votes for several classes"
+            )
+        return code
+
+    def codes(self, answers: Any, batch: Any, n: int) -> tuple[np.ndarray, BadRows]:
+        """Class codes (n,) of the answers of a vectorised LF, and the rows with bad answers.
+
+        Raises
+        ------
+        BadAnswer
+            If the answers have another length or order than the batch.
+        """
+        if isinstance(answers, pd.Series) and isinstance(batch, pd.DataFrame):
+            if not answers.index.equals(batch.index):
+                raise BadAnswer("returned a Series whose index is not that of the batch")
+        array = as_column(answers, n)
+        if array.dtype.kind == "b" and self.declared != ABSTAIN:
+            return np.where(array, self.declared, ABSTAIN), {}
+        if array.dtype.kind not in "iub":
+            return _read(self.code, _one_by_one(answers, array), np.int64(ABSTAIN))
+        # One check of each distinct value instead of one of each row.
+        values, inverse = np.unique(array, return_inverse=True)
+        codes, bad = _read(self.code, values.tolist(), np.int64(ABSTAIN))
+        rows = {int(row): bad[k] for k in bad for row in np.flatnonzero(inverse == k)}
+        return codes[inverse], dict(sorted(rows.items()))
+
+
+BadRows = dict[int, BadAnswer]
+
+
+def as_column(answers: Any, n: int) -> np.ndarray:
+    """Answers of a vectorised function as an array (n,).
+
+    Raises
+    ------
+    BadAnswer
+        If they have another shape.
+    """
+    array = np.asarray(answers)
+    if array.shape != (n,):
+        raise BadAnswer(f"returned shape {array.shape}; a vectorised function must return ({n},)")
+    return array
+
+
+def score_column(answers: Any, n: int) -> tuple[np.ndarray, BadRows]:
+    """Scores (n,) of a vectorised scorer, not yet clipped, and the rows with bad scores."""
+    array = as_column(answers, n)
+    if array.dtype.kind in "iuf" and not np.isnan(array).any():
+        return array.astype(float), {}
+    return _read(score_of, _one_by_one(answers, array), np.float64(0))
+
+
+def _read(read: Callable[[Any], Any], answers: list[Any], empty: Any) -> tuple[np.ndarray, BadRows]:
+    found, bad = np.full(len(answers), empty), {}
+    for row, answer in enumerate(answers):
+        try:
+            found[row] = read(answer)
+        except BadAnswer as error:
+            bad[row] = error
+    return found, bad
+
+
+def _one_by_one(answers: Any, array: np.ndarray) -> list[Any]:
+    """Answers with the types that the LF gave; an array of a mixed list would make all text."""
+    return list(answers) if isinstance(answers, list | tuple) else array.tolist()
+
+
+def score_of(answer: Any) -> float:
+    """One score as a float, not yet clipped.
+
+    Raises
+    ------
+    BadAnswer
+        If it is no number or NaN.
+    """
+    try:
+        score = float(answer)
+    except (TypeError, ValueError):
+        raise BadAnswer(f"got the score {answer!r}; a scorer must return a number") from None
+    if score != score:
+        raise BadAnswer("got the score NaN; a scorer must return a number in [0, 1]")
+    return score

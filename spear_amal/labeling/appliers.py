@@ -1,0 +1,182 @@
+"""Appliers: a set of labelling functions on lists, DataFrames and mappings of columns."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Iterable
+from enum import Enum
+from typing import Any
+
+import pandas as pd
+
+from spear_amal.errors import InputError
+from spear_amal.labeling.classes import ClassSet
+from spear_amal.labeling.core import Labelling
+from spear_amal.labeling.faults import ApplierMetadata, FaultBook
+from spear_amal.labeling.functions import LabelingFunction, as_labeling_function
+from spear_amal.labeling.progress import progress
+from spear_amal.labeling.sources import ColumnSource, FrameSource, ListSource, Source
+
+
+class BaseLFApplier:
+    """Checks a set of LFs once, and applies it to a source.
+
+    Parameters
+    ----------
+    lfs : iterable of LabelingFunction
+        Ours, or Snorkel's as they are. Names must differ.
+    classes : int, iterable of names or Enum class, optional
+        The classes in code order; needed if an LF names its class. Without it any class number
+        from 0 is accepted, and an Enum that an LF declares as label is taken.
+
+    Raises
+    ------
+    InputError
+        If there are no LFs, two have one name, or a declared label is no class.
+    """
+
+    def __init__(self, lfs: Iterable[Any], classes: Any = None) -> None:
+        self._lfs = [as_labeling_function(lf) for lf in _as_iterable(lfs)]
+        if not self._lfs:
+            raise InputError("needed at least one labelling function, found none")
+        names = Counter(lf.name for lf in self._lfs)
+        repeated = sorted(name for name, count in names.items() if count > 1)
+        if repeated:
+            raise InputError(
+                f"LF names must be unique; given more than once: {repeated}; rename with name=..."
+            )
+        self._classes = ClassSet(_enum_of_labels(self._lfs) if classes is None else classes)
+
+    def _apply(
+        self,
+        source: Source,
+        progress_bar: bool,
+        fault_tolerant: bool,
+        return_meta: bool,
+        batch_size: int | None = None,
+    ) -> Any:
+        book = FaultBook(source.ids, fault_tolerant)
+        with progress("Labelling", source.n * len(self._lfs), progress_bar) as advance:
+            matrix = Labelling(self._lfs, self._classes, source, book, advance).run(batch_size)
+        if return_meta:
+            return matrix, book.meta
+        _warn_of(book.meta)
+        return matrix
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}, LFs: {[lf.name for lf in self._lfs]}"
+
+
+class LFApplier(BaseLFApplier):
+    """Applies LFs to a list or array of data points of any type.
+
+    Examples
+    --------
+    >>> from spear_amal.labeling import LFApplier, keyword_lf
+    >>> applier = LFApplier([keyword_lf("free", ["free"], "spam")], classes=["ham", "spam"])
+    >>> applier.apply(["free ring tones", "see you"], progress_bar=False).to_dense()
+    array([[ 1],
+           [-1]], dtype=int8)
+    """
+
+    def apply(
+        self,
+        data_points: Any,
+        progress_bar: bool = True,
+        fault_tolerant: bool = False,
+        return_meta: bool = False,
+    ) -> Any:
+        """Votes of all LFs on all data points.
+
+        Parameters
+        ----------
+        data_points : sequence or array
+            Vectorised LFs get the sequence itself.
+        progress_bar : bool, default=True
+            Shown on stderr, and only if that is a terminal.
+        fault_tolerant : bool, default=False
+            Let an LF abstain where it fails, and count the failures.
+        return_meta : bool, default=False
+            Return ``(LabelMatrix, ApplierMetadata)`` instead of the matrix.
+
+        Returns
+        -------
+        LabelMatrix of shape (n, m), or a pair with ApplierMetadata
+
+        Raises
+        ------
+        LabelingError
+            If an LF raises, or answers something that is no class; names LF, row and answer.
+        """
+        return self._apply(ListSource(data_points), progress_bar, fault_tolerant, return_meta)
+
+
+class PandasLFApplier(BaseLFApplier):
+    """Applies LFs to a DataFrame; rows keep their order whatever the index.
+
+    Row LFs get light row objects with fields as attributes and as items, vectorised LFs get the
+    DataFrame. The row ids of the label matrix are the index.
+    """
+
+    def apply(
+        self,
+        df: pd.DataFrame,
+        progress_bar: bool = True,
+        fault_tolerant: bool = False,
+        return_meta: bool = False,
+    ) -> Any:
+        """Votes of all LFs on all rows; arguments and errors as in :meth:`LFApplier.apply`."""
+        return self._apply(FrameSource(df), progress_bar, fault_tolerant, return_meta)
+
+
+class ColumnLFApplier(BaseLFApplier):
+    """Applies LFs to a mapping of columns (or a DataFrame) in batches of bounded size."""
+
+    def apply(
+        self,
+        columns: Any,
+        progress_bar: bool = True,
+        fault_tolerant: bool = False,
+        return_meta: bool = False,
+        batch_size: int | None = 65_536,
+    ) -> Any:
+        """Votes of all LFs on all rows; other arguments and errors as in :meth:`LFApplier.apply`.
+
+        Parameters
+        ----------
+        columns : mapping of str to sequences of one length, or DataFrame
+        batch_size : int or None, default=65536
+            Rows that a vectorised LF gets at a time; None for all at once.
+        """
+        frame = isinstance(columns, pd.DataFrame)
+        source = FrameSource(columns) if frame else ColumnSource(columns)
+        return self._apply(source, progress_bar, fault_tolerant, return_meta, batch_size)
+
+
+def _as_iterable(lfs: Any) -> Iterable[Any]:
+    if callable(lfs) or isinstance(lfs, str) or not isinstance(lfs, Iterable):
+        raise InputError(f"lfs must be a list of labelling functions, found {lfs!r}")
+    return lfs
+
+
+def _enum_of_labels(lfs: list[LabelingFunction]) -> type[Enum] | None:
+    enums = {type(lf.label) for lf in lfs if isinstance(lf.label, Enum)}
+    if len(enums) > 1:
+        raise InputError(
+            f"labels come from several Enum classes {sorted(e.__name__ for e in enums)}; "
+            "say which with classes=..."
+        )
+    return next(iter(enums), None)
+
+
+def _warn_of(meta: ApplierMetadata) -> None:
+    """Say what was tolerated to those who did not ask for the metadata."""
+    for found, what in (
+        (meta.faults, "LFs failed and abstain on those rows"),
+        (meta.clipped, "scores outside [0, 1] were clipped"),
+    ):
+        if found:
+            warnings.warn(
+                f"{what}: {found}; apply with return_meta=True for details", UserWarning, 4
+            )

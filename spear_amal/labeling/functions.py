@@ -1,0 +1,190 @@
+"""Labelling functions (LFs): a named, printable, callable object around a user's function."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from spear_amal.errors import InputError
+from spear_amal.label_matrix import ABSTAIN
+from spear_amal.labeling.classes import ClassSet
+from spear_amal.labeling.preprocess import run_chain
+from spear_amal.labeling.scorers import ContinuousScorer
+
+
+class LabelingFunction:
+    """A function from a data point to a class or abstain, with a name.
+
+    Parameters
+    ----------
+    name : str
+        Unique within a set of LFs.
+    f : callable
+        ``f(x, **resources)`` returns a class (number, Enum member or name), or None or -1 to
+        abstain. With `label` it may also return True (votes the label) or False (abstains).
+        With `vectorized` it gets a batch of columns and returns an array (n,).
+    resources : mapping, optional
+        Keyword arguments handed to `f` at every call: word lists, models.
+    pre : sequence of preprocessors, optional
+        Run before `f`, once a row for the whole set of LFs. Not for vectorised LFs.
+    label : int, str or Enum member, optional
+        The one class that this LF votes for. A name needs the applier's `classes`.
+    vectorized : bool, default=False
+        The function takes a batch (DataFrame, mapping of columns or list of rows).
+    cont_scorer : callable or ContinuousScorer, optional
+        Gives a score in [0, 1]; `f` receives it as the keyword ``continuous_score`` and the
+        score is kept in the label matrix where the LF fires.
+
+    Attributes
+    ----------
+    name, resources, pre, label, vectorized, scorer
+        As above.
+    continuous : bool
+        True if there is a scorer.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> short = LabelingFunction("short", lambda x: 0 if len(x.text) < 5 else -1)
+    >>> short(SimpleNamespace(text="ok"))
+    0
+    """
+
+    def __init__(
+        self,
+        name: str,
+        f: Callable[..., Any],
+        resources: Mapping[str, Any] | None = None,
+        pre: Sequence[Any] | None = None,
+        label: Any = None,
+        vectorized: bool = False,
+        cont_scorer: Any = None,
+    ) -> None:
+        functools.update_wrapper(self, f)
+        if not isinstance(name, str) or not name:
+            raise InputError(f"the name of an LF must be a non-empty string, found {name!r}")
+        if not callable(f):
+            raise InputError(f"LF {name!r} needs a function, found {f!r}")
+        if isinstance(label, bool | float | np.floating):
+            raise InputError(f"label of LF {name!r} must be a class, found {label!r}")
+        if vectorized and pre:
+            raise InputError(
+                f"LF {name!r} is vectorised and takes no preprocessors; compute the column before, "
+                "or write it as a row function"
+            )
+        self.name = name
+        self._f = f
+        self.resources = dict(resources or {})
+        self.pre = _as_chain(pre)
+        self.label = label
+        self.vectorized = vectorized
+        self.scorer = None if cont_scorer is None else ContinuousScorer.of(cont_scorer)
+
+    @property
+    def row_form(self) -> LabelingFunction | None:
+        """The same LF on rows, for a vectorised LF that has one: it finds the row that fails."""
+        return None
+
+    @property
+    def continuous(self) -> bool:
+        """True if the LF gives scores."""
+        return self.scorer is not None
+
+    def evaluate(self, x: Any) -> tuple[Any, Any]:
+        """Raw answer and score (None without scorer) on a row or batch that is preprocessed."""
+        if self.scorer is None:
+            return self._f(x, **self.resources), None
+        score = self.scorer(x)
+        return self._f(x, continuous_score=score, **self.resources), score
+
+    def __call__(self, x: Any) -> Any:
+        """Vote on one data point; on a batch if the LF is vectorised.
+
+        Returns
+        -------
+        int (or what the function returned, where it names no code by itself)
+            A class or -1.
+        """
+        answer, _ = self.evaluate(run_chain(self.pre, x))
+        if self.vectorized:
+            return answer
+        if self.label is not None and isinstance(answer, bool | np.bool_):
+            answer = self.label if answer else ABSTAIN
+        try:
+            return ClassSet().code(answer)
+        except InputError:
+            return answer
+
+    def __repr__(self) -> str:
+        label = "" if self.label is None else f", Label: {self.label}"
+        return f"{type(self).__name__} {self.name}, Preprocessors: {list(self.pre)}{label}"
+
+
+def labeling_function(
+    name: Any = None,
+    resources: Mapping[str, Any] | None = None,
+    pre: Sequence[Any] | None = None,
+    label: Any = None,
+    vectorized: bool = False,
+    cont_scorer: Any = None,
+) -> Any:
+    """Make a :class:`LabelingFunction` of a function; with brackets or without.
+
+    Parameters
+    ----------
+    name : str, optional
+        Name of the LF; the function's own name by default.
+    resources, pre, label, vectorized, cont_scorer
+        As in :class:`LabelingFunction`.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> @labeling_function(label=1)
+    ... def has_link(x):
+    ...     return "http" in x.text
+    >>> has_link
+    LabelingFunction has_link, Preprocessors: [], Label: 1
+    >>> has_link(SimpleNamespace(text="see http://a.b")), has_link(SimpleNamespace(text="hi"))
+    (1, -1)
+    """
+    if callable(name):
+        return LabelingFunction(name.__name__, name)
+
+    def decorate(f: Callable[..., Any]) -> LabelingFunction:
+        return LabelingFunction(
+            name or f.__name__, f, resources, pre, label, vectorized, cont_scorer
+        )
+
+    return decorate
+
+
+def is_labeling_function(obj: Any) -> bool:
+    """Tell our LFs and, by the name of their class, those of Snorkel."""
+    return any(kind.__name__ == "LabelingFunction" for kind in type(obj).__mro__)
+
+
+def as_labeling_function(obj: Any) -> LabelingFunction:
+    """Our LF as it is; another package's callable with a ``name`` wrapped unchanged.
+
+    Raises
+    ------
+    InputError
+        If the object is neither.
+    """
+    if isinstance(obj, LabelingFunction):
+        return obj
+    if callable(obj) and isinstance(getattr(obj, "name", None), str):
+        return LabelingFunction(obj.name, obj)
+    raise InputError(
+        f"{obj!r} is no labelling function; decorate the function with @labeling_function"
+    )
+
+
+def _as_chain(pre: Any) -> tuple[Any, ...]:
+    if pre is None:
+        return ()
+    return (pre,) if callable(pre) else tuple(pre)

@@ -1,0 +1,63 @@
+"""Rows with preprocessors applied, each preprocessor once a row whatever the number of LFs."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+from spear_amal.labeling.preprocess import BasePreprocessor, map_rows
+
+
+class Failure:
+    """Stands for a row on which a preprocessor failed."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+class PreparedRows:
+    """A chunk of rows under every chain of preprocessors that was asked for.
+
+    Parameters
+    ----------
+    rows : list
+        Data points as they came; they are not changed.
+    """
+
+    def __init__(self, rows: list[Any]) -> None:
+        self._rows = rows
+        self._known: dict[Hashable, list[Any]] = {}
+
+    def get(self, chain: tuple[Any, ...]) -> list[Any]:
+        """Rows after a chain; chains with a common beginning share its work."""
+        if not chain:
+            return self._rows
+        key = tuple(share_key(one) for one in chain)
+        if key not in self._known:
+            self._known[key] = _map_what_can(chain[-1], self.get(chain[:-1]))
+        return self._known[key]
+
+
+def share_key(one: Any) -> Hashable:
+    """Equal for preprocessors of which one run serves both."""
+    return one.share_key() if isinstance(one, BasePreprocessor) else id(one)
+
+
+def _map_what_can(one: Any, rows: list[Any]) -> list[Any]:
+    """Map rows as a batch; if that fails, one by one, with a :class:`Failure` for a bad row."""
+    try:
+        if not any(isinstance(x, Failure) for x in rows):
+            return map_rows(one, rows)
+    except Exception:
+        # Which row failed, and on what, comes out below.
+        pass
+    return [_map_one(one, x) for x in rows]
+
+
+def _map_one(one: Any, x: Any) -> Any:
+    if isinstance(x, Failure):
+        return x
+    try:
+        return map_rows(one, [x])[0]
+    except Exception as error:
+        return Failure(error)
