@@ -1,0 +1,35 @@
+"""Loss components: SPEAR's seven, and learning from a teacher."""
+
+from spear_amal.components.base import Component, ComponentSet, Penalty
+from spear_amal.components.spear import (
+    EVERY_LOSS,
+    NAMES,
+    Agreement,
+    GoldCrossEntropy,
+    PredictionEntropy,
+    QualityGuide,
+    RuleConsensus,
+    RuleGold,
+    RuleLikelihood,
+    resolve,
+    spear_components,
+)
+from spear_amal.components.teacher import TeacherCrossEntropy
+
+__all__ = [
+    "EVERY_LOSS",
+    "NAMES",
+    "Agreement",
+    "Component",
+    "ComponentSet",
+    "GoldCrossEntropy",
+    "Penalty",
+    "PredictionEntropy",
+    "QualityGuide",
+    "RuleConsensus",
+    "RuleGold",
+    "RuleLikelihood",
+    "TeacherCrossEntropy",
+    "resolve",
+    "spear_components",
+]

@@ -1,0 +1,93 @@
+"""A component is one loss per row and the rows on which it is defined; a set of them is (B, K)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from spear_amal.errors import InputError
+from spear_amal.types import Batch, Outputs
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Component:
+    """One row-wise loss.
+
+    Attributes
+    ----------
+    name : str
+    mixable : bool
+        False keeps the weights at their start value whatever the mixer.
+    needs_rules : bool
+        True if it reads ``outputs.rule_logits``.
+    """
+
+    name: str = "component"
+    mixable: bool = True
+    needs_rules: bool = False
+
+    def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """Loss per row (B,); row i may depend on row i of the outputs only."""
+        raise NotImplementedError
+
+    def applies(self, batch: Batch) -> Tensor:
+        """Rows (B,) bool on which this loss is defined."""
+        raise NotImplementedError
+
+
+class Penalty:
+    """A term that belongs to no row, such as a prior on parameters; added to every batch."""
+
+    name: str = "penalty"
+
+    def value(self, model: nn.Module) -> Tensor:
+        """Scalar value at the model's current parameters."""
+        raise NotImplementedError
+
+
+class ComponentSet:
+    """The list of losses that training minimises: K components and penalties.
+
+    Parameters
+    ----------
+    components : sequence of Component
+        Names must be unique.
+    penalties : sequence of Penalty, optional
+    """
+
+    def __init__(self, components: Sequence[Component], penalties: Sequence[Penalty] = ()) -> None:
+        self.components = tuple(components)
+        self.penalties = tuple(penalties)
+        self.names = tuple(component.name for component in self.components)
+        if not self.components:
+            raise InputError("training needs at least one loss component; none was given")
+        if len(set(self.names)) < len(self.names):
+            raise InputError(f"component names must be unique, found {self.names}")
+
+    def __len__(self) -> int:
+        return len(self.components)
+
+    def losses(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """All losses (B, K); exact zeros, in value and gradient, outside a component's domain."""
+        columns = []
+        for component in self.components:
+            value, on = component.loss(outputs, batch), component.applies(batch)
+            columns.append(torch.where(on, value, torch.zeros_like(value)))
+        return torch.stack(columns, dim=1)
+
+    def applies(self, batch: Batch) -> Tensor:
+        """Domains (B, K) bool."""
+        return torch.stack([component.applies(batch) for component in self.components], dim=1)
+
+    def mixable(self) -> Tensor:
+        """Components (K,) bool whose weights may be learnt."""
+        return torch.tensor([component.mixable for component in self.components])
+
+    def penalty(self, model: nn.Module) -> Tensor | float:
+        """Sum of the penalties, a scalar; 0.0 without any."""
+        return sum((penalty.value(model) for penalty in self.penalties), 0.0)

@@ -1,0 +1,42 @@
+"""Learning from a teacher's distribution: a label model, an ensemble, a larger network."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from spear_amal.components.base import Component
+from spear_amal.maths import losses
+from spear_amal.types import Batch, Outputs
+
+
+class TeacherCrossEntropy(Component):
+    """Cross-entropy to teacher t's distribution where it says something.
+
+    A label model's posterior is a teacher: this is how an end model learns from soft labels.
+
+    Parameters
+    ----------
+    teacher : int
+        Column of ``batch.teachers``. Rows whose teacher logits are NaN have no teacher.
+    unlabelled_only : bool
+        Leave out rows with a gold label.
+    """
+
+    def __init__(
+        self, teacher: int = 0, unlabelled_only: bool = True, name: str = "teacher"
+    ) -> None:
+        self.teacher = teacher
+        self.unlabelled_only = unlabelled_only
+        self.name = name
+
+    def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """Soft cross-entropy."""
+        logits = batch.teachers[:, self.teacher]
+        # NaN is replaced before the loss: behind an output mask it would reach the gradient.
+        return losses.soft_cross_entropy(outputs.logits, torch.nan_to_num(logits, nan=0.0))
+
+    def applies(self, batch: Batch) -> Tensor:
+        """Rows whose teacher speaks."""
+        speaks = ~batch.teachers[:, self.teacher].isnan().any(1)
+        return speaks & ~(batch.y >= 0) if self.unlabelled_only else speaks

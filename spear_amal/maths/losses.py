@@ -1,0 +1,55 @@
+"""Losses on class scores. All take scores (B, C) in log space and return one value per row (B,)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
+    """``-log softmax(logits)[y]`` per row; 0 where y = -1.
+
+    SPEAR's L1 and, on rule scores, L4 in its conditional form. Gradient: ``p - e_y``.
+
+    Examples
+    --------
+    >>> cross_entropy(torch.zeros(2, 4), torch.tensor([1, -1]))
+    tensor([1.3863, 0.0000])
+    """
+    known = y >= 0
+    # The input is masked, not only the output: index -1 would pick the last class.
+    picked = -F.log_softmax(logits, dim=-1).gather(1, y.clamp(min=0).unsqueeze(1)).squeeze(1)
+    return torch.where(known, picked, torch.zeros_like(picked))
+
+
+def soft_cross_entropy(logits: Tensor, log_target: Tensor) -> Tensor:
+    """``-sum_c t_c log p_c`` for targets ``t = softmax(log_target)``. Gradient: ``p - t``."""
+    return -(F.softmax(log_target, dim=-1) * F.log_softmax(logits, dim=-1)).sum(-1)
+
+
+def entropy(logits: Tensor) -> Tensor:
+    """``-sum_c p_c log p_c`` (SPEAR's L2). Gradient: ``-p_c (log p_c + H(p))``."""
+    log_p = F.log_softmax(logits, dim=-1)
+    return -(log_p.exp() * log_p).sum(-1)
+
+
+def kl_divergence(logits_p: Tensor, logits_q: Tensor) -> Tensor:
+    """``KL(p || q) = sum_c p_c (log p_c - log q_c)`` with p, q the softmax of both scores.
+
+    SPEAR's L6 with p the feature model and q the rule model. Gradients:
+    ``p_c (log(p_c / q_c) - KL)`` for `logits_p`, ``q - p`` for `logits_q`.
+    """
+    log_p, log_q = F.log_softmax(logits_p, dim=-1), F.log_softmax(logits_q, dim=-1)
+    return (log_p.exp() * (log_p - log_q)).sum(-1)
+
+
+def negative_log_marginal(log_joint: Tensor) -> Tensor:
+    """``-log sum_y P(l, y)`` from joint log-probabilities (SPEAR's L5, CAGE's objective)."""
+    return -torch.logsumexp(log_joint, dim=-1)
+
+
+def negative_log_joint(log_joint: Tensor, y: Tensor) -> Tensor:
+    """``-log P(l, y)`` at the gold class (L4 in the joint form of the paper); 0 where y = -1."""
+    picked = -log_joint.gather(1, y.clamp(min=0).unsqueeze(1)).squeeze(1)
+    return torch.where(y >= 0, picked, torch.zeros_like(picked))

@@ -1,0 +1,72 @@
+"""A batch of sparse feature rows, padded to the longest, and the affine map on it.
+
+Padding instead of CSR: gather and multiply have forward-mode and second derivatives, and their
+sums run in a fixed order, so that results repeat bit for bit on a CPU.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class SparseRows:
+    """B rows with at most P non-zero features out of D.
+
+    Attributes
+    ----------
+    columns : Tensor (B, P), int64
+        Feature numbers; padding points at column 0 with value 0.
+    values : Tensor (B, P)
+    width : int
+        D, the number of features.
+    """
+
+    columns: Tensor
+    values: Tensor
+    width: int
+
+    @classmethod
+    def from_csr(
+        cls, matrix: sp.csr_array, dtype: torch.dtype, device: torch.device | str = "cpu"
+    ) -> SparseRows:
+        """Pad the rows of a CSR matrix (B, D)."""
+        lengths = np.diff(matrix.indptr)
+        filled = np.arange(max(int(lengths.max(initial=0)), 1)) < lengths[:, None]  # (B, P)
+        columns = np.zeros(filled.shape, dtype=np.int64)
+        values = np.zeros(filled.shape, dtype=np.float64)
+        columns[filled] = matrix.indices
+        values[filled] = matrix.data
+        return cls(
+            torch.from_numpy(columns).to(device),
+            torch.from_numpy(values).to(device=device, dtype=dtype),
+            int(matrix.shape[1]),
+        )
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+
+def affine(x: Tensor | SparseRows, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``x weight^T + bias``: (B, D) and (C, D) to (B, C), on dense or sparse rows."""
+    if isinstance(x, SparseRows):
+        gathered = F.embedding(x.columns, weight.t())  # (B, P, C)
+        out = (x.values.unsqueeze(-1) * gathered).sum(1)
+        return out if bias is None else out + bias
+    return F.linear(x, weight, bias)
+
+
+def outer_sum(delta: Tensor, x: Tensor | SparseRows) -> Tensor:
+    """``delta^T x``: (B, C) and (B, D) to (C, D), the weight gradient of :func:`affine`."""
+    if not isinstance(x, SparseRows):
+        return delta.t() @ x
+    spread = x.values.unsqueeze(-1) * delta.unsqueeze(1)  # (B, P, C)
+    total = delta.new_zeros(x.width, delta.shape[1])
+    total.index_add_(0, x.columns.reshape(-1), spread.reshape(-1, delta.shape[1]))
+    return total.t()

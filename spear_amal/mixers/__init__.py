@@ -1,0 +1,38 @@
+"""Ways to weigh losses: fixed weights (SPEAR) and AMAL."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from spear_amal.errors import InputError
+from spear_amal.mixers.amal import PRESETS, Amal
+from spear_amal.mixers.base import LookAheadOptions, Mixer
+from spear_amal.mixers.fixed import Fixed
+
+MIXERS: dict[str, type[Mixer]] = {"amal": Amal, "fixed": Fixed}
+
+
+def build_mixer(mixer: "str | Mixer", options: Mapping[str, Any] | None = None) -> Mixer:
+    """Make a mixer from its name and options, or take one that is made.
+
+    Names: "amal" (preset "recommended"), "amal-paper", "fixed" and its other name "spear".
+    """
+    options = dict(options or {})
+    if isinstance(mixer, Mixer):
+        if options:
+            raise InputError("mixer_options go with a mixer's name, not with a mixer object")
+        return mixer
+    makers = {
+        "amal": lambda: Amal.preset("recommended", **options),
+        "amal-paper": lambda: Amal.preset("paper", **options),
+        "fixed": lambda: Fixed(**options),
+        "spear": lambda: Fixed(**options),
+    }
+    if mixer not in makers:
+        raise InputError(f"unknown mixer {mixer!r}; choose from {sorted(makers)}")
+    try:
+        return makers[mixer]()
+    except TypeError as error:
+        raise InputError(f"mixer {mixer!r} cannot take {options}: {error}") from error
+
+
+__all__ = ["MIXERS", "PRESETS", "Amal", "Fixed", "LookAheadOptions", "Mixer", "build_mixer"]

@@ -1,0 +1,208 @@
+"""AMAL: one weight per row and loss, learnt so that the next step lowers the validation loss.
+
+Sivasubramanian et al., "Adaptive Mixing of Auxiliary Losses in Supervised Learning" (AAAI 2023).
+
+    Lambda_ik <- clamp( Lambda_ik - eta_lambda * dL_val(w - eta grad L(w; Lambda)) / dLambda_ik )
+
+With ``dL_val/dLambda_ik = -(eta/n_k) <V, grad l_ik>`` this is ``Lambda_ik + rho <V, grad l_ik>``,
+rho = eta_lambda eta / n_k: the parameter that does not depend on batch or step size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from spear_amal.errors import InputError
+from spear_amal.mixers.base import LookAheadLike, LookAheadOptions, Mixer
+from spear_amal.types import Batch
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # Published KD code (LearnMultiLambdaMeta.py): step 1500, eta 0.1, batch 128 -> rho 1.17;
+    # weights within 1e-7 of 0 and 2; five repeats; every ten epochs after ten.
+    "paper": {
+        "rho": 1.2,
+        "clamp": (1e-7, 2 - 1e-7),
+        "refresh_every": 10,
+        "warmup": 10,
+        "eta_look": 0.5,
+        "inner_repeats": 5,
+    },
+    # First study on text: a filter in [0, 1], refreshed often, since runs are short.
+    "recommended": {
+        "rho": 4.0,
+        "clamp": (0.0, 1.0),
+        "refresh_every": 3,
+        "warmup": 2,
+        "eta_look": 0.5,
+        "inner_repeats": 5,
+    },
+}
+
+
+class Amal(Mixer):
+    """Adaptive mixing of auxiliary losses.
+
+    Parameters
+    ----------
+    rho : float
+        Weight step per unit of gradient inner product; 0 leaves all weights at `start`.
+    eta_lambda : float, optional
+        Weight step per unit of the hypergradient itself (the paper's parameter); replaces `rho`.
+    clamp : (float, float)
+        Box of the weights. (0, 1) makes AMAL a filter.
+    start : float
+        First weight of every loss on every row; 1 is SPEAR.
+    refresh_every, warmup : int
+        Epochs between refreshes, and epochs before the first.
+    eta_look : float
+        Plain-SGD look-ahead step; never the training rate, since Adam's is no SGD step.
+    inner_repeats : int
+        Weight updates per group at unchanged parameters.
+    group_size : int or None
+        Rows per look-ahead; None takes all rows at once.
+    normalise : {"none", "max-abs", "l2"}
+        Scale the inner products of a group by their largest magnitude or their norm over rows.
+    outer : {"feature", "feature+rules"}
+        Validation loss: cross-entropy of the feature model (Variant A, the paper), or also
+        `gamma` times that of the rule model on covered rows (Variant B).
+    gamma : float
+        Used by ``outer="feature+rules"``.
+    look_ahead : {"last-layer", "network"}
+        Differentiate the head's step only (the paper) or all parameters'.
+    """
+
+    needs_look_ahead = True
+
+    def __init__(
+        self,
+        rho: float = 4.0,
+        *,
+        eta_lambda: float | None = None,
+        clamp: tuple[float, float] = (0.0, 1.0),
+        start: float = 1.0,
+        refresh_every: int = 3,
+        warmup: int = 2,
+        eta_look: float = 0.5,
+        inner_repeats: int = 5,
+        group_size: int | None = 1024,
+        normalise: str = "none",
+        outer: str = "feature",
+        gamma: float = 1.0,
+        look_ahead: str = "last-layer",
+    ) -> None:
+        self.rho = rho
+        self.eta_lambda = eta_lambda
+        self.clamp = clamp
+        self.start = start
+        self.refresh_every = refresh_every
+        self.warmup = warmup
+        self.eta_look = eta_look
+        self.inner_repeats = inner_repeats
+        self.group_size = group_size
+        self.normalise = normalise
+        self.outer = outer
+        self.gamma = gamma
+        self.look_ahead = look_ahead
+        self._check()
+
+    @classmethod
+    def preset(cls, name: str, **changes: Any) -> Amal:
+        """Make AMAL with the settings called "paper" or "recommended", with changes by name."""
+        if name not in PRESETS:
+            raise InputError(f"unknown preset {name!r}; choose from {sorted(PRESETS)}")
+        return cls(**{**PRESETS[name], **changes})
+
+    def _check(self) -> None:
+        low, high = self.clamp
+        problems = {
+            f"clamp must be (low, high) with 0 <= low < high, found {self.clamp}": not 0
+            <= low
+            < high,
+            f"start {self.start} lies outside the clamp {self.clamp}": not low
+            <= self.start
+            <= high,
+            f"refresh_every must be at least 1, found {self.refresh_every}": self.refresh_every < 1,
+            f"warmup must not be negative, found {self.warmup}": self.warmup < 0,
+            f"inner_repeats must be at least 1, found {self.inner_repeats}": self.inner_repeats < 1,
+            f"eta_look must be above 0, found {self.eta_look}": self.eta_look <= 0,
+            f"group_size must be at least 1 or None, found {self.group_size}": (
+                self.group_size is not None and self.group_size < 1
+            ),
+            f"normalise must be 'none', 'max-abs' or 'l2', found {self.normalise!r}": (
+                self.normalise not in ("none", "max-abs", "l2")
+            ),
+            f"outer must be 'feature' or 'feature+rules', found {self.outer!r}": (
+                self.outer not in ("feature", "feature+rules")
+            ),
+            f"look_ahead must be 'last-layer' or 'network', found {self.look_ahead!r}": (
+                self.look_ahead not in ("last-layer", "network")
+            ),
+        }
+        for message, wrong in problems.items():
+            if wrong:
+                raise InputError(message)
+
+    def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:
+        """Lay out one weight per row and loss."""
+        super().attach(n_rows, names, domain, mixable)
+        self.lambdas = torch.full((n_rows, len(names)), float(self.start))
+        self.learnt = domain.cpu() & mixable.cpu()  # (n_rows, K)
+
+    def weights(self, batch: Batch, losses: Tensor) -> Tensor:
+        """Look the batch's rows up in the table."""
+        return self.lambdas[batch.index.cpu()].to(losses)
+
+    def should_refresh(self, epoch: int) -> bool:
+        """Every `refresh_every` epochs from `warmup` on."""
+        return epoch >= self.warmup and (epoch - self.warmup) % self.refresh_every == 0
+
+    def refresh(self, look_ahead: LookAheadLike, batch: Batch) -> None:
+        """Update the weights of a group `inner_repeats` times at unchanged parameters."""
+        rows = batch.index.cpu()
+        weights, learnt = self.lambdas[rows], self.learnt[rows]
+        for _ in range(self.inner_repeats):
+            step = self._step(look_ahead, weights)
+            weights = torch.where(learnt, (weights + step).clamp(*self.clamp), weights)
+        self.lambdas[rows] = weights
+
+    def _step(self, look_ahead: LookAheadLike, weights: Tensor) -> Tensor:
+        if self.eta_lambda is not None:
+            return -self.eta_lambda * self._scaled(look_ahead.hypergradient(weights))
+        return self.rho * self._scaled(look_ahead.alignment(weights))
+
+    def _scaled(self, gradient: Tensor) -> Tensor:
+        gradient = gradient.to(self.lambdas)
+        if self.normalise == "max-abs":
+            return gradient / gradient.abs().amax(0).clamp(min=torch.finfo(gradient.dtype).tiny)
+        if self.normalise == "l2":
+            return gradient / gradient.norm(dim=0).clamp(min=torch.finfo(gradient.dtype).tiny)
+        return gradient
+
+    def look_ahead_options(self) -> LookAheadOptions:
+        """Say which look-ahead to make."""
+        return LookAheadOptions(
+            self.eta_look, self.look_ahead, self.outer, self.gamma, self.group_size
+        )
+
+    def mean_weights(self, rows: Tensor) -> dict[str, float]:
+        """Mean weight of each loss over its domain within `rows`."""
+        learnt = self.learnt[rows]
+        sums = torch.where(learnt, self.lambdas[rows], torch.zeros(())).sum(0)
+        means = sums / learnt.sum(0).clamp(min=1)
+        return dict(zip(self.names, means.tolist(), strict=True))
+
+    def table(self) -> Tensor:
+        """All weights (n_rows, K)."""
+        return self.lambdas
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return the weight table."""
+        return {"lambdas": self.lambdas.clone()}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Take the weight table back."""
+        self.lambdas = state["lambdas"].clone()

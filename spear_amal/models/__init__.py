@@ -1,0 +1,21 @@
+"""Feature models, the rule model and the two together."""
+
+from spear_amal.models.feature import (
+    MLP,
+    Affine,
+    FeatureAdapter,
+    LinearModel,
+    build_feature_model,
+)
+from spear_amal.models.joint import JointModel
+from spear_amal.models.rules import RuleModel
+
+__all__ = [
+    "MLP",
+    "Affine",
+    "FeatureAdapter",
+    "JointModel",
+    "LinearModel",
+    "RuleModel",
+    "build_feature_model",
+]

@@ -1,0 +1,27 @@
+"""Feature model and rule model side by side."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from spear_amal.models.rules import RuleModel
+from spear_amal.types import Batch, Outputs
+
+
+class JointModel(nn.Module):
+    """P_theta(y | x) and, where LFs are at hand, P_phi(l, s, y); one answer for both."""
+
+    def __init__(self, feature: nn.Module, rules: RuleModel | None = None) -> None:
+        super().__init__()
+        self.feature = feature
+        self.rules = rules
+
+    def forward(self, batch: Batch) -> Outputs:
+        """Logits, hidden activations and joint rule log-probabilities of a batch.
+
+        Both models see the same rows in the same order: nothing is re-sorted by labelled and
+        unlabelled rows.
+        """
+        logits, hidden = self.feature(batch.x)
+        rules = None if self.rules is None else self.rules(batch.fired, batch.scores)
+        return Outputs(logits, hidden, rules)

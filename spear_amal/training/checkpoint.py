@@ -1,0 +1,70 @@
+"""Checkpoints: safetensors for tensors, JSON for the rest, one file, written aside and renamed.
+
+Nothing is unpickled. A run that continues from a checkpoint gives the same result bit for bit on
+a CPU: parameters, optimiser, weights, best state, random states and history are all in it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from spear_amal.errors import FileFormatError
+from spear_amal.files import write_aside
+
+FORMAT = 1
+Tensors = dict[str, Tensor]
+
+
+def write_tensors(path: str | os.PathLike[str], tensors: Tensors, about: dict[str, Any]) -> None:
+    """Write tensors and a JSON-able description into one safetensors file."""
+    text = json.dumps({"format": FORMAT, **about})
+    # Shared storage is not allowed in the format, hence the clones.
+    held = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
+    with write_aside(path) as temporary:
+        save_file(held, temporary, metadata={"spear_amal": text})
+
+
+def read_tensors(path: str | os.PathLike[str], kind: str) -> tuple[Tensors, dict[str, Any]]:
+    """Read back what :func:`write_tensors` wrote, if it is of this kind.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is truncated, damaged, of another kind or of a newer format.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"there is no file {path}")
+    try:
+        with safe_open(path, framework="pt") as held:
+            about = json.loads((held.metadata() or {}).get("spear_amal", "{}"))
+            tensors = {name: held.get_tensor(name) for name in held.keys()}
+    except (SafetensorError, json.JSONDecodeError, OSError) as error:
+        raise FileFormatError(
+            f"{path} is damaged or no {kind} file ({error}); it cannot be used, make it again"
+        ) from error
+    if about.get("kind") != kind:
+        raise FileFormatError(f"{path} holds {about.get('kind', 'something else')}, not a {kind}")
+    if about["format"] > FORMAT:
+        raise FileFormatError(
+            f"{path} has format {about['format']}, this version reads up to {FORMAT}: "
+            "update spear_amal"
+        )
+    return tensors, about
+
+
+def with_prefix(prefix: str, tensors: Tensors) -> Tensors:
+    """Put `prefix` and a dot before every name."""
+    return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
+
+
+def under_prefix(prefix: str, tensors: Tensors) -> Tensors:
+    """Pick the names that start with `prefix` and a dot, without it."""
+    start = f"{prefix}."
+    return {n.removeprefix(start): t for n, t in tensors.items() if n.startswith(start)}

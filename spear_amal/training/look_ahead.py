@@ -1,0 +1,265 @@
+"""One look-ahead step on a group of rows, and its derivative by every weight.
+
+See :mod:`spear_amal.maths.hypergrad` for the identity. Two sets of parameters w can take the step:
+``"last-layer"`` (head of the feature model, and the rule model under ``outer="feature+rules"``),
+where the features are computed once and each further weight update costs two thin products; and
+``"network"`` (all parameters). Under ``outer="feature"`` the validation loss does not see the rule
+model, so V is exactly zero there and losses that touch only rules keep their start weight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.func import functional_call
+
+from spear_amal.components import ComponentSet
+from spear_amal.errors import InputError
+from spear_amal.maths import hypergrad
+from spear_amal.maths.hypergrad import Parameters
+from spear_amal.maths.objective import domain_counts, weighted_objective
+from spear_amal.maths.sparse_rows import affine, outer_sum
+from spear_amal.mixers import LookAheadOptions
+from spear_amal.models import JointModel
+from spear_amal.types import Batch, Outputs
+
+METHODS = ("closed", "forward", "double-backward")
+
+
+@dataclass(frozen=True)
+class Outer:
+    """The validation loss: CE of the feature model plus gamma times CE of the rule model."""
+
+    rules: bool = False
+    gamma: float = 1.0
+
+    def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """Mean over validation rows (and over covered ones for the rule model), a scalar."""
+        value = F.cross_entropy(outputs.logits, batch.y)
+        if not self.rules or outputs.rule_logits is None:
+            return value
+        covered = batch.fired.sum(1) > 0
+        losses = F.cross_entropy(outputs.rule_logits, batch.y, reduction="none")
+        total = torch.where(covered, losses, torch.zeros_like(losses)).sum()
+        return value + self.gamma * total / covered.sum().clamp(min=1)
+
+
+class LookAhead:
+    """Derivatives of the validation loss after one plain-SGD step on a group.
+
+    Parameters
+    ----------
+    model : JointModel
+        Used in evaluation mode; its parameters are not changed.
+    components : ComponentSet
+    batch, validation : Batch
+        The group (B rows) and the validation rows, all of them labelled.
+    eta : float
+        Step size of the look-ahead.
+    outer : Outer
+    parameters : {"last-layer", "network"}
+    method : {"closed", "forward", "double-backward"}
+        "closed" goes with "last-layer" only. All agree to rounding.
+    """
+
+    def __init__(
+        self,
+        model: JointModel,
+        components: ComponentSet,
+        batch: Batch,
+        validation: Batch,
+        *,
+        eta: float,
+        outer: Outer | None = None,
+        parameters: str = "last-layer",
+        method: str = "closed",
+    ) -> None:
+        if method not in METHODS or (method == "closed" and parameters != "last-layer"):
+            raise InputError(
+                f"method {method!r} cannot differentiate {parameters!r}; see LookAhead"
+            )
+        self.model, self.components, self.eta = model, components, eta
+        self.batch, self.validation = batch, validation
+        self.outer = outer or Outer()
+        self.method, self.last_layer = method, parameters == "last-layer"
+        self.applies = components.applies(batch)
+        if self.last_layer:
+            with torch.no_grad():
+                self.hidden = model.feature(batch.x)[1]
+                self.validation_hidden = model.feature(validation.x)[1]
+        self.at = self._parameters()
+        if method == "closed":
+            self._prepare_slopes()
+
+    @classmethod
+    def from_options(
+        cls,
+        model: JointModel,
+        components: ComponentSet,
+        batch: Batch,
+        validation: Batch,
+        options: LookAheadOptions,
+    ) -> LookAhead:
+        """Make the look-ahead that a mixer asks for, by the cheapest exact method."""
+        return cls(
+            model,
+            components,
+            batch,
+            validation,
+            eta=options.eta,
+            outer=Outer(options.outer == "feature+rules", options.gamma),
+            parameters=options.parameters,
+            method="closed" if options.parameters == "last-layer" else "forward",
+        )
+
+    def _parameters(self) -> Parameters:
+        """Name the parameters that take the step."""
+        named = {name: p.detach() for name, p in self.model.named_parameters()}
+        if not self.last_layer:
+            return named
+        head = self.model.feature.head
+        wanted = {id(head.weight), id(head.bias)}  # type: ignore[union-attr]
+        if self.outer.rules and self.model.rules is not None:
+            wanted |= {id(p) for p in self.model.rules.parameters()}
+        return {n: named[n] for n, p in self.model.named_parameters() if id(p) in wanted}
+
+    def _outputs(self, at: Parameters, batch: Batch, hidden: object) -> Outputs:
+        """Answer of the model with parameters `at`; on stored features for the last layer."""
+        if not self.last_layer:
+            return functional_call(self.model, at, (batch,))
+        weight, bias = self._head(at)
+        rules = None
+        if self.model.rules is not None:
+            inner = {n.removeprefix("rules."): p for n, p in at.items() if n.startswith("rules.")}
+            rules = functional_call(self.model.rules, inner, (batch.fired, batch.scores))
+        return Outputs(affine(hidden, weight, bias), hidden, rules)  # type: ignore[arg-type]
+
+    def _head(self, at: Parameters) -> tuple[Tensor, Tensor | None]:
+        own = [n for n in at if not n.startswith("rules.")]
+        weight = next(at[n] for n in own if n.endswith("weight"))
+        return weight, next((at[n] for n in own if n.endswith("bias")), None)
+
+    def _losses(self, at: Parameters) -> Tensor:
+        hidden = self.hidden if self.last_layer else None
+        return self.components.losses(self._outputs(at, self.batch, hidden), self.batch)
+
+    def _prepare_slopes(self) -> None:
+        """D_ikc of both models' scores: at unchanged parameters they serve every weight update."""
+        with torch.no_grad():
+            outputs = self._outputs(self.at, self.batch, self.hidden)
+        logits = outputs.logits.detach().requires_grad_()
+        rules = outputs.rule_logits
+        if rules is not None:
+            rules = rules.detach().requires_grad_(self.outer.rules)
+        losses = self.components.losses(
+            replace(outputs, logits=logits, rule_logits=rules), self.batch
+        )
+        self.slopes = hypergrad.score_gradients(losses, logits)  # (B, K, C)
+        self.rule_slopes = (
+            hypergrad.score_gradients(losses, rules)
+            if rules is not None and rules.requires_grad
+            else None
+        )
+
+    # -- the step and the validation gradient after it ------------------------------------------
+
+    def _gradient(self, value: Callable[[Parameters], Tensor], at: Parameters) -> Parameters:
+        leaves = {name: p.detach().requires_grad_() for name, p in at.items()}
+        gradients = torch.autograd.grad(value(leaves), list(leaves.values()), allow_unused=True)
+        return {
+            name: torch.zeros_like(p) if g is None else g
+            for (name, p), g in zip(leaves.items(), gradients, strict=True)
+        }
+
+    def _step_direction(self, weights: Tensor) -> Parameters:
+        """``grad L(w; Lambda)`` by name; from the stored slopes where they suffice."""
+        if self.method != "closed" or self.rule_slopes is not None:
+            return self._gradient(self._training_value(weights), self.at)
+        share = torch.where(
+            self.applies, weights.to(self.slopes), torch.zeros_like(weights).to(self.slopes)
+        )
+        delta = hypergrad.tangent_closed_form(
+            self.slopes.transpose(1, 2), share / domain_counts(self.applies)
+        )  # (B, C): sum_k Lambda_ik / n_k D_ikc
+        return {
+            name: delta.sum(0) if name.endswith("bias") else outer_sum(delta, self.hidden)
+            for name in self.at
+        }
+
+    def _training_value(self, weights: Tensor) -> Callable[[Parameters], Tensor]:
+        def value(at: Parameters) -> Tensor:
+            losses = self._losses(at)
+            penalty = self._penalty(at)
+            return weighted_objective(losses, weights.to(losses), self.applies) + penalty
+
+        return value
+
+    def _penalty(self, at: Parameters) -> Tensor | float:
+        if not any(name.startswith("rules.") for name in at):
+            return 0.0  # penalties sit on the rule model; without it they are constants here
+        return functional_call(_Penalised(self.model, self.components), _prefixed(at), ())
+
+    def validation_gradient(self, weights: Tensor) -> Parameters:
+        """V: gradient of the validation loss at ``w' = w - eta grad L(w; Lambda)``, by name."""
+        step = self._step_direction(weights)
+        ahead = {name: p - self.eta * step[name] for name, p in self.at.items()}
+        hidden = self.validation_hidden if self.last_layer else None
+
+        def value(at: Parameters) -> Tensor:
+            return self.outer.loss(self._outputs(at, self.validation, hidden), self.validation)
+
+        return self._gradient(value, ahead)
+
+    # -- what a mixer asks ----------------------------------------------------------------------
+
+    def alignment(self, weights: Tensor) -> Tensor:
+        """Inner products ``<V, grad l_ik>`` (B, K); exact zeros outside the domains."""
+        tangent = self.validation_gradient(weights)
+        if self.method == "closed":
+            derivative = self._closed(tangent)
+        elif self.method == "forward":
+            derivative = hypergrad.tangent_forward(self._losses, self.at, tangent)
+        else:
+            derivative = hypergrad.tangent_double_backward(self._losses, self.at, tangent)
+        return torch.where(self.applies, derivative, torch.zeros_like(derivative)).detach()
+
+    def hypergradient(self, weights: Tensor) -> Tensor:
+        """``dL_val/dLambda_ik = -(eta/n_k) <V, grad l_ik>`` (B, K)."""
+        return -self.eta * self.alignment(weights) / domain_counts(self.applies)
+
+    def _closed(self, tangent: Parameters) -> Tensor:
+        weight, bias = self._head(tangent)
+        along = affine(self.hidden, weight, bias)  # (B, C) tangent of the logits
+        derivative = hypergrad.tangent_closed_form(self.slopes, along)
+        if self.rule_slopes is None:
+            return derivative
+        rules = {n: t for n, t in tangent.items() if n.startswith("rules.")}
+        along_rules = hypergrad.tangent_forward(
+            lambda at: self._rule_logits(at), {n: self.at[n] for n in rules}, rules
+        )
+        return derivative + hypergrad.tangent_closed_form(self.rule_slopes, along_rules)
+
+    def _rule_logits(self, at: Parameters) -> Tensor:
+        inner = {n.removeprefix("rules."): p for n, p in at.items()}
+        rules = self.model.rules
+        return functional_call(rules, inner, (self.batch.fired, self.batch.scores))  # type: ignore[arg-type]
+
+
+class _Penalised(torch.nn.Module):
+    """The penalties of a component set as a module, so that they can be called functionally."""
+
+    def __init__(self, model: JointModel, components: ComponentSet) -> None:
+        super().__init__()
+        self.model = model
+        self._components = components
+
+    def forward(self) -> Tensor | float:
+        return self._components.penalty(self.model)
+
+
+def _prefixed(at: Parameters) -> Parameters:
+    return {f"model.{name}": value for name, value in at.items()}

@@ -1,0 +1,151 @@
+"""Everything a run must carry from one epoch to the next, and its way to disk and back."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from spear_amal.errors import FileFormatError
+from spear_amal.mixers import Mixer
+from spear_amal.models import JointModel
+from spear_amal.training.callbacks import Record
+from spear_amal.training.checkpoint import (
+    Tensors,
+    read_tensors,
+    under_prefix,
+    with_prefix,
+    write_tensors,
+)
+from spear_amal.training.selection import Selection
+
+if TYPE_CHECKING:
+    from spear_amal.training.trainer import Settings
+
+KIND = "training checkpoint"
+
+
+@dataclass
+class RunState:
+    """Model, optimiser, mixer, random state, best epoch and history of one run."""
+
+    model: JointModel
+    mixer: Mixer
+    optimiser: torch.optim.Optimizer
+    generator: torch.Generator
+    fingerprint: str
+    selection: Selection = field(default_factory=Selection)
+    best: Tensors = field(default_factory=dict)
+    history: list[Record] = field(default_factory=list)
+    epoch: int = 0
+    refreshes: int = 0
+    stopped: bool = False
+
+    @classmethod
+    def begin(
+        cls, model: JointModel, mixer: Mixer, settings: Settings, fingerprint: str
+    ) -> RunState:
+        """Start afresh, or from the checkpoint of the same run if there is one."""
+        state = cls(
+            model=model,
+            mixer=mixer,
+            optimiser=make_optimiser(model, settings),
+            generator=torch.Generator().manual_seed(settings.seed),
+            fingerprint=fingerprint,
+        )
+        if settings.checkpoint is not None and Path(settings.checkpoint).exists():
+            state.load(settings.checkpoint)
+        return state
+
+    def keep_best(self) -> None:
+        """Copy parameters and weights of the current epoch."""
+        self.best = {k: v.clone() for k, v in self._model_and_mixer().items()}
+
+    def restore_best(self) -> None:
+        """Put the kept parameters and weights back."""
+        self._put_back(self.best)
+
+    def _model_and_mixer(self) -> Tensors:
+        return {
+            **with_prefix("model", self.model.state_dict()),
+            **with_prefix("mixer", self.mixer.state_dict()),
+        }
+
+    def _put_back(self, tensors: Tensors) -> None:
+        self.model.load_state_dict(under_prefix("model", tensors))
+        mixed = under_prefix("mixer", tensors)
+        if mixed:
+            self.mixer.load_state_dict(mixed)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a checkpoint; the previous one stays until the new one is complete."""
+        tensors = {
+            **with_prefix("now", self._model_and_mixer()),
+            **with_prefix("best", self.best),
+            **with_prefix("optimiser", _flatten(self.optimiser)),
+            "random.order": self.generator.get_state(),
+            "random.global": torch.get_rng_state(),
+        }
+        if torch.cuda.is_available():
+            tensors["random.cuda"] = torch.cuda.get_rng_state()
+        about = {
+            "kind": KIND,
+            "fingerprint": self.fingerprint,
+            "selection": self.selection.as_dict(),
+            "history": self.history,
+            "epoch": self.epoch,
+            "refreshes": self.refreshes,
+            "stopped": self.stopped,
+        }
+        write_tensors(path, tensors, about)
+
+    def load(self, path: str | os.PathLike[str]) -> None:
+        """Continue from a checkpoint of the same data and settings."""
+        tensors, about = read_tensors(path, KIND)
+        if about["fingerprint"] != self.fingerprint:
+            raise FileFormatError(
+                f"{path} is a checkpoint of other data or settings; give another checkpoint path "
+                "or remove the file to start afresh"
+            )
+        self._put_back(under_prefix("now", tensors))
+        self.best = under_prefix("best", tensors)
+        _unflatten(self.optimiser, under_prefix("optimiser", tensors))
+        self.generator.set_state(tensors["random.order"])
+        torch.set_rng_state(tensors["random.global"])
+        if "random.cuda" in tensors and torch.cuda.is_available():
+            torch.cuda.set_rng_state(tensors["random.cuda"])
+        self.selection = Selection.from_dict(about["selection"])
+        self.history, self.epoch = about["history"], about["epoch"]
+        self.refreshes, self.stopped = about["refreshes"], about["stopped"]
+
+
+def make_optimiser(model: JointModel, settings: Settings) -> torch.optim.Optimizer:
+    """Adam with one rate for the feature model and one for the rule model."""
+    groups = [
+        {
+            "params": list(model.feature.parameters()),
+            "lr": settings.lr,
+            "weight_decay": settings.weight_decay,
+        }
+    ]
+    if model.rules is not None:
+        groups.append({"params": list(model.rules.parameters()), "lr": settings.lr_rules})
+    return torch.optim.Adam(groups)
+
+
+def _flatten(optimiser: torch.optim.Optimizer) -> Tensors:
+    """State of the optimiser as named tensors: Adam's moments and step counts."""
+    states = optimiser.state_dict()["state"]
+    return {f"{i}.{key}": torch.as_tensor(v) for i, s in states.items() for key, v in s.items()}
+
+
+def _unflatten(optimiser: torch.optim.Optimizer, tensors: Tensors) -> None:
+    states: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        i, key = name.split(".", 1)
+        states.setdefault(int(i), {})[key] = tensor
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": states})

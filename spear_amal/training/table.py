@@ -1,0 +1,107 @@
+"""The training table: features, gold, votes and teachers of all rows; batches by row number."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from torch import Tensor
+
+from spear_amal.label_matrix import LabelMatrix
+from spear_amal.maths.sparse_rows import SparseRows
+from spear_amal.types import Batch
+
+# Wider sparse features stay sparse; below this a dense product is faster than a gather.
+DENSE_WIDTH = 2048
+# Largest matrix, in entries, that is held dense as a whole (64 MB in float32).
+DENSE_ENTRIES = 16_000_000
+
+
+class Table:
+    """n rows addressed by number.
+
+    Parameters
+    ----------
+    x : ndarray or scipy sparse, shape (n, D)
+    y : ndarray of int, shape (n,), optional
+        Class codes, -1 where unlabelled (default everywhere).
+    labels : LabelMatrix of shape (n, m), optional
+        Unipolar votes.
+    teachers : ndarray of shape (n, T, C), optional
+        Teacher logits, NaN where a teacher is silent.
+    n_classes : int
+        C; used to shape empty teachers.
+    """
+
+    def __init__(
+        self,
+        x: Any,
+        y: Any = None,
+        labels: LabelMatrix | None = None,
+        teachers: np.ndarray | None = None,
+        *,
+        n_classes: int = 2,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        n = x.shape[0]
+        self.dtype, self.device = dtype, torch.device(device)
+        self.x = self._features(x)
+        self.y = torch.as_tensor(np.full(n, -1) if y is None else np.asarray(y)).long().to(device)
+        teachers = np.zeros((n, 0, n_classes)) if teachers is None else teachers
+        self.teachers = torch.as_tensor(teachers).to(device=device, dtype=dtype)
+        empty = sp.csr_array((n, 0), dtype=np.float32)
+        self.fired = self._votes(empty if labels is None else (labels.codes > 0))
+        scored = labels is not None and labels.scores is not None
+        self.scores = self._votes(labels.scores) if scored else None  # type: ignore[union-attr]
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    @property
+    def n_features(self) -> int:
+        """Number of features D."""
+        return int(self.x.shape[1])
+
+    def _features(self, x: Any) -> Tensor | sp.csr_array:
+        narrow = x.shape[1] <= DENSE_WIDTH and x.shape[0] * x.shape[1] <= DENSE_ENTRIES
+        if sp.issparse(x) and not narrow:
+            return sp.csr_array(x)
+        dense = x.toarray() if sp.issparse(x) else np.asarray(x)
+        return torch.as_tensor(dense).to(device=self.device, dtype=self.dtype)
+
+    def _votes(self, matrix: sp.csr_array) -> Tensor | sp.csr_array:
+        if matrix.shape[0] * matrix.shape[1] > DENSE_ENTRIES:
+            return matrix
+        return torch.as_tensor(matrix.toarray()).to(device=self.device, dtype=self.dtype)
+
+    def _dense_rows(self, matrix: Tensor | sp.csr_array, index: Tensor) -> Tensor:
+        if isinstance(matrix, Tensor):
+            return matrix[index]
+        rows = matrix[index.cpu().numpy()].toarray()
+        return torch.as_tensor(rows).to(device=self.device, dtype=self.dtype)
+
+    def batch(self, index: Tensor) -> Batch:
+        """Rows `index` (B,) in that order."""
+        index = index.to(self.device)
+        fired = self._dense_rows(self.fired, index)
+        if isinstance(self.x, Tensor):
+            x: Tensor | SparseRows = self.x[index]
+        else:
+            x = SparseRows.from_csr(self.x[index.cpu().numpy()], self.dtype, self.device)
+        return Batch(
+            index=index,
+            x=x,
+            y=self.y[index],
+            fired=fired,
+            scores=torch.zeros_like(fired)
+            if self.scores is None
+            else self._dense_rows(self.scores, index),
+            teachers=self.teachers[index],
+        )
+
+    def whole(self) -> Batch:
+        """All rows as one batch."""
+        return self.batch(torch.arange(len(self)))

@@ -1,0 +1,223 @@
+"""The one training loop: components, a mixer, two learning rates, selection on validation rows.
+
+It knows neither which losses nor which weights it trains with. Test rows never reach it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spear_amal.components import ComponentSet
+from spear_amal.errors import SpearAmalError
+from spear_amal.maths.objective import weighted_objective
+from spear_amal.mixers import Mixer
+from spear_amal.models import JointModel
+from spear_amal.training import metrics
+from spear_amal.training.callbacks import Callback, Record
+from spear_amal.training.inference import CHUNK, predict_logits
+from spear_amal.training.look_ahead import LookAhead
+from spear_amal.training.run_state import RunState
+from spear_amal.training.table import Table
+
+
+class DivergedError(SpearAmalError, ArithmeticError):
+    """A loss became NaN or infinite during training."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train; see the estimators for meanings and defaults."""
+
+    lr: float = 1e-2
+    lr_rules: float = 1e-2
+    batch_size: int = 32
+    max_epochs: int = 100
+    patience: int = 10
+    metric: str = "accuracy"
+    weight_decay: float = 0.0
+    seed: int = 0
+    checkpoint: str | os.PathLike[str] | None = None
+    checkpoint_every: int = 1
+
+
+@dataclass
+class Result:
+    """What training gives back beside the model, which holds the selected epoch's parameters."""
+
+    history: list[Record]
+    best_epoch: int
+    val_score: float | None
+    weights: Tensor | None
+    refreshes: int = 0
+
+
+@dataclass
+class Trainer:
+    """Trains a model on a table.
+
+    Parameters
+    ----------
+    settings : Settings
+    callbacks : sequence of Callback
+    """
+
+    settings: Settings
+    callbacks: Sequence[Callback] = field(default_factory=tuple)
+
+    def fit(
+        self,
+        model: JointModel,
+        components: ComponentSet,
+        mixer: Mixer,
+        table: Table,
+        rows: np.ndarray,
+        selection: Table | None = None,
+        outer: Table | None = None,
+        fingerprint: str = "",
+    ) -> Result:
+        """Train on `rows` of `table` and leave the selected epoch's parameters in `model`.
+
+        Parameters
+        ----------
+        model, components, mixer
+        table : Table
+            Training rows.
+        rows : ndarray of int
+            Which rows of the table take part.
+        selection : Table, optional
+            Validation rows that choose the epoch. Without them all epochs are trained and the
+            last one is kept.
+        outer : Table, optional
+            Validation rows that drive the weights; default `selection`.
+        fingerprint : str
+            Identifies data and settings; a checkpoint of another run is refused.
+        """
+        chunks = torch.arange(len(table)).split(CHUNK)
+        domain = torch.cat([components.applies(table.batch(index)) for index in chunks])
+        mixer.attach(len(table), components.names, domain, components.mixable())
+        devices = [table.device] if table.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(self.settings.seed)
+            state = RunState.begin(model, mixer, self.settings, fingerprint)
+            return self._run(
+                state, components, table, torch.as_tensor(rows), selection, outer or selection
+            )
+
+    def _run(
+        self,
+        state: RunState,
+        components: ComponentSet,
+        table: Table,
+        rows: Tensor,
+        selection: Table | None,
+        outer: Table | None,
+    ) -> Result:
+        for callback in self.callbacks:
+            callback.on_begin(self.settings.max_epochs, state.epoch)
+        try:
+            while state.epoch < self.settings.max_epochs and not state.stopped:
+                self._epoch(state, components, table, rows, selection, outer)
+        finally:
+            for callback in self.callbacks:
+                callback.on_end()
+        if selection is not None:
+            state.restore_best()
+        return Result(
+            history=state.history,
+            best_epoch=state.selection.epoch if selection is not None else state.epoch - 1,
+            val_score=state.selection.score if selection is not None else None,
+            weights=state.mixer.table(),
+            refreshes=state.refreshes,
+        )
+
+    def _epoch(
+        self,
+        state: RunState,
+        components: ComponentSet,
+        table: Table,
+        rows: Tensor,
+        selection: Table | None,
+        outer: Table | None,
+    ) -> None:
+        began = time.perf_counter()
+        epoch, mixer = state.epoch, state.mixer
+        if mixer.needs_look_ahead and outer is not None and mixer.should_refresh(epoch):
+            self._refresh(state, components, table, rows, outer)
+            state.refreshes += 1
+        record: Record = {"epoch": epoch, **self._train_epoch(state, components, table, rows)}
+        record |= {f"weight/{k}": v for k, v in mixer.mean_weights(rows).items()}
+        if selection is not None:
+            record |= self._validate(state, selection)
+        record["seconds"] = time.perf_counter() - began
+        state.history.append(record)
+        state.epoch += 1
+        for callback in self.callbacks:
+            callback.on_epoch(epoch, record)
+        due = state.epoch % self.settings.checkpoint_every == 0
+        if self.settings.checkpoint is not None and (due or state.stopped):
+            state.save(self.settings.checkpoint)
+
+    def _train_epoch(
+        self, state: RunState, components: ComponentSet, table: Table, rows: Tensor
+    ) -> Record:
+        """One pass over shuffled rows; returns the mean loss of each component."""
+        model, mixer = state.model, state.mixer
+        model.train()
+        order = rows[torch.randperm(len(rows), generator=state.generator)]
+        total = torch.zeros(len(components), dtype=torch.float64)
+        count = torch.zeros(len(components), dtype=torch.float64)
+        for index in order.split(self.settings.batch_size):
+            batch = table.batch(index)
+            losses = components.losses(model(batch), batch)  # (B, K)
+            applies = components.applies(batch)
+            weights = mixer.weights(batch, losses.detach())
+            value = weighted_objective(losses, weights, applies) + components.penalty(model)
+            state.optimiser.zero_grad(set_to_none=True)
+            value.backward()
+            state.optimiser.step()
+            total += losses.detach().sum(0).double().cpu()
+            count += applies.sum(0).cpu()
+        means = (total / count.clamp(min=1)).tolist()
+        _check_finite(dict(zip(components.names, means, strict=True)), state.epoch)
+        return {f"loss/{name}": v for name, v in zip(components.names, means, strict=True)}
+
+    def _refresh(
+        self, state: RunState, components: ComponentSet, table: Table, rows: Tensor, outer: Table
+    ) -> None:
+        """Let the mixer learn from one look-ahead per group of rows, whole V each time."""
+        mixer = state.mixer
+        options = mixer.look_ahead_options()
+        order = rows[torch.randperm(len(rows), generator=state.generator)]
+        state.model.eval()
+        validation = outer.whole()
+        for index in order.split(options.group_size or len(rows)):
+            batch = table.batch(index)
+            look = LookAhead.from_options(state.model, components, batch, validation, options)
+            mixer.refresh(look, batch)
+
+    def _validate(self, state: RunState, selection: Table) -> Record:
+        """Score the feature model on validation rows, keep the epoch if best, see if to stop."""
+        logits, _ = predict_logits(state.model, selection)
+        loss = torch.nn.functional.cross_entropy(logits, selection.y).item()
+        y, predicted = selection.y.cpu().numpy(), logits.argmax(1).cpu().numpy()
+        score = metrics.score(self.settings.metric, y, predicted)
+        if state.selection.offer(state.epoch, score, loss):
+            state.keep_best()
+        state.stopped = state.selection.exhausted(state.epoch, self.settings.patience)
+        return {"val_score": score, "val_loss": loss}
+
+
+def _check_finite(means: dict[str, float], epoch: int) -> None:
+    bad = [name for name, value in means.items() if not np.isfinite(value)]
+    if bad:
+        raise DivergedError(
+            f"loss {bad[0]!r} became {means[bad[0]]} in epoch {epoch}; use a smaller lr, or look "
+            "for extreme feature values"
+        )
