@@ -14,6 +14,8 @@ from spear_amal.data.store import (
     load_corpus,
 )
 from spear_amal.data.synthetic import synthetic_corpus, synthetic_votes
+from spear_amal.data.tables import read_table, require_columns, write_table
+from spear_amal.data.wrench_format import WrenchPart, read_wrench, write_wrench
 
 __all__ = [
     "CORPORA",
@@ -22,6 +24,7 @@ __all__ = [
     "CorpusStatus",
     "Partition",
     "TextFeatures",
+    "WrenchPart",
     "check_disjoint",
     "corpus_file",
     "corpus_status",
@@ -29,7 +32,12 @@ __all__ = [
     "load_corpus",
     "partition",
     "read_spear_pickle",
+    "read_table",
+    "read_wrench",
+    "require_columns",
     "spear_label_matrix",
     "synthetic_corpus",
     "synthetic_votes",
+    "write_table",
+    "write_wrench",
 ]

@@ -115,7 +115,8 @@ def partition(
     Raises
     ------
     InputError
-        If a size is larger than what is left, or smaller than the number of classes.
+        If a size is larger than what is left, or smaller than the number of classes, or a row has
+        no gold label.
 
     Examples
     --------
@@ -125,6 +126,8 @@ def partition(
     """
     corpus = data if isinstance(data, Corpus) else None
     y = corpus.labels if corpus is not None else np.asarray(data)
+    if len(y) and y.min() < 0:
+        raise InputError(f"labels must be gold for every row; found {y.min()} (no answer)")
     n_labelled = _size("n_labelled", n_labelled, corpus)
     n_validation = _size("n_validation", n_validation, corpus)
     test = _test_rows(corpus, test, len(y))

@@ -63,11 +63,19 @@ class _Array:
         if kind.dtype.hasobject:
             flat = _objects(data, size)
         else:
-            raw = data.encode("latin-1") if isinstance(data, str) else bytes(data)
-            flat = np.frombuffer(raw, dtype=kind.dtype).copy()
+            flat = np.frombuffer(_raw(data), dtype=kind.dtype).copy()
         if flat.size != size:
             raise pickle.UnpicklingError(f"an array of shape {shape} holds {flat.size} values")
         self.value = flat.reshape(shape, order="F" if fortran else "C")
+
+
+def _raw(data: Any) -> bytes:
+    """Bytes as Python 3 wrote them, or as the Latin-1 string that Python 2's become."""
+    if isinstance(data, str):
+        return data.encode("latin-1")
+    if isinstance(data, bytes):
+        return data
+    raise pickle.UnpicklingError(f"an array holds a {type(data).__name__} instead of bytes")
 
 
 def _objects(data: Any, size: int) -> np.ndarray:
@@ -85,8 +93,7 @@ def _reconstruct(kind: Any, shape: Any, code: Any) -> _Array:
 def _scalar(kind: Any, data: Any) -> Any:
     if not isinstance(kind, _Type) or kind.dtype.hasobject:
         raise pickle.UnpicklingError("a scalar has no sound type")
-    raw = data.encode("latin-1") if isinstance(data, str) else bytes(data)
-    return np.frombuffer(raw, dtype=kind.dtype)[0].item()
+    return np.frombuffer(_raw(data), dtype=kind.dtype)[0].item()
 
 
 def _encode(text: Any, encoding: Any) -> bytes:

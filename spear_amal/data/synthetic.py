@@ -15,15 +15,15 @@ from spear_amal.data.synthetic_words import CLASSES, GENRE_SENTENCES, SHARED_SEN
 from spear_amal.errors import InputError
 from spear_amal.label_matrix import ABSTAIN, LabelMatrix
 
-_SENTENCES = (4, 9)  # fewest and most (excluded) sentences of a plot
-_SHARED = 0.55  # chance that a sentence says nothing about the genre
-_OWN = 0.72  # chance that a telling sentence is of the plot's own genre
+_SENTENCES = (5, 11)  # fewest and most (excluded) sentences of a plot
+_SHARED = 0.5  # chance that a sentence says nothing about the genre
+_OWN = 0.8  # chance that a telling sentence is of the plot's own genre
 
 
 def synthetic_corpus(n: int = 1500, seed: int = 0, n_test: int = 400) -> Corpus:
     """Generate plots of two genres, like the corpus "plots" but made up, and as hard.
 
-    A plot has four to eight sentences. About half are shared by both genres, the others mostly of
+    A plot has five to ten sentences. About half are shared by both genres, the others mostly of
     the plot's own genre, so that words hint at a genre but do not settle it.
 
     Parameters
