@@ -1,11 +1,19 @@
 """Writing, applying and analysing labelling functions; imports no torch."""
 
 from spear_amal.label_matrix import ABSTAIN, LabelMatrix
+from spear_amal.labeling.analysis import LFAnalysis
 from spear_amal.labeling.appliers import ColumnLFApplier, LFApplier, PandasLFApplier
+from spear_amal.labeling.buckets import get_label_buckets, get_label_instances
 from spear_amal.labeling.column_lf import ColumnLF, threshold_lf
+from spear_amal.labeling.conversions import (
+    filter_unlabeled_dataframe,
+    preds_to_probs,
+    probs_to_preds,
+)
 from spear_amal.labeling.faults import ApplierMetadata, Fault
 from spear_amal.labeling.functions import LabelingFunction, labeling_function
 from spear_amal.labeling.loading import LoadedLFs, load_lfs
+from spear_amal.labeling.nlp import SpacyPreprocessor, nlp_labeling_function
 from spear_amal.labeling.patterns import dictionary_lf, keyword_lf, regex_lf
 from spear_amal.labeling.preprocess import (
     BasePreprocessor,
@@ -15,6 +23,7 @@ from spear_amal.labeling.preprocess import (
     preprocessor,
 )
 from spear_amal.labeling.rows import Row
+from spear_amal.labeling.rules_file import RuleLF, exemplar_frame, exemplar_matrix, read_rules
 from spear_amal.labeling.scorers import ContinuousScorer, continuous_scorer
 
 __all__ = [
@@ -25,6 +34,7 @@ __all__ = [
     "ColumnLFApplier",
     "ContinuousScorer",
     "Fault",
+    "LFAnalysis",
     "LFApplier",
     "LabelMatrix",
     "LabelingFunction",
@@ -33,13 +43,24 @@ __all__ = [
     "PandasLFApplier",
     "Preprocessor",
     "Row",
+    "RuleLF",
+    "SpacyPreprocessor",
     "continuous_scorer",
     "dictionary_lf",
+    "exemplar_frame",
+    "exemplar_matrix",
+    "filter_unlabeled_dataframe",
+    "get_label_buckets",
+    "get_label_instances",
     "keyword_lf",
     "labeling_function",
     "lambda_mapper",
     "load_lfs",
+    "nlp_labeling_function",
+    "preds_to_probs",
     "preprocessor",
+    "probs_to_preds",
+    "read_rules",
     "regex_lf",
     "threshold_lf",
 ]

@@ -1,0 +1,120 @@
+"""Between probabilities and predictions, and leaving out rows without votes."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+
+from spear_amal.errors import InputError
+from spear_amal.label_matrix import ABSTAIN, LabelMatrix
+from spear_amal.labeling.buckets import label_column
+
+TIE_BREAKS = ("random", "true-random", "abstain")
+
+
+def filter_unlabeled_dataframe(X: Any, y: Any, L: Any) -> tuple[Any, Any]:
+    """Rows on which at least one LF fired.
+
+    Parameters
+    ----------
+    X : DataFrame of n rows
+    y : array (n,) or (n, C)
+        Labels or probabilities.
+    L : LabelMatrix or array (n, m)
+
+    Returns
+    -------
+    DataFrame, array
+        `X` and `y` without the rows that nobody voted on.
+
+    Raises
+    ------
+    InputError
+        If lengths differ.
+    """
+    covered = L.covered() if isinstance(L, LabelMatrix) else (np.asarray(L) != ABSTAIN).any(axis=1)
+    if not len(X) == len(y) == len(covered):
+        raise InputError(f"X has {len(X)} rows, y {len(y)}, L {len(covered)}; they must agree")
+    return X.iloc[covered], np.asarray(y)[covered]
+
+
+def probs_to_preds(
+    probs: Any,
+    tie_break_policy: str = "random",
+    tol: float = 1e-5,
+    random_state: np.random.Generator | int | None = None,
+) -> np.ndarray:
+    """Most probable class of each row.
+
+    Parameters
+    ----------
+    probs : array (n, C)
+    tie_break_policy : {"random", "true-random", "abstain"}
+        "random" picks one of the tied classes by a hash of the row number (as Snorkel does: the
+        same at every call), "true-random" by `random_state`, "abstain" gives -1.
+    tol : float, default=1e-5
+        Probabilities closer than this to the largest are tied with it.
+    random_state : Generator or int, optional
+        For "true-random".
+
+    Returns
+    -------
+    ndarray of int, shape (n,)
+
+    Examples
+    --------
+    >>> probs_to_preds([[0.8, 0.2], [0.5, 0.5]], tie_break_policy="abstain")
+    array([ 0, -1])
+    """
+    array = np.asarray(probs, dtype=float)
+    if array.ndim != 2 or array.shape[1] < 2:
+        raise InputError(f"probs must have shape (n, C) with C of at least 2, found {array.shape}")
+    if tie_break_policy not in TIE_BREAKS:
+        raise InputError(
+            f"tie_break_policy must be one of {TIE_BREAKS}, found {tie_break_policy!r}"
+        )
+    best = np.argmax(array, axis=1)
+    tied = array.max(axis=1, keepdims=True) - array < tol
+    rows = np.flatnonzero(tied.sum(axis=1) > 1)
+    if tie_break_policy == "abstain":
+        best[rows] = ABSTAIN
+        return best
+    rng = np.random.default_rng(random_state)
+    for row in rows:
+        options = np.flatnonzero(tied[row])
+        draw = _hash(row) if tie_break_policy == "random" else int(rng.integers(len(options)))
+        best[row] = options[draw % len(options)]
+    return best
+
+
+def _hash(number: int) -> int:
+    return int(hashlib.sha1(str(number).encode(), usedforsecurity=False).hexdigest(), 16)
+
+
+def preds_to_probs(preds: Any, num_classes: int) -> np.ndarray:
+    """Probability 1 for the predicted class of each row.
+
+    Parameters
+    ----------
+    preds : array (n,) or (n, 1)
+    num_classes : int
+
+    Returns
+    -------
+    ndarray of float, shape (n, num_classes)
+
+    Raises
+    ------
+    InputError
+        If a prediction is -1 or no class.
+    """
+    classes = label_column(preds, "preds")
+    if classes.size and not 0 <= classes.min() <= classes.max() < num_classes:
+        wrong = classes[(classes < 0) | (classes >= num_classes)][0]
+        raise InputError(
+            f"preds must be classes from 0 to {num_classes - 1}, found {wrong}; abstained rows "
+            "(-1) have no probabilities, leave them out first"
+        )
+    return np.eye(num_classes)[classes]

@@ -1,0 +1,168 @@
+"""Rules files: one rule a line, ``class TAB regular expression TAB exemplar``."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from spear_amal.errors import FileFormatError
+from spear_amal.labeling.column_lf import ColumnLF, on_texts
+
+
+class RuleLF(ColumnLF):
+    """A regular expression of a rules file, with the text from which it was written.
+
+    Attributes
+    ----------
+    exemplar : str or None
+        The text as it stands in the file.
+    pattern : str
+    lower, strip : bool
+        What is done to a text before the pattern is searched.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        pattern: re.Pattern[str],
+        label: str,
+        column: str,
+        exemplar: str | None,
+        lower: bool,
+        strip: bool,
+    ) -> None:
+        self.pattern = pattern.pattern
+        self.lower, self.strip = lower, strip
+        decide = on_texts(name, lambda text: pattern.search(self.prepare(text)) is not None)
+        super().__init__(name, column, decide, label, exemplar)
+
+    def prepare(self, text: str) -> str:
+        """Text as the pattern sees it."""
+        text = text.lower() if self.lower else text
+        return text.strip() if self.strip else text
+
+
+def read_rules(
+    path: str | os.PathLike[str],
+    column: str = "text",
+    encoding: str = "utf-8",
+    lower: bool = True,
+    strip: bool = True,
+) -> list[RuleLF]:
+    """Read a rules file into LFs, in the order of its lines.
+
+    Parameters
+    ----------
+    path : path
+        Lines ``class TAB regular expression [TAB exemplar]``; empty lines are skipped. The class
+        is a name that the applier's `classes` must hold.
+    column : str, default="text"
+    encoding : str, default="utf-8"
+        The published SMS rules are latin-1.
+    lower, strip : bool, default=True
+        Search in the lower-cased text, without spaces at its ends.
+
+    Returns
+    -------
+    list of RuleLF
+        Named ``rule01_<class>`` and so on, by rule number.
+
+    Raises
+    ------
+    FileFormatError
+        If the encoding is another one, or a line has no class, no pattern or a pattern that is
+        no regular expression; names the line.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "rules.tsv"
+    >>> _ = path.write_text("spam\\twon .*prize\\tYou WON a prize")
+    >>> rule, = read_rules(path)
+    >>> rule.name, rule("You WON the prize"), rule.exemplar
+    ('rule1_spam', 'spam', 'You WON a prize')
+    """
+    parsed = [_parse(path, number, line) for number, line in _lines(path, encoding)]
+    if not parsed:
+        raise FileFormatError(f"{path} holds no rule; needed lines 'class TAB regex TAB exemplar'")
+    width = len(str(len(parsed)))
+    return [
+        RuleLF(f"rule{number:0{width}d}_{label}", pattern, label, column, exemplar, lower, strip)
+        for number, (label, pattern, exemplar) in enumerate(parsed, start=1)
+    ]
+
+
+def _lines(path: str | os.PathLike[str], encoding: str) -> list[tuple[int, str]]:
+    try:
+        # Not splitlines(): latin-1 texts hold \x85 and other characters that it takes for ends.
+        lines = Path(path).read_bytes().decode(encoding).split("\n")
+    except UnicodeDecodeError as error:
+        raise FileFormatError(
+            f"{path} is not {encoding} ({error}); try encoding='latin-1'"
+        ) from error
+    numbered = [(number, line.rstrip("\r")) for number, line in enumerate(lines, start=1)]
+    return [(number, line) for number, line in numbered if line.strip()]
+
+
+def _parse(path: Any, number: int, line: str) -> tuple[str, re.Pattern[str], str | None]:
+    label, *rest = line.split("\t", 2)
+    label = label.strip()
+    if not label or not rest or not rest[0]:
+        raise FileFormatError(
+            f"{path}, line {number}: needed 'class TAB regex [TAB exemplar]', found {line!r}"
+        )
+    try:
+        pattern = re.compile(rest[0])
+    except re.error as error:
+        raise FileFormatError(
+            f"{path}, line {number}: {rest[0]!r} is no regular expression: {error}"
+        ) from error
+    return label, pattern, (rest[1] if len(rest) == 2 and rest[1].strip() else None)
+
+
+def exemplar_frame(lfs: Iterable[Any]) -> pd.DataFrame:
+    """Exemplars of LFs as labelled rows.
+
+    Parameters
+    ----------
+    lfs : iterable of LFs
+        Those without exemplar are left out.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``text, label, lf``, one row for each LF; drop duplicates of ``text`` for the
+        distinct labelled rows.
+    """
+    rows = [(lf.exemplar, lf.label, lf.name) for lf in lfs if getattr(lf, "exemplar", None)]
+    return pd.DataFrame(rows, columns=["text", "label", "lf"])
+
+
+def exemplar_matrix(lfs: Sequence[Any], texts: Iterable[str]) -> sp.csr_array:
+    """Tell which text is the exemplar of which LF (the matrix r of ImplyLoss and SPEAR).
+
+    Parameters
+    ----------
+    lfs : sequence of LFs, length m
+    texts : iterable of str, length n
+        Compared with the exemplars without spaces at the ends.
+
+    Returns
+    -------
+    csr_array of bool, shape (n, m)
+    """
+    columns: dict[str, list[int]] = {}
+    for j, lf in enumerate(lfs):
+        if getattr(lf, "exemplar", None):
+            columns.setdefault(lf.exemplar.strip(), []).append(j)
+    texts = list(texts)
+    pairs = [(i, j) for i, text in enumerate(texts) for j in columns.get(str(text).strip(), ())]
+    rows, hits = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+    return sp.csr_array((np.ones(len(pairs), dtype=bool), (rows, hits)), (len(texts), len(lfs)))

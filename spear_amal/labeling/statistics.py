@@ -1,0 +1,115 @@
+"""Counts over the sparse votes of a label matrix; nothing of size n x m x C is made."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.stats import norm
+
+from spear_amal.label_matrix import LabelMatrix
+
+
+class VoteCounts:
+    """Counts that the analysis of LFs is made of.
+
+    Parameters
+    ----------
+    L : LabelMatrix of shape (n, m)
+
+    Attributes
+    ----------
+    rows, columns, votes : ndarray (nnz,)
+        The votes as triplets.
+    """
+
+    def __init__(self, L: LabelMatrix) -> None:
+        self.n, self.m = L.shape
+        codes = L.codes.tocoo()
+        self.rows, self.columns = codes.coords
+        self.votes = codes.data.astype(np.int64) - 1
+        self.fired = sp.csr_array(
+            (np.ones(len(self.votes)), (self.rows, self.columns)), shape=L.shape
+        )
+
+    def per_row(self) -> np.ndarray:
+        """Number of votes of each row (n,)."""
+        return np.bincount(self.rows, minlength=self.n)
+
+    def conflicted(self) -> np.ndarray:
+        """Rows (n,) with two different votes, as bool."""
+        low = np.full(self.n, np.iinfo(np.int64).max)
+        high = np.full(self.n, -1)
+        np.minimum.at(low, self.rows, self.votes)
+        np.maximum.at(high, self.rows, self.votes)
+        return low < high
+
+    def per_lf(self, rows: np.ndarray | None = None) -> np.ndarray:
+        """Number of votes of each LF (m,), on the rows marked True."""
+        kept = self.columns if rows is None else self.columns[rows[self.rows]]
+        return np.bincount(kept, minlength=self.m)
+
+    def polarities(self) -> list[list[int]]:
+        """Classes that each LF votes for, in order."""
+        pairs = np.unique(np.stack([self.columns, self.votes], axis=1), axis=0)
+        found: list[list[int]] = [[] for _ in range(self.m)]
+        for column, vote in pairs.tolist():
+            found[column].append(vote)
+        return found
+
+    def correct(self, gold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Correct and incorrect votes (m,) of each LF, on rows with a gold class."""
+        known = gold[self.rows] >= 0
+        right = gold[self.rows] == self.votes
+        return (
+            np.bincount(self.columns[known & right], minlength=self.m),
+            np.bincount(self.columns[known & ~right], minlength=self.m),
+        )
+
+    def overlaps(self) -> np.ndarray:
+        """Rows on which both of two LFs fired, (m, m)."""
+        return (self.fired.T @ self.fired).toarray()
+
+    def agreements(self) -> np.ndarray:
+        """Rows on which two LFs cast the same vote, (m, m)."""
+        total = np.zeros((self.m, self.m))
+        for vote in np.unique(self.votes):
+            own = self.votes == vote
+            places = (self.rows[own], self.columns[own])
+            one = sp.csr_array((np.ones(int(own.sum())), places), shape=(self.n, self.m))
+            total += (one.T @ one).toarray()
+        return total
+
+    def tables(self, gold: np.ndarray, k: int) -> np.ndarray:
+        """Counts (m, k+1, k) of votes -1..k-1 by gold class."""
+        counts = np.zeros((self.m, k + 1, k))
+        known = (gold[self.rows] >= 0) & (gold[self.rows] < k) & (self.votes < k)
+        where = (self.columns[known], self.votes[known] + 1, gold[self.rows][known])
+        np.add.at(counts, where, 1)
+        of_class = np.bincount(gold[(gold >= 0) & (gold < k)], minlength=k)
+        counts[:, 0] = of_class - counts.sum(axis=1)
+        return counts
+
+
+def share(counts: np.ndarray, total: int | np.ndarray) -> np.ndarray:
+    """`counts / total`, 0 where the total is 0."""
+    total = np.broadcast_to(np.asarray(total, dtype=float), counts.shape)
+    return np.divide(counts, total, out=np.zeros(counts.shape), where=total > 0)
+
+
+def wilson_interval(
+    correct: np.ndarray, total: np.ndarray, level: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Wilson score interval of a share; (0, 1) where nothing was counted.
+
+    With p = correct / total and the normal quantile z:
+    (p + z^2/2n -+ z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n)   [Wilson 1927]
+    """
+    z = float(norm.ppf((1 + level) / 2))
+    n = np.maximum(total, 1).astype(float)
+    p = correct / n
+    centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
+    # At p = 0 and p = 1 the bounds are 0 and 1 exactly; rounding must not carry them past.
+    low = np.where((total == 0) | (correct == 0), 0.0, centre - half)
+    high = np.where((total == 0) | (correct == total), 1.0, centre + half)
+    return low, high
