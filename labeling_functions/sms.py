@@ -178,7 +178,7 @@ def service_number(batch: Any) -> np.ndarray:
 def short_without_digits(batch: Any) -> np.ndarray:
     """Is short and holds no digit: too little room for an offer, a price and a number."""
     text = pd.Series(batch["text"], dtype=str)
-    return ((text.str.len() <= 45) & ~text.str.contains(r"\d")).to_numpy(dtype=bool)
+    return (text.str.len().between(1, 45) & ~text.str.contains(r"\d")).to_numpy(dtype=bool)
 
 
 # -- continuous ---------------------------------------------------------------------------------
@@ -209,7 +209,8 @@ if find_spec("spacy") is not None:
     @labeling_function(label="ham", pre=[tokens])
     def writes_of_self(x: Any) -> bool:
         """Says "I" or "me" twice (also in "I'll", "im"), with no number: one person to another."""
-        selves = sum(token.lower_ in {"i", "me", "my"} for token in x.doc)
+        # In capitals ("I'LL") the tokenizer keeps the two words together.
+        selves = sum(token.lower_.split("'")[0] in {"i", "me", "my"} for token in x.doc)
         return selves >= 2 and not any(token.like_num or token.like_url for token in x.doc)
 
     chosen = Matcher(nlp.vocab)
@@ -217,7 +218,7 @@ if find_spec("spacy") is not None:
         "chosen",
         [
             [
-                {"LOWER": {"IN": ["you", "u", "ur", "have", "been", "number", "mobile"]}},
+                {"LOWER": {"IN": ["you", "you've", "u", "ur", "have", "been", "number", "mobile"]}},
                 {
                     "LOWER": {"IN": ["have", "'ve", "are", "r", "been", "has", "was", "were"]},
                     "OP": "*",

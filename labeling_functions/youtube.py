@@ -165,8 +165,8 @@ def link(x: Any) -> bool:
 def very_short(batch: Any) -> np.ndarray:
     """Has no room to sell anything, and no word that sends the reader anywhere."""
     text = pd.Series(batch["text"], dtype=str)
-    wanting = text.str.contains(WANTS)
-    return ((text.str.strip("\ufeff ").str.len() <= 25) & ~wanting).to_numpy(dtype=bool)
+    brief = text.str.strip("\ufeff ").str.len().between(1, 25)
+    return (brief & ~text.str.contains(WANTS)).to_numpy(dtype=bool)
 
 
 @labeling_function(label="spam", vectorized=True)
@@ -200,19 +200,32 @@ def about_the_music(x: Any, continuous_score: float) -> bool:
 
 if find_spec("spacy") is not None:
     import spacy
+    from spacy.matcher import Matcher
 
     # A blank pipeline only splits into tokens, which is all that is needed: no model to download.
-    tokens = SpacyPreprocessor(spacy.blank("en"))
+    nlp = spacy.blank("en")
+    tokens = SpacyPreprocessor(nlp)
+
+    WHAT = {"LOWER": {"IN": ["a", "an", "new"]}}
+    introduction = Matcher(nlp.vocab)
+    introduction.add(
+        "introduction",
+        [
+            [
+                {"LOWER": {"IN": ["i", "we"]}},
+                {"LOWER": {"IN": ["am", "'m", "m", "are", "'re"]}},
+                WHAT,
+            ],
+            # In capitals ("I'M A") the tokenizer keeps the two words together.
+            [{"LOWER": {"IN": ["i'm", "im", "we're"]}}, WHAT],
+            [{"LOWER": "my"}, {"LOWER": "name"}, {"LOWER": "is"}],
+        ],
+    )
 
     @labeling_function(label="spam", pre=[tokens])
     def introduces_self(x: Any) -> bool:
         """Says "I am a ...", "we are a ..." or "my name is": somebody presents himself."""
-        words = [token.lower_ for token in x.doc]
-        return any(
-            (a, b, c) == ("my", "name", "is")
-            or (a in {"i", "we"} and b in {"am", "'m", "m", "are"} and c in {"a", "an", "new"})
-            for a, b, c in zip(words, words[1:], words[2:], strict=False)
-        )
+        return bool(introduction(x.doc))
 
     @labeling_function(label="ham", pre=[wants, tokens])
     def about_the_singer(x: Any) -> bool:
