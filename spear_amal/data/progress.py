@@ -49,5 +49,6 @@ def fetch_bar(title: str, show: bool = True) -> Iterator[FetchBar]:
     """Give a bar named `title`; it vanishes at the end of the block."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not show) as progress:
+    hidden = not (show and console.is_terminal)  # a log file wants no bar
+    with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
         yield FetchBar(progress, progress.add_task(title, total=None))

@@ -177,7 +177,9 @@ def download(url: str, path: Path, bar: FetchBar) -> None:
     try:
         pooch.HTTPDownloader(progressbar=bar, timeout=WEB_TIMEOUT)(url, str(path), None)
     except (OSError, ValueError) as error:
-        raise SourceError(f"{type(error).__name__}: {error}") from error
+        # Libraries wrap the cause in layers of addresses that are named already.
+        reason = str(error).rpartition("(Caused by ")[2].rstrip(")")
+        raise SourceError(f"{type(error).__name__}: {reason}") from error
 
 
 def _only_file(folder: str, pattern: str, source: str) -> Path:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from spear_amal.data.checksums import check_sha256
 from spear_amal.data.corpora import imdb, plots, sms, youtube
 from spear_amal.data.corpus import Corpus
-from spear_amal.data.places import CACHE_VARIABLE, DATA_VARIABLE, cache_folder, data_folder
-from spear_amal.data.progress import fetch_bar
-from spear_amal.data.sources import Source
+from spear_amal.data.fetching import fetch, unavailable
+from spear_amal.data.places import cache_folder, data_folder
 from spear_amal.data.specs import CorpusSpec
 from spear_amal.data.synthetic import GENERATED_SPEC
-from spear_amal.errors import ChecksumError, DataUnavailableError, InputError, SpearAmalError
-from spear_amal.files import write_aside
+from spear_amal.errors import ChecksumError, InputError
 
 CORPORA: dict[str, CorpusSpec] = {
     spec.name: spec for spec in (plots.SPEC, sms.SPEC, youtube.SPEC, imdb.SPEC, GENERATED_SPEC)
@@ -84,8 +81,8 @@ def load_corpus(
         _check(folder, _present(folder, spec.published))
         return spec.build(folder, source)
     if offline:
-        raise _unavailable(spec, ["offline was asked for, so no source was tried"])
-    folder, source = _fetch(spec, cache_folder(cache_dir), progress)
+        raise unavailable(spec, ["offline was asked for, so no source was tried"])
+    folder, source = fetch(spec, cache_folder(cache_dir), progress)
     return spec.build(folder, source)
 
 
@@ -105,7 +102,7 @@ def fetch_corpus(name: str, cache_dir: _PathLike | None = None, progress: bool =
         _check(cache / name, spec.files)
         return cache / name
     except (FileNotFoundError, ChecksumError):
-        return _fetch(spec, cache, progress)[0]
+        return fetch(spec, cache, progress)[0]
 
 
 def corpus_status(
@@ -152,7 +149,7 @@ def corpus_file(
         if path.is_file():
             check_sha256(path, known[file])
             return path
-    raise _unavailable(spec, [f"{file} is not on this machine"])
+    raise unavailable(spec, [f"{file} is not on this machine"])
 
 
 def _spec(name: str) -> CorpusSpec:
@@ -181,41 +178,3 @@ def _present(folder: Path, files: dict[str, str]) -> dict[str, str]:
 def _check(folder: Path, files: dict[str, str]) -> None:
     for name, digest in files.items():
         check_sha256(folder / name, digest)
-
-
-def _fetch(spec: CorpusSpec, cache: Path, progress: bool) -> tuple[Path, str]:
-    """Try the sources in turn; files reach the cache whole and checked, or not at all."""
-    failures: list[str] = []
-    wrong = False
-    for source in spec.sources:
-        try:
-            with tempfile.TemporaryDirectory(prefix="spear_amal-") as scratch:
-                _deliver(spec, source, Path(scratch), progress)
-                for name in spec.files:
-                    with write_aside(cache / spec.name / name) as temporary:
-                        temporary.write_bytes((Path(scratch) / name).read_bytes())
-            return cache / spec.name, source.describe()
-        except SpearAmalError as error:
-            wrong = wrong or isinstance(error, ChecksumError)
-            failures.append(f"{source.describe()}: {error}")
-    raise _unavailable(spec, failures, ChecksumError if wrong else DataUnavailableError)
-
-
-def _deliver(spec: CorpusSpec, source: Source, folder: Path, progress: bool) -> None:
-    with fetch_bar(f"fetching {spec.name}", show=progress) as bar:
-        source.fetch(folder, bar)
-    _check(folder, spec.files)
-
-
-def _unavailable(
-    spec: CorpusSpec,
-    reasons: list[str],
-    kind: type[SpearAmalError] = DataUnavailableError,
-) -> SpearAmalError:
-    listed = "".join(f"\n  - {reason}" for reason in reasons)
-    return kind(
-        f"corpus {spec.name!r} cannot be had:{listed}\n"
-        f"If you have its files ({', '.join(spec.files)}), put them into DIR/{spec.name} and pass "
-        f"data_dir=DIR or set {DATA_VARIABLE}=DIR; {CACHE_VARIABLE} moves the cache. "
-        f"The card datasets/{spec.name}.md says where they are published."
-    )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from spear_amal.errors import FileFormatError
 
-# The package names the labels good and bad, and its author's replacement of "ham" by "good" also
-# hit words. These are the lines (from 0) whose message has it once too often; each time it is the
-# first "good" of the message. A test compares the result with the official file's checksum.
+# The package names the labels good and bad, and its author's replacement of "ham" and "spam" also
+# hit words of messages (hamster, Bahamas). These are the lines (from 0) where it did, each time in
+# the first "good" of the message, or in its first "bad" where it has none. The store checks the
+# result by SHA-256.
 _HIT_LINES = (
     *(198, 291, 645, 869, 1193, 1488, 1514, 1741, 2016, 2318, 2389, 2619, 2677),
     *(2823, 2878, 3176, 3446, 3454, 3529, 4145, 4276, 4320, 4520, 4624, 5056),
@@ -26,7 +27,8 @@ def revert_package(content: bytes) -> bytes:
         lines = content.decode("utf-8").split("\n")
         for i in _HIT_LINES:
             label, message = lines[i].split("\t", maxsplit=1)
-            lines[i] = f"{label}\t{message.replace('good', 'ham', 1)}"
+            word = "good" if "good" in message else "bad"
+            lines[i] = f"{label}\t{message.replace(word, _LABELS[word], 1)}"
         return "\n".join(_relabelled(line) for line in lines).encode("utf-8")
     except (UnicodeDecodeError, IndexError, KeyError, ValueError) as error:
         raise FileFormatError(
