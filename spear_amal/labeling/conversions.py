@@ -82,7 +82,7 @@ def probs_to_preds(
         best[rows] = ABSTAIN
         return best
     rng = np.random.default_rng(random_state)
-    for row in rows:
+    for row in rows.tolist():
         options = np.flatnonzero(tied[row])
         draw = _hash(row) if tie_break_policy == "random" else int(rng.integers(len(options)))
         best[row] = options[draw % len(options)]

@@ -56,7 +56,7 @@ def read_rules(
     lower: bool = True,
     strip: bool = True,
 ) -> list[RuleLF]:
-    """Read a rules file into LFs, in the order of its lines.
+    r"""Read a rules file into LFs, in the order of its lines.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def read_rules(
     --------
     >>> import pathlib, tempfile
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "rules.tsv"
-    >>> _ = path.write_text("spam\\twon .*prize\\tYou WON a prize")
+    >>> _ = path.write_text("spam\twon .*prize\tYou WON a prize")
     >>> rule, = read_rules(path)
     >>> rule.name, rule("You WON the prize"), rule.exemplar
     ('rule1_spam', 'spam', 'You WON a prize')

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from spear_amal.label_matrix import LabelMatrix
 
@@ -32,7 +32,7 @@ class VoteCounts:
         )
 
     def per_row(self) -> np.ndarray:
-        """Number of votes of each row (n,)."""
+        """Count the votes of each row (n,)."""
         return np.bincount(self.rows, minlength=self.n)
 
     def conflicted(self) -> np.ndarray:
@@ -44,7 +44,7 @@ class VoteCounts:
         return low < high
 
     def per_lf(self, rows: np.ndarray | None = None) -> np.ndarray:
-        """Number of votes of each LF (m,), on the rows marked True."""
+        """Count the votes of each LF (m,), on the rows marked True."""
         kept = self.columns if rows is None else self.columns[rows[self.rows]]
         return np.bincount(kept, minlength=self.m)
 
@@ -80,7 +80,7 @@ class VoteCounts:
         return total
 
     def tables(self, gold: np.ndarray, k: int) -> np.ndarray:
-        """Counts (m, k+1, k) of votes -1..k-1 by gold class."""
+        """Count votes -1..k-1 by gold class (m, k+1, k)."""
         counts = np.zeros((self.m, k + 1, k))
         known = (gold[self.rows] >= 0) & (gold[self.rows] < k) & (self.votes < k)
         where = (self.columns[known], self.votes[known] + 1, gold[self.rows][known])
@@ -91,7 +91,7 @@ class VoteCounts:
 
 
 def share(counts: np.ndarray, total: int | np.ndarray) -> np.ndarray:
-    """`counts / total`, 0 where the total is 0."""
+    """Return `counts / total`, 0 where the total is 0."""
     total = np.broadcast_to(np.asarray(total, dtype=float), counts.shape)
     return np.divide(counts, total, out=np.zeros(counts.shape), where=total > 0)
 
@@ -104,7 +104,7 @@ def wilson_interval(
     With p = correct / total and the normal quantile z:
     (p + z^2/2n -+ z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n)   [Wilson 1927]
     """
-    z = float(norm.ppf((1 + level) / 2))
+    z = float(ndtri((1 + level) / 2))
     n = np.maximum(total, 1).astype(float)
     p = correct / n
     centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
