@@ -41,7 +41,7 @@ def fetch(spec: CorpusSpec, cache: Path, progress: bool) -> tuple[Path, str]:
                 return _keep(spec, Path(scratch), cache / spec.name), source.describe()
         except _CacheError:
             raise
-        except SpearAmalError as error:
+        except (SpearAmalError, OSError) as error:
             wrong = wrong or isinstance(error, ChecksumError)
             failures.append(f"{source.describe()}: {error}")
     raise unavailable(spec, failures, ChecksumError if wrong else DataUnavailableError)
