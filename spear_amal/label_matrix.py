@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,13 @@ from spear_amal.files import refuse_existing, write_aside
 
 ABSTAIN = -1
 FORMAT = 1
+# Votes are stored as vote + 1 in int16 at most.
+MAX_CLASSES = np.iinfo(np.int16).max
+# What NumPy, zip and JSON raise on a file that is cut off, altered or something else.
+_DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError),
+    *(KeyError, ValueError, TypeError, IndexError, AttributeError, NotImplementedError),
+)
 
 
 class LabelMatrix:
@@ -138,15 +146,15 @@ class LabelMatrix:
         Raises
         ------
         InputError
-            If a vote is below 0 or not a class, or lengths differ.
+            If a vote is below 0 or not a class, or an LF votes twice on a row.
         """
-        votes = np.asarray(votes).astype(np.int64)
-        if votes.size and votes.min() < 0:
-            raise InputError(f"votes must be -1 (abstain) or a class from 0; found {votes.min()}")
+        votes = _as_votes(votes)
         dtype = np.int8 if votes.size == 0 or votes.max() < 127 else np.int16
         order = (np.asarray(rows, dtype=np.int64), np.asarray(columns, dtype=np.int64))
         codes = sp.csr_array((votes.astype(dtype) + dtype(1), order), shape=shape)
         codes.sort_indices()
+        if codes.nnz != len(votes):
+            raise InputError("an LF votes twice on one row; give each (row, LF) pair once")
         sparse_scores = None
         if scores is not None and (continuous is None or np.any(continuous)):
             # Stored zeros stay stored: a score of 0.0 of a fired LF is a score.
@@ -199,7 +207,13 @@ class LabelMatrix:
         return f"LabelMatrix(n={n}, m={m}, classes={list(self.classes)}, coverage={covered:.3f})"
 
     def __getitem__(self, key: Any) -> Any:
-        """Rows and LFs as in NumPy: slices and index arrays keep a LabelMatrix, ints do not."""
+        """Rows and LFs as in NumPy: slices and index arrays keep a LabelMatrix, ints do not.
+
+        Two index arrays select a block, as :func:`numpy.ix_` does; a boolean array (n, m) selects
+        single votes.
+        """
+        if getattr(key, "ndim", 1) == 2:
+            return self.to_dense()[key]
         rows, columns = key if isinstance(key, tuple) else (key, slice(None))
         if columns is Ellipsis:
             columns = slice(None)
@@ -328,7 +342,7 @@ class LabelMatrix:
             If the file is truncated, damaged or not a label matrix.
         """
         try:
-            with np.load(Path(path), allow_pickle=False) as held:
+            with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as held:
                 arrays = {name: held[name] for name in held.files}
             meta = json.loads(arrays["meta"].tobytes())
             if meta["format"] > FORMAT:
@@ -348,12 +362,27 @@ class LabelMatrix:
             )
         except FileNotFoundError:
             raise
-        except (zipfile.BadZipFile, KeyError, ValueError, TypeError, OSError, EOFError) as error:
+        except _DAMAGE as error:
             if isinstance(error, FileFormatError):
                 raise
             raise FileFormatError(
                 f"{path} is not a label matrix file or is damaged ({error}); apply the LFs again"
             ) from error
+
+
+def _as_votes(votes: Any) -> np.ndarray:
+    """Votes as int64 (nnz,), checked to be whole numbers in the range that is stored."""
+    array = np.asarray(votes)
+    if array.size == 0:
+        return array.astype(np.int64)
+    if array.dtype.kind not in "iuf" or (array != np.floor(array)).any():
+        raise InputError(f"votes must be whole numbers, found {array[:3]!r} ({array.dtype})")
+    for wrong in (array.min(), array.max()):
+        if not 0 <= wrong < MAX_CLASSES:
+            raise InputError(
+                f"votes must be -1 (abstain) or a class from 0 to {MAX_CLASSES - 1}; found {wrong}"
+            )
+    return array.astype(np.int64)
 
 
 def _parts(name: str, matrix: sp.csr_array) -> dict[str, np.ndarray]:
@@ -371,10 +400,11 @@ def _as_ids(row_ids: Any, n: int) -> np.ndarray:
     """Row ids as an integer or string array: nothing that would need pickle to be saved."""
     if row_ids is None:
         return np.arange(n)
-    ids = np.asarray(row_ids if not isinstance(row_ids, Iterable) else list(row_ids))
+    known = isinstance(row_ids, np.ndarray) or not isinstance(row_ids, Iterable)
+    ids = np.asarray(row_ids if known else list(row_ids))
     if ids.ndim == 1 and (np.issubdtype(ids.dtype, np.integer) or ids.dtype.kind == "U"):
         return ids
-    return np.asarray([str(one) for one in (row_ids if row_ids is not None else ())], dtype=np.str_)
+    return np.asarray([str(one) for one in row_ids], dtype=np.str_)
 
 
 def _as_index(key: Any, size: int) -> np.ndarray:

@@ -10,10 +10,7 @@ from typing import Any
 import numpy as np
 
 from spear_amal.errors import InputError
-from spear_amal.label_matrix import ABSTAIN
-
-# Codes are stored as int16 (vote + 1); a vote beyond it is a mistake, not a class.
-MAX_CLASSES = 32_000
+from spear_amal.label_matrix import ABSTAIN, MAX_CLASSES
 
 
 class ClassSet:
