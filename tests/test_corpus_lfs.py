@@ -32,10 +32,8 @@ EXAMPLES = {
         "romance": {
             "wedding": "On the eve of the wedding the groom is nowhere to be found.",
             "names_romance": "A romantic comedy set in a bakery.",
-            "couples": "Their relationship has grown cold.",
             "attraction": "Under the mistletoe Ann kisses the gardener.",
             "troubled_couple": "After a bitter divorce Ruth opens a bakery.",
-            "joy_and_sorrow": "Lonely since the funeral, Olga adopts a parrot.",
             "gentle_trades": "A novelist without ideas rents a lighthouse.",
             "gentle_settings": "Every summer the same letters arrive.",
             "for_each_other": "Slowly they realise what they feel for one another.",
@@ -54,7 +52,6 @@ EXAMPLES = {
             "captivity": "The ambassador is kidnapped at the opera.",
             "fighters": "A samurai without a master wanders north.",
             "beyond_human": "A cyborg wakes up in the desert.",
-            "world_at_stake": "Only a plumber can save the whole world.",
             "violent_aim": "They gather on the hill to defeat the baron.",
             "agency_initials": "A clerk of the CIA goes missing.",
             "men_only": "He sells his boat and sails his raft to Peru.",
@@ -151,7 +148,7 @@ NEAR_MISSES = {
 # corpus -> least coverage (of all rows, of each class), mean precision, precision of every LF
 BOUNDS = {
     "plots": (0.90, 0.90, 0.78, 0.70),
-    "sms": (0.75, 0.70, 0.95, 0.90),
+    "sms": (0.75, 0.70, 0.95, 0.88),
     "youtube": (0.85, 0.75, 0.92, 0.85),
 }
 
