@@ -51,6 +51,15 @@ class RuleModel(nn.Module):
         self.theta = nn.Parameter(ones if start == "ones" else cage.guided_start(n_classes, k, q_t))
         self.pi = nn.Parameter(torch.ones(n_classes, len(columns), dtype=q_t.dtype))
 
+    @classmethod
+    def from_state(cls, state: dict[str, Tensor]) -> RuleModel:
+        """Make a model of the shape that a stored state dict needs and fill it."""
+        continuous = torch.zeros(len(state["k"]), dtype=torch.bool)
+        continuous[state["continuous"]] = True
+        model = cls(len(state["theta"]), state["k"], state["q_t"], continuous, start="ones")
+        model.load_state_dict(state)
+        return model
+
     def forward(self, fired: Tensor, scores: Tensor) -> Tensor:
         """Joint log-probability ``log P(l_i, s_i, y)`` (B, C) from votes and scores (B, m)."""
         log_joint = cage.log_joint(self.theta, fired)

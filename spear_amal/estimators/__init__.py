@@ -1,0 +1,13 @@
+"""scikit-learn estimators over the one trainer."""
+
+from spear_amal.estimators.base import TrainedClassifier
+from spear_amal.estimators.gold import GoldClassifier, LabelModelClassifier
+from spear_amal.estimators.spear import PRESETS, SpearClassifier
+
+__all__ = [
+    "PRESETS",
+    "GoldClassifier",
+    "LabelModelClassifier",
+    "SpearClassifier",
+    "TrainedClassifier",
+]

@@ -1,0 +1,255 @@
+"""What all our estimators share: parameter checks, the way through `fit`, fitted attributes."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import validate_data
+
+from spear_amal.components import ComponentSet
+from spear_amal.errors import InputError
+from spear_amal.estimators import bundle, door
+from spear_amal.estimators.engine import Member, Recipe, fit_members, log_posteriors
+from spear_amal.estimators.fitted import FittedClassifier
+from spear_amal.estimators.product import choose_exponent
+from spear_amal.label_matrix import LabelMatrix
+from spear_amal.mixers import Fixed, Mixer
+from spear_amal.models import JointModel, RuleModel, build_feature_model
+from spear_amal.training import METRICS, ProgressBar, Settings, Table
+from spear_amal.training.checkpoint import under_prefix
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+class TrainedClassifier(FittedClassifier):
+    """Template: a subclass says which losses, which mixer and whether rules are used."""
+
+    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012  # scikit-learn's convention
+        "final": [StrOptions({"single", "refit", "crossfit"})],
+        "n_folds": [Interval(Integral, 2, None, closed="left")],
+        "validation": [StrOptions({"shared", "split"})],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "lr": [None, Interval(Real, 0, None, closed="neither")],
+        "batch_size": [None, Interval(Integral, 1, None, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "patience": [Interval(Integral, 1, None, closed="left")],
+        "metric": [StrOptions(set(METRICS))],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "dtype": [StrOptions(set(DTYPES))],
+        "device": [str],
+        "random_state": [Interval(Integral, 0, None, closed="left")],
+        "verbose": [Interval(Integral, 0, None, closed="left"), "boolean"],
+    }
+    _uses_rules = False
+    _uses_unlabelled = False
+
+    # -- what a subclass says -------------------------------------------------------------------
+
+    def _components(self, pool: door.Pool) -> ComponentSet:
+        raise NotImplementedError
+
+    def _mixer(self) -> Mixer:
+        return Fixed()
+
+    def _rules(self, pool: door.Pool, y: np.ndarray) -> Any:
+        """Make the rule model, or None."""
+        return None
+
+    def _teachers(self, pool: door.Pool) -> np.ndarray | None:
+        """Teacher logits (n, T, C) for the pool, or None."""
+        return None
+
+    # -- fitting --------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        L: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+        L_val: Any = None,
+    ) -> Any:
+        """Train.
+
+        Parameters
+        ----------
+        X : array or sparse matrix of shape (n, D)
+            Features of labelled and unlabelled rows.
+        y : array of shape (n,)
+            Gold labels; -1 (or None) where unlabelled.
+        L : LabelMatrix or array of shape (n, m), optional
+            Votes of the labelling functions, -1 for abstain.
+        X_val, y_val, L_val : optional
+            Validation rows with gold and their votes. They choose the epoch and, with AMAL, drive
+            the weights. Without them `validation_fraction` of the gold rows is held out.
+
+        Returns
+        -------
+        self
+
+        Notes
+        -----
+        There is no argument for test rows, on purpose.
+        """
+        self._validate_params()
+        pool = self._pool(X, y, L, X_val, y_val, L_val)
+        recipe = self._recipe(pool)
+        members = fit_members(pool, self._teachers(pool), recipe, bundle.params_to_json(self))
+        self._keep(pool, members, recipe)
+        return self
+
+    def _pool(self, X: Any, y: Any, L: Any, X_val: Any, y_val: Any, L_val: Any) -> door.Pool:
+        X = validate_data(self, X, accept_sparse="csr", dtype=["float64", "float32"])
+        y = door.column(y, "y")
+        door.check_rows("y", len(y), X.shape[0], "X")
+        votes = None if L is None else door.check_votes(L, X.shape[0])
+        if votes is not None and votes.nnz == 0:
+            raise InputError("all LFs abstain on all rows of L; without votes leave L out")
+        known = y[~door.unlabelled_mask(y)]
+        self.classes_ = door.find_classes(known, votes)
+        codes = door.encode(y, self.classes_)
+        door.check_gold(codes, self.classes_)
+        features, all_codes, all_votes = [X], [codes], [votes]
+        if X_val is not None:
+            x, c, v = self._validation(X_val, y_val, L_val, votes)
+            features, all_codes, all_votes = [X, x], [codes, c], [votes, v]
+            held, source = np.arange(len(codes), len(codes) + len(c)), "given"
+        else:
+            held, source = door.hold_out(codes, self.validation_fraction, self.random_state)
+        plan = [] if votes is None else votes.unipolar_plan()
+        self._n_lfs = 0 if votes is None else votes.shape[1]
+        unipolar = [v.to_unipolar(plan) for v in all_votes if v is not None]
+        return door.Pool(
+            x=door.stack(features) if len(features) > 1 else X,
+            y=np.concatenate(all_codes),
+            labels=door.stack_votes(unipolar) if votes is not None and self._uses_rules else None,
+            validation=held,
+            classes=self.classes_,
+            plan=plan,
+            source=source,
+        )
+
+    def _validation(
+        self, X_val: Any, y_val: Any, L_val: Any, votes: LabelMatrix | None
+    ) -> tuple[Any, np.ndarray, LabelMatrix | None]:
+        if y_val is None:
+            raise InputError("X_val was given without y_val; validation rows need gold labels")
+        x = validate_data(
+            self, X_val, accept_sparse="csr", dtype=["float64", "float32"], reset=False
+        )
+        labels = door.column(y_val, "y_val")
+        door.check_rows("y_val", len(labels), x.shape[0], "X_val")
+        codes = door.encode(labels, self.classes_, "y_val")
+        if (codes < 0).any():
+            raise InputError("y_val holds unlabelled rows (-1); validation rows need gold labels")
+        if votes is None:
+            return x, codes, None
+        if L_val is None:
+            silent = np.full((len(codes), votes.shape[1]), -1)
+            return x, codes, LabelMatrix.from_dense(silent, classes=votes.classes)
+        held = door.check_votes(L_val, len(codes), "L_val", "X_val")
+        if held.shape[1] != votes.shape[1]:
+            raise InputError(f"L_val has {held.shape[1]} LFs, L has {votes.shape[1]}")
+        return x, codes, held
+
+    def _recipe(self, pool: door.Pool) -> Recipe:
+        p: Any = self
+        device = (
+            p.device if p.device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
+        )
+        rate = p.lr if p.lr is not None else (1e-2 if p.feature_model == "linear" else 1e-3)
+        settings = Settings(
+            lr=rate,
+            lr_rules=getattr(p, "lr_rules", 1e-2),
+            batch_size=p.batch_size or self._default_batch(pool),
+            max_epochs=p.max_epochs,
+            patience=p.patience,
+            metric=p.metric,
+            weight_decay=p.weight_decay,
+            seed=p.random_state,
+            checkpoint=p.checkpoint,
+        )
+        return Recipe(
+            make_model=lambda y, generator: self._model(pool, y, generator),
+            make_components=lambda: self._components(pool),
+            make_mixer=self._mixer,
+            settings=settings,
+            final=p.final,
+            n_folds=p.n_folds,
+            validation=p.validation,
+            use_unlabelled=self._uses_unlabelled,
+            keep_uncovered=getattr(p, "keep_uncovered", False),
+            dtype=DTYPES[p.dtype],
+            device=device,
+            callbacks=(ProgressBar(type(self).__name__),) if p.verbose else (),
+        )
+
+    def _default_batch(self, pool: door.Pool) -> int:
+        return 32
+
+    def _model(self, pool: door.Pool, y: np.ndarray, generator: torch.Generator) -> JointModel:
+        p: Any = self
+        feature = build_feature_model(
+            p.feature_model, pool.x.shape[1], len(pool.classes), p.hidden, generator
+        )
+        return JointModel(feature, self._rules(pool, y))
+
+    def _empty_model(self, tensors: dict[str, torch.Tensor]) -> JointModel:
+        """Build the model again for stored parameters and fill them in."""
+        p: Any = self
+        feature = build_feature_model(
+            p.feature_model, self.n_features_in_, len(self.classes_), p.hidden
+        )
+        has_rules = "rules.theta" in tensors
+        rules = RuleModel.from_state(under_prefix("rules", tensors)) if has_rules else None
+        model = JointModel(feature, rules).to(DTYPES[p.dtype])
+        model.load_state_dict(tensors)
+        return model
+
+    def _keep(self, pool: door.Pool, members: list[Member], recipe: Recipe) -> None:
+        """Set the fitted attributes."""
+        self.models_ = [member.model for member in members]
+        self.plan_ = pool.plan
+        self.n_lfs_ = self._n_lfs
+        self.validation_source_ = pool.source
+        self.val_score_ = float(np.mean([member.result.val_score for member in members]))
+        self.best_epoch_ = [member.result.best_epoch for member in members]
+        frames = [pd.DataFrame(m.result.history).assign(member=i) for i, m in enumerate(members)]
+        self.history_ = pd.concat(frames, ignore_index=True)
+        self.weights_ = _weights_frame(pool, members)
+        self.exponent_ = self._exponent(pool, members, recipe)
+
+    def _exponent(self, pool: door.Pool, members: list[Member], recipe: Recipe) -> float:
+        if getattr(self, "inference", "feature") == "feature" or pool.labels is None:
+            return 0.0
+        parts = []
+        for member in members:
+            held = member.validation
+            table = Table(
+                pool.x[held], labels=pool.labels[held], dtype=recipe.dtype, device=recipe.device
+            )
+            parts += [(*log_posteriors([member.model], table)[0], pool.y[held])]
+        return choose_exponent(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def _weights_frame(pool: door.Pool, members: list[Member]) -> pd.DataFrame:
+    """Weights (n, K) per row and loss, NaN where a row was not trained or has no such loss."""
+    names = members[0].names
+    total = np.zeros((len(pool.y), len(names)))
+    count = np.zeros((len(pool.y), 1))
+    for member in members:
+        table = member.result.weights
+        here = np.ones((len(member.trained), len(names)))
+        if table is not None:
+            here = table[torch.as_tensor(member.trained)].numpy()
+        total[member.trained] += here
+        count[member.trained] += 1
+    with np.errstate(invalid="ignore"):
+        frame = pd.DataFrame(total / np.where(count == 0, np.nan, count), columns=list(names))
+    return frame

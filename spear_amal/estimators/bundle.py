@@ -1,0 +1,113 @@
+"""A fitted estimator as one file: tensors in safetensors, everything else as JSON in its header."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+import torch
+
+from spear_amal.errors import FileFormatError, InputError
+from spear_amal.files import refuse_existing
+from spear_amal.mixers import Mixer
+from spear_amal.training.checkpoint import (
+    Tensors,
+    read_tensors,
+    under_prefix,
+    with_prefix,
+    write_tensors,
+)
+
+KIND = "spear_amal model"
+CUSTOM = "custom"  # stands in the file for what only code can make again
+
+
+def params_to_json(estimator: Any) -> dict[str, Any]:
+    """Give the constructor parameters as JSON can hold them; objects become their own summary."""
+    return {name: _plain(value) for name, value in estimator.get_params(deep=False).items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mixer):
+        return {CUSTOM: value.summary()}
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return {CUSTOM: type(value).__name__}
+
+
+def save(estimator: Any, path: str | os.PathLike[str], overwrite: bool = False) -> None:
+    """Write a fitted estimator."""
+    refuse_existing(path, overwrite)
+    tensors: Tensors = {}
+    for i, model in enumerate(estimator.models_):
+        tensors |= with_prefix(f"model{i}", model.state_dict())
+    tensors["weights"] = torch.as_tensor(estimator.weights_.to_numpy(dtype=np.float32))
+    write_tensors(path, tensors, describe(estimator))
+
+
+def describe(estimator: Any) -> dict[str, Any]:
+    """Everything but the tensors."""
+    return {
+        "kind": KIND,
+        "class": type(estimator).__name__,
+        "params": params_to_json(estimator),
+        "n_models": len(estimator.models_),
+        "classes": estimator.classes_.tolist(),
+        "n_features_in": estimator.n_features_in_,
+        "plan": estimator.plan_,
+        "n_lfs": estimator.n_lfs_,
+        "exponent": estimator.exponent_,
+        "val_score": estimator.val_score_,
+        "best_epoch": estimator.best_epoch_,
+        "validation_source": estimator.validation_source_,
+        "component_names": list(estimator.weights_.columns),
+        # NaN is not JSON: a missing value is null.
+        "history": estimator.history_.astype(object)
+        .where(estimator.history_.notna(), None)
+        .to_dict(orient="list"),
+    }
+
+
+def load(cls: type, path: str | os.PathLike[str], feature_model: Any = None) -> Any:
+    """Read an estimator of class `cls`."""
+    import pandas as pd
+
+    tensors, about = read_tensors(path, KIND)
+    if about["class"] != cls.__name__:
+        raise FileFormatError(
+            f"{path} holds a {about['class']}; load it with {about['class']}.load"
+        )
+    params = {k: v for k, v in about["params"].items() if not _is_custom(v)}
+    if feature_model is not None:
+        params["feature_model"] = feature_model
+    elif _is_custom(about["params"]["feature_model"]):
+        raise InputError(
+            f"{path} was trained with a module of the user's own; pass it as feature_model= so "
+            "that its parameters can be filled in"
+        )
+    estimator = cls(**params)
+    estimator.classes_ = np.asarray(about["classes"])
+    estimator.n_features_in_ = about["n_features_in"]
+    estimator.plan_ = [(j, k) for j, k in about["plan"]]
+    estimator.n_lfs_ = about["n_lfs"]
+    for name in ("exponent", "val_score", "best_epoch", "validation_source"):
+        setattr(estimator, f"{name}_", about[name])
+    estimator.weights_ = pd.DataFrame(tensors["weights"].numpy(), columns=about["component_names"])
+    estimator.history_ = pd.DataFrame(about["history"])
+    estimator.models_ = [
+        estimator._empty_model(under_prefix(f"model{i}", tensors)) for i in range(about["n_models"])
+    ]
+    return estimator
+
+
+def _is_custom(value: Any) -> bool:
+    return isinstance(value, dict) and CUSTOM in value

@@ -1,0 +1,189 @@
+"""What the user hands to ``fit`` becomes one table with roles; after this nothing is checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.model_selection import train_test_split
+from sklearn.utils import column_or_1d
+
+from spear_amal.errors import InputError
+from spear_amal.label_matrix import LabelMatrix
+from spear_amal.label_models.base import as_label_matrix
+
+UNLABELLED = -1
+
+
+@dataclass(frozen=True)
+class Pool:
+    """All rows that ``fit`` was given: training rows first, then validation rows.
+
+    Attributes
+    ----------
+    x : ndarray or csr_array (n, D)
+    y : ndarray of int (n,)
+        Class codes; -1 where unlabelled.
+    labels : LabelMatrix (n, m) in unipolar form, or None
+    validation : ndarray of int
+        Row numbers of V; all of them labelled.
+    classes : ndarray (C,)
+    source : {"given", "split", "training"}
+        Where V came from.
+    """
+
+    x: Any
+    y: np.ndarray
+    labels: LabelMatrix | None
+    validation: np.ndarray
+    classes: np.ndarray
+    plan: list[tuple[int, int]]
+    source: str
+
+    @property
+    def gold(self) -> np.ndarray:
+        """Row numbers with a gold label, V included."""
+        return np.flatnonzero(self.y >= 0)
+
+    @property
+    def unlabelled(self) -> np.ndarray:
+        """Row numbers without a gold label."""
+        return np.flatnonzero(self.y < 0)
+
+    def covered(self) -> np.ndarray:
+        """Rows (n,) on which an LF fired."""
+        return np.zeros(len(self.y), dtype=bool) if self.labels is None else self.labels.covered()
+
+
+def unlabelled_mask(y: np.ndarray) -> np.ndarray:
+    """Rows (n,) that carry no label: -1, None or NaN (also "-1" among strings).
+
+    Examples
+    --------
+    >>> unlabelled_mask(np.array([0, -1, 1])).tolist()
+    [False, True, False]
+    >>> unlabelled_mask(np.array(["ham", None, "spam"], dtype=object)).tolist()
+    [False, True, False]
+    """
+    if y.dtype.kind in "iuf":
+        return (y == UNLABELLED) | (y != y)
+    if y.dtype.kind == "O":
+        return np.array([one is None or one != one or one in (UNLABELLED, "-1") for one in y], bool)
+    return y == "-1" if y.dtype.kind in "US" else np.zeros(len(y), dtype=bool)
+
+
+def find_classes(known: np.ndarray, L: LabelMatrix | None) -> np.ndarray:
+    """Class labels (C,) in the order of their codes, from gold labels and the label matrix.
+
+    Names in the label matrix decide if gold is given by name; whole numbers are codes themselves.
+    """
+    if L is None:
+        return np.unique(known)
+    named = [str(name) for name in L.classes]
+    if known.dtype.kind in "USO" and all(isinstance(one, str) for one in known):
+        strangers = sorted(set(known.tolist()) - set(named))
+        if strangers:
+            raise InputError(f"y holds labels {strangers} that are not classes of L: {named}")
+        return np.asarray(L.classes)
+    codes = known.astype(float)
+    if (codes != np.floor(codes)).any() or (codes < 0).any():
+        raise InputError(
+            "with L, y must hold class codes 0, 1, .. as the votes do (-1 unlabelled), or the "
+            f"class names of L; found {np.unique(known)[:5]}"
+        )
+    top = int(codes.max(initial=0)) + 1
+    if top > L.n_classes and any(isinstance(name, str) for name in L.classes):
+        raise InputError(
+            f"y holds class {top - 1}, but L has {L.n_classes} classes: {list(L.classes)}"
+        )
+    return np.arange(max(top, L.n_classes))
+
+
+def encode(y: np.ndarray, classes: np.ndarray, argument: str = "y") -> np.ndarray:
+    """Class codes (n,) int64; -1 where unlabelled."""
+    missing = unlabelled_mask(y)
+    codes = np.full(len(y), UNLABELLED, dtype=np.int64)
+    lookup = {label: code for code, label in enumerate(classes.tolist())}
+    for row in np.flatnonzero(~missing):
+        label = y[row].item() if isinstance(y[row], np.generic) else y[row]
+        if label not in lookup:
+            raise InputError(
+                f"{argument} holds {label!r} in row {row}, which is none of the classes "
+                f"{classes.tolist()}"
+            )
+        codes[row] = lookup[label]
+    return codes
+
+
+def check_gold(y: np.ndarray, classes: np.ndarray) -> None:
+    """Raise unless two classes or more are among the gold labels."""
+    seen = np.unique(y[y >= 0])
+    if len(seen) == 0:
+        raise InputError("y holds no gold label (all rows are -1); a few labelled rows are needed")
+    if len(seen) < 2:
+        raise InputError(
+            f"the labelled rows hold only one class ({classes[seen[0]]!r}); label some rows of "
+            "another class as well"
+        )
+
+
+def check_rows(name: str, found: int, needed: int, of: str) -> None:
+    """Raise if two things that go together differ in length."""
+    if found != needed:
+        raise InputError(f"{name} has {found} rows, {of} has {needed}; they must be the same rows")
+
+
+def check_votes(L: Any, n: int, name: str = "L", of: str = "X") -> LabelMatrix:
+    """Take votes for n rows as a label matrix."""
+    matrix = as_label_matrix(L)
+    check_rows(name, len(matrix), n, of)
+    return matrix
+
+
+def hold_out(y: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, str]:
+    """Choose validation rows among the gold rows, stratified; all of them if they are too few."""
+    gold = np.flatnonzero(y >= 0)
+    counts = np.bincount(y[gold])
+    n_classes = (counts > 0).sum()
+    size = round(fraction * len(gold))
+    if counts[counts > 0].min() < 2 or size < n_classes or len(gold) - size < n_classes:
+        return gold, "training"
+    _, held = train_test_split(gold, test_size=size, stratify=y[gold], random_state=seed)
+    return np.sort(held), "split"
+
+
+def stack(parts: list[Any]) -> Any:
+    """Stack feature rows, sparse if any part is."""
+    if any(sp.issparse(part) for part in parts):
+        return sp.csr_array(sp.vstack([sp.csr_array(part) for part in parts]))
+    return np.concatenate(parts)
+
+
+def stack_votes(parts: list[LabelMatrix]) -> LabelMatrix:
+    """Stack label matrices of the same LFs in unipolar form."""
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    codes = sp.csr_array(sp.vstack([part.codes for part in parts]))
+    scored = any(part.scores is not None for part in parts)
+    empty = [sp.csr_array(part.shape, dtype=np.float32) for part in parts]
+    scores = [
+        e if part.scores is None else part.scores for e, part in zip(empty, parts, strict=True)
+    ]
+    return LabelMatrix(
+        codes,
+        lf_names=first.lf_names,
+        classes=first.classes,
+        lf_classes=first.lf_classes,
+        scores=sp.csr_array(sp.vstack(scores)) if scored else None,
+        continuous=first.continuous,
+    )
+
+
+def column(y: Any, name: str) -> np.ndarray:
+    """Take labels as a one-dimensional array."""
+    if y is None:
+        raise InputError(f"{name} is missing: requires y to be passed, but the target y is None")
+    return column_or_1d(y, warn=True)

@@ -1,0 +1,199 @@
+"""From a pool and settings to trained members: one model, refit on L+V, or cross-fitted."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.special import log_softmax
+from sklearn.model_selection import StratifiedKFold, train_test_split
+
+from spear_amal.components import ComponentSet
+from spear_amal.errors import InputError
+from spear_amal.estimators.door import Pool
+from spear_amal.mixers import Mixer
+from spear_amal.mixers.frozen import Frozen
+from spear_amal.models import JointModel
+from spear_amal.training import Callback, Result, Settings, Table, Trainer, predict_logits
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything a fit needs beside the pool. Each call of a maker gives a fresh object."""
+
+    make_model: Callable[[np.ndarray, torch.Generator], JointModel]  # from gold codes for guides
+    make_components: Callable[[], ComponentSet]
+    make_mixer: Callable[[], Mixer]
+    settings: Settings
+    final: str = "single"
+    n_folds: int = 5
+    validation: str = "shared"
+    use_unlabelled: bool = True
+    keep_uncovered: bool = False
+    dtype: torch.dtype = torch.float32
+    device: str = "cpu"
+    callbacks: tuple[Callback, ...] = ()
+
+
+@dataclass
+class Member:
+    """One trained model and the rows it never trained on (V)."""
+
+    model: JointModel
+    result: Result
+    trained: np.ndarray
+    validation: np.ndarray
+    names: tuple[str, ...]
+
+
+def fit_members(
+    pool: Pool, teachers: np.ndarray | None, recipe: Recipe, about: Any
+) -> list[Member]:
+    """Train by ``recipe.final``: "single", "refit" or "crossfit"."""
+    table = Table(
+        pool.x,
+        pool.y,
+        pool.labels,
+        teachers,
+        n_classes=len(pool.classes),
+        dtype=recipe.dtype,
+        device=recipe.device,
+    )
+    mark = fingerprint(pool, about)
+    if recipe.final == "crossfit":
+        return [
+            _fit_one(pool, table, held, _named(recipe, f"fold{i}"), f"{mark}-{i}")
+            for i, held in enumerate(_folds(pool, recipe))
+        ]
+    first = _fit_one(pool, table, pool.validation, _named(recipe, "single"), mark)
+    return [_refit(pool, table, first, recipe, mark) if recipe.final == "refit" else first]
+
+
+def _folds(pool: Pool, recipe: Recipe) -> list[np.ndarray]:
+    """Each gold row of L and V plays validation once."""
+    counts = np.bincount(pool.y[pool.gold])
+    smallest = int(counts[counts > 0].min())
+    if smallest < recipe.n_folds:
+        raise InputError(
+            f"cross-fitting over {recipe.n_folds} folds needs as many gold rows of every class; "
+            f"the rarest has {smallest}. Use fewer folds or final='refit'"
+        )
+    folds = StratifiedKFold(recipe.n_folds, shuffle=True, random_state=recipe.settings.seed)
+    return [pool.gold[held] for _, held in folds.split(pool.gold, pool.y[pool.gold])]
+
+
+def _named(recipe: Recipe, part: str) -> Recipe:
+    """Give each member a checkpoint file of its own."""
+    path = recipe.settings.checkpoint
+    if path is None or part == "single":
+        return recipe
+    own = Path(path).with_name(f"{Path(path).stem}-{part}{Path(path).suffix}")
+    return replace(recipe, settings=replace(recipe.settings, checkpoint=own))
+
+
+def _training_rows(pool: Pool, gold: np.ndarray, recipe: Recipe) -> np.ndarray:
+    """Gold rows and, if wanted, unlabelled rows; uncovered ones only on request."""
+    if not recipe.use_unlabelled:
+        return gold
+    extra = pool.unlabelled
+    if not recipe.keep_uncovered:
+        extra = extra[pool.covered()[extra]]
+    return np.sort(np.concatenate([gold, extra]))
+
+
+def _visible(pool: Pool, rows: np.ndarray) -> np.ndarray:
+    y = np.full_like(pool.y, -1)
+    y[rows] = pool.y[rows]
+    return y
+
+
+def _subset(table: Table, pool: Pool, rows: np.ndarray, recipe: Recipe) -> Table:
+    return Table(
+        pool.x[rows],
+        pool.y[rows],
+        None if pool.labels is None else pool.labels[rows],
+        n_classes=len(pool.classes),
+        dtype=table.dtype,
+        device=table.device,
+    )
+
+
+def _fit_one(pool: Pool, table: Table, held: np.ndarray, recipe: Recipe, mark: str) -> Member:
+    """Train with `held` as V: for the mixer's outer loss and for the choice of the epoch."""
+    gold = np.setdiff1d(pool.gold, held) if pool.source != "training" else pool.gold
+    rows = _training_rows(pool, gold, recipe)
+    chooser, outer = held, held
+    if recipe.validation == "split" and len(held) >= 2 * len(pool.classes):
+        chooser, outer = train_test_split(
+            held, test_size=0.5, stratify=pool.y[held], random_state=recipe.settings.seed
+        )
+    generator = torch.Generator().manual_seed(recipe.settings.seed)
+    model = recipe.make_model(_visible(pool, held), generator).to(recipe.device, recipe.dtype)
+    components, mixer = recipe.make_components(), recipe.make_mixer()
+    result = Trainer(recipe.settings, recipe.callbacks).fit(
+        model,
+        components,
+        mixer,
+        table,
+        rows,
+        selection=_subset(table, pool, chooser, recipe),
+        outer=_subset(table, pool, outer, recipe),
+        fingerprint=mark,
+    )
+    return Member(model, result, rows, held, components.names)
+
+
+def _refit(pool: Pool, table: Table, first: Member, recipe: Recipe, mark: str) -> Member:
+    """Train anew on L and V for the chosen number of epochs, with the learnt weights frozen."""
+    rows = _training_rows(pool, pool.gold, recipe)
+    settings = replace(recipe.settings, max_epochs=first.result.best_epoch + 1)
+    own = _named(replace(recipe, settings=settings), "refit")
+    generator = torch.Generator().manual_seed(settings.seed)
+    model = recipe.make_model(_visible(pool, first.validation), generator)
+    model = model.to(recipe.device, recipe.dtype)
+    components = recipe.make_components()
+    weights = first.result.weights
+    mixer = recipe.make_mixer() if weights is None else _frozen(weights, first, pool)
+    result = Trainer(own.settings, recipe.callbacks).fit(
+        model, components, mixer, table, rows, fingerprint=f"{mark}-refit"
+    )
+    history = first.result.history + [dict(record, refit=True) for record in result.history]
+    merged = replace(first.result, history=history, weights=result.weights)
+    return Member(model, merged, rows, first.validation, components.names)
+
+
+def _frozen(weights: torch.Tensor, first: Member, pool: Pool) -> Frozen:
+    """Learnt weights; rows of V, which had none, get the mean of the labelled training rows."""
+    table = weights.clone()
+    table[first.validation] = table[np.intersect1d(first.trained, pool.gold)].mean(0)
+    return Frozen(table)
+
+
+def log_posteriors(
+    models: Sequence[JointModel], table: Table
+) -> list[tuple[np.ndarray, np.ndarray | None]]:
+    """Log posteriors (n, C) of feature and rule model, one pair per model."""
+    pairs = []
+    for model in models:
+        logits, rules = predict_logits(model, table)
+        q = None if rules is None else log_softmax(rules.double().cpu().numpy(), axis=1)
+        pairs.append((log_softmax(logits.double().cpu().numpy(), axis=1), q))
+    return pairs
+
+
+def fingerprint(pool: Pool, about: Any) -> str:
+    """Hash of data, roles and settings, so that a checkpoint is only used by its own run."""
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True, default=repr).encode())
+    parts = [pool.y, pool.validation]
+    parts += [pool.x] if isinstance(pool.x, np.ndarray) else [pool.x.data, pool.x.indices]
+    if pool.labels is not None:
+        parts += [pool.labels.codes.data, pool.labels.codes.indices, pool.labels.codes.indptr]
+    for part in parts:
+        digest.update(np.ascontiguousarray(part).tobytes())
+    return digest.hexdigest()[:32]

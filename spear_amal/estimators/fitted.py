@@ -1,0 +1,113 @@
+"""What a fitted classifier can do: predict, score, go to a file and come back."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.special import softmax
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from spear_amal.errors import InputError
+from spear_amal.estimators import bundle, door
+from spear_amal.estimators.engine import log_posteriors
+from spear_amal.estimators.product import combine
+from spear_amal.label_matrix import LabelMatrix
+from spear_amal.training import Table, score
+
+
+class FittedClassifier(ClassifierMixin, BaseEstimator):
+    """Prediction and files, on the attributes that `fit` or :meth:`load` set."""
+
+    # -- prediction -----------------------------------------------------------------------------
+
+    def predict_proba(self, X: Any, L: Any = None) -> np.ndarray:
+        """Class probabilities (n, C), averaged over the cross-fitted models if there are several.
+
+        Parameters
+        ----------
+        X : array or sparse matrix of shape (n, D)
+        L : LabelMatrix or array of shape (n, m), optional
+            Needed only where ``inference="product"`` chose an exponent above 0.
+        """
+        check_is_fitted(self, "models_")
+        X = validate_data(self, X, accept_sparse="csr", dtype=["float64", "float32"], reset=False)
+        if self.exponent_ > 0 and L is None:
+            raise InputError(
+                "this model predicts with the rules as well (inference='product'): pass the votes "
+                "as L=, or fit with inference='feature'"
+            )
+        pairs = log_posteriors(self.models_, self._table(X, L if self.exponent_ > 0 else None))
+        mean = np.mean([softmax(combine(p, q, self.exponent_), axis=1) for p, q in pairs], axis=0)
+        return mean / mean.sum(1, keepdims=True)
+
+    def predict(self, X: Any, L: Any = None) -> np.ndarray:
+        """Predict class labels (n,)."""
+        return self.classes_[self.predict_proba(X, L).argmax(1)]
+
+    def rule_predict_proba(self, L: Any) -> np.ndarray:
+        """Rule model's class probabilities (n, C); uniform where no LF fires.
+
+        Raises
+        ------
+        InputError
+            If the model was trained without rules.
+        """
+        check_is_fitted(self, "models_")
+        if self.models_[0].rules is None:
+            raise InputError("this model was trained without labelling functions (no L in fit)")
+        rows = len(L)
+        empty = sp.csr_array((rows, self.n_features_in_), dtype=np.float32)
+        pairs = log_posteriors(self.models_, self._table(empty, L))
+        return np.mean([np.exp(q) for _, q in pairs if q is not None], axis=0)
+
+    def _table(self, X: Any, L: Any) -> Table:
+        first = next(self.models_[0].parameters())
+        n = X.shape[0]
+        votes = None
+        if self.models_[0].rules is not None:
+            if L is None:
+                L = LabelMatrix.from_dense(np.full((n, self.n_lfs_), -1), classes=self._codes())
+            votes = door.check_votes(L, n)
+            if votes.shape[1] != self.n_lfs_:
+                raise InputError(
+                    f"L has {votes.shape[1]} LFs, the model was trained on {self.n_lfs_}"
+                )
+            votes = votes.to_unipolar(self.plan_)
+        return Table(X, labels=votes, dtype=first.dtype, device=first.device)
+
+    def _codes(self) -> tuple[int, ...]:
+        return tuple(range(len(self.classes_)))
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Score predictions by `metric` on the labelled rows of y; unlabelled rows are left out.
+
+        With `sample_weight` the score is the weighted accuracy, as scikit-learn expects.
+        """
+        codes = door.encode(door.column(y, "y"), self.classes_)
+        known = codes >= 0
+        predicted = self.predict_proba(X).argmax(1)
+        if sample_weight is not None:
+            weight = np.asarray(sample_weight, dtype=float)[known]
+            return float(np.average(predicted[known] == codes[known], weights=weight))
+        return score(self.metric, codes, predicted)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    # -- files ----------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
+        """Write the fitted model into one safetensors file with a JSON header; no pickle."""
+        check_is_fitted(self, "models_")
+        bundle.save(self, path, overwrite)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], feature_model: Any = None) -> Any:
+        """Read what :meth:`save` wrote; a module of the user's own is passed as `feature_model`."""
+        return bundle.load(cls, path, feature_model)

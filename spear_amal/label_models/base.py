@@ -1,0 +1,73 @@
+"""Label models: from votes alone to one class distribution per row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from spear_amal.errors import InputError
+from spear_amal.label_matrix import ABSTAIN, LabelMatrix
+
+TIE = 1e-9  # posteriors closer than this are tied
+
+
+class LabelModel(BaseEstimator):
+    """Base: input checks, ties and :meth:`predict`; a model writes ``_fit`` and ``_posterior``.
+
+    Parameters of all label models are keyword-only and only stored by the constructor.
+    """
+
+    def fit(self, L: Any, y: Any = None) -> Any:
+        """Learn from votes (n, m); `y` (n,), -1 where unknown, is used by models that take gold.
+
+        Parameters
+        ----------
+        L : LabelMatrix or array of shape (n, m)
+        y : array of int, shape (n,), optional
+        """
+        L = as_label_matrix(L)
+        if L.nnz == 0:
+            raise InputError("all LFs abstain on all rows: there is nothing to learn from")
+        self.n_classes_ = L.n_classes
+        self.plan_ = L.unipolar_plan()
+        self._fit(L, None if y is None else np.asarray(y))
+        return self
+
+    def predict_proba(self, L: Any) -> np.ndarray:
+        """Class probabilities (n, C); uniform where all LFs abstain."""
+        check_is_fitted(self, "n_classes_")
+        return self._posterior(as_label_matrix(L))
+
+    def predict(self, L: Any, tie_break_policy: str = "abstain") -> np.ndarray:
+        """Classes (n,).
+
+        Parameters
+        ----------
+        L : LabelMatrix or array of shape (n, m)
+        tie_break_policy : {"abstain", "first"}
+            What a tie gives: -1, or the lowest of the tied classes.
+        """
+        if tie_break_policy not in ("abstain", "first"):
+            raise InputError(
+                f"tie_break_policy must be 'abstain' or 'first', found {tie_break_policy!r}"
+            )
+        p = self.predict_proba(L)
+        classes = p.argmax(1)
+        if tie_break_policy == "abstain":
+            tied = (p >= p.max(1, keepdims=True) - TIE).sum(1) > 1
+            classes[tied] = ABSTAIN
+        return classes
+
+    def _fit(self, L: LabelMatrix, y: np.ndarray | None) -> None:
+        raise NotImplementedError
+
+    def _posterior(self, L: LabelMatrix) -> np.ndarray:
+        raise NotImplementedError
+
+
+def as_label_matrix(L: Any) -> LabelMatrix:
+    """Take a label matrix or anything that is an array of votes."""
+    return L if isinstance(L, LabelMatrix) else LabelMatrix.from_dense(L)
