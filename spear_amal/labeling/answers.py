@@ -93,7 +93,7 @@ class AnswerReader:
         if array.dtype.kind == "b" and self.declared != ABSTAIN:
             return np.where(array, self.declared, ABSTAIN), {}
         if array.dtype.kind not in "iub":
-            return _read(self.code, _one_by_one(answers, array), np.int64(ABSTAIN))
+            return _read(self.code, array.tolist(), np.int64(ABSTAIN))
         # One check of each distinct value instead of one of each row.
         values, inverse = np.unique(array, return_inverse=True)
         codes, bad = _read(self.code, values.tolist(), np.int64(ABSTAIN))
@@ -112,7 +112,9 @@ def as_column(answers: Any, n: int) -> np.ndarray:
     BadAnswer
         If they have another shape.
     """
-    array = np.asarray(answers)
+    # A list is read one by one: as an array, [1, True] would lose what True means.
+    listed = isinstance(answers, list | tuple)
+    array = np.fromiter(answers, dtype=object) if listed else np.asarray(answers)
     if array.shape != (n,):
         raise BadAnswer(f"returned shape {array.shape}; a vectorised function must return ({n},)")
     return array
@@ -123,7 +125,7 @@ def score_column(answers: Any, n: int) -> tuple[np.ndarray, BadRows]:
     array = as_column(answers, n)
     if array.dtype.kind in "iuf" and not np.isnan(array).any():
         return array.astype(float), {}
-    return _read(score_of, _one_by_one(answers, array), np.float64(0))
+    return _read(score_of, array.tolist(), np.float64(0))
 
 
 def _read(read: Callable[[Any], Any], answers: list[Any], empty: Any) -> tuple[np.ndarray, BadRows]:
@@ -134,11 +136,6 @@ def _read(read: Callable[[Any], Any], answers: list[Any], empty: Any) -> tuple[n
         except BadAnswer as error:
             bad[row] = error
     return found, bad
-
-
-def _one_by_one(answers: Any, array: np.ndarray) -> list[Any]:
-    """Answers with the types that the LF gave; an array of a mixed list would make all text."""
-    return list(answers) if isinstance(answers, list | tuple) else array.tolist()
 
 
 def score_of(answer: Any) -> float:

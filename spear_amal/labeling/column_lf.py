@@ -84,15 +84,20 @@ def text_of(value: Any, lf_name: str) -> str | None:
 
 
 def on_texts(
-    lf_name: str, test: Callable[[str], Any], otherwise: Any = False
-) -> Callable[[list[Any]], list[Any]]:
-    """Turn a test of one text into one of a list; missing values get `otherwise`."""
+    lf_name: str, test: Callable[[str], Any], dtype: type = bool
+) -> Callable[[list[Any]], np.ndarray]:
+    """Turn a test of one text into one of a list; it gives an array of `dtype`.
 
-    def decide(values: list[Any]) -> list[Any]:
+    A missing value counts as False, or as None if `dtype` is object.
+    """
+    missing = False if dtype is bool else None
+
+    def decide(values: list[Any]) -> np.ndarray:
         if all(type(value) is str for value in values):
-            return [test(value) for value in values]
+            return np.fromiter(map(test, values), dtype, len(values))
         texts = [text_of(value, lf_name) for value in values]
-        return [otherwise if text is None else test(text) for text in texts]
+        answers = (missing if text is None else test(text) for text in texts)
+        return np.fromiter(answers, dtype, len(values))
 
     return decide
 

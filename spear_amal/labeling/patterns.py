@@ -166,7 +166,7 @@ def dictionary_lf(
     if not classes or not all(isinstance(term, str) and term for term in classes):
         raise InputError(f"dictionary_lf {name!r} needs non-empty terms, found {list(classes)!r}")
     test = _dictionary_test(classes, whole_word, ignore_case)
-    return ColumnLF(name, column, on_texts(name, test, otherwise=None), label)
+    return ColumnLF(name, column, on_texts(name, test, object), label)
 
 
 def _dictionary_test(
