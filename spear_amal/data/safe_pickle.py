@@ -12,8 +12,10 @@ import math
 import os
 import pickle
 import re
+import struct
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -30,8 +32,9 @@ _DAMAGE = (
     ValueError,
     ArithmeticError,
     MemoryError,
-    RecursionError,
-    NotImplementedError,
+    RuntimeError,
+    AssertionError,
+    struct.error,
 )
 
 
@@ -57,24 +60,28 @@ class _Array:
 
     def __setstate__(self, state: Any) -> None:
         _, shape, kind, fortran, data = state
-        if not isinstance(kind, _Type) or not all(type(d) is int and d >= 0 for d in shape):
-            raise pickle.UnpicklingError("an array has no sound shape or type")
-        size = math.prod(shape)
-        if kind.dtype.hasobject:
-            flat = _objects(data, size)
-        else:
-            flat = np.frombuffer(_raw(data), dtype=kind.dtype).copy()
-        if flat.size != size:
-            raise pickle.UnpicklingError(f"an array of shape {shape} holds {flat.size} values")
-        self.value = flat.reshape(shape, order="F" if fortran else "C")
+        self.value = _build(shape, kind, data, "F" if fortran else "C")
+
+
+def _build(shape: Any, kind: Any, data: Any, order: Literal["C", "F"]) -> np.ndarray:
+    if not isinstance(kind, _Type) or not all(type(d) is int and d >= 0 for d in shape):
+        raise pickle.UnpicklingError("an array has no sound shape or type")
+    size = math.prod(shape)
+    if kind.dtype.hasobject:
+        flat = _objects(data, size)
+    else:
+        flat = np.frombuffer(_raw(data), dtype=kind.dtype).copy()
+    if flat.size != size:
+        raise pickle.UnpicklingError(f"an array of shape {shape} holds {flat.size} values")
+    return flat.reshape(shape, order=order)
 
 
 def _raw(data: Any) -> bytes:
     """Bytes as Python 3 wrote them, or as the Latin-1 string that Python 2's become."""
     if isinstance(data, str):
         return data.encode("latin-1")
-    if isinstance(data, bytes):
-        return data
+    if isinstance(data, bytes | bytearray):
+        return bytes(data)
     raise pickle.UnpicklingError(f"an array holds a {type(data).__name__} instead of bytes")
 
 
@@ -90,6 +97,13 @@ def _reconstruct(kind: Any, shape: Any, code: Any) -> _Array:
     return _Array()
 
 
+def _from_buffer(data: Any, kind: Any, shape: Any, order: Any) -> _Array:
+    """How protocol 5 writes arrays."""
+    array = _Array()
+    array.value = _build(shape, kind, data, "F" if order == "F" else "C")
+    return array
+
+
 def _scalar(kind: Any, data: Any) -> Any:
     if not isinstance(kind, _Type) or kind.dtype.hasobject:
         raise pickle.UnpicklingError("a scalar has no sound type")
@@ -103,23 +117,51 @@ def _encode(text: Any, encoding: Any) -> bytes:
     return bytes(text.encode("latin-1"))
 
 
+def _no_bytes() -> bytes:
+    """How old protocols write the bytes of an empty array: a call of bytes without arguments."""
+    return b""
+
+
 class _ArrayKind:
     """Stand-in for numpy.ndarray as an argument."""
+
+    def __setstate__(self, state: Any) -> None:
+        raise pickle.UnpicklingError("it changes a type")
+
+
+class _Call:
+    """A function that a pickle may call but not change (it can set attributes of what it holds)."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._function(*arguments)
+
+    def __setstate__(self, state: Any) -> None:
+        raise pickle.UnpicklingError("it changes a function")
 
 
 _ADMITTED: dict[tuple[str, str], Any] = {
     ("numpy", "ndarray"): _ArrayKind,
     ("numpy", "dtype"): _Type,
-    ("_codecs", "encode"): _encode,
+    ("_codecs", "encode"): _Call(_encode),
+    ("__builtin__", "bytes"): _Call(_no_bytes),
+    # NumPy 1 and NumPy 2 keep these in modules of different names.
     **{
-        (f"numpy.{core}.multiarray", name): stand_in
+        (f"numpy.{core}.{module}", name): _Call(stand_in)
         for core in ("core", "_core")
-        for name, stand_in in (("_reconstruct", _reconstruct), ("scalar", _scalar))
+        for module, name, stand_in in (
+            ("multiarray", "_reconstruct", _reconstruct),
+            ("multiarray", "scalar", _scalar),
+            ("numeric", "_frombuffer", _from_buffer),
+        )
     },
 }
 
 
-class _Unpickler(pickle.Unpickler):
+# The pure-Python unpickler: the compiled one reserves memory for numbers that a file makes up.
+class _Unpickler(pickle._Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         """Answer to the admitted names only."""
         try:

@@ -47,7 +47,7 @@ def read_spear_pickle(path: str | os.PathLike[str]) -> dict[str, Any]:
         )
     held = dict(zip(NAMES, objects, strict=False))
     arrays: dict[str, Any] = {
-        name: np.asarray(value) for name, value in held.items() if name != "n_classes"
+        name: _numbers(path, name, value) for name, value in held.items() if name != "n_classes"
     }
     arrays["L"], arrays["d"] = arrays["L"].ravel(), arrays["d"].ravel()
     _check_shapes(path, arrays)
@@ -55,6 +55,8 @@ def read_spear_pickle(path: str | os.PathLike[str]) -> dict[str, Any]:
     arrays["l"] = _votes(path, arrays["l"], arrays["m"], n_classes)
     arrays["m"] = (arrays["l"] != ABSTAIN).astype(np.int64)
     arrays["L"] = _gold(path, arrays["L"], n_classes)
+    if not np.isin(arrays.get("k", ()), np.arange(n_classes)).all():
+        raise FileFormatError(f"{path}: k must lie in 0 to {n_classes - 1}, found {arrays['k']}")
     return {**arrays, "n_classes": n_classes}
 
 
@@ -77,27 +79,45 @@ def spear_label_matrix(arrays: dict[str, Any], **fields: Any) -> LabelMatrix:
     return LabelMatrix.from_dense(arrays["l"], **fields)
 
 
+def _numbers(path: Any, name: str, value: Any) -> np.ndarray:
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
+        raise FileFormatError(f"{path}: {name} is no array of numbers, but {type(value).__name__}")
+    return value
+
+
 def _check_shapes(path: Any, arrays: dict[str, Any]) -> None:
-    x, votes, fired = arrays["x"], arrays["l"], arrays["m"]
-    if votes.ndim != 2 or fired.shape != votes.shape:
+    votes = arrays["l"]
+    if votes.ndim != 2 or arrays["m"].shape != votes.shape:
         raise FileFormatError(
-            f"{path}: l and m must be two matrices of one shape, found {votes.shape}, {fired.shape}"
+            f"{path}: l and m must be two matrices of one shape, found {votes.shape} and "
+            f"{arrays['m'].shape}"
         )
-    for name, rows in (("x", len(x)), ("L", arrays["L"].size), ("d", arrays["d"].size)):
-        if rows not in (0, len(votes)):
-            raise FileFormatError(f"{path}: {name} has {rows} rows, the votes have {len(votes)}")
+    rows, rules = votes.shape
+    for names, length in (("x L d r s", rows), ("n k", rules)):
+        for name in names.split():
+            found = len(arrays[name]) if name in arrays and arrays[name].ndim else 0
+            if found not in (0, length):
+                raise FileFormatError(
+                    f"{path}: {name} has length {found}, expected {length}; l has {votes.shape}"
+                )
 
 
 def _n_classes(path: Any, arrays: dict[str, Any], stated: Any) -> int:
     """Classes: as stated, else the code that stands where rules did not fire."""
-    if stated is not None and np.size(stated) == 1:
-        return int(np.asarray(stated).item())
     resting = np.unique(arrays["l"][arrays["m"] == 0])
-    if len(resting) == 1 and resting[0] > 0:
-        return int(resting[0])
-    if len(resting) == 0 and arrays["L"].size:
-        return int(max(arrays["l"].max(initial=0), arrays["L"].max())) + 1
-    raise FileFormatError(f"{path} does not say how many classes there are (abstains: {resting})")
+    known = 0
+    if stated is not None:
+        known = int(stated) if isinstance(stated, int | float) else 0
+    elif len(resting) == 1:
+        known = int(resting[0])
+    elif len(resting) == 0:
+        known = int(max(arrays["l"].max(initial=0), arrays["L"].max(initial=0))) + 1
+    if known < 1:
+        raise FileFormatError(
+            f"{path} does not say how many classes there are (stated: {stated!r}; where no rule "
+            f"fired l holds {resting.tolist()}, expected the number of classes)"
+        )
+    return known
 
 
 def _votes(path: Any, votes: np.ndarray, fired: np.ndarray, n_classes: int) -> np.ndarray:

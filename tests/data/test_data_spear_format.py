@@ -1,0 +1,263 @@
+"""SPEAR's pickles: old ones load, damaged and hostile ones are refused, nothing runs."""
+
+import os
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spear_amal.data import read_spear_pickle, spear_label_matrix
+from spear_amal.data.safe_pickle import read_pickles
+from spear_amal.errors import FileFormatError
+
+N, M, D, C = 7, 3, 5, 2
+
+
+def example(objects=10):
+    generator = np.random.default_rng(0)
+    fired = np.array([[1, 0, 0], [0, 1, 1], [0, 0, 0], [1, 1, 0], [0, 0, 1], [1, 1, 1], [0, 0, 0]])
+    k = np.array([1, 0, 1])
+    arrays = [
+        generator.random((N, D)),
+        np.where(fired == 1, k, C).astype(float),
+        fired,
+        np.array([0, 1, C, 0, 1, 1, C])[:, None],
+        np.ones((N, 1)),
+        np.zeros((N, M)),
+        generator.random((N, M)),
+        np.array([0.0, 0.0, 1.0]),
+        k,
+        C,
+    ]
+    return arrays[:objects]
+
+
+def write(path, objects, protocol=4):
+    path.write_bytes(b"".join(pickle.dumps(value, protocol) for value in objects))
+    return path
+
+
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("objects", [6, 9, 10])
+def test_every_protocol_and_length(tmp_path, protocol, objects):
+    got = read_spear_pickle(write(tmp_path / "d.p", example(objects), protocol))
+    assert np.array_equal(got["x"], example()[0])
+    assert got["l"].tolist()[:3] == [[1, -1, -1], [-1, 0, 1], [-1, -1, -1]]
+    assert got["L"].tolist() == [0, 1, -1, 0, 1, 1, -1]
+    assert np.array_equal(got["m"], example()[2])
+    assert got["d"].shape == (N,)
+    assert got["n_classes"] == C
+    assert set(got) == {*("x l m L d r s n k".split())[:objects], "n_classes"}
+
+
+def test_as_a_label_matrix(tmp_path):
+    got = read_spear_pickle(write(tmp_path / "d.p", example()))
+    votes = spear_label_matrix(got, lf_names=["a", "b", "c"])
+    assert votes.to_dense().tolist() == got["l"].tolist()
+    assert votes.lf_classes.tolist() == [1, 0, 1]
+    assert votes.continuous.tolist() == [False, False, True]
+    assert votes.dense_scores()[1, 2] == np.float32(got["s"][1, 2])
+    few = read_spear_pickle(write(tmp_path / "e.p", example(6)))
+    assert spear_label_matrix(few, lf_classes=[1, 0, 1]).lf_classes.tolist() == [1, 0, 1]
+
+
+def test_arrays_of_length_zero_stand_for_what_is_missing(tmp_path):
+    objects = example()
+    objects[3] = np.array([])
+    got = read_spear_pickle(write(tmp_path / "d.p", objects))
+    assert got["L"].shape == (0,)
+
+
+def test_a_file_of_python_2(tmp_path):
+    # As Python 2 with NumPy 1 wrote np.array([[0, 1, 2], [0, 1, 2]], dtype=np.int8).
+    (tmp_path / "old.p").write_bytes(
+        b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR(I1\n(I2\nI3\nt"
+        b"cnumpy\ndtype\n(S'i1'\nI0\nI1\ntR(I3\nS'|'\nNNNI-1\nI-1\nI0\ntb"
+        b"I00\nS'\\x00\\x01\\x02\\x00\\x01\\x02'\ntb."
+    )
+    (array,) = read_pickles(tmp_path / "old.p", most=1)
+    assert array.tolist() == [[0, 1, 2], [0, 1, 2]]
+    assert array.dtype == np.int8
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.arange(6).reshape(2, 3),
+        np.asfortranarray(np.arange(6).reshape(2, 3)),
+        np.arange(5, dtype=">i4"),
+        np.array(3.5),
+        np.array(["a", "bcd"]),
+        np.array([True, False]),
+        np.array([None, "x", 3], dtype=object),
+        np.float32(2.5),
+        np.zeros((0, 3)),
+        {"a": [np.arange(2), (1, "t")]},
+        None,
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("protocol", [0, 2, 4, 5])
+def test_values_come_back(tmp_path, value, protocol):
+    (got,) = read_pickles(write(tmp_path / "a.p", [value], protocol), most=1)
+    if isinstance(value, np.ndarray):
+        assert got.dtype == value.dtype
+        assert got.shape == value.shape
+    assert str(got) == str(value)
+
+
+class Hostile:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+class Built:
+    """Pickles as a call of a named function."""
+
+    def __init__(self, function, *arguments):
+        self.call = (function, arguments)
+
+    def __reduce__(self):
+        return self.call
+
+
+HUGE = 10**15
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        Built(eval, "1+1"),
+        Built(getattr, "a", "upper"),
+        Built(np.load, "x.npy"),
+        Built(np.ndarray, (HUGE,), "O"),
+        Built(np.dtype, [("a", "O"), ("b", "i8")]),
+        Built(np.dtype, "V8"),
+        np.zeros(3, dtype=[("a", "i4")]),
+        Built(bytearray, HUGE),
+        Built(complex, 1, 2),
+    ],
+    ids=lambda value: str(getattr(value, "call", value)),
+)
+def test_anything_but_plain_arrays_is_refused(tmp_path, value):
+    for protocol in (0, 4):
+        path = write(tmp_path / "bad.p", [np.arange(3), value], protocol)
+        with pytest.raises(FileFormatError, match=r"bad\.p is damaged or not.*object 2"):
+            read_pickles(path, most=5)
+
+
+def test_nothing_named_in_a_file_runs(tmp_path):
+    for inside in (Hostile, lambda p: [Hostile(p)], lambda p: np.array([Hostile(p)], dtype=object)):
+        path = write(tmp_path / "bad.p", [inside(tmp_path / "made")])
+        with pytest.raises(FileFormatError, match=r"mkdir"):
+            read_spear_pickle(path)
+    assert not (tmp_path / "made").exists()
+
+
+def crafted(shape, kind, data):
+    """A pickle of an array with these parts, whether or not they fit."""
+    array = pickle.dumps(np.arange(3, dtype=np.int8), 2)
+    head = array[: array.index(b"K\x01K\x03\x85")]
+    tail = pickle.dumps((1, shape, kind, False, data), 2)[2:-1]
+    opening = head[: head.rindex(b"(")] if head.endswith(b"(") else head
+    return opening + tail + b"b."
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind", "data"),
+    [
+        ((HUGE,), np.dtype("i8"), b"12345678"),
+        ((2,), np.dtype("i8"), b"12345678"),
+        ((1,), np.dtype("i8"), HUGE),
+        ((1,), np.dtype("O"), b"12345678"),
+        ((HUGE,), np.dtype("O"), [1]),
+        ((-1,), np.dtype("i8"), b""),
+        (None, np.dtype("i8"), b""),
+        ((1,), "i8", b"12345678"),
+        ((0,), np.dtype("S0"), b""),
+    ],
+)
+def test_arrays_whose_parts_do_not_fit(tmp_path, shape, kind, data):
+    (tmp_path / "bad.p").write_bytes(crafted(shape, kind, data))
+    with pytest.raises(FileFormatError, match="damaged"):
+        read_pickles(tmp_path / "bad.p", most=1)
+
+
+@pytest.mark.parametrize(
+    "named",
+    ["numpy.core.multiarray\n_reconstruct", "numpy\nndarray", "numpy\ndtype", "_codecs\nencode"],
+)
+@pytest.mark.parametrize("state", [b"}(V__doc__\nI1\nu", b"(N}(V__call__\nI1\nut"])
+def test_a_file_cannot_change_the_reader(tmp_path, named, state):
+    (tmp_path / "bad.p").write_bytes(b"c" + named.encode() + b"\n" + state + b"b.")
+    with pytest.raises(FileFormatError, match="damaged"):
+        read_pickles(tmp_path / "bad.p", most=1)
+    assert read_pickles(write(tmp_path / "a.p", [np.arange(3)]), most=1)[0].tolist() == [0, 1, 2]
+
+
+def test_a_made_up_memo_number_takes_no_memory(tmp_path):
+    (tmp_path / "bad.p").write_bytes(b"Nr\xff\xff\xff\xff.")
+    assert read_pickles(tmp_path / "bad.p", most=1) == [None]
+
+
+def test_the_crafting_above_makes_sound_arrays_too(tmp_path):
+    (tmp_path / "good.p").write_bytes(crafted((1,), np.dtype("i8"), b"\x07" + b"\0" * 7))
+    assert read_pickles(tmp_path / "good.p", most=1)[0].tolist() == [7]
+
+
+@settings(max_examples=150)
+@given(st.data())
+def test_truncated_or_changed_bytes_never_escape(tmp_path_factory, data):
+    whole = b"".join(pickle.dumps(value, 3) for value in example(6))
+    cut = data.draw(st.integers(1, len(whole) - 1))
+    broken = bytearray(whole[:cut])
+    for _ in range(data.draw(st.integers(0, 3))):
+        broken[data.draw(st.integers(0, cut - 1))] = data.draw(st.integers(0, 255))
+    path = tmp_path_factory.getbasetemp() / "cut.p"
+    path.write_bytes(bytes(broken))
+    with pytest.raises(FileFormatError):
+        read_spear_pickle(path)
+
+
+def changed(position, value):
+    objects = example(10)
+    objects[position] = value
+    return objects
+
+
+@pytest.mark.parametrize(
+    ("objects", "told"),
+    [
+        ([], "holds 0 objects"),
+        (example(5), "holds 5 objects.*truncated"),
+        ([*example(10), 1], "more than the 10"),
+        (changed(1, np.zeros((N, M))), "contradict"),
+        (changed(1, np.zeros((N, M + 1))), "two matrices of one shape"),
+        (changed(1, np.zeros(N)), "two matrices of one shape"),
+        (changed(0, np.zeros((N - 1, D))), "x has length 6, expected 7"),
+        (changed(3, np.zeros(N + 1)), "L has length 8"),
+        (changed(3, np.full(N, C + 1)), "gold labels must lie in 0 to 2"),
+        (changed(9, 3), "contradict"),
+        (changed(1, np.where(example()[2] == 1, 0.5, C)), "votes must lie in"),
+        (changed(7, np.ones(M - 1)), "n has length 2, expected 3"),
+        (changed(8, np.full(M, C)), "k must lie in 0 to 1"),
+        (changed(9, "two"), "how many classes"),
+        (changed(9, np.array([])), "how many classes"),
+        (["x"] * 6, "x is no array of numbers, but str"),
+        (changed(1, example()[1].astype(object)), "l is no array of numbers"),
+        (changed(1, np.where(example()[2] == 1, 1, -1))[:6], "how many classes.*-1"),
+    ],
+)
+def test_contradictions(tmp_path, objects, told):
+    with pytest.raises(FileFormatError, match=told):
+        read_spear_pickle(write(tmp_path / "d.p", objects))
+
+
+def test_no_such_file(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        read_spear_pickle(tmp_path / "none.p")
