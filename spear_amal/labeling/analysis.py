@@ -215,8 +215,9 @@ class LFAnalysis:
         return gold
 
     def _column(self, lf: Any) -> int:
-        if isinstance(lf, int | np.integer):
-            return range(self.L.shape[1])[lf]
+        m = self.L.shape[1]
+        if isinstance(lf, int | np.integer) and -m <= lf < m:
+            return int(lf) % m
         name = getattr(lf, "name", lf)
         if name not in self._index:
             raise InputError(f"no LF {name!r}; the LFs are {self._index}")
