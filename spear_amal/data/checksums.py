@@ -32,5 +32,5 @@ def check_sha256(path: str | os.PathLike[str], expected: str) -> None:
     if found != expected:
         raise ChecksumError(
             f"{Path(path)} is not the published file: its sha256 is {found}, expected {expected}; "
-            "delete it and fetch the corpus again"
+            "restore it, or delete it and fetch the corpus again"
         )

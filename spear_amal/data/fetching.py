@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from spear_amal.data.checksums import sha256_of
@@ -77,12 +78,14 @@ def unavailable(
     spec: CorpusSpec,
     reasons: list[str],
     kind: type[SpearAmalError] = DataUnavailableError,
+    files: Iterable[str] | None = None,
 ) -> SpearAmalError:
-    """Make the error that says why a corpus cannot be had, and what the user can do."""
+    """Make the error that says why a corpus, or some files of it, cannot be had, and what to do."""
+    wanted = ", ".join(spec.files if files is None else files)
     listed = "".join(f"\n  - {reason}" for reason in reasons)
     return kind(
         f"corpus {spec.name!r} cannot be had:{listed}\n"
-        f"If you have its files ({', '.join(spec.files)}), put them into DIR/{spec.name} and pass "
+        f"If you have its files ({wanted}), put them into DIR/{spec.name} and pass "
         f"data_dir=DIR or set {DATA_VARIABLE}=DIR; {CACHE_VARIABLE} moves the cache. "
         f"The card datasets/{spec.name}.md says where they are published."
     )

