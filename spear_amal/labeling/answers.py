@@ -14,6 +14,9 @@ from spear_amal.labeling.classes import ClassSet
 from spear_amal.labeling.faults import BadAnswer
 from spear_amal.labeling.functions import LabelingFunction
 
+# Rows of a batch with answers that cannot be used, and why.
+BadRows = dict[int, BadAnswer]
+
 
 class AnswerReader:
     """Reads what one LF answers, given the classes and the label that the LF declares.
@@ -99,9 +102,6 @@ class AnswerReader:
         codes, bad = _read(self.code, values.tolist(), np.int64(ABSTAIN))
         rows = {int(row): bad[k] for k in bad for row in np.flatnonzero(inverse == k)}
         return codes[inverse], dict(sorted(rows.items()))
-
-
-BadRows = dict[int, BadAnswer]
 
 
 def as_column(answers: Any, n: int) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import Any
 
 from spear_amal.errors import InputError
 from spear_amal.labeling.column_lf import ColumnLF, on_texts
+from spear_amal.labeling.literals import any_of, searcher
 
 
 def keyword_lf(
@@ -58,28 +59,20 @@ def _keyword_test(
     if ignore_case:
         words = [word.lower() for word in words]
     pattern = _any_of(words, whole_word)
+    found = searcher(pattern)
 
     def test(text: str) -> bool:
         if ignore_case:
             text = text.lower()
-        # `in` is many times faster than the pattern, and most texts hold no keyword.
-        for word in words:
-            if word in text:
-                break
-        else:
-            return False
-        if min_count == 1:
-            return not whole_word or pattern.search(text) is not None
+        if min_count == 1 or not found(text):
+            return found(text)
         return sum(1 for _ in pattern.finditer(text)) >= min_count
 
     return test
 
 
 def _any_of(words: Iterable[str], whole_word: bool) -> re.Pattern[str]:
-    """Pattern of any of the words, the longest first, so that a phrase wins over its beginning."""
-    longest_first = sorted(set(words), key=lambda word: (-len(word), word))
-    pattern = "|".join(re.escape(word) for word in longest_first)
-    return re.compile(rf"(?<!\w)(?:{pattern})(?!\w)" if whole_word else pattern)
+    return re.compile(rf"(?<!\w){any_of(words)}(?!\w)" if whole_word else any_of(words))
 
 
 def regex_lf(
@@ -111,8 +104,8 @@ def regex_lf(
     >>> check("check it out"), check("out, check")
     (1, -1)
     """
-    search = compiled(name, pattern, flags).search
-    return ColumnLF(name, column, on_texts(name, lambda text: search(text) is not None), label)
+    test = searcher(compiled(name, pattern, flags))
+    return ColumnLF(name, column, on_texts(name, test), label)
 
 
 def compiled(name: str, pattern: str | re.Pattern[str], flags: int = 0) -> re.Pattern[str]:

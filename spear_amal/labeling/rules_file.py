@@ -14,6 +14,7 @@ import scipy.sparse as sp
 
 from spear_amal.errors import FileFormatError
 from spear_amal.labeling.column_lf import ColumnLF, on_texts
+from spear_amal.labeling.literals import searcher
 
 
 class RuleLF(ColumnLF):
@@ -40,7 +41,8 @@ class RuleLF(ColumnLF):
     ) -> None:
         self.pattern = pattern.pattern
         self.lower, self.strip = lower, strip
-        decide = on_texts(name, lambda text: pattern.search(self.prepare(text)) is not None)
+        found = searcher(pattern)
+        decide = on_texts(name, lambda text: found(self.prepare(text)))
         super().__init__(name, column, decide, label, exemplar)
 
     def prepare(self, text: str) -> str:

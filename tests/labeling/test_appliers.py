@@ -288,6 +288,15 @@ def test_nothing_is_printed_without_a_terminal(capfd):
     assert capfd.readouterr() == ("", "")
 
 
+def test_the_bar_is_on_stderr_of_a_terminal(monkeypatch, capfd):
+    monkeypatch.setattr("rich.console.Console.is_terminal", True)
+    PandasLFApplier(LFS, CLASSES).apply(frame(), progress_bar=True)
+    out, err = capfd.readouterr()
+    assert out == "" and "Labelling" in err
+    PandasLFApplier(LFS, CLASSES).apply(frame(), progress_bar=False)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_the_applier_is_printable():
     assert repr(LFApplier([says_hi])) == "LFApplier, LFs: ['says_hi']"
 
