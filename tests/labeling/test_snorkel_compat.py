@@ -155,7 +155,7 @@ def test_the_analysis_agrees_cell_by_cell(made, named):
     )
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(hnp.arrays(float, (7, 3), elements=st.sampled_from([0, 0.25, 0.5])))
 def test_conversions_agree(probs):
     for policy in ("random", "abstain"):
