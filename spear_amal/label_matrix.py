@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
-import struct
-import zipfile
-import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
 from spear_amal.errors import FileFormatError, InputError
-from spear_amal.files import refuse_existing, write_aside
+from spear_amal.label_matrix_checks import as_ids, as_index, as_votes
+from spear_amal.label_matrix_io import read_label_matrix, write_label_matrix
+from spear_amal.label_matrix_unipolar import split_names, split_votes, unipolar_plan
 
 ABSTAIN = -1
-FORMAT = 1
-# Votes are stored as vote + 1 in int16 at most.
-MAX_CLASSES = np.iinfo(np.int16).max
-# What NumPy, zip and JSON raise on a file that is cut off, altered or something else.
-_DAMAGE = (
-    *(zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError),
-    *(KeyError, ValueError, TypeError, IndexError, AttributeError, NotImplementedError),
-)
 
 
 class LabelMatrix:
@@ -80,7 +70,7 @@ class LabelMatrix:
         )
         top = int(codes.data.max()) if codes.nnz else 0
         self.classes = tuple(classes) if classes is not None else tuple(range(max(top, 2)))
-        self.row_ids = _as_ids(row_ids, n)
+        self.row_ids = as_ids(row_ids, n)
         self.lf_classes = (
             np.full(m, ABSTAIN) if lf_classes is None else np.asarray(lf_classes, dtype=np.int64)
         )
@@ -148,7 +138,7 @@ class LabelMatrix:
         InputError
             If a vote is below 0 or not a class, or an LF votes twice on a row.
         """
-        votes = _as_votes(votes)
+        votes = as_votes(votes)
         dtype = np.int8 if votes.size == 0 or votes.max() < 127 else np.int16
         order = (np.asarray(rows, dtype=np.int64), np.asarray(columns, dtype=np.int64))
         codes = sp.csr_array((votes.astype(dtype) + dtype(1), order), shape=shape)
@@ -217,16 +207,11 @@ class LabelMatrix:
         rows, columns = key if isinstance(key, tuple) else (key, slice(None))
         if columns is Ellipsis:
             columns = slice(None)
-        if isinstance(rows, int | np.integer) or isinstance(columns, int | np.integer):
-            return (
-                self.to_dense()[rows, columns]
-                if not isinstance(rows, int | np.integer)
-                else (
-                    np.asarray(self.codes[[rows]].todense())[0].astype(self.dtype)
-                    - self.dtype.type(1)
-                )[columns]
-            )
-        return self._take(_as_index(rows, len(self)), _as_index(columns, self.shape[1]))
+        if isinstance(rows, int | np.integer):
+            return (self.codes[[rows]].toarray()[0] - self.dtype.type(1))[columns]
+        if isinstance(columns, int | np.integer):
+            return self.codes[:, [columns]].toarray()[rows, 0] - self.dtype.type(1)
+        return self._take(as_index(rows, len(self)), as_index(columns, self.shape[1]))
 
     def _take(self, rows: np.ndarray, columns: np.ndarray) -> LabelMatrix:
         whole = len(columns) == self.shape[1] and bool((columns == np.arange(len(columns))).all())
@@ -267,14 +252,7 @@ class LabelMatrix:
         CAGE, SPEAR and ImplyLoss give each column one class k_j. An LF that votes several classes
         becomes several columns; an LF that never fires and declares no class is left out.
         """
-        csc = self.codes.tocsc()
-        plan = []
-        for j in range(self.shape[1]):
-            seen = np.unique(csc.data[csc.indptr[j] : csc.indptr[j + 1]]).astype(int) - 1
-            if self.lf_classes[j] != ABSTAIN:
-                seen = np.union1d(seen, [self.lf_classes[j]])
-            plan += [(j, int(k)) for k in seen]
-        return plan
+        return unipolar_plan(self.codes, self.lf_classes)
 
     def to_unipolar(self, plan: Sequence[tuple[int, int]] | None = None) -> LabelMatrix:
         """Split LFs into columns of one class each, by `plan` (default: this matrix' own).
@@ -283,26 +261,15 @@ class LabelMatrix:
         plan does not hold for that LF is dropped, since the rule model has no parameter for it.
         """
         plan = self.unipolar_plan() if plan is None else list(plan)
-        position = np.full((self.shape[1], self.n_classes), -1)
-        for column, (j, k) in enumerate(plan):
-            position[j, k] = column
-        coo = self.codes.tocoo()
-        votes = coo.data.astype(int) - 1
-        target = position[coo.col, votes]
-        keep = target >= 0
-        multiple = {j for j, _ in plan if sum(i == j for i, _ in plan) > 1}
-        values = None if self.scores is None else self.dense_scores()[coo.row, coo.col][keep]
+        rows, lfs, columns, votes = split_votes(self.codes, plan, self.n_classes)
         return LabelMatrix.from_triplets(
-            coo.row[keep],
-            target[keep],
-            votes[keep],
+            rows,
+            columns,
+            votes,
             (len(self), len(plan)),
-            scores=values,
+            scores=None if self.scores is None else self.dense_scores()[rows, lfs],
             continuous=self.continuous[[j for j, _ in plan]],
-            lf_names=[
-                f"{self.lf_names[j]}={self.classes[k]}" if j in multiple else self.lf_names[j]
-                for j, k in plan
-            ],
+            lf_names=split_names(self.lf_names, self.classes, plan),
             classes=self.classes,
             row_ids=self.row_ids,
             lf_classes=[k for _, k in plan],
@@ -312,25 +279,7 @@ class LabelMatrix:
 
     def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
         """Write a ``.npz`` file without pickled objects; written aside, then renamed."""
-        refuse_existing(path, overwrite)
-        meta = json.dumps(
-            {
-                "format": FORMAT,
-                "shape": self.shape,
-                "lf_names": self.lf_names,
-                "classes": [c if isinstance(c, str) else int(c) for c in self.classes],
-            }
-        )
-        arrays = {
-            "meta": np.frombuffer(meta.encode(), dtype=np.uint8),
-            "row_ids": self.row_ids,
-            "lf_classes": self.lf_classes,
-            "continuous": self.continuous,
-            **_parts("codes", self.codes),
-            **({} if self.scores is None else _parts("scores", self.scores)),
-        }
-        with write_aside(path) as temporary, open(temporary, "wb") as handle:
-            np.savez_compressed(handle, allow_pickle=False, **arrays)
+        write_label_matrix(self, path, overwrite)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> LabelMatrix:
@@ -341,72 +290,10 @@ class LabelMatrix:
         FileFormatError
             If the file is truncated, damaged or not a label matrix.
         """
+        fields = read_label_matrix(path)
         try:
-            with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as held:
-                arrays = {name: held[name] for name in held.files}
-            meta = json.loads(arrays["meta"].tobytes())
-            if meta["format"] > FORMAT:
-                raise FileFormatError(
-                    f"{path} has format {meta['format']}, this version reads up to {FORMAT}; "
-                    "update spear_amal"
-                )
-            shape = tuple(meta["shape"])
-            return cls(
-                _whole("codes", arrays, shape),
-                scores=_whole("scores", arrays, shape) if "scores_data" in arrays else None,
-                lf_names=meta["lf_names"],
-                classes=meta["classes"],
-                row_ids=arrays["row_ids"],
-                lf_classes=arrays["lf_classes"],
-                continuous=arrays["continuous"],
-            )
-        except FileNotFoundError:
-            raise
-        except _DAMAGE as error:
-            if isinstance(error, FileFormatError):
-                raise
+            return cls(fields.pop("codes"), **fields)
+        except (InputError, TypeError, ValueError) as error:
             raise FileFormatError(
-                f"{path} is not a label matrix file or is damaged ({error}); apply the LFs again"
+                f"{path} is not a label matrix file or is damaged ({error})"
             ) from error
-
-
-def _as_votes(votes: Any) -> np.ndarray:
-    """Votes as int64 (nnz,), checked to be whole numbers in the range that is stored."""
-    array = np.asarray(votes)
-    if array.size == 0:
-        return array.astype(np.int64)
-    if array.dtype.kind not in "iuf" or (array != np.floor(array)).any():
-        raise InputError(f"votes must be whole numbers, found {array[:3]!r} ({array.dtype})")
-    for wrong in (array.min(), array.max()):
-        if not 0 <= wrong < MAX_CLASSES:
-            raise InputError(
-                f"votes must be -1 (abstain) or a class from 0 to {MAX_CLASSES - 1}; found {wrong}"
-            )
-    return array.astype(np.int64)
-
-
-def _parts(name: str, matrix: sp.csr_array) -> dict[str, np.ndarray]:
-    return {f"{name}_{part}": getattr(matrix, part) for part in ("data", "indices", "indptr")}
-
-
-def _whole(name: str, arrays: dict[str, np.ndarray], shape: tuple[int, ...]) -> sp.csr_array:
-    parts = tuple(arrays[f"{name}_{part}"] for part in ("data", "indices", "indptr"))
-    matrix = sp.csr_array(parts, shape=shape)
-    matrix.check_format(full_check=True)
-    return matrix
-
-
-def _as_ids(row_ids: Any, n: int) -> np.ndarray:
-    """Row ids as an integer or string array: nothing that would need pickle to be saved."""
-    if row_ids is None:
-        return np.arange(n)
-    known = isinstance(row_ids, np.ndarray) or not isinstance(row_ids, Iterable)
-    ids = np.asarray(row_ids if known else list(row_ids))
-    if ids.ndim == 1 and (np.issubdtype(ids.dtype, np.integer) or ids.dtype.kind == "U"):
-        return ids
-    return np.asarray([str(one) for one in row_ids], dtype=np.str_)
-
-
-def _as_index(key: Any, size: int) -> np.ndarray:
-    index = np.arange(size)[key]
-    return np.atleast_1d(index)

@@ -1,0 +1,117 @@
+"""Label matrices as files: ``.npz`` without pickled objects, with a format number."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import zipfile
+import zlib
+from typing import Any, Protocol
+
+import numpy as np
+import scipy.sparse as sp
+
+from spear_amal.errors import FileFormatError
+from spear_amal.files import refuse_existing, write_aside
+
+FORMAT = 1
+# What NumPy, zip and JSON raise on a file that is cut off, altered or something else.
+_DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError),
+    *(KeyError, ValueError, TypeError, IndexError, AttributeError, NotImplementedError),
+)
+
+
+class Fields(Protocol):
+    """What is stored of a label matrix."""
+
+    codes: sp.csr_array
+    scores: sp.csr_array | None
+    lf_names: tuple[str, ...]
+    classes: tuple[Any, ...]
+    row_ids: np.ndarray
+    lf_classes: np.ndarray
+    continuous: np.ndarray
+
+
+def write_label_matrix(
+    matrix: Fields, path: str | os.PathLike[str], overwrite: bool = False
+) -> None:
+    """Write a label matrix aside, then rename it to `path`.
+
+    Raises
+    ------
+    OutputExistsError
+        If the file exists and `overwrite` is False.
+    """
+    refuse_existing(path, overwrite)
+    meta = json.dumps(
+        {
+            "format": FORMAT,
+            "shape": matrix.codes.shape,
+            "lf_names": matrix.lf_names,
+            "classes": [c if isinstance(c, str) else int(c) for c in matrix.classes],
+        }
+    )
+    arrays = {
+        "meta": np.frombuffer(meta.encode(), dtype=np.uint8),
+        "row_ids": matrix.row_ids,
+        "lf_classes": matrix.lf_classes,
+        "continuous": matrix.continuous,
+        **_parts("codes", matrix.codes),
+        **({} if matrix.scores is None else _parts("scores", matrix.scores)),
+    }
+    with write_aside(path) as temporary, open(temporary, "wb") as handle:
+        np.savez_compressed(handle, allow_pickle=False, **arrays)
+
+
+def read_label_matrix(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read the fields of a label matrix; runs no code from the file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    FileFormatError
+        If the file is truncated, damaged, of a newer format or no label matrix.
+    """
+    try:
+        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as held:
+            return _fields(path, {name: held[name] for name in held.files})
+    except (FileNotFoundError, FileFormatError):
+        raise
+    except _DAMAGE as error:
+        raise FileFormatError(
+            f"{path} is not a label matrix file or is damaged ({error}); apply the LFs again"
+        ) from error
+
+
+def _fields(path: Any, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    meta = json.loads(arrays["meta"].tobytes())
+    if meta["format"] > FORMAT:
+        raise FileFormatError(
+            f"{path} has format {meta['format']}, this version reads up to {FORMAT}; "
+            "update spear_amal"
+        )
+    shape = tuple(meta["shape"])
+    return {
+        "codes": _whole("codes", arrays, shape),
+        "scores": _whole("scores", arrays, shape) if "scores_data" in arrays else None,
+        "lf_names": meta["lf_names"],
+        "classes": meta["classes"],
+        "row_ids": arrays["row_ids"],
+        "lf_classes": arrays["lf_classes"],
+        "continuous": arrays["continuous"],
+    }
+
+
+def _parts(name: str, matrix: sp.csr_array) -> dict[str, np.ndarray]:
+    return {f"{name}_{part}": getattr(matrix, part) for part in ("data", "indices", "indptr")}
+
+
+def _whole(name: str, arrays: dict[str, np.ndarray], shape: tuple[int, ...]) -> sp.csr_array:
+    parts = tuple(arrays[f"{name}_{part}"] for part in ("data", "indices", "indptr"))
+    matrix = sp.csr_array(parts, shape=shape)
+    matrix.check_format(full_check=True)
+    return matrix
