@@ -1,0 +1,102 @@
+"""Several methods on the same task, scored by the same scorer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from spear_amal.estimators import TrainedClassifier
+from spear_amal.studies.methods import Method, find_method
+from spear_amal.studies.task import Scorer, Task
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method's result on one task.
+
+    Attributes
+    ----------
+    scores : dict
+        All test metrics; ``scores[metric]`` is the one of the corpus.
+    val_score : float
+        Validation score of the chosen epoch, in the same metric.
+    seconds : float
+        Wall time of ``fit``.
+    """
+
+    method: str
+    title: str
+    given: str
+    metric: str
+    scores: dict[str, float]
+    val_score: float
+    seconds: float
+
+    @property
+    def optimism(self) -> float:
+        """Validation minus test score: how far V flatters."""
+        return self.val_score - self.scores[self.metric]
+
+
+@dataclass
+class Comparison:
+    """Rows in the order asked for, and the fitted estimators by method name."""
+
+    rows: list[Row] = field(default_factory=list)
+    estimators: dict[str, TrainedClassifier] = field(default_factory=dict)
+
+
+def compare(
+    task: Task,
+    scorer: Scorer,
+    names: Sequence[str],
+    seed: int = 0,
+    progress: Callable[[Method], None] | None = None,
+    **settings: Any,
+) -> Comparison:
+    """Fit and score methods one after the other.
+
+    Parameters
+    ----------
+    task, scorer
+    names : sequence of str
+        Keys of :data:`METHODS`.
+    seed : int
+        Random state of every estimator.
+    progress : callable, optional
+        Called with each method before it is trained.
+    **settings
+        Passed to every estimator, so that comparisons stay fair (``lr=``, ``feature_model=``, ..).
+    """
+    methods = [find_method(name) for name in names]  # all names are checked before any training
+    comparison = Comparison()
+    for method in methods:
+        if progress is not None:
+            progress(method)
+        estimator, seconds = fit_method(method, task, seed, **settings)
+        comparison.estimators[method.name] = estimator
+        comparison.rows.append(
+            Row(
+                method=method.name,
+                title=method.title,
+                given=method.was_given(task),
+                metric=task.metric,
+                scores=scorer.score(estimator),
+                val_score=estimator.val_score_,
+                seconds=seconds,
+            )
+        )
+    return comparison
+
+
+def fit_method(
+    method: Method, task: Task, seed: int = 0, **settings: Any
+) -> tuple[TrainedClassifier, float]:
+    """Train one method on a task; returns the estimator and the seconds it took."""
+    estimator = method.make(metric=task.metric, random_state=seed, **settings)
+    votes = {"L": task.votes_train, "L_val": task.votes_val} if method.uses_votes else {}
+    began = time.perf_counter()
+    estimator.fit(task.x_train, task.y_train, X_val=task.x_val, y_val=task.y_val, **votes)
+    return estimator, time.perf_counter() - began

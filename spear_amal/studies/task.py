@@ -1,0 +1,173 @@
+"""A corpus under one partition, cut in two: what training may see, and what only a scorer opens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import confusion_matrix
+
+from spear_amal.data import Corpus, TextFeatures, partition
+from spear_amal.errors import InputError
+from spear_amal.label_matrix import LabelMatrix
+from spear_amal.training import METRICS, score
+
+CALIBRATION_BINS = 10
+
+
+@dataclass(frozen=True)
+class Task:
+    """Everything that training may see.
+
+    Attributes
+    ----------
+    name, metric, classes
+    x_train, votes_train : features and votes of labelled and unlabelled rows
+    y_train : ndarray (n,)
+        Gold codes, -1 on unlabelled rows.
+    x_val, y_val, votes_val : validation rows, all with gold
+    train_rows : ndarray (n,)
+        Positions of the training rows in the corpus, for looking texts up.
+    """
+
+    name: str
+    metric: str
+    classes: tuple[str, ...]
+    x_train: Any
+    y_train: np.ndarray
+    votes_train: LabelMatrix
+    x_val: Any
+    y_val: np.ndarray
+    votes_val: LabelMatrix
+    train_rows: np.ndarray
+    seed: int
+
+    @property
+    def n_labelled(self) -> int:
+        """Gold rows in L."""
+        return int((self.y_train >= 0).sum())
+
+    @property
+    def n_unlabelled(self) -> int:
+        """Rows in U."""
+        return int((self.y_train < 0).sum())
+
+
+class Scorer:
+    """Holds the test rows; nothing that trains or selects gets at them.
+
+    Parameters
+    ----------
+    x, y, votes : test rows
+    metric : str
+        Name of the corpus' own metric.
+    """
+
+    def __init__(self, x: Any, y: np.ndarray, votes: LabelMatrix, metric: str) -> None:
+        self._x, self._y, self._votes = x, np.asarray(y), votes
+        self.metric = metric
+
+    def __len__(self) -> int:
+        return len(self._y)
+
+    def probabilities(self, estimator: Any) -> np.ndarray:
+        """Class probabilities (n, C) on the test rows."""
+        return estimator.predict_proba(self._x, self._votes if estimator.exponent_ > 0 else None)
+
+    def score(self, estimator: Any) -> dict[str, float]:
+        """Score every metric; "nll" in nats per row, "ece" the calibration error, in [0, 1]."""
+        return score_table(self.probabilities(estimator), self._y)
+
+    def confusion(self, estimator: Any) -> np.ndarray:
+        """Counts (C, C): gold in rows, predicted in columns."""
+        p = self.probabilities(estimator)
+        return confusion_matrix(self._y, p.argmax(1), labels=np.arange(p.shape[1]))
+
+    def calibration(self, estimator: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Confidence (n,) of the predicted class and whether it was right (n,) bool."""
+        p = self.probabilities(estimator)
+        return p.max(1), p.argmax(1) == self._y
+
+
+def score_table(p: np.ndarray, y: np.ndarray) -> dict[str, float]:
+    """Every metric of class probabilities (n, C) against gold codes (n,)."""
+    scores = {name: score(name, y, p.argmax(1)) for name in METRICS}
+    picked = p[np.arange(len(y)), y]
+    scores["nll"] = float(-np.log(np.clip(picked, 1e-12, 1)).mean())
+    scores["ece"] = calibration_error(p, y)
+    return scores
+
+
+def calibration_error(p: np.ndarray, y: np.ndarray) -> float:
+    """Compute the expected calibration error in ten bins of equal width.
+
+    Mean gap between confidence and accuracy, weighted by the rows in each bin.
+
+    Examples
+    --------
+    >>> calibration_error(np.array([[0.25, 0.75], [0.25, 0.75]]), np.array([1, 0]))
+    0.25
+    """
+    confidence, right = p.max(1), p.argmax(1) == y
+    bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    gaps = [
+        abs(confidence[bins == b].mean() - right[bins == b].mean()) * (bins == b).mean()
+        for b in np.unique(bins)
+    ]
+    return float(np.sum(gaps))
+
+
+def make_task(
+    corpus: Corpus,
+    label_matrix: LabelMatrix | None = None,
+    seed: int = 0,
+    *,
+    n_labelled: int | None = None,
+    n_validation: int | None = None,
+    features: TextFeatures | None = None,
+    **options: Any,
+) -> tuple[Task, Scorer]:
+    """Partition a corpus and cut it into a task and its scorer.
+
+    Text features (TF-IDF by default) are fitted on training and validation text only.
+
+    Parameters
+    ----------
+    corpus : Corpus
+    label_matrix : LabelMatrix, optional
+        Votes for all rows of the corpus; default the published ones.
+    seed : int
+        Draws the partition.
+    n_labelled, n_validation : int, optional
+        Sizes of L and V; default those of the corpus.
+    features : TextFeatures, optional
+        Unfitted text features.
+    **options
+        Passed to :func:`spear_amal.data.partition`.
+    """
+    votes = label_matrix if label_matrix is not None else corpus.label_matrix
+    if votes is None:
+        raise InputError(f"corpus {corpus.name!r} has no votes of its own: pass label_matrix=")
+    if len(votes) != len(corpus.frame):
+        raise InputError(f"label_matrix has {len(votes)} rows, the corpus {len(corpus.frame)}")
+    parts = partition(corpus, seed, n_labelled, n_validation, **options)
+    y = corpus.labels
+    x = corpus.features
+    if x is None:
+        seen = np.concatenate([parts.train, parts.validation])
+        x = (features or TextFeatures()).fit(corpus.texts.iloc[seen]).transform(corpus.texts)
+    task = Task(
+        name=corpus.name,
+        metric=corpus.metric,
+        classes=corpus.classes,
+        x_train=x[parts.train],
+        y_train=np.where(np.isin(parts.train, parts.labelled), y[parts.train], -1),
+        votes_train=votes[parts.train],
+        x_val=x[parts.validation],
+        y_val=y[parts.validation],
+        votes_val=votes[parts.validation],
+        train_rows=parts.train,
+        seed=seed,
+    )
+    return task, Scorer(x[parts.test], y[parts.test], votes[parts.test], corpus.metric)
