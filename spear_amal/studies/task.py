@@ -80,7 +80,7 @@ class Scorer:
         return score_table(self.probabilities(estimator), self._y)
 
     def confusion(self, estimator: Any) -> np.ndarray:
-        """Counts (C, C): gold in rows, predicted in columns."""
+        """Count (C, C): gold in rows, predicted in columns."""
         p = self.probabilities(estimator)
         return confusion_matrix(self._y, p.argmax(1), labels=np.arange(p.shape[1]))
 
@@ -156,7 +156,8 @@ def make_task(
     x = corpus.features
     if x is None:
         seen = np.concatenate([parts.train, parts.validation])
-        x = (features or TextFeatures()).fit(corpus.texts.iloc[seen]).transform(corpus.texts)
+        features = (features or TextFeatures()).fit(corpus.frame["text"].iloc[seen])
+        x = features.transform(corpus.frame["text"])
     task = Task(
         name=corpus.name,
         metric=corpus.metric,
