@@ -1,0 +1,151 @@
+"""The shape of the package: imports go one way, light halves stay light, names are documented."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import spear_amal
+
+PACKAGE = Path(spear_amal.__file__).parent
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+# Folder (or top-level module) -> layer. Those on one layer do not see each other, except on the
+# lowest, whose modules are single files. What is not named here is a module of the lowest layer.
+LAYERS = {
+    "maths": 1,
+    "labeling": 2,
+    "label_models": 2,
+    "data": 2,
+    "models": 2,
+    "components": 3,
+    "mixers": 3,
+    "training": 4,
+    "estimators": 5,
+    "studies": 6,
+    "report": 7,
+    "cli": 8,
+}
+# Names that the package itself hands out lazily -> where they live.
+HOME = {name: home.partition(".")[2] for name, home in spear_amal._HOME.items()}
+NO_TORCH = ("labeling", "data")
+MAY_PRINT = {"report", "cli"}
+MOST_LINES = 300
+
+
+def part_of(path: Path) -> str:
+    """Folder or module name directly under the package."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def only_for_types(node: ast.AST) -> bool:
+    """Tell ``if TYPE_CHECKING:``, whose imports never run."""
+    return isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+
+
+def imports(node: ast.AST) -> Iterator[str]:
+    """Dotted names that a piece of code imports, inside functions too."""
+    for child in ast.iter_child_nodes(node):
+        if only_for_types(child):
+            continue
+        if isinstance(child, ast.Import):
+            yield from (alias.name for alias in child.names)
+        elif isinstance(child, ast.ImportFrom):
+            assert child.level == 0, "imports are absolute in this package"
+            yield child.module or ""
+            yield from (f"{child.module}.{alias.name}" for alias in child.names)
+        else:
+            yield from imports(child)
+
+
+def wrong_imports(part: str, code: str) -> list[str]:
+    """Imports of the package in `code` that the layer of `part` must not make."""
+    level = LAYERS.get(part, 0)
+    wrong = []
+    for name in imports(ast.parse(code)):
+        package, _, rest = name.partition(".")
+        target = HOME.get(rest, rest).split(".")[0]
+        if package != "spear_amal" or target in ("", part):
+            continue
+        above = LAYERS.get(target, 0)
+        if above > level or (above == level and level > 0):
+            wrong.append(name)
+    return wrong
+
+
+@pytest.mark.parametrize(
+    ("part", "code", "wrong"),
+    [
+        ("labeling", "from spear_amal.data import Corpus", 2),
+        ("data", "import spear_amal.training", 1),
+        ("maths", "def f():\n    from spear_amal.models import MLP", 2),
+        ("maths", "from spear_amal import models", 1),
+        ("training", "from spear_amal import SpearClassifier", 1),
+        ("mixers", "if TYPE_CHECKING:\n    from spear_amal.training import Trainer", 0),
+        ("studies", "from spear_amal.estimators import SpearClassifier", 0),
+        ("errors", "from spear_amal.files import write_aside", 0),
+    ],
+)
+def test_checker_sees_what_it_should(part: str, code: str, wrong: int) -> None:
+    assert len(wrong_imports(part, code)) == wrong
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_one_way(path: Path) -> None:
+    assert wrong_imports(part_of(path), path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_house_rules(path: Path) -> None:
+    code = path.read_text(encoding="utf-8")
+    assert code.count("\n") <= MOST_LINES, "split the file: one purpose each"
+    for node in ast.walk(ast.parse(code)):
+        where = f"line {getattr(node, 'lineno', 0)}"
+        assert not isinstance(node, ast.Assert), f"{where}: raise from spear_amal.errors instead"
+        assert not (isinstance(node, ast.ExceptHandler) and node.type is None), f"{where}: bare"
+        called = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        if called and part_of(path) not in MAY_PRINT:
+            assert node.func.id != "print", f"{where}: the library does not print"
+
+
+def test_every_folder_has_a_layer() -> None:
+    folders = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file()}
+    assert folders <= set(LAYERS)
+
+
+@pytest.mark.parametrize("module", ["spear_amal", *(f"spear_amal.{part}" for part in NO_TORCH)])
+def test_imports_without_torch(module: str) -> None:
+    code = f"import sys, {module}; print('torch' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("part", NO_TORCH)
+def test_no_torch_inside_functions_either(part: str) -> None:
+    for path in (PACKAGE / part).rglob("*.py"):
+        names = {name.split(".")[0] for name in imports(ast.parse(path.read_text("utf-8")))}
+        assert "torch" not in names, path
+
+
+MODULES = [
+    "spear_amal",
+    *(m.name for m in pkgutil.walk_packages(spear_amal.__path__, "spear_amal.")),
+]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_public_names_exist_and_are_documented(name: str) -> None:
+    module = importlib.import_module(name)
+    assert module.__doc__, f"{name} does not say what it is for"
+    for public in getattr(module, "__all__", ()):
+        value = getattr(module, public)
+        if inspect.isclass(value) or inspect.isroutine(value):
+            assert value.__doc__, f"{name}.{public} has no docstring"
