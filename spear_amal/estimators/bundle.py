@@ -20,6 +20,7 @@ from spear_amal.training.checkpoint import (
 )
 
 KIND = "spear_amal model"
+EXTRA = "extra"
 CUSTOM = "custom"  # stands in the file for what only code can make again
 
 
@@ -44,14 +45,27 @@ def _plain(value: Any) -> Any:
     return {CUSTOM: type(value).__name__}
 
 
-def save(estimator: Any, path: str | os.PathLike[str], overwrite: bool = False) -> None:
-    """Write a fitted estimator."""
+def save(
+    estimator: Any,
+    path: str | os.PathLike[str],
+    overwrite: bool = False,
+    extra: dict[str, Any] | None = None,
+    extra_tensors: Tensors | None = None,
+) -> None:
+    """Write a fitted estimator, and with it what belongs to its inputs (JSON and tensors)."""
     refuse_existing(path, overwrite)
     tensors: Tensors = {}
     for i, model in enumerate(estimator.models_):
         tensors |= with_prefix(f"model{i}", model.state_dict())
     tensors["weights"] = torch.as_tensor(estimator.weights_.to_numpy(dtype=np.float32))
-    write_tensors(path, tensors, describe(estimator))
+    tensors |= with_prefix(EXTRA, extra_tensors or {})
+    write_tensors(path, tensors, describe(estimator) | {EXTRA: extra or {}})
+
+
+def read_extra(path: str | os.PathLike[str]) -> tuple[str, dict[str, Any], Tensors]:
+    """Read the name of the estimator's class, and what :func:`save` was given as extra."""
+    tensors, about = read_tensors(path, KIND)
+    return about["class"], about.get(EXTRA, {}), under_prefix(EXTRA, tensors)
 
 
 def describe(estimator: Any) -> dict[str, Any]:

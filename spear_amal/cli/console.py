@@ -1,0 +1,59 @@
+"""What people see: consoles, notes and tables. Results go to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Wide enough that no cell is cut where the output goes into a file or a pipe.
+_WIDE = 240
+
+
+def _console(stderr: bool) -> Console:
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else _WIDE
+    return Console(stderr=stderr, width=width, markup=False, highlight=False, emoji=False)
+
+
+def say(text: str = "") -> None:
+    """Print a result line."""
+    _console(stderr=False).print(text)
+
+
+def note(text: str) -> None:
+    """Print a remark on what is being done."""
+    _console(stderr=True).print(text)
+
+
+def is_watched() -> bool:
+    """Tell whether a person looks at stderr, so that bars make sense."""
+    return sys.stderr.isatty()
+
+
+def show_table(frame: pd.DataFrame, title: str) -> None:
+    """Print a table of strings; the first column is left-aligned, numbers are right-aligned."""
+    show_rows(title, [str(name) for name in frame.columns], frame.itertuples(index=False))
+
+
+def show_rows(title: str, columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
+    """Print rows of cells under column heads."""
+    held = [[str(cell) for cell in row] for row in rows]
+    table = Table(title=Text(title), title_justify="left", header_style="bold")
+    for j, name in enumerate(columns):
+        numeric = j > 0 and all(_looks_numeric(row[j]) for row in held)
+        table.add_column(Text(name), justify="right" if numeric else "left", overflow="fold")
+    for row in held:
+        table.add_row(*(Text(cell) for cell in row))
+    _console(stderr=False).print(table)
+
+
+def _looks_numeric(cell: str) -> bool:
+    return not cell or cell[0] in "+-–0123456789." or cell == "n/a"

@@ -1,0 +1,76 @@
+"""From an exception to one clear message on stderr and an exit code."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from spear_amal.errors import DataUnavailableError, InputError, MissingExtraError, SpearAmalError
+
+UNEXPECTED = 1
+BAD_INPUT = 2
+UNAVAILABLE = 3
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+# A path that the user named cannot be what it should be.
+_BAD_PATHS = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+_BAD_INPUTS = (InputError, MissingExtraError, *_BAD_PATHS)
+
+
+def exit_code(error: BaseException) -> int:
+    """Exit code of an error.
+
+    Examples
+    --------
+    >>> exit_code(InputError("x")), exit_code(DataUnavailableError("x")), exit_code(KeyError())
+    (2, 3, 1)
+    """
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
+    if isinstance(error, DataUnavailableError):
+        return UNAVAILABLE
+    if isinstance(error, _BAD_INPUTS):
+        return BAD_INPUT
+    return UNEXPECTED
+
+
+def message(error: BaseException) -> str:
+    """Say in words for people what went wrong."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted; outputs are as they were before"
+    if isinstance(error, SpearAmalError):
+        return str(error)
+    if isinstance(error, OSError):
+        return _of_system(error)
+    return (
+        f"unexpected {type(error).__name__}: {error}\n"
+        "This is a fault of spear-amal or of what it uses; run `spear-amal --debug ...` for the "
+        "traceback and report it."
+    )
+
+
+def _of_system(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename is not None else ""
+    kept = "" if isinstance(error, _BAD_PATHS) else "; an output that stood there before is kept"
+    return f"{where}{error.strerror or error}{kept}"
+
+
+class CarefulGroup(TyperGroup):
+    """Runs a command; an error ends with its message and code, with ``--debug`` its traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that `ctx` names."""
+        try:
+            return super().invoke(ctx)
+        except (Exception, KeyboardInterrupt) as error:
+            # Usage errors and exits carry their own code and are shown by typer.
+            if isinstance(error, typer.Abort | BrokenPipeError) or hasattr(error, "exit_code"):
+                raise
+            if ctx.params.get("debug"):
+                traceback.print_exception(error)
+            sys.stderr.write(f"Error: {message(error)}\n")
+            raise typer.Exit(exit_code(error)) from error

@@ -1,0 +1,117 @@
+"""One self-contained model file: text features, estimator, class names; no pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from spear_amal import estimators
+from spear_amal.data import TextFeatures
+from spear_amal.errors import FileFormatError, InputError
+from spear_amal.estimators import bundle
+from spear_amal.label_matrix import LabelMatrix
+
+
+@dataclass(frozen=True)
+class TextModel:
+    """A fitted estimator and what it takes to go from texts to class probabilities.
+
+    Attributes
+    ----------
+    estimator : fitted estimator; its classes are class codes
+    features : TextFeatures
+    classes : tuple
+        Class names in code order, length C.
+    text_column : str
+    lf_names : tuple of str
+        The LFs it was trained with, in their order.
+    method : str
+    """
+
+    estimator: Any
+    features: TextFeatures
+    classes: tuple[Any, ...]
+    text_column: str
+    lf_names: tuple[str, ...]
+    method: str
+
+    @property
+    def needs_votes(self) -> bool:
+        """True if it predicts with the rules as well."""
+        return bool(self.estimator.exponent_ > 0)
+
+    def predict_proba(self, texts: Sequence[str], votes: LabelMatrix | None = None) -> np.ndarray:
+        """Class probabilities (n, C); 0 for a class that training saw neither labels nor votes of.
+
+        Raises
+        ------
+        InputError
+            If the votes are not those of the LFs of the training.
+        """
+        if votes is not None and votes.lf_names != self.lf_names:
+            raise InputError(
+                f"the model was trained with the LFs {list(self.lf_names)}, found "
+                f"{list(votes.lf_names)}; use the same LF file"
+            )
+        found = self.estimator.predict_proba(self.features.transform(texts), votes)
+        p = np.zeros((len(found), len(self.classes)))
+        p[:, self.estimator.classes_] = found
+        return p
+
+    def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
+        """Write everything into one file."""
+        held = self.features.to_arrays()
+        extra = {
+            "classes": [one if isinstance(one, str) else int(one) for one in self.classes],
+            "text_column": self.text_column,
+            "lf_names": list(self.lf_names),
+            "method": self.method,
+            "feature_settings": held["settings"],
+        }
+        words = json.dumps(held["vocabulary"]).encode()
+        # The header of the file is limited in size, so a long vocabulary goes with the tensors.
+        tensors = {
+            "vocabulary": torch.tensor(list(words), dtype=torch.uint8),
+            "idf": torch.as_tensor(np.asarray(held["idf"], dtype=np.float32)),
+        }
+        bundle.save(self.estimator, path, overwrite, extra, tensors)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> TextModel:
+        """Read what :meth:`save` wrote; runs no code from the file.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        FileFormatError
+            If the file is damaged, or no model that ``spear-amal train`` wrote.
+        """
+        kind, extra, tensors = bundle.read_extra(path)
+        try:
+            held = {
+                "settings": extra["feature_settings"],
+                "vocabulary": json.loads(tensors["vocabulary"].numpy().tobytes()),
+                "idf": tensors["idf"].numpy(),
+            }
+            return cls(
+                estimator=getattr(estimators, kind).load(path),
+                features=TextFeatures.from_arrays(held),
+                classes=tuple(extra["classes"]),
+                text_column=extra["text_column"],
+                lf_names=tuple(extra["lf_names"]),
+                method=extra["method"],
+            )
+        except (KeyError, AttributeError, ValueError) as error:
+            if isinstance(error, FileFormatError):
+                raise
+            raise FileFormatError(
+                f"{path} holds an estimator, but not the text features and class names that "
+                f"`spear-amal train` writes ({error!r}); train again"
+            ) from error

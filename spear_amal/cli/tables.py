@@ -1,0 +1,111 @@
+"""From the user's tables to texts, class names and class codes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from spear_amal.data import read_table, require_columns
+from spear_amal.errors import InputError
+
+UNLABELLED = -1
+LF_COLUMN = "text"  # what labelling functions look at unless they say otherwise
+
+
+def read_rows(paths: Sequence[Path], text_column: str) -> pd.DataFrame:
+    """Read tables one below the other; the text column is checked and made of strings.
+
+    Raises
+    ------
+    InputError
+        If a file is missing, has no such column, or a text is empty; names file and row.
+    """
+    frames = []
+    for path in paths:
+        frame = read_table(path)
+        require_columns(frame, [text_column], str(path))
+        missing = np.flatnonzero(frame[text_column].isna())
+        if len(missing):
+            raise InputError(
+                f"{path}: row {missing[0]} (counted from 0) has no {text_column!r}, as have "
+                f"{len(missing)} of {len(frame)} rows; fill or drop them"
+            )
+        frames.append(frame.assign(**{text_column: frame[text_column].astype(str)}))
+    return pd.concat(frames, ignore_index=True)
+
+
+def for_lfs(frame: pd.DataFrame, text_column: str) -> pd.DataFrame:
+    """Add the text under the name that LFs expect, if the table does not use that name itself."""
+    if LF_COLUMN in frame:
+        return frame
+    return frame.assign(**{LF_COLUMN: frame[text_column]})
+
+
+def label_values(frame: pd.DataFrame, column: str, where: str) -> list[str | None]:
+    """Labels as strings, None where unlabelled: an empty cell or -1.
+
+    Raises
+    ------
+    InputError
+        If there is no such column.
+    """
+    require_columns(frame, [column], where)
+    return [_value(one) for one in frame[column].tolist()]
+
+
+def _value(cell: Any) -> str | None:
+    if cell is None or cell != cell:
+        return None
+    # A column of whole numbers with gaps is read as floats.
+    text = str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell).strip()
+    return None if text in ("", str(UNLABELLED)) else text
+
+
+def find_classes(voted: Sequence[Any] | None, values: Sequence[str | None]) -> tuple[Any, ...]:
+    """Classes in code order, from the votes' classes (None without LFs) and the labels.
+
+    Raises
+    ------
+    InputError
+        If labels are names, but the LFs vote with mere numbers.
+    """
+    seen = {value for value in values if value is not None}
+    if voted is None:
+        return tuple(sorted(seen, key=_by_number))
+    if any(isinstance(name, str) for name in voted):
+        return tuple(voted)
+    names = sorted(value for value in seen if not value.isdecimal())
+    if names:
+        raise InputError(
+            f"the labels are names ({', '.join(names[:3])}), but the LFs vote with numbers: say "
+            f"in the LF file which is which, e.g. CLASSES = {tuple(sorted(seen))!r}"
+        )
+    top = max((int(value) for value in seen), default=UNLABELLED)
+    return tuple(range(max(len(voted), top + 1)))
+
+
+def _by_number(value: str) -> tuple[int, int, str]:
+    return (0, int(value), "") if value.isdecimal() else (1, 0, value)
+
+
+def class_codes(values: Sequence[str | None], classes: Sequence[Any], where: str) -> np.ndarray:
+    """Class codes (n,) of labels given as names or as codes; -1 where unlabelled.
+
+    Raises
+    ------
+    InputError
+        If a label is neither a name nor a code of a class; names row and label.
+    """
+    codes = {str(code): code for code in range(len(classes))}
+    codes |= {str(name): code for code, name in enumerate(classes)}
+    for row, value in enumerate(values):
+        if value is not None and value not in codes:
+            raise InputError(
+                f"{where}: row {row} (counted from 0) has the label {value!r}, which is none of "
+                f"the classes {list(classes)}; leave it empty if the row has no label"
+            )
+    return np.array([UNLABELLED if v is None else codes[v] for v in values], dtype=np.int64)
