@@ -8,6 +8,7 @@ from spear_amal.labeling import (
     LabelingFunction,
     LFApplier,
     PandasLFApplier,
+    core,
     keyword_lf,
     labeling_function,
     preprocessor,
@@ -134,6 +135,14 @@ def test_only_the_first_tracebacks_are_kept():
     _, meta = LFApplier([lf]).apply(range(17), fault_tolerant=True, return_meta=True)
     assert meta.faults["always"] == 17
     assert [fault.row_id for fault in meta.tracebacks["always"]] == [0, 1, 2]
+
+
+def test_a_fault_beyond_the_first_chunk_names_its_row(monkeypatch):
+    monkeypatch.setattr(core, "CHUNK", 1)
+    with pytest.raises(LabelingError, match="row 'r1'"):
+        apply(fails_on_b)
+    _, meta = apply(fails_on_b, fault_tolerant=True, return_meta=True)
+    assert meta.tracebacks["fails_on_b"][0].row_id == "r1"
 
 
 def test_tolerated_failures_are_said_if_nobody_asked():

@@ -61,6 +61,18 @@ def test_needed_words(regex, words):
     assert literals.needed_words(re.compile(regex)) == words
 
 
+@pytest.mark.parametrize(
+    "regex, flags, text",
+    [
+        (r"sky", re.I, "\N{LATIN SMALL LETTER LONG S}ky"),
+        (r"(?i:free)", 0, "FREE"),
+        (r"(?i)free", 0, "FREE"),
+    ],
+)
+def test_letters_of_another_case_are_found(regex, flags, text):
+    assert literals.searcher(re.compile(regex, flags))(text)
+
+
 def test_without_the_parser_of_re(monkeypatch):
     monkeypatch.setattr(literals, "parser", None)
     test = literals.searcher(re.compile("fr.*ee"))
@@ -77,6 +89,11 @@ def test_any_of_finds_what_the_longest_first_finds(words, text, whole):
     if whole:
         a, b = rf"(?<!\w){a}(?!\w)", rf"(?<!\w){b}(?!\w)"
     assert re.findall(a, text) == re.findall(b, text)
+
+
+def test_any_of_a_word_and_its_beginning():
+    pattern = re.compile(literals.any_of(["new", "new york", "newark", "old"]))
+    assert pattern.findall("new, newark, new york, old, ne") == ["new", "newark", "new york", "old"]
 
 
 def test_a_long_word_list():

@@ -145,6 +145,13 @@ def test_memo_across_applies_and_its_bound():
     assert calls[4:] == ["C"] and len(split._memo) == 1
 
 
+def test_the_memo_forgets_what_was_not_used_for_longest():
+    split, calls = counting("split", words, memoize=True, memo_size=2)
+    for text in ["a", "b", "a", "c", "a", "b"]:
+        split(Row(text=text))
+    assert calls == ["a", "b", "c", "b"]
+
+
 def test_memo_by_a_key_of_the_user_and_of_fields_that_cannot_be_hashed():
     by_length, calls = counting("k", words, memoize=True, memoize_key=lambda x: len(x.text))
     assert by_length(Row(text="ab")).words == by_length(Row(text="cd")).words == ["ab"]

@@ -32,6 +32,19 @@ def test_without_preprocessing(path):
     assert rules[0]("WIN a prize") == -1 and rules[0]("win a prize") == "spam"
 
 
+def test_texts_are_stripped_before_anchors(tmp_path):
+    (tmp_path / "rules.tsv").write_text("spam\t^win$")
+    (stripped,) = read_rules(tmp_path / "rules.tsv")
+    (kept,) = read_rules(tmp_path / "rules.tsv", strip=False)
+    assert stripped(" WIN ") == "spam" and kept(" WIN ") == -1
+
+
+def test_only_line_feeds_end_a_line(tmp_path):
+    (tmp_path / "rules.tsv").write_bytes(b"spam\ta\tone\x85two\r\nham\tb\r\n")
+    first, second = read_rules(tmp_path / "rules.tsv", encoding="latin-1")
+    assert first.exemplar == "one\x85two" and second.pattern == "b"
+
+
 def test_exemplars(path):
     rules = read_rules(path, encoding="latin-1")
     frame = exemplar_frame(rules)
