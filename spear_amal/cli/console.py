@@ -56,4 +56,4 @@ def show_rows(title: str, columns: Sequence[str], rows: Iterable[Iterable[Any]])
 
 
 def _looks_numeric(cell: str) -> bool:
-    return not cell or cell[0] in "+-–0123456789." or cell == "n/a"
+    return not cell or cell[0] in "+-0123456789." or cell == "n/a"

@@ -77,7 +77,7 @@ class TextModel:
         words = json.dumps(held["vocabulary"]).encode()
         # The header of the file is limited in size, so a long vocabulary goes with the tensors.
         tensors = {
-            "vocabulary": torch.tensor(list(words), dtype=torch.uint8),
+            "vocabulary": torch.frombuffer(bytearray(words), dtype=torch.uint8),
             "idf": torch.as_tensor(np.asarray(held["idf"], dtype=np.float32)),
         }
         bundle.save(self.estimator, path, overwrite, extra, tensors)

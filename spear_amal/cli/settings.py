@@ -62,7 +62,7 @@ class Settings:
 
 
 def gather(config: Path | None, **given: Any) -> Settings:
-    """Settings of the TOML file, or of ``spear.toml`` here if there is one, then the arguments.
+    """Take the settings of the TOML file (default: ``spear.toml`` here, if any), then arguments.
 
     Parameters
     ----------

@@ -34,7 +34,8 @@ def read_rows(paths: Sequence[Path], text_column: str) -> pd.DataFrame:
                 f"{path}: row {missing[0]} (counted from 0) has no {text_column!r}, as have "
                 f"{len(missing)} of {len(frame)} rows; fill or drop them"
             )
-        frames.append(frame.assign(**{text_column: frame[text_column].astype(str)}))
+        frame[text_column] = frame[text_column].astype(str)
+        frames.append(frame)
     return pd.concat(frames, ignore_index=True)
 
 
@@ -42,7 +43,9 @@ def for_lfs(frame: pd.DataFrame, text_column: str) -> pd.DataFrame:
     """Add the text under the name that LFs expect, if the table does not use that name itself."""
     if LF_COLUMN in frame:
         return frame
-    return frame.assign(**{LF_COLUMN: frame[text_column]})
+    renamed = frame.copy()
+    renamed[LF_COLUMN] = frame[text_column]
+    return renamed
 
 
 def label_values(frame: pd.DataFrame, column: str, where: str) -> list[str | None]:

@@ -1,0 +1,150 @@
+"""Commands on a user's own data, from votes to predictions. Heavy imports wait for the call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spear_amal.cli.options import (
+    Config,
+    Data,
+    FaultTolerant,
+    Force,
+    LabelColumn,
+    Lfs,
+    Model,
+    TextColumn,
+)
+from spear_amal.cli.settings import gather
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    for command in (apply, analyze, train, predict, evaluate):
+        app.command()(command)
+
+
+def _paths(data: list[Path] | None) -> tuple[Path, ...] | None:
+    return tuple(data) if data else None
+
+
+def apply(
+    data: Data = None,
+    lfs: Lfs = None,
+    output: Annotated[Path | None, typer.Option(help="Label matrix to write (.npz).")] = None,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    fault_tolerant: FaultTolerant = False,
+    config: Config = None,
+    force: Force = False,
+) -> None:
+    """Apply labelling functions to a table; write their votes and print what they do."""
+    from spear_amal.cli.labels import apply as run
+
+    settings = gather(
+        config, data=_paths(data), lfs=lfs, text_column=text_column, label_column=label_column
+    )
+    run(settings, output, fault_tolerant, force)
+
+
+def analyze(
+    labels: Annotated[Path | None, typer.Option(help="Label matrix that apply wrote.")] = None,
+    data: Data = None,
+    label_column: LabelColumn = None,
+    text_column: TextColumn = None,
+    output: Annotated[Path | None, typer.Option(help="Also write the table here.")] = None,
+    config: Config = None,
+    force: Force = False,
+) -> None:
+    """Print coverage, overlaps, conflicts and, where gold is there, accuracies with intervals."""
+    from spear_amal.cli.labels import analyze as run
+
+    settings = gather(
+        config, labels=labels, data=_paths(data), label_column=label_column, text_column=text_column
+    )
+    run(settings, label_column, output, force)
+
+
+def train(
+    data: Data = None,
+    lfs: Lfs = None,
+    validation: Annotated[
+        Path | None,
+        typer.Option(help="Labelled rows that choose the epoch; default: some of the data."),
+    ] = None,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            help="amal, amal-crossfit, spear, majority, only-l or only-lv. [default: amal]"
+        ),
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="accuracy, f1 or macro-f1. [default: accuracy]")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0)] = None,
+    max_epochs: Annotated[int | None, typer.Option(min=1)] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Model file to write. [default: model.safetensors]")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="HTML report to write.")] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="File from which a run that was stopped goes on.")
+    ] = None,
+    fault_tolerant: FaultTolerant = False,
+    config: Config = None,
+    force: Force = False,
+) -> None:
+    """Train a text classifier on gold labels and votes; write one self-contained model file."""
+    settings = gather(
+        config,
+        data=_paths(data),
+        lfs=lfs,
+        validation=validation,
+        text_column=text_column,
+        label_column=label_column,
+        method=method,
+        metric=metric,
+        seed=seed,
+        max_epochs=max_epochs,
+        output=output,
+        report=report,
+        checkpoint=checkpoint,
+    )
+    from spear_amal.cli.training import train as run
+
+    run(settings, fault_tolerant, force)
+
+
+def predict(
+    model: Model = None,
+    data: Data = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Table to write: the data with predictions added.")
+    ] = None,
+    lfs: Lfs = None,
+    config: Config = None,
+    force: Force = False,
+) -> None:
+    """Add a predicted label and class probabilities to a table."""
+    settings = gather(config, data=_paths(data), lfs=lfs, output=model)
+    from spear_amal.cli.predicting import predict as run
+
+    run(settings, settings.output, output, force)
+
+
+def evaluate(
+    model: Model = None,
+    data: Data = None,
+    label_column: LabelColumn = None,
+    lfs: Lfs = None,
+    config: Config = None,
+) -> None:
+    """Score a model on labelled rows: accuracy, F1, log-loss, calibration, confusion matrix."""
+    settings = gather(config, label_column=label_column, lfs=lfs, output=model)
+    from spear_amal.cli.predicting import evaluate as run
+
+    run(settings, settings.output, tuple(data or ()))

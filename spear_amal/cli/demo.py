@@ -1,0 +1,208 @@
+"""The command ``demo``: the main job on real movie plots, in a few lines of the library."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+import spear_amal
+from spear_amal.cli.console import is_watched, note, say, show_table
+from spear_amal.cli.labels import show_lfs
+from spear_amal.cli.reports import learnt
+from spear_amal.data import Corpus, load_corpus, synthetic_corpus
+from spear_amal.errors import DataUnavailableError, InputError
+from spear_amal.files import refuse_existing
+from spear_amal.label_matrix import LabelMatrix
+from spear_amal.labeling import PandasLFApplier, load_lfs
+from spear_amal.report import (
+    Examples,
+    Outcome,
+    ReportContent,
+    comparison_table,
+    is_own_report,
+    need_matplotlib,
+    write_report,
+)
+from spear_amal.studies import Comparison, Method, Scorer, Task, compare, find_method, make_task
+
+METHODS = ("only-l", "only-lv", "majority", "spear", "amal")
+SHOWN = "amal"  # whose weights, confusion and calibration the report shows
+DEFAULT_REPORT = Path("report.html")
+LF_FILE = Path(spear_amal.__file__).parents[1] / "labeling_functions" / "plots.py"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the demo works on."""
+
+    corpus: Corpus
+    votes: LabelMatrix
+    task: Task
+    scorer: Scorer
+    gold: np.ndarray  # (n,), -1 where training sees no label
+
+    @property
+    def seen(self) -> np.ndarray:
+        """Rows that are no test rows."""
+        return np.flatnonzero((self.corpus.frame["part"] != "test").to_numpy())
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked for; sizes are for quick trials."""
+
+    output: Path | None = None
+    seed: int = 0
+    offline: bool = False
+    force: bool = False
+    lfs: Path | None = None
+    data_dir: Path | None = None
+    cache_dir: Path | None = None
+    max_epochs: int = 100
+
+
+def demo(options: Options) -> None:
+    """Apply LFs, train the methods on one split, print the comparison and write the report."""
+    report = _report_path(options)
+    lfs = _lf_file(options)
+    began = time.perf_counter()
+    corpus = _corpus(options)
+    job = _prepare(corpus, lfs, options)
+    show_lfs(job.votes[job.seen], job.gold[job.seen])
+    comparison = compare(
+        job.task,
+        job.scorer,
+        METHODS,
+        options.seed,
+        progress=lambda method: note(f"training: {method.title}"),
+        max_epochs=options.max_epochs,
+        verbose=int(is_watched()),
+    )
+    _show(comparison, job)
+    if report is not None:
+        write_report(report, _content(job, comparison, options), overwrite=True)
+        say(f"Report written to {report}: open it in a browser")
+    say(f"Done in {time.perf_counter() - began:.0f} seconds")
+
+
+# -- before any work ------------------------------------------------------------------------------
+
+
+def _report_path(options: Options) -> Path | None:
+    """Where the report goes; None if it was not asked for and cannot be drawn.
+
+    The default name is overwritten where a report of this package stands; anything else is kept.
+    """
+    if options.output is not None:
+        need_matplotlib()
+        return refuse_existing(options.output, options.force)
+    try:
+        need_matplotlib()
+    except ImportError as error:
+        note(f"No report will be written: {error}")
+        return None
+    if is_own_report(DEFAULT_REPORT) and not options.force:
+        note(f"{DEFAULT_REPORT} holds an earlier report and will be replaced")
+        return DEFAULT_REPORT
+    return refuse_existing(DEFAULT_REPORT, options.force)
+
+
+def _lf_file(options: Options) -> Path:
+    path = options.lfs or LF_FILE
+    if not path.is_file():
+        raise InputError(
+            f"the demo's labelling functions are not at {path}: they come with the source, not "
+            "with the installed package. Run the demo in a checkout, name the file with --lfs, or "
+            "start with `spear-amal init DIR`, which needs nothing else"
+        )
+    return path
+
+
+# -- the job --------------------------------------------------------------------------------------
+
+
+def _corpus(options: Options) -> Corpus:
+    try:
+        corpus = load_corpus(
+            "plots", options.data_dir, options.cache_dir, options.offline, progress=is_watched()
+        )
+    except DataUnavailableError as error:
+        reason = str(error).splitlines()[1:2] or [str(error)]
+        note(
+            "The corpus of real plots cannot be had, so this runs on made-up plots "
+            f"({reason[0].strip(' -')})"
+        )
+        corpus = synthetic_corpus()
+    say(f"Corpus {corpus.name!r}: {len(corpus)} rows; {corpus.source}")
+    return corpus
+
+
+def _prepare(corpus: Corpus, lfs: Path, options: Options) -> Job:
+    loaded = load_lfs(lfs)
+    applier = PandasLFApplier(loaded.lfs, classes=loaded.classes)
+    votes = applier.apply(corpus.frame, progress_bar=is_watched())
+    task, scorer = make_task(corpus, votes, options.seed)
+    gold = np.full(len(corpus), -1)
+    gold[task.train_rows] = task.y_train
+    gold[corpus.frame.index.get_indexer(task.votes_val.row_ids)] = task.y_val
+    return Job(corpus, votes, task, scorer, gold)
+
+
+def _show(comparison: Comparison, job: Job) -> None:
+    show_table(
+        comparison_table(comparison.rows),
+        f"Comparison on the same split of {job.task.name!r}, scored on {len(job.scorer)} test rows",
+    )
+    say("Optimism: validation minus test score, in points. V's labels help every method but Only-L")
+    say("and the others that only choose an epoch with them: compare with the classifier on L+V.")
+
+
+def _content(job: Job, comparison: Comparison, options: Options) -> ReportContent:
+    method, estimator = find_method(SHOWN), comparison.estimators[SHOWN]
+    task, made_up = job.task, job.corpus.name == "generated"
+    return ReportContent(
+        title=f"Five methods on {'made-up' if made_up else 'real'} movie plots",
+        summary=[
+            f"{', '.join(job.corpus.classes)}: {task.n_labelled} labelled, {task.n_unlabelled} "
+            f"unlabelled and {len(task.y_val)} validation rows; {len(job.scorer)} test rows.",
+            f"Source: {job.corpus.source}.",
+        ],
+        classes=job.corpus.classes,
+        labels=job.votes[job.seen],
+        gold=job.gold[job.seen],
+        comparison=comparison_table(comparison.rows),
+        histories={
+            row.title: comparison.estimators[row.method].history_ for row in comparison.rows
+        },
+        examples=_examples(job, method, estimator.weights_) if learnt(estimator) else None,
+        outcome=_outcome(job, method, comparison),
+        settings=_settings(job, options),
+    )
+
+
+def _examples(job: Job, method: Method, weights: pd.DataFrame) -> Examples:
+    task = job.task
+    texts = job.corpus.frame["text"].iloc[task.train_rows].tolist()
+    return Examples(method.title, weights.iloc[: len(texts)], task.y_train, task.votes_train, texts)
+
+
+def _outcome(job: Job, method: Method, comparison: Comparison) -> Outcome:
+    estimator = comparison.estimators[method.name]
+    confidence, right = job.scorer.calibration(estimator)
+    return Outcome(
+        method.title,
+        f"{len(job.scorer)} test rows",
+        job.scorer.confusion(estimator),
+        confidence,
+        right,
+    )
+
+
+def _settings(job: Job, options: Options) -> dict[str, object]:
+    asked = {k: v for k, v in dataclasses.asdict(options).items() if v is not None}
+    return {"command": "spear-amal demo", "corpus": job.corpus.name, **asked}

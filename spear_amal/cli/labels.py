@@ -1,0 +1,103 @@
+"""The commands ``apply`` and ``analyze``: votes of labelling functions, and what they are worth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from spear_amal.cli import tables
+from spear_amal.cli.console import is_watched, note, say, show_table
+from spear_amal.cli.settings import Settings, need
+from spear_amal.data import write_table
+from spear_amal.errors import InputError
+from spear_amal.files import refuse_existing
+from spear_amal.label_matrix import LabelMatrix
+from spear_amal.labeling import ApplierMetadata, PandasLFApplier, load_lfs
+from spear_amal.report import lf_table, readable
+
+
+def vote(frame: pd.DataFrame, settings: Settings, fault_tolerant: bool = False) -> LabelMatrix:
+    """Apply the LF file of the settings to rows, telling tolerated failures."""
+    loaded = load_lfs(need(settings.lfs, "--lfs"))
+    applier = PandasLFApplier(loaded.lfs, classes=loaded.classes)
+    rows = tables.for_lfs(frame, settings.text_column)
+    matrix, meta = applier.apply(
+        rows, progress_bar=is_watched(), fault_tolerant=fault_tolerant, return_meta=True
+    )
+    _tell(meta)
+    return matrix
+
+
+def _tell(meta: ApplierMetadata) -> None:
+    for name, count in meta.faults.items():
+        first = meta.tracebacks[name][0]
+        reason = first.traceback.strip().splitlines()[-1]
+        note(f"LF {name!r} failed on {count} rows and abstains there; row {first.row_id}: {reason}")
+    for name, count in meta.clipped.items():
+        note(f"LF {name!r} gave {count} scores outside [0, 1]; they were clipped")
+
+
+def show_lfs(matrix: LabelMatrix, gold: np.ndarray | None) -> pd.DataFrame:
+    """Print the LF table and what all LFs reach together; returns the table in numbers."""
+    table = lf_table(matrix, gold)
+    show_table(readable(table), "Labelling functions")
+    covered = matrix.covered()
+    share = covered.mean() if len(covered) else 0.0
+    say(f"{len(matrix)} rows, at least one vote on {int(covered.sum())} of them ({share:.1%})")
+    return table
+
+
+def apply(settings: Settings, output: Path | None, fault_tolerant: bool, force: bool) -> None:
+    """Apply LFs to a table and write the label matrix."""
+    target = refuse_existing(need(output or settings.labels, "--output"), force)
+    if target.suffix != ".npz":
+        raise InputError(f"{target}: a label matrix is written as .npz; choose such a name")
+    frame = tables.read_rows(need(settings.data, "--data"), settings.text_column)
+    matrix = vote(frame, settings, fault_tolerant)
+    show_lfs(matrix, _gold(frame, settings, matrix) if settings.label_column in frame else None)
+    matrix.save(target, overwrite=force)
+    say(f"Label matrix written to {target}")
+
+
+def analyze(
+    settings: Settings,
+    label_column: str | None,
+    output: Path | None,
+    force: bool,
+) -> None:
+    """Print the LF table of a label matrix, with accuracies where a table has gold labels."""
+    if output is not None:
+        refuse_existing(output, force)
+    source = need(settings.labels, "--labels")
+    matrix = LabelMatrix.load(source)
+    table = show_lfs(matrix, _gold_of(settings, matrix, source, label_column))
+    if output is not None:
+        write_table(table, output, overwrite=force)
+        say(f"Table written to {output}")
+
+
+def _gold_of(
+    settings: Settings, matrix: LabelMatrix, source: Path, label_column: str | None
+) -> np.ndarray | None:
+    """Gold codes of the data, if there is a table with labels."""
+    if not settings.data:
+        if label_column is not None:
+            raise InputError("--label-column needs the table that has it: give --data as well")
+        return None
+    frame = tables.read_rows(settings.data, settings.text_column)
+    if len(frame) != len(matrix):
+        raise InputError(
+            f"{source} holds votes on {len(matrix)} rows, the data has {len(frame)} rows; "
+            "apply the LFs to this data again"
+        )
+    if label_column is None and settings.label_column not in frame:
+        return None
+    return _gold(frame, settings, matrix)
+
+
+def _gold(frame: pd.DataFrame, settings: Settings, matrix: LabelMatrix) -> np.ndarray:
+    where = ", ".join(str(path) for path in settings.data)
+    values = tables.label_values(frame, settings.label_column, where)
+    return tables.class_codes(values, tables.find_classes(matrix.classes, values), where)

@@ -1,0 +1,108 @@
+"""The command ``init``: a small project that runs as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+
+from spear_amal.cli.console import say
+from spear_amal.data import Corpus, synthetic_corpus, write_table
+from spear_amal.errors import OutputExistsError
+from spear_amal.files import write_aside
+
+N_ROWS, N_TEST, N_LABELLED = 700, 200, 100
+
+SETTINGS = """\
+# Settings of `spear-amal`; arguments on the command line go before them.
+data = "data.csv"            # or a list of files; .csv, .jsonl and .parquet
+test = "test.csv"            # labelled rows for `spear-amal evaluate`
+text_column = "text"
+label_column = "label"       # an empty cell means unlabelled
+lfs = "lfs.py"               # your labelling functions
+
+method = "amal"              # or amal-crossfit, spear, majority, only-l, only-lv
+metric = "accuracy"          # or f1, macro-f1: chooses the epoch
+seed = 0
+
+labels = "labels.npz"        # written by apply
+output = "model.safetensors" # written by train
+predictions = "predictions.csv"
+# report = "report.html"     # written by train; needs: pip install 'spear-amal[report]'
+# checkpoint = "checkpoint.safetensors"  # a run that is stopped goes on from here
+"""
+
+README = """\
+# A project for spear-amal
+
+`data.csv` holds {rows} made-up plots of films, {labelled} of them with a label (romance or
+action); `test.csv` holds {test} more, all labelled. `lfs.py` holds labelling functions,
+`spear.toml` the settings. Run in this folder:
+
+    spear-amal apply        # apply the labelling functions, print what they do
+    spear-amal analyze      # print that table again
+    spear-amal train        # train a classifier on labels and votes
+    spear-amal evaluate     # score it on test.csv
+    spear-amal predict      # add predictions to data.csv, as predictions.csv
+
+Outputs that are there already are kept unless you add `--force`.
+
+To make it yours: put your texts into `data.csv` with a few labels, write your class names and your
+labelling functions into `lfs.py`, and look at the table of `spear-amal apply` after every change.
+"""
+
+
+def create_project(folder: Path) -> None:
+    """Write the project into a new or empty folder.
+
+    Raises
+    ------
+    OutputExistsError
+        If the folder holds something, or is a file.
+    """
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        raise OutputExistsError(
+            f"{folder} already exists and is not an empty folder; choose a new name"
+        )
+    for name, write in _files().items():
+        with write_aside(folder / name) as temporary:
+            write(temporary)
+    say(f"Project written to {folder}. Next:")
+    say(f"  cd {folder}")
+    say("  spear-amal train")
+    say("README.md there tells the other commands.")
+
+
+def _files() -> dict[str, Callable[[Path], None]]:
+    corpus = synthetic_corpus(n=N_ROWS, n_test=N_TEST)
+    rows = N_ROWS - N_TEST
+    readme = README.format(rows=rows, labelled=N_LABELLED, test=N_TEST)
+    lfs = resources.files("spear_amal.cli.template").joinpath("lfs.py").read_text(encoding="utf-8")
+    return {
+        "README.md": _text(readme),
+        "spear.toml": _text(SETTINGS),
+        "lfs.py": _text(lfs),
+        "data.csv": _rows(corpus, "train", N_LABELLED),
+        "test.csv": _rows(corpus, "test", N_TEST),
+    }
+
+
+def _text(text: str) -> Callable[[Path], None]:
+    def write(path: Path) -> None:
+        path.write_text(text, encoding="utf-8")
+
+    return write
+
+
+def _rows(corpus: Corpus, part: str, n_labelled: int) -> Callable[[Path], None]:
+    """Rows of a part with class names; only the first `n_labelled` keep theirs."""
+    frame = corpus.frame.iloc[corpus.rows(part)].reset_index(drop=True)
+    names = [
+        corpus.classes[code] if row < n_labelled else "" for row, code in enumerate(frame["label"])
+    ]
+    held = frame[["text"]].assign(label=names)
+
+    def write(path: Path) -> None:
+        write_table(held, path, overwrite=True)  # the empty file beside the target
+
+    return write

@@ -1,0 +1,1 @@
+"""The labelling functions that ``spear-amal init`` gives a new project."""

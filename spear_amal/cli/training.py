@@ -1,0 +1,75 @@
+"""The command ``train``: from tables and labelling functions to one model file and a report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from spear_amal.cli.console import is_watched, note, say
+from spear_amal.cli.material import Material, gather_material
+from spear_amal.cli.model_file import TextModel
+from spear_amal.cli.settings import Settings
+from spear_amal.data import TextFeatures
+from spear_amal.files import refuse_existing
+from spear_amal.report import need_matplotlib
+from spear_amal.studies import Method, find_method
+
+
+def train(settings: Settings, fault_tolerant: bool, force: bool) -> None:
+    """Train on the tables of the settings and write the model file, and the report if wanted."""
+    method = find_method(settings.method)
+    refuse_existing(settings.output, force)  # before minutes of work, not after
+    if settings.report is not None:
+        need_matplotlib()
+        refuse_existing(settings.report, force)
+    material = gather_material(settings, method.uses_votes, fault_tolerant)
+    _tell(material, method)
+    model = fit_text_model(settings, method, material)
+    model.save(settings.output, overwrite=force)
+    _tell_result(model, settings)
+    if settings.report is not None:
+        from spear_amal.cli.reports import report_training
+
+        report_training(settings, method, material, model, force)
+        say(f"Report written to {settings.report}")
+
+
+def fit_text_model(settings: Settings, method: Method, material: Material) -> TextModel:
+    """Fit TF-IDF features and the method's estimator."""
+    train, held = material.train, material.validation
+    features = TextFeatures().fit(train.texts + (held.texts if held is not None else []))
+    estimator = method.make(
+        metric=settings.metric,
+        random_state=settings.seed,
+        max_epochs=settings.max_epochs,
+        checkpoint=settings.checkpoint,
+        verbose=int(is_watched()),
+    )
+    given: dict[str, Any] = {"L": train.votes}
+    if held is not None:
+        given |= {"X_val": features.transform(held.texts), "y_val": held.y, "L_val": held.votes}
+    estimator.fit(features.transform(train.texts), train.y, **given)
+    names = train.votes.lf_names if train.votes is not None else ()
+    return TextModel(
+        estimator, features, material.classes, settings.text_column, tuple(names), method.name
+    )
+
+
+def _tell(material: Material, method: Method) -> None:
+    y = material.train.y
+    validation = "" if material.validation is None else f", {len(material.validation.y)} validation"
+    note(f"{method.title}: {len(y)} rows, {int((y >= 0).sum())} of them labelled{validation}")
+
+
+_SOURCES = {
+    "given": "on the validation rows",
+    "split": "on labelled rows held out for it",
+    "training": "on the training rows themselves, as there are too few labelled rows to hold out",
+}
+
+
+def _tell_result(model: TextModel, settings: Settings) -> None:
+    where = _SOURCES[model.estimator.validation_source_]
+    say(f"{settings.metric} {model.estimator.val_score_:.3f} {where} (they chose the epoch)")
+    if model.needs_votes:
+        say("The model predicts with the rules as well: give predict and evaluate --lfs")
+    say(f"Model written to {settings.output}")

@@ -1,0 +1,19 @@
+"""Tables and figures of a run, and the one HTML file that holds them."""
+
+from spear_amal.report.canvas import need_matplotlib
+from spear_amal.report.content import Examples, Outcome, ReportContent
+from spear_amal.report.page import is_own_report, write_report
+from spear_amal.report.tables import comparison_table, extreme_rows, lf_table, readable
+
+__all__ = [
+    "Examples",
+    "Outcome",
+    "ReportContent",
+    "comparison_table",
+    "extreme_rows",
+    "is_own_report",
+    "lf_table",
+    "need_matplotlib",
+    "readable",
+    "write_report",
+]

@@ -1,0 +1,61 @@
+"""Figures without global state: one canvas each, the same colours, PNG bytes out."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+from typing import TYPE_CHECKING
+
+from spear_amal.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's palette: told apart with any colour vision.
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#555555")
+LIGHT, MIDDLE, STRONG = "#B9D7EA", "#56A0D3", "#D55E00"
+INK, FAINT = "#222222", "#8A8A8A"
+DPI = 150
+WIDTH = 6.4  # inches: one column, so that letters stay readable on a phone
+
+
+def need_matplotlib() -> None:
+    """Raise unless figures can be drawn.
+
+    Raises
+    ------
+    MissingExtraError
+        If matplotlib is not installed.
+    """
+    if importlib.util.find_spec("matplotlib") is None:
+        raise MissingExtraError("matplotlib", "report", "the HTML report")
+
+
+def new_figure(height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, list[Axes]]:
+    """Make a figure with a grid of axes, in reading order."""
+    need_matplotlib()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for ax in axes:
+        _plain(ax)
+    return figure, axes
+
+
+def _plain(ax: Axes) -> None:
+    ax.tick_params(labelsize=9, colors=INK, length=3)
+    for side in ("top", "right"):
+        ax.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        ax.spines[side].set_color(FAINT)
+
+
+def png(figure: Figure) -> bytes:
+    """Render a figure; the bytes are the same for the same figure."""
+    held = io.BytesIO()
+    figure.savefig(held, format="png", dpi=DPI, metadata={"Software": None})
+    return held.getvalue()

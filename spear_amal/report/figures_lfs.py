@@ -1,0 +1,70 @@
+"""Figures of labelling functions: how much they say, and who contradicts whom."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from spear_amal.report.canvas import LIGHT, MIDDLE, STRONG, WIDTH, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_ROW = 0.27  # inches for one LF
+_NAME = 28  # characters of an LF's name that fit
+
+
+def short_name(name: str) -> str:
+    """Cut an LF's name to what fits beside a figure."""
+    return name if len(name) <= _NAME else name[: _NAME - 1] + "…"
+
+
+def coverage_bars(table: pd.DataFrame) -> Figure:
+    """Draw coverage, overlaps and conflicts of every LF as bars within bars.
+
+    Parameters
+    ----------
+    table : DataFrame of m rows
+        As :func:`spear_amal.report.lf_table` makes it.
+    """
+    figure, (ax,) = new_figure(1.3 + _ROW * len(table))
+    place = np.arange(len(table))
+    # Overlaps are part of coverage and conflicts part of overlaps, hence one bar in another.
+    for name, colour, height in (
+        ("coverage", LIGHT, 0.84),
+        ("overlaps", MIDDLE, 0.54),
+        ("conflicts", STRONG, 0.24),
+    ):
+        ax.barh(place, 100 * table[name], height=height, color=colour, label=name)
+    ax.set_yticks(place, [_plain(name) for name in table["LF"]])
+    ax.set_ylim(len(table) - 0.4, -0.6)
+    ax.set_xlim(left=0)
+    ax.set_xlabel("% of rows")
+    ax.grid(axis="x", alpha=0.3)
+    ax.set_axisbelow(True)
+    figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=9)
+    return figure
+
+
+def conflict_map(conflicts: pd.DataFrame) -> Figure:
+    """Draw the share of rows on which two LFs vote differently, as a heat map (m, m)."""
+    m = len(conflicts)
+    figure, (ax,) = new_figure(min(WIDTH, 2.6 + 0.2 * m))
+    size = 9 if m <= 20 else max(4.5, 180 / m)
+    shown = ax.imshow(100 * conflicts.to_numpy(), cmap="Blues", vmin=0)
+    names = [_plain(name) for name in conflicts.index]
+    ax.set_xticks(np.arange(m), names, rotation=90, fontsize=size)
+    ax.set_yticks(np.arange(m), names, fontsize=size)
+    for side in ("left", "bottom"):
+        ax.spines[side].set_visible(False)
+    bar = figure.colorbar(shown, ax=ax, shrink=0.8)
+    bar.set_label("% of rows on which both vote, and differ", fontsize=9)
+    bar.outline.set_visible(False)
+    return figure
+
+
+def _plain(name: object) -> str:
+    # A dollar sign would start a formula.
+    return short_name(str(name)).replace("$", r"\$")

@@ -1,0 +1,182 @@
+"""The report: sections in reading order, put into one HTML file."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+import spear_amal
+from spear_amal.files import refuse_existing, write_aside
+from spear_amal.labeling import LFAnalysis
+from spear_amal.report import figures_lfs, figures_outcome, figures_training, html
+from spear_amal.report.canvas import need_matplotlib, png
+from spear_amal.report.content import Examples, Outcome, ReportContent
+from spear_amal.report.domains import weight_domain
+from spear_amal.report.tables import extreme_rows, lf_table, readable
+
+_PACKAGES = ("numpy", "scipy", "pandas", "scikit-learn", "torch", "matplotlib")
+
+
+def write_report(
+    path: str | os.PathLike[str], content: ReportContent, overwrite: bool = False
+) -> None:
+    """Write one self-contained HTML file: figures, styles and all.
+
+    Parameters
+    ----------
+    path : path
+    content : ReportContent
+        Parts that it does not have are left out.
+    overwrite : bool
+
+    Raises
+    ------
+    OutputExistsError
+        If the file exists and `overwrite` is False.
+    MissingExtraError
+        If matplotlib is not installed.
+    """
+    refuse_existing(path, overwrite)
+    need_matplotlib()
+    text = html.page(content.title, _sections(content))
+    with write_aside(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def is_own_report(path: str | os.PathLike[str]) -> bool:
+    """Tell a report that :func:`write_report` wrote from any other file."""
+    head = 2_000  # the mark stands among the first lines
+    try:
+        with open(Path(path), encoding="utf-8") as handle:
+            return html.GENERATOR in handle.read(head)
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _sections(content: ReportContent) -> Iterator[str]:
+    now = datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
+    yield html.heading(content.title, 1)
+    yield html.paragraph(now, "date")
+    yield from (html.paragraph(text) for text in content.summary)
+    if content.comparison is not None:
+        yield from _comparison(content)
+    if content.outcome is not None:
+        yield from _outcome(content, content.outcome)
+    if content.labels is not None and content.labels.shape[1]:
+        yield from _labelling(content)
+    if content.histories:
+        yield from _training(content)
+    if content.examples is not None:
+        yield from _weights(content.examples)
+    yield html.heading("Settings and versions")
+    yield html.pairs({**content.settings, **versions()})
+
+
+def versions() -> dict[str, str]:
+    """Versions of this package, of Python and of what the figures and numbers rest on."""
+    held = {"spear_amal": spear_amal.__version__, "Python": platform.python_version()}
+    return held | {name: metadata.version(name) for name in _PACKAGES}
+
+
+def _comparison(content: ReportContent) -> Iterator[str]:
+    yield html.heading("Comparison")
+    yield html.paragraph(
+        "All methods see the same rows and are scored on the same test rows, which nothing else "
+        "opens. Optimism is the validation score minus the test score, in points: a method that "
+        "learns from the validation rows flatters itself there."
+    )
+    yield html.table(content.comparison)
+
+
+def _outcome(content: ReportContent, outcome: Outcome) -> Iterator[str]:
+    yield html.heading(f"What {outcome.model} gets right and wrong")
+    made = [
+        html.figure(
+            png(figures_outcome.confusion_map(outcome.confusion, content.classes)),
+            "Confusion matrix",
+            f"{outcome.rows}: gold classes in rows, predictions in columns; share of the row.",
+        ),
+        html.figure(
+            png(figures_outcome.calibration_plot(outcome.confidence, outcome.right)),
+            "Calibration",
+            f"{outcome.rows}: bars on the dashed line mean that a confidence of 80% is right in "
+            "80% of the cases. Below: rows in each bin.",
+        ),
+    ]
+    yield html.figures(made)
+
+
+def _labelling(content: ReportContent) -> Iterator[str]:
+    labels = content.labels
+    if labels is None:
+        return
+    table = lf_table(labels, content.gold)
+    conflicts = LFAnalysis(labels).conflict_matrix()
+    yield html.heading("Labelling functions")
+    yield html.paragraph(
+        f"{labels.shape[1]} labelling functions on {len(labels)} rows; at least one votes on "
+        f"{labels.covered().mean():.1%} of them. Accuracies are those on rows whose gold label "
+        "training may see, with 95% intervals: with few gold votes they say little."
+    )
+    yield html.table(readable(table))
+    made = [
+        html.figure(
+            png(figures_lfs.coverage_bars(table)),
+            "Coverage, overlaps, conflicts",
+            "Share of rows on which a function votes, on which another one votes as well, and on "
+            "which another one votes differently.",
+        ),
+        html.figure(
+            png(figures_lfs.conflict_map(conflicts)),
+            "Conflicts by pair",
+            "Share of rows on which two functions vote for different classes.",
+        ),
+    ]
+    yield html.figures(made)
+
+
+def _training(content: ReportContent) -> Iterator[str]:
+    histories = content.histories
+    yield html.heading("Learning curves")
+    made = [
+        html.figure(
+            png(figures_training.method_curves(histories, "val_score", "validation score")),
+            "Validation score",
+            "The epoch with the best score is kept. Cross-fitted models: the mean.",
+        ),
+        html.figure(
+            png(figures_training.method_curves(histories, "loss/gold", "loss", log=True)),
+            "Training loss on gold rows",
+            "Cross-entropy of the feature model, before weights; logarithmic scale.",
+        ),
+    ]
+    for title, history in histories.items():
+        if sum(str(name).startswith("loss/") for name in history) > 1:
+            image = png(figures_training.loss_curves(history))
+            made.append(html.figure(image, f"Losses of {title}", "Means over the rows of a loss."))
+    yield html.figures(made)
+
+
+def _weights(examples: Examples) -> Iterator[str]:
+    covered = examples.votes.covered()
+    domain = weight_domain(examples.weights, examples.y, covered)
+    yield html.heading(f"Weights that {examples.model} learnt")
+    yield html.paragraph(
+        "How much each loss counts on each row where it is defined. A weight of 0 leaves the loss "
+        "out on that row, a weight of 1 counts it fully. Losses that touch the rule model only "
+        "keep their start value, as validation rows judge the feature model."
+    )
+    image = png(figures_training.weight_histograms(examples.weights, domain))
+    yield html.figures([html.figure(image, "Weights per loss", "Rows by weight.")])
+    rows = extreme_rows(examples)
+    if len(rows):
+        yield html.heading("Unlabelled rows at both ends")
+        yield html.paragraph(
+            "The rows with the lowest weight of the consensus loss, whose votes were trusted "
+            "least, and those with the highest."
+        )
+        yield html.table(rows)

@@ -1,0 +1,132 @@
+"""The tables of a report, which the command line prints as well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from spear_amal.label_matrix import LabelMatrix
+from spear_amal.labeling import LFAnalysis
+from spear_amal.report.domains import weight_domain
+
+if TYPE_CHECKING:
+    from spear_amal.report.content import Examples
+    from spear_amal.studies import Row
+
+EXCERPT = 180  # characters of a text that tell what it is about
+SHARES = ("coverage", "overlaps", "conflicts")
+
+
+def lf_table(labels: LabelMatrix, gold: np.ndarray | None = None) -> pd.DataFrame:
+    """Make the table of labelling functions, one row each.
+
+    Parameters
+    ----------
+    labels : LabelMatrix (n, m)
+    gold : ndarray (n,), optional
+        Gold codes, -1 where unknown.
+
+    Returns
+    -------
+    DataFrame
+        ``LF, votes for, coverage, overlaps, conflicts`` (shares of rows) and, with gold, ``gold
+        votes`` (fired rows with gold), ``accuracy`` there and the bounds ``low, high`` of its 95%
+        Wilson interval.
+    """
+    analysis = LFAnalysis(labels)
+    table = pd.DataFrame({"LF": list(labels.lf_names)})
+    table["votes for"] = [_class_names(labels, j) for j in range(labels.shape[1])]
+    table["coverage"] = analysis.lf_coverages()
+    table["overlaps"] = analysis.lf_overlaps()
+    table["conflicts"] = analysis.lf_conflicts()
+    if gold is None or not (np.asarray(gold) >= 0).any():
+        return table
+    found = analysis.accuracy_intervals(gold)
+    table["gold votes"] = found["n"].to_numpy()
+    for name in ("accuracy", "low", "high"):
+        table[name] = found[name].to_numpy()
+    return table
+
+
+def _class_names(labels: LabelMatrix, j: int) -> str:
+    declared = int(labels.lf_classes[j])
+    if declared >= 0:
+        return str(labels.classes[declared])
+    voted = np.unique(np.asarray(labels.codes[:, [j]].data, dtype=int)) - 1
+    return ", ".join(str(labels.classes[k]) for k in voted) or "-"
+
+
+def readable(table: pd.DataFrame) -> pd.DataFrame:
+    """Turn a table of :func:`lf_table` into strings for people."""
+    shown = table[["LF", "votes for"]].copy()
+    for name in SHARES:
+        shown[name] = [f"{value:.1%}" for value in table[name]]
+    if "accuracy" in table:
+        shown["gold votes"] = table["gold votes"].astype(str)
+        shown["accuracy"] = ["n/a" if v != v else f"{v:.2f}" for v in table["accuracy"]]
+        bounds = zip(table["gold votes"], table["low"], table["high"], strict=True)
+        shown["95% interval"] = [f"{low:.2f} to {high:.2f}" if n else "" for n, low, high in bounds]
+    return shown
+
+
+def comparison_table(rows: Iterable[Row]) -> pd.DataFrame:
+    """Make the comparison of methods as strings: what each was given and what it reached."""
+    names = {"accuracy": "accuracy", "f1": "F1", "macro-f1": "macro F1"}
+    return pd.DataFrame(
+        [
+            {
+                "method": row.title,
+                "was given": row.given,
+                f"test {names[row.metric]}": f"{100 * row.scores[row.metric]:.1f}",
+                **_further(row),
+                "log-loss": f"{row.scores['nll']:.3f}",
+                f"validation {names[row.metric]}": f"{100 * row.val_score:.1f}",
+                "optimism": f"{100 * row.optimism:+.1f}",
+                "seconds": f"{row.seconds:.1f}",
+            }
+            for row in rows
+        ]
+    )
+
+
+def _further(row: Row) -> dict[str, str]:
+    if row.metric == "accuracy":
+        return {}
+    return {"test accuracy": f"{100 * row.scores['accuracy']:.1f}"}
+
+
+def extreme_rows(examples: Examples, loss: str = "consensus", count: int = 10) -> pd.DataFrame:
+    """Pick the rows with the lowest and the highest weight of a loss.
+
+    Ties (weights stop at their bounds) go to the earlier row.
+
+    Returns
+    -------
+    DataFrame
+        ``weight, row, votes, text``; empty if no row has that loss. Half from either end, each row
+        once.
+    """
+    columns = ["weight", "row", "votes", "text"]
+    if loss not in examples.weights:
+        return pd.DataFrame(columns=columns)
+    domain = weight_domain(examples.weights, examples.y, examples.votes.covered())[loss]
+    held = examples.weights.loc[domain, loss].sort_values(kind="stable")
+    low = held.index[: min(count, len(held) // 2)]
+    top = held.drop(low)[::-1].sort_values(ascending=False, kind="stable").index[: len(low)]
+    picked = [_example(examples, int(i), float(held[i])) for i in [*low, *top]]
+    return pd.DataFrame(picked, columns=columns)
+
+
+def _example(examples: Examples, i: int, weight: float) -> tuple[Any, ...]:
+    votes = examples.votes
+    names = [
+        f"{votes.lf_names[j]}: {votes.classes[vote]}"
+        for j, vote in enumerate(votes[i])
+        if vote >= 0
+    ]
+    text = " ".join(str(examples.texts[i]).split())
+    short = text if len(text) <= EXCERPT else text[: EXCERPT - 1].rstrip() + "…"
+    return f"{weight:.2f}", str(votes.row_ids[i]), "; ".join(names), short
