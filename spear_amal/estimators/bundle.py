@@ -57,7 +57,7 @@ def save(
     tensors: Tensors = {}
     for i, model in enumerate(estimator.models_):
         tensors |= with_prefix(f"model{i}", model.state_dict())
-    tensors["weights"] = torch.as_tensor(estimator.weights_.to_numpy(dtype=np.float32))
+    tensors["weights"] = torch.tensor(estimator.weights_.to_numpy(dtype=np.float32))
     tensors |= with_prefix(EXTRA, extra_tensors or {})
     write_tensors(path, tensors, describe(estimator) | {EXTRA: extra or {}})
 

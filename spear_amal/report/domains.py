@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
-import torch
 
-from spear_amal.components import spear_components
 from spear_amal.types import Batch
+
+if TYPE_CHECKING:
+    from spear_amal.components import ComponentSet
 
 
 def weight_domain(weights: pd.DataFrame, y: np.ndarray, covered: np.ndarray) -> pd.DataFrame:
@@ -27,23 +30,27 @@ def weight_domain(weights: pd.DataFrame, y: np.ndarray, covered: np.ndarray) -> 
     DataFrame (n, K) of bool
         A loss that is none of SPEAR's is taken to be defined on all rows.
     """
+    # Here, as tables of labelling functions should not have to wait for torch.
+    from spear_amal.components import spear_components
+
     components = spear_components()
-    applies = components.applies(_bare_batch(y, covered)).numpy()
-    known = dict(zip(components.names, applies.T, strict=True))
+    known = dict(zip(components.names, _applies(components, y, covered), strict=True))
     everywhere = np.ones(len(y), dtype=bool)
     domain = {name: known.get(name, everywhere) for name in weights.columns}
     return pd.DataFrame(domain, index=weights.index) & weights.notna()
 
 
-def _bare_batch(y: np.ndarray, covered: np.ndarray) -> Batch:
-    """Make a batch that knows gold and coverage only, which is all that domains depend on."""
+def _applies(components: ComponentSet, y: np.ndarray, covered: np.ndarray) -> np.ndarray:
+    """Domains (K, n), of a batch that knows gold and coverage only, as domains need no more."""
+    import torch
+
     n = len(y)
-    fired = torch.as_tensor(np.asarray(covered, dtype=np.float32))[:, None]
-    return Batch(
+    batch = Batch(
         index=torch.arange(n),
         x=torch.zeros(n, 0),
         y=torch.as_tensor(np.asarray(y, dtype=np.int64)),
-        fired=fired,
+        fired=torch.as_tensor(np.asarray(covered, dtype=np.float32))[:, None],
         scores=torch.zeros(n, 1),
         teachers=torch.zeros(n, 0, 0),
     )
+    return components.applies(batch).numpy().T
