@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from spear_amal.report.tables import are_numbers
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -48,12 +50,8 @@ def show_rows(title: str, columns: Sequence[str], rows: Iterable[Iterable[Any]])
     held = [[str(cell) for cell in row] for row in rows]
     table = Table(title=Text(title), title_justify="left", header_style="bold")
     for j, name in enumerate(columns):
-        numeric = j > 0 and all(_looks_numeric(row[j]) for row in held)
+        numeric = j > 0 and are_numbers([row[j] for row in held])
         table.add_column(Text(name), justify="right" if numeric else "left", overflow="fold")
     for row in held:
         table.add_row(*(Text(cell) for cell in row))
     _console(stderr=False).print(table)
-
-
-def _looks_numeric(cell: str) -> bool:
-    return not cell or cell[0] in "+-0123456789." or cell == "n/a"

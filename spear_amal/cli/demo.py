@@ -158,8 +158,8 @@ def _show(comparison: Comparison, job: Job) -> None:
         comparison_table(comparison.rows),
         f"Comparison on the same split of {job.task.name!r}, scored on {len(job.scorer)} test rows",
     )
-    say("Optimism: validation minus test score, in points. V's labels help every method but Only-L")
-    say("and the others that only choose an epoch with them: compare with the classifier on L+V.")
+    say("V: validation rows. Optimism: validation minus test score, in points.")
+    say("AMAL learns from V's labels, so its fair rival without rules is the classifier on L+V.")
 
 
 def _content(job: Job, comparison: Comparison, options: Options) -> ReportContent:

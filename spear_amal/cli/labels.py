@@ -51,7 +51,7 @@ def show_lfs(matrix: LabelMatrix, gold: np.ndarray | None) -> pd.DataFrame:
 
 def apply(settings: Settings, output: Path | None, fault_tolerant: bool, force: bool) -> None:
     """Apply LFs to a table and write the label matrix."""
-    target = refuse_existing(need(output or settings.labels, "--output"), force)
+    target = refuse_existing(need(output or settings.labels, "--output", "labels"), force)
     if target.suffix != ".npz":
         raise InputError(f"{target}: a label matrix is written as .npz; choose such a name")
     frame = tables.read_rows(need(settings.data, "--data"), settings.text_column)

@@ -30,7 +30,7 @@ _TITLES = {
 
 def predict(settings: Settings, model_path: Path, output: Path | None, force: bool) -> None:
     """Write the table with a predicted label and class probabilities added."""
-    target = refuse_existing(need(output or settings.predictions, "--output"), force)
+    target = refuse_existing(need(output or settings.predictions, "--output", "predictions"), force)
     model = TextModel.load(model_path)
     frame = tables.read_rows(need(settings.data, "--data"), model.text_column)
     p = _probabilities(model, frame, settings)
@@ -47,7 +47,7 @@ def evaluate(settings: Settings, model_path: Path, data: tuple[Path, ...]) -> No
     """Print scores and the confusion matrix on the labelled rows of a table."""
     model = TextModel.load(model_path)
     paths = data or ((settings.test,) if settings.test is not None else ())
-    frame = tables.read_rows(need(paths, "--data"), model.text_column)
+    frame = tables.read_rows(need(paths, "--data", "test"), model.text_column)
     where = ", ".join(str(path) for path in paths)
     values = tables.label_values(frame, settings.label_column, where)
     y = tables.class_codes(values, model.classes, where)

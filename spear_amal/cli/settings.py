@@ -94,8 +94,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise FileFormatError(f"{path} is no valid TOML: {error}") from error
 
 
-def need(value: Any, option: str) -> Any:
-    """Return a setting that a command cannot do without.
+def need(value: Any, option: str, key: str | None = None) -> Any:
+    """Return a setting that a command cannot do without; `key` is its name in the TOML file.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def need(value: Any, option: str) -> Any:
         If it is missing; says where it can be given.
     """
     if value is None or value == ():
-        key = option.lstrip("-").replace("-", "_")
+        key = key or option.lstrip("-").replace("-", "_")
         raise InputError(f"{option} is missing: give it, or the key {key!r} in {CONFIG_NAME}")
     return value
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from spear_amal.report.tables import are_numbers
+
 GENERATOR = '<meta name="generator" content="spear_amal">'
 
 STYLE = """
@@ -116,11 +118,6 @@ def _class(kind: str) -> str:
 
 def _kind(j: int, column: pd.Series) -> str:
     cells = [str(value) for value in column]
-    if j > 0 and cells and all(_numeric(cell) for cell in cells):
+    if j > 0 and are_numbers(cells):
         return "number"
     return "long" if any(len(cell) > _LONG for cell in cells) else ""
-
-
-def _numeric(cell: str) -> bool:
-    """Tell 12, +0.3, 41.2% and the like; an empty cell or n/a is no objection."""
-    return cell in ("", "n/a") or cell.lstrip("+-").rstrip("%").replace(".", "", 1).isdecimal()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -70,6 +70,21 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
         bounds = zip(table["gold votes"], table["low"], table["high"], strict=True)
         shown["95% interval"] = [f"{low:.2f} to {high:.2f}" if n else "" for n, low, high in bounds]
     return shown
+
+
+def are_numbers(cells: Sequence[str]) -> bool:
+    """Tell a column of 12, +0.3, 41.2% and the like; an empty cell or n/a is no objection.
+
+    Examples
+    --------
+    >>> are_numbers(["+0.3", "41.2%", "n/a", ""]), are_numbers(["100 gold"]), are_numbers([])
+    (True, False, False)
+    """
+    return bool(cells) and all(cell in ("", "n/a") or _is_number(cell) for cell in cells)
+
+
+def _is_number(cell: str) -> bool:
+    return cell.lstrip("+-").rstrip("%").replace(".", "", 1).isdecimal()
 
 
 def comparison_table(rows: Iterable[Row]) -> pd.DataFrame:

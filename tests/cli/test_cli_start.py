@@ -1,0 +1,94 @@
+import subprocess
+import sys
+
+import pytest
+
+import spear_amal
+
+
+def python(code, cwd):
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True, timeout=60
+    )
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["train", "--help"]])
+def test_help_imports_nothing_heavy(arguments, tmp_path):
+    code = (
+        "import sys\nfrom spear_amal.cli import main\n"
+        f"try:\n    main({arguments!r})\nexcept SystemExit as end:\n    print('code', end.code)\n"
+        "print([m for m in ('torch', 'pandas', 'sklearn', 'numpy') if m in sys.modules])"
+    )
+    done = python(code, tmp_path)
+    assert done.stdout.splitlines()[-2:] == ["code 0", "[]"], done.stdout + done.stderr
+
+
+def test_version(ok):
+    assert ok("--version").stdout.strip() == f"spear-amal {spear_amal.__version__}"
+
+
+def test_help_names_every_command(ok):
+    shown = ok("--help").stdout
+    for name in ("demo", "init", "corpora", "apply", "analyze", "train", "predict", "evaluate"):
+        assert name in shown
+
+
+@pytest.mark.parametrize("arguments", [["trian"], ["train", "--metod", "amal"], ["init"]])
+def test_usage_errors_end_with_2(run, arguments):
+    assert run(*arguments).exit_code == 2
+
+
+def test_process_ends_with_code_and_one_message(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "spear_amal.cli", "train"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert done.stderr.strip() == (
+        "Error: --data is missing: give it, or the key 'data' in spear.toml"
+    )
+    assert done.stdout == ""
+
+
+def test_init_writes_a_project_once(run, ok, tmp_path):
+    folder = tmp_path / "a" / "new"
+    ok("init", folder)
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"README.md", "spear.toml", "lfs.py", "data.csv", "test.csv"}
+    (folder / "lfs.py").write_text("mine")
+    again = run("init", folder)
+    assert again.exit_code == 2
+    assert "already exists and is not an empty folder" in again.stderr
+    assert (folder / "lfs.py").read_text() == "mine"
+
+
+def test_init_takes_an_empty_folder_but_no_file(run, ok, tmp_path):
+    (tmp_path / "empty").mkdir()
+    ok("init", tmp_path / "empty")
+    (tmp_path / "file").write_text("x")
+    assert run("init", tmp_path / "file").exit_code == 2
+
+
+def test_corpora_list_says_where_each_stands(ok):
+    shown = ok("corpora", "list").stdout
+    assert "plots" in shown and "not fetched" in shown and "generated" in shown
+
+
+def test_corpus_that_cannot_be_fetched_ends_with_3(run):
+    result = run("corpora", "fetch", "youtube")
+    assert result.exit_code == 3
+    assert "tests do not reach the network" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_unknown_corpus_ends_with_2(run):
+    result = run("corpora", "fetch", "plot")
+    assert result.exit_code == 2 and "choose one of" in result.stderr
+
+
+def test_data_directory_that_is_no_folder(run, tmp_path):
+    result = run("corpora", "list", "--data-dir", tmp_path / "none")
+    assert result.exit_code == 2 and "not a folder" in result.stderr
