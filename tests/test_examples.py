@@ -1,0 +1,130 @@
+"""Every example runs from the repository root, at its small size and without a network."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SCRIPTS = sorted((ROOT / "examples").glob("[0-9]*.py"))
+MOST_LINES = 79
+DATA = "SPEAR_AMAL_DATA"
+GENERATED = r"not on this machine; this is a generated one"
+SCORE = r"[01]\.\d{3}"
+
+# number of the script -> what its output must hold, in this order
+EXPECTED = {
+    "01": [
+        r"= spam",
+        r"LabelMatrix\(n=4, m=8",
+        r"prize +short_code",
+        r"Scores of many_digits: \[0",
+    ],
+    "02": [
+        GENERATED,
+        r"rows with a vote \d",
+        r"Emp\. Acc\.",
+        r"most conflicts: \w+ against",
+        "wrong",
+    ],
+    "03": [GENERATED, rf"gold of L and V +{SCORE}", rf"SPEAR +{SCORE}", rf"AMAL +{SCORE}"],
+    "04": [GENERATED, r"scored on \d+ test rows", rf"L\+V +{SCORE}", rf"AMAL +{SCORE}"],
+    "05": [GENERATED, rf"only-lv +{SCORE}", rf"amal +{SCORE}", r"AMAL minus .* [+-]0\.\d+ "],
+    "06": [r"500 rows, 120 of them", r"Emp\. Acc\.", "romance +0", "action +0", "loading: True"],
+    "07": [
+        GENERATED,
+        rf"L\+V +{SCORE}",
+        "rules are right on",
+        rf"consensus +{SCORE}",
+        "weights.png",
+    ],
+    "08": [GENERATED, "best of the grid", rf"test f1 {SCORE} .* no rules", "own network"],
+}
+WITH_DATA = {"04": [r"^73 published rules|^\d+ LFs of", "AMAL +0"], "05": [r"'youtube'", "amal +0"]}
+
+
+def number(script: Path) -> str:
+    return script.name[:2]
+
+
+def run_example(script: Path, folder: Path, data: str | None) -> subprocess.CompletedProcess[str]:
+    # One thread: small matrices gain nothing from two, and lose much where cores are shared.
+    env = os.environ | {"OMP_NUM_THREADS": "1", "TMPDIR": str(folder), "COLUMNS": "200"}
+    env |= {"SPEAR_AMAL_CACHE": str(folder / "empty"), "SPEAR_AMAL_SMALL": "1"}
+    env.pop(DATA, None)
+    command = [sys.executable, "-W", "error", str(script.relative_to(ROOT))]
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        env=env | ({DATA: data} if data else {}),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+Runs = dict[tuple[str, bool], "Future[subprocess.CompletedProcess[str]]"]
+
+
+@pytest.fixture(scope="module")
+def runs(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Runs]:
+    """Start the examples of the selected tests, two at a time."""
+    wanted = [
+        item.callspec.params
+        for item in request.session.items
+        if "runs" in getattr(item, "fixturenames", ()) and hasattr(item, "callspec")
+    ]
+    with ThreadPoolExecutor(2) as pool:
+        yield {
+            (number(params["script"]), params["real"]): pool.submit(
+                run_example,
+                params["script"],
+                tmp_path_factory.mktemp("example"),
+                os.environ.get(DATA) if params["real"] else None,
+            )
+            for params in wanted
+            if not params["real"] or os.environ.get(DATA)
+        }
+
+
+@pytest.mark.parametrize(
+    ("script", "real"),
+    [
+        *((script, False) for script in SCRIPTS),
+        *((script, True) for script in SCRIPTS if number(script) in WITH_DATA),
+    ],
+    ids=lambda value: value.stem if isinstance(value, Path) else ("generated", "real")[value],
+)
+def test_example_runs(script: Path, real: bool, runs: Runs) -> None:
+    if real and not os.environ.get(DATA):
+        pytest.skip(f"{DATA} is not set: no real corpora at hand")
+    ran = runs[number(script), real].result()
+    assert ran.returncode == 0, ran.stderr
+    position = 0
+    for pattern in (WITH_DATA if real else EXPECTED)[number(script)]:
+        found = re.compile(pattern, re.MULTILINE).search(ran.stdout, position)
+        assert found, f"{pattern!r} is not in the rest of:\n{ran.stdout}"
+        position = found.end()
+
+
+def test_numbers_are_complete() -> None:
+    assert [number(script) for script in SCRIPTS] == sorted(EXPECTED)
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
+def test_example_is_short_and_says_what_it_teaches(script: Path) -> None:
+    code = script.read_text(encoding="utf-8")
+    assert code.count("\n") <= MOST_LINES
+    says = ast.get_docstring(ast.parse(code)) or ""
+    assert "You learn" in says
+    assert f"python examples/{script.name}" in says
