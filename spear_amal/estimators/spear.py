@@ -72,7 +72,8 @@ class SpearClassifier(TrainedClassifier):
     validation_fraction : float
         Gold rows held out if `fit` gets no validation rows.
     lr, lr_rules : float
-        Adam's rates. `lr` defaults to 0.01 for "linear", 0.001 otherwise.
+        Adam's rates. `lr` defaults to a value that suits the scale of the features for "linear"
+        (see ``estimators.base.default_rate``) and to 0.001 otherwise.
     batch_size : int
         Default 32.
     max_epochs, patience : int

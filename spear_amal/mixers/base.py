@@ -24,6 +24,9 @@ class LookAheadLike(Protocol):
     def alignment(self, weights: Tensor) -> Tensor:
         """Give the inner products ``<grad L_val, grad l_ik>`` (B, K)."""
 
+    def feature_scale(self) -> float:
+        """Give the mean squared norm of the head's input, its constant 1 included."""
+
 
 @dataclass(frozen=True)
 class LookAheadOptions:

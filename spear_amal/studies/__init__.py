@@ -2,6 +2,7 @@
 
 from spear_amal.studies.compare import Comparison, Row, compare, fit_method
 from spear_amal.studies.methods import METHODS, Method, find_method
+from spear_amal.studies.seeds import compare_seeds, summarise
 from spear_amal.studies.task import Scorer, Task, calibration_error, make_task, score_table
 
 __all__ = [
@@ -13,8 +14,10 @@ __all__ = [
     "Task",
     "calibration_error",
     "compare",
+    "compare_seeds",
     "find_method",
     "fit_method",
     "make_task",
     "score_table",
+    "summarise",
 ]

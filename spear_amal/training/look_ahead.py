@@ -22,7 +22,7 @@ from spear_amal.errors import InputError
 from spear_amal.maths import hypergrad
 from spear_amal.maths.hypergrad import Parameters
 from spear_amal.maths.objective import domain_counts, weighted_objective
-from spear_amal.maths.sparse_rows import affine, outer_sum
+from spear_amal.maths.sparse_rows import SparseRows, affine, outer_sum
 from spear_amal.mixers import LookAheadOptions
 from spear_amal.models import JointModel
 from spear_amal.types import Batch, Outputs
@@ -226,6 +226,16 @@ class LookAhead:
         else:
             derivative = hypergrad.tangent_double_backward(self._losses, self.at, tangent)
         return torch.where(self.applies, derivative, torch.zeros_like(derivative)).detach()
+
+    def feature_scale(self) -> float:
+        """Mean squared norm of the head's input over the group, with the bias' constant 1.
+
+        Inner products of head gradients grow with it: bags of words and TF-IDF rows of the same
+        texts differ by a factor of ten and more.
+        """
+        hidden = self.hidden if self.last_layer else self.model.feature(self.batch.x)[1]
+        values = hidden.values if isinstance(hidden, SparseRows) else hidden
+        return float(values.detach().square().sum(1).mean()) + 1.0
 
     def hypergradient(self, weights: Tensor) -> Tensor:
         """``dL_val/dLambda_ik = -(eta/n_k) <V, grad l_ik>`` (B, K)."""
