@@ -17,7 +17,10 @@ UNAVAILABLE = 3
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 # A path that the user named cannot be what it should be.
-_BAD_PATHS = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+_BAD_PATHS = (
+    *(FileNotFoundError, FileExistsError, PermissionError),
+    *(IsADirectoryError, NotADirectoryError),
+)
 _BAD_INPUTS = (InputError, MissingExtraError, *_BAD_PATHS)
 
 

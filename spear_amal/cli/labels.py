@@ -18,11 +18,13 @@ from spear_amal.labeling import ApplierMetadata, PandasLFApplier, load_lfs
 from spear_amal.report import lf_table, readable
 
 
-def vote(frame: pd.DataFrame, settings: Settings, fault_tolerant: bool = False) -> LabelMatrix:
-    """Apply the LF file of the settings to rows, telling tolerated failures."""
-    loaded = load_lfs(need(settings.lfs, "--lfs"))
+def vote(
+    frame: pd.DataFrame, lfs: Path | None, text_column: str, fault_tolerant: bool = False
+) -> LabelMatrix:
+    """Apply the LFs of a file to rows, telling tolerated failures."""
+    loaded = load_lfs(need(lfs, "--lfs"))
     applier = PandasLFApplier(loaded.lfs, classes=loaded.classes)
-    rows = tables.for_lfs(frame, settings.text_column)
+    rows = tables.for_lfs(frame, text_column)
     matrix, meta = applier.apply(
         rows, progress_bar=is_watched(), fault_tolerant=fault_tolerant, return_meta=True
     )
@@ -55,7 +57,7 @@ def apply(settings: Settings, output: Path | None, fault_tolerant: bool, force: 
     if target.suffix != ".npz":
         raise InputError(f"{target}: a label matrix is written as .npz; choose such a name")
     frame = tables.read_rows(need(settings.data, "--data"), settings.text_column)
-    matrix = vote(frame, settings, fault_tolerant)
+    matrix = vote(frame, settings.lfs, settings.text_column, fault_tolerant)
     show_lfs(matrix, _gold(frame, settings, matrix) if settings.label_column in frame else None)
     matrix.save(target, overwrite=force)
     say(f"Label matrix written to {target}")

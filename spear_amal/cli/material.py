@@ -62,7 +62,7 @@ def gather_material(settings: Settings, with_votes: bool, fault_tolerant: bool) 
         for frame, name in zip(frames, names, strict=True)
     ]
     _check_labels(values, names, settings.label_column)
-    votes = [vote(frame, settings, fault_tolerant) if with_votes else None for frame in frames]
+    votes = [_vote(frame, settings, fault_tolerant) if with_votes else None for frame in frames]
     voted = None if votes[0] is None else votes[0].classes
     classes = tables.find_classes(voted, [one for some in values for one in some])
     held = [
@@ -70,6 +70,10 @@ def gather_material(settings: Settings, with_votes: bool, fault_tolerant: bool) 
         for frame, v, name, matrix in zip(frames, values, names, votes, strict=True)
     ]
     return Material(held[0], held[1] if len(held) > 1 else None, classes)
+
+
+def _vote(frame: pd.DataFrame, settings: Settings, fault_tolerant: bool) -> LabelMatrix:
+    return vote(frame, settings.lfs, settings.text_column, fault_tolerant)
 
 
 def _codes(values: Sequence[str | None], classes: tuple[Any, ...], where: str) -> np.ndarray:

@@ -65,7 +65,7 @@ def _probabilities(model: TextModel, frame: pd.DataFrame, settings: Settings) ->
     if model.needs_votes:
         if settings.lfs is None:
             raise InputError("this model predicts with the rules as well: give the LFs with --lfs")
-        votes = vote(frame, settings)
+        votes = vote(frame, settings.lfs, model.text_column)
     return model.predict_proba(frame[model.text_column].tolist(), votes)
 
 

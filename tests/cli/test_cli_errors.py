@@ -1,0 +1,222 @@
+"""Every error ends with one clear message on stderr, the right code, and nothing lost."""
+
+import errno
+import os
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from spear_amal.cli import labels, predicting
+from spear_amal.estimators import GoldClassifier
+from spear_amal.label_matrix import LabelMatrix
+from spear_amal.training import checkpoint
+
+HEAD = "from spear_amal.labeling import labeling_function, keyword_lf\nCLASSES = ('a', 'b')\n"
+VOTES = HEAD + "one = keyword_lf('one', ['x'], label='a')\n"
+
+
+@pytest.fixture
+def table(tmp_path):
+    """Seventeen rows, eleven of them labelled."""
+    held = pd.DataFrame({"text": [f"x word{i % 5}" for i in range(17)]})
+    held["label"] = [("a", "b")[i % 2] if i < 11 else "" for i in range(17)]
+    held.to_csv("rows.csv", index=False)
+    return held
+
+
+def write_lfs(body):
+    with open("lfs.py", "w", encoding="utf-8") as handle:
+        handle.write(body)
+
+
+def fails(run, code, said, *arguments):
+    result = run(*arguments)
+    assert result.exit_code == code, result.output
+    assert said in result.stderr
+    errors = [line for line in result.stderr.splitlines() if line.startswith("Error: ")]
+    assert len(errors) == 1 and "Traceback" not in result.stderr
+    return result
+
+
+TRAIN = ("train", "--data", "rows.csv", "--lfs", "lfs.py", "--max-epochs", 1)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("", "lfs.py holds no labelling function"),
+        ("1 / 0", "line 1: raised ZeroDivisionError"),
+        ("def (", "line 1: raised SyntaxError"),
+        (
+            HEAD + "@labeling_function\ndef f(x):\n    return 0.7\n",
+            "LF 'f', row 0: answered 0.7 (float)",
+        ),
+        (HEAD + "@labeling_function\ndef f(x):\n    return -2\n", "LF 'f', row 0: answered -2"),
+        (HEAD + "@labeling_function\ndef f(x):\n    return 'c'\n", "LF 'f', row 0: answered 'c'"),
+        (HEAD + "@labeling_function\ndef f(x):\n    return x.txt\n", "LF 'f', row 0: raised"),
+        (VOTES + "two = keyword_lf('one', ['y'], label='b')\n", "given more than once: ['one']"),
+        (HEAD + "f = keyword_lf('f', ['zzz'], label='a')\n", "all LFs abstain"),
+        (VOTES.replace("'a', 'b'", "'a', 'c'"), "the label 'b', which is none of the classes"),
+    ],
+)
+def test_bad_labelling_functions(body, said, table, run):
+    write_lfs(body)
+    fails(run, 2, said, *TRAIN)
+    assert not os.path.exists("model.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--data", "none.csv"), "there is no file none.csv"),
+        (("--lfs", "none.py"), "no such file of labelling functions: none.py"),
+        (("--text-column", "body"), "rows.csv has no column 'body'; it has ['text', 'label']"),
+        (("--label-column", "gold"), "rows.csv has no column 'gold'"),
+        (("--method", "ammal"), "did you mean amal"),
+        (("--metric", "auc"), "unknown metric 'auc'"),
+        (("--validation", "rows.csv"), "rows.csv: row 11 (counted from 0) has no label"),
+        (("--config", "none.toml"), "there is no settings file none.toml"),
+        (("--method", "amal-crossfit"), "cross-fitting over 5 folds"),
+    ],
+)
+def test_bad_arguments_of_train(arguments, said, table, run):
+    write_lfs(VOTES)
+    if "amal-crossfit" in arguments:  # too few labels for five folds
+        table.assign(label=["a", "a", "a", "b", "b", *[""] * 12]).to_csv("rows.csv", index=False)
+    fails(run, 2, said, *TRAIN, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        ([""] * 17, "no row has a label in the column 'label'"),
+        (["a"] * 5 + [""] * 12, "hold only one class"),
+    ],
+)
+def test_labels_that_cannot_train(labels, said, table, run):
+    write_lfs(VOTES)
+    table.assign(label=labels).to_csv("rows.csv", index=False)
+    fails(run, 2, said, *TRAIN)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "rows.csv is empty"),
+        (b"text,label\n", "rows.csv has no rows"),
+        (b"text,label\n\xff\xfe,a\n", "rows.csv is not UTF-8"),
+        (b'text,label\n,a\n"x",b\n', "row 0 (counted from 0) has no 'text'"),
+    ],
+)
+def test_damaged_tables(content, said, run):
+    write_lfs(VOTES)
+    with open("rows.csv", "wb") as handle:
+        handle.write(content)
+    fails(run, 2, said, *TRAIN)
+
+
+def test_failing_lf_may_be_tolerated(table, run, ok):
+    write_lfs(
+        VOTES
+        + "@labeling_function\ndef odd(x):\n"
+        + "    return 'b' if int(x.text[-1]) % 2 else 1 / (int(x.text[-1]) - 2)\n"
+    )
+    arguments = ("apply", "--data", "rows.csv", "--lfs", "lfs.py", "--output", "l.npz")
+    fails(run, 2, "LF 'odd', row 0", *arguments)
+    result = ok(*arguments, "--fault-tolerant")
+    assert "LF 'odd' failed on 10 rows" in result.stderr and "row 0: " in result.stderr
+    assert LabelMatrix.load("l.npz").shape == (17, 2)
+
+
+def test_labels_file_and_data_must_fit(table, run, ok):
+    write_lfs(VOTES)
+    fails(run, 2, "--labels is missing", "analyze")
+    ok("apply", "--data", "rows.csv", "--lfs", "lfs.py", "--output", "l.npz")
+    fails(run, 2, "give --data as well", "analyze", "--labels", "l.npz", "--label-column", "label")
+    table.head(7).to_csv("few.csv", index=False)
+    said = "votes on 17 rows, the data has 7 rows"
+    fails(run, 2, said, "analyze", "--labels", "l.npz", "--data", "few.csv")
+    with open("l.npz", "r+b") as handle:
+        handle.truncate(100)
+    fails(run, 2, "not a label matrix file or is damaged", "analyze", "--labels", "l.npz")
+    fails(run, 2, "No such file", "analyze", "--labels", "none.npz")
+
+
+def test_output_of_apply_must_be_npz(table, run):
+    write_lfs(VOTES)
+    given = ("apply", "--data", "rows.csv", "--lfs", "lfs.py")
+    fails(run, 2, "choose such a name", *given, "--output", "l.csv")
+    fails(run, 2, "the key 'labels' in spear.toml", *given)
+
+
+def test_models_that_cannot_be_used(project, run, table):
+    given = ("evaluate", "--data", "test.csv")
+    fails(run, 2, "there is no file none", *given, "--model", "none")
+    shutil.copy("lfs.py", "no_model")
+    fails(run, 2, "is damaged", *given, "--model", "no_model")
+    with open("model.safetensors", "r+b") as handle:
+        handle.truncate(os.path.getsize("model.safetensors") - 100)
+    fails(run, 2, "is damaged", *given)
+    x = np.arange(22.0).reshape(11, 2)
+    GoldClassifier(max_epochs=1).fit(x, np.arange(11) % 2).save("bare")
+    fails(run, 2, "not the text features and class names", *given, "--model", "bare")
+
+
+def test_data_that_cannot_be_predicted_or_scored(project, run):
+    frame = pd.read_csv("test.csv")
+    frame.assign(predicted="a").to_csv("clash.csv", index=False)
+    given = ("predict", "--data", "clash.csv", "--output", "p.csv")
+    fails(run, 2, "already has the column 'predicted'", *given)
+    frame.assign(label="").to_csv("bare.csv", index=False)
+    fails(run, 2, "no row has a label in the column 'label'", "evaluate", "--data", "bare.csv")
+    frame.assign(label="drama").to_csv("other.csv", index=False)
+    fails(run, 2, "the label 'drama', which is none of", "evaluate", "--data", "other.csv")
+    fails(run, 2, "p.xls: the suffix '.xls'", "predict", "--output", "p.xls")
+
+
+def full(*arguments, **options):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+FULL_DISK = [
+    (("train", "--max-epochs", 1, "--force"), "model.safetensors", checkpoint, "save_file"),
+    (("predict", "--force"), "predictions.csv", pd.DataFrame, "to_csv"),
+    (("apply", "--force"), "labels.npz", np, "savez_compressed"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "output", "where", "name"), FULL_DISK)
+def test_full_disk_keeps_what_was_there(arguments, output, where, name, project, run, monkeypatch):
+    (project / output).write_bytes(b"old")
+    before = set(os.listdir())
+    monkeypatch.setattr(where, name, full)
+    result = fails(run, 1, "No space left on device", *arguments)
+    assert "an output that stood there before is kept" in result.stderr
+    assert (project / output).read_bytes() == b"old"
+    assert set(os.listdir()) == before  # no temporary file either
+
+
+def test_folder_that_cannot_be_written(project, run):
+    (project / "file").write_text("x")
+    result = run("predict", "--output", "file/p.csv")
+    assert result.exit_code == 2 and "Traceback" not in result.stderr
+
+
+def test_interrupt_ends_with_130(project, run, monkeypatch):
+    def stop(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(predicting, "predict", stop)
+    fails(run, 130, "interrupted", "predict")
+
+
+def test_unexpected_errors_end_with_1_and_debug_shows_them(project, run, monkeypatch):
+    def stumble(*arguments):
+        raise RuntimeError("what now")
+
+    monkeypatch.setattr(labels, "apply", stumble)
+    fails(run, 1, "unexpected RuntimeError: what now", "apply")
+    shown = run("--debug", "apply")
+    assert shown.exit_code == 1 and "Traceback" in shown.stderr

@@ -1,0 +1,168 @@
+"""Whole journeys of a user at a small size."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from spear_amal.label_matrix import LabelMatrix
+from spear_amal.labeling import PandasLFApplier, load_lfs
+from spear_amal.studies import METHODS
+
+LFS = """
+from spear_amal.labeling import keyword_lf
+CLASSES = ("ham", "spam")
+free = keyword_lf("free", ["free", "win"], label="spam")
+greeting = keyword_lf("greeting", ["see you", "hello"], label="ham")
+late = keyword_lf("late", ["tonight"], label="ham")
+"""
+
+
+def messages(n, n_labelled, seed=3):
+    """Short messages of which the first few carry a label."""
+    generator = np.random.default_rng(seed)
+    words = {"ham": ["hello", "see you", "tonight", "lunch"], "spam": ["free", "win", "prize now"]}
+    rows = []
+    for i in range(n):
+        label = "spam" if i % 2 else "ham"
+        text = " ".join(generator.choice(words[label], 3)) + f" word{generator.integers(7)}"
+        rows.append({"id": i, "body": text, "kind": label if i < n_labelled else ""})
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture
+def inbox(tmp_path, monkeypatch):
+    """A folder with 61 messages in a column `body`, 23 of them labelled in `kind`, and LFs."""
+    folder = tmp_path / "inbox"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    messages(61, 23).to_csv("mail.csv", index=False)
+    (folder / "lfs.py").write_text(LFS, encoding="utf-8")
+    return folder
+
+
+COLUMNS = ("--text-column", "body", "--label-column", "kind")
+QUICK = (*COLUMNS, "--max-epochs", 2)
+
+
+def test_project_runs_as_it_is(project, ok):
+    shown = ok("apply").stdout
+    assert "violence_or_not" in shown and "romance, action" in shown and "95% interval" in shown
+    matrix = LabelMatrix.load("labels.npz")
+    assert matrix.shape == (500, 6) and matrix.classes == ("romance", "action")
+    ok("analyze", "--output", "table.csv")
+    assert pd.read_csv("table.csv")["LF"].tolist() == list(matrix.lf_names)
+    shown = ok("evaluate").stdout
+    for name in ("accuracy", "macro F1", "log-loss", "calibration error", "F1 of romance"):
+        assert name in shown
+    assert "200 rows, 200 of them labelled and scored" in shown
+    ok("predict")
+    found = pd.read_csv("predictions.csv")
+    assert list(found) == ["text", "label", "predicted", "p_romance", "p_action"]
+    np.testing.assert_allclose(found[["p_romance", "p_action"]].sum(axis=1), 1, atol=1e-6)
+    names = np.array(["romance", "action"])
+    best = names[found[["p_romance", "p_action"]].to_numpy().argmax(1)]
+    assert found["predicted"].tolist() == best.tolist()
+
+
+def test_apply_is_the_applier(project, ok):
+    ok("apply")
+    loaded = load_lfs("lfs.py")
+    frame = pd.read_csv("data.csv")
+    expected = PandasLFApplier(loaded.lfs, classes=loaded.classes).apply(frame, progress_bar=False)
+    assert (LabelMatrix.load("labels.npz").to_dense() == expected.to_dense()).all()
+
+
+def test_model_file_needs_nothing_else(project, ok, tmp_path, monkeypatch):
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    shutil.copy(project / "model.safetensors", alone / "m.safetensors")
+    shutil.copy(project / "test.csv", alone / "t.csv")
+    ok("predict", "--data", "test.csv", "--output", tmp_path / "there.csv")
+    monkeypatch.chdir(alone)
+    ok("predict", "--model", "m.safetensors", "--data", "t.csv", "--output", "here.csv")
+    assert (alone / "here.csv").read_text() == (tmp_path / "there.csv").read_text()
+
+
+def test_same_seed_same_model_file(project, ok):
+    ok("train", "--max-epochs", 3, "--output", "again.safetensors")
+    ok("predict", "--output", "a.csv")
+    ok("predict", "--model", "again.safetensors", "--output", "b.csv")
+    assert (project / "a.csv").read_text() == (project / "b.csv").read_text()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_trains_predicts_and_scores(method, inbox, ok):
+    ok("train", "--data", "mail.csv", "--lfs", "lfs.py", "--method", method, *QUICK)
+    rules = ("--lfs", "lfs.py")  # cross-fitted AMAL may predict with them
+    ok("predict", "--data", "mail.csv", "--output", "out.csv", *rules)
+    assert set(pd.read_csv("out.csv")["predicted"]) <= {"ham", "spam"}
+    shown = ok("evaluate", "--data", "mail.csv", "--label-column", "kind", *rules).stdout
+    assert "61 rows, 23 of them labelled and scored" in shown
+
+
+def test_gold_only_needs_no_lfs(inbox, ok):
+    ok("train", "--data", "mail.csv", "--method", "only-l", *QUICK)
+    ok("evaluate", "--data", "mail.csv", "--label-column", "kind")
+
+
+def test_validation_file_and_json_lines(inbox, ok):
+    held = messages(19, 19, seed=11)
+    held.to_json("held.jsonl", orient="records", lines=True)
+    messages(61, 13).to_json("mail.jsonl", orient="records", lines=True)
+    given = ("--data", "mail.jsonl", "--validation", "held.jsonl", "--lfs", "lfs.py")
+    result = ok("train", *given, *QUICK, "--report", "r.html")
+    assert "61 rows, 13 of them labelled, 19 validation" in result.stderr
+    assert "on the validation rows" in result.stdout
+    assert "19 validation rows, which also chose the epoch" in (inbox / "r.html").read_text()
+    ok("predict", "--data", "mail.jsonl", "--output", "out.jsonl")
+    rows = [json.loads(line) for line in (inbox / "out.jsonl").read_text().splitlines()]
+    assert len(rows) == 61 and rows[0]["id"] == 0 and "p_spam" in rows[0]
+
+
+def test_several_files_are_one_table(inbox, ok):
+    messages(17, 17).to_csv("more.csv", index=False)
+    given = ("--data", "mail.csv", "--data", "more.csv", "--lfs", "lfs.py")
+    result = ok("train", *given, *QUICK)
+    assert "78 rows, 40 of them labelled" in result.stderr
+
+
+def test_few_labels_are_said_to_be_used_twice(inbox, ok):
+    messages(61, 3).to_csv("few.csv", index=False)
+    shown = ok("train", "--data", "few.csv", "--lfs", "lfs.py", *QUICK).stdout
+    assert "on the training rows themselves" in shown
+
+
+def test_class_without_a_label_is_predicted_with_0(inbox, ok):
+    lfs = (inbox / "lfs.py").read_text().replace('("ham", "spam")', '("egg", "ham", "spam")')
+    (inbox / "lfs.py").write_text(lfs)
+    ok("train", "--data", "mail.csv", "--lfs", "lfs.py", "--method", "only-l", *QUICK)
+    ok("predict", "--data", "mail.csv", "--output", "out.csv")
+    found = pd.read_csv("out.csv")
+    assert "egg" not in set(found["predicted"])
+
+
+def test_checkpoint_and_report(inbox, ok):
+    given = ("--data", "mail.csv", "--lfs", "lfs.py", *QUICK)
+    ok("train", *given, "--checkpoint", "c.safetensors", "--report", "r.html")
+    assert (inbox / "c.safetensors").is_file()
+    page = (inbox / "r.html").read_text(encoding="utf-8")
+    assert "AMAL on mail.csv" in page and "greeting" in page
+
+
+def test_outputs_are_overwritten_on_request_only(project, run, ok):
+    held = (project / "model.safetensors").read_bytes()
+    refused = run("train", "--max-epochs", 2)
+    assert refused.exit_code == 2 and "already exists" in refused.stderr
+    assert (project / "model.safetensors").read_bytes() == held
+    ok("train", "--max-epochs", 2, "--force")
+    assert (project / "model.safetensors").read_bytes() != held
+    for command in ("apply", "predict"):
+        ok(command)
+        assert run(command).exit_code == 2
+        ok(command, "--force")
+    ok("analyze", "--output", "t.csv")
+    assert run("analyze", "--output", "t.csv").exit_code == 2
+    ok("analyze", "--output", "t.csv", "--force")
