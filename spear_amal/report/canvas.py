@@ -17,6 +17,7 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#5
 LIGHT, MIDDLE, STRONG = "#B9D7EA", "#56A0D3", "#D55E00"
 INK, FAINT = "#222222", "#8A8A8A"
 DPI = 150
+NAME_LENGTH = 28
 WIDTH = 6.4  # inches: one column, so that letters stay readable on a phone
 
 
@@ -52,6 +53,19 @@ def _plain(ax: Axes) -> None:
         ax.spines[side].set_visible(False)
     for side in ("left", "bottom"):
         ax.spines[side].set_color(FAINT)
+
+
+def tick_name(name: object) -> str:
+    """Cut a name to what fits beside an axis; a dollar sign starts no formula.
+
+    Examples
+    --------
+    >>> tick_name("short"), len(tick_name("x" * 99))
+    ('short', 28)
+    """
+    text = str(name)
+    short = text if len(text) <= NAME_LENGTH else text[: NAME_LENGTH - 1] + "…"
+    return short.replace("$", r"\$")
 
 
 def png(figure: Figure) -> bytes:

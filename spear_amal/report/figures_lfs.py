@@ -7,18 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from spear_amal.report.canvas import LIGHT, MIDDLE, STRONG, WIDTH, new_figure
+from spear_amal.report.canvas import LIGHT, MIDDLE, STRONG, WIDTH, new_figure, tick_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _ROW = 0.27  # inches for one LF
-_NAME = 28  # characters of an LF's name that fit
-
-
-def short_name(name: str) -> str:
-    """Cut an LF's name to what fits beside a figure."""
-    return name if len(name) <= _NAME else name[: _NAME - 1] + "…"
+_MOST_NAMES = 40  # beside a heat map
 
 
 def coverage_bars(table: pd.DataFrame) -> Figure:
@@ -38,7 +33,7 @@ def coverage_bars(table: pd.DataFrame) -> Figure:
         ("conflicts", STRONG, 0.24),
     ):
         ax.barh(place, 100 * table[name], height=height, color=colour, label=name)
-    ax.set_yticks(place, [_plain(name) for name in table["LF"]])
+    ax.set_yticks(place, [tick_name(name) for name in table["LF"]])
     ax.set_ylim(len(table) - 0.4, -0.6)
     ax.set_xlim(left=0)
     ax.set_xlabel("% of rows")
@@ -52,19 +47,16 @@ def conflict_map(conflicts: pd.DataFrame) -> Figure:
     """Draw the share of rows on which two LFs vote differently, as a heat map (m, m)."""
     m = len(conflicts)
     figure, (ax,) = new_figure(min(WIDTH, 2.6 + 0.2 * m))
-    size = 9 if m <= 20 else max(4.5, 180 / m)
+    # With very many LFs only every second or third name has room.
+    shown_names = np.arange(m)[:: -(-m // _MOST_NAMES)]
+    size = min(9.0, 180 / max(len(shown_names), 1))
     shown = ax.imshow(100 * conflicts.to_numpy(), cmap="Blues", vmin=0)
-    names = [_plain(name) for name in conflicts.index]
-    ax.set_xticks(np.arange(m), names, rotation=90, fontsize=size)
-    ax.set_yticks(np.arange(m), names, fontsize=size)
+    names = [tick_name(conflicts.index[j]) for j in shown_names]
+    ax.set_xticks(shown_names, names, rotation=90, fontsize=size)
+    ax.set_yticks(shown_names, names, fontsize=size)
     for side in ("left", "bottom"):
         ax.spines[side].set_visible(False)
     bar = figure.colorbar(shown, ax=ax, shrink=0.8)
     bar.set_label("% of rows on which both vote, and differ", fontsize=9)
     bar.outline.set_visible(False)
     return figure
-
-
-def _plain(name: object) -> str:
-    # A dollar sign would start a formula.
-    return short_name(str(name)).replace("$", r"\$")

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spear_amal.report.canvas import COLOURS, FAINT, INK, LIGHT, MIDDLE, new_figure
+from spear_amal.report.canvas import COLOURS, FAINT, INK, LIGHT, MIDDLE, new_figure, tick_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BINS = 10
+_ROOM = 30  # characters of all names together that fit side by side
 _MOST_CELLS = 12  # classes up to which numbers fit into the cells
 
 
@@ -22,8 +23,8 @@ def confusion_map(counts: np.ndarray, classes: Sequence[Any]) -> Figure:
     figure, (ax,) = new_figure(min(6.4, 2.6 + 0.45 * c))
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    names = [str(name).replace("$", r"\$") for name in classes]
-    turned = 90 if max(map(len, names)) * c > 60 else 0
+    names = [tick_name(name) for name in classes]
+    turned = 90 if max(map(len, names)) * c > _ROOM else 0
     ax.set_xticks(np.arange(c), names, rotation=turned)
     ax.set_yticks(np.arange(c), names)
     ax.set_xlabel("predicted", fontsize=9)

@@ -1,0 +1,70 @@
+from pathlib import Path
+
+import pytest
+
+from spear_amal.cli import demo as demo_module
+from spear_amal.data import synthetic_corpus
+
+LFS = """
+from spear_amal.labeling import keyword_lf
+CLASSES = ("romance", "action")
+love = keyword_lf("love", ["love", "passion", "wedding"], label="romance")
+gang = keyword_lf("gang", ["gang", "bomb", "gun"], label="action")
+"""
+QUICK = ("demo", "--offline", "--max-epochs", 2, "--lfs", "lfs.py")
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    """Smaller made-up corpus and LFs of our own: the journey counts here, not its scores."""
+    monkeypatch.setattr(demo_module, "synthetic_corpus", lambda: synthetic_corpus(331, n_test=101))
+    Path("lfs.py").write_text(LFS, encoding="utf-8")
+
+
+def test_demo_offline_says_so_and_reports(ok):
+    result = ok(*QUICK)
+    assert "cannot be had, so this runs on made-up plots (offline was asked for" in result.stderr
+    for title in ("Only-L", "Classifier on L+V", "Majority vote + classifier", "SPEAR", "AMAL"):
+        assert title in result.stdout and f"training: {title}" in result.stderr
+    assert "was given" in result.stdout and "100 + 100 gold" in result.stdout
+    assert "scored on 101 test rows" in result.stdout
+    page = Path("report.html").read_text(encoding="utf-8")
+    assert "Five methods on made-up movie plots" in page and "101 test rows" in page
+
+
+def test_earlier_report_is_replaced_and_a_foreign_file_kept(ok, run, monkeypatch):
+    monkeypatch.setattr(demo_module, "METHODS", ("amal",))
+    ok(*QUICK)
+    assert "will be replaced" in ok(*QUICK).stderr
+    Path("report.html").write_text("my own page")
+    refused = run(*QUICK)
+    assert refused.exit_code == 2 and "report.html already exists" in refused.stderr
+    assert Path("report.html").read_text() == "my own page"
+    ok(*QUICK, "--force")
+
+
+def test_named_report_is_never_replaced_unasked(run):
+    Path("mine.html").write_text('<meta name="generator" content="spear_amal">')
+    refused = run(*QUICK, "--output", "mine.html")
+    assert refused.exit_code == 2 and "--force" in refused.stderr
+    assert refused.stdout == ""  # before any work
+
+
+def test_without_lfs_the_demo_says_what_to_do(run, monkeypatch):
+    monkeypatch.setattr(demo_module, "LF_FILE", Path("gone") / "plots.py")
+    result = run("demo", "--offline")
+    assert result.exit_code == 2 and "Run the demo in a checkout" in result.stderr
+
+
+def test_without_matplotlib_the_demo_runs_without_a_report(ok, run, monkeypatch):
+    monkeypatch.setattr("spear_amal.report.canvas.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr(demo_module, "METHODS", ("only-l", "amal"))
+    result = ok(*QUICK)
+    assert "No report will be written" in result.stderr and "spear-amal[report]" in result.stderr
+    assert not Path("report.html").exists()
+    refused = run(*QUICK, "--output", "mine.html")
+    assert refused.exit_code == 2 and "pip install 'spear-amal[report]'" in refused.stderr
+
+
+def test_shipped_lfs_lie_where_the_demo_looks():
+    assert demo_module.LF_FILE.is_file()

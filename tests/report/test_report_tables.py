@@ -1,0 +1,96 @@
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from spear_amal.label_matrix import LabelMatrix
+from spear_amal.labeling import LFAnalysis
+from spear_amal.report import comparison_table, extreme_rows, lf_table, readable
+from spear_amal.report.domains import weight_domain
+from spear_amal.studies import Row
+
+
+def test_lf_table_holds_the_analysis(votes, examples):
+    table = lf_table(votes, examples.y)
+    analysis = LFAnalysis(votes)
+    np.testing.assert_array_equal(table["coverage"], analysis.lf_coverages())
+    np.testing.assert_array_equal(table["conflicts"], analysis.lf_conflicts())
+    intervals = analysis.accuracy_intervals(examples.y)
+    for theirs, ours in (("n", "gold votes"), ("accuracy", "accuracy"), ("low", "low")):
+        np.testing.assert_array_equal(table[ours], intervals[theirs])
+
+
+@pytest.mark.parametrize("gold", [None, np.full(31, -1)])
+def test_without_gold_there_are_no_accuracies(votes, gold):
+    table = lf_table(votes, gold)
+    assert list(table) == ["LF", "votes for", "coverage", "overlaps", "conflicts"]
+    assert list(readable(table)) == list(table)
+
+
+def test_lf_that_never_votes_or_declares():
+    matrix = LabelMatrix.from_dense(
+        [[-1, -1, 1], [-1, -1, 0]], classes=["a", "b"], lf_classes=[-1, 1, -1]
+    )
+    table = lf_table(matrix, np.array([1, 1]))
+    assert table["votes for"].tolist() == ["-", "b", "a, b"]
+    shown = readable(table)
+    assert shown["accuracy"].tolist() == ["n/a", "n/a", "0.50"]
+    assert shown["95% interval"].tolist()[:2] == ["", ""]
+    assert shown["coverage"].tolist() == ["0.0%", "0.0%", "100.0%"]
+
+
+def test_no_rows_are_no_error():
+    table = lf_table(LabelMatrix.from_dense(np.zeros((0, 3), dtype=int)), np.zeros(0, dtype=int))
+    assert readable(table)["coverage"].tolist() == ["0.0%"] * 3
+
+
+def test_comparison_says_what_was_given_and_how_far_validation_flatters():
+    scores = {"accuracy": 0.8, "f1": 0.75, "macro-f1": 0.7, "nll": 0.5, "ece": 0.1}
+    row = Row("m", "M", "100 gold", "f1", scores, val_score=0.8, seconds=1.25)
+    (shown,) = comparison_table([row]).to_dict(orient="records")
+    assert shown["was given"] == "100 gold"
+    assert (shown["test F1"], shown["validation F1"]) == ("75.0", "80.0")
+    assert (shown["test accuracy"], shown["optimism"]) == ("80.0", "+5.0")
+    once = comparison_table([replace(row, metric="accuracy")])
+    assert list(once).count("test accuracy") == 1
+
+
+def test_weights_count_where_the_loss_is_defined():
+    weights = pd.DataFrame(
+        {name: [1.0, 1.0, 1.0, np.nan] for name in ("gold", "entropy", "consensus", "other")}
+    )
+    domain = weight_domain(weights, np.array([0, -1, -1, -1]), np.array([1, 1, 0, 1], dtype=bool))
+    expected = {
+        "gold": [1, 0, 0, 0],
+        "entropy": [0, 1, 1, 0],
+        "consensus": [0, 1, 0, 0],
+        "other": [1, 1, 1, 0],
+    }
+    assert domain.astype(int).to_dict(orient="list") == expected
+
+
+def test_extreme_rows_are_unlabelled_and_at_the_ends(examples):
+    shown = extreme_rows(examples, count=5)
+    assert len(shown) == 10
+    rows = shown["row"].astype(int).to_numpy()
+    assert len(set(rows)) == 10 and (examples.y[rows] == -1).all()
+    usable = (examples.y == -1) & examples.votes.covered()
+    ordered = np.sort(examples.weights["consensus"][usable])
+    picked = examples.weights["consensus"][rows].to_numpy()
+    np.testing.assert_array_equal(picked[:5], ordered[:5])
+    np.testing.assert_array_equal(picked[5:], ordered[::-1][:5])
+    assert shown["text"].str.len().max() <= 180 and shown["text"].str.endswith("…").all()
+
+
+def test_votes_of_an_example_are_named(examples):
+    shown = extreme_rows(examples, count=2)
+    for row, votes in zip(shown["row"].astype(int), shown["votes"], strict=True):
+        fired = examples.votes[row]
+        assert votes.count(": ") == (fired >= 0).sum()
+
+
+@pytest.mark.parametrize("drop", [["consensus"], ["gold", "consensus", "agreement"]])
+def test_no_such_loss_no_rows(examples, drop):
+    held = replace(examples, weights=examples.weights.drop(columns=drop))
+    assert len(extreme_rows(held)) == 0
