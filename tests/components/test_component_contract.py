@@ -1,0 +1,158 @@
+"""What every component must keep: row separability, exact zeros outside its rows, edge sizes."""
+
+import pytest
+import torch
+
+from spear_amal.components import (
+    Agreement,
+    Component,
+    ComponentSet,
+    GoldCrossEntropy,
+    PredictionEntropy,
+    RuleConsensus,
+    RuleGold,
+    RuleLikelihood,
+    TeacherCrossEntropy,
+    resolve,
+    spear_components,
+)
+from spear_amal.errors import InputError
+from spear_amal.types import Batch, Outputs
+
+B, C, M, D = 7, 5, 3, 2
+MEMBERS = {
+    "gold": GoldCrossEntropy(),
+    "entropy": PredictionEntropy(),
+    "consensus": RuleConsensus(),
+    "consensus-soft": RuleConsensus("soft"),
+    "rule-gold": RuleGold(),
+    "rule-gold-joint": RuleGold("joint"),
+    "rule-likelihood": RuleLikelihood(),
+    "agreement": Agreement(),
+    "agreement-reversed": Agreement("rules-feature"),
+    "teacher": TeacherCrossEntropy(),
+    "teacher-all": TeacherCrossEntropy(1, unlabelled_only=False),
+}
+EVERY = pytest.mark.parametrize("component", MEMBERS.values(), ids=MEMBERS)
+
+
+def make(n=B, labelled=3, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    y = torch.randint(0, C, (n,), generator=generator)
+    y[labelled:] = -1
+    fired = (torch.rand(n, M, generator=generator) < 0.6).double()
+    if n > 4:
+        fired[4] = 0
+    teachers = torch.randn(n, 2, C, generator=generator, dtype=torch.float64)
+    teachers[-1, 0, 1] = torch.nan
+    batch = Batch(torch.arange(n), torch.zeros(n, D), y, fired, fired, teachers)
+    logits = torch.randn(n, C, generator=generator, dtype=torch.float64).requires_grad_()
+    rules = (torch.randn(n, C, generator=generator, dtype=torch.float64) - 9).requires_grad_()
+    return Outputs(logits, batch.x, rules), batch
+
+
+@EVERY
+def test_row_i_sees_row_i_only(component):
+    outputs, batch = make()
+    losses = ComponentSet([component]).losses(outputs, batch)[:, 0]
+    for i in range(B):
+        gradients = torch.autograd.grad(
+            losses[i], (outputs.logits, outputs.rule_logits), retain_graph=True, allow_unused=True
+        )
+        for gradient in gradients:
+            if gradient is not None:
+                others = torch.arange(B) != i
+                assert (gradient[others] == 0).all()
+
+
+@EVERY
+def test_exact_zeros_outside_the_domain(component):
+    outputs, batch = make()
+    members = ComponentSet([component])
+    losses, applies = members.losses(outputs, batch)[:, 0], members.applies(batch)[:, 0]
+    assert applies.any()
+    assert (losses[~applies] == 0).all()
+    gradients = torch.autograd.grad(
+        losses.sum(), (outputs.logits, outputs.rule_logits), allow_unused=True
+    )
+    touched = [g for g in gradients if g is not None]
+    assert touched
+    for gradient in touched:
+        assert torch.isfinite(gradient).all()
+        assert (gradient[~applies] == 0).all()
+
+
+@EVERY
+def test_inputs_are_not_changed(component):
+    outputs, batch = make()
+    before = [t.detach().clone() for t in (outputs.logits, outputs.rule_logits, batch.teachers)]
+    component.loss(outputs, batch)
+    for old, new in zip(before, (outputs.logits, outputs.rule_logits, batch.teachers), strict=True):
+        torch.testing.assert_close(old, new.detach(), equal_nan=True, rtol=0, atol=0)
+
+
+@EVERY
+@pytest.mark.parametrize(("n", "labelled"), [(1, 1), (1, 0), (B, 0), (B, B)])
+def test_edge_batches_give_finite_values(component, n, labelled):
+    outputs, batch = make(n, labelled)
+    values = ComponentSet([component]).losses(outputs, batch)
+    assert values.shape == (n, 1)
+    assert torch.isfinite(values).all()
+
+
+def test_domains_are_those_of_the_specification():
+    _, batch = make()
+    applies = spear_components().applies(batch)
+    labelled, covered = batch.y >= 0, batch.fired.sum(1) > 0
+    expected = {
+        "gold": labelled,
+        "entropy": ~labelled,
+        "consensus": ~labelled & covered,
+        "rule-gold": labelled,
+        "rule-likelihood": ~labelled,
+        "agreement": torch.ones(B, dtype=torch.bool),
+    }
+    for k, name in enumerate(spear_components().names):
+        assert torch.equal(applies[:, k], expected[name]), name
+
+
+def test_consensus_sends_no_gradient_to_the_rules():
+    outputs, batch = make()
+    value = RuleConsensus().loss(outputs, batch).sum()
+    (gradient,) = torch.autograd.grad(value, outputs.rule_logits, allow_unused=True)
+    assert gradient is None
+
+
+def test_losses_are_chosen_by_number_and_by_name():
+    by_number = spear_components([1, 3, 4, 7])
+    by_name = spear_components(["quality-guide", "gold", "rule-gold", "consensus"])
+    assert by_number.names == by_name.names == ("gold", "consensus", "rule-gold")
+    assert len(by_number.penalties) == len(by_name.penalties) == 1
+    assert spear_components(with_rules=False).names == ("gold", "entropy")
+    assert spear_components([1]).penalties == ()
+
+
+@pytest.mark.parametrize("wrong", [0, 8, "gould", None])
+def test_unknown_losses_are_refused(wrong):
+    with pytest.raises(InputError, match="unknown loss"):
+        resolve([1, wrong])
+
+
+def test_a_set_refuses_repeated_names_and_emptiness():
+    with pytest.raises(InputError, match="unique"):
+        ComponentSet([GoldCrossEntropy(), GoldCrossEntropy()])
+    with pytest.raises(InputError, match="at least one"):
+        ComponentSet([])
+
+
+@pytest.mark.parametrize("member", [RuleConsensus, RuleGold, Agreement])
+def test_unknown_options_are_refused(member):
+    with pytest.raises(InputError, match="must be"):
+        member("sideways")
+
+
+def test_mixable_is_reported_per_component():
+    class Fixed(Component):
+        name, mixable = "held", False
+
+    assert ComponentSet([GoldCrossEntropy(), Fixed()]).mixable().tolist() == [True, False]
