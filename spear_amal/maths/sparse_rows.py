@@ -1,7 +1,9 @@
 """A batch of sparse feature rows, padded to the longest, and the affine map on it.
 
-Padding instead of CSR: gather and multiply have forward-mode and second derivatives, and their
-sums run in a fixed order, so that results repeat bit for bit on a CPU.
+Padding instead of CSR: gather and multiply have forward-mode and second derivatives, and the sums
+of gather's gradient run in a fixed order, so that results repeat bit for bit on a CPU (indexing
+or embeddings would do the same job, but the gradient of the first may be summed in any order and
+that of the second is ten times slower here).
 """
 
 from __future__ import annotations
@@ -56,8 +58,8 @@ class SparseRows:
 def affine(x: Tensor | SparseRows, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``x weight^T + bias``: (B, D) and (C, D) to (B, C), on dense or sparse rows."""
     if isinstance(x, SparseRows):
-        gathered = F.embedding(x.columns, weight.t())  # (B, P, C)
-        out = (x.values.unsqueeze(-1) * gathered).sum(1)
+        gathered = weight.gather(1, _flat(x, len(weight))).view(len(weight), *x.columns.shape)
+        out = (x.values * gathered).sum(-1).t()  # (C, B, P) -> (B, C)
         return out if bias is None else out + bias
     return F.linear(x, weight, bias)
 
@@ -66,7 +68,11 @@ def outer_sum(delta: Tensor, x: Tensor | SparseRows) -> Tensor:
     """``delta^T x``: (B, C) and (B, D) to (C, D), the weight gradient of :func:`affine`."""
     if not isinstance(x, SparseRows):
         return delta.t() @ x
-    spread = x.values.unsqueeze(-1) * delta.unsqueeze(1)  # (B, P, C)
-    total = delta.new_zeros(x.width, delta.shape[1])
-    total.index_add_(0, x.columns.reshape(-1), spread.reshape(-1, delta.shape[1]))
-    return total.t()
+    spread = x.values * delta.t().unsqueeze(-1)  # (C, B, P)
+    total = delta.new_zeros(delta.shape[1], x.width)
+    return total.scatter_add_(1, _flat(x, delta.shape[1]), spread.flatten(1))
+
+
+def _flat(x: SparseRows, n_classes: int) -> Tensor:
+    """Feature numbers (C, B P), the same for every class, as gather and scatter want them."""
+    return x.columns.reshape(1, -1).expand(n_classes, -1)
