@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from spear_amal.training.trainer import Settings
 
 KIND = "training checkpoint"
+GROUP_STREAM = 1 << 32  # keeps the two random streams apart for any 32-bit seed
 
 
 @dataclass
@@ -36,7 +37,8 @@ class RunState:
     model: JointModel
     mixer: Mixer
     optimiser: torch.optim.Optimizer
-    generator: torch.Generator
+    order: torch.Generator
+    groups: torch.Generator  # apart from `order`: whether weights are refreshed moves no batch
     fingerprint: str
     selection: Selection = field(default_factory=Selection)
     best: Tensors = field(default_factory=dict)
@@ -54,7 +56,8 @@ class RunState:
             model=model,
             mixer=mixer,
             optimiser=make_optimiser(model, settings),
-            generator=torch.Generator().manual_seed(settings.seed),
+            order=torch.Generator().manual_seed(settings.seed),
+            groups=torch.Generator().manual_seed(settings.seed + GROUP_STREAM),
             fingerprint=fingerprint,
         )
         if settings.checkpoint is not None and Path(settings.checkpoint).exists():
@@ -87,7 +90,8 @@ class RunState:
             **with_prefix("now", self._model_and_mixer()),
             **with_prefix("best", self.best),
             **with_prefix("optimiser", _flatten(self.optimiser)),
-            "random.order": self.generator.get_state(),
+            "random.order": self.order.get_state(),
+            "random.groups": self.groups.get_state(),
             "random.global": torch.get_rng_state(),
         }
         if torch.cuda.is_available():
@@ -114,7 +118,8 @@ class RunState:
         self._put_back(under_prefix("now", tensors))
         self.best = under_prefix("best", tensors)
         _unflatten(self.optimiser, under_prefix("optimiser", tensors))
-        self.generator.set_state(tensors["random.order"])
+        self.order.set_state(tensors["random.order"])
+        self.groups.set_state(tensors["random.groups"])
         torch.set_rng_state(tensors["random.global"])
         if "random.cuda" in tensors and torch.cuda.is_available():
             torch.cuda.set_rng_state(tensors["random.cuda"])

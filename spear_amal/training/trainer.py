@@ -170,7 +170,7 @@ class Trainer:
         """One pass over shuffled rows; returns the mean loss of each component."""
         model, mixer = state.model, state.mixer
         model.train()
-        order = rows[torch.randperm(len(rows), generator=state.generator)]
+        order = rows[torch.randperm(len(rows), generator=state.order)]
         total = torch.zeros(len(components), dtype=torch.float64)
         count = torch.zeros(len(components), dtype=torch.float64)
         for index in order.split(self.settings.batch_size):
@@ -194,7 +194,7 @@ class Trainer:
         """Let the mixer learn from one look-ahead per group of rows, whole V each time."""
         mixer = state.mixer
         options = mixer.look_ahead_options()
-        order = rows[torch.randperm(len(rows), generator=state.generator)]
+        order = rows[torch.randperm(len(rows), generator=state.groups)]
         state.model.eval()
         validation = outer.whole()
         for index in order.split(options.group_size or len(rows)):
