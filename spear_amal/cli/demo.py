@@ -14,6 +14,7 @@ import spear_amal
 from spear_amal.cli.console import is_watched, note, say, show_table
 from spear_amal.cli.labels import show_lfs
 from spear_amal.cli.reports import learnt
+from spear_amal.cli.threads import one_thread
 from spear_amal.data import Corpus, load_corpus, synthetic_corpus
 from spear_amal.errors import DataUnavailableError, InputError
 from spear_amal.files import refuse_existing
@@ -74,15 +75,16 @@ def demo(options: Options) -> None:
     corpus = _corpus(options)
     job = _prepare(corpus, lfs, options)
     show_lfs(job.votes[job.seen], job.gold[job.seen])
-    comparison = compare(
-        job.task,
-        job.scorer,
-        METHODS,
-        options.seed,
-        progress=lambda method: note(f"training: {method.title}"),
-        max_epochs=options.max_epochs,
-        verbose=int(is_watched()),
-    )
+    with one_thread():
+        comparison = compare(
+            job.task,
+            job.scorer,
+            METHODS,
+            options.seed,
+            progress=lambda method: note(f"training: {method.title}"),
+            max_epochs=options.max_epochs,
+            verbose=int(is_watched()),
+        )
     _show(comparison, job)
     if report is not None:
         write_report(report, _content(job, comparison, options), overwrite=True)

@@ -8,6 +8,7 @@ from spear_amal.cli.console import is_watched, note, say
 from spear_amal.cli.material import Material, gather_material
 from spear_amal.cli.model_file import TextModel
 from spear_amal.cli.settings import Settings
+from spear_amal.cli.threads import one_thread
 from spear_amal.data import TextFeatures
 from spear_amal.files import refuse_existing
 from spear_amal.report import need_matplotlib
@@ -23,7 +24,8 @@ def train(settings: Settings, fault_tolerant: bool, force: bool) -> None:
         refuse_existing(settings.report, force)
     material = gather_material(settings, method.uses_votes, fault_tolerant)
     _tell(material, method)
-    model = fit_text_model(settings, method, material)
+    with one_thread():
+        model = fit_text_model(settings, method, material)
     model.save(settings.output, overwrite=force)
     _tell_result(model, settings)
     if settings.report is not None:
