@@ -1,7 +1,7 @@
 """SPEAR and AMAL on YouTube comments, where the test rows come from another video.
 
-You learn to compare methods over several seeds instead of believing one lucky number, to read a gain
-with its interval (paired by seed, so it is less noisy than the scores themselves), and what
+You learn to compare methods over several seeds instead of believing one lucky number, to read a
+gain with its interval (paired by seed, so it is less noisy than the scores themselves), and what
 cross-fitting is: each gold row of L and V once plays validation, and the models vote.
 
 Run from the repository root: python examples/05_youtube_comments.py [--small]
