@@ -51,7 +51,9 @@ def show_rows(title: str, columns: Sequence[str], rows: Iterable[Iterable[Any]])
     table = Table(title=Text(title), title_justify="left", header_style="bold")
     for j, name in enumerate(columns):
         numeric = j > 0 and are_numbers([row[j] for row in held])
-        table.add_column(Text(name), justify="right" if numeric else "left", overflow="fold")
+        # Narrow heads over numbers leave room for the words of other columns.
+        head = Text(name.replace(" ", "\n") if numeric else name)
+        table.add_column(head, justify="right" if numeric else "left", overflow="fold")
     for row in held:
         table.add_row(*(Text(cell) for cell in row))
     _console(stderr=False).print(table)

@@ -157,7 +157,7 @@ def _prepare(corpus: Corpus, lfs: Path, options: Options) -> Job:
 
 def _show(comparison: Comparison, job: Job) -> None:
     show_table(
-        comparison_table(comparison.rows),
+        comparison_table(comparison.rows).drop(columns="log-loss"),  # the report has it
         f"Comparison on the same split of {job.task.name!r}, scored on {len(job.scorer)} test rows",
     )
     say("V: validation rows. Optimism: validation minus test score, in points.")

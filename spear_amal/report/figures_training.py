@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+_FEW_DECADES = 300.0
 _LINES = ("-", "--", "-.", (0, (1, 0.8)))
 
 
@@ -42,7 +43,7 @@ def method_curves(
         if len(values):
             _line(ax, values, title, i)
     if log:
-        ax.set_yscale("log")
+        _logarithmic(ax)
     _finish(figure, ax, label)
     return figure
 
@@ -55,9 +56,22 @@ def loss_curves(history: pd.DataFrame) -> Figure:
         values = curve(history, name)
         if (values > 0).any():
             _line(ax, values.where(values > 0), name.removeprefix("loss/"), i)
-    ax.set_yscale("log")
+    _logarithmic(ax)
     _finish(figure, ax, "mean training loss (log scale)")
     return figure
+
+
+def _logarithmic(ax: Axes) -> None:
+    """Log scale with plain numbers; those between powers of ten only where there are few."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    ax.set_yscale("log")
+    low, high = ax.get_ylim()
+    plain = FuncFormatter(lambda value, place: f"{value:g}")
+    ax.yaxis.set_major_formatter(plain)
+    ax.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+    ax.yaxis.set_minor_formatter(plain if high / low < _FEW_DECADES else NullFormatter())
+    ax.tick_params(which="minor", labelsize=9, colors=INK)
 
 
 def _line(ax: Axes, values: pd.Series, title: str, i: int) -> None:

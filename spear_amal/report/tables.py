@@ -128,9 +128,9 @@ def extreme_rows(examples: Examples, loss: str = "consensus", count: int = 10) -
     if loss not in examples.weights:
         return pd.DataFrame(columns=columns)
     domain = weight_domain(examples.weights, examples.y, examples.votes.covered())[loss]
-    held = examples.weights.loc[domain, loss].sort_values(kind="stable")
-    low = held.index[: min(count, len(held) // 2)]
-    top = held.drop(low)[::-1].sort_values(ascending=False, kind="stable").index[: len(low)]
+    held = examples.weights.loc[domain, loss]
+    low = held.sort_values(kind="stable").index[: min(count, len(held) // 2)]
+    top = held.drop(low).sort_values(ascending=False, kind="stable").index[: len(low)]
     picked = [_example(examples, int(i), float(held[i])) for i in [*low, *top]]
     return pd.DataFrame(picked, columns=columns)
 

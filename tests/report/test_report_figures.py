@@ -79,6 +79,20 @@ def test_curves_are_means_over_folds_without_the_refit():
     assert len(figures_training.curve(history, "loss/none")) == 0
 
 
+@pytest.mark.parametrize("last", [0.6, 0.03, 1e-7])
+def test_logarithmic_ticks_are_plain_and_apart(last):
+    history = pd.DataFrame({"epoch": range(5), "loss/gold": np.geomspace(0.7, last, 5)})
+    figure = figures_training.loss_curves(history)
+    ax = figure.axes[0]
+    figure.canvas.draw()
+    low, high = ax.get_ylim()
+    ticks = [*ax.yaxis.get_major_ticks(), *ax.yaxis.get_minor_ticks()]
+    seen = sorted((t for t in ticks if low <= t.get_loc() <= high), key=lambda t: t.get_loc())
+    labels = [t.label1 for t in seen if t.label1.get_text()]
+    assert labels and overlaps(figure, labels) == []
+    assert [float(label.get_text()) for label in labels]
+
+
 def test_one_line_for_each_method_that_recorded_something():
     histories = {
         "a": pd.DataFrame({"epoch": [0], "val_score": [0.5]}),

@@ -83,6 +83,14 @@ def test_extreme_rows_are_unlabelled_and_at_the_ends(examples):
     assert shown["text"].str.len().max() <= 180 and shown["text"].str.endswith("…").all()
 
 
+def test_ties_go_to_the_earlier_row(examples):
+    weights = examples.weights.assign(consensus=np.repeat([1.0, 0.0], [21, 10]))
+    rows = extreme_rows(replace(examples, weights=weights), count=3)["row"].astype(int).tolist()
+    usable = np.flatnonzero((examples.y == -1) & examples.votes.covered()).tolist()
+    assert rows[:3] == [i for i in usable if i >= 21][:3]
+    assert rows[3:] == [i for i in usable if i < 21][:3]
+
+
 def test_votes_of_an_example_are_named(examples):
     shown = extreme_rows(examples, count=2)
     for row, votes in zip(shown["row"].astype(int), shown["votes"], strict=True):
