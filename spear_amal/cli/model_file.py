@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 
 from spear_amal import estimators
 from spear_amal.data import TextFeatures
@@ -65,7 +66,15 @@ class TextModel:
         return p
 
     def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
-        """Write everything into one file."""
+        """Write everything into one file.
+
+        Raises
+        ------
+        OutputExistsError
+            If the file exists and `overwrite` is False.
+        OSError
+            If it cannot be written; what stood there before is kept.
+        """
         held = self.features.to_arrays()
         extra = {
             "classes": [one if isinstance(one, str) else int(one) for one in self.classes],
@@ -80,7 +89,10 @@ class TextModel:
             "vocabulary": torch.frombuffer(bytearray(words), dtype=torch.uint8),
             "idf": torch.as_tensor(np.asarray(held["idf"], dtype=np.float32)),
         }
-        bundle.save(self.estimator, path, overwrite, extra, tensors)
+        try:
+            bundle.save(self.estimator, path, overwrite, extra, tensors)
+        except SafetensorError as error:  # its word for a full disk as well
+            raise OSError(f"{path} cannot be written: {error}") from error
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> TextModel:

@@ -53,7 +53,7 @@ labelling functions into `lfs.py`, and look at the table of `spear-amal apply` a
 
 
 def create_project(folder: Path) -> None:
-    """Write the project into a new or empty folder.
+    """Write the project into a new or empty folder, wholly or not at all.
 
     Raises
     ------
@@ -64,13 +64,26 @@ def create_project(folder: Path) -> None:
         raise OutputExistsError(
             f"{folder} already exists and is not an empty folder; choose a new name"
         )
-    for name, write in _files().items():
-        with write_aside(folder / name) as temporary:
-            write(temporary)
+    _write_all(folder, _files())
     say(f"Project written to {folder}. Next:")
     say(f"  cd {folder}")
     say("  spear-amal train")
     say("README.md there tells the other commands.")
+
+
+def _write_all(folder: Path, files: dict[str, Callable[[Path], None]]) -> None:
+    """Write files; if one fails, leave nothing behind, so that the next try starts afresh."""
+    existed = folder.is_dir()
+    try:
+        for name, write in files.items():
+            with write_aside(folder / name) as temporary:
+                write(temporary)
+    except BaseException:
+        for name in files:
+            (folder / name).unlink(missing_ok=True)
+        if folder.is_dir() and not existed:
+            folder.rmdir()
+        raise
 
 
 def _files() -> dict[str, Callable[[Path], None]]:

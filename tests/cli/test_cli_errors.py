@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors import SafetensorError
 
 from spear_amal.cli import labels, predicting
 from spear_amal.estimators import GoldClassifier
@@ -196,6 +197,26 @@ def test_full_disk_keeps_what_was_there(arguments, output, where, name, project,
     assert "an output that stood there before is kept" in result.stderr
     assert (project / output).read_bytes() == b"old"
     assert set(os.listdir()) == before  # no temporary file either
+
+
+def test_full_disk_in_the_words_of_safetensors(project, run, monkeypatch):
+    def full(*arguments, **options):
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    held = (project / "model.safetensors").read_bytes()
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    said = "model.safetensors cannot be written: I/O error: No space left on device"
+    fails(run, 1, said, "train", "--max-epochs", 1, "--force")
+    assert (project / "model.safetensors").read_bytes() == held
+
+
+@pytest.mark.parametrize("folder", ["new", "empty"])
+def test_full_disk_leaves_no_half_project(folder, run, monkeypatch):
+    os.mkdir("empty")
+    before = set(os.listdir())
+    monkeypatch.setattr(pd.DataFrame, "to_csv", full)
+    fails(run, 1, "No space left on device", "init", folder)
+    assert set(os.listdir()) == before and os.listdir("empty") == []
 
 
 def test_folder_that_cannot_be_written(project, run):
