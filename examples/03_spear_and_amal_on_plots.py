@@ -1,7 +1,7 @@
 """From LFs and a few gold labels to a classifier: SPEAR and AMAL on movie plots, step by step.
 
 You learn how rows are divided (few with gold, many without, some for validation, test rows that
-only the last line opens), what each method is given, and how to compare them fairly. AMAL learns
+only the last step opens), what each method is given, and how to compare them fairly. AMAL learns
 from the gold of the validation rows too, so the fair rival without rules is "gold of L and V".
 
 Run from the repository root: python examples/03_spear_and_amal_on_plots.py [--small]
