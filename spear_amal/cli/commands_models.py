@@ -46,7 +46,7 @@ def apply(
     settings = gather(
         config, data=_paths(data), lfs=lfs, text_column=text_column, label_column=label_column
     )
-    run(settings, output, fault_tolerant, force)
+    run(settings, label_column, output, fault_tolerant, force)
 
 
 def analyze(

@@ -51,14 +51,20 @@ def show_lfs(matrix: LabelMatrix, gold: np.ndarray | None) -> pd.DataFrame:
     return table
 
 
-def apply(settings: Settings, output: Path | None, fault_tolerant: bool, force: bool) -> None:
+def apply(
+    settings: Settings,
+    label_column: str | None,
+    output: Path | None,
+    fault_tolerant: bool,
+    force: bool,
+) -> None:
     """Apply LFs to a table and write the label matrix."""
     target = refuse_existing(need(output or settings.labels, "--output", "labels"), force)
     if target.suffix != ".npz":
         raise InputError(f"{target}: a label matrix is written as .npz; choose such a name")
     frame = tables.read_rows(need(settings.data, "--data"), settings.text_column)
     matrix = vote(frame, settings.lfs, settings.text_column, fault_tolerant)
-    show_lfs(matrix, _gold(frame, settings, matrix) if settings.label_column in frame else None)
+    show_lfs(matrix, _gold(frame, settings, label_column, matrix))
     matrix.save(target, overwrite=force)
     say(f"Label matrix written to {target}")
 
@@ -73,33 +79,42 @@ def analyze(
     if output is not None:
         refuse_existing(output, force)
     source = need(settings.labels, "--labels")
+    if label_column is not None and not settings.data:
+        raise InputError("--label-column needs the table that has it: give --data as well")
     matrix = LabelMatrix.load(source)
-    table = show_lfs(matrix, _gold_of(settings, matrix, source, label_column))
+    frame = _rows_of(matrix, source, settings) if settings.data else None
+    gold = None if frame is None else _gold(frame, settings, label_column, matrix)
+    table = show_lfs(matrix, gold)
     if output is not None:
         write_table(table, output, overwrite=force)
         say(f"Table written to {output}")
 
 
-def _gold_of(
-    settings: Settings, matrix: LabelMatrix, source: Path, label_column: str | None
-) -> np.ndarray | None:
-    """Gold codes of the data, if there is a table with labels."""
-    if not settings.data:
-        if label_column is not None:
-            raise InputError("--label-column needs the table that has it: give --data as well")
-        return None
-    frame = tables.read_rows(settings.data, settings.text_column)
+def _rows_of(matrix: LabelMatrix, source: Path, settings: Settings) -> pd.DataFrame:
+    frame = tables.read_rows(settings.data)
     if len(frame) != len(matrix):
         raise InputError(
             f"{source} holds votes on {len(matrix)} rows, the data has {len(frame)} rows; "
             "apply the LFs to this data again"
         )
+    return frame
+
+
+def _gold(
+    frame: pd.DataFrame, settings: Settings, label_column: str | None, matrix: LabelMatrix
+) -> np.ndarray | None:
+    """Gold codes of the data.
+
+    A column that nobody named on the command line may be missing, or hold something else.
+    """
     if label_column is None and settings.label_column not in frame:
         return None
-    return _gold(frame, settings, matrix)
-
-
-def _gold(frame: pd.DataFrame, settings: Settings, matrix: LabelMatrix) -> np.ndarray:
     where = ", ".join(str(path) for path in settings.data)
     values = tables.label_values(frame, settings.label_column, where)
-    return tables.class_codes(values, tables.find_classes(matrix.classes, values), where)
+    try:
+        return tables.class_codes(values, tables.find_classes(matrix.classes, values), where)
+    except InputError as error:
+        if label_column is not None:
+            raise
+        note(f"No accuracies: {error}")
+        return None

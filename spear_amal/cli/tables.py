@@ -16,27 +16,30 @@ UNLABELLED = -1
 LF_COLUMN = "text"  # what labelling functions look at unless they say otherwise
 
 
-def read_rows(paths: Sequence[Path], text_column: str) -> pd.DataFrame:
-    """Read tables one below the other; the text column is checked and made of strings.
+def read_rows(paths: Sequence[Path], text_column: str | None = None) -> pd.DataFrame:
+    """Read tables one below the other; a text column is checked and made of strings.
 
     Raises
     ------
     InputError
         If a file is missing, has no such column, or a text is empty; names file and row.
     """
-    frames = []
-    for path in paths:
-        frame = read_table(path)
-        require_columns(frame, [text_column], str(path))
-        missing = np.flatnonzero(frame[text_column].isna())
-        if len(missing):
-            raise InputError(
-                f"{path}: row {missing[0]} (counted from 0) has no {text_column!r}, as have "
-                f"{len(missing)} of {len(frame)} rows; fill or drop them"
-            )
-        frame[text_column] = frame[text_column].astype(str)
-        frames.append(frame)
+    frames = [read_table(path) for path in paths]
+    if text_column is not None:
+        for frame, path in zip(frames, paths, strict=True):
+            _check_texts(frame, text_column, path)
+            frame[text_column] = frame[text_column].astype(str)
     return pd.concat(frames, ignore_index=True)
+
+
+def _check_texts(frame: pd.DataFrame, column: str, path: Path) -> None:
+    require_columns(frame, [column], str(path))
+    missing = np.flatnonzero(frame[column].isna())
+    if len(missing):
+        raise InputError(
+            f"{path}: row {missing[0]} (counted from 0) has no {column!r}, as have "
+            f"{len(missing)} of {len(frame)} rows; fill or drop them"
+        )
 
 
 def for_lfs(frame: pd.DataFrame, text_column: str) -> pd.DataFrame:
@@ -61,7 +64,7 @@ def label_values(frame: pd.DataFrame, column: str, where: str) -> list[str | Non
 
 
 def _value(cell: Any) -> str | None:
-    if cell is None or cell != cell:
+    if pd.isna(cell):
         return None
     # A column of whole numbers with gaps is read as floats.
     text = str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell).strip()

@@ -145,6 +145,18 @@ def test_labels_file_and_data_must_fit(table, run, ok):
     fails(run, 2, "No such file", "analyze", "--labels", "none.npz")
 
 
+def test_column_that_nobody_named_may_hold_something_else(table, run, ok):
+    write_lfs(VOTES)
+    table.assign(label=0.25, gold="c").to_csv("rows.csv", index=False)
+    given = ("--data", "rows.csv", "--lfs", "lfs.py", "--output", "l.npz")
+    result = ok("apply", *given)
+    assert "No accuracies: rows.csv: row 0" in result.stderr and "accuracy" not in result.stdout
+    for column, said in (("gold", "the label 'c', which"), ("none", "has no column 'none'")):
+        fails(run, 2, said, "apply", *given, "--force", "--label-column", column)
+    table.drop(columns="text").to_csv("bare.csv", index=False)
+    assert "accuracy" in ok("analyze", "--labels", "l.npz", "--data", "bare.csv").stdout
+
+
 def test_output_of_apply_must_be_npz(table, run):
     write_lfs(VOTES)
     given = ("apply", "--data", "rows.csv", "--lfs", "lfs.py")

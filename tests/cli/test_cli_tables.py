@@ -40,6 +40,15 @@ def test_ways_to_be_unlabelled():
     assert values == [None] * 7 + ["spam", "2", "3"]
 
 
+def test_whole_numbers_with_gaps(tmp_path):
+    held = pd.DataFrame({"text": ["x"] * 3, "label": pd.array([1, None, 0], dtype="Int64")})
+    held.to_parquet("rows.parquet")
+    held.to_csv("rows.csv", index=False)
+    for name in ("rows.parquet", "rows.csv"):
+        frame = tables.read_rows([Path(name)], "text")
+        assert tables.label_values(frame, "label", name) == ["1", None, "0"]
+
+
 @given(st.lists(st.sampled_from(["ham", "spam", "egg", None]), max_size=23))
 def test_names_and_codes_mean_the_same(values):
     classes = ("egg", "ham", "spam")
