@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -239,6 +240,13 @@ class LabelMatrix:
         if self.scores is None:
             return np.zeros(self.shape, dtype=np.float32)
         return np.asarray(self.scores.todense(), dtype=np.float32)
+
+    def with_classes(self, classes: Sequence[Any]) -> LabelMatrix:
+        """Return the same votes with other class names, in the order of the codes."""
+        renamed = copy.copy(self)
+        renamed.classes = tuple(classes)
+        renamed._check(int(self.codes.data.max(initial=0)))
+        return renamed
 
     def covered(self) -> np.ndarray:
         """Rows (n,) on which at least one LF fired."""

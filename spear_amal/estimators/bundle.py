@@ -100,7 +100,9 @@ def load(cls: type, path: str | os.PathLike[str], feature_model: Any = None) -> 
         raise FileFormatError(
             f"{path} holds a {about['class']}; load it with {about['class']}.load"
         )
-    params = {k: v for k, v in about["params"].items() if not _is_custom(v)}
+    # JSON knows lists only; the defaults are tuples.
+    given = {k: tuple(v) if isinstance(v, list) else v for k, v in about["params"].items()}
+    params = {k: v for k, v in given.items() if not _is_custom(v)}
     if feature_model is not None:
         params["feature_model"] = feature_model
     elif _is_custom(about["params"]["feature_model"]):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 from sklearn.model_selection import train_test_split
-from sklearn.utils import column_or_1d
+from sklearn.utils import assert_all_finite, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
 
 from spear_amal.errors import InputError
 from spear_amal.label_matrix import LabelMatrix
@@ -135,9 +137,11 @@ def check_rows(name: str, found: int, needed: int, of: str) -> None:
         raise InputError(f"{name} has {found} rows, {of} has {needed}; they must be the same rows")
 
 
-def check_votes(L: Any, n: int, name: str = "L", of: str = "X") -> LabelMatrix:
-    """Take votes for n rows as a label matrix."""
-    matrix = as_label_matrix(L)
+def check_votes(
+    L: Any, n: int, name: str = "L", of: str = "X", classes: Sequence[Any] | None = None
+) -> LabelMatrix:
+    """Take votes for n rows as a label matrix, in the classes of a fitted model if given."""
+    matrix = as_label_matrix(L, classes)
     check_rows(name, len(matrix), n, of)
     return matrix
 
@@ -186,4 +190,9 @@ def column(y: Any, name: str) -> np.ndarray:
     """Take labels as a one-dimensional array."""
     if y is None:
         raise InputError(f"{name} is missing: requires y to be passed, but the target y is None")
-    return column_or_1d(y, warn=True)
+    labels = column_or_1d(y, warn=True)
+    if labels.dtype.kind == "f":
+        known = labels[~unlabelled_mask(labels)]
+        assert_all_finite(known, input_name=name)
+        check_classification_targets(known)
+    return labels

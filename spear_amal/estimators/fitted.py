@@ -15,7 +15,6 @@ from spear_amal.errors import InputError
 from spear_amal.estimators import bundle, door
 from spear_amal.estimators.engine import log_posteriors
 from spear_amal.estimators.product import combine
-from spear_amal.label_matrix import LabelMatrix
 from spear_amal.training import Table, score
 
 
@@ -46,7 +45,8 @@ class FittedClassifier(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: Any, L: Any = None) -> np.ndarray:
         """Predict class labels (n,)."""
-        return self.classes_[self.predict_proba(X, L).argmax(1)]
+        p = self.predict_proba(X, L)  # checks that there is a fit before classes_ is read
+        return self.classes_[p.argmax(1)]
 
     def rule_predict_proba(self, L: Any) -> np.ndarray:
         """Rule model's class probabilities (n, C); uniform where no LF fires.
@@ -70,8 +70,8 @@ class FittedClassifier(ClassifierMixin, BaseEstimator):
         votes = None
         if self.models_[0].rules is not None:
             if L is None:
-                L = LabelMatrix.from_dense(np.full((n, self.n_lfs_), -1), classes=self._codes())
-            votes = door.check_votes(L, n)
+                L = np.full((n, self.n_lfs_), -1)
+            votes = door.check_votes(L, n, classes=self.classes_.tolist())
             if votes.shape[1] != self.n_lfs_:
                 raise InputError(
                     f"L has {votes.shape[1]} LFs, the model was trained on {self.n_lfs_}"
@@ -79,14 +79,12 @@ class FittedClassifier(ClassifierMixin, BaseEstimator):
             votes = votes.to_unipolar(self.plan_)
         return Table(X, labels=votes, dtype=first.dtype, device=first.device)
 
-    def _codes(self) -> tuple[int, ...]:
-        return tuple(range(len(self.classes_)))
-
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Score predictions by `metric` on the labelled rows of y; unlabelled rows are left out.
 
         With `sample_weight` the score is the weighted accuracy, as scikit-learn expects.
         """
+        check_is_fitted(self, "models_")
         codes = door.encode(door.column(y, "y"), self.classes_)
         known = codes >= 0
         predicted = self.predict_proba(X).argmax(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ class LabelModel(BaseEstimator):
         L = as_label_matrix(L)
         if L.nnz == 0:
             raise InputError("all LFs abstain on all rows: there is nothing to learn from")
+        self.classes_ = L.classes
         self.n_classes_ = L.n_classes
         self.plan_ = L.unipolar_plan()
         self._fit(L, None if y is None else np.asarray(y))
@@ -39,7 +41,7 @@ class LabelModel(BaseEstimator):
     def predict_proba(self, L: Any) -> np.ndarray:
         """Class probabilities (n, C); uniform where all LFs abstain."""
         check_is_fitted(self, "n_classes_")
-        return self._posterior(as_label_matrix(L))
+        return self._posterior(as_label_matrix(L, self.classes_))
 
     def predict(self, L: Any, tie_break_policy: str = "abstain") -> np.ndarray:
         """Classes (n,).
@@ -68,6 +70,23 @@ class LabelModel(BaseEstimator):
         raise NotImplementedError
 
 
-def as_label_matrix(L: Any) -> LabelMatrix:
-    """Take a label matrix or anything that is an array of votes."""
-    return L if isinstance(L, LabelMatrix) else LabelMatrix.from_dense(L)
+def as_label_matrix(L: Any, classes: Sequence[Any] | None = None) -> LabelMatrix:
+    """Take a label matrix or anything that is an array of votes.
+
+    Parameters
+    ----------
+    L : LabelMatrix or array of shape (n, m)
+    classes : sequence, optional
+        Classes of a fitted model. New rows may show fewer of them; other names or more classes
+        are an error.
+    """
+    matrix = L if isinstance(L, LabelMatrix) else LabelMatrix.from_dense(L)
+    if classes is None or list(matrix.classes) == list(classes):
+        return matrix
+    named = all(isinstance(name, str) for name in (*matrix.classes, *classes))
+    top = int(matrix.codes.data.max(initial=0))
+    if named or top > len(classes):
+        raise InputError(
+            f"L votes for classes {list(matrix.classes)}, the model knows {list(classes)}"
+        )
+    return matrix.with_classes(classes)

@@ -72,7 +72,7 @@ class Cage(LabelModel):
             value = value + cage.quality_penalty(theta, k, q_t)
             value.backward()
             optimiser.step()
-            self.losses_.append(float(value))
+            self.losses_.append(value.item())
         self.theta_, self.pi_ = (p.detach().numpy() for p in parameters)
 
     def _tensors(self, L: LabelMatrix) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,74 @@
+"""scikit-learn's own checks, and the tools people wrap estimators in."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.decomposition import TruncatedSVD
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from spear_amal import GoldClassifier, LabelModelClassifier, SpearClassifier
+from spear_amal.data import TextFeatures, partition, synthetic_corpus
+from spear_amal.labeling import PandasLFApplier, keyword_lf
+
+EXPECTED = {
+    "check_classifiers_classes": "it labels one of two classes -1, which means unlabelled here, as "
+    "in scikit-learn's own semi-supervised estimators",
+}
+ESTIMATORS = [
+    GoldClassifier(max_epochs=30),
+    LabelModelClassifier(max_epochs=30),
+    SpearClassifier(max_epochs=30),
+]
+
+
+@parametrize_with_checks(ESTIMATORS, expected_failed_checks=lambda _: EXPECTED)
+@pytest.mark.filterwarnings("ignore:.*SCIPY_ARRAY_API:sklearn.exceptions.SkipTestWarning")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversionWarning")
+def test_scikit_learns_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.fixture(scope="module")
+def small():
+    corpus = synthetic_corpus(n=240, seed=1, n_test=60)
+    lfs = [
+        keyword_lf("love", ["love", "wedding", "marriage", "heart"], label=0),
+        keyword_lf("fight", ["battle", "kill", "war", "agent"], label=1),
+    ]
+    votes = PandasLFApplier(lfs, classes=corpus.classes).apply(corpus.frame, progress_bar=False)
+    parts = partition(corpus, 0, 40, 40)
+    return corpus, votes, parts
+
+
+def test_clone_keeps_every_parameter():
+    model = SpearClassifier(mixer_options={"rho": 2.0}, losses=(1, 3), hidden=(7,))
+    assert clone(model).get_params() == model.get_params()
+
+
+def test_pipeline_with_votes(small):
+    corpus, votes, parts = small
+    y = parts.observed_labels(corpus.labels)[parts.train]
+    model = make_pipeline(
+        TextFeatures(min_df=1), TruncatedSVD(7, random_state=0), SpearClassifier(max_epochs=20)
+    )
+    texts = corpus.frame["text"]
+    model.fit(texts.iloc[parts.train], y, spearclassifier__L=votes[parts.train])
+    found = model.score(texts.iloc[parts.test], corpus.labels[parts.test])
+    assert found > 0.6
+
+
+def test_grid_search_splits_the_votes_with_the_rows(small):
+    corpus, votes, parts = small
+    x = TextFeatures(min_df=1).fit_transform(corpus.frame["text"].iloc[parts.train])
+    y = parts.observed_labels(corpus.labels)[parts.train]
+    # Folds over all rows; unlabelled ones (-1) are left out of the score.
+    search = GridSearchCV(
+        SpearClassifier(max_epochs=5),
+        {"mixer": ["amal", "fixed"]},
+        cv=StratifiedKFold(2, shuffle=True, random_state=0),
+    )
+    search.fit(x, y, L=votes[parts.train])
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert search.best_estimator_.n_lfs_ == 2
