@@ -103,8 +103,6 @@ class LabelMatrix:
                 f"classes (0 to {len(self.classes) - 1}): {list(self.classes)}"
             )
 
-    # -- making one -----------------------------------------------------------------------------
-
     @classmethod
     def from_dense(cls, votes: Any, *, scores: Any = None, **fields: Any) -> LabelMatrix:
         """Make one from an array (n, m) of votes, -1 for abstain, and optional scores (n, m)."""
@@ -154,8 +152,6 @@ class LabelMatrix:
             if continuous is None:
                 continuous = np.ones(shape[1], dtype=bool)
         return cls(codes, scores=sparse_scores, continuous=continuous, **fields)
-
-    # -- as an array ----------------------------------------------------------------------------
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -252,8 +248,6 @@ class LabelMatrix:
         """Rows (n,) on which at least one LF fired."""
         return np.diff(self.codes.indptr) > 0
 
-    # -- unipolar form --------------------------------------------------------------------------
-
     def unipolar_plan(self) -> list[tuple[int, int]]:
         """Columns (LF, class) of the unipolar form: one for each class that an LF votes for.
 
@@ -282,8 +276,6 @@ class LabelMatrix:
             row_ids=self.row_ids,
             lf_classes=[k for _, k in plan],
         )
-
-    # -- files ----------------------------------------------------------------------------------
 
     def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
         """Write a ``.npz`` file without pickled objects; written aside, then renamed."""

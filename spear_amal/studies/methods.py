@@ -64,15 +64,28 @@ METHODS: dict[str, Method] = {
             lambda **kw: SpearClassifier(mixer="fixed", **kw),
         ),
         Method(
-            "amal",
-            "AMAL",
+            "amal-single",
+            "AMAL, one model",
             _RULES + "; V: {v} to learn weights and choose the epoch",
             SpearClassifier,
         ),
         Method(
-            "amal-crossfit",
-            "AMAL, cross-fitted",
-            _RULES + "; {l} + {v} gold play V in turn",
+            "only-lv-crossfit",
+            "Classifier on L+V, 5 folds",
+            "{l} + {v} gold, each fold V once",
+            lambda **kw: GoldClassifier(final="crossfit", **kw),
+            uses_votes=False,
+        ),
+        Method(
+            "spear-crossfit",
+            "SPEAR, 5 folds",
+            "{l} + {v} gold, each fold V once; votes on {u}",
+            lambda **kw: SpearClassifier(mixer="fixed", final="crossfit", **kw),
+        ),
+        Method(
+            "amal",
+            "AMAL, 5 folds",
+            "{l} + {v} gold, each fold V once; votes on {u}",
             lambda **kw: SpearClassifier.preset("recommended", **kw),
         ),
     )

@@ -45,7 +45,7 @@ def run_seed(
 def compare_seeds(
     corpus: Corpus,
     votes: LabelMatrix | None = None,
-    methods: Sequence[str] = ("only-l", "only-lv", "majority", "spear", "amal", "amal-crossfit"),
+    methods: Sequence[str] = ("only-l", "only-lv", "majority", "spear", "amal-single", "amal"),
     seeds: Sequence[int] = range(5),
     *,
     jobs: int = 1,
