@@ -78,9 +78,7 @@ def train(
     label_column: LabelColumn = None,
     method: Annotated[
         str | None,
-        typer.Option(
-            help="amal, amal-crossfit, spear, majority, only-l or only-lv. [default: amal]"
-        ),
+        typer.Option(help="amal, amal-single, spear, majority, only-l or only-lv. [default: amal]"),
     ] = None,
     metric: Annotated[
         str | None, typer.Option(help="accuracy, f1 or macro-f1. [default: accuracy]")
@@ -92,7 +90,8 @@ def train(
     ] = None,
     report: Annotated[Path | None, typer.Option(help="HTML report to write.")] = None,
     checkpoint: Annotated[
-        Path | None, typer.Option(help="File from which a run that was stopped goes on.")
+        Path | None,
+        typer.Option(help="File (one a fold) from which a run that was stopped goes on."),
     ] = None,
     fault_tolerant: FaultTolerant = False,
     config: Config = None,

@@ -29,7 +29,7 @@ def demo(
     max_epochs: Annotated[int, typer.Option(min=1, help="Longest training.")] = 100,
     force: Force = False,
 ) -> None:
-    """Run the main job on real movie plots: five methods on one split, and an HTML report.
+    """Run the main job on real movie plots: methods compared on one split, and an HTML report.
 
     Without a network it runs on made-up plots, and says so. An earlier report.html of this command
     is replaced; a report named by --output is not, without --force.

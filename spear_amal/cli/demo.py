@@ -31,7 +31,7 @@ from spear_amal.report import (
 )
 from spear_amal.studies import Comparison, Method, Scorer, Task, compare, find_method, make_task
 
-METHODS = ("only-l", "only-lv", "majority", "spear", "amal")
+METHODS = ("only-l", "only-lv", "majority", "spear", "amal-single", "amal")
 SHOWN = "amal"  # whose weights, confusion and calibration the report shows
 DEFAULT_REPORT = Path("report.html")
 LF_FILE = Path(spear_amal.__file__).parents[1] / "labeling_functions" / "plots.py"
@@ -161,14 +161,15 @@ def _show(comparison: Comparison, job: Job) -> None:
         f"Comparison on the same split of {job.task.name!r}, scored on {len(job.scorer)} test rows",
     )
     say("V: validation rows. Optimism: validation minus test score, in points.")
-    say("AMAL learns from V's labels, so its fair rival without rules is the classifier on L+V.")
+    say("Compare like with like: one model with one model, folds with folds. AMAL learns from V's")
+    say("labels, so its fair rival without rules is a classifier on L+V.")
 
 
 def _content(job: Job, comparison: Comparison, options: Options) -> ReportContent:
     method, estimator = find_method(SHOWN), comparison.estimators[SHOWN]
     task, made_up = job.task, job.corpus.name == "generated"
     return ReportContent(
-        title=f"Five methods on {'made-up' if made_up else 'real'} movie plots",
+        title=f"Methods compared on {'made-up' if made_up else 'real'} movie plots",
         summary=[
             f"{', '.join(job.corpus.classes)}: {task.n_labelled} labelled, {task.n_unlabelled} "
             f"unlabelled and {len(task.y_val)} validation rows; {len(job.scorer)} test rows.",

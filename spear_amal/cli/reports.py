@@ -53,7 +53,8 @@ def _examples(method: Method, material: Material, estimator: Any) -> Examples | 
 
 def _outcome(method: Method, material: Material, model: TextModel) -> Outcome | None:
     held = material.validation
-    if held is None:
+    # Models that are refitted or cross-fitted trained on the validation rows in the end.
+    if held is None or model.estimator.final != "single":
         return None
     p = model.predict_proba(held.texts, held.votes if model.needs_votes else None)
     predicted = p.argmax(1)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from spear_amal.cli.console import is_watched, note, say
 from spear_amal.cli.material import Material, gather_material
 from spear_amal.cli.model_file import TextModel
 from spear_amal.cli.settings import Settings
 from spear_amal.cli.threads import one_thread
 from spear_amal.data import TextFeatures
+from spear_amal.errors import InputError
 from spear_amal.files import refuse_existing
 from spear_amal.report import need_matplotlib
 from spear_amal.studies import Method, find_method
@@ -39,13 +42,8 @@ def fit_text_model(settings: Settings, method: Method, material: Material) -> Te
     """Fit TF-IDF features and the method's estimator."""
     train, held = material.train, material.validation
     features = TextFeatures().fit(train.texts + (held.texts if held is not None else []))
-    estimator = method.make(
-        metric=settings.metric,
-        random_state=settings.seed,
-        max_epochs=settings.max_epochs,
-        checkpoint=settings.checkpoint,
-        verbose=int(is_watched()),
-    )
+    estimator = make_estimator(settings, method)
+    _check_folds(method, estimator, material)
     given: dict[str, Any] = {"L": train.votes}
     if held is not None:
         given |= {"X_val": features.transform(held.texts), "y_val": held.y, "L_val": held.votes}
@@ -54,6 +52,33 @@ def fit_text_model(settings: Settings, method: Method, material: Material) -> Te
     return TextModel(
         estimator, features, material.classes, settings.text_column, tuple(names), method.name
     )
+
+
+def make_estimator(settings: Settings, method: Method) -> Any:
+    """Make the unfitted estimator of a method."""
+    return method.make(
+        metric=settings.metric,
+        random_state=settings.seed,
+        max_epochs=settings.max_epochs,
+        checkpoint=settings.checkpoint,
+        verbose=int(is_watched()),
+    )
+
+
+def _check_folds(method: Method, estimator: Any, material: Material) -> None:
+    """Say early, and in the words of the command line, that there are too few labels for folds."""
+    if estimator.final != "crossfit":
+        return
+    parts = [material.train, *([material.validation] if material.validation is not None else [])]
+    codes = np.concatenate([part.y for part in parts])
+    counts = np.bincount(codes[codes >= 0], minlength=len(material.classes))
+    rare = [code for code in np.flatnonzero(counts) if counts[code] < estimator.n_folds]
+    if rare:
+        raise InputError(
+            f"{method.title} needs {estimator.n_folds} labelled rows of every class, found "
+            f"{counts[rare[0]]} of {material.classes[rare[0]]!r}; label more rows, or choose a "
+            "method that trains one model: --method amal-single, spear or only-lv"
+        )
 
 
 def _tell(material: Material, method: Method) -> None:
@@ -70,8 +95,11 @@ _SOURCES = {
 
 
 def _tell_result(model: TextModel, settings: Settings) -> None:
-    where = _SOURCES[model.estimator.validation_source_]
-    say(f"{settings.metric} {model.estimator.val_score_:.3f} {where} (they chose the epoch)")
+    estimator = model.estimator
+    where = _SOURCES[estimator.validation_source_]
+    if estimator.final == "crossfit":
+        where = f"on labelled rows that were held out, the mean of {estimator.n_folds} folds"
+    say(f"{settings.metric} {estimator.val_score_:.3f} {where} (they chose the epoch)")
     if model.needs_votes:
         say("The model predicts with the rules as well: give predict and evaluate --lfs")
     say(f"Model written to {settings.output}")

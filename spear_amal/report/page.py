@@ -87,7 +87,8 @@ def _comparison(content: ReportContent) -> Iterator[str]:
     yield html.paragraph(
         "All methods see the same rows and are scored on the same test rows, which nothing else "
         "opens. Optimism is the validation score minus the test score, in points: a method that "
-        "learns from the validation rows flatters itself there."
+        "learns from the validation rows flatters itself there. Compare like with like: one model "
+        "with one model, folds with folds."
     )
     yield html.table(content.comparison)
 
@@ -168,7 +169,8 @@ def _weights(examples: Examples) -> Iterator[str]:
     yield html.paragraph(
         "How much each loss counts on each row where it is defined. A weight of 0 leaves the loss "
         "out on that row, a weight of 1 counts it fully. Losses that touch the rule model only "
-        "keep their start value, as validation rows judge the feature model."
+        "keep their start value, as validation rows judge the feature model. With several folds: "
+        "the mean over the models that trained on the row."
     )
     image = png(figures_training.weight_histograms(examples.weights, domain))
     yield html.figures([html.figure(image, "Weights per loss", "Rows by weight.")])

@@ -4,6 +4,7 @@ import pytest
 
 from spear_amal.cli import demo as demo_module
 from spear_amal.data import synthetic_corpus
+from spear_amal.studies import METHODS
 
 LFS = """
 from spear_amal.labeling import keyword_lf
@@ -24,12 +25,12 @@ def small(monkeypatch):
 def test_demo_offline_says_so_and_reports(ok):
     result = ok(*QUICK)
     assert "cannot be had, so this runs on made-up plots (offline was asked for" in result.stderr
-    for title in ("Only-L", "Classifier on L+V", "Majority vote + classifier", "SPEAR", "AMAL"):
+    for title in (METHODS[name].title for name in demo_module.METHODS):
         assert title in result.stdout and f"training: {title}" in result.stderr
     assert "was given" in result.stdout and "100 + 100 gold" in result.stdout
     assert "scored on 101 test rows" in result.stdout
     page = Path("report.html").read_text(encoding="utf-8")
-    assert "Five methods on made-up movie plots" in page and "101 test rows" in page
+    assert "Methods compared on made-up movie plots" in page and "101 test rows" in page
 
 
 def test_earlier_report_is_replaced_and_a_foreign_file_kept(ok, run, monkeypatch):

@@ -87,7 +87,8 @@ def test_model_file_needs_nothing_else(project, ok, tmp_path, monkeypatch):
 
 
 def test_same_seed_same_model_file(project, ok):
-    ok("train", "--max-epochs", 3, "--output", "again.safetensors")
+    again = ("--method", "amal-single", "--output", "again.safetensors")
+    ok("train", "--max-epochs", 3, *again)
     ok("predict", "--output", "a.csv")
     ok("predict", "--model", "again.safetensors", "--output", "b.csv")
     assert (project / "a.csv").read_text() == (project / "b.csv").read_text()
@@ -113,7 +114,7 @@ def test_validation_file_and_json_lines(inbox, ok):
     held.to_json("held.jsonl", orient="records", lines=True)
     messages(61, 13).to_json("mail.jsonl", orient="records", lines=True)
     given = ("--data", "mail.jsonl", "--validation", "held.jsonl", "--lfs", "lfs.py")
-    result = ok("train", *given, *QUICK, "--report", "r.html")
+    result = ok("train", *given, *QUICK, "--method", "spear", "--report", "r.html")
     assert "61 rows, 13 of them labelled, 19 validation" in result.stderr
     assert "on the validation rows" in result.stdout
     assert "19 validation rows, which also chose the epoch" in (inbox / "r.html").read_text()
@@ -131,7 +132,8 @@ def test_several_files_are_one_table(inbox, ok):
 
 def test_few_labels_are_said_to_be_used_twice(inbox, ok):
     messages(61, 3).to_csv("few.csv", index=False)
-    shown = ok("train", "--data", "few.csv", "--lfs", "lfs.py", *QUICK).stdout
+    given = ("--data", "few.csv", "--lfs", "lfs.py", "--method", "amal-single")
+    shown = ok("train", *given, *QUICK).stdout
     assert "on the training rows themselves" in shown
 
 
@@ -144,12 +146,35 @@ def test_class_without_a_label_is_predicted_with_0(inbox, ok):
     assert "egg" not in set(found["predicted"])
 
 
+def test_model_that_predicts_with_the_rules_asks_for_them(inbox, ok, run):
+    # Rules that are always right, and features that hold little after one epoch.
+    frame = messages(61, 41)
+    frame["body"] = [f"word{i % 3} " + ("zfree" if i % 2 else "zhello") for i in range(61)]
+    lfs = LFS.replace('"free", "win"', '"zfree"').replace('"see you", "hello"', '"zhello"')
+    (inbox / "lfs.py").write_text(lfs)
+    frame.to_csv("rules.csv", index=False)
+    given = ("--data", "rules.csv", "--lfs", "lfs.py", "--method", "amal")
+    shown = ok("train", *given, *COLUMNS, "--max-epochs", 1).stdout
+    assert "predicts with the rules as well" in shown
+    refused = run("predict", "--data", "rules.csv", "--output", "p.csv")
+    assert refused.exit_code == 2 and "give the LFs with --lfs" in refused.stderr
+    ok("predict", "--data", "rules.csv", "--output", "p.csv", "--lfs", "lfs.py")
+    assert pd.read_csv("p.csv")["predicted"].tolist() == ["ham", "spam"] * 30 + ["ham"]
+
+
+def test_refitted_models_show_no_outcome_on_rows_they_trained_on(inbox, ok):
+    messages(19, 19, seed=11).to_csv("held.csv", index=False)
+    given = ("--data", "mail.csv", "--validation", "held.csv", "--method", "only-lv")
+    ok("train", *given, *QUICK, "--report", "r.html")
+    assert "Confusion matrix" not in (inbox / "r.html").read_text()
+
+
 def test_checkpoint_and_report(inbox, ok):
     given = ("--data", "mail.csv", "--lfs", "lfs.py", *QUICK)
     ok("train", *given, "--checkpoint", "c.safetensors", "--report", "r.html")
-    assert (inbox / "c.safetensors").is_file()
+    assert len(list(inbox.glob("c*.safetensors"))) == 5  # one a fold
     page = (inbox / "r.html").read_text(encoding="utf-8")
-    assert "AMAL on mail.csv" in page and "greeting" in page
+    assert "AMAL, 5 folds on mail.csv" in page and "greeting" in page
 
 
 def test_outputs_are_overwritten_on_request_only(project, run, ok):
