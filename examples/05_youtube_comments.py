@@ -13,7 +13,7 @@ from shared import EPOCHS, SMALL, load
 from spear_amal.labeling import PandasLFApplier, load_lfs
 from spear_amal.studies import METHODS, compare_seeds, make_task, summarise
 
-NAMES = ["only-l", "only-lv", "spear", "amal"] + ([] if SMALL else ["amal-crossfit"])
+NAMES = ["only-l", "only-lv", "spear", "amal-single", "amal"]
 SEEDS = range(2 if SMALL else 3)
 RIVAL = "only-lv"  # AMAL sees the gold of V too, so this is what it has to beat
 

@@ -20,7 +20,12 @@ from spear_amal.models import RuleModel
 
 PRESETS: dict[str, dict[str, Any]] = {
     # One validation set for everything, one model, as the AMAL paper describes.
-    "paper": {"mixer": "amal-paper", "final": "single", "inference": "feature"},
+    "paper": {
+        "mixer": "amal-paper",
+        "final": "single",
+        "inference": "feature",
+        "quality_guides": 0.9,
+    },
     # First study: the largest gains came from cross-fitting over L+V.
     "recommended": {"mixer": "amal", "final": "crossfit", "n_folds": 5, "inference": "product"},
 }
@@ -47,9 +52,9 @@ class SpearClassifier(TrainedClassifier):
         Form of the fourth.
     agreement : {"feature-rules", "rules-feature"}
         Direction of the sixth, a KL divergence.
-    quality_guides : float, array or "validation"
-        How often each LF is believed to be right when it fires: one number, one per LF, or
-        estimated from fired validation rows.
+    quality_guides : "validation", float or array
+        How often each LF is believed to be right when it fires: estimated from fired validation
+        rows (LFs that fire on none keep the published 0.9), one number, or one per LF.
     quality_index : float
         Mean score of continuous LFs where they agree with the class.
     rule_start : {"guides", "ones"}
@@ -144,7 +149,7 @@ class SpearClassifier(TrainedClassifier):
         consensus: str = "hard",
         rule_gold: str = "conditional",
         agreement: str = "feature-rules",
-        quality_guides: Any = 0.9,
+        quality_guides: Any = "validation",
         quality_index: float = 0.85,
         rule_start: str = "guides",
         keep_uncovered: bool = False,

@@ -55,6 +55,13 @@ METHODS: dict[str, Method] = {
             uses_votes=False,
         ),
         Method(
+            "only-lv-crossfit",
+            "Classifier on L+V, 5 folds",
+            "{l} + {v} gold, each fold V once",
+            lambda **kw: GoldClassifier(final="crossfit", **kw),
+            uses_votes=False,
+        ),
+        Method(
             "majority", "Majority vote + classifier", f"{_RULES}; {_CHOICE}", LabelModelClassifier
         ),
         Method(
@@ -64,23 +71,16 @@ METHODS: dict[str, Method] = {
             lambda **kw: SpearClassifier(mixer="fixed", **kw),
         ),
         Method(
-            "amal-single",
-            "AMAL, one model",
-            _RULES + "; V: {v} to learn weights and choose the epoch",
-            SpearClassifier,
-        ),
-        Method(
-            "only-lv-crossfit",
-            "Classifier on L+V, 5 folds",
-            "{l} + {v} gold, each fold V once",
-            lambda **kw: GoldClassifier(final="crossfit", **kw),
-            uses_votes=False,
-        ),
-        Method(
             "spear-crossfit",
             "SPEAR, 5 folds",
             "{l} + {v} gold, each fold V once; votes on {u}",
             lambda **kw: SpearClassifier(mixer="fixed", final="crossfit", **kw),
+        ),
+        Method(
+            "amal-single",
+            "AMAL, one model",
+            _RULES + "; V: {v} to learn weights and choose the epoch",
+            SpearClassifier,
         ),
         Method(
             "amal",
