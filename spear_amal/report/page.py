@@ -94,7 +94,7 @@ def _comparison(content: ReportContent) -> Iterator[str]:
 
 
 def _outcome(content: ReportContent, outcome: Outcome) -> Iterator[str]:
-    yield html.heading(f"What {outcome.model} gets right and wrong")
+    yield html.heading(f"Right and wrong: {outcome.model}")
     made = [
         html.figure(
             png(figures_outcome.confusion_map(outcome.confusion, content.classes)),
@@ -165,7 +165,7 @@ def _training(content: ReportContent) -> Iterator[str]:
 def _weights(examples: Examples) -> Iterator[str]:
     covered = examples.votes.covered()
     domain = weight_domain(examples.weights, examples.y, covered)
-    yield html.heading(f"Weights that {examples.model} learnt")
+    yield html.heading(f"Learnt weights: {examples.model}")
     yield html.paragraph(
         "How much each loss counts on each row where it is defined. A weight of 0 leaves the loss "
         "out on that row, a weight of 1 counts it fully. Losses that touch the rule model only "

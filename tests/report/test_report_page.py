@@ -64,7 +64,7 @@ def test_what_users_wrote_is_shown_not_run(written):
 def test_sections_stand_in_reading_order(written):
     titles = re.findall(r"<h2>(.*?)</h2>", written)
     assert [title.split()[0] for title in titles] == [
-        *("Comparison", "What", "Labelling", "Learning", "Weights", "Unlabelled", "Settings")
+        *("Comparison", "Right", "Labelling", "Learning", "Learnt", "Unlabelled", "Settings")
     ]
     for name in ("seed", "torch", "Python", "spear_amal"):
         assert f"<td>{name}</td>" in written
