@@ -155,12 +155,13 @@ class Amal(Mixer):
     def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:
         """Lay out one weight per row and loss."""
         super().attach(n_rows, names, domain, mixable)
-        self.lambdas = torch.full((n_rows, len(names)), float(self.start))
-        self.learnt = domain.cpu() & mixable.cpu()  # (n_rows, K)
+        # On the table's device: looking weights up costs no transfer per step.
+        self.lambdas = torch.full((n_rows, len(names)), float(self.start), device=domain.device)
+        self.learnt = domain & mixable.to(domain.device)  # (n_rows, K)
 
     def weights(self, batch: Batch, losses: Tensor) -> Tensor:
         """Look the batch's rows up in the table."""
-        return self.lambdas[batch.index.cpu()].to(losses)
+        return self.lambdas[batch.index].to(losses)
 
     def should_refresh(self, epoch: int) -> bool:
         """Every `refresh_every` epochs from `warmup` on."""
@@ -168,7 +169,7 @@ class Amal(Mixer):
 
     def refresh(self, look_ahead: LookAheadLike, batch: Batch) -> None:
         """Update the weights of a group `inner_repeats` times at unchanged parameters."""
-        rows = batch.index.cpu()
+        rows = batch.index
         weights, learnt = self.lambdas[rows], self.learnt[rows]
         for _ in range(self.inner_repeats):
             step = self._step(look_ahead, weights)
@@ -199,7 +200,7 @@ class Amal(Mixer):
     def mean_weights(self, rows: Tensor) -> dict[str, float]:
         """Mean weight of each loss over its domain within `rows`."""
         learnt = self.learnt[rows]
-        sums = torch.where(learnt, self.lambdas[rows], torch.zeros(())).sum(0)
+        sums = (self.lambdas[rows] * learnt).sum(0)
         means = sums / learnt.sum(0).clamp(min=1)
         return dict(zip(self.names, means.tolist(), strict=True))
 
@@ -213,4 +214,4 @@ class Amal(Mixer):
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Take the weight table back."""
-        self.lambdas = state["lambdas"].clone()
+        self.lambdas = state["lambdas"].to(self.lambdas, copy=True)

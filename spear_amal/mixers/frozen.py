@@ -25,10 +25,11 @@ class Frozen(Mixer):
                 f"frozen weights have shape {tuple(self.lambdas.shape)}, training needs "
                 f"{(n_rows, len(names))}"
             )
+        self.lambdas = self.lambdas.to(domain.device)
 
     def weights(self, batch: Batch, losses: Tensor) -> Tensor:
         """Look the batch's rows up."""
-        return self.lambdas[batch.index.cpu()].to(losses)
+        return self.lambdas[batch.index].to(losses)
 
     def table(self) -> Tensor:
         """All weights."""

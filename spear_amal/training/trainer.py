@@ -129,11 +129,12 @@ class Trainer:
                 callback.on_end()
         if selection is not None:
             state.restore_best()
+        weights = state.mixer.table()
         return Result(
             history=state.history,
             best_epoch=state.selection.epoch if selection is not None else state.epoch - 1,
             val_score=state.selection.score if selection is not None else None,
-            weights=state.mixer.table(),
+            weights=None if weights is None else weights.cpu(),
             refreshes=state.refreshes,
         )
 
@@ -171,8 +172,9 @@ class Trainer:
         model, mixer = state.model, state.mixer
         model.train()
         order = rows[torch.randperm(len(rows), generator=state.order)]
-        total = torch.zeros(len(components), dtype=torch.float64)
-        count = torch.zeros(len(components), dtype=torch.float64)
+        # Sums stay on the device: reading them per step would make a GPU wait.
+        total = torch.zeros(len(components), dtype=torch.float64, device=table.device)
+        count = torch.zeros_like(total)
         for index in order.split(self.settings.batch_size):
             batch = table.batch(index)
             losses = components.losses(model(batch), batch)  # (B, K)
@@ -182,8 +184,8 @@ class Trainer:
             state.optimiser.zero_grad(set_to_none=True)
             value.backward()
             state.optimiser.step()
-            total += losses.detach().sum(0).double().cpu()
-            count += applies.sum(0).cpu()
+            total += losses.detach().sum(0)
+            count += applies.sum(0)
         means = (total / count.clamp(min=1)).tolist()
         _check_finite(dict(zip(components.names, means, strict=True)), state.epoch)
         return {f"loss/{name}": v for name, v in zip(components.names, means, strict=True)}
