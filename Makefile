@@ -21,7 +21,7 @@ $(VENV)/.with-%: setup.cfg setup.py pyproject.toml constraints.txt | $(VENV)/bin
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet $(PIP_ARGS) -c constraints.txt -e '.[$*]'
 	@touch $@
 
-demo: $(VENV)/.with-report ## Train on real movie plots, compare five methods, write report.html
+demo: $(VENV)/.with-report ## Train on real movie plots, compare methods on one split, write report.html
 	$(BIN)/spear-amal demo $(ARGS)
 
 test: $(VENV)/.with-test ## Run the tests (ARGS="-k name" passes options to pytest)

@@ -31,7 +31,7 @@ from spear_amal.report import (
 )
 from spear_amal.studies import Comparison, Method, Scorer, Task, compare, find_method, make_task
 
-METHODS = ("only-l", "only-lv", "majority", "spear", "amal-single", "amal")
+METHODS = ("only-l", "only-lv", "only-lv-crossfit", "majority", "spear", "amal-single", "amal")
 SHOWN = "amal"  # whose weights, confusion and calibration the report shows
 DEFAULT_REPORT = Path("report.html")
 LF_FILE = Path(spear_amal.__file__).parents[1] / "labeling_functions" / "plots.py"

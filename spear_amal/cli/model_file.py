@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 
 from spear_amal import estimators
 from spear_amal.data import TextFeatures
@@ -89,10 +88,7 @@ class TextModel:
             "vocabulary": torch.frombuffer(bytearray(words), dtype=torch.uint8),
             "idf": torch.as_tensor(np.asarray(held["idf"], dtype=np.float32)),
         }
-        try:
-            bundle.save(self.estimator, path, overwrite, extra, tensors)
-        except SafetensorError as error:  # its word for a full disk as well
-            raise OSError(f"{path} cannot be written: {error}") from error
+        bundle.save(self.estimator, path, overwrite, extra, tensors)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> TextModel:

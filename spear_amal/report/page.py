@@ -147,7 +147,7 @@ def _training(content: ReportContent) -> Iterator[str]:
         html.figure(
             png(figures_training.method_curves(histories, "val_score", "validation score")),
             "Validation score",
-            "The epoch with the best score is kept. Cross-fitted models: the mean.",
+            "The epoch with the best score is kept. Folds: the mean of those still training.",
         ),
         html.figure(
             png(figures_training.method_curves(histories, "loss/gold", "loss", log=True)),

@@ -23,12 +23,21 @@ Tensors = dict[str, Tensor]
 
 
 def write_tensors(path: str | os.PathLike[str], tensors: Tensors, about: dict[str, Any]) -> None:
-    """Write tensors and a JSON-able description into one safetensors file."""
+    """Write tensors and a JSON-able description into one safetensors file.
+
+    Raises
+    ------
+    OSError
+        If the disk is full or the folder cannot be written; what stood at `path` stays.
+    """
     text = json.dumps({"format": FORMAT, **about})
     # Shared storage is not allowed in the format, hence the clones.
     held = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
     with write_aside(path) as temporary:
-        save_file(held, temporary, metadata={"spear_amal": text})
+        try:
+            save_file(held, temporary, metadata={"spear_amal": text})
+        except SafetensorError as error:  # a full disk, for one, which callers know as OSError
+            raise OSError(f"{path} could not be written: {error}") from error
 
 
 def read_tensors(path: str | os.PathLike[str], kind: str) -> tuple[Tensors, dict[str, Any]]:
