@@ -72,13 +72,14 @@ class ComponentSet:
     def __len__(self) -> int:
         return len(self.components)
 
-    def losses(self, outputs: Outputs, batch: Batch) -> Tensor:
-        """All losses (B, K); exact zeros, in value and gradient, outside a component's domain."""
-        columns = []
-        for component in self.components:
-            value, on = component.loss(outputs, batch), component.applies(batch)
-            columns.append(torch.where(on, value, torch.zeros_like(value)))
-        return torch.stack(columns, dim=1)
+    def losses(self, outputs: Outputs, batch: Batch, applies: Tensor | None = None) -> Tensor:
+        """All losses (B, K); exact zeros, in value and gradient, outside a component's domain.
+
+        `applies` (B, K) saves computing the domains again where they are at hand.
+        """
+        on = self.applies(batch) if applies is None else applies
+        values = torch.stack([c.loss(outputs, batch) for c in self.components], dim=1)
+        return torch.where(on, values, torch.zeros_like(values))
 
     def applies(self, batch: Batch) -> Tensor:
         """Domains (B, K) bool."""

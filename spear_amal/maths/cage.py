@@ -86,10 +86,12 @@ def guided_start(n_classes: int, k: Tensor, q_t: Tensor, iterations: int = 200) 
     that LF j fires in class y, which 1 already puts at 0.73, so two balanced LFs reach at most
     g = 0.58. Hence the other classes are lowered. One unknown per LF, coupled through the sums
     over the other LFs, found by L-BFGS on :func:`quality_penalty`, whose minimum it is. Guides
-    that differ much among very many LFs of one class are met to about 0.05, others exactly.
+    that differ much among very many LFs of one class are met to about 0.05, others exactly;
+    guides below chance count as chance here.
     """
     fall = torch.ones_like(q_t, dtype=torch.float64, requires_grad=True)
-    guides = q_t.to(torch.float64).clamp(SCORE_MARGIN, 1 - SCORE_MARGIN)
+    # Below chance a guide says "not this class"; the start stays at chance, training moves on.
+    guides = q_t.to(torch.float64).clamp(1 / n_classes, 1 - SCORE_MARGIN)
     elsewhere = (torch.arange(n_classes, device=k.device).unsqueeze(1) != k).to(torch.float64)
     solver = torch.optim.LBFGS(
         [fall],

@@ -54,9 +54,16 @@ class SparseRows:
     def __len__(self) -> int:
         return len(self.columns)
 
+    def to_dense(self) -> Tensor:
+        """Rows as a dense tensor (B, D)."""
+        dense = self.values.new_zeros(len(self), self.width)
+        return dense.scatter_add_(1, self.columns, self.values)
+
 
 def affine(x: Tensor | SparseRows, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``x weight^T + bias``: (B, D) and (C, D) to (B, C), on dense or sparse rows."""
+    if isinstance(x, SparseRows) and len(weight) * x.columns.shape[1] > x.width:
+        x = x.to_dense()  # many outputs: the gathered weights would be larger than the dense rows
     if isinstance(x, SparseRows):
         gathered = weight.gather(1, _flat(x, len(weight))).view(len(weight), *x.columns.shape)
         out = (x.values * gathered).sum(-1).t()  # (C, B, P) -> (B, C)

@@ -1,5 +1,6 @@
 """Ways to weigh losses: fixed weights (SPEAR) and AMAL."""
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +21,7 @@ def build_mixer(mixer: "str | Mixer", options: Mapping[str, Any] | None = None) 
     if isinstance(mixer, Mixer):
         if options:
             raise InputError("mixer_options go with a mixer's name, not with a mixer object")
-        return mixer
+        return copy.deepcopy(mixer)  # the user's object stays as it was, and folds share nothing
     makers = {
         "amal": lambda: Amal.preset("recommended", **options),
         "amal-paper": lambda: Amal.preset("paper", **options),

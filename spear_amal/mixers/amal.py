@@ -131,6 +131,7 @@ class Amal(Mixer):
             f"start {self.start} lies outside the clamp {self.clamp}": not low
             <= self.start
             <= high,
+            f"rho must not be negative, found {self.rho}": self.rho < 0,
             f"refresh_every must be at least 1, found {self.refresh_every}": self.refresh_every < 1,
             f"warmup must not be negative, found {self.warmup}": self.warmup < 0,
             f"inner_repeats must be at least 1, found {self.inner_repeats}": self.inner_repeats < 1,

@@ -30,8 +30,13 @@ class Fixed(Mixer):
         unknown = sorted(set(self.per_loss) - set(names))
         if unknown:
             raise InputError(f"per_loss names losses that are not trained: {unknown}; have {names}")
-        self.vector = torch.tensor([float(self.per_loss.get(name, 1.0)) for name in names])
+        vector = torch.tensor([float(self.per_loss.get(name, 1.0)) for name in names])
+        self.vector = vector.to(domain.device)
 
     def weights(self, batch: Batch, losses: Tensor) -> Tensor:
         """Return the same weights for every row."""
         return self.vector.to(losses).expand_as(losses)
+
+    def table(self) -> Tensor:
+        """All weights (n_rows, K)."""
+        return self.vector.expand(self.n_rows, -1)

@@ -82,14 +82,17 @@ class FeatureAdapter(nn.Module):
     Parameters
     ----------
     module : nn.Module
-    head : str
-        Dotted name of its last linear layer, e.g. ``"classifier.out"``.
+    head : str or None
+        Dotted name of its last linear layer, e.g. ``"classifier.out"``. None for a module without
+        one: then only the whole network can be differentiated (``look_ahead="network"``).
     """
 
-    def __init__(self, module: nn.Module, head: str = "head") -> None:
+    def __init__(self, module: nn.Module, head: str | None = "head") -> None:
         super().__init__()
         self.module = module
         self.head_name = head
+        if head is None:
+            return
         try:
             found = module.get_submodule(head)
         except AttributeError as error:
@@ -101,17 +104,20 @@ class FeatureAdapter(nn.Module):
         if not isinstance(found, nn.Linear):
             raise InputError(
                 f"head={head!r} is a {type(found).__name__}; last-layer meta-gradients need a "
-                "linear layer. Use look_ahead='network' to differentiate the whole network"
+                "linear layer. Pass head=None and train with mixer_options={'look_ahead': "
+                "'network'} to differentiate the whole network"
             )
 
     @property
-    def head(self) -> nn.Linear:
-        """The last linear layer."""
+    def head(self) -> nn.Linear | None:
+        """The last linear layer, if there is one."""
+        if self.head_name is None:
+            return None
         return self.module.get_submodule(self.head_name)  # type: ignore[return-value]
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (B, C) and hidden (B, H)."""
-        out = self.module(x)
+    def forward(self, x: Tensor | SparseRows) -> tuple[Tensor, Tensor]:
+        """Logits (B, C) and hidden (B, H); the module gets dense rows, one batch at a time."""
+        out = self.module(x.to_dense() if isinstance(x, SparseRows) else x)
         if not (isinstance(out, tuple) and len(out) == 2):
             raise InputError(
                 "a feature model must return (logits, hidden); found "
@@ -137,8 +143,12 @@ def build_feature_model(
         return MLP(n_features, n_classes, hidden, generator)
     if isinstance(kind, str) or not callable(kind):
         raise InputError(f"feature_model must be 'linear', 'mlp' or a module, found {kind!r}")
-    # A copy: fitting must not change what the user passed to the constructor.
-    module = copy.deepcopy(kind) if isinstance(kind, nn.Module) else kind(n_features, n_classes)
-    return (
-        module if isinstance(getattr(module, "head", None), nn.Linear) else FeatureAdapter(module)
-    )
+    if isinstance(kind, nn.Module):
+        # A copy: fitting must not change what the user passed to the constructor.
+        module = copy.deepcopy(kind)
+    else:
+        # What the user's function draws is settled by our generator, not by the global state.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0 if generator is None else generator.initial_seed())
+            module = kind(n_features, n_classes)
+    return module if isinstance(module, FeatureAdapter) else FeatureAdapter(module)

@@ -87,13 +87,30 @@ class LookAhead:
         self.outer = outer or Outer()
         self.method, self.last_layer = method, parameters == "last-layer"
         self.applies = components.applies(batch)
+        self._scale: float | None = None
         if self.last_layer:
-            with torch.no_grad():
-                self.hidden = model.feature(batch.x)[1]
-                self.validation_hidden = model.feature(validation.x)[1]
+            self._store_features()
         self.at = self._parameters()
         if method == "closed":
             self._prepare_slopes()
+
+    def _store_features(self) -> None:
+        """Compute what goes into the head once; check that the head is what makes the logits."""
+        head = getattr(self.model.feature, "head", None)
+        if head is None:
+            raise InputError(
+                "the feature model has no linear head; train with "
+                "mixer_options={'look_ahead': 'network'}"
+            )
+        with torch.no_grad():
+            logits, self.hidden = self.model.feature(self.batch.x)
+            self.validation_hidden = self.model.feature(self.validation.x)[1]
+            again = affine(self.hidden, head.weight, head.bias)
+        if not torch.allclose(again, logits, rtol=1e-3, atol=1e-3 * float(logits.abs().max() + 1)):
+            raise InputError(
+                "the feature model's logits are not its head applied to the hidden values that it "
+                "returns; return the head's input, or use mixer_options={'look_ahead': 'network'}"
+            )
 
     @classmethod
     def from_options(
@@ -221,11 +238,18 @@ class LookAhead:
         tangent = self.validation_gradient(weights)
         if self.method == "closed":
             derivative = self._closed(tangent)
-        elif self.method == "forward":
-            derivative = hypergrad.tangent_forward(self._losses, self.at, tangent)
         else:
-            derivative = hypergrad.tangent_double_backward(self._losses, self.at, tangent)
+            derivative = self._along(tangent)
         return torch.where(self.applies, derivative, torch.zeros_like(derivative)).detach()
+
+    def _along(self, tangent: Parameters) -> Tensor:
+        """Differentiate along `tangent`; backwards twice where an operator has no forward mode."""
+        if self.method == "forward":
+            try:
+                return hypergrad.tangent_forward(self._losses, self.at, tangent)
+            except (NotImplementedError, RuntimeError):
+                self.method = "double-backward"
+        return hypergrad.tangent_double_backward(self._losses, self.at, tangent)
 
     def feature_scale(self) -> float:
         """Mean squared norm of the head's input over the group, with the bias' constant 1.
@@ -233,9 +257,12 @@ class LookAhead:
         Inner products of head gradients grow with it: bags of words and TF-IDF rows of the same
         texts differ by a factor of ten and more.
         """
-        hidden = self.hidden if self.last_layer else self.model.feature(self.batch.x)[1]
-        values = hidden.values if isinstance(hidden, SparseRows) else hidden
-        return float(values.detach().square().sum(1).mean()) + 1.0
+        if self._scale is None:
+            with torch.no_grad():
+                hidden = self.hidden if self.last_layer else self.model.feature(self.batch.x)[1]
+            values = hidden.values if isinstance(hidden, SparseRows) else hidden
+            self._scale = float(values.square().sum(1).mean()) + 1.0
+        return self._scale
 
     def hypergradient(self, weights: Tensor) -> Tensor:
         """``dL_val/dLambda_ik = -(eta/n_k) <V, grad l_ik>`` (B, K)."""

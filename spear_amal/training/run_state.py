@@ -84,6 +84,10 @@ class RunState:
         if mixed:
             self.mixer.load_state_dict(mixed)
 
+    def _cuda_device(self) -> torch.device | None:
+        device = next(self.model.parameters()).device
+        return device if device.type == "cuda" else None
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a checkpoint; the previous one stays until the new one is complete."""
         tensors = {
@@ -94,8 +98,9 @@ class RunState:
             "random.groups": self.groups.get_state(),
             "random.global": torch.get_rng_state(),
         }
-        if torch.cuda.is_available():
-            tensors["random.cuda"] = torch.cuda.get_rng_state()
+        device = self._cuda_device()
+        if device is not None:
+            tensors["random.cuda"] = torch.cuda.get_rng_state(device)
         about = {
             "kind": KIND,
             "fingerprint": self.fingerprint,
@@ -121,8 +126,9 @@ class RunState:
         self.order.set_state(tensors["random.order"])
         self.groups.set_state(tensors["random.groups"])
         torch.set_rng_state(tensors["random.global"])
-        if "random.cuda" in tensors and torch.cuda.is_available():
-            torch.cuda.set_rng_state(tensors["random.cuda"])
+        device = self._cuda_device()
+        if "random.cuda" in tensors and device is not None:
+            torch.cuda.set_rng_state(tensors["random.cuda"], device)
         self.selection = Selection.from_dict(about["selection"])
         self.history, self.epoch = about["history"], about["epoch"]
         self.refreshes, self.stopped = about["refreshes"], about["stopped"]

@@ -69,8 +69,8 @@ class Table:
         narrow = x.shape[1] <= DENSE_WIDTH and x.shape[0] * x.shape[1] <= DENSE_ENTRIES
         if sp.issparse(x) and not narrow:
             return sp.csr_array(x)
-        # Read-only arrays (memory maps) are copied: a tensor cannot promise not to write.
-        dense = x.toarray() if sp.issparse(x) else np.require(x, requirements="W")
+        # Read-only and reversed arrays are copied: tensors are writable and have positive strides.
+        dense = x.toarray() if sp.issparse(x) else np.require(x, requirements=["C", "W"])
         return torch.as_tensor(dense).to(device=self.device, dtype=self.dtype)
 
     def _votes(self, matrix: sp.csr_array) -> Tensor | sp.csr_array:

@@ -56,6 +56,7 @@ class Result:
     val_score: float | None
     weights: Tensor | None
     refreshes: int = 0
+    domain: Tensor = field(default_factory=lambda: torch.zeros(0, 0, dtype=torch.bool))
 
 
 @dataclass
@@ -106,9 +107,11 @@ class Trainer:
         with torch.random.fork_rng(devices=devices):
             torch.manual_seed(self.settings.seed)
             state = RunState.begin(model, mixer, self.settings, fingerprint)
-            return self._run(
+            result = self._run(
                 state, components, table, torch.as_tensor(rows), selection, outer or selection
             )
+        result.domain = domain.cpu()
+        return result
 
     def _run(
         self,
@@ -177,8 +180,8 @@ class Trainer:
         count = torch.zeros_like(total)
         for index in order.split(self.settings.batch_size):
             batch = table.batch(index)
-            losses = components.losses(model(batch), batch)  # (B, K)
             applies = components.applies(batch)
+            losses = components.losses(model(batch), batch, applies)  # (B, K)
             weights = mixer.weights(batch, losses.detach())
             value = weighted_objective(losses, weights, applies) + components.penalty(model)
             state.optimiser.zero_grad(set_to_none=True)
