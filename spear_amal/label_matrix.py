@@ -11,7 +11,12 @@ import numpy as np
 import scipy.sparse as sp
 
 from spear_amal.errors import FileFormatError, InputError
-from spear_amal.label_matrix_checks import as_ids, as_index, as_votes
+from spear_amal.label_matrix_checks import (
+    as_ids,
+    as_index,
+    as_votes,
+    check_fields,
+)
 from spear_amal.label_matrix_io import read_label_matrix, write_label_matrix
 from spear_amal.label_matrix_unipolar import split_names, split_votes, unipolar_plan
 
@@ -79,34 +84,12 @@ class LabelMatrix:
         self.continuous = (
             np.zeros(m, dtype=bool) if continuous is None else np.asarray(continuous, dtype=bool)
         )
-        self._check(top)
-
-    def _check(self, top: int) -> None:
-        n, m = self.shape
-        for name, found, needed in (
-            ("lf_names", len(self.lf_names), m),
-            ("row_ids", len(self.row_ids), n),
-            ("lf_classes", len(self.lf_classes), m),
-            ("continuous", len(self.continuous), m),
-        ):
-            if found != needed:
-                raise InputError(f"{name} has {found} entries; the votes have shape {(n, m)}")
-        if self.scores is not None and self.scores.shape != self.shape:
-            raise InputError(f"scores have shape {self.scores.shape}, votes have {self.shape}")
-        repeated = {name for name in self.lf_names if self.lf_names.count(name) > 1}
-        if repeated:
-            raise InputError(f"LF names must be unique; given twice: {sorted(repeated)}")
-        if top > len(self.classes):
-            j = int(self.codes.indices[self.codes.data.argmax()])
-            raise InputError(
-                f"LF {self.lf_names[j]!r} votes {top - 1}, but there are {len(self.classes)} "
-                f"classes (0 to {len(self.classes) - 1}): {list(self.classes)}"
-            )
+        check_fields(self, top)
 
     @classmethod
     def from_dense(cls, votes: Any, *, scores: Any = None, **fields: Any) -> LabelMatrix:
         """Make one from an array (n, m) of votes, -1 for abstain, and optional scores (n, m)."""
-        votes = np.asarray(votes)
+        votes = np.asarray(votes.toarray() if sp.issparse(votes) else votes)
         if votes.ndim != 2:
             raise InputError(f"votes must have shape (n, m), found {votes.shape}")
         if votes.size and not np.issubdtype(votes.dtype, np.integer):
@@ -241,7 +224,7 @@ class LabelMatrix:
         """Return the same votes with other class names, in the order of the codes."""
         renamed = copy.copy(self)
         renamed.classes = tuple(classes)
-        renamed._check(int(self.codes.data.max(initial=0)))
+        check_fields(renamed, int(self.codes.data.max(initial=0)))
         return renamed
 
     def covered(self) -> np.ndarray:

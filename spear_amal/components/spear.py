@@ -7,6 +7,7 @@ Notation: p feature model, q rule posterior, L labelled and U unlabelled rows.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -186,8 +187,8 @@ def resolve(chosen: Iterable[int | str]) -> tuple[str, ...]:
     """
     names = set()
     for one in chosen:
-        if isinstance(one, int) and 1 <= one <= len(NAMES):
-            names.add(NAMES[one - 1])
+        if isinstance(one, Integral) and 1 <= one <= len(NAMES):
+            names.add(NAMES[int(one) - 1])
         elif one in NAMES:
             names.add(str(one))
         else:
@@ -226,5 +227,7 @@ def spear_components(
     }
     names = resolve(chosen)
     kept = [built[n] for n in names if n in built and (with_rules or not built[n].needs_rules)]
+    if not kept:
+        raise InputError(f"of the chosen losses {names} none can be trained without votes (L)")
     penalties = [QualityGuide()] if "quality-guide" in names and with_rules else []
     return ComponentSet(kept, penalties)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from numbers import Integral, Real
 from typing import Any
 
@@ -18,6 +19,7 @@ from spear_amal.estimators.engine import Member, Recipe, fit_members, log_poster
 from spear_amal.estimators.fitted import FittedClassifier
 from spear_amal.estimators.product import choose_exponent
 from spear_amal.label_matrix import LabelMatrix
+from spear_amal.label_models.base import as_label_matrix
 from spear_amal.mixers import Fixed, Mixer
 from spear_amal.models import JointModel, RuleModel, build_feature_model
 from spear_amal.training import METRICS, ProgressBar, Settings, Table
@@ -44,6 +46,7 @@ class TrainedClassifier(FittedClassifier):
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "dtype": [StrOptions(set(DTYPES))],
         "device": [str],
+        "hidden": ["array-like"],
         "random_state": [Interval(Integral, 0, None, closed="left")],
         "verbose": [Interval(Integral, 0, None, closed="left"), "boolean"],
     }
@@ -107,41 +110,44 @@ class TrainedClassifier(FittedClassifier):
         return self
 
     def _pool(self, X: Any, y: Any, L: Any, X_val: Any, y_val: Any, L_val: Any) -> door.Pool:
+        _check_pairs(L, X_val, y_val, L_val)
         X = validate_data(self, X, accept_sparse="csr", dtype=["float64", "float32"])
         y = door.column(y, "y")
         door.check_rows("y", len(y), X.shape[0], "X")
-        votes = None if L is None else door.check_votes(L, X.shape[0])
-        if votes is not None and votes.nnz == 0:
-            raise InputError("all LFs abstain on all rows of L; without votes leave L out")
-        known = y[~door.unlabelled_mask(y)]
-        self.classes_ = door.find_classes(known, votes)
+        votes = None if L is None else as_label_matrix(L)
+        if votes is not None:
+            door.check_rows("L", len(votes), X.shape[0], "X")
+            if votes.nnz == 0:
+                raise InputError("all LFs abstain on all rows of L; without votes leave L out")
+        self.classes_ = door.find_classes(y[~door.unlabelled_mask(y)], votes)
         codes = door.encode(y, self.classes_)
         door.check_gold(codes, self.classes_)
-        features, all_codes, all_votes = [X], [codes], [votes]
-        if X_val is not None:
-            x, c, v = self._validation(X_val, y_val, L_val, votes)
-            features, all_codes, all_votes = [X, x], [codes, c], [votes, v]
-            held, source = np.arange(len(codes), len(codes) + len(c)), "given"
-        else:
+        self.vote_form_ = None
+        if votes is not None:
+            self.vote_form_ = door.VoteForm.of(L, votes, len(self.classes_))
+            votes = votes.with_classes(self.vote_form_.classes)
+        if X_val is None:
             held, source = door.hold_out(codes, self.validation_fraction, self.random_state)
+            features, all_codes, all_votes = [X], [codes], [votes]
+        else:
+            x, c, v = self._validation(X_val, y_val, L_val)
+            held, source = np.arange(len(codes), len(codes) + len(c)), "given"
+            features, all_codes, all_votes = [X, x], [codes, c], [votes, v]
         plan = [] if votes is None else votes.unipolar_plan()
-        self._n_lfs = 0 if votes is None else votes.shape[1]
         unipolar = [v.to_unipolar(plan) for v in all_votes if v is not None]
         return door.Pool(
             x=door.stack(features) if len(features) > 1 else X,
             y=np.concatenate(all_codes),
-            labels=door.stack_votes(unipolar) if votes is not None and self._uses_rules else None,
+            labels=door.stack_votes(unipolar) if unipolar and self._uses_rules else None,
             validation=held,
             classes=self.classes_,
             plan=plan,
-            source=source,
+            source="folds" if self.final == "crossfit" else source,
         )
 
     def _validation(
-        self, X_val: Any, y_val: Any, L_val: Any, votes: LabelMatrix | None
+        self, X_val: Any, y_val: Any, L_val: Any
     ) -> tuple[Any, np.ndarray, LabelMatrix | None]:
-        if y_val is None:
-            raise InputError("X_val was given without y_val; validation rows need gold labels")
         x = validate_data(
             self, X_val, accept_sparse="csr", dtype=["float64", "float32"], reset=False
         )
@@ -150,21 +156,16 @@ class TrainedClassifier(FittedClassifier):
         codes = door.encode(labels, self.classes_, "y_val")
         if (codes < 0).any():
             raise InputError("y_val holds unlabelled rows (-1); validation rows need gold labels")
-        if votes is None:
+        form = self.vote_form_
+        if form is None:
             return x, codes, None
         if L_val is None:
-            silent = np.full((len(codes), votes.shape[1]), -1)
-            return x, codes, LabelMatrix.from_dense(silent, classes=votes.classes)
-        held = door.check_votes(L_val, len(codes), "L_val", "X_val")
-        if held.shape[1] != votes.shape[1]:
-            raise InputError(f"L_val has {held.shape[1]} LFs, L has {votes.shape[1]}")
-        return x, codes, held
+            L_val = np.full((len(codes), len(form.continuous)), -1)
+        return x, codes, form.conform(L_val, len(codes), "L_val", "X_val")
 
     def _recipe(self, pool: door.Pool) -> Recipe:
         p: Any = self
-        device = (
-            p.device if p.device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
-        )
+        device = _device(p.device)
         settings = Settings(
             lr=p.lr if p.lr is not None else default_rate(pool.x, p.feature_model),
             lr_rules=getattr(p, "lr_rules", 1e-2),
@@ -217,8 +218,8 @@ class TrainedClassifier(FittedClassifier):
         """Set the fitted attributes."""
         self.models_ = [member.model for member in members]
         self.plan_ = pool.plan
-        self.n_lfs_ = self._n_lfs
         self.validation_source_ = pool.source
+        self.validation_used_ = members[0].validation_used
         self.val_score_ = float(np.mean([member.result.val_score for member in members]))
         self.best_epoch_ = [member.result.best_epoch for member in members]
         frames = [pd.DataFrame(m.result.history).assign(member=i) for i, m in enumerate(members)]
@@ -235,8 +236,34 @@ class TrainedClassifier(FittedClassifier):
             table = Table(
                 pool.x[held], labels=pool.labels[held], dtype=recipe.dtype, device=recipe.device
             )
-            parts += [(*log_posteriors([member.model], table)[0], pool.y[held])]
+            parts += [(*log_posteriors([member.judge], table)[0], pool.y[held])]
         return choose_exponent(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def _device(name: str) -> str:
+    """Check that a device exists; "auto" takes CUDA where there is one."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"device {name!r} cannot be used here ({error}); try 'cpu'") from error
+    return name
+
+
+def _check_pairs(L: Any, X_val: Any, y_val: Any, L_val: Any) -> None:
+    """Check that X_val comes with y_val, and L_val where training has L."""
+    if (X_val is None) != (y_val is None):
+        given, missing = ("X_val", "y_val") if y_val is None else ("y_val", "X_val")
+        raise InputError(f"{given} was given without {missing}; validation rows need both")
+    if L_val is not None and (X_val is None or L is None):
+        raise InputError("L_val was given without " + ("X_val" if X_val is None else "L"))
+    if L is not None and X_val is not None and L_val is None:
+        warnings.warn(
+            "validation rows came without L_val: LF quality cannot be estimated on them",
+            UserWarning,
+            stacklevel=4,
+        )
 
 
 def default_rate(x: Any, feature_model: Any) -> float:
@@ -253,17 +280,12 @@ def default_rate(x: Any, feature_model: Any) -> float:
 
 
 def _weights_frame(pool: door.Pool, members: list[Member]) -> pd.DataFrame:
-    """Weights (n, K) per row and loss, NaN where a row was not trained or has no such loss."""
+    """Weights (n, K) per row and loss, means over members; NaN where a loss did not count."""
     names = members[0].names
-    total = np.zeros((len(pool.y), len(names)))
-    count = np.zeros((len(pool.y), 1))
+    total, count = np.zeros((2, len(pool.y), len(names)))
     for member in members:
-        table = member.result.weights
-        here = np.ones((len(member.trained), len(names)))
-        if table is not None:
-            here = table[torch.as_tensor(member.trained)].numpy()
-        total[member.trained] += here
-        count[member.trained] += 1
-    with np.errstate(invalid="ignore"):
-        frame = pd.DataFrame(total / np.where(count == 0, np.nan, count), columns=list(names))
-    return frame
+        rows = torch.as_tensor(member.trained)
+        table, on = member.result.weights, member.result.domain[rows].numpy()
+        total[rows] += np.where(on, 1.0 if table is None else table[rows].numpy(), 0.0)
+        count[rows] += on
+    return pd.DataFrame(total / np.where(count == 0, np.nan, count), columns=list(names))

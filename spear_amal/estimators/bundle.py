@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import torch
 
 from spear_amal.errors import FileFormatError, InputError
+from spear_amal.estimators.door import VoteForm
 from spear_amal.files import refuse_existing
-from spear_amal.mixers import Mixer
+from spear_amal.label_models import LABEL_MODELS, LabelModel
+from spear_amal.mixers import MIXERS, Mixer
 from spear_amal.training.checkpoint import (
     Tensors,
     read_tensors,
@@ -21,6 +24,9 @@ from spear_amal.training.checkpoint import (
 
 KIND = "spear_amal model"
 EXTRA = "extra"
+SETTINGS = "settings"
+# What can be made again from its name and settings.
+OWN = {cls.__name__: cls for cls in (*MIXERS.values(), *LABEL_MODELS.values())}
 CUSTOM = "custom"  # stands in the file for what only code can make again
 
 
@@ -31,7 +37,10 @@ def params_to_json(estimator: Any) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Mixer):
-        return {CUSTOM: value.summary()}
+        summary = value.summary()
+        return {CUSTOM: summary.pop("mixer"), SETTINGS: _plain(summary)}
+    if isinstance(value, LabelModel):
+        return {CUSTOM: type(value).__name__, SETTINGS: params_to_json(value)}
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     if isinstance(value, os.PathLike):
@@ -78,11 +87,13 @@ def describe(estimator: Any) -> dict[str, Any]:
         "classes": estimator.classes_.tolist(),
         "n_features_in": estimator.n_features_in_,
         "plan": estimator.plan_,
-        "n_lfs": estimator.n_lfs_,
+        "vote_form": None if estimator.vote_form_ is None else asdict(estimator.vote_form_),
+        "feature_names": getattr(estimator, "feature_names_in_", np.array([])).tolist(),
         "exponent": estimator.exponent_,
         "val_score": estimator.val_score_,
         "best_epoch": estimator.best_epoch_,
         "validation_source": estimator.validation_source_,
+        "validation_used": estimator.validation_used_,
         "component_names": list(estimator.weights_.columns),
         # NaN is not JSON: a missing value is null.
         "history": estimator.history_.astype(object)
@@ -91,8 +102,8 @@ def describe(estimator: Any) -> dict[str, Any]:
     }
 
 
-def load(cls: type, path: str | os.PathLike[str], feature_model: Any = None) -> Any:
-    """Read an estimator of class `cls`."""
+def load(cls: type, path: str | os.PathLike[str], **objects: Any) -> Any:
+    """Read an estimator of class `cls`; `objects` are parameters that only code can make again."""
     import pandas as pd
 
     tensors, about = read_tensors(path, KIND)
@@ -100,22 +111,15 @@ def load(cls: type, path: str | os.PathLike[str], feature_model: Any = None) -> 
         raise FileFormatError(
             f"{path} holds a {about['class']}; load it with {about['class']}.load"
         )
-    # JSON knows lists only; the defaults are tuples.
-    given = {k: tuple(v) if isinstance(v, list) else v for k, v in about["params"].items()}
-    params = {k: v for k, v in given.items() if not _is_custom(v)}
-    if feature_model is not None:
-        params["feature_model"] = feature_model
-    elif _is_custom(about["params"]["feature_model"]):
-        raise InputError(
-            f"{path} was trained with a module of the user's own; pass it as feature_model= so "
-            "that its parameters can be filled in"
-        )
-    estimator = cls(**params)
+    estimator = cls(**_params(path, about["params"], objects))
     estimator.classes_ = np.asarray(about["classes"])
     estimator.n_features_in_ = about["n_features_in"]
+    if about["feature_names"]:
+        estimator.feature_names_in_ = np.asarray(about["feature_names"], dtype=object)
     estimator.plan_ = [(j, k) for j, k in about["plan"]]
-    estimator.n_lfs_ = about["n_lfs"]
-    for name in ("exponent", "val_score", "best_epoch", "validation_source"):
+    form = about["vote_form"]
+    estimator.vote_form_ = None if form is None else VoteForm(**_tuples(form))
+    for name in ("exponent", "val_score", "best_epoch", "validation_source", "validation_used"):
         setattr(estimator, f"{name}_", about[name])
     estimator.weights_ = pd.DataFrame(tensors["weights"].numpy(), columns=about["component_names"])
     estimator.history_ = pd.DataFrame(about["history"])
@@ -125,5 +129,22 @@ def load(cls: type, path: str | os.PathLike[str], feature_model: Any = None) -> 
     return estimator
 
 
-def _is_custom(value: Any) -> bool:
-    return isinstance(value, dict) and CUSTOM in value
+def _params(
+    path: str | os.PathLike[str], stored: dict[str, Any], objects: dict[str, Any]
+) -> dict[str, Any]:
+    params = _tuples(stored)
+    for name, value in stored.items():
+        if name in objects or not (isinstance(value, dict) and CUSTOM in value):
+            continue
+        if value[CUSTOM] not in OWN:
+            raise InputError(
+                f"{path} was trained with {name}= an object of the user's own "
+                f"({value[CUSTOM]}); pass it to load as {name}="
+            )
+        params[name] = OWN[value[CUSTOM]](**_tuples(value[SETTINGS]))
+    return params | objects
+
+
+def _tuples(held: dict[str, Any]) -> dict[str, Any]:
+    """JSON knows lists only; parameters are tuples."""
+    return {name: tuple(v) if isinstance(v, list) else v for name, v in held.items()}

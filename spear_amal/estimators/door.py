@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,16 +78,18 @@ def unlabelled_mask(y: np.ndarray) -> np.ndarray:
 def find_classes(known: np.ndarray, L: LabelMatrix | None) -> np.ndarray:
     """Class labels (C,) in the order of their codes, from gold labels and the label matrix.
 
-    Names in the label matrix decide if gold is given by name; whole numbers are codes themselves.
+    Gold given by the names of the label matrix takes these names; whole numbers are codes.
     """
     if L is None:
         return np.unique(known)
-    named = [str(name) for name in L.classes]
-    if known.dtype.kind in "USO" and all(isinstance(one, str) for one in known):
-        strangers = sorted(set(known.tolist()) - set(named))
-        if strangers:
-            raise InputError(f"y holds labels {strangers} that are not classes of L: {named}")
-        return np.asarray(L.classes)
+    names, labels = list(L.classes), set(known.tolist())
+    coded = names == list(range(len(names)))
+    if not coded and labels <= set(names):
+        return np.asarray(names)
+    if known.dtype.kind not in "iufb" or not (coded or all(isinstance(one, str) for one in names)):
+        hint = "; make L with classes=[..] to name them" if coded else ""
+        strangers = sorted(labels - set(names), key=str)
+        raise InputError(f"y holds labels {strangers} that are not classes of L: {names}{hint}")
     codes = known.astype(float)
     if (codes != np.floor(codes)).any() or (codes < 0).any():
         raise InputError(
@@ -96,26 +97,30 @@ def find_classes(known: np.ndarray, L: LabelMatrix | None) -> np.ndarray:
             f"class names of L; found {np.unique(known)[:5]}"
         )
     top = int(codes.max(initial=0)) + 1
-    if top > L.n_classes and any(isinstance(name, str) for name in L.classes):
-        raise InputError(
-            f"y holds class {top - 1}, but L has {L.n_classes} classes: {list(L.classes)}"
-        )
+    if top > L.n_classes and not coded:
+        raise InputError(f"y holds class {top - 1}, but L has {L.n_classes} classes: {names}")
     return np.arange(max(top, L.n_classes))
 
 
-def encode(y: np.ndarray, classes: np.ndarray, argument: str = "y") -> np.ndarray:
-    """Class codes (n,) int64; -1 where unlabelled."""
+def encode(
+    y: np.ndarray, classes: np.ndarray, argument: str = "y", strict: bool = True
+) -> np.ndarray:
+    """Class codes (n,) int64; -1 where unlabelled.
+
+    A label that is none of the classes is an error, or gets the code C if not `strict`: no model
+    can predict it, so it counts as wrong.
+    """
     missing = unlabelled_mask(y)
     codes = np.full(len(y), UNLABELLED, dtype=np.int64)
     lookup = {label: code for code, label in enumerate(classes.tolist())}
     for row in np.flatnonzero(~missing):
         label = y[row].item() if isinstance(y[row], np.generic) else y[row]
-        if label not in lookup:
+        if label not in lookup and strict:
             raise InputError(
                 f"{argument} holds {label!r} in row {row}, which is none of the classes "
                 f"{classes.tolist()}"
             )
-        codes[row] = lookup[label]
+        codes[row] = lookup.get(label, len(classes))
     return codes
 
 
@@ -137,24 +142,75 @@ def check_rows(name: str, found: int, needed: int, of: str) -> None:
         raise InputError(f"{name} has {found} rows, {of} has {needed}; they must be the same rows")
 
 
-def check_votes(
-    L: Any, n: int, name: str = "L", of: str = "X", classes: Sequence[Any] | None = None
-) -> LabelMatrix:
-    """Take votes for n rows as a label matrix, in the classes of a fitted model if given."""
-    matrix = as_label_matrix(L, classes)
-    check_rows(name, len(matrix), n, of)
-    return matrix
+@dataclass(frozen=True)
+class VoteForm:
+    """What the votes of training looked like, so that later votes can be held against it.
+
+    Attributes
+    ----------
+    names : tuple of str, or None
+        LF names; None if training got a plain array.
+    classes : tuple
+        Class names of the label matrix, one per class of the model.
+    continuous : tuple of bool
+        LFs that gave scores.
+    """
+
+    names: tuple[str, ...] | None
+    classes: tuple[Any, ...]
+    continuous: tuple[bool, ...]
+
+    @classmethod
+    def of(cls, L: Any, matrix: LabelMatrix, n_classes: int) -> VoteForm:
+        """Take the form of votes as they were given (L) and as a matrix."""
+        short = matrix.n_classes < n_classes  # a plain array in which the last class got no vote
+        return cls(
+            names=matrix.lf_names if isinstance(L, LabelMatrix) else None,
+            classes=tuple(range(n_classes)) if short else matrix.classes,
+            continuous=tuple(matrix.continuous.tolist()),
+        )
+
+    def conform(self, L: Any, n: int, name: str = "L", of: str = "X") -> LabelMatrix:
+        """Take votes for n rows in this form: same LFs in the same order, classes and scores.
+
+        Raises
+        ------
+        InputError
+            If the votes are of other LFs or classes, or scores are missing.
+        """
+        matrix = as_label_matrix(L, self.classes)
+        check_rows(name, len(matrix), n, of)
+        if matrix.shape[1] != len(self.continuous):
+            raise InputError(
+                f"{name} has {matrix.shape[1]} LFs, the model was trained on {len(self.continuous)}"
+            )
+        if isinstance(L, LabelMatrix) and self.names is not None and self.names != L.lf_names:
+            if set(self.names) != set(L.lf_names):
+                strangers = sorted(set(L.lf_names) ^ set(self.names))
+                raise InputError(f"{name} is of other LFs than in training; differing: {strangers}")
+            matrix = matrix[:, np.array([L.lf_names.index(one) for one in self.names])]
+        scored = np.array(self.continuous, dtype=bool)
+        if scored.any() and not matrix.continuous[scored].all() and matrix.nnz:
+            raise InputError(
+                f"{name} has no scores for continuous LFs that gave scores in training; apply the "
+                "LFs again and pass the LabelMatrix itself"
+            )
+        return matrix
 
 
 def hold_out(y: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, str]:
-    """Choose validation rows among the gold rows, stratified; all of them if they are too few."""
+    """Choose validation rows among the gold rows, stratified; all of them if they are too few.
+
+    A class with one gold row keeps it for training.
+    """
     gold = np.flatnonzero(y >= 0)
     counts = np.bincount(y[gold])
-    n_classes = (counts > 0).sum()
+    common = gold[counts[y[gold]] >= 2]
+    n_classes = len(np.unique(y[common]))
     size = round(fraction * len(gold))
-    if counts[counts > 0].min() < 2 or size < n_classes or len(gold) - size < n_classes:
+    if n_classes < 2 or size < n_classes or len(common) - size < n_classes:
         return gold, "training"
-    _, held = train_test_split(gold, test_size=size, stratify=y[gold], random_state=seed)
+    _, held = train_test_split(common, test_size=size, stratify=y[common], random_state=seed)
     return np.sort(held), "split"
 
 

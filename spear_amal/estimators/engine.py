@@ -43,13 +43,25 @@ class Recipe:
 
 @dataclass
 class Member:
-    """One trained model and the rows it never trained on (V)."""
+    """One trained model.
+
+    Attributes
+    ----------
+    trained, validation : ndarray of int
+        Rows it was trained on, and V.
+    judge : JointModel
+        A model that never trained on V: itself, or the one before a refit.
+    validation_used : {"shared", "split", "training"}
+        How V served: whole for weights and epoch, one half each, or V was in training as well.
+    """
 
     model: JointModel
     result: Result
     trained: np.ndarray
     validation: np.ndarray
     names: tuple[str, ...]
+    judge: JointModel
+    validation_used: str
 
 
 def fit_members(
@@ -65,7 +77,7 @@ def fit_members(
         dtype=recipe.dtype,
         device=recipe.device,
     )
-    mark = fingerprint(pool, about)
+    mark = fingerprint(pool, teachers, about)
     if recipe.final == "crossfit":
         return [
             _fit_one(pool, table, held, _named(recipe, f"fold{i}"), f"{mark}-{i}")
@@ -126,13 +138,13 @@ def _subset(table: Table, pool: Pool, rows: np.ndarray, recipe: Recipe) -> Table
 
 def _fit_one(pool: Pool, table: Table, held: np.ndarray, recipe: Recipe, mark: str) -> Member:
     """Train with `held` as V: for the mixer's outer loss and for the choice of the epoch."""
-    gold = np.setdiff1d(pool.gold, held) if pool.source != "training" else pool.gold
-    rows = _training_rows(pool, gold, recipe)
+    gold = np.setdiff1d(pool.gold, held)
+    used = "shared" if len(gold) else "training"
+    rows = _training_rows(pool, gold if len(gold) else pool.gold, recipe)
     chooser, outer = held, held
-    if recipe.validation == "split" and len(held) >= 2 * len(pool.classes):
-        chooser, outer = train_test_split(
-            held, test_size=0.5, stratify=pool.y[held], random_state=recipe.settings.seed
-        )
+    if recipe.validation == "split" and np.bincount(pool.y[held]).max() >= 2:
+        chooser, outer = _halves(held, pool.y[held], recipe.settings.seed)
+        used = "split" if used == "shared" else used
     generator = torch.Generator().manual_seed(recipe.settings.seed)
     model = recipe.make_model(_visible(pool, held), generator).to(recipe.device, recipe.dtype)
     components, mixer = recipe.make_components(), recipe.make_mixer()
@@ -146,7 +158,18 @@ def _fit_one(pool: Pool, table: Table, held: np.ndarray, recipe: Recipe, mark: s
         outer=_subset(table, pool, outer, recipe),
         fingerprint=mark,
     )
-    return Member(model, result, rows, held, components.names)
+    return Member(model, result, rows, held, components.names, model, used)
+
+
+def _halves(held: np.ndarray, y: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Two halves of V, stratified; a class with one row of V goes to the half that chooses."""
+    lone = np.bincount(y)[y] < 2
+    strata = y[~lone]
+    pair = len(strata) // 2 >= len(np.unique(strata))
+    chooser, outer = train_test_split(
+        held[~lone], test_size=0.5, stratify=strata if pair else None, random_state=seed
+    )
+    return np.concatenate([chooser, held[lone]]), outer
 
 
 def _refit(pool: Pool, table: Table, first: Member, recipe: Recipe, mark: str) -> Member:
@@ -165,13 +188,22 @@ def _refit(pool: Pool, table: Table, first: Member, recipe: Recipe, mark: str) -
     )
     history = first.result.history + [dict(record, refit=True) for record in result.history]
     merged = replace(first.result, history=history, weights=result.weights)
-    return Member(model, merged, rows, first.validation, components.names)
+    return Member(
+        model,
+        merged,
+        rows,
+        first.validation,
+        components.names,
+        first.judge,
+        first.validation_used,
+    )
 
 
 def _frozen(weights: torch.Tensor, first: Member, pool: Pool) -> Frozen:
     """Learnt weights; rows of V, which had none, get the mean of the labelled training rows."""
     table = weights.clone()
-    table[first.validation] = table[np.intersect1d(first.trained, pool.gold)].mean(0)
+    new = np.setdiff1d(first.validation, first.trained)
+    table[new] = table[np.intersect1d(first.trained, pool.gold)].mean(0)
     return Frozen(table)
 
 
@@ -187,13 +219,19 @@ def log_posteriors(
     return pairs
 
 
-def fingerprint(pool: Pool, about: Any) -> str:
+def fingerprint(pool: Pool, teachers: np.ndarray | None, about: dict[str, Any]) -> str:
     """Hash of data, roles and settings, so that a checkpoint is only used by its own run."""
-    digest = hashlib.sha256(json.dumps(about, sort_keys=True, default=repr).encode())
-    parts = [pool.y, pool.validation]
-    parts += [pool.x] if isinstance(pool.x, np.ndarray) else [pool.x.data, pool.x.indices]
+    settings = {k: v for k, v in about.items() if k not in ("verbose", "checkpoint", "device")}
+    parts = [pool.y, pool.validation, np.array([len(pool.classes), *pool.x.shape]), teachers]
+    parts += [pool.x] if isinstance(pool.x, np.ndarray) else _csr_parts(pool.x)
     if pool.labels is not None:
-        parts += [pool.labels.codes.data, pool.labels.codes.indices, pool.labels.codes.indptr]
+        parts += [*_csr_parts(pool.labels.codes), pool.labels.continuous, pool.labels.lf_classes]
+        parts += [] if pool.labels.scores is None else _csr_parts(pool.labels.scores)
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=repr).encode())
     for part in parts:
-        digest.update(np.ascontiguousarray(part).tobytes())
+        digest.update(b"|" if part is None else np.ascontiguousarray(part).tobytes() + b"|")
     return digest.hexdigest()[:32]
+
+
+def _csr_parts(matrix: Any) -> list[np.ndarray]:
+    return [matrix.data, matrix.indices, matrix.indptr]

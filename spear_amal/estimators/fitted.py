@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
+import torch
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -33,14 +33,17 @@ class FittedClassifier(ClassifierMixin, BaseEstimator):
             Needed only where ``inference="product"`` chose an exponent above 0.
         """
         check_is_fitted(self, "models_")
-        X = validate_data(self, X, accept_sparse="csr", dtype=["float64", "float32"], reset=False)
         if self.exponent_ > 0 and L is None:
             raise InputError(
                 "this model predicts with the rules as well (inference='product'): pass the votes "
                 "as L=, or fit with inference='feature'"
             )
-        pairs = log_posteriors(self.models_, self._table(X, L if self.exponent_ > 0 else None))
-        mean = np.mean([softmax(combine(p, q, self.exponent_), axis=1) for p, q in pairs], axis=0)
+        return self._probabilities(X, L, self.exponent_)
+
+    def _probabilities(self, X: Any, L: Any, exponent: float) -> np.ndarray:
+        X = validate_data(self, X, accept_sparse="csr", dtype=["float64", "float32"], reset=False)
+        pairs = log_posteriors(self.models_, self._table(X, L if exponent > 0 else None))
+        mean = np.mean([softmax(combine(p, q, exponent), axis=1) for p, q in pairs], axis=0)
         return mean / mean.sum(1, keepdims=True)
 
     def predict(self, X: Any, L: Any = None) -> np.ndarray:
@@ -59,35 +62,36 @@ class FittedClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self, "models_")
         if self.models_[0].rules is None:
             raise InputError("this model was trained without labelling functions (no L in fit)")
-        rows = len(L)
-        empty = sp.csr_array((rows, self.n_features_in_), dtype=np.float32)
-        pairs = log_posteriors(self.models_, self._table(empty, L))
-        return np.mean([np.exp(q) for _, q in pairs if q is not None], axis=0)
+        nothing = np.zeros((len(L), 0), dtype=np.float32)
+        batch = self._table(nothing, L).whole()
+        with torch.no_grad():
+            joint = [model.rules(batch.fired, batch.scores).double() for model in self.models_]
+        return torch.stack(joint).softmax(-1).mean(0).cpu().numpy()
 
     def _table(self, X: Any, L: Any) -> Table:
         first = next(self.models_[0].parameters())
-        n = X.shape[0]
         votes = None
-        if self.models_[0].rules is not None:
-            if L is None:
-                L = np.full((n, self.n_lfs_), -1)
-            votes = door.check_votes(L, n, classes=self.classes_.tolist())
-            if votes.shape[1] != self.n_lfs_:
-                raise InputError(
-                    f"L has {votes.shape[1]} LFs, the model was trained on {self.n_lfs_}"
-                )
-            votes = votes.to_unipolar(self.plan_)
+        form = self.vote_form_
+        if self.models_[0].rules is not None and form is not None:
+            silent = np.full((X.shape[0], len(form.continuous)), -1)
+            votes = form.conform(silent if L is None else L, X.shape[0]).to_unipolar(self.plan_)
         return Table(X, labels=votes, dtype=first.dtype, device=first.device)
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    @property
+    def n_lfs_(self) -> int:
+        """Number of LFs in training; 0 without L."""
+        return 0 if self.vote_form_ is None else len(self.vote_form_.continuous)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None, L: Any = None) -> float:
         """Score predictions by `metric` on the labelled rows of y; unlabelled rows are left out.
 
-        With `sample_weight` the score is the weighted accuracy, as scikit-learn expects.
+        Without L a model that predicts with the rules as well is scored by its feature model
+        alone. With `sample_weight` the score is the weighted accuracy, as scikit-learn expects.
         """
         check_is_fitted(self, "models_")
-        codes = door.encode(door.column(y, "y"), self.classes_)
+        codes = door.encode(door.column(y, "y"), self.classes_, strict=False)
         known = codes >= 0
-        predicted = self.predict_proba(X).argmax(1)
+        predicted = self._probabilities(X, L, self.exponent_ if L is not None else 0.0).argmax(1)
         if sample_weight is not None:
             weight = np.asarray(sample_weight, dtype=float)[known]
             return float(np.average(predicted[known] == codes[known], weights=weight))
@@ -106,6 +110,10 @@ class FittedClassifier(ClassifierMixin, BaseEstimator):
         bundle.save(self, path, overwrite)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], feature_model: Any = None) -> Any:
-        """Read what :meth:`save` wrote; a module of the user's own is passed as `feature_model`."""
-        return bundle.load(cls, path, feature_model)
+    def load(cls, path: str | os.PathLike[str], **objects: Any) -> Any:
+        """Read what :meth:`save` wrote.
+
+        Objects of the user's own (a feature model, a mixer, a label model) are not in the file
+        and are passed by parameter name, e.g. ``feature_model=net``.
+        """
+        return bundle.load(cls, path, **objects)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from sklearn.base import clone
 
 from spear_amal.components import ComponentSet, GoldCrossEntropy, TeacherCrossEntropy
 from spear_amal.errors import InputError
@@ -34,6 +35,7 @@ max_epochs, patience, metric, weight_decay, dtype, device, checkpoint, random_st
     Examples
     --------
     >>> import numpy as np
+    from sklearn.base import clone
     >>> X = np.random.default_rng(0).normal(size=(60, 3))
     >>> y = (X[:, 0] > 0).astype(int)
     >>> bool(GoldClassifier(final="refit").fit(X, y).score(X, y) > 0.9)
@@ -83,7 +85,10 @@ max_epochs, patience, metric, weight_decay, dtype, device, checkpoint, random_st
         return ComponentSet([GoldCrossEntropy()])
 
     def _default_batch(self, pool: Pool) -> int:
-        return int(np.clip(len(pool.gold) // STEPS_PER_EPOCH, 4, 32))
+        trained = len(np.setdiff1d(pool.gold, pool.validation)) or len(pool.gold)
+        if self.final == "crossfit":
+            trained = len(pool.gold) * (self.n_folds - 1) // self.n_folds
+        return int(np.clip(trained // STEPS_PER_EPOCH, 4, 32))
 
 
 class LabelModelClassifier(GoldClassifier):
@@ -161,6 +166,6 @@ class LabelModelClassifier(GoldClassifier):
                     f"unknown label_model {model!r}; choose from {sorted(LABEL_MODELS)}"
                 )
             model = LABEL_MODELS[model]()
-        p = model.fit(pool.labels).predict_proba(pool.labels)
+        p = clone(model).fit(pool.labels).predict_proba(pool.labels)
         p[~pool.covered()] = np.nan
         return np.log(np.clip(p, 1e-12, None))[:, None, :]

@@ -35,16 +35,18 @@ def estimate_guides(labels: LabelMatrix, y: np.ndarray) -> np.ndarray:
 
 
 def resolve_guides(
-    given: Any, labels: LabelMatrix, y: np.ndarray, plan: list[tuple[int, int]]
+    given: Any, labels: LabelMatrix, y: np.ndarray, plan: list[tuple[int, int]], n_lfs: int
 ) -> np.ndarray:
-    """Guides (columns,) from a number, one per LF, one per column, or ``"validation"``."""
+    """Guides (columns,) from a number, one per LF, one per column, or ``"validation"``.
+
+    `plan` holds (LF, class) of each column; silent LFs have none.
+    """
     if isinstance(given, str):
         if given != "validation":
             raise InputError(f"quality_guides must be numbers or 'validation', found {given!r}")
         return estimate_guides(labels, y)
     guides = np.asarray(given, dtype=float)
-    n_lfs = 1 + max((j for j, _ in plan), default=-1)
-    if guides.ndim == 1 and len(guides) == n_lfs != len(plan):
+    if guides.ndim == 1 and len(guides) == n_lfs:
         guides = guides[[j for j, _ in plan]]
     if guides.ndim > 1 or (guides.ndim == 1 and len(guides) != len(plan)):
         raise InputError(

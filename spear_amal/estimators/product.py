@@ -28,10 +28,12 @@ def choose_exponent(log_p: np.ndarray, log_q: np.ndarray, y: np.ndarray) -> floa
     y : ndarray (n,)
         Gold codes.
     """
+    if len(y) < 2:
+        return 0.0
     rows = np.arange(len(y))
     gains = np.stack([combine(log_p, log_q, e)[rows, y] for e in EXPONENTS])  # (E, n)
     best = gains.mean(1).argmax()
     behind = gains[best] - gains  # (E, n), paired by row
-    error = behind.std(1, ddof=1) / np.sqrt(len(y)) if len(y) > 1 else np.zeros(len(EXPONENTS))
+    error = behind.std(1, ddof=1) / np.sqrt(len(y))
     within = behind.mean(1) <= error
     return EXPONENTS[int(np.flatnonzero(within)[0])]

@@ -100,7 +100,7 @@ class SpearClassifier(TrainedClassifier):
     classes_ : ndarray (C,)
     weights_ : DataFrame (rows, losses)
         Learnt weights; training rows of X first, then validation rows. NaN where a row took no
-        part (validation, uncovered). A loss counts only on its own rows, see ``components``.
+        part (validation, uncovered) or the loss is not defined on it.
     history_ : DataFrame
         One line per epoch: losses, mean weights, validation score and loss.
     val_score_ : float
@@ -109,6 +109,10 @@ class SpearClassifier(TrainedClassifier):
     exponent_ : float
         Power of the rule model at prediction.
     models_ : list of JointModel
+    validation_source_ : {"given", "split", "training", "folds"}
+        Where V came from. "training": too few gold rows to hold any out.
+    validation_used_ : {"shared", "split", "training"}
+        Whether V served whole for weights and epoch, one half each, or was in training as well.
     n_features_in_ : int
 
     References
@@ -225,7 +229,7 @@ class SpearClassifier(TrainedClassifier):
     def _rules(self, pool: Pool, y: np.ndarray) -> RuleModel | None:
         if pool.labels is None:
             return None
-        guides = resolve_guides(self.quality_guides, pool.labels, y, pool.plan)
+        guides = resolve_guides(self.quality_guides, pool.labels, y, pool.plan, self.n_lfs_)
         return RuleModel(
             len(pool.classes),
             torch.as_tensor([k for _, k in pool.plan]),

@@ -34,6 +34,7 @@ class LabelModel(BaseEstimator):
             raise InputError("all LFs abstain on all rows: there is nothing to learn from")
         self.classes_ = L.classes
         self.n_classes_ = L.n_classes
+        self.n_lfs_ = L.shape[1]
         self.plan_ = L.unipolar_plan()
         self._fit(L, None if y is None else np.asarray(y))
         return self
@@ -41,7 +42,10 @@ class LabelModel(BaseEstimator):
     def predict_proba(self, L: Any) -> np.ndarray:
         """Class probabilities (n, C); uniform where all LFs abstain."""
         check_is_fitted(self, "n_classes_")
-        return self._posterior(as_label_matrix(L, self.classes_))
+        matrix = as_label_matrix(L, self.classes_)
+        if matrix.shape[1] != self.n_lfs_:
+            raise InputError(f"L has {matrix.shape[1]} LFs, the model was fitted on {self.n_lfs_}")
+        return self._posterior(matrix)
 
     def predict(self, L: Any, tie_break_policy: str = "abstain") -> np.ndarray:
         """Classes (n,).

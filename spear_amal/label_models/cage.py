@@ -54,13 +54,23 @@ class Cage(LabelModel):
 
     def _fit(self, L: LabelMatrix, y: np.ndarray | None) -> None:
         self.k_ = np.array([k for _, k in self.plan_])
-        guides = np.broadcast_to(np.asarray(self.quality_guides, dtype=float), self.k_.shape)
+        if self.start not in ("guides", "ones"):
+            raise InputError(f"start must be 'guides' or 'ones', found {self.start!r}")
+        given = np.asarray(self.quality_guides, dtype=float)
+        if given.shape not in ((), self.k_.shape):
+            raise InputError(
+                f"quality_guides has shape {given.shape}; needed one number or "
+                f"{self.k_.shape}, one per LF and class"
+            )
+        guides = np.broadcast_to(given, self.k_.shape)
         if not ((guides > 0) & (guides < 1)).all():
             raise InputError("quality_guides must lie strictly between 0 and 1")
         k, q_t = torch.as_tensor(self.k_), torch.tensor(guides)
-        guided = cage.guided_start(L.n_classes, k, q_t)
-        theta = torch.ones_like(guided) if self.start == "ones" else guided
-        fired, scores = self._tensors(L)
+        if self.start == "ones":
+            theta = torch.ones(L.n_classes, len(k), dtype=torch.float64)
+        else:
+            theta = cage.guided_start(L.n_classes, k, q_t)
+        fired, scores = self._tensors(L, fitting=True)
         pi = torch.ones(L.n_classes, scores.shape[1], dtype=torch.float64)
         parameters = [theta.requires_grad_(), pi.requires_grad_()]
         optimiser = torch.optim.Adam(parameters, lr=self.lr)
@@ -75,10 +85,13 @@ class Cage(LabelModel):
             self.losses_.append(value.item())
         self.theta_, self.pi_ = (p.detach().numpy() for p in parameters)
 
-    def _tensors(self, L: LabelMatrix) -> tuple[Tensor, Tensor]:
+    def _tensors(self, L: LabelMatrix, fitting: bool = False) -> tuple[Tensor, Tensor]:
         """Give fired (n, m) and the scores of continuous columns (n, m_c)."""
         unipolar = L.to_unipolar(self.plan_)
-        self.continuous_ = np.flatnonzero(unipolar.continuous)
+        if fitting:
+            self.continuous_ = np.flatnonzero(unipolar.continuous)
+        elif unipolar.nnz and not unipolar.continuous[self.continuous_].all():
+            raise InputError("L has no scores for continuous LFs that gave scores in fit")
         fired = torch.as_tensor((unipolar.codes > 0).toarray(), dtype=torch.float64)
         scores = torch.as_tensor(unipolar.dense_scores()[:, self.continuous_], dtype=torch.float64)
         return fired, scores

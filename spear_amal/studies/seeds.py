@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from spear_amal.data import Corpus
+from spear_amal.errors import InputError
 from spear_amal.label_matrix import LabelMatrix
 from spear_amal.studies.compare import compare
 from spear_amal.studies.methods import find_method
@@ -62,7 +63,7 @@ def compare_seeds(
     methods : sequence of str
     seeds : sequence of int
     jobs : int
-        Processes; each uses one thread.
+        Processes; with more than one, each uses one thread.
     partition : dict, optional
         Options of :func:`spear_amal.data.partition`, e.g. ``{"labelled": "published"}``.
     **settings
@@ -75,10 +76,11 @@ def compare_seeds(
     """
     for name in methods:
         find_method(name)  # before hours of work, not after
-    work = joblib.Parallel(n_jobs=jobs)(
-        joblib.delayed(run_seed)(corpus, votes, methods, seed, partition or {}, settings)
-        for seed in seeds
-    )
+    with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
+        work = joblib.Parallel(n_jobs=jobs)(
+            joblib.delayed(run_seed)(corpus, votes, methods, seed, partition or {}, settings)
+            for seed in seeds
+        )
     return pd.DataFrame([record for records in work for record in records])
 
 
@@ -94,6 +96,8 @@ def summarise(runs: pd.DataFrame, baseline: str = "only-l") -> pd.DataFrame:
     """
     from scipy.stats import t
 
+    if baseline not in set(runs["method"]):
+        raise InputError(f"baseline {baseline!r} is not among {sorted(set(runs['method']))}")
     table = runs.pivot(index="seed", columns="method", values="score") * 100
     gains = table.sub(table[baseline], axis=0)
     n = len(table)

@@ -2,8 +2,9 @@
 
 from spear_amal.training.callbacks import Callback, ProgressBar
 from spear_amal.training.inference import predict_logits
-from spear_amal.training.look_ahead import LookAhead, Outer
+from spear_amal.training.look_ahead import LookAhead
 from spear_amal.training.metrics import METRICS, score
+from spear_amal.training.outer import Outer
 from spear_amal.training.table import Table
 from spear_amal.training.trainer import DivergedError, Result, Settings, Trainer
 

@@ -10,10 +10,9 @@ model, so V is exactly zero there and losses that touch only rules keep their st
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.func import functional_call
 
@@ -25,27 +24,10 @@ from spear_amal.maths.objective import domain_counts, weighted_objective
 from spear_amal.maths.sparse_rows import SparseRows, affine, outer_sum
 from spear_amal.mixers import LookAheadOptions
 from spear_amal.models import JointModel
+from spear_amal.training.outer import Outer
 from spear_amal.types import Batch, Outputs
 
 METHODS = ("closed", "forward", "double-backward")
-
-
-@dataclass(frozen=True)
-class Outer:
-    """The validation loss: CE of the feature model plus gamma times CE of the rule model."""
-
-    rules: bool = False
-    gamma: float = 1.0
-
-    def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
-        """Mean over validation rows (and over covered ones for the rule model), a scalar."""
-        value = F.cross_entropy(outputs.logits, batch.y)
-        if not self.rules or outputs.rule_logits is None:
-            return value
-        covered = batch.fired.sum(1) > 0
-        losses = F.cross_entropy(outputs.rule_logits, batch.y, reduction="none")
-        total = torch.where(covered, losses, torch.zeros_like(losses)).sum()
-        return value + self.gamma * total / covered.sum().clamp(min=1)
 
 
 class LookAhead:

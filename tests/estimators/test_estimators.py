@@ -64,10 +64,13 @@ def test_weights_say_who_took_part(data):
     uncovered_unlabelled = (~covered[:150]) & (y[:150] < 0)
     assert weights.iloc[:150][uncovered_unlabelled].isna().all(axis=None)
     assert weights.iloc[150:].isna().all(axis=None)
-    trained = weights.dropna()
-    assert ((trained >= 0) & (trained <= 1)).all(axis=None)
-    assert (trained["agreement"] < 1).any()
-    assert (trained[["rule-gold", "rule-likelihood"]] == 1).all(axis=None)
+    assert (weights.isna() | ((weights >= 0) & (weights <= 1))).all(axis=None)
+    assert (weights["agreement"] < 1).any()
+    for rules_only in ("rule-gold", "rule-likelihood"):
+        assert (weights[rules_only].dropna() == 1).all()
+    labelled = np.flatnonzero(y[:150] >= 0)
+    assert weights.iloc[labelled][["entropy", "consensus"]].isna().all(axis=None)
+    assert weights.iloc[labelled]["gold"].notna().all()
 
 
 def test_variant_b_moves_the_weights_of_rule_only_losses(data):
@@ -149,12 +152,28 @@ def test_randomised_test_labels_change_nothing(tmp_path):
         assert torch.equal(a, b)
 
 
-def test_unlabelled_gold_is_never_seen(data):
-    """y of unlabelled rows is -1: nothing in fit takes another source of labels."""
-    X, y, L, _ = data
-    one = SpearClassifier(max_epochs=4).fit(X, y, L=L).predict_proba(X)
-    two = SpearClassifier(max_epochs=4).fit(X, y.copy(), L=L).predict_proba(X)
-    np.testing.assert_array_equal(one, two)
+@pytest.mark.parametrize("fraction", [0.1, 0.5])
+@pytest.mark.parametrize("final", ["single", "refit", "crossfit"])
+def test_validation_rows_are_not_trained_on(data, final, fraction, monkeypatch):
+    """Also where too few gold rows would make a single fit validate on its training rows."""
+    from spear_amal.estimators import base
+
+    kept = []
+    fit_members = base.fit_members
+    monkeypatch.setattr(base, "fit_members", lambda *a: kept.append(fit_members(*a)) or kept[-1])
+    X, _y, L, gold = data
+    few = np.where(np.arange(N) < 17, gold, -1)
+    model = SpearClassifier(final=final, n_folds=3, max_epochs=3, validation_fraction=fraction)
+    model.fit(X, few, L=L)
+    for member in kept[0]:
+        shared = np.intersect1d(member.trained, member.validation)
+        if final == "refit" and model.validation_source_ == "split":
+            assert len(shared) == len(member.validation)
+            assert member.judge is not member.model
+        elif model.validation_source_ == "training":
+            assert model.validation_used_ == "training"
+        else:
+            assert len(shared) == 0
 
 
 # -- files ----------------------------------------------------------------------------------------
@@ -191,6 +210,165 @@ def test_damaged_and_foreign_files_are_refused(data, tmp_path):
             GoldClassifier.load(path)
     with pytest.raises(FileNotFoundError):
         GoldClassifier.load(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("final", ["single", "crossfit"])
+def test_models_with_scores_products_and_objects_come_back(data, tmp_path, final):
+    X, y, L, _gold = data
+    votes = np.asarray(L)
+    rng = np.random.default_rng(5)
+    scored = LabelMatrix.from_dense(
+        votes, scores=np.where(votes >= 0, rng.random(votes.shape), 0), continuous=np.ones(M, bool)
+    )
+    model = SpearClassifier(
+        mixer=Amal(rho=5.0, clamp=(0.0, 2.0)),
+        final=final,
+        n_folds=2,
+        max_epochs=4,
+        inference="product",
+    ).fit(X, y, L=scored)
+    path = tmp_path / "model.safetensors"
+    model.save(path)
+    again = SpearClassifier.load(path)
+    assert again.mixer.summary() == model.mixer.summary()
+    assert (again.exponent_, again.vote_form_) == (model.exponent_, model.vote_form_)
+    np.testing.assert_array_equal(again.predict_proba(X, scored), model.predict_proba(X, scored))
+    with pytest.raises(InputError, match="no scores"):
+        again.rule_predict_proba(votes)
+
+
+def test_label_model_objects_and_feature_names_come_back(data, tmp_path):
+    import pandas as pd
+
+    from spear_amal.label_models import Cage
+
+    X, y, L, _ = data
+    frame = pd.DataFrame(X, columns=[f"x{i}" for i in range(D)])
+    own = Cage(epochs=7)
+    model = LabelModelClassifier(label_model=own, max_epochs=3).fit(frame, y, L=L)
+    assert not hasattr(own, "theta_")  # the user's object is left as it was
+    model.save(tmp_path / "m.safetensors")
+    again = LabelModelClassifier.load(tmp_path / "m.safetensors")
+    assert again.label_model.epochs == 7
+    np.testing.assert_array_equal(again.predict_proba(frame), model.predict_proba(frame))
+    with pytest.raises(ValueError, match="feature names"):
+        again.predict(frame[frame.columns[::-1]])
+
+
+def test_votes_are_held_against_those_of_training(data):
+    X, y, L, gold = data
+    L = LabelMatrix.from_dense(np.asarray(L), lf_names=list("abcdefg"), classes=["x", "y", "z"])
+    model = SpearClassifier(max_epochs=4).fit(X, y, L=L)
+    p = model.rule_predict_proba(L)
+    np.testing.assert_array_equal(model.rule_predict_proba(L[:, np.arange(M)[::-1]]), p)
+    renamed = LabelMatrix.from_dense(
+        np.asarray(L), lf_names=list("abcdefh"), classes=["x", "y", "z"]
+    )
+    with pytest.raises(InputError, match="'g', 'h'"):
+        model.rule_predict_proba(renamed)
+    with pytest.raises(InputError, match="knows"):
+        model.rule_predict_proba(L.with_classes(["z", "y", "x"]))
+    few = np.full((5, M), -1)
+    few[0, 0] = 0  # plain votes in which the last class does not occur
+    SpearClassifier(max_epochs=2).fit(X, y, L=np.asarray(L), X_val=X[:5], y_val=gold[:5], L_val=few)
+
+
+def test_classes_by_any_name(data):
+    X, y, L, _gold = data
+    tens = LabelMatrix.from_dense(np.asarray(L), classes=[10, 20, 30])
+    model = SpearClassifier(max_epochs=3).fit(X, np.where(y < 0, -1, 10 * (y + 1)), L=tens)
+    assert model.classes_.tolist() == [10, 20, 30]
+    with pytest.raises(InputError, match="classes="):
+        SpearClassifier().fit(X, np.where(y < 0, "-1", y.astype(str)), L=np.asarray(L))
+
+
+def test_a_class_that_no_lf_votes_for(data):
+    X, y, L, _gold = data
+    two = np.where(np.asarray(L) == 2, -1, np.asarray(L))
+    for cls in (SpearClassifier, LabelModelClassifier):
+        assert cls(max_epochs=3).fit(X, y, L=two).predict_proba(X).shape == (N, C)
+
+
+def test_scores_of_fixed_weights_and_unknown_labels(data):
+    X, _, _, gold = data
+    model = fitted(data, mixer="fixed", mixer_options={"per_loss": {"entropy": 0.25}})
+    assert set(model.weights_["entropy"].dropna()) == {0.25}
+    strange = gold.copy()
+    strange[:] = 9
+    assert model.score(X, strange) == 0.0
+
+
+def test_reversed_arrays_and_wide_sparse_networks(data):
+    X, y, L, _ = data
+    model = fitted(data)
+    np.testing.assert_allclose(model.predict_proba(X[::-1])[::-1], model.predict_proba(X))
+    wide = sp.random_array((N, 4001), density=0.01, rng=np.random.default_rng(0), format="csr")
+    own = SpearClassifier(feature_model=lambda d, c: Wide(d, c), max_epochs=2)
+    assert own.fit(wide, y, L=L).predict_proba(wide).shape == (N, C)
+    again = SpearClassifier(feature_model=lambda d, c: Wide(d, c), max_epochs=2)
+    np.testing.assert_array_equal(
+        again.fit(wide, y, L=L).predict_proba(wide), own.predict_proba(wide)
+    )
+    mlp = SpearClassifier(feature_model="mlp", hidden=(64,), max_epochs=2).fit(wide, y, L=L)
+    assert np.isfinite(mlp.predict_proba(wide)).all()
+
+
+def test_a_network_without_a_linear_head_needs_the_whole_network(data):
+    from spear_amal.models import FeatureAdapter
+
+    net = FeatureAdapter(Quadratic(), head=None)
+    often = {"warmup": 0, "refresh_every": 1}
+    with pytest.raises(InputError, match="look_ahead"):
+        fitted(data, feature_model=net, mixer_options=often, max_epochs=2)
+    options = {**often, "look_ahead": "network"}
+    model = fitted(data, feature_model=net, mixer_options=options, max_epochs=2)
+    assert (model.weights_["gold"].dropna() <= 1).all()
+    lying = FeatureAdapter(Quadratic(), head="out")
+    with pytest.raises(InputError, match="not its head"):
+        fitted(data, feature_model=lying, mixer_options=often, max_epochs=2)
+
+
+def test_a_mixer_object_is_not_touched(data):
+    mixer = Amal(warmup=0)
+    before = dict(vars(mixer))
+    fitted(data, mixer=mixer, final="crossfit", n_folds=2)
+    assert vars(mixer) == before
+
+
+def test_a_resumed_run_may_show_progress_but_not_change_scores(data, tmp_path):
+    X, y, L, _ = data
+    votes = np.asarray(L)
+    path = tmp_path / "run.safetensors"
+
+    def fit(level, **options):
+        scored = LabelMatrix.from_dense(
+            votes, scores=np.full(votes.shape, level), continuous=np.ones(M, bool)
+        )
+        return SpearClassifier(max_epochs=2, checkpoint=path, **options).fit(X, y, L=scored)
+
+    fit(0.8)
+    fit(0.8, verbose=1)
+    with pytest.raises(FileFormatError, match="other data"):
+        fit(0.3)
+
+
+class Wide(nn.Module):
+    def __init__(self, d, c):
+        super().__init__()
+        self.body, self.head = nn.Linear(d, 5), nn.Linear(5, c)
+
+    def forward(self, x):
+        hidden = torch.relu(self.body(x))
+        return self.head(hidden), hidden
+
+
+class Quadratic(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.out = nn.Linear(D, C)
+
+    def forward(self, x):
+        return self.out(x) ** 2, x
 
 
 class OwnNet(nn.Module):
@@ -281,8 +459,14 @@ def test_bad_input_is_named(data):
     refused("continuous", X, np.where(y < 0, -1, y + 0.5), L=L)
     refused("class codes", X, np.where(y == 2, -2, y), L=L)
     refused("without y_val", X, y, L=L, X_val=X[:5])
-    refused("y_val has 4 rows", X, y, L=L, X_val=X[:5], y_val=gold[:4])
-    refused("validation rows need gold", X, y, L=L, X_val=X[:5], y_val=y[-5:])
+    refused("without X_val", X, y, L=L, y_val=y)
+    refused("L_val was given without", X, y, L=L, L_val=L)
+    refused("y_val has 4 rows", X, y, X_val=X[:5], y_val=gold[:4])
+    refused("validation rows need gold", X, y, X_val=X[:5], y_val=y[-5:])
+    refused("device", X, y, L=L, options={"device": "gpu"})
+    refused("hidden", X, y, L=L, options={"hidden": 512})
+    refused("without votes", X, y, options={"losses": (3, 4)})
+    refused("rho", X, y, L=L, options={"mixer_options": {"rho": -1.0}})
     refused("L_val has 6 LFs", X, y, L=L, X_val=X[:5], y_val=gold[:5], L_val=np.asarray(L)[:5, :6])
     refused("fewer folds", X, y, L=L, options={"final": "crossfit", "n_folds": 40})
     refused("unknown loss", X, y, L=L, options={"losses": ("gold", "silver")})
@@ -321,9 +505,26 @@ def test_few_gold_rows_validate_on_themselves():
     assert model.validation_source_ == "training"
 
 
-def test_split_validation_keeps_the_halves_apart(data):
-    shared, split = fitted(data), fitted(data, validation="split")
-    assert shared.val_score_ != split.val_score_ or not shared.history_.equals(split.history_)
+@pytest.mark.parametrize("y_held", [[0, 0, 0, 1, 1], [0, 1, 2, 2, 2, 2], [0, 0, 1, 1, 2, 2, 1]])
+def test_halves_of_validation_are_disjoint_and_whole(y_held):
+    from spear_amal.estimators.engine import _halves
+
+    held = 100 + np.arange(len(y_held))
+    chooser, outer = _halves(held, np.array(y_held), seed=0)
+    assert len(outer) > 0
+    assert sorted([*chooser, *outer]) == held.tolist()
+
+
+def test_what_validation_was_used_for_is_recorded(data):
+    assert fitted(data).validation_used_ == "shared"
+    assert fitted(data, validation="split").validation_used_ == "split"
+    X, y, L, gold = data
+    lone = gold[150:].copy()
+    lone[:] = 0
+    lone[0], lone[1] = 1, 2  # one row each of two classes
+    model = SpearClassifier(validation="split", max_epochs=2)
+    model.fit(X[:150], y[:150], L=L[:150], X_val=X[150:], y_val=lone, L_val=L[150:])
+    assert model.validation_used_ == "split"
 
 
 # -- guides and the product -----------------------------------------------------------------------
@@ -340,8 +541,15 @@ def test_guides_count_fired_rows_only():
 def test_guides_per_lf_reach_both_columns_of_a_two_sided_lf():
     L = LabelMatrix.from_dense([[0, 1], [1, 1]])
     plan = L.unipolar_plan()
-    guides = resolve_guides([0.6, 0.7], L.to_unipolar(plan), np.array([0, 1]), plan)
+    guides = resolve_guides([0.6, 0.7], L.to_unipolar(plan), np.array([0, 1]), plan, 2)
     assert guides.tolist() == [0.6, 0.6, 0.7]
+
+
+def test_guides_per_lf_skip_silent_lfs():
+    L = LabelMatrix.from_dense([[-1, 0, 1, -1], [-1, 1, 1, -1]])
+    plan = L.unipolar_plan()
+    guides = resolve_guides([0.1, 0.2, 0.3, 0.4], L.to_unipolar(plan), np.array([0, 1]), plan, 4)
+    assert guides.tolist() == [0.2, 0.2, 0.3]
 
 
 def test_product_leans_to_the_feature_model():

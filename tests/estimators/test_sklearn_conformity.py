@@ -32,13 +32,13 @@ def test_scikit_learns_checks(estimator, check):
 
 @pytest.fixture(scope="module")
 def small():
-    corpus = synthetic_corpus(n=240, seed=1, n_test=60)
+    corpus = synthetic_corpus(n=400, seed=1, n_test=80)
     lfs = [
         keyword_lf("love", ["love", "wedding", "marriage", "heart"], label=0),
         keyword_lf("fight", ["battle", "kill", "war", "agent"], label=1),
     ]
     votes = PandasLFApplier(lfs, classes=corpus.classes).apply(corpus.frame, progress_bar=False)
-    parts = partition(corpus, 0, 40, 40)
+    parts = partition(corpus, 0, 90, 60)
     return corpus, votes, parts
 
 

@@ -103,6 +103,22 @@ def test_cage_uses_scores():
     assert (Cage().fit(votes).predict(votes, "first") == y)[covered].mean() < 0.8
 
 
+def test_votes_of_another_form_are_refused():
+    model = Cage(epochs=2).fit([[0, 1, -1], [1, -1, 0]])
+    for width in (2, 4):
+        with pytest.raises(InputError, match="fitted on 3"):
+            model.predict_proba(np.full((1, width), 0))
+    scored = LabelMatrix.from_dense([[0, 1]], scores=[[0.5, 0.5]])
+    model = Cage(epochs=2).fit(scored)
+    with pytest.raises(InputError, match="no scores"):
+        model.predict_proba([[0, 1]])
+    assert model.continuous_.tolist() == [0, 1]
+
+
 def test_cage_refuses_impossible_guides():
+    with pytest.raises(InputError, match="start"):
+        Cage(start="middle").fit([[0, 1]])
+    with pytest.raises(InputError, match="shape"):
+        Cage(quality_guides=[0.9, 0.9, 0.9]).fit([[0, 1]])
     with pytest.raises(InputError, match="strictly between"):
         Cage(quality_guides=1.0).fit([[0, 1]])

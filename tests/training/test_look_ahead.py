@@ -9,7 +9,7 @@ from spear_amal.errors import InputError
 from spear_amal.maths.objective import domain_counts, weighted_objective
 from spear_amal.maths.sparse_rows import SparseRows
 from spear_amal.models import MLP, JointModel, LinearModel, RuleModel
-from spear_amal.training.look_ahead import LookAhead, Outer
+from spear_amal.training import LookAhead, Outer
 from spear_amal.types import Batch, Outputs
 
 B, C, D, M, N_VAL = 7, 3, 11, 5, 13
