@@ -37,7 +37,7 @@ def write_tensors(path: str | os.PathLike[str], tensors: Tensors, about: dict[st
         try:
             save_file(held, temporary, metadata={"spear_amal": text})
         except SafetensorError as error:  # a full disk, for one, which callers know as OSError
-            raise OSError(f"{path} could not be written: {error}") from error
+            raise OSError(f"{path} cannot be written: {error}") from error
 
 
 def read_tensors(path: str | os.PathLike[str], kind: str) -> tuple[Tensors, dict[str, Any]]:
