@@ -98,16 +98,15 @@ def _finish(figure: Figure, ax: Axes, label: str) -> None:
         figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=9)
 
 
-def weight_histograms(weights: pd.DataFrame, domain: pd.DataFrame) -> Figure:
+def weight_histograms(weights: pd.DataFrame) -> Figure:
     """Draw the histogram of the weights of every loss, with the shares at 0 and at 1.
 
     Parameters
     ----------
     weights : DataFrame (n, K)
-    domain : DataFrame (n, K) of bool
-        Where the weights count.
+        NaN where a loss did not count.
     """
-    held = {name: weights.loc[domain[name], name].to_numpy() for name in weights}
+    held = {name: weights[name].dropna().to_numpy() for name in weights}
     held = {name: values for name, values in held.items() if len(values)}
     rows = max(1, (len(held) + 1) // 2)
     figure, axes = new_figure(0.4 + 1.9 * rows, rows, 2)

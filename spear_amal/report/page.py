@@ -15,7 +15,6 @@ from spear_amal.labeling import LFAnalysis
 from spear_amal.report import figures_lfs, figures_outcome, figures_training, html
 from spear_amal.report.canvas import need_matplotlib, png
 from spear_amal.report.content import Examples, Outcome, ReportContent
-from spear_amal.report.domains import weight_domain
 from spear_amal.report.tables import extreme_rows, lf_table, readable
 
 _PACKAGES = ("numpy", "scipy", "pandas", "scikit-learn", "torch", "matplotlib")
@@ -163,8 +162,6 @@ def _training(content: ReportContent) -> Iterator[str]:
 
 
 def _weights(examples: Examples) -> Iterator[str]:
-    covered = examples.votes.covered()
-    domain = weight_domain(examples.weights, examples.y, covered)
     yield html.heading(f"Learnt weights: {examples.model}")
     yield html.paragraph(
         "How much each loss counts on each row where it is defined. A weight of 0 leaves the loss "
@@ -172,7 +169,7 @@ def _weights(examples: Examples) -> Iterator[str]:
         "keep their start value, as validation rows judge the feature model. With several folds: "
         "the mean over the models that trained on the row."
     )
-    image = png(figures_training.weight_histograms(examples.weights, domain))
+    image = png(figures_training.weight_histograms(examples.weights))
     yield html.figures([html.figure(image, "Weights per loss", "Rows by weight.")])
     rows = extreme_rows(examples)
     if len(rows):

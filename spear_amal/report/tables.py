@@ -10,7 +10,6 @@ import pandas as pd
 
 from spear_amal.label_matrix import LabelMatrix
 from spear_amal.labeling import LFAnalysis
-from spear_amal.report.domains import weight_domain
 
 if TYPE_CHECKING:
     from spear_amal.report.content import Examples
@@ -127,8 +126,7 @@ def extreme_rows(examples: Examples, loss: str = "consensus", count: int = 10) -
     columns = ["weight", "row", "votes", "text"]
     if loss not in examples.weights:
         return pd.DataFrame(columns=columns)
-    domain = weight_domain(examples.weights, examples.y, examples.votes.covered())[loss]
-    held = examples.weights.loc[domain, loss]
+    held = examples.weights[loss].dropna()
     low = held.sort_values(kind="stable").index[: min(count, len(held) // 2)]
     top = held.drop(low).sort_values(ascending=False, kind="stable").index[: len(low)]
     picked = [_example(examples, int(i), float(held[i])) for i in [*low, *top]]

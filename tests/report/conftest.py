@@ -26,7 +26,8 @@ def examples(votes):
     weights = pd.DataFrame(
         {
             "gold": np.where(y >= 0, 1.0, np.nan),
-            "consensus": generator.random(N),
+            # NaN where the loss is not defined, as a fitted estimator has it
+            "consensus": np.where((y < 0) & votes.covered(), generator.random(N), np.nan),
             "agreement": generator.integers(0, 2, N).astype(float),
         }
     )

@@ -105,9 +105,8 @@ def test_one_line_for_each_method_that_recorded_something():
 
 
 def test_histograms_show_weights_that_count_only():
-    weights = pd.DataFrame({"a": [0.0, 1.0, 1.0, 0.5], "b": [0.2] * 4})
-    domain = pd.DataFrame({"a": [True, True, True, False], "b": [False] * 4})
-    figure = figures_training.weight_histograms(weights, domain)
+    weights = pd.DataFrame({"a": [0.0, 1.0, 1.0, np.nan], "b": [np.nan] * 4})
+    figure = figures_training.weight_histograms(weights)
     shown = [ax for ax in figure.axes if ax.get_visible()]
     assert len(shown) == 1 and shown[0].get_title(loc="left") == "a (3 rows)"
     assert "at 0: 33%    at 1: 67%" in shown[0].texts[0].get_text()

@@ -7,7 +7,6 @@ import pytest
 from spear_amal.label_matrix import LabelMatrix
 from spear_amal.labeling import LFAnalysis
 from spear_amal.report import comparison_table, extreme_rows, lf_table, readable
-from spear_amal.report.domains import weight_domain
 from spear_amal.studies import Row
 
 
@@ -56,20 +55,6 @@ def test_comparison_says_what_was_given_and_how_far_validation_flatters():
     assert list(once).count("test accuracy") == 1
 
 
-def test_weights_count_where_the_loss_is_defined():
-    weights = pd.DataFrame(
-        {name: [1.0, 1.0, 1.0, np.nan] for name in ("gold", "entropy", "consensus", "other")}
-    )
-    domain = weight_domain(weights, np.array([0, -1, -1, -1]), np.array([1, 1, 0, 1], dtype=bool))
-    expected = {
-        "gold": [1, 0, 0, 0],
-        "entropy": [0, 1, 1, 0],
-        "consensus": [0, 1, 0, 0],
-        "other": [1, 1, 1, 0],
-    }
-    assert domain.astype(int).to_dict(orient="list") == expected
-
-
 def test_extreme_rows_are_unlabelled_and_at_the_ends(examples):
     shown = extreme_rows(examples, count=5)
     assert len(shown) == 10
@@ -84,7 +69,8 @@ def test_extreme_rows_are_unlabelled_and_at_the_ends(examples):
 
 
 def test_ties_go_to_the_earlier_row(examples):
-    weights = examples.weights.assign(consensus=np.repeat([1.0, 0.0], [21, 10]))
+    tied = pd.Series(np.repeat([1.0, 0.0], [21, 10]))
+    weights = examples.weights.assign(consensus=tied.where(examples.weights["consensus"].notna()))
     rows = extreme_rows(replace(examples, weights=weights), count=3)["row"].astype(int).tolist()
     usable = np.flatnonzero((examples.y == -1) & examples.votes.covered()).tolist()
     assert rows[:3] == [i for i in usable if i >= 21][:3]
