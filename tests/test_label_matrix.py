@@ -49,7 +49,6 @@ def assert_same(a, b):
     assert a.dtype == b.dtype
 
 
-@settings(deadline=None)
 @given(votes())
 def test_dense_and_back(dense):
     made = LabelMatrix.from_dense(dense)
@@ -60,7 +59,6 @@ def test_dense_and_back(dense):
     assert ((made == dense).all()) and not (made != dense).any()
 
 
-@settings(deadline=None)
 @given(votes(min_rows=1), st.data())
 def test_indexing_is_that_of_the_array(dense, data):
     made = LabelMatrix.from_dense(dense)
@@ -165,7 +163,6 @@ def test_fields_of_the_wrong_length(fields, message):
 # -- unipolar form ------------------------------------------------------------------------------
 
 
-@settings(deadline=None)
 @given(votes())
 def test_unipolar_columns_hold_one_class_and_lose_no_vote(dense):
     made = LabelMatrix.from_dense(dense)
@@ -204,7 +201,7 @@ def test_save_and_load(matrix, tmp_path):
     assert_same(LabelMatrix.load(tmp_path / "L.npz"), matrix)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(votes())
 def test_save_and_load_any(dense):
     import tempfile

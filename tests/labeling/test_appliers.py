@@ -109,7 +109,7 @@ def test_all_containers_give_the_same_votes():
             assert np.array_equal(found.to_dense(), EXPECTED)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.permutations(range(len(TEXTS))), st.sampled_from(["int", "str", "same", "float", "multi"])
 )

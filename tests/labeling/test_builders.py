@@ -3,7 +3,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from spear_amal.errors import InputError
@@ -57,7 +57,6 @@ def test_the_longest_keyword_counts_once():
 TEXT = st.text(alphabet="aAbB _-1.ßİſé", max_size=12)
 
 
-@settings(deadline=None)
 @given(TEXT, st.lists(TEXT.filter(bool), min_size=1, max_size=3), st.booleans(), st.booleans())
 @example("İ", ["i"], True, True)
 def test_keywords_agree_with_a_plain_pattern(text, words, whole, ignore):
@@ -79,7 +78,6 @@ PATTERNS = st.sampled_from(
 LETTERS = "aAbcefrEFRwinox 1.!kK\N{LATIN SMALL LETTER LONG S}\N{KELVIN SIGN}\n"
 
 
-@settings(deadline=None)
 @given(PATTERNS, st.text(alphabet=LETTERS, max_size=14), st.sampled_from([0, re.I]))
 @example(r"free", "FREE", re.I)
 @example(r"(?i:K)elvin", "\N{KELVIN SIGN}elvin", 0)

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from spear_amal.errors import InputError
@@ -17,7 +17,6 @@ from spear_amal.labeling import (
 LABELS = st.lists(st.tuples(st.integers(-1, 2), st.integers(-1, 2)), max_size=11)
 
 
-@settings(deadline=None)
 @given(LABELS)
 def test_buckets_part_the_rows(pairs):
     gold, predicted = np.array(pairs, dtype=int).reshape(-1, 2).T
@@ -53,7 +52,6 @@ def test_rows_without_votes_are_left_out(as_matrix):
         filter_unlabeled_dataframe(frame, np.eye(2), votes)
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 4), max_size=7))
 def test_there_and_back(preds):
     preds = np.array(preds, dtype=int)

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -37,7 +37,6 @@ def share_of(mask):
     return float(np.mean(mask)) if len(mask) else 0.0
 
 
-@settings(deadline=None)
 @given(votes_and_gold())
 def test_against_counting_row_by_row(made):
     votes, gold = made
@@ -69,7 +68,6 @@ def test_against_counting_row_by_row(made):
         assert conflicts.loc[i, j] == (both & (votes[:, i] != votes[:, j])).sum()
 
 
-@settings(deadline=None)
 @given(votes_and_gold(), st.randoms(use_true_random=False))
 def test_the_order_of_rows_changes_nothing(made, random):
     votes, gold = made
@@ -127,7 +125,6 @@ def test_intervals_hold_known_values():
     assert np.isnan(table.loc[1, "accuracy"]) and table.loc[1, ["low", "high"]].tolist() == [0, 1]
 
 
-@settings(deadline=None)
 @given(votes_and_gold(), st.floats(0.01, 0.99))
 def test_intervals_hold_the_accuracy_and_grow_with_the_level(made, level):
     votes, gold = made

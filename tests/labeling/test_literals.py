@@ -34,7 +34,7 @@ REGEXES = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(REGEXES, st.lists(st.text(alphabet=LETTERS, max_size=9), max_size=4), st.booleans())
 def test_the_quick_look_changes_no_result(regex, texts, ignore_case):
     pattern = re.compile(regex, re.IGNORECASE if ignore_case else 0)
@@ -79,7 +79,6 @@ def test_without_the_parser_of_re(monkeypatch):
     assert test("frxee") and not test("free2"[1:])
 
 
-@settings(deadline=None)
 @given(
     st.lists(WORDS, min_size=1, max_size=6), st.text(alphabet=LETTERS, max_size=9), st.booleans()
 )

@@ -136,7 +136,7 @@ def votes_and_gold(draw):
     return votes, draw(hnp.arrays(np.int64, n, elements=st.integers(0, c - 1))), c
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(votes_and_gold(), st.booleans())
 def test_the_analysis_agrees_cell_by_cell(made, named):
     votes, gold, c = made
@@ -155,7 +155,7 @@ def test_the_analysis_agrees_cell_by_cell(made, named):
     )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(hnp.arrays(float, (7, 3), elements=st.sampled_from([0, 0.25, 0.5])))
 def test_conversions_agree(probs):
     for policy in ("random", "abstain"):
