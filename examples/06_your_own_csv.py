@@ -64,7 +64,8 @@ held = features.to_arrays() | {"idf": features.idf_.tolist()}
 # 5. Load, perhaps elsewhere, and predict rows that are new: no votes are needed for that.
 loaded = SpearClassifier.load(folder / "model.safetensors")
 words = TextFeatures.from_arrays(json.loads((folder / "features.json").read_text("utf-8")))
-new = ["He falls in love and writes letters.", "A soldier must find the bomb and escape."]
+love_story, thriller = "He falls in love and writes letters.", "A gang kills him in a gun battle."
+new = [love_story, thriller]
 p = loaded.predict_proba(words.transform(new))
 for text, name, sure in zip(new, loaded.classes_[p.argmax(1)], p.max(1), strict=True):
     print(f"{name:8} {sure:.2f}  {text}")

@@ -36,8 +36,13 @@ EXPECTED = {
         "wrong",
     ],
     "03": [GENERATED, rf"gold of L and V +{SCORE}", rf"SPEAR +{SCORE}", rf"AMAL +{SCORE}"],
-    "04": [GENERATED, r"scored on \d+ test rows", rf"L\+V +{SCORE}", rf"AMAL +{SCORE}"],
-    "05": [GENERATED, r"only-lv +\d\d\.\d", r"amal +\d\d\.\d .* V: 30 to learn weights"],
+    "04": [GENERATED, r"scored on \d+ test rows", rf"L\+V +{SCORE}", rf"AMAL, 5 folds +{SCORE}"],
+    "05": [
+        GENERATED,
+        r"only-lv +\d\d\.\d",
+        r"amal-single .* V: 30 to learn weights",
+        r"amal .* each fold V once",
+    ],
     "06": [r"500 rows, 120 of them", r"Emp\. Acc\.", "romance +0", "action +0", "loading: True"],
     "07": [
         GENERATED,
@@ -47,10 +52,10 @@ EXPECTED = {
         "weights.png",
     ],
     "08": [GENERATED, "best of the grid", rf"test f1 {SCORE} .* no rules", "own network"],
-    "09": [r"generated: test f1, 2 partitions", r"Classifier on L\+V .* \d\d\.\d", "AMAL "],
+    "09": [r"generated: test f1, 2 partitions", r"Classifier on L\+V .* \d\d\.\d", "AMAL, 5 folds"],
 }
 WITH_DATA = {
-    "04": [r"^73 published rules|^\d+ LFs of", "AMAL +0"],
+    "04": [r"^73 published rules|^\d+ LFs of", "AMAL, 5 folds +0"],
     "05": [r"'youtube'", r"amal +\d\d\.\d"],
 }
 # What stands on the command line of those that take more than --small.

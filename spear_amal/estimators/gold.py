@@ -35,8 +35,7 @@ max_epochs, patience, metric, weight_decay, dtype, device, checkpoint, random_st
     Examples
     --------
     >>> import numpy as np
-    from sklearn.base import clone
-    >>> X = np.random.default_rng(0).normal(size=(60, 3))
+    >>> X = np.random.default_rng(0).normal(size=(200, 3))
     >>> y = (X[:, 0] > 0).astype(int)
     >>> bool(GoldClassifier(final="refit").fit(X, y).score(X, y) > 0.9)
     True
