@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+LOWEST_START = 0.2  # no guide is taken lower than this for the start
 SCORE_MARGIN = 1e-3  # scores are kept this far from 0 and 1, as in the reference code
 
 
@@ -86,12 +87,12 @@ def guided_start(n_classes: int, k: Tensor, q_t: Tensor, iterations: int = 200) 
     that LF j fires in class y, which 1 already puts at 0.73, so two balanced LFs reach at most
     g = 0.58. Hence the other classes are lowered. One unknown per LF, coupled through the sums
     over the other LFs, found by L-BFGS on :func:`quality_penalty`, whose minimum it is. Guides
-    that differ much among very many LFs of one class are met to about 0.05, others exactly;
-    guides below chance count as chance here.
+    that differ much among very many LFs of one class are met to about 0.05, guides below chance to
+    about 0.2, others exactly.
     """
     fall = torch.ones_like(q_t, dtype=torch.float64, requires_grad=True)
-    # Below chance a guide says "not this class"; the start stays at chance, training moves on.
-    guides = q_t.to(torch.float64).clamp(1 / n_classes, 1 - SCORE_MARGIN)
+    # Far below chance there may be no such theta; training moves on from the nearest.
+    guides = q_t.to(torch.float64).clamp(min(LOWEST_START, 1 / n_classes), 1 - SCORE_MARGIN)
     elsewhere = (torch.arange(n_classes, device=k.device).unsqueeze(1) != k).to(torch.float64)
     solver = torch.optim.LBFGS(
         [fall],
