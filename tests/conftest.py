@@ -1,7 +1,22 @@
 """What holds for all tests."""
 
+import pytest
 from hypothesis import settings
 
 # Time limits per example would fail on a busy machine: speed is measured in benchmarks/.
 settings.register_profile("here", deadline=None)
 settings.load_profile("here")
+
+
+@pytest.fixture
+def no_network(monkeypatch, tmp_path):
+    """No source can be reached, and no folder of the user's is seen."""
+    from spear_amal.data import sources
+
+    def refuse(*arguments):
+        raise sources.SourceError("tests do not reach the network")
+
+    monkeypatch.setattr(sources, "download", refuse)
+    monkeypatch.setattr(sources, "run_tool", refuse)
+    monkeypatch.delenv("SPEAR_AMAL_DATA", raising=False)
+    monkeypatch.setenv("SPEAR_AMAL_CACHE", str(tmp_path / "cache"))

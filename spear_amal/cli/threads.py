@@ -11,7 +11,7 @@ def one_thread() -> Iterator[None]:
     """Let torch work with one thread within the block.
 
     The matrices of a linear text model are so small that a second thread gains nothing; on a
-    machine that is busy, threads that wait for each other made training six times slower.
+    machine that is busy, threads that wait for each other make training much slower.
     """
     import torch
 

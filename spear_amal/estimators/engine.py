@@ -119,13 +119,15 @@ def _training_rows(pool: Pool, gold: np.ndarray, recipe: Recipe) -> np.ndarray:
     return np.sort(np.concatenate([gold, extra]))
 
 
-def _visible(pool: Pool, rows: np.ndarray) -> np.ndarray:
+def _new_model(pool: Pool, held: np.ndarray, recipe: Recipe) -> JointModel:
+    """Make an untrained model; of the gold labels it sees those of V only, for quality guides."""
     y = np.full_like(pool.y, -1)
-    y[rows] = pool.y[rows]
-    return y
+    y[held] = pool.y[held]
+    generator = torch.Generator().manual_seed(recipe.settings.seed)
+    return recipe.make_model(y, generator).to(recipe.device, recipe.dtype)
 
 
-def _subset(table: Table, pool: Pool, rows: np.ndarray, recipe: Recipe) -> Table:
+def _subset(table: Table, pool: Pool, rows: np.ndarray) -> Table:
     return Table(
         pool.x[rows],
         pool.y[rows],
@@ -145,8 +147,7 @@ def _fit_one(pool: Pool, table: Table, held: np.ndarray, recipe: Recipe, mark: s
     if recipe.validation == "split" and np.bincount(pool.y[held]).max() >= 2:
         chooser, outer = _halves(held, pool.y[held], recipe.settings.seed)
         used = "split" if used == "shared" else used
-    generator = torch.Generator().manual_seed(recipe.settings.seed)
-    model = recipe.make_model(_visible(pool, held), generator).to(recipe.device, recipe.dtype)
+    model = _new_model(pool, held, recipe)
     components, mixer = recipe.make_components(), recipe.make_mixer()
     result = Trainer(recipe.settings, recipe.callbacks).fit(
         model,
@@ -154,8 +155,8 @@ def _fit_one(pool: Pool, table: Table, held: np.ndarray, recipe: Recipe, mark: s
         mixer,
         table,
         rows,
-        selection=_subset(table, pool, chooser, recipe),
-        outer=_subset(table, pool, outer, recipe),
+        selection=_subset(table, pool, chooser),
+        outer=_subset(table, pool, outer),
         fingerprint=mark,
     )
     return Member(model, result, rows, held, components.names, model, used)
@@ -177,9 +178,7 @@ def _refit(pool: Pool, table: Table, first: Member, recipe: Recipe, mark: str) -
     rows = _training_rows(pool, pool.gold, recipe)
     settings = replace(recipe.settings, max_epochs=first.result.best_epoch + 1)
     own = _named(replace(recipe, settings=settings), "refit")
-    generator = torch.Generator().manual_seed(settings.seed)
-    model = recipe.make_model(_visible(pool, first.validation), generator)
-    model = model.to(recipe.device, recipe.dtype)
+    model = _new_model(pool, first.validation, recipe)
     components = recipe.make_components()
     weights = first.result.weights
     mixer = recipe.make_mixer() if weights is None else _frozen(weights, first, pool)

@@ -1,6 +1,6 @@
 """A quick look for words before a regular expression is searched; it changes no result.
 
-``word in text`` is ten or more times faster than ``pattern.search(text)``, and most patterns of
+``word in text`` is much faster than ``pattern.search(text)``, and most patterns of
 labelling functions hold a word that most texts do not.
 """
 

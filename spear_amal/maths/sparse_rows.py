@@ -2,8 +2,8 @@
 
 Padding instead of CSR: gather and multiply have forward-mode and second derivatives, and the sums
 of gather's gradient run in a fixed order, so that results repeat bit for bit on a CPU (indexing
-or embeddings would do the same job, but the gradient of the first may be summed in any order and
-that of the second is ten times slower here).
+or embeddings would do the same job, but the gradient of the first may be summed in any order, and
+the second is slower for few outputs).
 """
 
 from __future__ import annotations

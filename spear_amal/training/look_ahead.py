@@ -131,10 +131,7 @@ class LookAhead:
         if not self.last_layer:
             return functional_call(self.model, at, (batch,))
         weight, bias = self._head(at)
-        rules = None
-        if self.model.rules is not None:
-            inner = {n.removeprefix("rules."): p for n, p in at.items() if n.startswith("rules.")}
-            rules = functional_call(self.model.rules, inner, (batch.fired, batch.scores))
+        rules = None if self.model.rules is None else self._rule_logits(at, batch)
         return Outputs(affine(hidden, weight, bias), hidden, rules)  # type: ignore[arg-type]
 
     def _head(self, at: Parameters) -> tuple[Tensor, Tensor | None]:
@@ -258,14 +255,14 @@ class LookAhead:
             return derivative
         rules = {n: t for n, t in tangent.items() if n.startswith("rules.")}
         along_rules = hypergrad.tangent_forward(
-            lambda at: self._rule_logits(at), {n: self.at[n] for n in rules}, rules
+            lambda at: self._rule_logits(at, self.batch), {n: self.at[n] for n in rules}, rules
         )
         return derivative + hypergrad.tangent_closed_form(self.rule_slopes, along_rules)
 
-    def _rule_logits(self, at: Parameters) -> Tensor:
-        inner = {n.removeprefix("rules."): p for n, p in at.items()}
-        rules = self.model.rules
-        return functional_call(rules, inner, (self.batch.fired, self.batch.scores))  # type: ignore[arg-type]
+    def _rule_logits(self, at: Parameters, batch: Batch) -> Tensor:
+        """Joint log-probabilities (B, C) of the rule model with those parameters that `at` has."""
+        inner = {n.removeprefix("rules."): p for n, p in at.items() if n.startswith("rules.")}
+        return functional_call(self.model.rules, inner, (batch.fired, batch.scores))  # type: ignore[arg-type]
 
 
 class _Penalised(torch.nn.Module):

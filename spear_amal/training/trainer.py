@@ -25,6 +25,7 @@ from spear_amal.training.inference import CHUNK, predict_logits
 from spear_amal.training.look_ahead import LookAhead
 from spear_amal.training.run_state import RunState
 from spear_amal.training.table import Table
+from spear_amal.types import Batch
 
 
 class DivergedError(SpearAmalError, ArithmeticError):
@@ -57,6 +58,17 @@ class Result:
     weights: Tensor | None
     refreshes: int = 0
     domain: Tensor = field(default_factory=lambda: torch.zeros(0, 0, dtype=torch.bool))
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What a run trains on; unlike its state it does not change."""
+
+    components: ComponentSet
+    table: Table
+    rows: Tensor
+    selection: Table | None
+    outer: Table | None
 
 
 @dataclass
@@ -107,58 +119,42 @@ class Trainer:
         with torch.random.fork_rng(devices=devices):
             torch.manual_seed(self.settings.seed)
             state = RunState.begin(model, mixer, self.settings, fingerprint)
-            result = self._run(
-                state, components, table, torch.as_tensor(rows), selection, outer or selection
-            )
+            job = _Job(components, table, torch.as_tensor(rows), selection, outer or selection)
+            result = self._run(state, job)
         result.domain = domain.cpu()
         return result
 
-    def _run(
-        self,
-        state: RunState,
-        components: ComponentSet,
-        table: Table,
-        rows: Tensor,
-        selection: Table | None,
-        outer: Table | None,
-    ) -> Result:
+    def _run(self, state: RunState, job: _Job) -> Result:
         for callback in self.callbacks:
             callback.on_begin(self.settings.max_epochs, state.epoch)
         try:
             while state.epoch < self.settings.max_epochs and not state.stopped:
-                self._epoch(state, components, table, rows, selection, outer)
+                self._epoch(state, job)
         finally:
             for callback in self.callbacks:
                 callback.on_end()
-        if selection is not None:
+        chosen = job.selection is not None
+        if chosen:
             state.restore_best()
         weights = state.mixer.table()
         return Result(
             history=state.history,
-            best_epoch=state.selection.epoch if selection is not None else state.epoch - 1,
-            val_score=state.selection.score if selection is not None else None,
+            best_epoch=state.selection.epoch if chosen else state.epoch - 1,
+            val_score=state.selection.score if chosen else None,
             weights=None if weights is None else weights.cpu(),
             refreshes=state.refreshes,
         )
 
-    def _epoch(
-        self,
-        state: RunState,
-        components: ComponentSet,
-        table: Table,
-        rows: Tensor,
-        selection: Table | None,
-        outer: Table | None,
-    ) -> None:
+    def _epoch(self, state: RunState, job: _Job) -> None:
         began = time.perf_counter()
         epoch, mixer = state.epoch, state.mixer
-        if mixer.needs_look_ahead and outer is not None and mixer.should_refresh(epoch):
-            self._refresh(state, components, table, rows, outer)
+        if mixer.needs_look_ahead and job.outer is not None and mixer.should_refresh(epoch):
+            self._refresh(state, job, job.outer.whole())
             state.refreshes += 1
-        record: Record = {"epoch": epoch, **self._train_epoch(state, components, table, rows)}
-        record |= {f"weight/{k}": v for k, v in mixer.mean_weights(rows).items()}
-        if selection is not None:
-            record |= self._validate(state, selection)
+        record: Record = {"epoch": epoch, **self._train_epoch(state, job)}
+        record |= {f"weight/{k}": v for k, v in mixer.mean_weights(job.rows).items()}
+        if job.selection is not None:
+            record |= self._validate(state, job.selection)
         record["seconds"] = time.perf_counter() - began
         state.history.append(record)
         state.epoch += 1
@@ -168,18 +164,16 @@ class Trainer:
         if self.settings.checkpoint is not None and (due or state.stopped):
             state.save(self.settings.checkpoint)
 
-    def _train_epoch(
-        self, state: RunState, components: ComponentSet, table: Table, rows: Tensor
-    ) -> Record:
+    def _train_epoch(self, state: RunState, job: _Job) -> Record:
         """One pass over shuffled rows; returns the mean loss of each component."""
-        model, mixer = state.model, state.mixer
+        model, mixer, components = state.model, state.mixer, job.components
         model.train()
-        order = rows[torch.randperm(len(rows), generator=state.order)]
+        order = job.rows[torch.randperm(len(job.rows), generator=state.order)]
         # Sums stay on the device: reading them per step would make a GPU wait.
-        total = torch.zeros(len(components), dtype=torch.float64, device=table.device)
+        total = torch.zeros(len(components), dtype=torch.float64, device=job.table.device)
         count = torch.zeros_like(total)
         for index in order.split(self.settings.batch_size):
-            batch = table.batch(index)
+            batch = job.table.batch(index)
             applies = components.applies(batch)
             losses = components.losses(model(batch), batch, applies)  # (B, K)
             weights = mixer.weights(batch, losses.detach())
@@ -193,18 +187,15 @@ class Trainer:
         _check_finite(dict(zip(components.names, means, strict=True)), state.epoch)
         return {f"loss/{name}": v for name, v in zip(components.names, means, strict=True)}
 
-    def _refresh(
-        self, state: RunState, components: ComponentSet, table: Table, rows: Tensor, outer: Table
-    ) -> None:
+    def _refresh(self, state: RunState, job: _Job, validation: Batch) -> None:
         """Let the mixer learn from one look-ahead per group of rows, whole V each time."""
-        mixer = state.mixer
+        mixer, model = state.mixer, state.model
         options = mixer.look_ahead_options()
-        order = rows[torch.randperm(len(rows), generator=state.groups)]
-        state.model.eval()
-        validation = outer.whole()
-        for index in order.split(options.group_size or len(rows)):
-            batch = table.batch(index)
-            look = LookAhead.from_options(state.model, components, batch, validation, options)
+        order = job.rows[torch.randperm(len(job.rows), generator=state.groups)]
+        model.eval()
+        for index in order.split(options.group_size or len(order)):
+            batch = job.table.batch(index)
+            look = LookAhead.from_options(model, job.components, batch, validation, options)
             mixer.refresh(look, batch)
 
     def _validate(self, state: RunState, selection: Table) -> Record:

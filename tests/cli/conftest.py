@@ -8,7 +8,6 @@ import pytest
 from typer.testing import CliRunner
 
 from spear_amal.cli.app import app
-from spear_amal.data import sources
 
 
 def invoke(*arguments):
@@ -34,16 +33,8 @@ def ok():
 
 
 @pytest.fixture(autouse=True)
-def alone(monkeypatch, tmp_path):
+def alone(no_network, monkeypatch, tmp_path):
     """No network, no folders of the user, and the working directory is the test's own."""
-
-    def refuse(*arguments):
-        raise sources.SourceError("tests do not reach the network")
-
-    monkeypatch.setattr(sources, "download", refuse)
-    monkeypatch.setattr(sources, "run_tool", refuse)
-    monkeypatch.delenv("SPEAR_AMAL_DATA", raising=False)
-    monkeypatch.setenv("SPEAR_AMAL_CACHE", str(tmp_path / "cache"))
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
 

@@ -4,20 +4,12 @@ import os
 
 import pytest
 
-from spear_amal.data import sources
-
 REAL_DATA = os.environ.get("SPEAR_AMAL_DATA")
 
 
 @pytest.fixture(autouse=True)
-def no_network(monkeypatch, tmp_path):
-    def refuse(*arguments):
-        raise sources.SourceError("tests do not reach the network")
-
-    monkeypatch.setattr(sources, "download", refuse)
-    monkeypatch.setattr(sources, "run_tool", refuse)
-    monkeypatch.delenv("SPEAR_AMAL_DATA", raising=False)
-    monkeypatch.setenv("SPEAR_AMAL_CACHE", str(tmp_path / "cache"))
+def away(no_network):
+    """Hold for every test of this folder."""
 
 
 @pytest.fixture
