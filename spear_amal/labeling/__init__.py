@@ -4,6 +4,7 @@ from spear_amal.label_matrix import ABSTAIN, LabelMatrix
 from spear_amal.labeling.analysis import LFAnalysis
 from spear_amal.labeling.appliers import ColumnLFApplier, LFApplier, PandasLFApplier
 from spear_amal.labeling.buckets import get_label_buckets, get_label_instances
+from spear_amal.labeling.check import VotesTest, lf_check, votes_test
 from spear_amal.labeling.column_lf import ColumnLF, threshold_lf
 from spear_amal.labeling.conversions import (
     filter_unlabeled_dataframe,
@@ -45,6 +46,7 @@ __all__ = [
     "Row",
     "RuleLF",
     "SpacyPreprocessor",
+    "VotesTest",
     "continuous_scorer",
     "dictionary_lf",
     "exemplar_frame",
@@ -55,6 +57,7 @@ __all__ = [
     "keyword_lf",
     "labeling_function",
     "lambda_mapper",
+    "lf_check",
     "load_lfs",
     "nlp_labeling_function",
     "preds_to_probs",
@@ -63,4 +66,5 @@ __all__ = [
     "read_rules",
     "regex_lf",
     "threshold_lf",
+    "votes_test",
 ]

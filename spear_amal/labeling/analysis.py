@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from spear_amal.errors import InputError
-from spear_amal.label_matrix import ABSTAIN, LabelMatrix
-from spear_amal.labeling.buckets import get_label_buckets, label_column
+from spear_amal.label_matrix import LabelMatrix
+from spear_amal.labeling.buckets import get_label_buckets, gold_column
 from spear_amal.labeling.statistics import VoteCounts, share, wilson_interval
 
 # Below this many votes on gold rows a 95% interval is wider than about 0.4: no basis to judge.
@@ -207,12 +207,7 @@ class LFAnalysis:
         return pd.DataFrame(table, index=self._index)
 
     def _gold(self, Y: Any) -> np.ndarray:
-        gold = label_column(Y, "Y")
-        if len(gold) != len(self.L):
-            raise InputError(f"Y has {len(gold)} labels, L has {len(self.L)} rows")
-        if gold.size and gold.min() < ABSTAIN:
-            raise InputError(f"Y must be classes from 0, or -1 for none; found {gold.min()}")
-        return gold
+        return gold_column(Y, len(self.L))
 
     def _column(self, lf: Any) -> int:
         m = self.L.shape[1]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from spear_amal.errors import InputError
+from spear_amal.label_matrix import ABSTAIN
 
 
 def label_column(labels: Any, name: str = "labels") -> np.ndarray:
@@ -29,6 +30,22 @@ def label_column(labels: Any, name: str = "labels") -> np.ndarray:
     if array.size and not whole:
         raise InputError(f"{name} must be whole numbers (-1 for no label), found {array.dtype}")
     return array.astype(np.int64)
+
+
+def gold_column(labels: Any, n_rows: int) -> np.ndarray:
+    """Gold classes (n_rows,) of the rows of a label matrix, -1 for none.
+
+    Raises
+    ------
+    InputError
+        If there is another number of labels, or one lies below -1.
+    """
+    gold = label_column(labels, "Y")
+    if len(gold) != n_rows:
+        raise InputError(f"Y has {len(gold)} labels, L has {n_rows} rows")
+    if gold.size and gold.min() < ABSTAIN:
+        raise InputError(f"Y must be classes from 0, or -1 for none; found {gold.min()}")
+    return gold
 
 
 def get_label_buckets(*y: Any) -> dict[tuple[int, ...], np.ndarray]:
