@@ -2,8 +2,25 @@
 
 from spear_amal.label_models.base import LabelModel
 from spear_amal.label_models.cage import Cage
+from spear_amal.label_models.dawid_skene import DawidSkene
 from spear_amal.label_models.majority import MajorityVote
+from spear_amal.label_models.snorkel_model import SnorkelLabelModel
+from spear_amal.label_models.weighted_majority import WeightedMajority
 
-LABEL_MODELS = {"majority": MajorityVote, "cage": Cage}
+LABEL_MODELS: dict[str, type[LabelModel]] = {
+    "majority": MajorityVote,
+    "weighted-majority": WeightedMajority,
+    "dawid-skene": DawidSkene,
+    "cage": Cage,
+    "snorkel": SnorkelLabelModel,
+}
 
-__all__ = ["LABEL_MODELS", "Cage", "LabelModel", "MajorityVote"]
+__all__ = [
+    "LABEL_MODELS",
+    "Cage",
+    "DawidSkene",
+    "LabelModel",
+    "MajorityVote",
+    "SnorkelLabelModel",
+    "WeightedMajority",
+]

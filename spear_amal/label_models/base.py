@@ -19,7 +19,14 @@ class LabelModel(BaseEstimator):
     """Base: input checks, ties and :meth:`predict`; a model writes ``_fit`` and ``_posterior``.
 
     Parameters of all label models are keyword-only and only stored by the constructor.
+
+    Attributes
+    ----------
+    uses_gold : bool
+        Of the class: ``fit`` learns from `y` where it is given; other models ignore it.
     """
+
+    uses_gold: bool = False
 
     def fit(self, L: Any, y: Any = None) -> Any:
         """Learn from votes (n, m); `y` (n,), -1 where unknown, is used by models that take gold.
@@ -28,6 +35,12 @@ class LabelModel(BaseEstimator):
         ----------
         L : LabelMatrix or array of shape (n, m)
         y : array of int, shape (n,), optional
+            Class codes. Ignored unless ``uses_gold``.
+
+        Raises
+        ------
+        InputError
+            If no LF votes, or `y` has another length or a code that is no class.
         """
         L = as_label_matrix(L)
         if L.nnz == 0:
@@ -36,7 +49,7 @@ class LabelModel(BaseEstimator):
         self.n_classes_ = L.n_classes
         self.n_lfs_ = L.shape[1]
         self.plan_ = L.unipolar_plan()
-        self._fit(L, None if y is None else np.asarray(y))
+        self._fit(L, check_gold(y, L) if self.uses_gold else None)
         return self
 
     def predict_proba(self, L: Any) -> np.ndarray:
@@ -45,7 +58,9 @@ class LabelModel(BaseEstimator):
         matrix = as_label_matrix(L, self.classes_)
         if matrix.shape[1] != self.n_lfs_:
             raise InputError(f"L has {matrix.shape[1]} LFs, the model was fitted on {self.n_lfs_}")
-        return self._posterior(matrix)
+        p = self._posterior(matrix)
+        p[~matrix.covered()] = 1.0 / self.n_classes_
+        return p
 
     def predict(self, L: Any, tie_break_policy: str = "abstain") -> np.ndarray:
         """Classes (n,).
@@ -94,3 +109,26 @@ def as_label_matrix(L: Any, classes: Sequence[Any] | None = None) -> LabelMatrix
             f"L votes for classes {list(matrix.classes)}, the model knows {list(classes)}"
         )
     return matrix.with_classes(classes)
+
+
+def check_gold(y: Any, L: LabelMatrix) -> np.ndarray | None:
+    """Take gold classes (n,), -1 where unknown; None if none is known.
+
+    Raises
+    ------
+    InputError
+        If `y` is not one class code (or -1) for each row of `L`.
+    """
+    if y is None:
+        return None
+    gold = np.asarray(y)
+    if gold.shape != (len(L),):
+        raise InputError(f"y must have one entry for each of {len(L)} rows, found {gold.shape}")
+    if not np.issubdtype(gold.dtype, np.integer):
+        raise InputError(f"y must hold class codes (integers, -1 unknown), found {gold.dtype}")
+    if gold.min(initial=0) < ABSTAIN or gold.max(initial=0) >= L.n_classes:
+        raise InputError(
+            f"y must hold -1 or codes below {L.n_classes}, found {gold.min()} to {gold.max()}; "
+            "give L as a LabelMatrix with all its classes"
+        )
+    return gold.astype(np.int64) if (gold >= 0).any() else None

@@ -41,7 +41,7 @@ def test_bad_input(make):
     with pytest.raises(InputError, match="abstain"):
         make().fit(np.full((5, 3), -1))
     with pytest.raises(InputError, match="tie_break_policy"):
-        make().fit([[0, 1]]).predict([[0, 1]], tie_break_policy="coin")
+        make().fit([[0, 1, 1]]).predict([[0, 1, 1]], tie_break_policy="coin")
 
 
 def test_majority_against_counting_all_patterns():

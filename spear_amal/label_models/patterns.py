@@ -1,0 +1,76 @@
+"""Rows with the same votes, merged: label models then work on distinct vote patterns only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+
+from spear_amal.label_matrix import ABSTAIN, LabelMatrix
+
+
+@dataclass(frozen=True)
+class VotePatterns:
+    """The u distinct rows of a label matrix.
+
+    Attributes
+    ----------
+    cast : csr_array of shape (u, m * C), float64
+        1 at column ``j * C + v`` where LF j votes v.
+    n_rows : ndarray of shape (u,), float64
+        Rows that show the pattern.
+    gold : ndarray of shape (u,), int64
+        Gold class of those rows, -1 where unknown; rows of other gold are another pattern.
+    inverse : ndarray of shape (n,), int64
+        Pattern of each row.
+    """
+
+    cast: sp.csr_array
+    n_rows: np.ndarray
+    gold: np.ndarray
+    inverse: np.ndarray
+
+    @property
+    def covered(self) -> np.ndarray:
+        """Patterns (u,) with at least one vote."""
+        return np.diff(self.cast.indptr) > 0
+
+
+def cast_votes(L: LabelMatrix, n_classes: int) -> sp.csr_array:
+    """Votes as a 0/1 matrix (n, m * C): column ``j * C + v`` says that LF j votes v."""
+    codes = L.codes.sorted_indices()
+    columns = codes.indices.astype(np.int64) * n_classes + codes.data - 1
+    shape = (len(L), L.shape[1] * n_classes)
+    return sp.csr_array((np.ones(len(columns)), columns, codes.indptr), shape=shape)
+
+
+def find_patterns(L: LabelMatrix, n_classes: int, y: np.ndarray | None = None) -> VotePatterns:
+    """Merge rows with the same votes (and the same gold class, if `y` (n,) is given).
+
+    Exact, without a hash: rows are grouped by their number of votes, and within a group compared
+    as strings of bytes. The only loop runs over the numbers of votes that occur, at most m + 1.
+    """
+    cast = cast_votes(L, n_classes)
+    gold = np.full(len(L), ABSTAIN, dtype=np.int64) if y is None else y.astype(np.int64)
+    lengths = np.diff(cast.indptr)
+    inverse = np.empty(len(L), dtype=np.int64)
+    first: list[np.ndarray] = []
+    found = 0
+    for length in np.unique(lengths):
+        rows = np.flatnonzero(lengths == length)
+        places = cast.indptr[rows][:, None] + np.arange(length)
+        keys = np.column_stack([gold[rows], cast.indices[places]])
+        _, at, which = np.unique(_as_bytes(keys), return_index=True, return_inverse=True)
+        inverse[rows] = found + which
+        first.append(rows[at])
+        found += len(at)
+    chosen = np.concatenate(first) if first else np.empty(0, dtype=np.int64)
+    counts = np.bincount(inverse, minlength=found).astype(float)
+    return VotePatterns(cast[chosen].tocsr(), counts, gold[chosen], inverse)
+
+
+def _as_bytes(keys: np.ndarray) -> np.ndarray:
+    """Each row of integers (n, w) as one opaque item (n,), which sorts faster than w columns."""
+    keys = np.ascontiguousarray(keys)
+    return keys.view(np.dtype((np.void, keys.itemsize * keys.shape[1]))).ravel()

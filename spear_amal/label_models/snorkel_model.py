@@ -1,0 +1,145 @@
+"""Snorkel's LabelModel behind the interface of the label models here."""
+
+from __future__ import annotations
+
+import importlib
+import random
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+from spear_amal.errors import InputError, MissingExtraError
+from spear_amal.label_matrix import LabelMatrix
+from spear_amal.label_models.base import LabelModel
+from spear_amal.label_models.mixture import Mixture
+from spear_amal.label_models.patterns import cast_votes
+
+FEWEST_LFS = 3  # Snorkel identifies accuracies from the overlaps of triples of LFs
+
+
+class SnorkelLabelModel(LabelModel):
+    """``snorkel.labeling.model.LabelModel``, fitted by Snorkel itself; needs the extra `snorkel`.
+
+    What differs from calling Snorkel: no log, no progress bar, no warning leaves it; the global
+    random states of Python, NumPy and torch are put back; rows without votes are uniform (Snorkel
+    gives them the class balance); prediction is one sparse product in log space, so it neither
+    underflows with many LFs nor builds Snorkel's dense matrices. Fitting does build them:
+    n * m * C numbers of 8 bytes.
+
+    Parameters
+    ----------
+    class_balance : array of shape (C,), optional
+        Shares of the classes, all above 0. Default: counted from gold `y` with one row added to
+        each class if ``fit`` gets any, else uniform. Snorkel does not estimate it from votes.
+    n_epochs : int
+        Steps of Snorkel's optimiser.
+    lr : float
+        Its step size.
+    l2 : float
+        Strength of its pull towards the start.
+    seed : int
+
+    Attributes
+    ----------
+    class_balance_ : ndarray of shape (C,)
+    conditionals_ : ndarray of shape (m, C, C)
+        P(LF j votes v | y) at ``[j, v, y]``, as Snorkel learnt it.
+
+    Notes
+    -----
+    Snorkel needs at least three LFs, and its seed matters: it scales the start.
+    """
+
+    uses_gold = True
+
+    def __init__(
+        self,
+        *,
+        class_balance: Any = None,
+        n_epochs: int = 100,
+        lr: float = 0.01,
+        l2: float = 0.0,
+        seed: int = 0,
+    ) -> None:
+        self.class_balance = class_balance
+        self.n_epochs = n_epochs
+        self.lr = lr
+        self.l2 = l2
+        self.seed = seed
+
+    def _fit(self, L: LabelMatrix, y: np.ndarray | None) -> None:
+        if self.n_lfs_ < FEWEST_LFS:
+            raise InputError(
+                f"Snorkel's label model needs at least {FEWEST_LFS} LFs, L has {self.n_lfs_}; "
+                "use another label model"
+            )
+        balance = self._balance(y)
+        with untouched_globals():
+            model = load_snorkel()(cardinality=self.n_classes_, verbose=False)
+            model.fit(
+                L.to_dense().astype(np.int64),
+                class_balance=balance.tolist(),
+                progress_bar=False,
+                n_epochs=self.n_epochs,
+                lr=self.lr,
+                l2=self.l2,
+                seed=self.seed,
+            )
+        mu = model.mu.detach().cpu().numpy().astype(float)
+        self.class_balance_ = balance
+        self.conditionals_ = mu.reshape(self.n_lfs_, self.n_classes_, self.n_classes_)
+
+    def _balance(self, y: np.ndarray | None) -> np.ndarray:
+        """Class shares (C,): given, counted or uniform."""
+        if self.class_balance is None:
+            known = np.empty(0, dtype=np.int64) if y is None else y[y >= 0]
+            counts = np.bincount(known, minlength=self.n_classes_) + 1.0
+            return counts / counts.sum()
+        balance = np.asarray(self.class_balance, dtype=float)
+        if balance.shape != (self.n_classes_,):
+            raise InputError(
+                f"class_balance must have {self.n_classes_} entries, found shape {balance.shape}"
+            )
+        if not (balance > 0).all() or not np.isclose(balance.sum(), 1):
+            raise InputError(f"class_balance must be above 0 and sum to 1, found {balance}")
+        return balance
+
+    def _posterior(self, L: LabelMatrix) -> np.ndarray:
+        table = np.log(self.conditionals_.reshape(-1, self.n_classes_))
+        mixture = Mixture(np.log(self.class_balance_), table)
+        return mixture.posterior(cast_votes(L, self.n_classes_))
+
+
+def load_snorkel() -> Any:
+    """Import Snorkel's LabelModel.
+
+    Raises
+    ------
+    MissingExtraError
+        If Snorkel is not installed.
+    """
+    try:
+        return importlib.import_module("snorkel.labeling.model").LabelModel
+    except ImportError as error:
+        raise MissingExtraError("snorkel", "snorkel", "SnorkelLabelModel") from error
+
+
+@contextmanager
+def untouched_globals() -> Iterator[None]:
+    """Put random states and warning filters back afterwards, and show no warning meanwhile.
+
+    Snorkel seeds Python, NumPy and torch globally, and draws from NumPy when it is imported.
+    """
+    python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002 (kept, not used)
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    try:
+        with torch.random.fork_rng(devices=devices), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(legacy)  # noqa: NPY002

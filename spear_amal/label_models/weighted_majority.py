@@ -1,0 +1,135 @@
+"""Weighted majority vote: each LF that fires counts by how often it is right."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.special import softmax
+
+from spear_amal.errors import InputError
+from spear_amal.label_matrix import LabelMatrix
+from spear_amal.label_models.base import TIE, LabelModel
+from spear_amal.label_models.patterns import VotePatterns, cast_votes, find_patterns
+
+
+class WeightedMajority(LabelModel):
+    """Votes weighted by the log odds of their LF's accuracy; errors fall evenly on other classes.
+
+    An LF of accuracy a_j adds ``log(a_j (C - 1) / (1 - a_j))`` to the class that it votes for:
+    nothing at chance, less than nothing below. The posterior is the softmax of the sums, that is
+    Bayes' rule for independent LFs and equal class shares. Where accuracies come from:
+
+    * gold `y` given to ``fit``: the share of right votes on gold rows where the LF fired.
+    * no gold: agreement with the other LFs. First with their plain majority vote (ties shared),
+      then with their *weighted* vote, until the accuracies rest. The fixed point: a_j is the share
+      of the votes of j that win the weighted vote of all LFs but j, under the weights of these
+      accuracies. LF j is left out so that no LF confirms itself. Agreement with fallible others
+      is less than accuracy: weights are cautious.
+
+    Both shares are smoothed by `prior_strength` votes of accuracy `prior_accuracy`, so that they
+    stay between 0 and 1 and LFs without evidence get the prior.
+
+    Parameters
+    ----------
+    prior_accuracy : float
+        Strictly between 0 and 1.
+    prior_strength : float
+        How many votes the prior is worth; above 0.
+    max_iter : int
+        Most rounds without gold; 0 keeps all LFs at the prior, which is a majority vote.
+    tol : float
+        Stop when no accuracy moves by more.
+
+    Attributes
+    ----------
+    accuracies_ : ndarray of shape (m,)
+    weights_ : ndarray of shape (m,)
+        Their log odds.
+
+    Examples
+    --------
+    >>> votes = [[0, 0, 1], [1, 1, 0], [0, 0, 0], [1, 1, 1], [-1, 1, 0]]
+    >>> model = WeightedMajority().fit(votes, y=[0, 1, 0, 1, 1])
+    >>> model.accuracies_.round(2).tolist()
+    [0.83, 0.85, 0.55]
+    >>> model.predict([[-1, 1, 0]]).tolist()
+    [1]
+    """
+
+    uses_gold = True
+
+    def __init__(
+        self,
+        *,
+        prior_accuracy: float = 0.7,
+        prior_strength: float = 5.0,
+        max_iter: int = 10,
+        tol: float = 1e-4,
+    ) -> None:
+        self.prior_accuracy = prior_accuracy
+        self.prior_strength = prior_strength
+        self.max_iter = max_iter
+        self.tol = tol
+
+    def _fit(self, L: LabelMatrix, y: np.ndarray | None) -> None:
+        if not 0 < self.prior_accuracy < 1:
+            raise InputError(
+                f"prior_accuracy must lie strictly between 0 and 1, found {self.prior_accuracy}"
+            )
+        if not self.prior_strength > 0:
+            raise InputError(f"prior_strength must be above 0, found {self.prior_strength}")
+        if self.max_iter < 0:
+            raise InputError(f"max_iter must be at least 0, found {self.max_iter}")
+        if y is None:
+            self.accuracies_ = self._from_agreement(find_patterns(L, L.n_classes))
+        else:
+            self.accuracies_ = self._from_gold(L, y)
+        self.weights_ = log_odds(self.accuracies_, L.n_classes)
+
+    def _from_gold(self, L: LabelMatrix, y: np.ndarray) -> np.ndarray:
+        """Accuracies (m,) on the rows with gold."""
+        entries = L.codes.tocoo()
+        known = y[entries.row] >= 0
+        right = entries.data.astype(np.int64) - 1 == y[entries.row]
+        return self._smoothed(entries.col[known], right[known].astype(float), np.ones(known.sum()))
+
+    def _from_agreement(self, patterns: VotePatterns) -> np.ndarray:
+        """Accuracies (m,) by repeated agreement with the others."""
+        n_classes = self.n_classes_
+        entries = patterns.cast.tocoo()
+        lfs = entries.col // n_classes
+        cells = np.arange(entries.nnz), entries.col % n_classes  # own vote in (nnz, C)
+        # Where LF j is alone there is nobody to agree with.
+        counts = patterns.n_rows[entries.row] * (np.diff(patterns.cast.indptr) > 1)[entries.row]
+        accuracies = np.full(self.n_lfs_, self.prior_accuracy)
+        for round_ in range(self.max_iter):
+            weights = log_odds(accuracies, n_classes) if round_ else np.ones(self.n_lfs_)
+            others = vote_sums(patterns.cast, weights, n_classes)[entries.row]  # (nnz, C)
+            others[cells] -= weights[lfs]
+            winners = others >= others.max(1, keepdims=True) - TIE
+            agreement = winners[cells] / winners.sum(1)
+            before, accuracies = accuracies, self._smoothed(lfs, agreement, counts)
+            if np.abs(accuracies - before).max() <= self.tol:
+                break
+        return accuracies
+
+    def _smoothed(self, lfs: np.ndarray, right: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """Share of right votes (m,) of votes (nnz,) by `lfs`, each counted `counts` times."""
+        hits = np.bincount(lfs, right * counts, minlength=self.n_lfs_)
+        fired = np.bincount(lfs, counts, minlength=self.n_lfs_)
+        prior = self.prior_strength
+        return (hits + prior * self.prior_accuracy) / (fired + prior)
+
+    def _posterior(self, L: LabelMatrix) -> np.ndarray:
+        cast = cast_votes(L, self.n_classes_)
+        return softmax(vote_sums(cast, self.weights_, self.n_classes_), axis=1)
+
+
+def log_odds(accuracies: np.ndarray, n_classes: int) -> np.ndarray:
+    """Log odds (m,) of a right vote against one certain wrong class."""
+    return np.log(accuracies) + np.log(n_classes - 1) - np.log1p(-accuracies)
+
+
+def vote_sums(cast: sp.csr_array, weights: np.ndarray, n_classes: int) -> np.ndarray:
+    """Sum of the weights (m,) of the LFs that vote for each class, (n, C)."""
+    return cast @ np.kron(weights[:, None], np.eye(n_classes))
