@@ -1,6 +1,7 @@
 """Corpora and fetching, splits, text features, known truth, other tools' formats; no torch."""
 
 from spear_amal.data.corpus import Corpus
+from spear_amal.data.encoders import TextEncoder, make_features
 from spear_amal.data.features import TextFeatures
 from spear_amal.data.partition import Partition, check_disjoint, partition
 from spear_amal.data.spear_format import read_spear_pickle, spear_label_matrix
@@ -23,6 +24,7 @@ __all__ = [
     "CorpusSpec",
     "CorpusStatus",
     "Partition",
+    "TextEncoder",
     "TextFeatures",
     "WrenchPart",
     "check_disjoint",
@@ -30,6 +32,7 @@ __all__ = [
     "corpus_status",
     "fetch_corpus",
     "load_corpus",
+    "make_features",
     "partition",
     "read_spear_pickle",
     "read_table",

