@@ -14,8 +14,13 @@ from spear_amal.data import write_table
 from spear_amal.errors import InputError
 from spear_amal.files import refuse_existing
 from spear_amal.label_matrix import LabelMatrix
-from spear_amal.labeling import ApplierMetadata, PandasLFApplier, load_lfs
-from spear_amal.report import lf_table, readable
+from spear_amal.labeling import ApplierMetadata, PandasLFApplier, load_lfs, votes_test
+from spear_amal.report import lf_table, readable, votes_sentence
+
+VERDICTS = (
+    "Verdict: good if the 95% interval of the accuracy lies above chance (that of blind votes), "
+    "bad if below, unclear if chance is within, silent if no labelled row has a vote."
+)
 
 
 def vote(
@@ -42,12 +47,18 @@ def _tell(meta: ApplierMetadata) -> None:
 
 
 def show_lfs(matrix: LabelMatrix, gold: np.ndarray | None) -> pd.DataFrame:
-    """Print the LF table and what all LFs reach together; returns the table in numbers."""
+    """Print the LF table, what all LFs reach together and whether they beat chance.
+
+    Returns the table in numbers.
+    """
     table = lf_table(matrix, gold)
     show_table(readable(table), "Labelling functions")
     covered = matrix.covered()
     share = covered.mean() if len(covered) else 0.0
     say(f"{len(matrix)} rows, at least one vote on {int(covered.sum())} of them ({share:.1%})")
+    if gold is not None and "verdict" in table:
+        say(VERDICTS)
+        say(votes_sentence(votes_test(matrix, gold)))
     return table
 
 

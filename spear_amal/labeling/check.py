@@ -46,9 +46,14 @@ class VotesTest:
     n_votes: int
 
     @property
+    def beats_chance(self) -> bool:
+        """True if votes that have nothing to do with gold would hardly agree so well."""
+        return self.p_value <= LEVEL
+
+    @property
     def informative(self) -> bool:
         """False only if enough rows were seen and the votes still look like chance."""
-        return self.p_value <= LEVEL or self.n_rows < LEAST_ROWS
+        return self.beats_chance or self.n_rows < LEAST_ROWS
 
 
 def votes_test(L: Any, y: Any, n_permutations: int = 1999, seed: int = 0) -> VotesTest:

@@ -3,7 +3,13 @@
 from spear_amal.report.canvas import need_matplotlib
 from spear_amal.report.content import Examples, Outcome, ReportContent
 from spear_amal.report.page import is_own_report, write_report
-from spear_amal.report.tables import comparison_table, extreme_rows, lf_table, readable
+from spear_amal.report.tables import (
+    comparison_table,
+    extreme_rows,
+    lf_table,
+    readable,
+    votes_sentence,
+)
 
 __all__ = [
     "Examples",
@@ -15,5 +21,6 @@ __all__ = [
     "lf_table",
     "need_matplotlib",
     "readable",
+    "votes_sentence",
     "write_report",
 ]

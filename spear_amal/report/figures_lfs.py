@@ -7,13 +7,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from spear_amal.report.canvas import LIGHT, MIDDLE, STRONG, WIDTH, new_figure, tick_name
+from spear_amal.report.canvas import (
+    COLOURS,
+    FAINT,
+    INK,
+    LIGHT,
+    MIDDLE,
+    STRONG,
+    WIDTH,
+    new_figure,
+    tick_name,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _ROW = 0.27  # inches for one LF
 _MOST_NAMES = 40  # beside a heat map
+# Colour and shape both tell the verdict, for those who see no difference in colour.
+_VERDICTS = {"good": (COLOURS[0], "o"), "unclear": (FAINT, "s"), "bad": (STRONG, "X")}
 
 
 def coverage_bars(table: pd.DataFrame) -> Figure:
@@ -59,4 +71,37 @@ def conflict_map(conflicts: pd.DataFrame) -> Figure:
     bar = figure.colorbar(shown, ax=ax, shrink=0.8)
     bar.set_label("% of rows on which both vote, and differ", fontsize=9)
     bar.outline.set_visible(False)
+    return figure
+
+
+def accuracy_forest(table: pd.DataFrame) -> Figure:
+    """Draw the accuracy of every LF with its interval and a mark where chance lies.
+
+    Parameters
+    ----------
+    table : DataFrame of m rows
+        As :func:`spear_amal.report.lf_table` makes it with gold; silent LFs keep an empty line.
+    """
+    figure, (ax,) = new_figure(1.3 + _ROW * len(table))
+    place = np.arange(len(table))
+    for verdict, (colour, marker) in _VERDICTS.items():
+        own = (table["verdict"] == verdict).to_numpy()
+        if own.any():
+            some = table[own]
+            ax.hlines(place[own], some["low"], some["high"], color=colour, linewidth=2)
+            ax.scatter(
+                some["accuracy"], place[own], s=34, c=colour, marker=marker, zorder=3, label=verdict
+            )
+    judged = (table["verdict"] != "silent").to_numpy()
+    # Tall marks: the chance of an LF belongs to its own line only.
+    ax.scatter(
+        table["chance"][judged], place[judged], s=110, c=INK, marker="|", zorder=4, label="chance"
+    )
+    ax.set_yticks(place, [tick_name(name) for name in table["LF"]])
+    ax.set_ylim(len(table) - 0.4, -0.6)
+    ax.set_xlim(-0.02, 1.02)
+    ax.set_xlabel("accuracy on labelled rows, with 95% interval")
+    ax.grid(axis="x", alpha=0.3)
+    ax.set_axisbelow(True)
+    figure.legend(loc="outside upper center", ncols=4, frameon=False, fontsize=9)
     return figure

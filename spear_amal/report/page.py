@@ -9,13 +9,21 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
+import pandas as pd
+
 import spear_amal
 from spear_amal.files import refuse_existing, write_aside
-from spear_amal.labeling import LFAnalysis
+from spear_amal.labeling import LFAnalysis, VotesTest, votes_test
 from spear_amal.report import figures_lfs, figures_outcome, figures_training, html
 from spear_amal.report.canvas import need_matplotlib, png
 from spear_amal.report.content import Examples, Outcome, ReportContent
-from spear_amal.report.tables import extreme_rows, lf_table, readable
+from spear_amal.report.tables import (
+    AGAINST_GOLD,
+    extreme_rows,
+    lf_table,
+    readable,
+    votes_sentence,
+)
 
 _PACKAGES = ("numpy", "scipy", "pandas", "scikit-learn", "torch", "matplotlib")
 
@@ -119,10 +127,9 @@ def _labelling(content: ReportContent) -> Iterator[str]:
     yield html.heading("Labelling functions")
     yield html.paragraph(
         f"{labels.shape[1]} labelling functions on {len(labels)} rows; at least one votes on "
-        f"{labels.covered().mean():.1%} of them. Accuracies are those on rows whose gold label "
-        "training may see, with 95% intervals: with few gold votes they say little."
+        f"{labels.covered().mean():.1%} of them."
     )
-    yield html.table(readable(table))
+    yield html.table(readable(table).drop(columns=[*AGAINST_GOLD], errors="ignore"))
     made = [
         html.figure(
             png(figures_lfs.coverage_bars(table)),
@@ -137,6 +144,23 @@ def _labelling(content: ReportContent) -> Iterator[str]:
         ),
     ]
     yield html.figures(made)
+    if content.gold is not None and "verdict" in table:
+        yield from _lf_check(table, votes_test(labels, content.gold))
+
+
+def _lf_check(table: pd.DataFrame, found: VotesTest) -> Iterator[str]:
+    yield html.heading("Are the labelling functions better than chance?")
+    yield html.paragraph(votes_sentence(found))
+    yield html.paragraph(
+        "Only rows whose gold label training may see are counted here. Chance is the accuracy "
+        "that a function would have if its votes were dealt out blindly. A function is good if "
+        "its interval lies above chance, bad if below; silent if it votes on no such row. With "
+        "many functions a few verdicts are luck."
+    )
+    yield html.table(readable(table)[["LF", "votes for", *AGAINST_GOLD]])
+    image = png(figures_lfs.accuracy_forest(table))
+    caption = "Accuracy where a function votes, its 95% interval, and chance."
+    yield html.figures([html.figure(image, "Accuracy against chance", caption)])
 
 
 def _training(content: ReportContent) -> Iterator[str]:

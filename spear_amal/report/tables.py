@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from spear_amal.label_matrix import LabelMatrix
-from spear_amal.labeling import LFAnalysis
+from spear_amal.labeling import LFAnalysis, VotesTest, lf_check
 
 if TYPE_CHECKING:
     from spear_amal.report.content import Examples
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 EXCERPT = 180  # characters of a text that tell what it is about
 SHARES = ("coverage", "overlaps", "conflicts")
+# Columns of the readable table that gold rows are needed for.
+AGAINST_GOLD = ("gold votes", "accuracy", "95% interval", "chance", "verdict")
 
 
 def lf_table(labels: LabelMatrix, gold: np.ndarray | None = None) -> pd.DataFrame:
@@ -32,8 +34,8 @@ def lf_table(labels: LabelMatrix, gold: np.ndarray | None = None) -> pd.DataFram
     -------
     DataFrame
         ``LF, votes for, coverage, overlaps, conflicts`` (shares of rows) and, with gold, ``gold
-        votes`` (fired rows with gold), ``accuracy`` there and the bounds ``low, high`` of its 95%
-        Wilson interval.
+        votes`` (fired rows with gold), ``accuracy`` there, the bounds ``low, high`` of its 95%
+        Wilson interval, ``chance`` and ``verdict``, as :func:`spear_amal.labeling.lf_check` says.
     """
     analysis = LFAnalysis(labels)
     table = pd.DataFrame({"LF": list(labels.lf_names)})
@@ -43,9 +45,8 @@ def lf_table(labels: LabelMatrix, gold: np.ndarray | None = None) -> pd.DataFram
     table["conflicts"] = analysis.lf_conflicts()
     if gold is None or not (np.asarray(gold) >= 0).any():
         return table
-    found = analysis.accuracy_intervals(gold)
-    table["gold votes"] = found["n"].to_numpy()
-    for name in ("accuracy", "low", "high"):
+    found = lf_check(labels, gold).rename(columns={"votes": "gold votes", "precision": "accuracy"})
+    for name in ("gold votes", "accuracy", "low", "high", "chance", "verdict"):
         table[name] = found[name].to_numpy()
     return table
 
@@ -65,10 +66,38 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
         shown[name] = [f"{value:.1%}" for value in table[name]]
     if "accuracy" in table:
         shown["gold votes"] = table["gold votes"].astype(str)
-        shown["accuracy"] = ["n/a" if v != v else f"{v:.2f}" for v in table["accuracy"]]
+        shown["accuracy"] = [_hundredths(value) for value in table["accuracy"]]
         bounds = zip(table["gold votes"], table["low"], table["high"], strict=True)
         shown["95% interval"] = [f"{low:.2f} to {high:.2f}" if n else "" for n, low, high in bounds]
+        shown["chance"] = [_hundredths(value) for value in table["chance"]]
+        shown["verdict"] = table["verdict"]
     return shown
+
+
+def _hundredths(value: float) -> str:
+    return "n/a" if np.isnan(value) else f"{value:.2f}"
+
+
+def votes_sentence(found: VotesTest) -> str:
+    """Say in words what :func:`spear_amal.labeling.votes_test` found."""
+    if not found.n_rows:
+        return "No labelled row has a vote, so nothing says whether the votes are any good."
+    return (
+        f"All votes together: on {found.n_rows} labelled rows with votes, {found.agreement:.0%} of "
+        f"a row's votes are right on average, where blind votes would reach {found.expected:.0%} "
+        f"(permutation test: p = {found.p_value:.2g}). {_conclusion(found)}"
+    )
+
+
+def _conclusion(found: VotesTest) -> str:
+    if not found.informative:
+        return (
+            "The votes are not told from blind ones: look at the LFs before training with them, "
+            "and compare with a classifier without rules."
+        )
+    if not found.beats_chance:
+        return "These are too few rows to judge the votes by."
+    return "The votes tell something."
 
 
 def are_numbers(cells: Sequence[str]) -> bool:

@@ -50,6 +50,7 @@ QUICK = (*COLUMNS, "--max-epochs", 2)
 def test_project_runs_as_it_is(project, ok):
     shown = ok("apply").stdout
     assert "violence_or_not" in shown and "romance, action" in shown and "95% interval" in shown
+    assert "verdict" in shown and "Verdict: good if" in shown and "All votes together" in shown
     matrix = LabelMatrix.load("labels.npz")
     assert matrix.shape == (500, 6) and matrix.classes == ("romance", "action")
     ok("analyze", "--output", "table.csv")

@@ -36,6 +36,37 @@ def test_lf_names_do_not_cover_each_other(m):
         assert overlaps(heat, axis.get_ticklabels()) == []
 
 
+def checked(m):
+    place = np.arange(m) / m
+    verdicts = np.resize(["good", "silent", "bad", "unclear"], m)
+    silent = verdicts == "silent"
+    table = pd.DataFrame({"LF": names(m), "low": place / 2, "high": place / 2 + 0.5})
+    table["accuracy"] = np.where(silent, np.nan, place)
+    table["chance"] = np.where(silent, np.nan, 0.4)
+    return table.assign(verdict=verdicts)
+
+
+@pytest.mark.parametrize("m", [1, 2, 25, 73])
+def test_forest_of_accuracies(m):
+    forest = figures_lfs.accuracy_forest(checked(m))
+    ax = forest.axes[0]
+    assert png(forest)
+    assert overlaps(forest, ax.get_yticklabels()) == []
+    held = {dots.get_label(): dots.get_offsets() for dots in ax.collections if not is_bar(dots)}
+    assert len(held["chance"]) == m - (m + 2) // 4
+    np.testing.assert_allclose(held["good"][:, 0], np.arange(0, m, 4) / m)
+    assert set(held) == {"good", "unclear", "bad", "chance"} if m > 3 else "good" in held
+
+
+def is_bar(collection):
+    return not len(collection.get_offsets()) or collection.get_label().startswith("_")
+
+
+def test_forest_without_a_voting_lf():
+    table = checked(2).assign(verdict="silent", accuracy=np.nan, chance=np.nan)
+    assert png(figures_lfs.accuracy_forest(table))
+
+
 @pytest.mark.parametrize("c", [2, 5, 13])
 def test_confusion_counts_are_written_into_the_cells(c):
     figure = figures_outcome.confusion_map(np.arange(c * c).reshape(c, c), names(c))

@@ -2,12 +2,20 @@ import base64
 import errno
 import os
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
 from spear_amal.errors import MissingExtraError, OutputExistsError
-from spear_amal.report import ReportContent, is_own_report, page, write_report
+from spear_amal.report import (
+    ReportContent,
+    comparison_table,
+    is_own_report,
+    page,
+    write_report,
+)
+from spear_amal.studies import Row
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
@@ -47,7 +55,7 @@ def test_page_needs_nothing_from_outside(written):
     assert "script" not in held.tags and "link" not in held.tags and "iframe" not in held.tags
     bare = re.sub(r"base64,[^\"]*", "", written)
     assert re.search(r"https?:|url\(|@import|//[a-z]", bare) is None
-    assert len(held.pictures) == 8 and all(picture["alt"] for picture in held.pictures)
+    assert len(held.pictures) == 9 and all(picture["alt"] for picture in held.pictures)
     for picture in held.pictures:
         kind, data = picture["src"].split(",")
         assert kind == "data:image/png;base64"
@@ -64,7 +72,8 @@ def test_what_users_wrote_is_shown_not_run(written):
 def test_sections_stand_in_reading_order(written):
     titles = re.findall(r"<h2>(.*?)</h2>", written)
     assert [title.split()[0] for title in titles] == [
-        *("Comparison", "Right", "Labelling", "Learning", "Learnt", "Unlabelled", "Settings")
+        *("Comparison", "Right", "Labelling", "Are", "Learning", "Learnt", "Unlabelled"),
+        "Settings",
     ]
     for name in ("seed", "torch", "Python", "spear_amal"):
         assert f"<td>{name}</td>" in written
@@ -74,6 +83,21 @@ def test_parts_that_are_missing_are_left_out(tmp_path):
     write_report(tmp_path / "r.html", ReportContent("Bare", [], ["a", "b"]))
     held = Page((tmp_path / "r.html").read_text())
     assert held.tags.count("h2") == 1 and held.pictures == []
+
+
+def test_without_gold_nothing_is_said_of_chance(content, tmp_path):
+    write_report(tmp_path / "r.html", replace(content, gold=None))
+    text = (tmp_path / "r.html").read_text()
+    assert "chance" not in text and "verdict" not in text
+    assert len(Page(text).pictures) == 8
+
+
+def test_optimism_stands_in_the_comparison(content, tmp_path):
+    scores = {"accuracy": 0.8, "f1": 0.75, "macro-f1": 0.7, "nll": 0.5, "ece": 0.1}
+    rows = [Row("m", "M", "100 gold", "f1", scores, val_score=0.81, seconds=1.0)]
+    write_report(tmp_path / "r.html", replace(content, comparison=comparison_table(rows)))
+    text = (tmp_path / "r.html").read_text()
+    assert ">optimism</th>" in text and ">+6.0</td>" in text
 
 
 def test_readable_on_a_phone(written):

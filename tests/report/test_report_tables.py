@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -5,8 +6,15 @@ import pandas as pd
 import pytest
 
 from spear_amal.label_matrix import LabelMatrix
-from spear_amal.labeling import LFAnalysis
-from spear_amal.report import comparison_table, extreme_rows, lf_table, readable
+from spear_amal.labeling import LFAnalysis, VotesTest, lf_check
+from spear_amal.report import (
+    comparison_table,
+    extreme_rows,
+    lf_table,
+    readable,
+    votes_sentence,
+)
+from spear_amal.report.tables import AGAINST_GOLD
 from spear_amal.studies import Row
 
 
@@ -18,6 +26,23 @@ def test_lf_table_holds_the_analysis(votes, examples):
     intervals = analysis.accuracy_intervals(examples.y)
     for theirs, ours in (("n", "gold votes"), ("accuracy", "accuracy"), ("low", "low")):
         np.testing.assert_array_equal(table[ours], intervals[theirs])
+    check = lf_check(votes, examples.y)
+    np.testing.assert_array_equal(table["chance"], check["chance"])
+    assert table["verdict"].tolist() == check["verdict"].tolist()
+    assert tuple(readable(table))[-5:] == AGAINST_GOLD
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (VotesTest(0.0005, 0.81, 0.5, 97, 211), "on 97 .* 81% .* 50% .* 0.0005.*tell something"),
+        (VotesTest(0.31, 0.52, 0.5, 97, 211), "not told from blind"),
+        (VotesTest(0.31, 0.52, 0.5, 19, 23), "too few rows"),
+        (VotesTest(1.0, np.nan, np.nan, 0, 0), "No labelled row has a vote"),
+    ],
+)
+def test_sentence_on_all_votes(found, said):
+    assert re.search(said, votes_sentence(found))
 
 
 @pytest.mark.parametrize("gold", [None, np.full(31, -1)])
@@ -37,6 +62,8 @@ def test_lf_that_never_votes_or_declares():
     assert shown["accuracy"].tolist() == ["n/a", "n/a", "0.50"]
     assert shown["95% interval"].tolist()[:2] == ["", ""]
     assert shown["coverage"].tolist() == ["0.0%", "0.0%", "100.0%"]
+    assert shown["chance"].tolist() == ["n/a", "n/a", "0.50"]
+    assert shown["verdict"].tolist() == ["silent", "silent", "unclear"]
 
 
 def test_no_rows_are_no_error():
