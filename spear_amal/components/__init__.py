@@ -1,6 +1,7 @@
 """Loss components: SPEAR's seven, and learning from a teacher."""
 
 from spear_amal.components.base import Component, ComponentSet, Penalty
+from spear_amal.components.noisy import NoisyCrossEntropy
 from spear_amal.components.spear import (
     EVERY_LOSS,
     NAMES,
@@ -23,6 +24,7 @@ __all__ = [
     "Component",
     "ComponentSet",
     "GoldCrossEntropy",
+    "NoisyCrossEntropy",
     "Penalty",
     "PredictionEntropy",
     "QualityGuide",

@@ -31,13 +31,25 @@ def _rules(outputs: Outputs) -> Tensor:
 
 
 class GoldCrossEntropy(Component):
-    """L1: ``-log p_i[y_i]`` on L."""
+    """L1: ``-log p_i[y_i]`` on L.
+
+    Parameters
+    ----------
+    class_weights : array (C,), optional
+        Factors by gold class, such as ``p_V(y) / p_L(y)`` where L was not drawn at random.
+    """
 
     name = "gold"
 
+    def __init__(self, class_weights: Any = None) -> None:
+        self.class_weights = None if class_weights is None else torch.as_tensor(class_weights)
+
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Cross-entropy to the gold class."""
-        return losses.cross_entropy(outputs.logits, batch.y)
+        value = losses.cross_entropy(outputs.logits, batch.y)
+        if self.class_weights is None:
+            return value
+        return value * self.class_weights.to(value)[batch.y.clamp(min=0)]
 
     def applies(self, batch: Batch) -> Tensor:
         """Labelled rows."""
@@ -184,10 +196,12 @@ def resolve(chosen: Iterable[int | str]) -> tuple[str, ...]:
     --------
     >>> resolve([1, "agreement", 3])
     ('gold', 'consensus', 'agreement')
+    >>> resolve("13")
+    ('gold', 'consensus')
     """
     names = set()
     for one in chosen:
-        if isinstance(one, Integral) and 1 <= one <= len(NAMES):
+        if (isinstance(one, Integral) or str(one).isdecimal()) and 1 <= int(one) <= len(NAMES):
             names.add(NAMES[int(one) - 1])
         elif one in NAMES:
             names.add(str(one))
@@ -205,6 +219,7 @@ def spear_components(
     consensus: str = "hard",
     rule_gold: str = "conditional",
     agreement: str = "feature-rules",
+    class_weights: Any = None,
 ) -> ComponentSet:
     """Make SPEAR's losses as a component set.
 
@@ -216,9 +231,11 @@ def spear_components(
         False (no LFs at hand) leaves out what needs them.
     consensus, rule_gold, agreement : str
         Options of L3, L4 and L6.
+    class_weights : array (C,), optional
+        Factors of L1 by gold class.
     """
     built: dict[str, Component] = {
-        "gold": GoldCrossEntropy(),
+        "gold": GoldCrossEntropy(class_weights),
         "entropy": PredictionEntropy(),
         "consensus": RuleConsensus(consensus),
         "rule-gold": RuleGold(rule_gold),

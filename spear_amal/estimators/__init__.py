@@ -1,13 +1,15 @@
 """scikit-learn estimators over the one trainer."""
 
 from spear_amal.estimators.base import TrainedClassifier
-from spear_amal.estimators.gold import GoldClassifier, LabelModelClassifier
+from spear_amal.estimators.end_model import LabelModelClassifier, ReweightedClassifier
+from spear_amal.estimators.gold import GoldClassifier
 from spear_amal.estimators.spear import PRESETS, SpearClassifier
 
 __all__ = [
     "PRESETS",
     "GoldClassifier",
     "LabelModelClassifier",
+    "ReweightedClassifier",
     "SpearClassifier",
     "TrainedClassifier",
 ]

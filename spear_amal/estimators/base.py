@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -30,12 +32,41 @@ RATE_RANGE = (1e-4, 0.1)
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class TrainedClassifier(FittedClassifier):
-    """Template: a subclass says which losses, which mixer and whether rules are used."""
+    """Template: a subclass says which losses, which mixer and whether rules are used.
 
-    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012  # scikit-learn's convention
+    The fields are the parameters that all have; subclasses are dataclasses that add their own.
+    scikit-learn reads them off the signature that this makes.
+    """
+
+    feature_model: Any = "linear"
+    hidden: Sequence[int] = (512, 512)
+    final: str = "single"
+    n_folds: int = 5
+    inference: str = "feature"
+    validation: str = "shared"
+    validation_fraction: float = 0.5
+    prior_correction: bool = False
+    lr: float | None = None
+    lr_scale: float = 1.0
+    batch_size: int | None = None
+    max_epochs: int = 100
+    patience: int = 10
+    metric: str = "accuracy"
+    weight_decay: float = 0.0
+    dtype: str = "float32"
+    device: str = "cpu"
+    checkpoint: Any = None
+    random_state: int = 0
+    verbose: int = 0
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "final": [StrOptions({"single", "refit", "crossfit"})],
         "n_folds": [Interval(Integral, 2, None, closed="left")],
+        "inference": [StrOptions({"feature", "product"})],
+        "prior_correction": ["boolean"],
+        "lr_scale": [Interval(Real, 0, None, closed="neither")],
         "validation": [StrOptions({"shared", "split"})],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "lr": [None, Interval(Real, 0, None, closed="neither")],
@@ -55,7 +86,8 @@ class TrainedClassifier(FittedClassifier):
 
     # -- what a subclass says -------------------------------------------------------------------
 
-    def _components(self, pool: door.Pool) -> ComponentSet:
+    def _components(self, pool: door.Pool, class_weights: np.ndarray | None) -> ComponentSet:
+        """Make the losses; `class_weights` (C,) are for those on gold labels."""
         raise NotImplementedError
 
     def _mixer(self) -> Mixer:
@@ -65,9 +97,18 @@ class TrainedClassifier(FittedClassifier):
         """Make the rule model, or None."""
         return None
 
-    def _teachers(self, pool: door.Pool) -> np.ndarray | None:
-        """Teacher logits (n, T, C) for the pool, or None."""
+    def _teachers(self, pool: door.Pool, gold: np.ndarray) -> np.ndarray | None:
+        """Teacher logits (n, T, C) for the pool, or None; `gold` are the rows whose y may count."""
         return None
+
+    def check_parameters(self) -> None:
+        """Raise an error for a parameter that cannot be used; `fit` calls it first."""
+        self._validate_params()
+        if self.inference != "feature" and not self._uses_rules:
+            raise InputError(
+                f"inference={self.inference!r} needs a model of the rules; "
+                f"{type(self).__name__} has none"
+            )
 
     # -- fitting --------------------------------------------------------------------------------
 
@@ -102,10 +143,10 @@ class TrainedClassifier(FittedClassifier):
         -----
         There is no argument for test rows, on purpose.
         """
-        self._validate_params()
+        self.check_parameters()
         pool = self._pool(X, y, L, X_val, y_val, L_val)
         recipe = self._recipe(pool)
-        members = fit_members(pool, self._teachers(pool), recipe, bundle.params_to_json(self))
+        members = fit_members(pool, recipe, bundle.params_to_json(self))
         self._keep(pool, members, recipe)
         return self
 
@@ -167,7 +208,7 @@ class TrainedClassifier(FittedClassifier):
         p: Any = self
         device = _device(p.device)
         settings = Settings(
-            lr=p.lr if p.lr is not None else default_rate(pool.x, p.feature_model),
+            lr=p.lr_scale * (p.lr if p.lr is not None else default_rate(pool.x, p.feature_model)),
             lr_rules=getattr(p, "lr_rules", 1e-2),
             batch_size=p.batch_size or self._default_batch(pool),
             max_epochs=p.max_epochs,
@@ -179,7 +220,8 @@ class TrainedClassifier(FittedClassifier):
         )
         return Recipe(
             make_model=lambda y, generator: self._model(pool, y, generator),
-            make_components=lambda: self._components(pool),
+            make_components=lambda gold: self._components(pool, self._class_weights(pool, gold)),
+            make_teachers=lambda gold: self._teachers(pool, gold),
             make_mixer=self._mixer,
             settings=settings,
             final=p.final,
@@ -194,6 +236,18 @@ class TrainedClassifier(FittedClassifier):
 
     def _default_batch(self, pool: door.Pool) -> int:
         return 32
+
+    def _class_weights(self, pool: door.Pool, gold: np.ndarray) -> np.ndarray | None:
+        """Weights (C,) that give the gold rows of training the class balance of V.
+
+        V as it was handed in is the sample that the classifier is meant for; L may be drawn
+        otherwise, such as one exemplar per rule. Counts are smoothed by one.
+        """
+        if not self.prior_correction:
+            return None
+        wanted = np.bincount(pool.y[pool.validation], minlength=len(pool.classes)) + 1.0
+        found = np.bincount(pool.y[gold], minlength=len(pool.classes)) + 1.0
+        return (wanted / wanted.sum()) / (found / found.sum())
 
     def _model(self, pool: door.Pool, y: np.ndarray, generator: torch.Generator) -> JointModel:
         p: Any = self
@@ -228,15 +282,16 @@ class TrainedClassifier(FittedClassifier):
         self.exponent_ = self._exponent(pool, members, recipe)
 
     def _exponent(self, pool: door.Pool, members: list[Member], recipe: Recipe) -> float:
-        if getattr(self, "inference", "feature") == "feature" or pool.labels is None:
+        if self.inference == "feature" or pool.labels is None:
             return 0.0
         parts = []
-        for member in members:
+        for i, member in enumerate(members):
             held = member.validation
             table = Table(
                 pool.x[held], labels=pool.labels[held], dtype=recipe.dtype, device=recipe.device
             )
-            parts += [(*log_posteriors([member.judge], table)[0], pool.y[held])]
+            p, q = log_posteriors([member.judge], table)[0]
+            parts += [(p, self._rule_side(i, q, pool.labels[held]), pool.y[held])]
         return choose_exponent(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 

@@ -28,7 +28,8 @@ class Recipe:
     """Everything a fit needs beside the pool. Each call of a maker gives a fresh object."""
 
     make_model: Callable[[np.ndarray, torch.Generator], JointModel]  # from gold codes for guides
-    make_components: Callable[[], ComponentSet]
+    make_components: Callable[[np.ndarray], ComponentSet]  # from the gold rows of training
+    make_teachers: Callable[[np.ndarray], np.ndarray | None]  # from the same
     make_mixer: Callable[[], Mixer]
     settings: Settings
     final: str = "single"
@@ -64,20 +65,17 @@ class Member:
     validation_used: str
 
 
-def fit_members(
-    pool: Pool, teachers: np.ndarray | None, recipe: Recipe, about: Any
-) -> list[Member]:
+def fit_members(pool: Pool, recipe: Recipe, about: Any) -> list[Member]:
     """Train by ``recipe.final``: "single", "refit" or "crossfit"."""
     table = Table(
         pool.x,
         pool.y,
         pool.labels,
-        teachers,
         n_classes=len(pool.classes),
         dtype=recipe.dtype,
         device=recipe.device,
     )
-    mark = fingerprint(pool, teachers, about)
+    mark = fingerprint(pool, about)
     if recipe.final == "crossfit":
         return [
             _fit_one(pool, table, held, _named(recipe, f"fold{i}"), f"{mark}-{i}")
@@ -142,18 +140,19 @@ def _fit_one(pool: Pool, table: Table, held: np.ndarray, recipe: Recipe, mark: s
     """Train with `held` as V: for the mixer's outer loss and for the choice of the epoch."""
     gold = np.setdiff1d(pool.gold, held)
     used = "shared" if len(gold) else "training"
-    rows = _training_rows(pool, gold if len(gold) else pool.gold, recipe)
+    gold = gold if len(gold) else pool.gold
+    rows = _training_rows(pool, gold, recipe)
     chooser, outer = held, held
     if recipe.validation == "split" and np.bincount(pool.y[held]).max() >= 2:
         chooser, outer = _halves(held, pool.y[held], recipe.settings.seed)
         used = "split" if used == "shared" else used
     model = _new_model(pool, held, recipe)
-    components, mixer = recipe.make_components(), recipe.make_mixer()
+    components, mixer = recipe.make_components(gold), recipe.make_mixer()
     result = Trainer(recipe.settings, recipe.callbacks).fit(
         model,
         components,
         mixer,
-        table,
+        table.with_teachers(recipe.make_teachers(gold)),
         rows,
         selection=_subset(table, pool, chooser),
         outer=_subset(table, pool, outer),
@@ -179,11 +178,16 @@ def _refit(pool: Pool, table: Table, first: Member, recipe: Recipe, mark: str) -
     settings = replace(recipe.settings, max_epochs=first.result.best_epoch + 1)
     own = _named(replace(recipe, settings=settings), "refit")
     model = _new_model(pool, first.validation, recipe)
-    components = recipe.make_components()
+    components = recipe.make_components(pool.gold)
     weights = first.result.weights
     mixer = recipe.make_mixer() if weights is None else _frozen(weights, first, pool)
     result = Trainer(own.settings, recipe.callbacks).fit(
-        model, components, mixer, table, rows, fingerprint=f"{mark}-refit"
+        model,
+        components,
+        mixer,
+        table.with_teachers(recipe.make_teachers(pool.gold)),
+        rows,
+        fingerprint=f"{mark}-refit",
     )
     history = first.result.history + [dict(record, refit=True) for record in result.history]
     merged = replace(first.result, history=history, weights=result.weights)
@@ -218,17 +222,17 @@ def log_posteriors(
     return pairs
 
 
-def fingerprint(pool: Pool, teachers: np.ndarray | None, about: dict[str, Any]) -> str:
+def fingerprint(pool: Pool, about: dict[str, Any]) -> str:
     """Hash of data, roles and settings, so that a checkpoint is only used by its own run."""
     settings = {k: v for k, v in about.items() if k not in ("verbose", "checkpoint", "device")}
-    parts = [pool.y, pool.validation, np.array([len(pool.classes), *pool.x.shape]), teachers]
+    parts = [pool.y, pool.validation, np.array([len(pool.classes), *pool.x.shape])]
     parts += [pool.x] if isinstance(pool.x, np.ndarray) else _csr_parts(pool.x)
     if pool.labels is not None:
         parts += [*_csr_parts(pool.labels.codes), pool.labels.continuous, pool.labels.lf_classes]
         parts += [] if pool.labels.scores is None else _csr_parts(pool.labels.scores)
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=repr).encode())
     for part in parts:
-        digest.update(b"|" if part is None else np.ascontiguousarray(part).tobytes() + b"|")
+        digest.update(np.ascontiguousarray(part).tobytes() + b"|")
     return digest.hexdigest()[:32]
 
 

@@ -15,11 +15,14 @@ from spear_amal.errors import InputError
 from spear_amal.estimators import bundle, door
 from spear_amal.estimators.engine import log_posteriors
 from spear_amal.estimators.product import combine
+from spear_amal.label_matrix import LabelMatrix
 from spear_amal.training import Table, score
 
 
 class FittedClassifier(ClassifierMixin, BaseEstimator):
     """Prediction and files, on the attributes that `fit` or :meth:`load` set."""
+
+    _uses_rules = False
 
     # -- prediction -----------------------------------------------------------------------------
 
@@ -42,8 +45,12 @@ class FittedClassifier(ClassifierMixin, BaseEstimator):
 
     def _probabilities(self, X: Any, L: Any, exponent: float) -> np.ndarray:
         X = validate_data(self, X, accept_sparse="csr", dtype=["float64", "float32"], reset=False)
-        pairs = log_posteriors(self.models_, self._table(X, L if exponent > 0 else None))
-        mean = np.mean([softmax(combine(p, q, exponent), axis=1) for p, q in pairs], axis=0)
+        votes = self._votes(X, L if exponent > 0 else None)
+        answers = []
+        for i, (p, q) in enumerate(log_posteriors(self.models_, self._table(X, votes))):
+            side = self._rule_side(i, q, votes) if exponent > 0 else None
+            answers.append(softmax(combine(p, side, exponent), axis=1))
+        mean = np.mean(answers, axis=0)
         return mean / mean.sum(1, keepdims=True)
 
     def predict(self, X: Any, L: Any = None) -> np.ndarray:
@@ -63,19 +70,28 @@ class FittedClassifier(ClassifierMixin, BaseEstimator):
         if self.models_[0].rules is None:
             raise InputError("this model was trained without labelling functions (no L in fit)")
         nothing = np.zeros((len(L), 0), dtype=np.float32)
-        batch = self._table(nothing, L).whole()
+        batch = self._table(nothing, self._votes(nothing, L)).whole()
         with torch.no_grad():
             joint = [model.rules(batch.fired, batch.scores).double() for model in self.models_]
         return torch.stack(joint).softmax(-1).mean(0).cpu().numpy()
 
-    def _table(self, X: Any, L: Any) -> Table:
-        first = next(self.models_[0].parameters())
-        votes = None
+    def _votes(self, X: Any, L: Any) -> LabelMatrix | None:
+        """Votes in the unipolar form of training; silence where L is None."""
         form = self.vote_form_
-        if self.models_[0].rules is not None and form is not None:
-            silent = np.full((X.shape[0], len(form.continuous)), -1)
-            votes = form.conform(silent if L is None else L, X.shape[0]).to_unipolar(self.plan_)
+        if form is None or not self._uses_rules:
+            return None
+        silent = np.full((X.shape[0], len(form.continuous)), -1)
+        return form.conform(silent if L is None else L, X.shape[0]).to_unipolar(self.plan_)
+
+    def _table(self, X: Any, votes: LabelMatrix | None) -> Table:
+        first = next(self.models_[0].parameters())
         return Table(X, labels=votes, dtype=first.dtype, device=first.device)
+
+    def _rule_side(
+        self, i: int, log_q: np.ndarray | None, votes: LabelMatrix | None
+    ) -> np.ndarray | None:
+        """Log posterior (n, C) that member i's prediction is multiplied by; `log_q` is its own."""
+        return log_q
 
     @property
     def n_lfs_(self) -> int:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from numbers import Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -31,6 +32,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class SpearClassifier(TrainedClassifier):
     """Classifier trained jointly with a model of the labelling functions.
 
@@ -134,78 +136,27 @@ class SpearClassifier(TrainedClassifier):
     True
     """
 
+    mixer: str | Mixer = "amal"
+    mixer_options: Mapping[str, Any] | None = None
+    losses: Sequence[int | str] = EVERY_LOSS
+    consensus: str = "hard"
+    rule_gold: str = "conditional"
+    agreement: str = "feature-rules"
+    quality_guides: Any = "validation"
+    quality_index: float = 0.85
+    rule_start: str = "guides"
+    keep_uncovered: bool = False
+    lr_rules: float = 0.01
+
     _uses_rules = True
     _uses_unlabelled = True
-    _parameter_constraints = TrainedClassifier._parameter_constraints | {
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **TrainedClassifier._parameter_constraints,
         "quality_index": [Interval(Real, 0, 1, closed="neither")],
         "rule_start": [StrOptions({"guides", "ones"})],
-        "inference": [StrOptions({"feature", "product"})],
         "lr_rules": [Interval(Real, 0, None, closed="neither")],
         "keep_uncovered": ["boolean"],
     }
-
-    def __init__(
-        self,
-        *,
-        mixer: str | Mixer = "amal",
-        mixer_options: Mapping[str, Any] | None = None,
-        losses: Sequence[int | str] = EVERY_LOSS,
-        consensus: str = "hard",
-        rule_gold: str = "conditional",
-        agreement: str = "feature-rules",
-        quality_guides: Any = "validation",
-        quality_index: float = 0.85,
-        rule_start: str = "guides",
-        keep_uncovered: bool = False,
-        feature_model: Any = "linear",
-        hidden: Sequence[int] = (512, 512),
-        final: str = "single",
-        n_folds: int = 5,
-        inference: str = "feature",
-        validation: str = "shared",
-        validation_fraction: float = 0.5,
-        lr: float | None = None,
-        lr_rules: float = 0.01,
-        batch_size: int | None = None,
-        max_epochs: int = 100,
-        patience: int = 10,
-        metric: str = "accuracy",
-        weight_decay: float = 0.0,
-        dtype: str = "float32",
-        device: str = "cpu",
-        checkpoint: Any = None,
-        random_state: int = 0,
-        verbose: int = 0,
-    ) -> None:
-        self.mixer = mixer
-        self.mixer_options = mixer_options
-        self.losses = losses
-        self.consensus = consensus
-        self.rule_gold = rule_gold
-        self.agreement = agreement
-        self.quality_guides = quality_guides
-        self.quality_index = quality_index
-        self.rule_start = rule_start
-        self.keep_uncovered = keep_uncovered
-        self.feature_model = feature_model
-        self.hidden = hidden
-        self.final = final
-        self.n_folds = n_folds
-        self.inference = inference
-        self.validation = validation
-        self.validation_fraction = validation_fraction
-        self.lr = lr
-        self.lr_rules = lr_rules
-        self.batch_size = batch_size
-        self.max_epochs = max_epochs
-        self.patience = patience
-        self.metric = metric
-        self.weight_decay = weight_decay
-        self.dtype = dtype
-        self.device = device
-        self.checkpoint = checkpoint
-        self.random_state = random_state
-        self.verbose = verbose
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> SpearClassifier:
@@ -214,10 +165,20 @@ class SpearClassifier(TrainedClassifier):
             raise InputError(f"unknown preset {name!r}; choose from {sorted(PRESETS)}")
         return cls(**{**PRESETS[name], **changes})
 
-    def _components(self, pool: Pool) -> ComponentSet:
+    def check_parameters(self) -> None:
+        """Raise an error for a parameter that cannot be used; `fit` calls it first."""
+        super().check_parameters()
+        self._mixer()
+        self._losses(True)
+
+    def _components(self, pool: Pool, class_weights: np.ndarray | None) -> ComponentSet:
+        return self._losses(pool.labels is not None, class_weights)
+
+    def _losses(self, with_rules: bool, class_weights: np.ndarray | None = None) -> ComponentSet:
         return spear_components(
             self.losses,
-            with_rules=pool.labels is not None,
+            with_rules=with_rules,
+            class_weights=class_weights,
             consensus=self.consensus,
             rule_gold=self.rule_gold,
             agreement=self.agreement,

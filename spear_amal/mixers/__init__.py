@@ -1,6 +1,7 @@
-"""Ways to weigh losses: fixed weights (SPEAR) and AMAL."""
+"""Ways to weigh losses: fixed weights (SPEAR), AMAL, L2R and Meta-Weight-Net."""
 
 import copy
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,14 +9,22 @@ from spear_amal.errors import InputError
 from spear_amal.mixers.amal import PRESETS, Amal
 from spear_amal.mixers.base import LookAheadOptions, Mixer
 from spear_amal.mixers.fixed import Fixed
+from spear_amal.mixers.reweight import LearningToReweight
+from spear_amal.mixers.weight_net import MetaWeightNet
 
-MIXERS: dict[str, type[Mixer]] = {"amal": Amal, "fixed": Fixed}
+MIXERS: dict[str, type[Mixer]] = {
+    "amal": Amal,
+    "fixed": Fixed,
+    "l2r": LearningToReweight,
+    "mwn": MetaWeightNet,
+}
 
 
 def build_mixer(mixer: "str | Mixer", options: Mapping[str, Any] | None = None) -> Mixer:
     """Make a mixer from its name and options, or take one that is made.
 
-    Names: "amal" (preset "recommended"), "amal-paper", "fixed" and its other name "spear".
+    Names: "amal" (preset "recommended"), "amal-paper", "fixed" and its other name "spear", "l2r",
+    "mwn".
     """
     options = dict(options or {})
     if isinstance(mixer, Mixer):
@@ -27,6 +36,8 @@ def build_mixer(mixer: "str | Mixer", options: Mapping[str, Any] | None = None) 
         "amal-paper": lambda: Amal.preset("paper", **options),
         "fixed": lambda: Fixed(**options),
         "spear": lambda: Fixed(**options),
+        "l2r": lambda: LearningToReweight(**options),
+        "mwn": lambda: MetaWeightNet(**options),
     }
     if mixer not in makers:
         raise InputError(f"unknown mixer {mixer!r}; choose from {sorted(makers)}")
@@ -36,4 +47,23 @@ def build_mixer(mixer: "str | Mixer", options: Mapping[str, Any] | None = None) 
         raise InputError(f"mixer {mixer!r} cannot take {options}: {error}") from error
 
 
-__all__ = ["MIXERS", "PRESETS", "Amal", "Fixed", "LookAheadOptions", "Mixer", "build_mixer"]
+def mixer_parameters(mixer: "str | Mixer | None") -> tuple[str, ...]:
+    """Names of the options that :func:`build_mixer` takes with a mixer's name."""
+    if not isinstance(mixer, str):
+        return ()
+    kind = {"amal-paper": "amal", "spear": "fixed"}.get(mixer, mixer)
+    return tuple(inspect.signature(MIXERS[kind]).parameters)
+
+
+__all__ = [
+    "MIXERS",
+    "PRESETS",
+    "Amal",
+    "Fixed",
+    "LearningToReweight",
+    "LookAheadOptions",
+    "MetaWeightNet",
+    "Mixer",
+    "build_mixer",
+    "mixer_parameters",
+]

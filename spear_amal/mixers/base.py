@@ -21,6 +21,9 @@ class LookAheadLike(Protocol):
     def hypergradient(self, weights: Tensor) -> Tensor:
         """Give ``d L_val / d Lambda`` (B, K)."""
 
+    def losses(self) -> Tensor:
+        """Give the losses (B, K) at the parameters before the step; zeros outside the domains."""
+
     def alignment(self, weights: Tensor) -> Tensor:
         """Give the inner products ``<grad L_val, grad l_ik>`` (B, K)."""
 
@@ -42,6 +45,8 @@ class LookAheadOptions:
     gamma : float
     group_size : int or None
         Rows per look-ahead; None takes all rows at once.
+    meta_size : int or None
+        Validation rows per look-ahead, drawn anew each time; None takes all.
     """
 
     eta: float = 0.5
@@ -49,6 +54,7 @@ class LookAheadOptions:
     outer: str = "feature"
     gamma: float = 1.0
     group_size: int | None = None
+    meta_size: int | None = None
 
 
 class Mixer:
@@ -58,9 +64,13 @@ class Mixer:
     ----------
     needs_look_ahead : bool
         True if :meth:`refresh` wants a look-ahead; without it no validation gradient is computed.
+    every_step : bool
+        True if :meth:`refresh` is wanted on each training batch before its step, not on groups of
+        rows before an epoch.
     """
 
     needs_look_ahead = False
+    every_step = False
 
     def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:
         """Size the tables once.

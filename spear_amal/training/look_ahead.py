@@ -212,6 +212,11 @@ class LookAhead:
 
     # -- what a mixer asks ----------------------------------------------------------------------
 
+    def losses(self) -> Tensor:
+        """Losses (B, K) at the parameters before the step; zeros outside the domains."""
+        with torch.no_grad():
+            return self._losses(self.at)
+
     def alignment(self, weights: Tensor) -> Tensor:
         """Inner products ``<V, grad l_ik>`` (B, K); exact zeros outside the domains."""
         tangent = self.validation_gradient(weights)

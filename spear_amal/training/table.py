@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,14 @@ class Table:
 
     def __len__(self) -> int:
         return len(self.y)
+
+    def with_teachers(self, teachers: np.ndarray | None) -> Table:
+        """Make a table of the same rows, sharing their storage, with other teachers."""
+        if teachers is None:
+            return self
+        other = copy.copy(self)
+        other.teachers = torch.as_tensor(teachers).to(device=self.device, dtype=self.dtype)
+        return other
 
     @property
     def n_features(self) -> int:

@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 import torch
@@ -148,7 +149,8 @@ class Trainer:
     def _epoch(self, state: RunState, job: _Job) -> None:
         began = time.perf_counter()
         epoch, mixer = state.epoch, state.mixer
-        if mixer.needs_look_ahead and job.outer is not None and mixer.should_refresh(epoch):
+        grouped = mixer.needs_look_ahead and not mixer.every_step
+        if grouped and job.outer is not None and mixer.should_refresh(epoch):
             self._refresh(state, job, job.outer.whole())
             state.refreshes += 1
         record: Record = {"epoch": epoch, **self._train_epoch(state, job)}
@@ -175,6 +177,8 @@ class Trainer:
         for index in order.split(self.settings.batch_size):
             batch = job.table.batch(index)
             applies = components.applies(batch)
+            if mixer.every_step and job.outer is not None:
+                self._learn(state, job, batch)
             losses = components.losses(model(batch), batch, applies)  # (B, K)
             weights = mixer.weights(batch, losses.detach())
             value = weighted_objective(losses, weights, applies) + components.penalty(model)
@@ -197,6 +201,19 @@ class Trainer:
             batch = job.table.batch(index)
             look = LookAhead.from_options(model, job.components, batch, validation, options)
             mixer.refresh(look, batch)
+
+    def _learn(self, state: RunState, job: _Job, batch: Batch) -> None:
+        """Let the mixer learn from one look-ahead on the batch that is trained next."""
+        outer, options = cast(Table, job.outer), state.mixer.look_ahead_options()
+        rows = torch.arange(len(outer))
+        if options.meta_size is not None:
+            rows = torch.randint(len(outer), (options.meta_size,), generator=state.groups)
+        state.model.eval()
+        look = LookAhead.from_options(
+            state.model, job.components, batch, outer.batch(rows), options
+        )
+        state.mixer.refresh(look, batch)
+        state.model.train()
 
     def _validate(self, state: RunState, selection: Table) -> Record:
         """Score the feature model on validation rows, keep the epoch if best, see if to stop."""

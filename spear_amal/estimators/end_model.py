@@ -1,0 +1,149 @@
+"""End models: a label model answers first, and a classifier learns its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+
+from spear_amal.components import (
+    ComponentSet,
+    GoldCrossEntropy,
+    NoisyCrossEntropy,
+    TeacherCrossEntropy,
+)
+from spear_amal.errors import InputError
+from spear_amal.estimators.base import TrainedClassifier
+from spear_amal.estimators.door import Pool
+from spear_amal.estimators.engine import Member, Recipe
+from spear_amal.label_matrix import LabelMatrix
+from spear_amal.label_models import LABEL_MODELS, LabelModel
+from spear_amal.mixers import Mixer, build_mixer
+
+SMALLEST = 1e-12  # below this a probability counts as this
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class LabelModelClassifier(TrainedClassifier):
+    """End model on gold labels and a label model's soft answers on covered unlabelled rows.
+
+    Parameters
+    ----------
+    label_model : name in ``label_models.LABEL_MODELS`` or LabelModel
+        Fitted on the votes of all rows (and, if it can use them, the gold labels of training);
+        its posterior is the target where a row has no gold label. With ``inference="product"`` it
+        also takes part in prediction.
+    feature_model, ... : see :class:`SpearClassifier`
+    """
+
+    _uses_rules = True
+    _uses_unlabelled = True
+
+    label_model: str | LabelModel = "majority"
+
+    def check_parameters(self) -> None:
+        """Raise an error for a parameter that cannot be used; `fit` calls it first."""
+        super().check_parameters()
+        self._new_label_model()
+
+    def _components(self, pool: Pool, class_weights: np.ndarray | None) -> ComponentSet:
+        gold = GoldCrossEntropy(class_weights)
+        if pool.labels is None:
+            return ComponentSet([gold])
+        return ComponentSet([gold, TeacherCrossEntropy(name="label-model")])
+
+    def _new_label_model(self) -> LabelModel:
+        if not isinstance(self.label_model, str):
+            return clone(self.label_model)
+        if self.label_model not in LABEL_MODELS:
+            raise InputError(
+                f"unknown label_model {self.label_model!r}; choose from {sorted(LABEL_MODELS)}"
+            )
+        model = LABEL_MODELS[self.label_model]()
+        if "random_state" in model.get_params():
+            model.set_params(random_state=self.random_state)
+        return model
+
+    def _pool(self, *given: Any) -> Pool:
+        self.label_models_: list[LabelModel] = []
+        return super()._pool(*given)
+
+    def _teachers(self, pool: Pool, gold: np.ndarray) -> np.ndarray | None:
+        """Log posteriors (n, 1, C) of the label model; NaN where no LF fires."""
+        if pool.labels is None:
+            return None
+        model = self._new_label_model()
+        if self.label_models_ and not model.uses_gold:
+            model = self.label_models_[
+                -1
+            ]  # votes are all that it learns from, and they are the same
+        else:
+            y = np.full_like(pool.y, -1)
+            y[gold] = pool.y[gold]
+            model.fit(pool.labels, y)
+        self.label_models_.append(model)
+        p = model.predict_proba(pool.labels)
+        p[~pool.covered()] = np.nan
+        return np.log(np.clip(p, SMALLEST, None))[:, None, :]
+
+    def _keep(self, pool: Pool, members: list[Member], recipe: Recipe) -> None:
+        # A refit fits its label model last.
+        self.label_models_ = self.label_models_[-len(members) :]
+        super()._keep(pool, members, recipe)
+
+    def _rule_side(
+        self, i: int, log_q: np.ndarray | None, votes: LabelMatrix | None
+    ) -> np.ndarray | None:
+        """Log posterior (n, C) of the label model."""
+        if votes is None:
+            return None
+        return np.log(np.clip(self.label_models_[i].predict_proba(votes), SMALLEST, None))
+
+    def save(self, path: Any, overwrite: bool = False) -> None:
+        """Write the fitted model into one file; see :meth:`FittedClassifier.save`."""
+        if getattr(self, "exponent_", 0) > 0:
+            raise InputError(
+                "this classifier predicts with its label model as well, which the file cannot "
+                "hold; fit with inference='feature', or use SpearClassifier"
+            )
+        super().save(path, overwrite)
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class ReweightedClassifier(LabelModelClassifier):
+    """Classifier on noisy labels, each row weighted by what it does to the loss on V.
+
+    A row's label is its gold one or, where it has none, the label model's single most probable
+    class (rows with a tie are left out). ``mixer="l2r"`` is learning to reweight [1]_, ``"mwn"``
+    Meta-Weight-Net [2]_; V is the meta set.
+
+    Parameters
+    ----------
+    mixer : {"l2r", "mwn"} or any other mixer
+    mixer_options : dict, optional
+    label_model, feature_model, ... : see :class:`LabelModelClassifier`
+
+    References
+    ----------
+    .. [1] Ren et al., "Learning to Reweight Examples for Robust Deep Learning", 2018.
+    .. [2] Shu et al., "Meta-Weight-Net: Learning an Explicit Mapping For Sample Weighting", 2019.
+    """
+
+    mixer: str | Mixer = "l2r"
+    mixer_options: Mapping[str, Any] | None = None
+
+    def check_parameters(self) -> None:
+        """Raise an error for a parameter that cannot be used; `fit` calls it first."""
+        super().check_parameters()
+        self._mixer()
+
+    def _mixer(self) -> Mixer:
+        return build_mixer(self.mixer, self.mixer_options)
+
+    def _components(self, pool: Pool, class_weights: np.ndarray | None) -> ComponentSet:
+        if pool.labels is None:
+            return ComponentSet([GoldCrossEntropy(class_weights)])
+        return ComponentSet([NoisyCrossEntropy(class_weights=class_weights)])

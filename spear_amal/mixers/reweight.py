@@ -1,0 +1,72 @@
+"""Learning to reweight (L2R): rows that help the validation loss count, others do not."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from spear_amal.errors import InputError
+from spear_amal.maths.objective import domain_counts
+from spear_amal.mixers.base import LookAheadLike, LookAheadOptions, Mixer
+from spear_amal.types import Batch
+
+
+class LearningToReweight(Mixer):
+    """Weights of each batch from one look-ahead at weight zero.
+
+    ``u_ik = -dL_val/d eps_ik`` at ``eps = 0``, where the look-ahead has not moved, so that u is
+    the inner product of the gradients of row and validation loss; then
+    ``w = relu(u) / sum relu(u)`` over the batch (Ren et al., "Learning to Reweight Examples for
+    Robust Deep Learning", 2018, equations 7 to 9). Nothing is remembered between batches.
+
+    Parameters
+    ----------
+    meta_size : int or None
+        Validation rows of a look-ahead, drawn with replacement; None takes all of V.
+    look_ahead : {"last-layer", "network"}
+        Gradients of the head only, or of all parameters as in the paper (the same for a linear
+        model).
+    """
+
+    needs_look_ahead = True
+    every_step = True
+
+    def __init__(self, *, meta_size: int | None = None, look_ahead: str = "last-layer") -> None:
+        self.meta_size = meta_size
+        self.look_ahead = look_ahead
+        check_meta(meta_size, look_ahead)
+
+    def look_ahead_options(self) -> LookAheadOptions:
+        """Say which look-ahead to make; at weight zero its step length does not matter."""
+        return LookAheadOptions(parameters=self.look_ahead, meta_size=self.meta_size)
+
+    def refresh(self, look_ahead: LookAheadLike, batch: Batch) -> None:
+        """Weigh the rows of the batch that is trained next."""
+        losses = look_ahead.losses()
+        self._shares = normalised(look_ahead.alignment(torch.zeros_like(losses)))
+
+    def weights(self, batch: Batch, losses: Tensor) -> Tensor:
+        """Shares of the batch, times the rows that the objective divides by."""
+        shares = self._shares.to(losses)
+        # The objective is sum_k (1/n_k) sum_i w_ik l_ik; L2R's is sum_ik share_ik l_ik. Rows
+        # outside a domain have share 0, so the batch's own n_k is needed, not the share's support.
+        return shares * domain_counts(self.domain[batch.index])
+
+    def attach(self, n_rows: int, names: tuple[str, ...], domain: Tensor, mixable: Tensor) -> None:
+        """Keep the domains, which say how many rows a batch's mean is over."""
+        super().attach(n_rows, names, domain, mixable)
+        self.domain = domain
+
+
+def normalised(u: Tensor) -> Tensor:
+    """``relu(u) / sum relu(u)`` (B, K); zeros if no entry is positive."""
+    kept = u.clamp(min=0)
+    return kept / kept.sum().clamp(min=torch.finfo(kept.dtype).tiny)
+
+
+def check_meta(meta_size: int | None, look_ahead: str) -> None:
+    """Raise unless the options of a per-batch look-ahead can be used."""
+    if meta_size is not None and meta_size < 1:
+        raise InputError(f"meta_size must be at least 1 or None, found {meta_size}")
+    if look_ahead not in ("last-layer", "network"):
+        raise InputError(f"look_ahead must be 'last-layer' or 'network', found {look_ahead!r}")
