@@ -14,7 +14,6 @@ import spear_amal
 from spear_amal.cli.console import is_watched, note, say, show_table
 from spear_amal.cli.labels import show_lfs
 from spear_amal.cli.reports import learnt
-from spear_amal.cli.threads import one_thread
 from spear_amal.data import Corpus, load_corpus, synthetic_corpus
 from spear_amal.errors import DataUnavailableError, InputError
 from spear_amal.files import refuse_existing
@@ -29,7 +28,16 @@ from spear_amal.report import (
     need_matplotlib,
     write_report,
 )
-from spear_amal.studies import Comparison, Method, Scorer, Task, compare, find_method, make_task
+from spear_amal.studies import (
+    Comparison,
+    Method,
+    Scorer,
+    Task,
+    compare,
+    find_method,
+    make_task,
+    one_thread,
+)
 
 METHODS = ("only-l", "only-lv", "only-lv-crossfit", "majority", "spear", "amal-single", "amal")
 SHOWN = "amal"  # whose weights, confusion and calibration the report shows

@@ -10,12 +10,11 @@ from spear_amal.cli.console import is_watched, note, say
 from spear_amal.cli.material import Material, gather_material
 from spear_amal.cli.model_file import TextModel
 from spear_amal.cli.settings import Settings
-from spear_amal.cli.threads import one_thread
 from spear_amal.data import TextFeatures
 from spear_amal.errors import InputError
 from spear_amal.files import refuse_existing
 from spear_amal.report import need_matplotlib
-from spear_amal.studies import Method, find_method
+from spear_amal.studies import Method, find_method, one_thread
 
 
 def train(settings: Settings, fault_tolerant: bool, force: bool) -> None:

@@ -142,7 +142,7 @@ def partition(
     rest = np.setdiff1d(pool, drawn)
     validation = draw_stratified(rest, y, n_validation, generator, "the validation part")
     if drop_duplicates:
-        test = _without_duplicates(test, pool, corpus.texts if corpus is not None else texts)
+        test = without_duplicates(test, pool, corpus.texts if corpus is not None else texts)
     return Partition(drawn, np.setdiff1d(rest, validation), validation, test)
 
 
@@ -173,7 +173,26 @@ def _published_rows(corpus: Corpus | None) -> np.ndarray:
     return rows
 
 
-def _without_duplicates(test: np.ndarray, pool: np.ndarray, texts: Any) -> np.ndarray:
+def without_duplicates(test: np.ndarray, pool: np.ndarray, texts: Any) -> np.ndarray:
+    """Test rows whose text (stripped, casefolded) is no text of the pool.
+
+    Parameters
+    ----------
+    test, pool : ndarray of int
+        Row numbers.
+    texts : sequence of str, length n
+        Texts of all rows.
+
+    Returns
+    -------
+    ndarray of int64
+        The rows of `test` that are kept, in their order.
+
+    Examples
+    --------
+    >>> without_duplicates(np.array([2, 3]), np.array([0, 1]), ["a", "b", " A ", "c"])
+    array([3])
+    """
     if texts is None:
         raise InputError("drop_duplicates=True needs texts to compare; pass texts=")
     texts = normalised(texts)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from spear_amal.estimators import TrainedClassifier
-from spear_amal.studies.methods import Method, find_method
+from spear_amal.studies.methods import MethodSpec, parse_method
 from spear_amal.studies.task import Scorer, Task
 
 
@@ -42,7 +42,7 @@ class Row:
 
 @dataclass
 class Comparison:
-    """Rows in the order asked for, and the fitted estimators by method name."""
+    """Rows in the order asked for, and the fitted estimators by the method's text."""
 
     rows: list[Row] = field(default_factory=list)
     estimators: dict[str, TrainedClassifier] = field(default_factory=dict)
@@ -53,7 +53,7 @@ def compare(
     scorer: Scorer,
     names: Sequence[str],
     seed: int = 0,
-    progress: Callable[[Method], None] | None = None,
+    progress: Callable[[MethodSpec], None] | None = None,
     **settings: Any,
 ) -> Comparison:
     """Fit and score methods one after the other.
@@ -62,7 +62,7 @@ def compare(
     ----------
     task, scorer
     names : sequence of str
-        Keys of :data:`METHODS`.
+        Methods as :func:`parse_method` reads them: ``"amal"``, ``"spear:crossfit=5"``.
     seed : int
         Random state of every estimator.
     progress : callable, optional
@@ -70,16 +70,16 @@ def compare(
     **settings
         Passed to every estimator, so that comparisons stay fair (``lr=``, ``feature_model=``, ..).
     """
-    methods = [find_method(name) for name in names]  # all names are checked before any training
+    methods = [parse_method(name) for name in names]  # all names are checked before any training
     comparison = Comparison()
     for method in methods:
         if progress is not None:
             progress(method)
         estimator, seconds = fit_method(method, task, seed, **settings)
-        comparison.estimators[method.name] = estimator
+        comparison.estimators[method.text] = estimator
         comparison.rows.append(
             Row(
-                method=method.name,
+                method=method.text,
                 title=method.title,
                 given=method.was_given(task),
                 metric=task.metric,
@@ -92,11 +92,11 @@ def compare(
 
 
 def fit_method(
-    method: Method, task: Task, seed: int = 0, **settings: Any
+    spec: MethodSpec, task: Task, seed: int = 0, **settings: Any
 ) -> tuple[TrainedClassifier, float]:
     """Train one method on a task; returns the estimator and the seconds it took."""
-    estimator = method.make(metric=task.metric, random_state=seed, **settings)
-    votes = {"L": task.votes_train, "L_val": task.votes_val} if method.uses_votes else {}
+    estimator = spec.make(metric=task.metric, random_state=seed, **settings)
+    votes = {"L": task.votes_train, "L_val": task.votes_val} if spec.method.uses_votes else {}
     began = time.perf_counter()
     estimator.fit(task.x_train, task.y_train, X_val=task.x_val, y_val=task.y_val, **votes)
     return estimator, time.perf_counter() - began

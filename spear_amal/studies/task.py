@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import confusion_matrix
 
-from spear_amal.data import Corpus, TextFeatures, partition
+from spear_amal.data import Corpus, Partition, TextFeatures, partition
+from spear_amal.data.partition import without_duplicates
 from spear_amal.errors import InputError
-from spear_amal.label_matrix import LabelMatrix
+from spear_amal.label_matrix import ABSTAIN, LabelMatrix
 from spear_amal.training import METRICS, score
 
 CALIBRATION_BINS = 10
@@ -25,7 +26,7 @@ class Task:
     name, metric, classes
     x_train, votes_train : features and votes of labelled and unlabelled rows
     y_train : ndarray (n,)
-        Gold codes, -1 on unlabelled rows.
+        Gold codes, -1 on unlabelled rows; in a supervised task none is -1.
     x_val, y_val, votes_val : validation rows, all with gold
     train_rows : ndarray (n,)
         Positions of the training rows in the corpus, for looking texts up.
@@ -62,22 +63,49 @@ class Scorer:
     x, y, votes : test rows
     metric : str
         Name of the corpus' own metric.
+    distinct : ndarray (n,) of bool, optional
+        Rows whose text does not occur in training; None where the corpus has no texts.
     """
 
-    def __init__(self, x: Any, y: np.ndarray, votes: LabelMatrix, metric: str) -> None:
+    def __init__(
+        self,
+        x: Any,
+        y: np.ndarray,
+        votes: LabelMatrix,
+        metric: str,
+        distinct: np.ndarray | None = None,
+    ) -> None:
         self._x, self._y, self._votes = x, np.asarray(y), votes
+        self._distinct = distinct
         self.metric = metric
 
     def __len__(self) -> int:
         return len(self._y)
 
+    @property
+    def n_distinct(self) -> int | None:
+        """Test rows whose text does not occur in training; None where there are no texts."""
+        return None if self._distinct is None else int(self._distinct.sum())
+
     def probabilities(self, estimator: Any) -> np.ndarray:
         """Class probabilities (n, C) on the test rows."""
-        return estimator.predict_proba(self._x, self._votes if estimator.exponent_ > 0 else None)
+        if getattr(estimator, "exponent_", 0.0) > 0:  # it predicts with the rules as well
+            return estimator.predict_proba(self._x, self._votes)
+        return estimator.predict_proba(self._x)
 
     def score(self, estimator: Any) -> dict[str, float]:
         """Score every metric; "nll" in nats per row, "ece" the calibration error, in [0, 1]."""
         return score_table(self.probabilities(estimator), self._y)
+
+    def score_both(self, estimator: Any) -> tuple[dict[str, float], dict[str, float] | None]:
+        """Score all test rows, and those whose text does not occur in training (None if unknown).
+
+        None as well where every test text occurs in training.
+        """
+        p = self.probabilities(estimator)
+        held = self._distinct
+        some = None if held is None or not held.any() else score_table(p[held], self._y[held])
+        return score_table(p, self._y), some
 
     def confusion(self, estimator: Any) -> np.ndarray:
         """Count (C, C): gold in rows, predicted in columns."""
@@ -125,7 +153,8 @@ def make_task(
     *,
     n_labelled: int | None = None,
     n_validation: int | None = None,
-    features: TextFeatures | None = None,
+    features: Any = None,
+    supervised: bool = False,
     **options: Any,
 ) -> tuple[Task, Scorer]:
     """Partition a corpus and cut it into a task and its scorer.
@@ -141,29 +170,25 @@ def make_task(
         Draws the partition.
     n_labelled, n_validation : int, optional
         Sizes of L and V; default those of the corpus.
-    features : TextFeatures, optional
-        Unfitted text features.
+    features : TextFeatures or array (n, D), optional
+        Unfitted text features, or features of all rows of the corpus that were made beforehand
+        (without looking at test rows); default the published ones, else TF-IDF.
+    supervised : bool
+        Hand out gold for every training row: the ceiling, for no other method.
     **options
         Passed to :func:`spear_amal.data.partition`.
     """
-    votes = label_matrix if label_matrix is not None else corpus.label_matrix
-    if votes is None:
-        raise InputError(f"corpus {corpus.name!r} has no votes of its own: pass label_matrix=")
-    if len(votes) != len(corpus.frame):
-        raise InputError(f"label_matrix has {len(votes)} rows, the corpus {len(corpus.frame)}")
+    votes = _votes_of(corpus, label_matrix)
     parts = partition(corpus, seed, n_labelled, n_validation, **options)
     y = corpus.labels
-    x = corpus.features
-    if x is None:
-        seen = np.concatenate([parts.train, parts.validation])
-        features = (features or TextFeatures()).fit(corpus.frame["text"].iloc[seen])
-        x = features.transform(corpus.frame["text"])
+    x = _features_of(corpus, features, np.concatenate([parts.train, parts.validation]))
+    known = np.isin(parts.train, parts.labelled) | supervised
     task = Task(
         name=corpus.name,
         metric=corpus.metric,
         classes=corpus.classes,
         x_train=x[parts.train],
-        y_train=np.where(np.isin(parts.train, parts.labelled), y[parts.train], -1),
+        y_train=np.where(known, y[parts.train], ABSTAIN),
         votes_train=votes[parts.train],
         x_val=x[parts.validation],
         y_val=y[parts.validation],
@@ -171,4 +196,34 @@ def make_task(
         train_rows=parts.train,
         seed=seed,
     )
-    return task, Scorer(x[parts.test], y[parts.test], votes[parts.test], corpus.metric)
+    test = parts.test
+    return task, Scorer(x[test], y[test], votes[test], corpus.metric, _distinct(corpus, parts))
+
+
+def _votes_of(corpus: Corpus, label_matrix: LabelMatrix | None) -> LabelMatrix:
+    votes = label_matrix if label_matrix is not None else corpus.label_matrix
+    if votes is None:
+        raise InputError(f"corpus {corpus.name!r} has no votes of its own: pass label_matrix=")
+    if len(votes) != len(corpus):
+        raise InputError(f"label_matrix has {len(votes)} rows, the corpus {len(corpus)}")
+    return votes
+
+
+def _features_of(corpus: Corpus, features: Any, seen: np.ndarray) -> Any:
+    """Features (n, D) of all rows; what is fitted is fitted on the rows `seen`."""
+    if features is None and corpus.features is not None:
+        return corpus.features
+    if features is not None and not isinstance(features, TextFeatures):
+        if features.shape[0] != len(corpus):
+            raise InputError(f"features has {features.shape[0]} rows, the corpus {len(corpus)}")
+        return features
+    fitted = (features or TextFeatures()).fit(corpus.frame["text"].iloc[seen])
+    return fitted.transform(corpus.frame["text"])
+
+
+def _distinct(corpus: Corpus, parts: Partition) -> np.ndarray | None:
+    """Test rows (n_test,) bool whose text is no training or validation text."""
+    if "text" not in corpus.frame:
+        return None
+    pool = np.concatenate([parts.train, parts.validation])
+    return np.isin(parts.test, without_duplicates(parts.test, pool, corpus.texts))

@@ -1,0 +1,176 @@
+"""Runs over seeds as a table: means, gains paired by seed with bootstrap intervals, shares."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from spear_amal.errors import InputError
+from spear_amal.studies.store import read_content
+
+GROUP = ("corpus", "features", "protocol", "labels", "study")
+FLOOR, CEILING = "only-l", "supervised"
+RESAMPLES, LEVEL, BOOTSTRAP_SEED = 10_000, 95, 0
+
+
+def read_study(path: str | os.PathLike[str]) -> pd.DataFrame:
+    """Read the rows of a study file.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it holds no rows.
+    FileFormatError
+        If it is no study file.
+    """
+    if not os.path.exists(path):
+        raise InputError(f"there is no study file {os.fspath(path)}; check the path")
+    rows = read_content(path)["rows"]
+    if not rows:
+        raise InputError(f"{os.fspath(path)} holds no runs yet")
+    return pd.DataFrame(rows)
+
+
+def summarise(runs: pd.DataFrame, baseline: str = FLOOR) -> pd.DataFrame:
+    """Summarise runs by corpus and method, in points.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Rows of :func:`run_study` or :func:`read_study`; failed ones are left out.
+    baseline : str
+        The method that gains are taken over, on the same seeds.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by ``corpus, features, protocol, labels, study`` and ``method``, in the order of
+        the runs. ``study`` tells runs with other settings, data or versions apart. Columns:
+
+        * ``title``, ``metric``, ``seeds`` (number of runs)
+        * ``score``, ``sd`` (sample), ``gain`` with the bounds ``low, high`` of its paired 95%
+          interval (percentile bootstrap over seeds; not-a-number for fewer than two),
+          ``wins``, ``losses`` (seeds above and below the baseline)
+        * ``share`` : part of the gap from only-l to supervised that is closed, where both are
+          there
+        * ``optimism`` (validation minus test score), ``dedup`` (score on test texts that do not
+          occur in training), ``seconds``
+
+    Raises
+    ------
+    InputError
+        If no run went well, or one of the corpora has no run of the baseline.
+    """
+    held = well_run(runs)
+    tables = {key: _table(group, baseline) for key, group in held.groupby(list(GROUP), sort=False)}
+    return pd.concat(tables, names=list(GROUP))
+
+
+def well_run(runs: pd.DataFrame) -> pd.DataFrame:
+    """Keep runs that did not fail; the column ``study`` says their settings, data and version."""
+    held = runs[runs["score"].notna()]
+    if not len(held):
+        raise InputError("there is no finished run to summarise")
+    held = held.assign(study=[study_words(config) for config in held["config"]])
+    return held.drop_duplicates([*GROUP, "method", "seed"], keep="last")
+
+
+def study_words(config: dict[str, Any]) -> str:
+    """Say what sets a study apart from others on the same corpus.
+
+    Examples
+    --------
+    >>> study_words({"settings": {"max_epochs": 5}, "lfs": "a.py", "data": "1f", "tune": 0})
+    'votes: a.py; max_epochs=5; data 1f'
+    """
+    parts = [f"votes: {config.get('lfs')}"]
+    parts += [f"{name}={value}" for name, value in config.get("settings", {}).items()]
+    parts += [f"{config['tune']} trials of tuning"] if config.get("tune") else []
+    parts += ["placebo: votes shuffled"] if config.get("placebo") else []
+    parts += [f"data {config.get('data')}"]
+    parts += [f"version {config['version']}"] if config.get("version") else []
+    return "; ".join(parts)
+
+
+def _table(runs: pd.DataFrame, baseline: str) -> pd.DataFrame:
+    scores = 100 * runs.pivot(index="seed", columns="method", values="score")
+    if baseline not in scores:
+        raise InputError(
+            f"corpus {runs['corpus'].iloc[0]!r} has no runs of the baseline {baseline!r}; choose "
+            f"one of {', '.join(scores)}"
+        )
+    names = list(dict.fromkeys(runs["method"]))
+    rows = [_row(runs[runs["method"] == name], scores, name, baseline) for name in names]
+    return pd.DataFrame(rows, index=pd.Index(names, name="method"))
+
+
+def _row(runs: pd.DataFrame, scores: pd.DataFrame, name: str, baseline: str) -> dict[str, Any]:
+    metric = runs["metric"].iloc[0]
+    gains = (scores[name] - scores[baseline]).dropna().to_numpy()
+    low, high = (np.nan, np.nan) if name == baseline else interval(gains)
+    optimism = pd.to_numeric(runs["val_score"]) - runs["score"]
+    return {
+        "title": runs["title"].iloc[0],
+        "metric": metric,
+        "seeds": len(runs),
+        "score": scores[name].mean(),
+        "sd": scores[name].std(ddof=1),
+        "gain": gains.mean() if len(gains) else np.nan,
+        "low": low,
+        "high": high,
+        "wins": int((gains > 0).sum()),
+        "losses": int((gains < 0).sum()),
+        "share": share_closed(scores, name),
+        "optimism": 100 * optimism.mean(),
+        "dedup": 100 * np.mean([_dedup(one, metric) for one in runs["dedup"]]),
+        "seconds": runs["seconds"].mean(),
+    }
+
+
+def _dedup(scores: Any, metric: str) -> float:
+    return float(scores[metric]) if isinstance(scores, dict) else np.nan
+
+
+def interval(gains: np.ndarray) -> tuple[float, float]:
+    """95% interval of the mean of paired gains (n,): percentile bootstrap over seeds.
+
+    Ten thousand resamples with a fixed seed, so that the same gains give the same bounds. With few
+    seeds it is somewhat too narrow.
+
+    Examples
+    --------
+    >>> interval(np.array([2.0, 2.0, 2.0])), interval(np.array([1.0]))
+    ((2.0, 2.0), (nan, nan))
+    """
+    n = len(gains)
+    if n < 2:
+        return np.nan, np.nan
+    drawn = np.random.default_rng(BOOTSTRAP_SEED).integers(n, size=(RESAMPLES, n))
+    tail = (100 - LEVEL) / 2
+    low, high = np.percentile(gains[drawn].mean(1), [tail, 100 - tail])
+    return float(low), float(high)
+
+
+def share_closed(scores: pd.DataFrame, name: str) -> float:
+    """Part of the gap from only-l to supervised that a method closes, on the seeds of all three.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        Seeds in rows, methods in columns.
+    name : str
+
+    Returns
+    -------
+    float
+        0 for only-l, 1 for supervised; not-a-number where one of them is missing or the ceiling
+        is no higher than the floor.
+    """
+    if FLOOR not in scores or CEILING not in scores:
+        return np.nan
+    held = pd.DataFrame({key: scores[key] for key in {FLOOR, CEILING, name}}).dropna().mean()
+    gap = held[CEILING] - held[FLOOR]
+    return float((held[name] - held[FLOOR]) / gap) if gap > 0 else np.nan
