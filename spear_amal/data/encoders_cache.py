@@ -48,7 +48,8 @@ class VectorCache:
         if not self.path.exists():
             return {}
         try:
-            with np.load(self.path, allow_pickle=False) as held:
+            # Given a path, NumPy leaves the file open where it is no archive.
+            with open(self.path, "rb") as handle, np.load(handle, allow_pickle=False) as held:
                 return _unpack(held["keys"], held["vectors"])
         except _DAMAGE as error:
             warnings.warn(
