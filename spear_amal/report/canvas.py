@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import io
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
 
 from spear_amal.errors import MissingExtraError
 
@@ -14,10 +18,12 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's palette: told apart with any colour vision.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#555555")
+DASHES = ("-", "--", "-.", (0, (1, 0.8)))
 LIGHT, MIDDLE, STRONG = "#B9D7EA", "#56A0D3", "#D55E00"
 INK, FAINT = "#222222", "#8A8A8A"
 DPI = 150
 NAME_LENGTH = 28
+ROW = 0.27  # inches for one name in a list of lines or bars
 WIDTH = 6.4  # inches: one column, so that letters stay readable on a phone
 
 
@@ -53,6 +59,37 @@ def _plain(ax: Axes) -> None:
         ax.spines[side].set_visible(False)
     for side in ("left", "bottom"):
         ax.spines[side].set_color(FAINT)
+
+
+def line_style(i: int) -> dict[str, Any]:
+    """Colour and dashes of the i-th line: both change, so that lines are told apart in grey."""
+    return {"color": COLOURS[i % len(COLOURS)], "linestyle": DASHES[i % len(DASHES)]}
+
+
+def dot_lines(ax: Axes, rows: pd.DataFrame, looks: Mapping[str, tuple[str, str]]) -> None:
+    """Draw one dot with its interval on each line, from the top down, with names on the left.
+
+    Parameters
+    ----------
+    ax : Axes
+    rows : DataFrame of m rows
+        ``name, value, low, high, kind``; a kind without a look leaves its line empty.
+    looks : dict of str to (colour, marker)
+        By kind; kinds that occur are labelled for a legend.
+    """
+    place = np.arange(len(rows))
+    for kind, (colour, marker) in looks.items():
+        own = (rows["kind"] == kind).to_numpy()
+        if own.any():
+            some = rows[own]
+            ax.hlines(place[own], some["low"], some["high"], color=colour, linewidth=2)
+            ax.scatter(
+                some["value"], place[own], s=34, c=colour, marker=marker, zorder=3, label=kind
+            )
+    ax.set_yticks(place, [tick_name(name) for name in rows["name"]])
+    ax.set_ylim(len(rows) - 0.4, -0.6)
+    ax.grid(axis="x", alpha=0.3)
+    ax.set_axisbelow(True)
 
 
 def tick_name(name: object) -> str:

@@ -13,8 +13,10 @@ from spear_amal.report.canvas import (
     INK,
     LIGHT,
     MIDDLE,
+    ROW,
     STRONG,
     WIDTH,
+    dot_lines,
     new_figure,
     tick_name,
 )
@@ -22,7 +24,6 @@ from spear_amal.report.canvas import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_ROW = 0.27  # inches for one LF
 _MOST_NAMES = 40  # beside a heat map
 # Colour and shape both tell the verdict, for those who see no difference in colour.
 _VERDICTS = {"good": (COLOURS[0], "o"), "unclear": (FAINT, "s"), "bad": (STRONG, "X")}
@@ -36,7 +37,7 @@ def coverage_bars(table: pd.DataFrame) -> Figure:
     table : DataFrame of m rows
         As :func:`spear_amal.report.lf_table` makes it.
     """
-    figure, (ax,) = new_figure(1.3 + _ROW * len(table))
+    figure, (ax,) = new_figure(1.3 + ROW * len(table))
     place = np.arange(len(table))
     # Overlaps are part of coverage and conflicts part of overlaps, hence one bar in another.
     for name, colour, height in (
@@ -82,26 +83,24 @@ def accuracy_forest(table: pd.DataFrame) -> Figure:
     table : DataFrame of m rows
         As :func:`spear_amal.report.lf_table` makes it with gold; silent LFs keep an empty line.
     """
-    figure, (ax,) = new_figure(1.3 + _ROW * len(table))
-    place = np.arange(len(table))
-    for verdict, (colour, marker) in _VERDICTS.items():
-        own = (table["verdict"] == verdict).to_numpy()
-        if own.any():
-            some = table[own]
-            ax.hlines(place[own], some["low"], some["high"], color=colour, linewidth=2)
-            ax.scatter(
-                some["accuracy"], place[own], s=34, c=colour, marker=marker, zorder=3, label=verdict
-            )
-    judged = (table["verdict"] != "silent").to_numpy()
-    # Tall marks: the chance of an LF belongs to its own line only.
-    ax.scatter(
-        table["chance"][judged], place[judged], s=110, c=INK, marker="|", zorder=4, label="chance"
+    figure, (ax,) = new_figure(1.3 + ROW * len(table))
+    dot_lines(
+        ax,
+        table.rename(columns={"LF": "name", "accuracy": "value", "verdict": "kind"}),
+        _VERDICTS,
     )
-    ax.set_yticks(place, [tick_name(name) for name in table["LF"]])
-    ax.set_ylim(len(table) - 0.4, -0.6)
+    judged = np.flatnonzero(table["verdict"] != "silent")
+    # A mark of its own on each line: chance depends on what a function votes for.
+    ax.scatter(
+        table["chance"].to_numpy()[judged],
+        judged,
+        s=110,
+        c=INK,
+        marker="|",
+        zorder=4,
+        label="chance",
+    )
     ax.set_xlim(-0.02, 1.02)
     ax.set_xlabel("accuracy on labelled rows, with 95% interval")
-    ax.grid(axis="x", alpha=0.3)
-    ax.set_axisbelow(True)
     figure.legend(loc="outside upper center", ncols=4, frameon=False, fontsize=9)
     return figure

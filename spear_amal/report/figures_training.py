@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from spear_amal.report.canvas import COLOURS, FAINT, INK, MIDDLE, new_figure
+from spear_amal.report.canvas import FAINT, INK, MIDDLE, line_style, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _FEW_DECADES = 300.0
-_LINES = ("-", "--", "-.", (0, (1, 0.8)))
 
 
 def selected_part(history: pd.DataFrame) -> pd.DataFrame:
@@ -75,15 +74,13 @@ def _logarithmic(ax: Axes) -> None:
 
 
 def _line(ax: Axes, values: pd.Series, title: str, i: int) -> None:
-    # Colour and dashes both change, so that lines are told apart in grey as well.
     ax.plot(
         values.index + 1,
         values.to_numpy(),
         label=title,
-        color=COLOURS[i % len(COLOURS)],
-        linestyle=_LINES[i % len(_LINES)],
         marker="o" if len(values) == 1 else None,
         linewidth=2,
+        **line_style(i),
     )
 
 
