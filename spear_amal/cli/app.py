@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import spear_amal
-from spear_amal.cli import commands_models, commands_start
+from spear_amal.cli import commands_models, commands_start, commands_study
 from spear_amal.cli.exits import CarefulGroup
 
 app = typer.Typer(
@@ -41,3 +41,4 @@ def root(
 
 commands_start.register(app)
 commands_models.register(app)
+commands_study.register(app)

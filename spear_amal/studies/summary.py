@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import Any
 
@@ -70,12 +71,19 @@ def summarise(runs: pd.DataFrame, baseline: str = FLOOR) -> pd.DataFrame:
 
 
 def well_run(runs: pd.DataFrame) -> pd.DataFrame:
-    """Keep runs that did not fail; the column ``study`` says their settings, data and version."""
+    """Keep runs that did not fail; the column ``study`` says their settings, data and version.
+
+    Where a method was run with differing defaults or tuned options, the latest ones count.
+    """
     held = runs[runs["score"].notna()]
     if not len(held):
         raise InputError("there is no finished run to summarise")
     held = held.assign(study=[study_words(config) for config in held["config"]])
-    return held.drop_duplicates([*GROUP, "method", "seed"], keep="last")
+    options = pd.Series(
+        [json.dumps(config.get("options"), sort_keys=True) for config in held["config"]], held.index
+    )
+    latest = options.groupby([held[name] for name in (*GROUP, "method")]).transform("last")
+    return held[options == latest].drop_duplicates([*GROUP, "method", "seed"], keep="last")
 
 
 def study_words(config: dict[str, Any]) -> str:

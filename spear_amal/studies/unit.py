@@ -98,7 +98,7 @@ def describe(setup: Setup, spec: MethodSpec, seed: int, tuned: dict[str, Any] | 
         "features": setup.features,
         "protocol": setup.protocol,
         "config": {
-            "options": {**spec.options, **(tuned or {})},
+            "options": {**spec.settled, **(tuned or {})},
             "settings": setup.settings,
             "lfs": source.lfs,
             "data": setup.data,

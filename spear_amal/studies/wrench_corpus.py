@@ -36,7 +36,7 @@ def wrench_corpus(folder: Path) -> Corpus:
     features = None if "text" in frame else _vectors(folder, frame)
     if features is None:
         _check_texts(folder, frame)
-    classes = held["train"].label_matrix.classes
+    classes = tuple(str(name) for name in held["train"].label_matrix.classes)
     n_pool = int((frame["part"] != "test").sum())
     size = max(len(classes), min(_MOST_LABELS, int(n_pool * _SHARE)))
     votes = np.concatenate([rows.label_matrix.to_dense() for rows in held.values()])

@@ -1,0 +1,118 @@
+"""The command ``study`` and those under it. Heavy imports wait for the call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from spear_amal.cli.exits import CarefulGroup
+from spear_amal.cli.options import DataDir, Force, Lfs
+
+DEFAULT = "run"
+
+
+class StudyGroup(CarefulGroup):
+    """A group whose first word is a command, or else the SOURCE of the command ``run``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the name of the default command in front where none is given."""
+        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
+            args = [DEFAULT, *args]
+        return super().parse_args(ctx, args)
+
+
+study_app = typer.Typer(
+    cls=StudyGroup,
+    no_args_is_help=True,
+    help="Compare methods over seeds: `study SOURCE --output FILE`, then `study report FILE`.",
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.add_typer(study_app, name="study")
+
+
+@study_app.command(DEFAULT)
+def run(
+    source: Annotated[
+        str,
+        typer.Argument(help="A corpus (plots, sms, youtube, imdb, generated) or a WRENCH folder."),
+    ],
+    output: Annotated[
+        Path, typer.Option(help="JSON file with one row a run; one that is there is continued.")
+    ],
+    method: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME or NAME:option=value,... Give it again to add further methods."),
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Partitions: seeds 0 to N-1.")] = 5,
+    labels: Annotated[
+        int | None, typer.Option(help="Rows in L and in V. [default: those of the corpus]")
+    ] = None,
+    features: Annotated[
+        str | None,
+        typer.Option(help="tfidf, published, encoder:NAME or file:PATH. [default: tfidf]"),
+    ] = None,
+    protocol: Annotated[
+        str, typer.Option(help="random, or published: the corpus' own labelled rows.")
+    ] = "random",
+    tune: Annotated[int, typer.Option(min=0, help="Trials of tuning for every method.")] = 0,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes, of one thread each.")] = 1,
+    lfs: Lfs = None,
+    data_dir: DataDir = None,
+    max_epochs: Annotated[int | None, typer.Option(min=1, help="Longest training.")] = None,
+    placebo: Annotated[
+        bool, typer.Option("--placebo", help="Shuffle the votes, so that the rules tell nothing.")
+    ] = False,
+    only: Annotated[
+        bool, typer.Option("--only", help="Do not add only-l, only-lv and supervised.")
+    ] = False,
+    baseline: Annotated[
+        str | None, typer.Option(help="Gains are taken over this method. [default: only-l]")
+    ] = None,
+) -> None:
+    """Run methods over seeds on SOURCE, store every run, print the table.
+
+    A run that was stopped goes on where it was when the same command is given again.
+    """
+    from spear_amal.cli.study import StudyOptions
+    from spear_amal.cli.study import run as run_command
+
+    run_command(
+        StudyOptions(
+            source=source,
+            output=output,
+            methods=tuple(method) if method else None,
+            seeds=seeds,
+            labels=labels,
+            features=features,
+            protocol=protocol,
+            tune=tune,
+            jobs=jobs,
+            lfs=lfs,
+            data_dir=data_dir,
+            max_epochs=max_epochs,
+            placebo=placebo,
+            only=only,
+            baseline=baseline,
+        )
+    )
+
+
+@study_app.command()
+def report(
+    file: Annotated[Path, typer.Argument(help="JSON file that a study wrote.")],
+    baseline: Annotated[
+        str | None, typer.Option(help="Gains are taken over this method. [default: only-l]")
+    ] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
+    html: Annotated[Path | None, typer.Option(help="HTML report to write.")] = None,
+    force: Force = False,
+) -> None:
+    """Print the tables of a study file: scores, gains with intervals, what of the gap is closed."""
+    from spear_amal.cli.study import report as report_command
+
+    report_command(file, baseline, markdown, html, force)

@@ -1,0 +1,181 @@
+"""What ``study`` and ``study report`` do: run, show the way, print tables and a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import typer
+
+from spear_amal.cli.console import is_watched, note, say, show_table
+from spear_amal.errors import InputError, SpearAmalError
+from spear_amal.files import refuse_existing
+from spear_amal.report import need_matplotlib
+from spear_amal.report.study_page import write_study_report
+from spear_amal.report.study_tables import markdown as as_markdown
+from spear_amal.report.study_tables import study_tables, tuning_table
+from spear_amal.studies import read_study, run_study
+from spear_amal.studies.runner import Progress, study_methods
+from spear_amal.studies.store import read_content
+from spear_amal.studies.summary import FLOOR
+from spear_amal.studies.verdict import verdicts
+
+# What a study compares unasked: single models, and both sides of the fair question in folds.
+METHODS = ("majority", "spear", "amal", "only-lv:crossfit=5", "amal:crossfit=5")
+
+
+class FailedRunsError(SpearAmalError):
+    """Some runs of a study failed; the others are stored."""
+
+
+@dataclass(frozen=True)
+class StudyOptions:
+    """What the user asked for."""
+
+    source: str
+    output: Path
+    methods: tuple[str, ...] | None = None
+    seeds: int = 5
+    labels: int | None = None
+    features: str | None = None
+    protocol: str = "random"
+    tune: int = 0
+    jobs: int = 1
+    lfs: Path | None = None
+    data_dir: Path | None = None
+    max_epochs: int | None = None
+    placebo: bool = False
+    only: bool = False
+    baseline: str | None = None
+
+
+def run(options: StudyOptions) -> None:
+    """Run a study and print its table.
+
+    Raises
+    ------
+    FailedRunsError
+        After everything else is done, if runs failed.
+    """
+    specs = study_methods(options.methods or METHODS, options.only)
+    baseline = _baseline(options.baseline, [spec.text for spec in specs])
+    settings = {} if options.max_epochs is None else {"max_epochs": options.max_epochs}
+    with _progress(options.output) as progress:
+        runs = run_study(
+            options.source,
+            specs,
+            options.seeds,
+            labels=options.labels,
+            features=options.features,
+            protocol=options.protocol,
+            tune=options.tune,
+            jobs=options.jobs,
+            output=options.output,
+            data_dir=options.data_dir,
+            lfs=options.lfs,
+            progress=progress,
+            placebo=options.placebo,
+            only=True,  # the others are among the specs
+            **settings,
+        )
+    failed = runs[runs["score"].isna()]
+    if len(failed) < len(runs):
+        _show(runs, baseline)
+    say(f"Runs are in {options.output}")
+    if len(failed):
+        raise FailedRunsError(_failures(failed, len(runs)))
+
+
+def report(
+    file: Path, baseline: str | None, markdown: bool, html: Path | None, force: bool
+) -> None:
+    """Print the tables of a study file, and write its HTML report."""
+    if html is not None:
+        need_matplotlib()
+        refuse_existing(html, force)
+    runs = read_study(file)
+    chosen = _baseline(baseline, list(dict.fromkeys(runs["method"])))
+    tuning = read_content(file)["tuning"]
+    _show(runs, chosen, markdown)
+    if tuning:
+        _show_one("What tuning chose", tuning_table(tuning), markdown)
+    failed = runs[runs["score"].isna()]
+    if len(failed):
+        note(_failures(failed, len(runs)))
+    if html is not None:
+        write_study_report(html, runs, tuning, chosen, overwrite=force)
+        say(f"Report written to {html}")
+
+
+def _baseline(asked: str | None, methods: list[str]) -> str:
+    """Take the baseline asked for, else only-l, else the first method."""
+    if asked is not None and asked not in methods:
+        raise InputError(
+            f"the baseline {asked!r} is not among the methods of this study: {', '.join(methods)}"
+        )
+    return asked or (FLOOR if FLOOR in methods else methods[0])
+
+
+def _show(runs: pd.DataFrame, baseline: str, markdown: bool = False) -> None:
+    for title, study, table in study_tables(runs, baseline):
+        _show_one(title, table, markdown)
+        say(study)
+    for verdict in verdicts(runs):
+        say(verdict.text)
+
+
+def _show_one(title: str, table: pd.DataFrame, markdown: bool) -> None:
+    if markdown:
+        typer.echo(f"\n**{title}**\n\n{as_markdown(table)}\n")  # no line may be wrapped
+    else:
+        show_table(table, title)
+
+
+def _failures(failed: pd.DataFrame, n: int) -> str:
+    named = [
+        f"  {row.method}, seed {row.seed}: {row.error}" for row in failed.itertuples(index=False)
+    ]
+    head = f"{len(failed)} of {n} runs failed; the same command tries them again:"
+    return "\n".join([head, *named])
+
+
+@contextmanager
+def _progress(output: Path) -> Iterator[Progress]:
+    """Give what tells how far a study is; who stops it hears that nothing finished is lost."""
+    shown = _bar() if is_watched() else nullcontext(_tell)
+    try:
+        with shown as progress:
+            yield progress
+    except KeyboardInterrupt:
+        note(f"Finished runs are kept in {output}; the same command goes on from there")
+        raise
+
+
+def _tell(done: int, total: int, what: str) -> None:
+    if what:
+        note(f"{done}/{total} {what}")
+
+
+@contextmanager
+def _bar() -> Iterator[Progress]:
+    """Give a bar with the time left."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Bar(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
+        task = bar.add_task("loading", total=None)
+
+        def advance(done: int, total: int, what: str) -> None:
+            bar.update(task, completed=done, total=total, description=what or "training")
+
+        yield advance

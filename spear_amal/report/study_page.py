@@ -1,0 +1,96 @@
+"""The HTML report of a study: tables, gains, what tuning chose, settings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pandas as pd
+
+from spear_amal.files import refuse_existing, write_aside
+from spear_amal.report import html
+from spear_amal.report.canvas import need_matplotlib, png
+from spear_amal.report.figures_study import gain_plot
+from spear_amal.report.page import versions
+from spear_amal.report.study_tables import study_tables, tuning_table
+from spear_amal.studies.summary import GROUP, summarise
+from spear_amal.studies.verdict import verdicts
+
+_READ = (
+    "Every seed is a new partition of the pool into labelled, unlabelled and validation rows; the "
+    "test rows stay the same and only the scorer opens them. Scores are in points. The gain is "
+    "taken on the same seeds; its 95% interval is a bootstrap over seeds. Gap closed: 0 is Only-L, "
+    "1 a classifier with gold for every training row. V - test: how far the validation score "
+    "flatters. AMAL learns from the validation labels, so its fair rival is a classifier on L+V."
+)
+
+
+def write_study_report(
+    path: str | os.PathLike[str],
+    runs: pd.DataFrame,
+    tuning: Sequence[dict[str, Any]] = (),
+    baseline: str = "only-l",
+    overwrite: bool = False,
+) -> None:
+    """Write one self-contained HTML file on the runs of a study.
+
+    Parameters
+    ----------
+    path : path
+    runs : DataFrame
+        As for :func:`spear_amal.studies.summarise`.
+    tuning : sequence of dict
+        Tuning records of the study file.
+    baseline : str
+    overwrite : bool
+
+    Raises
+    ------
+    OutputExistsError
+        If the file exists and `overwrite` is False.
+    MissingExtraError
+        If matplotlib is not installed.
+    """
+    refuse_existing(path, overwrite)
+    need_matplotlib()
+    corpora = ", ".join(dict.fromkeys(runs["corpus"]))
+    text = html.page(f"Study: {corpora}", _sections(corpora, runs, tuning, baseline))
+    with write_aside(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _sections(
+    corpora: str, runs: pd.DataFrame, tuning: Sequence[dict[str, Any]], baseline: str
+) -> Iterator[str]:
+    yield html.heading(f"Study: {corpora}", 1)
+    yield from (html.paragraph(verdict.text) for verdict in verdicts(runs))
+    yield html.paragraph(_READ)
+    groups = summarise(runs, baseline).groupby(level=list(GROUP), sort=False)
+    for (title, study, table), (_, summary) in zip(
+        study_tables(runs, baseline), groups, strict=True
+    ):
+        yield html.heading(title)
+        yield html.table(table)
+        yield html.paragraph(study)
+        yield from _gains(summary, baseline)
+    if tuning:
+        yield html.heading("What tuning chose")
+        yield html.paragraph(
+            "Judged on labelled rows that the trial's training did not see; test rows played no "
+            "part. The first trial is the method's defaults."
+        )
+        yield html.table(tuning_table(tuning))
+    yield html.heading("Versions")
+    yield html.pairs(versions())
+
+
+def _gains(summary: pd.DataFrame, baseline: str) -> Iterator[str]:
+    held = summary[summary.index.get_level_values("method") != baseline]
+    frame = held.assign(method=held["title"])[["method", "gain", "low", "high"]].dropna(
+        subset=["gain"]
+    )
+    if len(frame):
+        caption = "Points on the same seeds with 95% intervals; one seed has none."
+        image = png(gain_plot(frame.reset_index(drop=True), baseline))
+        yield html.figures([html.figure(image, f"Gain over {baseline}", caption)])

@@ -1,0 +1,111 @@
+"""The tables of a study as strings, for the command line, Markdown and the HTML report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pandas as pd
+
+from spear_amal.studies.summary import GROUP, summarise
+
+METRIC_NAMES = {"accuracy": "accuracy", "f1": "F1", "macro-f1": "macro F1"}
+
+
+def study_tables(runs: pd.DataFrame, baseline: str) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """Give the tables of some runs, one for each corpus and setting.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        As for :func:`spear_amal.studies.summarise`.
+    baseline : str
+        The method that gains are taken over.
+
+    Yields
+    ------
+    str
+        Title: corpus, features, labels.
+    str
+        What else was set: votes, settings, data, version.
+    DataFrame
+        Strings, one row a method.
+    """
+    for key, table in summarise(runs, baseline).groupby(level=list(GROUP), sort=False):
+        corpus, features, protocol, labels, study = key
+        title = f"{corpus}: {labels} labels and as many validation rows, {features}, {protocol} L"
+        yield title, str(study), readable_summary(table, baseline)
+
+
+def readable_summary(table: pd.DataFrame, baseline: str) -> pd.DataFrame:
+    """Turn one table of :func:`spear_amal.studies.summarise` into strings for people."""
+    metric = METRIC_NAMES[table["metric"].iloc[0]]
+    names = table.index.get_level_values("method")
+    shown = pd.DataFrame({"method": list(table["title"])})
+    shown[f"test {metric}"] = _numbers(table["score"], "{:.1f}")
+    shown["sd"] = _numbers(table["sd"], "{:.1f}")
+    own = [name == baseline for name in names]
+    for name, form in (("gain", "{:+.1f}"), ("wins", "{:d}"), ("losses", "{:d}")):
+        cells = _numbers(table[name], form)
+        head = f"gain over {baseline}" if name == "gain" else name
+        shown[head] = ["" if mine else cell for mine, cell in zip(own, cells, strict=True)]
+        if name == "gain":
+            shown["95% interval"] = [
+                "" if mine else _interval(low, high)
+                for mine, low, high in zip(own, table["low"], table["high"], strict=True)
+            ]
+    shown["gap closed"] = _numbers(table["share"], "{:.2f}")
+    shown["V - test"] = _numbers(table["optimism"], "{:+.1f}")
+    if table["dedup"].notna().any():
+        shown["without duplicates"] = _numbers(table["dedup"], "{:.1f}")
+    shown["seeds"] = [str(count) for count in table["seeds"]]
+    shown["seconds"] = _numbers(table["seconds"], "{:.1f}")
+    return shown
+
+
+def tuning_table(records: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """Make the table of what tuning chose, as strings."""
+    return pd.DataFrame(
+        [
+            {
+                "corpus": record["corpus"],
+                "method": record["method"],
+                "chosen": _pairs(record["chosen"]) or "the defaults",
+                "held-out score": f"{100 * record['score']:.1f}",
+                "of the defaults": f"{100 * record['trials'][0]['value']:.1f}",
+                "trials": str(len(record["trials"])),
+            }
+            for record in records
+        ]
+    )
+
+
+def markdown(table: pd.DataFrame) -> str:
+    r"""Write a table of strings in Markdown; a bar within a cell is escaped.
+
+    Examples
+    --------
+    >>> print(markdown(pd.DataFrame({"a": ["1|2"], "b": [""]})))
+    | a | b |
+    |---|---|
+    | 1\|2 |  |
+    """
+    lines = ["| " + " | ".join(table.columns) + " |", "|" + "---|" * len(table.columns)]
+    for row in table.itertuples(index=False):
+        lines.append("| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |")
+    return "\n".join(lines)
+
+
+def _numbers(values: pd.Series, form: str) -> list[str]:
+    return ["n/a" if value != value else form.format(value) for value in values]
+
+
+def _interval(low: float, high: float) -> str:
+    return "n/a" if low != low else f"{low:+.1f} to {high:+.1f}"
+
+
+def _pairs(options: dict[str, Any]) -> str:
+    return ", ".join(
+        f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
+        for name, value in options.items()
+    )
