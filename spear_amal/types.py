@@ -54,8 +54,11 @@ class Outputs:
         Input of the last linear layer; the features themselves for a linear model.
     rule_logits : Tensor (B, C) or None
         log P_phi(l_i, s_i, y), the joint log-probability of the rule model; None without LFs.
+    reliability : Tensor (B, m) or None
+        Log odds that rule j is right about row i, where a rule network says so; 0 where not fired.
     """
 
     logits: Tensor
     hidden: Tensor | SparseRows
     rule_logits: Tensor | None = None
+    reliability: Tensor | None = None

@@ -1,6 +1,7 @@
 """Loss components: SPEAR's seven, and learning from a teacher."""
 
 from spear_amal.components.base import Component, ComponentSet, Penalty
+from spear_amal.components.imply import Implication, PosteriorRegularisation, RuleReliability
 from spear_amal.components.noisy import NoisyCrossEntropy
 from spear_amal.components.spear import (
     EVERY_LOSS,
@@ -24,13 +25,16 @@ __all__ = [
     "Component",
     "ComponentSet",
     "GoldCrossEntropy",
+    "Implication",
     "NoisyCrossEntropy",
     "Penalty",
+    "PosteriorRegularisation",
     "PredictionEntropy",
     "QualityGuide",
     "RuleConsensus",
     "RuleGold",
     "RuleLikelihood",
+    "RuleReliability",
     "TeacherCrossEntropy",
     "resolve",
     "spear_components",

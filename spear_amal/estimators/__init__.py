@@ -3,6 +3,7 @@
 from spear_amal.estimators.base import TrainedClassifier
 from spear_amal.estimators.end_model import LabelModelClassifier, ReweightedClassifier
 from spear_amal.estimators.gold import GoldClassifier
+from spear_amal.estimators.rule_network import RuleNetworkClassifier
 from spear_amal.estimators.spear import PRESETS, SpearClassifier
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "GoldClassifier",
     "LabelModelClassifier",
     "ReweightedClassifier",
+    "RuleNetworkClassifier",
     "SpearClassifier",
     "TrainedClassifier",
 ]

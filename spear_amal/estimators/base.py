@@ -93,8 +93,8 @@ class TrainedClassifier(FittedClassifier):
     def _mixer(self) -> Mixer:
         return Fixed()
 
-    def _rules(self, pool: door.Pool, y: np.ndarray) -> Any:
-        """Make the rule model, or None."""
+    def _rules(self, pool: door.Pool, y: np.ndarray, generator: torch.Generator) -> Any:
+        """Make the rule side of the model, or None; `y` (n,) holds gold codes of V only."""
         return None
 
     def _teachers(self, pool: door.Pool, gold: np.ndarray) -> np.ndarray | None:
@@ -184,6 +184,7 @@ class TrainedClassifier(FittedClassifier):
             classes=self.classes_,
             plan=plan,
             source="folds" if self.final == "crossfit" else source,
+            n_train=X.shape[0],
         )
 
     def _validation(
@@ -254,7 +255,7 @@ class TrainedClassifier(FittedClassifier):
         feature = build_feature_model(
             p.feature_model, pool.x.shape[1], len(pool.classes), p.hidden, generator
         )
-        return JointModel(feature, self._rules(pool, y))
+        return JointModel(feature, self._rules(pool, y, generator))
 
     def _empty_model(self, tensors: dict[str, torch.Tensor]) -> JointModel:
         """Build the model again for stored parameters and fill them in."""
@@ -262,11 +263,15 @@ class TrainedClassifier(FittedClassifier):
         feature = build_feature_model(
             p.feature_model, self.n_features_in_, len(self.classes_), p.hidden
         )
-        has_rules = "rules.theta" in tensors
-        rules = RuleModel.from_state(under_prefix("rules", tensors)) if has_rules else None
-        model = JointModel(feature, rules).to(DTYPES[p.dtype])
+        model = JointModel(feature, self._stored_rules(under_prefix("rules", tensors))).to(
+            DTYPES[p.dtype]
+        )
         model.load_state_dict(tensors)
         return model
+
+    def _stored_rules(self, tensors: dict[str, torch.Tensor]) -> Any:
+        """Build the rule side again for stored parameters, if there are any."""
+        return RuleModel.from_state(tensors) if tensors else None
 
     def _keep(self, pool: door.Pool, members: list[Member], recipe: Recipe) -> None:
         """Set the fitted attributes."""

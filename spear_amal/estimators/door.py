@@ -33,6 +33,8 @@ class Pool:
     classes : ndarray (C,)
     source : {"given", "split", "training"}
         Where V came from.
+    n_train : int
+        Rows of X.
     """
 
     x: Any
@@ -42,6 +44,7 @@ class Pool:
     classes: np.ndarray
     plan: list[tuple[int, int]]
     source: str
+    n_train: int
 
     @property
     def gold(self) -> np.ndarray:

@@ -49,7 +49,7 @@ class FittedClassifier(ClassifierMixin, BaseEstimator):
         answers = []
         for i, (p, q) in enumerate(log_posteriors(self.models_, self._table(X, votes))):
             side = self._rule_side(i, q, votes) if exponent > 0 else None
-            answers.append(softmax(combine(p, side, exponent), axis=1))
+            answers.append(softmax(self._combined(p, side, exponent), axis=1))
         mean = np.mean(answers, axis=0)
         return mean / mean.sum(1, keepdims=True)
 
@@ -92,6 +92,10 @@ class FittedClassifier(ClassifierMixin, BaseEstimator):
     ) -> np.ndarray | None:
         """Log posterior (n, C) that member i's prediction is multiplied by; `log_q` is its own."""
         return log_q
+
+    def _combined(self, log_p: np.ndarray, log_q: np.ndarray | None, exponent: float) -> np.ndarray:
+        """Log probabilities (n, C) of both models together, up to a constant per row."""
+        return combine(log_p, log_q, exponent)
 
     @property
     def n_lfs_(self) -> int:

@@ -187,7 +187,7 @@ class SpearClassifier(TrainedClassifier):
     def _mixer(self) -> Mixer:
         return build_mixer(self.mixer, self.mixer_options)
 
-    def _rules(self, pool: Pool, y: np.ndarray) -> RuleModel | None:
+    def _rules(self, pool: Pool, y: np.ndarray, generator: torch.Generator) -> RuleModel | None:
         if pool.labels is None:
             return None
         guides = resolve_guides(self.quality_guides, pool.labels, y, pool.plan, self.n_lfs_)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -52,7 +54,7 @@ class LearningToReweight(Mixer):
         # outside a domain have share 0, so the batch's own n_k is needed, not the share's support.
         return shares * domain_counts(self.domain[batch.index])
 
-    def attach(self, n_rows: int, names: tuple[str, ...], domain: Tensor, mixable: Tensor) -> None:
+    def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:
         """Keep the domains, which say how many rows a batch's mean is over."""
         super().attach(n_rows, names, domain, mixable)
         self.domain = domain

@@ -8,6 +8,7 @@ from spear_amal.models.feature import (
     build_feature_model,
 )
 from spear_amal.models.joint import JointModel
+from spear_amal.models.rule_network import RuleNetwork
 from spear_amal.models.rules import RuleModel
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "JointModel",
     "LinearModel",
     "RuleModel",
+    "RuleNetwork",
     "build_feature_model",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from spear_amal.models.rule_network import RuleNetwork
 from spear_amal.models.rules import RuleModel
 from spear_amal.types import Batch, Outputs
 
@@ -11,7 +12,7 @@ from spear_amal.types import Batch, Outputs
 class JointModel(nn.Module):
     """P_theta(y | x) and, where LFs are at hand, P_phi(l, s, y); one answer for both."""
 
-    def __init__(self, feature: nn.Module, rules: RuleModel | None = None) -> None:
+    def __init__(self, feature: nn.Module, rules: RuleModel | RuleNetwork | None = None) -> None:
         super().__init__()
         self.feature = feature
         self.rules = rules
@@ -23,5 +24,6 @@ class JointModel(nn.Module):
         unlabelled rows.
         """
         logits, hidden = self.feature(batch.x)
-        rules = None if self.rules is None else self.rules(batch.fired, batch.scores)
-        return Outputs(logits, hidden, rules)
+        if self.rules is None:
+            return Outputs(logits, hidden)
+        return Outputs(logits, hidden, *self.rules.answer(batch))

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from spear_amal.maths import cage
+from spear_amal.types import Batch
 
 
 class RuleModel(nn.Module):
@@ -72,6 +73,10 @@ class RuleModel(nn.Module):
             fired[:, self.continuous],
             scores[:, self.continuous],
         )
+
+    def answer(self, batch: Batch) -> tuple[Tensor, None]:
+        """Joint log-probabilities (B, C); CAGE has no opinion on single votes."""
+        return self(batch.fired, batch.scores), None
 
     def quality_penalty(self) -> Tensor:
         """SPEAR's seventh loss at the current parameters, a scalar."""

@@ -11,6 +11,7 @@ from spear_amal.estimators import (
     GoldClassifier,
     LabelModelClassifier,
     ReweightedClassifier,
+    RuleNetworkClassifier,
     SpearClassifier,
     TrainedClassifier,
 )
@@ -92,6 +93,20 @@ METHODS: dict[str, Method] = {
         ),
         Method(
             "cage", "CAGE + classifier", LabelModelClassifier, {"label_model": "cage"}, space=RATE
+        ),
+        Method(
+            "imply-loss",
+            "Imply Loss",
+            RuleNetworkClassifier,
+            {"form": "implication"},
+            space={**RATE, "gamma": ("float", 0.03, 3.0, "log")},
+        ),
+        Method(
+            "posterior-reg",
+            "Posterior regularisation",
+            RuleNetworkClassifier,
+            {"form": "posterior"},
+            space={**RATE, "gamma": ("float", 0.03, 3.0, "log")},
         ),
         Method(
             "l2r",

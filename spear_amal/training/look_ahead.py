@@ -23,7 +23,7 @@ from spear_amal.maths.hypergrad import Parameters
 from spear_amal.maths.objective import domain_counts, weighted_objective
 from spear_amal.maths.sparse_rows import SparseRows, affine, outer_sum
 from spear_amal.mixers import LookAheadOptions
-from spear_amal.models import JointModel
+from spear_amal.models import JointModel, RuleModel
 from spear_amal.training.outer import Outer
 from spear_amal.types import Batch, Outputs
 
@@ -70,6 +70,9 @@ class LookAhead:
         self.method, self.last_layer = method, parameters == "last-layer"
         self.applies = components.applies(batch)
         self._scale: float | None = None
+        self._rule_constants: tuple[Tensor | None, Tensor | None] | None = None
+        if self.outer.rules and not isinstance(model.rules, RuleModel | None):
+            raise InputError("outer='feature+rules' needs the rule model CAGE; use outer='feature'")
         if self.last_layer:
             self._store_features()
         self.at = self._parameters()
@@ -131,8 +134,19 @@ class LookAhead:
         if not self.last_layer:
             return functional_call(self.model, at, (batch,))
         weight, bias = self._head(at)
-        rules = None if self.model.rules is None else self._rule_logits(at, batch)
-        return Outputs(affine(hidden, weight, bias), hidden, rules)  # type: ignore[arg-type]
+        logits = affine(hidden, weight, bias)  # type: ignore[arg-type]
+        return Outputs(logits, hidden, *self._rule_side(at, batch))  # type: ignore[arg-type]
+
+    def _rule_side(self, at: Parameters, batch: Batch) -> tuple[Tensor | None, Tensor | None]:
+        """Ask the rules; their answer is a constant unless their parameters take the step."""
+        if self.model.rules is None or (not self.outer.rules and batch is self.validation):
+            return None, None  # the validation loss does not look at them
+        if not self.outer.rules:
+            if self._rule_constants is None:
+                with torch.no_grad():
+                    self._rule_constants = self.model.rules.answer(batch)
+            return self._rule_constants
+        return self._rule_logits(at, batch), None
 
     def _head(self, at: Parameters) -> tuple[Tensor, Tensor | None]:
         own = [n for n in at if not n.startswith("rules.")]
