@@ -1,5 +1,6 @@
 """Label models: votes in, class distributions out."""
 
+from spear_amal.label_models.accuracy import AccuracyModel
 from spear_amal.label_models.base import LabelModel
 from spear_amal.label_models.cage import Cage
 from spear_amal.label_models.dawid_skene import DawidSkene
@@ -12,11 +13,13 @@ LABEL_MODELS: dict[str, type[LabelModel]] = {
     "weighted-majority": WeightedMajority,
     "dawid-skene": DawidSkene,
     "cage": Cage,
+    "label-model": AccuracyModel,
     "snorkel": SnorkelLabelModel,
 }
 
 __all__ = [
     "LABEL_MODELS",
+    "AccuracyModel",
     "Cage",
     "DawidSkene",
     "LabelModel",

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from spear_amal.errors import InputError
 from spear_amal.label_matrix import LabelMatrix
 from spear_amal.label_models.base import LabelModel
 from spear_amal.label_models.mixture import Mixture, expect, safe_log
-from spear_amal.label_models.patterns import VotePatterns, cast_votes, find_patterns
+from spear_amal.label_models.patterns import (
+    VotePatterns,
+    cast_votes,
+    find_patterns,
+    vote_shares,
+)
+from spear_amal.label_models.settings import check_iterations, check_not_negative
 
 
 class DawidSkene(LabelModel):
@@ -72,9 +77,8 @@ class DawidSkene(LabelModel):
         self.clamp_gold = clamp_gold
 
     def _fit(self, L: LabelMatrix, y: np.ndarray | None) -> None:
-        check_em_settings(self.max_iter, self.tol)
-        if self.smoothing < 0:
-            raise InputError(f"smoothing must be at least 0, found {self.smoothing}")
+        check_iterations(self.max_iter, self.tol)
+        check_not_negative("smoothing", self.smoothing)
         patterns = find_patterns(L, L.n_classes, y if self.clamp_gold else None)
         weights = patterns.n_rows * (1.0 if self.model_abstains else patterns.covered)
         posterior = vote_shares(patterns, L.n_classes)
@@ -122,28 +126,6 @@ class DawidSkene(LabelModel):
         return self.mixture_.posterior(cast_votes(L, self.n_classes_))
 
 
-def vote_shares(patterns: VotePatterns, n_classes: int) -> np.ndarray:
-    """Share of each class in the votes of a pattern (u, C); even without votes; gold where known.
-
-    The start of EM.
-    """
-    n_lfs = patterns.cast.shape[1] // n_classes
-    counts = patterns.cast @ np.tile(np.eye(n_classes), (n_lfs, 1))
-    counts[~patterns.covered] = 1.0
-    shares = counts / counts.sum(1, keepdims=True)
-    known = np.flatnonzero(patterns.gold >= 0)
-    shares[known] = np.eye(n_classes)[patterns.gold[known]]
-    return shares
-
-
 def has_converged(values: list[float], least: float) -> bool:
     """Tell if the last step raised the objective by less than `least`."""
     return len(values) > 1 and values[-1] - values[-2] < least
-
-
-def check_em_settings(max_iter: int, tol: float) -> None:
-    """Raise InputError unless ``max_iter >= 1`` and ``tol >= 0``."""
-    if max_iter < 1:
-        raise InputError(f"max_iter must be at least 1, found {max_iter}")
-    if tol < 0:
-        raise InputError(f"tol must be at least 0, found {tol}")

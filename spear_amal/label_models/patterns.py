@@ -74,3 +74,17 @@ def _as_bytes(keys: np.ndarray) -> np.ndarray:
     """Each row of integers (n, w) as one opaque item (n,), which sorts faster than w columns."""
     keys = np.ascontiguousarray(keys)
     return keys.view(np.dtype((np.void, keys.itemsize * keys.shape[1]))).ravel()
+
+
+def vote_shares(patterns: VotePatterns, n_classes: int) -> np.ndarray:
+    """Share of each class in the votes of a pattern (u, C); even without votes; gold where known.
+
+    The start of EM.
+    """
+    n_lfs = patterns.cast.shape[1] // n_classes
+    counts = patterns.cast @ np.tile(np.eye(n_classes), (n_lfs, 1))
+    counts[~patterns.covered] = 1.0
+    shares = counts / counts.sum(1, keepdims=True)
+    known = np.flatnonzero(patterns.gold >= 0)
+    shares[known] = np.eye(n_classes)[patterns.gold[known]]
+    return shares

@@ -17,6 +17,7 @@ from spear_amal.label_matrix import LabelMatrix
 from spear_amal.label_models.base import LabelModel
 from spear_amal.label_models.mixture import Mixture
 from spear_amal.label_models.patterns import cast_votes
+from spear_amal.label_models.settings import check_class_balance
 
 FEWEST_LFS = 3  # Snorkel identifies accuracies from the overlaps of triples of LFs
 
@@ -99,14 +100,7 @@ class SnorkelLabelModel(LabelModel):
             known = np.empty(0, dtype=np.int64) if y is None else y[y >= 0]
             counts = np.bincount(known, minlength=self.n_classes_) + 1.0
             return counts / counts.sum()
-        balance = np.asarray(self.class_balance, dtype=float)
-        if balance.shape != (self.n_classes_,):
-            raise InputError(
-                f"class_balance must have {self.n_classes_} entries, found shape {balance.shape}"
-            )
-        if not (balance > 0).all() or not np.isclose(balance.sum(), 1):
-            raise InputError(f"class_balance must be above 0 and sum to 1, found {balance}")
-        return balance
+        return check_class_balance(self.class_balance, self.n_classes_)
 
     def _posterior(self, L: LabelMatrix) -> np.ndarray:
         table = np.log(self.conditionals_.reshape(-1, self.n_classes_))

@@ -6,10 +6,12 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.special import softmax
 
-from spear_amal.errors import InputError
 from spear_amal.label_matrix import LabelMatrix
 from spear_amal.label_models.base import TIE, LabelModel
 from spear_amal.label_models.patterns import VotePatterns, cast_votes, find_patterns
+from spear_amal.label_models.settings import check_iterations, check_positive, check_share
+
+ABOVE_CHANCE = 0.02  # by this much agreement is held above chance
 
 
 class WeightedMajority(LabelModel):
@@ -24,7 +26,9 @@ class WeightedMajority(LabelModel):
       then with their *weighted* vote, until the accuracies rest. The fixed point: a_j is the share
       of the votes of j that win the weighted vote of all LFs but j, under the weights of these
       accuracies. LF j is left out so that no LF confirms itself. Agreement with fallible others
-      is less than accuracy: weights are cautious.
+      is less than accuracy: weights are cautious, and here no LF falls below a little more than
+      chance, since the vote of many one-sided LFs would else turn the few others round. More
+      rounds sharpen independent LFs and let the louder side win among one-sided ones.
 
     Both shares are smoothed by `prior_strength` votes of accuracy `prior_accuracy`, so that they
     stay between 0 and 1 and LFs without evidence get the prior.
@@ -63,7 +67,7 @@ class WeightedMajority(LabelModel):
         *,
         prior_accuracy: float = 0.7,
         prior_strength: float = 5.0,
-        max_iter: int = 10,
+        max_iter: int = 2,
         tol: float = 1e-4,
     ) -> None:
         self.prior_accuracy = prior_accuracy
@@ -72,14 +76,9 @@ class WeightedMajority(LabelModel):
         self.tol = tol
 
     def _fit(self, L: LabelMatrix, y: np.ndarray | None) -> None:
-        if not 0 < self.prior_accuracy < 1:
-            raise InputError(
-                f"prior_accuracy must lie strictly between 0 and 1, found {self.prior_accuracy}"
-            )
-        if not self.prior_strength > 0:
-            raise InputError(f"prior_strength must be above 0, found {self.prior_strength}")
-        if self.max_iter < 0:
-            raise InputError(f"max_iter must be at least 0, found {self.max_iter}")
+        check_share("prior_accuracy", self.prior_accuracy)
+        check_positive("prior_strength", self.prior_strength)
+        check_iterations(self.max_iter, self.tol, least=0)
         if y is None:
             self.accuracies_ = self._from_agreement(find_patterns(L, L.n_classes))
         else:
@@ -108,7 +107,9 @@ class WeightedMajority(LabelModel):
             others[cells] -= weights[lfs]
             winners = others >= others.max(1, keepdims=True) - TIE
             agreement = winners[cells] / winners.sum(1)
-            before, accuracies = accuracies, self._smoothed(lfs, agreement, counts)
+            least = 1.0 / n_classes + ABOVE_CHANCE
+            before = accuracies
+            accuracies = np.maximum(self._smoothed(lfs, agreement, counts), least)
             if np.abs(accuracies - before).max() <= self.tol:
                 break
         return accuracies

@@ -8,40 +8,7 @@ import pytest
 from spear_amal import LabelMatrix
 from spear_amal.data import synthetic_votes
 from spear_amal.errors import InputError
-from spear_amal.label_models import LABEL_MODELS, Cage, MajorityVote
-
-EVERY = pytest.mark.parametrize("make", LABEL_MODELS.values(), ids=LABEL_MODELS)
-
-
-@EVERY
-def test_contract(make):
-    L, _y = synthetic_votes(101, 7, 3, seed=0)
-    model = make().fit(L)
-    p = model.predict_proba(L)
-    np.testing.assert_allclose(p.sum(1), 1)
-    np.testing.assert_array_equal(p, make().fit(np.asarray(L)).predict_proba(np.asarray(L)))
-    order = np.random.default_rng(0).permutation(101)
-    np.testing.assert_allclose(model.predict_proba(L[order]), p[order])
-    np.testing.assert_allclose(model.predict_proba(np.full((1, 7), -1)), 1 / 3)
-    assert model.predict(np.full((1, 7), -1)).tolist() == [-1]
-    assert model.predict(np.full((1, 7), -1), tie_break_policy="first").tolist() == [0]
-
-
-@EVERY
-def test_an_lf_that_never_fires_changes_nothing(make):
-    L, _ = synthetic_votes(53, 5, 2, seed=1)
-    wider = np.c_[np.asarray(L), np.full(53, -1)]
-    np.testing.assert_allclose(
-        make().fit(wider).predict_proba(wider), make().fit(L).predict_proba(L)
-    )
-
-
-@EVERY
-def test_bad_input(make):
-    with pytest.raises(InputError, match="abstain"):
-        make().fit(np.full((5, 3), -1))
-    with pytest.raises(InputError, match="tie_break_policy"):
-        make().fit([[0, 1, 1]]).predict([[0, 1, 1]], tie_break_policy="coin")
+from spear_amal.label_models import Cage, MajorityVote
 
 
 def test_majority_against_counting_all_patterns():

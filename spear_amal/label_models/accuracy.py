@@ -1,0 +1,178 @@
+"""The label model of data programming, in closed steps: accuracies and class balance by EM."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from spear_amal.label_matrix import LabelMatrix
+from spear_amal.label_models.base import LabelModel
+from spear_amal.label_models.mixture import Mixture, expect, safe_log
+from spear_amal.label_models.patterns import (
+    VotePatterns,
+    cast_votes,
+    find_patterns,
+    vote_shares,
+)
+from spear_amal.label_models.settings import (
+    check_class_balance,
+    check_iterations,
+    check_not_negative,
+    check_positive,
+    check_share,
+)
+
+# Even rows added to each class: enough that a few rows cannot rule a class out.
+BALANCE_STRENGTH = 10.0
+
+
+class AccuracyModel(LabelModel):
+    """Accuracies of the LFs and the class balance, both learnt from the votes.
+
+    What Snorkel's ``LabelModel`` is for, with three differences: the class balance is estimated
+    instead of assumed uniform, a step costs O(distinct vote patterns) instead of dense products of
+    size (m C)^2, and there is no seed. EM steps from the shares of votes per class:
+
+    * row i: ``P(y | l_i)`` proportional to ``P(y) * prod_j P(l_ij | y, j fires)`` over its votes.
+    * accuracy a_j: share of right votes of LF j, each counted by the posterior, together with prior
+      votes of accuracy `prior_accuracy`.
+    * table ``P(vote v | y)`` of an LF that votes for several classes: its shares of votes, together
+      with `table_strength` votes per class spread as a_j says. So an LF has one accuracy as long as
+      there are few votes, and one per class where the data insist.
+
+    **No collapse to one class.** Likelihood alone is often highest where one class takes all rows
+    and the LFs of the others are called wrong, above all with LFs that vote for one class only:
+    given that such an LF fires, its vote is the same whatever the class, so the votes cannot say
+    how accurate it is, and how often it fires says nothing of how frequent its class is. LFs are
+    written to be better than chance, hence for one-class LFs: the prior is worth
+    `one_class_strength` votes for *each* vote cast, so it never drowns; accuracy is kept at chance
+    or above; and a vote counts as the even odds of a_j. For the class balance, only rows on which
+    an LF of several classes votes (or whose gold is known) count, with 10 even rows per class; it
+    stays uniform where there are none.
+
+    Parameters
+    ----------
+    prior_accuracy : float
+        What LFs are believed to be before votes are seen, strictly between 0 and 1.
+    accuracy_strength : float
+        Votes that the prior is worth for each LF; above 0.
+    table_strength : float
+        Votes per class by which a table is drawn to the one accuracy; above 0.
+    one_class_strength : float
+        Further prior votes of an LF that votes for one class only, per vote that it cast.
+    class_balance : array of shape (C,), optional
+        Shares of the classes, if known; they are then not estimated.
+    max_iter : int
+        Most EM steps.
+    tol : float
+        Stop when no posterior moves by more.
+
+    Attributes
+    ----------
+    accuracies_ : ndarray of shape (m,)
+    conditionals_ : ndarray of shape (m, C, C)
+        P(LF j votes v | y, it fires) at ``[j, v, y]``.
+    class_balance_ : ndarray of shape (C,)
+    one_class_ : ndarray of bool, shape (m,)
+        LFs that voted for one class only, or never.
+    n_iter_ : int
+        Steps taken.
+
+    Examples
+    --------
+    >>> votes = [[0, 0, 1], [1, 1, 0], [0, 0, 0], [1, 1, 1], [0, -1, 1]]
+    >>> model = AccuracyModel().fit(votes)
+    >>> model.predict(votes).tolist()
+    [0, 1, 0, 1, 0]
+    >>> bool(model.accuracies_[0] > model.accuracies_[2])
+    True
+    """
+
+    uses_gold = True
+
+    def __init__(
+        self,
+        *,
+        prior_accuracy: float = 0.8,
+        accuracy_strength: float = 10.0,
+        table_strength: float = 100.0,
+        one_class_strength: float = 2.0,
+        class_balance: Any = None,
+        max_iter: int = 100,
+        tol: float = 1e-5,
+    ) -> None:
+        self.prior_accuracy = prior_accuracy
+        self.accuracy_strength = accuracy_strength
+        self.table_strength = table_strength
+        self.one_class_strength = one_class_strength
+        self.class_balance = class_balance
+        self.max_iter = max_iter
+        self.tol = tol
+
+    def _fit(self, L: LabelMatrix, y: np.ndarray | None) -> None:
+        self._check_settings()
+        patterns = find_patterns(L, L.n_classes, y)
+        weights = patterns.n_rows * patterns.covered
+        voted = (patterns.cast.T @ weights).reshape(self.n_lfs_, self.n_classes_) > 0
+        self.one_class_ = voted.sum(1) <= 1
+        several = patterns.cast @ np.repeat(~self.one_class_, self.n_classes_).astype(float) > 0
+        telling = weights * (several | (patterns.gold >= 0))
+        posterior = vote_shares(patterns, self.n_classes_)
+        for step in range(self.max_iter):
+            self._maximise(patterns, weights, telling, posterior)
+            before = posterior
+            posterior, _ = expect(self._mixture().log_joint(patterns.cast), patterns.gold)
+            self.n_iter_ = step + 1
+            if np.abs(posterior - before).max() <= self.tol:
+                break
+
+    def _maximise(
+        self,
+        patterns: VotePatterns,
+        weights: np.ndarray,
+        telling: np.ndarray,
+        posterior: np.ndarray,
+    ) -> None:
+        """Set balance, accuracies and tables from posteriors (u, C) of patterns."""
+        m, n_classes = self.n_lfs_, self.n_classes_
+        votes = patterns.cast.T @ (weights[:, None] * posterior)
+        votes = votes.reshape(m, n_classes, n_classes)  # (m, v, y)
+        self.class_balance_ = self._balance(telling @ posterior)
+        self.accuracies_ = self._accuracies(votes)
+        wrong = (1 - self.accuracies_) / (n_classes - 1)
+        even = np.where(
+            np.eye(n_classes) > 0, self.accuracies_[:, None, None], wrong[:, None, None]
+        )
+        drawn = votes + self.table_strength * even
+        tables = drawn / drawn.sum(1, keepdims=True)
+        self.conditionals_ = np.where(self.one_class_[:, None, None], even, tables)
+
+    def _accuracies(self, votes: np.ndarray) -> np.ndarray:
+        """Accuracies (m,) from expected votes (m, v, y), with the prior votes."""
+        right, cast = np.trace(votes, axis1=1, axis2=2), votes.sum((1, 2))
+        prior = self.accuracy_strength + self.one_class_strength * cast * self.one_class_
+        accuracies = (right + prior * self.prior_accuracy) / (cast + prior)
+        chance = 1.0 / self.n_classes_
+        return np.where(self.one_class_, np.maximum(accuracies, chance), accuracies)
+
+    def _balance(self, rows: np.ndarray) -> np.ndarray:
+        """Class shares (C,): given, or from expected rows (C,) per class."""
+        if self.class_balance is not None:
+            return check_class_balance(self.class_balance, self.n_classes_)
+        rows = rows + BALANCE_STRENGTH
+        return rows / rows.sum()
+
+    def _mixture(self) -> Mixture:
+        table = self.conditionals_.reshape(-1, self.n_classes_)
+        return Mixture(safe_log(self.class_balance_), safe_log(table))
+
+    def _posterior(self, L: LabelMatrix) -> np.ndarray:
+        return self._mixture().posterior(cast_votes(L, self.n_classes_))
+
+    def _check_settings(self) -> None:
+        check_share("prior_accuracy", self.prior_accuracy)
+        check_positive("accuracy_strength", self.accuracy_strength)
+        check_positive("table_strength", self.table_strength)
+        check_not_negative("one_class_strength", self.one_class_strength)
+        check_iterations(self.max_iter, self.tol)
