@@ -15,7 +15,7 @@ from spear_amal.errors import InputError
 from spear_amal.files import refuse_existing
 from spear_amal.label_matrix import LabelMatrix
 from spear_amal.labeling import ApplierMetadata, PandasLFApplier, load_lfs, votes_test
-from spear_amal.report import lf_table, readable, votes_sentence
+from spear_amal.report import lf_table, readable, readable_check, votes_sentence
 
 VERDICTS = (
     "Verdict: good if the 95% interval of the accuracy lies above chance (that of blind votes), "
@@ -57,6 +57,7 @@ def show_lfs(matrix: LabelMatrix, gold: np.ndarray | None) -> pd.DataFrame:
     share = covered.mean() if len(covered) else 0.0
     say(f"{len(matrix)} rows, at least one vote on {int(covered.sum())} of them ({share:.1%})")
     if gold is not None and "verdict" in table:
+        show_table(readable_check(table), "Accuracy on labelled rows")
         say(VERDICTS)
         say(votes_sentence(votes_test(matrix, gold)))
     return table

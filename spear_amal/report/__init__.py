@@ -8,6 +8,7 @@ from spear_amal.report.tables import (
     extreme_rows,
     lf_table,
     readable,
+    readable_check,
     votes_sentence,
 )
 
@@ -21,6 +22,7 @@ __all__ = [
     "lf_table",
     "need_matplotlib",
     "readable",
+    "readable_check",
     "votes_sentence",
     "write_report",
 ]

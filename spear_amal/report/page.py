@@ -18,10 +18,10 @@ from spear_amal.report import figures_lfs, figures_outcome, figures_training, ht
 from spear_amal.report.canvas import need_matplotlib, png
 from spear_amal.report.content import Examples, Outcome, ReportContent
 from spear_amal.report.tables import (
-    AGAINST_GOLD,
     extreme_rows,
     lf_table,
     readable,
+    readable_check,
     votes_sentence,
 )
 
@@ -129,7 +129,7 @@ def _labelling(content: ReportContent) -> Iterator[str]:
         f"{labels.shape[1]} labelling functions on {len(labels)} rows; at least one votes on "
         f"{labels.covered().mean():.1%} of them."
     )
-    yield html.table(readable(table).drop(columns=[*AGAINST_GOLD], errors="ignore"))
+    yield html.table(readable(table))
     made = [
         html.figure(
             png(figures_lfs.coverage_bars(table)),
@@ -157,7 +157,7 @@ def _lf_check(table: pd.DataFrame, found: VotesTest) -> Iterator[str]:
         "its interval lies above chance, bad if below; silent if it votes on no such row. With "
         "many functions a few verdicts are luck."
     )
-    yield html.table(readable(table)[["LF", "votes for", *AGAINST_GOLD]])
+    yield html.table(readable_check(table))
     image = png(figures_lfs.accuracy_forest(table))
     caption = "Accuracy where a function votes, its 95% interval, and chance."
     yield html.figures([html.figure(image, "Accuracy against chance", caption)])

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 EXCERPT = 180  # characters of a text that tell what it is about
 SHARES = ("coverage", "overlaps", "conflicts")
-# Columns of the readable table that gold rows are needed for.
-AGAINST_GOLD = ("gold votes", "accuracy", "95% interval", "chance", "verdict")
 
 
 def lf_table(labels: LabelMatrix, gold: np.ndarray | None = None) -> pd.DataFrame:
@@ -60,18 +58,26 @@ def _class_names(labels: LabelMatrix, j: int) -> str:
 
 
 def readable(table: pd.DataFrame) -> pd.DataFrame:
-    """Turn a table of :func:`lf_table` into strings for people."""
+    """Turn the part of :func:`lf_table` that needs no gold into strings for people."""
     shown = table[["LF", "votes for"]].copy()
     for name in SHARES:
         shown[name] = [f"{value:.1%}" for value in table[name]]
-    if "accuracy" in table:
-        shown["gold votes"] = table["gold votes"].astype(str)
-        shown["accuracy"] = [_hundredths(value) for value in table["accuracy"]]
-        bounds = zip(table["gold votes"], table["low"], table["high"], strict=True)
-        shown["95% interval"] = [f"{low:.2f} to {high:.2f}" if n else "" for n, low, high in bounds]
-        shown["chance"] = [_hundredths(value) for value in table["chance"]]
-        shown["verdict"] = table["verdict"]
     return shown
+
+
+def readable_check(table: pd.DataFrame) -> pd.DataFrame:
+    """Turn the part of :func:`lf_table` that rests on gold into strings for people."""
+    bounds = zip(table["gold votes"], table["low"], table["high"], strict=True)
+    return pd.DataFrame(
+        {
+            "LF": table["LF"],
+            "gold votes": table["gold votes"].astype(str),
+            "accuracy": [_hundredths(value) for value in table["accuracy"]],
+            "95% interval": [f"{low:.2f} to {high:.2f}" if n else "" for n, low, high in bounds],
+            "chance": [_hundredths(value) for value in table["chance"]],
+            "verdict": table["verdict"],
+        }
+    )
 
 
 def _hundredths(value: float) -> str:
