@@ -71,8 +71,8 @@ def tuning_table(records: Sequence[dict[str, Any]]) -> pd.DataFrame:
                 "corpus": record["corpus"],
                 "method": record["method"],
                 "chosen": _pairs(record["chosen"]) or "the defaults",
-                "held-out score": f"{100 * record['score']:.1f}",
-                "of the defaults": f"{100 * record['trials'][0]['value']:.1f}",
+                "held-out score": _points(record["score"]),
+                "of the defaults": _points(record["trials"][0]["value"]),
                 "trials": str(len(record["trials"])),
             }
             for record in records
@@ -94,6 +94,10 @@ def markdown(table: pd.DataFrame) -> str:
     for row in table.itertuples(index=False):
         lines.append("| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |")
     return "\n".join(lines)
+
+
+def _points(value: float | None) -> str:
+    return "n/a" if value is None else f"{100 * value:.1f}"
 
 
 def _numbers(values: pd.Series, form: str) -> list[str]:

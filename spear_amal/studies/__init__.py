@@ -15,6 +15,7 @@ from spear_amal.studies.source import Source, load_source
 from spear_amal.studies.summary import read_study, summarise
 from spear_amal.studies.task import Scorer, Task, calibration_error, make_task, score_table
 from spear_amal.studies.threads import one_thread
+from spear_amal.studies.verdict import Verdict, verdicts
 
 __all__ = [
     "METHODS",
@@ -25,6 +26,7 @@ __all__ = [
     "Scorer",
     "Source",
     "Task",
+    "Verdict",
     "calibration_error",
     "compare",
     "find_method",
@@ -39,4 +41,5 @@ __all__ = [
     "score_table",
     "shuffled_votes",
     "summarise",
+    "verdicts",
 ]

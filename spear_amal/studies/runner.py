@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import joblib
 import pandas as pd
 
 from spear_amal.data import Corpus
 from spear_amal.errors import InputError
 from spear_amal.studies.methods import MethodSpec, parse_method
+from spear_amal.studies.parallel import in_parallel
 from spear_amal.studies.source import Source, digest, load_source
-from spear_amal.studies.store import Row, StudyFile, identity, plain
+from spear_amal.studies.store import StudyFile, identity, plain
 from spear_amal.studies.study_features import default_features, study_features
+from spear_amal.studies.tuning import need_optuna, tune_methods
 from spear_amal.studies.unit import PROTOCOLS, Setup, describe, run_unit, study_task
 
 # Printed in every table: without them nobody can tell what rules and V's labels are worth.
@@ -105,6 +106,8 @@ def run_study(
     seeds = _seeds(seeds)
     if jobs < 1 or tune < 0:
         raise InputError(f"jobs must be at least 1 and tune at least 0, found {jobs} and {tune}")
+    if tune:
+        need_optuna()
     _check_settings(specs, settings)
     store = StudyFile(output)
     held = load_source(source, lfs=lfs, data_dir=data_dir, progress=progress is not None)
@@ -219,11 +222,7 @@ def _tuned(
     store: StudyFile,
     progress: Progress | None,
 ) -> dict[str, dict[str, Any]]:
-    if not setup.tune:
-        return {}
-    from spear_amal.studies.tuning import tune_methods
-
-    return tune_methods(setup, specs, jobs, store, progress)
+    return tune_methods(setup, specs, jobs, store, progress) if setup.tune else {}
 
 
 def _run_all(
@@ -251,16 +250,3 @@ def _run_all(
 
 def _of(unit: Unit) -> tuple[MethodSpec, int, dict[str, Any]]:
     return unit.spec, unit.seed, unit.tuned
-
-
-def in_parallel(
-    jobs: int, calls: Sequence[tuple[Callable[..., Row], tuple[Any, ...]]]
-) -> Iterator[Row]:
-    """Results of calls as they end: here one after the other, or in processes of one thread."""
-    if jobs == 1 or len(calls) < 2:
-        for function, arguments in calls:
-            yield function(*arguments)
-        return
-    with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
-        pool = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
-        yield from pool(joblib.delayed(function)(*arguments) for function, arguments in calls)

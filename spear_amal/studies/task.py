@@ -88,10 +88,15 @@ class Scorer:
         return None if self._distinct is None else int(self._distinct.sum())
 
     def probabilities(self, estimator: Any) -> np.ndarray:
-        """Class probabilities (n, C) on the test rows."""
-        if getattr(estimator, "exponent_", 0.0) > 0:  # it predicts with the rules as well
-            return estimator.predict_proba(self._x, self._votes)
-        return estimator.predict_proba(self._x)
+        """Class probabilities (n, C) on the test rows; 0 for a class that training did not have."""
+        votes = (self._votes,) if getattr(estimator, "exponent_", 0.0) > 0 else ()
+        p = estimator.predict_proba(self._x, *votes)
+        n_classes = self._votes.n_classes
+        if p.shape[1] == n_classes:
+            return p
+        full = np.zeros((len(p), n_classes))
+        full[:, np.asarray(estimator.classes_, dtype=int)] = p
+        return full
 
     def score(self, estimator: Any) -> dict[str, float]:
         """Score every metric; "nll" in nats per row, "ece" the calibration error, in [0, 1]."""
@@ -180,24 +185,53 @@ def make_task(
     """
     votes = _votes_of(corpus, label_matrix)
     parts = partition(corpus, seed, n_labelled, n_validation, **options)
-    y = corpus.labels
     x = _features_of(corpus, features, np.concatenate([parts.train, parts.validation]))
-    known = np.isin(parts.train, parts.labelled) | supervised
-    task = Task(
+    task = cut_task(
+        corpus, votes, x, (parts.labelled, parts.unlabelled, parts.validation), seed, supervised
+    )
+    test, y = parts.test, corpus.labels
+    return task, Scorer(x[test], y[test], votes[test], corpus.metric, _distinct(corpus, parts))
+
+
+def cut_task(
+    corpus: Corpus,
+    votes: LabelMatrix,
+    x: Any,
+    rows: tuple[np.ndarray, np.ndarray, np.ndarray],
+    seed: int = 0,
+    supervised: bool = False,
+) -> Task:
+    """Cut labelled, unlabelled and validation rows out of a corpus.
+
+    Parameters
+    ----------
+    corpus : Corpus of n rows
+    votes : LabelMatrix (n, m)
+    x : array (n, D)
+    rows : tuple of three ndarray of int
+        Positions of the rows of L, U and V.
+    seed : int
+        Only noted.
+    supervised : bool
+        Hand out gold for U as well.
+    """
+    labelled, unlabelled, validation = rows
+    train = np.sort(np.concatenate([labelled, unlabelled]))
+    y = corpus.labels
+    known = np.isin(train, labelled) | supervised
+    return Task(
         name=corpus.name,
         metric=corpus.metric,
         classes=corpus.classes,
-        x_train=x[parts.train],
-        y_train=np.where(known, y[parts.train], ABSTAIN),
-        votes_train=votes[parts.train],
-        x_val=x[parts.validation],
-        y_val=y[parts.validation],
-        votes_val=votes[parts.validation],
-        train_rows=parts.train,
+        x_train=x[train],
+        y_train=np.where(known, y[train], ABSTAIN),
+        votes_train=votes[train],
+        x_val=x[validation],
+        y_val=y[validation],
+        votes_val=votes[validation],
+        train_rows=train,
         seed=seed,
     )
-    test = parts.test
-    return task, Scorer(x[test], y[test], votes[test], corpus.metric, _distinct(corpus, parts))
 
 
 def _votes_of(corpus: Corpus, label_matrix: LabelMatrix | None) -> LabelMatrix:
