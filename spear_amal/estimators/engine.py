@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from scipy.special import log_softmax
 from sklearn.model_selection import StratifiedKFold, train_test_split
@@ -238,3 +239,15 @@ def fingerprint(pool: Pool, about: dict[str, Any]) -> str:
 
 def _csr_parts(matrix: Any) -> list[np.ndarray]:
     return [matrix.data, matrix.indices, matrix.indptr]
+
+
+def weights_frame(pool: Pool, members: list[Member]) -> pd.DataFrame:
+    """Weights (n, K) per row and loss, means over members; NaN where a loss did not count."""
+    names = members[0].names
+    total, count = np.zeros((2, len(pool.y), len(names)))
+    for member in members:
+        rows = torch.as_tensor(member.trained)
+        table, on = member.result.weights, member.result.domain[rows].numpy()
+        total[rows] += np.where(on, 1.0 if table is None else table[rows].numpy(), 0.0)
+        count[rows] += on
+    return pd.DataFrame(total / np.where(count == 0, np.nan, count), columns=list(names))

@@ -10,10 +10,6 @@ from spear_amal.components import ComponentSet, GoldCrossEntropy
 from spear_amal.estimators.base import TrainedClassifier
 from spear_amal.estimators.door import Pool
 
-# A gold set of 69 rows in batches of 32 makes three Adam steps per epoch: under-trained at any
-# usual number of epochs. Small batches keep the comparison with rule-trained models fair.
-STEPS_PER_EPOCH = 16
-
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class GoldClassifier(TrainedClassifier):
@@ -43,7 +39,4 @@ random_state, verbose
         return ComponentSet([GoldCrossEntropy(class_weights)])
 
     def _default_batch(self, pool: Pool) -> int:
-        trained = len(np.setdiff1d(pool.gold, pool.validation)) or len(pool.gold)
-        if self.final == "crossfit":
-            trained = len(pool.gold) * (self.n_folds - 1) // self.n_folds
-        return int(np.clip(trained // STEPS_PER_EPOCH, 4, 32))
+        return self._gold_batch(pool)

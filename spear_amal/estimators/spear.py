@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
@@ -16,6 +17,8 @@ from spear_amal.errors import InputError
 from spear_amal.estimators.base import TrainedClassifier
 from spear_amal.estimators.door import Pool
 from spear_amal.estimators.guides import resolve_guides
+from spear_amal.label_matrix import LabelMatrix
+from spear_amal.labeling import votes_test
 from spear_amal.mixers import Mixer, build_mixer
 from spear_amal.models import RuleModel
 
@@ -61,6 +64,10 @@ class SpearClassifier(TrainedClassifier):
         Mean score of continuous LFs where they agree with the class.
     rule_start : {"guides", "ones"}
         Start of the rule model: at the guides, or all ones as published.
+    guard : bool
+        Test on all gold rows whether the votes say more than chance; if they do not, warn, leave
+        them out and train on the gold rows of L and V alone. The test (see
+        :func:`spear_amal.labeling.votes_test`) needs 20 gold rows with votes to distrust them.
     keep_uncovered : bool
         Also train on unlabelled rows on which no LF fires.
     feature_model : {"linear", "mlp"}, module or function (n_features, n_classes) -> module
@@ -80,7 +87,7 @@ class SpearClassifier(TrainedClassifier):
         Gold rows held out if `fit` gets no validation rows.
     lr, lr_rules : float
         Adam's rates. `lr` defaults to a value that suits the scale of the features for "linear"
-        (see ``estimators.base.default_rate``) and to 0.001 otherwise.
+        (see ``estimators.resolve.default_rate``) and to 0.001 otherwise.
     batch_size : int
         Default 32.
     max_epochs, patience : int
@@ -113,6 +120,8 @@ class SpearClassifier(TrainedClassifier):
     models_ : list of JointModel
     validation_source_ : {"given", "split", "training", "folds"}
         Where V came from. "training": too few gold rows to hold any out.
+    votes_test_ : VotesTest or None
+        What the guard found; None without votes.
     validation_used_ : {"shared", "split", "training"}
         Whether V served whole for weights and epoch, one half each, or was in training as well.
     n_features_in_ : int
@@ -145,6 +154,7 @@ class SpearClassifier(TrainedClassifier):
     quality_guides: Any = "validation"
     quality_index: float = 0.85
     rule_start: str = "guides"
+    guard: bool = True
     keep_uncovered: bool = False
     lr_rules: float = 0.01
 
@@ -156,6 +166,7 @@ class SpearClassifier(TrainedClassifier):
         "rule_start": [StrOptions({"guides", "ones"})],
         "lr_rules": [Interval(Real, 0, None, closed="neither")],
         "keep_uncovered": ["boolean"],
+        "guard": ["boolean"],
     }
 
     @classmethod
@@ -170,6 +181,30 @@ class SpearClassifier(TrainedClassifier):
         super().check_parameters()
         self._mixer()
         self._losses(True)
+
+    def _trusted(self, votes: list[LabelMatrix], y: np.ndarray) -> LabelMatrix | None:
+        stacked = super()._trusted(votes, y)
+        self.votes_test_ = None if stacked is None else votes_test(stacked, y)
+        if self.votes_test_ is None or self.votes_test_.informative or not self.guard:
+            return stacked
+        warnings.warn(
+            f"on {self.votes_test_.n_rows} gold rows the votes agree with gold no better than "
+            f"chance (p = {self.votes_test_.p_value:.2f}), so they are left out and training uses "
+            "gold only; look at the labelling functions, or insist with guard=False",
+            UserWarning,
+            stacklevel=4,
+        )
+        return None
+
+    def _distrusted(self, pool: Pool) -> bool:
+        return pool.labels is None and self.votes_test_ is not None
+
+    def _final(self, pool: Pool) -> str:
+        # Without weights to learn, V's labels are best used for training as well.
+        return "refit" if self._distrusted(pool) and self.final == "single" else self.final
+
+    def _default_batch(self, pool: Pool) -> int:
+        return self._gold_batch(pool) if self._distrusted(pool) else super()._default_batch(pool)
 
     def _components(self, pool: Pool, class_weights: np.ndarray | None) -> ComponentSet:
         return self._losses(pool.labels is not None, class_weights)

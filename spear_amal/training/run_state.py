@@ -145,7 +145,8 @@ def make_optimiser(model: JointModel, settings: Settings) -> torch.optim.Optimiz
     ]
     if model.rules is not None:
         groups.append({"params": list(model.rules.parameters()), "lr": settings.lr_rules})
-    return torch.optim.Adam(groups)
+    # One kernel per step: the many small ones of the plain form cost more than the arithmetic.
+    return torch.optim.Adam(groups, fused=True)
 
 
 def _flatten(optimiser: torch.optim.Optimizer) -> Tensors:

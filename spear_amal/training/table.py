@@ -49,8 +49,9 @@ class Table:
     ) -> None:
         n = x.shape[0]
         self.dtype, self.device = dtype, torch.device(device)
-        self.x = self._features(x)
         self.y = torch.as_tensor(np.full(n, -1) if y is None else np.asarray(y)).long().to(device)
+        self.x = self._features(x)
+        self._padded = self._pad()
         teachers = np.zeros((n, 0, n_classes)) if teachers is None else teachers
         self.teachers = torch.as_tensor(teachers).to(device=device, dtype=dtype)
         empty = sp.csr_array((n, 0), dtype=np.float32)
@@ -82,6 +83,24 @@ class Table:
         dense = x.toarray() if sp.issparse(x) else np.require(x, requirements=["C", "W"])
         return torch.as_tensor(dense).to(device=self.device, dtype=self.dtype)
 
+    def _pad(self) -> SparseRows | None:
+        """All sparse rows padded once, where that fits: cutting rows of a CSR is slow per batch."""
+        if isinstance(self.x, Tensor) or len(self.y) * _longest(self.x) > DENSE_ENTRIES:
+            return None
+        self._lengths = torch.as_tensor(np.diff(self.x.indptr)).long()
+        return SparseRows.from_csr(self.x, self.dtype, self.device)
+
+    def _sparse_rows(self, index: Tensor) -> SparseRows:
+        if self._padded is None:
+            rows = self.x[index.cpu().numpy()]
+            return SparseRows.from_csr(rows, self.dtype, self.device)
+        longest = max(int(self._lengths[index.cpu()].max()) if len(index) else 0, 1)
+        return SparseRows(
+            self._padded.columns[:, :longest][index],
+            self._padded.values[:, :longest][index],
+            self._padded.width,
+        )
+
     def _votes(self, matrix: sp.csr_array) -> Tensor | sp.csr_array:
         if matrix.shape[0] * matrix.shape[1] > DENSE_ENTRIES:
             return matrix
@@ -97,13 +116,9 @@ class Table:
         """Rows `index` (B,) in that order."""
         index = index.to(self.device)
         fired = self._dense_rows(self.fired, index)
-        if isinstance(self.x, Tensor):
-            x: Tensor | SparseRows = self.x[index]
-        else:
-            x = SparseRows.from_csr(self.x[index.cpu().numpy()], self.dtype, self.device)
         return Batch(
             index=index,
-            x=x,
+            x=self.x[index] if isinstance(self.x, Tensor) else self._sparse_rows(index),
             y=self.y[index],
             fired=fired,
             scores=torch.zeros_like(fired)
@@ -115,3 +130,7 @@ class Table:
     def whole(self) -> Batch:
         """All rows as one batch."""
         return self.batch(torch.arange(len(self)))
+
+
+def _longest(matrix: sp.csr_array) -> int:
+    return int(np.diff(matrix.indptr).max(initial=0))
