@@ -1,0 +1,212 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spear_amal.errors import FileFormatError, InputError
+from spear_amal.estimators import GoldClassifier
+from spear_amal.studies import Method, parse_method, register, run_study, runner
+from spear_amal.studies.runner import ALWAYS, make_setup
+from spear_amal.studies.store import StudyFile
+from spear_amal.studies.unit import study_task
+
+NAMES = ["only-l", "majority", "spear"]
+QUICK = {"max_epochs": 2}
+COMPARED = ["method", "seed", "score", "val_score", "nll", "ece"]
+KEYS = {
+    *("corpus", "method", "title", "seed", "metric", "score", "val_score", "seconds"),
+    *("labels", "n_validation", "n_unlabelled", "n_test", "features", "protocol", "config"),
+    *("accuracy", "f1", "macro-f1", "nll", "ece", "dedup", "n_test_dedup", "error"),
+}
+
+
+class Broken(GoldClassifier):
+    """Fails in training on seed 1."""
+
+    def fit(self, *rows, **more):
+        if self.random_state == 1:
+            raise ArithmeticError("the matrix is singular")
+        return super().fit(*rows, **more)
+
+
+def stored(path):
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def whole(source):
+    """An uninterrupted study of two seeds."""
+    return run_study(source, NAMES, 2, only=True, **QUICK)
+
+
+def test_row_holds_what_the_contract_names(source, tmp_path):
+    path = tmp_path / "a.json"
+    frame = run_study(source, ["majority"], [5], labels=13, output=path, **QUICK)
+    content = stored(path)
+    assert content["format"] == 1 and content["tuning"] == []
+    assert [row["method"] for row in content["rows"]] == [*ALWAYS, "majority"]
+    assert list(frame["method"]) == [*ALWAYS, "majority"]
+    for row in content["rows"]:
+        assert set(row) == KEYS and row["error"] is None
+        assert (row["corpus"], row["seed"], row["labels"]) == ("generated", 5, 13)
+        assert (row["n_validation"], row["n_unlabelled"], row["n_test"]) == (13, 124, 61)
+        assert row["score"] == row["f1"] and row["metric"] == "f1"
+        assert row["n_test_dedup"] == 61 and row["dedup"]["f1"] == row["f1"]
+        assert row["config"]["settings"] == QUICK and row["config"]["placebo"] is False
+    assert content["rows"][-1]["config"]["options"]["label_model"] == "majority"
+
+
+def test_interrupted_study_goes_on_to_the_same_scores(source, whole, tmp_path, monkeypatch):
+    path, run, calls = tmp_path / "a.json", runner.run_unit, []
+
+    def stop_in_the_second(*unit):
+        calls.append(unit)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return run(*unit)
+
+    monkeypatch.setattr(runner, "run_unit", stop_in_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        run_study(source, NAMES, 2, output=path, only=True, **QUICK)
+    assert len(stored(path)["rows"]) == 1
+    told = []
+    resumed = run_study(
+        source, NAMES, 2, output=path, only=True, progress=lambda *said: told.append(said), **QUICK
+    )
+    assert len(calls) == 2 + 5 and told[0] == (1, 6, "") and told[-1][:2] == (6, 6)
+    assert resumed[COMPARED].equals(whole[COMPARED])
+    again = run_study(source, NAMES, 2, output=path, only=True, **QUICK)
+    assert len(calls) == 7 and again[COMPARED].equals(whole[COMPARED])
+
+
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, sys.argv[2])
+from conftest import small_source
+from spear_amal.studies import run_study
+
+def die(done, total, what):
+    if done == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+run_study(small_source(), {names}, 2, output=sys.argv[1], only=True, progress=die, max_epochs=2)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_killed_study_goes_on_to_the_same_scores(source, whole, tmp_path):
+    path = tmp_path / "a.json"
+    code = KILLED.format(names=NAMES)
+    command = [sys.executable, "-c", code, str(path), str(Path(__file__).parent)]
+    assert subprocess.run(command, check=False).returncode == -9
+    assert len(stored(path)["rows"]) == 2
+    resumed = run_study(source, NAMES, 2, output=path, only=True, **QUICK)
+    assert resumed[COMPARED].equals(whole[COMPARED])
+    assert [one.name for one in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_processes_change_nothing_but_the_order_in_the_file(source, whole, tmp_path):
+    path = tmp_path / "a.json"
+    parallel = run_study(source, NAMES, 2, output=path, only=True, jobs=2, **QUICK)
+    assert parallel[COMPARED].equals(whole[COMPARED])
+    assert len(stored(path)["rows"]) == 6
+
+
+def test_other_settings_are_other_runs(source, tmp_path):
+    path = tmp_path / "a.json"
+    for labels, epochs in ((13, 1), (13, 2), (11, 1)):
+        run_study(source, ["only-l"], 1, labels=labels, output=path, only=True, max_epochs=epochs)
+    assert len(stored(path)["rows"]) == 3
+
+
+def test_failed_run_leaves_the_others_and_is_tried_again(source, methods, tmp_path, monkeypatch):
+    register(Method("broken", "Broken", Broken, uses_votes=False))
+    path = tmp_path / "a.json"
+    frame = run_study(source, ["broken", "only-l"], 2, output=path, only=True, **QUICK)
+    assert frame["error"].notna().tolist() == [False, True, False, False]
+    failed = stored(path)["rows"][2]
+    assert failed["error"] == "ArithmeticError: the matrix is singular"
+    assert failed["score"] is None and failed["labels"] == 23
+    monkeypatch.setattr(Broken, "fit", GoldClassifier.fit)
+    mended = run_study(source, ["broken", "only-l"], 2, output=path, only=True, **QUICK)
+    assert mended["error"].isna().all() and len(stored(path)["rows"]) == 4
+
+
+def test_only_the_ceiling_gets_gold_of_unlabelled_rows(source):
+    setup = make_setup(source)
+    task, _ = study_task(setup, 7)
+    ceiling, _ = study_task(setup, 7, supervised=True)
+    assert task.n_labelled == 23 and task.n_unlabelled == 104
+    assert np.array_equal(ceiling.y_train, source.corpus.labels[task.train_rows])
+    known = task.y_train >= 0
+    assert np.array_equal(task.y_train[known], ceiling.y_train[known])
+
+
+def test_placebo_moves_votes_and_is_stored(source):
+    real, placebo = (study_task(make_setup(source, placebo=on), 0)[0] for on in (False, True))
+    assert (real.votes_train.to_dense() != placebo.votes_train.to_dense()).any()
+    assert np.array_equal(real.y_train, placebo.y_train)
+    frame = run_study(source, ["majority"], 1, only=True, placebo=True, **QUICK)
+    assert frame["config"][0]["placebo"] is True
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"methods": ["ammal"]}, "did you mean amal"),
+        ({"methods": ["spear:crosfit=3"]}, "did you mean crossfit"),
+        ({"methods": "spear"}, "must be a list"),
+        ({"seeds": 0}, "at least one seed"),
+        ({"seeds": [1, 1]}, "different whole numbers"),
+        ({"seeds": [-1]}, "different whole numbers"),
+        ({"labels": 76}, "takes 76 rows for L and 76 for V.* has 150 rows; choose 1 to 75"),
+        ({"labels": 0}, "choose 1 to 75"),
+        ({"labels": 1}, "fewer than the 2 classes"),
+        ({"protocol": "fixed"}, "protocol must be one of"),
+        ({"protocol": "published"}, 'needs a corpus with a part "labelled"'),
+        ({"protocol": "published", "labels": 5}, "leave out --labels"),
+        ({"features": "published"}, "no published features"),
+        ({"features": "bert"}, "features must be"),
+        ({"features": "file:gone.npy"}, "no file of features gone.npy"),
+        ({"jobs": 0}, "jobs must be at least 1"),
+        ({"max_epoch": 3}, "has the setting 'max_epoch'"),
+        ({"hidden": object()}, "settings must be numbers"),
+    ],
+)
+def test_bad_input_is_told_before_anything_is_written(source, tmp_path, change, message):
+    path = tmp_path / "a.json"
+    given = {"methods": ["only-l"], "seeds": 1, "output": path, **change}
+    with pytest.raises(InputError, match=message):
+        run_study(source, **given)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["my notes", '{"format": 1}', '{"format": 9, "rows": []}', '{"format": 1, "rows": [{}]}', "[]"],
+)
+def test_foreign_file_is_refused_and_kept(source, tmp_path, content):
+    path = tmp_path / "a.json"
+    path.write_text(content)
+    with pytest.raises(FileFormatError, match=r"a\.json"):
+        run_study(source, ["only-l"], 1, output=path)
+    assert path.read_text() == content
+
+
+def test_two_studies_may_write_one_file(tmp_path, whole):
+    path = tmp_path / "a.json"
+    rows = whole.to_dict(orient="records")
+    one, two = StudyFile(path), StudyFile(path)
+    one.add(rows[0])
+    two.add(rows[1])
+    one.add(rows[2])
+    assert [row["method"] for row in stored(path)["rows"]] == [row["method"] for row in rows[:3]]
+    assert StudyFile(path).rows == one.rows
+
+
+def test_methods_stand_once_in_the_order_given():
+    specs = runner.study_methods(["spear", parse_method("only-lv"), "spear"])
+    assert [spec.text for spec in specs] == [*ALWAYS, "spear"]
