@@ -19,7 +19,8 @@ class LearningToReweight(Mixer):
     ``u_ik = -dL_val/d eps_ik`` at ``eps = 0``, where the look-ahead has not moved, so that u is
     the inner product of the gradients of row and validation loss; then
     ``w = relu(u) / sum relu(u)`` over the batch (Ren et al., "Learning to Reweight Examples for
-    Robust Deep Learning", 2018, equations 7 to 9). Nothing is remembered between batches.
+    Robust Deep Learning", 2018, equations 7 to 9). Nothing is remembered between batches. Weights
+    are 1 where there is no look-ahead, and for a loss that is not mixable.
 
     Parameters
     ----------
@@ -32,6 +33,7 @@ class LearningToReweight(Mixer):
 
     needs_look_ahead = True
     every_step = True
+    _shares: Tensor | None = None
 
     def __init__(self, *, meta_size: int | None = None, look_ahead: str = "last-layer") -> None:
         self.meta_size = meta_size
@@ -44,20 +46,24 @@ class LearningToReweight(Mixer):
 
     def refresh(self, look_ahead: LookAheadLike, batch: Batch) -> None:
         """Weigh the rows of the batch that is trained next."""
-        losses = look_ahead.losses()
-        self._shares = normalised(look_ahead.alignment(torch.zeros_like(losses)))
+        u = look_ahead.alignment(torch.zeros_like(look_ahead.losses()))
+        self._shares = normalised(torch.where(self.mixable, u, torch.zeros_like(u)))
 
     def weights(self, batch: Batch, losses: Tensor) -> Tensor:
         """Shares of the batch, times the rows that the objective divides by."""
-        shares = self._shares.to(losses)
+        if self._shares is None:
+            return torch.ones_like(losses)
         # The objective is sum_k (1/n_k) sum_i w_ik l_ik; L2R's is sum_ik share_ik l_ik. Rows
         # outside a domain have share 0, so the batch's own n_k is needed, not the share's support.
-        return shares * domain_counts(self.domain[batch.index])
+        weights = self._shares.to(losses) * domain_counts(self.domain[batch.index])
+        return torch.where(self.mixable, weights, torch.ones_like(weights))
 
     def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:
         """Keep the domains, which say how many rows a batch's mean is over."""
         super().attach(n_rows, names, domain, mixable)
         self.domain = domain
+        self.mixable = mixable.to(domain.device)
+        self._shares = None
 
 
 def normalised(u: Tensor) -> Tensor:

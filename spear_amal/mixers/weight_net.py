@@ -92,7 +92,7 @@ class MetaWeightNet(Mixer):
             return self._weigh(losses).to(losses)
 
     def _weigh(self, losses: Tensor) -> Tensor:
-        return torch.where(self.mixable, self.net(losses.float()), 1.0)
+        return torch.where(self.mixable, self.net(losses.double()), 1.0)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the net and Adam's moments."""
@@ -114,13 +114,17 @@ class MetaWeightNet(Mixer):
 
 
 class _Nets(nn.Module):
-    """K nets 1-hidden-1 side by side: losses (B, K) to weights (B, K)."""
+    """K nets 1-hidden-1 side by side: losses (B, K) to weights (B, K).
+
+    In double precision whatever the model's: they are tiny, and so are their gradients.
+    """
 
     def __init__(self, n_losses: int, hidden: int, generator: torch.Generator) -> None:
         super().__init__()
 
         def start(*shape: int, bound: float) -> nn.Parameter:
-            return nn.Parameter((torch.rand(*shape, generator=generator) * 2 - 1) * bound)
+            drawn = torch.rand(*shape, generator=generator, dtype=torch.float64)
+            return nn.Parameter((drawn * 2 - 1) * bound)
 
         # torch's start of linear layers: uniform within 1 / sqrt(inputs)
         self.weight_in = start(n_losses, hidden, bound=1.0)

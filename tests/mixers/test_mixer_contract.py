@@ -4,7 +4,17 @@ import pytest
 import torch
 
 from spear_amal.errors import InputError
-from spear_amal.mixers import PRESETS, Amal, Fixed, Mixer, build_mixer
+from spear_amal.mixers import (
+    MIXERS,
+    PRESETS,
+    Amal,
+    Fixed,
+    LearningToReweight,
+    MetaWeightNet,
+    Mixer,
+    build_mixer,
+    mixer_parameters,
+)
 from spear_amal.mixers.frozen import Frozen
 from spear_amal.types import Batch
 
@@ -15,7 +25,10 @@ MAKERS = {
     "fixed": Fixed,
     "amal": lambda: Amal(normalise="none"),
     "frozen": lambda: Frozen(torch.ones(N, K)),
+    "l2r": LearningToReweight,
+    "mwn": MetaWeightNet,
 }
+STARTS_AT_ONE = [name for name in MAKERS if name != "mwn"]  # its net starts anywhere in (0, 1)
 EVERY = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 
 
@@ -47,18 +60,45 @@ class Told:
     def hypergradient(self, weights):
         return -self.eta / self.n * self.alignment(weights)
 
+    def losses(self):
+        return torch.rand(B, K, generator=torch.Generator().manual_seed(4))
+
     def feature_scale(self):
         return 8.0
 
 
+def test_every_mixer_with_a_name_is_covered():
+    assert set(MIXERS) <= set(MAKERS)
+
+
 @EVERY
-def test_weights_start_at_one_carry_no_gradient_and_match_the_losses(make):
-    losses = torch.rand(B, K, dtype=torch.float64, requires_grad=True)
-    weights = attached(make()).weights(batch(), losses)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("refreshed", [False, True])
+def test_weights_carry_no_gradient_and_match_the_losses(make, dtype, refreshed):
+    mixer = attached(make())
+    if refreshed:
+        mixer.refresh(Told(torch.randn(B, K, dtype=dtype)), batch())
+    losses = torch.rand(B, K, dtype=dtype, requires_grad=True)
+    weights = mixer.weights(batch(), losses)
     assert weights.shape == (B, K)
-    assert weights.dtype == torch.float64
+    assert weights.dtype == dtype
     assert not weights.requires_grad
+    assert (weights >= 0).all()
+    assert torch.isfinite(weights).all()
+
+
+@pytest.mark.parametrize("name", STARTS_AT_ONE)
+def test_weights_start_at_one(name):
+    weights = attached(MAKERS[name]()).weights(batch(), torch.rand(B, K))
     assert (weights == 1).all()
+
+
+@EVERY
+def test_a_loss_that_is_not_mixable_keeps_weight_one(make):
+    mixer = attached(make(), mixable=(True, False, True))
+    told = Told(torch.randn(B, K, generator=torch.Generator().manual_seed(0)))
+    mixer.refresh(told, batch())
+    assert (mixer.weights(batch(), told.losses())[:, 1] == 1).all()
 
 
 @EVERY
@@ -68,12 +108,90 @@ def test_one_row_and_empty_domain(make):
 
 
 @EVERY
-def test_state_goes_out_and_comes_back(make):
+def test_state_goes_out_and_comes_back_in_the_middle_of_a_run(make):
+    """The copy gives the same weights, now and after learning on. L2R has nothing to keep."""
     first, second = attached(make()), attached(make())
-    first.refresh(Told(torch.randn(B, K)), batch())
+    told = [Told(torch.randn(B, K, generator=torch.Generator().manual_seed(s))) for s in range(5)]
+    for one in told[:3]:
+        first.refresh(one, batch())
     second.load_state_dict(first.state_dict())
+    before = {name: value.clone() for name, value in second.state_dict().items()}
     losses = torch.rand(B, K)
+    if not isinstance(first, LearningToReweight):
+        assert torch.equal(first.weights(batch(), losses), second.weights(batch(), losses))
+    state = first.state_dict()
+    for one in told[3:]:
+        first.refresh(one, batch())
+    assert all(torch.equal(state[name], before[name]) for name in state)  # a copy, not a view
+    for one in told[3:]:
+        second.refresh(one, batch())
     assert torch.equal(first.weights(batch(), losses), second.weights(batch(), losses))
+    assert all(torch.equal(first.state_dict()[n], second.state_dict()[n]) for n in before)
+
+
+# -- L2R and MWN ----------------------------------------------------------------------------------
+
+
+def test_l2r_weighs_by_the_positive_part_of_the_alignment():
+    """Each loss' mean over its n_k rows then is a sum over rows: shares of the whole batch."""
+    u = torch.randn(B, K, generator=torch.Generator().manual_seed(1))
+    on = domain()[batch().index]
+    u = torch.where(on, u, torch.zeros_like(u))  # as a look-ahead gives it
+    mixer = attached(LearningToReweight())
+    told = Told(u)
+    mixer.refresh(told, batch())
+    assert (told.seen[0] == 0).all()  # asked at weight zero
+    shares = mixer.weights(batch(), torch.rand(B, K)) / on.sum(0).clamp(min=1)
+    torch.testing.assert_close(shares, u.clamp(min=0) / u.clamp(min=0).sum())
+
+
+@pytest.mark.parametrize("value", [-1.0, 0.0])
+def test_l2r_gives_a_batch_that_does_not_help_no_weight(value):
+    mixer = attached(LearningToReweight())
+    mixer.refresh(Told(torch.full((B, K), value)), batch())
+    assert (mixer.weights(batch(), torch.rand(B, K)) == 0).all()
+
+
+def test_l2r_forgets_the_last_run():
+    mixer = attached(LearningToReweight())
+    mixer.refresh(Told(torch.full((B, K), -1.0)), batch())
+    assert (attached(mixer).weights(batch(), torch.rand(B, K)) == 1).all()
+
+
+def test_mwn_starts_the_same_for_a_seed_and_leaves_the_global_state_alone():
+    losses = torch.rand(B, K)
+    before = torch.get_rng_state()
+    one, two, three = (
+        attached(MetaWeightNet(seed=seed)).weights(batch(), losses) for seed in (0, 0, 1)
+    )
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(one, two)
+    assert not torch.equal(one, three)
+
+
+@pytest.mark.parametrize("kind", [LearningToReweight, MetaWeightNet])
+@pytest.mark.parametrize("options", [{"meta_size": 0}, {"look_ahead": "two-layers"}])
+def test_per_step_mixers_refuse_nonsense_and_name_it(kind, options):
+    with pytest.raises(InputError, match=next(iter(options))):
+        kind(**options)
+
+
+@pytest.mark.parametrize("name", ["hidden", "lr", "eta_look"])
+def test_mwn_refuses_nonsense_and_names_it(name):
+    with pytest.raises(InputError, match=name):
+        MetaWeightNet(**{name: 0})
+
+
+@pytest.mark.parametrize("name", [*MIXERS, "amal-paper", "spear"])
+def test_the_options_of_a_name_are_those_that_it_takes(name):
+    options = mixer_parameters(name)
+    made = build_mixer(name)
+    summary = build_mixer(name, {o: getattr(made, o) for o in options}).summary()
+    assert summary == made.summary()
+    assert mixer_parameters(made) == mixer_parameters(None) == ()
+
+
+# -- AMAL -----------------------------------------------------------------------------------------
 
 
 def test_amal_moves_by_rho_times_alignment_within_domain_and_clamp():
