@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from spear_amal.data import partition
-from spear_amal.errors import InputError, MissingExtraError, SpearAmalError
+from spear_amal.errors import InputError, MissingExtraError
 from spear_amal.studies.compare import fit_method
 from spear_amal.studies.methods import MethodSpec
 from spear_amal.studies.parallel import in_parallel
@@ -167,7 +167,7 @@ def _trial(setup: Setup, spec: MethodSpec, params: dict[str, Any]) -> Row:
     """Score options on held-out gold, mean over the partitions; a failure has no value."""
     try:
         scores = [_held_out_score(setup, spec.changed(**params), seed) for seed in SEEDS]
-    except (SpearAmalError, ValueError, ArithmeticError) as error:
+    except Exception as error:  # options that cannot be trained are one lost trial
         return {"params": params, "value": None, "nll": None, "error": str(error)[:300]}
     value, nll = np.mean(scores, axis=0).tolist()
     return {"params": params, "value": value, "nll": nll}
@@ -228,5 +228,6 @@ def fold_rows(
     dealt = shuffled[np.argsort(y[shuffled], kind="stable")]
     out = np.arange(len(dealt)) % FOLDS == fold
     kept = dealt[~out]
-    turn = np.concatenate([np.arange(count) for count in np.unique(y[kept], return_counts=True)[1]])
+    classes = y[kept]
+    turn = np.arange(len(kept)) - np.searchsorted(classes, classes)  # place within the class
     return np.sort(kept[turn % 2 == 0]), np.sort(kept[turn % 2 == 1]), np.sort(dealt[out])

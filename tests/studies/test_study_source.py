@@ -1,0 +1,178 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from spear_amal.data import WrenchPart, load_corpus, write_wrench
+from spear_amal.errors import FileFormatError, InputError
+from spear_amal.label_matrix import LabelMatrix
+from spear_amal.studies import load_source, run_study
+from spear_amal.studies import source as source_module
+from spear_amal.studies.study_features import study_features
+
+SIZES = {"train": 97, "valid": 13, "test": 29}
+LFS = """
+from spear_amal.labeling import keyword_lf
+CLASSES = ("ham", "spam")
+free = keyword_lf("free", ["free"], label="spam")
+hello = keyword_lf("hello", ["hello"], label="ham")
+"""
+
+
+def part(n, seed, data=None):
+    generator = np.random.default_rng(seed)
+    y = generator.permutation(np.arange(n) % 2)
+    words = np.where(y == 1, "free prize", "hello friend")
+    frame = pd.DataFrame({"text": [f"{word} number {i}" for i, word in enumerate(words)]})
+    frame = frame if data is None else pd.DataFrame({"feature": data(y, generator)})
+    votes = np.where(generator.random((n, 3)) < 0.4, y[:, None], -1)
+    return WrenchPart(frame.assign(label=y), LabelMatrix.from_dense(votes, classes=("ham", "spam")))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A WRENCH folder of 97, 13 and 29 rows."""
+    parts = {name: part(n, seed) for seed, (name, n) in enumerate(SIZES.items())}
+    write_wrench(parts, tmp_path / "mails")
+    return tmp_path / "mails"
+
+
+def edit(path, change):
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def test_wrench_folder_is_a_corpus_with_its_votes(folder):
+    held = load_source(folder)
+    corpus = held.corpus
+    assert corpus.name == "mails" and corpus.metric == "accuracy" and held.lfs == "published votes"
+    assert [len(corpus.rows(name)) for name in ("train", "validation", "test")] == [97, 13, 29]
+    assert (corpus.n_labelled, corpus.n_validation) == (11, 11)  # a tenth of the pool
+    assert corpus.frame.index[0] == "train/0" and held.votes.shape == (139, 3)
+    rows = run_study(folder, ["majority"], 1, max_epochs=1)
+    assert rows["error"].isna().all() and set(rows["corpus"]) == {"mails"}
+    assert set(rows["n_test"]) == {29} and set(rows["labels"]) == {11}
+
+
+def test_lfs_of_a_file_take_the_place_of_the_votes(folder, tmp_path):
+    (tmp_path / "lfs.py").write_text(LFS)
+    held = load_source(folder, lfs=tmp_path / "lfs.py")
+    assert held.lfs == "lfs.py" and held.votes.lf_names == ("free", "hello")
+    assert held.digest != load_source(folder).digest
+    again = load_source(folder, lfs=tmp_path / "lfs.py")
+    assert again.votes is held.votes and again.digest == held.digest  # voted once per process
+    (tmp_path / "lfs.py").write_text(LFS.replace('["free"]', '["prize"]') + "# edited\n")
+    assert load_source(folder, lfs=tmp_path / "lfs.py").votes is not held.votes
+    (tmp_path / "lfs.py").write_text(LFS.replace('("ham", "spam")', '("spam", "ham")'))
+    with pytest.raises(InputError, match="CLASSES must be the same, in the same order"):
+        load_source(folder, lfs=tmp_path / "lfs.py")
+
+
+def test_wrench_vectors_are_published_features(tmp_path):
+    def vectors(y, generator):
+        return (y[:, None] + generator.normal(size=(len(y), 5))).tolist()
+
+    write_wrench({k: part(n, 1, vectors) for k, n in SIZES.items()}, tmp_path / "v")
+    rows = run_study(tmp_path / "v", ["only-l"], 1, only=True, max_epochs=1)
+    assert rows["features"][0] == "published" and rows["dedup"][0] is None
+    assert rows["n_test_dedup"][0] is None and rows["error"][0] is None
+    with pytest.raises(InputError, match="has no texts"):
+        load_source(tmp_path / "v", lfs=tmp_path / "lfs.py")
+    with pytest.raises(InputError, match="has no texts for 'tfidf'"):
+        run_study(tmp_path / "v", ["only-l"], 1, features="tfidf")
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "message"),
+    [
+        ("valid", None, "valid.json is missing"),
+        ("label", None, "label.json is missing"),
+        ("train", lambda c: c["5"].update(weak_labels=[0, 2, 1]), "row 5: 2 is no class"),
+        ("train", lambda c: c["5"].update(label=2), "row 5: 2 is no class"),
+        ("test", lambda c: c["7"].update(weak_labels=[0, 1]), "row 7: expected 3 votes"),
+        ("train", lambda c: c["5"].update(label=-1), "row 5: no gold label"),
+        ("valid", lambda c: c.clear(), "holds no rows"),
+        ("train", lambda c: c["5"].update(data={"words": "x"}), "row train/5 has no text"),
+        ("train", lambda c: c["5"].pop("data"), "every row needs data"),
+    ],
+)
+def test_bad_wrench_folders(folder, tmp_path, file, change, message):
+    path = folder / f"{file}.json"
+    if change is None:
+        path.unlink()
+    else:
+        edit(path, change)
+    with pytest.raises(FileFormatError, match=message):
+        run_study(folder, ["only-l"], 1, output=tmp_path / "a.json")
+    assert not (tmp_path / "a.json").exists()
+
+
+def test_vectors_of_differing_lengths(tmp_path):
+    parts = {k: part(n, 1, lambda y, _: [[0.0] * (1 + i % 2) for i in y]) for k, n in SIZES.items()}
+    write_wrench(parts, tmp_path / "v")
+    with pytest.raises(FileFormatError, match="vectors of one length"):
+        load_source(tmp_path / "v")
+
+
+def test_unknown_source_offers_the_nearest():
+    with pytest.raises(InputError, match="did you mean youtube"):
+        load_source("youtub")
+
+
+def test_corpus_without_lfs_says_what_to_do(monkeypatch, tmp_path):
+    monkeypatch.setattr(source_module, "LF_FOLDER", tmp_path)
+    with pytest.raises(InputError, match="name a file of them with --lfs"):
+        load_source(load_corpus("generated"))
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".csv", ".parquet"])
+def test_features_of_a_file(source, tmp_path, suffix):
+    x = np.random.default_rng(0).normal(size=(len(source.corpus), 5)).astype(np.float32)
+    path = tmp_path / f"x{suffix}"
+    frame = pd.DataFrame(x, columns=list("abcde"))
+    if suffix == ".npy":
+        np.save(path, x)
+    elif suffix == ".npz":
+        np.savez(path, features=x)
+    elif suffix == ".csv":
+        frame.to_csv(path, index=False)
+    else:
+        frame.to_parquet(path, index=False)
+    assert np.allclose(study_features(source.corpus, f"file:{path}"), x)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.zeros((17, 3)), "holds an array of shape"),
+        (np.zeros(211), "holds an array of shape"),
+        (np.full((211, 3), np.nan), "finite numbers"),
+        (np.full((211, 3), "a"), "finite numbers"),
+        (np.full((211, 3), None), "no array file"),
+    ],
+)
+def test_features_that_do_not_fit(source, tmp_path, values, message):
+    np.save(tmp_path / "x.npy", values)
+    with pytest.raises(FileFormatError, match=message):
+        study_features(source.corpus, f"file:{tmp_path / 'x.npy'}")
+
+
+def test_feature_tables_hold_numbers(source, tmp_path):
+    (tmp_path / "x.csv").write_text("a,b\n1,x\n")
+    with pytest.raises(FileFormatError, match="column 'b' holds no numbers"):
+        study_features(source.corpus, f"file:{tmp_path / 'x.csv'}")
+    np.savez(tmp_path / "x.npz", a=np.zeros(3), b=np.zeros(3))
+    with pytest.raises(FileFormatError, match="must hold one array"):
+        study_features(source.corpus, f"file:{tmp_path / 'x.npz'}")
+
+
+def test_features_of_a_file_tell_runs_apart(source, tmp_path):
+    path, out = tmp_path / "x.npy", tmp_path / "a.json"
+    for seed in (0, 1):
+        np.save(path, np.random.default_rng(seed).normal(size=(211, 3)))
+        run_study(
+            source, ["only-l"], 1, features=f"file:{path}", output=out, only=True, max_epochs=1
+        )
+    assert len(json.loads(out.read_text())["rows"]) == 2
