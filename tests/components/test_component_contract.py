@@ -8,10 +8,14 @@ from spear_amal.components import (
     Component,
     ComponentSet,
     GoldCrossEntropy,
+    Implication,
+    NoisyCrossEntropy,
+    PosteriorRegularisation,
     PredictionEntropy,
     RuleConsensus,
     RuleGold,
     RuleLikelihood,
+    RuleReliability,
     TeacherCrossEntropy,
     resolve,
     spear_components,
@@ -20,8 +24,17 @@ from spear_amal.errors import InputError
 from spear_amal.types import Batch, Outputs
 
 B, C, M, D = 7, 5, 3, 2
+RULE_CLASSES = torch.tensor([0, 4, 1])
+EXEMPLARS = torch.rand(B, M, generator=torch.Generator().manual_seed(7)) < 0.5
 MEMBERS = {
     "gold": GoldCrossEntropy(),
+    "gold-weighted": GoldCrossEntropy([0.5, 2.0, 1.0, 1.0, 0.25]),
+    "noisy": NoisyCrossEntropy(),
+    "noisy-weighted": NoisyCrossEntropy(1, [0.5, 2.0, 1.0, 1.0, 0.25]),
+    "reliability": RuleReliability(RULE_CLASSES),
+    "reliability-exemplars": RuleReliability(RULE_CLASSES, EXEMPLARS.numpy()),
+    "implication": Implication(RULE_CLASSES),
+    "posterior": PosteriorRegularisation(RULE_CLASSES, strength=0.5),
     "entropy": PredictionEntropy(),
     "consensus": RuleConsensus(),
     "consensus-soft": RuleConsensus("soft"),
@@ -48,7 +61,21 @@ def make(n=B, labelled=3, seed=0):
     batch = Batch(torch.arange(n), torch.zeros(n, D), y, fired, fired, teachers)
     logits = torch.randn(n, C, generator=generator, dtype=torch.float64).requires_grad_()
     rules = (torch.randn(n, C, generator=generator, dtype=torch.float64) - 9).requires_grad_()
-    return Outputs(logits, batch.x, rules), batch
+    odds = 2 * torch.randn(n, M, generator=generator, dtype=torch.float64)
+    return Outputs(logits, batch.x, rules, (odds * fired).requires_grad_()), batch
+
+
+def parts(outputs):
+    """What a loss may depend on."""
+    return outputs.logits, outputs.rule_logits, outputs.reliability
+
+
+def test_every_component_of_the_package_is_covered():
+    from spear_amal import components
+
+    kinds = [k for k in vars(components).values() if isinstance(k, type)]
+    losses = {k for k in kinds if issubclass(k, Component)} - {Component}
+    assert losses == {type(member) for member in MEMBERS.values()}
 
 
 @EVERY
@@ -57,7 +84,7 @@ def test_row_i_sees_row_i_only(component):
     losses = ComponentSet([component]).losses(outputs, batch)[:, 0]
     for i in range(B):
         gradients = torch.autograd.grad(
-            losses[i], (outputs.logits, outputs.rule_logits), retain_graph=True, allow_unused=True
+            losses[i], parts(outputs), retain_graph=True, allow_unused=True
         )
         for gradient in gradients:
             if gradient is not None:
@@ -72,9 +99,7 @@ def test_exact_zeros_outside_the_domain(component):
     losses, applies = members.losses(outputs, batch)[:, 0], members.applies(batch)[:, 0]
     assert applies.any()
     assert (losses[~applies] == 0).all()
-    gradients = torch.autograd.grad(
-        losses.sum(), (outputs.logits, outputs.rule_logits), allow_unused=True
-    )
+    gradients = torch.autograd.grad(losses.sum(), parts(outputs), allow_unused=True)
     touched = [g for g in gradients if g is not None]
     assert touched
     for gradient in touched:
@@ -85,9 +110,10 @@ def test_exact_zeros_outside_the_domain(component):
 @EVERY
 def test_inputs_are_not_changed(component):
     outputs, batch = make()
-    before = [t.detach().clone() for t in (outputs.logits, outputs.rule_logits, batch.teachers)]
+    given = (*parts(outputs), batch.teachers, batch.fired, batch.y)
+    before = [t.detach().clone() for t in given]
     component.loss(outputs, batch)
-    for old, new in zip(before, (outputs.logits, outputs.rule_logits, batch.teachers), strict=True):
+    for old, new in zip(before, given, strict=True):
         torch.testing.assert_close(old, new.detach(), equal_nan=True, rtol=0, atol=0)
 
 
