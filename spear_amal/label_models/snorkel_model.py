@@ -21,6 +21,8 @@ from spear_amal.label_models.settings import check_class_balance
 
 FEWEST_LFS = 3  # Snorkel identifies accuracies from the overlaps of triples of LFs
 
+DIVERGED = "Snorkel's fit failed ({}); try a smaller lr, or another label model"
+
 
 class SnorkelLabelModel(LabelModel):
     """``snorkel.labeling.model.LabelModel``, fitted by Snorkel itself; needs the extra `snorkel`.
@@ -49,6 +51,13 @@ class SnorkelLabelModel(LabelModel):
     class_balance_ : ndarray of shape (C,)
     conditionals_ : ndarray of shape (m, C, C)
         P(LF j votes v | y) at ``[j, v, y]``, as Snorkel learnt it.
+
+    Raises
+    ------
+    MissingExtraError
+        By ``fit``, if Snorkel is not installed.
+    InputError
+        By ``fit``, with fewer than three LFs, or if Snorkel's steps diverge.
 
     Notes
     -----
@@ -79,20 +88,29 @@ class SnorkelLabelModel(LabelModel):
                 "use another label model"
             )
         balance = self._balance(y)
-        with untouched_globals():
-            model = load_snorkel()(cardinality=self.n_classes_, verbose=False)
-            model.fit(
-                L.to_dense().astype(np.int64),
-                class_balance=balance.tolist(),
-                progress_bar=False,
-                n_epochs=self.n_epochs,
-                lr=self.lr,
-                l2=self.l2,
-                seed=self.seed,
-            )
-        mu = model.mu.detach().cpu().numpy().astype(float)
+        mu = self._snorkel_fit(L, balance)
+        if not np.isfinite(mu).all():
+            raise InputError(DIVERGED.format("a parameter is NaN"))
         self.class_balance_ = balance
         self.conditionals_ = mu.reshape(self.n_lfs_, self.n_classes_, self.n_classes_)
+
+    def _snorkel_fit(self, L: LabelMatrix, balance: np.ndarray) -> np.ndarray:
+        """P(LF j votes v | y), shape (m * C, C), by Snorkel."""
+        with untouched_globals():
+            model = load_snorkel()(cardinality=self.n_classes_, verbose=False)
+            try:
+                model.fit(
+                    L.to_dense().astype(np.int64),
+                    class_balance=balance.tolist(),
+                    progress_bar=False,
+                    n_epochs=self.n_epochs,
+                    lr=self.lr,
+                    l2=self.l2,
+                    seed=self.seed,
+                )
+            except Exception as error:  # Snorkel raises bare exceptions where its loss is NaN
+                raise InputError(DIVERGED.format(error)) from error
+        return model.mu.detach().cpu().numpy().astype(float)
 
     def _balance(self, y: np.ndarray | None) -> np.ndarray:
         """Class shares (C,): given, counted or uniform."""
