@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -125,6 +126,16 @@ def _show(runs: pd.DataFrame, baseline: str, markdown: bool = False) -> None:
         say(study)
     for verdict in verdicts(runs):
         say(verdict.text)
+    _note_warnings(runs)
+
+
+def _note_warnings(runs: pd.DataFrame) -> None:
+    """Say once what runs warned of, and how many of each method did."""
+    told: Counter[tuple[str, str]] = Counter()
+    for row in runs.to_dict(orient="records"):
+        told.update((row["method"], text) for text in row.get("warnings") or ())
+    for (method, text), count in told.items():
+        note(f"{method}, {count} of its runs: {text}")
 
 
 def _show_one(title: str, table: pd.DataFrame, markdown: bool) -> None:

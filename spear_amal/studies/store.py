@@ -125,12 +125,12 @@ def read_content(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """Turn numpy values, tuples and paths into what JSON holds; not-a-number becomes None.
+    """Turn a value into what JSON holds; not-a-number becomes None, objects become their names.
 
     Examples
     --------
-    >>> plain({"a": (np.int64(3), float("nan")), 2: np.float32(0.5)})
-    {'a': [3, None], '2': 0.5}
+    >>> plain({"a": (np.int64(3), float("nan")), 2: np.float32(0.5), "model": StudyFile})
+    {'a': [3, None], '2': 0.5, 'model': 'StudyFile'}
     """
     if isinstance(value, dict):
         return {str(key): plain(one) for key, one in value.items()}
@@ -140,7 +140,11 @@ def plain(value: Any) -> Any:
         return plain(value.item())
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    return os.fspath(value) if isinstance(value, os.PathLike) else value
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if value is None or isinstance(value, str | int | float):
+        return value
+    return getattr(value, "__qualname__", type(value).__qualname__)
 
 
 def _lines(held: list[Row]) -> str:

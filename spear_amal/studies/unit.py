@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -118,12 +119,18 @@ def run_unit(setup: Setup, spec: MethodSpec, seed: int, tuned: dict[str, Any] | 
         The JSON row, see ``docs/studies.md``.
     """
     row = describe(setup, spec, seed, tuned)
-    try:
-        with one_thread():
-            return row | _result(setup, spec.changed(**tuned) if tuned else spec, seed)
-    except Exception as error:  # one method's failure must not lose the others
-        said = f"{type(error).__name__}: {error}"
-        return row | {"score": None, "val_score": None, "seconds": None, "error": said[:_MESSAGE]}
+    changed = spec.changed(**tuned) if tuned else spec
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        try:
+            with one_thread():
+                result = _result(setup, changed, seed)
+        except Exception as error:  # one method's failure must not lose the others
+            said = f"{type(error).__name__}: {error}"[:_MESSAGE]
+            result = {"score": None, "val_score": None, "seconds": None, "error": said}
+    kinds = (UserWarning, RuntimeWarning)
+    told = [str(one.message)[:_MESSAGE] for one in caught if issubclass(one.category, kinds)]
+    return row | result | {"warnings": list(dict.fromkeys(told))}
 
 
 def _result(setup: Setup, spec: MethodSpec, seed: int) -> Row:

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import warnings
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,7 @@ def test_markdown_and_tuning(ok):
 def test_failed_runs_end_with_1_and_are_named(run, ok):
     class Broken(GoldClassifier):
         def fit(self, *rows, **more):
+            warnings.warn("no good votes", UserWarning, stacklevel=2)
             raise ArithmeticError("singular")
 
     register(Method("broken", "Broken", Broken, uses_votes=False))
@@ -76,7 +78,8 @@ def test_failed_runs_end_with_1_and_are_named(run, ok):
     assert result.exit_code == 1 and "2 of 4 runs failed" in result.stderr
     assert "broken, seed 1: ArithmeticError: singular" in result.stderr
     assert "Only-L" in result.stdout and len(rows()) == 4
-    assert "2 of 4 runs failed" in ok("study", "report", "a.json", "--baseline", "only-l").stderr
+    shown = ok("study", "report", "a.json", "--baseline", "only-l").stderr
+    assert "2 of 4 runs failed" in shown and "broken, 2 of its runs: no good votes" in shown
 
 
 def test_interrupt_says_that_nothing_is_lost(run, monkeypatch):

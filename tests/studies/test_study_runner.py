@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ COMPARED = ["method", "seed", "score", "val_score", "nll", "ece"]
 KEYS = {
     *("corpus", "method", "title", "seed", "metric", "score", "val_score", "seconds"),
     *("labels", "n_validation", "n_unlabelled", "n_test", "features", "protocol", "config"),
-    *("accuracy", "f1", "macro-f1", "nll", "ece", "dedup", "n_test_dedup", "error"),
+    *("accuracy", "f1", "macro-f1", "nll", "ece", "dedup", "n_test_dedup", "error", "warnings"),
 }
 
 
@@ -27,6 +28,7 @@ class Broken(GoldClassifier):
     """Fails in training on seed 1."""
 
     def fit(self, *rows, **more):
+        warnings.warn("feels unwell", UserWarning, stacklevel=2)
         if self.random_state == 1:
             raise ArithmeticError("the matrix is singular")
         return super().fit(*rows, **more)
@@ -130,6 +132,12 @@ def test_failed_run_leaves_the_others_and_is_tried_again(source, methods, tmp_pa
     failed = stored(path)["rows"][2]
     assert failed["error"] == "ArithmeticError: the matrix is singular"
     assert failed["score"] is None and failed["labels"] == 23
+    assert [row["warnings"] for row in stored(path)["rows"]] == [
+        ["feels unwell"],
+        [],
+        ["feels unwell"],
+        [],
+    ]
     monkeypatch.setattr(Broken, "fit", GoldClassifier.fit)
     mended = run_study(source, ["broken", "only-l"], 2, output=path, only=True, **QUICK)
     assert mended["error"].isna().all() and len(stored(path)["rows"]) == 4
@@ -173,7 +181,6 @@ def test_placebo_moves_votes_and_is_stored(source):
         ({"features": "file:gone.npy"}, "no file of features gone.npy"),
         ({"jobs": 0}, "jobs must be at least 1"),
         ({"max_epoch": 3}, "has the setting 'max_epoch'"),
-        ({"hidden": object()}, "settings must be numbers"),
     ],
 )
 def test_bad_input_is_told_before_anything_is_written(source, tmp_path, change, message):
