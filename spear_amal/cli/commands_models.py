@@ -78,7 +78,11 @@ def train(
     label_column: LabelColumn = None,
     method: Annotated[
         str | None,
-        typer.Option(help="amal, amal-single, spear, majority, only-l or only-lv. [default: amal]"),
+        typer.Option(
+            help="recommended (AMAL in 5 folds), amal, spear, majority, only-lv (no rules), ..; an "
+            "unknown name lists all, docs/concepts.md says what they are. With options: "
+            "amal:crossfit=3,rho=30. [default: recommended]"
+        ),
     ] = None,
     metric: Annotated[
         str | None, typer.Option(help="accuracy, f1 or macro-f1. [default: accuracy]")

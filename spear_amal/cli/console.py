@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -33,6 +35,23 @@ def say(text: str = "") -> None:
 def note(text: str) -> None:
     """Print a remark on what is being done."""
     _console(stderr=True).print(text)
+
+
+@contextmanager
+def warnings_as_notes() -> Iterator[None]:
+    """Show every UserWarning of the block as a note: its text, without a place in the code."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        shown = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
+            if issubclass(category, UserWarning):
+                note(f"Warning: {message}")
+            else:
+                shown(message, category, *where)
+
+        warnings.showwarning = show
+        yield
 
 
 def is_watched() -> bool:

@@ -21,7 +21,7 @@ text_column = "text"
 label_column = "label"       # an empty cell means unlabelled
 lfs = "lfs.py"               # your labelling functions
 
-method = "amal"              # or amal-single, spear, majority, only-l, only-lv
+method = "recommended"       # or amal, spear, majority, only-lv, ..; see train --help
 metric = "accuracy"          # or f1, macro-f1: chooses the epoch
 seed = 0
 

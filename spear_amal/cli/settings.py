@@ -33,7 +33,7 @@ class Settings:
     lfs : Path, optional
         Python file with the labelling functions.
     method : str
-        A key of :data:`spear_amal.studies.METHODS`.
+        As :func:`spear_amal.studies.parse_method` reads it: a name, or ``NAME:option=value,...``.
     metric : {"accuracy", "f1", "macro-f1"}
         Chooses the epoch.
     seed, max_epochs : int
@@ -50,7 +50,7 @@ class Settings:
     text_column: str = "text"
     label_column: str = "label"
     lfs: Path | None = None
-    method: str = "amal"
+    method: str = "recommended"
     metric: str = "accuracy"
     seed: int = 0
     max_epochs: int = 100

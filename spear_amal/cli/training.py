@@ -6,56 +6,90 @@ from typing import Any
 
 import numpy as np
 
-from spear_amal.cli.console import is_watched, note, say
+from spear_amal.cli.console import is_watched, note, say, warnings_as_notes
 from spear_amal.cli.material import Material, gather_material
 from spear_amal.cli.model_file import TextModel
+from spear_amal.cli.reports import LEFT_OUT, chosen_by_validation, report_training, votes_left_out
 from spear_amal.cli.settings import Settings
 from spear_amal.data import TextFeatures
 from spear_amal.errors import InputError
+from spear_amal.estimators import LabelModelClassifier
 from spear_amal.files import refuse_existing
-from spear_amal.report import need_matplotlib
-from spear_amal.studies import Method, find_method, one_thread
+from spear_amal.report import need_matplotlib, votes_sentence
+from spear_amal.studies import MethodSpec, one_thread, parse_method
 
 
 def train(settings: Settings, fault_tolerant: bool, force: bool) -> None:
     """Train on the tables of the settings and write the model file, and the report if wanted."""
-    method = find_method(settings.method)
+    spec = _method(settings.method)
     refuse_existing(settings.output, force)  # before minutes of work, not after
     if settings.report is not None:
         need_matplotlib()
         refuse_existing(settings.report, force)
-    material = gather_material(settings, method.uses_votes, fault_tolerant)
-    _tell(material, method)
-    with one_thread():
-        model = fit_text_model(settings, method, material)
+    material = gather_material(settings, spec.method.uses_votes, fault_tolerant)
+    _check_gold(spec, material)
+    _tell(material, spec)
+    with one_thread(), warnings_as_notes():
+        model = fit_text_model(settings, spec, material)
     model.save(settings.output, overwrite=force)
-    _tell_result(model, settings)
+    _tell_result(model, spec, settings)
     if settings.report is not None:
-        from spear_amal.cli.reports import report_training
-
-        report_training(settings, method, material, model, force)
+        report_training(settings, spec, material, model, force)
         say(f"Report written to {settings.report}")
 
 
-def fit_text_model(settings: Settings, method: Method, material: Material) -> TextModel:
+def _method(text: str) -> MethodSpec:
+    """Read a method; what cannot end in a model file is said before any work.
+
+    Raises
+    ------
+    InputError
+        If it is no method, or the estimator could not be saved.
+    """
+    try:
+        spec = parse_method(text)
+    except InputError:
+        raise
+    except ValueError as error:  # scikit-learn's checks of parameters
+        raise InputError(f"--method {text}: {error}") from error
+    estimator = spec.make()
+    if isinstance(estimator, LabelModelClassifier) and estimator.inference != "feature":
+        raise InputError(
+            f"--method {text}: a model file holds no label model to predict with; leave out "
+            f"inference={estimator.inference}, or choose spear, amal or recommended"
+        )
+    return spec
+
+
+def _check_gold(spec: MethodSpec, material: Material) -> None:
+    """Refuse a ceiling that would be none."""
+    n = int((material.train.y < 0).sum())
+    if spec.method.gold == "all" and n:
+        raise InputError(
+            f"--method {spec.text} is trained on gold labels of all rows, but {n} of "
+            f"{len(material.train.y)} rows have none; choose only-lv, or a method that uses votes"
+        )
+
+
+def fit_text_model(settings: Settings, spec: MethodSpec, material: Material) -> TextModel:
     """Fit TF-IDF features and the method's estimator."""
     train, held = material.train, material.validation
     features = TextFeatures().fit(train.texts + (held.texts if held is not None else []))
-    estimator = make_estimator(settings, method)
-    _check_folds(method, estimator, material)
+    estimator = make_estimator(settings, spec)
+    _check_folds(spec, estimator, material)
     given: dict[str, Any] = {"L": train.votes}
     if held is not None:
         given |= {"X_val": features.transform(held.texts), "y_val": held.y, "L_val": held.votes}
     estimator.fit(features.transform(train.texts), train.y, **given)
     names = train.votes.lf_names if train.votes is not None else ()
     return TextModel(
-        estimator, features, material.classes, settings.text_column, tuple(names), method.name
+        estimator, features, material.classes, settings.text_column, tuple(names), spec.text
     )
 
 
-def make_estimator(settings: Settings, method: Method) -> Any:
-    """Make the unfitted estimator of a method."""
-    return method.make(
+def make_estimator(settings: Settings, spec: MethodSpec) -> Any:
+    """Make the unfitted estimator of a method; its own options go before the settings."""
+    return spec.make(
         metric=settings.metric,
         random_state=settings.seed,
         max_epochs=settings.max_epochs,
@@ -64,7 +98,7 @@ def make_estimator(settings: Settings, method: Method) -> Any:
     )
 
 
-def _check_folds(method: Method, estimator: Any, material: Material) -> None:
+def _check_folds(spec: MethodSpec, estimator: Any, material: Material) -> None:
     """Say early, and in the words of the command line, that there are too few labels for folds."""
     if estimator.final != "crossfit":
         return
@@ -74,16 +108,16 @@ def _check_folds(method: Method, estimator: Any, material: Material) -> None:
     rare = [code for code in np.flatnonzero(counts) if counts[code] < estimator.n_folds]
     if rare:
         raise InputError(
-            f"{method.title} needs {estimator.n_folds} labelled rows of every class, found "
+            f"{spec.title} needs {estimator.n_folds} labelled rows of every class, found "
             f"{counts[rare[0]]} of {material.classes[rare[0]]!r}; label more rows, or choose a "
-            "method that trains one model: --method amal-single, spear or only-lv"
+            "method that trains one model: --method amal, spear or only-lv"
         )
 
 
-def _tell(material: Material, method: Method) -> None:
+def _tell(material: Material, spec: MethodSpec) -> None:
     y = material.train.y
     validation = "" if material.validation is None else f", {len(material.validation.y)} validation"
-    note(f"{method.title}: {len(y)} rows, {int((y >= 0).sum())} of them labelled{validation}")
+    note(f"{spec.title}: {len(y)} rows, {int((y >= 0).sum())} of them labelled{validation}")
 
 
 _SOURCES = {
@@ -94,13 +128,16 @@ _SOURCES = {
 }
 
 
-def _tell_result(model: TextModel, settings: Settings) -> None:
+def _tell_result(model: TextModel, spec: MethodSpec, settings: Settings) -> None:
     estimator = model.estimator
-    where = _SOURCES[estimator.validation_source_]
+    where, role = _SOURCES[estimator.validation_source_], chosen_by_validation(spec, estimator)
     # What learnt weights from the same rows flatters itself there.
-    learnt = str(getattr(estimator, "mixer", "")).startswith("amal")
-    role = "chose the epoch and the weights, so this is too good" if learnt else "chose the epoch"
-    say(f"{settings.metric} {estimator.val_score_:.3f} {where} (they {role})")
+    flattered = ", so this is too good" if "weights" in role else ""
+    say(f"{estimator.metric} {estimator.val_score_:.3f} {where} (they {role}{flattered})")
+    if getattr(estimator, "votes_test_", None) is not None:
+        say(votes_sentence(estimator.votes_test_))
+    if votes_left_out(estimator):
+        say(LEFT_OUT)
     if model.needs_votes:
         say("The model predicts with the rules as well: give predict and evaluate --lfs")
     say(f"Model written to {settings.output}")

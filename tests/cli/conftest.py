@@ -46,7 +46,7 @@ def trained(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         succeed("init", folder)
         patch.chdir(folder)
-        succeed("train", "--max-epochs", 3, "--method", "amal-single")
+        succeed("train", "--max-epochs", 3, "--method", "amal")
     return folder
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from spear_amal.cli import demo as demo_module
 from spear_amal.data import synthetic_corpus
-from spear_amal.studies import METHODS
+from spear_amal.studies import parse_method
 
 LFS = """
 from spear_amal.labeling import keyword_lf
@@ -25,7 +25,7 @@ def small(monkeypatch):
 def test_demo_offline_says_so_and_reports(ok):
     result = ok(*QUICK)
     assert "cannot be had, so this runs on made-up plots (offline was asked for" in result.stderr
-    for title in (METHODS[name].title for name in demo_module.METHODS):
+    for title in (parse_method(text).title for text in demo_module.METHODS):
         assert title in result.stdout and f"training: {title}" in result.stderr
     assert "was given" in result.stdout and "100 + 100 gold" in result.stdout
     assert "scored on 101 test rows" in result.stdout
@@ -34,7 +34,7 @@ def test_demo_offline_says_so_and_reports(ok):
 
 
 def test_earlier_report_is_replaced_and_a_foreign_file_kept(ok, run, monkeypatch):
-    monkeypatch.setattr(demo_module, "METHODS", ("amal",))
+    monkeypatch.setattr(demo_module, "METHODS", ("recommended",))
     ok(*QUICK)
     assert "will be replaced" in ok(*QUICK).stderr
     Path("report.html").write_text("my own page")
@@ -59,7 +59,7 @@ def test_without_lfs_the_demo_says_what_to_do(run, monkeypatch):
 
 def test_without_matplotlib_the_demo_runs_without_a_report(ok, run, monkeypatch):
     monkeypatch.setattr("spear_amal.report.canvas.importlib.util.find_spec", lambda name: None)
-    monkeypatch.setattr(demo_module, "METHODS", ("only-l", "amal"))
+    monkeypatch.setattr(demo_module, "METHODS", ("only-l", "recommended"))
     result = ok(*QUICK)
     assert "No report will be written" in result.stderr and "spear-amal[report]" in result.stderr
     assert not Path("report.html").exists()

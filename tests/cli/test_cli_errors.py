@@ -76,18 +76,22 @@ def test_bad_labelling_functions(body, said, table, run):
         (("--text-column", "body"), "rows.csv has no column 'body'; it has ['text', 'label']"),
         (("--label-column", "gold"), "rows.csv has no column 'gold'"),
         (("--method", "ammal"), "did you mean amal"),
+        (("--method", "amal:foldz=3"), "method 'amal' has no option 'foldz'"),
+        (("--method", "amal:crossfit=x"), "--method amal:crossfit=x: The 'n_folds' parameter"),
+        (("--method", "majority:inference=product"), "a model file holds no label model"),
+        (("--method", "supervised"), "on gold labels of all rows, but 6 of 17 rows have none"),
         (("--metric", "auc"), "unknown metric 'auc'"),
         (("--validation", "rows.csv"), "rows.csv: row 11 (counted from 0) has no label"),
         (("--config", "none.toml"), "there is no settings file none.toml"),
         (
-            ("--method", "amal"),
+            ("--method", "recommended"),
             "AMAL, 5 folds needs 5 labelled rows of every class, found 3 of 'a'",
         ),
     ],
 )
 def test_bad_arguments_of_train(arguments, said, table, run):
     write_lfs(VOTES)
-    if "amal" in arguments:  # too few labels for five folds
+    if "recommended" in arguments:  # too few labels for five folds
         table.assign(label=["a", "a", "a", "b", "b", *[""] * 12]).to_csv("rows.csv", index=False)
     fails(run, 2, said, *TRAIN, *arguments)
 

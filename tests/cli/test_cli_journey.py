@@ -88,14 +88,18 @@ def test_model_file_needs_nothing_else(project, ok, tmp_path, monkeypatch):
 
 
 def test_same_seed_same_model_file(project, ok):
-    again = ("--method", "amal-single", "--output", "again.safetensors")
+    again = ("--method", "amal", "--output", "again.safetensors")
     ok("train", "--max-epochs", 3, *again)
     ok("predict", "--output", "a.csv")
     ok("predict", "--model", "again.safetensors", "--output", "b.csv")
     assert (project / "a.csv").read_text() == (project / "b.csv").read_text()
 
 
-@pytest.mark.parametrize("method", METHODS)
+# The ceiling wants gold for every row, which these messages have not.
+EVERY = (*(name for name in METHODS if name != "supervised"), "amal:crossfit=3,rho=30")
+
+
+@pytest.mark.parametrize("method", EVERY)
 def test_every_method_trains_predicts_and_scores(method, inbox, ok):
     ok("train", "--data", "mail.csv", "--lfs", "lfs.py", "--method", method, *QUICK)
     rules = ("--lfs", "lfs.py")  # cross-fitted AMAL may predict with them
@@ -133,7 +137,7 @@ def test_several_files_are_one_table(inbox, ok):
 
 def test_few_labels_are_said_to_be_used_twice(inbox, ok):
     messages(61, 3).to_csv("few.csv", index=False)
-    given = ("--data", "few.csv", "--lfs", "lfs.py", "--method", "amal-single")
+    given = ("--data", "few.csv", "--lfs", "lfs.py", "--method", "amal")
     shown = ok("train", *given, *QUICK).stdout
     assert "on the training rows themselves" in shown
 
@@ -154,7 +158,7 @@ def test_model_that_predicts_with_the_rules_asks_for_them(inbox, ok, run):
     lfs = LFS.replace('"free", "win"', '"zfree"').replace('"see you", "hello"', '"zhello"')
     (inbox / "lfs.py").write_text(lfs)
     frame.to_csv("rules.csv", index=False)
-    given = ("--data", "rules.csv", "--lfs", "lfs.py", "--method", "amal")
+    given = ("--data", "rules.csv", "--lfs", "lfs.py", "--method", "recommended")
     shown = ok("train", *given, *COLUMNS, "--max-epochs", 1).stdout
     assert "predicts with the rules as well" in shown
     refused = run("predict", "--data", "rules.csv", "--output", "p.csv")
