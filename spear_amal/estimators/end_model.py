@@ -90,9 +90,11 @@ class LabelModelClassifier(TrainedClassifier):
         return np.log(np.clip(p, SMALLEST, None))[:, None, :]
 
     def _keep(self, pool: Pool, members: list[Member], recipe: Recipe) -> None:
-        # A refit fits its label model last.
-        self.label_models_ = self.label_models_[-len(members) :]
+        # A refit fits its label model last, on V's gold as well; the exponent is chosen on V.
+        last = self.label_models_[-len(members) :]
+        self.label_models_ = self.label_models_[: len(members)]
         super()._keep(pool, members, recipe)
+        self.label_models_ = last
 
     def _rule_side(
         self, i: int, log_q: np.ndarray | None, votes: LabelMatrix | None

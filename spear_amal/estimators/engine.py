@@ -174,7 +174,10 @@ def _halves(held: np.ndarray, y: np.ndarray, seed: int) -> tuple[np.ndarray, np.
 
 
 def _refit(pool: Pool, table: Table, first: Member, recipe: Recipe, mark: str) -> Member:
-    """Train anew on L and V for the chosen number of epochs, with the learnt weights frozen."""
+    """Train anew on L and V for the chosen number of epochs, with the learnt weights frozen.
+
+    A mixer that weighs each batch as it comes has none to freeze: it goes on learning from V.
+    """
     rows = _training_rows(pool, pool.gold, recipe)
     settings = replace(recipe.settings, max_epochs=first.result.best_epoch + 1)
     own = _named(replace(recipe, settings=settings), "refit")
@@ -188,6 +191,7 @@ def _refit(pool: Pool, table: Table, first: Member, recipe: Recipe, mark: str) -
         mixer,
         table.with_teachers(recipe.make_teachers(pool.gold)),
         rows,
+        outer=_subset(table, pool, first.validation) if mixer.every_step else None,
         fingerprint=f"{mark}-refit",
     )
     history = first.result.history + [dict(record, refit=True) for record in result.history]

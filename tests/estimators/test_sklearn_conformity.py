@@ -8,8 +8,9 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from spear_amal import GoldClassifier, LabelModelClassifier, SpearClassifier
+from spear_amal import GoldClassifier, LabelModelClassifier, SpearClassifier, estimators
 from spear_amal.data import TextFeatures, partition, synthetic_corpus
+from spear_amal.estimators import ReweightedClassifier, RuleNetworkClassifier, TrainedClassifier
 from spear_amal.labeling import PandasLFApplier, keyword_lf
 
 EXPECTED = {
@@ -20,7 +21,15 @@ ESTIMATORS = [
     GoldClassifier(max_epochs=30),
     LabelModelClassifier(max_epochs=30),
     SpearClassifier(max_epochs=30),
+    RuleNetworkClassifier(max_epochs=30),
+    ReweightedClassifier(max_epochs=7),
 ]
+
+
+def test_every_estimator_is_covered():
+    kinds = {k for k in vars(estimators).values() if isinstance(k, type)}
+    trained = {k for k in kinds if issubclass(k, TrainedClassifier)} - {TrainedClassifier}
+    assert trained == {type(one) for one in ESTIMATORS}
 
 
 @parametrize_with_checks(ESTIMATORS, expected_failed_checks=lambda _: EXPECTED)
@@ -42,9 +51,30 @@ def small():
     return corpus, votes, parts
 
 
-def test_clone_keeps_every_parameter():
-    model = SpearClassifier(mixer_options={"rho": 2.0}, losses=(1, 3), hidden=(7,))
+CHANGED = {
+    "hidden": (7,),
+    "lr": 0.5,
+    "lr_scale": 0.25,
+    "prior_correction": True,
+    "mixer_options": {"meta_size": 3},
+    "losses": (1, 3),
+    "rule_hidden": (5, 3),
+    "label_model": "cage",
+    "form": "posterior",
+}
+
+
+@pytest.mark.parametrize("kind", {type(one) for one in ESTIMATORS}, ids=lambda kind: kind.__name__)
+def test_clone_keeps_every_parameter(kind):
+    known = kind().get_params()
+    changed = {name: value for name, value in CHANGED.items() if name in known}
+    model = kind(**changed)
+    assert model.get_params() == {**known, **changed}
     assert clone(model).get_params() == model.get_params()
+    with pytest.raises(TypeError):
+        kind(0.5)  # parameters are given by name
+    with pytest.raises(TypeError):
+        kind(learning_rate=0.5)
 
 
 def test_pipeline_with_votes(small):
