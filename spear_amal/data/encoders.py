@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from spear_amal.data.encoders_cache import VectorCache, Vectors, text_key
 from spear_amal.data.encoders_sources import FORMS, MINILM, WORDLLAMA, Encode, Encoder, find_encoder
-from spear_amal.data.features import TextFeatures, _checked
+from spear_amal.data.features import TextFeatures, checked_texts
 from spear_amal.data.progress import fetch_bar
 from spear_amal.errors import InputError
 
@@ -88,7 +88,7 @@ class TextEncoder(TransformerMixin, BaseEstimator):
         DataUnavailableError
             If the model hub does not give the encoder.
         """
-        _checked(texts)
+        checked_texts(texts)
         self._found()
         return self
 
@@ -101,7 +101,7 @@ class TextEncoder(TransformerMixin, BaseEstimator):
             If a text is no string, or the encoder gives something else than a finite vector of
             one length per text; what :meth:`fit` raises.
         """
-        texts = _checked(texts)
+        texts = checked_texts(texts)
         # The empty text tells D where there is none.
         vectors = self._vectors(dict.fromkeys(texts or [""]))
         if not texts:

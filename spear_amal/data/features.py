@@ -98,13 +98,13 @@ class TextFeatures(TransformerMixin, BaseEstimator):
             If nothing was fitted.
         """
         check_is_fitted(self, "vectorizer_", msg="fit TextFeatures on training texts first")
-        texts = _checked(texts)
+        texts = checked_texts(texts)
         if not texts:
             return sp.csr_array((0, len(self.vocabulary_)), dtype=np.float32)
         return _as_csr(self.vectorizer_.transform(texts))
 
     def _fit(self, texts: Iterable[str]) -> Any:
-        texts = _checked(texts)
+        texts = checked_texts(texts)
         vectorizer = TfidfVectorizer(dtype=np.float32, **self._settings())
         try:
             counted = vectorizer.fit_transform(texts)
@@ -167,7 +167,14 @@ class TextFeatures(TransformerMixin, BaseEstimator):
         return features
 
 
-def _checked(texts: Iterable[str]) -> list[str]:
+def checked_texts(texts: Iterable[str]) -> list[str]:
+    """Take texts as a list of length n.
+
+    Raises
+    ------
+    InputError
+        If `texts` is one string, or an entry is none; names its row.
+    """
     if isinstance(texts, str):
         raise InputError("texts must be a sequence of strings, found one string; put it in a list")
     texts = list(texts)

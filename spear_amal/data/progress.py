@@ -1,4 +1,4 @@
-"""A progress bar for fetching, on standard error; the same one for downloads and for tools."""
+"""A progress bar on standard error, the same one for downloads, tools and encoders."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class FetchBar:
 
     @property
     def total(self) -> float:
-        """Bytes to come; 0 if unknown."""
+        """Steps in all (bytes of a download, texts to encode); 0 if unknown."""
         return self._progress.tasks[self._progress.task_ids.index(self._task)].total or 0.0
 
     @total.setter
@@ -33,7 +33,7 @@ class FetchBar:
         self._progress.update(self._task, total=value or None)
 
     def update(self, amount: float) -> None:
-        """Advance by `amount` bytes."""
+        """Advance by `amount` steps."""
         self._progress.advance(self._task, amount)
 
     def reset(self) -> None:
