@@ -69,3 +69,17 @@ def test_without_matplotlib_the_demo_runs_without_a_report(ok, run, monkeypatch)
 
 def test_shipped_lfs_lie_where_the_demo_looks():
     assert demo_module.LF_FILE.is_file()
+
+
+def test_demo_names_methods_that_left_useless_votes_out(ok, monkeypatch):
+    monkeypatch.setattr(demo_module, "METHODS", ("only-l", "spear", "recommended"))
+    # Letters that stand in every class.
+    lfs = LFS.replace('"love", "passion", "wedding"', '"a"').replace(
+        '"gang", "bomb", "gun"', '"in"'
+    )
+    Path("lfs.py").write_text(lfs, encoding="utf-8")
+    result = ok(*QUICK)
+    assert result.stderr.count("Warning: on ") == 2
+    said = "Votes left out as no better than chance by: SPEAR; AMAL, 5 folds."
+    assert said in result.stdout
+    assert said in Path("report.html").read_text(encoding="utf-8")

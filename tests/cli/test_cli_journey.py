@@ -196,3 +196,25 @@ def test_outputs_are_overwritten_on_request_only(project, run, ok):
     ok("analyze", "--output", "t.csv")
     assert run("analyze", "--output", "t.csv").exit_code == 2
     ok("analyze", "--output", "t.csv", "--force")
+
+
+def test_useless_votes_are_left_out_and_that_is_said(inbox, ok):
+    # Votes that have nothing to do with the class: by the number that ends each message.
+    lfs = LFS.replace('"free", "win"', '"word0", "word1", "word2"').replace(
+        '"see you", "hello"', '"word3"'
+    )
+    (inbox / "lfs.py").write_text(lfs.replace('"tonight"', '"word4", "word5", "word6"'))
+    messages(83, 67).to_csv("mail.csv", index=False)
+    messages(41, 41, seed=11).to_csv("held.csv", index=False)
+    given = ("--data", "mail.csv", "--validation", "held.csv", "--lfs", "lfs.py", *QUICK)
+    result = ok("train", *given, "--method", "amal", "--report", "r.html")
+    notes = [line for line in result.stderr.splitlines() if "no better than chance" in line]
+    assert len(notes) == 1 and notes[0].startswith("Warning: on 108 gold rows the votes agree")
+    assert "insist with guard=False" in notes[0] and ".py:" not in result.stderr
+    assert "The votes are not told from blind ones" in result.stdout
+    assert "so they were left out" in result.stdout
+    page = (inbox / "r.html").read_text(encoding="utf-8")
+    assert "so they were left out" in page
+    assert "Confusion matrix" not in page  # refit on the validation rows as well
+    insisted = ok("train", *given, "--method", "amal:guard=false", "--force")
+    assert "left out" not in insisted.stderr + insisted.stdout
