@@ -101,6 +101,10 @@ class TrainedClassifier(Intake):
         """Teacher logits (n, T, C) for the pool, or None; `gold` are the rows whose y may count."""
         return None
 
+    def _about(self) -> dict[str, Any]:
+        """Say what makes a run this run, beside its pool, as JSON: checkpoints are held to it."""
+        return bundle.params_to_json(self)
+
     def check_parameters(self) -> None:
         """Raise an error for a parameter that cannot be used; `fit` calls it first."""
         self._validate_params()
@@ -146,7 +150,7 @@ class TrainedClassifier(Intake):
         self.check_parameters()
         pool = self._pool(X, y, L, X_val, y_val, L_val)
         recipe = self._recipe(pool)
-        members = fit_members(pool, recipe, bundle.params_to_json(self))
+        members = fit_members(pool, recipe, self._about())
         self._keep(pool, members, recipe)
         return self
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -24,6 +24,8 @@ from spear_amal.estimators import door
 from spear_amal.estimators.base import TrainedClassifier
 from spear_amal.estimators.engine import Member, Recipe
 from spear_amal.models import RuleNetwork
+
+FLAT = 1e-9  # the rules' log scores differ by less where they say nothing
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -48,7 +50,8 @@ class RuleNetworkClassifier(TrainedClassifier):
     lr_rules : float
         Adam's rate for the rule network.
     inference : {"sum", "feature", "product"}
-        "sum" adds the scores of the rules to the classifier's probabilities, as published; then
+        "sum" adds the scores of the rules, over classes made to sum to one, to the classifier's
+        probabilities; where the rules are silent or level the classifier answers alone. Then
         `predict` takes ``L=``.
     feature_model, ... : see :class:`SpearClassifier`
 
@@ -94,11 +97,27 @@ class RuleNetworkClassifier(TrainedClassifier):
         exemplars : array or sparse matrix of shape (n, m), bool, optional
             True where LF j was written from row i.
         """
+        if exemplars is not None and L is None:
+            raise InputError("exemplars say which row an LF was written from; pass the votes as L=")
         self._exemplars = None if exemplars is None else sp.csr_array(exemplars, dtype=bool)
         try:
             return super().fit(X, y, L, X_val, y_val, L_val)
         finally:
             del self._exemplars
+
+    def check_parameters(self) -> None:
+        """Raise an error for a parameter that cannot be used; `fit` calls it first."""
+        super().check_parameters()
+        widths = list(self.rule_hidden)
+        if not widths or not all(isinstance(one, Integral) and one >= 1 for one in widths):
+            raise InputError(
+                f"rule_hidden must hold one width of at least 1 or more, found {self.rule_hidden!r}"
+            )
+
+    def _about(self) -> dict[str, Any]:
+        given = self._exemplars
+        places = None if given is None else np.argwhere(given.toarray()).tolist()
+        return {**super()._about(), "exemplars": places}
 
     def _components(self, pool: door.Pool, class_weights: np.ndarray | None) -> ComponentSet:
         gold = GoldCrossEntropy(class_weights)
@@ -149,5 +168,6 @@ class RuleNetworkClassifier(TrainedClassifier):
 
     def _combined(self, log_p: np.ndarray, log_q: np.ndarray | None, exponent: float) -> np.ndarray:
         if self.inference == "sum" and log_q is not None and exponent > 0:
-            return np.logaddexp(log_p, log_q)
+            silent = np.ptp(log_q, axis=1, keepdims=True) < FLAT
+            return np.where(silent, log_p, np.logaddexp(log_p, log_q) - np.log(2))
         return super()._combined(log_p, log_q, exponent)
