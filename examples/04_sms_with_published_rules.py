@@ -38,4 +38,4 @@ print(f"rows with a vote: {analysis.label_coverage():.0%}\n")
 # are dropped from test, and every row of the table says what the method was given.
 task, scorer = make_task(corpus, votes, seed=0, drop_duplicates=True, **options)
 print(f"scored on {len(scorer)} test rows")
-show(compare(task, scorer, ["only-l", "only-lv", "spear", "amal"], max_epochs=EPOCHS))
+show(compare(task, scorer, ["only-l", "only-lv", "spear", "recommended"], max_epochs=EPOCHS))

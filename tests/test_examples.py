@@ -19,6 +19,7 @@ MOST_LINES = 79
 DATA = "SPEAR_AMAL_DATA"
 GENERATED = r"not on this machine; this is a generated one"
 SCORE = r"[01]\.\d{3}"
+VERDICT = r"Is AMAL worth it on \w+ \(\d+ labels\)\? Too early"
 
 # number of the script -> what its output must hold, in this order
 EXPECTED = {
@@ -40,8 +41,8 @@ EXPECTED = {
     "05": [
         GENERATED,
         r"only-lv +\d\d\.\d",
-        r"amal-single .* V: 30 to learn weights",
-        r"amal .* each fold V once",
+        r"amal .* V: 30 to learn weights",
+        r"amal:crossfit=5 .* each fold V once",
     ],
     "06": [r"500 rows, 120 of them", r"Emp\. Acc\.", "romance +0", "action +0", "loading: True"],
     "07": [
@@ -52,14 +53,29 @@ EXPECTED = {
         "weights.png",
     ],
     "08": [GENERATED, "best of the grid", rf"test f1 {SCORE} .* no rules", "own network"],
-    "09": [r"generated: test f1, 2 partitions", r"Classifier on L\+V .* \d\d\.\d", "AMAL, 5 folds"],
+    "09": [GENERATED, r"10 runs in study", "generated: 30 labels", r"AMAL +\d\d\.\d", VERDICT],
+    "10": [GENERATED, r"LFs \(plots\.py\), labelled rows: random", r"SPEAR +\d\d\.\d", VERDICT],
+    "11": [
+        GENERATED,
+        r"gain over only-lv:crossfit=5",
+        r"AMAL, 5 folds +\d\d\.\d",
+        VERDICT,
+        r"one model against one model: [+-]\d.* on [012] of 2 partitions",
+    ],
+    "12": [GENERATED, "30 labels", "15 labels", "placebo: votes shuffled", VERDICT],
+    "13": [
+        GENERATED,
+        r"Unanimous votes \+ classifier +\d",
+        r"classifier, refit on L\+V +\d",
+        r"SPEAR, gold and consensus +\d",
+    ],
 }
 WITH_DATA = {
     "04": [r"^73 published rules|^\d+ LFs of", "AMAL, 5 folds +0"],
-    "05": [r"'youtube'", r"amal +\d\d\.\d"],
+    "05": [r"'youtube'", r"amal:crossfit=5 +\d\d\.\d"],
+    "10": [r"^73 LFs \(published rules\), labelled rows: published", "sms: 69 labels", VERDICT],
+    "12": ["imdb: 30 labels", "imdb: 15 labels", VERDICT],
 }
-# What stands on the command line of those that take more than --small.
-ARGUMENTS = {"09": ["generated", "--seeds", "2", "--methods", "only-lv,amal"]}
 
 
 def number(script: Path) -> str:
@@ -75,7 +91,7 @@ def run_example(script: Path, folder: Path, data: str | None) -> subprocess.Comp
     env.pop(DATA, None)
     command = [sys.executable, "-W", "error", str(script.relative_to(ROOT)), "--small"]
     return subprocess.run(
-        command + ARGUMENTS.get(number(script), []),
+        command,
         cwd=ROOT,
         env=env | ({DATA: data} if data else {}),
         capture_output=True,
