@@ -18,10 +18,10 @@ EXPECTED = {
     "in scikit-learn's own semi-supervised estimators",
 }
 ESTIMATORS = [
-    GoldClassifier(max_epochs=30),
-    LabelModelClassifier(max_epochs=30),
-    SpearClassifier(max_epochs=30),
-    RuleNetworkClassifier(max_epochs=30),
+    GoldClassifier(max_epochs=13),
+    LabelModelClassifier(max_epochs=13),
+    SpearClassifier(max_epochs=13),
+    RuleNetworkClassifier(max_epochs=13),
     ReweightedClassifier(max_epochs=7),
 ]
 

@@ -1,5 +1,6 @@
 """Mixers that look ahead before each step: their gradients, resuming, and the order of batches."""
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -298,3 +299,23 @@ def test_the_model_is_in_training_mode_for_its_step_and_not_for_the_look_ahead(m
     steps = [n for training, n in modes if training]
     assert sum(steps) == N  # each row trains once; look-aheads and scores are in evaluation mode
     assert any(not training for training, _ in modes)
+
+
+@EVERY_MIXER
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_cuda_gives_the_cpu_result_within_rounding(make):
+    models = []
+    for device in ("cpu", "cuda"):
+        tables = [copy.copy(table) for table in data()]
+        for table in tables:
+            table.device = torch.device(device)
+            for name in ("x", "y", "teachers", "fired"):
+                setattr(table, name, getattr(table, name).to(device))
+        model = JointModel(LinearModel(D, C).double()).to(device)
+        Trainer(Settings(max_epochs=2, batch_size=B)).fit(
+            model, COMPONENTS, make(meta_size=7), tables[0], np.arange(N), selection=tables[1]
+        )
+        models.append(model.cpu())
+    for a, b in zip(models[0].parameters(), models[1].parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-8)
