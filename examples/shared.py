@@ -21,6 +21,14 @@ SMALL = "--small" in sys.argv or os.environ.get("SPEAR_AMAL_SMALL") == "1"
 EPOCHS = 12 if SMALL else 100
 SMALL_ROWS, SMALL_GOLD = 240, 30  # rows of each part; gold rows for L and for V
 
+# What the studies compare: one model each, then both sides of the fair question in folds.
+SEEDS = 2 if SMALL else 5
+STUDY = [
+    *("majority", "label-model", "imply-loss", "l2r", "mwn", "spear", "amal"),
+    *("only-lv:crossfit=5", "spear:crossfit=5", "recommended"),
+]
+STUDY = ["spear", "amal"] if SMALL else STUDY
+
 
 def load(name: str) -> Corpus:
     """Load a corpus by name, or, where it cannot be had, one that is generated; says which."""
@@ -37,9 +45,22 @@ def load(name: str) -> Corpus:
 def shrunk(corpus: Corpus) -> Corpus:
     """Keep a part of the rows, for the quick mode."""
     generator = np.random.default_rng(0)
-    shuffled = corpus.frame.iloc[generator.permutation(len(corpus))]
-    kept = shuffled.groupby("part", sort=False).head(SMALL_ROWS).sort_index()
-    return dataclasses.replace(corpus, frame=kept, n_labelled=SMALL_GOLD, n_validation=SMALL_GOLD)
+    shuffled = corpus.frame.assign(row=np.arange(len(corpus))).iloc[
+        generator.permutation(len(corpus))
+    ]
+    rows = np.sort(shuffled.groupby("part", sort=False).head(SMALL_ROWS)["row"].to_numpy())
+    kept = {
+        name: held[rows]
+        for name in ("features", "label_matrix")
+        if (held := getattr(corpus, name)) is not None
+    }
+    return dataclasses.replace(
+        corpus,
+        frame=corpus.frame.iloc[rows],
+        n_labelled=SMALL_GOLD,
+        n_validation=SMALL_GOLD,
+        **kept,
+    )
 
 
 def show(comparison: Comparison) -> None:
@@ -55,3 +76,19 @@ def show(comparison: Comparison) -> None:
         for row in comparison.rows
     ]
     print(pd.DataFrame(rows).to_string(index=False))
+
+
+def show_study(runs: pd.DataFrame, baseline: str | None = None) -> None:
+    """Print the tables of a study, what was set, and whether AMAL is worth it."""
+    from spear_amal.report.study_tables import readable_summary, study_tables
+    from spear_amal.studies import verdicts
+
+    for title, settings, table in study_tables(runs, baseline):
+        print(f"\n{title}\n{readable_summary(table).to_string(index=False)}\n{settings}")
+    for verdict in verdicts(runs):
+        print(verdict.text)
+
+
+def progress(done: int, total: int, what: str) -> None:
+    """Say how far a study is; fit for ``run_study(progress=...)``."""
+    print(f"{done}/{total} {what}", file=sys.stderr)

@@ -17,15 +17,14 @@ from spear_amal.files import refuse_existing
 from spear_amal.report import need_matplotlib
 from spear_amal.report.study_page import write_study_report
 from spear_amal.report.study_tables import markdown as as_markdown
-from spear_amal.report.study_tables import study_tables, tuning_table
+from spear_amal.report.study_tables import readable_summary, study_tables, tuning_table
 from spear_amal.studies import read_study, run_study
 from spear_amal.studies.runner import Progress, study_methods
 from spear_amal.studies.store import read_content
-from spear_amal.studies.summary import FLOOR
 from spear_amal.studies.verdict import verdicts
 
 # What a study compares unasked: single models, and both sides of the fair question in folds.
-METHODS = ("majority", "spear", "amal", "only-lv:crossfit=5", "amal:crossfit=5")
+METHODS = ("majority", "spear", "amal", "only-lv:crossfit=5", "recommended")
 
 
 class FailedRunsError(SpearAmalError):
@@ -62,7 +61,7 @@ def run(options: StudyOptions) -> None:
         After everything else is done, if runs failed.
     """
     specs = study_methods(options.methods or METHODS, options.only)
-    baseline = _baseline(options.baseline, [spec.text for spec in specs])
+    _check_baseline(options.baseline, [spec.text for spec in specs])
     settings = {} if options.max_epochs is None else {"max_epochs": options.max_epochs}
     with _progress(options.output) as progress:
         runs = run_study(
@@ -84,7 +83,7 @@ def run(options: StudyOptions) -> None:
         )
     failed = runs[runs["score"].isna()]
     if len(failed) < len(runs):
-        _show(runs, baseline)
+        _show(runs, options.baseline)
     say(f"Runs are in {options.output}")
     if len(failed):
         raise FailedRunsError(_failures(failed, len(runs)))
@@ -98,31 +97,29 @@ def report(
         need_matplotlib()
         refuse_existing(html, force)
     runs = read_study(file)
-    chosen = _baseline(baseline, list(dict.fromkeys(runs["method"])))
+    _check_baseline(baseline, list(dict.fromkeys(runs["method"])))
     tuning = read_content(file)["tuning"]
-    _show(runs, chosen, markdown)
+    _show(runs, baseline, markdown)
     if tuning:
         _show_one("What tuning chose", tuning_table(tuning), markdown)
     failed = runs[runs["score"].isna()]
     if len(failed):
         note(_failures(failed, len(runs)))
     if html is not None:
-        write_study_report(html, runs, tuning, chosen, overwrite=force)
+        write_study_report(html, runs, tuning, baseline, overwrite=force)
         say(f"Report written to {html}")
 
 
-def _baseline(asked: str | None, methods: list[str]) -> str:
-    """Take the baseline asked for, else only-l, else the first method."""
+def _check_baseline(asked: str | None, methods: list[str]) -> None:
     if asked is not None and asked not in methods:
         raise InputError(
             f"the baseline {asked!r} is not among the methods of this study: {', '.join(methods)}"
         )
-    return asked or (FLOOR if FLOOR in methods else methods[0])
 
 
-def _show(runs: pd.DataFrame, baseline: str, markdown: bool = False) -> None:
+def _show(runs: pd.DataFrame, baseline: str | None, markdown: bool = False) -> None:
     for title, study, table in study_tables(runs, baseline):
-        _show_one(title, table, markdown)
+        _show_one(title, readable_summary(table), markdown)
         say(study)
     for verdict in verdicts(runs):
         say(verdict.text)

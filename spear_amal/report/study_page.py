@@ -13,8 +13,7 @@ from spear_amal.report import html
 from spear_amal.report.canvas import need_matplotlib, png
 from spear_amal.report.figures_study import gain_plot
 from spear_amal.report.page import versions
-from spear_amal.report.study_tables import study_tables, tuning_table
-from spear_amal.studies.summary import GROUP, summarise
+from spear_amal.report.study_tables import readable_summary, study_tables, tuning_table
 from spear_amal.studies.verdict import verdicts
 
 _READ = (
@@ -30,7 +29,7 @@ def write_study_report(
     path: str | os.PathLike[str],
     runs: pd.DataFrame,
     tuning: Sequence[dict[str, Any]] = (),
-    baseline: str = "only-l",
+    baseline: str | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write one self-contained HTML file on the runs of a study.
@@ -42,7 +41,8 @@ def write_study_report(
         As for :func:`spear_amal.studies.summarise`.
     tuning : sequence of dict
         Tuning records of the study file.
-    baseline : str
+    baseline : str, optional
+        As for :func:`spear_amal.studies.summarise`.
     overwrite : bool
 
     Raises
@@ -61,19 +61,16 @@ def write_study_report(
 
 
 def _sections(
-    corpora: str, runs: pd.DataFrame, tuning: Sequence[dict[str, Any]], baseline: str
+    corpora: str, runs: pd.DataFrame, tuning: Sequence[dict[str, Any]], baseline: str | None
 ) -> Iterator[str]:
     yield html.heading(f"Study: {corpora}", 1)
     yield from (html.paragraph(verdict.text) for verdict in verdicts(runs))
     yield html.paragraph(_READ)
-    groups = summarise(runs, baseline).groupby(level=list(GROUP), sort=False)
-    for (title, study, table), (_, summary) in zip(
-        study_tables(runs, baseline), groups, strict=True
-    ):
+    for title, study, table in study_tables(runs, baseline):
         yield html.heading(title)
-        yield html.table(table)
+        yield html.table(readable_summary(table))
         yield html.paragraph(study)
-        yield from _gains(summary, baseline)
+        yield from _gains(table)
     if tuning:
         yield html.heading("What tuning chose")
         yield html.paragraph(
@@ -85,11 +82,10 @@ def _sections(
     yield html.pairs(versions())
 
 
-def _gains(summary: pd.DataFrame, baseline: str) -> Iterator[str]:
-    held = summary[summary.index.get_level_values("method") != baseline]
-    frame = held.assign(method=held["title"])[["method", "gain", "low", "high"]].dropna(
-        subset=["gain"]
-    )
+def _gains(table: pd.DataFrame) -> Iterator[str]:
+    baseline = table["baseline"].iloc[0]
+    others = table[table.index.get_level_values("method") != baseline].dropna(subset=["gain"])
+    frame = others.assign(method=others["title"])[["method", "gain", "low", "high"]]
     if len(frame):
         caption = "Points on the same seeds with 95% intervals; one seed has none."
         image = png(gain_plot(frame.reset_index(drop=True), baseline))

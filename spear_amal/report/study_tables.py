@@ -12,48 +12,48 @@ from spear_amal.studies.summary import GROUP, summarise
 METRIC_NAMES = {"accuracy": "accuracy", "f1": "F1", "macro-f1": "macro F1"}
 
 
-def study_tables(runs: pd.DataFrame, baseline: str) -> Iterator[tuple[str, str, pd.DataFrame]]:
+def study_tables(
+    runs: pd.DataFrame, baseline: str | None = None
+) -> Iterator[tuple[str, str, pd.DataFrame]]:
     """Give the tables of some runs, one for each corpus and setting.
 
     Parameters
     ----------
     runs : DataFrame
+    baseline : str, optional
         As for :func:`spear_amal.studies.summarise`.
-    baseline : str
-        The method that gains are taken over.
 
     Yields
     ------
     str
-        Title: corpus, features, labels.
+        Title: corpus, labels, features, protocol.
     str
         What else was set: votes, settings, data, version.
     DataFrame
-        Strings, one row a method.
+        One table of :func:`spear_amal.studies.summarise`; see :func:`readable_summary`.
     """
     for key, table in summarise(runs, baseline).groupby(level=list(GROUP), sort=False):
         corpus, features, protocol, labels, study = key
         title = f"{corpus}: {labels} labels and as many validation rows, {features}, {protocol} L"
-        yield title, str(study), readable_summary(table, baseline)
+        yield title, str(study), table
 
 
-def readable_summary(table: pd.DataFrame, baseline: str) -> pd.DataFrame:
+def readable_summary(table: pd.DataFrame) -> pd.DataFrame:
     """Turn one table of :func:`spear_amal.studies.summarise` into strings for people."""
-    metric = METRIC_NAMES[table["metric"].iloc[0]]
-    names = table.index.get_level_values("method")
+    metric, baseline = METRIC_NAMES[table["metric"].iloc[0]], table["baseline"].iloc[0]
+    own = list(table.index.get_level_values("method") == baseline)
     shown = pd.DataFrame({"method": list(table["title"])})
     shown[f"test {metric}"] = _numbers(table["score"], "{:.1f}")
     shown["sd"] = _numbers(table["sd"], "{:.1f}")
-    own = [name == baseline for name in names]
-    for name, form in (("gain", "{:+.1f}"), ("wins", "{:d}"), ("losses", "{:d}")):
-        cells = _numbers(table[name], form)
-        head = f"gain over {baseline}" if name == "gain" else name
-        shown[head] = ["" if mine else cell for mine, cell in zip(own, cells, strict=True)]
-        if name == "gain":
-            shown["95% interval"] = [
-                "" if mine else _interval(low, high)
-                for mine, low, high in zip(own, table["low"], table["high"], strict=True)
-            ]
+    bounds = zip(table["low"], table["high"], strict=True)
+    against = {
+        f"gain over {baseline}": _numbers(table["gain"], "{:+.1f}"),
+        "95% interval": [_interval(low, high) for low, high in bounds],
+        "wins": _numbers(table["wins"], "{:d}"),
+        "losses": _numbers(table["losses"], "{:d}"),
+    }
+    for name, cells in against.items():
+        shown[name] = ["" if mine else cell for mine, cell in zip(own, cells, strict=True)]
     shown["gap closed"] = _numbers(table["share"], "{:.2f}")
     shown["V - test"] = _numbers(table["optimism"], "{:+.1f}")
     if table["dedup"].notna().any():

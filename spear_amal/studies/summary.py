@@ -35,15 +35,16 @@ def read_study(path: str | os.PathLike[str]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def summarise(runs: pd.DataFrame, baseline: str = FLOOR) -> pd.DataFrame:
+def summarise(runs: pd.DataFrame, baseline: str | None = None) -> pd.DataFrame:
     """Summarise runs by corpus and method, in points.
 
     Parameters
     ----------
     runs : DataFrame
         Rows of :func:`run_study` or :func:`read_study`; failed ones are left out.
-    baseline : str
-        The method that gains are taken over, on the same seeds.
+    baseline : str, optional
+        The method that gains are taken over, on the same seeds; default only-l, or where it was
+        not run, the first method.
 
     Returns
     -------
@@ -54,7 +55,7 @@ def summarise(runs: pd.DataFrame, baseline: str = FLOOR) -> pd.DataFrame:
         * ``title``, ``metric``, ``seeds`` (number of runs)
         * ``score``, ``sd`` (sample), ``gain`` with the bounds ``low, high`` of its paired 95%
           interval (percentile bootstrap over seeds; not-a-number for fewer than two),
-          ``wins``, ``losses`` (seeds above and below the baseline)
+          ``wins``, ``losses`` (seeds above and below the ``baseline``)
         * ``share`` : part of the gap from only-l to supervised that is closed, where both are
           there
         * ``optimism`` (validation minus test score), ``dedup`` (score on test texts that do not
@@ -103,14 +104,15 @@ def study_words(config: dict[str, Any]) -> str:
     return "; ".join(parts)
 
 
-def _table(runs: pd.DataFrame, baseline: str) -> pd.DataFrame:
+def _table(runs: pd.DataFrame, asked: str | None) -> pd.DataFrame:
     scores = 100 * runs.pivot(index="seed", columns="method", values="score")
-    if baseline not in scores:
+    names = list(dict.fromkeys(runs["method"]))
+    baseline = asked or (FLOOR if FLOOR in names else names[0])
+    if baseline not in names:
         raise InputError(
             f"corpus {runs['corpus'].iloc[0]!r} has no runs of the baseline {baseline!r}; choose "
-            f"one of {', '.join(scores)}"
+            f"one of {', '.join(names)}"
         )
-    names = list(dict.fromkeys(runs["method"]))
     rows = [_row(runs[runs["method"] == name], scores, name, baseline) for name in names]
     return pd.DataFrame(rows, index=pd.Index(names, name="method"))
 
@@ -123,6 +125,7 @@ def _row(runs: pd.DataFrame, scores: pd.DataFrame, name: str, baseline: str) -> 
     return {
         "title": runs["title"].iloc[0],
         "metric": metric,
+        "baseline": baseline,
         "seeds": len(runs),
         "score": scores[name].mean(),
         "sd": scores[name].std(ddof=1),

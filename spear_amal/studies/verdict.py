@@ -23,14 +23,16 @@ class Verdict:
 
     Attributes
     ----------
-    corpus, method, title, rival : str
+    where : str
+        The corpus, its number of labels, and whether votes were shuffled.
+    method, title, rival : str
     gain, low, high : float
         Points, on the same seeds, with the bounds of a 95% interval.
     seeds : int
         0 where the rival was not run.
     """
 
-    corpus: str
+    where: str
     method: str
     title: str
     rival: str
@@ -42,7 +44,7 @@ class Verdict:
     @property
     def text(self) -> str:
         """The verdict in one line."""
-        asked = f"Is AMAL worth it on {self.corpus}?"
+        asked = f"Is AMAL worth it on {self.where}?"
         if not self.seeds:
             return f"{asked} Not known: run --method {self.rival} as well, its equal without rules."
         found = f"{self.title} gains {self.gain:+.1f} points over {self.rival} ({self._bounds()})"
@@ -70,7 +72,7 @@ def verdicts(runs: pd.DataFrame) -> list[Verdict]:
         As for :func:`summarise`.
     """
     groups = well_run(runs).groupby(list(GROUP), sort=False)
-    held = [_judge(str(key[0]), group) for key, group in groups]
+    held = [_judge(group) for _, group in groups]
     return [one for one in held if one is not None]
 
 
@@ -86,13 +88,22 @@ def rival_of(spec: MethodSpec) -> str:
     return parse_method(RIVAL).changed(**({"crossfit": folds} if folds else {})).text
 
 
-def _judge(corpus: str, runs: pd.DataFrame) -> Verdict | None:
+def _where(first: pd.Series) -> str:
+    placebo = ", votes shuffled" if first["config"].get("placebo") else ""
+    return f"{first['corpus']} ({first['labels']} labels{placebo})"
+
+
+def _judge(runs: pd.DataFrame) -> Verdict | None:
     spec = _asked_about(list(dict.fromkeys(runs["method"])))
     if spec is None:
         return None
     rival = rival_of(spec)
     scores = 100 * runs.pivot(index="seed", columns="method", values="score")
-    common: dict[str, Any] = {"corpus": corpus, "method": spec.text, "title": spec.title}
+    common: dict[str, Any] = {
+        "where": _where(runs.iloc[0]),
+        "method": spec.text,
+        "title": spec.title,
+    }
     if rival not in scores:
         return Verdict(**common, rival=rival, gain=0.0, low=0.0, high=0.0, seeds=0)
     gains = (scores[spec.text] - scores[rival]).dropna().to_numpy()

@@ -38,7 +38,7 @@ def test_one_command_answers_whether_amal_is_worth_it(ok):
     result = ok(*SMALL, "--seeds", 1)
     for title in ("Only-L", "Classifier on L+V", "Supervised", "SPEAR", "AMAL, 5 folds"):
         assert title in result.stdout
-    assert "Is AMAL worth it on generated? Too early to say" in result.stdout
+    assert "Is AMAL worth it on generated (23 labels)? Too early to say" in result.stdout
     assert "votes: lfs.py; max_epochs=1" in result.stdout and "n/a" in result.stdout
     assert "8/8" in result.stderr and "Runs are in a.json" in result.stdout
     assert len(rows()) == 8

@@ -65,6 +65,12 @@ def test_gains_over_another_baseline():
     assert found.loc["only-l", "wins"] == 1 and np.isnan(found.loc["spear", "low"])
 
 
+def test_baseline_where_only_l_was_not_run():
+    found = summarise(pd.concat([runs(), runs({"spear": [0.5], "amal": [0.6]}, labels=11)]))
+    assert found["baseline"].tolist() == ["only-l"] * 3 + ["spear"] * 2
+    assert found["gain"].iloc[-1] == pytest.approx(10.0)
+
+
 def test_gains_are_taken_on_common_seeds():
     found = table(runs({"only-l": [0.5, 0.7], "spear": [0.6, 0.8, 0.1]}))
     assert found.loc["spear", "gain"] == pytest.approx(10.0)
@@ -112,7 +118,7 @@ def test_verdict_pairs_amal_with_its_equal():
     (found,) = verdicts(runs({name: base + shift[name] for name in names}))
     assert (found.method, found.rival) == ("amal:crossfit=3", "only-lv:crossfit=3")
     assert found.gain == pytest.approx(3.0) and found.text.startswith(
-        "Is AMAL worth it on toy? Yes"
+        "Is AMAL worth it on toy (7 labels)? Yes"
     )
     (single,) = verdicts(runs({name: base - shift[name] for name in ("only-lv", "amal")}))
     assert single.rival == "only-lv" and "? No: " in single.text
