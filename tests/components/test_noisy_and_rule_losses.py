@@ -75,6 +75,15 @@ def test_votes_that_are_level_are_tied_in_any_precision(n_tied, dtype):
     assert not NoisyCrossEntropy().applies(silent).any()
 
 
+def test_sums_that_differ_by_rounding_are_tied_and_small_leads_are_not():
+    level, ahead = [0.1 + 0.7, 0.8, 0.1], [0.8, 0.799, 0.1]
+    assert level[0] != level[1]
+    p = torch.tensor([level, ahead, *[level] * (B - 2)], dtype=torch.float64)
+    _, batch = make()
+    rows = replace(batch, y=torch.full((B,), -1), teachers=p.log().unsqueeze(1))
+    assert NoisyCrossEntropy().applies(rows).nonzero().flatten().tolist() == [1]
+
+
 def test_class_weights_are_factors_of_gold_rows_only():
     outputs, batch = make()
     for kind, options in ((GoldCrossEntropy, {}), (NoisyCrossEntropy, {"teacher": 1})):
