@@ -44,7 +44,7 @@ def exit_code(error: BaseException) -> int:
 def message(error: BaseException) -> str:
     """Say in words for people what went wrong."""
     if isinstance(error, KeyboardInterrupt):
-        return "interrupted; outputs are as they were before"
+        return "interrupted; no output is left half written"
     if isinstance(error, SpearAmalError):
         return str(error)
     if isinstance(error, OSError):
