@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -127,12 +127,13 @@ def _show(runs: pd.DataFrame, baseline: str | None, markdown: bool = False) -> N
 
 
 def _note_warnings(runs: pd.DataFrame) -> None:
-    """Say once what runs warned of, and how many of each method did."""
-    told: Counter[tuple[str, str]] = Counter()
+    """Say once for each method what its runs warned of; numbers in the words may differ."""
+    told: dict[tuple[str, str], list[str]] = {}
     for row in runs.to_dict(orient="records"):
-        told.update((row["method"], text) for text in row.get("warnings") or ())
-    for (method, text), count in told.items():
-        note(f"{method}, {count} of its runs: {text}")
+        for text in row.get("warnings") or ():
+            told.setdefault((row["method"], re.sub(r"\d+", "", text)), []).append(text)
+    for (method, _), texts in told.items():
+        note(f"{method}, {len(texts)} of its runs: {texts[0]}")
 
 
 def _show_one(title: str, table: pd.DataFrame, markdown: bool) -> None:
