@@ -52,7 +52,7 @@ def mixer_parameters(mixer: "str | Mixer | None") -> tuple[str, ...]:
     if not isinstance(mixer, str):
         return ()
     kind = {"amal-paper": "amal", "spear": "fixed"}.get(mixer, mixer)
-    return tuple(inspect.signature(MIXERS[kind]).parameters)
+    return tuple(inspect.signature(MIXERS[kind]).parameters) if kind in MIXERS else ()
 
 
 __all__ = [

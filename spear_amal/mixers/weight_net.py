@@ -34,8 +34,8 @@ class MetaWeightNet(Mixer):
     meta_size : int or None
         Validation rows of a look-ahead, drawn with replacement; None takes all of V.
     look_ahead : {"last-layer", "network"}
-    seed : int
-        Draws the net's start.
+    seed : int, optional
+        Draws the net's start; by default the run's own random stream does.
     """
 
     needs_look_ahead = True
@@ -50,7 +50,7 @@ class MetaWeightNet(Mixer):
         eta_look: float = 0.5,
         meta_size: int | None = None,
         look_ahead: str = "last-layer",
-        seed: int = 0,
+        seed: int | None = None,
     ) -> None:
         self.hidden = hidden
         self.lr = lr
@@ -68,7 +68,7 @@ class MetaWeightNet(Mixer):
         """Make one net per loss; a loss that is not mixable keeps weight 1."""
         super().attach(n_rows, names, domain, mixable)
         self.mixable = mixable.to(domain.device)
-        generator = torch.Generator().manual_seed(self.seed)
+        generator = None if self.seed is None else torch.Generator().manual_seed(self.seed)
         self.net = _Nets(len(names), self.hidden, generator).to(domain.device)
         self.optimiser = torch.optim.Adam(
             self.net.parameters(), lr=self.lr, weight_decay=self.weight_decay
@@ -119,7 +119,7 @@ class _Nets(nn.Module):
     In double precision whatever the model's: they are tiny, and so are their gradients.
     """
 
-    def __init__(self, n_losses: int, hidden: int, generator: torch.Generator) -> None:
+    def __init__(self, n_losses: int, hidden: int, generator: torch.Generator | None) -> None:
         super().__init__()
 
         def start(*shape: int, bound: float) -> nn.Parameter:

@@ -69,8 +69,10 @@ class MethodSpec:
     def settled(self) -> dict[str, Any]:
         """Defaults of the method and the options given."""
         held = {**self.method.defaults, **self.options}
-        if held.get("crossfit") and "crossfit" in self.options:
-            held.pop("refit", None)
+        # What was asked for beats the method's own way to the final model.
+        for asked, other in (("crossfit", "refit"), ("refit", "crossfit")):
+            if self.options.get(asked):
+                held.pop(other, None)
         return held
 
     @property
@@ -83,7 +85,8 @@ class MethodSpec:
         elif held.get("refit") and "refit" in self.options:
             parts.append("refit on L+V")
         rest = {k: v for k, v in self.options.items() if k not in ("crossfit", "refit")}
-        parts += [f"{k}={_written(v)}" for k, v in sorted(rest.items())]
+        short = {k: f"{v:.3g}" if isinstance(v, float) else _written(v) for k, v in rest.items()}
+        parts += [f"{k}={v}" for k, v in sorted(short.items())]
         return ", ".join(parts)
 
     def changed(self, **options: Any) -> MethodSpec:
@@ -130,12 +133,13 @@ class MethodSpec:
 
     def known_options(self) -> set[str]:
         """Names of all options that this method takes."""
-        own = {k: v for k, v in self.method.defaults.items() if k == "mixer"}
-        held = self.method.estimator(**own).get_params(deep=False)
-        return {"crossfit", "refit", *held, *mixer_parameters(held.get("mixer"))}
+        held = self.method.estimator().get_params(deep=False)
+        mixer = mixer_parameters(self.settled.get("mixer", held.get("mixer")))
+        # How the final model is made has one way to say it: crossfit=K or refit.
+        return ({"crossfit", "refit", *held} - {"final", "n_folds", "mixer_options"}) | set(mixer)
 
 
 def _written(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return str(value).lower()
-    return format(value, ".4g") if isinstance(value, float) else str(value)
+    return repr(value) if isinstance(value, float) else str(value)

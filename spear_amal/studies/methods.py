@@ -103,8 +103,10 @@ def register(method: Method) -> Method:
     """
     if method.name in METHODS and METHODS[method.name] != method:
         raise InputError(f"there is a method {method.name!r} already; choose another name")
-    if set(":,=") & set(method.name):
-        raise InputError(f"method names must not hold ':', ',' or '=', found {method.name!r}")
+    if not method.name or set(":,= ") & set(method.name):
+        raise InputError(
+            f"method names must not be empty or hold ':', ',', '=' or spaces, found {method.name!r}"
+        )
     METHODS[method.name] = method
     return method
 
@@ -141,7 +143,10 @@ def parse_method(text: str) -> MethodSpec:
                 f"method {name!r} has no option {option!r}; {_near(option, known)}known: "
                 f"{', '.join(sorted(known))}"
             )
-    spec.make().check_parameters()
+    try:
+        spec.make().check_parameters()
+    except ValueError as error:  # scikit-learn's way of refusing a parameter is one too
+        raise InputError(f"{text!r} cannot be used: {error}") from error
     return spec
 
 
@@ -153,18 +158,20 @@ def _options(text: str, whole: str) -> dict[str, Any]:
             raise InputError(
                 f"{whole!r}: {part!r} is no option; write NAME:option=value,option=value"
             )
-        options[name.strip()] = _read(value.strip()) if given else True
+        if name.strip() in options:
+            raise InputError(f"{whole!r} gives the option {name.strip()!r} twice")
+        options[name.strip()] = _read(name.strip(), value.strip()) if given else True
     return options
 
 
-def _read(value: str) -> Any:
-    """Numbers and truth values as such, digits for losses and the rest as text."""
+def _read(name: str, value: str) -> Any:
+    """Numbers and truth values as such, the rest as text."""
+    if name == "losses":
+        return value  # "134567": digits, one per loss
     if value in ("true", "false"):
         return value == "true"
     if value == "none":
         return None
-    if len(value) > 4 and value.isdigit():
-        return value  # "134567": a list of losses
     for kind in (int, float):
         try:
             return kind(value)

@@ -115,10 +115,10 @@ class Trainer:
         """
         chunks = torch.arange(len(table)).split(CHUNK)
         domain = torch.cat([components.applies(table.batch(index)) for index in chunks])
-        mixer.attach(len(table), components.names, domain, components.mixable())
         devices = [table.device] if table.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
             torch.manual_seed(self.settings.seed)
+            mixer.attach(len(table), components.names, domain, components.mixable())
             state = RunState.begin(model, mixer, self.settings, fingerprint)
             job = _Job(components, table, torch.as_tensor(rows), selection, outer or selection)
             result = self._run(state, job)

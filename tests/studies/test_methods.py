@@ -135,39 +135,28 @@ def test_an_unknown_name_lists_the_known_ones():
     assert "did you mean" not in str(caught.value)
 
 
-OPEN = pytest.mark.xfail(strict=False, reason="known: see the test's own words")
-
-
-@OPEN
 @pytest.mark.parametrize(
     "text",
     ["amal:group_size=10240", "spear:random_state=12345", "spear:losses=134", "amal:rho=0.123456"],
 )
 def test_numbers_keep_their_kind_and_their_digits(text):
-    """Long whole numbers are read as text, short lists of losses as a number, floats are cut."""
     spec = parse_method(text)
     assert spec.text == text
     assert parse_method(spec.text).options == spec.options
 
 
-@OPEN
 @pytest.mark.parametrize("text", ["spear:lr_scale=-1", "spear:crossfit=1", "amal:hidden=512"])
 def test_values_out_of_range_raise_the_packages_own_error(text):
-    """scikit-learn's InvalidParameterError comes through."""
     with pytest.raises(InputError):
         parse_method(text)
 
 
-@OPEN
 def test_refit_replaces_the_folds_of_a_method():
-    """`recommended:refit` is cross-fitted all the same."""
     assert parse_method("recommended:refit").make().final == "refit"
 
 
-@OPEN
 @pytest.mark.parametrize("name", ["", " ", " mine", "mi ne "])
 def test_names_that_parsing_cannot_reach_are_refused(methods, name):
-    """Parsing strips the name."""
     with pytest.raises(InputError):
         register(dataclasses.replace(METHODS["spear"], name=name))
 
