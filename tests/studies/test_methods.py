@@ -234,7 +234,7 @@ def test_register_finds_and_refuses(methods):
     with pytest.raises(InputError, match="already"):
         register(dataclasses.replace(own, title="Another"))
     for name in ("a:b", "a,b", "a=b"):
-        with pytest.raises(InputError, match="must not hold"):
+        with pytest.raises(InputError, match="must not be empty or hold"):
             register(dataclasses.replace(own, name=name))
     assert set(methods) == {*METHODS, "mine"}
 
