@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -96,7 +97,16 @@ def fit_method(
 ) -> tuple[TrainedClassifier, float]:
     """Train one method on a task; returns the estimator and the seconds it took."""
     estimator = spec.make(metric=task.metric, random_state=seed, **settings)
-    votes = {"L": task.votes_train, "L_val": task.votes_val} if spec.method.uses_votes else {}
+    votes: dict[str, Any] = {}
+    if spec.method.uses_votes:
+        votes = {"L": task.votes_train, "L_val": task.votes_val}
+        if takes_exemplars(spec) and task.exemplars is not None:
+            votes["exemplars"] = task.exemplars
     began = time.perf_counter()
     estimator.fit(task.x_train, task.y_train, X_val=task.x_val, y_val=task.y_val, **votes)
     return estimator, time.perf_counter() - began
+
+
+def takes_exemplars(spec: MethodSpec) -> bool:
+    """Tell a method that learns from the rows which LFs were written from."""
+    return "exemplars" in inspect.signature(spec.method.estimator.fit).parameters

@@ -18,7 +18,7 @@ import spear_amal
 from spear_amal.data import CORPORA, Corpus, corpus_file, load_corpus
 from spear_amal.errors import DataUnavailableError, InputError
 from spear_amal.label_matrix import LabelMatrix
-from spear_amal.labeling import PandasLFApplier, load_lfs, read_rules
+from spear_amal.labeling import PandasLFApplier, exemplar_matrix, load_lfs, read_rules
 from spear_amal.studies.wrench_corpus import wrench_corpus
 
 # Beside the package in a checkout; not installed with it.
@@ -41,11 +41,14 @@ class Source:
     votes : LabelMatrix (n, m)
     lfs : str
         Where the votes come from, in words.
+    exemplars : csr_array (n, m) of bool, or None
+        Which row LF j was written from, where the LFs say so.
     """
 
     corpus: Corpus
     votes: LabelMatrix
     lfs: str
+    exemplars: Any = None
 
     @property
     def name(self) -> str:
@@ -147,7 +150,7 @@ def _apply_known(corpus: Corpus, data_dir: Any, cache_dir: Any, progress: bool) 
         try:
             path = corpus_file(corpus.name, PUBLISHED_RULES[corpus.name], data_dir, cache_dir)
             rules = read_rules(path, encoding="latin-1")
-            return Source(corpus, _vote(corpus, rules, None, path, progress), "published rules")
+            return _source(corpus, rules, None, path, "published rules", progress)
         except DataUnavailableError:
             pass  # the LFs of the checkout serve as well
     path = LF_FOLDER / f"{LFS_OF.get(corpus.name, corpus.name)}.py"
@@ -166,7 +169,15 @@ def _apply_file(corpus: Corpus, path: Path, progress: bool) -> Source:
             "--lfs (lfs=) to use its published votes"
         )
     loaded = load_lfs(path)
-    return Source(corpus, _vote(corpus, loaded.lfs, loaded.classes, path, progress), path.name)
+    return _source(corpus, loaded.lfs, loaded.classes, path, path.name, progress)
+
+
+def _source(
+    corpus: Corpus, lfs: list[Any], classes: Any, path: Path, words: str, progress: bool
+) -> Source:
+    votes = _vote(corpus, lfs, classes, path, progress)
+    exemplars = exemplar_matrix(lfs, corpus.texts)
+    return Source(corpus, votes, words, exemplars if exemplars.nnz else None)
 
 
 def _vote(corpus: Corpus, lfs: list[Any], classes: Any, path: Path, progress: bool) -> LabelMatrix:

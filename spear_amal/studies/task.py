@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.metrics import confusion_matrix
 
 from spear_amal.data import Corpus, Partition, TextFeatures, partition
@@ -30,6 +31,10 @@ class Task:
     x_val, y_val, votes_val : validation rows, all with gold
     train_rows : ndarray (n,)
         Positions of the training rows in the corpus, for looking texts up.
+    seed : int
+        What drew the partition.
+    exemplars : csr_array (n, m) of bool, or None
+        Which labelled row LF j was written from, where that is known.
     """
 
     name: str
@@ -43,6 +48,7 @@ class Task:
     votes_val: LabelMatrix
     train_rows: np.ndarray
     seed: int
+    exemplars: Any = None
 
     @property
     def n_labelled(self) -> int:
@@ -160,6 +166,7 @@ def make_task(
     n_validation: int | None = None,
     features: Any = None,
     supervised: bool = False,
+    exemplars: Any = None,
     **options: Any,
 ) -> tuple[Task, Scorer]:
     """Partition a corpus and cut it into a task and its scorer.
@@ -180,15 +187,16 @@ def make_task(
         (without looking at test rows); default the published ones, else TF-IDF.
     supervised : bool
         Hand out gold for every training row: the ceiling, for no other method.
+    exemplars : csr_array (n, m) of bool, optional
+        Which row LF j was written from; the task keeps those of labelled rows.
     **options
         Passed to :func:`spear_amal.data.partition`.
     """
     votes = _votes_of(corpus, label_matrix)
     parts = partition(corpus, seed, n_labelled, n_validation, **options)
     x = _features_of(corpus, features, np.concatenate([parts.train, parts.validation]))
-    task = cut_task(
-        corpus, votes, x, (parts.labelled, parts.unlabelled, parts.validation), seed, supervised
-    )
+    rows = (parts.labelled, parts.unlabelled, parts.validation)
+    task = cut_task(corpus, votes, x, rows, seed, supervised, exemplars)
     test, y = parts.test, corpus.labels
     return task, Scorer(x[test], y[test], votes[test], corpus.metric, _distinct(corpus, parts))
 
@@ -200,6 +208,7 @@ def cut_task(
     rows: tuple[np.ndarray, np.ndarray, np.ndarray],
     seed: int = 0,
     supervised: bool = False,
+    exemplars: Any = None,
 ) -> Task:
     """Cut labelled, unlabelled and validation rows out of a corpus.
 
@@ -214,11 +223,14 @@ def cut_task(
         Only noted.
     supervised : bool
         Hand out gold for U as well.
+    exemplars : csr_array (n, m) of bool, optional
+        As for :func:`make_task`.
     """
     labelled, unlabelled, validation = rows
     train = np.sort(np.concatenate([labelled, unlabelled]))
     y = corpus.labels
-    known = np.isin(train, labelled) | supervised
+    in_l = np.isin(train, labelled)
+    known = in_l | supervised
     return Task(
         name=corpus.name,
         metric=corpus.metric,
@@ -231,7 +243,15 @@ def cut_task(
         votes_val=votes[validation],
         train_rows=train,
         seed=seed,
+        exemplars=None if exemplars is None else _only(exemplars[train], in_l),
     )
+
+
+def _only(exemplars: Any, rows: np.ndarray) -> Any:
+    """Keep entries (n, m) of some rows (n,): an exemplar in U would tell its gold."""
+    kept = sp.csr_array(exemplars.multiply(rows[:, None]), dtype=bool)
+    kept.eliminate_zeros()
+    return kept
 
 
 def _votes_of(corpus: Corpus, label_matrix: LabelMatrix | None) -> LabelMatrix:

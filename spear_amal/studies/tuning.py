@@ -208,7 +208,8 @@ def fold_task(
     gold = np.concatenate([parts.labelled, parts.validation])
     labelled, validation, held = fold_rows(gold, corpus.labels, seed, fold)
     rows = (labelled, parts.unlabelled, validation)
-    task = cut_task(corpus, votes, x, rows, seed, supervised)
+    exemplars = None if setup.placebo else setup.source.exemplars
+    task = cut_task(corpus, votes, x, rows, seed, supervised, exemplars)
     y = corpus.labels[held]
     return task, Scorer(x[held], y, votes[held], corpus.metric), y
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import spear_amal
-from spear_amal.studies.compare import fit_method
+from spear_amal.studies.compare import fit_method, takes_exemplars
 from spear_amal.studies.methods import MethodSpec
 from spear_amal.studies.placebo import shuffled_votes
 from spear_amal.studies.source import Source
@@ -67,6 +67,7 @@ def study_task(setup: Setup, seed: int, supervised: bool = False) -> tuple[Task,
         n_validation=setup.n_validation,
         features=setup.x,
         supervised=supervised,
+        exemplars=None if setup.placebo else setup.source.exemplars,
         labelled=setup.protocol,
     )
 
@@ -89,6 +90,17 @@ def describe(setup: Setup, spec: MethodSpec, seed: int, tuned: dict[str, Any] | 
     """
     source = setup.source
     published = len(source.corpus.rows("labelled")) if setup.protocol == "published" else None
+    config = {
+        "options": {**spec.settled, **(tuned or {})},
+        "settings": setup.settings,
+        "lfs": source.lfs,
+        "data": setup.data,
+        "tune": setup.tune,
+        "placebo": setup.placebo,
+        "version": spear_amal.__version__,
+    }
+    if takes_exemplars(spec):
+        config["exemplars"] = source.exemplars is not None and not setup.placebo
     return {
         "corpus": source.name,
         "method": spec.text,
@@ -98,15 +110,7 @@ def describe(setup: Setup, spec: MethodSpec, seed: int, tuned: dict[str, Any] | 
         "labels": setup.n_labelled if published is None else published,
         "features": setup.features,
         "protocol": setup.protocol,
-        "config": {
-            "options": {**spec.settled, **(tuned or {})},
-            "settings": setup.settings,
-            "lfs": source.lfs,
-            "data": setup.data,
-            "tune": setup.tune,
-            "placebo": setup.placebo,
-            "version": spear_amal.__version__,
-        },
+        "config": config,
     }
 
 

@@ -9,7 +9,9 @@ from spear_amal.errors import FileFormatError, InputError
 from spear_amal.label_matrix import LabelMatrix
 from spear_amal.studies import load_source, run_study
 from spear_amal.studies import source as source_module
+from spear_amal.studies.runner import make_setup
 from spear_amal.studies.study_features import study_features
+from spear_amal.studies.unit import study_task
 
 SIZES = {"train": 97, "valid": 13, "test": 29}
 LFS = """
@@ -68,6 +70,35 @@ def test_lfs_of_a_file_take_the_place_of_the_votes(folder, tmp_path):
     (tmp_path / "lfs.py").write_text(LFS.replace('("ham", "spam")', '("spam", "ham")'))
     with pytest.raises(InputError, match="CLASSES must be the same, in the same order"):
         load_source(folder, lfs=tmp_path / "lfs.py")
+
+
+def test_exemplars_of_labelled_rows_reach_methods_that_take_them(source, tmp_path):
+    texts = source.corpus.texts
+    rules = "".join(
+        f"{k}\t{word}\t{texts[i]}\n"
+        for i, (k, word) in enumerate(
+            [("romance", "love"), ("action", "gun"), ("romance", "heart")]
+        )
+    )
+    (tmp_path / "rules.tsv").write_text(rules)
+    (tmp_path / "lfs.py").write_text(
+        "from pathlib import Path\n"
+        "from spear_amal.labeling import read_rules\n"
+        "LFS = list(read_rules(Path(__file__).parent / 'rules.tsv'))\n"
+    )
+    held = load_source(source.corpus, lfs=tmp_path / "lfs.py")
+    assert sorted(map(tuple, np.argwhere(held.exemplars.toarray()))) == [(0, 0), (1, 1), (2, 2)]
+    setup = make_setup(held)
+    found = 0
+    for seed in range(9):
+        task, _ = study_task(setup, seed)
+        rows, lfs = task.exemplars.nonzero()
+        assert (task.y_train[rows] >= 0).all() and (task.train_rows[rows] == lfs).all()
+        found += len(rows)
+    assert found and study_task(make_setup(held, placebo=True), 0)[0].exemplars is None
+    frame = run_study(held, ["imply-loss", "spear"], 1, only=True, max_epochs=1)
+    assert frame["error"].isna().all()
+    assert [config.get("exemplars") for config in frame["config"]] == [True, None]
 
 
 def test_wrench_vectors_are_published_features(tmp_path):
