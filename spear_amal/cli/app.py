@@ -15,6 +15,7 @@ app = typer.Typer(
     cls=CarefulGroup,
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode="markdown",  # else "[default: ...]" in a help text is taken for markup
     pretty_exceptions_enable=False,
 )
 

@@ -6,7 +6,7 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from rich.console import Console
 from rich.table import Table
@@ -44,13 +44,15 @@ def warnings_as_notes() -> Iterator[None]:
         warnings.simplefilter("always", UserWarning)
         shown = warnings.showwarning
 
-        def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
+        def show(
+            message: Warning | str, category: type[Warning], *where: Any, **further: Any
+        ) -> None:
             if issubclass(category, UserWarning):
                 note(f"Warning: {message}")
             else:
-                shown(message, category, *where)
+                shown(message, category, *where, **further)
 
-        warnings.showwarning = show
+        warnings.showwarning = cast(Any, show)
         yield
 
 

@@ -1,9 +1,12 @@
+import re
 import subprocess
 import sys
+import warnings
 
 import pytest
 
 import spear_amal
+from spear_amal.cli.console import warnings_as_notes
 
 
 def python(code, cwd):
@@ -92,3 +95,19 @@ def test_unknown_corpus_ends_with_2(run):
 def test_data_directory_that_is_no_folder(run, tmp_path):
     result = run("corpora", "list", "--data-dir", tmp_path / "none")
     assert result.exit_code == 2 and "not a folder" in result.stderr
+
+
+def test_help_of_train_names_methods_and_defaults(ok):
+    # without frames, and without the colours that some build servers ask for
+    bare = re.sub(r"\x1b\[[\d;]*m|│", " ", ok("train", "--help").stdout)
+    shown = " ".join(bare.split())
+    assert "recommended (AMAL in 5 folds)" in shown and "docs/concepts.md" in shown
+    assert "[default: recommended]" in shown and "[default: accuracy]" in shown
+
+
+def test_only_warnings_for_users_become_notes(capsys):
+    with warnings_as_notes():
+        warnings.warn("look here", UserWarning, stacklevel=1)
+        with pytest.raises(DeprecationWarning):
+            warnings.warn("old", DeprecationWarning, stacklevel=1)
+    assert capsys.readouterr().err == "Warning: look here\n"
