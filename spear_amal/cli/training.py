@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from spear_amal.cli.console import is_watched, note, say, warnings_as_notes
-from spear_amal.cli.material import Material, gather_material
+from spear_amal.cli.material import Material, Rows, gather_material
 from spear_amal.cli.model_file import TextModel
 from spear_amal.cli.reports import LEFT_OUT, chosen_by_validation, report_training, votes_left_out
 from spear_amal.cli.settings import Settings
@@ -15,6 +15,7 @@ from spear_amal.data import TextFeatures
 from spear_amal.errors import InputError
 from spear_amal.estimators import LabelModelClassifier
 from spear_amal.files import refuse_existing
+from spear_amal.labeling import VotesTest, votes_test
 from spear_amal.report import need_matplotlib, votes_sentence
 from spear_amal.studies import MethodSpec, one_thread, parse_method
 
@@ -32,7 +33,7 @@ def train(settings: Settings, fault_tolerant: bool, force: bool) -> None:
     with one_thread(), warnings_as_notes():
         model = fit_text_model(settings, spec, material)
     model.save(settings.output, overwrite=force)
-    _tell_result(model, spec, settings)
+    _tell_result(model, spec, settings, material)
     if settings.report is not None:
         report_training(settings, spec, material, model, force)
         say(f"Report written to {settings.report}")
@@ -120,6 +121,14 @@ def _tell(material: Material, spec: MethodSpec) -> None:
     note(f"{spec.title}: {len(y)} rows, {int((y >= 0).sum())} of them labelled{validation}")
 
 
+def _votes_found(estimator: Any, train: Rows) -> VotesTest | None:
+    """Take the test of a guard, or make it for a method without one; None without votes."""
+    found = getattr(estimator, "votes_test_", None)
+    if found is None and train.votes is not None:
+        found = votes_test(train.votes, train.y)
+    return found
+
+
 _SOURCES = {
     "given": "on the validation rows",
     "split": "on labelled rows held out for it",
@@ -128,14 +137,17 @@ _SOURCES = {
 }
 
 
-def _tell_result(model: TextModel, spec: MethodSpec, settings: Settings) -> None:
+def _tell_result(
+    model: TextModel, spec: MethodSpec, settings: Settings, material: Material
+) -> None:
     estimator = model.estimator
     where, role = _SOURCES[estimator.validation_source_], chosen_by_validation(spec, estimator)
     # What learnt weights from the same rows flatters itself there.
     flattered = ", so this is too good" if "weights" in role else ""
     say(f"{estimator.metric} {estimator.val_score_:.3f} {where} (they {role}{flattered})")
-    if getattr(estimator, "votes_test_", None) is not None:
-        say(votes_sentence(estimator.votes_test_))
+    found = _votes_found(estimator, material.train)
+    if found is not None:
+        say(votes_sentence(found))
     if votes_left_out(estimator):
         say(LEFT_OUT)
     if model.needs_votes:

@@ -216,5 +216,7 @@ def test_useless_votes_are_left_out_and_that_is_said(inbox, ok):
     page = (inbox / "r.html").read_text(encoding="utf-8")
     assert "so they were left out" in page
     assert "Confusion matrix" not in page  # refit on the validation rows as well
+    unguarded = ok("train", *given, "--method", "majority", "--force")
+    assert "The votes are not told from blind ones" in unguarded.stdout
     insisted = ok("train", *given, "--method", "amal:guard=false", "--force")
     assert "left out" not in insisted.stderr + insisted.stdout
