@@ -75,22 +75,26 @@ class RuleConsensus(Component):
 
     Parameters
     ----------
-    target : {"hard", "soft"}
-        ``argmax_y q_i`` (the paper) or q_i itself.
+    target : {"hard", "soft", "joint"}
+        ``argmax_y q_i`` (the paper), q_i itself, or the normalised product ``p_i q_i``: what both
+        models together believe, again without gradient.
     """
 
     name = "consensus"
     needs_rules = True
 
     def __init__(self, target: str = "hard") -> None:
-        if target not in ("hard", "soft"):
-            raise InputError(f"consensus must be 'hard' or 'soft', found {target!r}")
+        if target not in ("hard", "soft", "joint"):
+            raise InputError(f"consensus must be 'hard', 'soft' or 'joint', found {target!r}")
         self.target = target
 
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Cross-entropy to the rule model's class or posterior."""
         rules = _rules(outputs).detach()
-        if self.target == "soft":
+        if self.target == "joint":
+            # Joint log-probabilities differ from the posterior by a constant per row.
+            rules = rules + torch.log_softmax(outputs.logits.detach(), dim=1)
+        if self.target != "hard":
             return losses.soft_cross_entropy(outputs.logits, rules)
         return losses.cross_entropy(outputs.logits, rules.argmax(1))
 

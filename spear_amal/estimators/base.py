@@ -29,6 +29,7 @@ from spear_amal.models import JointModel, RuleModel, build_feature_model
 from spear_amal.training import METRICS, ProgressBar, Settings, Table
 from spear_amal.training.checkpoint import under_prefix
 
+BATCH = 64
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -62,7 +63,7 @@ class TrainedClassifier(Intake):
     verbose: int = 0
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "final": [StrOptions({"single", "refit", "crossfit"})],
+        "final": [StrOptions({"single", "refit", "crossfit", "crossfit-weights"})],
         "n_folds": [Interval(Integral, 2, None, closed="left")],
         "inference": [StrOptions({"feature", "product"})],
         "prior_correction": ["boolean"],
@@ -189,12 +190,12 @@ class TrainedClassifier(Intake):
         return self.final
 
     def _default_batch(self, pool: door.Pool) -> int:
-        return 32
+        return BATCH
 
     def _gold_batch(self, pool: door.Pool) -> int:
         """Batch size where gold rows are all that is trained on."""
         trained = len(np.setdiff1d(pool.gold, pool.validation)) or len(pool.gold)
-        if self.final == "crossfit":
+        if self.final.startswith("crossfit"):
             trained = len(pool.gold) * (self.n_folds - 1) // self.n_folds
         return resolve.gold_batch(trained)
 

@@ -67,7 +67,7 @@ class Member:
 
 
 def fit_members(pool: Pool, recipe: Recipe, about: Any) -> list[Member]:
-    """Train by ``recipe.final``: "single", "refit" or "crossfit"."""
+    """Train by ``recipe.final``: "single", "refit", "crossfit" or "crossfit-weights"."""
     table = Table(
         pool.x,
         pool.y,
@@ -77,11 +77,14 @@ def fit_members(pool: Pool, recipe: Recipe, about: Any) -> list[Member]:
         device=recipe.device,
     )
     mark = fingerprint(pool, about)
-    if recipe.final == "crossfit":
-        return [
+    if recipe.final in ("crossfit", "crossfit-weights"):
+        members = [
             _fit_one(pool, table, held, _named(recipe, f"fold{i}"), f"{mark}-{i}")
             for i, held in enumerate(_folds(pool, recipe))
         ]
+        if recipe.final == "crossfit":
+            return members
+        return [_with_mean_weights(pool, table, members, recipe, mark)]
     first = _fit_one(pool, table, pool.validation, _named(recipe, "single"), mark)
     return [_refit(pool, table, first, recipe, mark) if recipe.final == "refit" else first]
 
@@ -178,13 +181,26 @@ def _refit(pool: Pool, table: Table, first: Member, recipe: Recipe, mark: str) -
 
     A mixer that weighs each batch as it comes has none to freeze: it goes on learning from V.
     """
+    weights = first.result.weights
+    mixer = recipe.make_mixer() if weights is None else _frozen(weights, first, pool)
+    return _refit_with(mixer, first.result.best_epoch + 1, pool, table, first, recipe, mark)
+
+
+def _refit_with(
+    mixer: Mixer,
+    epochs: int,
+    pool: Pool,
+    table: Table,
+    first: Member,
+    recipe: Recipe,
+    mark: str,
+) -> Member:
+    """Train on L and V for a number of epochs; `first` keeps its part as the judge."""
     rows = _training_rows(pool, pool.gold, recipe)
-    settings = replace(recipe.settings, max_epochs=first.result.best_epoch + 1)
+    settings = replace(recipe.settings, max_epochs=epochs)
     own = _named(replace(recipe, settings=settings), "refit")
     model = _new_model(pool, first.validation, recipe)
     components = recipe.make_components(pool.gold)
-    weights = first.result.weights
-    mixer = recipe.make_mixer() if weights is None else _frozen(weights, first, pool)
     result = Trainer(own.settings, recipe.callbacks).fit(
         model,
         components,
@@ -195,16 +211,23 @@ def _refit(pool: Pool, table: Table, first: Member, recipe: Recipe, mark: str) -
         fingerprint=f"{mark}-refit",
     )
     history = first.result.history + [dict(record, refit=True) for record in result.history]
-    merged = replace(first.result, history=history, weights=result.weights)
-    return Member(
-        model,
-        merged,
-        rows,
-        first.validation,
-        components.names,
-        first.judge,
-        first.validation_used,
-    )
+    merged = replace(first.result, history=history, weights=result.weights, domain=result.domain)
+    return replace(first, model=model, result=merged, trained=rows, names=components.names)
+
+
+def _with_mean_weights(
+    pool: Pool, table: Table, members: list[Member], recipe: Recipe, mark: str
+) -> Member:
+    """Train one model on L and V under the folds' mean weights, for their mean number of epochs.
+
+    Every gold row was training row in all folds but one, so that each has weights of its own.
+    """
+    epochs = round(np.mean([member.result.best_epoch for member in members])) + 1
+    weights = torch.as_tensor(weights_frame(pool, members).to_numpy(dtype=np.float32))
+    score = float(np.mean([member.result.val_score for member in members]))
+    first = replace(members[0], result=replace(members[0].result, val_score=score))
+    mixer = Frozen(torch.nan_to_num(weights, nan=1.0))
+    return _refit_with(mixer, epochs, pool, table, first, recipe, mark)
 
 
 def _frozen(weights: torch.Tensor, first: Member, pool: Pool) -> Frozen:

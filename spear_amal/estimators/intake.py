@@ -54,7 +54,7 @@ class Intake(FittedClassifier):
             validation=held,
             classes=self.classes_,
             plan=plan,
-            source="folds" if self.final == "crossfit" else source,
+            source="folds" if self.final.startswith("crossfit") else source,
             n_train=X.shape[0],
         )
 

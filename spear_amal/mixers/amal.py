@@ -10,7 +10,7 @@ rho = eta_lambda eta / n_k: the parameter that does not depend on batch or step 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -20,6 +20,7 @@ from spear_amal.errors import InputError
 from spear_amal.mixers.base import LookAheadLike, LookAheadOptions, Mixer
 from spear_amal.types import Batch
 
+SHARES = ("row", "pattern", "pattern+row", "loss")
 PRESETS: dict[str, dict[str, Any]] = {
     # Published KD code (LearnMultiLambdaMeta.py): step 1500, eta 0.1, batch 128 -> rho 1.17;
     # weights within 1e-7 of 0 and 2; five repeats; every ten epochs after ten.
@@ -77,6 +78,10 @@ class Amal(Mixer):
         `gamma` times that of the rule model on covered rows (Variant B).
     gamma : float
         Used by ``outer="feature+rules"``.
+    share : {"row", "pattern", "pattern+row", "loss"}
+        Who learns together: each row for itself; rows on which the same LFs fired (and, among rows
+        without votes, each gold class); both, the row's gradient on top of its pattern's mean; or
+        all rows, one weight a loss.
     look_ahead : {"last-layer", "network"}
         Differentiate the head's step only (the paper) or all parameters'.
     """
@@ -98,6 +103,7 @@ class Amal(Mixer):
         normalise: str = "features",
         outer: str = "feature",
         gamma: float = 1.0,
+        share: str = "row",
         look_ahead: str = "last-layer",
     ) -> None:
         self.rho = rho
@@ -112,6 +118,7 @@ class Amal(Mixer):
         self.normalise = normalise
         self.outer = outer
         self.gamma = gamma
+        self.share = share
         self.look_ahead = look_ahead
         self._check()
 
@@ -145,6 +152,7 @@ class Amal(Mixer):
             f"outer must be 'feature' or 'feature+rules', found {self.outer!r}": (
                 self.outer not in ("feature", "feature+rules")
             ),
+            f"share must be one of {SHARES}, found {self.share!r}": self.share not in SHARES,
             f"look_ahead must be 'last-layer' or 'network', found {self.look_ahead!r}": (
                 self.look_ahead not in ("last-layer", "network")
             ),
@@ -172,10 +180,22 @@ class Amal(Mixer):
         """Update the weights of a group `inner_repeats` times at unchanged parameters."""
         rows = batch.index
         weights, learnt = self.lambdas[rows], self.learnt[rows]
+        shared = self._sharing(batch)
         for _ in range(self.inner_repeats):
-            step = self._step(look_ahead, weights)
+            step = shared(self._step(look_ahead, weights), learnt)
             weights = torch.where(learnt, (weights + step).clamp(*self.clamp), weights)
         self.lambdas[rows] = weights
+
+    def _sharing(self, batch: Batch) -> Callable[[Tensor, Tensor], Tensor]:
+        """Make a function of steps and learnt entries, both (B, K), that averages over groups."""
+        if self.share == "row":
+            return lambda step, learnt: step
+        group = torch.zeros_like(batch.index)
+        if self.share != "loss":
+            kinds = torch.cat([batch.fired, batch.y.unsqueeze(1).to(batch.fired)], dim=1)
+            group = torch.unique(kinds, dim=0, return_inverse=True)[1]
+        own = 1.0 if self.share == "pattern+row" else 0.0
+        return lambda step, learnt: own * step + group_means(step, learnt, group)
 
     def _step(self, look_ahead: LookAheadLike, weights: Tensor) -> Tensor:
         if self.eta_lambda is not None:
@@ -216,3 +236,12 @@ class Amal(Mixer):
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Take the weight table back."""
         self.lambdas = state["lambdas"].to(self.lambdas, copy=True)
+
+
+def group_means(step: Tensor, learnt: Tensor, group: Tensor) -> Tensor:
+    """Mean of steps (B, K) over the learnt entries of each row's group (B,), back on all rows."""
+    n = int(group.max()) + 1 if len(group) else 0
+    kept = torch.where(learnt, step, torch.zeros_like(step))
+    total = step.new_zeros(n, step.shape[1]).index_add_(0, group, kept)
+    count = step.new_zeros(n, step.shape[1]).index_add_(0, group, learnt.to(step))
+    return (total / count.clamp(min=1))[group]

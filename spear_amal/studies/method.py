@@ -12,6 +12,8 @@ from spear_amal.studies.task import Task
 
 # (kind, low, high, scale) or ("choice", values): what tuning may try.
 Space = dict[str, tuple[Any, ...]]
+# Options that say how the final model is made; without one it is a single model.
+FINAL = ("crossfit", "crossfit_weights", "refit")
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ class MethodSpec:
     ----------
     method : Method
     options : dict
-        ``crossfit=K``, ``refit=True``, any parameter of the estimator, any of its mixer.
+        ``crossfit=K``, ``crossfit_weights=K``, ``refit=True``, any parameter of the estimator or
+        of its mixer.
     """
 
     method: Method
@@ -70,9 +73,8 @@ class MethodSpec:
         """Defaults of the method and the options given."""
         held = {**self.method.defaults, **self.options}
         # What was asked for beats the method's own way to the final model.
-        for asked, other in (("crossfit", "refit"), ("refit", "crossfit")):
-            if self.options.get(asked):
-                held.pop(other, None)
+        if any(self.options.get(one) for one in FINAL):
+            return {k: v for k, v in held.items() if k not in FINAL or k in self.options}
         return held
 
     @property
@@ -84,7 +86,9 @@ class MethodSpec:
             parts.append(f"{held['crossfit']} folds")
         elif held.get("refit") and "refit" in self.options:
             parts.append("refit on L+V")
-        rest = {k: v for k, v in self.options.items() if k not in ("crossfit", "refit")}
+        if held.get("crossfit_weights"):
+            parts.append(f"weights of {held['crossfit_weights']} folds")
+        rest = {k: v for k, v in self.options.items() if k not in FINAL}
         short = {k: f"{v:.3g}" if isinstance(v, float) else _written(v) for k, v in rest.items()}
         parts += [f"{k}={v}" for k, v in sorted(short.items())]
         return ", ".join(parts)
@@ -101,8 +105,11 @@ class MethodSpec:
         """Make the unfitted estimator; `settings` (metric, random_state, ...) yield to options."""
         held = self.settled
         folds = held.pop("crossfit", None)
+        weights = held.pop("crossfit_weights", None)
         refit = held.pop("refit", False)
-        if folds:
+        if weights:
+            held |= {"final": "crossfit-weights", "n_folds": weights}
+        elif folds:
             held |= {"final": "crossfit", "n_folds": folds}
         elif refit:
             held["final"] = "refit"
@@ -119,14 +126,18 @@ class MethodSpec:
         held, n_val = self.settled, len(task.y_val)
         if self.method.gold == "all":
             gold = f"gold on all {len(task.y_train)}"
-        elif held.get("crossfit"):
+        elif held.get("crossfit") or held.get("crossfit_weights"):
             gold = f"{task.n_labelled} + {n_val} gold, each fold V once"
         elif held.get("refit"):
             gold = f"{task.n_labelled} + {n_val} gold"
         else:
             gold = f"{task.n_labelled} gold"
         votes = f", votes on {task.n_unlabelled}" if self.method.uses_votes else ""
-        if held.get("crossfit") or (held.get("refit") and not self.method.learns_from_v):
+        if (
+            held.get("crossfit")
+            or held.get("crossfit_weights")
+            or (held.get("refit") and not self.method.learns_from_v)
+        ):
             return gold + votes
         purpose = "learn weights and choose" if self.method.learns_from_v else "choose"
         return f"{gold}{votes}; V: {n_val} to {purpose} the epoch"
@@ -136,7 +147,7 @@ class MethodSpec:
         held = self.method.estimator().get_params(deep=False)
         mixer = mixer_parameters(self.settled.get("mixer", held.get("mixer")))
         # How the final model is made has one way to say it: crossfit=K or refit.
-        return ({"crossfit", "refit", *held} - {"final", "n_folds", "mixer_options"}) | set(mixer)
+        return ({*FINAL, *held} - {"final", "n_folds", "mixer_options"}) | set(mixer)
 
 
 def _written(value: Any) -> str:
