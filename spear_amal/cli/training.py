@@ -47,12 +47,7 @@ def _method(text: str) -> MethodSpec:
     InputError
         If it is no method, or the estimator could not be saved.
     """
-    try:
-        spec = parse_method(text)
-    except InputError:
-        raise
-    except ValueError as error:  # scikit-learn's checks of parameters
-        raise InputError(f"--method {text}: {error}") from error
+    spec = parse_method(text)
     estimator = spec.make()
     if isinstance(estimator, LabelModelClassifier) and estimator.inference != "feature":
         raise InputError(

@@ -77,7 +77,7 @@ def test_bad_labelling_functions(body, said, table, run):
         (("--label-column", "gold"), "rows.csv has no column 'gold'"),
         (("--method", "ammal"), "did you mean amal"),
         (("--method", "amal:foldz=3"), "method 'amal' has no option 'foldz'"),
-        (("--method", "amal:crossfit=x"), "--method amal:crossfit=x: The 'n_folds' parameter"),
+        (("--method", "amal:crossfit=x"), "'amal:crossfit=x' cannot be used: The 'n_folds'"),
         (("--method", "majority:inference=product"), "a model file holds no label model"),
         (("--method", "supervised"), "on gold labels of all rows, but 6 of 17 rows have none"),
         (("--metric", "auc"), "unknown metric 'auc'"),
