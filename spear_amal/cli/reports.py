@@ -46,13 +46,13 @@ def report_training(
 def chosen_by_validation(spec: MethodSpec, estimator: Any) -> str:
     """Say what the validation rows that gave the score did for a fitted estimator."""
     both = spec.method.learns_from_v and estimator.validation_used_ != "split"
+    both = both and not votes_left_out(estimator)  # then there are no weights to learn
     return "chose the epoch and the weights" if both else "chose the epoch"
 
 
 def votes_left_out(estimator: Any) -> bool:
     """Tell whether the guard of a fitted estimator kept the votes out of training."""
-    found = getattr(estimator, "votes_test_", None)
-    return found is not None and not found.informative and estimator.guard
+    return bool(getattr(estimator, "guarded_", False))
 
 
 def learnt(estimator: Any) -> bool:

@@ -96,7 +96,7 @@ def make_estimator(settings: Settings, spec: MethodSpec) -> Any:
 
 def _check_folds(spec: MethodSpec, estimator: Any, material: Material) -> None:
     """Say early, and in the words of the command line, that there are too few labels for folds."""
-    if estimator.final != "crossfit":
+    if not estimator.final.startswith("crossfit"):
         return
     parts = [material.train, *([material.validation] if material.validation is not None else [])]
     codes = np.concatenate([part.y for part in parts])
