@@ -36,6 +36,8 @@ class LabelModelClassifier(TrainedClassifier):
         Fitted on the votes of all rows (and, if it can use them, the gold labels of training);
         its posterior is the target where a row has no gold label. With ``inference="product"`` it
         also takes part in prediction.
+    label_model_options : dict, optional
+        Parameters of a label model given by name.
     feature_model, ... : see :class:`SpearClassifier`
     """
 
@@ -43,6 +45,7 @@ class LabelModelClassifier(TrainedClassifier):
     _uses_unlabelled = True
 
     label_model: str | LabelModel = "majority"
+    label_model_options: Mapping[str, Any] | None = None
 
     def check_parameters(self) -> None:
         """Raise an error for a parameter that cannot be used; `fit` calls it first."""
@@ -56,13 +59,21 @@ class LabelModelClassifier(TrainedClassifier):
         return ComponentSet([gold, TeacherCrossEntropy(name="label-model")])
 
     def _new_label_model(self) -> LabelModel:
+        options = dict(self.label_model_options or {})
         if not isinstance(self.label_model, str):
+            if options:
+                raise InputError("label_model_options go with a label model's name, not an object")
             return clone(self.label_model)
         if self.label_model not in LABEL_MODELS:
             raise InputError(
                 f"unknown label_model {self.label_model!r}; choose from {sorted(LABEL_MODELS)}"
             )
-        model = LABEL_MODELS[self.label_model]()
+        try:
+            model = LABEL_MODELS[self.label_model](**options)
+        except TypeError as error:
+            raise InputError(
+                f"label model {self.label_model!r} cannot take {options}: {error}"
+            ) from error
         if "random_state" in model.get_params():
             model.set_params(random_state=self.random_state)
         return model

@@ -32,6 +32,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "warmup": 10,
         "eta_look": 0.5,
         "inner_repeats": 5,
+        "share": "row",
     },
     # First study on text: a filter in [0, 1], refreshed often, since runs are short. There rho was
     # 4 on bags of words whose rows had a mean squared norm of 14; times that norm it is 60 in
@@ -44,6 +45,9 @@ PRESETS: dict[str, dict[str, Any]] = {
         "warmup": 2,
         "eta_look": 0.5,
         "inner_repeats": 5,
+        # A row's own gradient over a hundred validation rows is noisy; its pattern's mean is less
+        # so, and moves good and bad rules as a whole.
+        "share": "pattern+row",
     },
 }
 
@@ -103,7 +107,7 @@ class Amal(Mixer):
         normalise: str = "features",
         outer: str = "feature",
         gamma: float = 1.0,
-        share: str = "row",
+        share: str = "pattern+row",
         look_ahead: str = "last-layer",
     ) -> None:
         self.rho = rho

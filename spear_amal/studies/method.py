@@ -147,7 +147,9 @@ class MethodSpec:
         held = self.method.estimator().get_params(deep=False)
         mixer = mixer_parameters(self.settled.get("mixer", held.get("mixer")))
         # How the final model is made has one way to say it: crossfit=K or refit.
-        return ({*FINAL, *held} - {"final", "n_folds", "mixer_options"}) | set(mixer)
+        return (
+            {*FINAL, *held} - {"final", "n_folds", "mixer_options", "label_model_options"}
+        ) | set(mixer)
 
 
 def _written(value: Any) -> str:

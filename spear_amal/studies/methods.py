@@ -31,11 +31,10 @@ _BY_V: dict[str, Any] = {"learns_from_v": True}
 _RULE_NETWORK: Space = {**RATE, "gamma": ("float", 0.03, 3.0, "log")}
 
 
-def _end_model(name: str, title: str) -> Method:
+def _end_model(name: str, title: str, **options: Any) -> Method:
     """Make a method: a label model by its name in ``LABEL_MODELS``, and a classifier."""
-    return Method(
-        name, f"{title} + classifier", LabelModelClassifier, {"label_model": name}, space=RATE
-    )
+    defaults = {"label_model": name, **({"label_model_options": options} if options else {})}
+    return Method(name, f"{title} + classifier", LabelModelClassifier, defaults, space=RATE)
 
 
 _ALL = (
@@ -44,7 +43,8 @@ _ALL = (
     Method("supervised", "Supervised", GoldClassifier, gold="all", **_GOLD_ONLY),
     _end_model("majority", "Majority vote"),
     _end_model("weighted-majority", "Weighted majority"),
-    _end_model("dawid-skene", "Dawid-Skene"),
+    # With LFs of one class each, votes alone say nothing of errors: silence must be an answer.
+    _end_model("dawid-skene", "Dawid-Skene", model_abstains=True, smoothing=0.01),
     _end_model("cage", "CAGE"),
     _end_model("snorkel", "Snorkel's label model"),
     _end_model("label-model", "Label model"),
