@@ -14,6 +14,7 @@ import numpy as np
 from spear_amal.data import partition
 from spear_amal.errors import InputError, MissingExtraError
 from spear_amal.studies.compare import fit_method
+from spear_amal.studies.method import FINAL
 from spear_amal.studies.methods import MethodSpec
 from spear_amal.studies.parallel import in_parallel
 from spear_amal.studies.placebo import shuffled_votes
@@ -48,8 +49,8 @@ def tune_methods(
 ) -> dict[str, dict[str, Any]]:
     """Tune every method that has something to tune, each with ``setup.tune`` trials.
 
-    A method in folds (``crossfit=K``) takes what its single model was tuned to. What the store
-    holds already is not tuned again.
+    A method in folds (``crossfit=K``) or refit takes what its single model was tuned to. What the
+    store holds already is not tuned again.
 
     Returns
     -------
@@ -72,8 +73,8 @@ def tune_methods(
 
 
 def without_folds(spec: MethodSpec) -> MethodSpec:
-    """Make the single model of a cross-fitted method."""
-    options = {name: value for name, value in spec.options.items() if name != "crossfit"}
+    """Make the single model of a method that is cross-fitted or refit by its options."""
+    options = {name: value for name, value in spec.options.items() if name not in FINAL}
     single = MethodSpec(spec.method, options)
     return single.changed(crossfit=None) if single.settled.get("crossfit") else single
 
