@@ -17,9 +17,19 @@ _HOME = {
     "SpearClassifier": "spear_amal.estimators",
     "GoldClassifier": "spear_amal.estimators",
     "LabelModelClassifier": "spear_amal.estimators",
+    "ReweightedClassifier": "spear_amal.estimators",
+    "RuleNetworkClassifier": "spear_amal.estimators",
 }
 
-__all__ = ["ABSTAIN", "GoldClassifier", "LabelMatrix", "LabelModelClassifier", "SpearClassifier"]
+__all__ = [
+    "ABSTAIN",
+    "GoldClassifier",
+    "LabelMatrix",
+    "LabelModelClassifier",
+    "ReweightedClassifier",
+    "RuleNetworkClassifier",
+    "SpearClassifier",
+]
 
 
 def __getattr__(name: str) -> Any:

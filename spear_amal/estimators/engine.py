@@ -223,7 +223,7 @@ def _with_mean_weights(
     Every gold row was training row in all folds but one, so that each has weights of its own.
     """
     epochs = round(np.mean([member.result.best_epoch for member in members])) + 1
-    weights = torch.as_tensor(weights_frame(pool, members).to_numpy(dtype=np.float32))
+    weights = torch.tensor(weights_frame(pool, members).to_numpy(dtype=np.float32))
     score = float(np.mean([member.result.val_score for member in members]))
     first = replace(members[0], result=replace(members[0].result, val_score=score))
     mixer = Frozen(torch.nan_to_num(weights, nan=1.0))

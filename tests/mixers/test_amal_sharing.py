@@ -1,0 +1,102 @@
+"""Who learns together: rows alone, rows of one vote pattern, both, or all rows of a loss."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spear_amal.errors import InputError
+from spear_amal.mixers import Amal
+from spear_amal.mixers.amal import SHARES, group_means
+from spear_amal.types import Batch
+
+N, K, M = 11, 3, 2
+FIRED = torch.tensor([[1, 0], [1, 0], [0, 1], [0, 0], [0, 0], [1, 1], [1, 0]]).float()
+Y = torch.tensor([-1, -1, -1, 0, 1, -1, 0])
+B = len(Y)
+PATTERNS = [[0, 1], [2], [3], [4], [5], [6]]  # same votes and same gold
+
+
+class Look:
+    """A look-ahead whose inner products are given."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def alignment(self, weights):
+        return self.value
+
+    def feature_scale(self):
+        return 1.0
+
+
+def batch():
+    index = torch.tensor([4, 0, 7, 10, 2, 9, 5])
+    return Batch(index, torch.zeros(B, 1), Y, FIRED, torch.zeros(B, M), torch.zeros(B, 0, 2))
+
+
+def learnt(share, gradient, domain=None):
+    mixer = Amal(0.01, share=share, clamp=(0.0, 9.0), inner_repeats=1, normalise="none")
+    domain = torch.ones(N, K, dtype=torch.bool) if domain is None else domain
+    mixer.attach(N, ("a", "b", "c"), domain, torch.ones(K, dtype=torch.bool))
+    mixer.refresh(Look(gradient), batch())
+    return mixer.lambdas[batch().index]
+
+
+def gradient(seed=0):
+    return torch.randn(B, K, generator=torch.Generator().manual_seed(seed))
+
+
+def pattern_means(values):
+    out = values.clone()
+    for rows in PATTERNS:
+        out[rows] = values[rows].mean(0)
+    return out
+
+
+def test_steps_of_every_form_against_plain_means():
+    g = gradient()
+    wanted = {
+        "row": g,
+        "pattern": pattern_means(g),
+        "pattern+row": g + pattern_means(g),
+        "loss": g.mean(0).expand(B, K),
+    }
+    assert set(wanted) == set(SHARES)
+    for share, step in wanted.items():
+        torch.testing.assert_close(learnt(share, g), 1 + 0.01 * step)
+
+
+def test_entries_outside_the_domain_do_not_count_and_do_not_move():
+    domain = torch.ones(N, K, dtype=torch.bool)
+    domain[4, 1] = False  # row 0 of the batch, which shares its pattern with row 1
+    g = gradient(1)
+    weights = learnt("pattern", g, domain)
+    assert weights[0, 1] == 1.0
+    torch.testing.assert_close(weights[1, 1], 1 + 0.01 * g[1, 1])
+    torch.testing.assert_close(weights[0, 0], 1 + 0.01 * g[:2, 0].mean())
+
+
+def test_gold_rows_of_other_classes_are_other_patterns():
+    weights = learnt("pattern", gradient(2))
+    assert not torch.equal(weights[3], weights[4])  # no votes on both, gold 0 and 1
+    assert torch.equal(weights[0], weights[1])
+
+
+@given(st.integers(0, 23), st.integers(1, 5), st.integers(0, 99))
+def test_group_means_against_a_loop(n, groups, seed):
+    generator = torch.Generator().manual_seed(seed)
+    step = torch.randn(n, K, generator=generator, dtype=torch.float64)
+    on = torch.rand(n, K, generator=generator) < 0.6
+    group = torch.randint(groups, (n,), generator=generator)
+    found = group_means(step, on, group)
+    for i in range(n):
+        for k in range(K):
+            same = (group == group[i]) & on[:, k]
+            wanted = step[same, k].mean() if same.any() else torch.tensor(0.0).double()
+            torch.testing.assert_close(found[i, k], wanted)
+
+
+def test_an_unknown_form_is_refused():
+    with pytest.raises(InputError, match="share must be one of"):
+        Amal(share="column")
