@@ -69,6 +69,14 @@ EXPECTED = {
         r"classifier, refit on L\+V +\d",
         r"SPEAR, gold and consensus +\d",
     ],
+    "15": [
+        GENERATED,
+        "generated-budget.png .* number of gold labels",
+        "generated-refresh.png .* 30 labels: how often",
+        "generated-lookahead.png .* how far AMAL looks ahead",
+        r"generated-weights.png +\d+ rows with votes",
+        r"AUC {'consensus': \d",
+    ],
 }
 WITH_DATA = {
     "04": [r"^73 published rules|^\d+ LFs of", "AMAL, 5 folds +0"],

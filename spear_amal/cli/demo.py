@@ -38,6 +38,7 @@ from spear_amal.studies import (
     one_thread,
     parse_method,
 )
+from spear_amal.studies.why import weights_by_row
 
 METHODS = (
     *("only-l", "only-lv", "only-lv:crossfit=5"),
@@ -203,16 +204,23 @@ def _content(job: Job, comparison: Comparison, options: Options) -> ReportConten
         histories={
             row.title: comparison.estimators[row.method].history_ for row in comparison.rows
         },
-        examples=_examples(job, title, estimator.weights_) if learnt(estimator) else None,
+        examples=_examples(job, title, estimator) if learnt(estimator) else None,
         outcome=_outcome(job, title, estimator),
         settings=_settings(job, options),
     )
 
 
-def _examples(job: Job, title: str, weights: pd.DataFrame) -> Examples:
-    task = job.task
+def _examples(job: Job, title: str, estimator: Any) -> Examples:
+    task, weights = job.task, estimator.weights_
     texts = job.corpus.frame["text"].iloc[task.train_rows].tolist()
-    return Examples(title, weights.iloc[: len(texts)], task.y_train, task.votes_train, texts)
+    shown = weights.iloc[: len(texts)]
+    return Examples(title, shown, task.y_train, task.votes_train, texts, _judged(job, estimator))
+
+
+def _judged(job: Job, estimator: Any) -> pd.DataFrame:
+    """Judge a finished model's weights by gold that no training saw; the report shows it."""
+    gold = job.corpus.labels[job.task.train_rows]
+    return weights_by_row(job.task, estimator, gold)
 
 
 def _outcome(job: Job, title: str, estimator: Any) -> Outcome:

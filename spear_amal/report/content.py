@@ -50,6 +50,9 @@ class Examples:
         Gold codes that training saw, -1 where unlabelled.
     votes : LabelMatrix (n, m)
     texts : sequence of str, length n
+    judged : DataFrame, optional
+        As :func:`spear_amal.studies.why.weights_by_row` makes it, where gold of unlabelled rows is
+        at hand; for looking only.
     """
 
     model: str
@@ -57,6 +60,7 @@ class Examples:
     y: np.ndarray
     votes: LabelMatrix
     texts: Sequence[str]
+    judged: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)

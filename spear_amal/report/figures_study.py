@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _RIGHT, _WRONG = COLOURS[0], COLOURS[1]
 _BINS = 10
+_MARKERS = "osD^vPX"
+_FEWEST = 3  # seeds: the interval of two is thirteen times as wide as their distance
 _ROOM = 0.07  # of the axis, for the number at a tick
 _ASIDE = 0.04  # of the way to the next setting, so that error bars do not hide each other
 # Colour and shape both say on which side of zero an interval lies.
@@ -101,7 +103,7 @@ def budget_curve(frame: pd.DataFrame, metric: str = "score") -> Figure:
     ----------
     frame : DataFrame
         One row a run: ``labels`` (above 0), ``method, seed, score`` (0 to 1). Lines are means over
-        seeds, bands their 95% intervals (Student's t).
+        seeds, bands their 95% intervals (Student's t; none for fewer than three seeds).
     metric : str
         Name of the score for the axis.
     """
@@ -112,7 +114,8 @@ def budget_curve(frame: pd.DataFrame, metric: str = "score") -> Figure:
         ax.fill_between(means.index, means["low"], means["high"], color=COLOURS[i % 7], alpha=0.15)
         style = line_style(i)
         label = tick_name(method)
-        ax.plot(means.index, means["mean"], marker="o", markersize=4, label=label, **style)
+        marker = _MARKERS[i % len(_MARKERS)]
+        ax.plot(means.index, means["mean"], marker=marker, markersize=5, label=label, **style)
     ax.set_xscale("log")
     budgets = np.unique(frame["labels"])
     ax.set_xticks(budgets, _with_room(budgets))
@@ -209,16 +212,15 @@ def gain_plot(frame: pd.DataFrame, baseline: str = "the baseline") -> Figure:
 
 
 def _over_seeds(runs: pd.DataFrame, by: str, column: str) -> pd.DataFrame:
-    """Mean in points and its 95% interval by setting; no width where there is one seed."""
+    """Mean in points and its 95% interval by setting; no width where there are few seeds."""
     from scipy.stats import t
 
     held = (100 * runs[column]).groupby(runs[by])
     n = held.size()
     half = t.ppf(0.975, np.maximum(n - 1, 1)) * held.std(ddof=1) / np.sqrt(n)
-    half = half.fillna(0.0)
-    return pd.DataFrame(
-        {"mean": held.mean(), "low": held.mean() - half, "high": held.mean() + half}
-    )
+    half = half.where(n >= _FEWEST, 0.0)
+    bounds = {"low": held.mean() - half, "high": held.mean() + half}
+    return pd.DataFrame({"mean": held.mean(), **bounds}).clip(0, 100)
 
 
 def _need(frame: pd.DataFrame, columns: tuple[str, ...]) -> None:

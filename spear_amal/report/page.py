@@ -14,7 +14,13 @@ import pandas as pd
 import spear_amal
 from spear_amal.files import refuse_existing, write_aside
 from spear_amal.labeling import LFAnalysis, VotesTest, votes_test
-from spear_amal.report import figures_lfs, figures_outcome, figures_training, html
+from spear_amal.report import (
+    figures_lfs,
+    figures_outcome,
+    figures_study,
+    figures_training,
+    html,
+)
 from spear_amal.report.canvas import need_matplotlib, png
 from spear_amal.report.content import Examples, Outcome, ReportContent
 from spear_amal.report.tables import (
@@ -24,6 +30,7 @@ from spear_amal.report.tables import (
     readable_check,
     votes_sentence,
 )
+from spear_amal.studies.why import split_weights
 
 _PACKAGES = ("numpy", "scipy", "pandas", "scikit-learn", "torch", "matplotlib")
 
@@ -194,7 +201,10 @@ def _weights(examples: Examples) -> Iterator[str]:
         "the mean over the models that trained on the row."
     )
     image = png(figures_training.weight_histograms(examples.weights))
-    yield html.figures([html.figure(image, "Weights per loss", "Rows by weight.")])
+    made = [html.figure(image, "Weights per loss", "Rows by weight.")]
+    if examples.judged is not None and len(examples.judged):
+        made.append(_judged(examples.judged))
+    yield html.figures(made)
     rows = extreme_rows(examples)
     if len(rows):
         yield html.heading("Unlabelled rows at both ends")
@@ -203,3 +213,14 @@ def _weights(examples: Examples) -> Iterator[str]:
             "least, and those with the highest."
         )
         yield html.table(rows)
+
+
+def _judged(frame: pd.DataFrame) -> str:
+    image = png(figures_study.weights_by_correctness(*split_weights(frame)))
+    caption = (
+        "Unlabelled rows with votes, by whether the class that the rule model picks is the gold "
+        "class. AUC: the chance that a right row weighs more than a wrong one; 0.5 means that the "
+        "weights do not tell them apart. The gold of these rows was opened after training, for "
+        "this picture only: nothing that trains or chooses saw it."
+    )
+    return html.figure(image, "Weights where the rules are right and wrong", caption)

@@ -1,4 +1,4 @@
-"""The HTML report of a study: tables, gains, what tuning chose, settings."""
+"""The HTML report of a study: curves, tables, gains, what tuning chose, settings."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from spear_amal.report import html
 from spear_amal.report.canvas import need_matplotlib, png
 from spear_amal.report.figures_study import gain_plot
 from spear_amal.report.page import versions
+from spear_amal.report.study_curves import study_curves
 from spear_amal.report.study_tables import readable_summary, study_tables, tuning_table
 from spear_amal.studies.verdict import verdicts
 
@@ -66,6 +67,7 @@ def _sections(
     yield html.heading(f"Study: {corpora}", 1)
     yield from (html.paragraph(verdict.text) for verdict in verdicts(runs))
     yield html.paragraph(_READ)
+    yield from _curves(runs)
     for title, study, table in study_tables(runs, baseline):
         yield html.heading(title)
         yield html.table(readable_summary(table))
@@ -80,6 +82,15 @@ def _sections(
         yield html.table(tuning_table(tuning))
     yield html.heading("Versions")
     yield html.pairs(versions())
+
+
+def _curves(runs: pd.DataFrame) -> Iterator[str]:
+    made = [
+        html.figure(png(curve.figure), curve.title, curve.caption) for curve in study_curves(runs)
+    ]
+    if made:
+        yield html.heading("When it helps")
+        yield html.figures(made)
 
 
 def _gains(table: pd.DataFrame) -> Iterator[str]:

@@ -9,7 +9,13 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from spear_amal.errors import InputError
+from spear_amal.studies.compare import fit_method
+from spear_amal.studies.methods import parse_method
+from spear_amal.studies.runner import make_setup
+from spear_amal.studies.source import Source
 from spear_amal.studies.task import Task
+from spear_amal.studies.threads import one_thread
+from spear_amal.studies.unit import study_task
 
 LOSSES = ("consensus", "agreement")  # the losses that carry the rules' answer to a row
 
@@ -59,6 +65,40 @@ def weights_by_row(task: Task, estimator: Any, gold: Any) -> pd.DataFrame:
         if name in weights:
             table[name] = weights[name]
     return table[weights["consensus"].notna().to_numpy() & (gold >= 0)]
+
+
+def study_weights(
+    source: Source,
+    method: str = "amal:guard=false",
+    seed: int = 0,
+    *,
+    features: str | None = None,
+    **settings: Any,
+) -> pd.DataFrame:
+    """Train a method on the partition that a study has for a seed, and judge its weights.
+
+    Gold of the unlabelled rows is looked up when training is over.
+
+    Parameters
+    ----------
+    source : Source
+    method : str
+        One that learns weights. Without its guard it trains on the votes whatever they are worth.
+    seed : int
+    features : str, optional
+        As for :func:`run_study`.
+    **settings
+        Passed to the estimator.
+
+    Returns
+    -------
+    DataFrame
+        See :func:`weights_by_row`.
+    """
+    task, _ = study_task(make_setup(source, features=features), seed)
+    with one_thread():
+        estimator, _ = fit_method(parse_method(method), task, seed, **settings)
+    return weights_by_row(task, estimator, source.corpus.labels[task.train_rows])
 
 
 def split_weights(frame: pd.DataFrame) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:

@@ -1,0 +1,119 @@
+"""Studies over a range: label budgets, and settings of AMAL that decide how much it bends to V."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from spear_amal.data import Corpus
+from spear_amal.errors import InputError
+from spear_amal.mixers import build_mixer, mixer_parameters
+from spear_amal.studies.method import MethodSpec
+from spear_amal.studies.methods import find_method, parse_method
+from spear_amal.studies.runner import run_study
+from spear_amal.studies.source import Source
+
+BUDGETS = (10, 20, 50, 100, 200, 500)
+REFRESH, LOOK_AHEAD = "refresh_every", "eta_look"
+NEVER = math.inf  # epochs between refreshes of weights that stay as they are: SPEAR
+VALUES: dict[str, tuple[float, ...]] = {
+    REFRESH: (1, 3, 10, 30, NEVER),
+    LOOK_AHEAD: (0.05, 0.5, 5),
+}
+_STILL = ("fixed", "spear")  # mixers that learn no weights
+_PART = 3  # L, V and U each get at least one part in three of the pool
+
+
+def budgets_within(corpus: Corpus, sizes: Iterable[int] = BUDGETS) -> list[int]:
+    """Keep the label budgets of at most a third of a corpus' pool, smallest first.
+
+    Raises
+    ------
+    InputError
+        If the pool is too small for any of them.
+    """
+    pool = len(corpus) - len(corpus.rows("test"))
+    held = sorted(size for size in set(sizes) if _PART * size <= pool)
+    if not held:
+        raise InputError(
+            f"the pool of {corpus.name!r} has {pool} rows; the smallest label budget asked for, "
+            f"{min(sizes, default=0)}, needs {_PART} times as many"
+        )
+    return held
+
+
+def run_budgets(
+    source: Source, methods: Sequence[str], seeds: int, sizes: Sequence[int], **options: Any
+) -> pd.DataFrame:
+    """Run one study for each label budget and put their rows together.
+
+    Parameters
+    ----------
+    source : Source
+    methods, seeds, **options
+        As for :func:`run_study`; with ``output=`` it can be stopped and continued.
+    sizes : sequence of int
+        Sizes of L and V.
+    """
+    runs = [run_study(source, methods, seeds, labels=size, **options) for size in sizes]
+    return pd.concat(runs, ignore_index=True)
+
+
+def sweep(base: str, setting: str, values: Iterable[float] | None = None) -> list[str]:
+    """Name the methods that differ from one in a setting of its mixer only.
+
+    Parameters
+    ----------
+    base : str
+        A method that learns weights, e.g. ``"amal"``.
+    setting : str
+        ``"refresh_every"``, ``"eta_look"`` or another number that the mixer takes.
+    values : iterable of float, optional
+        Default :data:`VALUES`. The method's own value leaves its name as it is; never to refresh
+        (infinity) is SPEAR with the same estimator.
+
+    Examples
+    --------
+    >>> sweep("amal:share=row", "refresh_every", (1, 3, NEVER))
+    ['amal:refresh_every=1,share=row', 'amal:share=row', 'spear']
+    """
+    spec = parse_method(base)
+    own = setting_of(spec.settled, setting)
+    if own is None:
+        raise InputError(f"the mixer of {base!r} has no setting {setting!r}")
+    given = VALUES[setting] if values is None else tuple(values)
+    return [spec.text if value == own else _with(spec, setting, value).text for value in given]
+
+
+def setting_of(options: Mapping[str, Any], setting: str) -> float | None:
+    """Value of a mixer's setting under a method's options; None if the mixer does not have it.
+
+    Weights that stay as they are never get refreshed: infinity.
+
+    Examples
+    --------
+    >>> setting_of({"mixer": "amal", "rho": 30.0}, "refresh_every")
+    3.0
+    >>> setting_of({"mixer": "fixed"}, "refresh_every"), setting_of({"mixer": "fixed"}, "eta_look")
+    (inf, None)
+    """
+    mixer = options.get("mixer")
+    if setting in mixer_parameters(mixer):
+        return float(options.get(setting, getattr(build_mixer(str(mixer)), setting)))
+    return NEVER if setting == REFRESH and mixer in _STILL else None
+
+
+def without_mixing(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep a method's options that are none of its mixer."""
+    mixer = options.get("mixer")
+    own = mixer_parameters(mixer)
+    return {name: value for name, value in options.items() if name not in ("mixer", *own)}
+
+
+def _with(spec: MethodSpec, setting: str, value: float) -> MethodSpec:
+    if setting == REFRESH and math.isinf(value):
+        return MethodSpec(find_method("spear"), without_mixing(spec.settled))
+    return spec.changed(**{setting: value})
