@@ -25,7 +25,7 @@ from spear_amal.estimators.engine import (
 from spear_amal.estimators.intake import Intake
 from spear_amal.estimators.product import choose_exponent
 from spear_amal.mixers import Fixed, Mixer
-from spear_amal.models import JointModel, RuleModel, build_feature_model
+from spear_amal.models import JointModel, RuleModel, build_feature_model, check_kind
 from spear_amal.training import METRICS, ProgressBar, Settings, Table
 from spear_amal.training.checkpoint import under_prefix
 
@@ -113,6 +113,13 @@ class TrainedClassifier(Intake):
             raise InputError(
                 f"inference={self.inference!r} needs a model of the rules; "
                 f"{type(self).__name__} has none"
+            )
+        check_kind(self.feature_model)
+        resolve.find_device(self.device)
+        if self.final == "crossfit-weights" and self._mixer().every_step:
+            raise InputError(
+                "final='crossfit-weights' takes the mean of learnt weights, but this mixer weighs "
+                "each batch anew and keeps none; use 'crossfit' or 'refit'"
             )
 
     # -- fitting --------------------------------------------------------------------------------

@@ -63,6 +63,11 @@ class LabelModelClassifier(TrainedClassifier):
         if not isinstance(self.label_model, str):
             if options:
                 raise InputError("label_model_options go with a label model's name, not an object")
+            if not isinstance(self.label_model, LabelModel):
+                raise InputError(
+                    f"label_model must be a name or a LabelModel, found {self.label_model!r}; "
+                    f"names: {sorted(LABEL_MODELS)}"
+                )
             return clone(self.label_model)
         if self.label_model not in LABEL_MODELS:
             raise InputError(

@@ -34,6 +34,17 @@ def estimate_guides(labels: LabelMatrix, y: np.ndarray) -> np.ndarray:
     return (PRIOR_MEAN * PRIOR_STRENGTH + correct) / (PRIOR_STRENGTH + fired)
 
 
+def check_guides(given: Any) -> None:
+    """Raise InputError for guides that are no number between 0 and 1, whatever the votes are."""
+    if isinstance(given, str):
+        if given != "validation":
+            raise InputError(f"quality_guides must be numbers or 'validation', found {given!r}")
+        return
+    guides = np.asarray(given, dtype=float)
+    if not ((guides > 0) & (guides < 1)).all():
+        raise InputError(f"quality_guides must lie strictly between 0 and 1, found {given!r}")
+
+
 def resolve_guides(
     given: Any, labels: LabelMatrix, y: np.ndarray, plan: list[tuple[int, int]], n_lfs: int
 ) -> np.ndarray:
@@ -41,9 +52,8 @@ def resolve_guides(
 
     `plan` holds (LF, class) of each column; silent LFs have none.
     """
+    check_guides(given)
     if isinstance(given, str):
-        if given != "validation":
-            raise InputError(f"quality_guides must be numbers or 'validation', found {given!r}")
         return estimate_guides(labels, y)
     guides = np.asarray(given, dtype=float)
     if guides.ndim == 1 and len(guides) == n_lfs:
@@ -53,6 +63,4 @@ def resolve_guides(
             f"quality_guides has shape {guides.shape}; needed one number, {n_lfs} (one per LF) or "
             f"{len(plan)} (one per LF and class)"
         )
-    if not ((guides > 0) & (guides < 1)).all():
-        raise InputError("quality_guides must lie strictly between 0 and 1")
     return np.broadcast_to(guides, (len(plan),)).copy()

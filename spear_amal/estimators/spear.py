@@ -16,7 +16,7 @@ from spear_amal.components import EVERY_LOSS, ComponentSet, GoldCrossEntropy, sp
 from spear_amal.errors import InputError
 from spear_amal.estimators.base import TrainedClassifier
 from spear_amal.estimators.door import Pool
-from spear_amal.estimators.guides import resolve_guides
+from spear_amal.estimators.guides import check_guides, resolve_guides
 from spear_amal.label_matrix import LabelMatrix
 from spear_amal.labeling import votes_test
 from spear_amal.mixers import Fixed, Mixer, build_mixer
@@ -184,6 +184,7 @@ class SpearClassifier(TrainedClassifier):
         super().check_parameters()
         self._mixer()
         self._losses(True)
+        check_guides(self.quality_guides)
 
     def _trusted(self, votes: list[LabelMatrix], y: np.ndarray) -> LabelMatrix | None:
         stacked = super()._trusted(votes, y)

@@ -6,6 +6,7 @@ from spear_amal.models.feature import (
     FeatureAdapter,
     LinearModel,
     build_feature_model,
+    check_kind,
 )
 from spear_amal.models.joint import JointModel
 from spear_amal.models.rule_network import RuleNetwork
@@ -20,4 +21,5 @@ __all__ = [
     "RuleModel",
     "RuleNetwork",
     "build_feature_model",
+    "check_kind",
 ]

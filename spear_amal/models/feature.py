@@ -10,6 +10,7 @@ import copy
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -129,6 +130,12 @@ class FeatureAdapter(nn.Module):
 FeatureFactory = Callable[[int, int], nn.Module]
 
 
+def check_kind(kind: Any) -> None:
+    """Raise InputError for what :func:`build_feature_model` cannot make a feature model of."""
+    if kind not in ("linear", "mlp") if isinstance(kind, str) else not callable(kind):
+        raise InputError(f"feature_model must be 'linear', 'mlp' or a module, found {kind!r}")
+
+
 def build_feature_model(
     kind: str | nn.Module | FeatureFactory,
     n_features: int,
@@ -137,12 +144,11 @@ def build_feature_model(
     generator: torch.Generator | None = None,
 ) -> nn.Module:
     """Make the feature model: "linear", "mlp", a function (D, C) -> module, or a module."""
+    check_kind(kind)
     if kind == "linear":
         return LinearModel(n_features, n_classes, generator)
-    if kind == "mlp":
+    if isinstance(kind, str):
         return MLP(n_features, n_classes, hidden, generator)
-    if isinstance(kind, str) or not callable(kind):
-        raise InputError(f"feature_model must be 'linear', 'mlp' or a module, found {kind!r}")
     if isinstance(kind, nn.Module):
         # A copy: fitting must not change what the user passed to the constructor.
         module = copy.deepcopy(kind)

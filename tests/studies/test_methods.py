@@ -121,6 +121,13 @@ def test_finals(text, final, folds):
         ("only-l:inference=product", "inference"),
         ("majority:label_model=minority", "unknown label_model"),
         ("posterior-reg:form=prior", "form"),
+        ("majority:label_model=3", "name or a LabelModel"),
+        ("spear:feature_model=forest", "'linear', 'mlp' or a module"),
+        ("only-l:device=abacus", "device 'abacus' cannot be used"),
+        ("amal:quality_guides=2", "strictly between 0 and 1"),
+        ("amal:quality_guides=none", "strictly between 0 and 1"),
+        ("l2r:crossfit_weights=3", "keeps none"),
+        ("spear:mixer=mwn,crossfit_weights=3", "keeps none"),
     ],
 )
 def test_mistakes_are_named_and_the_nearest_offered(text, message):
