@@ -134,6 +134,8 @@ def parse_method(text: str) -> MethodSpec:
     >>> parse_method("spear:refit").title
     'SPEAR, refit on L+V'
     """
+    if not isinstance(text, str):
+        raise InputError(f"a method is a text such as 'amal:crossfit=5', found {text!r}")
     name, _, rest = text.partition(":")
     spec = MethodSpec(find_method(name.strip()), _options(rest, text))
     known = spec.known_options()

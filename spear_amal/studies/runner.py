@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import pandas as pd
@@ -89,7 +90,7 @@ def run_study(
         Leave out :data:`ALWAYS`.
     **settings
         Passed to every estimator that knows them: ``max_epochs=``, ``feature_model=``, ... Rows
-        hold an object (a network, a mixer) by its name only.
+        hold mixers and label models with their settings, other objects (a network) by name only.
 
     Returns
     -------
@@ -111,7 +112,10 @@ def run_study(
     _check_settings(specs, settings)
     store = StudyFile(output)
     held = load_source(source, lfs=lfs, data_dir=data_dir, progress=progress is not None)
-    setup = make_setup(held, labels, features, protocol, placebo, tune, settings)
+    if not held.votes.nnz and any(spec.method.uses_votes for spec in specs):
+        raise InputError(f"no LF votes on any row of {held.name!r} (votes: {held.lfs})")
+    show = progress is not None
+    setup = make_setup(held, labels, features, protocol, placebo, tune, settings, show)
     study_task(setup, seeds[0])  # what cannot be partitioned is said before any training
     tuned = _tuned(setup, specs, jobs, store, progress)
     _run_all(setup, specs, seeds, tuned, jobs, store, progress)
@@ -144,8 +148,11 @@ def make_setup(
     placebo: bool = False,
     tune: int = 0,
     settings: dict[str, Any] | None = None,
+    show: bool = False,
 ) -> Setup:
     """Check sizes, make features, and put together what all runs share.
+
+    With `show` a bar counts the texts that an encoder has still to encode.
 
     Raises
     ------
@@ -155,7 +162,7 @@ def make_setup(
     corpus = source.corpus
     name = features or default_features(corpus)
     n_labelled, n_validation = _sizes(corpus, labels, protocol)
-    x = study_features(corpus, name)
+    x = study_features(corpus, name, show)
     fixed = name in ("tfidf", "published")  # then the digest of the source tells them apart
     return Setup(
         source=source,
@@ -168,6 +175,7 @@ def make_setup(
         placebo=placebo,
         tune=tune,
         settings=settings or {},
+        exemplars=digest([source.exemplars]),
     )
 
 
@@ -193,7 +201,7 @@ def _sizes(corpus: Corpus, labels: int | None, protocol: str) -> tuple[int, int]
 
 
 def _seeds(seeds: int | Sequence[int]) -> list[int]:
-    given = list(range(seeds)) if isinstance(seeds, int) else [int(seed) for seed in seeds]
+    given = list(range(seeds)) if isinstance(seeds, Integral) else [int(seed) for seed in seeds]
     if not given:
         raise InputError("a study needs at least one seed; intervals need several (--seeds 5)")
     if min(given) < 0 or len(set(given)) < len(given):
@@ -202,11 +210,22 @@ def _seeds(seeds: int | Sequence[int]) -> list[int]:
 
 
 def _check_settings(specs: Sequence[MethodSpec], settings: dict[str, Any]) -> None:
-    """Refuse a setting that no estimator knows: it is a slip of the pen."""
+    """Refuse a setting that no estimator knows (a slip of the pen) or can be trained with."""
+    own = sorted({"metric", "random_state"} & set(settings))
+    if own:
+        raise InputError(
+            f"{own[0]} cannot be set for a study: the metric is the corpus' own, and each run "
+            "gets its seed"
+        )
     known = {name for spec in specs for name in spec.make().get_params(deep=False)}
     unknown = sorted(set(settings) - known)
     if unknown:
         raise InputError(f"no method of this study has the setting {unknown[0]!r}")
+    for spec in specs:
+        try:
+            spec.make(**settings).check_parameters()
+        except ValueError as error:
+            raise InputError(f"{spec.text!r} cannot be run with {settings}: {error}") from error
 
 
 def _tuned(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import numpy as np
 
 from spear_amal.errors import FileFormatError
 from spear_amal.files import write_aside
+from spear_amal.label_models import LabelModel
+from spear_amal.mixers import Mixer
 
 FORMAT = 1
 IDENTITY = ("corpus", "method", "seed", "features", "protocol", "labels", "config")
@@ -125,15 +128,24 @@ def read_content(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """Turn a value into what JSON holds; not-a-number becomes None, objects become their names.
+    """Turn a value into what JSON holds; not-a-number becomes None.
+
+    Mixers and label models become their name and settings, so that other settings are another
+    run; other objects become their names.
 
     Examples
     --------
     >>> plain({"a": (np.int64(3), float("nan")), 2: np.float32(0.5), "model": StudyFile})
     {'a': [3, None], '2': 0.5, 'model': 'StudyFile'}
     """
-    if isinstance(value, dict):
+    if isinstance(value, Mixer):
+        return plain(value.summary())
+    if isinstance(value, LabelModel):
+        return plain({"label_model": type(value).__name__, **value.get_params(deep=False)})
+    if isinstance(value, Mapping):
         return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
     if isinstance(value, list | tuple):
         return [plain(one) for one in value]
     if isinstance(value, np.generic):

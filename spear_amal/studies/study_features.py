@@ -27,7 +27,7 @@ def default_features(corpus: Corpus) -> str:
     return "tfidf" if "text" in corpus.frame else "published"
 
 
-def study_features(corpus: Corpus, name: str) -> Any:
+def study_features(corpus: Corpus, name: str, progress: bool = False) -> Any:
     """Make features of all rows of a corpus; nothing is learnt from test rows.
 
     Parameters
@@ -37,6 +37,8 @@ def study_features(corpus: Corpus, name: str) -> Any:
         "tfidf" (fitted on the pool), "published", "encoder:NAME" (see
         :func:`spear_amal.data.encoders.make_features`) or "file:PATH": a .npy or .npz array, or a
         table of numbers (.csv, .parquet, .jsonl), one row for each row of the corpus, in order.
+    progress : bool
+        Show a bar while an encoder is at work.
 
     Returns
     -------
@@ -63,7 +65,8 @@ def study_features(corpus: Corpus, name: str) -> Any:
             f"corpus {corpus.name!r} has no texts for {name!r}; its features are 'published'"
         )
     pool = corpus.frame["text"][(corpus.frame["part"] != "test").to_numpy()]
-    return make_features(name).fit(pool.tolist()).transform(corpus.texts)
+    made = make_features(name, progress=progress)
+    return made.fit(pool.tolist()).transform(corpus.texts)
 
 
 def _from_file(path: Path, n: int) -> Any:

@@ -40,6 +40,8 @@ class Setup:
         Trials of tuning; 0 for none.
     settings : dict
         Passed to every estimator.
+    exemplars : str
+        Digest of the rows that LFs were written from.
     """
 
     source: Source = field(compare=False, repr=False)
@@ -52,6 +54,7 @@ class Setup:
     placebo: bool = False
     tune: int = 0
     settings: dict[str, Any] = field(default_factory=dict, compare=False)
+    exemplars: str = ""
 
 
 # Units come ordered by seed, so two tasks a process (with and without all gold) are enough.

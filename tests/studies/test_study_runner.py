@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import subprocess
 import sys
@@ -6,10 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
 from spear_amal.errors import FileFormatError, InputError
-from spear_amal.estimators import GoldClassifier
-from spear_amal.studies import Method, parse_method, register, run_study, runner
+from spear_amal.estimators import GoldClassifier, SpearClassifier
+from spear_amal.label_matrix import LabelMatrix
+from spear_amal.mixers import Amal
+from spear_amal.studies import METHODS, Method, Source, parse_method, register, run_study, runner
 from spear_amal.studies.runner import ALWAYS, make_setup
 from spear_amal.studies.store import StudyFile
 from spear_amal.studies.unit import study_task
@@ -181,6 +185,9 @@ def test_placebo_moves_votes_and_is_stored(source):
         ({"features": "file:gone.npy"}, "no file of features gone.npy"),
         ({"jobs": 0}, "jobs must be at least 1"),
         ({"max_epoch": 3}, "has the setting 'max_epoch'"),
+        ({"max_epochs": 0}, "'only-l' cannot be run with.*max_epochs"),
+        ({"metric": "f1"}, "metric cannot be set"),
+        ({"methods": [METHODS["spear"]]}, "a method is a text"),
     ],
 )
 def test_bad_input_is_told_before_anything_is_written(source, tmp_path, change, message):
@@ -201,6 +208,39 @@ def test_foreign_file_is_refused_and_kept(source, tmp_path, content):
     with pytest.raises(FileFormatError, match=r"a\.json"):
         run_study(source, ["only-l"], 1, output=path)
     assert path.read_text() == content
+
+
+def test_votes_of_silent_rules_are_told_before_anything_is_written(source, tmp_path):
+    corpus, path = source.corpus, tmp_path / "a.json"
+    nothing = LabelMatrix.from_dense(np.full((len(corpus), 3), -1), classes=corpus.classes)
+    silent = Source(corpus, nothing, "silence")
+    with pytest.raises(InputError, match=r"no LF votes on any row.*silence"):
+        run_study(silent, ["spear"], 1, output=path, **QUICK)
+    assert not path.exists()
+    assert run_study(silent, ["only-l"], 1, only=True, **QUICK)["error"].isna().all()
+
+
+def test_objects_with_other_settings_are_other_runs(source, methods, tmp_path):
+    path, epochs = tmp_path / "a.json", {"max_epochs": 1}
+    for mixer in (Amal(rho=3.0), Amal(rho=5.0), Amal(rho=3.0)):
+        methods.pop("mine", None)
+        register(Method("mine", "Mine", SpearClassifier, {"mixer": mixer}))
+        run_study(source, ["mine"], 1, output=path, only=True, **epochs)
+    for guide in (0.7, 0.8):
+        guides = np.full(7, guide)
+        run_study(source, ["spear"], 1, output=path, only=True, quality_guides=guides, **epochs)
+    held = [row["config"] for row in stored(path)["rows"]]
+    assert [one["options"]["mixer"]["rho"] for one in held[:2]] == [3.0, 5.0]
+    assert [one["settings"]["quality_guides"] for one in held[2:]] == [[0.7] * 7, [0.8] * 7]
+
+
+def test_exemplars_of_another_source_are_not_taken_for_these(source):
+    given = sp.csr_array(np.eye(len(source.corpus), 7, dtype=bool))
+    without, with_them = (
+        study_task(make_setup(one), 0)[0].exemplars
+        for one in (source, dataclasses.replace(source, exemplars=given))
+    )
+    assert without is None and with_them is not None
 
 
 def test_two_studies_may_write_one_file(tmp_path, whole):
