@@ -92,17 +92,25 @@ def run(options: StudyOptions) -> None:
 def report(
     file: Path, baseline: str | None, markdown: bool, html: Path | None, force: bool
 ) -> None:
-    """Print the tables of a study file, and write its HTML report."""
+    """Print the tables of a study file, and write its HTML report.
+
+    Raises
+    ------
+    FailedRunsError
+        If there is nothing to print, since all runs failed.
+    """
     if html is not None:
         need_matplotlib()
         refuse_existing(html, force)
     runs = read_study(file)
     _check_baseline(baseline, list(dict.fromkeys(runs["method"])))
     tuning = read_content(file)["tuning"]
+    failed = runs[runs["score"].isna()]
+    if len(failed) == len(runs):
+        raise FailedRunsError(_failures(failed, len(runs)))
     _show(runs, baseline, markdown)
     if tuning:
         _show_one("What tuning chose", tuning_table(tuning), markdown)
-    failed = runs[runs["score"].isna()]
     if len(failed):
         note(_failures(failed, len(runs)))
     if html is not None:
@@ -130,7 +138,8 @@ def _note_warnings(runs: pd.DataFrame) -> None:
     """Say once for each method what its runs warned of; numbers in the words may differ."""
     told: dict[tuple[str, str], list[str]] = {}
     for row in runs.to_dict(orient="records"):
-        for text in row.get("warnings") or ():
+        found = row.get("warnings")  # not-a-number in rows of a file that lack it
+        for text in found if isinstance(found, list) else ():
             told.setdefault((row["method"], re.sub(r"\d+", "", text)), []).append(text)
     for (method, _), texts in told.items():
         note(f"{method}, {len(texts)} of its runs: {texts[0]}")
@@ -147,7 +156,7 @@ def _failures(failed: pd.DataFrame, n: int) -> str:
     named = [
         f"  {row.method}, seed {row.seed}: {row.error}" for row in failed.itertuples(index=False)
     ]
-    head = f"{len(failed)} of {n} runs failed; the same command tries them again:"
+    head = f"{len(failed)} of {n} runs failed; the command that ran the study tries them again:"
     return "\n".join([head, *named])
 
 

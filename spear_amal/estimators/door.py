@@ -133,9 +133,10 @@ def check_gold(y: np.ndarray, classes: np.ndarray) -> None:
     if len(seen) == 0:
         raise InputError("y holds no gold label (all rows are -1); a few labelled rows are needed")
     if len(seen) < 2:
+        only = classes.tolist()[seen[0]]
         raise InputError(
-            f"the labelled rows hold only one class ({classes[seen[0]]!r}); label some rows of "
-            "another class as well"
+            f"the labelled rows hold only one class ({only!r}); label some rows of another class "
+            "as well"
         )
 
 

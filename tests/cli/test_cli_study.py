@@ -82,6 +82,26 @@ def test_failed_runs_end_with_1_and_are_named(run, ok):
     assert "2 of 4 runs failed" in shown and "broken, 2 of its runs: no good votes" in shown
 
 
+def test_report_of_nothing_but_failures_says_why(run):
+    class Broken(GoldClassifier):
+        def fit(self, *rows, **more):
+            raise ArithmeticError("singular")
+
+    register(Method("broken", "Broken", Broken, uses_votes=False))
+    run(*SMALL, "--seeds", 1, "--method", "broken", "--only")
+    result = run("study", "report", "a.json")
+    assert result.exit_code == 1 and "1 of 1 runs failed" in result.stderr
+    assert "broken, seed 0: ArithmeticError: singular" in result.stderr
+
+
+def test_report_reads_rows_that_say_nothing_of_warnings(ok):
+    ok(*SMALL, "--seeds", 2, "--method", "only-l", "--only")
+    content = json.loads(Path("a.json").read_text(encoding="utf-8"))
+    del content["rows"][0]["warnings"]
+    Path("a.json").write_text(json.dumps(content), encoding="utf-8")
+    assert "Only-L" in ok("study", "report", "a.json").stdout
+
+
 def test_interrupt_says_that_nothing_is_lost(run, monkeypatch):
     def stop(*ignored):
         raise KeyboardInterrupt
