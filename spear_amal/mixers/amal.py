@@ -83,9 +83,10 @@ class Amal(Mixer):
     gamma : float
         Used by ``outer="feature+rules"``.
     share : {"row", "pattern", "pattern+row", "loss"}
-        Who learns together: each row for itself; rows on which the same LFs fired (and, among rows
-        without votes, each gold class); both, the row's gradient on top of its pattern's mean; or
-        all rows, one weight a loss.
+        Who moves together: each row for itself; rows on which the same LFs fired and whose gold
+        class, or lack of one, is the same; both, the row's gradient on top of its pattern's mean;
+        or all rows. Means are over the rows of one look-ahead, so with more than `group_size`
+        rows those of a pattern may come to differ a little.
     look_ahead : {"last-layer", "network"}
         Differentiate the head's step only (the paper) or all parameters'.
     """
