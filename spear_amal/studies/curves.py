@@ -60,7 +60,7 @@ def over_setting(runs: pd.DataFrame, setting: str) -> Iterator[pd.DataFrame]:
 
 def _families(runs: pd.DataFrame, setting: str) -> Iterator[pd.DataFrame]:
     """Give runs that share all options but one, for each such set with two values of it."""
-    options = [config["options"] for config in runs["config"]]
+    options = [config.get("options") or {} for config in runs["config"]]
     rows = runs.assign(
         value=[setting_of(one, setting) for one in options],
         family=[json.dumps({**one, setting: None}, sort_keys=True) for one in options],

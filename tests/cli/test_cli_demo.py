@@ -33,6 +33,22 @@ def test_demo_offline_says_so_and_reports(ok):
     assert "Methods compared on made-up movie plots" in page and "101 test rows" in page
 
 
+def test_weights_are_judged_by_gold_that_training_never_saw(ok, monkeypatch):
+    monkeypatch.setattr(demo_module, "METHODS", ("recommended",))
+    judge, calls = demo_module.weights_by_row, []
+
+    def recorded(task, estimator, gold):
+        calls.append((task, gold))
+        return judge(task, estimator, gold)
+
+    monkeypatch.setattr(demo_module, "weights_by_row", recorded)
+    ok("demo", "--offline", "--max-epochs", 4, "--lfs", "lfs.py")
+    page = Path("report.html").read_text(encoding="utf-8")
+    assert "Weights where the rules are right and wrong" in page
+    ((task, gold),) = calls
+    assert (gold >= 0).all() and (task.y_train == -1).sum() == task.n_unlabelled > 0
+
+
 def test_earlier_report_is_replaced_and_a_foreign_file_kept(ok, run, monkeypatch):
     monkeypatch.setattr(demo_module, "METHODS", ("recommended",))
     ok(*QUICK)

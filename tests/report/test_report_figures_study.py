@@ -106,6 +106,20 @@ def test_one_seed_or_one_budget_is_drawn():
     assert png(figures_study.budget_curve(runs_over_budgets(budgets=(69,))))
 
 
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_few_seeds_have_no_band(seeds):
+    ax = figures_study.budget_curve(runs_over_budgets(methods=("a",), seeds=seeds)).axes[0]
+    band = ax.collections[0].get_paths()[0].vertices[:, 1]
+    assert set(band.round(6)) == set(ax.lines[0].get_ydata().round(6))
+
+
+def test_bands_stay_among_scores():
+    frame = runs_over_budgets(methods=("a",), seeds=3)
+    frame["score"] = np.where(frame["seed"] == 0, 0.01, 0.99)
+    band = figures_study.budget_curve(frame).axes[0].collections[0].get_paths()[0].vertices[:, 1]
+    assert band.min() == 0 and band.max() == 100
+
+
 def test_numbers_of_near_budgets_are_left_out():
     ax = figures_study.budget_curve(runs_over_budgets((10, 11, 100, 102, 500))).axes[0]
     assert [label.get_text() for label in ax.get_xticklabels()] == ["10", "", "100", "", "500"]

@@ -5,6 +5,8 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from spear_amal.errors import MissingExtraError, OutputExistsError
@@ -90,6 +92,16 @@ def test_without_gold_nothing_is_said_of_chance(content, tmp_path):
     text = (tmp_path / "r.html").read_text()
     assert "chance" not in text and "verdict" not in text
     assert len(Page(text).pictures) == 8
+
+
+def test_judged_weights_say_that_gold_was_for_looking_only(content, tmp_path):
+    weights = content.examples.weights["consensus"].dropna()
+    judged = pd.DataFrame({"right": np.arange(len(weights)) % 2 == 0, "consensus": weights})
+    examples = replace(content.examples, judged=judged)
+    write_report(tmp_path / "r.html", replace(content, examples=examples))
+    held = Page((tmp_path / "r.html").read_text())
+    assert len(held.pictures) == 10
+    assert "opened after training, for this picture only" in " ".join(held.text.split())
 
 
 def test_optimism_stands_in_the_comparison(tmp_path):

@@ -13,8 +13,16 @@ from spear_amal.data import synthetic_corpus, synthetic_votes
 from spear_amal.errors import InputError
 from spear_amal.estimators import SpearClassifier
 from spear_amal.label_matrix import LabelMatrix
-from spear_amal.studies import make_task
-from spear_amal.studies.why import rank_auc, separation, split_weights, weights_by_row
+from spear_amal.studies import fit_method, make_task, parse_method
+from spear_amal.studies.runner import make_setup
+from spear_amal.studies.unit import study_task
+from spear_amal.studies.why import (
+    rank_auc,
+    separation,
+    split_weights,
+    study_weights,
+    weights_by_row,
+)
 
 SIXTHS = st.lists(st.integers(0, 6).map(lambda i: i / 6), min_size=1, max_size=23)
 
@@ -120,3 +128,15 @@ def test_of_a_fitted_classifier():
     assert (frame["gold"].to_numpy() == gold[task.train_rows][frame.index]).all()
     assert 0.6 < frame["right"].mean() < 1
     assert separation(frame).between(0, 1).all()
+
+
+def test_weights_of_a_study_come_from_its_own_task_without_gold_of_unlabelled_rows(source):
+    frame = study_weights(source, seed=3, max_epochs=4)
+    task, _ = study_task(make_setup(source), 3)
+    unlabelled = task.y_train[frame.index]
+    assert len(frame) and (unlabelled == -1).all()
+    model, _ = fit_method(parse_method("amal:guard=false"), task, 3, max_epochs=4)
+    weights = model.weights_["consensus"].iloc[: len(task.y_train)].dropna()
+    np.testing.assert_array_equal(frame["consensus"], weights)
+    gold = source.corpus.labels[task.train_rows[frame.index]]
+    np.testing.assert_array_equal(frame["right"], frame["pseudo"] == gold)
