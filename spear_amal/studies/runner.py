@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from spear_amal.data import Corpus
@@ -201,7 +201,9 @@ def _sizes(corpus: Corpus, labels: int | None, protocol: str) -> tuple[int, int]
 
 
 def _seeds(seeds: int | Sequence[int]) -> list[int]:
-    given = list(range(seeds)) if isinstance(seeds, Integral) else [int(seed) for seed in seeds]
+    given = (
+        list(range(seeds)) if isinstance(seeds, int | np.integer) else [int(seed) for seed in seeds]
+    )
     if not given:
         raise InputError("a study needs at least one seed; intervals need several (--seeds 5)")
     if min(given) < 0 or len(set(given)) < len(given):
