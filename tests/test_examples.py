@@ -69,6 +69,7 @@ EXPECTED = {
         r"classifier, refit on L\+V +\d",
         r"SPEAR, gold and consensus +\d",
     ],
+    "14": [GENERATED, r"Imply Loss +\d\d\.\d", r"AMAL, 5 folds +\d\d\.\d", "Is AMAL worth it"],
     "15": [
         GENERATED,
         "generated-budget.png .* number of gold labels",
