@@ -196,7 +196,9 @@ def test_the_options_of_a_name_are_those_that_it_takes(name):
 
 def test_amal_moves_by_rho_times_alignment_within_domain_and_clamp():
     alignment = torch.tensor([[0.05, -0.02, 9.0]] * B)
-    mixer = attached(Amal(rho=2.0, clamp=(0.0, 2.0), inner_repeats=1, normalise="none"))
+    mixer = attached(
+        Amal(rho=2.0, clamp=(0.0, 2.0), inner_repeats=1, normalise="none", share="row")
+    )
     told = Told(alignment)
     mixer.refresh(told, batch())
     rows = batch().index
@@ -207,7 +209,7 @@ def test_amal_moves_by_rho_times_alignment_within_domain_and_clamp():
 
 
 def test_repeats_see_the_updated_weights():
-    mixer = attached(Amal(rho=1.0, clamp=(0, 2), inner_repeats=3, normalise="none"))
+    mixer = attached(Amal(rho=1.0, clamp=(0, 2), inner_repeats=3, normalise="none", share="row"))
     told = Told(torch.full((B, K), -0.1))
     mixer.refresh(told, batch())
     assert [w.min().item() for w in told.seen] == pytest.approx([1.0, 0.9, 0.8])
@@ -241,7 +243,7 @@ def test_unmixable_components_keep_their_weight():
 )
 def test_normalisation(normalise, expected):
     alignment = torch.randn(B, K, generator=torch.Generator().manual_seed(2))
-    mixer = attached(Amal(rho=0.1, clamp=(0, 2), inner_repeats=1, normalise=normalise))
+    mixer = attached(Amal(rho=0.1, clamp=(0, 2), inner_repeats=1, normalise=normalise, share="row"))
     mixer.refresh(Told(alignment), batch())
     rows = batch().index
     found = mixer.table()[rows]
