@@ -59,6 +59,10 @@ class LabelModelClassifier(TrainedClassifier):
         return ComponentSet([gold, TeacherCrossEntropy(name="label-model")])
 
     def _new_label_model(self) -> LabelModel:
+        if not isinstance(self.label_model_options, Mapping | None):
+            raise InputError(
+                f"label_model_options must be options by name, found {self.label_model_options!r}"
+            )
         options = dict(self.label_model_options or {})
         if not isinstance(self.label_model, str):
             if options:

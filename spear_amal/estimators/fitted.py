@@ -23,6 +23,7 @@ class FittedClassifier(ClassifierMixin, BaseEstimator):
     """Prediction and files, on the attributes that `fit` or :meth:`load` set."""
 
     _uses_rules = False
+    inference: str
 
     # -- prediction -----------------------------------------------------------------------------
 
@@ -33,13 +34,14 @@ class FittedClassifier(ClassifierMixin, BaseEstimator):
         ----------
         X : array or sparse matrix of shape (n, D)
         L : LabelMatrix or array of shape (n, m), optional
-            Needed only where ``inference="product"`` chose an exponent above 0.
+            Needed where ``inference="product"`` chose an exponent above 0, and by rule networks
+            with ``inference="sum"``.
         """
         check_is_fitted(self, "models_")
         if self.exponent_ > 0 and L is None:
             raise InputError(
-                "this model predicts with the rules as well (inference='product'): pass the votes "
-                "as L=, or fit with inference='feature'"
+                f"this model predicts with the rules as well (inference={self.inference!r}): pass "
+                "the votes as L=, or fit with inference='feature'"
             )
         return self._probabilities(X, L, self.exponent_)
 

@@ -99,7 +99,7 @@ class RuleNetworkClassifier(TrainedClassifier):
         """
         if exemplars is not None and L is None:
             raise InputError("exemplars say which row an LF was written from; pass the votes as L=")
-        self._exemplars = None if exemplars is None else sp.csr_array(exemplars, dtype=bool)
+        self._exemplars = None if exemplars is None else _matrix(exemplars)
         try:
             return super().fit(X, y, L, X_val, y_val, L_val)
         finally:
@@ -116,7 +116,7 @@ class RuleNetworkClassifier(TrainedClassifier):
 
     def _about(self) -> dict[str, Any]:
         given = self._exemplars
-        places = None if given is None else np.argwhere(given.toarray()).tolist()
+        places = None if given is None else sorted(np.transpose(given.nonzero()).tolist())
         return {**super()._about(), "exemplars": places}
 
     def _components(self, pool: door.Pool, class_weights: np.ndarray | None) -> ComponentSet:
@@ -171,3 +171,12 @@ class RuleNetworkClassifier(TrainedClassifier):
             silent = np.ptp(log_q, axis=1, keepdims=True) < FLAT
             return np.where(silent, log_p, np.logaddexp(log_p, log_q) - np.log(2))
         return super()._combined(log_p, log_q, exponent)
+
+
+def _matrix(exemplars: Any) -> sp.csr_array:
+    try:
+        return sp.csr_array(exemplars, dtype=bool)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"exemplars must be an array or a sparse matrix with a row per row of X: {error}"
+        ) from error

@@ -26,6 +26,8 @@ def build_mixer(mixer: "str | Mixer", options: Mapping[str, Any] | None = None) 
     Names: "amal" (preset "recommended"), "amal-paper", "fixed" and its other name "spear", "l2r",
     "mwn".
     """
+    if not isinstance(options, Mapping | None):
+        raise InputError(f"mixer_options must be options by name, found {options!r}")
     options = dict(options or {})
     if isinstance(mixer, Mixer):
         if options:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from spear_amal.errors import InputError
-from spear_amal.mixers.base import LookAheadLike, LookAheadOptions, Mixer
+from spear_amal.mixers.base import LookAheadLike, LookAheadOptions, Mixer, check_whole
 from spear_amal.types import Batch
 
 SHARES = ("row", "pattern", "pattern+row", "loss")
@@ -135,6 +135,10 @@ class Amal(Mixer):
         return cls(**{**PRESETS[name], **changes})
 
     def _check(self) -> None:
+        for name, least in (("refresh_every", 1), ("warmup", 0), ("inner_repeats", 1)):
+            check_whole(name, getattr(self, name), least)
+        if self.group_size is not None:
+            check_whole("group_size", self.group_size, 1)
         low, high = self.clamp
         problems = {
             f"clamp must be (low, high) with 0 <= low < high, found {self.clamp}": not 0
@@ -143,14 +147,8 @@ class Amal(Mixer):
             f"start {self.start} lies outside the clamp {self.clamp}": not low
             <= self.start
             <= high,
-            f"rho must not be negative, found {self.rho}": self.rho < 0,
-            f"refresh_every must be at least 1, found {self.refresh_every}": self.refresh_every < 1,
-            f"warmup must not be negative, found {self.warmup}": self.warmup < 0,
-            f"inner_repeats must be at least 1, found {self.inner_repeats}": self.inner_repeats < 1,
-            f"eta_look must be above 0, found {self.eta_look}": self.eta_look <= 0,
-            f"group_size must be at least 1 or None, found {self.group_size}": (
-                self.group_size is not None and self.group_size < 1
-            ),
+            f"rho must not be negative, found {self.rho}": not self.rho >= 0,
+            f"eta_look must be above 0, found {self.eta_look}": not self.eta_look > 0,
             f"normalise must be 'none', 'features', 'max-abs' or 'l2', found {self.normalise!r}": (
                 self.normalise not in ("none", "features", "max-abs", "l2")
             ),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
 
+from spear_amal.errors import InputError
 from spear_amal.types import Batch
 
 if TYPE_CHECKING:
@@ -121,3 +123,9 @@ class Mixer:
         """Return the constructor's settings by name, for the record."""
         names = [name for name in inspect.signature(type(self)).parameters if hasattr(self, name)]
         return {"mixer": type(self).__name__, **{name: getattr(self, name) for name in names}}
+
+
+def check_whole(name: str, value: Any, least: int) -> None:
+    """Raise InputError unless an option is a whole number of at least `least`."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        raise InputError(f"{name} must be a whole number of at least {least}, found {value!r}")

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from spear_amal.errors import InputError
 from spear_amal.maths.objective import domain_counts
-from spear_amal.mixers.base import LookAheadLike, LookAheadOptions, Mixer
+from spear_amal.mixers.base import LookAheadLike, LookAheadOptions, Mixer, check_whole
 from spear_amal.types import Batch
 
 
@@ -74,7 +74,7 @@ def normalised(u: Tensor) -> Tensor:
 
 def check_meta(meta_size: int | None, look_ahead: str) -> None:
     """Raise unless the options of a per-batch look-ahead can be used."""
-    if meta_size is not None and meta_size < 1:
-        raise InputError(f"meta_size must be at least 1 or None, found {meta_size}")
+    if meta_size is not None:
+        check_whole("meta_size", meta_size, 1)
     if look_ahead not in ("last-layer", "network"):
         raise InputError(f"look_ahead must be 'last-layer' or 'network', found {look_ahead!r}")

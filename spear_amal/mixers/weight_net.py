@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from spear_amal.errors import InputError
-from spear_amal.mixers.base import LookAheadLike, LookAheadOptions, Mixer
+from spear_amal.mixers.base import LookAheadLike, LookAheadOptions, Mixer, check_whole
 from spear_amal.mixers.reweight import check_meta
 from spear_amal.types import Batch
 
@@ -60,8 +60,9 @@ class MetaWeightNet(Mixer):
         self.look_ahead = look_ahead
         self.seed = seed
         check_meta(meta_size, look_ahead)
-        for name, value in (("hidden", hidden), ("lr", lr), ("eta_look", eta_look)):
-            if value <= 0:
+        check_whole("hidden", hidden, 1)
+        for name, value in (("lr", lr), ("eta_look", eta_look)):
+            if not value > 0:
                 raise InputError(f"{name} must be above 0, found {value}")
 
     def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:

@@ -207,6 +207,10 @@ def test_bad_parameters_are_named(data):
         fitted(data, ReweightedClassifier, mixer_options={"meta_size": 0})
     with pytest.raises(InputError, match="unknown label_model"):
         fitted(data, ReweightedClassifier, label_model="minority")
+    with pytest.raises(InputError, match="label_model_options must be"):
+        fitted(data, ReweightedClassifier, label_model_options=[3])
+    with pytest.raises(InputError, match="mixer_options must be"):
+        fitted(data, ReweightedClassifier, mixer_options=3)
 
 
 def test_without_votes_gold_rows_are_weighed(data):

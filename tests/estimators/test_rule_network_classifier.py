@@ -88,6 +88,18 @@ def test_exemplars_of_another_shape_are_refused(data, shape):
         fitted(data, np.zeros(shape, dtype=bool))
 
 
+@pytest.mark.parametrize("given", ["all", np.zeros((N, M, 2))])
+def test_exemplars_that_are_no_matrix_are_refused(data, given):
+    with pytest.raises(InputError, match="exemplars must be an array"):
+        fitted(data, given)
+
+
+def test_prediction_without_votes_names_the_way_it_predicts(data):
+    model = fitted(data, max_epochs=1)
+    with pytest.raises(InputError, match="inference='sum'"):
+        model.predict(data[0])
+
+
 def test_exemplars_need_votes(data):
     X, y, _, _ = data
     with pytest.raises(InputError, match="exemplars"):
