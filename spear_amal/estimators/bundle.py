@@ -94,6 +94,7 @@ def describe(estimator: Any) -> dict[str, Any]:
         "best_epoch": estimator.best_epoch_,
         "validation_source": estimator.validation_source_,
         "validation_used": estimator.validation_used_,
+        "own": estimator._own_record(),
         "component_names": list(estimator.weights_.columns),
         # NaN is not JSON: a missing value is null.
         "history": estimator.history_.astype(object)
@@ -121,6 +122,7 @@ def load(cls: type, path: str | os.PathLike[str], **objects: Any) -> Any:
     estimator.vote_form_ = None if form is None else VoteForm(**_tuples(form))
     for name in ("exponent", "val_score", "best_epoch", "validation_source", "validation_used"):
         setattr(estimator, f"{name}_", about[name])
+    estimator._take_record(about.get("own", {}))
     estimator.weights_ = pd.DataFrame(tensors["weights"].numpy(), columns=about["component_names"])
     estimator.history_ = pd.DataFrame(about["history"])
     estimator.models_ = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from numbers import Real
 from typing import Any, ClassVar
 
@@ -18,7 +18,7 @@ from spear_amal.estimators.base import TrainedClassifier
 from spear_amal.estimators.door import Pool
 from spear_amal.estimators.guides import check_guides, resolve_guides
 from spear_amal.label_matrix import LabelMatrix
-from spear_amal.labeling import votes_test
+from spear_amal.labeling import VotesTest, votes_test
 from spear_amal.mixers import Fixed, Mixer, build_mixer
 from spear_amal.models import RuleModel
 
@@ -240,3 +240,15 @@ class SpearClassifier(TrainedClassifier):
             self.quality_index,
             self.rule_start,
         )
+
+    def _own_record(self) -> dict[str, Any]:
+        found = None if self.votes_test_ is None else asdict(self.votes_test_)
+        # Not-a-number is not JSON: a missing value is null.
+        held = found and {name: None if v != v else v for name, v in found.items()}
+        return {"guarded": self.guarded_, "votes_test": held}
+
+    def _take_record(self, record: dict[str, Any]) -> None:
+        self.guarded_ = bool(record.get("guarded", False))
+        held: dict[str, Any] = record.get("votes_test") or {}
+        known: dict[str, Any] = {name: float("nan") if v is None else v for name, v in held.items()}
+        self.votes_test_ = VotesTest(**known) if known else None

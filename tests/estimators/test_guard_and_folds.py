@@ -76,6 +76,24 @@ def test_a_guarded_model_goes_to_a_file_and_back(rows, tmp_path):
     model.save(tmp_path / "model.safetensors")
     again = SpearClassifier.load(tmp_path / "model.safetensors")
     np.testing.assert_array_equal(again.predict_proba(rows[0]), model.predict_proba(rows[0]))
+    assert again.guarded_ and again.votes_test_ == model.votes_test_
+
+
+def test_a_model_without_votes_says_so_after_its_way_through_a_file(rows, tmp_path):
+    X, y, _ = rows
+    SpearClassifier(**FAST).fit(X, y).save(tmp_path / "model.safetensors")
+    again = SpearClassifier.load(tmp_path / "model.safetensors")
+    assert not again.guarded_ and again.votes_test_ is None
+
+
+def test_no_gold_row_with_votes_goes_to_a_file_and_back(rows, tmp_path):
+    """The agreement is not-a-number then, which JSON does not know."""
+    X, y, L = rows
+    few = np.where(np.arange(len(y)) < N_L, y, -1)
+    silent = np.where((few >= 0)[:, None], -1, L.to_dense())
+    SpearClassifier(**FAST).fit(X, few, silent).save(tmp_path / "model.safetensors")
+    again = SpearClassifier.load(tmp_path / "model.safetensors")
+    assert np.isnan(again.votes_test_.agreement) and again.votes_test_.n_rows == 0
 
 
 def test_the_same_object_fitted_again_forgets_the_guard(rows):
