@@ -12,7 +12,7 @@ from spear_amal.estimators import (
     RuleNetworkClassifier,
     SpearClassifier,
 )
-from spear_amal.studies.method import Method, MethodSpec, Space
+from spear_amal.studies.method import FINAL, Method, MethodSpec, Space
 
 RATE: Space = {"lr_scale": ("float", 0.1, 3.0, "log")}
 GOLD_SPACE: Space = {**RATE, "weight_decay": ("float", 1e-6, 1e-2, "log")}
@@ -145,11 +145,21 @@ def parse_method(text: str) -> MethodSpec:
                 f"method {name!r} has no option {option!r}; {_near(option, known)}known: "
                 f"{', '.join(sorted(known))}"
             )
+    _check_final(spec)
     try:
         spec.make().check_parameters()
     except ValueError as error:  # scikit-learn's way of refusing a parameter is one too
         raise InputError(f"{text!r} cannot be used: {error}") from error
     return spec
+
+
+def _check_final(spec: MethodSpec) -> None:
+    """Refuse two ways to the final model at once, and a refit that is neither true nor false."""
+    ways = [name for name in FINAL if spec.options.get(name)]
+    if len(ways) > 1:
+        raise InputError(f"{spec.text!r} asks for {' and '.join(ways)}; choose one of them")
+    if not isinstance(spec.options.get("refit", False), bool):
+        raise InputError(f"{spec.text!r}: refit is true or false, found {spec.options['refit']!r}")
 
 
 def _options(text: str, whole: str) -> dict[str, Any]:

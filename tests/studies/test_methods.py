@@ -31,7 +31,7 @@ OPTIONS = st.fixed_dictionaries(
         "metric": st.sampled_from(["accuracy", "f1", "macro-f1"]),
         "feature_model": st.sampled_from(["linear", "mlp"]),
     },
-)
+).filter(lambda options: not (options.get("refit") and options.get("crossfit")))
 
 
 @given(st.sampled_from(sorted(METHODS)), OPTIONS)
@@ -122,6 +122,8 @@ def test_finals(text, final, folds):
         ("amal:inner_repeats=1.5", "inner_repeats must be a whole number"),
         ("amal:group_size=true", "group_size must be a whole number"),
         ("amal:rho=nan", "rho must not be negative"),
+        ("amal:crossfit=5,refit", "crossfit and refit; choose one"),
+        ("spear:refit=5", "refit is true or false"),
         ("mwn:eta_look=nan", "eta_look must be above 0"),
         ("only-l:inference=product", "inference"),
         ("majority:label_model=minority", "unknown label_model"),
