@@ -34,7 +34,9 @@ def study_tables(
     """
     for key, table in summarise(runs, baseline).groupby(level=list(GROUP), sort=False):
         corpus, features, protocol, labels, study = key
-        title = f"{corpus}: {labels} labels and as many validation rows, {features}, {protocol} L"
+        # Where V is of another size than L, the settings say so.
+        as_many = "" if "validation rows" in str(study) else " and as many validation rows"
+        title = f"{corpus}: {labels} labels{as_many}, {features}, {protocol} L"
         yield title, str(study), table
 
 

@@ -17,8 +17,8 @@ from spear_amal.label_models import LabelModel
 from spear_amal.mixers import Mixer
 
 FORMAT = 1
-IDENTITY = ("corpus", "method", "seed", "features", "protocol", "labels", "config")
-NEEDED = (*IDENTITY, "metric", "score", "val_score", "seconds")
+IDENTITY = ("corpus", "method", "seed", "metric", "features", "protocol", "labels", "config")
+NEEDED = (*IDENTITY, "score", "val_score", "seconds")
 
 Row = dict[str, Any]
 
@@ -87,7 +87,7 @@ class StudyFile:
 
 
 def identity(row: Row) -> str:
-    """Tell runs apart: corpus, method, seed, features, protocol, labels and settings.
+    """Tell runs apart: corpus, method, seed, metric, features, protocol, labels and settings.
 
     Examples
     --------

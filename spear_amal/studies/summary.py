@@ -80,6 +80,8 @@ def well_run(runs: pd.DataFrame) -> pd.DataFrame:
     if not len(held):
         raise InputError("there is no finished run to summarise")
     held = held.assign(study=[study_words(config) for config in held["config"]])
+    several = held.groupby(list(GROUP))["metric"].transform("nunique") > 1
+    held.loc[several, "study"] += "; scored by " + held.loc[several, "metric"]
     options = pd.Series(
         [json.dumps(config.get("options"), sort_keys=True) for config in held["config"]], held.index
     )
@@ -97,6 +99,7 @@ def study_words(config: dict[str, Any]) -> str:
     """
     parts = [f"votes: {config.get('lfs')}"]
     parts += [f"{name}={value}" for name, value in config.get("settings", {}).items()]
+    parts += [f"{config['n_validation']} validation rows"] if "n_validation" in config else []
     parts += [f"{config['tune']} trials of tuning"] if config.get("tune") else []
     parts += ["placebo: votes shuffled"] if config.get("placebo") else []
     parts += [f"data {config.get('data')}"]

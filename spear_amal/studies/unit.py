@@ -102,6 +102,9 @@ def describe(setup: Setup, spec: MethodSpec, seed: int, tuned: dict[str, Any] | 
         "placebo": setup.placebo,
         "version": spear_amal.__version__,
     }
+    labels = setup.n_labelled if published is None else published
+    if setup.n_validation != labels:
+        config["n_validation"] = setup.n_validation
     if takes_exemplars(spec):
         config["exemplars"] = source.exemplars is not None and not setup.placebo
     return {
@@ -110,7 +113,7 @@ def describe(setup: Setup, spec: MethodSpec, seed: int, tuned: dict[str, Any] | 
         "title": spec.title,
         "seed": seed,
         "metric": source.corpus.metric,
-        "labels": setup.n_labelled if published is None else published,
+        "labels": labels,
         "features": setup.features,
         "protocol": setup.protocol,
         "config": config,

@@ -13,7 +13,17 @@ from spear_amal.errors import FileFormatError, InputError
 from spear_amal.estimators import GoldClassifier, SpearClassifier
 from spear_amal.label_matrix import LabelMatrix
 from spear_amal.mixers import Amal
-from spear_amal.studies import METHODS, Method, Source, parse_method, register, run_study, runner
+from spear_amal.report.study_tables import study_tables
+from spear_amal.studies import (
+    METHODS,
+    Method,
+    Source,
+    parse_method,
+    read_study,
+    register,
+    run_study,
+    runner,
+)
 from spear_amal.studies.runner import ALWAYS, make_setup
 from spear_amal.studies.store import StudyFile
 from spear_amal.studies.unit import study_task
@@ -232,6 +242,25 @@ def test_objects_with_other_settings_are_other_runs(source, methods, tmp_path):
     held = [row["config"] for row in stored(path)["rows"]]
     assert [one["options"]["mixer"]["rho"] for one in held[:2]] == [3.0, 5.0]
     assert [one["settings"]["quality_guides"] for one in held[2:]] == [[0.7] * 7, [0.8] * 7]
+
+
+def test_another_metric_or_size_of_v_is_another_run(source, tmp_path):
+    path = tmp_path / "a.json"
+    for change in ({}, {"n_validation": 29}, {"metric": "f1"}, {"metric": "accuracy"}, {}):
+        corpus = dataclasses.replace(source.corpus, **change)
+        changed = dataclasses.replace(source, corpus=corpus)
+        run_study(changed, ["only-l"], 1, output=path, only=True, **QUICK)
+    held = [(row["metric"], row["n_validation"]) for row in stored(path)["rows"]]
+    own = source.corpus.metric
+    assert own in ("f1", "accuracy") and len(held) == 3 and (own, 29) in held
+    tables = list(study_tables(read_study(path)))
+    assert sum("as many validation rows" in title for title, _, _ in tables) == 2
+    assert sum("29 validation rows" in study for _, study, _ in tables) == 1
+    assert sorted(study.partition("scored by ")[2] for _, study, _ in tables) == [
+        "",
+        "accuracy",
+        "f1",
+    ]
 
 
 def test_exemplars_of_another_source_are_not_taken_for_these(source):
