@@ -204,10 +204,13 @@ def _seeds(seeds: int | Sequence[int]) -> list[int]:
     given = (
         list(range(seeds)) if isinstance(seeds, int | np.integer) else [int(seed) for seed in seeds]
     )
-    if not given:
-        raise InputError("a study needs at least one seed; intervals need several (--seeds 5)")
-    if min(given) < 0 or len(set(given)) < len(given):
+    if any(seed < 0 for seed in given) or len(set(given)) < len(given):
         raise InputError(f"seeds must be different whole numbers from 0 on, found {given}")
+    if len(given) < 2:
+        raise InputError(
+            f"a study needs at least two seeds, found {len(given)}: a gain on one partition has no "
+            "interval and may be chance. Ask for more (--seeds 5, seeds=5)"
+        )
     return given
 
 

@@ -35,20 +35,20 @@ def rows():
 
 
 def test_one_command_answers_whether_amal_is_worth_it(ok):
-    result = ok(*SMALL, "--seeds", 1)
+    result = ok(*SMALL, "--seeds", 2)
     for title in ("Only-L", "Classifier on L+V", "Supervised", "SPEAR", "AMAL, 5 folds"):
         assert title in result.stdout
     assert "Is AMAL worth it on generated (23 labels)? Too early to say" in result.stdout
-    assert "votes: lfs.py; max_epochs=1" in result.stdout and "n/a" in result.stdout
-    assert "8/8" in result.stderr and "Runs are in a.json" in result.stdout
-    assert len(rows()) == 8
+    assert "votes: lfs.py; max_epochs=1" in result.stdout
+    assert "16/16" in result.stderr and "Runs are in a.json" in result.stdout
+    assert len(rows()) == 16
 
 
 def test_study_goes_on_and_report_shows_it(ok, run):
-    ok(*SMALL, "--seeds", 1, "--method", "spear")
-    told = ok(*SMALL, "--seeds", 2, "--method", "spear", "--baseline", "only-lv")
-    assert "5/8" in told.stderr and "1/8" not in told.stderr and "gain" in told.stdout
-    assert len(rows()) == 8
+    ok(*SMALL, "--seeds", 2, "--method", "spear")
+    told = ok(*SMALL, "--seeds", 3, "--method", "spear", "--baseline", "only-lv")
+    assert told.stderr.startswith("9/12") and "gain" in told.stdout
+    assert len(rows()) == 12
     shown = ok("study", "report", "a.json", "--baseline", "only-lv", "--html", "a.html")
     assert "95% interval" in shown.stdout and "Report written to a.html" in shown.stdout
     page = Path("a.html").read_text(encoding="utf-8")
@@ -59,7 +59,7 @@ def test_study_goes_on_and_report_shows_it(ok, run):
 
 
 def test_markdown_and_tuning(ok):
-    ok(*SMALL, "--seeds", 1, "--method", "majority", "--only", "--tune", 2)
+    ok(*SMALL, "--seeds", 2, "--method", "majority", "--only", "--tune", 2)
     shown = ok("study", "report", "a.json", "--markdown").stdout
     lines = [line for line in shown.splitlines() if line.startswith("|")]
     assert lines[0].startswith("| method | test F1 | sd | gain over majority | 95% interval |")
@@ -88,9 +88,9 @@ def test_report_of_nothing_but_failures_says_why(run):
             raise ArithmeticError("singular")
 
     register(Method("broken", "Broken", Broken, uses_votes=False))
-    run(*SMALL, "--seeds", 1, "--method", "broken", "--only")
+    run(*SMALL, "--seeds", 2, "--method", "broken", "--only")
     result = run("study", "report", "a.json")
-    assert result.exit_code == 1 and "1 of 1 runs failed" in result.stderr
+    assert result.exit_code == 1 and "2 of 2 runs failed" in result.stderr
     assert "broken, seed 0: ArithmeticError: singular" in result.stderr
 
 
@@ -107,7 +107,7 @@ def test_interrupt_says_that_nothing_is_lost(run, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(runner, "run_unit", stop)
-    result = run(*SMALL, "--seeds", 1)
+    result = run(*SMALL, "--seeds", 2)
     assert result.exit_code == 130 and "same command goes on" in result.stderr
 
 
@@ -116,7 +116,8 @@ def test_interrupt_says_that_nothing_is_lost(run, monkeypatch):
     [
         ((*SMALL, "--method", "speer"), "did you mean spear"),
         ((*SMALL, "--method", "spear:rhoo=1"), "has no option 'rhoo'"),
-        ((*SMALL, "--seeds", 0), "at least one seed"),
+        ((*SMALL, "--seeds", 0), "at least two seeds"),
+        ((*SMALL, "--seeds", 1), "at least two seeds"),
         ((*SMALL[:-1], 99), "takes 99 rows for L and 99 for V"),
         ((*SMALL, "--protocol", "published"), "leave out --labels"),
         ((*SMALL, "--baseline", "cage"), "'cage' is not among the methods"),

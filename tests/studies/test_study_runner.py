@@ -60,14 +60,14 @@ def whole(source):
 
 def test_row_holds_what_the_contract_names(source, tmp_path):
     path = tmp_path / "a.json"
-    frame = run_study(source, ["majority"], [5], labels=13, output=path, **QUICK)
+    frame = run_study(source, ["majority"], [5, 6], labels=13, output=path, **QUICK)
     content = stored(path)
     assert content["format"] == 1 and content["tuning"] == []
-    assert [row["method"] for row in content["rows"]] == [*ALWAYS, "majority"]
-    assert list(frame["method"]) == [*ALWAYS, "majority"]
+    assert [row["method"] for row in content["rows"]] == 2 * [*ALWAYS, "majority"]
+    assert sorted(frame["method"]) == sorted(2 * [*ALWAYS, "majority"])
     for row in content["rows"]:
         assert set(row) == KEYS and row["error"] is None
-        assert (row["corpus"], row["seed"], row["labels"]) == ("generated", 5, 13)
+        assert (row["corpus"], row["labels"]) == ("generated", 13) and row["seed"] in (5, 6)
         assert (row["n_validation"], row["n_unlabelled"], row["n_test"]) == (13, 124, 61)
         assert row["score"] == row["f1"] and row["metric"] == "f1"
         assert row["n_test_dedup"] == 61 and row["dedup"]["f1"] == row["f1"]
@@ -134,8 +134,8 @@ def test_processes_change_nothing_but_the_order_in_the_file(source, whole, tmp_p
 def test_other_settings_are_other_runs(source, tmp_path):
     path = tmp_path / "a.json"
     for labels, epochs in ((13, 1), (13, 2), (11, 1)):
-        run_study(source, ["only-l"], 1, labels=labels, output=path, only=True, max_epochs=epochs)
-    assert len(stored(path)["rows"]) == 3
+        run_study(source, ["only-l"], 2, labels=labels, output=path, only=True, max_epochs=epochs)
+    assert len(stored(path)["rows"]) == 6
 
 
 def test_failed_run_leaves_the_others_and_is_tried_again(source, methods, tmp_path, monkeypatch):
@@ -171,7 +171,7 @@ def test_placebo_moves_votes_and_is_stored(source):
     real, placebo = (study_task(make_setup(source, placebo=on), 0)[0] for on in (False, True))
     assert (real.votes_train.to_dense() != placebo.votes_train.to_dense()).any()
     assert np.array_equal(real.y_train, placebo.y_train)
-    frame = run_study(source, ["majority"], 1, only=True, placebo=True, **QUICK)
+    frame = run_study(source, ["majority"], 2, only=True, placebo=True, **QUICK)
     assert frame["config"][0]["placebo"] is True
 
 
@@ -181,7 +181,9 @@ def test_placebo_moves_votes_and_is_stored(source):
         ({"methods": ["ammal"]}, "did you mean amal"),
         ({"methods": ["spear:crosfit=3"]}, "did you mean crossfit"),
         ({"methods": "spear"}, "must be a list"),
-        ({"seeds": 0}, "at least one seed"),
+        ({"seeds": 0}, "at least two seeds, found 0"),
+        ({"seeds": 1}, "at least two seeds, found 1"),
+        ({"seeds": [7]}, "at least two seeds, found 1"),
         ({"seeds": [1, 1]}, "different whole numbers"),
         ({"seeds": [-1]}, "different whole numbers"),
         ({"labels": 76}, "takes 76 rows for L and 76 for V.* has 150 rows; choose 1 to 75"),
@@ -202,7 +204,7 @@ def test_placebo_moves_votes_and_is_stored(source):
 )
 def test_bad_input_is_told_before_anything_is_written(source, tmp_path, change, message):
     path = tmp_path / "a.json"
-    given = {"methods": ["only-l"], "seeds": 1, "output": path, **change}
+    given = {"methods": ["only-l"], "seeds": 2, "output": path, **change}
     with pytest.raises(InputError, match=message):
         run_study(source, **given)
     assert not path.exists()
@@ -216,7 +218,7 @@ def test_foreign_file_is_refused_and_kept(source, tmp_path, content):
     path = tmp_path / "a.json"
     path.write_text(content)
     with pytest.raises(FileFormatError, match=r"a\.json"):
-        run_study(source, ["only-l"], 1, output=path)
+        run_study(source, ["only-l"], 2, output=path)
     assert path.read_text() == content
 
 
@@ -225,9 +227,9 @@ def test_votes_of_silent_rules_are_told_before_anything_is_written(source, tmp_p
     nothing = LabelMatrix.from_dense(np.full((len(corpus), 3), -1), classes=corpus.classes)
     silent = Source(corpus, nothing, "silence")
     with pytest.raises(InputError, match=r"no LF votes on any row.*silence"):
-        run_study(silent, ["spear"], 1, output=path, **QUICK)
+        run_study(silent, ["spear"], 2, output=path, **QUICK)
     assert not path.exists()
-    assert run_study(silent, ["only-l"], 1, only=True, **QUICK)["error"].isna().all()
+    assert run_study(silent, ["only-l"], 2, only=True, **QUICK)["error"].isna().all()
 
 
 def test_objects_with_other_settings_are_other_runs(source, methods, tmp_path):
@@ -235,13 +237,13 @@ def test_objects_with_other_settings_are_other_runs(source, methods, tmp_path):
     for mixer in (Amal(rho=3.0), Amal(rho=5.0), Amal(rho=3.0)):
         methods.pop("mine", None)
         register(Method("mine", "Mine", SpearClassifier, {"mixer": mixer}))
-        run_study(source, ["mine"], 1, output=path, only=True, **epochs)
+        run_study(source, ["mine"], 2, output=path, only=True, **epochs)
     for guide in (0.7, 0.8):
         guides = np.full(7, guide)
-        run_study(source, ["spear"], 1, output=path, only=True, quality_guides=guides, **epochs)
+        run_study(source, ["spear"], 2, output=path, only=True, quality_guides=guides, **epochs)
     held = [row["config"] for row in stored(path)["rows"]]
-    assert [one["options"]["mixer"]["rho"] for one in held[:2]] == [3.0, 5.0]
-    assert [one["settings"]["quality_guides"] for one in held[2:]] == [[0.7] * 7, [0.8] * 7]
+    assert [one["options"]["mixer"]["rho"] for one in held[:4:2]] == [3.0, 5.0]
+    assert [one["settings"]["quality_guides"] for one in held[4::2]] == [[0.7] * 7, [0.8] * 7]
 
 
 def test_another_metric_or_size_of_v_is_another_run(source, tmp_path):
@@ -249,10 +251,10 @@ def test_another_metric_or_size_of_v_is_another_run(source, tmp_path):
     for change in ({}, {"n_validation": 29}, {"metric": "f1"}, {"metric": "accuracy"}, {}):
         corpus = dataclasses.replace(source.corpus, **change)
         changed = dataclasses.replace(source, corpus=corpus)
-        run_study(changed, ["only-l"], 1, output=path, only=True, **QUICK)
+        run_study(changed, ["only-l"], 2, output=path, only=True, **QUICK)
     held = [(row["metric"], row["n_validation"]) for row in stored(path)["rows"]]
     own = source.corpus.metric
-    assert own in ("f1", "accuracy") and len(held) == 3 and (own, 29) in held
+    assert own in ("f1", "accuracy") and len(held) == 6 and (own, 29) in held
     tables = list(study_tables(read_study(path)))
     assert sum("as many validation rows" in title for title, _, _ in tables) == 2
     assert sum("29 validation rows" in study for _, study, _ in tables) == 1

@@ -53,7 +53,7 @@ def test_wrench_folder_is_a_corpus_with_its_votes(folder):
     assert [len(corpus.rows(name)) for name in ("train", "validation", "test")] == [97, 13, 29]
     assert (corpus.n_labelled, corpus.n_validation) == (11, 11)  # a tenth of the pool
     assert corpus.frame.index[0] == "train/0" and held.votes.shape == (139, 3)
-    rows = run_study(folder, ["majority"], 1, max_epochs=1)
+    rows = run_study(folder, ["majority"], 2, max_epochs=1)
     assert rows["error"].isna().all() and set(rows["corpus"]) == {"mails"}
     assert set(rows["n_test"]) == {29} and set(rows["labels"]) == {11}
 
@@ -96,9 +96,9 @@ def test_exemplars_of_labelled_rows_reach_methods_that_take_them(source, tmp_pat
         assert (task.y_train[rows] >= 0).all() and (task.train_rows[rows] == lfs).all()
         found += len(rows)
     assert found and study_task(make_setup(held, placebo=True), 0)[0].exemplars is None
-    frame = run_study(held, ["imply-loss", "spear"], 1, only=True, max_epochs=1)
+    frame = run_study(held, ["imply-loss", "spear"], 2, only=True, max_epochs=1)
     assert frame["error"].isna().all()
-    assert [config.get("exemplars") for config in frame["config"]] == [True, None]
+    assert [config.get("exemplars") for config in frame["config"]] == [True, True, None, None]
 
 
 def test_wrench_vectors_are_published_features(tmp_path):
@@ -106,13 +106,13 @@ def test_wrench_vectors_are_published_features(tmp_path):
         return (y[:, None] + generator.normal(size=(len(y), 5))).tolist()
 
     write_wrench({k: part(n, 1, vectors) for k, n in SIZES.items()}, tmp_path / "v")
-    rows = run_study(tmp_path / "v", ["only-l"], 1, only=True, max_epochs=1)
+    rows = run_study(tmp_path / "v", ["only-l"], 2, only=True, max_epochs=1)
     assert rows["features"][0] == "published" and rows["dedup"][0] is None
     assert rows["n_test_dedup"][0] is None and rows["error"][0] is None
     with pytest.raises(InputError, match="has no texts"):
         load_source(tmp_path / "v", lfs=tmp_path / "lfs.py")
     with pytest.raises(InputError, match="has no texts for 'tfidf'"):
-        run_study(tmp_path / "v", ["only-l"], 1, features="tfidf")
+        run_study(tmp_path / "v", ["only-l"], 2, features="tfidf")
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_bad_wrench_folders(folder, tmp_path, file, change, message):
     else:
         edit(path, change)
     with pytest.raises(FileFormatError, match=message):
-        run_study(folder, ["only-l"], 1, output=tmp_path / "a.json")
+        run_study(folder, ["only-l"], 2, output=tmp_path / "a.json")
     assert not (tmp_path / "a.json").exists()
 
 
@@ -204,6 +204,6 @@ def test_features_of_a_file_tell_runs_apart(source, tmp_path):
     for seed in (0, 1):
         np.save(path, np.random.default_rng(seed).normal(size=(211, 3)))
         run_study(
-            source, ["only-l"], 1, features=f"file:{path}", output=out, only=True, max_epochs=1
+            source, ["only-l"], 2, features=f"file:{path}", output=out, only=True, max_epochs=1
         )
-    assert len(json.loads(out.read_text())["rows"]) == 2
+    assert len(json.loads(out.read_text())["rows"]) == 4

@@ -67,7 +67,7 @@ def test_held_out_and_test_rows_are_never_trained_on(source):
 def test_chosen_options_are_the_best_trial_and_enter_the_rows(source, tmp_path, monkeypatch):
     path = tmp_path / "a.json"
     ask = {"tune": TRIALS, "output": path, "only": True, **QUICK}
-    frame = run_study(source, ["spear", "spear:crossfit=2", "only-l"], 1, **ask)
+    frame = run_study(source, ["spear", "spear:crossfit=2", "only-l"], 2, **ask)
     records = {record["method"]: record for record in StudyFile(path).tuning}
     assert set(records) == {"spear", "only-l"}  # folds take what their single model was tuned to
     for record in records.values():
@@ -131,5 +131,5 @@ def test_without_optuna_nothing_is_run(source, tmp_path, monkeypatch):
         lambda name: None if name == "optuna" else find(name),
     )
     with pytest.raises(MissingExtraError, match=r"spear-amal\[tune\]"):
-        run_study(source, ["only-l"], 1, tune=2, output=tmp_path / "a.json")
+        run_study(source, ["only-l"], 2, tune=2, output=tmp_path / "a.json")
     assert not (tmp_path / "a.json").exists()
