@@ -66,7 +66,9 @@ def line_style(i: int) -> dict[str, Any]:
     return {"color": COLOURS[i % len(COLOURS)], "linestyle": DASHES[i % len(DASHES)]}
 
 
-def dot_lines(ax: Axes, rows: pd.DataFrame, looks: Mapping[str, tuple[str, str]]) -> None:
+def dot_lines(
+    ax: Axes, rows: pd.DataFrame, looks: Mapping[str, tuple[str, str]], longest: int = NAME_LENGTH
+) -> None:
     """Draw one dot with its interval on each line, from the top down, with names on the left.
 
     Parameters
@@ -76,6 +78,8 @@ def dot_lines(ax: Axes, rows: pd.DataFrame, looks: Mapping[str, tuple[str, str]]
         ``name, value, low, high, kind``; a kind without a look leaves its line empty.
     looks : dict of str to (colour, marker)
         By kind; kinds that occur are labelled for a legend.
+    longest : int
+        Characters of a name that are shown.
     """
     place = np.arange(len(rows))
     for kind, (colour, marker) in looks.items():
@@ -86,13 +90,13 @@ def dot_lines(ax: Axes, rows: pd.DataFrame, looks: Mapping[str, tuple[str, str]]
             ax.scatter(
                 some["value"], place[own], s=34, c=colour, marker=marker, zorder=3, label=kind
             )
-    ax.set_yticks(place, [tick_name(name) for name in rows["name"]])
+    ax.set_yticks(place, [tick_name(name, longest) for name in rows["name"]])
     ax.set_ylim(len(rows) - 0.4, -0.6)
     ax.grid(axis="x", alpha=0.3)
     ax.set_axisbelow(True)
 
 
-def tick_name(name: object) -> str:
+def tick_name(name: object, longest: int = NAME_LENGTH) -> str:
     """Cut a name to what fits beside an axis; a dollar sign starts no formula.
 
     Examples
@@ -101,7 +105,7 @@ def tick_name(name: object) -> str:
     ('short', 28)
     """
     text = str(name)
-    short = text if len(text) <= NAME_LENGTH else text[: NAME_LENGTH - 1] + "…"
+    short = text if len(text) <= longest else text[: longest - 1] + "…"
     return short.replace("$", r"\$")
 
 

@@ -33,6 +33,7 @@ _FEWEST = 3  # seeds: the interval of two is thirteen times as wide as their dis
 _ROOM = 0.07  # of the axis, for the number at a tick
 _ASIDE = 0.04  # of the way to the next setting, so that error bars do not hide each other
 # Colour and shape both say on which side of zero an interval lies.
+_METHOD_LENGTH = 52
 _GAINS = {"above zero": (COLOURS[0], "o"), "zero within": (FAINT, "s"), "below zero": (STRONG, "X")}
 
 
@@ -205,7 +206,8 @@ def gain_plot(frame: pd.DataFrame, baseline: str = "the baseline") -> Figure:
     )
     figure, (ax,) = new_figure(1.3 + ROW * len(rows))
     ax.axvline(0, color=INK, linewidth=1, zorder=1)
-    dot_lines(ax, rows, _GAINS)
+    # A method and its refit differ at the end of their names, so these are not cut short.
+    dot_lines(ax, rows, _GAINS, _METHOD_LENGTH)
     ax.set_xlabel(f"gain over {tick_name(baseline)}, points, with 95% interval", fontsize=9)
     figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=9)
     return figure

@@ -98,6 +98,6 @@ def _gains(table: pd.DataFrame) -> Iterator[str]:
     others = table[table.index.get_level_values("method") != baseline].dropna(subset=["gain"])
     frame = others.assign(method=others["title"])[["method", "gain", "low", "high"]]
     if len(frame):
-        caption = "Points on the same seeds with 95% intervals; one seed has none."
+        caption = "Points on the same seeds with 95% intervals."
         image = png(gain_plot(frame.reset_index(drop=True), baseline))
         yield html.figures([html.figure(image, f"Gain over {baseline}", caption)])
