@@ -37,7 +37,12 @@ EXPECTED = {
         "wrong",
     ],
     "03": [GENERATED, rf"gold of L and V +{SCORE}", rf"SPEAR +{SCORE}", rf"AMAL +{SCORE}"],
-    "04": [GENERATED, r"scored on \d+ test rows", rf"L\+V +{SCORE}", rf"AMAL, 5 folds +{SCORE}"],
+    "04": [
+        GENERATED,
+        r"scored on \d+ test rows",
+        rf"L\+V +{SCORE}",
+        rf"AMAL recommended, 5 folds +{SCORE}",
+    ],
     "05": [
         GENERATED,
         r"only-lv +\d\d\.\d",
@@ -58,7 +63,7 @@ EXPECTED = {
     "11": [
         GENERATED,
         r"gain over only-lv:crossfit=5",
-        r"AMAL, 5 folds +\d\d\.\d",
+        r"AMAL recommended, 5 folds +\d\d\.\d",
         VERDICT,
         r"one model against one model: [+-]\d.* on [012] of 2 partitions",
     ],
@@ -69,7 +74,12 @@ EXPECTED = {
         r"classifier, refit on L\+V +\d",
         r"SPEAR, gold and consensus +\d",
     ],
-    "14": [GENERATED, r"Imply Loss +\d\d\.\d", r"AMAL, 5 folds +\d\d\.\d", "Is AMAL worth it"],
+    "14": [
+        GENERATED,
+        r"Imply Loss +\d\d\.\d",
+        r"AMAL recommended, 5 folds +\d\d\.\d",
+        "Is AMAL worth it",
+    ],
     "15": [
         GENERATED,
         "generated-budget.png .* number of gold labels",
@@ -80,7 +90,7 @@ EXPECTED = {
     ],
 }
 WITH_DATA = {
-    "04": [r"^73 published rules|^\d+ LFs of", "AMAL, 5 folds +0"],
+    "04": [r"^73 published rules|^\d+ LFs of", "AMAL recommended, 5 folds +0"],
     "05": [r"'youtube'", r"amal:crossfit=5 +\d\d\.\d"],
     "10": [r"^73 LFs \(published rules\), labelled rows: published", "sms: 69 labels", VERDICT],
     "12": ["imdb: 30 labels", "imdb: 15 labels", VERDICT],

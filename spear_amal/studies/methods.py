@@ -83,7 +83,7 @@ _ALL = (
     ),
     Method(
         "recommended",
-        "AMAL",
+        "AMAL recommended",
         SpearClassifier,
         {"mixer": "amal", "crossfit": 5, "inference": "product"},
         space=AMAL_SPACE,

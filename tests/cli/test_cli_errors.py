@@ -85,7 +85,7 @@ def test_bad_labelling_functions(body, said, table, run):
         (("--config", "none.toml"), "there is no settings file none.toml"),
         (
             ("--method", "recommended"),
-            "AMAL, 5 folds needs 5 labelled rows of every class, found 3 of 'a'",
+            "AMAL recommended, 5 folds needs 5 labelled rows of every class, found 3 of 'a'",
         ),
     ],
 )

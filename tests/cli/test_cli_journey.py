@@ -179,7 +179,7 @@ def test_checkpoint_and_report(inbox, ok):
     ok("train", *given, "--checkpoint", "c.safetensors", "--report", "r.html")
     assert len(list(inbox.glob("c*.safetensors"))) == 5  # one a fold
     page = (inbox / "r.html").read_text(encoding="utf-8")
-    assert "AMAL, 5 folds on mail.csv" in page and "greeting" in page
+    assert "AMAL recommended, 5 folds on mail.csv" in page and "greeting" in page
 
 
 def test_outputs_are_overwritten_on_request_only(project, run, ok):

@@ -36,7 +36,13 @@ def rows():
 
 def test_one_command_answers_whether_amal_is_worth_it(ok):
     result = ok(*SMALL, "--seeds", 2)
-    for title in ("Only-L", "Classifier on L+V", "Supervised", "SPEAR", "AMAL, 5 folds"):
+    for title in (
+        "Only-L",
+        "Classifier on L+V",
+        "Supervised",
+        "SPEAR",
+        "AMAL recommended, 5 folds",
+    ):
         assert title in result.stdout
     assert "Is AMAL worth it on generated (23 labels)? Too early to say" in result.stdout
     assert "votes: lfs.py; max_epochs=1" in result.stdout

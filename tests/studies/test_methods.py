@@ -183,7 +183,7 @@ def test_names_that_parsing_cannot_reach_are_refused(methods, name):
     [
         ("amal", "AMAL"),
         ("only-lv", "Classifier on L+V"),
-        ("recommended", "AMAL, 5 folds"),
+        ("recommended", "AMAL recommended, 5 folds"),
         ("spear:refit", "SPEAR, refit on L+V"),
         ("amal:crossfit=3,rho=30.5", "AMAL, 3 folds, rho=30.5"),
         ("mwn:seed=3,eta_look=2", "MWN, eta_look=2, seed=3"),
