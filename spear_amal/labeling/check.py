@@ -15,6 +15,8 @@ from spear_amal.labeling.buckets import gold_column
 from spear_amal.labeling.statistics import VoteCounts, share, wilson_interval
 
 LEVEL = 0.05  # a p-value above it leaves "the votes tell nothing" standing
+STRICT_LEVEL = 0.01
+MANY_ROWS = 100  # voted gold rows from which the stricter level holds
 # With fewer voted gold rows the test misses good LFs too often to condemn any.
 LEAST_ROWS = 20
 _CHUNK = 2_000_000  # classes drawn at a time, 16 MB
@@ -47,8 +49,12 @@ class VotesTest:
 
     @property
     def beats_chance(self) -> bool:
-        """True if votes that have nothing to do with gold would hardly agree so well."""
-        return self.p_value <= LEVEL
+        """True if votes that have nothing to do with gold would hardly agree so well.
+
+        That is p <= 0.05, or p <= 0.01 where there are 100 voted gold rows or more: votes of any
+        use pass the stricter level with so many rows, and useless ones pass it more rarely.
+        """
+        return self.p_value <= (STRICT_LEVEL if self.n_rows >= MANY_ROWS else LEVEL)
 
     @property
     def informative(self) -> bool:
