@@ -39,7 +39,7 @@ def test_budgets_of_one_corpus_and_setting():
 
 
 def test_methods_with_one_title_go_by_their_texts():
-    texts = ("recommended", "amal:crossfit=5")
+    texts = ("amal:rho=30.001", "amal:rho=30.002")  # titles show three digits
     (held,) = over_budgets(pd.concat([runs(*texts, labels=n) for n in (11, 23)]))
     assert set(held["method"]) == set(texts)
 
