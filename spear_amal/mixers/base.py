@@ -32,6 +32,9 @@ class LookAheadLike(Protocol):
     def feature_scale(self) -> float:
         """Give the mean squared norm of the head's input, its constant 1 included."""
 
+    def hidden_gradients(self, weights: Tensor) -> Tensor:
+        """Give each row's gradient (B, H) of its own weighted losses by the head's input."""
+
 
 @dataclass(frozen=True)
 class LookAheadOptions:
@@ -42,9 +45,13 @@ class LookAheadOptions:
     eta : float
         Step size of plain SGD.
     parameters : {"last-layer", "network"}
-    outer : {"feature", "feature+rules"}
-        Validation loss: of the feature model, or `gamma` times the rule model's as well.
+    outer : {"feature", "feature+rules", "teacher"}
+        Validation loss: cross-entropy of the feature model; `gamma` times the rule model's as
+        well; or ALM-KD's divergence from a perturbed teacher.
     gamma : float
+    alpha, beta : float
+        Used by "teacher": weight of the gold class in the target, and of the same loss on the
+        group itself.
     group_size : int or None
         Rows per look-ahead; None takes all rows at once.
     meta_size : int or None
@@ -57,6 +64,8 @@ class LookAheadOptions:
     gamma: float = 1.0
     group_size: int | None = None
     meta_size: int | None = None
+    alpha: float = 0.2
+    beta: float = 0.1
 
 
 class Mixer:
@@ -99,6 +108,13 @@ class Mixer:
 
     def refresh(self, look_ahead: LookAheadLike, batch: Batch) -> None:
         """Learn from one look-ahead on a group of rows."""
+
+    def end_refresh(self) -> None:
+        """All groups of a refresh were seen."""
+
+    def visits(self, rows: Tensor, epoch: int) -> Tensor:
+        """Which of the training rows (numbers, sorted) epoch `epoch` goes through."""
+        return rows
 
     def look_ahead_options(self) -> LookAheadOptions:
         """Say which look-ahead :meth:`refresh` wants."""
