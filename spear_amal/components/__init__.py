@@ -1,6 +1,12 @@
-"""Loss components: SPEAR's seven, and learning from a teacher."""
+"""Loss components: SPEAR's seven, distillation, and learning from a label model."""
 
 from spear_amal.components.base import Component, ComponentSet, Penalty
+from spear_amal.components.distillation import (
+    LabelCrossEntropy,
+    TeacherDivergence,
+    teacher_components,
+    teacher_names,
+)
 from spear_amal.components.imply import Implication, PosteriorRegularisation, RuleReliability
 from spear_amal.components.noisy import NoisyCrossEntropy
 from spear_amal.components.spear import (
@@ -26,6 +32,7 @@ __all__ = [
     "ComponentSet",
     "GoldCrossEntropy",
     "Implication",
+    "LabelCrossEntropy",
     "NoisyCrossEntropy",
     "Penalty",
     "PosteriorRegularisation",
@@ -36,6 +43,9 @@ __all__ = [
     "RuleLikelihood",
     "RuleReliability",
     "TeacherCrossEntropy",
+    "TeacherDivergence",
     "resolve",
     "spear_components",
+    "teacher_components",
+    "teacher_names",
 ]

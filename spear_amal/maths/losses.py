@@ -53,3 +53,17 @@ def negative_log_joint(log_joint: Tensor, y: Tensor) -> Tensor:
     """``-log P(l, y)`` at the gold class (L4 in the joint form of the paper); 0 where y = -1."""
     picked = -log_joint.gather(1, y.clamp(min=0).unsqueeze(1)).squeeze(1)
     return torch.where(y >= 0, picked, torch.zeros_like(picked))
+
+
+def tempered_kl(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """``tau^2 KL(t || s)`` with t, s the softmax of teacher's and student's logits over tau.
+
+    Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015; the square
+    keeps the size of the gradient, ``tau (s - t)``, whatever the temperature. Sums over classes.
+
+    Examples
+    --------
+    >>> tempered_kl(torch.zeros(1, 2), torch.zeros(1, 2), 4.0)
+    tensor([0.])
+    """
+    return temperature**2 * kl_divergence(teacher / temperature, logits / temperature)

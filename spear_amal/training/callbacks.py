@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Record = dict[str, Any]
 
 
 class Callback:
     """Called by the trainer; all hooks are optional."""
+
+    def watch(self, model: nn.Module) -> None:
+        """Get the model that is being trained, before anything else; not to be changed."""
 
     def on_begin(self, n_epochs: int, first: int) -> None:
         """Training starts at epoch `first` of at most `n_epochs`."""

@@ -24,6 +24,7 @@ from spear_amal.maths.objective import domain_counts, weighted_objective
 from spear_amal.maths.sparse_rows import SparseRows, affine, outer_sum
 from spear_amal.mixers import LookAheadOptions
 from spear_amal.models import JointModel, RuleModel
+from spear_amal.training.head import head_inputs
 from spear_amal.training.outer import Outer
 from spear_amal.types import Batch, Outputs
 
@@ -46,6 +47,9 @@ class LookAhead:
     parameters : {"last-layer", "network"}
     method : {"closed", "forward", "double-backward"}
         "closed" goes with "last-layer" only. All agree to rounding.
+    validation_hidden : Tensor, optional
+        The head's input on the validation rows, where another look-ahead at the same parameters
+        has it already.
     """
 
     def __init__(
@@ -59,43 +63,27 @@ class LookAhead:
         outer: Outer | None = None,
         parameters: str = "last-layer",
         method: str = "closed",
+        validation_hidden: Tensor | SparseRows | None = None,
     ) -> None:
         if method not in METHODS or (method == "closed" and parameters != "last-layer"):
-            raise InputError(
-                f"method {method!r} cannot differentiate {parameters!r}; see LookAhead"
-            )
+            raise InputError(f"method {method!r} cannot differentiate {parameters!r}")
         self.model, self.components, self.eta = model, components, eta
         self.batch, self.validation = batch, validation
         self.outer = outer or Outer()
         self.method, self.last_layer = method, parameters == "last-layer"
         self.applies = components.applies(batch)
+        self.validation_hidden = validation_hidden
         self._scale: float | None = None
         self._rule_constants: tuple[Tensor | None, Tensor | None] | None = None
         if self.outer.rules and not isinstance(model.rules, RuleModel | None):
             raise InputError("outer='feature+rules' needs the rule model CAGE; use outer='feature'")
         if self.last_layer:
-            self._store_features()
+            self.hidden = head_inputs(model.feature, batch.x)
+            if self.validation_hidden is None:
+                self.validation_hidden = head_inputs(model.feature, validation.x)
         self.at = self._parameters()
         if method == "closed":
             self._prepare_slopes()
-
-    def _store_features(self) -> None:
-        """Compute what goes into the head once; check that the head is what makes the logits."""
-        head = getattr(self.model.feature, "head", None)
-        if head is None:
-            raise InputError(
-                "the feature model has no linear head; train with "
-                "mixer_options={'look_ahead': 'network'}"
-            )
-        with torch.no_grad():
-            logits, self.hidden = self.model.feature(self.batch.x)
-            self.validation_hidden = self.model.feature(self.validation.x)[1]
-            again = affine(self.hidden, head.weight, head.bias)
-        if not torch.allclose(again, logits, rtol=1e-3, atol=1e-3 * float(logits.abs().max() + 1)):
-            raise InputError(
-                "the feature model's logits are not its head applied to the hidden values that it "
-                "returns; return the head's input, or use mixer_options={'look_ahead': 'network'}"
-            )
 
     @classmethod
     def from_options(
@@ -105,6 +93,7 @@ class LookAhead:
         batch: Batch,
         validation: Batch,
         options: LookAheadOptions,
+        validation_hidden: Tensor | SparseRows | None = None,
     ) -> LookAhead:
         """Make the look-ahead that a mixer asks for, by the cheapest exact method."""
         return cls(
@@ -113,9 +102,10 @@ class LookAhead:
             batch,
             validation,
             eta=options.eta,
-            outer=Outer(options.outer == "feature+rules", options.gamma),
+            outer=Outer.of(options),
             parameters=options.parameters,
             method="closed" if options.parameters == "last-layer" else "forward",
+            validation_hidden=validation_hidden,
         )
 
     def _parameters(self) -> Parameters:
@@ -189,16 +179,17 @@ class LookAhead:
         """``grad L(w; Lambda)`` by name; from the stored slopes where they suffice."""
         if self.method != "closed" or self.rule_slopes is not None:
             return self._gradient(self._training_value(weights), self.at)
-        share = torch.where(
-            self.applies, weights.to(self.slopes), torch.zeros_like(weights).to(self.slopes)
-        )
-        delta = hypergrad.tangent_closed_form(
-            self.slopes.transpose(1, 2), share / domain_counts(self.applies)
-        )  # (B, C): sum_k Lambda_ik / n_k D_ikc
+        delta = self._logit_gradients(weights / domain_counts(self.applies))
         return {
             name: delta.sum(0) if name.endswith("bias") else outer_sum(delta, self.hidden)
             for name in self.at
         }
+
+    def _logit_gradients(self, weights: Tensor) -> Tensor:
+        """``sum_k Lambda_ik D_ikc`` (B, C), over the losses that are defined."""
+        weights = weights.to(self.slopes)
+        kept = torch.where(self.applies, weights, torch.zeros_like(weights))
+        return hypergrad.tangent_closed_form(self.slopes.transpose(1, 2), kept)
 
     def _training_value(self, weights: Tensor) -> Callable[[Parameters], Tensor]:
         def value(at: Parameters) -> Tensor:
@@ -217,12 +208,15 @@ class LookAhead:
         """V: gradient of the validation loss at ``w' = w - eta grad L(w; Lambda)``, by name."""
         step = self._step_direction(weights)
         ahead = {name: p - self.eta * step[name] for name, p in self.at.items()}
-        hidden = self.validation_hidden if self.last_layer else None
+        return self._gradient(self._outer_value, ahead)
 
-        def value(at: Parameters) -> Tensor:
-            return self.outer.loss(self._outputs(at, self.validation, hidden), self.validation)
-
-        return self._gradient(value, ahead)
+    def _outer_value(self, at: Parameters) -> Tensor:
+        hidden, seen = (self.hidden, self.validation_hidden) if self.last_layer else (None, None)
+        value = self.outer.loss(self._outputs(at, self.validation, seen), self.validation)
+        if self.outer.sees_group:
+            own = self.outer.loss(self._outputs(at, self.batch, hidden), self.batch)
+            value = value + self.outer.beta * own
+        return value
 
     # -- what a mixer asks ----------------------------------------------------------------------
 
@@ -248,6 +242,12 @@ class LookAhead:
             except (NotImplementedError, RuntimeError):
                 self.method = "double-backward"
         return hypergrad.tangent_double_backward(self._losses, self.at, tangent)
+
+    def hidden_gradients(self, weights: Tensor) -> Tensor:
+        """Gradient (B, H) of each row's own weighted losses by the head's input."""
+        if self.method != "closed":
+            raise InputError("gradients by the head's input need a linear head and 'last-layer'")
+        return self._logit_gradients(weights) @ self._head(self.at)[0]
 
     def feature_scale(self) -> float:
         """Mean squared norm of the head's input over the group, with the bias' constant 1.

@@ -8,18 +8,40 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from spear_amal.mixers import LookAheadOptions
 from spear_amal.types import Batch, Outputs
 
 
 @dataclass(frozen=True)
 class Outer:
-    """The validation loss: CE of the feature model plus gamma times CE of the rule model."""
+    """Cross-entropy of the feature model; or with the rule model's; or ALM-KD's divergence.
+
+    Attributes
+    ----------
+    rules : bool
+        Add `gamma` times the cross-entropy of the rule model on covered rows.
+    teacher : bool
+        In place of the cross-entropy: ``KL(p' || p_student)`` from the perturbed teacher
+        ``p' = (1 - alpha) p_T + alpha e_y`` at temperature 1, plus `beta` times the same on the
+        training group (ALM-KD, section 4). Of several teachers p_T is the mean.
+    """
 
     rules: bool = False
     gamma: float = 1.0
+    teacher: bool = False
+    alpha: float = 0.2
+    beta: float = 0.1
+
+    @classmethod
+    def of(cls, options: LookAheadOptions) -> Outer:
+        """Make the loss that a mixer asks for."""
+        kinds = {"rules": options.outer == "feature+rules", "teacher": options.outer == "teacher"}
+        return cls(gamma=options.gamma, alpha=options.alpha, beta=options.beta, **kinds)
 
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Mean over validation rows (and over covered ones for the rule model), a scalar."""
+        if self.teacher:
+            return perturbed_divergence(outputs.logits, batch.teachers, batch.y, self.alpha)
         value = F.cross_entropy(outputs.logits, batch.y)
         if not self.rules or outputs.rule_logits is None:
             return value
@@ -27,3 +49,36 @@ class Outer:
         losses = F.cross_entropy(outputs.rule_logits, batch.y, reduction="none")
         total = torch.where(covered, losses, torch.zeros_like(losses)).sum()
         return value + self.gamma * total / covered.sum().clamp(min=1)
+
+    @property
+    def sees_group(self) -> bool:
+        """Whether the training group counts as well."""
+        return self.teacher and self.beta > 0
+
+
+def perturbed_divergence(logits: Tensor, teachers: Tensor, y: Tensor, alpha: float) -> Tensor:
+    """Mean ``KL(p' || softmax(logits))`` over the rows that have a teacher or a label.
+
+    Parameters
+    ----------
+    logits : Tensor (B, C)
+    teachers : Tensor (B, T, C)
+        Teacher logits; rows of NaN are silent. ``p_T`` is the mean over those that speak.
+    y : Tensor (B,)
+        Gold class, or -1: then ``p' = p_T``. Without a teacher ``p' = e_y``.
+    alpha : float
+    """
+    target = perturbed_target(teachers, y, alpha)
+    known = target.sum(1) > 0
+    terms = torch.xlogy(target, target) - target * F.log_softmax(logits, dim=1)
+    return terms.sum(1)[known].sum() / known.sum().clamp(min=1)
+
+
+def perturbed_target(teachers: Tensor, y: Tensor, alpha: float) -> Tensor:
+    """Probabilities p' (B, C); zeros on a row with neither teacher nor label."""
+    speaks = ~teachers.isnan().any(2)  # (B, T)
+    p = torch.nan_to_num(teachers, nan=0.0).softmax(2) * speaks.unsqueeze(2)
+    mean = p.sum(1) / speaks.sum(1).clamp(min=1).unsqueeze(1)  # (B, C)
+    gold = F.one_hot(y.clamp(min=0), teachers.shape[2]).to(mean) * (y >= 0).unsqueeze(1)
+    share = torch.where(speaks.any(1), alpha, 1.0).to(mean) * (y >= 0)
+    return (1 - share).unsqueeze(1) * mean + share.unsqueeze(1) * gold

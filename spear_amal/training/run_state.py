@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
 from spear_amal.errors import FileFormatError
 from spear_amal.mixers import Mixer
@@ -21,6 +20,7 @@ from spear_amal.training.checkpoint import (
     with_prefix,
     write_tensors,
 )
+from spear_amal.training.optimisers import flatten, make_optimiser, unflatten
 from spear_amal.training.selection import Selection
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class RunState:
     epoch: int = 0
     refreshes: int = 0
     stopped: bool = False
+    kept: dict[int, Tensors] = field(default_factory=dict)
 
     @classmethod
     def begin(
@@ -67,6 +68,11 @@ class RunState:
     def keep_best(self) -> None:
         """Copy parameters and weights of the current epoch."""
         self.best = {k: v.clone() for k, v in self._model_and_mixer().items()}
+
+    def keep_epoch(self) -> None:
+        """Copy the feature model's parameters after an epoch that was asked for."""
+        held = self.model.feature.state_dict()
+        self.kept[self.epoch] = {name: value.cpu().clone() for name, value in held.items()}
 
     def restore_best(self) -> None:
         """Put the kept parameters and weights back."""
@@ -93,11 +99,13 @@ class RunState:
         tensors = {
             **with_prefix("now", self._model_and_mixer()),
             **with_prefix("best", self.best),
-            **with_prefix("optimiser", _flatten(self.optimiser)),
+            **with_prefix("optimiser", flatten(self.optimiser)),
             "random.order": self.order.get_state(),
             "random.groups": self.groups.get_state(),
             "random.global": torch.get_rng_state(),
         }
+        for epoch, held in self.kept.items():
+            tensors |= with_prefix(f"kept.{epoch}", held)
         device = self._cuda_device()
         if device is not None:
             tensors["random.cuda"] = torch.cuda.get_rng_state(device)
@@ -109,6 +117,7 @@ class RunState:
             "epoch": self.epoch,
             "refreshes": self.refreshes,
             "stopped": self.stopped,
+            "kept": list(self.kept),
         }
         write_tensors(path, tensors, about)
 
@@ -122,7 +131,8 @@ class RunState:
             )
         self._put_back(under_prefix("now", tensors))
         self.best = under_prefix("best", tensors)
-        _unflatten(self.optimiser, under_prefix("optimiser", tensors))
+        unflatten(self.optimiser, under_prefix("optimiser", tensors))
+        self.kept = {n: under_prefix(f"kept.{n}", tensors) for n in about.get("kept", [])}
         self.order.set_state(tensors["random.order"])
         self.groups.set_state(tensors["random.groups"])
         torch.set_rng_state(tensors["random.global"])
@@ -132,32 +142,3 @@ class RunState:
         self.selection = Selection.from_dict(about["selection"])
         self.history, self.epoch = about["history"], about["epoch"]
         self.refreshes, self.stopped = about["refreshes"], about["stopped"]
-
-
-def make_optimiser(model: JointModel, settings: Settings) -> torch.optim.Optimizer:
-    """Adam with one rate for the feature model and one for the rule model."""
-    groups = [
-        {
-            "params": list(model.feature.parameters()),
-            "lr": settings.lr,
-            "weight_decay": settings.weight_decay,
-        }
-    ]
-    if model.rules is not None:
-        groups.append({"params": list(model.rules.parameters()), "lr": settings.lr_rules})
-    # One kernel per step: the many small ones of the plain form cost more than the arithmetic.
-    return torch.optim.Adam(groups, fused=True)
-
-
-def _flatten(optimiser: torch.optim.Optimizer) -> Tensors:
-    """State of the optimiser as named tensors: Adam's moments and step counts."""
-    states = optimiser.state_dict()["state"]
-    return {f"{i}.{key}": torch.as_tensor(v) for i, s in states.items() for key, v in s.items()}
-
-
-def _unflatten(optimiser: torch.optim.Optimizer, tensors: Tensors) -> None:
-    states: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        i, key = name.split(".", 1)
-        states.setdefault(int(i), {})[key] = tensor
-    optimiser.load_state_dict({**optimiser.state_dict(), "state": states})

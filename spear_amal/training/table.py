@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,8 @@ class Table:
 
     Parameters
     ----------
-    x : ndarray or scipy sparse, shape (n, D)
+    x : ndarray or scipy sparse, shape (n, D), or images (n, c, h, w)
+        Images of type uint8 stay so; the model makes numbers of them.
     y : ndarray of int, shape (n,), optional
         Class codes, -1 where unlabelled (default everywhere).
     labels : LabelMatrix of shape (n, m), optional
@@ -34,7 +36,17 @@ class Table:
         Teacher logits, NaN where a teacher is silent.
     n_classes : int
         C; used to shape empty teachers.
+
+    Attributes
+    ----------
+    augment : function of x, or None
+        Applied to batches that are asked for with ``augmented=True``: training batches.
+    live : sequence of functions of x, or None
+        For each teacher what it says about an augmented batch; None takes what is stored.
     """
+
+    augment: Callable[[Tensor], Tensor] | None = None
+    live: Sequence[Callable[[Tensor], Tensor] | None] = ()
 
     def __init__(
         self,
@@ -70,12 +82,27 @@ class Table:
         other.teachers = torch.as_tensor(teachers).to(device=self.device, dtype=self.dtype)
         return other
 
+    def subset(self, rows: np.ndarray) -> Table:
+        """Make a table of some rows, in that order, without augmentation."""
+        other = copy.copy(self)
+        index = torch.as_tensor(rows).to(self.device)
+        for name in ("x", "y", "teachers", "fired", "scores"):
+            held = getattr(self, name)
+            if held is not None:
+                setattr(other, name, held[index if isinstance(held, Tensor) else rows])
+        other.augment, other.live = None, ()
+        other._padded = other._pad()
+        return other
+
     @property
     def n_features(self) -> int:
         """Number of features D."""
         return int(self.x.shape[1])
 
     def _features(self, x: Any) -> Tensor | sp.csr_array:
+        if x.ndim > 2:
+            images = torch.as_tensor(np.require(x, requirements=["C", "W"])).to(self.device)
+            return images if images.dtype == torch.uint8 else images.to(self.dtype)
         narrow = x.shape[1] <= DENSE_WIDTH and x.shape[0] * x.shape[1] <= DENSE_ENTRIES
         if sp.issparse(x) and not narrow:
             return sp.csr_array(x)
@@ -112,19 +139,26 @@ class Table:
         rows = matrix[index.cpu().numpy()].toarray()
         return torch.as_tensor(rows).to(device=self.device, dtype=self.dtype)
 
-    def batch(self, index: Tensor) -> Batch:
-        """Rows `index` (B,) in that order."""
+    def batch(self, index: Tensor, augmented: bool = False) -> Batch:
+        """Rows `index` (B,) in that order; `augmented` if there is an augmentation."""
         index = index.to(self.device)
         fired = self._dense_rows(self.fired, index)
+        x = self.x[index] if isinstance(self.x, Tensor) else self._sparse_rows(index)
+        teachers = self.teachers[index]
+        if augmented and self.augment is not None and isinstance(x, Tensor):
+            x = self.augment(x)
+            for t, ask in enumerate(self.live):
+                if ask is not None:
+                    teachers[:, t] = ask(x).to(teachers)
         return Batch(
             index=index,
-            x=self.x[index] if isinstance(self.x, Tensor) else self._sparse_rows(index),
+            x=x,
             y=self.y[index],
             fired=fired,
             scores=torch.zeros_like(fired)
             if self.scores is None
             else self._dense_rows(self.scores, index),
-            teachers=self.teachers[index],
+            teachers=teachers,
         )
 
     def whole(self) -> Batch:

@@ -22,8 +22,10 @@ from spear_amal.mixers import Mixer
 from spear_amal.models import JointModel
 from spear_amal.training import metrics
 from spear_amal.training.callbacks import Callback, Record
-from spear_amal.training.inference import CHUNK, predict_logits
+from spear_amal.training.checkpoint import Tensors
+from spear_amal.training.inference import chunk_size, predict_logits
 from spear_amal.training.look_ahead import LookAhead
+from spear_amal.training.optimisers import set_rates
 from spear_amal.training.run_state import RunState
 from spear_amal.training.table import Table
 from spear_amal.types import Batch
@@ -35,7 +37,13 @@ class DivergedError(SpearAmalError, ArithmeticError):
 
 @dataclass(frozen=True)
 class Settings:
-    """How to train; see the estimators for meanings and defaults."""
+    """How to train; see the estimators for meanings and defaults.
+
+    Attributes
+    ----------
+    keep_epochs : tuple of int
+        Epochs (from 1) after which the model is kept beside the chosen one.
+    """
 
     lr: float = 1e-2
     lr_rules: float = 1e-2
@@ -44,6 +52,13 @@ class Settings:
     patience: int = 10
     metric: str = "accuracy"
     weight_decay: float = 0.0
+    optimiser: str = "adam"
+    momentum: float = 0.9
+    nesterov: bool = False
+    schedule: str = "constant"
+    milestones: tuple[int, ...] = ()
+    gamma: float = 0.1
+    keep_epochs: tuple[int, ...] = ()
     seed: int = 0
     checkpoint: str | os.PathLike[str] | None = None
     checkpoint_every: int = 1
@@ -59,6 +74,7 @@ class Result:
     weights: Tensor | None
     refreshes: int = 0
     domain: Tensor = field(default_factory=lambda: torch.zeros(0, 0, dtype=torch.bool))
+    kept: dict[int, Tensors] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -113,7 +129,7 @@ class Trainer:
         fingerprint : str
             Identifies data and settings; a checkpoint of another run is refused.
         """
-        chunks = torch.arange(len(table)).split(CHUNK)
+        chunks = torch.arange(len(table)).split(chunk_size(table.x))
         domain = torch.cat([components.applies(table.batch(index)) for index in chunks])
         devices = [table.device] if table.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
@@ -127,6 +143,7 @@ class Trainer:
 
     def _run(self, state: RunState, job: _Job) -> Result:
         for callback in self.callbacks:
+            callback.watch(state.model)
             callback.on_begin(self.settings.max_epochs, state.epoch)
         try:
             while state.epoch < self.settings.max_epochs and not state.stopped:
@@ -144,11 +161,13 @@ class Trainer:
             val_score=state.selection.score if chosen else None,
             weights=None if weights is None else weights.cpu(),
             refreshes=state.refreshes,
+            kept=state.kept,
         )
 
     def _epoch(self, state: RunState, job: _Job) -> None:
         began = time.perf_counter()
         epoch, mixer = state.epoch, state.mixer
+        set_rates(state.optimiser, self.settings, epoch)
         grouped = mixer.needs_look_ahead and not mixer.every_step
         if grouped and job.outer is not None and mixer.should_refresh(epoch):
             self._refresh(state, job, job.outer.whole())
@@ -160,6 +179,8 @@ class Trainer:
         record["seconds"] = time.perf_counter() - began
         state.history.append(record)
         state.epoch += 1
+        if state.epoch in self.settings.keep_epochs:
+            state.keep_epoch()
         for callback in self.callbacks:
             callback.on_epoch(epoch, record)
         due = state.epoch % self.settings.checkpoint_every == 0
@@ -170,12 +191,13 @@ class Trainer:
         """One pass over shuffled rows; returns the mean loss of each component."""
         model, mixer, components = state.model, state.mixer, job.components
         model.train()
-        order = job.rows[torch.randperm(len(job.rows), generator=state.order)]
+        rows = mixer.visits(job.rows, state.epoch)
+        order = rows[torch.randperm(len(rows), generator=state.order)]
         # Sums stay on the device: reading them per step would make a GPU wait.
         total = torch.zeros(len(components), dtype=torch.float64, device=job.table.device)
         count = torch.zeros_like(total)
         for index in order.split(self.settings.batch_size):
-            batch = job.table.batch(index)
+            batch = job.table.batch(index, augmented=True)
             applies = components.applies(batch)
             if mixer.every_step and job.outer is not None:
                 self._learn(state, job, batch)
@@ -192,15 +214,21 @@ class Trainer:
         return {f"loss/{name}": v for name, v in zip(components.names, means, strict=True)}
 
     def _refresh(self, state: RunState, job: _Job, validation: Batch) -> None:
-        """Let the mixer learn from one look-ahead per group of rows, whole V each time."""
+        """Let the mixer learn from one look-ahead per group of rows, whole V each time.
+
+        The model stands still meanwhile, so V goes through it once.
+        """
         mixer, model = state.mixer, state.model
         options = mixer.look_ahead_options()
         order = job.rows[torch.randperm(len(job.rows), generator=state.groups)]
         model.eval()
+        hidden = None
         for index in order.split(options.group_size or len(order)):
             batch = job.table.batch(index)
-            look = LookAhead.from_options(model, job.components, batch, validation, options)
+            look = LookAhead.from_options(model, job.components, batch, validation, options, hidden)
+            hidden = look.validation_hidden
             mixer.refresh(look, batch)
+        mixer.end_refresh()
 
     def _learn(self, state: RunState, job: _Job, batch: Batch) -> None:
         """Let the mixer learn from one look-ahead on the batch that is trained next."""

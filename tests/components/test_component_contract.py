@@ -9,6 +9,7 @@ from spear_amal.components import (
     ComponentSet,
     GoldCrossEntropy,
     Implication,
+    LabelCrossEntropy,
     NoisyCrossEntropy,
     PosteriorRegularisation,
     PredictionEntropy,
@@ -17,6 +18,7 @@ from spear_amal.components import (
     RuleLikelihood,
     RuleReliability,
     TeacherCrossEntropy,
+    TeacherDivergence,
     resolve,
     spear_components,
 )
@@ -45,6 +47,9 @@ MEMBERS = {
     "agreement-reversed": Agreement("rules-feature"),
     "teacher": TeacherCrossEntropy(),
     "teacher-all": TeacherCrossEntropy(1, unlabelled_only=False),
+    "label": LabelCrossEntropy(),
+    "distilled": TeacherDivergence(),
+    "distilled-reversed": TeacherDivergence(0, 2.5, "student-teacher"),
 }
 EVERY = pytest.mark.parametrize("component", MEMBERS.values(), ids=MEMBERS)
 

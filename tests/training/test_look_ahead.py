@@ -4,7 +4,14 @@ import pytest
 import scipy.sparse as sp
 import torch
 
-from spear_amal.components import Component, ComponentSet, TeacherCrossEntropy, spear_components
+from spear_amal.components import (
+    Component,
+    ComponentSet,
+    LabelCrossEntropy,
+    TeacherCrossEntropy,
+    spear_components,
+    teacher_components,
+)
 from spear_amal.errors import InputError
 from spear_amal.maths.objective import domain_counts, weighted_objective
 from spear_amal.maths.sparse_rows import SparseRows
@@ -50,6 +57,9 @@ def component_sets():
         spear_components(consensus="soft", rule_gold="joint", agreement="rules-feature"),
     )
     yield "teachers", ComponentSet([TeacherCrossEntropy(0), TeacherCrossEntropy(1, False, "t1")])
+    yield "distillation", ComponentSet([LabelCrossEntropy(), *teacher_components(2, 4.0)])
+    reverse = teacher_components(2, 1.7, "student-teacher")
+    yield "reverse", ComponentSet([*spear_components().components, *reverse])
 
 
 def through_the_step(model, components, batch, validation, outer, names):
@@ -66,12 +76,20 @@ def through_the_step(model, components, batch, validation, outer, names):
         n: p if g is None else p - ETA * g for (n, p), g in zip(at.items(), steps, strict=True)
     }
     outputs = torch.func.functional_call(model, ahead, (validation,))
-    (gradient,) = torch.autograd.grad(outer.loss(outputs, validation), weights)
+    after = outer.loss(outputs, validation)
+    if outer.sees_group:
+        own = torch.func.functional_call(model, ahead, (batch,))
+        after = after + outer.beta * outer.loss(own, batch)
+    (gradient,) = torch.autograd.grad(after, weights)
     return weights.detach(), gradient
 
 
 @pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
-@pytest.mark.parametrize("outer", [Outer(), Outer(rules=True, gamma=0.6)], ids=["A", "B"])
+@pytest.mark.parametrize(
+    "outer",
+    [Outer(), Outer(rules=True, gamma=0.6), Outer(teacher=True), Outer(teacher=True, beta=0.0)],
+    ids=["A", "B", "teacher", "teacher-beta0"],
+)
 @pytest.mark.parametrize("feature", ["linear", "mlp"])
 @pytest.mark.parametrize("kind", ["spear", "options", "teachers"])
 def test_all_forms_agree(kind, feature, outer, sparse):

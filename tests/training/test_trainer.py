@@ -12,7 +12,7 @@ from spear_amal.maths.objective import weighted_objective
 from spear_amal.mixers import Amal, Fixed
 from spear_amal.models import MLP, JointModel, LinearModel, RuleModel
 from spear_amal.training import Callback, DivergedError, Settings, Table, Trainer
-from spear_amal.training.run_state import make_optimiser
+from spear_amal.training.optimisers import make_optimiser
 from spear_amal.training.selection import Selection
 
 N, D, M, C, N_VAL = 61, 11, 5, 3, 29

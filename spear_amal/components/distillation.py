@@ -1,0 +1,80 @@
+"""Distillation: match a teacher's softened distribution."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from spear_amal.components.base import Component
+from spear_amal.components.spear import GoldCrossEntropy
+from spear_amal.maths import losses
+from spear_amal.types import Batch, Outputs
+
+DIRECTIONS = ("teacher-student", "student-teacher")
+
+
+class LabelCrossEntropy(GoldCrossEntropy):
+    """Cross-entropy to the given label, which in distillation may be a noisy one."""
+
+    name = "label"
+
+
+class TeacherDivergence(Component):
+    """``tau^2 KL(teacher_tau || student_tau)`` where teacher t says something.
+
+    Parameters
+    ----------
+    teacher : int
+        Column of ``batch.teachers``. Rows whose teacher logits are NaN have no teacher.
+    temperature : float
+    direction : {"teacher-student", "student-teacher"}
+        Which distribution the divergence is taken under: the teacher's, as all published code
+        does, or the student's, as equation 9 of the AMAL paper is printed.
+    """
+
+    def __init__(
+        self,
+        teacher: int = 0,
+        temperature: float = 4.0,
+        direction: str = "teacher-student",
+        name: str = "teacher",
+    ) -> None:
+        self.teacher = teacher
+        self.temperature = temperature
+        self.direction = direction
+        self.name = name
+
+    def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """Tempered divergence per row."""
+        # NaN is replaced before the loss: behind an output mask it would reach the gradient.
+        told = torch.nan_to_num(batch.teachers[:, self.teacher], nan=0.0)
+        if self.direction == "teacher-student":
+            return losses.tempered_kl(outputs.logits, told, self.temperature)
+        return losses.tempered_kl(told, outputs.logits, self.temperature)
+
+    def applies(self, batch: Batch) -> Tensor:
+        """Rows whose teacher speaks, labelled or not."""
+        return ~batch.teachers[:, self.teacher].isnan().any(1)
+
+
+def teacher_names(n_teachers: int) -> tuple[str, ...]:
+    """Names of the teachers' losses: "teacher", or "teacher0", "teacher1", ..
+
+    Examples
+    --------
+    >>> teacher_names(1), teacher_names(2)
+    (('teacher',), ('teacher0', 'teacher1'))
+    """
+    if n_teachers == 1:
+        return ("teacher",)
+    return tuple(f"teacher{t}" for t in range(n_teachers))
+
+
+def teacher_components(
+    n_teachers: int, temperature: float = 4.0, direction: str = "teacher-student"
+) -> list[Component]:
+    """One :class:`TeacherDivergence` per teacher."""
+    return [
+        TeacherDivergence(t, temperature, direction, name)
+        for t, name in enumerate(teacher_names(n_teachers))
+    ]

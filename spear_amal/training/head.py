@@ -1,0 +1,34 @@
+"""The input of a feature model's last linear layer, and the check that it is what it claims."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from spear_amal.errors import InputError
+from spear_amal.maths.sparse_rows import SparseRows, affine
+from spear_amal.training.inference import features_of
+
+_WAY_OUT = "mixer_options={'look_ahead': 'network'}"
+
+
+def head_inputs(feature: nn.Module, x: Tensor | SparseRows) -> Tensor | SparseRows:
+    """Give what goes into ``feature.head`` (B, H) for features or images x.
+
+    Raises
+    ------
+    InputError
+        If there is no linear head, or the logits are not the head applied to the hidden values.
+    """
+    head = getattr(feature, "head", None)
+    if head is None:
+        raise InputError(f"the feature model has no linear head; train with {_WAY_OUT}")
+    logits, hidden = features_of(feature, x)
+    with torch.no_grad():
+        again = affine(hidden, head.weight, head.bias)
+    if not torch.allclose(again, logits, rtol=1e-3, atol=1e-3 * float(logits.abs().max() + 1)):
+        raise InputError(
+            "the feature model's logits are not its head applied to the hidden values that it "
+            f"returns; return the head's input, or use {_WAY_OUT}"
+        )
+    return hidden
