@@ -3,6 +3,8 @@
 from spear_amal.data.corpus import Corpus
 from spear_amal.data.encoders import TextEncoder, make_features
 from spear_amal.data.features import TextFeatures
+from spear_amal.data.images import ImageData, digits, kd_synthetic
+from spear_amal.data.label_noise import NoisyLabels, add_label_noise
 from spear_amal.data.partition import Partition, check_disjoint, partition
 from spear_amal.data.spear_format import read_spear_pickle, spear_label_matrix
 from spear_amal.data.specs import CorpusSpec
@@ -23,14 +25,19 @@ __all__ = [
     "Corpus",
     "CorpusSpec",
     "CorpusStatus",
+    "ImageData",
+    "NoisyLabels",
     "Partition",
     "TextEncoder",
     "TextFeatures",
     "WrenchPart",
+    "add_label_noise",
     "check_disjoint",
     "corpus_file",
     "corpus_status",
+    "digits",
     "fetch_corpus",
+    "kd_synthetic",
     "load_corpus",
     "make_features",
     "partition",

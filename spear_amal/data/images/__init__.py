@@ -1,0 +1,7 @@
+"""Images by name, split into train, validation and test, for distillation; no torch."""
+
+from spear_amal.data.images.digits import digits
+from spear_amal.data.images.image_data import SPLITS, ImageData, hold_out_validation
+from spear_amal.data.images.kd_synthetic import kd_synthetic
+
+__all__ = ["SPLITS", "ImageData", "digits", "hold_out_validation", "kd_synthetic"]
