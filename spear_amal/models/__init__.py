@@ -1,4 +1,4 @@
-"""Feature models, the rule model and the two together."""
+"""Feature models and networks, the rule model and the two together."""
 
 from spear_amal.models.feature import (
     MLP,
@@ -9,6 +9,14 @@ from spear_amal.models.feature import (
     check_kind,
 )
 from spear_amal.models.joint import JointModel
+from spear_amal.models.networks import (
+    build_network,
+    check_network,
+    compression_ratio,
+    is_network,
+    n_parameters,
+    network_names,
+)
 from spear_amal.models.rule_network import RuleNetwork
 from spear_amal.models.rules import RuleModel
 
@@ -21,5 +29,11 @@ __all__ = [
     "RuleModel",
     "RuleNetwork",
     "build_feature_model",
+    "build_network",
     "check_kind",
+    "check_network",
+    "compression_ratio",
+    "is_network",
+    "n_parameters",
+    "network_names",
 ]

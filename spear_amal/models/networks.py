@@ -1,0 +1,153 @@
+"""Networks by name, and how large they are."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from spear_amal.errors import InputError
+from spear_amal.maths.sparse_rows import SparseRows
+from spear_amal.models.convnet import ConvNet
+from spear_amal.models.densenet import DenseNet
+from spear_amal.models.feature import MLP, LinearModel
+from spear_amal.models.resnet import ResNet
+from spear_amal.models.wide_resnet import WideResNet
+
+RESNET_DEPTHS = (8, 14, 20, 26, 32, 44, 56, 110)
+WIDE_FACTORS = (1, 2, 3, 4, 6, 8)  # those of the papers; any other will do
+_RESNET = re.compile(r"resnet(\d+)")
+_WIDE = re.compile(r"wrn-(\d+)-([1-9]\d*)")
+_MLP = re.compile(r"mlp:([1-9]\d*(?:-[1-9]\d*)*)")
+
+
+class Flattened(nn.Module):
+    """A linear model or MLP as a network: flattens images, takes rows of features as they are."""
+
+    def __init__(self, model: LinearModel | MLP) -> None:
+        super().__init__()
+        self.model = model
+
+    @property
+    def head(self) -> nn.Linear:
+        """The last layer."""
+        return self.model.head
+
+    def forward(self, x: Tensor | SparseRows) -> Tensor:
+        """Logits (B, C)."""
+        return self.logits_and_hidden(x)[0]
+
+    def logits_and_hidden(self, x: Tensor | SparseRows) -> tuple[Tensor, Tensor | SparseRows]:
+        """Logits (B, C) and the input of the last layer (B, H)."""
+        return self.model(x if isinstance(x, SparseRows) else x.flatten(1))
+
+
+def network_names() -> list[str]:
+    """Names that :func:`build_network` knows; of ``wrn-16-k`` and ``mlp:..`` some examples."""
+    return [
+        *(f"resnet{depth}" for depth in RESNET_DEPTHS),
+        *(f"wrn-16-{k}" for k in WIDE_FACTORS),
+        "densenet-40-12",
+        "convnet",
+        "mlp:50",
+        "mlp:80-80",
+    ]
+
+
+def is_network(name: object) -> bool:
+    """Tell whether :func:`build_network` knows a name."""
+    if not isinstance(name, str):
+        return False
+    wide = _WIDE.fullmatch(name)
+    is_wide = wide is not None and int(wide[1]) % 6 == 4 and int(wide[1]) >= 10
+    return name in network_names() or is_wide or _MLP.fullmatch(name) is not None
+
+
+def check_network(name: object) -> None:
+    """Raise InputError for a name that :func:`build_network` does not know."""
+    if is_network(name):
+        return
+    near = get_close_matches(str(name).lower(), network_names(), n=2)
+    meant = f"; did you mean {' or '.join(map(repr, near))}?" if near else "."
+    raise InputError(
+        f"there is no network {name!r}{meant} Known are {', '.join(network_names())}, "
+        "'wrn-16-k' for any k and 'mlp:' with any hidden widths, such as 'mlp:64-32'"
+    )
+
+
+def hidden_widths(name: object) -> tuple[int, ...] | None:
+    """Hidden widths of an ``"mlp:.."``; None for every other name.
+
+    Examples
+    --------
+    >>> hidden_widths("mlp:80-40")
+    (80, 40)
+    """
+    found = _MLP.fullmatch(name) if isinstance(name, str) else None
+    return tuple(map(int, found[1].split("-"))) if found else None
+
+
+def build_network(
+    name: str,
+    n_classes: int,
+    in_channels: int = 3,
+    generator: torch.Generator | None = None,
+    *,
+    input_shape: Sequence[int] | None = None,
+    **options: Any,
+) -> nn.Module:
+    """Make a network by its name.
+
+    Parameters
+    ----------
+    name : str
+        "resnet8" .. "resnet110", "wrn-16-1" (any k), "densenet-40-12", "convnet", or "mlp:" and
+        hidden widths, such as "mlp:80-80".
+    n_classes, in_channels : int
+    generator : torch.Generator, optional
+        Source of the start; the global random state is not touched when it is given.
+    input_shape : sequence of int, optional
+        Shape of one row, (c, h, w) or (D,): needed by "mlp:", which is no longer free of the size.
+    **options
+        Further arguments of the network's class, such as ``shortcut="padding"`` for a ResNet or
+        ``stem=16`` for the DenseNet.
+
+    Returns
+    -------
+    nn.Module
+        ``forward(x)`` gives logits (B, C), ``logits_and_hidden(x)`` also the input of ``head``,
+        the last nn.Linear.
+
+    Raises
+    ------
+    InputError
+        Unknown name, or no `input_shape` where it is needed.
+    """
+    check_network(name)
+    widths = hidden_widths(name)
+    if widths is not None:
+        if input_shape is None:
+            raise InputError(f"{name!r} needs input_shape=, the shape of one row")
+        return Flattened(MLP(math.prod(input_shape), n_classes, widths, generator))
+    options["generator"] = generator
+    if found := _RESNET.fullmatch(name):
+        return ResNet(int(found[1]), n_classes, in_channels, **options)
+    if found := _WIDE.fullmatch(name):
+        return WideResNet(int(found[1]), int(found[2]), n_classes, in_channels, **options)
+    kind = DenseNet if name == "densenet-40-12" else ConvNet
+    return kind(n_classes, in_channels, **options)
+
+
+def n_parameters(module: nn.Module) -> int:
+    """Count the parameters, frozen ones as well; buffers do not count."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def compression_ratio(teacher: nn.Module, student: nn.Module) -> float:
+    """Parameters of the teacher per parameter of the student."""
+    return n_parameters(teacher) / n_parameters(student)
