@@ -26,7 +26,8 @@ from spear_amal.estimators.intake import Intake
 from spear_amal.estimators.product import choose_exponent
 from spear_amal.mixers import Fixed, Mixer
 from spear_amal.models import JointModel, RuleModel, build_feature_model, check_kind
-from spear_amal.training import METRICS, ProgressBar, Settings, Table
+from spear_amal.training import METRICS, Callback, ProgressBar, Settings, Table
+from spear_amal.training.augment import Augmentation
 from spear_amal.training.checkpoint import under_prefix
 
 BATCH = 64
@@ -166,16 +167,16 @@ class TrainedClassifier(Intake):
         p: Any = self
         device = resolve.find_device(p.device)
         settings = Settings(
-            lr=p.lr_scale
-            * (p.lr if p.lr is not None else resolve.default_rate(pool.x, p.feature_model)),
+            lr=p.lr_scale * (p.lr if p.lr is not None else self._default_rate(pool)),
             lr_rules=getattr(p, "lr_rules", 1e-2),
             batch_size=p.batch_size or self._default_batch(pool),
             max_epochs=p.max_epochs,
-            patience=p.patience,
+            patience=p.max_epochs if p.patience is None else p.patience,
             metric=p.metric,
             weight_decay=p.weight_decay,
             seed=p.random_state,
             checkpoint=p.checkpoint,
+            **self._own_settings(),
         )
         return Recipe(
             make_model=lambda y, generator: self._model(pool, y, generator),
@@ -190,11 +191,31 @@ class TrainedClassifier(Intake):
             keep_uncovered=getattr(p, "keep_uncovered", False),
             dtype=DTYPES[p.dtype],
             device=device,
-            callbacks=(ProgressBar(type(self).__name__),) if p.verbose else (),
+            callbacks=self._callbacks(),
+            augment=self._augment(),
+            live=self._live(),
         )
 
     def _final(self, pool: door.Pool) -> str:
         return self.final
+
+    def _own_settings(self) -> dict[str, Any]:
+        """Say how to train beyond what all estimators have."""
+        return {}
+
+    def _callbacks(self) -> tuple[Callback, ...]:
+        return (ProgressBar(type(self).__name__),) if self.verbose else ()
+
+    def _augment(self) -> Augmentation | None:
+        """Change training batches at random by this, if by anything."""
+        return None
+
+    def _live(self) -> tuple[Any, ...]:
+        """For each teacher, how to ask about an augmented batch; see :class:`Table`."""
+        return ()
+
+    def _default_rate(self, pool: door.Pool) -> float:
+        return resolve.default_rate(pool.x, self.feature_model)
 
     def _default_batch(self, pool: door.Pool) -> int:
         return BATCH
@@ -219,21 +240,23 @@ class TrainedClassifier(Intake):
         return (wanted / wanted.sum()) / (found / found.sum())
 
     def _model(self, pool: door.Pool, y: np.ndarray, generator: torch.Generator) -> JointModel:
-        p: Any = self
-        feature = build_feature_model(
-            p.feature_model, pool.x.shape[1], len(pool.classes), p.hidden, generator
+        return JointModel(self._feature(pool, generator), self._rules(pool, y, generator))
+
+    def _feature(self, pool: door.Pool, generator: torch.Generator) -> torch.nn.Module:
+        return build_feature_model(
+            self.feature_model, pool.x.shape[1], len(pool.classes), self.hidden, generator
         )
-        return JointModel(feature, self._rules(pool, y, generator))
+
+    def _empty_feature(self) -> torch.nn.Module:
+        """Build the feature model again, for stored parameters."""
+        return build_feature_model(
+            self.feature_model, self.n_features_in_, len(self.classes_), self.hidden
+        )
 
     def _empty_model(self, tensors: dict[str, torch.Tensor]) -> JointModel:
         """Build the model again for stored parameters and fill them in."""
-        p: Any = self
-        feature = build_feature_model(
-            p.feature_model, self.n_features_in_, len(self.classes_), p.hidden
-        )
-        model = JointModel(feature, self._stored_rules(under_prefix("rules", tensors))).to(
-            DTYPES[p.dtype]
-        )
+        rules = self._stored_rules(under_prefix("rules", tensors))
+        model = JointModel(self._empty_feature(), rules).to(DTYPES[self.dtype])
         model.load_state_dict(tensors)
         return model
 

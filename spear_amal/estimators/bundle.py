@@ -82,7 +82,11 @@ def describe(estimator: Any) -> dict[str, Any]:
     return {
         "kind": KIND,
         "class": type(estimator).__name__,
-        "params": params_to_json(estimator),
+        "params": {
+            name: value
+            for name, value in params_to_json(estimator).items()
+            if name not in estimator._not_stored
+        },
         "n_models": len(estimator.models_),
         "classes": estimator.classes_.tolist(),
         "n_features_in": estimator.n_features_in_,

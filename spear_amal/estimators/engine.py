@@ -22,6 +22,7 @@ from spear_amal.mixers import Mixer
 from spear_amal.mixers.frozen import Frozen
 from spear_amal.models import JointModel
 from spear_amal.training import Callback, Result, Settings, Table, Trainer, predict_logits
+from spear_amal.training.augment import Augmentation
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class Recipe:
     dtype: torch.dtype = torch.float32
     device: str = "cpu"
     callbacks: tuple[Callback, ...] = ()
+    augment: Augmentation | None = None
+    live: tuple[Any, ...] = ()  # see Table
 
 
 @dataclass
@@ -76,6 +79,7 @@ def fit_members(pool: Pool, recipe: Recipe, about: Any) -> list[Member]:
         dtype=recipe.dtype,
         device=recipe.device,
     )
+    table.augment, table.live = recipe.augment, recipe.live
     mark = fingerprint(pool, about)
     if recipe.final in ("crossfit", "crossfit-weights"):
         members = [
@@ -129,17 +133,6 @@ def _new_model(pool: Pool, held: np.ndarray, recipe: Recipe) -> JointModel:
     return recipe.make_model(y, generator).to(recipe.device, recipe.dtype)
 
 
-def _subset(table: Table, pool: Pool, rows: np.ndarray) -> Table:
-    return Table(
-        pool.x[rows],
-        pool.y[rows],
-        None if pool.labels is None else pool.labels[rows],
-        n_classes=len(pool.classes),
-        dtype=table.dtype,
-        device=table.device,
-    )
-
-
 def _fit_one(pool: Pool, table: Table, held: np.ndarray, recipe: Recipe, mark: str) -> Member:
     """Train with `held` as V: for the mixer's outer loss and for the choice of the epoch."""
     gold = np.setdiff1d(pool.gold, held)
@@ -152,14 +145,15 @@ def _fit_one(pool: Pool, table: Table, held: np.ndarray, recipe: Recipe, mark: s
         used = "split" if used == "shared" else used
     model = _new_model(pool, held, recipe)
     components, mixer = recipe.make_components(gold), recipe.make_mixer()
+    table = table.with_teachers(recipe.make_teachers(gold))
     result = Trainer(recipe.settings, recipe.callbacks).fit(
         model,
         components,
         mixer,
-        table.with_teachers(recipe.make_teachers(gold)),
+        table,
         rows,
-        selection=_subset(table, pool, chooser),
-        outer=_subset(table, pool, outer),
+        selection=table.subset(chooser),
+        outer=table.subset(outer),
         fingerprint=mark,
     )
     return Member(model, result, rows, held, components.names, model, used)
@@ -201,13 +195,14 @@ def _refit_with(
     own = _named(replace(recipe, settings=settings), "refit")
     model = _new_model(pool, first.validation, recipe)
     components = recipe.make_components(pool.gold)
+    table = table.with_teachers(recipe.make_teachers(pool.gold))
     result = Trainer(own.settings, recipe.callbacks).fit(
         model,
         components,
         mixer,
-        table.with_teachers(recipe.make_teachers(pool.gold)),
+        table,
         rows,
-        outer=_subset(table, pool, first.validation) if mixer.every_step else None,
+        outer=table.subset(first.validation) if mixer.every_step else None,
         fingerprint=f"{mark}-refit",
     )
     history = first.result.history + [dict(record, refit=True) for record in result.history]

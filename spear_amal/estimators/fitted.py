@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -23,7 +23,14 @@ class FittedClassifier(ClassifierMixin, BaseEstimator):
     """Prediction and files, on the attributes that `fit` or :meth:`load` set."""
 
     _uses_rules = False
+    _not_stored: ClassVar[tuple[str, ...]] = ()  # parameters that prediction does without
     inference: str
+
+    def _checked(self, X: Any, reset: bool) -> Any:
+        """Check features; `reset` says that they are those of training."""
+        return validate_data(
+            self, X, accept_sparse="csr", dtype=["float64", "float32"], reset=reset
+        )
 
     # -- prediction -----------------------------------------------------------------------------
 
@@ -46,7 +53,7 @@ class FittedClassifier(ClassifierMixin, BaseEstimator):
         return self._probabilities(X, L, self.exponent_)
 
     def _probabilities(self, X: Any, L: Any, exponent: float) -> np.ndarray:
-        X = validate_data(self, X, accept_sparse="csr", dtype=["float64", "float32"], reset=False)
+        X = self._checked(X, reset=False)
         votes = self._votes(X, L if exponent > 0 else None)
         answers = []
         for i, (p, q) in enumerate(log_posteriors(self.models_, self._table(X, votes))):

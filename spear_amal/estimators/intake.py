@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import validate_data
 
 from spear_amal.errors import InputError
 from spear_amal.estimators import door, resolve
@@ -23,7 +22,7 @@ class Intake(FittedClassifier):
 
     def _pool(self, X: Any, y: Any, L: Any, X_val: Any, y_val: Any, L_val: Any) -> door.Pool:
         resolve.check_pairs(L, X_val, y_val, L_val)
-        X = validate_data(self, X, accept_sparse="csr", dtype=["float64", "float32"])
+        X = self._checked(X, reset=True)
         y = door.column(y, "y")
         door.check_rows("y", len(y), X.shape[0], "X")
         votes = None if L is None else as_label_matrix(L)
@@ -65,9 +64,7 @@ class Intake(FittedClassifier):
     def _validation(
         self, X_val: Any, y_val: Any, L_val: Any
     ) -> tuple[Any, np.ndarray, LabelMatrix | None]:
-        x = validate_data(
-            self, X_val, accept_sparse="csr", dtype=["float64", "float32"], reset=False
-        )
+        x = self._checked(X_val, reset=False)
         labels = door.column(y_val, "y_val")
         door.check_rows("y_val", len(labels), x.shape[0], "X_val")
         codes = door.encode(labels, self.classes_, "y_val")

@@ -13,6 +13,7 @@ from spear_amal.errors import InputError
 LOGIT_STEP = 0.14  # 0.01 on bags of 14 words, the rate that a first study used
 RATE_RANGE = (1e-4, 0.1)
 STEPS_PER_EPOCH = 16
+SGD_RATE = 0.05
 
 
 def find_device(name: str) -> str:
@@ -50,14 +51,16 @@ def gold_batch(n_rows: int) -> int:
     return int(np.clip(n_rows // STEPS_PER_EPOCH, 4, 32))
 
 
-def default_rate(x: Any, feature_model: Any) -> float:
-    """Adam's rate where none is given.
+def default_rate(x: Any, feature_model: Any, optimiser: str = "adam") -> float:
+    """Rate where none is given: for SGD 0.05, as the AMAL paper says; for Adam as follows.
 
     For a linear model one Adam step changes a logit by about rate times the absolute sum of a
     row; the rate is set so that this is :data:`LOGIT_STEP` for the mean row, whatever the scale
     of the features. Networks get 0.001.
     """
-    if feature_model != "linear":
+    if optimiser == "sgd":
+        return SGD_RATE
+    if feature_model != "linear" or x.ndim > 2:
         return 1e-3
     row = float(abs(x).sum()) / max(x.shape[0], 1)
     return float(np.clip(LOGIT_STEP / max(row, 1e-12), *RATE_RANGE))
