@@ -29,6 +29,7 @@ LAYERS = {
     "components": 3,
     "mixers": 3,
     "training": 4,
+    "teachers": 4,
     "estimators": 5,
     "studies": 6,
     "report": 7,

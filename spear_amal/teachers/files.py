@@ -1,0 +1,198 @@
+"""Files of teacher outputs, by row id; nothing in them is unpickled."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+import zipfile
+import zlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spear_amal.data.tables import read_table, require_columns
+from spear_amal.errors import FileFormatError, InputError
+from spear_amal.files import refuse_existing, write_aside
+from spear_amal.teachers.arrays import as_ids, as_numbers, distinct, look_up
+from spear_amal.teachers.base import Teacher
+from spear_amal.teachers.columns import KINDS, check_classes, check_values, from_kind
+
+FORMAT = 1
+MARK = "teacher outputs"
+# What NumPy, zip and JSON raise on a file that is cut off, altered or something else.
+_DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError),
+    *(KeyError, ValueError, TypeError, IndexError, AttributeError, NotImplementedError),
+)
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a file of teacher outputs holds."""
+
+    row_ids: np.ndarray
+    values: np.ndarray
+    classes: list[Any]
+    kind: str | None
+    name: str | None = None
+
+
+def save_teacher_outputs(
+    path: str | os.PathLike[str],
+    row_ids: Any,
+    logits: Any,
+    classes: Any,
+    *,
+    name: str = "teacher",
+    kind: str = "logits",
+    overwrite: bool = False,
+) -> None:
+    """Write a teacher's outputs into one ``.npz``, without pickle.
+
+    Parameters
+    ----------
+    path : path
+        Must end in ``.npz``.
+    row_ids : sequence of int or str (n,)
+    logits : array (n, C)
+        Logits, or probabilities if `kind` says so. A row of NaN: the teacher says nothing.
+    classes : sequence of int or str (C,)
+        Classes of the columns.
+    kind : {"logits", "probabilities"}
+
+    Raises
+    ------
+    InputError
+        If the outputs cannot be learnt from: see :class:`TeacherFile`.
+    OutputExistsError
+        If the file exists and `overwrite` is False.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".npz":
+        raise InputError(f"teacher outputs are written as .npz, found {path.name!r}")
+    refuse_existing(path, overwrite)
+    values, ids, labels = as_numbers(logits), as_ids(row_ids), check_classes(classes)
+    if kind not in KINDS:
+        raise InputError(f"kind must be 'logits' or 'probabilities', found {kind!r}")
+    if values.shape != (len(ids), len(labels)):
+        raise InputError(
+            f"outputs have shape {values.shape}, but there are {len(ids)} row ids and "
+            f"{len(labels)} classes"
+        )
+    ids, values = distinct(ids, values)
+    check_values(from_kind(values, kind), silent=True)
+    about = {"mark": MARK, "format": FORMAT, "name": name, "kind": kind, "classes": labels}
+    meta = np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)
+    with write_aside(path) as temporary, open(temporary, "wb") as handle:
+        np.savez_compressed(
+            handle, allow_pickle=False, meta=meta, row_ids=ids, values=values.astype(np.float32)
+        )
+
+
+class TeacherFile(Teacher):
+    """Outputs in a file, looked up by row id; rows of the file that are not asked for are ignored.
+
+    Parameters
+    ----------
+    path : path
+        ``.npz`` by :func:`save_teacher_outputs`, or a table (.csv, .jsonl, .parquet) with a column
+        of row ids and one column per class.
+    name : str, optional
+        Default: the name in the file, else the file's own.
+    row_id : str
+        Column of row ids in a table.
+    kind : {None, "logits", "probabilities"}
+        What a table holds; ``.npz`` files say so themselves.
+    missing, silent
+        As for :class:`Teacher`.
+
+    Raises
+    ------
+    InputError
+        When asked: if there is no such file; rows are missing, or there twice with different
+        outputs; outputs are no finite numbers.
+    FileFormatError
+        When asked: if the file is damaged or something else.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        name: str | None = None,
+        missing: str = "error",
+        *,
+        row_id: str = "row_id",
+        kind: str | None = None,
+        silent: bool = False,
+    ) -> None:
+        super().__init__(name or Path(path).stem, None, missing, silent)
+        self.path = Path(path)
+        self.row_id = row_id
+        self.kind = kind
+
+    @property
+    def classes(self) -> list[Any]:
+        """Class labels of the columns; text where they come from a table."""
+        return self.held.classes
+
+    @cached_property
+    def held(self) -> Held:
+        """Content of the file, read when first asked for."""
+        if not self.path.is_file():
+            raise InputError(f"there is no file {self.path}; check the path")
+        if self.path.suffix.lower() != ".npz":
+            return _read_table(self.path, self.row_id, self.kind)
+        held = _read_npz(self.path)
+        if self.kind not in (None, held.kind):
+            raise InputError(f"{self.path} holds {held.kind}, not {self.kind}")
+        return held
+
+    def _ask(self, X: Any, row_ids: Any, n: int) -> np.ndarray:
+        values = from_kind(self.held.values, self.held.kind)
+        return look_up(self.held.row_ids, values, row_ids, n)
+
+    def digest(self) -> str:
+        """Hash of the file and how it is read."""
+        made = hashlib.sha256(repr((self.row_id, self.kind, self.missing)).encode())
+        made.update(self.path.read_bytes())
+        return made.hexdigest()
+
+
+def _read_npz(path: Path) -> Held:
+    try:
+        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as archive:
+            about = json.loads(archive["meta"].tobytes())
+            if about["mark"] != MARK:
+                raise ValueError("it holds something else")
+            newer = about["format"] > FORMAT
+            held = None if newer else _unpack(about, archive["row_ids"], archive["values"])
+    except _DAMAGE as error:
+        raise FileFormatError(
+            f"{path} is damaged or no file of teacher outputs ({error}); write it again with "
+            "save_teacher_outputs"
+        ) from error
+    if held is None:
+        raise FileFormatError(f"{path} has format {about['format']}: update spear_amal")
+    return held
+
+
+def _unpack(about: dict[str, Any], row_ids: np.ndarray, values: np.ndarray) -> Held:
+    held = Held(row_ids, values, about["classes"], about["kind"], about["name"])
+    if values.shape != (len(row_ids), len(held.classes)) or held.kind not in KINDS:
+        raise ValueError(f"outputs of shape {values.shape} for {len(row_ids)} rows")
+    return held
+
+
+def _read_table(path: Path, row_id: str, kind: str | None) -> Held:
+    frame = read_table(path)
+    require_columns(frame, [row_id], str(path))
+    ids = frame[row_id]
+    if ids.isna().any():
+        raise InputError(f"{path}: {int(ids.isna().sum())} rows have no {row_id!r}")
+    outputs = frame.drop(columns=row_id)
+    return Held(ids.to_numpy(), as_numbers(outputs.to_numpy()), list(outputs.columns), kind)

@@ -1,0 +1,182 @@
+"""Torch networks as teachers: asked in chunks, left exactly as they were."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from torch import Tensor, nn
+
+from spear_amal.errors import InputError
+from spear_amal.maths.sparse_rows import SparseRows
+from spear_amal.teachers.base import Teacher, count_rows
+from spear_amal.teachers.columns import arrange, column_order
+
+CHUNK = 512
+
+
+@contextmanager
+def at_rest(module: nn.Module) -> Iterator[None]:
+    """Ask in evaluation mode without gradients; every part gets back the mode it had."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for part, mode in modes:
+            part.training = mode
+
+
+class NetworkTeacher(Teacher):
+    """One torch network, or the mean probability of several.
+
+    Parameters
+    ----------
+    modules : nn.Module or sequence of nn.Module
+        Each maps rows to logits (B, C), to a tuple with logits first, or to an object with
+        ``logits``. They stay on their device.
+    name, classes, missing
+        As for :class:`Teacher`.
+    chunk : int
+        Rows asked at once.
+    takes_sparse : bool
+        The modules take sparse rows as they are; others get dense ones, a chunk at a time.
+    n_features : int, optional
+        Number of features that rows must have, where it is known.
+    """
+
+    def __init__(
+        self,
+        modules: nn.Module | Sequence[nn.Module],
+        name: str = "network",
+        classes: Any = None,
+        missing: str = "error",
+        *,
+        chunk: int = CHUNK,
+        takes_sparse: bool = False,
+        n_features: int | None = None,
+    ) -> None:
+        super().__init__(name, classes, missing)
+        if chunk < 1:
+            raise InputError(f"chunk must be 1 row or more, found {chunk}")
+        self.modules = [modules] if isinstance(modules, nn.Module) else list(modules)
+        self.chunk = chunk
+        self.takes_sparse = takes_sparse
+        self.n_features = n_features
+        self.n_parameters = sum(p.numel() for m in self.modules for p in m.parameters())
+
+    def _ask(self, X: Any, row_ids: Any, n: int) -> np.ndarray:
+        if X is None:
+            raise InputError("a network needs the features X")
+        if sp.issparse(X):
+            X = sp.csr_array(X)
+        elif not isinstance(X, Tensor):
+            X = np.asarray(X)
+        # An empty chunk of no rows still tells the width.
+        starts = range(0, max(n, 1), self.chunk)
+        return np.concatenate([self._chunk(X[i : i + self.chunk]) for i in starts])
+
+    def _chunk(self, rows: Any) -> np.ndarray:
+        x: Tensor | SparseRows
+        if sp.issparse(rows):
+            x = SparseRows.from_csr(rows, torch.float64)
+        elif isinstance(rows, Tensor):
+            x = rows
+        else:  # arrays that are read-only or reversed become tensors as a copy
+            x = torch.as_tensor(np.require(rows, requirements=["C", "W"]))
+        return self._mean(x).float().cpu().numpy()
+
+    def live(self, x: Tensor | SparseRows, classes: Any = None) -> Tensor:
+        """Logits (B, C) for a batch as it is now, on its device."""
+        logits = self._mean(x)
+        order = column_order(logits.shape[1], self.classes, classes, self.missing)
+        device = x.values.device if isinstance(x, SparseRows) else x.device
+        return arrange(logits, order).to(device)
+
+    def _mean(self, x: Tensor | SparseRows) -> Tensor:
+        """Logits (B, C) of one network, log of the mean probability of several."""
+        self._check_width(x)
+        answers = [self._forward(module, x) for module in self.modules]
+        if len(answers) == 1:
+            return answers[0]
+        stacked = torch.stack([a.to(answers[0].device).log_softmax(-1) for a in answers])
+        return stacked.logsumexp(0) - math.log(len(answers))
+
+    def _check_width(self, x: Tensor | SparseRows) -> None:
+        found = x.width if isinstance(x, SparseRows) else math.prod(x.shape[1:])
+        if self.n_features is not None and found != self.n_features:
+            raise InputError(f"it was trained on {self.n_features} features, X has {found}")
+
+    def _forward(self, module: nn.Module, x: Tensor | SparseRows) -> Tensor:
+        rows = self._for_module(module, x)
+        try:
+            with at_rest(module):
+                out = module(rows)
+        except torch.cuda.OutOfMemoryError:
+            raise
+        except (RuntimeError, TypeError, ValueError, IndexError) as error:
+            what = "sparse" if isinstance(rows, SparseRows) else f"{rows.dtype}"
+            shape = () if isinstance(rows, SparseRows) else tuple(rows.shape[1:])
+            raise InputError(
+                f"the network cannot be asked about rows of shape {shape} ({what}): {error}. It "
+                "gets the student's features as they are, images as raw pixels: put what it needs "
+                "(scaling, normalising, flattening) in front of it with nn.Sequential"
+            ) from error
+        return logits_of(out, count_rows(rows) if isinstance(rows, Tensor) else len(rows))
+
+    def _for_module(self, module: nn.Module, x: Tensor | SparseRows) -> Tensor | SparseRows:
+        """Rows on the module's device and of its type; pixels (uint8) stay pixels."""
+        tensors = (t for t in (*module.parameters(), *module.buffers()) if t.is_floating_point())
+        held = next(tensors, torch.empty(0))
+        if isinstance(x, SparseRows):
+            moved = SparseRows(
+                x.columns.to(held.device), x.values.to(held.device, held.dtype), x.width
+            )
+            return moved if self.takes_sparse else moved.to_dense()
+        return x.to(held.device) if x.dtype == torch.uint8 else x.to(held.device, held.dtype)
+
+    def digest(self) -> str:
+        """Hash of the networks' layout, parameters and buffers."""
+        made = hashlib.sha256()
+        for module in self.modules:
+            made.update(f"{type(module).__qualname__} {module}".encode())
+            for name, tensor in module.state_dict().items():
+                if not isinstance(tensor, Tensor):
+                    continue
+                held = tensor.detach().cpu().contiguous()
+                made.update(f"{name} {held.dtype} {tuple(held.shape)}".encode())
+                made.update(held.flatten().view(torch.uint8).numpy().tobytes())
+        return made.hexdigest()
+
+
+def logits_of(out: Any, n: int) -> Tensor:
+    """Find the logits (n, C) in what a network returned.
+
+    Raises
+    ------
+    InputError
+        If there are none.
+    """
+    found = out
+    if not isinstance(out, Tensor):
+        found = getattr(out, "logits", None)
+        if found is None and isinstance(out, tuple | list) and out:
+            found = out[0]
+    if not isinstance(found, Tensor):
+        raise InputError(
+            f"the network returns {type(out).__name__}; a teacher must return logits (B, C), a "
+            "tuple with logits first, or an object with .logits"
+        )
+    if found.ndim != 2 or len(found) != n:
+        raise InputError(
+            f"the network returns a tensor of shape {tuple(found.shape)} for {n} rows; logits "
+            "must be (B, C), one column for each class (two for two classes)"
+        )
+    return found.detach()
