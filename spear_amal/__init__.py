@@ -15,6 +15,8 @@ _HOME = {
     "ABSTAIN": "spear_amal.label_matrix",
     "LabelMatrix": "spear_amal.label_matrix",
     "SpearClassifier": "spear_amal.estimators",
+    "DistilledClassifier": "spear_amal.estimators",
+    "distiller": "spear_amal.estimators",
     "GoldClassifier": "spear_amal.estimators",
     "LabelModelClassifier": "spear_amal.estimators",
     "ReweightedClassifier": "spear_amal.estimators",
@@ -23,12 +25,14 @@ _HOME = {
 
 __all__ = [
     "ABSTAIN",
+    "DistilledClassifier",
     "GoldClassifier",
     "LabelMatrix",
     "LabelModelClassifier",
     "ReweightedClassifier",
     "RuleNetworkClassifier",
     "SpearClassifier",
+    "distiller",
 ]
 
 

@@ -1,17 +1,22 @@
 """scikit-learn estimators over the one trainer."""
 
 from spear_amal.estimators.base import TrainedClassifier
+from spear_amal.estimators.distilled import DistilledClassifier
+from spear_amal.estimators.distiller import DISTILLATION, distiller
 from spear_amal.estimators.end_model import LabelModelClassifier, ReweightedClassifier
 from spear_amal.estimators.gold import GoldClassifier
 from spear_amal.estimators.rule_network import RuleNetworkClassifier
 from spear_amal.estimators.spear import PRESETS, SpearClassifier
 
 __all__ = [
+    "DISTILLATION",
     "PRESETS",
+    "DistilledClassifier",
     "GoldClassifier",
     "LabelModelClassifier",
     "ReweightedClassifier",
     "RuleNetworkClassifier",
     "SpearClassifier",
     "TrainedClassifier",
+    "distiller",
 ]

@@ -42,11 +42,12 @@ class Table:
     augment : function of x, or None
         Applied to batches that are asked for with ``augmented=True``: training batches.
     live : sequence of functions of x, or None
-        For each teacher what it says about an augmented batch; None takes what is stored.
+        For each teacher what it says about an augmented batch; None, or a function that gives
+        None, takes what is stored.
     """
 
     augment: Callable[[Tensor], Tensor] | None = None
-    live: Sequence[Callable[[Tensor], Tensor] | None] = ()
+    live: Sequence[Callable[[Tensor], Tensor | None] | None] = ()
 
     def __init__(
         self,
@@ -148,8 +149,9 @@ class Table:
         if augmented and self.augment is not None and isinstance(x, Tensor):
             x = self.augment(x)
             for t, ask in enumerate(self.live):
-                if ask is not None:
-                    teachers[:, t] = ask(x).to(teachers)
+                told = None if ask is None else ask(x)
+                if told is not None:
+                    teachers[:, t] = told.to(teachers)
         return Batch(
             index=index,
             x=x,

@@ -1,0 +1,81 @@
+"""Who is trained before the student: teachers given by name, and assistants between the sizes.
+
+TAKD (Mirzadeh et al., 2020) hands knowledge down a chain, each model taught by the one before it;
+DGKD (Son et al., 2021) lets all larger models teach each smaller one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spear_amal.models import is_network
+from spear_amal.teachers import Teacher, as_teacher
+
+if TYPE_CHECKING:
+    from spear_amal.estimators.distilled import DistilledClassifier
+    from spear_amal.estimators.teacher_rows import TeacherRows
+
+CHAINS = ("takd", "dgkd")
+# How an assistant is taught: by Hinton's weights, or as DGKD teaches its student.
+_MIXER = {"takd": "kd"}
+
+
+def train_teachers(
+    student: DistilledClassifier, asked: TeacherRows, given: dict[str, Any]
+) -> list[Teacher]:
+    """Give the student's teachers, training first those that are not there yet.
+
+    Parameters
+    ----------
+    student : DistilledClassifier
+        Its settings are those of the models trained here, but for the network and the mixer.
+    asked : TeacherRows
+    given : dict
+        Arguments of the student's `fit` that the others get too: X, y, X_val, y_val.
+    """
+    teachers = [
+        _trained(student, i, one, given) if _is_untrained(one) else as_teacher(one)
+        for i, one in enumerate(student.teachers)
+    ]
+    for i, network in enumerate(student.assistants):
+        by = teachers if student.chain == "dgkd" else teachers[-1:]
+        mixer = _MIXER.get(str(student.chain), student.mixer)
+        options = student.mixer_options if mixer == student.mixer else None
+        changes = {"teachers": tuple(by), "mixer": mixer, "mixer_options": options}
+        assistant = _like(student, network, f"assistant{i}", **changes)
+        rows = _asked_as(asked, "teacher_X" if by else None)
+        teachers.append(as_teacher(assistant.fit(**given, **rows), name=str(network)))
+    return teachers[-1:] if student.chain == "takd" else teachers
+
+
+def _is_untrained(one: Any) -> bool:
+    return isinstance(one, str) and is_network(one)
+
+
+def _trained(student: DistilledClassifier, i: int, network: str, given: dict[str, Any]) -> Teacher:
+    """Train a network on the labels alone."""
+    teacher = _like(student, network, f"teacher{i}", mixer="ce", mixer_options=None)
+    return as_teacher(teacher.fit(**given), name=network)
+
+
+def _like(
+    student: DistilledClassifier, network: Any, part: str, **changes: Any
+) -> DistilledClassifier:
+    """Make an estimator with the student's settings for another network, with its own files."""
+    path = student.checkpoint
+    if path is not None:
+        path = Path(path).with_name(f"{Path(path).stem}-{part}{Path(path).suffix}")
+    fresh = {"student": network, "teachers": (), "assistants": (), "chain": None}
+    own = {"checkpoint": path, "callbacks": (), "keep_epochs": ()}
+    return type(student)(**student.get_params(deep=False) | fresh | own | changes)
+
+
+def _asked_as(asked: TeacherRows, name: str | None) -> dict[str, Any]:
+    if name is None:
+        return {}
+    suffixes = ("", "_val")
+    told: dict[str, Any] = {}
+    for suffix, (inputs, ids) in zip(suffixes, asked.parts, strict=False):
+        told |= {f"teacher_X{suffix}": inputs, f"row_ids{suffix}": ids}
+    return told

@@ -1,0 +1,48 @@
+"""Mixers of distillation by name, with what they must know of the task filled in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from spear_amal.mixers import Mixer, build_mixer
+
+
+def distillation_mixer(
+    mixer: str | Mixer,
+    options: Mapping[str, Any] | None,
+    *,
+    n_teachers: int,
+    n_classes: int,
+    with_rules: bool,
+) -> Mixer:
+    """Make a mixer for labels and teachers.
+
+    Parameters
+    ----------
+    mixer : str or Mixer
+        A name that :func:`spear_amal.mixers.build_mixer` knows, or "ce": labels alone. "amal" has
+        the settings of the published distillation code, and those recommended for rules where
+        rules join in.
+    options : dict, optional
+    n_teachers, n_classes : int
+        "kd" shares its 0.9 among the teachers; SuperLoss' threshold is log C.
+    with_rules : bool
+    """
+    if not isinstance(mixer, str):
+        return build_mixer(mixer, options)
+    given = options if options is not None else {}
+    if mixer == "ce":
+        return build_mixer("fixed", {"per_loss": {"teacher": 0.0}} | dict(given))
+    if mixer == "amal" and not with_rules:
+        return build_mixer("amal-kd", given)
+    shared = {"label": 0.1, "teacher": 0.9 / max(n_teachers, 1)}
+    known: dict[str, dict[str, Any]] = {
+        "kd": {"per_loss": shared},
+        "superloss": {"per_loss": shared, "tau": math.log(max(n_classes, 2))},
+        "crust": {"per_loss": shared},
+    }
+    if mixer in known and isinstance(given, Mapping):
+        return build_mixer(mixer, known[mixer] | dict(given))
+    return build_mixer(mixer, given)

@@ -1,0 +1,61 @@
+"""Whole methods of distillation by name: what weighs the losses, and who teaches whom."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from spear_amal.errors import InputError
+from spear_amal.estimators.distilled import DistilledClassifier
+
+# name -> (what it is, parameters)
+DISTILLATION: dict[str, tuple[str, dict[str, Any]]] = {
+    "ce": ("labels alone", {"mixer": "ce"}),
+    "kd": ("Hinton's: 0.1 label, 0.9 teacher", {"mixer": "kd"}),
+    "takd": ("a chain of assistants, each taught by the last", {"mixer": "kd", "chain": "takd"}),
+    "dgkd": ("all larger models teach, kept at random", {"mixer": "dgkd", "chain": "dgkd"}),
+    "dgkd-drop": (
+        "all larger models teach, one dropped a batch",
+        {"mixer": "dgkd-drop", "chain": "dgkd"},
+    ),
+    "superloss": ("rows of a high loss count less", {"mixer": "superloss"}),
+    "crust": ("a coreset of clean-looking rows every epoch", {"mixer": "crust"}),
+    "amal": ("weights per row and loss, learnt on validation rows", {"mixer": "amal"}),
+    "alm-kd": ("convex weights per row, learnt on validation rows", {"mixer": "alm-kd"}),
+}
+
+
+def distiller(
+    method: str,
+    student: Any = "mlp",
+    teachers: Sequence[Any] = (),
+    assistants: Sequence[Any] = (),
+    **parameters: Any,
+) -> DistilledClassifier:
+    """Make the estimator of a method.
+
+    Parameters
+    ----------
+    method : str
+        One of :data:`DISTILLATION`.
+    student, teachers
+        As of :class:`DistilledClassifier`; "ce" leaves the teachers out.
+    assistants : sequence
+        Networks for "takd" and "dgkd", the largest first; other methods leave them out.
+    **parameters
+        Any other parameter of :class:`DistilledClassifier`.
+
+    Examples
+    --------
+    >>> distiller("takd", "resnet8", ["resnet20"], ["resnet14"]).chain
+    'takd'
+    """
+    if method not in DISTILLATION:
+        raise InputError(f"unknown method {method!r}; choose from {', '.join(DISTILLATION)}")
+    settings = dict(DISTILLATION[method][1])
+    if settings.get("chain") and assistants:
+        settings["assistants"] = tuple(assistants)
+    else:
+        settings.pop("chain", None)
+    asked = () if method == "ce" else tuple(teachers)
+    return DistilledClassifier(student, asked, **settings | parameters)

@@ -1,0 +1,140 @@
+"""Networks as feature models: images at the door, SGD with a schedule, augmentation, snapshots."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from spear_amal.errors import InputError
+from spear_amal.estimators import door, resolve
+from spear_amal.estimators.engine import Member, Recipe
+from spear_amal.estimators.images_door import check_images, is_image_like
+from spear_amal.estimators.spear import SpearClassifier
+from spear_amal.models import build_feature_model, channel_statistics
+from spear_amal.training import Callback
+from spear_amal.training.augment import AUGMENTATIONS, Augmentation
+from spear_amal.training.optimisers import OPTIMISERS, SCHEDULES
+
+IMAGE_BATCH, BATCH = 128, 64
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class NetworkClassifier(SpearClassifier):
+    """SPEAR under any mixer, with any network as the feature model and images as features.
+
+    A base for :class:`DistilledClassifier`, which documents the parameters.
+    """
+
+    optimiser: str = "adam"
+    momentum: float = 0.9
+    nesterov: bool = False
+    schedule: str = "constant"
+    milestones: Sequence[int] = ()
+    gamma: float = 0.1
+    augment: str | None = None
+    keep_epochs: Sequence[int] = ()
+    callbacks: Sequence[Callback] = ()
+    patience: int | None = None  # type: ignore[assignment]
+
+    _not_stored: ClassVar[tuple[str, ...]] = ("callbacks",)
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **SpearClassifier._parameter_constraints,
+        "optimiser": [StrOptions(set(OPTIMISERS))],
+        "momentum": [Interval(Real, 0, 1, closed="left")],
+        "nesterov": ["boolean"],
+        "schedule": [StrOptions(set(SCHEDULES))],
+        "gamma": [Interval(Real, 0, None, closed="neither")],
+        "augment": [None, StrOptions(set(AUGMENTATIONS))],
+        "patience": [None, Interval(Integral, 1, None, closed="left")],
+    }
+
+    def check_parameters(self) -> None:
+        """Raise an error for a parameter that cannot be used; `fit` calls it first."""
+        super().check_parameters()
+        if self.nesterov and (self.optimiser != "sgd" or not self.momentum):
+            raise InputError("nesterov=True needs optimiser='sgd' and a momentum above 0")
+        for name in ("milestones", "keep_epochs"):
+            if not all(isinstance(one, Integral) and int(one) > 0 for one in getattr(self, name)):
+                raise InputError(
+                    f"{name} must be epochs (whole numbers from 1 on), found {getattr(self, name)}"
+                )
+
+    def _checked(self, X: Any, reset: bool) -> Any:
+        if not is_image_like(X):
+            checked = super()._checked(X, reset)
+            if reset:
+                self.input_shape_ = checked.shape[1:]
+            return checked
+        images = check_images(X, None if reset else self.input_shape_)
+        if reset:
+            self.input_shape_ = images.shape[1:]
+            self.n_features_in_ = int(np.prod(self.input_shape_))
+        return images
+
+    # -- what the base asks -----------------------------------------------------------------------
+
+    def _default_batch(self, pool: door.Pool) -> int:
+        return IMAGE_BATCH if pool.x.ndim > 2 else BATCH
+
+    def _default_rate(self, pool: door.Pool) -> float:
+        return resolve.default_rate(pool.x, self.feature_model, self.optimiser)
+
+    def _own_settings(self) -> dict[str, Any]:
+        names = ("optimiser", "momentum", "nesterov", "schedule", "gamma")
+        tuples = ("milestones", "keep_epochs")
+        return {name: getattr(self, name) for name in names} | {
+            name: tuple(int(epoch) for epoch in getattr(self, name)) for name in tuples
+        }
+
+    def _callbacks(self) -> tuple[Callback, ...]:
+        return (*super()._callbacks(), *self.callbacks)
+
+    def _augment(self) -> Augmentation | None:
+        if self.augment is None:
+            return None
+        if len(self.input_shape_) < 2:
+            raise InputError(f"augment={self.augment!r} changes images; X holds plain features")
+        return AUGMENTATIONS[self.augment]
+
+    # -- the network ------------------------------------------------------------------------------
+
+    def _feature(self, pool: door.Pool, generator: torch.Generator) -> torch.nn.Module:
+        statistics = channel_statistics(pool.x[: pool.n_train]) if pool.x.ndim > 2 else None
+        return self._network(statistics, generator)
+
+    def _empty_feature(self) -> torch.nn.Module:
+        channels = self.input_shape_[0]
+        blank = (np.zeros(channels), np.ones(channels)) if len(self.input_shape_) > 1 else None
+        return self._network(blank)
+
+    def _network(self, statistics: Any, generator: torch.Generator | None = None) -> Any:
+        return build_feature_model(
+            self.feature_model,
+            self.n_features_in_,
+            len(self.classes_),
+            self.hidden,
+            generator,
+            input_shape=None if statistics is None else tuple(self.input_shape_),
+            statistics=statistics,
+        )
+
+    def _keep(self, pool: door.Pool, members: list[Member], recipe: Recipe) -> None:
+        super()._keep(pool, members, recipe)
+        self.snapshots_ = {}
+        for epoch, held in members[0].result.kept.items():
+            network = self._empty_feature()
+            network.load_state_dict(held)
+            self.snapshots_[epoch] = network.to(recipe.device, recipe.dtype)
+
+    def _own_record(self) -> dict[str, Any]:
+        return super()._own_record() | {"input_shape": list(self.input_shape_)}
+
+    def _take_record(self, record: dict[str, Any]) -> None:
+        super()._take_record(record)
+        self.input_shape_ = tuple(record["input_shape"])
