@@ -1,14 +1,13 @@
-"""One constant weight per loss; all ones is SPEAR."""
+"""One constant weight per loss; all ones is SPEAR, 0.1 and 0.9 is Hinton's distillation."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import torch
 from torch import Tensor
 
-from spear_amal.errors import InputError
 from spear_amal.mixers.base import Mixer
+from spear_amal.mixers.by_name import by_name
 from spear_amal.types import Batch
 
 
@@ -18,7 +17,8 @@ class Fixed(Mixer):
     Parameters
     ----------
     per_loss : mapping of str to float, optional
-        Weight per loss name; losses not named keep 1.
+        Weight per loss name, where "label" stands for the loss on labels and "teacher" for every
+        teacher's; losses not named keep 1.
     """
 
     def __init__(self, per_loss: Mapping[str, float] | None = None) -> None:
@@ -27,11 +27,7 @@ class Fixed(Mixer):
     def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:
         """Check the names and lay out one weight per loss."""
         super().attach(n_rows, names, domain, mixable)
-        unknown = sorted(set(self.per_loss) - set(names))
-        if unknown:
-            raise InputError(f"per_loss names losses that are not trained: {unknown}; have {names}")
-        vector = torch.tensor([float(self.per_loss.get(name, 1.0)) for name in names])
-        self.vector = vector.to(domain.device)
+        self.vector = by_name("per_loss", self.per_loss, names).to(domain.device)
 
     def weights(self, batch: Batch, losses: Tensor) -> Tensor:
         """Return the same weights for every row."""

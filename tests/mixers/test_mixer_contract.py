@@ -15,11 +15,13 @@ from spear_amal.mixers import (
     build_mixer,
     mixer_parameters,
 )
+from spear_amal.mixers.alm_kd import AlmKd
 from spear_amal.mixers.frozen import Frozen
+from spear_amal.mixers.stochastic import StochasticTeachers
 from spear_amal.types import Batch
 
 N, K, B = 13, 3, 5
-NAMES = ("one", "two", "three")
+NAMES = ("label", "teacher0", "teacher1")
 MAKERS = {
     "base": Mixer,
     "fixed": Fixed,
@@ -27,8 +29,12 @@ MAKERS = {
     "frozen": lambda: Frozen(torch.ones(N, K)),
     "l2r": LearningToReweight,
     "mwn": MetaWeightNet,
+    "amal-distillation": lambda: Amal.preset("distillation"),
+    "alm-kd": AlmKd,
+    "dgkd": StochasticTeachers,
+    "dgkd-drop": lambda: StochasticTeachers(drop=1, seed=3),
 }
-STARTS_AT_ONE = [name for name in MAKERS if name != "mwn"]  # its net starts anywhere in (0, 1)
+STARTS_AT_ONE = ["base", "fixed", "amal", "frozen", "l2r"]
 EVERY = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 
 
@@ -65,6 +71,9 @@ class Told:
 
     def feature_scale(self):
         return 8.0
+
+    def hidden_gradients(self, weights):
+        return torch.rand(B, 7, generator=torch.Generator().manual_seed(6))
 
 
 def test_every_mixer_with_a_name_is_covered():
@@ -108,18 +117,49 @@ def test_one_row_and_empty_domain(make):
 
 
 @EVERY
+@pytest.mark.parametrize("name", ["label", "teacher", "entropy"])
+@pytest.mark.parametrize("applies", [True, False])
+def test_one_loss_that_may_apply_nowhere(make, name, applies):
+    mixer = make()
+    if isinstance(mixer, Frozen) or getattr(mixer, "drop", None):
+        pytest.skip("made for several losses")
+    mixer.attach(N, [name], torch.full((N, 1), applies), torch.ones(1, dtype=torch.bool))
+    told = Told(torch.full((B, 1), -0.5 if applies else 0.0))
+    told.losses = lambda: torch.rand(B, 1)
+    mixer.refresh(told, batch())
+    mixer.end_refresh()
+    weights = mixer.weights(batch(), told.losses())
+    assert weights.shape == (B, 1)
+    assert torch.isfinite(weights).all()
+    assert len(mixer.visits(torch.arange(N), 7)) <= N
+
+
+@EVERY
+def test_the_same_seed_gives_the_same_weights(make):
+    found = []
+    for _ in range(2):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(5)
+            mixer = attached(make())
+        mixer.refresh(Told(torch.full((B, K), -0.5)), batch())
+        losses = torch.rand(B, K, generator=torch.Generator().manual_seed(8))
+        found.append(torch.stack([mixer.weights(batch(), losses) for _ in range(5)]))
+    assert torch.equal(*found)
+
+
+@EVERY
 def test_state_goes_out_and_comes_back_in_the_middle_of_a_run(make):
     """The copy gives the same weights, now and after learning on. L2R has nothing to keep."""
     first, second = attached(make()), attached(make())
     told = [Told(torch.randn(B, K, generator=torch.Generator().manual_seed(s))) for s in range(5)]
     for one in told[:3]:
         first.refresh(one, batch())
-    second.load_state_dict(first.state_dict())
-    before = {name: value.clone() for name, value in second.state_dict().items()}
+    state = first.state_dict()
+    before = {name: value.clone() for name, value in state.items()}
+    second.load_state_dict(state)
     losses = torch.rand(B, K)
     if not isinstance(first, LearningToReweight):
         assert torch.equal(first.weights(batch(), losses), second.weights(batch(), losses))
-    state = first.state_dict()
     for one in told[3:]:
         first.refresh(one, batch())
     assert all(torch.equal(state[name], before[name]) for name in state)  # a copy, not a view
@@ -264,7 +304,7 @@ def test_refresh_schedule():
 
 
 def test_fixed_weights_by_name():
-    mixer = attached(Fixed({"two": 0.5}))
+    mixer = attached(Fixed({"teacher0": 0.5}))
     assert mixer.weights(batch(), torch.rand(B, K))[0].tolist() == [1.0, 0.5, 1.0]
     with pytest.raises(InputError, match="four"):
         attached(Fixed({"four": 1.0}))
@@ -276,6 +316,9 @@ def test_fixed_weights_by_name():
         {"clamp": (1.0, 0.0)},
         {"clamp": (-1.0, 1.0)},
         {"start": 3.0},
+        {"start": {"teacher": 3.0}},
+        {"start": {"teacher": "much"}},
+        {"start": "teacher"},
         {"refresh_every": 0},
         {"warmup": -1},
         {"inner_repeats": 0},
@@ -310,4 +353,4 @@ def test_frozen_weights_must_fit():
 
 def test_summary_names_the_settings():
     assert Amal(rho=2.5).summary()["rho"] == 2.5
-    assert Fixed({"one": 0.5}).summary() == {"mixer": "Fixed", "per_loss": {"one": 0.5}}
+    assert Fixed({"label": 0.5}).summary() == {"mixer": "Fixed", "per_loss": {"label": 0.5}}
