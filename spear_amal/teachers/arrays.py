@@ -164,7 +164,8 @@ def distinct(ids: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarra
     if len(names) == len(ids):
         return ids, values
     first = np.unique(codes, return_index=True)[1]
-    same = ((values == values[first][codes]) | np.isnan(values)).all(axis=1)
+    earlier = values[first][codes]
+    same = ((values == earlier) | (np.isnan(values) & np.isnan(earlier))).all(axis=1)
     if not same.all():
         twice = pd.unique(ids[~same])
         raise InputError(

@@ -79,7 +79,7 @@ def _matched(own: Sequence[Any], wanted: list[Any], missing: str) -> list[int] |
     lookup = {label: column for column, label in enumerate(own)}
     # The header of a table is text, whatever the classes are.
     if not set(lookup) & set(wanted) and all(isinstance(label, str) for label in own):
-        lookup, wanted = dict(lookup), [str(label) for label in wanted]
+        wanted = [str(label) for label in wanted]
     strangers = [label for label in own if label not in wanted]
     lacking = [label for label in wanted if label not in lookup]
     if strangers or (lacking and missing != "low"):

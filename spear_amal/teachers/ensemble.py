@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -33,13 +32,25 @@ class MeanTeacher(Teacher):
         wanted = classes
         if wanted is None:  # all in the order of the first that knows its classes
             wanted = next((t.classes for t in self.teachers if t.classes is not None), None)
-        answers = np.stack([t.logits(X, row_ids, wanted) for t in self.teachers])  # (T, n, C)
+        answers = self._all(X, row_ids, wanted)  # (T, n, C)
         silent = np.isnan(answers).all(axis=2, keepdims=True)
         p = np.where(silent, -np.inf, log_softmax(np.where(silent, 0, answers), axis=2))
         speaking = (~silent).sum(axis=0)  # (n, 1)
         with np.errstate(divide="ignore", invalid="ignore"):
             mean = logsumexp(p, axis=0) - np.log(speaking)
         return np.where(speaking > 0, mean, np.nan).astype(np.float32)
+
+    def _all(self, X: Any, row_ids: Any, classes: Any) -> np.ndarray:
+        answers = []
+        for teacher in self.teachers:
+            try:
+                answers.append(teacher.logits(X, row_ids, classes))
+            except InputError as error:
+                raise type(error)(f"member {teacher.name!r}: {error}") from error
+        if len({answer.shape for answer in answers}) > 1:
+            found = sorted({answer.shape[1] for answer in answers})
+            raise InputError(f"its members have different numbers of classes: {found}")
+        return np.stack(answers)
 
     def live(self, x: Tensor | SparseRows, classes: Any = None) -> Tensor | None:
         """Log of the mean probability (B, C), if all members can be asked about a batch."""
@@ -49,10 +60,10 @@ class MeanTeacher(Teacher):
             return None
         return torch.stack(heard).logsumexp(0) - math.log(len(heard))
 
-    def digest(self) -> str | None:
-        """Hash of the members' digests, if all have one."""
+    def _content(self) -> str | None:
+        """Join the members' digests, if all have one."""
         parts = [teacher.digest() for teacher in self.teachers]
         known = [part for part in parts if part is not None]
         if len(known) < len(parts):
             return None
-        return hashlib.sha256("|".join(known).encode()).hexdigest()
+        return "|".join(known)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import struct
 import zipfile
 import zlib
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +101,7 @@ class TeacherFile(Teacher):
         ``.npz`` by :func:`save_teacher_outputs`, or a table (.csv, .jsonl, .parquet) with a column
         of row ids and one column per class.
     name : str, optional
-        Default: the name in the file, else the file's own.
+        Default: the name in the file, else that of the file.
     row_id : str
         Column of row ids in a table.
     kind : {None, "logits", "probabilities"}
@@ -114,10 +112,10 @@ class TeacherFile(Teacher):
     Raises
     ------
     InputError
-        When asked: if there is no such file; rows are missing, or there twice with different
-        outputs; outputs are no finite numbers.
+        If there is no such file; when asked, if rows are missing or are there twice with different
+        outputs, or outputs are no finite numbers.
     FileFormatError
-        When asked: if the file is damaged or something else.
+        If the file is damaged or something else.
     """
 
     def __init__(
@@ -130,37 +128,25 @@ class TeacherFile(Teacher):
         kind: str | None = None,
         silent: bool = False,
     ) -> None:
-        super().__init__(name or Path(path).stem, None, missing, silent)
         self.path = Path(path)
-        self.row_id = row_id
-        self.kind = kind
-
-    @property
-    def classes(self) -> list[Any]:
-        """Class labels of the columns; text where they come from a table."""
-        return self.held.classes
-
-    @cached_property
-    def held(self) -> Held:
-        """Content of the file, read when first asked for."""
-        if not self.path.is_file():
-            raise InputError(f"there is no file {self.path}; check the path")
-        if self.path.suffix.lower() != ".npz":
-            return _read_table(self.path, self.row_id, self.kind)
-        held = _read_npz(self.path)
-        if self.kind not in (None, held.kind):
-            raise InputError(f"{self.path} holds {held.kind}, not {self.kind}")
-        return held
+        self.held = _read(self.path, row_id, kind)
+        super().__init__(name or self.held.name or self.path.stem, None, missing, silent)
+        self._classes = check_classes(self.held.classes)
 
     def _ask(self, X: Any, row_ids: Any, n: int) -> np.ndarray:
         values = from_kind(self.held.values, self.held.kind)
         return look_up(self.held.row_ids, values, row_ids, n)
 
-    def digest(self) -> str:
-        """Hash of the file and how it is read."""
-        made = hashlib.sha256(repr((self.row_id, self.kind, self.missing)).encode())
-        made.update(self.path.read_bytes())
-        return made.hexdigest()
+
+def _read(path: Path, row_id: str, kind: str | None) -> Held:
+    if not path.is_file():
+        raise InputError(f"there is no file {path}; check the path")
+    if path.suffix.lower() != ".npz":
+        return _read_table(path, row_id, kind)
+    held = _read_npz(path)
+    if kind not in (None, held.kind):
+        raise InputError(f"{path} holds {held.kind}, not {kind}")
+    return held
 
 
 def _read_npz(path: Path) -> Held:

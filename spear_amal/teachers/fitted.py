@@ -64,7 +64,7 @@ class FittedTeacher(Teacher):
             )
         return scores
 
-    def digest(self) -> str | None:
+    def _content(self) -> str | None:
         """Hash of the estimator's content; None for one that cannot be hashed."""
         try:
             return str(joblib.hash(self.estimator, hash_name="sha1"))

@@ -19,6 +19,8 @@ from spear_amal.teachers.base import Teacher, count_rows
 from spear_amal.teachers.columns import arrange, column_order
 
 CHUNK = 512
+# Most numbers asked about at once: 16 MB in float32, which hidden layers multiply.
+ENTRIES = 2**22
 
 
 @contextmanager
@@ -45,7 +47,7 @@ class NetworkTeacher(Teacher):
     name, classes, missing
         As for :class:`Teacher`.
     chunk : int
-        Rows asked at once.
+        Most rows asked at once; fewer where rows are wide.
     takes_sparse : bool
         The modules take sparse rows as they are; others get dense ones, a chunk at a time.
     n_features : int, optional
@@ -79,9 +81,11 @@ class NetworkTeacher(Teacher):
             X = sp.csr_array(X)
         elif not isinstance(X, Tensor):
             X = np.asarray(X)
+            if X.dtype.kind not in "biuf":
+                raise InputError(f"a network needs numbers, X has type {X.dtype}")
         # An empty chunk of no rows still tells the width.
-        starts = range(0, max(n, 1), self.chunk)
-        return np.concatenate([self._chunk(X[i : i + self.chunk]) for i in starts])
+        step = max(1, min(self.chunk, ENTRIES // max(math.prod(X.shape[1:]), 1)))
+        return np.concatenate([self._chunk(X[i : i + step]) for i in range(0, max(n, 1), step)])
 
     def _chunk(self, rows: Any) -> np.ndarray:
         x: Tensor | SparseRows
@@ -89,8 +93,8 @@ class NetworkTeacher(Teacher):
             x = SparseRows.from_csr(rows, torch.float64)
         elif isinstance(rows, Tensor):
             x = rows
-        else:  # arrays that are read-only or reversed become tensors as a copy
-            x = torch.as_tensor(np.require(rows, requirements=["C", "W"]))
+        else:  # a copy: tensors cannot be made of rows that are read-only or reversed
+            x = torch.as_tensor(np.array(rows, order="C"))
         return self._mean(x).float().cpu().numpy()
 
     def live(self, x: Tensor | SparseRows, classes: Any = None) -> Tensor:
@@ -110,8 +114,10 @@ class NetworkTeacher(Teacher):
         return stacked.logsumexp(0) - math.log(len(answers))
 
     def _check_width(self, x: Tensor | SparseRows) -> None:
-        found = x.width if isinstance(x, SparseRows) else math.prod(x.shape[1:])
-        if self.n_features is not None and found != self.n_features:
+        """Check width where torch would not: sparse rows that are too narrow pass silently."""
+        found = x.width if isinstance(x, SparseRows) else x.shape[-1]
+        image = isinstance(x, Tensor) and x.ndim > 2
+        if not image and self.n_features not in (None, found):
             raise InputError(f"it was trained on {self.n_features} features, X has {found}")
 
     def _forward(self, module: nn.Module, x: Tensor | SparseRows) -> Tensor:
@@ -142,7 +148,7 @@ class NetworkTeacher(Teacher):
             return moved if self.takes_sparse else moved.to_dense()
         return x.to(held.device) if x.dtype == torch.uint8 else x.to(held.device, held.dtype)
 
-    def digest(self) -> str:
+    def _content(self) -> str:
         """Hash of the networks' layout, parameters and buffers."""
         made = hashlib.sha256()
         for module in self.modules:

@@ -108,7 +108,7 @@ class TeacherOutputs:
             return teacher.logits(self.X, self.row_ids, self.classes)
         key = hashlib.sha256(f"{_FORMAT}|{digest}|{self._data_digest}".encode()).hexdigest()
         path = self.cache / f"{key}.npz"
-        held = _read(path, key, len(self))
+        held = _read(path, key, len(self), self.classes)
         if held is None:
             held = teacher.logits(self.X, self.row_ids, self.classes)
             _write(path, key, held)
@@ -121,14 +121,15 @@ class TeacherOutputs:
         return str(joblib.hash((X, ids, self.classes), hash_name="sha1"))
 
 
-def _read(path: Path, key: str, n: int) -> np.ndarray | None:
+def _read(path: Path, key: str, n: int, classes: list[Any] | None) -> np.ndarray | None:
     """Answers (n, C) kept under this key; None if there are none, or they are damaged."""
     if not path.exists():
         return None
     try:
         with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as held:
             found, logits = str(held["key"]), held["logits"]
-        if found != key or logits.dtype != np.float32 or logits.ndim != 2 or len(logits) != n:
+        width = logits.shape[-1] if classes is None else len(classes)
+        if found != key or logits.dtype != np.float32 or logits.shape != (n, width):
             raise ValueError(f"it holds {logits.dtype} {logits.shape} of other rows or teachers")
     except _DAMAGE as error:
         warnings.warn(
