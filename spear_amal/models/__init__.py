@@ -1,13 +1,9 @@
 """Feature models and networks, the rule model and the two together."""
 
-from spear_amal.models.feature import (
-    MLP,
-    Affine,
-    FeatureAdapter,
-    LinearModel,
-    build_feature_model,
-    check_kind,
-)
+from spear_amal.models.adapter import FeatureAdapter
+from spear_amal.models.build import build_feature_model, check_kind
+from spear_amal.models.feature import MLP, Affine, LinearModel
+from spear_amal.models.images import ImageModel, channel_statistics
 from spear_amal.models.joint import JointModel
 from spear_amal.models.networks import (
     build_network,
@@ -24,12 +20,14 @@ __all__ = [
     "MLP",
     "Affine",
     "FeatureAdapter",
+    "ImageModel",
     "JointModel",
     "LinearModel",
     "RuleModel",
     "RuleNetwork",
     "build_feature_model",
     "build_network",
+    "channel_statistics",
     "check_kind",
     "check_network",
     "compression_ratio",

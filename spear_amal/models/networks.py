@@ -70,11 +70,15 @@ def is_network(name: object) -> bool:
 
 def check_network(name: object) -> None:
     """Raise InputError for a name that :func:`build_network` does not know."""
-    if is_network(name):
-        return
+    if not is_network(name):
+        raise InputError(unknown_network(name))
+
+
+def unknown_network(name: object) -> str:
+    """Say that there is no such network, what may be meant and what there is."""
     near = get_close_matches(str(name).lower(), network_names(), n=2)
     meant = f"; did you mean {' or '.join(map(repr, near))}?" if near else "."
-    raise InputError(
+    return (
         f"there is no network {name!r}{meant} Known are {', '.join(network_names())}, "
         "'wrn-16-k' for any k and 'mlp:' with any hidden widths, such as 'mlp:64-32'"
     )

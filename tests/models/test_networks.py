@@ -98,17 +98,23 @@ def test_compression_ratios_of_the_papers(n_classes, student, teachers):
         assert round(compression_ratio(on_meta(name, n_classes), small), 2) == ratio
 
 
-@pytest.mark.parametrize("size", [1, 8, 28, 32, 37])
-@pytest.mark.parametrize("name", IMAGE_NETWORKS)
+SIZES_OF_IMAGES = [
+    *((name, size) for name in IMAGE_NETWORKS for size in (1, 8, 13)),
+    *((name, size) for name in ("resnet8", "wrn-16-1", "convnet") for size in (28, 32, 37)),
+    ("densenet-40-12", 28),
+]
+
+
+@pytest.mark.parametrize(("name", "size"), SIZES_OF_IMAGES)
 def test_any_size_of_image(name, size):
-    network = build_network(name, C, generator=seeded())
-    logits, hidden = network.logits_and_hidden(images(size))
-    assert logits.shape == (B, C)
-    assert hidden.shape == (B, WIDTH.get(name, 456))
-    assert torch.equal(network.head(hidden), logits)
-    network.eval()
-    assert torch.equal(network(images(size)), network.logits_and_hidden(images(size))[0])
-    assert network(images(size, n=0)).shape == (0, C)
+    network = build_network(name, C, generator=seeded()).eval()
+    with torch.no_grad():
+        logits, hidden = network.logits_and_hidden(images(size))
+        assert logits.shape == (B, C)
+        assert hidden.shape == (B, WIDTH.get(name, 456))
+        assert torch.equal(network.head(hidden), logits)
+        assert torch.equal(network(images(size)), logits)
+        assert network(images(size, n=0)).shape == (0, C)
 
 
 @pytest.mark.parametrize("size", [96, 224])
