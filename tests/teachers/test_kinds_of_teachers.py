@@ -11,6 +11,7 @@ from scipy.special import log_softmax, softmax
 from sklearn.base import clone
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import RandomForestClassifier, VotingClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.neighbors import NearestNeighbors
@@ -160,6 +161,14 @@ def test_images_are_flattened_for_scikit_learn(rows):
     model = LinearDiscriminantAnalysis().fit(pixels.reshape(N, -1), rows[1])
     found = as_teacher(model).logits(pixels, classes=[0, 1, 2])
     assert (found.argmax(1) == model.predict(pixels.reshape(N, -1))).all()
+
+
+@pytest.mark.parametrize("form", [list, np.array, pd.Series])
+def test_a_pipeline_on_text_is_asked_about_text(form):
+    texts = [f"{NAMES[i % C]} number {i}" for i in range(N)]
+    model = make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(texts, np.arange(N) % C)
+    found = as_teacher(model).logits(form(texts), classes=[2, 1, 0])
+    assert (2 - found.argmax(1) == np.arange(N) % C).all()
 
 
 # -- this package's own ---------------------------------------------------------------------------
