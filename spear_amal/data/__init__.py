@@ -3,7 +3,7 @@
 from spear_amal.data.corpus import Corpus
 from spear_amal.data.encoders import TextEncoder, make_features
 from spear_amal.data.features import TextFeatures
-from spear_amal.data.images import ImageData, digits, kd_synthetic
+from spear_amal.data.images import IMAGES, ImageData, digits, kd_synthetic, load_images
 from spear_amal.data.label_noise import NoisyLabels, add_label_noise
 from spear_amal.data.partition import Partition, check_disjoint, partition
 from spear_amal.data.spear_format import read_spear_pickle, spear_label_matrix
@@ -22,6 +22,7 @@ from spear_amal.data.wrench_format import WrenchPart, read_wrench, write_wrench
 
 __all__ = [
     "CORPORA",
+    "IMAGES",
     "Corpus",
     "CorpusSpec",
     "CorpusStatus",
@@ -39,6 +40,7 @@ __all__ = [
     "fetch_corpus",
     "kd_synthetic",
     "load_corpus",
+    "load_images",
     "make_features",
     "partition",
     "read_spear_pickle",

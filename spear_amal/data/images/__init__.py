@@ -3,5 +3,15 @@
 from spear_amal.data.images.digits import digits
 from spear_amal.data.images.image_data import SPLITS, ImageData, hold_out_validation
 from spear_amal.data.images.kd_synthetic import kd_synthetic
+from spear_amal.data.images.store import GENERATED, IMAGES, load_images
 
-__all__ = ["SPLITS", "ImageData", "digits", "hold_out_validation", "kd_synthetic"]
+__all__ = [
+    "GENERATED",
+    "IMAGES",
+    "SPLITS",
+    "ImageData",
+    "digits",
+    "hold_out_validation",
+    "kd_synthetic",
+    "load_images",
+]

@@ -1,0 +1,67 @@
+"""Stanford Dogs: 20,580 photographs of 120 breeds, from the user's own archives or folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from spear_amal.data.images.folders import read_folders
+from spear_amal.data.images.listed import Listing, first_of, read_listed, read_mat
+from spear_amal.data.images.specs import Decoded, ImageSpec
+from spear_amal.data.progress import FetchBar
+from spear_amal.errors import FileFormatError
+
+_LISTS = {"train": "train_list.mat", "test": "test_list.mat"}
+
+
+def read_dogs(path: Path, size: int | None, bar: FetchBar) -> Decoded:
+    """Read ``images.tar`` and ``lists.tar``, or what was in them, or folders by class.
+
+    Raises
+    ------
+    FileFormatError
+        If lists or pictures are missing or damaged.
+    """
+    lists = first_of(path, _LISTS.values())
+    if not lists:
+        return read_folders(path, size, bar)
+    if missing := sorted(set(_LISTS.values()) - set(lists)):
+        raise FileFormatError(f"{path} lacks the lists {', '.join(missing)}")
+    return read_listed(path, _listing(lists, path), size or SPEC.sizes[0], bar)
+
+
+def _listing(lists: dict[str, bytes], path: Path) -> Listing:
+    files: list[str] = []
+    y: list[int] = []
+    split: list[str] = []
+    for part, name in _LISTS.items():
+        held = read_mat(lists[name], f"{path}: {name}")
+        if not {"file_list", "labels"} <= set(held):
+            raise FileFormatError(f"{path}: {name} has no file_list and labels")
+        named = [str(file) for file in np.atleast_1d(held["file_list"])]
+        files += named
+        y += [int(c) - 1 for c in np.atleast_1d(held["labels"])]  # MATLAB counts from 1
+        split += [part] * len(named)
+    if len(y) != len(files):
+        raise FileFormatError(f"{path}: the lists have {len(files)} files but {len(y)} labels")
+    return Listing(files, np.asarray(y, dtype=np.int64), np.asarray(split), _breeds(files, y))
+
+
+def _breeds(files: list[str], y: list[int]) -> tuple[str, ...]:
+    """Names of the classes, from the folders (``n02085620-Chihuahua/...``) of their pictures."""
+    named = {c: file.partition("/")[0].partition("-")[2] for file, c in zip(files, y, strict=True)}
+    return tuple(named.get(c, f"class {c + 1}") for c in range(max(y, default=-1) + 1))
+
+
+SPEC = ImageSpec(
+    name="dogs",
+    title="dog breeds, 120 classes; 12,000 + 8,580 photographs; bring your own archives",
+    licence="non-commercial research, as ImageNet; cite Khosla et al. (2011)",
+    read=read_dogs,
+    md5={
+        "images.tar": "1bb1f2a596ae7057f99d7d75860002ef",
+        "lists.tar": "edbb9f16854ec66506b5f09b583e0656",
+    },
+    sizes=(96, 224),
+)

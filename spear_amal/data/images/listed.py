@@ -1,0 +1,138 @@
+"""Pictures that a list names: which file, which class, which part."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from spear_amal.data.images.members import held_files, is_archive, members
+from spear_amal.data.images.pictures import fitted_picture
+from spear_amal.data.images.specs import Decoded
+from spear_amal.data.progress import FetchBar
+from spear_amal.errors import FileFormatError
+
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a publisher's lists say, in the order in which they say it.
+
+    Attributes
+    ----------
+    files : list of str, length n
+        Last parts of the path of each picture, as many as it takes to be unique.
+    y : ndarray (n,) int64
+        Classes from 0.
+    split : ndarray (n,) of str
+    classes : tuple of str
+    """
+
+    files: list[str]
+    y: np.ndarray
+    split: np.ndarray
+    classes: tuple[str, ...]
+
+
+def read_listed(
+    path: Path, listing: Listing, size: int, bar: FetchBar, trim_bottom: int = 0
+) -> Decoded:
+    """Decode every listed picture of a folder or archive to ``size`` x ``size``.
+
+    Raises
+    ------
+    FileFormatError
+        If a class is none of the classes, a picture is missing, listed twice or damaged.
+    """
+    _check(listing, path)
+    rows = {name: row for row, name in enumerate(listing.files)}
+    x = np.empty((len(rows), 3, size, size), dtype=np.uint8)
+    left = set(rows)
+    depth = len(PurePosixPath(listing.files[0]).parts)
+    bar.total = len(rows)
+    for name, content in members(path, lambda name: tail(name, depth) in left):
+        short = tail(name, depth)
+        x[rows[short]] = fitted_picture(content, f"{path}: {name}", size, trim_bottom)
+        left.remove(short)
+        bar.update(1)
+    if left:
+        raise FileFormatError(
+            f"{path} lacks {len(left)} of the {len(rows)} listed pictures, such as {min(left)}"
+        )
+    return Decoded(x, listing.y, listing.split, listing.classes, md5=archive_sums(path))
+
+
+def _check(listing: Listing, path: Path) -> None:
+    if not listing.files:
+        raise FileFormatError(f"{path}: its lists name no picture")
+    if len(set(listing.files)) != len(listing.files):
+        raise FileFormatError(f"{path}: its lists name a picture twice")
+    if listing.y.min() < 0 or listing.y.max() >= len(listing.classes):
+        raise FileFormatError(
+            f"{path}: its lists have classes {listing.y.min()} to {listing.y.max()}, but names "
+            f"for {len(listing.classes)}"
+        )
+
+
+def tail(name: str, depth: int) -> str:
+    """Last `depth` parts of a member's name."""
+    return "/".join(PurePosixPath(name).parts[-depth:])
+
+
+def archive_sums(path: Path) -> dict[str, str]:
+    """MD5 of each archive that was read, by its file name."""
+    return {file.name: _md5(file) for file in held_files(path) if is_archive(file)}
+
+
+def _md5(path: Path) -> str:
+    summed = hashlib.md5(usedforsecurity=False)
+    with path.open("rb") as handle:
+        while block := handle.read(_BLOCK):
+            summed.update(block)
+    return summed.hexdigest()
+
+
+def first_of(path: Path, names: Iterable[str]) -> dict[str, bytes]:
+    """Read the first file of each of these last names; a name that is not there is left out."""
+    names = set(names)
+    found: dict[str, bytes] = {}
+    for name, content in members(path, lambda name: tail(name, 1) in names):
+        found.setdefault(tail(name, 1), content)
+    return found
+
+
+def read_mat(content: bytes, name: str) -> dict[str, Any]:
+    """Read a MATLAB file of lists; its structures become records.
+
+    Raises
+    ------
+    FileFormatError
+        If it is damaged or of a version that SciPy does not read.
+    """
+    from scipy.io import loadmat
+
+    try:
+        return dict(loadmat(io.BytesIO(content), squeeze_me=True))
+    except Exception as error:  # SciPy raises whatever the damage leads to
+        raise FileFormatError(f"{name} is damaged or no MATLAB file: {error}") from error
+
+
+def fields(held: dict[str, Any], variable: str, names: Iterable[str], file: str) -> list[Any]:
+    """Fields of a record array, each as an array (n,).
+
+    Raises
+    ------
+    FileFormatError
+        If the variable or a field is missing.
+    """
+    records = np.atleast_1d(held.get(variable, np.empty(0)))
+    missing = [name for name in names if name not in (records.dtype.names or ())]
+    if missing:
+        raise FileFormatError(f"{file} has no {', '.join(missing)} under {variable!r}")
+    return [np.atleast_1d(records[name]) for name in names]
