@@ -12,7 +12,7 @@ import numpy as np
 from spear_amal.errors import InputError
 from spear_amal.estimators.door import Pool, check_rows
 from spear_amal.label_matrix import LabelMatrix
-from spear_amal.teachers import Teacher, TeacherOutputs
+from spear_amal.teachers import ArrayTeacher, Teacher, TeacherOutputs
 
 
 @dataclass
@@ -53,21 +53,47 @@ class TeacherRows:
 
     def logits(self, teachers: Sequence[Teacher], pool: Pool, cache: Any = None) -> np.ndarray:
         """Ask all teachers about all rows of the pool: (n, T, C), NaN where one is silent."""
-        classes = pool.classes
-        told = np.concatenate(
-            [TeacherOutputs(teachers, X, ids, classes, cache).logits for X, ids in self.parts]
-        )
-        check_rows("what the teachers were asked", len(told), len(pool.y), "X with X_val")
+        parts: list[np.ndarray] = []
+        start, total = 0, len(pool.y)
+        for X, ids in self.parts:
+            stop = start + _count(X)
+            asked = [_part_of(one, start, stop, total) for one in teachers]
+            # Rows without ids have running numbers, so that no id stands for two rows.
+            ids = np.arange(start, stop) if ids is None else ids
+            parts.append(TeacherOutputs(asked, X, ids, pool.classes, cache).logits)
+            start = stop
+        told = np.concatenate(parts)
         self.digest = hashlib.sha256(np.ascontiguousarray(told).tobytes()).hexdigest()[:32]
         return told
 
 
 def _part(name: str, of: str, X: Any, asked: Any, ids: Any, L: Any) -> tuple[Any, Any]:
-    n = X.shape[0]
+    n = _count(X)
     if asked is not None:
-        check_rows(name, asked.shape[0] if hasattr(asked, "shape") else len(asked), n, of)
-    if ids is None and isinstance(L, LabelMatrix):
+        check_rows(name, _count(asked), n, of)
+    if ids is None and isinstance(L, LabelMatrix) and not _is_count(L.row_ids):
         ids = L.row_ids
     if ids is not None:
         check_rows("row_ids", len(ids), n, of)
     return (X if asked is None else asked), ids
+
+
+def _part_of(teacher: Teacher, start: int, stop: int, total: int) -> Teacher:
+    """Cut an array of outputs, which knows no ids, to the rows of one part."""
+    if not isinstance(teacher, ArrayTeacher) or stop - start == total:
+        return teacher
+    if len(teacher.values) != total:
+        raise InputError(
+            f"the teacher {teacher.name!r} has outputs for {len(teacher.values)} rows; X and X_val "
+            f"have {total} together. Put those of X_val below those of X"
+        )
+    return teacher.part(start, stop)
+
+
+def _count(X: Any) -> int:
+    return int(X.shape[0]) if hasattr(X, "shape") else len(X)
+
+
+def _is_count(ids: np.ndarray) -> bool:
+    """Tell positions 0, 1, .. (given where nobody named the rows) from ids."""
+    return ids.dtype.kind in "iu" and bool((ids == np.arange(len(ids))).all())

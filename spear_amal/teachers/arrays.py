@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,12 @@ class ArrayTeacher(Teacher):
         super().__init__(name, classes, missing, silent)
         self.values = as_numbers(values)
         self.kind = kind
+
+    def part(self, start: int, stop: int) -> ArrayTeacher:
+        """Make a teacher of some of the rows."""
+        other = copy.copy(self)
+        other.values = self.values[start:stop]
+        return other
 
     def _ask(self, X: Any, row_ids: Any, n: int) -> np.ndarray:
         if len(self.values) != n:

@@ -102,13 +102,12 @@ class Table:
 
     def _features(self, x: Any) -> Tensor | sp.csr_array:
         if x.ndim > 2:
-            images = torch.as_tensor(np.require(x, requirements=["C", "W"])).to(self.device)
+            images = torch.as_tensor(_tensor_ready(x)).to(self.device)
             return images if images.dtype == torch.uint8 else images.to(self.dtype)
         narrow = x.shape[1] <= DENSE_WIDTH and x.shape[0] * x.shape[1] <= DENSE_ENTRIES
         if sp.issparse(x) and not narrow:
             return sp.csr_array(x)
-        # Read-only and reversed arrays are copied: tensors are writable and have positive strides.
-        dense = x.toarray() if sp.issparse(x) else np.require(x, requirements=["C", "W"])
+        dense = x.toarray() if sp.issparse(x) else _tensor_ready(x)
         return torch.as_tensor(dense).to(device=self.device, dtype=self.dtype)
 
     def _pad(self) -> SparseRows | None:
@@ -166,6 +165,12 @@ class Table:
     def whole(self) -> Batch:
         """All rows as one batch."""
         return self.batch(torch.arange(len(self)))
+
+
+def _tensor_ready(x: np.ndarray) -> np.ndarray:
+    """Copy read-only and reversed arrays: tensors are writable and have positive strides."""
+    ready = x.flags["C_CONTIGUOUS"] and x.flags["WRITEABLE"] and min(x.strides, default=0) >= 0
+    return x if ready else np.array(x, order="C")
 
 
 def _longest(matrix: sp.csr_array) -> int:
