@@ -2,9 +2,12 @@
 
 from spear_amal.models.adapter import FeatureAdapter
 from spear_amal.models.build import build_feature_model, check_kind
+from spear_amal.models.convnet import ConvNet
+from spear_amal.models.densenet import DenseNet
 from spear_amal.models.feature import MLP, Affine, LinearModel
 from spear_amal.models.images import ImageModel, channel_statistics
 from spear_amal.models.joint import JointModel
+from spear_amal.models.network import Network
 from spear_amal.models.networks import (
     build_network,
     check_network,
@@ -13,18 +16,25 @@ from spear_amal.models.networks import (
     n_parameters,
     network_names,
 )
+from spear_amal.models.resnet import ResNet
 from spear_amal.models.rule_network import RuleNetwork
 from spear_amal.models.rules import RuleModel
+from spear_amal.models.wide_resnet import WideResNet
 
 __all__ = [
     "MLP",
     "Affine",
+    "ConvNet",
+    "DenseNet",
     "FeatureAdapter",
     "ImageModel",
     "JointModel",
     "LinearModel",
+    "Network",
+    "ResNet",
     "RuleModel",
     "RuleNetwork",
+    "WideResNet",
     "build_feature_model",
     "build_network",
     "channel_statistics",
