@@ -16,8 +16,10 @@ from spear_amal.mixers import (
     mixer_parameters,
 )
 from spear_amal.mixers.alm_kd import AlmKd
+from spear_amal.mixers.crust import Crust
 from spear_amal.mixers.frozen import Frozen
 from spear_amal.mixers.stochastic import StochasticTeachers
+from spear_amal.mixers.superloss import SuperLoss
 from spear_amal.types import Batch
 
 N, K, B = 13, 3, 5
@@ -31,6 +33,8 @@ MAKERS = {
     "mwn": MetaWeightNet,
     "amal-distillation": lambda: Amal.preset("distillation"),
     "alm-kd": AlmKd,
+    "superloss": lambda: SuperLoss(tau="mean"),
+    "crust": Crust,
     "dgkd": StochasticTeachers,
     "dgkd-drop": lambda: StochasticTeachers(drop=1, seed=3),
 }
