@@ -7,7 +7,9 @@ from torch import Tensor, nn
 
 from spear_amal.errors import InputError
 from spear_amal.maths.sparse_rows import SparseRows, affine
+from spear_amal.mixers import Mixer
 from spear_amal.training.inference import features_of
+from spear_amal.training.table import Table
 
 _WAY_OUT = "mixer_options={'look_ahead': 'network'}"
 
@@ -32,3 +34,19 @@ def head_inputs(feature: nn.Module, x: Tensor | SparseRows) -> Tensor | SparseRo
             f"returns; return the head's input, or use {_WAY_OUT}"
         )
     return hidden
+
+
+def check_head(feature: nn.Module, mixer: Mixer, table: Table) -> None:
+    """Raise before any training where the mixer's look-ahead could not differentiate the head.
+
+    Its first refresh may be many epochs away.
+    """
+    wanted = mixer.needs_look_ahead and mixer.look_ahead_options().parameters == "last-layer"
+    if not wanted or not len(table):
+        return
+    training = feature.training
+    feature.eval()
+    try:
+        head_inputs(feature, table.batch(torch.arange(1)).x)
+    finally:
+        feature.train(training)

@@ -23,6 +23,7 @@ from spear_amal.models import JointModel
 from spear_amal.training import metrics
 from spear_amal.training.callbacks import Callback, Record
 from spear_amal.training.checkpoint import Tensors
+from spear_amal.training.head import check_head
 from spear_amal.training.inference import chunk_size, predict_logits
 from spear_amal.training.look_ahead import LookAhead
 from spear_amal.training.optimisers import set_rates
@@ -135,6 +136,8 @@ class Trainer:
         with torch.random.fork_rng(devices=devices):
             torch.manual_seed(self.settings.seed)
             mixer.attach(len(table), components.names, domain, components.mixable())
+            if outer is not None or selection is not None:
+                check_head(model.feature, mixer, table)
             state = RunState.begin(model, mixer, self.settings, fingerprint)
             job = _Job(components, table, torch.as_tensor(rows), selection, outer or selection)
             result = self._run(state, job)
