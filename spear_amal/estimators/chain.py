@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spear_amal.errors import InputError
 from spear_amal.models import is_network
 from spear_amal.teachers import Teacher, as_teacher
 
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     from spear_amal.estimators.teacher_rows import TeacherRows
 
 CHAINS = ("takd", "dgkd")
-# How an assistant is taught: by Hinton's weights, or as DGKD teaches its student.
-_MIXER = {"takd": "kd"}
+DGKD_MIXERS = ("dgkd", "dgkd-drop")
 
 
 def train_teachers(
@@ -34,19 +34,34 @@ def train_teachers(
     given : dict
         Arguments of the student's `fit` that the others get too: X, y, X_val, y_val.
     """
+    if not asked.own and (student.assistants or any(map(_is_untrained, student.teachers))):
+        raise InputError(
+            "teacher_X is for teachers that are fitted already; networks trained here (by name, or "
+            "as assistants) know X only. Leave teacher_X out, or pass what such teachers say of "
+            "teacher_X as arrays"
+        )
     teachers = [
         _trained(student, i, one, given) if _is_untrained(one) else as_teacher(one)
         for i, one in enumerate(student.teachers)
     ]
     for i, network in enumerate(student.assistants):
         by = teachers if student.chain == "dgkd" else teachers[-1:]
-        mixer = _MIXER.get(str(student.chain), student.mixer)
+        mixer = _mixer(student, len(by))
         options = student.mixer_options if mixer == student.mixer else None
         changes = {"teachers": tuple(by), "mixer": mixer, "mixer_options": options}
         assistant = _like(student, network, f"assistant{i}", **changes)
         rows = _asked_as(asked, "teacher_X" if by else None)
         teachers.append(as_teacher(assistant.fit(**given, **rows), name=str(network)))
     return teachers[-1:] if student.chain == "takd" else teachers
+
+
+def _mixer(student: DistilledClassifier, n_teachers: int) -> Any:
+    """Say how an assistant is taught: by Hinton's weights, or as DGKD teaches its student.
+
+    An only teacher is not left out at random.
+    """
+    alone = n_teachers < 2 and isinstance(student.mixer, str) and student.mixer in DGKD_MIXERS
+    return "kd" if alone or student.chain == "takd" else student.mixer
 
 
 def _is_untrained(one: Any) -> bool:

@@ -22,11 +22,14 @@ class TeacherRows:
     Attributes
     ----------
     parts : list of (inputs, ids or None)
+    own : bool
+        Teachers are asked about the student's X itself.
     digest : str or None
         Tells the teachers' answers apart; known once they were asked.
     """
 
     parts: list[tuple[Any, Any]]
+    own: bool = True
     digest: str | None = None
 
     @classmethod
@@ -49,7 +52,7 @@ class TeacherRows:
         parts = [_part("teacher_X", "X", X, teacher_X, row_ids, L)]
         if X_val is not None:
             parts += [_part("teacher_X_val", "X_val", X_val, teacher_X_val, row_ids_val, L_val)]
-        return cls(parts)
+        return cls(parts, own=teacher_X is None or teacher_X is X)
 
     def logits(self, teachers: Sequence[Teacher], pool: Pool, cache: Any = None) -> np.ndarray:
         """Ask all teachers about all rows of the pool: (n, T, C), NaN where one is silent."""
