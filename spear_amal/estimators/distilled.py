@@ -138,11 +138,15 @@ device, checkpoint, random_state, verbose
 
     def check_parameters(self) -> None:
         """Raise an error for a parameter that cannot be used; `fit` calls it first."""
+        for name in ("teachers", "assistants"):
+            found = getattr(self, name)
+            # Forests, nn.Sequential and arrays can be gone through as well, to no good end.
+            if not isinstance(found, list | tuple):
+                shown = repr(found) if isinstance(found, str) else type(found).__name__
+                raise InputError(f"{name} must be a list, found {shown}: put it in [..]")
         super().check_parameters()
         if len(self.assistants) and self.chain is None:
             raise InputError(f"assistants need a chain, one of {CHAINS}: who is taught by whom")
-        if isinstance(self.teachers, str):
-            raise InputError(f"teachers must be a list, found {self.teachers!r}: put it in [..]")
 
     # -- fitting --------------------------------------------------------------------------------
 
@@ -201,7 +205,11 @@ device, checkpoint, random_state, verbose
         return self._told
 
     def _about(self) -> dict[str, Any]:
-        return bundle.params_to_json(self) | {"teachers": self._asked.digest, "callbacks": None}
+        return bundle.params_to_json(self) | {
+            "teachers": self._asked.digest,
+            "teacher_cache": None,
+            "callbacks": None,
+        }
 
     def _components(self, pool: door.Pool, class_weights: np.ndarray | None) -> ComponentSet:
         teachers = teacher_components(len(self.teachers_), self.temperature, self.direction)
@@ -223,5 +231,7 @@ device, checkpoint, random_state, verbose
         return self.final
 
     def _live(self) -> tuple[Any, ...]:
+        if not self._asked.own:
+            return ()  # they know other inputs than the student's: what they said of those stands
         classes = self.classes_
         return tuple(lambda x, ask=one.live: ask(x, classes) for one in self.teachers_)
