@@ -43,7 +43,7 @@ def check_images(X: Any, shape: tuple[int, ...] | None = None) -> np.ndarray:
             f"the model was trained on images of shape {tuple(shape)} (channels, height, width), "
             f"found {images.shape[1:]}"
         )
-    if images.shape[1] > min(images.shape[2:]) and images.shape[3] <= 4:
+    if images.shape[3] <= 4 and images.shape[3] < min(images.shape[1:3]):
         raise InputError(
             f"images of shape {images.shape[1:]} look like (height, width, channels); move the "
             "channels to the front: X.transpose(0, 3, 1, 2)"

@@ -60,12 +60,20 @@ class NetworkClassifier(SpearClassifier):
         if self.nesterov and (self.optimiser != "sgd" or not self.momentum):
             raise InputError("nesterov=True needs optimiser='sgd' and a momentum above 0")
         for name in ("milestones", "keep_epochs"):
-            if not all(isinstance(one, Integral) and int(one) > 0 for one in getattr(self, name)):
+            epochs = getattr(self, name)
+            listed = isinstance(epochs, list | tuple | np.ndarray)
+            if not (listed and all(isinstance(one, Integral) and one > 0 for one in epochs)):
                 raise InputError(
-                    f"{name} must be epochs (whole numbers from 1 on), found {getattr(self, name)}"
+                    f"{name} must be a list of epochs (whole numbers from 1 on), found {epochs!r}"
                 )
 
     def _checked(self, X: Any, reset: bool) -> Any:
+        if not reset and is_image_like(X) != (len(self.input_shape_) > 1):
+            raise InputError(
+                f"the model was trained on rows of shape {tuple(self.input_shape_)}, found "
+                f"{type(X).__name__} of shape {getattr(X, 'shape', '(rows, features)')}; rows must "
+                "be of one kind, all images or all features"
+            )
         if not is_image_like(X):
             checked = super()._checked(X, reset)
             if reset:
@@ -128,9 +136,10 @@ class NetworkClassifier(SpearClassifier):
         super()._keep(pool, members, recipe)
         self.snapshots_ = {}
         for epoch, held in members[0].result.kept.items():
-            network = self._empty_feature()
+            # Of the run's type before its numbers go in: they would be rounded on the way.
+            network = self._empty_feature().to(recipe.device, recipe.dtype)
             network.load_state_dict(held)
-            self.snapshots_[epoch] = network.to(recipe.device, recipe.dtype)
+            self.snapshots_[epoch] = network.eval()
 
     def _own_record(self) -> dict[str, Any]:
         return super()._own_record() | {"input_shape": list(self.input_shape_)}
