@@ -22,6 +22,9 @@ from spear_amal.mixers.by_name import LABEL, TEACHER, in_role
 from spear_amal.mixers.learnt import LearntTable, check_all
 from spear_amal.types import Batch
 
+GRADIENTS = ("paper", "exact")
+OUTERS = ("teacher", "feature")
+
 
 class AlmKd(LearntTable):
     """Convex weights of label and teachers.
@@ -95,12 +98,8 @@ class AlmKd(LearntTable):
                 f"start must lie in [0, 1], found {start}": 0 <= start <= 1,
                 f"alpha must lie in [0, 1], found {alpha}": 0 <= alpha <= 1,
                 f"beta must not be negative, found {beta}": beta >= 0,
-                f"gradient must be 'paper' or 'exact', found {gradient!r}": (
-                    gradient in ("paper", "exact")
-                ),
-                f"outer must be 'teacher' or 'feature', found {outer!r}": (
-                    outer in ("teacher", "feature")
-                ),
+                f"gradient must be one of {GRADIENTS}, found {gradient!r}": gradient in GRADIENTS,
+                f"outer must be one of {OUTERS}, found {outer!r}": outer in OUTERS,
             }
         )
 
