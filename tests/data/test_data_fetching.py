@@ -26,7 +26,14 @@ from spear_amal.data import (
 )
 from spear_amal.data.corpora.sms_package import _HIT_LINES, revert_package
 from spear_amal.data.progress import fetch_bar
-from spear_amal.data.sources import NpmPackage, PipPackage, SourceError, UrlArchive, UrlFiles
+from spear_amal.data.sources import (
+    AptPackage,
+    NpmPackage,
+    PipPackage,
+    SourceError,
+    UrlArchive,
+    UrlFiles,
+)
 from spear_amal.errors import (
     ChecksumError,
     DataUnavailableError,
@@ -234,6 +241,16 @@ def test_npm_package_is_opened_and_transformed(monkeypatch, tmp_path):
     assert (tmp_path / "a").read_bytes() == b"GOOD\n"
     with pytest.raises(SourceError, match="cannot be read"):
         NpmPackage("mail@1.1", {"package/b.txt": "b"}).fetch(tmp_path, None)
+
+
+def test_debian_package_is_fetched_as_a_file(monkeypatch, tmp_path):
+    def apt_get(command, folder):
+        assert command == ["apt-get", "download", "--quiet", "pictures"]
+        (Path(folder) / "pictures_1_all.deb").write_bytes(CONTENT)
+
+    monkeypatch.setattr(sources, "run_tool", apt_get)
+    AptPackage("pictures").fetch(tmp_path, None)
+    assert [path.name for path in tmp_path.glob("*")] == ["pictures_1_all.deb"]
 
 
 def test_a_tool_that_gives_nothing_is_told(monkeypatch, tmp_path):

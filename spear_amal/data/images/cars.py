@@ -42,7 +42,7 @@ def _listing(lists: dict[str, bytes], path: Path) -> Listing:
     y, split = [], []
     for part, name in _LISTS.items():
         held = read_mat(lists[name], f"{path}: {name}")
-        named, classes = fields(held, "annotations", ("fname", "class"), name)
+        named, classes = fields(held, "annotations", ("fname", "class"), f"{path}: {name}")
         files += [f"cars_{part}/{file}" for file in named]
         y.append(classes.astype(np.int64) - 1)  # MATLAB counts from 1
         split += [part] * len(named)

@@ -11,9 +11,21 @@ from pathlib import Path
 import numpy as np
 
 from spear_amal.data.images.members import held_files
-from spear_amal.data.images.specs import Decoded
+from spear_amal.data.images.specs import Decoded, checked
 from spear_amal.errors import FileFormatError
 from spear_amal.files import write_aside
+
+# What NumPy raises for a file that is damaged, or is no archive at all.
+_DAMAGE = (
+    OSError,
+    ValueError,
+    EOFError,
+    TypeError,
+    KeyError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def write_decoded(path: Path, decoded: Decoded) -> None:
@@ -43,33 +55,39 @@ def read_decoded(path: Path, classes: tuple[str, ...] | None = None) -> Decoded:
     FileFormatError
         If the file is damaged or truncated, or its arrays do not fit each other.
     """
+    arrays = read_arrays(path)
     try:
-        with np.load(path, allow_pickle=False) as held:
-            arrays = {name: held[name] for name in held.files}
         x, y, split = arrays["x"], arrays["y"].astype(np.int64), arrays["split"].astype("U10")
         sums = json.loads(str(arrays["md5"])) if "md5" in arrays else {}
-    except (OSError, ValueError, KeyError, EOFError, TypeError) as error:
-        raise _damaged(path, error) from error
-    except (zipfile.BadZipFile, zlib.error, AttributeError, RuntimeError) as error:
-        raise _damaged(path, error) from error
-    if x.ndim != 4 or x.dtype != np.uint8 or y.shape != x.shape[:1] or split.shape != y.shape:
+    except (KeyError, ValueError, TypeError) as error:
         raise FileFormatError(
-            f"{path}: x {x.dtype} {x.shape}, y {y.shape} and split {split.shape} do not fit; "
-            "needed are (n, channels, height, width) uint8, (n,) and (n,)"
-        )
-    names = arrays.get("classes")
-    if names is not None:
-        classes = tuple(names.tolist())
+            f"{path} is damaged or no file of decoded images: {error!r}; needed are arrays x, y "
+            "and split"
+        ) from error
+    if "classes" in arrays:
+        classes = tuple(arrays["classes"].tolist())
     elif classes is None:
         classes = tuple(str(c) for c in range(int(y.max(initial=-1)) + 1))
-    return Decoded(x, y, split, classes, sums)
+    return checked(Decoded(x, y, split, classes, sums), str(path))
 
 
-def _damaged(path: Path, error: Exception) -> FileFormatError:
-    return FileFormatError(
-        f"{path} is damaged, truncated or no file of decoded images ({error}); delete it or "
-        "fetch it again"
-    )
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Read every array of a ``.npz`` file; arrays that would need pickle are refused.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is damaged, truncated or no such file.
+    """
+    try:
+        # NumPy leaves a file open that it cannot read: open it here.
+        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as held:
+            return {name: held[name] for name in held.files}
+    except _DAMAGE as error:
+        raise FileFormatError(
+            f"{path} is damaged, truncated or no .npz file of plain arrays ({error}); delete it "
+            "or fetch it again"
+        ) from error
 
 
 def fingerprint(path: Path, size: int | None) -> str:

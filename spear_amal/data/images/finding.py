@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from spear_amal.data.images.decoded_file import fingerprint, read_decoded, write_decoded
-from spear_amal.data.images.specs import Decoded, ImageSpec
+from spear_amal.data.images.specs import Decoded, ImageSpec, checked
 from spear_amal.data.places import CACHE_VARIABLE, DATA_VARIABLE, cache_folder, data_folder
 from spear_amal.data.progress import fetch_bar
 from spear_amal.data.sources import Source
@@ -123,7 +123,7 @@ def _of_place(
 
 def _read(spec: ImageSpec, place: Path, size: int | None, progress: bool) -> Decoded:
     with fetch_bar(f"decoding {spec.name}", show=progress) as bar:
-        return spec.read(place, size, bar)
+        return checked(spec.read(place, size, bar), str(place))
 
 
 def _fetched(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
 from spear_amal.data.images import cifar_n
+from spear_amal.data.images.decoded_file import read_arrays
 from spear_amal.data.images.finding import PathLike, fetch_first
 from spear_amal.data.images.image_data import ImageData
 from spear_amal.data.places import cache_folder, data_folder
@@ -70,7 +70,7 @@ def _find(
     named = data_folder(data_dir)
     for file in ([] if named is None else [named / _FOLDER / cifar_n.FILE]) + [cached]:
         if file.is_file():
-            return _read(file)
+            return cifar_n.checked_labels(read_arrays(file), str(file))
     wanted = f"{_FOLDER}/{cifar_n.FILE}"
     found, _ = fetch_first(
         _FOLDER, cifar_n.SOURCES, _read_checked, wanted, "datasets/cifar10.md", offline, progress
@@ -92,12 +92,3 @@ def _read_checked(folder: Path) -> _Labels:
     if cifar_n.digest(labels) != DIGEST:
         raise ChecksumError("its human labels are not the published ones")
     return labels
-
-
-def _read(file: Path) -> _Labels:
-    try:
-        with np.load(file, allow_pickle=False) as held:
-            arrays = {name: held[name] for name in held.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise FileFormatError(f"{file} is damaged or no file of labels: {error}") from error
-    return cifar_n.checked_labels(arrays, str(file))

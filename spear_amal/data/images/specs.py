@@ -12,6 +12,7 @@ import numpy as np
 
 from spear_amal.data.progress import FetchBar
 from spear_amal.data.sources import Source
+from spear_amal.errors import FileFormatError
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,28 @@ class ImageSpec:
     def card(self) -> str:
         """File name of the card."""
         return f"datasets/{self.name.replace('-', '_')}.md"
+
+
+def checked(decoded: Decoded, where: str) -> Decoded:
+    """Return what was decoded, if its arrays fit each other.
+
+    Raises
+    ------
+    FileFormatError
+        If shapes or types do not fit, or a class has no name; names `where`.
+    """
+    x, y, split = decoded.x, decoded.y, decoded.split
+    if x.ndim != 4 or x.dtype != np.uint8 or y.shape != x.shape[:1] or split.shape != y.shape:
+        raise FileFormatError(
+            f"{where}: x {x.dtype} {x.shape}, y {y.shape} and split {split.shape} do not fit; "
+            "needed are (n, channels, height, width) uint8, (n,) and (n,)"
+        )
+    if y.size and not 0 <= y.min() <= y.max() < len(decoded.classes):
+        raise FileFormatError(
+            f"{where}: classes must lie in 0 to {len(decoded.classes) - 1}, found {y.min()} to "
+            f"{y.max()}"
+        )
+    return decoded
 
 
 def train_then_test(train: Any, test: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

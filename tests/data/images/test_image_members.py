@@ -1,0 +1,114 @@
+"""Looking into archives: every kind gives its files; damage and strange names are refused."""
+
+import io
+import tarfile
+
+import pytest
+from image_files import deb_of, folder_of, tar_of, zip_of
+
+from spear_amal.data.images import members as members_module
+from spear_amal.data.images.members import members
+from spear_amal.errors import FileFormatError
+
+FILES = {"a/one.bin": b"1" * 1009, "a/b/two.bin": b"2" * 7, "three.txt": b"3"}
+
+
+def packed(kind, folder, files=FILES):
+    if kind == "folder":
+        return folder_of(folder / "held", files)
+    if kind == "deb":
+        return deb_of(folder / "x.deb", files)
+    if kind == "zip":
+        return zip_of(folder / "x.zip", files)
+    mode = {"tar": "w", "tgz": "w:gz", "tar.gz": "w:gz", "tar.xz": "w:xz"}[kind]
+    return tar_of(folder / f"x.{kind}", files, mode, prefix="./")
+
+
+KINDS = ("folder", "tar", "tgz", "tar.gz", "tar.xz", "zip", "deb")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_gives_the_wanted_files(kind, tmp_path):
+    place = packed(kind, tmp_path)
+    start = "usr/share/" if kind == "deb" else ""
+    found = dict(members(place, lambda name: name.endswith(".bin")))
+    assert found == {start + name: FILES[name] for name in FILES if name.endswith(".bin")}
+    assert list(members(place, lambda name: False)) == []
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "folder"])
+@pytest.mark.parametrize("part", [0, 3, 0.4, 0.97])
+def test_truncated_archives_are_told_or_lack_their_end(kind, part, tmp_path):
+    place = packed(kind, tmp_path)
+    whole = place.read_bytes()
+    place.write_bytes(whole[: part if part in (0, 3) else int(part * len(whole))])
+    try:
+        found = dict(members(place, lambda name: True))
+    except FileFormatError as error:
+        assert str(place) in str(error)  # either way is sound
+    else:  # only what follows the last file was cut off: zeros and sums
+        assert list(found.values()) == list(FILES.values())
+
+
+def test_archives_inside_a_folder_after_plain_files(tmp_path):
+    packed("zip", tmp_path, {"same.bin": b"archive", "other.bin": b"o"})
+    (tmp_path / "same.bin").write_bytes(b"plain")
+    assert list(members(tmp_path, lambda name: True)) == [
+        ("same.bin", b"plain"),
+        ("same.bin", b"archive"),
+        ("other.bin", b"o"),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["tar", "zip", "deb"])
+@pytest.mark.parametrize("name", ["../../etc/x", "/etc/x", "a/../../x", "C:/x", "..\\x"])
+def test_names_outside_the_archive_are_refused(kind, name, tmp_path):
+    if kind == "zip":
+        place = zip_of(tmp_path / "x.zip", {name: b"evil"})
+    elif kind == "tar":
+        place = tar_of(tmp_path / "x.tar", {name: b"evil"}, "w")
+    else:
+        if not name.startswith(("..", "a/")):
+            pytest.skip("the helper writes names below usr/share")
+        place = deb_of(tmp_path / "x.deb", {name: b"evil"})
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(FileFormatError, match=r"outside the archive"):
+        list(members(place, lambda name: False))
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_links_are_no_files(tmp_path):
+    with tarfile.open(tmp_path / "x.tar", "w") as archive:
+        entry = tarfile.TarInfo("one.bin")
+        entry.type, entry.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(entry)
+    with pytest.raises(FileFormatError, match=r"x\.tar: member one\.bin is no plain file"):
+        list(members(tmp_path / "x.tar", lambda name: True))
+
+
+def test_a_member_that_claims_too_much(tmp_path, monkeypatch):
+    monkeypatch.setattr(members_module, "MOST_BYTES", 1000)
+    with pytest.raises(FileFormatError, match=r"a/one\.bin claims 1009 bytes"):
+        list(members(packed("tgz", tmp_path), lambda name: True))
+
+
+def test_damaged_bytes_in_the_middle(tmp_path):
+    place = packed("zip", tmp_path, {"one.bin": bytes(range(256)) * 31})
+    content = bytearray(place.read_bytes())
+    content[60:80] = b"\xff" * 20
+    place.write_bytes(bytes(content))
+    with pytest.raises(FileFormatError, match="damaged"):
+        list(members(place, lambda name: True))
+
+
+def test_places_that_are_neither(tmp_path):
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        list(members(tmp_path / "nowhere", lambda name: True))
+    (tmp_path / "x.rar").write_bytes(b"Rar!")
+    with pytest.raises(FileFormatError, match="neither a folder nor an archive"):
+        list(members(tmp_path / "x.rar", lambda name: True))
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w"):
+        pass
+    (tmp_path / "empty.tar").write_bytes(stream.getvalue())
+    assert list(members(tmp_path / "empty.tar", lambda name: True)) == []
