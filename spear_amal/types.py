@@ -43,6 +43,21 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class Views:
+    """What one network says about an image turned by 0, 90, 180 and 270 degrees, in this order.
+
+    Attributes
+    ----------
+    logits : Tensor (B, 4, C)
+    projected : Tensor (B, 4, P)
+        What a small head makes of the network's features, for comparing images with each other.
+    """
+
+    logits: Tensor
+    projected: Tensor
+
+
+@dataclass(frozen=True)
 class Outputs:
     """What a model says about a batch.
 
@@ -56,9 +71,15 @@ class Outputs:
         log P_phi(l_i, s_i, y), the joint log-probability of the rule model; None without LFs.
     reliability : Tensor (B, m) or None
         Log odds that rule j is right about row i, where a rule network says so; 0 where not fired.
+    views : Views or None
+        Of the model, where it learns from turned images; in training mode only.
+    told : Views or None
+        Of its teacher, about the same turned images; without gradient.
     """
 
     logits: Tensor
     hidden: Tensor | SparseRows
     rule_logits: Tensor | None = None
     reliability: Tensor | None = None
+    views: Views | None = None
+    told: Views | None = None

@@ -7,6 +7,7 @@ from typing import Any
 
 from spear_amal.errors import InputError
 from spear_amal.estimators.distilled import DistilledClassifier
+from spear_amal.estimators.sskd import RotationDistiller
 
 # name -> (what it is, parameters)
 DISTILLATION: dict[str, tuple[str, dict[str, Any]]] = {
@@ -18,6 +19,7 @@ DISTILLATION: dict[str, tuple[str, dict[str, Any]]] = {
         "all larger models teach, one dropped a batch",
         {"mixer": "dgkd-drop", "chain": "dgkd"},
     ),
+    "sskd": ("turned images, and how alike images are, as the teacher sees them", {}),
     "superloss": ("rows of a high loss count less", {"mixer": "superloss"}),
     "crust": ("a coreset of clean-looking rows every epoch", {"mixer": "crust"}),
     "amal": ("weights per row and loss, learnt on validation rows", {"mixer": "amal"}),
@@ -58,4 +60,5 @@ def distiller(
     else:
         settings.pop("chain", None)
     asked = () if method == "ce" else tuple(teachers)
-    return DistilledClassifier(student, asked, **settings | parameters)
+    kind = RotationDistiller if method == "sskd" else DistilledClassifier
+    return kind(student, asked, **settings | parameters)

@@ -10,7 +10,11 @@ from spear_amal.types import Batch, Outputs
 
 
 class JointModel(nn.Module):
-    """P_theta(y | x) and, where LFs are at hand, P_phi(l, s, y); one answer for both."""
+    """P_theta(y | x) and, where LFs are at hand, P_phi(l, s, y); one answer for both.
+
+    The feature model gives (logits, hidden), and may add a dict of further fields of
+    :class:`Outputs`, such as its views of turned images.
+    """
 
     def __init__(self, feature: nn.Module, rules: RuleModel | RuleNetwork | None = None) -> None:
         super().__init__()
@@ -23,7 +27,8 @@ class JointModel(nn.Module):
         Both models see the same rows in the same order: nothing is re-sorted by labelled and
         unlabelled rows.
         """
-        logits, hidden = self.feature(batch.x)
+        logits, hidden, *more = self.feature(batch.x)
+        named = more[0] if more else {}
         if self.rules is None:
-            return Outputs(logits, hidden)
-        return Outputs(logits, hidden, *self.rules.answer(batch))
+            return Outputs(logits, hidden, **named)
+        return Outputs(logits, hidden, *self.rules.answer(batch), **named)

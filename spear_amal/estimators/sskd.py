@@ -1,0 +1,222 @@
+"""SSKD: the student also learns what its teacher says of turned images and of their likeness."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from sklearn.utils._param_validation import Interval
+
+from spear_amal.components import ComponentSet, TeacherDivergence
+from spear_amal.components.views import (
+    RotatedDivergence,
+    SimilarityDivergence,
+    UprightDivergence,
+)
+from spear_amal.errors import InputError
+from spear_amal.estimators import door
+from spear_amal.estimators.distilled import DistilledClassifier
+from spear_amal.estimators.engine import Member, Recipe, fingerprint
+from spear_amal.estimators.rotation_head import train_head
+from spear_amal.mixers import HINTON, Fixed, Mixer, build_mixer
+from spear_amal.models import JointModel
+from spear_amal.models.rotations import RotationModel, check_turnable, projection_head
+from spear_amal.teachers.features import FrozenFeatures, check_network
+from spear_amal.teachers.networks import at_rest
+from spear_amal.training import ProgressBar, Table
+from spear_amal.training.checkpoint import under_prefix
+
+SSKD_WEIGHTS = {**HINTON, "rotated": 2.7, "similarity": 10.0}
+SSKD_BATCH = 64
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class RotationDistiller(DistilledClassifier):
+    """Self-supervised distillation (SSKD, Xu et al., 2020) [1]_ for square images.
+
+    Each image is seen turned by 0, 90, 180 and 270 degrees. First a small head over the frozen
+    teacher learns to match turned images with their upright ones. Then the student learns from the
+    label and the teacher's answer to the upright image, from its answers to the turned ones, and
+    from the similarities between turned and upright images of a batch. The published training is
+    ``optimiser="sgd", lr=0.05, weight_decay=5e-4, max_epochs=240, schedule="steps",
+    milestones=(150, 180, 210)``. Prediction is that of the upright image alone.
+
+    Parameters
+    ----------
+    student
+        As of :class:`DistilledClassifier`.
+    teachers : sequence of one
+        A torch module, a classifier of this package fitted on images, or a network's name: its
+        features are needed.
+    mixer : {"fixed", "ce"} or Fixed
+        These losses have no weights per row to learn. "ce" without a teacher: labels alone.
+    mixer_options : dict, optional
+        ``{"per_loss": {..}}`` changes weights of the losses "label" (0.1), "teacher" (0.9),
+        "rotated" (2.7) and "similarity" (10).
+    temperature : float
+        Of the answers to upright and turned images.
+    direction : {"teacher-student", "student-teacher"}
+        Of the divergence on upright images.
+    head_epochs : int
+        Epochs of the teacher's head.
+    rotated_ratio, similarity_ratio : float
+        Share, from 0 to 1, kept of the turned views that the teacher gets wrong.
+    similarity_temperature : float
+    **parameters
+        All others as of :class:`DistilledClassifier`. Batches have 64 images.
+
+    Attributes
+    ----------
+    head_losses_ : list of float
+        Mean loss of each epoch of the first stage.
+    weights_, history_, ...
+        As of :class:`DistilledClassifier`.
+
+    References
+    ----------
+    .. [1] Xu, Liu, Li and Loy, "Knowledge Distillation Meets Self-Supervision", ECCV 2020.
+    """
+
+    mixer: str | Mixer = "fixed"
+    head_epochs: int = 60
+    rotated_ratio: float = 1.0
+    similarity_ratio: float = 0.75
+    similarity_temperature: float = 0.5
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **DistilledClassifier._parameter_constraints,
+        "head_epochs": [Interval(Integral, 1, None, closed="left")],
+        "rotated_ratio": [Interval(Real, 0, 1, closed="both")],
+        "similarity_ratio": [Interval(Real, 0, 1, closed="both")],
+        "similarity_temperature": [Interval(Real, 0, None, closed="neither")],
+    }
+
+    @property
+    def _turns(self) -> bool:
+        """Without a teacher this is a classifier of labels, such as a teacher that is trained."""
+        return len(self.teachers) > 0
+
+    def check_parameters(self) -> None:
+        """Raise an error for a parameter that cannot be used; `fit` calls it first."""
+        super().check_parameters()
+        if self.chain is not None:
+            raise InputError("sskd has one teacher and no chain; assistants go with 'takd', 'dgkd'")
+        if self.mixer == "ce" and not self._turns:
+            return
+        if len(self.teachers) != 1:
+            raise InputError(f"sskd needs one teacher, found {len(self.teachers)}")
+        if self.mixer != "fixed" and not isinstance(self.mixer, Fixed):
+            raise InputError(
+                f"sskd cannot train with mixer={self.mixer!r}: its similarities see the whole "
+                "batch, so no weight of a row can be learnt or judged; use 'fixed', with "
+                "mixer_options={'per_loss': {..}} for other weights"
+            )
+
+    # -- fitting --------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        L: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+        L_val: Any = None,
+        **asked: Any,
+    ) -> Any:
+        """Train, as :meth:`DistilledClassifier.fit`, but the teacher is asked about X only."""
+        if any(asked.get(name) is not None for name in ("teacher_X", "teacher_X_val")):
+            raise InputError("sskd asks the teacher about turned X; leave out teacher_X")
+        return super().fit(X, y, L, X_val, y_val, L_val, **asked)
+
+    def _checked(self, X: Any, reset: bool) -> Any:
+        checked = super()._checked(X, reset)
+        check_turnable(checked.shape[1:])
+        return checked
+
+    def _recipe(self, pool: door.Pool) -> Recipe:
+        """Train the teacher's head, whose views the student's models get."""
+        self.head_losses_: list[float] = []
+        if not self._turns:
+            return super()._recipe(pool)
+        check_network(self.teachers_[0])
+        recipe = super()._recipe(pool)
+        features = FrozenFeatures(
+            self.teachers_[0], self.classes_, device=recipe.device, dtype=recipe.dtype
+        )
+        mark = fingerprint(pool, self._about())
+        bar = (ProgressBar("sskd: head of the teacher"),) if self.verbose else ()
+        head, self.head_losses_ = train_head(features, pool, recipe, self.head_epochs, mark, bar)
+
+        def make(y: np.ndarray, generator: torch.Generator) -> JointModel:
+            model = recipe.make_model(y, generator)
+            width = _width(model.feature, pool.x)
+            # The bound method, not the model, which would become a part of the student.
+            model.feature = RotationModel(
+                model.feature, projection_head(width, generator), head.views
+            )
+            return model
+
+        return replace(recipe, make_model=make)
+
+    def _components(self, pool: door.Pool, class_weights: np.ndarray | None) -> ComponentSet:
+        plain = super()._components(pool, class_weights)
+        if not self._turns:
+            return plain
+        others = [one for one in plain.components if not isinstance(one, TeacherDivergence)]
+        of_views = [
+            UprightDivergence(0, self.temperature, self.direction),
+            RotatedDivergence(self.temperature, self.rotated_ratio),
+            SimilarityDivergence(self.similarity_temperature, self.similarity_ratio),
+        ]
+        return ComponentSet([*others, *of_views], plain.penalties)
+
+    def _mixer(self) -> Mixer:
+        if self.mixer != "fixed":
+            return super()._mixer()
+        options = self.mixer_options if self.mixer_options is not None else {}
+        own = options.get("per_loss") or {} if isinstance(options, Mapping) else None
+        if not isinstance(own, Mapping):
+            return build_mixer("fixed", self.mixer_options)  # says what is wrong with it
+        return build_mixer("fixed", {**options, "per_loss": SSKD_WEIGHTS | dict(own)})
+
+    def _default_batch(self, pool: door.Pool) -> int:
+        return SSKD_BATCH if self._turns else super()._default_batch(pool)
+
+    def _live(self) -> tuple[Any, ...]:
+        # What the teacher says of a batch comes with the views: it need not be asked twice.
+        return () if self._turns else super()._live()
+
+    def _keep(self, pool: door.Pool, members: list[Member], recipe: Recipe) -> None:
+        for member in members:
+            for joint in (member.model, member.judge):
+                _without_views(joint)
+            if self._turns:
+                kept = member.result.kept
+                member.result.kept = {n: under_prefix("network", kept[n]) for n in kept}
+        super()._keep(pool, members, recipe)
+
+    def _own_record(self) -> dict[str, Any]:
+        return super()._own_record() | {"head_losses": self.head_losses_}
+
+    def _take_record(self, record: dict[str, Any]) -> None:
+        super()._take_record(record)
+        self.head_losses_ = record["head_losses"]
+
+
+def _without_views(joint: JointModel) -> None:
+    """Leave the network alone: what is kept predicts, and loads, as any other."""
+    if isinstance(joint.feature, RotationModel):
+        joint.feature = joint.feature.network  # type: ignore[assignment]
+
+
+def _width(network: torch.nn.Module, images: np.ndarray) -> int:
+    """H of a network that is not trained yet."""
+    first = next(network.parameters())
+    with at_rest(network):
+        hidden = network(Table(images[:1], dtype=first.dtype, device=first.device).x)[1]
+    return int(hidden.shape[1])
