@@ -62,7 +62,7 @@ class NetworkClassifier(SpearClassifier):
         for name in ("milestones", "keep_epochs"):
             epochs = getattr(self, name)
             listed = isinstance(epochs, list | tuple | np.ndarray)
-            if not (listed and all(isinstance(one, Integral) and one > 0 for one in epochs)):
+            if not (listed and all(isinstance(one, Integral) and int(one) > 0 for one in epochs)):
                 raise InputError(
                     f"{name} must be a list of epochs (whole numbers from 1 on), found {epochs!r}"
                 )
@@ -77,7 +77,7 @@ class NetworkClassifier(SpearClassifier):
         if not is_image_like(X):
             checked = super()._checked(X, reset)
             if reset:
-                self.input_shape_ = checked.shape[1:]
+                self.input_shape_: tuple[int, ...] = checked.shape[1:]
             return checked
         images = check_images(X, None if reset else self.input_shape_)
         if reset:

@@ -1,0 +1,179 @@
+"""The task of one run: rows with (noisy) labels, clean validation rows, and who may see the test.
+
+Only :class:`KdScorer` holds test rows; it also scores epochs for curves, which choose nothing.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.metrics import accuracy_score
+
+from spear_amal.data.images import ImageData, kd_synthetic, load_images
+from spear_amal.errors import InputError
+from spear_amal.training import Callback
+from spear_amal.training.callbacks import Record
+from spear_amal.training.inference import features_of
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """Which rows; equal specs give equal tasks.
+
+    Attributes
+    ----------
+    corpus : str
+        "kd-synthetic" or a name of :func:`load_images`.
+    n_train, n_validation, n_test : int or None
+        None takes all rows of the part.
+    side : int or None
+        Shrink images to this side by averaging blocks of pixels.
+    noise : float
+        Share of training labels made wrong, never to the true class.
+    labels : str or None
+        Human labels of CIFAR-10N: "worse", "aggregate", ..
+    data_dir : str or None
+    """
+
+    corpus: str
+    n_train: int | None = None
+    n_validation: int | None = None
+    n_test: int | None = None
+    side: int | None = None
+    noise: float = 0.0
+    labels: str | None = None
+    data_dir: str | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class KdTask:
+    """What a method may see.
+
+    Attributes
+    ----------
+    x, y : training rows and their labels, some of them wrong
+    x_val, y_val : validation rows, clean
+    noisy : ndarray (n,) bool
+        Which training labels are wrong: for measuring alone, no method gets it.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    x_val: np.ndarray
+    y_val: np.ndarray
+    noisy: np.ndarray
+    n_classes: int
+
+    def given(self) -> dict[str, Any]:
+        """Arguments of ``fit``."""
+        return {"X": self.x, "y": self.y, "X_val": self.x_val, "y_val": self.y_val}
+
+
+class KdScorer:
+    """Scores by accuracy on test rows, which it keeps to itself."""
+
+    def __init__(self, x: np.ndarray, y: np.ndarray) -> None:
+        self._x, self._y = x, y
+
+    def __len__(self) -> int:
+        return len(self._y)
+
+    def score(self, model: Any) -> float:
+        """Accuracy of a fitted classifier."""
+        return float(accuracy_score(self._y, model.predict(self._x)))
+
+    def curve(self, every: int = 1) -> TestCurve:
+        """Make a callback that scores a model while it is trained."""
+        return TestCurve(self._x, self._y, every)
+
+
+class TestCurve(Callback):
+    """Test accuracy after every `every` epochs, for figures of learning; it chooses nothing."""
+
+    __test__ = False  # the name is no test class
+
+    def __init__(self, x: np.ndarray, y: np.ndarray, every: int) -> None:
+        self._x, self._y, self.every = torch.as_tensor(x), y, every
+        self.values: list[float] = []
+
+    def watch(self, model: torch.nn.Module) -> None:
+        """Keep the model that is trained."""
+        self._model = model
+
+    def on_epoch(self, epoch: int, record: Record) -> None:
+        """Score the model as it is."""
+        if (epoch + 1) % self.every:
+            return
+        feature: Any = self._model.feature
+        first = next(feature.parameters())
+        x = self._x.to(first.device)
+        mode = feature.training
+        feature.eval()
+        x = x if x.dtype == torch.uint8 else x.to(first.dtype)
+        predicted = features_of(feature, x)[0].argmax(1).cpu().numpy()
+        feature.train(mode)
+        self.values.append(round(float((predicted == self._y).mean()), 5))
+
+
+# Units come ordered by task, so a few held per process are enough.
+@functools.lru_cache(maxsize=2)
+def kd_task(spec: DataSpec, seed: int) -> tuple[KdTask, KdScorer]:
+    """Draw the rows of a seed and make labels noisy.
+
+    The test part is the corpus' own where it has one; a seed draws training and validation rows
+    and the noise.
+    """
+    data = _drawn(spec, seed)
+    train, validation, test = (data.rows(part) for part in ("train", "validation", "test"))
+    task = KdTask(
+        x=data.x[train],
+        y=data.y[train],
+        x_val=data.x[validation],
+        y_val=data.y[validation],
+        noisy=data.noisy[train],
+        n_classes=data.n_classes,
+    )
+    return task, KdScorer(data.x[test], data.y[test])
+
+
+def _drawn(spec: DataSpec, seed: int) -> ImageData:
+    if spec.corpus == "kd-synthetic":
+        return kd_synthetic(seed, spec.noise)
+    data = _shrunk(spec.corpus, spec.labels, spec.data_dir, spec.side)
+    data = data.subset(spec.n_train, spec.n_validation, spec.n_test, seed)
+    return data.with_noise(spec.noise, seed) if spec.noise else data
+
+
+@functools.lru_cache(maxsize=1)
+def _shrunk(corpus: str, labels: str | None, data_dir: str | None, side: int | None) -> ImageData:
+    options: dict[str, Any] = {} if labels is None else {"labels": labels}
+    data = load_images(corpus, data_dir=data_dir, **options)
+    return data if side is None else _with_pixels(data, shrink(data.x, side))
+
+
+def _with_pixels(data: ImageData, x: np.ndarray) -> ImageData:
+    from dataclasses import replace
+
+    return replace(data, x=x)
+
+
+def shrink(x: np.ndarray, side: int) -> np.ndarray:
+    """Average blocks of pixels of square images (n, c, s, s) uint8 to (n, c, side, side).
+
+    Examples
+    --------
+    >>> shrink(np.array([[[[0, 2], [4, 6]]]], dtype=np.uint8), 1).tolist()
+    [[[[3]]]]
+    """
+    n, channels, height, width = x.shape
+    if height % side or width % side:
+        raise InputError(f"images of {height} x {width} cannot be averaged to {side} x {side}")
+    k, parts = height // side, []
+    for block in np.array_split(x, max(n // 4096, 1)):
+        tiles = block.reshape(len(block), channels, side, k, side, width // side)
+        parts.append(np.rint(tiles.mean(axis=(3, 5))).astype(np.uint8))
+    return np.concatenate(parts)
