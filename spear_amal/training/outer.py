@@ -80,5 +80,6 @@ def perturbed_target(teachers: Tensor, y: Tensor, alpha: float) -> Tensor:
     p = torch.nan_to_num(teachers, nan=0.0).softmax(2) * speaks.unsqueeze(2)
     mean = p.sum(1) / speaks.sum(1).clamp(min=1).unsqueeze(1)  # (B, C)
     gold = F.one_hot(y.clamp(min=0), teachers.shape[2]).to(mean) * (y >= 0).unsqueeze(1)
-    share = torch.where(speaks.any(1), alpha, 1.0).to(mean) * (y >= 0)
+    # Filled, not chosen between numbers: those would be float32, whatever the teachers are.
+    share = torch.ones_like(mean[:, 0]).masked_fill(speaks.any(1), alpha) * (y >= 0)
     return (1 - share).unsqueeze(1) * mean + share.unsqueeze(1) * gold
