@@ -57,7 +57,7 @@ def _breeds(files: list[str], y: list[int]) -> tuple[str, ...]:
 SPEC = ImageSpec(
     name="dogs",
     title="dog breeds, 120 classes; 12,000 + 8,580 photographs; bring your own archives",
-    licence="non-commercial research, as ImageNet; cite Khosla et al. (2011)",
+    licence="from ImageNet, non-commercial research; cite Khosla et al. (2011)",
     read=read_dogs,
     md5={
         "images.tar": "1bb1f2a596ae7057f99d7d75860002ef",
