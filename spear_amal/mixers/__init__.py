@@ -1,4 +1,4 @@
-"""Ways to weigh losses: fixed weights (SPEAR), AMAL, L2R and Meta-Weight-Net."""
+"""Ways to weigh losses: fixed ones, AMAL, ALM-KD, L2R, Meta-Weight-Net and others."""
 
 import copy
 import inspect
@@ -6,25 +6,45 @@ from collections.abc import Mapping
 from typing import Any
 
 from spear_amal.errors import InputError
+from spear_amal.mixers.alm_kd import AlmKd
 from spear_amal.mixers.amal import PRESETS, Amal
 from spear_amal.mixers.base import LookAheadOptions, Mixer
+from spear_amal.mixers.by_name import HINTON
+from spear_amal.mixers.crust import Crust
 from spear_amal.mixers.fixed import Fixed
 from spear_amal.mixers.reweight import LearningToReweight
+from spear_amal.mixers.stochastic import StochasticTeachers
+from spear_amal.mixers.superloss import SuperLoss
 from spear_amal.mixers.weight_net import MetaWeightNet
 
 MIXERS: dict[str, type[Mixer]] = {
+    "alm-kd": AlmKd,
     "amal": Amal,
+    "crust": Crust,
+    "dgkd": StochasticTeachers,
     "fixed": Fixed,
     "l2r": LearningToReweight,
     "mwn": MetaWeightNet,
+    "superloss": SuperLoss,
+}
+
+# Other names -> the mixer that they are settings of.
+_KINDS = {
+    "amal-paper": "amal",
+    "amal-kd": "amal",
+    "spear": "fixed",
+    "kd": "fixed",
+    "dgkd-drop": "dgkd",
 }
 
 
 def build_mixer(mixer: "str | Mixer", options: Mapping[str, Any] | None = None) -> Mixer:
     """Make a mixer from its name and options, or take one that is made.
 
-    Names: "amal" (preset "recommended"), "amal-paper", "fixed" and its other name "spear", "l2r",
-    "mwn".
+    Names: "amal" (preset "recommended"), "amal-paper", "amal-kd" (preset "distillation"), "alm-kd",
+    "fixed" and its other name "spear", "kd" (fixed, 0.1 label and 0.9 each teacher), "dgkd" (each
+    teacher kept with probability 0.75 a batch), "dgkd-drop" (one dropped), "superloss", "crust",
+    "l2r", "mwn".
     """
     if not isinstance(options, Mapping | None):
         raise InputError(f"mixer_options must be options by name, found {options!r}")
@@ -36,7 +56,14 @@ def build_mixer(mixer: "str | Mixer", options: Mapping[str, Any] | None = None) 
     makers = {
         "amal": lambda: Amal.preset("recommended", **options),
         "amal-paper": lambda: Amal.preset("paper", **options),
+        "amal-kd": lambda: Amal.preset("distillation", **options),
+        "alm-kd": lambda: AlmKd(**options),
         "fixed": lambda: Fixed(**options),
+        "kd": lambda: Fixed(**{"per_loss": HINTON, **options}),
+        "crust": lambda: Crust(**options),
+        "superloss": lambda: SuperLoss(**options),
+        "dgkd": lambda: StochasticTeachers(**options),
+        "dgkd-drop": lambda: StochasticTeachers(**{"drop": 1, **options}),
         "spear": lambda: Fixed(**options),
         "l2r": lambda: LearningToReweight(**options),
         "mwn": lambda: MetaWeightNet(**options),
@@ -53,19 +80,24 @@ def mixer_parameters(mixer: "str | Mixer | None") -> tuple[str, ...]:
     """Names of the options that :func:`build_mixer` takes with a mixer's name."""
     if not isinstance(mixer, str):
         return ()
-    kind = {"amal-paper": "amal", "spear": "fixed"}.get(mixer, mixer)
+    kind = _KINDS.get(mixer, mixer)
     return tuple(inspect.signature(MIXERS[kind]).parameters) if kind in MIXERS else ()
 
 
 __all__ = [
+    "HINTON",
     "MIXERS",
     "PRESETS",
+    "AlmKd",
     "Amal",
+    "Crust",
     "Fixed",
     "LearningToReweight",
     "LookAheadOptions",
     "MetaWeightNet",
     "Mixer",
+    "StochasticTeachers",
+    "SuperLoss",
     "build_mixer",
     "mixer_parameters",
 ]
