@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import spear_amal
-from spear_amal.cli import commands_models, commands_start, commands_study
+from spear_amal.cli import commands_distill, commands_models, commands_start, commands_study
 from spear_amal.cli.exits import CarefulGroup
 
 app = typer.Typer(
@@ -42,4 +42,5 @@ def root(
 
 commands_start.register(app)
 commands_models.register(app)
+commands_distill.register(app)
 commands_study.register(app)

@@ -17,6 +17,8 @@ from spear_amal.errors import FileFormatError, InputError
 from spear_amal.estimators import bundle
 from spear_amal.label_matrix import LabelMatrix
 
+IMAGES = "images"  # stands in the file of a model for images
+
 
 @dataclass(frozen=True)
 class TextModel:
@@ -24,7 +26,8 @@ class TextModel:
 
     Attributes
     ----------
-    estimator : fitted estimator; its classes are class codes
+    estimator : fitted estimator
+        Its classes are class codes, or the names (of a student of ``distill``).
     features : TextFeatures
     classes : tuple
         Class names in code order, length C.
@@ -61,8 +64,12 @@ class TextModel:
             )
         found = self.estimator.predict_proba(self.features.transform(texts), votes)
         p = np.zeros((len(found), len(self.classes)))
-        p[:, self.estimator.classes_] = found
+        p[:, [self._code(one) for one in self.estimator.classes_.tolist()]] = found
         return p
+
+    def _code(self, label: Any) -> int:
+        """Code of a class of the estimator."""
+        return self.classes.index(label) if isinstance(label, str) else int(label)
 
     def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
         """Write everything into one file.
@@ -102,6 +109,11 @@ class TextModel:
             If the file is damaged, or no model that ``spear-amal train`` wrote.
         """
         kind, extra, tensors = bundle.read_extra(path)
+        if IMAGES in extra:
+            raise InputError(
+                f"{path} is a model for images ({extra[IMAGES]}), not for texts: it can teach, or "
+                f"be asked from Python with {kind}.load(path).predict(images)"
+            )
         try:
             held = {
                 "settings": extra["feature_settings"],
@@ -123,3 +135,46 @@ class TextModel:
                 f"{path} holds an estimator, but not the text features and class names that "
                 f"`spear-amal train` writes ({error!r}); train again"
             ) from error
+
+
+@dataclass(frozen=True)
+class ImagesModel:
+    """A fitted estimator on images, or on rows of numbers, as they come from a named set.
+
+    Attributes
+    ----------
+    estimator : fitted estimator; its classes are class codes
+    classes : tuple
+        Class names in code order.
+    images : str
+        Name of the images it was trained on.
+    """
+
+    estimator: Any
+    classes: tuple[Any, ...]
+    images: str
+
+    def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
+        """Write everything into one file; errors as :meth:`TextModel.save`."""
+        extra = {IMAGES: self.images, "classes": list(self.classes)}
+        bundle.save(self.estimator, path, overwrite, extra)
+
+
+def load_model(path: str | os.PathLike[str]) -> TextModel | ImagesModel:
+    """Read a model file that ``train`` or ``distill`` wrote; runs no code from the file.
+
+    An estimator that was saved from Python is taken for one on images.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    FileFormatError
+        If the file is damaged, or no model.
+    """
+    kind, extra, _ = bundle.read_extra(path)
+    if "feature_settings" in extra:
+        return TextModel.load(path)
+    estimator = getattr(estimators, kind).load(path)
+    classes = tuple(extra.get("classes", estimator.classes_.tolist()))
+    return ImagesModel(estimator, classes, extra.get(IMAGES, "its own"))

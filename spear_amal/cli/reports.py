@@ -38,7 +38,7 @@ def report_training(
         histories={spec.title: estimator.history_},
         examples=_examples(spec, material, estimator),
         outcome=_outcome(spec, material, model),
-        settings=_plain(settings),
+        settings=plain(settings),
     )
     write_report(settings.report or "report.html", content, overwrite=force)
 
@@ -86,7 +86,8 @@ def _outcome(spec: MethodSpec, material: Material, model: TextModel) -> Outcome 
     )
 
 
-def _plain(settings: Settings) -> dict[str, str]:
+def plain(settings: Any) -> dict[str, str]:
+    """Give settings as text, without those that were not given."""
     shown = {}
     for name, value in vars(settings).items():
         several = value if isinstance(value, tuple) else (value,)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -84,17 +84,17 @@ def gather(config: Path | None, **given: Any) -> Settings:
     return _check_choices(replace(settings, **{k: v for k, v in given.items() if v is not None}))
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file."""
+def read_toml(path: Path, hint: str = "make a project with: spear-amal init") -> dict[str, Any]:
+    """Read a TOML file; `hint` says what to do where there is none."""
     if not path.is_file():
-        raise InputError(f"there is no settings file {path}; make a project with: spear-amal init")
+        raise InputError(f"there is no settings file {path}; {hint}")
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise FileFormatError(f"{path} is no valid TOML: {error}") from error
 
 
-def need(value: Any, option: str, key: str | None = None) -> Any:
+def need(value: Any, option: str, key: str | None = None, config: str = CONFIG_NAME) -> Any:
     """Return a setting that a command cannot do without; `key` is its name in the TOML file.
 
     Raises
@@ -104,36 +104,57 @@ def need(value: Any, option: str, key: str | None = None) -> Any:
     """
     if value is None or value == ():
         key = key or option.lstrip("-").replace("-", "_")
-        raise InputError(f"{option} is missing: give it, or the key {key!r} in {CONFIG_NAME}")
+        raise InputError(f"{option} is missing: give it, or the key {key!r} in {config}")
     return value
 
 
-def _checked(held: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """Check keys and kinds of values; paths are meant relative to the file."""
-    known = [one.name for one in fields(Settings)]
+def check_keys(held: Iterable[str], known: list[str], path: Path) -> None:
+    """Raise InputError for a key that nobody knows; names the one that was meant."""
     for key in held:
         if key not in known:
             near = get_close_matches(key, known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
             raise InputError(f"{path}: unknown key {key!r}; {hint}")
+
+
+_NEEDED = {
+    str: "a non-empty string",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    dict: "a table",
+}
+
+
+def of_kind(key: str, value: Any, kind: type, path: Path) -> Any:
+    """Return a value of a TOML file if it is of its kind; a whole number will do as a number.
+
+    Raises
+    ------
+    InputError
+        If it is of another kind, or an empty string.
+    """
+    if kind is float and type(value) is int:
+        return float(value)
+    mistaken = isinstance(value, bool) and kind is not bool  # Python takes True for a 1
+    if not isinstance(value, kind) or mistaken or value == "":
+        raise InputError(f"{path}: {key!r} must be {_NEEDED[kind]}, found {value!r}")
+    return value
+
+
+def _checked(held: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """Check keys and kinds of values; paths are meant relative to the file."""
+    check_keys(held, [one.name for one in fields(Settings)], path)
     return {key: _value(key, value, path) for key, value in held.items()}
 
 
 def _value(key: str, value: Any, path: Path) -> Any:
     if key == "data":
         several = value if isinstance(value, list) else [value]
-        return tuple(path.parent / _of_kind(key, one, str, path) for one in several)
+        return tuple(path.parent / of_kind(key, one, str, path) for one in several)
     if key in _PATHS:
-        return path.parent / _of_kind(key, value, str, path)
-    kind = type(getattr(Settings, key))
-    return _of_kind(key, value, kind, path)
-
-
-def _of_kind(key: str, value: Any, kind: type, path: Path) -> Any:
-    if not isinstance(value, kind) or isinstance(value, bool) or value == "":
-        needed = {str: "a non-empty string", int: "a whole number"}[kind]
-        raise InputError(f"{path}: {key!r} must be {needed}, found {value!r}")
-    return value
+        return path.parent / of_kind(key, value, str, path)
+    return of_kind(key, value, type(getattr(Settings, key)), path)
 
 
 def _check_choices(settings: Settings) -> Settings:

@@ -48,7 +48,7 @@ class Examples:
         One row for each training row; NaN where a row took no part.
     y : ndarray (n,)
         Gold codes that training saw, -1 where unlabelled.
-    votes : LabelMatrix (n, m)
+    votes : LabelMatrix (n, m) or None
     texts : sequence of str, length n
     judged : DataFrame, optional
         As :func:`spear_amal.studies.why.weights_by_row` makes it, where gold of unlabelled rows is
@@ -58,7 +58,7 @@ class Examples:
     model: str
     weights: pd.DataFrame
     y: np.ndarray
-    votes: LabelMatrix
+    votes: LabelMatrix | None
     texts: Sequence[str]
     judged: pd.DataFrame | None = None
 
@@ -80,6 +80,8 @@ class ReportContent:
         Gold codes that accuracies of LFs may use, -1 elsewhere.
     comparison : DataFrame, optional
         As :func:`comparison_table` makes it.
+    models : DataFrame, optional
+        Teachers and student of a distillation, as strings.
     histories : dict of str to DataFrame
         Training history by the method's title.
     examples : Examples, optional
@@ -94,6 +96,7 @@ class ReportContent:
     labels: LabelMatrix | None = None
     gold: np.ndarray | None = None
     comparison: pd.DataFrame | None = None
+    models: pd.DataFrame | None = None
     histories: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     examples: Examples | None = None
     outcome: Outcome | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 
@@ -78,6 +78,8 @@ def _sections(content: ReportContent) -> Iterator[str]:
     yield from (html.paragraph(text) for text in content.summary)
     if content.comparison is not None:
         yield from _comparison(content)
+    if content.models is not None:
+        yield from _models(content)
     if content.outcome is not None:
         yield from _outcome(content, content.outcome)
     if content.labels is not None and content.labels.shape[1]:
@@ -105,6 +107,15 @@ def _comparison(content: ReportContent) -> Iterator[str]:
         "with one model, folds with folds."
     )
     yield html.table(content.comparison)
+
+
+def _models(content: ReportContent) -> Iterator[str]:
+    yield html.heading("Teachers and student")
+    yield html.paragraph(
+        "Compression is the number of a model's parameters for each parameter of the student. A "
+        "student whose weights were learnt on the validation rows flatters itself there."
+    )
+    yield html.table(content.models)
 
 
 def _outcome(content: ReportContent, outcome: Outcome) -> Iterator[str]:
@@ -172,6 +183,7 @@ def _lf_check(table: pd.DataFrame, found: VotesTest) -> Iterator[str]:
 
 def _training(content: ReportContent) -> Iterator[str]:
     histories = content.histories
+    on_labels = next((f"loss/{n}" for n in ("gold", "label") if _recorded(histories, n)), "")
     yield html.heading("Learning curves")
     made = [
         html.figure(
@@ -180,8 +192,8 @@ def _training(content: ReportContent) -> Iterator[str]:
             "The epoch with the best score is kept. Folds: the mean of those still training.",
         ),
         html.figure(
-            png(figures_training.method_curves(histories, "loss/gold", "loss", log=True)),
-            "Training loss on gold rows",
+            png(figures_training.method_curves(histories, on_labels, "loss", log=True)),
+            "Training loss on labelled rows",
             "Cross-entropy of the feature model, before weights; logarithmic scale.",
         ),
     ]
@@ -192,13 +204,18 @@ def _training(content: ReportContent) -> Iterator[str]:
     yield html.figures(made)
 
 
+def _recorded(histories: Mapping[str, pd.DataFrame], loss: str) -> bool:
+    return any(f"loss/{loss}" in history for history in histories.values())
+
+
 def _weights(examples: Examples) -> Iterator[str]:
     yield html.heading(f"Learnt weights: {examples.model}")
     yield html.paragraph(
         "How much each loss counts on each row where it is defined. A weight of 0 leaves the loss "
         "out on that row, a weight of 1 counts it fully. Losses that touch the rule model only "
         "keep their start value, as validation rows judge the feature model. With several folds: "
-        "the mean over the models that trained on the row."
+        "the mean over the models that trained on the row. Losses of teachers: the divergence "
+        "between what a teacher says of the row and what the student says."
     )
     image = png(figures_training.weight_histograms(examples.weights))
     made = [html.figure(image, "Weights per loss", "Rows by weight.")]

@@ -159,17 +159,16 @@ def extreme_rows(examples: Examples, loss: str = "consensus", count: int = 10) -
         once.
     """
     columns = ["weight", "row", "votes", "text"]
-    if loss not in examples.weights:
+    if loss not in examples.weights or examples.votes is None:
         return pd.DataFrame(columns=columns)
     held = examples.weights[loss].dropna()
     low = held.sort_values(kind="stable").index[: min(count, len(held) // 2)]
     top = held.drop(low).sort_values(ascending=False, kind="stable").index[: len(low)]
-    picked = [_example(examples, int(i), float(held[i])) for i in [*low, *top]]
+    picked = [_example(examples, examples.votes, int(i), float(held[i])) for i in [*low, *top]]
     return pd.DataFrame(picked, columns=columns)
 
 
-def _example(examples: Examples, i: int, weight: float) -> tuple[Any, ...]:
-    votes = examples.votes
+def _example(examples: Examples, votes: LabelMatrix, i: int, weight: float) -> tuple[Any, ...]:
     names = [
         f"{votes.lf_names[j]}: {votes.classes[vote]}"
         for j, vote in enumerate(votes[i])

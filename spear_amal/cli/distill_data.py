@@ -1,0 +1,256 @@
+"""What ``distill`` trains on: rows of a table of texts, or images by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from spear_amal.cli.distill_settings import CONFIG_NAME, DistillSettings
+from spear_amal.cli.material import Rows, gather_material
+from spear_amal.cli.settings import Settings
+from spear_amal.data import TextFeatures, load_images, require_columns
+from spear_amal.data.images import ImageData
+from spear_amal.data.splits import draw_stratified
+from spear_amal.errors import InputError
+from spear_amal.label_matrix import LabelMatrix
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows of one role.
+
+    Attributes
+    ----------
+    x : csr_array (n, D), ndarray (n, D) or images (n, channels, height, width)
+    y : ndarray (n,)
+        Classes as the student gets them; None or -1 where unlabelled.
+    ids : ndarray (n,)
+        Row ids.
+    votes : LabelMatrix (n, m) or None
+    texts : list of str, length n, or None
+    """
+
+    x: Any
+    y: np.ndarray
+    ids: np.ndarray
+    votes: LabelMatrix | None = None
+    texts: list[str] | None = None
+
+
+class Scorer:
+    """Holds the test rows; a model meets them when it is finished."""
+
+    def __init__(self, part: Part) -> None:
+        self._part = part
+
+    def __len__(self) -> int:
+        return len(self._part.y)
+
+    def open(self) -> Part:
+        """Give the test rows, after training."""
+        return self._part
+
+
+@dataclass(frozen=True)
+class DistillData:
+    """Everything that teachers and student are trained and judged on.
+
+    Attributes
+    ----------
+    name : str
+        For people.
+    train, validation : Part
+    classes : tuple
+        Class names in code order.
+    labels : tuple
+        The same as the student gets them in `y`.
+    features : TextFeatures or None
+        Of texts.
+    scorer : Scorer or None
+        Test rows, if there are any.
+    noisy : ndarray (n,) bool or None
+        Training rows whose class is known to be wrong, for looking at the weights only.
+    """
+
+    name: str
+    train: Part
+    validation: Part
+    classes: tuple[Any, ...]
+    labels: tuple[Any, ...]
+    features: TextFeatures | None = None
+    scorer: Scorer | None = None
+    noisy: np.ndarray | None = None
+
+    @property
+    def is_text(self) -> bool:
+        """True for a table of texts."""
+        return self.features is not None
+
+    def __str__(self) -> str:
+        y = self.train.y
+        labelled = int(pd.notna(y).sum() if y.dtype == object else (y >= 0).sum())
+        parts = [f"{len(y)} training rows ({labelled} labelled)"]
+        parts += [f"{len(self.validation.y)} validation rows"]
+        parts += [f"{len(self.scorer)} test rows"] if self.scorer else []
+        return f"{self.name}: {', '.join(parts)}, {len(self.classes)} classes"
+
+
+def gather_data(
+    settings: DistillSettings, data_dir: Path | None, fault_tolerant: bool = False
+) -> DistillData:
+    """Read what the settings name.
+
+    Raises
+    ------
+    InputError
+        If rows, columns or classes are not what training needs.
+    DataUnavailableError
+        If the images can be had nowhere.
+    """
+    if settings.images is not None:
+        return _images(settings, data_dir)
+    return _texts(settings, fault_tolerant)
+
+
+def _images(settings: DistillSettings, data_dir: Path | None) -> DistillData:
+    data = read_images(settings.images or "", settings.images_path, settings, data_dir)
+    if settings.subset is not None:
+        data = _drawn(data, settings.subset, settings.seed)
+    if settings.label_noise:
+        data = data.with_noise(settings.label_noise, settings.seed)
+    noisy = data.noisy[data.rows("train")]
+    return DistillData(
+        name=data.name,
+        train=_image_part(data, "train"),
+        validation=_image_part(data, "validation"),
+        classes=data.classes,
+        labels=tuple(range(data.n_classes)),
+        scorer=Scorer(_image_part(data, "test")) if len(data.rows("test")) else None,
+        noisy=noisy if noisy.any() else None,
+    )
+
+
+def read_images(
+    name: str, path: Path | None, settings: DistillSettings, data_dir: Path | None
+) -> ImageData:
+    """Load images by name."""
+    from spear_amal.cli.console import is_watched
+
+    return load_images(
+        name,
+        data_dir,
+        path=path,
+        validation=settings.validation_share,
+        seed=settings.seed,
+        progress=is_watched(),
+    )
+
+
+def _image_part(data: ImageData, part: str) -> Part:
+    rows = data.rows(part)
+    return Part(data.x[rows], data.y[rows], data.row_ids[rows])
+
+
+def _drawn(data: ImageData, n_train: int, seed: int) -> ImageData:
+    """Draw training rows, and validation rows in proportion; the test rows stay."""
+    n_all, n_val = len(data.rows("train")), len(data.rows("validation"))
+    if n_train > n_all:
+        raise InputError(f"--subset asks for {n_train} training rows, {data.name} has {n_all}")
+    share = max(data.n_classes, round(n_val * n_train / n_all))
+    return data.subset(n_train=n_train, n_validation=min(share, n_val), seed=seed)
+
+
+def _texts(settings: DistillSettings, fault_tolerant: bool) -> DistillData:
+    plain = Settings(
+        data=settings.data,
+        validation=settings.validation,
+        text_column=settings.text_column,
+        label_column=settings.label_column,
+        lfs=settings.lfs,
+    )
+    material = gather_material(plain, settings.lfs is not None, fault_tolerant)
+    parts = [material.train, *([] if material.validation is None else [material.validation])]
+    ids = row_ids([part.frame for part in parts], settings.row_id_column)
+    features = TextFeatures().fit([text for part in parts for text in part.texts])
+    made = [
+        _text_part(rows, own, features, material.classes)
+        for rows, own in zip(parts, ids, strict=True)
+    ]
+    train, held = made if len(made) > 1 else _held_out(made[0], material.train.y, settings)
+    return DistillData(
+        name=", ".join(path.name for path in settings.data),
+        train=train,
+        validation=held,
+        classes=material.classes,
+        labels=material.classes,
+        features=features,
+    )
+
+
+def row_ids(frames: list[pd.DataFrame], column: str | None) -> list[np.ndarray]:
+    """Ids of the rows of tables: those of a column, else running numbers over all of them.
+
+    Raises
+    ------
+    InputError
+        If there is no such column, or an id is missing or there twice.
+    """
+    if column is None:
+        ends = np.cumsum([len(frame) for frame in frames])
+        return [np.arange(end - len(frame), end) for end, frame in zip(ends, frames, strict=True)]
+    for frame in frames:
+        require_columns(frame, [column], "the data")
+    ids = pd.concat([frame[column] for frame in frames], ignore_index=True)
+    if ids.isna().any():
+        raise InputError(f"row {int(ids.isna().argmax())} (counted from 0) has no {column!r}")
+    if not ids.is_unique:
+        twice = ids[ids.duplicated()].iloc[0]
+        raise InputError(f"{column!r} holds {twice!r} more than once; each row needs its own id")
+    return [frame[column].to_numpy() for frame in frames]
+
+
+def _text_part(
+    rows: Rows, ids: np.ndarray, features: TextFeatures, classes: tuple[Any, ...]
+) -> Part:
+    return Part(
+        features.transform(rows.texts), _named(rows.y, classes), ids, rows.votes, rows.texts
+    )
+
+
+def _named(codes: np.ndarray, classes: tuple[Any, ...]) -> np.ndarray:
+    """Class names of codes, None for -1; plain numbers stay what they are."""
+    if not any(isinstance(name, str) for name in classes):
+        return codes
+    names = np.array([*classes, None], dtype=object)
+    return names[codes]  # -1 takes the last
+
+
+def _held_out(part: Part, codes: np.ndarray, settings: DistillSettings) -> tuple[Part, Part]:
+    """Hold out a stratified share of the labelled rows."""
+    labelled = np.flatnonzero(codes >= 0)
+    generator = np.random.default_rng(settings.seed)
+    size = round(settings.validation_share * len(labelled))
+    try:
+        held = draw_stratified(labelled, codes, size, generator, "the validation part")
+        if not size:
+            raise InputError("the validation part has no row")
+    except InputError as error:
+        raise InputError(
+            f"{error} ({settings.validation_share:g} of {len(labelled)} labelled rows); label more "
+            "rows, give --validation, or a larger validation_share in " + CONFIG_NAME
+        ) from error
+    return _taken(part, np.setdiff1d(np.arange(len(codes)), held)), _taken(part, held)
+
+
+def _taken(part: Part, rows: np.ndarray) -> Part:
+    return Part(
+        part.x[rows],
+        part.y[rows],
+        part.ids[rows],
+        None if part.votes is None else part.votes[rows],
+        None if part.texts is None else [part.texts[row] for row in rows],
+    )
