@@ -23,6 +23,7 @@ from spear_amal.estimators.distilled import DistilledClassifier
 from spear_amal.estimators.engine import Member, Recipe, fingerprint
 from spear_amal.estimators.rotation_head import train_head
 from spear_amal.mixers import HINTON, Fixed, Mixer, build_mixer
+from spear_amal.mixers.by_name import by_name, check_by_name
 from spear_amal.models import JointModel
 from spear_amal.models.rotations import RotationModel, check_turnable, projection_head
 from spear_amal.teachers.features import FrozenFeatures, check_network
@@ -144,6 +145,9 @@ class RotationDistiller(DistilledClassifier):
         if not self._turns:
             return super()._recipe(pool)
         check_network(self.teachers_[0])
+        # Now, not when the mixer gets its losses: the first stage may take hours.
+        names = self._components(pool, None).names
+        by_name("per_loss", getattr(self._mixer(), "per_loss", {}), names)
         recipe = super()._recipe(pool)
         features = FrozenFeatures(
             self.teachers_[0], self.classes_, device=recipe.device, dtype=recipe.dtype
@@ -178,10 +182,12 @@ class RotationDistiller(DistilledClassifier):
     def _mixer(self) -> Mixer:
         if self.mixer != "fixed":
             return super()._mixer()
-        options = self.mixer_options if self.mixer_options is not None else {}
-        own = options.get("per_loss") or {} if isinstance(options, Mapping) else None
-        if not isinstance(own, Mapping):
-            return build_mixer("fixed", self.mixer_options)  # says what is wrong with it
+        options = {} if self.mixer_options is None else self.mixer_options
+        if not isinstance(options, Mapping):
+            return build_mixer("fixed", options)  # says what is wrong
+        own = options.get("per_loss")
+        own = {} if own is None else own
+        check_by_name("per_loss", own)
         return build_mixer("fixed", {**options, "per_loss": SSKD_WEIGHTS | dict(own)})
 
     def _default_batch(self, pool: door.Pool) -> int:

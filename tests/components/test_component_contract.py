@@ -22,8 +22,14 @@ from spear_amal.components import (
     resolve,
     spear_components,
 )
+from spear_amal.components.views import (
+    RotatedDivergence,
+    SimilarityDivergence,
+    UprightDivergence,
+    ViewMatching,
+)
 from spear_amal.errors import InputError
-from spear_amal.types import Batch, Outputs
+from spear_amal.types import Batch, Outputs, Views
 
 B, C, M, D = 7, 5, 3, 2
 RULE_CLASSES = torch.tensor([0, 4, 1])
@@ -50,8 +56,20 @@ MEMBERS = {
     "label": LabelCrossEntropy(),
     "distilled": TeacherDivergence(),
     "distilled-reversed": TeacherDivergence(0, 2.5, "student-teacher"),
+    "upright": UprightDivergence(),
+    "rotated": RotatedDivergence(),
+    "rotated-half": RotatedDivergence(2.5, 0.5),
 }
-EVERY = pytest.mark.parametrize("component", MEMBERS.values(), ids=MEMBERS)
+# They compare the images of a batch with each other.
+BATCHWISE = {
+    "similarity": SimilarityDivergence(),
+    "similarity-all": SimilarityDivergence(2.0, 1.0),
+    "matching": ViewMatching(),
+}
+ROWWISE = pytest.mark.parametrize("component", MEMBERS.values(), ids=MEMBERS)
+EVERY = pytest.mark.parametrize(
+    "component", [*MEMBERS.values(), *BATCHWISE.values()], ids=[*MEMBERS, *BATCHWISE]
+)
 
 
 def make(n=B, labelled=3, seed=0):
@@ -67,23 +85,35 @@ def make(n=B, labelled=3, seed=0):
     logits = torch.randn(n, C, generator=generator, dtype=torch.float64).requires_grad_()
     rules = (torch.randn(n, C, generator=generator, dtype=torch.float64) - 9).requires_grad_()
     odds = 2 * torch.randn(n, M, generator=generator, dtype=torch.float64)
-    return Outputs(logits, batch.x, rules, (odds * fired).requires_grad_()), batch
+    told, views = of_views(n, generator), of_views(n, generator)
+    for tensor in (views.logits, views.projected):
+        tensor.requires_grad_()
+    odds = (odds * fired).requires_grad_()
+    return Outputs(logits, batch.x, rules, odds, views, told), batch
+
+
+def of_views(n, generator):
+    shapes = ((n, 4, C), (n, 4, D))
+    return Views(*(torch.randn(s, generator=generator, dtype=torch.float64) for s in shapes))
 
 
 def parts(outputs):
     """What a loss may depend on."""
-    return outputs.logits, outputs.rule_logits, outputs.reliability
+    views = outputs.views
+    return outputs.logits, outputs.rule_logits, outputs.reliability, views.logits, views.projected
 
 
 def test_every_component_of_the_package_is_covered():
     from spear_amal import components
+    from spear_amal.components import views
 
-    kinds = [k for k in vars(components).values() if isinstance(k, type)]
+    named = {**vars(components), **vars(views)}
+    kinds = [k for k in named.values() if isinstance(k, type)]
     losses = {k for k in kinds if issubclass(k, Component)} - {Component}
-    assert losses == {type(member) for member in MEMBERS.values()}
+    assert losses == {type(member) for member in (MEMBERS | BATCHWISE).values()}
 
 
-@EVERY
+@ROWWISE
 def test_row_i_sees_row_i_only(component):
     outputs, batch = make()
     losses = ComponentSet([component]).losses(outputs, batch)[:, 0]
