@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +13,6 @@ def distillation_mixer(
     options: Mapping[str, Any] | None,
     *,
     n_teachers: int,
-    n_classes: int,
     with_rules: bool,
 ) -> Mixer:
     """Make a mixer for labels and teachers.
@@ -26,8 +24,8 @@ def distillation_mixer(
         the settings of the published distillation code, and those recommended for rules where
         rules join in.
     options : dict, optional
-    n_teachers, n_classes : int
-        "kd" shares its 0.9 among the teachers; SuperLoss' threshold is log C.
+    n_teachers : int
+        "kd", SuperLoss and CRUST share their 0.9 among the teachers.
     with_rules : bool
     """
     if not isinstance(mixer, str):
@@ -40,7 +38,7 @@ def distillation_mixer(
     shared = {"label": 0.1, "teacher": 0.9 / max(n_teachers, 1)}
     known: dict[str, dict[str, Any]] = {
         "kd": {"per_loss": shared},
-        "superloss": {"per_loss": shared, "tau": math.log(max(n_classes, 2))},
+        "superloss": {"per_loss": shared},
         "crust": {"per_loss": shared},
     }
     if mixer in known and isinstance(given, Mapping):

@@ -223,7 +223,6 @@ device, checkpoint, random_state, verbose
             self.mixer,
             self.mixer_options,
             n_teachers=len(getattr(self, "teachers_", self.teachers)),
-            n_classes=len(getattr(self, "classes_", (0, 1))),
             with_rules=getattr(self, "vote_form_", None) is not None and not self.guarded_,
         )
 
