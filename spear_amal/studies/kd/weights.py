@@ -78,3 +78,23 @@ def buckets(
         found[f"{name}_rows"] = counts.tolist()
         found[name] = [round(s / n, 5) if n else None for s, n in zip(sums, counts, strict=True)]
     return found
+
+
+def histogram(weights: pd.DataFrame, noisy: np.ndarray, n_bins: int = 20) -> dict[str, Any]:
+    """Rows by their difference of weights, apart for wrong and right labels.
+
+    Returns
+    -------
+    dict
+        "edges" (n_bins + 1) from the smallest to the largest difference, "noisy" and "clean"
+        (n_bins): numbers of rows.
+    """
+    found = difference(weights.iloc[: len(noisy)])
+    if found is None:
+        return {}
+    edges = np.linspace(found.min(), found.max(), n_bins + 1)
+    return {
+        "edges": np.round(edges, 4).tolist(),
+        "noisy": np.histogram(found[noisy], edges)[0].tolist(),
+        "clean": np.histogram(found[~noisy], edges)[0].tolist(),
+    }
