@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from spear_amal.cli import commands_kd
 from spear_amal.cli.exits import CarefulGroup
 from spear_amal.cli.options import DataDir, Force, Lfs
 
@@ -19,6 +20,9 @@ class StudyGroup(CarefulGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put the name of the default command in front where none is given."""
         if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
+            if args[0].startswith("kd-"):
+                known = ", ".join(commands_kd.STUDIES)
+                ctx.fail(f"there is no study {args[0]!r}; distillation has {known}")
             args = [DEFAULT, *args]
         return super().parse_args(ctx, args)
 
@@ -26,12 +30,14 @@ class StudyGroup(CarefulGroup):
 study_app = typer.Typer(
     cls=StudyGroup,
     no_args_is_help=True,
-    help="Compare methods over seeds: `study SOURCE --output FILE`, then `study report FILE`.",
+    help="Compare methods over seeds: `study SOURCE --output FILE`, or a study of distillation "
+    "by its name; then `study report FILE`.",
 )
 
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
+    commands_kd.register(study_app)
     app.add_typer(study_app, name="study")
 
 

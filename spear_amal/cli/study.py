@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import typer
 
-from spear_amal.cli.console import is_watched, note, say, show_table
+from spear_amal.cli.console import note, say, show_table
+from spear_amal.cli.study_progress import study_progress
 from spear_amal.errors import InputError, SpearAmalError
 from spear_amal.files import refuse_existing
 from spear_amal.report import need_matplotlib
+from spear_amal.report.kd_rows import conditions, of_distillation
+from spear_amal.report.kd_tables import kd_table, kd_verdicts, readable_kd
 from spear_amal.report.study_page import write_study_report
 from spear_amal.report.study_tables import markdown as as_markdown
 from spear_amal.report.study_tables import readable_summary, study_tables, tuning_table
 from spear_amal.studies import read_study, run_study
-from spear_amal.studies.runner import Progress, study_methods
+from spear_amal.studies.runner import study_methods
 from spear_amal.studies.store import read_content
 from spear_amal.studies.verdict import verdicts
 
@@ -63,7 +64,7 @@ def run(options: StudyOptions) -> None:
     specs = study_methods(options.methods or METHODS, options.only)
     _check_baseline(options.baseline, [spec.text for spec in specs])
     settings = {} if options.max_epochs is None else {"max_epochs": options.max_epochs}
-    with _progress(options.output) as progress:
+    with study_progress(options.output) as progress:
         runs = run_study(
             options.source,
             specs,
@@ -86,7 +87,7 @@ def run(options: StudyOptions) -> None:
         _show(runs, options.baseline)
     say(f"Runs are in {options.output}")
     if len(failed):
-        raise FailedRunsError(_failures(failed, len(runs)))
+        raise FailedRunsError(failures(failed, len(runs)))
 
 
 def report(
@@ -107,12 +108,12 @@ def report(
     tuning = read_content(file)["tuning"]
     failed = runs[runs["score"].isna()]
     if len(failed) == len(runs):
-        raise FailedRunsError(_failures(failed, len(runs)))
-    _show(runs, baseline, markdown)
+        raise FailedRunsError(failures(failed, len(runs)))
+    _show_all(runs, baseline, markdown)
     if tuning:
         _show_one("What tuning chose", tuning_table(tuning), markdown)
     if len(failed):
-        note(_failures(failed, len(runs)))
+        note(failures(failed, len(runs)))
     if html is not None:
         write_study_report(html, runs, tuning, baseline, overwrite=force)
         say(f"Report written to {html}")
@@ -123,6 +124,25 @@ def _check_baseline(asked: str | None, methods: list[str]) -> None:
         raise InputError(
             f"the baseline {asked!r} is not among the methods of this study: {', '.join(methods)}"
         )
+
+
+def show_kd(runs: pd.DataFrame, baseline: str | None, markdown: bool = False) -> None:
+    """Print the tables and verdicts of distillation studies, and what their runs warned of."""
+    for condition in conditions(runs):
+        table = readable_kd(condition, kd_table(condition, baseline))
+        _show_one(condition.title, table, markdown)
+        say(condition.settings)
+        for verdict in kd_verdicts(condition):
+            say(verdict)
+    _note_warnings(runs)
+
+
+def _show_all(runs: pd.DataFrame, baseline: str | None, markdown: bool) -> None:
+    """Print what a file holds; one file may hold studies of both kinds."""
+    kd = of_distillation(runs)
+    for some, show in ((runs[kd], show_kd), (runs[~kd], _show)):
+        if some["score"].notna().any():
+            show(some, baseline, markdown)
 
 
 def _show(runs: pd.DataFrame, baseline: str | None, markdown: bool = False) -> None:
@@ -152,48 +172,10 @@ def _show_one(title: str, table: pd.DataFrame, markdown: bool) -> None:
         show_table(table, title)
 
 
-def _failures(failed: pd.DataFrame, n: int) -> str:
+def failures(failed: pd.DataFrame, n: int) -> str:
+    """Name the runs that failed, with their errors."""
     named = [
         f"  {row.method}, seed {row.seed}: {row.error}" for row in failed.itertuples(index=False)
     ]
     head = f"{len(failed)} of {n} runs failed; the command that ran the study tries them again:"
     return "\n".join([head, *named])
-
-
-@contextmanager
-def _progress(output: Path) -> Iterator[Progress]:
-    """Give what tells how far a study is; who stops it hears that nothing finished is lost."""
-    shown = _bar() if is_watched() else nullcontext(_tell)
-    try:
-        with shown as progress:
-            yield progress
-    except KeyboardInterrupt:
-        note(f"Finished runs are kept in {output}; the same command goes on from there")
-        raise
-
-
-def _tell(done: int, total: int, what: str) -> None:
-    if what:
-        note(f"{done}/{total} {what}")
-
-
-@contextmanager
-def _bar() -> Iterator[Progress]:
-    """Give a bar with the time left."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-    from rich.progress import Progress as Bar
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Bar(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
-        task = bar.add_task("loading", total=None)
-
-        def advance(done: int, total: int, what: str) -> None:
-            bar.update(task, completed=done, total=total, description=what or "training")
-
-        yield advance

@@ -56,7 +56,8 @@ def readable_summary(table: pd.DataFrame) -> pd.DataFrame:
     }
     for name, cells in against.items():
         shown[name] = ["" if mine else cell for mine, cell in zip(own, cells, strict=True)]
-    shown["gap closed"] = _numbers(table["share"], "{:.2f}")
+    if table["share"].notna().any():
+        shown["gap closed"] = _numbers(table["share"], "{:.2f}")
     shown["V - test"] = _numbers(table["optimism"], "{:+.1f}")
     if table["dedup"].notna().any():
         shown["without duplicates"] = _numbers(table["dedup"], "{:.1f}")

@@ -1,0 +1,104 @@
+"""What ``study kd-..`` does: run, show the way, print tables and verdicts."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from spear_amal.cli.commands_kd import STUDIES
+from spear_amal.cli.console import say
+from spear_amal.cli.study import FailedRunsError, failures, show_kd
+from spear_amal.cli.study_progress import study_progress
+from spear_amal.errors import InputError
+from spear_amal.studies.kd import KD_STUDIES, KdStudy, run_kd_study
+
+_SHARED = ("data_dir", "scale", "max_epochs", "corpus")
+
+
+@dataclass(frozen=True)
+class KdOptions:
+    """What the user asked for; `given` goes to the study.
+
+    Attributes
+    ----------
+    study : str
+    output : Path
+    seeds : int, optional
+    jobs : int
+    methods : tuple of str, optional
+    baseline : str, optional
+    given : dict
+        Options that some studies have and others lack, only those that were given.
+    """
+
+    study: str
+    output: Path
+    seeds: int | None = None
+    jobs: int = 1
+    methods: tuple[str, ...] | None = None
+    baseline: str | None = None
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+
+def run(options: KdOptions) -> None:
+    """Run a study of distillation and print its tables.
+
+    Raises
+    ------
+    InputError
+        For an option that the study lacks.
+    FailedRunsError
+        After everything else is done, if runs failed.
+    """
+    study = _study(options.study)
+    _check_options(study, options.given)
+    _check_baseline(study, options)
+    with study_progress(options.output, "Finished runs and teachers are kept") as progress:
+        runs = run_kd_study(
+            study,
+            options.output,
+            options.seeds,
+            jobs=options.jobs,
+            methods=options.methods,
+            progress=progress,
+            **options.given,
+        )
+    failed = runs[runs["score"].isna()]
+    if len(failed) < len(runs):
+        show_kd(runs, options.baseline)
+    say(f"Runs are in {options.output}")
+    if len(failed):
+        raise FailedRunsError(failures(failed, len(runs)))
+
+
+def _study(name: str) -> KdStudy:
+    if name not in KD_STUDIES:
+        known = ", ".join(one for one in STUDIES if one in KD_STUDIES)
+        raise InputError(f"there is no study {name!r} in this installation; it has {known}")
+    return KD_STUDIES[name]
+
+
+def _check_options(study: KdStudy, given: Mapping[str, Any]) -> None:
+    """Refuse what the study has no parameter for, and say what it has."""
+    known = list(inspect.signature(study.cells).parameters)
+    for name in given:
+        if name not in known:
+            own = [f"--{one.replace('_', '-')}" for one in _SHARED if one in known]
+            has = f"; its own options are {', '.join(own)}" if own else ""
+            raise InputError(f"study {study.name} has no option --{name.replace('_', '-')}{has}")
+
+
+def _check_baseline(study: KdStudy, options: KdOptions) -> None:
+    if options.baseline is None:
+        return
+    cells = study.cells([0], **options.given)
+    known = list(dict.fromkeys(cell.method for cell in cells))
+    taken = [name for name in known if not options.methods or name in options.methods]
+    if options.baseline not in taken:
+        raise InputError(
+            f"the baseline {options.baseline!r} is not among the methods of this study: "
+            f"{', '.join(taken)}"
+        )

@@ -1,0 +1,89 @@
+"""Tables and verdicts of distillation studies, for the command line and the page."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from spear_amal.report.kd_rows import Condition
+from spear_amal.report.study_tables import readable_summary
+from spear_amal.studies.summary import GROUP, interval, summarise
+from spear_amal.studies.verdict import FEWEST
+
+# Further numbers of the rows: column, heading, factor, form.
+_FURTHER = (
+    ("final_score", "last epoch", 100, "{:.1f}"),
+    ("teacher_score", "teacher", 100, "{:.1f}"),
+    ("auc", "AUC of weights", 1, "{:.3f}"),
+    ("compression", "compression", 1, "{:.3g}"),
+    ("relative", "of CE, %", 100, "{:.1f}"),
+)
+_OURS = ("amal", "alm-kd")
+
+
+def kd_table(condition: Condition, baseline: str | None = None) -> pd.DataFrame:
+    """Summarise one condition by method, in points.
+
+    Parameters
+    ----------
+    condition : Condition
+    baseline : str, optional
+        Gains are taken over it; default "ce", or where it was not run, the first method.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by method, with the columns of :func:`spear_amal.studies.summarise`.
+    """
+    names = list(condition.methods)
+    chosen = baseline if baseline in names else names[0]
+    # What may be compared is sorted out already, and images have no texts that occur twice.
+    plain = condition.runs.assign(config=[{}] * len(condition.runs), dedup=None, labels=0)
+    return summarise(plain, chosen).droplevel(list(GROUP)).loc[names]
+
+
+def readable_kd(condition: Condition, table: pd.DataFrame) -> pd.DataFrame:
+    """Turn a table of :func:`kd_table` into strings, with what else the rows hold."""
+    shown = readable_summary(table)
+    last = shown.columns.get_loc("seeds")
+    for column, heading, factor, form in _FURTHER:
+        if column in condition.runs and condition.runs[column].notna().any():
+            means = condition.runs.groupby("method")[column].mean() * factor
+            cells = ["" if v != v else form.format(v) for v in means.reindex(table.index)]
+            shown.insert(last, heading, cells)
+            last += 1
+    return shown
+
+
+def kd_verdicts(condition: Condition) -> list[str]:
+    """Say of every form of AMAL and ALM-KD how it stands to the other methods.
+
+    Each in one sentence: points on the same seeds, 95% intervals in brackets.
+    """
+    titles = condition.methods
+    scores = 100 * condition.values("score")
+    ours = [name for name in titles if name.startswith(_OURS)]
+    found = (_verdict(name, titles, scores) for name in ours)
+    return [f"{condition.name}: {one}" for one in found if one]
+
+
+def _verdict(name: str, titles: dict[str, str], scores: pd.DataFrame) -> str:
+    parts, seeds = [], []
+    for other in (one for one in titles if one != name):
+        gains = (scores[name] - scores[other]).dropna().to_numpy()
+        if len(gains) > 1:
+            parts.append(_against(gains, titles[other]))
+            seeds.append(len(gains))
+    if not parts:
+        return ""
+    few = ", too few to rely on the intervals" if min(seeds) < FEWEST else ""
+    return f"{titles[name]} {'; '.join(parts)}. {min(seeds)} seeds{few}."
+
+
+def _against(gains: np.ndarray, other: str) -> str:
+    gain, (low, high) = gains.mean(), interval(gains)
+    if low > 0:
+        return f"above {other} by {gain:.1f} ({low:.1f} to {high:.1f})"
+    if high < 0:
+        return f"below {other} by {-gain:.1f} ({-high:.1f} to {-low:.1f})"
+    return f"not told apart from {other}: {gain:+.1f} ({low:+.1f} to {high:+.1f})"

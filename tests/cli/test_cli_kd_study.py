@@ -1,0 +1,95 @@
+"""Commands of distillation studies: run, go on, report; and what they refuse."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from spear_amal.cli import commands_kd, kd_study
+from spear_amal.studies.kd import KD_STUDIES, runner
+
+QUICK = ("--seeds", 2, "--max-epochs", 2, "--output", "a.json")
+SMALL = ("study", "kd-synthetic", *QUICK)
+
+
+def rows():
+    return json.loads(Path("a.json").read_text(encoding="utf-8"))["rows"]
+
+
+def test_every_study_has_a_command():
+    assert set(KD_STUDIES) <= set(commands_kd.STUDIES)
+
+
+def test_a_study_runs_goes_on_and_is_reported(ok):
+    result = ok(*SMALL, "--method", "ce", "--method", "amal")
+    assert "kd-synthetic, kd-synthetic: noise 0.1" in result.stdout
+    assert "max_epochs=2" in result.stdout and "labels alone" in result.stdout
+    assert "AMAL" in result.stdout and "2 seeds, too few to rely on" in result.stdout
+    assert "gap closed" not in result.stdout and "KD" not in result.stdout
+    assert "teacher mlp:80, seed 0" in result.stderr and "6/6" in result.stderr
+    assert "Runs are in a.json" in result.stdout and len(rows()) == 4
+    again = ok(*SMALL, "--method", "ce", "--method", "amal", "--method", "kd", "--baseline", "kd")
+    assert again.stderr.startswith("5/6") and "KD(0.9)" in again.stdout
+    shown = ok("study", "report", "a.json", "--markdown")
+    assert "| method | test accuracy | sd | gain over ce |" in shown.stdout
+
+
+def test_failed_runs_end_with_1_and_the_others_are_shown(run, monkeypatch):
+    def fail(cell, folder):
+        if cell.method == "kd":
+            raise ArithmeticError("singular")
+        return {"score": 0.5, "val_score": 0.5}
+
+    broken = KD_STUDIES["kd-synthetic"].__class__(
+        "kd-synthetic", "about", KD_STUDIES["kd-synthetic"].cells, fail
+    )
+    monkeypatch.setitem(kd_study.KD_STUDIES, "kd-synthetic", broken)
+    result = run(*SMALL)
+    assert result.exit_code == 1 and "2 of 8 runs failed" in result.stderr
+    assert "kd, seed 1: ArithmeticError: singular" in result.stderr
+    assert "labels alone" in result.stdout
+    only = run(*SMALL, "--method", "kd")
+    assert only.exit_code == 1 and only.stdout.strip() == "Runs are in a.json"
+
+
+def test_interrupt_says_what_is_kept(run, monkeypatch):
+    def stop(*ignored):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner, "_train", stop)
+    result = run(*SMALL)
+    assert result.exit_code == 130
+    assert "Finished runs and teachers are kept in a.json" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("study", "kd-nois", *QUICK), "kd-noise"),
+        ((*SMALL, "--method", "kdd"), "has no method 'kdd'"),
+        ((*SMALL, "--baseline", "cage"), "'cage' is not among the methods"),
+        ((*SMALL, "--corpus", "digits"), "study kd-synthetic has no option --corpus"),
+        ((*SMALL, "--corpus", "digits"), "its own options are --max-epochs"),
+        ((*SMALL, "--scale", "huge"), "huge"),
+        ((*SMALL, "--seeds", 1), "two or more different seeds"),
+        ((*SMALL, "--jobs", 0), "jobs"),
+        (("study", "kd-synthetic"), "output"),
+    ],
+)
+def test_bad_input_ends_with_2_and_writes_nothing(run, arguments, message):
+    result = run(*arguments)
+    assert result.exit_code == 2 and message in result.stderr and result.stdout == ""
+    assert not list(Path().iterdir())
+
+
+def test_a_study_that_is_not_there_is_said(run, monkeypatch):
+    monkeypatch.delitem(kd_study.KD_STUDIES, "kd-synthetic")
+    result = run(*SMALL)
+    assert result.exit_code == 2 and "there is no study 'kd-synthetic'" in result.stderr
+
+
+def test_help_names_the_studies(ok):
+    shown = ok("study", "--help").stdout
+    for name in commands_kd.STUDIES:
+        assert name in shown
+    assert "--scale" in ok("study", "kd-noise", "--help").stdout
