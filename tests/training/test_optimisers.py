@@ -1,5 +1,6 @@
 """SGD and its rates over epochs: against torch by hand, and resumed bit for bit."""
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -102,7 +103,7 @@ def test_rates_over_epochs():
     cosine = [rate_factor(sgd(schedule="cosine", max_epochs=100), e) for e in range(100)]
     assert cosine[0] == 1.0
     assert cosine[50] == pytest.approx(0.5)
-    assert all(a > b > 0 for a, b in zip(cosine, cosine[1:], strict=False))
+    assert all(a > b > 0 for a, b in itertools.pairwise(cosine))
     published = sgd(schedule="steps", milestones=(150, 180, 210), gamma=0.1)
     factors = [rate_factor(published, e) for e in (0, 149, 150, 180, 209, 210, 239)]
     assert factors == pytest.approx([1, 1, 0.1, 0.01, 0.01, 0.001, 0.001])
