@@ -1,22 +1,25 @@
-"""Teachers of a study: trained once for all methods, kept beside the study's file."""
+"""Models of a study that several runs share: trained once, kept beside the study's file."""
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from spear_amal.estimators import DistilledClassifier, distiller
+from spear_amal.estimators import DistilledClassifier, bundle, distiller
 from spear_amal.studies.kd.task import DataSpec, kd_task
 from spear_amal.studies.threads import one_thread
+from spear_amal.training.checkpoint import under_prefix, with_prefix
 
 
 @dataclass(frozen=True)
 class TeacherSpec:
-    """A network trained on labels alone, on the training rows of a task.
+    """A network trained on the training rows of a task, on labels alone unless told otherwise.
 
     Attributes
     ----------
@@ -25,19 +28,32 @@ class TeacherSpec:
     seed : int
     settings : dict
         Parameters of :class:`DistilledClassifier`.
+    method : str
+        As of :func:`distiller`, but not "sskd".
+    teachers : tuple of TeacherSpec
+        Who teaches it; they are trained and kept as well.
     """
 
     network: str
     data: DataSpec
     seed: int
     settings: Mapping[str, Any] = field(default_factory=dict)
+    method: str = "ce"
+    teachers: tuple[TeacherSpec, ...] = ()
 
     def path(self, folder: str) -> Path:
         """Where it is kept: one file for each network, task and settings."""
-        held = asdict(self)
-        held["data"].pop("data_dir")
-        text = json.dumps(held, sort_keys=True, default=str)
+        text = json.dumps(self._told(), sort_keys=True, default=str)
         return Path(folder) / f"{self.network.replace(':', '-')}-{_digest(text)}.safetensors"
+
+    def _told(self) -> dict[str, Any]:
+        """Everything that decides the result; where the data lies does not."""
+        data = {name: value for name, value in asdict(self.data).items() if name != "data_dir"}
+        names = ("network", "seed", "settings")
+        held = {name: getattr(self, name) for name in names} | {"data": data}
+        if self.method == "ce":
+            return held
+        return held | {"method": self.method, "teachers": [one._told() for one in self.teachers]}
 
 
 def _digest(text: str) -> str:
@@ -45,14 +61,42 @@ def _digest(text: str) -> str:
 
 
 def trained(spec: TeacherSpec, folder: str) -> DistilledClassifier:
-    """Load a teacher, or train it and keep it."""
+    """Load a model, or train it and keep it, with its snapshots and the time it took."""
     path = spec.path(folder)
     if path.exists():
         return DistilledClassifier.load(path)
     task, _ = kd_task(spec.data, spec.seed)
+    teachers = [trained(one, folder) for one in spec.teachers]
     settings = {"random_state": spec.seed, **spec.settings}
+    began = time.perf_counter()
     with one_thread():
-        model = distiller("ce", spec.network, **settings).fit(**task.given())
+        model = distiller(spec.method, spec.network, teachers, **settings).fit(**task.given())
+    seconds = round(time.perf_counter() - began, 3)
+    states = {
+        name: tensor
+        for epoch, network in model.snapshots_.items()
+        for name, tensor in with_prefix(f"epoch{epoch}", network.state_dict()).items()
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
-    model.save(path, overwrite=True)  # another process may have come first, with the same model
+    extra = {"seconds": seconds, "epochs": list(model.snapshots_)}
+    # Another process may have come first, with the same model.
+    bundle.save(model, path, overwrite=True, extra=extra, extra_tensors=states)
     return model
+
+
+def seconds_of(spec: TeacherSpec, folder: str) -> float | None:
+    """Tell how long the training of a kept model took."""
+    found = bundle.read_extra(spec.path(folder))[1].get("seconds")
+    return None if found is None else float(found)
+
+
+def stages(spec: TeacherSpec, folder: str) -> dict[int, DistilledClassifier]:
+    """Give the model as it was after each epoch of its settings' "keep_epochs"; trained first."""
+    model = trained(spec, folder)
+    _, extra, states = bundle.read_extra(spec.path(folder))
+    found = {}
+    for epoch in sorted(extra.get("epochs", ())):
+        found[epoch] = copy.deepcopy(model)
+        state = under_prefix(f"epoch{epoch}", states)
+        found[epoch].models_[0].feature.load_state_dict(state)
+    return found

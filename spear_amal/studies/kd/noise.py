@@ -1,4 +1,4 @@
-"""Noisy labels: AMAL's Figures 2 and 4. Who learns from the teacher where the label is wrong?"""
+"""Noisy labels, AMAL's Figures 2 and 4: who learns from the teacher where the label is wrong."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SIZES: dict[str, dict[str, Any]] = {
         "max_epochs": 24,
     },
 }
-PAPER = {"data": {}, "student": "resnet8", "teacher": "resnet110", "max_epochs": 200}
+PAPER: dict[str, Any] = {"data": {}, "student": "resnet8", "teacher": "resnet110", "max_epochs": 200}
 HUMAN = "worse"  # of CIFAR-10N: 40.2% of the labels are wrong
 
 
