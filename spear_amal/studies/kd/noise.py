@@ -40,7 +40,12 @@ SIZES: dict[str, dict[str, Any]] = {
         "max_epochs": 24,
     },
 }
-PAPER: dict[str, Any] = {"data": {}, "student": "resnet8", "teacher": "resnet110", "max_epochs": 200}
+PAPER: dict[str, Any] = {
+    "data": {},
+    "student": "resnet8",
+    "teacher": "resnet110",
+    "max_epochs": 200,
+}
 HUMAN = "worse"  # of CIFAR-10N: 40.2% of the labels are wrong
 
 
