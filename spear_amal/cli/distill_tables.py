@@ -13,7 +13,7 @@ from spear_amal.cli.console import say, show_table
 from spear_amal.cli.distill_data import DistillData, Part
 from spear_amal.cli.distill_settings import DistillSettings
 from spear_amal.cli.distill_teachers import estimator_size
-from spear_amal.cli.reports import learnt, plain
+from spear_amal.cli.reports import plain
 from spear_amal.errors import InputError
 from spear_amal.estimators import DISTILLATION, DistilledClassifier
 from spear_amal.report import Examples, Outcome, ReportContent, write_report
@@ -22,6 +22,7 @@ from spear_amal.training import score
 
 _NOTHING = "n/a"
 _ZERO = 1e-6
+LEARNING = ("amal", "alm-kd")  # methods whose weights the validation rows teach
 
 
 def models_table(
@@ -75,16 +76,24 @@ def _teacher_score(teacher: Teacher, student: DistilledClassifier, part: Part) -
     return score(student.metric, y, logits.argmax(1))
 
 
-def show_models(table: pd.DataFrame, student: DistilledClassifier, data: DistillData) -> None:
+def show_models(table: pd.DataFrame, student: DistilledClassifier, method: str) -> None:
     """Print the models, and what their scores are worth."""
     show_table(table, "Teachers and student")
-    if learnt(student):
+    if method in LEARNING and differ(student):
         say("The validation rows taught the weights too: the student's score there is too good.")
 
 
-def show_weights(student: DistilledClassifier, data: DistillData) -> None:
+def show_weights(student: DistilledClassifier, data: DistillData, method: str) -> None:
     """Print the weights per loss, and how well they tell rows that are known to be noisy."""
+    if method not in ("ce", *LEARNING) and bool((student.weights_.fillna(1) == 1).all(axis=None)):
+        say(f"{method} weighs every batch anew: it keeps no weights to look at.")
+        return
     show_table(_weights_summary(student.weights_), "Weights per loss (training rows)")
+    if method in LEARNING and not differ(student):
+        say(
+            f"No weight was learnt in {len(student.history_)} epochs: {method} starts after some "
+            "epochs of warm-up; train for longer, or set warmup among the mixer_options"
+        )
     told = noise_auc(student, data)
     if told is not None and data.noisy is not None:
         say(
@@ -110,11 +119,16 @@ def _weights_summary(weights: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def differ(student: DistilledClassifier) -> bool:
+    """Tell whether the weights of a loss differ from row to row: then there is more to see."""
+    return bool((student.weights_.max() - student.weights_.min() > _ZERO).any())
+
+
 def noise_auc(student: DistilledClassifier, data: DistillData) -> float | None:
     """AUC with which the learnt weights tell noisy rows; None where there is nothing to tell."""
     weights = student.weights_.iloc[: len(data.train.y)]
     teachers = [name for name in weights if str(name).startswith("teacher")]
-    if data.noisy is None or not teachers or not learnt(student):
+    if data.noisy is None or not teachers or not differ(student):
         return None
     lean = weights[teachers].mean(axis=1) - weights["label"]
     on = lean.notna().to_numpy()
@@ -163,7 +177,7 @@ def _codes(y: np.ndarray, labels: tuple[Any, ...]) -> np.ndarray:
 def _examples(
     settings: DistillSettings, data: DistillData, student: DistilledClassifier, codes: np.ndarray
 ) -> Examples | None:
-    if not learnt(student):
+    if not differ(student):
         return None
     weights = student.weights_.iloc[: len(codes)]
     texts = data.train.texts or [""] * len(codes)

@@ -81,6 +81,11 @@ def check_method(settings: DistillSettings) -> None:
             f"{name} needs a teacher: --teacher with a network's name, a model file or a file of "
             "teacher outputs"
         )
+    n_teachers = len(settings.teacher) + len(settings.assistant)
+    if name == "dgkd-drop" and n_teachers < 2 and not settings.early_stopped:
+        raise InputError("dgkd-drop leaves one teacher out at a time: give two or more, or dgkd")
+    if name == "sskd" and settings.images is None:
+        raise InputError("sskd turns images: it needs --images")
     _check_epochs(settings)
 
 
@@ -119,7 +124,7 @@ def snapshot_path(output: Path, epoch: int) -> Path:
 
 
 def make_student(settings: DistillSettings) -> DistilledClassifier:
-    """Make the unfitted student, still without teachers.
+    """Make the unfitted student.
 
     Raises
     ------
@@ -129,6 +134,7 @@ def make_student(settings: DistillSettings) -> DistilledClassifier:
     made = distiller(
         settings.method,
         settings.student,
+        settings.teacher,  # as named, for the check; what they are comes later
         assistants=settings.assistant,
         keep_epochs=() if settings.early_stopped else settings.keep_epochs,
         mixer_options=settings.mixer_options or None,
@@ -185,8 +191,8 @@ def _write(
 ) -> None:
     """Show what came out and write the files."""
     models = models_table(student, settings, data)
-    show_models(models, student, data)
-    show_weights(student, data)
+    show_models(models, student, settings.method)
+    show_weights(student, data, settings.method)
     _packed(student, settings, data).save(settings.output, overwrite=force)
     say(f"Model written to {settings.output}")
     for epoch, network in student.snapshots_.items():
