@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from spear_amal.data.images.folders import read_folders
-from spear_amal.data.images.listed import Listing, fields, first_of, read_listed, read_mat
+from spear_amal.data.images.listed import Listing, fields, first_of, from_one, read_listed, read_mat
 from spear_amal.data.images.specs import Decoded, ImageSpec
 from spear_amal.data.progress import FetchBar
 from spear_amal.errors import FileFormatError
@@ -41,10 +41,11 @@ def _listing(lists: dict[str, bytes], path: Path) -> Listing:
     files: list[str] = []
     y, split = [], []
     for part, name in _LISTS.items():
-        held = read_mat(lists[name], f"{path}: {name}")
-        named, classes = fields(held, "annotations", ("fname", "class"), f"{path}: {name}")
+        where = f"{path}: {name}"
+        held = read_mat(lists[name], where)
+        named, numbers = fields(held, "annotations", ("fname", "class"), where)
         files += [f"cars_{part}/{file}" for file in named]
-        y.append(classes.astype(np.int64) - 1)  # MATLAB counts from 1
+        y.append(from_one(numbers, where))
         split += [part] * len(named)
     names = read_mat(lists[_META], f"{path}: {_META}").get("class_names", ())
     classes = tuple(str(name) for name in np.atleast_1d(names))
@@ -56,7 +57,7 @@ def _old_listing(content: bytes, name: str) -> Listing:
     files, y, test = fields(held, "annotations", ("relative_im_path", "class", "test"), name)
     classes = tuple(str(word) for word in np.atleast_1d(held.get("class_names", ())))
     split = np.where(test.astype(bool), "test", "train")
-    return Listing([str(file) for file in files], y.astype(np.int64) - 1, split, classes)
+    return Listing([str(file) for file in files], from_one(y, name), split, classes)
 
 
 SPEC = ImageSpec(

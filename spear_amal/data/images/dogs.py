@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from spear_amal.data.images.folders import read_folders
-from spear_amal.data.images.listed import Listing, first_of, read_listed, read_mat
+from spear_amal.data.images.listed import Listing, first_of, from_one, read_listed, read_mat
 from spear_amal.data.images.specs import Decoded, ImageSpec
 from spear_amal.data.progress import FetchBar
 from spear_amal.errors import FileFormatError
@@ -41,17 +41,22 @@ def _listing(lists: dict[str, bytes], path: Path) -> Listing:
             raise FileFormatError(f"{path}: {name} has no file_list and labels")
         named = [str(file) for file in np.atleast_1d(held["file_list"])]
         files += named
-        y += [int(c) - 1 for c in np.atleast_1d(held["labels"])]  # MATLAB counts from 1
+        y += from_one(held["labels"], f"{path}: {name}").tolist()
         split += [part] * len(named)
     if len(y) != len(files):
         raise FileFormatError(f"{path}: the lists have {len(files)} files but {len(y)} labels")
-    return Listing(files, np.asarray(y, dtype=np.int64), np.asarray(split), _breeds(files, y))
+    return Listing(files, np.asarray(y, dtype=np.int64), np.asarray(split), _breeds(files, y, path))
 
 
-def _breeds(files: list[str], y: list[int]) -> tuple[str, ...]:
+def _breeds(files: list[str], y: list[int], path: Path) -> tuple[str, ...]:
     """Names of the classes, from the folders (``n02085620-Chihuahua/...``) of their pictures."""
     named = {c: file.partition("/")[0].partition("-")[2] for file, c in zip(files, y, strict=True)}
-    return tuple(named.get(c, f"class {c + 1}") for c in range(max(y, default=-1) + 1))
+    if set(named) != set(range(len(named))):
+        raise FileFormatError(
+            f"{path}: the lists have {len(named)} classes, but numbers from {min(named) + 1} to "
+            f"{max(named) + 1}; expected are 1 to {len(named)}"
+        )
+    return tuple(named[c] for c in range(len(named)))
 
 
 SPEC = ImageSpec(

@@ -57,7 +57,7 @@ def fetch_first(
     sources: Sequence[Source],
     read: Callable[[Path], _Found],
     wanted: str,
-    card: str,
+    hint: str,
     offline: bool,
     progress: bool,
 ) -> tuple[_Found, str]:
@@ -85,7 +85,7 @@ def fetch_first(
     raise (ChecksumError if wrong else DataUnavailableError)(
         f"images {name!r} cannot be had:{listed}\nIf you have them, put them into DIR as {wanted} "
         f"and pass data_dir=DIR or set {DATA_VARIABLE}=DIR; {CACHE_VARIABLE} moves the cache. "
-        f"The card {card} says where they are published."
+        + hint
     )
 
 
@@ -135,7 +135,7 @@ def _fetched(
         return decoded
 
     wanted = f"{spec.name}.npz (x, y, split) or a folder {spec.name} with the published files"
-    return fetch_first(spec.name, spec.sources, read, wanted, spec.card, offline, progress)
+    return fetch_first(spec.name, spec.sources, read, wanted, spec.hint, offline, progress)
 
 
 def _keep(path: Path, decoded: Decoded) -> None:

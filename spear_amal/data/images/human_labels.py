@@ -19,6 +19,7 @@ from spear_amal.files import write_aside
 _FOLDER = "cifar10n"
 # Over the six arrays of labels; the published .pt, the package and the .npz of others agree on it.
 DIGEST = "f5cdb5befb4233f733de2e1d71585ee4133dd2d882d79402e9d694b88a11d7a8"
+_HINT = "The card datasets/cifar10.md says where they are published."
 _Labels = dict[str, np.ndarray]
 
 
@@ -73,7 +74,7 @@ def _find(
             return cifar_n.checked_labels(read_arrays(file), str(file))
     wanted = f"{_FOLDER}/{cifar_n.FILE}"
     found, _ = fetch_first(
-        _FOLDER, cifar_n.SOURCES, _read_checked, wanted, "datasets/cifar10.md", offline, progress
+        _FOLDER, cifar_n.SOURCES, _read_checked, wanted, _HINT, offline, progress
     )
     _keep(cached, found)
     return found

@@ -123,6 +123,21 @@ def read_mat(content: bytes, name: str) -> dict[str, Any]:
         raise FileFormatError(f"{name} is damaged or no MATLAB file: {error}") from error
 
 
+def from_one(numbers: Any, file: str) -> np.ndarray:
+    """Turn class numbers as MATLAB counts them, from 1, into int64 from 0.
+
+    Raises
+    ------
+    FileFormatError
+        If they are no numbers.
+    """
+    try:
+        with np.errstate(invalid="ignore"):  # what is no number ends outside the classes
+            return np.atleast_1d(numbers).astype(np.int64) - 1
+    except (ValueError, TypeError, OverflowError) as error:
+        raise FileFormatError(f"{file} has classes that are no numbers: {error}") from error
+
+
 def fields(held: dict[str, Any], variable: str, names: Iterable[str], file: str) -> list[Any]:
     """Fields of a record array, each as an array (n,).
 

@@ -81,6 +81,13 @@ class ImageSpec:
         """File name of the card."""
         return f"datasets/{self.name.replace('-', '_')}.md"
 
+    @property
+    def hint(self) -> str:
+        """Say, in a sentence, where to look for files that are missing."""
+        if self.name == "folders":
+            return "Or name your folder or archive of pictures: path=FOLDER."
+        return f"The card {self.card} says where they are published."
+
 
 def checked(decoded: Decoded, where: str) -> Decoded:
     """Return what was decoded, if its arrays fit each other.

@@ -182,6 +182,18 @@ NAMES = "fgvc-aircraft-2013b/data/variants.txt"
             changed(dogs(), {"test_list.mat": mat(file_list=cell(["a/b.jpg"]), labels=[1, 2])}),
             "4 files but 5 labels",
         ),
+        (
+            "dogs",
+            changed(dogs(), {"test_list.mat": mat(file_list=cell(["a/b"]), labels=cell(["?"]))}),
+            "classes that are no numbers",
+        ),
+        (
+            "dogs",
+            changed(
+                dogs(), {"test_list.mat": mat(file_list=cell(["a/b", "a/c"]), labels=[1, 10**9])}
+            ),
+            "3 classes, but numbers from 1 to 1000000000",
+        ),
         ("aircraft", changed(aircraft(), drop=["variants.txt"]), "lacks the lists variants.txt"),
         ("aircraft", changed(aircraft(), {NAMES: b"A330-200"}), "Boeing 707', of no known variant"),
         ("aircraft", {}, "neither the publisher's lists nor pictures"),

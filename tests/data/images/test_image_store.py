@@ -87,6 +87,8 @@ def test_nowhere_says_where_to_put_them(toy):
         load_images("cifar10", offline=True)
     with pytest.raises(DataUnavailableError, match="no source to fetch from"):
         load_images("dogs")
+    with pytest.raises(DataUnavailableError, match="path=FOLDER"):
+        load_images("folders")
 
 
 def test_archives_are_decoded_once_and_again_when_they_change(tmp_path, monkeypatch):
