@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -30,6 +30,7 @@ from spear_amal.teachers.features import FrozenFeatures, check_network
 from spear_amal.teachers.networks import at_rest
 from spear_amal.training import ProgressBar, Table
 from spear_amal.training.checkpoint import under_prefix
+from spear_amal.types import Views
 
 SSKD_WEIGHTS = {**HINTON, "rotated": 2.7, "similarity": 10.0}
 SSKD_BATCH = 64
@@ -140,7 +141,7 @@ class RotationDistiller(DistilledClassifier):
         return checked
 
     def _recipe(self, pool: door.Pool) -> Recipe:
-        """Train the teacher's head, whose views the student's models get."""
+        """Train the teacher's head; the student's models then learn from its views."""
         self.head_losses_: list[float] = []
         if not self._turns:
             return super()._recipe(pool)
@@ -149,23 +150,26 @@ class RotationDistiller(DistilledClassifier):
         names = self._components(pool, None).names
         by_name("per_loss", getattr(self._mixer(), "per_loss", {}), names)
         recipe = super()._recipe(pool)
+        told = self._first_stage(pool, recipe)
+
+        def make(y: np.ndarray, generator: torch.Generator) -> JointModel:
+            model = recipe.make_model(y, generator)
+            head = projection_head(_width(model.feature, pool.x), generator)
+            model.feature = RotationModel(model.feature, head, told)
+            return model
+
+        return replace(recipe, make_model=make)
+
+    def _first_stage(self, pool: door.Pool, recipe: Recipe) -> Callable[[torch.Tensor], Views]:
+        """Train the teacher's head; give what it says of turned images."""
         features = FrozenFeatures(
             self.teachers_[0], self.classes_, device=recipe.device, dtype=recipe.dtype
         )
         mark = fingerprint(pool, self._about())
         bar = (ProgressBar("sskd: head of the teacher"),) if self.verbose else ()
-        head, self.head_losses_ = train_head(features, pool, recipe, self.head_epochs, mark, bar)
-
-        def make(y: np.ndarray, generator: torch.Generator) -> JointModel:
-            model = recipe.make_model(y, generator)
-            width = _width(model.feature, pool.x)
-            # The bound method, not the model, which would become a part of the student.
-            model.feature = RotationModel(
-                model.feature, projection_head(width, generator), head.views
-            )
-            return model
-
-        return replace(recipe, make_model=make)
+        model, self.head_losses_ = train_head(features, pool, recipe, self.head_epochs, mark, bar)
+        # The bound method, not the model, which would become a part of the student.
+        return model.views
 
     def _components(self, pool: door.Pool, class_weights: np.ndarray | None) -> ComponentSet:
         plain = super()._components(pool, class_weights)

@@ -106,6 +106,10 @@ def test_student_and_teacher_see_the_same_images(images, teacher, monkeypatch, a
     assert len(stage_two) == 2 * batches
     plain = {image.tobytes() for image in images[0][0]}
     held_out = {image.tobytes() for image in images[1][0]}
+    for _, own in stage_one:
+        upright = {image.numpy().tobytes() for image in own[::4]}
+        assert (upright <= plain) == (augment is None)
+        assert not upright & held_out
     for (frozen, own), (asked, told) in zip(stage_two[::2], stage_two[1::2], strict=True):
         assert (frozen, asked) == (False, True)
         assert own is told
@@ -117,10 +121,17 @@ def test_student_and_teacher_see_the_same_images(images, teacher, monkeypatch, a
 # -- the first stage ------------------------------------------------------------------------------
 
 
-def test_the_head_learns_and_the_teacher_stays_as_it_was(images, teacher):
+def test_the_head_learns_and_the_teacher_stays_as_it_was(images, teacher, monkeypatch):
     network = teacher.models_[0].feature
     network.train()  # even a teacher that was left in training mode
     before = copy.deepcopy(network.state_dict())
+    copies, make = [], FrozenFeatures._asker
+
+    def watch(self, module):
+        copies.append(module)
+        return make(self, module)
+
+    monkeypatch.setattr(FrozenFeatures, "_asker", watch)
     model = sskd(images, [teacher], head_epochs=7, max_epochs=1, augment="crop")
     losses = model.head_losses_
     assert len(losses) == 7
@@ -128,8 +139,12 @@ def test_the_head_learns_and_the_teacher_stays_as_it_was(images, teacher):
     assert network.training
     assert all(parameter.requires_grad for parameter in network.parameters())
     assert any("running_mean" in name for name in before)
-    for name, tensor in network.state_dict().items():
-        assert torch.equal(tensor, before[name]), name
+    (asked,) = copies
+    assert asked is not network
+    for held in (network, asked):
+        for name, tensor in held.state_dict().items():
+            assert torch.equal(tensor, before[name]), name
+    assert not any(module.training for module in asked.modules())
 
 
 def test_features_are_those_of_the_network_in_the_students_order_of_classes(images):
