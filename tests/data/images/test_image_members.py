@@ -1,11 +1,15 @@
 """Looking into archives: every kind gives its files; damage and strange names are refused."""
 
 import io
+import random
 import tarfile
 
 import pytest
-from image_files import deb_of, folder_of, tar_of, zip_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from image_files import cifar10_files, deb_of, fashion_files, folder_of, tar_of, zip_of
 
+from spear_amal.data import load_images
 from spear_amal.data.images import members as members_module
 from spear_amal.data.images.members import members
 from spear_amal.errors import FileFormatError
@@ -112,3 +116,39 @@ def test_places_that_are_neither(tmp_path):
         pass
     (tmp_path / "empty.tar").write_bytes(stream.getvalue())
     assert list(members(tmp_path / "empty.tar", lambda name: True)) == []
+
+
+def battered(content, seed):
+    """Some bytes changed, left out, or the end cut off."""
+    dice = random.Random(seed)
+    content = bytearray(content)
+    for _ in range(dice.randint(1, 5)):
+        place = dice.randrange(max(1, len(content)))
+        if dice.random() < 0.7:
+            content[place : place + 1] = bytes([dice.randrange(256)])
+        else:
+            del content[place : place + dice.randint(1, 997)]
+    return bytes(content)
+
+
+@settings(max_examples=61)
+@given(
+    st.sampled_from([("cifar10", cifar10_files), ("fashion-mnist", fashion_files)]),
+    st.sampled_from([("x.tgz", tar_of), ("x.zip", zip_of), ("x.deb", deb_of)]),
+    st.integers(0, 10**6),
+    st.booleans(),
+)
+def test_no_damage_raises_anything_else(tmp_path_factory, what, how, seed, inside):
+    """Damage to an archive, or to a file in it, gives an error that says so or goes unnoticed."""
+    (name, make), (file, pack) = what, how
+    place, files = tmp_path_factory.mktemp("damage") / file, make()
+    if inside:
+        files = {key: battered(held, seed) for key, held in files.items()}
+    pack(place, files)
+    if not inside:
+        place.write_bytes(battered(place.read_bytes(), seed))
+    options = {"check": False, "validation": 0, "progress": False}
+    try:
+        load_images(name, path=place, cache_dir=place.parent, **options)
+    except FileFormatError as error:
+        assert str(place) in str(error)  # either way is sound
