@@ -7,6 +7,7 @@ from spear_amal.estimators.end_model import LabelModelClassifier, ReweightedClas
 from spear_amal.estimators.gold import GoldClassifier
 from spear_amal.estimators.rule_network import RuleNetworkClassifier
 from spear_amal.estimators.spear import PRESETS, SpearClassifier
+from spear_amal.estimators.sskd import RotationDistiller
 
 __all__ = [
     "DISTILLATION",
@@ -15,6 +16,7 @@ __all__ = [
     "GoldClassifier",
     "LabelModelClassifier",
     "ReweightedClassifier",
+    "RotationDistiller",
     "RuleNetworkClassifier",
     "SpearClassifier",
     "TrainedClassifier",

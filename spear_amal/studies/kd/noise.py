@@ -10,9 +10,10 @@ from spear_amal.errors import InputError
 from spear_amal.estimators import distiller
 from spear_amal.studies.kd.cell import Cell
 from spear_amal.studies.kd.models import TeacherSpec, trained
+from spear_amal.studies.kd.plan import Plan, planned, settings_of
 from spear_amal.studies.kd.runner import KdStudy
-from spear_amal.studies.kd.task import DataSpec, kd_task
-from spear_amal.studies.kd.training import mixing, training
+from spear_amal.studies.kd.task import kd_task
+from spear_amal.studies.kd.training import method_settings
 from spear_amal.studies.kd.weights import histogram, separation
 
 METHODS = {
@@ -24,40 +25,41 @@ METHODS = {
     "amal": "AMAL",
 }
 RATES = (0.4, 0.6)
-# corpus -> rows, networks and epochs of a run that fits two cores; "paper" is for a GPU.
-SIZES: dict[str, dict[str, Any]] = {
-    "digits": {"data": {}, "student": "convnet", "teacher": "resnet8", "max_epochs": 40},
-    "fashion-mnist": {
-        "data": {"n_train": 4000, "n_validation": 500, "n_test": 5000, "side": 14},
-        "student": "convnet",
-        "teacher": "resnet14",
-        "max_epochs": 30,
-    },
-    "cifar10": {
-        "data": {"n_train": 8000, "n_validation": 1000, "n_test": 5000, "side": 16},
-        "student": "resnet8",
-        "teacher": "resnet20",
-        "max_epochs": 24,
-    },
-}
-PAPER: dict[str, Any] = {
-    "data": {},
-    "student": "resnet8",
-    "teacher": "resnet110",
-    "max_epochs": 200,
+SCALES = {
+    "small": Plan("digits", "convnet", ("resnet8",), max_epochs=40, batch_size=64),
+    "fashion": Plan(
+        "fashion-mnist",
+        "convnet",
+        ("resnet14",),
+        n_train=4000,
+        n_validation=500,
+        n_test=5000,
+        side=14,
+        max_epochs=30,
+        batch_size=64,
+    ),
+    "cifar": Plan(
+        "cifar10",
+        "resnet8",
+        ("resnet20",),
+        n_train=8000,
+        n_validation=1000,
+        n_test=5000,
+        side=16,
+        max_epochs=24,
+        batch_size=64,
+    ),
+    "paper": Plan("cifar10", "resnet8", ("resnet110",), augment="crop-flip", max_epochs=200),
 }
 HUMAN = "worse"  # of CIFAR-10N: 40.2% of the labels are wrong
 
 
+@planned(SCALES)
 def cells(
     seeds: Sequence[int],
-    corpus: str = "digits",
-    scale: str = "small",
+    plan: Plan,
     rates: Sequence[float] = RATES,
     teacher_labels: str = "noisy",
-    data_dir: str | None = None,
-    max_epochs: int | None = None,
-    n_train: int | None = None,
 ) -> list[Cell]:
     """All methods under random noise, and under human noise for CIFAR-10.
 
@@ -66,36 +68,19 @@ def cells(
     teacher_labels : {"noisy", "clean"}
         What the teacher was trained on; the papers do not say.
     """
-    if corpus not in SIZES:
-        raise InputError(f"kd-noise has no size for {corpus!r}; choose from {sorted(SIZES)}")
-    if teacher_labels not in ("noisy", "clean") or scale not in ("small", "paper"):
-        raise InputError(
-            "teacher_labels must be 'noisy' or 'clean' and scale 'small' or 'paper', found "
-            f"{teacher_labels!r} and {scale!r}"
-        )
-    size = SIZES[corpus] if scale == "small" else PAPER
-    changes = {} if n_train is None else {"n_train": n_train}
-    base = DataSpec(corpus, data_dir=data_dir, **size["data"] | changes)
-    epochs = max_epochs or size["max_epochs"]
-    conditions = {f"{rate:.0%} random": replace(base, noise=rate) for rate in rates}
-    if corpus == "cifar10":
-        conditions["human"] = replace(base, labels=HUMAN)
-    settings = {
-        "student": size["student"],
-        "teacher": size["teacher"],
-        "teacher_labels": teacher_labels,
-        "training": training(epochs),
-    }
+    if teacher_labels not in ("noisy", "clean"):
+        raise InputError(f"teacher_labels must be 'noisy' or 'clean', found {teacher_labels!r}")
+    conditions = {f"{float(rate):.0%} random": plan.data(noise=float(rate)) for rate in rates}
+    if plan.corpus == "cifar10":
+        conditions["human"] = plan.data(labels=HUMAN)
+    held = settings_of(plan, teacher=plan.teachers[0], teacher_labels=teacher_labels)
     return [
-        Cell("kd-noise", name, method, seed, data, settings | _own(method, epochs), title)
+        Cell("kd-noise", name, method, seed, data, held | {"own": own}, title)
         for seed in seeds
         for name, data in conditions.items()
         for method, title in METHODS.items()
+        for own in [method_settings(method, plan.max_epochs)]
     ]
-
-
-def _own(method: str, epochs: int) -> dict[str, Any]:
-    return {"mixer_options": mixing(method, epochs)}
 
 
 def teachers(cell: Cell) -> list[TeacherSpec]:
@@ -117,9 +102,8 @@ def run(cell: Cell, folder: str) -> dict[str, Any]:
         cell.method,
         held["student"],
         asked,
-        mixer_options=held["mixer_options"],
         random_state=cell.seed,
-        **held["training"],
+        **held["training"] | held["own"],
     ).fit(**task.given())
     found = {
         "score": scorer.score(student),
