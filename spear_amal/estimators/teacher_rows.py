@@ -71,6 +71,8 @@ class TeacherRows:
 
 
 def _part(name: str, of: str, X: Any, asked: Any, ids: Any, L: Any) -> tuple[Any, Any]:
+    if not hasattr(X, "shape") and not hasattr(X, "__len__"):
+        X = np.asarray(X)  # what only says how to become an array
     n = _count(X)
     if asked is not None:
         check_rows(name, _count(asked), n, of)
