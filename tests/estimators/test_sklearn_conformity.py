@@ -10,7 +10,12 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from spear_amal import GoldClassifier, LabelModelClassifier, SpearClassifier, estimators
 from spear_amal.data import TextFeatures, partition, synthetic_corpus
-from spear_amal.estimators import ReweightedClassifier, RuleNetworkClassifier, TrainedClassifier
+from spear_amal.estimators import (
+    DistilledClassifier,
+    ReweightedClassifier,
+    RuleNetworkClassifier,
+    TrainedClassifier,
+)
 from spear_amal.labeling import PandasLFApplier, keyword_lf
 
 EXPECTED = {
@@ -23,6 +28,7 @@ ESTIMATORS = [
     SpearClassifier(max_epochs=13),
     RuleNetworkClassifier(max_epochs=13),
     ReweightedClassifier(max_epochs=7),
+    DistilledClassifier("mlp:11", optimiser="sgd", batch_size=8, max_epochs=13),
 ]
 
 
@@ -61,6 +67,9 @@ CHANGED = {
     "rule_hidden": (5, 3),
     "label_model": "cage",
     "form": "posterior",
+    "student": "mlp:3",
+    "temperature": 2.0,
+    "milestones": (3, 5),
 }
 
 
@@ -72,7 +81,7 @@ def test_clone_keeps_every_parameter(kind):
     assert model.get_params() == {**known, **changed}
     assert clone(model).get_params() == model.get_params()
     with pytest.raises(TypeError):
-        kind(0.5)  # parameters are given by name
+        kind("linear", (), 0.5)  # parameters are given by name, but for student and teachers
     with pytest.raises(TypeError):
         kind(learning_rate=0.5)
 
