@@ -38,10 +38,15 @@ SCALES = {
         n_test=2000,
         side=14,
         max_epochs=20,
-        batch_size=64,
     ),
     "paper": Plan(
-        "cifar100", "wrn-16-1", ("wrn-16-8",), augment="crop-flip", device="auto", schedule="steps"
+        "cifar100",
+        "wrn-16-1",
+        ("wrn-16-8",),
+        augment="crop-flip",
+        device="auto",
+        schedule="steps",
+        batch_size=128,
     ),
 }
 

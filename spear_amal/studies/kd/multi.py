@@ -40,7 +40,6 @@ SCALES = {
         n_test=2000,
         side=14,
         max_epochs=20,
-        batch_size=64,
     ),
     "paper": Plan(
         "cifar100",
@@ -49,6 +48,7 @@ SCALES = {
         augment="crop-flip",
         device="auto",
         schedule="steps",
+        batch_size=128,
     ),
 }
 

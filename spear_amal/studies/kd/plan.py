@@ -18,6 +18,10 @@ from spear_amal.studies.kd.task import DataSpec
 from spear_amal.studies.kd.training import training
 
 _LISTS = ("teachers",)
+SMALL = "small"
+# Sizes for two cores of corpora other than the plan's own.
+ALL_ROWS: dict[str, Any] = dict.fromkeys(("n_train", "n_validation", "n_test", "side"))
+SIZES: dict[str, dict[str, Any]] = {"digits": ALL_ROWS, "cifar10": {"side": 16}}
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class Plan:
     labels: str | None = None
     data_dir: str | None = None
     max_epochs: int = 240
-    batch_size: int = 128
+    batch_size: int = 64
     lr: float = 0.05
     schedule: str = "cosine"
     augment: str | None = None
@@ -126,7 +130,8 @@ def _changed(scales: Mapping[str, Plan], scale: str | None, changes: dict[str, A
     if scale not in scales:
         raise InputError(f"scale must be one of {', '.join(scales)}, found {scale!r}")
     lists = {name: _listed(changes[name]) for name in _LISTS if name in changes}
-    plan = replace(scales[scale], **changes | lists)
+    sizes = SIZES.get(changes.get("corpus", ""), {}) if scale == SMALL else {}
+    plan = replace(scales[scale], **sizes | changes | lists)
     plan.check()
     return plan
 
