@@ -117,7 +117,8 @@ class TrainedClassifier(Intake):
             )
         check_kind(self.feature_model)
         resolve.find_device(self.device)
-        if self.final == "crossfit-weights" and self._mixer().every_step:
+        keeps_none = type(self._mixer()).table is Mixer.table
+        if self.final == "crossfit-weights" and keeps_none:
             raise InputError(
                 "final='crossfit-weights' takes the mean of learnt weights, but this mixer weighs "
                 "each batch anew and keeps none; use 'crossfit' or 'refit'"

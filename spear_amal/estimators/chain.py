@@ -51,7 +51,9 @@ def train_teachers(
         changes = {"teachers": tuple(by), "mixer": mixer, "mixer_options": options}
         assistant = _like(student, network, f"assistant{i}", **changes)
         rows = _asked_as(asked, "teacher_X" if by else None)
-        teachers.append(as_teacher(assistant.fit(**given, **rows), name=str(network)))
+        name = getattr(network, "__name__", type(network).__name__)  # of a function, or a module
+        name = network if isinstance(network, str) else name
+        teachers.append(as_teacher(assistant.fit(**given, **rows), name=name))
     return teachers[-1:] if student.chain == "takd" else teachers
 
 
