@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -22,13 +21,6 @@ STUDIES = {
     "coreset": "Training on the rows that learnt weights choose.",
     "rules-and-teacher": "Labelling functions and a teacher in one run, mixed by AMAL.",
 }
-
-
-class Scale(StrEnum):
-    """Sizes that studies come in."""
-
-    small = "small"
-    paper = "paper"
 
 
 def register(app: typer.Typer) -> None:
@@ -54,10 +46,16 @@ def _command(name: str) -> Callable[..., None]:
         ] = None,
         data_dir: DataDir = None,
         scale: Annotated[
-            Scale | None, typer.Option(help="small fits two cores, paper needs a GPU.")
+            str | None, typer.Option(help="small fits two cores, paper needs a GPU.")
         ] = None,
         max_epochs: Annotated[int | None, typer.Option(min=1, help="Longest training.")] = None,
         corpus: Annotated[str | None, typer.Option(help="Other images, or other texts.")] = None,
+        set_: Annotated[
+            list[str] | None,
+            typer.Option(
+                "--set", help="OPTION=VALUE of the study, as n_train=500. Give it again for others."
+            ),
+        ] = None,
         baseline: Annotated[
             str | None, typer.Option(help="Gains are taken over this method. [default: ce]")
         ] = None,
@@ -67,7 +65,7 @@ def _command(name: str) -> Callable[..., None]:
 
         given = {
             "data_dir": None if data_dir is None else str(data_dir),
-            "scale": None if scale is None else scale.value,
+            "scale": scale,
             "max_epochs": max_epochs,
             "corpus": corpus,
         }
@@ -80,6 +78,7 @@ def _command(name: str) -> Callable[..., None]:
                 methods=tuple(method) if method else None,
                 baseline=baseline,
                 given={key: value for key, value in given.items() if value is not None},
+                further=tuple(set_ or ()),
             )
         )
 

@@ -112,13 +112,20 @@ def run(
 def report(
     file: Annotated[Path, typer.Argument(help="JSON file that a study wrote.")],
     baseline: Annotated[
-        str | None, typer.Option(help="Gains are taken over this method. [default: only-l]")
+        str | None,
+        typer.Option(
+            help="Gains are taken over this method. [default: only-l, of distillation ce]"
+        ),
     ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
     html: Annotated[Path | None, typer.Option(help="HTML report to write.")] = None,
+    figures: Annotated[
+        Path | None, typer.Option(help="Folder for the figures of a study of distillation.")
+    ] = None,
     force: Force = False,
 ) -> None:
     """Print the tables of a study file: scores, gains with intervals, what of the gap is closed."""
-    from spear_amal.cli.study import report as report_command
+    from spear_amal.cli.study_report import Wanted
+    from spear_amal.cli.study_report import report as report_command
 
-    report_command(file, baseline, markdown, html, force)
+    report_command(file, Wanted(baseline, markdown, html, figures, force))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +33,8 @@ class KdOptions:
     baseline : str, optional
     given : dict
         Options that some studies have and others lack, only those that were given.
+    further : tuple of str
+        More of them as OPTION=VALUE, values as JSON or plain words.
     """
 
     study: str
@@ -41,6 +44,7 @@ class KdOptions:
     methods: tuple[str, ...] | None = None
     baseline: str | None = None
     given: Mapping[str, Any] = field(default_factory=dict)
+    further: tuple[str, ...] = ()
 
 
 def run(options: KdOptions) -> None:
@@ -54,8 +58,9 @@ def run(options: KdOptions) -> None:
         After everything else is done, if runs failed.
     """
     study = _study(options.study)
-    _check_options(study, options.given)
-    _check_baseline(study, options)
+    given = {**options.given, **dict(_parsed(text) for text in options.further)}
+    _check_options(study, given)
+    _check_baseline(study, options, given)
     with study_progress(options.output, "Finished runs and teachers are kept") as progress:
         runs = run_kd_study(
             study,
@@ -64,7 +69,7 @@ def run(options: KdOptions) -> None:
             jobs=options.jobs,
             methods=options.methods,
             progress=progress,
-            **options.given,
+            **given,
         )
     failed = runs[runs["score"].isna()]
     if len(failed) < len(runs):
@@ -81,20 +86,41 @@ def _study(name: str) -> KdStudy:
     return KD_STUDIES[name]
 
 
+def _parsed(text: str) -> tuple[str, Any]:
+    """Split OPTION=VALUE.
+
+    Examples
+    --------
+    >>> _parsed("n_train=500"), _parsed("rates=[0.2, 0.4]"), _parsed("student=mlp:50")
+    (('n_train', 500), ('rates', [0.2, 0.4]), ('student', 'mlp:50'))
+    """
+    name, sign, value = text.partition("=")
+    if not (name and sign and value):
+        raise InputError(f"--set needs OPTION=VALUE, found {text!r}")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
 def _check_options(study: KdStudy, given: Mapping[str, Any]) -> None:
     """Refuse what the study has no parameter for, and say what it has."""
-    known = list(inspect.signature(study.cells).parameters)
+    known = list(inspect.signature(study.cells).parameters)[1:]  # the first are the seeds
     for name in given:
         if name not in known:
-            own = [f"--{one.replace('_', '-')}" for one in _SHARED if one in known]
-            has = f"; its own options are {', '.join(own)}" if own else ""
-            raise InputError(f"study {study.name} has no option --{name.replace('_', '-')}{has}")
+            said = f"--{name.replace('_', '-')}" if name in _SHARED else name
+            options = [f"--{one.replace('_', '-')}" for one in _SHARED if one in known]
+            settable = [one for one in known if one not in _SHARED]
+            raise InputError(
+                f"study {study.name} has no option {said}; its own are "
+                f"{', '.join(options) or 'none'}, and with --set: {', '.join(settable) or 'none'}"
+            )
 
 
-def _check_baseline(study: KdStudy, options: KdOptions) -> None:
+def _check_baseline(study: KdStudy, options: KdOptions, given: Mapping[str, Any]) -> None:
     if options.baseline is None:
         return
-    cells = study.cells([0], **options.given)
+    cells = study.cells([0], **given)
     known = list(dict.fromkeys(cell.method for cell in cells))
     taken = [name for name in known if not options.methods or name in options.methods]
     if options.baseline not in taken:

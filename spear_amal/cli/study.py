@@ -1,4 +1,4 @@
-"""What ``study`` and ``study report`` do: run, show the way, print tables and a verdict."""
+"""What ``study`` does: run, show the way, print tables and a verdict."""
 
 from __future__ import annotations
 
@@ -12,16 +12,12 @@ import typer
 from spear_amal.cli.console import note, say, show_table
 from spear_amal.cli.study_progress import study_progress
 from spear_amal.errors import InputError, SpearAmalError
-from spear_amal.files import refuse_existing
-from spear_amal.report import need_matplotlib
 from spear_amal.report.kd_rows import conditions, of_distillation
 from spear_amal.report.kd_tables import kd_table, kd_verdicts, readable_kd
-from spear_amal.report.study_page import write_study_report
 from spear_amal.report.study_tables import markdown as as_markdown
-from spear_amal.report.study_tables import readable_summary, study_tables, tuning_table
-from spear_amal.studies import read_study, run_study
+from spear_amal.report.study_tables import readable_summary, study_tables
+from spear_amal.studies import run_study
 from spear_amal.studies.runner import study_methods
-from spear_amal.studies.store import read_content
 from spear_amal.studies.verdict import verdicts
 
 # What a study compares unasked: single models, and both sides of the fair question in folds.
@@ -62,7 +58,7 @@ def run(options: StudyOptions) -> None:
         After everything else is done, if runs failed.
     """
     specs = study_methods(options.methods or METHODS, options.only)
-    _check_baseline(options.baseline, [spec.text for spec in specs])
+    check_baseline(options.baseline, [spec.text for spec in specs])
     settings = {} if options.max_epochs is None else {"max_epochs": options.max_epochs}
     with study_progress(options.output) as progress:
         runs = run_study(
@@ -90,36 +86,8 @@ def run(options: StudyOptions) -> None:
         raise FailedRunsError(failures(failed, len(runs)))
 
 
-def report(
-    file: Path, baseline: str | None, markdown: bool, html: Path | None, force: bool
-) -> None:
-    """Print the tables of a study file, and write its HTML report.
-
-    Raises
-    ------
-    FailedRunsError
-        If there is nothing to print, since all runs failed.
-    """
-    if html is not None:
-        need_matplotlib()
-        refuse_existing(html, force)
-    runs = read_study(file)
-    _check_baseline(baseline, list(dict.fromkeys(runs["method"])))
-    tuning = read_content(file)["tuning"]
-    failed = runs[runs["score"].isna()]
-    if len(failed) == len(runs):
-        raise FailedRunsError(failures(failed, len(runs)))
-    _show_all(runs, baseline, markdown)
-    if tuning:
-        _show_one("What tuning chose", tuning_table(tuning), markdown)
-    if len(failed):
-        note(failures(failed, len(runs)))
-    if html is not None:
-        write_study_report(html, runs, tuning, baseline, overwrite=force)
-        say(f"Report written to {html}")
-
-
-def _check_baseline(asked: str | None, methods: list[str]) -> None:
+def check_baseline(asked: str | None, methods: list[str]) -> None:
+    """Raise InputError for a baseline that was not run."""
     if asked is not None and asked not in methods:
         raise InputError(
             f"the baseline {asked!r} is not among the methods of this study: {', '.join(methods)}"
@@ -130,14 +98,14 @@ def show_kd(runs: pd.DataFrame, baseline: str | None, markdown: bool = False) ->
     """Print the tables and verdicts of distillation studies, and what their runs warned of."""
     for condition in conditions(runs):
         table = readable_kd(condition, kd_table(condition, baseline))
-        _show_one(condition.title, table, markdown)
+        show_one(condition.title, table, markdown)
         say(condition.settings)
         for verdict in kd_verdicts(condition):
             say(verdict)
     _note_warnings(runs)
 
 
-def _show_all(runs: pd.DataFrame, baseline: str | None, markdown: bool) -> None:
+def show_all(runs: pd.DataFrame, baseline: str | None, markdown: bool) -> None:
     """Print what a file holds; one file may hold studies of both kinds."""
     kd = of_distillation(runs)
     for some, show in ((runs[kd], show_kd), (runs[~kd], _show)):
@@ -147,7 +115,7 @@ def _show_all(runs: pd.DataFrame, baseline: str | None, markdown: bool) -> None:
 
 def _show(runs: pd.DataFrame, baseline: str | None, markdown: bool = False) -> None:
     for title, study, table in study_tables(runs, baseline):
-        _show_one(title, readable_summary(table), markdown)
+        show_one(title, readable_summary(table), markdown)
         say(study)
     for verdict in verdicts(runs):
         say(verdict.text)
@@ -165,7 +133,8 @@ def _note_warnings(runs: pd.DataFrame) -> None:
         note(f"{method}, {len(texts)} of its runs: {texts[0]}")
 
 
-def _show_one(title: str, table: pd.DataFrame, markdown: bool) -> None:
+def show_one(title: str, table: pd.DataFrame, markdown: bool) -> None:
+    """Print a table of strings."""
     if markdown:
         typer.echo(f"\n**{title}**\n\n{as_markdown(table)}\n")  # no line may be wrapped
     else:

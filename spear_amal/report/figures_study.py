@@ -20,6 +20,7 @@ from spear_amal.report.canvas import (
     new_figure,
     tick_name,
 )
+from spear_amal.report.means import over_seeds
 from spear_amal.studies.why import rank_auc
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 _RIGHT, _WRONG = COLOURS[0], COLOURS[1]
 _BINS = 10
 _MARKERS = "osD^vPX"
-_FEWEST = 3  # seeds: the interval of two is thirteen times as wide as their distance
 _ROOM = 0.07  # of the axis, for the number at a tick
 _ASIDE = 0.04  # of the way to the next setting, so that error bars do not hide each other
 # Colour and shape both say on which side of zero an interval lies.
@@ -111,7 +111,7 @@ def budget_curve(frame: pd.DataFrame, metric: str = "score") -> Figure:
     _need(frame, ("labels", "method", "seed", "score"))
     figure, (ax,) = new_figure(4.0)
     for i, (method, runs) in enumerate(frame.groupby("method", sort=False)):
-        means = _over_seeds(runs, "labels", "score")
+        means = over_seeds(runs, "labels", "score")
         ax.fill_between(means.index, means["low"], means["high"], color=COLOURS[i % 7], alpha=0.15)
         style = line_style(i)
         label = tick_name(method)
@@ -174,7 +174,7 @@ def overfit_curve(frame: pd.DataFrame, knob: str, metric: str = "score") -> Figu
 
 
 def _gap(ax: Axes, runs: pd.DataFrame, knob: str, settings: np.ndarray) -> None:
-    test, validation = (_over_seeds(runs, knob, name) for name in ("score", "val_score"))
+    test, validation = (over_seeds(runs, knob, name) for name in ("score", "val_score"))
     place = np.searchsorted(settings, test.index)
     ax.fill_between(
         place, test["mean"], validation["mean"], color=COLOURS[1], alpha=0.25, label="optimism"
@@ -211,18 +211,6 @@ def gain_plot(frame: pd.DataFrame, baseline: str = "the baseline") -> Figure:
     ax.set_xlabel(f"gain over {tick_name(baseline)}, points, with 95% interval", fontsize=9)
     figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=9)
     return figure
-
-
-def _over_seeds(runs: pd.DataFrame, by: str, column: str) -> pd.DataFrame:
-    """Mean in points and its 95% interval by setting; no width where there are few seeds."""
-    from scipy.stats import t
-
-    held = (100 * runs[column]).groupby(runs[by])
-    n = held.size()
-    half = t.ppf(0.975, np.maximum(n - 1, 1)) * held.std(ddof=1) / np.sqrt(n)
-    half = half.where(n >= _FEWEST, 0.0)
-    bounds = {"low": held.mean() - half, "high": held.mean() + half}
-    return pd.DataFrame({"mean": held.mean(), **bounds}).clip(0, 100)
 
 
 def _need(frame: pd.DataFrame, columns: tuple[str, ...]) -> None:

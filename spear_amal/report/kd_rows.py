@@ -13,7 +13,7 @@ from spear_amal.errors import InputError
 from spear_amal.studies.kd import KD_STUDIES
 
 NAMES = frozenset(KD_STUDIES) | {"coreset", "rules-and-teacher"}
-BASELINE = "ce"
+BASELINES = ("ce", "random")  # the first of them that was run: labels alone, or uniform draws
 _UNSAID = ("data.corpus",)  # in the title already
 
 
@@ -50,12 +50,8 @@ class Condition:
     def methods(self) -> dict[str, str]:
         """Titles by method, in the order of the runs, the baseline first."""
         titles = dict(zip(self.runs["method"], self.runs["title"], strict=True))
-        first = {BASELINE: titles[BASELINE]} if BASELINE in titles else {}
+        first = {name: titles[name] for name in BASELINES if name in titles}
         return first | titles
-
-    def values(self, column: str) -> pd.DataFrame:
-        """Pivot a column: seeds in rows, methods in columns."""
-        return self.runs.pivot(index="seed", columns="method", values=column)
 
 
 def of_distillation(runs: pd.DataFrame) -> pd.Series:

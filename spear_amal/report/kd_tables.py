@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Real
+
 import numpy as np
 import pandas as pd
 
@@ -16,9 +18,11 @@ _FURTHER = (
     ("teacher_score", "teacher", 100, "{:.1f}"),
     ("auc", "AUC of weights", 1, "{:.3f}"),
     ("compression", "compression", 1, "{:.3g}"),
-    ("relative", "of CE, %", 100, "{:.1f}"),
+    ("relative", "% of teacher", 100, "{:.1f}"),
+    ("relative_ce", "% of CE", 100, "{:.1f}"),
 )
-_OURS = ("amal", "alm-kd")
+# Beginnings of the names of methods that are judged: learnt mixing, and draws by its weights.
+_OURS = ("amal", "alm-kd", "squares", "difference", "ratio")
 
 
 def kd_table(condition: Condition, baseline: str | None = None) -> pd.DataFrame:
@@ -28,7 +32,8 @@ def kd_table(condition: Condition, baseline: str | None = None) -> pd.DataFrame:
     ----------
     condition : Condition
     baseline : str, optional
-        Gains are taken over it; default "ce", or where it was not run, the first method.
+        Gains are taken over it; default "ce", for coresets "random", or where it was not
+        run, the first method.
 
     Returns
     -------
@@ -47,24 +52,37 @@ def readable_kd(condition: Condition, table: pd.DataFrame) -> pd.DataFrame:
     shown = readable_summary(table)
     last = shown.columns.get_loc("seeds")
     for column, heading, factor, form in _FURTHER:
-        if column in condition.runs and condition.runs[column].notna().any():
-            means = condition.runs.groupby("method")[column].mean() * factor
+        values = numbers(condition.runs, column)
+        if values.notna().any():
+            means = values.groupby(condition.runs["method"]).mean() * factor
             cells = ["" if v != v else form.format(v) for v in means.reindex(table.index)]
             shown.insert(last, heading, cells)
             last += 1
     return shown
 
 
-def kd_verdicts(condition: Condition) -> list[str]:
-    """Say of every form of AMAL and ALM-KD how it stands to the other methods.
+def numbers(runs: pd.DataFrame, column: str) -> pd.Series:
+    """Give a column that may be missing or hold other things than numbers, as floats."""
+    held = runs[column] if column in runs else pd.Series(None, runs.index, dtype=object)
+    found = [float(v) if isinstance(v, Real) else np.nan for v in held]
+    return pd.Series(found, runs.index)
 
-    Each in one sentence: points on the same seeds, 95% intervals in brackets.
+
+def kd_verdicts(condition: Condition) -> list[str]:
+    """Say how AMAL, ALM-KD and coresets by their weights stand to the other methods.
+
+    Each in one sentence: points on the same seeds, 95% intervals in brackets. Where rows hold the
+    score of the last epoch too, which no validation row chose, it is judged as well.
     """
     titles = condition.methods
-    scores = 100 * condition.values("score")
     ours = [name for name in titles if name.startswith(_OURS)]
-    found = (_verdict(name, titles, scores) for name in ours)
-    return [f"{condition.name}: {one}" for one in found if one]
+    found = []
+    for column, where in (("score", ""), ("final_score", ", last epoch")):
+        values = condition.runs.assign(value=100 * numbers(condition.runs, column))
+        scores = values.pivot(index="seed", columns="method", values="value")
+        told = (_verdict(name, titles, scores) for name in ours)
+        found += [f"{condition.name}{where}: {one}" for one in told if one]
+    return found
 
 
 def _verdict(name: str, titles: dict[str, str], scores: pd.DataFrame) -> str:

@@ -17,10 +17,11 @@ def rows():
 
 
 def test_every_study_has_a_command():
-    assert set(KD_STUDIES) <= set(commands_kd.STUDIES)
+    assert list(KD_STUDIES) == [name for name in commands_kd.STUDIES if name in KD_STUDIES]
+    assert set(commands_kd.STUDIES) - set(KD_STUDIES) <= {"rules-and-teacher"}
 
 
-def test_a_study_runs_goes_on_and_is_reported(ok):
+def test_a_study_runs_goes_on_and_is_reported(ok, run):
     result = ok(*SMALL, "--method", "ce", "--method", "amal")
     assert "kd-synthetic, kd-synthetic: noise 0.1" in result.stdout
     assert "max_epochs=2" in result.stdout and "labels alone" in result.stdout
@@ -30,8 +31,34 @@ def test_a_study_runs_goes_on_and_is_reported(ok):
     assert "Runs are in a.json" in result.stdout and len(rows()) == 4
     again = ok(*SMALL, "--method", "ce", "--method", "amal", "--method", "kd", "--baseline", "kd")
     assert again.stderr.startswith("5/6") and "KD(0.9)" in again.stdout
-    shown = ok("study", "report", "a.json", "--markdown")
+    wanted = ("study", "report", "a.json", "--markdown", "--html", "a.html", "--figures", "f")
+    shown = ok(*wanted)
     assert "| method | test accuracy | sd | gain over ce |" in shown.stdout
+    page = Path("a.html").read_text(encoding="utf-8")
+    assert "Study: kd-synthetic" in page and "Gain over labels alone" in page
+    (picture,) = Path("f").iterdir()
+    assert picture.name == "kd-synthetic-noise-0.1-gains.png"
+    Path("a.html").unlink()
+    refused = run(*wanted)
+    assert refused.exit_code == 2 and refused.stdout == "" and not Path("a.html").exists()
+    ok(*wanted, "--force")
+
+
+def test_pages_are_of_one_kind_and_figures_of_distillation(ok, run):
+    kd = {
+        **{"corpus": "digits", "method": "ce", "seed": 0, "metric": "accuracy", "labels": 0},
+        **{"features": "pixels", "protocol": "kd-noise: 40% random", "title": "labels alone"},
+        **{"config": {"version": "1"}, "score": 0.5, "val_score": 0.5, "seconds": 1.0},
+    }
+    other = kd | {"protocol": "random", "title": "Only-L", "dedup": None, "corpus": "sms"}
+    Path("b.json").write_text(json.dumps({"format": 1, "rows": [kd, other]}), encoding="utf-8")
+    shown = ok("study", "report", "b.json").stdout
+    assert "kd-noise, digits: 40% random" in shown and "sms: 0 labels" in shown
+    refused = run("study", "report", "b.json", "--html", "b.html")
+    assert refused.exit_code == 2 and "a page shows one kind" in refused.stderr
+    Path("b.json").write_text(json.dumps({"format": 1, "rows": [other]}), encoding="utf-8")
+    refused = run("study", "report", "b.json", "--figures", "f")
+    assert refused.exit_code == 2 and "is for studies of distillation" in refused.stderr
 
 
 def test_failed_runs_end_with_1_and_the_others_are_shown(run, monkeypatch):
@@ -69,8 +96,11 @@ def test_interrupt_says_what_is_kept(run, monkeypatch):
         ((*SMALL, "--method", "kdd"), "has no method 'kdd'"),
         ((*SMALL, "--baseline", "cage"), "'cage' is not among the methods"),
         ((*SMALL, "--corpus", "digits"), "study kd-synthetic has no option --corpus"),
-        ((*SMALL, "--corpus", "digits"), "its own options are --max-epochs"),
-        ((*SMALL, "--scale", "huge"), "huge"),
+        ((*SMALL, "--corpus", "digits"), "and with --set: noise"),
+        ((*SMALL, "--set", "noise"), "--set needs OPTION=VALUE"),
+        ((*SMALL, "--set", "share=0.5"), "no option share; its own are --max-epochs, and with"),
+        (("study", "kd-capacity", *QUICK, "--scale", "huge"), "scale must be one of small"),
+        (("study", "kd-capacity", *QUICK, "--set", "student=resnet9"), "resnet9"),
         ((*SMALL, "--seeds", 1), "two or more different seeds"),
         ((*SMALL, "--jobs", 0), "jobs"),
         (("study", "kd-synthetic"), "output"),

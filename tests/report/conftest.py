@@ -1,11 +1,16 @@
 """A small run whose names and texts try to break out of the page."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from spear_amal.label_matrix import LabelMatrix
 from spear_amal.report import Examples, Outcome, ReportContent
+
+sys.path.insert(0, str(Path(__file__).parent))  # so that tests find the made-up rows
 
 EVIL = '<script>alert("x")</script>'
 N, M = 31, 7

@@ -1,0 +1,171 @@
+"""The figures that the runs of distillation studies hold, with their words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from spear_amal.report import figures_kd, figures_kd_scores
+from spear_amal.report.figures_study import gain_plot
+from spear_amal.report.kd_rows import Condition, conditions
+from spear_amal.report.kd_tables import kd_table, numbers
+from spear_amal.studies.kd.weights import BUCKETS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_BUCKETS = (
+    "Training rows by the probability that the teacher gives to their label, above their mean "
+    "weight of the teacher, below their number. Means over seeds with standard errors."
+)
+_CURVES = "Accuracy on the test rows, which chooses nothing. Means over seeds with standard errors."
+_HISTOGRAM = (
+    "Training rows by the weight of the teacher minus that of the label, of all seeds. AUC: how "
+    "well the difference tells wrong labels from right ones; mean over seeds."
+)
+_INTERVALS = "Means over seeds with their 95% intervals (from three seeds on)."
+_GAINS = "Points on the same seeds with 95% intervals."
+_RELATIVE = (("relative_ce", "labels alone"), ("relative", "the teacher"))
+_PANELS = 2  # methods whose weights stand side by side in one figure
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure with its words.
+
+    Attributes
+    ----------
+    name : str
+        Of a file, without its ending.
+    title, caption : str
+    figure : Figure
+    """
+
+    name: str
+    title: str
+    caption: str
+    figure: Figure
+
+
+def kd_figures(runs: pd.DataFrame, baseline: str | None = None) -> dict[str, Figure]:
+    """Draw every figure that some runs hold, by name.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Rows of distillation studies.
+    baseline : str, optional
+        Method that gains are taken over, default "ce".
+    """
+    held = conditions(runs)
+    pictures = [one for condition in held for one in pictures_of(condition, baseline)]
+    return {one.name: one.figure for one in [*overviews(held), *pictures]}
+
+
+def pictures_of(condition: Condition, baseline: str | None = None) -> Iterator[Picture]:
+    """Draw what the runs of one condition hold: weights, learning curves, gains."""
+    yield from _weights(condition)
+    curves = _lists(condition, "curve")
+    if curves:
+        every = int(condition.runs["curve_every"].dropna().iloc[0])
+        figure = figures_kd_scores.learning_curves(curves, every)
+        yield _picture(condition, "curves", "Test accuracy while students learn", _CURVES, figure)
+    table = kd_table(condition, baseline)
+    over = table["baseline"].iloc[0]
+    frame = table[table.index != over].dropna(subset=["gain"])
+    if len(frame):
+        frame = frame.assign(method=frame["title"])[["method", "gain", "low", "high"]]
+        title = condition.methods[over]
+        figure = gain_plot(frame.reset_index(drop=True), title)
+        yield _picture(condition, "gains", f"Gain over {title}", _GAINS, figure)
+
+
+def overviews(held: Sequence[Condition]) -> Iterator[Picture]:
+    """Draw what several conditions of one study and corpus show together."""
+    groups: dict[tuple[str, str, str], list[Condition]] = {}
+    for one in held:
+        groups.setdefault((one.study, one.corpus, one.variant), []).append(one)
+    for some in (group for group in groups.values() if len(group) > 1):
+        frame = _together(some)
+        where = _named(some[0].study, some[0].corpus, some[0].variant)
+        compressed = _compression(frame, where)
+        yield from compressed
+        if not compressed:
+            figure = figures_kd_scores.by_condition(frame)
+            yield Picture(f"{where}-accuracy", "Test accuracy by condition", _INTERVALS, figure)
+        found = frame[frame["auc"].notna()]
+        if len(found):
+            figure = figures_kd_scores.by_condition(found, "auc", "AUC, wrong against right labels")
+            title = "How well weights tell wrong labels"
+            yield Picture(f"{where}-auc", title, _INTERVALS, figure)
+
+
+def _weights(condition: Condition) -> Iterator[Picture]:
+    buckets = list(_lists(condition, "buckets").items())
+    for i in range(0, len(buckets), _PANELS):
+        figure = figures_kd.bucket_plot(dict(buckets[i : i + _PANELS]), BUCKETS)
+        kind = "weights" if i == 0 else f"weights-{i // _PANELS + 1}"
+        title = "Weight of the teacher by its confidence"
+        yield _picture(condition, kind, title, _BUCKETS, figure)
+    differences = _lists(condition, "histogram")
+    if differences:
+        auc, titles = numbers(condition.runs, "auc"), condition.runs["title"]
+        found = {title: list(auc[titles == title]) for title in differences}
+        figure = figures_kd.difference_histogram(differences, found)
+        title = "Teacher's weight minus the label's"
+        yield _picture(condition, "histogram", title, _HISTOGRAM, figure)
+
+
+def _compression(frame: pd.DataFrame, where: str) -> list[Picture]:
+    """Accuracy against compression; the student without a teacher is the line at 100%."""
+    for column, to in _RELATIVE:
+        some = frame[(frame["compression"] > 0) & frame[column].notna()]
+        if to == "labels alone":
+            some = some[some["code"] != "ce"]
+        if some["compression"].nunique() > 1:
+            figure = figures_kd_scores.compression_curve(some, column, to)
+            title = f"Accuracy relative to {to} by compression"
+            return [Picture(f"{where}-compression", title, _INTERVALS, figure)]
+    return []
+
+
+def _together(some: Sequence[Condition]) -> pd.DataFrame:
+    """Put runs of several conditions together, methods in the order of the first that has them."""
+    order = dict.fromkeys(title for one in some for title in one.methods.values())
+    frame = pd.concat([one.runs.assign(condition=one.name) for one in some])
+    frame = frame.assign(code=frame["method"], method=frame["title"])
+    for column in ("auc", "compression", *(name for name, _ in _RELATIVE)):
+        frame[column] = numbers(frame, column)
+    place = {title: i for i, title in enumerate(order)}
+    return frame.sort_values("method", key=lambda held: held.map(place), kind="stable")
+
+
+def _lists(condition: Condition, column: str) -> dict[str, list[Any]]:
+    """By title, a field of the runs that hold it."""
+    if column not in condition.runs:
+        return {}
+    found: dict[str, list[Any]] = {title: [] for title in condition.methods.values()}
+    for title, value in zip(condition.runs["title"], condition.runs[column], strict=True):
+        if isinstance(value, list | dict) and value:
+            found[title].append(value)
+    return {title: values for title, values in found.items() if values}
+
+
+def _picture(c: Condition, kind: str, title: str, caption: str, figure: Figure) -> Picture:
+    return Picture(f"{_named(c.study, c.corpus, c.name, c.variant)}-{kind}", title, caption, figure)
+
+
+def _named(*parts: str) -> str:
+    """Make a name of a file from words, each of them once.
+
+    Examples
+    --------
+    >>> _named("kd-synthetic", "kd-synthetic", "noise 0.1", "")
+    'kd-synthetic-noise-0.1'
+    """
+    words = [re.sub(r"[^a-z0-9.]+", "-", part.lower()).strip("-.") for part in parts]
+    return "-".join(dict.fromkeys(word for word in words if word))
