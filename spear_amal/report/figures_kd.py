@@ -76,13 +76,15 @@ def _weights(ax: Axes, runs: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _counts(ax: Axes, runs: Sequence[Mapping[str, Any]]) -> None:
+    least = 1.0
     for i, (kind, look) in enumerate(_KINDS.items()):
         means = _matrix(runs, f"{kind}_rows").mean(0)
         place = np.arange(len(means)) + (2 * i - 1) * 0.2
         colour, hatch = look["color"], look["hatch"]
         ax.bar(place, means, 0.4, color=colour, hatch=hatch, edgecolor="white")
+        least = min(least, *(mean for mean in means if mean > 0))
     ax.set_yscale("log")
-    ax.set_ylim(bottom=0.5)
+    ax.set_ylim(bottom=least / 2)
 
 
 def difference_histogram(

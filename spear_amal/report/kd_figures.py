@@ -92,15 +92,17 @@ def overviews(held: Sequence[Condition]) -> Iterator[Picture]:
     for some in (group for group in groups.values() if len(group) > 1):
         frame = _together(some)
         where = _named(some[0].study, some[0].corpus, some[0].variant)
-        compressed = _compression(frame, where)
+        of = f"{some[0].study}, {some[0].corpus}"
+        compressed = _compression(frame, where, of)
         yield from compressed
         if not compressed:
             figure = figures_kd_scores.by_condition(frame)
-            yield Picture(f"{where}-accuracy", "Test accuracy by condition", _INTERVALS, figure)
+            title = f"{of}: test accuracy by condition"
+            yield Picture(f"{where}-accuracy", title, _INTERVALS, figure)
         found = frame[frame["auc"].notna()]
         if len(found):
             figure = figures_kd_scores.by_condition(found, "auc", "AUC, wrong against right labels")
-            title = "How well weights tell wrong labels"
+            title = f"{of}: how well weights tell wrong labels"
             yield Picture(f"{where}-auc", title, _INTERVALS, figure)
 
 
@@ -120,7 +122,7 @@ def _weights(condition: Condition) -> Iterator[Picture]:
         yield _picture(condition, "histogram", title, _HISTOGRAM, figure)
 
 
-def _compression(frame: pd.DataFrame, where: str) -> list[Picture]:
+def _compression(frame: pd.DataFrame, where: str, of: str) -> list[Picture]:
     """Accuracy against compression; the student without a teacher is the line at 100%."""
     for column, to in _RELATIVE:
         some = frame[(frame["compression"] > 0) & frame[column].notna()]
@@ -128,7 +130,7 @@ def _compression(frame: pd.DataFrame, where: str) -> list[Picture]:
             some = some[some["code"] != "ce"]
         if some["compression"].nunique() > 1:
             figure = figures_kd_scores.compression_curve(some, column, to)
-            title = f"Accuracy relative to {to} by compression"
+            title = f"{of}: accuracy relative to {to} by compression"
             return [Picture(f"{where}-compression", title, _INTERVALS, figure)]
     return []
 

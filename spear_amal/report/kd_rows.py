@@ -94,7 +94,7 @@ def _conditions(group: pd.DataFrame) -> Iterator[Condition]:
         latest = runs.drop_duplicates(["method", "seed"], keep="last")
         own = [one for one, at in zip(settings, group.index, strict=True) if at in latest.index]
         same = {k: own[0][k] for k in own[0] if all(k in o and o[k] == own[0][k] for o in own)}
-        said = _words({k: v for k, v in same.items() if k not in _UNSAID})
+        said = _words({k: v for k, v in same.items() if k not in _UNSAID and v != "null"})
         yield Condition(study, str(runs["corpus"].iloc[0]), name, said, latest, str(mark))
 
 
