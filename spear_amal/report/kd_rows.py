@@ -13,7 +13,7 @@ from spear_amal.errors import InputError
 from spear_amal.studies.kd import KD_STUDIES
 
 NAMES = frozenset(KD_STUDIES) | {"coreset", "rules-and-teacher"}
-BASELINES = ("ce", "random")  # the first of them that was run: labels alone, or uniform draws
+BASELINES = ("ce", "random", "only-lv")  # the first that was run: no teacher, uniform draws
 _UNSAID = ("data.corpus",)  # in the title already
 
 

@@ -21,8 +21,9 @@ _FURTHER = (
     ("relative", "% of teacher", 100, "{:.1f}"),
     ("relative_ce", "% of CE", 100, "{:.1f}"),
 )
-# Beginnings of the names of methods that are judged: learnt mixing, and draws by its weights.
-_OURS = ("amal", "alm-kd", "squares", "difference", "ratio")
+# Beginnings of the names of methods that are judged, of the first kind that was run: rules and
+# teacher together, learnt mixing, draws by its weights.
+_OURS = (("both-",), ("amal", "alm-kd"), ("squares", "difference", "ratio"))
 
 
 def kd_table(condition: Condition, baseline: str | None = None) -> pd.DataFrame:
@@ -32,8 +33,8 @@ def kd_table(condition: Condition, baseline: str | None = None) -> pd.DataFrame:
     ----------
     condition : Condition
     baseline : str, optional
-        Gains are taken over it; default "ce", for coresets "random", or where it was not
-        run, the first method.
+        Gains are taken over it; default "ce", for coresets "random", with rules "only-lv",
+        or where it was not run, the first method.
 
     Returns
     -------
@@ -42,8 +43,10 @@ def kd_table(condition: Condition, baseline: str | None = None) -> pd.DataFrame:
     """
     names = list(condition.methods)
     chosen = baseline if baseline in names else names[0]
-    # What may be compared is sorted out already, and images have no texts that occur twice.
-    plain = condition.runs.assign(config=[{}] * len(condition.runs), dedup=None, labels=0)
+    runs = condition.runs
+    dedup = runs["dedup"] if "dedup" in runs else None  # images have no texts that occur twice
+    # What may be compared is sorted out already.
+    plain = runs.assign(config=[{}] * len(runs), dedup=dedup, labels=0, features="")
     return summarise(plain, chosen).droplevel(list(GROUP)).loc[names]
 
 
@@ -69,13 +72,14 @@ def numbers(runs: pd.DataFrame, column: str) -> pd.Series:
 
 
 def kd_verdicts(condition: Condition) -> list[str]:
-    """Say how AMAL, ALM-KD and coresets by their weights stand to the other methods.
+    """Say how AMAL and ALM-KD, or what is made with them, stand to the other methods.
 
     Each in one sentence: points on the same seeds, 95% intervals in brackets. Where rows hold the
     score of the last epoch too, which no validation row chose, it is judged as well.
     """
     titles = condition.methods
-    ours = [name for name in titles if name.startswith(_OURS)]
+    judged = ([name for name in titles if name.startswith(kind)] for kind in _OURS)
+    ours = next((names for names in judged if names), [])
     found = []
     for column, where in (("score", ""), ("final_score", ", last epoch")):
         values = condition.runs.assign(value=100 * numbers(condition.runs, column))

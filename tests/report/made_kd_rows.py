@@ -16,6 +16,8 @@ TITLES = {
     "complete": "all rows",
     "random": "uniform",
     "ratio": "ratio",
+    "only-lv": "L+V",
+    "both-amal": "rules and teacher, AMAL",
 }
 GAIN = {"kd": 0.02, "superloss": 0.01, "crust": -0.03, "takd": 0.02, "dgkd": 0.03, "sskd": -0.01}
 LEARNT = ("alm-kd", "amal")

@@ -98,6 +98,17 @@ def test_verdicts_say_which_side_of_zero_intervals_lie_on():
     assert "below DGKD by 5.0 (5.0 to 5.0). 6 seeds." in text
 
 
+def test_rules_and_teacher_together_are_what_is_judged():
+    scores = {"amal": [0.7, 0.8], "only-lv": [0.5, 0.6], "both-amal": [0.75, 0.85]}
+    frame = rows_of(scores, dedup={"f1": 0.5}).assign(metric="f1")
+    (held,) = conditions(frame.assign(protocol="rules-and-teacher: sms, teacher same-gold"))
+    table = kd_table(held)
+    assert set(table["baseline"]) == {"only-lv"} and set(table["dedup"]) == {50}
+    assert "test F1" in readable_kd(held, table)
+    (text,) = kd_verdicts(held)
+    assert "rules and teacher, AMAL above L+V by 25.0" in text
+
+
 def test_verdicts_of_the_last_epoch_and_of_few_seeds():
     (held,) = conditions(made.frame(made.synthetic_rows(2)))
     texts = kd_verdicts(held)
