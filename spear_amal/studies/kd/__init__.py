@@ -5,13 +5,21 @@ from spear_amal.studies.kd.coreset import STUDY as CORESET
 from spear_amal.studies.kd.early import STUDY as KD_EARLY
 from spear_amal.studies.kd.multi import STUDY as KD_MULTI
 from spear_amal.studies.kd.noise import STUDY as KD_NOISE
+from spear_amal.studies.kd.rules_and_teacher import STUDY as RULES_AND_TEACHER
 from spear_amal.studies.kd.runner import KdStudy, run_kd_study
 from spear_amal.studies.kd.self_distillation import STUDY as KD_SELF
 from spear_amal.studies.kd.synthetic import STUDY as KD_SYNTHETIC
 
-KD_STUDIES: dict[str, KdStudy] = {
-    study.name: study
-    for study in (KD_SYNTHETIC, KD_NOISE, KD_CAPACITY, KD_MULTI, KD_EARLY, KD_SELF, CORESET)
-}
+_ALL = (
+    KD_SYNTHETIC,
+    KD_NOISE,
+    KD_CAPACITY,
+    KD_MULTI,
+    KD_EARLY,
+    KD_SELF,
+    CORESET,
+    RULES_AND_TEACHER,
+)
+KD_STUDIES: dict[str, KdStudy] = {study.name: study for study in _ALL}
 
 __all__ = ["KD_STUDIES", "KdStudy", "run_kd_study"]

@@ -101,13 +101,7 @@ def planned(scales: Mapping[str, Plan]) -> Callable[[Make], Callable[..., list[C
 
         @functools.wraps(make)
         def cells(seeds: Sequence[int], **options: Any) -> list[Cell]:
-            for name in options:
-                if name not in known:
-                    near = get_close_matches(name, known, n=1)
-                    meant = f"; did you mean {near[0]!r}?" if near else ""
-                    raise InputError(
-                        f"the study has no option {name!r}{meant} Known are {', '.join(known)}"
-                    )
+            _refuse_unknown(options, known)
             changes = {name: options.pop(name) for name in names if name in options}
             plan = _changed(scales, options.pop("scale", None), changes)
             return make(seeds, plan, **options)
@@ -123,6 +117,26 @@ def planned(scales: Mapping[str, Plan]) -> Callable[[Make], Callable[..., list[C
         return cells
 
     return decorate
+
+
+def strict(make: Make) -> Make:
+    """Let ``cells(seeds, **options)`` refuse options that it does not have with our own error."""
+    known = list(inspect.signature(make).parameters)[1:]
+
+    @functools.wraps(make)
+    def cells(seeds: Sequence[int], **options: Any) -> list[Cell]:
+        _refuse_unknown(options, known)
+        return make(seeds, **options)
+
+    return cells
+
+
+def _refuse_unknown(options: Mapping[str, Any], known: Sequence[str]) -> None:
+    for name in options:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            meant = f"did you mean {near[0]!r}? " if near else ""
+            raise InputError(f"the study has no option {name!r}; {meant}it has {', '.join(known)}")
 
 
 def _changed(scales: Mapping[str, Plan], scale: str | None, changes: dict[str, Any]) -> Plan:

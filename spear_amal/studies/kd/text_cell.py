@@ -1,0 +1,37 @@
+"""A run on texts: its row says what the rows of ``study`` say, of the same partitions."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+from spear_amal.studies.kd.cell import Cell
+from spear_amal.studies.runner import make_setup
+from spear_amal.studies.source import load_source
+from spear_amal.studies.store import Row
+from spear_amal.studies.unit import Setup
+
+
+@dataclass(frozen=True)
+class TextCell(Cell):
+    """A cell whose ``data`` names a corpus of texts and, as `n_train`, the size of L."""
+
+    def row(self) -> Row:
+        """Identify the run."""
+        setup = setup_of(self)
+        return super().row() | {
+            "metric": setup.source.corpus.metric,
+            "labels": setup.n_labelled,
+            "features": setup.features,
+        }
+
+
+def setup_of(cell: Cell) -> Setup:
+    """Load corpus, votes and features of a cell, once a process."""
+    return loaded(cell.data.corpus, cell.data.data_dir, cell.data.n_train)
+
+
+@functools.lru_cache(maxsize=2)
+def loaded(corpus: str, data_dir: str | None, n_labelled: int | None) -> Setup:
+    """Load a corpus with the votes of its own labelling functions, and its TF-IDF features."""
+    return make_setup(load_source(corpus, data_dir=data_dir), n_labelled, "tfidf")
