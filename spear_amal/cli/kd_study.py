@@ -61,7 +61,7 @@ def run(options: KdOptions) -> None:
     given = {**options.given, **dict(_parsed(text) for text in options.further)}
     _check_options(study, given)
     _check_baseline(study, options, given)
-    with study_progress(options.output, "Finished runs and teachers are kept") as progress:
+    with study_progress(options.output, ", teachers in a folder beside it") as progress:
         runs = run_kd_study(
             study,
             options.output,

@@ -15,14 +15,17 @@ _PERIOD = 24 * 3600.0
 
 
 @contextmanager
-def study_progress(output: Path, kept: str = "Finished runs are kept") -> Iterator[Progress]:
-    """Give what tells how far a study is; who stops it hears that nothing finished is lost."""
+def study_progress(output: Path, further: str = "") -> Iterator[Progress]:
+    """Give what tells how far a study is; who stops it hears that nothing finished is lost.
+
+    `further` says what is kept besides the runs.
+    """
     shown = _bar() if is_watched() else nullcontext(_tell)
     try:
         with shown as progress:
             yield progress
     except KeyboardInterrupt:
-        note(f"{kept} in {output}; the same command goes on from there")
+        note(f"Finished runs are kept in {output}{further}; the same command goes on from there")
         raise
 
 

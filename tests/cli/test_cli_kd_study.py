@@ -86,7 +86,7 @@ def test_interrupt_says_what_is_kept(run, monkeypatch):
     monkeypatch.setattr(runner, "_train", stop)
     result = run(*SMALL)
     assert result.exit_code == 130
-    assert "Finished runs and teachers are kept in a.json" in result.stderr
+    assert "runs are kept in a.json, teachers in a folder beside it" in result.stderr
 
 
 @pytest.mark.parametrize(
