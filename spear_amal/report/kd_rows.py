@@ -12,7 +12,6 @@ import pandas as pd
 from spear_amal.errors import InputError
 from spear_amal.studies.kd import KD_STUDIES
 
-NAMES = frozenset(KD_STUDIES) | {"coreset", "rules-and-teacher"}
 BASELINES = ("ce", "random", "only-lv")  # the first that was run: no teacher, uniform draws
 _UNSAID = ("data.corpus",)  # in the title already
 
@@ -62,7 +61,7 @@ def of_distillation(runs: pd.DataFrame) -> pd.Series:
     >>> of_distillation(pd.DataFrame({"protocol": ["kd-synthetic: noise 0.1", "random"]})).tolist()
     [True, False]
     """
-    return pd.Series([str(one).split(":")[0] in NAMES for one in runs["protocol"]], runs.index)
+    return pd.Series([str(one).split(":")[0] in KD_STUDIES for one in runs["protocol"]], runs.index)
 
 
 def conditions(runs: pd.DataFrame) -> list[Condition]:
