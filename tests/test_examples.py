@@ -88,6 +88,32 @@ EXPECTED = {
         r"generated-weights.png +\d+ rows with votes",
         r"AUC {'consensus': \d",
     ],
+    "16": [
+        r"wrong training labels: 39\.8%",
+        rf"teacher +mlp:64 +4810 +{SCORE}",
+        rf"amal +mlp:16 +1210 +{SCORE}",
+        r"label is wrong +\n",
+        rf"amal tells wrong labels .* AUC {SCORE}",
+    ],
+    "17": [
+        GENERATED,
+        r"forest\.npz: \d+ rows",
+        rf"forest \(teacher\) +{SCORE}",
+        rf"student, amal +{SCORE}",
+    ],
+    "18": [
+        GENERATED,
+        rf"rules, AMAL +{SCORE}",
+        rf"both, AMAL +{SCORE}",
+        r"consensus +\d+ +\d\.",
+        r"teacher +\d+ +\d\.",
+    ],
+    "19": [
+        rf"mlp:64@6 +{SCORE}",
+        rf"alm-kd, all 3 early-stopped teachers +{SCORE}",
+        r"106 of 211 rows",
+        rf"ratio +{SCORE} +\d+\.\d%",
+    ],
 }
 WITH_DATA = {
     "04": [r"^73 published rules|^\d+ LFs of", "AMAL recommended, 5 folds +0"],
