@@ -11,8 +11,10 @@ from sklearn.linear_model import LogisticRegression
 
 from spear_amal.data import encoders
 from spear_amal.errors import InputError
+from spear_amal.estimators import DistilledClassifier
 from spear_amal.studies import run_study
-from spear_amal.studies.kd import KD_STUDIES, run_kd_study, text_cell
+from spear_amal.studies.compare import fit_method
+from spear_amal.studies.kd import KD_STUDIES, rules_and_teacher, run_kd_study, text_cell
 from spear_amal.studies.kd.text_teacher import text_teacher
 from spear_amal.studies.task import Scorer
 from spear_amal.studies.unit import study_task
@@ -91,6 +93,32 @@ def test_test_labels_reach_scores_only(held, tmp_path, monkeypatch):
     told = rows["mean_weights"].dropna().tolist()
     assert told == clean["mean_weights"].dropna().tolist()
     np.testing.assert_allclose(rows["accuracy"], 1 - clean["accuracy"])
+
+
+def test_rho_reaches_every_amal_and_no_other(held, monkeypatch):
+    seen = {}
+
+    def watched(spec, task, seed, **settings):
+        model, seconds = fit_method(spec, task, seed, **settings)
+        seen["amal"] = model._mixer()
+        return model, seconds
+
+    class Watched(DistilledClassifier):
+        def fit(self, X, y, **given):
+            seen[self.mixer, "L" in given] = self._mixer()
+            return super().fit(X, y, **given)
+
+    monkeypatch.setattr(rules_and_teacher, "fit_method", watched)
+    monkeypatch.setattr(rules_and_teacher, "DistilledClassifier", Watched)
+    for cell in STUDY.cells([1], rho=17.0, **TINY):
+        if cell.method in ("amal", "kd", "kd-amal", "both-amal"):
+            STUDY.run(cell, "")
+    assert not hasattr(seen.pop(("kd", False)), "rho")
+    assert {key: mixer.rho for key, mixer in seen.items()} == {
+        "amal": 17.0,
+        ("amal", False): 17.0,
+        ("amal", True): 17.0,
+    }
 
 
 def test_a_teacher_learns_from_gold_of_l_alone(setup, monkeypatch):

@@ -19,7 +19,7 @@ from spear_amal.studies.kd.plan import strict
 from spear_amal.studies.kd.runner import KdStudy
 from spear_amal.studies.kd.task import DataSpec
 from spear_amal.studies.kd.text_cell import TextCell, loaded, setup_of
-from spear_amal.studies.kd.text_teacher import check_kind, text_teacher
+from spear_amal.studies.kd.text_teacher import TextTeacher, check_kind, text_teacher
 from spear_amal.studies.methods import parse_method
 from spear_amal.studies.task import Scorer
 from spear_amal.studies.unit import study_task
@@ -28,6 +28,7 @@ from spear_amal.training import score as score_of
 # Without rules, AMAL learns as often and as freely as it does with them.
 _OFTEN = ("rho", "normalise", "clamp", "refresh_every", "warmup")
 AS_WITH_RULES = {name: PRESETS["recommended"][name] for name in _OFTEN}
+PATIENCE = 10  # that of the methods without a teacher
 FOLDS: dict[str, Any] = {"final": "crossfit", "n_folds": 5}
 # name -> (title, method of `study` where there is no teacher)
 ALONE = {
@@ -64,21 +65,26 @@ def cells(
     teacher: str = "same-gold",
     encoder: str = MINILM,
     n_labelled: int | None = None,
-    temperature: float = 4.0,
+    temperature: float = 1.0,
     max_epochs: int = 100,
+    rho: float | None = None,
 ) -> list[Cell]:
     """All methods on every partition of a corpus.
 
     Parameters
     ----------
-    teacher : {"same-gold", "encoder"}
     encoder : str
         Of the teacher "encoder"; see :class:`spear_amal.data.encoders.TextEncoder`.
     n_labelled : int, optional
         Size of L and of V; default: those of the corpus.
+    temperature : float
+        Of the teacher's loss. The losses of the rules have none, and tau^2 would outweigh them.
+    rho : float, optional
+        Of AMAL, with a teacher and without; default: the recommended one.
     """
     check_kind(teacher)
     settings = {"teacher": teacher, "temperature": temperature, "max_epochs": max_epochs}
+    settings |= {} if rho is None else {"rho": rho}
     settings |= {"encoder": encoder} if teacher == "encoder" else {}
     data = DataSpec(corpus, n_train=n_labelled, data_dir=data_dir)
     settings["data"] = loaded(corpus, data_dir, n_labelled).data
@@ -97,26 +103,35 @@ def run(cell: Cell, folder: str) -> dict[str, Any]:
     task, scorer = study_task(setup, cell.seed)
     if cell.method in ALONE:
         spec = parse_method(ALONE[cell.method][1])
+        if spec.method.name == "amal" and "rho" in held:
+            spec = spec.changed(rho=held["rho"])
         model, _ = fit_method(spec, task, cell.seed, max_epochs=held["max_epochs"])
         return _scored(model, scorer, task.metric, model.val_score_)
     told = text_teacher(setup, cell.seed, held["teacher"], held.get("encoder", ""))
     if cell.method == "teacher":
         value = score_of(task.metric, task.y_val, told.p_val.argmax(1))
         return _scored(told.estimator, told.scorer, task.metric, value)
-    _, with_rules, parameters = TAUGHT[cell.method]
-    votes = {"L": task.votes_train, "L_val": task.votes_val} if with_rules else {}
-    student = DistilledClassifier(
+    student = _student(cell, told, task.metric)
+    votes = {"L": task.votes_train, "L_val": task.votes_val} if TAUGHT[cell.method][1] else {}
+    student.fit(task.x_train, task.y_train, X_val=task.x_val, y_val=task.y_val, **votes)
+    return _scored(student, scorer, task.metric, student.val_score_)
+
+
+def _student(cell: Cell, told: TextTeacher, metric: str) -> DistilledClassifier:
+    held, parameters = cell.settings, dict(TAUGHT[cell.method][2])
+    if parameters["mixer"] == "amal" and "rho" in held:
+        options = parameters.get("mixer_options", {})
+        parameters["mixer_options"] = {**options, "rho": held["rho"]}
+    return DistilledClassifier(
         "linear",
         [told.as_teacher()],
         temperature=held["temperature"],
         max_epochs=held["max_epochs"],
-        patience=10,
-        metric=task.metric,
+        patience=PATIENCE,
+        metric=metric,
         random_state=cell.seed,
         **parameters,
     )
-    student.fit(task.x_train, task.y_train, X_val=task.x_val, y_val=task.y_val, **votes)
-    return _scored(student, scorer, task.metric, student.val_score_)
 
 
 def _scored(model: Any, scorer: Scorer, metric: str, val_score: float) -> dict[str, Any]:
