@@ -150,6 +150,7 @@ def test_every_method_on_images(method, ok):
     shown = ok(*DIGITS, *student, *given, "--method", method, "--seed", 3)
     assert "test" in shown.stdout and "student" in shown.stdout
     assert "360 test rows, 10 classes" in shown.stderr
+    assert load_model("model.safetensors").classes == tuple("0123456789")
 
 
 def test_noise_is_told_and_all_files_are_written(ok):
