@@ -33,13 +33,24 @@ SCALES = {
     "small": Plan(
         "fashion-mnist",
         "resnet8",
-        ("resnet14", "resnet20", "resnet32", "resnet56"),
+        ("resnet14", "resnet20", "resnet32"),
         "resnet14",
-        n_train=2000,
+        n_train=1500,
         n_validation=500,
         n_test=2000,
         side=14,
-        max_epochs=20,
+        max_epochs=12,
+    ),
+    # Teachers of up to 220 times the student's parameters, and runs of seconds.
+    "dense": Plan(
+        "fashion-mnist",
+        "mlp:8",
+        ("mlp:32", "mlp:128", "mlp:512", "mlp:512-512"),
+        "mlp:24",
+        n_train=4000,
+        n_validation=1000,
+        side=14,
+        max_epochs=30,
     ),
     "paper": Plan(
         "cifar100",
@@ -116,4 +127,5 @@ STUDY = KdStudy(
     cells,
     run,
     teachers,
+    seeds=3,
 )

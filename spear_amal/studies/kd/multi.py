@@ -39,7 +39,7 @@ SCALES = {
         n_validation=500,
         n_test=2000,
         side=14,
-        max_epochs=20,
+        max_epochs=15,
     ),
     "paper": Plan(
         "cifar100",
@@ -98,4 +98,5 @@ STUDY = KdStudy(
     cells,
     run,
     teachers,
+    seeds=4,
 )

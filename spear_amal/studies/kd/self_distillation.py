@@ -37,7 +37,7 @@ SCALES = {
         n_validation=500,
         n_test=2000,
         side=14,
-        max_epochs=20,
+        max_epochs=15,
     ),
     "paper": Plan(
         "aircraft",
