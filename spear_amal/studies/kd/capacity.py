@@ -41,16 +41,17 @@ SCALES = {
         side=14,
         max_epochs=12,
     ),
-    # Teachers of up to 220 times the student's parameters, and runs of seconds.
+    # Teachers of up to 110 times the student's parameters, and runs of seconds.
     "dense": Plan(
         "fashion-mnist",
-        "mlp:8",
-        ("mlp:32", "mlp:128", "mlp:512", "mlp:512-512"),
-        "mlp:24",
+        "mlp:16",
+        ("mlp:64", "mlp:128", "mlp:512", "mlp:512-512"),
+        "mlp:40",
         n_train=4000,
         n_validation=1000,
         side=14,
-        max_epochs=30,
+        max_epochs=40,
+        lr=0.02,
     ),
     "paper": Plan(
         "cifar100",
