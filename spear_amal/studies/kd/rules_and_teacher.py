@@ -6,7 +6,7 @@ see is written in :mod:`spear_amal.studies.kd.text_teacher`: gold of L, never of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from spear_amal.data.encoders_sources import MINILM
@@ -68,6 +68,7 @@ def cells(
     temperature: float = 1.0,
     max_epochs: int = 100,
     rho: float | None = None,
+    share: str | None = None,
 ) -> list[Cell]:
     """All methods on every partition of a corpus.
 
@@ -79,12 +80,12 @@ def cells(
         Size of L and of V; default: those of the corpus.
     temperature : float
         Of the teacher's loss. The losses of the rules have none, and tau^2 would outweigh them.
-    rho : float, optional
-        Of AMAL, with a teacher and without; default: the recommended one.
+    rho, share : optional
+        Of AMAL, with a teacher and without; default: the recommended ones.
     """
     check_kind(teacher)
     settings = {"teacher": teacher, "temperature": temperature, "max_epochs": max_epochs}
-    settings |= {} if rho is None else {"rho": rho}
+    settings |= {name: one for name, one in (("rho", rho), ("share", share)) if one is not None}
     settings |= {"encoder": encoder} if teacher == "encoder" else {}
     data = DataSpec(corpus, n_train=n_labelled, data_dir=data_dir)
     settings["data"] = loaded(corpus, data_dir, n_labelled).data
@@ -103,8 +104,8 @@ def run(cell: Cell, folder: str) -> dict[str, Any]:
     task, scorer = study_task(setup, cell.seed)
     if cell.method in ALONE:
         spec = parse_method(ALONE[cell.method][1])
-        if spec.method.name == "amal" and "rho" in held:
-            spec = spec.changed(rho=held["rho"])
+        if spec.method.name == "amal":
+            spec = spec.changed(**_weighing(held))
         model, _ = fit_method(spec, task, cell.seed, max_epochs=held["max_epochs"])
         return _scored(model, scorer, task.metric, model.val_score_)
     told = text_teacher(setup, cell.seed, held["teacher"], held.get("encoder", ""))
@@ -117,11 +118,15 @@ def run(cell: Cell, folder: str) -> dict[str, Any]:
     return _scored(student, scorer, task.metric, student.val_score_)
 
 
+def _weighing(held: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of AMAL that the study was asked for."""
+    return {name: held[name] for name in ("rho", "share") if name in held}
+
+
 def _student(cell: Cell, told: TextTeacher, metric: str) -> DistilledClassifier:
     held, parameters = cell.settings, dict(TAUGHT[cell.method][2])
-    if parameters["mixer"] == "amal" and "rho" in held:
-        options = parameters.get("mixer_options", {})
-        parameters["mixer_options"] = {**options, "rho": held["rho"]}
+    if parameters["mixer"] == "amal":
+        parameters["mixer_options"] = {**parameters.get("mixer_options", {}), **_weighing(held)}
     return DistilledClassifier(
         "linear",
         [told.as_teacher()],
