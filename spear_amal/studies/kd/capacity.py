@@ -7,13 +7,14 @@ methods are compared with it whatever their teacher.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from spear_amal.estimators.distiller import DISTILLATION
 from spear_amal.studies.kd.cell import Cell
 from spear_amal.studies.kd.fitting import about, against, by_labels, fit_student, size
 from spear_amal.studies.kd.models import TeacherSpec, seconds_of, trained
-from spear_amal.studies.kd.plan import Plan, planned, settings_of
+from spear_amal.studies.kd.plan import DENSE, PAPER, Plan, planned, settings_of
 from spear_amal.studies.kd.runner import KdStudy
 from spear_amal.studies.kd.task import kd_task
 
@@ -27,51 +28,31 @@ METHODS = {
     "alm-kd": "ALM-KD",
 }
 CHAINED = ("takd", "dgkd")
-PAPER = ("resnet20", "resnet32", "resnet56", "resnet110")
-WIDE = ("wrn-16-3", "wrn-16-4", "wrn-16-6", "wrn-16-8")
 SCALES = {
     "small": Plan(
-        "fashion-mnist",
+        "digits",
         "resnet8",
-        ("resnet14", "resnet20", "resnet32"),
+        ("resnet14", "resnet20", "resnet32", "resnet56"),
         "resnet14",
-        n_train=1500,
-        n_validation=500,
-        n_test=2000,
-        side=14,
-        max_epochs=12,
-    ),
-    # Teachers of up to 110 times the student's parameters, and runs of seconds.
-    "dense": Plan(
-        "fashion-mnist",
-        "mlp:16",
-        ("mlp:64", "mlp:128", "mlp:512", "mlp:512-512"),
-        "mlp:40",
-        n_train=4000,
-        n_validation=1000,
-        side=14,
+        n_train=400,
         max_epochs=40,
-        lr=0.02,
+        batch_size=64,
     ),
-    "paper": Plan(
-        "cifar100",
-        "resnet8",
+    "dense": replace(
+        DENSE,
+        teachers=("mlp:64", "mlp:128", "mlp:512", "mlp:512-512"),
+        assistant="mlp:40",
+    ),
+    "paper": replace(
         PAPER,
-        "resnet14",
-        augment="crop-flip",
-        device="auto",
-        schedule="steps",
-        batch_size=128,
+        student="resnet8",
+        teachers=("resnet20", "resnet32", "resnet56", "resnet110"),
+        assistant="resnet14",
     ),
-    "paper-wide": Plan(
-        "cifar100",
-        "wrn-16-1",
-        WIDE,
-        "wrn-16-2",
-        augment="crop-flip",
-        device="auto",
-        schedule="steps",
-        batch_size=128,
+    "paper-wide": replace(
+        PAPER,
+        teachers=("wrn-16-3", "wrn-16-4", "wrn-16-6", "wrn-16-8"),
+        assistant="wrn-16-2",
     ),
 }
 

@@ -19,7 +19,7 @@ from spear_amal.maths.sampling import coreset_probabilities, gumbel_top_k
 from spear_amal.studies.kd.cell import Cell
 from spear_amal.studies.kd.fitting import about, by_labels, fit_student
 from spear_amal.studies.kd.models import TeacherSpec, trained
-from spear_amal.studies.kd.plan import Plan, planned, settings_of
+from spear_amal.studies.kd.plan import DENSE, PAPER, Plan, planned, settings_of
 from spear_amal.studies.kd.runner import KdStudy
 from spear_amal.studies.kd.task import KdTask, kd_task
 from spear_amal.studies.kd.training import method_settings
@@ -40,27 +40,7 @@ BY_WEIGHTS: dict[str, tuple[str, float | None]] = {
     "ratio": ("ratio", None),
     "ratio-capped": ("ratio", 10.0),
 }
-SCALES = {
-    "small": Plan(
-        "fashion-mnist",
-        "resnet8",
-        ("resnet32",),
-        n_train=4000,
-        n_validation=500,
-        n_test=2000,
-        side=14,
-        max_epochs=15,
-    ),
-    "paper": Plan(
-        "cifar100",
-        "wrn-16-1",
-        ("wrn-16-8",),
-        augment="crop-flip",
-        device="auto",
-        schedule="steps",
-        batch_size=128,
-    ),
-}
+SCALES = {"small": replace(DENSE, n_train=8000), "paper": PAPER}
 
 
 @planned(SCALES)

@@ -12,7 +12,7 @@ from typing import Any
 from spear_amal.studies.kd.cell import Cell
 from spear_amal.studies.kd.fitting import about, by_labels, fit_student, size
 from spear_amal.studies.kd.models import TeacherSpec, stages
-from spear_amal.studies.kd.plan import Plan, planned, settings_of
+from spear_amal.studies.kd.plan import DENSE, PAPER, Plan, planned, settings_of
 from spear_amal.studies.kd.runner import KdStudy
 from spear_amal.studies.kd.task import kd_task
 from spear_amal.teachers import early_stopped
@@ -28,27 +28,7 @@ METHODS: dict[str, tuple[str, str, bool, dict[str, Any]]] = {
     "amal": ("AMAL, final teacher", "amal", False, {}),
     "amal-stages": ("AMAL, four stages", "amal", True, {}),
 }
-SCALES = {
-    "small": Plan(
-        "fashion-mnist",
-        "resnet8",
-        ("resnet32",),
-        n_train=2000,
-        n_validation=500,
-        n_test=2000,
-        side=14,
-        max_epochs=15,
-    ),
-    "paper": Plan(
-        "cifar100",
-        "wrn-16-1",
-        ("wrn-16-8",),
-        augment="crop-flip",
-        device="auto",
-        schedule="steps",
-        batch_size=128,
-    ),
-}
+SCALES = {"small": DENSE, "paper": PAPER}
 
 
 @planned(SCALES)

@@ -7,13 +7,14 @@ larger one teaches; for the other methods both learnt from labels alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from spear_amal.errors import InputError
 from spear_amal.studies.kd.cell import Cell
 from spear_amal.studies.kd.fitting import about, by_labels, fit_student, size
 from spear_amal.studies.kd.models import TeacherSpec, trained
-from spear_amal.studies.kd.plan import Plan, planned, settings_of
+from spear_amal.studies.kd.plan import DENSE, PAPER, Plan, planned, settings_of
 from spear_amal.studies.kd.runner import KdStudy
 from spear_amal.studies.kd.task import kd_task
 
@@ -31,25 +32,8 @@ METHODS: dict[str, tuple[str, str, tuple[int, ...], dict[str, Any]]] = {
 }
 CHAINED = ("takd", "dgkd")
 SCALES = {
-    "small": Plan(
-        "fashion-mnist",
-        "resnet8",
-        ("resnet32", "resnet14"),
-        n_train=2000,
-        n_validation=500,
-        n_test=2000,
-        side=14,
-        max_epochs=15,
-    ),
-    "paper": Plan(
-        "cifar100",
-        "wrn-16-1",
-        ("wrn-16-4", "wrn-16-3"),
-        augment="crop-flip",
-        device="auto",
-        schedule="steps",
-        batch_size=128,
-    ),
+    "small": replace(DENSE, teachers=("mlp:512", "mlp:64")),
+    "paper": replace(PAPER, teachers=("wrn-16-4", "wrn-16-3")),
 }
 
 

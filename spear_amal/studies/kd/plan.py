@@ -80,6 +80,28 @@ class Plan:
             raise InputError(f"no model can be trained with these options: {error}") from error
 
 
+# Dense networks on small pictures: a run takes seconds, and sizes span a factor of 100.
+DENSE = Plan(
+    "fashion-mnist",
+    "mlp:16",
+    ("mlp:512",),
+    n_train=4000,
+    n_validation=1000,
+    side=14,
+    max_epochs=40,
+    batch_size=64,
+    lr=0.02,
+)
+# The published setting, for a GPU.
+PAPER = Plan(
+    "cifar100",
+    "wrn-16-1",
+    ("wrn-16-8",),
+    augment="crop-flip",
+    device="auto",
+    schedule="steps",
+)
+
 Make = Callable[..., list[Cell]]
 
 

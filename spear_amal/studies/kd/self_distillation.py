@@ -8,12 +8,13 @@ it, are taken at their best.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from spear_amal.studies.kd.cell import Cell
 from spear_amal.studies.kd.fitting import about, by_labels, fit_student
 from spear_amal.studies.kd.models import TeacherSpec, seconds_of, stages, trained
-from spear_amal.studies.kd.plan import Plan, planned, settings_of
+from spear_amal.studies.kd.plan import DENSE, PAPER, Plan, planned, settings_of
 from spear_amal.studies.kd.runner import KdStudy
 from spear_amal.studies.kd.task import kd_task
 from spear_amal.studies.kd.weights import separation
@@ -29,24 +30,14 @@ ALONE = ("ce", "ce-early")
 NOISES = (0.0, 0.2)
 ANOTHER_START = 7919  # added to a seed for the teacher's start and order of rows
 SCALES = {
-    "small": Plan(
-        "fashion-mnist",
-        "resnet8",
-        (),
-        n_train=2000,
-        n_validation=500,
-        n_test=2000,
-        side=14,
-        max_epochs=15,
-    ),
-    "paper": Plan(
-        "aircraft",
-        "wrn-16-8",
-        (),
+    "small": replace(DENSE, student="mlp:64", teachers=()),
+    "paper": replace(
+        PAPER,
+        corpus="aircraft",
+        student="wrn-16-8",
+        teachers=(),
         batch_size=64,
         augment="turn-crop-flip",
-        device="auto",
-        schedule="steps",
     ),
 }
 
