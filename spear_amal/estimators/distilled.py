@@ -85,6 +85,8 @@ device, checkpoint, random_state, verbose
         As they were asked, those trained in `fit` among them.
     snapshots_ : dict of int to module
         Feature models after `keep_epochs`.
+    last_weights_ : DataFrame
+        Weights after the last epoch; those in ``weights_`` belong to the chosen one. Not in files.
     input_shape_ : tuple of int
         Shape of one row: (D,), or (channels, height, width).
     classes_, weights_, history_, val_score_, models_, ...

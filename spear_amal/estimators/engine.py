@@ -206,7 +206,8 @@ def _refit_with(
         fingerprint=f"{mark}-refit",
     )
     history = first.result.history + [dict(record, refit=True) for record in result.history]
-    merged = replace(first.result, history=history, weights=result.weights, domain=result.domain)
+    taken = {name: getattr(result, name) for name in ("weights", "last_weights", "domain")}
+    merged = replace(first.result, history=history, **taken)
     return replace(first, model=model, result=merged, trained=rows, names=components.names)
 
 
@@ -263,13 +264,17 @@ def _csr_parts(matrix: Any) -> list[np.ndarray]:
     return [matrix.data, matrix.indices, matrix.indptr]
 
 
-def weights_frame(pool: Pool, members: list[Member]) -> pd.DataFrame:
-    """Weights (n, K) per row and loss, means over members; NaN where a loss did not count."""
+def weights_frame(pool: Pool, members: list[Member], last: bool = False) -> pd.DataFrame:
+    """Weights (n, K) per row and loss, means over members; NaN where a loss did not count.
+
+    Those of the chosen epochs, or after the last ones.
+    """
     names = members[0].names
     total, count = np.zeros((2, len(pool.y), len(names)))
     for member in members:
         rows = torch.as_tensor(member.trained)
-        table, on = member.result.weights, member.result.domain[rows].numpy()
+        held = member.result
+        table, on = held.last_weights if last else held.weights, held.domain[rows].numpy()
         total[rows] += np.where(on, 1.0 if table is None else table[rows].numpy(), 0.0)
         count[rows] += on
     return pd.DataFrame(total / np.where(count == 0, np.nan, count), columns=list(names))

@@ -13,7 +13,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from spear_amal.errors import InputError
 from spear_amal.estimators import door, resolve
-from spear_amal.estimators.engine import Member, Recipe
+from spear_amal.estimators.engine import Member, Recipe, weights_frame
 from spear_amal.estimators.images_door import check_images, is_image_like
 from spear_amal.estimators.spear import SpearClassifier
 from spear_amal.models import build_feature_model, channel_statistics
@@ -134,6 +134,7 @@ class NetworkClassifier(SpearClassifier):
 
     def _keep(self, pool: door.Pool, members: list[Member], recipe: Recipe) -> None:
         super()._keep(pool, members, recipe)
+        self.last_weights_ = weights_frame(pool, members, last=True)
         self.snapshots_ = {}
         for epoch, held in members[0].result.kept.items():
             # Of the run's type before its numbers go in: they would be rounded on the way.

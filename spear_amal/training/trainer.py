@@ -67,12 +67,16 @@ class Settings:
 
 @dataclass
 class Result:
-    """What training gives back beside the model, which holds the selected epoch's parameters."""
+    """What training gives back beside the model, which holds the selected epoch's parameters.
+
+    `weights` are those of the selected epoch, `last_weights` those after the last refresh.
+    """
 
     history: list[Record]
     best_epoch: int
     val_score: float | None
     weights: Tensor | None
+    last_weights: Tensor | None = None
     refreshes: int = 0
     domain: Tensor = field(default_factory=lambda: torch.zeros(0, 0, dtype=torch.bool))
     kept: dict[int, Tensors] = field(default_factory=dict)
@@ -155,6 +159,8 @@ class Trainer:
             for callback in self.callbacks:
                 callback.on_end()
         chosen = job.selection is not None
+        last = state.mixer.table()
+        last = None if last is None else last.detach().cpu().clone()
         if chosen:
             state.restore_best()
         weights = state.mixer.table()
@@ -163,6 +169,7 @@ class Trainer:
             best_epoch=state.selection.epoch if chosen else state.epoch - 1,
             val_score=state.selection.score if chosen else None,
             weights=None if weights is None else weights.cpu(),
+            last_weights=last,
             refreshes=state.refreshes,
             kept=state.kept,
         )

@@ -112,6 +112,9 @@ def run(cell: Cell, folder: str) -> dict[str, Any]:
         "best_epoch": student.best_epoch_[0] + 1,
         **separation(student.weights_, task.noisy),
     }
+    last = separation(student.last_weights_, task.noisy)
+    if last:
+        found["last_auc"] = last["auc"]
     if asked:
         found["teacher_score"] = scorer.score(asked[0])
     if "auc" in found:
