@@ -49,7 +49,7 @@ def bucket_plot(held: Mapping[str, Sequence[Mapping[str, Any]]], edges: Sequence
         for axis in (ax, counts):
             axis.set_xticks(np.arange(len(names)), names)
         counts.set_xlabel("teacher's probability of the label", fontsize=9)
-    _share_axes(above)
+    # Scales of their own: ALM-KD's weights lie in [0, 1], AMAL's in [0, 2], differences are small.
     above[0].set_ylabel("teacher's weight", fontsize=9)
     below[0].set_ylabel("rows of a run (log)", fontsize=9)
     _legend(figure, above[0])
@@ -140,13 +140,6 @@ def _rebinned(counts: Sequence[float], edges: Sequence[float], common: np.ndarra
 def _matrix(runs: Sequence[Mapping[str, Any]], key: str) -> np.ndarray:
     """Stack a field of runs to (runs, m); None becomes not-a-number."""
     return np.array([[np.nan if v is None else v for v in one[key]] for one in runs], dtype=float)
-
-
-def _share_axes(axes: Sequence[Axes]) -> None:
-    low = min(ax.get_ylim()[0] for ax in axes)
-    high = max(ax.get_ylim()[1] for ax in axes)
-    for ax in axes:
-        ax.set_ylim(low, high)
 
 
 def _legend(figure: Figure, ax: Axes) -> None:
