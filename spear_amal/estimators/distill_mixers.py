@@ -25,7 +25,8 @@ def distillation_mixer(
         rules join in.
     options : dict, optional
     n_teachers : int
-        "kd", SuperLoss and CRUST share their 0.9 among the teachers.
+        "kd", SuperLoss and CRUST share their 0.9 among the teachers. Without any teacher the label
+        counts fully under every mixer: nobody has the other nine tenths.
     with_rules : bool
     """
     if not isinstance(mixer, str):
@@ -34,13 +35,18 @@ def distillation_mixer(
     if mixer == "ce":
         return build_mixer("fixed", {"per_loss": {"teacher": 0.0}} | dict(given))
     if mixer == "amal" and not with_rules:
-        return build_mixer("amal-kd", given)
-    shared = {"label": 0.1, "teacher": 0.9 / max(n_teachers, 1)}
-    known: dict[str, dict[str, Any]] = {
-        "kd": {"per_loss": shared},
-        "superloss": {"per_loss": shared},
-        "crust": {"per_loss": shared},
-    }
+        mixer = "amal-kd"
+    known = _of_these(n_teachers)
     if mixer in known and isinstance(given, Mapping):
         return build_mixer(mixer, known[mixer] | dict(given))
     return build_mixer(mixer, given)
+
+
+def _of_these(n_teachers: int) -> dict[str, dict[str, Any]]:
+    """Options, by mixer, that depend on the number of teachers."""
+    if not n_teachers:
+        alone = {"label": 1.0}
+        fixed = ("kd", "superloss", "crust", "dgkd", "dgkd-drop")
+        return {name: {"per_loss": alone} for name in fixed} | {"amal-kd": {"start": alone}}
+    shared = {"label": 0.1, "teacher": 0.9 / n_teachers}
+    return {name: {"per_loss": shared} for name in ("kd", "superloss", "crust")}

@@ -125,6 +125,14 @@ def test_weights_of_known_mixers():
     assert found["alm-kd"] == pytest.approx([0.1, 0.9, 0.9, 0.9])
 
 
+@pytest.mark.parametrize("mixer", ["kd", "amal", "alm-kd", "dgkd", "dgkd-drop", "crust"])
+def test_without_teachers_the_label_counts_fully(mixer):
+    options = {"teachers": [], "optimiser": "sgd", "max_epochs": 3}  # Adam hides a factor
+    assert alike(fitted(distilled("ce", **options)), fitted(distilled(mixer, **options)))
+    # SuperLoss weighs rows by their losses from the start.
+    assert distilled("superloss", teachers=[])._mixer().per_loss == {"label": 1.0}
+
+
 @pytest.mark.parametrize("optimiser", ["adam", "sgd"])
 def test_a_teacher_of_weight_zero_is_no_teacher_bit_for_bit(optimiser):
     options = {"optimiser": optimiser, "batch_size": 13}
