@@ -97,6 +97,8 @@ def _check_epochs(settings: DistillSettings) -> None:
         return
     if not kept:
         raise InputError("--early-stopped needs --keep-epochs: at which epochs are teachers kept?")
+    if settings.method == "takd":
+        raise InputError("takd takes one teacher: --early-stopped makes several, as for amal or kd")
     if all(is_file_name(one) for one in settings.teacher):
         raise InputError("--early-stopped needs a --teacher that is trained here, by its name")
 

@@ -149,6 +149,11 @@ device, checkpoint, random_state, verbose
         super().check_parameters()
         if len(self.assistants) and self.chain is None:
             raise InputError(f"assistants need a chain, one of {CHAINS}: who is taught by whom")
+        if self.chain == "takd" and len(self.teachers) > 1:
+            raise InputError(
+                "chain='takd' hands down from one model to the next: give one teacher, the "
+                f"largest, and smaller ones as assistants; found {len(self.teachers)} teachers"
+            )
 
     # -- fitting --------------------------------------------------------------------------------
 

@@ -55,7 +55,7 @@ def distiller(
     if method not in DISTILLATION:
         raise InputError(f"unknown method {method!r}; choose from {', '.join(DISTILLATION)}")
     settings = dict(DISTILLATION[method][1])
-    if settings.get("chain") and assistants:
+    if settings.get("chain") and (assistants or len(teachers) > 1):
         settings["assistants"] = tuple(assistants)
     else:
         settings.pop("chain", None)

@@ -66,6 +66,11 @@ class NetworkClassifier(SpearClassifier):
                 raise InputError(
                     f"{name} must be a list of epochs (whole numbers from 1 on), found {epochs!r}"
                 )
+        if len(self.keep_epochs) and max(self.keep_epochs) > self.max_epochs:
+            raise InputError(
+                f"keep_epochs holds {max(self.keep_epochs)}, but training ends after "
+                f"max_epochs={self.max_epochs}"
+            )
 
     def _checked(self, X: Any, reset: bool) -> Any:
         if not reset and is_image_like(X) != (len(self.input_shape_) > 1):

@@ -301,6 +301,10 @@ def test_bad_toml(line, said, inbox, run):
             ("--teacher", "teacher.npz", "--early-stopped", "--keep-epochs", 1),
             "needs a --teacher that is trained here",
         ),
+        (
+            ("--teacher", "mlp:5", "--method", "takd", "--early-stopped", "--keep-epochs", 1),
+            "takd takes one teacher",
+        ),
         (("--teacher", "mlp:5", "--output", "mail.csv"), "mail.csv already exists"),
         (("--teacher", "mlp:5", "--weights", "mail.csv"), "mail.csv already exists"),
         (("--config", "none.toml"), "there is no settings file none.toml"),

@@ -390,6 +390,8 @@ def test_other_methods_leave_assistants_and_ce_its_teachers_out():
     assert distiller("kd", "mlp", ["resnet8"], ["resnet8"]).assistants == ()
     assert distiller("ce", "mlp", ["resnet8"]).teachers == ()
     assert distiller("takd", "mlp", ["resnet8"]).chain is None  # nobody in between
+    with pytest.raises(InputError, match="found 2 teachers"):
+        fitted(distiller("takd", "mlp", ["mlp:7", "mlp:5"]))
     with pytest.raises(InputError, match=r"unknown method 'best'; choose from ce, kd"):
         distiller("best")
 
