@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from numbers import Real
 from typing import Any, ClassVar
 
@@ -206,7 +206,9 @@ device, checkpoint, random_state, verbose
     def _recipe(self, pool: door.Pool) -> Recipe:
         # Asked here, so that what is wrong with a teacher is said before any training.
         self._told = self._asked.logits(self.teachers_, pool, self.teacher_cache)
-        return super()._recipe(pool)
+        # Without teachers and rules nothing is said of unlabelled rows: empty batches at best.
+        heard = bool(self.teachers_) or pool.labels is not None
+        return replace(super()._recipe(pool), use_unlabelled=heard)
 
     def _teachers(self, pool: door.Pool, gold: np.ndarray) -> np.ndarray:
         return self._told

@@ -192,6 +192,16 @@ def test_unlabelled_rows_are_taught_by_teachers():
     assert model.score(x[judged], said) > seven.score(x[judged], said) + 0.05
 
 
+def test_rows_of_which_nobody_says_anything_are_left_out():
+    unlabelled = np.where(np.arange(N) < 31, gold()[:N], -1)
+    x = rows("features")
+    model = fitted(distilled("ce", teachers=[], batch_size=7), y=unlabelled)
+    fewer = distilled("ce", teachers=[], batch_size=7)
+    fewer.fit(x[:31], gold()[:31], X_val=x[N:], y_val=gold()[N:])
+    assert alike(model, fewer)
+    assert model.weights_["label"].notna().sum() == 31
+
+
 def test_teacher_outputs_by_row_id_whatever_their_order(tmp_path):
     x = rows("features")
     told = teacher().decision_function(x)
