@@ -84,7 +84,8 @@ def _like(
     if path is not None:
         path = Path(path).with_name(f"{Path(path).stem}-{part}{Path(path).suffix}")
     fresh = {"student": network, "teachers": (), "assistants": (), "chain": None}
-    own = {"checkpoint": path, "callbacks": (), "keep_epochs": ()}
+    # A teacher that is trained on V as well says V's labels, and V would learn to trust it blindly.
+    own = {"checkpoint": path, "callbacks": (), "keep_epochs": (), "final": "single"}
     return type(student)(**student.get_params(deep=False) | fresh | own | changes)
 
 

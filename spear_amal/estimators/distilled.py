@@ -39,7 +39,7 @@ class DistilledClassifier(NetworkClassifier):
     teachers : sequence
         Fitted scikit-learn or spear_amal classifiers, torch modules, arrays of logits, files of
         outputs by row id (see :mod:`spear_amal.teachers`), or names of networks, which are
-        trained on the labels first.
+        trained first on the labels, never on those of V, whatever `final` says.
     mixer : str or Mixer
         "amal", "alm-kd", "kd" (0.1 and 0.9, Hinton's), "ce" (labels alone), "dgkd", "dgkd-drop",
         "superloss", "crust", "fixed" (all ones), or any other of :mod:`spear_amal.mixers`.
