@@ -202,7 +202,7 @@ def _refit_with(
         mixer,
         table,
         rows,
-        outer=table.subset(first.validation) if mixer.every_step else None,
+        outer=table.subset(first.validation) if mixer.needs_look_ahead else None,
         fingerprint=f"{mark}-refit",
     )
     history = first.result.history + [dict(record, refit=True) for record in result.history]

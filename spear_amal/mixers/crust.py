@@ -46,7 +46,6 @@ class Crust(Mixer):
     """
 
     needs_look_ahead = True
-    needs_validation = False
 
     def __init__(
         self,

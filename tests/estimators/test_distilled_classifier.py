@@ -16,7 +16,7 @@ from spear_amal import LabelMatrix
 from spear_amal.data import TextFeatures, synthetic_corpus, synthetic_votes
 from spear_amal.errors import InputError
 from spear_amal.estimators import DISTILLATION, DistilledClassifier, distiller
-from spear_amal.mixers import Amal
+from spear_amal.mixers import Amal, Crust
 from spear_amal.teachers import Teacher, as_teacher, early_stopped, save_teacher_outputs
 
 N, N_VAL, D, C = 61, 29, 7, 3
@@ -342,6 +342,19 @@ def test_other_finals_with_teachers(final, mixer):
     assert model.weights_.notna().all(axis=None)  # rows of V are trained on as well
 
 
+def test_crust_goes_on_choosing_rows_in_a_refit(monkeypatch):
+    seen, original = [], Crust.visits
+
+    def visits(self, rows, epoch):
+        chosen = original(self, rows, epoch)
+        seen.append((len(rows), len(chosen) < len(rows)))
+        return chosen
+
+    monkeypatch.setattr(Crust, "visits", visits)
+    fitted(distilled("crust", final="refit", mixer_options={"start_epoch": 0}, lr=0.05))
+    assert {(n, fewer) for n, fewer in seen} == {(N, True), (N + N_VAL, True)}
+
+
 # -- chains and networks by name ------------------------------------------------------------------
 
 
@@ -394,6 +407,15 @@ def test_a_teacher_by_name_is_what_training_it_by_hand_gives():
         by_name.teachers_[0].logits(x, classes=[0, 1, 2]).argmax(1), large.predict(x)
     )
     assert y.shape == (N + N_VAL,)
+
+
+@pytest.mark.parametrize("final", ["refit", "crossfit"])
+def test_teachers_trained_here_never_train_on_validation_rows(final):
+    def told(**options):
+        model = distiller("takd", "mlp:3", ["mlp:11"], ["mlp:7"], max_epochs=3, **options)
+        return fitted(model).teachers_[0].logits(rows("features"))
+
+    assert np.array_equal(told(final=final, n_folds=3), told())
 
 
 def test_other_methods_leave_assistants_and_ce_its_teachers_out():
