@@ -205,7 +205,11 @@ class TrainedClassifier(Intake):
         return {}
 
     def _callbacks(self) -> tuple[Callback, ...]:
-        return (ProgressBar(type(self).__name__),) if self.verbose else ()
+        return (ProgressBar(self._title()),) if self.verbose else ()
+
+    def _title(self) -> str:
+        """What progress bars call the model that is trained."""
+        return type(self).__name__
 
     def _augment(self) -> Augmentation | None:
         """Change training batches at random by this, if by anything."""

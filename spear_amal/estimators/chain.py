@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spear_amal.errors import InputError
+from spear_amal.estimators.networked import network_name
 from spear_amal.models import is_network
 from spear_amal.teachers import Teacher, as_teacher
 
@@ -51,9 +52,7 @@ def train_teachers(
         changes = {"teachers": tuple(by), "mixer": mixer, "mixer_options": options}
         assistant = _like(student, network, f"assistant{i}", **changes)
         rows = _asked_as(asked, "teacher_X" if by else None)
-        name = getattr(network, "__name__", type(network).__name__)  # of a function, or a module
-        name = network if isinstance(network, str) else name
-        teachers.append(as_teacher(assistant.fit(**given, **rows), name=name))
+        teachers.append(as_teacher(assistant.fit(**given, **rows), name=network_name(network)))
     return teachers[-1:] if student.chain == "takd" else teachers
 
 

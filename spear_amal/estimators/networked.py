@@ -108,6 +108,9 @@ class NetworkClassifier(SpearClassifier):
     def _callbacks(self) -> tuple[Callback, ...]:
         return (*super()._callbacks(), *self.callbacks)
 
+    def _title(self) -> str:
+        return network_name(self.feature_model)
+
     def _augment(self) -> Augmentation | None:
         if self.augment is None:
             return None
@@ -153,3 +156,16 @@ class NetworkClassifier(SpearClassifier):
     def _take_record(self, record: dict[str, Any]) -> None:
         super()._take_record(record)
         self.input_shape_ = tuple(record["input_shape"])
+
+
+def network_name(network: Any) -> str:
+    """What a network is called: its name, or that of the function or class.
+
+    Examples
+    --------
+    >>> network_name("mlp:50"), network_name(torch.nn.Linear(2, 2))
+    ('mlp:50', 'Linear')
+    """
+    if isinstance(network, str):
+        return network
+    return str(getattr(network, "__name__", type(network).__name__))

@@ -18,6 +18,7 @@ from spear_amal.errors import InputError
 from spear_amal.estimators import DISTILLATION, DistilledClassifier, distiller
 from spear_amal.mixers import Amal, Crust
 from spear_amal.teachers import Teacher, as_teacher, early_stopped, save_teacher_outputs
+from spear_amal.training import ProgressBar
 
 N, N_VAL, D, C = 61, 29, 7, 3
 SHAPE = (2, 11, 11)
@@ -407,6 +408,16 @@ def test_a_teacher_by_name_is_what_training_it_by_hand_gives():
         by_name.teachers_[0].logits(x, classes=[0, 1, 2]).argmax(1), large.predict(x)
     )
     assert y.shape == (N + N_VAL,)
+
+
+def test_progress_is_called_by_the_network_that_is_trained(monkeypatch):
+    titles = []
+    monkeypatch.setattr(ProgressBar, "on_begin", lambda self, *_: titles.append(self.title))
+    for hook in ("on_epoch", "on_end"):
+        monkeypatch.setattr(ProgressBar, hook, lambda self, *_: None)
+    student = torch.nn.Linear(D, C)
+    fitted(distiller("takd", student, ["mlp:11"], ["mlp:7"], max_epochs=1, verbose=1))
+    assert titles == ["mlp:11", "mlp:7", "Linear"]
 
 
 @pytest.mark.parametrize("final", ["refit", "crossfit"])
