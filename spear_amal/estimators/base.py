@@ -208,7 +208,7 @@ class TrainedClassifier(Intake):
         return (ProgressBar(self._title()),) if self.verbose else ()
 
     def _title(self) -> str:
-        """What progress bars call the model that is trained."""
+        """Say what progress bars call the model that is trained."""
         return type(self).__name__
 
     def _augment(self) -> Augmentation | None:
@@ -263,7 +263,7 @@ class TrainedClassifier(Intake):
         rules = self._stored_rules(under_prefix("rules", tensors))
         model = JointModel(self._empty_feature(), rules).to(DTYPES[self.dtype])
         model.load_state_dict(tensors)
-        return model
+        return model.eval()
 
     def _stored_rules(self, tensors: dict[str, torch.Tensor]) -> Any:
         """Build the rule side again for stored parameters, if there are any."""
@@ -271,7 +271,7 @@ class TrainedClassifier(Intake):
 
     def _keep(self, pool: door.Pool, members: list[Member], recipe: Recipe) -> None:
         """Set the fitted attributes."""
-        self.models_ = [member.model for member in members]
+        self.models_ = [member.model.eval() for member in members]
         self.plan_ = pool.plan
         self.validation_source_ = pool.source
         self.validation_used_ = members[0].validation_used

@@ -159,7 +159,7 @@ class NetworkClassifier(SpearClassifier):
 
 
 def network_name(network: Any) -> str:
-    """What a network is called: its name, or that of the function or class.
+    """Give the name of a network, or that of the function or class.
 
     Examples
     --------

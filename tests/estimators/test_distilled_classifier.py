@@ -519,6 +519,16 @@ def test_a_mixer_object_and_a_module_as_student_survive_a_file(tmp_path):
     assert np.array_equal(again.predict_proba(x), model.predict_proba(x))
 
 
+def test_fitted_and_loaded_models_are_in_evaluation_mode(tmp_path):
+    model = fitted(distilled("ce", "convnet", [], max_epochs=1), "images")
+    model.save(tmp_path / "model")
+    for one in (model, DistilledClassifier.load(tmp_path / "model")):
+        assert not any(part.training for part in one.models_[0].modules())
+    x = torch.as_tensor(rows("images"))
+    p = model.models_[0].feature(x)[0].softmax(1).detach()
+    np.testing.assert_allclose(p, model.predict_proba(rows("images")), atol=1e-5)
+
+
 def test_a_second_fit_forgets_the_first():
     model = distilled("amal")
     fitted(model)
