@@ -89,6 +89,8 @@ device, checkpoint, random_state, verbose
         Weights after the last epoch; those in ``weights_`` belong to the chosen one. Not in files.
     input_shape_ : tuple of int
         Shape of one row: (D,), or (channels, height, width).
+    pixels_ : {"bytes", "numbers"} or None
+        What images consist of, uint8 or other numbers; those of prediction must be alike.
     classes_, weights_, history_, val_score_, models_, ...
         As in :class:`SpearClassifier`.
 

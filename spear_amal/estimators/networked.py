@@ -17,6 +17,7 @@ from spear_amal.estimators.engine import Member, Recipe, weights_frame
 from spear_amal.estimators.images_door import check_images, is_image_like
 from spear_amal.estimators.spear import SpearClassifier
 from spear_amal.models import build_feature_model, channel_statistics
+from spear_amal.models.images import check_pixels, pixel_kind
 from spear_amal.training import Callback
 from spear_amal.training.augment import AUGMENTATIONS, Augmentation
 from spear_amal.training.optimisers import OPTIMISERS, SCHEDULES
@@ -83,11 +84,13 @@ class NetworkClassifier(SpearClassifier):
             checked = super()._checked(X, reset)
             if reset:
                 self.input_shape_: tuple[int, ...] = checked.shape[1:]
+                self.pixels_: str | None = None
             return checked
         images = check_images(X, None if reset else self.input_shape_)
         if reset:
-            self.input_shape_ = images.shape[1:]
+            self.input_shape_, self.pixels_ = images.shape[1:], pixel_kind(images)
             self.n_features_in_ = int(np.prod(self.input_shape_))
+        check_pixels(images, self.pixels_)
         return images
 
     # -- what the base asks -----------------------------------------------------------------------
@@ -151,11 +154,13 @@ class NetworkClassifier(SpearClassifier):
             self.snapshots_[epoch] = network.eval()
 
     def _own_record(self) -> dict[str, Any]:
-        return super()._own_record() | {"input_shape": list(self.input_shape_)}
+        own = {"input_shape": list(self.input_shape_), "pixels": self.pixels_}
+        return super()._own_record() | own
 
     def _take_record(self, record: dict[str, Any]) -> None:
         super()._take_record(record)
         self.input_shape_ = tuple(record["input_shape"])
+        self.pixels_ = record.get("pixels")  # None in files of earlier versions
 
 
 def network_name(network: Any) -> str:

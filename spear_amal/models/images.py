@@ -82,6 +82,34 @@ class ImageModel(nn.Module):
         return (values - self.mean.view(-1, 1, 1)) / self.std.view(-1, 1, 1)
 
 
+def pixel_kind(x: Any) -> str:
+    """Tell bytes, which models divide by 255, from all other numbers.
+
+    Examples
+    --------
+    >>> pixel_kind(np.zeros(1, dtype=np.uint8)), pixel_kind(torch.zeros(1))
+    ('bytes', 'numbers')
+    """
+    return "bytes" if x.dtype in (np.uint8, torch.uint8) else "numbers"
+
+
+def check_pixels(x: Any, trained: str | None) -> None:
+    """Raise for images (n, c, h, w) of another kind than those of training; None: it is unknown.
+
+    Raises
+    ------
+    InputError
+        Bytes and numbers differ by a factor of 255, without another sign of it than bad answers.
+    """
+    if trained in (None, pixel_kind(x)):
+        return
+    form = {"bytes": "bytes (uint8, 0 to 255)", "numbers": "numbers other than bytes"}
+    raise InputError(
+        f"the model was trained on images of {form[str(trained)]}, found {x.dtype}; only bytes are "
+        "divided by 255, so give images in the type of training"
+    )
+
+
 def channel_statistics(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of each channel, a part of the images at a time.
 

@@ -142,6 +142,7 @@ def _own(model: Any, name: str | None = None, **options: Any) -> NetworkTeacher:
         model.classes_,
         takes_sparse=True,
         n_features=getattr(model, "n_features_in_", None),
+        pixels=getattr(model, "pixels_", None),
         **options,
     )
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from spear_amal.errors import InputError
 from spear_amal.maths.sparse_rows import SparseRows
+from spear_amal.models.images import check_pixels
 from spear_amal.teachers.base import Teacher, count_rows
 from spear_amal.teachers.columns import arrange, column_order
 
@@ -52,6 +53,8 @@ class NetworkTeacher(Teacher):
         The modules take sparse rows as they are; others get dense ones, a chunk at a time.
     n_features : int, optional
         Number of features that rows must have, where it is known.
+    pixels : {"bytes", "numbers"}, optional
+        What images must consist of, where it is known.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class NetworkTeacher(Teacher):
         chunk: int = CHUNK,
         takes_sparse: bool = False,
         n_features: int | None = None,
+        pixels: str | None = None,
     ) -> None:
         super().__init__(name, classes, missing)
         if chunk < 1:
@@ -72,6 +76,7 @@ class NetworkTeacher(Teacher):
         self.chunk = chunk
         self.takes_sparse = takes_sparse
         self.n_features = n_features
+        self.pixels = pixels
         self.n_parameters = sum(p.numel() for m in self.modules for p in m.parameters())
 
     def _ask(self, X: Any, row_ids: Any, n: int) -> np.ndarray:
@@ -106,18 +111,20 @@ class NetworkTeacher(Teacher):
 
     def _mean(self, x: Tensor | SparseRows) -> Tensor:
         """Logits (B, C) of one network, log of the mean probability of several."""
-        self._check_width(x)
+        self._check_rows(x)
         answers = [self._forward(module, x) for module in self.modules]
         if len(answers) == 1:
             return answers[0]
         stacked = torch.stack([a.to(answers[0].device).log_softmax(-1) for a in answers])
         return stacked.logsumexp(0) - math.log(len(answers))
 
-    def _check_width(self, x: Tensor | SparseRows) -> None:
-        """Check width where torch would not: sparse rows that are too narrow pass silently."""
+    def _check_rows(self, x: Tensor | SparseRows) -> None:
+        """Check what torch would not: sparse rows that are too narrow, pixels of another kind."""
+        if isinstance(x, Tensor) and x.ndim > 2:
+            check_pixels(x, self.pixels)
+            return
         found = x.width if isinstance(x, SparseRows) else x.shape[-1]
-        image = isinstance(x, Tensor) and x.ndim > 2
-        if not image and self.n_features not in (None, found):
+        if self.n_features not in (None, found):
             raise InputError(f"it was trained on {self.n_features} features, X has {found}")
 
     def _forward(self, module: nn.Module, x: Tensor | SparseRows) -> Tensor:

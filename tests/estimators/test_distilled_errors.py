@@ -92,6 +92,22 @@ def test_rows_to_predict_must_be_like_those_of_training(images, features):
         plain.predict(x)
 
 
+def test_bytes_and_other_numbers_are_not_mixed_up(images, refused, tmp_path):
+    x, y = images
+    whole = x.astype(np.float32)  # 0 to 255: the model would not divide these
+    for own, other in ((x, whole), (whole, x)):
+        model = DistilledClassifier("linear", max_epochs=1).fit(own, y)
+        model.save(tmp_path / "model", overwrite=True)
+        for one in (model, DistilledClassifier.load(tmp_path / "model")):
+            assert one.predict(own).shape == (N,)
+            with pytest.raises(InputError, match=f"found {other.dtype}; only bytes are divided"):
+                one.predict(other)
+        (tmp_path / "model").unlink()
+        refused(f"found {other.dtype}", own, y, fit={"X_val": other, "y_val": y})
+        refused("teacher 0 .*only bytes are divided by 255", other, y, "linear", [model])
+    assert DistilledClassifier("linear", max_epochs=1).fit(x.astype(int), y).pixels_ == "numbers"
+
+
 def test_training_and_validation_rows_must_be_of_one_kind(images, features, refused):
     x, y = images
     refused("all images or all features", x, y, fit={"X_val": x.reshape(N, -1), "y_val": y})
