@@ -256,7 +256,8 @@ def fingerprint(pool: Pool, about: dict[str, Any]) -> str:
         parts += [] if pool.labels.scores is None else _csr_parts(pool.labels.scores)
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=repr).encode())
     for part in parts:
-        digest.update(np.ascontiguousarray(part).tobytes() + b"|")
+        digest.update(np.ascontiguousarray(part).data)  # in place: images may fill the memory
+        digest.update(b"|")
     return digest.hexdigest()[:32]
 
 
