@@ -45,14 +45,14 @@ def train_teachers(
         _trained(student, i, one, given) if _is_untrained(one) else as_teacher(one)
         for i, one in enumerate(student.teachers)
     ]
+    ids = {f"row_ids{part}": i for part, (_, i) in zip(("", "_val"), asked.parts, strict=False)}
     for i, network in enumerate(student.assistants):
         by = teachers if student.chain == "dgkd" else teachers[-1:]
         mixer = _mixer(student, len(by))
         options = student.mixer_options if mixer == student.mixer else None
         changes = {"teachers": tuple(by), "mixer": mixer, "mixer_options": options}
         assistant = _like(student, network, f"assistant{i}", **changes)
-        rows = _asked_as(asked, "teacher_X" if by else None)
-        teachers.append(as_teacher(assistant.fit(**given, **rows), name=network_name(network)))
+        teachers.append(as_teacher(assistant.fit(**given, **ids), name=network_name(network)))
     return teachers[-1:] if student.chain == "takd" else teachers
 
 
@@ -86,13 +86,3 @@ def _like(
     # A teacher that is trained on V as well says V's labels, and V would learn to trust it blindly.
     own = {"checkpoint": path, "callbacks": (), "keep_epochs": (), "final": "single"}
     return type(student)(**student.get_params(deep=False) | fresh | own | changes)
-
-
-def _asked_as(asked: TeacherRows, name: str | None) -> dict[str, Any]:
-    if name is None:
-        return {}
-    suffixes = ("", "_val")
-    told: dict[str, Any] = {}
-    for suffix, (inputs, ids) in zip(suffixes, asked.parts, strict=False):
-        told |= {f"teacher_X{suffix}": inputs, f"row_ids{suffix}": ids}
-    return told

@@ -13,6 +13,7 @@ from spear_amal.errors import InputError
 from spear_amal.estimators.door import Pool, check_rows
 from spear_amal.label_matrix import LabelMatrix
 from spear_amal.teachers import ArrayTeacher, Teacher, TeacherOutputs
+from spear_amal.teachers.ensemble import MeanTeacher
 
 
 @dataclass
@@ -80,11 +81,16 @@ def _part(name: str, of: str, X: Any, asked: Any, ids: Any, L: Any) -> tuple[Any
         ids = L.row_ids
     if ids is not None:
         check_rows("row_ids", len(ids), n, of)
+    if asked is None and getattr(X, "ndim", 2) == 3:
+        X = X[:, None]  # images of one channel, as the student sees them
     return (X if asked is None else asked), ids
 
 
 def _part_of(teacher: Teacher, start: int, stop: int, total: int) -> Teacher:
     """Cut an array of outputs, which knows no ids, to the rows of one part."""
+    if isinstance(teacher, MeanTeacher):
+        members = [_part_of(one, start, stop, total) for one in teacher.teachers]
+        return MeanTeacher(members, teacher.name)
     if not isinstance(teacher, ArrayTeacher) or stop - start == total:
         return teacher
     if len(teacher.values) != total:

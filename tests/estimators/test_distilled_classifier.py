@@ -17,7 +17,13 @@ from spear_amal.data import TextFeatures, synthetic_corpus, synthetic_votes
 from spear_amal.errors import InputError
 from spear_amal.estimators import DISTILLATION, DistilledClassifier, distiller
 from spear_amal.mixers import Amal, Crust
-from spear_amal.teachers import Teacher, as_teacher, early_stopped, save_teacher_outputs
+from spear_amal.teachers import (
+    Teacher,
+    as_teacher,
+    early_stopped,
+    mean_teacher,
+    save_teacher_outputs,
+)
 from spear_amal.training import ProgressBar
 
 N, N_VAL, D, C = 61, 29, 7, 3
@@ -219,6 +225,27 @@ def test_teacher_outputs_by_row_id_whatever_their_order(tmp_path):
     votes = LabelMatrix.from_dense(np.stack([gold(), gold()], 1), row_ids=ids.tolist())
     by_votes = fitted(distilled(teachers=[path]), L=votes[:N], L_val=votes[N:])
     assert "teacher" in by_votes.weights_.columns
+
+
+def test_a_mean_of_arrays_is_cut_into_training_and_validation_rows():
+    one, other = np.random.default_rng(3).normal(size=(2, N + N_VAL, C))
+    mean = mean_teacher([one, other])
+    model = fitted(distilled("kd", teachers=[mean]))
+    told = mean.logits(rows("features"))
+    assert alike(model, fitted(distilled("kd", teachers=[told])))
+
+
+@pytest.mark.parametrize("augment", [None, "crop"])
+def test_modules_see_images_without_a_channel_as_the_student_does(augment):
+    x = rows("images")[:, 0]
+    module = torch.nn.Sequential(torch.nn.Conv2d(1, 3, 5), torch.nn.Flatten())
+    module.append(torch.nn.Linear(3 * 7 * 7, C))
+    both = [
+        distilled("kd", teachers=[module], augment=augment).fit(x.astype(np.float32), gold())
+        for x in (x, x[:, None])
+    ]
+    assert np.array_equal(*(one.weights_ for one in both), equal_nan=True)
+    assert np.array_equal(both[0].predict_proba(x / 1.0), both[1].predict_proba(x[:, None] / 1.0))
 
 
 def test_teachers_may_see_other_features():
