@@ -43,7 +43,7 @@ class DistilledClassifier(NetworkClassifier):
     mixer : str or Mixer
         "amal", "alm-kd", "kd" (0.1 and 0.9, Hinton's), "ce" (labels alone), "dgkd", "dgkd-drop",
         "superloss", "crust", "fixed" (all ones), or any other of :mod:`spear_amal.mixers`.
-        :func:`distiller` makes whole methods by name.
+        :func:`distiller` makes whole methods by name. Without teachers the label's weight is 1.
     mixer_options : dict, optional
         Options of the mixer by name.
     temperature : float
