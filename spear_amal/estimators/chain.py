@@ -41,9 +41,11 @@ def train_teachers(
             "as assistants) know X only. Leave teacher_X out, or pass what such teachers say of "
             "teacher_X as arrays"
         )
+    # Those that are there come first: a file that is missing is said before hours of training.
+    ready = [None if _is_untrained(one) else as_teacher(one) for one in student.teachers]
     teachers = [
-        _trained(student, i, one, given) if _is_untrained(one) else as_teacher(one)
-        for i, one in enumerate(student.teachers)
+        _trained(student, i, student.teachers[i], given) if one is None else one
+        for i, one in enumerate(ready)
     ]
     ids = {f"row_ids{part}": i for part, (_, i) in zip(("", "_val"), asked.parts, strict=False)}
     for i, network in enumerate(student.assistants):

@@ -12,6 +12,7 @@ from spear_amal.errors import InputError
 from spear_amal.estimators import DistilledClassifier, distiller
 from spear_amal.models import FeatureAdapter
 from spear_amal.teachers import as_teacher, save_teacher_outputs
+from spear_amal.training import Trainer
 
 N, D, C = 41, 7, 3
 SHAPE = (3, 11, 5)
@@ -193,6 +194,11 @@ def test_teachers_of_something_else(features, refused, tmp_path):
     refused("say kind='probabilities'", X, y, teachers=[np.eye(C)[y]])
     narrow = LogisticRegression().fit(X[:, :2], y)
     refused("2 features", X, y, teachers=[narrow])
+
+
+def test_a_missing_teacher_is_said_before_another_is_trained(features, refused, monkeypatch):
+    monkeypatch.setattr(Trainer, "fit", None)
+    refused("there is no file none.npz", *features, "mlp:5", ["mlp:7", "none.npz"])
 
 
 def test_logits_that_are_not_numbers(features, refused):
