@@ -14,6 +14,7 @@ from typing import cast
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from spear_amal.components import ComponentSet
 from spear_amal.errors import SpearAmalError
@@ -206,7 +207,7 @@ class Trainer:
         # Sums stay on the device: reading them per step would make a GPU wait.
         total = torch.zeros(len(components), dtype=torch.float64, device=job.table.device)
         count = torch.zeros_like(total)
-        for index in order.split(self.settings.batch_size):
+        for index in _batches(order, self.settings.batch_size, model):
             batch = job.table.batch(index, augmented=True)
             applies = components.applies(batch)
             if mixer.every_step and job.outer is not None:
@@ -263,6 +264,15 @@ class Trainer:
             state.keep_best()
         state.stopped = state.selection.exhausted(state.epoch, self.settings.patience)
         return {"val_score": score, "val_loss": loss}
+
+
+def _batches(order: Tensor, size: int, model: torch.nn.Module) -> list[Tensor]:
+    """Cut row numbers into batches; batch statistics need two rows, so a lone last one joins in."""
+    parts = list(order.split(size))
+    lone = len(parts) > 1 and len(parts[-1]) == 1
+    if lone and any(isinstance(part, _BatchNorm) for part in model.modules()):
+        parts[-2:] = [torch.cat(parts[-2:])]
+    return parts
 
 
 def _check_finite(means: dict[str, float], epoch: int) -> None:

@@ -113,6 +113,12 @@ def test_every_method_on_every_kind_of_rows(method, kind, tmp_path):
     assert again.get_params() == {**model.get_params(), "teachers": (), "assistants": ()}
 
 
+def test_a_lone_last_row_goes_through_batch_normalisation():
+    layers = torch.nn.Linear(D, 5), torch.nn.BatchNorm1d(5), torch.nn.Linear(5, C)
+    model = fitted(distilled("kd", torch.nn.Sequential(*layers), batch_size=N - 1))
+    assert model.history_["loss/label"].notna().all()
+
+
 def test_a_network_learns_images_from_a_teacher():
     model = distilled("kd", "convnet", [teacher("images")], max_epochs=23, lr=0.02, batch_size=16)
     fitted(model, "images")
