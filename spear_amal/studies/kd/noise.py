@@ -46,8 +46,8 @@ SCALES = {
     ),
     "cifar": Plan(
         "cifar10",
-        "resnet8",
-        ("resnet20",),
+        "convnet",
+        ("resnet8",),
         n_train=8000,
         n_validation=1000,
         n_test=5000,
