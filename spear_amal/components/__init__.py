@@ -1,6 +1,7 @@
 """Loss components: SPEAR's seven, distillation, and learning from a label model."""
 
 from spear_amal.components.base import Component, ComponentSet, Penalty
+from spear_amal.components.covered import OnCovered
 from spear_amal.components.distillation import (
     LabelCrossEntropy,
     TeacherDivergence,
@@ -34,6 +35,7 @@ __all__ = [
     "Implication",
     "LabelCrossEntropy",
     "NoisyCrossEntropy",
+    "OnCovered",
     "Penalty",
     "PosteriorRegularisation",
     "PredictionEntropy",

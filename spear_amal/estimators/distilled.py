@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from spear_amal.components import ComponentSet, LabelCrossEntropy, teacher_components
+from spear_amal.components import ComponentSet, LabelCrossEntropy, OnCovered, teacher_components
 from spear_amal.components.distillation import DIRECTIONS
 from spear_amal.errors import InputError
 from spear_amal.estimators import bundle, door
@@ -227,7 +227,8 @@ device, checkpoint, random_state, verbose
         if pool.labels is None:
             return ComponentSet([LabelCrossEntropy(class_weights), *teachers])
         rules = self._losses(True, class_weights)
-        return ComponentSet([*rules.components, *teachers], rules.penalties)
+        covered = [OnCovered(component) for component in rules.components]
+        return ComponentSet([*covered, *teachers], rules.penalties)
 
     def _mixer(self) -> Mixer:
         return distillation_mixer(
