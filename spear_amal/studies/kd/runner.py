@@ -96,9 +96,8 @@ def run_kd_study(
     wanted = {identity(plain(cell.row())): cell for cell in cells}
     done = store.finished()
     left = [cell for key, cell in wanted.items() if key not in done]
-    needed = dict.fromkeys(_key(one) for cell in left for one in study.teachers(cell))
-    specs = {_key(one): one for cell in left for one in study.teachers(cell)}
-    missing = [specs[key] for key in needed if not specs[key].path(folder).exists()]
+    specs = {one.path(folder): one for cell in left for one in study.teachers(cell)}
+    missing = [one for path, one in specs.items() if not path.exists()]
     total = len(cells) + len(missing)
     count = len(cells) - len(left)
     tell = progress or (lambda done, total, what: None)
@@ -117,10 +116,6 @@ def run_kd_study(
 def _train(spec: TeacherSpec, folder: str) -> TeacherSpec:
     trained(spec, folder)
     return spec
-
-
-def _key(spec: TeacherSpec) -> str:
-    return spec.path("").name
 
 
 def _folder(output: str | os.PathLike[str]) -> str:
