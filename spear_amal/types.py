@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ class Batch:
         Scores of continuous LFs where they fired, 0 elsewhere.
     teachers : Tensor (B, T, C)
         Logits of T teachers (a label model's log posterior is a teacher too). T may be 0.
+    tasks : mapping of str to Tensor (B,)
+        Targets of auxiliary tasks by name: class codes, -1 where unknown, or numbers, NaN where
+        unknown.
     """
 
     index: Tensor
@@ -37,6 +41,7 @@ class Batch:
     fired: Tensor
     scores: Tensor
     teachers: Tensor
+    tasks: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.index)
@@ -58,6 +63,22 @@ class Views:
 
 
 @dataclass(frozen=True)
+class TaskAnswer:
+    """What the head of an auxiliary task says.
+
+    Attributes
+    ----------
+    values : Tensor (B, C_t) or (B,)
+        Scores of classes, or numbers.
+    targets : Tensor (B,) or None
+        Where the model made the task itself, as for a turned image; else the batch has them.
+    """
+
+    values: Tensor
+    targets: Tensor | None = None
+
+
+@dataclass(frozen=True)
 class Outputs:
     """What a model says about a batch.
 
@@ -75,6 +96,10 @@ class Outputs:
         Of the model, where it learns from turned images; in training mode only.
     told : Views or None
         Of its teacher, about the same turned images; without gradient.
+    tasks : mapping of str to TaskAnswer
+        Of a model with heads for auxiliary tasks; where a gradient may be asked for only.
+    squared_norm : Tensor (), or None
+        Sum of the squared trainable parameters of the feature model, where it is a loss.
     """
 
     logits: Tensor
@@ -83,3 +108,5 @@ class Outputs:
     reliability: Tensor | None = None
     views: Views | None = None
     told: Views | None = None
+    tasks: Mapping[str, TaskAnswer] = field(default_factory=dict)
+    squared_norm: Tensor | None = None

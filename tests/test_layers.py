@@ -30,6 +30,7 @@ LAYERS = {
     "mixers": 3,
     "training": 4,
     "teachers": 4,
+    "loop": 4,
     "estimators": 5,
     "studies": 6,
     "report": 7,

@@ -81,6 +81,17 @@ class ComponentSet:
         values = torch.stack([c.loss(outputs, batch) for c in self.components], dim=1)
         return torch.where(on, values, torch.zeros_like(values))
 
+    def columns(self, outputs: Outputs, batch: Batch, applies: Tensor) -> list[Tensor]:
+        """Give the same losses one by one, K of (B,), each with a graph of its own.
+
+        From a stacked matrix every loss would reach every parameter, most with zeros.
+        """
+        values = [c.loss(outputs, batch) for c in self.components]
+        return [
+            torch.where(on, value, torch.zeros_like(value))
+            for on, value in zip(applies.unbind(1), values, strict=True)
+        ]
+
     def applies(self, batch: Batch) -> Tensor:
         """Domains (B, K) bool."""
         return torch.stack([component.applies(batch) for component in self.components], dim=1)

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -56,6 +56,8 @@ class Member:
         Rows it was trained on, and V.
     judge : JointModel
         A model that never trained on V: itself, or the one before a refit.
+    mixer : Mixer
+        Of several candidates the one that validation rows chose.
     validation_used : {"shared", "split", "training"}
         How V served: whole for weights and epoch, one half each, or V was in training as well.
     """
@@ -67,6 +69,7 @@ class Member:
     names: tuple[str, ...]
     judge: JointModel
     validation_used: str
+    mixer: Mixer
 
 
 def fit_members(pool: Pool, recipe: Recipe, about: Any) -> list[Member]:
@@ -143,20 +146,24 @@ def _fit_one(pool: Pool, table: Table, held: np.ndarray, recipe: Recipe, mark: s
     if recipe.validation == "split" and np.bincount(pool.y[held]).max() >= 2:
         chooser, outer = _halves(held, pool.y[held], recipe.settings.seed)
         used = "split" if used == "shared" else used
-    model = _new_model(pool, held, recipe)
-    components, mixer = recipe.make_components(gold), recipe.make_mixer()
+    components = recipe.make_components(gold)
     table = table.with_teachers(recipe.make_teachers(gold))
-    result = Trainer(recipe.settings, recipe.callbacks).fit(
-        model,
-        components,
-        mixer,
-        table,
-        rows,
-        selection=table.subset(chooser),
-        outer=table.subset(outer),
-        fingerprint=mark,
-    )
-    return Member(model, result, rows, held, components.names, model, used)
+    validation = {"selection": table.subset(chooser), "outer": table.subset(outer)}
+    best: Member | None = None
+    for i, mixer in enumerate(recipe.make_mixer().candidates(components.names)):
+        own = recipe if not i else _named(recipe, f"trial{i}")
+        model = _new_model(pool, held, recipe)
+        result = Trainer(own.settings, recipe.callbacks).fit(
+            model, components, mixer, table, rows, fingerprint=_trial(mark, i), **validation
+        )
+        if best is None or cast(float, result.val_score) > cast(float, best.result.val_score):
+            best = Member(model, result, rows, held, components.names, model, used, mixer)
+    return cast(Member, best)
+
+
+def _trial(mark: str, i: int) -> str:
+    """Fingerprint of a candidate's run; of the first that of the only one."""
+    return mark if not i else f"{mark}-trial{i}"
 
 
 def _halves(held: np.ndarray, y: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -176,7 +183,7 @@ def _refit(pool: Pool, table: Table, first: Member, recipe: Recipe, mark: str) -
     A mixer that weighs each batch as it comes has none to freeze: it goes on learning from V.
     """
     weights = first.result.weights
-    mixer = recipe.make_mixer() if weights is None else _frozen(weights, first, pool)
+    mixer = first.mixer if weights is None else _frozen(weights, first, pool)
     return _refit_with(mixer, first.result.best_epoch + 1, pool, table, first, recipe, mark)
 
 
@@ -202,7 +209,7 @@ def _refit_with(
         mixer,
         table,
         rows,
-        outer=table.subset(first.validation) if mixer.needs_look_ahead else None,
+        outer=table.subset(first.validation) if mixer.learns_from_validation else None,
         fingerprint=f"{mark}-refit",
     )
     history = first.result.history + [dict(record, refit=True) for record in result.history]

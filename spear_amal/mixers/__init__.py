@@ -8,7 +8,7 @@ from typing import Any
 from spear_amal.errors import InputError
 from spear_amal.mixers.alm_kd import AlmKd
 from spear_amal.mixers.amal import PRESETS, Amal
-from spear_amal.mixers.base import LookAheadOptions, Mixer
+from spear_amal.mixers.base import GraphsLike, LookAheadLike, LookAheadOptions, Mixer, Step
 from spear_amal.mixers.by_name import HINTON
 from spear_amal.mixers.crust import Crust
 from spear_amal.mixers.fixed import Fixed
@@ -92,10 +92,13 @@ __all__ = [
     "Amal",
     "Crust",
     "Fixed",
+    "GraphsLike",
     "LearningToReweight",
+    "LookAheadLike",
     "LookAheadOptions",
     "MetaWeightNet",
     "Mixer",
+    "Step",
     "StochasticTeachers",
     "SuperLoss",
     "build_mixer",

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from spear_amal.errors import InputError
+from spear_amal.maths.objective import domain_counts, weighted_objective
 from spear_amal.types import Batch
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 
 class LookAheadLike(Protocol):
@@ -34,6 +33,60 @@ class LookAheadLike(Protocol):
 
     def hidden_gradients(self, weights: Tensor) -> Tensor:
         """Give each row's gradient (B, H) of its own weighted losses by the head's input."""
+
+
+class GraphsLike(Protocol):
+    """Losses of a batch and the validation loss at the parameters as they are, with graphs."""
+
+    @property
+    def parameters(self) -> Mapping[str, Tensor]:
+        """Those that are trained, by name."""
+
+    @property
+    def applies(self) -> Tensor:
+        """Domains (B, K) of the losses, bool."""
+
+    def columns(self) -> Sequence[Tensor]:
+        """Give K losses (B,) on the batch, each with a graph of its own; zeros outside domains."""
+
+    def penalty(self) -> Tensor | float:
+        """Give what training adds to the weighted losses."""
+
+    def validation_loss(self) -> Tensor:
+        """Give the scalar that weights are learnt to lower."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of training before its gradient is taken.
+
+    Attributes
+    ----------
+    losses : Tensor (B, K)
+        With their graph; zeros outside domains.
+    weights : Tensor (B, K)
+    applies : Tensor (B, K), bool
+    columns : sequence of K Tensors (B,)
+        The same losses, each with a graph of its own; empty unless the mixer ``separates``.
+    parameters : mapping of str to Tensor
+        Those that are trained, by name; empty unless the mixer ``separates``.
+    """
+
+    losses: Tensor
+    weights: Tensor
+    applies: Tensor
+    columns: Sequence[Tensor] = ()
+    parameters: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def values(self) -> list[Tensor]:
+        """K scalars ``(1/n_k) sum_i w_ik l_ik``, each with a graph of its own."""
+        return weighted_values(self.columns, self.weights, self.applies)
+
+
+def weighted_values(columns: Sequence[Tensor], weights: Tensor, applies: Tensor) -> list[Tensor]:
+    """K scalars ``(1/n_k) sum_i w_ik l_ik`` from losses (B,) that are zero outside domains."""
+    shares = torch.where(applies, weights / domain_counts(applies), torch.zeros_like(weights))
+    return [(share * column).sum() for share, column in zip(shares.unbind(1), columns, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -78,10 +131,21 @@ class Mixer:
     every_step : bool
         True if :meth:`refresh` is wanted on each training batch before its step, not on groups of
         rows before an epoch.
+    needs_graphs : bool
+        True if :meth:`learn` is wanted between steps, whenever :meth:`due` says so.
+    separates : bool
+        True if :meth:`combine` needs each loss' own gradient.
     """
 
     needs_look_ahead = False
     every_step = False
+    needs_graphs = False
+    separates = False
+
+    @property
+    def learns_from_validation(self) -> bool:
+        """Whether validation rows move the weights."""
+        return self.needs_look_ahead or self.needs_graphs
 
     def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:
         """Size the tables once.
@@ -112,6 +176,25 @@ class Mixer:
     def end_refresh(self) -> None:
         """All groups of a refresh were seen."""
 
+    def due(self) -> bool:
+        """Whether :meth:`learn` is wanted before the step that comes."""
+        return False
+
+    def learn(self, graphs: GraphsLike) -> None:
+        """Learn from one training batch, drawn anew, and one of validation rows."""
+
+    def combine(self, step: Step) -> Tensor:
+        """Scalar whose backward pass gives the step's gradient; called once a step.
+
+        By default the weighted objective. What a mixer counts or learns along with the model's
+        own steps it does here.
+        """
+        return weighted_objective(step.losses, step.weights, step.applies)
+
+    def candidates(self, names: Sequence[str]) -> list[Mixer]:
+        """Mixers to train one model each with, of which validation rows choose; usually itself."""
+        return [self]
+
     def visits(self, rows: Tensor, epoch: int) -> Tensor:
         """Which of the training rows (numbers, sorted) epoch `epoch` goes through."""
         return rows
@@ -122,6 +205,10 @@ class Mixer:
 
     def mean_weights(self, rows: Tensor) -> dict[str, float]:
         """Mean weight of each loss over its domain within `rows`; empty if not kept per row."""
+        return {}
+
+    def module_weights(self) -> dict[tuple[str, str], float]:
+        """Weight by (loss, module), where it differs between the modules of a network."""
         return {}
 
     def table(self) -> Tensor | None:

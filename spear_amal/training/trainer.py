@@ -18,16 +18,17 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from spear_amal.components import ComponentSet
 from spear_amal.errors import SpearAmalError
-from spear_amal.maths.objective import weighted_objective
-from spear_amal.mixers import Mixer
+from spear_amal.mixers import Mixer, Step
 from spear_amal.models import JointModel
 from spear_amal.training import metrics
 from spear_amal.training.callbacks import Callback, Record
 from spear_amal.training.checkpoint import Tensors
+from spear_amal.training.graphs import Graphs, trainable
 from spear_amal.training.head import check_head
 from spear_amal.training.inference import chunk_size, predict_logits
 from spear_amal.training.look_ahead import LookAhead
 from spear_amal.training.optimisers import set_rates
+from spear_amal.training.outer import Outer
 from spear_amal.training.run_state import RunState
 from spear_amal.training.table import Table
 from spear_amal.types import Batch
@@ -185,6 +186,7 @@ class Trainer:
             state.refreshes += 1
         record: Record = {"epoch": epoch, **self._train_epoch(state, job)}
         record |= {f"weight/{k}": v for k, v in mixer.mean_weights(job.rows).items()}
+        record |= {f"module/{k}/{m}": v for (k, m), v in mixer.module_weights().items()}
         if job.selection is not None:
             record |= self._validate(state, job.selection)
         record["seconds"] = time.perf_counter() - began
@@ -210,11 +212,10 @@ class Trainer:
         for index in _batches(order, self.settings.batch_size, model):
             batch = job.table.batch(index, augmented=True)
             applies = components.applies(batch)
-            if mixer.every_step and job.outer is not None:
+            if job.outer is not None and (mixer.every_step or mixer.due()):
                 self._learn(state, job, batch)
-            losses = components.losses(model(batch), batch, applies)  # (B, K)
-            weights = mixer.weights(batch, losses.detach())
-            value = weighted_objective(losses, weights, applies) + components.penalty(model)
+            step = self._step(state, job, batch, applies)
+            losses, value = step.losses, mixer.combine(step) + components.penalty(model)
             state.optimiser.zero_grad(set_to_none=True)
             value.backward()
             state.optimiser.step()
@@ -223,6 +224,18 @@ class Trainer:
         means = (total / count.clamp(min=1)).tolist()
         _check_finite(dict(zip(components.names, means, strict=True)), state.epoch)
         return {f"loss/{name}": v for name, v in zip(components.names, means, strict=True)}
+
+    def _step(self, state: RunState, job: _Job, batch: Batch, applies: Tensor) -> Step:
+        """Losses of a batch and their weights; taken apart only for a mixer that asks for it."""
+        model, mixer, components = state.model, state.mixer, job.components
+        outputs = model(batch)
+        if not mixer.separates:
+            losses = components.losses(outputs, batch, applies)  # (B, K)
+            return Step(losses, mixer.weights(batch, losses.detach()), applies)
+        columns = components.columns(outputs, batch, applies)
+        losses = torch.stack(columns, dim=1)
+        weights = mixer.weights(batch, losses.detach())
+        return Step(losses, weights, applies, columns, trainable(model))
 
     def _refresh(self, state: RunState, job: _Job, validation: Batch) -> None:
         """Let the mixer learn from one look-ahead per group of rows, whole V each time.
@@ -242,17 +255,20 @@ class Trainer:
         mixer.end_refresh()
 
     def _learn(self, state: RunState, job: _Job, batch: Batch) -> None:
-        """Let the mixer learn from one look-ahead on the batch that is trained next."""
+        """Let the mixer learn from the batch that is trained next, or from one drawn anew."""
         outer, options = cast(Table, job.outer), state.mixer.look_ahead_options()
         rows = torch.arange(len(outer))
         if options.meta_size is not None:
             rows = torch.randint(len(outer), (options.meta_size,), generator=state.groups)
-        state.model.eval()
-        look = LookAhead.from_options(
-            state.model, job.components, batch, outer.batch(rows), options
-        )
-        state.mixer.refresh(look, batch)
-        state.model.train()
+        model, components, validation = state.model.eval(), job.components, outer.batch(rows)
+        if state.mixer.needs_graphs:
+            drawn = torch.randperm(len(job.rows), generator=state.groups)[: len(batch)]
+            fresh = job.table.batch(job.rows[drawn])
+            state.mixer.learn(Graphs(model, components, fresh, validation, Outer.of(options)))
+        else:
+            look = LookAhead.from_options(model, components, batch, validation, options)
+            state.mixer.refresh(look, batch)
+        model.train()
 
     def _validate(self, state: RunState, selection: Table) -> Record:
         """Score the feature model on validation rows, keep the epoch if best, see if to stop."""
