@@ -12,7 +12,9 @@ from spear_amal.mixers.base import GraphsLike, LookAheadLike, LookAheadOptions, 
 from spear_amal.mixers.by_name import HINTON
 from spear_amal.mixers.crust import Crust
 from spear_amal.mixers.fixed import Fixed
+from spear_amal.mixers.random_search import RandomSearch
 from spear_amal.mixers.reweight import LearningToReweight
+from spear_amal.mixers.single import Single
 from spear_amal.mixers.stochastic import StochasticTeachers
 from spear_amal.mixers.superloss import SuperLoss
 from spear_amal.mixers.weight_net import MetaWeightNet
@@ -25,6 +27,8 @@ MIXERS: dict[str, type[Mixer]] = {
     "fixed": Fixed,
     "l2r": LearningToReweight,
     "mwn": MetaWeightNet,
+    "random-search": RandomSearch,
+    "single": Single,
     "superloss": SuperLoss,
 }
 
@@ -44,7 +48,7 @@ def build_mixer(mixer: "str | Mixer", options: Mapping[str, Any] | None = None) 
     Names: "amal" (preset "recommended"), "amal-paper", "amal-kd" (preset "distillation"), "alm-kd",
     "fixed" and its other name "spear", "kd" (fixed, 0.1 label and 0.9 each teacher), "dgkd" (each
     teacher kept with probability 0.75 a batch), "dgkd-drop" (one dropped), "superloss", "crust",
-    "l2r", "mwn".
+    "l2r", "mwn", "single" (the main loss alone), "random-search" (of fixed weights).
     """
     if not isinstance(options, Mapping | None):
         raise InputError(f"mixer_options must be options by name, found {options!r}")
@@ -67,6 +71,8 @@ def build_mixer(mixer: "str | Mixer", options: Mapping[str, Any] | None = None) 
         "spear": lambda: Fixed(**options),
         "l2r": lambda: LearningToReweight(**options),
         "mwn": lambda: MetaWeightNet(**options),
+        "random-search": lambda: RandomSearch(**options),
+        "single": lambda: Single(**options),
     }
     if mixer not in makers:
         raise InputError(f"unknown mixer {mixer!r}; choose from {sorted(makers)}")
@@ -98,6 +104,8 @@ __all__ = [
     "LookAheadOptions",
     "MetaWeightNet",
     "Mixer",
+    "RandomSearch",
+    "Single",
     "Step",
     "StochasticTeachers",
     "SuperLoss",

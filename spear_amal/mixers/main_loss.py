@@ -32,8 +32,10 @@ def main_loss(main: str | None, names: Sequence[str]) -> int:
 
     Examples
     --------
-    >>> main_loss(None, ["entropy", "gold"]), main_loss(None, ["a", "b"]), main_loss("b", ["a", "b"])
-    (1, 0, 1)
+    >>> main_loss(None, ["entropy", "gold"]), main_loss("b", ["a", "b"])
+    (1, 1)
+    >>> main_loss(None, ["a", "b"])
+    0
     """
     names = list(names)
     if main is None:
