@@ -12,11 +12,13 @@ from spear_amal.mixers.base import GraphsLike, LookAheadLike, LookAheadOptions, 
 from spear_amal.mixers.by_name import HINTON
 from spear_amal.mixers.crust import Crust
 from spear_amal.mixers.fixed import Fixed
+from spear_amal.mixers.gradient_cosine import GradientCosine
 from spear_amal.mixers.random_search import RandomSearch
 from spear_amal.mixers.reweight import LearningToReweight
 from spear_amal.mixers.single import Single
 from spear_amal.mixers.stochastic import StochasticTeachers
 from spear_amal.mixers.superloss import SuperLoss
+from spear_amal.mixers.uncertainty import Uncertainty
 from spear_amal.mixers.weight_net import MetaWeightNet
 
 MIXERS: dict[str, type[Mixer]] = {
@@ -25,11 +27,13 @@ MIXERS: dict[str, type[Mixer]] = {
     "crust": Crust,
     "dgkd": StochasticTeachers,
     "fixed": Fixed,
+    "gcs": GradientCosine,
     "l2r": LearningToReweight,
     "mwn": MetaWeightNet,
     "random-search": RandomSearch,
     "single": Single,
     "superloss": SuperLoss,
+    "uncertainty": Uncertainty,
 }
 
 # Other names -> the mixer that they are settings of.
@@ -48,7 +52,8 @@ def build_mixer(mixer: "str | Mixer", options: Mapping[str, Any] | None = None) 
     Names: "amal" (preset "recommended"), "amal-paper", "amal-kd" (preset "distillation"), "alm-kd",
     "fixed" and its other name "spear", "kd" (fixed, 0.1 label and 0.9 each teacher), "dgkd" (each
     teacher kept with probability 0.75 a batch), "dgkd-drop" (one dropped), "superloss", "crust",
-    "l2r", "mwn", "single" (the main loss alone), "random-search" (of fixed weights).
+    "l2r", "mwn", "single" (the main loss alone), "random-search" (of fixed weights),
+    "uncertainty", "gcs" (gradient cosine similarity).
     """
     if not isinstance(options, Mapping | None):
         raise InputError(f"mixer_options must be options by name, found {options!r}")
@@ -73,6 +78,8 @@ def build_mixer(mixer: "str | Mixer", options: Mapping[str, Any] | None = None) 
         "mwn": lambda: MetaWeightNet(**options),
         "random-search": lambda: RandomSearch(**options),
         "single": lambda: Single(**options),
+        "uncertainty": lambda: Uncertainty(**options),
+        "gcs": lambda: GradientCosine(**options),
     }
     if mixer not in makers:
         raise InputError(f"unknown mixer {mixer!r}; choose from {sorted(makers)}")
@@ -98,6 +105,7 @@ __all__ = [
     "Amal",
     "Crust",
     "Fixed",
+    "GradientCosine",
     "GraphsLike",
     "LearningToReweight",
     "LookAheadLike",
@@ -109,6 +117,7 @@ __all__ = [
     "Step",
     "StochasticTeachers",
     "SuperLoss",
+    "Uncertainty",
     "build_mixer",
     "mixer_parameters",
 ]
