@@ -1,0 +1,111 @@
+"""Finding the linear head of a user's network, and watching what goes in and comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from spear_amal.errors import InputError
+from spear_amal.loop.standing import unwrapped
+
+
+@dataclass(frozen=True)
+class Call:
+    """One use of a linear layer: what went in and came out."""
+
+    module: nn.Linear
+    hidden: Tensor
+    logits: Tensor
+
+
+@contextmanager
+def watched(modules: list[nn.Linear], *, leaves: bool = False) -> Iterator[list[Call]]:
+    """Collect the calls of linear layers.
+
+    With `leaves` the layer's output goes on as a leaf that asks for its gradient, so that the
+    graph of the network before it is dropped at once.
+    """
+    calls: list[Call] = []
+
+    def note(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor | None:
+        logits = output.detach()
+        if leaves:
+            logits = logits.requires_grad_()
+        calls.append(Call(module, inputs[0].detach(), logits))  # type: ignore[arg-type]
+        return logits if leaves else None
+
+    handles = [module.register_forward_hook(note) for module in modules]
+    try:
+        yield calls
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def linear_layers(model: nn.Module) -> dict[str, nn.Linear]:
+    """Find the model's linear layers by name."""
+    named = unwrapped(model).named_modules()
+    return {name: module for name, module in named if isinstance(module, nn.Linear)}
+
+
+def candidates(model: nn.Module, head: nn.Module | str | None) -> list[nn.Linear]:
+    """Layers that may be the head: the one that is named, or all linear ones."""
+    layers = linear_layers(model)
+    if head is None:
+        if not layers:
+            raise InputError(
+                f"the model, a {type(unwrapped(model)).__name__}, has no nn.Linear module; the "
+                "look-ahead needs one whose output are the logits"
+            )
+        return list(layers.values())
+    if isinstance(head, str):
+        head = _named(model, head)
+    if not isinstance(head, nn.Linear):
+        raise InputError(
+            f"head must be an nn.Linear module or its name, found {_what(head)}; the model's "
+            f"linear modules are {sorted(layers)}"
+        )
+    return [head]
+
+
+def _named(model: nn.Module, name: str) -> nn.Module:
+    try:
+        return unwrapped(model).get_submodule(name)
+    except AttributeError:
+        raise InputError(
+            f"the model has no module {name!r}; its linear modules are "
+            f"{sorted(linear_layers(model))}"
+        ) from None
+
+
+def _what(head: object) -> str:
+    return f"a {type(head).__name__}" if isinstance(head, nn.Module) else repr(head)
+
+
+def speaker(calls: list[Call], logits: Tensor, model: nn.Module) -> Call:
+    """Find the call whose output the logits are."""
+    for call in reversed(calls):
+        if call.logits.shape == logits.shape and _same(call.logits, logits):
+            return call
+    if not calls:
+        raise InputError(
+            "no linear head was called while validation was gone through: call the model inside "
+            "refresh, as the generator ((model(x), y) for x, y in loader) does, and hand over the "
+            "model that is called"
+        )
+    raise InputError(
+        f"the validation logits {tuple(logits.shape)} are not what a linear head gave out "
+        f"({sorted({tuple(call.logits.shape) for call in calls})}); hand over the head's output "
+        f"as it is. The model's linear modules are {sorted(linear_layers(model))}"
+    )
+
+
+def _same(said: Tensor, logits: Tensor) -> bool:
+    """Equal as numbers, whatever their dtypes: .float() may stand between."""
+    wide = torch.promote_types(said.dtype, logits.dtype)
+    return torch.equal(said.to(wide), logits.detach().to(wide))

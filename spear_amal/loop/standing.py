@@ -1,0 +1,45 @@
+"""A model that stands still while a mixer learns: evaluation mode, no compiled code, no syncing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import torch
+from torch import nn
+from torch.nn.parallel import DataParallel, DistributedDataParallel
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """Unpack what torch.compile and parallel wrappers hold; its names are the user's."""
+    while True:
+        if isinstance(model, DistributedDataParallel | DataParallel):
+            model = model.module
+        elif isinstance(getattr(model, "_orig_mod", None), nn.Module):
+            model = model._orig_mod  # type: ignore[assignment]
+        else:
+            return model
+
+
+@contextmanager
+def standing(model: nn.Module) -> Iterator[None]:
+    """Put a model into evaluation mode and back, run it uncompiled, and build graphs.
+
+    Hooks on a submodule are not seen by code that was compiled without them. A
+    DistributedDataParallel model would wait for a backward pass that does not come.
+    """
+    modes = {module: module.training for module in model.modules()}
+    with ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        if hasattr(torch.compiler, "set_stance"):  # torch 2.6
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        for module in model.modules():
+            if isinstance(module, DistributedDataParallel):
+                stack.enter_context(module.no_sync())
+        model.eval()
+        try:
+            yield
+        finally:
+            for module, training in modes.items():
+                module.training = training
