@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from every_mixer import MAKERS, B, K, N, Told, attached, batch, domain
 
 from spear_amal.errors import InputError
 from spear_amal.mixers import (
@@ -11,73 +12,13 @@ from spear_amal.mixers import (
     Fixed,
     LearningToReweight,
     MetaWeightNet,
-    Mixer,
     build_mixer,
     mixer_parameters,
 )
-from spear_amal.mixers.alm_kd import AlmKd
-from spear_amal.mixers.crust import Crust
 from spear_amal.mixers.frozen import Frozen
-from spear_amal.mixers.stochastic import StochasticTeachers
-from spear_amal.mixers.superloss import SuperLoss
-from spear_amal.types import Batch
 
-N, K, B = 13, 3, 5
-NAMES = ("label", "teacher0", "teacher1")
-MAKERS = {
-    "base": Mixer,
-    "fixed": Fixed,
-    "amal": lambda: Amal(normalise="none"),
-    "frozen": lambda: Frozen(torch.ones(N, K)),
-    "l2r": LearningToReweight,
-    "mwn": MetaWeightNet,
-    "amal-distillation": lambda: Amal.preset("distillation"),
-    "alm-kd": AlmKd,
-    "superloss": lambda: SuperLoss(tau="mean"),
-    "crust": Crust,
-    "dgkd": StochasticTeachers,
-    "dgkd-drop": lambda: StochasticTeachers(drop=1, seed=3),
-}
-STARTS_AT_ONE = ["base", "fixed", "amal", "frozen", "l2r"]
+STARTS_AT_ONE = ["base", "fixed", "amal", "frozen", "l2r", "gcs", "random-search"]
 EVERY = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
-
-
-def batch(rows=(7, 2, 11, 0, 5)):
-    index = torch.tensor(rows)
-    none = torch.zeros(len(rows), 0)
-    return Batch(index, none, torch.zeros(len(rows)).long(), none, none, none)
-
-
-def domain():
-    return torch.rand(N, K, generator=torch.Generator().manual_seed(0)) < 0.7
-
-
-def attached(mixer, mixable=(True, True, True)):
-    mixer.attach(N, NAMES, domain(), torch.tensor(mixable))
-    return mixer
-
-
-class Told:
-    """A look-ahead that says what a test wants."""
-
-    def __init__(self, alignment, n=4.0, eta=0.5):
-        self.value, self.n, self.eta, self.seen = alignment, n, eta, []
-
-    def alignment(self, weights):
-        self.seen.append(weights.clone())
-        return self.value
-
-    def hypergradient(self, weights):
-        return -self.eta / self.n * self.alignment(weights)
-
-    def losses(self):
-        return torch.rand(B, K, generator=torch.Generator().manual_seed(4))
-
-    def feature_scale(self):
-        return 8.0
-
-    def hidden_gradients(self, weights):
-        return torch.rand(B, 7, generator=torch.Generator().manual_seed(6))
 
 
 def test_every_mixer_with_a_name_is_covered():
