@@ -1,4 +1,4 @@
-"""Loss components: SPEAR's seven, distillation, and learning from a label model."""
+"""Loss components: SPEAR's seven, distillation, label models and auxiliary tasks."""
 
 from spear_amal.components.base import Component, ComponentSet, Penalty
 from spear_amal.components.covered import OnCovered
@@ -23,6 +23,7 @@ from spear_amal.components.spear import (
     resolve,
     spear_components,
 )
+from spear_amal.components.tasks import SquaredNorm, TaskCrossEntropy, TaskSquaredError
 from spear_amal.components.teacher import TeacherCrossEntropy
 
 __all__ = [
@@ -44,6 +45,9 @@ __all__ = [
     "RuleGold",
     "RuleLikelihood",
     "RuleReliability",
+    "SquaredNorm",
+    "TaskCrossEntropy",
+    "TaskSquaredError",
     "TeacherCrossEntropy",
     "TeacherDivergence",
     "resolve",

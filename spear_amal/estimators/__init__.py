@@ -1,5 +1,6 @@
 """scikit-learn estimators over the one trainer."""
 
+from spear_amal.estimators.auxiliary import AuxiliaryClassifier
 from spear_amal.estimators.base import TrainedClassifier
 from spear_amal.estimators.distilled import DistilledClassifier
 from spear_amal.estimators.distiller import DISTILLATION, distiller
@@ -8,10 +9,12 @@ from spear_amal.estimators.gold import GoldClassifier
 from spear_amal.estimators.rule_network import RuleNetworkClassifier
 from spear_amal.estimators.spear import PRESETS, SpearClassifier
 from spear_amal.estimators.sskd import RotationDistiller
+from spear_amal.estimators.task_targets import Task
 
 __all__ = [
     "DISTILLATION",
     "PRESETS",
+    "AuxiliaryClassifier",
     "DistilledClassifier",
     "GoldClassifier",
     "LabelModelClassifier",
@@ -19,6 +22,7 @@ __all__ = [
     "RotationDistiller",
     "RuleNetworkClassifier",
     "SpearClassifier",
+    "Task",
     "TrainedClassifier",
     "distiller",
 ]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -44,6 +44,7 @@ class Recipe:
     callbacks: tuple[Callback, ...] = ()
     augment: Augmentation | None = None
     live: tuple[Any, ...] = ()  # see Table
+    tasks: Mapping[str, np.ndarray] = field(default_factory=dict)  # of the rows of the pool
 
 
 @dataclass
@@ -78,6 +79,7 @@ def fit_members(pool: Pool, recipe: Recipe, about: Any) -> list[Member]:
         pool.x,
         pool.y,
         pool.labels,
+        tasks=recipe.tasks,
         n_classes=len(pool.classes),
         dtype=recipe.dtype,
         device=recipe.device,

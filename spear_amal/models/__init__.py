@@ -2,7 +2,7 @@
 
 from spear_amal.models.adapter import FeatureAdapter
 from spear_amal.models.build import build_feature_model, check_kind
-from spear_amal.models.convnet import ConvNet
+from spear_amal.models.convnet import ConvNet, ConvNet4
 from spear_amal.models.densenet import DenseNet
 from spear_amal.models.feature import MLP, Affine, LinearModel
 from spear_amal.models.images import ImageModel, channel_statistics
@@ -19,17 +19,20 @@ from spear_amal.models.networks import (
 from spear_amal.models.resnet import ResNet
 from spear_amal.models.rule_network import RuleNetwork
 from spear_amal.models.rules import RuleModel
+from spear_amal.models.tasks import MultiTask
 from spear_amal.models.wide_resnet import WideResNet
 
 __all__ = [
     "MLP",
     "Affine",
     "ConvNet",
+    "ConvNet4",
     "DenseNet",
     "FeatureAdapter",
     "ImageModel",
     "JointModel",
     "LinearModel",
+    "MultiTask",
     "Network",
     "ResNet",
     "RuleModel",

@@ -1,4 +1,4 @@
-"""What every convolutional network here is: a body, global average pooling and a linear head."""
+"""What every convolutional network here is: a body, pooling and a linear head."""
 
 from __future__ import annotations
 
@@ -70,5 +70,9 @@ class Network(nn.Module):
 
     def logits_and_hidden(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (B, C) and the input of the head (B, H)."""
-        hidden = self.body(x).mean((2, 3))  # global average: the size of the images is free
+        hidden = self.pooled(self.body(x))
         return self.head(hidden), hidden
+
+    def pooled(self, maps: Tensor) -> Tensor:
+        """Feature maps (B, width, h', w') as one vector a row (B, H)."""
+        return maps.mean((2, 3))  # global average: the size of the images is free

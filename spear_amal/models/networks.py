@@ -6,14 +6,14 @@ import math
 import re
 from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from spear_amal.errors import InputError
 from spear_amal.maths.sparse_rows import SparseRows
-from spear_amal.models.convnet import ConvNet
+from spear_amal.models.convnet import ConvNet, ConvNet4
 from spear_amal.models.densenet import DenseNet
 from spear_amal.models.feature import MLP, LinearModel
 from spear_amal.models.resnet import ResNet
@@ -54,6 +54,7 @@ def network_names() -> list[str]:
         *(f"wrn-16-{k}" for k in WIDE_FACTORS),
         "densenet-40-12",
         "convnet",
+        "convnet4",
         "mlp:50",
         "mlp:80-80",
     ]
@@ -110,13 +111,14 @@ def build_network(
     Parameters
     ----------
     name : str
-        "resnet8" .. "resnet110", "wrn-16-1" (any k), "densenet-40-12", "convnet", or "mlp:" and
-        hidden widths, such as "mlp:80-80".
+        "resnet8" .. "resnet110", "wrn-16-1" (any k), "densenet-40-12", "convnet", "convnet4", or
+        "mlp:" and hidden widths, such as "mlp:80-80".
     n_classes, in_channels : int
     generator : torch.Generator, optional
         Source of the start; the global random state is not touched when it is given.
     input_shape : sequence of int, optional
-        Shape of one row, (c, h, w) or (D,): needed by "mlp:", which is no longer free of the size.
+        Shape of one row, (c, h, w) or (D,): needed by "mlp:" and "convnet4", which are made for
+        one size.
     **options
         Further arguments of the network's class, such as ``shortcut="padding"`` for a ResNet or
         ``stem=16`` for the DenseNet.
@@ -134,11 +136,13 @@ def build_network(
     """
     check_network(name)
     widths = hidden_widths(name)
-    if widths is not None:
-        if input_shape is None:
-            raise InputError(f"{name!r} needs input_shape=, the shape of one row")
+    if input_shape is None and (widths is not None or name == "convnet4"):
+        raise InputError(f"{name!r} needs input_shape=, the shape of one row")
+    if widths is not None and input_shape is not None:
         return Flattened(MLP(math.prod(input_shape), n_classes, widths, generator))
     options["generator"] = generator
+    if name == "convnet4":
+        return ConvNet4(n_classes, cast(Sequence[int], input_shape), **options)
     if found := _RESNET.fullmatch(name):
         return ResNet(int(found[1]), n_classes, in_channels, **options)
     if found := _WIDE.fullmatch(name):

@@ -222,8 +222,8 @@ class LookAhead:
 
     def losses(self) -> Tensor:
         """Losses (B, K) at the parameters before the step; zeros outside the domains."""
-        with torch.no_grad():
-            return self._losses(self.at)
+        # Without no_grad(), in which models answer no auxiliary task; nothing asks for a graph.
+        return self._losses(self.at).detach()
 
     def alignment(self, weights: Tensor) -> Tensor:
         """Inner products ``<V, grad l_ik>`` (B, K); exact zeros outside the domains."""

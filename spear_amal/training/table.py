@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,8 @@ class Table:
         Unipolar votes.
     teachers : ndarray of shape (n, T, C), optional
         Teacher logits, NaN where a teacher is silent.
+    tasks : mapping of str to ndarray (n,), optional
+        Targets of auxiliary tasks: class codes, -1 where unknown, or floats, NaN where unknown.
     n_classes : int
         C; used to shape empty teachers.
 
@@ -56,6 +58,7 @@ class Table:
         labels: LabelMatrix | None = None,
         teachers: np.ndarray | None = None,
         *,
+        tasks: Mapping[str, np.ndarray] | None = None,
         n_classes: int = 2,
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
@@ -67,6 +70,7 @@ class Table:
         self._padded = self._pad()
         teachers = np.zeros((n, 0, n_classes)) if teachers is None else teachers
         self.teachers = torch.as_tensor(teachers).to(device=device, dtype=dtype)
+        self.tasks = {name: self._targets(held) for name, held in (tasks or {}).items()}
         empty = sp.csr_array((n, 0), dtype=np.float32)
         self.fired = self._votes(empty if labels is None else (labels.codes > 0))
         scored = labels is not None and labels.scores is not None
@@ -91,6 +95,7 @@ class Table:
             held = getattr(self, name)
             if held is not None:
                 setattr(other, name, held[index if isinstance(held, Tensor) else rows])
+        other.tasks = {name: held[index] for name, held in self.tasks.items()}
         other.augment, other.live = None, ()
         other._padded = other._pad()
         return other
@@ -99,6 +104,10 @@ class Table:
     def n_features(self) -> int:
         """Number of features D."""
         return int(self.x.shape[1])
+
+    def _targets(self, held: np.ndarray) -> Tensor:
+        targets = torch.as_tensor(_tensor_ready(held)).to(self.device)
+        return targets.to(self.dtype) if targets.is_floating_point() else targets.long()
 
     def _features(self, x: Any) -> Tensor | sp.csr_array:
         if x.ndim > 2:
@@ -160,6 +169,7 @@ class Table:
             if self.scores is None
             else self._dense_rows(self.scores, index),
             teachers=teachers,
+            tasks={name: held[index] for name, held in self.tasks.items()},
         )
 
     def whole(self) -> Batch:

@@ -1,0 +1,272 @@
+"""Auxiliary tasks: one network learns the label and, with a head each, other things as well."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import KW_ONLY, dataclass, replace
+from numbers import Real
+from typing import Any, ClassVar, cast
+
+import numpy as np
+import torch
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import check_is_fitted
+from torch import nn
+
+from spear_amal.components import (
+    Component,
+    ComponentSet,
+    LabelCrossEntropy,
+    OnCovered,
+    SquaredNorm,
+    TaskCrossEntropy,
+    TaskSquaredError,
+)
+from spear_amal.errors import InputError
+from spear_amal.estimators import bundle, door
+from spear_amal.estimators.auxiliary_mixers import auxiliary_mixer
+from spear_amal.estimators.engine import Recipe
+from spear_amal.estimators.networked import NetworkClassifier
+from spear_amal.estimators.task_targets import REGRESSION, Task, TaskPlan, check_tasks, plan_tasks
+from spear_amal.mixers import Mixer
+from spear_amal.models import Affine, JointModel, MultiTask
+from spear_amal.models.tasks import BUILT_IN, L2, ROTATION, SHUFFLED
+from spear_amal.teachers.networks import at_rest
+from spear_amal.training import Table
+from spear_amal.training.inference import chunk_size
+
+
+@dataclass(eq=False, repr=False)
+class AuxiliaryClassifier(NetworkClassifier):
+    """Classifier whose network also learns auxiliary tasks, each with a head of its own.
+
+    The losses are "label", the cross-entropy to the label, and one for each task by its name. A
+    mixer weighs them so that tasks help the label: per row, per loss or per module of the network.
+
+    Parameters
+    ----------
+    network : str, module or function (n_features or shape, n_classes) -> module
+        "convnet4" (MAOAL's), any other network by name, such as "resnet8" or "mlp:64", or one that
+        gives logits and hidden values. Heads of tasks are linear, on the hidden values.
+    tasks : list of str or Task
+        "rotation": by which angle a square image is turned. "rotation-shuffled": the same with
+        targets that say nothing, to see what a useless task does. "l2": the size of the parameters.
+        Any other name: targets go to `fit`; see :class:`Task` for kind and number of classes.
+    mixer : str or Mixer
+        "gcs", "maoal", "amal", "auxilearn", "uncertainty", "fixed" (all ones), "single" (the label
+        alone), "random-search" or any other of :mod:`spear_amal.mixers` that needs no teacher.
+        Those that look ahead ("amal", "l2r", "mwn") do so over the whole network, 256 rows at a
+        time.
+    mixer_options : dict, optional
+        Options of the mixer by name.
+    l2 : float
+        Coefficient of the task "l2".
+    feature_model
+        Another name of `network`; not a parameter.
+    optimiser, momentum, nesterov, schedule, milestones, gamma, augment, keep_epochs, callbacks, \
+patience
+        As in :class:`DistilledClassifier`.
+    losses, consensus, rule_gold, agreement, quality_guides, quality_index, rule_start, guard, \
+keep_uncovered, hidden, final, n_folds, inference, validation, validation_fraction, \
+prior_correction, lr, lr_scale, lr_rules, batch_size, max_epochs, metric, weight_decay, dtype, \
+device, checkpoint, random_state, verbose
+        As in :class:`SpearClassifier`.
+
+    Attributes
+    ----------
+    tasks_ : tuple of Task
+        With kinds and numbers of outputs.
+    weights_, history_, snapshots_, last_weights_, input_shape_, pixels_, classes_, ...
+        As in :class:`DistilledClassifier`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(200, 5))
+    >>> y = (X[:, 0] * X[:, 1] > 0).astype(int)
+    >>> model = AuxiliaryClassifier("mlp:16", ["side"], mixer="fixed", max_epochs=30, lr=0.01)
+    >>> model = model.fit(X, y, tasks={"side": (X[:, 0] > 0).astype(int)})
+    >>> list(model.weights_.columns), bool((model.predict_task(X, "side")[:, 1] > 0.5).any())
+    (['label', 'side'], True)
+    """
+
+    network: Any = "convnet4"
+    tasks: Any = (ROTATION,)
+    _: KW_ONLY
+    mixer: str | Mixer = "gcs"
+    l2: float = 1e-3
+    keep_uncovered: bool = True
+
+    # Under its parent's name the network is no parameter of its own.
+    feature_model: ClassVar[Any] = property(lambda self: self.network)  # type: ignore[misc]
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **NetworkClassifier._parameter_constraints,
+        "l2": [Interval(Real, 0, None, closed="left")],
+    }
+
+    def check_parameters(self) -> None:
+        """Raise an error for a parameter that cannot be used; `fit` calls it first."""
+        asked = check_tasks(self.tasks)
+        super().check_parameters()
+        if self.network == "linear" and any(task.name != L2 for task in asked):
+            raise InputError(
+                "a linear model has no hidden values that tasks could share; use a network, such "
+                "as 'mlp:64'"
+            )
+
+    # -- fitting --------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        L: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+        L_val: Any = None,
+        *,
+        tasks: Any = None,
+    ) -> Any:
+        """Train.
+
+        Parameters
+        ----------
+        X : images (n, channels, height, width), array (n, D) or sparse matrix (n, D)
+        y : array of shape (n,)
+            Labels; -1 (or None) where unlabelled. Tasks speak on unlabelled rows as well.
+        L, L_val : LabelMatrix or array, optional
+            Votes of labelling functions: SPEAR's losses join in, and the label's is called "gold".
+        X_val, y_val : optional
+            Validation rows with labels. They choose the epoch and drive the weights. Without them
+            `validation_fraction` of the labelled rows is held out.
+        tasks : mapping of str to array (n,), optional
+            Targets on the rows of X: class codes, -1 where unknown, or floats, NaN where unknown.
+            Numbers should be of the order of 1: their loss is a squared error. None are needed on
+            validation rows.
+
+        Returns
+        -------
+        self
+        """
+        self.check_parameters()
+        self.vote_form_, self.guarded_ = None, False
+        self._plan = plan_tasks(check_tasks(self.tasks), tasks)
+        self.tasks_ = self._plan.tasks
+        try:
+            return super().fit(X, y, L, X_val, y_val, L_val)
+        finally:
+            del self._plan
+
+    def _checked(self, X: Any, reset: bool) -> Any:
+        checked = super()._checked(X, reset)
+        if reset:
+            _check_turnable(self.tasks_, self.input_shape_)
+        return checked
+
+    def _recipe(self, pool: door.Pool) -> Recipe:
+        for name, held in self._plan.targets.items():
+            door.check_rows(f"tasks[{name!r}]", len(held), pool.n_train, "X")
+        # Without tasks of rows nothing is said of unlabelled ones: empty batches at best.
+        heard = pool.labels is not None or any(task.name != L2 for task in self.tasks_)
+        targets = self._plan.padded(len(pool.y))
+        return replace(super()._recipe(pool), use_unlabelled=heard, tasks=targets)
+
+    def _about(self) -> dict[str, Any]:
+        return bundle.params_to_json(self) | {"targets": _digest(self._plan), "callbacks": None}
+
+    def _components(self, pool: door.Pool, class_weights: np.ndarray | None) -> ComponentSet:
+        own = [self._loss_of(task) for task in self.tasks_]
+        if pool.labels is None:
+            return ComponentSet([LabelCrossEntropy(class_weights), *own])
+        rules = self._losses(True, class_weights)
+        covered = [OnCovered(component) for component in rules.components]
+        return ComponentSet([*covered, *own], rules.penalties)
+
+    def _loss_of(self, task: Task) -> Component:
+        if task.name == L2:
+            return SquaredNorm(self.l2)
+        return (TaskSquaredError if task.kind == REGRESSION else TaskCrossEntropy)(task.name)
+
+    def _mixer(self) -> Mixer:
+        return auxiliary_mixer(self.mixer, self.mixer_options)
+
+    def _final(self, pool: door.Pool) -> str:
+        return self.final
+
+    # -- the network and its heads --------------------------------------------------------------
+
+    def _network(self, statistics: Any, generator: torch.Generator | None = None) -> Any:
+        network = super()._network(statistics, generator)
+        width = self._width(network)
+        heads = {
+            task.name: Affine(width, int(task.n_outputs), generator)
+            for task in self.tasks_
+            if task.n_outputs is not None
+        }
+        return MultiTask(network, heads, squared_norm=any(task.name == L2 for task in self.tasks_))
+
+    def _width(self, network: nn.Module) -> int:
+        """H: what goes into the heads; a network without a linear head is asked."""
+        head = getattr(network, "head", None)
+        if head is not None:
+            return int(head.in_features)
+        row = Table(np.zeros((1, *self.input_shape_), dtype=np.float32)).x
+        with at_rest(network):
+            return int(network(row)[1].shape[1])
+
+    def predict_task(self, X: Any, name: str) -> np.ndarray:
+        """Say what a task's head says, averaged over models.
+
+        Parameters
+        ----------
+        X : as in `fit`
+        name : str
+            A task with targets of the user's.
+
+        Returns
+        -------
+        ndarray (n, C_t) or (n,)
+            Probabilities of its classes, or numbers.
+        """
+        check_is_fitted(self, "models_")
+        kinds = {task.name: task.kind for task in self.tasks_ if task.name not in BUILT_IN}
+        if name not in kinds:
+            raise InputError(f"no targets of a task {name!r} were given in fit; have {list(kinds)}")
+        table = self._table(self._checked(X, reset=False), None)
+        values = torch.stack([_asked(model, name, table) for model in self.models_])
+        answers = values if kinds[name] == REGRESSION else values.softmax(-1)
+        return answers.mean(0).cpu().numpy()
+
+    def _own_record(self) -> dict[str, Any]:
+        return super()._own_record() | {"tasks": [list(task) for task in self.tasks_]}
+
+    def _take_record(self, record: dict[str, Any]) -> None:
+        super()._take_record(record)
+        self.tasks_ = tuple(Task(*held) for held in record["tasks"])
+
+
+def _check_turnable(tasks: tuple[Task, ...], shape: tuple[int, ...]) -> None:
+    names = [task.name for task in tasks if task.name in (ROTATION, SHUFFLED)]
+    if names and (len(shape) != 3 or shape[1] != shape[2]):
+        raise InputError(
+            f"the task {names[0]!r} turns images by quarters: X must hold square images (rows, "
+            f"channels, height, width), found rows of shape {shape}; pad, crop or resize them, or "
+            "leave the task out"
+        )
+
+
+@torch.no_grad()
+def _asked(model: JointModel, name: str, table: Table) -> torch.Tensor:
+    """Answers (n, C_t) or (n,) of a task's head, in double precision."""
+    feature = cast(MultiTask, model.feature)
+    chunks = torch.arange(len(table)).split(chunk_size(table.x))
+    return torch.cat([feature.task_answer(name, table.batch(i).x) for i in chunks]).double()
+
+
+def _digest(plan: TaskPlan) -> str:
+    digest = hashlib.sha256()
+    for name, held in plan.targets.items():
+        digest.update(name.encode() + held.dtype.str.encode() + held.tobytes())
+    return digest.hexdigest()
