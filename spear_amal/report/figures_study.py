@@ -38,7 +38,10 @@ _GAINS = {"above zero": (COLOURS[0], "o"), "zero within": (FAINT, "s"), "below z
 
 
 def weights_by_correctness(
-    weights_right: Mapping[str, np.ndarray], weights_wrong: Mapping[str, np.ndarray]
+    weights_right: Mapping[str, np.ndarray],
+    weights_wrong: Mapping[str, np.ndarray],
+    names: tuple[str, str] = ("right", "wrong"),
+    of: str = "pseudo-label",
 ) -> Figure:
     """Draw histograms of learnt weights on rows whose pseudo-label is right, and is wrong.
 
@@ -47,44 +50,48 @@ def weights_by_correctness(
     weights_right, weights_wrong : dict of str to ndarray
         Weights by loss, as :func:`spear_amal.studies.why.split_weights` makes them. Each histogram
         is in percent of its own rows; titles hold the means and the AUC of the separation.
+    names : (str, str)
+        What the two kinds of rows are.
+    of : str
+        Of what they are it, for the legend.
     """
-    names = list(weights_right)
-    if not names or names != list(weights_wrong):
+    losses = list(weights_right)
+    if not losses or losses != list(weights_wrong):
         raise InputError(
-            f"right and wrong rows need weights of the same losses, found {names} and "
+            f"right and wrong rows need weights of the same losses, found {losses} and "
             f"{list(weights_wrong)}"
         )
-    rows = (len(names) + 1) // 2
-    figure, axes = new_figure(0.5 + 2.8 * rows, rows, min(2, len(names)))
+    rows = (len(losses) + 1) // 2
+    figure, axes = new_figure(0.5 + 2.8 * rows, rows, min(2, len(losses)))
     held = [*weights_right.values(), *weights_wrong.values()]
     top = max((float(values.max()) for values in held if len(values)), default=1.0)
-    for ax, name in zip(axes, names, strict=False):
-        _two_histograms(ax, name, weights_right[name], weights_wrong[name], max(1.0, top))
-    for ax in axes[len(names) :]:
+    for ax, loss in zip(axes, losses, strict=False):
+        _two_histograms(ax, loss, (weights_right[loss], weights_wrong[loss]), names, max(1.0, top))
+    for ax in axes[len(losses) :]:
         ax.set_visible(False)
     handles, labels = axes[0].get_legend_handles_labels()
+    labels = [f"{of} {name}" for name in labels]
     figure.legend(handles, labels, loc="outside upper center", ncols=2, frameon=False, fontsize=9)
     return figure
 
 
-def _two_histograms(ax: Axes, name: str, right: np.ndarray, wrong: np.ndarray, top: float) -> None:
+def _two_histograms(
+    ax: Axes,
+    loss: str,
+    weights: tuple[np.ndarray, np.ndarray],
+    names: tuple[str, str],
+    top: float,
+) -> None:
     edges = np.linspace(0, top, _BINS + 1)
     width = (edges[1] - edges[0]) * 0.42
-    for values, side, colour, hatch, label in (
-        (right, -0.5, _RIGHT, "", "pseudo-label right"),
-        (wrong, 0.5, _WRONG, "////", "pseudo-label wrong"),
-    ):
+    looks = ((-0.5, _RIGHT, ""), (0.5, _WRONG, "////"))
+    title = [f"{tick_name(loss)}: AUC {_or_none(rank_auc(*weights))}"]
+    for values, name, (side, colour, hatch) in zip(weights, names, looks, strict=True):
         shares = 100 * np.histogram(values, edges)[0] / max(len(values), 1)
         middles = (edges[:-1] + edges[1:]) / 2 + side * width
-        ax.bar(middles, shares, width, color=colour, hatch=hatch, edgecolor="white", label=label)
-    ax.set_title(
-        f"{tick_name(name)}: AUC {_or_none(rank_auc(right, wrong))}\n"
-        f"right: mean {_mean(right)}, {len(right)} rows\n"
-        f"wrong: mean {_mean(wrong)}, {len(wrong)} rows",
-        fontsize=9,
-        loc="left",
-        color=INK,
-    )
+        ax.bar(middles, shares, width, color=colour, hatch=hatch, edgecolor="white", label=name)
+        title.append(f"{name}: mean {_mean(values)}, {len(values)} rows")
+    ax.set_title("\n".join(title), fontsize=9, loc="left", color=INK)
     ax.set_xlabel("learnt weight", fontsize=9)
     ax.set_ylabel("% of rows", fontsize=9)
 

@@ -13,6 +13,8 @@ from spear_amal.report import figures_kd, figures_kd_scores
 from spear_amal.report.figures_study import gain_plot
 from spear_amal.report.kd_rows import Condition, conditions
 from spear_amal.report.kd_tables import kd_table, numbers
+from spear_amal.report.mixer_section import weights_over_training
+from spear_amal.report.weight_series import recorded
 from spear_amal.studies.kd.weights import BUCKETS
 
 if TYPE_CHECKING:
@@ -69,6 +71,8 @@ def kd_figures(runs: pd.DataFrame, baseline: str | None = None) -> dict[str, Fig
 def pictures_of(condition: Condition, baseline: str | None = None) -> Iterator[Picture]:
     """Draw what the runs of one condition hold: weights, learning curves, gains."""
     yield from _weights(condition)
+    for kind, title, caption, figure in weights_over_training(recorded(condition.runs)):
+        yield _picture(condition, kind, title, caption, figure)
     curves = _lists(condition, "curve")
     if curves:
         every = int(condition.runs["curve_every"].dropna().iloc[0])

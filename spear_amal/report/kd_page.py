@@ -1,4 +1,4 @@
-"""The HTML report of distillation studies: verdicts, tables, and the figures that runs hold."""
+"""The HTML report of studies of distillation and of mixers: verdicts, tables, figures."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from spear_amal.report import html
 from spear_amal.report.canvas import need_matplotlib, png
 from spear_amal.report.kd_figures import Picture, overviews, pictures_of
 from spear_amal.report.kd_rows import Condition, conditions
-from spear_amal.report.kd_tables import kd_table, kd_verdicts, readable_kd
+from spear_amal.report.kd_tables import kd_table, readable_kd
+from spear_amal.report.mixing_verdicts import note_of, verdicts_of
 from spear_amal.report.page import versions
 
 _READ = (
-    "Every seed draws the data, the noise and the networks' first weights anew; teachers are "
-    "trained once for all methods of a seed. Validation rows choose the epoch and drive learnt "
-    "weights; the test rows are seen by the scorer alone. Scores are in points. The gain is taken "
-    "on the same seeds; its 95% interval is a bootstrap over seeds. V - test: how far the "
-    "validation score flatters. Last epoch: the score where validation chooses nothing."
+    "Every seed draws the rows, the noise and the networks' first weights anew; teachers, where "
+    "there are any, are trained once for all methods of a seed. Validation rows choose the epoch "
+    "and drive learnt weights; the test rows are seen by the scorer alone. Scores are in points. "
+    "The gain is taken on the same seeds; its 95% interval is a bootstrap over seeds. V - test: "
+    "how far the validation score flatters. Last epoch: the score where validation chooses nothing."
 )
 
 
@@ -68,8 +69,9 @@ def _sections(studies: str, held: list[Condition], baseline: str | None) -> Iter
         yield html.figures(shown)
     for condition in held:
         yield html.heading(condition.title)
-        yield from (html.paragraph(text) for text in kd_verdicts(condition))
+        yield from (html.paragraph(text) for text in verdicts_of(condition))
         yield html.table(readable_kd(condition, kd_table(condition, baseline)))
+        yield from (html.paragraph(text) for text in [note_of(condition)] if text)
         yield html.paragraph(condition.settings)
         yield html.figures(_shown(pictures_of(condition, baseline)))
     yield html.heading("Versions")

@@ -1,4 +1,4 @@
-"""Rows of distillation studies: which they are, and which of them may be compared."""
+"""Rows of studies of distillation and of mixers: which they are, and what may be compared."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Any
 import pandas as pd
 
 from spear_amal.errors import InputError
-from spear_amal.studies.kd import KD_STUDIES
+from spear_amal.studies.catalogue import CATALOGUE
 
-BASELINES = ("ce", "random", "only-lv")  # the first that was run: no teacher, uniform draws
+# The first that was run: no teacher, uniform draws, no rules, the main loss alone.
+BASELINES = ("ce", "random", "only-lv", "single")
 _UNSAID = ("data.corpus",)  # in the title already
 
 
@@ -54,14 +55,14 @@ class Condition:
 
 
 def of_distillation(runs: pd.DataFrame) -> pd.Series:
-    """Tell rows of distillation studies, by the name that their protocol starts with.
+    """Tell rows of these studies, by the name that their protocol starts with.
 
     Examples
     --------
     >>> of_distillation(pd.DataFrame({"protocol": ["kd-synthetic: noise 0.1", "random"]})).tolist()
     [True, False]
     """
-    return pd.Series([str(one).split(":")[0] in KD_STUDIES for one in runs["protocol"]], runs.index)
+    return pd.Series([str(one).split(":")[0] in CATALOGUE for one in runs["protocol"]], runs.index)
 
 
 def conditions(runs: pd.DataFrame) -> list[Condition]:

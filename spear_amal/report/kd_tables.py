@@ -20,6 +20,7 @@ _FURTHER = (
     ("compression", "compression", 1, "{:.3g}"),
     ("relative", "% of teacher", 100, "{:.1f}"),
     ("relative_ce", "% of CE", 100, "{:.1f}"),
+    ("seconds_per_epoch", "s an epoch", 1, "{:.3f}"),
 )
 # Beginnings of the names of methods that are judged, of the first kind that was run: rules and
 # teacher together, learnt mixing, draws by its weights.

@@ -20,6 +20,7 @@ from spear_amal.report import (
     figures_study,
     figures_training,
     html,
+    mixer_section,
 )
 from spear_amal.report.canvas import need_matplotlib, png
 from spear_amal.report.content import Examples, Outcome, ReportContent
@@ -86,6 +87,7 @@ def _sections(content: ReportContent) -> Iterator[str]:
         yield from _labelling(content)
     if content.histories:
         yield from _training(content)
+        yield from mixer_section.section(content.histories)
     if content.examples is not None:
         yield from _weights(content.examples)
     yield html.heading("Settings and versions")

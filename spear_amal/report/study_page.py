@@ -9,12 +9,13 @@ from typing import Any
 import pandas as pd
 
 from spear_amal.files import refuse_existing, write_aside
-from spear_amal.report import html
+from spear_amal.report import html, mixer_section
 from spear_amal.report.canvas import need_matplotlib, png
 from spear_amal.report.figures_study import gain_plot
 from spear_amal.report.page import versions
 from spear_amal.report.study_curves import study_curves
 from spear_amal.report.study_tables import readable_summary, study_tables, tuning_table
+from spear_amal.report.weight_series import recorded
 from spear_amal.studies.verdict import verdicts
 
 _READ = (
@@ -73,6 +74,8 @@ def _sections(
         yield html.table(readable_summary(table))
         yield html.paragraph(study)
         yield from _gains(table)
+    for corpus, some in runs.groupby("corpus", sort=False):
+        yield from mixer_section.section(recorded(some), str(corpus))
     if tuning:
         yield html.heading("What tuning chose")
         yield html.paragraph(

@@ -1,0 +1,167 @@
+"""Weights of losses by module over stages of training, as in MAOAL's Figures 1 to 5."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from spear_amal.errors import InputError
+from spear_amal.report.canvas import INK, line_style, new_figure, tick_name
+from spear_amal.report.means import over_seeds
+from spear_amal.report.panels import one_legend, panels, same_axes, weight_axis
+from spear_amal.report.weight_series import (
+    Run,
+    at_stages,
+    last_epoch,
+    module_series,
+    runs_of,
+    stage_ends,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+STAGES = 5
+_FEW = 7  # modules that are lines; more are rows of a map
+_CELL = 0.17  # inches for a row of a map
+_TALLEST = 9.0  # inches of a map; more rows are thinner
+_MOST_NAMES = int(_TALLEST / _CELL)  # that have room beside it
+_NAME = 26  # characters of a module's name
+_MARKERS = "osD^vPX"
+_ASIDE = 0.02  # of a stage, so that bars do not hide each other
+
+
+def module_weights(
+    held: Run | Sequence[Run], stages: int = STAGES, end: int | None = None
+) -> Figure:
+    """Draw the weight of each loss in each module at the end of each stage, one panel a loss.
+
+    Training from its start to its best epoch is cut into equal stages. Few modules are lines with
+    the 95% intervals over runs (from three runs on); more than seven are the rows of a map.
+
+    Parameters
+    ----------
+    held : run, or sequence of runs
+        What :func:`spear_amal.report.weight_series.module_series` reads: histories of models, rows
+        of a study, or values by (loss, module). Of several runs the mean is drawn, each cut into
+        stages of its own.
+    stages : int
+        With fewer epochs, each epoch is a stage.
+    end : int, optional
+        Number of epochs to show; by default up to the best validation score, or all of them where
+        a run does not say which is best.
+
+    Raises
+    ------
+    InputError
+        If no weights by module were recorded.
+    """
+    if stages < 1:
+        raise InputError(f"stages must be at least 1, found {stages}")
+    runs = [run for run in runs_of(held) if module_series(run)]
+    if not runs:
+        raise InputError("no run recorded weights by module: there is nothing to draw")
+    frame, ticks = _stages(runs, stages, end)
+    modules = list(dict.fromkeys(frame["module"]))
+    draw = _as_lines if len(modules) <= _FEW else _as_map
+    return draw(frame, modules, ticks, _axis_name(len(runs)))
+
+
+def _axis_name(n_runs: int) -> str:
+    if n_runs == 1:
+        return "epoch at the end of a stage, to the best"
+    return "stage of training, from start to best epoch"
+
+
+def _stages(runs: Sequence[Run], stages: int, end: int | None) -> tuple[pd.DataFrame, list[str]]:
+    """Columns ``loss, module, stage`` (from 0), ``mean, low, high``; and the names of stages."""
+    parts, ends = [], np.zeros(0)
+    for run in runs:
+        for (loss, module), values in module_series(run).items():
+            last = end or last_epoch(run)
+            ends = stage_ends(len(values), stages, last)
+            kept = {"weight": at_stages(values, stages, last), "stage": np.arange(len(ends))}
+            parts.append(pd.DataFrame({"loss": loss, "module": module, **kept}))
+    by = ["loss", "module", "stage"]
+    means = over_seeds(pd.concat(parts), by, "weight", scale=1.0, most=np.inf).reset_index()
+    # In the order of the network, from its input to its output, not of the alphabet.
+    order = {
+        pair: i for i, pair in enumerate((p["loss"].iloc[0], p["module"].iloc[0]) for p in parts)
+    }
+    place = [order[pair] for pair in zip(means["loss"], means["module"], strict=True)]
+    means = means.assign(place=place).sort_values(["place", "stage"])
+    n = int(means["stage"].max()) + 1
+    names = [f"{one:g}" for one in (ends if len(runs) == 1 else np.arange(1, n + 1))]
+    return means, names
+
+
+def _as_lines(frame: pd.DataFrame, modules: list[str], ticks: list[str], x: str) -> Figure:
+    figure, axes = panels(list(dict.fromkeys(frame["loss"])), 2.9)
+    names = dict(zip(modules, short_names(modules), strict=True))
+    for ax, (_, own) in zip(axes, frame.groupby("loss", sort=False), strict=True):
+        for i, module in enumerate(modules):
+            means = own[own["module"] == module]
+            at = means["stage"] + (i - (len(modules) - 1) / 2) * _ASIDE
+            style, marker = line_style(i), _MARKERS[i % len(_MARKERS)]
+            label = tick_name(names[module])
+            ax.plot(at, means["mean"], label=label, marker=marker, markersize=5, **style)
+            ax.vlines(at, means["low"], means["high"], color=style["color"], linewidth=1.2)
+        ax.set_xticks(np.arange(len(ticks)), ticks)
+    axes[0].set_xlim(-0.3, len(ticks) - 0.7)
+    same_axes(figure, axes, x, "weight")
+    weight_axis(axes, float(frame["high"].max()))
+    one_legend(figure, axes)
+    return figure
+
+
+def _as_map(frame: pd.DataFrame, modules: list[str], ticks: list[str], x: str) -> Figure:
+    losses = list(dict.fromkeys(frame["loss"]))
+    figure, axes = new_figure(1.3 + min(_CELL * len(modules), _TALLEST), 1, len(losses))
+    top = max(1.0, float(frame["mean"].max()))
+    for j, (ax, loss) in enumerate(zip(axes, losses, strict=True)):
+        own = frame[frame["loss"] == loss].pivot(index="module", columns="stage", values="mean")
+        shown = ax.imshow(
+            own.reindex(modules).to_numpy(), cmap="Blues", vmin=0, vmax=top, aspect="auto"
+        )
+        ax.set_title(tick_name(loss, 48 // len(losses)), fontsize=10, loc="left", color=INK)
+        ax.set_xticks(np.arange(len(ticks)), ticks)
+        _name_rows(ax, modules if j == 0 else [])
+    figure.supxlabel(x, fontsize=9)
+    bar = figure.colorbar(shown, ax=axes, shrink=min(1.0, 12 / len(modules)), aspect=15)
+    bar.set_label("weight", fontsize=9)
+    bar.outline.set_visible(False)
+    return figure
+
+
+def _name_rows(ax: Axes, modules: list[str]) -> None:
+    """With very many modules only every second or third name has room."""
+    shown = np.arange(len(modules))[:: max(1, -(-len(modules) // _MOST_NAMES))]
+    names = short_names(modules)
+    ax.set_yticks(shown, [tick_name(names[i]) for i in shown], fontsize=8)
+    for side in ("left", "bottom"):
+        ax.spines[side].set_visible(False)
+
+
+def short_names(modules: Sequence[str]) -> list[str]:
+    """Names without the dotted parts that all begin with, cut at their front if need be.
+
+    Examples
+    --------
+    >>> short_names(["feature.body.0.weight", "feature.body.4.bias"])
+    ['0.weight', '4.bias']
+    >>> short_names(["feature.body.0", "feature.body.1"])
+    ['body.0', 'body.1']
+    """
+    split = [name.split(".") for name in modules]
+    shared = 0
+    if len(split) > 1:
+        alike = [len(set(parts)) == 1 for parts in zip(*(one[:-1] for one in split), strict=False)]
+        shared = [*alike, False].index(False)
+    if shared and any("".join(parts[shared:]).isdigit() for parts in split):
+        shared -= 1  # a number alone says little
+    names = [".".join(parts[shared:]) for parts in split]
+    return [name if len(name) <= _NAME else "…" + name[1 - _NAME :] for name in names]
