@@ -1,4 +1,4 @@
-"""The commands ``study kd-..``, ``study coreset`` and ``study rules-and-teacher``."""
+"""The commands of studies that are lists of runs: of distillation, and of mixers."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ STUDIES = {
     "kd-self": "Self-distillation: the teacher is a network of the student's own size.",
     "coreset": "Training on the rows that learnt weights choose.",
     "rules-and-teacher": "Labelling functions and a teacher in one run, mixed by AMAL.",
+    "aux-rotation": "An auxiliary task that may help, and a useless one, under every mixer.",
+    "mixers-rules": "Labelling functions under every way of mixing losses.",
+    "mixers-distillation": "Labels and a teacher under every way of mixing losses.",
 }
 
 
@@ -57,7 +60,8 @@ def _command(name: str) -> Callable[..., None]:
             ),
         ] = None,
         baseline: Annotated[
-            str | None, typer.Option(help="Gains are taken over this method. [default: ce]")
+            str | None,
+            typer.Option(help="Gains are taken over it. [default: ce, single, ..]"),
         ] = None,
     ) -> None:
         from spear_amal.cli.kd_study import KdOptions

@@ -20,9 +20,9 @@ class StudyGroup(CarefulGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put the name of the default command in front where none is given."""
         if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
-            if args[0].startswith("kd-"):
+            if args[0].startswith(("kd-", "mixers-", "aux-")):
                 known = ", ".join(commands_kd.STUDIES)
-                ctx.fail(f"there is no study {args[0]!r}; distillation has {known}")
+                ctx.fail(f"there is no study {args[0]!r}; there are {known}")
             args = [DEFAULT, *args]
         return super().parse_args(ctx, args)
 
@@ -31,7 +31,7 @@ study_app = typer.Typer(
     cls=StudyGroup,
     no_args_is_help=True,
     help="Compare methods over seeds: `study SOURCE --output FILE`, or a study of distillation "
-    "by its name; then `study report FILE`.",
+    "or of mixers by its name; then `study report FILE`.",
 )
 
 
@@ -113,9 +113,7 @@ def report(
     file: Annotated[Path, typer.Argument(help="JSON file that a study wrote.")],
     baseline: Annotated[
         str | None,
-        typer.Option(
-            help="Gains are taken over this method. [default: only-l, of distillation ce]"
-        ),
+        typer.Option(help="Gains are taken over this method. [default: only-l, ce, single, ..]"),
     ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
     html: Annotated[Path | None, typer.Option(help="HTML report to write.")] = None,

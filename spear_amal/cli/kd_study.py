@@ -1,4 +1,4 @@
-"""What ``study kd-..`` does: run, show the way, print tables and verdicts."""
+"""What studies that are lists of runs do: run, show the way, print tables and verdicts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from spear_amal.cli.console import say
 from spear_amal.cli.study import FailedRunsError, failures, show_kd
 from spear_amal.cli.study_progress import study_progress
 from spear_amal.errors import InputError
-from spear_amal.studies.kd import KD_STUDIES, KdStudy, run_kd_study
+from spear_amal.studies.catalogue import CATALOGUE
+from spear_amal.studies.kd import KdStudy, run_kd_study
 
 _SHARED = ("data_dir", "scale", "max_epochs", "corpus")
 
@@ -48,7 +49,7 @@ class KdOptions:
 
 
 def run(options: KdOptions) -> None:
-    """Run a study of distillation and print its tables.
+    """Run a study and print its tables.
 
     Raises
     ------
@@ -80,10 +81,10 @@ def run(options: KdOptions) -> None:
 
 
 def _study(name: str) -> KdStudy:
-    if name not in KD_STUDIES:
-        known = ", ".join(one for one in STUDIES if one in KD_STUDIES)
+    if name not in CATALOGUE:
+        known = ", ".join(one for one in STUDIES if one in CATALOGUE)
         raise InputError(f"there is no study {name!r} in this installation; it has {known}")
-    return KD_STUDIES[name]
+    return CATALOGUE[name]
 
 
 def _parsed(text: str) -> tuple[str, Any]:

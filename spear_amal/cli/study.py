@@ -13,7 +13,8 @@ from spear_amal.cli.console import note, say, show_table
 from spear_amal.cli.study_progress import study_progress
 from spear_amal.errors import InputError, SpearAmalError
 from spear_amal.report.kd_rows import conditions, of_distillation
-from spear_amal.report.kd_tables import kd_table, kd_verdicts, readable_kd
+from spear_amal.report.kd_tables import kd_table, readable_kd
+from spear_amal.report.mixing_verdicts import note_of, verdicts_of
 from spear_amal.report.study_tables import markdown as as_markdown
 from spear_amal.report.study_tables import readable_summary, study_tables
 from spear_amal.studies import run_study
@@ -95,13 +96,13 @@ def check_baseline(asked: str | None, methods: list[str]) -> None:
 
 
 def show_kd(runs: pd.DataFrame, baseline: str | None, markdown: bool = False) -> None:
-    """Print the tables and verdicts of distillation studies, and what their runs warned of."""
+    """Print the tables and verdicts of studies of runs, and what their runs warned of."""
     for condition in conditions(runs):
         table = readable_kd(condition, kd_table(condition, baseline))
         show_one(condition.title, table, markdown)
         say(condition.settings)
-        for verdict in kd_verdicts(condition):
-            say(verdict)
+        for text in filter(None, [note_of(condition), *verdicts_of(condition)]):
+            say(text)
     _note_warnings(runs)
 
 

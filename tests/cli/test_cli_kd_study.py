@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from spear_amal.cli import commands_kd, kd_study
+from spear_amal.studies.catalogue import CATALOGUE
 from spear_amal.studies.kd import KD_STUDIES, runner
 
 QUICK = ("--seeds", 2, "--max-epochs", 2, "--output", "a.json")
@@ -17,7 +18,7 @@ def rows():
 
 
 def test_every_study_has_a_command():
-    assert list(KD_STUDIES) == list(commands_kd.STUDIES)
+    assert list(CATALOGUE) == list(commands_kd.STUDIES)
 
 
 def test_a_study_runs_goes_on_and_is_reported(ok, run):
@@ -69,7 +70,7 @@ def test_failed_runs_end_with_1_and_the_others_are_shown(run, monkeypatch):
     broken = KD_STUDIES["kd-synthetic"].__class__(
         "kd-synthetic", "about", KD_STUDIES["kd-synthetic"].cells, fail
     )
-    monkeypatch.setitem(kd_study.KD_STUDIES, "kd-synthetic", broken)
+    monkeypatch.setitem(kd_study.CATALOGUE, "kd-synthetic", broken)
     result = run(*SMALL)
     assert result.exit_code == 1 and "2 of 10 runs failed" in result.stderr
     assert "kd, seed 1: ArithmeticError: singular" in result.stderr
@@ -112,7 +113,7 @@ def test_bad_input_ends_with_2_and_writes_nothing(run, arguments, message):
 
 
 def test_a_study_that_is_not_there_is_said(run, monkeypatch):
-    monkeypatch.delitem(kd_study.KD_STUDIES, "kd-synthetic")
+    monkeypatch.delitem(kd_study.CATALOGUE, "kd-synthetic")
     result = run(*SMALL)
     assert result.exit_code == 2 and "there is no study 'kd-synthetic'" in result.stderr
 

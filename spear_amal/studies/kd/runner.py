@@ -1,4 +1,4 @@
-"""Runs the cells of a distillation study: teachers first, then all methods; each stored at once."""
+"""Runs the cells of a study: teachers first, then all methods; each row is stored at once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class KdStudy:
-    """A study of distillation.
+    """A study of distillation or of mixers: a list of runs, and how one of them is done.
 
     Attributes
     ----------
@@ -36,6 +36,8 @@ class KdStudy:
         Models that the cell needs; they are trained first, once each.
     seeds : int
         How many, if not asked for.
+    note : str
+        What its tables are shown with, such as methods that do not apply and why.
     """
 
     name: str
@@ -44,6 +46,7 @@ class KdStudy:
     run: Callable[[Cell, str], dict[str, Any]]
     teachers: Callable[[Cell], list[TeacherSpec]] = field(default=lambda cell: [])
     seeds: int = 5
+    note: str = ""
 
 
 def run_kd_study(

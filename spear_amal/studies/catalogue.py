@@ -1,0 +1,8 @@
+"""Every study that is a list of runs, by name: those of distillation and those of mixers."""
+
+from spear_amal.studies.kd import KD_STUDIES, KdStudy
+from spear_amal.studies.mixing import MIXING_STUDIES
+
+CATALOGUE: dict[str, KdStudy] = {**KD_STUDIES, **MIXING_STUDIES}
+
+__all__ = ["CATALOGUE"]

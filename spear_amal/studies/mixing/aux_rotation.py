@@ -1,0 +1,121 @@
+"""An auxiliary task that may help and one that cannot, under every mixer: MAOAL's CIFAR setting.
+
+Images are classified; by which angle they are turned is the auxiliary task. In the condition
+"shuffled targets" these say nothing, and a mixer should do no worse than the main loss alone. That
+reference stands in both conditions and is the same run, since it never hears of the task.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from spear_amal.errors import InputError
+from spear_amal.estimators import AuxiliaryClassifier
+from spear_amal.studies.kd.cell import Cell
+from spear_amal.studies.kd.plan import Plan, planned, settings_of
+from spear_amal.studies.kd.runner import KdStudy
+from spear_amal.studies.kd.task import kd_task
+from spear_amal.studies.mixing.mixings import MIXINGS, seeded
+from spear_amal.studies.mixing.records import end_weights, outcome, weights_by_epoch
+
+NAME = "aux-rotation"
+# condition -> task
+TASKS = {"rotation": "rotation", "shuffled targets": "rotation-shuffled"}
+NOTE = (
+    "ALM-KD is left out: its weights are convex ones of a label and of teachers, whose answers its "
+    "validation loss is made of; an auxiliary task is no teacher."
+)
+LEARNT_ON_STEPS = ("auxilearn", "maoal")  # mixers that learn at every so many steps
+SCALES = {
+    "small": Plan(
+        "fashion-mnist",
+        "convnet4",
+        (),
+        n_train=1000,
+        n_validation=500,
+        n_test=5000,
+        side=14,
+        max_epochs=20,
+        batch_size=64,
+        lr=0.01,
+    ),
+    "paper": Plan(
+        "cifar10",
+        "convnet4",
+        (),
+        augment="crop",
+        max_epochs=200,
+        batch_size=256,
+        lr=0.01,
+        device="auto",
+    ),
+}
+
+
+@planned(SCALES)
+def cells(seeds: Sequence[int], plan: Plan, trials: int = 8) -> list[Cell]:
+    """All mixers with the helpful task and with the useless one.
+
+    Parameters
+    ----------
+    trials : int
+        Models of the random search.
+    """
+    if plan.teachers:
+        raise InputError(f"{NAME} has no teachers, found {plan.teachers}")
+    return [
+        Cell(
+            NAME,
+            condition,
+            name,
+            seed,
+            plan.data(),
+            _settings(plan, name, condition, trials),
+            MIXINGS[name].title,
+        )
+        for seed in seeds
+        for condition in TASKS
+        for name in MIXINGS
+    ]
+
+
+def _settings(plan: Plan, name: str, condition: str, trials: int) -> dict[str, Any]:
+    """Say how a network is trained; as in the paper without Nesterov's form of momentum."""
+    mixing = MIXINGS[name]
+    options = dict(mixing.options)
+    if mixing.mixer == "random-search":
+        options["trials"] = trials
+    held = settings_of(
+        plan, own={"mixer": mixing.mixer, "options": options, "task": TASKS[condition]}
+    )
+    return held | {"training": held["training"] | {"nesterov": False}}
+
+
+def run(cell: Cell, folder: str) -> dict[str, Any]:
+    """Train the network and its heads under the cell's mixer."""
+    task, scorer = kd_task(cell.data, cell.seed)
+    held, own = cell.settings, cell.settings["own"]
+    model = AuxiliaryClassifier(
+        held["student"],
+        [own["task"]],
+        mixer=own["mixer"],
+        mixer_options=seeded(own["mixer"], own["options"], cell.seed),
+        random_state=cell.seed,
+        **held["training"],
+    )
+    began = time.perf_counter()
+    model.fit(**task.given())
+    found = outcome(model, time.perf_counter() - began, scorer.score(model))
+    weights = end_weights(model, own["mixer"], own["options"])
+    return found | weights | weights_by_epoch(model.history_)
+
+
+STUDY = KdStudy(
+    NAME,
+    "a helpful and a useless auxiliary task under every mixer",
+    cells,
+    run,
+    note=NOTE,
+)

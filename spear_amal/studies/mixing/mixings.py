@@ -1,0 +1,61 @@
+"""Ways to mix losses that studies put side by side: a mixer by its name, with options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+MAIN = "single"  # the reference: the main loss alone
+
+
+@dataclass(frozen=True)
+class Mixing:
+    """A row of a study of mixers.
+
+    Attributes
+    ----------
+    title : str
+    mixer : str
+        A name that the estimator of the study knows.
+    options : dict
+        Of the mixer.
+    """
+
+    title: str
+    mixer: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def with_options(self, **options: Any) -> Mixing:
+        """Make the same row with further options."""
+        return replace(self, options={**self.options, **options})
+
+
+def seeded(mixer: str, options: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """Options of a mixer for one run: a search draws anew for every seed."""
+    return {**options, "seed": seed} if mixer == "random-search" else dict(options)
+
+
+# Every weight of SuperLoss is that of the row: no loss is preferred beforehand, and no teacher
+# tells the number of classes.
+_PLAIN_SUPERLOSS = {"per_loss": {}, "tau": "mean"}
+MIXINGS: dict[str, Mixing] = {
+    MAIN: Mixing("main loss alone", "single"),
+    "fixed": Mixing("equal weights", "fixed"),
+    "random-search": Mixing("random search", "random-search"),
+    "uncertainty": Mixing("uncertainty, 1/2 form", "uncertainty"),
+    "uncertainty-class": Mixing(
+        "uncertainty, classification form", "uncertainty", {"form": "classification"}
+    ),
+    "gcs": Mixing("GCS, weighted", "gcs"),
+    "gcs-unweighted": Mixing("GCS, unweighted", "gcs", {"form": "unweighted"}),
+    "gcs-last": Mixing("GCS, last layer", "gcs", {"parameters": "last-layer"}),
+    "auxilearn": Mixing("AuxiLearn, linear", "auxilearn"),
+    "auxilearn-net": Mixing("AuxiLearn, non-linear", "auxilearn"),
+    "maoal": Mixing("MAOAL, by stage", "maoal"),
+    "maoal-parameter": Mixing("MAOAL, by parameter", "maoal"),
+    "superloss": Mixing("SuperLoss", "superloss", _PLAIN_SUPERLOSS),
+    "amal": Mixing("AMAL", "amal"),
+    "l2r": Mixing("L2R", "l2r"),
+    "mwn": Mixing("MWN", "mwn"),
+}
