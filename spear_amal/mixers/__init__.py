@@ -8,11 +8,13 @@ from typing import Any
 from spear_amal.errors import InputError
 from spear_amal.mixers.alm_kd import AlmKd
 from spear_amal.mixers.amal import PRESETS, Amal
+from spear_amal.mixers.auxilearn import AuxiLearn
 from spear_amal.mixers.base import GraphsLike, LookAheadLike, LookAheadOptions, Mixer, Step
 from spear_amal.mixers.by_name import HINTON
 from spear_amal.mixers.crust import Crust
 from spear_amal.mixers.fixed import Fixed
 from spear_amal.mixers.gradient_cosine import GradientCosine
+from spear_amal.mixers.module_weights import ModuleWeights
 from spear_amal.mixers.random_search import RandomSearch
 from spear_amal.mixers.reweight import LearningToReweight
 from spear_amal.mixers.single import Single
@@ -24,11 +26,13 @@ from spear_amal.mixers.weight_net import MetaWeightNet
 MIXERS: dict[str, type[Mixer]] = {
     "alm-kd": AlmKd,
     "amal": Amal,
+    "auxilearn": AuxiLearn,
     "crust": Crust,
     "dgkd": StochasticTeachers,
     "fixed": Fixed,
     "gcs": GradientCosine,
     "l2r": LearningToReweight,
+    "maoal": ModuleWeights,
     "mwn": MetaWeightNet,
     "random-search": RandomSearch,
     "single": Single,
@@ -53,7 +57,8 @@ def build_mixer(mixer: "str | Mixer", options: Mapping[str, Any] | None = None) 
     "fixed" and its other name "spear", "kd" (fixed, 0.1 label and 0.9 each teacher), "dgkd" (each
     teacher kept with probability 0.75 a batch), "dgkd-drop" (one dropped), "superloss", "crust",
     "l2r", "mwn", "single" (the main loss alone), "random-search" (of fixed weights),
-    "uncertainty", "gcs" (gradient cosine similarity).
+    "uncertainty", "gcs" (gradient cosine similarity), "auxilearn" (a learnt combiner), "maoal"
+    (weights by module).
     """
     if not isinstance(options, Mapping | None):
         raise InputError(f"mixer_options must be options by name, found {options!r}")
@@ -76,6 +81,8 @@ def build_mixer(mixer: "str | Mixer", options: Mapping[str, Any] | None = None) 
         "spear": lambda: Fixed(**options),
         "l2r": lambda: LearningToReweight(**options),
         "mwn": lambda: MetaWeightNet(**options),
+        "auxilearn": lambda: AuxiLearn(**options),
+        "maoal": lambda: ModuleWeights(**options),
         "random-search": lambda: RandomSearch(**options),
         "single": lambda: Single(**options),
         "uncertainty": lambda: Uncertainty(**options),
@@ -103,6 +110,7 @@ __all__ = [
     "PRESETS",
     "AlmKd",
     "Amal",
+    "AuxiLearn",
     "Crust",
     "Fixed",
     "GradientCosine",
@@ -112,6 +120,7 @@ __all__ = [
     "LookAheadOptions",
     "MetaWeightNet",
     "Mixer",
+    "ModuleWeights",
     "RandomSearch",
     "Single",
     "Step",

@@ -1,0 +1,121 @@
+"""What mixers share that learn between steps through the Neumann series of the implicit gradient.
+
+The lower level is the training of the model; the upper level lowers the loss on validation rows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from numbers import Real
+
+import torch
+from torch import Tensor
+
+from spear_amal.errors import InputError
+from spear_amal.maths.gradients import Gradient, filled, gradient_of
+from spear_amal.maths.implicit import neumann_sum, transposed_product
+from spear_amal.maths.ranks import mean_over_ranks
+from spear_amal.mixers.base import GraphsLike, LookAheadOptions, Mixer, check_whole
+from spear_amal.mixers.main_loss import check_main, main_loss
+from spear_amal.mixers.moments import load_moments, moments_of
+
+
+class Bilevel(Mixer):
+    """An upper step after every `every` lower ones; options as the mixers document them."""
+
+    needs_graphs = True
+
+    every: int
+    neumann: int
+    eta: float
+    lr: float
+    momentum: float
+    weight_decay: float
+    clip: float
+    meta_size: int | None
+    main: str | None
+
+    def _check_learning(self) -> None:
+        for name in ("every", "neumann"):
+            check_whole(name, getattr(self, name), 1)
+        if self.meta_size is not None:
+            check_whole("meta_size", self.meta_size, 1)
+        for name in ("eta", "lr", "clip"):
+            _check_number(name, getattr(self, name), above=True)
+        for name in ("momentum", "weight_decay"):
+            _check_number(name, getattr(self, name), above=False)
+        if not self.momentum < 1:
+            raise InputError(f"momentum must be below 1, found {self.momentum}")
+        check_main(self.main)
+
+    def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:
+        """Find the main loss; nothing is counted yet."""
+        super().attach(n_rows, names, domain, mixable)
+        self.place = main_loss(self.main, names)
+        self.mixable = mixable.to(domain.device)
+        self.device = domain.device
+        self.since = 0  # steps since the last upper one
+
+    def look_ahead_options(self) -> LookAheadOptions:
+        """Say how many validation rows an upper step sees."""
+        return LookAheadOptions(meta_size=self.meta_size)
+
+    def due(self) -> bool:
+        """Once `every` steps were made since the last upper one."""
+        return self.since >= self.every
+
+    def _begin(self, upper: Sequence[Tensor], optimiser: str = "sgd") -> None:
+        """Take charge of what the upper level learns, leaf tensors."""
+        self.upper = list(upper)
+        for tensor in self.upper:
+            tensor.requires_grad_()
+        self.optimiser_ = (
+            torch.optim.Adam(self.upper, lr=self.lr, weight_decay=self.weight_decay)
+            if optimiser == "adam"
+            else torch.optim.SGD(
+                self.upper, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay
+            )
+        )
+
+    def _series(self, graphs: GraphsLike, gradient: Gradient, terms: int) -> list[Tensor]:
+        """``p = sum_{t < terms} (I - eta J^T)^t grad L_val``, by parameter."""
+        parameters = list(graphs.parameters.values())
+        start = filled(gradient_of(graphs.validation_loss(), parameters), parameters)
+        return neumann_sum(
+            mean_over_ranks(start),
+            lambda v: mean_over_ranks(transposed_product(gradient, parameters, v)),
+            self.eta,
+            terms,
+        )
+
+    def _upper_step(self, gradients: Sequence[Tensor]) -> None:
+        """One step of the upper optimiser along gradients cut to length `clip`."""
+        for tensor, gradient in zip(self.upper, mean_over_ranks(gradients), strict=True):
+            tensor.grad = gradient.detach()
+        if self.upper:
+            torch.nn.utils.clip_grad_norm_(self.upper, self.clip)
+            self.optimiser_.step()
+        for tensor in self.upper:
+            tensor.grad = None
+        self.since = 0
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return the count of steps, what is learnt and the optimiser's moments."""
+        state = {f"learnt.{i}": tensor.detach().clone() for i, tensor in enumerate(self.upper)}
+        return {"since": torch.tensor(self.since), **state, **moments_of(self.optimiser_)}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Go on from there."""
+        self.since = int(state["since"])
+        with torch.no_grad():
+            for i, tensor in enumerate(self.upper):
+                tensor.copy_(state[f"learnt.{i}"])
+        load_moments(self.optimiser_, state)
+
+
+def _check_number(name: str, value: object, *, above: bool) -> None:
+    """Raise InputError unless a value is finite and above 0, or at least 0."""
+    number = float(value) if isinstance(value, Real) else math.nan
+    if not (math.isfinite(number) and (number > 0 or (number == 0 and not above))):
+        raise InputError(f"{name} must be {'above' if above else 'at least'} 0, found {value!r}")

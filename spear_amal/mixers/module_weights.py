@@ -1,0 +1,230 @@
+"""MAOAL: each auxiliary loss has a weight of its own in each module of the network.
+
+Chen et al., "Module-Aware Optimization for Auxiliary Learning" (2022).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from spear_amal.errors import InputError
+from spear_amal.maths.gradients import Gradient, gradient_of, reaches, with_gradients
+from spear_amal.mixers.base import GraphsLike, Step, weighted_values
+from spear_amal.mixers.bilevel import Bilevel
+from spear_amal.mixers.partition import Partition, check_partition, partition
+
+POSITIVE = ("relu", "projection")
+OPTIMISERS = ("adam", "sgd")
+
+
+class ModuleWeights(Bilevel):
+    """Module m follows ``g_m = grad_m L_main + sum_k relu(alpha_km) grad_m L_k``.
+
+    All alpha start at 1. After every `every` steps alpha makes one step on the validation loss'
+    implicit gradient (supplement, equations A1 to A4)
+
+        dL_val/dalpha_km = -<p_m, grad_m L_k>,   p = sum_t (I - eta J^T)^t grad L_val
+
+    over ``t = 0 .. neumann``, with J the derivative of the combined gradient g on a batch drawn
+    anew. Weights differ between modules, so that g is the gradient of nothing and J is not
+    symmetric. The formula's factor eta is left out, as in the authors' code; it only scales the
+    gradient. With N losses and M = `neumann`, `every` steps T take ``T N + N + M + 1`` backward
+    passes through the network.
+
+    Parameters that the main loss does not reach, such as another task's head, follow the plain sum
+    of the losses that do. Losses that are not mixable have weight 1 in all modules.
+
+    Parameters
+    ----------
+    partition : {"stage", "block", "parameter"}, mapping or callable
+        Which parameters form a module: see :func:`spear_amal.mixers.partition.partition`.
+    every : int
+        Steps of the model for one of alpha.
+    neumann : int
+        Products M with J; the series has M + 1 terms. 3 as in the paper's experiments and code;
+        the paper's formula has M terms.
+    eta : float
+        Step size of the SGD that the series stands for, such as the model's learning rate.
+    lr : float
+        Of alpha.
+    optimiser : {"adam", "sgd"}
+        Of alpha.
+    momentum : float
+        Used by "sgd".
+    weight_decay : float
+    clip : float
+        Largest norm of alpha's gradient; longer ones are cut to it.
+    positive : {"relu", "projection"}
+        "relu" as in the paper: at alpha_km <= 0 the weight is 0 and so is its gradient, so that a
+        weight that has reached 0 never comes back. "projection" sets alpha below 0 to 0 after each
+        step and follows the gradient there: a weight may come back.
+    meta_size : int or None
+        Validation rows of an upper step, drawn with replacement; None takes all of V.
+    main : str, optional
+        The main loss; by default the one in the role "label", else the first.
+    """
+
+    separates = True
+
+    def __init__(
+        self,
+        partition: Partition = "stage",
+        *,
+        every: int = 20,
+        neumann: int = 3,
+        eta: float = 1e-2,
+        lr: float = 1e-2,
+        optimiser: str = "adam",
+        momentum: float = 0.9,
+        weight_decay: float = 0.0,
+        clip: float = 10.0,
+        positive: str = "relu",
+        meta_size: int | None = 256,
+        main: str | None = None,
+    ) -> None:
+        self.partition = partition
+        self.every = every
+        self.neumann = neumann
+        self.eta = eta
+        self.lr = lr
+        self.optimiser = optimiser
+        self.momentum = momentum
+        self.weight_decay = weight_decay
+        self.clip = clip
+        self.positive = positive
+        self.meta_size = meta_size
+        self.main = main
+        check_partition(partition)
+        for name, kinds in (("optimiser", OPTIMISERS), ("positive", POSITIVE)):
+            if getattr(self, name) not in kinds:
+                raise InputError(f"{name} must be one of {kinds}, found {getattr(self, name)!r}")
+        self._check_learning()
+
+    def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:
+        """Forget all modules: they are laid out when parameters are seen."""
+        super().attach(n_rows, names, domain, mixable)
+        learnt = [k for k, free in enumerate(self.mixable.tolist()) if free and k != self.place]
+        self.learnt = learnt
+        self._layout: tuple[str, ...] = ()
+        self._alpha(torch.ones(len(learnt), 0))
+
+    def _alpha(self, start: Tensor) -> None:
+        self.alpha = start.to(self.device, torch.float64, copy=True)  # (N learnt, modules)
+        self.active = torch.zeros_like(self.alpha, dtype=torch.bool)
+        self._begin([self.alpha], self.optimiser)
+
+    def _module_of(self, parameters: Mapping[str, Tensor]) -> list[int]:
+        """Place of each parameter's module."""
+        if self._layout != tuple(parameters):
+            by_name = partition(parameters, self.partition)
+            self.modules = tuple(dict.fromkeys(by_name.values()))
+            self._places = [self.modules.index(by_name[name]) for name in parameters]
+            self._layout = tuple(parameters)
+            if not self.alpha.shape[1]:
+                self._alpha(torch.ones(len(self.learnt), len(self.modules)))
+            if self.alpha.shape[1] != len(self.modules):
+                raise InputError(
+                    f"the network has {len(self.modules)} modules, but weights were learnt for "
+                    f"{self.alpha.shape[1]}; keep the trained parameters and partition as they were"
+                )
+        return self._places
+
+    def _weights(self) -> Tensor:
+        return self.alpha.detach().clamp(min=0)
+
+    # -- the model's step -------------------------------------------------------------------------
+
+    def combine(self, step: Step) -> Tensor:
+        """Scalar whose backward pass hands over each module's own gradient."""
+        self.since += 1
+        values, tensors = step.values(), list(step.parameters.values())
+        factors = self._factors(values, step.parameters)
+        combined = _combined([gradient_of(value, tensors) for value in values], factors)
+        pairs = [(p, g) for p, g in zip(tensors, combined, strict=True) if g is not None]
+        of_loss = [self.mean_weights(torch.empty(0))[name] for name in self.names]
+        total = torch.stack([w * v.detach() for w, v in zip(of_loss, values, strict=True)]).sum()
+        return with_gradients(total, [p for p, _ in pairs], [g for _, g in pairs])
+
+    def _factors(self, values: Sequence[Tensor], parameters: Mapping[str, Tensor]) -> Tensor:
+        """Weight (K, P) of each loss in each parameter's gradient."""
+        places = torch.tensor(self._module_of(parameters), device=self.device)
+        found = reaches(values, list(parameters.values())).to(self.device)
+        shared = found[self.place]
+        factors = torch.ones(found.shape, dtype=torch.float64, device=self.device)
+        own = self._weights()[:, places]  # (N, P)
+        factors[self.learnt] = torch.where(shared, own, factors[self.learnt])
+        for i, k in enumerate(self.learnt):
+            self.active[i, places[found[k] & shared]] = True
+        return factors
+
+    # -- the upper step ---------------------------------------------------------------------------
+
+    def learn(self, graphs: GraphsLike) -> None:
+        """One step of alpha."""
+        if not self.learnt:
+            self.since = 0
+            return
+        columns, applies, parameters = list(graphs.columns()), graphs.applies, graphs.parameters
+        values = weighted_values(columns, torch.ones_like(torch.stack(columns, 1)), applies)
+        tensors = list(parameters.values())
+        factors = self._factors(values, parameters)
+        shared = reaches([values[self.place]], tensors)[0].tolist()
+        # The penalty has weight 1 wherever it reaches, as the main loss has: one pass for both.
+        values[self.place] = values[self.place] + graphs.penalty()
+        gradients = [gradient_of(value, tensors, create_graph=True) for value in values]
+        p = self._series(graphs, _combined(gradients, factors), self.neumann + 1)
+        slopes = torch.zeros_like(self.alpha)
+        for i, k in enumerate(self.learnt):
+            for j, module in enumerate(self._module_of(parameters)):
+                gradient = gradients[k][j]
+                if shared[j] and gradient is not None:
+                    slopes[i, module] -= (p[j] * gradient.detach()).sum()
+        if self.positive == "relu":
+            slopes = torch.where(self.alpha > 0, slopes, 0.0)
+        self._upper_step([slopes])
+        if self.positive == "projection":
+            with torch.no_grad():
+                self.alpha.clamp_(min=0)
+
+    # -- what is told -----------------------------------------------------------------------------
+
+    def module_weights(self) -> dict[tuple[str, str], float]:
+        """Weight by (loss, module), for modules that both the loss and the main loss reach."""
+        weights, active = self._weights().tolist(), self.active.tolist()
+        return {
+            (self.names[k], module): weights[i][m]
+            for i, k in enumerate(self.learnt)
+            for m, module in enumerate(self.modules if self._layout else ())
+            if active[i][m]
+        }
+
+    def mean_weights(self, rows: Tensor) -> dict[str, float]:
+        """Mean weight of each loss over the modules that it shares with the main loss."""
+        weights = torch.where(self.active, self._weights(), 0.0).sum(1)
+        count = self.active.sum(1)
+        means = torch.where(count > 0, weights / count.clamp(min=1), 1.0).tolist()
+        found = dict.fromkeys(self.names, 1.0)
+        return found | {self.names[k]: mean for k, mean in zip(self.learnt, means, strict=True)}
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return alpha, where losses meet, and the optimiser's moments."""
+        return {**super().state_dict(), "active": self.active.clone()}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Go on from there."""
+        if self.alpha.shape != state["learnt.0"].shape:
+            self._alpha(torch.ones_like(state["learnt.0"]))
+        super().load_state_dict(state)
+        self.active = state["active"].to(self.device, copy=True)
+
+
+def _combined(gradients: Sequence[Gradient], factors: Tensor) -> Gradient:
+    """Sum over losses of factor (K, P) times gradient, by parameter; None where none reaches."""
+    combined: Gradient = []
+    for j, column in enumerate(zip(*gradients, strict=True)):
+        terms = [factors[k, j].to(g) * g for k, g in enumerate(column) if g is not None]
+        combined.append(torch.stack(terms).sum(0) if terms else None)
+    return combined
