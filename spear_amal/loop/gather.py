@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -12,10 +12,8 @@ from spear_amal.errors import InputError
 from spear_amal.loop.captured import Criterion, Rows, Validation
 from spear_amal.loop.head import Call, candidates, speaker, watched
 from spear_amal.loop.row_losses import RowLosses, check_finite
+from spear_amal.loop.tables import RowTables
 from spear_amal.maths.hypergrad import score_gradients
-
-Index = Callable[[Any, int], Tensor]  # checks the rows of a batch
-Applies = Callable[[Any, Tensor, torch.Size], Tensor]
 
 _PAIRS = {
     "train": "(rows, losses), or (rows, losses, applies)",
@@ -89,13 +87,12 @@ def gather_groups(
     items: Iterable[Any],
     head: nn.Linear,
     names: Sequence[str],
-    index: Index,
-    applies: Applies,
+    tables: RowTables,
     size: int | None,
 ) -> Iterator[Rows]:
     """Cut batches of any size into groups of `size` rows; the last may be smaller."""
     waiting: list[Rows] = []
-    for rows in _captured(items, head, names, index, applies):
+    for rows in _captured(items, head, names, tables):
         waiting.append(rows)
         while size is not None and sum(map(len, waiting)) >= size:
             group, rest = Rows.joined(waiting).split(size)
@@ -109,8 +106,7 @@ def _captured(
     items: Iterable[Any],
     head: nn.Linear,
     names: Sequence[str],
-    index: Index,
-    applies: Applies,
+    tables: RowTables,
 ) -> Iterator[Rows]:
     batches, n = pairs(items, "train"), 0
     while True:
@@ -119,8 +115,8 @@ def _captured(
         if item is None:
             break
         losses = RowLosses.of(item[1], names)
-        rows = index(item[0], len(losses))
-        here = applies(item[2] if len(item) == 3 else None, rows, losses.stacked.shape)
+        rows = tables.index(item[0], len(losses))
+        here = tables.applies(item[2] if len(item) == 3 else None, rows)
         losses = losses.within(here)
         check_finite(losses, names, rows)
         yield _rows(losses, rows, here, _one_call(calls, len(losses)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, cast
 
 from torch import Tensor, nn
@@ -23,23 +22,20 @@ class CapturedGraphs:
     ----------
     parameters : dict of str to Tensor
     applies : Tensor (B, K), bool
-    losses : RowLosses
+    losses : sequence of K Tensors (B,)
+        Zeros outside the domains.
     value : Tensor, scalar
         The validation loss.
     """
 
     parameters: dict[str, Tensor]
     applies: Tensor
-    losses: RowLosses = field(repr=False)
+    losses: Sequence[Tensor] = field(repr=False)
     value: Tensor = field(repr=False)
-
-    @cached_property
-    def _columns(self) -> tuple[Tensor, ...]:
-        return self.losses.within(self.applies).columns
 
     def columns(self) -> Sequence[Tensor]:
         """K losses (B,) of the batch."""
-        return self._columns
+        return self.losses
 
     def penalty(self) -> float:
         """Nothing: what a loop adds besides its losses stays its own."""

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from spear_amal.errors import InputError
 from spear_amal.mixers import Mixer, build_mixer
 from spear_amal.mixers.base import check_whole
@@ -48,26 +45,3 @@ def check_options(mixer: Mixer, n_rows: int | None) -> None:
         )
     if mixer.needs_look_ahead and options.outer == "feature+rules":
         raise InputError("outer='feature+rules' needs a rule model; use outer='feature'")
-
-
-def row_table(
-    name: str,
-    given: Any,
-    n_rows: int | None,
-    shape: tuple[int, ...],
-    dtype: torch.dtype,
-    default: bool | int,
-) -> Tensor:
-    """A table of all rows, as given or filled with a default."""
-    if given is None:
-        return torch.full(shape, default, dtype=dtype)
-    if n_rows is None:
-        raise InputError(f"{name} is by training row and needs n_rows")
-    table = torch.as_tensor(given)
-    whole = not table.is_floating_point() and (dtype == torch.bool) == (table.dtype == torch.bool)
-    if not whole or tuple(table.shape) != shape:
-        raise InputError(
-            f"{name} must be of {dtype} and shape {shape}, found {table.dtype} of shape "
-            f"{tuple(table.shape)}"
-        )
-    return table.to(dtype, copy=True)

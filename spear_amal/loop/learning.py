@@ -1,0 +1,88 @@
+"""What happens inside LossMixer.refresh: look-aheads or graphs from the user's own model calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from spear_amal.errors import InputError
+from spear_amal.loop.captured import CapturedLookAhead, Criterion
+from spear_amal.loop.gather import gather_groups, gather_validation, pairs, targets
+from spear_amal.loop.graphs import CapturedGraphs, check_told_apart, trainable
+from spear_amal.loop.ranks import check_mergeable, merge
+from spear_amal.loop.row_losses import RowLosses, check_finite, check_gradients
+from spear_amal.loop.tables import RowTables
+from spear_amal.mixers import Mixer
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a refresh goes through; see LossMixer.refresh."""
+
+    train: Iterable[Any]
+    validation: Iterable[Any]
+    model: nn.Module
+    head: nn.Module | str | None
+    criterion: Criterion
+
+
+def learn_from_look_aheads(mixer: Mixer, tables: RowTables, source: Source) -> Tensor:
+    """One refresh of the mixer for each group of training rows; returns the rows (n,)."""
+    check_mergeable(mixer)
+    found, trusted = gather_validation(
+        source.validation, source.model, source.head, source.criterion
+    )
+    before, seen = mixer.state_dict(), []
+    options = mixer.look_ahead_options()
+    for rows in gather_groups(source.train, found, mixer.names, tables, options.group_size):
+        note_domain(mixer, rows.index, rows.applies)
+        with torch.autocast(rows.hidden.device.type, enabled=False):
+            look = CapturedLookAhead(found, rows, trusted, options.eta)
+            mixer.refresh(look, tables.batch(rows.index))
+        seen.append(rows.index)
+    mixer.end_refresh()
+    merge(mixer, before, torch.cat(seen))
+    return torch.cat(seen)
+
+
+def learn_from_graphs(mixer: Mixer, tables: RowTables, source: Source) -> Tensor:
+    """Let the mixer learn from the first batch of each; returns the training rows (B,)."""
+    item = _first(source.train, "train")
+    losses = RowLosses.of(item[1], mixer.names)
+    index = tables.index(item[0], len(losses))
+    applies = tables.applies(item[2] if len(item) == 3 else None, index)
+    parameters = trainable(source.model)
+    check_batch(losses, mixer.names, index, applies, values=True)
+    if mixer.separates:
+        check_told_apart(losses, mixer.names, parameters)
+    logits, y = _first(source.validation, "validation")
+    value = source.criterion(logits, targets(y, logits, source.criterion))
+    mixer.learn(CapturedGraphs(parameters, applies, losses.within(applies).columns, value))
+    return index
+
+
+def check_batch(
+    losses: RowLosses, names: Sequence[str], index: Tensor, applies: Tensor, *, values: bool
+) -> None:
+    """Raise InputError where a loss has no gradient or, if values are looked at, no finite one."""
+    check_gradients(losses, names, applies)
+    if values:
+        check_finite(losses.within(applies), names, index)
+
+
+def note_domain(mixer: Mixer, index: Tensor, applies: Tensor) -> None:
+    """Tell a mixer without a table where the losses of a batch are defined."""
+    known = getattr(mixer, "domain", None)
+    if known is not None and mixer.table() is None:
+        known[index] = applies
+
+
+def _first(items: Iterable[Any], what: str) -> tuple[Any, ...]:
+    item = next(pairs(items, what), None)
+    if item is None:
+        raise InputError(f"{what} is empty; a batch of it is needed")
+    return item
