@@ -18,6 +18,9 @@ from spear_amal.components import (
     RuleGold,
     RuleLikelihood,
     RuleReliability,
+    SquaredNorm,
+    TaskCrossEntropy,
+    TaskSquaredError,
     TeacherCrossEntropy,
     TeacherDivergence,
     resolve,
@@ -30,7 +33,7 @@ from spear_amal.components.views import (
     ViewMatching,
 )
 from spear_amal.errors import InputError
-from spear_amal.types import Batch, Outputs, Views
+from spear_amal.types import Batch, Outputs, TaskAnswer, Views
 
 B, C, M, D = 7, 5, 3, 2
 RULE_CLASSES = torch.tensor([0, 4, 1])
@@ -61,7 +64,12 @@ MEMBERS = {
     "upright": UprightDivergence(),
     "rotated": RotatedDivergence(),
     "rotated-half": RotatedDivergence(2.5, 0.5),
+    "task": TaskCrossEntropy("colour"),
+    "task-number": TaskSquaredError("weight"),
+    "task-made": TaskCrossEntropy("rotation"),
 }
+# It sees no row at all.
+ROWLESS = {"l2": SquaredNorm()}
 # They compare the images of a batch with each other.
 BATCHWISE = {
     "similarity": SimilarityDivergence(),
@@ -69,9 +77,8 @@ BATCHWISE = {
     "matching": ViewMatching(),
 }
 ROWWISE = pytest.mark.parametrize("component", MEMBERS.values(), ids=MEMBERS)
-EVERY = pytest.mark.parametrize(
-    "component", [*MEMBERS.values(), *BATCHWISE.values()], ids=[*MEMBERS, *BATCHWISE]
-)
+ALL = MEMBERS | BATCHWISE | ROWLESS
+EVERY = pytest.mark.parametrize("component", ALL.values(), ids=ALL)
 
 
 def make(n=B, labelled=3, seed=0):
@@ -83,7 +90,8 @@ def make(n=B, labelled=3, seed=0):
         fired[4] = 0
     teachers = torch.randn(n, 2, C, generator=generator, dtype=torch.float64)
     teachers[-1, 0, 1] = torch.nan
-    batch = Batch(torch.arange(n), torch.zeros(n, D), y, fired, fired, teachers)
+    known = {"colour": y, "weight": torch.where(y < 0, torch.nan, y.double())}
+    batch = Batch(torch.arange(n), torch.zeros(n, D), y, fired, fired, teachers, known)
     logits = torch.randn(n, C, generator=generator, dtype=torch.float64).requires_grad_()
     rules = (torch.randn(n, C, generator=generator, dtype=torch.float64) - 9).requires_grad_()
     odds = 2 * torch.randn(n, M, generator=generator, dtype=torch.float64)
@@ -91,7 +99,15 @@ def make(n=B, labelled=3, seed=0):
     for tensor in (views.logits, views.projected):
         tensor.requires_grad_()
     odds = (odds * fired).requires_grad_()
-    return Outputs(logits, batch.x, rules, odds, views, told), batch
+    shapes = {"colour": (n, C), "weight": (n,), "rotation": (n, 4)}
+    tasks = {
+        name: torch.randn(shape, generator=generator, dtype=torch.float64).requires_grad_()
+        for name, shape in shapes.items()
+    }
+    answers = {name: TaskAnswer(values) for name, values in tasks.items()}
+    answers["rotation"] = TaskAnswer(tasks["rotation"], torch.arange(n) % 4)
+    norm = torch.tensor(3.0, dtype=torch.float64, requires_grad=True)
+    return Outputs(logits, batch.x, rules, odds, views, told, answers, norm), batch
 
 
 def of_views(n, generator):
@@ -101,8 +117,9 @@ def of_views(n, generator):
 
 def parts(outputs):
     """What a loss may depend on."""
-    views = outputs.views
-    return outputs.logits, outputs.rule_logits, outputs.reliability, views.logits, views.projected
+    views, tasks = outputs.views, [answer.values for answer in outputs.tasks.values()]
+    rules = (outputs.rule_logits, outputs.reliability)
+    return (outputs.logits, *rules, views.logits, views.projected, *tasks)
 
 
 def test_every_component_of_the_package_is_covered():
@@ -112,7 +129,7 @@ def test_every_component_of_the_package_is_covered():
     named = {**vars(components), **vars(views)}
     kinds = [k for k in named.values() if isinstance(k, type)]
     losses = {k for k in kinds if issubclass(k, Component)} - {Component}
-    assert losses == {type(member) for member in (MEMBERS | BATCHWISE).values()}
+    assert losses == {type(member) for member in ALL.values()}
 
 
 @ROWWISE
@@ -136,6 +153,9 @@ def test_exact_zeros_outside_the_domain(component):
     losses, applies = members.losses(outputs, batch)[:, 0], members.applies(batch)[:, 0]
     assert applies.any()
     assert (losses[~applies] == 0).all()
+    if component in ROWLESS.values():
+        assert applies.all()
+        return
     gradients = torch.autograd.grad(losses.sum(), parts(outputs), allow_unused=True)
     touched = [g for g in gradients if g is not None]
     assert touched
