@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from spear_amal.errors import InputError
-from spear_amal.maths.gradients import Gradient, gradient_of, reaches, with_gradients
+from spear_amal.maths.gradients import Gradient, gradient_of, inner, reaches, with_gradients
 from spear_amal.mixers.base import GraphsLike, Step, weighted_values
 from spear_amal.mixers.bilevel import Bilevel
 from spear_amal.mixers.partition import Partition, check_partition, partition
@@ -106,34 +106,63 @@ class ModuleWeights(Bilevel):
     def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:
         """Forget all modules: they are laid out when parameters are seen."""
         super().attach(n_rows, names, domain, mixable)
-        learnt = [k for k, free in enumerate(self.mixable.tolist()) if free and k != self.place]
-        self.learnt = learnt
-        self._layout: tuple[str, ...] = ()
-        self._alpha(torch.ones(len(learnt), 0))
+        free = [k for k, is_free in enumerate(self.mixable.tolist()) if is_free]
+        self.learnt = [k for k in free if k != self.place]
+        self._learnt = torch.tensor(self.learnt, dtype=torch.long, device=self.device)
+        self._names: tuple[str, ...] = ()
+        self._found = torch.zeros(0, 0, dtype=torch.bool)
+        self.modules: tuple[str, ...] = ()
+        self._start(0)
 
-    def _alpha(self, start: Tensor) -> None:
-        self.alpha = start.to(self.device, torch.float64, copy=True)  # (N learnt, modules)
+    def _start(self, n_modules: int) -> None:
+        self.alpha = torch.ones(  # (N learnt, modules)
+            len(self.learnt), n_modules, dtype=torch.float64, device=self.device
+        )
         self.active = torch.zeros_like(self.alpha, dtype=torch.bool)
         self._begin([self.alpha], self.optimiser)
 
-    def _module_of(self, parameters: Mapping[str, Tensor]) -> list[int]:
-        """Place of each parameter's module."""
-        if self._layout != tuple(parameters):
-            by_name = partition(parameters, self.partition)
-            self.modules = tuple(dict.fromkeys(by_name.values()))
-            self._places = [self.modules.index(by_name[name]) for name in parameters]
-            self._layout = tuple(parameters)
-            if not self.alpha.shape[1]:
-                self._alpha(torch.ones(len(self.learnt), len(self.modules)))
-            if self.alpha.shape[1] != len(self.modules):
-                raise InputError(
-                    f"the network has {len(self.modules)} modules, but weights were learnt for "
-                    f"{self.alpha.shape[1]}; keep the trained parameters and partition as they were"
-                )
-        return self._places
-
     def _weights(self) -> Tensor:
         return self.alpha.detach().clamp(min=0)
+
+    # -- which loss meets which module ------------------------------------------------------------
+
+    def _see(self, values: Sequence[Tensor], parameters: Mapping[str, Tensor]) -> Tensor:
+        """Lay modules out, and tell which losses reach which parameters: bool (K, P)."""
+        if self._names != tuple(parameters):
+            self._lay_out(parameters)
+        found = reaches(values, list(parameters.values()))
+        if not torch.equal(found, self._found):
+            self._found, shared = found, found[self.place]
+            self._shared = shared.to(self.device)
+            for i, k in enumerate(self.learnt):
+                met = torch.zeros(len(self.modules), dtype=torch.bool)
+                met[self._places[found[k] & shared]] = True
+                self.active[i] |= met.to(self.device)
+        return found
+
+    def _lay_out(self, parameters: Mapping[str, Tensor]) -> None:
+        by_name = partition(parameters, self.partition)
+        self.modules = tuple(dict.fromkeys(by_name.values()))
+        places = {module: m for m, module in enumerate(self.modules)}
+        self._places = torch.tensor([places[by_name[name]] for name in parameters])
+        self._places_there = self._places.to(self.device)
+        self._names, self._found = tuple(parameters), self._found[:0]
+        if not self.alpha.shape[1]:
+            self._start(len(self.modules))
+        if self.alpha.shape[1] != len(self.modules):
+            raise InputError(
+                f"the network has {len(self.modules)} modules, but weights were learnt for "
+                f"{self.alpha.shape[1]}; keep the trained parameters and the partition as they were"
+            )
+
+    def _factors(self) -> Tensor:
+        """Weight (K, P) of each loss in each parameter's gradient."""
+        here = self._weights()[:, self._places_there]  # (N, P)
+        factors = torch.ones(
+            len(self.names), here.shape[1], dtype=torch.float64, device=self.device
+        )
+        factors[self._learnt] = torch.where(self._shared, here, 1.0)
+        return factors
 
     # -- the model's step -------------------------------------------------------------------------
 
@@ -141,24 +170,12 @@ class ModuleWeights(Bilevel):
         """Scalar whose backward pass hands over each module's own gradient."""
         self.since += 1
         values, tensors = step.values(), list(step.parameters.values())
-        factors = self._factors(values, step.parameters)
-        combined = _combined([gradient_of(value, tensors) for value in values], factors)
+        self._see(values, step.parameters)
+        combined = _combined([gradient_of(value, tensors) for value in values], self._factors())
         pairs = [(p, g) for p, g in zip(tensors, combined, strict=True) if g is not None]
-        of_loss = [self.mean_weights(torch.empty(0))[name] for name in self.names]
-        total = torch.stack([w * v.detach() for w, v in zip(of_loss, values, strict=True)]).sum()
+        detached = torch.stack([value.detach() for value in values])
+        total = (self._per_loss().to(detached) * detached).sum()
         return with_gradients(total, [p for p, _ in pairs], [g for _, g in pairs])
-
-    def _factors(self, values: Sequence[Tensor], parameters: Mapping[str, Tensor]) -> Tensor:
-        """Weight (K, P) of each loss in each parameter's gradient."""
-        places = torch.tensor(self._module_of(parameters), device=self.device)
-        found = reaches(values, list(parameters.values())).to(self.device)
-        shared = found[self.place]
-        factors = torch.ones(found.shape, dtype=torch.float64, device=self.device)
-        own = self._weights()[:, places]  # (N, P)
-        factors[self.learnt] = torch.where(shared, own, factors[self.learnt])
-        for i, k in enumerate(self.learnt):
-            self.active[i, places[found[k] & shared]] = True
-        return factors
 
     # -- the upper step ---------------------------------------------------------------------------
 
@@ -170,18 +187,16 @@ class ModuleWeights(Bilevel):
         columns, applies, parameters = list(graphs.columns()), graphs.applies, graphs.parameters
         values = weighted_values(columns, torch.ones_like(torch.stack(columns, 1)), applies)
         tensors = list(parameters.values())
-        factors = self._factors(values, parameters)
-        shared = reaches([values[self.place]], tensors)[0].tolist()
+        found = self._see(values, parameters)
         # The penalty has weight 1 wherever it reaches, as the main loss has: one pass for both.
         values[self.place] = values[self.place] + graphs.penalty()
         gradients = [gradient_of(value, tensors, create_graph=True) for value in values]
-        p = self._series(graphs, _combined(gradients, factors), self.neumann + 1)
+        p = self._series(graphs, _combined(gradients, self._factors()), self.neumann + 1)
         slopes = torch.zeros_like(self.alpha)
+        places = self._places.tolist()
         for i, k in enumerate(self.learnt):
-            for j, module in enumerate(self._module_of(parameters)):
-                gradient = gradients[k][j]
-                if shared[j] and gradient is not None:
-                    slopes[i, module] -= (p[j] * gradient.detach()).sum()
+            for j in (found[k] & found[self.place]).nonzero().squeeze(1).tolist():
+                slopes[i, places[j]] -= inner([p[j]], [gradients[k][j]]).detach()
         if self.positive == "relu":
             slopes = torch.where(self.alpha > 0, slopes, 0.0)
         self._upper_step([slopes])
@@ -197,17 +212,20 @@ class ModuleWeights(Bilevel):
         return {
             (self.names[k], module): weights[i][m]
             for i, k in enumerate(self.learnt)
-            for m, module in enumerate(self.modules if self._layout else ())
+            for m, module in enumerate(self.modules)
             if active[i][m]
         }
 
     def mean_weights(self, rows: Tensor) -> dict[str, float]:
         """Mean weight of each loss over the modules that it shares with the main loss."""
+        return dict(zip(self.names, self._per_loss().tolist(), strict=True))
+
+    def _per_loss(self) -> Tensor:
         weights = torch.where(self.active, self._weights(), 0.0).sum(1)
         count = self.active.sum(1)
-        means = torch.where(count > 0, weights / count.clamp(min=1), 1.0).tolist()
-        found = dict.fromkeys(self.names, 1.0)
-        return found | {self.names[k]: mean for k, mean in zip(self.learnt, means, strict=True)}
+        means = torch.ones(len(self.names), dtype=torch.float64, device=self.device)
+        means[self._learnt] = torch.where(count > 0, weights / count.clamp(min=1), 1.0)
+        return means
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return alpha, where losses meet, and the optimiser's moments."""
@@ -216,7 +234,7 @@ class ModuleWeights(Bilevel):
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Go on from there."""
         if self.alpha.shape != state["learnt.0"].shape:
-            self._alpha(torch.ones_like(state["learnt.0"]))
+            self._start(state["learnt.0"].shape[1])
         super().load_state_dict(state)
         self.active = state["active"].to(self.device, copy=True)
 
