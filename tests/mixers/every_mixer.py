@@ -7,11 +7,13 @@ from torch import nn
 
 from spear_amal.mixers import (
     Amal,
+    AuxiLearn,
     Fixed,
     GradientCosine,
     LearningToReweight,
     MetaWeightNet,
     Mixer,
+    ModuleWeights,
     RandomSearch,
     Single,
     Step,
@@ -47,11 +49,20 @@ MAKERS = {
     "uncertainty-sgd": lambda: Uncertainty("classification", optimiser="sgd"),
     "gcs": GradientCosine,
     "gcs-last-layer": lambda: GradientCosine("unweighted", parameters="last-layer", average=0.5),
+    "auxilearn": lambda: AuxiLearn(every=2, skip=False),
+    "auxilearn-skip": lambda: AuxiLearn(every=2),
+    "auxilearn-non-linear": lambda: AuxiLearn("non-linear", every=2),
+    "maoal": lambda: ModuleWeights(every=2),
+    "maoal-sgd": lambda: ModuleWeights(
+        "parameter", every=1, optimiser="sgd", positive="projection"
+    ),
 }
-# Those whose combine adds nothing to the weighted losses as long as nothing is learnt.
+# Those whose combine gives the weighted losses as long as nothing is learnt. The form "half" of
+# uncertainty starts at weights of 1/2, a network of losses anywhere.
 PLAIN_AT_FIRST = {
-    **{name: make for name, make in MAKERS.items() if not name.startswith("uncertainty")},
-    "uncertainty-sgd": MAKERS["uncertainty-sgd"],
+    name: make
+    for name, make in MAKERS.items()
+    if name not in ("uncertainty", "auxilearn-non-linear")
 }
 
 
