@@ -114,6 +114,12 @@ EXPECTED = {
         r"106 of 211 rows",
         rf"ratio +{SCORE} +\d+\.\d%",
     ],
+    "24": [
+        r"plain sum +30\.0 +5\.0+ +<NA>",
+        r"main loss alone +30\.0 +10\.0\d+ +297",
+        r"GCS, weighted +30\.0 +9\.99\d+ +82",
+        r"by hand, .*: t = 10\.000",
+    ],
 }
 WITH_DATA = {
     "04": [r"^73 published rules|^\d+ LFs of", "AMAL recommended, 5 folds +0"],
