@@ -11,6 +11,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from spear_amal import GoldClassifier, LabelModelClassifier, SpearClassifier, estimators
 from spear_amal.data import TextFeatures, partition, synthetic_corpus
 from spear_amal.estimators import (
+    AuxiliaryClassifier,
     DistilledClassifier,
     ReweightedClassifier,
     RotationDistiller,
@@ -31,6 +32,9 @@ ESTIMATORS = [
     ReweightedClassifier(max_epochs=7),
     # Single precision rounds hidden layers by more than the checks allow.
     DistilledClassifier("mlp:11", optimiser="sgd", batch_size=8, max_epochs=13, dtype="float64"),
+    AuxiliaryClassifier(
+        "mlp:11", ["l2"], optimiser="sgd", batch_size=8, max_epochs=13, dtype="float64"
+    ),
 ]
 
 
@@ -71,6 +75,9 @@ CHANGED = {
     "label_model": "cage",
     "form": "posterior",
     "student": "mlp:3",
+    "network": "mlp:3",
+    "tasks": ("rotation", "l2"),
+    "l2": 0.5,
     "temperature": 2.0,
     "milestones": (3, 5),
 }
