@@ -1,0 +1,65 @@
+"""What adapters to other people's trainers share."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from spear_amal.errors import FileFormatError, InputError
+from spear_amal.files import write_aside
+from spear_amal.loop.loss_mixer import LossMixer
+
+KEY = "spear_amal"
+
+
+def given(adapter: object, *names: str) -> list[Any]:
+    """Give arguments that only a refresh needs; InputError if one of them was left out."""
+    missing = [name for name in names if getattr(adapter, name) is None]
+    if missing:
+        raise InputError(
+            f"the mixer asks for a refresh, which needs {' and '.join(missing)}: give it to the "
+            "adapter, or take a mixer that learns nothing from validation rows"
+        )
+    return [getattr(adapter, name) for name in names]
+
+
+def weights_to_log(mixer: LossMixer) -> dict[str, float]:
+    """Mean weights as "weight/<loss>" and "module/<loss>/<module>"."""
+    modules = mixer.module_weights().items()
+    return {f"weight/{loss}": weight for loss, weight in mixer.mean_weights().items()} | {
+        f"module/{loss}/{module}": weight for (loss, module), weight in modules
+    }
+
+
+def save_mixer(mixer: LossMixer, path: Path) -> None:
+    """Write a mixer's state: tensors as safetensors, names and numbers as JSON in its header."""
+    about = mixer.state_dict()
+    # Shared storage is not allowed in the format, hence the clones.
+    held = {name: t.detach().cpu().contiguous().clone() for name, t in about.pop("state").items()}
+    with write_aside(path) as temporary:
+        save_file(held, temporary, metadata={KEY: json.dumps(about)})
+
+
+def load_mixer(mixer: LossMixer, path: Path) -> None:
+    """Read back what :func:`save_mixer` wrote.
+
+    Raises
+    ------
+    FileFormatError
+        If there is no such file, or it is damaged.
+    InputError
+        If it was written by another kind of mixer.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = json.loads((file.metadata() or {}).get(KEY, "{}"))
+            held = {name: file.get_tensor(name) for name in file.keys()}
+    except (OSError, SafetensorError, json.JSONDecodeError) as error:
+        raise FileFormatError(
+            f"{path} holds no mixer ({error}); continue from a checkpoint that was saved with one"
+        ) from error
+    mixer.load_state_dict({**about, "state": held})
