@@ -116,7 +116,7 @@ class AuxiLearn(Bilevel):
         self.inputs = inputs.nonzero().squeeze(1)
         self.function: Combiner = Linear() if linear else NonLinear(self.hidden)
         generator = None if self.seed is None else torch.Generator().manual_seed(self.seed)
-        phi = self.function.start(len(self.inputs), generator) if len(self.inputs) else []
+        phi = self.function.start(len(self.inputs), generator)
         self._begin([tensor.to(self.device) for tensor in phi])
         self.typical = torch.zeros(len(names), dtype=torch.float64, device=self.device)
         self.seen = torch.zeros((), dtype=torch.float64, device=self.device)
@@ -132,13 +132,11 @@ class AuxiLearn(Bilevel):
 
     def _objective(self, x: Tensor, phi: Sequence[Tensor]) -> Tensor:
         rows = (x * self.alone).sum(1)
-        if phi:
-            rows = rows + self.function.value(x[:, self.inputs], phi)
-        return rows.mean()
+        return (rows + self.function.value(x[:, self.inputs], phi)).mean()
 
     def learn(self, graphs: GraphsLike) -> None:
         """One step of phi."""
-        if not self.upper:
+        if not len(self.inputs):
             self.since = 0
             return
         x = _scaled(torch.stack(list(graphs.columns()), dim=1), graphs.applies)
@@ -156,10 +154,9 @@ class AuxiLearn(Bilevel):
 
     def _effective(self) -> Tensor:
         total = self.alone.double()
-        if self.upper:
-            phi = [tensor.detach() for tensor in self.upper]
-            slopes = self.function.slopes(self.typical[self.inputs].unsqueeze(0), phi)
-            total[self.inputs] += slopes.squeeze(0)
+        phi = [tensor.detach() for tensor in self.upper]
+        slopes = self.function.slopes(self.typical[self.inputs].unsqueeze(0), phi)
+        total[self.inputs] += slopes.squeeze(0)
         return total
 
     def mean_weights(self, rows: Tensor) -> dict[str, float]:

@@ -93,9 +93,8 @@ class Bilevel(Mixer):
         """One step of the upper optimiser along gradients cut to length `clip`."""
         for tensor, gradient in zip(self.upper, mean_over_ranks(gradients), strict=True):
             tensor.grad = gradient.detach()
-        if self.upper:
-            torch.nn.utils.clip_grad_norm_(self.upper, self.clip)
-            self.optimiser_.step()
+        torch.nn.utils.clip_grad_norm_(self.upper, self.clip)
+        self.optimiser_.step()
         for tensor in self.upper:
             tensor.grad = None
         self.since = 0
