@@ -17,7 +17,7 @@ from spear_amal.studies.kd.cell import Cell
 from spear_amal.studies.kd.plan import Plan, planned, settings_of
 from spear_amal.studies.kd.runner import KdStudy
 from spear_amal.studies.kd.task import kd_task
-from spear_amal.studies.mixing.mixings import MIXINGS, seeded
+from spear_amal.studies.mixing.mixings import MIXINGS, for_length, seeded
 from spear_amal.studies.mixing.records import end_weights, outcome, weights_by_epoch
 
 NAME = "aux-rotation"
@@ -27,7 +27,6 @@ NOTE = (
     "ALM-KD is left out: its weights are convex ones of a label and of teachers, whose answers its "
     "validation loss is made of; an auxiliary task is no teacher."
 )
-LEARNT_ON_STEPS = ("auxilearn", "maoal")  # mixers that learn at every so many steps
 SCALES = {
     "small": Plan(
         "fashion-mnist",
@@ -83,7 +82,7 @@ def cells(seeds: Sequence[int], plan: Plan, trials: int = 8) -> list[Cell]:
 
 def _settings(plan: Plan, name: str, condition: str, trials: int) -> dict[str, Any]:
     """Say how a network is trained; as in the paper without Nesterov's form of momentum."""
-    mixing = MIXINGS[name]
+    mixing = for_length(MIXINGS[name], plan.max_epochs)
     options = dict(mixing.options)
     if mixing.mixer == "random-search":
         options["trials"] = trials

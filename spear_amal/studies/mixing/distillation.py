@@ -21,7 +21,7 @@ from spear_amal.studies.kd.plan import Plan, planned, settings_of
 from spear_amal.studies.kd.runner import KdStudy
 from spear_amal.studies.kd.task import kd_task
 from spear_amal.studies.kd.training import method_settings
-from spear_amal.studies.mixing.mixings import MIXINGS, Mixing, seeded
+from spear_amal.studies.mixing.mixings import MIXINGS, Mixing, for_length, seeded
 from spear_amal.studies.mixing.records import end_weights, outcome, weights_by_epoch
 
 NAME = "mixers-distillation"
@@ -81,7 +81,7 @@ def cells(
 
 def _settings(plan: Plan, name: str, teacher_rows: str) -> dict[str, Any]:
     """Say how a student is trained; AMAL, ALM-KD and SuperLoss as in ``kd-noise``."""
-    mixing = METHODS[name]
+    mixing = for_length(METHODS[name], plan.max_epochs)
     own = method_settings(mixing.mixer, plan.max_epochs, **OPTIONS.get(name, {}))
     options = {**own.get("mixer_options", {}), **mixing.options}
     return settings_of(

@@ -17,15 +17,15 @@ from spear_amal.studies.kd.task import DataSpec
 from spear_amal.studies.kd.text_cell import TextCell, loaded, setup_of
 from spear_amal.studies.method import Method, MethodSpec
 from spear_amal.studies.methods import parse_method
-from spear_amal.studies.mixing.mixings import MIXINGS, Mixing, seeded
+from spear_amal.studies.mixing.mixings import MIXINGS, Mixing, for_length, seeded
 from spear_amal.studies.mixing.records import end_weights, outcome
 from spear_amal.studies.unit import study_task
 
 NAME = "mixers-rules"
 NOTE = (
-    "ALM-KD is left out: its weights are shares of a label and of teachers, and there is no teacher. "
-    "A linear model is one module and the model of the rules another, so that MAOAL has two by "
-    "stage."
+    "ALM-KD is left out: its weights are shares of a label and of teachers, and there is no "
+    "teacher. A linear model is one module and the model of the rules another, so that MAOAL has "
+    "two by stage."
 )
 # name -> title; no rules, so nothing to mix
 REFERENCES = {"only-l": "labels alone, L", "only-lv": "labels alone, L+V"}
@@ -61,7 +61,7 @@ def cells(
         **{name: (title, {}) for name, title in REFERENCES.items()},
         **{
             name: (one.title, {"own": {"mixer": one.mixer, "options": dict(one.options)}})
-            for name, one in METHODS.items()
+            for name, one in ((k, for_length(m, max_epochs)) for k, m in METHODS.items())
         },
     }
     return [

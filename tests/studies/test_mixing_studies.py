@@ -1,0 +1,235 @@
+"""The studies of mixers at a size of moments: whole rows, resumed runs, test rows kept apart."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from spear_amal.errors import InputError
+from spear_amal.mixers import MIXERS
+from spear_amal.report.kd_rows import conditions, of_distillation
+from spear_amal.studies.catalogue import CATALOGUE
+from spear_amal.studies.kd import KD_STUDIES, run_kd_study, text_cell
+from spear_amal.studies.kd.task import KdScorer, kd_task
+from spear_amal.studies.mixing import MIXING_STUDIES, distillation, rules
+from spear_amal.studies.mixing.mixings import MIXINGS, seeded
+from spear_amal.studies.task import Scorer
+from spear_amal.studies.unit import study_task
+
+IMAGES = {"corpus": "digits", "n_validation": 53, "n_test": 101, "batch_size": 31, "max_epochs": 2}
+TINY = {
+    "aux-rotation": {**IMAGES, "n_train": 61, "student": "mlp:5-7", "trials": 2},
+    "mixers-rules": {"corpus": "synthetic", "max_epochs": 2},
+    "mixers-distillation": {**IMAGES, "n_train": 103, "few": 67}
+    | {"student": "mlp:7", "teachers": "mlp:13"},
+}
+# A cheap part of the methods, one of every kind.
+QUICK = {
+    "aux-rotation": ["single", "random-search", "gcs", "amal"],
+    "mixers-rules": ["only-lv", "single", "fixed", "random-search", "gcs", "amal"],
+    "mixers-distillation": ["single", "kd", "random-search", "superloss", "amal"],
+}
+NAMES = list(TINY)
+EVERY = {"score", "val_score", "best_epoch", "seconds", "seconds_per_epoch", "warnings"}
+
+
+@pytest.fixture(scope="module")
+def texts(source):
+    """Let the study of rules find the small corpus, under whatever name."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text_cell, "load_source", lambda corpus, data_dir=None: source)
+        text_cell.loaded.cache_clear()
+        yield
+    text_cell.loaded.cache_clear()
+    study_task.cache_clear()
+
+
+def run_tiny(name, folder, study=None, **more):
+    options = {"methods": QUICK[name], **TINY[name], **more}
+    return run_kd_study(study or MIXING_STUDIES[name], folder / "runs.json", 2, **options)
+
+
+def results(rows):
+    """What must not change from run to run."""
+    return rows.drop(columns=["seconds", "seconds_per_epoch"]).to_dict("records")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, texts):
+    """Rows of a study that ran undisturbed, and its folder."""
+    held = {}
+
+    def get(name):
+        if name not in held:
+            folder = tmp_path_factory.mktemp(name)
+            held[name] = run_tiny(name, folder), folder
+        return held[name]
+
+    return get
+
+
+def test_all_studies_of_runs_are_in_the_catalogue():
+    assert list(CATALOGUE) == [*KD_STUDIES, *MIXING_STUDIES]
+    assert list(MIXING_STUDIES) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_rows_are_whole_and_json(whole, name):
+    rows, folder = whole(name)
+    assert rows["error"].isna().all()
+    assert rows["score"].between(0, 1).all()
+    stored = json.loads((folder / "runs.json").read_text())["rows"]
+    assert len(stored) == len(rows)
+    for row in stored:
+        assert set(row) >= EVERY
+        assert row["protocol"].startswith(f"{name}: ")
+    assert of_distillation(rows).all()  # `study report` shows them as what they are
+    methods = rows.groupby(["protocol", "seed"])["method"].apply(list)
+    assert all(sorted(one) == sorted(QUICK[name]) for one in methods)
+    found = {one.name: next(iter(one.methods)) for one in conditions(rows)}
+    assert len(found) == {"mixers-rules": 1}.get(name, 2)
+    assert set(found.values()) == {"only-lv" if name == "mixers-rules" else "single"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_test_labels_reach_scores_only(whole, name, tmp_path, monkeypatch):
+    kind, n_classes = (Scorer, 2) if name == "mixers-rules" else (KdScorer, 10)
+
+    def poisoned(self, x, y, *others, start=kind.__init__):
+        start(self, x, (np.asarray(y) + 1) % n_classes, *others)
+
+    monkeypatch.setattr(kind, "__init__", poisoned)
+    for held in (kd_task, study_task):
+        held.cache_clear()
+    rows, clean = run_tiny(name, tmp_path), whole(name)[0]
+    for held in (kd_task, study_task):
+        held.cache_clear()
+    for column in ("val_score", "best_epoch"):
+        assert rows[column].tolist() == clean[column].tolist()
+    assert rows["mean_weights"].dropna().tolist() == clean["mean_weights"].dropna().tolist()
+    assert rows["score"].tolist() != clean["score"].tolist()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_killed_study_goes_on_where_it_was(whole, name, tmp_path):
+    study, ran = MIXING_STUDIES[name], []
+
+    def killed(cell, folder):
+        if len(ran) == 3:
+            raise KeyboardInterrupt
+        ran.append(cell)
+        return study.run(cell, folder)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_tiny(name, tmp_path, dataclasses.replace(study, run=killed))
+
+    def counted(cell, folder):
+        ran.append(cell)
+        return study.run(cell, folder)
+
+    rows = run_tiny(name, tmp_path, dataclasses.replace(study, run=counted))
+    assert len(ran) == len(rows)
+    assert results(rows) == results(whole(name)[0])
+
+
+def test_the_main_loss_alone_is_the_same_run_whatever_the_task(whole):
+    rows, _ = whole("aux-rotation")
+    alone = rows[rows["method"] == "single"].drop(columns=["seconds", "seconds_per_epoch"])
+    one, other = (held.reset_index(drop=True) for _, held in alone.groupby("protocol"))
+    for column in ("score", "val_score", "best_epoch"):
+        assert one[column].tolist() == other[column].tolist()
+    searched = rows[rows["method"] == "random-search"]
+    assert all(len(held) == 2 for held in searched["mean_weights"])
+
+
+def test_rows_say_weights_by_epoch_and_by_module(texts, tmp_path):
+    methods = ["single", "amal", "maoal", "superloss"]
+    rows = run_tiny("aux-rotation", tmp_path, methods=methods)
+    held = rows.set_index("method")
+    epochs = TINY["aux-rotation"]["max_epochs"]
+    for method in ("single", "amal"):
+        for series, means in zip(
+            held.loc[method, "weights_by_epoch"], held.loc[method, "mean_weights"], strict=True
+        ):
+            assert {name: len(values) for name, values in series.items()} == dict.fromkeys(
+                means, epochs
+            )
+            assert {name: values[-1] for name, values in series.items()} == means
+    for series in held.loc["maoal", "module_weights_by_epoch"]:
+        assert len(series) > 1
+        assert all(name.startswith("rotation") and "/" in name for name in series)
+        assert all(len(values) == epochs for values in series.values())
+    # Weighed anew for every batch: there is nothing to say at the end.
+    assert held.loc["superloss", "mean_weights"].isna().all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_mixer_can_be_built_and_none_is_forgotten(texts, name):
+    made = MIXING_STUDIES[name].cells([3], **TINY[name])
+    built = {cell.settings["own"]["mixer"] for cell in made if "own" in cell.settings}
+    left_out = {"aux-rotation": {"alm-kd", "crust", "dgkd"}, "mixers-rules": {"alm-kd", "crust"}}
+    expected = set(MIXERS) - left_out.get(name, set()) - {"dgkd"}
+    assert built - {"kd", "amal-paper"} == expected
+    if "alm-kd" not in built:
+        assert "ALM-KD is left out" in MIXING_STUDIES[name].note
+
+
+def test_every_mixer_runs_on_rules(texts):
+    for cell in rules.STUDY.cells([1], **{**TINY["mixers-rules"], "max_epochs": 1}):
+        assert 0 <= rules.STUDY.run(cell, "")["score"] <= 1, cell.method
+
+
+@pytest.mark.parametrize("name", ["aux-rotation", "mixers-distillation"])
+def test_every_mixer_runs_on_images(name, tmp_path):
+    study = MIXING_STUDIES[name]
+    made = study.cells([1], **TINY[name] | {"max_epochs": 1})
+    for cell in [one for one in made if one.condition == made[0].condition]:
+        assert 0 <= study.run(cell, str(tmp_path))["score"] <= 1, cell.method
+
+
+def test_a_search_draws_anew_for_every_seed():
+    assert seeded("random-search", {"trials": 3}, 5) == {"trials": 3, "seed": 5}
+    assert seeded("gcs", {}, 5) == {}
+    assert MIXINGS["random-search"].options == {}
+
+
+def test_teachers_of_few_labels_have_seen_more_or_the_same():
+    for asked, n in (("all", None), ("same", 67)):
+        made = distillation.cells([0], **TINY["mixers-distillation"], teacher_rows=asked, rate=0)
+        (spec,) = distillation.teachers(made[0])
+        assert (spec.data.n_train, made[0].data.n_train) == (n, 67)
+        assert asked in made[0].condition
+    wrong = distillation.cells([0], **TINY["mixers-distillation"] | {"few": 0})
+    (spec,) = distillation.teachers(wrong[0])
+    assert spec.data == wrong[0].data and spec.data.noise == 0.4
+    names = {cell.method for cell in wrong}
+    several = distillation.cells([0], **TINY["mixers-distillation"] | {"teachers": "mlp:5,mlp:7"})
+    assert {cell.method for cell in several} - names == {"dgkd"}
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("aux-rotation", {"teachers": "resnet8"}, "has no teachers"),
+        ("aux-rotation", {"trial": 3}, "did you mean 'trials'"),
+        ("aux-rotation", {"student": "convnet5"}, "there is no network 'convnet5'"),
+        ("mixers-distillation", {"teacher_rows": "none"}, "teacher_rows must be one of"),
+        ("mixers-distillation", {"rate": 0, "few": 0}, "leave no condition"),
+        ("mixers-rules", {"scale": "small"}, "no option 'scale'"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(name, options, message):
+    with pytest.raises(InputError, match=message):
+        MIXING_STUDIES[name].cells([0], **options)
+
+
+@pytest.mark.parametrize("name", ["aux-rotation", "mixers-distillation"])
+def test_every_scale_makes_cells_whose_rows_differ(name):
+    for scale in ("small", "paper"):
+        made = MIXING_STUDIES[name].cells([0, 1], scale=scale)
+        assert len({json.dumps(cell.row(), sort_keys=True) for cell in made}) == len(made)
+        for cell in made:
+            MIXING_STUDIES[name].teachers(cell)
