@@ -42,7 +42,8 @@ class DistilledClassifier(NetworkClassifier):
         trained first on the labels, never on those of V, whatever `final` says.
     mixer : str or Mixer
         "amal", "alm-kd", "kd" (0.1 and 0.9, Hinton's), "ce" (labels alone), "dgkd", "dgkd-drop",
-        "superloss", "crust", "fixed" (all ones), or any other of :mod:`spear_amal.mixers`.
+        "superloss", "crust", "fixed" (all ones), "random-search" (of fixed weights), "gcs",
+        "uncertainty", "auxilearn", "maoal", or any other of :mod:`spear_amal.mixers`.
         :func:`distiller` makes whole methods by name. Without teachers the label's weight is 1.
     mixer_options : dict, optional
         Options of the mixer by name.

@@ -44,10 +44,14 @@ class SpearClassifier(TrainedClassifier):
 
     Parameters
     ----------
-    mixer : {"amal", "amal-paper", "fixed", "spear"} or Mixer
-        "amal" is the recommended setting of AMAL, "fixed" (or "spear") gives every loss weight 1.
+    mixer : str or Mixer
+        "amal" is the recommended setting of AMAL, "amal-paper" the published one; "fixed" (or
+        "spear") gives every loss weight 1. "single" (the gold loss alone), "random-search" (fixed
+        weights: 8 models, of which V keeps one), "uncertainty", "gcs", "auxilearn", "maoal" and
+        any other of :mod:`spear_amal.mixers` that needs no teacher.
     mixer_options : dict, optional
-        Options of the mixer by name, e.g. ``{"rho": 2.0}``; see :class:`spear_amal.mixers.Amal`.
+        Options of the mixer by name, e.g. ``{"rho": 2.0}``; see :class:`spear_amal.mixers.Amal`
+        and the others' classes.
     losses : sequence of int or str
         Which of SPEAR's seven, by number 1 to 7 or by name ("gold", "entropy", "consensus",
         "rule-gold", "rule-likelihood", "agreement", "quality-guide").
