@@ -1,0 +1,50 @@
+"""Tables of several processes become one."""
+
+import pytest
+import torch
+
+from spear_amal.errors import InputError
+from spear_amal.loop import ranks
+from spear_amal.mixers import Amal, Crust
+
+N = 7
+
+
+def pretend(monkeypatch, others):
+    """Other processes, which send what is given, one list of tensors each."""
+    monkeypatch.setattr(ranks, "n_ranks", lambda: 1 + len(others))
+    monkeypatch.setattr(
+        ranks,
+        "mean_over_ranks",
+        lambda own: [torch.stack(each).mean(0) for each in zip(own, *others, strict=True)],
+    )
+
+
+def attached(mixer):
+    mixer.attach(N, ["label"], torch.ones(N, 1, dtype=torch.bool), torch.ones(1, dtype=torch.bool))
+    return mixer
+
+
+def test_rows_change_by_the_mean_over_those_who_saw_them(monkeypatch):
+    seen = torch.tensor([0, 1, 1, 0, 0, 0, 0.0]).unsqueeze(1)
+    pretend(monkeypatch, [[-0.5 * seen, seen], [0 * seen, 0 * seen]])
+    mixer = attached(Amal())
+    before = mixer.state_dict()
+    mixer.lambdas[[0, 1]] -= 0.1
+    ranks.merge(mixer, before, torch.tensor([0, 1]))
+    expected = [1 - 0.1, 1 - (0.1 + 0.5) / 2, 1 - 0.5, 1, 1, 1, 1]
+    assert mixer.table()[:, 0].tolist() == pytest.approx(expected)
+
+
+def test_one_process_keeps_what_it_has():
+    mixer = attached(Amal())
+    before = mixer.state_dict()
+    mixer.lambdas[3] = 0.25
+    ranks.merge(mixer, before, torch.tensor([3]))
+    assert mixer.table()[3] == 0.25
+
+
+def test_a_choice_among_all_rows_is_not_for_several_processes(monkeypatch):
+    pretend(monkeypatch, [[]])
+    with pytest.raises(InputError, match="Crust chooses among all rows"):
+        ranks.check_mergeable(attached(Crust()))
