@@ -181,4 +181,4 @@ class AuxiLearn(Bilevel):
 def _scaled(losses: Tensor, applies: Tensor) -> Tensor:
     """``x_ik = l_ik B / n_k`` (B, K) in double precision; 0 outside domains."""
     kept = torch.where(applies, losses, torch.zeros_like(losses)).double()
-    return kept * (len(losses) / domain_counts(applies))
+    return kept * (len(losses) / domain_counts(applies).double())

@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 KINDS = ("linear", "non-linear")
+# Above it softplus is taken as x; torch's own 20 is too low to be exact in double precision.
+SMOOTH = 40.0
 
 
 class Combiner(Protocol):
@@ -75,7 +77,7 @@ class NonLinear:
     def value(self, x: Tensor, phi: Sequence[Tensor]) -> Tensor:
         """``g(x_i)`` (B,)."""
         for weight, bias in zip(phi[:-1:2], phi[1::2], strict=True):
-            x = F.softplus(x @ weight.T + bias)
+            x = F.softplus(x @ weight.T + bias, threshold=SMOOTH)
         return (x @ phi[-1].T).squeeze(1)
 
     def slopes(self, x: Tensor, phi: Sequence[Tensor]) -> Tensor:
@@ -85,7 +87,7 @@ class NonLinear:
         for weight, bias in zip(phi[:-1:2], phi[1::2], strict=True):
             inner = x @ weight.T + bias
             steps.append((weight, torch.sigmoid(inner)))  # softplus' = sigmoid
-            x = F.softplus(inner)
+            x = F.softplus(inner, threshold=SMOOTH)
         slope = phi[-1].expand(len(x), -1)  # (B, last width)
         for weight, rate in reversed(steps):
             slope = (slope * rate) @ weight
