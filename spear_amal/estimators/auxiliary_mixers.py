@@ -15,8 +15,16 @@ NEED_TEACHERS = ("alm-kd", "kd", "dgkd", "dgkd-drop")
 _WHOLE = {"look_ahead": "network"}
 _PER_BATCH = {**_WHOLE, "meta_size": ROWS}
 # Gradients of a whole network are of another size than those of a head, and the squared norm of
-# the head's input says nothing about them: steps are counted in shares of the largest one.
-_IN_SHARES = {**_WHOLE, "group_size": ROWS, "normalise": "max-abs", "rho": 0.1, "eta_look": 0.1}
+# the head's input says nothing about them: steps are counted in shares of the largest one. One
+# step a refresh: each costs the passes of a few training steps, where the last layer costs nothing.
+_IN_SHARES = {
+    **_WHOLE,
+    "group_size": ROWS,
+    "normalise": "max-abs",
+    "rho": 0.2,
+    "eta_look": 0.1,
+    "inner_repeats": 1,
+}
 DEFAULTS: dict[str, dict[str, Any]] = {
     "amal": _IN_SHARES,
     "amal-paper": {**_WHOLE, "group_size": ROWS},

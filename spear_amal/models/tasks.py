@@ -54,6 +54,7 @@ class MultiTask(nn.Module):
         super().__init__()
         self.network = network
         self.heads = nn.ModuleDict(heads)
+        self.answers_tasks = True
         # By name: in a functional call the parameters are others, of which none or all can be
         # differentiated.
         trained = [name for name, p in network.named_parameters() if p.requires_grad]
@@ -67,7 +68,7 @@ class MultiTask(nn.Module):
     def forward(self, x: Tensor | SparseRows) -> Any:
         """Logits (B, C), hidden (B, H) and, unless this is a prediction, what tasks need."""
         logits, hidden = self.logits_and_hidden(x)
-        if not (self.training or torch.is_grad_enabled()):
+        if not (self.answers_tasks and (self.training or torch.is_grad_enabled())):
             return logits, hidden
         more: dict[str, Any] = {"tasks": self._answers(x, hidden)}
         if self._decayed:
@@ -124,6 +125,19 @@ def turned(x: Tensor, quarters: Tensor) -> Tensor:
     [[1, 2, 3, 4], [2, 4, 1, 3]]
     """
     return four_views(x)[N_VIEWS * torch.arange(len(x), device=x.device) + quarters]
+
+
+@contextmanager
+def main_answer(model: nn.Module) -> Iterator[None]:
+    """Let models with tasks be the network alone meanwhile, as for a validation loss."""
+    held = [part for part in model.modules() if isinstance(part, MultiTask) and part.answers_tasks]
+    try:
+        for part in held:
+            part.answers_tasks = False
+        yield
+    finally:
+        for part in held:
+            part.answers_tasks = True
 
 
 @contextmanager

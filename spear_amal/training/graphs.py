@@ -9,6 +9,7 @@ from torch import Tensor
 
 from spear_amal.components import ComponentSet
 from spear_amal.models import JointModel
+from spear_amal.models.tasks import main_answer
 from spear_amal.training.outer import Outer
 from spear_amal.types import Batch
 
@@ -52,7 +53,9 @@ class Graphs:
 
     def validation_loss(self) -> Tensor:
         """Loss on the validation rows, a scalar."""
-        return self.outer.loss(self.model(self.validation), self.validation)
+        with main_answer(self.model):
+            answer = self.model(self.validation)
+        return self.outer.loss(answer, self.validation)
 
 
 def trainable(model: JointModel) -> dict[str, Tensor]:

@@ -24,6 +24,7 @@ from spear_amal.maths.objective import domain_counts, weighted_objective
 from spear_amal.maths.sparse_rows import SparseRows, affine, outer_sum
 from spear_amal.mixers import LookAheadOptions
 from spear_amal.models import JointModel, RuleModel
+from spear_amal.models.tasks import main_answer
 from spear_amal.training.head import head_inputs
 from spear_amal.training.outer import Outer
 from spear_amal.types import Batch, Outputs
@@ -212,7 +213,9 @@ class LookAhead:
 
     def _outer_value(self, at: Parameters) -> Tensor:
         hidden, seen = (self.hidden, self.validation_hidden) if self.last_layer else (None, None)
-        value = self.outer.loss(self._outputs(at, self.validation, seen), self.validation)
+        with main_answer(self.model):
+            answer = self._outputs(at, self.validation, seen)
+        value = self.outer.loss(answer, self.validation)
         if self.outer.sees_group:
             own = self.outer.loss(self._outputs(at, self.batch, hidden), self.batch)
             value = value + self.outer.beta * own

@@ -194,6 +194,8 @@ CHEAP = {
     "superloss": {},
     "random-search": {"trials": 2},
     "amal": {"warmup": 1, "group_size": 59, "inner_repeats": 1},
+    "auxilearn": {"every": 1},
+    "maoal": {"every": 1},
     "l2r": {"meta_size": 13},
     "mwn": {"meta_size": 13},
 }
@@ -303,7 +305,7 @@ class KillAt(Callback):
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("mixer", ["fixed", "gcs", "amal", "mwn"])
+@pytest.mark.parametrize("mixer", ["fixed", "gcs", "amal", "mwn", "maoal"])
 def test_a_killed_run_goes_on_bit_for_bit(images, mixer, tmp_path):
     options = {
         "mixer": mixer,

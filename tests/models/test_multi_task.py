@@ -20,7 +20,7 @@ from spear_amal.models import (
     build_network,
     n_parameters,
 )
-from spear_amal.models.tasks import turned, untracked
+from spear_amal.models.tasks import main_answer, turned, untracked
 from spear_amal.types import Batch
 
 B, C, K, SIDE = 11, 5, 3, 8
@@ -178,6 +178,16 @@ def test_prediction_costs_nothing_extra():
     assert len(network.seen) == 1
     with torch.no_grad():
         assert set(model.train()(images())[2]["tasks"]) == {"rotation", "colour"}
+
+
+def test_a_validation_loss_asks_for_the_main_answer_only():
+    network, model = watched("rotation")
+    joint = JointModel(model).train()
+    with pytest.raises(RuntimeError, match="on purpose"), main_answer(joint):
+        assert joint(batch_of(images())).tasks == {}
+        raise RuntimeError("on purpose")
+    assert len(network.seen) == 1
+    assert set(joint(batch_of(images())).tasks) == {"rotation"}
 
 
 def test_untracked_gives_every_layer_its_mode_back():
