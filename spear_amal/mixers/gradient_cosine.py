@@ -32,6 +32,10 @@ class GradientCosine(Mixer):
     The main loss is led to a stationary point by plain gradient descent with small steps. Adaptive
     optimisers and momentum are not covered, and no speed is promised.
 
+    Of a model with several heads compile the trunk alone (``model.trunk.compile()``): in a graph
+    of one piece heads cannot be told apart. Gradients are taken before a gradient scaler
+    multiplies the loss, so that small ones may vanish in float16; bfloat16 keeps them.
+
     Parameters
     ----------
     form : {"weighted", "unweighted"}

@@ -13,6 +13,9 @@ from spear_amal.maths.ranks import mean_over_ranks
 class Sharing:
     """Shared parameters and the others, by name.
 
+    A model that was compiled as one piece hides which of its parameters a loss needs: all count as
+    shared. Where it has several heads, compile the trunk alone.
+
     Parameters
     ----------
     values : sequence of K scalars

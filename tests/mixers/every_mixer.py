@@ -66,10 +66,10 @@ PLAIN_AT_FIRST = {
 }
 
 
-def batch(rows=(7, 2, 11, 0, 5), dtype=torch.float32):
-    index = torch.tensor(rows)
-    none = torch.zeros(len(rows), 0, dtype=dtype)
-    return Batch(index, none, torch.zeros(len(rows)).long(), none, none, none)
+def batch(rows=(7, 2, 11, 0, 5), dtype=torch.float32, device="cpu"):
+    index = torch.tensor(rows, device=device)
+    none = torch.zeros(len(rows), 0, dtype=dtype, device=device)
+    return Batch(index, none, torch.zeros_like(index), none, none, none)
 
 
 def domain(n_losses=K):
@@ -106,7 +106,8 @@ class Told:
         return 8.0
 
     def hidden_gradients(self, weights):
-        return torch.rand(len(self.value), 7, generator=torch.Generator().manual_seed(6))
+        found = torch.rand(len(self.value), 7, generator=torch.Generator().manual_seed(6))
+        return found.to(self.value)
 
 
 class Network(nn.Module):
@@ -155,18 +156,22 @@ class Graphs:
         return 0.0
 
     def validation_loss(self):
-        every = torch.ones(N, 1, dtype=torch.bool)
+        every = torch.ones(N, 1, dtype=torch.bool, device=self.applies.device)
         return self.network.columns(torch.arange(N), every)[0].mean()
 
 
 class Run:
     """A mixer in a loop of training on a small network."""
 
-    def __init__(self, mixer, dtype=torch.float32, on=None, alike=False):
-        self.mixer, self.dtype = mixer, dtype
-        self.on = domain() if on is None else on
-        self.network = Network(self.on.shape[1], dtype, alike)
+    def __init__(self, mixer, dtype=torch.float32, on=None, alike=False, device="cpu"):
+        self.mixer, self.dtype, self.device = mixer, dtype, device
+        self.on = (domain() if on is None else on).to(device)
+        self.network = Network(self.on.shape[1], dtype, alike).to(device)
+        self.network.x, self.network.y = self.network.x.to(device), self.network.y.to(device)
         self.done = 0
+
+    def batch(self, rows):
+        return batch(rows.tolist(), self.dtype, self.device)
 
     def fork(self, mixer):
         """The same run under another mixer."""
@@ -179,8 +184,8 @@ class Run:
         if self.mixer.needs_look_ahead:
             generator = torch.Generator().manual_seed(self.done)
             shape = (len(rows), self.on.shape[1])
-            told = torch.randn(*shape, generator=generator, dtype=self.dtype)
-            self.mixer.refresh(Told(torch.where(self.on[rows], told, 0.0)), batch(rows.tolist()))
+            told = torch.randn(*shape, generator=generator, dtype=self.dtype).to(self.device)
+            self.mixer.refresh(Told(torch.where(self.on[rows], told, 0.0)), self.batch(rows))
             self.mixer.end_refresh()
         elif self.mixer.needs_graphs and self.mixer.due():
             self.mixer.learn(Graphs(self.network, self.on, rows.flip(0)))
@@ -191,7 +196,7 @@ class Run:
         columns = self.network.columns(rows, on)
         losses = torch.stack(columns, dim=1)
         if weights is None:
-            weights = self.mixer.weights(batch(rows.tolist(), self.dtype), losses.detach())
+            weights = self.mixer.weights(self.batch(rows), losses.detach())
         if not self.mixer.separates:
             return Step(losses, weights, on)
         return Step(losses, weights, on, columns, dict(self.network.named_parameters()))
@@ -199,13 +204,13 @@ class Run:
     def step(self, n_rows=B):
         """One step of training: value and gradients by name."""
         generator = torch.Generator().manual_seed(self.done)
-        rows = torch.randperm(N, generator=generator)[:n_rows]
+        rows = torch.randperm(N, generator=generator)[:n_rows].to(self.device)
         self.learn(rows)
         value = self.mixer.combine(self.prepare(rows))
         found = value.detach(), gradients(value, self.network)
         with torch.no_grad():
             for name, parameter in self.network.named_parameters():
-                parameter -= 0.1 * found[1].get(name, torch.zeros(()))
+                parameter -= 0.1 * found[1].get(name, 0.0)
         self.done += 1
         return found
 

@@ -153,3 +153,20 @@ def test_a_copy_shares_nothing_with_the_mixer_it_was_taken_from(make):
     for _ in range(3):
         other.step()
     assert same(run.mixer.state_dict(), before)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@EVERY
+def test_a_run_on_a_gpu_is_that_on_a_cpu(make):
+    run = Run(made(make), torch.float64)
+    other = Run(attached(make(), on=domain().cuda()), torch.float64, device="cuda")
+    for _ in range(5):
+        (value, found), (again, repeated) = run.step(), other.step()
+        torch.testing.assert_close(again.cpu(), value)
+        torch.testing.assert_close({name: g.cpu() for name, g in repeated.items()}, found)
+    rows = torch.arange(len(run.on))
+    assert other.mixer.mean_weights(rows) == pytest.approx(run.mixer.mean_weights(rows))
+    state = other.mixer.state_dict()
+    other.mixer.load_state_dict({name: value.cpu() for name, value in state.items()})
+    other.step()
