@@ -36,9 +36,9 @@ SCALES = {
         n_validation=500,
         n_test=5000,
         side=14,
-        max_epochs=20,
+        max_epochs=15,
         batch_size=64,
-        lr=0.01,
+        lr=0.03,  # chosen by validation scores of the main loss alone, on seeds from 100 on
     ),
     "paper": Plan(
         "cifar10",
@@ -54,7 +54,7 @@ SCALES = {
 
 
 @planned(SCALES)
-def cells(seeds: Sequence[int], plan: Plan, trials: int = 8) -> list[Cell]:
+def cells(seeds: Sequence[int], plan: Plan, trials: int = 6) -> list[Cell]:
     """All mixers with the helpful task and with the useless one.
 
     Parameters
