@@ -1,4 +1,4 @@
-"""The figures that the runs of distillation studies hold, with their words."""
+"""The figures that runs of studies of distillation and of mixers hold, with their words."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def kd_figures(runs: pd.DataFrame, baseline: str | None = None) -> dict[str, Fig
 
 
 def pictures_of(condition: Condition, baseline: str | None = None) -> Iterator[Picture]:
-    """Draw what the runs of one condition hold: weights, learning curves, gains."""
+    """Draw what the runs of one condition hold: weights, learning curves, gains, mixers."""
     yield from _weights(condition)
     for kind, title, caption, figure in weights_over_training(recorded(condition.runs)):
         yield _picture(condition, kind, title, caption, figure)
