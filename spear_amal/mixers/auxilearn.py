@@ -14,6 +14,7 @@ from spear_amal.errors import InputError
 from spear_amal.maths.gradients import gradient_of
 from spear_amal.maths.implicit import transposed_product
 from spear_amal.maths.objective import domain_counts
+from spear_amal.maths.ranks import mean_over_ranks
 from spear_amal.mixers.base import GraphsLike, Step, check_whole
 from spear_amal.mixers.bilevel import Bilevel
 from spear_amal.mixers.combiners import KINDS, Combiner, Linear, NonLinear
@@ -65,7 +66,8 @@ class AuxiLearn(Bilevel):
     main : str, optional
         The main loss; by default the one in the role "label", else the first.
     seed : int, optional
-        Draws the network's start; by default the run's own random stream does.
+        Draws the network's start; by default the run's own random stream does. Needed where
+        processes train together with streams of their own.
     """
 
     def __init__(
@@ -125,9 +127,6 @@ class AuxiLearn(Bilevel):
         """Mean of the rows' combined losses; phi is a constant."""
         self.since += 1
         x = _scaled(step.losses, step.applies)
-        mean = x.detach().mean(0)
-        self.typical = torch.where(self.seen > 0, DECAY * self.typical + (1 - DECAY) * mean, mean)
-        self.seen = torch.ones_like(self.seen)
         return self._objective(x, [tensor.detach() for tensor in self.upper]).to(step.losses)
 
     def _objective(self, x: Tensor, phi: Sequence[Tensor]) -> Tensor:
@@ -140,6 +139,7 @@ class AuxiLearn(Bilevel):
             self.since = 0
             return
         x = _scaled(torch.stack(list(graphs.columns()), dim=1), graphs.applies)
+        self._note(x)
         value = self._objective(x, self.upper) + graphs.penalty()
         gradient = gradient_of(value, list(graphs.parameters.values()), create_graph=True)
         p = self._series(graphs, gradient, self.neumann)
@@ -147,6 +147,13 @@ class AuxiLearn(Bilevel):
         with torch.no_grad():
             for weight in self.function.weights(self.upper):
                 weight.clamp_(min=0)
+
+    def _note(self, x: Tensor) -> None:
+        """Keep the running mean of the losses, at which slopes are told."""
+        (mean,) = mean_over_ranks([x.detach().mean(0)])
+        later = DECAY * self.typical + (1 - DECAY) * mean
+        self.typical = torch.where(self.seen > 0, later, mean)
+        self.seen = torch.ones_like(self.seen)
 
     def weights(self, batch: Batch, losses: Tensor) -> Tensor:
         """Give what each loss counts (B, K), the same on all rows (see :meth:`mean_weights`)."""
@@ -160,7 +167,7 @@ class AuxiLearn(Bilevel):
         return total
 
     def mean_weights(self, rows: Tensor) -> dict[str, float]:
-        """Slope of the objective by each loss, at the running mean of the batches' losses.
+        """Slope of the objective by each loss, at the running mean of the losses learnt from.
 
         The linear combiner's are its weights, wherever they are taken.
         """

@@ -27,5 +27,7 @@ def load_moments(optimiser: Optimizer, state: Mapping[str, Tensor]) -> None:
     for name, value in state.items():
         if name.startswith(PREFIX):
             i, key = name.removeprefix(PREFIX).split(".", 1)
-            moments.setdefault(int(i), {})[key] = value.clone()
+            # The count of steps stays with the processor, wherever the parameters are.
+            kept = value.cpu() if key == "step" else value
+            moments.setdefault(int(i), {})[key] = kept.clone()
     optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})
