@@ -3,9 +3,8 @@
 Three losses on one network: cross-entropy on labels, divergence from a teacher, and an auxiliary
 task with a head of its own. For each mixer the passes through the whole network are counted (see
 passes.py) and compared with the formulas; then steps are timed, mixers taking turns so that a busy
-machine slows all of them, and their median ratios to fixed weights are set against two predictions:
-backward passes alone, and forward and backward passes at the time that they take under fixed
-weights.
+machine slows all of them, and their median ratios to fixed weights are set against what the passes
+alone would take, each kind at the time that it takes without a mixer.
 
     python benchmarks/mixer_costs.py --repeats 7 --threads 1 --json FILE
 """
@@ -138,12 +137,22 @@ class Run:
             head=self.model.head,
         )
 
-    def parts(self) -> tuple[float, float]:
-        """Seconds of a forward and of a backward pass, without a mixer."""
+    def parts(self) -> tuple[float, float, float]:
+        """Seconds of a forward pass, a backward one, and one through a gradient's own graph."""
+        held = list(self.model.trunk.parameters())
         rows = self.rows[0]
         forward = clocked(lambda: self.losses(rows))
-        value = torch.stack(list(self.losses(rows).values())).mean(1).sum()
-        return forward, clocked(value.backward)
+        backward = clocked(self.value().backward)
+        self.model.eval()  # as where mixers learn
+        gradient = torch.autograd.grad(self.value(), held, create_graph=True)
+        ones = [torch.ones_like(one) for one in gradient]
+        product = clocked(lambda: torch.autograd.grad(gradient, held, ones))
+        self.model.train()
+        return forward, backward, product - backward
+
+    def value(self) -> Tensor:
+        """Sum of the losses' means on the first batch."""
+        return torch.stack(list(self.losses(self.rows[0]).values())).mean(1).sum()
 
 
 def count(case: Case, network: str, shape: tuple[int, ...], batch: int) -> dict[str, float]:
@@ -152,7 +161,7 @@ def count(case: Case, network: str, shape: tuple[int, ...], batch: int) -> dict[
     run.epoch()
     with counted(run.model) as passes:
         run.epoch()
-    found = {name: getattr(passes, name) for name in ("backward", "forward", "sweeps")}
+    found = {name: getattr(passes, name) for name in ("backward", "forward", "sweeps", "second")}
     return {name: value / BATCHES for name, value in found.items()}
 
 
@@ -164,8 +173,8 @@ def clocked(call: Callable[[], Any]) -> float:
 
 def timed(
     cases: list[Case], network: str, shape: tuple[int, ...], batch: int, repeats: int
-) -> tuple[dict[str, list[float]], list[tuple[float, float]]]:
-    """Seconds per step by mixer, one a repeat; and those of forward and backward passes."""
+) -> tuple[dict[str, list[float]], list[tuple[float, ...]]]:
+    """Seconds per step by mixer, one a repeat; and those of single passes."""
     runs = [Run(case, network, shape, batch) for case in cases]
     for run in runs:
         run.epoch()
@@ -179,20 +188,22 @@ def timed(
     return seconds, parts
 
 
-def rows_of(asked: argparse.Namespace) -> list[dict[str, Any]]:
-    """One line a mixer: counted, by the formula, predicted and measured."""
+def rows_of(asked: argparse.Namespace) -> tuple[list[dict[str, Any]], dict[str, float]]:
+    """One line a mixer, counted, predicted and measured; and the price of passes in fixed steps."""
     shape = (3, asked.size, asked.size)
     cases = [case for case in CASES if not asked.only or case.name in (*asked.only, "fixed")]
     counts = {case.title: count(case, asked.network, shape, asked.batch) for case in cases}
     seconds, parts = timed(cases, asked.network, shape, asked.batch, asked.repeats)
-    forward, backward = (statistics.median(one) for one in zip(*parts, strict=True))
+    parts = [statistics.median(one) for one in zip(*parts, strict=True)]
     fixed = seconds["fixed"]
     base = statistics.median(fixed)
     rows = []
     for case in cases:
         held, found = seconds[case.title], counts[case.title]
         ratios = [one / other for one, other in zip(held, fixed, strict=True)]
-        more = (found["forward"] - 1) * forward + (found["sweeps"] - 1) * backward
+        first = found["sweeps"] - found["second"]
+        passes = (found["forward"] - 1, first - 1, found["second"])
+        more = sum(n * each for n, each in zip(passes, parts, strict=True))
         rows.append(
             {
                 "mixer": case.title,
@@ -206,7 +217,8 @@ def rows_of(asked: argparse.Namespace) -> list[dict[str, Any]]:
                 "seconds per step": round(statistics.median(held), 5),
             }
         )
-    return rows
+    names = ("forward", "backward", "second")
+    return rows, {n: round(v / base, 3) for n, v in zip(names, parts, strict=True)}
 
 
 def main() -> None:
@@ -221,7 +233,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
-    rows = rows_of(asked)
+    rows, prices = rows_of(asked)
     print(f"{'mixer':24}{'formula':>14}{'backward':>18}{'forward':>16}{'time':>22}")
     for row in rows:
         print(
@@ -230,9 +242,18 @@ def main() -> None:
             + f"{row['forward']:>6g} (of {row['forward by formula']:g})".ljust(20)
             + f"{row['time']:>6.2f} (by passes {row['time by passes']:.2f})"
         )
+    print(f"in steps with fixed weights, a pass takes {prices}")
     if asked.json:
         settings = {name: value for name, value in vars(asked).items() if name != "json"}
-        held = {**settings, "N": N, "T": T, "M": M, "batches": BATCHES, "torch": torch.__version__}
+        held = {
+            **settings,
+            "N": N,
+            "T": T,
+            "M": M,
+            "batches": BATCHES,
+            "torch": torch.__version__,
+            "pass in steps": prices,
+        }
         asked.json.write_text(json.dumps({**held, "rows": rows}, indent=1) + "\n", encoding="utf-8")
 
 

@@ -3,8 +3,9 @@
 A *forward pass* is a call of the network's first layer. A *backward pass* is one call of
 ``torch.autograd.backward`` or ``torch.autograd.grad`` in which a gradient comes as far as the
 output of the first layer, so through the whole network; gradients of heads alone do not count. A
-product with the Hessian is one such call, but goes through two graphs, that of the losses and that
-of their gradients: *sweeps* count each of them.
+product with a Hessian is one such call, but goes through two graphs: that of the losses and that of
+their gradients, which is dearer. *Sweeps* count both, *second* counts the latter; where the
+gradients of N losses were taken one by one, a product goes through N of them.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -25,6 +27,7 @@ class Passes:
 
     forward: int = 0
     sweeps: int = 0
+    second: int = 0
     calls: int = 0
     through: set[int] = field(default_factory=set)
 
@@ -46,18 +49,19 @@ def counted(network: nn.Module) -> Iterator[Passes]:
 
         return call
 
-    def mark(value: Tensor) -> None:
+    def mark(value: Tensor, second: bool) -> None:
         if value.requires_grad:
-            value.register_hook(arrived)
+            value.register_hook(partial(arrived, second))
 
-    def arrived(gradient: Tensor) -> None:
+    def arrived(second: bool, gradient: Tensor) -> None:
         passes.sweeps += 1
+        passes.second += second
         passes.through.add(passes.calls)
-        mark(gradient)  # where this gradient is differentiated itself
+        mark(gradient, True)  # where this gradient is differentiated itself
 
     def entered(layer: nn.Module, given: Any, output: Tensor) -> None:
         passes.forward += 1
-        mark(output)
+        mark(output, False)
 
     handle = first_layer(network).register_forward_hook(entered)
     try:
