@@ -133,6 +133,26 @@ def test_history_hears_the_weights_as_they_are():
     assert torch.equal(mixer.table(), mixer.vector.float().expand(mixer.n_rows, K))
 
 
+def test_a_process_without_rows_of_a_loss_follows_those_that_have_some(monkeypatch):
+    """Two processes are played: the other one has rows of loss 1, this one has none."""
+    losses, applies = random_losses(), torch.ones(B, K, dtype=torch.bool)
+    applies[:, 1] = False
+    other = torch.tensor([0.0, -0.8, 0.2], dtype=torch.float64)  # its slopes
+    sent = []
+
+    def both(values):
+        sent.extend(values)
+        return [(values[0] + other) / 2, (values[1] + 1) / 2]
+
+    monkeypatch.setattr("spear_amal.mixers.uncertainty.mean_over_ranks", both)
+    mixer = attached(Uncertainty(optimiser="sgd", lr=1.0))
+    mixer.combine(step(mixer, losses, applies))
+    assert sent[0][1] == 0
+    assert sent[1].tolist() == [1, 0, 1]
+    torch.testing.assert_close(mixer.s, -(sent[0] + other) / 2)
+    assert mixer.s[1] == 0.4
+
+
 @pytest.mark.parametrize(
     "options",
     [
