@@ -1,7 +1,15 @@
 """What holds for all tests."""
 
+import sys
+from pathlib import Path
+
 import pytest
 from hypothesis import settings
+
+# `python -m pytest` puts the repository on the path, and transformers then takes its folder
+# datasets/ for the package of that name.
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != ROOT]
 
 # Time limits per example would fail on a busy machine: speed is measured in benchmarks/.
 settings.register_profile("here", deadline=None)

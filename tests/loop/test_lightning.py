@@ -42,7 +42,8 @@ class Net(pl.LightningModule):
         rows, x, y, t = batch
         logits = self(x)
         self.seen.append((self.training, logits.dtype))
-        return rows, {n: cross_entropy(logits, a, reduction="none") for n, a in zip(NAMES, (y, t))}
+        label, teacher = (cross_entropy(logits, target, reduction="none") for target in (y, t))
+        return rows, {"label": label, "teacher": teacher}
 
     def answers(self, batch):
         return self(batch[1]), batch[2]
