@@ -121,6 +121,7 @@ EXPECTED = {
         r"106 of 211 rows",
         rf"ratio +{SCORE} +\d+\.\d%",
     ],
+    "20": [rf"^plain +{SCORE}", rf"plain, no teacher +{SCORE}", rf"^AMAL +{SCORE} .* to {SCORE}"],
     "21": [
         r"wrong training labels: 39\.9%",
         rf"label alone +{SCORE} on 360 test rows",
