@@ -31,6 +31,7 @@ _CELL = 0.17  # inches for a row of a map
 _TALLEST = 9.0  # inches of a map; more rows are thinner
 _MOST_NAMES = int(_TALLEST / _CELL)  # that have room beside it
 _NAME = 26  # characters of a module's name
+_NOT_REACHED = "#E2E2E2"  # cells of modules that a loss does not share with the main one
 _MARKERS = "osD^vPX"
 _ASIDE = 0.02  # of a stage, so that bars do not hide each other
 
@@ -41,7 +42,8 @@ def module_weights(
     """Draw the weight of each loss in each module at the end of each stage, one panel a loss.
 
     Training from its start to its best epoch is cut into equal stages. Few modules are lines with
-    the 95% intervals over runs (from three runs on); more than seven are the rows of a map.
+    the 95% intervals over runs (from three runs on); more than seven are the rows of a map, grey
+    where a loss has no weight because it does not share the module with the main loss.
 
     Parameters
     ----------
@@ -127,6 +129,7 @@ def _as_map(frame: pd.DataFrame, modules: list[str], ticks: list[str], x: str) -
         shown = ax.imshow(
             own.reindex(modules).to_numpy(), cmap="Blues", vmin=0, vmax=top, aspect="auto"
         )
+        ax.set_facecolor(_NOT_REACHED)
         ax.set_title(tick_name(loss, 48 // len(losses)), fontsize=10, loc="left", color=INK)
         ax.set_xticks(np.arange(len(ticks)), ticks)
         _name_rows(ax, modules if j == 0 else [])

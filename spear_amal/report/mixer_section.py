@@ -22,7 +22,7 @@ LOSSES = (
 MODULES = (
     "Training up to its best epoch, cut into equal stages: the weight of the loss in each module "
     "of the network at the end of each stage. Of several runs: the mean, with its 95% interval "
-    "where modules are few."
+    "where modules are few. Grey: the loss does not share the module with the main one."
 )
 
 

@@ -1,12 +1,17 @@
 """Weights over training: what is drawn is what runs recorded."""
 
+import re
+from dataclasses import replace
+
+import made_kd_rows as made
 import numpy as np
 import pandas as pd
 import pytest
 
 from spear_amal.errors import InputError
-from spear_amal.report import figures_mixers, figures_modules, weight_series
+from spear_amal.report import figures_mixers, figures_modules, weight_series, write_report
 from spear_amal.report.canvas import png
+from spear_amal.report.kd_figures import kd_figures
 from spear_amal.report.mixer_section import section, weights_over_training
 
 EPOCHS = 11
@@ -183,6 +188,14 @@ def test_few_modules_are_lines_and_many_are_a_map(m):
     assert figure.get_size_inches()[1] < 12 and png(figure)
 
 
+def test_modules_that_a_loss_does_not_share_stay_empty():
+    held = {("a", f"m{i}"): [1.0] for i in range(11)} | {("b", "m3"): [0.0]}
+    first, second = shown(figures_modules.module_weights(held))[:2]
+    assert not first.images[0].get_array().mask.any()
+    mask = second.images[0].get_array().mask[:, 0]
+    assert mask.sum() == 10 and not mask[3]
+
+
 def test_a_single_epoch_and_two_losses():
     held = {("a", "x"): [1.0], ("b", "x"): [0.5]}
     assert len(shown(figures_modules.module_weights(held))) == 2
@@ -232,3 +245,17 @@ def test_rows_of_studies_are_found_by_title():
     assert list(found) == ["AMAL"] and len(found["AMAL"]) == 2
     assert [name for name, *_ in weights_over_training(found)] == ["mixers"]
     assert weight_series.recorded(frame[["title"]]) == {}
+
+
+def test_a_report_has_the_section_after_the_learning_curves(content, tmp_path):
+    histories = {"MAOAL": history(modules=("x", "y")).assign(**{"loss/label": 0.5})}
+    write_report(tmp_path / "r.html", replace(content, histories=histories))
+    titles = re.findall(r"<h2>(.*?)</h2>", (tmp_path / "r.html").read_text(encoding="utf-8"))
+    assert titles.index("Weights over training") == titles.index("Learning curves") + 1
+
+
+def test_a_report_of_distillation_shows_rows_with_weights_by_epoch():
+    weights = {"weights_by_epoch": {"label": [1.0, 0.9]}, "best_epoch": 2}
+    rows = [made.row("kd-noise", "noise 0.4", "amal", seed, **weights) for seed in range(2)]
+    names = list(kd_figures(made.frame(rows)))
+    assert any(name.endswith("-mixers") for name in names)
