@@ -129,6 +129,12 @@ EXPECTED = {
         rf"AMAL +{SCORE} .*'weight/teacher': '0\.\d\d'",
         rf"0\.1 and 0\.9 +{SCORE}",
     ],
+    "22": [
+        r"'train': 400, .* 100 labelled, rules speak on \d\d% of rows",
+        rf"label alone +{SCORE} on 200 test rows",
+        rf"plain sum +{SCORE}",
+        rf"AMAL +{SCORE} .*'rule': [01]\.\d+",
+    ],
     "23": [
         r"53 labelled images, 158 others",
         rf"rotation +gcs +{SCORE} +0\.\d\d",
