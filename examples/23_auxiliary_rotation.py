@@ -15,7 +15,7 @@ from shared import SMALL
 from spear_amal import AuxiliaryClassifier
 from spear_amal.data import load_images
 
-LABELS, EPOCHS = (53, 3) if SMALL else (100, 60)
+LABELS, EPOCHS = (53, 3) if SMALL else (100, 30)
 MIXERS = {
     "single": {},  # the label alone
     "fixed": {},  # the plain sum
