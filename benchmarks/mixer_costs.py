@@ -31,6 +31,7 @@ from spear_amal.models import build_network
 LOSSES = ("label", "teacher", "task")
 N = len(LOSSES)
 CLASSES, TASK_CLASSES = 10, 4
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 BATCHES = 20  # of an epoch
 T, M = 5, 3  # steps for one upper step; terms of AuxiLearn's series, products of MAOAL's
 
@@ -137,16 +138,16 @@ class Run:
             head=self.model.head,
         )
 
-    def parts(self) -> tuple[float, float, float]:
+    def parts(self, clock: Callable[[], float]) -> tuple[float, float, float]:
         """Seconds of a forward pass, a backward one, and one through a gradient's own graph."""
         held = list(self.model.trunk.parameters())
         rows = self.rows[0]
-        forward = clocked(lambda: self.losses(rows))
-        backward = clocked(self.value().backward)
+        forward = clocked(lambda: self.losses(rows), clock)
+        backward = clocked(self.value().backward, clock)
         self.model.eval()  # as where mixers learn
         gradient = torch.autograd.grad(self.value(), held, create_graph=True)
         ones = [torch.ones_like(one) for one in gradient]
-        product = clocked(lambda: torch.autograd.grad(gradient, held, ones))
+        product = clocked(lambda: torch.autograd.grad(gradient, held, ones), clock)
         self.model.train()
         return forward, backward, product - backward
 
@@ -165,25 +166,27 @@ def count(case: Case, network: str, shape: tuple[int, ...], batch: int) -> dict[
     return {name: value / BATCHES for name, value in found.items()}
 
 
-def clocked(call: Callable[[], Any]) -> float:
-    began = time.perf_counter()
+def clocked(call: Callable[[], Any], clock: Callable[[], float]) -> float:
+    """Measure the seconds of a call."""
+    began = clock()
     call()
-    return time.perf_counter() - began
+    return clock() - began
 
 
 def timed(
-    cases: list[Case], network: str, shape: tuple[int, ...], batch: int, repeats: int
+    cases: list[Case], asked: argparse.Namespace, shape: tuple[int, ...]
 ) -> tuple[dict[str, list[float]], list[tuple[float, ...]]]:
     """Seconds per step by mixer, one a repeat; and those of single passes."""
-    runs = [Run(case, network, shape, batch) for case in cases]
+    clock = CLOCKS[asked.clock]
+    runs = [Run(case, asked.network, shape, asked.batch) for case in cases]
     for run in runs:
         run.epoch()
     seconds: dict[str, list[float]] = {case.title: [] for case in cases}
     parts = []
-    for _ in range(repeats):
+    for _ in range(asked.repeats):
         for run in runs:
-            seconds[run.case.title].append(clocked(run.epoch) / BATCHES)
-        held = [runs[0].parts() for _ in range(BATCHES)]
+            seconds[run.case.title].append(clocked(run.epoch, clock) / BATCHES)
+        held = [runs[0].parts(clock) for _ in range(BATCHES)]
         parts.append(tuple(statistics.median(one) for one in zip(*held, strict=True)))
     return seconds, parts
 
@@ -193,7 +196,7 @@ def rows_of(asked: argparse.Namespace) -> tuple[list[dict[str, Any]], dict[str, 
     shape = (3, asked.size, asked.size)
     cases = [case for case in CASES if not asked.only or case.name in (*asked.only, "fixed")]
     counts = {case.title: count(case, asked.network, shape, asked.batch) for case in cases}
-    seconds, parts = timed(cases, asked.network, shape, asked.batch, asked.repeats)
+    seconds, parts = timed(cases, asked, shape)
     parts = [statistics.median(one) for one in zip(*parts, strict=True)]
     fixed = seconds["fixed"]
     base = statistics.median(fixed)
@@ -229,6 +232,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu: on a busy machine")
     parser.add_argument("--only", nargs="*", help="mixers by name")
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
