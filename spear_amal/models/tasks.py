@@ -36,7 +36,8 @@ class MultiTask(nn.Module):
     Parameters
     ----------
     network : nn.Module
-        Rows to (logits, hidden).
+        Rows to (logits, hidden), by its ``logits_and_hidden`` if there is one; any other goes
+        through a :class:`FeatureAdapter` first.
     heads : mapping of str to nn.Module
         By task, from hidden (B, H) to scores (B, C_t), or to one number (B, 1). The head named
         "rotation" answers about images (B, c, h, h) turned by 0, 90, 180 or 270 degrees: by an
@@ -77,7 +78,8 @@ class MultiTask(nn.Module):
 
     def logits_and_hidden(self, x: Tensor | SparseRows) -> tuple[Tensor, Tensor]:
         """Logits (B, C) and hidden (B, H) of the network alone."""
-        logits, hidden = self.network(x)
+        ask = getattr(self.network, "logits_and_hidden", self.network)
+        logits, hidden = ask(x)
         return logits, hidden
 
     def task_answer(self, name: str, x: Tensor | SparseRows) -> Tensor:
@@ -94,7 +96,7 @@ class MultiTask(nn.Module):
             return answers
         angles, unrelated = self._targets(len(x), x.device)
         with untracked(self.network):
-            seen = self.network(turned(x, angles))[1]
+            seen = self.logits_and_hidden(turned(x, angles))[1]
         for name, targets in ((ROTATION, angles), (SHUFFLED, unrelated)):
             if name in self.heads:
                 answers[name] = TaskAnswer(self.heads[name](seen), targets)

@@ -262,6 +262,16 @@ def test_a_functional_call_sees_the_squares_of_its_own_parameters():
     torch.testing.assert_close(other, 4 * own)
 
 
+def test_a_network_by_name_needs_no_wrapping():
+    network = build_network("convnet4", C, 1, seeded(), input_shape=(1, SIDE, SIDE)).eval()
+    model = MultiTask(network, {"rotation": Affine(128, 4, seeded())}).eval()
+    logits, hidden, more = model(images())
+    expected = network.logits_and_hidden(images())
+    assert torch.equal(logits, expected[0])
+    assert torch.equal(hidden, expected[1])
+    assert more["tasks"]["rotation"].values.shape == (B, 4)
+
+
 def test_any_network_goes_along():
     class Own(nn.Module):
         def __init__(self):
