@@ -32,14 +32,16 @@ def watched(modules: list[nn.Linear], *, leaves: bool = False) -> Iterator[list[
     """
     calls: list[Call] = []
 
-    def note(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor | None:
+    def note(module: Any, given: tuple[Any, ...], named: dict[str, Any], output: Tensor) -> Any:
+        (hidden,) = (*given, *named.values())
         logits = output.detach()
         if leaves:
             logits = logits.requires_grad_()
-        calls.append(Call(module, inputs[0].detach(), logits))  # type: ignore[arg-type]
+        if leaves or logits.ndim == 2:  # others cannot be logits: attention over long texts, say
+            calls.append(Call(module, hidden.detach(), logits))
         return logits if leaves else None
 
-    handles = [module.register_forward_hook(note) for module in modules]
+    handles = [module.register_forward_hook(note, with_kwargs=True) for module in modules]
     try:
         yield calls
     finally:

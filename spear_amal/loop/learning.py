@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,8 @@ from spear_amal.loop.row_losses import RowLosses, check_finite, check_gradients
 from spear_amal.loop.tables import RowTables
 from spear_amal.mixers import Mixer
 
+Move = Callable[[torch.device], object]  # puts tables and mixer where the model's values are
+
 
 @dataclass(frozen=True)
 class Source:
@@ -30,12 +32,13 @@ class Source:
     criterion: Criterion
 
 
-def learn_from_look_aheads(mixer: Mixer, tables: RowTables, source: Source) -> Tensor:
+def learn_from_look_aheads(mixer: Mixer, tables: RowTables, source: Source, move: Move) -> Tensor:
     """One refresh of the mixer for each group of training rows; returns the rows (n,)."""
     check_mergeable(mixer)
     found, trusted = gather_validation(
         source.validation, source.model, source.head, source.criterion
     )
+    move(trusted.hidden.device)
     before, seen = mixer.state_dict(), []
     options = mixer.look_ahead_options()
     for rows in gather_groups(source.train, found, mixer.names, tables, options.group_size):
@@ -49,10 +52,11 @@ def learn_from_look_aheads(mixer: Mixer, tables: RowTables, source: Source) -> T
     return torch.cat(seen)
 
 
-def learn_from_graphs(mixer: Mixer, tables: RowTables, source: Source) -> Tensor:
+def learn_from_graphs(mixer: Mixer, tables: RowTables, source: Source, move: Move) -> Tensor:
     """Let the mixer learn from the first batch of each; returns the training rows (B,)."""
     item = _first(source.train, "train")
     losses = RowLosses.of(item[1], mixer.names)
+    move(losses.stacked.device)
     index = tables.index(item[0], len(losses))
     applies = tables.applies(item[2] if len(item) == 3 else None, index)
     parameters = trainable(source.model)

@@ -242,9 +242,9 @@ class LossMixer:
         source = Source(train, validation, model, head, criterion)
         with standing(model):
             if self.mixer.needs_graphs:
-                self._refreshed = learn_from_graphs(self.mixer, self._tables, source)
+                self._refreshed = learn_from_graphs(self.mixer, self._tables, source, self.to)
             elif self.mixer.needs_look_ahead:
-                self._refreshed = learn_from_look_aheads(self.mixer, self._tables, source)
+                self._refreshed = learn_from_look_aheads(self.mixer, self._tables, source, self.to)
 
     # -- what is kept and shown -----------------------------------------------------------------
 

@@ -210,6 +210,39 @@ def test_the_gradient_scales_with_what_comes_in(new_loop, name):
         torch.testing.assert_close(one, other)
 
 
+@pytest.mark.parametrize("name", ["fixed", "gcs"])
+def test_with_torchs_gradient_scaler(new_loop, name):
+    found = []
+    for enabled in (False, True):
+        loop = new_loop()
+        loop.model.eval()
+        mixer = loop.mixer(name)
+        scaler = torch.amp.GradScaler("cpu", init_scale=128.0, enabled=enabled)
+        optimiser = torch.optim.SGD(loop.net.parameters(), lr=0.1)
+        for rows in loop.batches():
+            optimiser.zero_grad()
+            scaler.scale(mixer(loop.losses(rows), rows)).backward()
+            scaler.step(optimiser)
+            scaler.update()
+        found.append(torch.cat([p.detach().flatten() for p in loop.net.parameters()]))
+    torch.testing.assert_close(*found)
+
+
+@pytest.mark.parametrize("name", ["l2r", "mwn", "uncertainty", "superloss", "maoal", "dgkd"])
+def test_rows_need_no_ids_where_they_have_no_weight_of_their_own(new_loop, name):
+    found = []
+    for ids in (False, True):
+        loop = new_loop()
+        loop.model.eval()
+        mixer = loop.mixer(name, **EVERY[name], n_rows=N if ids else None)
+        for rows in loop.batches():
+            if mixer.step_refresh_due():
+                mixer.refresh(loop.train([rows]), loop.validation())
+            found.append(mixer(loop.losses(rows), *([rows] if ids else [])).detach())
+    half = len(found) // 2
+    torch.testing.assert_close(found[:half], found[half:])
+
+
 @pytest.mark.parametrize("name", ["fixed", "gcs", "amal"])
 def test_gradients_accumulate(new_loop, name):
     loop = new_loop()

@@ -119,6 +119,36 @@ def test_applies_goes_with_a_batch(new_loop):
     assert (mixer.table()[:B, 1] != 1).any()
 
 
+@pytest.mark.parametrize("name", ["amal", "maoal"])
+def test_tables_go_where_the_values_are(new_loop, name, monkeypatch):
+    asked = []
+    monkeypatch.setattr(LossMixer, "to", lambda self, device: asked.append(device))
+    loop = new_loop()
+    loop.mixer(name).refresh(loop.train(), loop.validation())
+    assert asked == [torch.device("cpu")]
+
+
+def test_a_head_may_be_called_by_keyword_and_others_on_sequences(new_loop):
+    class Named(nn.Module):
+        def __init__(self, net):
+            super().__init__()
+            self.net = net
+
+        def forward(self, x):
+            # A layer on a third dimension, as attention has it, is not taken for the head.
+            hidden = self.net.trunk[:2](x.unsqueeze(1)).squeeze(1)
+            return self.net.head(input=hidden), self.net.other(hidden)
+
+    tables = []
+    for named in (False, True):
+        loop = new_loop()
+        loop.model = Named(loop.net) if named else loop.net
+        mixer = amal(loop)
+        mixer.refresh(loop.train(), loop.validation())
+        tables.append(mixer.table())
+    torch.testing.assert_close(*tables)
+
+
 def test_no_graph_is_kept(new_loop):
     loop = new_loop()
     mixer = amal(loop)
