@@ -83,9 +83,10 @@ class MixerTrainer(RefreshingTrainer):
             )
         outputs = model(**self.rows.for_model(inputs))
         loss = self.mixer(*self.rows.losses(outputs, inputs))
-        if num_items_in_batch is not None:  # the Trainer then divides by the count of batches
-            count = n_rows(inputs) * self.current_gradient_accumulation_steps
-            loss = loss * (count / num_items_in_batch)
+        if num_items_in_batch is not None:  # the Trainer then divides by a count of batches
+            usual = self.args.gradient_accumulation_steps  # what older releases divide by
+            batches = getattr(self, "current_gradient_accumulation_steps", usual)
+            loss = loss * (n_rows(inputs) * batches / num_items_in_batch)
         return (loss, outputs) if return_outputs else loss
 
     def _set_signature_columns_if_needed(self) -> None:
