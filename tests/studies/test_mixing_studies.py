@@ -10,6 +10,7 @@ import pytest
 
 from spear_amal.errors import InputError
 from spear_amal.mixers import MIXERS
+from spear_amal.report.kd_page import write_kd_report
 from spear_amal.report.kd_rows import conditions, of_distillation
 from spear_amal.studies.catalogue import CATALOGUE
 from spear_amal.studies.kd import KD_STUDIES, run_kd_study, text_cell
@@ -21,7 +22,8 @@ from spear_amal.studies.unit import study_task
 
 IMAGES = {"corpus": "digits", "n_validation": 53, "n_test": 101, "batch_size": 31, "max_epochs": 2}
 TINY = {
-    "aux-rotation": {**IMAGES, "n_train": 61, "student": "mlp:5-7", "trials": 2},
+    "aux-rotation": {**IMAGES, "n_train": 61, "trials": 2, "max_epochs": 3}
+    | {"student": "mlp:23-17", "lr": 0.1},
     "mixers-rules": {"corpus": "synthetic", "max_epochs": 2},
     "mixers-distillation": {**IMAGES, "n_train": 103, "few": 67}
     | {"student": "mlp:7", "teachers": "mlp:13"},
@@ -143,6 +145,17 @@ def test_the_main_loss_alone_is_the_same_run_whatever_the_task(whole):
         assert one[column].tolist() == other[column].tolist()
     searched = rows[rows["method"] == "random-search"]
     assert all(len(held) == 2 for held in searched["mean_weights"])
+
+
+def test_the_page_shows_every_condition_with_its_verdicts(whole, tmp_path):
+    pytest.importorskip("matplotlib")
+    rows, _ = whole("aux-rotation")
+    write_kd_report(tmp_path / "a.html", rows)
+    page = (tmp_path / "a.html").read_text(encoding="utf-8")
+    for task in ("rotation", "shuffled targets"):
+        assert f"aux-rotation, digits: {task}" in page
+        assert f"{task}: the highest mean has" in page
+    assert "ALM-KD is left out" in page and "Weights of the losses" in page
 
 
 def test_rows_say_weights_by_epoch_and_by_module(texts, tmp_path):

@@ -86,9 +86,8 @@ def _settings(plan: Plan, name: str, condition: str, trials: int) -> dict[str, A
     options = dict(mixing.options)
     if mixing.mixer == "random-search":
         options["trials"] = trials
-    held = settings_of(
-        plan, own={"mixer": mixing.mixer, "options": options, "task": TASKS[condition]}
-    )
+    own = {"mixer": mixing.mixer, "options": options}
+    held = settings_of(plan, task=TASKS[condition], own=own)
     return held | {"training": held["training"] | {"nesterov": False}}
 
 
@@ -98,7 +97,7 @@ def run(cell: Cell, folder: str) -> dict[str, Any]:
     held, own = cell.settings, cell.settings["own"]
     model = AuxiliaryClassifier(
         held["student"],
-        [own["task"]],
+        [held["task"]],
         mixer=own["mixer"],
         mixer_options=seeded(own["mixer"], own["options"], cell.seed),
         random_state=cell.seed,
