@@ -227,7 +227,7 @@ def test_killed_run_continues(name, stopped, tmp_path):
     killed.add_callback(Killed())
     with pytest.raises(KeyboardInterrupt):
         killed.train()
-    again = trainer(tmp_path / "killed", name, network(0.2 - 0.1), **options)
+    again = trainer(tmp_path / "killed", name, network(0.1), **options)
     again.train(resume_from_checkpoint=True)
 
     assert again.state.global_step == 15
