@@ -231,8 +231,8 @@ class LossMixer:
             The model that both call.
         head : nn.Linear or str, optional
             The linear layer that gives the logits, or its name; by default it is found. Losses
-            that do not depend on its output keep their weights. Not used by mixers that learn
-            from graphs.
+            that do not depend on its output learn nothing: their gradient counts as 0. Not used
+            by mixers that learn from graphs.
         criterion : callable
             Validation logits and targets to a mean loss. It replaces the outer loss of "alm-kd",
             the divergence from the perturbed teacher, whose part on the training group is left

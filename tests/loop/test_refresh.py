@@ -89,6 +89,15 @@ def test_losses_beside_the_head_keep_their_weights(new_loop):
     assert (mixer.table()[:, 2] == 1).all()
 
 
+def test_l2r_gives_losses_beside_the_head_no_weight(new_loop):
+    loop = new_loop()
+    mixer = loop.mixer("l2r")
+    mixer.refresh(loop.train([ROWS]), loop.validation())
+    mixer(loop.losses(ROWS), ROWS).backward()
+    assert (loop.net.other.weight.grad == 0).all()
+    assert (loop.net.head.weight.grad != 0).any()
+
+
 def test_validation_in_pieces_is_validation_as_a_whole(new_loop):
     tables = []
     for size in (3, 19):
