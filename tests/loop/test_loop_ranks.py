@@ -1,12 +1,13 @@
 """Two processes under DistributedDataParallel do what one does on both their rows."""
 
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch.nn.parallel import DistributedDataParallel
 
 HERE = Path(__file__)
@@ -50,7 +51,16 @@ def work(rank, folder):
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ranks")
-    mp.spawn(work, (str(folder),), nprocs=WORLD)
+    commands = [[sys.executable, str(HERE), str(rank), str(folder)] for rank in range(WORLD)]
+    running = [subprocess.Popen(c, stderr=subprocess.PIPE, text=True) for c in commands]
+    try:
+        for process in running:
+            _, said = process.communicate(timeout=300)
+            assert process.returncode == 0, said
+    finally:  # one that waits for another that failed
+        for process in running:
+            process.kill()
+            process.wait()
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(WORLD)]
 
 
@@ -68,3 +78,7 @@ def test_all_processes_are_the_same(ranks, name):
     one, other = (found[name] for found in ranks)
     for key, value in one.items():
         assert torch.equal(value, other[key]), key
+
+
+if __name__ == "__main__":
+    work(int(sys.argv[1]), sys.argv[2])
