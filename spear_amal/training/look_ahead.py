@@ -203,7 +203,8 @@ class LookAhead:
     def _penalty(self, at: Parameters) -> Tensor | float:
         if not any(name.startswith("rules.") for name in at):
             return 0.0  # penalties sit on the rule model; without it they are constants here
-        return functional_call(_Penalised(self.model, self.components), _prefixed(at), ())
+        named = {f"model.{name}": value for name, value in at.items()}
+        return functional_call(_Penalised(self.model, self.components), named, ())
 
     def validation_gradient(self, weights: Tensor) -> Parameters:
         """V: gradient of the validation loss at ``w' = w - eta grad L(w; Lambda)``, by name."""
@@ -297,7 +298,3 @@ class _Penalised(torch.nn.Module):
 
     def forward(self) -> Tensor | float:
         return self._components.penalty(self.model)
-
-
-def _prefixed(at: Parameters) -> Parameters:
-    return {f"model.{name}": value for name, value in at.items()}
