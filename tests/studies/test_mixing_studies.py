@@ -203,6 +203,16 @@ def test_every_mixer_runs_on_images(name, tmp_path):
         assert 0 <= study.run(cell, str(tmp_path))["score"] <= 1, cell.method
 
 
+def test_features_of_rules_are_those_that_were_asked_for(source, texts, tmp_path):
+    path = tmp_path / "vectors.npy"
+    np.save(path, np.random.default_rng(0).normal(size=(len(source.corpus.frame), 5)))
+    given = rules.STUDY.cells([0], **TINY["mixers-rules"], features=f"file:{path}")
+    own = rules.STUDY.cells([0], **TINY["mixers-rules"])
+    assert text_cell.setup_of(given[0]).x.shape[1] == 5
+    assert own[0].row()["features"] == "tfidf"
+    assert given[0].row()["config"] != own[0].row()["config"]
+
+
 def test_a_search_draws_anew_for_every_seed():
     assert seeded("random-search", {"trials": 3}, 5) == {"trials": 3, "seed": 5}
     assert seeded("gcs", {}, 5) == {}

@@ -11,6 +11,8 @@ from spear_amal.studies.source import load_source
 from spear_amal.studies.store import Row
 from spear_amal.studies.unit import Setup
 
+TFIDF = "tfidf"
+
 
 @dataclass(frozen=True)
 class TextCell(Cell):
@@ -28,10 +30,16 @@ class TextCell(Cell):
 
 def setup_of(cell: Cell) -> Setup:
     """Load corpus, votes and features of a cell, once a process."""
-    return loaded(cell.data.corpus, cell.data.data_dir, cell.data.n_train)
+    features = cell.settings.get("features", TFIDF)
+    return loaded(cell.data.corpus, cell.data.data_dir, cell.data.n_train, features)
 
 
 @functools.lru_cache(maxsize=2)
-def loaded(corpus: str, data_dir: str | None, n_labelled: int | None) -> Setup:
-    """Load a corpus with the votes of its own labelling functions, and its TF-IDF features."""
-    return make_setup(load_source(corpus, data_dir=data_dir), n_labelled, "tfidf")
+def loaded(
+    corpus: str, data_dir: str | None, n_labelled: int | None, features: str | None = TFIDF
+) -> Setup:
+    """Load a corpus with the votes of its own labelling functions, and features.
+
+    Without a name of features they are those that ``study`` takes for the corpus.
+    """
+    return make_setup(load_source(corpus, data_dir=data_dir), n_labelled, features)

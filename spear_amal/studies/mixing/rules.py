@@ -41,6 +41,7 @@ def cells(
     data_dir: str | None = None,
     n_labelled: int | None = None,
     max_epochs: int = 100,
+    features: str | None = None,
 ) -> list[Cell]:
     """All mixers on every partition of a corpus.
 
@@ -48,12 +49,15 @@ def cells(
     ----------
     n_labelled : int, optional
         Size of L and of V; default: those of the corpus.
+    features : str, optional
+        "tfidf", "published", "encoder:NAME" or "file:PATH"; default: those that ``study`` takes.
     """
     data = DataSpec(corpus, n_train=n_labelled, data_dir=data_dir)
     settings = {
         "max_epochs": max_epochs,
         "final": "single",
-        "data": loaded(corpus, data_dir, n_labelled).data,
+        "features": features,
+        "data": loaded(corpus, data_dir, n_labelled, features).data,
     }
     rows = {
         **{name: (title, {}) for name, title in REFERENCES.items()},
