@@ -140,7 +140,7 @@ def _marker(i: int) -> str:
 
 
 def _legend(figure: Figure, n: int) -> None:
-    columns = min(n, 4 if n % 4 == 0 else 3)
+    columns = 4 if n in (4, 8) else min(n, 3)  # many methods have long names among them
     figure.legend(loc="outside upper center", ncols=columns, frameon=False, fontsize=9)
 
 

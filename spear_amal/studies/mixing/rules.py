@@ -67,7 +67,7 @@ def cells(
         },
     }
     return [
-        TextCell(NAME, corpus, name, seed, data, settings | own, title)
+        TextCell(NAME, "SPEAR's losses", name, seed, data, settings | own, title)
         for seed in seeds
         for name, (title, own) in rows.items()
     ]
