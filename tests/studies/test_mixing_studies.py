@@ -15,7 +15,7 @@ from spear_amal.report.kd_rows import conditions, of_distillation
 from spear_amal.studies.catalogue import CATALOGUE
 from spear_amal.studies.kd import KD_STUDIES, run_kd_study, text_cell
 from spear_amal.studies.kd.task import KdScorer, kd_task
-from spear_amal.studies.mixing import MIXING_STUDIES, distillation, rules
+from spear_amal.studies.mixing import MIXING_STUDIES, aux_rotation, distillation, rules
 from spear_amal.studies.mixing.mixings import MIXINGS, seeded
 from spear_amal.studies.task import Scorer
 from spear_amal.studies.unit import study_task
@@ -211,6 +211,24 @@ def test_features_of_rules_are_those_that_were_asked_for(source, texts, tmp_path
     assert text_cell.setup_of(given[0]).x.shape[1] == 5
     assert own[0].row()["features"] == "tfidf"
     assert given[0].row()["config"] != own[0].row()["config"]
+
+
+def test_few_labels_are_kept_evenly_and_others_hidden(tmp_path):
+    y = np.repeat(np.arange(3), 31)
+    kept = aux_rotation.kept_labels(y, 12, 0)
+    assert np.bincount(kept[kept >= 0]).tolist() == [4, 4, 4]
+    assert (kept[kept >= 0] == y[kept >= 0]).all()
+    assert not np.array_equal(kept, aux_rotation.kept_labels(y, 12, 1))
+    assert aux_rotation.kept_labels(y, None, 0) is y
+    for n in (2, len(y)):
+        with pytest.raises(InputError, match="n_labelled"):
+            aux_rotation.kept_labels(y, n, 0)
+    rows = run_tiny("aux-rotation", tmp_path, methods=["single"], n_labelled=20)
+    assert rows["error"].isna().all()
+    assert set(rows["protocol"]) == {
+        "aux-rotation: rotation, 20 labels",
+        "aux-rotation: shuffled targets, 20 labels",
+    }
 
 
 def test_a_search_draws_anew_for_every_seed():

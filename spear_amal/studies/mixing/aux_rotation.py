@@ -11,6 +11,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+from sklearn.model_selection import train_test_split
+
 from spear_amal.errors import InputError
 from spear_amal.estimators import AuxiliaryClassifier
 from spear_amal.studies.kd.cell import Cell
@@ -54,40 +57,46 @@ SCALES = {
 
 
 @planned(SCALES)
-def cells(seeds: Sequence[int], plan: Plan, trials: int = 6) -> list[Cell]:
+def cells(
+    seeds: Sequence[int], plan: Plan, trials: int = 6, n_labelled: int | None = None
+) -> list[Cell]:
     """All mixers with the helpful task and with the useless one.
 
     Parameters
     ----------
     trials : int
         Models of the random search.
+    n_labelled : int, optional
+        Training rows that keep their label; by default all. The task speaks on the others too.
     """
     if plan.teachers:
         raise InputError(f"{NAME} has no teachers, found {plan.teachers}")
+    few = "" if n_labelled is None else f", {n_labelled} labels"
+    held = {} if n_labelled is None else {"n_labelled": n_labelled}
     return [
         Cell(
             NAME,
-            condition,
+            condition + few,
             name,
             seed,
             plan.data(),
-            _settings(plan, name, condition, trials),
+            _settings(plan, name, task, trials) | held,
             MIXINGS[name].title,
         )
         for seed in seeds
-        for condition in TASKS
+        for condition, task in TASKS.items()
         for name in MIXINGS
     ]
 
 
-def _settings(plan: Plan, name: str, condition: str, trials: int) -> dict[str, Any]:
+def _settings(plan: Plan, name: str, task: str, trials: int) -> dict[str, Any]:
     """Say how a network is trained; as in the paper without Nesterov's form of momentum."""
     mixing = for_length(MIXINGS[name], plan.max_epochs)
     options = dict(mixing.options)
     if mixing.mixer == "random-search":
         options["trials"] = trials
     own = {"mixer": mixing.mixer, "options": options}
-    held = settings_of(plan, task=TASKS[condition], own=own)
+    held = settings_of(plan, task=task, own=own)
     return held | {"training": held["training"] | {"nesterov": False}}
 
 
@@ -104,10 +113,25 @@ def run(cell: Cell, folder: str) -> dict[str, Any]:
         **held["training"],
     )
     began = time.perf_counter()
-    model.fit(**task.given())
+    model.fit(**task.given() | {"y": kept_labels(task.y, held.get("n_labelled"), cell.seed)})
     found = outcome(model, time.perf_counter() - began, scorer.score(model))
     weights = end_weights(model, own["mixer"], own["options"])
     return found | weights | weights_by_epoch(model.history_)
+
+
+def kept_labels(y: np.ndarray, n: int | None, seed: int) -> np.ndarray:
+    """Labels (rows,) of which n, drawn evenly over the classes, are kept and others are -1."""
+    if n is None:
+        return y
+    if not len(np.unique(y)) <= n < len(y):
+        raise InputError(
+            f"n_labelled must be at least the number of classes, {len(np.unique(y))}, and below "
+            f"that of training rows, {len(y)}; found {n}"
+        )
+    kept, _ = train_test_split(np.arange(len(y)), train_size=n, stratify=y, random_state=seed)
+    known = np.full_like(y, -1)
+    known[kept] = y[kept]
+    return known
 
 
 STUDY = KdStudy(
