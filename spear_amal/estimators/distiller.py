@@ -9,21 +9,32 @@ from spear_amal.errors import InputError
 from spear_amal.estimators.distilled import DistilledClassifier
 from spear_amal.estimators.sskd import RotationDistiller
 
-# name -> (what it is, parameters)
+# name -> (what it is, parameters); the mixer is that of the name unless they say otherwise
 DISTILLATION: dict[str, tuple[str, dict[str, Any]]] = {
-    "ce": ("labels alone", {"mixer": "ce"}),
-    "kd": ("Hinton's: 0.1 label, 0.9 teacher", {"mixer": "kd"}),
+    "ce": ("labels alone", {}),
+    "kd": ("Hinton's: 0.1 label, 0.9 teacher", {}),
     "takd": ("a chain of assistants, each taught by the last", {"mixer": "kd", "chain": "takd"}),
     "dgkd": ("all larger models teach, kept at random", {"mixer": "dgkd", "chain": "dgkd"}),
     "dgkd-drop": (
         "all larger models teach, one dropped a batch",
         {"mixer": "dgkd-drop", "chain": "dgkd"},
     ),
-    "sskd": ("turned images, and how alike images are, as the teacher sees them", {}),
-    "superloss": ("rows of a high loss count less", {"mixer": "superloss"}),
-    "crust": ("a coreset of clean-looking rows every epoch", {"mixer": "crust"}),
-    "amal": ("weights per row and loss, learnt on validation rows", {"mixer": "amal"}),
-    "alm-kd": ("convex weights per row, learnt on validation rows", {"mixer": "alm-kd"}),
+    "sskd": (
+        "turned images, and how alike images are, as the teacher sees them",
+        {"mixer": "fixed"},
+    ),
+    "superloss": ("rows of a high loss count less", {}),
+    "crust": ("a coreset of clean-looking rows every epoch", {}),
+    "amal": ("weights per row and loss, learnt on validation rows", {}),
+    "alm-kd": ("convex weights per row, learnt on validation rows", {}),
+    "fixed": ("weights of 1, or as given", {}),
+    "random-search": ("fixed weights drawn at random, chosen on validation rows", {}),
+    "uncertainty": ("each loss divided by a variance that is learnt", {}),
+    "gcs": ("a teacher counts as far as its gradient agrees with the label's", {}),
+    "auxilearn": ("a combiner of losses, learnt on validation rows", {}),
+    "maoal": ("weights per loss and module, learnt on validation rows", {}),
+    "l2r": ("rows of each batch that help on validation rows", {}),
+    "mwn": ("a small net turns a loss into its weight", {}),
 }
 
 
@@ -54,7 +65,7 @@ def distiller(
     """
     if method not in DISTILLATION:
         raise InputError(f"unknown method {method!r}; choose from {', '.join(DISTILLATION)}")
-    settings = dict(DISTILLATION[method][1])
+    settings = {"mixer": method, **DISTILLATION[method][1]}
     if settings.get("chain") and (assistants or len(teachers) > 1):
         settings["assistants"] = tuple(assistants)
     else:
