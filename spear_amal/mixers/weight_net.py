@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from spear_amal.errors import InputError
 from spear_amal.mixers.base import LookAheadLike, LookAheadOptions, Mixer, check_whole
+from spear_amal.mixers.moments import load_moments, moments_of
 from spear_amal.mixers.reweight import check_meta
 from spear_amal.types import Batch
 
 STATE = "net."
-MOMENTS = "adam."
 
 
 class MetaWeightNet(Mixer):
@@ -98,20 +98,13 @@ class MetaWeightNet(Mixer):
     def state_dict(self) -> dict[str, Tensor]:
         """Return the net and Adam's moments."""
         state = {STATE + name: value.clone() for name, value in self.net.state_dict().items()}
-        for i, held in self.optimiser.state_dict()["state"].items():
-            state |= {f"{MOMENTS}{i}.{key}": torch.as_tensor(v).clone() for key, v in held.items()}
-        return state
+        return state | moments_of(self.optimiser)
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Take net and moments back."""
         own = {k.removeprefix(STATE): v for k, v in state.items() if k.startswith(STATE)}
         self.net.load_state_dict(own)
-        moments: dict[int, dict[str, Tensor]] = {}
-        for name, value in state.items():
-            if name.startswith(MOMENTS):
-                i, key = name.removeprefix(MOMENTS).split(".", 1)
-                moments.setdefault(int(i), {})[key] = value.clone()
-        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": moments})
+        load_moments(self.optimiser, state)
 
 
 class _Nets(nn.Module):
