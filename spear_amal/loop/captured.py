@@ -69,12 +69,18 @@ class Validation:
     y: Tensor
     criterion: Criterion
 
+    def value(self, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Give the loss at a head's weight (C, H) and bias (C,), a scalar with its graph."""
+        weight, bias = weight.to(self.hidden), None if bias is None else bias.to(self.hidden)
+        with torch.enable_grad(), torch.autocast(self.hidden.device.type, enabled=False):
+            return self.criterion(F.linear(self.hidden, weight, bias), self.y)
+
     def gradient(self, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Of the loss by the head's weight (C, H) and bias (C,)."""
-        leaves = [p.detach().requires_grad_() for p in (weight, bias) if p is not None]
-        with torch.enable_grad():
-            value = self.criterion(F.linear(self.hidden, *leaves), self.y)
-        found = torch.autograd.grad(value, leaves)
+        """Of the loss by the head's weight and bias."""
+        weight = weight.detach().requires_grad_()
+        bias = None if bias is None else bias.detach().requires_grad_()
+        leaves = [leaf for leaf in (weight, bias) if leaf is not None]
+        found = torch.autograd.grad(self.value(weight, bias), leaves)
         return found[0], found[1] if bias is not None else None
 
 

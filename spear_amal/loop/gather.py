@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from spear_amal.errors import InputError
 from spear_amal.loop.captured import Criterion, Rows, Validation
-from spear_amal.loop.head import Call, candidates, speaker, watched
+from spear_amal.loop.head import Call, candidates, check_linear, speaker, watched
 from spear_amal.loop.row_losses import RowLosses, check_finite
 from spear_amal.loop.tables import RowTables
 from spear_amal.maths.hypergrad import score_gradients
@@ -45,21 +45,43 @@ def gather_validation(
             break
         logits, y = batch
         call = _spoken(calls, logits, model)
+        check_linear(call)
         layers = [call.module]  # found once
         hidden.append(_wide(call.hidden, call.module))
         ys.append(targets(y, logits, criterion))
     if not hidden:
         raise InputError("validation is empty; mixers that learn need rows with targets they trust")
-    return layers[0], Validation(torch.cat(hidden), torch.cat(ys), criterion)
+    trusted = Validation(torch.cat(hidden), torch.cat(ys), criterion)
+    # A copy, for a frozen head has no gradient of its own.
+    check_value(trusted.value(layers[0].weight.detach().clone().requires_grad_(), layers[0].bias))
+    return layers[0], trusted
 
 
 def _spoken(calls: list[Call], logits: Any, model: nn.Module) -> Call:
     if not isinstance(logits, Tensor) or logits.ndim != 2:
         found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise InputError(f"validation logits must be a tensor (rows, classes), found {found}")
+        raise InputError(
+            f"validation logits must be a tensor (rows, classes), found {found}; hand over the "
+            "head's output as it is, of one vector a row"
+        )
     if not bool(torch.isfinite(logits).all()):
         raise InputError("validation logits are NaN or infinite; use a smaller learning rate")
     return speaker(calls, logits, model)
+
+
+def check_value(value: Any) -> None:
+    """Raise InputError unless a criterion gave a finite scalar with a gradient."""
+    found = type(value).__name__
+    if isinstance(value, Tensor):
+        found = f"the shape {tuple(value.shape)}" if value.ndim else str(value.item())
+        if not value.requires_grad:
+            found += " without a gradient"
+        elif value.ndim == 0 and bool(torch.isfinite(value)):
+            return
+    raise InputError(
+        f"criterion must give one finite number from the validation logits and y, with a gradient "
+        f"as losses have it and accuracies have not, found {found}"
+    )
 
 
 def targets(y: Any, logits: Tensor, criterion: Criterion) -> Tensor:
@@ -114,34 +136,36 @@ def _captured(
             item = next(batches, None)
         if item is None:
             break
+        call = _one_call(calls)
         losses = RowLosses.of(item[1], names)
         rows = tables.index(item[0], len(losses))
         here = tables.applies(item[2] if len(item) == 3 else None, rows)
         losses = losses.within(here)
         check_finite(losses, names, rows)
-        yield _rows(losses, rows, here, _one_call(calls, len(losses)))
+        yield _rows(losses, rows, here, call)
         n += 1
     if not n:
         raise InputError("train is empty; refresh needs batches of training rows")
 
 
-def _one_call(calls: list[Call], n: int) -> Call:
+def _one_call(calls: list[Call]) -> Call:
     if len(calls) != 1:
         raise InputError(
             f"the head was called {len(calls)} times for one batch of losses, needed is once: "
             "compute the losses inside refresh, from one call of the model, as the generator "
-            "((rows, losses_of(model(x), y)) for rows, x, y in loader) does"
+            "((rows, losses_of(model(x), y)) for rows, x, y in loader) does. Losses of two calls, "
+            "such as of two views of a row, are for mixers that see the whole network: gcs, "
+            "auxilearn, maoal"
         )
-    (call,) = calls
-    if call.hidden.ndim != 2 or len(call.hidden) != n:
-        raise InputError(
-            f"the head's input has the shape {tuple(call.hidden.shape)} for {n} rows of losses; "
-            "needed is one vector for each row"
-        )
-    return call
+    return calls[0]
 
 
 def _rows(losses: RowLosses, rows: Tensor, applies: Tensor, call: Call) -> Rows:
+    if call.hidden.ndim != 2 or len(call.hidden) != len(losses):
+        raise InputError(
+            f"the head's input has the shape {tuple(call.hidden.shape)} for {len(losses)} rows of "
+            "losses; needed is one vector for each row: flatten what goes into the head"
+        )
     if not losses.stacked.requires_grad:
         raise InputError(
             "none of the losses depends on the head's output: compute them inside refresh from "

@@ -13,6 +13,9 @@ from torch import Tensor, nn
 from spear_amal.errors import InputError
 from spear_amal.loop.standing import unwrapped
 
+# Share of the sum of sizes; half precision takes less than half of it.
+_ROUNDING = 0.02
+
 
 @dataclass(frozen=True)
 class Call:
@@ -34,12 +37,12 @@ def watched(modules: list[nn.Linear], *, leaves: bool = False) -> Iterator[list[
 
     def note(module: Any, given: tuple[Any, ...], named: dict[str, Any], output: Tensor) -> Any:
         (hidden,) = (*given, *named.values())
-        logits = output.detach()
-        if leaves:
-            logits = logits.requires_grad_()
-        if leaves or logits.ndim == 2:  # others cannot be logits: attention over long texts, say
-            calls.append(Call(module, hidden.detach(), logits))
-        return logits if leaves else None
+        if not leaves and output.ndim != 2:  # cannot be logits: attention over long texts, say
+            return None
+        # Copies, for what follows may write into the output: `logits /= temperature`.
+        logits = output.detach().clone().requires_grad_(leaves)
+        calls.append(Call(module, hidden.detach(), logits))
+        return logits.clone() if leaves else None
 
     handles = [module.register_forward_hook(note, with_kwargs=True) for module in modules]
     try:
@@ -96,14 +99,35 @@ def speaker(calls: list[Call], logits: Tensor, model: nn.Module) -> Call:
             return call
     if not calls:
         raise InputError(
-            "no linear head was called while validation was gone through: call the model inside "
-            "refresh, as the generator ((model(x), y) for x, y in loader) does, and hand over the "
-            "model that is called"
+            "no linear head was called on rows while validation was gone through: call the model "
+            "inside refresh, as the generator ((model(x), y) for x, y in loader) does, and hand "
+            "over the model that is called; where it answers by token, flatten what goes into the "
+            "head, head(hidden.flatten(0, 1)), not what comes out"
         )
     raise InputError(
         f"the validation logits {tuple(logits.shape)} are not what a linear head gave out "
         f"({sorted({tuple(call.logits.shape) for call in calls})}); hand over the head's output "
         f"as it is. The model's linear modules are {sorted(linear_layers(model))}"
+    )
+
+
+def check_linear(call: Call) -> None:
+    """Raise InputError where a subclass of nn.Linear does more than its name says."""
+    head, given = call.module, call.hidden
+    weight = head.weight.detach()
+    wide = torch.promote_types(weight.dtype, torch.float32)
+    bias = torch.zeros(1).to(weight) if head.bias is None else head.bias.detach()
+    if torch.is_autocast_enabled(given.device.type):
+        return  # it keeps casts of weights, which are old ones where a step was taken meanwhile
+    if weight.shape == (call.logits.shape[1], given.shape[1]):
+        given, weight, bias = given.to(wide), weight.to(wide), bias.to(wide)
+        linear, sizes = given @ weight.T + bias, given.abs() @ weight.abs().T + bias.abs()
+        if bool(((call.logits - linear).abs() <= _ROUNDING * (sizes + 1)).all()):
+            return
+    raise InputError(
+        f"the head, a {type(head).__name__}, does not give out weight @ input + bias (does it "
+        "normalise, scale or quantise?), but the look-ahead needs just that; end the model in a "
+        "plain nn.Linear, or take a mixer that sees the whole network: gcs, auxilearn, maoal"
     )
 
 

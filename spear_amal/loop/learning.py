@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from spear_amal.errors import InputError
 from spear_amal.loop.captured import CapturedLookAhead, Criterion
-from spear_amal.loop.gather import gather_groups, gather_validation, pairs, targets
+from spear_amal.loop.gather import check_value, gather_groups, gather_validation, pairs, targets
 from spear_amal.loop.graphs import CapturedGraphs, check_told_apart, trainable
 from spear_amal.loop.ranks import check_mergeable, merge
 from spear_amal.loop.row_losses import RowLosses, check_finite, check_gradients
@@ -41,13 +41,17 @@ def learn_from_look_aheads(mixer: Mixer, tables: RowTables, source: Source, move
     move(trusted.hidden.device)
     before, seen = mixer.state_dict(), []
     options = mixer.look_ahead_options()
-    for rows in gather_groups(source.train, found, mixer.names, tables, options.group_size):
-        note_domain(mixer, rows.index, rows.applies)
-        with torch.autocast(rows.hidden.device.type, enabled=False):
-            look = CapturedLookAhead(found, rows, trusted, options.eta)
-            mixer.refresh(look, tables.batch(rows.index))
-        seen.append(rows.index)
-    mixer.end_refresh()
+    try:
+        for rows in gather_groups(source.train, found, mixer.names, tables, options.group_size):
+            note_domain(mixer, rows.index, rows.applies)
+            with torch.autocast(rows.hidden.device.type, enabled=False):
+                look = CapturedLookAhead(found, rows, trusted, options.eta)
+                mixer.refresh(look, tables.batch(rows.index))
+            seen.append(rows.index)
+        mixer.end_refresh()
+    except BaseException:  # an interrupt, too, leaves the mixer as it was
+        mixer.load_state_dict(before)
+        raise
     merge(mixer, before, torch.cat(seen))
     return torch.cat(seen)
 
@@ -60,22 +64,28 @@ def learn_from_graphs(mixer: Mixer, tables: RowTables, source: Source, move: Mov
     index = tables.index(item[0], len(losses))
     applies = tables.applies(item[2] if len(item) == 3 else None, index)
     parameters = trainable(source.model)
-    check_batch(losses, mixer.names, index, applies, values=True)
+    within = checked(losses, mixer.names, index, applies, values=True)
     if mixer.separates:
         check_told_apart(losses, mixer.names, parameters)
     logits, y = _first(source.validation, "validation")
     value = source.criterion(logits, targets(y, logits, source.criterion))
-    mixer.learn(CapturedGraphs(parameters, applies, losses.within(applies).columns, value))
+    check_value(value)
+    mixer.learn(CapturedGraphs(parameters, applies, within.columns, value))
     return index
 
 
-def check_batch(
+def checked(
     losses: RowLosses, names: Sequence[str], index: Tensor, applies: Tensor, *, values: bool
-) -> None:
-    """Raise InputError where a loss has no gradient or, if values are looked at, no finite one."""
+) -> RowLosses:
+    """Give losses with zeros outside the domains.
+
+    InputError where one has no gradient or, if values are looked at, is NaN or infinite.
+    """
     check_gradients(losses, names, applies)
+    losses = losses.within(applies)
     if values:
-        check_finite(losses.within(applies), names, index)
+        check_finite(losses, names, index)
+    return losses
 
 
 def note_domain(mixer: Mixer, index: Tensor, applies: Tensor) -> None:

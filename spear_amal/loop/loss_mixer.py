@@ -17,13 +17,13 @@ from spear_amal.loop.captured import Criterion
 from spear_amal.loop.graphs import check_told_apart, trainable
 from spear_amal.loop.learning import (
     Source,
-    check_batch,
+    checked,
     learn_from_graphs,
     learn_from_look_aheads,
     note_domain,
 )
 from spear_amal.loop.row_losses import RowLosses
-from spear_amal.loop.standing import standing
+from spear_amal.loop.standing import standing, twice_differentiable
 from spear_amal.loop.tables import RowTables
 from spear_amal.mixers import Mixer, Step
 
@@ -148,15 +148,14 @@ class LossMixer:
         self.to(given.stacked.device)
         index = self._tables.index(rows, len(given))
         here = self._tables.applies(applies, index)
-        check_batch(given, self.names, index, here, values=self.check)
+        within = checked(given, self.names, index, here, values=self.check)
         self._check_refreshed(index)
         parameters = self._parameters(given)
-        given = given.within(here)
         note_domain(self.mixer, index, here)
-        weights = self.mixer.weights(self._tables.batch(index), given.stacked.detach())
-        columns = given.columns if self.mixer.separates else ()
+        weights = self.mixer.weights(self._tables.batch(index), within.stacked.detach())
+        columns = within.columns if self.mixer.separates else ()
         self._refreshed = None
-        return self.mixer.combine(Step(given.stacked, weights, here, columns, parameters))
+        return self.mixer.combine(Step(within.stacked, weights, here, columns, parameters))
 
     def _check_refreshed(self, index: Tensor) -> None:
         kind = type(self.mixer).__name__
@@ -242,7 +241,8 @@ class LossMixer:
         source = Source(train, validation, model, head, criterion)
         with standing(model):
             if self.mixer.needs_graphs:
-                self._refreshed = learn_from_graphs(self.mixer, self._tables, source, self.to)
+                with twice_differentiable(model):
+                    self._refreshed = learn_from_graphs(self.mixer, self._tables, source, self.to)
             elif self.mixer.needs_look_ahead:
                 self._refreshed = learn_from_look_aheads(self.mixer, self._tables, source, self.to)
 

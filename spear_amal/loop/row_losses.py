@@ -48,10 +48,12 @@ class RowLosses:
 
     def within(self, applies: Tensor) -> RowLosses:
         """Put zeros outside the domains (B, K)."""
+        if not self.told_apart:
+            stacked = torch.where(applies, self.stacked, torch.zeros_like(self.stacked))
+            return RowLosses(stacked.unbind(1), stacked, told_apart=False)
         pairs = zip(self.columns, applies.unbind(1), strict=True)
         columns = tuple(torch.where(here, c, torch.zeros_like(c)) for c, here in pairs)
-        stacked = torch.where(applies, self.stacked, torch.zeros_like(self.stacked))
-        return RowLosses(columns, stacked, self.told_apart)
+        return RowLosses(columns, torch.stack(columns, dim=1), told_apart=True)
 
 
 def check_gradients(losses: RowLosses, names: Sequence[str], applies: Tensor) -> None:
@@ -82,7 +84,10 @@ def check_finite(losses: RowLosses, names: Sequence[str], rows: Tensor) -> None:
 
 def row_numbers(rows: Any, n: int, device: torch.device) -> Tensor:
     """Row ids as an int64 tensor (n,) on a device; raises unless they are n whole numbers."""
-    index = torch.as_tensor(rows)
+    try:
+        index = torch.as_tensor(rows)
+    except (TypeError, ValueError, RuntimeError):
+        raise InputError(f"rows must be whole numbers, one a row, found {str(rows)[:50]}") from None
     if index.is_floating_point() or index.is_complex() or index.dtype == torch.bool:
         raise InputError(f"rows must be whole numbers, found {index.dtype}")
     if index.shape != (n,):
@@ -95,14 +100,17 @@ def row_numbers(rows: Any, n: int, device: torch.device) -> Tensor:
 
 def check_rows(index: Tensor, n_rows: int) -> None:
     """Raise InputError where row ids lie outside ``[0, n_rows)`` or come twice."""
-    outside = index[(index < 0) | (index >= n_rows)]
-    if len(outside):
+    if not len(index):
+        return
+    low, high = index.aminmax()
+    if low < 0 or high >= n_rows:
+        outside = index[(index < 0) | (index >= n_rows)]
         raise InputError(
             f"rows must lie in [0, {n_rows}), found {outside[:SHOWN].tolist()}; number the "
             "training rows from 0 and give n_rows as their count"
         )
-    ids, counts = index.unique(return_counts=True)
-    if len(ids) < len(index):
+    if len(index.unique()) < len(index):
+        ids, counts = index.unique(return_counts=True)
         raise InputError(
             f"rows {ids[counts > 1][:SHOWN].tolist()} are repeated in one batch; give every "
             "training row an id of its own and draw batches without replacement"
