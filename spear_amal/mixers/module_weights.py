@@ -5,6 +5,7 @@ Chen et al., "Module-Aware Optimization for Auxiliary Learning" (2022).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -69,6 +70,8 @@ class ModuleWeights(Bilevel):
 
     separates = True
 
+    _found: Tensor  # (K, P), bool: which losses were seen to reach which parameters
+
     def __init__(
         self,
         partition: Partition = "stage",
@@ -110,13 +113,12 @@ class ModuleWeights(Bilevel):
         self.learnt = [k for k in free if k != self.place]
         self._learnt = torch.tensor(self.learnt, dtype=torch.long, device=self.device)
         self._names: tuple[str, ...] = ()
-        self._found = torch.zeros(0, 0, dtype=torch.bool)
-        self.modules: tuple[str, ...] = ()
-        self._start(0)
+        self._start(())
 
-    def _start(self, n_modules: int) -> None:
+    def _start(self, modules: Sequence[str]) -> None:
+        self.modules = tuple(modules)
         self.alpha = torch.ones(  # (N learnt, modules)
-            len(self.learnt), n_modules, dtype=torch.float64, device=self.device
+            len(self.learnt), len(self.modules), dtype=torch.float64, device=self.device
         )
         self.active = torch.zeros_like(self.alpha, dtype=torch.bool)
         self._begin([self.alpha], self.optimiser)
@@ -126,34 +128,37 @@ class ModuleWeights(Bilevel):
 
     # -- which loss meets which module ------------------------------------------------------------
 
-    def _see(self, values: Sequence[Tensor], parameters: Mapping[str, Tensor]) -> Tensor:
-        """Lay modules out, and tell which losses reach which parameters: bool (K, P)."""
+    def _see(self, found: Tensor, parameters: Mapping[str, Tensor]) -> None:
+        """Lay modules out, and note which losses were seen to reach which parameters: (K, P)."""
         if self._names != tuple(parameters):
             self._lay_out(parameters)
-        found = reaches(values, list(parameters.values()))
-        if not torch.equal(found, self._found):
-            self._found, shared = found, found[self.place]
-            self._shared = shared.to(self.device)
-            for i, k in enumerate(self.learnt):
-                met = torch.zeros(len(self.modules), dtype=torch.bool)
-                met[self._places[found[k] & shared]] = True
-                self.active[i] |= met.to(self.device)
-        return found
+        if not bool((found & ~self._found).any()):
+            return
+        # Once seen is known: in a batch without rows of its own a loss may have no graph.
+        self._found = self._found | found
+        shared = self._found[self.place]
+        self._shared = shared.to(self.device)
+        for i, k in enumerate(self.learnt):
+            met = torch.zeros(len(self.modules), dtype=torch.bool)
+            met[self._places[self._found[k] & shared]] = True
+            self.active[i] |= met.to(self.device)
 
     def _lay_out(self, parameters: Mapping[str, Tensor]) -> None:
         by_name = partition(parameters, self.partition)
-        self.modules = tuple(dict.fromkeys(by_name.values()))
-        places = {module: m for m, module in enumerate(self.modules)}
+        modules = tuple(dict.fromkeys(by_name.values()))
+        if not self.modules:
+            self._start(modules)
+        if self.modules != modules:
+            raise InputError(
+                f"the network has the modules {list(modules)}, but weights were learnt for "
+                f"{list(self.modules)}; keep the trained parameters and the partition as they were"
+            )
+        places = {module: m for m, module in enumerate(modules)}
         self._places = torch.tensor([places[by_name[name]] for name in parameters])
         self._places_there = self._places.to(self.device)
-        self._names, self._found = tuple(parameters), self._found[:0]
-        if not self.alpha.shape[1]:
-            self._start(len(self.modules))
-        if self.alpha.shape[1] != len(self.modules):
-            raise InputError(
-                f"the network has {len(self.modules)} modules, but weights were learnt for "
-                f"{self.alpha.shape[1]}; keep the trained parameters and the partition as they were"
-            )
+        self._names = tuple(parameters)
+        self._found = torch.zeros(len(self.names), len(self._names), dtype=torch.bool)
+        self._shared = self._found[self.place].to(self.device)
 
     def _factors(self) -> Tensor:
         """Weight (K, P) of each loss in each parameter's gradient."""
@@ -170,8 +175,11 @@ class ModuleWeights(Bilevel):
         """Scalar whose backward pass hands over each module's own gradient."""
         self.since += 1
         values, tensors = step.values(), list(step.parameters.values())
-        self._see(values, step.parameters)
-        combined = _combined([gradient_of(value, tensors) for value in values], self._factors())
+        gradients = [gradient_of(value, tensors) for value in values]
+        # A parameter has a gradient where it is reached: no graph has to be gone through for it.
+        found = torch.tensor([[g is not None for g in gradient] for gradient in gradients])
+        self._see(found, step.parameters)
+        combined = _combined(gradients, self._factors())
         pairs = [(p, g) for p, g in zip(tensors, combined, strict=True) if g is not None]
         detached = torch.stack([value.detach() for value in values])
         total = (self._per_loss().to(detached) * detached).sum()
@@ -187,7 +195,7 @@ class ModuleWeights(Bilevel):
         columns, applies, parameters = list(graphs.columns()), graphs.applies, graphs.parameters
         values = weighted_values(columns, torch.ones_like(torch.stack(columns, 1)), applies)
         tensors = list(parameters.values())
-        found = self._see(values, parameters)
+        self._see(reaches(values, tensors), parameters)
         # The penalty has weight 1 wherever it reaches, as the main loss has: one pass for both.
         values[self.place] = values[self.place] + graphs.penalty()
         gradients = [gradient_of(value, tensors, create_graph=True) for value in values]
@@ -195,7 +203,7 @@ class ModuleWeights(Bilevel):
         slopes = torch.zeros_like(self.alpha)
         places = self._places.tolist()
         for i, k in enumerate(self.learnt):
-            for j in (found[k] & found[self.place]).nonzero().squeeze(1).tolist():
+            for j in (self._found[k] & self._found[self.place]).nonzero().squeeze(1).tolist():
                 slopes[i, places[j]] -= inner([p[j]], [gradients[k][j]]).detach()
         if self.positive == "relu":
             slopes = torch.where(self.alpha > 0, slopes, 0.0)
@@ -228,15 +236,26 @@ class ModuleWeights(Bilevel):
         return means
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return alpha, where losses meet, and the optimiser's moments."""
-        return {**super().state_dict(), "active": self.active.clone()}
+        """Return alpha, names of modules, where losses meet, and the optimiser's moments."""
+        own = {"modules": _as_bytes(self.modules), "active": self.active.clone()}
+        return {**super().state_dict(), **own}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Go on from there."""
-        if self.alpha.shape != state["learnt.0"].shape:
-            self._start(state["learnt.0"].shape[1])
+        self._start(_from_bytes(state["modules"]))
+        self._names = ()  # parameters are laid out anew, over these modules
         super().load_state_dict(state)
         self.active = state["active"].to(self.device, copy=True)
+
+
+def _as_bytes(names: Sequence[str]) -> Tensor:
+    """Names as a tensor of bytes: a state holds nothing but tensors."""
+    return torch.tensor(list(json.dumps(names).encode()), dtype=torch.uint8)
+
+
+def _from_bytes(held: Tensor) -> list[str]:
+    names: list[str] = json.loads(bytes(held.tolist()))
+    return names
 
 
 def _combined(gradients: Sequence[Gradient], factors: Tensor) -> Gradient:

@@ -1,5 +1,7 @@
 """MAOAL: the step of each module, its hypergradient against two witnesses, costs, learning."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from bilevel_problem import (
@@ -216,16 +218,36 @@ def test_it_tells_losses_apart_module_by_module(positive):
 # -- state and options ----------------------------------------------------------------------------
 
 
+def test_a_state_tells_its_modules_before_a_step_is_made():
+    """And in the run that it is loaded into."""
+    problem, mixer = made()
+    other = attach(ModuleWeights(**PLAIN))
+    other.load_state_dict(mixer.state_dict())
+    assert other.modules == MODULES
+    assert other.module_weights() == mixer.module_weights() != {}
+    other.learn(problem)  # nothing was seen of the losses in this run yet
+    mixer.learn(problem)
+    assert torch.equal(other.alpha, mixer.alpha)
+
+
 def test_a_state_of_other_modules_is_refused_when_they_are_seen():
     _, mixer = made()
-    other = attach(ModuleWeights("parameter", **PLAIN))
-    other.load_state_dict({**mixer.state_dict(), "learnt.0": torch.ones(2, 3)} | _of(mixer, 3))
-    with pytest.raises(InputError, match="4 modules, but weights were learnt for 3"):
-        other.combine(Problem().step(separate=True))
+    for how in ("parameter", lambda name: "ABCD"[list(SIZES).index(name)]):  # as many, other names
+        other = attach(ModuleWeights(how, **PLAIN))
+        other.load_state_dict(mixer.state_dict())
+        with pytest.raises(InputError, match=r"but weights were learnt for \['trunk.0', 'trunk.1'"):
+            other.combine(Problem().step(separate=True))
 
 
-def _of(mixer, n_modules):
-    return {"active": mixer.state_dict()["active"][:, :n_modules]}
+def test_where_the_main_loss_has_no_graph_in_a_batch_weights_stay_those_of_their_modules():
+    """As where a loop gives zeros for a loss that has no rows in a batch."""
+    problem, mixer = made()
+    step = problem.step(separate=True)
+    columns = [c.detach() if k == MAIN else c for k, c in enumerate(step.columns)]
+    mixer.combine(replace(step, columns=columns)).backward()
+    turn = gradient(lambda at: problem.values_at(at)[0], problem.at).split([*SIZES.values()])
+    found = problem.parameters["trunk.1.weight"].grad[0]
+    torch.testing.assert_close(found, ALPHA[0, 1] * turn[1].detach())
 
 
 @pytest.mark.parametrize(
