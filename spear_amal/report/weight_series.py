@@ -10,8 +10,8 @@ import pandas as pd
 
 from spear_amal.errors import InputError
 from spear_amal.report.figures_training import curve, selected_part
+from spear_amal.training.callbacks import MODULE, WEIGHT
 
-WEIGHT, MODULE = "weight/", "module/"  # what columns of a history start with
 BY_EPOCH, MODULES_BY_EPOCH = "weights_by_epoch", "module_weights_by_epoch"  # fields of a row
 
 Run: TypeAlias = pd.DataFrame | Mapping[Any, Any]

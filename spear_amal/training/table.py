@@ -10,6 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from spear_amal.label_matrix import LabelMatrix
 from spear_amal.maths.sparse_rows import SparseRows
@@ -185,3 +186,12 @@ def _tensor_ready(x: np.ndarray) -> np.ndarray:
 
 def _longest(matrix: sp.csr_array) -> int:
     return int(np.diff(matrix.indptr).max(initial=0))
+
+
+def batches(order: Tensor, size: int, model: torch.nn.Module) -> list[Tensor]:
+    """Cut row numbers into batches; batch statistics need two rows, so a lone last one joins in."""
+    parts = list(order.split(size))
+    lone = len(parts) > 1 and len(parts[-1]) == 1
+    if lone and any(isinstance(part, _BatchNorm) for part in model.modules()):
+        parts[-2:] = [torch.cat(parts[-2:])]
+    return parts

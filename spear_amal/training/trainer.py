@@ -14,14 +14,13 @@ from typing import cast
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from spear_amal.components import ComponentSet
 from spear_amal.errors import SpearAmalError
 from spear_amal.mixers import Mixer, Step
 from spear_amal.models import JointModel
 from spear_amal.training import metrics
-from spear_amal.training.callbacks import Callback, Record
+from spear_amal.training.callbacks import MODULE, WEIGHT, Callback, Record
 from spear_amal.training.checkpoint import Tensors
 from spear_amal.training.graphs import Graphs, trainable
 from spear_amal.training.head import check_head
@@ -30,7 +29,7 @@ from spear_amal.training.look_ahead import LookAhead
 from spear_amal.training.optimisers import set_rates
 from spear_amal.training.outer import Outer
 from spear_amal.training.run_state import RunState
-from spear_amal.training.table import Table
+from spear_amal.training.table import Table, batches
 from spear_amal.types import Batch
 
 
@@ -185,8 +184,8 @@ class Trainer:
             self._refresh(state, job, job.outer.whole())
             state.refreshes += 1
         record: Record = {"epoch": epoch, **self._train_epoch(state, job)}
-        record |= {f"weight/{k}": v for k, v in mixer.mean_weights(job.rows).items()}
-        record |= {f"module/{k}/{m}": v for (k, m), v in mixer.module_weights().items()}
+        record |= {f"{WEIGHT}{k}": v for k, v in mixer.mean_weights(job.rows).items()}
+        record |= {f"{MODULE}{k}/{m}": v for (k, m), v in mixer.module_weights().items()}
         if job.selection is not None:
             record |= self._validate(state, job.selection)
         record["seconds"] = time.perf_counter() - began
@@ -209,21 +208,30 @@ class Trainer:
         # Sums stay on the device: reading them per step would make a GPU wait.
         total = torch.zeros(len(components), dtype=torch.float64, device=job.table.device)
         count = torch.zeros_like(total)
-        for index in _batches(order, self.settings.batch_size, model):
+        for index in batches(order, self.settings.batch_size, model):
             batch = job.table.batch(index, augmented=True)
-            applies = components.applies(batch)
             if job.outer is not None and (mixer.every_step or mixer.due()):
                 self._learn(state, job, batch)
-            step = self._step(state, job, batch, applies)
-            losses, value = step.losses, mixer.combine(step) + components.penalty(model)
-            state.optimiser.zero_grad(set_to_none=True)
-            value.backward()
-            state.optimiser.step()
-            total += losses.detach().sum(0)
+            losses, applies = self._train_batch(state, job, batch)
+            total += losses.sum(0)
             count += applies.sum(0)
         means = (total / count.clamp(min=1)).tolist()
         _check_finite(dict(zip(components.names, means, strict=True)), state.epoch)
         return {f"loss/{name}": v for name, v in zip(components.names, means, strict=True)}
+
+    def _train_batch(self, state: RunState, job: _Job, batch: Batch) -> tuple[Tensor, Tensor]:
+        """One step of the optimiser; returns losses and domains (B, K).
+
+        The graph ends here: mixers that take losses apart keep it past their gradients, and held
+        on to in a loop it would be in memory beside the next one.
+        """
+        applies = job.components.applies(batch)
+        step = self._step(state, job, batch, applies)
+        value = state.mixer.combine(step) + job.components.penalty(state.model)
+        state.optimiser.zero_grad(set_to_none=True)
+        value.backward()
+        state.optimiser.step()
+        return step.losses.detach(), applies
 
     def _step(self, state: RunState, job: _Job, batch: Batch, applies: Tensor) -> Step:
         """Losses of a batch and their weights; taken apart only for a mixer that asks for it."""
@@ -280,15 +288,6 @@ class Trainer:
             state.keep_best()
         state.stopped = state.selection.exhausted(state.epoch, self.settings.patience)
         return {"val_score": score, "val_loss": loss}
-
-
-def _batches(order: Tensor, size: int, model: torch.nn.Module) -> list[Tensor]:
-    """Cut row numbers into batches; batch statistics need two rows, so a lone last one joins in."""
-    parts = list(order.split(size))
-    lone = len(parts) > 1 and len(parts[-1]) == 1
-    if lone and any(isinstance(part, _BatchNorm) for part in model.modules()):
-        parts[-2:] = [torch.cat(parts[-2:])]
-    return parts
 
 
 def _check_finite(means: dict[str, float], epoch: int) -> None:

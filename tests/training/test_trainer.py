@@ -1,5 +1,7 @@
 """The loop: determinism, resuming bit for bit, AMAL at rate zero, selection, bad numbers."""
 
+import weakref
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -9,7 +11,7 @@ from spear_amal.components import spear_components
 from spear_amal.data import synthetic_votes
 from spear_amal.errors import FileFormatError
 from spear_amal.maths.objective import weighted_objective
-from spear_amal.mixers import Amal, Fixed
+from spear_amal.mixers import Amal, Fixed, GradientCosine
 from spear_amal.models import MLP, JointModel, LinearModel, RuleModel
 from spear_amal.training import Callback, DivergedError, Settings, Table, Trainer
 from spear_amal.training.optimisers import make_optimiser
@@ -267,3 +269,27 @@ def test_cuda_gives_the_cpu_result_within_rounding():
         models.append(model.cpu())
     for a, b in zip(models[0].parameters(), models[1].parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-8)
+
+
+class Watching(GradientCosine):
+    """Sees how many of the steps that it was given are still held when the next one comes."""
+
+    def __init__(self):
+        super().__init__()
+        self.given, self.held = [], []
+
+    def weights(self, batch, losses):
+        self.held.append(sum(one() is not None for one in self.given))
+        return super().weights(batch, losses)
+
+    def combine(self, step):
+        self.given.append(weakref.ref(step))
+        return super().combine(step)
+
+
+def test_the_graph_of_a_step_is_gone_before_the_next_one_is_built():
+    """Else a mixer that takes losses apart would need the memory of two."""
+    mixer = Watching()
+    run(mixer, feature="mlp", max_epochs=2)
+    assert len(mixer.held) == 10
+    assert set(mixer.held) == {0}

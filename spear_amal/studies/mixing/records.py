@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from spear_amal.mixers import Mixer, build_mixer
+from spear_amal.training.callbacks import MODULE, WEIGHT
 
-WEIGHT, MODULE = "weight/", "module/"  # what columns of a history start with
 _DIGITS = 4
 
 
