@@ -30,6 +30,27 @@ OWN = {cls.__name__: cls for cls in (*MIXERS.values(), *LABEL_MODELS.values())}
 CUSTOM = "custom"  # stands in the file for what only code can make again
 
 
+class Lost:
+    """Stands for a function among the options of a mixer, which no file can hold.
+
+    Prediction does not ask for it; whoever calls it, as training does, gets a clear error.
+    """
+
+    def __init__(self, option: str, kind: str) -> None:
+        self.option, self.kind = option, kind
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} of the user's own>"
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Raise InputError."""
+        raise InputError(
+            f"the option {self.option!r} was a {self.kind} of the user's own, which the file that "
+            "this model was loaded from does not hold: it predicts, but cannot be trained again; "
+            f"set the mixer anew with its {self.option}, or pass it to load"
+        )
+
+
 def params_to_json(estimator: Any) -> dict[str, Any]:
     """Give the constructor parameters as JSON can hold them; objects become their own summary."""
     return {name: _plain(value) for name, value in estimator.get_params(deep=False).items()}
@@ -41,6 +62,8 @@ def _plain(value: Any) -> Any:
         return {CUSTOM: summary.pop("mixer"), SETTINGS: _plain(summary)}
     if isinstance(value, LabelModel):
         return {CUSTOM: type(value).__name__, SETTINGS: params_to_json(value)}
+    if isinstance(value, Lost):
+        return {CUSTOM: value.kind}
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     if isinstance(value, os.PathLike):
@@ -140,17 +163,30 @@ def _params(
 ) -> dict[str, Any]:
     params = _tuples(stored)
     for name, value in stored.items():
-        if name in objects or not (isinstance(value, dict) and CUSTOM in value):
+        if name in objects or not isinstance(value, dict):
             continue
-        if value[CUSTOM] not in OWN:
+        if name == "mixer_options":
+            params[name] = _options(value)
+        elif CUSTOM in value and value[CUSTOM] not in OWN:
             raise InputError(
                 f"{path} was trained with {name}= an object of the user's own "
                 f"({value[CUSTOM]}); pass it to load as {name}="
             )
-        params[name] = OWN[value[CUSTOM]](**_tuples(value[SETTINGS]))
+        elif CUSTOM in value:
+            params[name] = OWN[value[CUSTOM]](**_options(value[SETTINGS]))
     return params | objects
 
 
 def _tuples(held: dict[str, Any]) -> dict[str, Any]:
     """JSON knows lists only; parameters are tuples."""
     return {name: tuple(v) if isinstance(v, list) else v for name, v in held.items()}
+
+
+def _options(held: dict[str, Any]) -> dict[str, Any]:
+    """Options of a mixer, with what no file holds marked as such."""
+    return {name: _option(name, value) for name, value in _tuples(held).items()}
+
+
+def _option(name: str, value: Any) -> Any:
+    lost = isinstance(value, dict) and set(value) == {CUSTOM} and isinstance(value[CUSTOM], str)
+    return Lost(name, value[CUSTOM]) if lost else value

@@ -12,7 +12,7 @@ from spear_amal import AuxiliaryClassifier
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.estimators import DistilledClassifier, Task
 from spear_amal.estimators.auxiliary_mixers import auxiliary_mixer
-from spear_amal.mixers import Amal, Fixed
+from spear_amal.mixers import Amal, Fixed, ModuleWeights
 from spear_amal.models import FeatureAdapter
 from spear_amal.training import Callback
 
@@ -274,6 +274,31 @@ def test_a_file_brings_tasks_and_heads_back(images, tmp_path):
     twin.fit(X, y, X_val=X_val, y_val=y_val, tasks=given)
     assert same(twin, model)
     assert clone(model).tasks == tasks
+
+
+def by_ends(name):
+    """Modules of somebody's own."""
+    return "heads" if "head" in name else "trunk"
+
+
+@pytest.mark.parametrize("as_object", [False, True])
+def test_with_a_function_among_the_options_a_file_predicts_and_says_why_it_cannot_train(
+    images, as_object, tmp_path
+):
+    mixer = ModuleWeights(by_ends) if as_object else "maoal"
+    options = {} if as_object else {"mixer_options": {"partition": by_ends}}
+    model = fitted(images, mixer=mixer, **options)
+    path, second = tmp_path / "model.safetensors", tmp_path / "again.safetensors"
+    model.save(path)
+    again = AuxiliaryClassifier.load(path)
+    again.save(second)
+    for loaded in (again, AuxiliaryClassifier.load(second)):
+        assert np.array_equal(loaded.predict_proba(images[2][0]), model.predict_proba(images[2][0]))
+        for one in (loaded, clone(loaded)):
+            with pytest.raises(InputError, match="'partition' was a function of the user's own"):
+                one.fit(*images[0], None, *images[1])
+    own = {"mixer": mixer} if as_object else options
+    assert same(AuxiliaryClassifier.load(path, **own).fit(*images[0], None, *images[1]), model)
 
 
 def test_snapshots_and_cross_fitting_keep_the_heads(images):
