@@ -18,11 +18,12 @@ KINDS = {
     "uncertainty": {},
     "gcs": {},
     "maoal": {"every": 1},
+    "auxilearn": {"every": 1, "lr": 0.1},
     # A step of nothing: then each row's weight does not depend on the other rows of its group.
     "amal": {**NEAR, "clamp": (0, 2), "rho": 0.5},
     "mwn": {"seed": 3},
 }
-SAME_AS_ONE = ["fixed", "uncertainty", "gcs", "maoal", "amal"]
+SAME_AS_ONE = ["fixed", "uncertainty", "gcs", "maoal", "auxilearn", "amal"]
 
 
 def train(name, rank, world):
