@@ -33,12 +33,44 @@ def filled(gradient: Gradient, parameters: Sequence[Tensor]) -> list[Tensor]:
     return [torch.zeros_like(p) if g is None else g for g, p in pairs]
 
 
-def inner(first: Gradient, second: Gradient) -> Tensor:
+def inner(first: Sequence[Tensor | None], second: Sequence[Tensor | None]) -> Tensor:
     """Inner product, a scalar; parameters that either does not reach count 0."""
     terms = [
         (a * b).sum() for a, b in zip(first, second, strict=True) if a is not None and b is not None
     ]
     return torch.stack(terms).sum() if terms else torch.zeros(())
+
+
+def combined(gradients: Sequence[Sequence[Tensor | None]], factors: Tensor) -> Gradient:
+    """Weighted sum over losses by parameter; None where no loss reaches it.
+
+    Parameters
+    ----------
+    gradients : sequence of K gradients
+    factors : Tensor (K,) or (K, P)
+        Of the losses, or of each loss in each of P parameters.
+
+    Examples
+    --------
+    >>> one, other = [torch.tensor([1.0, 2.0]), None], [torch.tensor([10.0, 20.0]), None]
+    >>> combined([one, other], torch.tensor([1.0, 0.5]))
+    [tensor([ 6., 12.]), None]
+    """
+    n = len(gradients[0])
+    factors = factors if factors.ndim == 2 else factors.unsqueeze(1).expand(-1, n)
+    # Taken apart once: hundreds of small operations are what a step on a GPU would wait for.
+    apart: dict[tuple[torch.dtype, torch.device], list[tuple[Tensor, ...]]] = {}
+    sums: Gradient = [None] * n
+    for k, gradient in enumerate(gradients):
+        for j, g in enumerate(gradient):
+            if g is None:
+                continue
+            kind = g.dtype, g.device
+            if kind not in apart:
+                apart[kind] = [row.unbind() for row in factors.to(g).unbind()]
+            term, before = apart[kind][k][j] * g, sums[j]
+            sums[j] = term if before is None else before + term
+    return sums
 
 
 def with_gradients(

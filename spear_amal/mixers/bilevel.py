@@ -106,6 +106,13 @@ class Bilevel(Mixer):
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Go on from there."""
+        shapes = [tuple(tensor.shape) for tensor in self.upper]
+        found = [tuple(v.shape) for name, v in state.items() if name.startswith("learnt.")]
+        if found != shapes:
+            raise InputError(
+                f"the state holds weights of the shapes {found}, this mixer learns {shapes}: load "
+                "it into one with the options of the mixer that was saved"
+            )
         self.since = int(state["since"])
         with torch.no_grad():
             for i, tensor in enumerate(self.upper):

@@ -12,7 +12,14 @@ import torch
 from torch import Tensor
 
 from spear_amal.errors import InputError
-from spear_amal.maths.gradients import Gradient, filled, gradient_of, inner, with_gradients
+from spear_amal.maths.gradients import (
+    Gradient,
+    combined,
+    filled,
+    gradient_of,
+    inner,
+    with_gradients,
+)
 from spear_amal.maths.ranks import mean_over_ranks
 from spear_amal.mixers.base import Mixer, Step
 from spear_amal.mixers.learnt import check_all
@@ -31,6 +38,8 @@ class GradientCosine(Mixer):
 
     The main loss is led to a stationary point by plain gradient descent with small steps. Adaptive
     optimisers and momentum are not covered, and no speed is promised.
+
+    Which parameters are shared is told once, in the first batch in which every loss has a graph.
 
     Of a model with several heads compile the trunk alone (``model.trunk.compile()``): in a graph
     of one piece heads cannot be told apart. Gradients are taken before a gradient scaler
@@ -125,7 +134,7 @@ class GradientCosine(Mixer):
         factors = self._factors(by_loss)
         own_parts = [part[len(shared) :] for part in parts]
         ones = torch.ones_like(factors)
-        return factors, _weighted(by_loss, factors) + _weighted(own_parts, ones)
+        return factors, combined(by_loss, factors) + combined(own_parts, ones)
 
     def _by_last_layer(
         self,
@@ -187,8 +196,10 @@ class GradientCosine(Mixer):
 
 def _cosines(by_loss: Sequence[Sequence[Tensor]], main: int, like: Tensor) -> tuple[Tensor, Tensor]:
     """Cosines (K,) of gradients with the main one's, and whether both have a length (K,)."""
-    norms = torch.stack([inner(list(g), list(g)).to(like) for g in by_loss]).sqrt()
-    products = torch.stack([inner(list(g), list(by_loss[main])).to(like) for g in by_loss])
+    squares = [inner(g, g).to(like) for g in by_loss]
+    norms = torch.stack(squares).sqrt()
+    others = [inner(g, by_loss[main]).to(like) for k, g in enumerate(by_loss) if k != main]
+    products = torch.stack([*others[:main], squares[main], *others[main:]])
     known = (norms > 0) & (norms[main] > 0)
     cosines = products / torch.where(known, norms * norms[main], 1.0)
     return torch.where(known, cosines.clamp(-1, 1), 0.0), known
@@ -198,15 +209,6 @@ def _averaged(by_loss: list[list[Tensor]]) -> list[list[Tensor]]:
     """Gradients by loss, means over the processes, in one message."""
     flat = iter(mean_over_ranks([g for gradient in by_loss for g in gradient]))
     return [[next(flat) for _ in gradient] for gradient in by_loss]
-
-
-def _weighted(by_loss: Sequence[Sequence[Tensor | None]], factors: Tensor) -> Gradient:
-    """Sum over losses of factor times gradient, by parameter; None where no loss has one."""
-    sums: Gradient = []
-    for of_one in zip(*by_loss, strict=True):
-        terms = [f.to(g) * g for f, g in zip(factors, of_one, strict=True) if g is not None]
-        sums.append(torch.stack(terms).sum(0) if terms else None)
-    return sums
 
 
 def _total(values: Sequence[Tensor], factors: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from spear_amal.errors import InputError
-from spear_amal.maths.gradients import Gradient, gradient_of, inner, reaches, with_gradients
+from spear_amal.maths.gradients import combined, gradient_of, inner, reaches, with_gradients
 from spear_amal.mixers.base import GraphsLike, Step, weighted_values
 from spear_amal.mixers.bilevel import Bilevel
 from spear_amal.mixers.partition import Partition, check_partition, partition
@@ -179,8 +179,8 @@ class ModuleWeights(Bilevel):
         # A parameter has a gradient where it is reached: no graph has to be gone through for it.
         found = torch.tensor([[g is not None for g in gradient] for gradient in gradients])
         self._see(found, step.parameters)
-        combined = _combined(gradients, self._factors())
-        pairs = [(p, g) for p, g in zip(tensors, combined, strict=True) if g is not None]
+        mixed = combined(gradients, self._factors())
+        pairs = [(p, g) for p, g in zip(tensors, mixed, strict=True) if g is not None]
         detached = torch.stack([value.detach() for value in values])
         total = (self._per_loss().to(detached) * detached).sum()
         return with_gradients(total, [p for p, _ in pairs], [g for _, g in pairs])
@@ -199,7 +199,7 @@ class ModuleWeights(Bilevel):
         # The penalty has weight 1 wherever it reaches, as the main loss has: one pass for both.
         values[self.place] = values[self.place] + graphs.penalty()
         gradients = [gradient_of(value, tensors, create_graph=True) for value in values]
-        p = self._series(graphs, _combined(gradients, self._factors()), self.neumann + 1)
+        p = self._series(graphs, combined(gradients, self._factors()), self.neumann + 1)
         slopes = torch.zeros_like(self.alpha)
         places = self._places.tolist()
         for i, k in enumerate(self.learnt):
@@ -256,12 +256,3 @@ def _as_bytes(names: Sequence[str]) -> Tensor:
 def _from_bytes(held: Tensor) -> list[str]:
     names: list[str] = json.loads(bytes(held.tolist()))
     return names
-
-
-def _combined(gradients: Sequence[Gradient], factors: Tensor) -> Gradient:
-    """Sum over losses of factor (K, P) times gradient, by parameter; None where none reaches."""
-    combined: Gradient = []
-    for j, column in enumerate(zip(*gradients, strict=True)):
-        terms = [factors[k, j].to(g) * g for k, g in enumerate(column) if g is not None]
-        combined.append(torch.stack(terms).sum(0) if terms else None)
-    return combined

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from spear_amal.maths.gradients import filled, gradient_of, inner, reaches, with_gradients
+from spear_amal.maths.gradients import combined, filled, gradient_of, inner, reaches, with_gradients
 
 B, D, H = 5, 7, 11
 
@@ -177,6 +177,36 @@ def test_a_step_of_an_optimiser_is_the_ordinary_one(net):
             value.backward()
             optimiser.step()
     assert all(torch.equal(a, b) for a, b in zip(parameters, twin.parameters(), strict=True))
+
+
+# -- several losses put together ------------------------------------------------------------------
+
+
+def test_gradients_are_put_together_by_factors_of_losses_or_of_each_parameter(net):
+    net, x = net
+    parameters = list(net.parameters())
+    gradients = [gradient_of(value, parameters) for value in net.values(x)]
+    assert_equal(combined(gradients, torch.tensor([0.3, 1.7])), plain(net, x, (0.3, 1.7)))
+    by_parameter = torch.rand(2, len(parameters), generator=torch.Generator().manual_seed(0))
+    found = combined(gradients, by_parameter)
+    both = [plain(net, x, weights) for weights in ((1.0, 0.0), (0.0, 1.0))]
+    for j, sum_ in enumerate(found):
+        known = [
+            f * g[j] for f, g in zip(by_parameter[:, j], both, strict=True) if g[j] is not None
+        ]
+        assert (sum_ is None) == (not known)
+        if sum_ is not None:
+            torch.testing.assert_close(sum_, sum(known))
+    assert combined([[], []], torch.ones(2)) == []
+
+
+def test_gradients_put_together_keep_their_graph_and_their_dtype():
+    w, v = torch.ones(3, requires_grad=True), torch.ones(2, dtype=torch.float64, requires_grad=True)
+    values = [w.pow(3).sum() + v.pow(3).sum(), w.pow(2).sum()]
+    gradients = [gradient_of(value, [w, v], create_graph=True) for value in values]
+    on_w, on_v = combined(gradients, torch.tensor([2.0, 5.0], dtype=torch.float64))
+    assert (on_w.dtype, on_v.dtype) == (torch.float32, torch.float64)
+    assert torch.autograd.grad(on_w.sum(), w)[0].tolist() == [2 * 6 + 5 * 2] * 3
 
 
 # -- what reaches what ----------------------------------------------------------------------------

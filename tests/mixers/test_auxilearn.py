@@ -200,6 +200,17 @@ def test_told_weights_are_the_slopes_at_the_running_mean_of_the_losses():
     assert told["label"] == pytest.approx(1 + slope[MAIN].item())
 
 
+def test_a_state_of_other_options_is_refused():
+    """Shapes that would spread over each other without an error among them."""
+    _, mixer, _ = made({"combiner": "non-linear", "hidden": (1,)})
+    for options in ({"combiner": "non-linear", "hidden": (5,)}, {"combiner": "linear"}):
+        other = attach(AuxiLearn(**{**PLAIN, **options}))
+        before = flat(other.upper)
+        with pytest.raises(InputError, match="with the options of the mixer that was saved"):
+            other.load_state_dict(mixer.state_dict())
+        assert torch.equal(flat(other.upper), before)
+
+
 # -- when and from what ---------------------------------------------------------------------------
 
 
