@@ -106,12 +106,14 @@ class Bilevel(Mixer):
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Go on from there."""
-        shapes = [tuple(tensor.shape) for tensor in self.upper]
-        found = [tuple(v.shape) for name, v in state.items() if name.startswith("learnt.")]
+        # By name: tensors come back from a file in any order.
+        shapes = {f"learnt.{i}": tuple(tensor.shape) for i, tensor in enumerate(self.upper)}
+        found = {name: tuple(v.shape) for name, v in state.items() if name.startswith("learnt.")}
         if found != shapes:
             raise InputError(
-                f"the state holds weights of the shapes {found}, this mixer learns {shapes}: load "
-                "it into one with the options of the mixer that was saved"
+                f"the state holds weights of the shapes {list(found.values())}, this mixer learns "
+                f"{list(shapes.values())}: load it into one with the options of the mixer that was "
+                "saved"
             )
         self.since = int(state["since"])
         with torch.no_grad():

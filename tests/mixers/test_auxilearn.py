@@ -211,6 +211,14 @@ def test_a_state_of_other_options_is_refused():
         assert torch.equal(flat(other.upper), before)
 
 
+def test_a_state_may_come_back_in_any_order():
+    deep = {"combiner": "non-linear", "hidden": (2, 3, 2, 3, 2)}  # eleven tensors
+    _, mixer, _ = made(deep)
+    other = attach(AuxiLearn(**{**PLAIN, **deep}))
+    other.load_state_dict(dict(sorted(mixer.state_dict().items())))
+    assert torch.equal(flat(other.upper), flat(mixer.upper))
+
+
 # -- when and from what ---------------------------------------------------------------------------
 
 
