@@ -79,8 +79,8 @@ def check_value(value: Any) -> None:
         elif value.ndim == 0 and bool(torch.isfinite(value)):
             return
     raise InputError(
-        f"criterion must give one finite number from the validation logits and y, with a gradient "
-        f"as losses have it and accuracies have not, found {found}"
+        "criterion must give one finite number from the validation logits, made inside refresh, "
+        f"and y, with a gradient as losses have it and accuracies have not, found {found}"
     )
 
 

@@ -54,14 +54,21 @@ def trainable(model: nn.Module) -> dict[str, Tensor]:
 def check_told_apart(
     losses: RowLosses, names: Sequence[str], parameters: dict[str, Tensor]
 ) -> None:
-    """Raise InputError if a stacked tensor hides that losses reach different parameters.
+    """Raise InputError if losses reach no parameters, or a stacked tensor hides which.
 
     Gradients would be compared on all parameters, those of a head that only one loss has included.
     """
     nodes = None if losses.told_apart else stack_inputs(losses.stacked)
+    ends = losses.columns if nodes is None else [cast(Tensor, _Known(node)) for node in nodes]
+    found = reaches(ends, list(parameters.values()))
+    if not bool(found.any()):
+        raise InputError(
+            f"none of the losses {list(names)} depends on the {len(parameters)} trainable "
+            "parameters of the model that this mixer was given: give it the very model that the "
+            "losses come from, not a copy, and with parameters that are trained"
+        )
     if nodes is None:
         return
-    found = reaches([cast(Tensor, _Known(node)) for node in nodes], list(parameters.values()))
     for name, row in zip(names, found, strict=True):
         apart = (row != found[0]).nonzero().flatten().tolist()
         if apart:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from spear_amal.errors import MissingExtraError
+from spear_amal.errors import InputError, MissingExtraError
 from spear_amal.loop.adapters import load_mixer, save_mixer, weights_to_log
 from spear_amal.loop.hugging_face_rows import RowView
 from spear_amal.loop.loss_mixer import LossMixer
@@ -60,6 +60,15 @@ class RefreshingTrainer(Trainer):
 class _Epochs(TrainerCallback):
     def __init__(self, trainer: RefreshingTrainer) -> None:
         self.trainer = trainer
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        mixer, data = self.trainer.mixer.mixer, self.trainer.train_dataset
+        if mixer.needs_look_ahead and not mixer.every_step and not hasattr(data, "__len__"):
+            raise InputError(
+                f"{type(mixer).__name__} goes through all training rows before some epochs: "
+                f"train_dataset needs a length and rows by number, found {type(data).__name__}; "
+                "take a map-style data set, or a mixer without a table of rows"
+            )
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         epoch = state.epoch or 0

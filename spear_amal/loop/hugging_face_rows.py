@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Subset
 
+from spear_amal.errors import InputError
 from spear_amal.loop.adapters import given
 
 ROWS = "rows"
@@ -45,7 +46,15 @@ class RowView:
 
     def losses(self, outputs: Any, inputs: Inputs) -> tuple[Any, ...]:
         """Losses, row numbers and, if they were given, domains: what a LossMixer is called with."""
-        found = self.row_losses(outputs, inputs)
+        try:
+            found = self.row_losses(outputs, inputs)
+        except KeyError as error:
+            if not error.args or error.args[0] in inputs:
+                raise
+            raise InputError(
+                f"row_losses found no column {error.args[0]!r} among {sorted(inputs)}; name "
+                "columns of the data that the model does not take in MixerTrainer(columns=[...])"
+            ) from error
         losses, *applies = found if isinstance(found, tuple) else (found,)
         return losses, inputs.get(ROWS), *applies
 

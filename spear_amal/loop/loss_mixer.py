@@ -22,6 +22,7 @@ from spear_amal.loop.learning import (
     learn_from_look_aheads,
     note_domain,
 )
+from spear_amal.loop.reminder import Reminder
 from spear_amal.loop.row_losses import RowLosses
 from spear_amal.loop.standing import standing, twice_differentiable
 from spear_amal.loop.tables import RowTables
@@ -96,6 +97,7 @@ class LossMixer:
         check_options(self.mixer, n_rows)
         self.n_rows, self.check, self.model = n_rows, check, model
         self._tables = RowTables(n_rows, len(self.names), domain, y, check=check)
+        self._reminder = Reminder(self.mixer, n_rows)
         self._refreshed: Tensor | None = None  # rows of a refresh that no step has used yet
         self._attach()
 
@@ -150,6 +152,7 @@ class LossMixer:
         here = self._tables.applies(applies, index)
         within = checked(given, self.names, index, here, values=self.check)
         self._check_refreshed(index)
+        self._reminder.note(len(index))
         parameters = self._parameters(given)
         note_domain(self.mixer, index, here)
         weights = self.mixer.weights(self._tables.batch(index), within.stacked.detach())
@@ -192,6 +195,7 @@ class LossMixer:
 
     def refresh_due(self, epoch: int) -> bool:
         """Whether :meth:`refresh` is wanted before epoch `epoch` (from 0), on all training rows."""
+        self._reminder.asked = True
         grouped = self.mixer.needs_look_ahead and not self.mixer.every_step
         return grouped and self.mixer.should_refresh(epoch)
 
@@ -237,7 +241,7 @@ class LossMixer:
             the divergence from the perturbed teacher, whose part on the training group is left
             out: `alpha` and `beta` do nothing here.
         """
-        model = self._model(model)
+        self._reminder.asked, model = True, self._model(model)
         source = Source(train, validation, model, head, criterion)
         with standing(model):
             if self.mixer.needs_graphs:

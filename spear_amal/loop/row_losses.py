@@ -140,6 +140,11 @@ def _by_name(losses: Mapping[str, Tensor], names: Sequence[str]) -> list[Tensor]
 
 
 def _check_matrix(losses: Any, names: Sequence[str]) -> None:
+    if not isinstance(losses, Tensor):
+        raise InputError(
+            f"losses must be a tensor (rows, {len(names)}), as torch.stack([...], dim=1) makes it, "
+            f"or a mapping of {list(names)} to tensors (rows,); found {type(losses).__name__}"
+        )
     _check_float(losses, "losses")
     if losses.ndim != 2 or losses.shape[1] != len(names):
         raise InputError(

@@ -270,6 +270,28 @@ def test_validation_is_needed_where_weights_are_learnt(tmp_path):
     trainer(tmp_path, "fixed", given={"validation": None}, num_train_epochs=1).train()
 
 
+def test_a_column_that_was_not_named(tmp_path):
+    with pytest.raises(InputError, match=r"found no column 'rule' among .*columns=\["):
+        trainer(tmp_path, "fixed", given={"columns": []}).train()
+
+
+def test_rows_without_a_number_cannot_be_gone_through(tmp_path):
+    class Stream(torch.utils.data.IterableDataset):
+        def __iter__(self):
+            return iter(TRAIN)
+
+    made = trainer(tmp_path, "amal", max_steps=2)
+    made.train_dataset = Stream()
+    with pytest.raises(InputError, match=r"train_dataset needs a length .* found Stream"):
+        made.train()
+
+
+def test_accumulated_batches_are_refreshed_before_their_epoch(tmp_path):
+    made = trainer(tmp_path, "amal", gradient_accumulation_steps=3)
+    made.train()  # five batches an epoch: the last step is of two
+    assert made.mixer.mean_weights()["label"] != 1.0
+
+
 def test_without_transformers(monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)
     for name in ("hugging_face", "hugging_face_refresh"):

@@ -49,9 +49,9 @@ def mixer_of(name, model, **options):
     return LossMixer(name, ["label", "teacher"], n_rows=N, model=model, **options)
 
 
-def refresh(mixer, model, **options):
-    train = ((rows, losses(model(X[rows]), rows)) for rows in ROWS.split(11))
-    mixer.refresh(train, ((model(X), Y) for _ in range(1)), **options)
+def refresh(mixer, network, **options):
+    train = ((rows, losses(network(X[rows]), rows)) for rows in ROWS.split(11))
+    mixer.refresh(train, ((network(X), Y) for _ in range(1)), **options)
     return mixer
 
 
@@ -157,3 +157,19 @@ def test_rows_that_cannot_be_numbers(make, rows):
     model = make(nn.Linear(D, C))
     with pytest.raises(InputError, match="rows must be whole numbers, one a row, found"):
         mixer_of("amal", model)(losses(model(X[:1]), ROWS[:1]), rows)
+
+
+@pytest.mark.parametrize("name", ["gcs", "maoal"])
+def test_a_model_that_the_losses_do_not_come_from(make, name):
+    model, other = make(nn.Linear(D, C)), make(nn.Linear(D, C))
+    mixer = mixer_of(name, other)
+    with pytest.raises(InputError, match=r"none of the losses .* the very model"):
+        if mixer.step_refresh_due():
+            refresh(mixer, model, model=other)
+        mixer(losses(model(X)), ROWS)
+
+
+def test_a_list_of_losses(make):
+    made = losses(make(nn.Linear(D, C))(X))
+    with pytest.raises(InputError, match=r"mapping of \['label', 'teacher'\] .* found list"):
+        mixer_of("fixed", None)(list(made.values()), ROWS)
