@@ -73,6 +73,11 @@ def _given(name: str, how: Mapping[str, str] | Callable[[str], str]) -> str:
         pieces = name.split(".")
         starts = (".".join(pieces[:n]) for n in range(len(pieces), 0, -1))
         found = next((how[start] for start in starts if start in how), None)
+        if found is None:
+            raise InputError(
+                f"partition gives no module for the parameter {name!r}: its keys, {sorted(how)}, "
+                "must be names of parameters as the model has them, or their beginnings up to a dot"
+            )
     if not isinstance(found, str):
         raise InputError(f"partition gives no module for the parameter {name!r}, but {found!r}")
     return found

@@ -142,7 +142,9 @@ def test_by_mapping_the_longest_beginning_counts_and_by_callable():
 
 def test_a_parameter_without_a_module_is_named():
     named = {"body.weight": torch.ones(2, 3), "bodyguard.weight": torch.ones(3)}
-    with pytest.raises(InputError, match=r"bodyguard\.weight"):
+    with pytest.raises(InputError, match=r"bodyguard\.weight': its keys, \['body'\]"):
         partition(named, {"body": "low"})
+    with pytest.raises(InputError, match=r"body\.weight.*5"):
+        partition(named, {"body": 5, "bodyguard": "high"})
     with pytest.raises(InputError, match=r"body\.weight.*5"):
         partition(named, lambda name: 5)
