@@ -24,9 +24,10 @@ from spear_amal.loop.learning import (
 )
 from spear_amal.loop.reminder import Reminder
 from spear_amal.loop.row_losses import RowLosses
-from spear_amal.loop.standing import standing, twice_differentiable
+from spear_amal.loop.standing import standing
 from spear_amal.loop.tables import RowTables
 from spear_amal.mixers import Mixer, Step
+from spear_amal.models.second_order import twice_differentiable
 
 
 class LossMixer:

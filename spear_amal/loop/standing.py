@@ -8,7 +8,6 @@ from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 
@@ -46,16 +45,3 @@ def standing(model: nn.Module) -> Iterator[None]:
         finally:
             for module, training in modes.items():
                 module.training = training
-
-
-@contextmanager
-def twice_differentiable(model: nn.Module) -> Iterator[None]:
-    """Leave out fused code that has no second derivative, or none in evaluation mode."""
-    fused = torch.backends.cudnn.enabled
-    with sdpa_kernel(SDPBackend.MATH):
-        if any(isinstance(module, nn.RNNBase) for module in model.modules()):
-            torch.backends.cudnn.enabled = False
-        try:
-            yield
-        finally:
-            torch.backends.cudnn.enabled = fused

@@ -130,6 +130,7 @@ class Crust(Mixer):
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Take the counts back."""
         self.counts = state["counts"].to(self.counts, copy=True)
+        self._seen = []  # what a refresh that failed had collected
 
 
 def medoids(

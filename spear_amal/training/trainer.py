@@ -19,6 +19,7 @@ from spear_amal.components import ComponentSet
 from spear_amal.errors import SpearAmalError
 from spear_amal.mixers import Mixer, Step
 from spear_amal.models import JointModel
+from spear_amal.models.second_order import twice_differentiable
 from spear_amal.training import metrics
 from spear_amal.training.callbacks import MODULE, WEIGHT, Callback, Record
 from spear_amal.training.checkpoint import Tensors
@@ -181,7 +182,8 @@ class Trainer:
         set_rates(state.optimiser, self.settings, epoch)
         grouped = mixer.needs_look_ahead and not mixer.every_step
         if grouped and job.outer is not None and mixer.should_refresh(epoch):
-            self._refresh(state, job, job.outer.whole())
+            with twice_differentiable(state.model):
+                self._refresh(state, job, job.outer.whole())
             state.refreshes += 1
         record: Record = {"epoch": epoch, **self._train_epoch(state, job)}
         record |= {f"{WEIGHT}{k}": v for k, v in mixer.mean_weights(job.rows).items()}
@@ -211,7 +213,8 @@ class Trainer:
         for index in batches(order, self.settings.batch_size, model):
             batch = job.table.batch(index, augmented=True)
             if job.outer is not None and (mixer.every_step or mixer.due()):
-                self._learn(state, job, batch)
+                with twice_differentiable(model):
+                    self._learn(state, job, batch)
             losses, applies = self._train_batch(state, job, batch)
             total += losses.sum(0)
             count += applies.sum(0)
@@ -246,10 +249,7 @@ class Trainer:
         return Step(losses, weights, applies, columns, trainable(model))
 
     def _refresh(self, state: RunState, job: _Job, validation: Batch) -> None:
-        """Let the mixer learn from one look-ahead per group of rows, whole V each time.
-
-        The model stands still meanwhile, so V goes through it once.
-        """
+        """One look-ahead per group of rows; V goes once through the model, which stands still."""
         mixer, model = state.mixer, state.model
         options = mixer.look_ahead_options()
         order = job.rows[torch.randperm(len(job.rows), generator=state.groups)]

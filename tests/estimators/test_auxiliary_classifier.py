@@ -363,3 +363,29 @@ def test_a_run_is_known_by_its_targets(tmp_path):
     assert same(fit(side, callbacks=[Callback()]), first)
     with pytest.raises(FileFormatError, match="other data or settings"):
         fit(1 - side)
+
+
+class Attentive(torch.nn.Module):
+    """Three words of eight numbers, one layer of attention; its fused form has one derivative."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.TransformerEncoderLayer(8, 2, 17, batch_first=True)
+        self.head = torch.nn.Linear(8, 2)
+
+    def forward(self, x):
+        hidden = self.layer(x.unflatten(1, (3, 8))).mean(1)
+        return self.head(hidden), hidden
+
+
+@pytest.mark.parametrize("mixer", ["maoal", "auxilearn", "amal", "l2r"])
+def test_networks_with_attention_learn_their_weights(mixer):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(61, 24)).astype(np.float32)
+    y, other = (x[:, 0] > 0).astype(int), (x[:, 1] > 0).astype(int)
+    options = {"every": 1} if mixer in ("maoal", "auxilearn") else {}
+    model = AuxiliaryClassifier(
+        Attentive(), ["sign"], mixer=mixer, mixer_options=options, max_epochs=3, batch_size=31
+    )
+    model.fit(x, y, tasks={"sign": other})
+    assert np.isfinite(model.predict_proba(x)).all()
