@@ -74,7 +74,7 @@ def whole(tmp_path_factory, texts):
 
 
 def test_all_studies_of_runs_are_in_the_catalogue():
-    assert list(CATALOGUE) == [*KD_STUDIES, *MIXING_STUDIES]
+    assert {**KD_STUDIES, **MIXING_STUDIES} == CATALOGUE
     assert list(MIXING_STUDIES) == NAMES
 
 
