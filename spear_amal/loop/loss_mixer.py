@@ -238,9 +238,8 @@ class LossMixer:
             that do not depend on its output learn nothing: their gradient counts as 0. Not used
             by mixers that learn from graphs.
         criterion : callable
-            Validation logits and targets to a mean loss. It replaces the outer loss of "alm-kd",
-            the divergence from the perturbed teacher, whose part on the training group is left
-            out: `alpha` and `beta` do nothing here.
+            Validation logits and targets to a mean loss. It replaces the outer loss of "alm-kd"
+            and its part on the training group: `alpha` and `beta` do nothing here.
         """
         self._reminder.asked, model = True, self._model(model)
         source = Source(train, validation, model, head, criterion)
