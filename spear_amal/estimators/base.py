@@ -26,9 +26,9 @@ from spear_amal.estimators.intake import Intake
 from spear_amal.estimators.product import choose_exponent
 from spear_amal.mixers import Fixed, Mixer
 from spear_amal.models import JointModel, RuleModel, build_feature_model, check_kind
+from spear_amal.tensor_files import under_prefix
 from spear_amal.training import METRICS, Callback, ProgressBar, Settings, Table
 from spear_amal.training.augment import Augmentation
-from spear_amal.training.checkpoint import under_prefix
 
 BATCH = 64
 DTYPES = {"float32": torch.float32, "float64": torch.float64}

@@ -14,7 +14,7 @@ from spear_amal.estimators.door import VoteForm
 from spear_amal.files import refuse_existing
 from spear_amal.label_models import LABEL_MODELS, LabelModel
 from spear_amal.mixers import MIXERS, Mixer
-from spear_amal.training.checkpoint import (
+from spear_amal.tensor_files import (
     Tensors,
     read_tensors,
     under_prefix,

@@ -28,8 +28,8 @@ from spear_amal.models import JointModel
 from spear_amal.models.rotations import RotationModel, check_turnable, projection_head
 from spear_amal.teachers.features import FrozenFeatures, check_network
 from spear_amal.teachers.networks import at_rest
+from spear_amal.tensor_files import under_prefix
 from spear_amal.training import ProgressBar, Table
-from spear_amal.training.checkpoint import under_prefix
 from spear_amal.types import Views
 
 SSKD_WEIGHTS = {**HINTON, "rotated": 2.7, "similarity": 10.0}

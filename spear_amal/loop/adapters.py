@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-
 from spear_amal.errors import FileFormatError, InputError
-from spear_amal.files import write_aside
 from spear_amal.loop.loss_mixer import LossMixer
+from spear_amal.tensor_files import read_tensors, write_tensors
 
-KEY = "spear_amal"
+KIND = "mixer"
 
 
 def given(adapter: object, *names: str) -> list[Any]:
@@ -36,12 +32,9 @@ def weights_to_log(mixer: LossMixer) -> dict[str, float]:
 
 
 def save_mixer(mixer: LossMixer, path: Path) -> None:
-    """Write a mixer's state: tensors as safetensors, names and numbers as JSON in its header."""
+    """Write a mixer's state: tensors, and in the header the names and numbers they belong to."""
     about = mixer.state_dict()
-    # Shared storage is not allowed in the format, hence the clones.
-    held = {name: t.detach().cpu().contiguous().clone() for name, t in about.pop("state").items()}
-    with write_aside(path) as temporary:
-        save_file(held, temporary, metadata={KEY: json.dumps(about)})
+    write_tensors(path, about.pop("state"), {"kind": KIND, "about": about})
 
 
 def load_mixer(mixer: LossMixer, path: Path) -> None:
@@ -55,11 +48,9 @@ def load_mixer(mixer: LossMixer, path: Path) -> None:
         If it was written by another kind of mixer.
     """
     try:
-        with safe_open(path, framework="pt") as file:
-            about = json.loads((file.metadata() or {}).get(KEY, "{}"))
-            held = {name: file.get_tensor(name) for name in file.keys()}
-    except (OSError, SafetensorError, json.JSONDecodeError) as error:
+        held, header = read_tensors(path, KIND)
+    except (FileNotFoundError, FileFormatError) as error:
         raise FileFormatError(
             f"{path} holds no mixer ({error}); continue from a checkpoint that was saved with one"
         ) from error
-    mixer.load_state_dict({**about, "state": held})
+    mixer.load_state_dict({**header["about"], "state": held})

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from spear_amal.models import JointModel
-from spear_amal.training.checkpoint import Tensors
+from spear_amal.tensor_files import Tensors
 
 if TYPE_CHECKING:
     from spear_amal.training.trainer import Settings

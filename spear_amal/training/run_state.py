@@ -1,4 +1,8 @@
-"""Everything a run must carry from one epoch to the next, and its way to disk and back."""
+"""Everything a run must carry from one epoch to the next, and its way to disk and back.
+
+A run that continues from a checkpoint gives the same result bit for bit on a CPU: parameters,
+optimiser, weights, best state, random states and history are all in it.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +16,14 @@ import torch
 from spear_amal.errors import FileFormatError
 from spear_amal.mixers import Mixer
 from spear_amal.models import JointModel
-from spear_amal.training.callbacks import Record
-from spear_amal.training.checkpoint import (
+from spear_amal.tensor_files import (
     Tensors,
     read_tensors,
     under_prefix,
     with_prefix,
     write_tensors,
 )
+from spear_amal.training.callbacks import Record
 from spear_amal.training.optimisers import flatten, make_optimiser, unflatten
 from spear_amal.training.selection import Selection
 

@@ -20,9 +20,9 @@ from spear_amal.errors import SpearAmalError
 from spear_amal.mixers import Mixer, Step
 from spear_amal.models import JointModel
 from spear_amal.models.second_order import twice_differentiable
+from spear_amal.tensor_files import Tensors
 from spear_amal.training import metrics
 from spear_amal.training.callbacks import MODULE, WEIGHT, Callback, Record
-from spear_amal.training.checkpoint import Tensors
 from spear_amal.training.graphs import Graphs, trainable
 from spear_amal.training.head import check_head
 from spear_amal.training.inference import chunk_size, predict_logits

@@ -260,7 +260,7 @@ def test_checkpoint_is_tensors_and_json(tmp_path):
     raw = (tmp_path / "mixer.safetensors").read_bytes()
     header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
     assert header["lambdas"]["shape"] == [N, 2]
-    assert json.loads(header["__metadata__"]["spear_amal"])["losses"] == NAMES
+    assert json.loads(header["__metadata__"]["spear_amal"])["about"]["losses"] == NAMES
 
 
 def test_validation_is_needed_where_weights_are_learnt(tmp_path):

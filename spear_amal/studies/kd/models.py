@@ -14,7 +14,7 @@ from typing import Any
 from spear_amal.estimators import DistilledClassifier, bundle, distiller
 from spear_amal.studies.kd.task import DataSpec, kd_task
 from spear_amal.studies.threads import one_thread
-from spear_amal.training.checkpoint import under_prefix, with_prefix
+from spear_amal.tensor_files import under_prefix, with_prefix
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
-"""Checkpoints: safetensors for tensors, JSON for the rest, one file, written aside and renamed.
+"""Files of tensors: safetensors for them, JSON for the rest, one file, written aside and renamed.
 
-Nothing is unpickled. A run that continues from a checkpoint gives the same result bit for bit on
-a CPU: parameters, optimiser, weights, best state, random states and history are all in it.
+Checkpoints, models and mixers are such files. Nothing is unpickled.
 """
 
 from __future__ import annotations
