@@ -31,3 +31,29 @@ def methods(monkeypatch):
     """METHODS, in which a test may register what it likes."""
     monkeypatch.setattr("spear_amal.studies.methods.METHODS", held := dict(METHODS))
     return held
+
+
+@pytest.fixture
+def killed_and_continued():
+    """Run a study that is killed after `at` runs, then go on: its rows, and how many runs it took.
+
+    Called as ``(study, run, at)``, where ``run(study)`` runs a study into one file.
+    """
+
+    def both(study, run, at):
+        ran = []
+
+        def counted(cell, folder):
+            ran.append(cell)
+            return study.run(cell, folder)
+
+        def killed(cell, folder):
+            if len(ran) == at:
+                raise KeyboardInterrupt
+            return counted(cell, folder)
+
+        with pytest.raises(KeyboardInterrupt):
+            run(dataclasses.replace(study, run=killed))
+        return run(dataclasses.replace(study, run=counted)), len(ran)
+
+    return both

@@ -91,24 +91,9 @@ def test_test_labels_reach_scores_only(whole, name, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["kd-capacity", "kd-early", "coreset"])
-def test_a_killed_study_goes_on_where_it_was(whole, name, tmp_path):
-    study, ran = KD_STUDIES[name], []
-
-    def killed(cell, folder):
-        if len(ran) == 5:
-            raise KeyboardInterrupt
-        ran.append(cell)
-        return study.run(cell, folder)
-
-    with pytest.raises(KeyboardInterrupt):
-        run_tiny(name, tmp_path, dataclasses.replace(study, run=killed))
-
-    def counted(cell, folder):
-        ran.append(cell)
-        return study.run(cell, folder)
-
-    rows = run_tiny(name, tmp_path, dataclasses.replace(study, run=counted))
-    assert len(ran) == len(rows)
+def test_a_killed_study_goes_on_where_it_was(whole, name, tmp_path, killed_and_continued):
+    rows, n = killed_and_continued(KD_STUDIES[name], lambda one: run_tiny(name, tmp_path, one), 5)
+    assert n == len(rows)
     assert results(rows) == results(whole(name)[0])
 
 
