@@ -6,7 +6,7 @@ PIP_ARGS ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format clean
+.PHONY: help demo test check bench format clean
 
 help: ## Show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/'
@@ -31,6 +31,9 @@ check: $(VENV)/.with-dev ## Lint, format check and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench: $(VENV)/.with-bench ## Measure speed and memory against other packages (ARGS="--only NAME --json FILE")
+	$(BIN)/python benchmarks/run.py $(ARGS)
 
 format: $(VENV)/.with-dev ## Format the code
 	$(BIN)/ruff check --fix .
