@@ -155,7 +155,7 @@ def number(value: float | None) -> str:
 
 
 def goal(row: dict[str, Any]) -> str:
-    """What was wanted, and whether it was reached."""
+    """Say what was wanted, and whether it was reached."""
     wanted = [
         f"{sign} {number(row[name])}{unit}"
         for name, sign, unit in (("goal", "≥", ""), ("limit_s", "≤", " s"))

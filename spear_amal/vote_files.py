@@ -1,9 +1,9 @@
 """Votes on disk in parts: a folder of Parquet files with sparse votes, and what they mean.
 
-For more rows than memory holds. Each part is a label matrix of its own; row ids are kept. In a part
-each row holds two short lists, the numbers of the LFs that fired and their votes: offsets and values of
-Arrow's lists are those of a CSR matrix, so reading copies next to nothing. A folder is valid
-once ``votes.json`` is there, which is written last and names every part with its size.
+For more rows than memory holds. Each part is a label matrix of its own; row ids are kept. In a
+part each row holds two short lists, the numbers of the LFs that fired and their votes: offsets and
+values of Arrow's lists are those of a CSR matrix, so reading copies next to nothing. A folder is
+valid once ``votes.json`` is there, which is written last and names every part with its size.
 """
 
 from __future__ import annotations
