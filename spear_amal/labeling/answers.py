@@ -97,11 +97,20 @@ class AnswerReader:
             return np.where(array, self.declared, ABSTAIN), {}
         if array.dtype.kind not in "iub":
             return _read(self.code, array.tolist(), np.int64(ABSTAIN))
+        if array.dtype.kind == "i" and self._all_good(array):
+            return array, {}
         # One check of each distinct value instead of one of each row.
         values, inverse = np.unique(array, return_inverse=True)
         codes, bad = _read(self.code, values.tolist(), np.int64(ABSTAIN))
         rows = {int(row): bad[k] for k in bad for row in np.flatnonzero(inverse == k)}
         return codes[inverse], dict(sorted(rows.items()))
+
+    def _all_good(self, array: np.ndarray) -> bool:
+        """Tell whether whole numbers (n,) are codes as they stand; False where it is not known."""
+        top = self._classes.numbered
+        if self.declared != ABSTAIN:
+            return bool(top and ((array == ABSTAIN) | (array == self.declared)).all())
+        return bool(top and array.min(initial=0) >= ABSTAIN and array.max(initial=-1) < top)
 
 
 def as_column(answers: Any, n: int) -> np.ndarray:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+import scipy.sparse as sp
 
+from spear_amal.errors import InputError
 from spear_amal.label_matrix import ABSTAIN, LabelMatrix
 from spear_amal.labeling.answers import AnswerReader, score_column, score_of
 from spear_amal.labeling.classes import ClassSet
-from spear_amal.labeling.faults import FaultBook
+from spear_amal.labeling.column_lf import TextLF
+from spear_amal.labeling.faults import BadAnswer, FaultBook
 from spear_amal.labeling.functions import LabelingFunction
 from spear_amal.labeling.prepared import Failure, PreparedRows
 from spear_amal.labeling.preprocess import flat_chain
+from spear_amal.labeling.rows import as_list, column
 from spear_amal.labeling.sources import Source
+from spear_amal.labeling.together import JoinedSearch, as_texts, can_join
 
 # Rows prepared at a time: bounds how many preprocessed rows (parsed texts) exist at once.
 CHUNK = 1024
@@ -48,21 +53,71 @@ class Labelling:
         self._classes = classes
         self._readers = [AnswerReader(lf, classes) for lf in lfs]
         self._source, self._book, self._advance = source, book, advance
-        self._found: list[tuple[np.ndarray, ...]] = []
+        # Rows, codes and scores of the votes of each LF, span by span.
+        self._found: list[list[tuple[np.ndarray, ...]]] = [[] for _ in lfs]
 
     def run(self, batch_size: int | None = None) -> LabelMatrix:
         """Label matrix of all rows, in their order."""
+        n = self._source.n
+        joined = self._joined()
+        for name, lfs in joined.items():
+            search = JoinedSearch([self._lfs[j].needed for j in lfs])  # type: ignore[attr-defined]
+            for start, stop in _spans(n, batch_size or n):
+                self._search(name, lfs, search, start, stop)
+        done = {j for lfs in joined.values() for j in lfs}
         for j, lf in enumerate(self._lfs):
-            if lf.vectorized:
-                for start, stop in _spans(self._source.n, batch_size or self._source.n):
+            if lf.vectorized and j not in done:
+                for start, stop in _spans(n, batch_size or n):
                     self._keep(j, start, self._batch_column(j, start, stop))
         row_lfs = [j for j, lf in enumerate(self._lfs) if not lf.vectorized]
-        for start, stop in _spans(self._source.n, CHUNK) if row_lfs else ():
+        for start, stop in _spans(n, CHUNK) if row_lfs else ():
             prepared = PreparedRows(self._source.rows(start, stop))
             for j in row_lfs:
                 rows = prepared.get(flat_chain(self._lfs[j].pre))
                 self._keep(j, start, self._row_column(self._lfs[j], j, rows, start))
         return self._matrix()
+
+    def _joined(self) -> dict[str, list[int]]:
+        """LFs whose words are looked for together, by the column that they read."""
+        groups: dict[str, list[int]] = {}
+        for j, lf in enumerate(self._lfs):
+            # A truth value without a class is a bad answer on every row: no row can be left out.
+            if isinstance(lf, TextLF) and can_join(lf.needed):
+                if lf.answers is object or self._readers[j].declared != ABSTAIN:
+                    groups.setdefault(lf.column, []).append(j)
+        return groups
+
+    def _search(
+        self, name: str, lfs: list[int], search: JoinedSearch, start: int, stop: int
+    ) -> None:
+        """Apply LFs that read one column of texts: each tests the texts with its words only."""
+        try:
+            texts = as_texts(as_list(column(self._source.batch(start, stop), name)))
+        except InputError:
+            texts = None
+        if texts is None:  # each LF says what is wrong with the column or with a value
+            for j in lfs:
+                self._keep(j, start, self._batch_column(j, start, stop))
+            return
+        for j, rows in zip(lfs, search.candidates(texts), strict=True):
+            codes = self._test_texts(j, texts, rows, start)
+            fired = codes != ABSTAIN
+            self._found[j].append((rows[fired] + start, codes[fired], np.zeros(int(fired.sum()))))
+            self._advance(stop - start)
+
+    def _test_texts(self, j: int, texts: list[str], rows: np.ndarray, start: int) -> np.ndarray:
+        """Codes of one LF on the texts with numbers `rows`."""
+        lf, reader = cast(TextLF, self._lfs[j]), self._readers[j]
+        answers = [lf.test(texts[i]) for i in rows.tolist()]
+        if lf.answers is bool:
+            return np.where(np.array(answers, dtype=bool), reader.declared, ABSTAIN)
+        codes = np.full(len(rows), ABSTAIN)
+        for k, answer in enumerate(answers):
+            try:
+                codes[k] = reader.code(answer)
+            except BadAnswer as error:
+                self._book.report(lf.name, start + int(rows[k]), error)
+        return codes
 
     def _row_column(self, lf: LabelingFunction, j: int, rows: list[Any], start: int) -> Column:
         codes = np.full(len(rows), ABSTAIN)
@@ -106,6 +161,8 @@ class Labelling:
         return np.full(stop - start, ABSTAIN), np.zeros(stop - start)
 
     def _clipped(self, lf: LabelingFunction, codes: np.ndarray, scores: np.ndarray) -> Column:
+        if lf.scorer is None:
+            return codes, scores
         outside = (codes != ABSTAIN) & ((scores < 0) | (scores > 1))
         self._book.clip(lf.name, int(outside.sum()))
         return codes, np.clip(scores, 0, 1)
@@ -113,20 +170,28 @@ class Labelling:
     def _keep(self, j: int, start: int, column: Column) -> None:
         codes, scores = column
         fired = np.flatnonzero(codes != ABSTAIN)
-        self._found.append((fired + start, np.full(len(fired), j), codes[fired], scores[fired]))
+        self._found[j].append((fired + start, codes[fired], scores[fired]))
         self._advance(len(codes))
 
     def _matrix(self) -> LabelMatrix:
-        empty = np.empty(0, dtype=np.int64)
-        parts = [np.concatenate([empty, *part]) for part in zip(*self._found, strict=True)]
-        rows, columns, codes, scores = parts or [empty] * 4
+        """Put the columns, each with its rows in order, together."""
+        empty = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+        columns = [
+            tuple(np.concatenate(part) for part in zip(empty, *found, strict=True))
+            for found in self._found
+        ]
+        rows, codes, scores = (np.concatenate(part) for part in zip(*columns, strict=True))
+        indptr = np.cumsum([0, *(len(column[0]) for column in columns)])
+        shape = (self._source.n, len(self._lfs))
+
+        def by_rows(values: np.ndarray) -> sp.csr_array:
+            return sp.csc_array((values, rows, indptr), shape=shape).tocsr()
+
+        dtype = np.int8 if codes.max(initial=0) < 127 else np.int16
         continuous = [lf.continuous for lf in self._lfs]
-        return LabelMatrix.from_triplets(
-            rows,
-            columns,
-            codes,
-            (self._source.n, len(self._lfs)),
-            scores=scores if any(continuous) else None,
+        return LabelMatrix(
+            by_rows((codes + 1).astype(dtype)),
+            scores=by_rows(scores.astype(np.float32)) if any(continuous) else None,
             continuous=continuous,
             lf_names=[lf.name for lf in self._lfs],
             classes=self._classes.names,
