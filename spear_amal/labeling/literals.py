@@ -35,11 +35,15 @@ class Needed:
         In the lower-cased text.
     ascii_only : bool
         True of ASCII texts only; any other text may match without them.
+    proof : {"", "part", "word"}
+        Whether a word found is all that it takes: not at all, anywhere in the text, or where no
+        letter, digit or underscore touches it.
     """
 
     words: tuple[str, ...]
     lowered: bool = False
     ascii_only: bool = False
+    proof: str = ""
 
 
 def needed_by(pattern: re.Pattern[str]) -> Needed | None:
@@ -48,7 +52,7 @@ def needed_by(pattern: re.Pattern[str]) -> Needed | None:
     Examples
     --------
     >>> needed_by(re.compile(r"(won|win)ner.*prize", re.IGNORECASE))
-    Needed(words=('prize',), lowered=True, ascii_only=True)
+    Needed(words=('prize',), lowered=True, ascii_only=True, proof='')
     """
     words = tuple(needed_words(pattern))
     if not words:

@@ -51,7 +51,9 @@ def keyword_lf(
         raise InputError(f"keyword_lf {name!r} needs min_count of at least 1, found {min_count}")
     words = [word.lower() for word in words] if ignore_case else words
     test = _keyword_test(words, whole_word, ignore_case, min_count)
-    return TextLF(name, column, test, label, Needed(tuple(words), lowered=ignore_case))
+    proof = "" if min_count > 1 else "word" if whole_word else "part"
+    needed = Needed(tuple(words), lowered=ignore_case, proof=proof)
+    return TextLF(name, column, test, label, needed)
 
 
 def _keyword_test(
@@ -160,7 +162,8 @@ def dictionary_lf(
     if ignore_case:
         classes = {term.lower(): answer for term, answer in classes.items()}
     test = _dictionary_test(classes, whole_word, ignore_case)
-    needed = Needed(tuple(classes), lowered=ignore_case)
+    proof = "" if label is None else "word" if whole_word else "part"
+    needed = Needed(tuple(classes), lowered=ignore_case, proof=proof)
     return TextLF(name, column, test, label, needed, answers=object)
 
 

@@ -54,23 +54,31 @@ class JoinedSearch:
             for lowered in {need.lowered for need in needs}
         }
 
-    def candidates(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """Numbers of the texts that each LF may fire on, in order; a list as long as `needs`."""
-        found: list[list[np.ndarray]] = [[] for _ in self._needs]
-        for start, stop in _spans(texts):
-            for k, rows in enumerate(self._span(texts[start:stop])):
-                found[k].append(rows + start)
-        return [np.concatenate(parts) if parts else np.empty(0, np.int64) for parts in found]
+    def candidates(self, texts: Sequence[str]) -> list[np.ndarray] | None:
+        """Numbers of the texts that each LF may fire on, in order; a list as long as `needs`.
 
-    def _span(self, texts: Sequence[str]) -> list[np.ndarray]:
+        An LF with a proof fires on them. None if the texts cannot be joined.
+        """
+        found: list[list[np.ndarray]] = [[np.empty(0, np.int64)] for _ in self._needs]
+        for start, stop in _spans(texts):
+            hits = self._span(texts[start:stop])
+            if hits is None:
+                return None
+            for k, rows in enumerate(hits):
+                found[k].append(rows + start)
+        return [np.concatenate(parts) for parts in found]
+
+    def _span(self, texts: Sequence[str]) -> list[np.ndarray] | None:
         separator, joined = _join(texts)
         if not separator:
-            return [np.arange(len(texts)) for _ in self._needs]
+            return None
         hits: list[np.ndarray] = [np.empty(0, np.int64)] * len(self._needs)
         for lowered, matcher in self._matchers.items():
             haystack, starts = _haystack(joined, texts, separator, lowered)
             for k, places in matcher.find(haystack).items():
-                hits[k] = np.unique(np.searchsorted(starts, places, side="right") - 1)
+                # The texts in order, each once: unique() would sort again.
+                rows = np.searchsorted(starts, np.sort(places), side="right") - 1
+                hits[k] = rows[np.diff(rows, prepend=-1) > 0]
         if joined.isascii():
             return hits
         beyond = np.flatnonzero(np.fromiter((not t.isascii() for t in texts), bool, len(texts)))
@@ -84,21 +92,24 @@ class _Matcher:
     """Looks for the words of some LFs in one text."""
 
     def __init__(self, needs: Sequence[tuple[int, Needed]]) -> None:
-        owners: dict[str, list[int]] = {}
+        owners: dict[str, list[tuple[int, bool]]] = {}
         for k, need in needs:
             for word in need.words:
-                owners.setdefault(word, []).append(k)
+                owners.setdefault(word, []).append((k, need.proof == "word"))
         self._words, self._owners = list(owners), list(owners.values())
+        self._alone = any(alone for pairs in self._owners for _, alone in pairs)
         many = AhoCorasick is not None and len(owners) > FEW_WORDS
         self._automaton: Any = AhoCorasick(self._words) if many else None
 
     def find(self, haystack: str) -> dict[int, np.ndarray]:
         """Places where a word of each LF begins, unordered."""
         places = self._by_automaton(haystack) if self._automaton else self._one_by_one(haystack)
+        letters = _letters(haystack) if self._alone else np.empty(0, np.uint32)
         parts: dict[int, list[np.ndarray]] = {}
-        for owners, found in zip(self._owners, places, strict=True):
-            for k in owners:
-                parts.setdefault(k, []).append(found)
+        for word, owners, found in zip(self._words, self._owners, places, strict=True):
+            for k, alone in owners:
+                own = found[_stands_alone(letters, found, len(word))] if alone else found
+                parts.setdefault(k, []).append(own)
         return {k: np.concatenate(found) for k, found in parts.items()}
 
     def _by_automaton(self, haystack: str) -> list[np.ndarray]:
@@ -111,6 +122,21 @@ class _Matcher:
 
     def _one_by_one(self, haystack: str) -> list[np.ndarray]:
         return [np.array(list(_places(haystack, word)), dtype=np.int64) for word in self._words]
+
+
+def _letters(haystack: str) -> np.ndarray:
+    """Code points, with one more at each end that is part of no word."""
+    return np.frombuffer(f" {haystack} ".encode("utf-32-le", "surrogatepass"), dtype="<u4")
+
+
+def _stands_alone(letters: np.ndarray, places: np.ndarray, length: int) -> np.ndarray:
+    r"""Tell where no character of the class ``\w`` touches a word of some length, (places,)."""
+    touching, which = np.unique(
+        np.concatenate([letters[places], letters[places + length + 1]]), return_inverse=True
+    )
+    word = np.array([chr(c).isalnum() or chr(c) == "_" for c in touching.tolist()], dtype=bool)
+    before, after = word[which].reshape(2, -1)
+    return ~(before | after)
 
 
 def _places(haystack: str, word: str) -> Iterable[int]:
