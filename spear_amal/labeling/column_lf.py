@@ -173,12 +173,9 @@ def threshold_lf(
 
     def decide(values: Any) -> np.ndarray:
         numbers = _numbers(values)
-        fired = np.ones(len(numbers), dtype=bool)
-        if above is not None:
-            fired &= numbers > low
-        if below is not None:
-            fired &= numbers < high
-        return fired
+        if below is None:
+            return numbers > low
+        return numbers < high if above is None else (numbers > low) & (numbers < high)
 
     return ColumnLF(name, column, decide, label, reads=_as_they_are)
 
