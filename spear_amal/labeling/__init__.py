@@ -26,6 +26,7 @@ from spear_amal.labeling.preprocess import (
 from spear_amal.labeling.rows import Row
 from spear_amal.labeling.rules_file import RuleLF, exemplar_frame, exemplar_matrix, read_rules
 from spear_amal.labeling.scorers import ContinuousScorer, continuous_scorer
+from spear_amal.labeling.snorkel_parallel import PandasParallelLFApplier
 
 __all__ = [
     "ABSTAIN",
@@ -42,6 +43,7 @@ __all__ = [
     "LambdaPreprocessor",
     "LoadedLFs",
     "PandasLFApplier",
+    "PandasParallelLFApplier",
     "Preprocessor",
     "Row",
     "RuleLF",

@@ -12,9 +12,10 @@ import pandas as pd
 
 from spear_amal.errors import InputError
 from spear_amal.labeling.classes import ClassSet
-from spear_amal.labeling.core import Labelling
-from spear_amal.labeling.faults import ApplierMetadata, FaultBook
+from spear_amal.labeling.faults import ApplierMetadata
 from spear_amal.labeling.functions import LabelingFunction, as_labeling_function
+from spear_amal.labeling.parallel import label
+from spear_amal.labeling.pool import as_n_jobs
 from spear_amal.labeling.progress import progress
 from spear_amal.labeling.sources import ColumnSource, FrameSource, ListSource, Source
 
@@ -54,14 +55,17 @@ class BaseLFApplier:
         progress_bar: bool,
         fault_tolerant: bool,
         return_meta: bool,
+        n_jobs: int,
         batch_size: int | None = None,
     ) -> Any:
-        book = FaultBook(source.ids, fault_tolerant)
+        processes = as_n_jobs(n_jobs)
         with progress("Labelling", source.n * len(self._lfs), progress_bar) as advance:
-            matrix = Labelling(self._lfs, self._classes, source, book, advance).run(batch_size)
+            matrix, meta = label(
+                self._lfs, self._classes, source, fault_tolerant, advance, batch_size, processes
+            )
         if return_meta:
-            return matrix, book.meta
-        _warn_of(book.meta)
+            return matrix, meta
+        _warn_of(meta)
         return matrix
 
     def __repr__(self) -> str:
@@ -86,6 +90,7 @@ class LFApplier(BaseLFApplier):
         progress_bar: bool = True,
         fault_tolerant: bool = False,
         return_meta: bool = False,
+        n_jobs: int = 1,
     ) -> Any:
         """Votes of all LFs on all data points.
 
@@ -99,6 +104,9 @@ class LFApplier(BaseLFApplier):
             Let an LF abstain where it fails, and count the failures.
         return_meta : bool, default=False
             Return ``(LabelMatrix, ApplierMetadata)`` instead of the matrix.
+        n_jobs : int, default=1
+            Processes that share the rows; -1 for all cores. Pays for slow row LFs. Each process
+            has a copy of the LFs, and of what they count or remember.
 
         Returns
         -------
@@ -107,9 +115,12 @@ class LFApplier(BaseLFApplier):
         Raises
         ------
         LabelingError
-            If an LF raises, or answers something that is no class; names LF, row and answer.
+            If an LF raises, or answers something that is no class; names LF, row and answer. If a
+            process of a pool dies twice over the same rows.
         """
-        return self._apply(ListSource(data_points), progress_bar, fault_tolerant, return_meta)
+        return self._apply(
+            ListSource(data_points), progress_bar, fault_tolerant, return_meta, n_jobs
+        )
 
 
 class PandasLFApplier(BaseLFApplier):
@@ -125,9 +136,10 @@ class PandasLFApplier(BaseLFApplier):
         progress_bar: bool = True,
         fault_tolerant: bool = False,
         return_meta: bool = False,
+        n_jobs: int = 1,
     ) -> Any:
         """Votes of all LFs on all rows; arguments and errors as in :meth:`LFApplier.apply`."""
-        return self._apply(FrameSource(df), progress_bar, fault_tolerant, return_meta)
+        return self._apply(FrameSource(df), progress_bar, fault_tolerant, return_meta, n_jobs)
 
 
 class ColumnLFApplier(BaseLFApplier):
@@ -139,6 +151,7 @@ class ColumnLFApplier(BaseLFApplier):
         progress_bar: bool = True,
         fault_tolerant: bool = False,
         return_meta: bool = False,
+        n_jobs: int = 1,
         batch_size: int | None = 65_536,
     ) -> Any:
         """Votes of all LFs on all rows; other arguments and errors as in :meth:`LFApplier.apply`.
@@ -151,7 +164,7 @@ class ColumnLFApplier(BaseLFApplier):
         """
         frame = isinstance(columns, pd.DataFrame)
         source = FrameSource(columns) if frame else ColumnSource(columns)
-        return self._apply(source, progress_bar, fault_tolerant, return_meta, batch_size)
+        return self._apply(source, progress_bar, fault_tolerant, return_meta, n_jobs, batch_size)
 
 
 def _as_iterable(lfs: Any) -> Iterable[Any]:
