@@ -4,6 +4,7 @@ from spear_amal.label_matrix import ABSTAIN, LabelMatrix
 from spear_amal.labeling.analysis import LFAnalysis
 from spear_amal.labeling.appliers import ColumnLFApplier, LFApplier, PandasLFApplier
 from spear_amal.labeling.buckets import get_label_buckets, get_label_instances
+from spear_amal.labeling.cache import VoteCache
 from spear_amal.labeling.check import VotesTest, lf_check, votes_test
 from spear_amal.labeling.column_lf import ColumnLF, threshold_lf
 from spear_amal.labeling.conversions import (
@@ -48,6 +49,7 @@ __all__ = [
     "Row",
     "RuleLF",
     "SpacyPreprocessor",
+    "VoteCache",
     "VotesTest",
     "continuous_scorer",
     "dictionary_lf",

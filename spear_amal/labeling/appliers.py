@@ -11,10 +11,11 @@ from typing import Any
 import pandas as pd
 
 from spear_amal.errors import InputError
+from spear_amal.labeling.cache import VoteCache
 from spear_amal.labeling.classes import ClassSet
 from spear_amal.labeling.faults import ApplierMetadata
 from spear_amal.labeling.functions import LabelingFunction, as_labeling_function
-from spear_amal.labeling.parallel import label
+from spear_amal.labeling.parallel import Labelled, label
 from spear_amal.labeling.pool import as_n_jobs
 from spear_amal.labeling.progress import progress
 from spear_amal.labeling.sources import ColumnSource, FrameSource, ListSource, Source
@@ -30,6 +31,11 @@ class BaseLFApplier:
     classes : int, iterable of names or Enum class, optional
         The classes in code order; needed if an LF names its class. Without it any class number
         from 0 is accepted, and an Enum that an LF declares as label is taken.
+
+    Attributes
+    ----------
+    cache_report : dict of str to str
+        What the last application with a cache did for each LF; see :class:`VoteCache`.
 
     Raises
     ------
@@ -47,6 +53,7 @@ class BaseLFApplier:
             raise InputError(
                 f"LF names must be unique; given more than once: {repeated}; rename with name=..."
             )
+        self.cache_report: dict[str, str] = {}
         self._classes = ClassSet(_enum_of_labels(self._lfs) if classes is None else classes)
 
     def _apply(
@@ -56,13 +63,23 @@ class BaseLFApplier:
         fault_tolerant: bool,
         return_meta: bool,
         n_jobs: int,
+        cache: Any,
         batch_size: int | None = None,
     ) -> Any:
         processes = as_n_jobs(n_jobs)
         with progress("Labelling", source.n * len(self._lfs), progress_bar) as advance:
-            matrix, meta = label(
-                self._lfs, self._classes, source, fault_tolerant, advance, batch_size, processes
-            )
+
+            def compute(lfs: list[LabelingFunction]) -> Labelled:
+                return label(
+                    lfs, self._classes, source, fault_tolerant, advance, batch_size, processes
+                )
+
+            if cache is None:
+                matrix, meta = compute(self._lfs)
+            else:
+                kept = VoteCache.of(cache)
+                self.cache_report = kept.report = {}
+                matrix, meta = kept.label(self._lfs, self._classes, source, batch_size, compute)
         if return_meta:
             return matrix, meta
         _warn_of(meta)
@@ -91,6 +108,7 @@ class LFApplier(BaseLFApplier):
         fault_tolerant: bool = False,
         return_meta: bool = False,
         n_jobs: int = 1,
+        cache: Any = None,
     ) -> Any:
         """Votes of all LFs on all data points.
 
@@ -107,6 +125,9 @@ class LFApplier(BaseLFApplier):
         n_jobs : int, default=1
             Processes that share the rows; -1 for all cores. Pays for slow row LFs. Each process
             has a copy of the LFs, and of what they count or remember.
+        cache : path or VoteCache, optional
+            Folder where votes are kept: only LFs run that were edited or not applied to these rows
+            yet. ``cache_report`` then says what was done for each LF, and why.
 
         Returns
         -------
@@ -119,7 +140,7 @@ class LFApplier(BaseLFApplier):
             process of a pool dies twice over the same rows.
         """
         return self._apply(
-            ListSource(data_points), progress_bar, fault_tolerant, return_meta, n_jobs
+            ListSource(data_points), progress_bar, fault_tolerant, return_meta, n_jobs, cache
         )
 
 
@@ -137,9 +158,12 @@ class PandasLFApplier(BaseLFApplier):
         fault_tolerant: bool = False,
         return_meta: bool = False,
         n_jobs: int = 1,
+        cache: Any = None,
     ) -> Any:
         """Votes of all LFs on all rows; arguments and errors as in :meth:`LFApplier.apply`."""
-        return self._apply(FrameSource(df), progress_bar, fault_tolerant, return_meta, n_jobs)
+        return self._apply(
+            FrameSource(df), progress_bar, fault_tolerant, return_meta, n_jobs, cache
+        )
 
 
 class ColumnLFApplier(BaseLFApplier):
@@ -152,6 +176,7 @@ class ColumnLFApplier(BaseLFApplier):
         fault_tolerant: bool = False,
         return_meta: bool = False,
         n_jobs: int = 1,
+        cache: Any = None,
         batch_size: int | None = 65_536,
     ) -> Any:
         """Votes of all LFs on all rows; other arguments and errors as in :meth:`LFApplier.apply`.
@@ -164,7 +189,9 @@ class ColumnLFApplier(BaseLFApplier):
         """
         frame = isinstance(columns, pd.DataFrame)
         source = FrameSource(columns) if frame else ColumnSource(columns)
-        return self._apply(source, progress_bar, fault_tolerant, return_meta, n_jobs, batch_size)
+        return self._apply(
+            source, progress_bar, fault_tolerant, return_meta, n_jobs, cache, batch_size
+        )
 
 
 def _as_iterable(lfs: Any) -> Iterable[Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,6 +13,23 @@ from spear_amal.labeling.answers import AnswerReader
 from spear_amal.labeling.classes import ClassSet
 from spear_amal.labeling.faults import KEPT_TRACEBACKS, ApplierMetadata
 from spear_amal.labeling.functions import LabelingFunction
+
+
+class Column(NamedTuple):
+    """Votes of one LF: numbers of the rows on which it fired, votes and scores there, (k,) each."""
+
+    rows: np.ndarray
+    votes: np.ndarray
+    scores: np.ndarray
+
+
+def columns_of(votes: LabelMatrix) -> list[Column]:
+    """Votes of each LF of a label matrix."""
+    codes = votes.codes.tocsc()
+    scores = np.zeros(codes.nnz, np.float32) if votes.scores is None else votes.scores.tocsc().data
+    spans = [slice(*ends) for ends in itertools.pairwise(codes.indptr.tolist())]
+    cast = codes.data.astype(np.int64) - 1
+    return [Column(codes.indices[s].astype(np.int64), cast[s], scores[s]) for s in spans]
 
 
 class Gathering:
@@ -39,6 +57,12 @@ class Gathering:
                 codes.data.astype(np.int64) - 1,
                 np.zeros(codes.nnz, np.float32) if scores is None else scores.data,
             )
+        )
+
+    def add_column(self, column: Column, lf: int) -> None:
+        """Take all votes of one LF."""
+        self._found.append(
+            (column.rows, np.full(len(column.rows), lf), column.votes, column.scores)
         )
 
     def matrix(self, n: int, ids: Any) -> LabelMatrix:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import importlib.metadata
 import os
+import platform
 import sys
 import sysconfig
 from types import ModuleType
@@ -40,3 +42,19 @@ def _is_installed_file(file: str | None) -> bool:
         return True
     standard = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
     return any(path.startswith(os.path.realpath(folder) + os.sep) for folder in standard)
+
+
+@functools.cache
+def version_of(module: str) -> str:
+    """Version of the package that an installed module belongs to; Python's own for its library."""
+    top = module.partition(".")[0]
+    if top in sys.stdlib_module_names:
+        return f"python {platform.python_version()}"
+    found = sys.modules.get(top)
+    version = getattr(found, "__version__", None)
+    if isinstance(version, str):
+        return f"{top} {version}"
+    try:
+        return f"{top} {importlib.metadata.version(top)}"
+    except importlib.metadata.PackageNotFoundError:
+        return f"{top} at {vars(found).get('__file__') if found else None}"
