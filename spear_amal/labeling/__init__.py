@@ -6,6 +6,7 @@ from spear_amal.labeling.appliers import ColumnLFApplier, LFApplier, PandasLFApp
 from spear_amal.labeling.buckets import get_label_buckets, get_label_instances
 from spear_amal.labeling.cache import VoteCache
 from spear_amal.labeling.check import VotesTest, lf_check, votes_test
+from spear_amal.labeling.cluster import DaskApplier, SparkApplier
 from spear_amal.labeling.column_lf import ColumnLF, threshold_lf
 from spear_amal.labeling.conversions import (
     filter_unlabeled_dataframe,
@@ -16,6 +17,7 @@ from spear_amal.labeling.faults import ApplierMetadata, Fault
 from spear_amal.labeling.functions import LabelingFunction, labeling_function
 from spear_amal.labeling.loading import LoadedLFs, load_lfs
 from spear_amal.labeling.nlp import SpacyPreprocessor, nlp_labeling_function
+from spear_amal.labeling.parquet_applier import ParquetLFApplier
 from spear_amal.labeling.patterns import dictionary_lf, keyword_lf, regex_lf
 from spear_amal.labeling.preprocess import (
     BasePreprocessor,
@@ -36,6 +38,7 @@ __all__ = [
     "ColumnLF",
     "ColumnLFApplier",
     "ContinuousScorer",
+    "DaskApplier",
     "Fault",
     "LFAnalysis",
     "LFApplier",
@@ -45,10 +48,12 @@ __all__ = [
     "LoadedLFs",
     "PandasLFApplier",
     "PandasParallelLFApplier",
+    "ParquetLFApplier",
     "Preprocessor",
     "Row",
     "RuleLF",
     "SpacyPreprocessor",
+    "SparkApplier",
     "VoteCache",
     "VotesTest",
     "continuous_scorer",
