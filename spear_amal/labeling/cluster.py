@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -115,13 +116,19 @@ def _local_spark(n_jobs: int) -> Iterator[Any]:
         "spark.ui.enabled": "false",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
-        "spark.pyspark.python": sys.executable,
         "spark.ui.showConsoleProgress": "false",
     }
     builder = SparkSession.builder.master(f"local[{n_jobs}]").appName("spear_amal")
     for name, value in settings.items():
         builder = builder.config(name, value)
-    spark = builder.getOrCreate()
+    # Spark takes its workers' Python from the environment, when it starts.
+    chosen = os.environ.get("PYSPARK_PYTHON")
+    os.environ["PYSPARK_PYTHON"] = chosen or sys.executable
+    try:
+        spark = builder.getOrCreate()
+    finally:
+        if chosen is None:
+            del os.environ["PYSPARK_PYTHON"]
     try:
         yield spark
     finally:
