@@ -41,8 +41,13 @@ def source_files(source: Any) -> list[Path]:
     Raises
     ------
     InputError
-        If there is none.
+        If there is none, or the source is something else: a Dask DataFrame, an RDD.
     """
+    if not isinstance(source, str | os.PathLike | list | tuple):
+        raise InputError(
+            f"needed Parquet files (a path, or a list of paths), found {type(source).__name__}; "
+            "write its rows as Parquet first, for example with to_parquet(folder)"
+        )
     listed = [source] if isinstance(source, str | os.PathLike) else list(source)
     files: list[Path] = []
     for one in map(Path, listed):

@@ -180,6 +180,11 @@ def test_no_files(tmp_path):
         ParquetLFApplier(lfs(), CLASSES).apply(tmp_path / "x.parquet", tmp_path / "v")
 
 
+def test_frames_are_no_files(tmp_path):
+    with pytest.raises(InputError, match=r"found DataFrame; write its rows as Parquet first"):
+        DaskApplier(lfs(), CLASSES).apply(frame(3, 0), tmp_path / "v")
+
+
 def test_no_rows(tmp_path):
     frame(0, 0).to_parquet(tmp_path / "empty.parquet")
     votes = ParquetLFApplier(lfs(), CLASSES).apply(tmp_path / "empty.parquet", tmp_path / "v")
