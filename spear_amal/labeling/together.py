@@ -49,6 +49,9 @@ class JoinedSearch:
 
     def __init__(self, needs: Sequence[Needed]) -> None:
         self._needs = needs
+        words = {letter for need in needs for word in need.words for letter in word}
+        # No word may hold the separator either: it would be found where two texts meet.
+        self._separators = [letter for letter in SEPARATORS if letter not in words]
         self._matchers = {
             lowered: _Matcher([(k, n) for k, n in enumerate(needs) if n.lowered == lowered])
             for lowered in {need.lowered for need in needs}
@@ -69,7 +72,7 @@ class JoinedSearch:
         return [np.concatenate(parts) for parts in found]
 
     def _span(self, texts: Sequence[str]) -> list[np.ndarray] | None:
-        separator, joined = _join(texts)
+        separator, joined = _join(texts, self._separators)
         if not separator:
             return None
         hits: list[np.ndarray] = [np.empty(0, np.int64)] * len(self._needs)
@@ -162,9 +165,9 @@ def _starts(texts: Sequence[str]) -> np.ndarray:
     return np.cumsum(lengths) - lengths
 
 
-def _join(texts: Sequence[str]) -> tuple[str, str]:
+def _join(texts: Sequence[str], separators: Iterable[str]) -> tuple[str, str]:
     """Give a character that no text holds, and the texts joined by it; "" if each one occurs."""
-    for separator in SEPARATORS:
+    for separator in separators:
         joined = separator.join(texts)
         if joined.count(separator) == len(texts) - 1:
             return separator, joined
