@@ -14,6 +14,8 @@ from spear_amal.errors import InputError
 
 # What a preprocessor could change inside a copied row; everything else is shared with the copy.
 _CONTAINERS = (list, dict, set, bytearray, np.ndarray)
+_VALUES = (str, bytes, int, float, tuple, frozenset)
+_UNCHANGING = frozenset([str, int, float, bool, type(None)])
 
 
 class Row(SimpleNamespace):
@@ -97,23 +99,26 @@ def copy_row(x: Any) -> Any:
 
     A pandas Series or a named tuple becomes a :class:`Row`, which takes new fields.
     """
-    if isinstance(x, pd.Series):
-        x = row_of(x.items())
-    elif isinstance(x, tuple) and hasattr(x, "_asdict"):
-        x = row_of(x._asdict().items())
-    if isinstance(x, str | bytes | int | float | tuple | frozenset) or x is None:
-        return x
-    if isinstance(x, _CONTAINERS):
-        return copy.deepcopy(x)
-    copied = copy.copy(x)
+    if type(x) is Row:  # by far the most frequent, and four times as fast this way
+        copied: Any = row_of(vars(x))
+    else:
+        if isinstance(x, pd.Series):
+            x = row_of(x.items())
+        elif isinstance(x, tuple) and hasattr(x, "_asdict"):
+            x = row_of(x._asdict().items())
+        if isinstance(x, _VALUES) or x is None:
+            return x
+        if isinstance(x, _CONTAINERS):
+            return copy.deepcopy(x)
+        copied = copy.copy(x)
     fields = getattr(copied, "__dict__", {})
     for name, value in fields.items():
-        if isinstance(value, _CONTAINERS):
+        if type(value) not in _UNCHANGING and isinstance(value, _CONTAINERS):
             fields[name] = copy.deepcopy(value)
     return copied
 
 
-def row_of(fields: Iterable[tuple[Any, Any]]) -> Row:
+def row_of(fields: Iterable[tuple[Any, Any]] | Mapping[Any, Any]) -> Row:
     """Make a :class:`Row` of names and values; names need not be identifiers."""
     row = Row()
     row.__dict__.update(fields)
