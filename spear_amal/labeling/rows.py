@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from spear_amal.errors import InputError
+from spear_amal.labeling.tables import is_table, names_of
 
 # What a preprocessor could change inside a copied row; everything else is shared with the copy.
 _CONTAINERS = (list, dict, set, bytearray, np.ndarray)
@@ -68,7 +69,7 @@ def field(x: Any, name: str) -> Any:
 
 
 def column(batch: Any, name: str) -> Any:
-    """One column of a batch: a Series of a DataFrame, an entry of a mapping, a list of fields.
+    """One column of a batch: of a table or mapping as it is kept there, else a list of fields.
 
     Raises
     ------
@@ -79,12 +80,20 @@ def column(batch: Any, name: str) -> Any:
         if name not in batch:
             raise InputError(f"no column {name!r}; the columns are {list(batch)}")
         return batch[name]
+    if is_table(batch):
+        if name not in names_of(batch):
+            raise InputError(f"no column {name!r}; the columns are {names_of(batch)}")
+        return batch[name]
     return [field(x, name) for x in batch]
 
 
 def as_list(values: Any) -> list[Any]:
     """Values of a column as Python objects, which loops read faster than NumPy scalars."""
-    return values.tolist() if hasattr(values, "tolist") else list(values)
+    for method in ("tolist", "to_pylist", "to_list"):  # NumPy and pandas, Arrow, Polars
+        if hasattr(values, method):
+            found: list[Any] = getattr(values, method)()
+            return found
+    return list(values)
 
 
 def is_missing(value: Any) -> bool:
