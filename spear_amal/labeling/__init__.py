@@ -19,10 +19,9 @@ from spear_amal.labeling.loading import LoadedLFs, load_lfs
 from spear_amal.labeling.nlp import SpacyPreprocessor, nlp_labeling_function
 from spear_amal.labeling.parquet_applier import ParquetLFApplier
 from spear_amal.labeling.patterns import dictionary_lf, keyword_lf, regex_lf
-from spear_amal.labeling.preprocess import (
-    BasePreprocessor,
+from spear_amal.labeling.preprocess import BasePreprocessor, Preprocessor
+from spear_amal.labeling.preprocess_functions import (
     LambdaPreprocessor,
-    Preprocessor,
     lambda_mapper,
     preprocessor,
 )

@@ -13,6 +13,7 @@ from spear_amal.label_matrix import ABSTAIN
 from spear_amal.labeling.classes import ClassSet
 from spear_amal.labeling.faults import BadAnswer
 from spear_amal.labeling.functions import LabelingFunction
+from spear_amal.labeling.rows import as_list
 
 # Rows of a batch with answers that cannot be used, and why.
 BadRows = dict[int, BadAnswer]
@@ -125,10 +126,17 @@ def as_column(answers: Any, n: int) -> np.ndarray:
     """
     # A list is read one by one: as an array, [1, True] would lose what True means.
     listed = isinstance(answers, list | tuple)
-    array = np.fromiter(answers, dtype=object) if listed else np.asarray(answers)
+    listed = listed or _holds_nulls(answers)
+    array = np.fromiter(as_list(answers), dtype=object) if listed else np.asarray(answers)
     if array.shape != (n,):
         raise BadAnswer(f"returned shape {array.shape}; a vectorised function must return ({n},)")
     return array
+
+
+def _holds_nulls(answers: Any) -> bool:
+    """Tell arrays of Arrow and Polars with nulls, which NumPy would make NaN."""
+    nulls = getattr(answers, "null_count", 0)
+    return bool(nulls() if callable(nulls) else nulls)
 
 
 def score_column(answers: Any, n: int) -> tuple[np.ndarray, BadRows]:

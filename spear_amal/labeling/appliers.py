@@ -18,7 +18,7 @@ from spear_amal.labeling.functions import LabelingFunction, as_labeling_function
 from spear_amal.labeling.parallel import Labelled, label
 from spear_amal.labeling.pool import as_n_jobs
 from spear_amal.labeling.progress import progress
-from spear_amal.labeling.sources import ColumnSource, FrameSource, ListSource, Source
+from spear_amal.labeling.sources import FrameSource, ListSource, Source, source_of_columns
 
 
 class BaseLFApplier:
@@ -167,7 +167,11 @@ class PandasLFApplier(BaseLFApplier):
 
 
 class ColumnLFApplier(BaseLFApplier):
-    """Applies LFs to a mapping of columns (or a DataFrame) in batches of bounded size."""
+    """Applies LFs to a table, or a mapping of columns, in batches of bounded size.
+
+    Vectorised LFs get slices of the container that came, in its own type. Row LFs get row objects
+    as with :class:`PandasLFApplier`.
+    """
 
     def apply(
         self,
@@ -183,14 +187,14 @@ class ColumnLFApplier(BaseLFApplier):
 
         Parameters
         ----------
-        columns : mapping of str to sequences of one length, or DataFrame
+        columns : mapping of str to sequences of one length, or table
+            A pandas or polars DataFrame, a pyarrow Table or RecordBatch.
         batch_size : int or None, default=65536
             Rows that a vectorised LF gets at a time; None for all at once.
         """
-        frame = isinstance(columns, pd.DataFrame)
-        source = FrameSource(columns) if frame else ColumnSource(columns)
         return self._apply(
-            source, progress_bar, fault_tolerant, return_meta, n_jobs, cache, batch_size
+            source_of_columns(columns),
+            *(progress_bar, fault_tolerant, return_meta, n_jobs, cache, batch_size),
         )
 
 
