@@ -41,11 +41,12 @@ def labelling(small: bool) -> Case:
     )
 
 
-@benchmark("import-estimators", limit_s=5)
+@benchmark("import-estimators", peer="import torch, sklearn")
 def estimators(small: bool) -> Case:
     """Import the estimators, and torch with them."""
     return Case(
         ours=lambda: in_new_process("from spear_amal import SpearClassifier"),
+        peer=lambda: in_new_process("import torch, sklearn.base"),
         size="fresh process",
         memory=False,
         repeats=1 if small else 5,
