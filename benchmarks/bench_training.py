@@ -51,9 +51,7 @@ def plain_losses(logits: Tensor, y: Tensor, teachers: Tensor) -> Tensor:
     return torch.cat([F.cross_entropy(logits, y, reduction="none").unsqueeze(1), divergence], 1)
 
 
-def materialised(
-    head: torch.nn.Linear, train: Batch, validation: Batch, weights: Tensor
-) -> Tensor:
+def materialised(head: torch.nn.Linear, train: Batch, validation: Batch, weights: Tensor) -> Tensor:
     """The layout of the published code: a gradient (C H + C) for every row and loss."""
     logits = (train.x @ head.weight.T + head.bias).detach().requires_grad_()
     losses = plain_losses(logits, train.y, train.teachers)

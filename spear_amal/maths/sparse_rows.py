@@ -55,7 +55,7 @@ class SparseRows:
         return len(self.columns)
 
     def __getitem__(self, rows: slice) -> SparseRows:
-        """Some of the rows, without their copy."""
+        """Give some of the rows, without a copy."""
         return SparseRows(self.columns[rows], self.values[rows], self.width)
 
     def to_dense(self) -> Tensor:
