@@ -187,7 +187,6 @@ def cage_step(small: bool) -> Case:
 
 def register_large(name: str) -> None:
     """One row for each label model and size: fit and posteriors, without a peer."""
-
     for n, m, n_classes, coverage in ((1_000_000, 100, 3, 0.05), (20_000, 300, 20, 0.03)):
 
         def make(small: bool, size: tuple[Any, ...] = (n, m, n_classes, coverage)) -> Case:
