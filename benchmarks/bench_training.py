@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from typing import Any
-
-import numpy as np
 import torch
 import torch.nn.functional as F
 from harness import Case, Skip, benchmark
@@ -172,26 +168,3 @@ def meta_gradient_step(small: bool) -> Case:
         size=f"B={n} {width}-{hidden}-{hidden}-{n_classes} K={K}",
         repeats=31,
     )
-
-
-def amal_beside_spear(name: str, small: bool) -> Case:
-    """Epochs of AMAL, refreshed every ten, beside as many of SPEAR."""
-    from spear_amal import SpearClassifier
-    from spear_amal.data import load_corpus
-    from spear_amal.errors import DataUnavailableError
-
-    if "SPEAR_AMAL_DATA" not in os.environ:
-        raise Skip("needs the corpora: set SPEAR_AMAL_DATA to their folder (docs/data.md)")
-    try:
-        corpus = load_corpus(name)
-    except DataUnavailableError as error:
-        raise Skip(str(error)) from error
-    raise Skip(f"{corpus!r} {SpearClassifier!r}") if small else Skip("unfinished")
-
-
-def mean_seconds(values: list[float]) -> float:
-    """Mean of some timings."""
-    return float(np.mean(values))
-
-
-Anything = Any
