@@ -137,7 +137,7 @@ class AlmKd(LearntTable):
         Zero where nothing is mixed. Means of label and teacher run over n_label and n_k rows of
         the group, hence their ratio.
         """
-        counts, mixed = domain_counts(self.domain[rows]), self.mixed[rows]
+        counts, mixed = domain_counts(self.domain[rows], self.shard), self.mixed[rows]
         kept = torch.where(self.label & self.learnt[rows], alignment / counts, 0.0)
         label = kept.sum(1, keepdim=True) * counts  # (B, K)
         if self.gradient == "exact":

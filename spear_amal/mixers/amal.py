@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from spear_amal.errors import InputError
+from spear_amal.maths.shard import WHOLE, Shard
 from spear_amal.mixers.base import LookAheadLike, LookAheadOptions
 from spear_amal.mixers.by_name import HINTON, by_name, check_by_name
 from spear_amal.mixers.learnt import LearntTable, check_all
@@ -196,12 +197,14 @@ class Amal(LearntTable):
         """Make a function of steps and learnt entries, both (B, K), that averages over groups."""
         if self.share == "row":
             return lambda step, learnt: step
-        group = torch.zeros_like(batch.index)
+        n, group = 1, torch.zeros_like(batch.index)
         if self.share != "loss":
             kinds = torch.cat([batch.fired, batch.y.unsqueeze(1).to(batch.fired)], dim=1)
-            group = torch.unique(kinds, dim=0, return_inverse=True)[1]
+            everywhere, here = self.shard.stacked(kinds)
+            found, groups = torch.unique(everywhere, dim=0, return_inverse=True)
+            n, group = len(found), groups[here]
         own = 1.0 if self.share == "pattern+row" else 0.0
-        return lambda step, learnt: own * step + group_means(step, learnt, group)
+        return lambda step, learnt: own * step + group_means(step, learnt, group, n, self.shard)
 
     def _step(self, look_ahead: LookAheadLike, weights: Tensor) -> Tensor:
         if self.eta_lambda is not None:
@@ -213,10 +216,15 @@ class Amal(LearntTable):
         return replace(super().look_ahead_options(), gamma=self.gamma)
 
 
-def group_means(step: Tensor, learnt: Tensor, group: Tensor) -> Tensor:
-    """Mean of steps (B, K) over the learnt entries of each row's group (B,), back on all rows."""
-    n = int(group.max()) + 1 if len(group) else 0
+def group_means(
+    step: Tensor, learnt: Tensor, group: Tensor, n: int, shard: Shard = WHOLE
+) -> Tensor:
+    """Mean of steps (B, K) over the learnt entries of each row's group, back on all rows.
+
+    `group` (B,) are numbers below `n`; a group may have rows in other processes.
+    """
     kept = torch.where(learnt, step, torch.zeros_like(step))
     total = step.new_zeros(n, step.shape[1]).index_add_(0, group, kept)
     count = step.new_zeros(n, step.shape[1]).index_add_(0, group, learnt.to(step))
+    total, count = shard.total([total, count])
     return (total / count.clamp(min=1))[group]

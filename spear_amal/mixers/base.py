@@ -13,6 +13,7 @@ from torch import Tensor
 
 from spear_amal.errors import InputError
 from spear_amal.maths.objective import domain_counts, weighted_objective
+from spear_amal.maths.shard import WHOLE, Shard
 from spear_amal.types import Batch
 
 
@@ -135,12 +136,19 @@ class Mixer:
         True if :meth:`learn` is wanted between steps, whenever :meth:`due` says so.
     separates : bool
         True if :meth:`combine` needs each loss' own gradient.
+    spreads : bool
+        True if the mixer gives the same where the rows are spread over processes: it sees the rows
+        that are here only, and what it sums or compares over rows goes through `shard`.
+    shard : Shard
+        Which rows are here; set before :meth:`attach`.
     """
 
     needs_look_ahead = False
     every_step = False
     needs_graphs = False
     separates = False
+    spreads = False
+    shard: Shard = WHOLE
 
     @property
     def learns_from_validation(self) -> bool:
@@ -189,7 +197,7 @@ class Mixer:
         By default the weighted objective. What a mixer counts or learns along with the model's
         own steps it does here.
         """
-        return weighted_objective(step.losses, step.weights, step.applies)
+        return weighted_objective(step.losses, step.weights, step.applies, self.shard)
 
     def candidates(self, names: Sequence[str]) -> list[Mixer]:
         """Mixers to train one model each with, of which validation rows choose; usually itself."""

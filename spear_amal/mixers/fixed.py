@@ -21,6 +21,8 @@ class Fixed(Mixer):
         teacher's; losses not named keep 1.
     """
 
+    spreads = True
+
     def __init__(self, per_loss: Mapping[str, float] | None = None) -> None:
         self.per_loss = dict(per_loss or {})
 

@@ -14,6 +14,8 @@ from spear_amal.types import Batch
 class Frozen(Mixer):
     """A table of weights (n_rows, K) that does not change."""
 
+    spreads = True
+
     def __init__(self, lambdas: Tensor) -> None:
         self.lambdas = lambdas
 

@@ -20,6 +20,7 @@ class LearntTable(Mixer):
     """One weight per row and loss; options of the refresh as documented by the mixers."""
 
     needs_look_ahead = True
+    spreads = True
 
     rho: float
     refresh_every: int
@@ -65,13 +66,13 @@ class LearntTable(Mixer):
 
     def _scaled(self, gradient: Tensor, look_ahead: LookAheadLike) -> Tensor:
         gradient = gradient.to(self.lambdas)
+        if self.normalise == "none":
+            return gradient
         if self.normalise == "features":
             return gradient / look_ahead.feature_scale()
-        if self.normalise == "max-abs":
-            return gradient / gradient.abs().amax(0).clamp(min=torch.finfo(gradient.dtype).tiny)
-        if self.normalise == "l2":
-            return gradient / gradient.norm(dim=0).clamp(min=torch.finfo(gradient.dtype).tiny)
-        return gradient
+        everywhere, _ = self.shard.stacked(gradient)  # the whole group's
+        size = everywhere.abs().amax(0) if self.normalise == "max-abs" else everywhere.norm(dim=0)
+        return gradient / size.clamp(min=torch.finfo(gradient.dtype).tiny)
 
     def look_ahead_options(self) -> LookAheadOptions:
         """Say which look-ahead to make."""
@@ -83,7 +84,8 @@ class LearntTable(Mixer):
         """Mean weight of each loss over its domain within `rows`."""
         learnt = self.learnt[rows]
         sums = (self.lambdas[rows] * learnt).sum(0)
-        means = sums / learnt.sum(0).clamp(min=1)
+        sums, counts = self.shard.total([sums, learnt.sum(0)])
+        means = sums / counts.clamp(min=1)
         return dict(zip(self.names, means.tolist(), strict=True))
 
     def table(self) -> Tensor:

@@ -39,6 +39,8 @@ class Single(PerLoss):
         The main loss; by default the one in the role "label", else the first.
     """
 
+    spreads = True
+
     def __init__(self, main: str | None = None) -> None:
         self.main = main
         check_main(main)

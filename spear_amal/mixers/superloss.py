@@ -42,6 +42,8 @@ class SuperLoss(Mixer):
         Share of the old mean in the new one, per batch; used by ``tau="mean"``.
     """
 
+    spreads = True
+
     def __init__(
         self,
         per_loss: Mapping[str, float] | None = None,
@@ -100,12 +102,13 @@ class SuperLoss(Mixer):
 
     def _running_mean(self, own: Tensor, here: Tensor) -> Tensor:
         """Take the batch's rows on which a loss is defined into the mean, and return it."""
-        now = torch.where(here, own, 0.0).sum() / here.sum().clamp(min=1)
+        total, count = self.shard.total([torch.where(here, own, 0.0).sum(), here.sum()])
+        now = total / count.clamp(min=1)
         later = self.decay * self.mean + (1 - self.decay) * now
         mean = torch.where(self.batches > 0, later, now)
         # On the device, without looking: a batch without any loss leaves the mean alone.
-        self.mean = torch.where(here.any(), mean, self.mean)
-        self.batches = self.batches + here.any()
+        self.mean = torch.where(count > 0, mean, self.mean)
+        self.batches = self.batches + (count > 0)
         return self.mean
 
     def state_dict(self) -> dict[str, Tensor]:

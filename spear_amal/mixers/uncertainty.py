@@ -46,6 +46,8 @@ class Uncertainty(PerLoss):
         Of the s_k.
     """
 
+    spreads = True
+
     def __init__(
         self,
         form: str = "half",
@@ -82,14 +84,14 @@ class Uncertainty(PerLoss):
 
     def combine(self, step: Step) -> Tensor:
         """Weighted objective and the terms s_k / 2 of the losses at hand; then a step of s."""
-        here = step.applies.any(0) & self.mixable
+        here = (self.shard.total([step.applies.sum(0)])[0] > 0) & self.mixable
         value = super().combine(step) + torch.where(here, self.s / 2, 0.0).sum().to(step.losses)
         self._learn(step.losses.detach(), step.applies, here)
         return value
 
     def _learn(self, losses: Tensor, applies: Tensor, here: Tensor) -> None:
         kept = torch.where(applies, losses, torch.zeros_like(losses)).double()
-        means = kept.sum(0) / domain_counts(applies)  # v_k (K,)
+        means = self.shard.total([kept.sum(0)])[0] / domain_counts(applies, self.shard)  # v_k (K,)
         slopes = torch.where(here, 0.5 - FORMS[self.form] * torch.exp(-self.s) * means, 0.0)
         slopes, share = mean_over_ranks([slopes, here.double()])
         moved = (self.s - self.lr * self._direction(slopes, share > 0)).clamp(-LARGEST, LARGEST)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from spear_amal.errors import InputError
+from spear_amal.maths.shard import Shard
 from spear_amal.maths.sparse_rows import SparseRows, affine
 from spear_amal.mixers import Mixer
 from spear_amal.training.inference import features_of
@@ -39,6 +40,14 @@ def head_inputs(feature: nn.Module, x: Tensor | SparseRows) -> tuple[Tensor, Ten
             f"returns; return the head's input, or use {_WAY_OUT}"
         )
     return logits, hidden
+
+
+def mean_squared_norm(hidden: Tensor | SparseRows, shard: Shard) -> float:
+    """Mean over rows (B, H), those in other processes included."""
+    values = hidden.values if isinstance(hidden, SparseRows) else hidden
+    squares = values.square().sum(1)
+    total, count = shard.total([squares.sum(), squares.new_tensor(float(len(squares)))])
+    return float(total / count)
 
 
 def check_head(feature: nn.Module, mixer: Mixer, table: Table) -> None:

@@ -21,11 +21,13 @@ from spear_amal.errors import InputError
 from spear_amal.maths import hypergrad
 from spear_amal.maths.hypergrad import Parameters
 from spear_amal.maths.objective import domain_counts, weighted_objective
+from spear_amal.maths.shard import WHOLE, Shard
 from spear_amal.maths.sparse_rows import SparseRows, affine, outer_sum
 from spear_amal.mixers import LookAheadOptions
 from spear_amal.models import JointModel, RuleModel
 from spear_amal.models.tasks import main_answer
-from spear_amal.training.head import head_inputs
+from spear_amal.training.graphs import penalty_at
+from spear_amal.training.head import head_inputs, mean_squared_norm
 from spear_amal.training.outer import Outer
 from spear_amal.types import Batch, Outputs
 
@@ -51,6 +53,8 @@ class LookAhead:
     validation_hidden : Tensor, optional
         The head's input on the validation rows, where another look-ahead at the same parameters
         has it already.
+    shard : Shard
+        Where the group is spread over processes: `batch` are the rows that are here.
     """
 
     def __init__(
@@ -65,6 +69,7 @@ class LookAhead:
         parameters: str = "last-layer",
         method: str = "closed",
         validation_hidden: Tensor | SparseRows | None = None,
+        shard: Shard = WHOLE,
     ) -> None:
         if method not in METHODS or (method == "closed" and parameters != "last-layer"):
             raise InputError(f"method {method!r} cannot differentiate {parameters!r}")
@@ -72,7 +77,8 @@ class LookAhead:
         self.batch, self.validation = batch, validation
         self.outer = outer or Outer()
         self.method, self.last_layer = method, parameters == "last-layer"
-        self.applies = components.applies(batch)
+        self.shard, self.applies = shard, components.applies(batch)
+        self.counts = domain_counts(self.applies, shard)  # (K,)
         self.validation_hidden = validation_hidden
         self._scale: float | None = None
         self._rule_constants: tuple[Tensor | None, Tensor | None] | None = None
@@ -95,6 +101,7 @@ class LookAhead:
         validation: Batch,
         options: LookAheadOptions,
         validation_hidden: Tensor | SparseRows | None = None,
+        shard: Shard = WHOLE,
     ) -> LookAhead:
         """Make the look-ahead that a mixer asks for, by the cheapest exact method."""
         return cls(
@@ -107,6 +114,7 @@ class LookAhead:
             parameters=options.parameters,
             method="closed" if options.parameters == "last-layer" else "forward",
             validation_hidden=validation_hidden,
+            shard=shard,
         )
 
     def _parameters(self) -> Parameters:
@@ -179,12 +187,16 @@ class LookAhead:
     def _step_direction(self, weights: Tensor) -> Parameters:
         """``grad L(w; Lambda)`` by name; from the stored slopes where they suffice."""
         if self.method != "closed" or self.rule_slopes is not None:
-            return self._gradient(self._training_value(weights), self.at)
-        delta = self._logit_gradients(weights / domain_counts(self.applies))
-        return {
+            return self._total(self._gradient(self._training_value(weights), self.at))
+        delta = self._logit_gradients(weights / self.counts)
+        step = {
             name: delta.sum(0) if name.endswith("bias") else outer_sum(delta, self.hidden)
             for name in self.at
         }
+        return self._total(step)
+
+    def _total(self, gradient: Parameters) -> Parameters:
+        return dict(zip(gradient, self.shard.total(list(gradient.values())), strict=True))
 
     def _logit_gradients(self, weights: Tensor) -> Tensor:
         """``sum_k Lambda_ik D_ikc`` (B, C), over the losses that are defined."""
@@ -195,22 +207,18 @@ class LookAhead:
     def _training_value(self, weights: Tensor) -> Callable[[Parameters], Tensor]:
         def value(at: Parameters) -> Tensor:
             losses = self._losses(at)
-            penalty = self._penalty(at)
-            return weighted_objective(losses, weights.to(losses), self.applies) + penalty
+            part = weighted_objective(losses, weights.to(losses), self.applies, self.shard)
+            # Parts are summed over the processes, a penalty belongs to them all.
+            return part + penalty_at(at, self.model, self.components) / self.shard.world
 
         return value
-
-    def _penalty(self, at: Parameters) -> Tensor | float:
-        if not any(name.startswith("rules.") for name in at):
-            return 0.0  # penalties sit on the rule model; without it they are constants here
-        named = {f"model.{name}": value for name, value in at.items()}
-        return functional_call(_Penalised(self.model, self.components), named, ())
 
     def validation_gradient(self, weights: Tensor) -> Parameters:
         """V: gradient of the validation loss at ``w' = w - eta grad L(w; Lambda)``, by name."""
         step = self._step_direction(weights)
         ahead = {name: p - self.eta * step[name] for name, p in self.at.items()}
-        return self._gradient(self._outer_value, ahead)
+        found = self._gradient(self._outer_value, ahead)
+        return self._total(found) if self.outer.sees_group else found
 
     def _outer_value(self, at: Parameters) -> Tensor:
         hidden, seen = (self.hidden, self.validation_hidden) if self.last_layer else (None, None)
@@ -218,8 +226,9 @@ class LookAhead:
             answer = self._outputs(at, self.validation, seen)
         value = self.outer.loss(answer, self.validation)
         if self.outer.sees_group:
-            own = self.outer.loss(self._outputs(at, self.batch, hidden), self.batch)
-            value = value + self.outer.beta * own
+            own = self._outputs(at, self.batch, hidden)
+            group = self.outer.group_loss(own, self.batch, self.shard)
+            value = value / self.shard.world + self.outer.beta * group
         return value
 
     # -- what a mixer asks ----------------------------------------------------------------------
@@ -262,13 +271,12 @@ class LookAhead:
         if self._scale is None:
             with torch.no_grad():
                 hidden = self.hidden if self.last_layer else self.model.feature(self.batch.x)[1]
-            values = hidden.values if isinstance(hidden, SparseRows) else hidden
-            self._scale = float(values.square().sum(1).mean()) + 1.0
+            self._scale = mean_squared_norm(hidden, self.shard) + 1.0
         return self._scale
 
     def hypergradient(self, weights: Tensor) -> Tensor:
         """``dL_val/dLambda_ik = -(eta/n_k) <V, grad l_ik>`` (B, K)."""
-        return -self.eta * self.alignment(weights) / domain_counts(self.applies)
+        return -self.eta * self.alignment(weights) / self.counts
 
     def _closed(self, tangent: Parameters) -> Tensor:
         weight, bias = self._head(tangent)
@@ -286,15 +294,3 @@ class LookAhead:
         """Joint log-probabilities (B, C) of the rule model with those parameters that `at` has."""
         inner = {n.removeprefix("rules."): p for n, p in at.items() if n.startswith("rules.")}
         return functional_call(self.model.rules, inner, (batch.fired, batch.scores))  # type: ignore[arg-type]
-
-
-class _Penalised(torch.nn.Module):
-    """The penalties of a component set as a module, so that they can be called functionally."""
-
-    def __init__(self, model: JointModel, components: ComponentSet) -> None:
-        super().__init__()
-        self.model = model
-        self._components = components
-
-    def forward(self) -> Tensor | float:
-        return self._components.penalty(self.model)

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from spear_amal.maths.shard import WHOLE, Shard
 from spear_amal.mixers import LookAheadOptions
 from spear_amal.types import Batch, Outputs
 
@@ -41,7 +42,7 @@ class Outer:
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Mean over validation rows (and over covered ones for the rule model), a scalar."""
         if self.teacher:
-            return perturbed_divergence(outputs.logits, batch.teachers, batch.y, self.alpha)
+            return self.group_loss(outputs, batch)
         value = F.cross_entropy(outputs.logits, batch.y)
         if not self.rules or outputs.rule_logits is None:
             return value
@@ -50,13 +51,19 @@ class Outer:
         total = torch.where(covered, losses, torch.zeros_like(losses)).sum()
         return value + self.gamma * total / covered.sum().clamp(min=1)
 
+    def group_loss(self, outputs: Outputs, batch: Batch, shard: Shard = WHOLE) -> Tensor:
+        """Give the divergence on a training group, or of a spread one the part that is here."""
+        return perturbed_divergence(outputs.logits, batch.teachers, batch.y, self.alpha, shard)
+
     @property
     def sees_group(self) -> bool:
         """Whether the training group counts as well."""
         return self.teacher and self.beta > 0
 
 
-def perturbed_divergence(logits: Tensor, teachers: Tensor, y: Tensor, alpha: float) -> Tensor:
+def perturbed_divergence(
+    logits: Tensor, teachers: Tensor, y: Tensor, alpha: float, shard: Shard = WHOLE
+) -> Tensor:
     """Mean ``KL(p' || softmax(logits))`` over the rows that have a teacher or a label.
 
     Parameters
@@ -67,11 +74,13 @@ def perturbed_divergence(logits: Tensor, teachers: Tensor, y: Tensor, alpha: flo
     y : Tensor (B,)
         Gold class, or -1: then ``p' = p_T``. Without a teacher ``p' = e_y``.
     alpha : float
+    shard : Shard
+        Counts the rows of a batch that is spread over processes.
     """
     target = perturbed_target(teachers, y, alpha)
     known = target.sum(1) > 0
     terms = torch.xlogy(target, target) - target * F.log_softmax(logits, dim=1)
-    return terms.sum(1)[known].sum() / known.sum().clamp(min=1)
+    return terms.sum(1)[known].sum() / shard.total([known.sum()])[0].clamp(min=1)
 
 
 def perturbed_target(teachers: Tensor, y: Tensor, alpha: float) -> Tensor:

@@ -17,19 +17,22 @@ from torch import Tensor
 
 from spear_amal.components import ComponentSet
 from spear_amal.errors import SpearAmalError
-from spear_amal.mixers import Mixer, Step
+from spear_amal.maths.shard import WHOLE, Shard
+from spear_amal.mixers import Mixer
 from spear_amal.models import JointModel
 from spear_amal.models.second_order import twice_differentiable
-from spear_amal.tensor_files import Tensors
 from spear_amal.training import metrics
 from spear_amal.training.callbacks import MODULE, WEIGHT, Callback, Record
-from spear_amal.training.graphs import Graphs, trainable
+from spear_amal.training.graphs import Graphs
 from spear_amal.training.head import check_head
 from spear_amal.training.inference import chunk_size, predict_logits
 from spear_amal.training.look_ahead import LookAhead
 from spear_amal.training.optimisers import set_rates
 from spear_amal.training.outer import Outer
+from spear_amal.training.result import Result
 from spear_amal.training.run_state import RunState
+from spear_amal.training.spreading import check_spreads
+from spear_amal.training.step import Objective, spread
 from spear_amal.training.table import Table, batches
 from spear_amal.types import Batch
 
@@ -67,23 +70,6 @@ class Settings:
     checkpoint_every: int = 1
 
 
-@dataclass
-class Result:
-    """What training gives back beside the model, which holds the selected epoch's parameters.
-
-    `weights` are those of the selected epoch, `last_weights` those after the last refresh.
-    """
-
-    history: list[Record]
-    best_epoch: int
-    val_score: float | None
-    weights: Tensor | None
-    last_weights: Tensor | None = None
-    refreshes: int = 0
-    domain: Tensor = field(default_factory=lambda: torch.zeros(0, 0, dtype=torch.bool))
-    kept: dict[int, Tensors] = field(default_factory=dict)
-
-
 @dataclass(frozen=True)
 class _Job:
     """What a run trains on; unlike its state it does not change."""
@@ -93,6 +79,8 @@ class _Job:
     rows: Tensor
     selection: Table | None
     outer: Table | None
+    shard: Shard
+    objective: torch.nn.Module
 
 
 @dataclass
@@ -118,6 +106,7 @@ class Trainer:
         selection: Table | None = None,
         outer: Table | None = None,
         fingerprint: str = "",
+        shard: Shard = WHOLE,
     ) -> Result:
         """Train on `rows` of `table` and leave the selected epoch's parameters in `model`.
 
@@ -135,46 +124,45 @@ class Trainer:
             Validation rows that drive the weights; default `selection`.
         fingerprint : str
             Identifies data and settings; a checkpoint of another run is refused.
+        shard : Shard
+            Where several processes train together: `table` holds the rows of this one, `rows` are
+            numbers in the whole table, validation rows are complete in each. All call this.
         """
+        check_spreads(shard, model, mixer)
+        mixer.shard = shard
         chunks = torch.arange(len(table)).split(chunk_size(table.x))
         domain = torch.cat([components.applies(table.batch(index)) for index in chunks])
         devices = [table.device] if table.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(self.settings.seed)
+            # What is drawn for rows, such as dropout, differs from process to process.
+            torch.manual_seed(self.settings.seed + (shard.rank << 33))
             mixer.attach(len(table), components.names, domain, components.mixable())
             if outer is not None or selection is not None:
                 check_head(model.feature, mixer, table)
             state = RunState.begin(model, mixer, self.settings, fingerprint)
-            job = _Job(components, table, torch.as_tensor(rows), selection, outer or selection)
+            outer = outer or selection
+            wrapped = spread(Objective(model, components, mixer))
+            every = torch.as_tensor(rows)
+            job = _Job(components, table, every, selection, outer, shard, wrapped)
             result = self._run(state, job)
-        result.domain = domain.cpu()
+        result.domain = shard.whole(domain).cpu()
         return result
 
     def _run(self, state: RunState, job: _Job) -> Result:
-        for callback in self.callbacks:
+        callbacks = self._callbacks_here(job.shard)
+        for callback in callbacks:
             callback.watch(state.model)
             callback.on_begin(self.settings.max_epochs, state.epoch)
         try:
             while state.epoch < self.settings.max_epochs and not state.stopped:
                 self._epoch(state, job)
         finally:
-            for callback in self.callbacks:
+            for callback in callbacks:
                 callback.on_end()
-        chosen = job.selection is not None
-        last = state.mixer.table()
-        last = None if last is None else last.detach().cpu().clone()
-        if chosen:
-            state.restore_best()
-        weights = state.mixer.table()
-        return Result(
-            history=state.history,
-            best_epoch=state.selection.epoch if chosen else state.epoch - 1,
-            val_score=state.selection.score if chosen else None,
-            weights=None if weights is None else weights.cpu(),
-            last_weights=last,
-            refreshes=state.refreshes,
-            kept=state.kept,
-        )
+        return Result.of(state, job.shard, chosen=job.selection is not None)
+
+    def _callbacks_here(self, shard: Shard) -> Sequence[Callback]:
+        return self.callbacks if shard.rank == 0 else ()
 
     def _epoch(self, state: RunState, job: _Job) -> None:
         began = time.perf_counter()
@@ -186,16 +174,17 @@ class Trainer:
                 self._refresh(state, job, job.outer.whole())
             state.refreshes += 1
         record: Record = {"epoch": epoch, **self._train_epoch(state, job)}
-        record |= {f"{WEIGHT}{k}": v for k, v in mixer.mean_weights(job.rows).items()}
+        means = mixer.mean_weights(job.shard.local(job.rows))
+        record |= {f"{WEIGHT}{k}": v for k, v in means.items()}
         record |= {f"{MODULE}{k}/{m}": v for (k, m), v in mixer.module_weights().items()}
         if job.selection is not None:
-            record |= self._validate(state, job.selection)
+            record |= self._validate(state, job.selection, job.shard)
         record["seconds"] = time.perf_counter() - began
         state.history.append(record)
         state.epoch += 1
         if state.epoch in self.settings.keep_epochs:
             state.keep_epoch()
-        for callback in self.callbacks:
+        for callback in self._callbacks_here(job.shard):
             callback.on_epoch(epoch, record)
         due = state.epoch % self.settings.checkpoint_every == 0
         if self.settings.checkpoint is not None and (due or state.stopped):
@@ -211,42 +200,31 @@ class Trainer:
         total = torch.zeros(len(components), dtype=torch.float64, device=job.table.device)
         count = torch.zeros_like(total)
         for index in batches(order, self.settings.batch_size, model):
-            batch = job.table.batch(index, augmented=True)
+            batch = job.table.batch(job.shard.local(index), augmented=True)
             if job.outer is not None and (mixer.every_step or mixer.due()):
                 with twice_differentiable(model):
                     self._learn(state, job, batch)
-            losses, applies = self._train_batch(state, job, batch)
+            losses, applies = self._train_batch(state, job.objective, batch)
             total += losses.sum(0)
             count += applies.sum(0)
+        total, count = job.shard.total([total, count])
         means = (total / count.clamp(min=1)).tolist()
         _check_finite(dict(zip(components.names, means, strict=True)), state.epoch)
         return {f"loss/{name}": v for name, v in zip(components.names, means, strict=True)}
 
-    def _train_batch(self, state: RunState, job: _Job, batch: Batch) -> tuple[Tensor, Tensor]:
+    def _train_batch(
+        self, state: RunState, objective: torch.nn.Module, batch: Batch
+    ) -> tuple[Tensor, Tensor]:
         """One step of the optimiser; returns losses and domains (B, K).
 
         The graph ends here: mixers that take losses apart keep it past their gradients, and held
         on to in a loop it would be in memory beside the next one.
         """
-        applies = job.components.applies(batch)
-        step = self._step(state, job, batch, applies)
-        value = state.mixer.combine(step) + job.components.penalty(state.model)
+        value, losses, applies = objective(batch)
         state.optimiser.zero_grad(set_to_none=True)
         value.backward()
         state.optimiser.step()
-        return step.losses.detach(), applies
-
-    def _step(self, state: RunState, job: _Job, batch: Batch, applies: Tensor) -> Step:
-        """Losses of a batch and their weights; taken apart only for a mixer that asks for it."""
-        model, mixer, components = state.model, state.mixer, job.components
-        outputs = model(batch)
-        if not mixer.separates:
-            losses = components.losses(outputs, batch, applies)  # (B, K)
-            return Step(losses, mixer.weights(batch, losses.detach()), applies)
-        columns = components.columns(outputs, batch, applies)
-        losses = torch.stack(columns, dim=1)
-        weights = mixer.weights(batch, losses.detach())
-        return Step(losses, weights, applies, columns, trainable(model))
+        return losses, applies
 
     def _refresh(self, state: RunState, job: _Job, validation: Batch) -> None:
         """One look-ahead per group of rows; V goes once through the model, which stands still."""
@@ -256,8 +234,10 @@ class Trainer:
         model.eval()
         hidden = None
         for index in order.split(options.group_size or len(order)):
-            batch = job.table.batch(index)
-            look = LookAhead.from_options(model, job.components, batch, validation, options, hidden)
+            batch = job.table.batch(job.shard.local(index))
+            look = LookAhead.from_options(
+                model, job.components, batch, validation, options, hidden, job.shard
+            )
             hidden = look.validation_hidden
             mixer.refresh(look, batch)
         mixer.end_refresh()
@@ -278,12 +258,12 @@ class Trainer:
             state.mixer.refresh(look, batch)
         model.train()
 
-    def _validate(self, state: RunState, selection: Table) -> Record:
+    def _validate(self, state: RunState, selection: Table, shard: Shard) -> Record:
         """Score the feature model on validation rows, keep the epoch if best, see if to stop."""
         logits, _ = predict_logits(state.model, selection)
         loss = torch.nn.functional.cross_entropy(logits, selection.y).item()
         y, predicted = selection.y.cpu().numpy(), logits.argmax(1).cpu().numpy()
-        score = metrics.score(self.settings.metric, y, predicted)
+        score, loss = shard.agreed((metrics.score(self.settings.metric, y, predicted), loss))
         if state.selection.offer(state.epoch, score, loss):
             state.keep_best()
         state.stopped = state.selection.exhausted(state.epoch, self.settings.patience)

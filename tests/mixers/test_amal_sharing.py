@@ -89,7 +89,7 @@ def test_group_means_against_a_loop(n, groups, seed):
     step = torch.randn(n, K, generator=generator, dtype=torch.float64)
     on = torch.rand(n, K, generator=generator) < 0.6
     group = torch.randint(groups, (n,), generator=generator)
-    found = group_means(step, on, group)
+    found = group_means(step, on, group, groups)
     for i in range(n):
         for k in range(K):
             same = (group == group[i]) & on[:, k]
