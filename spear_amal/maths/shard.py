@@ -1,0 +1,111 @@
+"""Rows of one table spread over processes: whose a row is, and sums over all of a batch's rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor
+
+from spear_amal.maths.ranks import sum_over_ranks
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The rows that this process holds: number g of the whole table if ``g % world == rank``.
+
+    Here row g has number ``g // world``. One process (``world=1``) holds all rows, and then nothing
+    is sent. What is called together must be called by all processes, in the same order.
+
+    Attributes
+    ----------
+    rank, world : int
+        Number of this process, and how many there are.
+
+    Examples
+    --------
+    >>> second = Shard(1, 3)
+    >>> second.rows(8).tolist(), second.local(torch.tensor([7, 0, 4])).tolist()
+    ([1, 4, 7], [2, 1])
+    """
+
+    rank: int = 0
+    world: int = 1
+
+    def rows(self, n: int) -> Tensor:
+        """Numbers, in the whole table of n rows, of those that are here."""
+        return torch.arange(self.rank, n, self.world)
+
+    def local(self, rows: Tensor) -> Tensor:
+        """Numbers here of those of `rows` (numbers in the whole table) that are here, in order."""
+        if self.world == 1:
+            return rows
+        return rows[rows % self.world == self.rank] // self.world
+
+    def total(self, values: Sequence[Tensor]) -> list[Tensor]:
+        """Sum of each tensor over the processes, in one message; called together."""
+        return list(values) if self.world == 1 else sum_over_ranks(values)
+
+    def stacked(self, rows: Tensor) -> tuple[Tensor, slice]:
+        """Stack rows (B_r, ...) of all processes, and tell where those of this one are.
+
+        Called together; every process may have another number of rows.
+        """
+        if self.world == 1:
+            return rows, slice(None)
+        counts = self._counts(len(rows), rows.device)
+        most = max(counts)
+        padded = F.pad(rows.flatten(1), (0, 0, 0, most - len(rows)))
+        parts = [torch.empty_like(padded) for _ in counts]
+        dist.all_gather(parts, padded)
+        found = torch.cat([part[:n] for part, n in zip(parts, counts, strict=True)])
+        before = sum(counts[: self.rank])
+        return found.view(-1, *rows.shape[1:]), slice(before, before + len(rows))
+
+    def _counts(self, n: int, device: torch.device) -> list[int]:
+        own = torch.zeros(self.world, dtype=torch.int64, device=device)
+        own[self.rank] = n
+        return [int(count) for count in self.total([own])[0].tolist()]
+
+    def whole(self, table: Tensor) -> Tensor:
+        """Put the rows of all processes together in the order of the whole table; called together.
+
+        `table` (n_r, K) holds the rows that are here.
+        """
+        if self.world == 1:
+            return table
+        rows, _ = self.stacked(table)
+        counts = self._counts(len(table), table.device)
+        order = torch.cat([Shard(r, self.world).rows(len(rows))[:n] for r, n in enumerate(counts)])
+        return torch.empty_like(rows).index_copy_(0, order.to(rows.device), rows)
+
+    def agreed(self, value: Any) -> Any:
+        """Give what process 0 says, such as a decision; called together.
+
+        Rounding may differ from machine to machine; a choice that did would part the processes.
+        """
+        if self.world == 1:
+            return value
+        held = [value]
+        dist.broadcast_object_list(held, src=0)
+        return held[0]
+
+    def all(self, value: Any) -> list[Any]:
+        """Give what every process says, in their order; called together. For a few bytes."""
+        held = [value] * self.world
+        if self.world > 1:
+            dist.all_gather_object(held, value)
+        return held
+
+    def wait(self) -> None:
+        """Wait until all processes have come here."""
+        if self.world > 1:
+            dist.barrier()
+
+
+# What trains alone.
+WHOLE = Shard()

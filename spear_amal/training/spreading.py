@@ -1,0 +1,30 @@
+"""What several processes can train together to the result of one, and what not."""
+
+from __future__ import annotations
+
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from spear_amal.errors import InputError
+from spear_amal.maths.shard import Shard
+from spear_amal.mixers import Mixer
+
+_ALONE = "train in one process (ranks=None)"
+
+
+def check_spreads(shard: Shard, model: nn.Module, mixer: Mixer) -> None:
+    """Raise InputError where rows that are in other processes would be missed."""
+    if shard.world == 1:
+        return
+    if not mixer.spreads:
+        raise InputError(
+            f"{type(mixer).__name__} compares or draws among rows and cannot be trained in "
+            f"{shard.world} processes; take amal, alm-kd, fixed, single, uncertainty or superloss, "
+            f"or {_ALONE}"
+        )
+    norms = [name for name, part in model.named_modules() if isinstance(part, _BatchNorm)]
+    if norms:
+        raise InputError(
+            f"batch statistics ({norms[0]!r}) would be those of the rows of one process; use "
+            f"GroupNorm or LayerNorm, or {_ALONE}"
+        )
