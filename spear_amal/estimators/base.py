@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -29,6 +29,7 @@ from spear_amal.models import JointModel, RuleModel, build_feature_model, check_
 from spear_amal.tensor_files import under_prefix
 from spear_amal.training import METRICS, Callback, ProgressBar, Settings, Table
 from spear_amal.training.augment import Augmentation
+from spear_amal.training.processes import joined
 
 BATCH = 64
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
@@ -59,6 +60,7 @@ class TrainedClassifier(Intake):
     weight_decay: float = 0.0
     dtype: str = "float32"
     device: str = "cpu"
+    ranks: str | None = None
     checkpoint: Any = None
     random_state: int = 0
     verbose: int = 0
@@ -79,6 +81,7 @@ class TrainedClassifier(Intake):
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "dtype": [StrOptions(set(DTYPES))],
         "device": [str],
+        "ranks": [None, StrOptions({"auto"})],
         "hidden": ["array-like"],
         "random_state": [Interval(Integral, 0, None, closed="left")],
         "verbose": [Interval(Integral, 0, None, closed="left"), "boolean"],
@@ -159,8 +162,9 @@ class TrainedClassifier(Intake):
         """
         self.check_parameters()
         pool = self._pool(X, y, L, X_val, y_val, L_val)
-        recipe = self._recipe(pool)
-        members = fit_members(pool, recipe, self._about())
+        with joined(self.ranks, resolve.find_device(self.device)) as shard:
+            recipe = replace(self._recipe(pool), shard=shard)
+            members = fit_members(pool, recipe, self._about())
         self._keep(pool, members, recipe)
         return self
 

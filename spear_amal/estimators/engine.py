@@ -18,11 +18,14 @@ from sklearn.model_selection import StratifiedKFold, train_test_split
 from spear_amal.components import ComponentSet
 from spear_amal.errors import InputError
 from spear_amal.estimators.door import Pool
+from spear_amal.estimators.tables import Tables
+from spear_amal.maths.shard import WHOLE, Shard
 from spear_amal.mixers import Mixer
 from spear_amal.mixers.frozen import Frozen
 from spear_amal.models import JointModel
 from spear_amal.training import Callback, Result, Settings, Table, Trainer, predict_logits
 from spear_amal.training.augment import Augmentation
+from spear_amal.training.spreading import check_same
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class Recipe:
     augment: Augmentation | None = None
     live: tuple[Any, ...] = ()  # see Table
     tasks: Mapping[str, np.ndarray] = field(default_factory=dict)  # of the rows of the pool
+    shard: Shard = WHOLE  # which training rows this process has
 
 
 @dataclass
@@ -75,27 +79,19 @@ class Member:
 
 def fit_members(pool: Pool, recipe: Recipe, about: Any) -> list[Member]:
     """Train by ``recipe.final``: "single", "refit", "crossfit" or "crossfit-weights"."""
-    table = Table(
-        pool.x,
-        pool.y,
-        pool.labels,
-        tasks=recipe.tasks,
-        n_classes=len(pool.classes),
-        dtype=recipe.dtype,
-        device=recipe.device,
-    )
-    table.augment, table.live = recipe.augment, recipe.live
     mark = fingerprint(pool, about)
+    check_same(recipe.shard, mark)
+    tables = Tables(pool, recipe)
     if recipe.final in ("crossfit", "crossfit-weights"):
         members = [
-            _fit_one(pool, table, held, _named(recipe, f"fold{i}"), f"{mark}-{i}")
+            _fit_one(pool, tables, held, _named(recipe, f"fold{i}"), f"{mark}-{i}")
             for i, held in enumerate(_folds(pool, recipe))
         ]
         if recipe.final == "crossfit":
             return members
-        return [_with_mean_weights(pool, table, members, recipe, mark)]
-    first = _fit_one(pool, table, pool.validation, _named(recipe, "single"), mark)
-    return [_refit(pool, table, first, recipe, mark) if recipe.final == "refit" else first]
+        return [_with_mean_weights(pool, tables, members, recipe, mark)]
+    first = _fit_one(pool, tables, pool.validation, _named(recipe, "single"), mark)
+    return [_refit(pool, tables, first, recipe, mark) if recipe.final == "refit" else first]
 
 
 def _folds(pool: Pool, recipe: Recipe) -> list[np.ndarray]:
@@ -138,7 +134,7 @@ def _new_model(pool: Pool, held: np.ndarray, recipe: Recipe) -> JointModel:
     return recipe.make_model(y, generator).to(recipe.device, recipe.dtype)
 
 
-def _fit_one(pool: Pool, table: Table, held: np.ndarray, recipe: Recipe, mark: str) -> Member:
+def _fit_one(pool: Pool, tables: Tables, held: np.ndarray, recipe: Recipe, mark: str) -> Member:
     """Train with `held` as V: for the mixer's outer loss and for the choice of the epoch."""
     gold = np.setdiff1d(pool.gold, held)
     used = "shared" if len(gold) else "training"
@@ -149,14 +145,22 @@ def _fit_one(pool: Pool, table: Table, held: np.ndarray, recipe: Recipe, mark: s
         chooser, outer = _halves(held, pool.y[held], recipe.settings.seed)
         used = "split" if used == "shared" else used
     components = recipe.make_components(gold)
-    table = table.with_teachers(recipe.make_teachers(gold))
-    validation = {"selection": table.subset(chooser), "outer": table.subset(outer)}
+    told = recipe.make_teachers(gold)
+    table, judges, driver = tables.training(told), tables.of(chooser, told), tables.of(outer, told)
     best: Member | None = None
     for i, mixer in enumerate(recipe.make_mixer().candidates(components.names)):
         own = recipe if not i else _named(recipe, f"trial{i}")
         model = _new_model(pool, held, recipe)
         result = Trainer(own.settings, recipe.callbacks).fit(
-            model, components, mixer, table, rows, fingerprint=_trial(mark, i), **validation
+            model,
+            components,
+            mixer,
+            table,
+            rows,
+            judges,
+            driver,
+            fingerprint=_trial(mark, i),
+            shard=recipe.shard,
         )
         if best is None or cast(float, result.val_score) > cast(float, best.result.val_score):
             best = Member(model, result, rows, held, components.names, model, used, mixer)
@@ -179,21 +183,21 @@ def _halves(held: np.ndarray, y: np.ndarray, seed: int) -> tuple[np.ndarray, np.
     return np.concatenate([chooser, held[lone]]), outer
 
 
-def _refit(pool: Pool, table: Table, first: Member, recipe: Recipe, mark: str) -> Member:
+def _refit(pool: Pool, tables: Tables, first: Member, recipe: Recipe, mark: str) -> Member:
     """Train anew on L and V for the chosen number of epochs, with the learnt weights frozen.
 
     A mixer that weighs each batch as it comes has none to freeze: it goes on learning from V.
     """
     weights = first.result.weights
-    mixer = first.mixer if weights is None else _frozen(weights, first, pool)
-    return _refit_with(mixer, first.result.best_epoch + 1, pool, table, first, recipe, mark)
+    mixer = first.mixer if weights is None else _frozen(weights, first, tables)
+    return _refit_with(mixer, first.result.best_epoch + 1, pool, tables, first, recipe, mark)
 
 
 def _refit_with(
     mixer: Mixer,
     epochs: int,
     pool: Pool,
-    table: Table,
+    tables: Tables,
     first: Member,
     recipe: Recipe,
     mark: str,
@@ -204,15 +208,16 @@ def _refit_with(
     own = _named(replace(recipe, settings=settings), "refit")
     model = _new_model(pool, first.validation, recipe)
     components = recipe.make_components(pool.gold)
-    table = table.with_teachers(recipe.make_teachers(pool.gold))
+    told = recipe.make_teachers(pool.gold)
     result = Trainer(own.settings, recipe.callbacks).fit(
         model,
         components,
         mixer,
-        table,
+        tables.training(told),
         rows,
-        outer=table.subset(first.validation) if mixer.learns_from_validation else None,
+        outer=tables.of(first.validation, told) if mixer.learns_from_validation else None,
         fingerprint=f"{mark}-refit",
+        shard=recipe.shard,
     )
     history = first.result.history + [dict(record, refit=True) for record in result.history]
     taken = {name: getattr(result, name) for name in ("weights", "last_weights", "domain")}
@@ -221,7 +226,7 @@ def _refit_with(
 
 
 def _with_mean_weights(
-    pool: Pool, table: Table, members: list[Member], recipe: Recipe, mark: str
+    pool: Pool, tables: Tables, members: list[Member], recipe: Recipe, mark: str
 ) -> Member:
     """Train one model on L and V under the folds' mean weights, for their mean number of epochs.
 
@@ -231,16 +236,16 @@ def _with_mean_weights(
     weights = torch.tensor(weights_frame(pool, members).to_numpy(dtype=np.float32))
     score = float(np.mean([member.result.val_score for member in members]))
     first = replace(members[0], result=replace(members[0].result, val_score=score))
-    mixer = Frozen(torch.nan_to_num(weights, nan=1.0))
-    return _refit_with(mixer, epochs, pool, table, first, recipe, mark)
+    mixer = Frozen(tables.own(torch.nan_to_num(weights, nan=1.0)))
+    return _refit_with(mixer, epochs, pool, tables, first, recipe, mark)
 
 
-def _frozen(weights: torch.Tensor, first: Member, pool: Pool) -> Frozen:
+def _frozen(weights: torch.Tensor, first: Member, tables: Tables) -> Frozen:
     """Learnt weights; rows of V, which had none, get the mean of the labelled training rows."""
     table = weights.clone()
     new = np.setdiff1d(first.validation, first.trained)
-    table[new] = table[np.intersect1d(first.trained, pool.gold)].mean(0)
-    return Frozen(table)
+    table[new] = table[np.intersect1d(first.trained, tables.pool.gold)].mean(0)
+    return Frozen(tables.own(table))
 
 
 def log_posteriors(
@@ -255,9 +260,13 @@ def log_posteriors(
     return pairs
 
 
+# What changes nothing in the result: a run may continue with another value.
+NO_MATTER = ("verbose", "checkpoint", "device", "ranks")
+
+
 def fingerprint(pool: Pool, about: dict[str, Any]) -> str:
     """Hash of data, roles and settings, so that a checkpoint is only used by its own run."""
-    settings = {k: v for k, v in about.items() if k not in ("verbose", "checkpoint", "device")}
+    settings = {k: v for k, v in about.items() if k not in NO_MATTER}
     parts = [pool.y, pool.validation, np.array([len(pool.classes), *pool.x.shape])]
     parts += [pool.x] if isinstance(pool.x, np.ndarray) else _csr_parts(pool.x)
     if pool.labels is not None:

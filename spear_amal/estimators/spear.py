@@ -103,6 +103,9 @@ class SpearClassifier(TrainedClassifier):
     dtype : {"float32", "float64"}
     device : str
         "cpu", "cuda", "auto", ...
+    ranks : "auto" or None
+        "auto": under ``torchrun``, or in a process group, all processes train one model together,
+        each with a part of the rows; all call `fit` with the same data. None: each by itself.
     checkpoint : path, optional
         A run that is killed continues from here, to the same result bit for bit on a CPU.
     random_state : int

@@ -105,6 +105,8 @@ class RotationDistiller(DistilledClassifier):
     def check_parameters(self) -> None:
         """Raise an error for a parameter that cannot be used; `fit` calls it first."""
         super().check_parameters()
+        if self.ranks is not None:
+            raise InputError("sskd compares the rows of a batch: use ranks=None")
         if self.chain is not None:
             raise InputError("sskd has one teacher and no chain; assistants go with 'takd', 'dgkd'")
         if self.mixer == "ce" and not self._turns:

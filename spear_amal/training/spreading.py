@@ -12,6 +12,16 @@ from spear_amal.mixers import Mixer
 _ALONE = "train in one process (ranks=None)"
 
 
+def check_same(shard: Shard, mark: str) -> None:
+    """Raise InputError unless all processes have the same data and settings, by their mark."""
+    others = [rank for rank, other in enumerate(shard.all(mark)) if other != mark]
+    if others:
+        raise InputError(
+            f"processes {others} were given other data or settings than process {shard.rank}: each "
+            "must call fit with the whole table, in the same order, and the same parameters"
+        )
+
+
 def check_spreads(shard: Shard, model: nn.Module, mixer: Mixer) -> None:
     """Raise InputError where rows that are in other processes would be missed."""
     if shard.world == 1:

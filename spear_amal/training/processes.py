@@ -1,0 +1,67 @@
+"""Joining the processes that ``torchrun`` has started, for the time of one fit."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
+import torch
+import torch.distributed as dist
+
+from spear_amal.errors import InputError
+from spear_amal.maths.shard import WHOLE, Shard
+
+# Each group meets under a name of its own: what an earlier one left in the store would mislead it.
+_MEETINGS = itertools.count()
+
+
+@contextmanager
+def joined(ranks: str | None, device: str) -> Iterator[Shard]:
+    """Give the part of this process, and for as long a process group.
+
+    Parameters
+    ----------
+    ranks : "auto" or None
+        "auto" takes the process group that there is, or makes one of the processes that
+        ``torchrun`` started and ends it afterwards; without either, and with None, this process
+        trains alone.
+    device : str
+        "cuda" stands for the GPU number ``LOCAL_RANK`` while this lasts.
+
+    Raises
+    ------
+    InputError
+        If torch was built without ``torch.distributed``.
+    """
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    found = dist.is_available() and dist.is_initialized()
+    if ranks is None or (not found and world == 1):
+        yield WHOLE
+        return
+    if not dist.is_available():
+        raise InputError("this torch cannot train in several processes; use ranks=None")
+    with _own_gpu(device):
+        if found:
+            yield _here()
+            return
+        # Sums run where tensors are; decisions and small messages on the CPU.
+        backend = "cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo"
+        store, rank, world = next(dist.rendezvous("env://"))
+        store = dist.PrefixStore(f"spear_amal/{next(_MEETINGS)}", store)
+        dist.init_process_group(backend, store=store, rank=rank, world_size=world)
+        try:
+            yield _here()
+            dist.barrier()  # none leaves while another still waits for its answer
+        finally:
+            dist.destroy_process_group()
+
+
+def _here() -> Shard:
+    return Shard(dist.get_rank(), dist.get_world_size())
+
+
+def _own_gpu(device: str) -> torch.cuda.device | nullcontext[None]:
+    local = os.environ.get("LOCAL_RANK")
+    return torch.cuda.device(int(local)) if device == "cuda" and local else nullcontext()
