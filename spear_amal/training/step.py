@@ -6,6 +6,8 @@ module's ``forward`` computed; penalties and the mixer's part are therefore insi
 
 from __future__ import annotations
 
+import inspect
+
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -60,11 +62,13 @@ def spread(objective: Objective) -> nn.Module:
     if objective.mixer.shard.world == 1:
         return objective
     device = next(objective.parameters()).device
+    # Buffers are constants of the models that may be spread (see ``check_spreads``).
+    names = inspect.signature(DistributedDataParallel).parameters
+    sync = "forward_sync_buffers" if "forward_sync_buffers" in names else "broadcast_buffers"
     return DistributedDataParallel(
         objective,
         device_ids=[device.index] if device.type == "cuda" else None,
-        # Buffers are constants of the models that may be spread (see ``check_spreads``).
-        broadcast_buffers=False,
         # Which parameters the losses reach is the same in every step: it is learnt in the first.
         static_graph=True,
+        **{sync: False},
     )

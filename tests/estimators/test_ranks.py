@@ -1,0 +1,123 @@
+"""Two processes that torchrun starts train what one trains, each with half of the rows."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+
+from spear_amal import SpearClassifier
+from spear_amal.estimators import DistilledClassifier
+from spear_amal.teachers import ArrayTeacher
+from spear_amal.training.table import DENSE_WIDTH
+
+WORLD = 2
+N, M = 83, 3
+SEED = np.random.default_rng(7)
+CENTRES = np.repeat([0, 1], [40, N - 40])
+X = SEED.normal(size=(N, 5)) + 1.5 * CENTRES[:, None]
+Y = np.where(SEED.random(N) < 0.4, CENTRES, -1)
+GUESS = np.where(SEED.random((N, M)) < 0.3, 1 - CENTRES[:, None], CENTRES[:, None])
+VOTES = np.where(SEED.random((N, M)) < 0.5, GUESS, -1)
+VOTES[:, 0] = np.where(VOTES[:, 0] == 0, -1, VOTES[:, 0])
+WIDE = sp.csr_array(
+    np.pad(np.where(SEED.random((N, 30)) < 0.2, 1.0, 0.0), ((0, 0), (0, DENSE_WIDTH)))
+)
+TEACHER = 2 * SEED.normal(size=(N, 2)) + np.eye(2)[CENTRES]
+TEACHER[::5] = np.nan
+# Refreshed often, in groups of which one process may have few rows.
+LEARNT = {"warmup": 1, "refresh_every": 2, "group_size": 31, "rho": 1.0}
+USUAL = {
+    "max_epochs": 5,
+    "batch_size": 7,
+    "dtype": "float64",
+    "guard": False,
+    "keep_uncovered": True,
+}
+
+
+def amal(**options):
+    return {"mixer": "amal", "mixer_options": {**LEARNT, **options}}
+
+
+SPEAR = {
+    "fixed, sparse": {"mixer": "fixed"},
+    "amal, sparse": amal(),
+    "row, mlp": amal(share="row") | {"feature_model": "mlp", "hidden": (11,)},
+    "one row a batch": amal(normalise="none", eta_lambda=3.0) | {"batch_size": 1, "max_epochs": 2},
+    "rules too": amal(outer="feature+rules", normalise="max-abs", group_size=None, rho=0.05),
+    "whole network": amal(look_ahead="network", normalise="l2", share="loss")
+    | {"feature_model": "mlp", "hidden": (11,)},
+    "few losses": amal() | {"losses": (1, 3)},
+    "uncertainty": {"mixer": "uncertainty"},
+    "refit": amal() | {"final": "refit"},
+    "mean weights": amal() | {"final": "crossfit-weights", "n_folds": 2, "validation": "split"},
+}
+SGD = {"optimiser": "sgd", "lr": 0.05}
+KD = {
+    "kd": {"mixer": "kd"},
+    "alm-kd": {"mixer": "alm-kd", "mixer_options": LEARNT} | SGD,
+    "amal for kd": amal() | SGD,
+    "superloss": {"mixer": "superloss", "mixer_options": {"tau": "mean"}},
+}
+
+
+def fit(name, **more):
+    """Parameters, weights and the course of one fit."""
+    if name in SPEAR:
+        model = SpearClassifier(**USUAL | SPEAR[name] | more)
+        model.fit(WIDE if "sparse" in name else X, Y, L=VOTES)
+    else:
+        model = DistilledClassifier(
+            "mlp:11", [ArrayTeacher(TEACHER, silent=True)], **USUAL | KD[name] | more
+        ).fit(X, Y)
+    found = {
+        f"{i}.{k}": v for i, one in enumerate(model.models_) for k, v in one.state_dict().items()
+    }
+    numbers = model.history_.drop(columns="seconds").select_dtypes("number")
+    frames = {"weights": model.weights_, "history": numbers}
+    return found | {key: torch.as_tensor(np.array(frame, float)) for key, frame in frames.items()}
+
+
+def torchrun(*arguments, check=True):
+    """Run this file in two processes; none is left over."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc-per-node", str(WORLD), __file__, *map(str, arguments)]
+    env = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=280)
+    assert not check or done.returncode == 0, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ranks")
+    torchrun("equal", folder)
+    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(WORLD)]
+
+
+@pytest.mark.parametrize("name", [*SPEAR, *KD])
+def test_two_processes_train_what_one_trains(ranks, name):
+    expected = fit(name)
+    for found in ranks:
+        assert set(found[name]) == set(expected)
+        for key, value in expected.items():
+            torch.testing.assert_close(
+                found[name][key], value, rtol=1e-6, atol=1e-6, equal_nan=True
+            )
+
+
+def work(task, folder):
+    rank = int(os.environ["RANK"])
+    if task == "equal":
+        found = {name: fit(name, ranks="auto") for name in [*SPEAR, *KD]}
+        torch.save(found, f"{folder}/{rank}.pt")
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    work(sys.argv[1], sys.argv[2])
