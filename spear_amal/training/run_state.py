@@ -1,36 +1,22 @@
-"""Everything a run must carry from one epoch to the next, and its way to disk and back.
-
-A run that continues from a checkpoint gives the same result bit for bit on a CPU: parameters,
-optimiser, weights, best state, random states and history are all in it.
-"""
+"""Everything a run must carry from one epoch to the next (to disk: :mod:`.checkpoint`)."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
-from spear_amal.errors import FileFormatError
 from spear_amal.mixers import Mixer
 from spear_amal.models import JointModel
-from spear_amal.tensor_files import (
-    Tensors,
-    read_tensors,
-    under_prefix,
-    with_prefix,
-    write_tensors,
-)
+from spear_amal.tensor_files import Tensors, under_prefix, with_prefix
 from spear_amal.training.callbacks import Record
-from spear_amal.training.optimisers import flatten, make_optimiser, unflatten
+from spear_amal.training.optimisers import make_optimiser
 from spear_amal.training.selection import Selection
 
 if TYPE_CHECKING:
     from spear_amal.training.trainer import Settings
 
-KIND = "training checkpoint"
 GROUP_STREAM = 1 << 32  # keeps the two random streams apart for any 32-bit seed
 
 
@@ -56,8 +42,8 @@ class RunState:
     def begin(
         cls, model: JointModel, mixer: Mixer, settings: Settings, fingerprint: str
     ) -> RunState:
-        """Start afresh, or from the checkpoint of the same run if there is one."""
-        state = cls(
+        """Start afresh."""
+        return cls(
             model=model,
             mixer=mixer,
             optimiser=make_optimiser(model, settings),
@@ -65,13 +51,10 @@ class RunState:
             groups=torch.Generator().manual_seed(settings.seed + GROUP_STREAM),
             fingerprint=fingerprint,
         )
-        if settings.checkpoint is not None and Path(settings.checkpoint).exists():
-            state.load(settings.checkpoint)
-        return state
 
     def keep_best(self) -> None:
         """Copy parameters and weights of the current epoch."""
-        self.best = {k: v.clone() for k, v in self._model_and_mixer().items()}
+        self.best = {k: v.clone() for k, v in self.now().items()}
 
     def keep_epoch(self) -> None:
         """Copy the feature model's parameters after an epoch that was asked for."""
@@ -80,69 +63,18 @@ class RunState:
 
     def restore_best(self) -> None:
         """Put the kept parameters and weights back."""
-        self._put_back(self.best)
+        self.put_back(self.best)
 
-    def _model_and_mixer(self) -> Tensors:
+    def now(self) -> Tensors:
+        """Parameters and weights as they are."""
         return {
             **with_prefix("model", self.model.state_dict()),
             **with_prefix("mixer", self.mixer.state_dict()),
         }
 
-    def _put_back(self, tensors: Tensors) -> None:
+    def put_back(self, tensors: Tensors) -> None:
+        """Take parameters and weights that :meth:`now` gave."""
         self.model.load_state_dict(under_prefix("model", tensors))
         mixed = under_prefix("mixer", tensors)
         if mixed:
             self.mixer.load_state_dict(mixed)
-
-    def _cuda_device(self) -> torch.device | None:
-        device = next(self.model.parameters()).device
-        return device if device.type == "cuda" else None
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a checkpoint; the previous one stays until the new one is complete."""
-        tensors = {
-            **with_prefix("now", self._model_and_mixer()),
-            **with_prefix("best", self.best),
-            **with_prefix("optimiser", flatten(self.optimiser)),
-            "random.order": self.order.get_state(),
-            "random.groups": self.groups.get_state(),
-            "random.global": torch.get_rng_state(),
-        }
-        for epoch, held in self.kept.items():
-            tensors |= with_prefix(f"kept.{epoch}", held)
-        device = self._cuda_device()
-        if device is not None:
-            tensors["random.cuda"] = torch.cuda.get_rng_state(device)
-        about = {
-            "kind": KIND,
-            "fingerprint": self.fingerprint,
-            "selection": self.selection.as_dict(),
-            "history": self.history,
-            "epoch": self.epoch,
-            "refreshes": self.refreshes,
-            "stopped": self.stopped,
-            "kept": list(self.kept),
-        }
-        write_tensors(path, tensors, about)
-
-    def load(self, path: str | os.PathLike[str]) -> None:
-        """Continue from a checkpoint of the same data and settings."""
-        tensors, about = read_tensors(path, KIND)
-        if about["fingerprint"] != self.fingerprint:
-            raise FileFormatError(
-                f"{path} is a checkpoint of other data or settings; give another checkpoint path "
-                "or remove the file to start afresh"
-            )
-        self._put_back(under_prefix("now", tensors))
-        self.best = under_prefix("best", tensors)
-        unflatten(self.optimiser, under_prefix("optimiser", tensors))
-        self.kept = {n: under_prefix(f"kept.{n}", tensors) for n in about.get("kept", [])}
-        self.order.set_state(tensors["random.order"])
-        self.groups.set_state(tensors["random.groups"])
-        torch.set_rng_state(tensors["random.global"])
-        device = self._cuda_device()
-        if "random.cuda" in tensors and device is not None:
-            torch.cuda.set_rng_state(tensors["random.cuda"], device)
-        self.selection = Selection.from_dict(about["selection"])
-        self.history, self.epoch = about["history"], about["epoch"]
-        self.refreshes, self.stopped = about["refreshes"], about["stopped"]

@@ -7,6 +7,7 @@ module's ``forward`` computed; penalties and the mixer's part are therefore insi
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -65,10 +66,11 @@ def spread(objective: Objective) -> nn.Module:
     # Buffers are constants of the models that may be spread (see ``check_spreads``).
     names = inspect.signature(DistributedDataParallel).parameters
     sync = "forward_sync_buffers" if "forward_sync_buffers" in names else "broadcast_buffers"
+    options: dict[str, Any] = {sync: False}
     return DistributedDataParallel(
         objective,
         device_ids=[device.index] if device.type == "cuda" else None,
         # Which parameters the losses reach is the same in every step: it is learnt in the first.
         static_graph=True,
-        **{sync: False},
+        **options,
     )

@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -23,6 +24,7 @@ from spear_amal.models import JointModel
 from spear_amal.models.second_order import twice_differentiable
 from spear_amal.training import metrics
 from spear_amal.training.callbacks import MODULE, WEIGHT, Callback, Record
+from spear_amal.training.checkpoint import Checkpoint
 from spear_amal.training.graphs import Graphs
 from spear_amal.training.head import check_head
 from spear_amal.training.inference import chunk_size, predict_logits
@@ -140,6 +142,8 @@ class Trainer:
             if outer is not None or selection is not None:
                 check_head(model.feature, mixer, table)
             state = RunState.begin(model, mixer, self.settings, fingerprint)
+            if self.settings.checkpoint is not None:
+                Checkpoint(Path(self.settings.checkpoint), shard).load(state)
             outer = outer or selection
             wrapped = spread(Objective(model, components, mixer))
             every = torch.as_tensor(rows)
@@ -188,7 +192,7 @@ class Trainer:
             callback.on_epoch(epoch, record)
         due = state.epoch % self.settings.checkpoint_every == 0
         if self.settings.checkpoint is not None and (due or state.stopped):
-            state.save(self.settings.checkpoint)
+            Checkpoint(Path(self.settings.checkpoint), job.shard).save(state)
 
     def _train_epoch(self, state: RunState, job: _Job) -> Record:
         """One pass over shuffled rows; returns the mean loss of each component."""

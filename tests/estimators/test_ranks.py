@@ -1,9 +1,9 @@
 """Two processes that torchrun starts train what one trains, each with half of the rows."""
 
 import os
+import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +11,11 @@ import scipy.sparse as sp
 import torch
 
 from spear_amal import SpearClassifier
+from spear_amal.errors import FileFormatError, SpearAmalError
 from spear_amal.estimators import DistilledClassifier
+from spear_amal.maths.shard import Shard
 from spear_amal.teachers import ArrayTeacher
+from spear_amal.training import Callback
 from spear_amal.training.table import DENSE_WIDTH
 
 WORLD = 2
@@ -65,6 +68,15 @@ KD = {
     "superloss": {"mixer": "superloss", "mixer_options": {"tau": "mean"}},
 }
 
+# How a run is killed that is then started again.
+KILLS = {"amal, sparse": "part", "alm-kd": "callback"}
+ERRORS = {
+    "mixer": "GradientCosine compares or draws among rows",
+    "batch norm": "batch statistics ('feature.",
+    "data": "were given other data or settings than process",
+    "processes": "is a checkpoint of 1 processes, these are 2",
+}
+
 
 def fit(name, **more):
     """Parameters, weights and the course of one fit."""
@@ -93,11 +105,15 @@ def torchrun(*arguments, check=True):
     return done
 
 
+def load(folder, rank):
+    return torch.load(folder / f"{rank}.pt", weights_only=True)
+
+
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ranks")
     torchrun("equal", folder)
-    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(WORLD)]
+    return [load(folder, rank) for rank in range(WORLD)]
 
 
 @pytest.mark.parametrize("name", [*SPEAR, *KD])
@@ -111,13 +127,106 @@ def test_two_processes_train_what_one_trains(ranks, name):
             )
 
 
-def work(task, folder):
+@pytest.fixture(scope="module")
+def resumed(tmp_path_factory):
+    """Runs that were killed once, each another way, and then started again."""
+    folder = tmp_path_factory.mktemp("killed")
+    for name, kill in KILLS.items():
+        torchrun("kill", folder, name, kill, check=False)
+        assert (folder / f"{kill}.ckpt").exists()
+    torchrun("resume", folder)
+    return folder, [load(folder, rank) for rank in range(WORLD)]
+
+
+@pytest.mark.parametrize("name", KILLS)
+def test_a_killed_run_goes_on_to_the_same_bits(ranks, resumed, name):
+    for whole, again in zip(ranks, resumed[1], strict=True):
+        for key, value in whole[name].items():
+            assert torch.equal(value.nan_to_num(7), again[name][key].nan_to_num(7)), key
+
+
+def test_parts_of_older_epochs_are_removed(resumed):
+    parts = sorted(path.name for path in resumed[0].glob("callback-epoch*"))
+    assert parts == [f"callback-epoch5-rank{rank}.ckpt" for rank in range(WORLD)]
+
+
+def test_one_process_refuses_the_checkpoint_of_two(resumed):
+    with pytest.raises(FileFormatError, match="of 2 processes, these are 1"):
+        fit(next(iter(KILLS)), checkpoint=resumed[0] / "part.ckpt")
+
+
+@pytest.mark.parametrize("case", ERRORS)
+def test_what_cannot_be_spread_is_said(ranks, case):
+    for found in ranks:
+        assert ERRORS[case] in found["errors"][case]
+
+
+# -- in the processes -----------------------------------------------------------------------------
+
+
+class Kill(Callback):
+    """Ends its process after the third epoch, before that is saved."""
+
+    def on_epoch(self, epoch, record):
+        if epoch == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def killed(rank, folder, name, kill):
+    options = {"checkpoint": f"{folder}/{kill}.ckpt", "ranks": "auto"}
+    if kill == "callback":
+        fit(name, callbacks=[Kill()], **options)
+    # When all parts of the third epoch are there, and the file that names them is not.
+    seen, wait = [], Shard.wait
+
+    def die(shard):
+        seen.append(shard)
+        if rank == 1 and len(seen) == 3:
+            os._exit(1)
+        wait(shard)
+
+    Shard.wait = die
+    fit(name, **options)
+
+
+def said(attempt):
+    try:
+        attempt()
+    except SpearAmalError as error:
+        return str(error)
+    return "nothing"
+
+
+def errors(rank, folder):
+    alone, both = f"{folder}/alone{rank}.ckpt", f"{folder}/alone0.ckpt"
+    fit("kd", checkpoint=alone, max_epochs=1)
+    other = np.where(np.arange(N) == rank, 1, Y)
+    norm = {"max_epochs": 1, "ranks": "auto", "optimiser": "sgd"}
+    images = SEED.integers(0, 255, (N, 1, 8, 8), dtype=np.uint8)
+    return {
+        "mixer": said(lambda: fit("fixed, sparse", mixer="gcs", ranks="auto")),
+        "batch norm": said(lambda: DistilledClassifier("resnet8", **norm).fit(images, Y)),
+        "data": said(lambda: SpearClassifier(ranks="auto", guard=False).fit(X, other, L=VOTES)),
+        "processes": said(lambda: fit("kd", checkpoint=both, max_epochs=1, ranks="auto")),
+    }
+
+
+def work(task, folder, *arguments):
     rank = int(os.environ["RANK"])
+    if task == "kill":
+        killed(rank, folder, *arguments)
+        return
     if task == "equal":
         found = {name: fit(name, ranks="auto") for name in [*SPEAR, *KD]}
-        torch.save(found, f"{folder}/{rank}.pt")
+        found["errors"] = errors(rank, folder)
+    else:
+        found = {
+            name: fit(name, checkpoint=f"{folder}/{kill}.ckpt", ranks="auto")
+            for name, kill in KILLS.items()
+        }
+    torch.save(found, f"{folder}/{rank}.pt")
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    work(sys.argv[1], sys.argv[2])
+    work(*sys.argv[1:])

@@ -18,7 +18,7 @@ from spear_amal.models.rotations import RotationModel, four_views, projection_he
 from spear_amal.teachers import NetworkTeacher, as_teacher, save_teacher_outputs
 from spear_amal.teachers.features import FrozenFeatures
 from spear_amal.training import Callback
-from spear_amal.training.run_state import RunState
+from spear_amal.training.checkpoint import Checkpoint
 
 N, N_VAL, N_TEST = 101, 41, 67
 SHORT = {"max_epochs": 2, "head_epochs": 2, "lr": 0.01}
@@ -269,7 +269,7 @@ def test_a_killed_run_goes_on_to_the_same_result(images, teacher, tmp_path, monk
     """Killed in the first stage, between the stages, in the second."""
     options = {"augment": "crop", "optimiser": "sgd", "schedule": "cosine"}
     whole = sskd(images, [teacher], **options)
-    path, left, save = tmp_path / "run.ckpt", [saves], RunState.save
+    path, left, save = tmp_path / "run.ckpt", [saves], Checkpoint.save
 
     def save_and_die(self, *args):
         save(self, *args)
@@ -277,10 +277,10 @@ def test_a_killed_run_goes_on_to_the_same_result(images, teacher, tmp_path, monk
         if not left[0]:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(RunState, "save", save_and_die)
+    monkeypatch.setattr(Checkpoint, "save", save_and_die)
     with pytest.raises(KeyboardInterrupt):
         sskd(images, [teacher], checkpoint=path, **options)
-    monkeypatch.setattr(RunState, "save", save)
+    monkeypatch.setattr(Checkpoint, "save", save)
     again = sskd(images, [teacher], checkpoint=path, **options)
     assert same(whole, again)
     assert whole.head_losses_ == again.head_losses_

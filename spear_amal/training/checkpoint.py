@@ -1,0 +1,161 @@
+"""A run's way to disk and back.
+
+A run that continues from a checkpoint gives the same result bit for bit on a CPU: parameters,
+optimiser, weights, best state, random states and history are all in it. Where several processes
+train together, each writes the weights of its own rows into a part that has the epoch in its
+name; the file itself is written last and says which parts belong to it. Whenever a process is
+killed, the newest file is therefore complete.
+"""
+
+from __future__ import annotations
+
+import glob
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from spear_amal.errors import FileFormatError
+from spear_amal.maths.shard import WHOLE, Shard
+from spear_amal.tensor_files import (
+    Tensors,
+    read_tensors,
+    under_prefix,
+    with_prefix,
+    write_tensors,
+)
+from spear_amal.training.optimisers import flatten, unflatten
+from spear_amal.training.run_state import RunState
+from spear_amal.training.selection import Selection
+
+KIND, PART = "training checkpoint", "part of a training checkpoint"
+# What differs from process to process: weights of rows, and what is drawn for them.
+OWN = ("now.mixer.", "best.mixer.", "random.global", "random.cuda")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The file `path`, and beside it a part for each process where there are several.
+
+    All processes must see the same folder.
+    """
+
+    path: Path
+    shard: Shard = WHOLE
+
+    def save(self, state: RunState) -> None:
+        """Write; the previous checkpoint stays until the new one is complete."""
+        tensors, about = _tensors(state), self._about(state)
+        if self.shard.world == 1:
+            write_tensors(self.path, tensors, about)
+            return
+        own = {name: value for name, value in tensors.items() if name.startswith(OWN)}
+        write_tensors(self._part(state.epoch), own, about | {"kind": PART, "history": []})
+        self.shard.wait()
+        if self.shard.rank == 0:
+            shared = {name: value for name, value in tensors.items() if name not in own}
+            write_tensors(self.path, shared, about)
+            self._remove_old(state.epoch)
+
+    def load(self, state: RunState) -> None:
+        """Continue from the checkpoint of the same data and settings, if there is one.
+
+        Raises
+        ------
+        FileFormatError
+            If it is another run's, damaged, incomplete, or of another number of processes.
+        """
+        seen = self.shard.all(self.path.exists())
+        if len(set(seen)) > 1:
+            raise FileFormatError(
+                f"only processes {[r for r, one in enumerate(seen) if one]} see {self.path}: a "
+                "checkpoint must be in a folder that all processes share"
+            )
+        if seen[0]:
+            _take(state, *self._read(state.fingerprint))
+
+    def _read(self, fingerprint: str) -> tuple[Tensors, dict[str, Any]]:
+        tensors, about = read_tensors(self.path, KIND)
+        world = about.get("world", 1)
+        if about["fingerprint"] != fingerprint:
+            raise FileFormatError(
+                f"{self.path} is a checkpoint of other data or settings; give another checkpoint "
+                "path or remove the file to start afresh"
+            )
+        if world != self.shard.world:
+            raise FileFormatError(
+                f"{self.path} is a checkpoint of {world} processes, these are {self.shard.world}: "
+                f"start {world}, or remove the file to start afresh"
+            )
+        if world == 1:
+            return tensors, about
+        part = self._part(about["epoch"])
+        own, said = read_tensors(part, PART) if part.is_file() else ({}, {})
+        if any(said.get(name) != about[name] for name in ("fingerprint", "epoch", "world")):
+            raise FileFormatError(
+                f"{self.path} needs {part.name} beside it, which is missing or another run's; "
+                "remove the file to start afresh"
+            )
+        return tensors | own, about
+
+    def _about(self, state: RunState) -> dict[str, Any]:
+        return {
+            "kind": KIND,
+            "world": self.shard.world,
+            "fingerprint": state.fingerprint,
+            "selection": state.selection.as_dict(),
+            "history": state.history,
+            "epoch": state.epoch,
+            "refreshes": state.refreshes,
+            "stopped": state.stopped,
+            "kept": list(state.kept),
+        }
+
+    def _part(self, epoch: int | str) -> Path:
+        name = f"{self.path.stem}-epoch{epoch}-rank{self.shard.rank}{self.path.suffix}"
+        return self.path.with_name(name)
+
+    def _remove_old(self, epoch: int) -> None:
+        stem, suffix = glob.escape(self.path.stem), glob.escape(self.path.suffix)
+        for part in self.path.parent.glob(f"{stem}-epoch*-rank*{suffix}"):
+            if f"-epoch{epoch}-rank" not in part.name:
+                part.unlink()
+
+
+def _tensors(state: RunState) -> Tensors:
+    tensors = {
+        **with_prefix("now", state.now()),
+        **with_prefix("best", state.best),
+        **with_prefix("optimiser", flatten(state.optimiser)),
+        "random.order": state.order.get_state(),
+        "random.groups": state.groups.get_state(),
+        "random.global": torch.get_rng_state(),
+    }
+    for epoch, held in state.kept.items():
+        tensors |= with_prefix(f"kept.{epoch}", held)
+    device = _cuda_device(state)
+    if device is not None:
+        tensors["random.cuda"] = torch.cuda.get_rng_state(device)
+    return tensors
+
+
+def _take(state: RunState, tensors: Tensors, about: dict[str, Any]) -> None:
+    state.put_back(under_prefix("now", tensors))
+    state.best = under_prefix("best", tensors)
+    unflatten(state.optimiser, under_prefix("optimiser", tensors))
+    state.kept = {n: under_prefix(f"kept.{n}", tensors) for n in about.get("kept", [])}
+    state.order.set_state(tensors["random.order"])
+    state.groups.set_state(tensors["random.groups"])
+    torch.set_rng_state(tensors["random.global"])
+    device = _cuda_device(state)
+    if "random.cuda" in tensors and device is not None:
+        torch.cuda.set_rng_state(tensors["random.cuda"], device)
+    state.selection = Selection.from_dict(about["selection"])
+    state.history, state.epoch = about["history"], about["epoch"]
+    state.refreshes, state.stopped = about["refreshes"], about["stopped"]
+
+
+def _cuda_device(state: RunState) -> torch.device | None:
+    device = next(state.model.parameters()).device
+    return device if device.type == "cuda" else None
