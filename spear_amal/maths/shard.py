@@ -50,6 +50,10 @@ class Shard:
         """Sum of each tensor over the processes, in one message; called together."""
         return list(values) if self.world == 1 else sum_over_ranks(values)
 
+    def total_by_name(self, values: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Sum as :meth:`total`, by name."""
+        return dict(zip(values, self.total(list(values.values())), strict=True))
+
     def stacked(self, rows: Tensor) -> tuple[Tensor, slice]:
         """Stack rows (B_r, ...) of all processes, and tell where those of this one are.
 

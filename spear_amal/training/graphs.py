@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-import torch
 from torch import Tensor
-from torch.func import functional_call
 
 from spear_amal.components import ComponentSet
 from spear_amal.models import JointModel
@@ -58,28 +56,6 @@ class Graphs:
         with main_answer(self.model):
             answer = self.model(self.validation)
         return self.outer.loss(answer, self.validation)
-
-
-def penalty_at(
-    at: dict[str, Tensor], model: JointModel, components: ComponentSet
-) -> Tensor | float:
-    """Sum of the penalties with parameters `at`, by name; the others as they are."""
-    if not any(name.startswith("rules.") for name in at):
-        return 0.0  # penalties sit on the rule model; without it they are constants
-    named = {f"model.{name}": value for name, value in at.items()}
-    return functional_call(_Penalised(model, components), named, ())
-
-
-class _Penalised(torch.nn.Module):
-    """The penalties of a component set as a module, so that they can be called functionally."""
-
-    def __init__(self, model: JointModel, components: ComponentSet) -> None:
-        super().__init__()
-        self.model = model
-        self._components = components
-
-    def forward(self) -> Tensor | float:
-        return self._components.penalty(self.model)
 
 
 def trainable(model: JointModel) -> dict[str, Tensor]:

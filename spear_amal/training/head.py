@@ -6,9 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from spear_amal.errors import InputError
+from spear_amal.maths.hypergrad import Parameters
 from spear_amal.maths.shard import Shard
 from spear_amal.maths.sparse_rows import SparseRows, affine
 from spear_amal.mixers import Mixer
+from spear_amal.models import JointModel
 from spear_amal.training.inference import features_of
 from spear_amal.training.table import Table
 
@@ -19,8 +21,12 @@ _WAY_OUT = "mixer_options={'look_ahead': 'network'}"
 CHECKED = 16
 
 
-def head_inputs(feature: nn.Module, x: Tensor | SparseRows) -> tuple[Tensor, Tensor | SparseRows]:
+def head_inputs(
+    feature: nn.Module, x: Tensor | SparseRows, check: bool = True
+) -> tuple[Tensor, Tensor | SparseRows]:
     """Give the logits (B, C) and what goes into ``feature.head`` (B, H) for features or images x.
+
+    Without `check` the head is believed to be one.
 
     Raises
     ------
@@ -31,6 +37,8 @@ def head_inputs(feature: nn.Module, x: Tensor | SparseRows) -> tuple[Tensor, Ten
     if head is None:
         raise InputError(f"the feature model has no linear head; train with {_WAY_OUT}")
     logits, hidden = features_of(feature, x)
+    if not check:
+        return logits, hidden
     some = logits[:CHECKED]
     with torch.no_grad():
         again = affine(hidden[:CHECKED], head.weight, head.bias)
@@ -40,6 +48,25 @@ def head_inputs(feature: nn.Module, x: Tensor | SparseRows) -> tuple[Tensor, Ten
             f"returns; return the head's input, or use {_WAY_OUT}"
         )
     return logits, hidden
+
+
+def moving(model: JointModel, last_layer: bool, with_rules: bool) -> Parameters:
+    """Name the parameters that a look-ahead moves: all, or the head's and maybe the rules'."""
+    named = {name: p.detach() for name, p in model.named_parameters()}
+    if not last_layer:
+        return named
+    head = model.feature.head
+    wanted = {id(head.weight), id(head.bias)}  # type: ignore[union-attr]
+    if with_rules and model.rules is not None:
+        wanted |= {id(p) for p in model.rules.parameters()}
+    return {n: named[n] for n, p in model.named_parameters() if id(p) in wanted}
+
+
+def head_at(at: Parameters) -> tuple[Tensor, Tensor | None]:
+    """Pick the head's weight (C, H) and bias from what :func:`moving` named."""
+    own = [n for n in at if not n.startswith("rules.")]
+    weight = next(at[n] for n in own if n.endswith("weight"))
+    return weight, next((at[n] for n in own if n.endswith("bias")), None)
 
 
 def mean_squared_norm(hidden: Tensor | SparseRows, shard: Shard) -> float:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -26,11 +27,12 @@ from spear_amal.maths.sparse_rows import SparseRows, affine, outer_sum
 from spear_amal.mixers import LookAheadOptions
 from spear_amal.models import JointModel, RuleModel
 from spear_amal.models.tasks import main_answer
-from spear_amal.training.graphs import penalty_at
-from spear_amal.training.head import head_inputs, mean_squared_norm
+from spear_amal.training.head import head_at, head_inputs, mean_squared_norm, moving
 from spear_amal.training.outer import Outer
+from spear_amal.training.penalty import penalty_at
 from spear_amal.types import Batch, Outputs
 
+Hidden = Tensor | SparseRows  # the head's input (B, H)
 METHODS = ("closed", "forward", "double-backward")
 
 
@@ -68,7 +70,7 @@ class LookAhead:
         outer: Outer | None = None,
         parameters: str = "last-layer",
         method: str = "closed",
-        validation_hidden: Tensor | SparseRows | None = None,
+        validation_hidden: Hidden | None = None,
         shard: Shard = WHOLE,
     ) -> None:
         if method not in METHODS or (method == "closed" and parameters != "last-layer"):
@@ -85,10 +87,12 @@ class LookAhead:
         if self.outer.rules and not isinstance(model.rules, RuleModel | None):
             raise InputError("outer='feature+rules' needs the rule model CAGE; use outer='feature'")
         if self.last_layer:
-            self._logits, self.hidden = head_inputs(model.feature, batch.x)
-            if self.validation_hidden is None:
+            # Whoever brings the validation rows' features has had the head checked.
+            known = validation_hidden is not None
+            self._logits, self.hidden = head_inputs(model.feature, batch.x, check=not known)
+            if not known:
                 self.validation_hidden = head_inputs(model.feature, validation.x)[1]
-        self.at = self._parameters()
+        self.at = moving(model, self.last_layer, self.outer.rules)
         if method == "closed":
             self._prepare_slopes()
 
@@ -100,7 +104,7 @@ class LookAhead:
         batch: Batch,
         validation: Batch,
         options: LookAheadOptions,
-        validation_hidden: Tensor | SparseRows | None = None,
+        validation_hidden: Hidden | None = None,
         shard: Shard = WHOLE,
     ) -> LookAhead:
         """Make the look-ahead that a mixer asks for, by the cheapest exact method."""
@@ -117,22 +121,11 @@ class LookAhead:
             shard=shard,
         )
 
-    def _parameters(self) -> Parameters:
-        """Name the parameters that take the step."""
-        named = {name: p.detach() for name, p in self.model.named_parameters()}
-        if not self.last_layer:
-            return named
-        head = self.model.feature.head
-        wanted = {id(head.weight), id(head.bias)}  # type: ignore[union-attr]
-        if self.outer.rules and self.model.rules is not None:
-            wanted |= {id(p) for p in self.model.rules.parameters()}
-        return {n: named[n] for n, p in self.model.named_parameters() if id(p) in wanted}
-
     def _outputs(self, at: Parameters, batch: Batch, hidden: object) -> Outputs:
         """Answer of the model with parameters `at`; on stored features for the last layer."""
         if not self.last_layer:
             return functional_call(self.model, at, (batch,))
-        weight, bias = self._head(at)
+        weight, bias = head_at(at)
         logits = affine(hidden, weight, bias)  # type: ignore[arg-type]
         return Outputs(logits, hidden, *self._rule_side(at, batch))  # type: ignore[arg-type]
 
@@ -147,11 +140,6 @@ class LookAhead:
             return self._rule_constants
         return self._rule_logits(at, batch), None
 
-    def _head(self, at: Parameters) -> tuple[Tensor, Tensor | None]:
-        own = [n for n in at if not n.startswith("rules.")]
-        weight = next(at[n] for n in own if n.endswith("weight"))
-        return weight, next((at[n] for n in own if n.endswith("bias")), None)
-
     def _losses(self, at: Parameters) -> Tensor:
         hidden = self.hidden if self.last_layer else None
         return self.components.losses(self._outputs(at, self.batch, hidden), self.batch)
@@ -160,19 +148,14 @@ class LookAhead:
         """D_ikc of both models' scores: at unchanged parameters they serve every weight update."""
         with torch.no_grad():
             outputs = Outputs(self._logits, self.hidden, *self._rule_side(self.at, self.batch))
-        logits = outputs.logits.detach().requires_grad_()
-        rules = outputs.rule_logits
-        if rules is not None:
-            rules = rules.detach().requires_grad_(self.outer.rules)
-        losses = self.components.losses(
-            replace(outputs, logits=logits, rule_logits=rules), self.batch
-        )
-        self.slopes = hypergrad.score_gradients(losses, logits)  # (B, K, C)
-        self.rule_slopes = (
-            hypergrad.score_gradients(losses, rules)
-            if rules is not None and rules.requires_grad
-            else None
-        )
+        self.slopes = self.components.slopes(outputs, self.batch, self.applies)  # (B, K, C)
+        self.rule_slopes = None
+        if self.outer.rules and outputs.rule_logits is not None:
+            rules = outputs.rule_logits.detach().requires_grad_()
+            losses = self.components.losses(
+                replace(outputs, rule_logits=rules), self.batch, self.applies
+            )
+            self.rule_slopes = hypergrad.score_gradients(losses, rules)
 
     # -- the step and the validation gradient after it ------------------------------------------
 
@@ -187,38 +170,53 @@ class LookAhead:
     def _step_direction(self, weights: Tensor) -> Parameters:
         """``grad L(w; Lambda)`` by name; from the stored slopes where they suffice."""
         if self.method != "closed" or self.rule_slopes is not None:
-            return self._total(self._gradient(self._training_value(weights), self.at))
+            return self.shard.total_by_name(self._gradient(self._training_value(weights), self.at))
         delta = self._logit_gradients(weights / self.counts)
-        step = {
-            name: delta.sum(0) if name.endswith("bias") else outer_sum(delta, self.hidden)
-            for name in self.at
-        }
-        return self._total(step)
-
-    def _total(self, gradient: Parameters) -> Parameters:
-        return dict(zip(gradient, self.shard.total(list(gradient.values())), strict=True))
+        return self.shard.total_by_name(self._to_head(delta, self.hidden))
 
     def _logit_gradients(self, weights: Tensor) -> Tensor:
         """``sum_k Lambda_ik D_ikc`` (B, C), over the losses that are defined."""
         weights = weights.to(self.slopes)
         kept = torch.where(self.applies, weights, torch.zeros_like(weights))
-        return hypergrad.tangent_closed_form(self.slopes.transpose(1, 2), kept)
+        return hypergrad.weighted_slopes(self.slopes, kept)
 
     def _training_value(self, weights: Tensor) -> Callable[[Parameters], Tensor]:
         def value(at: Parameters) -> Tensor:
             losses = self._losses(at)
             part = weighted_objective(losses, weights.to(losses), self.applies, self.shard)
             # Parts are summed over the processes, a penalty belongs to them all.
-            return part + penalty_at(at, self.model, self.components) / self.shard.world
+            return part + penalty_at(self.model, self.components, at) / self.shard.world
 
         return value
 
     def validation_gradient(self, weights: Tensor) -> Parameters:
         """V: gradient of the validation loss at ``w' = w - eta grad L(w; Lambda)``, by name."""
         step = self._step_direction(weights)
-        ahead = {name: p - self.eta * step[name] for name, p in self.at.items()}
-        found = self._gradient(self._outer_value, ahead)
-        return self._total(found) if self.outer.sees_group else found
+        ahead = {name: torch.sub(p, step[name], alpha=self.eta) for name, p in self.at.items()}
+        if self.method != "closed" or self.rule_slopes is not None:
+            found = self._gradient(self._outer_value, ahead)
+            return self.shard.total_by_name(found) if self.outer.sees_group else found
+        found = self._head_gradient(ahead, self.validation, cast(Hidden, self.validation_hidden))
+        if self.outer.sees_group:
+            own = self.shard.total_by_name(
+                self._head_gradient(ahead, self.batch, self.hidden, self.shard)
+            )
+            found = {name: g.add_(own[name], alpha=self.outer.beta) for name, g in found.items()}
+        return found
+
+    def _head_gradient(
+        self, at: Parameters, batch: Batch, hidden: Hidden, shard: Shard = WHOLE
+    ) -> Parameters:
+        """Gradient of the outer loss on stored features by the head's parameters."""
+        slope = self.outer.slope(affine(hidden, *head_at(at)), batch, shard)
+        return self._to_head(slope, hidden)
+
+    def _to_head(self, delta: Tensor, hidden: Hidden) -> Parameters:
+        """Sum over rows of the head's gradients, from those (B, C) of the logits."""
+        return {
+            name: delta.sum(0) if name.endswith("bias") else outer_sum(delta, hidden)
+            for name in self.at
+        }
 
     def _outer_value(self, at: Parameters) -> Tensor:
         hidden, seen = (self.hidden, self.validation_hidden) if self.last_layer else (None, None)
@@ -227,7 +225,7 @@ class LookAhead:
         value = self.outer.loss(answer, self.validation)
         if self.outer.sees_group:
             own = self._outputs(at, self.batch, hidden)
-            group = self.outer.group_loss(own, self.batch, self.shard)
+            group = self.outer.loss(own, self.batch, self.shard)
             value = value / self.shard.world + self.outer.beta * group
         return value
 
@@ -260,7 +258,7 @@ class LookAhead:
         """Gradient (B, H) of each row's own weighted losses by the head's input."""
         if self.method != "closed":
             raise InputError("gradients by the head's input need a linear head and 'last-layer'")
-        return self._logit_gradients(weights) @ self._head(self.at)[0]
+        return self._logit_gradients(weights) @ head_at(self.at)[0]
 
     def feature_scale(self) -> float:
         """Mean squared norm of the head's input over the group, with the bias' constant 1.
@@ -279,7 +277,7 @@ class LookAhead:
         return -self.eta * self.alignment(weights) / self.counts
 
     def _closed(self, tangent: Parameters) -> Tensor:
-        weight, bias = self._head(tangent)
+        weight, bias = head_at(tangent)
         along = affine(self.hidden, weight, bias)  # (B, C) tangent of the logits
         derivative = hypergrad.tangent_closed_form(self.slopes, along)
         if self.rule_slopes is None:

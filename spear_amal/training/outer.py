@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from spear_amal.maths.losses import cross_entropy_slope
 from spear_amal.maths.shard import WHOLE, Shard
 from spear_amal.mixers import LookAheadOptions
 from spear_amal.types import Batch, Outputs
@@ -39,10 +40,14 @@ class Outer:
         kinds = {"rules": options.outer == "feature+rules", "teacher": options.outer == "teacher"}
         return cls(gamma=options.gamma, alpha=options.alpha, beta=options.beta, **kinds)
 
-    def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
-        """Mean over validation rows (and over covered ones for the rule model), a scalar."""
+    def loss(self, outputs: Outputs, batch: Batch, shard: Shard = WHOLE) -> Tensor:
+        """Mean over validation rows (and over covered ones for the rule model), a scalar.
+
+        Of a training group that is spread over processes, the part of the rows that are here.
+        """
         if self.teacher:
-            return self.group_loss(outputs, batch)
+            y, teachers = batch.y, batch.teachers
+            return perturbed_divergence(outputs.logits, teachers, y, self.alpha, shard)
         value = F.cross_entropy(outputs.logits, batch.y)
         if not self.rules or outputs.rule_logits is None:
             return value
@@ -51,9 +56,12 @@ class Outer:
         total = torch.where(covered, losses, torch.zeros_like(losses)).sum()
         return value + self.gamma * total / covered.sum().clamp(min=1)
 
-    def group_loss(self, outputs: Outputs, batch: Batch, shard: Shard = WHOLE) -> Tensor:
-        """Give the divergence on a training group, or of a spread one the part that is here."""
-        return perturbed_divergence(outputs.logits, batch.teachers, batch.y, self.alpha, shard)
+    def slope(self, logits: Tensor, batch: Batch, shard: Shard = WHOLE) -> Tensor:
+        """Derive :meth:`loss` by the feature model's logits (B, C), without a graph."""
+        if not self.teacher:
+            return cross_entropy_slope(logits.detach(), batch.y).div_(len(batch))
+        leaf = logits.detach().requires_grad_()
+        return torch.autograd.grad(self.loss(Outputs(leaf, leaf), batch, shard), leaf)[0]
 
     @property
     def sees_group(self) -> bool:
