@@ -148,6 +148,7 @@ EXPECTED = {
         r"GCS, weighted +30\.0 +9\.99\d+ +82",
         r"by hand, .*: t = 10\.000",
     ],
+    "25": [r"1 process", rf"without a label {SCORE}", r"weight of 'consensus' 0\.\d"],
 }
 WITH_DATA = {
     "04": [r"^73 published rules|^\d+ LFs of", "AMAL recommended, 5 folds +0"],

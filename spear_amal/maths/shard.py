@@ -38,7 +38,7 @@ class Shard:
 
     def rows(self, n: int) -> Tensor:
         """Numbers, in the whole table of n rows, of those that are here."""
-        return torch.arange(self.rank, n, self.world)
+        return torch.arange(min(self.rank, n), n, self.world)
 
     def local(self, rows: Tensor) -> Tensor:
         """Numbers here of those of `rows` (numbers in the whole table) that are here, in order."""
