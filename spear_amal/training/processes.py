@@ -13,7 +13,6 @@ import torch.distributed as dist
 from spear_amal.errors import InputError
 from spear_amal.maths.shard import WHOLE, Shard
 
-# Each group meets under a name of its own: what an earlier one left in the store would mislead it.
 _MEETINGS = itertools.count()
 
 
@@ -49,13 +48,22 @@ def joined(ranks: str | None, device: str) -> Iterator[Shard]:
         # Sums run where tensors are; decisions and small messages on the CPU.
         backend = "cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo"
         store, rank, world = next(dist.rendezvous("env://"))
-        store = dist.PrefixStore(f"spear_amal/{next(_MEETINGS)}", store)
+        store = dist.PrefixStore(_meeting(), store)
         dist.init_process_group(backend, store=store, rank=rank, world_size=world)
         try:
             yield _here()
             dist.barrier()  # none leaves while another still waits for its answer
         finally:
             dist.destroy_process_group()
+
+
+def _meeting() -> str:
+    """Name the group that is made next.
+
+    torchrun keeps one store for all fits of a script and all its restarts: addresses that an
+    earlier group left there under the same name would be tried in vain.
+    """
+    return f"spear_amal/{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}/{next(_MEETINGS)}"
 
 
 def _here() -> Shard:

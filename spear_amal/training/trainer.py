@@ -150,6 +150,7 @@ class Trainer:
             job = _Job(components, table, every, selection, outer, shard, wrapped)
             result = self._run(state, job)
         result.domain = shard.whole(domain).cpu()
+        mixer.shard = WHOLE  # it may go on elsewhere
         return result
 
     def _run(self, state: RunState, job: _Job) -> Result:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -95,25 +96,25 @@ def fit(name, **more):
     return found | {key: torch.as_tensor(np.array(frame, float)) for key, frame in frames.items()}
 
 
-def torchrun(*arguments, check=True):
+def torchrun(task, folder, restarts=0):
     """Run this file in two processes; none is left over."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += ["--nproc-per-node", str(WORLD), __file__, *map(str, arguments)]
+    command += ["--nproc-per-node", str(WORLD), "--max-restarts", str(restarts)]
+    command += [__file__, task, str(folder)]
     env = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=280)
-    assert not check or done.returncode == 0, done.stderr
-    return done
-
-
-def load(folder, rank):
-    return torch.load(folder / f"{rank}.pt", weights_only=True)
+    running = subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True)
+    try:
+        said = running.communicate(timeout=240)[1]
+    finally:
+        running.terminate()  # it then ends its processes
+        running.wait(60)
+    assert running.returncode == 0, said
+    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(WORLD)]
 
 
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("ranks")
-    torchrun("equal", folder)
-    return [load(folder, rank) for rank in range(WORLD)]
+    return torchrun("equal", tmp_path_factory.mktemp("ranks"))
 
 
 @pytest.mark.parametrize("name", [*SPEAR, *KD])
@@ -131,11 +132,7 @@ def test_two_processes_train_what_one_trains(ranks, name):
 def resumed(tmp_path_factory):
     """Runs that were killed once, each another way, and then started again."""
     folder = tmp_path_factory.mktemp("killed")
-    for name, kill in KILLS.items():
-        torchrun("kill", folder, name, kill, check=False)
-        assert (folder / f"{kill}.ckpt").exists()
-    torchrun("resume", folder)
-    return folder, [load(folder, rank) for rank in range(WORLD)]
+    return folder, torchrun("killed", folder, restarts=len(KILLS))
 
 
 @pytest.mark.parametrize("name", KILLS)
@@ -172,21 +169,33 @@ class Kill(Callback):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def killed(rank, folder, name, kill):
-    options = {"checkpoint": f"{folder}/{kill}.ckpt", "ranks": "auto"}
-    if kill == "callback":
-        fit(name, callbacks=[Kill()], **options)
-    # When all parts of the third epoch are there, and the file that names them is not.
-    seen, wait = [], Shard.wait
+def killed(rank, folder):
+    """Finish the runs that were killed in earlier attempts, and be killed in the next one."""
+    attempt, found = int(os.environ["TORCHELASTIC_RESTART_COUNT"]), {}
+    for i, (name, kill) in enumerate(KILLS.items()):
+        options = {"checkpoint": f"{folder}/{kill}.ckpt", "ranks": "auto"}
+        if attempt > i:
+            assert Path(options["checkpoint"]).exists()
+            found[name] = fit(name, **options)
+        elif kill == "callback":
+            fit(name, callbacks=[Kill()], **options)
+        else:
+            Shard.wait = die_between(Shard.wait)
+            fit(name, **options)
+    return found
 
-    def die(shard):
+
+def die_between(wait):
+    """End process 1 when all parts of the third epoch are there, but not what names them."""
+    seen = []
+
+    def wait_or_die(shard):
         seen.append(shard)
-        if rank == 1 and len(seen) == 3:
+        if shard.rank == 1 and len(seen) == 3:
             os._exit(1)
         wait(shard)
 
-    Shard.wait = die
-    fit(name, **options)
+    return wait_or_die
 
 
 def said(attempt):
@@ -211,20 +220,14 @@ def errors(rank, folder):
     }
 
 
-def work(task, folder, *arguments):
+def equal(rank, folder):
+    found = {name: fit(name, ranks="auto") for name in [*SPEAR, *KD]}
+    return found | {"errors": errors(rank, folder)}
+
+
+def work(task, folder):
     rank = int(os.environ["RANK"])
-    if task == "kill":
-        killed(rank, folder, *arguments)
-        return
-    if task == "equal":
-        found = {name: fit(name, ranks="auto") for name in [*SPEAR, *KD]}
-        found["errors"] = errors(rank, folder)
-    else:
-        found = {
-            name: fit(name, checkpoint=f"{folder}/{kill}.ckpt", ranks="auto")
-            for name, kill in KILLS.items()
-        }
-    torch.save(found, f"{folder}/{rank}.pt")
+    torch.save({"equal": equal, "killed": killed}[task](rank, folder), f"{folder}/{rank}.pt")
 
 
 if __name__ == "__main__":
