@@ -16,7 +16,6 @@ from spear_amal.errors import FileFormatError, SpearAmalError
 from spear_amal.estimators import DistilledClassifier
 from spear_amal.maths.shard import Shard
 from spear_amal.teachers import ArrayTeacher
-from spear_amal.training import Callback
 from spear_amal.training.table import DENSE_WIDTH
 
 WORLD = 2
@@ -36,7 +35,7 @@ TEACHER[::5] = np.nan
 # Refreshed often, in groups of which one process may have few rows.
 LEARNT = {"warmup": 1, "refresh_every": 2, "group_size": 31, "rho": 1.0}
 USUAL = {
-    "max_epochs": 5,
+    "max_epochs": 4,
     "batch_size": 7,
     "dtype": "float64",
     "guard": False,
@@ -69,8 +68,7 @@ KD = {
     "superloss": {"mixer": "superloss", "mixer_options": {"tau": "mean"}},
 }
 
-# How a run is killed that is then started again.
-KILLS = {"amal, sparse": "part", "alm-kd": "callback"}
+KILLED = "amal, sparse"
 ERRORS = {
     "mixer": "GradientCosine compares or draws among rows",
     "batch norm": "batch statistics ('feature.",
@@ -96,11 +94,16 @@ def fit(name, **more):
     return found | {key: torch.as_tensor(np.array(frame, float)) for key, frame in frames.items()}
 
 
-def torchrun(task, folder, restarts=0):
-    """Run this file in two processes; none is left over."""
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("ranks")
+
+
+@pytest.fixture(scope="module")
+def ranks(folder):
+    """What the processes found; one launch for all, as starting takes longer than training."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += ["--nproc-per-node", str(WORLD), "--max-restarts", str(restarts)]
-    command += [__file__, task, str(folder)]
+    command += ["--nproc-per-node", str(WORLD), "--max-restarts", "1", __file__, str(folder)]
     env = os.environ | {"OMP_NUM_THREADS": "1"}
     running = subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True)
     try:
@@ -110,11 +113,6 @@ def torchrun(task, folder, restarts=0):
         running.wait(60)
     assert running.returncode == 0, said
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(WORLD)]
-
-
-@pytest.fixture(scope="module")
-def ranks(tmp_path_factory):
-    return torchrun("equal", tmp_path_factory.mktemp("ranks"))
 
 
 @pytest.mark.parametrize("name", [*SPEAR, *KD])
@@ -128,28 +126,21 @@ def test_two_processes_train_what_one_trains(ranks, name):
             )
 
 
-@pytest.fixture(scope="module")
-def resumed(tmp_path_factory):
-    """Runs that were killed once, each another way, and then started again."""
-    folder = tmp_path_factory.mktemp("killed")
-    return folder, torchrun("killed", folder, restarts=len(KILLS))
+def test_a_killed_run_goes_on_to_the_same_bits(ranks):
+    for found in ranks:
+        again = found["killed"]
+        for key, value in found[KILLED].items():
+            assert torch.equal(value.nan_to_num(7), again[key].nan_to_num(7)), key
 
 
-@pytest.mark.parametrize("name", KILLS)
-def test_a_killed_run_goes_on_to_the_same_bits(ranks, resumed, name):
-    for whole, again in zip(ranks, resumed[1], strict=True):
-        for key, value in whole[name].items():
-            assert torch.equal(value.nan_to_num(7), again[name][key].nan_to_num(7)), key
+def test_parts_of_older_epochs_are_removed(ranks, folder):
+    parts = sorted(path.name for path in folder.glob("run-epoch*"))
+    assert parts == [f"run-epoch4-rank{rank}.ckpt" for rank in range(WORLD)]
 
 
-def test_parts_of_older_epochs_are_removed(resumed):
-    parts = sorted(path.name for path in resumed[0].glob("callback-epoch*"))
-    assert parts == [f"callback-epoch5-rank{rank}.ckpt" for rank in range(WORLD)]
-
-
-def test_one_process_refuses_the_checkpoint_of_two(resumed):
+def test_one_process_refuses_the_checkpoint_of_two(ranks, folder):
     with pytest.raises(FileFormatError, match="of 2 processes, these are 1"):
-        fit(next(iter(KILLS)), checkpoint=resumed[0] / "part.ckpt")
+        fit(KILLED, checkpoint=folder / "run.ckpt")
 
 
 @pytest.mark.parametrize("case", ERRORS)
@@ -161,41 +152,20 @@ def test_what_cannot_be_spread_is_said(ranks, case):
 # -- in the processes -----------------------------------------------------------------------------
 
 
-class Kill(Callback):
-    """Ends its process after the third epoch, before that is saved."""
-
-    def on_epoch(self, epoch, record):
-        if epoch == 2:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-
-def killed(rank, folder):
-    """Finish the runs that were killed in earlier attempts, and be killed in the next one."""
-    attempt, found = int(os.environ["TORCHELASTIC_RESTART_COUNT"]), {}
-    for i, (name, kill) in enumerate(KILLS.items()):
-        options = {"checkpoint": f"{folder}/{kill}.ckpt", "ranks": "auto"}
-        if attempt > i:
-            assert Path(options["checkpoint"]).exists()
-            found[name] = fit(name, **options)
-        elif kill == "callback":
-            fit(name, callbacks=[Kill()], **options)
-        else:
-            Shard.wait = die_between(Shard.wait)
-            fit(name, **options)
-    return found
-
-
-def die_between(wait):
-    """End process 1 when all parts of the third epoch are there, but not what names them."""
-    seen = []
+def killed(rank, folder, again):
+    """Be killed in the first attempt: all parts of an epoch are there, but not what names them."""
+    path, seen, wait = Path(folder, "run.ckpt"), [], Shard.wait
+    assert path.exists() == again
 
     def wait_or_die(shard):
         seen.append(shard)
-        if shard.rank == 1 and len(seen) == 3:
-            os._exit(1)
+        if rank == 1 and len(seen) == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
         wait(shard)
 
-    return wait_or_die
+    if not again:
+        Shard.wait = wait_or_die
+    return fit(KILLED, checkpoint=path, ranks="auto")
 
 
 def said(attempt):
@@ -220,16 +190,14 @@ def errors(rank, folder):
     }
 
 
-def equal(rank, folder):
-    found = {name: fit(name, ranks="auto") for name in [*SPEAR, *KD]}
-    return found | {"errors": errors(rank, folder)}
-
-
-def work(task, folder):
-    rank = int(os.environ["RANK"])
-    torch.save({"equal": equal, "killed": killed}[task](rank, folder), f"{folder}/{rank}.pt")
+def work(folder):
+    rank, attempt = int(os.environ["RANK"]), int(os.environ["TORCHELASTIC_RESTART_COUNT"])
+    found = {"killed": killed(rank, folder, again=attempt > 0)}
+    found |= {name: fit(name, ranks="auto") for name in [*SPEAR, *KD]}
+    found["errors"] = errors(rank, folder)
+    torch.save(found, f"{folder}/{rank}.pt")
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    work(*sys.argv[1:])
+    work(sys.argv[1])
