@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.utils._param_validation import Interval, StrOptions
 
 from spear_amal.components import ComponentSet
 from spear_amal.errors import InputError
@@ -23,16 +21,16 @@ from spear_amal.estimators.engine import (
     weights_frame,
 )
 from spear_amal.estimators.intake import Intake
+from spear_amal.estimators.parameters import CONSTRAINTS, DTYPES
 from spear_amal.estimators.product import choose_exponent
 from spear_amal.mixers import Fixed, Mixer
 from spear_amal.models import JointModel, RuleModel, build_feature_model, check_kind
 from spear_amal.tensor_files import under_prefix
-from spear_amal.training import METRICS, Callback, ProgressBar, Settings, Table
+from spear_amal.training import Callback, ProgressBar, Settings, Table
 from spear_amal.training.augment import Augmentation
 from spear_amal.training.processes import joined
 
 BATCH = 64
-DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -59,33 +57,15 @@ class TrainedClassifier(Intake):
     metric: str = "accuracy"
     weight_decay: float = 0.0
     dtype: str = "float32"
+    precision: str = "fp32"
+    compile: bool | str = False
     device: str = "cpu"
     ranks: str | None = None
     checkpoint: Any = None
     random_state: int = 0
     verbose: int = 0
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "final": [StrOptions({"single", "refit", "crossfit", "crossfit-weights"})],
-        "n_folds": [Interval(Integral, 2, None, closed="left")],
-        "inference": [StrOptions({"feature", "product"})],
-        "prior_correction": ["boolean"],
-        "lr_scale": [Interval(Real, 0, None, closed="neither")],
-        "validation": [StrOptions({"shared", "split"})],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "lr": [None, Interval(Real, 0, None, closed="neither")],
-        "batch_size": [None, Interval(Integral, 1, None, closed="left")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "patience": [Interval(Integral, 1, None, closed="left")],
-        "metric": [StrOptions(set(METRICS))],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "dtype": [StrOptions(set(DTYPES))],
-        "device": [str],
-        "ranks": [None, StrOptions({"auto"})],
-        "hidden": ["array-like"],
-        "random_state": [Interval(Integral, 0, None, closed="left")],
-        "verbose": [Interval(Integral, 0, None, closed="left"), "boolean"],
-    }
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = CONSTRAINTS
     _uses_rules = False
     _uses_unlabelled = False
 
@@ -180,6 +160,8 @@ class TrainedClassifier(Intake):
             metric=p.metric,
             weight_decay=p.weight_decay,
             seed=p.random_state,
+            precision=p.precision,
+            compile=p.compile,
             checkpoint=p.checkpoint,
             **self._own_settings(),
         )

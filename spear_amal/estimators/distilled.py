@@ -76,7 +76,7 @@ class DistilledClassifier(NetworkClassifier):
     losses, consensus, rule_gold, agreement, quality_guides, quality_index, rule_start, guard, \
 keep_uncovered, hidden, final, n_folds, inference, validation, validation_fraction, \
 prior_correction, lr, lr_scale, lr_rules, batch_size, max_epochs, metric, weight_decay, dtype, \
-device, ranks, checkpoint, random_state, verbose
+precision, compile, device, ranks, checkpoint, random_state, verbose
         As in :class:`SpearClassifier`. `lr` is 0.05 for SGD unless given; batches of images have
         128 rows.
 

@@ -101,6 +101,11 @@ class SpearClassifier(TrainedClassifier):
         Chooses the epoch; "f1" is that of class 1. Ties go to the lower validation loss.
     weight_decay : float
     dtype : {"float32", "float64"}
+    precision : {"fp32", "bf16", "fp16"}
+        Of the feature model's matrix products and convolutions in training steps; parameters,
+        losses, weights and validation stay in float32. "fp16" needs a GPU.
+    compile : bool or str
+        Run the feature model's training steps through ``torch.compile``; a str names a backend.
     device : str
         "cpu", "cuda", "auto", ...
     ranks : "auto" or None

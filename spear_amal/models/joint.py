@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from torch import nn
 
 from spear_amal.models.rule_network import RuleNetwork
@@ -21,13 +24,14 @@ class JointModel(nn.Module):
         self.feature = feature
         self.rules = rules
 
-    def forward(self, batch: Batch) -> Outputs:
+    def forward(self, batch: Batch, feature: Callable[[Any], Any] | None = None) -> Outputs:
         """Logits, hidden activations and joint rule log-probabilities of a batch.
 
         Both models see the same rows in the same order: nothing is re-sorted by labelled and
-        unlabelled rows.
+        unlabelled rows. `feature` stands in for the call of the feature model, as where that was
+        compiled.
         """
-        logits, hidden, *more = self.feature(batch.x)
+        logits, hidden, *more = (feature or self.feature)(batch.x)
         named = more[0] if more else {}
         if self.rules is None:
             return Outputs(logits, hidden, **named)

@@ -110,6 +110,7 @@ class Checkpoint:
             "refreshes": state.refreshes,
             "stopped": state.stopped,
             "kept": list(state.kept),
+            "scaler": state.scaler.state_dict(),
         }
 
     def _part(self, epoch: int | str) -> Path:
@@ -151,6 +152,8 @@ def _take(state: RunState, tensors: Tensors, about: dict[str, Any]) -> None:
     device = _cuda_device(state)
     if "random.cuda" in tensors and device is not None:
         torch.cuda.set_rng_state(tensors["random.cuda"], device)
+    if about.get("scaler"):
+        state.scaler.load_state_dict(about["scaler"])
     state.selection = Selection.from_dict(about["selection"])
     state.history, state.epoch = about["history"], about["epoch"]
     state.refreshes, state.stopped = about["refreshes"], about["stopped"]

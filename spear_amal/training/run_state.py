@@ -11,6 +11,7 @@ from spear_amal.mixers import Mixer
 from spear_amal.models import JointModel
 from spear_amal.tensor_files import Tensors, under_prefix, with_prefix
 from spear_amal.training.callbacks import Record
+from spear_amal.training.forward import make_scaler
 from spear_amal.training.optimisers import make_optimiser
 from spear_amal.training.selection import Selection
 
@@ -30,6 +31,7 @@ class RunState:
     order: torch.Generator
     groups: torch.Generator  # apart from `order`: whether weights are refreshed moves no batch
     fingerprint: str
+    scaler: torch.amp.GradScaler
     selection: Selection = field(default_factory=Selection)
     best: Tensors = field(default_factory=dict)
     history: list[Record] = field(default_factory=list)
@@ -50,6 +52,7 @@ class RunState:
             order=torch.Generator().manual_seed(settings.seed),
             groups=torch.Generator().manual_seed(settings.seed + GROUP_STREAM),
             fingerprint=fingerprint,
+            scaler=make_scaler(settings.precision),
         )
 
     def keep_best(self) -> None:

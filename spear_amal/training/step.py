@@ -16,6 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 from spear_amal.components import ComponentSet
 from spear_amal.mixers import Mixer, Step
 from spear_amal.models import JointModel
+from spear_amal.training.forward import Forward
 from spear_amal.training.graphs import trainable
 from spear_amal.types import Batch
 
@@ -29,11 +30,20 @@ class Objective(nn.Module):
     components : ComponentSet
     mixer : Mixer
         Its `shard` says whether the batch is spread over processes.
+    forward_pass : Forward, optional
+        In place of the feature model's own call.
     """
 
-    def __init__(self, model: JointModel, components: ComponentSet, mixer: Mixer) -> None:
+    def __init__(
+        self,
+        model: JointModel,
+        components: ComponentSet,
+        mixer: Mixer,
+        forward_pass: Forward | None = None,
+    ) -> None:
         super().__init__()
         self.model, self.components, self.mixer = model, components, mixer
+        self.forward_pass = forward_pass
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Give the scalar, the losses (B, K) without their graph, and the domains (B, K).
@@ -48,7 +58,7 @@ class Objective(nn.Module):
 
     def _step(self, batch: Batch, applies: Tensor) -> Step:
         """Losses of a batch and their weights; taken apart only for a mixer that asks for it."""
-        outputs = self.model(batch)
+        outputs = self.model(batch, self.forward_pass)
         if not self.mixer.separates:
             losses = self.components.losses(outputs, batch, applies)  # (B, K)
             return Step(losses, self.mixer.weights(batch, losses.detach()), applies)

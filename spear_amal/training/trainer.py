@@ -25,6 +25,7 @@ from spear_amal.models.second_order import twice_differentiable
 from spear_amal.training import metrics
 from spear_amal.training.callbacks import MODULE, WEIGHT, Callback, Record
 from spear_amal.training.checkpoint import Checkpoint
+from spear_amal.training.forward import Forward
 from spear_amal.training.graphs import Graphs
 from spear_amal.training.head import check_head
 from spear_amal.training.inference import chunk_size, predict_logits
@@ -51,6 +52,8 @@ class Settings:
     ----------
     keep_epochs : tuple of int
         Epochs (from 1) after which the model is kept beside the chosen one.
+    precision, compile
+        Of the feature model's forward pass in training (see :class:`.forward.Forward`).
     """
 
     lr: float = 1e-2
@@ -68,6 +71,8 @@ class Settings:
     gamma: float = 0.1
     keep_epochs: tuple[int, ...] = ()
     seed: int = 0
+    precision: str = "fp32"
+    compile: bool | str = False
     checkpoint: str | os.PathLike[str] | None = None
     checkpoint_every: int = 1
 
@@ -145,7 +150,8 @@ class Trainer:
             if self.settings.checkpoint is not None:
                 Checkpoint(Path(self.settings.checkpoint), shard).load(state)
             outer = outer or selection
-            wrapped = spread(Objective(model, components, mixer))
+            run = Forward(model.feature, self.settings.precision, self.settings.compile)
+            wrapped = spread(Objective(model, components, mixer, run))
             every = torch.as_tensor(rows)
             job = _Job(components, table, every, selection, outer, shard, wrapped)
             result = self._run(state, job)
@@ -227,8 +233,9 @@ class Trainer:
         """
         value, losses, applies = objective(batch)
         state.optimiser.zero_grad(set_to_none=True)
-        value.backward()
-        state.optimiser.step()
+        state.scaler.scale(value).backward()
+        state.scaler.step(state.optimiser)
+        state.scaler.update()
         return losses, applies
 
     def _refresh(self, state: RunState, job: _Job, validation: Batch) -> None:
