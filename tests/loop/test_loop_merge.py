@@ -30,7 +30,7 @@ def test_rows_change_by_the_mean_over_those_who_saw_them(monkeypatch):
     pretend(monkeypatch, [[-0.5 * seen, seen], [0 * seen, 0 * seen]])
     mixer = attached(Amal())
     before = mixer.state_dict()
-    mixer.lambdas[[0, 1]] -= 0.1
+    mixer.lambdas[torch.tensor([0, 1])] -= 0.1
     ranks.merge(mixer, before, torch.tensor([0, 1]))
     expected = [1 - 0.1, 1 - (0.1 + 0.5) / 2, 1 - 0.5, 1, 1, 1, 1]
     assert mixer.table()[:, 0].tolist() == pytest.approx(expected)
@@ -39,7 +39,7 @@ def test_rows_change_by_the_mean_over_those_who_saw_them(monkeypatch):
 def test_one_process_keeps_what_it_has():
     mixer = attached(Amal())
     before = mixer.state_dict()
-    mixer.lambdas[3] = 0.25
+    mixer.lambdas[torch.tensor([3])] = torch.tensor([[0.25]])
     ranks.merge(mixer, before, torch.tensor([3]))
     assert mixer.table()[3] == 0.25
 
