@@ -28,10 +28,11 @@ class BitRows:
     def pack(cls, matrix: Tensor, columns: Tensor | None = None) -> BitRows:
         """Pack bools (n, K); of columns where `columns` (K,) is False every entry is False."""
         n, width = matrix.shape
+        columns = None if columns is None else columns.to(matrix.device)
         packed = torch.zeros(n, -(-width // 8), dtype=torch.uint8, device=matrix.device)
         for k in range(width):
-            if columns is None or columns[k]:
-                packed[:, k // 8] |= matrix[:, k].to(torch.uint8) << (k % 8)
+            column = matrix[:, k] if columns is None else matrix[:, k] & columns[k]
+            packed[:, k // 8] |= column.to(torch.uint8) << (k % 8)
         return cls(packed, width)
 
     @classmethod
