@@ -18,6 +18,7 @@ from sklearn.model_selection import StratifiedKFold, train_test_split
 from spear_amal.components import ComponentSet
 from spear_amal.errors import InputError
 from spear_amal.estimators.door import Pool
+from spear_amal.maths.bit_rows import BitRows
 from spear_amal.mixers import Mixer
 from spear_amal.mixers.frozen import Frozen
 from spear_amal.models import JointModel
@@ -235,9 +236,9 @@ def _with_mean_weights(
     return _refit_with(mixer, epochs, pool, table, first, recipe, mark)
 
 
-def _frozen(weights: torch.Tensor, first: Member, pool: Pool) -> Frozen:
+def _frozen(weights: Any, first: Member, pool: Pool) -> Frozen:
     """Learnt weights; rows of V, which had none, get the mean of the labelled training rows."""
-    table = weights.clone()
+    table = weights[:].clone()
     new = np.setdiff1d(first.validation, first.trained)
     table[new] = table[np.intersect1d(first.trained, pool.gold)].mean(0)
     return Frozen(table)
@@ -284,7 +285,8 @@ def weights_frame(pool: Pool, members: list[Member], last: bool = False) -> pd.D
     for member in members:
         rows = torch.as_tensor(member.trained)
         held = member.result
-        table, on = held.last_weights if last else held.weights, held.domain[rows].numpy()
+        table = held.last_weights if last else held.weights
+        on = cast(BitRows, held.domain)[rows].numpy()
         total[rows] += np.where(on, 1.0 if table is None else table[rows].numpy(), 0.0)
         count[rows] += on
     return pd.DataFrame(total / np.where(count == 0, np.nan, count), columns=list(names))

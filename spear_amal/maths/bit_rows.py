@@ -43,3 +43,7 @@ class BitRows:
     def __getitem__(self, rows: Tensor | slice) -> Tensor:
         """Bools (B, K) of some rows."""
         return ((self.packed[rows][:, self._byte] >> self._bit) & 1).bool()
+
+    def cpu(self) -> BitRows:
+        """Give the same bits in main memory."""
+        return BitRows(self.packed.cpu(), self.shape[1])

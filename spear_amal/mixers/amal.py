@@ -10,6 +10,7 @@ rho = eta_lambda eta / n_k: the parameter that does not depend on batch or step 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -112,6 +113,10 @@ class Amal(LearntTable):
     table_dtype : {"float32", "float16"}
         How the weights are kept. Half precision takes half the room; steps that it cannot hold
         are rounded at random, so that small ones add up.
+    table_path : path, optional
+        Folder in which the weights lie in a file that is mapped into memory, for more rows than
+        memory holds. Each run has a subfolder of its own, which stays after it. A checkpoint
+        names its file there and needs it.
     """
 
     def __init__(
@@ -132,6 +137,7 @@ class Amal(LearntTable):
         share: str = "pattern+row",
         look_ahead: str = "last-layer",
         table_dtype: str = "float32",
+        table_path: str | os.PathLike[str] | None = None,
     ) -> None:
         self.rho = rho
         self.eta_lambda = eta_lambda
@@ -148,6 +154,7 @@ class Amal(LearntTable):
         self.share = share
         self.look_ahead = look_ahead
         self.table_dtype = table_dtype
+        self.table_path = None if table_path is None else os.fspath(table_path)
         self._check()
 
     @classmethod

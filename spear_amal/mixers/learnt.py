@@ -6,7 +6,8 @@ What a refresh does with the look-ahead is the mixer's.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,6 +15,7 @@ from torch import Tensor
 from spear_amal.errors import InputError
 from spear_amal.maths.bit_rows import BitRows
 from spear_amal.mixers.base import LookAheadLike, LookAheadOptions, Mixer, check_whole
+from spear_amal.mixers.mapped_table import MappedTable, file_of
 from spear_amal.mixers.weight_table import DTYPES, WeightTable
 from spear_amal.types import Batch
 
@@ -35,6 +37,7 @@ class LearntTable(Mixer):
     outer: str
     look_ahead: str
     table_dtype: str = "float32"
+    table_path: str | None = None
 
     def _check_learning(self) -> None:
         for name, least in (("refresh_every", 1), ("warmup", 0), ("inner_repeats", 1)):
@@ -61,13 +64,18 @@ class LearntTable(Mixer):
         super().attach(n_rows, names, domain, mixable)
         # On the table's device: looking weights up costs no transfer per step.
         start = self._starts(names, mixable).to(domain.device)
-        self.lambdas = WeightTable(n_rows, start, self.table_dtype)  # (n_rows, K)
+        self.lambdas = self._new_table(n_rows, start)  # (n_rows, K)
         self.learnt = BitRows.pack(domain, mixable)  # (n_rows, K)
         self._means: tuple[Tensor, int, dict[str, float]] | None = None
 
     def _starts(self, names: Sequence[str], mixable: Tensor) -> Tensor:
         """First weights (K,)."""
         return torch.ones(len(names))
+
+    def _new_table(self, n_rows: int, start: Tensor) -> WeightTable:
+        if self.table_path is None:
+            return WeightTable(n_rows, start, self.table_dtype)
+        return MappedTable(n_rows, start, self.table_dtype, self.table_path)
 
     def weights(self, batch: Batch, losses: Tensor) -> Tensor:
         """Look the batch's rows up in the table."""
@@ -115,6 +123,24 @@ class LearntTable(Mixer):
     def table(self) -> Tensor:
         """All weights (n_rows, K)."""
         return self.lambdas.whole()
+
+    def snapshot(self) -> Any:
+        """Weights by row that later refreshes leave alone; of a table on disk a view, not a copy.
+
+        Rows of both are looked up as ``snapshot[rows]``.
+        """
+        if isinstance(self.lambdas, MappedTable):
+            return self.lambdas.snapshot()
+        return super().snapshot()
+
+    def files(self, state: dict[str, Tensor]) -> set[str]:
+        """Name the file of a table on disk."""
+        return {file_of(state)} - {""}
+
+    def keep_files(self, names: Set[str]) -> None:
+        """Remove versions of a table on disk that nothing refers to."""
+        if isinstance(self.lambdas, MappedTable):
+            self.lambdas.keep_files(names)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the weight table."""

@@ -51,6 +51,8 @@ class RunState:
     refreshes: int = 0
     stopped: bool = False
     kept: dict[int, Tensors] = field(default_factory=dict)
+    # Files of the mixer that the checkpoint on disk needs.
+    saved_files: set[str] = field(default_factory=set)
 
     @classmethod
     def begin(
@@ -72,6 +74,7 @@ class RunState:
     def keep_best(self) -> None:
         """Copy parameters and weights of the current epoch."""
         self.best = {k: v.clone() for k, v in self._model_and_mixer().items()}
+        self._tidy()
 
     def keep_epoch(self) -> None:
         """Copy the feature model's parameters after an epoch that was asked for."""
@@ -88,6 +91,13 @@ class RunState:
             **with_prefix("mixer", self.mixer.state_dict()),
         }
 
+    def _files(self, tensors: Tensors) -> set[str]:
+        return self.mixer.files(under_prefix("mixer", tensors))
+
+    def _tidy(self) -> None:
+        """Let files go that neither the best epoch nor the checkpoint needs any more."""
+        self.mixer.keep_files(self._files(self.best) | self.saved_files)
+
     def _put_back(self, tensors: Tensors) -> None:
         self.model.load_state_dict(under_prefix("model", tensors))
         mixed = under_prefix("mixer", tensors)
@@ -100,8 +110,9 @@ class RunState:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a checkpoint; the previous one stays until the new one is complete."""
+        now = self._model_and_mixer()
         tensors = {
-            **with_prefix("now", self._model_and_mixer()),
+            **with_prefix("now", now),
             **with_prefix("best", self.best),
             **with_prefix("optimiser", flatten(self.optimiser)),
             "random.order": self.order.get_state(),
@@ -124,6 +135,8 @@ class RunState:
             "kept": list(self.kept),
         }
         write_tensors(path, tensors, about)
+        self.saved_files = self._files(now) | self._files(self.best)
+        self._tidy()
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """Continue from a checkpoint of the same data and settings."""
@@ -133,8 +146,9 @@ class RunState:
                 f"{path} is a checkpoint of other data or settings; give another checkpoint path "
                 "or remove the file to start afresh"
             )
-        self._put_back(under_prefix("now", tensors))
-        self.best = under_prefix("best", tensors)
+        now, self.best = under_prefix("now", tensors), under_prefix("best", tensors)
+        self._put_back(now)
+        self.saved_files = self._files(now) | self._files(self.best)
         unflatten(self.optimiser, under_prefix("optimiser", tensors))
         self.kept = {n: under_prefix(f"kept.{n}", tensors) for n in about.get("kept", [])}
         self.order.set_state(tensors["random.order"])

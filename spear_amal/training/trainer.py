@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from spear_amal.components import ComponentSet
 from spear_amal.errors import SpearAmalError
+from spear_amal.maths.bit_rows import BitRows
 from spear_amal.mixers import Mixer, Step
 from spear_amal.models import JointModel
 from spear_amal.models.second_order import twice_differentiable
@@ -71,16 +72,17 @@ class Settings:
 class Result:
     """What training gives back beside the model, which holds the selected epoch's parameters.
 
-    `weights` are those of the selected epoch, `last_weights` those after the last refresh.
+    `weights` are those of the selected epoch, `last_weights` those after the last refresh: tensors
+    (n, K), or tables on disk, of which rows are taken in the same way.
     """
 
     history: list[Record]
     best_epoch: int
     val_score: float | None
-    weights: Tensor | None
-    last_weights: Tensor | None = None
+    weights: Any
+    last_weights: Any = None
     refreshes: int = 0
-    domain: Tensor = field(default_factory=lambda: torch.zeros(0, 0, dtype=torch.bool))
+    domain: BitRows | None = None
     kept: dict[int, Tensors] = field(default_factory=dict)
 
 
@@ -137,11 +139,12 @@ class Trainer:
             Identifies data and settings; a checkpoint of another run is refused.
         """
         chunks = torch.arange(len(table)).split(chunk_size(table.x))
-        domain = torch.cat([components.applies(table.batch(index)) for index in chunks])
+        parts = [BitRows.pack(components.applies(table.batch(index))) for index in chunks]
+        domain = BitRows.stack(parts)
         devices = [table.device] if table.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
             torch.manual_seed(self.settings.seed)
-            mixer.attach(len(table), components.names, domain, components.mixable())
+            mixer.attach(len(table), components.names, domain[:], components.mixable())
             if outer is not None or selection is not None:
                 check_head(model.feature, mixer, table)
             state = RunState.begin(model, mixer, self.settings, fingerprint)
@@ -161,16 +164,14 @@ class Trainer:
             for callback in self.callbacks:
                 callback.on_end()
         chosen = job.selection is not None
-        last = state.mixer.table()
-        last = None if last is None else last.detach().cpu().clone()
+        last = state.mixer.snapshot()
         if chosen:
             state.restore_best()
-        weights = state.mixer.table()
         return Result(
             history=state.history,
             best_epoch=state.selection.epoch if chosen else state.epoch - 1,
             val_score=state.selection.score if chosen else None,
-            weights=None if weights is None else weights.cpu(),
+            weights=state.mixer.snapshot(),
             last_weights=last,
             refreshes=state.refreshes,
             kept=state.kept,
