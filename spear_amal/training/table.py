@@ -173,6 +173,10 @@ class Table:
             tasks={name: held[index] for name, held in self.tasks.items()},
         )
 
+    def shuffled(self, rows: Tensor, generator: torch.Generator) -> Tensor:
+        """Rows in a random order to go through them in."""
+        return rows[torch.randperm(len(rows), generator=generator)]
+
     def whole(self) -> Batch:
         """All rows as one batch."""
         return self.batch(torch.arange(len(self)))

@@ -207,7 +207,7 @@ class Trainer:
         model, mixer, components = state.model, state.mixer, job.components
         model.train()
         rows = mixer.visits(job.rows, state.epoch)
-        order = rows[torch.randperm(len(rows), generator=state.order)]
+        order = job.table.shuffled(rows, state.order)
         # Sums stay on the device: reading them per step would make a GPU wait.
         total = torch.zeros(len(components), dtype=torch.float64, device=job.table.device)
         count = torch.zeros_like(total)
@@ -253,7 +253,7 @@ class Trainer:
         """One look-ahead per group of rows; V goes once through the model, which stands still."""
         mixer, model = state.mixer, state.model
         options = mixer.look_ahead_options()
-        order = job.rows[torch.randperm(len(job.rows), generator=state.groups)]
+        order = job.table.shuffled(job.rows, state.groups)
         model.eval()
         hidden = None
         for index in order.split(options.group_size or len(order)):
