@@ -9,7 +9,7 @@ from spear_amal.errors import InputError
 from spear_amal.maths.sparse_rows import SparseRows, affine
 from spear_amal.mixers import Mixer
 from spear_amal.training.inference import features_of
-from spear_amal.training.table import Table
+from spear_amal.training.table import TrainingRows
 
 _WAY_OUT = "mixer_options={'look_ahead': 'network'}"
 
@@ -41,7 +41,7 @@ def head_inputs(feature: nn.Module, x: Tensor | SparseRows) -> tuple[Tensor, Ten
     return logits, hidden
 
 
-def check_head(feature: nn.Module, mixer: Mixer, table: Table) -> None:
+def check_head(feature: nn.Module, mixer: Mixer, table: TrainingRows) -> None:
     """Raise before any training where the mixer's look-ahead could not differentiate the head.
 
     Its first refresh may be many epochs away.

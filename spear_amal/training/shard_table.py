@@ -13,13 +13,13 @@ from spear_amal.errors import InputError
 from spear_amal.maths.sparse_rows import SparseRows
 from spear_amal.training.parquet_rows import ParquetRows
 from spear_amal.training.shard_votes import ShardVotes
-from spear_amal.training.table import Table
+from spear_amal.training.table import Table, shuffle
 from spear_amal.types import Batch
 
 WINDOW = 4
 
 
-class ShardTable(Table):
+class ShardTable:
     """n rows addressed by number, read from Parquet when a batch asks for them.
 
     Orders are drawn so that an epoch reads each shard once: the shards in random order, cut into
@@ -55,7 +55,6 @@ class ShardTable(Table):
         self._starts = torch.tensor([*first, len(source)])
         self._held: OrderedDict[int, Table] = OrderedDict()
         self.x = self.shard(0).x[:0]
-        self.tasks = {}
 
     def __len__(self) -> int:
         return len(self.source)
@@ -73,10 +72,10 @@ class ShardTable(Table):
     def _read(self, i: int) -> Table:
         block = self.source.blocks[i]
         x, ids = self.source.read(i)
-        if i and x.shape[1] != self.n_features:
+        if i and x.shape[1] != self.x.shape[1]:
             raise InputError(
                 f"{block.file} has rows of {x.shape[1]} features, those of "
-                f"{self.source.blocks[0].file} have {self.n_features}"
+                f"{self.source.blocks[0].file} have {self.x.shape[1]}"
             )
         y = np.full(block.rows, -1)
         low, high = np.searchsorted(self.gold_rows, [block.first_row, block.first_row + block.rows])
@@ -111,13 +110,13 @@ class ShardTable(Table):
         """Rows, given sorted, in a random order that stays within a window of shards at a time."""
         n_shards = len(self.source.blocks)
         if n_shards <= self.window:
-            return super().shuffled(rows, generator)
+            return shuffle(rows, generator)
         bounds = torch.searchsorted(rows, self._starts).tolist()
         order = torch.randperm(n_shards, generator=generator)
         windows = []
         for shards in order.split(self.window):
             held = torch.cat([rows[bounds[i] : bounds[i + 1]] for i in shards.tolist()])
-            windows.append(super().shuffled(held, generator))
+            windows.append(shuffle(held, generator))
         return torch.cat(windows)
 
 

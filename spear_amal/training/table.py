@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import scipy.sparse as sp
@@ -20,6 +20,24 @@ from spear_amal.types import Batch
 DENSE_WIDTH = 2048
 # Largest matrix, in entries, that is held dense as a whole (64 MB in float32).
 DENSE_ENTRIES = 16_000_000
+
+
+class TrainingRows(Protocol):
+    """What training asks of its rows, wherever they lie."""
+
+    device: torch.device
+
+    @property
+    def x(self) -> Any:
+        """Some of the features, for their kind: those of rows or images."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, index: Tensor, augmented: bool = False) -> Batch:
+        """Rows `index` (B,) in that order; `augmented` if there is an augmentation."""
+
+    def shuffled(self, rows: Tensor, generator: torch.Generator) -> Tensor:
+        """Rows, given sorted, in a random order to go through them in."""
 
 
 class Table:
@@ -175,7 +193,7 @@ class Table:
 
     def shuffled(self, rows: Tensor, generator: torch.Generator) -> Tensor:
         """Rows in a random order to go through them in."""
-        return rows[torch.randperm(len(rows), generator=generator)]
+        return shuffle(rows, generator)
 
     def whole(self) -> Batch:
         """All rows as one batch."""
@@ -190,6 +208,11 @@ def _tensor_ready(x: np.ndarray) -> np.ndarray:
 
 def _longest(matrix: sp.csr_array) -> int:
     return int(np.diff(matrix.indptr).max(initial=0))
+
+
+def shuffle(rows: Tensor, generator: torch.Generator) -> Tensor:
+    """Put rows into a random order."""
+    return rows[torch.randperm(len(rows), generator=generator)]
 
 
 def batches(order: Tensor, size: int, model: torch.nn.Module) -> list[Tensor]:

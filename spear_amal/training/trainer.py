@@ -31,7 +31,7 @@ from spear_amal.training.look_ahead import LookAhead
 from spear_amal.training.optimisers import set_rates
 from spear_amal.training.outer import Outer
 from spear_amal.training.run_state import RunState
-from spear_amal.training.table import Table, batches
+from spear_amal.training.table import Table, TrainingRows, batches
 from spear_amal.types import Batch
 
 
@@ -91,7 +91,7 @@ class _Job:
     """What a run trains on; unlike its state it does not change."""
 
     components: ComponentSet
-    table: Table
+    table: TrainingRows
     rows: Tensor
     selection: Table | None
     outer: Table | None
@@ -115,7 +115,7 @@ class Trainer:
         model: JointModel,
         components: ComponentSet,
         mixer: Mixer,
-        table: Table,
+        table: TrainingRows,
         rows: np.ndarray,
         selection: Table | None = None,
         outer: Table | None = None,
@@ -126,7 +126,7 @@ class Trainer:
         Parameters
         ----------
         model, components, mixer
-        table : Table
+        table : Table or ShardTable
             Training rows.
         rows : ndarray of int
             Which rows of the table take part.
