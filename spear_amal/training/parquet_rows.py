@@ -145,9 +145,9 @@ def _numbers(column: Any) -> np.ndarray:
     """Values of a column of numbers as floats; single precision stays."""
     if column.null_count:
         raise ValueError("a value is missing (null)")
-    values = column.to_numpy()
-    if values.dtype.kind not in "fiub":
+    if not _is_number(column.type):
         raise ValueError(f"a column holds {column.type}, needed numbers")
+    values = column.to_numpy()
     return values if values.dtype in (np.float32, np.float64) else values.astype(np.float64)
 
 
@@ -157,7 +157,8 @@ def _lists(column: Any) -> tuple[np.ndarray, np.ndarray]:
 
     kind = column.type
     fixed = pa.types.is_fixed_size_list(kind)
-    if not (fixed or pa.types.is_list(kind) or pa.types.is_large_list(kind)):
+    lists = fixed or pa.types.is_list(kind) or pa.types.is_large_list(kind)
+    if not (lists and _is_number(kind.value_type)):
         raise ValueError(f"a column holds {kind}, needed lists of numbers")
     if column.null_count:
         raise ValueError("a row is missing (null)")
@@ -167,8 +168,14 @@ def _lists(column: Any) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError("a value is missing (null)")
     lengths = np.full(len(held), kind.list_size) if fixed else held.value_lengths().to_numpy()
     numbers = values.to_numpy()
-    if numbers.dtype.kind not in "fiu":
-        raise ValueError(f"a column holds {kind}, needed lists of numbers")
     if numbers.dtype == np.float16:
         numbers = numbers.astype(np.float32)
     return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]), numbers
+
+
+def _is_number(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return bool(
+        pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)
+    )

@@ -88,15 +88,14 @@ class ShardTable:
         """Rows `index` (B,) in that order; images and their augmentation are not read here."""
         index = index.cpu()
         of_shard = torch.searchsorted(self._starts, index, right=True) - 1
-        parts, places = [], []
-        # Those in memory first: reading another may push one out that is needed as well.
-        for i in sorted(of_shard.unique().tolist(), key=lambda i: i not in self._held):
-            here = (of_shard == i).nonzero().squeeze(1)
-            parts.append(self.shard(i).batch(index[here] - self._starts[i]))
-            places.append(here)
+        places = {i: (of_shard == i).nonzero().squeeze(1) for i in of_shard.unique().tolist()}
+        # Those in memory first: reading another may push one out that is needed as well. Those
+        # that come last in the batch are read last: the next batch goes on with them.
+        turns = sorted(places, key=lambda i: (i not in self._held, int(places[i][-1])))
+        parts = [self.shard(i).batch(index[places[i]] - self._starts[i]) for i in turns]
         if not parts:
             return self.shard(0).batch(index)
-        back = torch.cat(places).argsort().to(self.device)
+        back = torch.cat([places[i] for i in turns]).argsort().to(self.device)
         return Batch(
             index=index.to(self.device),
             x=_stacked([part.x for part in parts])[back],

@@ -66,7 +66,7 @@ def check_ids(found: np.ndarray, ids: np.ndarray | None, first: int, votes: Vote
     if not same.all():
         row = int(np.argmin(same))
         raise InputError(
-            f"row {first + row} has the id {ids[row]!r}, its votes in {votes.folder} are those of "
-            f"{found[row]!r}; votes and rows must be of the same rows in the same "
+            f"row {first + row} has the id '{ids[row]}', its votes in {votes.folder} are those of "
+            f"'{found[row]}'; votes and rows must be of the same rows in the same "
             "order, and row_id= must name the column of ids that the votes were written with"
         )
