@@ -176,6 +176,4 @@ def _lists(column: Any) -> tuple[np.ndarray, np.ndarray]:
 def _is_number(kind: Any) -> bool:
     import pyarrow as pa
 
-    return bool(
-        pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)
-    )
+    return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind))
