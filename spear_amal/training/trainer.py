@@ -153,9 +153,8 @@ class Trainer:
             own = shard.local(every)
             job = _Job(components, table, every, own, selection, outer, shard, wrapped)
             result = self._run(state, job)
-        result.domain = (
-            domain.cpu() if shard.world == 1 else BitRows.pack(shard.whole(domain[:]).cpu())
-        )
+        whole = domain if shard.world == 1 else BitRows.pack(shard.whole(domain[:]))
+        result.domain = whole.cpu()
         mixer.shard = WHOLE  # it may go on elsewhere
         return result
 
