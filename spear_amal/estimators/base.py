@@ -13,16 +13,11 @@ import torch
 from spear_amal.components import ComponentSet
 from spear_amal.errors import InputError
 from spear_amal.estimators import bundle, door, resolve
-from spear_amal.estimators.engine import (
-    Member,
-    Recipe,
-    fit_members,
-    log_posteriors,
-    weights_frame,
-)
+from spear_amal.estimators.engine import Member, Recipe, fit_members, log_posteriors
 from spear_amal.estimators.intake import Intake
 from spear_amal.estimators.parameters import CONSTRAINTS, DTYPES
 from spear_amal.estimators.product import choose_exponent
+from spear_amal.estimators.weight_frames import weights_frame
 from spear_amal.mixers import Fixed, Mixer
 from spear_amal.models import JointModel, RuleModel, build_feature_model, check_kind
 from spear_amal.tensor_files import under_prefix
@@ -265,7 +260,7 @@ class TrainedClassifier(Intake):
         self.best_epoch_ = [member.result.best_epoch for member in members]
         frames = [pd.DataFrame(m.result.history).assign(member=i) for i, m in enumerate(members)]
         self.history_ = pd.concat(frames, ignore_index=True)
-        self.weights_ = weights_frame(pool, members)
+        self.weights_ = weights_frame(members)
         self.exponent_ = self._exponent(pool, members, recipe)
 
     def _exponent(self, pool: door.Pool, members: list[Member], recipe: Recipe) -> float:

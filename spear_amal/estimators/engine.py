@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
-import pandas as pd
 import torch
 from scipy.special import log_softmax
 from sklearn.model_selection import StratifiedKFold, train_test_split
@@ -18,7 +15,9 @@ from sklearn.model_selection import StratifiedKFold, train_test_split
 from spear_amal.components import ComponentSet
 from spear_amal.errors import InputError
 from spear_amal.estimators.door import Pool
+from spear_amal.estimators.run_marks import fingerprint
 from spear_amal.estimators.tables import Tables
+from spear_amal.estimators.weight_frames import weights_frame
 from spear_amal.maths.shard import WHOLE, Shard
 from spear_amal.mixers import Mixer
 from spear_amal.mixers.frozen import Frozen
@@ -26,6 +25,7 @@ from spear_amal.models import JointModel
 from spear_amal.training import Callback, Result, Settings, Table, Trainer, predict_logits
 from spear_amal.training.augment import Augmentation
 from spear_amal.training.spreading import check_same
+from spear_amal.training.table import TrainingRows
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,8 @@ class Member:
         A model that never trained on V: itself, or the one before a refit.
     mixer : Mixer
         Of several candidates the one that validation rows chose.
+    streamed : bool
+        Whether `trained` are rows of a stream and not of the pool.
     validation_used : {"shared", "split", "training"}
         How V served: whole for weights and epoch, one half each, or V was in training as well.
     """
@@ -75,6 +77,18 @@ class Member:
     judge: JointModel
     validation_used: str
     mixer: Mixer
+    streamed: bool = False
+
+
+class Stream(Protocol):
+    """Rows of training that are not in memory."""
+
+    @property
+    def table(self) -> TrainingRows:
+        """All rows, by number."""
+
+    def rows(self, gold: np.ndarray, keep_uncovered: bool) -> np.ndarray:
+        """Numbers of the rows to train on, for the gold rows of the pool that may be."""
 
 
 def fit_members(pool: Pool, recipe: Recipe, about: Any) -> list[Member]:
@@ -134,19 +148,36 @@ def _new_model(pool: Pool, held: np.ndarray, recipe: Recipe) -> JointModel:
     return recipe.make_model(y, generator).to(recipe.device, recipe.dtype)
 
 
-def _fit_one(pool: Pool, tables: Tables, held: np.ndarray, recipe: Recipe, mark: str) -> Member:
+def fit_streamed(pool: Pool, recipe: Recipe, stream: Stream, about: Any) -> Member:
+    """Train one model on a stream of rows, of which the pool holds those with gold, and V."""
+    tables = Tables(pool, recipe)
+    return _fit_one(pool, tables, pool.validation, recipe, fingerprint(pool, about), stream)
+
+
+def _fit_one(
+    pool: Pool,
+    tables: Tables,
+    held: np.ndarray,
+    recipe: Recipe,
+    mark: str,
+    stream: Stream | None = None,
+) -> Member:
     """Train with `held` as V: for the mixer's outer loss and for the choice of the epoch."""
     gold = np.setdiff1d(pool.gold, held)
     used = "shared" if len(gold) else "training"
     gold = gold if len(gold) else pool.gold
-    rows = _training_rows(pool, gold, recipe)
     chooser, outer = held, held
     if recipe.validation == "split" and np.bincount(pool.y[held]).max() >= 2:
         chooser, outer = _halves(held, pool.y[held], recipe.settings.seed)
         used = "split" if used == "shared" else used
     components = recipe.make_components(gold)
     told = recipe.make_teachers(gold)
-    table, judges, driver = tables.training(told), tables.of(chooser, told), tables.of(outer, told)
+    judges, driver = tables.of(chooser, told), tables.of(outer, told)
+    source: TrainingRows = tables.training(told)
+    if stream is None:
+        rows = _training_rows(pool, gold, recipe)
+    else:
+        source, rows = stream.table, stream.rows(gold, recipe.keep_uncovered)
     best: Member | None = None
     for i, mixer in enumerate(recipe.make_mixer().candidates(components.names)):
         own = recipe if not i else _named(recipe, f"trial{i}")
@@ -155,7 +186,7 @@ def _fit_one(pool: Pool, tables: Tables, held: np.ndarray, recipe: Recipe, mark:
             model,
             components,
             mixer,
-            table,
+            source,
             rows,
             judges,
             driver,
@@ -163,7 +194,8 @@ def _fit_one(pool: Pool, tables: Tables, held: np.ndarray, recipe: Recipe, mark:
             shard=recipe.shard,
         )
         if best is None or cast(float, result.val_score) > cast(float, best.result.val_score):
-            best = Member(model, result, rows, held, components.names, model, used, mixer)
+            parts = (model, result, rows, held, components.names, model, used, mixer)
+            best = Member(*parts, streamed=stream is not None)
     return cast(Member, best)
 
 
@@ -233,16 +265,16 @@ def _with_mean_weights(
     Every gold row was training row in all folds but one, so that each has weights of its own.
     """
     epochs = round(np.mean([member.result.best_epoch for member in members])) + 1
-    weights = torch.tensor(weights_frame(pool, members).to_numpy(dtype=np.float32))
+    weights = torch.tensor(weights_frame(members).to_numpy(dtype=np.float32))
     score = float(np.mean([member.result.val_score for member in members]))
     first = replace(members[0], result=replace(members[0].result, val_score=score))
     mixer = Frozen(tables.own(torch.nan_to_num(weights, nan=1.0)))
     return _refit_with(mixer, epochs, pool, tables, first, recipe, mark)
 
 
-def _frozen(weights: torch.Tensor, first: Member, tables: Tables) -> Frozen:
+def _frozen(weights: Any, first: Member, tables: Tables) -> Frozen:
     """Learnt weights; rows of V, which had none, get the mean of the labelled training rows."""
-    table = weights.clone()
+    table = weights[:].clone()
     new = np.setdiff1d(first.validation, first.trained)
     table[new] = table[np.intersect1d(first.trained, tables.pool.gold)].mean(0)
     return Frozen(tables.own(table))
@@ -258,42 +290,3 @@ def log_posteriors(
         q = None if rules is None else log_softmax(rules.double().cpu().numpy(), axis=1)
         pairs.append((log_softmax(logits.double().cpu().numpy(), axis=1), q))
     return pairs
-
-
-# What changes nothing in the result: a run may continue with another value.
-NO_MATTER = ("verbose", "checkpoint", "device", "ranks")
-
-
-def fingerprint(pool: Pool, about: dict[str, Any]) -> str:
-    """Hash of data, roles and settings, so that a checkpoint is only used by its own run."""
-    settings = {k: v for k, v in about.items() if k not in NO_MATTER}
-    parts = [pool.y, pool.validation, np.array([len(pool.classes), *pool.x.shape])]
-    parts += [pool.x] if isinstance(pool.x, np.ndarray) else _csr_parts(pool.x)
-    if pool.labels is not None:
-        parts += [*_csr_parts(pool.labels.codes), pool.labels.continuous, pool.labels.lf_classes]
-        parts += [] if pool.labels.scores is None else _csr_parts(pool.labels.scores)
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=repr).encode())
-    for part in parts:
-        digest.update(np.ascontiguousarray(part).data)  # in place: images may fill the memory
-        digest.update(b"|")
-    return digest.hexdigest()[:32]
-
-
-def _csr_parts(matrix: Any) -> list[np.ndarray]:
-    return [matrix.data, matrix.indices, matrix.indptr]
-
-
-def weights_frame(pool: Pool, members: list[Member], last: bool = False) -> pd.DataFrame:
-    """Weights (n, K) per row and loss, means over members; NaN where a loss did not count.
-
-    Those of the chosen epochs, or after the last ones.
-    """
-    names = members[0].names
-    total, count = np.zeros((2, len(pool.y), len(names)))
-    for member in members:
-        rows = torch.as_tensor(member.trained)
-        held = member.result
-        table, on = held.last_weights if last else held.weights, held.domain[rows].numpy()
-        total[rows] += np.where(on, 1.0 if table is None else table[rows].numpy(), 0.0)
-        count[rows] += on
-    return pd.DataFrame(total / np.where(count == 0, np.nan, count), columns=list(names))

@@ -20,7 +20,17 @@ class Intake(FittedClassifier):
     validation_fraction: float
     random_state: int
 
-    def _pool(self, X: Any, y: Any, L: Any, X_val: Any, y_val: Any, L_val: Any) -> door.Pool:
+    def _pool(
+        self,
+        X: Any,
+        y: Any,
+        L: Any,
+        X_val: Any,
+        y_val: Any,
+        L_val: Any,
+        plan: list[tuple[int, int]] | None = None,
+    ) -> door.Pool:
+        """Make the pool; `plan` holds the columns (LF, class) where L is but some of the votes."""
         resolve.check_pairs(L, X_val, y_val, L_val)
         X = self._checked(X, reset=True)
         y = door.column(y, "y")
@@ -28,7 +38,7 @@ class Intake(FittedClassifier):
         votes = None if L is None else as_label_matrix(L)
         if votes is not None:
             door.check_rows("L", len(votes), X.shape[0], "X")
-            if votes.nnz == 0:
+            if plan is None and votes.nnz == 0:
                 raise InputError("all LFs abstain on all rows of L; without votes leave L out")
         self.classes_ = door.find_classes(y[~door.unlabelled_mask(y)], votes)
         codes = door.encode(y, self.classes_)
@@ -44,7 +54,8 @@ class Intake(FittedClassifier):
             x, c, v = self._validation(X_val, y_val, L_val)
             held, source = np.arange(len(codes), len(codes) + len(c)), "given"
             features, all_codes, all_votes = [X, x], [codes, c], [votes, v]
-        plan = [] if votes is None else votes.unipolar_plan()
+        if plan is None:
+            plan = [] if votes is None else votes.unipolar_plan()
         unipolar = [v.to_unipolar(plan) for v in all_votes if v is not None]
         return door.Pool(
             x=door.stack(features) if len(features) > 1 else X,

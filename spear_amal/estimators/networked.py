@@ -13,9 +13,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from spear_amal.errors import InputError
 from spear_amal.estimators import door, resolve
-from spear_amal.estimators.engine import Member, Recipe, weights_frame
+from spear_amal.estimators.engine import Member, Recipe
 from spear_amal.estimators.images_door import check_images, is_image_like
 from spear_amal.estimators.spear import SpearClassifier
+from spear_amal.estimators.weight_frames import weights_frame
 from spear_amal.models import build_feature_model, channel_statistics
 from spear_amal.models.images import check_pixels, pixel_kind
 from spear_amal.training import Callback
@@ -43,6 +44,7 @@ class NetworkClassifier(SpearClassifier):
     callbacks: Sequence[Callback] = ()
     patience: int | None = None  # type: ignore[assignment]
 
+    _streams = False
     _not_stored: ClassVar[tuple[str, ...]] = ("callbacks",)
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **SpearClassifier._parameter_constraints,
@@ -145,7 +147,7 @@ class NetworkClassifier(SpearClassifier):
 
     def _keep(self, pool: door.Pool, members: list[Member], recipe: Recipe) -> None:
         super()._keep(pool, members, recipe)
-        self.last_weights_ = weights_frame(pool, members, last=True)
+        self.last_weights_ = weights_frame(members, last=True)
         self.snapshots_ = {}
         for epoch, held in members[0].result.kept.items():
             # Of the run's type before its numbers go in: they would be rounded on the way.

@@ -17,6 +17,7 @@ from spear_amal.errors import InputError
 from spear_amal.estimators.base import TrainedClassifier
 from spear_amal.estimators.door import Pool
 from spear_amal.estimators.guides import check_guides, resolve_guides
+from spear_amal.estimators.streaming import StreamedClassifier
 from spear_amal.label_matrix import LabelMatrix
 from spear_amal.labeling import VotesTest, votes_test
 from spear_amal.mixers import Fixed, Mixer, build_mixer
@@ -36,7 +37,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class SpearClassifier(TrainedClassifier):
+class SpearClassifier(StreamedClassifier):
     """Classifier trained jointly with a model of the labelling functions.
 
     The feature model P_theta(y | x) and the rule model P_phi(l, y) minimise SPEAR's seven losses
@@ -133,6 +134,8 @@ class SpearClassifier(TrainedClassifier):
     models_ : list of JointModel
     validation_source_ : {"given", "split", "training", "folds"}
         Where V came from. "training": too few gold rows to hold any out.
+    weight_table_ : MappedTable or None
+        After :meth:`fit_parquet` the weights by row, where they were kept on disk.
     votes_test_ : VotesTest or None
         What the test of the votes found; None without votes.
     guarded_ : bool

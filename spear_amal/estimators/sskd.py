@@ -20,8 +20,9 @@ from spear_amal.components.views import (
 from spear_amal.errors import InputError
 from spear_amal.estimators import door
 from spear_amal.estimators.distilled import DistilledClassifier
-from spear_amal.estimators.engine import Member, Recipe, fingerprint
+from spear_amal.estimators.engine import Member, Recipe
 from spear_amal.estimators.rotation_head import train_head
+from spear_amal.estimators.run_marks import fingerprint
 from spear_amal.mixers import HINTON, Fixed, Mixer, build_mixer
 from spear_amal.mixers.by_name import by_name, check_by_name
 from spear_amal.models import JointModel

@@ -107,8 +107,7 @@ def _footer(path: Path) -> Any:
         if not path.exists():
             raise FileNotFoundError(f"no such Parquet file: {path}") from None
         raise FileFormatError(
-            f"{path} is truncated or no Parquet file ({error}); nothing was written; replace the "
-            "file and run again"
+            f"{path} is truncated or no Parquet file ({error}); replace the file and run again"
         ) from error
 
 
@@ -142,8 +141,8 @@ def read_tables(block: Block, columns: Sequence[str] | None, size: int) -> Itera
             yield from _of_size(batches, size)
     except (OSError, pa.ArrowException) as error:
         raise FileFormatError(
-            f"{block.file} is damaged ({error}); parts of votes that are finished stay; replace "
-            "the file and run again"
+            f"{block.file} is damaged ({error}); replace the file and run again, what is finished "
+            "is kept"
         ) from error
 
 

@@ -21,6 +21,11 @@ def check_mergeable(mixer: Mixer) -> None:
             f"{type(mixer).__name__} chooses among all rows and cannot refresh in {n_ranks()} "
             "processes; refresh it in one and load its state_dict in the others"
         )
+    if n_ranks() > 1 and getattr(mixer, "table_path", None) is not None:
+        raise InputError(
+            f"weights on disk (table_path) cannot be merged between {n_ranks()} processes; leave "
+            "table_path out"
+        )
 
 
 def merge(mixer: Mixer, before: State, rows: Tensor) -> None:
@@ -33,7 +38,8 @@ def merge(mixer: Mixer, before: State, rows: Tensor) -> None:
         return
     after = mixer.state_dict()
     if isinstance(mixer, LearntTable):
-        mixer.load_state_dict({"lambdas": _merged(before["lambdas"], after["lambdas"], rows)})
+        old, new = before["lambdas"].float(), after["lambdas"].float()
+        mixer.load_state_dict({"lambdas": _merged(old, new, rows)})
         return
     floats = [name for name, value in after.items() if value.is_floating_point()]
     means = mean_over_ranks([after[name] for name in floats])

@@ -8,6 +8,7 @@ the second is slower for few outputs).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,11 +52,22 @@ class SparseRows:
             int(matrix.shape[1]),
         )
 
+    @classmethod
+    def stack(cls, parts: Sequence[SparseRows]) -> SparseRows:
+        """Put rows of one width under each other, padded to the longest."""
+        longest = max(part.columns.shape[1] for part in parts)
+
+        def padded(held: Tensor) -> Tensor:
+            return F.pad(held, (0, longest - held.shape[1]))
+
+        columns = torch.cat([padded(part.columns) for part in parts])
+        return cls(columns, torch.cat([padded(part.values) for part in parts]), parts[0].width)
+
     def __len__(self) -> int:
         return len(self.columns)
 
-    def __getitem__(self, rows: slice) -> SparseRows:
-        """Give some of the rows, without a copy."""
+    def __getitem__(self, rows: slice | Tensor) -> SparseRows:
+        """Give some of the rows; without a copy where they are a slice."""
         return SparseRows(self.columns[rows], self.values[rows], self.width)
 
     def to_dense(self) -> Tensor:

@@ -109,10 +109,12 @@ class AlmKd(LearntTable):
         self.domain = domain
         self.label = in_role(names, LABEL).to(domain.device)  # (K,)
         teacher = in_role(names, TEACHER).to(domain.device)
-        both = (self.learnt & self.label).any(1) & (self.learnt & teacher).any(1)
-        self.mixed = self.learnt & teacher & both.unsqueeze(1)  # (n_rows, K)
-        self.lambdas[self.mixed] = float(self.start)
-        self.lambdas = self._completed(self.lambdas, torch.arange(n_rows, device=domain.device))
+        learnt = domain & mixable.to(domain.device)
+        both = (learnt & self.label).any(1) & (learnt & teacher).any(1)
+        self.mixed = learnt & teacher & both.unsqueeze(1)  # (n_rows, K)
+        every = torch.arange(n_rows, device=domain.device)
+        started = torch.where(self.mixed, float(self.start), self.lambdas[every])
+        self.lambdas[every] = self._completed(started, every)
 
     def _completed(self, weights: Tensor, rows: Tensor) -> Tensor:
         """Give the labels of mixed rows what the largest lambda leaves; weights (B, K)."""

@@ -10,6 +10,7 @@ rho = eta_lambda eta / n_k: the parameter that does not depend on batch or step 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -110,6 +111,13 @@ class Amal(LearntTable):
         rows those of a pattern may come to differ a little.
     look_ahead : {"last-layer", "network"}
         Differentiate the head's step only (the paper) or all parameters'.
+    table_dtype : {"float32", "float16"}
+        How the weights are kept. Half precision takes half the room; steps that it cannot hold
+        are rounded at random, so that small ones add up.
+    table_path : path, optional
+        Folder in which the weights lie in a file that is mapped into memory, for more rows than
+        memory holds. Each run has a subfolder of its own, which stays after it. A checkpoint
+        names its file there and needs it.
     """
 
     def __init__(
@@ -129,6 +137,8 @@ class Amal(LearntTable):
         gamma: float = 1.0,
         share: str = "pattern+row",
         look_ahead: str = "last-layer",
+        table_dtype: str = "float32",
+        table_path: str | os.PathLike[str] | None = None,
     ) -> None:
         self.rho = rho
         self.eta_lambda = eta_lambda
@@ -144,6 +154,8 @@ class Amal(LearntTable):
         self.gamma = gamma
         self.share = share
         self.look_ahead = look_ahead
+        self.table_dtype = table_dtype
+        self.table_path = None if table_path is None else os.fspath(table_path)
         self._check()
 
     @classmethod
@@ -173,15 +185,10 @@ class Amal(LearntTable):
         if outside:
             raise InputError(f"start {outside} lies outside the clamp {self.clamp}")
 
-    def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:
-        """Lay out one weight per row and loss."""
-        super().attach(n_rows, names, domain, mixable)
-        start = self.start
-        if isinstance(start, Mapping):
-            named = by_name("start", start, names)
-            self.lambdas *= torch.where(mixable.cpu(), named, 1.0).to(self.lambdas)
-        else:
-            self.lambdas.fill_(float(start))
+    def _starts(self, names: Sequence[str], mixable: Tensor) -> Tensor:
+        if not isinstance(self.start, Mapping):
+            return torch.full((len(names),), float(self.start))
+        return torch.where(mixable.cpu(), by_name("start", self.start, names), 1.0)
 
     def refresh(self, look_ahead: LookAheadLike, batch: Batch) -> None:
         """Update the weights of a group `inner_repeats` times at unchanged parameters."""

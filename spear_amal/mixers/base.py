@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from numbers import Integral
 from typing import Any, Protocol
@@ -222,6 +222,18 @@ class Mixer:
     def table(self) -> Tensor | None:
         """All weights (n_rows, K), if this mixer keeps one per row."""
         return None
+
+    def snapshot(self) -> Any:
+        """Copy of :meth:`table` on the CPU that later refreshes leave alone; None without one."""
+        table = self.table()
+        return None if table is None else table.detach().cpu().clone()
+
+    def files(self, state: dict[str, Tensor]) -> set[str]:
+        """Files beside the checkpoint that a state needs, as :meth:`keep_files` knows them."""
+        return set()
+
+    def keep_files(self, names: Set[str]) -> None:
+        """Remove files of earlier states, except `names` and what is in use."""
 
     def state_dict(self) -> dict[str, Tensor]:
         """Tensors from which :meth:`load_state_dict` continues."""

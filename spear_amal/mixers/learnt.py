@@ -6,14 +6,20 @@ What a refresh does with the look-ahead is the mixer's.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from spear_amal.errors import InputError
+from spear_amal.maths.bit_rows import BitRows
 from spear_amal.mixers.base import LookAheadLike, LookAheadOptions, Mixer, check_whole
+from spear_amal.mixers.mapped_table import MappedTable, file_of
+from spear_amal.mixers.weight_table import DTYPES, WeightTable
 from spear_amal.types import Batch
+
+MEAN_ROWS = 1 << 20  # rows whose weights are held at once where means are taken
 
 
 class LearntTable(Mixer):
@@ -31,6 +37,8 @@ class LearntTable(Mixer):
     normalise: str
     outer: str
     look_ahead: str
+    table_dtype: str = "float32"
+    table_path: str | None = None
 
     def _check_learning(self) -> None:
         for name, least in (("refresh_every", 1), ("warmup", 0), ("inner_repeats", 1)):
@@ -46,15 +54,29 @@ class LearntTable(Mixer):
                 f"look_ahead must be 'last-layer' or 'network', found {self.look_ahead!r}": (
                     self.look_ahead in ("last-layer", "network")
                 ),
+                f"table_dtype must be one of {sorted(DTYPES)}, found {self.table_dtype!r}": (
+                    self.table_dtype in DTYPES
+                ),
             }
         )
 
     def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:
-        """Lay out one weight per row and loss, all 1."""
+        """Lay out one weight per row and loss."""
         super().attach(n_rows, names, domain, mixable)
         # On the table's device: looking weights up costs no transfer per step.
-        self.lambdas = torch.ones(n_rows, len(names), device=domain.device)
-        self.learnt = domain & mixable.to(domain.device)  # (n_rows, K)
+        start = self._starts(names, mixable).to(domain.device)
+        self.lambdas = self._new_table(n_rows, start)  # (n_rows, K)
+        self.learnt = BitRows.pack(domain, mixable)  # (n_rows, K)
+        self._means: tuple[Tensor, int, dict[str, float]] | None = None
+
+    def _starts(self, names: Sequence[str], mixable: Tensor) -> Tensor:
+        """First weights (K,)."""
+        return torch.ones(len(names))
+
+    def _new_table(self, n_rows: int, start: Tensor) -> WeightTable:
+        if self.table_path is None:
+            return WeightTable(n_rows, start, self.table_dtype)
+        return MappedTable(n_rows, start, self.table_dtype, self.table_path)
 
     def weights(self, batch: Batch, losses: Tensor) -> Tensor:
         """Look the batch's rows up in the table."""
@@ -65,7 +87,7 @@ class LearntTable(Mixer):
         return epoch >= self.warmup and (epoch - self.warmup) % self.refresh_every == 0
 
     def _scaled(self, gradient: Tensor, look_ahead: LookAheadLike) -> Tensor:
-        gradient = gradient.to(self.lambdas)
+        gradient = gradient.to(self.lambdas.device, torch.float32)
         if self.normalise == "none":
             return gradient
         if self.normalise == "features":
@@ -81,24 +103,54 @@ class LearntTable(Mixer):
         )
 
     def mean_weights(self, rows: Tensor) -> dict[str, float]:
-        """Mean weight of each loss over its domain within `rows`."""
-        learnt = self.learnt[rows]
-        sums = (self.lambdas[rows] * learnt).sum(0)
-        sums, counts = self.shard.total([sums, learnt.sum(0)])
-        means = sums / counts.clamp(min=1)
+        """Mean weight of each loss over its domain within `rows`.
+
+        Between two refreshes the same rows are not gone through again.
+        """
+        if self._means is None or not (
+            self._means[0] is rows and self._means[1] == self.lambdas.changes
+        ):
+            self._means = (rows, self.lambdas.changes, self._mean_weights(rows))
+        return dict(self._means[2])
+
+    def _mean_weights(self, rows: Tensor) -> dict[str, float]:
+        sums = torch.zeros(2, len(self.names), dtype=torch.float64, device=self.lambdas.device)
+        for part in rows.split(MEAN_ROWS):
+            learnt = self.learnt[part]
+            sums += torch.stack([(self.lambdas[part] * learnt).sum(0), learnt.sum(0)])
+        sums = self.shard.total([sums])[0]
+        means = (sums[0] / sums[1].clamp(min=1)).float()
         return dict(zip(self.names, means.tolist(), strict=True))
 
     def table(self) -> Tensor:
         """All weights (n_rows, K)."""
-        return self.lambdas
+        return self.lambdas.whole()
+
+    def snapshot(self) -> Any:
+        """Weights by row that later refreshes leave alone; of a table on disk a view, not a copy.
+
+        Rows of both are looked up as ``snapshot[rows]``.
+        """
+        if isinstance(self.lambdas, MappedTable):
+            return self.lambdas.snapshot()
+        return super().snapshot()
+
+    def files(self, state: dict[str, Tensor]) -> set[str]:
+        """Name the file of a table on disk."""
+        return {file_of(state)} - {""}
+
+    def keep_files(self, names: Set[str]) -> None:
+        """Remove versions of a table on disk that nothing refers to."""
+        if isinstance(self.lambdas, MappedTable):
+            self.lambdas.keep_files(names)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the weight table."""
-        return {"lambdas": self.lambdas.clone()}
+        return self.lambdas.state_dict()
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Take the weight table back."""
-        self.lambdas = state["lambdas"].to(self.lambdas, copy=True)
+        self.lambdas.load_state_dict(state)
 
 
 def check_all(conditions: dict[str, bool]) -> None:

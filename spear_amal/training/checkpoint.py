@@ -49,6 +49,7 @@ class Checkpoint:
         tensors, about = _tensors(state), self._about(state)
         if self.shard.world == 1:
             write_tensors(self.path, tensors, about)
+            state.note_saved(under_prefix("now", tensors))
             return
         own = {name: value for name, value in tensors.items() if name.startswith(OWN)}
         write_tensors(self._part(state.epoch), own, about | {"kind": PART, "history": []})
@@ -142,8 +143,9 @@ def _tensors(state: RunState) -> Tensors:
 
 
 def _take(state: RunState, tensors: Tensors, about: dict[str, Any]) -> None:
-    state.put_back(under_prefix("now", tensors))
-    state.best = under_prefix("best", tensors)
+    now, state.best = under_prefix("now", tensors), under_prefix("best", tensors)
+    state.put_back(now)
+    state.saved_files = state.files(now) | state.files(state.best)
     unflatten(state.optimiser, under_prefix("optimiser", tensors))
     state.kept = {n: under_prefix(f"kept.{n}", tensors) for n in about.get("kept", [])}
     state.order.set_state(tensors["random.order"])

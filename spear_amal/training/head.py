@@ -12,7 +12,7 @@ from spear_amal.maths.sparse_rows import SparseRows, affine
 from spear_amal.mixers import Mixer
 from spear_amal.models import JointModel
 from spear_amal.training.inference import features_of
-from spear_amal.training.table import Table
+from spear_amal.training.table import TrainingRows
 
 _WAY_OUT = "mixer_options={'look_ahead': 'network'}"
 
@@ -77,7 +77,7 @@ def mean_squared_norm(hidden: Tensor | SparseRows, shard: Shard) -> float:
     return float(total / count)
 
 
-def check_head(feature: nn.Module, mixer: Mixer, table: Table) -> None:
+def check_head(feature: nn.Module, mixer: Mixer, table: TrainingRows) -> None:
     """Raise before any training where the mixer's look-ahead could not differentiate the head.
 
     Its first refresh may be many epochs away.

@@ -39,6 +39,8 @@ class RunState:
     refreshes: int = 0
     stopped: bool = False
     kept: dict[int, Tensors] = field(default_factory=dict)
+    # Files of the mixer that the checkpoint on disk needs.
+    saved_files: set[str] = field(default_factory=set)
 
     @classmethod
     def begin(
@@ -58,6 +60,7 @@ class RunState:
     def keep_best(self) -> None:
         """Copy parameters and weights of the current epoch."""
         self.best = {k: v.clone() for k, v in self.now().items()}
+        self._tidy()
 
     def keep_epoch(self) -> None:
         """Copy the feature model's parameters after an epoch that was asked for."""
@@ -74,6 +77,19 @@ class RunState:
             **with_prefix("model", self.model.state_dict()),
             **with_prefix("mixer", self.mixer.state_dict()),
         }
+
+    def note_saved(self, now: Tensors) -> None:
+        """Take note of a checkpoint with `now`; files that nothing needs any more go."""
+        self.saved_files = self.files(now) | self.files(self.best)
+        self._tidy()
+
+    def files(self, tensors: Tensors) -> set[str]:
+        """Name the files on disk that tensors refer to."""
+        return self.mixer.files(under_prefix("mixer", tensors))
+
+    def _tidy(self) -> None:
+        """Let files go that neither the best epoch nor the checkpoint needs any more."""
+        self.mixer.keep_files(self.files(self.best) | self.saved_files)
 
     def put_back(self, tensors: Tensors) -> None:
         """Take parameters and weights that :meth:`now` gave."""

@@ -32,6 +32,11 @@ def check_spreads(shard: Shard, model: nn.Module, mixer: Mixer) -> None:
             f"{shard.world} processes; take amal, alm-kd, fixed, single, uncertainty or superloss, "
             f"or {_ALONE}"
         )
+    if getattr(mixer, "table_path", None) is not None:
+        raise InputError(
+            "several processes keep their parts of the weights in memory: leave out table_path "
+            f"(table_dtype='float16' takes half of it), or {_ALONE}"
+        )
     norms = [name for name, part in model.named_modules() if isinstance(part, _BatchNorm)]
     if norms:
         raise InputError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import scipy.sparse as sp
@@ -20,6 +20,24 @@ from spear_amal.types import Batch
 DENSE_WIDTH = 2048
 # Largest matrix, in entries, that is held dense as a whole (64 MB in float32).
 DENSE_ENTRIES = 16_000_000
+
+
+class TrainingRows(Protocol):
+    """What training asks of its rows, wherever they lie."""
+
+    device: torch.device
+
+    @property
+    def x(self) -> Any:
+        """Some of the features, for their kind: those of rows or images."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, index: Tensor, augmented: bool = False) -> Batch:
+        """Rows `index` (B,) in that order; `augmented` if there is an augmentation."""
+
+    def shuffled(self, rows: Tensor, generator: torch.Generator) -> Tensor:
+        """Rows, given sorted, in a random order to go through them in."""
 
 
 class Table:
@@ -127,11 +145,11 @@ class Table:
         self._lengths = torch.as_tensor(np.diff(self.x.indptr)).long()
         return SparseRows.from_csr(self.x, self.dtype, self.device)
 
-    def _sparse_rows(self, index: Tensor) -> SparseRows:
+    def _sparse_rows(self, asked: Tensor, index: Tensor) -> SparseRows:
         if self._padded is None:
-            rows = self.x[index.cpu().numpy()]
+            rows = self.x[asked.cpu().numpy()]
             return SparseRows.from_csr(rows, self.dtype, self.device)
-        longest = max(int(self._lengths[index.cpu()].max()) if len(index) else 0, 1)
+        longest = max(int(self._lengths[asked.cpu()].max()) if len(asked) else 0, 1)
         return SparseRows(
             self._padded.columns[:, :longest][index],
             self._padded.values[:, :longest][index],
@@ -143,17 +161,19 @@ class Table:
             return matrix
         return torch.as_tensor(matrix.toarray()).to(device=self.device, dtype=self.dtype)
 
-    def _dense_rows(self, matrix: Tensor | sp.csr_array, index: Tensor) -> Tensor:
+    def _dense_rows(self, matrix: Tensor | sp.csr_array, asked: Tensor, index: Tensor) -> Tensor:
         if isinstance(matrix, Tensor):
             return matrix[index]
-        rows = matrix[index.cpu().numpy()].toarray()
+        rows = matrix[asked.cpu().numpy()].toarray()
         return torch.as_tensor(rows).to(device=self.device, dtype=self.dtype)
 
     def batch(self, index: Tensor, augmented: bool = False) -> Batch:
         """Rows `index` (B,) in that order; `augmented` if there is an augmentation."""
-        index = index.to(self.device)
-        fired = self._dense_rows(self.fired, index)
-        x = self.x[index] if isinstance(self.x, Tensor) else self._sparse_rows(index)
+        # What lies in main memory is looked up by the index as it came, mostly from there as well:
+        # an index on a GPU would have to be waited for.
+        asked, index = index, index.to(self.device)
+        fired = self._dense_rows(self.fired, asked, index)
+        x = self.x[index] if isinstance(self.x, Tensor) else self._sparse_rows(asked, index)
         teachers = self.teachers[index]
         if augmented and self.augment is not None and isinstance(x, Tensor):
             x = self.augment(x)
@@ -168,10 +188,14 @@ class Table:
             fired=fired,
             scores=torch.zeros_like(fired)
             if self.scores is None
-            else self._dense_rows(self.scores, index),
+            else self._dense_rows(self.scores, asked, index),
             teachers=teachers,
             tasks={name: held[index] for name, held in self.tasks.items()},
         )
+
+    def shuffled(self, rows: Tensor, generator: torch.Generator) -> Tensor:
+        """Rows in a random order to go through them in."""
+        return shuffle(rows, generator)
 
     def whole(self) -> Batch:
         """All rows as one batch."""
@@ -186,6 +210,11 @@ def _tensor_ready(x: np.ndarray) -> np.ndarray:
 
 def _longest(matrix: sp.csr_array) -> int:
     return int(np.diff(matrix.indptr).max(initial=0))
+
+
+def shuffle(rows: Tensor, generator: torch.Generator) -> Tensor:
+    """Put rows into a random order."""
+    return rows[torch.randperm(len(rows), generator=generator)]
 
 
 def batches(order: Tensor, size: int, model: torch.nn.Module) -> list[Tensor]:

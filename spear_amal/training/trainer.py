@@ -18,6 +18,7 @@ from torch import Tensor
 
 from spear_amal.components import ComponentSet
 from spear_amal.errors import SpearAmalError
+from spear_amal.maths.bit_rows import BitRows
 from spear_amal.maths.shard import WHOLE, Shard
 from spear_amal.mixers import Mixer
 from spear_amal.models import JointModel
@@ -36,7 +37,7 @@ from spear_amal.training.result import Result
 from spear_amal.training.run_state import RunState
 from spear_amal.training.spreading import check_spreads
 from spear_amal.training.step import Objective, spread
-from spear_amal.training.table import Table, batches
+from spear_amal.training.table import Table, TrainingRows, batches
 from spear_amal.types import Batch
 
 
@@ -82,8 +83,9 @@ class _Job:
     """What a run trains on; unlike its state it does not change."""
 
     components: ComponentSet
-    table: Table
+    table: TrainingRows
     rows: Tensor
+    own: Tensor  # numbers here of those of `rows` that are here
     selection: Table | None
     outer: Table | None
     shard: Shard
@@ -108,7 +110,7 @@ class Trainer:
         model: JointModel,
         components: ComponentSet,
         mixer: Mixer,
-        table: Table,
+        table: TrainingRows,
         rows: np.ndarray,
         selection: Table | None = None,
         outer: Table | None = None,
@@ -120,7 +122,7 @@ class Trainer:
         Parameters
         ----------
         model, components, mixer
-        table : Table
+        table : Table or ShardTable
             Training rows.
         rows : ndarray of int
             Which rows of the table take part.
@@ -138,12 +140,13 @@ class Trainer:
         check_spreads(shard, model, mixer)
         mixer.shard = shard
         chunks = torch.arange(len(table)).split(chunk_size(table.x))
-        domain = torch.cat([components.applies(table.batch(index)) for index in chunks])
+        parts = [BitRows.pack(components.applies(table.batch(index))) for index in chunks]
+        domain = BitRows.stack(parts)
         devices = [table.device] if table.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
             # What is drawn for rows, such as dropout, differs from process to process.
             torch.manual_seed(self.settings.seed + (shard.rank << 33))
-            mixer.attach(len(table), components.names, domain, components.mixable())
+            mixer.attach(len(table), components.names, domain[:], components.mixable())
             if outer is not None or selection is not None:
                 check_head(model.feature, mixer, table)
             state = RunState.begin(model, mixer, self.settings, fingerprint)
@@ -153,9 +156,11 @@ class Trainer:
             run = Forward(model.feature, self.settings.precision, self.settings.compile)
             wrapped = spread(Objective(model, components, mixer, run))
             every = torch.as_tensor(rows)
-            job = _Job(components, table, every, selection, outer, shard, wrapped)
+            own = shard.local(every)
+            job = _Job(components, table, every, own, selection, outer, shard, wrapped)
             result = self._run(state, job)
-        result.domain = shard.whole(domain).cpu()
+        whole = domain if shard.world == 1 else BitRows.pack(shard.whole(domain[:]))
+        result.domain = whole.cpu()
         mixer.shard = WHOLE  # it may go on elsewhere
         return result
 
@@ -185,7 +190,7 @@ class Trainer:
                 self._refresh(state, job, job.outer.whole())
             state.refreshes += 1
         record: Record = {"epoch": epoch, **self._train_epoch(state, job)}
-        means = mixer.mean_weights(job.shard.local(job.rows))
+        means = mixer.mean_weights(job.own)
         record |= {f"{WEIGHT}{k}": v for k, v in means.items()}
         record |= {f"{MODULE}{k}/{m}": v for (k, m), v in mixer.module_weights().items()}
         if job.selection is not None:
@@ -206,7 +211,7 @@ class Trainer:
         model, mixer, components = state.model, state.mixer, job.components
         model.train()
         rows = mixer.visits(job.rows, state.epoch)
-        order = rows[torch.randperm(len(rows), generator=state.order)]
+        order = job.table.shuffled(rows, state.order)
         # Sums stay on the device: reading them per step would make a GPU wait.
         total = torch.zeros(len(components), dtype=torch.float64, device=job.table.device)
         count = torch.zeros_like(total)
@@ -242,7 +247,7 @@ class Trainer:
         """One look-ahead per group of rows; V goes once through the model, which stands still."""
         mixer, model = state.mixer, state.model
         options = mixer.look_ahead_options()
-        order = job.rows[torch.randperm(len(job.rows), generator=state.groups)]
+        order = job.table.shuffled(job.rows, state.groups)
         model.eval()
         hidden = None
         for index in order.split(options.group_size or len(order)):

@@ -90,9 +90,9 @@ def test_gains_are_autograd_through_the_step_of_the_whole_outer_loss(n_teachers,
     mixer = attached(mixer_of(gradient), components, batch)
     if not tied:
         drawn = torch.rand(B, 1 + n_teachers, generator=torch.Generator().manual_seed(1))
-        moved = torch.where(mixer.mixed, drawn, mixer.lambdas)
-        mixer.lambdas = mixer._completed(moved, torch.arange(B))
-    lambdas = mixer.lambdas.double()[:, 1:].requires_grad_()
+        moved = torch.where(mixer.mixed, drawn, mixer.table())
+        mixer.lambdas[:] = mixer._completed(moved, torch.arange(B))
+    lambdas = mixer.table().double()[:, 1:].requires_grad_()
     mixed = mixer.mixed[:, 1:]
     largest = torch.where(mixed, lambdas, -torch.inf).amax(1)  # ties share the derivative
     label = torch.where(mixed.any(1), 1 - largest, torch.ones(B).double())
@@ -118,7 +118,7 @@ def test_the_papers_form_subtracts_the_label_from_every_teacher():
     mixer = attached(mixer_of("paper"), components, batch)
     alignment = torch.randn(B, 4, generator=torch.Generator().manual_seed(0)).double()
     counts = domain_counts(mixer.domain)
-    found = mixer.gains(alignment, mixer.lambdas, batch.index)
+    found = mixer.gains(alignment, mixer.table(), batch.index)
     label = alignment[:, :1] * counts / counts[0]
     assert torch.allclose(found, torch.where(mixer.mixed, alignment - label, 0.0))
 

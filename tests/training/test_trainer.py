@@ -150,6 +150,27 @@ def test_a_killed_run_continues_to_the_same_result_bit_for_bit(tmp_path, at, fea
     assert result.refreshes == whole.refreshes
 
 
+@pytest.mark.parametrize("at", [0, 1, 2, 6])
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_a_killed_run_finds_its_weights_on_disk_again(tmp_path, at, dtype):
+    """Killed after weights were learnt, and before the checkpoint that would know of them."""
+    learning = {"warmup": 1, "refresh_every": 2, "rho": 4.0}
+    _, plain = run(Amal(**learning, table_dtype=dtype), lr=0.05)
+    on_disk = Amal(**learning, table_dtype=dtype, table_path=tmp_path / "tables")
+    path = tmp_path / "run.safetensors"
+    with pytest.raises(Killed):
+        run(on_disk, [KillAt(at)], checkpoint=path, lr=0.05, checkpoint_every=2)
+    model, result = run(on_disk, checkpoint=path, lr=0.05, checkpoint_every=2)
+    assert torch.equal(result.weights[:], plain.weights)
+    assert torch.equal(result.last_weights[:], plain.last_weights)
+    assert not torch.equal(result.weights[:], torch.ones(N, 7))
+    assert without_time(result.history) == without_time(plain.history)
+    # Those of the best epoch, the last one, and the checkpoint.
+    assert len(list((tmp_path / "tables").rglob("*.bin"))) <= (4 if at == 0 else 3)
+    again, _ = run(on_disk, checkpoint=path, lr=0.05, checkpoint_every=2)
+    assert same(again, model)
+
+
 def test_a_finished_run_is_not_trained_again(tmp_path):
     path = tmp_path / "run.safetensors"
     first, _ = run(checkpoint=path)
