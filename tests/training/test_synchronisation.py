@@ -1,0 +1,98 @@
+"""A training step asks the device for no number: each such question makes a GPU wait."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from spear_amal import DistilledClassifier, SpearClassifier
+from spear_amal.mixers import Amal
+from spear_amal.training import Table, Trainer
+
+# Operators whose result's size or value the host must know before it goes on.
+WAITING = {"_local_scalar_dense", "nonzero", "masked_select", "_unique2", "unique_dim"}
+
+
+class Watch(TorchDispatchMode):
+    """Notes operators that a GPU would have to finish before the host goes on."""
+
+    def __init__(self):
+        super().__init__()
+        self.found, self.calls = [], 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.calls += 1
+        name = func.overloadpacket.__name__
+        masks = name.startswith("index") and any(
+            one is not None and one.dtype in (torch.bool, torch.uint8)
+            for one in (args[1] if isinstance(args[1], list | tuple) else ())
+        )
+        if name in WAITING or masks:
+            self.found.append(name)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.fixture
+def watch(monkeypatch):
+    """Watch the making of batches, forward and backward passes; the optimiser has its own ways."""
+    watch = Watch()
+    batch, step = Table.batch, Trainer._train_batch
+
+    def watched_batch(self, index, augmented=False):
+        if not augmented:  # not of training
+            return batch(self, index)
+        with watch:
+            return batch(self, index, augmented=True)
+
+    def watched_step(self, state, objective, rows):
+        optimise = state.optimiser.step
+        with watch, monkeypatch.context() as patch:
+            patch.setattr(state.optimiser, "step", lambda *a, **k: unwatched(optimise))
+            return step(self, state, objective, rows)
+
+    def unwatched(optimise):
+        with torch.utils._python_dispatch._disable_current_modes():
+            return optimise()
+
+    monkeypatch.setattr(Table, "batch", watched_batch)
+    monkeypatch.setattr(Trainer, "_train_batch", watched_step)
+    return watch
+
+
+def drawn(n=120, seed=0):
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 2, n)
+    X = rng.normal(size=(n, 6)).astype(np.float32) + y[:, None]
+    votes = np.where(rng.random((n, 3)) < 0.6, y[:, None], -1)
+    return X, y, np.where(np.arange(n) < 40, y, -1), votes
+
+
+@pytest.mark.parametrize("mixer", ["fixed", "amal", "uncertainty"])
+@pytest.mark.parametrize("feature_model", ["linear", "mlp"])
+def test_steps_of_spear_wait_for_nothing(watch, mixer, feature_model):
+    X, y, gold, votes = drawn()
+    mixer = Amal(warmup=0, refresh_every=1) if mixer == "amal" else mixer
+    SpearClassifier(
+        feature_model=feature_model, hidden=(8,), mixer=mixer, max_epochs=2, losses="1234567"
+    ).fit(X, gold, votes, X[40:60], y[40:60], votes[40:60])
+    assert watch.calls > 100
+    assert watch.found == []
+
+
+def test_steps_of_distillation_wait_for_nothing(watch):
+    X, y, gold, _ = drawn()
+    teacher = LogisticRegression().fit(X[:40], y[:40])
+    DistilledClassifier(
+        student="mlp", hidden=(8,), teachers=[teacher], mixer_options={"warmup": 0}, max_epochs=2
+    ).fit(X, gold, X_val=X[40:60], y_val=y[40:60])
+    assert watch.calls > 100
+    assert watch.found == []
+
+
+def test_the_watch_sees_questions():
+    with Watch() as watch:
+        torch.ones(3).sum().item()
+        torch.ones(3)[torch.ones(3) > 0]
+    assert {"_local_scalar_dense"} <= set(watch.found)
+    assert len(watch.found) >= 2
