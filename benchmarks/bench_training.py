@@ -33,9 +33,12 @@ def losses_of() -> ComponentSet:
     return ComponentSet([LabelCrossEntropy(), *teacher_components(2, TAU)])
 
 
-def closed_form(model: JointModel, train: Batch, validation: Batch, weights: Tensor) -> Tensor:
-    """Our meta-gradient (B, K)."""
-    look = LookAhead(model, losses_of(), train, validation, eta=ETA)
+def closed_form(
+    model: JointModel, train: Batch, validation: Batch, weights: Tensor, at_hand: bool = True
+) -> Tensor:
+    """Our meta-gradient (B, K); as in a refresh, the validation rows' features may be at hand."""
+    hidden = validation.x if at_hand else None
+    look = LookAhead(model, losses_of(), train, validation, eta=ETA, validation_hidden=hidden)
     return look.hypergradient(weights)
 
 
@@ -136,7 +139,7 @@ def meta_gradient_forward(small: bool) -> Case:
             raise AssertionError("the last layer's meta-gradient is not finite")
 
     return Case(
-        ours=lambda: closed_form(model, train, validation, weights),
+        ours=lambda: closed_form(model, train, validation, weights, at_hand=False),
         peer=unrolled,
         check=check,
         size=f"B={n} {width}-{width}-{width}-{n_classes} K={K}",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from spear_amal.errors import InputError
+from spear_amal.maths.hypergrad import score_gradients
 from spear_amal.types import Batch, Outputs
 
 if TYPE_CHECKING:
@@ -34,6 +36,14 @@ class Component:
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Loss per row (B,); row i may depend on row i of the outputs only."""
         raise NotImplementedError
+
+    def slope(self, outputs: Outputs, batch: Batch) -> Tensor | None:
+        """Derive the loss by the logits (B, C) in closed form; None leaves it to autograd.
+
+        Finite on every row, also outside the domain. Only speed hangs on it. A class that
+        overrides `loss` alone does not inherit it.
+        """
+        return None
 
     def applies(self, batch: Batch) -> Tensor:
         """Rows (B,) bool on which this loss is defined."""
@@ -81,6 +91,25 @@ class ComponentSet:
         values = torch.stack([c.loss(outputs, batch) for c in self.components], dim=1)
         return torch.where(on, values, torch.zeros_like(values))
 
+    def slopes(self, outputs: Outputs, batch: Batch, applies: Tensor) -> Tensor:
+        """Derive all losses by the logits (B, K, C), zeros outside the domains.
+
+        In closed form where a component knows it, by one backward pass for each of the others.
+        """
+        logits = outputs.logits.detach()
+        leaf = replace(outputs, logits=logits.clone().requires_grad_())
+        found = logits.new_empty(len(logits), len(self), logits.shape[1])
+        for k, component in enumerate(self.components):
+            slope = None
+            if _knows_slope(type(component)):
+                with torch.no_grad():
+                    slope = component.slope(outputs, batch)
+            if slope is None:
+                loss = component.loss(leaf, batch).unsqueeze(1)
+                slope = score_gradients(loss, leaf.logits).squeeze(1)
+            torch.mul(slope, applies[:, k : k + 1], out=found[:, k])
+        return found
+
     def columns(self, outputs: Outputs, batch: Batch, applies: Tensor) -> list[Tensor]:
         """Give the same losses one by one, K of (B,), each with a graph of its own.
 
@@ -103,3 +132,11 @@ class ComponentSet:
     def penalty(self, model: nn.Module) -> Tensor | float:
         """Sum of the penalties, a scalar; 0.0 without any."""
         return sum((penalty.value(model) for penalty in self.penalties), 0.0)
+
+
+def _knows_slope(kind: type[Component]) -> bool:
+    """Whether `slope` was written for the `loss` that the class has, or after it."""
+    for one in kind.__mro__:
+        if "slope" in vars(one) or "loss" in vars(one):
+            return "slope" in vars(one)
+    return False

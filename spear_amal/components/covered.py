@@ -30,6 +30,10 @@ class OnCovered(Component):
         """Loss of the component."""
         return self.component.loss(outputs, batch)
 
+    def slope(self, outputs: Outputs, batch: Batch) -> Tensor | None:
+        """Slope of the component."""
+        return self.component.slope(outputs, batch)
+
     def applies(self, batch: Batch) -> Tensor:
         """Rows of the component that are labelled or covered."""
         known = (batch.y >= 0) | (batch.fired.sum(1) > 0)

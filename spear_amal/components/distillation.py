@@ -46,15 +46,28 @@ class TeacherDivergence(Component):
 
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Tempered divergence per row."""
-        # NaN is replaced before the loss: behind an output mask it would reach the gradient.
-        told = torch.nan_to_num(batch.teachers[:, self.teacher], nan=0.0)
+        told = self._told(batch)
         if self.direction == "teacher-student":
             return losses.tempered_kl(outputs.logits, told, self.temperature)
         return losses.tempered_kl(told, outputs.logits, self.temperature)
 
+    def slope(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """``tau (s - t)``, or ``tau s_c (log(s_c / t_c) - KL(s || t))`` in the other direction."""
+        slope = (
+            losses.soft_cross_entropy_slope
+            if self.direction == "teacher-student"
+            else losses.kl_divergence_slope
+        )
+        tau = self.temperature
+        return tau * slope(outputs.logits / tau, self._told(batch) / tau)
+
+    def _told(self, batch: Batch) -> Tensor:
+        # NaN is replaced before the loss: behind an output mask it would reach the gradient.
+        return torch.nan_to_num(batch.teachers[:, self.teacher], nan=0.0)
+
     def applies(self, batch: Batch) -> Tensor:
         """Rows whose teacher speaks, labelled or not."""
-        return ~batch.teachers[:, self.teacher].isnan().any(1)
+        return ~batch.teachers[:, self.teacher].amax(1).isnan()
 
 
 def teacher_names(n_teachers: int) -> tuple[str, ...]:

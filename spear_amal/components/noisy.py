@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -36,12 +36,23 @@ class NoisyCrossEntropy(Component):
 
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Cross-entropy to the row's label."""
-        guessed = torch.nan_to_num(batch.teachers[:, self.teacher], nan=0.0).argmax(1)
-        value = losses.cross_entropy(outputs.logits, torch.where(batch.y >= 0, batch.y, guessed))
+        value = losses.cross_entropy(outputs.logits, self._label(batch))
+        return value if self.class_weights is None else value * self._factor(value, batch)
+
+    def slope(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """``p - e_y``, times the factor of a gold row's class."""
+        value = losses.cross_entropy_slope(outputs.logits, self._label(batch))
         if self.class_weights is None:
             return value
-        factor = self.class_weights.to(value)[batch.y.clamp(min=0)]
-        return torch.where(batch.y >= 0, factor * value, value)
+        return value * self._factor(value, batch).unsqueeze(1)
+
+    def _label(self, batch: Batch) -> Tensor:
+        guessed = torch.nan_to_num(batch.teachers[:, self.teacher], nan=0.0).argmax(1)
+        return torch.where(batch.y >= 0, batch.y, guessed)
+
+    def _factor(self, value: Tensor, batch: Batch) -> Tensor:
+        factor = cast(Tensor, self.class_weights).to(value)[batch.y.clamp(min=0)]
+        return torch.where(batch.y >= 0, factor, torch.ones_like(factor))
 
     def applies(self, batch: Batch) -> Tensor:
         """Gold rows, and rows whose teacher has one favourite."""

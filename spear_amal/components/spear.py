@@ -51,6 +51,13 @@ class GoldCrossEntropy(Component):
             return value
         return value * self.class_weights.to(value)[batch.y.clamp(min=0)]
 
+    def slope(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """``p - e_y``, times the factor of the class."""
+        value = losses.cross_entropy_slope(outputs.logits, batch.y)
+        if self.class_weights is None:
+            return value
+        return value * self.class_weights.to(value)[batch.y.clamp(min=0)].unsqueeze(1)
+
     def applies(self, batch: Batch) -> Tensor:
         """Labelled rows."""
         return _labelled(batch)
@@ -64,6 +71,10 @@ class PredictionEntropy(Component):
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Entropy of the feature model."""
         return losses.entropy(outputs.logits)
+
+    def slope(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """``-p_c (log p_c + H(p))``."""
+        return losses.entropy_slope(outputs.logits)
 
     def applies(self, batch: Batch) -> Tensor:
         """Unlabelled rows."""
@@ -90,13 +101,24 @@ class RuleConsensus(Component):
 
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Cross-entropy to the rule model's class or posterior."""
-        rules = _rules(outputs).detach()
-        if self.target == "joint":
-            # Joint log-probabilities differ from the posterior by a constant per row.
-            rules = rules + torch.log_softmax(outputs.logits.detach(), dim=1)
+        rules = self._target(outputs)
         if self.target != "hard":
             return losses.soft_cross_entropy(outputs.logits, rules)
         return losses.cross_entropy(outputs.logits, rules.argmax(1))
+
+    def slope(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """``p`` less the target."""
+        rules = self._target(outputs)
+        if self.target != "hard":
+            return losses.soft_cross_entropy_slope(outputs.logits, rules)
+        return losses.cross_entropy_slope(outputs.logits, rules.argmax(1))
+
+    def _target(self, outputs: Outputs) -> Tensor:
+        rules = _rules(outputs).detach()
+        if self.target != "joint":
+            return rules
+        # Joint log-probabilities differ from the posterior by a constant per row.
+        return rules + torch.log_softmax(outputs.logits.detach(), dim=1)
 
     def applies(self, batch: Batch) -> Tensor:
         """Unlabelled rows on which a rule fired; without one the posterior is a tie."""
@@ -122,6 +144,10 @@ class RuleGold(Component):
         value = losses.cross_entropy if self.form == "conditional" else losses.negative_log_joint
         return value(_rules(outputs), batch.y)
 
+    def slope(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """Zero: it does not see the feature model."""
+        return torch.zeros_like(outputs.logits)
+
     def applies(self, batch: Batch) -> Tensor:
         """Labelled rows."""
         return _labelled(batch)
@@ -136,6 +162,10 @@ class RuleLikelihood(Component):
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Negative log marginal likelihood."""
         return losses.negative_log_marginal(_rules(outputs))
+
+    def slope(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """Zero: it does not see the feature model."""
+        return torch.zeros_like(outputs.logits)
 
     def applies(self, batch: Batch) -> Tensor:
         """Unlabelled rows."""
@@ -165,6 +195,12 @@ class Agreement(Component):
         """KL divergence of the two posteriors of the same row."""
         pair = (outputs.logits, _rules(outputs))
         return losses.kl_divergence(*(pair if self.direction == "feature-rules" else pair[::-1]))
+
+    def slope(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """``p_c (log(p_c / q_c) - KL)``, or ``p - q`` in the other direction."""
+        if self.direction == "feature-rules":
+            return losses.kl_divergence_slope(outputs.logits, _rules(outputs))
+        return losses.soft_cross_entropy_slope(outputs.logits, _rules(outputs))
 
     def applies(self, batch: Batch) -> Tensor:
         """All rows."""

@@ -32,11 +32,17 @@ class TeacherCrossEntropy(Component):
 
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Soft cross-entropy."""
-        logits = batch.teachers[:, self.teacher]
+        return losses.soft_cross_entropy(outputs.logits, self._told(batch))
+
+    def slope(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """``p - t``."""
+        return losses.soft_cross_entropy_slope(outputs.logits, self._told(batch))
+
+    def _told(self, batch: Batch) -> Tensor:
         # NaN is replaced before the loss: behind an output mask it would reach the gradient.
-        return losses.soft_cross_entropy(outputs.logits, torch.nan_to_num(logits, nan=0.0))
+        return torch.nan_to_num(batch.teachers[:, self.teacher], nan=0.0)
 
     def applies(self, batch: Batch) -> Tensor:
         """Rows whose teacher speaks."""
-        speaks = ~batch.teachers[:, self.teacher].isnan().any(1)
+        speaks = ~batch.teachers[:, self.teacher].amax(1).isnan()
         return speaks & ~(batch.y >= 0) if self.unlabelled_only else speaks

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from spear_amal.maths.hypergrad import tangent_closed_form
+from spear_amal.maths.hypergrad import tangent_closed_form, weighted_slopes
 from spear_amal.maths.objective import domain_counts
 
 Criterion = Callable[[Tensor, Tensor], Tensor]  # logits (n, C) and targets (n,) -> mean, a scalar
@@ -118,7 +118,7 @@ class CapturedLookAhead:
         """``sum_k Lambda_ik D_ikc`` (B, C), over the losses that are defined."""
         weights = weights.to(self.rows.slopes)
         kept = torch.where(self.rows.applies, weights, torch.zeros_like(weights))
-        return tangent_closed_form(self.rows.slopes.transpose(1, 2), kept)
+        return weighted_slopes(self.rows.slopes, kept)
 
     def validation_gradient(self, weights: Tensor) -> tuple[Tensor, Tensor | None]:
         """V: gradient of the validation loss at ``w' = w - eta grad L(w; Lambda)``."""

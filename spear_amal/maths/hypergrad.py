@@ -38,7 +38,13 @@ def score_gradients(losses: Tensor, scores: Tensor) -> Tensor:
 
 def tangent_closed_form(slopes: Tensor, score_tangent: Tensor) -> Tensor:
     """``sum_c D_ikc dscore_ic`` (B, K) from slopes D (B, K, C) and score tangents (B, C)."""
-    return torch.einsum("bkc,bc->bk", slopes, score_tangent)
+    # Not by einsum: as B small products of matrices it takes two to five times as long.
+    return (slopes * score_tangent.unsqueeze(1)).sum(2)
+
+
+def weighted_slopes(slopes: Tensor, weights: Tensor) -> Tensor:
+    """``sum_k Lambda_ik D_ikc`` (B, C) from slopes D (B, K, C) and weights (B, K)."""
+    return (slopes * weights.unsqueeze(2)).sum(1)
 
 
 def tangent_forward(losses: LossMatrix, at: Parameters, tangent: Parameters) -> Tensor:

@@ -67,3 +67,31 @@ def tempered_kl(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     tensor([0.])
     """
     return temperature**2 * kl_divergence(teacher / temperature, logits / temperature)
+
+
+def cross_entropy_slope(logits: Tensor, y: Tensor) -> Tensor:
+    """``p - e_y`` (B, C), the derivative of :func:`cross_entropy`; 0 where y = -1."""
+    known = (y >= 0).unsqueeze(1).to(logits.dtype)
+    return F.softmax(logits, dim=-1).mul_(known).scatter_add_(1, y.clamp(min=0)[:, None], -known)
+
+
+def soft_cross_entropy_slope(logits: Tensor, log_target: Tensor) -> Tensor:
+    """``p - t`` (B, C), the derivative of :func:`soft_cross_entropy` by `logits`."""
+    return F.softmax(logits, dim=-1).sub_(F.softmax(log_target, dim=-1))
+
+
+def entropy_slope(logits: Tensor) -> Tensor:
+    """``-p_c (log p_c + H(p))`` (B, C), the derivative of :func:`entropy`."""
+    log_p = F.log_softmax(logits, dim=-1)
+    p = log_p.exp()
+    return -p * (log_p - (p * log_p).sum(-1, keepdim=True))
+
+
+def kl_divergence_slope(logits_p: Tensor, logits_q: Tensor) -> Tensor:
+    """``p_c (log(p_c / q_c) - KL)`` (B, C), the derivative of :func:`kl_divergence` by `logits_p`.
+
+    That by `logits_q` is ``q - p``: :func:`soft_cross_entropy_slope` of q to the target p.
+    """
+    log_p = F.log_softmax(logits_p, dim=-1)
+    p, ratio = log_p.exp(), log_p - F.log_softmax(logits_q, dim=-1)
+    return p * (ratio - (p * ratio).sum(-1, keepdim=True))

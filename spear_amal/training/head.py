@@ -18,8 +18,12 @@ _WAY_OUT = "mixer_options={'look_ahead': 'network'}"
 CHECKED = 16
 
 
-def head_inputs(feature: nn.Module, x: Tensor | SparseRows) -> tuple[Tensor, Tensor | SparseRows]:
+def head_inputs(
+    feature: nn.Module, x: Tensor | SparseRows, check: bool = True
+) -> tuple[Tensor, Tensor | SparseRows]:
     """Give the logits (B, C) and what goes into ``feature.head`` (B, H) for features or images x.
+
+    Without `check` the head is believed to be one.
 
     Raises
     ------
@@ -30,6 +34,8 @@ def head_inputs(feature: nn.Module, x: Tensor | SparseRows) -> tuple[Tensor, Ten
     if head is None:
         raise InputError(f"the feature model has no linear head; train with {_WAY_OUT}")
     logits, hidden = features_of(feature, x)
+    if not check:
+        return logits, hidden
     some = logits[:CHECKED]
     with torch.no_grad():
         again = affine(hidden[:CHECKED], head.weight, head.bias)

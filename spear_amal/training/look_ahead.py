@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -27,8 +28,10 @@ from spear_amal.models import JointModel, RuleModel
 from spear_amal.models.tasks import main_answer
 from spear_amal.training.head import head_inputs
 from spear_amal.training.outer import Outer
+from spear_amal.training.penalty import penalty_at
 from spear_amal.types import Batch, Outputs
 
+Hidden = Tensor | SparseRows  # the head's input (B, H)
 METHODS = ("closed", "forward", "double-backward")
 
 
@@ -64,7 +67,7 @@ class LookAhead:
         outer: Outer | None = None,
         parameters: str = "last-layer",
         method: str = "closed",
-        validation_hidden: Tensor | SparseRows | None = None,
+        validation_hidden: Hidden | None = None,
     ) -> None:
         if method not in METHODS or (method == "closed" and parameters != "last-layer"):
             raise InputError(f"method {method!r} cannot differentiate {parameters!r}")
@@ -73,14 +76,17 @@ class LookAhead:
         self.outer = outer or Outer()
         self.method, self.last_layer = method, parameters == "last-layer"
         self.applies = components.applies(batch)
+        self.counts = domain_counts(self.applies)
         self.validation_hidden = validation_hidden
         self._scale: float | None = None
         self._rule_constants: tuple[Tensor | None, Tensor | None] | None = None
         if self.outer.rules and not isinstance(model.rules, RuleModel | None):
             raise InputError("outer='feature+rules' needs the rule model CAGE; use outer='feature'")
         if self.last_layer:
-            self._logits, self.hidden = head_inputs(model.feature, batch.x)
-            if self.validation_hidden is None:
+            # Whoever brings the validation rows' features has had the head checked.
+            known = validation_hidden is not None
+            self._logits, self.hidden = head_inputs(model.feature, batch.x, check=not known)
+            if not known:
                 self.validation_hidden = head_inputs(model.feature, validation.x)[1]
         self.at = self._parameters()
         if method == "closed":
@@ -94,7 +100,7 @@ class LookAhead:
         batch: Batch,
         validation: Batch,
         options: LookAheadOptions,
-        validation_hidden: Tensor | SparseRows | None = None,
+        validation_hidden: Hidden | None = None,
     ) -> LookAhead:
         """Make the look-ahead that a mixer asks for, by the cheapest exact method."""
         return cls(
@@ -152,19 +158,14 @@ class LookAhead:
         """D_ikc of both models' scores: at unchanged parameters they serve every weight update."""
         with torch.no_grad():
             outputs = Outputs(self._logits, self.hidden, *self._rule_side(self.at, self.batch))
-        logits = outputs.logits.detach().requires_grad_()
-        rules = outputs.rule_logits
-        if rules is not None:
-            rules = rules.detach().requires_grad_(self.outer.rules)
-        losses = self.components.losses(
-            replace(outputs, logits=logits, rule_logits=rules), self.batch
-        )
-        self.slopes = hypergrad.score_gradients(losses, logits)  # (B, K, C)
-        self.rule_slopes = (
-            hypergrad.score_gradients(losses, rules)
-            if rules is not None and rules.requires_grad
-            else None
-        )
+        self.slopes = self.components.slopes(outputs, self.batch, self.applies)  # (B, K, C)
+        self.rule_slopes = None
+        if self.outer.rules and outputs.rule_logits is not None:
+            rules = outputs.rule_logits.detach().requires_grad_()
+            losses = self.components.losses(
+                replace(outputs, rule_logits=rules), self.batch, self.applies
+            )
+            self.rule_slopes = hypergrad.score_gradients(losses, rules)
 
     # -- the step and the validation gradient after it ------------------------------------------
 
@@ -180,37 +181,45 @@ class LookAhead:
         """``grad L(w; Lambda)`` by name; from the stored slopes where they suffice."""
         if self.method != "closed" or self.rule_slopes is not None:
             return self._gradient(self._training_value(weights), self.at)
-        delta = self._logit_gradients(weights / domain_counts(self.applies))
-        return {
-            name: delta.sum(0) if name.endswith("bias") else outer_sum(delta, self.hidden)
-            for name in self.at
-        }
+        delta = self._logit_gradients(weights / self.counts)
+        return self._to_head(delta, self.hidden)
 
     def _logit_gradients(self, weights: Tensor) -> Tensor:
         """``sum_k Lambda_ik D_ikc`` (B, C), over the losses that are defined."""
         weights = weights.to(self.slopes)
         kept = torch.where(self.applies, weights, torch.zeros_like(weights))
-        return hypergrad.tangent_closed_form(self.slopes.transpose(1, 2), kept)
+        return hypergrad.weighted_slopes(self.slopes, kept)
 
     def _training_value(self, weights: Tensor) -> Callable[[Parameters], Tensor]:
         def value(at: Parameters) -> Tensor:
             losses = self._losses(at)
-            penalty = self._penalty(at)
+            penalty = penalty_at(self.model, self.components, at)
             return weighted_objective(losses, weights.to(losses), self.applies) + penalty
 
         return value
 
-    def _penalty(self, at: Parameters) -> Tensor | float:
-        if not any(name.startswith("rules.") for name in at):
-            return 0.0  # penalties sit on the rule model; without it they are constants here
-        named = {f"model.{name}": value for name, value in at.items()}
-        return functional_call(_Penalised(self.model, self.components), named, ())
-
     def validation_gradient(self, weights: Tensor) -> Parameters:
         """V: gradient of the validation loss at ``w' = w - eta grad L(w; Lambda)``, by name."""
         step = self._step_direction(weights)
-        ahead = {name: p - self.eta * step[name] for name, p in self.at.items()}
-        return self._gradient(self._outer_value, ahead)
+        ahead = {name: torch.sub(p, step[name], alpha=self.eta) for name, p in self.at.items()}
+        if self.method != "closed" or self.rule_slopes is not None:
+            return self._gradient(self._outer_value, ahead)
+        found = self._head_gradient(ahead, self.validation, cast(Hidden, self.validation_hidden))
+        if self.outer.sees_group:
+            own = self._head_gradient(ahead, self.batch, self.hidden)
+            found = {name: g.add_(own[name], alpha=self.outer.beta) for name, g in found.items()}
+        return found
+
+    def _head_gradient(self, at: Parameters, batch: Batch, hidden: Hidden) -> Parameters:
+        """Gradient of the outer loss on stored features by the head's parameters."""
+        return self._to_head(self.outer.slope(affine(hidden, *self._head(at)), batch), hidden)
+
+    def _to_head(self, delta: Tensor, hidden: Hidden) -> Parameters:
+        """Sum over rows of the head's gradients, from those (B, C) of the logits."""
+        return {
+            name: delta.sum(0) if name.endswith("bias") else outer_sum(delta, hidden)
+            for name in self.at
+        }
 
     def _outer_value(self, at: Parameters) -> Tensor:
         hidden, seen = (self.hidden, self.validation_hidden) if self.last_layer else (None, None)
@@ -268,7 +277,7 @@ class LookAhead:
 
     def hypergradient(self, weights: Tensor) -> Tensor:
         """``dL_val/dLambda_ik = -(eta/n_k) <V, grad l_ik>`` (B, K)."""
-        return -self.eta * self.alignment(weights) / domain_counts(self.applies)
+        return -self.eta * self.alignment(weights) / self.counts
 
     def _closed(self, tangent: Parameters) -> Tensor:
         weight, bias = self._head(tangent)
@@ -286,15 +295,3 @@ class LookAhead:
         """Joint log-probabilities (B, C) of the rule model with those parameters that `at` has."""
         inner = {n.removeprefix("rules."): p for n, p in at.items() if n.startswith("rules.")}
         return functional_call(self.model.rules, inner, (batch.fired, batch.scores))  # type: ignore[arg-type]
-
-
-class _Penalised(torch.nn.Module):
-    """The penalties of a component set as a module, so that they can be called functionally."""
-
-    def __init__(self, model: JointModel, components: ComponentSet) -> None:
-        super().__init__()
-        self.model = model
-        self._components = components
-
-    def forward(self) -> Tensor | float:
-        return self._components.penalty(self.model)

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from spear_amal.maths.losses import cross_entropy_slope
 from spear_amal.mixers import LookAheadOptions
 from spear_amal.types import Batch, Outputs
 
@@ -49,6 +50,13 @@ class Outer:
         losses = F.cross_entropy(outputs.rule_logits, batch.y, reduction="none")
         total = torch.where(covered, losses, torch.zeros_like(losses)).sum()
         return value + self.gamma * total / covered.sum().clamp(min=1)
+
+    def slope(self, logits: Tensor, batch: Batch) -> Tensor:
+        """Derive :meth:`loss` by the feature model's logits (B, C), without a graph."""
+        if not self.teacher:
+            return cross_entropy_slope(logits.detach(), batch.y).div_(len(batch))
+        leaf = logits.detach().requires_grad_()
+        return torch.autograd.grad(self.loss(Outputs(leaf, leaf), batch), leaf)[0]
 
     @property
     def sees_group(self) -> bool:

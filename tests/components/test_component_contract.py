@@ -1,5 +1,7 @@
 """What every component must keep: row separability, exact zeros outside its rows, edge sizes."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -25,6 +27,7 @@ from spear_amal.components import (
     TeacherDivergence,
     resolve,
     spear_components,
+    teacher_components,
 )
 from spear_amal.components.views import (
     RotatedDivergence,
@@ -33,6 +36,7 @@ from spear_amal.components.views import (
     ViewMatching,
 )
 from spear_amal.errors import InputError
+from spear_amal.maths.hypergrad import score_gradients
 from spear_amal.types import Batch, Outputs, TaskAnswer, Views
 
 B, C, M, D = 7, 5, 3, 2
@@ -239,3 +243,37 @@ def test_mixable_is_reported_per_component():
         name, mixable = "held", False
 
     assert ComponentSet([GoldCrossEntropy(), Fixed()]).mixable().tolist() == [True, False]
+
+
+@ROWWISE
+@pytest.mark.parametrize("extreme", [1.0, 40.0])
+def test_slopes_in_closed_form_are_those_of_autograd(component, extreme):
+    outputs, batch = make(seed=3)
+    logits = (extreme * outputs.logits).detach().requires_grad_()
+    outputs = replace(outputs, logits=logits)
+    chosen = ComponentSet([component])
+    applies = chosen.applies(batch)
+    losses = chosen.losses(outputs, batch, applies)
+    expected = score_gradients(losses, logits)
+    torch.testing.assert_close(chosen.slopes(outputs, batch, applies), expected)
+
+
+def test_losses_of_the_training_tables_know_their_slopes():
+    closed = [*spear_components("1234567").components, *teacher_components(2), LabelCrossEntropy()]
+    outputs, batch = make()
+    for component in closed:
+        assert component.slope(outputs, batch) is not None
+
+
+def test_an_overridden_loss_does_not_inherit_a_slope():
+    class Doubled(GoldCrossEntropy):
+        name = "doubled"
+
+        def loss(self, outputs, batch):
+            return 2 * super().loss(outputs, batch)
+
+    outputs, batch = make()
+    both = ComponentSet([GoldCrossEntropy(), Doubled()])
+    slopes = both.slopes(outputs, batch, both.applies(batch))
+    torch.testing.assert_close(slopes[:, 1], 2 * slopes[:, 0])
+    assert slopes[:, 1].abs().sum() > 0
