@@ -117,7 +117,7 @@ def test_stopped_and_continued(source, tmp_path):
     damaged[4:40] = bytes(36)  # the first page; the footer is whole
     bad.write_bytes(bytes(damaged))
     times = bad.stat()
-    with pytest.raises(FileFormatError, match=r"(?s)d\.parquet is damaged.*finished stay"):
+    with pytest.raises(FileFormatError, match=r"(?s)d\.parquet is damaged.*finished is kept"):
         ParquetLFApplier([lf(20)]).apply(source, output, batch_rows=11)
     with pytest.raises(FileNotFoundError, match="did not end"):
         VoteFiles(output)
