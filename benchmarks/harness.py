@@ -7,6 +7,7 @@ machine slows both, and measures peak memory of each side in a process of its ow
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import statistics
 import time
@@ -25,7 +26,8 @@ class Case:
     ours, peer : callable without arguments
         What is timed; `peer` is None where a limit in seconds is the goal.
     check : callable of both results
-        Raises where they are not the same; called once, before anything is timed.
+        Raises where they are not the same; called once, before anything is timed. Without a peer
+        its second argument is None.
     size : str
         What was worked on, for the table.
     repeats, peer_repeats : int
@@ -33,6 +35,8 @@ class Case:
     calls : int
         Calls of `ours` in one timing, for what takes microseconds.
     peer_calls : int
+    memory : bool
+        Whether peak memory is measured; only that of the process itself can be.
     """
 
     ours: Callable[[], Any]
@@ -43,6 +47,7 @@ class Case:
     peer_repeats: int | None = None
     calls: int = 1
     peer_calls: int = 1
+    memory: bool = True
 
 
 @dataclass(frozen=True)
@@ -96,18 +101,30 @@ def benchmark(
     return register
 
 
-def load_all() -> None:
-    """Import every ``bench_*.py`` beside this file."""
+def load_all() -> dict[str, Exception]:
+    """Import every ``bench_*.py`` beside this file; the errors of those that cannot be, by name."""
+    broken: dict[str, Exception] = {}
     for path in sorted(Path(__file__).parent.glob("bench_*.py")):
-        __import__(path.stem)
+        try:
+            __import__(path.stem)
+        except Exception as error:
+            broken[path.stem] = error
+    return broken
+
+
+def cannot_run(error: Exception) -> bool:
+    """Tell a benchmark that cannot run here (something optional is missing) from a broken one."""
+    if isinstance(error, ModuleNotFoundError):
+        return (error.name or "").partition(".")[0] != "spear_amal"
+    # Errors of ours that name the extra are ImportErrors as well; so is a name that has moved.
+    return isinstance(error, Skip) or type(error).__name__ == "MissingExtraError"
 
 
 def run_case(one: Benchmark, case: Case) -> dict[str, Any]:
     """Check the two sides equal, then time them by turns; one row of the table."""
     sides = {"ours": case.ours} | ({} if case.peer is None else {"peer": case.peer})
     results = {side: call() for side, call in sides.items()}  # also warms both up
-    if case.peer is not None:
-        case.check(results["ours"], results["peer"])
+    case.check(results["ours"], results.get("peer"))
     del results
     repeats = {"ours": case.repeats, "peer": case.peer_repeats or case.repeats}
     calls = {"ours": case.calls, "peer": case.peer_calls}
@@ -118,7 +135,7 @@ def run_case(one: Benchmark, case: Case) -> dict[str, Any]:
                 seconds[side].append(timed(call, calls[side]))
     ours = statistics.median(seconds["ours"])
     peer = statistics.median(seconds["peer"]) if "peer" in seconds else None
-    return row_of(one, case.size, ours, peer)
+    return row_of(one, case.size, ours, peer) | {f"{side}_runs": s for side, s in seconds.items()}
 
 
 def row_of(one: Benchmark, size: str, ours_s: float, peer_s: float | None) -> dict[str, Any]:
@@ -148,15 +165,27 @@ def timed(call: Callable[[], Any], calls: int) -> float:
     return (time.perf_counter() - began) / calls
 
 
+def side_memory(one: Benchmark, side: str, small: bool) -> float | None:
+    """Peak megabytes of one side, in a process where nothing else has run.
+
+    The small case runs first: what is imported and set up at first use is no part of the job.
+    """
+    getattr(one.make(True), side)()
+    return peak_memory(getattr(one.make(small), side))
+
+
 def peak_memory(call: Callable[[], Any]) -> float | None:
-    """Megabytes that a call needs at its peak beyond what the process holds; Linux only."""
+    """Megabytes that a call needs at its peak beyond what the process holds; Linux only.
+
+    Processes that the call starts are not counted.
+    """
     status, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-    if not status.exists():
-        return None
     gc.collect()
     try:
+        # Freed memory that the process still holds would be used again unseen.
+        ctypes.CDLL(None).malloc_trim(0)
         reset.write_text("5")  # the high-water mark starts from here
-    except OSError:
+    except (OSError, AttributeError):
         return None
     before = _kilobytes(status, "VmRSS")
     kept = call()

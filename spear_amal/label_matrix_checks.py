@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -39,7 +40,7 @@ def check_fields(matrix: Any, top: int) -> None:
     ):
         if found != needed:
             raise InputError(f"{name} has {found} entries; the votes have shape {(n, m)}")
-    repeated = {name for name in matrix.lf_names if matrix.lf_names.count(name) > 1}
+    repeated = {name for name, times in Counter(matrix.lf_names).items() if times > 1}
     if repeated:
         raise InputError(f"LF names must be unique; given twice: {sorted(repeated)}")
     if top > len(matrix.classes):
@@ -80,6 +81,8 @@ def as_ids(row_ids: Any, n: int) -> np.ndarray:
     if row_ids is None:
         return np.arange(n)
     known = isinstance(row_ids, np.ndarray) or not isinstance(row_ids, Iterable)
+    # An index of whole numbers is an array already; one of texts or dates is read one by one.
+    known = known or getattr(getattr(row_ids, "dtype", None), "kind", "O") in "iu"
     ids = np.asarray(row_ids if known else list(row_ids))
     if ids.ndim == 1 and (np.issubdtype(ids.dtype, np.integer) or ids.dtype.kind == "U"):
         return ids

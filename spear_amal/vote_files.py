@@ -1,9 +1,7 @@
 """Votes on disk in parts: a folder of Parquet files with sparse votes, and what they mean.
 
-For more rows than memory holds. Each part is a label matrix of its own; row ids are kept. In a
-part each row holds two short lists, the numbers of the LFs that fired and their votes: offsets and
-values of Arrow's lists are those of a CSR matrix, so reading copies next to nothing. A folder is
-valid once ``votes.json`` is there, which is written last and names every part with its size.
+For more rows than memory holds. Each part is a label matrix of its own; row ids are kept. A folder
+is valid once ``votes.json`` is there, which is written last and names every part with its size.
 """
 
 from __future__ import annotations
@@ -11,41 +9,23 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
-from spear_amal.errors import FileFormatError, InputError, MissingExtraError
+from spear_amal.errors import FileFormatError
 from spear_amal.files import write_aside
 from spear_amal.label_matrix import LabelMatrix
+from spear_amal.vote_parts import Part, part_name, read_part, write_part
+
+__all__ = ["MANIFEST", "Part", "VoteFiles", "finish_votes", "part_name", "write_part"]
 
 FORMAT = 1
 MANIFEST = "votes.json"
 KIND = "votes"
-
-
-@dataclass(frozen=True)
-class Part:
-    """One file of a folder of votes.
-
-    Attributes
-    ----------
-    file : str
-        Name within the folder.
-    rows, votes, size : int
-        Rows, votes cast (not abstain), and bytes of the file.
-    top : int
-        Largest class voted for, -1 without votes.
-    """
-
-    file: str
-    rows: int
-    votes: int
-    size: int
-    top: int
 
 
 class VoteFiles:
@@ -153,49 +133,6 @@ class VoteFiles:
         )
 
 
-def write_part(
-    folder: str | os.PathLike[str],
-    i: int,
-    matrix: LabelMatrix,
-    note: str = "",
-) -> Part:
-    """Write one part aside, then rename it; safe to repeat, also by another process.
-
-    Parameters
-    ----------
-    folder : path
-    i : int
-        Number of the part: parts are read in this order.
-    matrix : LabelMatrix
-    note : str
-        Kept in the file's metadata: whatever tells a later run that the part need not be made anew.
-    """
-    pa, pq = _arrow()
-    codes = matrix.codes.sorted_indices()
-    columns = {
-        "row_id": pa.array(matrix.row_ids.tolist())
-        if matrix.row_ids.dtype.kind == "U"
-        else pa.array(matrix.row_ids),
-        "lf": _lists(codes.indptr, codes.indices.astype(np.int32)),
-        "vote": _lists(codes.indptr, codes.data.astype(np.int16) - np.int16(1)),
-    }
-    if matrix.scores is not None:
-        scores = matrix.scores.sorted_indices()
-        columns["score"] = _lists(codes.indptr, scores.data.astype(np.float32))
-    table = pa.table(columns).replace_schema_metadata({"spear_amal": json.dumps({"note": note})})
-    path = Path(folder) / part_name(i)
-    with write_aside(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
-        size = temporary.stat().st_size
-    top = int(codes.data.max(initial=0)) - 1
-    return Part(path.name, len(matrix), matrix.nnz, size, top)
-
-
-def part_name(i: int) -> str:
-    """File of part `i`."""
-    return f"part-{i:05d}.parquet"
-
-
 def finish_votes(
     folder: str | os.PathLike[str],
     parts: Iterable[Part],
@@ -231,64 +168,6 @@ def finish_votes(
     return VoteFiles(folder)
 
 
-def read_part(folder: Path, part: Part, votes: VoteFiles) -> LabelMatrix:
-    """Read one part, checked against what the manifest says of it."""
-    path = folder / part.file
-    pa, pq = _arrow()
-    again = "apply the labelling functions again; parts that are whole are kept"
-    try:
-        size = path.stat().st_size
-        if size != part.size:
-            raise FileFormatError(
-                f"{path} has {size} bytes, {part.size} were written: it is truncated or was "
-                f"replaced; {again}"
-            )
-        table = pq.ParquetFile(path, page_checksum_verification=True).read()
-        return _matrix(table.combine_chunks(), part, votes)
-    except FileFormatError:
-        raise
-    except (OSError, KeyError, InputError, ValueError, TypeError, pa.ArrowException) as error:
-        raise FileFormatError(f"{path} is missing or damaged ({error}); {again}") from error
-
-
-def _matrix(table: Any, part: Part, votes: VoteFiles) -> LabelMatrix:
-    shape = (part.rows, len(votes.lf_names))
-    indptr, lfs = _csr_parts(table, "lf")
-    same, cast = _csr_parts(table, "vote")
-    if table.num_rows != part.rows or len(cast) != part.votes or not np.array_equal(indptr, same):
-        raise ValueError("its rows or votes are not those of votes.json")
-    dtype = np.int8 if cast.max(initial=-1) < 127 else np.int16
-    ids = table.column("row_id").to_numpy()
-    scores = None
-    if "score" in table.column_names:
-        scores = sp.csr_array((_csr_parts(table, "score")[1], lfs, indptr), shape=shape)
-    return LabelMatrix(
-        sp.csr_array(((cast + 1).astype(dtype), lfs, indptr), shape=shape),
-        lf_names=votes.lf_names,
-        classes=votes.classes,
-        row_ids=ids if ids.dtype.kind in "iu" else ids.astype(np.str_),
-        lf_classes=votes.lf_classes,
-        scores=scores,
-        continuous=votes.continuous,
-    )
-
-
-def _csr_parts(table: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Offsets and values of a column of lists."""
-    column = table.column(name)
-    if column.num_chunks == 0:
-        return np.zeros(1, dtype=np.int32), np.zeros(0, dtype=np.int16)
-    chunk = column.chunk(0)
-    offsets = np.asarray(chunk.offsets)
-    values = np.asarray(chunk.values)[offsets[0] : offsets[-1]]
-    return offsets - offsets[0], values
-
-
-def _lists(offsets: np.ndarray, values: np.ndarray) -> Any:
-    pa, _ = _arrow()
-    return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), pa.array(values))
-
-
 def _read_manifest(path: Path) -> dict[str, Any]:
     try:
         held = json.loads(path.read_text(encoding="utf-8"))
@@ -311,13 +190,3 @@ def _read_manifest(path: Path) -> dict[str, Any]:
 
 def _plain(values: Iterable[Any]) -> list[Any]:
     return [value if isinstance(value, str) else int(value) for value in values]
-
-
-def _arrow() -> tuple[Any, Any]:
-    """Import pyarrow and its Parquet module."""
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise MissingExtraError("pyarrow", "parquet", "votes on disk") from error
-    return pyarrow, pyarrow.parquet

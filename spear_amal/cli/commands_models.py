@@ -37,16 +37,32 @@ def apply(
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
     fault_tolerant: FaultTolerant = False,
+    jobs: Annotated[int, typer.Option(help="Processes; -1 for all cores.")] = 1,
+    cache: Annotated[
+        Path | None,
+        typer.Option(help="Folder where votes are kept, so that only edited LFs run again."),
+    ] = None,
+    votes_folder: Annotated[
+        Path | None,
+        typer.Option(
+            help="For Parquet files of any size: write votes in parts here, in place of a label "
+            "matrix. A run that was stopped goes on."
+        ),
+    ] = None,
     config: Config = None,
     force: Force = False,
 ) -> None:
     """Apply labelling functions to a table; write their votes and print what they do."""
     from spear_amal.cli.labels import apply as run
+    from spear_amal.cli.labels import apply_in_parts
 
     settings = gather(
         config, data=_paths(data), lfs=lfs, text_column=text_column, label_column=label_column
     )
-    run(settings, label_column, output, fault_tolerant, force)
+    if votes_folder is not None:
+        apply_in_parts(settings, votes_folder, fault_tolerant, force, jobs)
+        return
+    run(settings, label_column, output, fault_tolerant, force, jobs, cache)
 
 
 def analyze(

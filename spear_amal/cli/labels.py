@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,14 @@ from spear_amal.data import write_table
 from spear_amal.errors import InputError
 from spear_amal.files import refuse_existing
 from spear_amal.label_matrix import LabelMatrix
-from spear_amal.labeling import ApplierMetadata, PandasLFApplier, load_lfs, votes_test
+from spear_amal.labeling import (
+    ApplierMetadata,
+    PandasLFApplier,
+    ParquetLFApplier,
+    load_lfs,
+    votes_test,
+)
+from spear_amal.labeling.parquet_work import meta_of
 from spear_amal.report import lf_table, readable, readable_check, votes_sentence
 
 VERDICTS = (
@@ -24,16 +32,29 @@ VERDICTS = (
 
 
 def vote(
-    frame: pd.DataFrame, lfs: Path | None, text_column: str, fault_tolerant: bool = False
+    frame: pd.DataFrame,
+    lfs: Path | None,
+    text_column: str,
+    fault_tolerant: bool = False,
+    n_jobs: int = 1,
+    cache: Path | None = None,
 ) -> LabelMatrix:
-    """Apply the LFs of a file to rows, telling tolerated failures."""
+    """Apply the LFs of a file to rows, telling tolerated failures and what was not cached."""
     loaded = load_lfs(need(lfs, "--lfs"))
     applier = PandasLFApplier(loaded.lfs, classes=loaded.classes)
     rows = tables.for_lfs(frame, text_column)
     matrix, meta = applier.apply(
-        rows, progress_bar=is_watched(), fault_tolerant=fault_tolerant, return_meta=True
+        rows,
+        progress_bar=is_watched(),
+        fault_tolerant=fault_tolerant,
+        return_meta=True,
+        n_jobs=n_jobs,
+        cache=cache,
     )
     _tell(meta)
+    for name, done in applier.cache_report.items():
+        if done not in ("cached", "computed"):
+            note(f"LF {name!r}: {done}")
     return matrix
 
 
@@ -69,16 +90,42 @@ def apply(
     output: Path | None,
     fault_tolerant: bool,
     force: bool,
+    n_jobs: int = 1,
+    cache: Path | None = None,
 ) -> None:
     """Apply LFs to a table and write the label matrix."""
     target = refuse_existing(need(output or settings.labels, "--output", "labels"), force)
     if target.suffix != ".npz":
         raise InputError(f"{target}: a label matrix is written as .npz; choose such a name")
     frame = tables.read_rows(need(settings.data, "--data"), settings.text_column)
-    matrix = vote(frame, settings.lfs, settings.text_column, fault_tolerant)
+    matrix = vote(frame, settings.lfs, settings.text_column, fault_tolerant, n_jobs, cache)
     show_lfs(matrix, _gold(frame, settings, label_column, matrix))
     matrix.save(target, overwrite=force)
     say(f"Label matrix written to {target}")
+
+
+def apply_in_parts(
+    settings: Settings, folder: Path, fault_tolerant: bool, force: bool, n_jobs: int
+) -> None:
+    """Apply LFs to Parquet files of any size and write a folder of votes."""
+    data = need(settings.data, "--data")
+    others = [path for path in data if path.is_file() and path.suffix != ".parquet"]
+    if others:
+        raise InputError(f"--votes-folder needs Parquet files, found {others[0]}")
+    loaded = load_lfs(need(settings.lfs, "--lfs"))
+    applier = ParquetLFApplier(loaded.lfs, classes=loaded.classes)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "LFs failed")  # told below
+        votes = applier.apply(
+            data,
+            folder,
+            n_jobs=n_jobs,
+            fault_tolerant=fault_tolerant,
+            progress_bar=is_watched(),
+            overwrite=force,
+        )
+    _tell(meta_of(votes.about))
+    say(f"{votes.nnz} votes on {len(votes)} rows, {len(votes.files)} parts, written to {folder}")
 
 
 def analyze(

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 from torch import Tensor
 
 from spear_amal.errors import InputError
 from spear_amal.label_matrix import LabelMatrix
 from spear_amal.label_models.base import LabelModel
+from spear_amal.label_models.patterns import find_patterns
 from spear_amal.maths import cage, losses
 
 
@@ -19,6 +21,8 @@ class Cage(LabelModel):
 
     Full-batch Adam in float64 on the mean negative log marginal likelihood plus the guides'
     penalty, as published, but in log space: finite, non-zero gradients for any number of LFs.
+    Votes stay sparse, and rows with equal votes are counted, not repeated: a step costs
+    O(votes C) over the distinct rows. Where LFs give scores every row is one of its own.
 
     Parameters
     ----------
@@ -70,7 +74,8 @@ class Cage(LabelModel):
             theta = torch.ones(L.n_classes, len(k), dtype=torch.float64)
         else:
             theta = cage.guided_start(L.n_classes, k, q_t)
-        fired, scores = self._tensors(L, fitting=True)
+        rows, fired, scores = self._distinct(L.to_unipolar(self.plan_))
+        share = rows / rows.sum()
         pi = torch.ones(L.n_classes, scores.shape[1], dtype=torch.float64)
         parameters = [theta.requires_grad_(), pi.requires_grad_()]
         optimiser = torch.optim.Adam(parameters, lr=self.lr)
@@ -78,37 +83,50 @@ class Cage(LabelModel):
         for _ in range(self.epochs):
             optimiser.zero_grad()
             joint = self._log_joint(theta, pi, fired, scores)
-            value = losses.negative_log_marginal(joint).mean()
+            value = share @ losses.negative_log_marginal(joint)
             value = value + cage.quality_penalty(theta, k, q_t)
             value.backward()
             optimiser.step()
             self.losses_.append(value.item())
         self.theta_, self.pi_ = (p.detach().numpy() for p in parameters)
 
-    def _tensors(self, L: LabelMatrix, fitting: bool = False) -> tuple[Tensor, Tensor]:
-        """Give fired (n, m) and the scores of continuous columns (n, m_c)."""
-        unipolar = L.to_unipolar(self.plan_)
-        if fitting:
-            self.continuous_ = np.flatnonzero(unipolar.continuous)
-        elif unipolar.nnz and not unipolar.continuous[self.continuous_].all():
-            raise InputError("L has no scores for continuous LFs that gave scores in fit")
-        fired = torch.as_tensor((unipolar.codes > 0).toarray(), dtype=torch.float64)
-        scores = torch.as_tensor(unipolar.dense_scores()[:, self.continuous_], dtype=torch.float64)
-        return fired, scores
+    def _distinct(self, unipolar: LabelMatrix) -> tuple[Tensor, sp.csr_array, Tensor]:
+        """Distinct rows: how many there are of each (u,), their votes (u, m) and scores (u, m_c).
 
-    def _log_joint(self, theta: Tensor, pi: Tensor, fired: Tensor, scores: Tensor) -> Tensor:
+        Rows with equal votes share everything, unless there are scores, which differ.
+        """
+        self.continuous_ = np.flatnonzero(unipolar.continuous)
+        if len(self.continuous_):
+            return torch.ones(len(unipolar), dtype=torch.float64), *self._inputs(unipolar)
+        patterns = find_patterns(unipolar, unipolar.n_classes)
+        cast, m = patterns.cast, unipolar.shape[1]
+        lfs = cast.indices // unipolar.n_classes
+        fired = sp.csr_array((cast.data, lfs, cast.indptr), shape=(cast.shape[0], m))
+        scores = torch.zeros(len(patterns.n_rows), 0, dtype=torch.float64)
+        return torch.from_numpy(patterns.n_rows), fired, scores
+
+    def _inputs(self, unipolar: LabelMatrix) -> tuple[sp.csr_array, Tensor]:
+        """Votes (n, m) and the scores of continuous columns (n, m_c), row by row."""
+        fired = (unipolar.codes > 0).astype(np.float64)
+        c = self.continuous_
+        if len(c) == 0 or unipolar.scores is None:
+            return fired, torch.zeros(len(unipolar), len(c), dtype=torch.float64)
+        return fired, torch.as_tensor(unipolar.scores[:, c].toarray(), dtype=torch.float64)
+
+    def _log_joint(self, theta: Tensor, pi: Tensor, fired: sp.csr_array, scores: Tensor) -> Tensor:
         joint = cage.log_joint(theta, fired)
         c = self.continuous_
         if len(c) == 0:
             return joint
         q_c = torch.full((len(c),), self.quality_index, dtype=torch.float64)
-        return joint + cage.log_score_density(
-            pi, torch.as_tensor(self.k_[c]), q_c, fired[:, c], scores
-        )
+        voted = torch.as_tensor(fired[:, c].toarray())
+        return joint + cage.log_score_density(pi, torch.as_tensor(self.k_[c]), q_c, voted, scores)
 
     def _posterior(self, L: LabelMatrix) -> np.ndarray:
-        fired, scores = self._tensors(L)
+        unipolar = L.to_unipolar(self.plan_)
+        if unipolar.nnz and not unipolar.continuous[self.continuous_].all():
+            raise InputError("L has no scores for continuous LFs that gave scores in fit")
         joint = self._log_joint(
-            torch.as_tensor(self.theta_), torch.as_tensor(self.pi_), fired, scores
+            torch.as_tensor(self.theta_), torch.as_tensor(self.pi_), *self._inputs(unipolar)
         )
         return torch.softmax(joint, dim=1).numpy()

@@ -4,7 +4,9 @@ from spear_amal.label_matrix import ABSTAIN, LabelMatrix
 from spear_amal.labeling.analysis import LFAnalysis
 from spear_amal.labeling.appliers import ColumnLFApplier, LFApplier, PandasLFApplier
 from spear_amal.labeling.buckets import get_label_buckets, get_label_instances
+from spear_amal.labeling.cache import VoteCache
 from spear_amal.labeling.check import VotesTest, lf_check, votes_test
+from spear_amal.labeling.cluster import DaskApplier, SparkApplier
 from spear_amal.labeling.column_lf import ColumnLF, threshold_lf
 from spear_amal.labeling.conversions import (
     filter_unlabeled_dataframe,
@@ -15,17 +17,18 @@ from spear_amal.labeling.faults import ApplierMetadata, Fault
 from spear_amal.labeling.functions import LabelingFunction, labeling_function
 from spear_amal.labeling.loading import LoadedLFs, load_lfs
 from spear_amal.labeling.nlp import SpacyPreprocessor, nlp_labeling_function
+from spear_amal.labeling.parquet_applier import ParquetLFApplier
 from spear_amal.labeling.patterns import dictionary_lf, keyword_lf, regex_lf
-from spear_amal.labeling.preprocess import (
-    BasePreprocessor,
+from spear_amal.labeling.preprocess import BasePreprocessor, Preprocessor
+from spear_amal.labeling.preprocess_functions import (
     LambdaPreprocessor,
-    Preprocessor,
     lambda_mapper,
     preprocessor,
 )
 from spear_amal.labeling.rows import Row
 from spear_amal.labeling.rules_file import RuleLF, exemplar_frame, exemplar_matrix, read_rules
 from spear_amal.labeling.scorers import ContinuousScorer, continuous_scorer
+from spear_amal.labeling.snorkel_parallel import PandasParallelLFApplier
 
 __all__ = [
     "ABSTAIN",
@@ -34,6 +37,7 @@ __all__ = [
     "ColumnLF",
     "ColumnLFApplier",
     "ContinuousScorer",
+    "DaskApplier",
     "Fault",
     "LFAnalysis",
     "LFApplier",
@@ -42,10 +46,14 @@ __all__ = [
     "LambdaPreprocessor",
     "LoadedLFs",
     "PandasLFApplier",
+    "PandasParallelLFApplier",
+    "ParquetLFApplier",
     "Preprocessor",
     "Row",
     "RuleLF",
     "SpacyPreprocessor",
+    "SparkApplier",
+    "VoteCache",
     "VotesTest",
     "continuous_scorer",
     "dictionary_lf",

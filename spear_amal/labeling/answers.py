@@ -13,9 +13,12 @@ from spear_amal.label_matrix import ABSTAIN
 from spear_amal.labeling.classes import ClassSet
 from spear_amal.labeling.faults import BadAnswer
 from spear_amal.labeling.functions import LabelingFunction
+from spear_amal.labeling.rows import as_list
 
 # Rows of a batch with answers that cannot be used, and why.
 BadRows = dict[int, BadAnswer]
+# Every class number fits, and narrow columns are compared in less time.
+CODE = np.int16
 
 
 class AnswerReader:
@@ -94,14 +97,23 @@ class AnswerReader:
                 raise BadAnswer("returned a Series whose index is not that of the batch")
         array = as_column(answers, n)
         if array.dtype.kind == "b" and self.declared != ABSTAIN:
-            return np.where(array, self.declared, ABSTAIN), {}
+            return np.where(array, CODE(self.declared), CODE(ABSTAIN)), {}
         if array.dtype.kind not in "iub":
             return _read(self.code, array.tolist(), np.int64(ABSTAIN))
+        if array.dtype.kind == "i" and self._all_good(array):
+            return array.astype(CODE), {}
         # One check of each distinct value instead of one of each row.
         values, inverse = np.unique(array, return_inverse=True)
         codes, bad = _read(self.code, values.tolist(), np.int64(ABSTAIN))
         rows = {int(row): bad[k] for k in bad for row in np.flatnonzero(inverse == k)}
         return codes[inverse], dict(sorted(rows.items()))
+
+    def _all_good(self, array: np.ndarray) -> bool:
+        """Tell whether whole numbers (n,) are codes as they stand; False where it is not known."""
+        top = self._classes.numbered
+        if self.declared != ABSTAIN:
+            return bool(top and ((array == ABSTAIN) | (array == self.declared)).all())
+        return bool(top and array.min(initial=0) >= ABSTAIN and array.max(initial=-1) < top)
 
 
 def as_column(answers: Any, n: int) -> np.ndarray:
@@ -114,10 +126,17 @@ def as_column(answers: Any, n: int) -> np.ndarray:
     """
     # A list is read one by one: as an array, [1, True] would lose what True means.
     listed = isinstance(answers, list | tuple)
-    array = np.fromiter(answers, dtype=object) if listed else np.asarray(answers)
+    listed = listed or _holds_nulls(answers)
+    array = np.fromiter(as_list(answers), dtype=object) if listed else np.asarray(answers)
     if array.shape != (n,):
         raise BadAnswer(f"returned shape {array.shape}; a vectorised function must return ({n},)")
     return array
+
+
+def _holds_nulls(answers: Any) -> bool:
+    """Tell arrays of Arrow and Polars with nulls, which NumPy would make NaN."""
+    nulls = getattr(answers, "null_count", 0)
+    return bool(nulls() if callable(nulls) else nulls)
 
 
 def score_column(answers: Any, n: int) -> tuple[np.ndarray, BadRows]:

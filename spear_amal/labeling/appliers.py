@@ -11,12 +11,14 @@ from typing import Any
 import pandas as pd
 
 from spear_amal.errors import InputError
+from spear_amal.labeling.cache import VoteCache
 from spear_amal.labeling.classes import ClassSet
-from spear_amal.labeling.core import Labelling
-from spear_amal.labeling.faults import ApplierMetadata, FaultBook
+from spear_amal.labeling.faults import ApplierMetadata
 from spear_amal.labeling.functions import LabelingFunction, as_labeling_function
+from spear_amal.labeling.parallel import Labelled, label
+from spear_amal.labeling.pool import as_n_jobs
 from spear_amal.labeling.progress import progress
-from spear_amal.labeling.sources import ColumnSource, FrameSource, ListSource, Source
+from spear_amal.labeling.sources import FrameSource, ListSource, Source, source_of_columns
 
 
 class BaseLFApplier:
@@ -29,6 +31,11 @@ class BaseLFApplier:
     classes : int, iterable of names or Enum class, optional
         The classes in code order; needed if an LF names its class. Without it any class number
         from 0 is accepted, and an Enum that an LF declares as label is taken.
+
+    Attributes
+    ----------
+    cache_report : dict of str to str
+        What the last application with a cache did for each LF; see :class:`VoteCache`.
 
     Raises
     ------
@@ -46,6 +53,7 @@ class BaseLFApplier:
             raise InputError(
                 f"LF names must be unique; given more than once: {repeated}; rename with name=..."
             )
+        self.cache_report: dict[str, str] = {}
         self._classes = ClassSet(_enum_of_labels(self._lfs) if classes is None else classes)
 
     def _apply(
@@ -54,14 +62,27 @@ class BaseLFApplier:
         progress_bar: bool,
         fault_tolerant: bool,
         return_meta: bool,
+        n_jobs: int,
+        cache: Any,
         batch_size: int | None = None,
     ) -> Any:
-        book = FaultBook(source.ids, fault_tolerant)
+        processes = as_n_jobs(n_jobs)
         with progress("Labelling", source.n * len(self._lfs), progress_bar) as advance:
-            matrix = Labelling(self._lfs, self._classes, source, book, advance).run(batch_size)
+
+            def compute(lfs: list[LabelingFunction]) -> Labelled:
+                return label(
+                    lfs, self._classes, source, fault_tolerant, advance, batch_size, processes
+                )
+
+            if cache is None:
+                matrix, meta = compute(self._lfs)
+            else:
+                kept = VoteCache.of(cache)
+                self.cache_report = kept.report = {}
+                matrix, meta = kept.label(self._lfs, self._classes, source, batch_size, compute)
         if return_meta:
-            return matrix, book.meta
-        _warn_of(book.meta)
+            return matrix, meta
+        _warn_of(meta)
         return matrix
 
     def __repr__(self) -> str:
@@ -86,6 +107,8 @@ class LFApplier(BaseLFApplier):
         progress_bar: bool = True,
         fault_tolerant: bool = False,
         return_meta: bool = False,
+        n_jobs: int = 1,
+        cache: Any = None,
     ) -> Any:
         """Votes of all LFs on all data points.
 
@@ -99,6 +122,12 @@ class LFApplier(BaseLFApplier):
             Let an LF abstain where it fails, and count the failures.
         return_meta : bool, default=False
             Return ``(LabelMatrix, ApplierMetadata)`` instead of the matrix.
+        n_jobs : int, default=1
+            Processes that share the rows; -1 for all cores. Pays for slow row LFs. Each process
+            has a copy of the LFs, and of what they count or remember.
+        cache : path or VoteCache, optional
+            Folder where votes are kept: only LFs run that were edited or not applied to these rows
+            yet. ``cache_report`` then says what was done for each LF, and why.
 
         Returns
         -------
@@ -107,9 +136,12 @@ class LFApplier(BaseLFApplier):
         Raises
         ------
         LabelingError
-            If an LF raises, or answers something that is no class; names LF, row and answer.
+            If an LF raises, or answers something that is no class; names LF, row and answer. If a
+            process of a pool dies twice over the same rows.
         """
-        return self._apply(ListSource(data_points), progress_bar, fault_tolerant, return_meta)
+        return self._apply(
+            ListSource(data_points), progress_bar, fault_tolerant, return_meta, n_jobs, cache
+        )
 
 
 class PandasLFApplier(BaseLFApplier):
@@ -125,13 +157,21 @@ class PandasLFApplier(BaseLFApplier):
         progress_bar: bool = True,
         fault_tolerant: bool = False,
         return_meta: bool = False,
+        n_jobs: int = 1,
+        cache: Any = None,
     ) -> Any:
         """Votes of all LFs on all rows; arguments and errors as in :meth:`LFApplier.apply`."""
-        return self._apply(FrameSource(df), progress_bar, fault_tolerant, return_meta)
+        return self._apply(
+            FrameSource(df), progress_bar, fault_tolerant, return_meta, n_jobs, cache
+        )
 
 
 class ColumnLFApplier(BaseLFApplier):
-    """Applies LFs to a mapping of columns (or a DataFrame) in batches of bounded size."""
+    """Applies LFs to a table, or a mapping of columns, in batches of bounded size.
+
+    Vectorised LFs get slices of the container that came, in its own type. Row LFs get row objects
+    as with :class:`PandasLFApplier`.
+    """
 
     def apply(
         self,
@@ -139,19 +179,23 @@ class ColumnLFApplier(BaseLFApplier):
         progress_bar: bool = True,
         fault_tolerant: bool = False,
         return_meta: bool = False,
+        n_jobs: int = 1,
+        cache: Any = None,
         batch_size: int | None = 65_536,
     ) -> Any:
         """Votes of all LFs on all rows; other arguments and errors as in :meth:`LFApplier.apply`.
 
         Parameters
         ----------
-        columns : mapping of str to sequences of one length, or DataFrame
+        columns : mapping of str to sequences of one length, or table
+            A pandas or polars DataFrame, a pyarrow Table or RecordBatch.
         batch_size : int or None, default=65536
             Rows that a vectorised LF gets at a time; None for all at once.
         """
-        frame = isinstance(columns, pd.DataFrame)
-        source = FrameSource(columns) if frame else ColumnSource(columns)
-        return self._apply(source, progress_bar, fault_tolerant, return_meta, batch_size)
+        return self._apply(
+            source_of_columns(columns),
+            *(progress_bar, fault_tolerant, return_meta, n_jobs, cache, batch_size),
+        )
 
 
 def _as_iterable(lfs: Any) -> Iterable[Any]:

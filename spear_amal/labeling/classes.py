@@ -61,6 +61,15 @@ class ClassSet:
         self._codes |= {m.value: code for code, m in enumerate(members)}
         self._codes |= {m.name: code for code, m in enumerate(members)}
 
+    @property
+    def numbered(self) -> int:
+        """How many numbers from 0 on are their own codes; 0 where numbers have to be looked up."""
+        if self.names is None:
+            return MAX_CLASSES
+        own = range(len(self.names))
+        looked_up = any(isinstance(key, int) for key in self._codes)
+        return 0 if looked_up and any(self._codes.get(k) != k for k in own) else len(own)
+
     def code(self, answer: Any) -> int:
         """Class code of one answer; -1 for None and -1.
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from spear_amal.errors import InputError
 from spear_amal.labeling.functions import LabelingFunction
+from spear_amal.labeling.literals import Needed
 from spear_amal.labeling.rows import as_list, column, field, is_missing
 
 
@@ -21,11 +22,13 @@ class ColumnLF(LabelingFunction):
     column : str
         The column it reads.
     decide : callable
-        From a list of values to a sequence of answers of that length.
+        From the values of the column to a sequence of answers of that length.
     label : int, str or Enum member, optional
         The class it votes for; the answers are then bools.
     exemplar : str, optional
         A text from which the rule was written.
+    reads : callable
+        Makes of a column what `decide` takes: a list of Python objects by default.
 
     Attributes
     ----------
@@ -37,19 +40,20 @@ class ColumnLF(LabelingFunction):
         self,
         name: str,
         column: str,
-        decide: Callable[[list[Any]], Any],
+        decide: Callable[[Any], Any],
         label: Any = None,
         exemplar: str | None = None,
+        reads: Callable[[Any], Any] = as_list,
     ) -> None:
         super().__init__(name, self._on_batch, label=label, vectorized=True)
         self.__name__ = name
         self.__doc__ = f"{type(self).__name__} {name} on column {column!r}."
         self.column = column
         self.exemplar = exemplar
-        self._decide = decide
+        self._decide, self._reads = decide, reads
 
     def _on_batch(self, batch: Any) -> Any:
-        return self._decide(as_list(column(batch, self.column)))
+        return self._decide(self._reads(column(batch, self.column)))
 
     def _on_row(self, x: Any) -> Any:
         return as_list(self._decide([field(x, self.column)]))[0]
@@ -66,6 +70,42 @@ class ColumnLF(LabelingFunction):
     def __repr__(self) -> str:
         label = "" if self.label is None else f", Label: {self.label}"
         return f"{type(self).__name__} {self.name}, Column: {self.column}{label}"
+
+
+class TextLF(ColumnLF):
+    """An LF that tests one text at a time.
+
+    Parameters
+    ----------
+    name, column : str
+    test : callable
+        From a text to True or False, or to a class or None.
+    label : int, str or Enum member, optional
+    needed : Needed, optional
+        What a text must hold for `test` to give True or a class: appliers then look for the words
+        of all LFs of a column together.
+    answers : {bool, object}
+        What `test` gives; object for classes.
+    exemplar : str, optional
+
+    Attributes
+    ----------
+    test, needed, answers
+        As above.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        column: str,
+        test: Callable[[str], Any],
+        label: Any = None,
+        needed: Needed | None = None,
+        answers: type = bool,
+        exemplar: str | None = None,
+    ) -> None:
+        super().__init__(name, column, on_texts(name, test, answers), label, exemplar)
+        self.test, self.needed, self.answers = test, needed, answers
 
 
 def text_of(value: Any, lf_name: str) -> str | None:
@@ -131,15 +171,23 @@ def threshold_lf(
     if not low < high:
         raise InputError(f"threshold_lf {name!r} can never fire: above={above}, below={below}")
 
-    def decide(values: list[Any]) -> np.ndarray:
-        numbers = np.asarray(
-            [np.nan if is_missing(value) else value for value in values], dtype=np.float64
-        )
-        fired = np.ones(len(numbers), dtype=bool)
-        if above is not None:
-            fired &= numbers > low
-        if below is not None:
-            fired &= numbers < high
-        return fired
+    def decide(values: Any) -> np.ndarray:
+        numbers = _numbers(values)
+        if below is None:
+            return numbers > low
+        return numbers < high if above is None else (numbers > low) & (numbers < high)
 
-    return ColumnLF(name, column, decide, label)
+    return ColumnLF(name, column, decide, label, reads=_as_they_are)
+
+
+def _as_they_are(values: Any) -> Any:
+    return values
+
+
+def _numbers(values: Any) -> np.ndarray:
+    """Float64 (n,), NaN where missing, of a column in whatever container."""
+    array = np.asarray(values)
+    if array.dtype.kind in "iuf":
+        return array.astype(np.float64, copy=False)
+    listed = [np.nan if is_missing(value) else value for value in as_list(values)]
+    return np.asarray(listed, dtype=np.float64)

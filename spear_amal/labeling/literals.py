@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 try:
@@ -22,6 +23,46 @@ SHORTEST = 2
 MOST_ALTERNATIVES = 16
 
 
+@dataclass(frozen=True)
+class Needed:
+    """What a text must hold for an LF to fire.
+
+    Attributes
+    ----------
+    words : tuple of str
+        One of them at least.
+    lowered : bool
+        In the lower-cased text.
+    ascii_only : bool
+        True of ASCII texts only; any other text may match without them.
+    proof : {"", "part", "word"}
+        Whether a word found is all that it takes: not at all, anywhere in the text, or where no
+        letter, digit or underscore touches it.
+    """
+
+    words: tuple[str, ...]
+    lowered: bool = False
+    ascii_only: bool = False
+    proof: str = ""
+
+
+def needed_by(pattern: re.Pattern[str]) -> Needed | None:
+    r"""Say what a text must hold to match; None if nothing of use is known.
+
+    Examples
+    --------
+    >>> needed_by(re.compile(r"(won|win)ner.*prize", re.IGNORECASE))
+    Needed(words=('prize',), lowered=True, ascii_only=True, proof='')
+    """
+    words = tuple(needed_words(pattern))
+    if not words:
+        return None
+    if not pattern.flags & re.IGNORECASE:
+        return Needed(words)
+    # Beyond ASCII, letters that match without case need not be equal in lower case.
+    return Needed(tuple(word.lower() for word in words), lowered=True, ascii_only=True)
+
+
 def searcher(pattern: re.Pattern[str]) -> Callable[[str], bool]:
     """Make a test that equals ``pattern.search(text) is not None``.
 
@@ -31,16 +72,14 @@ def searcher(pattern: re.Pattern[str]) -> Callable[[str], bool]:
     >>> test("a winner of a prize"), test("no prize")
     (True, False)
     """
-    search = pattern.search
-    words = needed_words(pattern)
-    if not words:
+    search, need = pattern.search, needed_by(pattern)
+    if need is None:
         return lambda text: search(text) is not None
-    if pattern.flags & re.IGNORECASE:
-        lowered = [word.lower() for word in words]
+    words = need.words
+    if need.lowered:
 
         def test_any_case(text: str) -> bool:
-            # Beyond ASCII, letters that match without case need not be equal in lower case.
-            if text.isascii() and not holds_any(text.lower(), lowered):
+            if text.isascii() and not holds_any(text.lower(), words):
                 return False
             return search(text) is not None
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from spear_amal.errors import InputError
-from spear_amal.labeling.column_lf import ColumnLF, on_texts
-from spear_amal.labeling.literals import any_of, searcher
+from spear_amal.labeling.column_lf import ColumnLF, TextLF
+from spear_amal.labeling.literals import Needed, any_of, needed_by, searcher
 
 
 def keyword_lf(
@@ -49,15 +49,16 @@ def keyword_lf(
         raise InputError(f"keyword_lf {name!r} needs non-empty keywords, found {words!r}")
     if min_count < 1:
         raise InputError(f"keyword_lf {name!r} needs min_count of at least 1, found {min_count}")
+    words = [word.lower() for word in words] if ignore_case else words
     test = _keyword_test(words, whole_word, ignore_case, min_count)
-    return ColumnLF(name, column, on_texts(name, test), label)
+    proof = "" if min_count > 1 else "word" if whole_word else "part"
+    needed = Needed(tuple(words), lowered=ignore_case, proof=proof)
+    return TextLF(name, column, test, label, needed)
 
 
 def _keyword_test(
     words: list[str], whole_word: bool, ignore_case: bool, min_count: int
 ) -> Callable[[str], bool]:
-    if ignore_case:
-        words = [word.lower() for word in words]
     pattern = _any_of(words, whole_word)
     found = searcher(pattern)
 
@@ -104,8 +105,8 @@ def regex_lf(
     >>> check("check it out"), check("out, check")
     (1, -1)
     """
-    test = searcher(compiled(name, pattern, flags))
-    return ColumnLF(name, column, on_texts(name, test), label)
+    expression = compiled(name, pattern, flags)
+    return TextLF(name, column, searcher(expression), label, needed_by(expression))
 
 
 def compiled(name: str, pattern: str | re.Pattern[str], flags: int = 0) -> re.Pattern[str]:
@@ -158,15 +159,17 @@ def dictionary_lf(
         classes = dict.fromkeys(_terms(terms, encoding), True)
     if not classes or not all(isinstance(term, str) and term for term in classes):
         raise InputError(f"dictionary_lf {name!r} needs non-empty terms, found {list(classes)!r}")
+    if ignore_case:
+        classes = {term.lower(): answer for term, answer in classes.items()}
     test = _dictionary_test(classes, whole_word, ignore_case)
-    return ColumnLF(name, column, on_texts(name, test, object), label)
+    proof = "" if label is None else "word" if whole_word else "part"
+    needed = Needed(tuple(classes), lowered=ignore_case, proof=proof)
+    return TextLF(name, column, test, label, needed, answers=object)
 
 
 def _dictionary_test(
     classes: dict[str, Any], whole_word: bool, ignore_case: bool
 ) -> Callable[[str], Any]:
-    if ignore_case:
-        classes = {term.lower(): answer for term, answer in classes.items()}
     pattern = _any_of(classes, whole_word)
 
     def test(text: str) -> Any:

@@ -44,20 +44,18 @@ def share_key(one: Any) -> Hashable:
 
 
 def _map_what_can(one: Any, rows: list[Any]) -> list[Any]:
-    """Map rows as a batch; if that fails, one by one, with a :class:`Failure` for a bad row."""
-    try:
-        if not any(isinstance(x, Failure) for x in rows):
-            return map_rows(one, rows)
-    except Exception:
-        # Which row failed, and on what, comes out below.
-        pass
-    return [_map_one(one, x) for x in rows]
+    """Map the rows that have not failed before; a :class:`Failure` stands for those that fail."""
+    good = [x for x in rows if not isinstance(x, Failure)]
+    mapped = iter(_map_in_halves(one, good))
+    return [x if isinstance(x, Failure) else next(mapped) for x in rows]
 
 
-def _map_one(one: Any, x: Any) -> Any:
-    if isinstance(x, Failure):
-        return x
+def _map_in_halves(one: Any, rows: list[Any]) -> list[Any]:
+    """Map rows as a batch; if that fails each half, down to the rows at fault."""
     try:
-        return map_rows(one, [x])[0]
+        return map_rows(one, rows)
     except Exception as error:
-        return Failure(error)
+        if len(rows) == 1:
+            return [Failure(error)]
+    middle = len(rows) // 2
+    return _map_in_halves(one, rows[:middle]) + _map_in_halves(one, rows[middle:])

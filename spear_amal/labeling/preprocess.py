@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
@@ -138,65 +137,6 @@ class Preprocessor(BasePreprocessor):
         for name, value in new.items():
             set_field(x, renamed.get(name, name), value)
         return x
-
-
-class LambdaPreprocessor(BasePreprocessor):
-    """A preprocessor made of a function from row to row; see :func:`preprocessor`."""
-
-    def __init__(
-        self,
-        name: str,
-        f: Callable[..., Any],
-        pre: Sequence[Any] | None = None,
-        memoize: bool = False,
-        memoize_key: Callable[[Any], Hashable] | None = None,
-        memo_size: int = MEMO_SIZE,
-        resources: Mapping[str, Any] | None = None,
-    ) -> None:
-        functools.update_wrapper(self, f)
-        super().__init__(name, pre, memoize, memoize_key, memo_size)
-        self._f = f
-        self.resources = dict(resources or {})
-
-    def _map_one(self, x: Any) -> Any:
-        return self._f(x, **self.resources)
-
-
-def preprocessor(
-    name: Any = None,
-    pre: Sequence[Any] | None = None,
-    memoize: bool = False,
-    memoize_key: Callable[[Any], Hashable] | None = None,
-    memo_size: int = MEMO_SIZE,
-    resources: Mapping[str, Any] | None = None,
-) -> Any:
-    """Make a preprocessor of a function from row to row; with brackets or without.
-
-    The function gets a copy and may change it in place, but must return it.
-
-    Examples
-    --------
-    >>> from types import SimpleNamespace
-    >>> @preprocessor(memoize=True)
-    ... def lower(x):
-    ...     x.text = x.text.lower()
-    ...     return x
-    >>> row = SimpleNamespace(text="FREE")
-    >>> lower(row).text, row.text
-    ('free', 'FREE')
-    """
-    if callable(name):
-        return LambdaPreprocessor(name.__name__, name)
-
-    def decorate(f: Callable[..., Any]) -> LambdaPreprocessor:
-        return LambdaPreprocessor(
-            name or f.__name__, f, pre, memoize, memoize_key, memo_size, resources
-        )
-
-    return decorate
-
-
-lambda_mapper = preprocessor
 
 
 def flat_chain(pre: Iterable[Any]) -> tuple[Any, ...]:

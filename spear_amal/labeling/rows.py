@@ -11,9 +11,12 @@ import numpy as np
 import pandas as pd
 
 from spear_amal.errors import InputError
+from spear_amal.labeling.tables import is_table, names_of
 
 # What a preprocessor could change inside a copied row; everything else is shared with the copy.
 _CONTAINERS = (list, dict, set, bytearray, np.ndarray)
+_VALUES = (str, bytes, int, float, tuple, frozenset)
+_UNCHANGING = frozenset([str, int, float, bool, type(None)])
 
 
 class Row(SimpleNamespace):
@@ -66,7 +69,7 @@ def field(x: Any, name: str) -> Any:
 
 
 def column(batch: Any, name: str) -> Any:
-    """One column of a batch: a Series of a DataFrame, an entry of a mapping, a list of fields.
+    """One column of a batch: of a table or mapping as it is kept there, else a list of fields.
 
     Raises
     ------
@@ -77,12 +80,20 @@ def column(batch: Any, name: str) -> Any:
         if name not in batch:
             raise InputError(f"no column {name!r}; the columns are {list(batch)}")
         return batch[name]
+    if is_table(batch):
+        if name not in names_of(batch):
+            raise InputError(f"no column {name!r}; the columns are {names_of(batch)}")
+        return batch[name]
     return [field(x, name) for x in batch]
 
 
 def as_list(values: Any) -> list[Any]:
     """Values of a column as Python objects, which loops read faster than NumPy scalars."""
-    return values.tolist() if hasattr(values, "tolist") else list(values)
+    for method in ("tolist", "to_pylist", "to_list"):  # NumPy and pandas, Arrow, Polars
+        if hasattr(values, method):
+            found: list[Any] = getattr(values, method)()
+            return found
+    return list(values)
 
 
 def is_missing(value: Any) -> bool:
@@ -97,23 +108,26 @@ def copy_row(x: Any) -> Any:
 
     A pandas Series or a named tuple becomes a :class:`Row`, which takes new fields.
     """
-    if isinstance(x, pd.Series):
-        x = row_of(x.items())
-    elif isinstance(x, tuple) and hasattr(x, "_asdict"):
-        x = row_of(x._asdict().items())
-    if isinstance(x, str | bytes | int | float | tuple | frozenset) or x is None:
-        return x
-    if isinstance(x, _CONTAINERS):
-        return copy.deepcopy(x)
-    copied = copy.copy(x)
+    if type(x) is Row:  # by far the most frequent, and four times as fast this way
+        copied: Any = row_of(vars(x))
+    else:
+        if isinstance(x, pd.Series):
+            x = row_of(x.items())
+        elif isinstance(x, tuple) and hasattr(x, "_asdict"):
+            x = row_of(x._asdict().items())
+        if isinstance(x, _VALUES) or x is None:
+            return x
+        if isinstance(x, _CONTAINERS):
+            return copy.deepcopy(x)
+        copied = copy.copy(x)
     fields = getattr(copied, "__dict__", {})
     for name, value in fields.items():
-        if isinstance(value, _CONTAINERS):
+        if type(value) not in _UNCHANGING and isinstance(value, _CONTAINERS):
             fields[name] = copy.deepcopy(value)
     return copied
 
 
-def row_of(fields: Iterable[tuple[Any, Any]]) -> Row:
+def row_of(fields: Iterable[tuple[Any, Any]] | Mapping[Any, Any]) -> Row:
     """Make a :class:`Row` of names and values; names need not be identifiers."""
     row = Row()
     row.__dict__.update(fields)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,11 @@ import pandas as pd
 import scipy.sparse as sp
 
 from spear_amal.errors import FileFormatError
-from spear_amal.labeling.column_lf import ColumnLF, on_texts
-from spear_amal.labeling.literals import searcher
+from spear_amal.labeling.column_lf import TextLF
+from spear_amal.labeling.literals import needed_by, searcher
 
 
-class RuleLF(ColumnLF):
+class RuleLF(TextLF):
     """A regular expression of a rules file, with the text from which it was written.
 
     Attributes
@@ -41,9 +42,12 @@ class RuleLF(ColumnLF):
     ) -> None:
         self.pattern = pattern.pattern
         self.lower, self.strip = lower, strip
-        found = searcher(pattern)
-        decide = on_texts(name, lambda text: found(self.prepare(text)))
-        super().__init__(name, column, decide, label, exemplar)
+        found, needed = searcher(pattern), needed_by(pattern)
+        if needed is not None:
+            needed = replace(needed, lowered=needed.lowered or lower)
+        super().__init__(
+            name, column, lambda t: found(self.prepare(t)), label, needed, exemplar=exemplar
+        )
 
     def prepare(self, text: str) -> str:
         """Text as the pattern sees it."""

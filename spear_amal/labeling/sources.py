@@ -1,8 +1,9 @@
-"""The three containers of data points behind one face: number, ids, rows and batches."""
+"""The containers of data points behind one face: number, ids, rows and batches."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 
 from spear_amal.errors import InputError
 from spear_amal.labeling.rows import as_list, row_of
+from spear_amal.labeling.tables import is_not_yet_table, is_table, kind_of, names_of
 
 
 class Source(Protocol):
@@ -29,16 +31,19 @@ class ListSource:
     """A sequence of data points of any type, or an array whose first axis counts them."""
 
     def __init__(self, points: Any) -> None:
-        if isinstance(points, str | Mapping) or not hasattr(points, "__iter__"):
-            raise InputError(
-                f"data_points must be a list of rows, found {type(points).__name__}; use "
-                "PandasLFApplier for a DataFrame, ColumnLFApplier for a mapping of columns"
-            )
         if isinstance(points, pd.DataFrame):
             raise InputError("data_points is a DataFrame; use PandasLFApplier")
-        self._points = points if isinstance(points, Sequence | np.ndarray) else list(points)
-        if isinstance(points, pd.Series):
-            self._points = points.tolist()
+        table = is_table(points) or is_not_yet_table(points)
+        if table or isinstance(points, str | Mapping) or not hasattr(points, "__iter__"):
+            raise InputError(
+                f"data_points must be a list of rows, found {kind_of(points)}; use "
+                "PandasLFApplier for a pandas DataFrame, ColumnLFApplier for a mapping of columns "
+                "or a table of Arrow or Polars"
+            )
+        if any(hasattr(points, name) for name in ("to_pylist", "to_list")):
+            self._points: Any = as_list(points)  # one column, of Arrow, Polars or pandas
+        else:
+            self._points = points if isinstance(points, Sequence | np.ndarray) else list(points)
         self.n = len(self._points)
         self.ids = points.index if isinstance(points, pd.Series) else None
 
@@ -57,12 +62,10 @@ class FrameSource:
     def __init__(self, frame: Any) -> None:
         if not isinstance(frame, pd.DataFrame):
             raise InputError(
-                f"needed a pandas DataFrame, found {type(frame).__name__}; use LFApplier for a "
-                "list of rows, ColumnLFApplier for a mapping of columns"
+                f"needed a pandas DataFrame, found {kind_of(frame)}; use LFApplier for a list of "
+                "rows, ColumnLFApplier for a mapping of columns or a table of Arrow or Polars"
             )
-        if not frame.columns.is_unique:
-            twice = sorted(set(frame.columns[frame.columns.duplicated()].astype(str)))
-            raise InputError(f"column names must be unique; given twice: {twice}")
+        _refuse_twice(frame.columns)
         self._frame = frame
         self.n = len(frame)
         self.ids = frame.index
@@ -78,13 +81,35 @@ class FrameSource:
         return self._frame if whole else self._frame.iloc[start:stop]
 
 
+class TableSource:
+    """A pyarrow Table or RecordBatch, or a polars DataFrame; batches are slices without a copy."""
+
+    def __init__(self, table: Any) -> None:
+        self._names = names_of(table)
+        _refuse_twice(self._names)
+        self._table = table
+        self.n = len(table)
+        self.ids = None
+
+    def rows(self, start: int, stop: int) -> list[Any]:
+        """Return data points start..stop-1 as row objects."""
+        part = self.batch(start, stop)
+        return _zip_rows({name: part[name] for name in self._names}, stop - start)
+
+    def batch(self, start: int, stop: int) -> Any:
+        """Return data points start..stop-1 as a batch for a vectorised LF."""
+        whole = start == 0 and stop == self.n
+        return self._table if whole else self._table.slice(start, stop - start)
+
+
 class ColumnSource:
     """A mapping of columns of equal length."""
 
     def __init__(self, columns: Any) -> None:
         if not isinstance(columns, Mapping):
             raise InputError(
-                f"needed a mapping of columns or a DataFrame, found {type(columns).__name__}"
+                "needed a mapping of columns, or a table of pandas, Arrow or Polars, found "
+                f"{kind_of(columns)}"
             )
         lengths = {name: len(values) for name, values in columns.items()}
         if len(set(lengths.values())) > 1:
@@ -102,6 +127,20 @@ class ColumnSource:
         if start == 0 and stop == self.n:
             return self._columns
         return {name: _part(values, start, stop) for name, values in self._columns.items()}
+
+
+def source_of_columns(columns: Any) -> Source:
+    """Source of a mapping of columns, or of a table of pandas, Arrow or Polars."""
+    if isinstance(columns, pd.DataFrame):
+        return FrameSource(columns)
+    return TableSource(columns) if is_table(columns) else ColumnSource(columns)
+
+
+def _refuse_twice(names: Iterable[Any]) -> None:
+    counts = Counter(names)
+    if len(counts) < counts.total():
+        twice = sorted(str(name) for name, count in counts.items() if count > 1)
+        raise InputError(f"column names must be unique; given twice: {twice}")
 
 
 def _part(values: Any, start: int, stop: int) -> Any:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from statistics import NormalDist  # as scipy.special has it, without 0.2 s of imports
+
 import numpy as np
 import scipy.sparse as sp
-from scipy.special import ndtri
 
 from spear_amal.label_matrix import LabelMatrix
 
@@ -99,7 +100,7 @@ def wilson_interval(
     With p = correct / total and the normal quantile z:
     (p + z^2/2n -+ z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n)   [Wilson 1927]
     """
-    z = float(ndtri((1 + level) / 2))
+    z = NormalDist().inv_cdf((1 + level) / 2)
     n = np.maximum(total, 1).astype(float)
     p = correct / n
     centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)

@@ -54,6 +54,10 @@ class SparseRows:
     def __len__(self) -> int:
         return len(self.columns)
 
+    def __getitem__(self, rows: slice) -> SparseRows:
+        """Give some of the rows, without a copy."""
+        return SparseRows(self.columns[rows], self.values[rows], self.width)
+
     def to_dense(self) -> Tensor:
         """Rows as a dense tensor (B, D)."""
         dense = self.values.new_zeros(len(self), self.width)

@@ -79,9 +79,9 @@ class LookAhead:
         if self.outer.rules and not isinstance(model.rules, RuleModel | None):
             raise InputError("outer='feature+rules' needs the rule model CAGE; use outer='feature'")
         if self.last_layer:
-            self.hidden = head_inputs(model.feature, batch.x)
+            self._logits, self.hidden = head_inputs(model.feature, batch.x)
             if self.validation_hidden is None:
-                self.validation_hidden = head_inputs(model.feature, validation.x)
+                self.validation_hidden = head_inputs(model.feature, validation.x)[1]
         self.at = self._parameters()
         if method == "closed":
             self._prepare_slopes()
@@ -151,7 +151,7 @@ class LookAhead:
     def _prepare_slopes(self) -> None:
         """D_ikc of both models' scores: at unchanged parameters they serve every weight update."""
         with torch.no_grad():
-            outputs = self._outputs(self.at, self.batch, self.hidden)
+            outputs = Outputs(self._logits, self.hidden, *self._rule_side(self.at, self.batch))
         logits = outputs.logits.detach().requires_grad_()
         rules = outputs.rule_logits
         if rules is not None:

@@ -10,6 +10,7 @@ import pytest
 from spear_amal.label_matrix import LabelMatrix
 from spear_amal.labeling import PandasLFApplier, load_lfs
 from spear_amal.studies import METHODS
+from spear_amal.vote_files import VoteFiles
 
 LFS = """
 from spear_amal.labeling import keyword_lf
@@ -220,3 +221,23 @@ def test_useless_votes_are_left_out_and_that_is_said(inbox, ok):
     assert "The votes are not told from blind ones" in unguarded.stdout
     insisted = ok("train", *given, "--method", "amal:guard=false", "--force")
     assert "left out" not in insisted.stderr + insisted.stdout
+
+
+def test_apply_with_processes_and_cache(project, ok):
+    ok("apply")
+    plain = LabelMatrix.load("labels.npz").to_dense()
+    for _ in range(2):
+        ok("apply", "--jobs", 2, "--cache", "kept", "--force")
+        assert (LabelMatrix.load("labels.npz").to_dense() == plain).all()
+    assert len(list((project / "kept").iterdir())) > 0
+
+
+def test_apply_in_parts(project, ok):
+    pytest.importorskip("pyarrow")
+    pd.read_csv("data.csv").to_parquet("data.parquet")
+    ok("apply")
+    how = ("--lfs", "lfs.py", "--votes-folder", "votes")
+    shown = ok("apply", "--data", "data.parquet", *how).stdout
+    votes = VoteFiles("votes").to_label_matrix()
+    assert (votes.to_dense() == LabelMatrix.load("labels.npz").to_dense()).all()
+    assert f"{votes.nnz} votes on 500 rows, 1 parts, written to votes" in shown

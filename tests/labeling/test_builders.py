@@ -169,5 +169,5 @@ def test_missing_texts_abstain_and_kinds_of_columns_agree():
 def test_names_and_print():
     lf = keyword_lf("k", ["a"], "spam", column="body")
     assert (lf.name, lf.__name__, lf.column, lf.label) == ("k", "k", "body", "spam")
-    assert repr(lf) == "ColumnLF k, Column: body, Label: spam"
+    assert repr(lf) == "TextLF k, Column: body, Label: spam"
     assert isinstance(lf, ColumnLF) and lf({"body": "a"}) == "spam"

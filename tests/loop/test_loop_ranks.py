@@ -10,6 +10,8 @@ import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
+from spear_amal.maths.ranks import mean_over_ranks, sum_over_ranks
+
 HERE = Path(__file__)
 WORLD = 2
 NEAR = {"warmup": 0, "refresh_every": 1, "share": "row", "normalise": "none", "eta_look": 1e-9}
@@ -44,7 +46,11 @@ def work(rank, folder):
     dist.init_process_group(
         "gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=WORLD
     )
-    torch.save({name: train(name, rank, WORLD) for name in KINDS}, f"{folder}/{rank}.pt")
+    found = {name: train(name, rank, WORLD) for name in KINDS}
+    own = [torch.full((2, 3), rank + 1.0), torch.tensor([5 * rank])]  # two shapes, two dtypes
+    found["sum"] = dict(zip("ab", sum_over_ranks(own), strict=True))
+    found["mean"] = dict(zip("ab", mean_over_ranks(own), strict=True))
+    torch.save(found, f"{folder}/{rank}.pt")
     dist.barrier()
     dist.destroy_process_group()
 
@@ -79,6 +85,14 @@ def test_all_processes_are_the_same(ranks, name):
     one, other = (found[name] for found in ranks)
     for key, value in one.items():
         assert torch.equal(value, other[key]), key
+
+
+def test_sums_and_means_keep_shapes_and_dtypes(ranks):
+    for found in ranks:
+        assert torch.equal(found["sum"]["a"], torch.full((2, 3), 3.0))
+        assert torch.equal(found["sum"]["b"], torch.tensor([5]))
+        assert torch.equal(found["mean"]["a"], torch.full((2, 3), 1.5))
+        assert torch.equal(found["mean"]["b"], torch.tensor([2]))  # of whole numbers: cut off
 
 
 if __name__ == "__main__":

@@ -1,0 +1,57 @@
+"""Where figures come from: processor, threads and versions, kept with every row."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from pathlib import Path
+
+# Set before anything that reads them is imported.
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
+PACKAGES = (
+    *("numpy", "scipy", "pandas", "scikit-learn", "torch", "pyarrow", "polars"),
+    *("ahocorasick_rs", "snorkel", "crowd-kit", "torchopt", "higher"),
+)
+
+
+def pin_threads(threads: int) -> None:
+    """Give both sides, and the processes that they start, the same number of threads."""
+    for name in THREADS:
+        os.environ[name] = str(threads)
+    import torch
+
+    torch.set_num_threads(threads)
+    try:
+        import pyarrow
+
+        pyarrow.set_cpu_count(threads)
+    except ModuleNotFoundError:
+        pass
+
+
+def about() -> dict[str, object]:
+    """Name the machine and the versions of Python and of what is installed of :data:`PACKAGES`."""
+    versions = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {"machine": f"{processor()}, {cores()} cores", "versions": versions}
+
+
+def processor() -> str:
+    """Name of the processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed else os.cpu_count() or 1

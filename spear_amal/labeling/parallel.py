@@ -1,0 +1,135 @@
+"""Applying LFs by several processes: rows are written down once, tasks are spans of rows."""
+
+from __future__ import annotations
+
+import pickle
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from spear_amal.label_matrix import LabelMatrix
+from spear_amal.labeling.classes import ClassSet
+from spear_amal.labeling.column_lf import ColumnLF
+from spear_amal.labeling.core import CHUNK, Labelling
+from spear_amal.labeling.faults import ApplierMetadata, FaultBook
+from spear_amal.labeling.functions import LabelingFunction
+from spear_amal.labeling.gathering import Gathering, merged
+from spear_amal.labeling.pool import map_in_processes
+from spear_amal.labeling.shipping import dump
+from spear_amal.labeling.sources import Source
+
+# Spans for each process: enough that none waits long for the last one.
+SPANS_EACH = 8
+LONGEST_SPAN = 64 * CHUNK
+
+Labelled = tuple[LabelMatrix, ApplierMetadata]
+
+
+class Span(NamedTuple):
+    """Rows start..stop-1, and where they are in the file."""
+
+    start: int
+    stop: int
+    offset: int
+
+
+def label(
+    lfs: Sequence[LabelingFunction],
+    classes: ClassSet,
+    source: Source,
+    tolerant: bool,
+    advance: Callable[[int], None],
+    batch_size: int | None,
+    n_jobs: int = 1,
+) -> Labelled:
+    """Votes of LFs on a source, and what went wrong.
+
+    With several processes, a vectorised function of the user's still runs here, on the same batches
+    as with one: it may look at a batch as a whole. All other LFs look at single rows.
+    """
+    if n_jobs == 1 or source.n < 2:
+        book = FaultBook(source.ids, tolerant)
+        return Labelling(lfs, classes, source, book, advance).run(batch_size), book.meta
+    whole = [j for j, lf in enumerate(lfs) if lf.vectorized and not isinstance(lf, ColumnLF)]
+    rowwise = [j for j in range(len(lfs)) if j not in set(whole)]
+    gathering, metas = Gathering(lfs, classes), []
+    if whole:
+        chosen = [lfs[j] for j in whole]
+        votes, meta = label(chosen, classes, source, tolerant, advance, batch_size)
+        gathering.add(votes, whole)
+        metas.append(meta)
+    if rowwise:
+        chosen = [lfs[j] for j in rowwise]
+        for start, rows, (votes, meta) in _spans_labelled(
+            chosen, classes, source, tolerant, n_jobs
+        ):
+            gathering.add(votes, rowwise, start)
+            metas.append(meta)
+            advance(rows * len(chosen))
+    return gathering.matrix(source.n, source.ids), merged(metas)
+
+
+def _spans_labelled(
+    lfs: list[LabelingFunction], classes: ClassSet, source: Source, tolerant: bool, n_jobs: int
+) -> Iterator[tuple[int, int, Labelled]]:
+    """First row, number of rows and votes of one span after the other."""
+    with tempfile.TemporaryDirectory(prefix="spear_amal-") as folder:
+        path = Path(folder) / "rows"
+        spans = _write_rows(path, source, n_jobs)
+        work = _SpanWork(lfs, classes, type(source), str(path), source.ids is None, tolerant)
+        labelled = map_in_processes(work, spans, n_jobs, _describe)
+        for span, one in zip(spans, labelled, strict=True):
+            yield span.start, span.stop - span.start, one
+
+
+@dataclass(frozen=True)
+class _SpanWork:
+    lfs: list[LabelingFunction]
+    classes: ClassSet
+    kind: type
+    path: str
+    by_number: bool
+    tolerant: bool
+
+    def __call__(self, span: Span) -> Labelled:
+        with open(self.path, "rb") as file:
+            file.seek(span.offset)
+            # Written by this program a moment ago, for its own processes.
+            source = self.kind(pickle.load(file))  # noqa: S301
+        ids = range(span.start, span.stop) if self.by_number else source.ids
+        book = FaultBook(ids, self.tolerant)
+        source.ids = None  # whoever gathers the votes knows them
+        votes = Labelling(self.lfs, self.classes, source, book, lambda steps: None).run()
+        return votes, book.meta
+
+
+def _write_rows(path: Path, source: Source, n_jobs: int) -> list[Span]:
+    """Write the rows to a file, span by span: workers read theirs, and no more."""
+    spans = []
+    with open(path, "wb") as file:
+        size = span_size(source.n, n_jobs)
+        for start in range(0, source.n, size):
+            stop = min(start + size, source.n)
+            spans.append(Span(start, stop, file.tell()))
+            dump(source.batch(start, stop), file)
+    return spans
+
+
+def span_size(n: int, n_jobs: int) -> int:
+    """Rows of a task; whole chunks of the serial loop, so that the first error is the same one.
+
+    Examples
+    --------
+    >>> span_size(100_000, 2), span_size(500, 2), span_size(10**8, 2)
+    (7168, 250, 65536)
+    """
+    if n < CHUNK * n_jobs:
+        return max(-(-n // n_jobs), 1)
+    chunks = -(-n // (n_jobs * SPANS_EACH * CHUNK))
+    return min(chunks * CHUNK, LONGEST_SPAN)
+
+
+def _describe(span: Span) -> str:
+    return f"rows {span.start} to {span.stop - 1} (counted from 0)"

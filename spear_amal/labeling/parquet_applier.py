@@ -1,0 +1,180 @@
+"""Labelling more rows than memory holds: Parquet files in, votes in parts out."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from spear_amal.errors import FileFormatError, InputError, OutputExistsError
+from spear_amal.labeling.answers import AnswerReader
+from spear_amal.labeling.appliers import BaseLFApplier
+from spear_amal.labeling.code_reading import Unseen
+from spear_amal.labeling.column_lf import ColumnLF
+from spear_amal.labeling.fingerprints import fingerprint
+from spear_amal.labeling.gathering import merged
+from spear_amal.labeling.parquet_blocks import Block, plan_blocks, source_files
+from spear_amal.labeling.parquet_work import BlockWork, PartRecord
+from spear_amal.labeling.pool import as_n_jobs, map_in_processes
+from spear_amal.labeling.progress import progress
+from spear_amal.vote_files import MANIFEST, VoteFiles, finish_votes
+
+
+class ParquetLFApplier(BaseLFApplier):
+    """Applies LFs to Parquet files in bounded memory, and goes on where a run was stopped.
+
+    Row LFs get row objects, vectorised LFs a DataFrame of at most `batch_rows` rows. Other
+    parameters, and errors, as in :class:`LFApplier`.
+
+    Examples
+    --------
+    >>> import tempfile, pandas as pd
+    >>> from spear_amal.labeling import keyword_lf
+    >>> folder = tempfile.mkdtemp()
+    >>> pd.DataFrame({"text": ["free tones", "see you"]}).to_parquet(folder + "/a.parquet")
+    >>> applier = ParquetLFApplier([keyword_lf("free", ["free"], "spam")], ["ham", "spam"])
+    >>> votes = applier.apply(folder, folder + "/votes")
+    >>> votes.shape, votes.nnz, votes.part(0).to_dense().tolist()
+    ((2, 1), 1, [[1], [-1]])
+    """
+
+    def apply(
+        self,
+        source: Any,
+        output: str | os.PathLike[str],
+        *,
+        columns: Sequence[str] | None = None,
+        row_id: str | None = None,
+        n_jobs: int = 1,
+        batch_rows: int = 65_536,
+        fault_tolerant: bool = False,
+        progress_bar: bool = True,
+        resume: bool = True,
+        overwrite: bool = False,
+    ) -> VoteFiles:
+        """Votes of all LFs on all rows, in a folder.
+
+        Parameters
+        ----------
+        source : path, or list of paths
+            Files, or folders of ``*.parquet``. Rows are in the order of the files' names.
+        output : path
+            Folder for the votes.
+        columns : sequence of str, optional
+            Columns to read. By default those that declarative LFs name, if there are no others;
+            else all.
+        row_id : str, optional
+            Column with row ids, numbers or strings; by default rows are numbered over all files.
+        n_jobs : int, default=1
+            Processes; -1 for all cores.
+        batch_rows : int, default=65536
+            Rows of a part, and rows that are in memory at a time in each process.
+        fault_tolerant : bool, default=False
+            Let an LF abstain where it fails, and count the failures (``about["faults"]``).
+        progress_bar : bool, default=True
+        resume : bool, default=True
+            Keep parts that are whole and were made by the same LFs from the same file. If it
+            cannot be told what an LF depends on (see :class:`VoteCache`), no part is kept.
+        overwrite : bool, default=False
+            Replace finished votes of other LFs or rows.
+
+        Returns
+        -------
+        VoteFiles
+            Its ``about`` holds ``faults``, ``tracebacks`` and ``clipped``.
+
+        Raises
+        ------
+        FileFormatError
+            If a file is truncated or damaged; names it. Finished parts stay.
+        LabelingError
+            If an LF fails; names file, LF and row.
+        OutputExistsError
+            If the folder holds finished votes of other LFs or rows.
+        """
+        processes, folder = as_n_jobs(n_jobs), Path(output).resolve()
+        if batch_rows < 1:
+            raise InputError(f"batch_rows must be at least 1, found {batch_rows}")
+        read = self._columns_to_read(columns, row_id)
+        needed = read if read is not None else [] if row_id is None else [row_id]
+        blocks = plan_blocks(source_files(source), needed, batch_rows)
+        made_by = self._made_by(read, row_id, batch_rows)
+        run = fingerprint([made_by, [block.stamp for block in blocks]]) if made_by else ""
+        _make_way(folder, run, overwrite)
+        work = BlockWork(
+            *(self._lfs, self._classes, str(folder), read, row_id, batch_rows),
+            *(fault_tolerant, made_by if resume else ""),
+        )
+        records: list[PartRecord] = []
+        rows = sum(block.rows for block in blocks)
+        with progress("Labelling", rows, progress_bar) as advance:
+            for block, made in zip(blocks, self._map(work, blocks, processes), strict=True):
+                records += made
+                advance(block.rows)
+        return self._finish(folder, records, run)
+
+    def _map(self, work: BlockWork, blocks: list[Block], n_jobs: int) -> Iterator[list[PartRecord]]:
+        """Do the work on all blocks; other engines differ in this alone."""
+        if n_jobs == 1 or len(blocks) < 2:
+            return map(work, blocks)
+        return map_in_processes(work, blocks, n_jobs, _describe)
+
+    def _columns_to_read(self, columns: Any, row_id: str | None) -> list[str] | None:
+        if columns is None:
+            if not all(isinstance(lf, ColumnLF) for lf in self._lfs):
+                return None
+            columns = [lf.column for lf in self._lfs if isinstance(lf, ColumnLF)]
+        return list(dict.fromkeys([*columns, *([] if row_id is None else [row_id])]))
+
+    def _made_by(self, *settings: Any) -> str:
+        try:
+            return fingerprint([self._lfs, self._classes, settings])
+        except Unseen:
+            return ""
+
+    def _finish(self, folder: Path, records: list[PartRecord], run: str) -> VoteFiles:
+        meta = merged(record.meta for record in records)
+        if meta.faults:
+            warnings.warn(
+                f"LFs failed and abstain on those rows: {meta.faults}; the votes' about holds "
+                "the first tracebacks",
+                UserWarning,
+                stacklevel=3,
+            )
+        return finish_votes(
+            folder,
+            [record.part for record in records],
+            lf_names=[lf.name for lf in self._lfs],
+            classes=self._classes.names,
+            lf_classes=[AnswerReader(lf, self._classes).declared for lf in self._lfs],
+            continuous=[lf.continuous for lf in self._lfs],
+            about={"run": run, **meta._asdict()},
+        )
+
+
+def _make_way(folder: Path, run: str, overwrite: bool) -> None:
+    """Remove the manifest of an earlier run, which no longer tells the truth once this one began.
+
+    Raises
+    ------
+    OutputExistsError
+        If it is that of another run, and overwriting was not asked for.
+    """
+    path = folder / MANIFEST
+    if path.exists() and not overwrite:
+        try:
+            same = bool(run) and VoteFiles(folder).about.get("run") == run
+        except FileFormatError:
+            same = True  # damaged: nothing there to lose
+        if not same:
+            raise OutputExistsError(
+                f"{folder} holds finished votes of other LFs, rows or settings (or it cannot be "
+                "told); choose another folder or ask for overwriting"
+            )
+    path.unlink(missing_ok=True)
+
+
+def _describe(block: Block) -> str:
+    return f"rows {block.first_row} to {block.first_row + block.rows - 1} ({block.file})"

@@ -1,0 +1,173 @@
+"""Parquet files as blocks of rows: what one task reads, planned from the files' footers alone."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from spear_amal.errors import FileFormatError, InputError, MissingExtraError
+
+
+class Block(NamedTuple):
+    """Row groups of one file that one task reads.
+
+    Attributes
+    ----------
+    file : str
+    groups : tuple of int
+        Row groups, one after the other.
+    rows, first_row : int
+        Their rows, and the number of the first one among the rows of all files.
+    first_part : int
+        Number of the first part of votes that is made of them.
+    stamp : str
+        Tells this state of the file from others.
+    """
+
+    file: str
+    groups: tuple[int, ...]
+    rows: int
+    first_row: int
+    first_part: int
+    stamp: str
+
+
+def source_files(source: Any) -> list[Path]:
+    """Parquet files of a source, sorted by name: a file, a folder, or several of them.
+
+    Raises
+    ------
+    InputError
+        If there is none, or the source is something else: a Dask DataFrame, an RDD.
+    """
+    if not isinstance(source, str | os.PathLike | list | tuple):
+        raise InputError(
+            f"needed Parquet files (a path, or a list of paths), found {type(source).__name__}; "
+            "write its rows as Parquet first, for example with to_parquet(folder)"
+        )
+    listed = [source] if isinstance(source, str | os.PathLike) else list(source)
+    files: list[Path] = []
+    for one in map(Path, listed):
+        inside = one.glob("*.parquet") if one.is_dir() else [one]
+        files += [path.resolve() for path in inside if not path.name.startswith((".", "_"))]
+    if not files:
+        raise InputError(f"needed Parquet files, a folder of them or a list, found none: {source}")
+    return sorted(files, key=lambda path: (path.name, str(path)))
+
+
+def plan_blocks(files: Sequence[Path], needed: Iterable[str], batch_rows: int) -> list[Block]:
+    """Blocks of all files, in the order of the rows; every file is looked at before any is read.
+
+    Raises
+    ------
+    FileFormatError
+        If a file is truncated or no Parquet file; names it.
+    InputError
+        If a file lacks a column.
+    """
+    needed = list(needed)
+    found = [(path, _footer(path)) for path in files]
+    for path, footer in found:
+        names = footer.schema.to_arrow_schema().names
+        missing = [name for name in needed if name not in names]
+        if missing:
+            raise InputError(f"{path} has no column {missing}; its columns are {names}")
+    blocks: list[Block] = []
+    row = part = 0
+    for path, footer in found:
+        stamp = _stamp(path)
+        for groups, rows in _grouped(footer, batch_rows):
+            blocks.append(Block(str(path), groups, rows, row, part, stamp))
+            row, part = row + rows, part - -rows // batch_rows
+    return blocks
+
+
+def _grouped(footer: Any, batch_rows: int) -> Iterator[tuple[tuple[int, ...], int]]:
+    """Row groups put together while they fit into one part; a large one stands alone."""
+    groups: list[int] = []
+    rows = 0
+    for i in range(footer.num_row_groups):
+        more = footer.row_group(i).num_rows
+        if groups and rows + more > batch_rows:
+            yield tuple(groups), rows
+            groups, rows = [], 0
+        groups, rows = [*groups, i], rows + more
+    if rows:
+        yield tuple(groups), rows
+
+
+def _footer(path: Path) -> Any:
+    pa, pq = _arrow()
+    try:
+        return pq.read_metadata(path)
+    except (OSError, pa.ArrowException) as error:
+        if not path.exists():
+            raise FileNotFoundError(f"no such Parquet file: {path}") from None
+        raise FileFormatError(
+            f"{path} is truncated or no Parquet file ({error}); nothing was written; replace the "
+            "file and run again"
+        ) from error
+
+
+def _stamp(path: Path) -> str:
+    """Hash of size, time and footer, where Parquet keeps places and statistics of all pages."""
+    about = path.stat()
+    with open(path, "rb") as file:
+        file.seek(-8, os.SEEK_END)
+        length = int.from_bytes(file.read(4), "little")
+        file.seek(-8 - length, os.SEEK_END)
+        footer = file.read(length)
+    known = f"{about.st_size} {about.st_mtime_ns} ".encode() + footer
+    return hashlib.blake2b(known, digest_size=16).hexdigest()
+
+
+def read_tables(block: Block, columns: Sequence[str] | None, size: int) -> Iterator[Any]:
+    """Rows of a block as Arrow tables of `size` rows, the last one shorter.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is damaged; names it.
+    """
+    pa, pq = _arrow()
+    try:
+        # Read piece by piece: a row group may be larger than memory.
+        with pq.ParquetFile(block.file, buffer_size=1 << 20, pre_buffer=False) as file:
+            batches = file.iter_batches(
+                size, row_groups=list(block.groups), columns=columns, use_threads=False
+            )
+            yield from _of_size(batches, size)
+    except (OSError, pa.ArrowException) as error:
+        raise FileFormatError(
+            f"{block.file} is damaged ({error}); parts of votes that are finished stay; replace "
+            "the file and run again"
+        ) from error
+
+
+def _of_size(batches: Iterable[Any], size: int) -> Iterator[Any]:
+    pa, _ = _arrow()
+    held: list[Any] = []
+    rows = 0
+    for batch in batches:
+        while batch.num_rows:
+            piece = batch.slice(0, size - rows)
+            batch = batch.slice(piece.num_rows)
+            held.append(piece)
+            rows += piece.num_rows
+            if rows == size:
+                yield pa.Table.from_batches(held)
+                held, rows = [], 0
+    if held:
+        yield pa.Table.from_batches(held)
+
+
+def _arrow() -> tuple[Any, Any]:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise MissingExtraError("pyarrow", "parquet", "labelling Parquet files") from error
+    return pyarrow, pyarrow.parquet

@@ -1,0 +1,229 @@
+"""Parquet in, votes in parts out: order, ids, faults, resuming, damaged files, clusters."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from spear_amal.errors import FileFormatError, InputError, LabelingError, OutputExistsError
+from spear_amal.labeling import (
+    DaskApplier,
+    LabelingFunction,
+    PandasLFApplier,
+    ParquetLFApplier,
+    SparkApplier,
+    keyword_lf,
+    labeling_function,
+)
+from spear_amal.vote_files import MANIFEST, VoteFiles, part_name
+
+pq = pytest.importorskip("pyarrow.parquet")
+CLASSES = ["ham", "spam"]
+SIZES = {"b.parquet": 23, "a.parquet": 31, "c.parquet": 0, "d.parquet": 7}
+
+
+def frame(n: int, seed: int) -> pd.DataFrame:
+    draw = np.random.default_rng(seed)
+    words = np.array(["free", "call", "home"])
+    texts = [" ".join(words[draw.integers(0, 3, 2)]) for _ in range(n)]
+    ids = [f"{seed}/{i}" for i in range(n)]
+    return pd.DataFrame({"text": texts, "size": draw.integers(0, 50, n), "key": ids})
+
+
+@pytest.fixture
+def source(tmp_path):
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    for seed, (name, n) in enumerate(SIZES.items()):
+        frame(n, seed).to_parquet(folder / name, row_group_size=11)
+    return folder
+
+
+def whole(source) -> pd.DataFrame:
+    found = [pd.read_parquet(path) for path in sorted(source.iterdir())]
+    return pd.concat([one for one in found if len(one)], ignore_index=True)
+
+
+@labeling_function(cont_scorer=lambda x: x.size / 40)
+def scored(x, continuous_score):
+    if x.size == 13:
+        raise ValueError("unlucky")
+    return "spam" if continuous_score > 0.6 else None
+
+
+def lfs() -> list:
+    return [
+        keyword_lf("free", ["free"], "spam"),
+        scored,
+        LabelingFunction("home", lambda x: "ham" if x.text.startswith("home") else -1),
+    ]
+
+
+TOLERANT = {"fault_tolerant": True, "progress_bar": False}
+
+
+def check(votes: VoteFiles, source, ids: str | None = "key") -> None:
+    rows = whole(source)
+    applier = PandasLFApplier(lfs(), classes=CLASSES)
+    expected, meta = applier.apply(rows, return_meta=True, **TOLERANT)
+    found = votes.to_label_matrix()
+    assert np.array_equal(found.to_dense(), expected.to_dense())
+    assert np.array_equal(found.dense_scores(), expected.dense_scores())
+    assert found.row_ids.tolist() == (rows[ids].tolist() if ids else list(range(len(rows))))
+    assert found.classes == expected.classes
+    assert found.lf_classes.tolist() == expected.lf_classes.tolist()
+    assert votes.about["faults"] == meta.faults != {}
+    assert votes.about["clipped"] == meta.clipped != {}
+    assert len(votes.about["tracebacks"]["scored"]) == len(meta.tracebacks["scored"])
+
+
+@pytest.mark.filterwarnings("ignore:LFs failed")
+@pytest.mark.parametrize("batch_rows", [3, 11, 25, 1000])
+def test_equal_to_labelling_in_memory(source, tmp_path, batch_rows):
+    applier = ParquetLFApplier(lfs(), CLASSES)
+    how = {"batch_rows": batch_rows, **TOLERANT}
+    check(applier.apply(source, tmp_path / "v", row_id="key", **how), source)
+    check(applier.apply(source, tmp_path / "w", **how), source, ids=None)
+
+
+@pytest.mark.filterwarnings("ignore:LFs failed")
+def test_several_processes(source, tmp_path):
+    applier = ParquetLFApplier(lfs(), CLASSES)
+    how = {"batch_rows": 20, "n_jobs": 2, "row_id": "key", **TOLERANT}
+    check(applier.apply(source, tmp_path / "v", **how), source)
+
+
+def test_only_needed_columns_are_read(source, tmp_path):
+    votes = ParquetLFApplier([keyword_lf("free", ["free"], 1)]).apply(source, tmp_path / "v")
+    assert len(votes) == sum(SIZES.values())
+    seen = LabelingFunction("fields", lambda x: int("size" in x))
+    votes = ParquetLFApplier([seen]).apply(source, tmp_path / "w", columns=["text"])
+    assert set(votes.to_label_matrix().to_dense().ravel()) == {0}
+
+
+def test_stopped_and_continued(source, tmp_path):
+    def lf(limit):
+        return LabelingFunction("size", lambda x: int(x.size > limit))
+
+    output = tmp_path / "votes"
+    bad = source / "d.parquet"
+    kept = bad.read_bytes()
+    damaged = bytearray(kept)
+    damaged[4:40] = bytes(36)  # the first page; the footer is whole
+    bad.write_bytes(bytes(damaged))
+    times = bad.stat()
+    with pytest.raises(FileFormatError, match=r"(?s)d\.parquet is damaged.*finished stay"):
+        ParquetLFApplier([lf(20)]).apply(source, output, batch_rows=11)
+    with pytest.raises(FileNotFoundError, match="did not end"):
+        VoteFiles(output)
+    before = {p.name: p.stat().st_mtime_ns for p in output.iterdir()}
+    assert len(before) >= 5
+    bad.write_bytes(kept)
+    os.utime(bad, ns=(times.st_atime_ns, times.st_mtime_ns + 1))
+    votes = ParquetLFApplier([lf(20)]).apply(source, output, batch_rows=11)
+    after = {p.name: p.stat().st_mtime_ns for p in output.iterdir()}
+    assert {name: after[name] for name in before} == before
+    rows = whole(source)
+    assert votes.to_label_matrix().to_dense()[:, 0].tolist() == (rows["size"] > 20).tolist()
+    # Other LFs: nothing is kept, and finished votes are not replaced unasked.
+    with pytest.raises(OutputExistsError, match="other LFs"):
+        ParquetLFApplier([lf(21)]).apply(source, output, batch_rows=11)
+    votes = ParquetLFApplier([lf(21)]).apply(source, output, batch_rows=11, overwrite=True)
+    assert votes.to_label_matrix().to_dense()[:, 0].tolist() == (rows["size"] > 21).tolist()
+
+
+def test_damaged_part_is_made_anew(source, tmp_path):
+    applier = ParquetLFApplier([keyword_lf("free", ["free"], 1)])
+    first = applier.apply(source, tmp_path / "v", batch_rows=11).to_label_matrix()
+    path = tmp_path / "v" / part_name(2)
+    path.write_bytes(path.read_bytes()[:-9])
+    again = applier.apply(source, tmp_path / "v", batch_rows=11).to_label_matrix()
+    assert np.array_equal(again.to_dense(), first.to_dense())
+
+
+def test_truncated_shard_is_named_before_anything_is_written(source, tmp_path):
+    path = source / "d.parquet"
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(FileFormatError, match=r"d\.parquet is truncated"):
+        ParquetLFApplier(lfs(), CLASSES).apply(source, tmp_path / "v")
+    assert not (tmp_path / "v").exists()
+
+
+def test_failing_lf_names_file_and_row(source, tmp_path):
+    with pytest.raises(LabelingError, match=r"parquet: LF 'scored', row '\d/\d+'.*unlucky"):
+        ParquetLFApplier(lfs(), CLASSES).apply(source, tmp_path / "v", row_id="key")
+
+
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        ({"row_id": "nothing"}, r"has no column \['nothing'\]"),
+        ({"columns": ["nothing"]}, r"has no column \['nothing'\]"),
+        ({"batch_rows": 0}, "batch_rows"),
+        ({"n_jobs": 0}, "n_jobs"),
+    ],
+)
+def test_bad_arguments(source, tmp_path, how, says):
+    with pytest.raises(InputError, match=says):
+        ParquetLFApplier(lfs(), CLASSES).apply(source, tmp_path / "v", **how)
+
+
+def test_no_files(tmp_path):
+    with pytest.raises(InputError, match="found none"):
+        ParquetLFApplier(lfs(), CLASSES).apply(tmp_path, tmp_path / "v")
+    with pytest.raises(FileNotFoundError, match=r"no such Parquet file: .*x\.parquet"):
+        ParquetLFApplier(lfs(), CLASSES).apply(tmp_path / "x.parquet", tmp_path / "v")
+
+
+def test_frames_are_no_files(tmp_path):
+    with pytest.raises(InputError, match=r"found DataFrame; write its rows as Parquet first"):
+        DaskApplier(lfs(), CLASSES).apply(frame(3, 0), tmp_path / "v")
+
+
+def test_no_rows(tmp_path):
+    frame(0, 0).to_parquet(tmp_path / "empty.parquet")
+    votes = ParquetLFApplier(lfs(), CLASSES).apply(tmp_path / "empty.parquet", tmp_path / "v")
+    assert votes.shape == (0, 3)
+    assert (tmp_path / "v" / MANIFEST).exists()
+
+
+@pytest.mark.filterwarnings("ignore:LFs failed")
+def test_dask_loses_a_worker(source, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    mark = tmp_path / "killed"
+
+    def home(x):
+        if x.key == "1/20" and not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return "ham" if x.text.startswith("home") else -1
+
+    cluster = distributed.LocalCluster(
+        n_workers=2,
+        threads_per_worker=1,
+        dashboard_address=None,
+        silence_logs=50,
+        local_directory=tmp_path / "dask",
+    )
+    with cluster, distributed.Client(cluster) as client:
+        applier = DaskApplier([*lfs()[:2], LabelingFunction("home", home)], CLASSES, client)
+        votes = applier.apply(source, tmp_path / "v", batch_rows=11, row_id="key", **TOLERANT)
+    assert mark.exists()
+    check(votes, source)
+    assert not list((tmp_path / "v").glob(".work*"))
+
+
+@pytest.mark.filterwarnings("ignore:LFs failed")
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_spark(source, tmp_path):
+    pytest.importorskip("pyspark")
+    if shutil.which("java") is None:
+        pytest.skip("Spark needs Java, and there is none")
+    applier = SparkApplier(lfs(), CLASSES)
+    how = {"batch_rows": 11, "row_id": "key", "n_jobs": 2, **TOLERANT}
+    check(applier.apply(source, tmp_path / "v", **how), source)

@@ -1,0 +1,145 @@
+"""LFs looked for together vote as each of them does alone, whatever the texts."""
+# ruff: noqa: RUF001
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spear_amal.errors import LabelingError
+from spear_amal.labeling import (
+    LFApplier,
+    PandasLFApplier,
+    dictionary_lf,
+    keyword_lf,
+    read_rules,
+    regex_lf,
+    together,
+)
+from spear_amal.labeling.literals import Needed
+from spear_amal.labeling.together import SEPARATORS, JoinedSearch
+
+# Letters whose lower case is longer, depends on the neighbours or is another one's too; what `\w`
+# takes for a letter, and what texts are joined by.
+LETTERS = "abAB_1 \n\x00\x01İıſKΣσςßé①"
+TEXTS = st.lists(st.text(LETTERS, max_size=8), max_size=12)
+WORDS = st.lists(st.text(LETTERS, min_size=1, max_size=3), min_size=1, max_size=3)
+
+
+@st.composite
+def patterns(draw):
+    """Regular expressions with literals in them."""
+    parts = st.one_of(
+        st.text("abAB_1 Σſ", min_size=1, max_size=3).map(re.escape),
+        st.sampled_from([r"\w", r".*", r"\b", r"(?:ab|BA|Σ)", r"a?", r"(?<!a)", r"[^b]+", r"\d"]),
+    )
+    return "".join(draw(st.lists(parts, min_size=1, max_size=4)))
+
+
+@st.composite
+def lfs(draw):
+    """Declarative LFs of each kind."""
+    made = []
+    for j in range(draw(st.integers(1, 8))):
+        whole, ignore = draw(st.booleans()), draw(st.booleans())
+        kind = draw(st.sampled_from(["keywords", "often", "pattern", "list", "mapping"]))
+        name, words = f"lf{j}", draw(WORDS)
+        if kind in ("keywords", "often"):
+            least = 1 + (kind == "often")
+            made.append(keyword_lf(name, words, 1, "text", whole, ignore, least))
+        elif kind == "pattern":
+            made.append(regex_lf(name, draw(patterns()), 0, flags=ignore * re.IGNORECASE))
+        else:
+            terms = words if kind == "list" else {word: k % 2 for k, word in enumerate(words)}
+            label = 1 if kind == "list" else None
+            made.append(dictionary_lf(name, terms, label, "text", whole, ignore))
+    return made
+
+
+def one_by_one(lf, text):
+    """What the LF says of one text on its own; True and False as the class and abstain."""
+    answer = lf(text)
+    return -1 if answer is None or answer is False else int(answer)
+
+
+@pytest.fixture(params=["with the extra", "without"])
+def automaton(request, monkeypatch):
+    if request.param == "without":
+        monkeypatch.setattr(together, "AhoCorasick", None)
+    elif together.AhoCorasick is None:
+        pytest.skip("needs ahocorasick_rs")
+    else:
+        monkeypatch.setattr(together, "FEW_WORDS", 0)
+
+
+@pytest.mark.usefixtures("automaton")
+class TestTogether:
+    @given(lfs(), TEXTS)
+    def test_equals_one_by_one(self, lfs, texts):
+        votes = LFApplier(lfs, classes=2).apply(texts, progress_bar=False).to_dense()
+        alone = [[one_by_one(lf, text) for lf in lfs] for text in texts]
+        np.testing.assert_array_equal(votes, np.array(alone).reshape(len(texts), len(lfs)))
+
+    @given(TEXTS)
+    def test_in_small_spans(self, texts):
+        search = JoinedSearch([Needed(("a",)), Needed(("b", "σ"), lowered=True)])
+        whole = search.candidates(texts)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(together, "LETTERS", 5)
+            parts = search.candidates(texts)
+        if whole is not None and parts is not None:
+            assert [p.tolist() for p in parts] == [w.tolist() for w in whole]
+
+    def test_many_terms(self):
+        terms = [f"term{k}" for k in range(3_000)]
+        lf = dictionary_lf("many", terms, 1)
+        texts = [f"x {terms[k]} y" for k in range(0, 3_000, 7)] + ["term", "xterm1"]
+        votes = LFApplier([lf], classes=2).apply(texts, progress_bar=False).to_dense()[:, 0]
+        assert votes.tolist() == [1] * (len(texts) - 2) + [-1, -1]
+
+    def test_rules_files(self, tmp_path):
+        path = tmp_path / "rules.tsv"
+        path.write_text("spam\t (won|free) .*prize\nham\tSee you\nham\tsee you$\n")
+        rules = read_rules(path)
+        texts = ["You WON the prize", "so FREE a PRIZE ", "See you", "see you  ", "", "prize"]
+        applier = LFApplier(rules, classes=["ham", "spam"])
+        votes = applier.apply(texts, progress_bar=False).to_dense()
+        alone = [[rule(text) in ("ham", "spam") for rule in rules] for text in texts]
+        np.testing.assert_array_equal(votes >= 0, alone)
+        assert votes[0].tolist() == [1, -1, -1]
+
+
+def test_a_text_with_every_separator_is_no_obstacle():
+    texts = [SEPARATORS + " won", "won", "lost"]
+    votes = LFApplier([keyword_lf("w", "won", 1)], classes=2).apply(texts, progress_bar=False)
+    assert votes.to_dense()[:, 0].tolist() == [1, 1, -1]
+
+
+def test_missing_values_abstain_and_others_are_faults():
+    import pandas as pd
+
+    lfs = [keyword_lf("w", "won", 1), regex_lf("r", "wo+n", 0)]
+    frame = pd.DataFrame(
+        {"text": ["won", None, float("nan"), "lost"]}, index=list("abcd"), dtype=object
+    )
+    votes = PandasLFApplier(lfs, classes=2).apply(frame, progress_bar=False)
+    assert votes.to_dense().tolist() == [[1, 0], [-1, -1], [-1, -1], [-1, -1]]
+    frame.loc["c", "text"] = 7
+    with pytest.raises(LabelingError, match=r"LF 'w', row 'c'.*found 7"):
+        PandasLFApplier(lfs, classes=2).apply(frame, progress_bar=False)
+    _, meta = PandasLFApplier(lfs, classes=2).apply(
+        frame, progress_bar=False, fault_tolerant=True, return_meta=True
+    )
+    assert meta.faults == {"w": 1, "r": 1}
+
+
+def test_a_truth_value_without_a_class_is_a_fault_on_every_row():
+    lf = regex_lf("r", "won", None)
+    _, meta = LFApplier([lf], classes=2).apply(
+        ["won", "lost"], progress_bar=False, fault_tolerant=True, return_meta=True
+    )
+    assert meta.faults == {"r": 2}
