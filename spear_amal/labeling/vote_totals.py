@@ -135,9 +135,9 @@ class VotesInParts:
         """Ids of some rows, given by their numbers in rising order."""
         if isinstance(self.L, LabelMatrix):
             return self.L.row_ids[rows]
-        ends = self.L.starts[1:]
-        which = np.searchsorted(ends, rows, side="right")
-        found = [
-            self.L.part(i).row_ids[rows[which == i] - self.L.starts[i]] for i in np.unique(which)
-        ]
-        return np.concatenate(found) if found else np.empty(0, dtype=np.int64)
+        if not self.L.files:
+            return np.empty(0, dtype=np.int64)
+        which = np.searchsorted(self.L.starts[1:], rows, side="right")
+        wanted = np.unique(which) if len(rows) else [0]  # a part is read for the type of its ids
+        found = [self.L.part(i).row_ids[rows[which == i] - self.L.starts[i]] for i in wanted]
+        return np.concatenate(found)
