@@ -103,6 +103,7 @@ class AccuracyModel(LabelModel):
     """
 
     uses_gold = True
+    counts_rows = True
 
     def __init__(
         self,
@@ -123,9 +124,9 @@ class AccuracyModel(LabelModel):
         self.max_iter = max_iter
         self.tol = tol
 
-    def _fit(self, L: LabelMatrix, y: np.ndarray | None) -> None:
+    def _fit(self, L: LabelMatrix, y: np.ndarray | None, n_rows: np.ndarray | None = None) -> None:
         self._check_settings()
-        patterns = find_patterns(L, L.n_classes, y)
+        patterns = find_patterns(L, L.n_classes, y, n_rows)
         weights = patterns.n_rows * patterns.covered
         voted = (patterns.cast.T @ weights).reshape(self.n_lfs_, self.n_classes_) > 0
         self.one_class_ = voted.sum(1) <= 1

@@ -41,6 +41,9 @@ class Cage(LabelModel):
         Objective before each step.
     """
 
+    uses_scores = True
+    counts_rows = True
+
     def __init__(
         self,
         *,
@@ -56,7 +59,7 @@ class Cage(LabelModel):
         self.epochs = epochs
         self.start = start
 
-    def _fit(self, L: LabelMatrix, y: np.ndarray | None) -> None:
+    def _fit(self, L: LabelMatrix, y: np.ndarray | None, n_rows: np.ndarray | None = None) -> None:
         self.k_ = np.array([k for _, k in self.plan_])
         if self.start not in ("guides", "ones"):
             raise InputError(f"start must be 'guides' or 'ones', found {self.start!r}")
@@ -74,7 +77,7 @@ class Cage(LabelModel):
             theta = torch.ones(L.n_classes, len(k), dtype=torch.float64)
         else:
             theta = cage.guided_start(L.n_classes, k, q_t)
-        rows, fired, scores = self._distinct(L.to_unipolar(self.plan_))
+        rows, fired, scores = self._distinct(L.to_unipolar(self.plan_), n_rows)
         share = rows / rows.sum()
         pi = torch.ones(L.n_classes, scores.shape[1], dtype=torch.float64)
         parameters = [theta.requires_grad_(), pi.requires_grad_()]
@@ -90,7 +93,9 @@ class Cage(LabelModel):
             self.losses_.append(value.item())
         self.theta_, self.pi_ = (p.detach().numpy() for p in parameters)
 
-    def _distinct(self, unipolar: LabelMatrix) -> tuple[Tensor, sp.csr_array, Tensor]:
+    def _distinct(
+        self, unipolar: LabelMatrix, n_rows: np.ndarray | None
+    ) -> tuple[Tensor, sp.csr_array, Tensor]:
         """Distinct rows: how many there are of each (u,), their votes (u, m) and scores (u, m_c).
 
         Rows with equal votes share everything, unless there are scores, which differ.
@@ -98,7 +103,7 @@ class Cage(LabelModel):
         self.continuous_ = np.flatnonzero(unipolar.continuous)
         if len(self.continuous_):
             return torch.ones(len(unipolar), dtype=torch.float64), *self._inputs(unipolar)
-        patterns = find_patterns(unipolar, unipolar.n_classes)
+        patterns = find_patterns(unipolar, unipolar.n_classes, n_rows=n_rows)
         cast, m = patterns.cast, unipolar.shape[1]
         lfs = cast.indices // unipolar.n_classes
         fired = sp.csr_array((cast.data, lfs, cast.indptr), shape=(cast.shape[0], m))

@@ -60,6 +60,7 @@ class DawidSkene(LabelModel):
     """
 
     uses_gold = True
+    counts_rows = True
 
     def __init__(
         self,
@@ -76,10 +77,10 @@ class DawidSkene(LabelModel):
         self.tol = tol
         self.clamp_gold = clamp_gold
 
-    def _fit(self, L: LabelMatrix, y: np.ndarray | None) -> None:
+    def _fit(self, L: LabelMatrix, y: np.ndarray | None, n_rows: np.ndarray | None = None) -> None:
         check_iterations(self.max_iter, self.tol)
         check_not_negative("smoothing", self.smoothing)
-        patterns = find_patterns(L, L.n_classes, y if self.clamp_gold else None)
+        patterns = find_patterns(L, L.n_classes, y if self.clamp_gold else None, n_rows)
         weights = patterns.n_rows * (1.0 if self.model_abstains else patterns.covered)
         posterior = vote_shares(patterns, L.n_classes)
         self.log_likelihoods_: list[float] = []

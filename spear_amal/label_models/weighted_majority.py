@@ -61,6 +61,7 @@ class WeightedMajority(LabelModel):
     """
 
     uses_gold = True
+    counts_rows = True
 
     def __init__(
         self,
@@ -75,22 +76,23 @@ class WeightedMajority(LabelModel):
         self.max_iter = max_iter
         self.tol = tol
 
-    def _fit(self, L: LabelMatrix, y: np.ndarray | None) -> None:
+    def _fit(self, L: LabelMatrix, y: np.ndarray | None, n_rows: np.ndarray | None = None) -> None:
         check_share("prior_accuracy", self.prior_accuracy)
         check_positive("prior_strength", self.prior_strength)
         check_iterations(self.max_iter, self.tol, least=0)
         if y is None:
-            self.accuracies_ = self._from_agreement(find_patterns(L, L.n_classes))
+            self.accuracies_ = self._from_agreement(find_patterns(L, L.n_classes, n_rows=n_rows))
         else:
-            self.accuracies_ = self._from_gold(L, y)
+            self.accuracies_ = self._from_gold(L, y, n_rows)
         self.weights_ = log_odds(self.accuracies_, L.n_classes)
 
-    def _from_gold(self, L: LabelMatrix, y: np.ndarray) -> np.ndarray:
+    def _from_gold(self, L: LabelMatrix, y: np.ndarray, n_rows: np.ndarray | None) -> np.ndarray:
         """Accuracies (m,) on the rows with gold."""
         entries = L.codes.tocoo()
         known = y[entries.row] >= 0
         right = entries.data.astype(np.int64) - 1 == y[entries.row]
-        return self._smoothed(entries.col[known], right[known].astype(float), np.ones(known.sum()))
+        counts = np.ones(known.sum()) if n_rows is None else n_rows[entries.row[known]]
+        return self._smoothed(entries.col[known], right[known].astype(float), counts)
 
     def _from_agreement(self, patterns: VotePatterns) -> np.ndarray:
         """Accuracies (m,) by repeated agreement with the others."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 from functools import cached_property
@@ -12,7 +11,7 @@ import numpy as np
 
 from spear_amal.label_matrix import LabelMatrix
 from spear_amal.labeling.statistics import VoteCounts
-from spear_amal.vote_files import VoteFiles
+from spear_amal.vote_source import open_votes, parts_of
 
 
 @dataclass(frozen=True)
@@ -68,11 +67,7 @@ class VotesInParts:
     """
 
     def __init__(self, L: Any) -> None:
-        self.L: LabelMatrix | VoteFiles
-        if isinstance(L, str | os.PathLike):
-            self.L = VoteFiles(L)
-        else:
-            self.L = L if isinstance(L, LabelMatrix | VoteFiles) else LabelMatrix.from_dense(L)
+        self.L = open_votes(L)
         self._whole = VoteCounts(self.L) if isinstance(self.L, LabelMatrix) else None
 
     def parts(self) -> Iterator[tuple[slice, VoteCounts]]:
@@ -80,10 +75,8 @@ class VotesInParts:
         if self._whole is not None:
             yield slice(0, len(self.L)), self._whole
             return
-        start = 0
-        for part in self.L.parts():  # type: ignore[union-attr]
-            yield slice(start, start + len(part)), VoteCounts(part)
-            start += len(part)
+        for rows, part in parts_of(self.L):
+            yield rows, VoteCounts(part)
 
     @cached_property
     def totals(self) -> VoteTotals:
