@@ -23,14 +23,6 @@ N, M, C = 211, 7, 3
 CUTS = [0, 53, 60, 160]  # a part without rows, a small one, a large one
 
 
-def in_parts(folder, L: LabelMatrix, cuts: list[int]) -> VoteFiles:
-    """Write the rows of L, cut at some places, as parts."""
-    ends = zip([0, *cuts], [*cuts, len(L)], strict=True)
-    parts = [write_part(folder, i, L[first:last]) for i, (first, last) in enumerate(ends)]
-    fields = {"lf_names": L.lf_names, "classes": L.classes, "lf_classes": L.lf_classes}
-    return finish_votes(folder, parts, **fields, continuous=L.continuous)
-
-
 @pytest.fixture(scope="module")
 def drawn():
     L, y = synthetic_votes(N, M, C, seed=0)
@@ -40,7 +32,7 @@ def drawn():
 
 
 @pytest.fixture(scope="module")
-def files(drawn, tmp_path_factory):
+def files(drawn, in_parts, tmp_path_factory):
     return in_parts(tmp_path_factory.mktemp("votes"), drawn[0], CUTS)
 
 
@@ -84,7 +76,7 @@ def test_abstentions_that_are_answers_are_counted_too(drawn, files):
     st.lists(st.integers(0, 13), max_size=5),
 )
 @settings(max_examples=40)
-def test_counted_rows_are_the_distinct_ones(tmp_path_factory, votes, gold, cuts):
+def test_counted_rows_are_the_distinct_ones(in_parts, tmp_path_factory, votes, gold, cuts):
     L = LabelMatrix.from_dense(votes)
     files = in_parts(tmp_path_factory.mktemp("votes"), L, sorted(cuts))
     found = count_rows(files, gold)
@@ -95,7 +87,7 @@ def test_counted_rows_are_the_distinct_ones(tmp_path_factory, votes, gold, cuts)
     np.testing.assert_array_equal(found.n_rows[order], times)
 
 
-def test_scores_keep_all_rows(tmp_path):
+def test_scores_keep_all_rows(in_parts, tmp_path):
     rng = np.random.default_rng(0)
     votes = rng.integers(-1, 2, (31, 4))
     L = LabelMatrix.from_dense(votes, scores=rng.random((31, 4)), continuous=[True] + [False] * 3)
@@ -146,7 +138,7 @@ def test_written_probabilities(drawn, files, tmp_path):
     assert len(pd.read_parquet(model.write_proba(drawn[0][:0], tmp_path / "none"))) == 0
 
 
-def test_nothing_is_written_where_a_part_is_damaged(drawn, tmp_path):
+def test_nothing_is_written_where_a_part_is_damaged(drawn, in_parts, tmp_path):
     model = MajorityVote().fit(drawn[0])
     files = in_parts(tmp_path / "votes", drawn[0], CUTS)
     damaged = files.folder / part_name(3)
@@ -167,7 +159,7 @@ def test_ids_of_two_kinds_in_one_file(tmp_path):
         MajorityVote().fit(L).write_proba(files, tmp_path / "p.parquet")
 
 
-def test_bad_input(make, drawn, files, tmp_path):
+def test_bad_input(make, drawn, files, in_parts, tmp_path):
     silent = LabelMatrix.from_dense(np.full((5, M), -1))
     with pytest.raises(InputError, match="nothing to learn from"):
         make().fit(in_parts(tmp_path / "silent", silent, [2]))

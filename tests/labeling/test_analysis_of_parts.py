@@ -11,17 +11,10 @@ from hypothesis.extra import numpy as hnp
 
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.labeling import LabelMatrix, LFAnalysis, lf_check, votes_test
-from spear_amal.vote_files import VoteFiles, finish_votes, part_name, write_part
+from spear_amal.vote_files import VoteFiles, part_name
 
 pytest.importorskip("pyarrow")
 C, NAMES = 3, ["a", "b", "c", "d"]
-
-
-def in_parts(folder, L: LabelMatrix, cuts: list[int]) -> VoteFiles:
-    """Write the rows of L, cut at some places, as parts."""
-    ends = zip([0, *cuts], [*cuts, len(L)], strict=True)
-    parts = [write_part(folder, i, L[first:last]) for i, (first, last) in enumerate(ends)]
-    return finish_votes(folder, parts, lf_names=L.lf_names, classes=L.classes)
 
 
 @st.composite
@@ -47,7 +40,7 @@ def same(one, other) -> None:
 
 @given(cut_votes())
 @settings(max_examples=40)
-def test_as_in_memory(tmp_path_factory, made):
+def test_as_in_memory(in_parts, tmp_path_factory, made):
     L, gold, cuts = made
     parts = in_parts(tmp_path_factory.mktemp("votes"), L, cuts)
     whole, found = LFAnalysis(L), LFAnalysis(parts)
@@ -69,7 +62,7 @@ def test_as_in_memory(tmp_path_factory, made):
 
 
 @pytest.fixture
-def parts(tmp_path):
+def parts(in_parts, tmp_path):
     votes = np.random.default_rng(0).integers(-1, C, (17, len(NAMES)))
     L = LabelMatrix.from_dense(votes, lf_names=NAMES, classes=range(C))
     return in_parts(tmp_path, L, [7])
