@@ -8,7 +8,7 @@ import numpy as np
 
 from spear_amal.label_matrix import LabelMatrix
 from spear_amal.label_models.base import LabelModel
-from spear_amal.label_models.mixture import Mixture, expect, safe_log
+from spear_amal.label_models.mixture import Mixture, expect, over_classes, safe_log
 from spear_amal.label_models.patterns import (
     VotePatterns,
     cast_votes,
@@ -78,7 +78,8 @@ class AccuracyModel(LabelModel):
     max_iter : int
         Most EM steps.
     tol : float
-        Stop when no posterior moves by more.
+        Stop when a step moves the posterior of a row by no more, summed over its classes, in the
+        mean over rows with votes. A single row between two classes does not hold the others up.
 
     Attributes
     ----------
@@ -114,7 +115,7 @@ class AccuracyModel(LabelModel):
         one_class_strength: float = 2.0,
         class_balance: Any = None,
         max_iter: int = 100,
-        tol: float = 1e-5,
+        tol: float = 1e-6,
     ) -> None:
         self.prior_accuracy = prior_accuracy
         self.accuracy_strength = accuracy_strength
@@ -128,6 +129,7 @@ class AccuracyModel(LabelModel):
         self._check_settings()
         patterns = find_patterns(L, L.n_classes, y, n_rows)
         weights = patterns.n_rows * patterns.covered
+        least = self.tol * weights.sum()
         voted = (patterns.cast.T @ weights).reshape(self.n_lfs_, self.n_classes_) > 0
         self.one_class_ = voted.sum(1) <= 1
         several = patterns.cast @ np.repeat(~self.one_class_, self.n_classes_).astype(float) > 0
@@ -141,7 +143,8 @@ class AccuracyModel(LabelModel):
             before = posterior
             posterior, _ = expect(self._mixture().log_joint(patterns.cast), patterns.gold)
             self.n_iter_ = step + 1
-            if np.abs(posterior - before).max() <= self.tol:
+            before -= posterior
+            if weights @ over_classes(np.add, np.abs(before, out=before)) <= least:
                 break
 
     def _learn_lfs(self, patterns: VotePatterns, mass: np.ndarray) -> None:

@@ -40,8 +40,9 @@ class VotePatterns:
 def cast_votes(L: LabelMatrix, n_classes: int) -> sp.csr_array:
     """Votes as a 0/1 matrix (n, m * C): column ``j * C + v`` says that LF j votes v."""
     codes = L.codes.sorted_indices()
-    columns = codes.indices.astype(np.int64) * n_classes + codes.data - 1
     shape = (len(L), L.shape[1] * n_classes)
+    narrow = shape[1] <= np.iinfo(np.int32).max
+    columns = codes.indices.astype(np.int32 if narrow else np.int64) * n_classes + codes.data - 1
     return sp.csr_array((np.ones(len(columns)), columns, codes.indptr), shape=shape)
 
 
