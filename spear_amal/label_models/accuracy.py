@@ -5,12 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
 from spear_amal.label_matrix import LabelMatrix
 from spear_amal.label_models.base import LabelModel
-from spear_amal.label_models.mixture import Mixture, expect, over_classes, safe_log
+from spear_amal.label_models.mixture import (
+    Mixture,
+    expect,
+    over_classes,
+    safe_log,
+    total,
+)
 from spear_amal.label_models.patterns import (
-    VotePatterns,
     cast_votes,
     find_patterns,
     vote_shares,
@@ -134,24 +140,24 @@ class AccuracyModel(LabelModel):
         self.one_class_ = voted.sum(1) <= 1
         several = patterns.cast @ np.repeat(~self.one_class_, self.n_classes_).astype(float) > 0
         telling = np.where(several | (patterns.gold >= 0), 1.0, ONE_CLASS_TRUST)
+        even = total(weights, 1 - telling) / self.n_classes_
         posterior = vote_shares(patterns, self.n_classes_)
         for step in range(self.max_iter):
-            mass = weights[:, None] * posterior  # expected rows per class
-            even = (weights @ (1 - telling)) / self.n_classes_
-            self.class_balance_ = self._balance(telling @ mass + even)
-            self._learn_lfs(patterns, mass)
+            self.class_balance_ = self._balance((weights * telling) @ posterior + even)
+            self._learn_lfs(patterns.cast, weights, posterior)
             before = posterior
             posterior, _ = expect(self._mixture().log_joint(patterns.cast), patterns.gold)
             self.n_iter_ = step + 1
             before -= posterior
-            if weights @ over_classes(np.add, np.abs(before, out=before)) <= least:
+            if total(weights, over_classes(np.add, np.abs(before, out=before))) <= least:
                 break
 
-    def _learn_lfs(self, patterns: VotePatterns, mass: np.ndarray) -> None:
-        """Set accuracies and tables from the expected rows per pattern and class (u, C)."""
+    def _learn_lfs(self, cast: sp.csr_array, weights: np.ndarray, posterior: np.ndarray) -> None:
+        """Set accuracies and tables from patterns' rows (u,) and posteriors (u, C)."""
         m, n_classes = self.n_lfs_, self.n_classes_
-        votes = (patterns.cast.T @ mass).reshape(m, n_classes, n_classes)  # (m, v, y)
-        self.accuracies_ = self._accuracies(votes, mass.sum(0))
+        votes = cast.T @ (weights[:, None] * posterior)
+        votes = votes.reshape(m, n_classes, n_classes)  # (m, v, y)
+        self.accuracies_ = self._accuracies(votes, weights @ posterior)
         wrong = (1 - self.accuracies_) / (n_classes - 1)
         even = np.where(
             np.eye(n_classes) > 0, self.accuracies_[:, None, None], wrong[:, None, None]

@@ -6,7 +6,7 @@ import numpy as np
 
 from spear_amal.label_matrix import LabelMatrix
 from spear_amal.label_models.base import LabelModel
-from spear_amal.label_models.mixture import Mixture, expect, safe_log
+from spear_amal.label_models.mixture import Mixture, expect, safe_log, total
 from spear_amal.label_models.patterns import (
     VotePatterns,
     cast_votes,
@@ -87,7 +87,7 @@ class DawidSkene(LabelModel):
         mixture = self._maximise(patterns, weights, posterior)
         for _ in range(self.max_iter):
             posterior, value = expect(mixture.log_joint(patterns.cast), patterns.gold)
-            self.log_likelihoods_.append(float(weights @ value))
+            self.log_likelihoods_.append(total(weights, value))
             if has_converged(self.log_likelihoods_, self.tol * weights.sum()):
                 break
             mixture = self._maximise(patterns, weights, posterior)
@@ -98,23 +98,23 @@ class DawidSkene(LabelModel):
     ) -> Mixture:
         """M step: shares of the votes (and abstentions), each row counted by its posterior."""
         n_classes = posterior.shape[1]
-        mass = weights[:, None] * posterior
-        rows = mass.sum(0)  # (C,)
-        votes = (patterns.cast.T @ mass).reshape(-1, n_classes, n_classes)  # (m, v, y)
+        rows = weights @ posterior  # (C,)
+        votes = patterns.cast.T @ (weights[:, None] * posterior)
+        votes = votes.reshape(-1, n_classes, n_classes)  # (m, v, y)
         silent = np.zeros_like(votes[:, 0])  # (m, y)
         if self.model_abstains:
             silent = np.maximum(rows - votes.sum(1), 0) + self.smoothing
         votes = votes + self.smoothing
-        total = votes.sum(1) + silent
+        answers = votes.sum(1) + silent
         # Where no vote falls on a class any value is as likely: take the even one.
-        empty = total == 0
+        empty = answers == 0
         votes = np.where(empty[:, None], 1.0, votes)
-        total = np.where(empty, float(n_classes), total)
+        answers = np.where(empty, float(n_classes), answers)
         balance = rows + self.smoothing
         return Mixture(
             safe_log(balance / balance.sum()),
-            safe_log(votes / total[:, None]).reshape(-1, n_classes),
-            safe_log(silent / total) if self.model_abstains else None,
+            safe_log(votes / answers[:, None]).reshape(-1, n_classes),
+            safe_log(silent / answers) if self.model_abstains else None,
         )
 
     def _keep(self, mixture: Mixture) -> None:

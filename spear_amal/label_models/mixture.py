@@ -60,9 +60,9 @@ def normalise(joint: np.ndarray) -> np.ndarray:
     top = over_classes(np.maximum, joint)
     joint -= top[:, None]
     np.exp(joint, out=joint)
-    total = over_classes(np.add, joint)
-    joint /= total[:, None]
-    return top + np.log(total)
+    scale = over_classes(np.add, joint)
+    joint /= scale[:, None]
+    return top + np.log(scale)
 
 
 def over_classes(ufunc: np.ufunc, values: np.ndarray) -> np.ndarray:
@@ -70,6 +70,11 @@ def over_classes(ufunc: np.ufunc, values: np.ndarray) -> np.ndarray:
     if values.shape[1] > SHORT:
         return ufunc.reduce(values, axis=1)
     return reduce(ufunc, values.T)
+
+
+def total(weights: np.ndarray, values: np.ndarray) -> float:
+    """Weighted sum of values (n,); no dot product, since BLAS starts threads for so little."""
+    return float((weights * values).sum())
 
 
 def expect(joint: np.ndarray, gold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

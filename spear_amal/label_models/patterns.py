@@ -97,13 +97,21 @@ def _as_bytes(keys: np.ndarray) -> np.ndarray:
     return keys.view(np.dtype((np.void, keys.itemsize * keys.shape[1]))).ravel()
 
 
+def vote_sums(cast: sp.csr_array, n_classes: int, weights: np.ndarray | None = None) -> np.ndarray:
+    """Votes for each class (n, C), each counted by the weight (m,) of its LF, by default 1."""
+    rows = np.repeat(np.arange(cast.shape[0]), np.diff(cast.indptr))
+    cells = rows * n_classes + cast.indices % n_classes
+    each = None if weights is None else weights[cast.indices // n_classes]
+    sums = np.bincount(cells, each, minlength=cast.shape[0] * n_classes)
+    return sums.astype(float).reshape(-1, n_classes)
+
+
 def vote_shares(patterns: VotePatterns, n_classes: int) -> np.ndarray:
     """Share of each class in the votes of a pattern (u, C); even without votes; gold where known.
 
     The start of EM.
     """
-    n_lfs = patterns.cast.shape[1] // n_classes
-    counts = patterns.cast @ np.tile(np.eye(n_classes), (n_lfs, 1))
+    counts = vote_sums(patterns.cast, n_classes)
     counts[~patterns.covered] = 1.0
     shares = counts / counts.sum(1, keepdims=True)
     known = np.flatnonzero(patterns.gold >= 0)
