@@ -9,13 +9,7 @@ import scipy.sparse as sp
 
 from spear_amal.label_matrix import LabelMatrix
 from spear_amal.label_models.base import LabelModel
-from spear_amal.label_models.mixture import (
-    Mixture,
-    expect,
-    over_classes,
-    safe_log,
-    total,
-)
+from spear_amal.label_models.mixture import Mixture, expect, safe_log
 from spear_amal.label_models.patterns import (
     cast_votes,
     find_patterns,
@@ -28,6 +22,7 @@ from spear_amal.label_models.settings import (
     check_positive,
     check_share,
 )
+from spear_amal.maths.posteriors import over_classes, total
 
 # Even rows added to each class: enough that a few rows cannot rule a class out.
 BALANCE_STRENGTH = 10.0

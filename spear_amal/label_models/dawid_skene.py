@@ -6,7 +6,7 @@ import numpy as np
 
 from spear_amal.label_matrix import LabelMatrix
 from spear_amal.label_models.base import LabelModel
-from spear_amal.label_models.mixture import Mixture, expect, safe_log, total
+from spear_amal.label_models.mixture import Mixture, expect, safe_log
 from spear_amal.label_models.patterns import (
     VotePatterns,
     cast_votes,
@@ -14,6 +14,7 @@ from spear_amal.label_models.patterns import (
     vote_shares,
 )
 from spear_amal.label_models.settings import check_iterations, check_not_negative
+from spear_amal.maths.posteriors import total
 
 
 class DawidSkene(LabelModel):

@@ -8,14 +8,14 @@ Written with one sparse product over the votes that were cast: O(votes * C).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import reduce
 
 import numpy as np
 import scipy.sparse as sp
 
+from spear_amal.maths.posteriors import normalise
+
 # Impossible answers get this log probability instead of -inf, so that no 0 * inf becomes NaN.
 LOG_ZERO = float(np.log(1e-300))
-SHORT = 8  # rows of as many numbers fill a cache line
 
 
 @dataclass(frozen=True)
@@ -53,28 +53,6 @@ class Mixture:
         p = self.log_joint(cast)
         normalise(p)
         return p
-
-
-def normalise(joint: np.ndarray) -> np.ndarray:
-    """Turn log P(l_i, y) (n, C) into posteriors, in place; return the log-likelihoods (n,)."""
-    top = over_classes(np.maximum, joint)
-    joint -= top[:, None]
-    np.exp(joint, out=joint)
-    scale = over_classes(np.add, joint)
-    joint /= scale[:, None]
-    return top + np.log(scale)
-
-
-def over_classes(ufunc: np.ufunc, values: np.ndarray) -> np.ndarray:
-    """Reduce (n, C) to (n,); column by column where rows are short, since NumPy is slow there."""
-    if values.shape[1] > SHORT:
-        return ufunc.reduce(values, axis=1)
-    return reduce(ufunc, values.T)
-
-
-def total(weights: np.ndarray, values: np.ndarray) -> float:
-    """Weighted sum of values (n,); no dot product, since BLAS starts threads for so little."""
-    return float((weights * values).sum())
 
 
 def expect(joint: np.ndarray, gold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
