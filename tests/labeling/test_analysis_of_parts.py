@@ -39,7 +39,7 @@ def same(one, other) -> None:
 
 
 @given(cut_votes())
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_as_in_memory(in_parts, tmp_path_factory, made):
     L, gold, cuts = made
     parts = in_parts(tmp_path_factory.mktemp("votes"), L, cuts)
