@@ -182,6 +182,7 @@ def cage_step(small: bool) -> Case:
         size=f"n={n} m={m} C={n_classes}",
         repeats=15,
         peer_repeats=5,
+        calls=10,  # as in a fit, where step follows step
     )
 
 
