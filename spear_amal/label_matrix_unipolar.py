@@ -22,14 +22,12 @@ def unipolar_plan(codes: sp.csr_array, lf_classes: np.ndarray) -> list[tuple[int
     lf_classes : ndarray of shape (m,)
         Declared classes, -1 for none.
     """
-    csc = codes.tocsc()
-    plan = []
-    for j in range(codes.shape[1]):
-        seen = np.unique(csc.data[csc.indptr[j] : csc.indptr[j + 1]]).astype(int) - 1
-        if lf_classes[j] >= 0:
-            seen = np.union1d(seen, [lf_classes[j]])
-        plan += [(j, int(k)) for k in seen]
-    return plan
+    n_classes = max(int(codes.data.max(initial=0)), int(lf_classes.max(initial=-1)) + 1)
+    seen = np.zeros((codes.shape[1], n_classes), dtype=bool)
+    seen[codes.indices, codes.data - 1] = True
+    declared = np.flatnonzero(lf_classes >= 0)
+    seen[declared, lf_classes[declared]] = True
+    return [(int(j), int(k)) for j, k in np.argwhere(seen)]
 
 
 def split_votes(codes: sp.csr_array, plan: Plan, n_classes: int) -> tuple[np.ndarray, ...]:

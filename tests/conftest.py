@@ -28,3 +28,17 @@ def no_network(monkeypatch, tmp_path):
     monkeypatch.setattr(sources, "run_tool", refuse)
     monkeypatch.delenv("SPEAR_AMAL_DATA", raising=False)
     monkeypatch.setenv("SPEAR_AMAL_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="session")
+def in_parts():
+    """Write the rows of a label matrix, cut at some places, as a folder of votes."""
+    from spear_amal.vote_files import finish_votes, write_part
+
+    def write(folder, L, cuts):
+        ends = zip([0, *cuts], [*cuts, len(L)], strict=True)
+        parts = [write_part(folder, i, L[first:last]) for i, (first, last) in enumerate(ends)]
+        fields = {"lf_names": L.lf_names, "classes": L.classes, "lf_classes": L.lf_classes}
+        return finish_votes(folder, parts, **fields, continuous=L.continuous)
+
+    return write

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
 from spear_amal.label_matrix import LabelMatrix
 from spear_amal.label_models.base import LabelModel
 from spear_amal.label_models.mixture import Mixture, expect, safe_log
 from spear_amal.label_models.patterns import (
-    VotePatterns,
     cast_votes,
     find_patterns,
     vote_shares,
@@ -22,6 +22,7 @@ from spear_amal.label_models.settings import (
     check_positive,
     check_share,
 )
+from spear_amal.maths.posteriors import over_classes, total
 
 # Even rows added to each class: enough that a few rows cannot rule a class out.
 BALANCE_STRENGTH = 10.0
@@ -78,7 +79,8 @@ class AccuracyModel(LabelModel):
     max_iter : int
         Most EM steps.
     tol : float
-        Stop when no posterior moves by more.
+        Stop when a step moves the posterior of a row by no more, summed over its classes, in the
+        mean over rows with votes. A single row between two classes does not hold the others up.
 
     Attributes
     ----------
@@ -103,6 +105,7 @@ class AccuracyModel(LabelModel):
     """
 
     uses_gold = True
+    counts_rows = True
 
     def __init__(
         self,
@@ -113,7 +116,7 @@ class AccuracyModel(LabelModel):
         one_class_strength: float = 2.0,
         class_balance: Any = None,
         max_iter: int = 100,
-        tol: float = 1e-5,
+        tol: float = 1e-6,
     ) -> None:
         self.prior_accuracy = prior_accuracy
         self.accuracy_strength = accuracy_strength
@@ -123,31 +126,33 @@ class AccuracyModel(LabelModel):
         self.max_iter = max_iter
         self.tol = tol
 
-    def _fit(self, L: LabelMatrix, y: np.ndarray | None) -> None:
+    def _fit(self, L: LabelMatrix, y: np.ndarray | None, n_rows: np.ndarray | None = None) -> None:
         self._check_settings()
-        patterns = find_patterns(L, L.n_classes, y)
+        patterns = find_patterns(L, L.n_classes, y, n_rows)
         weights = patterns.n_rows * patterns.covered
+        least = self.tol * weights.sum()
         voted = (patterns.cast.T @ weights).reshape(self.n_lfs_, self.n_classes_) > 0
         self.one_class_ = voted.sum(1) <= 1
         several = patterns.cast @ np.repeat(~self.one_class_, self.n_classes_).astype(float) > 0
         telling = np.where(several | (patterns.gold >= 0), 1.0, ONE_CLASS_TRUST)
+        even = total(weights, 1 - telling) / self.n_classes_
         posterior = vote_shares(patterns, self.n_classes_)
         for step in range(self.max_iter):
-            mass = weights[:, None] * posterior  # expected rows per class
-            even = (weights @ (1 - telling)) / self.n_classes_
-            self.class_balance_ = self._balance(telling @ mass + even)
-            self._learn_lfs(patterns, mass)
+            self.class_balance_ = self._balance((weights * telling) @ posterior + even)
+            self._learn_lfs(patterns.cast, weights, posterior)
             before = posterior
             posterior, _ = expect(self._mixture().log_joint(patterns.cast), patterns.gold)
             self.n_iter_ = step + 1
-            if np.abs(posterior - before).max() <= self.tol:
+            before -= posterior
+            if total(weights, over_classes(np.add, np.abs(before, out=before))) <= least:
                 break
 
-    def _learn_lfs(self, patterns: VotePatterns, mass: np.ndarray) -> None:
-        """Set accuracies and tables from the expected rows per pattern and class (u, C)."""
+    def _learn_lfs(self, cast: sp.csr_array, weights: np.ndarray, posterior: np.ndarray) -> None:
+        """Set accuracies and tables from patterns' rows (u,) and posteriors (u, C)."""
         m, n_classes = self.n_lfs_, self.n_classes_
-        votes = (patterns.cast.T @ mass).reshape(m, n_classes, n_classes)  # (m, v, y)
-        self.accuracies_ = self._accuracies(votes, mass.sum(0))
+        votes = cast.T @ (weights[:, None] * posterior)
+        votes = votes.reshape(m, n_classes, n_classes)  # (m, v, y)
+        self.accuracies_ = self._accuracies(votes, weights @ posterior)
         wrong = (1 - self.accuracies_) / (n_classes - 1)
         even = np.where(
             np.eye(n_classes) > 0, self.accuracies_[:, None, None], wrong[:, None, None]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from spear_amal.errors import InputError
 from spear_amal.label_matrix import ABSTAIN, LabelMatrix
+from spear_amal.label_models.counted import count_rows
+from spear_amal.label_models.proba_files import write_proba_file
+from spear_amal.vote_files import VoteFiles
+from spear_amal.vote_source import open_votes, parts_of
 
 TIE = 1e-9  # posteriors closer than this are tied
 
@@ -20,20 +26,32 @@ class LabelModel(BaseEstimator):
 
     Parameters of all label models are keyword-only and only stored by the constructor.
 
+    Votes may lie on disk (:class:`~spear_amal.vote_files.VoteFiles`). ``fit`` then needs memory for
+    the *distinct* rows of votes, and for one part; predictions for one part and what they return.
+
     Attributes
     ----------
     uses_gold : bool
         Of the class: ``fit`` learns from `y` where it is given; other models ignore it.
+    uses_scores : bool
+        Of the class: ``fit`` learns from scores of continuous LFs.
+    counts_rows : bool
+        Of the class: ``_fit(L, y, n_rows)`` takes distinct rows and how many rows each stands for.
+        Other models are given all rows at once, votes on disk as well.
     """
 
     uses_gold: bool = False
+    uses_scores: bool = False
+    counts_rows: bool = False
 
     def fit(self, L: Any, y: Any = None) -> Any:
         """Learn from votes (n, m); `y` (n,), -1 where unknown, is used by models that take gold.
 
         Parameters
         ----------
-        L : LabelMatrix or array of shape (n, m)
+        L : LabelMatrix or array of shape (n, m), VoteFiles or the path of such a folder
+            From a folder, rows with equal votes are merged as they are read, if the model counts
+            rows and uses no scores that are there; the result is that of all rows in memory.
         y : array of int, shape (n,), optional
             Class codes. Ignored unless ``uses_gold``.
 
@@ -42,24 +60,41 @@ class LabelModel(BaseEstimator):
         InputError
             If no LF votes, or `y` has another length or a code that is no class.
         """
-        L = as_label_matrix(L)
-        if L.nnz == 0:
+        votes = open_votes(L)
+        if votes.nnz == 0:
             raise InputError("all LFs abstain on all rows: there is nothing to learn from")
-        self.classes_ = L.classes
-        self.n_classes_ = L.n_classes
-        self.n_lfs_ = L.shape[1]
-        self.plan_ = L.unipolar_plan()
-        self._fit(L, check_gold(y, L) if self.uses_gold else None)
+        gold = check_gold(y, votes) if self.uses_gold else None
+        self.classes_ = votes.classes
+        self.n_classes_ = votes.n_classes
+        self.n_lfs_ = votes.shape[1]
+        if isinstance(votes, VoteFiles):
+            self._fit_files(votes, gold)
+        else:
+            self.plan_ = votes.unipolar_plan()
+            self._fit(votes, gold)
         return self
 
+    def _fit_files(self, votes: VoteFiles, gold: np.ndarray | None) -> None:
+        """Learn from votes on disk."""
+        if not self.counts_rows or (self.uses_scores and votes.continuous.any()):
+            self.fit(votes.to_label_matrix(), gold)
+            return
+        rows = count_rows(votes, gold)
+        self.plan_ = rows.L.unipolar_plan()
+        known = None if gold is None else rows.gold
+        self._fit(rows.L, known, rows.n_rows)  # type: ignore[call-arg]
+
     def predict_proba(self, L: Any) -> np.ndarray:
-        """Class probabilities (n, C); uniform where all LFs abstain."""
-        check_is_fitted(self, "n_classes_")
-        matrix = as_label_matrix(L, self.classes_)
-        if matrix.shape[1] != self.n_lfs_:
-            raise InputError(f"L has {matrix.shape[1]} LFs, the model was fitted on {self.n_lfs_}")
-        p = self._posterior(matrix)
-        p[~matrix.covered()] = 1.0 / self.n_classes_
+        """Class probabilities (n, C); uniform where all LFs abstain.
+
+        `L` as for :meth:`fit`. For more rows than memory holds see :meth:`predict_parts`.
+        """
+        votes = self._votes(L)
+        if isinstance(votes, LabelMatrix):
+            return self._probabilities(votes)
+        p = np.empty((len(votes), self.n_classes_))
+        for rows, part in parts_of(votes):
+            p[rows] = self._probabilities(part)
         return p
 
     def predict(self, L: Any, tie_break_policy: str = "abstain") -> np.ndarray:
@@ -67,7 +102,7 @@ class LabelModel(BaseEstimator):
 
         Parameters
         ----------
-        L : LabelMatrix or array of shape (n, m)
+        L : LabelMatrix or array of shape (n, m), VoteFiles or the path of such a folder
         tie_break_policy : {"abstain", "first"}
             What a tie gives: -1, or the lowest of the tied classes.
         """
@@ -75,18 +110,66 @@ class LabelModel(BaseEstimator):
             raise InputError(
                 f"tie_break_policy must be 'abstain' or 'first', found {tie_break_policy!r}"
             )
-        p = self.predict_proba(L)
-        classes = p.argmax(1)
-        if tie_break_policy == "abstain":
-            tied = (p >= p.max(1, keepdims=True) - TIE).sum(1) > 1
-            classes[tied] = ABSTAIN
+        votes = self._votes(L)
+        classes = np.empty(len(votes), dtype=np.int64)
+        for rows, part in parts_of(votes):
+            classes[rows] = best_classes(self._probabilities(part), tie_break_policy)
         return classes
+
+    def predict_parts(self, L: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Row ids (k,) and class probabilities (k, C) of one part after the other.
+
+        `L` as for :meth:`fit`; votes in memory are one part.
+        """
+        votes = self._votes(L)
+        return ((part.row_ids, self._probabilities(part)) for _, part in parts_of(votes))
+
+    def write_proba(self, L: Any, path: str | os.PathLike[str], overwrite: bool = False) -> Path:
+        """Write class probabilities as a Parquet file, one part of the votes at a time.
+
+        Parameters
+        ----------
+        L : as for :meth:`fit`
+        path : path
+            Written aside, then renamed. Columns ``row_id, p_0, .., p_{C-1}``; its metadata hold the
+            names of the classes.
+        overwrite : bool
+
+        Raises
+        ------
+        OutputExistsError
+            If the file exists and `overwrite` is False.
+        """
+        return write_proba_file(self.predict_parts(L), self.classes_, path, overwrite)
+
+    def _votes(self, L: Any) -> LabelMatrix | VoteFiles:
+        """Open votes to predict on."""
+        check_is_fitted(self, "n_classes_")
+        votes = open_votes(L)
+        if votes.shape[1] != self.n_lfs_:
+            raise InputError(f"L has {votes.shape[1]} LFs, the model was fitted on {self.n_lfs_}")
+        return votes
+
+    def _probabilities(self, L: LabelMatrix) -> np.ndarray:
+        matrix = as_label_matrix(L, self.classes_)
+        p = self._posterior(matrix)
+        p[~matrix.covered()] = 1.0 / self.n_classes_
+        return p
 
     def _fit(self, L: LabelMatrix, y: np.ndarray | None) -> None:
         raise NotImplementedError
 
     def _posterior(self, L: LabelMatrix) -> np.ndarray:
         raise NotImplementedError
+
+
+def best_classes(p: np.ndarray, tie_break_policy: str) -> np.ndarray:
+    """Classes (n,) of highest probability (n, C); a tie gives -1, or the lowest by "first"."""
+    classes = p.argmax(1)
+    if tie_break_policy == "abstain":
+        tied = (p >= p.max(1, keepdims=True) - TIE).sum(1) > 1
+        classes[tied] = ABSTAIN
+    return classes
 
 
 def as_label_matrix(L: Any, classes: Sequence[Any] | None = None) -> LabelMatrix:
@@ -111,7 +194,7 @@ def as_label_matrix(L: Any, classes: Sequence[Any] | None = None) -> LabelMatrix
     return matrix.with_classes(classes)
 
 
-def check_gold(y: Any, L: LabelMatrix) -> np.ndarray | None:
+def check_gold(y: Any, L: LabelMatrix | VoteFiles) -> np.ndarray | None:
     """Take gold classes (n,), -1 where unknown; None if none is known.
 
     Raises

@@ -13,7 +13,9 @@ from spear_amal.errors import InputError
 from spear_amal.label_matrix import LabelMatrix
 from spear_amal.label_models.base import LabelModel
 from spear_amal.label_models.patterns import find_patterns
-from spear_amal.maths import cage, losses
+from spear_amal.maths import cage
+from spear_amal.maths.cage_steps import objective
+from spear_amal.maths.posteriors import normalise
 
 
 class Cage(LabelModel):
@@ -41,6 +43,9 @@ class Cage(LabelModel):
         Objective before each step.
     """
 
+    uses_scores = True
+    counts_rows = True
+
     def __init__(
         self,
         *,
@@ -56,7 +61,7 @@ class Cage(LabelModel):
         self.epochs = epochs
         self.start = start
 
-    def _fit(self, L: LabelMatrix, y: np.ndarray | None) -> None:
+    def _fit(self, L: LabelMatrix, y: np.ndarray | None, n_rows: np.ndarray | None = None) -> None:
         self.k_ = np.array([k for _, k in self.plan_])
         if self.start not in ("guides", "ones"):
             raise InputError(f"start must be 'guides' or 'ones', found {self.start!r}")
@@ -69,41 +74,42 @@ class Cage(LabelModel):
         guides = np.broadcast_to(given, self.k_.shape)
         if not ((guides > 0) & (guides < 1)).all():
             raise InputError("quality_guides must lie strictly between 0 and 1")
-        k, q_t = torch.as_tensor(self.k_), torch.tensor(guides)
         if self.start == "ones":
-            theta = torch.ones(L.n_classes, len(k), dtype=torch.float64)
+            theta = torch.ones(L.n_classes, len(guides), dtype=torch.float64)
         else:
+            k, q_t = torch.as_tensor(self.k_), torch.tensor(guides)
             theta = cage.guided_start(L.n_classes, k, q_t)
-        rows, fired, scores = self._distinct(L.to_unipolar(self.plan_))
-        share = rows / rows.sum()
+        rows, fired, scores = self._distinct(L.to_unipolar(self.plan_), n_rows)
+        shares = rows / rows.sum()
         pi = torch.ones(L.n_classes, scores.shape[1], dtype=torch.float64)
         parameters = [theta.requires_grad_(), pi.requires_grad_()]
         optimiser = torch.optim.Adam(parameters, lr=self.lr)
         self.losses_: list[float] = []
         for _ in range(self.epochs):
             optimiser.zero_grad()
-            joint = self._log_joint(theta, pi, fired, scores)
-            value = share @ losses.negative_log_marginal(joint)
-            value = value + cage.quality_penalty(theta, k, q_t)
+            density = self._log_density(pi, fired, scores)
+            value = objective(theta, self.k_, guides, fired, shares, density)
             value.backward()
             optimiser.step()
             self.losses_.append(value.item())
         self.theta_, self.pi_ = (p.detach().numpy() for p in parameters)
 
-    def _distinct(self, unipolar: LabelMatrix) -> tuple[Tensor, sp.csr_array, Tensor]:
+    def _distinct(
+        self, unipolar: LabelMatrix, n_rows: np.ndarray | None
+    ) -> tuple[np.ndarray, sp.csr_array, Tensor]:
         """Distinct rows: how many there are of each (u,), their votes (u, m) and scores (u, m_c).
 
         Rows with equal votes share everything, unless there are scores, which differ.
         """
         self.continuous_ = np.flatnonzero(unipolar.continuous)
         if len(self.continuous_):
-            return torch.ones(len(unipolar), dtype=torch.float64), *self._inputs(unipolar)
-        patterns = find_patterns(unipolar, unipolar.n_classes)
+            return np.ones(len(unipolar)), *self._inputs(unipolar)
+        patterns = find_patterns(unipolar, unipolar.n_classes, n_rows=n_rows)
         cast, m = patterns.cast, unipolar.shape[1]
         lfs = cast.indices // unipolar.n_classes
         fired = sp.csr_array((cast.data, lfs, cast.indptr), shape=(cast.shape[0], m))
         scores = torch.zeros(len(patterns.n_rows), 0, dtype=torch.float64)
-        return torch.from_numpy(patterns.n_rows), fired, scores
+        return patterns.n_rows, fired, scores
 
     def _inputs(self, unipolar: LabelMatrix) -> tuple[sp.csr_array, Tensor]:
         """Votes (n, m) and the scores of continuous columns (n, m_c), row by row."""
@@ -113,20 +119,23 @@ class Cage(LabelModel):
             return fired, torch.zeros(len(unipolar), len(c), dtype=torch.float64)
         return fired, torch.as_tensor(unipolar.scores[:, c].toarray(), dtype=torch.float64)
 
-    def _log_joint(self, theta: Tensor, pi: Tensor, fired: sp.csr_array, scores: Tensor) -> Tensor:
-        joint = cage.log_joint(theta, fired)
+    def _log_density(self, pi: Tensor, fired: sp.csr_array, scores: Tensor) -> Tensor | None:
+        """Log density (n, C) of the scores; None if no LF gives any."""
         c = self.continuous_
         if len(c) == 0:
-            return joint
+            return None
         q_c = torch.full((len(c),), self.quality_index, dtype=torch.float64)
         voted = torch.as_tensor(fired[:, c].toarray())
-        return joint + cage.log_score_density(pi, torch.as_tensor(self.k_[c]), q_c, voted, scores)
+        return cage.log_score_density(pi, torch.as_tensor(self.k_[c]), q_c, voted, scores)
 
     def _posterior(self, L: LabelMatrix) -> np.ndarray:
         unipolar = L.to_unipolar(self.plan_)
         if unipolar.nnz and not unipolar.continuous[self.continuous_].all():
             raise InputError("L has no scores for continuous LFs that gave scores in fit")
-        joint = self._log_joint(
-            torch.as_tensor(self.theta_), torch.as_tensor(self.pi_), *self._inputs(unipolar)
-        )
-        return torch.softmax(joint, dim=1).numpy()
+        fired, scores = self._inputs(unipolar)
+        p = fired @ self.theta_.T
+        density = self._log_density(torch.as_tensor(self.pi_), fired, scores)
+        if density is not None:
+            p += density.numpy()
+        normalise(p)
+        return p

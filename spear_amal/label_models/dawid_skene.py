@@ -14,6 +14,7 @@ from spear_amal.label_models.patterns import (
     vote_shares,
 )
 from spear_amal.label_models.settings import check_iterations, check_not_negative
+from spear_amal.maths.posteriors import total
 
 
 class DawidSkene(LabelModel):
@@ -60,6 +61,7 @@ class DawidSkene(LabelModel):
     """
 
     uses_gold = True
+    counts_rows = True
 
     def __init__(
         self,
@@ -76,17 +78,17 @@ class DawidSkene(LabelModel):
         self.tol = tol
         self.clamp_gold = clamp_gold
 
-    def _fit(self, L: LabelMatrix, y: np.ndarray | None) -> None:
+    def _fit(self, L: LabelMatrix, y: np.ndarray | None, n_rows: np.ndarray | None = None) -> None:
         check_iterations(self.max_iter, self.tol)
         check_not_negative("smoothing", self.smoothing)
-        patterns = find_patterns(L, L.n_classes, y if self.clamp_gold else None)
+        patterns = find_patterns(L, L.n_classes, y if self.clamp_gold else None, n_rows)
         weights = patterns.n_rows * (1.0 if self.model_abstains else patterns.covered)
         posterior = vote_shares(patterns, L.n_classes)
         self.log_likelihoods_: list[float] = []
         mixture = self._maximise(patterns, weights, posterior)
         for _ in range(self.max_iter):
             posterior, value = expect(mixture.log_joint(patterns.cast), patterns.gold)
-            self.log_likelihoods_.append(float(weights @ value))
+            self.log_likelihoods_.append(total(weights, value))
             if has_converged(self.log_likelihoods_, self.tol * weights.sum()):
                 break
             mixture = self._maximise(patterns, weights, posterior)
@@ -97,23 +99,23 @@ class DawidSkene(LabelModel):
     ) -> Mixture:
         """M step: shares of the votes (and abstentions), each row counted by its posterior."""
         n_classes = posterior.shape[1]
-        mass = weights[:, None] * posterior
-        rows = mass.sum(0)  # (C,)
-        votes = (patterns.cast.T @ mass).reshape(-1, n_classes, n_classes)  # (m, v, y)
+        rows = weights @ posterior  # (C,)
+        votes = patterns.cast.T @ (weights[:, None] * posterior)
+        votes = votes.reshape(-1, n_classes, n_classes)  # (m, v, y)
         silent = np.zeros_like(votes[:, 0])  # (m, y)
         if self.model_abstains:
             silent = np.maximum(rows - votes.sum(1), 0) + self.smoothing
         votes = votes + self.smoothing
-        total = votes.sum(1) + silent
+        answers = votes.sum(1) + silent
         # Where no vote falls on a class any value is as likely: take the even one.
-        empty = total == 0
+        empty = answers == 0
         votes = np.where(empty[:, None], 1.0, votes)
-        total = np.where(empty, float(n_classes), total)
+        answers = np.where(empty, float(n_classes), answers)
         balance = rows + self.smoothing
         return Mixture(
             safe_log(balance / balance.sum()),
-            safe_log(votes / total[:, None]).reshape(-1, n_classes),
-            safe_log(silent / total) if self.model_abstains else None,
+            safe_log(votes / answers[:, None]).reshape(-1, n_classes),
+            safe_log(silent / answers) if self.model_abstains else None,
         )
 
     def _keep(self, mixture: Mixture) -> None:

@@ -30,7 +30,9 @@ class MajorityVote(LabelModel):
     array([ 1, -1])
     """
 
-    def _fit(self, L: LabelMatrix, y: np.ndarray | None) -> None:
+    counts_rows = True
+
+    def _fit(self, L: LabelMatrix, y: np.ndarray | None, n_rows: np.ndarray | None = None) -> None:
         """Nothing to learn."""
 
     def _posterior(self, L: LabelMatrix) -> np.ndarray:

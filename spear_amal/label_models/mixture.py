@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.special import logsumexp, softmax
+
+from spear_amal.maths.posteriors import normalise
 
 # Impossible answers get this log probability instead of -inf, so that no 0 * inf becomes NaN.
 LOG_ZERO = float(np.log(1e-300))
@@ -38,14 +39,20 @@ class Mixture:
     def log_joint(self, cast: sp.csr_array) -> np.ndarray:
         """Log P(l_i, y), shape (n, C), of votes `cast` (n, m * C)."""
         if self.log_abstains is None:
-            return self.log_balance + cast @ self.log_votes
+            joint = cast @ self.log_votes
+            joint += self.log_balance
+            return joint
         # All LFs abstain, then those that vote are put right: still one pass over the votes.
         silent = np.repeat(self.log_abstains, len(self.log_balance), axis=0)
-        return self.log_balance + self.log_abstains.sum(0) + cast @ (self.log_votes - silent)
+        joint = cast @ (self.log_votes - silent)
+        joint += self.log_balance + self.log_abstains.sum(0)
+        return joint
 
     def posterior(self, cast: sp.csr_array) -> np.ndarray:
         """P(y | l_i), shape (n, C)."""
-        return softmax(self.log_joint(cast), axis=1)
+        p = self.log_joint(cast)
+        normalise(p)
+        return p
 
 
 def expect(joint: np.ndarray, gold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -54,16 +61,16 @@ def expect(joint: np.ndarray, gold: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     Parameters
     ----------
     joint : ndarray of shape (u, C)
-        log P(l_i, y).
+        log P(l_i, y); overwritten by the posteriors.
     gold : ndarray of shape (u,)
         -1 where unknown; elsewhere the log-likelihood is that of votes and class together.
     """
-    value = logsumexp(joint, axis=1)
-    posterior = np.exp(joint - value[:, None])
     known = np.flatnonzero(gold >= 0)
-    posterior[known] = np.eye(joint.shape[1])[gold[known]]
-    value[known] = joint[known, gold[known]]
-    return posterior, value
+    of_gold = joint[known, gold[known]]
+    value = normalise(joint)
+    value[known] = of_gold
+    joint[known] = np.eye(joint.shape[1])[gold[known]]
+    return joint, value
 
 
 def safe_log(values: np.ndarray) -> np.ndarray:

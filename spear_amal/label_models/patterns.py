@@ -40,40 +40,70 @@ class VotePatterns:
 def cast_votes(L: LabelMatrix, n_classes: int) -> sp.csr_array:
     """Votes as a 0/1 matrix (n, m * C): column ``j * C + v`` says that LF j votes v."""
     codes = L.codes.sorted_indices()
-    columns = codes.indices.astype(np.int64) * n_classes + codes.data - 1
     shape = (len(L), L.shape[1] * n_classes)
+    narrow = shape[1] <= np.iinfo(np.int32).max
+    columns = codes.indices.astype(np.int32 if narrow else np.int64) * n_classes + codes.data - 1
     return sp.csr_array((np.ones(len(columns)), columns, codes.indptr), shape=shape)
 
 
-def find_patterns(L: LabelMatrix, n_classes: int, y: np.ndarray | None = None) -> VotePatterns:
+def find_patterns(
+    L: LabelMatrix, n_classes: int, y: np.ndarray | None = None, n_rows: np.ndarray | None = None
+) -> VotePatterns:
     """Merge rows with the same votes (and the same gold class, if `y` (n,) is given).
+
+    Their order depends on which patterns there are, not on the order or the number of the rows.
+
+    Parameters
+    ----------
+    L : LabelMatrix of shape (n, m)
+    n_classes : int
+    y : ndarray of int, shape (n,), optional
+        Gold classes, -1 where unknown.
+    n_rows : ndarray of shape (n,), optional
+        How many rows each row of `L` stands for; 1 by default.
+    """
+    cast = cast_votes(L, n_classes)
+    gold = np.full(len(L), ABSTAIN, dtype=np.int64) if y is None else y.astype(np.int64)
+    first, inverse = distinct_rows(cast, gold)
+    counts = np.bincount(inverse, n_rows, minlength=len(first)).astype(float)
+    return VotePatterns(cast[first].tocsr(), counts, gold[first], inverse)
+
+
+def distinct_rows(cast: sp.csr_array, gold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """First of each kind of row (u,), and the kind (n,) of each, of votes (n, w) and gold (n,).
 
     Exact, without a hash: rows are grouped by their number of votes, and within a group compared
     as strings of bytes. The only loop runs over the numbers of votes that occur, at most m + 1.
     """
-    cast = cast_votes(L, n_classes)
-    gold = np.full(len(L), ABSTAIN, dtype=np.int64) if y is None else y.astype(np.int64)
+    narrow = np.min_scalar_type(max(cast.shape[1], int(gold.max(initial=0)) + 1))
     lengths = np.diff(cast.indptr)
-    inverse = np.empty(len(L), dtype=np.int64)
-    first: list[np.ndarray] = []
+    inverse = np.empty(len(gold), dtype=np.int64)
+    first: list[np.ndarray] = [np.empty(0, dtype=np.int64)]
     found = 0
     for length in np.unique(lengths):
         rows = np.flatnonzero(lengths == length)
-        places = cast.indptr[rows][:, None] + np.arange(length)
-        keys = np.column_stack([gold[rows], cast.indices[places]])
+        keys = np.empty((len(rows), length + 1), dtype=narrow)
+        keys[:, 0] = gold[rows] + 1
+        keys[:, 1:] = cast.indices[cast.indptr[rows][:, None] + np.arange(length)]
         _, at, which = np.unique(_as_bytes(keys), return_index=True, return_inverse=True)
         inverse[rows] = found + which
         first.append(rows[at])
         found += len(at)
-    chosen = np.concatenate(first) if first else np.empty(0, dtype=np.int64)
-    counts = np.bincount(inverse, minlength=found).astype(float)
-    return VotePatterns(cast[chosen].tocsr(), counts, gold[chosen], inverse)
+    return np.concatenate(first), inverse
 
 
 def _as_bytes(keys: np.ndarray) -> np.ndarray:
     """Each row of integers (n, w) as one opaque item (n,), which sorts faster than w columns."""
-    keys = np.ascontiguousarray(keys)
     return keys.view(np.dtype((np.void, keys.itemsize * keys.shape[1]))).ravel()
+
+
+def vote_sums(cast: sp.csr_array, n_classes: int, weights: np.ndarray | None = None) -> np.ndarray:
+    """Votes for each class (n, C), each counted by the weight (m,) of its LF, by default 1."""
+    rows = np.repeat(np.arange(cast.shape[0]), np.diff(cast.indptr))
+    cells = rows * n_classes + cast.indices % n_classes
+    each = None if weights is None else weights[cast.indices // n_classes]
+    sums = np.bincount(cells, each, minlength=cast.shape[0] * n_classes)
+    return sums.astype(float).reshape(-1, n_classes)
 
 
 def vote_shares(patterns: VotePatterns, n_classes: int) -> np.ndarray:
@@ -81,8 +111,7 @@ def vote_shares(patterns: VotePatterns, n_classes: int) -> np.ndarray:
 
     The start of EM.
     """
-    n_lfs = patterns.cast.shape[1] // n_classes
-    counts = patterns.cast @ np.tile(np.eye(n_classes), (n_lfs, 1))
+    counts = vote_sums(patterns.cast, n_classes)
     counts[~patterns.covered] = 1.0
     shares = counts / counts.sum(1, keepdims=True)
     known = np.flatnonzero(patterns.gold >= 0)

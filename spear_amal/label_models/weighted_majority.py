@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.sparse as sp
-from scipy.special import softmax
 
 from spear_amal.label_matrix import LabelMatrix
 from spear_amal.label_models.base import TIE, LabelModel
-from spear_amal.label_models.patterns import VotePatterns, cast_votes, find_patterns
+from spear_amal.label_models.patterns import VotePatterns, cast_votes, find_patterns, vote_sums
 from spear_amal.label_models.settings import check_iterations, check_positive, check_share
+from spear_amal.maths.posteriors import normalise, over_classes
 
 ABOVE_CHANCE = 0.02  # by this much agreement is held above chance
 
@@ -61,6 +60,7 @@ class WeightedMajority(LabelModel):
     """
 
     uses_gold = True
+    counts_rows = True
 
     def __init__(
         self,
@@ -75,37 +75,38 @@ class WeightedMajority(LabelModel):
         self.max_iter = max_iter
         self.tol = tol
 
-    def _fit(self, L: LabelMatrix, y: np.ndarray | None) -> None:
+    def _fit(self, L: LabelMatrix, y: np.ndarray | None, n_rows: np.ndarray | None = None) -> None:
         check_share("prior_accuracy", self.prior_accuracy)
         check_positive("prior_strength", self.prior_strength)
         check_iterations(self.max_iter, self.tol, least=0)
         if y is None:
-            self.accuracies_ = self._from_agreement(find_patterns(L, L.n_classes))
+            self.accuracies_ = self._from_agreement(find_patterns(L, L.n_classes, n_rows=n_rows))
         else:
-            self.accuracies_ = self._from_gold(L, y)
+            self.accuracies_ = self._from_gold(L, y, n_rows)
         self.weights_ = log_odds(self.accuracies_, L.n_classes)
 
-    def _from_gold(self, L: LabelMatrix, y: np.ndarray) -> np.ndarray:
+    def _from_gold(self, L: LabelMatrix, y: np.ndarray, n_rows: np.ndarray | None) -> np.ndarray:
         """Accuracies (m,) on the rows with gold."""
         entries = L.codes.tocoo()
         known = y[entries.row] >= 0
         right = entries.data.astype(np.int64) - 1 == y[entries.row]
-        return self._smoothed(entries.col[known], right[known].astype(float), np.ones(known.sum()))
+        counts = np.ones(known.sum()) if n_rows is None else n_rows[entries.row[known]]
+        return self._smoothed(entries.col[known], right[known].astype(float), counts)
 
     def _from_agreement(self, patterns: VotePatterns) -> np.ndarray:
         """Accuracies (m,) by repeated agreement with the others."""
         n_classes = self.n_classes_
         entries = patterns.cast.tocoo()
-        lfs = entries.col // n_classes
-        cells = np.arange(entries.nnz), entries.col % n_classes  # own vote in (nnz, C)
+        lfs, votes = np.divmod(entries.col, n_classes)
+        cells = np.arange(entries.nnz), votes  # own vote in (nnz, C)
         # Where LF j is alone there is nobody to agree with.
-        counts = patterns.n_rows[entries.row] * (np.diff(patterns.cast.indptr) > 1)[entries.row]
+        counts = (patterns.n_rows * (np.diff(patterns.cast.indptr) > 1))[entries.row]
         accuracies = np.full(self.n_lfs_, self.prior_accuracy)
         for round_ in range(self.max_iter):
             weights = log_odds(accuracies, n_classes) if round_ else np.ones(self.n_lfs_)
-            others = vote_sums(patterns.cast, weights, n_classes)[entries.row]  # (nnz, C)
+            others = vote_sums(patterns.cast, n_classes, weights)[entries.row]  # (nnz, C)
             others[cells] -= weights[lfs]
-            winners = others >= others.max(1, keepdims=True) - TIE
+            winners = others >= over_classes(np.maximum, others)[:, None] - TIE
             agreement = winners[cells] / winners.sum(1)
             least = 1.0 / n_classes + ABOVE_CHANCE
             before = accuracies
@@ -123,14 +124,11 @@ class WeightedMajority(LabelModel):
 
     def _posterior(self, L: LabelMatrix) -> np.ndarray:
         cast = cast_votes(L, self.n_classes_)
-        return softmax(vote_sums(cast, self.weights_, self.n_classes_), axis=1)
+        p = vote_sums(cast, self.n_classes_, self.weights_)
+        normalise(p)
+        return p
 
 
 def log_odds(accuracies: np.ndarray, n_classes: int) -> np.ndarray:
     """Log odds (m,) of a right vote against one certain wrong class."""
     return np.log(accuracies) + np.log(n_classes - 1) - np.log1p(-accuracies)
-
-
-def vote_sums(cast: sp.csr_array, weights: np.ndarray, n_classes: int) -> np.ndarray:
-    """Sum of the weights (m,) of the LFs that vote for each class, (n, C)."""
-    return cast @ np.kron(weights[:, None], np.eye(n_classes))

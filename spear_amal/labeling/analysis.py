@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from spear_amal.errors import InputError
-from spear_amal.label_matrix import LabelMatrix
 from spear_amal.labeling.buckets import get_label_buckets, gold_column
-from spear_amal.labeling.statistics import VoteCounts, share, wilson_interval
+from spear_amal.labeling.statistics import share, wilson_interval
+from spear_amal.labeling.vote_totals import VotesInParts
 
 # Below this many votes on gold rows a 95% interval is wider than about 0.4: no basis to judge.
 FEW_VOTES = 20
@@ -22,9 +23,11 @@ class LFAnalysis:
 
     Rows with the gold label -1 are unlabelled and left out of everything that needs gold.
 
+    Votes on disk are read part by part: counts add up, and one part at a time is in memory.
+
     Parameters
     ----------
-    L : LabelMatrix or integer array of shape (n, m)
+    L : LabelMatrix, integer array of shape (n, m), or VoteFiles or the path of such a folder
     lfs : sequence of LFs, optional
         For their names; a LabelMatrix has names of its own.
 
@@ -43,9 +46,10 @@ class LFAnalysis:
     """
 
     def __init__(self, L: Any, lfs: Sequence[Any] | None = None) -> None:
-        self.L = L if isinstance(L, LabelMatrix) else LabelMatrix.from_dense(L)
-        self._counts = VoteCounts(self.L)
-        self._names: list[str] | None = list(self.L.lf_names) if self.L is L else None
+        self._counts = VotesInParts(L)
+        self.L = self._counts.L
+        named = hasattr(L, "lf_names") or isinstance(L, str | os.PathLike)
+        self._names: list[str] | None = list(self.L.lf_names) if named else None
         if lfs is not None:
             if len(lfs) != self.L.shape[1]:
                 raise InputError(f"{len(lfs)} LFs were given for {self.L.shape[1]} columns of L")
@@ -59,39 +63,38 @@ class LFAnalysis:
 
     def label_coverage(self) -> float:
         """Share of rows with at least one vote."""
-        return self._share_of_rows(self._counts.per_row() > 0)
+        return self._share_of_rows(self._counts.totals.covered)
 
     def label_overlap(self) -> float:
         """Share of rows with at least two votes."""
-        return self._share_of_rows(self._counts.per_row() > 1)
+        return self._share_of_rows(self._counts.totals.overlapping)
 
     def label_conflict(self) -> float:
         """Share of rows with two different votes."""
-        return self._share_of_rows(self._counts.conflicted())
+        return self._share_of_rows(self._counts.totals.conflicted)
 
-    def _share_of_rows(self, rows: np.ndarray) -> float:
-        return float(rows.mean()) if len(rows) else 0.0
+    def _share_of_rows(self, rows: int) -> float:
+        return rows / len(self.L) if len(self.L) else 0.0
 
     # -- LFs without gold ------------------------------------------------------------------------
 
     def lf_polarities(self) -> list[list[int]]:
         """Classes that each LF votes for."""
-        return self._counts.polarities()
+        return [np.flatnonzero(votes).tolist() for votes in self._counts.totals.votes]
 
     def lf_coverages(self) -> np.ndarray:
         """Share of rows (m,) on which each LF votes."""
-        return share(self._counts.per_lf(), len(self.L))
+        return share(self._counts.totals.fired, len(self.L))
 
     def lf_overlaps(self, normalize_by_coverage: bool = False) -> np.ndarray:
         """Share of rows (m,) on which an LF and another one vote; or of the rows it votes on."""
-        both = self._counts.per_lf(self._counts.per_row() > 1)
-        return share(both, self._counts.per_lf() if normalize_by_coverage else len(self.L))
+        totals = self._counts.totals
+        return share(totals.overlaps, totals.fired if normalize_by_coverage else len(self.L))
 
     def lf_conflicts(self, normalize_by_overlaps: bool = False) -> np.ndarray:
         """Share of rows (m,) on which an LF votes and votes differ; or of the rows it overlaps."""
-        conflicts = self._counts.per_lf(self._counts.conflicted())
-        overlaps = self._counts.per_lf(self._counts.per_row() > 1)
-        return share(conflicts, overlaps if normalize_by_overlaps else len(self.L))
+        totals = self._counts.totals
+        return share(totals.conflicts, totals.overlaps if normalize_by_overlaps else len(self.L))
 
     def overlap_matrix(self, normalize: bool = True) -> pd.DataFrame:
         """Rows on which both of two LFs vote, (m, m): share of all rows, or counts."""
@@ -164,19 +167,16 @@ class LFAnalysis:
             ``row`` (position), ``row_id, vote, gold``.
         """
         j, gold = self._column(lf), self._gold(Y)
-        own = self._counts.columns == j
-        rows, votes = self._counts.rows[own], self._counts.votes[own]
-        wrong = (gold[rows] >= 0) & (gold[rows] != votes)
-        rows, votes = rows[wrong], votes[wrong]
-        order = np.argsort(rows)
-        found = {"row": rows, "row_id": self.L.row_ids[rows], "vote": votes, "gold": gold[rows]}
-        return pd.DataFrame({name: values[order] for name, values in found.items()})
+        votes = self._counts.column(j)
+        rows = np.flatnonzero((votes >= 0) & (gold >= 0) & (gold != votes))
+        ids = self._counts.row_ids(rows)
+        return pd.DataFrame({"row": rows, "row_id": ids, "vote": votes[rows], "gold": gold[rows]})
 
     def error_buckets(self, lf: Any, Y: Any) -> dict[tuple[int, ...], np.ndarray]:
         """Row numbers by (gold, vote of one LF), for rows with gold; a vote of -1 is abstain."""
         j, gold = self._column(lf), self._gold(Y)
         known = np.flatnonzero(gold >= 0)
-        buckets = get_label_buckets(gold[known], self.L[:, j][known])
+        buckets = get_label_buckets(gold[known], self._counts.column(j)[known])
         return {key: known[rows] for key, rows in buckets.items()}
 
     def lf_summary(self, Y: Any = None, est_weights: Any = None) -> pd.DataFrame:

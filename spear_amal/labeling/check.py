@@ -12,7 +12,8 @@ import pandas as pd
 from spear_amal.errors import InputError
 from spear_amal.labeling.analysis import LFAnalysis
 from spear_amal.labeling.buckets import gold_column
-from spear_amal.labeling.statistics import VoteCounts, share, wilson_interval
+from spear_amal.labeling.statistics import share, wilson_interval
+from spear_amal.labeling.vote_totals import VotesInParts
 
 LEVEL = 0.05  # a p-value above it leaves "the votes tell nothing" standing
 STRICT_LEVEL = 0.01
@@ -73,7 +74,7 @@ def votes_test(L: Any, y: Any, n_permutations: int = 1999, seed: int = 0) -> Vot
 
     Parameters
     ----------
-    L : LabelMatrix or integer array of shape (n, m)
+    L : LabelMatrix, integer array of shape (n, m), or VoteFiles or the path of such a folder
     y : array (n,)
         Gold classes, -1 where unknown.
     n_permutations : int
@@ -113,13 +114,19 @@ def votes_test(L: Any, y: Any, n_permutations: int = 1999, seed: int = 0) -> Vot
 
 def _known(L: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
     """Votes by class (n, C) and the class (n,) of the rows with gold."""
-    L = LFAnalysis(L).L
-    gold = gold_column(y, len(L))
-    found = VoteCounts(L)
-    C = max(L.n_classes, int(gold.max(initial=-1)) + 1)
-    counts = np.zeros((len(L), C))
-    np.add.at(counts, (found.rows, found.votes), 1)
-    return counts[gold >= 0], gold[gold >= 0]
+    votes = VotesInParts(L)
+    gold = gold_column(y, len(votes.L))
+    C = _n_classes(votes, gold)
+    known: list[np.ndarray] = [np.zeros((0, C))]
+    for rows, part in votes.parts():
+        counts = np.bincount(part.rows.astype(np.int64) * C + part.votes, minlength=part.n * C)
+        known.append(counts.reshape(part.n, C)[gold[rows] >= 0].astype(float))
+    return np.concatenate(known), gold[gold >= 0]
+
+
+def _n_classes(votes: VotesInParts, gold: np.ndarray) -> int:
+    """Classes that votes or gold may name."""
+    return max(votes.L.n_classes, int(gold.max(initial=-1)) + 1)
 
 
 def _permuted(
@@ -138,7 +145,7 @@ def lf_check(L: Any, y: Any, alpha: float = 0.05) -> pd.DataFrame:
 
     Parameters
     ----------
-    L : LabelMatrix or integer array of shape (n, m)
+    L : LabelMatrix, integer array of shape (n, m), or VoteFiles or the path of such a folder
     y : array (n,)
         Gold classes, -1 where unknown.
     alpha : float
@@ -168,7 +175,7 @@ def lf_check(L: Any, y: Any, alpha: float = 0.05) -> pd.DataFrame:
         raise InputError(f"alpha must lie between 0 and 1, found {alpha}")
     analysis = LFAnalysis(L)
     gold = gold_column(y, len(analysis.L))
-    counts = VoteCounts(analysis.L)
+    counts = VotesInParts(analysis.L)
     right, wrong = counts.correct(gold)
     votes = right + wrong
     low, high = wilson_interval(right, votes, 1 - alpha)
@@ -189,10 +196,9 @@ def lf_check(L: Any, y: Any, alpha: float = 0.05) -> pd.DataFrame:
     return table
 
 
-def _chance(counts: VoteCounts, gold: np.ndarray, votes: np.ndarray) -> np.ndarray:
+def _chance(counts: VotesInParts, gold: np.ndarray, votes: np.ndarray) -> np.ndarray:
     """Precision (m,) of votes that had nothing to do with gold, NaN for LFs without gold votes."""
-    known = gold[counts.rows] >= 0
-    classes = max(gold.max(initial=-1), counts.votes.max(initial=-1)) + 1
-    of_class = np.bincount(gold[gold >= 0], minlength=classes) / max((gold >= 0).sum(), 1)
-    hits = np.bincount(counts.columns[known], of_class[counts.votes[known]], minlength=counts.m)
+    C = _n_classes(counts, gold)
+    of_class = np.bincount(gold[gold >= 0], minlength=C) / max((gold >= 0).sum(), 1)
+    hits = counts.tables(gold, C)[:, 1:].sum(axis=2) @ of_class
     return np.where(votes > 0, share(hits, votes), np.nan)

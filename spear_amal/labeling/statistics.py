@@ -28,34 +28,26 @@ class VoteCounts:
         codes = L.codes.tocoo()
         self.rows, self.columns = codes.coords
         self.votes = codes.data.astype(np.int64) - 1
-        self.fired = sp.csr_array(
-            (np.ones(len(self.votes)), (self.rows, self.columns)), shape=L.shape
-        )
+        self.starts = L.codes.indptr
 
     def per_row(self) -> np.ndarray:
         """Count the votes of each row (n,)."""
-        return np.bincount(self.rows, minlength=self.n)
+        return np.diff(self.starts)
 
     def conflicted(self) -> np.ndarray:
         """Rows (n,) with two different votes, as bool."""
-        low = np.full(self.n, np.iinfo(np.int64).max)
-        high = np.full(self.n, -1)
-        np.minimum.at(low, self.rows, self.votes)
-        np.maximum.at(high, self.rows, self.votes)
-        return low < high
+        other = self.votes != self.votes[self.starts[self.rows]]  # than the first vote of the row
+        return np.bincount(self.rows[other], minlength=self.n) > 0
 
     def per_lf(self, rows: np.ndarray | None = None) -> np.ndarray:
         """Count the votes of each LF (m,), on the rows marked True."""
         kept = self.columns if rows is None else self.columns[rows[self.rows]]
         return np.bincount(kept, minlength=self.m)
 
-    def polarities(self) -> list[list[int]]:
-        """Classes that each LF votes for, in order."""
-        pairs = np.unique(np.stack([self.columns, self.votes], axis=1), axis=0)
-        found: list[list[int]] = [[] for _ in range(self.m)]
-        for column, vote in pairs.tolist():
-            found[column].append(vote)
-        return found
+    def per_class(self, n_classes: int) -> np.ndarray:
+        """Count the votes of each LF for each class (m, C)."""
+        cells = self.columns.astype(np.int64) * n_classes + self.votes
+        return np.bincount(cells, minlength=self.m * n_classes).reshape(self.m, n_classes)
 
     def correct(self, gold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Correct and incorrect votes (m,) of each LF, on rows with a gold class."""
@@ -68,17 +60,20 @@ class VoteCounts:
 
     def overlaps(self) -> np.ndarray:
         """Rows on which both of two LFs fired, (m, m)."""
-        return (self.fired.T @ self.fired).toarray()
+        return self._together(slice(None))
 
     def agreements(self) -> np.ndarray:
         """Rows on which two LFs cast the same vote, (m, m)."""
         total = np.zeros((self.m, self.m))
         for vote in np.unique(self.votes):
-            own = self.votes == vote
-            places = (self.rows[own], self.columns[own])
-            one = sp.csr_array((np.ones(int(own.sum())), places), shape=(self.n, self.m))
-            total += (one.T @ one).toarray()
+            total += self._together(self.votes == vote)
         return total
+
+    def _together(self, chosen: np.ndarray | slice) -> np.ndarray:
+        """Rows (m, m) on which two LFs both cast one of the chosen votes."""
+        places = self.rows[chosen], self.columns[chosen]
+        one = sp.csr_array((np.ones(len(places[0])), places), shape=(self.n, self.m))
+        return (one.T @ one).toarray()
 
     def tables(self, gold: np.ndarray, k: int) -> np.ndarray:
         """Count votes -1..k-1 by gold class (m, k+1, k)."""

@@ -13,13 +13,9 @@ with one, the published implementation stops learning from 40 LFs on.
 
 from __future__ import annotations
 
-from typing import Any
-
-import scipy.sparse as sp
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 LOWEST_START = 0.2  # no guide is taken lower than this for the start
 SCORE_MARGIN = 1e-3  # scores are kept this far from 0 and 1, as in the reference code
@@ -30,28 +26,9 @@ def log_partition(theta: Tensor) -> Tensor:
     return torch.logsumexp(F.softplus(theta).sum(1), dim=0)
 
 
-def log_joint(theta: Tensor, fired: Tensor | sp.csr_array) -> Tensor:
-    """``log P(y, l_i)`` (B, C) of discrete votes: theta (C, m), fired (B, m) in {0, 1}.
-
-    With a sparse `fired`, on the CPU: value and first derivative cost O(votes C).
-    """
-    if isinstance(fired, Tensor):
-        return fired @ theta.t() - log_partition(theta)
-    return _SparseProduct.apply(theta, fired) - log_partition(theta)
-
-
-class _SparseProduct(torch.autograd.Function):
-    """``fired theta^T`` (B, C) of a sparse constant (B, m) and a tensor (C, m)."""
-
-    @staticmethod
-    def forward(ctx: Any, theta: Tensor, fired: sp.csr_array) -> Tensor:
-        ctx.fired = fired
-        return torch.from_numpy(fired @ theta.detach().numpy().T)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return torch.from_numpy((ctx.fired.T @ gradient.numpy()).T.copy()), None
+def log_joint(theta: Tensor, fired: Tensor) -> Tensor:
+    """``log P(y, l_i)`` (B, C) of discrete votes: theta (C, m), fired (B, m) in {0, 1}."""
+    return fired @ theta.t() - log_partition(theta)
 
 
 def beta_concentrations(pi: Tensor, k: Tensor, q_c: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import scipy.sparse as sp
 import torch
 
 from spear_amal.label_matrix import LabelMatrix
@@ -48,14 +47,3 @@ def test_equals_dense_steps_over_all_rows(scored):
     # Rows with equal votes, and no others, get equal posteriors.
     again = Cage(epochs=EPOCHS).fit(L[::-1])
     np.testing.assert_allclose(again.predict_proba(L), model.predict_proba(L), atol=1e-8)
-
-
-def test_the_sparse_product_and_its_derivative():
-    rng = np.random.default_rng(1)
-    dense = (rng.random((7, 11)) < 0.3).astype(float)
-    fired = sp.csr_array(dense)
-    theta = torch.from_numpy(rng.normal(size=(5, 11))).requires_grad_()
-    assert torch.autograd.gradcheck(lambda t: cage.log_joint(t, fired), [theta])
-    torch.testing.assert_close(
-        cage.log_joint(theta, fired), cage.log_joint(theta, torch.from_numpy(dense))
-    )
