@@ -63,7 +63,9 @@ def demo(small: bool) -> Case:
     from spear_amal.studies import compare, make_task, one_thread
 
     try:
-        corpus = synthetic_corpus(n=200, n_test=50) if small else load_corpus("plots", offline=True)
+        corpus = (
+            synthetic_corpus(n=600, n_test=100) if small else load_corpus("plots", offline=True)
+        )
     except DataUnavailableError:
         corpus = synthetic_corpus()
     loaded = load_lfs(LFS)

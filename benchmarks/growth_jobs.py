@@ -1,0 +1,209 @@
+"""What growth.py measures: one panel for each part of the package, jobs by size."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from spear_amal import SpearClassifier
+from spear_amal.components import ComponentSet, LabelCrossEntropy, teacher_components
+from spear_amal.data import synthetic_corpus
+from spear_amal.label_matrix import LabelMatrix
+from spear_amal.label_models import AccuracyModel, DawidSkene, MajorityVote
+from spear_amal.labeling import (
+    PandasLFApplier,
+    keyword_lf,
+    labeling_function,
+    regex_lf,
+    threshold_lf,
+)
+from spear_amal.models import JointModel, LinearModel
+from spear_amal.training.look_ahead import LookAhead
+from spear_amal.types import Batch
+
+Job = Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Curves over the same sizes.
+
+    Attributes
+    ----------
+    unit : str
+        What a size counts.
+    sizes, small : tuple of numbers
+    curves : dict of str to function of a size, which makes the job that is timed
+    """
+
+    unit: str
+    sizes: tuple[int, ...]
+    small: tuple[int, ...]
+    curves: dict[str, Callable[[int], Job]]
+
+
+# -- labelling ------------------------------------------------------------------------------------
+
+WORDS = ("love", "kiss", "wedding", "heart", "gun", "bomb", "police", "spy", "hostage", "agent")
+
+
+def frame(n: int) -> pd.DataFrame:
+    """Rows with a text of about 100 letters and a number."""
+    texts = synthetic_corpus(n=500, n_test=0).frame["text"].tolist()
+    rng = np.random.default_rng(0)
+    drawn = [f"{texts[i % len(texts)][:100]} {i}" for i in rng.permutation(n)]
+    return pd.DataFrame({"text": drawn, "x": rng.normal(size=n)})
+
+
+def applying(lfs: list[Any], n: int) -> Job:
+    """Apply LFs to n rows."""
+    applier, rows = PandasLFApplier(lfs, classes=2), frame(n)
+    return lambda: applier.apply(rows, progress_bar=False)
+
+
+def row_lfs() -> list[Any]:
+    """Ten functions of a row."""
+    return [
+        labeling_function(f"lf{j}")(lambda x, word=word: 1 if word in x.text.lower() else -1)
+        for j, word in enumerate(WORDS)
+    ]
+
+
+def declared_lfs() -> list[Any]:
+    """Ten LFs of words and patterns."""
+    words = [keyword_lf(f"lf{j}", [word], 1) for j, word in enumerate(WORDS[:5])]
+    return words + [regex_lf(f"lf{j}", rf"{word}\w*", 0) for j, word in enumerate(WORDS[5:], 5)]
+
+
+def numeric_lfs() -> list[Any]:
+    """Ten thresholds on a column of numbers."""
+    return [threshold_lf(f"lf{j}", "x", 1, above=1 + j / 10) for j in range(10)]
+
+
+# -- label models ---------------------------------------------------------------------------------
+
+N_LFS, COVERAGE = 50, 0.1
+
+
+def fitting(model: Any, n_votes: int) -> Job:
+    """Fit a label model on about n_votes votes and ask for posteriors."""
+    rng = np.random.default_rng(0)
+    n = n_votes // int(N_LFS * COVERAGE)
+    y = rng.integers(0, 3, n)
+    right = rng.random((n, N_LFS)) < 0.7
+    votes = np.where(right, y[:, None], rng.integers(0, 3, (n, N_LFS)))
+    L = LabelMatrix.from_dense(
+        np.where(rng.random((n, N_LFS)) < COVERAGE, votes, -1), classes=range(3)
+    )
+    return lambda: model.fit(L).predict_proba(L)
+
+
+# -- meta-gradient --------------------------------------------------------------------------------
+
+BASE = {"C": 16, "H": 128, "K": 2, "B": 128}
+N_VALIDATION = 128
+
+
+def meta_gradient(grown: str, factor: int) -> Job:
+    """One look-ahead with features at hand, one of its sizes times `factor`."""
+    size = BASE | {grown: BASE[grown] * factor}
+    model = JointModel(LinearModel(size["H"], size["C"]))
+    torch.nn.init.normal_(model.feature.head.weight, generator=torch.Generator().manual_seed(0))
+    teachers = teacher_components(size["K"] - 1)
+    components = ComponentSet([LabelCrossEntropy(), *teachers])
+    group = batch(size["B"], size["H"], size["C"], len(teachers))
+    validation = batch(N_VALIDATION, size["H"], size["C"], 0)
+    weights = torch.ones(size["B"], size["K"])
+
+    def job() -> torch.Tensor:
+        look = LookAhead(model, components, group, validation, eta=0.5)
+        return look.hypergradient(weights)
+
+    return job
+
+
+def batch(n: int, width: int, n_classes: int, n_teachers: int) -> Batch:
+    """Rows of random features."""
+    draw = torch.Generator().manual_seed(n)
+    empty = torch.zeros(n, 0)
+    return Batch(
+        torch.arange(n),
+        torch.randn(n, width, generator=draw),
+        torch.randint(n_classes, (n,), generator=draw),
+        empty,
+        empty,
+        torch.randn(n, n_teachers, n_classes, generator=draw),
+    )
+
+
+# -- training -------------------------------------------------------------------------------------
+
+EPOCHS, FEATURES = 6, 100
+
+
+def training(mixer: str, n: int) -> Job:
+    """Six epochs on n rows, a tenth of them labelled, with a refresh of AMAL's weights."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, n + 100)
+    x = rng.normal(size=(n + 100, FEATURES)) + 0.3 * y[:, None]
+    votes = np.where(rng.random((n + 100, 10)) < 0.8, y[:, None], 1 - y[:, None])
+    votes = np.where(rng.random(votes.shape) < 0.2, votes, -1)
+    gold = np.where(np.arange(n) < max(n // 10, 20), y[:n], -1)
+    options = {"mixer_options": {"refresh_every": EPOCHS}} if mixer == "amal" else {}
+    model = SpearClassifier(mixer=mixer, max_epochs=EPOCHS, patience=EPOCHS, **options)
+    given = {"L": votes[:n], "X_val": x[n:], "y_val": y[n:], "L_val": votes[n:]}
+
+    def job() -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return model.fit(x[:n], gold, **given)
+
+    return job
+
+
+PANELS = {
+    "Applying 10 LFs": Panel(
+        "rows",
+        (1_000, 4_000, 16_000, 64_000, 256_000),
+        (100, 200),
+        {
+            "functions of a row": lambda n: applying(row_lfs(), n),
+            "words and patterns": lambda n: applying(declared_lfs(), n),
+            "thresholds": lambda n: applying(numeric_lfs(), n),
+        },
+    ),
+    "Label models, 20 steps": Panel(
+        "votes of 50 LFs",
+        (5_000, 20_000, 80_000, 320_000, 1_280_000),
+        (500, 1_000),
+        {
+            "majority vote": partial(fitting, MajorityVote()),
+            "Dawid-Skene": partial(fitting, DawidSkene(max_iter=20, tol=0.0)),
+            "accuracies": partial(fitting, AccuracyModel(max_iter=20, tol=0.0)),
+        },
+    ),
+    "Meta-gradient": Panel(
+        f"times the sizes {', '.join(f'{name}={size}' for name, size in BASE.items())}",
+        (1, 2, 4, 8, 16, 32),
+        (1, 2),
+        {
+            "classes C": partial(meta_gradient, "C"),
+            "width H": partial(meta_gradient, "H"),
+            "losses K": partial(meta_gradient, "K"),
+            "rows B": partial(meta_gradient, "B"),
+        },
+    ),
+    "Training, 6 epochs": Panel(
+        "rows",
+        (500, 2_000, 8_000, 32_000),
+        (200, 400),
+        {"SPEAR": partial(training, "fixed"), "AMAL": partial(training, "amal")},
+    ),
+}
