@@ -24,8 +24,8 @@ $(VENV)/.with-%: setup.cfg setup.py pyproject.toml constraints.txt | $(VENV)/bin
 demo: $(VENV)/.with-report ## Train on real movie plots, compare methods on one split, write report.html
 	$(BIN)/spear-amal demo $(ARGS)
 
-test: $(VENV)/.with-test ## Run the tests (ARGS="-k name" passes options to pytest)
-	$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/.with-test ## Run the tests in two processes (ARGS="-k name" passes options to pytest)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: $(VENV)/.with-dev ## Lint, format check and types
 	$(BIN)/ruff check .

@@ -1,7 +1,12 @@
 """What holds for all tests."""
 
+import os
 import sys
 from pathlib import Path
+
+# Small tensors, and two test processes at once: more threads only wait for each other. Set before
+# torch is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 from hypothesis import settings
