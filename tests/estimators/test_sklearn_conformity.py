@@ -83,7 +83,11 @@ CHANGED = {
 }
 
 
-@pytest.mark.parametrize("kind", {type(one) for one in ESTIMATORS}, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(
+    "kind",
+    sorted({type(one) for one in ESTIMATORS}, key=lambda kind: kind.__name__),
+    ids=lambda kind: kind.__name__,
+)
 def test_clone_keeps_every_parameter(kind):
     known = kind().get_params()
     changed = {name: value for name, value in CHANGED.items() if name in known}
