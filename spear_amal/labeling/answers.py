@@ -33,14 +33,16 @@ class AnswerReader:
     ----------
     declared : int
         Code of the declared class, -1 if none is declared.
+    known : dict of int to int
+        Codes of whole numbers that were found good. For answers of type int alone: True and 1.0
+        are the same keys as 1.
     """
 
     def __init__(self, lf: LabelingFunction, classes: ClassSet) -> None:
         self._classes = classes
         self._label = lf.label
         self.declared = self._declare(lf)
-        # Plain integers that were found good; by type, since True == 1 == 1.0 as dict keys.
-        self._known: dict[int, int] = {}
+        self.known: dict[int, int] = {}
 
     def _declare(self, lf: LabelingFunction) -> int:
         if lf.label is None:
@@ -63,13 +65,13 @@ class AnswerReader:
         """
         if answer is None:
             return ABSTAIN
-        if type(answer) is int and answer in self._known:
-            return self._known[answer]
+        if type(answer) is int and answer in self.known:
+            return self.known[answer]
         if self.declared != ABSTAIN and isinstance(answer, bool | np.bool_):
             return self.declared if answer else ABSTAIN
         code = self._checked(answer)
         if type(answer) is int:
-            self._known[answer] = code
+            self.known[answer] = code
         return code
 
     def _checked(self, answer: Any) -> int:

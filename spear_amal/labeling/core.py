@@ -125,19 +125,38 @@ class Labelling:
         return codes
 
     def _row_column(self, lf: LabelingFunction, j: int, rows: list[Any], start: int) -> Column:
-        codes = np.full(len(rows), ABSTAIN)
-        scores = None if lf.scorer is None else np.zeros(len(rows))
+        if lf.scorer is None:
+            return self._plain_column(lf, j, rows, start), None
+        codes, scores = np.full(len(rows), ABSTAIN), np.zeros(len(rows))
         for i, x in enumerate(rows):
             try:
                 if isinstance(x, Failure):
                     raise x.error
                 answer, score = lf.evaluate(x)
-                if scores is not None:
-                    scores[i] = score_of(score)
+                scores[i] = score_of(score)
                 codes[i] = self._readers[j].code(answer)
             except Exception as error:
                 self._book.report(lf.name, start + i, error)
         return self._clipped(lf, codes, scores)
+
+    def _plain_column(
+        self, lf: LabelingFunction, j: int, rows: list[Any], start: int
+    ) -> np.ndarray:
+        """Codes of an LF without scores: the loop that every row function goes through."""
+        answer_of, code_of, known = lf.function, self._readers[j].code, self._readers[j].known
+        codes = []
+        for i, x in enumerate(rows):
+            try:
+                if type(x) is Failure:
+                    raise x.error
+                answer = answer_of(x)
+                # Answers seen before, without a call.
+                whole = type(answer) is int and answer in known
+                codes.append(known[answer] if whole else code_of(answer))
+            except Exception as error:
+                self._book.report(lf.name, start + i, error)
+                codes.append(ABSTAIN)
+        return np.array(codes, dtype=np.int64)
 
     def _batch_column(self, j: int, start: int, stop: int) -> Column:
         lf, n = self._lfs[j], stop - start

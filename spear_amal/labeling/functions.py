@@ -93,6 +93,11 @@ class LabelingFunction:
         """True if the LF gives scores."""
         return self.scorer is not None
 
+    @property
+    def function(self) -> Callable[[Any], Any]:
+        """Raw answer on a row or batch that is preprocessed, for an LF without scorer."""
+        return functools.partial(self._f, **self.resources) if self.resources else self._f
+
     def evaluate(self, x: Any) -> tuple[Any, Any]:
         """Raw answer and score (None without scorer) on a row or batch that is preprocessed."""
         if self.scorer is None:
