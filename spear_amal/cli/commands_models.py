@@ -66,7 +66,9 @@ def apply(
 
 
 def analyze(
-    labels: Annotated[Path | None, typer.Option(help="Label matrix that apply wrote.")] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="Label matrix, or folder of votes, that apply wrote.")
+    ] = None,
     data: Data = None,
     label_column: LabelColumn = None,
     text_column: TextColumn = None,

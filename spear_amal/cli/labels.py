@@ -24,6 +24,8 @@ from spear_amal.labeling import (
 )
 from spear_amal.labeling.parquet_work import meta_of
 from spear_amal.report import lf_table, readable, readable_check, votes_sentence
+from spear_amal.vote_files import VoteFiles
+from spear_amal.vote_source import parts_of
 
 VERDICTS = (
     "Verdict: good if the 95% interval of the accuracy lies above chance (that of blind votes), "
@@ -67,16 +69,16 @@ def _tell(meta: ApplierMetadata) -> None:
         note(f"LF {name!r} gave {count} scores outside [0, 1]; they were clipped")
 
 
-def show_lfs(matrix: LabelMatrix, gold: np.ndarray | None) -> pd.DataFrame:
+def show_lfs(matrix: LabelMatrix | VoteFiles, gold: np.ndarray | None) -> pd.DataFrame:
     """Print the LF table, what all LFs reach together and whether they beat chance.
 
     Returns the table in numbers.
     """
     table = lf_table(matrix, gold)
     show_table(readable(table), "Labelling functions")
-    covered = matrix.covered()
-    share = covered.mean() if len(covered) else 0.0
-    say(f"{len(matrix)} rows, at least one vote on {int(covered.sum())} of them ({share:.1%})")
+    covered = sum(int(part.covered().sum()) for _, part in parts_of(matrix))
+    share = covered / max(len(matrix), 1)
+    say(f"{len(matrix)} rows, at least one vote on {covered} of them ({share:.1%})")
     if gold is not None and "verdict" in table:
         show_table(readable_check(table), "Accuracy on labelled rows")
         say(VERDICTS)
@@ -134,13 +136,13 @@ def analyze(
     output: Path | None,
     force: bool,
 ) -> None:
-    """Print the LF table of a label matrix, with accuracies where a table has gold labels."""
+    """Print the LF table of votes, in one file or in parts, with accuracies where there is gold."""
     if output is not None:
         refuse_existing(output, force)
     source = need(settings.labels, "--labels")
     if label_column is not None and not settings.data:
         raise InputError("--label-column needs the table that has it: give --data as well")
-    matrix = LabelMatrix.load(source)
+    matrix = VoteFiles(source) if source.is_dir() else LabelMatrix.load(source)
     frame = _rows_of(matrix, source, settings) if settings.data else None
     gold = None if frame is None else _gold(frame, settings, label_column, matrix)
     table = show_lfs(matrix, gold)
@@ -149,7 +151,7 @@ def analyze(
         say(f"Table written to {output}")
 
 
-def _rows_of(matrix: LabelMatrix, source: Path, settings: Settings) -> pd.DataFrame:
+def _rows_of(matrix: LabelMatrix | VoteFiles, source: Path, settings: Settings) -> pd.DataFrame:
     frame = tables.read_rows(settings.data)
     if len(frame) != len(matrix):
         raise InputError(
@@ -160,7 +162,10 @@ def _rows_of(matrix: LabelMatrix, source: Path, settings: Settings) -> pd.DataFr
 
 
 def _gold(
-    frame: pd.DataFrame, settings: Settings, label_column: str | None, matrix: LabelMatrix
+    frame: pd.DataFrame,
+    settings: Settings,
+    label_column: str | None,
+    matrix: LabelMatrix | VoteFiles,
 ) -> np.ndarray | None:
     """Gold codes of the data.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -25,6 +26,8 @@ from spear_amal.labeling.sources import Source
 # Computes votes of some LFs; the cache does not know how.
 Compute = Callable[[list[LabelingFunction]], Labelled]
 SUFFIX = ".votes"
+# Seconds after which a file without its final name is one that nobody writes any more.
+ABANDONED = 3600.0
 
 
 class VoteCache:
@@ -158,7 +161,14 @@ class VoteCache:
         return self.folder / f"{key}{SUFFIX}"
 
     def _files(self) -> list[Path]:
-        return list(self.folder.glob(f"*{SUFFIX}"))
+        """Files of votes, and what a process that was killed left; not what one is writing now."""
+        found = []
+        for path in self.folder.glob(f"*{SUFFIX}"):
+            with suppress(FileNotFoundError):  # another process has removed it
+                age = time.time() - path.stat().st_mtime
+                if not path.name.startswith(".") or age > ABANDONED:
+                    found.append(path)
+        return found
 
     def _make_room(self) -> None:
         """Remove what was not used for longest; another process may be doing the same."""

@@ -10,6 +10,7 @@ import pandas as pd
 
 from spear_amal.label_matrix import LabelMatrix
 from spear_amal.labeling import LFAnalysis, VotesTest, lf_check
+from spear_amal.vote_files import VoteFiles
 
 if TYPE_CHECKING:
     from spear_amal.report.content import Examples
@@ -19,12 +20,12 @@ EXCERPT = 180  # characters of a text that tell what it is about
 SHARES = ("coverage", "overlaps", "conflicts")
 
 
-def lf_table(labels: LabelMatrix, gold: np.ndarray | None = None) -> pd.DataFrame:
+def lf_table(labels: LabelMatrix | VoteFiles, gold: np.ndarray | None = None) -> pd.DataFrame:
     """Make the table of labelling functions, one row each.
 
     Parameters
     ----------
-    labels : LabelMatrix (n, m)
+    labels : LabelMatrix (n, m), or VoteFiles
     gold : ndarray (n,), optional
         Gold codes, -1 where unknown.
 
@@ -37,7 +38,9 @@ def lf_table(labels: LabelMatrix, gold: np.ndarray | None = None) -> pd.DataFram
     """
     analysis = LFAnalysis(labels)
     table = pd.DataFrame({"LF": list(labels.lf_names)})
-    table["votes for"] = [_class_names(labels, j) for j in range(labels.shape[1])]
+    table["votes for"] = [
+        _class_names(labels, j, voted) for j, voted in enumerate(analysis.lf_polarities())
+    ]
     table["coverage"] = analysis.lf_coverages()
     table["overlaps"] = analysis.lf_overlaps()
     table["conflicts"] = analysis.lf_conflicts()
@@ -49,11 +52,10 @@ def lf_table(labels: LabelMatrix, gold: np.ndarray | None = None) -> pd.DataFram
     return table
 
 
-def _class_names(labels: LabelMatrix, j: int) -> str:
+def _class_names(labels: LabelMatrix | VoteFiles, j: int, voted: list[int]) -> str:
     declared = int(labels.lf_classes[j])
     if declared >= 0:
         return str(labels.classes[declared])
-    voted = np.unique(np.asarray(labels.codes[:, [j]].data, dtype=int)) - 1
     return ", ".join(str(labels.classes[k]) for k in voted) or "-"
 
 

@@ -241,3 +241,6 @@ def test_apply_in_parts(project, ok):
     votes = VoteFiles("votes").to_label_matrix()
     assert (votes.to_dense() == LabelMatrix.load("labels.npz").to_dense()).all()
     assert f"{votes.nnz} votes on 500 rows, 1 parts, written to votes" in shown
+    for more in ([], ["--data", "data.parquet"]):
+        tables = [ok("analyze", "--labels", at, *more).stdout for at in ("labels.npz", "votes")]
+        assert tables[0] == tables[1]
