@@ -140,7 +140,12 @@ def lf_numeric(small: bool) -> Case:
         )
         peer.append(lambda x, j=j: 0 if x[f"x{j}"] < -1.0 else -1)
     return against_pandas(
-        frame(500 if small else 20_000), ours, as_snorkel(peer), repeats=15, peer_repeats=3
+        frame(500 if small else 20_000),
+        ours,
+        as_snorkel(peer),
+        repeats=15,
+        peer_repeats=3,
+        calls=10,  # of some milliseconds each
     )
 
 

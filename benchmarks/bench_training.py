@@ -144,6 +144,7 @@ def meta_gradient_forward(small: bool) -> Case:
         check=check,
         size=f"B={n} {width}-{width}-{width}-{n_classes} K={K}",
         repeats=11,
+        calls=3,  # a refresh makes one after the other
     )
 
 
@@ -170,4 +171,5 @@ def meta_gradient_step(small: bool) -> Case:
         check=check,
         size=f"B={n} {width}-{hidden}-{hidden}-{n_classes} K={K}",
         repeats=31,
+        calls=10,  # a refresh makes one after the other
     )

@@ -70,5 +70,5 @@ class MLP(nn.Module):
     def forward(self, x: Tensor | SparseRows) -> tuple[Tensor, Tensor | SparseRows]:
         """Logits (B, C) and the last hidden activation (B, H)."""
         for layer in self.layers:
-            x = torch.relu(layer(x))
+            x = layer(x).relu_()
         return self.head(x), x
