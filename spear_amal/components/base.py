@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -97,14 +98,13 @@ class ComponentSet:
         In closed form where a component knows it, by one backward pass for each of the others.
         """
         logits = outputs.logits.detach()
-        leaf = replace(outputs, logits=logits.clone().requires_grad_())
         found = logits.new_empty(len(logits), len(self), logits.shape[1])
         for k, component in enumerate(self.components):
-            slope = None
-            if _knows_slope(type(component)):
-                with torch.no_grad():
-                    slope = component.slope(outputs, batch)
+            known = _knows_slope(type(component))
+            with torch.no_grad():
+                slope = component.slope(outputs, batch) if known else None
             if slope is None:
+                leaf = replace(outputs, logits=logits.clone().requires_grad_())
                 loss = component.loss(leaf, batch).unsqueeze(1)
                 slope = score_gradients(loss, leaf.logits).squeeze(1)
             torch.mul(slope, applies[:, k : k + 1], out=found[:, k])
@@ -134,6 +134,7 @@ class ComponentSet:
         return sum((penalty.value(model) for penalty in self.penalties), 0.0)
 
 
+@functools.cache
 def _knows_slope(kind: type[Component]) -> bool:
     """Whether `slope` was written for the `loss` that the class has, or after it."""
     for one in kind.__mro__:

@@ -59,7 +59,7 @@ class TeacherDivergence(Component):
             else losses.kl_divergence_slope
         )
         tau = self.temperature
-        return tau * slope(outputs.logits / tau, self._told(batch) / tau)
+        return slope(outputs.logits / tau, self._told(batch) / tau).mul_(tau)
 
     def _told(self, batch: Batch) -> Tensor:
         # NaN is replaced before the loss: behind an output mask it would reach the gradient.
