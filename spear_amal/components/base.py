@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -134,7 +133,6 @@ class ComponentSet:
         return sum((penalty.value(model) for penalty in self.penalties), 0.0)
 
 
-@functools.cache
 def _knows_slope(kind: type[Component]) -> bool:
     """Whether `slope` was written for the `loss` that the class has, or after it."""
     for one in kind.__mro__:
