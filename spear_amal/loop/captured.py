@@ -116,9 +116,7 @@ class CapturedLookAhead:
 
     def _score_gradients(self, weights: Tensor) -> Tensor:
         """``sum_k Lambda_ik D_ikc`` (B, C), over the losses that are defined."""
-        weights = weights.to(self.rows.slopes)
-        kept = torch.where(self.rows.applies, weights, torch.zeros_like(weights))
-        return weighted_slopes(self.rows.slopes, kept)
+        return weighted_slopes(self.rows.slopes, weights, self.rows.applies)
 
     def validation_gradient(self, weights: Tensor) -> tuple[Tensor, Tensor | None]:
         """V: gradient of the validation loss at ``w' = w - eta grad L(w; Lambda)``."""

@@ -42,9 +42,14 @@ def tangent_closed_form(slopes: Tensor, score_tangent: Tensor) -> Tensor:
     return (slopes * score_tangent.unsqueeze(1)).sum(2)
 
 
-def weighted_slopes(slopes: Tensor, weights: Tensor) -> Tensor:
-    """``sum_k Lambda_ik D_ikc`` (B, C) from slopes D (B, K, C) and weights (B, K)."""
-    return (slopes * weights.unsqueeze(2)).sum(1)
+def weighted_slopes(slopes: Tensor, weights: Tensor, applies: Tensor) -> Tensor:
+    """``sum_k Lambda_ik D_ikc`` (B, C) from slopes D (B, K, C) and weights (B, K).
+
+    Over the losses that are defined, by `applies` (B, K).
+    """
+    weights = weights.to(slopes)
+    kept = torch.where(applies, weights, torch.zeros_like(weights))
+    return (slopes * kept.unsqueeze(2)).sum(1)
 
 
 def tangent_forward(losses: LossMatrix, at: Parameters, tangent: Parameters) -> Tensor:

@@ -176,9 +176,7 @@ class LookAhead:
 
     def _logit_gradients(self, weights: Tensor) -> Tensor:
         """``sum_k Lambda_ik D_ikc`` (B, C), over the losses that are defined."""
-        weights = weights.to(self.slopes)
-        kept = torch.where(self.applies, weights, torch.zeros_like(weights))
-        return hypergrad.weighted_slopes(self.slopes, kept)
+        return hypergrad.weighted_slopes(self.slopes, weights, self.applies)
 
     def _training_value(self, weights: Tensor) -> Callable[[Parameters], Tensor]:
         def value(at: Parameters) -> Tensor:
