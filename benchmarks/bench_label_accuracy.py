@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import harness
 import numpy as np
 
-from spear_amal.label_matrix import LabelMatrix
 from spear_amal.label_models import AccuracyModel, LabelModel
+from spear_amal.votes.label_matrix import LabelMatrix
 
 
 class Kind(NamedTuple):

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from harness import Case, Skip, benchmark
 
-from spear_amal.label_matrix import LabelMatrix
 from spear_amal.label_models import AccuracyModel, DawidSkene, MajorityVote
+from spear_amal.votes.label_matrix import LabelMatrix
 
 
 def drawn_votes(

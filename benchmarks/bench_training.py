@@ -7,10 +7,10 @@ import torch.nn.functional as F
 from harness import Case, Skip, benchmark
 from torch import Tensor
 
+from spear_amal.batch import Batch
 from spear_amal.components import ComponentSet, LabelCrossEntropy, teacher_components
 from spear_amal.models import MLP, JointModel, LinearModel
 from spear_amal.training import LookAhead
-from spear_amal.types import Batch
 
 ETA, TAU, K = 0.5, 4.0, 3
 

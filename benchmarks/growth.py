@@ -22,7 +22,7 @@ import machine
 import numpy as np
 from harness import timed
 
-from spear_amal.files import write_aside
+from spear_amal.io.atomic import write_aside
 from spear_amal.report.canvas import FAINT, line_style, new_figure, png
 
 FIGURE = Path(__file__).parents[1] / "docs" / "figures" / "growth.png"

@@ -13,9 +13,9 @@ import pandas as pd
 import torch
 
 from spear_amal import SpearClassifier
+from spear_amal.batch import Batch
 from spear_amal.components import ComponentSet, LabelCrossEntropy, teacher_components
 from spear_amal.data import synthetic_corpus
-from spear_amal.label_matrix import LabelMatrix
 from spear_amal.label_models import AccuracyModel, DawidSkene, MajorityVote
 from spear_amal.labeling import (
     PandasLFApplier,
@@ -26,7 +26,7 @@ from spear_amal.labeling import (
 )
 from spear_amal.models import JointModel, LinearModel
 from spear_amal.training.look_ahead import LookAhead
-from spear_amal.types import Batch
+from spear_amal.votes.label_matrix import LabelMatrix
 
 Job = Callable[[], Any]
 

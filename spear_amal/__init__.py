@@ -12,8 +12,8 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOME = {
-    "ABSTAIN": "spear_amal.label_matrix",
-    "LabelMatrix": "spear_amal.label_matrix",
+    "ABSTAIN": "spear_amal.votes.label_matrix",
+    "LabelMatrix": "spear_amal.votes.label_matrix",
     "SpearClassifier": "spear_amal.estimators",
     "AuxiliaryClassifier": "spear_amal.estimators",
     "DistilledClassifier": "spear_amal.estimators",

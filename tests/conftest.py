@@ -38,7 +38,7 @@ def no_network(monkeypatch, tmp_path):
 @pytest.fixture(scope="session")
 def in_parts():
     """Write the rows of a label matrix, cut at some places, as a folder of votes."""
-    from spear_amal.vote_files import finish_votes, write_part
+    from spear_amal.votes.parquet import finish_votes, write_part
 
     def write(folder, L, cuts):
         ends = zip([0, *cuts], [*cuts, len(L)], strict=True)

@@ -12,8 +12,8 @@ import pytest
 
 from spear_amal.data import load_corpus, synthetic_corpus
 from spear_amal.errors import DataUnavailableError
-from spear_amal.label_matrix import ABSTAIN
 from spear_amal.labeling import ColumnLF, PandasLFApplier, load_lfs
+from spear_amal.votes.label_matrix import ABSTAIN
 
 FOLDER = Path(__file__).parents[1] / "labeling_functions"
 HAS_SPACY = importlib.util.find_spec("spacy") is not None

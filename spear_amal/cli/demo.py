@@ -17,8 +17,7 @@ from spear_amal.cli.labels import show_lfs
 from spear_amal.cli.reports import learnt, votes_left_out
 from spear_amal.data import Corpus, load_corpus, synthetic_corpus
 from spear_amal.errors import DataUnavailableError, InputError
-from spear_amal.files import refuse_existing
-from spear_amal.label_matrix import LabelMatrix
+from spear_amal.io.atomic import refuse_existing
 from spear_amal.labeling import PandasLFApplier, load_lfs
 from spear_amal.report import (
     Examples,
@@ -39,6 +38,7 @@ from spear_amal.studies import (
     parse_method,
 )
 from spear_amal.studies.why import weights_by_row
+from spear_amal.votes.label_matrix import LabelMatrix
 
 METHODS = (
     *("only-l", "only-lv", "only-lv:crossfit=5"),

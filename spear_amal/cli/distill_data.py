@@ -16,7 +16,7 @@ from spear_amal.data import TextFeatures, load_images, require_columns
 from spear_amal.data.images import ImageData
 from spear_amal.data.splits import draw_stratified
 from spear_amal.errors import InputError
-from spear_amal.label_matrix import LabelMatrix
+from spear_amal.votes.label_matrix import LabelMatrix
 
 
 @dataclass(frozen=True)

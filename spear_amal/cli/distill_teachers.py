@@ -11,9 +11,9 @@ import pandas as pd
 
 from spear_amal.cli.distill_data import DistillData
 from spear_amal.cli.distill_settings import MODEL_SUFFIX, DistillSettings, is_file_name
-from spear_amal.cli.model_file import TextModel, load_model
 from spear_amal.errors import InputError
 from spear_amal.models import build_feature_model, check_kind, n_parameters
+from spear_amal.pipeline import TextModel, load_model
 from spear_amal.teachers import Teacher, as_teacher
 from spear_amal.teachers.columns import log_probabilities
 

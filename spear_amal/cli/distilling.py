@@ -20,12 +20,12 @@ from spear_amal.cli.distill_tables import (
     weights_by_row,
 )
 from spear_amal.cli.distill_teachers import network_size, ready_teachers
-from spear_amal.cli.model_file import ImagesModel, TextModel
 from spear_amal.data import write_table
 from spear_amal.errors import InputError
 from spear_amal.estimators import DISTILLATION, DistilledClassifier, distiller
-from spear_amal.files import refuse_existing
+from spear_amal.io.atomic import refuse_existing
 from spear_amal.models import JointModel
+from spear_amal.pipeline import ImagesModel, TextModel
 from spear_amal.report import need_matplotlib
 from spear_amal.studies import one_thread
 from spear_amal.teachers import early_stopped

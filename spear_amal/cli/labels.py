@@ -13,8 +13,7 @@ from spear_amal.cli.console import is_watched, note, say, show_table
 from spear_amal.cli.settings import Settings, need
 from spear_amal.data import write_table
 from spear_amal.errors import InputError
-from spear_amal.files import refuse_existing
-from spear_amal.label_matrix import LabelMatrix
+from spear_amal.io.atomic import refuse_existing
 from spear_amal.labeling import (
     ApplierMetadata,
     PandasLFApplier,
@@ -24,8 +23,8 @@ from spear_amal.labeling import (
 )
 from spear_amal.labeling.parquet_work import meta_of
 from spear_amal.report import lf_table, readable, readable_check, votes_sentence
-from spear_amal.vote_files import VoteFiles
-from spear_amal.vote_source import parts_of
+from spear_amal.votes.label_matrix import LabelMatrix
+from spear_amal.votes.parquet import VoteFiles, parts_of
 
 VERDICTS = (
     "Verdict: good if the 95% interval of the accuracy lies above chance (that of blind votes), "

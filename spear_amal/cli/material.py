@@ -13,7 +13,7 @@ from spear_amal.cli import tables
 from spear_amal.cli.labels import vote
 from spear_amal.cli.settings import Settings, need
 from spear_amal.errors import InputError
-from spear_amal.label_matrix import LabelMatrix
+from spear_amal.votes.label_matrix import LabelMatrix
 
 
 @dataclass(frozen=True)

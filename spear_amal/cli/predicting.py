@@ -12,11 +12,11 @@ from sklearn.metrics import confusion_matrix, f1_score
 from spear_amal.cli import tables
 from spear_amal.cli.console import say, show_rows
 from spear_amal.cli.labels import vote
-from spear_amal.cli.model_file import TextModel
 from spear_amal.cli.settings import Settings, need
 from spear_amal.data import write_table
 from spear_amal.errors import InputError
-from spear_amal.files import refuse_existing
+from spear_amal.io.atomic import refuse_existing
+from spear_amal.pipeline import TextModel
 from spear_amal.studies import score_table
 
 PREDICTED = "predicted"

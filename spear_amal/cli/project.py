@@ -9,7 +9,7 @@ from pathlib import Path
 from spear_amal.cli.console import say
 from spear_amal.data import Corpus, synthetic_corpus, write_table
 from spear_amal.errors import OutputExistsError
-from spear_amal.files import write_aside
+from spear_amal.io.atomic import write_aside
 
 N_ROWS, N_TEST, N_LABELLED = 700, 200, 100
 

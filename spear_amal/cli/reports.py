@@ -8,8 +8,8 @@ import numpy as np
 from sklearn.metrics import confusion_matrix
 
 from spear_amal.cli.material import Material
-from spear_amal.cli.model_file import TextModel
 from spear_amal.cli.settings import Settings
+from spear_amal.pipeline import TextModel
 from spear_amal.report import Examples, Outcome, ReportContent, write_report
 from spear_amal.studies import MethodSpec
 

@@ -10,7 +10,7 @@ import pandas as pd
 from spear_amal.cli.console import note, say
 from spear_amal.cli.study import FailedRunsError, check_baseline, failures, show_all, show_one
 from spear_amal.errors import InputError
-from spear_amal.files import refuse_existing, write_aside
+from spear_amal.io.atomic import refuse_existing, write_aside
 from spear_amal.report import need_matplotlib
 from spear_amal.report.canvas import png
 from spear_amal.report.kd_figures import kd_figures

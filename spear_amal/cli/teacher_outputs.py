@@ -12,11 +12,11 @@ from spear_amal.cli.console import is_watched, say
 from spear_amal.cli.distill_data import row_ids
 from spear_amal.cli.distill_teachers import text_log_probabilities
 from spear_amal.cli.labels import vote
-from spear_amal.cli.model_file import ImagesModel, TextModel, load_model
 from spear_amal.cli.tables import read_rows
 from spear_amal.data import load_images
 from spear_amal.errors import InputError
-from spear_amal.files import refuse_existing
+from spear_amal.io.atomic import refuse_existing
+from spear_amal.pipeline import ImagesModel, TextModel, load_model
 from spear_amal.teachers import as_teacher, save_teacher_outputs
 
 

@@ -8,14 +8,14 @@ import numpy as np
 
 from spear_amal.cli.console import is_watched, note, say, warnings_as_notes
 from spear_amal.cli.material import Material, Rows, gather_material
-from spear_amal.cli.model_file import TextModel
 from spear_amal.cli.reports import LEFT_OUT, chosen_by_validation, report_training, votes_left_out
 from spear_amal.cli.settings import Settings
 from spear_amal.data import TextFeatures
 from spear_amal.errors import InputError
 from spear_amal.estimators import LabelModelClassifier
-from spear_amal.files import refuse_existing
+from spear_amal.io.atomic import refuse_existing
 from spear_amal.labeling import VotesTest, votes_test
+from spear_amal.pipeline import TextModel
 from spear_amal.report import need_matplotlib, votes_sentence
 from spear_amal.studies import MethodSpec, one_thread, parse_method
 

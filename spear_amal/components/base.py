@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from spear_amal.batch import Batch, Outputs
 from spear_amal.errors import InputError
 from spear_amal.maths.hypergrad import score_gradients
-from spear_amal.types import Batch, Outputs
 
 if TYPE_CHECKING:
     from torch import nn

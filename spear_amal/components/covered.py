@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from spear_amal.batch import Batch, Outputs
 from spear_amal.components.base import Component
-from spear_amal.types import Batch, Outputs
 
 
 class OnCovered(Component):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from spear_amal.batch import Batch, Outputs
 from spear_amal.components.base import Component
 from spear_amal.components.spear import GoldCrossEntropy
 from spear_amal.maths import losses
-from spear_amal.types import Batch, Outputs
 
 DIRECTIONS = ("teacher-student", "student-teacher")
 

@@ -7,9 +7,9 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from spear_amal.batch import Batch, Outputs
 from spear_amal.components.base import Component
 from spear_amal.maths import implication
-from spear_amal.types import Batch, Outputs
 
 GENERALISED = 0.2  # the paper's exponent of the generalised cross-entropy
 

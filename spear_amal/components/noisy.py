@@ -7,9 +7,9 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from spear_amal.batch import Batch, Outputs
 from spear_amal.components.base import Component
 from spear_amal.maths import losses
-from spear_amal.types import Batch, Outputs
 
 TIE = 1e-6  # log probabilities closer than this are tied
 

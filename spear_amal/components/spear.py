@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor
 
+from spear_amal.batch import Batch, Outputs
 from spear_amal.components.base import Component, ComponentSet, Penalty
 from spear_amal.errors import InputError
 from spear_amal.maths import losses
-from spear_amal.types import Batch, Outputs
 
 if TYPE_CHECKING:
     from torch import nn

@@ -8,10 +8,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from spear_amal.batch import Batch, Outputs, TaskAnswer
 from spear_amal.components.base import Component
 from spear_amal.errors import InputError
 from spear_amal.maths import losses
-from spear_amal.types import Batch, Outputs, TaskAnswer
 
 
 class TaskCrossEntropy(Component):

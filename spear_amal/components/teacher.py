@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from spear_amal.batch import Batch, Outputs
 from spear_amal.components.base import Component
 from spear_amal.maths import losses
-from spear_amal.types import Batch, Outputs
 
 
 class TeacherCrossEntropy(Component):

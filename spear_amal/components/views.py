@@ -13,11 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from spear_amal.batch import Batch, Outputs, Views
 from spear_amal.components.base import Component
 from spear_amal.components.distillation import TeacherDivergence
 from spear_amal.errors import InputError
 from spear_amal.maths import losses
-from spear_amal.types import Batch, Outputs, Views
 
 TURNED = 3  # views beside the upright one
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from spear_amal.errors import InputError
-from spear_amal.label_matrix import LabelMatrix
+from spear_amal.votes.label_matrix import LabelMatrix
 
 PARTS = ("train", "labelled", "unlabelled", "validation", "test")
 METRICS = ("accuracy", "f1", "macro-f1")

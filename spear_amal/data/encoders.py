@@ -13,8 +13,8 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from spear_amal.data.encoders_cache import VectorCache, Vectors, text_key
 from spear_amal.data.encoders_sources import FORMS, MINILM, WORDLLAMA, Encode, Encoder, find_encoder
 from spear_amal.data.features import TextFeatures, checked_texts
-from spear_amal.data.progress import fetch_bar
 from spear_amal.errors import InputError
+from spear_amal.progress import fetch_bar
 
 _PREFIX = "encoder:"
 

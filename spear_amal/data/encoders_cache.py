@@ -11,7 +11,7 @@ import zlib
 import numpy as np
 
 from spear_amal.data.places import cache_folder
-from spear_amal.files import write_aside
+from spear_amal.io.atomic import write_aside
 
 Vectors = dict[bytes, np.ndarray]
 

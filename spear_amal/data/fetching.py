@@ -9,11 +9,11 @@ from pathlib import Path
 
 from spear_amal.data.checksums import sha256_of
 from spear_amal.data.places import CACHE_VARIABLE, DATA_VARIABLE
-from spear_amal.data.progress import fetch_bar
 from spear_amal.data.sources import Source
 from spear_amal.data.specs import CorpusSpec
 from spear_amal.errors import ChecksumError, DataUnavailableError, SpearAmalError
-from spear_amal.files import write_aside
+from spear_amal.io.atomic import write_aside
+from spear_amal.progress import fetch_bar
 
 
 class _CacheError(DataUnavailableError):

@@ -10,7 +10,7 @@ import numpy as np
 from spear_amal.data.corpus import Corpus
 from spear_amal.data.splits import draw_stratified, normalised
 from spear_amal.errors import InputError
-from spear_amal.label_matrix import ABSTAIN
+from spear_amal.votes.label_matrix import ABSTAIN
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from spear_amal.data.progress import FetchBar
 from spear_amal.errors import DataUnavailableError, MissingExtraError
+from spear_amal.progress import FetchBar
 
 WEB_TIMEOUT = 20.0  # seconds without an answer
 TOOL_TIMEOUT = 300.0  # seconds for pip, npm or apt-get in all

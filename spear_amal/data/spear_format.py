@@ -9,7 +9,7 @@ import numpy as np
 
 from spear_amal.data.safe_pickle import read_pickles
 from spear_amal.errors import FileFormatError
-from spear_amal.label_matrix import ABSTAIN, LabelMatrix
+from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
 
 # Order in the file. Files of Learning-From-Rules end after r.
 NAMES = ("x", "l", "m", "L", "d", "r", "s", "n", "k", "n_classes")

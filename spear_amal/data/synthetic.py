@@ -13,7 +13,7 @@ from spear_amal.data.specs import CorpusSpec
 from spear_amal.data.splits import draw_stratified
 from spear_amal.data.synthetic_words import CLASSES, GENRE_SENTENCES, SHARED_SENTENCES, WORDS
 from spear_amal.errors import InputError
-from spear_amal.label_matrix import ABSTAIN, LabelMatrix
+from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
 
 _SENTENCES = (5, 11)  # fewest and most (excluded) sentences of a plot
 _SHARED = 0.5  # chance that a sentence says nothing about the genre

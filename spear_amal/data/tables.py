@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from spear_amal.errors import FileFormatError, InputError, MissingExtraError
-from spear_amal.files import refuse_existing, write_aside
+from spear_amal.io.atomic import refuse_existing, write_aside
 
 
 def _read_csv(path: Path) -> pd.DataFrame:

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from spear_amal.errors import FileFormatError, InputError
-from spear_amal.files import refuse_existing, write_aside
-from spear_amal.label_matrix import ABSTAIN, LabelMatrix
+from spear_amal.io.atomic import refuse_existing, write_aside
+from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
 
 PARTS = ("train", "valid", "test")
 

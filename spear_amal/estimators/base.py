@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from spear_amal.components import ComponentSet
+from spear_amal.distributed.process_group import joined
 from spear_amal.errors import InputError
 from spear_amal.estimators import bundle, door, resolve
 from spear_amal.estimators.engine import Member, Recipe, fit_members, log_posteriors
@@ -18,12 +19,11 @@ from spear_amal.estimators.intake import Intake
 from spear_amal.estimators.parameters import CONSTRAINTS, DTYPES
 from spear_amal.estimators.product import choose_exponent
 from spear_amal.estimators.weight_frames import weights_frame
+from spear_amal.io.safetensors import under_prefix
 from spear_amal.mixers import Fixed, Mixer
 from spear_amal.models import JointModel, RuleModel, build_feature_model, check_kind
-from spear_amal.tensor_files import under_prefix
 from spear_amal.training import Callback, ProgressBar, Settings, Table
 from spear_amal.training.augment import Augmentation
-from spear_amal.training.processes import joined
 
 BATCH = 64
 

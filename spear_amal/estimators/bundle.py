@@ -11,16 +11,16 @@ import torch
 
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.estimators.door import VoteForm
-from spear_amal.files import refuse_existing
-from spear_amal.label_models import LABEL_MODELS, LabelModel
-from spear_amal.mixers import MIXERS, Mixer
-from spear_amal.tensor_files import (
+from spear_amal.io.atomic import refuse_existing
+from spear_amal.io.safetensors import (
     Tensors,
     read_tensors,
     under_prefix,
     with_prefix,
     write_tensors,
 )
+from spear_amal.label_models import LABEL_MODELS, LabelModel
+from spear_amal.mixers import MIXERS, Mixer
 
 KIND = "spear_amal model"
 EXTRA = "extra"

@@ -12,8 +12,7 @@ from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
 from spear_amal.errors import InputError
-from spear_amal.label_matrix import LabelMatrix
-from spear_amal.label_models.base import as_label_matrix
+from spear_amal.votes.label_matrix import LabelMatrix, as_label_matrix
 
 UNLABELLED = -1
 
@@ -223,27 +222,6 @@ def stack(parts: list[Any]) -> Any:
     if any(sp.issparse(part) for part in parts):
         return sp.csr_array(sp.vstack([sp.csr_array(part) for part in parts]))
     return np.concatenate(parts)
-
-
-def stack_votes(parts: list[LabelMatrix]) -> LabelMatrix:
-    """Stack label matrices of the same LFs in unipolar form."""
-    first = parts[0]
-    if len(parts) == 1:
-        return first
-    codes = sp.csr_array(sp.vstack([part.codes for part in parts]))
-    scored = any(part.scores is not None for part in parts)
-    empty = [sp.csr_array(part.shape, dtype=np.float32) for part in parts]
-    scores = [
-        e if part.scores is None else part.scores for e, part in zip(empty, parts, strict=True)
-    ]
-    return LabelMatrix(
-        codes,
-        lf_names=first.lf_names,
-        classes=first.classes,
-        lf_classes=first.lf_classes,
-        scores=sp.csr_array(sp.vstack(scores)) if scored else None,
-        continuous=first.continuous,
-    )
 
 
 def column(y: Any, name: str) -> np.ndarray:

@@ -19,9 +19,9 @@ from spear_amal.errors import InputError
 from spear_amal.estimators.base import TrainedClassifier
 from spear_amal.estimators.door import Pool
 from spear_amal.estimators.engine import Member, Recipe
-from spear_amal.label_matrix import LabelMatrix
 from spear_amal.label_models import LABEL_MODELS, LabelModel
 from spear_amal.mixers import Mixer, build_mixer
+from spear_amal.votes.label_matrix import LabelMatrix
 
 SMALLEST = 1e-12  # below this a probability counts as this
 

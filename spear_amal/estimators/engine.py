@@ -13,12 +13,12 @@ from scipy.special import log_softmax
 from sklearn.model_selection import StratifiedKFold, train_test_split
 
 from spear_amal.components import ComponentSet
+from spear_amal.distributed.shard import WHOLE, Shard
 from spear_amal.errors import InputError
 from spear_amal.estimators.door import Pool
 from spear_amal.estimators.run_marks import fingerprint
 from spear_amal.estimators.tables import Tables
 from spear_amal.estimators.weight_frames import weights_frame
-from spear_amal.maths.shard import WHOLE, Shard
 from spear_amal.mixers import Mixer
 from spear_amal.mixers.frozen import Frozen
 from spear_amal.models import JointModel

@@ -15,8 +15,8 @@ from spear_amal.errors import InputError
 from spear_amal.estimators import bundle, door
 from spear_amal.estimators.engine import log_posteriors
 from spear_amal.estimators.product import combine
-from spear_amal.label_matrix import LabelMatrix
 from spear_amal.training import Table, score
+from spear_amal.votes.label_matrix import LabelMatrix
 
 
 class FittedClassifier(ClassifierMixin, BaseEstimator):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from spear_amal.errors import InputError
-from spear_amal.label_matrix import LabelMatrix
+from spear_amal.votes.label_matrix import LabelMatrix
 
 PRIOR_MEAN = 0.9  # the published default guide
 PRIOR_STRENGTH = 2.0  # counts as two imagined firings, so that rare LFs stay near the default

@@ -9,8 +9,7 @@ import numpy as np
 from spear_amal.errors import InputError
 from spear_amal.estimators import door, resolve
 from spear_amal.estimators.fitted import FittedClassifier
-from spear_amal.label_matrix import LabelMatrix
-from spear_amal.label_models.base import as_label_matrix
+from spear_amal.votes.label_matrix import LabelMatrix, as_label_matrix
 
 
 class Intake(FittedClassifier):
@@ -70,7 +69,7 @@ class Intake(FittedClassifier):
 
     def _trusted(self, votes: list[LabelMatrix], y: np.ndarray) -> LabelMatrix | None:
         """Votes of all rows, if they are to be trained on."""
-        return door.stack_votes(votes) if votes and self._uses_rules else None
+        return stack_votes(votes) if votes and self._uses_rules else None
 
     def _validation(
         self, X_val: Any, y_val: Any, L_val: Any

@@ -18,10 +18,10 @@ from spear_amal.estimators.base import TrainedClassifier
 from spear_amal.estimators.door import Pool
 from spear_amal.estimators.guides import check_guides, resolve_guides
 from spear_amal.estimators.streaming import StreamedClassifier
-from spear_amal.label_matrix import LabelMatrix
 from spear_amal.labeling import VotesTest, votes_test
 from spear_amal.mixers import Fixed, Mixer, build_mixer
 from spear_amal.models import RuleModel
+from spear_amal.votes.label_matrix import LabelMatrix
 
 PRESETS: dict[str, dict[str, Any]] = {
     # One validation set for everything, one model, as the AMAL paper describes.

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from sklearn.utils._param_validation import Interval
 
+from spear_amal.batch import Views
 from spear_amal.components import ComponentSet, TeacherDivergence
 from spear_amal.components.views import (
     RotatedDivergence,
@@ -23,15 +24,14 @@ from spear_amal.estimators.distilled import DistilledClassifier
 from spear_amal.estimators.engine import Member, Recipe
 from spear_amal.estimators.rotation_head import train_head
 from spear_amal.estimators.run_marks import fingerprint
+from spear_amal.io.safetensors import under_prefix
 from spear_amal.mixers import HINTON, Fixed, Mixer, build_mixer
 from spear_amal.mixers.by_name import by_name, check_by_name
 from spear_amal.models import JointModel
 from spear_amal.models.rotations import RotationModel, check_turnable, projection_head
 from spear_amal.teachers.features import FrozenFeatures, check_network
 from spear_amal.teachers.networks import at_rest
-from spear_amal.tensor_files import under_prefix
 from spear_amal.training import ProgressBar, Table
-from spear_amal.types import Views
 
 SSKD_WEIGHTS = {**HINTON, "rotated": 2.7, "similarity": 10.0}
 SSKD_BATCH = 64

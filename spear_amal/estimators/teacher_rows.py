@@ -11,9 +11,9 @@ import numpy as np
 
 from spear_amal.errors import InputError
 from spear_amal.estimators.door import Pool, check_rows
-from spear_amal.label_matrix import LabelMatrix
 from spear_amal.teachers import ArrayTeacher, Teacher, TeacherOutputs
 from spear_amal.teachers.ensemble import MeanTeacher
+from spear_amal.votes.label_matrix import LabelMatrix
 
 
 @dataclass

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from spear_amal.maths.bit_rows import BitRows
 from spear_amal.mixers.mapped_table import MappedTable
+from spear_amal.tensors.bool_table import BitRows
 
 if TYPE_CHECKING:
     from spear_amal.estimators.engine import Member

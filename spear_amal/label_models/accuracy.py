@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from spear_amal.label_matrix import LabelMatrix
 from spear_amal.label_models.base import LabelModel
 from spear_amal.label_models.mixture import Mixture, expect, safe_log
 from spear_amal.label_models.patterns import (
@@ -23,6 +22,7 @@ from spear_amal.label_models.settings import (
     check_share,
 )
 from spear_amal.maths.posteriors import over_classes, total
+from spear_amal.votes.label_matrix import LabelMatrix
 
 # Even rows added to each class: enough that a few rows cannot rule a class out.
 BALANCE_STRENGTH = 10.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,10 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from spear_amal.errors import InputError
-from spear_amal.label_matrix import ABSTAIN, LabelMatrix
 from spear_amal.label_models.counted import count_rows
 from spear_amal.label_models.proba_files import write_proba_file
-from spear_amal.vote_files import VoteFiles
-from spear_amal.vote_source import open_votes, parts_of
+from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix, as_label_matrix
+from spear_amal.votes.parquet import VoteFiles, open_votes, parts_of
 
 TIE = 1e-9  # posteriors closer than this are tied
 
@@ -26,8 +25,9 @@ class LabelModel(BaseEstimator):
 
     Parameters of all label models are keyword-only and only stored by the constructor.
 
-    Votes may lie on disk (:class:`~spear_amal.vote_files.VoteFiles`). ``fit`` then needs memory for
-    the *distinct* rows of votes, and for one part; predictions for one part and what they return.
+    Votes may lie on disk (:class:`~spear_amal.votes.parquet.VoteFiles`). ``fit`` then needs memory
+    for the *distinct* rows of votes, and for one part; predictions for one part and what they
+    return.
 
     Attributes
     ----------
@@ -170,28 +170,6 @@ def best_classes(p: np.ndarray, tie_break_policy: str) -> np.ndarray:
         tied = (p >= p.max(1, keepdims=True) - TIE).sum(1) > 1
         classes[tied] = ABSTAIN
     return classes
-
-
-def as_label_matrix(L: Any, classes: Sequence[Any] | None = None) -> LabelMatrix:
-    """Take a label matrix or anything that is an array of votes.
-
-    Parameters
-    ----------
-    L : LabelMatrix or array of shape (n, m)
-    classes : sequence, optional
-        Classes of a fitted model. New rows may show fewer of them; other names or more classes
-        are an error.
-    """
-    matrix = L if isinstance(L, LabelMatrix) else LabelMatrix.from_dense(L)
-    if classes is None or list(matrix.classes) == list(classes):
-        return matrix
-    named = all(isinstance(name, str) for name in (*matrix.classes, *classes))
-    top = int(matrix.codes.data.max(initial=0))
-    if named or top > len(classes):
-        raise InputError(
-            f"L votes for classes {list(matrix.classes)}, the model knows {list(classes)}"
-        )
-    return matrix.with_classes(classes)
 
 
 def check_gold(y: Any, L: LabelMatrix | VoteFiles) -> np.ndarray | None:

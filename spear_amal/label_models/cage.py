@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from spear_amal.errors import InputError
-from spear_amal.label_matrix import LabelMatrix
 from spear_amal.label_models.base import LabelModel
 from spear_amal.label_models.patterns import find_patterns
 from spear_amal.maths import cage
 from spear_amal.maths.cage_steps import objective
 from spear_amal.maths.posteriors import normalise
+from spear_amal.votes.label_matrix import LabelMatrix
 
 
 class Cage(LabelModel):

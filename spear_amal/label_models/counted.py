@@ -7,10 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from spear_amal.label_matrix import ABSTAIN, LabelMatrix
 from spear_amal.label_models.patterns import cast_votes, distinct_rows
-from spear_amal.vote_files import VoteFiles
-from spear_amal.vote_source import parts_of
+from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
+from spear_amal.votes.parquet import VoteFiles, parts_of
 
 
 class CountedRows(NamedTuple):

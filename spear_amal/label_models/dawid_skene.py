@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from spear_amal.label_matrix import LabelMatrix
 from spear_amal.label_models.base import LabelModel
 from spear_amal.label_models.mixture import Mixture, expect, safe_log
 from spear_amal.label_models.patterns import (
@@ -15,6 +14,7 @@ from spear_amal.label_models.patterns import (
 )
 from spear_amal.label_models.settings import check_iterations, check_not_negative
 from spear_amal.maths.posteriors import total
+from spear_amal.votes.label_matrix import LabelMatrix
 
 
 class DawidSkene(LabelModel):

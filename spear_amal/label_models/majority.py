@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from spear_amal.label_matrix import LabelMatrix
 from spear_amal.label_models.base import LabelModel
+from spear_amal.votes.label_matrix import LabelMatrix
 
 
 def vote_counts(L: LabelMatrix, n_classes: int) -> np.ndarray:

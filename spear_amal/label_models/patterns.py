@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
-from spear_amal.label_matrix import ABSTAIN, LabelMatrix
+from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
 
 
 @dataclass(frozen=True)

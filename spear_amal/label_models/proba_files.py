@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from spear_amal.errors import InputError, MissingExtraError
-from spear_amal.files import refuse_existing, write_aside
+from spear_amal.io.atomic import refuse_existing, write_aside
 
 
 def write_proba_file(

@@ -1,6 +1,5 @@
 """Writing, applying and analysing labelling functions; imports no torch."""
 
-from spear_amal.label_matrix import ABSTAIN, LabelMatrix
 from spear_amal.labeling.analysis import LFAnalysis
 from spear_amal.labeling.appliers import ColumnLFApplier, LFApplier, PandasLFApplier
 from spear_amal.labeling.buckets import get_label_buckets, get_label_instances
@@ -29,6 +28,7 @@ from spear_amal.labeling.rows import Row
 from spear_amal.labeling.rules_file import RuleLF, exemplar_frame, exemplar_matrix, read_rules
 from spear_amal.labeling.scorers import ContinuousScorer, continuous_scorer
 from spear_amal.labeling.snorkel_parallel import PandasParallelLFApplier
+from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
 
 __all__ = [
     "ABSTAIN",

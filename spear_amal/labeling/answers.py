@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from spear_amal.errors import InputError
-from spear_amal.label_matrix import ABSTAIN
 from spear_amal.labeling.classes import ClassSet
 from spear_amal.labeling.faults import BadAnswer
 from spear_amal.labeling.functions import LabelingFunction
 from spear_amal.labeling.rows import as_list
+from spear_amal.votes.label_matrix import ABSTAIN
 
 # Rows of a batch with answers that cannot be used, and why.
 BadRows = dict[int, BadAnswer]

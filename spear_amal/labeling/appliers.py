@@ -17,8 +17,8 @@ from spear_amal.labeling.faults import ApplierMetadata
 from spear_amal.labeling.functions import LabelingFunction, as_labeling_function
 from spear_amal.labeling.parallel import Labelled, label
 from spear_amal.labeling.pool import as_n_jobs
-from spear_amal.labeling.progress import progress
 from spear_amal.labeling.sources import FrameSource, ListSource, Source, source_of_columns
+from spear_amal.progress import progress
 
 
 class BaseLFApplier:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from spear_amal.errors import InputError
-from spear_amal.label_matrix import ABSTAIN
+from spear_amal.votes.label_matrix import ABSTAIN
 
 
 def label_column(labels: Any, name: str = "labels") -> np.ndarray:

@@ -12,7 +12,7 @@ import numpy as np
 
 import spear_amal
 from spear_amal.errors import FileFormatError
-from spear_amal.files import write_aside
+from spear_amal.io.atomic import write_aside
 from spear_amal.labeling.gathering import Column
 
 FORMAT = 1

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from spear_amal.errors import InputError
-from spear_amal.label_matrix import ABSTAIN
-from spear_amal.label_matrix_checks import MAX_CLASSES
+from spear_amal.votes.label_matrix import ABSTAIN, MAX_CLASSES
 
 
 class ClassSet:

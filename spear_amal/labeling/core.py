@@ -10,7 +10,6 @@ import numpy as np
 import scipy.sparse as sp
 
 from spear_amal.errors import InputError
-from spear_amal.label_matrix import ABSTAIN, LabelMatrix
 from spear_amal.labeling.answers import AnswerReader, score_column, score_of
 from spear_amal.labeling.classes import ClassSet
 from spear_amal.labeling.column_lf import TextLF
@@ -21,6 +20,7 @@ from spear_amal.labeling.preprocess import flat_chain
 from spear_amal.labeling.rows import as_list, column
 from spear_amal.labeling.sources import Source
 from spear_amal.labeling.together import JoinedSearch, as_texts, can_join
+from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
 
 # Rows prepared at a time: bounds how many preprocessed rows (parsed texts) exist at once.
 CHUNK = 1024

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from spear_amal.errors import InputError
-from spear_amal.label_matrix import ABSTAIN
 from spear_amal.labeling.classes import ClassSet
 from spear_amal.labeling.preprocess import run_chain
 from spear_amal.labeling.scorers import ContinuousScorer
+from spear_amal.votes.label_matrix import ABSTAIN
 
 
 class LabelingFunction:

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from spear_amal.label_matrix import LabelMatrix
 from spear_amal.labeling.answers import AnswerReader
 from spear_amal.labeling.classes import ClassSet
 from spear_amal.labeling.faults import KEPT_TRACEBACKS, ApplierMetadata
 from spear_amal.labeling.functions import LabelingFunction
+from spear_amal.votes.label_matrix import LabelMatrix
 
 
 class Column(NamedTuple):

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from spear_amal.label_matrix import LabelMatrix
 from spear_amal.labeling.classes import ClassSet
 from spear_amal.labeling.column_lf import ColumnLF
 from spear_amal.labeling.core import CHUNK, Labelling
@@ -19,6 +18,7 @@ from spear_amal.labeling.gathering import Gathering, merged
 from spear_amal.labeling.pool import map_in_processes
 from spear_amal.labeling.shipping import dump
 from spear_amal.labeling.sources import Source
+from spear_amal.votes.label_matrix import LabelMatrix
 
 # Spans for each process: enough that none waits long for the last one.
 SPANS_EACH = 8

@@ -18,8 +18,8 @@ from spear_amal.labeling.gathering import merged
 from spear_amal.labeling.parquet_blocks import Block, plan_blocks, source_files
 from spear_amal.labeling.parquet_work import BlockWork, PartRecord
 from spear_amal.labeling.pool import as_n_jobs, map_in_processes
-from spear_amal.labeling.progress import progress
-from spear_amal.vote_files import MANIFEST, VoteFiles, finish_votes
+from spear_amal.progress import progress
+from spear_amal.votes.parquet import MANIFEST, VoteFiles, finish_votes
 
 
 class ParquetLFApplier(BaseLFApplier):

@@ -16,8 +16,7 @@ from spear_amal.labeling.functions import LabelingFunction
 from spear_amal.labeling.parallel import label
 from spear_amal.labeling.parquet_blocks import Block, read_tables
 from spear_amal.labeling.sources import FrameSource
-from spear_amal.vote_files import Part, write_part
-from spear_amal.vote_parts import kept_part
+from spear_amal.votes.parquet import Part, kept_part, write_part
 
 
 class PartRecord(NamedTuple):

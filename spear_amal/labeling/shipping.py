@@ -21,7 +21,7 @@ from typing import Any, ClassVar, NamedTuple
 import cloudpickle
 
 from spear_amal.errors import InputError, SpearAmalError
-from spear_amal.files import write_aside
+from spear_amal.io.atomic import write_aside
 from spear_amal.labeling.installed import is_installed
 
 

@@ -7,7 +7,7 @@ from statistics import NormalDist  # as scipy.special has it, without 0.2 s of i
 import numpy as np
 import scipy.sparse as sp
 
-from spear_amal.label_matrix import LabelMatrix
+from spear_amal.votes.label_matrix import LabelMatrix
 
 
 class VoteCounts:

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from spear_amal.label_matrix import LabelMatrix
 from spear_amal.labeling.statistics import VoteCounts
-from spear_amal.vote_source import open_votes, parts_of
+from spear_amal.votes.label_matrix import LabelMatrix
+from spear_amal.votes.parquet import open_votes, parts_of
 
 
 @dataclass(frozen=True)

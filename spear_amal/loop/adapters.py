@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from spear_amal.errors import FileFormatError, InputError
+from spear_amal.io.safetensors import read_tensors, write_tensors
 from spear_amal.loop.loss_mixer import LossMixer
-from spear_amal.tensor_files import read_tensors, write_tensors
 
 KIND = "mixer"
 

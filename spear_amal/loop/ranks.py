@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from spear_amal.distributed.shard import mean_over_ranks, n_ranks
 from spear_amal.errors import InputError
-from spear_amal.maths.ranks import mean_over_ranks, n_ranks
 from spear_amal.mixers import Mixer
 from spear_amal.mixers.learnt import LearntTable
 

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from spear_amal.batch import Batch
 from spear_amal.errors import InputError
 from spear_amal.loop.row_losses import check_rows, row_numbers
-from spear_amal.types import Batch
 
 # Rows are numbered within the batch where no row has a weight of its own.
 UNNUMBERED = 2**16

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from spear_amal.maths.shard import WHOLE, Shard
+from spear_amal.distributed.shard import WHOLE, Shard
 
 
 def domain_counts(applies: Tensor, shard: Shard = WHOLE) -> Tensor:

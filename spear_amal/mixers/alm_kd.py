@@ -16,11 +16,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from spear_amal.batch import Batch
 from spear_amal.maths.objective import domain_counts
 from spear_amal.mixers.base import LookAheadLike, LookAheadOptions
 from spear_amal.mixers.by_name import LABEL, TEACHER, in_role
 from spear_amal.mixers.learnt import LearntTable, check_all
-from spear_amal.types import Batch
 
 GRADIENTS = ("paper", "exact")
 OUTERS = ("teacher", "feature")

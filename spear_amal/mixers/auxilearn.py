@@ -10,15 +10,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from spear_amal.batch import Batch
+from spear_amal.distributed.shard import mean_over_ranks
 from spear_amal.errors import InputError
 from spear_amal.maths.gradients import gradient_of
 from spear_amal.maths.implicit import transposed_product
 from spear_amal.maths.objective import domain_counts
-from spear_amal.maths.ranks import mean_over_ranks
 from spear_amal.mixers.base import GraphsLike, Step, check_whole
 from spear_amal.mixers.bilevel import Bilevel
 from spear_amal.mixers.combiners import KINDS, Combiner, Linear, NonLinear
-from spear_amal.types import Batch
 
 # Share of the old mean in the mean losses at which a combiner's slopes are told.
 DECAY = 0.9

@@ -11,10 +11,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from spear_amal.batch import Batch
+from spear_amal.distributed.shard import WHOLE, Shard
 from spear_amal.errors import InputError
 from spear_amal.maths.objective import domain_counts, weighted_objective
-from spear_amal.maths.shard import WHOLE, Shard
-from spear_amal.types import Batch
 
 
 class LookAheadLike(Protocol):

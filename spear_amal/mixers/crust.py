@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spear_amal.batch import Batch
 from spear_amal.errors import InputError
 from spear_amal.maths.facility_location import Distances, cluster_sizes, facility_location
 from spear_amal.mixers.base import LookAheadLike, LookAheadOptions, Mixer, check_whole
 from spear_amal.mixers.by_name import HINTON, by_name, check_by_name
 from spear_amal.mixers.learnt import check_all
-from spear_amal.types import Batch
 
 
 class Crust(Mixer):

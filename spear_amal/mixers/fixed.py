@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
+from spear_amal.batch import Batch
 from spear_amal.mixers.base import Mixer
 from spear_amal.mixers.by_name import by_name
-from spear_amal.types import Batch
 
 
 class Fixed(Mixer):

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from spear_amal.batch import Batch
 from spear_amal.errors import InputError
 from spear_amal.mixers.base import Mixer
-from spear_amal.types import Batch
 
 
 class Frozen(Mixer):

@@ -11,6 +11,7 @@ from numbers import Real
 import torch
 from torch import Tensor
 
+from spear_amal.distributed.shard import mean_over_ranks
 from spear_amal.errors import InputError
 from spear_amal.maths.gradients import (
     Gradient,
@@ -20,7 +21,6 @@ from spear_amal.maths.gradients import (
     inner,
     with_gradients,
 )
-from spear_amal.maths.ranks import mean_over_ranks
 from spear_amal.mixers.base import Mixer, Step
 from spear_amal.mixers.learnt import check_all
 from spear_amal.mixers.main_loss import check_main, main_loss

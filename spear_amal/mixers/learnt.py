@@ -12,12 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from spear_amal.batch import Batch
 from spear_amal.errors import InputError
-from spear_amal.maths.bit_rows import BitRows
 from spear_amal.mixers.base import LookAheadLike, LookAheadOptions, Mixer, check_whole
 from spear_amal.mixers.mapped_table import MappedTable, file_of
 from spear_amal.mixers.weight_table import DTYPES, WeightTable
-from spear_amal.types import Batch
+from spear_amal.tensors.bool_table import BitRows
 
 MEAN_ROWS = 1 << 20  # rows whose weights are held at once where means are taken
 

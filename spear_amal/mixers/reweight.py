@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from spear_amal.batch import Batch
 from spear_amal.errors import InputError
 from spear_amal.maths.objective import domain_counts
 from spear_amal.mixers.base import LookAheadLike, LookAheadOptions, Mixer, check_whole
-from spear_amal.types import Batch
 
 
 class LearningToReweight(Mixer):

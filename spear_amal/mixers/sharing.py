@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
+from spear_amal.distributed.shard import mean_over_ranks
 from spear_amal.maths.gradients import reaches
-from spear_amal.maths.ranks import mean_over_ranks
 
 
 class Sharing:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from spear_amal.batch import Batch
 from spear_amal.mixers.base import Mixer
 from spear_amal.mixers.main_loss import check_main, main_loss
-from spear_amal.types import Batch
 
 
 class PerLoss(Mixer):

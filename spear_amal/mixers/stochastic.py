@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from spear_amal.batch import Batch
 from spear_amal.errors import InputError
 from spear_amal.mixers.base import Mixer, check_whole
 from spear_amal.mixers.by_name import HINTON, TEACHER, by_name, check_by_name, in_role
-from spear_amal.types import Batch
 
 
 class StochasticTeachers(Mixer):

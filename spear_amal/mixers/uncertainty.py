@@ -12,9 +12,9 @@ from numbers import Real
 import torch
 from torch import Tensor
 
+from spear_amal.distributed.shard import mean_over_ranks
 from spear_amal.errors import InputError
 from spear_amal.maths.objective import domain_counts
-from spear_amal.maths.ranks import mean_over_ranks
 from spear_amal.mixers.base import Step
 from spear_amal.mixers.single import PerLoss
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from spear_amal.batch import Batch
 from spear_amal.errors import InputError
 from spear_amal.mixers.base import LookAheadLike, LookAheadOptions, Mixer, check_whole
 from spear_amal.mixers.moments import load_moments, moments_of
 from spear_amal.mixers.reweight import check_meta
-from spear_amal.types import Batch
 
 STATE = "net."
 

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from spear_amal.errors import InputError
-from spear_amal.maths.sparse_rows import SparseRows
+from spear_amal.tensors.sparse_rows import SparseRows
 
 WHOLE_NETWORK = (
     "pass head=None and train with mixer_options={'look_ahead': 'network'} to differentiate the "

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from spear_amal.maths.sparse_rows import SparseRows, affine
+from spear_amal.tensors.sparse_rows import SparseRows, affine
 
 
 class Affine(nn.Linear):

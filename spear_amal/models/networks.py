@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from spear_amal.errors import InputError
-from spear_amal.maths.sparse_rows import SparseRows
 from spear_amal.models.convnet import ConvNet, ConvNet4
 from spear_amal.models.densenet import DenseNet
 from spear_amal.models.feature import MLP, LinearModel
 from spear_amal.models.resnet import ResNet
 from spear_amal.models.wide_resnet import WideResNet
+from spear_amal.tensors.sparse_rows import SparseRows
 
 RESNET_DEPTHS = (8, 14, 20, 26, 32, 44, 56, 110)
 WIDE_FACTORS = (1, 2, 3, 4, 6, 8)  # those of the papers; any other will do

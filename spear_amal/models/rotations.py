@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from spear_amal.batch import Views
 from spear_amal.errors import InputError
 from spear_amal.models.feature import Affine
-from spear_amal.types import Views
 
 N_VIEWS = 4
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from spear_amal.batch import Batch
 from spear_amal.maths import implication
 from spear_amal.models.feature import Affine
-from spear_amal.types import Batch
 
 START_DEVIATION = 0.02  # truncated normal, as published
 

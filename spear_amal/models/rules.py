@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from spear_amal.batch import Batch
 from spear_amal.maths import cage
-from spear_amal.types import Batch
 
 
 class RuleModel(nn.Module):

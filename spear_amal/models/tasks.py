@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from spear_amal.maths.sparse_rows import SparseRows
+from spear_amal.batch import TaskAnswer
 from spear_amal.models.rotations import N_VIEWS, four_views
-from spear_amal.types import TaskAnswer
+from spear_amal.tensors.sparse_rows import SparseRows
 
 ROTATION, SHUFFLED, L2 = "rotation", "rotation-shuffled", "l2"
 BUILT_IN = (ROTATION, SHUFFLED, L2)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
-from spear_amal.files import refuse_existing, write_aside
+from spear_amal.io.atomic import refuse_existing, write_aside
 from spear_amal.report import html
 from spear_amal.report.canvas import need_matplotlib, png
 from spear_amal.report.kd_figures import Picture, overviews, pictures_of

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 import spear_amal
-from spear_amal.files import refuse_existing, write_aside
+from spear_amal.io.atomic import refuse_existing, write_aside
 from spear_amal.labeling import LFAnalysis, VotesTest, votes_test
 from spear_amal.report import (
     figures_lfs,

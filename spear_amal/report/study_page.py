@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from spear_amal.files import refuse_existing, write_aside
+from spear_amal.io.atomic import refuse_existing, write_aside
 from spear_amal.report import html, mixer_section
 from spear_amal.report.canvas import need_matplotlib, png
 from spear_amal.report.figures_study import gain_plot

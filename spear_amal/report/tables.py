@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from spear_amal.label_matrix import LabelMatrix
 from spear_amal.labeling import LFAnalysis, VotesTest, lf_check
-from spear_amal.vote_files import VoteFiles
+from spear_amal.votes.label_matrix import LabelMatrix
+from spear_amal.votes.parquet import VoteFiles
 
 if TYPE_CHECKING:
     from spear_amal.report.content import Examples

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from spear_amal.label_matrix import LabelMatrix
+from spear_amal.votes.label_matrix import LabelMatrix
 
 
 def shuffled_votes(L: LabelMatrix, seed: int = 0) -> LabelMatrix:

@@ -17,9 +17,9 @@ import scipy.sparse as sp
 import spear_amal
 from spear_amal.data import CORPORA, Corpus, corpus_file, load_corpus
 from spear_amal.errors import DataUnavailableError, InputError
-from spear_amal.label_matrix import LabelMatrix
 from spear_amal.labeling import PandasLFApplier, exemplar_matrix, load_lfs, read_rules
 from spear_amal.studies.wrench_corpus import wrench_corpus
+from spear_amal.votes.label_matrix import LabelMatrix
 
 # Beside the package in a checkout; not installed with it.
 LF_FOLDER = Path(spear_amal.__file__).parents[1] / "labeling_functions"

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from spear_amal.errors import FileFormatError
-from spear_amal.files import write_aside
+from spear_amal.io.atomic import write_aside
 from spear_amal.label_models import LabelModel
 from spear_amal.mixers import Mixer
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from spear_amal.data import Corpus, WrenchPart, read_wrench
 from spear_amal.errors import FileFormatError
-from spear_amal.label_matrix import LabelMatrix
+from spear_amal.votes.label_matrix import LabelMatrix
 
 _PARTS = {"train": "train", "valid": "validation", "test": "test"}
 _MOST_LABELS, _SHARE = 100, 0.1  # default size of L and of V: so many rows, or a tenth of the pool

@@ -12,8 +12,8 @@ from scipy.special import log_softmax, logsumexp
 from torch import Tensor
 
 from spear_amal.errors import InputError
-from spear_amal.maths.sparse_rows import SparseRows
 from spear_amal.teachers.base import Teacher
+from spear_amal.tensors.sparse_rows import SparseRows
 
 
 class MeanTeacher(Teacher):

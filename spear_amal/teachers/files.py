@@ -15,7 +15,7 @@ import numpy as np
 
 from spear_amal.data.tables import read_table, require_columns
 from spear_amal.errors import FileFormatError, InputError
-from spear_amal.files import refuse_existing, write_aside
+from spear_amal.io.atomic import refuse_existing, write_aside
 from spear_amal.teachers.arrays import as_ids, as_numbers, distinct, look_up
 from spear_amal.teachers.base import Teacher
 from spear_amal.teachers.columns import KINDS, check_classes, check_values, from_kind

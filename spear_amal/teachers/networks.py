@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from spear_amal.errors import InputError
-from spear_amal.maths.sparse_rows import SparseRows
 from spear_amal.models.images import check_pixels
 from spear_amal.teachers.base import Teacher, count_rows
 from spear_amal.teachers.columns import arrange, column_order
+from spear_amal.tensors.sparse_rows import SparseRows
 
 CHUNK = 512
 # Most numbers asked about at once: 16 MB in float32, which hidden layers multiply.

@@ -16,7 +16,7 @@ import numpy as np
 from torch import Tensor
 
 from spear_amal.errors import InputError
-from spear_amal.files import write_aside
+from spear_amal.io.atomic import write_aside
 from spear_amal.teachers.base import Teacher, count_rows
 from spear_amal.teachers.coerce import as_teachers
 from spear_amal.teachers.columns import plain

@@ -16,9 +16,9 @@ from typing import Any
 
 import torch
 
+from spear_amal.distributed.shard import WHOLE, Shard
 from spear_amal.errors import FileFormatError
-from spear_amal.maths.shard import WHOLE, Shard
-from spear_amal.tensor_files import (
+from spear_amal.io.safetensors import (
     Tensors,
     read_tensors,
     under_prefix,

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from spear_amal.errors import InputError
-from spear_amal.maths.sparse_rows import SparseRows
+from spear_amal.tensors.sparse_rows import SparseRows
 
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 

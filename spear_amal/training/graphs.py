@@ -7,11 +7,11 @@ from functools import cached_property
 
 from torch import Tensor
 
+from spear_amal.batch import Batch
 from spear_amal.components import ComponentSet
 from spear_amal.models import JointModel
 from spear_amal.models.tasks import main_answer
 from spear_amal.training.outer import Outer
-from spear_amal.types import Batch
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from spear_amal.distributed.shard import Shard
 from spear_amal.errors import InputError
 from spear_amal.maths.hypergrad import Parameters
-from spear_amal.maths.shard import Shard
-from spear_amal.maths.sparse_rows import SparseRows, affine
 from spear_amal.mixers import Mixer
 from spear_amal.models import JointModel
+from spear_amal.tensors.sparse_rows import SparseRows, affine
 from spear_amal.training.inference import features_of
 from spear_amal.training.table import TrainingRows
 

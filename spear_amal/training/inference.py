@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from spear_amal.maths.sparse_rows import SparseRows
 from spear_amal.models import JointModel
+from spear_amal.tensors.sparse_rows import SparseRows
 from spear_amal.training.table import Table
 
 CHUNK = 2048

@@ -17,20 +17,20 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
+from spear_amal.batch import Batch, Outputs
 from spear_amal.components import ComponentSet
+from spear_amal.distributed.shard import WHOLE, Shard
 from spear_amal.errors import InputError
 from spear_amal.maths import hypergrad
 from spear_amal.maths.hypergrad import Parameters
 from spear_amal.maths.objective import domain_counts, weighted_objective
-from spear_amal.maths.shard import WHOLE, Shard
-from spear_amal.maths.sparse_rows import SparseRows, affine, outer_sum
 from spear_amal.mixers import LookAheadOptions
 from spear_amal.models import JointModel, RuleModel
 from spear_amal.models.tasks import main_answer
+from spear_amal.tensors.sparse_rows import SparseRows, affine, outer_sum
 from spear_amal.training.head import head_at, head_inputs, mean_squared_norm, moving
 from spear_amal.training.outer import Outer
 from spear_amal.training.penalty import penalty_at
-from spear_amal.types import Batch, Outputs
 
 Hidden = Tensor | SparseRows  # the head's input (B, H)
 METHODS = ("closed", "forward", "double-backward")

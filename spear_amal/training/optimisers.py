@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from spear_amal.io.safetensors import Tensors
 from spear_amal.models import JointModel
-from spear_amal.tensor_files import Tensors
 
 if TYPE_CHECKING:
     from spear_amal.training.trainer import Settings

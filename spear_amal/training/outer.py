@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from spear_amal.batch import Batch, Outputs
+from spear_amal.distributed.shard import WHOLE, Shard
 from spear_amal.maths.losses import cross_entropy_slope
-from spear_amal.maths.shard import WHOLE, Shard
 from spear_amal.mixers import LookAheadOptions
-from spear_amal.types import Batch, Outputs
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from spear_amal.maths.bit_rows import BitRows
-from spear_amal.maths.shard import Shard
+from spear_amal.distributed.shard import Shard
+from spear_amal.io.safetensors import Tensors
 from spear_amal.mixers import Mixer
-from spear_amal.tensor_files import Tensors
+from spear_amal.tensors.bool_table import BitRows
 from spear_amal.training.callbacks import Record
 from spear_amal.training.run_state import RunState
 

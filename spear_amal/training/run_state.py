@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from spear_amal.io.safetensors import Tensors, under_prefix, with_prefix
 from spear_amal.mixers import Mixer
 from spear_amal.models import JointModel
-from spear_amal.tensor_files import Tensors, under_prefix, with_prefix
 from spear_amal.training.callbacks import Record
 from spear_amal.training.forward import make_scaler
 from spear_amal.training.optimisers import make_optimiser

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spear_amal.batch import Batch
 from spear_amal.errors import InputError
-from spear_amal.maths.sparse_rows import SparseRows
+from spear_amal.tensors.sparse_rows import SparseRows
 from spear_amal.training.parquet_rows import ParquetRows
 from spear_amal.training.shard_votes import ShardVotes
 from spear_amal.training.table import Table, shuffle
-from spear_amal.types import Batch
 
 WINDOW = 4
 

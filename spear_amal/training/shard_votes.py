@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from spear_amal.errors import InputError
-from spear_amal.label_matrix import LabelMatrix
-from spear_amal.vote_files import VoteFiles, stack_parts
+from spear_amal.votes.label_matrix import LabelMatrix
+from spear_amal.votes.parquet import VoteFiles, stack_parts
 
 
 class ShardVotes:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from spear_amal.distributed.shard import Shard
 from spear_amal.errors import InputError
-from spear_amal.maths.shard import Shard
 from spear_amal.mixers import Mixer
 
 _ALONE = "train in one process (ranks=None)"

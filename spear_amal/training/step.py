@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from spear_amal.batch import Batch
 from spear_amal.components import ComponentSet
 from spear_amal.mixers import Mixer, Step
 from spear_amal.models import JointModel
 from spear_amal.training.forward import Forward
 from spear_amal.training.graphs import trainable
-from spear_amal.types import Batch
 
 
 class Objective(nn.Module):

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from spear_amal.label_matrix import LabelMatrix
-from spear_amal.maths.sparse_rows import SparseRows
-from spear_amal.types import Batch
+from spear_amal.batch import Batch
+from spear_amal.tensors.sparse_rows import SparseRows
+from spear_amal.votes.label_matrix import LabelMatrix
 
 # Wider sparse features stay sparse; below this a dense product is faster than a gather.
 DENSE_WIDTH = 2048

@@ -16,13 +16,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spear_amal.batch import Batch
 from spear_amal.components import ComponentSet
+from spear_amal.distributed.shard import WHOLE, Shard
 from spear_amal.errors import SpearAmalError
-from spear_amal.maths.bit_rows import BitRows
-from spear_amal.maths.shard import WHOLE, Shard
 from spear_amal.mixers import Mixer
 from spear_amal.models import JointModel
 from spear_amal.models.second_order import twice_differentiable
+from spear_amal.tensors.bool_table import BitRows
 from spear_amal.training import metrics
 from spear_amal.training.callbacks import MODULE, WEIGHT, Callback, Record
 from spear_amal.training.checkpoint import Checkpoint
@@ -38,7 +39,6 @@ from spear_amal.training.run_state import RunState
 from spear_amal.training.spreading import check_spreads
 from spear_amal.training.step import Objective, spread
 from spear_amal.training.table import Table, TrainingRows, batches
-from spear_amal.types import Batch
 
 
 class DivergedError(SpearAmalError, ArithmeticError):

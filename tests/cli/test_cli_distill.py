@@ -9,9 +9,9 @@ import pytest
 
 from spear_amal.cli.distill_settings import gather_distill
 from spear_amal.cli.distilling import distill
-from spear_amal.cli.model_file import load_model
 from spear_amal.errors import InputError
 from spear_amal.estimators import DISTILLATION
+from spear_amal.pipeline import load_model
 from spear_amal.teachers import as_teacher, save_teacher_outputs
 from spear_amal.training import Callback, Trainer
 

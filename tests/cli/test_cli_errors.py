@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from safetensors import SafetensorError
 
-from spear_amal import tensor_files
 from spear_amal.cli import labels, predicting
 from spear_amal.estimators import GoldClassifier
-from spear_amal.label_matrix import LabelMatrix
+from spear_amal.io import safetensors
+from spear_amal.votes.label_matrix import LabelMatrix
 
 HEAD = "from spear_amal.labeling import labeling_function, keyword_lf\nCLASSES = ('a', 'b')\n"
 VOTES = HEAD + "one = keyword_lf('one', ['x'], label='a')\n"
@@ -201,7 +201,7 @@ def full(*arguments, **options):
 
 
 FULL_DISK = [
-    (("train", "--max-epochs", 1, "--force"), "model.safetensors", tensor_files, "save_file"),
+    (("train", "--max-epochs", 1, "--force"), "model.safetensors", safetensors, "save_file"),
     (("predict", "--force"), "predictions.csv", pd.DataFrame, "to_csv"),
     (("apply", "--force"), "labels.npz", np, "savez_compressed"),
 ]
@@ -223,7 +223,7 @@ def test_full_disk_in_the_words_of_safetensors(project, run, monkeypatch):
         raise SafetensorError("I/O error: No space left on device (os error 28)")
 
     held = (project / "model.safetensors").read_bytes()
-    monkeypatch.setattr(tensor_files, "save_file", full)
+    monkeypatch.setattr(safetensors, "save_file", full)
     said = "model.safetensors cannot be written: I/O error: No space left on device"
     fails(run, 1, said, "train", "--max-epochs", 1, "--force")
     assert (project / "model.safetensors").read_bytes() == held

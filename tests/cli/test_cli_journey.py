@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spear_amal.label_matrix import LabelMatrix
 from spear_amal.labeling import PandasLFApplier, load_lfs
 from spear_amal.studies import METHODS
-from spear_amal.vote_files import VoteFiles
+from spear_amal.votes.label_matrix import LabelMatrix
+from spear_amal.votes.parquet import VoteFiles
 
 LFS = """
 from spear_amal.labeling import keyword_lf

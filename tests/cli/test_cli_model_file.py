@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from spear_amal.cli.model_file import TextModel
 from spear_amal.data import TextFeatures
 from spear_amal.errors import FileFormatError, InputError, OutputExistsError
 from spear_amal.estimators import SpearClassifier
-from spear_amal.label_matrix import LabelMatrix
+from spear_amal.pipeline import TextModel
+from spear_amal.votes.label_matrix import LabelMatrix
 
 TEXTS = [f"{'love' if i % 2 else 'war'} story number{i % 7}" for i in range(31)]
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from spear_amal.batch import Batch, Outputs, TaskAnswer, Views
 from spear_amal.components import (
     Agreement,
     Component,
@@ -37,7 +38,6 @@ from spear_amal.components.views import (
 )
 from spear_amal.errors import InputError
 from spear_amal.maths.hypergrad import score_gradients
-from spear_amal.types import Batch, Outputs, TaskAnswer, Views
 
 B, C, M, D = 7, 5, 3, 2
 RULE_CLASSES = torch.tensor([0, 4, 1])

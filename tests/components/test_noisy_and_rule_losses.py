@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from spear_amal.batch import Batch, Outputs
 from spear_amal.components import (
     GoldCrossEntropy,
     Implication,
@@ -14,7 +15,6 @@ from spear_amal.components import (
     RuleReliability,
 )
 from spear_amal.maths import implication, losses
-from spear_amal.types import Batch, Outputs
 
 B, C, M = 7, 3, 2
 NAN = float("nan")

@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
+from spear_amal.batch import Batch, Outputs, TaskAnswer
 from spear_amal.components import ComponentSet, SquaredNorm, TaskCrossEntropy, TaskSquaredError
 from spear_amal.errors import InputError
-from spear_amal.types import Batch, Outputs, TaskAnswer
 
 B, C = 5, 3
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from spear_amal.batch import Batch, Outputs, Views
 from spear_amal.components import ComponentSet, LabelCrossEntropy
 from spear_amal.components.views import (
     RotatedDivergence,
@@ -21,7 +22,6 @@ from spear_amal.components.views import (
 from spear_amal.errors import InputError
 from spear_amal.maths.objective import weighted_objective
 from spear_amal.mixers import Fixed
-from spear_amal.types import Batch, Outputs, Views
 
 B, C, P, Q = 5, 3, 7, 11  # the teacher's projections are wider than the student's
 

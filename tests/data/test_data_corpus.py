@@ -14,7 +14,7 @@ from spear_amal.data import (
 )
 from spear_amal.data.corpora import plots, sms
 from spear_amal.errors import ChecksumError, InputError
-from spear_amal.label_matrix import LabelMatrix
+from spear_amal.votes.label_matrix import LabelMatrix
 
 
 def frame_of(n, **columns):

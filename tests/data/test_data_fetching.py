@@ -25,7 +25,6 @@ from spear_amal.data import (
     sources,
 )
 from spear_amal.data.corpora.sms_package import _HIT_LINES, revert_package
-from spear_amal.data.progress import fetch_bar
 from spear_amal.data.sources import (
     AptPackage,
     NpmPackage,
@@ -41,6 +40,7 @@ from spear_amal.errors import (
     InputError,
     MissingExtraError,
 )
+from spear_amal.progress import fetch_bar
 
 REAL_DOWNLOAD = sources.download  # before the fixture takes it away
 CONTENT = b"text,label\na spy,1\na wedding,0\n"

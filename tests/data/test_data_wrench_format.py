@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from spear_amal.data import WrenchPart, read_wrench, write_wrench
 from spear_amal.errors import FileFormatError, InputError, OutputExistsError
-from spear_amal.label_matrix import LabelMatrix
+from spear_amal.votes.label_matrix import LabelMatrix
 
 
 def part_of(votes, labels, texts, classes=("HAM", "SPAM")):

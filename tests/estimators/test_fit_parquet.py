@@ -9,9 +9,9 @@ import scipy.sparse as sp
 from spear_amal import DistilledClassifier, SpearClassifier
 from spear_amal.data import synthetic_votes
 from spear_amal.errors import FileFormatError, InputError
-from spear_amal.label_matrix import LabelMatrix
 from spear_amal.training import Callback, ParquetRows
-from spear_amal.vote_files import finish_votes, write_part
+from spear_amal.votes.label_matrix import LabelMatrix
+from spear_amal.votes.parquet import finish_votes, write_part
 
 N, N_VAL, D, M, C = 211, 41, 7, 5, 3
 SHARDS = [(0, 60), (60, 61), (61, 150), (150, N)]

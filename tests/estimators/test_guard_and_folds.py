@@ -125,8 +125,8 @@ def test_weights_of_the_folds_train_one_model(rows):
 def test_joint_consensus_is_the_product_of_both_models():
     import torch
 
+    from spear_amal.batch import Outputs
     from spear_amal.components import RuleConsensus
-    from spear_amal.types import Outputs
 
     p, q = torch.randn(7, 3).double(), torch.randn(7, 3).double()
     p.requires_grad_()

@@ -12,9 +12,9 @@ import scipy.sparse as sp
 import torch
 
 from spear_amal import SpearClassifier
+from spear_amal.distributed.shard import Shard
 from spear_amal.errors import FileFormatError, SpearAmalError
 from spear_amal.estimators import DistilledClassifier
-from spear_amal.maths.shard import Shard
 from spear_amal.teachers import ArrayTeacher
 from spear_amal.training.table import DENSE_WIDTH
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from spear_amal.label_matrix import LabelMatrix
 from spear_amal.label_models import Cage
 from spear_amal.maths import cage, losses
+from spear_amal.votes.label_matrix import LabelMatrix
 
 N, M, C, EPOCHS = 211, 13, 3, 17
 

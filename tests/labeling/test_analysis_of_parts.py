@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.labeling import LabelMatrix, LFAnalysis, lf_check, votes_test
-from spear_amal.vote_files import VoteFiles, part_name
+from spear_amal.votes.parquet import VoteFiles, part_name
 
 pytest.importorskip("pyarrow")
 C, NAMES = 3, ["a", "b", "c", "d"]

@@ -13,7 +13,7 @@ import pytest
 
 from spear_amal.labeling import LFApplier, ParquetLFApplier, VoteCache, keyword_lf
 from spear_amal.labeling.cache import SUFFIX
-from spear_amal.vote_files import VoteFiles, part_name
+from spear_amal.votes.parquet import VoteFiles, part_name
 
 TEXTS = [("free call", "see you", "free home call", "home")[i % 4] for i in range(31)]
 LFS = [keyword_lf("free", ["free"], 1), keyword_lf("home", ["home"], 0)]

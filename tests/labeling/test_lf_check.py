@@ -5,8 +5,8 @@ import pytest
 
 from spear_amal.data import synthetic_votes
 from spear_amal.errors import InputError
-from spear_amal.label_matrix import LabelMatrix
 from spear_amal.labeling import lf_check, votes_test
+from spear_amal.votes.label_matrix import LabelMatrix
 
 
 def shuffled(votes, seed):

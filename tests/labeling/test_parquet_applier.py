@@ -20,7 +20,7 @@ from spear_amal.labeling import (
     keyword_lf,
     labeling_function,
 )
-from spear_amal.vote_files import MANIFEST, VoteFiles, part_name
+from spear_amal.votes.parquet import MANIFEST, VoteFiles, part_name
 
 pq = pytest.importorskip("pyarrow.parquet")
 CLASSES = ["ham", "spam"]

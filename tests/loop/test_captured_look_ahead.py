@@ -5,12 +5,12 @@ import torch
 import torch.nn.functional as F
 
 from spear_amal import LossMixer
+from spear_amal.batch import Batch
 from spear_amal.components import ComponentSet, LabelCrossEntropy, teacher_components
 from spear_amal.maths.objective import weighted_objective
 from spear_amal.mixers import LookAheadOptions, Mixer
 from spear_amal.models import MLP, JointModel
 from spear_amal.training import LookAhead
-from spear_amal.types import Batch
 
 N, B, C, D, H, N_VAL, ETA = 23, 7, 3, 5, 11, 13, 0.7
 

@@ -10,7 +10,7 @@ import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
-from spear_amal.maths.ranks import mean_over_ranks, sum_over_ranks
+from spear_amal.distributed.shard import mean_over_ranks, sum_over_ranks
 
 HERE = Path(__file__)
 WORLD = 2

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from spear_amal.maths.ranks import mean_over_ranks, n_ranks
+from spear_amal.distributed.shard import mean_over_ranks, n_ranks
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_the_mean_keeps_shapes_dtypes_and_order(group_of_one, monkeypatch):
         sent.append(flat.clone())
         flat *= 2
 
-    monkeypatch.setattr("spear_amal.maths.ranks.n_ranks", lambda: 2)
+    monkeypatch.setattr("spear_amal.distributed.shard.n_ranks", lambda: 2)
     monkeypatch.setattr(dist, "all_reduce", twice)
     values = [
         torch.randn(2, 3, dtype=torch.float64, requires_grad=True),

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spear_amal.maths.shard import WHOLE, Shard
+from spear_amal.distributed.shard import WHOLE, Shard
 
 
 @given(st.integers(1, 5), st.integers(0, 23), st.integers(0, 99))

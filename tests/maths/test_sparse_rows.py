@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 import torch
 
-from spear_amal.maths.sparse_rows import SparseRows, affine, outer_sum
+from spear_amal.tensors.sparse_rows import SparseRows, affine, outer_sum
 
 B, D, C = 7, 23, 5
 

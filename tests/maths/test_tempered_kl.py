@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 from scipy.stats import entropy
 
+from spear_amal.batch import Batch, Outputs
 from spear_amal.components.distillation import DIRECTIONS, TeacherDivergence, teacher_components
 from spear_amal.maths.losses import tempered_kl
-from spear_amal.types import Batch, Outputs
 
 B, C = 7, 5
 

@@ -5,6 +5,7 @@ import copy
 import torch
 from torch import nn
 
+from spear_amal.batch import Batch
 from spear_amal.mixers import (
     Amal,
     AuxiLearn,
@@ -24,7 +25,6 @@ from spear_amal.mixers.crust import Crust
 from spear_amal.mixers.frozen import Frozen
 from spear_amal.mixers.stochastic import StochasticTeachers
 from spear_amal.mixers.superloss import SuperLoss
-from spear_amal.types import Batch
 
 N, K, B, D, H, C = 13, 3, 5, 7, 11, 2
 N_VAL = 17

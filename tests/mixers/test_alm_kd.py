@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from spear_amal.batch import Batch
 from spear_amal.components import ComponentSet, GoldCrossEntropy
 from spear_amal.components.distillation import teacher_components
 from spear_amal.errors import InputError
@@ -10,7 +11,6 @@ from spear_amal.maths.objective import domain_counts, weighted_objective
 from spear_amal.mixers.alm_kd import AlmKd
 from spear_amal.models import MLP, JointModel, LinearModel
 from spear_amal.training.look_ahead import LookAhead
-from spear_amal.types import Batch
 
 B, D, C, H, N_VAL = 13, 7, 3, 5, 29
 ALPHA, BETA, ETA = 0.25, 0.75, 0.4

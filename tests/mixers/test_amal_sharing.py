@@ -5,10 +5,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spear_amal.batch import Batch
 from spear_amal.errors import InputError
 from spear_amal.mixers import Amal
 from spear_amal.mixers.amal import SHARES, group_means
-from spear_amal.types import Batch
 
 N, K, M = 11, 3, 2
 FIRED = torch.tensor([[1, 0], [1, 0], [0, 1], [0, 0], [0, 0], [1, 1], [1, 0]]).float()

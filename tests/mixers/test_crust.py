@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from spear_amal.batch import Batch
 from spear_amal.components import ComponentSet, GoldCrossEntropy
 from spear_amal.errors import InputError
 from spear_amal.maths.facility_location import Distances, cluster_sizes, facility_location
 from spear_amal.mixers.crust import Crust
 from spear_amal.models import JointModel, LinearModel
 from spear_amal.training.look_ahead import LookAhead
-from spear_amal.types import Batch
 
 N, D, H, C, K = 61, 7, 5, 3, 2
 NAMES = ("label", "teacher")

@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
+from spear_amal.batch import Batch
 from spear_amal.errors import InputError
 from spear_amal.maths.objective import weighted_objective
 from spear_amal.mixers.superloss import SuperLoss
-from spear_amal.types import Batch
 
 N, B, C = 13, 5, 7
 NAMES = ("label", "teacher0", "teacher1", "entropy")

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from spear_amal.errors import InputError
-from spear_amal.maths.bit_rows import BitRows
 from spear_amal.mixers import Amal
 from spear_amal.mixers.weight_table import WeightTable, round_at_random
+from spear_amal.tensors.bool_table import BitRows
 
 N, K = 31, 3
 BOOLS = hnp.arrays(bool, st.tuples(st.integers(0, 13), st.integers(1, 19)))

@@ -7,7 +7,6 @@ import torch
 from torch import nn
 
 from spear_amal.errors import InputError
-from spear_amal.maths.sparse_rows import SparseRows
 from spear_amal.models import (
     MLP,
     FeatureAdapter,
@@ -17,6 +16,7 @@ from spear_amal.models import (
     build_network,
     check_kind,
 )
+from spear_amal.tensors.sparse_rows import SparseRows
 
 B, D, C = 3, 11, 5
 SHAPE = (2, 7, 9)

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
+from spear_amal.batch import Batch
 from spear_amal.components import ComponentSet, LabelCrossEntropy, teacher_components
 from spear_amal.models import FeatureAdapter, JointModel, build_feature_model
 from spear_amal.training import LookAhead
-from spear_amal.types import Batch
 
 SHAPE, C = (2, 8, 9), 5
 

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
+from spear_amal.batch import Batch
 from spear_amal.components import ComponentSet, LabelCrossEntropy, SquaredNorm, TaskCrossEntropy
 from spear_amal.errors import InputError
 from spear_amal.maths.gradients import reaches
@@ -21,7 +22,6 @@ from spear_amal.models import (
     n_parameters,
 )
 from spear_amal.models.tasks import main_answer, turned, untracked
-from spear_amal.types import Batch
 
 B, C, K, SIDE = 11, 5, 3, 8
 

@@ -4,10 +4,10 @@ import pytest
 import scipy.sparse as sp
 import torch
 
+from spear_amal.batch import Batch
 from spear_amal.maths import implication
-from spear_amal.maths.sparse_rows import SparseRows
 from spear_amal.models import RuleNetwork
-from spear_amal.types import Batch
+from spear_amal.tensors.sparse_rows import SparseRows
 
 B, D, M, C = 7, 11, 5, 3
 K = torch.tensor([0, 2, 1, 2, 0])

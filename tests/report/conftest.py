@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spear_amal.label_matrix import LabelMatrix
 from spear_amal.report import Examples, Outcome, ReportContent
+from spear_amal.votes.label_matrix import LabelMatrix
 
 sys.path.insert(0, str(Path(__file__).parent))  # so that tests find the made-up rows
 

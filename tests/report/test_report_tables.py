@@ -5,7 +5,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spear_amal.label_matrix import LabelMatrix
 from spear_amal.labeling import LFAnalysis, VotesTest, lf_check
 from spear_amal.report import (
     comparison_table,
@@ -16,6 +15,7 @@ from spear_amal.report import (
     votes_sentence,
 )
 from spear_amal.studies import Row
+from spear_amal.votes.label_matrix import LabelMatrix
 
 
 def test_lf_table_holds_the_analysis(votes, examples):

@@ -3,9 +3,9 @@
 import numpy as np
 
 from spear_amal.data import synthetic_votes
-from spear_amal.label_matrix import LabelMatrix
 from spear_amal.labeling import votes_test
 from spear_amal.studies.placebo import shuffled_votes
+from spear_amal.votes.label_matrix import LabelMatrix
 
 
 def test_rows_move_and_ids_stay():

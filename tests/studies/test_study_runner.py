@@ -11,7 +11,6 @@ import scipy.sparse as sp
 
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.estimators import GoldClassifier, SpearClassifier
-from spear_amal.label_matrix import LabelMatrix
 from spear_amal.mixers import Amal
 from spear_amal.report.study_tables import study_tables
 from spear_amal.studies import (
@@ -27,6 +26,7 @@ from spear_amal.studies import (
 from spear_amal.studies.runner import ALWAYS, make_setup
 from spear_amal.studies.store import StudyFile
 from spear_amal.studies.unit import study_task
+from spear_amal.votes.label_matrix import LabelMatrix
 
 NAMES = ["only-l", "majority", "spear"]
 QUICK = {"max_epochs": 2}

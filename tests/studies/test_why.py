@@ -12,7 +12,6 @@ from sklearn.metrics import roc_auc_score
 from spear_amal.data import synthetic_corpus, synthetic_votes
 from spear_amal.errors import InputError
 from spear_amal.estimators import SpearClassifier
-from spear_amal.label_matrix import LabelMatrix
 from spear_amal.studies import fit_method, make_task, parse_method
 from spear_amal.studies.runner import make_setup
 from spear_amal.studies.unit import study_task
@@ -23,6 +22,7 @@ from spear_amal.studies.why import (
     study_weights,
     weights_by_row,
 )
+from spear_amal.votes.label_matrix import LabelMatrix
 
 SIXTHS = st.lists(st.integers(0, 6).map(lambda i: i / 6), min_size=1, max_size=23)
 

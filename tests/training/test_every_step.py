@@ -8,15 +8,15 @@ import pytest
 import scipy.sparse as sp
 import torch
 
+from spear_amal.batch import Batch
 from spear_amal.components import ComponentSet, GoldCrossEntropy, TeacherCrossEntropy
 from spear_amal.data import synthetic_votes
 from spear_amal.maths.objective import domain_counts, weighted_objective
-from spear_amal.maths.sparse_rows import SparseRows
 from spear_amal.mixers import Fixed, LearningToReweight, MetaWeightNet
 from spear_amal.models import MLP, JointModel, LinearModel
+from spear_amal.tensors.sparse_rows import SparseRows
 from spear_amal.training import Callback, Settings, Table, Trainer
 from spear_amal.training.look_ahead import LookAhead
-from spear_amal.types import Batch
 
 N, D, M, C, N_VAL = 61, 11, 5, 3, 29
 B = 13

@@ -4,6 +4,7 @@ import pytest
 import scipy.sparse as sp
 import torch
 
+from spear_amal.batch import Batch, Outputs
 from spear_amal.components import (
     Component,
     ComponentSet,
@@ -14,10 +15,9 @@ from spear_amal.components import (
 )
 from spear_amal.errors import InputError
 from spear_amal.maths.objective import domain_counts, weighted_objective
-from spear_amal.maths.sparse_rows import SparseRows
 from spear_amal.models import MLP, JointModel, LinearModel, RuleModel
+from spear_amal.tensors.sparse_rows import SparseRows
 from spear_amal.training import LookAhead, Outer
-from spear_amal.types import Batch, Outputs
 
 B, C, D, M, N_VAL = 7, 3, 11, 5, 13
 ETA = 0.7

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from spear_amal.data import synthetic_votes
 from spear_amal.errors import FileFormatError, InputError
-from spear_amal.label_matrix import LabelMatrix
-from spear_amal.maths.sparse_rows import SparseRows
+from spear_amal.tensors.sparse_rows import SparseRows
 from spear_amal.training import ParquetRows, Table
 from spear_amal.training.shard_table import ShardTable
 from spear_amal.training.shard_votes import ShardVotes
-from spear_amal.vote_files import VoteFiles, finish_votes, write_part
+from spear_amal.votes.label_matrix import LabelMatrix
+from spear_amal.votes.parquet import VoteFiles, finish_votes, write_part
 
 N, D, M, C = 103, 7, 5, 3
 SHARDS = [(0, 17), (17, 18), (18, 59), (59, 80), (80, N)]

@@ -13,7 +13,7 @@ from spear_amal.data.sources import UrlFiles
 from spear_amal.data.spear_format import read_spear_pickle
 from spear_amal.data.specs import CorpusSpec
 from spear_amal.errors import FileFormatError
-from spear_amal.label_matrix import LabelMatrix
+from spear_amal.votes.label_matrix import LabelMatrix
 
 CLASSES = ("romance", "action")
 PART_FILES = {

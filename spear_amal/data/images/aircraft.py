@@ -9,8 +9,8 @@ import numpy as np
 from spear_amal.data.images.folders import read_folders
 from spear_amal.data.images.listed import Listing, first_of, read_listed
 from spear_amal.data.images.specs import Decoded, ImageSpec
-from spear_amal.data.progress import FetchBar
 from spear_amal.errors import FileFormatError
+from spear_amal.progress import FetchBar
 
 _NAMES = "variants.txt"
 # The publisher's own train and validation parts together, as the papers use them.

@@ -9,8 +9,8 @@ import numpy as np
 from spear_amal.data.images.folders import read_folders
 from spear_amal.data.images.listed import Listing, fields, first_of, from_one, read_listed, read_mat
 from spear_amal.data.images.specs import Decoded, ImageSpec
-from spear_amal.data.progress import FetchBar
 from spear_amal.errors import FileFormatError
+from spear_amal.progress import FetchBar
 
 _META = "cars_meta.mat"
 _LISTS = {"train": "cars_train_annos.mat", "test": "cars_test_annos_withlabels.mat"}

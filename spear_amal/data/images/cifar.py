@@ -12,10 +12,10 @@ import numpy as np
 from spear_amal.data.images.members import base_name, members
 from spear_amal.data.images.pictures import picture_pixels
 from spear_amal.data.images.specs import Decoded, ImageSpec, train_then_test
-from spear_amal.data.progress import FetchBar
 from spear_amal.data.safe_pickle import unpickle_arrays
 from spear_amal.data.sources import NpmPackage, UrlFiles
 from spear_amal.errors import FileFormatError
+from spear_amal.progress import FetchBar
 
 _HOME = "https://www.cs.toronto.edu/~kriz/"
 CLASSES_10 = (

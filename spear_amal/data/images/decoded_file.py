@@ -13,7 +13,7 @@ import numpy as np
 from spear_amal.data.images.members import held_files
 from spear_amal.data.images.specs import Decoded, checked
 from spear_amal.errors import FileFormatError
-from spear_amal.files import write_aside
+from spear_amal.io.atomic import write_aside
 
 # What NumPy raises for a file that is damaged, or is no archive at all.
 _DAMAGE = (

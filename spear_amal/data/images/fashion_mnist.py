@@ -10,9 +10,9 @@ import numpy as np
 
 from spear_amal.data.images.members import base_name, members
 from spear_amal.data.images.specs import Decoded, ImageSpec, train_then_test
-from spear_amal.data.progress import FetchBar
 from spear_amal.data.sources import AptPackage, UrlFiles
 from spear_amal.errors import FileFormatError
+from spear_amal.progress import FetchBar
 
 _CLASSES = (
     *("t-shirt/top", "trouser", "pullover", "dress", "coat"),

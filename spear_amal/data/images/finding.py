@@ -12,9 +12,9 @@ from typing import TypeVar
 from spear_amal.data.images.decoded_file import fingerprint, read_decoded, write_decoded
 from spear_amal.data.images.specs import Decoded, ImageSpec, checked
 from spear_amal.data.places import CACHE_VARIABLE, DATA_VARIABLE, cache_folder, data_folder
-from spear_amal.data.progress import fetch_bar
 from spear_amal.data.sources import Source
 from spear_amal.errors import ChecksumError, DataUnavailableError, InputError, SpearAmalError
+from spear_amal.progress import fetch_bar
 
 PathLike = str | os.PathLike[str]
 _Found = TypeVar("_Found")

@@ -9,8 +9,8 @@ import numpy as np
 from spear_amal.data.images.listed import Listing, read_listed
 from spear_amal.data.images.members import members
 from spear_amal.data.images.specs import Decoded, ImageSpec
-from spear_amal.data.progress import FetchBar
 from spear_amal.errors import FileFormatError
+from spear_amal.progress import FetchBar
 
 _PARTS = {"train": "train", "test": "test"}
 _PARTS.update(dict.fromkeys(("validation", "valid", "val"), "validation"))

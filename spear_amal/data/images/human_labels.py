@@ -14,7 +14,7 @@ from spear_amal.data.images.finding import PathLike, fetch_first
 from spear_amal.data.images.image_data import ImageData
 from spear_amal.data.places import cache_folder, data_folder
 from spear_amal.errors import ChecksumError, FileFormatError, InputError
-from spear_amal.files import write_aside
+from spear_amal.io.atomic import write_aside
 
 _FOLDER = "cifar10n"
 # Over the six arrays of labels; the published .pt, the package and the .npz of others agree on it.

@@ -14,8 +14,8 @@ import numpy as np
 from spear_amal.data.images.members import held_files, is_archive, members
 from spear_amal.data.images.pictures import fitted_picture
 from spear_amal.data.images.specs import Decoded
-from spear_amal.data.progress import FetchBar
 from spear_amal.errors import FileFormatError
+from spear_amal.progress import FetchBar
 
 _BLOCK = 1 << 20
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from spear_amal.data.progress import FetchBar
 from spear_amal.data.sources import Source
 from spear_amal.errors import FileFormatError
+from spear_amal.progress import FetchBar
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from spear_amal.estimators import DistilledClassifier, bundle, distiller
+from spear_amal.io.safetensors import under_prefix, with_prefix
 from spear_amal.studies.kd.task import DataSpec, kd_task
 from spear_amal.studies.threads import one_thread
-from spear_amal.tensor_files import under_prefix, with_prefix
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from spear_amal.errors import FileFormatError, InputError, OutputExistsError
-from spear_amal.label_matrix import ABSTAIN, LabelMatrix
+from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
 
 N, M, C = 11, 5, 3
 

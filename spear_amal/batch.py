@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from spear_amal.maths.sparse_rows import SparseRows
+    from spear_amal.tensors.sparse_rows import SparseRows
 
 
 @dataclass(frozen=True)

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
 from spear_amal.errors import FileFormatError, InputError
-from spear_amal.label_matrix_checks import (
-    as_ids,
-    as_index,
-    as_votes,
-    check_fields,
-)
-from spear_amal.label_matrix_io import read_label_matrix, write_label_matrix
-from spear_amal.label_matrix_unipolar import split_names, split_votes, unipolar_plan
+from spear_amal.votes.npz import read_label_matrix, write_label_matrix
 
 ABSTAIN = -1
 
@@ -280,3 +274,176 @@ class LabelMatrix:
             raise FileFormatError(
                 f"{path} is not a label matrix file or is damaged ({error})"
             ) from error
+
+
+# Votes are stored as vote + 1 in int16 at most.
+MAX_CLASSES = np.iinfo(np.int16).max
+
+
+def as_votes(votes: Any) -> np.ndarray:
+    """Votes as int64 (nnz,), checked to be whole numbers in the range that is stored."""
+    array = np.asarray(votes)
+    if array.size == 0:
+        return array.astype(np.int64)
+    if array.dtype.kind not in "iuf" or (array != np.floor(array)).any():
+        raise InputError(f"votes must be whole numbers, found {array[:3]!r} ({array.dtype})")
+    for wrong in (array.min(), array.max()):
+        if not 0 <= wrong < MAX_CLASSES:
+            raise InputError(
+                f"votes must be -1 (abstain) or a class from 0 to {MAX_CLASSES - 1}; found {wrong}"
+            )
+    return array.astype(np.int64)
+
+
+def check_fields(matrix: Any, top: int) -> None:
+    """Raise unless the fields of a label matrix fit together; `top` is its largest code."""
+    n, m = matrix.shape
+    for name, found, needed in (
+        ("lf_names", len(matrix.lf_names), m),
+        ("row_ids", len(matrix.row_ids), n),
+        ("lf_classes", len(matrix.lf_classes), m),
+        ("continuous", len(matrix.continuous), m),
+    ):
+        if found != needed:
+            raise InputError(f"{name} has {found} entries; the votes have shape {(n, m)}")
+    repeated = {name for name, times in Counter(matrix.lf_names).items() if times > 1}
+    if repeated:
+        raise InputError(f"LF names must be unique; given twice: {sorted(repeated)}")
+    if top > len(matrix.classes):
+        j = int(matrix.codes.indices[matrix.codes.data.argmax()])
+        raise InputError(
+            f"LF {matrix.lf_names[j]!r} votes {top - 1}, but there are {len(matrix.classes)} "
+            f"classes (0 to {len(matrix.classes) - 1}): {list(matrix.classes)}"
+        )
+    check_lf_classes(matrix.lf_classes, len(matrix.classes))
+    if matrix.scores is not None:
+        if matrix.scores.shape != matrix.shape:
+            raise InputError(f"scores have shape {matrix.scores.shape}, votes have {matrix.shape}")
+        check_scores(matrix.scores, matrix.lf_names)
+
+
+def check_scores(scores: Any, lf_names: Any) -> None:
+    """Raise unless the scores of a sparse matrix (n, m) are finite and lie in [0, 1]."""
+    wrong = ~((scores.data >= 0) & (scores.data <= 1))
+    if wrong.any():
+        entry = int(wrong.argmax())
+        row = int(np.searchsorted(scores.indptr, entry, side="right") - 1)
+        raise InputError(
+            f"scores must lie between 0 and 1; LF {lf_names[scores.indices[entry]]!r} gave "
+            f"{scores.data[entry]} on row {row}"
+        )
+
+
+def check_lf_classes(lf_classes: np.ndarray, n_classes: int) -> None:
+    """Raise unless declared classes are -1 or a class."""
+    if lf_classes.size and not ((lf_classes >= -1) & (lf_classes < n_classes)).all():
+        raise InputError(
+            f"lf_classes must be -1 or a class from 0 to {n_classes - 1}, found {lf_classes}"
+        )
+
+
+def as_ids(row_ids: Any, n: int) -> np.ndarray:
+    """Row ids as an integer or string array: nothing that would need pickle to be saved."""
+    if row_ids is None:
+        return np.arange(n)
+    known = isinstance(row_ids, np.ndarray) or not isinstance(row_ids, Iterable)
+    # An index of whole numbers is an array already; one of texts or dates is read one by one.
+    known = known or getattr(getattr(row_ids, "dtype", None), "kind", "O") in "iu"
+    ids = np.asarray(row_ids if known else list(row_ids))
+    if ids.ndim == 1 and (np.issubdtype(ids.dtype, np.integer) or ids.dtype.kind == "U"):
+        return ids
+    return np.asarray([str(one) for one in row_ids], dtype=np.str_)
+
+
+def as_index(key: Any, size: int) -> np.ndarray:
+    """Positions (k,) that a slice, mask or index array selects of `size`."""
+    index = np.arange(size)[key]
+    return np.atleast_1d(index)
+
+
+Plan = Sequence[tuple[int, int]]
+
+
+def unipolar_plan(codes: sp.csr_array, lf_classes: np.ndarray) -> list[tuple[int, int]]:
+    """Pairs (LF, class): one for each class that an LF votes for or declares.
+
+    Parameters
+    ----------
+    codes : csr_array of shape (n, m)
+        vote + 1.
+    lf_classes : ndarray of shape (m,)
+        Declared classes, -1 for none.
+    """
+    n_classes = max(int(codes.data.max(initial=0)), int(lf_classes.max(initial=-1)) + 1)
+    seen = np.zeros((codes.shape[1], n_classes), dtype=bool)
+    seen[codes.indices, codes.data - 1] = True
+    declared = np.flatnonzero(lf_classes >= 0)
+    seen[declared, lf_classes[declared]] = True
+    return [(int(j), int(k)) for j, k in np.argwhere(seen)]
+
+
+def split_votes(codes: sp.csr_array, plan: Plan, n_classes: int) -> tuple[np.ndarray, ...]:
+    """Votes that the plan holds.
+
+    Returns
+    -------
+    rows, lfs, columns, votes : ndarrays of one length
+        Row, LF of the matrix, column of the plan and class of each vote.
+    """
+    position = np.full((codes.shape[1], n_classes), -1)
+    for column, (j, k) in enumerate(plan):
+        position[j, k] = column
+    coo = codes.tocoo()
+    votes = coo.data.astype(int) - 1
+    columns = position[coo.col, votes]
+    kept = columns >= 0
+    return coo.row[kept], coo.col[kept], columns[kept], votes[kept]
+
+
+def split_names(names: Sequence[str], classes: Sequence[Any], plan: Plan) -> list[str]:
+    """Names of the columns: that of the LF, with the class if the LF has several columns."""
+    columns = Counter(j for j, _ in plan)
+    return [f"{names[j]}={classes[k]}" if columns[j] > 1 else names[j] for j, k in plan]
+
+
+def as_label_matrix(L: Any, classes: Sequence[Any] | None = None) -> LabelMatrix:
+    """Take a label matrix or anything that is an array of votes.
+
+    Parameters
+    ----------
+    L : LabelMatrix or array of shape (n, m)
+    classes : sequence, optional
+        Classes of a fitted model. New rows may show fewer of them; other names or more classes
+        are an error.
+    """
+    matrix = L if isinstance(L, LabelMatrix) else LabelMatrix.from_dense(L)
+    if classes is None or list(matrix.classes) == list(classes):
+        return matrix
+    named = all(isinstance(name, str) for name in (*matrix.classes, *classes))
+    top = int(matrix.codes.data.max(initial=0))
+    if named or top > len(classes):
+        raise InputError(
+            f"L votes for classes {list(matrix.classes)}, the model knows {list(classes)}"
+        )
+    return matrix.with_classes(classes)
+
+
+def stack_votes(parts: list[LabelMatrix]) -> LabelMatrix:
+    """Stack label matrices of the same LFs in unipolar form."""
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    codes = sp.csr_array(sp.vstack([part.codes for part in parts]))
+    scored = any(part.scores is not None for part in parts)
+    empty = [sp.csr_array(part.shape, dtype=np.float32) for part in parts]
+    scores = [
+        e if part.scores is None else part.scores for e, part in zip(empty, parts, strict=True)
+    ]
+    return LabelMatrix(
+        codes,
+        lf_names=first.lf_names,
+        classes=first.classes,
+        lf_classes=first.lf_classes,
+        scores=sp.csr_array(sp.vstack(scores)) if scored else None,
+        continuous=first.continuous,
+    )

@@ -13,7 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from spear_amal.errors import FileFormatError
-from spear_amal.files import refuse_existing, write_aside
+from spear_amal.io.atomic import refuse_existing, write_aside
 
 FORMAT = 1
 # What NumPy, zip and JSON raise on a file that is cut off, altered or something else.

@@ -15,7 +15,7 @@ from spear_amal import estimators
 from spear_amal.data import TextFeatures
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.estimators import bundle
-from spear_amal.label_matrix import LabelMatrix
+from spear_amal.votes.label_matrix import LabelMatrix
 
 IMAGES = "images"  # stands in the file of a model for images
 

@@ -11,9 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spear_amal.errors import FileFormatError
-from spear_amal.label_matrix import LabelMatrix
-from spear_amal.vote_files import MANIFEST, VoteFiles, finish_votes, part_name, write_part
-from spear_amal.vote_parts import kept_part
+from spear_amal.votes.label_matrix import LabelMatrix
+from spear_amal.votes.parquet import (
+    MANIFEST,
+    VoteFiles,
+    finish_votes,
+    kept_part,
+    part_name,
+    write_part,
+)
 
 pytest.importorskip("pyarrow")
 FIELDS = {"lf_names": ["a", "b", "c"], "classes": ["ham", "spam"]}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -52,3 +52,18 @@ def fetch_bar(title: str, show: bool = True) -> Iterator[FetchBar]:
     hidden = not (show and console.is_terminal)  # a log file wants no bar
     with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
         yield FetchBar(progress, progress.add_task(title, total=None))
+
+
+@contextmanager
+def progress(title: str, total: int, wanted: bool) -> Iterator[Callable[[int], None]]:
+    """Give a function that advances the bar; it does nothing without a terminal."""
+    if not wanted:
+        yield lambda steps: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task(title, total=total)
+        yield lambda steps: bar.advance(task, steps)

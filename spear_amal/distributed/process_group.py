@@ -10,8 +10,8 @@ from contextlib import contextmanager, nullcontext
 import torch
 import torch.distributed as dist
 
+from spear_amal.distributed.shard import WHOLE, Shard
 from spear_amal.errors import InputError
-from spear_amal.maths.shard import WHOLE, Shard
 
 _MEETINGS = itertools.count()
 

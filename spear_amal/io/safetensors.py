@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from spear_amal.errors import FileFormatError
-from spear_amal.files import write_aside
+from spear_amal.io.atomic import write_aside
 
 FORMAT = 1
 Tensors = dict[str, Tensor]

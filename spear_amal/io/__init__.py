@@ -1,0 +1,1 @@
+"""Files of our own: written aside and then renamed; tensors without pickle."""

@@ -1,0 +1,1 @@
+"""Tensors in forms that torch lacks: sparse rows and packed tables of booleans."""

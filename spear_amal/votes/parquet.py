@@ -1,0 +1,404 @@
+"""One part of votes on disk: a label matrix as a Parquet file, whole or not at all.
+
+Each row holds two short lists, the numbers of the LFs that fired and their votes: offsets and
+values of Arrow's lists are those of a CSR matrix, so reading copies next to nothing.
+
+Votes on disk in parts: a folder of Parquet files with sparse votes, and what they mean.
+
+For more rows than memory holds. Each part is a label matrix of its own; row ids are kept. A folder
+is valid once ``votes.json`` is there, which is written last and names every part with its size.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from spear_amal.errors import FileFormatError, InputError, MissingExtraError
+from spear_amal.io.atomic import write_aside
+from spear_amal.votes.label_matrix import LabelMatrix
+
+if TYPE_CHECKING:
+    from spear_amal.votes.parquet import VoteFiles
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file of a folder of votes.
+
+    Attributes
+    ----------
+    file : str
+        Name within the folder.
+    rows, votes, size : int
+        Rows, votes cast (not abstain), and bytes of the file.
+    top : int
+        Largest class voted for, -1 without votes.
+    crc : int
+        Checksum (CRC-32) of row ids, votes and scores.
+    """
+
+    file: str
+    rows: int
+    votes: int
+    size: int
+    top: int
+    crc: int
+
+
+METADATA = b"spear_amal"
+
+
+def part_name(i: int) -> str:
+    """File of part `i`."""
+    return f"part-{i:05d}.parquet"
+
+
+def write_part(
+    folder: str | os.PathLike[str],
+    i: int,
+    matrix: LabelMatrix,
+    note: str = "",
+    about: dict[str, Any] | None = None,
+) -> Part:
+    """Write one part aside, then rename it; safe to repeat, also by another process.
+
+    Parameters
+    ----------
+    folder : path
+    i : int
+        Number of the part: parts are read in this order.
+    matrix : LabelMatrix
+    note : str
+        Kept in the file's metadata: whatever tells a later run that the part need not be made anew.
+    about : dict, optional
+        Kept beside the note, as JSON: what happened while these votes were made.
+    """
+    pa, pq = _arrow()
+    codes, scores = matrix.codes.sorted_indices(), matrix.scores
+    ids = matrix.row_ids
+    columns = {
+        "row_id": pa.array(ids.tolist(), pa.string()) if ids.dtype.kind == "U" else pa.array(ids),
+        "lf": _lists(codes.indptr, codes.indices.astype(np.int32)),
+        "vote": _lists(codes.indptr, codes.data.astype(np.int16) - np.int16(1)),
+    }
+    if scores is not None:
+        values = scores.sorted_indices().data.astype(np.float32)
+        columns["score"] = _lists(codes.indptr, values)
+    table = pa.table(columns)
+    top, crc = int(codes.data.max(initial=0)) - 1, _checksum(table)
+    held = {"note": note, "top": top, "votes": matrix.nnz, "crc": crc, "about": about or {}}
+    path = Path(folder) / part_name(i)
+    with write_aside(path) as temporary:
+        noted = table.replace_schema_metadata({METADATA: json.dumps(held)})
+        pq.write_table(noted, temporary, compression="zstd", write_page_checksum=True)
+        size = temporary.stat().st_size
+    return Part(path.name, len(matrix), matrix.nnz, size, top, crc)
+
+
+def kept_part(
+    folder: str | os.PathLike[str], i: int, note: str
+) -> tuple[Part, dict[str, Any]] | None:
+    """Part `i` and what was noted about it, if a run with the same note left it whole."""
+    pa, _ = _arrow()
+    path = Path(folder) / part_name(i)
+    try:
+        size = path.stat().st_size
+        table = _read_table(path)
+        held = json.loads(table.schema.metadata[METADATA])
+        if held["note"] != note or held["crc"] != _checksum(table):
+            return None
+    except (OSError, KeyError, ValueError, TypeError, pa.ArrowException):
+        return None
+    part = Part(path.name, table.num_rows, held["votes"], size, held["top"], held["crc"])
+    return part, held["about"]
+
+
+def read_part(folder: Path, part: Part, votes: VoteFiles) -> LabelMatrix:
+    """Read one part, checked against what the manifest says of it."""
+    path = folder / part.file
+    pa, _ = _arrow()
+    again = "apply the labelling functions again; parts that are whole are kept"
+    try:
+        size = path.stat().st_size
+        if size != part.size:
+            raise FileFormatError(
+                f"{path} has {size} bytes, {part.size} were written: it is truncated or was "
+                f"replaced; {again}"
+            )
+        return _matrix(_read_table(path), part, votes)
+    except FileFormatError:
+        raise
+    except (OSError, KeyError, InputError, ValueError, TypeError, pa.ArrowException) as error:
+        raise FileFormatError(f"{path} is missing or damaged ({error}); {again}") from error
+
+
+def _read_table(path: Path) -> Any:
+    _, pq = _arrow()
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        return file.read().combine_chunks()
+
+
+def _matrix(table: Any, part: Part, votes: VoteFiles) -> LabelMatrix:
+    shape = (part.rows, len(votes.lf_names))
+    indptr, lfs = _csr_parts(table, "lf")
+    same, cast = _csr_parts(table, "vote")
+    if table.num_rows != part.rows or len(cast) != part.votes or not np.array_equal(indptr, same):
+        raise ValueError("its rows or votes are not those of votes.json")
+    if _checksum(table) != part.crc:
+        raise ValueError("its content is not what was written: the checksum is another one")
+    dtype = np.int8 if cast.max(initial=-1) < 127 else np.int16
+    ids = table.column("row_id").to_numpy()
+    scores = None
+    if "score" in table.column_names:
+        scores = sp.csr_array((_csr_parts(table, "score")[1], lfs, indptr), shape=shape)
+    return LabelMatrix(
+        sp.csr_array(((cast + 1).astype(dtype), lfs, indptr), shape=shape),
+        lf_names=votes.lf_names,
+        classes=votes.classes,
+        row_ids=ids if ids.dtype.kind in "iu" else ids.astype(np.str_),
+        lf_classes=votes.lf_classes,
+        scores=scores,
+        continuous=votes.continuous,
+    )
+
+
+def _checksum(table: Any) -> int:
+    """CRC-32 of the values of a part, in an order and a form that a file's layout cannot change."""
+    ids = table.column("row_id").to_numpy()
+    plain = ids.dtype.kind in "iu"
+    crc = zlib.crc32(ids.astype(np.int64).tobytes() if plain else "\0".join(ids).encode())
+    for name in table.column_names[1:]:
+        offsets, values = _csr_parts(table, name)
+        crc = zlib.crc32(values.tobytes(), zlib.crc32(offsets.astype(np.int64).tobytes(), crc))
+    return crc
+
+
+def _csr_parts(table: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Offsets and values of a column of lists."""
+    pa, _ = _arrow()
+    column = table.column(name)
+    if not pa.types.is_list(column.type):
+        raise ValueError(f"column {name!r} holds {column.type}, needed lists")
+    if column.num_chunks == 0:
+        return np.zeros(1, dtype=np.int32), np.zeros(0, dtype=np.int16)
+    chunk = column.chunk(0)
+    offsets = np.asarray(chunk.offsets)
+    values = np.asarray(chunk.values)[offsets[0] : offsets[-1]]
+    return offsets - offsets[0], values
+
+
+def _lists(offsets: np.ndarray, values: np.ndarray) -> Any:
+    pa, _ = _arrow()
+    return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), pa.array(values))
+
+
+def _arrow() -> tuple[Any, Any]:
+    """Import pyarrow and its Parquet module."""
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise MissingExtraError("pyarrow", "parquet", "votes on disk") from error
+    return pyarrow, pyarrow.parquet
+
+
+__all__ = ["MANIFEST", "Part", "VoteFiles", "finish_votes", "part_name", "write_part"]
+
+FORMAT = 1
+MANIFEST = "votes.json"
+KIND = "votes"
+
+
+class VoteFiles:
+    """A folder of votes, read part by part; nothing but the manifest is held.
+
+    Parameters
+    ----------
+    folder : path
+
+    Attributes
+    ----------
+    lf_names : tuple of str, length m
+    classes : tuple, length C
+    lf_classes : ndarray of int, shape (m,)
+    continuous : ndarray of bool, shape (m,)
+    files : tuple of Part
+        In the order of the rows.
+    about : dict
+        What the writer noted beside: faults, the fingerprint of the LFs.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no manifest: the folder is no folder of votes, or was never finished.
+    FileFormatError
+        If the manifest is damaged or of a newer format.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> L = LabelMatrix.from_dense([[0, -1], [1, 1], [-1, -1]], row_ids=["a", "b", "c"])
+    >>> folder = tempfile.mkdtemp()
+    >>> part = write_part(folder, 0, L)
+    >>> votes = finish_votes(folder, [part], lf_names=L.lf_names)
+    >>> votes.shape, votes.nnz, [part.row_ids.tolist() for part in votes.parts()]
+    ((3, 2), 3, [['a', 'b', 'c']])
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+        held = _read_manifest(self.folder / MANIFEST)
+        self.files = tuple(Part(**part) for part in held["parts"])
+        self.lf_names: tuple[str, ...] = tuple(held["lf_names"])
+        self.classes: tuple[Any, ...] = tuple(held["classes"])
+        self.lf_classes = np.asarray(held["lf_classes"], dtype=np.int64)
+        self.continuous = np.asarray(held["continuous"], dtype=bool)
+        self.about: dict[str, Any] = held["about"]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and LFs."""
+        return (sum(part.rows for part in self.files), len(self.lf_names))
+
+    @property
+    def nnz(self) -> int:
+        """Number of votes that are not abstain."""
+        return sum(part.votes for part in self.files)
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes C."""
+        return len(self.classes)
+
+    @property
+    def starts(self) -> np.ndarray:
+        """Number of the first row of each part, and the number of rows, (parts + 1,)."""
+        return np.cumsum([0, *(part.rows for part in self.files)])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        n, m = self.shape
+        return f"VoteFiles(n={n}, m={m}, parts={len(self.files)}, folder={str(self.folder)!r})"
+
+    def part(self, i: int) -> LabelMatrix:
+        """Read one part.
+
+        Raises
+        ------
+        FileFormatError
+            Naming the file, if it is missing, truncated or damaged.
+        """
+        return read_part(self.folder, self.files[i], self)
+
+    def parts(self) -> Iterator[LabelMatrix]:
+        """Read the parts one after the other, in the order of the rows."""
+        for i in range(len(self.files)):
+            yield self.part(i)
+
+    def to_label_matrix(self) -> LabelMatrix:
+        """All parts as one label matrix in memory."""
+        parts = list(self.parts())
+        if not parts:
+            nothing = sp.csr_array((0, len(self.lf_names)), dtype=np.int8)
+            return LabelMatrix(nothing, lf_names=self.lf_names, classes=self.classes)
+        return stack_parts(parts)
+
+
+def stack_parts(parts: Sequence[LabelMatrix]) -> LabelMatrix:
+    """Put parts of one folder, or slices of them, under each other; at least one."""
+    first = parts[0]
+    scores = [part.scores for part in parts if part.scores is not None]
+    return LabelMatrix(
+        sp.csr_array(sp.vstack([part.codes for part in parts], format="csr")),
+        lf_names=first.lf_names,
+        classes=first.classes,
+        row_ids=np.concatenate([part.row_ids for part in parts]),
+        lf_classes=first.lf_classes,
+        scores=sp.csr_array(sp.vstack(scores, format="csr")) if scores else None,
+        continuous=first.continuous,
+    )
+
+
+def finish_votes(
+    folder: str | os.PathLike[str],
+    parts: Iterable[Part],
+    *,
+    lf_names: Sequence[str],
+    classes: Sequence[Any] | None = None,
+    lf_classes: Any = None,
+    continuous: Any = None,
+    about: dict[str, Any] | None = None,
+) -> VoteFiles:
+    """Write the manifest over finished parts; from here on the folder can be read.
+
+    Parameters
+    ----------
+    classes : sequence, optional
+        Names in code order; by default as many numbers as votes need, at least two.
+    """
+    parts = list(parts)
+    top = max((part.top for part in parts), default=-1)
+    m = len(lf_names)
+    held = {
+        "kind": KIND,
+        "format": FORMAT,
+        "lf_names": list(lf_names),
+        "classes": _plain(range(max(top + 1, 2)) if classes is None else classes),
+        "lf_classes": _plain(np.full(m, -1) if lf_classes is None else lf_classes),
+        "continuous": [bool(c) for c in (np.zeros(m) if continuous is None else continuous)],
+        "parts": [asdict(part) for part in parts],
+        "about": about or {},
+    }
+    with write_aside(Path(folder) / MANIFEST) as temporary:
+        temporary.write_text(json.dumps(held, indent=1), encoding="utf-8")
+    return VoteFiles(folder)
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+        if held["kind"] == KIND and held["format"] > FORMAT:
+            raise FileFormatError(
+                f"{path} has format {held['format']}, this version reads up to {FORMAT}; "
+                "update spear_amal"
+            )
+        if held["kind"] != KIND or not {"parts", "lf_names", "classes"} <= held.keys():
+            raise ValueError("it describes something else")
+        return held
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"{path} does not exist: {path.parent} is no folder of votes, or applying the "
+            "labelling functions to it did not end; run it again, finished parts are kept"
+        ) from None
+    except (ValueError, TypeError, KeyError) as error:
+        raise FileFormatError(f"{path} is no list of vote files or is damaged ({error})") from error
+
+
+def _plain(values: Iterable[Any]) -> list[Any]:
+    return [value if isinstance(value, str) else int(value) for value in values]
+
+
+def open_votes(L: Any) -> LabelMatrix | VoteFiles:
+    """Take a label matrix, an array (n, m) of votes, VoteFiles, or the path of such a folder."""
+    if isinstance(L, str | os.PathLike):
+        return VoteFiles(L)
+    return L if isinstance(L, LabelMatrix | VoteFiles) else LabelMatrix.from_dense(L)
+
+
+def parts_of(votes: LabelMatrix | VoteFiles) -> Iterator[tuple[slice, LabelMatrix]]:
+    """Rows and votes of each part, in order; what is in memory is one part."""
+    start = 0
+    for part in [votes] if isinstance(votes, LabelMatrix) else votes.parts():
+        yield slice(start, start + len(part)), part
+        start += len(part)
