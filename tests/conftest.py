@@ -24,7 +24,7 @@ settings.load_profile("here")
 @pytest.fixture
 def no_network(monkeypatch, tmp_path):
     """No source can be reached, and no folder of the user's is seen."""
-    from spear_amal.data import sources
+    from spear_amal.data.download import sources
 
     def refuse(*arguments):
         raise sources.SourceError("tests do not reach the network")

@@ -21,7 +21,7 @@ from spear_amal.labeling import (
     load_lfs,
     votes_test,
 )
-from spear_amal.labeling.parquet_work import meta_of
+from spear_amal.labeling.parquet_applier import meta_of
 from spear_amal.report import lf_table, readable, readable_check, votes_sentence
 from spear_amal.votes.label_matrix import LabelMatrix
 from spear_amal.votes.parquet import VoteFiles, parts_of

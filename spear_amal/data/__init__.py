@@ -1,14 +1,6 @@
 """Corpora and fetching, splits, text features, known truth, other tools' formats; no torch."""
 
-from spear_amal.data.corpus import Corpus
-from spear_amal.data.encoders import TextEncoder, make_features
-from spear_amal.data.features import TextFeatures
-from spear_amal.data.images import IMAGES, ImageData, digits, kd_synthetic, load_images
-from spear_amal.data.label_noise import NoisyLabels, add_label_noise
-from spear_amal.data.partition import Partition, check_disjoint, partition
-from spear_amal.data.spear_format import read_spear_pickle, spear_label_matrix
-from spear_amal.data.specs import CorpusSpec
-from spear_amal.data.store import (
+from spear_amal.data.corpora.registry import (
     CORPORA,
     CorpusStatus,
     corpus_file,
@@ -16,9 +8,17 @@ from spear_amal.data.store import (
     fetch_corpus,
     load_corpus,
 )
-from spear_amal.data.synthetic import synthetic_corpus, synthetic_votes
-from spear_amal.data.tables import read_table, require_columns, write_table
-from spear_amal.data.wrench_format import WrenchPart, read_wrench, write_wrench
+from spear_amal.data.corpora.spec import CorpusSpec
+from spear_amal.data.corpora.synthetic import synthetic_corpus, synthetic_votes
+from spear_amal.data.corpus import Corpus
+from spear_amal.data.encoders import TextEncoder, make_features
+from spear_amal.data.features import TextFeatures
+from spear_amal.data.formats.spear import read_spear_pickle, spear_label_matrix
+from spear_amal.data.formats.wrench import WrenchPart, read_wrench, write_wrench
+from spear_amal.data.images import IMAGES, ImageData, digits, kd_synthetic, load_images
+from spear_amal.data.images.label_noise import NoisyLabels, add_label_noise
+from spear_amal.data.read_table import read_table, require_columns, write_table
+from spear_amal.data.splits import Partition, check_disjoint, partition
 
 __all__ = [
     "CORPORA",

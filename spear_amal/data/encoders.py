@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import warnings
+import zipfile
+import zlib
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any
@@ -10,10 +14,11 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from spear_amal.data.encoders_cache import VectorCache, Vectors, text_key
-from spear_amal.data.encoders_sources import FORMS, MINILM, WORDLLAMA, Encode, Encoder, find_encoder
+from spear_amal.data.download.cache import cache_folder
+from spear_amal.data.encoder_backends import FORMS, MINILM, WORDLLAMA, Encode, Encoder, find_encoder
 from spear_amal.data.features import TextFeatures, checked_texts
 from spear_amal.errors import InputError
+from spear_amal.io.atomic import write_aside
 from spear_amal.progress import fetch_bar
 
 _PREFIX = "encoder:"
@@ -208,3 +213,74 @@ def _checked_rows(given: Any, n: int, size: int | None) -> np.ndarray:
 def _unit(rows: np.ndarray) -> np.ndarray:
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     return rows / np.where(lengths > 0, lengths, np.float32(1))
+
+
+Vectors = dict[bytes, np.ndarray]
+
+_FORMAT = "spear_amal vectors 1"
+_DAMAGE = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
+
+
+def text_key(text: str) -> bytes:
+    """Return the 32 bytes under which the vector of a text is kept."""
+    # A lone surrogate cannot be written as UTF-8, but it is a text like any other.
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+class VectorCache:
+    """The vectors that one encoder has made, without pickle.
+
+    Parameters
+    ----------
+    identity : str
+        What the encoder is, down to the content of its weights; it names the file.
+    cache_dir : path, optional
+        The cache; default as for corpora. The file lies in its folder ``encoders``.
+    """
+
+    def __init__(self, identity: str, cache_dir: str | os.PathLike[str] | None = None) -> None:
+        name = hashlib.sha256(f"{_FORMAT}\n{identity}".encode()).hexdigest()
+        self.path = cache_folder(cache_dir) / "encoders" / f"{name}.npz"
+
+    def read(self) -> Vectors:
+        """Return key (32 bytes) -> vector (D,) float32; nothing if there is no file yet.
+
+        A damaged file counts as none, with a warning: its vectors are made again.
+        """
+        if not self.path.exists():
+            return {}
+        try:
+            # Given a path, NumPy leaves the file open where it is no archive.
+            with open(self.path, "rb") as handle, np.load(handle, allow_pickle=False) as held:
+                return _unpack(held["keys"], held["vectors"])
+        except _DAMAGE as error:
+            warnings.warn(
+                f"the cache file {self.path} is damaged ({error!r}); its vectors are computed "
+                "again and the file is replaced",
+                stacklevel=2,
+            )
+            return {}
+
+    def write(self, vectors: Vectors) -> None:
+        """Keep all of `vectors`, whole or not at all; a cache that cannot be written warns.
+
+        Two processes that write at once keep the vectors of one of them: the others are computed
+        again when wanted.
+        """
+        keys = np.frombuffer(b"".join(vectors), dtype=np.uint8).reshape(-1, 32)
+        try:
+            with write_aside(self.path) as temporary:
+                np.savez(temporary, keys=keys, vectors=np.stack(list(vectors.values())))
+        except OSError as error:
+            warnings.warn(
+                f"vectors cannot be kept in {self.path} ({error}); they are computed again next "
+                "time; free space there, or name another folder by cache_dir",
+                stacklevel=2,
+            )
+
+
+def _unpack(keys: np.ndarray, vectors: np.ndarray) -> Vectors:
+    fits = keys.dtype == np.uint8 and keys.shape == (len(vectors), 32)
+    if not fits or vectors.dtype != np.float32 or vectors.ndim != 2:
+        raise ValueError(f"keys {keys.dtype} {keys.shape}, vectors {vectors.dtype} {vectors.shape}")
+    return {key.tobytes(): vector for key, vector in zip(keys, vectors, strict=True)}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from spear_amal.data.corpus import Corpus
 from spear_amal.errors import InputError
+from spear_amal.votes.label_matrix import ABSTAIN
 
 
 def normalised(texts: Any) -> list[str]:
@@ -80,3 +83,190 @@ def hold_out_test(frame: pd.DataFrame, n_test: int, seed: int) -> pd.DataFrame:
     texts = np.asarray(normalised(frame["text"]), dtype=object)
     leaked = is_test & np.isin(texts, texts[~is_test])
     return frame.assign(part=np.where(is_test, "test", "train"))[~leaked]
+
+
+@dataclass(frozen=True)
+class Partition:
+    """Row positions of four disjoint parts, each sorted.
+
+    Attributes
+    ----------
+    labelled, unlabelled, validation, test : ndarray of int64
+        Positions in the corpus, fit for ``frame.iloc`` and array indexing.
+
+    Raises
+    ------
+    InputError
+        If two parts share a row.
+    """
+
+    labelled: np.ndarray
+    unlabelled: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+
+    def __post_init__(self) -> None:
+        check_disjoint(
+            labelled=self.labelled,
+            unlabelled=self.unlabelled,
+            validation=self.validation,
+            test=self.test,
+        )
+
+    @property
+    def train(self) -> np.ndarray:
+        """Labelled and unlabelled rows, sorted: what a model is fitted on."""
+        return np.sort(np.concatenate([self.labelled, self.unlabelled]))
+
+    def observed_labels(self, y: Any) -> np.ndarray:
+        """Return a copy of `y` (n,) with -1 on every row whose gold training must not see.
+
+        Gold stays on labelled and validation rows; unlabelled rows, test rows and rows of no part
+        become -1.
+        """
+        y = np.asarray(y)
+        observed = np.full(len(y), ABSTAIN, dtype=np.int64)
+        seen = np.concatenate([self.labelled, self.validation])
+        observed[seen] = y[seen]
+        return observed
+
+
+def check_disjoint(**parts: Any) -> None:
+    """Raise if two of the named parts (arrays of row numbers) share a row.
+
+    Raises
+    ------
+    InputError
+        Names the two parts and the first shared rows; also if a part holds a row twice.
+    """
+    seen: dict[int, str] = {}
+    for name, rows in parts.items():
+        for row in np.asarray(rows).tolist():
+            if row in seen:
+                raise InputError(
+                    f"parts must be disjoint, but row {row} is in {seen[row]!r} and in {name!r}"
+                )
+            seen[row] = name
+
+
+def partition(
+    data: Corpus | Any,
+    seed: int,
+    n_labelled: int | None = None,
+    n_validation: int | None = None,
+    *,
+    test: Any = None,
+    labelled: str = "random",
+    drop_duplicates: bool = False,
+    texts: Any = None,
+) -> Partition:
+    """Draw a labelled and a validation part from the rows that are not test rows.
+
+    Parameters
+    ----------
+    data : Corpus, or labels (n,)
+        Labels alone know no test rows: give them in `test`.
+    seed : int
+        Same data, seed and sizes: same parts.
+    n_labelled, n_validation : int, optional
+        Sizes; default: those of the corpus.
+    test : array of int, optional
+        Test rows, where they are not the corpus' own part "test".
+    labelled : {"random", "published"}
+        "published" takes the corpus' own part "labelled" whole (`n_labelled` is then not used).
+    drop_duplicates : bool
+        Leave out test rows whose text (stripped, casefolded) is also a text of the pool.
+    texts : sequence of str, length n, optional
+        Texts to compare, where `data` is labels alone.
+
+    Returns
+    -------
+    Partition
+        What is in no other part is unlabelled.
+
+    Raises
+    ------
+    InputError
+        If a size is larger than what is left, or smaller than the number of classes, or a row has
+        no gold label.
+
+    Examples
+    --------
+    >>> parts = partition([0, 1] * 20, seed=3, n_labelled=6, n_validation=4, test=range(10))
+    >>> [len(rows) for rows in (parts.labelled, parts.unlabelled, parts.validation, parts.test)]
+    [6, 20, 4, 10]
+    """
+    corpus = data if isinstance(data, Corpus) else None
+    y = corpus.labels if corpus is not None else np.asarray(data)
+    if len(y) and y.min() < 0:
+        raise InputError(f"labels must be gold for every row; found {y.min()} (no answer)")
+    n_labelled = _size("n_labelled", n_labelled, corpus)
+    n_validation = _size("n_validation", n_validation, corpus)
+    test = _test_rows(corpus, test, len(y))
+    pool = np.setdiff1d(np.arange(len(y)), test)
+    generator = np.random.default_rng(seed)
+    if labelled == "published":
+        drawn = _published_rows(corpus)
+    elif labelled == "random":
+        drawn = draw_stratified(pool, y, n_labelled, generator, "the labelled part")
+    else:
+        raise InputError(f'labelled must be "random" or "published", found {labelled!r}')
+    rest = np.setdiff1d(pool, drawn)
+    validation = draw_stratified(rest, y, n_validation, generator, "the validation part")
+    if drop_duplicates:
+        test = without_duplicates(test, pool, corpus.texts if corpus is not None else texts)
+    return Partition(drawn, np.setdiff1d(rest, validation), validation, test)
+
+
+def _size(name: str, given: int | None, corpus: Corpus | None) -> int:
+    if given is not None:
+        return given
+    if corpus is None:
+        raise InputError(f"{name} is needed where only labels are given")
+    return int(getattr(corpus, name))
+
+
+def _test_rows(corpus: Corpus | None, given: Any, n: int) -> np.ndarray:
+    if given is None:
+        return corpus.rows("test") if corpus is not None else np.empty(0, dtype=np.int64)
+    rows = np.unique(np.asarray(list(given), dtype=np.int64))
+    if len(rows) and (rows[0] < 0 or rows[-1] >= n):
+        raise InputError(f"test rows must lie in 0 to {n - 1}, found {rows[0]} to {rows[-1]}")
+    return rows
+
+
+def _published_rows(corpus: Corpus | None) -> np.ndarray:
+    rows = corpus.rows("labelled") if corpus is not None else np.empty(0, dtype=np.int64)
+    if not len(rows):
+        raise InputError(
+            'labelled="published" needs a corpus with a part "labelled" (imdb, and sms from a '
+            "data directory with the published split)"
+        )
+    return rows
+
+
+def without_duplicates(test: np.ndarray, pool: np.ndarray, texts: Any) -> np.ndarray:
+    """Test rows whose text (stripped, casefolded) is no text of the pool.
+
+    Parameters
+    ----------
+    test, pool : ndarray of int
+        Row numbers.
+    texts : sequence of str, length n
+        Texts of all rows.
+
+    Returns
+    -------
+    ndarray of int64
+        The rows of `test` that are kept, in their order.
+
+    Examples
+    --------
+    >>> without_duplicates(np.array([2, 3]), np.array([0, 1]), ["a", "b", " A ", "c"])
+    array([3])
+    """
+    if texts is None:
+        raise InputError("drop_duplicates=True needs texts to compare; pass texts=")
+    texts = normalised(texts)
+    known = {texts[i] for i in pool}
+    return np.asarray([i for i in test if texts[i] not in known], dtype=np.int64)

@@ -9,7 +9,7 @@ import numpy as np
 from spear_amal.errors import InputError
 from spear_amal.estimators import door, resolve
 from spear_amal.estimators.fitted import FittedClassifier
-from spear_amal.votes.label_matrix import LabelMatrix, as_label_matrix
+from spear_amal.votes.label_matrix import LabelMatrix, as_label_matrix, stack_votes
 
 
 class Intake(FittedClassifier):

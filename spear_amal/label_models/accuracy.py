@@ -9,11 +9,6 @@ import scipy.sparse as sp
 
 from spear_amal.label_models.base import LabelModel
 from spear_amal.label_models.mixture import Mixture, expect, safe_log
-from spear_amal.label_models.patterns import (
-    cast_votes,
-    find_patterns,
-    vote_shares,
-)
 from spear_amal.label_models.settings import (
     check_class_balance,
     check_iterations,
@@ -21,6 +16,7 @@ from spear_amal.label_models.settings import (
     check_positive,
     check_share,
 )
+from spear_amal.label_models.vote_patterns import cast_votes, find_patterns, vote_shares
 from spear_amal.maths.posteriors import over_classes, total
 from spear_amal.votes.label_matrix import LabelMatrix
 

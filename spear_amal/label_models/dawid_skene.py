@@ -6,13 +6,13 @@ import numpy as np
 
 from spear_amal.label_models.base import LabelModel
 from spear_amal.label_models.mixture import Mixture, expect, safe_log
-from spear_amal.label_models.patterns import (
+from spear_amal.label_models.settings import check_iterations, check_not_negative
+from spear_amal.label_models.vote_patterns import (
     VotePatterns,
     cast_votes,
     find_patterns,
     vote_shares,
 )
-from spear_amal.label_models.settings import check_iterations, check_not_negative
 from spear_amal.maths.posteriors import total
 from spear_amal.votes.label_matrix import LabelMatrix
 

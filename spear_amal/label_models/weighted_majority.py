@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from spear_amal.label_models.base import TIE, LabelModel
-from spear_amal.label_models.patterns import VotePatterns, cast_votes, find_patterns, vote_sums
 from spear_amal.label_models.settings import check_iterations, check_positive, check_share
+from spear_amal.label_models.vote_patterns import VotePatterns, cast_votes, find_patterns, vote_sums
 from spear_amal.maths.posteriors import normalise, over_classes
 from spear_amal.votes.label_matrix import LabelMatrix
 

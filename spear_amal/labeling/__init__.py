@@ -1,33 +1,41 @@
 """Writing, applying and analysing labelling functions; imports no torch."""
 
 from spear_amal.labeling.analysis import LFAnalysis
-from spear_amal.labeling.appliers import ColumnLFApplier, LFApplier, PandasLFApplier
-from spear_amal.labeling.buckets import get_label_buckets, get_label_instances
-from spear_amal.labeling.cache import VoteCache
-from spear_amal.labeling.check import VotesTest, lf_check, votes_test
-from spear_amal.labeling.cluster import DaskApplier, SparkApplier
-from spear_amal.labeling.column_lf import ColumnLF, threshold_lf
+from spear_amal.labeling.appliers import (
+    ColumnLFApplier,
+    LFApplier,
+    PandasLFApplier,
+    PandasParallelLFApplier,
+)
+from spear_amal.labeling.builders import ColumnLF, dictionary_lf, keyword_lf, regex_lf, threshold_lf
 from spear_amal.labeling.conversions import (
     filter_unlabeled_dataframe,
     preds_to_probs,
     probs_to_preds,
 )
-from spear_amal.labeling.faults import ApplierMetadata, Fault
-from spear_amal.labeling.functions import LabelingFunction, labeling_function
-from spear_amal.labeling.loading import LoadedLFs, load_lfs
+from spear_amal.labeling.data_points import Row
+from spear_amal.labeling.distributed_appliers import DaskApplier, SparkApplier
+from spear_amal.labeling.error_analysis import get_label_buckets, get_label_instances
+from spear_amal.labeling.functions import (
+    ContinuousScorer,
+    LabelingFunction,
+    continuous_scorer,
+    labeling_function,
+)
+from spear_amal.labeling.lf_outputs import ApplierMetadata, Fault
+from spear_amal.labeling.load_lfs import LoadedLFs, load_lfs
 from spear_amal.labeling.nlp import SpacyPreprocessor, nlp_labeling_function
 from spear_amal.labeling.parquet_applier import ParquetLFApplier
-from spear_amal.labeling.patterns import dictionary_lf, keyword_lf, regex_lf
-from spear_amal.labeling.preprocess import BasePreprocessor, Preprocessor
-from spear_amal.labeling.preprocess_functions import (
+from spear_amal.labeling.preprocessing import (
+    BasePreprocessor,
     LambdaPreprocessor,
+    Preprocessor,
     lambda_mapper,
     preprocessor,
 )
-from spear_amal.labeling.rows import Row
 from spear_amal.labeling.rules_file import RuleLF, exemplar_frame, exemplar_matrix, read_rules
-from spear_amal.labeling.scorers import ContinuousScorer, continuous_scorer
-from spear_amal.labeling.snorkel_parallel import PandasParallelLFApplier
+from spear_amal.labeling.significance import VotesTest, lf_check, votes_test
+from spear_amal.labeling.vote_cache import VoteCache
 from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
 
 __all__ = [

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple, dataclass
+from functools import cached_property
+from statistics import NormalDist  # as scipy.special has it, without 0.2 s of imports
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 
 from spear_amal.errors import InputError
-from spear_amal.labeling.buckets import get_label_buckets, gold_column
-from spear_amal.labeling.statistics import share, wilson_interval
-from spear_amal.labeling.vote_totals import VotesInParts
+from spear_amal.labeling.error_analysis import get_label_buckets, gold_column
+from spear_amal.votes.label_matrix import LabelMatrix
+from spear_amal.votes.parquet import open_votes, parts_of
 
 # Below this many votes on gold rows a 95% interval is wider than about 0.4: no basis to judge.
 FEW_VOTES = 20
@@ -217,3 +221,226 @@ class LFAnalysis:
         if name not in self._index:
             raise InputError(f"no LF {name!r}; the LFs are {self._index}")
         return self._index.index(name)
+
+
+class VoteCounts:
+    """Counts that the analysis of LFs is made of.
+
+    Parameters
+    ----------
+    L : LabelMatrix of shape (n, m)
+
+    Attributes
+    ----------
+    rows, columns, votes : ndarray (nnz,)
+        The votes as triplets.
+    """
+
+    def __init__(self, L: LabelMatrix) -> None:
+        self.n, self.m = L.shape
+        codes = L.codes.tocoo()
+        self.rows, self.columns = codes.coords
+        self.votes = codes.data.astype(np.int64) - 1
+        self.starts = L.codes.indptr
+
+    def per_row(self) -> np.ndarray:
+        """Count the votes of each row (n,)."""
+        return np.diff(self.starts)
+
+    def conflicted(self) -> np.ndarray:
+        """Rows (n,) with two different votes, as bool."""
+        other = self.votes != self.votes[self.starts[self.rows]]  # than the first vote of the row
+        return np.bincount(self.rows[other], minlength=self.n) > 0
+
+    def per_lf(self, rows: np.ndarray | None = None) -> np.ndarray:
+        """Count the votes of each LF (m,), on the rows marked True."""
+        kept = self.columns if rows is None else self.columns[rows[self.rows]]
+        return np.bincount(kept, minlength=self.m)
+
+    def per_class(self, n_classes: int) -> np.ndarray:
+        """Count the votes of each LF for each class (m, C)."""
+        cells = self.columns.astype(np.int64) * n_classes + self.votes
+        return np.bincount(cells, minlength=self.m * n_classes).reshape(self.m, n_classes)
+
+    def correct(self, gold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Correct and incorrect votes (m,) of each LF, on rows with a gold class."""
+        known = gold[self.rows] >= 0
+        right = gold[self.rows] == self.votes
+        return (
+            np.bincount(self.columns[known & right], minlength=self.m),
+            np.bincount(self.columns[known & ~right], minlength=self.m),
+        )
+
+    def overlaps(self) -> np.ndarray:
+        """Rows on which both of two LFs fired, (m, m)."""
+        return self._together(slice(None))
+
+    def agreements(self) -> np.ndarray:
+        """Rows on which two LFs cast the same vote, (m, m)."""
+        total = np.zeros((self.m, self.m))
+        for vote in np.unique(self.votes):
+            total += self._together(self.votes == vote)
+        return total
+
+    def _together(self, chosen: np.ndarray | slice) -> np.ndarray:
+        """Rows (m, m) on which two LFs both cast one of the chosen votes."""
+        places = self.rows[chosen], self.columns[chosen]
+        one = sp.csr_array((np.ones(len(places[0])), places), shape=(self.n, self.m))
+        return (one.T @ one).toarray()
+
+    def tables(self, gold: np.ndarray, k: int) -> np.ndarray:
+        """Count votes -1..k-1 by gold class (m, k+1, k)."""
+        counts = np.zeros((self.m, k + 1, k))
+        known = (gold[self.rows] >= 0) & (gold[self.rows] < k) & (self.votes < k)
+        where = (self.columns[known], self.votes[known] + 1, gold[self.rows][known])
+        np.add.at(counts, where, 1)
+        of_class = np.bincount(gold[(gold >= 0) & (gold < k)], minlength=k)
+        counts[:, 0] = of_class - counts.sum(axis=1)
+        return counts
+
+
+def share(counts: np.ndarray, total: int | np.ndarray) -> np.ndarray:
+    """Return `counts / total`, 0 where the total is 0."""
+    total = np.broadcast_to(np.asarray(total, dtype=float), counts.shape)
+    return np.divide(counts, total, out=np.zeros(counts.shape), where=total > 0)
+
+
+def wilson_interval(
+    correct: np.ndarray, total: np.ndarray, level: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Wilson score interval of a share; (0, 1) where nothing was counted.
+
+    With p = correct / total and the normal quantile z:
+    (p + z^2/2n -+ z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n)   [Wilson 1927]
+    """
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    n = np.maximum(total, 1).astype(float)
+    p = correct / n
+    centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
+    # At p = 0 and p = 1 the bounds are 0 and 1 exactly; rounding must not carry them past.
+    low = np.where((total == 0) | (correct == 0), 0.0, centre - half)
+    high = np.where((total == 0) | (correct == total), 1.0, centre + half)
+    return low, high
+
+
+@dataclass(frozen=True)
+class VoteTotals:
+    """Counts that need no gold.
+
+    Attributes
+    ----------
+    covered, overlapping, conflicted : int
+        Rows with a vote, with two votes, with two different votes.
+    fired, overlaps, conflicts : ndarray of int, shape (m,)
+        Votes of each LF: all, on overlapping rows, on conflicted rows.
+    votes : ndarray of int, shape (m, C)
+        Votes of each LF for each class.
+    """
+
+    covered: int
+    overlapping: int
+    conflicted: int
+    fired: np.ndarray
+    overlaps: np.ndarray
+    conflicts: np.ndarray
+    votes: np.ndarray
+
+    @classmethod
+    def of(cls, counts: VoteCounts, n_classes: int) -> VoteTotals:
+        """Count the votes of one matrix."""
+        per_row, conflicted = counts.per_row(), counts.conflicted()
+        overlapping = per_row > 1
+        return cls(
+            covered=int((per_row > 0).sum()),
+            overlapping=int(overlapping.sum()),
+            conflicted=int(conflicted.sum()),
+            fired=counts.per_lf(),
+            overlaps=counts.per_lf(overlapping),
+            conflicts=counts.per_lf(conflicted),
+            votes=counts.per_class(n_classes),
+        )
+
+    def __add__(self, other: VoteTotals) -> VoteTotals:
+        return VoteTotals(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+
+class VotesInParts:
+    """Votes in memory (one part) or in a folder, and counts over all of them.
+
+    Gold classes are given for all rows (n,), in the order of the rows. Of a folder one part at a
+    time is held, and each method reads it once; the totals are kept.
+
+    Parameters
+    ----------
+    L : LabelMatrix, VoteFiles, path of such a folder, or integer array of shape (n, m)
+    """
+
+    def __init__(self, L: Any) -> None:
+        self.L = open_votes(L)
+        self._whole = VoteCounts(self.L) if isinstance(self.L, LabelMatrix) else None
+
+    def parts(self) -> Iterator[tuple[slice, VoteCounts]]:
+        """Rows and counts of each part."""
+        if self._whole is not None:
+            yield slice(0, len(self.L)), self._whole
+            return
+        for rows, part in parts_of(self.L):
+            yield rows, VoteCounts(part)
+
+    @cached_property
+    def totals(self) -> VoteTotals:
+        """Counts that need no gold."""
+        m, n_classes = self.L.shape[1], self.L.n_classes
+        none = np.zeros(m, dtype=np.int64)
+        total = VoteTotals(0, 0, 0, none, none, none, np.zeros((m, n_classes), dtype=np.int64))
+        for _, part in self.parts():
+            total = total + VoteTotals.of(part, n_classes)
+        return total
+
+    def correct(self, gold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Correct and incorrect votes (m,) of each LF, on rows with a gold class."""
+        found = np.zeros((2, self.L.shape[1]), dtype=np.int64)
+        for rows, part in self.parts():
+            found += part.correct(gold[rows])
+        return found[0], found[1]
+
+    def tables(self, gold: np.ndarray, k: int) -> np.ndarray:
+        """Count votes -1..k-1 by gold class (m, k+1, k)."""
+        total = np.zeros((self.L.shape[1], k + 1, k))
+        for rows, part in self.parts():
+            total += part.tables(gold[rows], k)
+        return total
+
+    def overlaps(self) -> np.ndarray:
+        """Rows on which both of two LFs fired, (m, m)."""
+        return self._pairs(VoteCounts.overlaps)
+
+    def agreements(self) -> np.ndarray:
+        """Rows on which two LFs cast the same vote, (m, m)."""
+        return self._pairs(VoteCounts.agreements)
+
+    def _pairs(self, count: Any) -> np.ndarray:
+        total = np.zeros((self.L.shape[1], self.L.shape[1]))
+        for _, part in self.parts():
+            total += count(part)
+        return total
+
+    def column(self, j: int) -> np.ndarray:
+        """Votes (n,) of LF j, -1 for abstain."""
+        found = np.full(len(self.L), -1)
+        for rows, part in self.parts():
+            own = part.columns == j
+            found[rows.start + part.rows[own]] = part.votes[own]
+        return found
+
+    def row_ids(self, rows: np.ndarray) -> np.ndarray:
+        """Ids of some rows, given by their numbers in rising order."""
+        if isinstance(self.L, LabelMatrix):
+            return self.L.row_ids[rows]
+        if not self.L.files:
+            return np.empty(0, dtype=np.int64)
+        which = np.searchsorted(self.L.starts[1:], rows, side="right")
+        wanted = np.unique(which) if len(rows) else [0]  # a part is read for the type of its ids
+        found = [self.L.part(i).row_ids[rows[which == i] - self.L.starts[i]] for i in wanted]
+        return np.concatenate(found)

@@ -11,13 +11,13 @@ from typing import Any
 import pandas as pd
 
 from spear_amal.errors import InputError
-from spear_amal.labeling.cache import VoteCache
-from spear_amal.labeling.classes import ClassSet
-from spear_amal.labeling.faults import ApplierMetadata
+from spear_amal.labeling.data_points import FrameSource, ListSource, Source, source_of_columns
 from spear_amal.labeling.functions import LabelingFunction, as_labeling_function
+from spear_amal.labeling.label_space import ClassSet
+from spear_amal.labeling.lf_outputs import ApplierMetadata
 from spear_amal.labeling.parallel import Labelled, label
-from spear_amal.labeling.pool import as_n_jobs
-from spear_amal.labeling.sources import FrameSource, ListSource, Source, source_of_columns
+from spear_amal.labeling.vote_cache import VoteCache
+from spear_amal.labeling.worker_pool import as_n_jobs
 from spear_amal.progress import progress
 
 
@@ -224,3 +224,30 @@ def _warn_of(meta: ApplierMetadata) -> None:
             warnings.warn(
                 f"{what}: {found}; apply with return_meta=True for details", UserWarning, 4
             )
+
+
+class PandasParallelLFApplier(PandasLFApplier):
+    """Applies LFs to a DataFrame by several processes, as ``PandasLFApplier(..., n_jobs=...)``.
+
+    Rows keep their order whatever the index: unsorted, repeated or of strings.
+
+    Examples
+    --------
+    >>> from spear_amal.labeling import keyword_lf
+    >>> rows = pd.DataFrame({"text": ["free tones", "see you"]}, index=["b", "a"])
+    >>> applier = PandasParallelLFApplier([keyword_lf("free", ["free"], 1)])
+    >>> applier.apply(rows, n_parallel=1).to_dense().tolist()
+    [[1], [-1]]
+    """
+
+    def apply(  # type: ignore[override]
+        self,
+        df: pd.DataFrame,
+        n_parallel: int = 2,
+        fault_tolerant: bool = False,
+        return_meta: bool = False,
+    ) -> Any:
+        """Votes of all LFs on all rows, by `n_parallel` processes."""
+        return super().apply(
+            df, fault_tolerant=fault_tolerant, return_meta=return_meta, n_jobs=n_parallel
+        )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from spear_amal.errors import InputError
-from spear_amal.labeling.buckets import label_column
+from spear_amal.labeling.error_analysis import label_column
 from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
 
 TIE_BREAKS = ("random", "true-random", "abstain")

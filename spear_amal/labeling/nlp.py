@@ -7,9 +7,9 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 from spear_amal.errors import InputError, MissingExtraError
+from spear_amal.labeling.data_points import field, is_missing
 from spear_amal.labeling.functions import LabelingFunction
-from spear_amal.labeling.preprocess import MEMO_SIZE, BasePreprocessor, set_field
-from spear_amal.labeling.rows import field, is_missing
+from spear_amal.labeling.preprocessing import MEMO_SIZE, BasePreprocessor, set_field
 
 # Snorkel's default; it is loaded only if no pipeline is given.
 DEFAULT_MODEL = "en_core_web_sm"

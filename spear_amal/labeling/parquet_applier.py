@@ -5,21 +5,26 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from spear_amal.errors import FileFormatError, InputError, OutputExistsError
-from spear_amal.labeling.answers import AnswerReader
+import numpy as np
+import pandas as pd
+
+from spear_amal.errors import FileFormatError, InputError, LabelingError, OutputExistsError
 from spear_amal.labeling.appliers import BaseLFApplier
-from spear_amal.labeling.code_reading import Unseen
-from spear_amal.labeling.column_lf import ColumnLF
-from spear_amal.labeling.fingerprints import fingerprint
-from spear_amal.labeling.gathering import merged
-from spear_amal.labeling.parquet_blocks import Block, plan_blocks, source_files
-from spear_amal.labeling.parquet_work import BlockWork, PartRecord
-from spear_amal.labeling.pool import as_n_jobs, map_in_processes
+from spear_amal.labeling.builders import ColumnLF
+from spear_amal.labeling.data_points import FrameSource
+from spear_amal.labeling.functions import LabelingFunction
+from spear_amal.labeling.hashing import Unseen, fingerprint
+from spear_amal.labeling.label_space import ClassSet
+from spear_amal.labeling.lf_outputs import AnswerReader, ApplierMetadata, Fault
+from spear_amal.labeling.parallel import label, merged
+from spear_amal.labeling.parquet_reader import Block, plan_blocks, read_tables, source_files
+from spear_amal.labeling.worker_pool import as_n_jobs, map_in_processes
 from spear_amal.progress import progress
-from spear_amal.votes.parquet import MANIFEST, VoteFiles, finish_votes
+from spear_amal.votes.parquet import MANIFEST, Part, VoteFiles, finish_votes, kept_part, write_part
 
 
 class ParquetLFApplier(BaseLFApplier):
@@ -178,3 +183,97 @@ def _make_way(folder: Path, run: str, overwrite: bool) -> None:
 
 def _describe(block: Block) -> str:
     return f"rows {block.first_row} to {block.first_row + block.rows - 1} ({block.file})"
+
+
+class PartRecord(NamedTuple):
+    """A part that is on disk, and what went wrong while it was made."""
+
+    part: Part
+    meta: ApplierMetadata
+
+
+@dataclass(frozen=True)
+class BlockWork:
+    """Applies LFs to a block and writes its parts; can be sent to other processes.
+
+    Attributes
+    ----------
+    lfs, classes
+        As of the applier.
+    folder : str
+        Of the votes.
+    columns : list of str or None
+        What is read; None for all columns.
+    row_id : str or None
+        Column with row ids; None for the number of the row.
+    batch_rows : int
+        Rows of a part.
+    tolerant : bool
+    made_by : str
+        Fingerprint of all that votes depend on beside the rows; empty if it is not known, so that
+        every part is made anew.
+    """
+
+    lfs: list[LabelingFunction]
+    classes: ClassSet
+    folder: str
+    columns: Sequence[str] | None
+    row_id: str | None
+    batch_rows: int
+    tolerant: bool
+    made_by: str
+
+    def __call__(self, block: Block) -> list[PartRecord]:
+        """Make the parts that are not there yet."""
+        starts = range(0, block.rows, self.batch_rows)
+        kept = [self._kept(block, k) for k in range(len(starts))]
+        if all(kept):
+            return [record for record in kept if record is not None]
+        records = []
+        for k, table in enumerate(read_tables(block, self.columns, self.batch_rows)):
+            records.append(kept[k] or self._make(block, k, table))
+        return records
+
+    def _note(self, block: Block, k: int) -> str:
+        return f"{self.made_by} {block.stamp} {block.groups} {k}" if self.made_by else ""
+
+    def _kept(self, block: Block, k: int) -> PartRecord | None:
+        note = self._note(block, k)
+        found = kept_part(self.folder, block.first_part + k, note) if note else None
+        if found is None or (found[1]["faults"] and not self.tolerant):
+            return None
+        return PartRecord(found[0], meta_of(found[1]))
+
+    def _make(self, block: Block, k: int, table: Any) -> PartRecord:
+        frame = table.to_pandas(ignore_metadata=True)
+        frame.index = self._ids(block, k, frame)
+        try:
+            votes, meta = label(
+                self.lfs, self.classes, FrameSource(frame), self.tolerant, _nothing, None
+            )
+        except LabelingError as error:
+            raise LabelingError(f"{block.file}: {error}") from error.__cause__
+        part = write_part(
+            self.folder, block.first_part + k, votes, self._note(block, k), meta._asdict()
+        )
+        return PartRecord(part, meta)
+
+    def _ids(self, block: Block, k: int, frame: pd.DataFrame) -> pd.Index:
+        if self.row_id is None:
+            start = block.first_row + k * self.batch_rows
+            return pd.RangeIndex(start, start + len(frame))
+        ids = frame[self.row_id]
+        if ids.isna().any():
+            row = block.first_row + k * self.batch_rows + int(np.argmax(ids.isna()))
+            raise InputError(f"{block.file}: row {row} (counted over all files) has no row id")
+        return pd.Index(ids)
+
+
+def meta_of(held: dict[str, Any]) -> ApplierMetadata:
+    """Read what went wrong, as it was noted in a part."""
+    tracebacks = {n: [Fault(*fault) for fault in f] for n, f in held["tracebacks"].items()}
+    return ApplierMetadata(held["faults"], tracebacks, held["clipped"])
+
+
+def _nothing(steps: int) -> None:
+    """Take the place of a progress bar."""

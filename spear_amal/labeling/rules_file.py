@@ -14,8 +14,8 @@ import pandas as pd
 import scipy.sparse as sp
 
 from spear_amal.errors import FileFormatError
-from spear_amal.labeling.column_lf import TextLF
-from spear_amal.labeling.literals import needed_by, searcher
+from spear_amal.labeling.builders import TextLF
+from spear_amal.labeling.text_search import needed_by, searcher
 
 
 class RuleLF(TextLF):

@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from sklearn.metrics import confusion_matrix
 
 from spear_amal.data import Corpus, Partition, TextFeatures, partition
-from spear_amal.data.partition import without_duplicates
+from spear_amal.data.splits import without_duplicates
 from spear_amal.errors import InputError
 from spear_amal.training import METRICS, score
 from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from spear_amal.data.tables import read_table, require_columns
+from spear_amal.data.read_table import read_table, require_columns
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.io.atomic import refuse_existing, write_aside
 from spear_amal.teachers.arrays import as_ids, as_numbers, distinct, look_up

@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from spear_amal.errors import InputError
-from spear_amal.labeling.parquet_blocks import Block, plan_blocks, read_tables, source_files
+from spear_amal.labeling.parquet_reader import Block, plan_blocks, read_tables, source_files
 
 SHARD = 65_536
 

@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -25,9 +25,6 @@ import scipy.sparse as sp
 from spear_amal.errors import FileFormatError, InputError, MissingExtraError
 from spear_amal.io.atomic import write_aside
 from spear_amal.votes.label_matrix import LabelMatrix
-
-if TYPE_CHECKING:
-    from spear_amal.votes.parquet import VoteFiles
 
 
 @dataclass(frozen=True)

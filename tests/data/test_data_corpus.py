@@ -4,14 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spear_amal.data import (
-    CORPORA,
-    Corpus,
-    corpus_file,
-    corpus_status,
-    load_corpus,
-    partition,
-)
+from spear_amal.data import CORPORA, Corpus, corpus_file, corpus_status, load_corpus, partition
 from spear_amal.data.corpora import plots, sms
 from spear_amal.errors import ChecksumError, InputError
 from spear_amal.votes.label_matrix import LabelMatrix

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spear_amal.data import read_spear_pickle, spear_label_matrix
-from spear_amal.data.safe_pickle import read_pickles
+from spear_amal.data.formats.safe_pickle import read_pickles
 from spear_amal.errors import FileFormatError
 
 N, M, D, C = 7, 3, 5, 2

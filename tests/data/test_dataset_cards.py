@@ -6,8 +6,8 @@ import pytest
 
 from spear_amal.data import CORPORA, IMAGES
 from spear_amal.data.images import GENERATED
+from spear_amal.data.images.cifar_n import DIGEST
 from spear_amal.data.images.cifar_n import SOURCES as HUMAN_LABELS
-from spear_amal.data.images.human_labels import DIGEST
 
 CARDS = Path(__file__).parents[2] / "datasets"
 

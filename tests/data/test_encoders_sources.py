@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from spear_amal.data import TextEncoder, make_features
-from spear_amal.data.encoders_sources import find_encoder
+from spear_amal.data.encoder_backends import find_encoder
 from spear_amal.errors import (
     ChecksumError,
     DataUnavailableError,

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from spear_amal import LabelMatrix
-from spear_amal.label_models.patterns import cast_votes, find_patterns, vote_shares, vote_sums
+from spear_amal.label_models.vote_patterns import cast_votes, find_patterns, vote_shares, vote_sums
 
 C = 3
 VOTES = hnp.arrays(np.int64, (11, 5), elements=st.integers(-1, C - 1))

@@ -15,7 +15,7 @@ from spear_amal import LabelMatrix
 from spear_amal.data import synthetic_votes
 from spear_amal.errors import FileFormatError, InputError, OutputExistsError
 from spear_amal.label_models import LABEL_MODELS, DawidSkene, LabelModel, MajorityVote
-from spear_amal.label_models.counted import count_rows
+from spear_amal.label_models.vote_patterns import count_rows
 from spear_amal.votes.parquet import VoteFiles, finish_votes, part_name, write_part
 
 pytest.importorskip("pyarrow")

@@ -22,7 +22,7 @@ from spear_amal.labeling import (
     regex_lf,
     threshold_lf,
 )
-from spear_amal.labeling import core as core_module
+from spear_amal.labeling import apply_lfs as core_module
 
 TEXTS = ["win a prize", "hi there", "free hi", "", "WIN", "call me now", "prize and call"]
 CLASSES = ("ham", "spam")

@@ -8,7 +8,7 @@ from spear_amal.labeling import (
     LabelingFunction,
     LFApplier,
     PandasLFApplier,
-    core,
+    apply_lfs,
     keyword_lf,
     labeling_function,
     preprocessor,
@@ -138,7 +138,7 @@ def test_only_the_first_tracebacks_are_kept():
 
 
 def test_a_fault_beyond_the_first_chunk_names_its_row(monkeypatch):
-    monkeypatch.setattr(core, "CHUNK", 1)
+    monkeypatch.setattr(apply_lfs, "CHUNK", 1)
     with pytest.raises(LabelingError, match="row 'r1'"):
         apply(fails_on_b)
     _, meta = apply(fails_on_b, fault_tolerant=True, return_meta=True)

@@ -18,8 +18,8 @@ from spear_amal.labeling import (
     Row,
     preprocessor,
 )
-from spear_amal.labeling.core import CHUNK
-from spear_amal.labeling.rows import copy_row
+from spear_amal.labeling.apply_lfs import CHUNK
+from spear_amal.labeling.data_points import copy_row
 
 
 def fragile(x, factor=2):

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from spear_amal.labeling import LFApplier, ParquetLFApplier, VoteCache, keyword_lf
-from spear_amal.labeling.cache import SUFFIX
+from spear_amal.labeling.vote_cache import SUFFIX
 from spear_amal.votes.parquet import VoteFiles, part_name
 
 TEXTS = [("free call", "see you", "free home call", "home")[i % 4] for i in range(31)]

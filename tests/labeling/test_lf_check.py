@@ -100,7 +100,7 @@ def test_rows_without_gold_are_not_looked_at():
 def test_chunks_give_the_same_test(monkeypatch):
     votes, y = synthetic_votes(61, 3, accuracies=0.55, seed=5)
     whole = votes_test(votes, y)
-    monkeypatch.setattr("spear_amal.labeling.check._CHUNK", 61 * 7)
+    monkeypatch.setattr("spear_amal.labeling.significance._CHUNK", 61 * 7)
     assert votes_test(votes, y) == whole
 
 

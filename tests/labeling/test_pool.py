@@ -24,7 +24,7 @@ from spear_amal.labeling import (
     threshold_lf,
 )
 from spear_amal.labeling.parallel import span_size
-from spear_amal.labeling.pool import as_n_jobs, map_in_processes
+from spear_amal.labeling.worker_pool import as_n_jobs, map_in_processes
 
 N = 2503
 

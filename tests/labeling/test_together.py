@@ -18,10 +18,9 @@ from spear_amal.labeling import (
     keyword_lf,
     read_rules,
     regex_lf,
-    together,
+    text_search,
 )
-from spear_amal.labeling.literals import Needed
-from spear_amal.labeling.together import SEPARATORS, JoinedSearch
+from spear_amal.labeling.text_search import SEPARATORS, JoinedSearch, Needed
 
 # Letters whose lower case is longer, depends on the neighbours or is another one's too; what `\w`
 # takes for a letter, and what texts are joined by.
@@ -69,11 +68,11 @@ def one_by_one(lf, text):
 @pytest.fixture(params=["with the extra", "without"])
 def automaton(request, monkeypatch):
     if request.param == "without":
-        monkeypatch.setattr(together, "AhoCorasick", None)
-    elif together.AhoCorasick is None:
+        monkeypatch.setattr(text_search, "AhoCorasick", None)
+    elif text_search.AhoCorasick is None:
         pytest.skip("needs ahocorasick_rs")
     else:
-        monkeypatch.setattr(together, "FEW_WORDS", 0)
+        monkeypatch.setattr(text_search, "FEW_WORDS", 0)
 
 
 @pytest.mark.usefixtures("automaton")
@@ -89,7 +88,7 @@ class TestTogether:
         search = JoinedSearch([Needed(("a",)), Needed(("b", "σ"), lowered=True)])
         whole = search.candidates(texts)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(together, "LETTERS", 5)
+            patch.setattr(text_search, "LETTERS", 5)
             parts = search.candidates(texts)
         if whole is not None and parts is not None:
             assert [p.tolist() for p in parts] == [w.tolist() for w in whole]

@@ -25,8 +25,7 @@ from spear_amal.labeling import (
     regex_lf,
     threshold_lf,
 )
-from spear_amal.labeling.code_reading import Unseen
-from spear_amal.labeling.fingerprints import fingerprint
+from spear_amal.labeling.hashing import Unseen, fingerprint
 
 ROWS = pd.DataFrame({"text": ["free ring", "see you", "free call"], "size": [3, 50, 7]})
 WORDS = ["free"]
@@ -277,7 +276,7 @@ def test_same_fingerprint_in_every_process(tmp_path):
     path = tmp_path / "code.py"
     path.write_text(
         "from spear_amal.labeling import keyword_lf, labeling_function\n"
-        "from spear_amal.labeling.fingerprints import fingerprint\n"
+        "from spear_amal.labeling.hashing import fingerprint\n"
         "WORDS = {'a', 'b', 'c', 'd'}\n"
         "@labeling_function(resources={'k': frozenset('xyz')})\n"
         "def f(x, k):\n    return int(x.text in WORDS or x.text in {'p', 'q', 'r'})\n"

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from spear_amal.data.corpora.spec import CorpusSpec
 from spear_amal.data.corpus import Corpus
-from spear_amal.data.sources import UrlFiles
-from spear_amal.data.spear_format import read_spear_pickle
-from spear_amal.data.specs import CorpusSpec
+from spear_amal.data.download.sources import UrlFiles
+from spear_amal.data.formats.spear import read_spear_pickle
 from spear_amal.errors import FileFormatError
 from spear_amal.votes.label_matrix import LabelMatrix
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from spear_amal.data.corpora.spec import CorpusSpec
 from spear_amal.data.corpus import Corpus
-from spear_amal.data.sources import UrlArchive
-from spear_amal.data.specs import CorpusSpec
+from spear_amal.data.download.sources import UrlArchive
 from spear_amal.data.splits import draw_stratified
 
 CLASSES = ("ham", "spam")

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from spear_amal.data.images.members import base_name, members
-from spear_amal.data.images.pictures import picture_pixels
-from spear_amal.data.images.specs import Decoded, ImageSpec, train_then_test
-from spear_amal.data.safe_pickle import unpickle_arrays
-from spear_amal.data.sources import NpmPackage, UrlFiles
+from spear_amal.data.download.sources import NpmPackage, UrlFiles
+from spear_amal.data.formats.safe_pickle import unpickle_arrays
+from spear_amal.data.images.archives import base_name, members
+from spear_amal.data.images.decode import picture_pixels
+from spear_amal.data.images.spec import Decoded, ImageSpec, train_then_test
 from spear_amal.errors import FileFormatError
 from spear_amal.progress import FetchBar
 

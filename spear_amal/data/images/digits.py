@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.datasets import load_digits
 
-from spear_amal.data.images.image_data import ImageData, hold_out_validation
+from spear_amal.data.images.dataset import ImageData, hold_out_validation
 from spear_amal.data.splits import draw_stratified
 
 _N_TEST = 360  # a fifth of the 1,797 rows

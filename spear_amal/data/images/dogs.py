@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from spear_amal.data.images.decode import Listing, first_of, from_one, read_listed, read_mat
 from spear_amal.data.images.folders import read_folders
-from spear_amal.data.images.listed import Listing, first_of, from_one, read_listed, read_mat
-from spear_amal.data.images.specs import Decoded, ImageSpec
+from spear_amal.data.images.spec import Decoded, ImageSpec
 from spear_amal.errors import FileFormatError
 from spear_amal.progress import FetchBar
 

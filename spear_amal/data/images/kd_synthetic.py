@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.datasets import make_classification
 
-from spear_amal.data.images.image_data import ImageData
+from spear_amal.data.images.dataset import ImageData
 from spear_amal.data.splits import draw_stratified
 
 N_ROWS, N_VALIDATION, N_TEST = 10_000, 900, 1_000

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from spear_amal.data.encoders_sources import MINILM
+from spear_amal.data.encoder_backends import MINILM
 from spear_amal.estimators import DistilledClassifier
 from spear_amal.mixers.amal import PRESETS
 from spear_amal.studies.compare import fit_method

@@ -14,7 +14,7 @@ from image_files import (
 )
 
 from spear_amal.data import load_images
-from spear_amal.data.images.pictures import fitted_picture
+from spear_amal.data.images.decode import fitted_picture
 from spear_amal.errors import FileFormatError, InputError, MissingExtraError
 
 

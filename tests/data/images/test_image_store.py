@@ -11,16 +11,11 @@ import pytest
 from image_files import cifar10_expected, cifar10_files, folder_of, old_pickle, tar_of, zip_of
 
 from spear_amal.data import load_images
-from spear_amal.data.images import cifar_n, human_labels, store
-from spear_amal.data.images.decoded_file import read_arrays
-from spear_amal.data.images.specs import Decoded
-from spear_amal.data.sources import SourceError
-from spear_amal.errors import (
-    ChecksumError,
-    DataUnavailableError,
-    FileFormatError,
-    InputError,
-)
+from spear_amal.data.download.sources import SourceError
+from spear_amal.data.images import cifar_n, registry
+from spear_amal.data.images.locate import read_arrays
+from spear_amal.data.images.spec import Decoded
+from spear_amal.errors import ChecksumError, DataUnavailableError, FileFormatError, InputError
 
 OFF = {"progress": False, "check": False, "validation": 0}
 
@@ -52,8 +47,8 @@ def toy(monkeypatch, tmp_path):
     """Make "cifar10" a set of 42 pictures that the given sources deliver."""
 
     def make(*sources, digest=None):
-        spec = replace(store.IMAGES["cifar10"], sources=sources, digest=digest)
-        monkeypatch.setitem(store.IMAGES, "cifar10", spec)
+        spec = replace(registry.IMAGES["cifar10"], sources=sources, digest=digest)
+        monkeypatch.setitem(registry.IMAGES, "cifar10", spec)
 
     return make
 
@@ -95,9 +90,9 @@ def test_archives_are_decoded_once_and_again_when_they_change(tmp_path, monkeypa
     place = tar_of(tmp_path / "x.tgz", cifar10_files())
     load_images("cifar10", path=place, **OFF)
     calls = []
-    spec = store.IMAGES["cifar10"]
+    spec = registry.IMAGES["cifar10"]
     reading = replace(spec, read=lambda *given: calls.append(1) or spec.read(*given))
-    monkeypatch.setitem(store.IMAGES, "cifar10", reading)
+    monkeypatch.setitem(registry.IMAGES, "cifar10", reading)
     load_images("cifar10", path=place, **OFF)
     assert calls == []
     tar_of(place, cifar10_files(n=11))
@@ -229,7 +224,7 @@ def test_human_labels_from_their_sources(images, nested, monkeypatch, tmp_path):
     packed = {"CIFAR-N.zip": zip_of(tmp_path / "n.zip", content).read_bytes()}
     source = Gives(packed if nested else {"CIFAR-10_human.pt": published_pt(people())})
     monkeypatch.setattr(cifar_n, "SOURCES", (Gives({}), source))
-    monkeypatch.setattr(human_labels, "DIGEST", cifar_n.digest(people()))
+    monkeypatch.setattr(cifar_n, "DIGEST", cifar_n.digest(people()))
     worse = load_images("cifar10", images, labels="worse", **OFF)
     assert worse.noise_rate == pytest.approx(0.2)
     again = load_images("cifar10", images, labels="worse", offline=True, **OFF)
@@ -291,7 +286,7 @@ def test_the_real_human_labels(real_data):
     if not file.is_file():
         pytest.skip("the data directory has no cifar10n/CIFAR-10_human.npz")
     held = cifar_n.checked_labels(read_arrays(file), str(file))
-    assert cifar_n.digest(held) == human_labels.DIGEST
+    assert cifar_n.digest(held) == cifar_n.DIGEST
     clean = held["clean_label"]
     assert np.bincount(clean).tolist() == [5000] * 10
     for name, rate in RATES.items():

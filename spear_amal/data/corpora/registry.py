@@ -1,0 +1,188 @@
+"""Load a corpus by name: from the data directory, from the cache, or by fetching it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from spear_amal.data.corpora import imdb, plots, sms, youtube
+from spear_amal.data.corpora.spec import CorpusSpec
+from spear_amal.data.corpora.synthetic import GENERATED_SPEC
+from spear_amal.data.corpus import Corpus
+from spear_amal.data.download.cache import (
+    cache_folder,
+    check_sha256,
+    data_folder,
+    fetch,
+    unavailable,
+)
+from spear_amal.errors import ChecksumError, InputError
+
+CORPORA: dict[str, CorpusSpec] = {
+    spec.name: spec for spec in (plots.SPEC, sms.SPEC, youtube.SPEC, imdb.SPEC, GENERATED_SPEC)
+}
+_PathLike = str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class CorpusStatus:
+    """Where a corpus stands on this machine, for lists.
+
+    Attributes
+    ----------
+    name, title, licence : str
+    state : {"data directory", "cache", "damaged", "not fetched", "generated"}
+    folder : Path or None
+        Where its files are; None if nowhere.
+    """
+
+    name: str
+    title: str
+    licence: str
+    state: str
+    folder: Path | None
+
+
+def load_corpus(
+    name: str,
+    data_dir: _PathLike | None = None,
+    cache_dir: _PathLike | None = None,
+    offline: bool = False,
+    progress: bool = True,
+) -> Corpus:
+    """Load a corpus, fetching it first if it is nowhere on this machine.
+
+    Parameters
+    ----------
+    name : str
+        A key of `CORPORA`.
+    data_dir : path, optional
+        A folder with one folder a corpus; default: environment variable SPEAR_AMAL_DATA.
+    cache_dir : path, optional
+        Where fetched files are kept; default: SPEAR_AMAL_CACHE, else the platform's cache.
+    offline : bool
+        Never fetch.
+    progress : bool
+        Show a bar while fetching.
+
+    Raises
+    ------
+    InputError
+        If there is no corpus of that name, or `data_dir` is no folder.
+    ChecksumError
+        If files are there, or were fetched, whose content is not the published one.
+    DataUnavailableError
+        If the corpus is nowhere and no source delivered it; names every source and its failure.
+    """
+    spec = _spec(name)
+    if not spec.files:
+        return spec.build(Path(), "generated")
+    placed = _place(spec, data_dir, cache_dir)
+    if placed is not None:
+        folder, source = placed
+        _check_all(folder, spec)
+        return spec.build(folder, source)
+    if offline:
+        raise unavailable(spec, ["offline was asked for, so no source was tried"])
+    folder, source = fetch(spec, cache_folder(cache_dir), progress)
+    return spec.build(folder, source)
+
+
+def fetch_corpus(name: str, cache_dir: _PathLike | None = None, progress: bool = True) -> Path:
+    """Put the files of a corpus into the cache, if they are not there already; the folder.
+
+    Raises
+    ------
+    InputError, ChecksumError, DataUnavailableError
+        As :func:`load_corpus`. Damaged files in the cache are replaced.
+    """
+    spec = _spec(name)
+    cache = cache_folder(cache_dir)
+    if not spec.files:
+        raise InputError(f"corpus {name!r} is generated, there is nothing to fetch")
+    try:
+        _check(cache / name, spec.files)
+        return cache / name
+    except (FileNotFoundError, ChecksumError):
+        return fetch(spec, cache, progress)[0]
+
+
+def corpus_status(
+    name: str, data_dir: _PathLike | None = None, cache_dir: _PathLike | None = None
+) -> CorpusStatus:
+    """Say where a corpus stands, without fetching; reads and checks its files."""
+    spec = _spec(name)
+    placed = _place(spec, data_dir, cache_dir)
+    if not spec.files:
+        return CorpusStatus(name, spec.title, spec.licence, "generated", None)
+    if placed is None:
+        return CorpusStatus(name, spec.title, spec.licence, "not fetched", None)
+    folder, state = placed
+    try:
+        _check_all(folder, spec)
+    except ChecksumError:
+        state = "damaged"
+    return CorpusStatus(name, spec.title, spec.licence, state.partition(" (")[0], folder)
+
+
+def corpus_file(
+    name: str,
+    file: str,
+    data_dir: _PathLike | None = None,
+    cache_dir: _PathLike | None = None,
+) -> Path:
+    """Path of one checked file of a corpus, such as the published rules ("sms", "rules.tsv").
+
+    Raises
+    ------
+    InputError
+        If the corpus has no such file; names those it has.
+    DataUnavailableError
+        If the file is not on this machine.
+    ChecksumError
+        If its content is not the published one.
+    """
+    spec = _spec(name)
+    known = {**spec.files, **spec.published}
+    if file not in known:
+        raise InputError(f"corpus {name!r} has no file {file!r}; it has {sorted(known)}")
+    folders = (data_folder(data_dir), cache_folder(cache_dir))
+    for path in (folder / name / file for folder in folders if folder is not None):
+        if path.is_file():
+            check_sha256(path, known[file])
+            return path
+    raise unavailable(spec, [f"{file} is not on this machine"], files=[file])
+
+
+def _spec(name: str) -> CorpusSpec:
+    if name not in CORPORA:
+        raise InputError(f"there is no corpus {name!r}; choose one of {sorted(CORPORA)}")
+    return CORPORA[name]
+
+
+def _place(
+    spec: CorpusSpec, data_dir: _PathLike | None, cache_dir: _PathLike | None
+) -> tuple[Path, str] | None:
+    """First folder that has all needed files, and its name for people."""
+    named = data_folder(data_dir)
+    candidates = [] if named is None else [(named / spec.name, f"data directory ({named})")]
+    cached = cache_folder(cache_dir) / spec.name
+    for folder, label in [*candidates, (cached, f"cache ({cached})")]:
+        if len(_present(folder, spec.files)) == len(spec.files):
+            return folder, label
+    return None
+
+
+def _present(folder: Path, files: dict[str, str]) -> dict[str, str]:
+    return {name: digest for name, digest in files.items() if (folder / name).is_file()}
+
+
+def _check_all(folder: Path, spec: CorpusSpec) -> None:
+    """Check the needed files, and the optional ones that are there."""
+    _check(folder, {**spec.files, **_present(folder, spec.published)})
+
+
+def _check(folder: Path, files: dict[str, str]) -> None:
+    for name, digest in files.items():
+        check_sha256(folder / name, digest)

@@ -1,0 +1,38 @@
+"""What a corpus consists of before it is read: files, checksums, sources and a builder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from spear_amal.data.corpus import Corpus
+from spear_amal.data.download.sources import Source
+
+
+@dataclass(frozen=True)
+class CorpusSpec:
+    """A corpus that can be loaded by name.
+
+    Attributes
+    ----------
+    name, title, licence : str
+        For lists; the card ``datasets/<name>.md`` says more.
+    build : callable (folder, source) -> Corpus
+        Reads the checked files of `folder`; `source` says where they came from.
+    files : dict of str to str
+        Needed files, relative to the corpus' folder, with their SHA-256.
+    published : dict of str to str
+        Further published files (splits, rules) that are used where a data directory has all of
+        them; they cannot be fetched.
+    sources : tuple of Source
+        Where the needed files can be fetched, in the order to try.
+    """
+
+    name: str
+    title: str
+    licence: str
+    build: Callable[[Path, str], Corpus]
+    files: dict[str, str] = field(default_factory=dict)
+    published: dict[str, str] = field(default_factory=dict)
+    sources: tuple[Source, ...] = ()

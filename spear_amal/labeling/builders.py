@@ -1,0 +1,376 @@
+"""Labelling functions from keywords, regular expressions and word lists."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spear_amal.errors import InputError
+from spear_amal.labeling.data_points import as_list, column, field, is_missing
+from spear_amal.labeling.functions import LabelingFunction
+from spear_amal.labeling.text_search import Needed, any_of, needed_by, searcher
+
+
+def keyword_lf(
+    name: str,
+    keywords: str | Iterable[str],
+    label: Any,
+    column: str = "text",
+    whole_word: bool = True,
+    ignore_case: bool = True,
+    min_count: int = 1,
+) -> ColumnLF:
+    """LF that votes where a text holds at least `min_count` keywords.
+
+    Parameters
+    ----------
+    name : str
+    keywords : str or iterable of str
+        Words or phrases.
+    label : int, str or Enum member
+    column : str, default="text"
+    whole_word : bool, default=True
+        A keyword counts only if no letter, digit or underscore touches it.
+    ignore_case : bool, default=True
+        Compare the lower-cased text with the lower-cased keywords.
+    min_count : int, default=1
+        Occurrences needed, of all keywords together and not overlapping.
+
+    Examples
+    --------
+    >>> prize = keyword_lf("prize", ["prize", "won"], 1)
+    >>> prize("You WON!"), prize("wonderful")
+    (1, -1)
+    """
+    words = [keywords] if isinstance(keywords, str) else list(keywords)
+    if not words or not all(isinstance(word, str) and word for word in words):
+        raise InputError(f"keyword_lf {name!r} needs non-empty keywords, found {words!r}")
+    if min_count < 1:
+        raise InputError(f"keyword_lf {name!r} needs min_count of at least 1, found {min_count}")
+    words = [word.lower() for word in words] if ignore_case else words
+    test = _keyword_test(words, whole_word, ignore_case, min_count)
+    proof = "" if min_count > 1 else "word" if whole_word else "part"
+    needed = Needed(tuple(words), lowered=ignore_case, proof=proof)
+    return TextLF(name, column, test, label, needed)
+
+
+def _keyword_test(
+    words: list[str], whole_word: bool, ignore_case: bool, min_count: int
+) -> Callable[[str], bool]:
+    pattern = _any_of(words, whole_word)
+    found = searcher(pattern)
+
+    def test(text: str) -> bool:
+        if ignore_case:
+            text = text.lower()
+        if min_count == 1 or not found(text):
+            return found(text)
+        return sum(1 for _ in pattern.finditer(text)) >= min_count
+
+    return test
+
+
+def _any_of(words: Iterable[str], whole_word: bool) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w){any_of(words)}(?!\w)" if whole_word else any_of(words))
+
+
+def regex_lf(
+    name: str,
+    pattern: str | re.Pattern[str],
+    label: Any,
+    column: str = "text",
+    flags: int = 0,
+) -> ColumnLF:
+    """LF that votes where a regular expression is found anywhere in a text.
+
+    Parameters
+    ----------
+    name : str
+    pattern : str or compiled pattern
+    label : int, str or Enum member
+    column : str, default="text"
+    flags : int, default=0
+        Flags of :mod:`re`, for a pattern that is not compiled yet.
+
+    Raises
+    ------
+    InputError
+        If the pattern is no regular expression.
+
+    Examples
+    --------
+    >>> check = regex_lf("check_out", r"check.*out", 1)
+    >>> check("check it out"), check("out, check")
+    (1, -1)
+    """
+    expression = compiled(name, pattern, flags)
+    return TextLF(name, column, searcher(expression), label, needed_by(expression))
+
+
+def compiled(name: str, pattern: str | re.Pattern[str], flags: int = 0) -> re.Pattern[str]:
+    """Compile the pattern of an LF, with an error that names it."""
+    try:
+        return re.compile(pattern, flags)
+    except (re.error, TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"LF {name!r}: {pattern!r} is no regular expression: {error}") from error
+
+
+def dictionary_lf(
+    name: str,
+    terms: str | os.PathLike[str] | Iterable[str] | Mapping[str, Any],
+    label: Any = None,
+    column: str = "text",
+    whole_word: bool = True,
+    ignore_case: bool = True,
+    encoding: str = "utf-8",
+) -> ColumnLF:
+    """LF from a gazetteer: a word list of one class, or a mapping from term to class.
+
+    Of terms that begin at one place the longest counts. With a mapping the class with the most
+    matches wins; a tie abstains.
+
+    Parameters
+    ----------
+    name : str
+    terms : path, iterable of str, or mapping of str to class
+        A file holds one term a line; empty lines are skipped.
+    label : int, str or Enum member
+        The class of a word list; not given with a mapping.
+    column, whole_word, ignore_case
+        As in :func:`keyword_lf`.
+    encoding : str, default="utf-8"
+        Of the file.
+
+    Examples
+    --------
+    >>> cities = dictionary_lf("place", {"York": 0, "New York": 1})
+    >>> cities("in New York"), cities("in York"), cities("York and New York")
+    (1, 0, -1)
+    """
+    if isinstance(terms, Mapping):
+        if label is not None:
+            raise InputError(f"dictionary_lf {name!r}: give classes in the mapping or label=")
+        classes = dict(terms)
+    else:
+        if label is None:
+            raise InputError(f"dictionary_lf {name!r} needs label= for a list of terms")
+        classes = dict.fromkeys(_terms(terms, encoding), True)
+    if not classes or not all(isinstance(term, str) and term for term in classes):
+        raise InputError(f"dictionary_lf {name!r} needs non-empty terms, found {list(classes)!r}")
+    if ignore_case:
+        classes = {term.lower(): answer for term, answer in classes.items()}
+    test = _dictionary_test(classes, whole_word, ignore_case)
+    proof = "" if label is None else "word" if whole_word else "part"
+    needed = Needed(tuple(classes), lowered=ignore_case, proof=proof)
+    return TextLF(name, column, test, label, needed, answers=object)
+
+
+def _dictionary_test(
+    classes: dict[str, Any], whole_word: bool, ignore_case: bool
+) -> Callable[[str], Any]:
+    pattern = _any_of(classes, whole_word)
+
+    def test(text: str) -> Any:
+        matches = pattern.findall(text.lower() if ignore_case else text)
+        counts: dict[Any, int] = {}
+        for term in matches:
+            counts[classes[term]] = counts.get(classes[term], 0) + 1
+        best = [answer for answer, count in counts.items() if count == max(counts.values())]
+        return best[0] if len(best) == 1 else None
+
+    return test
+
+
+def _terms(terms: Any, encoding: str) -> list[str]:
+    if not isinstance(terms, str | os.PathLike):
+        return list(terms)
+    try:
+        lines = Path(terms).read_text(encoding=encoding).splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{terms} is not {encoding} ({error}); try encoding='latin-1'") from error
+    return [line.strip() for line in lines if line.strip()]
+
+
+class ColumnLF(LabelingFunction):
+    """An LF that decides by the values of one column.
+
+    Parameters
+    ----------
+    name : str
+    column : str
+        The column it reads.
+    decide : callable
+        From the values of the column to a sequence of answers of that length.
+    label : int, str or Enum member, optional
+        The class it votes for; the answers are then bools.
+    exemplar : str, optional
+        A text from which the rule was written.
+    reads : callable
+        Makes of a column what `decide` takes: a list of Python objects by default.
+
+    Attributes
+    ----------
+    column, exemplar
+        As above.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        column: str,
+        decide: Callable[[Any], Any],
+        label: Any = None,
+        exemplar: str | None = None,
+        reads: Callable[[Any], Any] = as_list,
+    ) -> None:
+        super().__init__(name, self._on_batch, label=label, vectorized=True)
+        self.__name__ = name
+        self.__doc__ = f"{type(self).__name__} {name} on column {column!r}."
+        self.column = column
+        self.exemplar = exemplar
+        self._decide, self._reads = decide, reads
+
+    def _on_batch(self, batch: Any) -> Any:
+        return self._decide(self._reads(column(batch, self.column)))
+
+    def _on_row(self, x: Any) -> Any:
+        return as_list(self._decide([field(x, self.column)]))[0]
+
+    @property
+    def row_form(self) -> LabelingFunction:
+        """The same LF on rows."""
+        return LabelingFunction(self.name, self._on_row, label=self.label)
+
+    def __call__(self, x: Any) -> Any:
+        """Vote on one row: a text, or an object or mapping that has the column."""
+        return self.row_form(x)
+
+    def __repr__(self) -> str:
+        label = "" if self.label is None else f", Label: {self.label}"
+        return f"{type(self).__name__} {self.name}, Column: {self.column}{label}"
+
+
+class TextLF(ColumnLF):
+    """An LF that tests one text at a time.
+
+    Parameters
+    ----------
+    name, column : str
+    test : callable
+        From a text to True or False, or to a class or None.
+    label : int, str or Enum member, optional
+    needed : Needed, optional
+        What a text must hold for `test` to give True or a class: appliers then look for the words
+        of all LFs of a column together.
+    answers : {bool, object}
+        What `test` gives; object for classes.
+    exemplar : str, optional
+
+    Attributes
+    ----------
+    test, needed, answers
+        As above.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        column: str,
+        test: Callable[[str], Any],
+        label: Any = None,
+        needed: Needed | None = None,
+        answers: type = bool,
+        exemplar: str | None = None,
+    ) -> None:
+        super().__init__(name, column, on_texts(name, test, answers), label, exemplar)
+        self.test, self.needed, self.answers = test, needed, answers
+
+
+def text_of(value: Any, lf_name: str) -> str | None:
+    """Return a text as it is, None for a missing value.
+
+    Raises
+    ------
+    InputError
+        If the value is something else.
+    """
+    if isinstance(value, str):
+        return value
+    if is_missing(value):
+        return None
+    raise InputError(f"LF {lf_name!r} reads texts, found {value!r} ({type(value).__name__})")
+
+
+def on_texts(
+    lf_name: str, test: Callable[[str], Any], dtype: type = bool
+) -> Callable[[list[Any]], np.ndarray]:
+    """Turn a test of one text into one of a list; it gives an array of `dtype`.
+
+    A missing value counts as False, or as None if `dtype` is object.
+    """
+    missing = False if dtype is bool else None
+
+    def decide(values: list[Any]) -> np.ndarray:
+        if all(type(value) is str for value in values):
+            return np.fromiter(map(test, values), dtype, len(values))
+        texts = [text_of(value, lf_name) for value in values]
+        answers = (missing if text is None else test(text) for text in texts)
+        return np.fromiter(answers, dtype, len(values))
+
+    return decide
+
+
+def threshold_lf(
+    name: str,
+    column: str,
+    label: Any,
+    above: float | None = None,
+    below: float | None = None,
+) -> ColumnLF:
+    """LF that votes where a number lies above and/or below a bound (both exclusive).
+
+    Parameters
+    ----------
+    name, column : str
+    label : int, str or Enum member
+    above, below : float, optional
+        At least one. Missing values abstain.
+
+    Examples
+    --------
+    >>> short = threshold_lf("short", "n_words", 0, below=5)
+    >>> short({"n_words": 3}), short({"n_words": 5}), short({"n_words": float("nan")})
+    (0, -1, -1)
+    """
+    if above is None and below is None:
+        raise InputError(f"threshold_lf {name!r} needs above=, below= or both")
+    low = -np.inf if above is None else float(above)
+    high = np.inf if below is None else float(below)
+    if not low < high:
+        raise InputError(f"threshold_lf {name!r} can never fire: above={above}, below={below}")
+
+    def decide(values: Any) -> np.ndarray:
+        numbers = _numbers(values)
+        if below is None:
+            return numbers > low
+        return numbers < high if above is None else (numbers > low) & (numbers < high)
+
+    return ColumnLF(name, column, decide, label, reads=_as_they_are)
+
+
+def _as_they_are(values: Any) -> Any:
+    return values
+
+
+def _numbers(values: Any) -> np.ndarray:
+    """Float64 (n,), NaN where missing, of a column in whatever container."""
+    array = np.asarray(values)
+    if array.dtype.kind in "iuf":
+        return array.astype(np.float64, copy=False)
+    listed = [np.nan if is_missing(value) else value for value in as_list(values)]
+    return np.asarray(listed, dtype=np.float64)

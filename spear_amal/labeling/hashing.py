@@ -1,0 +1,401 @@
+"""Fingerprints: one hash of a labelling function and all that its votes can depend on.
+
+Two rules. What is the same gives the same hash in every process. What cannot be seen through
+(the clock, files, objects of compiled code) is refused, with the reason: nothing is guessed.
+"""
+
+from __future__ import annotations
+
+import abc
+import builtins
+import datetime
+import dis
+import enum
+import functools
+import hashlib
+import importlib.metadata
+import os
+import platform
+import re
+import struct
+import sys
+import sysconfig
+import types
+from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
+from fractions import Fraction
+from types import ModuleType
+from typing import Any, Generic
+
+import numpy as np
+import pandas as pd
+
+# Attributes that are no part of what an object does: names, and what is only remembered.
+_PASSING = frozenset(
+    "__wrapped__ __doc__ __name__ __qualname__ __module__ __annotations__ __annotate__ "
+    "__type_params__ _memo".split()
+)
+# What Python itself puts into classes.
+_OF_CLASSES = re.compile(
+    r"__(dict|weakref|doc|module|qualname|annotations|slots|firstlineno|static_attributes|"
+    r"abstractmethods|annotate_func|annotations_cache|match_args|hash|dataclass_\w+)__|_abc_impl"
+)
+_WRAPPER = type(functools.lru_cache(lambda: None))
+_METHODS = (types.MethodDescriptorType, types.WrapperDescriptorType)
+_VALUES = (datetime.date, datetime.time, datetime.timedelta, Decimal, Fraction)
+_PLAIN = (type(None), bool, int, str, bytes, complex, type(Ellipsis), type(NotImplemented), range)
+
+
+def fingerprint(value: Any) -> str:
+    """Hash (32 hexadecimal digits) of a value: data, a function, or an LF.
+
+    Raises
+    ------
+    Unseen
+        If it depends on something that no hash can hold; says on what.
+
+    Examples
+    --------
+    >>> fingerprint(lambda x: x > 3) == fingerprint(lambda x: x > 3)
+    True
+    >>> fingerprint(lambda x: x > 3) == fingerprint(lambda x: x > 4)
+    False
+    """
+    try:
+        return _Walk().digest(value).hex()
+    except RecursionError:
+        raise Unseen("it reaches through too many objects, or through itself") from None
+
+
+class _Walk:
+    """One walk over everything a value reaches; what was met before is named by its number."""
+
+    def __init__(self) -> None:
+        self._met: dict[int, int] = {}
+        self._kept: list[Any] = []  # ids stay those of living objects
+
+    def digest(self, value: Any) -> bytes:
+        if isinstance(value, _PLAIN) and type(value) in _PLAIN:
+            return _hash(type(value).__name__, repr(value))
+        if type(value) is float:
+            return _hash("float", struct.pack("<d", value))
+        if value is pd.NA or value is pd.NaT:
+            return _hash("missing", repr(value))
+        if id(value) in self._met:
+            return _hash("again", str(self._met[id(value)]))
+        self._met[id(value)] = len(self._met)
+        self._kept.append(value)
+        return self._of(value)
+
+    def _all(self, kind: str, values: Iterable[Any]) -> bytes:
+        return _hash(kind, *map(self.digest, values))
+
+    def _of(self, value: Any) -> bytes:
+        kind = type(value)
+        if kind in (list, tuple):
+            return self._all(kind.__name__, value)
+        if kind is dict or (isinstance(value, dict) and is_installed(kind.__module__)):
+            factory = getattr(value, "default_factory", None)
+            return _hash(_name(kind), self._all("items", [factory, *_flat(value.items())]))
+        if kind in (set, frozenset):
+            # Each element by a walk of its own: the order of a set is no order.
+            return _hash(kind.__name__, *sorted(_Walk().digest(one) for one in value))
+        for kinds, read in self._readers():
+            if isinstance(value, kinds):
+                return read(value)
+        return self._object(value)
+
+    def _readers(self) -> list[tuple[Any, Callable[[Any], bytes]]]:
+        return [
+            (enum.Enum, lambda v: self._all("member", [type(v), v.name, v.value])),
+            (re.Pattern, lambda v: _hash("pattern", repr(v.pattern), str(v.flags))),
+            (types.FunctionType, self._function),
+            (types.MethodType, lambda v: self._all("method", [v.__func__, v.__self__])),
+            (types.BuiltinFunctionType, self._builtin),
+            (_METHODS, lambda v: self._all("method of", [v.__objclass__, v.__name__])),
+            (_VALUES, lambda v: _hash(_name(type(v)), repr(v))),
+            (types.CodeType, self._code),
+            (types.ModuleType, self._module),
+            (functools.partial, lambda v: self._all("partial", [v.func, v.args, v.keywords])),
+            (_WRAPPER, lambda v: self._all("cached", [v.__wrapped__])),
+            (staticmethod | classmethod, lambda v: self._all(_name(type(v)), [v.__func__])),
+            (property, lambda v: self._all("property", [v.fget, v.fset, v.fdel])),
+            (types.SimpleNamespace, lambda v: self._all(_name(type(v)), _flat(vars(v).items()))),
+            (type, self._class),
+            (np.ndarray, self._array),
+            (np.generic, lambda v: _hash(v.dtype.str, v.tobytes())),
+            (pd.DataFrame, self._frame),
+            (pd.Series, lambda v: self._all("series", [str(v.dtype), v.index, column_of(v)])),
+            (pd.Index, lambda v: self._all("index", [str(v.dtype), column_of(v)])),
+        ]
+
+    def _array(self, array: np.ndarray) -> bytes:
+        if array.dtype.hasobject:
+            values = array.ravel().tolist()
+            return _hash("objects", repr(array.shape), self._values(values))
+        return _hash(array.dtype.str, repr(array.shape), np.ascontiguousarray(array).tobytes())
+
+    def _frame(self, frame: pd.DataFrame) -> bytes:
+        columns = [[name, str(values.dtype), column_of(values)] for name, values in frame.items()]
+        return self._all("frame", [frame.index, *columns])
+
+    def _values(self, values: list[Any]) -> bytes:
+        if all(type(value) is str for value in values):
+            lengths = np.fromiter(map(len, values), np.int64, len(values))
+            return _hash("texts", lengths.tobytes(), "".join(values))
+        # Whether two cells are one object is chance, so each is walked alone.
+        return _hash("cells", *(_Walk().digest(value) for value in values))
+
+    def _function(self, function: types.FunctionType) -> bytes:
+        cells = [_content(cell) for cell in function.__closure__ or ()]
+        own = [function.__code__, function.__defaults__, function.__kwdefaults__, _state(function)]
+        found = [_hash("function", function.__qualname__), self._all("parts", [*own, *cells])]
+        if is_installed(function.__module__):
+            return _hash(*found, version_of(function.__module__ or ""))
+        for name, value in reads_of(function):
+            found += [_hash("reads", name), self.digest(value)]
+        return _hash(*found)
+
+    def _code(self, code: types.CodeType) -> bytes:
+        shape = (code.co_argcount, code.co_kwonlyargcount, code.co_posonlyargcount, code.co_flags)
+        names = (code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars)
+        table = getattr(code, "co_exceptiontable", b"")
+        return _hash(
+            "code", code.co_code, table, repr(shape), repr(names), *map(_constant, code.co_consts)
+        )
+
+    def _builtin(self, function: types.BuiltinFunctionType) -> bytes:
+        owner = function.__self__
+        if owner is None or isinstance(owner, types.ModuleType):
+            module = function.__module__ or "builtins"
+            if vars(sys.modules[module]).get(function.__name__) is function:
+                return _hash("builtin", module, str(function.__qualname__), version_of(module))
+            raise Unseen(f"{function!r} is compiled code that no module names")
+        return _hash("bound", function.__name__, self.digest(owner))
+
+    def _module(self, module: types.ModuleType) -> bytes:
+        if not is_installed(module):
+            raise Unseen(f"module {module.__name__!r} is used as a whole")
+        return _hash("module", module.__name__, version_of(module.__name__))
+
+    def _class(self, kind: type) -> bytes:
+        if is_installed(kind.__module__):
+            return _hash("class", _name(kind), version_of(kind.__module__))
+        if issubclass(kind, enum.Enum):
+            members: list[Any] = [(one.name, one.value) for one in kind]
+            methods = [one for one in vars(kind).values() if isinstance(one, types.FunctionType)]
+            own = [one for one in methods if not is_installed(one.__module__)]
+            return self._all("enum", [kind.__qualname__, *members, *own])
+        found = [_hash("class", kind.__qualname__), self._all("of", [type(kind), *kind.__bases__])]
+        for name, value in vars(kind).items():
+            if not _OF_CLASSES.fullmatch(name):
+                found += [_hash(name), self.digest(value)]
+        return _hash(*found)
+
+    def _object(self, value: Any) -> bytes:
+        kind = type(value)
+        if not is_readable(kind):
+            raise Unseen(f"the state of an object of {_name(kind)} cannot be seen")
+        return _hash("object", self.digest(kind), self._all("state", _state(value)))
+
+
+def column_of(values: Any) -> Any:
+    """Values of a column as an array: numbers as they are, all else as Python objects."""
+    if isinstance(values, np.ndarray):
+        return values
+    if isinstance(values, pd.Series | pd.Index) and values.dtype.kind in "iufbMm":
+        if isinstance(values.dtype, np.dtype):
+            return values.to_numpy()
+    listed = values.tolist() if hasattr(values, "tolist") else list(values)
+    objects = np.empty(len(listed), dtype=object)
+    objects[:] = listed
+    return objects
+
+
+def is_readable(kind: type) -> bool:
+    """Tell whether all state of a class' objects is in their ``__dict__``, and its code is known.
+
+    So it is for classes that a user wrote in Python, and for those of this package.
+    """
+    bases = [base for base in kind.__mro__ if base not in (object, abc.ABC, Generic)]
+    own = all(
+        not is_installed(base.__module__) or base.__module__.startswith("spear_amal.")
+        for base in bases
+    )
+    return own and not any(getattr(base, "__slots__", ()) for base in bases)
+
+
+def _state(value: Any) -> list[Any]:
+    """Names and values of an object's attributes, one after the other."""
+    state = getattr(value, "__dict__", {})
+    return _flat((name, state[name]) for name in sorted(state) if name not in _PASSING)
+
+
+def _content(cell: Any) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return None
+
+
+def _constant(value: Any) -> bytes:
+    """Hash a constant of compiled code; by type, since 1 == 1.0 == True."""
+    if isinstance(value, types.CodeType):
+        return _Walk().digest(value)
+    if isinstance(value, frozenset):
+        return _hash("frozenset", *sorted(map(_constant, value)))
+    if isinstance(value, tuple):
+        return _hash("tuple", *map(_constant, value))
+    return _hash(type(value).__name__, repr(value))
+
+
+def _flat(items: Iterable[tuple[Any, Any]]) -> list[Any]:
+    return [one for item in items for one in item]
+
+
+def _name(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _hash(*parts: str | bytes) -> bytes:
+    hasher = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        content = part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
+        hasher.update(struct.pack("<Q", len(content)))
+        hasher.update(content)
+    return hasher.digest()
+
+
+# Where answers may depend on more than the code and the row: files, the clock, chance, the world.
+_OUTSIDE_MODULES = frozenset(
+    "asyncio ctypes ftplib glob http importlib io multiprocessing numpy.random os "
+    "pathlib random requests secrets shelve shutil socket sqlite3 ssl subprocess sys tempfile "
+    "threading time urllib uuid".split()
+)
+_OUTSIDE_BUILTINS = frozenset(
+    "__import__ compile delattr eval exec globals id input locals open setattr vars".split()
+)
+_OUTSIDE_ATTRIBUTES = frozenset(
+    "default_rng now open random read_bytes read_text today urlopen utcnow".split()
+)
+_GLOBAL = frozenset(["LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"])
+_CHANGES = frozenset(["STORE_GLOBAL", "DELETE_GLOBAL"])
+_ATTRIBUTE = frozenset(["LOAD_ATTR", "LOAD_METHOD"])
+
+
+class Unseen(Exception):
+    """Something that votes may depend on, and that no fingerprint can hold."""
+
+
+def reads_of(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
+    """Names and values of the globals that a function's code reads, nested functions included.
+
+    Of a module that the user wrote, the attribute that is read; of others, the module.
+
+    Raises
+    ------
+    Unseen
+        If the code reads files, the clock or random numbers, changes a global or a variable of an
+        outer function, or runs code that it makes.
+    """
+    name = function.__qualname__
+    for code in _codes(function.__code__):
+        instructions = [one for one in dis.get_instructions(code) if one.opname != "EXTENDED_ARG"]
+        for i, one in enumerate(instructions):
+            follower = instructions[i + 1] if i + 1 < len(instructions) else None
+            if one.opname in _CHANGES:
+                raise Unseen(f"{name} changes the global {one.argval!r}")
+            if one.opname == "STORE_DEREF" and one.argval in function.__code__.co_freevars:
+                raise Unseen(f"{name} changes {one.argval!r} of the function around it")
+            if one.opname == "IMPORT_NAME":
+                _check_module(one.argval, name)
+                if not is_installed(one.argval):
+                    raise Unseen(f"{name} imports {one.argval!r} while it runs")
+            if one.opname in _ATTRIBUTE and one.argval in _OUTSIDE_ATTRIBUTES:
+                raise Unseen(f"{name} uses .{one.argval}: files, the clock or chance")
+            if one.opname in _GLOBAL:
+                yield from _global(function, one.argval, follower)
+
+
+def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _codes(constant)
+
+
+def _global(function: types.FunctionType, name: str, follower: Any) -> Iterator[tuple[str, Any]]:
+    where = function.__qualname__
+    if name not in function.__globals__:
+        if name in _OUTSIDE_BUILTINS:
+            raise Unseen(f"{where} calls {name}()")
+        yield name, "built in" if hasattr(builtins, name) else "not defined"
+        return
+    value = function.__globals__[name]
+    module = value.__name__ if isinstance(value, types.ModuleType) else None
+    if module is None:
+        _check_module(getattr(value, "__module__", None) or "", where)
+    else:
+        _check_module(module, where)
+        if not is_installed(value):
+            if follower is None or follower.opname not in _ATTRIBUTE:
+                raise Unseen(f"{where} hands on the module {module!r} as a whole")
+            yield f"{name}.{follower.argval}", getattr(value, follower.argval, "not defined")
+            return
+    yield name, value
+
+
+def _check_module(module: str, where: str) -> None:
+    parts = module.split(".")
+    if any(".".join(parts[:i]) in _OUTSIDE_MODULES for i in range(1, len(parts) + 1)):
+        raise Unseen(f"{where} uses {module!r}: files, the clock, chance or the network")
+
+
+_PACKAGE = __name__.partition(".")[0]
+_FOLDERS = ("site-packages", "dist-packages")
+
+
+def is_installed(module: ModuleType | str | None) -> bool:
+    """Tell whether a module came with Python or was installed; this package counts as such.
+
+    Examples
+    --------
+    >>> is_installed("json"), is_installed("spear_amal.errors"), is_installed("__main__")
+    (True, True, False)
+    """
+    name = module if isinstance(module, str) else getattr(module, "__name__", "")
+    if name == "__main__" or not name:
+        return False
+    if name.partition(".")[0] == _PACKAGE:
+        return True
+    found = sys.modules.get(name) if isinstance(module, str) else module
+    if found is None:
+        return False
+    return _is_installed_file(vars(found).get("__file__"))
+
+
+@functools.lru_cache(maxsize=8192)
+def _is_installed_file(file: str | None) -> bool:
+    if file is None:  # built into the interpreter, or a namespace package, which holds no code
+        return True
+    path = os.path.realpath(file)
+    if any(f"{os.sep}{folder}{os.sep}" in path for folder in _FOLDERS):
+        return True
+    standard = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
+    return any(path.startswith(os.path.realpath(folder) + os.sep) for folder in standard)
+
+
+@functools.cache
+def version_of(module: str) -> str:
+    """Version of the package that an installed module belongs to; Python's own for its library."""
+    top = module.partition(".")[0]
+    if top in sys.stdlib_module_names:
+        return f"python {platform.python_version()}"
+    found = sys.modules.get(top)
+    version = getattr(found, "__version__", None)
+    if isinstance(version, str):
+        return f"{top} {version}"
+    try:
+        return f"{top} {importlib.metadata.version(top)}"
+    except importlib.metadata.PackageNotFoundError:
+        return f"{top} at {vars(found).get('__file__') if found else None}"

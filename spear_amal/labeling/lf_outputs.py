@@ -1,0 +1,253 @@
+"""Answers of labelling functions, checked and turned into class codes and scores."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+import pandas as pd
+
+from spear_amal.errors import InputError, LabelingError
+from spear_amal.labeling.data_points import as_list
+from spear_amal.labeling.functions import LabelingFunction
+from spear_amal.labeling.label_space import ClassSet
+from spear_amal.votes.label_matrix import ABSTAIN
+
+# Tracebacks kept for one LF; a function that fails everywhere fails alike everywhere.
+KEPT_TRACEBACKS = 3
+
+
+class Fault(NamedTuple):
+    """One failure of an LF: the id of the row and the traceback as text."""
+
+    row_id: Any
+    traceback: str
+
+
+class ApplierMetadata(NamedTuple):
+    """What an applier hands back beside the label matrix.
+
+    Attributes
+    ----------
+    faults : dict of str to int
+        Rows on which an LF failed and was made to abstain; LFs without faults are not listed.
+    tracebacks : dict of str to list of Fault
+        The first failures of each LF.
+    clipped : dict of str to int
+        Scores outside [0, 1] that were clipped.
+    """
+
+    faults: dict[str, int]
+    tracebacks: dict[str, list[Fault]]
+    clipped: dict[str, int]
+
+
+class FaultBook:
+    """Raises at the first fault, or counts faults if they are tolerated."""
+
+    def __init__(self, ids: Any, tolerant: bool) -> None:
+        self.tolerant = tolerant
+        self._ids = ids
+        self.meta = ApplierMetadata({}, {}, {})
+
+    def report(self, lf_name: str, row: int, error: Exception) -> None:
+        """Note that an LF failed on a row; raises unless faults are tolerated.
+
+        Raises
+        ------
+        LabelingError
+            Naming the LF and the row, with the cause chained.
+        """
+        if not self.tolerant:
+            self._raise(lf_name, row, error)
+        self.meta.faults[lf_name] = self.meta.faults.get(lf_name, 0) + 1
+        kept = self.meta.tracebacks.setdefault(lf_name, [])
+        if len(kept) < KEPT_TRACEBACKS:
+            text = "".join(traceback.format_exception(error))
+            kept.append(Fault(self.row_id(row), text))
+
+    def clip(self, lf_name: str, count: int) -> None:
+        """Note that scores of an LF were clipped."""
+        if count:
+            self.meta.clipped[lf_name] = self.meta.clipped.get(lf_name, 0) + count
+
+    def row_id(self, row: int) -> Any:
+        """Id of a row as the user knows it."""
+        found = row if self._ids is None else self._ids[row]
+        return found.item() if hasattr(found, "item") else found
+
+    def _raise(self, lf_name: str, row: int, error: Exception) -> NoReturn:
+        where = f"LF {lf_name!r}, row {self.row_id(row)!r}"
+        if isinstance(error, BadAnswer):
+            raise LabelingError(f"{where}: {error}") from error.__cause__
+        raise LabelingError(
+            f"{where}: raised {type(error).__name__}: {error}; mend the LF, or apply with "
+            "fault_tolerant=True to let it abstain there"
+        ) from error
+
+
+class BadAnswer(Exception):
+    """An LF or a scorer answered something that is no vote or no score."""
+
+
+# Rows of a batch with answers that cannot be used, and why.
+BadRows = dict[int, BadAnswer]
+# Every class number fits, and narrow columns are compared in less time.
+CODE = np.int16
+
+
+class AnswerReader:
+    """Reads what one LF answers, given the classes and the label that the LF declares.
+
+    Parameters
+    ----------
+    lf : LabelingFunction
+    classes : ClassSet
+
+    Attributes
+    ----------
+    declared : int
+        Code of the declared class, -1 if none is declared.
+    known : dict of int to int
+        Codes of whole numbers that were found good. For answers of type int alone: True and 1.0
+        are the same keys as 1.
+    """
+
+    def __init__(self, lf: LabelingFunction, classes: ClassSet) -> None:
+        self._classes = classes
+        self._label = lf.label
+        self.declared = self._declare(lf)
+        self.known: dict[int, int] = {}
+
+    def _declare(self, lf: LabelingFunction) -> int:
+        if lf.label is None:
+            return ABSTAIN
+        try:
+            code = self._classes.code(lf.label)
+        except InputError as error:
+            raise InputError(f"LF {lf.name!r} declares label {error}") from None
+        if code == ABSTAIN:
+            raise InputError(f"LF {lf.name!r} declares label {lf.label!r}, which means abstain")
+        return code
+
+    def code(self, answer: Any) -> int:
+        """Class code of one answer, -1 for abstain.
+
+        Raises
+        ------
+        BadAnswer
+            If the answer is no class, or another class than the declared one.
+        """
+        if answer is None:
+            return ABSTAIN
+        if type(answer) is int and answer in self.known:
+            return self.known[answer]
+        if self.declared != ABSTAIN and isinstance(answer, bool | np.bool_):
+            return self.declared if answer else ABSTAIN
+        code = self._checked(answer)
+        if type(answer) is int:
+            self.known[answer] = code
+        return code
+
+    def _checked(self, answer: Any) -> int:
+        try:
+            code = self._classes.code(answer)
+        except InputError as error:
+            raise BadAnswer(f"answered {error}") from None
+        if code != ABSTAIN and self.declared not in (ABSTAIN, code):
+            raise BadAnswer(
+                f"answered {answer!r}, but declares label={self._label!r}; drop label= for an LF "
+                "that votes for several classes"
+            )
+        return code
+
+    def codes(self, answers: Any, batch: Any, n: int) -> tuple[np.ndarray, BadRows]:
+        """Class codes (n,) of the answers of a vectorised LF, and the rows with bad answers.
+
+        Raises
+        ------
+        BadAnswer
+            If the answers have another length or order than the batch.
+        """
+        if isinstance(answers, pd.Series) and isinstance(batch, pd.DataFrame):
+            if not answers.index.equals(batch.index):
+                raise BadAnswer("returned a Series whose index is not that of the batch")
+        array = as_column(answers, n)
+        if array.dtype.kind == "b" and self.declared != ABSTAIN:
+            return np.where(array, CODE(self.declared), CODE(ABSTAIN)), {}
+        if array.dtype.kind not in "iub":
+            return _read(self.code, array.tolist(), np.int64(ABSTAIN))
+        if array.dtype.kind == "i" and self._all_good(array):
+            return array.astype(CODE), {}
+        # One check of each distinct value instead of one of each row.
+        values, inverse = np.unique(array, return_inverse=True)
+        codes, bad = _read(self.code, values.tolist(), np.int64(ABSTAIN))
+        rows = {int(row): bad[k] for k in bad for row in np.flatnonzero(inverse == k)}
+        return codes[inverse], dict(sorted(rows.items()))
+
+    def _all_good(self, array: np.ndarray) -> bool:
+        """Tell whether whole numbers (n,) are codes as they stand; False where it is not known."""
+        top = self._classes.numbered
+        if self.declared != ABSTAIN:
+            return bool(top and ((array == ABSTAIN) | (array == self.declared)).all())
+        return bool(top and array.min(initial=0) >= ABSTAIN and array.max(initial=-1) < top)
+
+
+def as_column(answers: Any, n: int) -> np.ndarray:
+    """Answers of a vectorised function as an array (n,).
+
+    Raises
+    ------
+    BadAnswer
+        If they have another shape.
+    """
+    # A list is read one by one: as an array, [1, True] would lose what True means.
+    listed = isinstance(answers, list | tuple)
+    listed = listed or _holds_nulls(answers)
+    array = np.fromiter(as_list(answers), dtype=object) if listed else np.asarray(answers)
+    if array.shape != (n,):
+        raise BadAnswer(f"returned shape {array.shape}; a vectorised function must return ({n},)")
+    return array
+
+
+def _holds_nulls(answers: Any) -> bool:
+    """Tell arrays of Arrow and Polars with nulls, which NumPy would make NaN."""
+    nulls = getattr(answers, "null_count", 0)
+    return bool(nulls() if callable(nulls) else nulls)
+
+
+def score_column(answers: Any, n: int) -> tuple[np.ndarray, BadRows]:
+    """Scores (n,) of a vectorised scorer, not yet clipped, and the rows with bad scores."""
+    array = as_column(answers, n)
+    if array.dtype.kind in "iuf" and not np.isnan(array).any():
+        return array.astype(float), {}
+    return _read(score_of, array.tolist(), np.float64(0))
+
+
+def _read(read: Callable[[Any], Any], answers: list[Any], empty: Any) -> tuple[np.ndarray, BadRows]:
+    found, bad = np.full(len(answers), empty), {}
+    for row, answer in enumerate(answers):
+        try:
+            found[row] = read(answer)
+        except BadAnswer as error:
+            bad[row] = error
+    return found, bad
+
+
+def score_of(answer: Any) -> float:
+    """One score as a float, not yet clipped.
+
+    Raises
+    ------
+    BadAnswer
+        If it is no number or NaN.
+    """
+    try:
+        score = float(answer)
+    except (TypeError, ValueError):
+        raise BadAnswer(f"got the score {answer!r}; a scorer must return a number") from None
+    if score != score:
+        raise BadAnswer("got the score NaN; a scorer must return a number in [0, 1]")
+    return score

@@ -1,0 +1,364 @@
+"""Preprocessors: functions from row to row that several labelling functions share."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from spear_amal.errors import InputError
+from spear_amal.labeling.data_points import copy_row, field
+
+# Rows that a memo keeps; a memo without bound would hold a whole corpus of parsed texts.
+MEMO_SIZE = 10_000
+
+
+class BasePreprocessor:
+    """Maps rows to rows; works on copies, so the rows handed in stay as they are.
+
+    Within one ``apply`` a preprocessor runs once a row, however many LFs name it; `memoize` keeps
+    the last `memo_size` results beyond that, from one ``apply`` to the next.
+
+    Parameters
+    ----------
+    name : str
+    pre : sequence of preprocessors, optional
+        Run before this one.
+    memoize : bool, default=False
+    memoize_key : callable, optional
+        From a row to something hashable; by default made of the values of all fields.
+    memo_size : int, default=10_000
+    """
+
+    def __init__(
+        self,
+        name: str,
+        pre: Sequence[Any] | None = None,
+        memoize: bool = False,
+        memoize_key: Callable[[Any], Hashable] | None = None,
+        memo_size: int = MEMO_SIZE,
+    ) -> None:
+        self.name = name
+        self.pre = tuple(pre or ())
+        self.memoize = memoize
+        self.memo_size = memo_size
+        self._memoize_key = memoize_key or content_key
+        self._memo: OrderedDict[Hashable, Any] = OrderedDict()
+
+    def share_key(self) -> Hashable:
+        """Preprocessors with equal keys give equal rows, so that one run serves both."""
+        return id(self)
+
+    def reset_cache(self) -> None:
+        """Forget all memoised rows."""
+        self._memo.clear()
+
+    def __call__(self, x: Any) -> Any:
+        """Row with this preprocessor, and those before it, applied to a copy of `x`."""
+        return run_chain((self,), x)
+
+    def map_rows(self, rows: Iterable[Any]) -> list[Any]:
+        """Apply this preprocessor alone to rows; the rows handed in are not changed."""
+        rows = list(rows)
+        if not self.memoize:
+            return self._checked(self._map_fresh([copy_row(x) for x in rows]))
+        keys = [self._memoize_key(x) for x in rows]
+        fresh = {key: x for key, x in zip(keys, rows, strict=True) if key not in self._memo}
+        known = {key: self._memo[key] for key in keys if key in self._memo}
+        made = self._checked(self._map_fresh([copy_row(x) for x in fresh.values()]))
+        known |= dict(zip(fresh, made, strict=True))
+        for key in dict.fromkeys(keys):
+            self._memo[key] = known[key]
+            self._memo.move_to_end(key)
+        while len(self._memo) > self.memo_size:
+            self._memo.popitem(last=False)
+        return [known[key] for key in keys]
+
+    def _map_fresh(self, rows: list[Any]) -> list[Any]:
+        """Map rows that may be changed in place; override for batches."""
+        return [self._map_one(x) for x in rows]
+
+    def _map_one(self, x: Any) -> Any:
+        raise NotImplementedError
+
+    def _checked(self, rows: list[Any]) -> list[Any]:
+        if any(x is None for x in rows):
+            raise InputError(f"preprocessor {self.name!r} returned None; it must return the row")
+        return rows
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__} {self.name}, Pre: {list(self.pre)}"
+
+
+class Preprocessor(BasePreprocessor):
+    """Base for preprocessors written as a class: override :meth:`run`.
+
+    Parameters
+    ----------
+    name : str
+    field_names : mapping, optional
+        From an argument of :meth:`run` to the field that it reads; same names by default.
+    mapped_field_names : mapping, optional
+        From a key that :meth:`run` returns to the field that it becomes; same names by default.
+    pre, memoize, memoize_key, memo_size
+        As in :class:`BasePreprocessor`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        field_names: Mapping[str, str] | None = None,
+        mapped_field_names: Mapping[str, str] | None = None,
+        pre: Sequence[Any] | None = None,
+        memoize: bool = False,
+        memoize_key: Callable[[Any], Hashable] | None = None,
+        memo_size: int = MEMO_SIZE,
+    ) -> None:
+        super().__init__(name, pre, memoize, memoize_key, memo_size)
+        if field_names is None:
+            field_names = {
+                argument: argument for argument in inspect.signature(self.run).parameters
+            }
+        self.field_names = dict(field_names)
+        self.mapped_field_names = mapped_field_names
+
+    def run(self, *args: Any, **fields: Any) -> Mapping[str, Any] | None:
+        """Compute new fields, as a mapping, from the values of the fields named; override this."""
+        raise NotImplementedError
+
+    def _map_one(self, x: Any) -> Any:
+        new = self.run(**{name: field(x, source) for name, source in self.field_names.items()})
+        if new is None:
+            return None
+        renamed = self.mapped_field_names or {}
+        for name, value in new.items():
+            set_field(x, renamed.get(name, name), value)
+        return x
+
+
+def flat_chain(pre: Iterable[Any]) -> tuple[Any, ...]:
+    """Preprocessors in the order in which they run, those before each one included."""
+    chain: list[Any] = []
+    for one in pre:
+        if isinstance(one, BasePreprocessor):
+            chain += flat_chain(one.pre)
+        chain.append(one)
+    return tuple(chain)
+
+
+def map_rows(one: Any, rows: list[Any]) -> list[Any]:
+    """Apply one preprocessor, ours or another package's callable, to rows."""
+    if isinstance(one, BasePreprocessor):
+        return one.map_rows(rows)
+    mapped = [one(x) for x in rows]
+    if any(x is None for x in mapped):
+        raise InputError(f"preprocessor {one!r} returned None; it must return the row")
+    return mapped
+
+
+def run_chain(pre: Iterable[Any], x: Any) -> Any:
+    """One row with a chain of preprocessors applied."""
+    for one in flat_chain(pre):
+        x = map_rows(one, [x])[0]
+    return x
+
+
+def set_field(x: Any, name: str, value: Any) -> None:
+    """Set one field of a row: an item of a dict, an attribute of anything else."""
+    if isinstance(x, dict):
+        x[name] = value
+    else:
+        setattr(x, name, value)
+
+
+def content_key(x: Any) -> Hashable:
+    """Something hashable made of the values of all fields of a row.
+
+    Examples
+    --------
+    >>> content_key({"a": [1, 2]}) == content_key({"a": [1, 2]})
+    True
+    """
+    if isinstance(x, np.ndarray):
+        return (x.shape, x.dtype.str, x.tobytes())
+    if isinstance(x, list | tuple):
+        return tuple(content_key(value) for value in x)
+    if hasattr(x, "items"):
+        return frozenset((key, content_key(value)) for key, value in x.items())
+    try:
+        hash(x)
+        return (type(x).__name__, x)
+    except TypeError:
+        if not hasattr(x, "__dict__"):
+            raise
+        return content_key(vars(x))
+
+
+class LambdaPreprocessor(BasePreprocessor):
+    """A preprocessor made of a function from row to row, or rows to rows; see :func:`preprocessor`.
+
+    Parameters
+    ----------
+    name : str
+    f : callable
+    pre, memoize, memoize_key, memo_size
+        As in :class:`BasePreprocessor`.
+    resources : mapping, optional
+        Keyword arguments handed to `f` at every call.
+    batched : bool, default=False
+        `f` gets a list of rows and returns as many, in their order.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        f: Callable[..., Any],
+        pre: Sequence[Any] | None = None,
+        memoize: bool = False,
+        memoize_key: Callable[[Any], Hashable] | None = None,
+        memo_size: int = MEMO_SIZE,
+        resources: Mapping[str, Any] | None = None,
+        batched: bool = False,
+    ) -> None:
+        functools.update_wrapper(self, f)
+        super().__init__(name, pre, memoize, memoize_key, memo_size)
+        self._f = f
+        self.resources = dict(resources or {})
+        self.batched = batched
+
+    def _map_fresh(self, rows: list[Any]) -> list[Any]:
+        if not self.batched:
+            return super()._map_fresh(rows)
+        if not rows:
+            return []
+        mapped = self._f(rows, **self.resources)
+        if not isinstance(mapped, Sequence | Iterator | np.ndarray) or isinstance(mapped, str):
+            raise InputError(
+                f"batched preprocessor {self.name!r} returned {type(mapped).__name__}; it must "
+                "return a list of rows"
+            )
+        mapped = list(mapped)
+        if len(mapped) != len(rows):
+            raise InputError(
+                f"batched preprocessor {self.name!r} returned {len(mapped)} rows for {len(rows)}; "
+                "it must return as many as it gets, in their order"
+            )
+        return mapped
+
+    def _map_one(self, x: Any) -> Any:
+        return self._f(x, **self.resources)
+
+
+def preprocessor(
+    name: Any = None,
+    pre: Sequence[Any] | None = None,
+    memoize: bool = False,
+    memoize_key: Callable[[Any], Hashable] | None = None,
+    memo_size: int = MEMO_SIZE,
+    resources: Mapping[str, Any] | None = None,
+    batched: bool = False,
+) -> Any:
+    """Make a preprocessor of a function from row to row; with brackets or without.
+
+    The function gets a copy and may change it in place, but must return it.
+
+    Parameters
+    ----------
+    name : str, optional
+        The function's own name by default.
+    pre, memoize, memoize_key, memo_size
+        As in :class:`BasePreprocessor`.
+    resources : mapping, optional
+        Keyword arguments handed to the function at every call.
+    batched : bool, default=False
+        The function gets a list of copies, and returns as many rows in their order: for models
+        that are faster on many rows. An applier hands over up to 1,024 at a time; if that fails,
+        fewer and fewer, so that the row at fault is named and the others have their votes.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> @preprocessor(memoize=True)
+    ... def lower(x):
+    ...     x.text = x.text.lower()
+    ...     return x
+    >>> row = SimpleNamespace(text="FREE")
+    >>> lower(row).text, row.text
+    ('free', 'FREE')
+    >>> @preprocessor(batched=True)
+    ... def length(rows):
+    ...     for x, n in zip(rows, [len(x.text) for x in rows]):
+    ...         x.length = n
+    ...     return rows
+    >>> length(row).length
+    4
+    """
+    if callable(name):
+        return LambdaPreprocessor(name.__name__, name)
+
+    def decorate(f: Callable[..., Any]) -> LambdaPreprocessor:
+        return LambdaPreprocessor(
+            name or f.__name__, f, pre, memoize, memoize_key, memo_size, resources, batched
+        )
+
+    return decorate
+
+
+lambda_mapper = preprocessor
+
+
+class Failure:
+    """Stands for a row on which a preprocessor failed."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+class PreparedRows:
+    """A chunk of rows under every chain of preprocessors that was asked for.
+
+    Parameters
+    ----------
+    rows : list
+        Data points as they came; they are not changed.
+    """
+
+    def __init__(self, rows: list[Any]) -> None:
+        self._rows = rows
+        self._known: dict[Hashable, list[Any]] = {}
+
+    def get(self, chain: tuple[Any, ...]) -> list[Any]:
+        """Rows after a chain; chains with a common beginning share its work."""
+        if not chain:
+            return self._rows
+        key = tuple(share_key(one) for one in chain)
+        if key not in self._known:
+            self._known[key] = _map_what_can(chain[-1], self.get(chain[:-1]))
+        return self._known[key]
+
+
+def share_key(one: Any) -> Hashable:
+    """Equal for preprocessors of which one run serves both."""
+    return one.share_key() if isinstance(one, BasePreprocessor) else id(one)
+
+
+def _map_what_can(one: Any, rows: list[Any]) -> list[Any]:
+    """Map the rows that have not failed before; a :class:`Failure` stands for those that fail."""
+    good = [x for x in rows if not isinstance(x, Failure)]
+    mapped = iter(_map_in_halves(one, good))
+    return [x if isinstance(x, Failure) else next(mapped) for x in rows]
+
+
+def _map_in_halves(one: Any, rows: list[Any]) -> list[Any]:
+    """Map rows as a batch; if that fails each half, down to the rows at fault."""
+    try:
+        return map_rows(one, rows)
+    except Exception as error:
+        if len(rows) == 1:
+            return [Failure(error)]
+    middle = len(rows) // 2
+    return _map_in_halves(one, rows[:middle]) + _map_in_halves(one, rows[middle:])
