@@ -156,7 +156,7 @@ def cage_step(small: bool) -> Case:
     import scipy.sparse as sp
     import torch
 
-    from spear_amal.maths.cage_steps import objective
+    from spear_amal.maths.cage import objective
 
     n, m, n_classes = (17, 11, 3) if small else (512, 164, 9)
     rng = np.random.default_rng(0)

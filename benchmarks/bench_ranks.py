@@ -109,7 +109,7 @@ def counted(data: tuple[Any, Any, Any]) -> dict[str, Any]:
     """Bytes that one process hands over: in a step, in a refresh, and what formulas say."""
     import torch.distributed as dist
 
-    from spear_amal.training import step
+    from spear_amal.training import objective
     from spear_amal.training.trainer import Trainer
 
     sent, now = dict.fromkeys(("gradients", "step", "refresh", "other"), 0), ["other"]
@@ -137,7 +137,7 @@ def counted(data: tuple[Any, Any, Any]) -> dict[str, Any]:
         (dist, "all_gather", counting(dist.all_gather, 1)),
         (Trainer, "_train_batch", during("step", Trainer._train_batch)),
         (Trainer, "_refresh", during("refresh", Trainer._refresh)),
-        (step, "DistributedDataParallel", hooked_ddp()),
+        (objective, "DistributedDataParallel", hooked_ddp()),
     ]
     before = [getattr(where, name) for where, name, _ in changes]
     for where, name, changed in changes:

@@ -8,7 +8,7 @@ from harness import Case, Skip, benchmark
 from torch import Tensor
 
 from spear_amal.batch import Batch
-from spear_amal.components import ComponentSet, LabelCrossEntropy, teacher_components
+from spear_amal.losses import ComponentSet, LabelCrossEntropy, teacher_components
 from spear_amal.models import MLP, JointModel, LinearModel
 from spear_amal.training import LookAhead
 

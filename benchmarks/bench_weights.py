@@ -12,7 +12,7 @@ from harness import Case, benchmark
 
 from spear_amal import SpearClassifier
 from spear_amal.data import synthetic_votes
-from spear_amal.mixers.mapped_table import MappedTable
+from spear_amal.mixers.weight_table import MappedTable
 from spear_amal.training import ParquetRows
 from spear_amal.votes.label_matrix import LabelMatrix
 from spear_amal.votes.parquet import VoteFiles, finish_votes, write_part

@@ -14,7 +14,6 @@ import torch
 
 from spear_amal import SpearClassifier
 from spear_amal.batch import Batch
-from spear_amal.components import ComponentSet, LabelCrossEntropy, teacher_components
 from spear_amal.data import synthetic_corpus
 from spear_amal.label_models import AccuracyModel, DawidSkene, MajorityVote
 from spear_amal.labeling import (
@@ -24,6 +23,7 @@ from spear_amal.labeling import (
     regex_lf,
     threshold_lf,
 )
+from spear_amal.losses import ComponentSet, LabelCrossEntropy, teacher_components
 from spear_amal.models import JointModel, LinearModel
 from spear_amal.training.look_ahead import LookAhead
 from spear_amal.votes.label_matrix import LabelMatrix

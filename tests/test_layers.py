@@ -30,7 +30,7 @@ LAYERS = {
     "label_models": 2,
     "data": 2,
     "models": 2,
-    "components": 3,
+    "losses": 3,
     "mixers": 3,
     "training": 4,
     "teachers": 4,

@@ -13,7 +13,13 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from spear_amal.components import (
+from spear_amal.errors import InputError
+from spear_amal.estimators import bundle, door
+from spear_amal.estimators.auxiliary_mixers import auxiliary_mixer
+from spear_amal.estimators.engine import Recipe
+from spear_amal.estimators.networked import NetworkClassifier
+from spear_amal.estimators.task_targets import REGRESSION, Task, TaskPlan, check_tasks, plan_tasks
+from spear_amal.losses import (
     Component,
     ComponentSet,
     LabelCrossEntropy,
@@ -22,18 +28,12 @@ from spear_amal.components import (
     TaskCrossEntropy,
     TaskSquaredError,
 )
-from spear_amal.errors import InputError
-from spear_amal.estimators import bundle, door
-from spear_amal.estimators.auxiliary_mixers import auxiliary_mixer
-from spear_amal.estimators.engine import Recipe
-from spear_amal.estimators.networked import NetworkClassifier
-from spear_amal.estimators.task_targets import REGRESSION, Task, TaskPlan, check_tasks, plan_tasks
 from spear_amal.mixers import Mixer
 from spear_amal.models import Affine, JointModel, MultiTask
-from spear_amal.models.tasks import BUILT_IN, L2, ROTATION, SHUFFLED
+from spear_amal.models.multi_task import BUILT_IN, L2, ROTATION, SHUFFLED
 from spear_amal.teachers.networks import at_rest
 from spear_amal.training import Table
-from spear_amal.training.inference import chunk_size
+from spear_amal.training.last_layer import chunk_size
 
 
 @dataclass(eq=False, repr=False)

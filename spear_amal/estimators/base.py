@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from spear_amal.components import ComponentSet
 from spear_amal.distributed.process_group import joined
 from spear_amal.errors import InputError
 from spear_amal.estimators import bundle, door, resolve
@@ -20,6 +19,7 @@ from spear_amal.estimators.parameters import CONSTRAINTS, DTYPES
 from spear_amal.estimators.product import choose_exponent
 from spear_amal.estimators.weight_frames import weights_frame
 from spear_amal.io.safetensors import under_prefix
+from spear_amal.losses import ComponentSet
 from spear_amal.mixers import Fixed, Mixer
 from spear_amal.models import JointModel, RuleModel, build_feature_model, check_kind
 from spear_amal.training import Callback, ProgressBar, Settings, Table

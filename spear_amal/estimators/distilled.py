@@ -10,8 +10,6 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from spear_amal.components import ComponentSet, LabelCrossEntropy, OnCovered, teacher_components
-from spear_amal.components.distillation import DIRECTIONS
 from spear_amal.errors import InputError
 from spear_amal.estimators import bundle, door
 from spear_amal.estimators.chain import CHAINS, train_teachers
@@ -19,6 +17,8 @@ from spear_amal.estimators.distill_mixers import distillation_mixer
 from spear_amal.estimators.engine import Recipe
 from spear_amal.estimators.networked import NetworkClassifier
 from spear_amal.estimators.teacher_rows import TeacherRows
+from spear_amal.losses import ComponentSet, LabelCrossEntropy, OnCovered, teacher_components
+from spear_amal.losses.teacher import DIRECTIONS
 from spear_amal.mixers import Mixer
 
 

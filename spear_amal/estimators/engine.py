@@ -12,19 +12,19 @@ import torch
 from scipy.special import log_softmax
 from sklearn.model_selection import StratifiedKFold, train_test_split
 
-from spear_amal.components import ComponentSet
 from spear_amal.distributed.shard import WHOLE, Shard
 from spear_amal.errors import InputError
 from spear_amal.estimators.door import Pool
 from spear_amal.estimators.run_marks import fingerprint
 from spear_amal.estimators.tables import Tables
 from spear_amal.estimators.weight_frames import weights_frame
+from spear_amal.losses import ComponentSet
 from spear_amal.mixers import Mixer
-from spear_amal.mixers.frozen import Frozen
+from spear_amal.mixers.fixed import Frozen
 from spear_amal.models import JointModel
 from spear_amal.training import Callback, Result, Settings, Table, Trainer, predict_logits
 from spear_amal.training.augment import Augmentation
-from spear_amal.training.spreading import check_same
+from spear_amal.training.distributed_checks import check_same
 from spear_amal.training.table import TrainingRows
 
 

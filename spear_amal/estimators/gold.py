@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spear_amal.components import ComponentSet, GoldCrossEntropy
 from spear_amal.estimators.base import TrainedClassifier
 from spear_amal.estimators.door import Pool
+from spear_amal.losses import ComponentSet, GoldCrossEntropy
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

@@ -18,10 +18,10 @@ from spear_amal.estimators.images_door import check_images, is_image_like
 from spear_amal.estimators.spear import SpearClassifier
 from spear_amal.estimators.weight_frames import weights_frame
 from spear_amal.models import build_feature_model, channel_statistics
-from spear_amal.models.images import check_pixels, pixel_kind
+from spear_amal.models.image_model import check_pixels, pixel_kind
 from spear_amal.training import Callback
 from spear_amal.training.augment import AUGMENTATIONS, Augmentation
-from spear_amal.training.optimisers import OPTIMISERS, SCHEDULES
+from spear_amal.training.optimizers import OPTIMISERS, SCHEDULES
 
 IMAGE_BATCH, BATCH = 128, 64
 

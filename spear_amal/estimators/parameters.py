@@ -9,7 +9,7 @@ import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from spear_amal.training import METRICS
-from spear_amal.training.forward import PRECISIONS
+from spear_amal.training.objective import PRECISIONS
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from spear_amal.components import ComponentSet
-from spear_amal.components.views import ViewMatching
 from spear_amal.estimators.door import Pool
 from spear_amal.estimators.engine import Recipe
+from spear_amal.losses import ComponentSet
+from spear_amal.losses.self_supervised import ViewMatching
 from spear_amal.mixers import Fixed
 from spear_amal.models import JointModel
 from spear_amal.models.rotations import RotationModel, projection_head

@@ -12,17 +12,17 @@ import scipy.sparse as sp
 import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from spear_amal.components import (
+from spear_amal.errors import InputError
+from spear_amal.estimators import door
+from spear_amal.estimators.base import TrainedClassifier
+from spear_amal.estimators.engine import Member, Recipe
+from spear_amal.losses import (
     ComponentSet,
     GoldCrossEntropy,
     Implication,
     PosteriorRegularisation,
     RuleReliability,
 )
-from spear_amal.errors import InputError
-from spear_amal.estimators import door
-from spear_amal.estimators.base import TrainedClassifier
-from spear_amal.estimators.engine import Member, Recipe
 from spear_amal.models import RuleNetwork
 
 FLAT = 1e-9  # the rules' log scores differ by less where they say nothing

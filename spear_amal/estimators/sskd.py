@@ -12,12 +12,6 @@ import torch
 from sklearn.utils._param_validation import Interval
 
 from spear_amal.batch import Views
-from spear_amal.components import ComponentSet, TeacherDivergence
-from spear_amal.components.views import (
-    RotatedDivergence,
-    SimilarityDivergence,
-    UprightDivergence,
-)
 from spear_amal.errors import InputError
 from spear_amal.estimators import door
 from spear_amal.estimators.distilled import DistilledClassifier
@@ -25,8 +19,14 @@ from spear_amal.estimators.engine import Member, Recipe
 from spear_amal.estimators.rotation_head import train_head
 from spear_amal.estimators.run_marks import fingerprint
 from spear_amal.io.safetensors import under_prefix
+from spear_amal.losses import ComponentSet, TeacherDivergence
+from spear_amal.losses.self_supervised import (
+    RotatedDivergence,
+    SimilarityDivergence,
+    UprightDivergence,
+)
 from spear_amal.mixers import HINTON, Fixed, Mixer, build_mixer
-from spear_amal.mixers.by_name import by_name, check_by_name
+from spear_amal.mixers.loss_roles import by_name, check_by_name
 from spear_amal.models import JointModel
 from spear_amal.models.rotations import RotationModel, check_turnable, projection_head
 from spear_amal.teachers.features import FrozenFeatures, check_network

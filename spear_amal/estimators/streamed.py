@@ -16,8 +16,7 @@ import torch
 from spear_amal.errors import InputError
 from spear_amal.estimators import door
 from spear_amal.training import ParquetRows
-from spear_amal.training.shard_table import ShardTable
-from spear_amal.training.shard_votes import ShardVotes
+from spear_amal.training.parquet_table import ShardTable, ShardVotes
 from spear_amal.votes.label_matrix import LabelMatrix
 from spear_amal.votes.parquet import VoteFiles, stack_parts
 

@@ -9,7 +9,7 @@ from spear_amal.estimators.base import DTYPES, TrainedClassifier
 from spear_amal.estimators.engine import fit_members, fit_streamed
 from spear_amal.estimators.streamed import ParquetStream, as_vote_files, marks, read_labelled
 from spear_amal.mixers.base import check_whole
-from spear_amal.mixers.mapped_table import MappedTable
+from spear_amal.mixers.weight_table import MappedTable
 from spear_amal.training import ParquetRows
 
 

@@ -12,9 +12,9 @@ import numpy as np
 from torch import nn
 
 from spear_amal.errors import InputError
-from spear_amal.mixers.by_name import role
+from spear_amal.mixers.loss_roles import role
+from spear_amal.models.multi_task import BUILT_IN, L2
 from spear_amal.models.rotations import N_VIEWS
-from spear_amal.models.tasks import BUILT_IN, L2
 
 CLASSIFICATION, REGRESSION = "classification", "regression"
 UNKNOWN = -1

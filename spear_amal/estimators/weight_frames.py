@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from spear_amal.mixers.mapped_table import MappedTable
+from spear_amal.mixers.weight_table import MappedTable
 from spear_amal.tensors.bool_table import BitRows
 
 if TYPE_CHECKING:

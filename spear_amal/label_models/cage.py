@@ -13,7 +13,7 @@ from spear_amal.errors import InputError
 from spear_amal.label_models.base import LabelModel
 from spear_amal.label_models.vote_patterns import find_patterns
 from spear_amal.maths import cage
-from spear_amal.maths.cage_steps import objective
+from spear_amal.maths.cage import objective
 from spear_amal.maths.posteriors import normalise
 from spear_amal.votes.label_matrix import LabelMatrix
 

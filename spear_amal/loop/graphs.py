@@ -9,8 +9,8 @@ from typing import Any, cast
 from torch import Tensor, nn
 
 from spear_amal.errors import InputError
-from spear_amal.loop.row_losses import RowLosses, stack_inputs
-from spear_amal.loop.standing import unwrapped
+from spear_amal.loop.batch_losses import RowLosses, stack_inputs
+from spear_amal.loop.model_state import unwrapped
 from spear_amal.maths.gradients import reaches
 
 

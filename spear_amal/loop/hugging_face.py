@@ -2,12 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from spear_amal.loop.hugging_face_refresh import RefreshingTrainer
-from spear_amal.loop.hugging_face_rows import ROWS, Inputs, OfBatch, RowView, n_rows
+import torch
+from torch.utils.data import DataLoader, Subset
+
+from spear_amal.errors import InputError, MissingExtraError
+from spear_amal.loop.adapter_utils import given, load_mixer, save_mixer, weights_to_log
 from spear_amal.loop.loss_mixer import LossMixer
+
+try:
+    from transformers import Trainer, TrainerCallback
+    from transformers.trainer_utils import get_last_checkpoint
+except ImportError as error:
+    raise MissingExtraError("transformers", "transformers", "MixerTrainer") from error
+
+STATE = "mixer.safetensors"
+
+
+class RefreshingTrainer(Trainer):
+    """A Trainer around a mixer; its subclass mixes the loss.
+
+    Attributes
+    ----------
+    mixer : LossMixer
+    rows : RowView
+    """
+
+    mixer: LossMixer
+    rows: RowView
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.add_callback(_Epochs(self))
+
+    def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kw: Any) -> Any:
+        """Train as a Trainer does; the mixer continues from the checkpoint too."""
+        folder = resume_from_checkpoint
+        if folder is True:
+            folder = get_last_checkpoint(self.args.output_dir) or True
+        if isinstance(folder, str):
+            load_mixer(self.mixer, Path(folder, STATE))
+        return super().train(folder, *args, **kw)
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Save the model, and the mixer beside it."""
+        super().save_model(output_dir, _internal_call)
+        if self.args.should_save:
+            save_mixer(self.mixer, Path(output_dir or self.args.output_dir, STATE))
+
+    def training_step(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """Refresh on the batch that comes, if the mixer asks for it, and go on."""
+        if self.mixer.step_refresh_due():
+            self.rows.before_step(inputs)
+        return super().training_step(model, inputs, *args, **kwargs)
+
+
+class _Epochs(TrainerCallback):
+    def __init__(self, trainer: RefreshingTrainer) -> None:
+        self.trainer = trainer
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        mixer, data = self.trainer.mixer.mixer, self.trainer.train_dataset
+        if mixer.needs_look_ahead and not mixer.every_step and not hasattr(data, "__len__"):
+            raise InputError(
+                f"{type(mixer).__name__} goes through all training rows before some epochs: "
+                f"train_dataset needs a length and rows by number, found {type(data).__name__}; "
+                "take a map-style data set, or a mixer without a table of rows"
+            )
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        epoch = state.epoch or 0
+        # A run that continues within an epoch has refreshed before it.
+        if int(epoch) == epoch and self.trainer.mixer.refresh_due(int(epoch)):
+            self.trainer.rows.before_epoch()
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if weights := weights_to_log(self.trainer.mixer):
+            self.trainer.log(weights)
 
 
 def logits_and_labels(outputs: Any, inputs: Inputs) -> tuple[Any, Any]:
@@ -92,3 +167,87 @@ class MixerTrainer(RefreshingTrainer):
     def _set_signature_columns_if_needed(self) -> None:
         super()._set_signature_columns_if_needed()
         self._signature_columns += set(self.rows.columns) - set(self._signature_columns)
+
+
+ROWS = "rows"
+Inputs = Mapping[str, Any]
+OfBatch = Callable[[Any, Inputs], Any]
+
+
+@dataclass
+class RowView:
+    """The functions and the data that a refresh needs, with the Trainer that runs the model.
+
+    Attributes
+    ----------
+    trainer : Trainer
+    row_losses, answers : callable
+        From (outputs, inputs) of a batch.
+    validation : map-style Dataset or None
+    columns : sequence of str
+        Those that the model does not get.
+    options : mapping
+        Of :meth:`spear_amal.loop.LossMixer.refresh`.
+    """
+
+    trainer: Any
+    row_losses: OfBatch
+    answers: OfBatch
+    validation: Any
+    columns: Sequence[str]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def for_model(self, inputs: Inputs) -> dict[str, Any]:
+        """Give the columns that the model knows."""
+        return {name: value for name, value in inputs.items() if name not in self.columns}
+
+    def losses(self, outputs: Any, inputs: Inputs) -> tuple[Any, ...]:
+        """Losses, row numbers and, if they were given, domains: what a LossMixer is called with."""
+        try:
+            found = self.row_losses(outputs, inputs)
+        except KeyError as error:
+            if not error.args or error.args[0] in inputs:
+                raise
+            raise InputError(
+                f"row_losses found no column {error.args[0]!r} among {sorted(inputs)}; name "
+                "columns of the data that the model does not take in MixerTrainer(columns=[...])"
+            ) from error
+        losses, *applies = found if isinstance(found, tuple) else (found,)
+        return losses, inputs.get(ROWS), *applies
+
+    def before_epoch(self) -> None:
+        """Refresh on all training rows."""
+        train, (validation,) = self.trainer.train_dataset, given(self, "validation")
+        self._refresh(self._batches(train, range(len(train))), range(len(validation)))
+
+    def before_step(self, inputs: Inputs) -> None:
+        """Refresh on the batch that comes, and on the validation batch whose turn it is."""
+        n, size = len(*given(self, "validation")), self.trainer.args.eval_batch_size
+        first = self.trainer.state.global_step * size
+        self._refresh([inputs], [(first + i) % n for i in range(min(size, n))])
+
+    def _refresh(self, train: Iterable[Inputs], rows: Sequence[int]) -> None:
+        pairs = (self.losses(*answered) for answered in self._answered(train))
+        validation = self._answered(self._batches(self.validation, rows))
+        self.trainer.mixer.refresh(
+            ((index, losses, *applies) for losses, index, *applies in pairs),
+            (self.answers(*answered) for answered in validation),
+            model=self.trainer.model,
+            **self.options,
+        )
+
+    def _answered(self, batches: Iterable[Inputs]) -> Iterator[tuple[Any, Inputs]]:
+        for batch in batches:
+            inputs = self.trainer._prepare_inputs(batch)
+            yield self.trainer.model(**self.for_model(inputs)), inputs
+
+    def _batches(self, data: Any, rows: Sequence[int]) -> Iterable[Inputs]:
+        """Batches as in evaluation; a generator of their own leaves the Trainer's numbers alone."""
+        collate = self.trainer._get_collator_with_removed_columns(self.trainer.data_collator)
+        size, generator = self.trainer.args.eval_batch_size, torch.Generator()
+        return DataLoader(Subset(data, rows), size, collate_fn=collate, generator=generator)
+
+
+def n_rows(inputs: Inputs) -> int:
+    """Count the rows of a batch."""
+    return len(next(iter(inputs.values())))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from spear_amal.errors import MissingExtraError
-from spear_amal.loop.adapters import given, weights_to_log
+from spear_amal.loop.adapter_utils import given, weights_to_log
 from spear_amal.loop.loss_mixer import LossMixer
 
 try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,22 +12,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spear_amal.errors import InputError
-from spear_amal.loop import state
-from spear_amal.loop.arguments import build, check_names, check_options
-from spear_amal.loop.captured import Criterion
+from spear_amal.loop.batch_losses import RowLosses, RowTables
 from spear_amal.loop.graphs import check_told_apart, trainable
-from spear_amal.loop.learning import (
+from spear_amal.loop.look_ahead import Criterion
+from spear_amal.loop.model_state import standing
+from spear_amal.loop.refresh import (
     Source,
     checked,
     learn_from_graphs,
     learn_from_look_aheads,
     note_domain,
 )
-from spear_amal.loop.reminder import Reminder
-from spear_amal.loop.row_losses import RowLosses
-from spear_amal.loop.standing import standing
-from spear_amal.loop.tables import RowTables
-from spear_amal.mixers import Mixer, Step
+from spear_amal.mixers import Mixer, Step, build_mixer
+from spear_amal.mixers.base import check_whole
 from spear_amal.models.second_order import twice_differentiable
 
 
@@ -293,8 +291,114 @@ class LossMixer:
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors by name under "state", and the names and numbers that they belong to."""
-        return state.packed(self.mixer, self.n_rows)
+        return packed(self.mixer, self.n_rows)
 
     def load_state_dict(self, given: Mapping[str, Any]) -> None:
         """Take back what :meth:`state_dict` gave; it must be of the same losses and rows."""
-        self.mixer.load_state_dict(state.unpacked(given, self.mixer, self.n_rows))
+        self.mixer.load_state_dict(unpacked(given, self.mixer, self.n_rows))
+
+
+def check_names(losses: Sequence[str]) -> tuple[str, ...]:
+    """Names of the losses, each once."""
+    if isinstance(losses, str) or not all(isinstance(name, str) for name in losses):
+        raise InputError(f"losses must be names such as ['label', 'teacher'], found {losses!r}")
+    if not len(losses) or len(set(losses)) < len(losses):
+        raise InputError(f"losses needs at least one name, each once, found {list(losses)}")
+    return tuple(losses)
+
+
+def build(mixer: str | Mixer, main: str | None, options: Mapping[str, Any]) -> Mixer:
+    """Make a mixer; `main` is an option of those that know a main loss."""
+    if main is None:
+        return build_mixer(mixer, options)
+    if isinstance(mixer, Mixer):
+        raise InputError("main goes with a mixer's name; give it to the mixer object itself")
+    return build_mixer(mixer, {**options, "main": main})
+
+
+def check_options(mixer: Mixer, n_rows: int | None) -> None:
+    """Raise InputError where a mixer needs what a loop does not give it."""
+    if n_rows is not None:
+        check_whole("n_rows", n_rows, 1)
+    elif mixer.needs_look_ahead and not mixer.every_step:
+        raise InputError(
+            f"{type(mixer).__name__} keeps weights for each row: n_rows, the count of the training "
+            "rows, is missing"
+        )
+    options = mixer.look_ahead_options()
+    if mixer.needs_look_ahead and options.parameters != "last-layer":
+        raise InputError(
+            "look_ahead='network' is for the estimators; in a loop of your own the look-ahead goes "
+            "through the last linear layer: leave look_ahead='last-layer'"
+        )
+    if mixer.needs_look_ahead and options.outer == "feature+rules":
+        raise InputError("outer='feature+rules' needs a rule model; use outer='feature'")
+
+
+FORMAT = 1
+
+
+def packed(mixer: Mixer, n_rows: int | None) -> dict[str, Any]:
+    """Tensors by name under "state"; the rest are names and numbers."""
+    return {**_record(mixer, n_rows), "state": mixer.state_dict()}
+
+
+def unpacked(given: Mapping[str, Any], mixer: Mixer, n_rows: int | None) -> dict[str, Tensor]:
+    """Take the mixer's tensors; raises InputError if they are of other losses, rows or mixers."""
+    for key, value in _record(mixer, n_rows).items():
+        if key not in given or given[key] != value:
+            raise InputError(
+                f"the state's {key} is {given.get(key, 'missing')!r}, this mixer's is {value!r}; "
+                "load it into a LossMixer made like the one that was saved"
+            )
+    return dict(given["state"])
+
+
+def _record(mixer: Mixer, n_rows: int | None) -> dict[str, Any]:
+    kind = type(mixer).__name__
+    return {"format": FORMAT, "mixer": kind, "losses": list(mixer.names), "n_rows": n_rows}
+
+
+_FAR = 1000  # epochs
+
+
+class Reminder:
+    """Warns once where a loop trains on and never asks whether a refresh is due.
+
+    The weights would stay as they were made, and the loss a plain sum, without a word.
+
+    Parameters
+    ----------
+    mixer : Mixer
+    n_rows : int or None
+        Training rows.
+
+    Attributes
+    ----------
+    asked : bool
+        Whether the loop has asked, or refreshed unasked.
+    """
+
+    def __init__(self, mixer: Mixer, n_rows: int | None) -> None:
+        self.asked = not mixer.needs_look_ahead or mixer.every_step or n_rows is None
+        self._n_rows, self._left = n_rows or 0, 0
+        if not self.asked:
+            first = next(filter(mixer.should_refresh, range(_FAR)), _FAR)
+            # One pass through the rows more than is needed, for rows may be trained on twice.
+            self._left = (first + 1) * self._n_rows
+        self._kind = type(mixer).__name__
+
+    def note(self, n: int) -> None:
+        """Count the rows of a step."""
+        if self.asked:
+            return
+        self._left -= n
+        if self._left < 0:
+            self.asked = True
+            warnings.warn(
+                f"{self._kind} has not been refreshed in more steps than its first epochs have, "
+                "so its weights are still those that it began with: ask `if "
+                "mixer.refresh_due(epoch): mixer.refresh(train, validation)` before each epoch, "
+                "or give this very mixer to the adapter",
+                stacklevel=3,
+            )

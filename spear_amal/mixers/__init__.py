@@ -10,18 +10,17 @@ from spear_amal.mixers.alm_kd import AlmKd
 from spear_amal.mixers.amal import PRESETS, Amal
 from spear_amal.mixers.auxilearn import AuxiLearn
 from spear_amal.mixers.base import GraphsLike, LookAheadLike, LookAheadOptions, Mixer, Step
-from spear_amal.mixers.by_name import HINTON
 from spear_amal.mixers.crust import Crust
-from spear_amal.mixers.fixed import Fixed
+from spear_amal.mixers.dgkd import StochasticTeachers
+from spear_amal.mixers.fixed import Fixed, Single
 from spear_amal.mixers.gradient_cosine import GradientCosine
-from spear_amal.mixers.module_weights import ModuleWeights
+from spear_amal.mixers.learning_to_reweight import LearningToReweight
+from spear_amal.mixers.loss_roles import HINTON
+from spear_amal.mixers.maoal import ModuleWeights
+from spear_amal.mixers.meta_weight_net import MetaWeightNet
 from spear_amal.mixers.random_search import RandomSearch
-from spear_amal.mixers.reweight import LearningToReweight
-from spear_amal.mixers.single import Single
-from spear_amal.mixers.stochastic import StochasticTeachers
 from spear_amal.mixers.superloss import SuperLoss
 from spear_amal.mixers.uncertainty import Uncertainty
-from spear_amal.mixers.weight_net import MetaWeightNet
 
 MIXERS: dict[str, type[Mixer]] = {
     "alm-kd": AlmKd,

@@ -19,8 +19,8 @@ from torch import Tensor
 from spear_amal.batch import Batch
 from spear_amal.maths.objective import domain_counts
 from spear_amal.mixers.base import LookAheadLike, LookAheadOptions
-from spear_amal.mixers.by_name import LABEL, TEACHER, in_role
-from spear_amal.mixers.learnt import LearntTable, check_all
+from spear_amal.mixers.loss_roles import LABEL, TEACHER, in_role
+from spear_amal.mixers.row_weights import LearntTable, check_all
 
 GRADIENTS = ("paper", "exact")
 OUTERS = ("teacher", "feature")

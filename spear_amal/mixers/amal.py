@@ -22,8 +22,8 @@ from spear_amal.batch import Batch
 from spear_amal.distributed.shard import WHOLE, Shard
 from spear_amal.errors import InputError
 from spear_amal.mixers.base import LookAheadLike, LookAheadOptions
-from spear_amal.mixers.by_name import HINTON, by_name, check_by_name
-from spear_amal.mixers.learnt import LearntTable, check_all
+from spear_amal.mixers.loss_roles import HINTON, by_name, check_by_name
+from spear_amal.mixers.row_weights import LearntTable, check_all
 
 SHARES = ("row", "pattern", "pattern+row", "loss")
 PRESETS: dict[str, dict[str, Any]] = {

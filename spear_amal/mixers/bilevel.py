@@ -15,9 +15,9 @@ from torch import Tensor
 from spear_amal.distributed.shard import mean_over_ranks
 from spear_amal.errors import InputError
 from spear_amal.maths.gradients import Gradient, filled, gradient_of
-from spear_amal.maths.implicit import neumann_sum, transposed_product
+from spear_amal.maths.neumann import neumann_sum, transposed_product
 from spear_amal.mixers.base import GraphsLike, LookAheadOptions, Mixer, check_whole
-from spear_amal.mixers.main_loss import check_main, main_loss
+from spear_amal.mixers.loss_roles import check_main, main_loss
 from spear_amal.mixers.moments import load_moments, moments_of
 
 

@@ -16,8 +16,8 @@ from spear_amal.batch import Batch
 from spear_amal.errors import InputError
 from spear_amal.maths.facility_location import Distances, cluster_sizes, facility_location
 from spear_amal.mixers.base import LookAheadLike, LookAheadOptions, Mixer, check_whole
-from spear_amal.mixers.by_name import HINTON, by_name, check_by_name
-from spear_amal.mixers.learnt import check_all
+from spear_amal.mixers.loss_roles import HINTON, by_name, check_by_name
+from spear_amal.mixers.row_weights import check_all
 
 
 class Crust(Mixer):

@@ -5,7 +5,7 @@ Du et al., "Adapting Auxiliary Losses Using Gradient Similarity" (2018).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Real
 
 import torch
@@ -19,12 +19,12 @@ from spear_amal.maths.gradients import (
     filled,
     gradient_of,
     inner,
+    reaches,
     with_gradients,
 )
 from spear_amal.mixers.base import Mixer, Step
-from spear_amal.mixers.learnt import check_all
-from spear_amal.mixers.main_loss import check_main, main_loss
-from spear_amal.mixers.sharing import Sharing
+from spear_amal.mixers.loss_roles import check_main, main_loss
+from spear_amal.mixers.row_weights import check_all
 
 
 class GradientCosine(Mixer):
@@ -217,3 +217,58 @@ def _total(values: Sequence[Tensor], factors: Tensor) -> Tensor:
 
 def _gradient(value: Tensor, parameters: Sequence[Tensor]) -> Gradient:
     return gradient_of(value, parameters) if parameters else []
+
+
+class Sharing:
+    """Shared parameters and the others, by name.
+
+    A model that was compiled as one piece hides which of its parameters a loss needs: all count as
+    shared. Where it has several heads, compile the trunk alone.
+
+    Parameters
+    ----------
+    values : sequence of K scalars
+        Losses with separate graphs.
+    parameters : mapping of str to Tensor
+    main : int
+        Place of the main loss.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Of all parameters.
+    shared : list of str
+        Reached by the main loss and at least one other, on any process of a distributed run.
+    own : list of str
+        All the others.
+    last_layer : list of str
+        Those of `shared` in the module that comes last in the order of the names.
+    complete : bool
+        False if a loss reached nothing: it may have had no graph in this batch.
+    """
+
+    def __init__(
+        self, values: Sequence[Tensor], parameters: Mapping[str, Tensor], main: int
+    ) -> None:
+        found = reaches(values, list(parameters.values()))  # (K, P)
+        # Messages between processes go where the values are.
+        found = (mean_over_ranks([found.to(values[0].device).float()])[0] > 0).cpu()
+        shared = found[main] & (found.sum(0) > 1)
+        self.names = tuple(parameters)
+        self.complete = bool(found.any(1).all())
+        self.shared = _where(self.names, shared)
+        self.own = _where(self.names, ~shared)
+        last = _module(self.shared[-1]) if self.shared else ""
+        self.last_layer = [name for name in self.shared if _module(name) == last]
+
+    def fits(self, parameters: Mapping[str, Tensor]) -> bool:
+        """Whether this tells about these parameters and about every loss."""
+        return self.complete and self.names == tuple(parameters)
+
+
+def _where(names: Sequence[str], chosen: Tensor) -> list[str]:
+    return [name for name, one in zip(names, chosen.tolist(), strict=True) if one]
+
+
+def _module(name: str) -> str:
+    return name.rpartition(".")[0]

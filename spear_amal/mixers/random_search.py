@@ -12,8 +12,8 @@ from torch import Tensor
 
 from spear_amal.errors import InputError
 from spear_amal.mixers.base import Mixer, check_whole
-from spear_amal.mixers.main_loss import check_main, main_loss
-from spear_amal.mixers.single import PerLoss
+from spear_amal.mixers.fixed import PerLoss
+from spear_amal.mixers.loss_roles import check_main, main_loss
 
 
 class RandomSearch(PerLoss):

@@ -16,8 +16,8 @@ from spear_amal.batch import Batch
 from spear_amal.errors import InputError
 from spear_amal.maths.lambert import lambert_w0
 from spear_amal.mixers.base import Mixer
-from spear_amal.mixers.by_name import HINTON, by_name, check_by_name
-from spear_amal.mixers.learnt import check_all
+from spear_amal.mixers.loss_roles import HINTON, by_name, check_by_name
+from spear_amal.mixers.row_weights import check_all
 
 
 class SuperLoss(Mixer):

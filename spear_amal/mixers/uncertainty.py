@@ -16,7 +16,7 @@ from spear_amal.distributed.shard import mean_over_ranks
 from spear_amal.errors import InputError
 from spear_amal.maths.objective import domain_counts
 from spear_amal.mixers.base import Step
-from spear_amal.mixers.single import PerLoss
+from spear_amal.mixers.fixed import PerLoss
 
 FORMS = {"half": 0.5, "classification": 1.0}
 # |s_k| stays below: a loss that reaches 0 would take its weight c exp(-s_k) to infinity.

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spear_amal.errors import InputError
-from spear_amal.models.network import Conv, Network
+from spear_amal.models.conv_base import Conv, Network
 
 WIDTH = 32
 BLOCKS = 4

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from spear_amal.errors import InputError
-from spear_amal.models.network import Conv, Network
+from spear_amal.models.conv_base import Conv, Network
 
 BLOCKS = 3
 

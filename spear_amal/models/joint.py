@@ -8,8 +8,8 @@ from typing import Any
 from torch import nn
 
 from spear_amal.batch import Batch, Outputs
+from spear_amal.models.cage import RuleModel
 from spear_amal.models.rule_network import RuleNetwork
-from spear_amal.models.rules import RuleModel
 
 
 class JointModel(nn.Module):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from spear_amal.errors import InputError
-from spear_amal.models.network import Conv, Network
+from spear_amal.models.conv_base import Conv, Network
 
 STEM = 16
 WIDTHS = (16, 32, 64)  # channels of the three groups at k = 1

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from spear_amal.errors import InputError
-from spear_amal.models.images import check_pixels
+from spear_amal.models.image_model import check_pixels
 from spear_amal.teachers.base import Teacher, count_rows
 from spear_amal.teachers.columns import arrange, column_order
 from spear_amal.tensors.sparse_rows import SparseRows

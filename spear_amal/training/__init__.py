@@ -1,14 +1,15 @@
 """The one loop that trains everything, and what it needs."""
 
 from spear_amal.training.callbacks import Callback, ProgressBar
-from spear_amal.training.inference import predict_logits
+from spear_amal.training.config import Settings
+from spear_amal.training.last_layer import predict_logits
 from spear_amal.training.look_ahead import LookAhead
 from spear_amal.training.metrics import METRICS, score
-from spear_amal.training.outer import Outer
-from spear_amal.training.parquet_rows import ParquetRows
-from spear_amal.training.result import Result
+from spear_amal.training.outer_loss import Outer
+from spear_amal.training.parquet_table import ParquetRows
+from spear_amal.training.state import Result
 from spear_amal.training.table import Table
-from spear_amal.training.trainer import DivergedError, Settings, Trainer
+from spear_amal.training.trainer import DivergedError, Trainer
 
 __all__ = [
     "METRICS",

@@ -25,9 +25,8 @@ from spear_amal.io.safetensors import (
     with_prefix,
     write_tensors,
 )
-from spear_amal.training.optimisers import flatten, unflatten
-from spear_amal.training.run_state import RunState
-from spear_amal.training.selection import Selection
+from spear_amal.training.optimizers import flatten, unflatten
+from spear_amal.training.state import RunState, Selection
 
 KIND, PART = "training checkpoint", "part of a training checkpoint"
 # What differs from process to process: weights of rows, and what is drawn for them.

@@ -1,10 +1,11 @@
 """One look-ahead step on a group of rows, and its derivative by every weight.
 
-See :mod:`spear_amal.maths.hypergrad` for the identity. Two sets of parameters w can take the step:
-``"last-layer"`` (head of the feature model, and the rule model under ``outer="feature+rules"``),
-where the features are computed once and each further weight update costs two thin products; and
-``"network"`` (all parameters). Under ``outer="feature"`` the validation loss does not see the rule
-model, so V is exactly zero there and losses that touch only rules keep their start weight.
+See :mod:`spear_amal.maths.hypergradient` for the identity. Two sets of parameters w can take the
+step: ``"last-layer"`` (head of the feature model, and the rule model under
+``outer="feature+rules"``), where the features are computed once and each further weight update
+costs two thin products; and ``"network"`` (all parameters). Under ``outer="feature"`` the
+validation loss does not see the rule model, so V is exactly zero there and losses that touch only
+rules keep their start weight.
 """
 
 from __future__ import annotations
@@ -14,23 +15,22 @@ from dataclasses import replace
 from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call
 
 from spear_amal.batch import Batch, Outputs
-from spear_amal.components import ComponentSet
 from spear_amal.distributed.shard import WHOLE, Shard
 from spear_amal.errors import InputError
-from spear_amal.maths import hypergrad
-from spear_amal.maths.hypergrad import Parameters
+from spear_amal.losses import ComponentSet
+from spear_amal.maths import hypergradient
+from spear_amal.maths.hypergradient import Parameters
 from spear_amal.maths.objective import domain_counts, weighted_objective
 from spear_amal.mixers import LookAheadOptions
 from spear_amal.models import JointModel, RuleModel
-from spear_amal.models.tasks import main_answer
+from spear_amal.models.multi_task import main_answer
 from spear_amal.tensors.sparse_rows import SparseRows, affine, outer_sum
-from spear_amal.training.head import head_at, head_inputs, mean_squared_norm, moving
-from spear_amal.training.outer import Outer
-from spear_amal.training.penalty import penalty_at
+from spear_amal.training.last_layer import head_at, head_inputs, mean_squared_norm, moving
+from spear_amal.training.outer_loss import Outer
 
 Hidden = Tensor | SparseRows  # the head's input (B, H)
 METHODS = ("closed", "forward", "double-backward")
@@ -155,7 +155,7 @@ class LookAhead:
             losses = self.components.losses(
                 replace(outputs, rule_logits=rules), self.batch, self.applies
             )
-            self.rule_slopes = hypergrad.score_gradients(losses, rules)
+            self.rule_slopes = hypergradient.score_gradients(losses, rules)
 
     # -- the step and the validation gradient after it ------------------------------------------
 
@@ -176,7 +176,7 @@ class LookAhead:
 
     def _logit_gradients(self, weights: Tensor) -> Tensor:
         """``sum_k Lambda_ik D_ikc`` (B, C), over the losses that are defined."""
-        return hypergrad.weighted_slopes(self.slopes, weights, self.applies)
+        return hypergradient.weighted_slopes(self.slopes, weights, self.applies)
 
     def _training_value(self, weights: Tensor) -> Callable[[Parameters], Tensor]:
         def value(at: Parameters) -> Tensor:
@@ -247,10 +247,10 @@ class LookAhead:
         """Differentiate along `tangent`; backwards twice where an operator has no forward mode."""
         if self.method == "forward":
             try:
-                return hypergrad.tangent_forward(self._losses, self.at, tangent)
+                return hypergradient.tangent_forward(self._losses, self.at, tangent)
             except (NotImplementedError, RuntimeError):
                 self.method = "double-backward"
-        return hypergrad.tangent_double_backward(self._losses, self.at, tangent)
+        return hypergradient.tangent_double_backward(self._losses, self.at, tangent)
 
     def hidden_gradients(self, weights: Tensor) -> Tensor:
         """Gradient (B, H) of each row's own weighted losses by the head's input."""
@@ -277,16 +277,36 @@ class LookAhead:
     def _closed(self, tangent: Parameters) -> Tensor:
         weight, bias = head_at(tangent)
         along = affine(self.hidden, weight, bias)  # (B, C) tangent of the logits
-        derivative = hypergrad.tangent_closed_form(self.slopes, along)
+        derivative = hypergradient.tangent_closed_form(self.slopes, along)
         if self.rule_slopes is None:
             return derivative
         rules = {n: t for n, t in tangent.items() if n.startswith("rules.")}
-        along_rules = hypergrad.tangent_forward(
+        along_rules = hypergradient.tangent_forward(
             lambda at: self._rule_logits(at, self.batch), {n: self.at[n] for n in rules}, rules
         )
-        return derivative + hypergrad.tangent_closed_form(self.rule_slopes, along_rules)
+        return derivative + hypergradient.tangent_closed_form(self.rule_slopes, along_rules)
 
     def _rule_logits(self, at: Parameters, batch: Batch) -> Tensor:
         """Joint log-probabilities (B, C) of the rule model with those parameters that `at` has."""
         inner = {n.removeprefix("rules."): p for n, p in at.items() if n.startswith("rules.")}
         return functional_call(self.model.rules, inner, (batch.fired, batch.scores))  # type: ignore[arg-type]
+
+
+def penalty_at(model: JointModel, components: ComponentSet, at: Parameters) -> Tensor | float:
+    """Sum of the penalties with those parameters of `model` that `at` names; 0.0 without rules."""
+    if not any(name.startswith("rules.") for name in at):
+        return 0.0  # penalties sit on the rule model; without it they are constants here
+    named = {f"model.{name}": value for name, value in at.items()}
+    return functional_call(_Penalised(model, components), named, ())
+
+
+class _Penalised(nn.Module):
+    """The penalties of a component set as a module, so that they can be called functionally."""
+
+    def __init__(self, model: JointModel, components: ComponentSet) -> None:
+        super().__init__()
+        self.model = model
+        self._components = components
+
+    def forward(self) -> Tensor | float:
+        return self._components.penalty(self.model)

@@ -5,7 +5,6 @@ It knows neither which losses nor which weights it trains with. Test rows never 
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,9 +16,9 @@ import torch
 from torch import Tensor
 
 from spear_amal.batch import Batch
-from spear_amal.components import ComponentSet
 from spear_amal.distributed.shard import WHOLE, Shard
 from spear_amal.errors import SpearAmalError
+from spear_amal.losses import ComponentSet
 from spear_amal.mixers import Mixer
 from spear_amal.models import JointModel
 from spear_amal.models.second_order import twice_differentiable
@@ -27,55 +26,20 @@ from spear_amal.tensors.bool_table import BitRows
 from spear_amal.training import metrics
 from spear_amal.training.callbacks import MODULE, WEIGHT, Callback, Record
 from spear_amal.training.checkpoint import Checkpoint
-from spear_amal.training.forward import Forward
-from spear_amal.training.graphs import Graphs
-from spear_amal.training.head import check_head
-from spear_amal.training.inference import chunk_size, predict_logits
+from spear_amal.training.config import Settings
+from spear_amal.training.distributed_checks import check_spreads
+from spear_amal.training.graph_losses import Graphs
+from spear_amal.training.last_layer import check_head, chunk_size, predict_logits
 from spear_amal.training.look_ahead import LookAhead
-from spear_amal.training.optimisers import set_rates
-from spear_amal.training.outer import Outer
-from spear_amal.training.result import Result
-from spear_amal.training.run_state import RunState
-from spear_amal.training.spreading import check_spreads
-from spear_amal.training.step import Objective, spread
+from spear_amal.training.objective import Forward, Objective, spread
+from spear_amal.training.optimizers import set_rates
+from spear_amal.training.outer_loss import Outer
+from spear_amal.training.state import Result, RunState
 from spear_amal.training.table import Table, TrainingRows, batches
 
 
 class DivergedError(SpearAmalError, ArithmeticError):
     """A loss became NaN or infinite during training."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to train; see the estimators for meanings and defaults.
-
-    Attributes
-    ----------
-    keep_epochs : tuple of int
-        Epochs (from 1) after which the model is kept beside the chosen one.
-    precision, compile
-        Of the feature model's forward pass in training (see :class:`.forward.Forward`).
-    """
-
-    lr: float = 1e-2
-    lr_rules: float = 1e-2
-    batch_size: int = 32
-    max_epochs: int = 100
-    patience: int = 10
-    metric: str = "accuracy"
-    weight_decay: float = 0.0
-    optimiser: str = "adam"
-    momentum: float = 0.9
-    nesterov: bool = False
-    schedule: str = "constant"
-    milestones: tuple[int, ...] = ()
-    gamma: float = 0.1
-    keep_epochs: tuple[int, ...] = ()
-    seed: int = 0
-    precision: str = "fp32"
-    compile: bool | str = False
-    checkpoint: str | os.PathLike[str] | None = None
-    checkpoint_every: int = 1
 
 
 @dataclass(frozen=True)

@@ -126,7 +126,7 @@ def test_joint_consensus_is_the_product_of_both_models():
     import torch
 
     from spear_amal.batch import Outputs
-    from spear_amal.components import RuleConsensus
+    from spear_amal.losses import RuleConsensus
 
     p, q = torch.randn(7, 3).double(), torch.randn(7, 3).double()
     p.requires_grad_()

@@ -294,7 +294,6 @@ def test_accumulated_batches_are_refreshed_before_their_epoch(tmp_path):
 
 def test_without_transformers(monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)
-    for name in ("hugging_face", "hugging_face_refresh"):
-        monkeypatch.delitem(sys.modules, f"spear_amal.loop.{name}")
+    monkeypatch.delitem(sys.modules, "spear_amal.loop.hugging_face")
     with pytest.raises(MissingExtraError, match=r"spear-amal\[transformers\]"):
         import spear_amal.loop.hugging_face  # noqa: F401

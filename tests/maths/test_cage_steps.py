@@ -6,7 +6,7 @@ import scipy.sparse as sp
 import torch
 
 from spear_amal.maths import cage, losses
-from spear_amal.maths.cage_steps import objective
+from spear_amal.maths.cage import objective
 
 N, M = 13, 7
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spear_amal.maths.gradients import gradient_of
-from spear_amal.maths.implicit import neumann_sum, transposed_product
+from spear_amal.maths.neumann import neumann_sum, transposed_product
 
 SHAPES = ((3,), (2, 5), (1,))
 N_PARAMETERS, N_PHI = 14, 4

@@ -9,7 +9,7 @@ from scipy.special import softmax
 from scipy.stats import entropy
 
 from spear_amal.batch import Batch, Outputs
-from spear_amal.components.distillation import DIRECTIONS, TeacherDivergence, teacher_components
+from spear_amal.losses.teacher import DIRECTIONS, TeacherDivergence, teacher_components
 from spear_amal.maths.losses import tempered_kl
 
 B, C = 7, 5

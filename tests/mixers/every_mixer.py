@@ -22,8 +22,8 @@ from spear_amal.mixers import (
 )
 from spear_amal.mixers.alm_kd import AlmKd
 from spear_amal.mixers.crust import Crust
-from spear_amal.mixers.frozen import Frozen
-from spear_amal.mixers.stochastic import StochasticTeachers
+from spear_amal.mixers.dgkd import StochasticTeachers
+from spear_amal.mixers.fixed import Frozen
 from spear_amal.mixers.superloss import SuperLoss
 
 N, K, B, D, H, C = 13, 3, 5, 7, 11, 2

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from spear_amal.batch import Batch
-from spear_amal.components import ComponentSet, GoldCrossEntropy
-from spear_amal.components.distillation import teacher_components
 from spear_amal.errors import InputError
+from spear_amal.losses import ComponentSet, GoldCrossEntropy
+from spear_amal.losses.teacher import teacher_components
 from spear_amal.maths.objective import domain_counts, weighted_objective
 from spear_amal.mixers.alm_kd import AlmKd
 from spear_amal.models import MLP, JointModel, LinearModel

@@ -19,7 +19,7 @@ from bilevel_problem import (
 from spear_amal.errors import InputError
 from spear_amal.maths.objective import weighted_objective
 from spear_amal.mixers import AuxiLearn
-from spear_amal.mixers.combiners import Linear, NonLinear
+from spear_amal.mixers.auxilearn import Linear, NonLinear
 
 # One upper step then moves phi by minus the gradient.
 PLAIN = {"lr": 1.0, "momentum": 0.0, "weight_decay": 0.0, "clip": 1e9, "eta": 0.05, "seed": 3}

@@ -7,7 +7,7 @@ import torch
 from every_mixer import MAKERS, NAMES, PLAIN_AT_FIRST, Run, attached, domain, gradients, same
 
 from spear_amal.maths.objective import weighted_objective
-from spear_amal.mixers.frozen import Frozen
+from spear_amal.mixers.fixed import Frozen
 
 EVERY = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 DTYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["f32", "f64"])

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from spear_amal.batch import Batch
-from spear_amal.components import ComponentSet, GoldCrossEntropy
 from spear_amal.errors import InputError
+from spear_amal.losses import ComponentSet, GoldCrossEntropy
 from spear_amal.maths.facility_location import Distances, cluster_sizes, facility_location
 from spear_amal.mixers.crust import Crust
 from spear_amal.models import JointModel, LinearModel

@@ -12,8 +12,8 @@ from spear_amal.batch import Batch
 from spear_amal.data import synthetic_votes
 from spear_amal.errors import InputError
 from spear_amal.mixers import Amal, Fixed
-from spear_amal.mixers.by_name import by_name
-from spear_amal.mixers.stochastic import StochasticTeachers
+from spear_amal.mixers.dgkd import StochasticTeachers
+from spear_amal.mixers.loss_roles import by_name
 
 N, B = 13, 5
 NAMES = ("label", "teacher0", "teacher1", "entropy")

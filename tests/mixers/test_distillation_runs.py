@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from spear_amal.components import ComponentSet, LabelCrossEntropy, teacher_components
+from spear_amal.losses import ComponentSet, LabelCrossEntropy, teacher_components
 from spear_amal.mixers import Amal
 from spear_amal.mixers.alm_kd import AlmKd
 from spear_amal.mixers.crust import Crust
-from spear_amal.mixers.stochastic import StochasticTeachers
+from spear_amal.mixers.dgkd import StochasticTeachers
 from spear_amal.mixers.superloss import SuperLoss
 from spear_amal.models import MLP, JointModel
 from spear_amal.training import Callback, Settings, Table, Trainer

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from spear_amal.errors import InputError
 from spear_amal.maths.objective import weighted_objective
-from spear_amal.mixers import GradientCosine, Mixer, Single, Step, build_mixer, sharing
+from spear_amal.mixers import GradientCosine, Mixer, Single, Step, build_mixer, gradient_cosine
 
 FORM = pytest.mark.parametrize("form", ["weighted", "unweighted"])
 PARAMETERS = pytest.mark.parametrize("parameters", ["shared", "last-layer"])
@@ -262,8 +262,8 @@ def test_losses_with_nothing_in_common_are_left_alone():
 
 
 def test_structure_is_worked_out_once_and_again_for_other_parameters(monkeypatch):
-    count, original = [], sharing.reaches
-    monkeypatch.setattr(sharing, "reaches", lambda *a: count.append(1) or original(*a))
+    count, original = [], gradient_cosine.reaches
+    monkeypatch.setattr(gradient_cosine, "reaches", lambda *a: count.append(1) or original(*a))
     run = Run(attached(GradientCosine(), on=EVERYWHERE), on=EVERYWHERE)
     for _ in range(3):
         run.step()

@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from spear_amal.errors import FileFormatError
-from spear_amal.mixers.mapped_table import MappedTable, file_of
-from spear_amal.mixers.weight_table import WeightTable
+from spear_amal.mixers.weight_table import MappedTable, WeightTable, file_of
 
 N, K = 101, 3
 START = torch.tensor([1.0, 0.5, 0.0])

@@ -15,7 +15,7 @@ from spear_amal.mixers import (
     build_mixer,
     mixer_parameters,
 )
-from spear_amal.mixers.frozen import Frozen
+from spear_amal.mixers.fixed import Frozen
 
 STARTS_AT_ONE = ["base", "fixed", "amal", "frozen", "l2r", "gcs", "random-search"]
 EVERY = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)

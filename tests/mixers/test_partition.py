@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from spear_amal.errors import InputError
-from spear_amal.mixers.partition import partition
-from spear_amal.models.networks import build_network
+from spear_amal.mixers.module_partition import partition
+from spear_amal.models.registry import build_network
 
 
 def modules(network, how="stage", prefix=""):

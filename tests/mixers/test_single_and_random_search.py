@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from spear_amal.errors import InputError
 from spear_amal.mixers import RandomSearch, Single, build_mixer
-from spear_amal.mixers.main_loss import main_loss
+from spear_amal.mixers.loss_roles import main_loss
 
 LONG = ("entropy", "gold", "teacher", "agreement", "label")
 

@@ -83,7 +83,7 @@ def test_a_state_is_a_copy():
 
 
 def test_means_are_over_the_domain_and_follow_changes(monkeypatch):
-    monkeypatch.setattr("spear_amal.mixers.learnt.MEAN_ROWS", 5)
+    monkeypatch.setattr("spear_amal.mixers.row_weights.MEAN_ROWS", 5)
     mixer = Amal()
     domain = torch.rand(N, K, generator=torch.Generator().manual_seed(2)) < 0.5
     mixer.attach(N, ["a", "b", "c"], domain, torch.tensor([True, True, False]))

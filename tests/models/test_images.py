@@ -11,7 +11,7 @@ from torch import nn
 from torch.func import functional_call, jvp
 
 from spear_amal.errors import InputError
-from spear_amal.models import ImageModel, build_network, channel_statistics, images
+from spear_amal.models import ImageModel, build_network, channel_statistics, image_model
 
 B, CHANNELS, SIZE, C = 3, 2, 7, 5
 
@@ -33,14 +33,14 @@ def test_statistics_do_not_depend_on_the_chunks(n, chunk, dtype):
     x = pixels(n, 3).astype(dtype)
     scaled = x / 255 if dtype == "u1" else x.astype(float)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(images, "CHUNK", chunk)
+        patch.setattr(image_model, "CHUNK", chunk)
         mean, std = channel_statistics(x)
     np.testing.assert_allclose(mean, scaled.mean((0, 2, 3)), rtol=1e-12)
     np.testing.assert_allclose(std, scaled.std((0, 2, 3)), rtol=1e-12)
 
 
 def test_statistics_far_from_zero(monkeypatch):
-    monkeypatch.setattr(images, "CHUNK", SIZE * SIZE)
+    monkeypatch.setattr(image_model, "CHUNK", SIZE * SIZE)
     x = 1e6 + np.random.default_rng(0).standard_normal((11, 1, SIZE, SIZE))
     np.testing.assert_allclose(channel_statistics(x)[1], x.std(), rtol=1e-9)
 
@@ -71,7 +71,7 @@ def test_statistics_of_what_is_no_image(x):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_statistics_name_the_broken_image(value, monkeypatch):
-    monkeypatch.setattr(images, "CHUNK", 2 * CHANNELS * SIZE * SIZE)
+    monkeypatch.setattr(image_model, "CHUNK", 2 * CHANNELS * SIZE * SIZE)
     x = pixels(11).astype(np.float32)
     x[5, 1, 2, 3] = value
     with pytest.raises(InputError, match="image 5 "):

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from spear_amal.batch import Batch
-from spear_amal.components import ComponentSet, LabelCrossEntropy, teacher_components
+from spear_amal.losses import ComponentSet, LabelCrossEntropy, teacher_components
 from spear_amal.models import FeatureAdapter, JointModel, build_feature_model
 from spear_amal.training import LookAhead
 

@@ -8,8 +8,8 @@ from torch import nn
 from torch.func import functional_call
 
 from spear_amal.batch import Batch
-from spear_amal.components import ComponentSet, LabelCrossEntropy, SquaredNorm, TaskCrossEntropy
 from spear_amal.errors import InputError
+from spear_amal.losses import ComponentSet, LabelCrossEntropy, SquaredNorm, TaskCrossEntropy
 from spear_amal.maths.gradients import reaches
 from spear_amal.models import (
     Affine,
@@ -21,7 +21,7 @@ from spear_amal.models import (
     build_network,
     n_parameters,
 )
-from spear_amal.models.tasks import main_answer, turned, untracked
+from spear_amal.models.multi_task import main_answer, turned, untracked
 
 B, C, K, SIDE = 11, 5, 3, 8
 

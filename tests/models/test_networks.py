@@ -9,7 +9,7 @@ from torch.func import functional_call, jvp
 from spear_amal.errors import InputError
 from spear_amal.models import build_network, compression_ratio, is_network, n_parameters
 from spear_amal.models.densenet import DenseNet
-from spear_amal.models.networks import network_names
+from spear_amal.models.registry import network_names
 from spear_amal.models.resnet import ResNet
 from spear_amal.models.wide_resnet import WideResNet
 

@@ -11,7 +11,7 @@ from spear_amal.batch import Views
 from spear_amal.errors import InputError
 from spear_amal.models import MLP
 from spear_amal.training.checkpoint import Checkpoint
-from spear_amal.training.forward import Forward, make_scaler
+from spear_amal.training.objective import Forward, make_scaler
 
 
 @pytest.fixture

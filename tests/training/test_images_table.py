@@ -5,12 +5,12 @@ import pytest
 import torch
 from torch import nn
 
-from spear_amal.components import ComponentSet, LabelCrossEntropy, teacher_components
+from spear_amal.losses import ComponentSet, LabelCrossEntropy, teacher_components
 from spear_amal.mixers import Amal
 from spear_amal.models import JointModel, build_feature_model, channel_statistics
-from spear_amal.training import LookAhead, Settings, Table, Trainer, inference
+from spear_amal.training import LookAhead, Settings, Table, Trainer, last_layer
 from spear_amal.training.augment import AUGMENTATIONS, random_crop, random_flip, random_turn
-from spear_amal.training.inference import features_of
+from spear_amal.training.last_layer import features_of
 
 N, H, W, C, T = 23, 13, 7, 5, 2
 CHANNELS = 3
@@ -237,7 +237,7 @@ def test_chunks_give_what_one_pass_gives(monkeypatch):
     assert len(calls) == 3  # 256, 256, 188
     torch.testing.assert_close(found[0], logits, rtol=0, atol=1e-12)
     torch.testing.assert_close(found[1], hidden, rtol=0, atol=1e-12)
-    monkeypatch.setattr(inference, "IMAGES", 7)
+    monkeypatch.setattr(last_layer, "IMAGES", 7)
     torch.testing.assert_close(features_of(net, x[:23])[0], logits[:23], rtol=0, atol=1e-12)
 
 

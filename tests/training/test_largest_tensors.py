@@ -7,8 +7,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from spear_amal.components import spear_components
 from spear_amal.data import synthetic_votes
+from spear_amal.losses import spear_components
 from spear_amal.mixers import Amal
 from spear_amal.models import MLP, JointModel, LinearModel, RuleModel
 from spear_amal.training import Settings, Table, Trainer

@@ -5,7 +5,8 @@ import scipy.sparse as sp
 import torch
 
 from spear_amal.batch import Batch, Outputs
-from spear_amal.components import (
+from spear_amal.errors import InputError
+from spear_amal.losses import (
     Component,
     ComponentSet,
     LabelCrossEntropy,
@@ -13,7 +14,6 @@ from spear_amal.components import (
     spear_components,
     teacher_components,
 )
-from spear_amal.errors import InputError
 from spear_amal.maths.objective import domain_counts, weighted_objective
 from spear_amal.models import MLP, JointModel, LinearModel, RuleModel
 from spear_amal.tensors.sparse_rows import SparseRows

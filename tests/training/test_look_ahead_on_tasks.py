@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.func import functional_call
 
-from spear_amal.components import (
+from spear_amal.losses import (
     ComponentSet,
     LabelCrossEntropy,
     SquaredNorm,

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from spear_amal.components import ComponentSet, LabelCrossEntropy
+from spear_amal.losses import ComponentSet, LabelCrossEntropy
 from spear_amal.mixers import Fixed
 from spear_amal.models import MLP, JointModel, LinearModel
 from spear_amal.training import Callback, Settings, Table, Trainer
-from spear_amal.training.optimisers import (
+from spear_amal.training.optimizers import (
     flatten,
     make_optimiser,
     rate_factor,

@@ -13,8 +13,7 @@ from spear_amal.data import synthetic_votes
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.tensors.sparse_rows import SparseRows
 from spear_amal.training import ParquetRows, Table
-from spear_amal.training.shard_table import ShardTable
-from spear_amal.training.shard_votes import ShardVotes
+from spear_amal.training.parquet_table import ShardTable, ShardVotes
 from spear_amal.votes.label_matrix import LabelMatrix
 from spear_amal.votes.parquet import VoteFiles, finish_votes, write_part
 

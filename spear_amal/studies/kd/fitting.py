@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from spear_amal.estimators import DistilledClassifier, distiller
-from spear_amal.models.networks import n_parameters
+from spear_amal.models.registry import n_parameters
 from spear_amal.studies.kd.cell import Cell
 from spear_amal.studies.kd.models import TeacherSpec
 from spear_amal.studies.kd.task import KdScorer, KdTask

@@ -12,7 +12,7 @@ from typing import Any
 
 from spear_amal.errors import InputError
 from spear_amal.estimators import DistilledClassifier
-from spear_amal.models.networks import check_network
+from spear_amal.models.registry import check_network
 from spear_amal.studies.kd.cell import Cell
 from spear_amal.studies.kd.task import DataSpec
 from spear_amal.studies.kd.training import training

@@ -17,7 +17,7 @@ from spear_amal.data.images import ImageData, kd_synthetic, load_images
 from spear_amal.errors import InputError
 from spear_amal.training import Callback
 from spear_amal.training.callbacks import Record
-from spear_amal.training.inference import features_of
+from spear_amal.training.last_layer import features_of
 
 
 @dataclass(frozen=True)

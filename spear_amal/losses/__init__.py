@@ -1,0 +1,57 @@
+"""Loss components: SPEAR's seven, distillation, label models and auxiliary tasks."""
+
+from spear_amal.losses.auxiliary import SquaredNorm, TaskCrossEntropy, TaskSquaredError
+from spear_amal.losses.base import Component, ComponentSet, Penalty
+from spear_amal.losses.imply_loss import Implication, PosteriorRegularisation, RuleReliability
+from spear_amal.losses.noisy_label import NoisyCrossEntropy
+from spear_amal.losses.spear import (
+    EVERY_LOSS,
+    NAMES,
+    Agreement,
+    GoldCrossEntropy,
+    OnCovered,
+    PredictionEntropy,
+    QualityGuide,
+    RuleConsensus,
+    RuleGold,
+    RuleLikelihood,
+    resolve,
+    spear_components,
+)
+from spear_amal.losses.teacher import (
+    LabelCrossEntropy,
+    TeacherCrossEntropy,
+    TeacherDivergence,
+    teacher_components,
+    teacher_names,
+)
+
+__all__ = [
+    "EVERY_LOSS",
+    "NAMES",
+    "Agreement",
+    "Component",
+    "ComponentSet",
+    "GoldCrossEntropy",
+    "Implication",
+    "LabelCrossEntropy",
+    "NoisyCrossEntropy",
+    "OnCovered",
+    "Penalty",
+    "PosteriorRegularisation",
+    "PredictionEntropy",
+    "QualityGuide",
+    "RuleConsensus",
+    "RuleGold",
+    "RuleLikelihood",
+    "RuleReliability",
+    "SquaredNorm",
+    "TaskCrossEntropy",
+    "TaskSquaredError",
+    "TeacherCrossEntropy",
+    "TeacherDivergence",
+    "resolve",
+    "spear_components",
+    "teacher_components",
+    "teacher_names",
+]

@@ -1,0 +1,61 @@
+"""Learning from one noisy label per row: gold where there is one, else what the rules say."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from spear_amal.batch import Batch, Outputs
+from spear_amal.losses.base import Component
+from spear_amal.maths import losses
+
+TIE = 1e-6  # log probabilities closer than this are tied
+
+
+class NoisyCrossEntropy(Component):
+    """Cross-entropy to the gold class or, without one, to teacher t's most probable class.
+
+    Rows without gold whose teacher is silent or undecided have no label and no loss: an argmax of
+    a tie would be an accident of numbering.
+
+    Parameters
+    ----------
+    teacher : int
+        Column of ``batch.teachers``.
+    class_weights : array (C,), optional
+        Factors of gold rows by class.
+    """
+
+    name = "noisy-label"
+
+    def __init__(self, teacher: int = 0, class_weights: Any = None) -> None:
+        self.teacher = teacher
+        self.class_weights = None if class_weights is None else torch.as_tensor(class_weights)
+
+    def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """Cross-entropy to the row's label."""
+        value = losses.cross_entropy(outputs.logits, self._label(batch))
+        return value if self.class_weights is None else value * self._factor(value, batch)
+
+    def slope(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """``p - e_y``, times the factor of a gold row's class."""
+        value = losses.cross_entropy_slope(outputs.logits, self._label(batch))
+        if self.class_weights is None:
+            return value
+        return value * self._factor(value, batch).unsqueeze(1)
+
+    def _label(self, batch: Batch) -> Tensor:
+        guessed = torch.nan_to_num(batch.teachers[:, self.teacher], nan=0.0).argmax(1)
+        return torch.where(batch.y >= 0, batch.y, guessed)
+
+    def _factor(self, value: Tensor, batch: Batch) -> Tensor:
+        factor = cast(Tensor, self.class_weights).to(value)[batch.y.clamp(min=0)]
+        return torch.where(batch.y >= 0, factor, torch.ones_like(factor))
+
+    def applies(self, batch: Batch) -> Tensor:
+        """Gold rows, and rows whose teacher has one favourite."""
+        logits = batch.teachers[:, self.teacher]
+        best = logits.amax(1, keepdim=True)  # NaN where the teacher is silent
+        return (batch.y >= 0) | ((logits >= best - TIE).sum(1) == 1)

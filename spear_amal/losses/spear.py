@@ -1,0 +1,322 @@
+"""SPEAR's seven losses, addressed by number or by name.
+
+Maheshwari et al., "Semi-Supervised Data Programming with Subset Selection", Findings of ACL 2021.
+Notation: p feature model, q rule posterior, L labelled and U unlabelled rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch import Tensor
+
+from spear_amal.batch import Batch, Outputs
+from spear_amal.errors import InputError
+from spear_amal.losses.base import Component, ComponentSet, Penalty
+from spear_amal.maths import losses
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def _labelled(batch: Batch) -> Tensor:
+    return batch.y >= 0
+
+
+def _rules(outputs: Outputs) -> Tensor:
+    return cast(Tensor, outputs.rule_logits)
+
+
+class GoldCrossEntropy(Component):
+    """L1: ``-log p_i[y_i]`` on L.
+
+    Parameters
+    ----------
+    class_weights : array (C,), optional
+        Factors by gold class, such as ``p_V(y) / p_L(y)`` where L was not drawn at random.
+    """
+
+    name = "gold"
+
+    def __init__(self, class_weights: Any = None) -> None:
+        self.class_weights = None if class_weights is None else torch.as_tensor(class_weights)
+
+    def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """Cross-entropy to the gold class."""
+        value = losses.cross_entropy(outputs.logits, batch.y)
+        if self.class_weights is None:
+            return value
+        return value * self.class_weights.to(value)[batch.y.clamp(min=0)]
+
+    def slope(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """``p - e_y``, times the factor of the class."""
+        value = losses.cross_entropy_slope(outputs.logits, batch.y)
+        if self.class_weights is None:
+            return value
+        return value * self.class_weights.to(value)[batch.y.clamp(min=0)].unsqueeze(1)
+
+    def applies(self, batch: Batch) -> Tensor:
+        """Labelled rows."""
+        return _labelled(batch)
+
+
+class PredictionEntropy(Component):
+    """L2: entropy of p_i on U; small entropy means confident predictions."""
+
+    name = "entropy"
+
+    def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """Entropy of the feature model."""
+        return losses.entropy(outputs.logits)
+
+    def slope(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """``-p_c (log p_c + H(p))``."""
+        return losses.entropy_slope(outputs.logits)
+
+    def applies(self, batch: Batch) -> Tensor:
+        """Unlabelled rows."""
+        return ~_labelled(batch)
+
+
+class RuleConsensus(Component):
+    """L3: cross-entropy of p_i to the rule model's answer on U; no gradient to the rule model.
+
+    Parameters
+    ----------
+    target : {"hard", "soft", "joint"}
+        ``argmax_y q_i`` (the paper), q_i itself, or the normalised product ``p_i q_i``: what both
+        models together believe, again without gradient.
+    """
+
+    name = "consensus"
+    needs_rules = True
+
+    def __init__(self, target: str = "hard") -> None:
+        if target not in ("hard", "soft", "joint"):
+            raise InputError(f"consensus must be 'hard', 'soft' or 'joint', found {target!r}")
+        self.target = target
+
+    def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """Cross-entropy to the rule model's class or posterior."""
+        rules = self._target(outputs)
+        if self.target != "hard":
+            return losses.soft_cross_entropy(outputs.logits, rules)
+        return losses.cross_entropy(outputs.logits, rules.argmax(1))
+
+    def slope(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """``p`` less the target."""
+        rules = self._target(outputs)
+        if self.target != "hard":
+            return losses.soft_cross_entropy_slope(outputs.logits, rules)
+        return losses.cross_entropy_slope(outputs.logits, rules.argmax(1))
+
+    def _target(self, outputs: Outputs) -> Tensor:
+        rules = _rules(outputs).detach()
+        if self.target != "joint":
+            return rules
+        # Joint log-probabilities differ from the posterior by a constant per row.
+        return rules + torch.log_softmax(outputs.logits.detach(), dim=1)
+
+    def applies(self, batch: Batch) -> Tensor:
+        """Unlabelled rows on which a rule fired; without one the posterior is a tie."""
+        return ~_labelled(batch) & (batch.fired.sum(1) > 0)
+
+
+class RuleGold(Component):
+    """L4 on L: ``-log q_i[y_i]`` (form "conditional", as coded) or ``-log P(l_i, y_i)`` ("joint").
+
+    Touches the rule model only: under ``outer="feature"`` its weights have zero gradient.
+    """
+
+    name = "rule-gold"
+    needs_rules = True
+
+    def __init__(self, form: str = "conditional") -> None:
+        if form not in ("conditional", "joint"):
+            raise InputError(f"rule_gold must be 'conditional' or 'joint', found {form!r}")
+        self.form = form
+
+    def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """Cross-entropy of the rule posterior, or negative joint log-likelihood."""
+        value = losses.cross_entropy if self.form == "conditional" else losses.negative_log_joint
+        return value(_rules(outputs), batch.y)
+
+    def slope(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """Zero: it does not see the feature model."""
+        return torch.zeros_like(outputs.logits)
+
+    def applies(self, batch: Batch) -> Tensor:
+        """Labelled rows."""
+        return _labelled(batch)
+
+
+class RuleLikelihood(Component):
+    """L5: ``-log P(l_i)`` on U, the marginal likelihood of the votes."""
+
+    name = "rule-likelihood"
+    needs_rules = True
+
+    def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """Negative log marginal likelihood."""
+        return losses.negative_log_marginal(_rules(outputs))
+
+    def slope(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """Zero: it does not see the feature model."""
+        return torch.zeros_like(outputs.logits)
+
+    def applies(self, batch: Batch) -> Tensor:
+        """Unlabelled rows."""
+        return ~_labelled(batch)
+
+
+class Agreement(Component):
+    """L6: KL divergence between both models on all rows, with gradients into both.
+
+    Parameters
+    ----------
+    direction : {"feature-rules", "rules-feature"}
+        ``KL(p || q)`` (the generic public code, default) or ``KL(q || p)``.
+    """
+
+    name = "agreement"
+    needs_rules = True
+
+    def __init__(self, direction: str = "feature-rules") -> None:
+        if direction not in ("feature-rules", "rules-feature"):
+            raise InputError(
+                f"agreement must be 'feature-rules' or 'rules-feature', found {direction!r}"
+            )
+        self.direction = direction
+
+    def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """KL divergence of the two posteriors of the same row."""
+        pair = (outputs.logits, _rules(outputs))
+        return losses.kl_divergence(*(pair if self.direction == "feature-rules" else pair[::-1]))
+
+    def slope(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """``p_c (log(p_c / q_c) - KL)``, or ``p - q`` in the other direction."""
+        if self.direction == "feature-rules":
+            return losses.kl_divergence_slope(outputs.logits, _rules(outputs))
+        return losses.soft_cross_entropy_slope(outputs.logits, _rules(outputs))
+
+    def applies(self, batch: Batch) -> Tensor:
+        """All rows."""
+        return torch.ones_like(batch.y, dtype=torch.bool)
+
+
+class QualityGuide(Penalty):
+    """L7 (R): keeps each LF's precision under the model near the guide that was given for it."""
+
+    name = "quality-guide"
+
+    def value(self, model: nn.Module) -> Tensor:
+        """Sum over LFs of the cross-entropy between guide and model precision."""
+        return cast(Any, model).rules.quality_penalty()
+
+
+NAMES = (
+    "gold",
+    "entropy",
+    "consensus",
+    "rule-gold",
+    "rule-likelihood",
+    "agreement",
+    "quality-guide",
+)
+EVERY_LOSS = (1, 2, 3, 4, 5, 6, 7)
+
+
+def resolve(chosen: Iterable[int | str]) -> tuple[str, ...]:
+    """Names of the chosen losses, in SPEAR's order, from numbers 1 to 7 or names.
+
+    Examples
+    --------
+    >>> resolve([1, "agreement", 3])
+    ('gold', 'consensus', 'agreement')
+    >>> resolve("13")
+    ('gold', 'consensus')
+    """
+    names = set()
+    for one in chosen:
+        if (isinstance(one, Integral) or str(one).isdecimal()) and 1 <= int(one) <= len(NAMES):
+            names.add(NAMES[int(one) - 1])
+        elif one in NAMES:
+            names.add(str(one))
+        else:
+            raise InputError(
+                f"unknown loss {one!r}; choose numbers 1 to {len(NAMES)} or names from {NAMES}"
+            )
+    return tuple(name for name in NAMES if name in names)
+
+
+def spear_components(
+    chosen: Iterable[int | str] = EVERY_LOSS,
+    *,
+    with_rules: bool = True,
+    consensus: str = "hard",
+    rule_gold: str = "conditional",
+    agreement: str = "feature-rules",
+    class_weights: Any = None,
+) -> ComponentSet:
+    """Make SPEAR's losses as a component set.
+
+    Parameters
+    ----------
+    chosen : iterable of int or str
+        Which of the seven; the published ``loss_func_mask`` in numbers or names.
+    with_rules : bool
+        False (no LFs at hand) leaves out what needs them.
+    consensus, rule_gold, agreement : str
+        Options of L3, L4 and L6.
+    class_weights : array (C,), optional
+        Factors of L1 by gold class.
+    """
+    built: dict[str, Component] = {
+        "gold": GoldCrossEntropy(class_weights),
+        "entropy": PredictionEntropy(),
+        "consensus": RuleConsensus(consensus),
+        "rule-gold": RuleGold(rule_gold),
+        "rule-likelihood": RuleLikelihood(),
+        "agreement": Agreement(agreement),
+    }
+    names = resolve(chosen)
+    kept = [built[n] for n in names if n in built and (with_rules or not built[n].needs_rules)]
+    if not kept:
+        raise InputError(f"of the chosen losses {names} none can be trained without votes (L)")
+    penalties = [QualityGuide()] if "quality-guide" in names and with_rules else []
+    return ComponentSet(kept, penalties)
+
+
+class OnCovered(Component):
+    """A loss on labelled rows and on unlabelled ones where a rule fired, and on no others.
+
+    Where no rule fires the rule model's posterior says nothing, so that agreement with it pulls
+    the feature model to the middle. SPEAR leaves such rows out of training; a teacher speaks on
+    them, so that they stay in, and this keeps the losses of the rules off them.
+
+    Parameters
+    ----------
+    component : Component
+    """
+
+    def __init__(self, component: Component) -> None:
+        self.component = component
+        self.name = component.name
+        self.mixable = component.mixable
+        self.needs_rules = component.needs_rules
+
+    def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """Loss of the component."""
+        return self.component.loss(outputs, batch)
+
+    def slope(self, outputs: Outputs, batch: Batch) -> Tensor | None:
+        """Slope of the component."""
+        return self.component.slope(outputs, batch)
+
+    def applies(self, batch: Batch) -> Tensor:
+        """Rows of the component that are labelled or covered."""
+        known = (batch.y >= 0) | (batch.fired.sum(1) > 0)
+        return self.component.applies(batch) & known

@@ -1,0 +1,131 @@
+"""Distillation: match a teacher's softened distribution."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from spear_amal.batch import Batch, Outputs
+from spear_amal.losses.base import Component
+from spear_amal.losses.spear import GoldCrossEntropy
+from spear_amal.maths import losses
+
+DIRECTIONS = ("teacher-student", "student-teacher")
+
+
+class LabelCrossEntropy(GoldCrossEntropy):
+    """Cross-entropy to the given label, which in distillation may be a noisy one."""
+
+    name = "label"
+
+
+class TeacherDivergence(Component):
+    """``tau^2 KL(teacher_tau || student_tau)`` where teacher t says something.
+
+    Parameters
+    ----------
+    teacher : int
+        Column of ``batch.teachers``. Rows whose teacher logits are NaN have no teacher.
+    temperature : float
+    direction : {"teacher-student", "student-teacher"}
+        Which distribution the divergence is taken under: the teacher's, as all published code
+        does, or the student's, as equation 9 of the AMAL paper is printed.
+    """
+
+    def __init__(
+        self,
+        teacher: int = 0,
+        temperature: float = 4.0,
+        direction: str = "teacher-student",
+        name: str = "teacher",
+    ) -> None:
+        self.teacher = teacher
+        self.temperature = temperature
+        self.direction = direction
+        self.name = name
+
+    def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """Tempered divergence per row."""
+        told = self._told(batch)
+        if self.direction == "teacher-student":
+            return losses.tempered_kl(outputs.logits, told, self.temperature)
+        return losses.tempered_kl(told, outputs.logits, self.temperature)
+
+    def slope(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """``tau (s - t)``, or ``tau s_c (log(s_c / t_c) - KL(s || t))`` in the other direction."""
+        slope = (
+            losses.soft_cross_entropy_slope
+            if self.direction == "teacher-student"
+            else losses.kl_divergence_slope
+        )
+        tau = self.temperature
+        return slope(outputs.logits / tau, self._told(batch) / tau).mul_(tau)
+
+    def _told(self, batch: Batch) -> Tensor:
+        # NaN is replaced before the loss: behind an output mask it would reach the gradient.
+        return torch.nan_to_num(batch.teachers[:, self.teacher], nan=0.0)
+
+    def applies(self, batch: Batch) -> Tensor:
+        """Rows whose teacher speaks, labelled or not."""
+        return ~batch.teachers[:, self.teacher].amax(1).isnan()
+
+
+def teacher_names(n_teachers: int) -> tuple[str, ...]:
+    """Names of the teachers' losses: "teacher", or "teacher0", "teacher1", ..
+
+    Examples
+    --------
+    >>> teacher_names(1), teacher_names(2)
+    (('teacher',), ('teacher0', 'teacher1'))
+    """
+    if n_teachers == 1:
+        return ("teacher",)
+    return tuple(f"teacher{t}" for t in range(n_teachers))
+
+
+def teacher_components(
+    n_teachers: int, temperature: float = 4.0, direction: str = "teacher-student"
+) -> list[Component]:
+    """One :class:`TeacherDivergence` per teacher."""
+    return [
+        TeacherDivergence(t, temperature, direction, name)
+        for t, name in enumerate(teacher_names(n_teachers))
+    ]
+
+
+class TeacherCrossEntropy(Component):
+    """Cross-entropy to teacher t's distribution where it says something.
+
+    A label model's posterior is a teacher: this is how an end model learns from soft labels.
+
+    Parameters
+    ----------
+    teacher : int
+        Column of ``batch.teachers``. Rows whose teacher logits are NaN have no teacher.
+    unlabelled_only : bool
+        Leave out rows with a gold label.
+    """
+
+    def __init__(
+        self, teacher: int = 0, unlabelled_only: bool = True, name: str = "teacher"
+    ) -> None:
+        self.teacher = teacher
+        self.unlabelled_only = unlabelled_only
+        self.name = name
+
+    def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """Soft cross-entropy."""
+        return losses.soft_cross_entropy(outputs.logits, self._told(batch))
+
+    def slope(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """``p - t``."""
+        return losses.soft_cross_entropy_slope(outputs.logits, self._told(batch))
+
+    def _told(self, batch: Batch) -> Tensor:
+        # NaN is replaced before the loss: behind an output mask it would reach the gradient.
+        return torch.nan_to_num(batch.teachers[:, self.teacher], nan=0.0)
+
+    def applies(self, batch: Batch) -> Tensor:
+        """Rows whose teacher speaks."""
+        speaks = ~batch.teachers[:, self.teacher].amax(1).isnan()
+        return speaks & ~(batch.y >= 0) if self.unlabelled_only else speaks

@@ -1,0 +1,159 @@
+"""A table of weights that is learnt from look-aheads on groups of rows: AMAL's and ALM-KD's part.
+
+It looks weights up, keeps the schedule of refreshes, scales gradients and goes to disk and back.
+What a refresh does with the look-ahead is the mixer's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Set
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from spear_amal.batch import Batch
+from spear_amal.errors import InputError
+from spear_amal.mixers.base import LookAheadLike, LookAheadOptions, Mixer, check_whole
+from spear_amal.mixers.weight_table import DTYPES, MappedTable, WeightTable, file_of
+from spear_amal.tensors.bool_table import BitRows
+
+MEAN_ROWS = 1 << 20  # rows whose weights are held at once where means are taken
+
+
+class LearntTable(Mixer):
+    """One weight per row and loss; options of the refresh as documented by the mixers."""
+
+    needs_look_ahead = True
+    spreads = True
+
+    rho: float
+    refresh_every: int
+    warmup: int
+    eta_look: float
+    inner_repeats: int
+    group_size: int | None
+    normalise: str
+    outer: str
+    look_ahead: str
+    table_dtype: str = "float32"
+    table_path: str | None = None
+
+    def _check_learning(self) -> None:
+        for name, least in (("refresh_every", 1), ("warmup", 0), ("inner_repeats", 1)):
+            check_whole(name, getattr(self, name), least)
+        if self.group_size is not None:
+            check_whole("group_size", self.group_size, 1)
+        check_all(
+            {
+                f"rho must not be negative, found {self.rho}": self.rho >= 0,
+                f"eta_look must be above 0, found {self.eta_look}": self.eta_look > 0,
+                "normalise must be 'none', 'features', 'max-abs' or 'l2', found "
+                f"{self.normalise!r}": self.normalise in ("none", "features", "max-abs", "l2"),
+                f"look_ahead must be 'last-layer' or 'network', found {self.look_ahead!r}": (
+                    self.look_ahead in ("last-layer", "network")
+                ),
+                f"table_dtype must be one of {sorted(DTYPES)}, found {self.table_dtype!r}": (
+                    self.table_dtype in DTYPES
+                ),
+            }
+        )
+
+    def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:
+        """Lay out one weight per row and loss."""
+        super().attach(n_rows, names, domain, mixable)
+        # On the table's device: looking weights up costs no transfer per step.
+        start = self._starts(names, mixable).to(domain.device)
+        self.lambdas = self._new_table(n_rows, start)  # (n_rows, K)
+        self.learnt = BitRows.pack(domain, mixable)  # (n_rows, K)
+        self._means: tuple[Tensor, int, dict[str, float]] | None = None
+
+    def _starts(self, names: Sequence[str], mixable: Tensor) -> Tensor:
+        """First weights (K,)."""
+        return torch.ones(len(names))
+
+    def _new_table(self, n_rows: int, start: Tensor) -> WeightTable:
+        if self.table_path is None:
+            return WeightTable(n_rows, start, self.table_dtype)
+        return MappedTable(n_rows, start, self.table_dtype, self.table_path)
+
+    def weights(self, batch: Batch, losses: Tensor) -> Tensor:
+        """Look the batch's rows up in the table."""
+        return self.lambdas[batch.index].to(losses)
+
+    def should_refresh(self, epoch: int) -> bool:
+        """Every `refresh_every` epochs from `warmup` on."""
+        return epoch >= self.warmup and (epoch - self.warmup) % self.refresh_every == 0
+
+    def _scaled(self, gradient: Tensor, look_ahead: LookAheadLike) -> Tensor:
+        gradient = gradient.to(self.lambdas.device, torch.float32)
+        if self.normalise == "none":
+            return gradient
+        if self.normalise == "features":
+            return gradient / look_ahead.feature_scale()
+        everywhere, _ = self.shard.stacked(gradient)  # the whole group's
+        size = everywhere.abs().amax(0) if self.normalise == "max-abs" else everywhere.norm(dim=0)
+        return gradient / size.clamp(min=torch.finfo(gradient.dtype).tiny)
+
+    def look_ahead_options(self) -> LookAheadOptions:
+        """Say which look-ahead to make."""
+        return LookAheadOptions(
+            self.eta_look, self.look_ahead, self.outer, group_size=self.group_size
+        )
+
+    def mean_weights(self, rows: Tensor) -> dict[str, float]:
+        """Mean weight of each loss over its domain within `rows`.
+
+        Between two refreshes the same rows are not gone through again.
+        """
+        if self._means is None or not (
+            self._means[0] is rows and self._means[1] == self.lambdas.changes
+        ):
+            self._means = (rows, self.lambdas.changes, self._mean_weights(rows))
+        return dict(self._means[2])
+
+    def _mean_weights(self, rows: Tensor) -> dict[str, float]:
+        sums = torch.zeros(2, len(self.names), dtype=torch.float64, device=self.lambdas.device)
+        for part in rows.split(MEAN_ROWS):
+            learnt = self.learnt[part]
+            sums += torch.stack([(self.lambdas[part] * learnt).sum(0), learnt.sum(0)])
+        sums = self.shard.total([sums])[0]
+        means = (sums[0] / sums[1].clamp(min=1)).float()
+        return dict(zip(self.names, means.tolist(), strict=True))
+
+    def table(self) -> Tensor:
+        """All weights (n_rows, K)."""
+        return self.lambdas.whole()
+
+    def snapshot(self) -> Any:
+        """Weights by row that later refreshes leave alone; of a table on disk a view, not a copy.
+
+        Rows of both are looked up as ``snapshot[rows]``.
+        """
+        if isinstance(self.lambdas, MappedTable):
+            return self.lambdas.snapshot()
+        return super().snapshot()
+
+    def files(self, state: dict[str, Tensor]) -> set[str]:
+        """Name the file of a table on disk."""
+        return {file_of(state)} - {""}
+
+    def keep_files(self, names: Set[str]) -> None:
+        """Remove versions of a table on disk that nothing refers to."""
+        if isinstance(self.lambdas, MappedTable):
+            self.lambdas.keep_files(names)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return the weight table."""
+        return self.lambdas.state_dict()
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Take the weight table back."""
+        self.lambdas.load_state_dict(state)
+
+
+def check_all(conditions: dict[str, bool]) -> None:
+    """Raise InputError with the first message whose condition does not hold."""
+    for message, holds in conditions.items():
+        if not holds:
+            raise InputError(message)

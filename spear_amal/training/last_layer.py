@@ -1,0 +1,130 @@
+"""The input of a feature model's last linear layer, and the check that it is what it claims."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from spear_amal.distributed.shard import Shard
+from spear_amal.errors import InputError
+from spear_amal.maths.hypergradient import Parameters
+from spear_amal.mixers import Mixer
+from spear_amal.models import JointModel
+from spear_amal.tensors.sparse_rows import SparseRows, affine
+from spear_amal.training.table import Table, TrainingRows
+
+_WAY_OUT = "mixer_options={'look_ahead': 'network'}"
+
+
+# Rows on which the head is run once more: a head that is another one differs on any.
+CHECKED = 16
+
+
+def head_inputs(
+    feature: nn.Module, x: Tensor | SparseRows, check: bool = True
+) -> tuple[Tensor, Tensor | SparseRows]:
+    """Give the logits (B, C) and what goes into ``feature.head`` (B, H) for features or images x.
+
+    Without `check` the head is believed to be one.
+
+    Raises
+    ------
+    InputError
+        If there is no linear head, or the logits are not the head applied to the hidden values.
+    """
+    head = getattr(feature, "head", None)
+    if head is None:
+        raise InputError(f"the feature model has no linear head; train with {_WAY_OUT}")
+    logits, hidden = features_of(feature, x)
+    if not check:
+        return logits, hidden
+    some = logits[:CHECKED]
+    with torch.no_grad():
+        again = affine(hidden[:CHECKED], head.weight, head.bias)
+    if len(some) and not torch.allclose(again, some, 1e-3, 1e-3 * float(some.abs().max() + 1)):
+        raise InputError(
+            "the feature model's logits are not its head applied to the hidden values that it "
+            f"returns; return the head's input, or use {_WAY_OUT}"
+        )
+    return logits, hidden
+
+
+def moving(model: JointModel, last_layer: bool, with_rules: bool) -> Parameters:
+    """Name the parameters that a look-ahead moves: all, or the head's and maybe the rules'."""
+    named = {name: p.detach() for name, p in model.named_parameters()}
+    if not last_layer:
+        return named
+    head = model.feature.head
+    wanted = {id(head.weight), id(head.bias)}  # type: ignore[union-attr]
+    if with_rules and model.rules is not None:
+        wanted |= {id(p) for p in model.rules.parameters()}
+    return {n: named[n] for n, p in model.named_parameters() if id(p) in wanted}
+
+
+def head_at(at: Parameters) -> tuple[Tensor, Tensor | None]:
+    """Pick the head's weight (C, H) and bias from what :func:`moving` named."""
+    own = [n for n in at if not n.startswith("rules.")]
+    weight = next(at[n] for n in own if n.endswith("weight"))
+    return weight, next((at[n] for n in own if n.endswith("bias")), None)
+
+
+def mean_squared_norm(hidden: Tensor | SparseRows, shard: Shard) -> float:
+    """Mean over rows (B, H), those in other processes included."""
+    values = hidden.values if isinstance(hidden, SparseRows) else hidden
+    squares = values.square().sum(1)
+    total, count = shard.total([squares.sum(), squares.new_tensor(float(len(squares)))])
+    return float(total / count)
+
+
+def check_head(feature: nn.Module, mixer: Mixer, table: TrainingRows) -> None:
+    """Raise before any training where the mixer's look-ahead could not differentiate the head.
+
+    Its first refresh may be many epochs away.
+    """
+    wanted = mixer.needs_look_ahead and mixer.look_ahead_options().parameters == "last-layer"
+    if not wanted or not len(table):
+        return
+    training = feature.training
+    feature.eval()
+    try:
+        head_inputs(feature, table.batch(torch.arange(1)).x)
+    finally:
+        feature.train(training)
+
+
+CHUNK = 2048
+IMAGES = 256  # rows of images at once: a wide network holds megabytes for each
+
+
+def chunk_size(x: object) -> int:
+    """Rows that go through a network at once."""
+    return IMAGES if len(getattr(x, "shape", ())) > 2 else CHUNK
+
+
+@torch.no_grad()
+def features_of(
+    feature: torch.nn.Module, x: Tensor | SparseRows
+) -> tuple[Tensor, Tensor | SparseRows]:
+    """Logits (B, C) and the head's input (B, H), without gradients; images in chunks."""
+    if isinstance(x, SparseRows) or x.ndim == 2 or len(x) <= IMAGES:
+        return feature(x)
+    parts = [feature(part) for part in x.split(IMAGES)]
+    return torch.cat([logits for logits, _ in parts]), torch.cat([hidden for _, hidden in parts])
+
+
+@torch.no_grad()
+def predict_logits(model: JointModel, table: Table) -> tuple[Tensor, Tensor | None]:
+    """Logits (n, C) of the feature model and joint log-probabilities (n, C) of the rule model.
+
+    Evaluation mode, on the table's device; the model's mode is restored.
+    """
+    training = model.training
+    model.eval()
+    logits, rules = [], []
+    for index in torch.arange(len(table)).split(chunk_size(table.x)):
+        outputs = model(table.batch(index))
+        logits.append(outputs.logits)
+        if outputs.rule_logits is not None:
+            rules.append(outputs.rule_logits)
+    model.train(training)
+    return torch.cat(logits), torch.cat(rules) if rules else None
