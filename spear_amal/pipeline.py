@@ -14,7 +14,7 @@ import torch
 from spear_amal import estimators
 from spear_amal.data import TextFeatures
 from spear_amal.errors import FileFormatError, InputError
-from spear_amal.estimators import bundle
+from spear_amal.estimators import serialization
 from spear_amal.votes.label_matrix import LabelMatrix
 
 IMAGES = "images"  # stands in the file of a model for images
@@ -95,7 +95,7 @@ class TextModel:
             "vocabulary": torch.frombuffer(bytearray(words), dtype=torch.uint8),
             "idf": torch.as_tensor(np.asarray(held["idf"], dtype=np.float32)),
         }
-        bundle.save(self.estimator, path, overwrite, extra, tensors)
+        serialization.save(self.estimator, path, overwrite, extra, tensors)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> TextModel:
@@ -108,7 +108,7 @@ class TextModel:
         FileFormatError
             If the file is damaged, or no model that ``spear-amal train`` wrote.
         """
-        kind, extra, tensors = bundle.read_extra(path)
+        kind, extra, tensors = serialization.read_extra(path)
         if IMAGES in extra:
             raise InputError(
                 f"{path} is a model for images ({extra[IMAGES]}), not for texts: it can teach, or "
@@ -157,7 +157,7 @@ class ImagesModel:
     def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
         """Write everything into one file; errors as :meth:`TextModel.save`."""
         extra = {IMAGES: self.images, "classes": list(self.classes)}
-        bundle.save(self.estimator, path, overwrite, extra)
+        serialization.save(self.estimator, path, overwrite, extra)
 
 
 def load_model(path: str | os.PathLike[str]) -> TextModel | ImagesModel:
@@ -172,7 +172,7 @@ def load_model(path: str | os.PathLike[str]) -> TextModel | ImagesModel:
     FileFormatError
         If the file is damaged, or no model.
     """
-    kind, extra, _ = bundle.read_extra(path)
+    kind, extra, _ = serialization.read_extra(path)
     if "feature_settings" in extra:
         return TextModel.load(path)
     estimator = getattr(estimators, kind).load(path)

@@ -15,7 +15,7 @@ from spear_amal.errors import InputError
 from spear_amal.models import build_feature_model, check_kind, n_parameters
 from spear_amal.pipeline import TextModel, load_model
 from spear_amal.teachers import Teacher, as_teacher
-from spear_amal.teachers.columns import log_probabilities
+from spear_amal.teachers.class_columns import log_probabilities
 
 
 def ready_teachers(settings: DistillSettings, data: DistillData) -> list[Any]:

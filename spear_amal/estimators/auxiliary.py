@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, replace
 from numbers import Real
 from typing import Any, ClassVar, cast
@@ -14,11 +15,17 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from spear_amal.errors import InputError
-from spear_amal.estimators import bundle, door
-from spear_amal.estimators.auxiliary_mixers import auxiliary_mixer
-from spear_amal.estimators.engine import Recipe
-from spear_amal.estimators.networked import NetworkClassifier
-from spear_amal.estimators.task_targets import REGRESSION, Task, TaskPlan, check_tasks, plan_tasks
+from spear_amal.estimators import serialization, validation
+from spear_amal.estimators.auxiliary_targets import (
+    REGRESSION,
+    Task,
+    TaskPlan,
+    check_tasks,
+    plan_tasks,
+)
+from spear_amal.estimators.cross_fitting import Recipe
+from spear_amal.estimators.network import NetworkClassifier
+from spear_amal.estimators.validation import Pool
 from spear_amal.losses import (
     Component,
     ComponentSet,
@@ -28,7 +35,7 @@ from spear_amal.losses import (
     TaskCrossEntropy,
     TaskSquaredError,
 )
-from spear_amal.mixers import Mixer
+from spear_amal.mixers import Mixer, build_mixer
 from spear_amal.models import Affine, JointModel, MultiTask
 from spear_amal.models.multi_task import BUILT_IN, L2, ROTATION, SHUFFLED
 from spear_amal.teachers.networks import at_rest
@@ -165,18 +172,21 @@ device, checkpoint, random_state, verbose
             _check_turnable(self.tasks_, self.input_shape_)
         return checked
 
-    def _recipe(self, pool: door.Pool) -> Recipe:
+    def _recipe(self, pool: Pool) -> Recipe:
         for name, held in self._plan.targets.items():
-            door.check_rows(f"tasks[{name!r}]", len(held), pool.n_train, "X")
+            validation.check_rows(f"tasks[{name!r}]", len(held), pool.n_train, "X")
         # Without tasks of rows nothing is said of unlabelled ones: empty batches at best.
         heard = pool.labels is not None or any(task.name != L2 for task in self.tasks_)
         targets = self._plan.padded(len(pool.y))
         return replace(super()._recipe(pool), use_unlabelled=heard, tasks=targets)
 
     def _about(self) -> dict[str, Any]:
-        return bundle.params_to_json(self) | {"targets": _digest(self._plan), "callbacks": None}
+        return serialization.params_to_json(self) | {
+            "targets": _digest(self._plan),
+            "callbacks": None,
+        }
 
-    def _components(self, pool: door.Pool, class_weights: np.ndarray | None) -> ComponentSet:
+    def _components(self, pool: Pool, class_weights: np.ndarray | None) -> ComponentSet:
         own = [self._loss_of(task) for task in self.tasks_]
         if pool.labels is None:
             return ComponentSet([LabelCrossEntropy(class_weights), *own])
@@ -192,7 +202,7 @@ device, checkpoint, random_state, verbose
     def _mixer(self) -> Mixer:
         return auxiliary_mixer(self.mixer, self.mixer_options)
 
-    def _final(self, pool: door.Pool) -> str:
+    def _final(self, pool: Pool) -> str:
         return self.final
 
     # -- the network and its heads --------------------------------------------------------------
@@ -270,3 +280,63 @@ def _digest(plan: TaskPlan) -> str:
     for name, held in plan.targets.items():
         digest.update(name.encode() + held.dtype.str.encode() + held.tobytes())
     return digest.hexdigest()
+
+
+# A whole network is gone through, forwards and backwards: this many rows at a time fit anywhere.
+ROWS = 256
+NEED_TEACHERS = ("alm-kd", "kd", "dgkd", "dgkd-drop")
+# The last layer of the main answer does not see the losses of other heads: their slope is zero.
+_WHOLE = {"look_ahead": "network"}
+_PER_BATCH = {**_WHOLE, "meta_size": ROWS}
+# Gradients of a whole network are of another size than those of a head, and the squared norm of
+# the head's input says nothing about them: steps are counted in shares of the largest one. One
+# step a refresh: each costs the passes of a few training steps, where the last layer costs nothing.
+_IN_SHARES = {
+    **_WHOLE,
+    "group_size": ROWS,
+    "normalise": "max-abs",
+    "rho": 0.2,
+    "eta_look": 0.1,
+    "inner_repeats": 1,
+}
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "amal": _IN_SHARES,
+    "amal-paper": {**_WHOLE, "group_size": ROWS},
+    "amal-kd": {**_WHOLE, "group_size": ROWS},
+    "l2r": _PER_BATCH,
+    "mwn": _PER_BATCH,
+}
+
+
+def auxiliary_mixer(mixer: str | Mixer, options: Mapping[str, Any] | None = None) -> Mixer:
+    """Make a mixer for a label and tasks.
+
+    Parameters
+    ----------
+    mixer : str or Mixer
+        A name that :func:`spear_amal.mixers.build_mixer` knows.
+    options : dict, optional
+        Options by name, over those of :data:`DEFAULTS`.
+
+    Raises
+    ------
+    InputError
+        For a mixer that needs teachers, or one that looks ahead over the last layer alone.
+    """
+    if mixer in NEED_TEACHERS:
+        raise InputError(
+            f"mixer={mixer!r} weighs teachers, and auxiliary tasks are none; use another, such as "
+            "'amal' or 'gcs', or a DistilledClassifier"
+        )
+    own = DEFAULTS.get(mixer, {}) if isinstance(mixer, str) else {}
+    if own and isinstance(options, Mapping | None):
+        made = build_mixer(mixer, {**own, **(options or {})})
+    else:
+        made = build_mixer(mixer, options)
+    if made.needs_look_ahead and made.look_ahead_options().parameters == "last-layer":
+        raise InputError(
+            f"{type(made).__name__} looks ahead over the last layer of the main answer, which does "
+            "not see the losses of other heads: nothing could be learnt about them. Use "
+            "mixer_options={'look_ahead': 'network'} where it takes that, or another mixer"
+        )
+    return made

@@ -4,26 +4,138 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from spear_amal.distributed.process_group import joined
 from spear_amal.errors import InputError
-from spear_amal.estimators import bundle, door, resolve
-from spear_amal.estimators.engine import Member, Recipe, fit_members, log_posteriors
-from spear_amal.estimators.intake import Intake
-from spear_amal.estimators.parameters import CONSTRAINTS, DTYPES
-from spear_amal.estimators.product import choose_exponent
-from spear_amal.estimators.weight_frames import weights_frame
+from spear_amal.estimators import defaults, serialization, validation
+from spear_amal.estimators.cross_fitting import (
+    Member,
+    Recipe,
+    fit_members,
+    log_posteriors,
+    weights_frame,
+)
+from spear_amal.estimators.prediction import FittedClassifier, choose_exponent
+from spear_amal.estimators.validation import Pool
 from spear_amal.io.safetensors import under_prefix
 from spear_amal.losses import ComponentSet
 from spear_amal.mixers import Fixed, Mixer
 from spear_amal.models import JointModel, RuleModel, build_feature_model, check_kind
-from spear_amal.training import Callback, ProgressBar, Settings, Table
+from spear_amal.training import METRICS, Callback, ProgressBar, Settings, Table
 from spear_amal.training.augment import Augmentation
+from spear_amal.training.objective import PRECISIONS
+from spear_amal.votes.label_matrix import LabelMatrix, as_label_matrix, stack_votes
+
+
+class Intake(FittedClassifier):
+    """Checks `fit`'s arguments; sets ``classes_``, ``n_features_in_`` and ``vote_form_``."""
+
+    final: str
+    validation_fraction: float
+    random_state: int
+
+    def _pool(
+        self,
+        X: Any,
+        y: Any,
+        L: Any,
+        X_val: Any,
+        y_val: Any,
+        L_val: Any,
+        plan: list[tuple[int, int]] | None = None,
+    ) -> Pool:
+        """Make the pool; `plan` holds the columns (LF, class) where L is but some of the votes."""
+        defaults.check_pairs(L, X_val, y_val, L_val)
+        X = self._checked(X, reset=True)
+        y = validation.column(y, "y")
+        validation.check_rows("y", len(y), X.shape[0], "X")
+        votes = None if L is None else as_label_matrix(L)
+        if votes is not None:
+            validation.check_rows("L", len(votes), X.shape[0], "X")
+            if plan is None and votes.nnz == 0:
+                raise InputError("all LFs abstain on all rows of L; without votes leave L out")
+        self.classes_ = validation.find_classes(y[~validation.unlabelled_mask(y)], votes)
+        codes = validation.encode(y, self.classes_)
+        validation.check_gold(codes, self.classes_)
+        self.vote_form_ = None
+        if votes is not None:
+            self.vote_form_ = validation.VoteForm.of(L, votes, len(self.classes_))
+            votes = votes.with_classes(self.vote_form_.classes)
+        if X_val is None:
+            held, source = validation.hold_out(codes, self.validation_fraction, self.random_state)
+            features, all_codes, all_votes = [X], [codes], [votes]
+        else:
+            x, c, v = self._validation(X_val, y_val, L_val)
+            held, source = np.arange(len(codes), len(codes) + len(c)), "given"
+            features, all_codes, all_votes = [X, x], [codes, c], [votes, v]
+        if plan is None:
+            plan = [] if votes is None else votes.unipolar_plan()
+        unipolar = [v.to_unipolar(plan) for v in all_votes if v is not None]
+        return Pool(
+            x=validation.stack(features) if len(features) > 1 else X,
+            y=np.concatenate(all_codes),
+            labels=self._trusted(unipolar, np.concatenate(all_codes)),
+            validation=held,
+            classes=self.classes_,
+            plan=plan,
+            source="folds" if self.final.startswith("crossfit") else source,
+            n_train=X.shape[0],
+        )
+
+    def _trusted(self, votes: list[LabelMatrix], y: np.ndarray) -> LabelMatrix | None:
+        """Votes of all rows, if they are to be trained on."""
+        return stack_votes(votes) if votes and self._uses_rules else None
+
+    def _validation(
+        self, X_val: Any, y_val: Any, L_val: Any
+    ) -> tuple[Any, np.ndarray, LabelMatrix | None]:
+        x = self._checked(X_val, reset=False)
+        labels = validation.column(y_val, "y_val")
+        validation.check_rows("y_val", len(labels), x.shape[0], "X_val")
+        codes = validation.encode(labels, self.classes_, "y_val")
+        if (codes < 0).any():
+            raise InputError("y_val holds unlabelled rows (-1); validation rows need gold labels")
+        form = self.vote_form_
+        if form is None:
+            return x, codes, None
+        if L_val is None:
+            L_val = np.full((len(codes), len(form.continuous)), -1)
+        return x, codes, form.conform(L_val, len(codes), "L_val", "X_val")
+
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+CONSTRAINTS: dict[str, list[Any]] = {
+    "final": [StrOptions({"single", "refit", "crossfit", "crossfit-weights"})],
+    "n_folds": [Interval(Integral, 2, None, closed="left")],
+    "inference": [StrOptions({"feature", "product"})],
+    "prior_correction": ["boolean"],
+    "lr_scale": [Interval(Real, 0, None, closed="neither")],
+    "validation": [StrOptions({"shared", "split"})],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "lr": [None, Interval(Real, 0, None, closed="neither")],
+    "batch_size": [None, Interval(Integral, 1, None, closed="left")],
+    "max_epochs": [Interval(Integral, 1, None, closed="left")],
+    "patience": [Interval(Integral, 1, None, closed="left")],
+    "metric": [StrOptions(set(METRICS))],
+    "weight_decay": [Interval(Real, 0, None, closed="left")],
+    "dtype": [StrOptions(set(DTYPES))],
+    "precision": [StrOptions(set(PRECISIONS))],
+    "compile": ["boolean", str],
+    "device": [str],
+    "ranks": [None, StrOptions({"auto"})],
+    "hidden": ["array-like"],
+    "random_state": [Interval(Integral, 0, None, closed="left")],
+    "verbose": [Interval(Integral, 0, None, closed="left"), "boolean"],
+}
+
 
 BATCH = 64
 
@@ -66,24 +178,24 @@ class TrainedClassifier(Intake):
 
     # -- what a subclass says -------------------------------------------------------------------
 
-    def _components(self, pool: door.Pool, class_weights: np.ndarray | None) -> ComponentSet:
+    def _components(self, pool: Pool, class_weights: np.ndarray | None) -> ComponentSet:
         """Make the losses; `class_weights` (C,) are for those on gold labels."""
         raise NotImplementedError
 
     def _mixer(self) -> Mixer:
         return Fixed()
 
-    def _rules(self, pool: door.Pool, y: np.ndarray, generator: torch.Generator) -> Any:
+    def _rules(self, pool: Pool, y: np.ndarray, generator: torch.Generator) -> Any:
         """Make the rule side of the model, or None; `y` (n,) holds gold codes of V only."""
         return None
 
-    def _teachers(self, pool: door.Pool, gold: np.ndarray) -> np.ndarray | None:
+    def _teachers(self, pool: Pool, gold: np.ndarray) -> np.ndarray | None:
         """Teacher logits (n, T, C) for the pool, or None; `gold` are the rows whose y may count."""
         return None
 
     def _about(self) -> dict[str, Any]:
         """Say what makes a run this run, beside its pool, as JSON: checkpoints are held to it."""
-        return bundle.params_to_json(self)
+        return serialization.params_to_json(self)
 
     def check_parameters(self) -> None:
         """Raise an error for a parameter that cannot be used; `fit` calls it first."""
@@ -94,7 +206,7 @@ class TrainedClassifier(Intake):
                 f"{type(self).__name__} has none"
             )
         check_kind(self.feature_model)
-        resolve.find_device(self.device)
+        defaults.find_device(self.device)
         keeps_none = type(self._mixer()).table is Mixer.table
         if self.final == "crossfit-weights" and keeps_none:
             raise InputError(
@@ -137,15 +249,15 @@ class TrainedClassifier(Intake):
         """
         self.check_parameters()
         pool = self._pool(X, y, L, X_val, y_val, L_val)
-        with joined(self.ranks, resolve.find_device(self.device)) as shard:
+        with joined(self.ranks, defaults.find_device(self.device)) as shard:
             recipe = replace(self._recipe(pool), shard=shard)
             members = fit_members(pool, recipe, self._about())
         self._keep(pool, members, recipe)
         return self
 
-    def _recipe(self, pool: door.Pool) -> Recipe:
+    def _recipe(self, pool: Pool) -> Recipe:
         p: Any = self
-        device = resolve.find_device(p.device)
+        device = defaults.find_device(p.device)
         settings = Settings(
             lr=p.lr_scale * (p.lr if p.lr is not None else self._default_rate(pool)),
             lr_rules=getattr(p, "lr_rules", 1e-2),
@@ -178,7 +290,7 @@ class TrainedClassifier(Intake):
             live=self._live(),
         )
 
-    def _final(self, pool: door.Pool) -> str:
+    def _final(self, pool: Pool) -> str:
         return self.final
 
     def _own_settings(self) -> dict[str, Any]:
@@ -200,20 +312,20 @@ class TrainedClassifier(Intake):
         """For each teacher, how to ask about an augmented batch; see :class:`Table`."""
         return ()
 
-    def _default_rate(self, pool: door.Pool) -> float:
-        return resolve.default_rate(pool.x, self.feature_model)
+    def _default_rate(self, pool: Pool) -> float:
+        return defaults.default_rate(pool.x, self.feature_model)
 
-    def _default_batch(self, pool: door.Pool) -> int:
+    def _default_batch(self, pool: Pool) -> int:
         return BATCH
 
-    def _gold_batch(self, pool: door.Pool) -> int:
+    def _gold_batch(self, pool: Pool) -> int:
         """Batch size where gold rows are all that is trained on."""
         trained = len(np.setdiff1d(pool.gold, pool.validation)) or len(pool.gold)
         if self.final.startswith("crossfit"):
             trained = len(pool.gold) * (self.n_folds - 1) // self.n_folds
-        return resolve.gold_batch(trained)
+        return defaults.gold_batch(trained)
 
-    def _class_weights(self, pool: door.Pool, gold: np.ndarray) -> np.ndarray | None:
+    def _class_weights(self, pool: Pool, gold: np.ndarray) -> np.ndarray | None:
         """Weights (C,) that give the gold rows of training the class balance of V.
 
         V as it was handed in is the sample that the classifier is meant for; L may be drawn
@@ -225,10 +337,10 @@ class TrainedClassifier(Intake):
         found = np.bincount(pool.y[gold], minlength=len(pool.classes)) + 1.0
         return (wanted / wanted.sum()) / (found / found.sum())
 
-    def _model(self, pool: door.Pool, y: np.ndarray, generator: torch.Generator) -> JointModel:
+    def _model(self, pool: Pool, y: np.ndarray, generator: torch.Generator) -> JointModel:
         return JointModel(self._feature(pool, generator), self._rules(pool, y, generator))
 
-    def _feature(self, pool: door.Pool, generator: torch.Generator) -> torch.nn.Module:
+    def _feature(self, pool: Pool, generator: torch.Generator) -> torch.nn.Module:
         return build_feature_model(
             self.feature_model, pool.x.shape[1], len(pool.classes), self.hidden, generator
         )
@@ -250,7 +362,7 @@ class TrainedClassifier(Intake):
         """Build the rule side again for stored parameters, if there are any."""
         return RuleModel.from_state(tensors) if tensors else None
 
-    def _keep(self, pool: door.Pool, members: list[Member], recipe: Recipe) -> None:
+    def _keep(self, pool: Pool, members: list[Member], recipe: Recipe) -> None:
         """Set the fitted attributes."""
         self.models_ = [member.model.eval() for member in members]
         self.plan_ = pool.plan
@@ -263,7 +375,7 @@ class TrainedClassifier(Intake):
         self.weights_ = weights_frame(members)
         self.exponent_ = self._exponent(pool, members, recipe)
 
-    def _exponent(self, pool: door.Pool, members: list[Member], recipe: Recipe) -> float:
+    def _exponent(self, pool: Pool, members: list[Member], recipe: Recipe) -> float:
         if self.inference == "feature" or pool.labels is None:
             return 0.0
         parts = []

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spear_amal.estimators.base import TrainedClassifier
-from spear_amal.estimators.door import Pool
+from spear_amal.estimators.validation import Pool
 from spear_amal.losses import ComponentSet, GoldCrossEntropy
 
 

@@ -13,9 +13,9 @@ import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from spear_amal.errors import InputError
-from spear_amal.estimators import door
 from spear_amal.estimators.base import TrainedClassifier
-from spear_amal.estimators.engine import Member, Recipe
+from spear_amal.estimators.cross_fitting import Member, Recipe
+from spear_amal.estimators.validation import Pool
 from spear_amal.losses import (
     ComponentSet,
     GoldCrossEntropy,
@@ -119,7 +119,7 @@ class RuleNetworkClassifier(TrainedClassifier):
         places = None if given is None else sorted(np.transpose(given.nonzero()).tolist())
         return {**super()._about(), "exemplars": places}
 
-    def _components(self, pool: door.Pool, class_weights: np.ndarray | None) -> ComponentSet:
+    def _components(self, pool: Pool, class_weights: np.ndarray | None) -> ComponentSet:
         gold = GoldCrossEntropy(class_weights)
         if pool.labels is None:
             return ComponentSet([gold])
@@ -130,7 +130,7 @@ class RuleNetworkClassifier(TrainedClassifier):
             unlabelled = Implication(k, self.gamma)
         return ComponentSet([gold, RuleReliability(k, self._exemplar_rows(pool)), unlabelled])
 
-    def _exemplar_rows(self, pool: door.Pool) -> np.ndarray | None:
+    def _exemplar_rows(self, pool: Pool) -> np.ndarray | None:
         """Exemplars (rows of the pool, columns of the unipolar form)."""
         given = self._exemplars
         if given is None:
@@ -144,9 +144,7 @@ class RuleNetworkClassifier(TrainedClassifier):
         rows[: pool.n_train] = given[:, [j for j, _ in pool.plan]].toarray()
         return rows
 
-    def _rules(
-        self, pool: door.Pool, y: np.ndarray, generator: torch.Generator
-    ) -> RuleNetwork | None:
+    def _rules(self, pool: Pool, y: np.ndarray, generator: torch.Generator) -> RuleNetwork | None:
         if pool.labels is None:
             return None
         k = torch.as_tensor([k for _, k in pool.plan])
@@ -161,7 +159,7 @@ class RuleNetworkClassifier(TrainedClassifier):
         """Not defined: the rule network judges rules by the features of a row."""
         raise InputError("a rule network needs the features too; use predict_proba(X, L)")
 
-    def _exponent(self, pool: door.Pool, members: list[Member], recipe: Recipe) -> float:
+    def _exponent(self, pool: Pool, members: list[Member], recipe: Recipe) -> float:
         if self.inference == "sum":
             return 0.0 if pool.labels is None else 1.0
         return super()._exponent(pool, members, recipe)

@@ -14,9 +14,9 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from spear_amal.errors import InputError
 from spear_amal.estimators.base import TrainedClassifier
-from spear_amal.estimators.door import Pool
-from spear_amal.estimators.guides import check_guides, resolve_guides
-from spear_amal.estimators.streaming import StreamedClassifier
+from spear_amal.estimators.defaults import check_guides, resolve_guides
+from spear_amal.estimators.parquet import StreamedClassifier
+from spear_amal.estimators.validation import Pool
 from spear_amal.labeling import VotesTest, votes_test
 from spear_amal.losses import EVERY_LOSS, ComponentSet, GoldCrossEntropy, spear_components
 from spear_amal.mixers import Fixed, Mixer, build_mixer

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,17 +14,16 @@ from sklearn.utils._param_validation import Interval
 
 from spear_amal.batch import Views
 from spear_amal.errors import InputError
-from spear_amal.estimators import door
-from spear_amal.estimators.distilled import DistilledClassifier
-from spear_amal.estimators.engine import Member, Recipe
-from spear_amal.estimators.rotation_head import train_head
-from spear_amal.estimators.run_marks import fingerprint
+from spear_amal.estimators.cross_fitting import Member, Recipe, fingerprint
+from spear_amal.estimators.distillation import DistilledClassifier
+from spear_amal.estimators.validation import Pool
 from spear_amal.io.safetensors import under_prefix
 from spear_amal.losses import ComponentSet, TeacherDivergence
 from spear_amal.losses.self_supervised import (
     RotatedDivergence,
     SimilarityDivergence,
     UprightDivergence,
+    ViewMatching,
 )
 from spear_amal.mixers import HINTON, Fixed, Mixer, build_mixer
 from spear_amal.mixers.loss_roles import by_name, check_by_name
@@ -31,7 +31,7 @@ from spear_amal.models import JointModel
 from spear_amal.models.rotations import RotationModel, check_turnable, projection_head
 from spear_amal.teachers.features import FrozenFeatures, check_network
 from spear_amal.teachers.networks import at_rest
-from spear_amal.training import ProgressBar, Table
+from spear_amal.training import Callback, ProgressBar, Settings, Table, Trainer
 
 SSKD_WEIGHTS = {**HINTON, "rotated": 2.7, "similarity": 10.0}
 SSKD_BATCH = 64
@@ -143,7 +143,7 @@ class RotationDistiller(DistilledClassifier):
         check_turnable(checked.shape[1:])
         return checked
 
-    def _recipe(self, pool: door.Pool) -> Recipe:
+    def _recipe(self, pool: Pool) -> Recipe:
         """Train the teacher's head; the student's models then learn from its views."""
         self.head_losses_: list[float] = []
         if not self._turns:
@@ -163,7 +163,7 @@ class RotationDistiller(DistilledClassifier):
 
         return replace(recipe, make_model=make)
 
-    def _first_stage(self, pool: door.Pool, recipe: Recipe) -> Callable[[torch.Tensor], Views]:
+    def _first_stage(self, pool: Pool, recipe: Recipe) -> Callable[[torch.Tensor], Views]:
         """Train the teacher's head; give what it says of turned images."""
         features = FrozenFeatures(
             self.teachers_[0], self.classes_, device=recipe.device, dtype=recipe.dtype
@@ -174,7 +174,7 @@ class RotationDistiller(DistilledClassifier):
         # The bound method, not the model, which would become a part of the student.
         return model.views
 
-    def _components(self, pool: door.Pool, class_weights: np.ndarray | None) -> ComponentSet:
+    def _components(self, pool: Pool, class_weights: np.ndarray | None) -> ComponentSet:
         plain = super()._components(pool, class_weights)
         if not self._turns:
             return plain
@@ -197,14 +197,14 @@ class RotationDistiller(DistilledClassifier):
         check_by_name("per_loss", own)
         return build_mixer("fixed", {**options, "per_loss": SSKD_WEIGHTS | dict(own)})
 
-    def _default_batch(self, pool: door.Pool) -> int:
+    def _default_batch(self, pool: Pool) -> int:
         return SSKD_BATCH if self._turns else super()._default_batch(pool)
 
     def _live(self) -> tuple[Any, ...]:
         # What the teacher says of a batch comes with the views: it need not be asked twice.
         return () if self._turns else super()._live()
 
-    def _keep(self, pool: door.Pool, members: list[Member], recipe: Recipe) -> None:
+    def _keep(self, pool: Pool, members: list[Member], recipe: Recipe) -> None:
         for member in members:
             for joint in (member.model, member.judge):
                 _without_views(joint)
@@ -233,3 +233,69 @@ def _width(network: torch.nn.Module, images: np.ndarray) -> int:
     with at_rest(network):
         hidden = network(Table(images[:1], dtype=first.dtype, device=first.device).x)[1]
     return int(hidden.shape[1])
+
+
+HEAD_RATE, HEAD_DECAY = 0.05, 5e-4
+
+
+def train_head(
+    features: FrozenFeatures,
+    pool: Pool,
+    recipe: Recipe,
+    n_epochs: int,
+    fingerprint: str,
+    callbacks: tuple[Callback, ...] = (),
+) -> tuple[RotationModel, list[float]]:
+    """Train the teacher's projection head on the images that are not validation rows.
+
+    Labels are not looked at. Augmentation, batch size, seed and device are those of the recipe;
+    the checkpoint is its own, beside that of the recipe.
+
+    Returns
+    -------
+    model : RotationModel
+        Frozen teacher and trained head; only the head has parameters.
+    losses : list of float
+        Mean loss of each epoch.
+    """
+    table = Table(pool.x, dtype=recipe.dtype, device=recipe.device)
+    table.augment = recipe.augment
+    generator = torch.Generator().manual_seed(recipe.settings.seed)
+    width = features(table.x[:1])[1].shape[1]
+    model = RotationModel(features, projection_head(width, generator))
+    joint = JointModel(model).to(recipe.device, recipe.dtype)
+    result = Trainer(head_settings(recipe.settings, n_epochs), callbacks).fit(
+        joint,
+        ComponentSet([ViewMatching()]),
+        Fixed(),
+        table,
+        _rows(pool),
+        fingerprint=f"{fingerprint}-head-{n_epochs}",
+    )
+    return model.requires_grad_(False), [record["loss/matching"] for record in result.history]
+
+
+def head_settings(student: Settings, n_epochs: int) -> Settings:
+    """SGD at 0.05, a tenth of it from half and a hundredth from three quarters of the epochs."""
+    path = student.checkpoint
+    if path is not None:
+        path = Path(path).with_name(f"{Path(path).stem}-head{Path(path).suffix}")
+    return Settings(
+        lr=HEAD_RATE,
+        batch_size=student.batch_size,
+        max_epochs=n_epochs,
+        patience=n_epochs,
+        weight_decay=HEAD_DECAY,
+        optimiser="sgd",
+        schedule="steps",
+        milestones=(-(-n_epochs // 2), -(-3 * n_epochs // 4)),
+        seed=student.seed,
+        checkpoint=path,
+        checkpoint_every=student.checkpoint_every,
+    )
+
+
+def _rows(pool: Pool) -> np.ndarray:
+    everything = np.arange(len(pool.y))
+    rows = np.setdiff1d(everything, pool.validation)
+    return rows if len(rows) else everything

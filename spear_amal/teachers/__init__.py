@@ -2,7 +2,7 @@
 
 from spear_amal.teachers.arrays import ArrayTeacher
 from spear_amal.teachers.base import Teacher
-from spear_amal.teachers.coerce import as_teacher, as_teachers, mean_teacher
+from spear_amal.teachers.convert import as_teacher, as_teachers, mean_teacher
 from spear_amal.teachers.files import TeacherFile, save_teacher_outputs
 from spear_amal.teachers.networks import NetworkTeacher
 from spear_amal.teachers.outputs import TeacherOutputs, stack_logits

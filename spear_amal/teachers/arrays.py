@@ -10,7 +10,7 @@ import pandas as pd
 
 from spear_amal.errors import InputError
 from spear_amal.teachers.base import Teacher
-from spear_amal.teachers.columns import SHOWN, from_kind
+from spear_amal.teachers.class_columns import SHOWN, from_kind
 
 
 class ArrayTeacher(Teacher):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from spear_amal.errors import InputError
-from spear_amal.teachers.columns import arrange, check_classes, check_values, column_order
+from spear_amal.teachers.class_columns import arrange, check_classes, check_values, column_order
 from spear_amal.tensors.sparse_rows import SparseRows
 
 

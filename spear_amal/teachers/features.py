@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from spear_amal.errors import InputError
 from spear_amal.models import FeatureAdapter
 from spear_amal.teachers.base import Teacher
-from spear_amal.teachers.columns import arrange, column_order
+from spear_amal.teachers.class_columns import arrange, column_order
 from spear_amal.teachers.networks import NetworkTeacher
 
 

@@ -18,7 +18,7 @@ from spear_amal.errors import FileFormatError, InputError
 from spear_amal.io.atomic import refuse_existing, write_aside
 from spear_amal.teachers.arrays import as_ids, as_numbers, distinct, look_up
 from spear_amal.teachers.base import Teacher
-from spear_amal.teachers.columns import KINDS, check_classes, check_values, from_kind
+from spear_amal.teachers.class_columns import KINDS, check_classes, check_values, from_kind
 
 FORMAT = 1
 MARK = "teacher outputs"

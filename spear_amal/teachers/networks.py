@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from spear_amal.errors import InputError
 from spear_amal.models.image_model import check_pixels
 from spear_amal.teachers.base import Teacher, count_rows
-from spear_amal.teachers.columns import arrange, column_order
+from spear_amal.teachers.class_columns import arrange, column_order
 from spear_amal.tensors.sparse_rows import SparseRows
 
 CHUNK = 512

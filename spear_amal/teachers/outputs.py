@@ -18,8 +18,8 @@ from torch import Tensor
 from spear_amal.errors import InputError
 from spear_amal.io.atomic import write_aside
 from spear_amal.teachers.base import Teacher, count_rows
-from spear_amal.teachers.coerce import as_teachers
-from spear_amal.teachers.columns import plain
+from spear_amal.teachers.class_columns import plain
+from spear_amal.teachers.convert import as_teachers
 
 _FORMAT = "spear_amal teacher outputs 1"
 _DAMAGE = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)

@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 from spear_amal import AuxiliaryClassifier
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.estimators import DistilledClassifier, Task
-from spear_amal.estimators.auxiliary_mixers import auxiliary_mixer
+from spear_amal.estimators.auxiliary import auxiliary_mixer
 from spear_amal.mixers import Amal, Fixed, ModuleWeights
 from spear_amal.models import FeatureAdapter
 from spear_amal.training import Callback

@@ -9,8 +9,8 @@ from torch import nn
 from spear_amal import GoldClassifier, LabelMatrix, LabelModelClassifier, SpearClassifier
 from spear_amal.data import synthetic_corpus, synthetic_votes
 from spear_amal.errors import FileFormatError, InputError, OutputExistsError
-from spear_amal.estimators.guides import estimate_guides, resolve_guides
-from spear_amal.estimators.product import choose_exponent, combine
+from spear_amal.estimators.defaults import estimate_guides, resolve_guides
+from spear_amal.estimators.prediction import choose_exponent, combine
 from spear_amal.mixers import Amal
 from spear_amal.studies import make_task
 
@@ -509,7 +509,7 @@ def test_few_gold_rows_validate_on_themselves():
 
 @pytest.mark.parametrize("y_held", [[0, 0, 0, 1, 1], [0, 1, 2, 2, 2, 2], [0, 0, 1, 1, 2, 2, 1]])
 def test_halves_of_validation_are_disjoint_and_whole(y_held):
-    from spear_amal.estimators.engine import _halves
+    from spear_amal.estimators.cross_fitting import _halves
 
     held = 100 + np.arange(len(y_held))
     chooser, outer = _halves(held, np.array(y_held), seed=0)

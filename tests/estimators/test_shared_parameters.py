@@ -11,7 +11,7 @@ from spear_amal.estimators import (
     RuleNetworkClassifier,
     SpearClassifier,
 )
-from spear_amal.estimators.resolve import default_rate
+from spear_amal.estimators.defaults import default_rate
 from spear_amal.training import Trainer
 
 N_L, N_U, N_V, D, C = 43, 61, 101, 5, 2

@@ -23,7 +23,7 @@ from torch import nn
 from spear_amal import GoldClassifier
 from spear_amal.errors import InputError
 from spear_amal.teachers import NetworkTeacher, Teacher, as_teacher, as_teachers, mean_teacher
-from spear_amal.teachers.columns import FLOOR
+from spear_amal.teachers.class_columns import FLOOR
 from spear_amal.tensors.sparse_rows import SparseRows
 
 N, D, C = 53, 7, 3

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from spear_amal.estimators.distiller import DISTILLATION
+from spear_amal.estimators.distillation_methods import DISTILLATION
 from spear_amal.studies.kd.cell import Cell
 from spear_amal.studies.kd.fitting import about, against, by_labels, fit_student, size
 from spear_amal.studies.kd.models import TeacherSpec, seconds_of, trained

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from spear_amal.estimators import DistilledClassifier, bundle, distiller
+from spear_amal.estimators import DistilledClassifier, distiller, serialization
 from spear_amal.io.safetensors import under_prefix, with_prefix
 from spear_amal.studies.kd.task import DataSpec, kd_task
 from spear_amal.studies.threads import one_thread
@@ -80,20 +80,20 @@ def trained(spec: TeacherSpec, folder: str) -> DistilledClassifier:
     path.parent.mkdir(parents=True, exist_ok=True)
     extra = {"seconds": seconds, "epochs": list(model.snapshots_)}
     # Another process may have come first, with the same model.
-    bundle.save(model, path, overwrite=True, extra=extra, extra_tensors=states)
+    serialization.save(model, path, overwrite=True, extra=extra, extra_tensors=states)
     return model
 
 
 def seconds_of(spec: TeacherSpec, folder: str) -> float | None:
     """Tell how long the training of a kept model took."""
-    found = bundle.read_extra(spec.path(folder))[1].get("seconds")
+    found = serialization.read_extra(spec.path(folder))[1].get("seconds")
     return None if found is None else float(found)
 
 
 def stages(spec: TeacherSpec, folder: str) -> dict[int, DistilledClassifier]:
     """Give the model as it was after each epoch of its settings' "keep_epochs"; trained first."""
     model = trained(spec, folder)
-    _, extra, states = bundle.read_extra(spec.path(folder))
+    _, extra, states = serialization.read_extra(spec.path(folder))
     found = {}
     for epoch in sorted(extra.get("epochs", ())):
         found[epoch] = copy.deepcopy(model)

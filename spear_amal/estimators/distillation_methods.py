@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from spear_amal.errors import InputError
-from spear_amal.estimators.distilled import DistilledClassifier
+from spear_amal.estimators.distillation import DistilledClassifier
 from spear_amal.estimators.sskd import RotationDistiller
 
 # name -> (what it is, parameters); the mixer is that of the name unless they say otherwise

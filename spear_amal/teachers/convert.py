@@ -17,8 +17,8 @@ from spear_amal.teachers.arrays import ArrayTeacher, FrameTeacher
 from spear_amal.teachers.base import Teacher
 from spear_amal.teachers.ensemble import MeanTeacher
 from spear_amal.teachers.files import TeacherFile
-from spear_amal.teachers.fitted import FittedTeacher, check_fitted, kind_of
 from spear_amal.teachers.networks import NetworkTeacher
+from spear_amal.teachers.sklearn import FittedTeacher, check_fitted, kind_of
 
 _TABLES = (".npz", ".csv", ".parquet", ".jsonl", ".ndjson")
 _ADVICE = {

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from spear_amal.errors import InputError
 from spear_amal.teachers.base import Teacher
-from spear_amal.teachers.columns import log_probabilities
+from spear_amal.teachers.class_columns import log_probabilities
 
 
 class FittedTeacher(Teacher):

@@ -7,14 +7,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from scipy.special import softmax
+from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from spear_amal.errors import InputError
-from spear_amal.estimators import bundle, door
-from spear_amal.estimators.engine import log_posteriors
-from spear_amal.estimators.product import combine
+from spear_amal.estimators import serialization, validation
+from spear_amal.estimators.cross_fitting import log_posteriors
 from spear_amal.training import Table, score
 from spear_amal.votes.label_matrix import LabelMatrix
 
@@ -118,7 +117,7 @@ class FittedClassifier(ClassifierMixin, BaseEstimator):
         alone. With `sample_weight` the score is the weighted accuracy, as scikit-learn expects.
         """
         check_is_fitted(self, "models_")
-        codes = door.encode(door.column(y, "y"), self.classes_, strict=False)
+        codes = validation.encode(validation.column(y, "y"), self.classes_, strict=False)
         known = codes >= 0
         predicted = self._probabilities(X, L, self.exponent_ if L is not None else 0.0).argmax(1)
         if sample_weight is not None:
@@ -143,7 +142,7 @@ class FittedClassifier(ClassifierMixin, BaseEstimator):
     def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
         """Write the fitted model into one safetensors file with a JSON header; no pickle."""
         check_is_fitted(self, "models_")
-        bundle.save(self, path, overwrite)
+        serialization.save(self, path, overwrite)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], **objects: Any) -> Any:
@@ -152,4 +151,38 @@ class FittedClassifier(ClassifierMixin, BaseEstimator):
         Objects of the user's own (a feature model, a mixer, a label model) are not in the file
         and are passed by parameter name, e.g. ``feature_model=net``.
         """
-        return bundle.load(cls, path, **objects)
+        return serialization.load(cls, path, **objects)
+
+
+EXPONENTS = (0.0, 0.25, 0.5, 1.0)
+
+
+def combine(log_p: np.ndarray, log_q: np.ndarray | None, exponent: float) -> np.ndarray:
+    """Normalised ``log p + exponent log q`` (n, C)."""
+    if log_q is None or exponent == 0.0:
+        return log_p
+    return log_softmax(log_p + exponent * log_q, axis=1)
+
+
+def choose_exponent(log_p: np.ndarray, log_q: np.ndarray, y: np.ndarray) -> float:
+    """Smallest exponent whose gold log-likelihood is within one standard error of the best.
+
+    The rule leans to 0, the feature model alone: on most corpora the rule model adds nothing at
+    test time, and few validation rows cannot tell small gains from noise.
+
+    Parameters
+    ----------
+    log_p, log_q : ndarray (n, C)
+        Log posteriors on validation rows of feature model and rule model.
+    y : ndarray (n,)
+        Gold codes.
+    """
+    if len(y) < 2:
+        return 0.0
+    rows = np.arange(len(y))
+    gains = np.stack([combine(log_p, log_q, e)[rows, y] for e in EXPONENTS])  # (E, n)
+    best = gains.mean(1).argmax()
+    behind = gains[best] - gains  # (E, n), paired by row
+    error = behind.std(1, ddof=1) / np.sqrt(len(y))
+    within = behind.mean(1) <= error
+    return EXPONENTS[int(np.flatnonzero(within)[0])]

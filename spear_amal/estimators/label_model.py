@@ -11,8 +11,8 @@ from sklearn.base import clone
 
 from spear_amal.errors import InputError
 from spear_amal.estimators.base import TrainedClassifier
-from spear_amal.estimators.door import Pool
-from spear_amal.estimators.engine import Member, Recipe
+from spear_amal.estimators.cross_fitting import Member, Recipe
+from spear_amal.estimators.validation import Pool
 from spear_amal.label_models import LABEL_MODELS, LabelModel
 from spear_amal.losses import ComponentSet, GoldCrossEntropy, NoisyCrossEntropy, TeacherCrossEntropy
 from spear_amal.mixers import Mixer, build_mixer

@@ -12,11 +12,10 @@ import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from spear_amal.errors import InputError
-from spear_amal.estimators import door, resolve
-from spear_amal.estimators.engine import Member, Recipe
-from spear_amal.estimators.images_door import check_images, is_image_like
+from spear_amal.estimators import defaults
+from spear_amal.estimators.cross_fitting import Member, Recipe, weights_frame
 from spear_amal.estimators.spear import SpearClassifier
-from spear_amal.estimators.weight_frames import weights_frame
+from spear_amal.estimators.validation import Pool, check_images, is_image_like
 from spear_amal.models import build_feature_model, channel_statistics
 from spear_amal.models.image_model import check_pixels, pixel_kind
 from spear_amal.training import Callback
@@ -97,11 +96,11 @@ class NetworkClassifier(SpearClassifier):
 
     # -- what the base asks -----------------------------------------------------------------------
 
-    def _default_batch(self, pool: door.Pool) -> int:
+    def _default_batch(self, pool: Pool) -> int:
         return IMAGE_BATCH if pool.x.ndim > 2 else BATCH
 
-    def _default_rate(self, pool: door.Pool) -> float:
-        return resolve.default_rate(pool.x, self.feature_model, self.optimiser)
+    def _default_rate(self, pool: Pool) -> float:
+        return defaults.default_rate(pool.x, self.feature_model, self.optimiser)
 
     def _own_settings(self) -> dict[str, Any]:
         names = ("optimiser", "momentum", "nesterov", "schedule", "gamma")
@@ -125,7 +124,7 @@ class NetworkClassifier(SpearClassifier):
 
     # -- the network ------------------------------------------------------------------------------
 
-    def _feature(self, pool: door.Pool, generator: torch.Generator) -> torch.nn.Module:
+    def _feature(self, pool: Pool, generator: torch.Generator) -> torch.nn.Module:
         statistics = channel_statistics(pool.x[: pool.n_train]) if pool.x.ndim > 2 else None
         return self._network(statistics, generator)
 
@@ -145,7 +144,7 @@ class NetworkClassifier(SpearClassifier):
             statistics=statistics,
         )
 
-    def _keep(self, pool: door.Pool, members: list[Member], recipe: Recipe) -> None:
+    def _keep(self, pool: Pool, members: list[Member], recipe: Recipe) -> None:
         super()._keep(pool, members, recipe)
         self.last_weights_ = weights_frame(members, last=True)
         self.snapshots_ = {}

@@ -1,25 +1,108 @@
-"""Distillation: a student learns from labels, teachers and, where there are any, rules."""
+"""Distillation: a student learns from labels, teachers and, where there are any, rules.
+
+Who is trained before the student: teachers given by name, and assistants between the sizes.
+
+TAKD (Mirzadeh et al., 2020) hands knowledge down a chain, each model taught by the one before it;
+DGKD (Son et al., 2021) lets all larger models teach each smaller one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from numbers import Real
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from spear_amal.errors import InputError
-from spear_amal.estimators import bundle, door
-from spear_amal.estimators.chain import CHAINS, train_teachers
-from spear_amal.estimators.distill_mixers import distillation_mixer
-from spear_amal.estimators.engine import Recipe
-from spear_amal.estimators.networked import NetworkClassifier
-from spear_amal.estimators.teacher_rows import TeacherRows
+from spear_amal.estimators import serialization
+from spear_amal.estimators.cross_fitting import Recipe
+from spear_amal.estimators.network import NetworkClassifier, network_name
+from spear_amal.estimators.teacher_inputs import TeacherRows
+from spear_amal.estimators.validation import Pool
 from spear_amal.losses import ComponentSet, LabelCrossEntropy, OnCovered, teacher_components
 from spear_amal.losses.teacher import DIRECTIONS
-from spear_amal.mixers import Mixer
+from spear_amal.mixers import Mixer, build_mixer
+from spear_amal.models import is_network
+from spear_amal.teachers import Teacher, as_teacher
+
+if TYPE_CHECKING:
+    from spear_amal.estimators.teacher_inputs import TeacherRows
+
+
+CHAINS = ("takd", "dgkd")
+DGKD_MIXERS = ("dgkd", "dgkd-drop")
+
+
+def train_teachers(
+    student: DistilledClassifier, asked: TeacherRows, given: dict[str, Any]
+) -> list[Teacher]:
+    """Give the student's teachers, training first those that are not there yet.
+
+    Parameters
+    ----------
+    student : DistilledClassifier
+        Its settings are those of the models trained here, but for the network and the mixer.
+    asked : TeacherRows
+    given : dict
+        Arguments of the student's `fit` that the others get too: X, y, X_val, y_val.
+    """
+    if not asked.own and (student.assistants or any(map(_is_untrained, student.teachers))):
+        raise InputError(
+            "teacher_X is for teachers that are fitted already; networks trained here (by name, or "
+            "as assistants) know X only. Leave teacher_X out, or pass what such teachers say of "
+            "teacher_X as arrays"
+        )
+    # Those that are there come first: a file that is missing is said before hours of training.
+    ready = [None if _is_untrained(one) else as_teacher(one) for one in student.teachers]
+    teachers = [
+        _trained(student, i, student.teachers[i], given) if one is None else one
+        for i, one in enumerate(ready)
+    ]
+    ids = {f"row_ids{part}": i for part, (_, i) in zip(("", "_val"), asked.parts, strict=False)}
+    for i, network in enumerate(student.assistants):
+        by = teachers if student.chain == "dgkd" else teachers[-1:]
+        mixer = _mixer(student, len(by))
+        options = student.mixer_options if mixer == student.mixer else None
+        changes = {"teachers": tuple(by), "mixer": mixer, "mixer_options": options}
+        assistant = _like(student, network, f"assistant{i}", **changes)
+        teachers.append(as_teacher(assistant.fit(**given, **ids), name=network_name(network)))
+    return teachers[-1:] if student.chain == "takd" else teachers
+
+
+def _mixer(student: DistilledClassifier, n_teachers: int) -> Any:
+    """Say how an assistant is taught: by Hinton's weights, or as DGKD teaches its student.
+
+    An only teacher is not left out at random.
+    """
+    alone = n_teachers < 2 and isinstance(student.mixer, str) and student.mixer in DGKD_MIXERS
+    return "kd" if alone or student.chain == "takd" else student.mixer
+
+
+def _is_untrained(one: Any) -> bool:
+    return isinstance(one, str) and is_network(one)
+
+
+def _trained(student: DistilledClassifier, i: int, network: str, given: dict[str, Any]) -> Teacher:
+    """Train a network on the labels alone."""
+    teacher = _like(student, network, f"teacher{i}", mixer="ce", mixer_options=None)
+    return as_teacher(teacher.fit(**given), name=network)
+
+
+def _like(
+    student: DistilledClassifier, network: Any, part: str, **changes: Any
+) -> DistilledClassifier:
+    """Make an estimator with the student's settings for another network, with its own files."""
+    path = student.checkpoint
+    if path is not None:
+        path = Path(path).with_name(f"{Path(path).stem}-{part}{Path(path).suffix}")
+    fresh = {"student": network, "teachers": (), "assistants": (), "chain": None}
+    # A teacher that is trained on V as well says V's labels, and V would learn to trust it blindly.
+    own = {"checkpoint": path, "callbacks": (), "keep_epochs": (), "final": "single"}
+    return type(student)(**student.get_params(deep=False) | fresh | own | changes)
 
 
 @dataclass(eq=False, repr=False)
@@ -206,24 +289,24 @@ precision, compile, device, ranks, checkpoint, random_state, verbose
             del self._asked
             self.__dict__.pop("_told", None)
 
-    def _recipe(self, pool: door.Pool) -> Recipe:
+    def _recipe(self, pool: Pool) -> Recipe:
         # Asked here, so that what is wrong with a teacher is said before any training.
         self._told = self._asked.logits(self.teachers_, pool, self.teacher_cache)
         # Without teachers and rules nothing is said of unlabelled rows: empty batches at best.
         heard = bool(self.teachers_) or pool.labels is not None
         return replace(super()._recipe(pool), use_unlabelled=heard)
 
-    def _teachers(self, pool: door.Pool, gold: np.ndarray) -> np.ndarray:
+    def _teachers(self, pool: Pool, gold: np.ndarray) -> np.ndarray:
         return self._told
 
     def _about(self) -> dict[str, Any]:
-        return bundle.params_to_json(self) | {
+        return serialization.params_to_json(self) | {
             "teachers": self._asked.digest,
             "teacher_cache": None,
             "callbacks": None,
         }
 
-    def _components(self, pool: door.Pool, class_weights: np.ndarray | None) -> ComponentSet:
+    def _components(self, pool: Pool, class_weights: np.ndarray | None) -> ComponentSet:
         teachers = teacher_components(len(self.teachers_), self.temperature, self.direction)
         if pool.labels is None:
             return ComponentSet([LabelCrossEntropy(class_weights), *teachers])
@@ -239,7 +322,7 @@ precision, compile, device, ranks, checkpoint, random_state, verbose
             with_rules=getattr(self, "vote_form_", None) is not None and not self.guarded_,
         )
 
-    def _final(self, pool: door.Pool) -> str:
+    def _final(self, pool: Pool) -> str:
         return self.final
 
     def _live(self) -> tuple[Any, ...]:
@@ -247,3 +330,47 @@ precision, compile, device, ranks, checkpoint, random_state, verbose
             return ()  # they know other inputs than the student's: what they said of those stands
         classes = self.classes_
         return tuple(lambda x, ask=one.live: ask(x, classes) for one in self.teachers_)
+
+
+def distillation_mixer(
+    mixer: str | Mixer,
+    options: Mapping[str, Any] | None,
+    *,
+    n_teachers: int,
+    with_rules: bool,
+) -> Mixer:
+    """Make a mixer for labels and teachers.
+
+    Parameters
+    ----------
+    mixer : str or Mixer
+        A name that :func:`spear_amal.mixers.build_mixer` knows, or "ce": labels alone. "amal" has
+        the settings of the published distillation code, and those recommended for rules where
+        rules join in.
+    options : dict, optional
+    n_teachers : int
+        "kd", SuperLoss and CRUST share their 0.9 among the teachers. Without any teacher the label
+        counts fully under every mixer: nobody has the other nine tenths.
+    with_rules : bool
+    """
+    if not isinstance(mixer, str):
+        return build_mixer(mixer, options)
+    given = options if options is not None else {}
+    if mixer == "ce":
+        return build_mixer("fixed", {"per_loss": {"teacher": 0.0}} | dict(given))
+    if mixer == "amal" and not with_rules:
+        mixer = "amal-kd"
+    known = _of_these(n_teachers)
+    if mixer in known and isinstance(given, Mapping):
+        return build_mixer(mixer, known[mixer] | dict(given))
+    return build_mixer(mixer, given)
+
+
+def _of_these(n_teachers: int) -> dict[str, dict[str, Any]]:
+    """Options, by mixer, that depend on the number of teachers."""
+    if not n_teachers:
+        alone = {"label": 1.0}
+        fixed = ("kd", "superloss", "crust", "dgkd", "dgkd-drop")
+        return {name: {"per_loss": alone} for name in fixed} | {"amal-kd": {"start": alone}}
+    shared = {"label": 0.1, "teacher": 0.9 / n_teachers}
+    return {name: {"per_loss": shared} for name in ("kd", "superloss", "crust")}

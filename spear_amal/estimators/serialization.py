@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from spear_amal.errors import FileFormatError, InputError
-from spear_amal.estimators.door import VoteForm
+from spear_amal.estimators.validation import VoteForm
 from spear_amal.io.atomic import refuse_existing
 from spear_amal.io.safetensors import (
     Tensors,

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 import numpy as np
+import pandas as pd
 import torch
 from scipy.special import log_softmax
 from sklearn.model_selection import StratifiedKFold, train_test_split
 
 from spear_amal.distributed.shard import WHOLE, Shard
 from spear_amal.errors import InputError
-from spear_amal.estimators.door import Pool
-from spear_amal.estimators.run_marks import fingerprint
-from spear_amal.estimators.tables import Tables
-from spear_amal.estimators.weight_frames import weights_frame
+from spear_amal.estimators.validation import Pool
 from spear_amal.losses import ComponentSet
 from spear_amal.mixers import Mixer
 from spear_amal.mixers.fixed import Frozen
+from spear_amal.mixers.weight_table import MappedTable
 from spear_amal.models import JointModel
+from spear_amal.tensors.bool_table import BitRows
 from spear_amal.training import Callback, Result, Settings, Table, Trainer, predict_logits
 from spear_amal.training.augment import Augmentation
 from spear_amal.training.distributed_checks import check_same
@@ -290,3 +292,99 @@ def log_posteriors(
         q = None if rules is None else log_softmax(rules.double().cpu().numpy(), axis=1)
         pairs.append((log_softmax(logits.double().cpu().numpy(), axis=1), q))
     return pairs
+
+
+class Tables:
+    """What a recipe trains on and judges by.
+
+    Where several processes train together, features, votes, teachers and weights of training rows
+    are spread over them; validation rows are few and complete in each.
+
+    Raises
+    ------
+    InputError
+        If there are fewer rows than processes.
+    """
+
+    def __init__(self, pool: Pool, recipe: Recipe) -> None:
+        self.pool, self.recipe = pool, recipe
+        n, world = len(pool.y), recipe.shard.world
+        if n < world:
+            raise InputError(f"{n} rows cannot be spread over {world} processes; start fewer")
+        self.rows = None if world == 1 else recipe.shard.rows(n).numpy()
+        self.held = self._table(self.rows)
+        self.held.augment, self.held.live = recipe.augment, recipe.live
+
+    def training(self, teachers: np.ndarray | None) -> Table:
+        """Rows that are here, with logits (n, T, C) of teachers."""
+        here = teachers if self.rows is None or teachers is None else teachers[self.rows]
+        return self.held.with_teachers(here)
+
+    def of(self, rows: np.ndarray, teachers: np.ndarray | None) -> Table:
+        """Make a table of some rows of the pool, without augmentation."""
+        if self.rows is None:
+            return self.held.with_teachers(teachers).subset(rows)
+        return self._table(rows, None if teachers is None else teachers[rows])
+
+    def own(self, weights: torch.Tensor) -> torch.Tensor:
+        """Pick from weights of the whole pool those of the rows that are here."""
+        return weights if self.rows is None else weights[self.rows]
+
+    def _table(self, rows: np.ndarray | None, teachers: np.ndarray | None = None) -> Table:
+        pool, recipe = self.pool, self.recipe
+        chosen = slice(None) if rows is None else rows
+        x, labels = pool.x, pool.labels
+        return Table(
+            x if rows is None else x[rows],
+            pool.y[chosen],
+            labels if rows is None or labels is None else labels[rows],
+            teachers,
+            tasks={name: held[chosen] for name, held in recipe.tasks.items()},
+            n_classes=len(pool.classes),
+            dtype=recipe.dtype,
+            device=recipe.device,
+        )
+
+
+# What changes nothing in the result: a run may go on with another value.
+NO_MATTER = ("verbose", "checkpoint", "device", "ranks")
+
+
+def fingerprint(pool: Pool, about: dict[str, Any]) -> str:
+    """Hash of data, roles and settings, so that a checkpoint is only used by its own run."""
+    settings = {k: v for k, v in about.items() if k not in NO_MATTER}
+    parts = [pool.y, pool.validation, np.array([len(pool.classes), *pool.x.shape])]
+    parts += [pool.x] if isinstance(pool.x, np.ndarray) else _csr_parts(pool.x)
+    if pool.labels is not None:
+        parts += [*_csr_parts(pool.labels.codes), pool.labels.continuous, pool.labels.lf_classes]
+        parts += [] if pool.labels.scores is None else _csr_parts(pool.labels.scores)
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=repr).encode())
+    for part in parts:
+        digest.update(np.ascontiguousarray(part).data)  # in place: images may fill the memory
+        digest.update(b"|")
+    return digest.hexdigest()[:32]
+
+
+def _csr_parts(matrix: Any) -> list[np.ndarray]:
+    return [matrix.data, matrix.indices, matrix.indptr]
+
+
+def weights_frame(members: list[Member], last: bool = False) -> pd.DataFrame:
+    """Weights (n, K) per row and loss, means over members; NaN where a loss did not count.
+
+    Those of the chosen epochs, or after the last ones. Empty where they are on disk, of rows that
+    are there as well.
+    """
+    names = list(members[0].names)
+    if members[0].streamed and isinstance(members[0].result.weights, MappedTable):
+        return pd.DataFrame(columns=names, dtype=np.float32)  # they may not fit into memory
+    n = cast(BitRows, members[0].result.domain).shape[0]
+    total, count = np.zeros((2, n, len(names)))
+    for member in members:
+        rows = torch.as_tensor(member.trained)
+        held = member.result
+        table = held.last_weights if last else held.weights
+        on = cast(BitRows, held.domain)[rows].numpy()
+        total[rows] += np.where(on, 1.0 if table is None else table[rows].numpy(), 0.0)
+        count[rows] += on
+    return pd.DataFrame(total / np.where(count == 0, np.nan, count), columns=names)

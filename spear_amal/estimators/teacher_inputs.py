@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from spear_amal.errors import InputError
-from spear_amal.estimators.door import Pool, check_rows
+from spear_amal.estimators.validation import Pool, check_rows
 from spear_amal.teachers import ArrayTeacher, Teacher, TeacherOutputs
 from spear_amal.teachers.ensemble import MeanTeacher
 from spear_amal.votes.label_matrix import LabelMatrix
