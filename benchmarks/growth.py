@@ -23,7 +23,7 @@ import numpy as np
 from harness import timed
 
 from spear_amal.io.atomic import write_aside
-from spear_amal.report.canvas import FAINT, line_style, new_figure, png
+from spear_amal.report.figures.style import FAINT, line_style, new_figure, png
 
 FIGURE = Path(__file__).parents[1] / "docs" / "figures" / "growth.png"
 REPEATS = 5

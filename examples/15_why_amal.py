@@ -20,11 +20,11 @@ from pathlib import Path
 
 from shared import EPOCHS, SMALL, load, progress
 
-from spear_amal.report.canvas import png
-from spear_amal.report.figures_study import weights_by_correctness
-from spear_amal.report.study_curves import study_curves
+from spear_amal.report.figures.study import weights_by_correctness
+from spear_amal.report.figures.style import png
+from spear_amal.report.study_report import study_curves
 from spear_amal.studies import load_source, run_study, sweeps
-from spear_amal.studies.why import separation, split_weights, study_weights
+from spear_amal.studies.weight_quality import separation, split_weights, study_weights
 
 MODELS = ["amal", "amal:share=row", "amal:validation=split"]  # one model: as it is, freer, stricter
 REFRESH, LOOK_AHEAD = sweeps.REFRESH, sweeps.LOOK_AHEAD

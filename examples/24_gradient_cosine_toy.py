@@ -16,7 +16,7 @@ import torch
 from shared import SMALL
 
 from spear_amal.loop import LossMixer
-from spear_amal.studies.poster import (
+from spear_amal.studies.toy_gradient_cosine import (
     AUXILIARY_AT,
     MAIN_AT,
     NEAR,
@@ -29,7 +29,7 @@ from spear_amal.studies.poster import (
 
 
 def by_hand(steps):
-    """Descend in the loop itself; spear_amal.studies.poster runs it for all mixers and starts."""
+    """Descend in the loop itself; `toy_gradient_cosine` runs it for all mixers and starts."""
     model = torch.nn.Linear(1, 1, bias=False)
     torch.nn.init.constant_(model.weight, 30.0)
     mixer = LossMixer("gcs", ["main", "auxiliary"], model=model)

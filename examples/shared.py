@@ -80,7 +80,7 @@ def show(comparison: Comparison) -> None:
 
 def show_study(runs: pd.DataFrame, baseline: str | None = None) -> None:
     """Print the tables of a study, what was set, and whether AMAL is worth it."""
-    from spear_amal.report.study_tables import readable_summary, study_tables
+    from spear_amal.report.study_report import readable_summary, study_tables
     from spear_amal.studies import verdicts
 
     for title, settings, table in study_tables(runs, baseline):

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 import spear_amal
-from spear_amal.cli import commands_distill, commands_models, commands_start, commands_study
-from spear_amal.cli.exits import CarefulGroup
+from spear_amal.cli.commands import distill, models, start, study
+from spear_amal.cli.errors import CarefulGroup
 
 app = typer.Typer(
     name="spear-amal",
@@ -40,7 +40,7 @@ def root(
     """
 
 
-commands_start.register(app)
-commands_models.register(app)
-commands_distill.register(app)
-commands_study.register(app)
+start.register(app)
+models.register(app)
+distill.register(app)
+study.register(app)

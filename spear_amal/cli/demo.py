@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 import spear_amal
+from spear_amal.cli.apply import show_lfs
 from spear_amal.cli.console import is_watched, note, say, show_table, warnings_as_notes
-from spear_amal.cli.labels import show_lfs
-from spear_amal.cli.reports import learnt, votes_left_out
+from spear_amal.cli.train import learnt, votes_left_out
 from spear_amal.data import Corpus, load_corpus, synthetic_corpus
 from spear_amal.errors import DataUnavailableError, InputError
 from spear_amal.io.atomic import refuse_existing
@@ -37,7 +37,7 @@ from spear_amal.studies import (
     one_thread,
     parse_method,
 )
-from spear_amal.studies.why import weights_by_row
+from spear_amal.studies.weight_quality import weights_by_row
 from spear_amal.votes.label_matrix import LabelMatrix
 
 METHODS = (

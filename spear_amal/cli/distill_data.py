@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from spear_amal.cli.distill_settings import CONFIG_NAME, DistillSettings
-from spear_amal.cli.material import Rows, gather_material
-from spear_amal.cli.settings import Settings
+from spear_amal.cli.config import CONFIG_NAME, DistillSettings, Settings
+from spear_amal.cli.training_data import Rows, gather_material
 from spear_amal.data import TextFeatures, load_images, require_columns
 from spear_amal.data.images import ImageData
 from spear_amal.data.splits import draw_stratified

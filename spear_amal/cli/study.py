@@ -2,22 +2,44 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 import re
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import typer
 
-from spear_amal.cli.console import note, say, show_table
-from spear_amal.cli.study_progress import study_progress
+from spear_amal.cli.console import is_watched, note, say, show_table
+from spear_amal.cli.study_names import STUDIES
 from spear_amal.errors import InputError, SpearAmalError
-from spear_amal.report.kd_rows import conditions, of_distillation
-from spear_amal.report.kd_tables import kd_table, readable_kd
-from spear_amal.report.mixing_verdicts import note_of, verdicts_of
-from spear_amal.report.study_tables import markdown as as_markdown
-from spear_amal.report.study_tables import readable_summary, study_tables
-from spear_amal.studies import run_study
+from spear_amal.io.atomic import refuse_existing, write_aside
+from spear_amal.report import need_matplotlib
+from spear_amal.report.figures.style import png
+from spear_amal.report.grid_report import kd_figures, write_kd_report
+from spear_amal.report.grid_tables import (
+    conditions,
+    kd_table,
+    note_of,
+    of_distillation,
+    readable_kd,
+    verdicts_of,
+)
+from spear_amal.report.study_report import markdown as as_markdown
+from spear_amal.report.study_report import (
+    readable_summary,
+    study_tables,
+    tuning_table,
+    write_study_report,
+)
+from spear_amal.studies import read_study, run_study
+from spear_amal.studies.catalogue import CATALOGUE
+from spear_amal.studies.distillation import KdStudy, run_kd_study
+from spear_amal.studies.results_file import read_content
 from spear_amal.studies.runner import study_methods
 from spear_amal.studies.verdict import verdicts
 
@@ -149,3 +171,243 @@ def failures(failed: pd.DataFrame, n: int) -> str:
     ]
     head = f"{len(failed)} of {n} runs failed; the command that ran the study tries them again:"
     return "\n".join([head, *named])
+
+
+_SHARED = ("data_dir", "scale", "max_epochs", "corpus")
+
+
+@dataclass(frozen=True)
+class KdOptions:
+    """What the user asked for; `given` goes to the study.
+
+    Attributes
+    ----------
+    study : str
+    output : Path
+    seeds : int, optional
+    jobs : int
+    methods : tuple of str, optional
+    baseline : str, optional
+    given : dict
+        Options that some studies have and others lack, only those that were given.
+    further : tuple of str
+        More of them as OPTION=VALUE, values as JSON or plain words.
+    """
+
+    study: str
+    output: Path
+    seeds: int | None = None
+    jobs: int = 1
+    methods: tuple[str, ...] | None = None
+    baseline: str | None = None
+    given: Mapping[str, Any] = field(default_factory=dict)
+    further: tuple[str, ...] = ()
+
+
+def run_grid(options: KdOptions) -> None:
+    """Run a study and print its tables.
+
+    Raises
+    ------
+    InputError
+        For an option that the study lacks.
+    FailedRunsError
+        After everything else is done, if runs failed.
+    """
+    study = _study(options.study)
+    given = {**options.given, **dict(_parsed(text) for text in options.further)}
+    _check_options(study, given)
+    _check_baseline(study, options, given)
+    with study_progress(options.output, ", teachers in a folder beside it") as progress:
+        runs = run_kd_study(
+            study,
+            options.output,
+            options.seeds,
+            jobs=options.jobs,
+            methods=options.methods,
+            progress=progress,
+            **given,
+        )
+    failed = runs[runs["score"].isna()]
+    if len(failed) < len(runs):
+        show_kd(runs, options.baseline)
+    say(f"Runs are in {options.output}")
+    if len(failed):
+        raise FailedRunsError(failures(failed, len(runs)))
+
+
+def _study(name: str) -> KdStudy:
+    if name not in CATALOGUE:
+        known = ", ".join(one for one in STUDIES if one in CATALOGUE)
+        raise InputError(f"there is no study {name!r} in this installation; it has {known}")
+    return CATALOGUE[name]
+
+
+def _parsed(text: str) -> tuple[str, Any]:
+    """Split OPTION=VALUE.
+
+    Examples
+    --------
+    >>> _parsed("n_train=500"), _parsed("rates=[0.2, 0.4]"), _parsed("student=mlp:50")
+    (('n_train', 500), ('rates', [0.2, 0.4]), ('student', 'mlp:50'))
+    """
+    name, sign, value = text.partition("=")
+    if not (name and sign and value):
+        raise InputError(f"--set needs OPTION=VALUE, found {text!r}")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def _check_options(study: KdStudy, given: Mapping[str, Any]) -> None:
+    """Refuse what the study has no parameter for, and say what it has."""
+    known = list(inspect.signature(study.cells).parameters)[1:]  # the first are the seeds
+    for name in given:
+        if name not in known:
+            said = f"--{name.replace('_', '-')}" if name in _SHARED else name
+            options = [f"--{one.replace('_', '-')}" for one in _SHARED if one in known]
+            settable = [one for one in known if one not in _SHARED]
+            raise InputError(
+                f"study {study.name} has no option {said}; its own are "
+                f"{', '.join(options) or 'none'}, and with --set: {', '.join(settable) or 'none'}"
+            )
+
+
+def _check_baseline(study: KdStudy, options: KdOptions, given: Mapping[str, Any]) -> None:
+    if options.baseline is None:
+        return
+    cells = study.cells([0], **given)
+    known = list(dict.fromkeys(cell.method for cell in cells))
+    taken = [name for name in known if not options.methods or name in options.methods]
+    if options.baseline not in taken:
+        raise InputError(
+            f"the baseline {options.baseline!r} is not among the methods of this study: "
+            f"{', '.join(taken)}"
+        )
+
+
+Progress = Callable[[int, int, str], None]
+
+# Seconds over which speed is taken: one run may last many minutes.
+_PERIOD = 24 * 3600.0
+
+
+@contextmanager
+def study_progress(output: Path, further: str = "") -> Iterator[Progress]:
+    """Give what tells how far a study is; who stops it hears that nothing finished is lost.
+
+    `further` says what is kept besides the runs.
+    """
+    shown = _bar() if is_watched() else nullcontext(_tell)
+    try:
+        with shown as progress:
+            yield progress
+    except KeyboardInterrupt:
+        note(f"Finished runs are kept in {output}{further}; the same command goes on from there")
+        raise
+
+
+def _tell(done: int, total: int, what: str) -> None:
+    if what:
+        note(f"{done}/{total} {what}")
+
+
+@contextmanager
+def _bar() -> Iterator[Progress]:
+    """Give a bar with the time left."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    console = Console(stderr=True)
+    with Bar(
+        *columns, TimeRemainingColumn(), console=console, speed_estimate_period=_PERIOD
+    ) as bar:
+        task = bar.add_task("loading", total=None)
+
+        def advance(done: int, total: int, what: str) -> None:
+            bar.update(task, completed=done, total=total, description=what or "training")
+
+        yield advance
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the user asked for."""
+
+    baseline: str | None = None
+    markdown: bool = False
+    html: Path | None = None
+    figures: Path | None = None
+    force: bool = False
+
+
+def report(file: Path, wanted: Wanted) -> None:
+    """Print the tables of a study file, write its HTML report and its figures.
+
+    Raises
+    ------
+    FailedRunsError
+        If there is nothing to print, since all runs failed.
+    """
+    if wanted.html is not None:
+        need_matplotlib()
+        refuse_existing(wanted.html, wanted.force)
+    runs = read_study(file)
+    check_baseline(wanted.baseline, list(dict.fromkeys(runs["method"])))
+    tuning = read_content(file)["tuning"]
+    failed = runs[runs["score"].isna()]
+    if len(failed) == len(runs):
+        raise FailedRunsError(failures(failed, len(runs)))
+    distilled = _kind(runs, wanted)
+    drawn = _draw(runs, wanted)
+    show_all(runs, wanted.baseline, wanted.markdown)
+    if tuning:
+        show_one("What tuning chose", tuning_table(tuning), wanted.markdown)
+    if len(failed):
+        note(failures(failed, len(runs)))
+    if wanted.html is not None:
+        if distilled:
+            write_kd_report(wanted.html, runs, wanted.baseline, wanted.force)
+        else:
+            write_study_report(wanted.html, runs, tuning, wanted.baseline, wanted.force)
+        say(f"Report written to {wanted.html}")
+    for path, image in drawn.items():
+        with write_aside(path) as temporary:
+            temporary.write_bytes(image)
+        say(f"Figure written to {path}")
+
+
+def _kind(runs: pd.DataFrame, wanted: Wanted) -> bool:
+    """Tell a file of distillation studies; what is drawn must be of one kind."""
+    kd = of_distillation(runs)
+    if wanted.html is not None and kd.any() and not kd.all():
+        raise InputError(
+            "the file holds studies of distillation and others, and a page shows one kind; write "
+            "them to separate files, or leave --html out"
+        )
+    if wanted.figures is not None and not kd.any():
+        raise InputError(
+            "--figures is for studies of distillation, and the file holds none; use --html"
+        )
+    return bool(kd.all())
+
+
+def _draw(runs: pd.DataFrame, wanted: Wanted) -> dict[Path, bytes]:
+    """Pictures by path, before anything is written; all the paths are free."""
+    folder = wanted.figures
+    if folder is None:
+        return {}
+    need_matplotlib()
+    drawn = kd_figures(runs[of_distillation(runs)], wanted.baseline)
+    return {
+        refuse_existing(folder / f"{name}.png", wanted.force): png(figure)
+        for name, figure in drawn.items()
+    }

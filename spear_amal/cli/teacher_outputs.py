@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from spear_amal.cli.apply import vote
 from spear_amal.cli.console import is_watched, say
+from spear_amal.cli.distill import text_log_probabilities
 from spear_amal.cli.distill_data import row_ids
-from spear_amal.cli.distill_teachers import text_log_probabilities
-from spear_amal.cli.labels import vote
-from spear_amal.cli.tables import read_rows
+from spear_amal.cli.read_rows import read_rows
 from spear_amal.data import load_images
 from spear_amal.errors import InputError
 from spear_amal.io.atomic import refuse_existing

@@ -1,9 +1,9 @@
 """Tables and figures of a run, and the one HTML file that holds them."""
 
-from spear_amal.report.canvas import need_matplotlib
-from spear_amal.report.content import Examples, Outcome, ReportContent
-from spear_amal.report.page import is_own_report, write_report
-from spear_amal.report.tables import (
+from spear_amal.report.figures.style import need_matplotlib
+from spear_amal.report.run_content import Examples, Outcome, ReportContent
+from spear_amal.report.run_report import is_own_report, write_report
+from spear_amal.report.run_tables import (
     comparison_table,
     extreme_rows,
     lf_table,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from spear_amal.report.tables import are_numbers
+from spear_amal.report.run_tables import are_numbers
 
 GENERATOR = '<meta name="generator" content="spear_amal">'
 

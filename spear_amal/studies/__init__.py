@@ -1,6 +1,7 @@
 """Methods compared on corpora: tasks, scorers that alone see test rows, studies and tables."""
 
-from spear_amal.studies.compare import Comparison, Row, compare, fit_method
+from spear_amal.studies.comparison import Comparison, Row, compare, fit_method
+from spear_amal.studies.corpus_votes import Source, load_source
 from spear_amal.studies.methods import (
     METHODS,
     Method,
@@ -11,11 +12,10 @@ from spear_amal.studies.methods import (
 )
 from spear_amal.studies.placebo import shuffled_votes
 from spear_amal.studies.runner import run_study
-from spear_amal.studies.source import Source, load_source
+from spear_amal.studies.split import Scorer, Task, calibration_error, make_task, score_table
 from spear_amal.studies.summary import read_study, summarise
-from spear_amal.studies.task import Scorer, Task, calibration_error, make_task, score_table
-from spear_amal.studies.threads import one_thread
 from spear_amal.studies.verdict import Verdict, verdicts
+from spear_amal.studies.workers import one_thread
 
 __all__ = [
     "METHODS",

@@ -12,13 +12,13 @@ import pandas as pd
 
 from spear_amal.data import Corpus
 from spear_amal.errors import InputError
+from spear_amal.studies.corpus_votes import Source, digest, load_source
+from spear_amal.studies.features import default_features, study_features
 from spear_amal.studies.methods import MethodSpec, parse_method
-from spear_amal.studies.parallel import in_parallel
-from spear_amal.studies.source import Source, digest, load_source
-from spear_amal.studies.store import StudyFile, identity, plain
-from spear_amal.studies.study_features import default_features, study_features
+from spear_amal.studies.results_file import StudyFile, identity, plain
+from spear_amal.studies.run import PROTOCOLS, Setup, describe, run_unit, study_task
 from spear_amal.studies.tuning import need_optuna, tune_methods
-from spear_amal.studies.unit import PROTOCOLS, Setup, describe, run_unit, study_task
+from spear_amal.studies.workers import in_parallel
 
 # Printed in every table: without them nobody can tell what rules and V's labels are worth.
 ALWAYS = ("only-l", "only-lv", "supervised")

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from spear_amal.errors import InputError
-from spear_amal.studies.store import read_content
+from spear_amal.studies.results_file import read_content
 
 GROUP = ("corpus", "features", "protocol", "labels", "study")
 FLOOR, CEILING = "only-l", "supervised"

@@ -13,15 +13,13 @@ import numpy as np
 
 from spear_amal.data import partition
 from spear_amal.errors import InputError, MissingExtraError
-from spear_amal.studies.compare import fit_method
-from spear_amal.studies.method import FINAL
-from spear_amal.studies.methods import MethodSpec
-from spear_amal.studies.parallel import in_parallel
+from spear_amal.studies.comparison import fit_method
+from spear_amal.studies.methods import FINAL, MethodSpec
 from spear_amal.studies.placebo import shuffled_votes
-from spear_amal.studies.store import Row, StudyFile, plain
-from spear_amal.studies.task import Scorer, Task, cut_task, score_table
-from spear_amal.studies.threads import one_thread
-from spear_amal.studies.unit import Setup, describe, has_all_gold
+from spear_amal.studies.results_file import Row, StudyFile, plain
+from spear_amal.studies.run import Setup, describe, has_all_gold
+from spear_amal.studies.split import Scorer, Task, cut_task, score_table
+from spear_amal.studies.workers import in_parallel, one_thread
 
 SEEDS = (10_000, 10_001)  # partitions that no study of usual size scores on
 FOLDS = 3

@@ -74,7 +74,7 @@ def test_without_lfs_the_demo_says_what_to_do(run, monkeypatch):
 
 
 def test_without_matplotlib_the_demo_runs_without_a_report(ok, run, monkeypatch):
-    monkeypatch.setattr("spear_amal.report.canvas.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     monkeypatch.setattr(demo_module, "METHODS", ("only-l", "recommended"))
     result = ok(*QUICK)
     assert "No report will be written" in result.stderr and "spear-amal[report]" in result.stderr

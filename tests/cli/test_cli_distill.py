@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spear_amal.cli.distill_settings import gather_distill
-from spear_amal.cli.distilling import distill
+from spear_amal.cli.config import gather_distill
+from spear_amal.cli.distill import distill
 from spear_amal.errors import InputError
 from spear_amal.estimators import DISTILLATION
 from spear_amal.pipeline import load_model

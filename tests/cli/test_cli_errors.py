@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from safetensors import SafetensorError
 
-from spear_amal.cli import labels, predicting
+from spear_amal.cli import apply, predict
 from spear_amal.estimators import GoldClassifier
 from spear_amal.io import safetensors
 from spear_amal.votes.label_matrix import LabelMatrix
@@ -248,7 +248,7 @@ def test_interrupt_ends_with_130(project, run, monkeypatch):
     def stop(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(predicting, "predict", stop)
+    monkeypatch.setattr(predict, "predict", stop)
     fails(run, 130, "interrupted", "predict")
 
 
@@ -256,7 +256,7 @@ def test_unexpected_errors_end_with_1_and_debug_shows_them(project, run, monkeyp
     def stumble(*arguments):
         raise RuntimeError("what now")
 
-    monkeypatch.setattr(labels, "apply", stumble)
+    monkeypatch.setattr(apply, "apply", stumble)
     fails(run, 1, "unexpected RuntimeError: what now", "apply")
     shown = run("--debug", "apply")
     assert shown.exit_code == 1 and "Traceback" in shown.stderr

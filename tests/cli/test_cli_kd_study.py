@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from spear_amal.cli import commands_kd, kd_study
+from spear_amal.cli.study_names import STUDIES
 from spear_amal.studies.catalogue import CATALOGUE
-from spear_amal.studies.kd import KD_STUDIES, runner
+from spear_amal.studies.distillation import KD_STUDIES
+from spear_amal.studies.grid import study as grid_study
 
 QUICK = ("--seeds", 2, "--max-epochs", 2, "--output", "a.json")
 SMALL = ("study", "kd-synthetic", *QUICK)
@@ -18,7 +19,7 @@ def rows():
 
 
 def test_every_study_has_a_command():
-    assert list(CATALOGUE) == list(commands_kd.STUDIES)
+    assert list(CATALOGUE) == list(STUDIES)
 
 
 def test_a_study_runs_goes_on_and_is_reported(ok, run):
@@ -70,7 +71,7 @@ def test_failed_runs_end_with_1_and_the_others_are_shown(run, monkeypatch):
     broken = KD_STUDIES["kd-synthetic"].__class__(
         "kd-synthetic", "about", KD_STUDIES["kd-synthetic"].cells, fail
     )
-    monkeypatch.setitem(kd_study.CATALOGUE, "kd-synthetic", broken)
+    monkeypatch.setitem(CATALOGUE, "kd-synthetic", broken)
     result = run(*SMALL)
     assert result.exit_code == 1 and "2 of 10 runs failed" in result.stderr
     assert "kd, seed 1: ArithmeticError: singular" in result.stderr
@@ -83,7 +84,7 @@ def test_interrupt_says_what_is_kept(run, monkeypatch):
     def stop(*ignored):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(runner, "_train", stop)
+    monkeypatch.setattr(grid_study, "_train", stop)
     result = run(*SMALL)
     assert result.exit_code == 130
     assert "runs are kept in a.json, teachers in a folder beside it" in result.stderr
@@ -113,13 +114,13 @@ def test_bad_input_ends_with_2_and_writes_nothing(run, arguments, message):
 
 
 def test_a_study_that_is_not_there_is_said(run, monkeypatch):
-    monkeypatch.delitem(kd_study.CATALOGUE, "kd-synthetic")
+    monkeypatch.delitem(CATALOGUE, "kd-synthetic")
     result = run(*SMALL)
     assert result.exit_code == 2 and "there is no study 'kd-synthetic'" in result.stderr
 
 
 def test_help_names_the_studies(ok):
     shown = ok("study", "--help").stdout
-    for name in commands_kd.STUDIES:
+    for name in STUDIES:
         assert name in shown
     assert "--scale" in ok("study", "kd-noise", "--help").stdout

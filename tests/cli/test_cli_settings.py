@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from spear_amal.cli.settings import METRICS, Settings, gather, need
+from spear_amal.cli.config import METRICS, Settings, gather, need
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.training import METRICS as TRAINED_METRICS
 

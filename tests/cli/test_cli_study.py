@@ -9,7 +9,7 @@ from spear_amal.cli import study as study_module
 from spear_amal.data import synthetic_corpus
 from spear_amal.estimators import GoldClassifier
 from spear_amal.studies import METHODS, Method, register, runner
-from spear_amal.studies import source as source_module
+from spear_amal.studies import corpus_votes as source_module
 
 LFS = """
 from spear_amal.labeling import keyword_lf

@@ -5,38 +5,38 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spear_amal.cli import tables
+from spear_amal.cli import read_rows
 from spear_amal.errors import InputError
 
 
 def test_files_are_read_one_below_the_other():
     Path("a.csv").write_text("body,n\none,1\n", encoding="utf-8")
     Path("b.jsonl").write_text('{"body": "two", "n": 2}\n', encoding="utf-8")
-    frame = tables.read_rows([Path("a.csv"), Path("b.jsonl")], "body")
+    frame = read_rows.read_rows([Path("a.csv"), Path("b.jsonl")], "body")
     assert frame["body"].tolist() == ["one", "two"] and frame.index.tolist() == [0, 1]
-    assert tables.for_lfs(frame, "body")["text"].tolist() == ["one", "two"]
+    assert read_rows.for_lfs(frame, "body")["text"].tolist() == ["one", "two"]
     assert "text" not in frame
 
 
 def test_column_named_text_is_left_alone():
     frame = pd.DataFrame({"text": ["kept"], "body": ["other"]})
-    assert tables.for_lfs(frame, "body")["text"].tolist() == ["kept"]
+    assert read_rows.for_lfs(frame, "body")["text"].tolist() == ["kept"]
 
 
 def test_numbers_as_texts_become_strings():
     Path("a.csv").write_text("text\n12\n7\n", encoding="utf-8")
-    assert tables.read_rows([Path("a.csv")], "text")["text"].tolist() == ["12", "7"]
+    assert read_rows.read_rows([Path("a.csv")], "text")["text"].tolist() == ["12", "7"]
 
 
 def test_row_without_text_is_named():
     Path("a.csv").write_text('text,n\none,1\n"",2\nthree,3\n', encoding="utf-8")
     with pytest.raises(InputError, match=r"a\.csv: row 1 .* has no 'text', as have 1 of 3"):
-        tables.read_rows([Path("a.csv")], "text")
+        read_rows.read_rows([Path("a.csv")], "text")
 
 
 def test_ways_to_be_unlabelled():
     held = pd.DataFrame({"label": [None, float("nan"), "", " ", -1, "-1", -1.0, "spam", 2.0, 3]})
-    values = tables.label_values(held.astype(object), "label", "t.csv")
+    values = read_rows.label_values(held.astype(object), "label", "t.csv")
     assert values == [None] * 7 + ["spam", "2", "3"]
 
 
@@ -45,27 +45,27 @@ def test_whole_numbers_with_gaps(tmp_path):
     held.to_parquet("rows.parquet")
     held.to_csv("rows.csv", index=False)
     for name in ("rows.parquet", "rows.csv"):
-        frame = tables.read_rows([Path(name)], "text")
-        assert tables.label_values(frame, "label", name) == ["1", None, "0"]
+        frame = read_rows.read_rows([Path(name)], "text")
+        assert read_rows.label_values(frame, "label", name) == ["1", None, "0"]
 
 
 @given(st.lists(st.sampled_from(["ham", "spam", "egg", None]), max_size=23))
 def test_names_and_codes_mean_the_same(values):
     classes = ("egg", "ham", "spam")
-    codes = tables.class_codes(values, classes, "t.csv")
+    codes = read_rows.class_codes(values, classes, "t.csv")
     as_codes = [None if code < 0 else str(code) for code in codes]
-    assert tables.class_codes(as_codes, classes, "t.csv").tolist() == codes.tolist()
+    assert read_rows.class_codes(as_codes, classes, "t.csv").tolist() == codes.tolist()
     assert [None if c < 0 else classes[c] for c in codes] == values
 
 
 def test_names_go_before_codes():
     # Classes named by numbers in another order than their codes.
-    assert tables.class_codes(["1", "2", "5"], ("5", "2", "1"), "t").tolist() == [2, 1, 0]
+    assert read_rows.class_codes(["1", "2", "5"], ("5", "2", "1"), "t").tolist() == [2, 1, 0]
 
 
 def test_label_that_is_no_class_is_named():
     with pytest.raises(InputError, match=r"t\.csv: row 1 .* label 'hma', .* \['ham', 'spam'\]"):
-        tables.class_codes(["ham", "hma"], ("ham", "spam"), "t.csv")
+        read_rows.class_codes(["ham", "hma"], ("ham", "spam"), "t.csv")
 
 
 @pytest.mark.parametrize(
@@ -79,9 +79,9 @@ def test_label_that_is_no_class_is_named():
     ],
 )
 def test_classes_come_from_votes_or_labels(voted, values, classes):
-    assert tables.find_classes(voted, values) == classes
+    assert read_rows.find_classes(voted, values) == classes
 
 
 def test_names_cannot_meet_mere_numbers():
     with pytest.raises(InputError, match=r"CLASSES = \('ham', 'spam'\)"):
-        tables.find_classes((0, 1), ["spam", "ham", None])
+        read_rows.find_classes((0, 1), ["spam", "ham", None])

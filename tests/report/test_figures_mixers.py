@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 
 from spear_amal.errors import InputError
-from spear_amal.report import figures_mixers, figures_modules, weight_series, write_report
-from spear_amal.report.canvas import png
-from spear_amal.report.kd_figures import kd_figures
-from spear_amal.report.mixer_section import section, weights_over_training
+from spear_amal.report import weight_series, write_report
+from spear_amal.report.figures import mixers
+from spear_amal.report.figures.style import png
+from spear_amal.report.grid_report import kd_figures
+from spear_amal.report.weights_section import section, weights_over_training
 
 EPOCHS = 11
 FALLING = np.linspace(1, 0, EPOCHS)
@@ -106,24 +107,24 @@ def test_a_module_needs_a_loss():
 
 def test_lines_are_means_over_runs_with_a_band_from_three_on():
     runs = [{"label": FALLING + d} for d in (0.0, 0.2, 0.4)]
-    figure = figures_mixers.loss_weights({"AMAL": runs})
+    figure = mixers.loss_weights({"AMAL": runs})
     (ax,) = shown(figure)
     np.testing.assert_allclose(lines(ax)["label"], FALLING + 0.2)
     band = ax.collections[0].get_paths()[0].vertices[:, 1]
     half = 4.3027 * 0.2 / np.sqrt(3)  # Student's t of two degrees of freedom
     assert band.max() == pytest.approx(1.2 + half, rel=1e-3) and band.min() == 0
-    two = shown(figures_mixers.loss_weights({"AMAL": runs[:2]}))[0].collections[0]
+    two = shown(mixers.loss_weights({"AMAL": runs[:2]}))[0].collections[0]
     assert np.ptp(two.get_paths()[0].vertices[:, 1]) == pytest.approx(1.0)
 
 
 def test_a_line_ends_where_most_runs_have_ended():
     runs = [{"label": np.ones(n)} for n in (3, 5, 7)]
-    (ax,) = shown(figures_mixers.loss_weights({"AMAL": runs}))
+    (ax,) = shown(mixers.loss_weights({"AMAL": runs}))
     assert len(lines(ax)["label"]) == 5
 
 
 def test_a_loss_keeps_its_colour_in_every_panel_and_is_named_once():
-    figure = figures_mixers.loss_weights(
+    figure = mixers.loss_weights(
         {"a": {"label": [1.0, 1.0], "rotation": [0.5, 0.0]}, "b": {"rotation": [1.0, 1.0]}, "c": {}}
     )
     first, second = shown(figure)
@@ -135,7 +136,7 @@ def test_a_loss_keeps_its_colour_in_every_panel_and_is_named_once():
 @pytest.mark.parametrize("weight", [0.0, 1.0, 3.9, 4.1, 1e5])
 @pytest.mark.parametrize("epochs", [1, 2])
 def test_constant_weights_and_large_ones_lie_within_the_axis(weight, epochs):
-    figure = figures_mixers.loss_weights({"a": {"label": [weight] * epochs}})
+    figure = mixers.loss_weights({"a": {"label": [weight] * epochs}})
     (ax,) = shown(figure)
     low, high = ax.get_ylim()
     assert low < weight < high and low < 0 and high > 1
@@ -145,8 +146,8 @@ def test_constant_weights_and_large_ones_lie_within_the_axis(weight, epochs):
 
 def test_nothing_recorded_is_an_error_not_an_empty_figure():
     for draw, held in (
-        (figures_mixers.loss_weights, {"a": {}}),
-        (figures_modules.module_weights, {}),
+        (mixers.loss_weights, {"a": {}}),
+        (mixers.module_weights, {}),
     ):
         with pytest.raises(InputError, match="nothing to draw"):
             draw(held)
@@ -156,7 +157,7 @@ def test_nothing_recorded_is_an_error_not_an_empty_figure():
 
 
 def test_weights_of_modules_at_the_ends_of_stages_up_to_the_best_epoch():
-    figure = figures_modules.module_weights(history(best=5, modules=("b", "a")), stages=3)
+    figure = mixers.module_weights(history(best=5, modules=("b", "a")), stages=3)
     (ax,) = shown(figure)
     assert list(lines(ax)) == ["b", "a"]  # in the order of the network
     np.testing.assert_allclose(lines(ax)["b"], FALLING[[1, 3, 5]])
@@ -169,7 +170,7 @@ def test_runs_are_cut_into_stages_of_their_own():
         row(best_epoch=best, module_weights_by_epoch={"rotation/all": list(range(EPOCHS))})
         for best in (5, 10)
     ]
-    (ax,) = shown(figures_modules.module_weights(runs))
+    (ax,) = shown(mixers.module_weights(runs))
     np.testing.assert_allclose(lines(ax)["all"], (np.arange(5) + np.arange(1, 10, 2)) / 2)
     assert [tick.get_text() for tick in ax.get_xticklabels()] == list("12345")
 
@@ -177,7 +178,7 @@ def test_runs_are_cut_into_stages_of_their_own():
 @pytest.mark.parametrize("m", [1, 7, 8, 23, 83])
 def test_few_modules_are_lines_and_many_are_a_map(m):
     names = [f"feature.body.{i}.weight" for i in range(m)]
-    figure = figures_modules.module_weights(history(modules=names))
+    figure = mixers.module_weights(history(modules=names))
     ax = shown(figure)[0]
     if m <= 7:
         assert len(ax.lines) == m
@@ -190,7 +191,7 @@ def test_few_modules_are_lines_and_many_are_a_map(m):
 
 def test_modules_that_a_loss_does_not_share_stay_empty():
     held = {("a", f"m{i}"): [1.0] for i in range(11)} | {("b", "m3"): [0.0]}
-    first, second = shown(figures_modules.module_weights(held))[:2]
+    first, second = shown(mixers.module_weights(held))[:2]
     assert not first.images[0].get_array().mask.any()
     mask = second.images[0].get_array().mask[:, 0]
     assert mask.sum() == 10 and not mask[3]
@@ -198,15 +199,15 @@ def test_modules_that_a_loss_does_not_share_stay_empty():
 
 def test_a_single_epoch_and_two_losses():
     held = {("a", "x"): [1.0], ("b", "x"): [0.5]}
-    assert len(shown(figures_modules.module_weights(held))) == 2
+    assert len(shown(mixers.module_weights(held))) == 2
     with pytest.raises(InputError, match="stages"):
-        figures_modules.module_weights(held, stages=0)
+        mixers.module_weights(held, stages=0)
 
 
 def test_short_names_keep_what_tells_modules_apart():
-    assert figures_modules.short_names(["all"]) == ["all"]
-    assert figures_modules.short_names(["a.b", "a.b.c"]) == ["b", "b.c"]
-    assert len(figures_modules.short_names(["x" * 99])[0]) == 26
+    assert mixers.short_names(["all"]) == ["all"]
+    assert mixers.short_names(["a.b", "a.b.c"]) == ["b", "b.c"]
+    assert len(mixers.short_names(["x" * 99])[0]) == 26
 
 
 # -- by row, and paths ----------------------------------------------------------------------------
@@ -214,17 +215,17 @@ def test_short_names_keep_what_tells_modules_apart():
 
 def test_rows_are_split_by_a_mask():
     weights = pd.DataFrame({"label": [0.1, 0.9, 0.8, np.nan], "teacher": [1.0, 0.2, 0.3, 0.4]})
-    figure = figures_mixers.instance_weights(weights, np.array([True, False, False, True]))
+    figure = mixers.instance_weights(weights, np.array([True, False, False, True]))
     titles = [ax.get_title(loc="left") for ax in shown(figure)]
     assert "right: mean 0.85, 2 rows\nwrong: mean 0.10, 1 rows" in titles[0]
     assert [t.get_text() for t in figure.legends[0].get_texts()] == ["label right", "label wrong"]
-    assert len(shown(figures_mixers.instance_weights(weights))) == 2
+    assert len(shown(mixers.instance_weights(weights))) == 2
     with pytest.raises(InputError, match="4 rows"):
-        figures_mixers.instance_weights(weights, np.array([0, 1, 1, 0]))
+        mixers.instance_weights(weights, np.array([0, 1, 1, 0]))
 
 
 def test_paths_by_start_with_goals_across():
-    figure = figures_mixers.trajectories({"m": {3.0: [3, 2], 5.0: [5, 4, 3]}}, {"main": 2.0})
+    figure = mixers.trajectories({"m": {3.0: [3, 2], 5.0: [5, 4, 3]}}, {"main": 2.0})
     (ax,) = shown(figure)
     assert [list(line.get_ydata()) for line in ax.lines[1:]] == [[3, 2], [5, 4, 3]]
     assert [t.get_text() for t in figure.legends[0].get_texts()] == ["main"]

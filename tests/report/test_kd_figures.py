@@ -6,11 +6,10 @@ import pandas as pd
 import pytest
 
 from spear_amal.errors import InputError
-from spear_amal.report import figures_kd, figures_kd_scores
-from spear_amal.report.canvas import png
-from spear_amal.report.kd_figures import kd_figures
-from spear_amal.report.kd_page import write_kd_report
-from spear_amal.studies.kd.weights import BUCKETS
+from spear_amal.report.figures import distillation
+from spear_amal.report.figures.style import png
+from spear_amal.report.grid_report import kd_figures, write_kd_report
+from spear_amal.studies.grid.weight_histograms import BUCKETS
 
 
 def legend(figure):
@@ -45,7 +44,7 @@ def test_rows_without_fields_give_gains_alone():
 
 def test_buckets_are_means_over_the_runs_that_have_rows():
     runs = [made.learnt(seed)["buckets"] for seed in range(3)]
-    figure = figures_kd.bucket_plot({"AMAL": runs}, BUCKETS)
+    figure = distillation.bucket_plot({"AMAL": runs}, BUCKETS)
     above, below = figure.axes
     wrong, right = (one.lines[0] for one in above.containers)
     np.testing.assert_allclose(wrong.get_ydata(), [0.9, 0.87, 0.8, 0.7, 0.65])
@@ -59,7 +58,7 @@ def test_buckets_are_means_over_the_runs_that_have_rows():
 
 def test_a_bucket_that_no_run_fills_is_left_empty():
     runs = [{"noisy": [0.5, None], "noisy_rows": [3, 0], "clean": [0.1, 0.2], "clean_rows": [5, 7]}]
-    figure = figures_kd.bucket_plot({"AMAL": runs}, (0, 0.5, 1))
+    figure = distillation.bucket_plot({"AMAL": runs}, (0, 0.5, 1))
     assert np.isnan(figure.axes[0].containers[0].lines[0].get_ydata()[1]) and png(figure)
 
 
@@ -68,7 +67,7 @@ def test_histograms_hold_all_rows_of_runs_with_other_edges():
         {"edges": [0.0, 1.0, 2.0], "noisy": [0, 4], "clean": [6, 0]},
         {"edges": [-1.0, 0.0, 1.0], "noisy": [0, 0], "clean": [2, 0]},
     ]
-    figure = figures_kd.difference_histogram({"AMAL": held}, {"AMAL": [0.9, 1.0, np.nan]})
+    figure = distillation.difference_histogram({"AMAL": held}, {"AMAL": [0.9, 1.0, np.nan]})
     ax = figure.axes[0]
     assert ax.get_title(loc="left") == "AMAL: AUC 0.950"
     wrong, _, right, _ = (patch.get_data() for patch in ax.patches)
@@ -80,7 +79,7 @@ def test_histograms_hold_all_rows_of_runs_with_other_edges():
 
 
 def test_learning_curves_count_runs_as_far_as_they_went():
-    figure = figures_kd_scores.learning_curves({"KD": [[0.2, 0.4, 0.6], [0.4, 0.6]]}, every=5)
+    figure = distillation.learning_curves({"KD": [[0.2, 0.4, 0.6], [0.4, 0.6]]}, every=5)
     line = figure.axes[0].lines[0]
     np.testing.assert_allclose(line.get_xdata(), [5, 10, 15])
     np.testing.assert_allclose(line.get_ydata(), [30, 50, 60])
@@ -97,7 +96,7 @@ def test_conditions_stand_side_by_side():
             "score": [0.2, 0.4, 0.5, 0.6, 0.7],
         }
     )
-    ax = figures_kd_scores.by_condition(frame).axes[0]
+    ax = distillation.by_condition(frame).axes[0]
     dots = {c.get_label(): c.get_offsets() for c in ax.collections if len(c.get_offsets())}
     np.testing.assert_allclose(dots["KD"][:, 1], [30, 50])
     np.testing.assert_allclose(dots["AMAL"][:, 1], [60, 70])
@@ -116,11 +115,11 @@ def test_compression_leaves_out_the_student_without_a_teacher():
 @pytest.mark.parametrize(
     "draw",
     [
-        lambda: figures_kd.bucket_plot({}, BUCKETS),
-        lambda: figures_kd.difference_histogram({"AMAL": []}, {}),
-        lambda: figures_kd_scores.learning_curves({"KD": [[]]}, 1),
-        lambda: figures_kd_scores.by_condition(pd.DataFrame({"score": [0.5]})),
-        lambda: figures_kd_scores.compression_curve(
+        lambda: distillation.bucket_plot({}, BUCKETS),
+        lambda: distillation.difference_histogram({"AMAL": []}, {}),
+        lambda: distillation.learning_curves({"KD": [[]]}, 1),
+        lambda: distillation.by_condition(pd.DataFrame({"score": [0.5]})),
+        lambda: distillation.compression_curve(
             pd.DataFrame(columns=["method", "seed", "compression", "relative_ce"])
         ),
     ],

@@ -6,8 +6,13 @@ import pandas as pd
 import pytest
 
 from spear_amal.errors import InputError
-from spear_amal.report.kd_rows import conditions, of_distillation
-from spear_amal.report.kd_tables import kd_table, kd_verdicts, readable_kd
+from spear_amal.report.grid_tables import (
+    conditions,
+    kd_table,
+    kd_verdicts,
+    of_distillation,
+    readable_kd,
+)
 
 
 def rows_of(scores, condition="noise 0.1", **more):

@@ -3,8 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from spear_amal.report.kd_rows import conditions
-from spear_amal.report.mixing_verdicts import mixing_verdicts, note_of, verdicts_of
+from spear_amal.report.grid_tables import conditions, mixing_verdicts, note_of, verdicts_of
 
 N = 6
 WAVE = 0.01 * np.cos(np.pi * np.arange(N))

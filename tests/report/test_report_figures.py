@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spear_amal.report import figures_lfs, figures_outcome, figures_training
-from spear_amal.report.canvas import png
+from spear_amal.report.figures import labelling, outcome, training
+from spear_amal.report.figures.style import png
 
 
 def names(m):
@@ -28,10 +28,10 @@ def overlaps(figure, labels):
 
 @pytest.mark.parametrize("m", [1, 2, 25, 73])
 def test_lf_names_do_not_cover_each_other(m):
-    bars = figures_lfs.coverage_bars(lf_rows(m))
+    bars = labelling.coverage_bars(lf_rows(m))
     assert overlaps(bars, bars.axes[0].get_yticklabels()) == []
     conflicts = pd.DataFrame(np.eye(m), index=names(m), columns=names(m))
-    heat = figures_lfs.conflict_map(conflicts)
+    heat = labelling.conflict_map(conflicts)
     for axis in (heat.axes[0].xaxis, heat.axes[0].yaxis):
         assert overlaps(heat, axis.get_ticklabels()) == []
 
@@ -48,7 +48,7 @@ def checked(m):
 
 @pytest.mark.parametrize("m", [1, 2, 25, 73])
 def test_forest_of_accuracies(m):
-    forest = figures_lfs.accuracy_forest(checked(m))
+    forest = labelling.accuracy_forest(checked(m))
     ax = forest.axes[0]
     assert png(forest)
     assert overlaps(forest, ax.get_yticklabels()) == []
@@ -64,33 +64,29 @@ def is_bar(collection):
 
 def test_forest_without_a_voting_lf():
     table = checked(2).assign(verdict="silent", accuracy=np.nan, chance=np.nan)
-    assert png(figures_lfs.accuracy_forest(table))
+    assert png(labelling.accuracy_forest(table))
 
 
 @pytest.mark.parametrize("c", [2, 5, 13])
 def test_confusion_counts_are_written_into_the_cells(c):
-    figure = figures_outcome.confusion_map(np.arange(c * c).reshape(c, c), names(c))
+    figure = outcome.confusion_map(np.arange(c * c).reshape(c, c), names(c))
     written = [text.get_text().split("\n")[0] for text in figure.axes[0].texts]
     assert written == ([str(i) for i in range(c * c)] if c <= 12 else [])
     assert overlaps(figure, figure.axes[0].get_xticklabels()) == []
 
 
 def test_class_without_rows_is_no_division_by_zero():
-    png(figures_outcome.confusion_map(np.array([[3, 1], [0, 0]]), ["a", "b"]))
+    png(outcome.confusion_map(np.array([[3, 1], [0, 0]]), ["a", "b"]))
 
 
 @pytest.mark.parametrize("n", [0, 1, 37])
 def test_calibration_of_any_number_of_rows(n):
     confidence = np.linspace(0.34, 1, n)
-    assert png(figures_outcome.calibration_plot(confidence, confidence > 0.6)).startswith(
-        b"\x89PNG"
-    )
+    assert png(outcome.calibration_plot(confidence, confidence > 0.6)).startswith(b"\x89PNG")
 
 
 def test_calibration_bars_are_accuracies():
-    figure = figures_outcome.calibration_plot(
-        np.array([0.55, 0.58, 1.0]), np.array([True, False, True])
-    )
+    figure = outcome.calibration_plot(np.array([0.55, 0.58, 1.0]), np.array([True, False, True]))
     heights = [patch.get_height() for patch in figure.axes[0].patches]
     assert heights == [0.5, 1.0]
     assert [p.get_height() for p in figure.axes[1].patches] == [0, 0, 0, 0, 0, 2, 0, 0, 0, 1]
@@ -105,15 +101,15 @@ def test_curves_are_means_over_folds_without_the_refit():
             "refit": [None, None, None, None, True],
         }
     )
-    curve = figures_training.curve(history, "val_score")
+    curve = training.curve(history, "val_score")
     np.testing.assert_allclose(curve.to_numpy(), [0.6, 0.8])
-    assert len(figures_training.curve(history, "loss/none")) == 0
+    assert len(training.curve(history, "loss/none")) == 0
 
 
 @pytest.mark.parametrize("last", [0.6, 0.03, 1e-7])
 def test_logarithmic_ticks_are_plain_and_apart(last):
     history = pd.DataFrame({"epoch": range(5), "loss/gold": np.geomspace(0.7, last, 5)})
-    figure = figures_training.loss_curves(history)
+    figure = training.loss_curves(history)
     ax = figure.axes[0]
     figure.canvas.draw()
     low, high = ax.get_ylim()
@@ -129,15 +125,15 @@ def test_one_line_for_each_method_that_recorded_something():
         "a": pd.DataFrame({"epoch": [0], "val_score": [0.5]}),
         "b": pd.DataFrame({"epoch": [0, 1], "loss/gold": [0.5, 0.4]}),
     }
-    figure = figures_training.method_curves(histories, "val_score", "score")
+    figure = training.method_curves(histories, "val_score", "score")
     assert [line.get_label() for line in figure.axes[0].lines] == ["a"]
-    empty = figures_training.method_curves({}, "val_score", "score")
+    empty = training.method_curves({}, "val_score", "score")
     assert empty.axes[0].lines[:] == [] and png(empty)
 
 
 def test_histograms_show_weights_that_count_only():
     weights = pd.DataFrame({"a": [0.0, 1.0, 1.0, np.nan], "b": [np.nan] * 4})
-    figure = figures_training.weight_histograms(weights)
+    figure = training.weight_histograms(weights)
     shown = [ax for ax in figure.axes if ax.get_visible()]
     assert len(shown) == 1 and shown[0].get_title(loc="left") == "a (3 rows)"
     assert "at 0: 33%    at 1: 67%" in shown[0].texts[0].get_text()
@@ -145,5 +141,5 @@ def test_histograms_show_weights_that_count_only():
 
 
 def test_same_figure_same_bytes():
-    first, second = (png(figures_lfs.coverage_bars(lf_rows(3))) for _ in range(2))
+    first, second = (png(labelling.coverage_bars(lf_rows(3))) for _ in range(2))
     assert first == second

@@ -6,8 +6,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from spear_amal.errors import InputError
-from spear_amal.report import figures_study
-from spear_amal.report.canvas import png
+from spear_amal.report.figures import study
+from spear_amal.report.figures.style import png
 
 GENERATOR = np.random.default_rng(11)
 
@@ -37,7 +37,7 @@ def legend(figure):
 
 def test_titles_hold_means_and_the_auc():
     right, wrong = GENERATOR.random(53), GENERATOR.random(17) ** 2
-    figure = figures_study.weights_by_correctness(
+    figure = study.weights_by_correctness(
         {"consensus": right, "agreement": right[:5]}, {"consensus": wrong, "agreement": wrong[:3]}
     )
     assert png(figure).startswith(b"\x89PNG") and fits(figure)
@@ -57,15 +57,13 @@ def test_titles_hold_means_and_the_auc():
 @pytest.mark.parametrize("top", [0.3, 2.0])
 def test_every_weight_is_in_a_bar(top):
     held = np.linspace(0, top, 7)
-    figure = figures_study.weights_by_correctness({"consensus": held}, {"consensus": held})
+    figure = study.weights_by_correctness({"consensus": held}, {"consensus": held})
     assert len(figure.axes) == 1
     assert sum(bar.get_height() for bar in figure.axes[0].patches) == pytest.approx(200)
 
 
 def test_no_wrong_rows_is_no_error():
-    figure = figures_study.weights_by_correctness(
-        {"consensus": np.ones(3)}, {"consensus": np.empty(0)}
-    )
+    figure = study.weights_by_correctness({"consensus": np.ones(3)}, {"consensus": np.empty(0)})
     title = figure.axes[0].get_title(loc="left")
     assert png(figure) and "AUC n/a" in title and "wrong: mean n/a, 0 rows" in title
 
@@ -73,7 +71,7 @@ def test_no_wrong_rows_is_no_error():
 @pytest.mark.parametrize(("right", "wrong"), [({}, {}), ({"a": np.ones(2)}, {"b": np.ones(2)})])
 def test_losses_of_right_and_wrong_rows_must_match(right, wrong):
     with pytest.raises(InputError, match="same losses"):
-        figures_study.weights_by_correctness(right, wrong)
+        study.weights_by_correctness(right, wrong)
 
 
 # -- budgets --------------------------------------------------------------------------------------
@@ -86,7 +84,7 @@ def runs_over_budgets(budgets=(10, 50, 500), methods=("a", "b $x$"), seeds=5):
 
 
 def test_one_line_a_method_of_means_in_points():
-    figure = figures_study.budget_curve(runs_over_budgets(), "F1")
+    figure = study.budget_curve(runs_over_budgets(), "F1")
     ax = figure.axes[0]
     assert png(figure) and fits(figure) and ax.get_xscale() == "log"
     assert ax.get_ylabel() == "test F1, points" and "gold labels" in ax.get_xlabel()
@@ -102,13 +100,13 @@ def test_one_line_a_method_of_means_in_points():
 
 
 def test_one_seed_or_one_budget_is_drawn():
-    assert png(figures_study.budget_curve(runs_over_budgets(seeds=1)))
-    assert png(figures_study.budget_curve(runs_over_budgets(budgets=(69,))))
+    assert png(study.budget_curve(runs_over_budgets(seeds=1)))
+    assert png(study.budget_curve(runs_over_budgets(budgets=(69,))))
 
 
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_few_seeds_have_no_band(seeds):
-    ax = figures_study.budget_curve(runs_over_budgets(methods=("a",), seeds=seeds)).axes[0]
+    ax = study.budget_curve(runs_over_budgets(methods=("a",), seeds=seeds)).axes[0]
     band = ax.collections[0].get_paths()[0].vertices[:, 1]
     assert set(band.round(6)) == set(ax.lines[0].get_ydata().round(6))
 
@@ -116,12 +114,12 @@ def test_few_seeds_have_no_band(seeds):
 def test_bands_stay_among_scores():
     frame = runs_over_budgets(methods=("a",), seeds=3)
     frame["score"] = np.where(frame["seed"] == 0, 0.01, 0.99)
-    band = figures_study.budget_curve(frame).axes[0].collections[0].get_paths()[0].vertices[:, 1]
+    band = study.budget_curve(frame).axes[0].collections[0].get_paths()[0].vertices[:, 1]
     assert band.min() == 0 and band.max() == 100
 
 
 def test_numbers_of_near_budgets_are_left_out():
-    ax = figures_study.budget_curve(runs_over_budgets((10, 11, 100, 102, 500))).axes[0]
+    ax = study.budget_curve(runs_over_budgets((10, 11, 100, 102, 500))).axes[0]
     assert [label.get_text() for label in ax.get_xticklabels()] == ["10", "", "100", "", "500"]
 
 
@@ -137,7 +135,7 @@ def runs_over_knob(methods, settings=(1, 3, np.inf)):
 
 @pytest.mark.parametrize("methods", [["a"], ["a", "b"], ["a", "b", "c"]])
 def test_test_and_validation_stand_in_one_panel_a_method(methods):
-    figure = figures_study.overfit_curve(runs_over_knob(methods), "refresh_period", "F1")
+    figure = study.overfit_curve(runs_over_knob(methods), "refresh_period", "F1")
     assert png(figure) and fits(figure)
     shown = [ax for ax in figure.axes if ax.get_visible()]
     assert [ax.get_title(loc="left") for ax in shown] == methods
@@ -154,7 +152,7 @@ def test_test_and_validation_stand_in_one_panel_a_method(methods):
 def test_a_method_without_one_of_the_settings():
     frame = runs_over_knob(["a", "b"])
     frame = frame[(frame["method"] == "a") | (frame["refresh_period"] != 3)]
-    figure = figures_study.overfit_curve(frame, "refresh_period")
+    figure = study.overfit_curve(frame, "refresh_period")
     np.testing.assert_array_equal(figure.axes[1].lines[0].get_xdata(), [0, 2])
 
 
@@ -171,7 +169,7 @@ def test_gains_are_sorted_and_judged_by_their_intervals():
         ],
         columns=["method", "gain", "low", "high"],
     )
-    figure = figures_study.gain_plot(frame, "Only-L")
+    figure = study.gain_plot(frame, "Only-L")
     ax = figure.axes[0]
     assert png(figure) and fits(figure)
     names = [label.get_text() for label in ax.get_yticklabels()]
@@ -186,9 +184,9 @@ def test_gains_are_sorted_and_judged_by_their_intervals():
 @pytest.mark.parametrize(
     "draw",
     [
-        figures_study.budget_curve,
-        figures_study.gain_plot,
-        lambda frame: figures_study.overfit_curve(frame, "knob"),
+        study.budget_curve,
+        study.gain_plot,
+        lambda frame: study.overfit_curve(frame, "knob"),
     ],
 )
 def test_frames_without_columns_or_rows_are_refused(draw):

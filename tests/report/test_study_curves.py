@@ -4,9 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spear_amal.report.canvas import png
-from spear_amal.report.study_curves import study_curves
-from spear_amal.report.study_page import write_study_report
+from spear_amal.report.figures.style import png
+from spear_amal.report.study_report import study_curves, write_study_report
 from spear_amal.studies import parse_method
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from spear_amal.errors import InputError
-from spear_amal.studies.kd import KD_STUDIES, run_kd_study
-from spear_amal.studies.kd.coreset import of_every_class
-from spear_amal.studies.kd.task import KdScorer, kd_task
+from spear_amal.studies.distillation import KD_STUDIES, run_kd_study
+from spear_amal.studies.distillation.coreset import of_every_class
+from spear_amal.studies.grid.image_split import KdScorer, kd_task
 
 ROWS = {"corpus": "digits", "n_train": 103, "n_validation": 53, "n_test": 101}
 TINY = {**ROWS, "max_epochs": 2, "batch_size": 31, "student": "mlp:7"}

@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from spear_amal.studies.kd.models import TeacherSpec, seconds_of, stages, trained
-from spear_amal.studies.kd.task import DataSpec, kd_task
+from spear_amal.studies.grid.image_split import DataSpec, kd_task
+from spear_amal.studies.grid.students import TeacherSpec, seconds_of, stages, trained
 
 DATA = DataSpec("digits", 101, 53, 29)
 SETTINGS = {"optimiser": "sgd", "lr": 0.05, "max_epochs": 3, "batch_size": 31}

@@ -13,11 +13,12 @@ from spear_amal.data import encoders
 from spear_amal.errors import InputError
 from spear_amal.estimators import DistilledClassifier
 from spear_amal.studies import run_study
-from spear_amal.studies.compare import fit_method
-from spear_amal.studies.kd import KD_STUDIES, rules_and_teacher, run_kd_study, text_cell
-from spear_amal.studies.kd.text_teacher import text_teacher
-from spear_amal.studies.task import Scorer
-from spear_amal.studies.unit import study_task
+from spear_amal.studies.comparison import fit_method
+from spear_amal.studies.distillation import KD_STUDIES, rules_and_teacher, run_kd_study
+from spear_amal.studies.distillation.text_teacher import text_teacher
+from spear_amal.studies.grid import text_run
+from spear_amal.studies.run import study_task
+from spear_amal.studies.split import Scorer
 
 STUDY = KD_STUDIES["rules-and-teacher"]
 TINY = {"corpus": "synthetic", "max_epochs": 2}
@@ -27,16 +28,16 @@ QUICK = ["only-lv", "teacher", "amal", "kd", "kd-amal", "both", "both-amal", "bo
 @pytest.fixture
 def held(source, monkeypatch):
     """Let the study find the small corpus, under whatever name."""
-    monkeypatch.setattr(text_cell, "load_source", lambda corpus, data_dir=None: source)
-    text_cell.loaded.cache_clear()
+    monkeypatch.setattr(text_run, "load_source", lambda corpus, data_dir=None: source)
+    text_run.loaded.cache_clear()
     yield source
-    text_cell.loaded.cache_clear()
+    text_run.loaded.cache_clear()
     study_task.cache_clear()
 
 
 @pytest.fixture
 def setup(held):
-    return text_cell.loaded("synthetic", None, None)
+    return text_run.loaded("synthetic", None, None)
 
 
 def results(rows):
@@ -129,7 +130,7 @@ def test_a_teacher_learns_from_gold_of_l_alone(setup, monkeypatch):
             fitted.append((x, y))
             return super().fit(x, y)
 
-    monkeypatch.setattr("spear_amal.studies.kd.text_teacher.LogisticRegression", Watched)
+    monkeypatch.setattr("spear_amal.studies.distillation.text_teacher.LogisticRegression", Watched)
     told = text_teacher(setup, 0, "same-gold", "")
     task, _ = study_task(setup, 0)
     np.testing.assert_array_equal(told.task.train_rows, task.train_rows)
@@ -162,9 +163,7 @@ def test_the_encoder_teacher_reads_vectors(setup, monkeypatch):
         return [[len(text), text.count("e"), 1.0] for text in texts]
 
     made = encoders.TextEncoder(lengths, normalize=False)
-    monkeypatch.setattr(
-        "spear_amal.studies.study_features.make_features", lambda name, progress: made
-    )
+    monkeypatch.setattr("spear_amal.studies.features.make_features", lambda name, progress: made)
     told = text_teacher(setup, 1, "encoder", "lengths")
     assert told.task.x_train.shape[1] == 3
     assert told.estimator.n_features_in_ == 3
@@ -183,6 +182,6 @@ def test_options_that_cannot_be_are_refused(held, options, message):
 
 
 def test_a_corpus_that_is_not_there_is_named(monkeypatch):
-    text_cell.loaded.cache_clear()
+    text_run.loaded.cache_clear()
     with pytest.raises(InputError, match="'plotz' is neither a corpus nor a folder"):
         STUDY.cells([0], corpus="plotz")

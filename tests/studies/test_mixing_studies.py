@@ -9,15 +9,16 @@ import pytest
 
 from spear_amal.errors import InputError
 from spear_amal.mixers import MIXERS
-from spear_amal.report.kd_page import write_kd_report
-from spear_amal.report.kd_rows import conditions, of_distillation
+from spear_amal.report.grid_report import write_kd_report
+from spear_amal.report.grid_tables import conditions, of_distillation
 from spear_amal.studies.catalogue import CATALOGUE
-from spear_amal.studies.kd import KD_STUDIES, run_kd_study, text_cell
-from spear_amal.studies.kd.task import KdScorer, kd_task
-from spear_amal.studies.mixing import MIXING_STUDIES, aux_rotation, distillation, rules
-from spear_amal.studies.mixing.mixings import MIXINGS, seeded
-from spear_amal.studies.task import Scorer
-from spear_amal.studies.unit import study_task
+from spear_amal.studies.distillation import KD_STUDIES, run_kd_study
+from spear_amal.studies.grid import text_run
+from spear_amal.studies.grid.image_split import KdScorer, kd_task
+from spear_amal.studies.mixers import MIXING_STUDIES, aux_rotation, distillation, rules
+from spear_amal.studies.mixers.variants import MIXINGS, seeded
+from spear_amal.studies.run import study_task
+from spear_amal.studies.split import Scorer
 
 IMAGES = {"corpus": "digits", "n_validation": 53, "n_test": 101, "batch_size": 31, "max_epochs": 2}
 TINY = {
@@ -41,10 +42,10 @@ EVERY = {"score", "val_score", "best_epoch", "seconds", "seconds_per_epoch", "wa
 def texts(source):
     """Let the study of rules find the small corpus, under whatever name."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(text_cell, "load_source", lambda corpus, data_dir=None: source)
-        text_cell.loaded.cache_clear()
+        patch.setattr(text_run, "load_source", lambda corpus, data_dir=None: source)
+        text_run.loaded.cache_clear()
         yield
-    text_cell.loaded.cache_clear()
+    text_run.loaded.cache_clear()
     study_task.cache_clear()
 
 
@@ -194,7 +195,7 @@ def test_features_of_rules_are_those_that_were_asked_for(source, texts, tmp_path
     np.save(path, np.random.default_rng(0).normal(size=(len(source.corpus.frame), 5)))
     given = rules.STUDY.cells([0], **TINY["mixers-rules"], features=f"file:{path}")
     own = rules.STUDY.cells([0], **TINY["mixers-rules"])
-    assert text_cell.setup_of(given[0]).x.shape[1] == 5
+    assert text_run.setup_of(given[0]).x.shape[1] == 5
     assert own[0].row()["features"] == "tfidf"
     assert given[0].row()["config"] != own[0].row()["config"]
 

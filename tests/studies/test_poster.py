@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spear_amal.studies.poster import (
+from spear_amal.studies.toy_gradient_cosine import (
     FORMS,
     RATE,
     descend,

@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.estimators import GoldClassifier, SpearClassifier
 from spear_amal.mixers import Amal
-from spear_amal.report.study_tables import study_tables
+from spear_amal.report.study_report import study_tables
 from spear_amal.studies import (
     METHODS,
     Method,
@@ -23,9 +23,9 @@ from spear_amal.studies import (
     run_study,
     runner,
 )
+from spear_amal.studies.results_file import StudyFile
+from spear_amal.studies.run import study_task
 from spear_amal.studies.runner import ALWAYS, make_setup
-from spear_amal.studies.store import StudyFile
-from spear_amal.studies.unit import study_task
 from spear_amal.votes.label_matrix import LabelMatrix
 
 NAMES = ["only-l", "majority", "spear"]

@@ -6,11 +6,11 @@ import pytest
 
 from spear_amal.data import WrenchPart, load_corpus, write_wrench
 from spear_amal.errors import FileFormatError, InputError
+from spear_amal.studies import corpus_votes as source_module
 from spear_amal.studies import load_source, run_study
-from spear_amal.studies import source as source_module
+from spear_amal.studies.features import study_features
+from spear_amal.studies.run import study_task
 from spear_amal.studies.runner import make_setup
-from spear_amal.studies.study_features import study_features
-from spear_amal.studies.unit import study_task
 from spear_amal.votes.label_matrix import LabelMatrix
 
 SIZES = {"train": 97, "valid": 13, "test": 29}

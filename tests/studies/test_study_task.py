@@ -6,7 +6,7 @@ import pytest
 from spear_amal.data import synthetic_corpus
 from spear_amal.errors import InputError
 from spear_amal.studies import Scorer, make_task
-from spear_amal.studies.task import score_table
+from spear_amal.studies.split import score_table
 from spear_amal.votes.label_matrix import LabelMatrix
 
 

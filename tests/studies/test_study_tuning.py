@@ -9,8 +9,8 @@ from spear_amal.data import partition
 from spear_amal.errors import InputError, MissingExtraError
 from spear_amal.estimators import GoldClassifier
 from spear_amal.studies import Method, parse_method, register, run_study, tuning
+from spear_amal.studies.results_file import StudyFile
 from spear_amal.studies.runner import make_setup
-from spear_amal.studies.store import StudyFile
 from spear_amal.studies.tuning import FOLDS, SEEDS, fold_rows, fold_task, without_folds
 
 TRIALS = 3

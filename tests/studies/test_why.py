@@ -13,9 +13,9 @@ from spear_amal.data import synthetic_corpus, synthetic_votes
 from spear_amal.errors import InputError
 from spear_amal.estimators import SpearClassifier
 from spear_amal.studies import fit_method, make_task, parse_method
+from spear_amal.studies.run import study_task
 from spear_amal.studies.runner import make_setup
-from spear_amal.studies.unit import study_task
-from spear_amal.studies.why import (
+from spear_amal.studies.weight_quality import (
     rank_auc,
     separation,
     split_weights,

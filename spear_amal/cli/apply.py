@@ -1,0 +1,183 @@
+"""The commands ``apply`` and ``analyze``: votes of labelling functions, and what they are worth."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from spear_amal.cli import read_rows
+from spear_amal.cli.config import Settings, need
+from spear_amal.cli.console import is_watched, note, say, show_table
+from spear_amal.data import write_table
+from spear_amal.errors import InputError
+from spear_amal.io.atomic import refuse_existing
+from spear_amal.labeling import (
+    ApplierMetadata,
+    PandasLFApplier,
+    ParquetLFApplier,
+    load_lfs,
+    votes_test,
+)
+from spear_amal.labeling.parquet_applier import meta_of
+from spear_amal.report import lf_table, readable, readable_check, votes_sentence
+from spear_amal.votes.label_matrix import LabelMatrix
+from spear_amal.votes.parquet import VoteFiles, parts_of
+
+VERDICTS = (
+    "Verdict: good if the 95% interval of the accuracy lies above chance (that of blind votes), "
+    "bad if below, unclear if chance is within, silent if no labelled row has a vote."
+)
+
+
+def vote(
+    frame: pd.DataFrame,
+    lfs: Path | None,
+    text_column: str,
+    fault_tolerant: bool = False,
+    n_jobs: int = 1,
+    cache: Path | None = None,
+) -> LabelMatrix:
+    """Apply the LFs of a file to rows, telling tolerated failures and what was not cached."""
+    loaded = load_lfs(need(lfs, "--lfs"))
+    applier = PandasLFApplier(loaded.lfs, classes=loaded.classes)
+    rows = read_rows.for_lfs(frame, text_column)
+    matrix, meta = applier.apply(
+        rows,
+        progress_bar=is_watched(),
+        fault_tolerant=fault_tolerant,
+        return_meta=True,
+        n_jobs=n_jobs,
+        cache=cache,
+    )
+    _tell(meta)
+    for name, done in applier.cache_report.items():
+        if done not in ("cached", "computed"):
+            note(f"LF {name!r}: {done}")
+    return matrix
+
+
+def _tell(meta: ApplierMetadata) -> None:
+    for name, count in meta.faults.items():
+        first = meta.tracebacks[name][0]
+        reason = first.traceback.strip().splitlines()[-1]
+        note(f"LF {name!r} failed on {count} rows and abstains there; row {first.row_id}: {reason}")
+    for name, count in meta.clipped.items():
+        note(f"LF {name!r} gave {count} scores outside [0, 1]; they were clipped")
+
+
+def show_lfs(matrix: LabelMatrix | VoteFiles, gold: np.ndarray | None) -> pd.DataFrame:
+    """Print the LF table, what all LFs reach together and whether they beat chance.
+
+    Returns the table in numbers.
+    """
+    table = lf_table(matrix, gold)
+    show_table(readable(table), "Labelling functions")
+    covered = sum(int(part.covered().sum()) for _, part in parts_of(matrix))
+    share = covered / max(len(matrix), 1)
+    say(f"{len(matrix)} rows, at least one vote on {covered} of them ({share:.1%})")
+    if gold is not None and "verdict" in table:
+        show_table(readable_check(table), "Accuracy on labelled rows")
+        say(VERDICTS)
+        say(votes_sentence(votes_test(matrix, gold)))
+    return table
+
+
+def apply(
+    settings: Settings,
+    label_column: str | None,
+    output: Path | None,
+    fault_tolerant: bool,
+    force: bool,
+    n_jobs: int = 1,
+    cache: Path | None = None,
+) -> None:
+    """Apply LFs to a table and write the label matrix."""
+    target = refuse_existing(need(output or settings.labels, "--output", "labels"), force)
+    if target.suffix != ".npz":
+        raise InputError(f"{target}: a label matrix is written as .npz; choose such a name")
+    frame = read_rows.read_rows(need(settings.data, "--data"), settings.text_column)
+    matrix = vote(frame, settings.lfs, settings.text_column, fault_tolerant, n_jobs, cache)
+    show_lfs(matrix, _gold(frame, settings, label_column, matrix))
+    matrix.save(target, overwrite=force)
+    say(f"Label matrix written to {target}")
+
+
+def apply_in_parts(
+    settings: Settings, folder: Path, fault_tolerant: bool, force: bool, n_jobs: int
+) -> None:
+    """Apply LFs to Parquet files of any size and write a folder of votes."""
+    data = need(settings.data, "--data")
+    others = [path for path in data if path.is_file() and path.suffix != ".parquet"]
+    if others:
+        raise InputError(f"--votes-folder needs Parquet files, found {others[0]}")
+    loaded = load_lfs(need(settings.lfs, "--lfs"))
+    applier = ParquetLFApplier(loaded.lfs, classes=loaded.classes)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "LFs failed")  # told below
+        votes = applier.apply(
+            data,
+            folder,
+            n_jobs=n_jobs,
+            fault_tolerant=fault_tolerant,
+            progress_bar=is_watched(),
+            overwrite=force,
+        )
+    _tell(meta_of(votes.about))
+    say(f"{votes.nnz} votes on {len(votes)} rows, {len(votes.files)} parts, written to {folder}")
+
+
+def analyze(
+    settings: Settings,
+    label_column: str | None,
+    output: Path | None,
+    force: bool,
+) -> None:
+    """Print the LF table of votes, in one file or in parts, with accuracies where there is gold."""
+    if output is not None:
+        refuse_existing(output, force)
+    source = need(settings.labels, "--labels")
+    if label_column is not None and not settings.data:
+        raise InputError("--label-column needs the table that has it: give --data as well")
+    matrix = VoteFiles(source) if source.is_dir() else LabelMatrix.load(source)
+    frame = _rows_of(matrix, source, settings) if settings.data else None
+    gold = None if frame is None else _gold(frame, settings, label_column, matrix)
+    table = show_lfs(matrix, gold)
+    if output is not None:
+        write_table(table, output, overwrite=force)
+        say(f"Table written to {output}")
+
+
+def _rows_of(matrix: LabelMatrix | VoteFiles, source: Path, settings: Settings) -> pd.DataFrame:
+    frame = read_rows.read_rows(settings.data)
+    if len(frame) != len(matrix):
+        raise InputError(
+            f"{source} holds votes on {len(matrix)} rows, the data has {len(frame)} rows; "
+            "apply the LFs to this data again"
+        )
+    return frame
+
+
+def _gold(
+    frame: pd.DataFrame,
+    settings: Settings,
+    label_column: str | None,
+    matrix: LabelMatrix | VoteFiles,
+) -> np.ndarray | None:
+    """Gold codes of the data.
+
+    A column that nobody named on the command line may be missing, or hold something else.
+    """
+    if label_column is None and settings.label_column not in frame:
+        return None
+    where = ", ".join(str(path) for path in settings.data)
+    values = read_rows.label_values(frame, settings.label_column, where)
+    try:
+        return read_rows.class_codes(values, read_rows.find_classes(matrix.classes, values), where)
+    except InputError as error:
+        if label_column is not None:
+            raise
+        note(f"No accuracies: {error}")
+        return None

@@ -1,0 +1,324 @@
+"""The command ``distill``: teachers, a student, one model file, and what the weights say."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils._param_validation import InvalidParameterError
+
+from spear_amal.cli.config import MODEL_SUFFIX, DistillSettings, is_file_name
+from spear_amal.cli.console import is_watched, note, say, warnings_as_notes
+from spear_amal.cli.distill_data import DistillData, gather_data
+from spear_amal.cli.distill_report import (
+    estimator_size,
+    models_table,
+    report_distillation,
+    show_models,
+    show_weights,
+    weights_by_row,
+)
+from spear_amal.data import write_table
+from spear_amal.errors import InputError
+from spear_amal.estimators import DISTILLATION, DistilledClassifier, distiller
+from spear_amal.io.atomic import refuse_existing
+from spear_amal.models import JointModel, build_feature_model, check_kind, n_parameters
+from spear_amal.pipeline import ImagesModel, TextModel, load_model
+from spear_amal.report import need_matplotlib
+from spear_amal.studies import one_thread
+from spear_amal.teachers import Teacher, as_teacher, early_stopped
+from spear_amal.teachers.class_columns import log_probabilities
+
+CHAINED = [name for name, (_, parameters) in DISTILLATION.items() if "chain" in parameters]
+WITHOUT_TEACHER = ("ce", "superloss", "crust")
+# Settings that are parameters of the estimator by the same name.
+_SAME = (
+    *("metric", "temperature", "max_epochs", "optimiser", "lr", "schedule", "milestones"),
+    *("augment", "batch_size", "device", "checkpoint", "teacher_cache"),
+)
+
+
+def distill(
+    settings: DistillSettings, data_dir: Path | None, fault_tolerant: bool, force: bool
+) -> None:
+    """Train a student, and first those of its teachers that are not there yet."""
+    check_method(settings)
+    _check_outputs(settings, force)
+    student = make_student(settings)
+    data = gather_data(settings, data_dir, fault_tolerant)
+    for name in (settings.student, *settings.assistant):
+        network_size(str(name), data)
+    teachers = ready_teachers(settings, data)
+    note(f"{data}\n{settings.method}: {DISTILLATION[settings.method][0]}")
+    with warnings_as_notes():
+        if data.is_text:  # small matrices gain nothing from several threads
+            with one_thread():
+                _train(student, teachers, settings, data)
+        else:
+            _train(student, teachers, settings, data)
+    _write(student, settings, data, force)
+
+
+def check_method(settings: DistillSettings) -> None:
+    """Say what does not go together before anything is read.
+
+    Raises
+    ------
+    InputError
+        For an unknown method, or teachers, assistants or kept epochs that it could not use.
+    """
+    name = settings.method
+    if name not in DISTILLATION:
+        known = "\n".join(f"  {one}: {what}" for one, (what, _) in DISTILLATION.items())
+        raise InputError(f"unknown method {name!r}; choose one of\n{known}")
+    if settings.assistant and name not in CHAINED:
+        raise InputError(f"assistants are for {', '.join(CHAINED)}; {name} has none")
+    if name == "ce" and settings.teacher:
+        raise InputError("ce learns from labels alone: leave --teacher out, or choose kd or amal")
+    if not settings.teacher and settings.lfs is None and name not in WITHOUT_TEACHER:
+        raise InputError(
+            f"{name} needs a teacher: --teacher with a network's name, a model file or a file of "
+            "teacher outputs"
+        )
+    n_teachers = len(settings.teacher) + len(settings.assistant)
+    if name == "dgkd-drop" and n_teachers < 2 and not settings.early_stopped:
+        raise InputError("dgkd-drop leaves one teacher out at a time: give two or more, or dgkd")
+    if name == "sskd" and settings.images is None:
+        raise InputError("sskd turns images: it needs --images")
+    _check_epochs(settings)
+
+
+def _check_epochs(settings: DistillSettings) -> None:
+    kept = settings.keep_epochs
+    if kept and max(kept) > settings.max_epochs:
+        raise InputError(f"keep_epochs holds {max(kept)}; training has {settings.max_epochs}")
+    if not settings.early_stopped:
+        return
+    if not kept:
+        raise InputError("--early-stopped needs --keep-epochs: at which epochs are teachers kept?")
+    if settings.method == "takd":
+        raise InputError("takd takes one teacher: --early-stopped makes several, as for amal or kd")
+    if all(is_file_name(one) for one in settings.teacher):
+        raise InputError("--early-stopped needs a --teacher that is trained here, by its name")
+
+
+def _check_outputs(settings: DistillSettings, force: bool) -> None:
+    refuse_existing(settings.output, force)  # before minutes of work, not after
+    if settings.weights is not None:
+        refuse_existing(settings.weights, force)
+    for epoch in () if settings.early_stopped else settings.keep_epochs:
+        refuse_existing(snapshot_path(settings.output, epoch), force)
+    if settings.report is not None:
+        need_matplotlib()
+        refuse_existing(settings.report, force)
+
+
+def snapshot_path(output: Path, epoch: int) -> Path:
+    """Name of the model file of a kept epoch.
+
+    Examples
+    --------
+    >>> snapshot_path(Path("model.safetensors"), 20).name
+    'model-epoch20.safetensors'
+    """
+    return output.with_name(f"{output.stem}-epoch{epoch}{output.suffix}")
+
+
+def make_student(settings: DistillSettings) -> DistilledClassifier:
+    """Make the unfitted student.
+
+    Raises
+    ------
+    InputError
+        If a value cannot be used.
+    """
+    made = distiller(
+        settings.method,
+        settings.student,
+        settings.teacher,  # as named, for the check; what they are comes later
+        assistants=settings.assistant,
+        keep_epochs=() if settings.early_stopped else settings.keep_epochs,
+        mixer_options=settings.mixer_options or None,
+        **_common(settings),
+    )
+    try:
+        made.check_parameters()
+    except InvalidParameterError as error:
+        raise InputError(str(error)) from error
+    return made
+
+
+def _common(settings: DistillSettings) -> dict[str, Any]:
+    """Parameters of student and teachers alike."""
+    own = {"random_state": settings.seed, "verbose": int(is_watched())}
+    return {name: getattr(settings, name) for name in _SAME} | own
+
+
+def _train(
+    student: DistilledClassifier, teachers: list[Any], settings: DistillSettings, data: DistillData
+) -> None:
+    if settings.early_stopped:
+        teachers = [one for i, t in enumerate(teachers) for one in _kept(i, t, settings, data)]
+    student.teachers = tuple(teachers)
+    train, held = data.train, data.validation
+    student.fit(
+        train.x,
+        train.y,
+        train.votes,
+        held.x,
+        held.y,
+        held.votes,
+        row_ids=train.ids,
+        row_ids_val=held.ids,
+    )
+
+
+def _kept(i: int, teacher: Any, settings: DistillSettings, data: DistillData) -> list[Any]:
+    """Train a teacher given by name and make one of each kept epoch; others stay as they are."""
+    if not isinstance(teacher, str):
+        return [teacher]
+    path = settings.checkpoint
+    if path is not None:
+        path = path.with_name(f"{path.stem}-teacher{i}{path.suffix}")
+    own = {"keep_epochs": settings.keep_epochs, "checkpoint": path}
+    trained = distiller("ce", teacher, **_common(settings) | own)
+    held = data.validation
+    trained.fit(data.train.x, data.train.y, X_val=held.x, y_val=held.y)
+    return list(early_stopped(trained.snapshots_, name=teacher, classes=trained.classes_))
+
+
+def _write(
+    student: DistilledClassifier, settings: DistillSettings, data: DistillData, force: bool
+) -> None:
+    """Show what came out and write the files."""
+    models = models_table(student, settings, data)
+    show_models(models, student, settings.method)
+    show_weights(student, data, settings.method)
+    _packed(student, settings, data).save(settings.output, overwrite=force)
+    say(f"Model written to {settings.output}")
+    for epoch, network in student.snapshots_.items():
+        path = snapshot_path(settings.output, epoch)
+        _packed(_at_epoch(student, epoch, network), settings, data).save(path, overwrite=force)
+        say(f"Model after epoch {epoch} written to {path}")
+    if settings.weights is not None:
+        write_table(weights_by_row(student, data), settings.weights, overwrite=force)
+        say(f"Weights written to {settings.weights}")
+    if settings.report is not None:
+        report_distillation(settings, data, student, models, force)
+        say(f"Report written to {settings.report}")
+
+
+def _packed(
+    student: DistilledClassifier, settings: DistillSettings, data: DistillData
+) -> TextModel | ImagesModel:
+    if data.features is None:
+        return ImagesModel(student, data.classes, data.name)
+    votes = data.train.votes
+    return TextModel(
+        estimator=student,
+        features=data.features,
+        classes=data.classes,
+        text_column=settings.text_column,
+        lf_names=() if votes is None else tuple(votes.lf_names),
+        method=settings.method,
+    )
+
+
+def _at_epoch(student: DistilledClassifier, epoch: int, network: Any) -> DistilledClassifier:
+    """Give the student as it was after an epoch."""
+    past = copy.copy(student)
+    past.models_ = [JointModel(network, student.models_[0].rules)]
+    past.best_epoch_ = [epoch - 1]
+    scores = student.history_["val_score"].to_numpy()
+    past.val_score_ = float(scores[np.flatnonzero(student.history_["epoch"] == epoch - 1)[0]])
+    return past
+
+
+def ready_teachers(settings: DistillSettings, data: DistillData) -> list[Any]:
+    """Teachers in the order in which they were given: those in files read, networks by name.
+
+    Raises
+    ------
+    InputError
+        If one cannot teach these rows; names it.
+    """
+    return [_ready(i, one, settings, data) for i, one in enumerate(settings.teacher)]
+
+
+def _ready(i: int, given: str, settings: DistillSettings, data: DistillData) -> Any:
+    try:
+        if not is_file_name(given):
+            network_size(given, data)
+            return given
+        made = _from_file(Path(given), settings, data)
+        _check_answers(made, data)
+        return made
+    except InputError as error:
+        raise type(error)(f"teacher {i} ({given!r}): {error}") from error
+
+
+def network_size(name: str, data: DistillData) -> int:
+    """Count the parameters of a network for these rows.
+
+    Raises
+    ------
+    InputError
+        If there is no such network, or it is not for such rows.
+    """
+    check_kind(name, "a network")
+    shape = data.train.x.shape[1:]
+    made = build_feature_model(name, int(np.prod(shape)), len(data.classes), input_shape=shape)
+    return n_parameters(made)
+
+
+def _from_file(path: Path, settings: DistillSettings, data: DistillData) -> Teacher:
+    if path.suffix.lower() == MODEL_SUFFIX:
+        return _from_model(path, data)
+    if data.is_text and settings.row_id_column is None:
+        raise InputError(
+            "a file of outputs is matched by row id: say with --row-id-column which column of the "
+            "data has the ids"
+        )
+    return as_teacher(path)
+
+
+def _from_model(path: Path, data: DistillData) -> Teacher:
+    model = load_model(path)
+    if isinstance(model, TextModel) != data.is_text:
+        kinds = ("images", "texts") if data.is_text else ("texts", "images")
+        raise InputError("it is a model for {}, the student gets {}".format(*kinds))
+    if isinstance(model, TextModel):
+        return _from_texts(model, path.stem, data)
+    return as_teacher(model.estimator, name=path.stem)
+
+
+def _from_texts(model: TextModel, name: str, data: DistillData) -> Teacher:
+    """Ask a text model now, about the texts themselves: its features are not the student's."""
+    parts = (data.train, data.validation)
+    values = np.concatenate([text_log_probabilities(model, part.texts or []) for part in parts])
+    ids = np.concatenate([part.ids for part in parts])
+    frame = pd.DataFrame(values, index=ids, columns=list(model.classes))
+    teacher = as_teacher(frame, name=name, kind="logits")
+    teacher.n_parameters = estimator_size(model.estimator)
+    return teacher
+
+
+def text_log_probabilities(model: TextModel, texts: Sequence[str], votes: Any = None) -> np.ndarray:
+    """Log-probabilities (n, C) of a text model in the order of its classes."""
+    if model.needs_votes and votes is None:
+        raise InputError(
+            "this model predicts with its rules as well: write its outputs into a file with "
+            "`spear-amal teacher-outputs --lfs ..` and give that file"
+        )
+    return log_probabilities(model.predict_proba(texts, votes))
+
+
+def _check_answers(teacher: Teacher, data: DistillData) -> None:
+    """Ask about a few rows where answers are computed, about all where they are looked up."""
+    for part in (data.train, data.validation):
+        rows = slice(1 if teacher.n_parameters is not None and not data.is_text else None)
+        teacher.logits(part.x[rows], part.ids[rows], data.labels)

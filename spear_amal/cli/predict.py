@@ -1,0 +1,88 @@
+"""The commands ``predict`` and ``evaluate``: a model file on a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import confusion_matrix, f1_score
+
+from spear_amal.cli import read_rows
+from spear_amal.cli.apply import vote
+from spear_amal.cli.config import Settings, need
+from spear_amal.cli.console import say, show_rows
+from spear_amal.data import write_table
+from spear_amal.errors import InputError
+from spear_amal.io.atomic import refuse_existing
+from spear_amal.pipeline import TextModel
+from spear_amal.studies import score_table
+
+PREDICTED = "predicted"
+_TITLES = {
+    "accuracy": "accuracy",
+    "macro-f1": "macro F1",
+    "nll": "log-loss (nats per row)",
+    "ece": "calibration error (10 bins)",
+}
+
+
+def predict(settings: Settings, model_path: Path, output: Path | None, force: bool) -> None:
+    """Write the table with a predicted label and class probabilities added."""
+    target = refuse_existing(need(output or settings.predictions, "--output", "predictions"), force)
+    model = TextModel.load(model_path)
+    frame = read_rows.read_rows(need(settings.data, "--data"), model.text_column)
+    p = _probabilities(model, frame, settings)
+    added: dict[str, Any] = {PREDICTED: [model.classes[code] for code in p.argmax(1)]}
+    added |= {f"p_{name}": p[:, code] for code, name in enumerate(model.classes)}
+    clash = [name for name in added if name in frame]
+    if clash:
+        raise InputError(f"the data already has the column {clash[0]!r}; rename or drop it")
+    write_table(pd.concat([frame, pd.DataFrame(added)], axis=1), target, overwrite=force)
+    say(f"{len(frame)} predictions written to {target}")
+
+
+def evaluate(settings: Settings, model_path: Path, data: tuple[Path, ...]) -> None:
+    """Print scores and the confusion matrix on the labelled rows of a table."""
+    model = TextModel.load(model_path)
+    paths = data or ((settings.test,) if settings.test is not None else ())
+    frame = read_rows.read_rows(need(paths, "--data", "test"), model.text_column)
+    where = ", ".join(str(path) for path in paths)
+    values = read_rows.label_values(frame, settings.label_column, where)
+    y = read_rows.class_codes(values, model.classes, where)
+    known = np.flatnonzero(y >= 0)
+    if not len(known):
+        raise InputError(f"{where}: no row has a label in the column {settings.label_column!r}")
+    p = _probabilities(model, frame, settings)[known]
+    say(f"{len(frame)} rows, {len(known)} of them labelled and scored")
+    _show_scores(p, y[known], model)
+    _show_confusion(p, y[known], model)
+
+
+def _probabilities(model: TextModel, frame: pd.DataFrame, settings: Settings) -> np.ndarray:
+    votes = None
+    if model.needs_votes:
+        if settings.lfs is None:
+            raise InputError("this model predicts with the rules as well: give the LFs with --lfs")
+        votes = vote(frame, settings.lfs, model.text_column)
+    return model.predict_proba(frame[model.text_column].tolist(), votes)
+
+
+def _show_scores(p: np.ndarray, y: np.ndarray, model: TextModel) -> None:
+    scores = score_table(p, y)
+    rows = [(title, f"{scores[name]:.4f}") for name, title in _TITLES.items()]
+    codes = np.arange(len(model.classes))
+    each = f1_score(y, p.argmax(1), labels=codes, average=None, zero_division=0.0)
+    rows += [(f"F1 of {name}", f"{each[code]:.4f}") for code, name in enumerate(model.classes)]
+    show_rows("Scores", ("metric", "value"), rows)
+
+
+def _show_confusion(p: np.ndarray, y: np.ndarray, model: TextModel) -> None:
+    counts = confusion_matrix(y, p.argmax(1), labels=np.arange(len(model.classes)))
+    head = ["gold", *(f"predicted {name}" for name in model.classes), "rows"]
+    rows = [
+        (model.classes[code], *counts[code], counts[code].sum())
+        for code in range(len(model.classes))
+    ]
+    show_rows("Confusion matrix", head, rows)

@@ -1,0 +1,1 @@
+"""Figures of reports and documents, drawn with matplotlib (extra ``report``)."""

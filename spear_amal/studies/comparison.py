@@ -1,0 +1,112 @@
+"""Several methods on the same task, scored by the same scorer."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from spear_amal.estimators import TrainedClassifier
+from spear_amal.studies.methods import MethodSpec, parse_method
+from spear_amal.studies.split import Scorer, Task
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method's result on one task.
+
+    Attributes
+    ----------
+    scores : dict
+        All test metrics; ``scores[metric]`` is the one of the corpus.
+    val_score : float
+        Validation score of the chosen epoch, in the same metric.
+    seconds : float
+        Wall time of ``fit``.
+    """
+
+    method: str
+    title: str
+    given: str
+    metric: str
+    scores: dict[str, float]
+    val_score: float
+    seconds: float
+
+    @property
+    def optimism(self) -> float:
+        """Validation minus test score: how far V flatters."""
+        return self.val_score - self.scores[self.metric]
+
+
+@dataclass
+class Comparison:
+    """Rows in the order asked for, and the fitted estimators by the method's text."""
+
+    rows: list[Row] = field(default_factory=list)
+    estimators: dict[str, TrainedClassifier] = field(default_factory=dict)
+
+
+def compare(
+    task: Task,
+    scorer: Scorer,
+    names: Sequence[str],
+    seed: int = 0,
+    progress: Callable[[MethodSpec], None] | None = None,
+    **settings: Any,
+) -> Comparison:
+    """Fit and score methods one after the other.
+
+    Parameters
+    ----------
+    task, scorer
+    names : sequence of str
+        Methods as :func:`parse_method` reads them: ``"amal"``, ``"spear:crossfit=5"``.
+    seed : int
+        Random state of every estimator.
+    progress : callable, optional
+        Called with each method before it is trained.
+    **settings
+        Passed to every estimator, so that comparisons stay fair (``lr=``, ``feature_model=``, ..).
+    """
+    methods = [parse_method(name) for name in names]  # all names are checked before any training
+    comparison = Comparison()
+    for method in methods:
+        if progress is not None:
+            progress(method)
+        estimator, seconds = fit_method(method, task, seed, **settings)
+        comparison.estimators[method.text] = estimator
+        comparison.rows.append(
+            Row(
+                method=method.text,
+                title=method.title,
+                given=method.was_given(task),
+                metric=task.metric,
+                scores=scorer.score(estimator),
+                val_score=estimator.val_score_,
+                seconds=seconds,
+            )
+        )
+    return comparison
+
+
+def fit_method(
+    spec: MethodSpec, task: Task, seed: int = 0, **settings: Any
+) -> tuple[TrainedClassifier, float]:
+    """Train one method on a task; returns the estimator and the seconds it took."""
+    estimator = spec.make(metric=task.metric, random_state=seed, **settings)
+    votes: dict[str, Any] = {}
+    if spec.method.uses_votes:
+        votes = {"L": task.votes_train, "L_val": task.votes_val}
+        if takes_exemplars(spec) and task.exemplars is not None:
+            votes["exemplars"] = task.exemplars
+    began = time.perf_counter()
+    estimator.fit(task.x_train, task.y_train, X_val=task.x_val, y_val=task.y_val, **votes)
+    return estimator, time.perf_counter() - began
+
+
+def takes_exemplars(spec: MethodSpec) -> bool:
+    """Tell a method that learns from the rows which LFs were written from."""
+    return "exemplars" in inspect.signature(spec.method.estimator.fit).parameters

@@ -1,0 +1,268 @@
+"""What a study runs on: a corpus by name, or a WRENCH folder, with the votes of its LFs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+import spear_amal
+from spear_amal.data import CORPORA, Corpus, WrenchPart, corpus_file, load_corpus, read_wrench
+from spear_amal.errors import DataUnavailableError, FileFormatError, InputError
+from spear_amal.labeling import PandasLFApplier, exemplar_matrix, load_lfs, read_rules
+from spear_amal.votes.label_matrix import LabelMatrix
+
+# Beside the package in a checkout; not installed with it.
+LF_FOLDER = Path(spear_amal.__file__).parents[1] / "labeling_functions"
+LFS_OF = {"generated": "plots"}  # corpora that borrow the LFs of another one
+PUBLISHED_RULES = {"sms": "rules.tsv"}
+_DIGITS = 12  # hexadecimal digits that tell data apart: 48 bits
+
+# Votes of this process by the digests of rows and LF file: applying LFs may take a while.
+_VOTES: dict[tuple[str, str], LabelMatrix] = {}
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A corpus and the votes on all its rows.
+
+    Attributes
+    ----------
+    corpus : Corpus
+    votes : LabelMatrix (n, m)
+    lfs : str
+        Where the votes come from, in words.
+    exemplars : csr_array (n, m) of bool, or None
+        Which row LF j was written from, where the LFs say so.
+    """
+
+    corpus: Corpus
+    votes: LabelMatrix
+    lfs: str
+    exemplars: Any = None
+
+    @property
+    def name(self) -> str:
+        """Name of the corpus."""
+        return self.corpus.name
+
+    @cached_property
+    def digest(self) -> str:
+        """Twelve hexadecimal digits of rows, gold, parts, features and votes."""
+        frame, codes = self.corpus.frame, self.votes.codes
+        parts: list[Any] = [self.corpus.labels, "\0".join(frame["part"])]
+        parts += [self.corpus.features, codes, self.votes.scores]
+        return digest([*parts, "\0".join(frame["text"]) if "text" in frame else None])
+
+
+def digest(parts: Iterable[Any]) -> str:
+    """Twelve hexadecimal digits of strings, arrays and sparse matrices; None counts as well.
+
+    Examples
+    --------
+    >>> digest(["a", None]) == digest(["a", None]), digest(["a"]) == digest(["b"])
+    (True, False)
+    """
+    held = hashlib.sha256()
+    for part in parts:
+        held.update(f"|{type(part).__name__}".encode())
+        if sp.issparse(part):
+            rows = part.tocsr()
+            for array in (rows.indptr.astype(np.int64), rows.indices.astype(np.int64), rows.data):
+                held.update(np.ascontiguousarray(array).tobytes())
+        elif isinstance(part, str):
+            held.update(part.encode("utf-8", "surrogatepass"))
+        elif part is not None:
+            held.update(f"{part.shape}{part.dtype}".encode())
+            held.update(np.ascontiguousarray(part).tobytes())
+    return held.hexdigest()[:_DIGITS]
+
+
+def load_source(
+    source: str | os.PathLike[str] | Corpus | Source,
+    *,
+    lfs: str | os.PathLike[str] | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    offline: bool = False,
+    progress: bool = False,
+) -> Source:
+    """Load a corpus and its votes.
+
+    Parameters
+    ----------
+    source : str, path, Corpus or Source
+        A key of :data:`spear_amal.data.CORPORA`, else a WRENCH folder (``./sms`` names a folder
+        even where a corpus has that name), else a corpus of your own.
+    lfs : path, optional
+        File of labelling functions. Default: the published votes of the corpus; for "sms" the
+        published rules where they are at hand; else ``labeling_functions/NAME.py`` of a checkout.
+    data_dir, cache_dir, offline : optional
+        As for :func:`spear_amal.data.load_corpus`.
+    progress : bool
+        Show a bar while fetching and while LFs are applied.
+
+    Raises
+    ------
+    InputError
+        If there is no such corpus or folder, or no votes can be had.
+    FileFormatError
+        If a WRENCH folder lacks a part, or holds votes or labels that are no class.
+    """
+    if isinstance(source, Source):
+        return source
+    corpus = _corpus(source, data_dir, cache_dir, offline, progress)
+    if lfs is not None:
+        return _apply_file(corpus, Path(lfs), progress)
+    if corpus.label_matrix is not None:
+        return Source(corpus, corpus.label_matrix, "published votes")
+    return _apply_known(corpus, data_dir, cache_dir, progress)
+
+
+def _corpus(source: Any, data_dir: Any, cache_dir: Any, offline: bool, progress: bool) -> Corpus:
+    if isinstance(source, Corpus):
+        return source
+    name = os.fspath(source)
+    if name in CORPORA:
+        return load_corpus(name, data_dir, cache_dir, offline, progress)
+    if Path(name).is_dir():
+        return wrench_corpus(Path(name))
+    near = get_close_matches(name, CORPORA, n=2)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    raise InputError(
+        f"{name!r} is neither a corpus nor a folder; {hint}corpora: {', '.join(sorted(CORPORA))}; "
+        "a folder must be in WRENCH format (train.json, valid.json, test.json, label.json)"
+    )
+
+
+def _apply_known(corpus: Corpus, data_dir: Any, cache_dir: Any, progress: bool) -> Source:
+    """Apply the LFs that belong to a corpus by its name."""
+    if corpus.name in PUBLISHED_RULES:
+        try:
+            path = corpus_file(corpus.name, PUBLISHED_RULES[corpus.name], data_dir, cache_dir)
+            rules = read_rules(path, encoding="latin-1")
+            return _source(corpus, rules, None, path, "published rules", progress)
+        except DataUnavailableError:
+            pass  # the LFs of the checkout serve as well
+    path = LF_FOLDER / f"{LFS_OF.get(corpus.name, corpus.name)}.py"
+    if not path.is_file():
+        raise InputError(
+            f"corpus {corpus.name!r} has no votes of its own, and there are no labelling functions "
+            f"at {path}; name a file of them with --lfs (lfs=)"
+        )
+    return _apply_file(corpus, path, progress)
+
+
+def _apply_file(corpus: Corpus, path: Path, progress: bool) -> Source:
+    if "text" not in corpus.frame:
+        raise InputError(
+            f"corpus {corpus.name!r} has no texts that labelling functions could read; leave out "
+            "--lfs (lfs=) to use its published votes"
+        )
+    loaded = load_lfs(path)
+    return _source(corpus, loaded.lfs, loaded.classes, path, path.name, progress)
+
+
+def _source(
+    corpus: Corpus, lfs: list[Any], classes: Any, path: Path, words: str, progress: bool
+) -> Source:
+    votes = _vote(corpus, lfs, classes, path, progress)
+    exemplars = exemplar_matrix(lfs, corpus.texts)
+    return Source(corpus, votes, words, exemplars if exemplars.nnz else None)
+
+
+def _vote(corpus: Corpus, lfs: list[Any], classes: Any, path: Path, progress: bool) -> LabelMatrix:
+    if classes is not None and isinstance(classes, tuple) and classes != corpus.classes:
+        raise InputError(
+            f"{path} has the classes {list(classes)}, corpus {corpus.name!r} has "
+            f"{list(corpus.classes)}; CLASSES must be the same, in the same order"
+        )
+    key = (
+        digest(["\0".join(corpus.frame["text"]), "\0".join(corpus.classes)]),
+        digest([path.read_bytes().hex(), ",".join(str(lf.name) for lf in lfs)]),
+    )
+    if key not in _VOTES:
+        applier = PandasLFApplier(lfs, classes=corpus.classes)
+        _VOTES[key] = applier.apply(corpus.frame, progress_bar=progress)
+    return _VOTES[key]
+
+
+_PARTS = {"train": "train", "valid": "validation", "test": "test"}
+_MOST_LABELS, _SHARE = 100, 0.1  # default size of L and of V: so many rows, or a tenth of the pool
+
+
+def wrench_corpus(folder: Path) -> Corpus:
+    """Read a WRENCH folder with its votes; named after the folder, scored by accuracy.
+
+    Features are the texts (field ``text``), or the published vectors (field ``feature``).
+
+    Raises
+    ------
+    FileFormatError
+        If a part is missing, empty or damaged, a row has no gold label, or rows have neither text
+        nor feature vectors of one length.
+    """
+    held = read_wrench(folder)
+    for part, rows in held.items():
+        _check_gold(folder / f"{part}.json", rows)
+    frames = [rows.frame.assign(part=_PARTS[part]) for part, rows in held.items()]
+    ids = [f"{part}/{row}" for part, rows in held.items() for row in rows.frame.index]
+    frame = pd.concat(frames).set_axis(ids)
+    features = None if "text" in frame else _vectors(folder, frame)
+    if features is None:
+        _check_texts(folder, frame)
+    classes = tuple(str(name) for name in held["train"].label_matrix.classes)
+    n_pool = int((frame["part"] != "test").sum())
+    size = max(len(classes), min(_MOST_LABELS, int(n_pool * _SHARE)))
+    votes = np.concatenate([rows.label_matrix.to_dense() for rows in held.values()])
+    return Corpus(
+        name=folder.resolve().name,
+        classes=classes,
+        frame=frame,
+        metric="accuracy",
+        source=f"WRENCH folder {folder}",
+        features=features,
+        label_matrix=LabelMatrix.from_dense(
+            votes, classes=classes, lf_names=held["train"].label_matrix.lf_names, row_ids=ids
+        ),
+        n_labelled=size,
+        n_validation=size,
+    )
+
+
+def _check_gold(path: Path, part: WrenchPart) -> None:
+    if not len(part.frame):
+        raise FileFormatError(f"{path} holds no rows; a study needs rows in every part")
+    without = part.frame.index[(part.frame["label"] < 0).to_numpy()]
+    if len(without):
+        raise FileFormatError(
+            f"{path}, row {without[0]}: no gold label ({len(without)} rows lack one); a study "
+            "draws its labelled rows and scores predictions, so every row needs gold"
+        )
+
+
+def _check_texts(folder: Path, frame: pd.DataFrame) -> None:
+    wrong = [row for row, text in frame["text"].items() if not isinstance(text, str)]
+    if wrong:
+        raise FileFormatError(f"{folder}: row {wrong[0]} has no text, other rows have")
+
+
+def _vectors(folder: Path, frame: pd.DataFrame) -> Any:
+    try:
+        vectors = np.asarray(frame["feature"].tolist(), dtype=np.float32)
+    except (KeyError, TypeError, ValueError) as error:
+        raise FileFormatError(
+            f"{folder}: the rows' data hold neither 'text' nor 'feature' vectors of one length"
+        ) from error
+    if vectors.ndim != 2 or not np.isfinite(vectors).all():
+        raise FileFormatError(f"{folder}: 'feature' must be a vector of finite numbers per row")
+    return vectors

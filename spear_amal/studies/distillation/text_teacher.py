@@ -1,0 +1,107 @@
+"""Teachers of the study of rules and a teacher: models of texts that know something else.
+
+Both see the gold labels of L, no other labels, and no votes. They differ from the student in what
+they read: "same-gold" words and parts of words, "encoder" the vectors of a frozen sentence encoder,
+which was trained on other texts. On rows of L their answers come from models that were fitted on
+the other rows of L, so that no label is echoed.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.base import clone
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
+from spear_amal.errors import InputError
+from spear_amal.studies.features import study_features
+from spear_amal.studies.run import Setup, study_task
+from spear_amal.studies.split import Scorer, Task
+from spear_amal.teachers import ArrayTeacher
+
+KINDS = ("same-gold", "encoder")
+FOLDS = 5
+FLOOR = 1e-6  # a probability of 0 has no logarithm
+STRENGTH = {"same-gold": 30.0, "encoder": 10.0}  # inverse regularisation
+
+
+@dataclass(frozen=True)
+class TextTeacher:
+    """A fitted teacher.
+
+    Attributes
+    ----------
+    estimator : fitted classifier of the teacher's own features
+    p_train : ndarray (n, C)
+        Probabilities on training rows; NaN on rows of L that could not be held out.
+    p_val : ndarray (n_validation, C)
+    task : Task
+        The same rows as the student's, with the teacher's features.
+    scorer : Scorer
+        Test rows with the teacher's features.
+    """
+
+    estimator: Any
+    p_train: np.ndarray
+    p_val: np.ndarray
+    task: Task
+    scorer: Scorer
+
+    def as_teacher(self) -> ArrayTeacher:
+        """Give log probabilities of training rows, then of validation rows."""
+        p = np.concatenate([self.p_train, self.p_val])
+        return ArrayTeacher(np.log(np.clip(p, FLOOR, 1)), "text", silent=True)
+
+
+def text_teacher(setup: Setup, seed: int, kind: str, encoder: str) -> TextTeacher:
+    """Fit a teacher on the rows of L that the seed draws."""
+    own = replace(setup, x=_features(setup, kind, encoder), features=f"{kind} of it")
+    task, scorer = study_task(own, seed)
+    gold, n_classes = np.flatnonzero(task.y_train >= 0), len(task.classes)
+    x, y = task.x_train[gold], task.y_train[gold]
+    model = LogisticRegression(C=STRENGTH[kind], max_iter=2000)
+    fitted = clone(model).fit(x, y)
+    p_train = _wide(fitted.predict_proba(task.x_train), fitted.classes_, n_classes)
+    p_train[gold] = np.nan
+    folds = min(FOLDS, int(np.bincount(y, minlength=n_classes)[fitted.classes_].min()))
+    if folds > 1:
+        cut = StratifiedKFold(folds, shuffle=True, random_state=seed)
+        held = cross_val_predict(model, x, y, cv=cut, method="predict_proba")
+        p_train[gold] = _wide(held, fitted.classes_, n_classes)
+    p_val = _wide(fitted.predict_proba(task.x_val), fitted.classes_, n_classes)
+    return TextTeacher(fitted, p_train, p_val, task, scorer)
+
+
+def check_kind(kind: str) -> None:
+    """Raise InputError for a teacher that is not known."""
+    if kind not in KINDS:
+        raise InputError(f"teacher must be one of {', '.join(KINDS)}, found {kind!r}")
+
+
+def _wide(p: np.ndarray, classes: np.ndarray, n_classes: int) -> np.ndarray:
+    full = np.zeros((len(p), n_classes))
+    full[:, classes] = p
+    return full
+
+
+@functools.lru_cache(maxsize=2)
+def _features(setup: Setup, kind: str, encoder: str) -> Any:
+    """Features (n, D) of all rows; what is fitted is fitted on texts outside the test part."""
+    corpus = setup.source.corpus
+    if kind == "encoder":
+        return study_features(corpus, f"encoder:{encoder}")
+    texts, pool = corpus.texts, (corpus.frame["part"] != "test").to_numpy()
+    makers = (
+        TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True, dtype=np.float32),
+        TfidfVectorizer(
+            analyzer="char_wb", ngram_range=(2, 5), min_df=2, sublinear_tf=True, dtype=np.float32
+        ),
+    )
+    known = [text for text, one in zip(texts, pool, strict=True) if one]
+    return sp.csr_array(sp.hstack([one.fit(known).transform(texts) for one in makers]))

@@ -1,0 +1,1 @@
+"""Studies that are a grid of runs: by condition, method and seed."""
