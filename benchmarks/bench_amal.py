@@ -19,12 +19,12 @@ EPOCHS = 20  # two refreshes
 
 def task_of(name: str) -> Any:
     """Real texts, published rules, TF-IDF."""
-    from spear_amal.studies import load_source, make_task
+    from spear_amal.studies import load_corpus_votes, make_split
 
     if not os.environ.get("SPEAR_AMAL_DATA"):
         raise Skip("needs the corpora: set SPEAR_AMAL_DATA to their folder")
-    source = load_source(name, offline=True)
-    task, _ = make_task(source.corpus, source.votes, 0)
+    source = load_corpus_votes(name, offline=True)
+    task, _ = make_split(source.corpus, source.votes, 0)
     return task
 
 

@@ -12,9 +12,9 @@ The same from a shell: spear-amal study imdb --seeds 5 --output imdb.json [--lab
 import pandas as pd
 from shared import EPOCHS, SEEDS, SMALL, STUDY, load, progress, show_study
 
-from spear_amal.studies import load_source, run_study
+from spear_amal.studies import load_corpus_votes, run_study
 
-source = load_source(load("imdb"))
+source = load_corpus_votes(load("imdb"))
 few = 15 if SMALL else 50
 common = {"progress": progress, "max_epochs": EPOCHS}
 studies = [

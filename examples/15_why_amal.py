@@ -23,8 +23,8 @@ from shared import EPOCHS, SMALL, load, progress
 from spear_amal.report.figures.study import weights_by_correctness
 from spear_amal.report.figures.style import png
 from spear_amal.report.study_report import study_curves
-from spear_amal.studies import load_source, run_study, sweeps
-from spear_amal.studies.weight_quality import separation, split_weights, study_weights
+from spear_amal.studies import load_corpus_votes, run_study, sweeps
+from spear_amal.studies.weight_quality import split_weights, study_weights, weight_separation
 
 MODELS = ["amal", "amal:share=row", "amal:validation=split"]  # one model: as it is, freer, stricter
 REFRESH, LOOK_AHEAD = sweeps.REFRESH, sweeps.LOOK_AHEAD
@@ -50,7 +50,7 @@ def main():
     parser.add_argument("--small", action="store_true", help="few settings, for a quick look")
     args = parser.parse_args()
 
-    source = load_source(load(args.corpus) if SMALL else args.corpus)
+    source = load_corpus_votes(load(args.corpus) if SMALL else args.corpus)
     folder = args.output or Path(tempfile.mkdtemp())
     folder.mkdir(parents=True, exist_ok=True)
     stem, seeds = f"{folder}/{source.name}", 2 if SMALL else args.seeds
@@ -68,7 +68,9 @@ def main():
     judged = study_weights(source, **trained)  # opens the gold of U, when training is over
     Path(f"{stem}-weights.png").write_bytes(png(weights_by_correctness(*split_weights(judged))))
     print(f"{source.name}-weights.png  {len(judged)} rows with votes; do weights tell whether the")
-    print(f"rules are right? AUC {separation(judged).round(2).to_dict()} (0.5: no; 1: always)")
+    print(
+        f"rules are right? AUC {weight_separation(judged).round(2).to_dict()} (0.5: no; 1: always)"
+    )
     return int(any(runs["error"].notna().any() for runs in studies))
 
 

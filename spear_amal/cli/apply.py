@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from spear_amal.cli import read_rows
-from spear_amal.cli.config import Settings, need
-from spear_amal.cli.console import is_watched, note, say, show_table
+from spear_amal.cli.config import CliConfig, require
+from spear_amal.cli.console import is_watched, print_result, print_status, show_table
 from spear_amal.data import write_table
 from spear_amal.errors import InputError
 from spear_amal.io.atomic import refuse_existing
@@ -41,7 +41,7 @@ def vote(
     cache: Path | None = None,
 ) -> LabelMatrix:
     """Apply the LFs of a file to rows, telling tolerated failures and what was not cached."""
-    loaded = load_lfs(need(lfs, "--lfs"))
+    loaded = load_lfs(require(lfs, "--lfs"))
     applier = PandasLFApplier(loaded.lfs, classes=loaded.classes)
     rows = read_rows.for_lfs(frame, text_column)
     matrix, meta = applier.apply(
@@ -55,7 +55,7 @@ def vote(
     _tell(meta)
     for name, done in applier.cache_report.items():
         if done not in ("cached", "computed"):
-            note(f"LF {name!r}: {done}")
+            print_status(f"LF {name!r}: {done}")
     return matrix
 
 
@@ -63,9 +63,11 @@ def _tell(meta: ApplierMetadata) -> None:
     for name, count in meta.faults.items():
         first = meta.tracebacks[name][0]
         reason = first.traceback.strip().splitlines()[-1]
-        note(f"LF {name!r} failed on {count} rows and abstains there; row {first.row_id}: {reason}")
+        print_status(
+            f"LF {name!r} failed on {count} rows and abstains there; row {first.row_id}: {reason}"
+        )
     for name, count in meta.clipped.items():
-        note(f"LF {name!r} gave {count} scores outside [0, 1]; they were clipped")
+        print_status(f"LF {name!r} gave {count} scores outside [0, 1]; they were clipped")
 
 
 def show_lfs(matrix: LabelMatrix | VoteFiles, gold: np.ndarray | None) -> pd.DataFrame:
@@ -77,16 +79,16 @@ def show_lfs(matrix: LabelMatrix | VoteFiles, gold: np.ndarray | None) -> pd.Dat
     show_table(readable(table), "Labelling functions")
     covered = sum(int(part.covered().sum()) for _, part in parts_of(matrix))
     share = covered / max(len(matrix), 1)
-    say(f"{len(matrix)} rows, at least one vote on {covered} of them ({share:.1%})")
+    print_result(f"{len(matrix)} rows, at least one vote on {covered} of them ({share:.1%})")
     if gold is not None and "verdict" in table:
         show_table(readable_check(table), "Accuracy on labelled rows")
-        say(VERDICTS)
-        say(votes_sentence(votes_test(matrix, gold)))
+        print_result(VERDICTS)
+        print_result(votes_sentence(votes_test(matrix, gold)))
     return table
 
 
 def apply(
-    settings: Settings,
+    settings: CliConfig,
     label_column: str | None,
     output: Path | None,
     fault_tolerant: bool,
@@ -95,25 +97,25 @@ def apply(
     cache: Path | None = None,
 ) -> None:
     """Apply LFs to a table and write the label matrix."""
-    target = refuse_existing(need(output or settings.labels, "--output", "labels"), force)
+    target = refuse_existing(require(output or settings.labels, "--output", "labels"), force)
     if target.suffix != ".npz":
         raise InputError(f"{target}: a label matrix is written as .npz; choose such a name")
-    frame = read_rows.read_rows(need(settings.data, "--data"), settings.text_column)
+    frame = read_rows.read_rows(require(settings.data, "--data"), settings.text_column)
     matrix = vote(frame, settings.lfs, settings.text_column, fault_tolerant, n_jobs, cache)
     show_lfs(matrix, _gold(frame, settings, label_column, matrix))
     matrix.save(target, overwrite=force)
-    say(f"Label matrix written to {target}")
+    print_result(f"Label matrix written to {target}")
 
 
 def apply_in_parts(
-    settings: Settings, folder: Path, fault_tolerant: bool, force: bool, n_jobs: int
+    settings: CliConfig, folder: Path, fault_tolerant: bool, force: bool, n_jobs: int
 ) -> None:
     """Apply LFs to Parquet files of any size and write a folder of votes."""
-    data = need(settings.data, "--data")
+    data = require(settings.data, "--data")
     others = [path for path in data if path.is_file() and path.suffix != ".parquet"]
     if others:
         raise InputError(f"--votes-folder needs Parquet files, found {others[0]}")
-    loaded = load_lfs(need(settings.lfs, "--lfs"))
+    loaded = load_lfs(require(settings.lfs, "--lfs"))
     applier = ParquetLFApplier(loaded.lfs, classes=loaded.classes)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "LFs failed")  # told below
@@ -126,11 +128,13 @@ def apply_in_parts(
             overwrite=force,
         )
     _tell(meta_of(votes.about))
-    say(f"{votes.nnz} votes on {len(votes)} rows, {len(votes.files)} parts, written to {folder}")
+    print_result(
+        f"{votes.nnz} votes on {len(votes)} rows, {len(votes.files)} parts, written to {folder}"
+    )
 
 
 def analyze(
-    settings: Settings,
+    settings: CliConfig,
     label_column: str | None,
     output: Path | None,
     force: bool,
@@ -138,7 +142,7 @@ def analyze(
     """Print the LF table of votes, in one file or in parts, with accuracies where there is gold."""
     if output is not None:
         refuse_existing(output, force)
-    source = need(settings.labels, "--labels")
+    source = require(settings.labels, "--labels")
     if label_column is not None and not settings.data:
         raise InputError("--label-column needs the table that has it: give --data as well")
     matrix = VoteFiles(source) if source.is_dir() else LabelMatrix.load(source)
@@ -147,10 +151,10 @@ def analyze(
     table = show_lfs(matrix, gold)
     if output is not None:
         write_table(table, output, overwrite=force)
-        say(f"Table written to {output}")
+        print_result(f"Table written to {output}")
 
 
-def _rows_of(matrix: LabelMatrix | VoteFiles, source: Path, settings: Settings) -> pd.DataFrame:
+def _rows_of(matrix: LabelMatrix | VoteFiles, source: Path, settings: CliConfig) -> pd.DataFrame:
     frame = read_rows.read_rows(settings.data)
     if len(frame) != len(matrix):
         raise InputError(
@@ -162,7 +166,7 @@ def _rows_of(matrix: LabelMatrix | VoteFiles, source: Path, settings: Settings) 
 
 def _gold(
     frame: pd.DataFrame,
-    settings: Settings,
+    settings: CliConfig,
     label_column: str | None,
     matrix: LabelMatrix | VoteFiles,
 ) -> np.ndarray | None:
@@ -175,9 +179,11 @@ def _gold(
     where = ", ".join(str(path) for path in settings.data)
     values = read_rows.label_values(frame, settings.label_column, where)
     try:
-        return read_rows.class_codes(values, read_rows.find_classes(matrix.classes, values), where)
+        return read_rows.class_codes(
+            values, read_rows.classes_of_table(matrix.classes, values), where
+        )
     except InputError as error:
         if label_column is not None:
             raise
-        note(f"No accuracies: {error}")
+        print_status(f"No accuracies: {error}")
         return None

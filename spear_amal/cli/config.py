@@ -18,7 +18,7 @@ _PATHS = ("validation", "test", "lfs", "output", "report", "checkpoint", "labels
 
 
 @dataclass(frozen=True)
-class Settings:
+class CliConfig:
     """What the commands need to know; every field is a key of the TOML file.
 
     Attributes
@@ -62,14 +62,14 @@ class Settings:
     predictions: Path | None = None
 
 
-def gather(config: Path | None, **given: Any) -> Settings:
+def load_settings(config: Path | None, **given: Any) -> CliConfig:
     """Take the settings of the TOML file (default: ``spear.toml`` here, if any), then arguments.
 
     Parameters
     ----------
     config : Path, optional
     **given
-        Fields of :class:`Settings`; None means not given.
+        Fields of :class:`CliConfig`; None means not given.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def gather(config: Path | None, **given: Any) -> Settings:
         If the file is no TOML.
     """
     path = config if config is not None else Path(CONFIG_NAME)
-    settings = Settings()
+    settings = CliConfig()
     if config is not None or path.is_file():
         settings = replace(settings, **_checked(read_toml(path), path))
     return _check_choices(replace(settings, **{k: v for k, v in given.items() if v is not None}))
@@ -95,7 +95,7 @@ def read_toml(path: Path, hint: str = "make a project with: spear-amal init") ->
         raise FileFormatError(f"{path} is no valid TOML: {error}") from error
 
 
-def need(value: Any, option: str, key: str | None = None, config: str = CONFIG_NAME) -> Any:
+def require(value: Any, option: str, key: str | None = None, config: str = CONFIG_NAME) -> Any:
     """Return a setting that a command cannot do without; `key` is its name in the TOML file.
 
     Raises
@@ -127,7 +127,7 @@ _NEEDED = {
 }
 
 
-def of_kind(key: str, value: Any, kind: type, path: Path) -> Any:
+def check_type(key: str, value: Any, kind: type, path: Path) -> Any:
     """Return a value of a TOML file if it is of its kind; a whole number will do as a number.
 
     Raises
@@ -145,20 +145,20 @@ def of_kind(key: str, value: Any, kind: type, path: Path) -> Any:
 
 def _checked(held: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """Check keys and kinds of values; paths are meant relative to the file."""
-    check_keys(held, [one.name for one in fields(Settings)], path)
+    check_keys(held, [one.name for one in fields(CliConfig)], path)
     return {key: _value(key, value, path) for key, value in held.items()}
 
 
 def _value(key: str, value: Any, path: Path) -> Any:
     if key == "data":
         several = value if isinstance(value, list) else [value]
-        return tuple(path.parent / of_kind(key, one, str, path) for one in several)
+        return tuple(path.parent / check_type(key, one, str, path) for one in several)
     if key in _PATHS:
-        return path.parent / of_kind(key, value, str, path)
-    return of_kind(key, value, type(getattr(Settings, key)), path)
+        return path.parent / check_type(key, value, str, path)
+    return check_type(key, value, type(getattr(CliConfig, key)), path)
 
 
-def _check_choices(settings: Settings) -> Settings:
+def _check_choices(settings: CliConfig) -> CliConfig:
     if settings.metric not in METRICS:
         raise InputError(f"unknown metric {settings.metric!r}; choose one of {', '.join(METRICS)}")
     for name, least in (("seed", 0), ("max_epochs", 1)):
@@ -175,7 +175,7 @@ OUTPUT_SUFFIXES = (".npz", ".csv", ".jsonl", ".ndjson", ".parquet")
 
 
 @dataclass(frozen=True)
-class DistillSettings:
+class DistillConfig:
     """What ``distill`` needs to know; every field is a key of the TOML file.
 
     Attributes
@@ -252,14 +252,14 @@ seed, device, checkpoint, keep_epochs, teacher_cache
     report: Path | None = None
 
 
-def gather_distill(config: Path | None, **given: Any) -> DistillSettings:
+def load_distill_settings(config: Path | None, **given: Any) -> DistillConfig:
     """Take the settings of the TOML file (default: ``distill.toml`` here), then arguments.
 
     Parameters
     ----------
     config : Path, optional
     **given
-        Fields of :class:`DistillSettings`; None (or an empty list) means not given.
+        Fields of :class:`DistillConfig`; None (or an empty list) means not given.
 
     Raises
     ------
@@ -269,7 +269,7 @@ def gather_distill(config: Path | None, **given: Any) -> DistillSettings:
         If the file is no TOML.
     """
     path = config if config is not None else Path(DISTILL_CONFIG_NAME)
-    settings = DistillSettings()
+    settings = DistillConfig()
     if config is not None or path.is_file():
         settings = replace(settings, **_checked_distill(read_toml(path, _HINT), path))
     held = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
@@ -293,8 +293,8 @@ def is_file_name(teacher: str) -> bool:
 
 def _checked_distill(held: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """Check keys and kinds of values; paths are meant relative to the file."""
-    check_keys(held, [one.name for one in fields(DistillSettings)], path)
-    kinds = get_type_hints(DistillSettings)
+    check_keys(held, [one.name for one in fields(DistillConfig)], path)
+    kinds = get_type_hints(DistillConfig)
     return {key: _distill_value(key, value, kinds[key], path) for key, value in held.items()}
 
 
@@ -306,8 +306,8 @@ def _distill_value(key: str, value: Any, kind: Any, path: Path) -> Any:
         several = value if isinstance(value, list) else [value]
         return tuple(_distill_value(key, one, get_args(kind)[0], path) for one in several)
     if kind is Path:
-        return path.parent / of_kind(key, value, str, path)
-    held = of_kind(key, value, get_origin(kind) or kind, path)
+        return path.parent / check_type(key, value, str, path)
+    held = check_type(key, value, get_origin(kind) or kind, path)
     return str(path.parent / held) if key == "teacher" and is_file_name(held) else held
 
 
@@ -321,7 +321,7 @@ _LEAST = {
 }
 
 
-def _check_distill_choices(settings: DistillSettings) -> None:
+def _check_distill_choices(settings: DistillConfig) -> None:
     if settings.metric not in METRICS:
         raise InputError(f"unknown metric {settings.metric!r}; choose one of {', '.join(METRICS)}")
     for name, least in _LEAST.items():
@@ -351,7 +351,7 @@ _ONLY_TABLES = ("validation", "row_id_column", "lfs")
 _ONLY_IMAGES = ("images_path", "subset", "label_noise", "augment")
 
 
-def _check_sides(settings: DistillSettings) -> None:
+def _check_sides(settings: DistillConfig) -> None:
     """Refuse what the other kind of data takes."""
     strangers, of = (_ONLY_IMAGES, "--images") if settings.data else (_ONLY_TABLES, "--data")
     for name in strangers:

@@ -27,12 +27,12 @@ def _console(stderr: bool) -> Console:
     return Console(stderr=stderr, width=width, markup=False, highlight=False, emoji=False)
 
 
-def say(text: str = "") -> None:
+def print_result(text: str = "") -> None:
     """Print a result line."""
     _console(stderr=False).print(text)
 
 
-def note(text: str) -> None:
+def print_status(text: str) -> None:
     """Print a remark on what is being done."""
     _console(stderr=True).print(text)
 
@@ -48,7 +48,7 @@ def warnings_as_notes() -> Iterator[None]:
             message: Warning | str, category: type[Warning], *where: Any, **further: Any
         ) -> None:
             if issubclass(category, UserWarning):
-                note(f"Warning: {message}")
+                print_status(f"Warning: {message}")
             else:
                 shown(message, category, *where, **further)
 

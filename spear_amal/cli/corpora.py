@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from spear_amal.cli.console import is_watched, say, show_rows
+from spear_amal.cli.console import is_watched, print_result, show_rows
 from spear_amal.data import CORPORA, corpus_status, fetch_corpus
 
 
@@ -19,6 +19,6 @@ def fetch(name: str, data_dir: Path | None, cache_dir: Path | None) -> None:
     """Fetch a corpus unless it is on this machine already."""
     status = corpus_status(name, data_dir, cache_dir)
     if status.state == "data directory":
-        say(f"{name} is in the data directory: {status.folder}")
+        print_result(f"{name} is in the data directory: {status.folder}")
         return
-    say(f"{name} is in {fetch_corpus(name, cache_dir, progress=is_watched())}")
+    print_result(f"{name} is in {fetch_corpus(name, cache_dir, progress=is_watched())}")

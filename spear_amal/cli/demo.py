@@ -13,7 +13,13 @@ import pandas as pd
 
 import spear_amal
 from spear_amal.cli.apply import show_lfs
-from spear_amal.cli.console import is_watched, note, say, show_table, warnings_as_notes
+from spear_amal.cli.console import (
+    is_watched,
+    print_result,
+    print_status,
+    show_table,
+    warnings_as_notes,
+)
 from spear_amal.cli.train import learnt, votes_left_out
 from spear_amal.data import Corpus, load_corpus, synthetic_corpus
 from spear_amal.errors import DataUnavailableError, InputError
@@ -21,8 +27,8 @@ from spear_amal.io.atomic import refuse_existing
 from spear_amal.labeling import PandasLFApplier, load_lfs
 from spear_amal.report import (
     Examples,
-    Outcome,
     ReportContent,
+    TestOutcome,
     comparison_table,
     is_own_report,
     need_matplotlib,
@@ -30,10 +36,10 @@ from spear_amal.report import (
 )
 from spear_amal.studies import (
     Comparison,
-    Scorer,
-    Task,
+    Split,
+    TestScorer,
     compare,
-    make_task,
+    make_split,
     one_thread,
     parse_method,
 )
@@ -55,8 +61,8 @@ class Job:
 
     corpus: Corpus
     votes: LabelMatrix
-    task: Task
-    scorer: Scorer
+    task: Split
+    scorer: TestScorer
     gold: np.ndarray  # (n,), -1 where training sees no label
 
     @property
@@ -93,15 +99,15 @@ def demo(options: Options) -> None:
             job.scorer,
             METHODS,
             options.seed,
-            progress=lambda method: note(f"training: {method.title}"),
+            progress=lambda method: print_status(f"training: {method.title}"),
             max_epochs=options.max_epochs,
             verbose=int(is_watched()),
         )
     _show(comparison, job)
     if report is not None:
         write_report(report, _content(job, comparison, options), overwrite=True)
-        say(f"Report written to {report}: open it in a browser")
-    say(f"Done in {time.perf_counter() - began:.0f} seconds")
+        print_result(f"Report written to {report}: open it in a browser")
+    print_result(f"Done in {time.perf_counter() - began:.0f} seconds")
 
 
 # -- before any work ------------------------------------------------------------------------------
@@ -118,10 +124,10 @@ def _report_path(options: Options) -> Path | None:
     try:
         need_matplotlib()
     except ImportError as error:
-        note(f"No report will be written: {error}")
+        print_status(f"No report will be written: {error}")
         return None
     if is_own_report(DEFAULT_REPORT) and not options.force:
-        note(f"{DEFAULT_REPORT} holds an earlier report and will be replaced")
+        print_status(f"{DEFAULT_REPORT} holds an earlier report and will be replaced")
         return DEFAULT_REPORT
     return refuse_existing(DEFAULT_REPORT, options.force)
 
@@ -147,12 +153,12 @@ def _corpus(options: Options) -> Corpus:
         )
     except DataUnavailableError as error:
         reason = str(error).splitlines()[1:2] or [str(error)]
-        note(
+        print_status(
             "The corpus of real plots cannot be had, so this runs on made-up plots "
             f"({reason[0].strip(' -')})"
         )
         corpus = synthetic_corpus()
-    say(f"Corpus {corpus.name!r}: {len(corpus)} rows; {corpus.source}")
+    print_result(f"Corpus {corpus.name!r}: {len(corpus)} rows; {corpus.source}")
     return corpus
 
 
@@ -160,7 +166,7 @@ def _prepare(corpus: Corpus, lfs: Path, options: Options) -> Job:
     loaded = load_lfs(lfs)
     applier = PandasLFApplier(loaded.lfs, classes=loaded.classes)
     votes = applier.apply(corpus.frame, progress_bar=is_watched())
-    task, scorer = make_task(corpus, votes, options.seed)
+    task, scorer = make_split(corpus, votes, options.seed)
     gold = np.full(len(corpus), -1)
     gold[task.train_rows] = task.y_train
     gold[corpus.frame.index.get_indexer(task.votes_val.row_ids)] = task.y_val
@@ -172,11 +178,13 @@ def _show(comparison: Comparison, job: Job) -> None:
         comparison_table(comparison.rows).drop(columns="log-loss"),  # the report has it
         f"Comparison on the same split of {job.task.name!r}, scored on {len(job.scorer)} test rows",
     )
-    say("V: validation rows. Optimism: validation minus test score, in points.")
-    say("Compare like with like: one model with one model, folds with folds. AMAL learns from V's")
-    say("labels, so its fair rival without rules is a classifier on L+V.")
+    print_result("V: validation rows. Optimism: validation minus test score, in points.")
+    print_result(
+        "Compare like with like: one model with one model, folds with folds. AMAL learns from V's"
+    )
+    print_result("labels, so its fair rival without rules is a classifier on L+V.")
     for text in _left_out(comparison):
-        say(text)
+        print_result(text)
 
 
 def _left_out(comparison: Comparison) -> list[str]:
@@ -223,9 +231,9 @@ def _judged(job: Job, estimator: Any) -> pd.DataFrame:
     return weights_by_row(job.task, estimator, gold)
 
 
-def _outcome(job: Job, title: str, estimator: Any) -> Outcome:
+def _outcome(job: Job, title: str, estimator: Any) -> TestOutcome:
     confidence, right = job.scorer.calibration(estimator)
-    return Outcome(
+    return TestOutcome(
         title,
         f"{len(job.scorer)} test rows",
         job.scorer.confusion(estimator),

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from sklearn.utils._param_validation import InvalidParameterError
 
-from spear_amal.cli.config import MODEL_SUFFIX, DistillSettings, is_file_name
-from spear_amal.cli.console import is_watched, note, say, warnings_as_notes
+from spear_amal.cli.config import MODEL_SUFFIX, DistillConfig, is_file_name
+from spear_amal.cli.console import is_watched, print_result, print_status, warnings_as_notes
 from spear_amal.cli.distill_data import DistillData, gather_data
 from spear_amal.cli.distill_report import (
     estimator_size,
@@ -43,7 +43,7 @@ _SAME = (
 
 
 def distill(
-    settings: DistillSettings, data_dir: Path | None, fault_tolerant: bool, force: bool
+    settings: DistillConfig, data_dir: Path | None, fault_tolerant: bool, force: bool
 ) -> None:
     """Train a student, and first those of its teachers that are not there yet."""
     check_method(settings)
@@ -53,7 +53,7 @@ def distill(
     for name in (settings.student, *settings.assistant):
         network_size(str(name), data)
     teachers = ready_teachers(settings, data)
-    note(f"{data}\n{settings.method}: {DISTILLATION[settings.method][0]}")
+    print_status(f"{data}\n{settings.method}: {DISTILLATION[settings.method][0]}")
     with warnings_as_notes():
         if data.is_text:  # small matrices gain nothing from several threads
             with one_thread():
@@ -63,7 +63,7 @@ def distill(
     _write(student, settings, data, force)
 
 
-def check_method(settings: DistillSettings) -> None:
+def check_method(settings: DistillConfig) -> None:
     """Say what does not go together before anything is read.
 
     Raises
@@ -92,7 +92,7 @@ def check_method(settings: DistillSettings) -> None:
     _check_epochs(settings)
 
 
-def _check_epochs(settings: DistillSettings) -> None:
+def _check_epochs(settings: DistillConfig) -> None:
     kept = settings.keep_epochs
     if kept and max(kept) > settings.max_epochs:
         raise InputError(f"keep_epochs holds {max(kept)}; training has {settings.max_epochs}")
@@ -106,7 +106,7 @@ def _check_epochs(settings: DistillSettings) -> None:
         raise InputError("--early-stopped needs a --teacher that is trained here, by its name")
 
 
-def _check_outputs(settings: DistillSettings, force: bool) -> None:
+def _check_outputs(settings: DistillConfig, force: bool) -> None:
     refuse_existing(settings.output, force)  # before minutes of work, not after
     if settings.weights is not None:
         refuse_existing(settings.weights, force)
@@ -128,7 +128,7 @@ def snapshot_path(output: Path, epoch: int) -> Path:
     return output.with_name(f"{output.stem}-epoch{epoch}{output.suffix}")
 
 
-def make_student(settings: DistillSettings) -> DistilledClassifier:
+def make_student(settings: DistillConfig) -> DistilledClassifier:
     """Make the unfitted student.
 
     Raises
@@ -152,14 +152,14 @@ def make_student(settings: DistillSettings) -> DistilledClassifier:
     return made
 
 
-def _common(settings: DistillSettings) -> dict[str, Any]:
+def _common(settings: DistillConfig) -> dict[str, Any]:
     """Parameters of student and teachers alike."""
     own = {"random_state": settings.seed, "verbose": int(is_watched())}
     return {name: getattr(settings, name) for name in _SAME} | own
 
 
 def _train(
-    student: DistilledClassifier, teachers: list[Any], settings: DistillSettings, data: DistillData
+    student: DistilledClassifier, teachers: list[Any], settings: DistillConfig, data: DistillData
 ) -> None:
     if settings.early_stopped:
         teachers = [one for i, t in enumerate(teachers) for one in _kept(i, t, settings, data)]
@@ -177,7 +177,7 @@ def _train(
     )
 
 
-def _kept(i: int, teacher: Any, settings: DistillSettings, data: DistillData) -> list[Any]:
+def _kept(i: int, teacher: Any, settings: DistillConfig, data: DistillData) -> list[Any]:
     """Train a teacher given by name and make one of each kept epoch; others stay as they are."""
     if not isinstance(teacher, str):
         return [teacher]
@@ -192,28 +192,28 @@ def _kept(i: int, teacher: Any, settings: DistillSettings, data: DistillData) ->
 
 
 def _write(
-    student: DistilledClassifier, settings: DistillSettings, data: DistillData, force: bool
+    student: DistilledClassifier, settings: DistillConfig, data: DistillData, force: bool
 ) -> None:
     """Show what came out and write the files."""
     models = models_table(student, settings, data)
     show_models(models, student, settings.method)
     show_weights(student, data, settings.method)
     _packed(student, settings, data).save(settings.output, overwrite=force)
-    say(f"Model written to {settings.output}")
+    print_result(f"Model written to {settings.output}")
     for epoch, network in student.snapshots_.items():
         path = snapshot_path(settings.output, epoch)
         _packed(_at_epoch(student, epoch, network), settings, data).save(path, overwrite=force)
-        say(f"Model after epoch {epoch} written to {path}")
+        print_result(f"Model after epoch {epoch} written to {path}")
     if settings.weights is not None:
         write_table(weights_by_row(student, data), settings.weights, overwrite=force)
-        say(f"Weights written to {settings.weights}")
+        print_result(f"Weights written to {settings.weights}")
     if settings.report is not None:
         report_distillation(settings, data, student, models, force)
-        say(f"Report written to {settings.report}")
+        print_result(f"Report written to {settings.report}")
 
 
 def _packed(
-    student: DistilledClassifier, settings: DistillSettings, data: DistillData
+    student: DistilledClassifier, settings: DistillConfig, data: DistillData
 ) -> TextModel | ImagesModel:
     if data.features is None:
         return ImagesModel(student, data.classes, data.name)
@@ -238,7 +238,7 @@ def _at_epoch(student: DistilledClassifier, epoch: int, network: Any) -> Distill
     return past
 
 
-def ready_teachers(settings: DistillSettings, data: DistillData) -> list[Any]:
+def ready_teachers(settings: DistillConfig, data: DistillData) -> list[Any]:
     """Teachers in the order in which they were given: those in files read, networks by name.
 
     Raises
@@ -249,7 +249,7 @@ def ready_teachers(settings: DistillSettings, data: DistillData) -> list[Any]:
     return [_ready(i, one, settings, data) for i, one in enumerate(settings.teacher)]
 
 
-def _ready(i: int, given: str, settings: DistillSettings, data: DistillData) -> Any:
+def _ready(i: int, given: str, settings: DistillConfig, data: DistillData) -> Any:
     try:
         if not is_file_name(given):
             network_size(given, data)
@@ -275,7 +275,7 @@ def network_size(name: str, data: DistillData) -> int:
     return n_parameters(made)
 
 
-def _from_file(path: Path, settings: DistillSettings, data: DistillData) -> Teacher:
+def _from_file(path: Path, settings: DistillConfig, data: DistillData) -> Teacher:
     if path.suffix.lower() == MODEL_SUFFIX:
         return _from_model(path, data)
     if data.is_text and settings.row_id_column is None:

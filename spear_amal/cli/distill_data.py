@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from spear_amal.cli.config import CONFIG_NAME, DistillSettings, Settings
-from spear_amal.cli.training_data import Rows, gather_material
+from spear_amal.cli.config import CONFIG_NAME, CliConfig, DistillConfig
+from spear_amal.cli.training_data import LabelledTable, gather_material
 from spear_amal.data import TextFeatures, load_images, require_columns
 from spear_amal.data.images import ImageData
 from spear_amal.data.splits import draw_stratified
@@ -19,7 +19,7 @@ from spear_amal.votes.label_matrix import LabelMatrix
 
 
 @dataclass(frozen=True)
-class Part:
+class DistillSplit:
     """Rows of one role.
 
     Attributes
@@ -40,16 +40,16 @@ class Part:
     texts: list[str] | None = None
 
 
-class Scorer:
+class DistillScorer:
     """Holds the test rows; a model meets them when it is finished."""
 
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: DistillSplit) -> None:
         self._part = part
 
     def __len__(self) -> int:
         return len(self._part.y)
 
-    def open(self) -> Part:
+    def open(self) -> DistillSplit:
         """Give the test rows, after training."""
         return self._part
 
@@ -76,12 +76,12 @@ class DistillData:
     """
 
     name: str
-    train: Part
-    validation: Part
+    train: DistillSplit
+    validation: DistillSplit
     classes: tuple[Any, ...]
     labels: tuple[Any, ...]
     features: TextFeatures | None = None
-    scorer: Scorer | None = None
+    scorer: DistillScorer | None = None
     noisy: np.ndarray | None = None
 
     @property
@@ -99,7 +99,7 @@ class DistillData:
 
 
 def gather_data(
-    settings: DistillSettings, data_dir: Path | None, fault_tolerant: bool = False
+    settings: DistillConfig, data_dir: Path | None, fault_tolerant: bool = False
 ) -> DistillData:
     """Read what the settings name.
 
@@ -115,7 +115,7 @@ def gather_data(
     return _texts(settings, fault_tolerant)
 
 
-def _images(settings: DistillSettings, data_dir: Path | None) -> DistillData:
+def _images(settings: DistillConfig, data_dir: Path | None) -> DistillData:
     data = read_images(settings.images or "", settings.images_path, settings, data_dir)
     if settings.subset is not None:
         data = _drawn(data, settings.subset, settings.seed)
@@ -128,13 +128,13 @@ def _images(settings: DistillSettings, data_dir: Path | None) -> DistillData:
         validation=_image_part(data, "validation"),
         classes=data.classes,
         labels=tuple(range(data.n_classes)),
-        scorer=Scorer(_image_part(data, "test")) if len(data.rows("test")) else None,
+        scorer=DistillScorer(_image_part(data, "test")) if len(data.rows("test")) else None,
         noisy=noisy if noisy.any() else None,
     )
 
 
 def read_images(
-    name: str, path: Path | None, settings: DistillSettings, data_dir: Path | None
+    name: str, path: Path | None, settings: DistillConfig, data_dir: Path | None
 ) -> ImageData:
     """Load images by name."""
     from spear_amal.cli.console import is_watched
@@ -149,9 +149,9 @@ def read_images(
     )
 
 
-def _image_part(data: ImageData, part: str) -> Part:
+def _image_part(data: ImageData, part: str) -> DistillSplit:
     rows = data.rows(part)
-    return Part(data.x[rows], data.y[rows], data.row_ids[rows])
+    return DistillSplit(data.x[rows], data.y[rows], data.row_ids[rows])
 
 
 def _drawn(data: ImageData, n_train: int, seed: int) -> ImageData:
@@ -163,8 +163,8 @@ def _drawn(data: ImageData, n_train: int, seed: int) -> ImageData:
     return data.subset(n_train=n_train, n_validation=min(share, n_val), seed=seed)
 
 
-def _texts(settings: DistillSettings, fault_tolerant: bool) -> DistillData:
-    plain = Settings(
+def _texts(settings: DistillConfig, fault_tolerant: bool) -> DistillData:
+    plain = CliConfig(
         data=settings.data,
         validation=settings.validation,
         text_column=settings.text_column,
@@ -213,9 +213,9 @@ def row_ids(frames: list[pd.DataFrame], column: str | None) -> list[np.ndarray]:
 
 
 def _text_part(
-    rows: Rows, ids: np.ndarray, features: TextFeatures, classes: tuple[Any, ...]
-) -> Part:
-    return Part(
+    rows: LabelledTable, ids: np.ndarray, features: TextFeatures, classes: tuple[Any, ...]
+) -> DistillSplit:
+    return DistillSplit(
         features.transform(rows.texts), _named(rows.y, classes), ids, rows.votes, rows.texts
     )
 
@@ -228,7 +228,9 @@ def _named(codes: np.ndarray, classes: tuple[Any, ...]) -> np.ndarray:
     return names[codes]  # -1 takes the last
 
 
-def _held_out(part: Part, codes: np.ndarray, settings: DistillSettings) -> tuple[Part, Part]:
+def _held_out(
+    part: DistillSplit, codes: np.ndarray, settings: DistillConfig
+) -> tuple[DistillSplit, DistillSplit]:
     """Hold out a stratified share of the labelled rows."""
     labelled = np.flatnonzero(codes >= 0)
     generator = np.random.default_rng(settings.seed)
@@ -245,8 +247,8 @@ def _held_out(part: Part, codes: np.ndarray, settings: DistillSettings) -> tuple
     return _taken(part, np.setdiff1d(np.arange(len(codes)), held)), _taken(part, held)
 
 
-def _taken(part: Part, rows: np.ndarray) -> Part:
-    return Part(
+def _taken(part: DistillSplit, rows: np.ndarray) -> DistillSplit:
+    return DistillSplit(
         part.x[rows],
         part.y[rows],
         part.ids[rows],

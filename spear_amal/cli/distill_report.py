@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix, roc_auc_score
 
-from spear_amal.cli.config import DistillSettings
-from spear_amal.cli.console import say, show_table
-from spear_amal.cli.distill_data import DistillData, Part
-from spear_amal.cli.train import plain
+from spear_amal.cli.config import DistillConfig
+from spear_amal.cli.console import print_result, show_table
+from spear_amal.cli.distill_data import DistillData, DistillSplit
+from spear_amal.cli.train import settings_as_text
 from spear_amal.errors import InputError
 from spear_amal.estimators import DISTILLATION, DistilledClassifier
 from spear_amal.models import n_parameters
-from spear_amal.report import Examples, Outcome, ReportContent, write_report
+from spear_amal.report import Examples, ReportContent, TestOutcome, write_report
 from spear_amal.teachers import Teacher
 from spear_amal.training import score
 
@@ -26,7 +26,7 @@ LEARNING = ("amal", "alm-kd")  # methods whose weights the validation rows teach
 
 
 def models_table(
-    student: DistilledClassifier, settings: DistillSettings, data: DistillData
+    student: DistilledClassifier, settings: DistillConfig, data: DistillData
 ) -> pd.DataFrame:
     """Teachers and student with parameters, compression ratio and scores, as text.
 
@@ -59,12 +59,14 @@ def models_table(
 
 
 def _teacher_scores(
-    teacher: Teacher, student: DistilledClassifier, parts: dict[str, Part]
+    teacher: Teacher, student: DistilledClassifier, parts: dict[str, DistillSplit]
 ) -> list[float | None]:
     return [_teacher_score(teacher, student, part) for part in parts.values()]
 
 
-def _teacher_score(teacher: Teacher, student: DistilledClassifier, part: Part) -> float | None:
+def _teacher_score(
+    teacher: Teacher, student: DistilledClassifier, part: DistillSplit
+) -> float | None:
     """Score of a teacher; None where it has no answer to these rows, as a file may not."""
     classes = student.classes_.tolist()
     try:
@@ -80,23 +82,25 @@ def show_models(table: pd.DataFrame, student: DistilledClassifier, method: str) 
     """Print the models, and what their scores are worth."""
     show_table(table, "Teachers and student")
     if method in LEARNING and differ(student):
-        say("The validation rows taught the weights too: the student's score there is too good.")
+        print_result(
+            "The validation rows taught the weights too: the student's score there is too good."
+        )
 
 
 def show_weights(student: DistilledClassifier, data: DistillData, method: str) -> None:
     """Print the weights per loss, and how well they tell rows that are known to be noisy."""
     if method not in ("ce", *LEARNING) and bool((student.weights_.fillna(1) == 1).all(axis=None)):
-        say(f"{method} weighs every batch anew: it keeps no weights to look at.")
+        print_result(f"{method} weighs every batch anew: it keeps no weights to look at.")
         return
     show_table(_weights_summary(student.weights_), "Weights per loss (training rows)")
     if method in LEARNING and not differ(student):
-        say(
+        print_result(
             f"No weight was learnt in {len(student.history_)} epochs: {method} starts after some "
             "epochs of warm-up; train for longer, or set warmup among the mixer_options"
         )
     told = noise_auc(student, data)
     if told is not None and data.noisy is not None:
-        say(
+        print_result(
             f"{int(data.noisy.sum())} training rows have a wrong class; weight of the teachers "
             f"minus weight of the label tells them with AUC {told:.3f} (0.5: not at all)"
         )
@@ -144,7 +148,7 @@ def weights_by_row(student: DistilledClassifier, data: DistillData) -> pd.DataFr
 
 
 def report_distillation(
-    settings: DistillSettings,
+    settings: DistillConfig,
     data: DistillData,
     student: DistilledClassifier,
     models: pd.DataFrame,
@@ -164,7 +168,7 @@ def report_distillation(
         histories={settings.method: student.history_},
         examples=_examples(settings, data, student, codes),
         outcome=_outcome(settings, data, student),
-        settings=plain(settings),
+        settings=settings_as_text(settings),
     )
     write_report(settings.report or "report.html", content, overwrite=force)
 
@@ -175,7 +179,7 @@ def _codes(y: np.ndarray, labels: tuple[Any, ...]) -> np.ndarray:
 
 
 def _examples(
-    settings: DistillSettings, data: DistillData, student: DistilledClassifier, codes: np.ndarray
+    settings: DistillConfig, data: DistillData, student: DistilledClassifier, codes: np.ndarray
 ) -> Examples | None:
     if not differ(student):
         return None
@@ -184,13 +188,15 @@ def _examples(
     return Examples(settings.method, weights, codes, data.train.votes, texts)
 
 
-def _outcome(settings: DistillSettings, data: DistillData, student: DistilledClassifier) -> Outcome:
+def _outcome(
+    settings: DistillConfig, data: DistillData, student: DistilledClassifier
+) -> TestOutcome:
     part = data.validation if data.scorer is None else data.scorer.open()
     y, labels = _codes(part.y, data.labels), np.arange(len(data.labels))
     p = student.predict_proba(part.x)
     predicted = _codes(student.classes_[p.argmax(1)], data.labels)
     which = "validation rows, which also chose the epoch" if data.scorer is None else "test rows"
-    return Outcome(
+    return TestOutcome(
         model=settings.method,
         rows=f"{len(y)} {which}",
         confusion=confusion_matrix(y, predicted, labels=labels),

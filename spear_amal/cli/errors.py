@@ -62,7 +62,7 @@ def _of_system(error: OSError) -> str:
     return f"{where}{error.strerror or error}{kept}"
 
 
-class CarefulGroup(TyperGroup):
+class ErrorHandlingGroup(TyperGroup):
     """Runs a command; an error ends with its message and code, with ``--debug`` its traceback."""
 
     def invoke(self, ctx: Any) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 
-from spear_amal.cli.console import say
+from spear_amal.cli.console import print_result
 from spear_amal.data import Corpus, synthetic_corpus, write_table
 from spear_amal.errors import OutputExistsError
 from spear_amal.io.atomic import write_aside
@@ -65,10 +65,10 @@ def create_project(folder: Path) -> None:
             f"{folder} already exists and is not an empty folder; choose a new name"
         )
     _write_all(folder, _files())
-    say(f"Project written to {folder}. Next:")
-    say(f"  cd {folder}")
-    say("  spear-amal train")
-    say("README.md there tells the other commands.")
+    print_result(f"Project written to {folder}. Next:")
+    print_result(f"  cd {folder}")
+    print_result("  spear-amal train")
+    print_result("README.md there tells the other commands.")
 
 
 def _write_all(folder: Path, files: dict[str, Callable[[Path], None]]) -> None:

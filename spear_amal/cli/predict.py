@@ -11,8 +11,8 @@ from sklearn.metrics import confusion_matrix, f1_score
 
 from spear_amal.cli import read_rows
 from spear_amal.cli.apply import vote
-from spear_amal.cli.config import Settings, need
-from spear_amal.cli.console import say, show_rows
+from spear_amal.cli.config import CliConfig, require
+from spear_amal.cli.console import print_result, show_rows
 from spear_amal.data import write_table
 from spear_amal.errors import InputError
 from spear_amal.io.atomic import refuse_existing
@@ -28,11 +28,13 @@ _TITLES = {
 }
 
 
-def predict(settings: Settings, model_path: Path, output: Path | None, force: bool) -> None:
+def predict(settings: CliConfig, model_path: Path, output: Path | None, force: bool) -> None:
     """Write the table with a predicted label and class probabilities added."""
-    target = refuse_existing(need(output or settings.predictions, "--output", "predictions"), force)
+    target = refuse_existing(
+        require(output or settings.predictions, "--output", "predictions"), force
+    )
     model = TextModel.load(model_path)
-    frame = read_rows.read_rows(need(settings.data, "--data"), model.text_column)
+    frame = read_rows.read_rows(require(settings.data, "--data"), model.text_column)
     p = _probabilities(model, frame, settings)
     added: dict[str, Any] = {PREDICTED: [model.classes[code] for code in p.argmax(1)]}
     added |= {f"p_{name}": p[:, code] for code, name in enumerate(model.classes)}
@@ -40,14 +42,14 @@ def predict(settings: Settings, model_path: Path, output: Path | None, force: bo
     if clash:
         raise InputError(f"the data already has the column {clash[0]!r}; rename or drop it")
     write_table(pd.concat([frame, pd.DataFrame(added)], axis=1), target, overwrite=force)
-    say(f"{len(frame)} predictions written to {target}")
+    print_result(f"{len(frame)} predictions written to {target}")
 
 
-def evaluate(settings: Settings, model_path: Path, data: tuple[Path, ...]) -> None:
+def evaluate(settings: CliConfig, model_path: Path, data: tuple[Path, ...]) -> None:
     """Print scores and the confusion matrix on the labelled rows of a table."""
     model = TextModel.load(model_path)
     paths = data or ((settings.test,) if settings.test is not None else ())
-    frame = read_rows.read_rows(need(paths, "--data", "test"), model.text_column)
+    frame = read_rows.read_rows(require(paths, "--data", "test"), model.text_column)
     where = ", ".join(str(path) for path in paths)
     values = read_rows.label_values(frame, settings.label_column, where)
     y = read_rows.class_codes(values, model.classes, where)
@@ -55,12 +57,12 @@ def evaluate(settings: Settings, model_path: Path, data: tuple[Path, ...]) -> No
     if not len(known):
         raise InputError(f"{where}: no row has a label in the column {settings.label_column!r}")
     p = _probabilities(model, frame, settings)[known]
-    say(f"{len(frame)} rows, {len(known)} of them labelled and scored")
+    print_result(f"{len(frame)} rows, {len(known)} of them labelled and scored")
     _show_scores(p, y[known], model)
     _show_confusion(p, y[known], model)
 
 
-def _probabilities(model: TextModel, frame: pd.DataFrame, settings: Settings) -> np.ndarray:
+def _probabilities(model: TextModel, frame: pd.DataFrame, settings: CliConfig) -> np.ndarray:
     votes = None
     if model.needs_votes:
         if settings.lfs is None:

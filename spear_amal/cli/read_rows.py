@@ -71,7 +71,7 @@ def _value(cell: Any) -> str | None:
     return None if text in ("", str(UNLABELLED)) else text
 
 
-def find_classes(voted: Sequence[Any] | None, values: Sequence[str | None]) -> tuple[Any, ...]:
+def classes_of_table(voted: Sequence[Any] | None, values: Sequence[str | None]) -> tuple[Any, ...]:
     """Classes in code order, from the votes' classes (None without LFs) and the labels.
 
     Raises

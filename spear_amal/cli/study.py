@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 import typer
 
-from spear_amal.cli.console import is_watched, note, say, show_table
+from spear_amal.cli.console import is_watched, print_result, print_status, show_table
 from spear_amal.cli.study_names import STUDIES
 from spear_amal.errors import InputError, SpearAmalError
 from spear_amal.io.atomic import refuse_existing, write_aside
@@ -38,7 +38,7 @@ from spear_amal.report.study_report import (
 )
 from spear_amal.studies import read_study, run_study
 from spear_amal.studies.catalogue import CATALOGUE
-from spear_amal.studies.distillation import KdStudy, run_kd_study
+from spear_amal.studies.distillation import GridStudy, run_grid_study
 from spear_amal.studies.results_file import read_content
 from spear_amal.studies.runner import study_methods
 from spear_amal.studies.verdict import verdicts
@@ -104,7 +104,7 @@ def run(options: StudyOptions) -> None:
     failed = runs[runs["score"].isna()]
     if len(failed) < len(runs):
         _show(runs, options.baseline)
-    say(f"Runs are in {options.output}")
+    print_result(f"Runs are in {options.output}")
     if len(failed):
         raise FailedRunsError(failures(failed, len(runs)))
 
@@ -122,9 +122,9 @@ def show_kd(runs: pd.DataFrame, baseline: str | None, markdown: bool = False) ->
     for condition in conditions(runs):
         table = readable_kd(condition, kd_table(condition, baseline))
         show_one(condition.title, table, markdown)
-        say(condition.settings)
+        print_result(condition.settings)
         for text in filter(None, [note_of(condition), *verdicts_of(condition)]):
-            say(text)
+            print_result(text)
     _note_warnings(runs)
 
 
@@ -139,9 +139,9 @@ def show_all(runs: pd.DataFrame, baseline: str | None, markdown: bool) -> None:
 def _show(runs: pd.DataFrame, baseline: str | None, markdown: bool = False) -> None:
     for title, study, table in study_tables(runs, baseline):
         show_one(title, readable_summary(table), markdown)
-        say(study)
+        print_result(study)
     for verdict in verdicts(runs):
-        say(verdict.text)
+        print_result(verdict.text)
     _note_warnings(runs)
 
 
@@ -153,7 +153,7 @@ def _note_warnings(runs: pd.DataFrame) -> None:
         for text in found if isinstance(found, list) else ():
             told.setdefault((row["method"], re.sub(r"\d+", "", text)), []).append(text)
     for (method, _), texts in told.items():
-        note(f"{method}, {len(texts)} of its runs: {texts[0]}")
+        print_status(f"{method}, {len(texts)} of its runs: {texts[0]}")
 
 
 def show_one(title: str, table: pd.DataFrame, markdown: bool) -> None:
@@ -177,7 +177,7 @@ _SHARED = ("data_dir", "scale", "max_epochs", "corpus")
 
 
 @dataclass(frozen=True)
-class KdOptions:
+class GridOptions:
     """What the user asked for; `given` goes to the study.
 
     Attributes
@@ -204,7 +204,7 @@ class KdOptions:
     further: tuple[str, ...] = ()
 
 
-def run_grid(options: KdOptions) -> None:
+def run_grid(options: GridOptions) -> None:
     """Run a study and print its tables.
 
     Raises
@@ -219,7 +219,7 @@ def run_grid(options: KdOptions) -> None:
     _check_options(study, given)
     _check_baseline(study, options, given)
     with study_progress(options.output, ", teachers in a folder beside it") as progress:
-        runs = run_kd_study(
+        runs = run_grid_study(
             study,
             options.output,
             options.seeds,
@@ -231,12 +231,12 @@ def run_grid(options: KdOptions) -> None:
     failed = runs[runs["score"].isna()]
     if len(failed) < len(runs):
         show_kd(runs, options.baseline)
-    say(f"Runs are in {options.output}")
+    print_result(f"Runs are in {options.output}")
     if len(failed):
         raise FailedRunsError(failures(failed, len(runs)))
 
 
-def _study(name: str) -> KdStudy:
+def _study(name: str) -> GridStudy:
     if name not in CATALOGUE:
         known = ", ".join(one for one in STUDIES if one in CATALOGUE)
         raise InputError(f"there is no study {name!r} in this installation; it has {known}")
@@ -260,7 +260,7 @@ def _parsed(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def _check_options(study: KdStudy, given: Mapping[str, Any]) -> None:
+def _check_options(study: GridStudy, given: Mapping[str, Any]) -> None:
     """Refuse what the study has no parameter for, and say what it has."""
     known = list(inspect.signature(study.cells).parameters)[1:]  # the first are the seeds
     for name in given:
@@ -274,7 +274,7 @@ def _check_options(study: KdStudy, given: Mapping[str, Any]) -> None:
             )
 
 
-def _check_baseline(study: KdStudy, options: KdOptions, given: Mapping[str, Any]) -> None:
+def _check_baseline(study: GridStudy, options: GridOptions, given: Mapping[str, Any]) -> None:
     if options.baseline is None:
         return
     cells = study.cells([0], **given)
@@ -304,13 +304,15 @@ def study_progress(output: Path, further: str = "") -> Iterator[Progress]:
         with shown as progress:
             yield progress
     except KeyboardInterrupt:
-        note(f"Finished runs are kept in {output}{further}; the same command goes on from there")
+        print_status(
+            f"Finished runs are kept in {output}{further}; the same command goes on from there"
+        )
         raise
 
 
 def _tell(done: int, total: int, what: str) -> None:
     if what:
-        note(f"{done}/{total} {what}")
+        print_status(f"{done}/{total} {what}")
 
 
 @contextmanager
@@ -372,17 +374,17 @@ def report(file: Path, wanted: Wanted) -> None:
     if tuning:
         show_one("What tuning chose", tuning_table(tuning), wanted.markdown)
     if len(failed):
-        note(failures(failed, len(runs)))
+        print_status(failures(failed, len(runs)))
     if wanted.html is not None:
         if distilled:
             write_kd_report(wanted.html, runs, wanted.baseline, wanted.force)
         else:
             write_study_report(wanted.html, runs, tuning, wanted.baseline, wanted.force)
-        say(f"Report written to {wanted.html}")
+        print_result(f"Report written to {wanted.html}")
     for path, image in drawn.items():
         with write_aside(path) as temporary:
             temporary.write_bytes(image)
-        say(f"Figure written to {path}")
+        print_result(f"Figure written to {path}")
 
 
 def _kind(runs: pd.DataFrame, wanted: Wanted) -> bool:

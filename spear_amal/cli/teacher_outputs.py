@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from spear_amal.cli.apply import vote
-from spear_amal.cli.console import is_watched, say
+from spear_amal.cli.console import is_watched, print_result
 from spear_amal.cli.distill import text_log_probabilities
 from spear_amal.cli.distill_data import row_ids
 from spear_amal.cli.read_rows import read_rows
@@ -55,7 +55,7 @@ def teacher_outputs(request: Request, data_dir: Path | None, force: bool) -> Non
     save_teacher_outputs(
         request.output, ids, logits, classes, name=request.model.stem, overwrite=force
     )
-    say(f"Outputs for {len(ids)} rows written to {request.output}")
+    print_result(f"Outputs for {len(ids)} rows written to {request.output}")
 
 
 def _of_texts(model: TextModel, request: Request) -> tuple[np.ndarray, np.ndarray, list[Any]]:

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import confusion_matrix
 
-from spear_amal.cli.config import Settings
-from spear_amal.cli.console import is_watched, note, say, warnings_as_notes
-from spear_amal.cli.training_data import Material, Rows, gather_material
+from spear_amal.cli.config import CliConfig
+from spear_amal.cli.console import is_watched, print_result, print_status, warnings_as_notes
+from spear_amal.cli.training_data import LabelledTable, TrainingData, gather_material
 from spear_amal.data import TextFeatures
 from spear_amal.errors import InputError
 from spear_amal.estimators import LabelModelClassifier
@@ -18,8 +18,8 @@ from spear_amal.labeling import VotesTest, votes_test
 from spear_amal.pipeline import TextModel
 from spear_amal.report import (
     Examples,
-    Outcome,
     ReportContent,
+    TestOutcome,
     need_matplotlib,
     votes_sentence,
     write_report,
@@ -27,7 +27,7 @@ from spear_amal.report import (
 from spear_amal.studies import MethodSpec, one_thread, parse_method
 
 
-def train(settings: Settings, fault_tolerant: bool, force: bool) -> None:
+def train(settings: CliConfig, fault_tolerant: bool, force: bool) -> None:
     """Train on the tables of the settings and write the model file, and the report if wanted."""
     spec = _method(settings.method)
     refuse_existing(settings.output, force)  # before minutes of work, not after
@@ -43,7 +43,7 @@ def train(settings: Settings, fault_tolerant: bool, force: bool) -> None:
     _tell_result(model, spec, settings, material)
     if settings.report is not None:
         report_training(settings, spec, material, model, force)
-        say(f"Report written to {settings.report}")
+        print_result(f"Report written to {settings.report}")
 
 
 def _method(text: str) -> MethodSpec:
@@ -64,7 +64,7 @@ def _method(text: str) -> MethodSpec:
     return spec
 
 
-def _check_gold(spec: MethodSpec, material: Material) -> None:
+def _check_gold(spec: MethodSpec, material: TrainingData) -> None:
     """Refuse a ceiling that would be none."""
     n = int((material.train.y < 0).sum())
     if spec.method.gold == "all" and n:
@@ -74,7 +74,7 @@ def _check_gold(spec: MethodSpec, material: Material) -> None:
         )
 
 
-def fit_text_model(settings: Settings, spec: MethodSpec, material: Material) -> TextModel:
+def fit_text_model(settings: CliConfig, spec: MethodSpec, material: TrainingData) -> TextModel:
     """Fit TF-IDF features and the method's estimator."""
     train, held = material.train, material.validation
     features = TextFeatures().fit(train.texts + (held.texts if held is not None else []))
@@ -90,7 +90,7 @@ def fit_text_model(settings: Settings, spec: MethodSpec, material: Material) -> 
     )
 
 
-def make_estimator(settings: Settings, spec: MethodSpec) -> Any:
+def make_estimator(settings: CliConfig, spec: MethodSpec) -> Any:
     """Make the unfitted estimator of a method; its own options go before the settings."""
     return spec.make(
         metric=settings.metric,
@@ -101,7 +101,7 @@ def make_estimator(settings: Settings, spec: MethodSpec) -> Any:
     )
 
 
-def _check_folds(spec: MethodSpec, estimator: Any, material: Material) -> None:
+def _check_folds(spec: MethodSpec, estimator: Any, material: TrainingData) -> None:
     """Say early, and in the words of the command line, that there are too few labels for folds."""
     if not estimator.final.startswith("crossfit"):
         return
@@ -117,13 +117,13 @@ def _check_folds(spec: MethodSpec, estimator: Any, material: Material) -> None:
         )
 
 
-def _tell(material: Material, spec: MethodSpec) -> None:
+def _tell(material: TrainingData, spec: MethodSpec) -> None:
     y = material.train.y
     validation = "" if material.validation is None else f", {len(material.validation.y)} validation"
-    note(f"{spec.title}: {len(y)} rows, {int((y >= 0).sum())} of them labelled{validation}")
+    print_status(f"{spec.title}: {len(y)} rows, {int((y >= 0).sum())} of them labelled{validation}")
 
 
-def _votes_found(estimator: Any, train: Rows) -> VotesTest | None:
+def _votes_found(estimator: Any, train: LabelledTable) -> VotesTest | None:
     """Take the test of a guard, or make it for a method without one; None without votes."""
     found = getattr(estimator, "votes_test_", None)
     if found is None and train.votes is not None:
@@ -140,21 +140,21 @@ _SOURCES = {
 
 
 def _tell_result(
-    model: TextModel, spec: MethodSpec, settings: Settings, material: Material
+    model: TextModel, spec: MethodSpec, settings: CliConfig, material: TrainingData
 ) -> None:
     estimator = model.estimator
     where, role = _SOURCES[estimator.validation_source_], chosen_by_validation(spec, estimator)
     # What learnt weights from the same rows flatters itself there.
     flattered = ", so this is too good" if "weights" in role else ""
-    say(f"{estimator.metric} {estimator.val_score_:.3f} {where} (they {role}{flattered})")
+    print_result(f"{estimator.metric} {estimator.val_score_:.3f} {where} (they {role}{flattered})")
     found = _votes_found(estimator, material.train)
     if found is not None:
-        say(votes_sentence(found))
+        print_result(votes_sentence(found))
     if votes_left_out(estimator):
-        say(LEFT_OUT)
+        print_result(LEFT_OUT)
     if model.needs_votes:
-        say("The model predicts with the rules as well: give predict and evaluate --lfs")
-    say(f"Model written to {settings.output}")
+        print_result("The model predicts with the rules as well: give predict and evaluate --lfs")
+    print_result(f"Model written to {settings.output}")
 
 
 LEFT_OUT = (
@@ -164,7 +164,7 @@ LEFT_OUT = (
 
 
 def report_training(
-    settings: Settings, spec: MethodSpec, material: Material, model: TextModel, force: bool
+    settings: CliConfig, spec: MethodSpec, material: TrainingData, model: TextModel, force: bool
 ) -> None:
     """Write the report that the settings name."""
     train, estimator = material.train, model.estimator
@@ -182,7 +182,7 @@ def report_training(
         histories={spec.title: estimator.history_},
         examples=_examples(spec, material, estimator),
         outcome=_outcome(spec, material, model),
-        settings=plain(settings),
+        settings=settings_as_text(settings),
     )
     write_report(settings.report or "report.html", content, overwrite=force)
 
@@ -205,7 +205,7 @@ def learnt(estimator: Any) -> bool:
     return bool((values[~np.isnan(values)] != 1).any())
 
 
-def _examples(spec: MethodSpec, material: Material, estimator: Any) -> Examples | None:
+def _examples(spec: MethodSpec, material: TrainingData, estimator: Any) -> Examples | None:
     train = material.train
     if train.votes is None or not learnt(estimator):
         return None
@@ -213,7 +213,7 @@ def _examples(spec: MethodSpec, material: Material, estimator: Any) -> Examples 
     return Examples(spec.title, weights, train.y, train.votes, train.texts)
 
 
-def _outcome(spec: MethodSpec, material: Material, model: TextModel) -> Outcome | None:
+def _outcome(spec: MethodSpec, material: TrainingData, model: TextModel) -> TestOutcome | None:
     held, estimator = material.validation, model.estimator
     # Models that are refitted or cross-fitted trained on the validation rows in the end, and the
     # guard refits unasked.
@@ -221,7 +221,7 @@ def _outcome(spec: MethodSpec, material: Material, model: TextModel) -> Outcome 
         return None
     p = model.predict_proba(held.texts, held.votes if model.needs_votes else None)
     predicted = p.argmax(1)
-    return Outcome(
+    return TestOutcome(
         model=spec.title,
         rows=f"{len(held.y)} validation rows, which also {chosen_by_validation(spec, estimator)}",
         confusion=confusion_matrix(held.y, predicted, labels=np.arange(len(material.classes))),
@@ -230,7 +230,7 @@ def _outcome(spec: MethodSpec, material: Material, model: TextModel) -> Outcome 
     )
 
 
-def plain(settings: Any) -> dict[str, str]:
+def settings_as_text(settings: Any) -> dict[str, str]:
     """Give settings as text, without those that were not given."""
     shown = {}
     for name, value in vars(settings).items():

@@ -11,13 +11,13 @@ import pandas as pd
 
 from spear_amal.cli import read_rows
 from spear_amal.cli.apply import vote
-from spear_amal.cli.config import Settings, need
+from spear_amal.cli.config import CliConfig, require
 from spear_amal.errors import InputError
 from spear_amal.votes.label_matrix import LabelMatrix
 
 
 @dataclass(frozen=True)
-class Rows:
+class LabelledTable:
     """Rows of one role.
 
     Attributes
@@ -36,15 +36,15 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Material:
+class TrainingData:
     """Training rows, validation rows if they came in a file of their own, and the classes."""
 
-    train: Rows
-    validation: Rows | None
+    train: LabelledTable
+    validation: LabelledTable | None
     classes: tuple[Any, ...]
 
 
-def gather_material(settings: Settings, with_votes: bool, fault_tolerant: bool) -> Material:
+def gather_material(settings: CliConfig, with_votes: bool, fault_tolerant: bool) -> TrainingData:
     """Read the tables, apply the LFs and turn labels into class codes.
 
     Raises
@@ -52,7 +52,7 @@ def gather_material(settings: Settings, with_votes: bool, fault_tolerant: bool) 
     InputError
         If no row has a label, or a validation row has none.
     """
-    paths = [need(settings.data, "--data")]
+    paths = [require(settings.data, "--data")]
     if settings.validation is not None:
         paths.append((settings.validation,))
     frames = [read_rows.read_rows(some, settings.text_column) for some in paths]
@@ -64,15 +64,15 @@ def gather_material(settings: Settings, with_votes: bool, fault_tolerant: bool) 
     _check_labels(values, names, settings.label_column)
     votes = [_vote(frame, settings, fault_tolerant) if with_votes else None for frame in frames]
     voted = None if votes[0] is None else votes[0].classes
-    classes = read_rows.find_classes(voted, [one for some in values for one in some])
+    classes = read_rows.classes_of_table(voted, [one for some in values for one in some])
     held = [
-        Rows(frame, frame[settings.text_column].tolist(), _codes(v, classes, name), matrix)
+        LabelledTable(frame, frame[settings.text_column].tolist(), _codes(v, classes, name), matrix)
         for frame, v, name, matrix in zip(frames, values, names, votes, strict=True)
     ]
-    return Material(held[0], held[1] if len(held) > 1 else None, classes)
+    return TrainingData(held[0], held[1] if len(held) > 1 else None, classes)
 
 
-def _vote(frame: pd.DataFrame, settings: Settings, fault_tolerant: bool) -> LabelMatrix:
+def _vote(frame: pd.DataFrame, settings: CliConfig, fault_tolerant: bool) -> LabelMatrix:
     return vote(frame, settings.lfs, settings.text_column, fault_tolerant)
 
 

@@ -13,7 +13,7 @@ from spear_amal.errors import InputError
 from spear_amal.votes.label_matrix import ABSTAIN
 
 
-def normalised(texts: Any) -> list[str]:
+def normalise_texts(texts: Any) -> list[str]:
     """Texts as they are compared for duplicates: stripped and casefolded."""
     return [text.strip().casefold() for text in texts]
 
@@ -80,7 +80,7 @@ def hold_out_test(frame: pd.DataFrame, n_test: int, seed: int) -> pd.DataFrame:
     labels = frame["label"].to_numpy()
     test = draw_stratified(rows, labels, n_test, np.random.default_rng(seed), "the test part")
     is_test = np.isin(rows, test)
-    texts = np.asarray(normalised(frame["text"]), dtype=object)
+    texts = np.asarray(normalise_texts(frame["text"]), dtype=object)
     leaked = is_test & np.isin(texts, texts[~is_test])
     return frame.assign(part=np.where(is_test, "test", "train"))[~leaked]
 
@@ -267,6 +267,6 @@ def without_duplicates(test: np.ndarray, pool: np.ndarray, texts: Any) -> np.nda
     """
     if texts is None:
         raise InputError("drop_duplicates=True needs texts to compare; pass texts=")
-    texts = normalised(texts)
+    texts = normalise_texts(texts)
     known = {texts[i] for i in pool}
     return np.asarray([i for i in test if texts[i] not in known], dtype=np.int64)

@@ -17,7 +17,7 @@ _MEETINGS = itertools.count()
 
 
 @contextmanager
-def joined(ranks: str | None, device: str) -> Iterator[Shard]:
+def process_group(ranks: str | None, device: str) -> Iterator[Shard]:
     """Give the part of this process, and for as long a process group.
 
     Parameters

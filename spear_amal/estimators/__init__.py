@@ -1,8 +1,8 @@
 """scikit-learn estimators over the one trainer."""
 
 from spear_amal.estimators.auxiliary import AuxiliaryClassifier
-from spear_amal.estimators.auxiliary_targets import Task
-from spear_amal.estimators.base import TrainedClassifier
+from spear_amal.estimators.auxiliary_targets import AuxiliaryTask
+from spear_amal.estimators.base import BaseSpearEstimator
 from spear_amal.estimators.distillation import DistilledClassifier
 from spear_amal.estimators.distillation_methods import DISTILLATION, distiller
 from spear_amal.estimators.gold import GoldClassifier
@@ -15,6 +15,8 @@ __all__ = [
     "DISTILLATION",
     "PRESETS",
     "AuxiliaryClassifier",
+    "AuxiliaryTask",
+    "BaseSpearEstimator",
     "DistilledClassifier",
     "GoldClassifier",
     "LabelModelClassifier",
@@ -22,7 +24,5 @@ __all__ = [
     "RotationDistiller",
     "RuleNetworkClassifier",
     "SpearClassifier",
-    "Task",
-    "TrainedClassifier",
     "distiller",
 ]

@@ -18,14 +18,14 @@ from spear_amal.errors import InputError
 from spear_amal.estimators import serialization, validation
 from spear_amal.estimators.auxiliary_targets import (
     REGRESSION,
-    Task,
+    AuxiliaryTask,
     TaskPlan,
     check_tasks,
     plan_tasks,
 )
-from spear_amal.estimators.cross_fitting import Recipe
+from spear_amal.estimators.cross_fitting import FitPlan
 from spear_amal.estimators.network import NetworkClassifier
-from spear_amal.estimators.validation import Pool
+from spear_amal.estimators.validation import TrainingPool
 from spear_amal.losses import (
     Component,
     ComponentSet,
@@ -58,7 +58,8 @@ class AuxiliaryClassifier(NetworkClassifier):
     tasks : list of str or Task
         "rotation": by which angle a square image is turned. "rotation-shuffled": the same with
         targets that say nothing, to see what a useless task does. "l2": the size of the parameters.
-        Any other name: targets go to `fit`; see :class:`Task` for kind and number of classes.
+        Any other name: targets go to `fit`; see :class:`AuxiliaryTask` for kind and number of
+        classes.
     mixer : str or Mixer
         "gcs", "maoal", "amal", "auxilearn", "uncertainty", "fixed" (all ones), "single" (the label
         alone), "random-search" or any other of :mod:`spear_amal.mixers` that needs no teacher.
@@ -172,7 +173,7 @@ device, checkpoint, random_state, verbose
             _check_turnable(self.tasks_, self.input_shape_)
         return checked
 
-    def _recipe(self, pool: Pool) -> Recipe:
+    def _recipe(self, pool: TrainingPool) -> FitPlan:
         for name, held in self._plan.targets.items():
             validation.check_rows(f"tasks[{name!r}]", len(held), pool.n_train, "X")
         # Without tasks of rows nothing is said of unlabelled ones: empty batches at best.
@@ -186,7 +187,7 @@ device, checkpoint, random_state, verbose
             "callbacks": None,
         }
 
-    def _components(self, pool: Pool, class_weights: np.ndarray | None) -> ComponentSet:
+    def _components(self, pool: TrainingPool, class_weights: np.ndarray | None) -> ComponentSet:
         own = [self._loss_of(task) for task in self.tasks_]
         if pool.labels is None:
             return ComponentSet([LabelCrossEntropy(class_weights), *own])
@@ -194,7 +195,7 @@ device, checkpoint, random_state, verbose
         covered = [OnCovered(component) for component in rules.components]
         return ComponentSet([*covered, *own], rules.penalties)
 
-    def _loss_of(self, task: Task) -> Component:
+    def _loss_of(self, task: AuxiliaryTask) -> Component:
         if task.name == L2:
             return SquaredNorm(self.l2)
         return (TaskSquaredError if task.kind == REGRESSION else TaskCrossEntropy)(task.name)
@@ -202,7 +203,7 @@ device, checkpoint, random_state, verbose
     def _mixer(self) -> Mixer:
         return auxiliary_mixer(self.mixer, self.mixer_options)
 
-    def _final(self, pool: Pool) -> str:
+    def _final(self, pool: TrainingPool) -> str:
         return self.final
 
     # -- the network and its heads --------------------------------------------------------------
@@ -254,10 +255,10 @@ device, checkpoint, random_state, verbose
 
     def _take_record(self, record: dict[str, Any]) -> None:
         super()._take_record(record)
-        self.tasks_ = tuple(Task(*held) for held in record["tasks"])
+        self.tasks_ = tuple(AuxiliaryTask(*held) for held in record["tasks"])
 
 
-def _check_turnable(tasks: tuple[Task, ...], shape: tuple[int, ...]) -> None:
+def _check_turnable(tasks: tuple[AuxiliaryTask, ...], shape: tuple[int, ...]) -> None:
     names = [task.name for task in tasks if task.name in (ROTATION, SHUFFLED)]
     if names and (len(shape) != 3 or shape[1] != shape[2]):
         raise InputError(

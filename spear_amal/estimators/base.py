@@ -12,29 +12,29 @@ import pandas as pd
 import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from spear_amal.distributed.process_group import joined
+from spear_amal.distributed.process_group import process_group
 from spear_amal.errors import InputError
 from spear_amal.estimators import defaults, serialization, validation
 from spear_amal.estimators.cross_fitting import (
-    Member,
-    Recipe,
+    FitPlan,
+    FoldResult,
     fit_members,
     log_posteriors,
     weights_frame,
 )
-from spear_amal.estimators.prediction import FittedClassifier, choose_exponent
-from spear_amal.estimators.validation import Pool
+from spear_amal.estimators.prediction import PredictorMixin, choose_exponent
+from spear_amal.estimators.validation import TrainingPool
 from spear_amal.io.safetensors import under_prefix
 from spear_amal.losses import ComponentSet
 from spear_amal.mixers import Fixed, Mixer
 from spear_amal.models import JointModel, RuleModel, build_feature_model, check_kind
-from spear_amal.training import METRICS, Callback, ProgressBar, Settings, Table
+from spear_amal.training import METRICS, Callback, ProgressBar, Table, TrainerConfig
 from spear_amal.training.augment import Augmentation
 from spear_amal.training.objective import PRECISIONS
 from spear_amal.votes.label_matrix import LabelMatrix, as_label_matrix, stack_votes
 
 
-class Intake(FittedClassifier):
+class Intake(PredictorMixin):
     """Checks `fit`'s arguments; sets ``classes_``, ``n_features_in_`` and ``vote_form_``."""
 
     final: str
@@ -50,11 +50,11 @@ class Intake(FittedClassifier):
         y_val: Any,
         L_val: Any,
         plan: list[tuple[int, int]] | None = None,
-    ) -> Pool:
+    ) -> TrainingPool:
         """Make the pool; `plan` holds the columns (LF, class) where L is but some of the votes."""
         defaults.check_pairs(L, X_val, y_val, L_val)
         X = self._checked(X, reset=True)
-        y = validation.column(y, "y")
+        y = validation.validate_target(y, "y")
         validation.check_rows("y", len(y), X.shape[0], "X")
         votes = None if L is None else as_label_matrix(L)
         if votes is not None:
@@ -66,7 +66,7 @@ class Intake(FittedClassifier):
         validation.check_gold(codes, self.classes_)
         self.vote_form_ = None
         if votes is not None:
-            self.vote_form_ = validation.VoteForm.of(L, votes, len(self.classes_))
+            self.vote_form_ = validation.VoteSchema.of(L, votes, len(self.classes_))
             votes = votes.with_classes(self.vote_form_.classes)
         if X_val is None:
             held, source = validation.hold_out(codes, self.validation_fraction, self.random_state)
@@ -78,7 +78,7 @@ class Intake(FittedClassifier):
         if plan is None:
             plan = [] if votes is None else votes.unipolar_plan()
         unipolar = [v.to_unipolar(plan) for v in all_votes if v is not None]
-        return Pool(
+        return TrainingPool(
             x=validation.stack(features) if len(features) > 1 else X,
             y=np.concatenate(all_codes),
             labels=self._trusted(unipolar, np.concatenate(all_codes)),
@@ -97,7 +97,7 @@ class Intake(FittedClassifier):
         self, X_val: Any, y_val: Any, L_val: Any
     ) -> tuple[Any, np.ndarray, LabelMatrix | None]:
         x = self._checked(X_val, reset=False)
-        labels = validation.column(y_val, "y_val")
+        labels = validation.validate_target(y_val, "y_val")
         validation.check_rows("y_val", len(labels), x.shape[0], "X_val")
         codes = validation.encode(labels, self.classes_, "y_val")
         if (codes < 0).any():
@@ -141,7 +141,7 @@ BATCH = 64
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class TrainedClassifier(Intake):
+class BaseSpearEstimator(Intake):
     """Template: a subclass says which losses, which mixer and whether rules are used.
 
     The fields are the parameters that all have; subclasses are dataclasses that add their own.
@@ -178,18 +178,18 @@ class TrainedClassifier(Intake):
 
     # -- what a subclass says -------------------------------------------------------------------
 
-    def _components(self, pool: Pool, class_weights: np.ndarray | None) -> ComponentSet:
+    def _components(self, pool: TrainingPool, class_weights: np.ndarray | None) -> ComponentSet:
         """Make the losses; `class_weights` (C,) are for those on gold labels."""
         raise NotImplementedError
 
     def _mixer(self) -> Mixer:
         return Fixed()
 
-    def _rules(self, pool: Pool, y: np.ndarray, generator: torch.Generator) -> Any:
+    def _rules(self, pool: TrainingPool, y: np.ndarray, generator: torch.Generator) -> Any:
         """Make the rule side of the model, or None; `y` (n,) holds gold codes of V only."""
         return None
 
-    def _teachers(self, pool: Pool, gold: np.ndarray) -> np.ndarray | None:
+    def _teachers(self, pool: TrainingPool, gold: np.ndarray) -> np.ndarray | None:
         """Teacher logits (n, T, C) for the pool, or None; `gold` are the rows whose y may count."""
         return None
 
@@ -249,16 +249,16 @@ class TrainedClassifier(Intake):
         """
         self.check_parameters()
         pool = self._pool(X, y, L, X_val, y_val, L_val)
-        with joined(self.ranks, defaults.find_device(self.device)) as shard:
+        with process_group(self.ranks, defaults.find_device(self.device)) as shard:
             recipe = replace(self._recipe(pool), shard=shard)
             members = fit_members(pool, recipe, self._about())
         self._keep(pool, members, recipe)
         return self
 
-    def _recipe(self, pool: Pool) -> Recipe:
+    def _recipe(self, pool: TrainingPool) -> FitPlan:
         p: Any = self
         device = defaults.find_device(p.device)
-        settings = Settings(
+        settings = TrainerConfig(
             lr=p.lr_scale * (p.lr if p.lr is not None else self._default_rate(pool)),
             lr_rules=getattr(p, "lr_rules", 1e-2),
             batch_size=p.batch_size or self._default_batch(pool),
@@ -272,7 +272,7 @@ class TrainedClassifier(Intake):
             checkpoint=p.checkpoint,
             **self._own_settings(),
         )
-        return Recipe(
+        return FitPlan(
             make_model=lambda y, generator: self._model(pool, y, generator),
             make_components=lambda gold: self._components(pool, self._class_weights(pool, gold)),
             make_teachers=lambda gold: self._teachers(pool, gold),
@@ -290,7 +290,7 @@ class TrainedClassifier(Intake):
             live=self._live(),
         )
 
-    def _final(self, pool: Pool) -> str:
+    def _final(self, pool: TrainingPool) -> str:
         return self.final
 
     def _own_settings(self) -> dict[str, Any]:
@@ -312,20 +312,20 @@ class TrainedClassifier(Intake):
         """For each teacher, how to ask about an augmented batch; see :class:`Table`."""
         return ()
 
-    def _default_rate(self, pool: Pool) -> float:
+    def _default_rate(self, pool: TrainingPool) -> float:
         return defaults.default_rate(pool.x, self.feature_model)
 
-    def _default_batch(self, pool: Pool) -> int:
+    def _default_batch(self, pool: TrainingPool) -> int:
         return BATCH
 
-    def _gold_batch(self, pool: Pool) -> int:
+    def _gold_batch(self, pool: TrainingPool) -> int:
         """Batch size where gold rows are all that is trained on."""
         trained = len(np.setdiff1d(pool.gold, pool.validation)) or len(pool.gold)
         if self.final.startswith("crossfit"):
             trained = len(pool.gold) * (self.n_folds - 1) // self.n_folds
         return defaults.gold_batch(trained)
 
-    def _class_weights(self, pool: Pool, gold: np.ndarray) -> np.ndarray | None:
+    def _class_weights(self, pool: TrainingPool, gold: np.ndarray) -> np.ndarray | None:
         """Weights (C,) that give the gold rows of training the class balance of V.
 
         V as it was handed in is the sample that the classifier is meant for; L may be drawn
@@ -337,10 +337,10 @@ class TrainedClassifier(Intake):
         found = np.bincount(pool.y[gold], minlength=len(pool.classes)) + 1.0
         return (wanted / wanted.sum()) / (found / found.sum())
 
-    def _model(self, pool: Pool, y: np.ndarray, generator: torch.Generator) -> JointModel:
+    def _model(self, pool: TrainingPool, y: np.ndarray, generator: torch.Generator) -> JointModel:
         return JointModel(self._feature(pool, generator), self._rules(pool, y, generator))
 
-    def _feature(self, pool: Pool, generator: torch.Generator) -> torch.nn.Module:
+    def _feature(self, pool: TrainingPool, generator: torch.Generator) -> torch.nn.Module:
         return build_feature_model(
             self.feature_model, pool.x.shape[1], len(pool.classes), self.hidden, generator
         )
@@ -362,7 +362,7 @@ class TrainedClassifier(Intake):
         """Build the rule side again for stored parameters, if there are any."""
         return RuleModel.from_state(tensors) if tensors else None
 
-    def _keep(self, pool: Pool, members: list[Member], recipe: Recipe) -> None:
+    def _keep(self, pool: TrainingPool, members: list[FoldResult], recipe: FitPlan) -> None:
         """Set the fitted attributes."""
         self.models_ = [member.model.eval() for member in members]
         self.plan_ = pool.plan
@@ -375,7 +375,7 @@ class TrainedClassifier(Intake):
         self.weights_ = weights_frame(members)
         self.exponent_ = self._exponent(pool, members, recipe)
 
-    def _exponent(self, pool: Pool, members: list[Member], recipe: Recipe) -> float:
+    def _exponent(self, pool: TrainingPool, members: list[FoldResult], recipe: FitPlan) -> float:
         if self.inference == "feature" or pool.labels is None:
             return 0.0
         parts = []

@@ -17,28 +17,35 @@ from sklearn.model_selection import StratifiedKFold, train_test_split
 
 from spear_amal.distributed.shard import WHOLE, Shard
 from spear_amal.errors import InputError
-from spear_amal.estimators.validation import Pool
+from spear_amal.estimators.validation import TrainingPool
 from spear_amal.losses import ComponentSet
 from spear_amal.mixers import Mixer
 from spear_amal.mixers.fixed import Frozen
 from spear_amal.mixers.weight_table import MappedTable
 from spear_amal.models import JointModel
-from spear_amal.tensors.bool_table import BitRows
-from spear_amal.training import Callback, Result, Settings, Table, Trainer, predict_logits
+from spear_amal.tensors.bool_table import PackedBools
+from spear_amal.training import (
+    Callback,
+    Table,
+    Trainer,
+    TrainerConfig,
+    TrainingResult,
+    predict_logits,
+)
 from spear_amal.training.augment import Augmentation
 from spear_amal.training.distributed_checks import check_same
 from spear_amal.training.table import TrainingRows
 
 
 @dataclass(frozen=True)
-class Recipe:
+class FitPlan:
     """Everything a fit needs beside the pool. Each call of a maker gives a fresh object."""
 
     make_model: Callable[[np.ndarray, torch.Generator], JointModel]  # from gold codes for guides
     make_components: Callable[[np.ndarray], ComponentSet]  # from the gold rows of training
     make_teachers: Callable[[np.ndarray], np.ndarray | None]  # from the same
     make_mixer: Callable[[], Mixer]
-    settings: Settings
+    settings: TrainerConfig
     final: str = "single"
     n_folds: int = 5
     validation: str = "shared"
@@ -54,7 +61,7 @@ class Recipe:
 
 
 @dataclass
-class Member:
+class FoldResult:
     """One trained model.
 
     Attributes
@@ -72,7 +79,7 @@ class Member:
     """
 
     model: JointModel
-    result: Result
+    result: TrainingResult
     trained: np.ndarray
     validation: np.ndarray
     names: tuple[str, ...]
@@ -93,11 +100,11 @@ class Stream(Protocol):
         """Numbers of the rows to train on, for the gold rows of the pool that may be."""
 
 
-def fit_members(pool: Pool, recipe: Recipe, about: Any) -> list[Member]:
+def fit_members(pool: TrainingPool, recipe: FitPlan, about: Any) -> list[FoldResult]:
     """Train by ``recipe.final``: "single", "refit", "crossfit" or "crossfit-weights"."""
     mark = fingerprint(pool, about)
     check_same(recipe.shard, mark)
-    tables = Tables(pool, recipe)
+    tables = TableFactory(pool, recipe)
     if recipe.final in ("crossfit", "crossfit-weights"):
         members = [
             _fit_one(pool, tables, held, _named(recipe, f"fold{i}"), f"{mark}-{i}")
@@ -110,7 +117,7 @@ def fit_members(pool: Pool, recipe: Recipe, about: Any) -> list[Member]:
     return [_refit(pool, tables, first, recipe, mark) if recipe.final == "refit" else first]
 
 
-def _folds(pool: Pool, recipe: Recipe) -> list[np.ndarray]:
+def _folds(pool: TrainingPool, recipe: FitPlan) -> list[np.ndarray]:
     """Each gold row of L and V plays validation once."""
     counts = np.bincount(pool.y[pool.gold])
     smallest = int(counts[counts > 0].min())
@@ -123,7 +130,7 @@ def _folds(pool: Pool, recipe: Recipe) -> list[np.ndarray]:
     return [pool.gold[held] for _, held in folds.split(pool.gold, pool.y[pool.gold])]
 
 
-def _named(recipe: Recipe, part: str) -> Recipe:
+def _named(recipe: FitPlan, part: str) -> FitPlan:
     """Give each member a checkpoint file of its own."""
     path = recipe.settings.checkpoint
     if path is None or part == "single":
@@ -132,7 +139,7 @@ def _named(recipe: Recipe, part: str) -> Recipe:
     return replace(recipe, settings=replace(recipe.settings, checkpoint=own))
 
 
-def _training_rows(pool: Pool, gold: np.ndarray, recipe: Recipe) -> np.ndarray:
+def _training_rows(pool: TrainingPool, gold: np.ndarray, recipe: FitPlan) -> np.ndarray:
     """Gold rows and, if wanted, unlabelled rows; uncovered ones only on request."""
     if not recipe.use_unlabelled:
         return gold
@@ -142,7 +149,7 @@ def _training_rows(pool: Pool, gold: np.ndarray, recipe: Recipe) -> np.ndarray:
     return np.sort(np.concatenate([gold, extra]))
 
 
-def _new_model(pool: Pool, held: np.ndarray, recipe: Recipe) -> JointModel:
+def _new_model(pool: TrainingPool, held: np.ndarray, recipe: FitPlan) -> JointModel:
     """Make an untrained model; of the gold labels it sees those of V only, for quality guides."""
     y = np.full_like(pool.y, -1)
     y[held] = pool.y[held]
@@ -150,20 +157,20 @@ def _new_model(pool: Pool, held: np.ndarray, recipe: Recipe) -> JointModel:
     return recipe.make_model(y, generator).to(recipe.device, recipe.dtype)
 
 
-def fit_streamed(pool: Pool, recipe: Recipe, stream: Stream, about: Any) -> Member:
+def fit_streamed(pool: TrainingPool, recipe: FitPlan, stream: Stream, about: Any) -> FoldResult:
     """Train one model on a stream of rows, of which the pool holds those with gold, and V."""
-    tables = Tables(pool, recipe)
+    tables = TableFactory(pool, recipe)
     return _fit_one(pool, tables, pool.validation, recipe, fingerprint(pool, about), stream)
 
 
 def _fit_one(
-    pool: Pool,
-    tables: Tables,
+    pool: TrainingPool,
+    tables: TableFactory,
     held: np.ndarray,
-    recipe: Recipe,
+    recipe: FitPlan,
     mark: str,
     stream: Stream | None = None,
-) -> Member:
+) -> FoldResult:
     """Train with `held` as V: for the mixer's outer loss and for the choice of the epoch."""
     gold = np.setdiff1d(pool.gold, held)
     used = "shared" if len(gold) else "training"
@@ -180,7 +187,7 @@ def _fit_one(
         rows = _training_rows(pool, gold, recipe)
     else:
         source, rows = stream.table, stream.rows(gold, recipe.keep_uncovered)
-    best: Member | None = None
+    best: FoldResult | None = None
     for i, mixer in enumerate(recipe.make_mixer().candidates(components.names)):
         own = recipe if not i else _named(recipe, f"trial{i}")
         model = _new_model(pool, held, recipe)
@@ -197,8 +204,8 @@ def _fit_one(
         )
         if best is None or cast(float, result.val_score) > cast(float, best.result.val_score):
             parts = (model, result, rows, held, components.names, model, used, mixer)
-            best = Member(*parts, streamed=stream is not None)
-    return cast(Member, best)
+            best = FoldResult(*parts, streamed=stream is not None)
+    return cast(FoldResult, best)
 
 
 def _trial(mark: str, i: int) -> str:
@@ -217,7 +224,9 @@ def _halves(held: np.ndarray, y: np.ndarray, seed: int) -> tuple[np.ndarray, np.
     return np.concatenate([chooser, held[lone]]), outer
 
 
-def _refit(pool: Pool, tables: Tables, first: Member, recipe: Recipe, mark: str) -> Member:
+def _refit(
+    pool: TrainingPool, tables: TableFactory, first: FoldResult, recipe: FitPlan, mark: str
+) -> FoldResult:
     """Train anew on L and V for the chosen number of epochs, with the learnt weights frozen.
 
     A mixer that weighs each batch as it comes has none to freeze: it goes on learning from V.
@@ -230,12 +239,12 @@ def _refit(pool: Pool, tables: Tables, first: Member, recipe: Recipe, mark: str)
 def _refit_with(
     mixer: Mixer,
     epochs: int,
-    pool: Pool,
-    tables: Tables,
-    first: Member,
-    recipe: Recipe,
+    pool: TrainingPool,
+    tables: TableFactory,
+    first: FoldResult,
+    recipe: FitPlan,
     mark: str,
-) -> Member:
+) -> FoldResult:
     """Train on L and V for a number of epochs; `first` keeps its part as the judge."""
     rows = _training_rows(pool, pool.gold, recipe)
     settings = replace(recipe.settings, max_epochs=epochs)
@@ -260,8 +269,8 @@ def _refit_with(
 
 
 def _with_mean_weights(
-    pool: Pool, tables: Tables, members: list[Member], recipe: Recipe, mark: str
-) -> Member:
+    pool: TrainingPool, tables: TableFactory, members: list[FoldResult], recipe: FitPlan, mark: str
+) -> FoldResult:
     """Train one model on L and V under the folds' mean weights, for their mean number of epochs.
 
     Every gold row was training row in all folds but one, so that each has weights of its own.
@@ -274,7 +283,7 @@ def _with_mean_weights(
     return _refit_with(mixer, epochs, pool, tables, first, recipe, mark)
 
 
-def _frozen(weights: Any, first: Member, tables: Tables) -> Frozen:
+def _frozen(weights: Any, first: FoldResult, tables: TableFactory) -> Frozen:
     """Learnt weights; rows of V, which had none, get the mean of the labelled training rows."""
     table = weights[:].clone()
     new = np.setdiff1d(first.validation, first.trained)
@@ -294,7 +303,7 @@ def log_posteriors(
     return pairs
 
 
-class Tables:
+class TableFactory:
     """What a recipe trains on and judges by.
 
     Where several processes train together, features, votes, teachers and weights of training rows
@@ -306,7 +315,7 @@ class Tables:
         If there are fewer rows than processes.
     """
 
-    def __init__(self, pool: Pool, recipe: Recipe) -> None:
+    def __init__(self, pool: TrainingPool, recipe: FitPlan) -> None:
         self.pool, self.recipe = pool, recipe
         n, world = len(pool.y), recipe.shard.world
         if n < world:
@@ -350,7 +359,7 @@ class Tables:
 NO_MATTER = ("verbose", "checkpoint", "device", "ranks")
 
 
-def fingerprint(pool: Pool, about: dict[str, Any]) -> str:
+def fingerprint(pool: TrainingPool, about: dict[str, Any]) -> str:
     """Hash of data, roles and settings, so that a checkpoint is only used by its own run."""
     settings = {k: v for k, v in about.items() if k not in NO_MATTER}
     parts = [pool.y, pool.validation, np.array([len(pool.classes), *pool.x.shape])]
@@ -369,7 +378,7 @@ def _csr_parts(matrix: Any) -> list[np.ndarray]:
     return [matrix.data, matrix.indices, matrix.indptr]
 
 
-def weights_frame(members: list[Member], last: bool = False) -> pd.DataFrame:
+def weights_frame(members: list[FoldResult], last: bool = False) -> pd.DataFrame:
     """Weights (n, K) per row and loss, means over members; NaN where a loss did not count.
 
     Those of the chosen epochs, or after the last ones. Empty where they are on disk, of rows that
@@ -378,13 +387,13 @@ def weights_frame(members: list[Member], last: bool = False) -> pd.DataFrame:
     names = list(members[0].names)
     if members[0].streamed and isinstance(members[0].result.weights, MappedTable):
         return pd.DataFrame(columns=names, dtype=np.float32)  # they may not fit into memory
-    n = cast(BitRows, members[0].result.domain).shape[0]
+    n = cast(PackedBools, members[0].result.domain).shape[0]
     total, count = np.zeros((2, n, len(names)))
     for member in members:
         rows = torch.as_tensor(member.trained)
         held = member.result
         table = held.last_weights if last else held.weights
-        on = cast(BitRows, held.domain)[rows].numpy()
+        on = cast(PackedBools, held.domain)[rows].numpy()
         total[rows] += np.where(on, 1.0 if table is None else table[rows].numpy(), 0.0)
         count[rows] += on
     return pd.DataFrame(total / np.where(count == 0, np.nan, count), columns=names)

@@ -19,10 +19,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from spear_amal.errors import InputError
 from spear_amal.estimators import serialization
-from spear_amal.estimators.cross_fitting import Recipe
+from spear_amal.estimators.cross_fitting import FitPlan
 from spear_amal.estimators.network import NetworkClassifier, network_name
 from spear_amal.estimators.teacher_inputs import TeacherRows
-from spear_amal.estimators.validation import Pool
+from spear_amal.estimators.validation import TrainingPool
 from spear_amal.losses import ComponentSet, LabelCrossEntropy, OnCovered, teacher_components
 from spear_amal.losses.teacher import DIRECTIONS
 from spear_amal.mixers import Mixer, build_mixer
@@ -289,14 +289,14 @@ precision, compile, device, ranks, checkpoint, random_state, verbose
             del self._asked
             self.__dict__.pop("_told", None)
 
-    def _recipe(self, pool: Pool) -> Recipe:
+    def _recipe(self, pool: TrainingPool) -> FitPlan:
         # Asked here, so that what is wrong with a teacher is said before any training.
         self._told = self._asked.logits(self.teachers_, pool, self.teacher_cache)
         # Without teachers and rules nothing is said of unlabelled rows: empty batches at best.
         heard = bool(self.teachers_) or pool.labels is not None
         return replace(super()._recipe(pool), use_unlabelled=heard)
 
-    def _teachers(self, pool: Pool, gold: np.ndarray) -> np.ndarray:
+    def _teachers(self, pool: TrainingPool, gold: np.ndarray) -> np.ndarray:
         return self._told
 
     def _about(self) -> dict[str, Any]:
@@ -306,7 +306,7 @@ precision, compile, device, ranks, checkpoint, random_state, verbose
             "callbacks": None,
         }
 
-    def _components(self, pool: Pool, class_weights: np.ndarray | None) -> ComponentSet:
+    def _components(self, pool: TrainingPool, class_weights: np.ndarray | None) -> ComponentSet:
         teachers = teacher_components(len(self.teachers_), self.temperature, self.direction)
         if pool.labels is None:
             return ComponentSet([LabelCrossEntropy(class_weights), *teachers])
@@ -322,7 +322,7 @@ precision, compile, device, ranks, checkpoint, random_state, verbose
             with_rules=getattr(self, "vote_form_", None) is not None and not self.guarded_,
         )
 
-    def _final(self, pool: Pool) -> str:
+    def _final(self, pool: TrainingPool) -> str:
         return self.final
 
     def _live(self) -> tuple[Any, ...]:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spear_amal.estimators.base import TrainedClassifier
-from spear_amal.estimators.validation import Pool
+from spear_amal.estimators.base import BaseSpearEstimator
+from spear_amal.estimators.validation import TrainingPool
 from spear_amal.losses import ComponentSet, GoldCrossEntropy
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class GoldClassifier(TrainedClassifier):
+class GoldClassifier(BaseSpearEstimator):
     """Classifier trained on gold labels only ("Only-L").
 
     With ``final="refit"`` the number of epochs is chosen on validation rows and training is then
@@ -35,8 +35,8 @@ random_state, verbose
     True
     """
 
-    def _components(self, pool: Pool, class_weights: np.ndarray | None) -> ComponentSet:
+    def _components(self, pool: TrainingPool, class_weights: np.ndarray | None) -> ComponentSet:
         return ComponentSet([GoldCrossEntropy(class_weights)])
 
-    def _default_batch(self, pool: Pool) -> int:
+    def _default_batch(self, pool: TrainingPool) -> int:
         return self._gold_batch(pool)

@@ -10,9 +10,9 @@ import numpy as np
 from sklearn.base import clone
 
 from spear_amal.errors import InputError
-from spear_amal.estimators.base import TrainedClassifier
-from spear_amal.estimators.cross_fitting import Member, Recipe
-from spear_amal.estimators.validation import Pool
+from spear_amal.estimators.base import BaseSpearEstimator
+from spear_amal.estimators.cross_fitting import FitPlan, FoldResult
+from spear_amal.estimators.validation import TrainingPool
 from spear_amal.label_models import LABEL_MODELS, LabelModel
 from spear_amal.losses import ComponentSet, GoldCrossEntropy, NoisyCrossEntropy, TeacherCrossEntropy
 from spear_amal.mixers import Mixer, build_mixer
@@ -22,7 +22,7 @@ SMALLEST = 1e-12  # below this a probability counts as this
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class LabelModelClassifier(TrainedClassifier):
+class LabelModelClassifier(BaseSpearEstimator):
     """End model on gold labels and a label model's soft answers on covered unlabelled rows.
 
     Parameters
@@ -47,7 +47,7 @@ class LabelModelClassifier(TrainedClassifier):
         super().check_parameters()
         self._new_label_model()
 
-    def _components(self, pool: Pool, class_weights: np.ndarray | None) -> ComponentSet:
+    def _components(self, pool: TrainingPool, class_weights: np.ndarray | None) -> ComponentSet:
         gold = GoldCrossEntropy(class_weights)
         if pool.labels is None:
             return ComponentSet([gold])
@@ -82,11 +82,11 @@ class LabelModelClassifier(TrainedClassifier):
             model.set_params(random_state=self.random_state)
         return model
 
-    def _pool(self, *given: Any) -> Pool:
+    def _pool(self, *given: Any) -> TrainingPool:
         self.label_models_: list[LabelModel] = []
         return super()._pool(*given)
 
-    def _teachers(self, pool: Pool, gold: np.ndarray) -> np.ndarray | None:
+    def _teachers(self, pool: TrainingPool, gold: np.ndarray) -> np.ndarray | None:
         """Log posteriors (n, 1, C) of the label model; NaN where no LF fires."""
         if pool.labels is None:
             return None
@@ -104,7 +104,7 @@ class LabelModelClassifier(TrainedClassifier):
         p[~pool.covered()] = np.nan
         return np.log(np.clip(p, SMALLEST, None))[:, None, :]
 
-    def _keep(self, pool: Pool, members: list[Member], recipe: Recipe) -> None:
+    def _keep(self, pool: TrainingPool, members: list[FoldResult], recipe: FitPlan) -> None:
         # A refit fits its label model last, on V's gold as well; the exponent is chosen on V.
         last = self.label_models_[-len(members) :]
         self.label_models_ = self.label_models_[: len(members)]
@@ -160,7 +160,7 @@ class ReweightedClassifier(LabelModelClassifier):
     def _mixer(self) -> Mixer:
         return build_mixer(self.mixer, self.mixer_options)
 
-    def _components(self, pool: Pool, class_weights: np.ndarray | None) -> ComponentSet:
+    def _components(self, pool: TrainingPool, class_weights: np.ndarray | None) -> ComponentSet:
         if pool.labels is None:
             return ComponentSet([GoldCrossEntropy(class_weights)])
         return ComponentSet([NoisyCrossEntropy(class_weights=class_weights)])

@@ -13,9 +13,9 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from spear_amal.errors import InputError
 from spear_amal.estimators import defaults
-from spear_amal.estimators.cross_fitting import Member, Recipe, weights_frame
+from spear_amal.estimators.cross_fitting import FitPlan, FoldResult, weights_frame
 from spear_amal.estimators.spear import SpearClassifier
-from spear_amal.estimators.validation import Pool, check_images, is_image_like
+from spear_amal.estimators.validation import TrainingPool, check_images, is_image_like
 from spear_amal.models import build_feature_model, channel_statistics
 from spear_amal.models.image_model import check_pixels, pixel_kind
 from spear_amal.training import Callback
@@ -96,10 +96,10 @@ class NetworkClassifier(SpearClassifier):
 
     # -- what the base asks -----------------------------------------------------------------------
 
-    def _default_batch(self, pool: Pool) -> int:
+    def _default_batch(self, pool: TrainingPool) -> int:
         return IMAGE_BATCH if pool.x.ndim > 2 else BATCH
 
-    def _default_rate(self, pool: Pool) -> float:
+    def _default_rate(self, pool: TrainingPool) -> float:
         return defaults.default_rate(pool.x, self.feature_model, self.optimiser)
 
     def _own_settings(self) -> dict[str, Any]:
@@ -124,7 +124,7 @@ class NetworkClassifier(SpearClassifier):
 
     # -- the network ------------------------------------------------------------------------------
 
-    def _feature(self, pool: Pool, generator: torch.Generator) -> torch.nn.Module:
+    def _feature(self, pool: TrainingPool, generator: torch.Generator) -> torch.nn.Module:
         statistics = channel_statistics(pool.x[: pool.n_train]) if pool.x.ndim > 2 else None
         return self._network(statistics, generator)
 
@@ -144,7 +144,7 @@ class NetworkClassifier(SpearClassifier):
             statistics=statistics,
         )
 
-    def _keep(self, pool: Pool, members: list[Member], recipe: Recipe) -> None:
+    def _keep(self, pool: TrainingPool, members: list[FoldResult], recipe: FitPlan) -> None:
         super()._keep(pool, members, recipe)
         self.last_weights_ = weights_frame(members, last=True)
         self.snapshots_ = {}

@@ -17,7 +17,7 @@ import torch
 
 from spear_amal.errors import InputError
 from spear_amal.estimators import validation
-from spear_amal.estimators.base import DTYPES, TrainedClassifier
+from spear_amal.estimators.base import DTYPES, BaseSpearEstimator
 from spear_amal.estimators.cross_fitting import fit_members, fit_streamed
 from spear_amal.mixers.base import check_whole
 from spear_amal.mixers.weight_table import MappedTable
@@ -27,7 +27,7 @@ from spear_amal.votes.label_matrix import LabelMatrix
 from spear_amal.votes.parquet import VoteFiles, stack_parts
 
 
-class StreamedClassifier(TrainedClassifier):
+class StreamedClassifier(BaseSpearEstimator):
     """Adds :meth:`fit_parquet` to classifiers that learn from votes on unlabelled rows."""
 
     _streams = True

@@ -18,7 +18,7 @@ from spear_amal.training import Table, score
 from spear_amal.votes.label_matrix import LabelMatrix
 
 
-class FittedClassifier(ClassifierMixin, BaseEstimator):
+class PredictorMixin(ClassifierMixin, BaseEstimator):
     """Prediction and files, on the attributes that `fit` or :meth:`load` set."""
 
     _uses_rules = False
@@ -117,7 +117,7 @@ class FittedClassifier(ClassifierMixin, BaseEstimator):
         alone. With `sample_weight` the score is the weighted accuracy, as scikit-learn expects.
         """
         check_is_fitted(self, "models_")
-        codes = validation.encode(validation.column(y, "y"), self.classes_, strict=False)
+        codes = validation.encode(validation.validate_target(y, "y"), self.classes_, strict=False)
         known = codes >= 0
         predicted = self._probabilities(X, L, self.exponent_ if L is not None else 0.0).argmax(1)
         if sample_weight is not None:

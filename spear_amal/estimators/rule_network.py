@@ -13,9 +13,9 @@ import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from spear_amal.errors import InputError
-from spear_amal.estimators.base import TrainedClassifier
-from spear_amal.estimators.cross_fitting import Member, Recipe
-from spear_amal.estimators.validation import Pool
+from spear_amal.estimators.base import BaseSpearEstimator
+from spear_amal.estimators.cross_fitting import FitPlan, FoldResult
+from spear_amal.estimators.validation import TrainingPool
 from spear_amal.losses import (
     ComponentSet,
     GoldCrossEntropy,
@@ -29,7 +29,7 @@ FLAT = 1e-9  # the rules' log scores differ by less where they say nothing
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class RuleNetworkClassifier(TrainedClassifier):
+class RuleNetworkClassifier(BaseSpearEstimator):
     """Classifier trained with a network that says on which rows each rule is right [1]_.
 
     Three losses: cross-entropy on gold; what gold rows say about the rules that fired on them
@@ -63,7 +63,7 @@ class RuleNetworkClassifier(TrainedClassifier):
     _uses_rules = True
     _uses_unlabelled = True
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **TrainedClassifier._parameter_constraints,
+        **BaseSpearEstimator._parameter_constraints,
         "inference": [StrOptions({"feature", "product", "sum"})],
         "form": [StrOptions({"implication", "posterior"})],
         "gamma": [Interval(Real, 0, None, closed="left")],
@@ -89,7 +89,7 @@ class RuleNetworkClassifier(TrainedClassifier):
         L_val: Any = None,
         exemplars: Any = None,
     ) -> Any:
-        """Train; see :meth:`TrainedClassifier.fit`.
+        """Train; see :meth:`BaseSpearEstimator.fit`.
 
         Parameters
         ----------
@@ -119,7 +119,7 @@ class RuleNetworkClassifier(TrainedClassifier):
         places = None if given is None else sorted(np.transpose(given.nonzero()).tolist())
         return {**super()._about(), "exemplars": places}
 
-    def _components(self, pool: Pool, class_weights: np.ndarray | None) -> ComponentSet:
+    def _components(self, pool: TrainingPool, class_weights: np.ndarray | None) -> ComponentSet:
         gold = GoldCrossEntropy(class_weights)
         if pool.labels is None:
             return ComponentSet([gold])
@@ -130,7 +130,7 @@ class RuleNetworkClassifier(TrainedClassifier):
             unlabelled = Implication(k, self.gamma)
         return ComponentSet([gold, RuleReliability(k, self._exemplar_rows(pool)), unlabelled])
 
-    def _exemplar_rows(self, pool: Pool) -> np.ndarray | None:
+    def _exemplar_rows(self, pool: TrainingPool) -> np.ndarray | None:
         """Exemplars (rows of the pool, columns of the unipolar form)."""
         given = self._exemplars
         if given is None:
@@ -144,7 +144,9 @@ class RuleNetworkClassifier(TrainedClassifier):
         rows[: pool.n_train] = given[:, [j for j, _ in pool.plan]].toarray()
         return rows
 
-    def _rules(self, pool: Pool, y: np.ndarray, generator: torch.Generator) -> RuleNetwork | None:
+    def _rules(
+        self, pool: TrainingPool, y: np.ndarray, generator: torch.Generator
+    ) -> RuleNetwork | None:
         if pool.labels is None:
             return None
         k = torch.as_tensor([k for _, k in pool.plan])
@@ -159,7 +161,7 @@ class RuleNetworkClassifier(TrainedClassifier):
         """Not defined: the rule network judges rules by the features of a row."""
         raise InputError("a rule network needs the features too; use predict_proba(X, L)")
 
-    def _exponent(self, pool: Pool, members: list[Member], recipe: Recipe) -> float:
+    def _exponent(self, pool: TrainingPool, members: list[FoldResult], recipe: FitPlan) -> float:
         if self.inference == "sum":
             return 0.0 if pool.labels is None else 1.0
         return super()._exponent(pool, members, recipe)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from spear_amal.errors import FileFormatError, InputError
-from spear_amal.estimators.validation import VoteForm
+from spear_amal.estimators.validation import VoteSchema
 from spear_amal.io.atomic import refuse_existing
 from spear_amal.io.safetensors import (
     Tensors,
@@ -30,7 +30,7 @@ OWN = {cls.__name__: cls for cls in (*MIXERS.values(), *LABEL_MODELS.values())}
 CUSTOM = "custom"  # stands in the file for what only code can make again
 
 
-class Lost:
+class UnsavedCallable:
     """Stands for a function among the options of a mixer, which no file can hold.
 
     Prediction does not ask for it; whoever calls it, as training does, gets a clear error.
@@ -62,7 +62,7 @@ def _plain(value: Any) -> Any:
         return {CUSTOM: summary.pop("mixer"), SETTINGS: _plain(summary)}
     if isinstance(value, LabelModel):
         return {CUSTOM: type(value).__name__, SETTINGS: params_to_json(value)}
-    if isinstance(value, Lost):
+    if isinstance(value, UnsavedCallable):
         return {CUSTOM: value.kind}
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
@@ -91,7 +91,7 @@ def save(
         tensors |= with_prefix(f"model{i}", model.state_dict())
     tensors["weights"] = torch.tensor(estimator.weights_.to_numpy(dtype=np.float32))
     tensors |= with_prefix(EXTRA, extra_tensors or {})
-    write_tensors(path, tensors, describe(estimator) | {EXTRA: extra or {}})
+    write_tensors(path, tensors, describe_model(estimator) | {EXTRA: extra or {}})
 
 
 def read_extra(path: str | os.PathLike[str]) -> tuple[str, dict[str, Any], Tensors]:
@@ -100,7 +100,7 @@ def read_extra(path: str | os.PathLike[str]) -> tuple[str, dict[str, Any], Tenso
     return about["class"], about.get(EXTRA, {}), under_prefix(EXTRA, tensors)
 
 
-def describe(estimator: Any) -> dict[str, Any]:
+def describe_model(estimator: Any) -> dict[str, Any]:
     """Everything but the tensors."""
     return {
         "kind": KIND,
@@ -146,7 +146,7 @@ def load(cls: type, path: str | os.PathLike[str], **objects: Any) -> Any:
         estimator.feature_names_in_ = np.asarray(about["feature_names"], dtype=object)
     estimator.plan_ = [(j, k) for j, k in about["plan"]]
     form = about["vote_form"]
-    estimator.vote_form_ = None if form is None else VoteForm(**_tuples(form))
+    estimator.vote_form_ = None if form is None else VoteSchema(**_tuples(form))
     for name in ("exponent", "val_score", "best_epoch", "validation_source", "validation_used"):
         setattr(estimator, f"{name}_", about[name])
     estimator._take_record(about.get("own", {}))
@@ -189,4 +189,4 @@ def _options(held: dict[str, Any]) -> dict[str, Any]:
 
 def _option(name: str, value: Any) -> Any:
     lost = isinstance(value, dict) and set(value) == {CUSTOM} and isinstance(value[CUSTOM], str)
-    return Lost(name, value[CUSTOM]) if lost else value
+    return UnsavedCallable(name, value[CUSTOM]) if lost else value

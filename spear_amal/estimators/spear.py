@@ -13,10 +13,10 @@ import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from spear_amal.errors import InputError
-from spear_amal.estimators.base import TrainedClassifier
+from spear_amal.estimators.base import BaseSpearEstimator
 from spear_amal.estimators.defaults import check_guides, resolve_guides
 from spear_amal.estimators.parquet import StreamedClassifier
-from spear_amal.estimators.validation import Pool
+from spear_amal.estimators.validation import TrainingPool
 from spear_amal.labeling import VotesTest, votes_test
 from spear_amal.losses import EVERY_LOSS, ComponentSet, GoldCrossEntropy, spear_components
 from spear_amal.mixers import Fixed, Mixer, build_mixer
@@ -179,7 +179,7 @@ class SpearClassifier(StreamedClassifier):
     _uses_rules = True
     _uses_unlabelled = True
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **TrainedClassifier._parameter_constraints,
+        **BaseSpearEstimator._parameter_constraints,
         "quality_index": [Interval(Real, 0, 1, closed="neither")],
         "rule_start": [StrOptions({"guides", "ones"})],
         "lr_rules": [Interval(Real, 0, None, closed="neither")],
@@ -216,14 +216,14 @@ class SpearClassifier(StreamedClassifier):
         )
         return None
 
-    def _final(self, pool: Pool) -> str:
+    def _final(self, pool: TrainingPool) -> str:
         # Without weights to learn, V's labels are best used for training as well.
         return "refit" if self.guarded_ and self.final == "single" else self.final
 
-    def _default_batch(self, pool: Pool) -> int:
+    def _default_batch(self, pool: TrainingPool) -> int:
         return self._gold_batch(pool) if self.guarded_ else super()._default_batch(pool)
 
-    def _components(self, pool: Pool, class_weights: np.ndarray | None) -> ComponentSet:
+    def _components(self, pool: TrainingPool, class_weights: np.ndarray | None) -> ComponentSet:
         if self.guarded_:
             return ComponentSet([GoldCrossEntropy(class_weights)])
         return self._losses(pool.labels is not None, class_weights)
@@ -243,7 +243,9 @@ class SpearClassifier(StreamedClassifier):
             return Fixed()  # one loss is left: there is nothing to mix
         return build_mixer(self.mixer, self.mixer_options)
 
-    def _rules(self, pool: Pool, y: np.ndarray, generator: torch.Generator) -> RuleModel | None:
+    def _rules(
+        self, pool: TrainingPool, y: np.ndarray, generator: torch.Generator
+    ) -> RuleModel | None:
         if pool.labels is None:
             return None
         guides = resolve_guides(self.quality_guides, pool.labels, y, pool.plan, self.n_lfs_)

@@ -14,9 +14,9 @@ from sklearn.utils._param_validation import Interval
 
 from spear_amal.batch import Views
 from spear_amal.errors import InputError
-from spear_amal.estimators.cross_fitting import Member, Recipe, fingerprint
+from spear_amal.estimators.cross_fitting import FitPlan, FoldResult, fingerprint
 from spear_amal.estimators.distillation import DistilledClassifier
-from spear_amal.estimators.validation import Pool
+from spear_amal.estimators.validation import TrainingPool
 from spear_amal.io.safetensors import under_prefix
 from spear_amal.losses import ComponentSet, TeacherDivergence
 from spear_amal.losses.self_supervised import (
@@ -29,9 +29,9 @@ from spear_amal.mixers import HINTON, Fixed, Mixer, build_mixer
 from spear_amal.mixers.loss_roles import by_name, check_by_name
 from spear_amal.models import JointModel
 from spear_amal.models.rotations import RotationModel, check_turnable, projection_head
-from spear_amal.teachers.features import FrozenFeatures, check_network
+from spear_amal.teachers.features import FrozenFeatures, check_feature_network
 from spear_amal.teachers.networks import at_rest
-from spear_amal.training import Callback, ProgressBar, Settings, Table, Trainer
+from spear_amal.training import Callback, ProgressBar, Table, Trainer, TrainerConfig
 
 SSKD_WEIGHTS = {**HINTON, "rotated": 2.7, "similarity": 10.0}
 SSKD_BATCH = 64
@@ -143,12 +143,12 @@ class RotationDistiller(DistilledClassifier):
         check_turnable(checked.shape[1:])
         return checked
 
-    def _recipe(self, pool: Pool) -> Recipe:
+    def _recipe(self, pool: TrainingPool) -> FitPlan:
         """Train the teacher's head; the student's models then learn from its views."""
         self.head_losses_: list[float] = []
         if not self._turns:
             return super()._recipe(pool)
-        check_network(self.teachers_[0])
+        check_feature_network(self.teachers_[0])
         # Now, not when the mixer gets its losses: the first stage may take hours.
         names = self._components(pool, None).names
         by_name("per_loss", getattr(self._mixer(), "per_loss", {}), names)
@@ -163,7 +163,7 @@ class RotationDistiller(DistilledClassifier):
 
         return replace(recipe, make_model=make)
 
-    def _first_stage(self, pool: Pool, recipe: Recipe) -> Callable[[torch.Tensor], Views]:
+    def _first_stage(self, pool: TrainingPool, recipe: FitPlan) -> Callable[[torch.Tensor], Views]:
         """Train the teacher's head; give what it says of turned images."""
         features = FrozenFeatures(
             self.teachers_[0], self.classes_, device=recipe.device, dtype=recipe.dtype
@@ -174,7 +174,7 @@ class RotationDistiller(DistilledClassifier):
         # The bound method, not the model, which would become a part of the student.
         return model.views
 
-    def _components(self, pool: Pool, class_weights: np.ndarray | None) -> ComponentSet:
+    def _components(self, pool: TrainingPool, class_weights: np.ndarray | None) -> ComponentSet:
         plain = super()._components(pool, class_weights)
         if not self._turns:
             return plain
@@ -197,14 +197,14 @@ class RotationDistiller(DistilledClassifier):
         check_by_name("per_loss", own)
         return build_mixer("fixed", {**options, "per_loss": SSKD_WEIGHTS | dict(own)})
 
-    def _default_batch(self, pool: Pool) -> int:
+    def _default_batch(self, pool: TrainingPool) -> int:
         return SSKD_BATCH if self._turns else super()._default_batch(pool)
 
     def _live(self) -> tuple[Any, ...]:
         # What the teacher says of a batch comes with the views: it need not be asked twice.
         return () if self._turns else super()._live()
 
-    def _keep(self, pool: Pool, members: list[Member], recipe: Recipe) -> None:
+    def _keep(self, pool: TrainingPool, members: list[FoldResult], recipe: FitPlan) -> None:
         for member in members:
             for joint in (member.model, member.judge):
                 _without_views(joint)
@@ -240,8 +240,8 @@ HEAD_RATE, HEAD_DECAY = 0.05, 5e-4
 
 def train_head(
     features: FrozenFeatures,
-    pool: Pool,
-    recipe: Recipe,
+    pool: TrainingPool,
+    recipe: FitPlan,
     n_epochs: int,
     fingerprint: str,
     callbacks: tuple[Callback, ...] = (),
@@ -275,12 +275,12 @@ def train_head(
     return model.requires_grad_(False), [record["loss/matching"] for record in result.history]
 
 
-def head_settings(student: Settings, n_epochs: int) -> Settings:
+def head_settings(student: TrainerConfig, n_epochs: int) -> TrainerConfig:
     """SGD at 0.05, a tenth of it from half and a hundredth from three quarters of the epochs."""
     path = student.checkpoint
     if path is not None:
         path = Path(path).with_name(f"{Path(path).stem}-head{Path(path).suffix}")
-    return Settings(
+    return TrainerConfig(
         lr=HEAD_RATE,
         batch_size=student.batch_size,
         max_epochs=n_epochs,
@@ -295,7 +295,7 @@ def head_settings(student: Settings, n_epochs: int) -> Settings:
     )
 
 
-def _rows(pool: Pool) -> np.ndarray:
+def _rows(pool: TrainingPool) -> np.ndarray:
     everything = np.arange(len(pool.y))
     rows = np.setdiff1d(everything, pool.validation)
     return rows if len(rows) else everything

@@ -18,7 +18,7 @@ UNLABELLED = -1
 
 
 @dataclass(frozen=True)
-class Pool:
+class TrainingPool:
     """All rows that ``fit`` was given: training rows first, then validation rows.
 
     Attributes
@@ -146,7 +146,7 @@ def check_rows(name: str, found: int, needed: int, of: str) -> None:
 
 
 @dataclass(frozen=True)
-class VoteForm:
+class VoteSchema:
     """What the votes of training looked like, so that later votes can be held against it.
 
     Attributes
@@ -164,7 +164,7 @@ class VoteForm:
     continuous: tuple[bool, ...]
 
     @classmethod
-    def of(cls, L: Any, matrix: LabelMatrix, n_classes: int) -> VoteForm:
+    def of(cls, L: Any, matrix: LabelMatrix, n_classes: int) -> VoteSchema:
         """Take the form of votes as they were given (L) and as a matrix."""
         short = matrix.n_classes < n_classes  # a plain array in which the last class got no vote
         return cls(
@@ -224,7 +224,7 @@ def stack(parts: list[Any]) -> Any:
     return np.concatenate(parts)
 
 
-def column(y: Any, name: str) -> np.ndarray:
+def validate_target(y: Any, name: str) -> np.ndarray:
     """Take labels as a one-dimensional array."""
     if y is None:
         raise InputError(f"{name} is missing: requires y to be passed, but the target y is None")

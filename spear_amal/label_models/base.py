@@ -64,7 +64,7 @@ class LabelModel(BaseEstimator):
         votes = open_votes(L)
         if votes.nnz == 0:
             raise InputError("all LFs abstain on all rows: there is nothing to learn from")
-        gold = check_gold(y, votes) if self.uses_gold else None
+        gold = check_gold_codes(y, votes) if self.uses_gold else None
         self.classes_ = votes.classes
         self.n_classes_ = votes.n_classes
         self.n_lfs_ = votes.shape[1]
@@ -173,7 +173,7 @@ def best_classes(p: np.ndarray, tie_break_policy: str) -> np.ndarray:
     return classes
 
 
-def check_gold(y: Any, L: LabelMatrix | VoteFiles) -> np.ndarray | None:
+def check_gold_codes(y: Any, L: LabelMatrix | VoteFiles) -> np.ndarray | None:
     """Take gold classes (n,), -1 where unknown; None if none is known.
 
     Raises

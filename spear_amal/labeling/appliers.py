@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from spear_amal.errors import InputError
-from spear_amal.labeling.data_points import FrameSource, ListSource, Source, source_of_columns
+from spear_amal.labeling.data_points import FrameSource, ListSource, RowSource, source_of_columns
 from spear_amal.labeling.functions import LabelingFunction, as_labeling_function
 from spear_amal.labeling.label_space import ClassSet
 from spear_amal.labeling.lf_outputs import ApplierMetadata
@@ -58,7 +58,7 @@ class BaseLFApplier:
 
     def _apply(
         self,
-        source: Source,
+        source: RowSource,
         progress_bar: bool,
         fault_tolerant: bool,
         return_meta: bool,

@@ -11,18 +11,18 @@ import scipy.sparse as sp
 
 from spear_amal.errors import InputError
 from spear_amal.labeling.builders import TextLF
-from spear_amal.labeling.data_points import Source, as_list, column
+from spear_amal.labeling.data_points import RowSource, as_list, get_column
 from spear_amal.labeling.functions import LabelingFunction
 from spear_amal.labeling.label_space import ClassSet
 from spear_amal.labeling.lf_outputs import (
-    AnswerReader,
-    BadAnswer,
-    FaultBook,
+    FailureLog,
+    InvalidOutput,
+    OutputParser,
     score_column,
     score_of,
 )
 from spear_amal.labeling.preprocessing import Failure, PreparedRows, flat_chain
-from spear_amal.labeling.text_search import JoinedSearch, as_texts, can_join
+from spear_amal.labeling.text_search import MultiPatternSearch, as_texts, can_join
 from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
 
 # Rows prepared at a time: bounds how many preprocessed rows (parsed texts) exist at once.
@@ -32,7 +32,7 @@ CHUNK = 1024
 Column = tuple[np.ndarray, np.ndarray | None]
 
 
-class Labelling:
+class LFRunner:
     """One application of a set of LFs to a source of rows.
 
     Parameters
@@ -49,13 +49,13 @@ class Labelling:
         self,
         lfs: Sequence[LabelingFunction],
         classes: ClassSet,
-        source: Source,
-        book: FaultBook,
+        source: RowSource,
+        book: FailureLog,
         advance: Callable[[int], None],
     ) -> None:
         self._lfs = lfs
         self._classes = classes
-        self._readers = [AnswerReader(lf, classes) for lf in lfs]
+        self._readers = [OutputParser(lf, classes) for lf in lfs]
         self._source, self._book, self._advance = source, book, advance
         # Rows, codes and scores of the votes of each LF, span by span.
         self._found: list[list[tuple[Any, ...]]] = [[] for _ in lfs]
@@ -65,7 +65,7 @@ class Labelling:
         n = self._source.n
         joined = self._groups()
         for name, lfs in joined.items():
-            search = JoinedSearch([self._lfs[j].needed for j in lfs])  # type: ignore[attr-defined]
+            search = MultiPatternSearch([self._lfs[j].needed for j in lfs])  # type: ignore[attr-defined]
             for start, stop in _spans(n, batch_size or n):
                 self._search(name, lfs, search, start, stop)
         done = {j for lfs in joined.values() for j in lfs}
@@ -92,11 +92,11 @@ class Labelling:
         return groups
 
     def _search(
-        self, name: str, lfs: list[int], search: JoinedSearch, start: int, stop: int
+        self, name: str, lfs: list[int], search: MultiPatternSearch, start: int, stop: int
     ) -> None:
         """Apply LFs that read one column of texts: each tests the texts with its words only."""
         try:
-            texts = as_texts(as_list(column(self._source.batch(start, stop), name)))
+            texts = as_texts(as_list(get_column(self._source.batch(start, stop), name)))
         except InputError:
             texts = None
         found = None if texts is None else search.candidates(texts)
@@ -123,7 +123,7 @@ class Labelling:
         for k, answer in enumerate(answers):
             try:
                 codes[k] = reader.code(answer)
-            except BadAnswer as error:
+            except InvalidOutput as error:
                 self._book.report(lf.name, start + int(rows[k]), error)
         return codes
 

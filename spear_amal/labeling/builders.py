@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from spear_amal.errors import InputError
-from spear_amal.labeling.data_points import as_list, column, field, is_missing
+from spear_amal.labeling.data_points import as_list, field, get_column, is_missing
 from spear_amal.labeling.functions import LabelingFunction
-from spear_amal.labeling.text_search import Needed, any_of, needed_by, searcher
+from spear_amal.labeling.text_search import RequiredLiterals, any_of, needed_by, searcher
 
 
 def keyword_lf(
@@ -55,7 +55,7 @@ def keyword_lf(
     words = [word.lower() for word in words] if ignore_case else words
     test = _keyword_test(words, whole_word, ignore_case, min_count)
     proof = "" if min_count > 1 else "word" if whole_word else "part"
-    needed = Needed(tuple(words), lowered=ignore_case, proof=proof)
+    needed = RequiredLiterals(tuple(words), lowered=ignore_case, proof=proof)
     return TextLF(name, column, test, label, needed)
 
 
@@ -166,7 +166,7 @@ def dictionary_lf(
         classes = {term.lower(): answer for term, answer in classes.items()}
     test = _dictionary_test(classes, whole_word, ignore_case)
     proof = "" if label is None else "word" if whole_word else "part"
-    needed = Needed(tuple(classes), lowered=ignore_case, proof=proof)
+    needed = RequiredLiterals(tuple(classes), lowered=ignore_case, proof=proof)
     return TextLF(name, column, test, label, needed, answers=object)
 
 
@@ -236,7 +236,7 @@ class ColumnLF(LabelingFunction):
         self._decide, self._reads = decide, reads
 
     def _on_batch(self, batch: Any) -> Any:
-        return self._decide(self._reads(column(batch, self.column)))
+        return self._decide(self._reads(get_column(batch, self.column)))
 
     def _on_row(self, x: Any) -> Any:
         return as_list(self._decide([field(x, self.column)]))[0]
@@ -283,7 +283,7 @@ class TextLF(ColumnLF):
         column: str,
         test: Callable[[str], Any],
         label: Any = None,
-        needed: Needed | None = None,
+        needed: RequiredLiterals | None = None,
         answers: type = bool,
         exemplar: str | None = None,
     ) -> None:

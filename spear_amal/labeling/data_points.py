@@ -15,7 +15,7 @@ import pandas as pd
 from spear_amal.errors import InputError
 
 
-class Source(Protocol):
+class RowSource(Protocol):
     """n data points in an order that never changes."""
 
     n: int
@@ -130,7 +130,7 @@ class ColumnSource:
         return {name: _part(values, start, stop) for name, values in self._columns.items()}
 
 
-def source_of_columns(columns: Any) -> Source:
+def source_of_columns(columns: Any) -> RowSource:
     """Source of a mapping of columns, or of a table of pandas, Arrow or Polars."""
     if isinstance(columns, pd.DataFrame):
         return FrameSource(columns)
@@ -212,7 +212,7 @@ def field(x: Any, name: str) -> Any:
     raise InputError(f"no column {name!r}; the row has {_field_names(x)}")
 
 
-def column(batch: Any, name: str) -> Any:
+def get_column(batch: Any, name: str) -> Any:
     """One column of a batch: of a table or mapping as it is kept there, else a list of fields.
 
     Raises

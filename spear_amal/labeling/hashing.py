@@ -46,7 +46,7 @@ _VALUES = (datetime.date, datetime.time, datetime.timedelta, Decimal, Fraction)
 _PLAIN = (type(None), bool, int, str, bytes, complex, type(Ellipsis), type(NotImplemented), range)
 
 
-def fingerprint(value: Any) -> str:
+def function_hash(value: Any) -> str:
     """Hash (32 hexadecimal digits) of a value: data, a function, or an LF.
 
     Raises
@@ -64,7 +64,7 @@ def fingerprint(value: Any) -> str:
     try:
         return _Walk().digest(value).hex()
     except RecursionError:
-        raise Unseen("it reaches through too many objects, or through itself") from None
+        raise Unhashable("it reaches through too many objects, or through itself") from None
 
 
 class _Walk:
@@ -170,12 +170,12 @@ class _Walk:
             module = function.__module__ or "builtins"
             if vars(sys.modules[module]).get(function.__name__) is function:
                 return _hash("builtin", module, str(function.__qualname__), version_of(module))
-            raise Unseen(f"{function!r} is compiled code that no module names")
+            raise Unhashable(f"{function!r} is compiled code that no module names")
         return _hash("bound", function.__name__, self.digest(owner))
 
     def _module(self, module: types.ModuleType) -> bytes:
         if not is_installed(module):
-            raise Unseen(f"module {module.__name__!r} is used as a whole")
+            raise Unhashable(f"module {module.__name__!r} is used as a whole")
         return _hash("module", module.__name__, version_of(module.__name__))
 
     def _class(self, kind: type) -> bytes:
@@ -195,7 +195,7 @@ class _Walk:
     def _object(self, value: Any) -> bytes:
         kind = type(value)
         if not is_readable(kind):
-            raise Unseen(f"the state of an object of {_name(kind)} cannot be seen")
+            raise Unhashable(f"the state of an object of {_name(kind)} cannot be seen")
         return _hash("object", self.digest(kind), self._all("state", _state(value)))
 
 
@@ -283,7 +283,7 @@ _CHANGES = frozenset(["STORE_GLOBAL", "DELETE_GLOBAL"])
 _ATTRIBUTE = frozenset(["LOAD_ATTR", "LOAD_METHOD"])
 
 
-class Unseen(Exception):
+class Unhashable(Exception):
     """Something that votes may depend on, and that no fingerprint can hold."""
 
 
@@ -304,15 +304,15 @@ def reads_of(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
         for i, one in enumerate(instructions):
             follower = instructions[i + 1] if i + 1 < len(instructions) else None
             if one.opname in _CHANGES:
-                raise Unseen(f"{name} changes the global {one.argval!r}")
+                raise Unhashable(f"{name} changes the global {one.argval!r}")
             if one.opname == "STORE_DEREF" and one.argval in function.__code__.co_freevars:
-                raise Unseen(f"{name} changes {one.argval!r} of the function around it")
+                raise Unhashable(f"{name} changes {one.argval!r} of the function around it")
             if one.opname == "IMPORT_NAME":
                 _check_module(one.argval, name)
                 if not is_installed(one.argval):
-                    raise Unseen(f"{name} imports {one.argval!r} while it runs")
+                    raise Unhashable(f"{name} imports {one.argval!r} while it runs")
             if one.opname in _ATTRIBUTE and one.argval in _OUTSIDE_ATTRIBUTES:
-                raise Unseen(f"{name} uses .{one.argval}: files, the clock or chance")
+                raise Unhashable(f"{name} uses .{one.argval}: files, the clock or chance")
             if one.opname in _GLOBAL:
                 yield from _global(function, one.argval, follower)
 
@@ -328,7 +328,7 @@ def _global(function: types.FunctionType, name: str, follower: Any) -> Iterator[
     where = function.__qualname__
     if name not in function.__globals__:
         if name in _OUTSIDE_BUILTINS:
-            raise Unseen(f"{where} calls {name}()")
+            raise Unhashable(f"{where} calls {name}()")
         yield name, "built in" if hasattr(builtins, name) else "not defined"
         return
     value = function.__globals__[name]
@@ -339,7 +339,7 @@ def _global(function: types.FunctionType, name: str, follower: Any) -> Iterator[
         _check_module(module, where)
         if not is_installed(value):
             if follower is None or follower.opname not in _ATTRIBUTE:
-                raise Unseen(f"{where} hands on the module {module!r} as a whole")
+                raise Unhashable(f"{where} hands on the module {module!r} as a whole")
             yield f"{name}.{follower.argval}", getattr(value, follower.argval, "not defined")
             return
     yield name, value
@@ -348,7 +348,7 @@ def _global(function: types.FunctionType, name: str, follower: Any) -> Iterator[
 def _check_module(module: str, where: str) -> None:
     parts = module.split(".")
     if any(".".join(parts[:i]) in _OUTSIDE_MODULES for i in range(1, len(parts) + 1)):
-        raise Unseen(f"{where} uses {module!r}: files, the clock, chance or the network")
+        raise Unhashable(f"{where} uses {module!r}: files, the clock, chance or the network")
 
 
 _PACKAGE = __name__.partition(".")[0]

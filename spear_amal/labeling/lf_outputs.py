@@ -19,7 +19,7 @@ from spear_amal.votes.label_matrix import ABSTAIN
 KEPT_TRACEBACKS = 3
 
 
-class Fault(NamedTuple):
+class LFFailure(NamedTuple):
     """One failure of an LF: the id of the row and the traceback as text."""
 
     row_id: Any
@@ -40,11 +40,11 @@ class ApplierMetadata(NamedTuple):
     """
 
     faults: dict[str, int]
-    tracebacks: dict[str, list[Fault]]
+    tracebacks: dict[str, list[LFFailure]]
     clipped: dict[str, int]
 
 
-class FaultBook:
+class FailureLog:
     """Raises at the first fault, or counts faults if they are tolerated."""
 
     def __init__(self, ids: Any, tolerant: bool) -> None:
@@ -66,7 +66,7 @@ class FaultBook:
         kept = self.meta.tracebacks.setdefault(lf_name, [])
         if len(kept) < KEPT_TRACEBACKS:
             text = "".join(traceback.format_exception(error))
-            kept.append(Fault(self.row_id(row), text))
+            kept.append(LFFailure(self.row_id(row), text))
 
     def clip(self, lf_name: str, count: int) -> None:
         """Note that scores of an LF were clipped."""
@@ -80,7 +80,7 @@ class FaultBook:
 
     def _raise(self, lf_name: str, row: int, error: Exception) -> NoReturn:
         where = f"LF {lf_name!r}, row {self.row_id(row)!r}"
-        if isinstance(error, BadAnswer):
+        if isinstance(error, InvalidOutput):
             raise LabelingError(f"{where}: {error}") from error.__cause__
         raise LabelingError(
             f"{where}: raised {type(error).__name__}: {error}; mend the LF, or apply with "
@@ -88,17 +88,17 @@ class FaultBook:
         ) from error
 
 
-class BadAnswer(Exception):
+class InvalidOutput(Exception):
     """An LF or a scorer answered something that is no vote or no score."""
 
 
 # Rows of a batch with answers that cannot be used, and why.
-BadRows = dict[int, BadAnswer]
+BadRows = dict[int, InvalidOutput]
 # Every class number fits, and narrow columns are compared in less time.
 CODE = np.int16
 
 
-class AnswerReader:
+class OutputParser:
     """Reads what one LF answers, given the classes and the label that the LF declares.
 
     Parameters
@@ -155,9 +155,9 @@ class AnswerReader:
         try:
             code = self._classes.code(answer)
         except InputError as error:
-            raise BadAnswer(f"answered {error}") from None
+            raise InvalidOutput(f"answered {error}") from None
         if code != ABSTAIN and self.declared not in (ABSTAIN, code):
-            raise BadAnswer(
+            raise InvalidOutput(
                 f"answered {answer!r}, but declares label={self._label!r}; drop label= for an LF "
                 "that votes for several classes"
             )
@@ -173,7 +173,7 @@ class AnswerReader:
         """
         if isinstance(answers, pd.Series) and isinstance(batch, pd.DataFrame):
             if not answers.index.equals(batch.index):
-                raise BadAnswer("returned a Series whose index is not that of the batch")
+                raise InvalidOutput("returned a Series whose index is not that of the batch")
         array = as_column(answers, n)
         if array.dtype.kind == "b" and self.declared != ABSTAIN:
             return np.where(array, CODE(self.declared), CODE(ABSTAIN)), {}
@@ -208,7 +208,9 @@ def as_column(answers: Any, n: int) -> np.ndarray:
     listed = listed or _holds_nulls(answers)
     array = np.fromiter(as_list(answers), dtype=object) if listed else np.asarray(answers)
     if array.shape != (n,):
-        raise BadAnswer(f"returned shape {array.shape}; a vectorised function must return ({n},)")
+        raise InvalidOutput(
+            f"returned shape {array.shape}; a vectorised function must return ({n},)"
+        )
     return array
 
 
@@ -231,7 +233,7 @@ def _read(read: Callable[[Any], Any], answers: list[Any], empty: Any) -> tuple[n
     for row, answer in enumerate(answers):
         try:
             found[row] = read(answer)
-        except BadAnswer as error:
+        except InvalidOutput as error:
             bad[row] = error
     return found, bad
 
@@ -247,7 +249,7 @@ def score_of(answer: Any) -> float:
     try:
         score = float(answer)
     except (TypeError, ValueError):
-        raise BadAnswer(f"got the score {answer!r}; a scorer must return a number") from None
+        raise InvalidOutput(f"got the score {answer!r}; a scorer must return a number") from None
     if score != score:
-        raise BadAnswer("got the score NaN; a scorer must return a number in [0, 1]")
+        raise InvalidOutput("got the score NaN; a scorer must return a number in [0, 1]")
     return score

@@ -17,14 +17,21 @@ from spear_amal.labeling.appliers import BaseLFApplier
 from spear_amal.labeling.builders import ColumnLF
 from spear_amal.labeling.data_points import FrameSource
 from spear_amal.labeling.functions import LabelingFunction
-from spear_amal.labeling.hashing import Unseen, fingerprint
+from spear_amal.labeling.hashing import Unhashable, function_hash
 from spear_amal.labeling.label_space import ClassSet
-from spear_amal.labeling.lf_outputs import AnswerReader, ApplierMetadata, Fault
+from spear_amal.labeling.lf_outputs import ApplierMetadata, LFFailure, OutputParser
 from spear_amal.labeling.parallel import label, merged
 from spear_amal.labeling.parquet_reader import Block, plan_blocks, read_tables, source_files
 from spear_amal.labeling.worker_pool import as_n_jobs, map_in_processes
 from spear_amal.progress import progress
-from spear_amal.votes.parquet import MANIFEST, Part, VoteFiles, finish_votes, kept_part, write_part
+from spear_amal.votes.parquet import (
+    MANIFEST,
+    VoteFiles,
+    VotePart,
+    finish_votes,
+    kept_part,
+    write_part,
+)
 
 
 class ParquetLFApplier(BaseLFApplier):
@@ -106,7 +113,7 @@ class ParquetLFApplier(BaseLFApplier):
         needed = read if read is not None else [] if row_id is None else [row_id]
         blocks = plan_blocks(source_files(source), needed, batch_rows)
         made_by = self._made_by(read, row_id, batch_rows)
-        run = fingerprint([made_by, [block.stamp for block in blocks]]) if made_by else ""
+        run = function_hash([made_by, [block.stamp for block in blocks]]) if made_by else ""
         _make_way(folder, run, overwrite)
         work = BlockWork(
             *(self._lfs, self._classes, str(folder), read, row_id, batch_rows),
@@ -135,8 +142,8 @@ class ParquetLFApplier(BaseLFApplier):
 
     def _made_by(self, *settings: Any) -> str:
         try:
-            return fingerprint([self._lfs, self._classes, settings])
-        except Unseen:
+            return function_hash([self._lfs, self._classes, settings])
+        except Unhashable:
             return ""
 
     def _finish(self, folder: Path, records: list[PartRecord], run: str) -> VoteFiles:
@@ -153,7 +160,7 @@ class ParquetLFApplier(BaseLFApplier):
             [record.part for record in records],
             lf_names=[lf.name for lf in self._lfs],
             classes=self._classes.names,
-            lf_classes=[AnswerReader(lf, self._classes).declared for lf in self._lfs],
+            lf_classes=[OutputParser(lf, self._classes).declared for lf in self._lfs],
             continuous=[lf.continuous for lf in self._lfs],
             about={"run": run, **meta._asdict()},
         )
@@ -188,7 +195,7 @@ def _describe(block: Block) -> str:
 class PartRecord(NamedTuple):
     """A part that is on disk, and what went wrong while it was made."""
 
-    part: Part
+    part: VotePart
     meta: ApplierMetadata
 
 
@@ -271,7 +278,7 @@ class BlockWork:
 
 def meta_of(held: dict[str, Any]) -> ApplierMetadata:
     """Read what went wrong, as it was noted in a part."""
-    tracebacks = {n: [Fault(*fault) for fault in f] for n, f in held["tracebacks"].items()}
+    tracebacks = {n: [LFFailure(*fault) for fault in f] for n, f in held["tracebacks"].items()}
     return ApplierMetadata(held["faults"], tracebacks, held["clipped"])
 
 

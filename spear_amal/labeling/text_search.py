@@ -39,7 +39,7 @@ MANY_WORDS = 30
 LETTERS = 1 << 24
 
 
-class JoinedSearch:
+class MultiPatternSearch:
     """Finds the texts on which each of several LFs can fire.
 
     Parameters
@@ -53,7 +53,7 @@ class JoinedSearch:
     [[0, 2], [1]]
     """
 
-    def __init__(self, needs: Sequence[Needed]) -> None:
+    def __init__(self, needs: Sequence[RequiredLiterals]) -> None:
         self._needs = needs
         words = {letter for need in needs for word in need.words for letter in word}
         # No word may hold the separator either: it would be found where two texts meet.
@@ -100,7 +100,7 @@ class JoinedSearch:
 class _Matcher:
     """Looks for the words of some LFs in one text."""
 
-    def __init__(self, needs: Sequence[tuple[int, Needed]]) -> None:
+    def __init__(self, needs: Sequence[tuple[int, RequiredLiterals]]) -> None:
         owners: dict[str, list[tuple[int, bool]]] = {}
         for k, need in needs:
             for word in need.words:
@@ -199,7 +199,7 @@ def as_texts(values: list[Any]) -> list[str] | None:
     return texts if all(isinstance(text, str) for text in texts) else None
 
 
-def can_join(need: Needed | None) -> bool:
+def can_join(need: RequiredLiterals | None) -> bool:
     """Tell whether looking for the words of an LF in the joined texts is worth it."""
     return need is not None and (AhoCorasick is not None or len(need.words) <= MANY_WORDS)
 
@@ -216,7 +216,7 @@ MOST_ALTERNATIVES = 16
 
 
 @dataclass(frozen=True)
-class Needed:
+class RequiredLiterals:
     """What a text must hold for an LF to fire.
 
     Attributes
@@ -238,7 +238,7 @@ class Needed:
     proof: str = ""
 
 
-def needed_by(pattern: re.Pattern[str]) -> Needed | None:
+def needed_by(pattern: re.Pattern[str]) -> RequiredLiterals | None:
     r"""Say what a text must hold to match; None if nothing of use is known.
 
     Examples
@@ -250,9 +250,9 @@ def needed_by(pattern: re.Pattern[str]) -> Needed | None:
     if not words:
         return None
     if not pattern.flags & re.IGNORECASE:
-        return Needed(words)
+        return RequiredLiterals(words)
     # Beyond ASCII, letters that match without case need not be equal in lower case.
-    return Needed(tuple(word.lower() for word in words), lowered=True, ascii_only=True)
+    return RequiredLiterals(tuple(word.lower() for word in words), lowered=True, ascii_only=True)
 
 
 def searcher(pattern: re.Pattern[str]) -> Callable[[str], bool]:

@@ -19,12 +19,12 @@ import spear_amal
 from spear_amal.errors import FileFormatError
 from spear_amal.io.atomic import write_aside
 from spear_amal.labeling.builders import ColumnLF
-from spear_amal.labeling.data_points import Source, column
+from spear_amal.labeling.data_points import RowSource, get_column
 from spear_amal.labeling.functions import LabelingFunction
-from spear_amal.labeling.hashing import Unseen, column_of, fingerprint
+from spear_amal.labeling.hashing import Unhashable, column_of, function_hash
 from spear_amal.labeling.label_space import ClassSet
 from spear_amal.labeling.lf_outputs import ApplierMetadata
-from spear_amal.labeling.parallel import Column, Gathering, Labelled, columns_of, merged
+from spear_amal.labeling.parallel import Column, Labelled, LabelMatrixBuilder, columns_of, merged
 
 # Computes votes of some LFs; the cache does not know how.
 Compute = Callable[[list[LabelingFunction]], Labelled]
@@ -86,14 +86,14 @@ class VoteCache:
         self,
         lfs: Sequence[LabelingFunction],
         classes: ClassSet,
-        source: Source,
+        source: RowSource,
         batch_size: int | None,
         compute: Compute,
     ) -> Labelled:
         """Votes of all LFs, of which only those are computed that are not in the folder."""
         self.report.clear()
         keys = _Keys(classes, source, batch_size)
-        gathering, metas = Gathering(lfs, classes), []
+        gathering, metas = LabelMatrixBuilder(lfs, classes), []
         known, todo = {}, []
         for j, lf in enumerate(lfs):
             known[j] = self._key(keys, lf)
@@ -115,7 +115,7 @@ class VoteCache:
     def _key(self, keys: _Keys, lf: LabelingFunction) -> str | None:
         try:
             return keys.of(lf)
-        except Unseen as reason:
+        except Unhashable as reason:
             self.report[lf.name] = f"not cached: {reason}"
             return None
 
@@ -188,7 +188,7 @@ class VoteCache:
 class _Keys:
     """Keys of LFs on one source; rows are hashed once, whatever the number of LFs."""
 
-    def __init__(self, classes: ClassSet, source: Source, batch_size: int | None) -> None:
+    def __init__(self, classes: ClassSet, source: RowSource, batch_size: int | None) -> None:
         self._classes, self._source, self._batch_size = classes, source, batch_size
         self._data: dict[str | None, str] = {}
         self.n = source.n
@@ -203,17 +203,17 @@ class _Keys:
         """
         read = lf.column if isinstance(lf, ColumnLF) else None
         batch_size = self._batch_size if lf.vectorized and read is None else None
-        return fingerprint([lf, self._classes, self._rows(read), batch_size])
+        return function_hash([lf, self._classes, self._rows(read), batch_size])
 
     def _rows(self, name: str | None) -> str:
         if name not in self._data:
             batch = self._source.batch(0, self._source.n)
             try:
-                self._data[name] = fingerprint(
-                    batch if name is None else column_of(column(batch, name))
+                self._data[name] = function_hash(
+                    batch if name is None else column_of(get_column(batch, name))
                 )
-            except Unseen as reason:
-                raise Unseen(f"the rows cannot be hashed: {reason}") from reason
+            except Unhashable as reason:
+                raise Unhashable(f"the rows cannot be hashed: {reason}") from reason
         return self._data[name]
 
 

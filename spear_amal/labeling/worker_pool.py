@@ -84,7 +84,7 @@ class _Tasks:
         self, folder: str, tasks: Sequence[Any], n_jobs: int, describe: Callable[[Any], str]
     ) -> None:
         self._folder, self._tasks, self._n_jobs, self._describe = folder, tasks, n_jobs, describe
-        self._done: dict[int, Outcome] = {}
+        self._done: dict[int, TaskOutcome] = {}
         self._next = 0
         self._deaths_without_task = 0
 
@@ -129,7 +129,7 @@ class _Tasks:
                 ) from again
 
 
-def _run(folder: str, i: int, task: Any) -> Outcome:
+def _run(folder: str, i: int, task: Any) -> TaskOutcome:
     mark = Path(folder) / f"runs-{i}"
     mark.touch()
     outcome = run_packed(str(Path(folder) / "work"), task)
@@ -153,7 +153,7 @@ class RemoteTraceback(Exception):
     """The traceback of an error in another process, as text: the cause of the one raised here."""
 
 
-class Outcome(NamedTuple):
+class TaskOutcome(NamedTuple):
     """What came of a task in another process: a result, or an error with its traceback."""
 
     result: Any
@@ -212,12 +212,12 @@ def pack(work: Callable[[Any], Any], path: str | os.PathLike[str]) -> None:
         dump(work, file)
 
 
-def run_packed(path: str, task: Any) -> Outcome:
+def run_packed(path: str, task: Any) -> TaskOutcome:
     """Do one task by the work that :func:`pack` wrote; errors come back as part of the outcome."""
     try:
-        return Outcome(_unpacked(path, Path(path).stat().st_mtime_ns)(task))
+        return TaskOutcome(_unpacked(path, Path(path).stat().st_mtime_ns)(task))
     except Exception as error:
-        return Outcome(None, _portable(error), traceback.format_exc())
+        return TaskOutcome(None, _portable(error), traceback.format_exc())
 
 
 @functools.lru_cache(maxsize=1)

@@ -99,7 +99,7 @@ def row_numbers(rows: Any, n: int, device: torch.device) -> Tensor:
     return index.to(device=device, dtype=torch.int64)
 
 
-def check_rows(index: Tensor, n_rows: int) -> None:
+def check_row_ids(index: Tensor, n_rows: int) -> None:
     """Raise InputError where row ids lie outside ``[0, n_rows)`` or come twice."""
     if not len(index):
         return
@@ -237,7 +237,7 @@ class RowTables:
             )
         index = row_numbers(rows, n, self.device)
         if self.check:
-            check_rows(index, self.n_rows)
+            check_row_ids(index, self.n_rows)
         return index
 
     def applies(self, given: Any, index: Tensor) -> Tensor:

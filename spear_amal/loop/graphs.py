@@ -46,7 +46,7 @@ class CapturedGraphs:
         return self.value
 
 
-def trainable(model: nn.Module) -> dict[str, Tensor]:
+def trainable_parameters(model: nn.Module) -> dict[str, Tensor]:
     """Parameters that are trained, by the names that the user's own module gives them."""
     return {name: p for name, p in unwrapped(model).named_parameters() if p.requires_grad}
 

@@ -26,7 +26,7 @@ Criterion = Callable[[Tensor, Tensor], Tensor]  # logits (n, C) and targets (n,)
 
 
 @dataclass(frozen=True)
-class Rows:
+class RowBatch:
     """What is kept of B training rows.
 
     Attributes
@@ -51,15 +51,15 @@ class Rows:
         return len(self.index)
 
     @classmethod
-    def joined(cls, parts: Sequence[Rows]) -> Rows:
+    def joined(cls, parts: Sequence[RowBatch]) -> RowBatch:
         """Put groups one after the other."""
         each = zip(*(part._fields() for part in parts), strict=True)
         return cls(*(torch.cat(tensors) for tensors in each))
 
-    def split(self, n: int) -> tuple[Rows, Rows]:
+    def split(self, n: int) -> tuple[RowBatch, RowBatch]:
         """Part the first n rows from the others."""
         fields = self._fields()
-        return Rows(*(t[:n] for t in fields)), Rows(*(t[n:] for t in fields))
+        return RowBatch(*(t[:n] for t in fields)), RowBatch(*(t[n:] for t in fields))
 
     def _fields(self) -> tuple[Tensor, ...]:
         return self.index, self.hidden, self.slopes, self.losses, self.applies
@@ -101,7 +101,7 @@ class CapturedLookAhead:
         Step size of the look-ahead.
     """
 
-    def __init__(self, head: nn.Linear, rows: Rows, validation: Validation, eta: float) -> None:
+    def __init__(self, head: nn.Linear, rows: RowBatch, validation: Validation, eta: float) -> None:
         self.rows, self.validation, self.eta = rows, validation, eta
         self.weight = head.weight.detach().to(rows.hidden)
         self.bias = None if head.bias is None else head.bias.detach().to(rows.hidden)
@@ -150,7 +150,7 @@ _PAIRS = {
 }
 
 
-def pairs(items: Iterable[Any], what: str) -> Iterator[tuple[Any, ...]]:
+def batch_pairs(items: Iterable[Any], what: str) -> Iterator[tuple[Any, ...]]:
     """Items of an iterable, each of which must be a tuple of the length that is wanted."""
     lengths = {"train": (2, 3), "validation": (2,)}[what]
     for item in items:
@@ -166,7 +166,7 @@ def gather_validation(
 ) -> tuple[nn.Linear, Validation]:
     """Run the validation batches once; find the head, and keep its inputs and the targets."""
     layers, hidden, ys = candidates(model, head), [], []
-    batches = pairs(items, "validation")
+    batches = batch_pairs(items, "validation")
     while True:
         with torch.no_grad(), watched(layers) as calls:
             batch = next(batches, None)
@@ -240,17 +240,17 @@ def gather_groups(
     names: Sequence[str],
     tables: RowTables,
     size: int | None,
-) -> Iterator[Rows]:
+) -> Iterator[RowBatch]:
     """Cut batches of any size into groups of `size` rows; the last may be smaller."""
-    waiting: list[Rows] = []
+    waiting: list[RowBatch] = []
     for rows in _captured(items, head, names, tables):
         waiting.append(rows)
         while size is not None and sum(map(len, waiting)) >= size:
-            group, rest = Rows.joined(waiting).split(size)
+            group, rest = RowBatch.joined(waiting).split(size)
             yield group
             waiting = [rest] if len(rest) else []
     if waiting:
-        yield Rows.joined(waiting)
+        yield RowBatch.joined(waiting)
 
 
 def _captured(
@@ -258,8 +258,8 @@ def _captured(
     head: nn.Linear,
     names: Sequence[str],
     tables: RowTables,
-) -> Iterator[Rows]:
-    batches, n = pairs(items, "train"), 0
+) -> Iterator[RowBatch]:
+    batches, n = batch_pairs(items, "train"), 0
     while True:
         with watched([head], leaves=True) as calls:
             item = next(batches, None)
@@ -289,7 +289,7 @@ def _one_call(calls: list[Call]) -> Call:
     return calls[0]
 
 
-def _rows(losses: RowLosses, rows: Tensor, applies: Tensor, call: Call) -> Rows:
+def _rows(losses: RowLosses, rows: Tensor, applies: Tensor, call: Call) -> RowBatch:
     if call.hidden.ndim != 2 or len(call.hidden) != len(losses):
         raise InputError(
             f"the head's input has the shape {tuple(call.hidden.shape)} for {len(losses)} rows of "
@@ -302,7 +302,7 @@ def _rows(losses: RowLosses, rows: Tensor, applies: Tensor, call: Call) -> Rows:
         )
     hidden = _wide(call.hidden, call.module)
     slopes = score_gradients(losses.stacked, call.logits).to(hidden)
-    return Rows(rows, hidden, slopes, losses.stacked.detach(), applies)
+    return RowBatch(rows, hidden, slopes, losses.stacked.detach(), applies)
 
 
 def _wide(hidden: Tensor, head: nn.Linear) -> Tensor:

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 from spear_amal.errors import InputError
 from spear_amal.loop.batch_losses import RowLosses, RowTables
-from spear_amal.loop.graphs import check_told_apart, trainable
+from spear_amal.loop.graphs import check_told_apart, trainable_parameters
 from spear_amal.loop.look_ahead import Criterion
-from spear_amal.loop.model_state import standing
+from spear_amal.loop.model_state import eval_mode
 from spear_amal.loop.refresh import (
-    Source,
-    checked,
+    RefreshSource,
+    check_batch_losses,
     learn_from_graphs,
     learn_from_look_aheads,
     note_domain,
@@ -96,7 +96,7 @@ class LossMixer:
         check_options(self.mixer, n_rows)
         self.n_rows, self.check, self.model = n_rows, check, model
         self._tables = RowTables(n_rows, len(self.names), domain, y, check=check)
-        self._reminder = Reminder(self.mixer, n_rows)
+        self._reminder = RefreshWarning(self.mixer, n_rows)
         self._refreshed: Tensor | None = None  # rows of a refresh that no step has used yet
         self._attach()
 
@@ -149,7 +149,7 @@ class LossMixer:
         self.to(given.stacked.device)
         index = self._tables.index(rows, len(given))
         here = self._tables.applies(applies, index)
-        within = checked(given, self.names, index, here, values=self.check)
+        within = check_batch_losses(given, self.names, index, here, values=self.check)
         self._check_refreshed(index)
         self._reminder.note(len(index))
         parameters = self._parameters(given)
@@ -176,7 +176,7 @@ class LossMixer:
     def _parameters(self, given: RowLosses) -> dict[str, Tensor]:
         if not self.mixer.separates:
             return {}
-        parameters = trainable(self._model(None))
+        parameters = trainable_parameters(self._model(None))
         if self.check:
             check_told_apart(given, self.names, parameters)
         return parameters
@@ -240,8 +240,8 @@ class LossMixer:
             and its part on the training group: `alpha` and `beta` do nothing here.
         """
         self._reminder.asked, model = True, self._model(model)
-        source = Source(train, validation, model, head, criterion)
-        with standing(model):
+        source = RefreshSource(train, validation, model, head, criterion)
+        with eval_mode(model):
             if self.mixer.needs_graphs:
                 with twice_differentiable(model):
                     self._refreshed = learn_from_graphs(self.mixer, self._tables, source, self.to)
@@ -362,7 +362,7 @@ def _record(mixer: Mixer, n_rows: int | None) -> dict[str, Any]:
 _FAR = 1000  # epochs
 
 
-class Reminder:
+class RefreshWarning:
     """Warns once where a loop trains on and never asks whether a refresh is due.
 
     The weights would stay as they were made, and the loss a plain sum, without a word.

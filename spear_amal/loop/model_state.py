@@ -23,7 +23,7 @@ def unwrapped(model: nn.Module) -> nn.Module:
 
 
 @contextmanager
-def standing(model: nn.Module) -> Iterator[None]:
+def eval_mode(model: nn.Module) -> Iterator[None]:
     """Put a model into evaluation mode and back, run it uncompiled, and build graphs.
 
     Hooks on a submodule are not seen by code that was compiled without them. A

@@ -12,24 +12,24 @@ from torch import Tensor, nn
 from spear_amal.distributed.shard import mean_over_ranks, n_ranks
 from spear_amal.errors import InputError
 from spear_amal.loop.batch_losses import RowLosses, RowTables, check_finite, check_gradients
-from spear_amal.loop.graphs import CapturedGraphs, check_told_apart, trainable
+from spear_amal.loop.graphs import CapturedGraphs, check_told_apart, trainable_parameters
 from spear_amal.loop.look_ahead import (
     CapturedLookAhead,
     Criterion,
+    batch_pairs,
     check_value,
     gather_groups,
     gather_validation,
-    pairs,
     targets,
 )
 from spear_amal.mixers import Mixer
-from spear_amal.mixers.row_weights import LearntTable
+from spear_amal.mixers.row_weights import LearnedRowWeights
 
 Move = Callable[[torch.device], object]  # puts tables and mixer where the model's values are
 
 
 @dataclass(frozen=True)
-class Source:
+class RefreshSource:
     """What a refresh goes through; see LossMixer.refresh."""
 
     train: Iterable[Any]
@@ -39,7 +39,9 @@ class Source:
     criterion: Criterion
 
 
-def learn_from_look_aheads(mixer: Mixer, tables: RowTables, source: Source, move: Move) -> Tensor:
+def learn_from_look_aheads(
+    mixer: Mixer, tables: RowTables, source: RefreshSource, move: Move
+) -> Tensor:
     """One refresh of the mixer for each group of training rows; returns the rows (n,)."""
     check_mergeable(mixer)
     found, trusted = gather_validation(
@@ -63,15 +65,15 @@ def learn_from_look_aheads(mixer: Mixer, tables: RowTables, source: Source, move
     return torch.cat(seen)
 
 
-def learn_from_graphs(mixer: Mixer, tables: RowTables, source: Source, move: Move) -> Tensor:
+def learn_from_graphs(mixer: Mixer, tables: RowTables, source: RefreshSource, move: Move) -> Tensor:
     """Let the mixer learn from the first batch of each; returns the training rows (B,)."""
     item = _first(source.train, "train")
     losses = RowLosses.of(item[1], mixer.names)
     move(losses.stacked.device)
     index = tables.index(item[0], len(losses))
     applies = tables.applies(item[2] if len(item) == 3 else None, index)
-    parameters = trainable(source.model)
-    within = checked(losses, mixer.names, index, applies, values=True)
+    parameters = trainable_parameters(source.model)
+    within = check_batch_losses(losses, mixer.names, index, applies, values=True)
     if mixer.separates:
         check_told_apart(losses, mixer.names, parameters)
     logits, y = _first(source.validation, "validation")
@@ -81,7 +83,7 @@ def learn_from_graphs(mixer: Mixer, tables: RowTables, source: Source, move: Mov
     return index
 
 
-def checked(
+def check_batch_losses(
     losses: RowLosses, names: Sequence[str], index: Tensor, applies: Tensor, *, values: bool
 ) -> RowLosses:
     """Give losses with zeros outside the domains.
@@ -103,7 +105,7 @@ def note_domain(mixer: Mixer, index: Tensor, applies: Tensor) -> None:
 
 
 def _first(items: Iterable[Any], what: str) -> tuple[Any, ...]:
-    item = next(pairs(items, what), None)
+    item = next(batch_pairs(items, what), None)
     if item is None:
         raise InputError(f"{what} is empty; a batch of it is needed")
     return item
@@ -115,7 +117,7 @@ State = dict[str, Tensor]
 def check_mergeable(mixer: Mixer) -> None:
     """Raise InputError where several processes cannot learn one table."""
     grouped = mixer.needs_look_ahead and not mixer.every_step
-    if n_ranks() > 1 and grouped and not isinstance(mixer, LearntTable):
+    if n_ranks() > 1 and grouped and not isinstance(mixer, LearnedRowWeights):
         raise InputError(
             f"{type(mixer).__name__} chooses among all rows and cannot refresh in {n_ranks()} "
             "processes; refresh it in one and load its state_dict in the others"
@@ -136,7 +138,7 @@ def merge(mixer: Mixer, before: State, rows: Tensor) -> None:
     if n_ranks() == 1:
         return
     after = mixer.state_dict()
-    if isinstance(mixer, LearntTable):
+    if isinstance(mixer, LearnedRowWeights):
         old, new = before["lambdas"].float(), after["lambdas"].float()
         mixer.load_state_dict({"lambdas": _merged(old, new, rows)})
         return

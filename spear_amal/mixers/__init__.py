@@ -11,12 +11,12 @@ from spear_amal.mixers.amal import PRESETS, Amal
 from spear_amal.mixers.auxilearn import AuxiLearn
 from spear_amal.mixers.base import GraphsLike, LookAheadLike, LookAheadOptions, Mixer, Step
 from spear_amal.mixers.crust import Crust
-from spear_amal.mixers.dgkd import StochasticTeachers
+from spear_amal.mixers.dgkd import DGKD
 from spear_amal.mixers.fixed import Fixed, Single
 from spear_amal.mixers.gradient_cosine import GradientCosine
 from spear_amal.mixers.learning_to_reweight import LearningToReweight
 from spear_amal.mixers.loss_roles import HINTON
-from spear_amal.mixers.maoal import ModuleWeights
+from spear_amal.mixers.maoal import MAOAL
 from spear_amal.mixers.meta_weight_net import MetaWeightNet
 from spear_amal.mixers.random_search import RandomSearch
 from spear_amal.mixers.superloss import SuperLoss
@@ -27,11 +27,11 @@ MIXERS: dict[str, type[Mixer]] = {
     "amal": Amal,
     "auxilearn": AuxiLearn,
     "crust": Crust,
-    "dgkd": StochasticTeachers,
+    "dgkd": DGKD,
     "fixed": Fixed,
     "gcs": GradientCosine,
     "l2r": LearningToReweight,
-    "maoal": ModuleWeights,
+    "maoal": MAOAL,
     "mwn": MetaWeightNet,
     "random-search": RandomSearch,
     "single": Single,
@@ -75,13 +75,13 @@ def build_mixer(mixer: "str | Mixer", options: Mapping[str, Any] | None = None) 
         "kd": lambda: Fixed(**{"per_loss": HINTON, **options}),
         "crust": lambda: Crust(**options),
         "superloss": lambda: SuperLoss(**options),
-        "dgkd": lambda: StochasticTeachers(**options),
-        "dgkd-drop": lambda: StochasticTeachers(**{"drop": 1, **options}),
+        "dgkd": lambda: DGKD(**options),
+        "dgkd-drop": lambda: DGKD(**{"drop": 1, **options}),
         "spear": lambda: Fixed(**options),
         "l2r": lambda: LearningToReweight(**options),
         "mwn": lambda: MetaWeightNet(**options),
         "auxilearn": lambda: AuxiLearn(**options),
-        "maoal": lambda: ModuleWeights(**options),
+        "maoal": lambda: MAOAL(**options),
         "random-search": lambda: RandomSearch(**options),
         "single": lambda: Single(**options),
         "uncertainty": lambda: Uncertainty(**options),
@@ -104,7 +104,9 @@ def mixer_parameters(mixer: "str | Mixer | None") -> tuple[str, ...]:
 
 
 __all__ = [
+    "DGKD",
     "HINTON",
+    "MAOAL",
     "MIXERS",
     "PRESETS",
     "AlmKd",
@@ -119,11 +121,9 @@ __all__ = [
     "LookAheadOptions",
     "MetaWeightNet",
     "Mixer",
-    "ModuleWeights",
     "RandomSearch",
     "Single",
     "Step",
-    "StochasticTeachers",
     "SuperLoss",
     "Uncertainty",
     "build_mixer",

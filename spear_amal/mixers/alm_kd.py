@@ -20,13 +20,13 @@ from spear_amal.batch import Batch
 from spear_amal.maths.objective import domain_counts
 from spear_amal.mixers.base import LookAheadLike, LookAheadOptions
 from spear_amal.mixers.loss_roles import LABEL, TEACHER, in_role
-from spear_amal.mixers.row_weights import LearntTable, check_all
+from spear_amal.mixers.row_weights import LearnedRowWeights, check_all
 
 GRADIENTS = ("paper", "exact")
 OUTERS = ("teacher", "feature")
 
 
-class AlmKd(LearntTable):
+class AlmKd(LearnedRowWeights):
     """Convex weights of label and teachers.
 
     A row that has only a label, or only teachers, has nothing to share: what it has counts fully.

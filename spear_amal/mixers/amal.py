@@ -23,7 +23,7 @@ from spear_amal.distributed.shard import WHOLE, Shard
 from spear_amal.errors import InputError
 from spear_amal.mixers.base import LookAheadLike, LookAheadOptions
 from spear_amal.mixers.loss_roles import HINTON, by_name, check_by_name
-from spear_amal.mixers.row_weights import LearntTable, check_all
+from spear_amal.mixers.row_weights import LearnedRowWeights, check_all
 
 SHARES = ("row", "pattern", "pattern+row", "loss")
 PRESETS: dict[str, dict[str, Any]] = {
@@ -72,7 +72,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-class Amal(LearntTable):
+class Amal(LearnedRowWeights):
     """Adaptive mixing of auxiliary losses.
 
     Parameters

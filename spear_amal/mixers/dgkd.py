@@ -16,7 +16,7 @@ from spear_amal.mixers.base import Mixer, check_whole
 from spear_amal.mixers.loss_roles import HINTON, TEACHER, by_name, check_by_name, in_role
 
 
-class StochasticTeachers(Mixer):
+class DGKD(Mixer):
     """Constant weights of which teachers drop out per mini-batch; the rest is not scaled up.
 
     Parameters

@@ -104,14 +104,14 @@ class GradientCosine(Mixer):
         self.cosines = torch.zeros(len(names), dtype=torch.float64, device=domain.device)
         self.seen, self.total = torch.zeros_like(self.cosines), torch.zeros_like(self.cosines)
         self.steps, self.told = 0, False
-        self._sharing: Sharing | None = None
+        self._sharing: SharedParameters | None = None
 
     def combine(self, step: Step) -> Tensor:
         """Scalar whose backward pass hands over the gradients put together here."""
         values, parameters = step.values(), step.parameters
         # Structure, not numbers: worked out once, and again while a loss has had no graph.
         if self._sharing is None or not self._sharing.fits(parameters):
-            self._sharing = Sharing(values, parameters, self.place)
+            self._sharing = SharedParameters(values, parameters, self.place)
         shared = [parameters[name] for name in self._sharing.shared]
         own = [parameters[name] for name in self._sharing.own]
         if self.parameters == "shared":
@@ -219,7 +219,7 @@ def _gradient(value: Tensor, parameters: Sequence[Tensor]) -> Gradient:
     return gradient_of(value, parameters) if parameters else []
 
 
-class Sharing:
+class SharedParameters:
     """Shared parameters and the others, by name.
 
     A model that was compiled as one piece hides which of its parameters a loss needs: all count as

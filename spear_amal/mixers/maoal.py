@@ -21,7 +21,7 @@ POSITIVE = ("relu", "projection")
 OPTIMISERS = ("adam", "sgd")
 
 
-class ModuleWeights(Bilevel):
+class MAOAL(Bilevel):
     """Module m follows ``g_m = grad_m L_main + sum_k relu(alpha_km) grad_m L_k``.
 
     All alpha start at 1. After every `every` steps alpha makes one step on the validation loss'

@@ -16,12 +16,12 @@ from spear_amal.batch import Batch
 from spear_amal.errors import InputError
 from spear_amal.mixers.base import LookAheadLike, LookAheadOptions, Mixer, check_whole
 from spear_amal.mixers.weight_table import DTYPES, MappedTable, WeightTable, file_of
-from spear_amal.tensors.bool_table import BitRows
+from spear_amal.tensors.bool_table import PackedBools
 
 MEAN_ROWS = 1 << 20  # rows whose weights are held at once where means are taken
 
 
-class LearntTable(Mixer):
+class LearnedRowWeights(Mixer):
     """One weight per row and loss; options of the refresh as documented by the mixers."""
 
     needs_look_ahead = True
@@ -65,7 +65,7 @@ class LearntTable(Mixer):
         # On the table's device: looking weights up costs no transfer per step.
         start = self._starts(names, mixable).to(domain.device)
         self.lambdas = self._new_table(n_rows, start)  # (n_rows, K)
-        self.learnt = BitRows.pack(domain, mixable)  # (n_rows, K)
+        self.learnt = PackedBools.pack(domain, mixable)  # (n_rows, K)
         self._means: tuple[Tensor, int, dict[str, float]] | None = None
 
     def _starts(self, names: Sequence[str], mixable: Tensor) -> Tensor:

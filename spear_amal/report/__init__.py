@@ -1,7 +1,7 @@
 """Tables and figures of a run, and the one HTML file that holds them."""
 
 from spear_amal.report.figures.style import need_matplotlib
-from spear_amal.report.run_content import Examples, Outcome, ReportContent
+from spear_amal.report.run_content import Examples, ReportContent, TestOutcome
 from spear_amal.report.run_report import is_own_report, write_report
 from spear_amal.report.run_tables import (
     comparison_table,
@@ -14,8 +14,8 @@ from spear_amal.report.run_tables import (
 
 __all__ = [
     "Examples",
-    "Outcome",
     "ReportContent",
+    "TestOutcome",
     "comparison_table",
     "extreme_rows",
     "is_own_report",

@@ -54,7 +54,7 @@ def write_kd_report(
     ----------
     path : path
     runs : DataFrame
-        Rows of :func:`spear_amal.studies.distillation.run_kd_study` or of its file.
+        Rows of :func:`spear_amal.studies.distillation.run_grid_study` or of its file.
     baseline : str, optional
         Method that gains are taken over; default "ce", or where it was not run, the first one.
     overwrite : bool
@@ -92,7 +92,7 @@ def _sections(studies: str, held: list[Condition], baseline: str | None) -> Iter
         yield html.paragraph(condition.settings)
         yield html.figures(_shown(pictures_of(condition, baseline)))
     yield html.heading("Versions")
-    yield html.pairs(versions())
+    yield html.definition_pairs(versions())
 
 
 def _shown(pictures: Iterable[Picture]) -> Iterator[str]:

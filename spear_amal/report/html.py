@@ -88,7 +88,7 @@ def table(frame: pd.DataFrame) -> str:
     )
 
 
-def pairs(held: Mapping[str, Any]) -> str:
+def definition_pairs(held: Mapping[str, Any]) -> str:
     """Make a table of names and values."""
     frame = pd.DataFrame({"setting": list(held), "value": [str(value) for value in held.values()]})
     return table(frame)

@@ -13,7 +13,7 @@ from spear_amal.votes.label_matrix import LabelMatrix
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TestOutcome:
     """How a model does on rows with gold.
 
     Attributes
@@ -99,5 +99,5 @@ class ReportContent:
     models: pd.DataFrame | None = None
     histories: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     examples: Examples | None = None
-    outcome: Outcome | None = None
+    outcome: TestOutcome | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)

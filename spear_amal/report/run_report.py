@@ -18,7 +18,7 @@ from spear_amal.report import html, weights_section
 from spear_amal.report.figures import labelling, study, training
 from spear_amal.report.figures import outcome as outcome_figures
 from spear_amal.report.figures.style import need_matplotlib, png
-from spear_amal.report.run_content import Examples, Outcome, ReportContent
+from spear_amal.report.run_content import Examples, ReportContent, TestOutcome
 from spear_amal.report.run_tables import (
     extreme_rows,
     lf_table,
@@ -86,7 +86,7 @@ def _sections(content: ReportContent) -> Iterator[str]:
     if content.examples is not None:
         yield from _weights(content.examples)
     yield html.heading("Settings and versions")
-    yield html.pairs({**content.settings, **versions()})
+    yield html.definition_pairs({**content.settings, **versions()})
 
 
 def versions() -> dict[str, str]:
@@ -115,7 +115,7 @@ def _models(content: ReportContent) -> Iterator[str]:
     yield html.table(content.models)
 
 
-def _outcome(content: ReportContent, outcome: Outcome) -> Iterator[str]:
+def _outcome(content: ReportContent, outcome: TestOutcome) -> Iterator[str]:
     yield html.heading(f"Right and wrong: {outcome.model}")
     made = [
         html.figure(

@@ -14,7 +14,7 @@ from spear_amal.votes.parquet import VoteFiles
 
 if TYPE_CHECKING:
     from spear_amal.report.run_content import Examples
-    from spear_amal.studies import Row
+    from spear_amal.studies import ComparisonRow
 
 EXCERPT = 180  # characters of a text that tell what it is about
 SHARES = ("coverage", "overlaps", "conflicts")
@@ -123,7 +123,7 @@ def _is_number(cell: str) -> bool:
     return cell.lstrip("+-").rstrip("%").replace(".", "", 1).isdecimal()
 
 
-def comparison_table(rows: Iterable[Row]) -> pd.DataFrame:
+def comparison_table(rows: Iterable[ComparisonRow]) -> pd.DataFrame:
     """Make the comparison of methods as strings: what each was given and what it reached."""
     names = {"accuracy": "accuracy", "f1": "F1", "macro-f1": "macro F1"}
     return pd.DataFrame(
@@ -143,7 +143,7 @@ def comparison_table(rows: Iterable[Row]) -> pd.DataFrame:
     )
 
 
-def _further(row: Row) -> dict[str, str]:
+def _further(row: ComparisonRow) -> dict[str, str]:
     if row.metric == "accuracy":
         return {}
     return {"test accuracy": f"{100 * row.scores['accuracy']:.1f}"}

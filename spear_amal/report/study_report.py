@@ -89,7 +89,7 @@ def _sections(
         )
         yield html.table(tuning_table(tuning))
     yield html.heading("Versions")
-    yield html.pairs(versions())
+    yield html.definition_pairs(versions())
 
 
 def _curves(runs: pd.DataFrame) -> Iterator[str]:

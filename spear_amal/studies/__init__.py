@@ -1,7 +1,7 @@
 """Methods compared on corpora: tasks, scorers that alone see test rows, studies and tables."""
 
-from spear_amal.studies.comparison import Comparison, Row, compare, fit_method
-from spear_amal.studies.corpus_votes import Source, load_source
+from spear_amal.studies.comparison import Comparison, ComparisonRow, compare, fit_method
+from spear_amal.studies.corpus_votes import CorpusVotes, load_corpus_votes
 from spear_amal.studies.methods import (
     METHODS,
     Method,
@@ -12,7 +12,7 @@ from spear_amal.studies.methods import (
 )
 from spear_amal.studies.placebo import shuffled_votes
 from spear_amal.studies.runner import run_study
-from spear_amal.studies.split import Scorer, Task, calibration_error, make_task, score_table
+from spear_amal.studies.split import Split, TestScorer, calibration_error, make_split, score_table
 from spear_amal.studies.summary import read_study, summarise
 from spear_amal.studies.verdict import Verdict, verdicts
 from spear_amal.studies.workers import one_thread
@@ -20,19 +20,19 @@ from spear_amal.studies.workers import one_thread
 __all__ = [
     "METHODS",
     "Comparison",
+    "ComparisonRow",
+    "CorpusVotes",
     "Method",
     "MethodSpec",
-    "Row",
-    "Scorer",
-    "Source",
-    "Task",
+    "Split",
+    "TestScorer",
     "Verdict",
     "calibration_error",
     "compare",
     "find_method",
     "fit_method",
-    "load_source",
-    "make_task",
+    "load_corpus_votes",
+    "make_split",
     "one_thread",
     "parse_method",
     "read_study",

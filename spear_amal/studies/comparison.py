@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from spear_amal.estimators import TrainedClassifier
+from spear_amal.estimators import BaseSpearEstimator
 from spear_amal.studies.methods import MethodSpec, parse_method
-from spear_amal.studies.split import Scorer, Task
+from spear_amal.studies.split import Split, TestScorer
 
 
 @dataclass(frozen=True)
-class Row:
+class ComparisonRow:
     """One method's result on one task.
 
     Attributes
@@ -45,13 +45,13 @@ class Row:
 class Comparison:
     """Rows in the order asked for, and the fitted estimators by the method's text."""
 
-    rows: list[Row] = field(default_factory=list)
-    estimators: dict[str, TrainedClassifier] = field(default_factory=dict)
+    rows: list[ComparisonRow] = field(default_factory=list)
+    estimators: dict[str, BaseSpearEstimator] = field(default_factory=dict)
 
 
 def compare(
-    task: Task,
-    scorer: Scorer,
+    task: Split,
+    scorer: TestScorer,
     names: Sequence[str],
     seed: int = 0,
     progress: Callable[[MethodSpec], None] | None = None,
@@ -79,7 +79,7 @@ def compare(
         estimator, seconds = fit_method(method, task, seed, **settings)
         comparison.estimators[method.text] = estimator
         comparison.rows.append(
-            Row(
+            ComparisonRow(
                 method=method.text,
                 title=method.title,
                 given=method.was_given(task),
@@ -93,8 +93,8 @@ def compare(
 
 
 def fit_method(
-    spec: MethodSpec, task: Task, seed: int = 0, **settings: Any
-) -> tuple[TrainedClassifier, float]:
+    spec: MethodSpec, task: Split, seed: int = 0, **settings: Any
+) -> tuple[BaseSpearEstimator, float]:
     """Train one method on a task; returns the estimator and the seconds it took."""
     estimator = spec.make(metric=task.metric, random_state=seed, **settings)
     votes: dict[str, Any] = {}

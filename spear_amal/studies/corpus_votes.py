@@ -32,7 +32,7 @@ _VOTES: dict[tuple[str, str], LabelMatrix] = {}
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class CorpusVotes:
     """A corpus and the votes on all its rows.
 
     Attributes
@@ -61,10 +61,10 @@ class Source:
         frame, codes = self.corpus.frame, self.votes.codes
         parts: list[Any] = [self.corpus.labels, "\0".join(frame["part"])]
         parts += [self.corpus.features, codes, self.votes.scores]
-        return digest([*parts, "\0".join(frame["text"]) if "text" in frame else None])
+        return votes_digest([*parts, "\0".join(frame["text"]) if "text" in frame else None])
 
 
-def digest(parts: Iterable[Any]) -> str:
+def votes_digest(parts: Iterable[Any]) -> str:
     """Twelve hexadecimal digits of strings, arrays and sparse matrices; None counts as well.
 
     Examples
@@ -87,15 +87,15 @@ def digest(parts: Iterable[Any]) -> str:
     return held.hexdigest()[:_DIGITS]
 
 
-def load_source(
-    source: str | os.PathLike[str] | Corpus | Source,
+def load_corpus_votes(
+    source: str | os.PathLike[str] | Corpus | CorpusVotes,
     *,
     lfs: str | os.PathLike[str] | None = None,
     data_dir: str | os.PathLike[str] | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
     offline: bool = False,
     progress: bool = False,
-) -> Source:
+) -> CorpusVotes:
     """Load a corpus and its votes.
 
     Parameters
@@ -118,13 +118,13 @@ def load_source(
     FileFormatError
         If a WRENCH folder lacks a part, or holds votes or labels that are no class.
     """
-    if isinstance(source, Source):
+    if isinstance(source, CorpusVotes):
         return source
     corpus = _corpus(source, data_dir, cache_dir, offline, progress)
     if lfs is not None:
         return _apply_file(corpus, Path(lfs), progress)
     if corpus.label_matrix is not None:
-        return Source(corpus, corpus.label_matrix, "published votes")
+        return CorpusVotes(corpus, corpus.label_matrix, "published votes")
     return _apply_known(corpus, data_dir, cache_dir, progress)
 
 
@@ -144,7 +144,7 @@ def _corpus(source: Any, data_dir: Any, cache_dir: Any, offline: bool, progress:
     )
 
 
-def _apply_known(corpus: Corpus, data_dir: Any, cache_dir: Any, progress: bool) -> Source:
+def _apply_known(corpus: Corpus, data_dir: Any, cache_dir: Any, progress: bool) -> CorpusVotes:
     """Apply the LFs that belong to a corpus by its name."""
     if corpus.name in PUBLISHED_RULES:
         try:
@@ -162,7 +162,7 @@ def _apply_known(corpus: Corpus, data_dir: Any, cache_dir: Any, progress: bool) 
     return _apply_file(corpus, path, progress)
 
 
-def _apply_file(corpus: Corpus, path: Path, progress: bool) -> Source:
+def _apply_file(corpus: Corpus, path: Path, progress: bool) -> CorpusVotes:
     if "text" not in corpus.frame:
         raise InputError(
             f"corpus {corpus.name!r} has no texts that labelling functions could read; leave out "
@@ -174,10 +174,10 @@ def _apply_file(corpus: Corpus, path: Path, progress: bool) -> Source:
 
 def _source(
     corpus: Corpus, lfs: list[Any], classes: Any, path: Path, words: str, progress: bool
-) -> Source:
+) -> CorpusVotes:
     votes = _vote(corpus, lfs, classes, path, progress)
     exemplars = exemplar_matrix(lfs, corpus.texts)
-    return Source(corpus, votes, words, exemplars if exemplars.nnz else None)
+    return CorpusVotes(corpus, votes, words, exemplars if exemplars.nnz else None)
 
 
 def _vote(corpus: Corpus, lfs: list[Any], classes: Any, path: Path, progress: bool) -> LabelMatrix:
@@ -187,8 +187,8 @@ def _vote(corpus: Corpus, lfs: list[Any], classes: Any, path: Path, progress: bo
             f"{list(corpus.classes)}; CLASSES must be the same, in the same order"
         )
     key = (
-        digest(["\0".join(corpus.frame["text"]), "\0".join(corpus.classes)]),
-        digest([path.read_bytes().hex(), ",".join(str(lf.name) for lf in lfs)]),
+        votes_digest(["\0".join(corpus.frame["text"]), "\0".join(corpus.classes)]),
+        votes_digest([path.read_bytes().hex(), ",".join(str(lf.name) for lf in lfs)]),
     )
     if key not in _VOTES:
         applier = PandasLFApplier(lfs, classes=corpus.classes)

@@ -8,15 +8,15 @@ from typing import Any
 
 from spear_amal.errors import InputError
 from spear_amal.estimators import (
+    BaseSpearEstimator,
     GoldClassifier,
     LabelModelClassifier,
     ReweightedClassifier,
     RuleNetworkClassifier,
     SpearClassifier,
-    TrainedClassifier,
 )
 from spear_amal.mixers import mixer_parameters
-from spear_amal.studies.split import Task
+from spear_amal.studies.split import Split
 
 # (kind, low, high, scale) or ("choice", values): what tuning may try.
 Space = dict[str, tuple[Any, ...]]
@@ -32,7 +32,7 @@ class Method:
     ----------
     name, title : str
     estimator : class
-        A :class:`spear_amal.estimators.TrainedClassifier`.
+        A :class:`spear_amal.estimators.BaseSpearEstimator`.
     defaults : mapping
         Options (see :class:`MethodSpec`) that make the estimator this method.
     uses_votes : bool
@@ -47,7 +47,7 @@ class Method:
 
     name: str
     title: str
-    estimator: type[TrainedClassifier]
+    estimator: type[BaseSpearEstimator]
     defaults: Mapping[str, Any] = field(default_factory=dict)
     uses_votes: bool = True
     learns_from_v: bool = False
@@ -109,7 +109,7 @@ class MethodSpec:
         """Say what tuning may try; options that were given are not tuned."""
         return {k: v for k, v in self.method.space.items() if k not in self.options}
 
-    def make(self, **settings: Any) -> TrainedClassifier:
+    def make(self, **settings: Any) -> BaseSpearEstimator:
         """Make the unfitted estimator; `settings` (metric, random_state, ...) yield to options."""
         held = self.settled
         folds = held.pop("crossfit", None)
@@ -129,7 +129,7 @@ class MethodSpec:
         fitting = {k: v for k, v in settings.items() if k in known}
         return self.method.estimator(**{**fitting, **own})
 
-    def was_given(self, task: Task) -> str:
+    def was_given(self, task: Split) -> str:
         """Say in words what the method sees of a task."""
         held, n_val = self.settled, len(task.y_val)
         if self.method.gold == "all":

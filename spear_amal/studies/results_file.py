@@ -52,7 +52,7 @@ class StudyFile:
     def add(self, row: Row) -> None:
         """Put a run in; an earlier one of the same identity (a failed one) goes."""
         self._catch_up()
-        held = plain(row)
+        held = plain_json(row)
         key = identity(held)
         self.rows = [*(one for one in self.rows if identity(one) != key), held]
         self._write()
@@ -60,7 +60,7 @@ class StudyFile:
     def add_tuning(self, record: Row) -> None:
         """Put a tuning record in, in place of an earlier one with the same "key"."""
         self._catch_up()
-        held = plain(record)
+        held = plain_json(record)
         self.tuning = [*(one for one in self.tuning if one["key"] != held["key"]), held]
         self._write()
 
@@ -127,7 +127,7 @@ def read_content(path: str | os.PathLike[str]) -> dict[str, Any]:
     return content
 
 
-def plain(value: Any) -> Any:
+def plain_json(value: Any) -> Any:
     """Turn a value into what JSON holds; not-a-number becomes None.
 
     Mixers and label models become their name and settings, so that other settings are another
@@ -139,17 +139,17 @@ def plain(value: Any) -> Any:
     {'a': [3, None], '2': 0.5, 'model': 'StudyFile'}
     """
     if isinstance(value, Mixer):
-        return plain(value.summary())
+        return plain_json(value.summary())
     if isinstance(value, LabelModel):
-        return plain({"label_model": type(value).__name__, **value.get_params(deep=False)})
+        return plain_json({"label_model": type(value).__name__, **value.get_params(deep=False)})
     if isinstance(value, Mapping):
-        return {str(key): plain(one) for key, one in value.items()}
+        return {str(key): plain_json(one) for key, one in value.items()}
     if isinstance(value, np.ndarray):
-        return plain(value.tolist())
+        return plain_json(value.tolist())
     if isinstance(value, list | tuple):
-        return [plain(one) for one in value]
+        return [plain_json(one) for one in value]
     if isinstance(value, np.generic):
-        return plain(value.item())
+        return plain_json(value.item())
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, os.PathLike):

@@ -9,11 +9,11 @@ from typing import Any
 
 import spear_amal
 from spear_amal.studies.comparison import fit_method, takes_exemplars
-from spear_amal.studies.corpus_votes import Source
+from spear_amal.studies.corpus_votes import CorpusVotes
 from spear_amal.studies.methods import MethodSpec
 from spear_amal.studies.placebo import shuffled_votes
 from spear_amal.studies.results_file import Row
-from spear_amal.studies.split import Scorer, Task, make_task
+from spear_amal.studies.split import Split, TestScorer, make_split
 from spear_amal.studies.workers import one_thread
 
 PROTOCOLS = ("random", "published")
@@ -44,7 +44,7 @@ class Setup:
         Digest of the rows that LFs were written from.
     """
 
-    source: Source = field(compare=False, repr=False)
+    source: CorpusVotes = field(compare=False, repr=False)
     x: Any = field(compare=False, repr=False)
     data: str
     n_labelled: int
@@ -59,10 +59,10 @@ class Setup:
 
 # Units come ordered by seed, so two tasks a process (with and without all gold) are enough.
 @functools.lru_cache(maxsize=2)
-def study_task(setup: Setup, seed: int, supervised: bool = False) -> tuple[Task, Scorer]:
+def study_task(setup: Setup, seed: int, supervised: bool = False) -> tuple[Split, TestScorer]:
     """Cut the task of a seed, once per process while it is needed."""
     votes = setup.source.votes
-    return make_task(
+    return make_split(
         setup.source.corpus,
         shuffled_votes(votes, seed) if setup.placebo else votes,
         seed,
@@ -80,7 +80,9 @@ def has_all_gold(spec: MethodSpec) -> bool:
     return bool(getattr(spec.method, "gold", "L") == "all")
 
 
-def describe(setup: Setup, spec: MethodSpec, seed: int, tuned: dict[str, Any] | None = None) -> Row:
+def describe_run(
+    setup: Setup, spec: MethodSpec, seed: int, tuned: dict[str, Any] | None = None
+) -> Row:
     """Identify a run before it is run; the method is named as it was asked for.
 
     Parameters
@@ -128,7 +130,7 @@ def run_unit(setup: Setup, spec: MethodSpec, seed: int, tuned: dict[str, Any] | 
     dict
         The JSON row, see ``docs/studies.md``.
     """
-    row = describe(setup, spec, seed, tuned)
+    row = describe_run(setup, spec, seed, tuned)
     changed = spec.changed(**tuned) if tuned else spec
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)

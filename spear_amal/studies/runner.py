@@ -12,11 +12,11 @@ import pandas as pd
 
 from spear_amal.data import Corpus
 from spear_amal.errors import InputError
-from spear_amal.studies.corpus_votes import Source, digest, load_source
+from spear_amal.studies.corpus_votes import CorpusVotes, load_corpus_votes, votes_digest
 from spear_amal.studies.features import default_features, study_features
 from spear_amal.studies.methods import MethodSpec, parse_method
-from spear_amal.studies.results_file import StudyFile, identity, plain
-from spear_amal.studies.run import PROTOCOLS, Setup, describe, run_unit, study_task
+from spear_amal.studies.results_file import StudyFile, identity, plain_json
+from spear_amal.studies.run import PROTOCOLS, Setup, describe_run, run_unit, study_task
 from spear_amal.studies.tuning import need_optuna, tune_methods
 from spear_amal.studies.workers import in_parallel
 
@@ -28,7 +28,7 @@ Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
-class Unit:
+class StudyRun:
     """One run that is to be done."""
 
     spec: MethodSpec
@@ -37,7 +37,7 @@ class Unit:
 
 
 def run_study(
-    source: str | os.PathLike[str] | Corpus | Source,
+    source: str | os.PathLike[str] | Corpus | CorpusVotes,
     methods: Sequence[str | MethodSpec],
     seeds: int | Sequence[int],
     *,
@@ -61,7 +61,7 @@ def run_study(
     Parameters
     ----------
     source : str, path, Corpus or Source
-        See :func:`load_source`.
+        See :func:`load_corpus_votes`.
     methods : sequence of str
         As :func:`parse_method` reads them, e.g. ``"amal:crossfit=5"``. :data:`ALWAYS` are added.
     seeds : int or sequence of int
@@ -81,7 +81,7 @@ def run_study(
         JSON file with one row per run. One that is there is continued: runs in it are not
         repeated, failed ones are.
     data_dir, lfs : path, optional
-        See :func:`load_source`.
+        See :func:`load_corpus_votes`.
     progress : callable, optional
         Called as ``progress(done, total, what)`` after every run, and once at the start.
     placebo : bool
@@ -111,7 +111,7 @@ def run_study(
         need_optuna()
     _check_settings(specs, settings)
     store = StudyFile(output)
-    held = load_source(source, lfs=lfs, data_dir=data_dir, progress=progress is not None)
+    held = load_corpus_votes(source, lfs=lfs, data_dir=data_dir, progress=progress is not None)
     if not held.votes.nnz and any(spec.method.uses_votes for spec in specs):
         raise InputError(f"no LF votes on any row of {held.name!r} (votes: {held.lfs})")
     show = progress is not None
@@ -120,7 +120,7 @@ def run_study(
     tuned = _tuned(setup, specs, jobs, store, progress)
     _run_all(setup, specs, seeds, tuned, jobs, store, progress)
     wanted = [
-        identity(plain(describe(setup, spec, seed, tuned.get(spec.text))))
+        identity(plain_json(describe_run(setup, spec, seed, tuned.get(spec.text))))
         for spec in specs
         for seed in seeds
     ]
@@ -141,7 +141,7 @@ def study_methods(methods: Sequence[str | MethodSpec], only: bool = False) -> li
 
 
 def make_setup(
-    source: Source,
+    source: CorpusVotes,
     labels: int | None = None,
     features: str | None = None,
     protocol: str = "random",
@@ -167,7 +167,7 @@ def make_setup(
     return Setup(
         source=source,
         x=x,
-        data=source.digest if fixed else digest([source.digest, x]),
+        data=source.digest if fixed else votes_digest([source.digest, x]),
         n_labelled=n_labelled,
         n_validation=n_validation,
         features=name,
@@ -175,7 +175,7 @@ def make_setup(
         placebo=placebo,
         tune=tune,
         settings=settings or {},
-        exemplars=digest([source.exemplars]),
+        exemplars=votes_digest([source.exemplars]),
     )
 
 
@@ -254,8 +254,8 @@ def _run_all(
 ) -> None:
     """Run what is not in the store yet; units of one seed follow each other."""
     done = store.finished()
-    units = [Unit(spec, seed, tuned.get(spec.text, {})) for seed in seeds for spec in specs]
-    left = [u for u in units if identity(plain(describe(setup, *_of(u)))) not in done]
+    units = [StudyRun(spec, seed, tuned.get(spec.text, {})) for seed in seeds for spec in specs]
+    left = [u for u in units if identity(plain_json(describe_run(setup, *_of(u)))) not in done]
     total, count = len(units), len(units) - len(left)
     if progress is not None:
         progress(count, total, "")
@@ -266,5 +266,5 @@ def _run_all(
             progress(count, total, f"{row['title']}, seed {row['seed']}")
 
 
-def _of(unit: Unit) -> tuple[MethodSpec, int, dict[str, Any]]:
+def _of(unit: StudyRun) -> tuple[MethodSpec, int, dict[str, Any]]:
     return unit.spec, unit.seed, unit.tuned

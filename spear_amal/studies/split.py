@@ -19,7 +19,7 @@ CALIBRATION_BINS = 10
 
 
 @dataclass(frozen=True)
-class Task:
+class Split:
     """Everything that training may see.
 
     Attributes
@@ -61,7 +61,7 @@ class Task:
         return int((self.y_train < 0).sum())
 
 
-class Scorer:
+class TestScorer:
     """Holds the test rows; nothing that trains or selects gets at them.
 
     Parameters
@@ -157,7 +157,7 @@ def calibration_error(p: np.ndarray, y: np.ndarray) -> float:
     return float(np.sum(gaps))
 
 
-def make_task(
+def make_split(
     corpus: Corpus,
     label_matrix: LabelMatrix | None = None,
     seed: int = 0,
@@ -168,7 +168,7 @@ def make_task(
     supervised: bool = False,
     exemplars: Any = None,
     **options: Any,
-) -> tuple[Task, Scorer]:
+) -> tuple[Split, TestScorer]:
     """Partition a corpus and cut it into a task and its scorer.
 
     Text features (TF-IDF by default) are fitted on training and validation text only.
@@ -198,7 +198,7 @@ def make_task(
     rows = (parts.labelled, parts.unlabelled, parts.validation)
     task = cut_task(corpus, votes, x, rows, seed, supervised, exemplars)
     test, y = parts.test, corpus.labels
-    return task, Scorer(x[test], y[test], votes[test], corpus.metric, _distinct(corpus, parts))
+    return task, TestScorer(x[test], y[test], votes[test], corpus.metric, _distinct(corpus, parts))
 
 
 def cut_task(
@@ -209,7 +209,7 @@ def cut_task(
     seed: int = 0,
     supervised: bool = False,
     exemplars: Any = None,
-) -> Task:
+) -> Split:
     """Cut labelled, unlabelled and validation rows out of a corpus.
 
     Parameters
@@ -224,14 +224,14 @@ def cut_task(
     supervised : bool
         Hand out gold for U as well.
     exemplars : csr_array (n, m) of bool, optional
-        As for :func:`make_task`.
+        As for :func:`make_split`.
     """
     labelled, unlabelled, validation = rows
     train = np.sort(np.concatenate([labelled, unlabelled]))
     y = corpus.labels
     in_l = np.isin(train, labelled)
     known = in_l | supervised
-    return Task(
+    return Split(
         name=corpus.name,
         metric=corpus.metric,
         classes=corpus.classes,

@@ -14,7 +14,7 @@ import pandas as pd
 from spear_amal.data import Corpus
 from spear_amal.errors import InputError
 from spear_amal.mixers import build_mixer, mixer_parameters
-from spear_amal.studies.corpus_votes import Source
+from spear_amal.studies.corpus_votes import CorpusVotes
 from spear_amal.studies.methods import MethodSpec, find_method, parse_method
 from spear_amal.studies.runner import run_study
 from spear_amal.studies.summary import GROUP, well_run
@@ -49,7 +49,7 @@ def budgets_within(corpus: Corpus, sizes: Iterable[int] = BUDGETS) -> list[int]:
 
 
 def run_budgets(
-    source: Source, methods: Sequence[str], seeds: int, sizes: Sequence[int], **options: Any
+    source: CorpusVotes, methods: Sequence[str], seeds: int, sizes: Sequence[int], **options: Any
 ) -> pd.DataFrame:
     """Run one study for each label budget and put their rows together.
 

@@ -16,9 +16,9 @@ from spear_amal.errors import InputError, MissingExtraError
 from spear_amal.studies.comparison import fit_method
 from spear_amal.studies.methods import FINAL, MethodSpec
 from spear_amal.studies.placebo import shuffled_votes
-from spear_amal.studies.results_file import Row, StudyFile, plain
-from spear_amal.studies.run import Setup, describe, has_all_gold
-from spear_amal.studies.split import Scorer, Task, cut_task, score_table
+from spear_amal.studies.results_file import Row, StudyFile, plain_json
+from spear_amal.studies.run import Setup, describe_run, has_all_gold
+from spear_amal.studies.split import Split, TestScorer, cut_task, score_table
 from spear_amal.studies.workers import in_parallel, one_thread
 
 SEEDS = (10_000, 10_001)  # partitions that no study of usual size scores on
@@ -63,7 +63,7 @@ def tune_methods(
     count, total = len(bases) - len(left), len(bases)
     for record in in_parallel(jobs, [(tune_method, (setup, base)) for base in left]):
         store.add_tuning(record)
-        found[record["key"]] = plain(record)
+        found[record["key"]] = plain_json(record)
         count += 1
         if progress is not None:
             progress(count, total, f"tuned: {record['title']}")
@@ -79,7 +79,7 @@ def without_folds(spec: MethodSpec) -> MethodSpec:
 
 def tuning_key(setup: Setup, spec: MethodSpec) -> str:
     """Tell tunings apart: corpus, method, features, labels, settings, number of trials."""
-    return json.dumps(plain({**describe(setup, spec, 0), "seed": None}), sort_keys=True)
+    return json.dumps(plain_json({**describe_run(setup, spec, 0), "seed": None}), sort_keys=True)
 
 
 def tune_method(setup: Setup, spec: MethodSpec) -> Row:
@@ -106,7 +106,7 @@ def tune_method(setup: Setup, spec: MethodSpec) -> Row:
     best = max(well, key=lambda trial: (trial["value"], -trial["nll"]))  # the earliest of equals
     return {
         "key": tuning_key(setup, spec),
-        **describe(setup, spec, 0),
+        **describe_run(setup, spec, 0),
         "seed": None,
         "chosen": best["params"],
         "score": best["value"],
@@ -187,7 +187,7 @@ def _held_out_score(setup: Setup, spec: MethodSpec, seed: int) -> tuple[float, f
 @functools.lru_cache(maxsize=2 * len(SEEDS) * FOLDS)
 def fold_task(
     setup: Setup, seed: int, fold: int, supervised: bool = False
-) -> tuple[Task, Scorer, np.ndarray]:
+) -> tuple[Split, TestScorer, np.ndarray]:
     """Cut the task of a fold: a third of L+V is held out, the rest is halved into L and V.
 
     Returns
@@ -210,7 +210,7 @@ def fold_task(
     exemplars = None if setup.placebo else setup.source.exemplars
     task = cut_task(corpus, votes, x, rows, seed, supervised, exemplars)
     y = corpus.labels[held]
-    return task, Scorer(x[held], y, votes[held], corpus.metric), y
+    return task, TestScorer(x[held], y, votes[held], corpus.metric), y
 
 
 def fold_rows(

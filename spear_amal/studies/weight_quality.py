@@ -10,17 +10,17 @@ from scipy.stats import rankdata
 
 from spear_amal.errors import InputError
 from spear_amal.studies.comparison import fit_method
-from spear_amal.studies.corpus_votes import Source
+from spear_amal.studies.corpus_votes import CorpusVotes
 from spear_amal.studies.methods import parse_method
 from spear_amal.studies.run import study_task
 from spear_amal.studies.runner import make_setup
-from spear_amal.studies.split import Task
+from spear_amal.studies.split import Split
 from spear_amal.studies.workers import one_thread
 
 LOSSES = ("consensus", "agreement")  # the losses that carry the rules' answer to a row
 
 
-def weights_by_row(task: Task, estimator: Any, gold: Any) -> pd.DataFrame:
+def weights_by_row(task: Split, estimator: Any, gold: Any) -> pd.DataFrame:
     """Put the learnt weights of training rows beside the gold that training never saw.
 
     This is for looking at a finished model: nothing of it may go back into training or selection.
@@ -68,7 +68,7 @@ def weights_by_row(task: Task, estimator: Any, gold: Any) -> pd.DataFrame:
 
 
 def study_weights(
-    source: Source,
+    source: CorpusVotes,
     method: str = "amal:guard=false",
     seed: int = 0,
     *,
@@ -132,7 +132,7 @@ def rank_auc(right: Any, wrong: Any) -> float:
     return float((ranks.sum() - a * (a + 1) / 2) / (a * b))
 
 
-def separation(frame: pd.DataFrame) -> pd.Series:
+def weight_separation(frame: pd.DataFrame) -> pd.Series:
     """:func:`rank_auc` of every loss of a frame of :func:`weights_by_row`, by the loss' name."""
     right, wrong = split_weights(frame)
     return pd.Series({name: rank_auc(right[name], wrong[name]) for name in right}, dtype=float)

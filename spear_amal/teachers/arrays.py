@@ -101,7 +101,7 @@ def as_numbers(values: Any) -> np.ndarray:
     return made
 
 
-def as_ids(ids: Any, what: str = "row_ids") -> np.ndarray:
+def as_teacher_ids(ids: Any, what: str = "row_ids") -> np.ndarray:
     """Row ids (n,) as whole numbers, or else as text.
 
     Raises
@@ -140,10 +140,10 @@ def look_up(held: Any, values: np.ndarray, wanted: Any, n: int) -> np.ndarray:
     InputError
         If ids are missing, or stand for several different rows.
     """
-    held = as_ids(held, "row ids of the outputs")
+    held = as_teacher_ids(held, "row ids of the outputs")
     if wanted is None:
         wanted = _row_numbers(held, n)
-    wanted = as_ids(wanted)
+    wanted = as_teacher_ids(wanted)
     if len(wanted) != n:
         raise InputError(f"row_ids has {len(wanted)} entries, X has {n} rows")
     if held.dtype.kind != wanted.dtype.kind:

@@ -84,7 +84,7 @@ class Teacher:
         """
         if self.classes is not None:  # before the work is done, where it can be known
             column_order(len(self.classes), self.classes, classes, self.missing)
-        n = len(row_ids) if X is None else count_rows(X)
+        n = len(row_ids) if X is None else n_rows_of(X)
         values = np.asarray(self._ask(X, row_ids, n))
         if values.ndim != 2 or len(values) != n:
             raise InputError(f"it gives outputs of shape {values.shape} for {n} rows, not ({n}, C)")
@@ -121,7 +121,7 @@ class Teacher:
         raise NotImplementedError
 
 
-def count_rows(X: Any) -> int:
+def n_rows_of(X: Any) -> int:
     """Count rows of an array, tensor, sparse matrix or table."""
     shape = getattr(X, "shape", None)
     return int(shape[0]) if shape else len(X)

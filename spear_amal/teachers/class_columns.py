@@ -20,14 +20,14 @@ SHOWN = 5
 KINDS = ("logits", "probabilities")
 
 
-def plain(classes: Any) -> list[Any]:
+def plain_class(classes: Any) -> list[Any]:
     """Class labels as a list of Python objects."""
     return np.asarray(classes).tolist() if isinstance(classes, np.ndarray) else list(classes)
 
 
 def check_classes(classes: Any) -> list[Any]:
     """Class labels as a list; raise if one is there twice or there are fewer than two."""
-    labels = plain(classes)
+    labels = plain_class(classes)
     if len(set(labels)) != len(labels) or len(labels) < 2:
         raise InputError(f"classes must be two or more different labels, found {labels}")
     return labels
@@ -64,7 +64,7 @@ def column_order(
         raise InputError(f"it gives {width} columns for its {len(own)} classes {_short(own)}")
     if wanted is None:
         return None
-    wanted = plain(wanted)
+    wanted = plain_class(wanted)
     if own is None:
         if width != len(wanted):
             raise InputError(

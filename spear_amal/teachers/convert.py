@@ -18,7 +18,7 @@ from spear_amal.teachers.base import Teacher
 from spear_amal.teachers.ensemble import MeanTeacher
 from spear_amal.teachers.files import TeacherFile
 from spear_amal.teachers.networks import NetworkTeacher
-from spear_amal.teachers.sklearn import FittedTeacher, check_fitted, kind_of
+from spear_amal.teachers.sklearn import FittedTeacher, check_fitted, estimator_kind
 
 _TABLES = (".npz", ".csv", ".parquet", ".jsonl", ".ndjson")
 _ADVICE = {
@@ -138,7 +138,7 @@ def _own(model: Any, name: str | None = None, **options: Any) -> NetworkTeacher:
     check_fitted(model)
     return NetworkTeacher(
         [joint.feature for joint in model.models_],
-        name or kind_of(model),
+        name or estimator_kind(model),
         model.classes_,
         takes_sparse=True,
         n_features=getattr(model, "n_features_in_", None),

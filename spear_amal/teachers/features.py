@@ -47,7 +47,7 @@ class FrozenFeatures:
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        check_network(teacher)
+        check_feature_network(teacher)
         self.teacher, self.classes = teacher, classes
         copies = [copy.deepcopy(module) for module in teacher.modules]  # type: ignore[attr-defined]
         for module in copies:
@@ -86,7 +86,7 @@ def _check_features(answers: list[tuple[Tensor, Tensor]], n: int) -> None:
             )
 
 
-def check_network(teacher: Teacher) -> None:
+def check_feature_network(teacher: Teacher) -> None:
     """Raise InputError for a teacher without features: one that is not made of torch networks."""
     if not isinstance(teacher, NetworkTeacher):
         raise InputError(

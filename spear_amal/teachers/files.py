@@ -16,7 +16,7 @@ import numpy as np
 from spear_amal.data.read_table import read_table, require_columns
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.io.atomic import refuse_existing, write_aside
-from spear_amal.teachers.arrays import as_ids, as_numbers, distinct, look_up
+from spear_amal.teachers.arrays import as_numbers, as_teacher_ids, distinct, look_up
 from spear_amal.teachers.base import Teacher
 from spear_amal.teachers.class_columns import KINDS, check_classes, check_values, from_kind
 
@@ -30,7 +30,7 @@ _DAMAGE = (
 
 
 @dataclass(frozen=True)
-class Held:
+class StoredOutputs:
     """What a file of teacher outputs holds."""
 
     row_ids: np.ndarray
@@ -74,7 +74,7 @@ def save_teacher_outputs(
     if path.suffix.lower() != ".npz":
         raise InputError(f"teacher outputs are written as .npz, found {path.name!r}")
     refuse_existing(path, overwrite)
-    values, ids, labels = as_numbers(logits), as_ids(row_ids), check_classes(classes)
+    values, ids, labels = as_numbers(logits), as_teacher_ids(row_ids), check_classes(classes)
     if kind not in KINDS:
         raise InputError(f"kind must be 'logits' or 'probabilities', found {kind!r}")
     if values.shape != (len(ids), len(labels)):
@@ -138,7 +138,7 @@ class TeacherFile(Teacher):
         return look_up(self.held.row_ids, values, row_ids, n)
 
 
-def _read(path: Path, row_id: str, kind: str | None) -> Held:
+def _read(path: Path, row_id: str, kind: str | None) -> StoredOutputs:
     if not path.is_file():
         raise InputError(f"there is no file {path}; check the path")
     if path.suffix.lower() != ".npz":
@@ -149,7 +149,7 @@ def _read(path: Path, row_id: str, kind: str | None) -> Held:
     return held
 
 
-def _read_npz(path: Path) -> Held:
+def _read_npz(path: Path) -> StoredOutputs:
     try:
         with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as archive:
             about = json.loads(archive["meta"].tobytes())
@@ -167,18 +167,20 @@ def _read_npz(path: Path) -> Held:
     return held
 
 
-def _unpack(about: dict[str, Any], row_ids: np.ndarray, values: np.ndarray) -> Held:
-    held = Held(row_ids, values, about["classes"], about["kind"], about["name"])
+def _unpack(about: dict[str, Any], row_ids: np.ndarray, values: np.ndarray) -> StoredOutputs:
+    held = StoredOutputs(row_ids, values, about["classes"], about["kind"], about["name"])
     if values.shape != (len(row_ids), len(held.classes)) or held.kind not in KINDS:
         raise ValueError(f"outputs of shape {values.shape} for {len(row_ids)} rows")
     return held
 
 
-def _read_table(path: Path, row_id: str, kind: str | None) -> Held:
+def _read_table(path: Path, row_id: str, kind: str | None) -> StoredOutputs:
     frame = read_table(path)
     require_columns(frame, [row_id], str(path))
     ids = frame[row_id]
     if ids.isna().any():
         raise InputError(f"{path}: {int(ids.isna().sum())} rows have no {row_id!r}")
     outputs = frame.drop(columns=row_id)
-    return Held(ids.to_numpy(), as_numbers(outputs.to_numpy()), list(outputs.columns), kind)
+    return StoredOutputs(
+        ids.to_numpy(), as_numbers(outputs.to_numpy()), list(outputs.columns), kind
+    )

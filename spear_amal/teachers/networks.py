@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from spear_amal.errors import InputError
 from spear_amal.models.image_model import check_pixels
-from spear_amal.teachers.base import Teacher, count_rows
+from spear_amal.teachers.base import Teacher, n_rows_of
 from spear_amal.teachers.class_columns import arrange, column_order
 from spear_amal.tensors.sparse_rows import SparseRows
 
@@ -142,7 +142,7 @@ class NetworkTeacher(Teacher):
                 "gets the student's features as they are, images as raw pixels: put what it needs "
                 "(scaling, normalising, flattening) in front of it with nn.Sequential"
             ) from error
-        return logits_of(out, count_rows(rows) if isinstance(rows, Tensor) else len(rows))
+        return logits_of(out, n_rows_of(rows) if isinstance(rows, Tensor) else len(rows))
 
     def _for_module(self, module: nn.Module, x: Tensor | SparseRows) -> Tensor | SparseRows:
         """Rows on the module's device and of its type; pixels (uint8) stay pixels."""

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from spear_amal.errors import InputError
 from spear_amal.io.atomic import write_aside
-from spear_amal.teachers.base import Teacher, count_rows
-from spear_amal.teachers.class_columns import plain
+from spear_amal.teachers.base import Teacher, n_rows_of
+from spear_amal.teachers.class_columns import plain_class
 from spear_amal.teachers.convert import as_teachers
 
 _FORMAT = "spear_amal teacher outputs 1"
@@ -79,11 +79,11 @@ class TeacherOutputs:
         self.teachers = as_teachers(teachers)
         self.names = [teacher.name for teacher in self.teachers]
         self.X, self.row_ids = X, row_ids
-        self.classes = None if classes is None else plain(classes)
+        self.classes = None if classes is None else plain_class(classes)
         self.cache = None if cache is None else Path(cache)
 
     def __len__(self) -> int:
-        return len(self.row_ids) if self.X is None else count_rows(self.X)
+        return len(self.row_ids) if self.X is None else n_rows_of(self.X)
 
     @cached_property
     def logits(self) -> np.ndarray:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 
-class BitRows:
+class PackedBools:
     """Rows of bools (n, K), eight entries to a byte.
 
     Examples
@@ -25,7 +25,7 @@ class BitRows:
         self._byte, self._bit = places // 8, (places % 8).to(torch.uint8)
 
     @classmethod
-    def pack(cls, matrix: Tensor, columns: Tensor | None = None) -> BitRows:
+    def pack(cls, matrix: Tensor, columns: Tensor | None = None) -> PackedBools:
         """Pack bools (n, K); of columns where `columns` (K,) is False every entry is False."""
         n, width = matrix.shape
         columns = None if columns is None else columns.to(matrix.device)
@@ -36,7 +36,7 @@ class BitRows:
         return cls(packed, width)
 
     @classmethod
-    def stack(cls, parts: Sequence[BitRows]) -> BitRows:
+    def stack(cls, parts: Sequence[PackedBools]) -> PackedBools:
         """Put parts of one width under each other."""
         return cls(torch.cat([part.packed for part in parts]), parts[0].shape[1])
 
@@ -44,6 +44,6 @@ class BitRows:
         """Bools (B, K) of some rows."""
         return ((self.packed[rows][:, self._byte] >> self._bit) & 1).bool()
 
-    def cpu(self) -> BitRows:
+    def cpu(self) -> PackedBools:
         """Give the same bits in main memory."""
-        return BitRows(self.packed.cpu(), self.shape[1])
+        return PackedBools(self.packed.cpu(), self.shape[1])

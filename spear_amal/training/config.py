@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Settings:
+class TrainerConfig:
     """How to train; see the estimators for meanings and defaults.
 
     Attributes

@@ -30,7 +30,7 @@ from spear_amal.models import JointModel, RuleModel
 from spear_amal.models.multi_task import main_answer
 from spear_amal.tensors.sparse_rows import SparseRows, affine, outer_sum
 from spear_amal.training.last_layer import head_at, head_inputs, mean_squared_norm, moving
-from spear_amal.training.outer_loss import Outer
+from spear_amal.training.outer_loss import ValidationLoss
 
 Hidden = Tensor | SparseRows  # the head's input (B, H)
 METHODS = ("closed", "forward", "double-backward")
@@ -67,7 +67,7 @@ class LookAhead:
         validation: Batch,
         *,
         eta: float,
-        outer: Outer | None = None,
+        outer: ValidationLoss | None = None,
         parameters: str = "last-layer",
         method: str = "closed",
         validation_hidden: Hidden | None = None,
@@ -77,7 +77,7 @@ class LookAhead:
             raise InputError(f"method {method!r} cannot differentiate {parameters!r}")
         self.model, self.components, self.eta = model, components, eta
         self.batch, self.validation = batch, validation
-        self.outer = outer or Outer()
+        self.outer = outer or ValidationLoss()
         self.method, self.last_layer = method, parameters == "last-layer"
         self.shard, self.applies = shard, components.applies(batch)
         self.counts = domain_counts(self.applies, shard)  # (K,)
@@ -114,7 +114,7 @@ class LookAhead:
             batch,
             validation,
             eta=options.eta,
-            outer=Outer.of(options),
+            outer=ValidationLoss.of(options),
             parameters=options.parameters,
             method="closed" if options.parameters == "last-layer" else "forward",
             validation_hidden=validation_hidden,

@@ -47,7 +47,7 @@ class Objective(nn.Module):
         model: JointModel,
         components: ComponentSet,
         mixer: Mixer,
-        forward_pass: Forward | None = None,
+        forward_pass: MixedPrecisionForward | None = None,
     ) -> None:
         super().__init__()
         self.model, self.components, self.mixer = model, components, mixer
@@ -97,7 +97,7 @@ def spread(objective: Objective) -> nn.Module:
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-class Forward:
+class MixedPrecisionForward:
     """A function of features x that gives what the feature model gives, in full precision.
 
     Parameters

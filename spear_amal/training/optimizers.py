@@ -12,13 +12,13 @@ from spear_amal.io.safetensors import Tensors
 from spear_amal.models import JointModel
 
 if TYPE_CHECKING:
-    from spear_amal.training.config import Settings
+    from spear_amal.training.config import TrainerConfig
 
 OPTIMISERS = ("adam", "sgd")
 SCHEDULES = ("constant", "cosine", "steps")
 
 
-def make_optimiser(model: JointModel, settings: Settings) -> torch.optim.Optimizer:
+def make_optimiser(model: JointModel, settings: TrainerConfig) -> torch.optim.Optimizer:
     """Adam or SGD with one rate for the feature model and one for the rule model."""
     groups: list[dict[str, Any]] = [
         {
@@ -39,7 +39,7 @@ def make_optimiser(model: JointModel, settings: Settings) -> torch.optim.Optimiz
     return torch.optim.Adam(groups, fused=True)
 
 
-def rate_factor(settings: Settings, epoch: int) -> float:
+def rate_factor(settings: TrainerConfig, epoch: int) -> float:
     """Factor of the learning rate in epoch `epoch` (from 0).
 
     A function of the epoch alone, so that a resumed run needs no state for it.
@@ -58,7 +58,7 @@ def rate_factor(settings: Settings, epoch: int) -> float:
     return 1.0
 
 
-def set_rates(optimiser: torch.optim.Optimizer, settings: Settings, epoch: int) -> None:
+def set_rates(optimiser: torch.optim.Optimizer, settings: TrainerConfig, epoch: int) -> None:
     """Give every group its rate for an epoch."""
     factor = rate_factor(settings, epoch)
     for group in optimiser.param_groups:

@@ -15,7 +15,7 @@ from spear_amal.mixers import LookAheadOptions
 
 
 @dataclass(frozen=True)
-class Outer:
+class ValidationLoss:
     """Cross-entropy of the feature model; or with the rule model's; or ALM-KD's divergence.
 
     Attributes
@@ -35,7 +35,7 @@ class Outer:
     beta: float = 0.1
 
     @classmethod
-    def of(cls, options: LookAheadOptions) -> Outer:
+    def of(cls, options: LookAheadOptions) -> ValidationLoss:
         """Make the loss that a mixer asks for."""
         kinds = {"rules": options.outer == "feature+rules", "teacher": options.outer == "teacher"}
         return cls(gamma=options.gamma, alpha=options.alpha, beta=options.beta, **kinds)

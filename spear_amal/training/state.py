@@ -11,13 +11,13 @@ from spear_amal.distributed.shard import Shard
 from spear_amal.io.safetensors import Tensors, under_prefix, with_prefix
 from spear_amal.mixers import Mixer
 from spear_amal.models import JointModel
-from spear_amal.tensors.bool_table import BitRows
+from spear_amal.tensors.bool_table import PackedBools
 from spear_amal.training.callbacks import Record
 from spear_amal.training.objective import make_scaler
 from spear_amal.training.optimizers import make_optimiser
 
 if TYPE_CHECKING:
-    from spear_amal.training.config import Settings
+    from spear_amal.training.config import TrainerConfig
 
 
 TOLERANCE = 1e-12  # scores closer than this are ties
@@ -89,7 +89,7 @@ class RunState:
 
     @classmethod
     def begin(
-        cls, model: JointModel, mixer: Mixer, settings: Settings, fingerprint: str
+        cls, model: JointModel, mixer: Mixer, settings: TrainerConfig, fingerprint: str
     ) -> RunState:
         """Start afresh."""
         return cls(
@@ -145,7 +145,7 @@ class RunState:
 
 
 @dataclass
-class Result:
+class TrainingResult:
     """History and weights; the model itself holds the selected epoch's parameters.
 
     `weights` are those of the selected epoch, `last_weights` those after the last refresh: tensors
@@ -159,11 +159,11 @@ class Result:
     weights: Any
     last_weights: Any = None
     refreshes: int = 0
-    domain: BitRows | None = None
+    domain: PackedBools | None = None
     kept: dict[int, Tensors] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, state: RunState, shard: Shard, chosen: bool) -> Result:
+    def of(cls, state: RunState, shard: Shard, chosen: bool) -> TrainingResult:
         """Put the chosen epoch back, if validation rows chose one, and collect what there is."""
         last = _all_rows(state.mixer, shard)
         if chosen:

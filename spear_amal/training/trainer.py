@@ -22,19 +22,19 @@ from spear_amal.losses import ComponentSet
 from spear_amal.mixers import Mixer
 from spear_amal.models import JointModel
 from spear_amal.models.second_order import twice_differentiable
-from spear_amal.tensors.bool_table import BitRows
+from spear_amal.tensors.bool_table import PackedBools
 from spear_amal.training import metrics
 from spear_amal.training.callbacks import MODULE, WEIGHT, Callback, Record
 from spear_amal.training.checkpoint import Checkpoint
-from spear_amal.training.config import Settings
+from spear_amal.training.config import TrainerConfig
 from spear_amal.training.distributed_checks import check_spreads
 from spear_amal.training.graph_losses import Graphs
 from spear_amal.training.last_layer import check_head, chunk_size, predict_logits
 from spear_amal.training.look_ahead import LookAhead
-from spear_amal.training.objective import Forward, Objective, spread
+from spear_amal.training.objective import MixedPrecisionForward, Objective, spread
 from spear_amal.training.optimizers import set_rates
-from spear_amal.training.outer_loss import Outer
-from spear_amal.training.state import Result, RunState
+from spear_amal.training.outer_loss import ValidationLoss
+from spear_amal.training.state import RunState, TrainingResult
 from spear_amal.training.table import Table, TrainingRows, batches
 
 
@@ -66,7 +66,7 @@ class Trainer:
     callbacks : sequence of Callback
     """
 
-    settings: Settings
+    settings: TrainerConfig
     callbacks: Sequence[Callback] = field(default_factory=tuple)
 
     def fit(
@@ -80,7 +80,7 @@ class Trainer:
         outer: Table | None = None,
         fingerprint: str = "",
         shard: Shard = WHOLE,
-    ) -> Result:
+    ) -> TrainingResult:
         """Train on `rows` of `table` and leave the selected epoch's parameters in `model`.
 
         Parameters
@@ -104,8 +104,8 @@ class Trainer:
         check_spreads(shard, model, mixer)
         mixer.shard = shard
         chunks = torch.arange(len(table)).split(chunk_size(table.x))
-        parts = [BitRows.pack(components.applies(table.batch(index))) for index in chunks]
-        domain = BitRows.stack(parts)
+        parts = [PackedBools.pack(components.applies(table.batch(index))) for index in chunks]
+        domain = PackedBools.stack(parts)
         devices = [table.device] if table.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
             # What is drawn for rows, such as dropout, differs from process to process.
@@ -117,18 +117,20 @@ class Trainer:
             if self.settings.checkpoint is not None:
                 Checkpoint(Path(self.settings.checkpoint), shard).load(state)
             outer = outer or selection
-            run = Forward(model.feature, self.settings.precision, self.settings.compile)
+            run = MixedPrecisionForward(
+                model.feature, self.settings.precision, self.settings.compile
+            )
             wrapped = spread(Objective(model, components, mixer, run))
             every = torch.as_tensor(rows)
             own = shard.local(every)
             job = _Job(components, table, every, own, selection, outer, shard, wrapped)
             result = self._run(state, job)
-        whole = domain if shard.world == 1 else BitRows.pack(shard.whole(domain[:]))
+        whole = domain if shard.world == 1 else PackedBools.pack(shard.whole(domain[:]))
         result.domain = whole.cpu()
         mixer.shard = WHOLE  # it may go on elsewhere
         return result
 
-    def _run(self, state: RunState, job: _Job) -> Result:
+    def _run(self, state: RunState, job: _Job) -> TrainingResult:
         callbacks = self._callbacks_here(job.shard)
         for callback in callbacks:
             callback.watch(state.model)
@@ -139,7 +141,7 @@ class Trainer:
         finally:
             for callback in callbacks:
                 callback.on_end()
-        return Result.of(state, job.shard, chosen=job.selection is not None)
+        return TrainingResult.of(state, job.shard, chosen=job.selection is not None)
 
     def _callbacks_here(self, shard: Shard) -> Sequence[Callback]:
         return self.callbacks if shard.rank == 0 else ()
@@ -233,7 +235,9 @@ class Trainer:
         if state.mixer.needs_graphs:
             drawn = torch.randperm(len(job.rows), generator=state.groups)[: len(batch)]
             fresh = job.table.batch(job.rows[drawn])
-            state.mixer.learn(Graphs(model, components, fresh, validation, Outer.of(options)))
+            state.mixer.learn(
+                Graphs(model, components, fresh, validation, ValidationLoss.of(options))
+            )
         else:
             look = LookAhead.from_options(model, components, batch, validation, options)
             state.mixer.refresh(look, batch)

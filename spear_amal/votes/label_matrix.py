@@ -70,7 +70,7 @@ class LabelMatrix:
         )
         top = int(codes.data.max()) if codes.nnz else 0
         self.classes = tuple(classes) if classes is not None else tuple(range(max(top, 2)))
-        self.row_ids = as_ids(row_ids, n)
+        self.row_ids = as_row_ids(row_ids, n)
         self.lf_classes = (
             np.full(m, ABSTAIN) if lf_classes is None else np.asarray(lf_classes, dtype=np.int64)
         )
@@ -342,7 +342,7 @@ def check_lf_classes(lf_classes: np.ndarray, n_classes: int) -> None:
         )
 
 
-def as_ids(row_ids: Any, n: int) -> np.ndarray:
+def as_row_ids(row_ids: Any, n: int) -> np.ndarray:
     """Row ids as an integer or string array: nothing that would need pickle to be saved."""
     if row_ids is None:
         return np.arange(n)

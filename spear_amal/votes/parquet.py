@@ -28,7 +28,7 @@ from spear_amal.votes.label_matrix import LabelMatrix
 
 
 @dataclass(frozen=True)
-class Part:
+class VotePart:
     """One file of a folder of votes.
 
     Attributes
@@ -65,7 +65,7 @@ def write_part(
     matrix: LabelMatrix,
     note: str = "",
     about: dict[str, Any] | None = None,
-) -> Part:
+) -> VotePart:
     """Write one part aside, then rename it; safe to repeat, also by another process.
 
     Parameters
@@ -98,12 +98,12 @@ def write_part(
         noted = table.replace_schema_metadata({METADATA: json.dumps(held)})
         pq.write_table(noted, temporary, compression="zstd", write_page_checksum=True)
         size = temporary.stat().st_size
-    return Part(path.name, len(matrix), matrix.nnz, size, top, crc)
+    return VotePart(path.name, len(matrix), matrix.nnz, size, top, crc)
 
 
 def kept_part(
     folder: str | os.PathLike[str], i: int, note: str
-) -> tuple[Part, dict[str, Any]] | None:
+) -> tuple[VotePart, dict[str, Any]] | None:
     """Part `i` and what was noted about it, if a run with the same note left it whole."""
     pa, _ = _arrow()
     path = Path(folder) / part_name(i)
@@ -115,11 +115,11 @@ def kept_part(
             return None
     except (OSError, KeyError, ValueError, TypeError, pa.ArrowException):
         return None
-    part = Part(path.name, table.num_rows, held["votes"], size, held["top"], held["crc"])
+    part = VotePart(path.name, table.num_rows, held["votes"], size, held["top"], held["crc"])
     return part, held["about"]
 
 
-def read_part(folder: Path, part: Part, votes: VoteFiles) -> LabelMatrix:
+def read_part(folder: Path, part: VotePart, votes: VoteFiles) -> LabelMatrix:
     """Read one part, checked against what the manifest says of it."""
     path = folder / part.file
     pa, _ = _arrow()
@@ -144,7 +144,7 @@ def _read_table(path: Path) -> Any:
         return file.read().combine_chunks()
 
 
-def _matrix(table: Any, part: Part, votes: VoteFiles) -> LabelMatrix:
+def _matrix(table: Any, part: VotePart, votes: VoteFiles) -> LabelMatrix:
     shape = (part.rows, len(votes.lf_names))
     indptr, lfs = _csr_parts(table, "lf")
     same, cast = _csr_parts(table, "vote")
@@ -208,7 +208,7 @@ def _arrow() -> tuple[Any, Any]:
     return pyarrow, pyarrow.parquet
 
 
-__all__ = ["MANIFEST", "Part", "VoteFiles", "finish_votes", "part_name", "write_part"]
+__all__ = ["MANIFEST", "VoteFiles", "VotePart", "finish_votes", "part_name", "write_part"]
 
 FORMAT = 1
 MANIFEST = "votes.json"
@@ -254,7 +254,7 @@ class VoteFiles:
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
         held = _read_manifest(self.folder / MANIFEST)
-        self.files = tuple(Part(**part) for part in held["parts"])
+        self.files = tuple(VotePart(**part) for part in held["parts"])
         self.lf_names: tuple[str, ...] = tuple(held["lf_names"])
         self.classes: tuple[Any, ...] = tuple(held["classes"])
         self.lf_classes = np.asarray(held["lf_classes"], dtype=np.int64)
@@ -329,7 +329,7 @@ def stack_parts(parts: Sequence[LabelMatrix]) -> LabelMatrix:
 
 def finish_votes(
     folder: str | os.PathLike[str],
-    parts: Iterable[Part],
+    parts: Iterable[VotePart],
     *,
     lf_names: Sequence[str],
     classes: Sequence[Any] | None = None,

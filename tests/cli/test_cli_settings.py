@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from spear_amal.cli.config import METRICS, Settings, gather, need
+from spear_amal.cli.config import METRICS, CliConfig, load_settings, require
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.training import METRICS as TRAINED_METRICS
 
@@ -15,21 +15,21 @@ def write(text, name="spear.toml"):
 
 
 def test_without_a_file_there_are_defaults():
-    assert gather(None) == Settings()
+    assert load_settings(None) == CliConfig()
 
 
 def test_file_here_is_found_and_arguments_go_before_it():
     write('method = "spear"\nseed = 5\n')
-    settings = gather(None, seed=7, metric=None)
+    settings = load_settings(None, seed=7, metric=None)
     assert (settings.method, settings.seed, settings.metric) == ("spear", 7, "accuracy")
 
 
 def test_paths_are_relative_to_the_file():
     path = write('data = ["a.csv", "b.csv"]\nlfs = "lfs.py"\n', "deep/own.toml")
-    settings = gather(path)
+    settings = load_settings(path)
     assert settings.data == (Path("deep/a.csv"), Path("deep/b.csv"))
     assert settings.lfs == Path("deep/lfs.py")
-    assert gather(path, lfs=Path("x.py")).lfs == Path("x.py")
+    assert load_settings(path, lfs=Path("x.py")).lfs == Path("x.py")
 
 
 def test_metrics_are_those_of_training():
@@ -54,7 +54,7 @@ def test_metrics_are_those_of_training():
 def test_wrong_settings_are_named(text, said):
     write(text)
     with pytest.raises(InputError) as caught:
-        gather(None)
+        load_settings(None)
     assert said in str(caught.value)
 
 
@@ -62,17 +62,17 @@ def test_wrong_settings_are_named(text, said):
 def test_what_is_no_toml(held):
     Path("spear.toml").write_bytes(held)
     with pytest.raises(FileFormatError, match="no valid TOML"):
-        gather(None)
+        load_settings(None)
 
 
 def test_named_file_must_exist():
     with pytest.raises(InputError, match=r"there is no settings file none\.toml"):
-        gather(Path("none.toml"))
+        load_settings(Path("none.toml"))
 
 
 def test_need_names_option_and_key():
     with pytest.raises(InputError, match=r"--text-column is missing: .*'text_column'"):
-        need(None, "--text-column")
+        require(None, "--text-column")
     with pytest.raises(InputError, match="the key 'labels' in"):
-        need((), "--output", "labels")
-    assert need(0, "--seed") == 0
+        require((), "--output", "labels")
+    assert require(0, "--seed") == 0

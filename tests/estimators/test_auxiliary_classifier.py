@@ -10,9 +10,9 @@ from sklearn.datasets import load_digits
 
 from spear_amal import AuxiliaryClassifier
 from spear_amal.errors import FileFormatError, InputError
-from spear_amal.estimators import DistilledClassifier, Task
+from spear_amal.estimators import AuxiliaryTask, DistilledClassifier
 from spear_amal.estimators.auxiliary import auxiliary_mixer
-from spear_amal.mixers import Amal, Fixed, ModuleWeights
+from spear_amal.mixers import MAOAL, Amal, Fixed
 from spear_amal.models import FeatureAdapter
 from spear_amal.training import Callback
 
@@ -61,7 +61,7 @@ def test_a_network_learns_digits_and_how_they_are_turned(images):
     assert last["loss/rotation"] < 0.7 * np.log(4)
     X, y = images[2]
     assert model.score(X, y) > 0.7
-    assert model.tasks_ == (Task("rotation", "classification", 4),)
+    assert model.tasks_ == (AuxiliaryTask("rotation", "classification", 4),)
 
 
 def test_the_useless_task_is_not_learnt(images):
@@ -110,7 +110,7 @@ def test_classes_and_numbers_are_learnt_where_they_are_known():
     x, y = features(211)
     side, sum_ = (x[:, 0] > 0).astype(np.int64), x[:, 0] + x[:, 1]
     side[::3], sum_[::2] = -1, np.nan
-    tasks = ["side", Task("sum"), Task("shade", n_outputs=5)]
+    tasks = ["side", AuxiliaryTask("sum"), AuxiliaryTask("shade", n_outputs=5)]
     model = AuxiliaryClassifier("mlp:31", tasks, mixer="fixed", max_epochs=83, lr=0.01)
     shade = np.where(np.arange(211) < 3, np.arange(211) % 2, -1)
     model.fit(x, y, tasks={"side": side, "sum": sum_, "shade": shade})
@@ -147,7 +147,7 @@ def test_pandas_and_booleans_are_taken():
     model = AuxiliaryClassifier("mlp:5", ["a", "b"], mixer="fixed", max_epochs=1)
     model.fit(x, y, tasks={"a": pd.Series(x[:, 2] > 0), "b": pd.Series(x[:, 3])})
     assert [task.kind for task in model.tasks_] == ["classification", "regression"]
-    whole = [Task("a", "regression")]
+    whole = [AuxiliaryTask("a", "regression")]
     model = AuxiliaryClassifier("mlp:5", whole, mixer="fixed", max_epochs=1)
     model.fit(x, y, tasks={"a": np.arange(N) % 3 - 1})
     assert model.weights_["a"].notna().sum() == model.weights_["label"].notna().sum()
@@ -260,7 +260,7 @@ def test_options_go_over_the_defaults():
 def test_a_file_brings_tasks_and_heads_back(images, tmp_path):
     (X, y), _, (X_test, _) = images
     given = {"odd": y % 2, "dark": X.mean((1, 2, 3)) / 255}
-    tasks = ("rotation", Task("odd", "classification", 3), "dark", "l2")
+    tasks = ("rotation", AuxiliaryTask("odd", "classification", 3), "dark", "l2")
     model = fitted(images, tasks, given=given)
     path = tmp_path / "model.safetensors"
     model.save(path)
@@ -285,7 +285,7 @@ def by_ends(name):
 def test_with_a_function_among_the_options_a_file_predicts_and_says_why_it_cannot_train(
     images, as_object, tmp_path
 ):
-    mixer = ModuleWeights(by_ends) if as_object else "maoal"
+    mixer = MAOAL(by_ends) if as_object else "maoal"
     options = {} if as_object else {"mixer_options": {"partition": by_ends}}
     model = fitted(images, mixer=mixer, **options)
     path, second = tmp_path / "model.safetensors", tmp_path / "again.safetensors"

@@ -12,7 +12,7 @@ from spear_amal.errors import FileFormatError, InputError, OutputExistsError
 from spear_amal.estimators.defaults import estimate_guides, resolve_guides
 from spear_amal.estimators.prediction import choose_exponent, combine
 from spear_amal.mixers import Amal
-from spear_amal.studies import make_task
+from spear_amal.studies import make_split
 
 N, M, C, D = 211, 7, 3, 11
 
@@ -133,7 +133,7 @@ def test_randomised_test_labels_change_nothing(tmp_path):
             labels[test] = np.random.default_rng(0).integers(0, 2, test.sum())
             corpus = type(corpus)(**{**vars(corpus), "frame": corpus.frame.assign(label=labels)})
         votes, _ = synthetic_votes(len(corpus.frame), 5, 2, seed=1)
-        task, scorer = make_task(corpus, votes, seed=0, n_labelled=31, n_validation=29)
+        task, scorer = make_split(corpus, votes, seed=0, n_labelled=31, n_validation=29)
         path = tmp_path / f"{shuffle}.safetensors"
         model = SpearClassifier(guard=False, max_epochs=6, checkpoint=path).fit(
             task.x_train,

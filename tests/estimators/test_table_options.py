@@ -9,7 +9,7 @@ from spear_amal import SpearClassifier
 from spear_amal.data import load_corpus, synthetic_votes
 from spear_amal.errors import DataUnavailableError
 from spear_amal.labeling import PandasLFApplier, load_lfs
-from spear_amal.studies import make_task
+from spear_amal.studies import make_split
 
 LFS = Path(__file__).parents[2] / "labeling_functions" / "youtube.py"
 
@@ -41,7 +41,7 @@ def test_half_precision_trains_the_same_classifier_on_real_comments():
         pytest.skip(f"corpus youtube is not at hand: {error}")
     lfs = load_lfs(LFS).lfs
     votes = PandasLFApplier(lfs, corpus.classes).apply(corpus.frame, progress_bar=False)
-    task, _ = make_task(corpus, votes, seed=0)
+    task, _ = make_split(corpus, votes, seed=0)
     fitted = {}
     for dtype in ("float32", "float16"):
         options = {"table_dtype": dtype, "warmup": 0, "refresh_every": 1}

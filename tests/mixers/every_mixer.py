@@ -7,6 +7,7 @@ from torch import nn
 
 from spear_amal.batch import Batch
 from spear_amal.mixers import (
+    MAOAL,
     Amal,
     AuxiLearn,
     Fixed,
@@ -14,7 +15,6 @@ from spear_amal.mixers import (
     LearningToReweight,
     MetaWeightNet,
     Mixer,
-    ModuleWeights,
     RandomSearch,
     Single,
     Step,
@@ -22,7 +22,7 @@ from spear_amal.mixers import (
 )
 from spear_amal.mixers.alm_kd import AlmKd
 from spear_amal.mixers.crust import Crust
-from spear_amal.mixers.dgkd import StochasticTeachers
+from spear_amal.mixers.dgkd import DGKD
 from spear_amal.mixers.fixed import Frozen
 from spear_amal.mixers.superloss import SuperLoss
 
@@ -40,8 +40,8 @@ MAKERS = {
     "alm-kd": AlmKd,
     "superloss": lambda: SuperLoss(tau="mean"),
     "crust": Crust,
-    "dgkd": StochasticTeachers,
-    "dgkd-drop": lambda: StochasticTeachers(drop=1, seed=3),
+    "dgkd": DGKD,
+    "dgkd-drop": lambda: DGKD(drop=1, seed=3),
     "single": Single,
     "random-search": RandomSearch,
     "random-search-trial": lambda: RandomSearch(trial=3),
@@ -52,10 +52,8 @@ MAKERS = {
     "auxilearn": lambda: AuxiLearn(every=2, skip=False),
     "auxilearn-skip": lambda: AuxiLearn(every=2),
     "auxilearn-non-linear": lambda: AuxiLearn("non-linear", every=2),
-    "maoal": lambda: ModuleWeights(every=2),
-    "maoal-sgd": lambda: ModuleWeights(
-        "parameter", every=1, optimiser="sgd", positive="projection"
-    ),
+    "maoal": lambda: MAOAL(every=2),
+    "maoal-sgd": lambda: MAOAL("parameter", every=1, optimiser="sgd", positive="projection"),
 }
 # Those whose combine gives the weighted losses as long as nothing is learnt. The form "half" of
 # uncertainty starts at weights of 1/2, a network of losses anywhere.

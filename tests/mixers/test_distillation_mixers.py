@@ -12,7 +12,7 @@ from spear_amal.batch import Batch
 from spear_amal.data import synthetic_votes
 from spear_amal.errors import InputError
 from spear_amal.mixers import Amal, Fixed
-from spear_amal.mixers.dgkd import StochasticTeachers
+from spear_amal.mixers.dgkd import DGKD
 from spear_amal.mixers.loss_roles import by_name
 
 N, B = 13, 5
@@ -102,7 +102,7 @@ def drawn(mixer, n=400):
 
 
 def test_teachers_stay_independently_with_the_given_probability():
-    weights = drawn(attached(StochasticTeachers(0.75, seed=0)), 2000)
+    weights = drawn(attached(DGKD(0.75, seed=0)), 2000)
     assert (weights[:, 0] == 0.1).all()
     assert (weights[:, 3] == 1.0).all()
     stays = weights[:, 1:3] > 0
@@ -115,7 +115,7 @@ def test_teachers_stay_independently_with_the_given_probability():
 
 
 def test_a_batch_shares_its_draw():
-    mixer = attached(StochasticTeachers(0.5, seed=0))
+    mixer = attached(DGKD(0.5, seed=0))
     for _ in range(17):
         weights = mixer.weights(batch(), torch.rand(B, K))
         assert (weights == weights[0]).all()
@@ -123,7 +123,7 @@ def test_a_batch_shares_its_draw():
 
 def test_exactly_so_many_teachers_are_dropped():
     names = ("gold", "teacher0", "teacher1", "teacher2")
-    weights = drawn(attached(StochasticTeachers(drop=2, seed=0), names))
+    weights = drawn(attached(DGKD(drop=2, seed=0), names))
     stays = weights[:, 1:] > 0
     assert (stays.sum(1) == 1).all()
     assert stays.any(0).all()
@@ -131,29 +131,29 @@ def test_exactly_so_many_teachers_are_dropped():
 
 @pytest.mark.parametrize(("keep", "expected"), [(0.0, 0.0), (1.0, 0.9)])
 def test_all_or_none(keep, expected):
-    assert (drawn(attached(StochasticTeachers(keep)), 7)[:, 1:3] == expected).all()
+    assert (drawn(attached(DGKD(keep)), 7)[:, 1:3] == expected).all()
 
 
 def test_a_teacher_that_is_not_mixable_is_never_dropped():
-    mixer = attached(StochasticTeachers(0.0), mixable=[True, False, True, True])
+    mixer = attached(DGKD(0.0), mixable=[True, False, True, True])
     assert drawn(mixer, 7)[0].tolist() == pytest.approx([0.1, 1.0, 0.0, 1.0])
 
 
 def test_draws_go_on_after_the_state_was_taken_back():
-    first, second = (attached(StochasticTeachers(0.5, seed=seed)) for seed in (0, 1))
+    first, second = (attached(DGKD(0.5, seed=seed)) for seed in (0, 1))
     drawn(first, 11)
     second.load_state_dict(first.state_dict())
     assert torch.equal(drawn(first, 31), drawn(second, 31))
 
 
 def test_a_copy_in_the_middle_of_a_run_draws_the_same():
-    first = attached(StochasticTeachers(0.5, seed=0))
+    first = attached(DGKD(0.5, seed=0))
     drawn(first, 11)
     assert torch.equal(drawn(copy.deepcopy(first), 31), drawn(first, 31))
 
 
 def test_draws_move_no_other_draws():
-    mixer = attached(StochasticTeachers(0.5))
+    mixer = attached(DGKD(0.5))
     losses = torch.rand(B, K)
     before = torch.get_rng_state()
     mixer.weights(batch(), losses)
@@ -174,9 +174,9 @@ def test_draws_move_no_other_draws():
 )
 def test_nonsense_is_refused_by_name(options):
     with pytest.raises(InputError, match=next(iter(options))):
-        StochasticTeachers(**options)
+        DGKD(**options)
 
 
 def test_all_teachers_cannot_be_dropped():
     with pytest.raises(InputError, match="drop=2"):
-        attached(StochasticTeachers(drop=2))
+        attached(DGKD(drop=2))

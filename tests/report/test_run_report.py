@@ -17,7 +17,7 @@ from spear_amal.report import (
     run_report,
     write_report,
 )
-from spear_amal.studies import Row
+from spear_amal.studies import ComparisonRow
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
@@ -106,7 +106,7 @@ def test_judged_weights_say_that_gold_was_for_looking_only(content, tmp_path):
 
 def test_optimism_stands_in_the_comparison(tmp_path):
     scores = {"accuracy": 0.8, "f1": 0.75, "macro-f1": 0.7, "nll": 0.5, "ece": 0.1}
-    rows = [Row("m", "M", "100 gold", "f1", scores, val_score=0.81, seconds=1.0)]
+    rows = [ComparisonRow("m", "M", "100 gold", "f1", scores, val_score=0.81, seconds=1.0)]
     bare = ReportContent("Bare", [], ["a", "b"], comparison=comparison_table(rows))
     write_report(tmp_path / "r.html", bare)
     text = (tmp_path / "r.html").read_text()

@@ -8,7 +8,7 @@ import pytest
 
 from spear_amal.data import synthetic_corpus
 from spear_amal.labeling import PandasLFApplier, keyword_lf
-from spear_amal.studies import METHODS, Source
+from spear_amal.studies import METHODS, CorpusVotes
 
 WORDS = {"romance": ["love", "passion", "wedding", "heart"], "action": ["gang", "bomb", "gun"]}
 
@@ -17,7 +17,7 @@ def small_source(n=211, n_test=61):
     corpus = synthetic_corpus(n=n, n_test=n_test, seed=3)
     corpus = dataclasses.replace(corpus, n_labelled=23, n_validation=23)
     lfs = [keyword_lf(f"says_{word}", [word], label=k) for k in WORDS for word in WORDS[k]]
-    return Source(corpus, PandasLFApplier(lfs, corpus.classes).apply(corpus.frame), "keywords")
+    return CorpusVotes(corpus, PandasLFApplier(lfs, corpus.classes).apply(corpus.frame), "keywords")
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from spear_amal.errors import InputError
-from spear_amal.studies.distillation import KD_STUDIES, run_kd_study
+from spear_amal.studies.distillation import KD_STUDIES, run_grid_study
 from spear_amal.studies.distillation.coreset import of_every_class
-from spear_amal.studies.grid.image_split import KdScorer, kd_task
+from spear_amal.studies.grid.image_split import ImageTestScorer, kd_task
 
 ROWS = {"corpus": "digits", "n_train": 103, "n_validation": 53, "n_test": 101}
 TINY = {**ROWS, "max_epochs": 2, "batch_size": 31, "student": "mlp:7"}
@@ -37,7 +37,7 @@ NAMES = list(OPTIONS)
 
 def run_tiny(name, folder, study=None, seeds=2, **more):
     study = study or KD_STUDIES[name]
-    return run_kd_study(study, folder / "runs.json", seeds, **TINY | OPTIONS[name] | more)
+    return run_grid_study(study, folder / "runs.json", seeds, **TINY | OPTIONS[name] | more)
 
 
 def results(rows):
@@ -78,10 +78,10 @@ def test_rows_are_whole_and_json(whole, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_test_labels_reach_scores_only(whole, name, tmp_path, monkeypatch):
-    def poisoned(self, x, y, start=KdScorer.__init__):
+    def poisoned(self, x, y, start=ImageTestScorer.__init__):
         start(self, x, (y + 1) % 10)
 
-    monkeypatch.setattr(KdScorer, "__init__", poisoned)
+    monkeypatch.setattr(ImageTestScorer, "__init__", poisoned)
     kd_task.cache_clear()
     rows, clean = run_tiny(name, tmp_path), whole(name)[0]
     kd_task.cache_clear()

@@ -14,11 +14,11 @@ from spear_amal.errors import InputError
 from spear_amal.estimators import DistilledClassifier
 from spear_amal.studies import run_study
 from spear_amal.studies.comparison import fit_method
-from spear_amal.studies.distillation import KD_STUDIES, rules_and_teacher, run_kd_study
+from spear_amal.studies.distillation import KD_STUDIES, rules_and_teacher, run_grid_study
 from spear_amal.studies.distillation.text_teacher import text_teacher
 from spear_amal.studies.grid import text_run
 from spear_amal.studies.run import study_task
-from spear_amal.studies.split import Scorer
+from spear_amal.studies.split import TestScorer
 
 STUDY = KD_STUDIES["rules-and-teacher"]
 TINY = {"corpus": "synthetic", "max_epochs": 2}
@@ -46,7 +46,7 @@ def results(rows):
 
 def test_rows_are_whole_and_those_of_study(held, tmp_path):
     path = tmp_path / "runs.json"
-    rows = run_kd_study(STUDY, path, 2, methods=QUICK, **TINY)
+    rows = run_grid_study(STUDY, path, 2, methods=QUICK, **TINY)
     assert rows["error"].isna().all()
     stored = json.loads(path.read_text())["rows"]
     assert len(stored) == len(rows) == 2 * len(QUICK)
@@ -65,7 +65,7 @@ def test_rows_are_whole_and_those_of_study(held, tmp_path):
 
 def test_a_killed_study_goes_on_where_it_was(held, tmp_path):
     chosen = {"methods": ["teacher", "kd", "both"], **TINY}
-    whole = run_kd_study(STUDY, tmp_path / "whole.json", 2, **chosen)
+    whole = run_grid_study(STUDY, tmp_path / "whole.json", 2, **chosen)
     ran = []
 
     def killed(cell, folder):
@@ -76,20 +76,20 @@ def test_a_killed_study_goes_on_where_it_was(held, tmp_path):
 
     path = tmp_path / "killed.json"
     with pytest.raises(KeyboardInterrupt):
-        run_kd_study(dataclasses.replace(STUDY, run=killed), path, 2, **chosen)
-    assert results(run_kd_study(STUDY, path, 2, **chosen)) == results(whole)
+        run_grid_study(dataclasses.replace(STUDY, run=killed), path, 2, **chosen)
+    assert results(run_grid_study(STUDY, path, 2, **chosen)) == results(whole)
 
 
 def test_test_labels_reach_scores_only(held, tmp_path, monkeypatch):
     chosen = {"methods": ["teacher", "kd", "both-amal"], **TINY}
-    clean = run_kd_study(STUDY, tmp_path / "clean.json", 2, **chosen)
+    clean = run_grid_study(STUDY, tmp_path / "clean.json", 2, **chosen)
 
-    def poisoned(self, x, y, *others, start=Scorer.__init__):
+    def poisoned(self, x, y, *others, start=TestScorer.__init__):
         start(self, x, 1 - np.asarray(y), *others)
 
-    monkeypatch.setattr(Scorer, "__init__", poisoned)
+    monkeypatch.setattr(TestScorer, "__init__", poisoned)
     study_task.cache_clear()
-    rows = run_kd_study(STUDY, tmp_path / "poisoned.json", 2, **chosen)
+    rows = run_grid_study(STUDY, tmp_path / "poisoned.json", 2, **chosen)
     assert rows["val_score"].tolist() == clean["val_score"].tolist()
     told = rows["mean_weights"].dropna().tolist()
     assert told == clean["mean_weights"].dropna().tolist()

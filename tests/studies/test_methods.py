@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from spear_amal.errors import InputError
 from spear_amal.estimators import GoldClassifier, SpearClassifier
-from spear_amal.studies import METHODS, make_task, parse_method, register
+from spear_amal.studies import METHODS, make_split, parse_method, register
 from spear_amal.studies.methods import find_method
 
 FORMS = ("single", "refit", "crossfit=3")
@@ -260,7 +260,7 @@ def test_register_finds_and_refuses(methods):
 def tasks(source):
     """Plain task and ceiling of the same partition, with its scorer."""
     return {
-        gold: make_task(source.corpus, source.votes, seed=0, supervised=gold == "all")
+        gold: make_split(source.corpus, source.votes, seed=0, supervised=gold == "all")
         for gold in ("L", "all")
     }
 

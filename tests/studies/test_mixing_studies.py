@@ -12,13 +12,13 @@ from spear_amal.mixers import MIXERS
 from spear_amal.report.grid_report import write_kd_report
 from spear_amal.report.grid_tables import conditions, of_distillation
 from spear_amal.studies.catalogue import CATALOGUE
-from spear_amal.studies.distillation import KD_STUDIES, run_kd_study
+from spear_amal.studies.distillation import KD_STUDIES, run_grid_study
 from spear_amal.studies.grid import text_run
-from spear_amal.studies.grid.image_split import KdScorer, kd_task
+from spear_amal.studies.grid.image_split import ImageTestScorer, kd_task
 from spear_amal.studies.mixers import MIXING_STUDIES, aux_rotation, distillation, rules
 from spear_amal.studies.mixers.variants import MIXINGS, seeded
 from spear_amal.studies.run import study_task
-from spear_amal.studies.split import Scorer
+from spear_amal.studies.split import TestScorer
 
 IMAGES = {"corpus": "digits", "n_validation": 53, "n_test": 101, "batch_size": 31, "max_epochs": 2}
 TINY = {
@@ -51,7 +51,7 @@ def texts(source):
 
 def run_tiny(name, folder, study=None, **more):
     options = {"methods": QUICK[name], **TINY[name], **more}
-    return run_kd_study(study or MIXING_STUDIES[name], folder / "runs.json", 2, **options)
+    return run_grid_study(study or MIXING_STUDIES[name], folder / "runs.json", 2, **options)
 
 
 def results(rows):
@@ -98,7 +98,7 @@ def test_rows_are_whole_and_json(whole, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_test_labels_reach_scores_only(whole, name, tmp_path, monkeypatch):
-    kind, n_classes = (Scorer, 2) if name == "mixers-rules" else (KdScorer, 10)
+    kind, n_classes = (TestScorer, 2) if name == "mixers-rules" else (ImageTestScorer, 10)
 
     def poisoned(self, x, y, *others, start=kind.__init__):
         start(self, x, (np.asarray(y) + 1) % n_classes, *others)

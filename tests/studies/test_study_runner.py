@@ -15,8 +15,8 @@ from spear_amal.mixers import Amal
 from spear_amal.report.study_report import study_tables
 from spear_amal.studies import (
     METHODS,
+    CorpusVotes,
     Method,
-    Source,
     parse_method,
     read_study,
     register,
@@ -225,7 +225,7 @@ def test_foreign_file_is_refused_and_kept(source, tmp_path, content):
 def test_votes_of_silent_rules_are_told_before_anything_is_written(source, tmp_path):
     corpus, path = source.corpus, tmp_path / "a.json"
     nothing = LabelMatrix.from_dense(np.full((len(corpus), 3), -1), classes=corpus.classes)
-    silent = Source(corpus, nothing, "silence")
+    silent = CorpusVotes(corpus, nothing, "silence")
     with pytest.raises(InputError, match=r"no LF votes on any row.*silence"):
         run_study(silent, ["spear"], 2, output=path, **QUICK)
     assert not path.exists()

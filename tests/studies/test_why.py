@@ -12,14 +12,14 @@ from sklearn.metrics import roc_auc_score
 from spear_amal.data import synthetic_corpus, synthetic_votes
 from spear_amal.errors import InputError
 from spear_amal.estimators import SpearClassifier
-from spear_amal.studies import fit_method, make_task, parse_method
+from spear_amal.studies import fit_method, make_split, parse_method
 from spear_amal.studies.run import study_task
 from spear_amal.studies.runner import make_setup
 from spear_amal.studies.weight_quality import (
     rank_auc,
-    separation,
     split_weights,
     study_weights,
+    weight_separation,
     weights_by_row,
 )
 from spear_amal.votes.label_matrix import LabelMatrix
@@ -81,7 +81,7 @@ def test_rows_with_a_consensus_weight_are_judged(given_task):
     right, wrong = split_weights(frame)
     assert right["consensus"].tolist() == [0.9, 0.8] and wrong["consensus"].tolist() == [0.1, 0.2]
     assert right["agreement"].tolist() == [0.5, 0.7] and wrong["agreement"].tolist() == [0.6]
-    assert separation(frame).to_dict() == {"consensus": 1.0, "agreement": 0.5}
+    assert weight_separation(frame).to_dict() == {"consensus": 1.0, "agreement": 0.5}
 
 
 def test_unknown_gold_is_left_out_and_a_loss_may_be_missing(given_task):
@@ -89,7 +89,7 @@ def test_unknown_gold_is_left_out_and_a_loss_may_be_missing(given_task):
     frame = weights_by_row(given_task, Fitted(frame_of(WEIGHTS, extra=0)), gold)
     assert frame.index.tolist() == [0, 1, 3]
     assert list(frame) == ["pseudo", "gold", "right", "consensus"]
-    assert list(separation(frame).index) == ["consensus"]
+    assert list(weight_separation(frame).index) == ["consensus"]
 
 
 def test_bad_input_is_named(given_task):
@@ -108,7 +108,7 @@ def test_of_a_fitted_classifier():
     votes = np.where(
         dense < 0, -1, np.where((dense == drawn[:, None]), gold[:, None], 1 - gold[:, None])
     )
-    task, _ = make_task(
+    task, _ = make_split(
         corpus,
         LabelMatrix.from_dense(votes, classes=corpus.classes, row_ids=corpus.frame.index),
         n_labelled=23,
@@ -127,7 +127,7 @@ def test_of_a_fitted_classifier():
     assert task.votes_train.covered()[frame.index].all()
     assert (frame["gold"].to_numpy() == gold[task.train_rows][frame.index]).all()
     assert 0.6 < frame["right"].mean() < 1
-    assert separation(frame).between(0, 1).all()
+    assert weight_separation(frame).between(0, 1).all()
 
 
 def test_weights_of_a_study_come_from_its_own_task_without_gold_of_unlabelled_rows(source):

@@ -8,7 +8,7 @@ from torch import nn
 from spear_amal.losses import ComponentSet, LabelCrossEntropy, teacher_components
 from spear_amal.mixers import Amal
 from spear_amal.models import JointModel, build_feature_model, channel_statistics
-from spear_amal.training import LookAhead, Settings, Table, Trainer, last_layer
+from spear_amal.training import LookAhead, Table, Trainer, TrainerConfig, last_layer
 from spear_amal.training.augment import AUGMENTATIONS, random_crop, random_flip, random_turn
 from spear_amal.training.last_layer import features_of
 
@@ -283,7 +283,7 @@ def refreshed(mixer):
     validation = Table(images(41, seed=3), y[:41], teachers=told[:41], **kind)
     counted = Counted(network(torch.float64)[0])
     counted.rows.clear()
-    Trainer(Settings(max_epochs=1, batch_size=29)).fit(
+    Trainer(TrainerConfig(max_epochs=1, batch_size=29)).fit(
         JointModel(counted),
         ComponentSet([LabelCrossEntropy(), *teacher_components(1)]),
         mixer,

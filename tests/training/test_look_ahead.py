@@ -17,7 +17,7 @@ from spear_amal.losses import (
 from spear_amal.maths.objective import domain_counts, weighted_objective
 from spear_amal.models import MLP, JointModel, LinearModel, RuleModel
 from spear_amal.tensors.sparse_rows import SparseRows
-from spear_amal.training import LookAhead, Outer
+from spear_amal.training import LookAhead, ValidationLoss
 
 B, C, D, M, N_VAL = 7, 3, 11, 5, 13
 ETA = 0.7
@@ -87,7 +87,12 @@ def through_the_step(model, components, batch, validation, outer, names):
 @pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
 @pytest.mark.parametrize(
     "outer",
-    [Outer(), Outer(rules=True, gamma=0.6), Outer(teacher=True), Outer(teacher=True, beta=0.0)],
+    [
+        ValidationLoss(),
+        ValidationLoss(rules=True, gamma=0.6),
+        ValidationLoss(teacher=True),
+        ValidationLoss(teacher=True, beta=0.0),
+    ],
     ids=["A", "B", "teacher", "teacher-beta0"],
 )
 @pytest.mark.parametrize("feature", ["linear", "mlp"])
@@ -133,9 +138,9 @@ def test_each_component_alone():
     whole = spear_components()
     for component in whole.components:
         alone = ComponentSet([component], whole.penalties)
-        look = LookAhead(model, alone, batch, validation, eta=ETA, outer=Outer(True))
+        look = LookAhead(model, alone, batch, validation, eta=ETA, outer=ValidationLoss(True))
         weights, expected = through_the_step(
-            model, alone, batch, validation, Outer(True), set(look.at)
+            model, alone, batch, validation, ValidationLoss(True), set(look.at)
         )
         torch.testing.assert_close(look.hypergradient(weights), expected, rtol=0, atol=1e-10)
 
@@ -157,7 +162,7 @@ def test_masked_entries_are_exact_zeros():
     model = make_model("linear", generator)
     components = spear_components()
     batch, validation = make_batch(B, generator, labelled=3), make_batch(N_VAL, generator)
-    look = LookAhead(model, components, batch, validation, eta=ETA, outer=Outer(True))
+    look = LookAhead(model, components, batch, validation, eta=ETA, outer=ValidationLoss(True))
     gradient = look.hypergradient(torch.ones(B, len(components), dtype=torch.float64))
     assert (gradient[~components.applies(batch)] == 0).all()
 
@@ -204,6 +209,6 @@ def test_forward_mode_and_closed_form_serve_a_component_of_the_users_own():
     batch, validation = make_batch(B, generator), make_batch(N_VAL, generator)
     look = LookAhead(model, components, batch, validation, eta=ETA)
     weights, expected = through_the_step(
-        model, components, batch, validation, Outer(), set(look.at)
+        model, components, batch, validation, ValidationLoss(), set(look.at)
     )
     torch.testing.assert_close(look.hypergradient(weights), expected, rtol=0, atol=1e-10)

@@ -11,7 +11,7 @@ import torch
 from spear_amal.losses import ComponentSet, LabelCrossEntropy
 from spear_amal.mixers import Fixed
 from spear_amal.models import MLP, JointModel, LinearModel
-from spear_amal.training import Callback, Settings, Table, Trainer
+from spear_amal.training import Callback, Table, Trainer, TrainerConfig
 from spear_amal.training.optimizers import (
     flatten,
     make_optimiser,
@@ -46,7 +46,9 @@ def train(settings, callbacks=()):
 
 
 def sgd(**options):
-    return Settings(**{"optimiser": "sgd", "lr": 0.1, "batch_size": 13, "max_epochs": 7, **options})
+    return TrainerConfig(
+        **{"optimiser": "sgd", "lr": 0.1, "batch_size": 13, "max_epochs": 7, **options}
+    )
 
 
 @pytest.mark.parametrize("nesterov", [False, True])

@@ -13,7 +13,7 @@ from spear_amal.losses import spear_components
 from spear_amal.maths.objective import weighted_objective
 from spear_amal.mixers import Amal, Fixed, GradientCosine
 from spear_amal.models import MLP, JointModel, LinearModel, RuleModel
-from spear_amal.training import Callback, DivergedError, Settings, Table, Trainer
+from spear_amal.training import Callback, DivergedError, Table, Trainer, TrainerConfig
 from spear_amal.training.optimizers import make_optimiser
 from spear_amal.training.state import Selection
 
@@ -44,7 +44,7 @@ def model_for(labels, feature="linear", seed=0):
 
 def run(mixer=None, callbacks=(), feature="linear", table=None, **options):
     train, validation, labels = data()
-    settings = Settings(**{"max_epochs": 9, "patience": 9, "batch_size": 13, **options})
+    settings = TrainerConfig(**{"max_epochs": 9, "patience": 9, "batch_size": 13, **options})
     model = model_for(labels, feature)
     trainer = Trainer(settings, callbacks)
     result = trainer.fit(
@@ -83,7 +83,7 @@ def test_the_loop_equals_spears_objective_written_out():
     train, _, labels = data()
     by_loop, _ = run(Fixed(), max_epochs=1, lr=0.05, lr_rules=0.02)
     by_hand = model_for(labels)
-    optimiser = make_optimiser(by_hand, Settings(lr=0.05, lr_rules=0.02))
+    optimiser = make_optimiser(by_hand, TrainerConfig(lr=0.05, lr_rules=0.02))
     generator = torch.Generator().manual_seed(0)
     components = spear_components()
     for index in torch.arange(N)[torch.randperm(N, generator=generator)].split(13):
@@ -190,7 +190,7 @@ def test_a_checkpoint_of_another_run_or_a_broken_one_is_refused(tmp_path):
     run(checkpoint=path, max_epochs=2)
     train, validation, labels = data()
     with pytest.raises(FileFormatError, match="other data or settings"):
-        Trainer(Settings(checkpoint=path)).fit(
+        Trainer(TrainerConfig(checkpoint=path)).fit(
             model_for(labels),
             spear_components(),
             Fixed(),
@@ -217,7 +217,7 @@ def test_patience_stops_and_the_best_epoch_is_kept():
 
 def test_without_validation_rows_all_epochs_are_trained():
     train, _, labels = data()
-    result = Trainer(Settings(max_epochs=4)).fit(
+    result = Trainer(TrainerConfig(max_epochs=4)).fit(
         model_for(labels), spear_components(), Fixed(), train, np.arange(N)
     )
     assert result.best_epoch == 3
@@ -247,7 +247,7 @@ def test_sparse_and_dense_tables_train_alike(monkeypatch):
         monkeypatch.setattr("spear_amal.training.table.DENSE_WIDTH", width)
         train, validation, labels = data(sparse=True)
         model = model_for(labels)
-        Trainer(Settings(max_epochs=3, batch_size=13)).fit(
+        Trainer(TrainerConfig(max_epochs=3, batch_size=13)).fit(
             model,
             spear_components(),
             Amal(warmup=0),
@@ -284,7 +284,7 @@ def test_cuda_gives_the_cpu_result_within_rounding():
             Table(t.x.numpy(), t.y.numpy(), labels[rows], **kind)
             for t, rows in ((train, slice(0, N)), (validation, slice(N, None)))
         ]
-        Trainer(Settings(max_epochs=3)).fit(
+        Trainer(TrainerConfig(max_epochs=3)).fit(
             model, spear_components(), Amal(warmup=0), moved[0], np.arange(N), selection=moved[1]
         )
         models.append(model.cpu())

@@ -16,7 +16,7 @@ from spear_amal.cli.commands.options import (
     Lfs,
     TextColumn,
 )
-from spear_amal.cli.config import gather_distill
+from spear_amal.cli.config import load_distill_settings
 
 Images = Annotated[
     str | None,
@@ -130,7 +130,7 @@ def distill(
     force: Force = False,
 ) -> None:
     """Train a small model on labels and on what larger ones say; write one model file."""
-    settings = gather_distill(
+    settings = load_distill_settings(
         config,
         data=data,
         images=images,

@@ -17,7 +17,7 @@ from spear_amal.cli.commands.options import (
     Model,
     TextColumn,
 )
-from spear_amal.cli.config import gather
+from spear_amal.cli.config import load_settings
 
 
 def register(app: typer.Typer) -> None:
@@ -56,7 +56,7 @@ def apply(
     from spear_amal.cli.apply import apply as run
     from spear_amal.cli.apply import apply_in_parts
 
-    settings = gather(
+    settings = load_settings(
         config, data=_paths(data), lfs=lfs, text_column=text_column, label_column=label_column
     )
     if votes_folder is not None:
@@ -79,7 +79,7 @@ def analyze(
     """Print coverage, overlaps, conflicts and, where gold is there, accuracies with intervals."""
     from spear_amal.cli.apply import analyze as run
 
-    settings = gather(
+    settings = load_settings(
         config, labels=labels, data=_paths(data), label_column=label_column, text_column=text_column
     )
     run(settings, label_column, output, force)
@@ -120,7 +120,7 @@ def train(
     force: Force = False,
 ) -> None:
     """Train a text classifier on gold labels and votes; write one self-contained model file."""
-    settings = gather(
+    settings = load_settings(
         config,
         data=_paths(data),
         lfs=lfs,
@@ -151,7 +151,7 @@ def predict(
     force: Force = False,
 ) -> None:
     """Add a predicted label and class probabilities to a table."""
-    settings = gather(config, data=_paths(data), lfs=lfs, output=model)
+    settings = load_settings(config, data=_paths(data), lfs=lfs, output=model)
     from spear_amal.cli.predict import predict as run
 
     run(settings, settings.output, output, force)
@@ -165,7 +165,7 @@ def evaluate(
     config: Config = None,
 ) -> None:
     """Score a model on labelled rows: accuracy, F1, log-loss, calibration, confusion matrix."""
-    settings = gather(config, label_column=label_column, lfs=lfs, output=model)
+    settings = load_settings(config, label_column=label_column, lfs=lfs, output=model)
     from spear_amal.cli.predict import evaluate as run
 
     run(settings, settings.output, tuple(data or ()))

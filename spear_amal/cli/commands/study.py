@@ -9,13 +9,13 @@ from typing import Annotated, Any
 import typer
 
 from spear_amal.cli.commands.options import DataDir, Force, Lfs
-from spear_amal.cli.errors import CarefulGroup
+from spear_amal.cli.errors import ErrorHandlingGroup
 from spear_amal.cli.study_names import STUDIES
 
 DEFAULT = "run"
 
 
-class StudyGroup(CarefulGroup):
+class StudyGroup(ErrorHandlingGroup):
     """A group whose first word is a command, or else the SOURCE of the command ``run``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -168,7 +168,7 @@ def _command(name: str) -> Callable[..., None]:
             typer.Option(help="Gains are taken over it. [default: ce, single, ..]"),
         ] = None,
     ) -> None:
-        from spear_amal.cli.study import KdOptions
+        from spear_amal.cli.study import GridOptions
         from spear_amal.cli.study import run_grid as run_command
 
         given = {
@@ -178,7 +178,7 @@ def _command(name: str) -> Callable[..., None]:
             "corpus": corpus,
         }
         run_command(
-            KdOptions(
+            GridOptions(
                 study=name,
                 output=output,
                 seeds=seeds,

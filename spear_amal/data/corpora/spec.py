@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from spear_amal.data.corpus import Corpus
-from spear_amal.data.download.sources import Source
+from spear_amal.data.download.sources import DownloadSource
 
 
 @dataclass(frozen=True)
@@ -35,4 +35,4 @@ class CorpusSpec:
     build: Callable[[Path, str], Corpus]
     files: dict[str, str] = field(default_factory=dict)
     published: dict[str, str] = field(default_factory=dict)
-    sources: tuple[Source, ...] = ()
+    sources: tuple[DownloadSource, ...] = ()

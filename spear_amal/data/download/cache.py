@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from spear_amal.data.corpora.spec import CorpusSpec
-from spear_amal.data.download.sources import Source
+from spear_amal.data.download.sources import DownloadSource
 from spear_amal.errors import ChecksumError, DataUnavailableError, InputError, SpearAmalError
 from spear_amal.io.atomic import write_aside
 from spear_amal.progress import fetch_bar
@@ -112,7 +112,7 @@ def fetch(spec: CorpusSpec, cache: Path, progress: bool) -> tuple[Path, str]:
     raise unavailable(spec, failures, ChecksumError if wrong else DataUnavailableError)
 
 
-def _deliver(spec: CorpusSpec, source: Source, folder: Path, progress: bool) -> None:
+def _deliver(spec: CorpusSpec, source: DownloadSource, folder: Path, progress: bool) -> None:
     with fetch_bar(f"fetching {spec.name}", show=progress) as bar:
         source.fetch(folder, bar)
     for name, expected in spec.files.items():

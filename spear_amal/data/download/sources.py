@@ -28,7 +28,7 @@ class SourceError(DataUnavailableError):
     """One source could not deliver; the message says why."""
 
 
-class Source(Protocol):
+class DownloadSource(Protocol):
     """Something that can deliver the files of a corpus."""
 
     def describe(self) -> str:

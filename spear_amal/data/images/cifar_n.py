@@ -80,7 +80,7 @@ def checked_labels(held: Any, name: str) -> dict[str, np.ndarray]:
     return {key: y.astype(np.int64) for key, y in arrays.items()}
 
 
-def digest(labels: dict[str, np.ndarray]) -> str:
+def file_digest(labels: dict[str, np.ndarray]) -> str:
     """SHA-256 over the six arrays, in the order of `KEYS`."""
     summed = hashlib.sha256()
     for key in KEYS.values():
@@ -118,7 +118,7 @@ def human_labels(
     if labels not in KEYS:
         raise InputError(f"labels must be one of {list(KEYS)}, found {labels!r}")
     held = _find(data_dir, cache_dir, offline, progress)
-    if check and digest(held) != DIGEST:
+    if check and file_digest(held) != DIGEST:
         raise ChecksumError("the human labels of CIFAR-10 are not the published ones; fetch anew")
     train = data.rows("train")
     ids = data.row_ids[data.split != "test"]
@@ -160,6 +160,6 @@ def _keep(file: Path, labels: _Labels) -> None:
 def _read_checked(folder: Path) -> _Labels:
     """Labels of a fetched file; other content than the published is the source's failure."""
     labels = read_published(folder)
-    if digest(labels) != DIGEST:
+    if file_digest(labels) != DIGEST:
         raise ChecksumError("its human labels are not the published ones")
     return labels

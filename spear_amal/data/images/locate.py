@@ -16,9 +16,9 @@ from typing import TypeVar
 import numpy as np
 
 from spear_amal.data.download.cache import CACHE_VARIABLE, DATA_VARIABLE, cache_folder, data_folder
-from spear_amal.data.download.sources import Source
+from spear_amal.data.download.sources import DownloadSource
 from spear_amal.data.images.archives import held_files
-from spear_amal.data.images.spec import Decoded, ImageSpec, checked
+from spear_amal.data.images.spec import Decoded, ImageSpec, check_decoded
 from spear_amal.errors import (
     ChecksumError,
     DataUnavailableError,
@@ -67,7 +67,7 @@ def find_decoded(
 
 def fetch_first(
     name: str,
-    sources: Sequence[Source],
+    sources: Sequence[DownloadSource],
     read: Callable[[Path], _Found],
     wanted: str,
     hint: str,
@@ -126,7 +126,7 @@ def _of_place(
     """Read a place, or what is kept of it since its files last changed."""
     if place.suffix == ".npz":
         return read_decoded(place)
-    kept = cache / f"{spec.name}-{fingerprint(place, size)}.npz"
+    kept = cache / f"{spec.name}-{files_fingerprint(place, size)}.npz"
     if kept.is_file():
         return read_decoded(kept)
     decoded = _read(spec, place, size, progress)
@@ -136,7 +136,7 @@ def _of_place(
 
 def _read(spec: ImageSpec, place: Path, size: int | None, progress: bool) -> Decoded:
     with fetch_bar(f"decoding {spec.name}", show=progress) as bar:
-        return checked(spec.read(place, size, bar), str(place))
+        return check_decoded(spec.read(place, size, bar), str(place))
 
 
 def _fetched(
@@ -242,7 +242,7 @@ def read_decoded(path: Path, classes: tuple[str, ...] | None = None) -> Decoded:
         classes = tuple(arrays["classes"].tolist())
     elif classes is None:
         classes = tuple(str(c) for c in range(int(y.max(initial=-1)) + 1))
-    return checked(Decoded(x, y, split, classes, sums), str(path))
+    return check_decoded(Decoded(x, y, split, classes, sums), str(path))
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
@@ -264,7 +264,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         ) from error
 
 
-def fingerprint(path: Path, size: int | None) -> str:
+def files_fingerprint(path: Path, size: int | None) -> str:
     """Sixteen hexadecimal digits for these files, as they stand, decoded to this size."""
     summed = hashlib.sha256(f"{path.resolve()} {size}".encode())
     for file in held_files(path):

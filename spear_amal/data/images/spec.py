@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from spear_amal.data.download.sources import Source
+from spear_amal.data.download.sources import DownloadSource
 from spear_amal.errors import FileFormatError
 from spear_amal.progress import FetchBar
 
@@ -70,7 +70,7 @@ class ImageSpec:
     title: str
     licence: str
     read: Callable[[Path, int | None, FetchBar], Decoded]
-    sources: tuple[Source, ...] = ()
+    sources: tuple[DownloadSource, ...] = ()
     digest: str | None = None
     md5: dict[str, str] = field(default_factory=dict)
     strict_md5: bool = False
@@ -89,7 +89,7 @@ class ImageSpec:
         return f"The card {self.card} says where they are published."
 
 
-def checked(decoded: Decoded, where: str) -> Decoded:
+def check_decoded(decoded: Decoded, where: str) -> Decoded:
     """Return what was decoded, if its arrays fit each other.
 
     Raises

@@ -8,7 +8,7 @@ from spear_amal.studies.distillation.noise import STUDY as KD_NOISE
 from spear_amal.studies.distillation.rules_and_teacher import STUDY as RULES_AND_TEACHER
 from spear_amal.studies.distillation.self_distillation import STUDY as KD_SELF
 from spear_amal.studies.distillation.synthetic import STUDY as KD_SYNTHETIC
-from spear_amal.studies.grid.study import KdStudy, run_kd_study
+from spear_amal.studies.grid.study import GridStudy, run_grid_study
 
 _ALL = (
     KD_SYNTHETIC,
@@ -20,6 +20,6 @@ _ALL = (
     CORESET,
     RULES_AND_TEACHER,
 )
-KD_STUDIES: dict[str, KdStudy] = {study.name: study for study in _ALL}
+KD_STUDIES: dict[str, GridStudy] = {study.name: study for study in _ALL}
 
-__all__ = ["KD_STUDIES", "KdStudy", "run_kd_study"]
+__all__ = ["KD_STUDIES", "GridStudy", "run_grid_study"]

@@ -13,7 +13,7 @@ from typing import Any
 from spear_amal.estimators.distillation_methods import DISTILLATION
 from spear_amal.studies.grid.config import DENSE, PAPER, Plan, planned, settings_of
 from spear_amal.studies.grid.image_split import kd_task
-from spear_amal.studies.grid.run_spec import Cell
+from spear_amal.studies.grid.run_spec import RunSpec
 from spear_amal.studies.grid.students import (
     TeacherSpec,
     about,
@@ -24,7 +24,7 @@ from spear_amal.studies.grid.students import (
     size,
     trained,
 )
-from spear_amal.studies.grid.study import KdStudy
+from spear_amal.studies.grid.study import GridStudy
 
 METHODS = {
     "ce": "labels alone",
@@ -66,11 +66,11 @@ SCALES = {
 
 
 @planned(SCALES)
-def cells(seeds: Sequence[int], plan: Plan) -> list[Cell]:
+def cells(seeds: Sequence[int], plan: Plan) -> list[RunSpec]:
     """All methods under every teacher; chains only where the assistant is another network."""
     methods = {name: title for name, title in METHODS.items() if name in DISTILLATION}
     return [
-        Cell(
+        RunSpec(
             "kd-capacity",
             f"teacher {teacher}",
             method,
@@ -86,12 +86,12 @@ def cells(seeds: Sequence[int], plan: Plan) -> list[Cell]:
     ]
 
 
-def teachers(cell: Cell) -> list[TeacherSpec]:
+def teachers(cell: RunSpec) -> list[TeacherSpec]:
     """Give the teacher, and the student that learns from labels alone."""
     return [by_labels(cell, cell.settings[one]) for one in ("teacher", "student")]
 
 
-def run(cell: Cell, folder: str) -> dict[str, Any]:
+def run(cell: RunSpec, folder: str) -> dict[str, Any]:
     """Train the student; its accuracy as such, and relative to teacher and labels alone."""
     task, scorer = kd_task(cell.data, cell.seed)
     specs = teachers(cell)
@@ -111,7 +111,7 @@ def run(cell: Cell, folder: str) -> dict[str, Any]:
     }
 
 
-STUDY = KdStudy(
+STUDY = GridStudy(
     "kd-capacity",
     "capacity gap: students of ever larger teachers, relative to teacher and labels alone",
     cells,

@@ -17,10 +17,10 @@ from spear_amal.data.splits import draw_stratified
 from spear_amal.errors import InputError
 from spear_amal.maths.sampling import coreset_probabilities, gumbel_top_k
 from spear_amal.studies.grid.config import DENSE, PAPER, Plan, method_settings, planned, settings_of
-from spear_amal.studies.grid.image_split import KdTask, kd_task
-from spear_amal.studies.grid.run_spec import Cell
+from spear_amal.studies.grid.image_split import ImageSplit, kd_task
+from spear_amal.studies.grid.run_spec import RunSpec
 from spear_amal.studies.grid.students import TeacherSpec, about, by_labels, fit_student, trained
-from spear_amal.studies.grid.study import KdStudy
+from spear_amal.studies.grid.study import GridStudy
 
 METHODS = {
     "complete": "all rows",
@@ -42,12 +42,12 @@ SCALES = {"small": replace(DENSE, n_train=8000), "paper": PAPER}
 
 
 @planned(SCALES)
-def cells(seeds: Sequence[int], plan: Plan, share: float = 0.2) -> list[Cell]:
+def cells(seeds: Sequence[int], plan: Plan, share: float = 0.2) -> list[RunSpec]:
     """All ways to draw a `share` of the rows, under each teacher."""
     if not 0 < share < 1:
         raise InputError(f"share must lie between 0 and 1, found {share}")
     return [
-        Cell(
+        RunSpec(
             "coreset",
             f"{share:.0%} of the rows, teacher {teacher}",
             method,
@@ -62,7 +62,7 @@ def cells(seeds: Sequence[int], plan: Plan, share: float = 0.2) -> list[Cell]:
     ]
 
 
-def teachers(cell: Cell) -> list[TeacherSpec]:
+def teachers(cell: RunSpec) -> list[TeacherSpec]:
     """Give the student whose weights draw the rows; its teacher is trained with it."""
     if cell.method not in BY_WEIGHTS:
         return []
@@ -72,7 +72,7 @@ def teachers(cell: Cell) -> list[TeacherSpec]:
     return [TeacherSpec(held["student"], cell.data, cell.seed, settings, "amal", (teacher,))]
 
 
-def run(cell: Cell, folder: str) -> dict[str, Any]:
+def run(cell: RunSpec, folder: str) -> dict[str, Any]:
     """Draw rows, and train on their labels alone."""
     task, scorer = kd_task(cell.data, cell.seed)
     rows = drawn(cell, task, folder)
@@ -86,7 +86,7 @@ def run(cell: Cell, folder: str) -> dict[str, Any]:
     }
 
 
-def drawn(cell: Cell, task: KdTask, folder: str) -> np.ndarray:
+def drawn(cell: RunSpec, task: ImageSplit, folder: str) -> np.ndarray:
     """Sorted numbers of the training rows of the cell's method."""
     n, rows = len(task.y), np.arange(len(task.y))
     k = round(cell.settings["share"] * n)
@@ -119,7 +119,7 @@ def of_every_class(order: np.ndarray, y: np.ndarray, k: int) -> np.ndarray:
     return np.sort(np.concatenate([first, rest[: k - len(first)]]))
 
 
-STUDY = KdStudy(
+STUDY = GridStudy(
     "coreset",
     "training on the rows that AMAL's weights choose",
     cells,

@@ -11,7 +11,7 @@ from typing import Any
 
 from spear_amal.studies.grid.config import DENSE, PAPER, Plan, planned, settings_of
 from spear_amal.studies.grid.image_split import kd_task
-from spear_amal.studies.grid.run_spec import Cell
+from spear_amal.studies.grid.run_spec import RunSpec
 from spear_amal.studies.grid.students import (
     TeacherSpec,
     about,
@@ -20,7 +20,7 @@ from spear_amal.studies.grid.students import (
     size,
     stages,
 )
-from spear_amal.studies.grid.study import KdStudy
+from spear_amal.studies.grid.study import GridStudy
 from spear_amal.teachers import early_stopped
 
 SHARES = (0.1, 0.35, 0.65, 1.0)  # the paper's epochs 20, 70, 130 and the last of 200
@@ -38,11 +38,11 @@ SCALES = {"small": DENSE, "paper": PAPER}
 
 
 @planned(SCALES)
-def cells(seeds: Sequence[int], plan: Plan) -> list[Cell]:
+def cells(seeds: Sequence[int], plan: Plan) -> list[RunSpec]:
     """All methods, under each of the teachers."""
     epochs = sorted({max(round(share * plan.max_epochs), 1) for share in SHARES})
     return [
-        Cell(
+        RunSpec(
             "kd-early",
             f"teacher {teacher}",
             name,
@@ -57,12 +57,12 @@ def cells(seeds: Sequence[int], plan: Plan) -> list[Cell]:
     ]
 
 
-def teachers(cell: Cell) -> list[TeacherSpec]:
+def teachers(cell: RunSpec) -> list[TeacherSpec]:
     """Give the one run of the teacher."""
     return [by_labels(cell, cell.settings["teacher"], keep_epochs=cell.settings["epochs"])]
 
 
-def run(cell: Cell, folder: str) -> dict[str, Any]:
+def run(cell: RunSpec, folder: str) -> dict[str, Any]:
     """Train the student with the last stage or all stages of the teacher."""
     task, scorer = kd_task(cell.data, cell.seed)
     models = stages(teachers(cell)[0], folder)
@@ -80,7 +80,7 @@ def run(cell: Cell, folder: str) -> dict[str, Any]:
     }
 
 
-STUDY = KdStudy(
+STUDY = GridStudy(
     "kd-early",
     "early epochs of the teacher as further teachers",
     cells,

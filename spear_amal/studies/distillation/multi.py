@@ -13,7 +13,7 @@ from typing import Any
 from spear_amal.errors import InputError
 from spear_amal.studies.grid.config import DENSE, PAPER, Plan, planned, settings_of
 from spear_amal.studies.grid.image_split import kd_task
-from spear_amal.studies.grid.run_spec import Cell
+from spear_amal.studies.grid.run_spec import RunSpec
 from spear_amal.studies.grid.students import (
     TeacherSpec,
     about,
@@ -22,7 +22,7 @@ from spear_amal.studies.grid.students import (
     size,
     trained,
 )
-from spear_amal.studies.grid.study import KdStudy
+from spear_amal.studies.grid.study import GridStudy
 
 # name -> (title, method of `distiller`, which teachers, options of the mixer)
 METHODS: dict[str, tuple[str, str, tuple[int, ...], dict[str, Any]]] = {
@@ -44,13 +44,13 @@ SCALES = {
 
 
 @planned(SCALES)
-def cells(seeds: Sequence[int], plan: Plan) -> list[Cell]:
+def cells(seeds: Sequence[int], plan: Plan) -> list[RunSpec]:
     """All methods; `teachers` are two networks, the larger first."""
     if len(plan.teachers) != 2:
         raise InputError(f"teachers must be two networks, the larger first, found {plan.teachers}")
     condition = f"{' and '.join(plan.teachers)} to {plan.student}"
     return [
-        Cell(
+        RunSpec(
             "kd-multi",
             condition,
             name,
@@ -64,12 +64,12 @@ def cells(seeds: Sequence[int], plan: Plan) -> list[Cell]:
     ]
 
 
-def teachers(cell: Cell) -> list[TeacherSpec]:
+def teachers(cell: RunSpec) -> list[TeacherSpec]:
     """Give those teachers that this method asks."""
     return [by_labels(cell, cell.settings["teachers"][i]) for i in cell.settings["taught_by"]]
 
 
-def run(cell: Cell, folder: str) -> dict[str, Any]:
+def run(cell: RunSpec, folder: str) -> dict[str, Any]:
     """Train the student."""
     task, scorer = kd_task(cell.data, cell.seed)
     models = [trained(spec, folder) for spec in teachers(cell)]
@@ -82,7 +82,7 @@ def run(cell: Cell, folder: str) -> dict[str, Any]:
     }
 
 
-STUDY = KdStudy(
+STUDY = GridStudy(
     "kd-multi",
     "several teachers at once, of different size",
     cells,

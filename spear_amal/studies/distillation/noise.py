@@ -10,9 +10,9 @@ from spear_amal.errors import InputError
 from spear_amal.estimators import distiller
 from spear_amal.studies.grid.config import Plan, method_settings, planned, settings_of
 from spear_amal.studies.grid.image_split import kd_task
-from spear_amal.studies.grid.run_spec import Cell
+from spear_amal.studies.grid.run_spec import RunSpec
 from spear_amal.studies.grid.students import TeacherSpec, trained
-from spear_amal.studies.grid.study import KdStudy
+from spear_amal.studies.grid.study import GridStudy
 from spear_amal.studies.grid.weight_histograms import histogram, separation
 
 METHODS = {
@@ -67,7 +67,7 @@ def cells(
     plan: Plan,
     rates: Sequence[float] = RATES,
     teacher_labels: str = "noisy",
-) -> list[Cell]:
+) -> list[RunSpec]:
     """All methods under random noise, and under human noise for CIFAR-10.
 
     Parameters
@@ -84,7 +84,7 @@ def cells(
     taught = "" if teacher_labels == "noisy" else ", teacher of clean labels"
     held = settings_of(plan, teacher=plan.teachers[0], teacher_labels=teacher_labels)
     return [
-        Cell("kd-noise", name + taught, method, seed, data, held | {"own": own}, title)
+        RunSpec("kd-noise", name + taught, method, seed, data, held | {"own": own}, title)
         for seed in seeds
         for name, data in conditions.items()
         for method, title in METHODS.items()
@@ -92,7 +92,7 @@ def cells(
     ]
 
 
-def teachers(cell: Cell) -> list[TeacherSpec]:
+def teachers(cell: RunSpec) -> list[TeacherSpec]:
     """Give the teacher, trained on the student's labels or on clean ones."""
     held, data = cell.settings, cell.data
     if cell.method == "ce":
@@ -102,7 +102,7 @@ def teachers(cell: Cell) -> list[TeacherSpec]:
     return [TeacherSpec(held["teacher"], data, cell.seed, held["training"])]
 
 
-def run(cell: Cell, folder: str) -> dict[str, Any]:
+def run(cell: RunSpec, folder: str) -> dict[str, Any]:
     """Train the student; see whether its weights tell wrong labels from right ones."""
     task, scorer = kd_task(cell.data, cell.seed)
     held = cell.settings
@@ -131,7 +131,7 @@ def run(cell: Cell, folder: str) -> dict[str, Any]:
     return found
 
 
-STUDY = KdStudy(
+STUDY = GridStudy(
     "kd-noise",
     "Noisy labels: who is above KD, and whether weights tell wrong labels",
     cells,

@@ -14,16 +14,20 @@ from spear_amal.data.encoder_backends import MINILM
 from spear_amal.estimators import DistilledClassifier
 from spear_amal.mixers.amal import PRESETS
 from spear_amal.studies.comparison import fit_method
-from spear_amal.studies.distillation.text_teacher import TextTeacher, check_kind, text_teacher
+from spear_amal.studies.distillation.text_teacher import (
+    TextTeacher,
+    check_teacher_kind,
+    text_teacher,
+)
 from spear_amal.studies.grid.config import strict
 from spear_amal.studies.grid.image_split import DataSpec
-from spear_amal.studies.grid.run_spec import Cell
+from spear_amal.studies.grid.run_spec import RunSpec
 from spear_amal.studies.grid.students import mean_weights
-from spear_amal.studies.grid.study import KdStudy
-from spear_amal.studies.grid.text_run import TextCell, loaded, setup_of
+from spear_amal.studies.grid.study import GridStudy
+from spear_amal.studies.grid.text_run import TextRunSpec, loaded, setup_of
 from spear_amal.studies.methods import parse_method
 from spear_amal.studies.run import study_task
-from spear_amal.studies.split import Scorer
+from spear_amal.studies.split import TestScorer
 from spear_amal.training import score as score_of
 
 # Without rules, AMAL learns as often and as freely as it does with them.
@@ -70,7 +74,7 @@ def cells(
     max_epochs: int = 100,
     rho: float | None = None,
     share: str | None = None,
-) -> list[Cell]:
+) -> list[RunSpec]:
     """All methods on every partition of a corpus.
 
     Parameters
@@ -84,14 +88,14 @@ def cells(
     rho, share : optional
         Of AMAL, with a teacher and without; default: the recommended ones.
     """
-    check_kind(teacher)
+    check_teacher_kind(teacher)
     settings = {"teacher": teacher, "temperature": temperature, "max_epochs": max_epochs}
     settings |= {name: one for name, one in (("rho", rho), ("share", share)) if one is not None}
     settings |= {"encoder": encoder} if teacher == "encoder" else {}
     data = DataSpec(corpus, n_train=n_labelled, data_dir=data_dir)
     settings["data"] = loaded(corpus, data_dir, n_labelled).data
     return [
-        TextCell(
+        TextRunSpec(
             "rules-and-teacher", f"{corpus}, teacher {teacher}", name, seed, data, settings, title
         )
         for seed in seeds
@@ -99,7 +103,7 @@ def cells(
     ]
 
 
-def run(cell: Cell, folder: str) -> dict[str, Any]:
+def run(cell: RunSpec, folder: str) -> dict[str, Any]:
     """Train and score one method, or score the teacher."""
     setup, held = setup_of(cell), cell.settings
     task, scorer = study_task(setup, cell.seed)
@@ -124,7 +128,7 @@ def _weighing(held: Mapping[str, Any]) -> dict[str, Any]:
     return {name: held[name] for name in ("rho", "share") if name in held}
 
 
-def _student(cell: Cell, told: TextTeacher, metric: str) -> DistilledClassifier:
+def _student(cell: RunSpec, told: TextTeacher, metric: str) -> DistilledClassifier:
     held, parameters = cell.settings, dict(TAUGHT[cell.method][2])
     if parameters["mixer"] == "amal":
         parameters["mixer_options"] = {**parameters.get("mixer_options", {}), **_weighing(held)}
@@ -140,7 +144,7 @@ def _student(cell: Cell, told: TextTeacher, metric: str) -> DistilledClassifier:
     )
 
 
-def _scored(model: Any, scorer: Scorer, metric: str, val_score: float) -> dict[str, Any]:
+def _scored(model: Any, scorer: TestScorer, metric: str, val_score: float) -> dict[str, Any]:
     scores, distinct = scorer.score_both(model)
     found = {"score": scores[metric], "val_score": val_score, **scores, "dedup": distinct}
     learnt = hasattr(model, "weights_")
@@ -149,7 +153,7 @@ def _scored(model: Any, scorer: Scorer, metric: str, val_score: float) -> dict[s
     )
 
 
-STUDY = KdStudy(
+STUDY = GridStudy(
     "rules-and-teacher",
     "labelling functions and a teacher in one run, mixed by AMAL",
     cells,

@@ -13,7 +13,7 @@ from typing import Any
 
 from spear_amal.studies.grid.config import DENSE, PAPER, Plan, planned, settings_of
 from spear_amal.studies.grid.image_split import kd_task
-from spear_amal.studies.grid.run_spec import Cell
+from spear_amal.studies.grid.run_spec import RunSpec
 from spear_amal.studies.grid.students import (
     TeacherSpec,
     about,
@@ -23,7 +23,7 @@ from spear_amal.studies.grid.students import (
     stages,
     trained,
 )
-from spear_amal.studies.grid.study import KdStudy
+from spear_amal.studies.grid.study import GridStudy
 from spear_amal.studies.grid.weight_histograms import separation
 
 METHODS = {
@@ -50,11 +50,11 @@ SCALES = {
 
 
 @planned(SCALES)
-def cells(seeds: Sequence[int], plan: Plan, noises: Sequence[float] = NOISES) -> list[Cell]:
+def cells(seeds: Sequence[int], plan: Plan, noises: Sequence[float] = NOISES) -> list[RunSpec]:
     """All methods at each share of wrong labels; `noise` is one such share."""
     shares = (plan.noise,) if plan.noise else noises
     return [
-        Cell(
+        RunSpec(
             "kd-self",
             f"{share:.0%} wrong labels",
             method,
@@ -69,7 +69,7 @@ def cells(seeds: Sequence[int], plan: Plan, noises: Sequence[float] = NOISES) ->
     ]
 
 
-def teachers(cell: Cell) -> list[TeacherSpec]:
+def teachers(cell: RunSpec) -> list[TeacherSpec]:
     """Give the run on labels alone, or the teacher."""
     network = cell.settings["student"]
     if cell.method in ALONE:
@@ -78,7 +78,7 @@ def teachers(cell: Cell) -> list[TeacherSpec]:
     return [by_labels(cell, network, random_state=cell.seed + ANOTHER_START)]
 
 
-def run(cell: Cell, folder: str) -> dict[str, Any]:
+def run(cell: RunSpec, folder: str) -> dict[str, Any]:
     """Train the student, or look its run on labels alone up."""
     task, scorer = kd_task(cell.data, cell.seed)
     spec = teachers(cell)[0]
@@ -96,7 +96,7 @@ def run(cell: Cell, folder: str) -> dict[str, Any]:
     return found | {"seconds": seconds_of(spec, folder)}
 
 
-STUDY = KdStudy(
+STUDY = GridStudy(
     "kd-self",
     "self-distillation: a teacher of the student's own architecture",
     cells,

@@ -8,9 +8,9 @@ from typing import Any
 from spear_amal.estimators import DistilledClassifier
 from spear_amal.studies.grid.config import REFRESHES, strict
 from spear_amal.studies.grid.image_split import DataSpec, kd_task
-from spear_amal.studies.grid.run_spec import Cell
+from spear_amal.studies.grid.run_spec import RunSpec
 from spear_amal.studies.grid.students import TeacherSpec, trained
-from spear_amal.studies.grid.study import KdStudy
+from spear_amal.studies.grid.study import GridStudy
 from spear_amal.studies.grid.weight_histograms import buckets, separation
 
 # Section 5 of the paper: two layers, SGD with cosine annealing.
@@ -48,7 +48,7 @@ def cells(
     lr: float = 0.01,
     temperature: float = TEMPERATURE,
     max_epochs: int = 100,
-) -> list[Cell]:
+) -> list[RunSpec]:
     """All methods on every draw of the data.
 
     Parameters
@@ -66,7 +66,9 @@ def cells(
     settings |= {"temperature": temperature}
     name = f"noise {noise:g}, rate {lr:g}, temperature {temperature:g}"
     return [
-        Cell("kd-synthetic", name, method, seed, data, settings | _own(options, max_epochs), title)
+        RunSpec(
+            "kd-synthetic", name, method, seed, data, settings | _own(options, max_epochs), title
+        )
         for seed in seeds
         for method, (title, _, options) in METHODS.items()
     ]
@@ -80,13 +82,13 @@ def _own(options: dict[str, Any] | None, max_epochs: int) -> dict[str, Any]:
     return {"mixer_options": options | {"refresh_every": every, "warmup": every}}
 
 
-def teachers(cell: Cell) -> list[TeacherSpec]:
+def teachers(cell: RunSpec) -> list[TeacherSpec]:
     """Give the teacher, trained on the same noisy labels."""
     held = cell.settings
     return [TeacherSpec(held["teacher"], cell.data, cell.seed, held["training"])]
 
 
-def run(cell: Cell, folder: str) -> dict[str, Any]:
+def run(cell: RunSpec, folder: str) -> dict[str, Any]:
     """Train the student; weights by teacher confidence and the curve of test accuracy with it."""
     task, scorer = kd_task(cell.data, cell.seed)
     teacher = trained(teachers(cell)[0], folder)
@@ -117,7 +119,7 @@ def run(cell: Cell, folder: str) -> dict[str, Any]:
     return found
 
 
-STUDY = KdStudy(
+STUDY = GridStudy(
     "kd-synthetic",
     "ALM-KD's synthetic study: who gets which weight, and how students learn",
     cells,

@@ -22,7 +22,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from spear_amal.errors import InputError
 from spear_amal.studies.features import study_features
 from spear_amal.studies.run import Setup, study_task
-from spear_amal.studies.split import Scorer, Task
+from spear_amal.studies.split import Split, TestScorer
 from spear_amal.teachers import ArrayTeacher
 
 KINDS = ("same-gold", "encoder")
@@ -50,8 +50,8 @@ class TextTeacher:
     estimator: Any
     p_train: np.ndarray
     p_val: np.ndarray
-    task: Task
-    scorer: Scorer
+    task: Split
+    scorer: TestScorer
 
     def as_teacher(self) -> ArrayTeacher:
         """Give log probabilities of training rows, then of validation rows."""
@@ -78,7 +78,7 @@ def text_teacher(setup: Setup, seed: int, kind: str, encoder: str) -> TextTeache
     return TextTeacher(fitted, p_train, p_val, task, scorer)
 
 
-def check_kind(kind: str) -> None:
+def check_teacher_kind(kind: str) -> None:
     """Raise InputError for a teacher that is not known."""
     if kind not in KINDS:
         raise InputError(f"teacher must be one of {', '.join(KINDS)}, found {kind!r}")

@@ -14,7 +14,7 @@ from spear_amal.errors import InputError
 from spear_amal.estimators import DistilledClassifier
 from spear_amal.models.registry import check_network
 from spear_amal.studies.grid.image_split import DataSpec
-from spear_amal.studies.grid.run_spec import Cell
+from spear_amal.studies.grid.run_spec import RunSpec
 
 _LISTS = ("teachers",)
 SMALL = "small"
@@ -101,10 +101,10 @@ PAPER = Plan(
     schedule="steps",
 )
 
-Make = Callable[..., list[Cell]]
+Make = Callable[..., list[RunSpec]]
 
 
-def planned(scales: Mapping[str, Plan]) -> Callable[[Make], Callable[..., list[Cell]]]:
+def planned(scales: Mapping[str, Plan]) -> Callable[[Make], Callable[..., list[RunSpec]]]:
     """Turn ``cells(seeds, plan, **own)`` into ``cells(seeds, scale=, data_dir=, .., **own)``.
 
     Every field of :class:`Plan` becomes an option that changes the plan of the scale.
@@ -115,13 +115,13 @@ def planned(scales: Mapping[str, Plan]) -> Callable[[Make], Callable[..., list[C
         The first is the default.
     """
 
-    def decorate(make: Make) -> Callable[..., list[Cell]]:
+    def decorate(make: Make) -> Callable[..., list[RunSpec]]:
         own = list(inspect.signature(make).parameters.values())[2:]
         names = [one.name for one in fields(Plan)]
         known = ["scale", *names, *(one.name for one in own)]
 
         @functools.wraps(make)
-        def cells(seeds: Sequence[int], **options: Any) -> list[Cell]:
+        def cells(seeds: Sequence[int], **options: Any) -> list[RunSpec]:
             _refuse_unknown(options, known)
             changes = {name: options.pop(name) for name in names if name in options}
             plan = _changed(scales, options.pop("scale", None), changes)
@@ -145,7 +145,7 @@ def strict(make: Make) -> Make:
     known = list(inspect.signature(make).parameters)[1:]
 
     @functools.wraps(make)
-    def cells(seeds: Sequence[int], **options: Any) -> list[Cell]:
+    def cells(seeds: Sequence[int], **options: Any) -> list[RunSpec]:
         _refuse_unknown(options, known)
         return make(seeds, **options)
 

@@ -1,6 +1,7 @@
 """The task of one run: rows with (noisy) labels, clean validation rows, and who may see the test.
 
-Only :class:`KdScorer` holds test rows; it also scores epochs for curves, which choose nothing.
+Only :class:`ImageTestScorer` holds test rows; it also scores epochs for curves, which choose
+nothing.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class DataSpec:
 
 
 @dataclass(frozen=True)
-class KdTask:
+class ImageSplit:
     """What a method may see.
 
     Attributes
@@ -73,7 +74,7 @@ class KdTask:
         return {"X": self.x, "y": self.y, "X_val": self.x_val, "y_val": self.y_val}
 
 
-class KdScorer:
+class ImageTestScorer:
     """Scores by accuracy on test rows, which it keeps to itself."""
 
     def __init__(self, x: np.ndarray, y: np.ndarray) -> None:
@@ -121,7 +122,7 @@ class TestCurve(Callback):
 
 # Units come ordered by task, so a few held per process are enough.
 @functools.lru_cache(maxsize=2)
-def kd_task(spec: DataSpec, seed: int) -> tuple[KdTask, KdScorer]:
+def kd_task(spec: DataSpec, seed: int) -> tuple[ImageSplit, ImageTestScorer]:
     """Draw the rows of a seed and make labels noisy.
 
     The test part is the corpus' own where it has one; a seed draws training and validation rows
@@ -129,7 +130,7 @@ def kd_task(spec: DataSpec, seed: int) -> tuple[KdTask, KdScorer]:
     """
     data = _drawn(spec, seed)
     train, validation, test = (data.rows(part) for part in ("train", "validation", "test"))
-    task = KdTask(
+    task = ImageSplit(
         x=data.x[train],
         y=data.y[train],
         x_val=data.x[validation],
@@ -137,7 +138,7 @@ def kd_task(spec: DataSpec, seed: int) -> tuple[KdTask, KdScorer]:
         noisy=data.noisy[train],
         n_classes=data.n_classes,
     )
-    return task, KdScorer(data.x[test], data.y[test])
+    return task, ImageTestScorer(data.x[test], data.y[test])
 
 
 def _drawn(spec: DataSpec, seed: int) -> ImageData:

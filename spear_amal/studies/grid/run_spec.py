@@ -19,7 +19,7 @@ _MESSAGE = 300  # characters of an error that a row keeps
 
 
 @dataclass(frozen=True)
-class Cell:
+class RunSpec:
     """One method under one condition and seed.
 
     Attributes
@@ -63,7 +63,7 @@ class Cell:
         }
 
 
-def run_cell(run: Any, cell: Cell, folder: str) -> Row:
+def run_cell(run: Any, cell: RunSpec, folder: str) -> Row:
     """Run ``run(cell, folder) -> dict`` in one thread; a failure becomes a row with an error."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)

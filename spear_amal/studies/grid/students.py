@@ -15,19 +15,19 @@ from spear_amal.estimators import DistilledClassifier, distiller, serialization
 from spear_amal.io.safetensors import under_prefix, with_prefix
 from spear_amal.models.registry import n_parameters
 from spear_amal.studies.grid.config import method_settings
-from spear_amal.studies.grid.image_split import DataSpec, KdScorer, KdTask, kd_task
-from spear_amal.studies.grid.run_spec import Cell
+from spear_amal.studies.grid.image_split import DataSpec, ImageSplit, ImageTestScorer, kd_task
+from spear_amal.studies.grid.run_spec import RunSpec
 from spear_amal.studies.workers import one_thread
 
 
-def by_labels(cell: Cell, network: str, **changes: Any) -> TeacherSpec:
+def by_labels(cell: RunSpec, network: str, **changes: Any) -> TeacherSpec:
     """Say how a network is trained on the labels of the cell's task alone."""
     return TeacherSpec(network, cell.data, cell.seed, cell.settings["training"] | changes)
 
 
 def fit_student(
-    cell: Cell,
-    task: KdTask,
+    cell: RunSpec,
+    task: ImageSplit,
     teachers: Sequence[Any] = (),
     assistants: Sequence[str] = (),
     method: str | None = None,
@@ -40,7 +40,7 @@ def fit_student(
     ----------
     cell : Cell
         Its settings hold "student" and "training".
-    task : KdTask
+    task : ImageSplit
     teachers, assistants
         As of :func:`distiller`.
     method : str, optional
@@ -64,7 +64,7 @@ def size(model: DistilledClassifier) -> int:
     return n_parameters(model.models_[0].feature)
 
 
-def about(student: DistilledClassifier, scorer: KdScorer) -> dict[str, Any]:
+def about(student: DistilledClassifier, scorer: ImageTestScorer) -> dict[str, Any]:
     """Give what every row says of its student."""
     return {
         "score": scorer.score(student),

@@ -11,16 +11,16 @@ from typing import Any
 import pandas as pd
 
 from spear_amal.errors import InputError
-from spear_amal.studies.grid.run_spec import Cell, run_cell
+from spear_amal.studies.grid.run_spec import RunSpec, run_cell
 from spear_amal.studies.grid.students import TeacherSpec, trained
-from spear_amal.studies.results_file import StudyFile, identity, plain
+from spear_amal.studies.results_file import StudyFile, identity, plain_json
 from spear_amal.studies.workers import in_parallel
 
 Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
-class KdStudy:
+class GridStudy:
     """A study of distillation or of mixers: a list of runs, and how one of them is done.
 
     Attributes
@@ -42,15 +42,15 @@ class KdStudy:
 
     name: str
     about: str
-    cells: Callable[..., list[Cell]]
-    run: Callable[[Cell, str], dict[str, Any]]
-    teachers: Callable[[Cell], list[TeacherSpec]] = field(default=lambda cell: [])
+    cells: Callable[..., list[RunSpec]]
+    run: Callable[[RunSpec, str], dict[str, Any]]
+    teachers: Callable[[RunSpec], list[TeacherSpec]] = field(default=lambda cell: [])
     seeds: int = 5
     note: str = ""
 
 
-def run_kd_study(
-    study: KdStudy,
+def run_grid_study(
+    study: GridStudy,
     output: str | os.PathLike[str],
     seeds: int | Sequence[int] | None = None,
     *,
@@ -64,7 +64,7 @@ def run_kd_study(
 
     Parameters
     ----------
-    study : KdStudy
+    study : GridStudy
     output : path
         JSON file with one row a run.
     seeds : int or sequence of int, optional
@@ -96,7 +96,7 @@ def run_kd_study(
         raise InputError(f"jobs must be at least 1, found {jobs}")
     store = StudyFile(output)
     folder = os.fspath(models) if models is not None else _folder(output)
-    wanted = {identity(plain(cell.row())): cell for cell in cells}
+    wanted = {identity(plain_json(cell.row())): cell for cell in cells}
     done = store.finished()
     left = [cell for key, cell in wanted.items() if key not in done]
     specs = {one.path(folder): one for cell in left for one in study.teachers(cell)}

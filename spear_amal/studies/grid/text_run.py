@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
-from spear_amal.studies.corpus_votes import load_source
-from spear_amal.studies.grid.run_spec import Cell
+from spear_amal.studies.corpus_votes import load_corpus_votes
+from spear_amal.studies.grid.run_spec import RunSpec
 from spear_amal.studies.results_file import Row
 from spear_amal.studies.run import Setup
 from spear_amal.studies.runner import make_setup
@@ -15,7 +15,7 @@ TFIDF = "tfidf"
 
 
 @dataclass(frozen=True)
-class TextCell(Cell):
+class TextRunSpec(RunSpec):
     """A cell whose ``data`` names a corpus of texts and, as `n_train`, the size of L."""
 
     def row(self) -> Row:
@@ -28,7 +28,7 @@ class TextCell(Cell):
         }
 
 
-def setup_of(cell: Cell) -> Setup:
+def setup_of(cell: RunSpec) -> Setup:
     """Load corpus, votes and features of a cell, once a process."""
     features = cell.settings.get("features", TFIDF)
     return loaded(cell.data.corpus, cell.data.data_dir, cell.data.n_train, features)
@@ -42,4 +42,4 @@ def loaded(
 
     Without a name of features they are those that ``study`` takes for the corpus.
     """
-    return make_setup(load_source(corpus, data_dir=data_dir), n_labelled, features)
+    return make_setup(load_corpus_votes(corpus, data_dir=data_dir), n_labelled, features)

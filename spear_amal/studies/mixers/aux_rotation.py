@@ -18,8 +18,8 @@ from spear_amal.errors import InputError
 from spear_amal.estimators import AuxiliaryClassifier
 from spear_amal.studies.grid.config import Plan, planned, settings_of
 from spear_amal.studies.grid.image_split import kd_task
-from spear_amal.studies.grid.run_spec import Cell
-from spear_amal.studies.grid.study import KdStudy
+from spear_amal.studies.grid.run_spec import RunSpec
+from spear_amal.studies.grid.study import GridStudy
 from spear_amal.studies.mixers.variants import (
     MIXINGS,
     end_weights,
@@ -65,7 +65,7 @@ SCALES = {
 @planned(SCALES)
 def cells(
     seeds: Sequence[int], plan: Plan, trials: int = 6, n_labelled: int | None = None
-) -> list[Cell]:
+) -> list[RunSpec]:
     """All mixers with the helpful task and with the useless one.
 
     Parameters
@@ -80,7 +80,7 @@ def cells(
     few = "" if n_labelled is None else f", {n_labelled} labels"
     held = {} if n_labelled is None else {"n_labelled": n_labelled}
     return [
-        Cell(
+        RunSpec(
             NAME,
             condition + few,
             name,
@@ -106,7 +106,7 @@ def _settings(plan: Plan, name: str, task: str, trials: int) -> dict[str, Any]:
     return held | {"training": held["training"] | {"nesterov": False}}
 
 
-def run(cell: Cell, folder: str) -> dict[str, Any]:
+def run(cell: RunSpec, folder: str) -> dict[str, Any]:
     """Train the network and its heads under the cell's mixer."""
     task, scorer = kd_task(cell.data, cell.seed)
     held, own = cell.settings, cell.settings["own"]
@@ -140,7 +140,7 @@ def kept_labels(y: np.ndarray, n: int | None, seed: int) -> np.ndarray:
     return known
 
 
-STUDY = KdStudy(
+STUDY = GridStudy(
     NAME,
     "a helpful and a useless auxiliary task under every mixer",
     cells,

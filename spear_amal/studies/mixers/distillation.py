@@ -17,9 +17,9 @@ from spear_amal.estimators import DistilledClassifier
 from spear_amal.studies.distillation.noise import OPTIONS
 from spear_amal.studies.grid.config import Plan, method_settings, planned, settings_of
 from spear_amal.studies.grid.image_split import kd_task
-from spear_amal.studies.grid.run_spec import Cell
+from spear_amal.studies.grid.run_spec import RunSpec
 from spear_amal.studies.grid.students import TeacherSpec, trained
-from spear_amal.studies.grid.study import KdStudy
+from spear_amal.studies.grid.study import GridStudy
 from spear_amal.studies.mixers.variants import (
     MIXINGS,
     Mixing,
@@ -56,7 +56,7 @@ def cells(
     rate: float = 0.4,
     few: int = 200,
     teacher_rows: str = "all",
-) -> list[Cell]:
+) -> list[RunSpec]:
     """All mixers under wrong labels and under few right ones.
 
     Parameters
@@ -78,7 +78,7 @@ def cells(
         raise InputError("rate=0 and few=0 leave no condition; give one of them")
     names = [name for name in METHODS if len(plan.teachers) > 1 or name not in SEVERAL]
     return [
-        Cell(NAME, condition, name, seed, data, _settings(plan, name, rows), METHODS[name].title)
+        RunSpec(NAME, condition, name, seed, data, _settings(plan, name, rows), METHODS[name].title)
         for seed in seeds
         for condition, data, rows in conditions
         for name in names
@@ -98,7 +98,7 @@ def _settings(plan: Plan, name: str, teacher_rows: str) -> dict[str, Any]:
     )
 
 
-def teachers(cell: Cell) -> list[TeacherSpec]:
+def teachers(cell: RunSpec) -> list[TeacherSpec]:
     """Give the teachers, trained on the student's rows or on all of them."""
     held, data = cell.settings, cell.data
     if held["teacher_rows"] == "all":
@@ -106,7 +106,7 @@ def teachers(cell: Cell) -> list[TeacherSpec]:
     return [TeacherSpec(name, data, cell.seed, held["training"]) for name in held["teachers"]]
 
 
-def run(cell: Cell, folder: str) -> dict[str, Any]:
+def run(cell: RunSpec, folder: str) -> dict[str, Any]:
     """Train the student under the cell's mixer."""
     task, scorer = kd_task(cell.data, cell.seed)
     held, own = cell.settings, cell.settings["own"]
@@ -130,7 +130,7 @@ def run(cell: Cell, folder: str) -> dict[str, Any]:
     }
 
 
-STUDY = KdStudy(
+STUDY = GridStudy(
     NAME,
     "labels and a teacher under every mixer: wrong labels, and few right ones",
     cells,

@@ -9,9 +9,9 @@ from spear_amal.estimators import SpearClassifier
 from spear_amal.studies.comparison import fit_method
 from spear_amal.studies.grid.config import strict
 from spear_amal.studies.grid.image_split import DataSpec
-from spear_amal.studies.grid.run_spec import Cell
-from spear_amal.studies.grid.study import KdStudy
-from spear_amal.studies.grid.text_run import TextCell, loaded, setup_of
+from spear_amal.studies.grid.run_spec import RunSpec
+from spear_amal.studies.grid.study import GridStudy
+from spear_amal.studies.grid.text_run import TextRunSpec, loaded, setup_of
 from spear_amal.studies.methods import Method, MethodSpec, parse_method
 from spear_amal.studies.mixers.variants import (
     MIXINGS,
@@ -47,7 +47,7 @@ def cells(
     n_labelled: int | None = None,
     max_epochs: int = 100,
     features: str | None = None,
-) -> list[Cell]:
+) -> list[RunSpec]:
     """All mixers on every partition of a corpus.
 
     Parameters
@@ -72,13 +72,13 @@ def cells(
         },
     }
     return [
-        TextCell(NAME, "SPEAR's losses", name, seed, data, settings | own, title)
+        TextRunSpec(NAME, "SPEAR's losses", name, seed, data, settings | own, title)
         for seed in seeds
         for name, (title, own) in rows.items()
     ]
 
 
-def run(cell: Cell, folder: str) -> dict[str, Any]:
+def run(cell: RunSpec, folder: str) -> dict[str, Any]:
     """Train and score one model."""
     task, scorer = study_task(setup_of(cell), cell.seed)
     spec = parse_method(cell.method) if cell.method in REFERENCES else _spec(cell)
@@ -92,7 +92,7 @@ def run(cell: Cell, folder: str) -> dict[str, Any]:
     return found | end_weights(model, own["mixer"], own["options"])
 
 
-def _spec(cell: Cell) -> MethodSpec:
+def _spec(cell: RunSpec) -> MethodSpec:
     """SPEAR's classifier under the cell's mixer."""
     own = cell.settings["own"]
     options = seeded(own["mixer"], own["options"], cell.seed)
@@ -100,7 +100,7 @@ def _spec(cell: Cell) -> MethodSpec:
     return MethodSpec(Method(cell.method, cell.title, SpearClassifier, held))
 
 
-STUDY = KdStudy(
+STUDY = GridStudy(
     NAME,
     "labelling functions' losses under every mixer",
     cells,
