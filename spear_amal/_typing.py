@@ -51,6 +51,14 @@ class NamedFunction(Protocol):
         """Return a class or abstain, or the row preprocessed."""
 
 
+class TableLike(Protocol):
+    """Columns by name: a DataFrame of pandas or Polars, a table of Arrow, a mapping of columns."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, name: str, /) -> Any: ...
+
+
 class SparseMatrix(Protocol):
     """A matrix or array of ``scipy.sparse``."""
 

@@ -38,7 +38,8 @@ _PASSING = frozenset(
 # What Python itself puts into classes.
 _OF_CLASSES = re.compile(
     r"__(dict|weakref|doc|module|qualname|annotations|slots|firstlineno|static_attributes|"
-    r"abstractmethods|annotate_func|annotations_cache|match_args|hash|dataclass_\w+)__|_abc_impl"
+    r"abstractmethods|annotate_func|annotations_cache|match_args|hash|orig_bases|parameters|"
+    r"dataclass_\w+)__|_abc_impl"
 )
 _WRAPPER = type(functools.lru_cache(lambda: None))
 _METHODS = (types.MethodDescriptorType, types.WrapperDescriptorType)
