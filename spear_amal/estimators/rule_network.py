@@ -114,10 +114,10 @@ class RuleNetworkClassifier(BaseSpearEstimator):
                 f"rule_hidden must hold one width of at least 1 or more, found {self.rule_hidden!r}"
             )
 
-    def _about(self) -> dict[str, Any]:
+    def _config_for_fingerprint(self) -> dict[str, Any]:
         given = self._exemplars
         places = None if given is None else sorted(np.transpose(given.nonzero()).tolist())
-        return {**super()._about(), "exemplars": places}
+        return {**super()._config_for_fingerprint(), "exemplars": places}
 
     def _components(self, pool: TrainingPool, class_weights: np.ndarray | None) -> ComponentSet:
         gold = GoldCrossEntropy(class_weights)

@@ -111,11 +111,11 @@ def test_rho_reaches_every_amal_and_no_other(held, monkeypatch):
 
     monkeypatch.setattr(rules_and_teacher, "fit_method", watched)
     monkeypatch.setattr(rules_and_teacher, "DistilledClassifier", Watched)
-    for cell in STUDY.cells([1], rho=17.0, **TINY):
+    for cell in STUDY.cells([1], weight_lr=17.0, **TINY):
         if cell.method in ("amal", "kd", "kd-amal", "both-amal"):
             STUDY.run(cell, "")
-    assert not hasattr(seen.pop(("kd", False)), "rho")
-    assert {key: mixer.rho for key, mixer in seen.items()} == {
+    assert not hasattr(seen.pop(("kd", False)), "weight_lr")
+    assert {key: mixer.weight_lr for key, mixer in seen.items()} == {
         "amal": 17.0,
         ("amal", False): 17.0,
         ("amal", True): 17.0,
