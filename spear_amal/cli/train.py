@@ -17,9 +17,9 @@ from spear_amal.io.atomic import refuse_existing
 from spear_amal.labeling import VotesTest, votes_test
 from spear_amal.pipeline import TextModel
 from spear_amal.report import (
+    Evaluation,
     Examples,
     ReportContent,
-    TestOutcome,
     need_matplotlib,
     votes_sentence,
     write_report,
@@ -213,7 +213,7 @@ def _examples(spec: MethodSpec, material: TrainingData, estimator: Any) -> Examp
     return Examples(spec.title, weights, train.y, train.votes, train.texts)
 
 
-def _outcome(spec: MethodSpec, material: TrainingData, model: TextModel) -> TestOutcome | None:
+def _outcome(spec: MethodSpec, material: TrainingData, model: TextModel) -> Evaluation | None:
     held, estimator = material.validation, model.estimator
     # Models that are refitted or cross-fitted trained on the validation rows in the end, and the
     # guard refits unasked.
@@ -221,7 +221,7 @@ def _outcome(spec: MethodSpec, material: TrainingData, model: TextModel) -> Test
         return None
     p = model.predict_proba(held.texts, held.votes if model.needs_votes else None)
     predicted = p.argmax(1)
-    return TestOutcome(
+    return Evaluation(
         model=spec.title,
         rows=f"{len(held.y)} validation rows, which also {chosen_by_validation(spec, estimator)}",
         confusion=confusion_matrix(held.y, predicted, labels=np.arange(len(material.classes))),

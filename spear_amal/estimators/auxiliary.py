@@ -10,7 +10,6 @@ from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
-from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
@@ -38,6 +37,7 @@ from spear_amal.losses import (
 from spear_amal.mixers import Mixer, build_mixer
 from spear_amal.models import Affine, JointModel, MultiTask
 from spear_amal.models.multi_task import BUILT_IN, L2, ROTATION, SHUFFLED
+from spear_amal.params import Interval
 from spear_amal.teachers.networks import at_rest
 from spear_amal.training import Table
 from spear_amal.training.last_layer import chunk_size

@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.utils._param_validation import Interval, StrOptions
 
 from spear_amal.distributed.process_group import process_group
 from spear_amal.errors import InputError
@@ -28,6 +27,7 @@ from spear_amal.io.safetensors import under_prefix
 from spear_amal.losses import ComponentSet
 from spear_amal.mixers import Fixed, Mixer
 from spear_amal.models import JointModel, RuleModel, build_feature_model, check_kind
+from spear_amal.params import Interval, StrOptions
 from spear_amal.training import METRICS, Callback, ProgressBar, Table, TrainerConfig
 from spear_amal.training.augment import Augmentation
 from spear_amal.training.objective import PRECISIONS

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, StrOptions
 
 from spear_amal.errors import InputError
 from spear_amal.estimators import serialization
@@ -27,6 +26,7 @@ from spear_amal.losses import ComponentSet, LabelCrossEntropy, OnCovered, teache
 from spear_amal.losses.teacher import DIRECTIONS
 from spear_amal.mixers import Mixer, build_mixer
 from spear_amal.models import is_network
+from spear_amal.params import Interval, StrOptions
 from spear_amal.teachers import Teacher, as_teacher
 
 if TYPE_CHECKING:

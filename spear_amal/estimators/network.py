@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.utils._param_validation import Interval, StrOptions
 
 from spear_amal.errors import InputError
 from spear_amal.estimators import defaults
@@ -18,6 +17,7 @@ from spear_amal.estimators.spear import SpearClassifier
 from spear_amal.estimators.validation import TrainingPool, check_images, is_image_like
 from spear_amal.models import build_feature_model, channel_statistics
 from spear_amal.models.image_model import check_pixels, pixel_kind
+from spear_amal.params import Interval, StrOptions
 from spear_amal.training import Callback
 from spear_amal.training.augment import AUGMENTATIONS, Augmentation
 from spear_amal.training.optimizers import OPTIMISERS, SCHEDULES

@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import numpy as np
 import scipy.sparse as sp
 import torch
-from sklearn.utils._param_validation import Interval, StrOptions
 
 from spear_amal.errors import InputError
 from spear_amal.estimators.base import BaseSpearEstimator
@@ -24,6 +23,7 @@ from spear_amal.losses import (
     RuleReliability,
 )
 from spear_amal.models import RuleNetwork
+from spear_amal.params import Interval, StrOptions
 
 FLAT = 1e-9  # the rules' log scores differ by less where they say nothing
 

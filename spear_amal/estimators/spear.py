@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.utils._param_validation import Interval, StrOptions
 
 from spear_amal.errors import InputError
 from spear_amal.estimators.base import BaseSpearEstimator
@@ -21,6 +20,7 @@ from spear_amal.labeling import VotesTest, votes_test
 from spear_amal.losses import EVERY_LOSS, ComponentSet, GoldCrossEntropy, spear_components
 from spear_amal.mixers import Fixed, Mixer, build_mixer
 from spear_amal.models import RuleModel
+from spear_amal.params import Interval, StrOptions
 from spear_amal.votes.label_matrix import LabelMatrix
 
 PRESETS: dict[str, dict[str, Any]] = {

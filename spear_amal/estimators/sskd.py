@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.utils._param_validation import Interval
 
 from spear_amal.batch import Views
 from spear_amal.errors import InputError
@@ -29,6 +28,7 @@ from spear_amal.mixers import HINTON, Fixed, Mixer, build_mixer
 from spear_amal.mixers.loss_roles import by_name, check_by_name
 from spear_amal.models import JointModel
 from spear_amal.models.rotations import RotationModel, check_turnable, projection_head
+from spear_amal.params import Interval
 from spear_amal.teachers.features import FrozenFeatures, check_feature_network
 from spear_amal.teachers.networks import at_rest
 from spear_amal.training import Callback, ProgressBar, Table, Trainer, TrainerConfig

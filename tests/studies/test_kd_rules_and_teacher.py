@@ -18,7 +18,7 @@ from spear_amal.studies.distillation import KD_STUDIES, rules_and_teacher, run_g
 from spear_amal.studies.distillation.text_teacher import text_teacher
 from spear_amal.studies.grid import text_run
 from spear_amal.studies.run import study_task
-from spear_amal.studies.split import TestScorer
+from spear_amal.studies.split import HeldOutScorer
 
 STUDY = KD_STUDIES["rules-and-teacher"]
 TINY = {"corpus": "synthetic", "max_epochs": 2}
@@ -84,10 +84,10 @@ def test_test_labels_reach_scores_only(held, tmp_path, monkeypatch):
     chosen = {"methods": ["teacher", "kd", "both-amal"], **TINY}
     clean = run_grid_study(STUDY, tmp_path / "clean.json", 2, **chosen)
 
-    def poisoned(self, x, y, *others, start=TestScorer.__init__):
+    def poisoned(self, x, y, *others, start=HeldOutScorer.__init__):
         start(self, x, 1 - np.asarray(y), *others)
 
-    monkeypatch.setattr(TestScorer, "__init__", poisoned)
+    monkeypatch.setattr(HeldOutScorer, "__init__", poisoned)
     study_task.cache_clear()
     rows = run_grid_study(STUDY, tmp_path / "poisoned.json", 2, **chosen)
     assert rows["val_score"].tolist() == clean["val_score"].tolist()

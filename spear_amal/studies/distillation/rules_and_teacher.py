@@ -27,7 +27,7 @@ from spear_amal.studies.grid.study import GridStudy
 from spear_amal.studies.grid.text_run import TextRunSpec, loaded, setup_of
 from spear_amal.studies.methods import parse_method
 from spear_amal.studies.run import study_task
-from spear_amal.studies.split import TestScorer
+from spear_amal.studies.split import HeldOutScorer
 from spear_amal.training import score as score_of
 
 # Without rules, AMAL learns as often and as freely as it does with them.
@@ -148,7 +148,7 @@ def _student(cell: RunSpec, told: TextTeacher, metric: str) -> DistilledClassifi
     )
 
 
-def _scored(model: Any, scorer: TestScorer, metric: str, val_score: float) -> dict[str, Any]:
+def _scored(model: Any, scorer: HeldOutScorer, metric: str, val_score: float) -> dict[str, Any]:
     scores, distinct = scorer.score_both(model)
     found = {"score": scores[metric], "val_score": val_score, **scores, "dedup": distinct}
     learnt = hasattr(model, "weights_")
