@@ -91,7 +91,7 @@ def fit(data: tuple[Any, Any, Any], ranks: str | None, epochs: int = EPOCHS) -> 
         max_epochs=epochs,
         patience=epochs,
         keep_uncovered=True,
-        ranks=ranks,
+        distributed=ranks,
     )
     return model.fit(x, y, L=votes)
 

@@ -36,7 +36,12 @@ n_l, n_u, n_v = len(parts.labelled), len(parts.unlabelled), len(val)
 rules = f"{n_l} gold, votes on {n_u}; V"
 methods = [
     ("gold of L only", f"{n_l} gold; V", GoldClassifier(**common), False),
-    ("gold of L and V", f"{n_l} + {n_v} gold", GoldClassifier(final="refit", **common), False),
+    (
+        "gold of L and V",
+        f"{n_l} + {n_v} gold",
+        GoldClassifier(fit_strategy="refit", **common),
+        False,
+    ),
     ("majority vote + classifier", rules, LabelModelClassifier(**common), True),
     ("SPEAR", rules, SpearClassifier(mixer="fixed", **common), True),
     ("AMAL", f"{rules} also for weights", SpearClassifier(mixer="amal", **common), True),

@@ -46,7 +46,7 @@ n_gold = int((y[rows] >= 0).sum())
 results = []
 
 # 1. Gold only, for comparison: half of the gold chooses the epoch, then all of it is used.
-gold_only = make_pipeline(TextFeatures(), GoldClassifier(final="refit", **settings))
+gold_only = make_pipeline(TextFeatures(), GoldClassifier(fit_strategy="refit", **settings))
 gold_only.fit(texts[rows], y[rows])
 results.append((f"{n_gold} gold, no rules", gold_only.score(test_texts, test_gold)))
 

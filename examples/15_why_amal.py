@@ -8,8 +8,9 @@ again to continue), pictures beside them: CORPUS-budget.png, -refresh.png, -look
     python examples/15_why_amal.py imdb --seeds 10 --jobs 2 --output DIR [--small]
 
 What keeps the weights from learning V by heart, each an option of AMAL or of its estimator:
-share="pattern+row" (the default: rows on which the same LFs fired move together; share="row" does
-without), refresh_every, clamp, and validation="split" (weights and epoch on different halves of V).
+weight_sharing="pattern+row" (the default: rows on which the same LFs fired move together;
+weight_sharing="row" does without), refresh_every, clamp, and validation="split" (weights and epoch
+on different halves of V).
 """
 
 import argparse
@@ -26,14 +27,18 @@ from spear_amal.report.study_report import study_curves
 from spear_amal.studies import load_corpus_votes, run_study, sweeps
 from spear_amal.studies.weight_quality import split_weights, study_weights, weight_separation
 
-MODELS = ["amal", "amal:share=row", "amal:validation=split"]  # one model: as it is, freer, stricter
+MODELS = [
+    "amal",
+    "amal:weight_sharing=row",
+    "amal:validation=split",
+]  # one model: as it is, freer, stricter
 REFRESH, LOOK_AHEAD = sweeps.REFRESH, sweeps.LOOK_AHEAD
 
 
 def bent():
     """Name the methods of the second study: AMAL that follows V more, or less, closely."""
     if SMALL:
-        return [*sweeps.sweep("amal", REFRESH, (1, 3, math.inf)), "amal:eta_look=5"]
+        return [*sweeps.sweep("amal", REFRESH, (1, 3, math.inf)), "amal:lookahead_lr=5"]
     names = [name for base in MODELS for name in sweeps.sweep(base, REFRESH)]
     names += [name for base in MODELS[:2] for name in sweeps.sweep(base, LOOK_AHEAD)]
     folds = sweeps.sweep("recommended", REFRESH, (1, 3, math.inf))

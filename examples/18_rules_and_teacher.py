@@ -51,7 +51,7 @@ def taught(mixer):
 
 
 runs = {
-    "gold of L and V": (GoldClassifier(final="refit", **common), {}),
+    "gold of L and V": (GoldClassifier(fit_strategy="refit", **common), {}),
     "rules, AMAL": (SpearClassifier(**common), rules),
     "teacher, AMAL": (taught("amal"), asked),
     "both, all weights 1": (taught("fixed"), rules | asked),

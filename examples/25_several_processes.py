@@ -1,7 +1,7 @@
 """Train one model in several processes, each with a part of the rows.
 
-You learn that a script needs one word, ranks="auto", to be started by torchrun, that the result is
-that of one process, and that a run which is killed goes on where it was.
+You learn that a script needs one word, distributed="auto", to be started by torchrun, that the
+result is that of one process, and that a run which is killed goes on where it was.
 
 Run from the repository root: python examples/25_several_processes.py [--small] [checkpoint file]
 or: torchrun --nproc-per-node 2 examples/25_several_processes.py [--small] [checkpoint file]
@@ -37,7 +37,7 @@ model = SpearClassifier(
     max_epochs=EPOCHS,
     patience=EPOCHS,
     dtype="float64",
-    ranks="auto",
+    distributed="auto",
     checkpoint=checkpoint,
 )
 model.fit(X, y, L=votes)

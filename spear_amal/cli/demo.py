@@ -26,9 +26,9 @@ from spear_amal.errors import DataUnavailableError, InputError
 from spear_amal.io.atomic import refuse_existing
 from spear_amal.labeling import PandasLFApplier, load_lfs
 from spear_amal.report import (
+    Evaluation,
     Examples,
     ReportContent,
-    TestOutcome,
     comparison_table,
     is_own_report,
     need_matplotlib,
@@ -36,8 +36,8 @@ from spear_amal.report import (
 )
 from spear_amal.studies import (
     Comparison,
+    HeldOutScorer,
     Split,
-    TestScorer,
     compare,
     make_split,
     one_thread,
@@ -62,7 +62,7 @@ class Job:
     corpus: Corpus
     votes: LabelMatrix
     task: Split
-    scorer: TestScorer
+    scorer: HeldOutScorer
     gold: np.ndarray  # (n,), -1 where training sees no label
 
     @property
@@ -231,9 +231,9 @@ def _judged(job: Job, estimator: Any) -> pd.DataFrame:
     return weights_by_row(job.task, estimator, gold)
 
 
-def _outcome(job: Job, title: str, estimator: Any) -> TestOutcome:
+def _outcome(job: Job, title: str, estimator: Any) -> Evaluation:
     confidence, right = job.scorer.calibration(estimator)
-    return TestOutcome(
+    return Evaluation(
         title,
         f"{len(job.scorer)} test rows",
         job.scorer.confusion(estimator),

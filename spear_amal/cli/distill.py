@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils._param_validation import InvalidParameterError
 
 from spear_amal.cli.config import MODEL_SUFFIX, DistillConfig, is_file_name
 from spear_amal.cli.console import is_watched, print_result, print_status, warnings_as_notes
@@ -27,6 +26,7 @@ from spear_amal.errors import InputError
 from spear_amal.estimators import DISTILLATION, DistilledClassifier, distiller
 from spear_amal.io.atomic import refuse_existing
 from spear_amal.models import JointModel, build_feature_model, check_kind, n_parameters
+from spear_amal.params import InvalidParameterError
 from spear_amal.pipeline import ImagesModel, TextModel, load_model
 from spear_amal.report import need_matplotlib
 from spear_amal.studies import one_thread

@@ -16,7 +16,7 @@ from spear_amal.cli.train import settings_as_text
 from spear_amal.errors import InputError
 from spear_amal.estimators import DISTILLATION, DistilledClassifier
 from spear_amal.models import n_parameters
-from spear_amal.report import Examples, ReportContent, TestOutcome, write_report
+from spear_amal.report import Evaluation, Examples, ReportContent, write_report
 from spear_amal.teachers import Teacher
 from spear_amal.training import score
 
@@ -190,13 +190,13 @@ def _examples(
 
 def _outcome(
     settings: DistillConfig, data: DistillData, student: DistilledClassifier
-) -> TestOutcome:
+) -> Evaluation:
     part = data.validation if data.scorer is None else data.scorer.open()
     y, labels = _codes(part.y, data.labels), np.arange(len(data.labels))
     p = student.predict_proba(part.x)
     predicted = _codes(student.classes_[p.argmax(1)], data.labels)
     which = "validation rows, which also chose the epoch" if data.scorer is None else "test rows"
-    return TestOutcome(
+    return Evaluation(
         model=settings.method,
         rows=f"{len(y)} {which}",
         confusion=confusion_matrix(y, predicted, labels=labels),

@@ -17,9 +17,9 @@ from spear_amal.io.atomic import refuse_existing
 from spear_amal.labeling import VotesTest, votes_test
 from spear_amal.pipeline import TextModel
 from spear_amal.report import (
+    Evaluation,
     Examples,
     ReportContent,
-    TestOutcome,
     need_matplotlib,
     votes_sentence,
     write_report,
@@ -103,7 +103,7 @@ def make_estimator(settings: CliConfig, spec: MethodSpec) -> Any:
 
 def _check_folds(spec: MethodSpec, estimator: Any, material: TrainingData) -> None:
     """Say early, and in the words of the command line, that there are too few labels for folds."""
-    if not estimator.final.startswith("crossfit"):
+    if not estimator.fit_strategy.startswith("crossfit"):
         return
     parts = [material.train, *([material.validation] if material.validation is not None else [])]
     codes = np.concatenate([part.y for part in parts])
@@ -213,15 +213,15 @@ def _examples(spec: MethodSpec, material: TrainingData, estimator: Any) -> Examp
     return Examples(spec.title, weights, train.y, train.votes, train.texts)
 
 
-def _outcome(spec: MethodSpec, material: TrainingData, model: TextModel) -> TestOutcome | None:
+def _outcome(spec: MethodSpec, material: TrainingData, model: TextModel) -> Evaluation | None:
     held, estimator = material.validation, model.estimator
     # Models that are refitted or cross-fitted trained on the validation rows in the end, and the
     # guard refits unasked.
-    if held is None or estimator.final != "single" or votes_left_out(estimator):
+    if held is None or estimator.fit_strategy != "single" or votes_left_out(estimator):
         return None
     p = model.predict_proba(held.texts, held.votes if model.needs_votes else None)
     predicted = p.argmax(1)
-    return TestOutcome(
+    return Evaluation(
         model=spec.title,
         rows=f"{len(held.y)} validation rows, which also {chosen_by_validation(spec, estimator)}",
         confusion=confusion_matrix(held.y, predicted, labels=np.arange(len(material.classes))),

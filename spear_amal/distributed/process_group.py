@@ -22,7 +22,7 @@ def process_group(ranks: str | None, device: str) -> Iterator[Shard]:
 
     Parameters
     ----------
-    ranks : "auto" or None
+    distributed : "auto" or None
         "auto" takes the process group that there is, or makes one of the processes that
         ``torchrun`` started and ends it afterwards; without either, and with None, this process
         trains alone.
@@ -40,7 +40,7 @@ def process_group(ranks: str | None, device: str) -> Iterator[Shard]:
         yield WHOLE
         return
     if not dist.is_available():
-        raise InputError("this torch cannot train in several processes; use ranks=None")
+        raise InputError("this torch cannot train in several processes; use distributed=None")
     with _own_gpu(device):
         if found:
             yield _here()

@@ -10,7 +10,6 @@ from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
-from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
@@ -38,6 +37,7 @@ from spear_amal.losses import (
 from spear_amal.mixers import Mixer, build_mixer
 from spear_amal.models import Affine, JointModel, MultiTask
 from spear_amal.models.multi_task import BUILT_IN, L2, ROTATION, SHUFFLED
+from spear_amal.params import Interval
 from spear_amal.teachers.networks import at_rest
 from spear_amal.training import Table
 from spear_amal.training.last_layer import chunk_size
@@ -75,7 +75,7 @@ class AuxiliaryClassifier(NetworkClassifier):
 patience
         As in :class:`DistilledClassifier`.
     losses, consensus, rule_gold, agreement, quality_guides, quality_index, rule_start, guard, \
-keep_uncovered, hidden, final, n_folds, inference, validation, validation_fraction, \
+keep_uncovered, hidden, fit_strategy, n_folds, inference, validation, validation_fraction, \
 prior_correction, lr, lr_scale, lr_rules, batch_size, max_epochs, metric, weight_decay, dtype, \
 device, checkpoint, random_state, verbose
         As in :class:`SpearClassifier`.
@@ -181,7 +181,7 @@ device, checkpoint, random_state, verbose
         targets = self._plan.padded(len(pool.y))
         return replace(super()._recipe(pool), use_unlabelled=heard, tasks=targets)
 
-    def _about(self) -> dict[str, Any]:
+    def _config_for_fingerprint(self) -> dict[str, Any]:
         return serialization.params_to_json(self) | {
             "targets": _digest(self._plan),
             "callbacks": None,
@@ -204,7 +204,7 @@ device, checkpoint, random_state, verbose
         return auxiliary_mixer(self.mixer, self.mixer_options)
 
     def _final(self, pool: TrainingPool) -> str:
-        return self.final
+        return self.fit_strategy
 
     # -- the network and its heads --------------------------------------------------------------
 
@@ -250,11 +250,11 @@ device, checkpoint, random_state, verbose
         answers = values if kinds[name] == REGRESSION else values.softmax(-1)
         return answers.mean(0).cpu().numpy()
 
-    def _own_record(self) -> dict[str, Any]:
-        return super()._own_record() | {"tasks": [list(task) for task in self.tasks_]}
+    def _get_extra_state(self) -> dict[str, Any]:
+        return super()._get_extra_state() | {"tasks": [list(task) for task in self.tasks_]}
 
-    def _take_record(self, record: dict[str, Any]) -> None:
-        super()._take_record(record)
+    def _set_extra_state(self, record: dict[str, Any]) -> None:
+        super()._set_extra_state(record)
         self.tasks_ = tuple(AuxiliaryTask(*held) for held in record["tasks"])
 
 
@@ -296,8 +296,8 @@ _IN_SHARES = {
     **_WHOLE,
     "group_size": ROWS,
     "normalise": "max-abs",
-    "rho": 0.2,
-    "eta_look": 0.1,
+    "weight_lr": 0.2,
+    "lookahead_lr": 0.1,
     "inner_repeats": 1,
 }
 DEFAULTS: dict[str, dict[str, Any]] = {

@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.utils._param_validation import Interval, StrOptions
 
 from spear_amal.distributed.process_group import process_group
 from spear_amal.errors import InputError
@@ -28,6 +27,7 @@ from spear_amal.io.safetensors import under_prefix
 from spear_amal.losses import ComponentSet
 from spear_amal.mixers import Fixed, Mixer
 from spear_amal.models import JointModel, RuleModel, build_feature_model, check_kind
+from spear_amal.params import Interval, StrOptions
 from spear_amal.training import METRICS, Callback, ProgressBar, Table, TrainerConfig
 from spear_amal.training.augment import Augmentation
 from spear_amal.training.objective import PRECISIONS
@@ -37,7 +37,7 @@ from spear_amal.votes.label_matrix import LabelMatrix, as_label_matrix, stack_vo
 class Intake(PredictorMixin):
     """Checks `fit`'s arguments; sets ``classes_``, ``n_features_in_`` and ``vote_form_``."""
 
-    final: str
+    fit_strategy: str
     validation_fraction: float
     random_state: int
 
@@ -81,15 +81,15 @@ class Intake(PredictorMixin):
         return TrainingPool(
             x=validation.stack(features) if len(features) > 1 else X,
             y=np.concatenate(all_codes),
-            labels=self._trusted(unipolar, np.concatenate(all_codes)),
+            labels=self._apply_vote_guard(unipolar, np.concatenate(all_codes)),
             validation=held,
             classes=self.classes_,
             plan=plan,
-            source="folds" if self.final.startswith("crossfit") else source,
+            source="folds" if self.fit_strategy.startswith("crossfit") else source,
             n_train=X.shape[0],
         )
 
-    def _trusted(self, votes: list[LabelMatrix], y: np.ndarray) -> LabelMatrix | None:
+    def _apply_vote_guard(self, votes: list[LabelMatrix], y: np.ndarray) -> LabelMatrix | None:
         """Votes of all rows, if they are to be trained on."""
         return stack_votes(votes) if votes and self._uses_rules else None
 
@@ -113,7 +113,7 @@ class Intake(PredictorMixin):
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 CONSTRAINTS: dict[str, list[Any]] = {
-    "final": [StrOptions({"single", "refit", "crossfit", "crossfit-weights"})],
+    "fit_strategy": [StrOptions({"single", "refit", "crossfit", "crossfit-weights"})],
     "n_folds": [Interval(Integral, 2, None, closed="left")],
     "inference": [StrOptions({"feature", "product"})],
     "prior_correction": ["boolean"],
@@ -130,7 +130,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "precision": [StrOptions(set(PRECISIONS))],
     "compile": ["boolean", str],
     "device": [str],
-    "ranks": [None, StrOptions({"auto"})],
+    "distributed": [None, StrOptions({"auto"})],
     "hidden": ["array-like"],
     "random_state": [Interval(Integral, 0, None, closed="left")],
     "verbose": [Interval(Integral, 0, None, closed="left"), "boolean"],
@@ -150,7 +150,7 @@ class BaseSpearEstimator(Intake):
 
     feature_model: Any = "linear"
     hidden: Sequence[int] = (512, 512)
-    final: str = "single"
+    fit_strategy: str = "single"
     n_folds: int = 5
     inference: str = "feature"
     validation: str = "shared"
@@ -167,7 +167,7 @@ class BaseSpearEstimator(Intake):
     precision: str = "fp32"
     compile: bool | str = False
     device: str = "cpu"
-    ranks: str | None = None
+    distributed: str | None = None
     checkpoint: Any = None
     random_state: int = 0
     verbose: int = 0
@@ -193,7 +193,7 @@ class BaseSpearEstimator(Intake):
         """Teacher logits (n, T, C) for the pool, or None; `gold` are the rows whose y may count."""
         return None
 
-    def _about(self) -> dict[str, Any]:
+    def _config_for_fingerprint(self) -> dict[str, Any]:
         """Say what makes a run this run, beside its pool, as JSON: checkpoints are held to it."""
         return serialization.params_to_json(self)
 
@@ -208,10 +208,10 @@ class BaseSpearEstimator(Intake):
         check_kind(self.feature_model)
         defaults.find_device(self.device)
         keeps_none = type(self._mixer()).table is Mixer.table
-        if self.final == "crossfit-weights" and keeps_none:
+        if self.fit_strategy == "crossfit-weights" and keeps_none:
             raise InputError(
-                "final='crossfit-weights' takes the mean of learnt weights, but this mixer weighs "
-                "each batch anew and keeps none; use 'crossfit' or 'refit'"
+                "fit_strategy='crossfit-weights' takes the mean of learnt weights, but this mixer "
+                "weighs each batch anew and keeps none; use 'crossfit' or 'refit'"
             )
 
     # -- fitting --------------------------------------------------------------------------------
@@ -249,10 +249,10 @@ class BaseSpearEstimator(Intake):
         """
         self.check_parameters()
         pool = self._pool(X, y, L, X_val, y_val, L_val)
-        with process_group(self.ranks, defaults.find_device(self.device)) as shard:
+        with process_group(self.distributed, defaults.find_device(self.device)) as shard:
             recipe = replace(self._recipe(pool), shard=shard)
-            members = fit_members(pool, recipe, self._about())
-        self._keep(pool, members, recipe)
+            members = fit_members(pool, recipe, self._config_for_fingerprint())
+        self._set_fitted_attributes(pool, members, recipe)
         return self
 
     def _recipe(self, pool: TrainingPool) -> FitPlan:
@@ -278,7 +278,7 @@ class BaseSpearEstimator(Intake):
             make_teachers=lambda gold: self._teachers(pool, gold),
             make_mixer=self._mixer,
             settings=settings,
-            final=self._final(pool),
+            fit_strategy=self._final(pool),
             n_folds=p.n_folds,
             validation=p.validation,
             use_unlabelled=self._uses_unlabelled,
@@ -287,11 +287,11 @@ class BaseSpearEstimator(Intake):
             device=device,
             callbacks=self._callbacks(),
             augment=self._augment(),
-            live=self._live(),
+            online_teachers=self._online_teachers(),
         )
 
     def _final(self, pool: TrainingPool) -> str:
-        return self.final
+        return self.fit_strategy
 
     def _own_settings(self) -> dict[str, Any]:
         """Say how to train beyond what all estimators have."""
@@ -308,7 +308,7 @@ class BaseSpearEstimator(Intake):
         """Change training batches at random by this, if by anything."""
         return None
 
-    def _live(self) -> tuple[Any, ...]:
+    def _online_teachers(self) -> tuple[Any, ...]:
         """For each teacher, how to ask about an augmented batch; see :class:`Table`."""
         return ()
 
@@ -321,7 +321,7 @@ class BaseSpearEstimator(Intake):
     def _gold_batch(self, pool: TrainingPool) -> int:
         """Batch size where gold rows are all that is trained on."""
         trained = len(np.setdiff1d(pool.gold, pool.validation)) or len(pool.gold)
-        if self.final.startswith("crossfit"):
+        if self.fit_strategy.startswith("crossfit"):
             trained = len(pool.gold) * (self.n_folds - 1) // self.n_folds
         return defaults.gold_batch(trained)
 
@@ -362,7 +362,9 @@ class BaseSpearEstimator(Intake):
         """Build the rule side again for stored parameters, if there are any."""
         return RuleModel.from_state(tensors) if tensors else None
 
-    def _keep(self, pool: TrainingPool, members: list[FoldResult], recipe: FitPlan) -> None:
+    def _set_fitted_attributes(
+        self, pool: TrainingPool, members: list[FoldResult], recipe: FitPlan
+    ) -> None:
         """Set the fitted attributes."""
         self.models_ = [member.model.eval() for member in members]
         self.plan_ = pool.plan

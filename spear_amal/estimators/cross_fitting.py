@@ -46,7 +46,7 @@ class FitPlan:
     make_teachers: Callable[[np.ndarray], np.ndarray | None]  # from the same
     make_mixer: Callable[[], Mixer]
     settings: TrainerConfig
-    final: str = "single"
+    fit_strategy: str = "single"
     n_folds: int = 5
     validation: str = "shared"
     use_unlabelled: bool = True
@@ -55,7 +55,7 @@ class FitPlan:
     device: str = "cpu"
     callbacks: tuple[Callback, ...] = ()
     augment: Augmentation | None = None
-    live: tuple[Any, ...] = ()  # see Table
+    online_teachers: tuple[Any, ...] = ()  # see Table
     tasks: Mapping[str, np.ndarray] = field(default_factory=dict)  # of the rows of the pool
     shard: Shard = WHOLE  # which training rows this process has
 
@@ -100,21 +100,21 @@ class Stream(Protocol):
         """Numbers of the rows to train on, for the gold rows of the pool that may be."""
 
 
-def fit_members(pool: TrainingPool, recipe: FitPlan, about: Any) -> list[FoldResult]:
-    """Train by ``recipe.final``: "single", "refit", "crossfit" or "crossfit-weights"."""
-    mark = fingerprint(pool, about)
+def fit_members(pool: TrainingPool, recipe: FitPlan, config: Any) -> list[FoldResult]:
+    """Train by ``recipe.fit_strategy``: "single", "refit", "crossfit" or "crossfit-weights"."""
+    mark = fingerprint(pool, config)
     check_same(recipe.shard, mark)
     tables = TableFactory(pool, recipe)
-    if recipe.final in ("crossfit", "crossfit-weights"):
+    if recipe.fit_strategy in ("crossfit", "crossfit-weights"):
         members = [
             _fit_one(pool, tables, held, _named(recipe, f"fold{i}"), f"{mark}-{i}")
             for i, held in enumerate(_folds(pool, recipe))
         ]
-        if recipe.final == "crossfit":
+        if recipe.fit_strategy == "crossfit":
             return members
         return [_with_mean_weights(pool, tables, members, recipe, mark)]
     first = _fit_one(pool, tables, pool.validation, _named(recipe, "single"), mark)
-    return [_refit(pool, tables, first, recipe, mark) if recipe.final == "refit" else first]
+    return [_refit(pool, tables, first, recipe, mark) if recipe.fit_strategy == "refit" else first]
 
 
 def _folds(pool: TrainingPool, recipe: FitPlan) -> list[np.ndarray]:
@@ -124,7 +124,7 @@ def _folds(pool: TrainingPool, recipe: FitPlan) -> list[np.ndarray]:
     if smallest < recipe.n_folds:
         raise InputError(
             f"cross-fitting over {recipe.n_folds} folds needs as many gold rows of every class; "
-            f"the rarest has {smallest}. Use fewer folds or final='refit'"
+            f"the rarest has {smallest}. Use fewer folds or fit_strategy='refit'"
         )
     folds = StratifiedKFold(recipe.n_folds, shuffle=True, random_state=recipe.settings.seed)
     return [pool.gold[held] for _, held in folds.split(pool.gold, pool.y[pool.gold])]
@@ -157,10 +157,10 @@ def _new_model(pool: TrainingPool, held: np.ndarray, recipe: FitPlan) -> JointMo
     return recipe.make_model(y, generator).to(recipe.device, recipe.dtype)
 
 
-def fit_streamed(pool: TrainingPool, recipe: FitPlan, stream: Stream, about: Any) -> FoldResult:
+def fit_streamed(pool: TrainingPool, recipe: FitPlan, stream: Stream, config: Any) -> FoldResult:
     """Train one model on a stream of rows, of which the pool holds those with gold, and V."""
     tables = TableFactory(pool, recipe)
-    return _fit_one(pool, tables, pool.validation, recipe, fingerprint(pool, about), stream)
+    return _fit_one(pool, tables, pool.validation, recipe, fingerprint(pool, config), stream)
 
 
 def _fit_one(
@@ -322,7 +322,7 @@ class TableFactory:
             raise InputError(f"{n} rows cannot be spread over {world} processes; start fewer")
         self.rows = None if world == 1 else recipe.shard.rows(n).numpy()
         self.held = self._table(self.rows)
-        self.held.augment, self.held.live = recipe.augment, recipe.live
+        self.held.augment, self.held.online_teachers = recipe.augment, recipe.online_teachers
 
     def training(self, teachers: np.ndarray | None) -> Table:
         """Rows that are here, with logits (n, T, C) of teachers."""
@@ -356,12 +356,12 @@ class TableFactory:
 
 
 # What changes nothing in the result: a run may go on with another value.
-NO_MATTER = ("verbose", "checkpoint", "device", "ranks")
+NO_MATTER = ("verbose", "checkpoint", "device", "distributed")
 
 
-def fingerprint(pool: TrainingPool, about: dict[str, Any]) -> str:
+def fingerprint(pool: TrainingPool, config: dict[str, Any]) -> str:
     """Hash of data, roles and settings, so that a checkpoint is only used by its own run."""
-    settings = {k: v for k, v in about.items() if k not in NO_MATTER}
+    settings = {k: v for k, v in config.items() if k not in NO_MATTER}
     parts = [pool.y, pool.validation, np.array([len(pool.classes), *pool.x.shape])]
     parts += [pool.x] if isinstance(pool.x, np.ndarray) else _csr_parts(pool.x)
     if pool.labels is not None:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, StrOptions
 
 from spear_amal.errors import InputError
 from spear_amal.estimators import serialization
@@ -27,6 +26,7 @@ from spear_amal.losses import ComponentSet, LabelCrossEntropy, OnCovered, teache
 from spear_amal.losses.teacher import DIRECTIONS
 from spear_amal.mixers import Mixer, build_mixer
 from spear_amal.models import is_network
+from spear_amal.params import Interval, StrOptions
 from spear_amal.teachers import Teacher, as_teacher
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _like(
         path = Path(path).with_name(f"{Path(path).stem}-{part}{Path(path).suffix}")
     fresh = {"student": network, "teachers": (), "assistants": (), "chain": None}
     # A teacher that is trained on V as well says V's labels, and V would learn to trust it blindly.
-    own = {"checkpoint": path, "callbacks": (), "keep_epochs": (), "final": "single"}
+    own = {"checkpoint": path, "callbacks": (), "keep_epochs": (), "fit_strategy": "single"}
     return type(student)(**student.get_params(deep=False) | fresh | own | changes)
 
 
@@ -122,7 +122,7 @@ class DistilledClassifier(NetworkClassifier):
     teachers : sequence
         Fitted scikit-learn or spear_amal classifiers, torch modules, arrays of logits, files of
         outputs by row id (see :mod:`spear_amal.teachers`), or names of networks, which are
-        trained first on the labels, never on those of V, whatever `final` says.
+        trained first on the labels, never on those of V, whatever `fit_strategy` says.
     mixer : str or Mixer
         "amal", "alm-kd", "kd" (0.1 and 0.9, Hinton's), "ce" (labels alone), "dgkd", "dgkd-drop",
         "superloss", "crust", "fixed" (all ones), "random-search" (of fixed weights), "gcs",
@@ -157,9 +157,9 @@ class DistilledClassifier(NetworkClassifier):
     feature_model
         Another name of `student`; not a parameter.
     losses, consensus, rule_gold, agreement, quality_guides, quality_index, rule_start, guard, \
-keep_uncovered, hidden, final, n_folds, inference, validation, validation_fraction, \
+keep_uncovered, hidden, fit_strategy, n_folds, inference, validation, validation_fraction, \
 prior_correction, lr, lr_scale, lr_rules, batch_size, max_epochs, metric, weight_decay, dtype, \
-precision, compile, device, ranks, checkpoint, random_state, verbose
+precision, compile, device, distributed, checkpoint, random_state, verbose
         As in :class:`SpearClassifier`. `lr` is 0.05 for SGD unless given; batches of images have
         128 rows.
 
@@ -299,7 +299,7 @@ precision, compile, device, ranks, checkpoint, random_state, verbose
     def _teachers(self, pool: TrainingPool, gold: np.ndarray) -> np.ndarray:
         return self._told
 
-    def _about(self) -> dict[str, Any]:
+    def _config_for_fingerprint(self) -> dict[str, Any]:
         return serialization.params_to_json(self) | {
             "teachers": self._asked.digest,
             "teacher_cache": None,
@@ -323,13 +323,13 @@ precision, compile, device, ranks, checkpoint, random_state, verbose
         )
 
     def _final(self, pool: TrainingPool) -> str:
-        return self.final
+        return self.fit_strategy
 
-    def _live(self) -> tuple[Any, ...]:
+    def _online_teachers(self) -> tuple[Any, ...]:
         if not self._asked.own:
             return ()  # they know other inputs than the student's: what they said of those stands
         classes = self.classes_
-        return tuple(lambda x, ask=one.live: ask(x, classes) for one in self.teachers_)
+        return tuple(lambda x, ask=one.online_logits: ask(x, classes) for one in self.teachers_)
 
 
 def distillation_mixer(

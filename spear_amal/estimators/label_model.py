@@ -104,11 +104,13 @@ class LabelModelClassifier(BaseSpearEstimator):
         p[~pool.covered()] = np.nan
         return np.log(np.clip(p, SMALLEST, None))[:, None, :]
 
-    def _keep(self, pool: TrainingPool, members: list[FoldResult], recipe: FitPlan) -> None:
+    def _set_fitted_attributes(
+        self, pool: TrainingPool, members: list[FoldResult], recipe: FitPlan
+    ) -> None:
         # A refit fits its label model last, on V's gold as well; the exponent is chosen on V.
         last = self.label_models_[-len(members) :]
         self.label_models_ = self.label_models_[: len(members)]
-        super()._keep(pool, members, recipe)
+        super()._set_fitted_attributes(pool, members, recipe)
         self.label_models_ = last
 
     def _rule_side(

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.utils._param_validation import Interval, StrOptions
 
 from spear_amal.errors import InputError
 from spear_amal.estimators import defaults
@@ -18,6 +17,7 @@ from spear_amal.estimators.spear import SpearClassifier
 from spear_amal.estimators.validation import TrainingPool, check_images, is_image_like
 from spear_amal.models import build_feature_model, channel_statistics
 from spear_amal.models.image_model import check_pixels, pixel_kind
+from spear_amal.params import Interval, StrOptions
 from spear_amal.training import Callback
 from spear_amal.training.augment import AUGMENTATIONS, Augmentation
 from spear_amal.training.optimizers import OPTIMISERS, SCHEDULES
@@ -144,8 +144,10 @@ class NetworkClassifier(SpearClassifier):
             statistics=statistics,
         )
 
-    def _keep(self, pool: TrainingPool, members: list[FoldResult], recipe: FitPlan) -> None:
-        super()._keep(pool, members, recipe)
+    def _set_fitted_attributes(
+        self, pool: TrainingPool, members: list[FoldResult], recipe: FitPlan
+    ) -> None:
+        super()._set_fitted_attributes(pool, members, recipe)
         self.last_weights_ = weights_frame(members, last=True)
         self.snapshots_ = {}
         for epoch, held in members[0].result.kept.items():
@@ -154,12 +156,12 @@ class NetworkClassifier(SpearClassifier):
             network.load_state_dict(held)
             self.snapshots_[epoch] = network.eval()
 
-    def _own_record(self) -> dict[str, Any]:
+    def _get_extra_state(self) -> dict[str, Any]:
         own = {"input_shape": list(self.input_shape_), "pixels": self.pixels_}
-        return super()._own_record() | own
+        return super()._get_extra_state() | own
 
-    def _take_record(self, record: dict[str, Any]) -> None:
-        super()._take_record(record)
+    def _set_extra_state(self, record: dict[str, Any]) -> None:
+        super()._set_extra_state(record)
         self.input_shape_ = tuple(record["input_shape"])
         self.pixels_ = record.get("pixels")  # None in files of earlier versions
 

@@ -72,7 +72,7 @@ class StreamedClassifier(BaseSpearEstimator):
             If a file is truncated or no Parquet file, before training; if it is damaged within,
             when that is read. Names it.
         InputError
-            If votes and rows are not the same rows, or ``final`` is not "single".
+            If votes and rows are not the same rows, or ``fit_strategy`` is not "single".
         """
         self.check_parameters()
         self._check_streaming(rows, window)
@@ -82,7 +82,7 @@ class StreamedClassifier(BaseSpearEstimator):
         recipe = self._recipe(pool)
         self.weight_table_: MappedTable | None = None
         if pool.labels is None:  # the guard left the votes out: gold rows are all there is
-            members = fit_members(pool, recipe, self._about())
+            members = fit_members(pool, recipe, self._config_for_fingerprint())
         else:
             stream = ParquetStream(
                 rows,
@@ -94,11 +94,11 @@ class StreamedClassifier(BaseSpearEstimator):
                 dtype=DTYPES[self.dtype],
                 device=recipe.device,
             )
-            about = {**self._about(), "window": window, **marks(rows, votes)}
-            members = [fit_streamed(pool, recipe, stream, about)]
+            config = {**self._config_for_fingerprint(), "window": window, **marks(rows, votes)}
+            members = [fit_streamed(pool, recipe, stream, config)]
             held = members[0].result.weights
             self.weight_table_ = held if isinstance(held, MappedTable) else None
-        self._keep(pool, members, recipe)
+        self._set_fitted_attributes(pool, members, recipe)
         return self
 
     def _check_streaming(self, rows: Any, window: Any) -> None:
@@ -110,11 +110,12 @@ class StreamedClassifier(BaseSpearEstimator):
             raise InputError(
                 f"rows must be ParquetRows, found {type(rows).__name__}; rows in memory go to fit"
             )
-        if self.ranks is not None:
-            raise InputError("fit_parquet trains in one process: use ranks=None, or fit")
-        if self.final != "single":
+        if self.distributed is not None:
+            raise InputError("fit_parquet trains in one process: use distributed=None, or fit")
+        if self.fit_strategy != "single":
             raise InputError(
-                f"fit_parquet trains one model, found final={self.final!r}; use final='single'"
+                f"fit_parquet trains one model, found fit_strategy={self.fit_strategy!r}; "
+                "use fit_strategy='single'"
             )
         check_whole("window", window, 1)
 

@@ -132,12 +132,12 @@ class PredictorMixin(ClassifierMixin, BaseEstimator):
 
     # -- files ----------------------------------------------------------------------------------
 
-    def _own_record(self) -> dict[str, Any]:
+    def _get_extra_state(self) -> dict[str, Any]:
         """Give what only this class learns beside parameters and weights, as JSON."""
         return {}
 
-    def _take_record(self, record: dict[str, Any]) -> None:
-        """Take back what :meth:`_own_record` gave; empty for a file of an earlier state."""
+    def _set_extra_state(self, record: dict[str, Any]) -> None:
+        """Take back what :meth:`_get_extra_state` gave; empty for a file of an earlier state."""
 
     def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
         """Write the fitted model into one safetensors file with a JSON header; no pickle."""

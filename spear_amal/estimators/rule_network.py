@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import numpy as np
 import scipy.sparse as sp
 import torch
-from sklearn.utils._param_validation import Interval, StrOptions
 
 from spear_amal.errors import InputError
 from spear_amal.estimators.base import BaseSpearEstimator
@@ -24,6 +23,7 @@ from spear_amal.losses import (
     RuleReliability,
 )
 from spear_amal.models import RuleNetwork
+from spear_amal.params import Interval, StrOptions
 
 FLAT = 1e-9  # the rules' log scores differ by less where they say nothing
 
@@ -114,10 +114,10 @@ class RuleNetworkClassifier(BaseSpearEstimator):
                 f"rule_hidden must hold one width of at least 1 or more, found {self.rule_hidden!r}"
             )
 
-    def _about(self) -> dict[str, Any]:
+    def _config_for_fingerprint(self) -> dict[str, Any]:
         given = self._exemplars
         places = None if given is None else sorted(np.transpose(given.nonzero()).tolist())
-        return {**super()._about(), "exemplars": places}
+        return {**super()._config_for_fingerprint(), "exemplars": places}
 
     def _components(self, pool: TrainingPool, class_weights: np.ndarray | None) -> ComponentSet:
         gold = GoldCrossEntropy(class_weights)

@@ -96,8 +96,8 @@ def save(
 
 def read_extra(path: str | os.PathLike[str]) -> tuple[str, dict[str, Any], Tensors]:
     """Read the name of the estimator's class, and what :func:`save` was given as extra."""
-    tensors, about = read_tensors(path, KIND)
-    return about["class"], about.get(EXTRA, {}), under_prefix(EXTRA, tensors)
+    tensors, config = read_tensors(path, KIND)
+    return config["class"], config.get(EXTRA, {}), under_prefix(EXTRA, tensors)
 
 
 def describe_model(estimator: Any) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def describe_model(estimator: Any) -> dict[str, Any]:
         "best_epoch": estimator.best_epoch_,
         "validation_source": estimator.validation_source_,
         "validation_used": estimator.validation_used_,
-        "own": estimator._own_record(),
+        "own": estimator._get_extra_state(),
         "component_names": list(estimator.weights_.columns),
         # NaN is not JSON: a missing value is null.
         "history": estimator.history_.astype(object)
@@ -134,26 +134,27 @@ def load(cls: type, path: str | os.PathLike[str], **objects: Any) -> Any:
     """Read an estimator of class `cls`; `objects` are parameters that only code can make again."""
     import pandas as pd
 
-    tensors, about = read_tensors(path, KIND)
-    if about["class"] != cls.__name__:
+    tensors, config = read_tensors(path, KIND)
+    if config["class"] != cls.__name__:
         raise FileFormatError(
-            f"{path} holds a {about['class']}; load it with {about['class']}.load"
+            f"{path} holds a {config['class']}; load it with {config['class']}.load"
         )
-    estimator = cls(**_params(path, about["params"], objects))
-    estimator.classes_ = np.asarray(about["classes"])
-    estimator.n_features_in_ = about["n_features_in"]
-    if about["feature_names"]:
-        estimator.feature_names_in_ = np.asarray(about["feature_names"], dtype=object)
-    estimator.plan_ = [(j, k) for j, k in about["plan"]]
-    form = about["vote_form"]
+    estimator = cls(**_params(path, config["params"], objects))
+    estimator.classes_ = np.asarray(config["classes"])
+    estimator.n_features_in_ = config["n_features_in"]
+    if config["feature_names"]:
+        estimator.feature_names_in_ = np.asarray(config["feature_names"], dtype=object)
+    estimator.plan_ = [(j, k) for j, k in config["plan"]]
+    form = config["vote_form"]
     estimator.vote_form_ = None if form is None else VoteSchema(**_tuples(form))
     for name in ("exponent", "val_score", "best_epoch", "validation_source", "validation_used"):
-        setattr(estimator, f"{name}_", about[name])
-    estimator._take_record(about.get("own", {}))
-    estimator.weights_ = pd.DataFrame(tensors["weights"].numpy(), columns=about["component_names"])
-    estimator.history_ = pd.DataFrame(about["history"])
+        setattr(estimator, f"{name}_", config[name])
+    estimator._set_extra_state(config.get("own", {}))
+    estimator.weights_ = pd.DataFrame(tensors["weights"].numpy(), columns=config["component_names"])
+    estimator.history_ = pd.DataFrame(config["history"])
     estimator.models_ = [
-        estimator._empty_model(under_prefix(f"model{i}", tensors)) for i in range(about["n_models"])
+        estimator._empty_model(under_prefix(f"model{i}", tensors))
+        for i in range(config["n_models"])
     ]
     return estimator
 

@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.utils._param_validation import Interval, StrOptions
 
 from spear_amal.errors import InputError
 from spear_amal.estimators.base import BaseSpearEstimator
@@ -21,18 +20,24 @@ from spear_amal.labeling import VotesTest, votes_test
 from spear_amal.losses import EVERY_LOSS, ComponentSet, GoldCrossEntropy, spear_components
 from spear_amal.mixers import Fixed, Mixer, build_mixer
 from spear_amal.models import RuleModel
+from spear_amal.params import Interval, StrOptions
 from spear_amal.votes.label_matrix import LabelMatrix
 
 PRESETS: dict[str, dict[str, Any]] = {
     # One validation set for everything, one model, as the AMAL paper describes.
     "paper": {
         "mixer": "amal-paper",
-        "final": "single",
+        "fit_strategy": "single",
         "inference": "feature",
         "quality_guides": 0.9,
     },
     # First study: the largest gains came from cross-fitting over L+V.
-    "recommended": {"mixer": "amal", "final": "crossfit", "n_folds": 5, "inference": "product"},
+    "recommended": {
+        "mixer": "amal",
+        "fit_strategy": "crossfit",
+        "n_folds": 5,
+        "inference": "product",
+    },
 }
 
 
@@ -51,8 +56,8 @@ class SpearClassifier(StreamedClassifier):
         weights: 8 models, of which V keeps one), "uncertainty", "gcs", "auxilearn", "maoal" and
         any other of :mod:`spear_amal.mixers` that needs no teacher.
     mixer_options : dict, optional
-        Options of the mixer by name, e.g. ``{"rho": 2.0}``; see :class:`spear_amal.mixers.Amal`
-        and the others' classes.
+        Options of the mixer by name, e.g. ``{"weight_lr": 2.0}``; see
+        :class:`spear_amal.mixers.Amal` and the others' classes.
     losses : sequence of int or str
         Which of SPEAR's seven, by number 1 to 7 or by name ("gold", "entropy", "consensus",
         "rule-gold", "rule-likelihood", "agreement", "quality-guide").
@@ -79,7 +84,7 @@ class SpearClassifier(StreamedClassifier):
         A module returns ``(logits, hidden)``.
     hidden : sequence of int
         Widths of the MLP.
-    final : {"single", "refit", "crossfit", "crossfit-weights"}
+    fit_strategy : {"single", "refit", "crossfit", "crossfit-weights"}
         One model; one model refit on L+V with the learnt weights frozen; `n_folds` models, each
         part of L+V once playing validation, probabilities averaged; or one model on L+V under the
         mean of the weights that these learnt.
@@ -109,7 +114,7 @@ class SpearClassifier(StreamedClassifier):
         Run the feature model's training steps through ``torch.compile``; a str names a backend.
     device : str
         "cpu", "cuda", "auto", ...
-    ranks : "auto" or None
+    distributed : "auto" or None
         "auto": under ``torchrun``, or in a process group, all processes train one model together,
         each with a part of the rows; all call `fit` with the same data. None: each by itself.
     checkpoint : path, optional
@@ -201,8 +206,8 @@ class SpearClassifier(StreamedClassifier):
         self._losses(True)
         check_guides(self.quality_guides)
 
-    def _trusted(self, votes: list[LabelMatrix], y: np.ndarray) -> LabelMatrix | None:
-        stacked = super()._trusted(votes, y)
+    def _apply_vote_guard(self, votes: list[LabelMatrix], y: np.ndarray) -> LabelMatrix | None:
+        stacked = super()._apply_vote_guard(votes, y)
         self.votes_test_ = None if stacked is None else votes_test(stacked, y)
         self.guarded_ = bool(self.guard and self.votes_test_ and not self.votes_test_.informative)
         if self.votes_test_ is None or not self.guarded_:
@@ -218,7 +223,7 @@ class SpearClassifier(StreamedClassifier):
 
     def _final(self, pool: TrainingPool) -> str:
         # Without weights to learn, V's labels are best used for training as well.
-        return "refit" if self.guarded_ and self.final == "single" else self.final
+        return "refit" if self.guarded_ and self.fit_strategy == "single" else self.fit_strategy
 
     def _default_batch(self, pool: TrainingPool) -> int:
         return self._gold_batch(pool) if self.guarded_ else super()._default_batch(pool)
@@ -258,13 +263,13 @@ class SpearClassifier(StreamedClassifier):
             self.rule_start,
         )
 
-    def _own_record(self) -> dict[str, Any]:
+    def _get_extra_state(self) -> dict[str, Any]:
         found = None if self.votes_test_ is None else asdict(self.votes_test_)
         # Not-a-number is not JSON: a missing value is null.
         held = found and {name: None if v != v else v for name, v in found.items()}
         return {"guarded": self.guarded_, "votes_test": held}
 
-    def _take_record(self, record: dict[str, Any]) -> None:
+    def _set_extra_state(self, record: dict[str, Any]) -> None:
         self.guarded_ = bool(record.get("guarded", False))
         held: dict[str, Any] = record.get("votes_test") or {}
         known: dict[str, Any] = {name: float("nan") if v is None else v for name, v in held.items()}

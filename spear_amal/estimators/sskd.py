@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.utils._param_validation import Interval
 
 from spear_amal.batch import Views
 from spear_amal.errors import InputError
@@ -29,6 +28,7 @@ from spear_amal.mixers import HINTON, Fixed, Mixer, build_mixer
 from spear_amal.mixers.loss_roles import by_name, check_by_name
 from spear_amal.models import JointModel
 from spear_amal.models.rotations import RotationModel, check_turnable, projection_head
+from spear_amal.params import Interval
 from spear_amal.teachers.features import FrozenFeatures, check_feature_network
 from spear_amal.teachers.networks import at_rest
 from spear_amal.training import Callback, ProgressBar, Table, Trainer, TrainerConfig
@@ -106,8 +106,8 @@ class RotationDistiller(DistilledClassifier):
     def check_parameters(self) -> None:
         """Raise an error for a parameter that cannot be used; `fit` calls it first."""
         super().check_parameters()
-        if self.ranks is not None:
-            raise InputError("sskd compares the rows of a batch: use ranks=None")
+        if self.distributed is not None:
+            raise InputError("sskd compares the rows of a batch: use distributed=None")
         if self.chain is not None:
             raise InputError("sskd has one teacher and no chain; assistants go with 'takd', 'dgkd'")
         if self.mixer == "ce" and not self._turns:
@@ -168,7 +168,7 @@ class RotationDistiller(DistilledClassifier):
         features = FrozenFeatures(
             self.teachers_[0], self.classes_, device=recipe.device, dtype=recipe.dtype
         )
-        mark = fingerprint(pool, self._about())
+        mark = fingerprint(pool, self._config_for_fingerprint())
         bar = (ProgressBar("sskd: head of the teacher"),) if self.verbose else ()
         model, self.head_losses_ = train_head(features, pool, recipe, self.head_epochs, mark, bar)
         # The bound method, not the model, which would become a part of the student.
@@ -200,24 +200,26 @@ class RotationDistiller(DistilledClassifier):
     def _default_batch(self, pool: TrainingPool) -> int:
         return SSKD_BATCH if self._turns else super()._default_batch(pool)
 
-    def _live(self) -> tuple[Any, ...]:
+    def _online_teachers(self) -> tuple[Any, ...]:
         # What the teacher says of a batch comes with the views: it need not be asked twice.
-        return () if self._turns else super()._live()
+        return () if self._turns else super()._online_teachers()
 
-    def _keep(self, pool: TrainingPool, members: list[FoldResult], recipe: FitPlan) -> None:
+    def _set_fitted_attributes(
+        self, pool: TrainingPool, members: list[FoldResult], recipe: FitPlan
+    ) -> None:
         for member in members:
             for joint in (member.model, member.judge):
                 _without_views(joint)
             if self._turns:
                 kept = member.result.kept
                 member.result.kept = {n: under_prefix("network", kept[n]) for n in kept}
-        super()._keep(pool, members, recipe)
+        super()._set_fitted_attributes(pool, members, recipe)
 
-    def _own_record(self) -> dict[str, Any]:
-        return super()._own_record() | {"head_losses": self.head_losses_}
+    def _get_extra_state(self) -> dict[str, Any]:
+        return super()._get_extra_state() | {"head_losses": self.head_losses_}
 
-    def _take_record(self, record: dict[str, Any]) -> None:
-        super()._take_record(record)
+    def _set_extra_state(self, record: dict[str, Any]) -> None:
+        super()._set_extra_state(record)
         self.head_losses_ = record["head_losses"]
 
 

@@ -21,7 +21,7 @@ FORMAT = 1
 Tensors = dict[str, Tensor]
 
 
-def write_tensors(path: str | os.PathLike[str], tensors: Tensors, about: dict[str, Any]) -> None:
+def write_tensors(path: str | os.PathLike[str], tensors: Tensors, header: dict[str, Any]) -> None:
     """Write tensors and a JSON-able description into one safetensors file.
 
     Raises
@@ -29,7 +29,7 @@ def write_tensors(path: str | os.PathLike[str], tensors: Tensors, about: dict[st
     OSError
         If the disk is full or the folder cannot be written; what stood at `path` stays.
     """
-    text = json.dumps({"format": FORMAT, **about})
+    text = json.dumps({"format": FORMAT, **header})
     # Shared storage is not allowed in the format, hence the clones.
     held = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
     with write_aside(path) as temporary:
@@ -51,20 +51,20 @@ def read_tensors(path: str | os.PathLike[str], kind: str) -> tuple[Tensors, dict
         raise FileNotFoundError(f"there is no file {path}")
     try:
         with safe_open(path, framework="pt") as held:
-            about = json.loads((held.metadata() or {}).get("spear_amal", "{}"))
+            header = json.loads((held.metadata() or {}).get("spear_amal", "{}"))
             tensors = {name: held.get_tensor(name) for name in held.keys()}
     except (SafetensorError, json.JSONDecodeError, OSError) as error:
         raise FileFormatError(
             f"{path} is damaged or no {kind} file ({error}); it cannot be used, make it again"
         ) from error
-    if about.get("kind") != kind:
-        raise FileFormatError(f"{path} holds {about.get('kind', 'something else')}, not a {kind}")
-    if about["format"] > FORMAT:
+    if header.get("kind") != kind:
+        raise FileFormatError(f"{path} holds {header.get('kind', 'something else')}, not a {kind}")
+    if header["format"] > FORMAT:
         raise FileFormatError(
-            f"{path} has format {about['format']}, this version reads up to {FORMAT}: "
+            f"{path} has format {header['format']}, this version reads up to {FORMAT}: "
             "update spear_amal"
         )
-    return tensors, about
+    return tensors, header
 
 
 def with_prefix(prefix: str, tensors: Tensors) -> Tensors:

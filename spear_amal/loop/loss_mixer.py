@@ -54,7 +54,7 @@ class LossMixer:
         with a table learn nothing outside of it.
     y : Tensor (n_rows,), int, optional
         Class of each training row, -1 where unknown: for "crust", and for AMAL's
-        ``share="pattern"``, whose patterns are classes here.
+        ``weight_sharing="pattern"``, whose patterns are classes here.
     **options
         Of the mixer, with its name.
 

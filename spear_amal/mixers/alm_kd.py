@@ -34,7 +34,7 @@ class AlmKd(LearnedRowWeights):
 
     Parameters
     ----------
-    rho : float
+    weight_lr : float
         Step of lambda per unit of gradient inner product, as AMAL's.
     start : float
         First lambda of every teacher, in [0, 1]. The paper names none; 0.9 is its later code's.
@@ -51,7 +51,7 @@ class AlmKd(LearnedRowWeights):
         Weight of the same divergence on the training group.
     refresh_every, warmup : int
         Epochs between refreshes, and epochs before the first.
-    eta_look : float
+    lookahead_lr : float
         Plain-SGD look-ahead step along the mean over the group.
     inner_repeats : int
         Weight updates per group at unchanged parameters.
@@ -64,7 +64,7 @@ class AlmKd(LearnedRowWeights):
 
     def __init__(
         self,
-        rho: float = 1.2,
+        weight_lr: float = 1.2,
         *,
         start: float = 0.9,
         gradient: str = "paper",
@@ -73,13 +73,13 @@ class AlmKd(LearnedRowWeights):
         beta: float = 0.1,
         refresh_every: int = 10,
         warmup: int = 10,
-        eta_look: float = 0.3,
+        lookahead_lr: float = 0.3,
         inner_repeats: int = 5,
         group_size: int | None = 3 * 128,
         normalise: str = "none",
         look_ahead: str = "last-layer",
     ) -> None:
-        self.rho = rho
+        self.weight_lr = weight_lr
         self.start = start
         self.gradient = gradient
         self.outer = outer
@@ -87,7 +87,7 @@ class AlmKd(LearnedRowWeights):
         self.beta = beta
         self.refresh_every = refresh_every
         self.warmup = warmup
-        self.eta_look = eta_look
+        self.lookahead_lr = lookahead_lr
         self.inner_repeats = inner_repeats
         self.group_size = group_size
         self.normalise = normalise
@@ -129,7 +129,7 @@ class AlmKd(LearnedRowWeights):
         weights, mixed = self.lambdas[rows], self.mixed[rows]
         for _ in range(self.inner_repeats):
             gain = self.gains(look_ahead.alignment(weights), weights, rows)
-            moved = (weights + self.rho * self._scaled(gain, look_ahead)).clamp(0, 1)
+            moved = (weights + self.weight_lr * self._scaled(gain, look_ahead)).clamp(0, 1)
             weights = self._completed(torch.where(mixed, moved, weights), rows)
         self.lambdas[rows] = weights
 

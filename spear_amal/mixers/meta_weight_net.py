@@ -29,7 +29,7 @@ class MetaWeightNet(Mixer):
         Width of the net.
     lr, weight_decay : float
         Adam's on the net.
-    eta_look : float
+    lookahead_lr : float
         Plain-SGD look-ahead step.
     meta_size : int or None
         Validation rows of a look-ahead, drawn with replacement; None takes all of V.
@@ -47,7 +47,7 @@ class MetaWeightNet(Mixer):
         hidden: int = 100,
         lr: float = 1e-3,
         weight_decay: float = 1e-4,
-        eta_look: float = 0.5,
+        lookahead_lr: float = 0.5,
         meta_size: int | None = None,
         look_ahead: str = "last-layer",
         seed: int | None = None,
@@ -55,13 +55,13 @@ class MetaWeightNet(Mixer):
         self.hidden = hidden
         self.lr = lr
         self.weight_decay = weight_decay
-        self.eta_look = eta_look
+        self.lookahead_lr = lookahead_lr
         self.meta_size = meta_size
         self.look_ahead = look_ahead
         self.seed = seed
         check_meta(meta_size, look_ahead)
         check_whole("hidden", hidden, 1)
-        for name, value in (("lr", lr), ("eta_look", eta_look)):
+        for name, value in (("lr", lr), ("lookahead_lr", lookahead_lr)):
             if not value > 0:
                 raise InputError(f"{name} must be above 0, found {value}")
 
@@ -77,7 +77,7 @@ class MetaWeightNet(Mixer):
 
     def look_ahead_options(self) -> LookAheadOptions:
         """Say which look-ahead to make."""
-        return LookAheadOptions(self.eta_look, self.look_ahead, meta_size=self.meta_size)
+        return LookAheadOptions(self.lookahead_lr, self.look_ahead, meta_size=self.meta_size)
 
     def refresh(self, look_ahead: LookAheadLike, batch: Batch) -> None:
         """One Adam step of the net on the hypergradient."""

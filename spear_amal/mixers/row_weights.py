@@ -27,10 +27,10 @@ class LearnedRowWeights(Mixer):
     needs_look_ahead = True
     spreads = True
 
-    rho: float
+    weight_lr: float
     refresh_every: int
     warmup: int
-    eta_look: float
+    lookahead_lr: float
     inner_repeats: int
     group_size: int | None
     normalise: str
@@ -46,8 +46,8 @@ class LearnedRowWeights(Mixer):
             check_whole("group_size", self.group_size, 1)
         check_all(
             {
-                f"rho must not be negative, found {self.rho}": self.rho >= 0,
-                f"eta_look must be above 0, found {self.eta_look}": self.eta_look > 0,
+                f"weight_lr must not be negative, found {self.weight_lr}": self.weight_lr >= 0,
+                f"lookahead_lr must be above 0, found {self.lookahead_lr}": self.lookahead_lr > 0,
                 "normalise must be 'none', 'features', 'max-abs' or 'l2', found "
                 f"{self.normalise!r}": self.normalise in ("none", "features", "max-abs", "l2"),
                 f"look_ahead must be 'last-layer' or 'network', found {self.look_ahead!r}": (
@@ -98,7 +98,7 @@ class LearnedRowWeights(Mixer):
     def look_ahead_options(self) -> LookAheadOptions:
         """Say which look-ahead to make."""
         return LookAheadOptions(
-            self.eta_look, self.look_ahead, self.outer, group_size=self.group_size
+            self.lookahead_lr, self.look_ahead, self.outer, group_size=self.group_size
         )
 
     def mean_weights(self, rows: Tensor) -> dict[str, float]:

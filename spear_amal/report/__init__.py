@@ -1,7 +1,7 @@
 """Tables and figures of a run, and the one HTML file that holds them."""
 
 from spear_amal.report.figures.style import need_matplotlib
-from spear_amal.report.run_content import Examples, ReportContent, TestOutcome
+from spear_amal.report.run_content import Evaluation, Examples, ReportContent
 from spear_amal.report.run_report import is_own_report, write_report
 from spear_amal.report.run_tables import (
     comparison_table,
@@ -13,9 +13,9 @@ from spear_amal.report.run_tables import (
 )
 
 __all__ = [
+    "Evaluation",
     "Examples",
     "ReportContent",
-    "TestOutcome",
     "comparison_table",
     "extreme_rows",
     "is_own_report",

@@ -13,7 +13,7 @@ from spear_amal.votes.label_matrix import LabelMatrix
 
 
 @dataclass(frozen=True)
-class TestOutcome:
+class Evaluation:
     """How a model does on rows with gold.
 
     Attributes
@@ -99,5 +99,5 @@ class ReportContent:
     models: pd.DataFrame | None = None
     histories: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     examples: Examples | None = None
-    outcome: TestOutcome | None = None
+    outcome: Evaluation | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)

@@ -18,7 +18,7 @@ from spear_amal.report import html, weights_section
 from spear_amal.report.figures import labelling, study, training
 from spear_amal.report.figures import outcome as outcome_figures
 from spear_amal.report.figures.style import need_matplotlib, png
-from spear_amal.report.run_content import Examples, ReportContent, TestOutcome
+from spear_amal.report.run_content import Evaluation, Examples, ReportContent
 from spear_amal.report.run_tables import (
     extreme_rows,
     lf_table,
@@ -115,7 +115,7 @@ def _models(content: ReportContent) -> Iterator[str]:
     yield html.table(content.models)
 
 
-def _outcome(content: ReportContent, outcome: TestOutcome) -> Iterator[str]:
+def _outcome(content: ReportContent, outcome: Evaluation) -> Iterator[str]:
     yield html.heading(f"Right and wrong: {outcome.model}")
     made = [
         html.figure(

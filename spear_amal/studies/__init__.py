@@ -12,7 +12,13 @@ from spear_amal.studies.methods import (
 )
 from spear_amal.studies.placebo import shuffled_votes
 from spear_amal.studies.runner import run_study
-from spear_amal.studies.split import Split, TestScorer, calibration_error, make_split, score_table
+from spear_amal.studies.split import (
+    HeldOutScorer,
+    Split,
+    calibration_error,
+    make_split,
+    score_table,
+)
 from spear_amal.studies.summary import read_study, summarise
 from spear_amal.studies.verdict import Verdict, verdicts
 from spear_amal.studies.workers import one_thread
@@ -22,10 +28,10 @@ __all__ = [
     "Comparison",
     "ComparisonRow",
     "CorpusVotes",
+    "HeldOutScorer",
     "Method",
     "MethodSpec",
     "Split",
-    "TestScorer",
     "Verdict",
     "calibration_error",
     "compare",

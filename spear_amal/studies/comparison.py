@@ -10,7 +10,7 @@ from typing import Any
 
 from spear_amal.estimators import BaseSpearEstimator
 from spear_amal.studies.methods import MethodSpec, parse_method
-from spear_amal.studies.split import Split, TestScorer
+from spear_amal.studies.split import HeldOutScorer, Split
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Comparison:
 
 def compare(
     task: Split,
-    scorer: TestScorer,
+    scorer: HeldOutScorer,
     names: Sequence[str],
     seed: int = 0,
     progress: Callable[[MethodSpec], None] | None = None,

@@ -116,11 +116,11 @@ class MethodSpec:
         weights = held.pop("crossfit_weights", None)
         refit = held.pop("refit", False)
         if weights:
-            held |= {"final": "crossfit-weights", "n_folds": weights}
+            held |= {"fit_strategy": "crossfit-weights", "n_folds": weights}
         elif folds:
-            held |= {"final": "crossfit", "n_folds": folds}
+            held |= {"fit_strategy": "crossfit", "n_folds": folds}
         elif refit:
-            held["final"] = "refit"
+            held["fit_strategy"] = "refit"
         known = set(self.method.estimator().get_params(deep=False))
         own = {k: v for k, v in held.items() if k in known}
         mixed = {k: v for k, v in held.items() if k not in known}
@@ -156,7 +156,7 @@ class MethodSpec:
         mixer = mixer_parameters(self.settled.get("mixer", held.get("mixer")))
         # How the final model is made has one way to say it: crossfit=K or refit.
         return (
-            {*FINAL, *held} - {"final", "n_folds", "mixer_options", "label_model_options"}
+            {*FINAL, *held} - {"fit_strategy", "n_folds", "mixer_options", "label_model_options"}
         ) | set(mixer)
 
 
@@ -176,7 +176,7 @@ SPEAR_SPACE: Space = {
 }
 
 
-AMAL_SPACE: Space = {**SPEAR_SPACE, "rho": ("float", 15.0, 240.0, "log")}
+AMAL_SPACE: Space = {**SPEAR_SPACE, "weight_lr": ("float", 15.0, 240.0, "log")}
 
 _GOLD_ONLY: dict[str, Any] = {"uses_votes": False, "space": GOLD_SPACE}
 _BY_V: dict[str, Any] = {"learns_from_v": True}
@@ -220,7 +220,7 @@ _ALL = (
         "MWN",
         ReweightedClassifier,
         {"mixer": "mwn"},
-        space={**RATE, "eta_look": ("float", 0.05, 5.0, "log")},
+        space={**RATE, "lookahead_lr": ("float", 0.05, 5.0, "log")},
         **_BY_V,
     ),
     Method("spear", "SPEAR", SpearClassifier, {"mixer": "fixed"}, space=SPEAR_SPACE),
@@ -281,8 +281,8 @@ def parse_method(text: str) -> MethodSpec:
 
     Examples
     --------
-    >>> parse_method("amal:crossfit=5,rho=30").options
-    {'crossfit': 5, 'rho': 30}
+    >>> parse_method("amal:crossfit=5,weight_lr=30").options
+    {'crossfit': 5, 'weight_lr': 30}
     >>> parse_method("spear:refit").title
     'SPEAR, refit on L+V'
     """

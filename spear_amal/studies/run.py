@@ -13,7 +13,7 @@ from spear_amal.studies.corpus_votes import CorpusVotes
 from spear_amal.studies.methods import MethodSpec
 from spear_amal.studies.placebo import shuffled_votes
 from spear_amal.studies.results_file import Row
-from spear_amal.studies.split import Split, TestScorer, make_split
+from spear_amal.studies.split import HeldOutScorer, Split, make_split
 from spear_amal.studies.workers import one_thread
 
 PROTOCOLS = ("random", "published")
@@ -59,7 +59,7 @@ class Setup:
 
 # Units come ordered by seed, so two tasks a process (with and without all gold) are enough.
 @functools.lru_cache(maxsize=2)
-def study_task(setup: Setup, seed: int, supervised: bool = False) -> tuple[Split, TestScorer]:
+def study_task(setup: Setup, seed: int, supervised: bool = False) -> tuple[Split, HeldOutScorer]:
     """Cut the task of a seed, once per process while it is needed."""
     votes = setup.source.votes
     return make_split(

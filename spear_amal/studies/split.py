@@ -61,7 +61,7 @@ class Split:
         return int((self.y_train < 0).sum())
 
 
-class TestScorer:
+class HeldOutScorer:
     """Holds the test rows; nothing that trains or selects gets at them.
 
     Parameters
@@ -168,7 +168,7 @@ def make_split(
     supervised: bool = False,
     exemplars: Any = None,
     **options: Any,
-) -> tuple[Split, TestScorer]:
+) -> tuple[Split, HeldOutScorer]:
     """Partition a corpus and cut it into a task and its scorer.
 
     Text features (TF-IDF by default) are fitted on training and validation text only.
@@ -198,7 +198,9 @@ def make_split(
     rows = (parts.labelled, parts.unlabelled, parts.validation)
     task = cut_task(corpus, votes, x, rows, seed, supervised, exemplars)
     test, y = parts.test, corpus.labels
-    return task, TestScorer(x[test], y[test], votes[test], corpus.metric, _distinct(corpus, parts))
+    return task, HeldOutScorer(
+        x[test], y[test], votes[test], corpus.metric, _distinct(corpus, parts)
+    )
 
 
 def cut_task(

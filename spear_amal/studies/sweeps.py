@@ -20,7 +20,7 @@ from spear_amal.studies.runner import run_study
 from spear_amal.studies.summary import GROUP, well_run
 
 BUDGETS = (10, 20, 50, 100, 200, 500)
-REFRESH, LOOK_AHEAD = "refresh_every", "eta_look"
+REFRESH, LOOK_AHEAD = "refresh_every", "lookahead_lr"
 NEVER = math.inf  # epochs between refreshes of weights that stay as they are: SPEAR
 VALUES: dict[str, tuple[float, ...]] = {
     REFRESH: (1, 3, 10, 30, NEVER),
@@ -73,15 +73,15 @@ def sweep(base: str, setting: str, values: Iterable[float] | None = None) -> lis
     base : str
         A method that learns weights, e.g. ``"amal"``.
     setting : str
-        ``"refresh_every"``, ``"eta_look"`` or another number that the mixer takes.
+        ``"refresh_every"``, ``"lookahead_lr"`` or another number that the mixer takes.
     values : iterable of float, optional
         Default :data:`VALUES`. The method's own value leaves its name as it is; never to refresh
         (infinity) is SPEAR with the same estimator.
 
     Examples
     --------
-    >>> sweep("amal:share=row", "refresh_every", (1, 3, NEVER))
-    ['amal:refresh_every=1,share=row', 'amal:share=row', 'spear']
+    >>> sweep("amal:weight_sharing=row", "refresh_every", (1, 3, NEVER))
+    ['amal:refresh_every=1,weight_sharing=row', 'amal:weight_sharing=row', 'spear']
     """
     spec = parse_method(base)
     own = setting_of(spec.settled, setting)
@@ -98,10 +98,10 @@ def setting_of(options: Mapping[str, Any], setting: str) -> float | None:
 
     Examples
     --------
-    >>> setting_of({"mixer": "amal", "rho": 30.0}, "refresh_every")
+    >>> setting_of({"mixer": "amal", "weight_lr": 30.0}, "refresh_every")
     3.0
-    >>> setting_of({"mixer": "fixed"}, "refresh_every"), setting_of({"mixer": "fixed"}, "eta_look")
-    (inf, None)
+    >>> setting_of({"mixer": "fixed"}, "refresh_every"), setting_of({"mixer": "fixed"},
+    "lookahead_lr") (inf, None)
     """
     mixer = options.get("mixer")
     if setting in mixer_parameters(mixer):
@@ -151,7 +151,7 @@ def over_setting(runs: pd.DataFrame, setting: str) -> Iterator[pd.DataFrame]:
     runs : DataFrame
         As for :func:`summarise`; runs without a validation score are left out.
     setting : str
-        ``"refresh_every"``, ``"eta_look"`` or another number.
+        ``"refresh_every"``, ``"lookahead_lr"`` or another number.
 
     Yields
     ------

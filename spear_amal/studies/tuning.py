@@ -18,7 +18,7 @@ from spear_amal.studies.methods import FINAL, MethodSpec
 from spear_amal.studies.placebo import shuffled_votes
 from spear_amal.studies.results_file import Row, StudyFile, plain_json
 from spear_amal.studies.run import Setup, describe_run, has_all_gold
-from spear_amal.studies.split import Split, TestScorer, cut_task, score_table
+from spear_amal.studies.split import HeldOutScorer, Split, cut_task, score_table
 from spear_amal.studies.workers import in_parallel, one_thread
 
 SEEDS = (10_000, 10_001)  # partitions that no study of usual size scores on
@@ -187,7 +187,7 @@ def _held_out_score(setup: Setup, spec: MethodSpec, seed: int) -> tuple[float, f
 @functools.lru_cache(maxsize=2 * len(SEEDS) * FOLDS)
 def fold_task(
     setup: Setup, seed: int, fold: int, supervised: bool = False
-) -> tuple[Split, TestScorer, np.ndarray]:
+) -> tuple[Split, HeldOutScorer, np.ndarray]:
     """Cut the task of a fold: a third of L+V is held out, the rest is halved into L and V.
 
     Returns
@@ -210,7 +210,7 @@ def fold_task(
     exemplars = None if setup.placebo else setup.source.exemplars
     task = cut_task(corpus, votes, x, rows, seed, supervised, exemplars)
     y = corpus.labels[held]
-    return task, TestScorer(x[held], y, votes[held], corpus.metric), y
+    return task, HeldOutScorer(x[held], y, votes[held], corpus.metric), y
 
 
 def fold_rows(

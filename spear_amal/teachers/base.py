@@ -94,7 +94,7 @@ class Teacher:
         order = column_order(values.shape[1], self.classes, classes, self.missing)
         return arrange(torch.from_numpy(values), order).numpy()
 
-    def live(self, x: Tensor | SparseRows, classes: Any = None) -> Tensor | None:
+    def online_logits(self, x: Tensor | SparseRows, classes: Any = None) -> Tensor | None:
         """Logits (B, C) for a batch as it is now, augmented or not; None for a teacher that cannot.
 
         No gradient, evaluation mode, on the batch's device, columns in the order of `classes`.

@@ -52,9 +52,9 @@ class MeanTeacher(Teacher):
             raise InputError(f"its members have different numbers of classes: {found}")
         return np.stack(answers)
 
-    def live(self, x: Tensor | SparseRows, classes: Any = None) -> Tensor | None:
+    def online_logits(self, x: Tensor | SparseRows, classes: Any = None) -> Tensor | None:
         """Log of the mean probability (B, C), if all members can be asked about a batch."""
-        answers = [teacher.live(x, classes) for teacher in self.teachers]
+        answers = [teacher.online_logits(x, classes) for teacher in self.teachers]
         heard = [answer.log_softmax(-1) for answer in answers if answer is not None]
         if len(heard) < len(answers):
             return None

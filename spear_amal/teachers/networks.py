@@ -102,7 +102,7 @@ class NetworkTeacher(Teacher):
             x = torch.as_tensor(np.array(rows, order="C"))
         return self._mean(x).float().cpu().numpy()
 
-    def live(self, x: Tensor | SparseRows, classes: Any = None) -> Tensor:
+    def online_logits(self, x: Tensor | SparseRows, classes: Any = None) -> Tensor:
         """Logits (B, C) for a batch as it is now, on its device."""
         logits = self._mean(x)
         order = column_order(logits.shape[1], self.classes, classes, self.missing)

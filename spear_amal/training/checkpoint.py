@@ -45,17 +45,17 @@ class Checkpoint:
 
     def save(self, state: RunState) -> None:
         """Write; the previous checkpoint stays until the new one is complete."""
-        tensors, about = _tensors(state), self._about(state)
+        tensors, header = _tensors(state), self._about(state)
         if self.shard.world == 1:
-            write_tensors(self.path, tensors, about)
+            write_tensors(self.path, tensors, header)
             state.note_saved(under_prefix("now", tensors))
             return
         own = {name: value for name, value in tensors.items() if name.startswith(OWN)}
-        write_tensors(self._part(state.epoch), own, about | {"kind": PART, "history": []})
+        write_tensors(self._part(state.epoch), own, header | {"kind": PART, "history": []})
         self.shard.wait()
         if self.shard.rank == 0:
             shared = {name: value for name, value in tensors.items() if name not in own}
-            write_tensors(self.path, shared, about)
+            write_tensors(self.path, shared, header)
             self._remove_old(state.epoch)
 
     def load(self, state: RunState) -> None:
@@ -76,9 +76,9 @@ class Checkpoint:
             _take(state, *self._read(state.fingerprint))
 
     def _read(self, fingerprint: str) -> tuple[Tensors, dict[str, Any]]:
-        tensors, about = read_tensors(self.path, KIND)
-        world = about.get("world", 1)
-        if about["fingerprint"] != fingerprint:
+        tensors, header = read_tensors(self.path, KIND)
+        world = header.get("world", 1)
+        if header["fingerprint"] != fingerprint:
             raise FileFormatError(
                 f"{self.path} is a checkpoint of other data or settings; give another checkpoint "
                 "path or remove the file to start afresh"
@@ -89,15 +89,15 @@ class Checkpoint:
                 f"start {world}, or remove the file to start afresh"
             )
         if world == 1:
-            return tensors, about
-        part = self._part(about["epoch"])
+            return tensors, header
+        part = self._part(header["epoch"])
         own, said = read_tensors(part, PART) if part.is_file() else ({}, {})
-        if any(said.get(name) != about[name] for name in ("fingerprint", "epoch", "world")):
+        if any(said.get(name) != header[name] for name in ("fingerprint", "epoch", "world")):
             raise FileFormatError(
                 f"{self.path} needs {part.name} beside it, which is missing or another run's; "
                 "remove the file to start afresh"
             )
-        return tensors | own, about
+        return tensors | own, header
 
     def _about(self, state: RunState) -> dict[str, Any]:
         return {
@@ -141,23 +141,23 @@ def _tensors(state: RunState) -> Tensors:
     return tensors
 
 
-def _take(state: RunState, tensors: Tensors, about: dict[str, Any]) -> None:
+def _take(state: RunState, tensors: Tensors, header: dict[str, Any]) -> None:
     now, state.best = under_prefix("now", tensors), under_prefix("best", tensors)
     state.put_back(now)
     state.saved_files = state.files(now) | state.files(state.best)
     unflatten(state.optimiser, under_prefix("optimiser", tensors))
-    state.kept = {n: under_prefix(f"kept.{n}", tensors) for n in about.get("kept", [])}
+    state.kept = {n: under_prefix(f"kept.{n}", tensors) for n in header.get("kept", [])}
     state.order.set_state(tensors["random.order"])
     state.groups.set_state(tensors["random.groups"])
     torch.set_rng_state(tensors["random.global"])
     device = _cuda_device(state)
     if "random.cuda" in tensors and device is not None:
         torch.cuda.set_rng_state(tensors["random.cuda"], device)
-    if about.get("scaler"):
-        state.scaler.load_state_dict(about["scaler"])
-    state.selection = Selection.from_dict(about["selection"])
-    state.history, state.epoch = about["history"], about["epoch"]
-    state.refreshes, state.stopped = about["refreshes"], about["stopped"]
+    if header.get("scaler"):
+        state.scaler.load_state_dict(header["scaler"])
+    state.selection = Selection.from_dict(header["selection"])
+    state.history, state.epoch = header["history"], header["epoch"]
+    state.refreshes, state.stopped = header["refreshes"], header["stopped"]
 
 
 def _cuda_device(state: RunState) -> torch.device | None:

@@ -9,7 +9,7 @@ from spear_amal.distributed.shard import Shard
 from spear_amal.errors import InputError
 from spear_amal.mixers import Mixer
 
-_ALONE = "train in one process (ranks=None)"
+_ALONE = "train in one process (distributed=None)"
 
 
 def check_same(shard: Shard, mark: str) -> None:

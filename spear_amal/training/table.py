@@ -62,13 +62,13 @@ class Table:
     ----------
     augment : function of x, or None
         Applied to batches that are asked for with ``augmented=True``: training batches.
-    live : sequence of functions of x, or None
+    online_teachers : sequence of functions of x, or None
         For each teacher what it says about an augmented batch; None, or a function that gives
         None, takes what is stored.
     """
 
     augment: Callable[[Tensor], Tensor] | None = None
-    live: Sequence[Callable[[Tensor], Tensor | None] | None] = ()
+    online_teachers: Sequence[Callable[[Tensor], Tensor | None] | None] = ()
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class Table:
             if held is not None:
                 setattr(other, name, held[index if isinstance(held, Tensor) else rows])
         other.tasks = {name: held[index] for name, held in self.tasks.items()}
-        other.augment, other.live = None, ()
+        other.augment, other.online_teachers = None, ()
         other._padded = other._pad()
         return other
 
@@ -177,7 +177,7 @@ class Table:
         teachers = self.teachers[index]
         if augmented and self.augment is not None and isinstance(x, Tensor):
             x = self.augment(x)
-            for t, ask in enumerate(self.live):
+            for t, ask in enumerate(self.online_teachers):
                 told = None if ask is None else ask(x)
                 if told is not None:
                     teachers[:, t] = told.to(teachers)

@@ -97,7 +97,7 @@ def test_same_seed_same_model_file(project, ok):
 
 
 # The ceiling wants gold for every row, which these messages have not.
-EVERY = (*(name for name in METHODS if name != "supervised"), "amal:crossfit=3,rho=30")
+EVERY = (*(name for name in METHODS if name != "supervised"), "amal:crossfit=3,weight_lr=30")
 
 
 @pytest.mark.parametrize("method", EVERY)

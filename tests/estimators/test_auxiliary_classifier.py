@@ -247,8 +247,8 @@ def test_mixers_of_teachers_are_refused():
 
 
 def test_options_go_over_the_defaults():
-    made = auxiliary_mixer("amal", {"group_size": 31, "rho": 2.0})
-    assert (made.group_size, made.rho, made.look_ahead) == (31, 2.0, "network")
+    made = auxiliary_mixer("amal", {"group_size": 31, "weight_lr": 2.0})
+    assert (made.group_size, made.weight_lr, made.look_ahead) == (31, 2.0, "network")
     with pytest.raises(InputError, match="mixer_options must be options by name"):
         auxiliary_mixer("amal", [1])
     assert isinstance(auxiliary_mixer(Fixed()), Fixed)
@@ -307,7 +307,7 @@ def test_snapshots_and_cross_fitting_keep_the_heads(images):
         assert len(model.snapshots_[1](torch.as_tensor(images[2][0]))) == 2
     (X, y), _, _ = images
     parts = AuxiliaryClassifier(
-        NETWORK, ["odd"], mixer="fixed", final="crossfit", n_folds=2, **SMALL
+        NETWORK, ["odd"], mixer="fixed", fit_strategy="crossfit", n_folds=2, **SMALL
     ).fit(X, y, tasks={"odd": y % 2})
     assert parts.predict_task(X, "odd").shape == (N, 2)
     assert len(parts.models_) == 2

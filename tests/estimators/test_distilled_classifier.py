@@ -162,7 +162,7 @@ def test_amal_that_learns_nothing_is_hintons_bit_for_bit(kind):
     if kind == "images":
         options["augment"] = "crop-flip"
     fixed = fitted(distilled("kd", **options), kind)
-    still = fitted(distilled("amal", mixer_options={**AT_ONCE, "rho": 0.0}, **options), kind)
+    still = fitted(distilled("amal", mixer_options={**AT_ONCE, "weight_lr": 0.0}, **options), kind)
     assert alike(fixed, still, kind)
     assert np.array_equal(fixed.weights_, still.weights_, equal_nan=True)
     moving = fitted(distilled("amal", mixer_options=AT_ONCE, **options), kind)
@@ -363,11 +363,11 @@ def test_other_finals_with_teachers(final, mixer):
     teachers = [teacher()] * 2
     if (final, mixer) == ("crossfit-weights", "dgkd"):
         with pytest.raises(InputError, match="keeps none; use 'crossfit' or 'refit'"):
-            fitted(distilled(mixer, teachers=teachers, final=final))
+            fitted(distilled(mixer, teachers=teachers, fit_strategy=final))
         return
     options = {"mixer_options": AT_ONCE} if mixer == "amal" else {}
     model = distilled(
-        mixer, teachers=teachers, final=final, n_folds=3, lr=0.05, batch_size=13, **options
+        mixer, teachers=teachers, fit_strategy=final, n_folds=3, lr=0.05, batch_size=13, **options
     )
     fitted(model)
     assert len(model.models_) == (3 if final == "crossfit" else 1)
@@ -385,7 +385,7 @@ def test_crust_goes_on_choosing_rows_in_a_refit(monkeypatch):
         return chosen
 
     monkeypatch.setattr(Crust, "visits", visits)
-    fitted(distilled("crust", final="refit", mixer_options={"start_epoch": 0}, lr=0.05))
+    fitted(distilled("crust", fit_strategy="refit", mixer_options={"start_epoch": 0}, lr=0.05))
     assert {(n, fewer) for n, fewer in seen} == {(N, True), (N + N_VAL, True)}
 
 
@@ -459,7 +459,7 @@ def test_teachers_trained_here_never_train_on_validation_rows(final):
         model = distiller("takd", "mlp:3", ["mlp:11"], ["mlp:7"], max_epochs=3, **options)
         return fitted(model).teachers_[0].logits(rows("features"))
 
-    assert np.array_equal(told(final=final, n_folds=3), told())
+    assert np.array_equal(told(fit_strategy=final, n_folds=3), told())
 
 
 def test_other_methods_leave_assistants_and_ce_its_teachers_out():
@@ -504,7 +504,7 @@ def test_noisy_labels_lose_weight_to_the_teacher(mixer):
     noisy = rng.random(301) < 0.2
     given = np.where(noisy, (y[:301] + rng.integers(1, C, 301)) % C, y[:301])
     start = {"label": 0.5, "teacher": 0.5} if mixer == "amal" else 0.5
-    options = {**AT_ONCE, "rho": 0.03, "start": start}
+    options = {**AT_ONCE, "weight_lr": 0.03, "start": start}
     model = distilled(
         mixer,
         teachers=[LogisticRegression().fit(x, y)],

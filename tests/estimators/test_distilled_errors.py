@@ -281,7 +281,7 @@ def test_a_student_without_a_linear_head(student, mixer, features, refused):
     X, y = features
     teacher = LogisticRegression().fit(X, y)
     refused("'look_ahead': 'network'", X, y, student, [teacher], mixer=mixer)
-    options = {"warmup": 0, "refresh_every": 1, "look_ahead": "network", "rho": 0.01}
+    options = {"warmup": 0, "refresh_every": 1, "look_ahead": "network", "weight_lr": 0.01}
     model = DistilledClassifier(
         student, [teacher], mixer=mixer, mixer_options=options, max_epochs=2
     ).fit(X, y)

@@ -134,7 +134,7 @@ def test_killed_in_a_teacher_an_assistant_or_the_student(at, whole, tmp_path, mo
 @pytest.mark.parametrize("final", ["crossfit", "refit"])
 def test_other_finals_go_on_as_well(final, whole, tmp_path):
     path = tmp_path / "student.safetensors"
-    changes = {"final": final, "n_folds": 2, "max_epochs": 3, "keep_epochs": [2]}
+    changes = {"fit_strategy": final, "n_folds": 2, "max_epochs": 3, "keep_epochs": [2]}
 
     class KillSecond(Callback):
         starts = 0

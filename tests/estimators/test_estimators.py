@@ -38,7 +38,7 @@ def fitted(data, cls=SpearClassifier, **options):
 @pytest.mark.parametrize("cls", [SpearClassifier, GoldClassifier, LabelModelClassifier])
 def test_all_finals_learn(data, cls, final):
     X, _, _, gold = data
-    model = fitted(data, cls, final=final, n_folds=3)
+    model = fitted(data, cls, fit_strategy=final, n_folds=3)
     p = model.predict_proba(X)
     assert p.shape == (N, C)
     np.testing.assert_allclose(p.sum(1), 1)
@@ -163,7 +163,9 @@ def test_validation_rows_are_not_trained_on(data, final, fraction, monkeypatch):
     monkeypatch.setattr(base, "fit_members", lambda *a: kept.append(fit_members(*a)) or kept[-1])
     X, _y, L, gold = data
     few = np.where(np.arange(N) < 17, gold, -1)
-    model = SpearClassifier(final=final, n_folds=3, max_epochs=3, validation_fraction=fraction)
+    model = SpearClassifier(
+        fit_strategy=final, n_folds=3, max_epochs=3, validation_fraction=fraction
+    )
     model.fit(X, few, L=L)
     for member in kept[0]:
         shared = np.intersect1d(member.trained, member.validation)
@@ -183,7 +185,7 @@ def test_validation_rows_are_not_trained_on(data, final, fraction, monkeypatch):
 @pytest.mark.parametrize("feature", ["linear", "mlp"])
 def test_save_and_load(data, tmp_path, cls, feature):
     X, _, L, _ = data
-    model = fitted(data, cls, feature_model=feature, hidden=(5,), final="refit")
+    model = fitted(data, cls, feature_model=feature, hidden=(5,), fit_strategy="refit")
     path = tmp_path / "model.safetensors"
     model.save(path)
     again = cls.load(path)
@@ -221,8 +223,8 @@ def test_models_with_scores_products_and_objects_come_back(data, tmp_path, final
         votes, scores=np.where(votes >= 0, rng.random(votes.shape), 0), continuous=np.ones(M, bool)
     )
     model = SpearClassifier(
-        mixer=Amal(rho=5.0, clamp=(0.0, 2.0)),
-        final=final,
+        mixer=Amal(weight_lr=5.0, clamp=(0.0, 2.0)),
+        fit_strategy=final,
         n_folds=2,
         max_epochs=4,
         inference="product",
@@ -333,7 +335,7 @@ def test_a_network_without_a_linear_head_needs_the_whole_network(data):
 def test_a_mixer_object_is_not_touched(data):
     mixer = Amal(warmup=0)
     before = dict(vars(mixer))
-    fitted(data, mixer=mixer, final="crossfit", n_folds=2)
+    fitted(data, mixer=mixer, fit_strategy="crossfit", n_folds=2)
     assert vars(mixer) == before
 
 
@@ -424,7 +426,7 @@ def test_a_module_that_does_not_fit_is_explained(data):
 def test_checkpoint_resumes_and_refuses_other_data(data, tmp_path):
     X, y, L, _ = data
     path = tmp_path / "run.safetensors"
-    options = {"max_epochs": 6, "checkpoint": path, "final": "crossfit", "n_folds": 2}
+    options = {"max_epochs": 6, "checkpoint": path, "fit_strategy": "crossfit", "n_folds": 2}
     first = SpearClassifier(**options).fit(X, y, L=L)
     assert {p.name for p in tmp_path.iterdir()} == {f"run-fold{i}.safetensors" for i in range(2)}
     second = SpearClassifier(**options).fit(X, y, L=L)
@@ -468,9 +470,9 @@ def test_bad_input_is_named(data):
     refused("device", X, y, L=L, options={"device": "gpu"})
     refused("hidden", X, y, L=L, options={"hidden": 512})
     refused("without votes", X, y, options={"losses": (3, 4)})
-    refused("rho", X, y, L=L, options={"mixer_options": {"rho": -1.0}})
+    refused("weight_lr", X, y, L=L, options={"mixer_options": {"weight_lr": -1.0}})
     refused("L_val has 6 LFs", X, y, L=L, X_val=X[:5], y_val=gold[:5], L_val=np.asarray(L)[:5, :6])
-    refused("fewer folds", X, y, L=L, options={"final": "crossfit", "n_folds": 40})
+    refused("fewer folds", X, y, L=L, options={"fit_strategy": "crossfit", "n_folds": 40})
     refused("unknown loss", X, y, L=L, options={"losses": ("gold", "silver")})
     refused("unknown mixer", X, y, L=L, options={"mixer": "blender"})
     refused("quality_guides", X, y, L=L, options={"quality_guides": 1.5})

@@ -174,7 +174,7 @@ def test_a_truncated_part_of_the_votes_is_named_before_training(rows, monkeypatc
 @pytest.mark.parametrize(
     ("options", "given", "match"),
     [
-        ({"final": "refit"}, {}, "final='single'"),
+        ({"fit_strategy": "refit"}, {}, "fit_strategy='single'"),
         ({}, {"window": 0}, "window must be a whole number of at least 1"),
         ({}, {"rows": np.ones((3, 2))}, "must be ParquetRows, found ndarray"),
         ({}, {"L": np.ones((3, 2))}, "found ndarray; apply the LFs"),

@@ -55,9 +55,9 @@ def test_useless_votes_leave_the_classifier_on_l_and_v(rows, final, same, mixer)
     """Shuffled votes: the result is that of a classifier on L+V, bit for bit."""
     useless = shuffled_votes(rows[2], seed=1)
     with pytest.warns(UserWarning, match="no better than chance"):
-        model = fit(rows, useless, final=final, mixer=mixer)
+        model = fit(rows, useless, fit_strategy=final, mixer=mixer)
     assert model.guarded_
-    wanted = gold_only(rows, final=same)
+    wanted = gold_only(rows, fit_strategy=same)
     np.testing.assert_array_equal(model.predict_proba(rows[0]), wanted.predict_proba(rows[0]))
     assert list(model.weights_) == ["gold"]
 
@@ -108,8 +108,8 @@ def test_the_same_object_fitted_again_forgets_the_guard(rows):
 
 def test_weights_of_the_folds_train_one_model(rows):
     """The frozen table is the mean of the folds' weights, over the folds that trained the row."""
-    folds = fit(rows, final="crossfit", n_folds=3)
-    one = fit(rows, final="crossfit-weights", n_folds=3)
+    folds = fit(rows, fit_strategy="crossfit", n_folds=3)
+    one = fit(rows, fit_strategy="crossfit-weights", n_folds=3)
     assert len(one.models_) == 1
     known = folds.weights_.notna() & one.weights_.notna()
     assert known.to_numpy().any()

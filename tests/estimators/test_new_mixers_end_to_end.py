@@ -86,9 +86,9 @@ def test_it_trains_and_comes_back_from_a_file(data, kind, name, tmp_path):
 def test_other_finals(data, name, final):
     if final == "crossfit-weights" and name in WITHOUT_TABLE:
         with pytest.raises(InputError, match="weighs each batch anew"):
-            fitted(data, "spear", name, final=final)
+            fitted(data, "spear", name, fit_strategy=final)
         return
-    model = fitted(data, "spear", name, final=final, n_folds=2, max_epochs=2)
+    model = fitted(data, "spear", name, fit_strategy=final, n_folds=2, max_epochs=2)
     np.testing.assert_allclose(model.predict_proba(data[0]).sum(1), 1)
     assert np.isfinite(model.val_score_)
 
@@ -150,7 +150,7 @@ def test_the_draw_that_is_kept_is_the_best_on_v(data, kind):
 
 
 def test_each_fold_searches_for_itself(data, tmp_path):
-    options = {"final": "crossfit", "n_folds": 2, "max_epochs": 1}
+    options = {"fit_strategy": "crossfit", "n_folds": 2, "max_epochs": 1}
     path = tmp_path / "run.safetensors"
     model = fitted(data, "spear", "random-search", checkpoint=path, **options)
     assert len(model.models_) == 2

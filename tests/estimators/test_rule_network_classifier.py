@@ -45,7 +45,7 @@ def exemplars_of(data, wrong=False):
 @pytest.mark.parametrize("form", ["implication", "posterior"])
 def test_every_form_and_final_learns(data, form, final):
     X, _, L, gold = data
-    model = fitted(data, form=form, final=final, max_epochs=17)
+    model = fitted(data, form=form, fit_strategy=final, max_epochs=17)
     p = model.predict_proba(X, L)
     np.testing.assert_allclose(p.sum(1), 1)
     assert model.score(X, gold, L=L) > 0.6
@@ -158,7 +158,7 @@ def test_sum_adds_the_published_scores(data):
 @pytest.mark.parametrize("final", ["single", "crossfit"])
 def test_the_classifier_answers_alone_where_no_rule_qualifies(data, final):
     X, _, L, _ = data
-    model = fitted(data, final=final, max_epochs=17)
+    model = fitted(data, fit_strategy=final, max_epochs=17)
     silent = ~L.covered()
     assert silent.any()
     np.testing.assert_allclose(
@@ -204,7 +204,7 @@ def test_without_votes_it_is_trained_on_gold(data):
 @pytest.mark.parametrize(("final", "hidden"), [("single", (5, 3)), ("crossfit", (7,))])
 def test_save_and_load(data, tmp_path, inference, final, hidden):
     X, _, L, _ = data
-    options = {"final": final, "rule_hidden": hidden, "dtype": "float64"}
+    options = {"fit_strategy": final, "rule_hidden": hidden, "dtype": "float64"}
     model = fitted(data, inference=inference, feature_model="mlp", hidden=(5,), **options)
     path = tmp_path / "model.safetensors"
     model.save(path)

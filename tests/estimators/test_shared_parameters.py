@@ -106,7 +106,7 @@ def test_prediction_moves_towards_the_balance_of_v(unbalanced, cls):
 @pytest.mark.parametrize("final", ["refit", "crossfit"])
 def test_after_a_refit_v_counts_among_the_rows_of_training(unbalanced, final, monkeypatch):
     seen = caught(monkeypatch)
-    fitted(unbalanced, prior_correction=True, max_epochs=1, final=final, n_folds=2)
+    fitted(unbalanced, prior_correction=True, max_epochs=1, fit_strategy=final, n_folds=2)
     _, y, _, _ = unbalanced
     wanted = np.bincount(y[N_L + N_U :]) + 1
     weights = seen[-1][0].components[0].class_weights.numpy()

@@ -155,7 +155,7 @@ def test_features_are_those_of_the_network_in_the_students_order_of_classes(imag
     for held in (networks[:1], networks):
         asked = NetworkTeacher(held, classes=["a", "b", "c"])
         logits, hidden = FrozenFeatures(asked, ["c", "a", "b"])(x)
-        torch.testing.assert_close(logits, asked.live(x, ["c", "a", "b"]))
+        torch.testing.assert_close(logits, asked.online_logits(x, ["c", "a", "b"]))
         own = [network.eval().logits_and_hidden(x)[1] for network in held]
         torch.testing.assert_close(hidden, torch.cat(own, dim=1))
         assert not hidden.requires_grad
@@ -236,7 +236,7 @@ def test_rules_join_in(images, teacher):
 
 @pytest.mark.parametrize("final", ["refit", "crossfit", "crossfit-weights"])
 def test_every_final_step(images, teacher, final):
-    model = sskd(images, [teacher], final=final, n_folds=3, max_epochs=1)
+    model = sskd(images, [teacher], fit_strategy=final, n_folds=3, max_epochs=1)
     assert not any(isinstance(joint.feature, RotationModel) for joint in model.models_)
     # Several models may teach: their features stand side by side.
     if final == "crossfit":
@@ -360,8 +360,8 @@ def test_networks_whose_features_are_unclear_are_refused(images, module, message
         ({"mixer_options": {"per_loss": {"rotatd": 1.0}}}, "not trained.*rotatd"),
         ({"mixer_options": {"per_loss": {"rotated": -1.0}}}, "rotated"),
         ({"mixer_options": {"per_loss": 3}}, "by loss name"),
-        ({"mixer_options": {"rho": 3}}, "rho"),
-        ({"mixer_options": "rho"}, "by name"),
+        ({"mixer_options": {"weight_lr": 3}}, "weight_lr"),
+        ({"mixer_options": "weight_lr"}, "by name"),
         ({"rotated_ratio": 1.5}, "rotated_ratio"),
         ({"head_epochs": 0}, "head_epochs"),
     ],

@@ -22,7 +22,7 @@ def test_weights_on_disk_are_those_in_memory(tmp_path, final):
 
     def fitted(**options):
         model = SpearClassifier(
-            mixer_options=options, final=final, n_folds=2, max_epochs=5, guard=False
+            mixer_options=options, fit_strategy=final, n_folds=2, max_epochs=5, guard=False
         )
         return model.fit(x, y, L=votes)
 

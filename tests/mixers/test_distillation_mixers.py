@@ -83,7 +83,9 @@ def test_a_start_by_name_survives_a_saved_estimator(tmp_path):
     labels, y = synthetic_votes(53, 5, 3, seed=0)
     x = np.random.default_rng(0).normal(size=(53, 7)) + 2 * np.eye(3, 7)[y]
     observed = np.where(np.arange(53) < 17, y, -1)
-    mixer = Amal(start={"label": 0.25, "entropy": 0.5}, rho=0.0)  # weights stay at their start
+    mixer = Amal(
+        start={"label": 0.25, "entropy": 0.5}, weight_lr=0.0
+    )  # weights stay at their start
     model = SpearClassifier(mixer=mixer, max_epochs=3).fit(x, observed, labels)
     path = tmp_path / "model.safetensors"
     model.save(path)

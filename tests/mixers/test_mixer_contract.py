@@ -161,7 +161,7 @@ def test_per_step_mixers_refuse_nonsense_and_name_it(kind, options):
         kind(**options)
 
 
-@pytest.mark.parametrize("name", ["hidden", "lr", "eta_look"])
+@pytest.mark.parametrize("name", ["hidden", "lr", "lookahead_lr"])
 def test_mwn_refuses_nonsense_and_names_it(name):
     with pytest.raises(InputError, match=name):
         MetaWeightNet(**{name: 0})
@@ -182,7 +182,9 @@ def test_the_options_of_a_name_are_those_that_it_takes(name):
 def test_amal_moves_by_rho_times_alignment_within_domain_and_clamp():
     alignment = torch.tensor([[0.05, -0.02, 9.0]] * B)
     mixer = attached(
-        Amal(rho=2.0, clamp=(0.0, 2.0), inner_repeats=1, normalise="none", share="row")
+        Amal(
+            weight_lr=2.0, clamp=(0.0, 2.0), inner_repeats=1, normalise="none", weight_sharing="row"
+        )
     )
     told = Told(alignment)
     mixer.refresh(told, batch())
@@ -194,16 +196,20 @@ def test_amal_moves_by_rho_times_alignment_within_domain_and_clamp():
 
 
 def test_repeats_see_the_updated_weights():
-    mixer = attached(Amal(rho=1.0, clamp=(0, 2), inner_repeats=3, normalise="none", share="row"))
+    mixer = attached(
+        Amal(weight_lr=1.0, clamp=(0, 2), inner_repeats=3, normalise="none", weight_sharing="row")
+    )
     told = Told(torch.full((B, K), -0.1))
     mixer.refresh(told, batch())
     assert [w.min().item() for w in told.seen] == pytest.approx([1.0, 0.9, 0.8])
 
 
 def test_eta_lambda_is_the_papers_parameter():
-    """rho = eta_lambda eta / n_k."""
+    """weight_lr = eta_lambda eta / n_k."""
     alignment = torch.randn(B, K, generator=torch.Generator().manual_seed(1)) * 0.05
-    by_rho = attached(Amal(rho=3.0 * 0.5 / 4, clamp=(0, 2), inner_repeats=1, normalise="none"))
+    by_rho = attached(
+        Amal(weight_lr=3.0 * 0.5 / 4, clamp=(0, 2), inner_repeats=1, normalise="none")
+    )
     by_eta = attached(Amal(eta_lambda=3.0, clamp=(0, 2), inner_repeats=1, normalise="none"))
     by_rho.refresh(Told(alignment), batch())
     by_eta.refresh(Told(alignment), batch())
@@ -228,7 +234,11 @@ def test_unmixable_components_keep_their_weight():
 )
 def test_normalisation(normalise, expected):
     alignment = torch.randn(B, K, generator=torch.Generator().manual_seed(2))
-    mixer = attached(Amal(rho=0.1, clamp=(0, 2), inner_repeats=1, normalise=normalise, share="row"))
+    mixer = attached(
+        Amal(
+            weight_lr=0.1, clamp=(0, 2), inner_repeats=1, normalise=normalise, weight_sharing="row"
+        )
+    )
     mixer.refresh(Told(alignment), batch())
     rows = batch().index
     found = mixer.table()[rows]
@@ -267,7 +277,7 @@ def test_fixed_weights_by_name():
         {"refresh_every": 0},
         {"warmup": -1},
         {"inner_repeats": 0},
-        {"eta_look": 0.0},
+        {"lookahead_lr": 0.0},
         {"group_size": 0},
         {"normalise": "loud"},
         {"outer": "rules"},
@@ -281,14 +291,14 @@ def test_amal_refuses_nonsense_and_names_it(options):
 
 def test_building_by_name():
     assert isinstance(build_mixer("spear"), Fixed)
-    assert build_mixer("amal", {"rho": 2.0}).rho == 2.0
+    assert build_mixer("amal", {"weight_lr": 2.0}).weight_lr == 2.0
     assert build_mixer("amal-paper").clamp == PRESETS["paper"]["clamp"]
     with pytest.raises(InputError, match="choose from"):
         build_mixer("amall")
     with pytest.raises(InputError, match="cannot take"):
         build_mixer("amal", {"rhoo": 1})
     with pytest.raises(InputError, match="mixer object"):
-        build_mixer(Amal(), {"rho": 1.0})
+        build_mixer(Amal(), {"weight_lr": 1.0})
 
 
 def test_frozen_weights_must_fit():
@@ -297,5 +307,5 @@ def test_frozen_weights_must_fit():
 
 
 def test_summary_names_the_settings():
-    assert Amal(rho=2.5).summary()["rho"] == 2.5
+    assert Amal(weight_lr=2.5).summary()["weight_lr"] == 2.5
     assert Fixed({"label": 0.5}).summary() == {"mixer": "Fixed", "per_loss": {"label": 0.5}}

@@ -26,7 +26,7 @@ def runs(texts, labels=(23,), placebo=False):
     return pd.DataFrame(rows)
 
 
-SWEPT = ("spear", "amal", "amal:refresh_every=1", "amal:eta_look=5")
+SWEPT = ("spear", "amal", "amal:refresh_every=1", "amal:lookahead_lr=5")
 
 
 def test_every_kind_of_curve():

@@ -18,7 +18,7 @@ from spear_amal.studies.distillation import KD_STUDIES, rules_and_teacher, run_g
 from spear_amal.studies.distillation.text_teacher import text_teacher
 from spear_amal.studies.grid import text_run
 from spear_amal.studies.run import study_task
-from spear_amal.studies.split import TestScorer
+from spear_amal.studies.split import HeldOutScorer
 
 STUDY = KD_STUDIES["rules-and-teacher"]
 TINY = {"corpus": "synthetic", "max_epochs": 2}
@@ -84,10 +84,10 @@ def test_test_labels_reach_scores_only(held, tmp_path, monkeypatch):
     chosen = {"methods": ["teacher", "kd", "both-amal"], **TINY}
     clean = run_grid_study(STUDY, tmp_path / "clean.json", 2, **chosen)
 
-    def poisoned(self, x, y, *others, start=TestScorer.__init__):
+    def poisoned(self, x, y, *others, start=HeldOutScorer.__init__):
         start(self, x, 1 - np.asarray(y), *others)
 
-    monkeypatch.setattr(TestScorer, "__init__", poisoned)
+    monkeypatch.setattr(HeldOutScorer, "__init__", poisoned)
     study_task.cache_clear()
     rows = run_grid_study(STUDY, tmp_path / "poisoned.json", 2, **chosen)
     assert rows["val_score"].tolist() == clean["val_score"].tolist()
@@ -111,11 +111,11 @@ def test_rho_reaches_every_amal_and_no_other(held, monkeypatch):
 
     monkeypatch.setattr(rules_and_teacher, "fit_method", watched)
     monkeypatch.setattr(rules_and_teacher, "DistilledClassifier", Watched)
-    for cell in STUDY.cells([1], rho=17.0, **TINY):
+    for cell in STUDY.cells([1], weight_lr=17.0, **TINY):
         if cell.method in ("amal", "kd", "kd-amal", "both-amal"):
             STUDY.run(cell, "")
-    assert not hasattr(seen.pop(("kd", False)), "rho")
-    assert {key: mixer.rho for key, mixer in seen.items()} == {
+    assert not hasattr(seen.pop(("kd", False)), "weight_lr")
+    assert {key: mixer.weight_lr for key, mixer in seen.items()} == {
         "amal": 17.0,
         ("amal", False): 17.0,
         ("amal", True): 17.0,

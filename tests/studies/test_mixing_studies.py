@@ -18,7 +18,7 @@ from spear_amal.studies.grid.image_split import ImageTestScorer, kd_task
 from spear_amal.studies.mixers import MIXING_STUDIES, aux_rotation, distillation, rules
 from spear_amal.studies.mixers.variants import MIXINGS, seeded
 from spear_amal.studies.run import study_task
-from spear_amal.studies.split import TestScorer
+from spear_amal.studies.split import HeldOutScorer
 
 IMAGES = {"corpus": "digits", "n_validation": 53, "n_test": 101, "batch_size": 31, "max_epochs": 2}
 TINY = {
@@ -98,7 +98,7 @@ def test_rows_are_whole_and_json(whole, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_test_labels_reach_scores_only(whole, name, tmp_path, monkeypatch):
-    kind, n_classes = (TestScorer, 2) if name == "mixers-rules" else (ImageTestScorer, 10)
+    kind, n_classes = (HeldOutScorer, 2) if name == "mixers-rules" else (ImageTestScorer, 10)
 
     def poisoned(self, x, y, *others, start=kind.__init__):
         start(self, x, (np.asarray(y) + 1) % n_classes, *others)

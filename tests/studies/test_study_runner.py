@@ -234,7 +234,7 @@ def test_votes_of_silent_rules_are_told_before_anything_is_written(source, tmp_p
 
 def test_objects_with_other_settings_are_other_runs(source, methods, tmp_path):
     path, epochs = tmp_path / "a.json", {"max_epochs": 1}
-    for mixer in (Amal(rho=3.0), Amal(rho=5.0), Amal(rho=3.0)):
+    for mixer in (Amal(weight_lr=3.0), Amal(weight_lr=5.0), Amal(weight_lr=3.0)):
         methods.pop("mine", None)
         register(Method("mine", "Mine", SpearClassifier, {"mixer": mixer}))
         run_study(source, ["mine"], 2, output=path, only=True, **epochs)
@@ -242,7 +242,7 @@ def test_objects_with_other_settings_are_other_runs(source, methods, tmp_path):
         guides = np.full(7, guide)
         run_study(source, ["spear"], 2, output=path, only=True, quality_guides=guides, **epochs)
     held = [row["config"] for row in stored(path)["rows"]]
-    assert [one["options"]["mixer"]["rho"] for one in held[:4:2]] == [3.0, 5.0]
+    assert [one["options"]["mixer"]["weight_lr"] for one in held[:4:2]] == [3.0, 5.0]
     assert [one["settings"]["quality_guides"] for one in held[4::2]] == [[0.7] * 7, [0.8] * 7]
 
 

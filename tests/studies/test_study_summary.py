@@ -99,7 +99,7 @@ def test_corpora_and_settings_are_kept_apart():
 
 
 def test_of_several_defaults_the_latest_count():
-    config = {"options": {"rho": 2}, "settings": {}, "lfs": "x.py", "data": "1f", "tune": 0}
+    config = {"options": {"weight_lr": 2}, "settings": {}, "lfs": "x.py", "data": "1f", "tune": 0}
     newer = runs({"spear": [0.99, 0.99]}, config=config)
     found = table(pd.concat([runs(), newer], ignore_index=True))
     assert found.loc["spear", "score"] == pytest.approx(99.0)

@@ -18,7 +18,7 @@ QUICK = {"max_epochs": 1}
 SPACE = {
     "lr_scale": ("float", 0.1, 3.0, "log"),
     "patience": ("int", 1, 4),
-    "final": ("choice", ("single", "refit")),
+    "fit_strategy": ("choice", ("single", "refit")),
 }
 
 
@@ -118,7 +118,11 @@ def test_ties_go_to_the_lower_loss_then_to_the_defaults(source, methods, monkeyp
 
 @pytest.mark.parametrize(
     ("text", "alone"),
-    [("amal:crossfit=5", "amal"), ("amal:crossfit=3,rho=9", "amal:rho=9"), ("spear", "spear")],
+    [
+        ("amal:crossfit=5", "amal"),
+        ("amal:crossfit=3,weight_lr=9", "amal:weight_lr=9"),
+        ("spear", "spear"),
+    ],
 )
 def test_single_model_of_a_method_in_folds(text, alone):
     assert without_folds(parse_method(text)).text == alone

@@ -114,7 +114,7 @@ def test_l2r_is_autograd_through_a_step_of_weight_zero(feature, look_ahead, spar
 @EVERY_KIND
 def test_mwn_is_autograd_through_the_step_and_the_net(feature, look_ahead, sparse):
     model, batch, validation = setting(feature, sparse)
-    mixer = attached(MetaWeightNet(look_ahead=look_ahead, eta_look=ETA), batch)
+    mixer = attached(MetaWeightNet(look_ahead=look_ahead, lookahead_lr=ETA), batch)
     ahead = look(model, batch, validation, mixer)
     weights = mixer.net(ahead.losses())
     value = after_the_step(model, batch, validation, weights, look_ahead)

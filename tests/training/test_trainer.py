@@ -69,7 +69,7 @@ def without_time(history):
 
 
 @pytest.mark.parametrize("feature", ["linear", "mlp"])
-@pytest.mark.parametrize("off", [{"rho": 0.0}, {"eta_lambda": 0.0}])
+@pytest.mark.parametrize("off", [{"weight_lr": 0.0}, {"eta_lambda": 0.0}])
 def test_amal_at_rate_zero_is_spear_bit_for_bit(off, feature):
     spear, plain = run(Fixed(), feature=feature)
     amal, mixed = run(Amal(**off, warmup=0, refresh_every=1), feature=feature)
@@ -154,7 +154,7 @@ def test_a_killed_run_continues_to_the_same_result_bit_for_bit(tmp_path, at, fea
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_a_killed_run_finds_its_weights_on_disk_again(tmp_path, at, dtype):
     """Killed after weights were learnt, and before the checkpoint that would know of them."""
-    learning = {"warmup": 1, "refresh_every": 2, "rho": 4.0}
+    learning = {"warmup": 1, "refresh_every": 2, "weight_lr": 4.0}
     _, plain = run(Amal(**learning, table_dtype=dtype), lr=0.05)
     on_disk = Amal(**learning, table_dtype=dtype, table_path=tmp_path / "tables")
     path = tmp_path / "run.safetensors"

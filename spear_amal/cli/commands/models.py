@@ -99,7 +99,7 @@ def train(
         typer.Option(
             help="recommended (AMAL in 5 folds), amal, spear, majority, only-lv (no rules), ..; an "
             "unknown name lists all, docs/concepts.md says what they are. With options: "
-            "amal:crossfit=3,rho=30. [default: recommended]"
+            "amal:crossfit=3,weight_lr=30. [default: recommended]"
         ),
     ] = None,
     metric: Annotated[

@@ -27,14 +27,14 @@ from spear_amal.studies.grid.study import GridStudy
 from spear_amal.studies.grid.text_run import TextRunSpec, loaded, setup_of
 from spear_amal.studies.methods import parse_method
 from spear_amal.studies.run import study_task
-from spear_amal.studies.split import TestScorer
+from spear_amal.studies.split import HeldOutScorer
 from spear_amal.training import score as score_of
 
 # Without rules, AMAL learns as often and as freely as it does with them.
-_OFTEN = ("rho", "normalise", "clamp", "refresh_every", "warmup")
+_OFTEN = ("weight_lr", "normalise", "clamp", "refresh_every", "warmup")
 AS_WITH_RULES = {name: PRESETS["recommended"][name] for name in _OFTEN}
 PATIENCE = 10  # that of the methods without a teacher
-FOLDS: dict[str, Any] = {"final": "crossfit", "n_folds": 5}
+FOLDS: dict[str, Any] = {"fit_strategy": "crossfit", "n_folds": 5}
 # name -> (title, method of `study` where there is no teacher)
 ALONE = {
     "only-lv": ("labels alone, L+V", "only-lv"),
@@ -72,8 +72,8 @@ def cells(
     n_labelled: int | None = None,
     temperature: float = 1.0,
     max_epochs: int = 100,
-    rho: float | None = None,
-    share: str | None = None,
+    weight_lr: float | None = None,
+    weight_sharing: str | None = None,
 ) -> list[RunSpec]:
     """All methods on every partition of a corpus.
 
@@ -85,12 +85,16 @@ def cells(
         Size of L and of V; default: those of the corpus.
     temperature : float
         Of the teacher's loss. The losses of the rules have none, and tau^2 would outweigh them.
-    rho, share : optional
+    weight_lr, weight_sharing : optional
         Of AMAL, with a teacher and without; default: the recommended ones.
     """
     check_teacher_kind(teacher)
     settings = {"teacher": teacher, "temperature": temperature, "max_epochs": max_epochs}
-    settings |= {name: one for name, one in (("rho", rho), ("share", share)) if one is not None}
+    settings |= {
+        name: one
+        for name, one in (("weight_lr", weight_lr), ("weight_sharing", weight_sharing))
+        if one is not None
+    }
     settings |= {"encoder": encoder} if teacher == "encoder" else {}
     data = DataSpec(corpus, n_train=n_labelled, data_dir=data_dir)
     settings["data"] = loaded(corpus, data_dir, n_labelled).data
@@ -125,7 +129,7 @@ def run(cell: RunSpec, folder: str) -> dict[str, Any]:
 
 def _weighing(held: Mapping[str, Any]) -> dict[str, Any]:
     """Options of AMAL that the study was asked for."""
-    return {name: held[name] for name in ("rho", "share") if name in held}
+    return {name: held[name] for name in ("weight_lr", "weight_sharing") if name in held}
 
 
 def _student(cell: RunSpec, told: TextTeacher, metric: str) -> DistilledClassifier:
@@ -144,7 +148,7 @@ def _student(cell: RunSpec, told: TextTeacher, metric: str) -> DistilledClassifi
     )
 
 
-def _scored(model: Any, scorer: TestScorer, metric: str, val_score: float) -> dict[str, Any]:
+def _scored(model: Any, scorer: HeldOutScorer, metric: str, val_score: float) -> dict[str, Any]:
     scores, distinct = scorer.score_both(model)
     found = {"score": scores[metric], "val_score": val_score, **scores, "dedup": distinct}
     learnt = hasattr(model, "weights_")

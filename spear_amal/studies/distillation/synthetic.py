@@ -28,15 +28,15 @@ TEACHER, STUDENT = "mlp:80", "mlp:50"
 # later code, KD(0.9) has lower validation scores than with 1. A step of 0.02 is the later code's
 # (the rate, times two batches a look-ahead). From a start of 0.9 the box [0, 1] cuts off rises but
 # not falls, so that lambda falls where gradients are noisiest, wrong labels among them: hence 0.5.
-# Steps rho were compared on seeds from 100 on, which no reported run uses.
+# Steps weight_lr were compared on seeds from 100 on, which no reported run uses.
 TEMPERATURE = 1.0
 METHODS: dict[str, tuple[str, str, dict[str, Any] | None]] = {
     "ce": ("labels alone", "ce", None),
     "kd": ("KD(0.9)", "kd", None),
     # Learnt weights may add up to more than 1, and so do these: a larger step, no learning.
     "kd-ones": ("label and teacher, 1 each", "fixed", None),
-    "alm-kd": ("ALM-KD", "alm-kd", {"rho": 0.12, "start": 0.5, "eta_look": 0.02}),
-    "amal": ("AMAL", "amal", {"rho": 0.5, "eta_look": 0.02}),
+    "alm-kd": ("ALM-KD", "alm-kd", {"weight_lr": 0.12, "start": 0.5, "lookahead_lr": 0.02}),
+    "amal": ("AMAL", "amal", {"weight_lr": 0.5, "lookahead_lr": 0.02}),
 }
 EVERY = 5  # epochs between points of the curves
 

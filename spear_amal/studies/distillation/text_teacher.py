@@ -22,7 +22,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from spear_amal.errors import InputError
 from spear_amal.studies.features import study_features
 from spear_amal.studies.run import Setup, study_task
-from spear_amal.studies.split import Split, TestScorer
+from spear_amal.studies.split import HeldOutScorer, Split
 from spear_amal.teachers import ArrayTeacher
 
 KINDS = ("same-gold", "encoder")
@@ -51,7 +51,7 @@ class TextTeacher:
     p_train: np.ndarray
     p_val: np.ndarray
     task: Split
-    scorer: TestScorer
+    scorer: HeldOutScorer
 
     def as_teacher(self) -> ArrayTeacher:
         """Give log probabilities of training rows, then of validation rows."""

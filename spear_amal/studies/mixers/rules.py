@@ -60,7 +60,7 @@ def cells(
     data = DataSpec(corpus, n_train=n_labelled, data_dir=data_dir)
     settings = {
         "max_epochs": max_epochs,
-        "final": "single",
+        "fit_strategy": "single",
         "features": features,
         "data": loaded(corpus, data_dir, n_labelled, features).data,
     }
@@ -96,7 +96,7 @@ def _spec(cell: RunSpec) -> MethodSpec:
     """SPEAR's classifier under the cell's mixer."""
     own = cell.settings["own"]
     options = seeded(own["mixer"], own["options"], cell.seed)
-    held = {"mixer": own["mixer"], "mixer_options": options, "final": "single"}
+    held = {"mixer": own["mixer"], "mixer_options": options, "fit_strategy": "single"}
     return MethodSpec(Method(cell.method, cell.title, SpearClassifier, held))
 
 
