@@ -264,7 +264,7 @@ class TextLF(ColumnLF):
     test : callable
         From a text to True or False, or to a class or None.
     label : int, str or Enum member, optional
-    needed : Needed, optional
+    needed : RequiredLiterals, optional
         What a text must hold for `test` to give True or a class: appliers then look for the words
         of all LFs of a column together.
     answers : {bool, object}

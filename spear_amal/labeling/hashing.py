@@ -52,14 +52,14 @@ def function_hash(value: Any) -> str:
 
     Raises
     ------
-    Unseen
+    Unhashable
         If it depends on something that no hash can hold; says on what.
 
     Examples
     --------
-    >>> fingerprint(lambda x: x > 3) == fingerprint(lambda x: x > 3)
+    >>> function_hash(lambda x: x > 3) == function_hash(lambda x: x > 3)
     True
-    >>> fingerprint(lambda x: x > 3) == fingerprint(lambda x: x > 4)
+    >>> function_hash(lambda x: x > 3) == function_hash(lambda x: x > 4)
     False
     """
     try:
@@ -295,7 +295,7 @@ def reads_of(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
 
     Raises
     ------
-    Unseen
+    Unhashable
         If the code reads files, the clock or random numbers, changes a global or a variable of an
         outer function, or runs code that it makes.
     """

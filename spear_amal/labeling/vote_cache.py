@@ -200,7 +200,7 @@ class _Keys:
 
         Raises
         ------
-        Unseen
+        Unhashable
             If it cannot be told what its votes depend on.
         """
         read = lf.column if isinstance(lf, ColumnLF) else None
