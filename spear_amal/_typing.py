@@ -35,6 +35,8 @@ class SupportsArray(Protocol):
 
     def __array__(self) -> np.ndarray: ...
 
+    def __len__(self) -> int: ...
+
 
 class PointFunction(Protocol[PointT, PreparedT]):
     """A function from a data point, and resources, to an answer or to a row."""
