@@ -29,6 +29,8 @@ _HOME = {
     "ABSTAIN": "spear_amal.votes.label_matrix",
     "LabelMatrix": "spear_amal.votes.label_matrix",
     "SpearClassifier": "spear_amal.estimators",
+    "RuleModelConfig": "spear_amal.estimators",
+    "TrainerConfig": "spear_amal.training",
     "AuxiliaryClassifier": "spear_amal.estimators",
     "DistilledClassifier": "spear_amal.estimators",
     "distiller": "spear_amal.estimators",
@@ -48,8 +50,10 @@ __all__ = [
     "LabelModelClassifier",
     "LossMixer",
     "ReweightedClassifier",
+    "RuleModelConfig",
     "RuleNetworkClassifier",
     "SpearClassifier",
+    "TrainerConfig",
     "distiller",
 ]
 

@@ -56,7 +56,7 @@ def distiller(
     assistants : sequence
         Networks for "takd" and "dgkd", the largest first; other methods leave them out.
     **parameters
-        Any other parameter of :class:`DistilledClassifier`.
+        Any other option by name, as :meth:`DistilledClassifier.from_options` takes them.
 
     Examples
     --------
@@ -72,4 +72,4 @@ def distiller(
         settings.pop("chain", None)
     asked = () if method == "ce" else tuple(teachers)
     kind = RotationDistiller if method == "sskd" else DistilledClassifier
-    return kind(student, asked, **settings | parameters)
+    return kind.from_options(student, asked, **settings | parameters)

@@ -49,7 +49,7 @@ class Table:
         Images of type uint8 stay so; the model makes numbers of them.
     y : ndarray of int, shape (n,), optional
         Class codes, -1 where unlabelled (default everywhere).
-    labels : LabelMatrix of shape (n, m), optional
+    votes : LabelMatrix of shape (n, m), optional
         Unipolar votes.
     teachers : ndarray of shape (n, T, C), optional
         Teacher logits, NaN where a teacher is silent.
@@ -74,7 +74,7 @@ class Table:
         self,
         x: Any,
         y: Any = None,
-        labels: LabelMatrix | None = None,
+        votes: LabelMatrix | None = None,
         teachers: np.ndarray | None = None,
         *,
         tasks: Mapping[str, np.ndarray] | None = None,
@@ -91,9 +91,9 @@ class Table:
         self.teachers = torch.as_tensor(teachers).to(device=device, dtype=dtype)
         self.tasks = {name: self._targets(held) for name, held in (tasks or {}).items()}
         empty = sp.csr_array((n, 0), dtype=np.float32)
-        self.fired = self._votes(empty if labels is None else (labels.codes > 0))
-        scored = labels is not None and labels.scores is not None
-        self.scores = self._votes(labels.scores) if scored else None  # type: ignore[union-attr]
+        self.fired = self._votes(empty if votes is None else (votes.codes > 0))
+        scored = votes is not None and votes.scores is not None
+        self.scores = self._votes(votes.scores) if scored else None  # type: ignore[union-attr]
 
     def __len__(self) -> int:
         return len(self.y)
