@@ -68,6 +68,13 @@ class SparseMatrix(Protocol):
         """Return the matrix in compressed rows."""
 
 
+class SupportsPredict(Protocol):
+    """A classifier with scikit-learn's face."""
+
+    def predict(self, X: Any, /) -> Any:
+        """Return one class for each row of `X`."""
+
+
 PathLike: TypeAlias = str | os.PathLike[str]
 # Values (n,), one a row: gold labels, row ids.
 VectorLike: TypeAlias = SupportsArray | Sequence[Any]
