@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 import numpy as np
 
 if TYPE_CHECKING:
+    import scipy.sparse as sp
     from typing_extensions import TypeVar  # one with a default, for checkers; never imported
 
     from spear_amal.votes.label_matrix import LabelMatrix
@@ -80,6 +81,8 @@ PathLike: TypeAlias = str | os.PathLike[str]
 VectorLike: TypeAlias = SupportsArray | Sequence[Any]
 # Features (n, D), or images (n, channels, height, width).
 MatrixLike: TypeAlias = SupportsArray | SparseMatrix | Sequence[Sequence[float]]
+# Features (n, D) as the package holds them.
+Features: TypeAlias = "np.ndarray | sp.csr_array"
 # Votes (n, m), -1 for abstain.
 VotesLike: TypeAlias = "LabelMatrix | MatrixLike"
 # The same, or votes on disk: the folder or its path.
