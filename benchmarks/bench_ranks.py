@@ -87,11 +87,10 @@ def fit(data: tuple[Any, Any, Any], ranks: str | None, epochs: int = EPOCHS) -> 
     model = SpearClassifier(
         feature_model="mlp",
         mixer_options={"warmup": 1, "refresh_every": 2},
-        batch_size=BATCH,
-        max_epochs=epochs,
-        patience=epochs,
-        keep_uncovered=True,
-        distributed=ranks,
+        trainer=TrainerConfig(
+            batch_size=BATCH, max_epochs=epochs, patience=epochs, distributed=ranks
+        ),
+        rule_model=RuleModelConfig(keep_uncovered=True),
     )
     return model.fit(x, y, L=votes)
 

@@ -87,6 +87,7 @@ validation_fraction, prior_correction, metric, random_state, verbose
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(200, 5))
     >>> y = (X[:, 0] * X[:, 1] > 0).astype(int)
+    >>> from spear_amal import TrainerConfig
     >>> trainer = TrainerConfig(max_epochs=30, lr=0.01)
     >>> model = AuxiliaryClassifier("mlp:16", ["side"], mixer="fixed", trainer=trainer)
     >>> model = model.fit(X, y, tasks={"side": (X[:, 0] > 0).astype(int)})

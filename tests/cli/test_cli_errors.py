@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from safetensors import SafetensorError
 
+from spear_amal import TrainerConfig
 from spear_amal.cli import apply, predict
 from spear_amal.estimators import GoldClassifier
 from spear_amal.io import safetensors
@@ -180,7 +181,7 @@ def test_models_that_cannot_be_used(project, run, table):
         handle.truncate(os.path.getsize("model.safetensors") - 100)
     fails(run, 2, "is damaged", *given)
     x = np.arange(22.0).reshape(11, 2)
-    GoldClassifier(max_epochs=1).fit(x, np.arange(11) % 2).save("bare")
+    GoldClassifier(trainer=TrainerConfig(max_epochs=1)).fit(x, np.arange(11) % 2).save("bare")
     fails(run, 2, "not the text features and class names", *given, "--model", "bare")
 
 
