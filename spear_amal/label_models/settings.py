@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from spear_amal._typing import VectorLike
 from spear_amal.errors import InputError
 
 
@@ -34,7 +33,7 @@ def check_share(name: str, value: float) -> None:
         raise InputError(f"{name} must lie strictly between 0 and 1, found {value}")
 
 
-def check_class_balance(class_balance: Any, n_classes: int) -> np.ndarray:
+def check_class_balance(class_balance: VectorLike, n_classes: int) -> np.ndarray:
     """Take given class shares (C,).
 
     Raises

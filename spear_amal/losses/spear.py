@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor
 
+from spear_amal._typing import VectorLike
 from spear_amal.batch import Batch, Outputs
 from spear_amal.errors import InputError
 from spear_amal.losses.base import Component, ComponentSet, Penalty
@@ -41,7 +42,7 @@ class GoldCrossEntropy(Component):
 
     name = "gold"
 
-    def __init__(self, class_weights: Any = None) -> None:
+    def __init__(self, class_weights: VectorLike | None = None) -> None:
         self.class_weights = None if class_weights is None else torch.as_tensor(class_weights)
 
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
@@ -259,7 +260,7 @@ def spear_components(
     consensus: str = "hard",
     rule_gold: str = "conditional",
     agreement: str = "feature-rules",
-    class_weights: Any = None,
+    class_weights: VectorLike | None = None,
 ) -> ComponentSet:
     """Make SPEAR's losses as a component set.
 

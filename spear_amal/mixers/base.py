@@ -248,7 +248,7 @@ class Mixer:
         return {"mixer": type(self).__name__, **{name: getattr(self, name) for name in names}}
 
 
-def check_whole(name: str, value: Any, least: int) -> None:
+def check_whole(name: str, value: object, least: int) -> None:
     """Raise InputError unless an option is a whole number of at least `least`."""
     if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
         raise InputError(f"{name} must be a whole number of at least {least}, found {value!r}")

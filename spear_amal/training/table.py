@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from spear_amal._typing import Features, VectorLike
 from spear_amal.batch import Batch
 from spear_amal.tensors.sparse_rows import SparseRows
 from spear_amal.votes.label_matrix import LabelMatrix
@@ -72,8 +73,8 @@ class Table:
 
     def __init__(
         self,
-        x: Any,
-        y: Any = None,
+        x: Features,
+        y: VectorLike | None = None,
         votes: LabelMatrix | None = None,
         teachers: np.ndarray | None = None,
         *,

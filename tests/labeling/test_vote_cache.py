@@ -276,11 +276,11 @@ def test_same_fingerprint_in_every_process(tmp_path):
     path = tmp_path / "code.py"
     path.write_text(
         "from spear_amal.labeling import keyword_lf, labeling_function\n"
-        "from spear_amal.labeling.hashing import fingerprint\n"
+        "from spear_amal.labeling.hashing import function_hash\n"
         "WORDS = {'a', 'b', 'c', 'd'}\n"
         "@labeling_function(resources={'k': frozenset('xyz')})\n"
         "def f(x, k):\n    return int(x.text in WORDS or x.text in {'p', 'q', 'r'})\n"
-        "print(fingerprint([f, keyword_lf('a', ['x', 'y'], 1)]))\n"
+        "print(function_hash([f, keyword_lf('a', ['x', 'y'], 1)]))\n"
     )
     said = [
         subprocess.run(
