@@ -81,7 +81,7 @@ def made(small: bool) -> tuple[Any, Any, Any]:
 
 def fit(data: tuple[Any, Any, Any], ranks: str | None, epochs: int = EPOCHS) -> Any:
     """Train; a refresh goes before the second and the fourth epoch."""
-    from spear_amal import SpearClassifier
+    from spear_amal import RuleModelConfig, SpearClassifier, TrainerConfig
 
     x, y, votes = data
     model = SpearClassifier(

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
-from spear_amal.estimators.rules import estimate_guides, resolve_guides
 from torch import nn
 
 from spear_amal import (
@@ -18,6 +17,7 @@ from spear_amal import (
 from spear_amal.data import synthetic_corpus, synthetic_votes
 from spear_amal.errors import FileFormatError, InputError, OutputExistsError
 from spear_amal.estimators.prediction import choose_exponent, combine
+from spear_amal.estimators.rules import estimate_guides, resolve_guides
 from spear_amal.mixers import Amal
 from spear_amal.studies import make_split
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from spear_amal.estimators.base import default_rate
 
 from spear_amal import LabelMatrix, TrainerConfig
 from spear_amal.estimators import (
@@ -12,6 +11,7 @@ from spear_amal.estimators import (
     RuleNetworkClassifier,
     SpearClassifier,
 )
+from spear_amal.estimators.base import default_rate
 from spear_amal.training import Trainer
 
 N_L, N_U, N_V, D, C = 43, 61, 101, 5, 2
