@@ -31,7 +31,7 @@ from spear_amal.params import Interval, StrOptions
 from spear_amal.training import METRICS, Callback, ProgressBar, Table, TrainerConfig
 from spear_amal.training.augment import Augmentation
 from spear_amal.training.objective import PRECISIONS
-from spear_amal.votes.label_matrix import LabelMatrix, as_label_matrix, stack_votes
+from spear_amal.votes.label_matrix import LabelMatrix, as_label_matrix
 
 
 class Intake(PredictorMixin):
@@ -91,7 +91,7 @@ class Intake(PredictorMixin):
 
     def _apply_vote_guard(self, votes: list[LabelMatrix], y: np.ndarray) -> LabelMatrix | None:
         """Votes of all rows, if they are to be trained on."""
-        return stack_votes(votes) if votes and self._uses_rules else None
+        return LabelMatrix.concatenate(votes) if votes and self._uses_rules else None
 
     def _validation(
         self, X_val: Any, y_val: Any, L_val: Any

@@ -198,7 +198,15 @@ class VoteSchema:
                 f"{name} has no scores for continuous LFs that gave scores in training; apply the "
                 "LFs again and pass the LabelMatrix itself"
             )
-        return matrix
+        return LabelMatrix(
+            matrix.codes,
+            lf_names=self.names,
+            classes=matrix.classes,
+            row_ids=matrix.row_ids,
+            lf_classes=matrix.lf_classes,
+            scores=matrix.scores,
+            continuous=self.continuous,
+        )
 
 
 def hold_out(y: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, str]:
