@@ -147,7 +147,7 @@ def count_rows(votes: VoteFiles, gold: np.ndarray | None = None) -> CountedRows:
     held = [_nothing(votes)]
     for rows, part in parts_of(votes):
         known = np.full(len(part), ABSTAIN, dtype=np.int64) if gold is None else gold[rows]
-        held.append(_merged([CountedRows(part, known, np.ones(len(part)))]))
+        held.append(_merged([CountedRows(_bare(part.codes, part), known, np.ones(len(part)))]))
         while len(held) > 1 and 2 * held[-1].L.nnz >= held[-2].L.nnz:
             held[-2:] = [_merged(held[-2:])]
     return _merged(held)
@@ -160,12 +160,11 @@ def _nothing(votes: VoteFiles) -> CountedRows:
 
 def _merged(some: list[CountedRows]) -> CountedRows:
     """Distinct rows of all."""
-    codes = sp.csr_array(sp.vstack([rows.L.codes for rows in some], format="csr"))
-    L = _bare(codes, some[0].L)
+    L = LabelMatrix.concatenate(rows.L for rows in some)
     gold = np.concatenate([rows.gold for rows in some])
     first, inverse = distinct_rows(cast_votes(L, L.n_classes), gold)
     n_rows = np.bincount(inverse, np.concatenate([rows.n_rows for rows in some]), len(first))
-    return CountedRows(_bare(codes[first], L), gold[first], n_rows)
+    return CountedRows(_bare(L.codes[first], L), gold[first], n_rows)
 
 
 def _bare(codes: sp.csr_array, like: LabelMatrix | VoteFiles) -> LabelMatrix:

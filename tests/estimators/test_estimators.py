@@ -295,9 +295,11 @@ def test_votes_are_held_against_those_of_training(data):
         model.rule_predict_proba(L.with_classes(["z", "y", "x"]))
     few = np.full((5, M), -1)
     few[0, 0] = 0  # plain votes in which the last class does not occur
-    SpearClassifier(trainer=TrainerConfig(max_epochs=2)).fit(
-        X, y, L=np.asarray(L), X_val=X[:5], y_val=gold[:5], L_val=few
-    )
+    short = SpearClassifier(trainer=TrainerConfig(max_epochs=2))
+    for votes in (np.asarray(L), L):
+        short.fit(X, y, L=votes, X_val=X[:5], y_val=gold[:5], L_val=few)
+    named = L.with_classes([0, 1, 2])[:5]
+    short.fit(X, y, L=np.asarray(L), X_val=X[:5], y_val=gold[:5], L_val=named)
 
 
 def test_classes_by_any_name(data):
