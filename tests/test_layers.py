@@ -62,7 +62,7 @@ def only_for_types(node: ast.AST) -> bool:
 
 
 def imports(node: ast.AST) -> Iterator[str]:
-    """Dotted names that a piece of code imports (a.b for ``from a import b``), functions included."""
+    """Dotted names that code imports, in functions too; a.b for ``from a import b``."""
     for child in ast.iter_child_nodes(node):
         if only_for_types(child):
             continue
