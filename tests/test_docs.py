@@ -73,7 +73,7 @@ def test_readme_leaves_room_for_results() -> None:
 
 
 def test_targets_that_pages_name_exist() -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z.-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
     for page in PAGES:
-        named = re.findall(r"^make ([a-z]+)|`make ([a-z]+)", page.read_text("utf-8"), re.MULTILINE)
+        named = re.findall(r"^make ([a-z.-]+)|`make ([a-z.-]+)", page.read_text("utf-8"), re.MULTILINE)
         assert {one or other for one, other in named} <= targets, page.name
