@@ -25,15 +25,15 @@ EXPECTED = {
     "in scikit-learn's own semi-supervised estimators",
 }
 ESTIMATORS = [
-    GoldClassifier(max_epochs=13),
-    LabelModelClassifier(max_epochs=13),
-    SpearClassifier(max_epochs=13),
-    RuleNetworkClassifier(max_epochs=13),
+    GoldClassifier(max_epochs=5),
+    LabelModelClassifier(max_epochs=7),
+    SpearClassifier(max_epochs=7),
+    RuleNetworkClassifier(max_epochs=7),
     ReweightedClassifier(max_epochs=7),
     # Single precision rounds hidden layers by more than the checks allow.
-    DistilledClassifier("mlp:11", optimiser="sgd", batch_size=8, max_epochs=13, dtype="float64"),
+    DistilledClassifier("mlp:11", optimiser="sgd", batch_size=31, max_epochs=7, dtype="float64"),
     AuxiliaryClassifier(
-        "mlp:11", ["l2"], optimiser="sgd", batch_size=8, max_epochs=13, dtype="float64"
+        "mlp:11", ["l2"], optimiser="sgd", batch_size=31, max_epochs=7, dtype="float64"
     ),
 ]
 
