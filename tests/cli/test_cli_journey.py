@@ -223,6 +223,7 @@ def test_useless_votes_are_left_out_and_that_is_said(inbox, ok):
     assert "left out" not in insisted.stderr + insisted.stdout
 
 
+@pytest.mark.slow
 def test_apply_with_processes_and_cache(project, ok):
     ok("apply")
     plain = LabelMatrix.load("labels.npz").to_dense()

@@ -335,6 +335,9 @@ def test_it_can_be_a_teacher(images):
     assert list(student.weights_.columns) == ["label", "teacher"]
 
 
+SLOW = pytest.mark.slow
+
+
 class KillAt(Callback):
     def __init__(self, epoch):
         self.epoch = epoch
@@ -344,7 +347,10 @@ class KillAt(Callback):
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("mixer", ["fixed", "gcs", "amal", "mwn", "maoal"])
+@pytest.mark.parametrize(
+    "mixer",
+    ["fixed", "gcs", "amal", *(pytest.param(name, marks=SLOW) for name in ("mwn", "maoal"))],
+)
 def test_a_killed_run_goes_on_bit_for_bit(images, mixer, tmp_path):
     options = {
         "mixer": mixer,

@@ -18,6 +18,7 @@ from spear_amal.estimators import DistilledClassifier
 from spear_amal.teachers import ArrayTeacher
 from spear_amal.training.table import DENSE_WIDTH
 
+pytestmark = pytest.mark.slow
 WORLD = 2
 N, M = 83, 3
 SEED = np.random.default_rng(7)

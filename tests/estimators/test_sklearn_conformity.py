@@ -30,21 +30,17 @@ EXPECTED = {
     "check_classifiers_classes": "it labels one of two classes -1, which means unlabelled here, as "
     "in scikit-learn's own semi-supervised estimators",
 }
+KINDS = (LabelModelClassifier, SpearClassifier, RuleNetworkClassifier, ReweightedClassifier)
+SGD = TrainerConfig(optimiser="sgd", batch_size=31, max_epochs=7, dtype="float64")
 ESTIMATORS = [
-    GoldClassifier(trainer=TrainerConfig(max_epochs=13)),
-    LabelModelClassifier(trainer=TrainerConfig(max_epochs=13)),
-    SpearClassifier(trainer=TrainerConfig(max_epochs=13)),
-    RuleNetworkClassifier(trainer=TrainerConfig(max_epochs=13)),
-    ReweightedClassifier(trainer=TrainerConfig(max_epochs=7)),
+    GoldClassifier(trainer=TrainerConfig(max_epochs=5)),
+    *(kind(trainer=TrainerConfig(max_epochs=7)) for kind in KINDS),
     # Single precision rounds hidden layers by more than the checks allow.
-    DistilledClassifier(
-        "mlp:11",
-        trainer=TrainerConfig(optimiser="sgd", batch_size=8, max_epochs=13, dtype="float64"),
-    ),
+    DistilledClassifier("mlp:11", trainer=SGD),
     AuxiliaryClassifier(
         "mlp:11",
         ["l2"],
-        trainer=TrainerConfig(optimiser="sgd", batch_size=8, max_epochs=13, dtype="float64"),
+        trainer=SGD,
     ),
 ]
 
