@@ -185,7 +185,7 @@ def _sizes(corpus: Corpus, labels: int | None, protocol: str) -> tuple[int, int]
     if protocol == "published" and labels is not None:
         raise InputError(
             "the protocol 'published' keeps the published labelled rows, so their number cannot "
-            "be set; leave out --labels (labels=), or take the protocol 'random'"
+            "be set; leave out --n-labelled (labels=), or take the protocol 'random'"
         )
     pool = len(corpus) - len(corpus.rows("test"))
     if not len(corpus.rows("test")):

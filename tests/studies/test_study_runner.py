@@ -193,7 +193,7 @@ def test_placebo_moves_votes_and_is_stored(source):
         ({"labels": 1}, "fewer than the 2 classes"),
         ({"protocol": "fixed"}, "protocol must be one of"),
         ({"protocol": "published"}, 'needs a corpus with a part "labelled"'),
-        ({"protocol": "published", "labels": 5}, "leave out --labels"),
+        ({"protocol": "published", "labels": 5}, "leave out --n-labelled"),
         ({"features": "published"}, "no published features"),
         ({"features": "bert"}, "features must be"),
         ({"features": "file:gone.npy"}, "no file of features gone.npy"),
