@@ -52,7 +52,8 @@ def page_of(path: Path) -> Path:
 def relink(text: str, source: Path, page: Path) -> str:
     """Return Markdown of the file `source` with its links as they have to be on `page`.
 
-    A link to a folder that has no page is left out, its text stays.
+    A link to a folder that has no page is left out, its text stays. A link that shows the name of
+    its file shows the title of the page instead.
     """
 
     def relinked(match: re.Match[str]) -> str:
@@ -62,6 +63,8 @@ def relink(text: str, source: Path, page: Path) -> str:
         path = page_of((source.parent / target).resolve())
         if path.is_dir():
             return label
+        if label.endswith(Path(target).name):
+            label = ""
         return f"[{label}]({os.path.relpath(path, page.parent)}{anchor})"
 
     return LINK.sub(relinked, text)
