@@ -8,6 +8,7 @@ from spear_amal.label_models.majority import MajorityVote
 from spear_amal.label_models.snorkel_model import SnorkelLabelModel
 from spear_amal.label_models.weighted_majority import WeightedMajority
 
+#: The label models by the names that estimators, studies and the command line take.
 LABEL_MODELS: dict[str, type[LabelModel]] = {
     "majority": MajorityVote,
     "weighted-majority": WeightedMajority,

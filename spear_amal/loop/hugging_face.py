@@ -53,6 +53,8 @@ try:
 except ImportError as error:
     raise MissingExtraError("transformers", "transformers", "MixerTrainer") from error
 
+__all__ = ["MixerTrainer"]
+
 STATE = "mixer.safetensors"
 
 

@@ -218,6 +218,7 @@ class QualityGuide(Penalty):
         return cast(Any, model).rules.quality_penalty()
 
 
+#: Names of SPEAR's seven losses, in the order of their numbers.
 NAMES = (
     "gold",
     "entropy",
@@ -227,6 +228,7 @@ NAMES = (
     "agreement",
     "quality-guide",
 )
+#: Numbers of SPEAR's seven losses.
 EVERY_LOSS = (1, 2, 3, 4, 5, 6, 7)
 
 

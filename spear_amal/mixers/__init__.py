@@ -22,6 +22,7 @@ from spear_amal.mixers.random_search import RandomSearch
 from spear_amal.mixers.superloss import SuperLoss
 from spear_amal.mixers.uncertainty import Uncertainty
 
+#: The mixers by name; :func:`build_mixer` knows further names for settings of them.
 MIXERS: dict[str, type[Mixer]] = {
     "alm-kd": AlmKd,
     "amal": Amal,

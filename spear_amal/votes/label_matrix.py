@@ -14,6 +14,7 @@ from spear_amal._typing import MatrixLike, PathLike, VectorLike, VotesLike
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.votes.npz import read_label_matrix, write_label_matrix
 
+#: Vote of a labelling function that has no answer, and label of a row without one.
 ABSTAIN = -1
 
 

@@ -212,6 +212,7 @@ def _arrow() -> tuple[Any, Any]:
 __all__ = ["MANIFEST", "VoteFiles", "VotePart", "finish_votes", "part_name", "write_part"]
 
 FORMAT = 1
+#: Name of the file that lists the parts of a folder of votes.
 MANIFEST = "votes.json"
 KIND = "votes"
 
