@@ -9,7 +9,7 @@ import spear_amal
 
 project = "spear_amal"
 author = "the authors of spear_amal"
-copyright = author  # noqa: A001  # Sphinx's name
+copyright = author  # Sphinx's name
 release = version = spear_amal.__version__
 
 extensions = [

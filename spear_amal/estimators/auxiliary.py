@@ -41,7 +41,7 @@ from spear_amal.models.multi_task import BUILT_IN, L2, ROTATION, SHUFFLED
 from spear_amal.params import Interval
 from spear_amal.teachers.networks import at_rest
 from spear_amal.training import Table
-from spear_amal.training.last_layer import chunk_size
+from spear_amal.training.table import chunk_size
 
 
 @dataclass(eq=False, repr=False)

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from spear_amal.errors import FileFormatError, InputError
-from spear_amal.estimators.options import option_places
 from spear_amal.estimators.validation import VoteSchema
 from spear_amal.io.atomic import refuse_existing
 from spear_amal.io.safetensors import (
@@ -22,6 +21,7 @@ from spear_amal.io.safetensors import (
 )
 from spear_amal.label_models import LABEL_MODELS, LabelModel
 from spear_amal.mixers import MIXERS, Mixer
+from spear_amal.params import option_places
 
 KIND = "spear_amal model"
 EXTRA = "extra"

@@ -28,7 +28,7 @@ from spear_amal.loop.refresh import (
 )
 from spear_amal.mixers import Mixer, Step, build_mixer
 from spear_amal.mixers.base import check_whole
-from spear_amal.models.second_order import twice_differentiable
+from spear_amal.models.feature_model import twice_differentiable
 
 
 class LossMixer:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from spear_amal.batch import Batch
-from spear_amal.maths.objective import domain_counts
+from spear_amal.maths.losses import domain_counts
 from spear_amal.mixers.base import LookAheadLike, LookAheadOptions
 from spear_amal.mixers.loss_roles import LABEL, TEACHER, in_role
 from spear_amal.mixers.row_weights import LearnedRowWeights, check_all

@@ -17,8 +17,8 @@ from spear_amal.batch import Batch
 from spear_amal.distributed.shard import mean_over_ranks
 from spear_amal.errors import InputError
 from spear_amal.maths.gradients import gradient_of
+from spear_amal.maths.losses import domain_counts
 from spear_amal.maths.neumann import transposed_product
-from spear_amal.maths.objective import domain_counts
 from spear_amal.mixers.base import GraphsLike, Step, check_whole
 from spear_amal.mixers.bilevel import Bilevel
 

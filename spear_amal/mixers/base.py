@@ -14,7 +14,7 @@ from torch import Tensor
 from spear_amal.batch import Batch
 from spear_amal.distributed.shard import WHOLE, Shard
 from spear_amal.errors import InputError
-from spear_amal.maths.objective import domain_counts, weighted_objective
+from spear_amal.maths.losses import domain_counts, weighted_objective
 
 
 class LookAheadLike(Protocol):

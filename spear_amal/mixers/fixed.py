@@ -31,7 +31,10 @@ class Fixed(Mixer):
     def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:
         """Check the names and lay out one weight per loss."""
         super().attach(n_rows, names, domain, mixable)
-        self.vector = by_name("per_loss", self.per_loss, names).to(domain.device)
+        weights = (
+            by_name("per_loss", self.per_loss, names) if self.per_loss else torch.ones(len(names))
+        )
+        self.vector = weights.to(domain.device)
 
     def weights(self, batch: Batch, losses: Tensor) -> Tensor:
         """Return the same weights for every row."""

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from spear_amal.batch import Batch
 from spear_amal.errors import InputError
-from spear_amal.maths.objective import domain_counts
+from spear_amal.maths.losses import domain_counts
 from spear_amal.mixers.base import LookAheadLike, LookAheadOptions, Mixer, check_whole
 
 

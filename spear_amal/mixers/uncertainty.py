@@ -14,7 +14,7 @@ from torch import Tensor
 
 from spear_amal.distributed.shard import mean_over_ranks
 from spear_amal.errors import InputError
-from spear_amal.maths.objective import domain_counts
+from spear_amal.maths.losses import domain_counts
 from spear_amal.mixers.base import Step
 from spear_amal.mixers.fixed import PerLoss
 
