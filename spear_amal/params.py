@@ -7,7 +7,9 @@ scikit-learn keeps the machinery of its constraint tables private, in
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
+from numbers import Integral, Real
 from typing import Any
 
 from sklearn.utils._param_validation import (
@@ -24,7 +26,11 @@ __all__ = [
     "InvalidParameterError",
     "StrOptions",
     "check_conditions",
+    "check_not_negative",
     "check_parameters",
+    "check_positive",
+    "check_share",
+    "check_whole",
 ]
 
 Constraints = Mapping[str, list[Any]]
@@ -65,3 +71,33 @@ def check_conditions(*conditions: tuple[bool, Callable[[], str]]) -> None:
     for holds, message in conditions:
         if not holds:
             raise InputError(message())
+
+
+def check_whole(name: str, value: Any, least: int) -> None:
+    """Raise InputError unless a parameter is a whole number of at least `least`."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        raise InputError(f"{name} must be a whole number of at least {least}, found {value!r}")
+
+
+def check_positive(name: str, value: Any) -> None:
+    """Raise InputError unless a parameter is a finite number above 0."""
+    if not 0 < _finite(value):
+        raise InputError(f"{name} must be above 0, found {value!r}")
+
+
+def check_not_negative(name: str, value: Any) -> None:
+    """Raise InputError unless a parameter is a finite number of at least 0."""
+    if not 0 <= _finite(value):
+        raise InputError(f"{name} must be at least 0, found {value!r}")
+
+
+def check_share(name: str, value: Any) -> None:
+    """Raise InputError unless a parameter is a number strictly between 0 and 1."""
+    if not 0 < _finite(value) < 1:
+        raise InputError(f"{name} must lie strictly between 0 and 1, found {value!r}")
+
+
+def _finite(value: Any) -> float:
+    """Return a finite number as a float, and anything else as NaN, which no comparison holds of."""
+    number = float(value) if isinstance(value, Real) else math.nan
+    return number if math.isfinite(number) else math.nan
