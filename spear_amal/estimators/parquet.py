@@ -19,8 +19,8 @@ from spear_amal.errors import InputError
 from spear_amal.estimators import validation
 from spear_amal.estimators.base import DTYPES, BaseSpearEstimator
 from spear_amal.estimators.cross_fitting import fit_members, fit_streamed
-from spear_amal.mixers.base import check_whole
 from spear_amal.mixers.weight_table import MappedTable
+from spear_amal.params import check_whole
 from spear_amal.training import ParquetRows
 from spear_amal.training.parquet_table import ShardTable, ShardVotes
 from spear_amal.votes.label_matrix import LabelMatrix

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -25,8 +26,6 @@ from spear_amal.mixers import MIXERS, Mixer
 KIND = "spear_amal model"
 EXTRA = "extra"
 SETTINGS = "settings"
-# What can be made again from its name and settings.
-OWN = {cls.__name__: cls for cls in (*MIXERS.values(), *LABEL_MODELS.values())}
 CUSTOM = "custom"  # stands in the file for what only code can make again
 
 
@@ -68,7 +67,7 @@ def _plain(value: Any) -> Any:
         return value.tolist()
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {str(key): _plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
@@ -162,20 +161,26 @@ def load(cls: type, path: str | os.PathLike[str], **objects: Any) -> Any:
 def _params(
     path: str | os.PathLike[str], stored: dict[str, Any], objects: dict[str, Any]
 ) -> dict[str, Any]:
-    params = _tuples(stored)
+    params, known = _tuples(stored), _registered()
     for name, value in stored.items():
         if name in objects or not isinstance(value, dict):
             continue
         if name == "mixer_options":
             params[name] = _options(value)
-        elif CUSTOM in value and value[CUSTOM] not in OWN:
+        elif CUSTOM in value and value[CUSTOM] not in known:
             raise InputError(
                 f"{path} was trained with {name}= an object of the user's own "
                 f"({value[CUSTOM]}); pass it to load as {name}="
             )
         elif CUSTOM in value:
-            params[name] = OWN[value[CUSTOM]](**_options(value[SETTINGS]))
+            params[name] = known[value[CUSTOM]](**_options(value[SETTINGS]))
     return params | objects
+
+
+def _registered() -> dict[str, type]:
+    """Classes that can be made again from their name and settings."""
+    classes = [entry.mixer for entry in MIXERS.values()] + list(LABEL_MODELS.values())
+    return {cls.__name__: cls for cls in classes}
 
 
 def _tuples(held: dict[str, Any]) -> dict[str, Any]:
