@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from spear_amal.cli.console import (
     show_table,
     warnings_as_notes,
 )
+from spear_amal.cli.options import DemoOptions
 from spear_amal.cli.train import learnt, votes_left_out
 from spear_amal.data import Corpus, load_corpus, synthetic_corpus
 from spear_amal.errors import DataUnavailableError, InputError
@@ -71,21 +71,7 @@ class Job:
         return np.flatnonzero((self.corpus.frame["part"] != "test").to_numpy())
 
 
-@dataclass(frozen=True)
-class Options:
-    """What the user asked for; sizes are for quick trials."""
-
-    output: Path | None = None
-    seed: int = 0
-    offline: bool = False
-    force: bool = False
-    lfs: Path | None = None
-    data_dir: Path | None = None
-    cache_dir: Path | None = None
-    max_epochs: int = 100
-
-
-def demo(options: Options) -> None:
+def demo(options: DemoOptions) -> None:
     """Apply LFs, train the methods on one split, print the comparison and write the report."""
     report = _report_path(options)
     lfs = _lf_file(options)
@@ -113,7 +99,7 @@ def demo(options: Options) -> None:
 # -- before any work ------------------------------------------------------------------------------
 
 
-def _report_path(options: Options) -> Path | None:
+def _report_path(options: DemoOptions) -> Path | None:
     """Where the report goes; None if it was not asked for and cannot be drawn.
 
     The default name is overwritten where a report of this package stands; anything else is kept.
@@ -132,7 +118,7 @@ def _report_path(options: Options) -> Path | None:
     return refuse_existing(DEFAULT_REPORT, options.force)
 
 
-def _lf_file(options: Options) -> Path:
+def _lf_file(options: DemoOptions) -> Path:
     path = options.lfs or LF_FILE
     if not path.is_file():
         raise InputError(
@@ -146,7 +132,7 @@ def _lf_file(options: Options) -> Path:
 # -- the job --------------------------------------------------------------------------------------
 
 
-def _corpus(options: Options) -> Corpus:
+def _corpus(options: DemoOptions) -> Corpus:
     try:
         corpus = load_corpus(
             "plots", options.data_dir, options.cache_dir, options.offline, progress=is_watched()
@@ -162,7 +148,7 @@ def _corpus(options: Options) -> Corpus:
     return corpus
 
 
-def _prepare(corpus: Corpus, lfs: Path, options: Options) -> Job:
+def _prepare(corpus: Corpus, lfs: Path, options: DemoOptions) -> Job:
     loaded = load_lfs(lfs)
     applier = PandasLFApplier(loaded.lfs, classes=loaded.classes)
     votes = applier.apply(corpus.frame, progress_bar=is_watched())
@@ -194,7 +180,7 @@ def _left_out(comparison: Comparison) -> list[str]:
     return [f"Votes left out as no better than chance by: {'; '.join(titles)}."] if titles else []
 
 
-def _content(job: Job, comparison: Comparison, options: Options) -> ReportContent:
+def _content(job: Job, comparison: Comparison, options: DemoOptions) -> ReportContent:
     title, estimator = parse_method(SHOWN).title, comparison.estimators[SHOWN]
     task, made_up = job.task, job.corpus.name == "generated"
     return ReportContent(
@@ -242,6 +228,6 @@ def _outcome(job: Job, title: str, estimator: Any) -> Evaluation:
     )
 
 
-def _settings(job: Job, options: Options) -> dict[str, object]:
-    asked = {k: v for k, v in dataclasses.asdict(options).items() if v is not None}
-    return {"command": "spear-amal demo", "corpus": job.corpus.name, **asked}
+def _settings(job: Job, options: DemoOptions) -> dict[str, object]:
+    given = options.model_dump(exclude_none=True)
+    return {"command": "spear-amal demo", "corpus": job.corpus.name, **given}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from spear_amal._typing import Features
 from spear_amal.errors import InputError
 from spear_amal.votes.label_matrix import LabelMatrix
 
@@ -54,7 +54,7 @@ class Corpus:
     metric: str
     source: str
     positive: int = 1
-    features: Any = None
+    features: Features | None = None
     label_matrix: LabelMatrix | None = None
     n_labelled: int = 100
     n_validation: int = 100

@@ -9,7 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -79,7 +79,7 @@ class TextEncoder(TransformerMixin, BaseEstimator):
         self.identity = identity
         self.progress = progress
 
-    def fit(self, texts: Iterable[str], y: Any = None) -> TextEncoder:
+    def fit(self, texts: Iterable[str], y: object = None) -> Self:
         """Check settings and texts; nothing is encoded.
 
         Raises

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import scipy.sparse as sp
@@ -72,7 +72,7 @@ class TextFeatures(TransformerMixin, BaseEstimator):
         self.stop_words = stop_words
         self.token_pattern = token_pattern
 
-    def fit(self, texts: Iterable[str], y: Any = None) -> TextFeatures:
+    def fit(self, texts: Iterable[str], y: object = None) -> Self:
         """Learn words and weights from texts.
 
         Raises
@@ -83,7 +83,7 @@ class TextFeatures(TransformerMixin, BaseEstimator):
         self._fit(texts)
         return self
 
-    def fit_transform(self, texts: Iterable[str], y: Any = None, **_: Any) -> sp.csr_array:
+    def fit_transform(self, texts: Iterable[str], y: object = None, **_: object) -> sp.csr_array:
         """Fit, and return the features (n, D) of the same texts, counting words once."""
         return _as_csr(self._fit(texts))
 
@@ -125,7 +125,7 @@ class TextFeatures(TransformerMixin, BaseEstimator):
         settings = self.get_params(deep=False)
         return {**settings, "ngram_range": tuple(settings["ngram_range"])}
 
-    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+    def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
         """N-grams (D,) in the order of the columns."""
         check_is_fitted(self, "vectorizer_", msg="fit TextFeatures on training texts first")
         return np.asarray(self.vocabulary_, dtype=object)

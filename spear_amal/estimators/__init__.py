@@ -7,9 +7,11 @@ from spear_amal.estimators.distillation import DistilledClassifier
 from spear_amal.estimators.distillation_methods import DISTILLATION, distiller
 from spear_amal.estimators.gold import GoldClassifier
 from spear_amal.estimators.label_model import LabelModelClassifier, ReweightedClassifier
+from spear_amal.estimators.options import nest_options, option_places
 from spear_amal.estimators.rule_network import RuleNetworkClassifier
+from spear_amal.estimators.rules import RuleModelConfig
 from spear_amal.estimators.spear import PRESETS, SpearClassifier
-from spear_amal.estimators.sskd import RotationDistiller
+from spear_amal.estimators.sskd import RotationDistiller, ViewConfig
 
 __all__ = [
     "DISTILLATION",
@@ -22,7 +24,11 @@ __all__ = [
     "LabelModelClassifier",
     "ReweightedClassifier",
     "RotationDistiller",
+    "RuleModelConfig",
     "RuleNetworkClassifier",
     "SpearClassifier",
+    "ViewConfig",
     "distiller",
+    "nest_options",
+    "option_places",
 ]

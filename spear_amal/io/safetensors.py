@@ -17,7 +17,7 @@ from torch import Tensor
 from spear_amal.errors import FileFormatError
 from spear_amal.io.atomic import write_aside
 
-FORMAT = 1
+FORMAT = 2  # 1: estimators with flat parameters
 Tensors = dict[str, Tensor]
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from spear_amal._typing import VectorLike
 from spear_amal.errors import InputError
 from spear_amal.params import check_not_negative
 
@@ -17,7 +16,7 @@ def check_iterations(max_iter: int, tol: float, least: int = 1) -> None:
     check_not_negative("tol", tol)
 
 
-def check_class_balance(class_balance: Any, n_classes: int) -> np.ndarray:
+def check_class_balance(class_balance: VectorLike, n_classes: int) -> np.ndarray:
     """Return given class shares (C,) as an array.
 
     Raises

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import scipy.sparse as sp
 
+from spear_amal._typing import VectorLike
 from spear_amal.label_models._validation import check_class_balance, check_iterations
 from spear_amal.label_models.base import LabelModel
 from spear_amal.label_models.mixture import Mixture, expect, safe_log
@@ -105,7 +104,7 @@ class AccuracyModel(LabelModel):
         accuracy_strength: float = 10.0,
         table_strength: float = 100.0,
         one_class_strength: float = 2.0,
-        class_balance: Any = None,
+        class_balance: VectorLike | None = None,
         max_iter: int = 100,
         tol: float = 1e-6,
     ) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import scipy.sparse as sp
 import torch
 from torch import Tensor
 
+from spear_amal._typing import VectorLike
 from spear_amal.errors import InputError
 from spear_amal.label_models.base import LabelModel
 from spear_amal.label_models.vote_patterns import find_patterns
@@ -49,7 +48,7 @@ class Cage(LabelModel):
     def __init__(
         self,
         *,
-        quality_guides: Any = 0.9,
+        quality_guides: float | VectorLike = 0.9,
         quality_index: float = 0.85,
         lr: float = 0.01,
         epochs: int = 100,

@@ -11,6 +11,7 @@ from spear_amal.label_models.snorkel_model import SnorkelLabelModel
 from spear_amal.label_models.weighted_majority import WeightedMajority
 from spear_amal.registration import check_registration
 
+#: The label models by the names that estimators, studies and the command line take.
 LABEL_MODELS: dict[str, type[LabelModel]] = {
     "majority": MajorityVote,
     "weighted-majority": WeightedMajority,

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from spear_amal._typing import VectorLike
 from spear_amal.errors import InputError, MissingExtraError
 from spear_amal.label_models._validation import check_class_balance
 from spear_amal.label_models.base import LabelModel
@@ -69,7 +70,7 @@ class SnorkelLabelModel(LabelModel):
     def __init__(
         self,
         *,
-        class_balance: Any = None,
+        class_balance: VectorLike | None = None,
         n_epochs: int = 100,
         lr: float = 0.01,
         l2: float = 0.0,

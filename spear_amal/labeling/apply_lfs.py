@@ -40,7 +40,7 @@ class LFRunner:
     lfs : sequence of LabelingFunction
     classes : ClassSet
     source : Source
-    book : FaultBook
+    book : FailureLog
     advance : callable
         Told the number of (row, LF) pairs done; a progress bar.
     """

@@ -38,7 +38,8 @@ _PASSING = frozenset(
 # What Python itself puts into classes.
 _OF_CLASSES = re.compile(
     r"__(dict|weakref|doc|module|qualname|annotations|slots|firstlineno|static_attributes|"
-    r"abstractmethods|annotate_func|annotations_cache|match_args|hash|dataclass_\w+)__|_abc_impl"
+    r"abstractmethods|annotate_func|annotations_cache|match_args|hash|orig_bases|parameters|"
+    r"dataclass_\w+)__|_abc_impl"
 )
 _WRAPPER = type(functools.lru_cache(lambda: None))
 _METHODS = (types.MethodDescriptorType, types.WrapperDescriptorType)
@@ -51,14 +52,14 @@ def function_hash(value: Any) -> str:
 
     Raises
     ------
-    Unseen
+    Unhashable
         If it depends on something that no hash can hold; says on what.
 
     Examples
     --------
-    >>> fingerprint(lambda x: x > 3) == fingerprint(lambda x: x > 3)
+    >>> function_hash(lambda x: x > 3) == function_hash(lambda x: x > 3)
     True
-    >>> fingerprint(lambda x: x > 3) == fingerprint(lambda x: x > 4)
+    >>> function_hash(lambda x: x > 3) == function_hash(lambda x: x > 4)
     False
     """
     try:
@@ -294,7 +295,7 @@ def reads_of(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
 
     Raises
     ------
-    Unseen
+    Unhashable
         If the code reads files, the clock or random numbers, changes a global or a variable of an
         outer function, or runs code that it makes.
     """

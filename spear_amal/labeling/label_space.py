@@ -5,12 +5,15 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable
 from enum import Enum
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from spear_amal.errors import InputError
 from spear_amal.votes.label_matrix import ABSTAIN, MAX_CLASSES
+
+# The number of classes, their names in code order or an Enum; None: any code from 0.
+ClassesLike: TypeAlias = "int | Iterable[Any] | type[Enum] | ClassSet | None"
 
 
 class ClassSet:
@@ -35,7 +38,7 @@ class ClassSet:
     (1, 0, -1)
     """
 
-    def __init__(self, classes: Any = None) -> None:
+    def __init__(self, classes: ClassesLike = None) -> None:
         self.names: tuple[Any, ...] | None = None
         self._codes: dict[Any, int] = {}
         if isinstance(classes, ClassSet):

@@ -137,7 +137,7 @@ class OutputParser:
 
         Raises
         ------
-        BadAnswer
+        InvalidOutput
             If the answer is no class, or another class than the declared one.
         """
         if answer is None:
@@ -168,7 +168,7 @@ class OutputParser:
 
         Raises
         ------
-        BadAnswer
+        InvalidOutput
             If the answers have another length or order than the batch.
         """
         if isinstance(answers, pd.Series) and isinstance(batch, pd.DataFrame):
@@ -200,7 +200,7 @@ def as_column(answers: Any, n: int) -> np.ndarray:
 
     Raises
     ------
-    BadAnswer
+    InvalidOutput
         If they have another shape.
     """
     # A list is read one by one: as an array, [1, True] would lose what True means.
@@ -243,7 +243,7 @@ def score_of(answer: Any) -> float:
 
     Raises
     ------
-    BadAnswer
+    InvalidOutput
         If it is no number or NaN.
     """
     try:

@@ -13,8 +13,10 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, NamedTuple
 
+from spear_amal._typing import NamedFunction
 from spear_amal.errors import InputError
 from spear_amal.labeling.functions import is_labeling_function
+from spear_amal.labeling.label_space import ClassesLike
 
 
 class LoadedLFs(NamedTuple):
@@ -27,8 +29,8 @@ class LoadedLFs(NamedTuple):
         ``CLASSES`` of the file, ready for an applier.
     """
 
-    lfs: list[Any]
-    classes: Any
+    lfs: list[NamedFunction]
+    classes: ClassesLike
 
 
 def load_lfs(path: str | os.PathLike[str]) -> LoadedLFs:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from spear_amal._typing import PathLike
 from spear_amal.errors import FileFormatError, InputError, LabelingError, OutputExistsError
 from spear_amal.labeling.appliers import BaseLFApplier
 from spear_amal.labeling.builders import ColumnLF
@@ -54,7 +55,7 @@ class ParquetLFApplier(BaseLFApplier):
 
     def apply(
         self,
-        source: Any,
+        source: PathLike | Sequence[PathLike],
         output: str | os.PathLike[str],
         *,
         columns: Sequence[str] | None = None,

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from spear_amal._typing import PathLike
 from spear_amal.errors import FileFormatError, InputError, MissingExtraError
 
 
@@ -35,7 +36,7 @@ class Block(NamedTuple):
     stamp: str
 
 
-def source_files(source: Any) -> list[Path]:
+def source_files(source: PathLike | Sequence[PathLike]) -> list[Path]:
     """Parquet files of a source, sorted by name: a file, a folder, or several of them.
 
     Raises

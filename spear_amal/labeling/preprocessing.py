@@ -6,10 +6,11 @@ import functools
 import inspect
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Generic, Literal, Protocol, overload
 
 import numpy as np
 
+from spear_amal._typing import NamedFunction, PointFunction, PointT, PreparedT
 from spear_amal.errors import InputError
 from spear_amal.labeling.data_points import copy_row, field
 
@@ -17,7 +18,7 @@ from spear_amal.labeling.data_points import copy_row, field
 MEMO_SIZE = 10_000
 
 
-class BasePreprocessor:
+class BasePreprocessor(Generic[PointT, PreparedT]):
     """Maps rows to rows; works on copies, so the rows handed in stay as they are.
 
     Within one ``apply`` a preprocessor runs once a row, however many LFs name it; `memoize` keeps
@@ -37,7 +38,7 @@ class BasePreprocessor:
     def __init__(
         self,
         name: str,
-        pre: Sequence[Any] | None = None,
+        pre: Sequence[NamedFunction] | None = None,
         memoize: bool = False,
         memoize_key: Callable[[Any], Hashable] | None = None,
         memo_size: int = MEMO_SIZE,
@@ -57,9 +58,10 @@ class BasePreprocessor:
         """Forget all memoised rows."""
         self._memo.clear()
 
-    def __call__(self, x: Any) -> Any:
-        """Row with this preprocessor, and those before it, applied to a copy of `x`."""
-        return run_chain((self,), x)
+    def __call__(self, x: PointT) -> PreparedT:
+        """Return a copy of `x` with this preprocessor, and those before it, applied."""
+        prepared: PreparedT = run_chain((self,), x)
+        return prepared
 
     def map_rows(self, rows: Iterable[Any]) -> list[Any]:
         """Apply this preprocessor alone to rows; the rows handed in are not changed."""
@@ -113,7 +115,7 @@ class Preprocessor(BasePreprocessor):
         name: str,
         field_names: Mapping[str, str] | None = None,
         mapped_field_names: Mapping[str, str] | None = None,
-        pre: Sequence[Any] | None = None,
+        pre: Sequence[NamedFunction] | None = None,
         memoize: bool = False,
         memoize_key: Callable[[Any], Hashable] | None = None,
         memo_size: int = MEMO_SIZE,
@@ -198,7 +200,7 @@ def content_key(x: Any) -> Hashable:
         return content_key(vars(x))
 
 
-class LambdaPreprocessor(BasePreprocessor):
+class LambdaPreprocessor(BasePreprocessor[PointT, PreparedT]):
     """A preprocessor made of a function from row to row, or rows to rows; see :func:`preprocessor`.
 
     Parameters
@@ -217,7 +219,7 @@ class LambdaPreprocessor(BasePreprocessor):
         self,
         name: str,
         f: Callable[..., Any],
-        pre: Sequence[Any] | None = None,
+        pre: Sequence[NamedFunction] | None = None,
         memoize: bool = False,
         memoize_key: Callable[[Any], Hashable] | None = None,
         memo_size: int = MEMO_SIZE,
@@ -253,15 +255,58 @@ class LambdaPreprocessor(BasePreprocessor):
         return self._f(x, **self.resources)
 
 
+class PreprocessorDecorator(Protocol):
+    """What :func:`preprocessor` with brackets returns."""
+
+    def __call__(
+        self, f: PointFunction[PointT, PreparedT], /
+    ) -> LambdaPreprocessor[PointT, PreparedT]:
+        """Make a preprocessor of `f`."""
+
+
+class BatchedDecorator(Protocol):
+    """What :func:`preprocessor` with ``batched=True`` returns."""
+
+    def __call__(
+        self, f: PointFunction[list[PointT], Iterable[PreparedT]], /
+    ) -> LambdaPreprocessor[PointT, PreparedT]:
+        """Make a preprocessor of `f`, which maps lists of rows."""
+
+
+@overload
+def preprocessor(
+    name: PointFunction[PointT, PreparedT],
+) -> LambdaPreprocessor[PointT, PreparedT]: ...
+@overload
+def preprocessor(
+    name: str | None = None,
+    pre: Sequence[NamedFunction] | None = None,
+    memoize: bool = False,
+    memoize_key: Callable[[Any], Hashable] | None = None,
+    memo_size: int = MEMO_SIZE,
+    resources: Mapping[str, Any] | None = None,
+    batched: Literal[False] = False,
+) -> PreprocessorDecorator: ...
+@overload
+def preprocessor(
+    name: str | None = None,
+    pre: Sequence[NamedFunction] | None = None,
+    memoize: bool = False,
+    memoize_key: Callable[[Any], Hashable] | None = None,
+    memo_size: int = MEMO_SIZE,
+    resources: Mapping[str, Any] | None = None,
+    *,
+    batched: Literal[True],
+) -> BatchedDecorator: ...
 def preprocessor(
     name: Any = None,
-    pre: Sequence[Any] | None = None,
+    pre: Sequence[NamedFunction] | None = None,
     memoize: bool = False,
     memoize_key: Callable[[Any], Hashable] | None = None,
     memo_size: int = MEMO_SIZE,
     resources: Mapping[str, Any] | None = None,
     batched: bool = False,
-) -> Any:
+) -> LambdaPreprocessor | PreprocessorDecorator | BatchedDecorator:
     """Make a preprocessor of a function from row to row; with brackets or without.
 
     The function gets a copy and may change it in place, but must return it.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from spear_amal._typing import StoredVotesLike, VectorLike
 from spear_amal.errors import InputError
 from spear_amal.labeling.analysis import LFAnalysis, VotesInParts, share, wilson_interval
 from spear_amal.labeling.error_analysis import gold_column
@@ -61,7 +61,9 @@ class VotesTest:
         return self.beats_chance or self.n_rows < LEAST_ROWS
 
 
-def votes_test(L: Any, y: Any, n_permutations: int = 1999, seed: int = 0) -> VotesTest:
+def votes_test(
+    L: StoredVotesLike, y: VectorLike, n_permutations: int = 1999, seed: int = 0
+) -> VotesTest:
     """Test whether votes have anything to do with gold, by permutation.
 
     With A (n, C) the shares of a row's votes for each class, 0 on rows without votes, the
@@ -110,7 +112,7 @@ def votes_test(L: Any, y: Any, n_permutations: int = 1999, seed: int = 0) -> Vot
     )
 
 
-def _known(L: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
+def _known(L: StoredVotesLike, y: VectorLike) -> tuple[np.ndarray, np.ndarray]:
     """Votes by class (n, C) and the class (n,) of the rows with gold."""
     votes = VotesInParts(L)
     gold = gold_column(y, len(votes.L))
@@ -138,7 +140,7 @@ def _permuted(
         yield A[np.arange(n), generator.permuted(many, axis=1)].sum(axis=1)
 
 
-def lf_check(L: Any, y: Any, alpha: float = 0.05) -> pd.DataFrame:
+def lf_check(L: StoredVotesLike, y: VectorLike, alpha: float = 0.05) -> pd.DataFrame:
     """Judge each LF on gold rows: its precision against that of votes drawn blindly.
 
     Parameters

@@ -44,11 +44,13 @@ class MultiPatternSearch:
 
     Parameters
     ----------
-    needs : sequence of Needed
+    needs : sequence of RequiredLiterals
 
     Examples
     --------
-    >>> search = JoinedSearch([Needed(("won",), lowered=True), Needed(("Prize",))])
+    >>> search = MultiPatternSearch(
+    ...     [RequiredLiterals(("won",), lowered=True), RequiredLiterals(("Prize",))]
+    ... )
     >>> [rows.tolist() for rows in search.candidates(["You WON", "a Prize", "prize won"])]
     [[0, 2], [1]]
     """
@@ -244,7 +246,7 @@ def needed_by(pattern: re.Pattern[str]) -> RequiredLiterals | None:
     Examples
     --------
     >>> needed_by(re.compile(r"(won|win)ner.*prize", re.IGNORECASE))
-    Needed(words=('prize',), lowered=True, ascii_only=True, proof='')
+    RequiredLiterals(words=('prize',), lowered=True, ascii_only=True, proof='')
     """
     words = tuple(needed_words(pattern))
     if not words:

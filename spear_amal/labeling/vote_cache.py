@@ -11,11 +11,12 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 import spear_amal
+from spear_amal._typing import PathLike
 from spear_amal.errors import FileFormatError
 from spear_amal.io.atomic import write_aside
 from spear_amal.labeling.builders import ColumnLF
@@ -29,6 +30,7 @@ from spear_amal.labeling.parallel import Column, Labelled, LabelMatrixBuilder, c
 # Computes votes of some LFs; the cache does not know how.
 Compute = Callable[[list[LabelingFunction]], Labelled]
 SUFFIX = ".votes"
+CacheLike: TypeAlias = "VoteCache | PathLike"
 # Seconds after which a file without its final name is one that nobody writes any more.
 ABANDONED = 3600.0
 
@@ -67,15 +69,15 @@ class VoteCache:
     {'free': 'cached'}
     """
 
-    def __init__(self, folder: str | os.PathLike[str], max_bytes: int = 1_000_000_000) -> None:
+    def __init__(self, folder: PathLike, max_bytes: int = 1_000_000_000) -> None:
         self.folder = Path(folder)
         self.max_bytes = max_bytes
         self.report: dict[str, str] = {}
 
     @classmethod
-    def of(cls, cache: Any) -> VoteCache:
+    def of(cls, cache: CacheLike) -> VoteCache:
         """Return `cache`, made of a folder if it is one."""
-        return cache if isinstance(cache, cls) else cls(cache)
+        return cache if isinstance(cache, VoteCache) else cls(cache)
 
     def clear(self) -> None:
         """Remove all votes that are kept."""
@@ -198,7 +200,7 @@ class _Keys:
 
         Raises
         ------
-        Unseen
+        Unhashable
             If it cannot be told what its votes depend on.
         """
         read = lf.column if isinstance(lf, ColumnLF) else None

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from spear_amal._typing import MatrixLike, VectorLike
 from spear_amal.errors import InputError
 from spear_amal.loop.batch_losses import RowLosses, RowTables
 from spear_amal.loop.graphs import check_told_apart, trainable_parameters
@@ -18,6 +19,8 @@ from spear_amal.loop.look_ahead import Criterion
 from spear_amal.loop.model_state import eval_mode
 from spear_amal.loop.refresh import (
     RefreshSource,
+    TrainingBatch,
+    ValidationBatch,
     check_batch_losses,
     learn_from_graphs,
     learn_from_look_aheads,
@@ -87,8 +90,8 @@ class LossMixer:
         main: str | None = None,
         check: bool = True,
         model: nn.Module | None = None,
-        domain: Any = None,
-        y: Any = None,
+        domain: MatrixLike | None = None,
+        y: VectorLike | None = None,
         **options: Any,
     ) -> None:
         self.names = check_names(losses)
@@ -122,7 +125,7 @@ class LossMixer:
     def __call__(
         self,
         losses: Tensor | Mapping[str, Tensor],
-        rows: Any = None,
+        rows: VectorLike | None = None,
         applies: Tensor | None = None,
     ) -> Tensor:
         """Mix the losses of a batch that is trained; call it once for each.
@@ -208,8 +211,8 @@ class LossMixer:
 
     def refresh(
         self,
-        train: Iterable[Any],
-        validation: Iterable[Any],
+        train: Iterable[TrainingBatch],
+        validation: Iterable[ValidationBatch],
         *,
         model: nn.Module | None = None,
         head: nn.Linear | str | None = None,
@@ -280,7 +283,7 @@ class LossMixer:
         """All weights (n_rows, K), where each row has its own."""
         return None if self.n_rows is None else self.mixer.table()
 
-    def mean_weights(self, rows: Any = None) -> dict[str, float]:
+    def mean_weights(self, rows: VectorLike | None = None) -> dict[str, float]:
         """Mean weight of each loss over rows (all by default); empty if not kept."""
         index = torch.arange(len(self._tables)) if rows is None else torch.as_tensor(rows)
         return self.mixer.mean_weights(index.to(self.device))

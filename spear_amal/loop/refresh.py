@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
+from spear_amal._typing import VectorLike
 from spear_amal.distributed.shard import mean_over_ranks, n_ranks
 from spear_amal.errors import InputError
 from spear_amal.loop.batch_losses import RowLosses, RowTables, check_finite, check_gradients
@@ -28,12 +29,20 @@ from spear_amal.mixers.row_weights import LearnedRowWeights
 Move = Callable[[torch.device], object]  # puts tables and mixer where the model's values are
 
 
+_Losses = Tensor | Mapping[str, Tensor]
+# Rows and their losses, and the rows that each loss applies to where that differs.
+TrainingBatch: TypeAlias = (
+    tuple[VectorLike | None, _Losses] | tuple[VectorLike | None, _Losses, Tensor | None]
+)
+ValidationBatch: TypeAlias = tuple[Tensor, Tensor]  # logits (n, C) and targets
+
+
 @dataclass(frozen=True)
 class RefreshSource:
     """What a refresh goes through; see LossMixer.refresh."""
 
-    train: Iterable[Any]
-    validation: Iterable[Any]
+    train: Iterable[TrainingBatch]
+    validation: Iterable[ValidationBatch]
     model: nn.Module
     head: nn.Module | str | None
     criterion: Criterion

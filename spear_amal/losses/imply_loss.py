@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor
 
+from spear_amal._typing import MatrixLike
 from spear_amal.batch import Batch, Outputs
 from spear_amal.losses.base import Component
 from spear_amal.maths import implication
@@ -31,7 +32,7 @@ class RuleReliability(Component):
 
     name = "rule-reliability"
 
-    def __init__(self, k: Tensor, exemplars: Any = None) -> None:
+    def __init__(self, k: Tensor, exemplars: MatrixLike | None = None) -> None:
         self.k = k
         self.exemplars = None if exemplars is None else torch.as_tensor(exemplars)
 

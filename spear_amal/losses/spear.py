@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor
 
+from spear_amal._typing import VectorLike
 from spear_amal.batch import Batch, Outputs
 from spear_amal.errors import InputError
 from spear_amal.losses.base import Component, ComponentSet, Penalty
@@ -42,7 +43,7 @@ class GoldCrossEntropy(Component):
 
     name = "gold"
 
-    def __init__(self, class_weights: Any = None) -> None:
+    def __init__(self, class_weights: VectorLike | None = None) -> None:
         self.class_weights = None if class_weights is None else torch.as_tensor(class_weights)
 
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
@@ -218,6 +219,7 @@ class QualityGuide(Penalty):
         return cast(Any, model).rules.quality_penalty()
 
 
+#: SPEAR's seven losses by name, and those that users have registered.
 LOSSES: dict[str, type[Component | Penalty]] = {
     "gold": GoldCrossEntropy,
     "entropy": PredictionEntropy,
@@ -227,7 +229,9 @@ LOSSES: dict[str, type[Component | Penalty]] = {
     "agreement": Agreement,
     "quality-guide": QualityGuide,
 }
-NAMES = tuple(LOSSES)  # SPEAR's seven; users may register more
+#: Names of SPEAR's seven losses, in the order of their numbers.
+NAMES = tuple(LOSSES)
+#: Numbers of SPEAR's seven losses.
 EVERY_LOSS = (1, 2, 3, 4, 5, 6, 7)
 
 
@@ -283,7 +287,7 @@ def spear_components(
     consensus: str = "hard",
     rule_gold: str = "conditional",
     agreement: str = "feature-rules",
-    class_weights: Any = None,
+    class_weights: VectorLike | None = None,
 ) -> ComponentSet:
     """Make SPEAR's losses as a component set.
 

@@ -27,6 +27,7 @@ from spear_amal.mixers.row_weights import LearnedRowWeights
 from spear_amal.params import check_conditions
 
 SHARES = ("row", "pattern", "pattern+row", "loss")
+#: Settings of AMAL by name.
 PRESETS: dict[str, dict[str, Any]] = {
     # Published KD code (LearnMultiLambdaMeta.py): step 1500, eta 0.1, batch 128 -> rho 1.17;
     # weights within 1e-7 of 0 and 2; five repeats; every ten epochs after ten.

@@ -18,7 +18,7 @@ from spear_amal.errors import InputError
 
 LABEL, TEACHER = "label", "teacher"
 ROLES = (LABEL, TEACHER)
-# Weights of Hinton's distillation: label and teacher.
+#: Weights of Hinton's distillation: label and teacher.
 HINTON = {LABEL: 0.1, TEACHER: 0.9}
 
 

@@ -41,7 +41,7 @@ class MAOAL(Bilevel):
     Parameters
     ----------
     partition : {"stage", "block", "parameter"}, mapping or callable
-        Which parameters form a module: see :func:`spear_amal.mixers.module_partition.partition`.
+        Which parameters form a module: see ``spear_amal.mixers.module_partition.partition``.
     every : int
         Steps of the model for one of alpha.
     neumann : int

@@ -54,6 +54,7 @@ class MixerEntry:
     n_teachers: int = 0
 
 
+#: The mixers by name, and those that users have registered.
 MIXERS: dict[str, MixerEntry] = {
     "alm-kd": MixerEntry(
         AlmKd, "convex weights of label and teachers per row, learnt on validation", n_teachers=1

@@ -12,6 +12,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from spear_amal._typing import VectorLike
 from spear_amal.errors import InputError
 from spear_amal.models.adapter import FeatureAdapter
 from spear_amal.models.convnet import ConvNet, ConvNet4
@@ -168,7 +169,7 @@ PLAIN = ("linear", "mlp")
 FeatureFactory = Callable[[Any, int], nn.Module]
 
 
-def check_kind(kind: Any, argument: str = "feature_model") -> None:
+def check_kind(kind: object, argument: str = "feature_model") -> None:
     """Raise InputError for what :func:`build_feature_model` cannot make a feature model of."""
     known = kind in PLAIN or is_network(kind) if isinstance(kind, str) else callable(kind)
     if not known:
@@ -187,7 +188,7 @@ def build_feature_model(
     generator: torch.Generator | None = None,
     *,
     input_shape: tuple[int, ...] | None = None,
-    statistics: tuple[Any, Any] | None = None,
+    statistics: tuple[VectorLike, VectorLike] | None = None,
 ) -> nn.Module:
     """Make the feature model.
 

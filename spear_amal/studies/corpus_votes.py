@@ -48,7 +48,7 @@ class CorpusVotes:
     corpus: Corpus
     votes: LabelMatrix
     lfs: str
-    exemplars: Any = None
+    exemplars: sp.csr_array | None = None
 
     @property
     def name(self) -> str:

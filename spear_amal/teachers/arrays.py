@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from spear_amal._typing import MatrixLike, VectorLike
 from spear_amal.errors import InputError
 from spear_amal.teachers.base import Teacher
 from spear_amal.teachers.class_columns import SHOWN, from_kind
@@ -27,9 +28,9 @@ class ArrayTeacher(Teacher):
 
     def __init__(
         self,
-        values: Any,
+        values: MatrixLike,
         name: str = "array",
-        classes: Any = None,
+        classes: VectorLike | None = None,
         missing: str = "error",
         *,
         kind: str | None = None,
@@ -45,7 +46,7 @@ class ArrayTeacher(Teacher):
         other.values = self.values[start:stop]
         return other
 
-    def _ask(self, X: Any, row_ids: Any, n: int) -> np.ndarray:
+    def _ask(self, X: Any, row_ids: VectorLike | None, n: int) -> np.ndarray:
         if len(self.values) != n:
             raise InputError(
                 f"it has outputs for {len(self.values)} rows, X has {n}; an array must be in the "
@@ -64,7 +65,7 @@ class FrameTeacher(Teacher):
         self,
         frame: pd.DataFrame,
         name: str = "table",
-        classes: Any = None,
+        classes: VectorLike | None = None,
         missing: str = "error",
         *,
         kind: str | None = None,
@@ -77,12 +78,12 @@ class FrameTeacher(Teacher):
         self.row_ids = frame.index.to_numpy()
         self.kind = kind
 
-    def _ask(self, X: Any, row_ids: Any, n: int) -> np.ndarray:
+    def _ask(self, X: Any, row_ids: VectorLike | None, n: int) -> np.ndarray:
         values = from_kind(self.values, self.kind)
         return look_up(self.row_ids, values, row_ids, n)
 
 
-def as_numbers(values: Any) -> np.ndarray:
+def as_numbers(values: MatrixLike) -> np.ndarray:
     """Make a matrix of float64 of outputs.
 
     Raises

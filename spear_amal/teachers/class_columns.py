@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spear_amal._typing import VectorLike
 from spear_amal.errors import InputError
 
 # Smallest probability that is told from 0: about what float32 can still tell from 1 - p.
@@ -22,7 +23,7 @@ KINDS = ("logits", "probabilities")
 
 def plain_class(classes: Any) -> list[Any]:
     """Class labels as a list of Python objects."""
-    return np.asarray(classes).tolist() if isinstance(classes, np.ndarray) else list(classes)
+    return classes.tolist() if isinstance(classes, np.ndarray) else list(classes)
 
 
 def check_classes(classes: Any) -> list[Any]:
@@ -34,7 +35,7 @@ def check_classes(classes: Any) -> list[Any]:
 
 
 def column_order(
-    width: int, own: Sequence[Any] | None, wanted: Sequence[Any] | None, missing: str = "error"
+    width: int, own: Sequence[Any] | None, wanted: VectorLike | None, missing: str = "error"
 ) -> list[int] | None:
     """Find for every wanted class the column that the teacher has for it.
 

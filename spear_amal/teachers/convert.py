@@ -6,12 +6,13 @@ import inspect
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 from torch import Tensor, nn
 
+from spear_amal._typing import MatrixLike, PathLike, SupportsPredict
 from spear_amal.errors import InputError
 from spear_amal.teachers.arrays import ArrayTeacher, FrameTeacher
 from spear_amal.teachers.base import Teacher
@@ -34,7 +35,12 @@ _ADVICE = {
 }
 
 
-def as_teacher(thing: Any, name: str | None = None, **options: Any) -> Teacher:
+# What a teacher can be made of, see :func:`as_teacher`; and several of them, named or not.
+TeacherLike: TypeAlias = Teacher | nn.Module | MatrixLike | PathLike | SupportsPredict
+TeachersLike: TypeAlias = TeacherLike | Sequence[TeacherLike] | Mapping[str, TeacherLike]
+
+
+def as_teacher(thing: TeacherLike, name: str | None = None, **options: Any) -> Teacher:
     """Make a teacher of anything that gives logits or probabilities.
 
     Parameters
@@ -73,7 +79,7 @@ def as_teacher(thing: Any, name: str | None = None, **options: Any) -> Teacher:
         raise InputError(f"a teacher made of {type(thing).__name__}: {error}") from error
 
 
-def as_teachers(things: Any) -> list[Teacher]:
+def as_teachers(things: TeachersLike) -> list[Teacher]:
     """Make teachers of a list, of a dict name -> thing, or of one thing alone.
 
     Raises
@@ -87,7 +93,7 @@ def as_teachers(things: Any) -> list[Teacher]:
     return [_numbered(i, one) for i, one in enumerate(listed)]
 
 
-def mean_teacher(things: Sequence[Any], name: str = "mean") -> MeanTeacher:
+def mean_teacher(things: Sequence[TeacherLike], name: str = "mean") -> MeanTeacher:
     """Make one teacher that gives the mean probability of several."""
     return MeanTeacher(as_teachers(things), name)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from spear_amal._typing import VectorLike
 from spear_amal.errors import InputError
 from spear_amal.models import FeatureAdapter
 from spear_amal.teachers.base import Teacher
@@ -42,7 +42,7 @@ class FrozenFeatures:
     def __init__(
         self,
         teacher: Teacher,
-        classes: Any = None,
+        classes: VectorLike | None = None,
         *,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,

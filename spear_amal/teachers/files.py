@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from spear_amal._typing import MatrixLike, VectorLike
 from spear_amal.data.read_table import read_table, require_columns
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.io.atomic import refuse_existing, write_aside
@@ -42,9 +43,9 @@ class StoredOutputs:
 
 def save_teacher_outputs(
     path: str | os.PathLike[str],
-    row_ids: Any,
-    logits: Any,
-    classes: Any,
+    row_ids: VectorLike,
+    logits: MatrixLike,
+    classes: VectorLike,
     *,
     name: str = "teacher",
     kind: str = "logits",
@@ -133,7 +134,7 @@ class TeacherFile(Teacher):
         super().__init__(name or self.held.name or self.path.stem, None, missing, silent)
         self._classes = check_classes(self.held.classes)
 
-    def _ask(self, X: Any, row_ids: Any, n: int) -> np.ndarray:
+    def _ask(self, X: Any, row_ids: VectorLike | None, n: int) -> np.ndarray:
         values = from_kind(self.held.values, self.held.kind)
         return look_up(self.held.row_ids, values, row_ids, n)
 

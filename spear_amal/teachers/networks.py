@@ -13,6 +13,7 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor, nn
 
+from spear_amal._typing import VectorLike
 from spear_amal.errors import InputError
 from spear_amal.models.image_model import check_pixels
 from spear_amal.teachers.base import Teacher, n_rows_of
@@ -61,7 +62,7 @@ class NetworkTeacher(Teacher):
         self,
         modules: nn.Module | Sequence[nn.Module],
         name: str = "network",
-        classes: Any = None,
+        classes: VectorLike | None = None,
         missing: str = "error",
         *,
         chunk: int = CHUNK,
@@ -79,7 +80,7 @@ class NetworkTeacher(Teacher):
         self.pixels = pixels
         self.n_parameters = sum(p.numel() for m in self.modules for p in m.parameters())
 
-    def _ask(self, X: Any, row_ids: Any, n: int) -> np.ndarray:
+    def _ask(self, X: Any, row_ids: VectorLike | None, n: int) -> np.ndarray:
         if X is None:
             raise InputError("a network needs the features X")
         if sp.issparse(X):
@@ -102,7 +103,7 @@ class NetworkTeacher(Teacher):
             x = torch.as_tensor(np.array(rows, order="C"))
         return self._mean(x).float().cpu().numpy()
 
-    def online_logits(self, x: Tensor | SparseRows, classes: Any = None) -> Tensor:
+    def online_logits(self, x: Tensor | SparseRows, classes: VectorLike | None = None) -> Tensor:
         """Logits (B, C) for a batch as it is now, on its device."""
         logits = self._mean(x)
         order = column_order(logits.shape[1], self.classes, classes, self.missing)

@@ -15,17 +15,23 @@ import joblib
 import numpy as np
 from torch import Tensor
 
+from spear_amal._typing import MatrixLike, VectorLike
 from spear_amal.errors import InputError
 from spear_amal.io.atomic import write_aside
 from spear_amal.teachers.base import Teacher, n_rows_of
 from spear_amal.teachers.class_columns import plain_class
-from spear_amal.teachers.convert import as_teachers
+from spear_amal.teachers.convert import TeachersLike, as_teachers
 
 _FORMAT = "spear_amal teacher outputs 1"
 _DAMAGE = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
 
 
-def stack_logits(teachers: Any, X: Any, row_ids: Any = None, classes: Any = None) -> np.ndarray:
+def stack_logits(
+    teachers: TeachersLike,
+    X: MatrixLike,
+    row_ids: VectorLike | None = None,
+    classes: VectorLike | None = None,
+) -> np.ndarray:
     """Ask every teacher about every row.
 
     Parameters
@@ -70,10 +76,10 @@ class TeacherOutputs:
 
     def __init__(
         self,
-        teachers: Any,
-        X: Any,
-        row_ids: Any = None,
-        classes: Any = None,
+        teachers: TeachersLike,
+        X: MatrixLike,
+        row_ids: VectorLike | None = None,
+        classes: VectorLike | None = None,
         cache: str | os.PathLike[str] | None = None,
     ) -> None:
         self.teachers = as_teachers(teachers)

@@ -22,6 +22,7 @@ def _accuracy(y: np.ndarray, predicted: np.ndarray) -> float:
     return float(accuracy_score(y, predicted))
 
 
+#: The metrics by name; each takes gold and predicted classes, (n,) each.
 METRICS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
     "accuracy": _accuracy,
     "f1": _binary_f1,  # F1 of class 1, as in the published tables

@@ -1,4 +1,4 @@
-"""Optimisers and their rates over epochs; their state as named tensors."""
+"""Optimizers and their rates over epochs; their state as named tensors."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 OPTIMISERS = ("adam", "sgd")
 SCHEDULES = ("constant", "cosine", "steps")
+LR, LR_RULES = 1e-2, 1e-2  # where none is given; estimators choose by the data
 
 
 def make_optimiser(model: JointModel, settings: TrainerConfig) -> torch.optim.Optimizer:
@@ -23,12 +24,13 @@ def make_optimiser(model: JointModel, settings: TrainerConfig) -> torch.optim.Op
     groups: list[dict[str, Any]] = [
         {
             "params": list(model.feature.parameters()),
-            "lr": settings.lr,
+            "lr": settings.lr_scale * (LR if settings.lr is None else settings.lr),
             "weight_decay": settings.weight_decay,
         }
     ]
     if model.rules is not None:
-        groups.append({"params": list(model.rules.parameters()), "lr": settings.lr_rules})
+        rate = LR_RULES if settings.lr_rules is None else settings.lr_rules
+        groups.append({"params": list(model.rules.parameters()), "lr": rate})
     for group in groups:
         group["full_lr"] = group["lr"]
     # One kernel per step: the many small ones of the plain form cost more than the arithmetic.
@@ -46,8 +48,8 @@ def rate_factor(settings: TrainerConfig, epoch: int) -> float:
 
     Examples
     --------
-    >>> from spear_amal.training import Settings
-    >>> settings = Settings(schedule="steps", milestones=(2, 3), gamma=0.5)
+    >>> from spear_amal.training import TrainerConfig
+    >>> settings = TrainerConfig(schedule="steps", milestones=(2, 3), gamma=0.5)
     >>> [rate_factor(settings, epoch) for epoch in range(4)]
     [1.0, 1.0, 0.5, 0.25]
     """

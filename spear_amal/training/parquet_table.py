@@ -13,6 +13,7 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
+from spear_amal._typing import Features
 from spear_amal.batch import Batch
 from spear_amal.errors import InputError
 from spear_amal.labeling.parquet_reader import Block, plan_blocks, read_tables, source_files
@@ -207,7 +208,7 @@ class ParquetRows:
         listed = [self.features] if isinstance(self.features, str) else list(self.features)
         return listed if self.indices is None else [self.indices, *listed]
 
-    def read(self, i: int) -> tuple[Any, np.ndarray | None]:
+    def read(self, i: int) -> tuple[Features, np.ndarray | None]:
         """Features (B, D) of shard `i`, an array or a CSR matrix, and the ids of its rows.
 
         Raises

@@ -89,15 +89,15 @@ class RunState:
 
     @classmethod
     def begin(
-        cls, model: JointModel, mixer: Mixer, settings: TrainerConfig, fingerprint: str
+        cls, model: JointModel, mixer: Mixer, settings: TrainerConfig, seed: int, fingerprint: str
     ) -> RunState:
         """Start afresh."""
         return cls(
             model=model,
             mixer=mixer,
             optimiser=make_optimiser(model, settings),
-            order=torch.Generator().manual_seed(settings.seed),
-            groups=torch.Generator().manual_seed(settings.seed + GROUP_STREAM),
+            order=torch.Generator().manual_seed(seed),
+            groups=torch.Generator().manual_seed(seed + GROUP_STREAM),
             fingerprint=fingerprint,
             scaler=make_scaler(settings.precision),
         )

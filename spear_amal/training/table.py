@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from spear_amal._typing import Features, VectorLike
 from spear_amal.batch import Batch
 from spear_amal.tensors.sparse_rows import SparseRows
 from spear_amal.votes.label_matrix import LabelMatrix
@@ -49,7 +50,7 @@ class Table:
         Images of type uint8 stay so; the model makes numbers of them.
     y : ndarray of int, shape (n,), optional
         Class codes, -1 where unlabelled (default everywhere).
-    labels : LabelMatrix of shape (n, m), optional
+    votes : LabelMatrix of shape (n, m), optional
         Unipolar votes.
     teachers : ndarray of shape (n, T, C), optional
         Teacher logits, NaN where a teacher is silent.
@@ -72,9 +73,9 @@ class Table:
 
     def __init__(
         self,
-        x: Any,
-        y: Any = None,
-        labels: LabelMatrix | None = None,
+        x: Features,
+        y: VectorLike | None = None,
+        votes: LabelMatrix | None = None,
         teachers: np.ndarray | None = None,
         *,
         tasks: Mapping[str, np.ndarray] | None = None,
@@ -91,9 +92,9 @@ class Table:
         self.teachers = torch.as_tensor(teachers).to(device=device, dtype=dtype)
         self.tasks = {name: self._targets(held) for name, held in (tasks or {}).items()}
         empty = sp.csr_array((n, 0), dtype=np.float32)
-        self.fired = self._votes(empty if labels is None else (labels.codes > 0))
-        scored = labels is not None and labels.scores is not None
-        self.scores = self._votes(labels.scores) if scored else None  # type: ignore[union-attr]
+        self.fired = self._votes(empty if votes is None else (votes.codes > 0))
+        scored = votes is not None and votes.scores is not None
+        self.scores = self._votes(votes.scores) if scored else None  # type: ignore[union-attr]
 
     def __len__(self) -> int:
         return len(self.y)

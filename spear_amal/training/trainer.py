@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -37,6 +37,8 @@ from spear_amal.training.outer_loss import ValidationLoss
 from spear_amal.training.state import RunState, TrainingResult
 from spear_amal.training.table import Table, TrainingRows, batches
 
+BATCH_SIZE = 32  # where none is given; estimators choose by the data
+
 
 class DivergedError(SpearAmalError, ArithmeticError):
     """A loss became NaN or infinite during training."""
@@ -62,12 +64,19 @@ class Trainer:
 
     Parameters
     ----------
-    settings : Settings
+    settings : TrainerConfig
+    metric : {"accuracy", "f1", "macro-f1"}
+        Chooses the epoch; ties go to the lower validation loss.
+    seed : int
+        Of the order of rows and of what is drawn on the way.
     callbacks : sequence of Callback
+        Told beside those of the settings.
     """
 
     settings: TrainerConfig
-    callbacks: Sequence[Callback] = field(default_factory=tuple)
+    metric: str = "accuracy"
+    seed: int = 0
+    callbacks: Sequence[Callback] = ()
 
     def fit(
         self,
@@ -109,11 +118,11 @@ class Trainer:
         devices = [table.device] if table.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
             # What is drawn for rows, such as dropout, differs from process to process.
-            torch.manual_seed(self.settings.seed + (shard.rank << 33))
+            torch.manual_seed(self.seed + (shard.rank << 33))
             mixer.attach(len(table), components.names, domain[:], components.mixable())
             if outer is not None or selection is not None:
                 check_head(model.feature, mixer, table)
-            state = RunState.begin(model, mixer, self.settings, fingerprint)
+            state = RunState.begin(model, mixer, self.settings, self.seed, fingerprint)
             if self.settings.checkpoint is not None:
                 Checkpoint(Path(self.settings.checkpoint), shard).load(state)
             outer = outer or selection
@@ -144,7 +153,7 @@ class Trainer:
         return TrainingResult.of(state, job.shard, chosen=job.selection is not None)
 
     def _callbacks_here(self, shard: Shard) -> Sequence[Callback]:
-        return self.callbacks if shard.rank == 0 else ()
+        return (*self.callbacks, *self.settings.callbacks) if shard.rank == 0 else ()
 
     def _epoch(self, state: RunState, job: _Job) -> None:
         began = time.perf_counter()
@@ -181,7 +190,7 @@ class Trainer:
         # Sums stay on the device: reading them per step would make a GPU wait.
         total = torch.zeros(len(components), dtype=torch.float64, device=job.table.device)
         count = torch.zeros_like(total)
-        for index in batches(order, self.settings.batch_size, model):
+        for index in batches(order, self.settings.batch_size or BATCH_SIZE, model):
             batch = job.table.batch(job.shard.local(index), augmented=True)
             if job.outer is not None and (mixer.every_step or mixer.due()):
                 with twice_differentiable(model):
@@ -248,10 +257,11 @@ class Trainer:
         logits, _ = predict_logits(state.model, selection)
         loss = torch.nn.functional.cross_entropy(logits, selection.y).item()
         y, predicted = selection.y.cpu().numpy(), logits.argmax(1).cpu().numpy()
-        score, loss = shard.agreed((metrics.score(self.settings.metric, y, predicted), loss))
+        score, loss = shard.agreed((metrics.score(self.metric, y, predicted), loss))
         if state.selection.offer(state.epoch, score, loss):
             state.keep_best()
-        state.stopped = state.selection.exhausted(state.epoch, self.settings.patience)
+        patience = self.settings.patience or self.settings.max_epochs
+        state.stopped = state.selection.exhausted(state.epoch, patience)
         return {"val_score": score, "val_loss": loss}
 
 

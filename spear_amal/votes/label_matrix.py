@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import copy
-import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypedDict, Unpack, overload
 
 import numpy as np
 import scipy.sparse as sp
 
+from spear_amal._typing import MatrixLike, PathLike, VectorLike, VotesLike
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.votes.npz import read_label_matrix, write_label_matrix
 
+#: Vote of a labelling function that has no answer, and label of a row without one.
 ABSTAIN = -1
+
+
+class MatrixFields(TypedDict, total=False):
+    """What :class:`LabelMatrix` knows beside the votes; attributes of the same names."""
+
+    lf_names: Sequence[str] | None
+    classes: Iterable[Any] | None
+    row_ids: Iterable[Any] | None
+    lf_classes: VectorLike | None
 
 
 class LabelMatrix:
@@ -57,11 +67,11 @@ class LabelMatrix:
         codes: sp.csr_array,
         *,
         lf_names: Sequence[str] | None = None,
-        classes: Sequence[Any] | None = None,
-        row_ids: Any = None,
-        lf_classes: Any = None,
+        classes: Iterable[Any] | None = None,
+        row_ids: Iterable[Any] | None = None,
+        lf_classes: VectorLike | None = None,
         scores: sp.csr_array | None = None,
-        continuous: Any = None,
+        continuous: VectorLike | None = None,
     ) -> None:
         n, m = codes.shape
         self.codes = codes
@@ -81,9 +91,16 @@ class LabelMatrix:
         check_fields(self, top)
 
     @classmethod
-    def from_dense(cls, votes: Any, *, scores: Any = None, **fields: Any) -> LabelMatrix:
+    def from_dense(
+        cls,
+        votes: MatrixLike,
+        *,
+        scores: MatrixLike | None = None,
+        continuous: VectorLike | None = None,
+        **fields: Unpack[MatrixFields],
+    ) -> LabelMatrix:
         """Make one from an array (n, m) of votes, -1 for abstain, and optional scores (n, m)."""
-        votes = np.asarray(votes.toarray() if sp.issparse(votes) else votes)
+        votes = np.asarray(votes.toarray() if hasattr(votes, "toarray") else votes)
         if votes.ndim != 2:
             raise InputError(f"votes must have shape (n, m), found {votes.shape}")
         if votes.size and not np.issubdtype(votes.dtype, np.integer):
@@ -92,20 +109,23 @@ class LabelMatrix:
         rows, columns = np.nonzero(votes != ABSTAIN)
         values = None if scores is None else np.asarray(scores, dtype=float)[rows, columns]
         return cls.from_triplets(
-            rows, columns, votes[rows, columns], votes.shape, scores=values, **fields
+            *(rows, columns, votes[rows, columns], votes.shape),
+            scores=values,
+            continuous=continuous,
+            **fields,
         )
 
     @classmethod
     def from_triplets(
         cls,
-        rows: Any,
-        columns: Any,
-        votes: Any,
+        rows: VectorLike,
+        columns: VectorLike,
+        votes: VectorLike,
         shape: tuple[int, int],
         *,
-        scores: Any = None,
-        continuous: Any = None,
-        **fields: Any,
+        scores: VectorLike | None = None,
+        continuous: VectorLike | None = None,
+        **fields: Unpack[MatrixFields],
     ) -> LabelMatrix:
         """Make one from row numbers, LF numbers and votes, each (nnz,), and optional scores (nnz,).
 
@@ -117,7 +137,7 @@ class LabelMatrix:
         votes = as_votes(votes)
         dtype = np.int8 if votes.size == 0 or votes.max() < 127 else np.int16
         order = (np.asarray(rows, dtype=np.int64), np.asarray(columns, dtype=np.int64))
-        codes = sp.csr_array((votes.astype(dtype) + dtype(1), order), shape=shape)
+        codes = sp.csr_array(((votes + 1).astype(dtype), order), shape=shape)
         codes.sort_indices()
         if codes.nnz != len(votes):
             raise InputError("an LF votes twice on one row; give each (row, LF) pair once")
@@ -208,6 +228,10 @@ class LabelMatrix:
         covered = float(np.mean(np.diff(self.codes.indptr) > 0)) if n else 0.0
         return f"LabelMatrix(n={n}, m={m}, classes={list(self.classes)}, coverage={covered:.3f})"
 
+    @overload
+    def __getitem__(self, key: int | np.integer) -> np.ndarray: ...
+    @overload
+    def __getitem__(self, key: Any) -> LabelMatrix | Any: ...
     def __getitem__(self, key: Any) -> Any:
         """Rows and LFs as in NumPy: slices and index arrays keep a LabelMatrix, ints do not.
 
@@ -252,7 +276,7 @@ class LabelMatrix:
             return np.zeros(self.shape, dtype=np.float32)
         return np.asarray(self.scores.todense(), dtype=np.float32)
 
-    def with_classes(self, classes: Sequence[Any]) -> LabelMatrix:
+    def with_classes(self, classes: Iterable[Any]) -> LabelMatrix:
         """Return the same votes with other class names, in the order of the codes."""
         renamed = copy.copy(self)
         renamed.classes = tuple(classes)
@@ -292,12 +316,12 @@ class LabelMatrix:
             lf_classes=[k for _, k in plan],
         )
 
-    def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
+    def save(self, path: PathLike, overwrite: bool = False) -> None:
         """Write a ``.npz`` file without pickled objects; written aside, then renamed."""
         write_label_matrix(self, path, overwrite)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> LabelMatrix:
+    def load(cls, path: PathLike) -> LabelMatrix:
         """Read what :meth:`save` wrote; runs no code from the file.
 
         Raises
@@ -318,7 +342,7 @@ class LabelMatrix:
 MAX_CLASSES = np.iinfo(np.int16).max
 
 
-def as_votes(votes: Any) -> np.ndarray:
+def as_votes(votes: VectorLike) -> np.ndarray:
     """Votes as int64 (nnz,), checked to be whole numbers in the range that is stored."""
     array = np.asarray(votes)
     if array.size == 0:
@@ -404,7 +428,7 @@ def check_lf_classes(lf_classes: np.ndarray, n_classes: int) -> None:
         )
 
 
-def as_row_ids(row_ids: Any, n: int) -> np.ndarray:
+def as_row_ids(row_ids: Iterable[Any] | None, n: int) -> np.ndarray:
     """Row ids as an integer or string array: nothing that would need pickle to be saved."""
     if row_ids is None:
         return np.arange(n)
@@ -468,7 +492,7 @@ def split_names(names: Sequence[str], classes: Sequence[Any], plan: Plan) -> lis
     return [f"{names[j]}={classes[k]}" if columns[j] > 1 else names[j] for j, k in plan]
 
 
-def as_label_matrix(L: Any, classes: Sequence[Any] | None = None) -> LabelMatrix:
+def as_label_matrix(L: VotesLike, classes: Sequence[Any] | None = None) -> LabelMatrix:
     """Take a label matrix or anything that is an array of votes.
 
     Parameters

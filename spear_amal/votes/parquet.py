@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from spear_amal._typing import StoredVotesLike
 from spear_amal.errors import FileFormatError, InputError, MissingExtraError
 from spear_amal.io.atomic import write_aside
 from spear_amal.votes.label_matrix import LabelMatrix
@@ -211,6 +212,7 @@ def _arrow() -> tuple[Any, Any]:
 __all__ = ["MANIFEST", "VoteFiles", "VotePart", "finish_votes", "part_name", "write_part"]
 
 FORMAT = 1
+#: Name of the file that lists the parts of a folder of votes.
 MANIFEST = "votes.json"
 KIND = "votes"
 
@@ -318,8 +320,8 @@ def finish_votes(
     *,
     lf_names: Sequence[str],
     classes: Sequence[Any] | None = None,
-    lf_classes: Any = None,
-    continuous: Any = None,
+    lf_classes: Iterable[Any] | None = None,
+    continuous: Iterable[Any] | None = None,
     about: dict[str, Any] | None = None,
 ) -> VoteFiles:
     """Write the manifest over finished parts; from here on the folder can be read.
@@ -371,7 +373,7 @@ def _plain(values: Iterable[Any]) -> list[Any]:
     return [value if isinstance(value, str) else int(value) for value in values]
 
 
-def open_votes(L: Any) -> LabelMatrix | VoteFiles:
+def open_votes(L: StoredVotesLike) -> LabelMatrix | VoteFiles:
     """Take a label matrix, an array (n, m) of votes, VoteFiles, or the path of such a folder."""
     if isinstance(L, str | os.PathLike):
         return VoteFiles(L)

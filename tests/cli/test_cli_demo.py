@@ -51,8 +51,9 @@ def test_weights_are_judged_by_gold_that_training_never_saw(ok, monkeypatch):
 
 def test_earlier_report_is_replaced_and_a_foreign_file_kept(ok, run, monkeypatch):
     monkeypatch.setattr(demo_module, "METHODS", ("recommended",))
-    ok(*QUICK)
+    Path("report.html").write_text('<meta name="generator" content="spear_amal">')
     assert "will be replaced" in ok(*QUICK).stderr
+    assert "Methods compared" in Path("report.html").read_text(encoding="utf-8")
     Path("report.html").write_text("my own page")
     refused = run(*QUICK)
     assert refused.exit_code == 2 and "report.html already exists" in refused.stderr

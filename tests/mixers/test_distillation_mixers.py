@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from spear_amal import SpearClassifier
+from spear_amal import SpearClassifier, TrainerConfig
 from spear_amal.batch import Batch
 from spear_amal.data import synthetic_votes
 from spear_amal.errors import InputError
@@ -84,7 +84,9 @@ def test_a_start_by_name_survives_a_saved_estimator(tmp_path):
     mixer = Amal(
         start={"label": 0.25, "entropy": 0.5}, weight_lr=0.0
     )  # weights stay at their start
-    model = SpearClassifier(mixer=mixer, max_epochs=3).fit(x, observed, labels)
+    model = SpearClassifier(mixer=mixer, trainer=TrainerConfig(max_epochs=3)).fit(
+        x, observed, labels
+    )
     path = tmp_path / "model.safetensors"
     model.save(path)
     again = SpearClassifier.load(path)

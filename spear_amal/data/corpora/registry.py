@@ -19,6 +19,7 @@ from spear_amal.data.download.cache import (
 )
 from spear_amal.errors import ChecksumError, InputError
 
+#: The corpora of texts that :func:`spear_amal.data.load_corpus` knows, by name.
 CORPORA: dict[str, CorpusSpec] = {
     spec.name: spec for spec in (plots.SPEC, sms.SPEC, youtube.SPEC, imdb.SPEC, GENERATED_SPEC)
 }

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from spear_amal._typing import MatrixLike, VectorLike
 from spear_amal.data.images.label_noise import add_label_noise
 from spear_amal.data.splits import draw_stratified
 from spear_amal.errors import InputError
 
+#: Values of the column that divides images.
 SPLITS = ("train", "validation", "test")
 
 
@@ -120,7 +121,7 @@ class ImageData:
             raise self._error(f"a part is one of {SPLITS}, found {part!r}")
         return np.flatnonzero(self.split == part)
 
-    def take(self, rows: Any) -> ImageData:
+    def take(self, rows: VectorLike) -> ImageData:
         """Return the rows at these positions (k,), in this order, as image data of their own."""
         rows = np.asarray(rows, dtype=np.int64)
         return dataclasses.replace(
@@ -162,7 +163,7 @@ class ImageData:
         return self.take(np.sort(np.concatenate(drawn)))
 
     def with_noise(
-        self, rate: float, seed: int, kind: str = "symmetric", confusion: Any = None
+        self, rate: float, seed: int, kind: str = "symmetric", confusion: MatrixLike | None = None
     ) -> ImageData:
         """Return the data with wrong classes on training rows; see :func:`add_label_noise`.
 

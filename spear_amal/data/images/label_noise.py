@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from spear_amal._typing import MatrixLike, VectorLike
 from spear_amal.errors import InputError
 
 KINDS = ("symmetric", "pairs", "confusable")
@@ -36,12 +37,12 @@ class NoisyLabels:
 
 
 def add_label_noise(
-    y: Any,
+    y: VectorLike,
     rate: float,
     n_classes: int,
     seed: int | np.random.Generator,
     kind: str = "symmetric",
-    confusion: Any = None,
+    confusion: MatrixLike | None = None,
 ) -> NoisyLabels:
     """Give ``round(rate * n)`` of the n labelled rows another class; hand over training rows only.
 
@@ -101,7 +102,7 @@ def _checked_labels(y: Any, n_classes: int) -> np.ndarray:
     return y.astype(np.int64)
 
 
-def _odds(kind: str, n_classes: int, confusion: Any) -> np.ndarray:
+def _odds(kind: str, n_classes: int, confusion: MatrixLike | None) -> np.ndarray:
     """Weights (C, C) of going from one class to another; zero on the diagonal."""
     if kind not in KINDS:
         raise InputError(f"kind must be one of {KINDS}, found {kind!r}")
