@@ -18,7 +18,7 @@ from spear_amal.estimators import validation
 from spear_amal.estimators.base import BaseSpearEstimator
 from spear_amal.estimators.cross_fitting import FitPlan, FoldResult, fit_plan, fit_streamed
 from spear_amal.estimators.validation import FitInputs, TrainingPool, make_pool
-from spear_amal.mixers.base import check_whole
+from spear_amal.params import check_whole
 from spear_amal.training import ParquetRows
 from spear_amal.training.parquet_table import ShardTable, ShardVotes
 from spear_amal.votes.label_matrix import LabelMatrix

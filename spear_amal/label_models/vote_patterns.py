@@ -99,13 +99,25 @@ def _as_bytes(keys: np.ndarray) -> np.ndarray:
     return keys.view(np.dtype((np.void, keys.itemsize * keys.shape[1]))).ravel()
 
 
-def vote_sums(cast: sp.csr_array, n_classes: int, weights: np.ndarray | None = None) -> np.ndarray:
-    """Votes for each class (n, C), each counted by the weight (m,) of its LF, by default 1."""
-    rows = np.repeat(np.arange(cast.shape[0]), np.diff(cast.indptr))
-    cells = rows * n_classes + cast.indices % n_classes
-    each = None if weights is None else weights[cast.indices // n_classes]
-    sums = np.bincount(cells, each, minlength=cast.shape[0] * n_classes)
-    return sums.astype(float).reshape(-1, n_classes)
+def vote_sums(
+    indptr: np.ndarray, votes: np.ndarray, n_classes: int, weights: np.ndarray | None = None
+) -> np.ndarray:
+    """Return the votes of each row for each class (n, C), in one pass over all that were cast.
+
+    Parameters
+    ----------
+    indptr : ndarray of int, shape (n + 1,)
+        Where the votes of each row start, as in a CSR matrix.
+    votes : ndarray of int, shape (nnz,)
+        Class of each vote.
+    n_classes : int
+    weights : ndarray of shape (nnz,), optional
+        How much each vote counts; 1 by default.
+    """
+    n = len(indptr) - 1
+    cells = np.repeat(np.arange(n), np.diff(indptr)) * n_classes + votes
+    sums = np.bincount(cells, weights, minlength=n * n_classes)
+    return sums.astype(float, copy=False).reshape(n, n_classes)
 
 
 def vote_shares(patterns: VotePatterns, n_classes: int) -> np.ndarray:
@@ -113,7 +125,7 @@ def vote_shares(patterns: VotePatterns, n_classes: int) -> np.ndarray:
 
     The start of EM.
     """
-    counts = vote_sums(patterns.cast, n_classes)
+    counts = vote_sums(patterns.cast.indptr, patterns.cast.indices % n_classes, n_classes)
     counts[~patterns.covered] = 1.0
     shares = counts / counts.sum(1, keepdims=True)
     known = np.flatnonzero(patterns.gold >= 0)

@@ -26,7 +26,7 @@ class Fixed(Mixer):
     spreads = True
 
     def __init__(self, per_loss: Mapping[str, float] | None = None) -> None:
-        self.per_loss = dict(per_loss or {})
+        self.per_loss = per_loss
 
     def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:
         """Check the names and lay out one weight per loss."""
@@ -103,7 +103,11 @@ class Single(PerLoss):
 
     def __init__(self, main: str | None = None) -> None:
         self.main = main
-        check_main(main)
+        self.check_settings()
+
+    def check_settings(self) -> None:
+        """Raise InputError for a setting that cannot be used."""
+        check_main(self.main)
 
     def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:
         """Find the main loss."""

@@ -150,7 +150,7 @@ def test_a_refit_still_learns_its_weights_on_v(data, mixer, monkeypatch):
     """Weights of a batch cannot be frozen: V stays the meta set while its rows train as well."""
     from spear_amal.mixers import MIXERS
 
-    looks, kind = [], MIXERS[mixer]
+    looks, kind = [], MIXERS[mixer].mixer
     refresh = kind.refresh
 
     def watch(self, look_ahead, batch):
