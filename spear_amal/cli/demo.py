@@ -57,7 +57,7 @@ LF_FILE = Path(spear_amal.__file__).parents[1] / "labeling_functions" / "plots.p
 
 @dataclass(frozen=True)
 class Job:
-    """What the demo works on."""
+    """Corpus, votes and split of the demo, and the labels that training sees."""
 
     corpus: Corpus
     votes: LabelMatrix
@@ -67,7 +67,7 @@ class Job:
 
     @property
     def seen(self) -> np.ndarray:
-        """Rows that are no test rows."""
+        """Return the rows that are no test rows."""
         return np.flatnonzero((self.corpus.frame["part"] != "test").to_numpy())
 
 
@@ -100,7 +100,7 @@ def demo(options: DemoOptions) -> None:
 
 
 def _report_path(options: DemoOptions) -> Path | None:
-    """Where the report goes; None if it was not asked for and cannot be drawn.
+    """Return the path of the report; None if none was asked for and none can be drawn.
 
     The default name is overwritten where a report of this package stands; anything else is kept.
     """
@@ -174,7 +174,7 @@ def _show(comparison: Comparison, job: Job) -> None:
 
 
 def _left_out(comparison: Comparison) -> list[str]:
-    """Name the methods whose guard left the votes out: their rows are not what they seem."""
+    """Return a line that names the methods whose guard left the votes out, if there are any."""
     fitted = comparison.estimators
     titles = [row.title for row in comparison.rows if votes_left_out(fitted[row.method])]
     return [f"Votes left out as no better than chance by: {'; '.join(titles)}."] if titles else []

@@ -264,8 +264,8 @@ def network_size(name: str, data: DistillData) -> int:
     """
     check_kind(name, "a network")
     shape = data.train.x.shape[1:]
-    made = build_feature_model(name, int(np.prod(shape)), len(data.classes), input_shape=shape)
-    return n_parameters(made)
+    n_features, n_classes = int(np.prod(shape)), len(data.classes)
+    return n_parameters(build_feature_model(name, n_features, n_classes, input_shape=shape))
 
 
 def _from_file(path: Path, settings: DistillOptions, data: DistillData) -> Teacher:

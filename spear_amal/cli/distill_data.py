@@ -86,7 +86,7 @@ class DistillData:
 
     @property
     def is_text(self) -> bool:
-        """Whether the rows are texts of a table."""
+        """Return whether the rows are texts of a table."""
         return self.features is not None
 
     def __str__(self) -> str:

@@ -123,7 +123,7 @@ def _weights_summary(weights: pd.DataFrame) -> pd.DataFrame:
 
 
 def differ(student: DistilledClassifier) -> bool:
-    """Tell whether the weights of a loss differ from row to row: then there is more to see."""
+    """Return whether the weights of a loss differ from row to row: then there is more to see."""
     return bool((student.weights_.max() - student.weights_.min() > _ZERO).any())
 
 

@@ -153,7 +153,7 @@ OUTPUT_SUFFIXES = (".npz", ".csv", ".jsonl", ".ndjson", ".parquet")
 
 
 def is_file_name(teacher: str) -> bool:
-    """Tell a file from the name of a network.
+    """Return whether a teacher is a file and not the name of a network.
 
     Examples
     --------
@@ -231,7 +231,7 @@ class DistillConfig(TrainingConfig):
 
     @classmethod
     def is_path(cls, name: str, text: str) -> bool:
-        """Tell whether a string of the TOML file is a path: a teacher may be one."""
+        """Return whether a string of the TOML file is a path: a teacher may be one."""
         return super().is_path(name, text) or (name == "teacher" and is_file_name(text))
 
     def check(self) -> None:

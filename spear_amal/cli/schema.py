@@ -49,7 +49,8 @@ class Options(BaseModel):
     from it says which of them it shows as flags. Fields that the command adds are flags only.
     """
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    # Built when first used: help texts need no validator.
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", defer_build=True)
 
     FILE: ClassVar[str] = ""  # name of the TOML file that is read where the command runs
     HINT: ClassVar[str] = ""  # what to do where there is none
@@ -114,11 +115,11 @@ class Options(BaseModel):
 
     @classmethod
     def is_path(cls, name: str, text: str) -> bool:
-        """Tell whether a string of the TOML file is a path; `name` is that of its field."""
+        """Return whether a string of the TOML file is a path; `name` is that of its field."""
         return kind_of(cls.model_fields[name])[0] is Path and text != ""
 
     def has_flag(self, name: str) -> bool:
-        """Tell whether a value was given on the command line."""
+        """Return whether a value was given on the command line."""
         return name in self._flags
 
     def require(self, name: str) -> Any:
@@ -180,7 +181,7 @@ class Options(BaseModel):
 
     @classmethod
     def _validated(cls, values: dict[str, Any], path: Path, in_file: set[str]) -> Self:
-        """Make the options; the first of pydantic's complaints in the words of this package."""
+        """Return the options; pydantic's first complaint is raised in the words of this package."""
         try:
             return cls(**values)
         except ValidationError as error:
@@ -212,7 +213,7 @@ def flag_of(name: str, field: FieldInfo) -> str:
 
 
 def is_argument(field: FieldInfo) -> bool:
-    """Tell an argument from an option with a flag."""
+    """Return whether an option is an argument without a flag."""
     return bool(_extra(field).get("metavar"))
 
 

@@ -1,4 +1,4 @@
-"""What ``study`` does: run, show the way, print tables and a verdict."""
+"""The commands under ``study``: run methods over seeds, print tables and verdicts, draw."""
 
 from __future__ import annotations
 
@@ -286,7 +286,13 @@ def report(options: StudyReportOptions) -> None:
 
 
 def _is_distillation(runs: pd.DataFrame, options: StudyReportOptions) -> bool:
-    """Tell a file of distillation studies; what is drawn must be of one kind."""
+    """Return whether all studies of a file are of distillation.
+
+    Raises
+    ------
+    InputError
+        If a page or figures are asked for that the kinds of studies do not allow.
+    """
     kd = of_distillation(runs)
     if options.html is not None and kd.any() and not kd.all():
         raise InputError(
@@ -316,10 +322,10 @@ def _figures(runs: pd.DataFrame, options: StudyReportOptions) -> dict[Path, byte
 def _print_tables(runs: pd.DataFrame, baseline: str | None, markdown: bool = False) -> None:
     """Print tables and verdicts of studies of both kinds, and what their runs warned of."""
     kd = of_distillation(runs)
-    for some, print_some in ((runs[kd], _print_grids), (runs[~kd], _print_corpora)):
-        if some["score"].notna().any():
-            print_some(some, baseline, markdown)
-            _print_warnings(some)
+    for part, print_part in ((runs[kd], _print_grids), (runs[~kd], _print_corpora)):
+        if part["score"].notna().any():
+            print_part(part, baseline, markdown)
+            _print_warnings(part)
 
 
 def _print_grids(runs: pd.DataFrame, baseline: str | None, markdown: bool) -> None:

@@ -60,7 +60,7 @@ def _n_rows(y: np.ndarray) -> str:
 
 
 def _method(text: str) -> MethodSpec:
-    """Read a method; what cannot end in a model file is said before any work.
+    """Read a method, and check before any work that it ends in a model file.
 
     Raises
     ------
@@ -193,19 +193,19 @@ def _report(
 
 
 def _role_of_validation(spec: MethodSpec, estimator: Any) -> str:
-    """Say what the validation rows that gave the score did for a fitted estimator."""
+    """Return, as text, what the validation rows that gave the score chose for an estimator."""
     both = spec.method.learns_from_v and estimator.validation_used_ != "split"
     both = both and not votes_left_out(estimator)  # then there are no weights to learn
     return "chose the epoch and the weights" if both else "chose the epoch"
 
 
 def votes_left_out(estimator: Any) -> bool:
-    """Tell whether the guard of a fitted estimator kept the votes out of training."""
+    """Return whether the guard of a fitted estimator kept the votes out of training."""
     return bool(getattr(estimator, "guarded_", False))
 
 
 def learnt(estimator: Any) -> bool:
-    """Tell whether weights differ from 1 anywhere, so that there is something to look at."""
+    """Return whether weights differ from 1 anywhere, so that there is something to look at."""
     values = estimator.weights_.to_numpy()
     return bool((values[~np.isnan(values)] != 1).any())
 

@@ -45,7 +45,7 @@ class TrainingData:
 
     @property
     def tables(self) -> list[LabelledTable]:
-        """The training rows and, if there are any, the validation rows."""
+        """Return the training rows and, if there are any, the validation rows."""
         return [self.train] if self.validation is None else [self.train, self.validation]
 
 
@@ -60,8 +60,8 @@ def read_training_data(settings: TrainOptions | DistillOptions, with_votes: bool
     paths = [settings.require("data")]
     if settings.validation is not None:
         paths.append((settings.validation,))
-    frames = [read_rows.read_rows(some, settings.text_column) for some in paths]
-    names = [", ".join(str(path) for path in some) for some in paths]
+    frames = [read_rows.read_rows(files, settings.text_column) for files in paths]
+    names = [", ".join(str(path) for path in files) for files in paths]
     column = settings.label_column
     values = [
         read_rows.label_values(frame, column, name)
@@ -75,7 +75,7 @@ def read_training_data(settings: TrainOptions | DistillOptions, with_votes: bool
             vote(frame, lfs, settings.text_column, settings.fault_tolerant) for frame in frames
         ]
     voted = None if votes[0] is None else votes[0].classes
-    classes = read_rows.classes_of_table(voted, [value for some in values for value in some])
+    classes = read_rows.classes_of_table(voted, [value for labels in values for value in labels])
     tables = [
         LabelledTable(
             frame,

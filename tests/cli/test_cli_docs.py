@@ -1,4 +1,4 @@
-"""The tables of options in docs/cli.md are those of the schema; run as a script, this writes them."""
+"""Tables of options in docs/cli.md are those of the schema; run as a script, this writes them."""
 
 import re
 from pathlib import Path

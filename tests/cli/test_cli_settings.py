@@ -99,9 +99,9 @@ def test_missing_options_are_named_by_flag_and_key():
     with pytest.raises(InputError) as caught:
         options.require("data")
     assert str(caught.value) == "--data is missing: give it, or the key 'data' in spear.toml"
-    with pytest.raises(InputError, match="--output is missing: .* the key 'votes' in"):
+    with pytest.raises(InputError, match=r"--output is missing: .* the key 'votes' in"):
         options.require("votes")
-    with pytest.raises(InputError, match="--cache is missing: give it$"):
+    with pytest.raises(InputError, match=r"--cache is missing: give it$"):
         options.require("cache")
     assert options.require("seed") == 0
 

@@ -48,7 +48,7 @@ def corpora_list(options: CorporaListOptions) -> None:
     from spear_amal.data import CORPORA, corpus_status
 
     states = [corpus_status(name, options.data_dir, options.cache_dir) for name in CORPORA]
-    rows = [(one.name, one.title, one.state, one.folder or "", one.licence) for one in states]
+    rows = [(item.name, item.title, item.state, item.folder or "", item.licence) for item in states]
     show_rows("Corpora", ("name", "what", "state", "folder", "licence"), rows)
 
 
