@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-import spear_amal
 from spear_amal.cli.apply import show_lfs
 from spear_amal.cli.console import is_watched, note, say, show_table, warnings_as_notes
 from spear_amal.cli.train import learnt, votes_left_out
 from spear_amal.data import Corpus, load_corpus, synthetic_corpus
-from spear_amal.errors import DataUnavailableError, InputError
+from spear_amal.errors import DataUnavailableError
 from spear_amal.io.atomic import refuse_existing
-from spear_amal.labeling import PandasLFApplier, load_lfs
+from spear_amal.io.shipped import shipped_file
+from spear_amal.labeling import LoadedLFs, PandasLFApplier, load_lfs
 from spear_amal.report import (
     Examples,
     Outcome,
@@ -46,7 +46,6 @@ METHODS = (
 )
 SHOWN = "recommended"  # whose weights, confusion and calibration the report shows
 DEFAULT_REPORT = Path("report.html")
-LF_FILE = Path(spear_amal.__file__).parents[1] / "labeling_functions" / "plots.py"
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ class Options:
 def demo(options: Options) -> None:
     """Apply LFs, train the methods on one split, print the comparison and write the report."""
     report = _report_path(options)
-    lfs = _lf_file(options)
+    lfs = load_lfs(options.lfs or shipped_file("labeling_functions", "plots.py"))
     began = time.perf_counter()
     corpus = _corpus(options)
     job = _prepare(corpus, lfs, options)
@@ -126,17 +125,6 @@ def _report_path(options: Options) -> Path | None:
     return refuse_existing(DEFAULT_REPORT, options.force)
 
 
-def _lf_file(options: Options) -> Path:
-    path = options.lfs or LF_FILE
-    if not path.is_file():
-        raise InputError(
-            f"the demo's labelling functions are not at {path}: they come with the source, not "
-            "with the installed package. Run the demo in a checkout, name the file with --lfs, or "
-            "start with `spear-amal init DIR`, which needs nothing else"
-        )
-    return path
-
-
 # -- the job --------------------------------------------------------------------------------------
 
 
@@ -156,9 +144,8 @@ def _corpus(options: Options) -> Corpus:
     return corpus
 
 
-def _prepare(corpus: Corpus, lfs: Path, options: Options) -> Job:
-    loaded = load_lfs(lfs)
-    applier = PandasLFApplier(loaded.lfs, classes=loaded.classes)
+def _prepare(corpus: Corpus, lfs: LoadedLFs, options: Options) -> Job:
+    applier = PandasLFApplier(lfs.lfs, classes=lfs.classes)
     votes = applier.apply(corpus.frame, progress_bar=is_watched())
     task, scorer = make_task(corpus, votes, options.seed)
     gold = np.full(len(corpus), -1)
