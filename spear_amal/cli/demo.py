@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-import spear_amal
 from spear_amal.cli.apply import show_lfs
 from spear_amal.cli.console import (
     is_watched,
@@ -22,9 +21,10 @@ from spear_amal.cli.console import (
 from spear_amal.cli.options import DemoOptions
 from spear_amal.cli.train import learnt, votes_left_out
 from spear_amal.data import Corpus, load_corpus, synthetic_corpus
-from spear_amal.errors import DataUnavailableError, InputError
+from spear_amal.errors import DataUnavailableError
 from spear_amal.io.atomic import refuse_existing
-from spear_amal.labeling import PandasLFApplier, load_lfs
+from spear_amal.io.shipped import shipped_file
+from spear_amal.labeling import LoadedLFs, PandasLFApplier, load_lfs
 from spear_amal.report import (
     Evaluation,
     Examples,
@@ -52,7 +52,6 @@ METHODS = (
 )
 SHOWN = "recommended"  # whose weights, confusion and calibration the report shows
 DEFAULT_REPORT = Path("report.html")
-LF_FILE = Path(spear_amal.__file__).parents[1] / "labeling_functions" / "plots.py"
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ class Job:
 def demo(options: DemoOptions) -> None:
     """Apply LFs, train the methods on one split, print the comparison and write the report."""
     report = _report_path(options)
-    lfs = _lf_file(options)
+    lfs = load_lfs(options.lfs or shipped_file("labeling_functions", "plots.py"))
     began = time.perf_counter()
     corpus = _corpus(options)
     job = _prepare(corpus, lfs, options)
@@ -118,17 +117,6 @@ def _report_path(options: DemoOptions) -> Path | None:
     return refuse_existing(DEFAULT_REPORT, options.force)
 
 
-def _lf_file(options: DemoOptions) -> Path:
-    path = options.lfs or LF_FILE
-    if not path.is_file():
-        raise InputError(
-            f"the demo's labelling functions are not at {path}: they come with the source, not "
-            "with the installed package. Run the demo in a checkout, name the file with --lfs, or "
-            "start with `spear-amal init DIR`, which needs nothing else"
-        )
-    return path
-
-
 # -- the job --------------------------------------------------------------------------------------
 
 
@@ -148,9 +136,8 @@ def _corpus(options: DemoOptions) -> Corpus:
     return corpus
 
 
-def _prepare(corpus: Corpus, lfs: Path, options: DemoOptions) -> Job:
-    loaded = load_lfs(lfs)
-    applier = PandasLFApplier(loaded.lfs, classes=loaded.classes)
+def _prepare(corpus: Corpus, lfs: LoadedLFs, options: DemoOptions) -> Job:
+    applier = PandasLFApplier(lfs.lfs, classes=lfs.classes)
     votes = applier.apply(corpus.frame, progress_bar=is_watched())
     task, scorer = make_split(corpus, votes, options.seed)
     gold = np.full(len(corpus), -1)
