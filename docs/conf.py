@@ -9,7 +9,7 @@ import spear_amal
 
 project = "spear_amal"
 author = "the authors of spear_amal"
-copyright = author  # Sphinx's name
+copyright = author
 release = version = spear_amal.__version__
 
 extensions = [
@@ -41,6 +41,7 @@ napoleon_use_param = False
 napoleon_use_rtype = False
 napoleon_use_ivar = True
 autodoc_typehints_format = "short"
+toc_object_entries_show_parents = "hide"
 autodoc_member_order = "bysource"
 python_maximum_signature_line_length = 88
 

@@ -1,7 +1,7 @@
 """Sphinx extension: the API reference, one page for each module that has an ``__all__``.
 
 A name that several modules hand out is described once, on the page of the module nearest to its
-definition; the other pages name it and point there. Cross references in docstrings may use short
+definition; the other pages name it and lead there. Cross references in docstrings may use short
 names, and public names in the prose of any page lead to the reference.
 """
 
@@ -94,12 +94,10 @@ def summary(name: str) -> str:
     return " ".join(comment_of(*name.rpartition(".")[::2])).partition(". ")[0]
 
 
-def entry(name: str, home: str) -> str:
+def entry(name: str) -> str:
     """Return the directive that describes one public name."""
     value, (module, _, short) = value_of(name), name.rpartition(".")
     kind = "class" if inspect.isclass(value) else "function" if inspect.isroutine(value) else "data"
-    if name != home:
-        return directive(f"py:{kind}", short, text=[f"Described as :py:obj:`{home}`."])
     if kind == "data":
         return directive("py:data", short, text=comment_of(module, short))
     if kind == "function":
@@ -123,10 +121,10 @@ def table(rows: list[tuple[str, str]]) -> str:
 def module_page(module: str, homes: dict[str, str]) -> str:
     """Return the reference page of one module."""
     names = [f"{module}.{name}" for name in importlib.import_module(module).__all__]
-    listed = table([(f":py:obj:`~{homes[name]}`", summary(name)) for name in names])
+    listed = table([(f":py:obj:`~{homes[name]}`", summary(homes[name])) for name in names])
     text = inspect.getdoc(importlib.import_module(module)) or ""
     top = f"{module}\n{'=' * len(module)}\n\n.. py:module:: {module}\n\n{text}\n\n{listed}"
-    return top + "\n".join(entry(name, homes[name]) for name in names)
+    return top + "\n".join(entry(name) for name in names if homes[name] == name)
 
 
 def write_reference(app: Any) -> None:
@@ -140,6 +138,14 @@ def write_reference(app: Any) -> None:
     tree = f".. toctree::\n   :hidden:\n\n{pages}"
     write_if_changed(PAGES / "index.rst", f"{INTRODUCTION}\n{listed}\n{tree}")
     app.config.public_homes = homes
+
+
+def note_other_names(app: Any, env: Any) -> None:
+    """Let every further name of an object lead to where it is described, in the inventory too."""
+    objects = env.domains["py"].objects
+    for name, home in app.config.public_homes.items():
+        if name != home:
+            objects[name] = objects[home]._replace(aliased=True)
 
 
 def number_footnotes(
@@ -164,17 +170,12 @@ def resolve_reference(app: Any, env: Any, node: Any, shown: Any) -> Any:
     target = node["reftarget"].lstrip(".")
     objects = env.domains["py"].objects
     ends = [name for name in objects if name == target or name.endswith(f".{target}")]
-    places = {objects[name].node_id: objects[name] for name in ends if not is_pointer(app, name)}
+    places = {objects[name].node_id: objects[name] for name in ends}
     if len(places) == 1:
         (place,) = places.values()
         docname = node.get("refdoc", env.docname)
         return make_refnode(app.builder, docname, place.docname, place.node_id, shown)
     return None if isinstance(shown, nodes.literal) else shown
-
-
-def is_pointer(app: Any, name: str) -> bool:
-    """Tell the entries that only point to where a name is described."""
-    return app.config.public_homes.get(name, name) != name
 
 
 class PlainFieldTypes(SphinxTransform):
@@ -222,6 +223,7 @@ def setup(app: Any) -> dict[str, bool]:
     """Connect to Sphinx."""
     app.add_config_value("public_homes", {}, "env")
     app.connect("builder-inited", write_reference)
+    app.connect("env-updated", note_other_names)
     app.connect("autodoc-process-docstring", number_footnotes)
     app.connect("autodoc-skip-member", skip_foreign)
     app.connect("missing-reference", resolve_reference)

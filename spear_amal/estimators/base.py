@@ -60,7 +60,7 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
     ---------------
     _plan(pool, given)
         The one that must be written: which losses, which mixer, which model of the rules. It calls
-        :meth:`_new_plan`, which settles what all estimators have.
+        ``_new_plan``, which settles what all estimators have.
     check_parameters()
         Further checks before a fit.
     _select_votes(votes, y)
