@@ -6,7 +6,7 @@ import torch
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
-from spear_amal import LabelModelClassifier, SpearClassifier
+from spear_amal import LabelModelClassifier, RuleModelConfig, SpearClassifier, TrainerConfig
 from spear_amal.data import synthetic_votes
 from spear_amal.errors import InputError
 from spear_amal.label_models import LABEL_MODELS, LabelModel, register_label_model
@@ -82,8 +82,10 @@ def test_a_mixer_of_ones_own_is_known_by_name(data, tmp_path):
     losses = {name: torch.ones(3, requires_grad=True) for name in ("label", "teacher")}
     assert loop(losses, torch.arange(3)).item() == pytest.approx(0.5)
     options = {"max_epochs": 2, "random_state": 0}
-    named = SpearClassifier(mixer="share", mixer_options={"share": 0.25}, **options).fit(X, y, L=L)
-    given = SpearClassifier(mixer=Share(0.25), **options).fit(X, y, L=L)
+    named = SpearClassifier.from_options(
+        mixer="share", mixer_options={"share": 0.25}, **options
+    ).fit(X, y, L=L)
+    given = SpearClassifier.from_options(mixer=Share(0.25), **options).fit(X, y, L=L)
     p = named.predict_proba(X)
     np.testing.assert_array_equal(given.predict_proba(X), p)
     for i, model in enumerate((named, given)):
@@ -97,7 +99,9 @@ def test_a_mixer_of_ones_own_is_known_by_name(data, tmp_path):
 def test_a_loss_of_ones_own_joins_those_of_spear(data):
     X, y, L, _ = data
     assert spear_components(["brier", 1]).names == ("gold", "brier")
-    model = SpearClassifier(losses=[1, 3, "brier"], max_epochs=2).fit(X, y, L=L)
+    model = SpearClassifier(
+        rule_model=RuleModelConfig(losses=[1, 3, "brier"]), trainer=TrainerConfig(max_epochs=2)
+    ).fit(X, y, L=L)
     assert list(model.weights_) == ["gold", "consensus", "brier"]
     assert model.history_["loss/brier"].notna().all()
 
@@ -106,7 +110,9 @@ def test_a_loss_of_ones_own_joins_those_of_spear(data):
 def test_a_label_model_of_ones_own_is_known_by_name(data, tmp_path):
     X, y, L, _ = data
     for label_model in ("first-vote", FirstVote()):
-        model = LabelModelClassifier(label_model=label_model, max_epochs=2).fit(X, y, L=L)
+        model = LabelModelClassifier(
+            label_model=label_model, trainer=TrainerConfig(max_epochs=2)
+        ).fit(X, y, L=L)
         path = tmp_path / f"{type(label_model).__name__}.safetensors"
         model.save(path)
         again = LabelModelClassifier.load(path)
@@ -139,7 +145,9 @@ def test_what_cannot_be_registered_is_named(register, base, taken):
 
 def test_settings_of_a_mixer_are_searched_as_nested_parameters(data):
     X, _, _, gold = data
-    model = SpearClassifier(mixer=Amal(warmup=0, refresh_every=1), max_epochs=3)
+    model = SpearClassifier(
+        mixer=Amal(warmup=0, refresh_every=1), trainer=TrainerConfig(max_epochs=3)
+    )
     assert clone(model).set_params(mixer__weight_lr=3.0).get_params()["mixer__weight_lr"] == 3.0
     assert model.mixer.weight_lr == Amal().weight_lr
     with pytest.raises(InputError, match="weight_lr must not be negative"):

@@ -24,7 +24,7 @@ from spear_amal.errors import InputError
 from spear_amal.mixers.base import LookAheadLike, LookAheadOptions
 from spear_amal.mixers.loss_roles import HINTON, by_name, check_by_name
 from spear_amal.mixers.row_weights import LearnedRowWeights
-from spear_amal.params import check_conditions
+from spear_amal.params import check_conditions, check_not_negative
 
 SHARES = ("row", "pattern", "pattern+row", "loss")
 #: Settings of AMAL by name.
@@ -186,8 +186,12 @@ class Amal(LearnedRowWeights):
                 lambda: f"weight_sharing must be one of {SHARES}, found {self.weight_sharing!r}",
             ),
         )
-        starts = self.start if isinstance(self.start, Mapping) else {"every loss": self.start}
-        check_by_name("start", starts)
+        if isinstance(self.start, Mapping):
+            check_by_name("start", self.start)
+            starts: Mapping[str, float] = self.start
+        else:
+            check_not_negative("start", self.start)
+            starts = {"every loss": self.start}
         outside = {name: value for name, value in starts.items() if not low <= value <= high}
         if outside:
             raise InputError(f"start {outside} lies outside the clamp {self.clamp}")

@@ -357,7 +357,7 @@ class ValidationLoss:
     def slope(self, logits: Tensor, batch: Batch, shard: Shard = WHOLE) -> Tensor:
         """Derive :meth:`loss` by the feature model's logits (B, C), without a graph."""
         if not self.teacher:
-            return cross_entropy_slope(logits.detach(), batch.y).div_(len(batch))
+            return cross_entropy_slope(logits.detach(), batch.y).div_(len(batch.y))
         leaf = logits.detach().requires_grad_()
         return torch.autograd.grad(self.loss(Outputs(leaf, leaf), batch, shard), leaf)[0]
 
