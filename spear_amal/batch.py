@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from spear_amal.tensors.sparse_rows import SparseRows
 
+__all__ = ["Batch", "Outputs", "TaskAnswer", "Views"]
+
 
 @dataclass(frozen=True)
 class Batch:

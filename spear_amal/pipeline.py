@@ -17,6 +17,8 @@ from spear_amal.errors import FileFormatError, InputError
 from spear_amal.estimators import serialization
 from spear_amal.votes.label_matrix import LabelMatrix
 
+__all__ = ["ImagesModel", "TextModel", "load_model"]
+
 IMAGES = "images"  # stands in the file of a model for images
 
 

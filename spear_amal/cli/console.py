@@ -1,4 +1,4 @@
-"""What people see: consoles, notes and tables. Results go to stdout, everything else to stderr."""
+"""What people see: results, remarks and tables. Results go to stdout, everything else to stderr."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def print_status(text: str) -> None:
 
 @contextmanager
 def warnings_as_notes() -> Iterator[None]:
-    """Show every UserWarning of the block as a note: its text, without a place in the code."""
+    """Print every UserWarning of the block as a remark: its text, without a place in the code."""
     with warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)
         shown = warnings.showwarning
@@ -57,7 +57,7 @@ def warnings_as_notes() -> Iterator[None]:
 
 
 def is_watched() -> bool:
-    """Tell whether a person looks at stderr, so that bars make sense."""
+    """Return whether a person looks at stderr, so that bars make sense."""
     return sys.stderr.isatty()
 
 
@@ -68,13 +68,13 @@ def show_table(frame: pd.DataFrame, title: str) -> None:
 
 def show_rows(title: str, columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
     """Print rows of cells under column heads."""
-    held = [[str(cell) for cell in row] for row in rows]
+    texts = [[str(cell) for cell in row] for row in rows]
     table = Table(title=Text(title), title_justify="left", header_style="bold")
     for j, name in enumerate(columns):
-        numeric = j > 0 and are_numbers([row[j] for row in held])
+        numeric = j > 0 and are_numbers([row[j] for row in texts])
         # Narrow heads over numbers leave room for the words of other columns.
         head = Text(name.replace(" ", "\n") if numeric else name)
         table.add_column(head, justify="right" if numeric else "left", overflow="fold")
-    for row in held:
+    for row in texts:
         table.add_row(*(Text(cell) for cell in row))
     _console(stderr=False).print(table)

@@ -7,11 +7,11 @@ from spear_amal.estimators.distillation import DistilledClassifier
 from spear_amal.estimators.distillation_methods import DISTILLATION, distiller
 from spear_amal.estimators.gold import GoldClassifier
 from spear_amal.estimators.label_model import LabelModelClassifier, ReweightedClassifier
-from spear_amal.estimators.options import nest_options, option_places
 from spear_amal.estimators.rule_network import RuleNetworkClassifier
 from spear_amal.estimators.rules import RuleModelConfig
 from spear_amal.estimators.spear import PRESETS, SpearClassifier
 from spear_amal.estimators.sskd import RotationDistiller, ViewConfig
+from spear_amal.params import nest_options, option_places
 
 __all__ = [
     "DISTILLATION",

@@ -35,13 +35,13 @@ from spear_amal.losses import (
     TaskCrossEntropy,
     TaskSquaredError,
 )
-from spear_amal.mixers import Mixer, build_mixer
+from spear_amal.mixers import MIXERS, Mixer, build_mixer
 from spear_amal.models import Affine, JointModel, MultiTask
 from spear_amal.models.multi_task import BUILT_IN, L2, ROTATION, SHUFFLED
 from spear_amal.params import Interval
 from spear_amal.teachers.networks import at_rest
 from spear_amal.training import Table
-from spear_amal.training.last_layer import chunk_size
+from spear_amal.training.table import chunk_size
 
 
 @dataclass(eq=False, repr=False)
@@ -87,6 +87,7 @@ validation_fraction, prior_correction, metric, random_state, verbose
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(200, 5))
     >>> y = (X[:, 0] * X[:, 1] > 0).astype(int)
+    >>> from spear_amal import TrainerConfig
     >>> trainer = TrainerConfig(max_epochs=30, lr=0.01)
     >>> model = AuxiliaryClassifier("mlp:16", ["side"], mixer="fixed", trainer=trainer)
     >>> model = model.fit(X, y, tasks={"side": (X[:, 0] > 0).astype(int)})
@@ -282,7 +283,6 @@ def _digest(plan: TaskPlan) -> str:
 
 # A whole network is gone through, forwards and backwards: this many rows at a time fit anywhere.
 ROWS = 256
-NEED_TEACHERS = ("alm-kd", "kd", "dgkd", "dgkd-drop")
 # The last layer of the main answer does not see the losses of other heads: their slope is zero.
 _WHOLE = {"look_ahead": "network"}
 _PER_BATCH = {**_WHOLE, "meta_size": ROWS}
@@ -321,7 +321,7 @@ def auxiliary_mixer(mixer: str | Mixer, options: Mapping[str, Any] | None = None
     InputError
         For a mixer that needs teachers, or one that looks ahead over the last layer alone.
     """
-    if mixer in NEED_TEACHERS:
+    if isinstance(mixer, str) and mixer in MIXERS and MIXERS[mixer].n_teachers:
         raise InputError(
             f"mixer={mixer!r} weighs teachers, and auxiliary tasks are none; use another, such as "
             "'amal' or 'gcs', or a DistilledClassifier"

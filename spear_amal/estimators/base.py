@@ -18,7 +18,6 @@ from sklearn.utils.validation import check_is_fitted
 from spear_amal.errors import InputError
 from spear_amal.estimators import serialization
 from spear_amal.estimators.cross_fitting import FitPlan, FoldResult, fit_plan, weights_frame
-from spear_amal.estimators.options import NestedParameters, nest_options
 from spear_amal.estimators.prediction import choose_exponent, combine, log_posteriors
 from spear_amal.estimators.validation import (
     FitInputs,
@@ -33,12 +32,13 @@ from spear_amal.losses import ComponentSet
 from spear_amal.mixers import Fixed, Mixer
 from spear_amal.models import (
     JointModel,
+    LinearModel,
     RuleModel,
     build_feature_model,
     channel_statistics,
     check_kind,
 )
-from spear_amal.params import Interval, StrOptions
+from spear_amal.params import Interval, NestedParameters, StrOptions, nest_options
 from spear_amal.training import METRICS, ProgressBar, Table, TrainerConfig, score
 from spear_amal.training.config import DTYPES
 from spear_amal.votes.label_matrix import LabelMatrix
@@ -60,7 +60,7 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
     ---------------
     _plan(pool, given)
         The one that must be written: which losses, which mixer, which model of the rules. It calls
-        :meth:`_new_plan`, which settles what all estimators have.
+        ``_new_plan``, which settles what all estimators have.
     check_parameters()
         Further checks before a fit.
     _select_votes(votes, y)
@@ -128,7 +128,8 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
                 f"inference={self.inference!r} needs a model of the rules; "
                 f"{type(self).__name__} has none"
             )
-        check_kind(self.feature_model)
+        if self.feature_model != "linear":
+            check_kind(self.feature_model)
         find_device(self._options_of("trainer").device)
         keeps_none = type(self._new_mixer()).table is Mixer.table
         if self.fit_strategy == "crossfit-weights" and keeps_none:
@@ -302,6 +303,8 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         self, statistics: Any = None, generator: torch.Generator | None = None
     ) -> torch.nn.Module:
         """Build the feature model; `statistics` (mean, std) normalise images."""
+        if self.feature_model == "linear" and statistics is None:
+            return LinearModel(self.n_features_in_, len(self.classes_), generator)
         return build_feature_model(
             self.feature_model,
             self.n_features_in_,

@@ -16,14 +16,13 @@ from spear_amal.estimators.teacher_inputs import TeacherRows
 from spear_amal.estimators.validation import FitInputs, TrainingPool
 from spear_amal.losses import ComponentSet, LabelCrossEntropy, OnCovered, teacher_components
 from spear_amal.losses.teacher import DIRECTIONS
-from spear_amal.mixers import Mixer, build_mixer
+from spear_amal.mixers import MIXERS, Mixer, build_mixer
 from spear_amal.models import is_network
 from spear_amal.params import Interval, StrOptions
 from spear_amal.teachers import Teacher, as_teacher
 from spear_amal.training import TrainerConfig
 
 CHAINS = ("takd", "dgkd")
-DGKD_MIXERS = ("dgkd", "dgkd-drop")
 
 
 @dataclass(eq=False, repr=False)
@@ -278,7 +277,8 @@ def _assistant_mixer(student: DistilledClassifier, n_teachers: int) -> Any:
 
     An only teacher is not left out at random.
     """
-    alone = n_teachers < 2 and isinstance(student.mixer, str) and student.mixer in DGKD_MIXERS
+    entry = MIXERS.get(student.mixer) if isinstance(student.mixer, str) else None
+    alone = n_teachers < 2 and entry is not None and entry.n_teachers > 1
     return "kd" if alone or student.chain == "takd" else student.mixer
 
 

@@ -9,7 +9,8 @@ from spear_amal.errors import InputError
 from spear_amal.estimators.distillation import DistilledClassifier
 from spear_amal.estimators.sskd import RotationDistiller
 
-# name -> (what it is, parameters); the mixer is that of the name unless they say otherwise
+#: Methods of distillation: name -> (what it is, parameters). The mixer is that of the name unless
+#: they say otherwise.
 DISTILLATION: dict[str, tuple[str, dict[str, Any]]] = {
     "ce": ("labels alone", {}),
     "kd": ("Hinton's: 0.1 label, 0.9 teacher", {}),

@@ -18,11 +18,11 @@ from spear_amal.estimators import validation
 from spear_amal.estimators.base import BaseSpearEstimator
 from spear_amal.estimators.cross_fitting import FitPlan, FoldResult, fit_plan, fit_streamed
 from spear_amal.estimators.validation import FitInputs, TrainingPool, make_pool
-from spear_amal.mixers.base import check_whole
+from spear_amal.params import check_whole
 from spear_amal.training import ParquetRows
 from spear_amal.training.parquet_table import ShardTable, ShardVotes
 from spear_amal.votes.label_matrix import LabelMatrix
-from spear_amal.votes.parquet import VoteFiles, stack_parts
+from spear_amal.votes.parquet import VoteFiles
 
 
 def fit_parquet(
@@ -136,7 +136,7 @@ def _seen(
         plan |= set(part.unipolar_plan())
         low, high = np.searchsorted(numbers, [start, start + len(part)])
         own.append(part[numbers[low:high] - start])
-    return np.concatenate(covered), sorted(plan), stack_parts(own)
+    return np.concatenate(covered), sorted(plan), LabelMatrix.concatenate(own)
 
 
 def _features(source: ParquetRows, numbers: np.ndarray) -> Any:

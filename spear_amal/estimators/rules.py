@@ -17,7 +17,8 @@ from sklearn.base import BaseEstimator
 
 from spear_amal.errors import InputError
 from spear_amal.estimators.validation import TrainingPool
-from spear_amal.labeling import VotesTest, votes_test
+from spear_amal.labeling import VotesTest
+from spear_amal.labeling.significance import permutation_test
 from spear_amal.losses import EVERY_LOSS, ComponentSet, spear_components
 from spear_amal.models import RuleModel
 from spear_amal.params import Interval, StrOptions, check_parameters
@@ -163,7 +164,12 @@ def guard_votes(votes: LabelMatrix, y: np.ndarray, guard: bool) -> tuple[VotesTe
     test : VotesTest
     left_out : bool
     """
-    test = votes_test(votes, y)
+    known = y >= 0
+    cast = votes.codes[known].tocoo()
+    n_classes = max(votes.n_classes, int(y.max(initial=-1)) + 1)
+    counts = np.zeros((int(known.sum()), n_classes))
+    np.add.at(counts, (cast.row, cast.data.astype(int) - 1), 1.0)
+    test = permutation_test(counts, y[known])
     left_out = bool(guard and not test.informative)
     if left_out:
         warnings.warn(

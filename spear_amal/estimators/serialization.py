@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -10,7 +11,6 @@ import numpy as np
 import torch
 
 from spear_amal.errors import FileFormatError, InputError
-from spear_amal.estimators.options import option_places
 from spear_amal.estimators.validation import VoteSchema
 from spear_amal.io.atomic import refuse_existing
 from spear_amal.io.safetensors import (
@@ -22,12 +22,11 @@ from spear_amal.io.safetensors import (
 )
 from spear_amal.label_models import LABEL_MODELS, LabelModel
 from spear_amal.mixers import MIXERS, Mixer
+from spear_amal.params import option_places
 
 KIND = "spear_amal model"
 EXTRA = "extra"
 SETTINGS = "settings"
-# What can be made again from its name and settings.
-OWN = {cls.__name__: cls for cls in (*MIXERS.values(), *LABEL_MODELS.values())}
 NOT_STORED = ("callbacks",)  # of a trainer: they watch training, a model does without
 # Of a trainer, what changes nothing in the result: a run may go on with another value.
 NO_MATTER = ("checkpoint", "checkpoint_every", "device", "distributed", "callbacks")
@@ -102,7 +101,7 @@ def _plain(value: Any) -> Any:
         return value.tolist()
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
@@ -217,7 +216,7 @@ def _nested_params(cls: Any, params: dict[str, Any]) -> dict[str, Any]:
 def _params(
     cls: Any, path: str | os.PathLike[str], stored: dict[str, Any], objects: dict[str, Any]
 ) -> dict[str, Any]:
-    params = _tuples(stored)
+    params, known = _tuples(stored), _registered()
     for name, value in stored.items():
         if name in objects or not isinstance(value, dict):
             continue
@@ -225,14 +224,20 @@ def _params(
             params[name] = type(cls._nested[name]())(**_tuples(value))
         elif name == "mixer_options":
             params[name] = _options(value)
-        elif CUSTOM in value and value[CUSTOM] not in OWN:
+        elif CUSTOM in value and value[CUSTOM] not in known:
             raise InputError(
                 f"{path} was trained with {name}= an object of the user's own "
                 f"({value[CUSTOM]}); pass it to load as {name}="
             )
         elif CUSTOM in value:
-            params[name] = OWN[value[CUSTOM]](**_options(value[SETTINGS]))
+            params[name] = known[value[CUSTOM]](**_options(value[SETTINGS]))
     return params | objects
+
+
+def _registered() -> dict[str, type]:
+    """Classes that can be made again from their name and settings."""
+    classes = [entry.mixer for entry in MIXERS.values()] + list(LABEL_MODELS.values())
+    return {cls.__name__: cls for cls in classes}
 
 
 def _tuples(stored: dict[str, Any]) -> dict[str, Any]:

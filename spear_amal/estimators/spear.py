@@ -16,6 +16,7 @@ from spear_amal.mixers import Fixed, Mixer, build_mixer
 from spear_amal.mixers.weight_table import MappedTable
 from spear_amal.training import ParquetRows, TrainerConfig
 
+#: Settings of SpearClassifier by name; see :meth:`SpearClassifier.preset`.
 PRESETS: dict[str, dict[str, Any]] = {
     # One validation set for everything, one model, as the AMAL paper describes.
     "paper": {

@@ -15,7 +15,7 @@ from sklearn.utils.validation import validate_data
 
 from spear_amal.errors import InputError
 from spear_amal.models.image_model import check_pixels, pixel_kind
-from spear_amal.votes.label_matrix import LabelMatrix, as_label_matrix, stack_votes
+from spear_amal.votes.label_matrix import LabelMatrix, as_label_matrix
 
 UNLABELLED = -1
 
@@ -125,7 +125,7 @@ def make_pool(
     return TrainingPool(
         x=stack(features) if len(features) > 1 else X,
         y=y,
-        votes=estimator._select_votes(stack_votes(unipolar) if unipolar else None, y),
+        votes=estimator._select_votes(LabelMatrix.concatenate(unipolar) if unipolar else None, y),
         validation=validation,
         classes=estimator.classes_,
         plan=plan,
@@ -337,7 +337,15 @@ class VoteSchema:
                 f"{name} has no scores for continuous LFs that gave scores in training; apply the "
                 "LFs again and pass the LabelMatrix itself"
             )
-        return matrix
+        return LabelMatrix(
+            matrix.codes,
+            lf_names=self.names,
+            classes=matrix.classes,
+            row_ids=matrix.row_ids,
+            lf_classes=matrix.lf_classes,
+            scores=matrix.scores,
+            continuous=self.continuous,
+        )
 
 
 def hold_out(y: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, str]:

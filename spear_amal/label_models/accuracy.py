@@ -6,17 +6,12 @@ import numpy as np
 import scipy.sparse as sp
 
 from spear_amal._typing import VectorLike
+from spear_amal.label_models._validation import check_class_balance, check_iterations
 from spear_amal.label_models.base import LabelModel
 from spear_amal.label_models.mixture import Mixture, expect, safe_log
-from spear_amal.label_models.settings import (
-    check_class_balance,
-    check_iterations,
-    check_not_negative,
-    check_positive,
-    check_share,
-)
 from spear_amal.label_models.vote_patterns import cast_votes, find_patterns, vote_shares
 from spear_amal.maths.posteriors import over_classes, total
+from spear_amal.params import check_not_negative, check_positive, check_share
 from spear_amal.votes.label_matrix import LabelMatrix
 
 # Even rows added to each class: enough that a few rows cannot rule a class out.

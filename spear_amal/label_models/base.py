@@ -22,7 +22,7 @@ TIE = 1e-9  # posteriors closer than this are tied
 
 
 class LabelModel(BaseEstimator):
-    """Base: input checks, ties and :meth:`predict`; a model writes ``_fit`` and ``_posterior``.
+    """Base: input checks, ties and ``predict``; a model writes ``_fit`` and ``_posterior``.
 
     Parameters of all label models are keyword-only and only stored by the constructor.
 

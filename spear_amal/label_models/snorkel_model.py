@@ -14,9 +14,9 @@ import torch
 
 from spear_amal._typing import VectorLike
 from spear_amal.errors import InputError, MissingExtraError
+from spear_amal.label_models._validation import check_class_balance
 from spear_amal.label_models.base import LabelModel
 from spear_amal.label_models.mixture import Mixture
-from spear_amal.label_models.settings import check_class_balance
 from spear_amal.label_models.vote_patterns import cast_votes
 from spear_amal.votes.label_matrix import LabelMatrix
 

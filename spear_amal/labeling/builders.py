@@ -96,7 +96,7 @@ def regex_lf(
     label : int, str or Enum member
     column : str, default="text"
     flags : int, default=0
-        Flags of :mod:`re`, for a pattern that is not compiled yet.
+        Flags of the module ``re``, for a pattern that is not compiled yet.
 
     Raises
     ------

@@ -92,13 +92,28 @@ def votes_test(
     >>> votes_test(y[:, None], y)
     VotesTest(p_value=0.0005, agreement=1.0, expected=0.5, n_rows=30, n_votes=30)
     """
+    return permutation_test(*_known(L, y), n_permutations, seed)
+
+
+def permutation_test(
+    counts: np.ndarray, gold: np.ndarray, n_permutations: int = 1999, seed: int = 0
+) -> VotesTest:
+    """Run :func:`votes_test` on the number of votes by row and class.
+
+    Parameters
+    ----------
+    counts : ndarray (n, C)
+        Votes for each class, of rows with gold.
+    gold : ndarray of int (n,)
+    n_permutations, seed
+        As for :func:`votes_test`.
+    """
     if n_permutations < 1:
         raise InputError(f"n_permutations must be at least 1, found {n_permutations}")
-    counts, gold = _known(L, y)
     n_rows, n_votes = int(counts.any(axis=1).sum()), int(counts.sum())
     if n_rows == 0:
         return VotesTest(1.0, float("nan"), float("nan"), 0, 0)
-    A = share(counts, counts.sum(axis=1, keepdims=True))  # (n, C)
+    A = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)  # (n, C)
     T = A[np.arange(len(gold)), gold].sum()
     drawn = _permuted(A, gold, n_permutations, np.random.default_rng([_STREAM, seed]))
     as_high = sum(int((some >= T - _ROUNDING).sum()) for some in drawn)

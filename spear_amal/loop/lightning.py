@@ -14,6 +14,8 @@ try:
 except ImportError as error:
     raise MissingExtraError("lightning", "lightning", "MixerCallback") from error
 
+__all__ = ["MixerCallback"]
+
 OfBatch = Callable[[Any, Any], tuple[Any, ...]]
 
 

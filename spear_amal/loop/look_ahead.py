@@ -20,7 +20,7 @@ from spear_amal.errors import InputError
 from spear_amal.loop.batch_losses import RowLosses, RowTables, check_finite
 from spear_amal.loop.find_head import Call, candidates, check_linear, speaker, watched
 from spear_amal.maths.hypergradient import score_gradients, tangent_closed_form, weighted_slopes
-from spear_amal.maths.objective import domain_counts
+from spear_amal.maths.losses import domain_counts
 
 Criterion = Callable[[Tensor, Tensor], Tensor]  # logits (n, C) and targets (n,) -> mean, a scalar
 

@@ -27,8 +27,8 @@ from spear_amal.loop.refresh import (
     note_domain,
 )
 from spear_amal.mixers import Mixer, Step, build_mixer
-from spear_amal.mixers.base import check_whole
-from spear_amal.models.second_order import twice_differentiable
+from spear_amal.models.feature_model import twice_differentiable
+from spear_amal.params import check_whole
 
 
 class LossMixer:

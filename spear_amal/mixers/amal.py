@@ -23,9 +23,11 @@ from spear_amal.distributed.shard import WHOLE, Shard
 from spear_amal.errors import InputError
 from spear_amal.mixers.base import LookAheadLike, LookAheadOptions
 from spear_amal.mixers.loss_roles import HINTON, by_name, check_by_name
-from spear_amal.mixers.row_weights import LearnedRowWeights, check_all
+from spear_amal.mixers.row_weights import LearnedRowWeights
+from spear_amal.params import check_conditions, check_not_negative
 
 SHARES = ("row", "pattern", "pattern+row", "loss")
+#: Settings of AMAL by name.
 PRESETS: dict[str, dict[str, Any]] = {
     # Published KD code (LearnMultiLambdaMeta.py): step 1500, eta 0.1, batch 128 -> rho 1.17;
     # weights within 1e-7 of 0 and 2; five repeats; every ten epochs after ten.
@@ -144,7 +146,7 @@ class Amal(LearnedRowWeights):
         self.weight_lr = weight_lr
         self.eta_lambda = eta_lambda
         self.clamp = clamp
-        self.start = dict(start) if isinstance(start, Mapping) else start
+        self.start = start
         self.refresh_every = refresh_every
         self.warmup = warmup
         self.lookahead_lr = lookahead_lr
@@ -156,8 +158,8 @@ class Amal(LearnedRowWeights):
         self.weight_sharing = weight_sharing
         self.look_ahead = look_ahead
         self.table_dtype = table_dtype
-        self.table_path = None if table_path is None else os.fspath(table_path)
-        self._check()
+        self.table_path = table_path
+        self.check_settings()
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> Amal:
@@ -166,24 +168,30 @@ class Amal(LearnedRowWeights):
             raise InputError(f"unknown preset {name!r}; choose from {sorted(PRESETS)}")
         return cls(**{**PRESETS[name], **changes})
 
-    def _check(self) -> None:
-        self._check_learning()
+    def check_settings(self) -> None:
+        """Raise InputError for a setting that cannot be used."""
+        super().check_settings()
         low, high = self.clamp
-        check_all(
-            {
-                f"clamp must be (low, high) with 0 <= low < high, found {self.clamp}": (
-                    0 <= low < high
-                ),
-                f"outer must be 'feature' or 'feature+rules', found {self.outer!r}": (
-                    self.outer in ("feature", "feature+rules")
-                ),
-                f"weight_sharing must be one of {SHARES}, found {self.weight_sharing!r}": (
-                    self.weight_sharing in SHARES
-                ),
-            }
+        check_conditions(
+            (
+                0 <= low < high,
+                lambda: f"clamp must be (low, high) with 0 <= low < high, found {self.clamp}",
+            ),
+            (
+                self.outer in ("feature", "feature+rules"),
+                lambda: f"outer must be 'feature' or 'feature+rules', found {self.outer!r}",
+            ),
+            (
+                self.weight_sharing in SHARES,
+                lambda: f"weight_sharing must be one of {SHARES}, found {self.weight_sharing!r}",
+            ),
         )
-        starts = self.start if isinstance(self.start, Mapping) else {"every loss": self.start}
-        check_by_name("start", starts)
+        if isinstance(self.start, Mapping):
+            check_by_name("start", self.start)
+            starts: Mapping[str, float] = self.start
+        else:
+            check_not_negative("start", self.start)
+            starts = {"every loss": self.start}
         outside = {name: value for name, value in starts.items() if not low <= value <= high}
         if outside:
             raise InputError(f"start {outside} lies outside the clamp {self.clamp}")

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from numbers import Integral
 from typing import Any, Protocol
 
 import torch
+from sklearn.base import BaseEstimator
 from torch import Tensor
 
 from spear_amal.batch import Batch
 from spear_amal.distributed.shard import WHOLE, Shard
 from spear_amal.errors import InputError
-from spear_amal.maths.objective import domain_counts, weighted_objective
+from spear_amal.maths.losses import domain_counts, weighted_objective
 
 
 class LookAheadLike(Protocol):
@@ -122,8 +121,12 @@ class LookAheadOptions:
     beta: float = 0.1
 
 
-class Mixer:
+class Mixer(BaseEstimator):
     """Base: every weight is 1, nothing is learnt.
+
+    Parameters work as scikit-learn's do: a constructor stores each argument as it is under its own
+    name, so that ``get_params``, ``set_params`` and ``clone`` hold, and a grid search reaches them
+    as ``mixer__weight_lr``.
 
     Attributes
     ----------
@@ -150,6 +153,18 @@ class Mixer:
     spreads = False
     shard: Shard = WHOLE
 
+    def check_settings(self) -> None:
+        """Raise InputError for a setting that cannot be used.
+
+        Constructors call it last, :meth:`set_params` and :meth:`attach` again.
+        """
+
+    def set_params(self, **params: Any) -> Mixer:
+        """Change settings by name, checked as the constructor checks them."""
+        super().set_params(**params)
+        self.check_settings()
+        return self
+
     @property
     def learns_from_validation(self) -> bool:
         """Whether validation rows move the weights."""
@@ -167,6 +182,7 @@ class Mixer:
             Where each loss is defined.
         mixable : Tensor (K,), bool
         """
+        self.check_settings()
         self.names = tuple(names)
         self.n_rows = n_rows
 
@@ -243,12 +259,11 @@ class Mixer:
         """Take back what :meth:`state_dict` gave."""
 
     def summary(self) -> dict[str, Any]:
-        """Return the constructor's settings by name, for the record."""
-        names = [name for name in inspect.signature(type(self)).parameters if hasattr(self, name)]
-        return {"mixer": type(self).__name__, **{name: getattr(self, name) for name in names}}
+        """Return the settings by name, for the record."""
+        return {"mixer": type(self).__name__, **self.get_params(deep=False)}
 
 
-def check_whole(name: str, value: object, least: int) -> None:
-    """Raise InputError unless an option is a whole number of at least `least`."""
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
-        raise InputError(f"{name} must be a whole number of at least {least}, found {value!r}")
+def check_look_ahead(look_ahead: str) -> None:
+    """Raise InputError unless the option `look_ahead` names parameters to differentiate."""
+    if look_ahead not in ("last-layer", "network"):
+        raise InputError(f"look_ahead must be 'last-layer' or 'network', found {look_ahead!r}")

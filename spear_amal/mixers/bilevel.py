@@ -5,9 +5,7 @@ The lower level is the training of the model; the upper level lowers the loss on
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from numbers import Real
 
 import torch
 from torch import Tensor
@@ -16,9 +14,10 @@ from spear_amal.distributed.shard import mean_over_ranks
 from spear_amal.errors import InputError
 from spear_amal.maths.gradients import Gradient, filled, gradient_of
 from spear_amal.maths.neumann import neumann_sum, transposed_product
-from spear_amal.mixers.base import GraphsLike, LookAheadOptions, Mixer, check_whole
+from spear_amal.mixers.base import GraphsLike, LookAheadOptions, Mixer
 from spear_amal.mixers.loss_roles import check_main, main_loss
 from spear_amal.mixers.moments import load_moments, moments_of
+from spear_amal.params import check_not_negative, check_positive, check_whole
 
 
 class Bilevel(Mixer):
@@ -36,15 +35,16 @@ class Bilevel(Mixer):
     meta_size: int | None
     main: str | None
 
-    def _check_learning(self) -> None:
+    def check_settings(self) -> None:
+        """Raise InputError for a setting that cannot be used."""
         for name in ("every", "neumann"):
             check_whole(name, getattr(self, name), 1)
         if self.meta_size is not None:
             check_whole("meta_size", self.meta_size, 1)
         for name in ("eta", "lr", "clip"):
-            _check_number(name, getattr(self, name), above=True)
+            check_positive(name, getattr(self, name))
         for name in ("momentum", "weight_decay"):
-            _check_number(name, getattr(self, name), above=False)
+            check_not_negative(name, getattr(self, name))
         if not self.momentum < 1:
             raise InputError(f"momentum must be below 1, found {self.momentum}")
         check_main(self.main)
@@ -120,10 +120,3 @@ class Bilevel(Mixer):
             for i, tensor in enumerate(self.upper):
                 tensor.copy_(state[f"learnt.{i}"])
         load_moments(self.optimiser_, state)
-
-
-def _check_number(name: str, value: object, *, above: bool) -> None:
-    """Raise InputError unless a value is finite and above 0, or at least 0."""
-    number = float(value) if isinstance(value, Real) else math.nan
-    if not (math.isfinite(number) and (number > 0 or (number == 0 and not above))):
-        raise InputError(f"{name} must be {'above' if above else 'at least'} 0, found {value!r}")

@@ -24,7 +24,7 @@ from spear_amal.maths.gradients import (
 )
 from spear_amal.mixers.base import Mixer, Step
 from spear_amal.mixers.loss_roles import check_main, main_loss
-from spear_amal.mixers.row_weights import check_all
+from spear_amal.params import check_conditions
 
 
 class GradientCosine(Mixer):
@@ -78,21 +78,28 @@ class GradientCosine(Mixer):
         self.parameters = parameters
         self.average = average
         self.main = main
-        check_main(main)
+        self.check_settings()
+
+    def check_settings(self) -> None:
+        """Raise InputError for a setting that cannot be used."""
+        check_main(self.main)
         for name in ("threshold", "average"):
             if not isinstance(getattr(self, name), Real):
                 raise InputError(f"{name} must be a number, found {getattr(self, name)!r}")
-        check_all(
-            {
-                f"form must be 'weighted' or 'unweighted', found {form!r}": (
-                    form in ("weighted", "unweighted")
-                ),
-                f"threshold must lie in [-1, 1), found {threshold}": -1 <= threshold < 1,
-                f"parameters must be 'shared' or 'last-layer', found {parameters!r}": (
-                    parameters in ("shared", "last-layer")
-                ),
-                f"average must lie in [0, 1), found {average}": 0 <= average < 1,
-            }
+        check_conditions(
+            (
+                self.form in ("weighted", "unweighted"),
+                lambda: f"form must be 'weighted' or 'unweighted', found {self.form!r}",
+            ),
+            (
+                -1 <= self.threshold < 1,
+                lambda: f"threshold must lie in [-1, 1), found {self.threshold}",
+            ),
+            (
+                self.parameters in ("shared", "last-layer"),
+                lambda: f"parameters must be 'shared' or 'last-layer', found {self.parameters!r}",
+            ),
+            (0 <= self.average < 1, lambda: f"average must lie in [0, 1), found {self.average}"),
         )
 
     def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:

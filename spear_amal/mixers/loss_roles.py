@@ -18,7 +18,7 @@ from spear_amal.errors import InputError
 
 LABEL, TEACHER = "label", "teacher"
 ROLES = (LABEL, TEACHER)
-# Weights of Hinton's distillation: label and teacher.
+#: Weights of Hinton's distillation: label and teacher.
 HINTON = {LABEL: 0.1, TEACHER: 0.9}
 
 
@@ -41,7 +41,9 @@ def in_role(names: Sequence[str], wanted: str) -> Tensor:
 
 
 def check_by_name(option: str, values: Any) -> None:
-    """Raise InputError unless `values` gives weights of at least 0 by loss name."""
+    """Raise InputError unless `values` is None or gives weights of at least 0 by loss name."""
+    if values is None:
+        return
     if not isinstance(values, Mapping):
         raise InputError(f"{option} must be weights by loss name, found {values!r}")
     for name, value in values.items():
@@ -49,14 +51,22 @@ def check_by_name(option: str, values: Any) -> None:
             raise InputError(f"{option}[{name!r}] must be a number from 0 on, found {value!r}")
 
 
-def by_name(option: str, values: Mapping[str, float], names: Sequence[str]) -> Tensor:
-    """Values (K,) of the losses: by a loss' own name, else by its role, else 1.
+def by_name(
+    option: str,
+    values: Mapping[str, float] | None,
+    names: Sequence[str],
+    default: Mapping[str, float] | None = None,
+) -> Tensor:
+    """Return values (K,) of the losses: by a loss' own name, else by its role, else 1.
+
+    Where `values` is None, `default` stands in.
 
     Raises
     ------
     InputError
         If `values` names a loss that is not trained. A role may have no loss.
     """
+    values = (default or {}) if values is None else values
     unknown = sorted(set(values) - {*names, *ROLES})
     if unknown:
         raise InputError(f"{option} names losses that are not trained: {unknown}; have {names}")

@@ -41,7 +41,7 @@ class MAOAL(Bilevel):
     Parameters
     ----------
     partition : {"stage", "block", "parameter"}, mapping or callable
-        Which parameters form a module: see :func:`spear_amal.mixers.module_partition.partition`.
+        Which parameters form a module: see ``spear_amal.mixers.module_partition.partition``.
     every : int
         Steps of the model for one of alpha.
     neumann : int
@@ -100,11 +100,15 @@ class MAOAL(Bilevel):
         self.positive = positive
         self.meta_size = meta_size
         self.main = main
-        check_partition(partition)
+        self.check_settings()
+
+    def check_settings(self) -> None:
+        """Raise InputError for a setting that cannot be used."""
+        check_partition(self.partition)
         for name, kinds in (("optimiser", OPTIMISERS), ("positive", POSITIVE)):
             if getattr(self, name) not in kinds:
                 raise InputError(f"{name} must be one of {kinds}, found {getattr(self, name)!r}")
-        self._check_learning()
+        super().check_settings()
 
     def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:
         """Forget all modules: they are laid out when parameters are seen."""

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from spear_amal.batch import Batch
-from spear_amal.errors import InputError
-from spear_amal.mixers.base import LookAheadLike, LookAheadOptions, Mixer, check_whole
+from spear_amal.mixers.base import LookAheadLike, LookAheadOptions, Mixer
 from spear_amal.mixers.learning_to_reweight import check_meta
 from spear_amal.mixers.moments import load_moments, moments_of
+from spear_amal.params import check_positive, check_whole
 
 STATE = "net."
 
@@ -59,11 +59,14 @@ class MetaWeightNet(Mixer):
         self.meta_size = meta_size
         self.look_ahead = look_ahead
         self.seed = seed
-        check_meta(meta_size, look_ahead)
-        check_whole("hidden", hidden, 1)
-        for name, value in (("lr", lr), ("lookahead_lr", lookahead_lr)):
-            if not value > 0:
-                raise InputError(f"{name} must be above 0, found {value}")
+        self.check_settings()
+
+    def check_settings(self) -> None:
+        """Raise InputError for a setting that cannot be used."""
+        check_meta(self.meta_size, self.look_ahead)
+        check_whole("hidden", self.hidden, 1)
+        check_positive("lr", self.lr)
+        check_positive("lookahead_lr", self.lookahead_lr)
 
     def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:
         """Make one net per loss; a loss that is not mixable keeps weight 1."""

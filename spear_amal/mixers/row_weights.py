@@ -6,6 +6,7 @@ What a refresh does with the look-ahead is the mixer's.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence, Set
 from typing import Any
 
@@ -13,9 +14,9 @@ import torch
 from torch import Tensor
 
 from spear_amal.batch import Batch
-from spear_amal.errors import InputError
-from spear_amal.mixers.base import LookAheadLike, LookAheadOptions, Mixer, check_whole
+from spear_amal.mixers.base import LookAheadLike, LookAheadOptions, Mixer, check_look_ahead
 from spear_amal.mixers.weight_table import DTYPES, MappedTable, WeightTable, file_of
+from spear_amal.params import check_conditions, check_positive, check_whole
 from spear_amal.tensors.bool_table import PackedBools
 
 MEAN_ROWS = 1 << 20  # rows whose weights are held at once where means are taken
@@ -37,26 +38,32 @@ class LearnedRowWeights(Mixer):
     outer: str
     look_ahead: str
     table_dtype: str = "float32"
-    table_path: str | None = None
+    table_path: str | os.PathLike[str] | None = None
 
-    def _check_learning(self) -> None:
+    def check_settings(self) -> None:
+        """Raise InputError for a setting that cannot be used."""
         for name, least in (("refresh_every", 1), ("warmup", 0), ("inner_repeats", 1)):
             check_whole(name, getattr(self, name), least)
         if self.group_size is not None:
             check_whole("group_size", self.group_size, 1)
-        check_all(
-            {
-                f"weight_lr must not be negative, found {self.weight_lr}": self.weight_lr >= 0,
-                f"lookahead_lr must be above 0, found {self.lookahead_lr}": self.lookahead_lr > 0,
-                "normalise must be 'none', 'features', 'max-abs' or 'l2', found "
-                f"{self.normalise!r}": self.normalise in ("none", "features", "max-abs", "l2"),
-                f"look_ahead must be 'last-layer' or 'network', found {self.look_ahead!r}": (
-                    self.look_ahead in ("last-layer", "network")
+        check_positive("lookahead_lr", self.lookahead_lr)
+        check_look_ahead(self.look_ahead)
+        check_conditions(
+            (
+                self.weight_lr >= 0,
+                lambda: f"weight_lr must not be negative, found {self.weight_lr}",
+            ),
+            (
+                self.normalise in ("none", "features", "max-abs", "l2"),
+                lambda: (
+                    "normalise must be 'none', 'features', 'max-abs' or 'l2', found "
+                    f"{self.normalise!r}"
                 ),
-                f"table_dtype must be one of {sorted(DTYPES)}, found {self.table_dtype!r}": (
-                    self.table_dtype in DTYPES
-                ),
-            }
+            ),
+            (
+                self.table_dtype in DTYPES,
+                lambda: f"table_dtype must be one of {sorted(DTYPES)}, found {self.table_dtype!r}",
+            ),
         )
 
     def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:
@@ -150,10 +157,3 @@ class LearnedRowWeights(Mixer):
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Take the weight table back."""
         self.lambdas.load_state_dict(state)
-
-
-def check_all(conditions: dict[str, bool]) -> None:
-    """Raise InputError with the first message whose condition does not hold."""
-    for message, holds in conditions.items():
-        if not holds:
-            raise InputError(message)

@@ -17,7 +17,7 @@ from spear_amal.errors import InputError
 from spear_amal.maths.lambert import lambert_w0
 from spear_amal.mixers.base import Mixer
 from spear_amal.mixers.loss_roles import HINTON, by_name, check_by_name
-from spear_amal.mixers.row_weights import check_all
+from spear_amal.params import check_conditions
 
 
 class SuperLoss(Mixer):
@@ -52,27 +52,29 @@ class SuperLoss(Mixer):
         lam: float = 0.25,
         decay: float = 0.9,
     ) -> None:
-        per_loss = HINTON if per_loss is None else per_loss
-        check_by_name("per_loss", per_loss)
-        self.per_loss = dict(per_loss)
+        self.per_loss = per_loss
         self.tau = tau
         self.lam = lam
         self.decay = decay
-        number = isinstance(tau, Real) and math.isfinite(tau)
-        check_all(
-            {
-                f"tau must be a number, 'mean' or 'log-classes', found {tau!r}": (
-                    number or tau in ("mean", "log-classes")
-                ),
-                f"lam must be above 0, found {lam}": lam > 0,
-                f"decay must lie in [0, 1), found {decay}": 0 <= decay < 1,
-            }
+        self.check_settings()
+
+    def check_settings(self) -> None:
+        """Raise InputError for a setting that cannot be used."""
+        check_by_name("per_loss", self.per_loss)
+        number = isinstance(self.tau, Real) and math.isfinite(self.tau)
+        check_conditions(
+            (
+                number or self.tau in ("mean", "log-classes"),
+                lambda: f"tau must be a number, 'mean' or 'log-classes', found {self.tau!r}",
+            ),
+            (self.lam > 0, lambda: f"lam must be above 0, found {self.lam}"),
+            (0 <= self.decay < 1, lambda: f"decay must lie in [0, 1), found {self.decay}"),
         )
 
     def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:
         """Lay out one weight per loss."""
         super().attach(n_rows, names, domain, mixable)
-        self.vector = by_name("per_loss", self.per_loss, names).double().to(domain.device)
+        self.vector = by_name("per_loss", self.per_loss, names, HINTON).double().to(domain.device)
         self.mixable = mixable.to(domain.device)
         self.domain = domain & self.mixable
         self.mean = torch.zeros((), dtype=torch.float64, device=domain.device)

@@ -28,7 +28,7 @@ class FeatureAdapter(nn.Module):
     module : nn.Module
     head : str or None
         Dotted name of its last linear layer, e.g. ``"classifier.out"``. ``"auto"`` finds it where
-        it is beyond doubt (see :func:`find_head`). None for a module without one: then only the
+        it is beyond doubt. None for a module without one: then only the
         whole network can be differentiated (``look_ahead="network"``), and a module that gives
         logits alone has them as hidden values too.
     n_classes : int, optional

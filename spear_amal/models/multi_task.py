@@ -29,9 +29,9 @@ class MultiTask(nn.Module):
     """A network whose hidden values feed one more head for each task.
 
     It gives the network's own (logits, hidden) and, in training mode or where a gradient may be
-    asked for, a dict of ``tasks`` (and ``squared_norm``), fields of :class:`spear_amal.Outputs`.
-    Under ``torch.no_grad()`` in evaluation mode it is the network alone: prediction costs nothing
-    extra.
+    asked for, a dict of ``tasks`` (and ``squared_norm``), fields of
+    :class:`spear_amal.batch.Outputs`. Under ``torch.no_grad()`` in evaluation mode it is the
+    network alone: prediction costs nothing extra.
 
     Parameters
     ----------

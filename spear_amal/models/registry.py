@@ -17,8 +17,8 @@ from spear_amal.errors import InputError
 from spear_amal.models.adapter import FeatureAdapter
 from spear_amal.models.convnet import ConvNet, ConvNet4
 from spear_amal.models.densenet import DenseNet
+from spear_amal.models.feature_model import MLP, LinearModel
 from spear_amal.models.image_model import ImageModel
-from spear_amal.models.linear import MLP, LinearModel
 from spear_amal.models.resnet import ResNet
 from spear_amal.models.wide_resnet import WideResNet
 from spear_amal.tensors.sparse_rows import SparseRows

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from spear_amal.batch import Views
 from spear_amal.errors import InputError
-from spear_amal.models.linear import Affine
+from spear_amal.models.feature_model import Affine
 
 N_VIEWS = 4
 

@@ -3,6 +3,7 @@
 from spear_amal.studies.distillation import KD_STUDIES, GridStudy
 from spear_amal.studies.mixers import MIXING_STUDIES
 
+#: All studies of distillation and of mixers, by name.
 CATALOGUE: dict[str, GridStudy] = {**KD_STUDIES, **MIXING_STUDIES}
 
 __all__ = ["CATALOGUE"]

@@ -14,6 +14,7 @@ from spear_amal.estimators import (
     ReweightedClassifier,
     RuleNetworkClassifier,
     SpearClassifier,
+    option_places,
 )
 from spear_amal.mixers import mixer_parameters
 from spear_amal.studies.split import Split
@@ -121,13 +122,13 @@ class MethodSpec:
             held |= {"fit_strategy": "crossfit", "n_folds": folds}
         elif refit:
             held["fit_strategy"] = "refit"
-        known = set(self.method.estimator().get_params(deep=False))
+        known = set(option_places(self.method.estimator))
         own = {k: v for k, v in held.items() if k in known}
         mixed = {k: v for k, v in held.items() if k not in known}
         if mixed:
             own["mixer_options"] = {**(own.get("mixer_options") or {}), **mixed}
         fitting = {k: v for k, v in settings.items() if k in known}
-        return self.method.estimator(**{**fitting, **own})
+        return self.method.estimator.from_options(**{**fitting, **own})
 
     def was_given(self, task: Split) -> str:
         """Say in words what the method sees of a task."""
@@ -152,8 +153,9 @@ class MethodSpec:
 
     def known_options(self) -> set[str]:
         """Names of all options that this method takes."""
-        held = self.method.estimator().get_params(deep=False)
-        mixer = mixer_parameters(self.settled.get("mixer", held.get("mixer")))
+        held = set(option_places(self.method.estimator)) - {"trainer", "rule_model"}
+        default = getattr(self.method.estimator, "mixer", None)
+        mixer = mixer_parameters(self.settled.get("mixer", default))
         # How the final model is made has one way to say it: crossfit=K or refit.
         return (
             {*FINAL, *held} - {"fit_strategy", "n_folds", "mixer_options", "label_model_options"}
@@ -242,6 +244,7 @@ _ALL = (
         **_BY_V,
     ),
 )
+#: The methods that studies compare, by name; :func:`register` adds to them.
 METHODS: dict[str, Method] = {method.name: method for method in _ALL}
 
 

@@ -63,18 +63,21 @@ def run_study(
     source : str, path, Corpus or Source
         See :func:`load_corpus_votes`.
     methods : sequence of str
-        As :func:`parse_method` reads them, e.g. ``"amal:crossfit=5"``. :data:`ALWAYS` are added.
+        As :func:`parse_method` reads them, e.g. ``"amal:crossfit=5"``. ``only-l``, ``only-lv`` and
+        ``supervised`` are added.
     seeds : int or sequence of int
         A number N stands for 0 to N-1.
     labels : int, optional
         Size of L and of V; default: those of the corpus.
     features : str, optional
-        See :func:`study_features`; default "tfidf", or "published" for a corpus without texts.
+        "tfidf", "published", "encoder:NAME" or "file:PATH"; default "tfidf", or "published" for a
+        corpus without texts.
     protocol : {"random", "published"}
         "published" keeps the labelled rows that the corpus was published with; only U and V are
         drawn.
     tune : int
-        Trials for each method that has something to tune; see :func:`tune_methods`.
+        Trials for each method that has something to tune, judged on gold rows that their training
+        did not see.
     jobs : int
         Processes, of one thread each.
     output : path, optional
@@ -87,7 +90,7 @@ def run_study(
     placebo : bool
         Deal the rows of votes out anew, so that they tell nothing.
     only : bool
-        Leave out :data:`ALWAYS`.
+        Leave out what `methods` does not name.
     **settings
         Passed to every estimator that knows them: ``max_epochs=``, ``feature_model=``, ... Rows
         hold mixers and label models with their settings, other objects (a network) by name only.
@@ -185,7 +188,7 @@ def _sizes(corpus: Corpus, labels: int | None, protocol: str) -> tuple[int, int]
     if protocol == "published" and labels is not None:
         raise InputError(
             "the protocol 'published' keeps the published labelled rows, so their number cannot "
-            "be set; leave out --labels (labels=), or take the protocol 'random'"
+            "be set; leave out --n-labelled (labels=), or take the protocol 'random'"
         )
     pool = len(corpus) - len(corpus.rows("test"))
     if not len(corpus.rows("test")):

@@ -25,8 +25,7 @@ from spear_amal.io.safetensors import (
     with_prefix,
     write_tensors,
 )
-from spear_amal.training.optimizers import flatten, unflatten
-from spear_amal.training.state import RunState, Selection
+from spear_amal.training.state import Parts, RunState, Selection, flatten, unflatten
 
 KIND, PART = "training checkpoint", "part of a training checkpoint"
 # What differs from process to process: weights of rows, and what is drawn for them.
@@ -45,10 +44,10 @@ class Checkpoint:
 
     def save(self, state: RunState) -> None:
         """Write; the previous checkpoint stays until the new one is complete."""
-        tensors, header = _tensors(state), self._about(state)
+        tensors, header = _tensors(state), self._header(state)
         if self.shard.world == 1:
             write_tensors(self.path, tensors, header)
-            state.note_saved(under_prefix("now", tensors))
+            state.note_saved(_parts("now", tensors))
             return
         own = {name: value for name, value in tensors.items() if name.startswith(OWN)}
         write_tensors(self._part(state.epoch), own, header | {"kind": PART, "history": []})
@@ -99,7 +98,7 @@ class Checkpoint:
             )
         return tensors | own, header
 
-    def _about(self, state: RunState) -> dict[str, Any]:
+    def _header(self, state: RunState) -> dict[str, Any]:
         return {
             "kind": KIND,
             "world": self.shard.world,
@@ -126,23 +125,30 @@ class Checkpoint:
 
 def _tensors(state: RunState) -> Tensors:
     tensors = {
-        **with_prefix("now", state.now()),
-        **with_prefix("best", state.best),
         **with_prefix("optimiser", flatten(state.optimiser)),
         "random.order": state.order.get_state(),
         "random.groups": state.groups.get_state(),
         "random.global": torch.get_rng_state(),
     }
-    for epoch, held in state.kept.items():
-        tensors |= with_prefix(f"kept.{epoch}", held)
+    for moment, parts in (("now", state.now()), ("best", state.best)):
+        for part, values in parts.items():
+            tensors |= with_prefix(f"{moment}.{part}", values)
+    for epoch, values in state.kept.items():
+        tensors |= with_prefix(f"kept.{epoch}", values)
     device = _cuda_device(state)
     if device is not None:
         tensors["random.cuda"] = torch.cuda.get_rng_state(device)
     return tensors
 
 
+def _parts(moment: str, tensors: Tensors) -> Parts:
+    """Parameters and weights of a moment; empty where the file has none."""
+    parts = {part: under_prefix(f"{moment}.{part}", tensors) for part in ("model", "mixer")}
+    return parts if parts["model"] else {}
+
+
 def _take(state: RunState, tensors: Tensors, header: dict[str, Any]) -> None:
-    now, state.best = under_prefix("now", tensors), under_prefix("best", tensors)
+    now, state.best = _parts("now", tensors), _parts("best", tensors)
     state.put_back(now)
     state.saved_files = state.files(now) | state.files(state.best)
     unflatten(state.optimiser, under_prefix("optimiser", tensors))

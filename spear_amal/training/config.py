@@ -16,7 +16,7 @@ from spear_amal.params import Interval, StrOptions, check_parameters
 from spear_amal.training.augment import AUGMENTATIONS
 from spear_amal.training.callbacks import Callback
 from spear_amal.training.objective import PRECISIONS
-from spear_amal.training.optimizers import OPTIMISERS, SCHEDULES
+from spear_amal.training.state import OPTIMISERS, SCHEDULES
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 

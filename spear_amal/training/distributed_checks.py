@@ -24,8 +24,6 @@ def check_same(shard: Shard, mark: str) -> None:
 
 def check_spreads(shard: Shard, model: nn.Module, mixer: Mixer) -> None:
     """Raise InputError where rows that are in other processes would be missed."""
-    if shard.world == 1:
-        return
     if not mixer.spreads:
         raise InputError(
             f"{type(mixer).__name__} compares or draws among rows and cannot be trained in "

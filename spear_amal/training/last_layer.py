@@ -11,7 +11,7 @@ from spear_amal.maths.hypergradient import Parameters
 from spear_amal.mixers import Mixer
 from spear_amal.models import JointModel
 from spear_amal.tensors.sparse_rows import SparseRows, affine
-from spear_amal.training.table import Table, TrainingRows
+from spear_amal.training.table import IMAGES, TrainingRows
 
 _WAY_OUT = "mixer_options={'look_ahead': 'network'}"
 
@@ -81,8 +81,7 @@ def check_head(feature: nn.Module, mixer: Mixer, table: TrainingRows) -> None:
 
     Its first refresh may be many epochs away.
     """
-    wanted = mixer.needs_look_ahead and mixer.look_ahead_options().parameters == "last-layer"
-    if not wanted or not len(table):
+    if mixer.look_ahead_options().parameters != "last-layer" or not len(table):
         return
     training = feature.training
     feature.eval()
@@ -90,15 +89,6 @@ def check_head(feature: nn.Module, mixer: Mixer, table: TrainingRows) -> None:
         head_inputs(feature, table.batch(torch.arange(1)).x)
     finally:
         feature.train(training)
-
-
-CHUNK = 2048
-IMAGES = 256  # rows of images at once: a wide network holds megabytes for each
-
-
-def chunk_size(x: object) -> int:
-    """Rows that go through a network at once."""
-    return IMAGES if len(getattr(x, "shape", ())) > 2 else CHUNK
 
 
 @torch.no_grad()
@@ -110,21 +100,3 @@ def features_of(
         return feature(x)
     parts = [feature(part) for part in x.split(IMAGES)]
     return torch.cat([logits for logits, _ in parts]), torch.cat([hidden for _, hidden in parts])
-
-
-@torch.no_grad()
-def predict_logits(model: JointModel, table: Table) -> tuple[Tensor, Tensor | None]:
-    """Logits (n, C) of the feature model and joint log-probabilities (n, C) of the rule model.
-
-    Evaluation mode, on the table's device; the model's mode is restored.
-    """
-    training = model.training
-    model.eval()
-    logits, rules = [], []
-    for index in torch.arange(len(table)).split(chunk_size(table.x)):
-        outputs = model(table.batch(index))
-        logits.append(outputs.logits)
-        if outputs.rule_logits is not None:
-            rules.append(outputs.rule_logits)
-    model.train(training)
-    return torch.cat(logits), torch.cat(rules) if rules else None

@@ -20,7 +20,7 @@ from spear_amal.labeling.parquet_reader import Block, plan_blocks, read_tables, 
 from spear_amal.tensors.sparse_rows import SparseRows
 from spear_amal.training.table import Table, shuffle
 from spear_amal.votes.label_matrix import LabelMatrix
-from spear_amal.votes.parquet import VoteFiles, stack_parts
+from spear_amal.votes.parquet import VoteFiles
 
 WINDOW = 4
 
@@ -332,7 +332,7 @@ class ShardVotes:
                 break
             part = self._part(i)
             pieces.append(part[slice(max(first - start, 0), min(end, stop) - start)])
-        held = pieces[0] if len(pieces) == 1 else stack_parts(pieces)
+        held = pieces[0] if len(pieces) == 1 else LabelMatrix.concatenate(pieces)
         check_ids(held.row_ids, ids, first, self.votes)
         return held.to_unipolar(self.plan)
 

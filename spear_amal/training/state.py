@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
+from sklearn.metrics import accuracy_score, f1_score
+from torch import Tensor
 
 from spear_amal.distributed.shard import Shard
-from spear_amal.io.safetensors import Tensors, under_prefix, with_prefix
+from spear_amal.errors import InputError
+from spear_amal.io.safetensors import Tensors
 from spear_amal.mixers import Mixer
 from spear_amal.models import JointModel
 from spear_amal.tensors.bool_table import PackedBools
 from spear_amal.training.callbacks import Record
 from spear_amal.training.objective import make_scaler
-from spear_amal.training.optimizers import make_optimiser
 
 if TYPE_CHECKING:
     from spear_amal.training.config import TrainerConfig
 
 
+Parts = dict[str, Tensors]  # of "model" and "mixer"
 TOLERANCE = 1e-12  # scores closer than this are ties
 
 
@@ -78,7 +84,7 @@ class RunState:
     fingerprint: str
     scaler: torch.amp.GradScaler
     selection: Selection = field(default_factory=Selection)
-    best: Tensors = field(default_factory=dict)
+    best: Parts = field(default_factory=dict)
     history: list[Record] = field(default_factory=list)
     epoch: int = 0
     refreshes: int = 0
@@ -104,7 +110,10 @@ class RunState:
 
     def keep_best(self) -> None:
         """Copy parameters and weights of the current epoch."""
-        self.best = {k: v.clone() for k, v in self.now().items()}
+        self.best = {
+            part: {name: tensor.clone() for name, tensor in tensors.items()}
+            for part, tensors in self.now().items()
+        }
         self._tidy()
 
     def keep_epoch(self) -> None:
@@ -116,32 +125,28 @@ class RunState:
         """Put the kept parameters and weights back."""
         self.put_back(self.best)
 
-    def now(self) -> Tensors:
+    def now(self) -> Parts:
         """Parameters and weights as they are."""
-        return {
-            **with_prefix("model", self.model.state_dict()),
-            **with_prefix("mixer", self.mixer.state_dict()),
-        }
+        return {"model": self.model.state_dict(), "mixer": self.mixer.state_dict()}
 
-    def note_saved(self, now: Tensors) -> None:
+    def note_saved(self, now: Parts) -> None:
         """Take note of a checkpoint with `now`; files that nothing needs any more go."""
         self.saved_files = self.files(now) | self.files(self.best)
         self._tidy()
 
-    def files(self, tensors: Tensors) -> set[str]:
-        """Name the files on disk that tensors refer to."""
-        return self.mixer.files(under_prefix("mixer", tensors))
+    def files(self, parts: Parts) -> set[str]:
+        """Name the files on disk that the mixer's tensors refer to."""
+        return self.mixer.files(parts.get("mixer", {}))
 
     def _tidy(self) -> None:
         """Let files go that neither the best epoch nor the checkpoint needs any more."""
         self.mixer.keep_files(self.files(self.best) | self.saved_files)
 
-    def put_back(self, tensors: Tensors) -> None:
+    def put_back(self, parts: Parts) -> None:
         """Take parameters and weights that :meth:`now` gave."""
-        self.model.load_state_dict(under_prefix("model", tensors))
-        mixed = under_prefix("mixer", tensors)
-        if mixed:
-            self.mixer.load_state_dict(mixed)
+        self.model.load_state_dict(parts["model"])
+        if parts["mixer"]:
+            self.mixer.load_state_dict(parts["mixer"])
 
 
 @dataclass
@@ -182,3 +187,112 @@ class TrainingResult:
 def _all_rows(mixer: Mixer, shard: Shard) -> Any:
     held = mixer.snapshot()
     return held if held is None or shard.world == 1 else shard.whole(held)
+
+
+def _binary_f1(y: np.ndarray, predicted: np.ndarray) -> float:
+    return float(f1_score(y, predicted, labels=[1], average="macro", zero_division=0.0))
+
+
+def _macro_f1(y: np.ndarray, predicted: np.ndarray) -> float:
+    return float(f1_score(y, predicted, average="macro", zero_division=0.0))
+
+
+def _accuracy(y: np.ndarray, predicted: np.ndarray) -> float:
+    return float(accuracy_score(y, predicted))
+
+
+#: The metrics by name; each takes gold and predicted classes, (n,) each.
+METRICS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
+    "accuracy": _accuracy,
+    "f1": _binary_f1,  # F1 of class 1, as in the published tables
+    "macro-f1": _macro_f1,
+}
+
+
+def score(metric: str, y: np.ndarray, predicted: np.ndarray) -> float:
+    """Score predicted class codes against gold ones, both (n,); rows with gold -1 are left out.
+
+    Examples
+    --------
+    >>> score("accuracy", np.array([0, 1, -1]), np.array([0, 0, 1]))
+    0.5
+    """
+    if metric not in METRICS:
+        raise InputError(f"unknown metric {metric!r}; choose from {sorted(METRICS)}")
+    known = np.asarray(y) >= 0
+    if not known.any():
+        raise InputError("nothing to score: no row has a gold label")
+    return METRICS[metric](np.asarray(y)[known], np.asarray(predicted)[known])
+
+
+OPTIMISERS = ("adam", "sgd")
+SCHEDULES = ("constant", "cosine", "steps")
+LR, LR_RULES = 1e-2, 1e-2  # where none is given; estimators choose by the data
+
+
+def make_optimiser(model: JointModel, settings: TrainerConfig) -> torch.optim.Optimizer:
+    """Adam or SGD with one rate for the feature model and one for the rule model."""
+    groups: list[dict[str, Any]] = [
+        {
+            "params": list(model.feature.parameters()),
+            "lr": settings.lr_scale * (LR if settings.lr is None else settings.lr),
+            "weight_decay": settings.weight_decay,
+        }
+    ]
+    if model.rules is not None:
+        rate = LR_RULES if settings.lr_rules is None else settings.lr_rules
+        groups.append({"params": list(model.rules.parameters()), "lr": rate})
+    for group in groups:
+        group["full_lr"] = group["lr"]
+    # One kernel per step: the many small ones of the plain form cost more than the arithmetic.
+    if settings.optimiser == "sgd":
+        return torch.optim.SGD(
+            groups, momentum=settings.momentum, nesterov=settings.nesterov, fused=True
+        )
+    return torch.optim.Adam(groups, fused=True)
+
+
+def rate_factor(settings: TrainerConfig, epoch: int) -> float:
+    """Factor of the learning rate in epoch `epoch` (from 0).
+
+    A function of the epoch alone, so that a resumed run needs no state for it.
+
+    Examples
+    --------
+    >>> from spear_amal.training import TrainerConfig
+    >>> settings = TrainerConfig(schedule="steps", milestones=(2, 3), gamma=0.5)
+    >>> [rate_factor(settings, epoch) for epoch in range(4)]
+    [1.0, 1.0, 0.5, 0.25]
+    """
+    if settings.schedule == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * epoch / settings.max_epochs))
+    if settings.schedule == "steps":
+        return float(settings.gamma ** sum(epoch >= one for one in settings.milestones))
+    return 1.0
+
+
+def set_rates(optimiser: torch.optim.Optimizer, settings: TrainerConfig, epoch: int) -> None:
+    """Give every group its rate for an epoch."""
+    factor = rate_factor(settings, epoch)
+    for group in optimiser.param_groups:
+        group["lr"] = factor * group["full_lr"]
+
+
+def flatten(optimiser: torch.optim.Optimizer) -> Tensors:
+    """State of the optimiser as named tensors: moments, step counts, momentum."""
+    states = optimiser.state_dict()["state"]
+    return {
+        f"{i}.{key}": torch.as_tensor(value)
+        for i, state in states.items()
+        for key, value in state.items()
+        if value is not None  # momentum that was never needed
+    }
+
+
+def unflatten(optimiser: torch.optim.Optimizer, tensors: Tensors) -> None:
+    """Put back what :func:`flatten` gave."""
+    states: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        i, key = name.split(".", 1)
+        states.setdefault(int(i), {})[key] = tensor
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": states})

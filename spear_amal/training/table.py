@@ -14,6 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from spear_amal._typing import Features, VectorLike
 from spear_amal.batch import Batch
+from spear_amal.models import JointModel
 from spear_amal.tensors.sparse_rows import SparseRows
 from spear_amal.votes.label_matrix import LabelMatrix
 
@@ -225,3 +226,30 @@ def batches(order: Tensor, size: int, model: torch.nn.Module) -> list[Tensor]:
     if lone and any(isinstance(part, _BatchNorm) for part in model.modules()):
         parts[-2:] = [torch.cat(parts[-2:])]
     return parts
+
+
+CHUNK = 2048
+IMAGES = 256  # rows of images at once: a wide network holds megabytes for each
+
+
+def chunk_size(x: object) -> int:
+    """Rows that go through a network at once."""
+    return IMAGES if len(getattr(x, "shape", ())) > 2 else CHUNK
+
+
+@torch.no_grad()
+def predict_logits(model: JointModel, table: Table) -> tuple[Tensor, Tensor | None]:
+    """Logits (n, C) of the feature model and joint log-probabilities (n, C) of the rule model.
+
+    Evaluation mode, on the table's device; the model's mode is restored.
+    """
+    training = model.training
+    model.eval()
+    logits, rules = [], []
+    for index in torch.arange(len(table)).split(chunk_size(table.x)):
+        outputs = model(table.batch(index))
+        logits.append(outputs.logits)
+        if outputs.rule_logits is not None:
+            rules.append(outputs.rule_logits)
+    model.train(training)
+    return torch.cat(logits), torch.cat(rules) if rules else None

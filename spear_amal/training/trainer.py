@@ -21,21 +21,18 @@ from spear_amal.errors import SpearAmalError
 from spear_amal.losses import ComponentSet
 from spear_amal.mixers import Mixer
 from spear_amal.models import JointModel
-from spear_amal.models.second_order import twice_differentiable
+from spear_amal.models.feature_model import twice_differentiable
 from spear_amal.tensors.bool_table import PackedBools
-from spear_amal.training import metrics
 from spear_amal.training.callbacks import MODULE, WEIGHT, Callback, Record
 from spear_amal.training.checkpoint import Checkpoint
 from spear_amal.training.config import TrainerConfig
 from spear_amal.training.distributed_checks import check_spreads
 from spear_amal.training.graph_losses import Graphs
-from spear_amal.training.last_layer import check_head, chunk_size, predict_logits
-from spear_amal.training.look_ahead import LookAhead
+from spear_amal.training.last_layer import check_head
+from spear_amal.training.look_ahead import LookAhead, ValidationLoss
 from spear_amal.training.objective import MixedPrecisionForward, Objective, spread
-from spear_amal.training.optimizers import set_rates
-from spear_amal.training.outer_loss import ValidationLoss
-from spear_amal.training.state import RunState, TrainingResult
-from spear_amal.training.table import Table, TrainingRows, batches
+from spear_amal.training.state import RunState, TrainingResult, score, set_rates
+from spear_amal.training.table import Table, TrainingRows, batches, chunk_size, predict_logits
 
 BATCH_SIZE = 32  # where none is given; estimators choose by the data
 
@@ -110,7 +107,8 @@ class Trainer:
             Where several processes train together: `table` holds the rows of this one, `rows` are
             numbers in the whole table, validation rows are complete in each. All call this.
         """
-        check_spreads(shard, model, mixer)
+        if shard.world > 1:
+            check_spreads(shard, model, mixer)
         mixer.shard = shard
         chunks = torch.arange(len(table)).split(chunk_size(table.x))
         parts = [PackedBools.pack(components.applies(table.batch(index))) for index in chunks]
@@ -120,7 +118,7 @@ class Trainer:
             # What is drawn for rows, such as dropout, differs from process to process.
             torch.manual_seed(self.seed + (shard.rank << 33))
             mixer.attach(len(table), components.names, domain[:], components.mixable())
-            if outer is not None or selection is not None:
+            if mixer.needs_look_ahead and (outer is not None or selection is not None):
                 check_head(model.feature, mixer, table)
             state = RunState.begin(model, mixer, self.settings, self.seed, fingerprint)
             if self.settings.checkpoint is not None:
@@ -257,12 +255,12 @@ class Trainer:
         logits, _ = predict_logits(state.model, selection)
         loss = torch.nn.functional.cross_entropy(logits, selection.y).item()
         y, predicted = selection.y.cpu().numpy(), logits.argmax(1).cpu().numpy()
-        score, loss = shard.agreed((metrics.score(self.metric, y, predicted), loss))
-        if state.selection.offer(state.epoch, score, loss):
+        value, loss = shard.agreed((score(self.metric, y, predicted), loss))
+        if state.selection.offer(state.epoch, value, loss):
             state.keep_best()
         patience = self.settings.patience or self.settings.max_epochs
         state.stopped = state.selection.exhausted(state.epoch, patience)
-        return {"val_score": score, "val_loss": loss}
+        return {"val_score": value, "val_loss": loss}
 
 
 def _check_finite(means: dict[str, float], epoch: int) -> None:

@@ -14,6 +14,7 @@ from spear_amal._typing import MatrixLike, PathLike, VectorLike, VotesLike
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.votes.npz import read_label_matrix, write_label_matrix
 
+#: Vote of a labelling function that has no answer, and label of a row without one.
 ABSTAIN = -1
 
 
@@ -148,6 +149,44 @@ class LabelMatrix:
             if continuous is None:
                 continuous = np.ones(shape[1], dtype=bool)
         return cls(codes, scores=sparse_scores, continuous=continuous, **fields)
+
+    @classmethod
+    def concatenate(cls, parts: Iterable[LabelMatrix]) -> LabelMatrix:
+        """Put the rows of several label matrices of the same LFs and classes under each other.
+
+        Row ids stay as they are; where some parts have texts for ids, all become texts. An LF is
+        continuous if it is in any part; its votes in a part without scores have the score 0.
+
+        Raises
+        ------
+        InputError
+            If there is no part, or LF names, class names or declared classes differ.
+
+        Examples
+        --------
+        >>> L = LabelMatrix.from_dense([[0, -1], [1, 1]], row_ids=["a", "b"])
+        >>> whole = LabelMatrix.concatenate([L, L[1:]])
+        >>> whole.to_dense().tolist(), whole.row_ids.tolist()
+        ([[0, -1], [1, 1], [1, 1]], ['a', 'b', 'b'])
+        """
+        parts = list(parts)
+        if not parts:
+            raise InputError("no label matrix was given; at least one is needed to concatenate")
+        first = parts[0]
+        for i, part in enumerate(parts):
+            check_same_columns(first, part, f"part {i}")
+        scores = None
+        if any(part.scores is not None for part in parts):
+            scores = _stacked([scores_or_zeros(part) for part in parts])
+        return cls(
+            _stacked([part.codes for part in parts]),
+            lf_names=first.lf_names,
+            classes=first.classes,
+            row_ids=np.concatenate([p.row_ids for p in parts if len(p)] or [first.row_ids]),
+            lf_classes=first.lf_classes,
+            scores=scores,
+            continuous=np.any([part.continuous for part in parts], axis=0),
+        )
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -345,6 +384,30 @@ def check_fields(matrix: Any, top: int) -> None:
         check_scores(matrix.scores, matrix.lf_names)
 
 
+def check_same_columns(first: LabelMatrix, other: LabelMatrix, name: str) -> None:
+    """Raise unless two label matrices are of the same LFs and classes; `name` tells the other."""
+    for what in ("lf_names", "classes", "lf_classes"):
+        needed, found = list(getattr(first, what)), list(getattr(other, what))
+        if needed != found:
+            raise InputError(
+                f"label matrices must agree in {what} to be concatenated: part 0 has {needed}, "
+                f"{name} has {found}"
+            )
+
+
+def scores_or_zeros(matrix: LabelMatrix) -> sp.csr_array:
+    """Scores (n, m) of a label matrix, one for each vote; zeros if it has none."""
+    if matrix.scores is not None:
+        return matrix.scores
+    codes = matrix.codes
+    zeros = np.zeros(codes.nnz, dtype=np.float32)
+    return sp.csr_array((zeros, codes.indices, codes.indptr), shape=codes.shape)
+
+
+def _stacked(matrices: list[sp.csr_array]) -> sp.csr_array:
+    return sp.csr_array(sp.vstack(matrices, format="csr"))
+
+
 def check_scores(scores: Any, lf_names: Any) -> None:
     """Raise unless the scores of a sparse matrix (n, m) are finite and lie in [0, 1]."""
     wrong = ~((scores.data >= 0) & (scores.data <= 1))
@@ -449,24 +512,3 @@ def as_label_matrix(L: VotesLike, classes: Sequence[Any] | None = None) -> Label
             f"L votes for classes {list(matrix.classes)}, the model knows {list(classes)}"
         )
     return matrix.with_classes(classes)
-
-
-def stack_votes(parts: list[LabelMatrix]) -> LabelMatrix:
-    """Stack label matrices of the same LFs in unipolar form."""
-    first = parts[0]
-    if len(parts) == 1:
-        return first
-    codes = sp.csr_array(sp.vstack([part.codes for part in parts]))
-    scored = any(part.scores is not None for part in parts)
-    empty = [sp.csr_array(part.shape, dtype=np.float32) for part in parts]
-    scores = [
-        e if part.scores is None else part.scores for e, part in zip(empty, parts, strict=True)
-    ]
-    return LabelMatrix(
-        codes,
-        lf_names=first.lf_names,
-        classes=first.classes,
-        lf_classes=first.lf_classes,
-        scores=sp.csr_array(sp.vstack(scores)) if scored else None,
-        continuous=first.continuous,
-    )

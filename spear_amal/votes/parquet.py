@@ -212,6 +212,7 @@ def _arrow() -> tuple[Any, Any]:
 __all__ = ["MANIFEST", "VoteFiles", "VotePart", "finish_votes", "part_name", "write_part"]
 
 FORMAT = 1
+#: Name of the file that lists the parts of a folder of votes.
 MANIFEST = "votes.json"
 KIND = "votes"
 
@@ -310,22 +311,7 @@ class VoteFiles:
         if not parts:
             nothing = sp.csr_array((0, len(self.lf_names)), dtype=np.int8)
             return LabelMatrix(nothing, lf_names=self.lf_names, classes=self.classes)
-        return stack_parts(parts)
-
-
-def stack_parts(parts: Sequence[LabelMatrix]) -> LabelMatrix:
-    """Put parts of one folder, or slices of them, under each other; at least one."""
-    first = parts[0]
-    scores = [part.scores for part in parts if part.scores is not None]
-    return LabelMatrix(
-        sp.csr_array(sp.vstack([part.codes for part in parts], format="csr")),
-        lf_names=first.lf_names,
-        classes=first.classes,
-        row_ids=np.concatenate([part.row_ids for part in parts]),
-        lf_classes=first.lf_classes,
-        scores=sp.csr_array(sp.vstack(scores, format="csr")) if scores else None,
-        continuous=first.continuous,
-    )
+        return LabelMatrix.concatenate(parts)
 
 
 def finish_votes(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from spear_amal.cli.study_names import STUDIES
+from spear_amal.cli.commands.study import STUDIES
 from spear_amal.studies.catalogue import CATALOGUE
 from spear_amal.studies.distillation import KD_STUDIES
 from spear_amal.studies.grid import study as grid_study

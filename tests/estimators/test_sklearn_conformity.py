@@ -8,7 +8,13 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from spear_amal import GoldClassifier, LabelModelClassifier, SpearClassifier, estimators
+from spear_amal import (
+    GoldClassifier,
+    LabelModelClassifier,
+    SpearClassifier,
+    TrainerConfig,
+    estimators,
+)
 from spear_amal.data import TextFeatures, partition, synthetic_corpus
 from spear_amal.estimators import (
     AuxiliaryClassifier,
@@ -24,16 +30,17 @@ EXPECTED = {
     "check_classifiers_classes": "it labels one of two classes -1, which means unlabelled here, as "
     "in scikit-learn's own semi-supervised estimators",
 }
+KINDS = (LabelModelClassifier, SpearClassifier, RuleNetworkClassifier, ReweightedClassifier)
+SGD = TrainerConfig(optimiser="sgd", batch_size=31, max_epochs=7, dtype="float64")
 ESTIMATORS = [
-    GoldClassifier(max_epochs=13),
-    LabelModelClassifier(max_epochs=13),
-    SpearClassifier(max_epochs=13),
-    RuleNetworkClassifier(max_epochs=13),
-    ReweightedClassifier(max_epochs=7),
+    GoldClassifier(trainer=TrainerConfig(max_epochs=5)),
+    *(kind(trainer=TrainerConfig(max_epochs=7)) for kind in KINDS),
     # Single precision rounds hidden layers by more than the checks allow.
-    DistilledClassifier("mlp:11", optimiser="sgd", batch_size=8, max_epochs=13, dtype="float64"),
+    DistilledClassifier("mlp:11", trainer=SGD),
     AuxiliaryClassifier(
-        "mlp:11", ["l2"], optimiser="sgd", batch_size=8, max_epochs=13, dtype="float64"
+        "mlp:11",
+        ["l2"],
+        trainer=SGD,
     ),
 ]
 
@@ -104,7 +111,9 @@ def test_pipeline_with_votes(small):
     corpus, votes, parts = small
     y = parts.observed_labels(corpus.labels)[parts.train]
     model = make_pipeline(
-        TextFeatures(min_df=1), TruncatedSVD(7, random_state=0), SpearClassifier(max_epochs=20)
+        TextFeatures(min_df=1),
+        TruncatedSVD(7, random_state=0),
+        SpearClassifier(trainer=TrainerConfig(max_epochs=20)),
     )
     texts = corpus.frame["text"]
     model.fit(texts.iloc[parts.train], y, spearclassifier__L=votes[parts.train])
@@ -118,7 +127,7 @@ def test_grid_search_splits_the_votes_with_the_rows(small):
     y = parts.observed_labels(corpus.labels)[parts.train]
     # Folds over all rows; unlabelled ones (-1) are left out of the score.
     search = GridSearchCV(
-        SpearClassifier(max_epochs=5),
+        SpearClassifier(trainer=TrainerConfig(max_epochs=5)),
         {"mixer": ["amal", "fixed"]},
         cv=StratifiedKFold(2, shuffle=True, random_state=0),
     )

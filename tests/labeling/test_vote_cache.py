@@ -262,6 +262,7 @@ def test_what_was_not_used_for_longest_goes_first(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_lists_processes_and_cache_together(tmp_path):
     applier = LFApplier([LabelingFunction("long", lambda x: int(len(x) > 4))])
     points = ["short", "longer", "abc"]

@@ -1,8 +1,11 @@
 """What every mixer must keep, and what AMAL does with what the look-ahead says."""
 
+import copy
+
 import pytest
 import torch
 from every_mixer import MAKERS, B, K, N, Told, attached, batch, domain
+from sklearn.base import clone
 
 from spear_amal.errors import InputError
 from spear_amal.mixers import (
@@ -22,7 +25,8 @@ EVERY = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 
 
 def test_every_mixer_with_a_name_is_covered():
-    assert set(MIXERS) <= set(MAKERS)
+    made = {type(make()) for make in MAKERS.values()}
+    assert {entry.mixer for entry in MIXERS.values()} <= made
 
 
 @EVERY
@@ -167,7 +171,60 @@ def test_mwn_refuses_nonsense_and_names_it(name):
         MetaWeightNet(**{name: 0})
 
 
-@pytest.mark.parametrize("name", [*MIXERS, "amal-paper", "spear"])
+@EVERY
+def test_settings_work_as_those_of_scikit_learn(make):
+    mixer = make()
+    settings = mixer.get_params()
+    for again in (clone(mixer), copy.deepcopy(mixer), type(mixer)(**settings)):
+        assert type(again) is type(mixer) and again is not mixer
+        assert same_settings(again.get_params(), settings)
+    assert mixer.set_params(**settings) is mixer
+    assert same_settings(clone(attached(mixer)).get_params(), settings)
+    assert len(repr(mixer)) < 400
+
+
+def same_settings(one, other):
+    """Tensors compare by entry."""
+    pairs = [(one[name], other[name]) for name in other]
+    return one.keys() == other.keys() and all(
+        torch.equal(a, b) if isinstance(b, torch.Tensor) else a == b for a, b in pairs
+    )
+
+
+def test_a_clone_has_learnt_nothing():
+    mixer = attached(Amal(normalise="none"))
+    mixer.refresh(Told(-torch.ones(B, K)), batch())
+    assert not (mixer.table() == 1).all()
+    assert (attached(clone(mixer)).table() == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("mixer", "wrong"),
+    [
+        (Amal(), {"weight_lr": -1.0}),
+        (Amal(), {"clamp": (2, 1)}),
+        (Fixed(), {"per_losses": {}}),
+        (MetaWeightNet(), {"hidden": 0}),
+    ],
+)
+def test_settings_that_are_changed_are_checked(mixer, wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        mixer.set_params(**wrong)
+
+
+def test_a_setting_that_was_overwritten_is_checked_before_training():
+    mixer = Amal()
+    mixer.clamp = (1.0, 0.0)
+    with pytest.raises(InputError, match="clamp"):
+        attached(mixer)
+
+
+def test_defaults_of_a_name_are_not_shared():
+    build_mixer("kd").per_loss["label"] = 9.0
+    assert build_mixer("kd").per_loss == {"label": 0.1, "teacher": 0.9}
+
+
+@pytest.mark.parametrize("name", MIXERS)
 def test_the_options_of_a_name_are_those_that_it_takes(name):
     options = mixer_parameters(name)
     made = build_mixer(name)

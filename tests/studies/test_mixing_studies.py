@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from spear_amal.errors import InputError
-from spear_amal.mixers import MIXERS
+from spear_amal.mixers import DGKD, MIXERS, AlmKd, Crust
 from spear_amal.report.grid_report import write_kd_report
 from spear_amal.report.grid_tables import conditions, of_distillation
 from spear_amal.studies.catalogue import CATALOGUE
@@ -170,9 +170,9 @@ def test_rows_say_weights_by_epoch_and_by_module(texts, tmp_path):
 def test_every_mixer_can_be_built_and_none_is_forgotten(texts, name):
     made = MIXING_STUDIES[name].cells([3], **TINY[name])
     built = {cell.settings["own"]["mixer"] for cell in made if "own" in cell.settings}
-    left_out = {"aux-rotation": {"alm-kd", "crust", "dgkd"}, "mixers-rules": {"alm-kd", "crust"}}
-    expected = set(MIXERS) - left_out.get(name, set()) - {"dgkd"}
-    assert built - {"kd", "amal-paper"} == expected
+    left_out = {"aux-rotation": {AlmKd, Crust}, "mixers-rules": {AlmKd, Crust}}
+    expected = {entry.mixer for entry in MIXERS.values()} - left_out.get(name, set()) - {DGKD}
+    assert {MIXERS[one].mixer for one in built} == expected
     if "alm-kd" not in built:
         assert "ALM-KD is left out" in MIXING_STUDIES[name].note
 

@@ -112,6 +112,7 @@ run_study(small_source(), {names}, 2, output=sys.argv[1], only=True, progress=di
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 def test_killed_study_goes_on_to_the_same_scores(source, whole, tmp_path):
     path = tmp_path / "a.json"
@@ -124,6 +125,7 @@ def test_killed_study_goes_on_to_the_same_scores(source, whole, tmp_path):
     assert [one.name for one in tmp_path.iterdir()] == ["a.json"]
 
 
+@pytest.mark.slow
 def test_processes_change_nothing_but_the_order_in_the_file(source, whole, tmp_path):
     path = tmp_path / "a.json"
     parallel = run_study(source, NAMES, 2, output=path, only=True, jobs=2, **QUICK)
@@ -191,7 +193,7 @@ def test_placebo_moves_votes_and_is_stored(source):
         ({"labels": 1}, "fewer than the 2 classes"),
         ({"protocol": "fixed"}, "protocol must be one of"),
         ({"protocol": "published"}, 'needs a corpus with a part "labelled"'),
-        ({"protocol": "published", "labels": 5}, "leave out --labels"),
+        ({"protocol": "published", "labels": 5}, "leave out --n-labelled"),
         ({"features": "published"}, "no published features"),
         ({"features": "bert"}, "features must be"),
         ({"features": "file:gone.npy"}, "no file of features gone.npy"),

@@ -11,7 +11,7 @@ import torch
 from spear_amal.batch import Batch
 from spear_amal.data import synthetic_votes
 from spear_amal.losses import ComponentSet, GoldCrossEntropy, TeacherCrossEntropy
-from spear_amal.maths.objective import domain_counts, weighted_objective
+from spear_amal.maths.losses import domain_counts, weighted_objective
 from spear_amal.mixers import Fixed, LearningToReweight, MetaWeightNet
 from spear_amal.models import MLP, JointModel, LinearModel
 from spear_amal.tensors.sparse_rows import SparseRows

@@ -14,7 +14,7 @@ from spear_amal.losses import (
     spear_components,
     teacher_components,
 )
-from spear_amal.maths.objective import domain_counts, weighted_objective
+from spear_amal.maths.losses import domain_counts, weighted_objective
 from spear_amal.models import MLP, JointModel, LinearModel, RuleModel
 from spear_amal.tensors.sparse_rows import SparseRows
 from spear_amal.training import LookAhead, ValidationLoss

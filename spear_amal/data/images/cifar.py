@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from spear_amal.data.download.archives import base_name, members
 from spear_amal.data.download.sources import NpmPackage, UrlFiles
 from spear_amal.data.formats.safe_pickle import unpickle_arrays
-from spear_amal.data.images.archives import base_name, members
 from spear_amal.data.images.decode import picture_pixels
 from spear_amal.data.images.spec import Decoded, ImageSpec, train_then_test
 from spear_amal.errors import FileFormatError

@@ -11,14 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from spear_amal.data.download.cache import cache_folder, data_folder
+from spear_amal.data.download.archives import base_name, members
+from spear_amal.data.download.cache import cache_folder, data_folder, fetch_first
 from spear_amal.data.download.sources import PipPackage, UrlFiles
 from spear_amal.data.formats.safe_pickle import unpickle_arrays
-from spear_amal.data.images.archives import base_name, members
 from spear_amal.data.images.dataset import ImageData
-from spear_amal.data.images.locate import PathLike, fetch_first, read_arrays
+from spear_amal.data.images.locate import PathLike, read_arrays, wanted_images
 from spear_amal.errors import ChecksumError, FileFormatError, InputError
 from spear_amal.io.atomic import write_aside
+from spear_amal.io.shipped import shipped_file
 
 FILE = "CIFAR-10_human.npz"
 # Name for people -> name in the file.
@@ -91,7 +92,6 @@ def file_digest(labels: dict[str, np.ndarray]) -> str:
 _FOLDER = "cifar10n"
 # Over the six arrays of labels; the published .pt, the package and the .npz of others agree on it.
 DIGEST = "f5cdb5befb4233f733de2e1d71585ee4133dd2d882d79402e9d694b88a11d7a8"
-_HINT = "The card datasets/cifar10.md says where they are published."
 _Labels = dict[str, np.ndarray]
 
 
@@ -144,10 +144,11 @@ def _find(
     for file in ([] if named is None else [named / _FOLDER / FILE]) + [cached]:
         if file.is_file():
             return checked_labels(read_arrays(file), str(file))
-    wanted = f"{_FOLDER}/{FILE}"
-    found, _ = fetch_first(_FOLDER, SOURCES, _read_checked, wanted, _HINT, offline, progress)
-    _keep(cached, found)
-    return found
+    hint = f"The card {shipped_file('datasets', 'cifar10.md')} says where they are published."
+    wanted = wanted_images(_FOLDER, f"{_FOLDER}/{FILE}", hint)
+    labels, _ = fetch_first(wanted, SOURCES, _read_checked, offline=offline, progress=progress)
+    _keep(cached, labels)
+    return labels
 
 
 def _keep(file: Path, labels: _Labels) -> None:

@@ -12,6 +12,7 @@ from spear_amal.data.images.label_noise import add_label_noise
 from spear_amal.data.splits import draw_stratified
 from spear_amal.errors import InputError
 
+#: Values of the column that divides images.
 SPLITS = ("train", "validation", "test")
 
 

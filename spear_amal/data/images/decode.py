@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from spear_amal.data.images.archives import held_files, is_archive, members
+from spear_amal.data.download.archives import held_files, is_archive, members
 from spear_amal.data.images.spec import Decoded
 from spear_amal.errors import FileFormatError, MissingExtraError
 from spear_amal.progress import FetchBar

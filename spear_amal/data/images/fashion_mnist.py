@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from spear_amal.data.download.archives import base_name, members
 from spear_amal.data.download.sources import AptPackage, UrlFiles
-from spear_amal.data.images.archives import base_name, members
 from spear_amal.data.images.spec import Decoded, ImageSpec, train_then_test
 from spear_amal.errors import FileFormatError
 from spear_amal.progress import FetchBar

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from spear_amal.data.images.archives import members
+from spear_amal.data.download.archives import members
 from spear_amal.data.images.decode import Listing, read_listed
 from spear_amal.data.images.spec import Decoded, ImageSpec
 from spear_amal.errors import FileFormatError

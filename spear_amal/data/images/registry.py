@@ -15,6 +15,7 @@ from spear_amal.data.images.locate import PathLike, find_decoded
 from spear_amal.data.images.spec import ImageSpec
 from spear_amal.errors import InputError
 
+#: The image data sets that are fetched or read from files, by name.
 IMAGES: dict[str, ImageSpec] = {
     spec.name: spec
     for spec in (
@@ -27,7 +28,8 @@ IMAGES: dict[str, ImageSpec] = {
         folders.SPEC,
     )
 }
-GENERATED = ("digits", "kd_synthetic")  # need no file
+#: Names of the image data sets that need no file.
+GENERATED = ("digits", "kd_synthetic")
 
 
 def load_images(

@@ -12,6 +12,7 @@ import numpy as np
 
 from spear_amal.data.download.sources import DownloadSource
 from spear_amal.errors import FileFormatError
+from spear_amal.io.shipped import shipped_file
 from spear_amal.progress import FetchBar
 
 
@@ -51,7 +52,7 @@ class ImageSpec:
     Attributes
     ----------
     name, title, licence : str
-        For lists; the card ``datasets/<name>.md`` (with "_" for "-") says more.
+        For lists; the :attr:`card` says more.
     read : callable (path, size, bar) -> Decoded
         Reads a folder or archive; `size` is None where the images have one size.
     sources : tuple of Source
@@ -77,9 +78,9 @@ class ImageSpec:
     sizes: tuple[int, ...] = ()
 
     @property
-    def card(self) -> str:
-        """File name of the card."""
-        return f"datasets/{self.name.replace('-', '_')}.md"
+    def card(self) -> Path:
+        """File that tells where the set is published, its columns, split and licence."""
+        return shipped_file("datasets", f"{self.name.replace('-', '_')}.md")
 
     @property
     def hint(self) -> str:

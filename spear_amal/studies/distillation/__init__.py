@@ -20,6 +20,7 @@ _ALL = (
     CORESET,
     RULES_AND_TEACHER,
 )
+#: The studies of distillation by name.
 KD_STUDIES: dict[str, GridStudy] = {study.name: study for study in _ALL}
 
 __all__ = ["KD_STUDIES", "GridStudy", "run_grid_study"]

@@ -136,7 +136,7 @@ def _student(cell: RunSpec, told: TextTeacher, metric: str) -> DistilledClassifi
     held, parameters = cell.settings, dict(TAUGHT[cell.method][2])
     if parameters["mixer"] == "amal":
         parameters["mixer_options"] = {**parameters.get("mixer_options", {}), **_weighing(held)}
-    return DistilledClassifier(
+    return DistilledClassifier.from_options(
         "linear",
         [told.as_teacher()],
         temperature=held["temperature"],

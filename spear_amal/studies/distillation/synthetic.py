@@ -94,7 +94,7 @@ def run(cell: RunSpec, folder: str) -> dict[str, Any]:
     teacher = trained(teachers(cell)[0], folder)
     curve = scorer.curve(EVERY)
     held, (_, mixer, _) = cell.settings, METHODS[cell.method]
-    student = DistilledClassifier(
+    student = DistilledClassifier.from_options(
         held["student"],
         [] if mixer == "ce" else [teacher],
         mixer=mixer,

@@ -74,7 +74,7 @@ class Plan:
         for network in (self.student, *self.teachers, *filter(None, [self.assistant])):
             check_network(network)
         try:
-            DistilledClassifier(self.student, **self.training()).check_parameters()
+            DistilledClassifier.from_options(self.student, **self.training()).check_parameters()
         except (ValueError, TypeError) as error:
             raise InputError(f"no model can be trained with these options: {error}") from error
 

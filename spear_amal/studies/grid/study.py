@@ -29,7 +29,7 @@ class GridStudy:
         As on the command line, e.g. "kd-noise".
     about : str
         One line on what it shows.
-    cells : function (seeds, **options) -> list of Cell
+    cells : function of seeds and options -> list of RunSpec
     run : function (cell, folder) -> dict
         Train and score; a module-level function, since it goes to other processes.
     teachers : function (cell) -> list of TeacherSpec

@@ -110,7 +110,7 @@ def run(cell: RunSpec, folder: str) -> dict[str, Any]:
     """Train the network and its heads under the cell's mixer."""
     task, scorer = kd_task(cell.data, cell.seed)
     held, own = cell.settings, cell.settings["own"]
-    model = AuxiliaryClassifier(
+    model = AuxiliaryClassifier.from_options(
         held["student"],
         [held["task"]],
         mixer=own["mixer"],

@@ -111,7 +111,7 @@ def run(cell: RunSpec, folder: str) -> dict[str, Any]:
     task, scorer = kd_task(cell.data, cell.seed)
     held, own = cell.settings, cell.settings["own"]
     asked = [trained(spec, folder) for spec in teachers(cell)]
-    student = DistilledClassifier(
+    student = DistilledClassifier.from_options(
         held["student"],
         asked,
         mixer=own["mixer"],

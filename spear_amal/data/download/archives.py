@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from spear_amal.errors import FileFormatError
 
-ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".zip", ".deb")
+ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".zip", ".whl", ".deb")
 MOST_BYTES = 1 << 30  # of one member: a damaged header may claim any size
 _DAMAGE = (
     tarfile.TarError,
@@ -49,7 +49,7 @@ def members(path: Path, wanted: Wanted) -> Iterator[Member]:
     Parameters
     ----------
     path : Path
-        A folder, or a .tar, .tar.gz, .tgz, .tar.xz, .zip or .deb file.
+        A folder, or a .tar, .tar.gz, .tgz, .tar.xz, .zip, .whl or .deb file.
     wanted : callable name -> bool
         Names are relative and have "/" between their parts.
 
@@ -89,7 +89,7 @@ def _of_folder(folder: Path, wanted: Wanted) -> Iterator[Member]:
 
 def _of_archive(path: Path, wanted: Wanted) -> Iterator[Member]:
     """Yield from the reader of this kind; what goes wrong in it names the archive."""
-    reader = {".zip": _of_zip, ".deb": _of_deb}.get(path.suffix.lower(), _of_tar)
+    reader = {".zip": _of_zip, ".whl": _of_zip, ".deb": _of_deb}.get(path.suffix.lower(), _of_tar)
     with path.open("rb") as handle:
         found = reader(handle, wanted)
         while True:

@@ -1,4 +1,4 @@
-"""Feature models P_theta(y | x) on rows of features: a linear one and an MLP.
+"""Feature models P_theta(y | x), linear or an MLP, and the joint model with the rules beside them.
 
 Each maps features to ``(logits, hidden)`` and has ``head``, the last linear layer, with
 ``logits = affine(hidden, head.weight, head.bias)``: what last-layer meta-gradients build on.
@@ -8,12 +8,20 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from spear_amal.batch import Batch, Outputs
 from spear_amal.tensors.sparse_rows import SparseRows, affine
+
+if TYPE_CHECKING:
+    from spear_amal.models.cage import RuleModel
+    from spear_amal.models.rule_network import RuleNetwork
 
 
 class Affine(nn.Linear):
@@ -35,6 +43,8 @@ class Affine(nn.Linear):
 
     def forward(self, input: Tensor | SparseRows) -> Tensor:
         """Affine map (B, D) to (B, C)."""
+        if isinstance(input, Tensor):
+            return super().forward(input)
         return affine(input, self.weight, self.bias)
 
 
@@ -72,3 +82,42 @@ class MLP(nn.Module):
         for layer in self.layers:
             x = layer(x).relu_()
         return self.head(x), x
+
+
+class JointModel(nn.Module):
+    """P_theta(y | x) and, where LFs are at hand, P_phi(l, s, y); one answer for both.
+
+    The feature model gives (logits, hidden), and may add a dict of further fields of
+    :class:`Outputs`, such as its views of turned images.
+    """
+
+    def __init__(self, feature: nn.Module, rules: RuleModel | RuleNetwork | None = None) -> None:
+        super().__init__()
+        self.feature = feature
+        self.rules = rules
+
+    def forward(self, batch: Batch, feature: Callable[[Any], Any] | None = None) -> Outputs:
+        """Logits, hidden activations and joint rule log-probabilities of a batch.
+
+        Both models see the same rows in the same order: nothing is re-sorted by labelled and
+        unlabelled rows. `feature` stands in for the call of the feature model, as where that was
+        compiled.
+        """
+        logits, hidden, *more = (feature or self.feature)(batch.x)
+        named = more[0] if more else {}
+        if self.rules is None:
+            return Outputs(logits, hidden, **named)
+        return Outputs(logits, hidden, *self.rules.answer(batch), **named)
+
+
+@contextmanager
+def twice_differentiable(model: nn.Module) -> Iterator[None]:
+    """Leave out fused code that has no second derivative, or none in evaluation mode."""
+    fused = torch.backends.cudnn.enabled
+    with sdpa_kernel(SDPBackend.MATH):
+        if any(isinstance(module, nn.RNNBase) for module in model.modules()):
+            torch.backends.cudnn.enabled = False
+        try:
+            yield
+        finally:
+            torch.backends.cudnn.enabled = fused

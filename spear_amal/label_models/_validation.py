@@ -1,4 +1,4 @@
-"""Checks of settings that several label models share."""
+"""Checks of parameters that several label models share."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 
 from spear_amal._typing import VectorLike
 from spear_amal.errors import InputError
+from spear_amal.params import check_not_negative
 
 
 def check_iterations(max_iter: int, tol: float, least: int = 1) -> None:
@@ -15,26 +16,8 @@ def check_iterations(max_iter: int, tol: float, least: int = 1) -> None:
     check_not_negative("tol", tol)
 
 
-def check_not_negative(name: str, value: float) -> None:
-    """Raise InputError for numbers below 0 and NaN."""
-    if not value >= 0:
-        raise InputError(f"{name} must be at least 0, found {value}")
-
-
-def check_positive(name: str, value: float) -> None:
-    """Raise InputError unless the number is above 0."""
-    if not value > 0:
-        raise InputError(f"{name} must be above 0, found {value}")
-
-
-def check_share(name: str, value: float) -> None:
-    """Raise InputError unless the number lies strictly between 0 and 1."""
-    if not 0 < value < 1:
-        raise InputError(f"{name} must lie strictly between 0 and 1, found {value}")
-
-
 def check_class_balance(class_balance: VectorLike, n_classes: int) -> np.ndarray:
-    """Take given class shares (C,).
+    """Return given class shares (C,) as an array.
 
     Raises
     ------
