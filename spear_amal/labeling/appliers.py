@@ -25,7 +25,7 @@ from spear_amal.votes.label_matrix import LabelMatrix
 VotesAndMeta = tuple[LabelMatrix, ApplierMetadata]
 
 
-class ApplyOptions(TypedDict, total=False):
+class ApplyKeywords(TypedDict, total=False):
     """Arguments of ``apply`` that do not change what it returns."""
 
     progress_bar: bool
@@ -120,7 +120,7 @@ class LFApplier(BaseLFApplier):
         data_points: Iterable[Any] | SupportsArray,
         *,
         return_meta: Literal[True],
-        **options: Unpack[ApplyOptions],
+        **options: Unpack[ApplyKeywords],
     ) -> VotesAndMeta: ...
     @overload
     def apply(
@@ -184,7 +184,7 @@ class PandasLFApplier(BaseLFApplier):
 
     @overload
     def apply(
-        self, df: pd.DataFrame, *, return_meta: Literal[True], **options: Unpack[ApplyOptions]
+        self, df: pd.DataFrame, *, return_meta: Literal[True], **options: Unpack[ApplyKeywords]
     ) -> VotesAndMeta: ...
     @overload
     def apply(
@@ -211,7 +211,7 @@ class PandasLFApplier(BaseLFApplier):
         )
 
 
-class ColumnOptions(ApplyOptions, total=False):
+class ColumnKeywords(ApplyKeywords, total=False):
     """Those of :meth:`ColumnLFApplier.apply`."""
 
     batch_size: int | None
@@ -226,7 +226,7 @@ class ColumnLFApplier(BaseLFApplier):
 
     @overload
     def apply(
-        self, columns: TableLike, *, return_meta: Literal[True], **options: Unpack[ColumnOptions]
+        self, columns: TableLike, *, return_meta: Literal[True], **options: Unpack[ColumnKeywords]
     ) -> VotesAndMeta: ...
     @overload
     def apply(

@@ -29,7 +29,7 @@ from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
 CHUNK = 1024
 
 # Codes (n,) of one LF on n rows, and scores (n,) if it gives any.
-Column = tuple[np.ndarray, np.ndarray | None]
+CodesAndScores = tuple[np.ndarray, np.ndarray | None]
 
 
 class LFRunner:
@@ -127,7 +127,9 @@ class LFRunner:
                 self._book.report(lf.name, start + int(rows[k]), error)
         return codes
 
-    def _row_column(self, lf: LabelingFunction, j: int, rows: list[Any], start: int) -> Column:
+    def _row_column(
+        self, lf: LabelingFunction, j: int, rows: list[Any], start: int
+    ) -> CodesAndScores:
         if lf.scorer is None:
             return self._plain_column(lf, j, rows, start), None
         codes, scores = np.full(len(rows), ABSTAIN), np.zeros(len(rows))
@@ -161,7 +163,7 @@ class LFRunner:
                 codes.append(ABSTAIN)
         return np.array(codes, dtype=np.int64)
 
-    def _batch_column(self, j: int, start: int, stop: int) -> Column:
+    def _batch_column(self, j: int, start: int, stop: int) -> CodesAndScores:
         lf, n = self._lfs[j], stop - start
         batch = self._source.batch(start, stop)
         try:
@@ -179,7 +181,7 @@ class LFRunner:
             codes[list(bad)] = ABSTAIN
         return self._clipped(lf, codes, scores)
 
-    def _after_failure(self, j: int, start: int, stop: int, error: Exception) -> Column:
+    def _after_failure(self, j: int, start: int, stop: int, error: Exception) -> CodesAndScores:
         """Find the rows that fail if the LF has a row form; else all rows of the batch failed."""
         row_form = self._lfs[j].row_form
         if row_form is not None:
@@ -190,14 +192,14 @@ class LFRunner:
 
     def _clipped(
         self, lf: LabelingFunction, codes: np.ndarray, scores: np.ndarray | None
-    ) -> Column:
+    ) -> CodesAndScores:
         if scores is None:
             return codes, None
         outside = (codes != ABSTAIN) & ((scores < 0) | (scores > 1))
         self._book.clip(lf.name, int(outside.sum()))
         return codes, np.clip(scores, 0, 1)
 
-    def _keep(self, j: int, start: int, column: Column) -> None:
+    def _keep(self, j: int, start: int, column: CodesAndScores) -> None:
         codes, scores = column
         fired = np.flatnonzero(codes != ABSTAIN)
         kept = None if scores is None else scores[fired]

@@ -37,7 +37,7 @@ class ListSource:
         table = is_table(points) or is_not_yet_table(points)
         if table or isinstance(points, str | Mapping) or not hasattr(points, "__iter__"):
             raise InputError(
-                f"data_points must be a list of rows, found {kind_of(points)}; use "
+                f"data_points must be a list of rows, found {type_name(points)}; use "
                 "PandasLFApplier for a pandas DataFrame, ColumnLFApplier for a mapping of columns "
                 "or a table of Arrow or Polars"
             )
@@ -63,7 +63,7 @@ class FrameSource:
     def __init__(self, frame: Any) -> None:
         if not isinstance(frame, pd.DataFrame):
             raise InputError(
-                f"needed a pandas DataFrame, found {kind_of(frame)}; use LFApplier for a list of "
+                f"needed a pandas DataFrame, found {type_name(frame)}; use LFApplier for a list of "
                 "rows, ColumnLFApplier for a mapping of columns or a table of Arrow or Polars"
             )
         _refuse_twice(frame.columns)
@@ -110,7 +110,7 @@ class ColumnSource:
         if not isinstance(columns, Mapping):
             raise InputError(
                 "needed a mapping of columns, or a table of pandas, Arrow or Polars, found "
-                f"{kind_of(columns)}"
+                f"{type_name(columns)}"
             )
         lengths = {name: len(values) for name, values in columns.items()}
         if len(set(lengths.values())) > 1:
@@ -309,12 +309,12 @@ def is_not_yet_table(x: Any) -> bool:
     return type(x).__name__ in _NOT_YET
 
 
-def kind_of(x: Any) -> str:
+def type_name(x: Any) -> str:
     """Name the type of what should have been rows, with the call that makes a table of it.
 
     Examples
     --------
-    >>> kind_of(3)
+    >>> type_name(3)
     'int'
     """
     name = type(x).__name__

@@ -25,7 +25,13 @@ from spear_amal.labeling.functions import LabelingFunction
 from spear_amal.labeling.hashing import Unhashable, column_of, function_hash
 from spear_amal.labeling.label_space import ClassSet
 from spear_amal.labeling.lf_outputs import ApplierMetadata
-from spear_amal.labeling.parallel import Column, Labelled, LabelMatrixBuilder, columns_of, merged
+from spear_amal.labeling.parallel import (
+    Labelled,
+    LabelMatrixBuilder,
+    VoteColumn,
+    columns_of,
+    merged,
+)
 
 # Computes votes of some LFs; the cache does not know how.
 Compute = Callable[[list[LabelingFunction]], Labelled]
@@ -141,7 +147,7 @@ class VoteCache:
         keys: _Keys,
         lf: LabelingFunction,
         key: str | None,
-        votes: Column,
+        votes: VoteColumn,
         meta: ApplierMetadata,
     ) -> None:
         if key is None:
@@ -226,7 +232,7 @@ class Entry(NamedTuple):
     """Votes of one LF on n rows, and how many of its scores were clipped."""
 
     n: int
-    column: Column
+    column: VoteColumn
     clipped: int
 
 
@@ -257,7 +263,9 @@ def read_entry(path: Path, key: str, n: int) -> Entry:
         if head["sha256"] != _sha256(payload):
             raise ValueError("the checksum is another one")
         with np.load(io.BytesIO(payload), allow_pickle=False) as held:
-            return Entry(n, Column(held["rows"], held["votes"], held["scores"]), head["clipped"])
+            return Entry(
+                n, VoteColumn(held["rows"], held["votes"], held["scores"]), head["clipped"]
+            )
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise FileFormatError(f"{path} cannot be used ({error})") from error
 

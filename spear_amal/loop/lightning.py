@@ -16,7 +16,7 @@ except ImportError as error:
 
 __all__ = ["MixerCallback"]
 
-OfBatch = Callable[[Any, Any], tuple[Any, ...]]
+BatchFunction = Callable[[Any, Any], tuple[Any, ...]]
 
 
 class MixerCallback(Callback):
@@ -51,8 +51,8 @@ class MixerCallback(Callback):
     def __init__(
         self,
         mixer: LossMixer,
-        row_losses: OfBatch | None = None,
-        answers: OfBatch | None = None,
+        row_losses: BatchFunction | None = None,
+        answers: BatchFunction | None = None,
         train: Iterable[Any] | None = None,
         validation: Iterable[Any] | None = None,
         **options: Any,

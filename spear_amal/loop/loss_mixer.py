@@ -95,7 +95,7 @@ class LossMixer:
         **options: Any,
     ) -> None:
         self.names = check_names(losses)
-        self.mixer = build(mixer, main, options)
+        self.mixer = make_loop_mixer(mixer, main, options)
         check_options(self.mixer, n_rows)
         self.n_rows, self.check, self.model = n_rows, check, model
         self._tables = RowTables(n_rows, len(self.names), domain, y, check=check)
@@ -310,7 +310,7 @@ def check_names(losses: Sequence[str]) -> tuple[str, ...]:
     return tuple(losses)
 
 
-def build(mixer: str | Mixer, main: str | None, options: Mapping[str, Any]) -> Mixer:
+def make_loop_mixer(mixer: str | Mixer, main: str | None, options: Mapping[str, Any]) -> Mixer:
     """Make a mixer; `main` is an option of those that know a main loss."""
     if main is None:
         return build_mixer(mixer, options)

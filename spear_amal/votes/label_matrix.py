@@ -447,7 +447,7 @@ def as_index(key: Any, size: int) -> np.ndarray:
     return np.atleast_1d(index)
 
 
-Plan = Sequence[tuple[int, int]]
+UnipolarPlan = Sequence[tuple[int, int]]
 
 
 def unipolar_plan(codes: sp.csr_array, lf_classes: np.ndarray) -> list[tuple[int, int]]:
@@ -468,7 +468,7 @@ def unipolar_plan(codes: sp.csr_array, lf_classes: np.ndarray) -> list[tuple[int
     return [(int(j), int(k)) for j, k in np.argwhere(seen)]
 
 
-def split_votes(codes: sp.csr_array, plan: Plan, n_classes: int) -> tuple[np.ndarray, ...]:
+def split_votes(codes: sp.csr_array, plan: UnipolarPlan, n_classes: int) -> tuple[np.ndarray, ...]:
     """Votes that the plan holds.
 
     Returns
@@ -486,7 +486,7 @@ def split_votes(codes: sp.csr_array, plan: Plan, n_classes: int) -> tuple[np.nda
     return coo.row[kept], coo.col[kept], columns[kept], votes[kept]
 
 
-def split_names(names: Sequence[str], classes: Sequence[Any], plan: Plan) -> list[str]:
+def split_names(names: Sequence[str], classes: Sequence[Any], plan: UnipolarPlan) -> list[str]:
     """Names of the columns: that of the LF, with the class if the LF has several columns."""
     columns = Counter(j for j, _ in plan)
     return [f"{names[j]}={classes[k]}" if columns[j] > 1 else names[j] for j, k in plan]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from spear_amal._typing import PathLike
 from spear_amal.data.corpora import imdb, plots, sms, youtube
 from spear_amal.data.corpora.spec import CorpusSpec
 from spear_amal.data.corpora.synthetic import GENERATED_SPEC
@@ -29,7 +29,6 @@ from spear_amal.io.atomic import write_aside
 CORPORA: dict[str, CorpusSpec] = {
     spec.name: spec for spec in (plots.SPEC, sms.SPEC, youtube.SPEC, imdb.SPEC, GENERATED_SPEC)
 }
-_PathLike = str | os.PathLike[str]
 
 
 @dataclass(frozen=True)
@@ -53,8 +52,8 @@ class CorpusStatus:
 
 def load_corpus(
     name: str,
-    data_dir: _PathLike | None = None,
-    cache_dir: _PathLike | None = None,
+    data_dir: PathLike | None = None,
+    cache_dir: PathLike | None = None,
     offline: bool = False,
     progress: bool = True,
 ) -> Corpus:
@@ -93,7 +92,7 @@ def load_corpus(
     return spec.build(*_fetch(spec, cache_folder(cache_dir), progress, offline))
 
 
-def fetch_corpus(name: str, cache_dir: _PathLike | None = None, progress: bool = True) -> Path:
+def fetch_corpus(name: str, cache_dir: PathLike | None = None, progress: bool = True) -> Path:
     """Put the files of a corpus into the cache, if they are not there already; the folder.
 
     Raises
@@ -113,7 +112,7 @@ def fetch_corpus(name: str, cache_dir: _PathLike | None = None, progress: bool =
 
 
 def corpus_status(
-    name: str, data_dir: _PathLike | None = None, cache_dir: _PathLike | None = None
+    name: str, data_dir: PathLike | None = None, cache_dir: PathLike | None = None
 ) -> CorpusStatus:
     """Say where a corpus stands, without fetching; reads and checks its files."""
     spec = _spec(name)
@@ -133,8 +132,8 @@ def corpus_status(
 def corpus_file(
     name: str,
     file: str,
-    data_dir: _PathLike | None = None,
-    cache_dir: _PathLike | None = None,
+    data_dir: PathLike | None = None,
+    cache_dir: PathLike | None = None,
 ) -> Path:
     """Path of one checked file of a corpus, such as the published rules ("sms", "rules.tsv").
 
@@ -166,7 +165,7 @@ def _spec(name: str) -> CorpusSpec:
 
 
 def _place(
-    spec: CorpusSpec, data_dir: _PathLike | None, cache_dir: _PathLike | None
+    spec: CorpusSpec, data_dir: PathLike | None, cache_dir: PathLike | None
 ) -> tuple[Path, str] | None:
     """First folder that has all needed files, and its name for people."""
     named = data_folder(data_dir)
