@@ -18,11 +18,13 @@ if TYPE_CHECKING:  # for editors and type checkers; _HOME says the same while th
         GoldClassifier,
         LabelModelClassifier,
         ReweightedClassifier,
+        RuleModelConfig,
         RuleNetworkClassifier,
         SpearClassifier,
         distiller,
     )
     from spear_amal.loop import LossMixer
+    from spear_amal.training import TrainerConfig
     from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
 
 _HOME = {

@@ -7,9 +7,9 @@ pandas column, a torch tensor and a NumPy array are all a :class:`SupportsArray`
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Concatenate, Protocol, TypeAlias
 
 import numpy as np
 
@@ -37,12 +37,6 @@ class SupportsArray(Protocol):
     def __array__(self) -> np.ndarray: ...
 
     def __len__(self) -> int: ...
-
-
-class PointFunction(Protocol[PointT, PreparedT]):
-    """A function from a data point, and resources, to an answer or to a row."""
-
-    def __call__(self, x: PointT, /, *args: Any, **resources: Any) -> PreparedT: ...
 
 
 class NamedFunction(Protocol):
@@ -76,6 +70,8 @@ class SupportsPredict(Protocol):
         """Return one class for each row of `X`."""
 
 
+# A function from a data point, and resources by name, to an answer or to a row.
+PointFunction: TypeAlias = "Callable[Concatenate[PointT, ...], PreparedT]"
 PathLike: TypeAlias = str | os.PathLike[str]
 # Values (n,), one a row: gold labels, row ids.
 VectorLike: TypeAlias = SupportsArray | Sequence[Any]

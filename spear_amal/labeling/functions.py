@@ -56,7 +56,7 @@ class LabelingFunction(Generic[PointT]):
     def __init__(
         self,
         name: str,
-        f: PointFunction[PointT],
+        f: Callable[..., Any],
         resources: Mapping[str, Any] | None = None,
         pre: Sequence[NamedFunction] | None = None,
         label: ClassLike | None = None,
@@ -132,13 +132,13 @@ class LabelingFunction(Generic[PointT]):
 class LFDecorator(Protocol):
     """What :func:`labeling_function` with brackets returns."""
 
-    def __call__(self, f: PointFunction[PointT], /) -> LabelingFunction[PointT]:
+    def __call__(self, f: PointFunction[PointT, Any], /) -> LabelingFunction[PointT]:
         """Make a labelling function of `f`."""
 
 
 @overload
 def labeling_function(
-    name: PointFunction[PointT],
+    name: PointFunction[PointT, Any],
 ) -> LabelingFunction[PointT]: ...
 @overload
 def labeling_function(
@@ -230,7 +230,7 @@ class ContinuousScorer(Generic[PointT]):
     def __init__(
         self,
         name: str,
-        f: PointFunction[PointT],
+        f: Callable[..., Any],
         resources: Mapping[str, Any] | None = None,
     ) -> None:
         functools.update_wrapper(self, f)
@@ -256,13 +256,13 @@ class ContinuousScorer(Generic[PointT]):
 class ScorerDecorator(Protocol):
     """What :func:`continuous_scorer` with brackets returns."""
 
-    def __call__(self, f: PointFunction[PointT], /) -> ContinuousScorer[PointT]:
+    def __call__(self, f: PointFunction[PointT, Any], /) -> ContinuousScorer[PointT]:
         """Make a scorer of `f`."""
 
 
 @overload
 def continuous_scorer(
-    name: PointFunction[PointT],
+    name: PointFunction[PointT, Any],
 ) -> ContinuousScorer[PointT]: ...
 @overload
 def continuous_scorer(

@@ -102,7 +102,7 @@ def _load(name: str) -> Any:
 
 
 @overload
-def nlp_labeling_function(name: PointFunction[PointT]) -> LabelingFunction[PointT]: ...
+def nlp_labeling_function(name: PointFunction[PointT, Any]) -> LabelingFunction[PointT]: ...
 @overload
 def nlp_labeling_function(
     name: str | None = None,
