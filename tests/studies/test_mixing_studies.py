@@ -115,7 +115,9 @@ def test_test_labels_reach_scores_only(whole, name, tmp_path, monkeypatch):
     assert rows["score"].tolist() != clean["score"].tolist()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [NAMES[0], *(pytest.param(name, marks=pytest.mark.slow) for name in NAMES[1:])]
+)
 def test_a_killed_study_goes_on_where_it_was(whole, name, tmp_path, killed_and_continued):
     rows, n = killed_and_continued(
         MIXING_STUDIES[name], lambda one: run_tiny(name, tmp_path, one), 3
