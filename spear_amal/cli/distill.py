@@ -28,7 +28,7 @@ from spear_amal.io.atomic import refuse_existing
 from spear_amal.models import JointModel, build_feature_model, check_kind, n_parameters
 from spear_amal.params import InvalidParameterError
 from spear_amal.pipeline import ImagesModel, TextModel, load_model
-from spear_amal.report import need_matplotlib
+from spear_amal.report import require_report_extra
 from spear_amal.studies import one_thread
 from spear_amal.teachers import Teacher, as_teacher, early_stopped
 from spear_amal.teachers.class_columns import log_probabilities
@@ -113,7 +113,7 @@ def _check_outputs(settings: DistillConfig, force: bool) -> None:
     for epoch in () if settings.early_stopped else settings.keep_epochs:
         refuse_existing(snapshot_path(settings.output, epoch), force)
     if settings.report is not None:
-        need_matplotlib()
+        require_report_extra()
         refuse_existing(settings.report, force)
 
 

@@ -18,18 +18,18 @@ from spear_amal.cli.console import is_watched, print_result, print_status, show_
 from spear_amal.cli.study_names import STUDIES
 from spear_amal.errors import InputError, SpearAmalError
 from spear_amal.io.atomic import refuse_existing, write_aside
-from spear_amal.report import need_matplotlib
+from spear_amal.report import require_report_extra
 from spear_amal.report.figures.style import png
-from spear_amal.report.grid_report import kd_figures, write_kd_report
+from spear_amal.report.formatting import markdown as as_markdown
+from spear_amal.report.grid_report import grid_figures, write_grid_report
 from spear_amal.report.grid_tables import (
     conditions,
-    kd_table,
+    grid_table,
     note_of,
-    of_distillation,
-    readable_kd,
+    of_grid_study,
+    readable_grid,
     verdicts_of,
 )
-from spear_amal.report.study_report import markdown as as_markdown
 from spear_amal.report.study_report import (
     readable_summary,
     study_tables,
@@ -120,7 +120,7 @@ def check_baseline(asked: str | None, methods: list[str]) -> None:
 def show_kd(runs: pd.DataFrame, baseline: str | None, markdown: bool = False) -> None:
     """Print the tables and verdicts of studies of runs, and what their runs warned of."""
     for condition in conditions(runs):
-        table = readable_kd(condition, kd_table(condition, baseline))
+        table = readable_grid(condition, grid_table(condition, baseline))
         show_one(condition.title, table, markdown)
         print_result(condition.settings)
         for text in filter(None, [note_of(condition), *verdicts_of(condition)]):
@@ -130,7 +130,7 @@ def show_kd(runs: pd.DataFrame, baseline: str | None, markdown: bool = False) ->
 
 def show_all(runs: pd.DataFrame, baseline: str | None, markdown: bool) -> None:
     """Print what a file holds; one file may hold studies of both kinds."""
-    kd = of_distillation(runs)
+    kd = of_grid_study(runs)
     for some, show in ((runs[kd], show_kd), (runs[~kd], _show)):
         if some["score"].notna().any():
             show(some, baseline, markdown)
@@ -360,7 +360,7 @@ def report(file: Path, wanted: Wanted) -> None:
         If there is nothing to print, since all runs failed.
     """
     if wanted.html is not None:
-        need_matplotlib()
+        require_report_extra()
         refuse_existing(wanted.html, wanted.force)
     runs = read_study(file)
     check_baseline(wanted.baseline, list(dict.fromkeys(runs["method"])))
@@ -377,7 +377,7 @@ def report(file: Path, wanted: Wanted) -> None:
         print_status(failures(failed, len(runs)))
     if wanted.html is not None:
         if distilled:
-            write_kd_report(wanted.html, runs, wanted.baseline, wanted.force)
+            write_grid_report(wanted.html, runs, wanted.baseline, wanted.force)
         else:
             write_study_report(wanted.html, runs, tuning, wanted.baseline, wanted.force)
         print_result(f"Report written to {wanted.html}")
@@ -389,7 +389,7 @@ def report(file: Path, wanted: Wanted) -> None:
 
 def _kind(runs: pd.DataFrame, wanted: Wanted) -> bool:
     """Tell a file of distillation studies; what is drawn must be of one kind."""
-    kd = of_distillation(runs)
+    kd = of_grid_study(runs)
     if wanted.html is not None and kd.any() and not kd.all():
         raise InputError(
             "the file holds studies of distillation and others, and a page shows one kind; write "
@@ -407,8 +407,8 @@ def _draw(runs: pd.DataFrame, wanted: Wanted) -> dict[Path, bytes]:
     folder = wanted.figures
     if folder is None:
         return {}
-    need_matplotlib()
-    drawn = kd_figures(runs[of_distillation(runs)], wanted.baseline)
+    require_report_extra()
+    drawn = grid_figures(runs[of_grid_study(runs)], wanted.baseline)
     return {
         refuse_existing(folder / f"{name}.png", wanted.force): png(figure)
         for name, figure in drawn.items()

@@ -20,7 +20,7 @@ from spear_amal.report import (
     Evaluation,
     Examples,
     ReportContent,
-    need_matplotlib,
+    require_report_extra,
     votes_sentence,
     write_report,
 )
@@ -32,7 +32,7 @@ def train(settings: CliConfig, fault_tolerant: bool, force: bool) -> None:
     spec = _method(settings.method)
     refuse_existing(settings.output, force)  # before minutes of work, not after
     if settings.report is not None:
-        need_matplotlib()
+        require_report_extra()
         refuse_existing(settings.report, force)
     material = gather_material(settings, spec.method.uses_votes, fault_tolerant)
     _check_gold(spec, material)
@@ -176,9 +176,9 @@ def report_training(
             f"optimistic, as the same rows {chosen_by_validation(spec, estimator)}.",
             *([LEFT_OUT] if votes_left_out(estimator) else []),
         ],
-        classes=material.classes,
-        labels=train.votes,
-        gold=train.y,
+        class_names=material.classes,
+        votes=train.votes,
+        y=train.y,
         histories={spec.title: estimator.history_},
         examples=_examples(spec, material, estimator),
         outcome=_outcome(spec, material, model),
