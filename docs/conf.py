@@ -20,19 +20,21 @@ extensions = [
     "site_pages",
     "api_pages",
 ]
-exclude_patterns = ["_ext", "results"]
+exclude_patterns = ["_ext", "_static", "results"]
 nitpicky = True  # a cross reference that leads nowhere is a warning, and warnings fail the build
 
 html_theme = "furo"
 html_title = f"spear_amal {release}"
 html_show_copyright = False
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 
 myst_heading_anchors = 3
 myst_enable_extensions = ["colon_fence", "deflist"]
 
 # Notebooks are run when they change; what they printed is kept in the build folder.
 nb_execution_mode = "cache"
-nb_execution_raise_on_error = True
+nb_execution_show_tb = True
 nb_execution_timeout = 300
 
 # Types in docstrings are prose ("array of shape (n,)"): they stay text. Signatures hold real ones.
@@ -40,6 +42,7 @@ napoleon_google_docstring = False
 napoleon_use_param = False
 napoleon_use_rtype = False
 napoleon_use_ivar = True
+napoleon_custom_sections = ["Override points"]
 autodoc_typehints_format = "short"
 toc_object_entries_show_parents = "hide"
 autodoc_member_order = "bysource"

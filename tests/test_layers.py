@@ -42,6 +42,7 @@ LAYERS = {
     "estimators": 5,
     "studies": 6,
     "pipeline": 6,
+    "testing": 6,
     "report": 7,
     "cli": 8,
 }

@@ -12,6 +12,7 @@ import pandas as pd
 
 from spear_amal.data import Corpus
 from spear_amal.errors import InputError
+from spear_amal.params import option_places
 from spear_amal.studies.corpus_votes import CorpusVotes, load_corpus_votes, votes_digest
 from spear_amal.studies.features import default_features, study_features
 from spear_amal.studies.methods import MethodSpec, parse_method
@@ -222,7 +223,7 @@ def _check_settings(specs: Sequence[MethodSpec], settings: dict[str, Any]) -> No
             f"{own[0]} cannot be set for a study: the metric is the corpus' own, and each run "
             "gets its seed"
         )
-    known = {name for spec in specs for name in spec.make().get_params(deep=False)}
+    known = {name for spec in specs for name in option_places(spec.method.estimator)}
     unknown = sorted(set(settings) - known)
     if unknown:
         raise InputError(f"no method of this study has the setting {unknown[0]!r}")

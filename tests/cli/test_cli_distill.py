@@ -140,7 +140,13 @@ def test_class_codes_as_labels(inbox, ok):
 # -- images ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", DISTILLATION)
+QUICK_ONES = ("ce", "takd", "amal", "sskd")
+
+
+@pytest.mark.parametrize(
+    "method",
+    [pytest.param(m, marks=() if m in QUICK_ONES else pytest.mark.slow) for m in DISTILLATION],
+)
 def test_every_method_on_images(method, ok):
     network = "convnet" if method == "sskd" else "mlp:5"
     given = () if method == "ce" else ("--teacher", network)

@@ -98,9 +98,12 @@ def test_same_seed_same_model_file(project, ok):
 
 # The ceiling wants gold for every row, which these messages have not.
 EVERY = (*(name for name in METHODS if name != "supervised"), "amal:crossfit=3,weight_lr=30")
+QUICK_ONES = ("only-lv", "spear", "amal:crossfit=3,weight_lr=30")
 
 
-@pytest.mark.parametrize("method", EVERY)
+@pytest.mark.parametrize(
+    "method", [pytest.param(m, marks=() if m in QUICK_ONES else pytest.mark.slow) for m in EVERY]
+)
 def test_every_method_trains_predicts_and_scores(method, inbox, ok):
     ok("train", "--data", "mail.csv", "--lfs", "lfs.py", "--method", method, *QUICK)
     rules = ("--lfs", "lfs.py")  # cross-fitted AMAL may predict with them

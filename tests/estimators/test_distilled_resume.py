@@ -95,7 +95,10 @@ def assert_same(one, other):
         assert np.array_equal(a.logits(x), b.logits(x))
 
 
-@pytest.mark.parametrize("method", METHODS)
+# The chain, the longest, is killed in all its parts below.
+@pytest.mark.parametrize(
+    "method", [pytest.param(m, marks=pytest.mark.slow if m == "dgkd" else ()) for m in METHODS]
+)
 @given(at=st.integers(0, EPOCHS - 1))
 @settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_callback_that_interrupts_costs_nothing(method, at, whole, tmp_path_factory):

@@ -25,6 +25,7 @@ from spear_amal.estimators import (
     RuleNetworkClassifier,
 )
 from spear_amal.labeling import PandasLFApplier, keyword_lf
+from spear_amal.testing import ContractError, check_estimator
 
 EXPECTED = {
     "check_classifiers_classes": "it labels one of two classes -1, which means unlabelled here, as "
@@ -134,3 +135,31 @@ def test_grid_search_splits_the_votes_with_the_rows(small):
     search.fit(x, y, L=votes[parts.train])
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert search.best_estimator_.n_lfs_ == 2
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)
+def test_every_estimator_keeps_the_contract(estimator):
+    check_estimator(estimator)
+
+
+def test_the_contract_finds_fit_arguments_left_on_self():
+    class Keeping(GoldClassifier):
+        def fit(self, X, y, L=None, **validation):
+            self.rows = X
+            return super().fit(X, y, L, **validation)
+
+    with pytest.raises(ContractError, match=r"leaves .*rows"):
+        check_estimator(Keeping(trainer=TrainerConfig(max_epochs=2)))
+
+
+def test_grid_search_over_options_of_objects(small):
+    corpus, votes, parts = small
+    x = TextFeatures(min_df=1).fit_transform(corpus.frame["text"].iloc[parts.train])
+    y = parts.observed_labels(corpus.labels)[parts.train]
+    grid = {"trainer__lr": [1e-9, 0.01], "rule_model__quality_guides": [0.7], "mixer": ["fixed"]}
+    search = GridSearchCV(SpearClassifier.from_options(max_epochs=5), grid, cv=2)
+    search.fit(x, y, L=votes[parts.train])
+    best = search.best_estimator_
+    assert best.trainer.lr == search.best_params_["trainer__lr"]
+    assert best.rule_model.quality_guides == 0.7
+    assert best.trainer.max_epochs == 5  # what was given stays beside what is searched
