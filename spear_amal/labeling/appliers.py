@@ -281,7 +281,7 @@ def _enum_of_labels(lfs: list[LabelingFunction]) -> type[Enum] | None:
 
 
 def _warn_of(meta: ApplierMetadata) -> None:
-    """Say what was tolerated to those who did not ask for the metadata."""
+    """Warn of what was tolerated, since the metadata that say so were not asked for."""
     for found, what in (
         (meta.faults, "LFs failed and abstain on those rows"),
         (meta.clipped, "scores outside [0, 1] were clipped"),

@@ -207,7 +207,7 @@ class LFRunner:
         self._advance(len(codes))
 
     def _matrix(self) -> LabelMatrix:
-        """Put the columns, each with its rows in order, together."""
+        """Return the label matrix of all columns, each with its rows in order."""
         parts = list(itertools.chain.from_iterable(self._found))
         rows = _joined([rows for rows, _, _ in parts], np.int64)
         codes = _joined([codes for _, codes, _ in parts], np.int64)

@@ -241,7 +241,7 @@ def as_list(values: Any) -> list[Any]:
 
 
 def is_missing(value: Any) -> bool:
-    """Tell None, NaN, NaT and pandas' NA from values."""
+    """Return whether a value is missing: None, NaN, NaT or pandas' NA."""
     if isinstance(value, float):
         return value != value
     return value is None or value is pd.NA or value is pd.NaT
@@ -290,7 +290,7 @@ _NOT_YET = {"LazyFrame": ".collect()", "RecordBatchReader": ".read_all()"}
 
 
 def is_table(x: Any) -> bool:
-    """Tell a pyarrow Table or RecordBatch and a polars DataFrame."""
+    """Return whether `x` is a table of Arrow (Table, RecordBatch) or a DataFrame of Polars."""
     for package, names in _TABLES.items():
         # Whoever has such a table has imported its package.
         module = sys.modules.get(package)
@@ -305,12 +305,12 @@ def names_of(table: Any) -> list[str]:
 
 
 def is_not_yet_table(x: Any) -> bool:
-    """Tell what would become a table by a call."""
+    """Return whether `x` becomes a table by a call, such as a LazyFrame."""
     return type(x).__name__ in _NOT_YET
 
 
 def type_name(x: Any) -> str:
-    """Name the type of what should have been rows, with the call that makes a table of it.
+    """Return the type's name, with the call that makes a table of the object, for messages.
 
     Examples
     --------

@@ -214,7 +214,7 @@ def column_of(values: Any) -> Any:
 
 
 def is_readable(kind: type) -> bool:
-    """Tell whether all state of a class' objects is in their ``__dict__``, and its code is known.
+    """Return whether all state of a class' objects is in their ``__dict__``, and its code is known.
 
     So it is for classes that a user wrote in Python, and for those of this package.
     """
@@ -357,7 +357,7 @@ _FOLDERS = ("site-packages", "dist-packages")
 
 
 def is_installed(module: ModuleType | str | None) -> bool:
-    """Tell whether a module came with Python or was installed; this package counts as such.
+    """Return whether a module came with Python or was installed; this package counts as such.
 
     Examples
     --------

@@ -65,7 +65,7 @@ class ClassSet:
 
     @property
     def numbered(self) -> int:
-        """How many numbers from 0 on are their own codes; 0 where numbers have to be looked up."""
+        """Count of numbers from 0 on that are their own codes; 0 where they must be looked up."""
         if self.names is None:
             return MAX_CLASSES
         own = range(len(self.names))

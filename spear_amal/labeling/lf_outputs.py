@@ -188,7 +188,7 @@ class OutputParser:
         return codes[inverse], dict(sorted(rows.items()))
 
     def _all_good(self, array: np.ndarray) -> bool:
-        """Tell whether whole numbers (n,) are codes as they stand; False where it is not known."""
+        """Return whether whole numbers (n,) are codes as they stand; False where that is open."""
         top = self._classes.numbered
         if self.declared != ABSTAIN:
             return bool(top and ((array == ABSTAIN) | (array == self.declared)).all())
@@ -215,7 +215,7 @@ def as_column(answers: Any, n: int) -> np.ndarray:
 
 
 def _holds_nulls(answers: Any) -> bool:
-    """Tell arrays of Arrow and Polars with nulls, which NumPy would make NaN."""
+    """Return whether `values` are of Arrow or Polars and hold nulls, which NumPy would make NaN."""
     nulls = getattr(answers, "null_count", 0)
     return bool(nulls() if callable(nulls) else nulls)
 

@@ -172,7 +172,7 @@ class LabelMatrixBuilder:
         self._found: list[tuple[np.ndarray, ...]] = []
 
     def add(self, votes: LabelMatrix, lfs: Sequence[int], start: int = 0) -> None:
-        """Take votes of the LFs with these numbers on the rows from `start` on."""
+        """Add votes of the LFs with these numbers on the rows from `start` on."""
         codes = votes.codes.sorted_indices()
         rows = np.repeat(np.arange(len(votes)), np.diff(codes.indptr))
         scores = None if votes.scores is None else votes.scores.sorted_indices()
@@ -186,7 +186,7 @@ class LabelMatrixBuilder:
         )
 
     def add_column(self, column: VoteColumn, lf: int) -> None:
-        """Take all votes of one LF."""
+        """Add all votes of one LF."""
         self._found.append(
             (column.rows, np.full(len(column.rows), lf), column.votes, column.scores)
         )

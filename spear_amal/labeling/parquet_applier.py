@@ -129,7 +129,7 @@ class ParquetLFApplier(BaseLFApplier):
         return self._finish(folder, records, run)
 
     def _map(self, work: BlockWork, blocks: list[Block], n_jobs: int) -> Iterator[list[PartRecord]]:
-        """Do the work on all blocks; other engines differ in this alone."""
+        """Apply the work to all blocks; other engines differ in this alone."""
         if n_jobs == 1 or len(blocks) < 2:
             return map(work, blocks)
         return map_in_processes(work, blocks, n_jobs, _describe)
@@ -284,4 +284,4 @@ def meta_of(held: dict[str, Any]) -> ApplierMetadata:
 
 
 def _nothing(steps: int) -> None:
-    """Take the place of a progress bar."""
+    """Ignore progress, in place of a bar."""

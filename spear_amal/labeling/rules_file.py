@@ -152,7 +152,7 @@ def exemplar_frame(lfs: Iterable[Any]) -> pd.DataFrame:
 
 
 def exemplar_matrix(lfs: Sequence[Any], texts: Iterable[str]) -> sp.csr_array:
-    """Tell which text is the exemplar of which LF (the matrix r of ImplyLoss and SPEAR).
+    """Return which text is the exemplar of which LF (the matrix r of ImplyLoss and SPEAR).
 
     Parameters
     ----------

@@ -100,7 +100,7 @@ class MultiPatternSearch:
 
 
 class _Matcher:
-    """Looks for the words of some LFs in one text."""
+    """Finds the words of some LFs in one text."""
 
     def __init__(self, needs: Sequence[tuple[int, RequiredLiterals]]) -> None:
         owners: dict[str, list[tuple[int, bool]]] = {}
@@ -141,7 +141,7 @@ def _letters(haystack: str) -> np.ndarray:
 
 
 def _stands_alone(letters: np.ndarray, places: np.ndarray, length: int) -> np.ndarray:
-    r"""Tell where no character of the class ``\w`` touches a word of some length, (places,)."""
+    r"""Return where no character of the class ``\w`` touches a word of some length, (places,)."""
     touching, which = np.unique(
         np.concatenate([letters[places], letters[places + length + 1]]), return_inverse=True
     )
@@ -174,7 +174,7 @@ def _starts(texts: Sequence[str]) -> np.ndarray:
 
 
 def _join(texts: Sequence[str], separators: Iterable[str]) -> tuple[str, str]:
-    """Give a character that no text holds, and the texts joined by it; "" if each one occurs."""
+    """Return a character that no text holds, and the texts joined by it; "" if each one occurs."""
     for separator in separators:
         joined = separator.join(texts)
         if joined.count(separator) == len(texts) - 1:
@@ -202,7 +202,7 @@ def as_texts(values: list[Any]) -> list[str] | None:
 
 
 def can_join(need: RequiredLiterals | None) -> bool:
-    """Tell whether looking for the words of an LF in the joined texts is worth it."""
+    """Return whether a search for the words of an LF in the joined texts is worth it."""
     return need is not None and (AhoCorasick is not None or len(need.words) <= MANY_WORDS)
 
 
@@ -241,7 +241,7 @@ class RequiredLiterals:
 
 
 def needed_by(pattern: re.Pattern[str]) -> RequiredLiterals | None:
-    r"""Say what a text must hold to match; None if nothing of use is known.
+    r"""Return the words that a text must hold to match; None if nothing of use is known.
 
     Examples
     --------
@@ -283,7 +283,7 @@ def searcher(pattern: re.Pattern[str]) -> Callable[[str], bool]:
 
 
 def holds_any(text: str, words: Iterable[str]) -> bool:
-    """Tell whether one of the words is part of the text."""
+    """Return whether one of the words is part of the text."""
     for word in words:
         if word in text:
             return True

@@ -245,7 +245,7 @@ class MAOAL(Bilevel):
         return {**super().state_dict(), **own}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Go on from there."""
+        """Restore what :meth:`state_dict` returned."""
         self._start(_from_bytes(state["modules"]))
         self._names = ()  # parameters are laid out anew, over these modules
         super().load_state_dict(state)

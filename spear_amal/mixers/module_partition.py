@@ -31,7 +31,7 @@ def check_partition(how: Any) -> None:
 def assign_modules(
     parameters: Mapping[str, Tensor], how: ModulePartition = "stage"
 ) -> dict[str, str]:
-    """Tell the module of each parameter, in the order of the parameters.
+    """Return the module of each parameter, in the order of the parameters.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ class _Node:
 
     @property
     def is_norm(self) -> bool:
-        """Whether it is a layer without a matrix."""
+        """True for a layer without a matrix."""
         weight = next((s for n, s in self.sizes.items() if n.endswith("weight")), None)
         return self.is_leaf and weight is not None and len(weight) < 2
 

@@ -152,7 +152,7 @@ class LabelMatrix:
 
     @classmethod
     def concatenate(cls, parts: Iterable[LabelMatrix]) -> LabelMatrix:
-        """Put the rows of several label matrices of the same LFs and classes under each other.
+        """Stack the rows of several label matrices of the same LFs and classes.
 
         Row ids stay as they are; where some parts have texts for ids, all become texts. An LF is
         continuous if it is in any part; its votes in a part without scores have the score 0.
@@ -493,7 +493,7 @@ def split_names(names: Sequence[str], classes: Sequence[Any], plan: UnipolarPlan
 
 
 def as_label_matrix(L: VotesLike, classes: Sequence[Any] | None = None) -> LabelMatrix:
-    """Take a label matrix or anything that is an array of votes.
+    """Return votes as a label matrix, as they are if they are one.
 
     Parameters
     ----------

@@ -374,7 +374,7 @@ def _plain(values: Iterable[Any]) -> list[Any]:
 
 
 def open_votes(L: StoredVotesLike) -> LabelMatrix | VoteFiles:
-    """Take a label matrix, an array (n, m) of votes, VoteFiles, or the path of such a folder."""
+    """Return votes as a label matrix; as VoteFiles where they are those or a folder's path."""
     if isinstance(L, str | os.PathLike):
         return VoteFiles(L)
     return L if isinstance(L, LabelMatrix | VoteFiles) else LabelMatrix.from_dense(L)

@@ -33,7 +33,7 @@ CORPORA: dict[str, CorpusSpec] = {
 
 @dataclass(frozen=True)
 class CorpusStatus:
-    """Where a corpus stands on this machine, for lists.
+    """State of a corpus on this machine, for lists.
 
     Attributes
     ----------
@@ -93,7 +93,7 @@ def load_corpus(
 
 
 def fetch_corpus(name: str, cache_dir: PathLike | None = None, progress: bool = True) -> Path:
-    """Put the files of a corpus into the cache, if they are not there already; the folder.
+    """Fetch the files of a corpus into the cache, unless they are there; return their folder.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def fetch_corpus(name: str, cache_dir: PathLike | None = None, progress: bool = 
 def corpus_status(
     name: str, data_dir: PathLike | None = None, cache_dir: PathLike | None = None
 ) -> CorpusStatus:
-    """Say where a corpus stands, without fetching; reads and checks its files."""
+    """Return the state of a corpus without fetching; its files are read and checked."""
     spec = _spec(name)
     placed = _place(spec, data_dir, cache_dir)
     if not spec.files:

@@ -36,7 +36,7 @@ def base_name(name: str) -> str:
 
 
 def is_archive(path: Path) -> bool:
-    """Tell by its name whether a file is an archive that :func:`members` looks into."""
+    """Return whether a file is an archive that :func:`members` opens, by its name."""
     return path.name.lower().endswith(ARCHIVES)
 
 

@@ -142,7 +142,7 @@ def _check(spec: ImageSpec, decoded: Decoded, source: str) -> None:
 
 
 def _unproven(spec: ImageSpec, decoded: Decoded) -> str:
-    """Name archives whose sum is not the published one: mirrors pack anew, so no error."""
+    """Return a note on archives of another sum than published: no error, since mirrors pack anew."""
     if spec.strict_md5:
         return ""
     other = sorted(
