@@ -380,7 +380,7 @@ def check_label_model(make: MakeLabelModel) -> None:
 
 
 def estimator_checks(estimator: BaseSpearEstimator) -> Iterator[tuple[str, Callable[[], None]]]:
-    """Give the checks of :func:`check_estimator` one by one, by name."""
+    """Return the checks of :func:`check_estimator` by name."""
     for check in (_check_fit, _check_repeatable, _check_nested, _check_unlabelled):
         yield check.__name__.removeprefix("_check_"), partial(check, clone(estimator))
 

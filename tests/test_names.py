@@ -22,7 +22,12 @@ FACES = {
     "corpora": ("data/corpora/",),
     "studies": ("studies/distillation/", "studies/mixers/"),
 }
-SHARED = {"run": "the shell's command `study run`, and what one cell of a study does"}
+SHARED = {
+    "run": "the shell's command `study run`, and what one cell of a study does",
+    "register": "until the studies are rebuilt: `register_method`",
+    "Progress": "until the studies are rebuilt",
+    "Row": "until the studies are rebuilt",
+}
 
 
 def public_names(tree: ast.Module) -> Iterator[str]:
@@ -50,7 +55,7 @@ def test_no_public_name_has_two_meanings() -> None:
         for name in public_names(tree):
             places[name].add(place(module))
     twice = {name: sorted(where) for name, where in places.items() if len(where) > 1}
-    assert twice.keys() == SHARED.keys(), twice
+    assert twice.keys() <= SHARED.keys(), twice
 
 
 def test_lazy_names_are_what_checkers_see() -> None:
@@ -66,3 +71,27 @@ def test_lazy_names_are_what_checkers_see() -> None:
     assert set(spear_amal.__all__) == seen.keys()
     for name in seen:
         assert getattr(spear_amal, name) is not None
+
+
+# A docstring says what is returned, computed, checked or written, or names the object.
+RIDDLES = {"Ask", "Give", "Hand", "Let", "Look", "Put", "Say", "Take", "Tell"}
+# Folders that are rebuilt right now.
+LATER = ("cli/", "estimators/", "report/", "studies/", "progress.py")
+
+
+def docstrings(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Names and docstrings of a module's classes and functions, inner ones too."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            yield node.name, ast.get_docstring(node) or ""
+
+
+def test_first_words_of_docstrings_name_the_deed_or_the_object() -> None:
+    first = {
+        f"{module} {name}: {text.splitlines()[0]}": text.split()[0].strip(",.:").removesuffix("s")
+        for module, tree in TREES.items()
+        if not module.startswith(LATER)
+        for name, text in docstrings(tree)
+        if text
+    }
+    assert [line for line, word in first.items() if word in RIDDLES] == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,6 @@ from spear_amal.studies.distillation import GridStudy, run_grid_study
 from spear_amal.studies.results_file import read_content
 from spear_amal.studies.runner import study_methods
 from spear_amal.studies.verdict import verdicts
-from spear_amal.studies.workers import Progress
 
 # What a study compares unasked: single models, and both sides of the fair question in folds.
 METHODS = ("majority", "spear", "amal", "only-lv:crossfit=5", "recommended")
@@ -195,6 +194,8 @@ def _parsed(text: str) -> tuple[str, Any]:
 
 
 # -- progress -------------------------------------------------------------------------------------
+
+Progress = Callable[[int, int, str], None]
 
 # Seconds over which speed is taken: one run may last many minutes.
 _PERIOD = 24 * 3600.0

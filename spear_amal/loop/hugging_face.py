@@ -233,7 +233,7 @@ class RowView:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def for_model(self, inputs: Inputs) -> dict[str, Any]:
-        """Give the columns that the model knows."""
+        """Return the columns that the model knows."""
         return {name: value for name, value in inputs.items() if name not in self.columns}
 
     def losses(self, outputs: Any, inputs: Inputs) -> tuple[Any, ...]:

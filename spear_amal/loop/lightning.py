@@ -20,7 +20,7 @@ BatchFunction = Callable[[Any, Any], tuple[Any, ...]]
 
 
 class MixerCallback(Callback):
-    """Do for a LossMixer what a loop of one's own does around its steps.
+    """Refreshes, logs and saves a LossMixer, as a loop of one's own does around its steps.
 
     The module's ``training_step`` returns ``mixer(losses, rows)``. The callback refreshes the
     mixer before epochs and steps where it asks for it, logs the mean weights after each epoch

@@ -8,7 +8,7 @@ from spear_amal.studies.methods import (
     MethodSpec,
     find_method,
     parse_method,
-    register_method,
+    register,
 )
 from spear_amal.studies.placebo import shuffled_votes
 from spear_amal.studies.runner import run_study
@@ -42,7 +42,7 @@ __all__ = [
     "one_thread",
     "parse_method",
     "read_study",
-    "register_method",
+    "register",
     "run_study",
     "score_table",
     "shuffled_votes",

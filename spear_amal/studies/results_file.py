@@ -20,7 +20,7 @@ FORMAT = 1
 IDENTITY = ("corpus", "method", "seed", "metric", "features", "protocol", "labels", "config")
 NEEDED = (*IDENTITY, "score", "val_score", "seconds")
 
-RunRecord = dict[str, Any]
+Row = dict[str, Any]
 
 
 class StudyFile:
@@ -44,12 +44,12 @@ class StudyFile:
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
         self.path = None if path is None else Path(path)
-        self.rows: list[RunRecord] = []
-        self.tuning: list[RunRecord] = []
+        self.rows: list[Row] = []
+        self.tuning: list[Row] = []
         self._seen: tuple[int, int] | None = None  # stamp of the file as we know it
         self._catch_up()
 
-    def add(self, row: RunRecord) -> None:
+    def add(self, row: Row) -> None:
         """Put a run in; an earlier one of the same identity (a failed one) goes."""
         self._catch_up()
         held = plain_json(row)
@@ -57,14 +57,14 @@ class StudyFile:
         self.rows = [*(one for one in self.rows if identity(one) != key), held]
         self._write()
 
-    def add_tuning(self, record: RunRecord) -> None:
+    def add_tuning(self, record: Row) -> None:
         """Put a tuning record in, in place of an earlier one with the same "key"."""
         self._catch_up()
         held = plain_json(record)
         self.tuning = [*(one for one in self.tuning if one["key"] != held["key"]), held]
         self._write()
 
-    def finished(self) -> dict[str, RunRecord]:
+    def finished(self) -> dict[str, Row]:
         """Rows of runs that ended well, by :func:`identity`."""
         return {identity(row): row for row in self.rows if row.get("error") is None}
 
@@ -86,7 +86,7 @@ class StudyFile:
         self._seen = _stamp(self.path)
 
 
-def identity(row: RunRecord) -> str:
+def identity(row: Row) -> str:
     """Tell runs apart: corpus, method, seed, metric, features, protocol, labels and settings.
 
     Examples
@@ -159,7 +159,7 @@ def plain_json(value: Any) -> Any:
     return getattr(value, "__qualname__", type(value).__qualname__)
 
 
-def _lines(held: list[RunRecord]) -> str:
+def _lines(held: list[Row]) -> str:
     """One row a line, so that files can be compared line by line."""
     rows = (json.dumps(row, ensure_ascii=False, allow_nan=False) for row in held)
     text = ",\n  ".join(rows)

@@ -12,7 +12,7 @@ from spear_amal.studies.comparison import fit_method, takes_exemplars
 from spear_amal.studies.corpus_votes import CorpusVotes
 from spear_amal.studies.methods import MethodSpec
 from spear_amal.studies.placebo import shuffled_votes
-from spear_amal.studies.results_file import RunRecord
+from spear_amal.studies.results_file import Row
 from spear_amal.studies.split import HeldOutScorer, Split, make_split
 from spear_amal.studies.workers import one_thread
 
@@ -82,7 +82,7 @@ def has_all_gold(spec: MethodSpec) -> bool:
 
 def describe_run(
     setup: Setup, spec: MethodSpec, seed: int, tuned: dict[str, Any] | None = None
-) -> RunRecord:
+) -> Row:
     """Identify a run before it is run; the method is named as it was asked for.
 
     Parameters
@@ -122,9 +122,7 @@ def describe_run(
     }
 
 
-def run_unit(
-    setup: Setup, spec: MethodSpec, seed: int, tuned: dict[str, Any] | None = None
-) -> RunRecord:
+def run_unit(setup: Setup, spec: MethodSpec, seed: int, tuned: dict[str, Any] | None = None) -> Row:
     """Train and score one method on one partition; a failure becomes a row with an error.
 
     Returns
@@ -147,7 +145,7 @@ def run_unit(
     return row | result | {"warnings": list(dict.fromkeys(told))}
 
 
-def _result(setup: Setup, spec: MethodSpec, seed: int) -> RunRecord:
+def _result(setup: Setup, spec: MethodSpec, seed: int) -> Row:
     task, scorer = study_task(setup, seed)
     sizes = {
         "n_validation": len(task.y_val),

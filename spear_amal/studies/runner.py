@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +19,13 @@ from spear_amal.studies.methods import MethodSpec, parse_method
 from spear_amal.studies.results_file import StudyFile, identity, plain_json
 from spear_amal.studies.run import PROTOCOLS, Setup, describe_run, run_unit, study_task
 from spear_amal.studies.tuning import need_optuna, tune_methods
-from spear_amal.studies.workers import Progress, in_parallel
+from spear_amal.studies.workers import in_parallel
 
 # Printed in every table: without them nobody can tell what rules and V's labels are worth.
 ALWAYS = ("only-l", "only-lv", "supervised")
+
+# done, total, what was just finished
+Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)

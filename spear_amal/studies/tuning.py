@@ -16,7 +16,7 @@ from spear_amal.errors import InputError, MissingExtraError
 from spear_amal.studies.comparison import fit_method
 from spear_amal.studies.methods import FINAL, MethodSpec
 from spear_amal.studies.placebo import shuffled_votes
-from spear_amal.studies.results_file import RunRecord, StudyFile, plain_json
+from spear_amal.studies.results_file import Row, StudyFile, plain_json
 from spear_amal.studies.run import Setup, describe_run, has_all_gold
 from spear_amal.studies.split import HeldOutScorer, Split, cut_task, score_table
 from spear_amal.studies.workers import in_parallel, one_thread
@@ -82,7 +82,7 @@ def tuning_key(setup: Setup, spec: MethodSpec) -> str:
     return json.dumps(plain_json({**describe_run(setup, spec, 0), "seed": None}), sort_keys=True)
 
 
-def tune_method(setup: Setup, spec: MethodSpec) -> RunRecord:
+def tune_method(setup: Setup, spec: MethodSpec) -> Row:
     """Tune one method; the first trial is its defaults, the others are Optuna's (TPE).
 
     Returns
@@ -118,7 +118,7 @@ def tune_method(setup: Setup, spec: MethodSpec) -> RunRecord:
     }
 
 
-def _search(setup: Setup, spec: MethodSpec, n: int) -> list[RunRecord]:
+def _search(setup: Setup, spec: MethodSpec, n: int) -> list[Row]:
     """Let Optuna propose n trials, one after the other, so that each learns from the others."""
     import optuna
 
@@ -132,7 +132,7 @@ def _search(setup: Setup, spec: MethodSpec, n: int) -> list[RunRecord]:
         optuna.logging.set_verbosity(before)
 
 
-def _proposed(setup: Setup, spec: MethodSpec, study: Any) -> RunRecord:
+def _proposed(setup: Setup, spec: MethodSpec, study: Any) -> Row:
     from optuna.trial import TrialState
 
     asked = study.ask()
@@ -162,7 +162,7 @@ def suggest(trial: Any, name: str, kind: str, *form: Any) -> Any:
     return trial.suggest_float(name, form[0], form[1], log=form[2] == "log")
 
 
-def _trial(setup: Setup, spec: MethodSpec, params: dict[str, Any]) -> RunRecord:
+def _trial(setup: Setup, spec: MethodSpec, params: dict[str, Any]) -> Row:
     """Score options on held-out gold, mean over the partitions; a failure has no value."""
     try:
         scores = [_held_out_score(setup, spec.changed(**params), seed) for seed in SEEDS]

@@ -8,9 +8,6 @@ from typing import Any
 
 import joblib
 
-# done, total, what was just finished
-Progress = Callable[[int, int, str], None]
-
 
 def in_parallel(
     jobs: int, calls: Sequence[tuple[Callable[..., Any], tuple[Any, ...]]]

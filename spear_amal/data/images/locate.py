@@ -142,7 +142,7 @@ def _check(spec: ImageSpec, decoded: Decoded, source: str) -> None:
 
 
 def _unproven(spec: ImageSpec, decoded: Decoded) -> str:
-    """Return a note on archives of another sum than published: no error, since mirrors pack anew."""
+    """Return a note on archives of another sum than published; mirrors pack anew, so no error."""
     if spec.strict_md5:
         return ""
     other = sorted(

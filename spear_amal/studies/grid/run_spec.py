@@ -12,7 +12,7 @@ from typing import Any
 import spear_amal
 from spear_amal.errors import InputError
 from spear_amal.studies.grid.image_split import DataSpec
-from spear_amal.studies.results_file import RunRecord
+from spear_amal.studies.results_file import Row
 from spear_amal.studies.workers import one_thread
 
 _MESSAGE = 300  # characters of an error that a row keeps
@@ -43,7 +43,7 @@ class RunSpec:
     settings: Mapping[str, Any] = field(default_factory=dict)
     title: str = ""
 
-    def row(self) -> RunRecord:
+    def row(self) -> Row:
         """Identify the run, in the form of study files."""
         data = {k: v for k, v in asdict(self.data).items() if v is not None and k != "data_dir"}
         return {
@@ -63,7 +63,7 @@ class RunSpec:
         }
 
 
-def run_cell(run: Any, cell: RunSpec, folder: str) -> RunRecord:
+def run_cell(run: Any, cell: RunSpec, folder: str) -> Row:
     """Run ``run(cell, folder) -> dict`` in one thread; a failure becomes a row with an error."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)

@@ -14,7 +14,9 @@ from spear_amal.errors import InputError
 from spear_amal.studies.grid.run_spec import RunSpec, run_cell
 from spear_amal.studies.grid.students import TeacherSpec, trained
 from spear_amal.studies.results_file import StudyFile, identity, plain_json
-from spear_amal.studies.workers import Progress, in_parallel
+from spear_amal.studies.workers import in_parallel
+
+Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)

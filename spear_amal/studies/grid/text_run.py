@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from spear_amal.studies.corpus_votes import load_corpus_votes
 from spear_amal.studies.grid.run_spec import RunSpec
-from spear_amal.studies.results_file import RunRecord
+from spear_amal.studies.results_file import Row
 from spear_amal.studies.run import Setup
 from spear_amal.studies.runner import make_setup
 
@@ -18,7 +18,7 @@ TFIDF = "tfidf"
 class TextRunSpec(RunSpec):
     """A cell whose ``data`` names a corpus of texts and, as `n_train`, the size of L."""
 
-    def row(self) -> RunRecord:
+    def row(self) -> Row:
         """Identify the run."""
         setup = setup_of(self)
         return super().row() | {
