@@ -282,13 +282,13 @@ def _enum_of_labels(lfs: list[LabelingFunction]) -> type[Enum] | None:
 
 def _warn_of(meta: ApplierMetadata) -> None:
     """Warn of what was tolerated, since the metadata that say so were not asked for."""
-    for found, what in (
+    for counts, what in (
         (meta.faults, "LFs failed and abstain on those rows"),
         (meta.clipped, "scores outside [0, 1] were clipped"),
     ):
-        if found:
+        if counts:
             warnings.warn(
-                f"{what}: {found}; apply with return_meta=True for details", UserWarning, 4
+                f"{what}: {counts}; apply with return_meta=True for details", UserWarning, 4
             )
 
 

@@ -99,13 +99,13 @@ class LFRunner:
             texts = as_texts(as_list(get_column(self._source.batch(start, stop), name)))
         except InputError:
             texts = None
-        found = None if texts is None else search.candidates(texts)
-        if texts is None or found is None:
+        candidates = None if texts is None else search.candidates(texts)
+        if texts is None or candidates is None:
             # One by one; each LF says what is wrong with the column or with a value.
             for j in lfs:
                 self._keep(j, start, self._batch_column(j, start, stop))
             return
-        for j, rows in zip(lfs, found, strict=True):
+        for j, rows in zip(lfs, candidates, strict=True):
             codes = self._test_texts(j, texts, rows, start)
             fired = codes != ABSTAIN
             self._found[j].append((rows[fired] + start, codes[fired], None))
@@ -211,7 +211,7 @@ class LFRunner:
         parts = list(itertools.chain.from_iterable(self._found))
         rows = _joined([rows for rows, _, _ in parts], np.int64)
         codes = _joined([codes for _, codes, _ in parts], np.int64)
-        counts = [sum(len(rows) for rows, _, _ in found) for found in self._found]
+        counts = [sum(len(rows) for rows, _, _ in spans) for spans in self._found]
         indptr = np.cumsum([0, *counts])
         shape = (self._source.n, len(self._lfs))
 
@@ -222,8 +222,8 @@ class LFRunner:
         continuous = [lf.continuous for lf in self._lfs]
         scores = None
         if any(continuous):
-            held = [np.zeros(len(c)) if s is None else s for _, c, s in parts]
-            scores = by_rows(_joined(held, np.float64).astype(np.float32))
+            dense = [np.zeros(len(c)) if s is None else s for _, c, s in parts]
+            scores = by_rows(_joined(dense, np.float64).astype(np.float32))
         return LabelMatrix(
             by_rows((codes + 1).astype(dtype)),
             scores=scores,

@@ -154,7 +154,7 @@ def _zip_rows(columns: Mapping[Any, Any], n: int) -> list[Any]:
         return [row_of(()) for _ in range(n)]
     names = list(columns)
     values = [as_list(column) for column in columns.values()]
-    return [row_of(zip(names, one, strict=True)) for one in zip(*values, strict=True)]
+    return [row_of(zip(names, fields, strict=True)) for fields in zip(*values, strict=True)]
 
 
 # What a preprocessor could change inside a copied row; everything else is shared with the copy.
@@ -235,8 +235,8 @@ def as_list(values: Any) -> list[Any]:
     """Values of a column as Python objects, which loops read faster than NumPy scalars."""
     for method in ("tolist", "to_pylist", "to_list"):  # NumPy and pandas, Arrow, Polars
         if hasattr(values, method):
-            found: list[Any] = getattr(values, method)()
-            return found
+            listed: list[Any] = getattr(values, method)()
+            return listed
     return list(values)
 
 

@@ -75,8 +75,8 @@ class FailureLog:
 
     def row_id(self, row: int) -> Any:
         """Id of a row as the user knows it."""
-        found = row if self._ids is None else self._ids[row]
-        return found.item() if hasattr(found, "item") else found
+        row_id = row if self._ids is None else self._ids[row]
+        return row_id.item() if hasattr(row_id, "item") else row_id
 
     def _raise(self, lf_name: str, row: int, error: Exception) -> NoReturn:
         where = f"LF {lf_name!r}, row {self.row_id(row)!r}"
@@ -229,13 +229,13 @@ def score_column(answers: Any, n: int) -> tuple[np.ndarray, BadRows]:
 
 
 def _read(read: Callable[[Any], Any], answers: list[Any], empty: Any) -> tuple[np.ndarray, BadRows]:
-    found, bad = np.full(len(answers), empty), {}
+    values, bad = np.full(len(answers), empty), {}
     for row, answer in enumerate(answers):
         try:
-            found[row] = read(answer)
+            values[row] = read(answer)
         except InvalidOutput as error:
             bad[row] = error
-    return found, bad
+    return values, bad
 
 
 def score_of(answer: Any) -> float:

@@ -86,8 +86,8 @@ def _spans_labelled(
         spans = _write_rows(path, source, n_jobs)
         work = _SpanWork(lfs, classes, type(source), str(path), source.ids is None, tolerant)
         labelled = map_in_processes(work, spans, n_jobs, _describe)
-        for span, one in zip(spans, labelled, strict=True):
-            yield span.start, span.stop - span.start, one
+        for span, votes in zip(spans, labelled, strict=True):
+            yield span.start, span.stop - span.start, votes
 
 
 @dataclass(frozen=True)

@@ -42,11 +42,11 @@ class RuleLF(TextLF):
     ) -> None:
         self.pattern = pattern.pattern
         self.lower, self.strip = lower, strip
-        found, needed = searcher(pattern), needed_by(pattern)
+        matches, needed = searcher(pattern), needed_by(pattern)
         if needed is not None:
             needed = replace(needed, lowered=needed.lowered or lower)
         super().__init__(
-            name, column, lambda t: found(self.prepare(t)), label, needed, exemplar=exemplar
+            name, column, lambda t: matches(self.prepare(t)), label, needed, exemplar=exemplar
         )
 
     def prepare(self, text: str) -> str:

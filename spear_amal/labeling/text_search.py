@@ -70,14 +70,14 @@ class MultiPatternSearch:
 
         An LF with a proof fires on them. None if the texts cannot be joined.
         """
-        found: list[list[np.ndarray]] = [[np.empty(0, np.int64)] for _ in self._needs]
+        rows_of: list[list[np.ndarray]] = [[np.empty(0, np.int64)] for _ in self._needs]
         for start, stop in _spans(texts):
             hits = self._span(texts[start:stop])
             if hits is None:
                 return None
             for k, rows in enumerate(hits):
-                found[k].append(rows + start)
-        return [np.concatenate(parts) for parts in found]
+                rows_of[k].append(rows + start)
+        return [np.concatenate(parts) for parts in rows_of]
 
     def _span(self, texts: Sequence[str]) -> list[np.ndarray] | None:
         separator, joined = _join(texts, self._separators)
@@ -117,11 +117,11 @@ class _Matcher:
         places = self._by_automaton(haystack) if self._automaton else self._one_by_one(haystack)
         letters = _letters(haystack) if self._alone else np.empty(0, np.uint32)
         parts: dict[int, list[np.ndarray]] = {}
-        for word, owners, found in zip(self._words, self._owners, places, strict=True):
+        for word, owners, starts in zip(self._words, self._owners, places, strict=True):
             for k, alone in owners:
-                own = found[_stands_alone(letters, found, len(word))] if alone else found
-                parts.setdefault(k, []).append(own)
-        return {k: np.concatenate(found) for k, found in parts.items()}
+                whole = starts[_stands_alone(letters, starts, len(word))] if alone else starts
+                parts.setdefault(k, []).append(whole)
+        return {k: np.concatenate(starts) for k, starts in parts.items()}
 
     def _by_automaton(self, haystack: str) -> list[np.ndarray]:
         matches = self._automaton.find_matches_as_indexes(haystack, overlapping=True)
@@ -314,8 +314,8 @@ def _needed(sequence: Any) -> list[str]:
             options.append(["".join(chr(code) for _, code in run)])
         else:
             options += [_needed_of(operator, argument) for operator, argument in run]
-    found = [words for words in options if words]
-    return max(found, key=lambda words: (min(map(len, words)), -len(words)), default=[])
+    usable = [words for words in options if words]
+    return max(usable, key=lambda words: (min(map(len, words)), -len(words)), default=[])
 
 
 def _needed_of(operator: Any, argument: Any) -> list[str]:
