@@ -79,7 +79,7 @@ class MetaWeightNet(Mixer):
         )
 
     def look_ahead_options(self) -> LookAheadOptions:
-        """Say which look-ahead to make."""
+        """Return the options of the look-ahead."""
         return LookAheadOptions(self.lookahead_lr, self.look_ahead, meta_size=self.meta_size)
 
     def refresh(self, look_ahead: LookAheadLike, batch: Batch) -> None:
@@ -104,7 +104,7 @@ class MetaWeightNet(Mixer):
         return state | moments_of(self.optimiser)
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Take net and moments back."""
+        """Restore the network and its moments."""
         own = {k.removeprefix(STATE): v for k, v in state.items() if k.startswith(STATE)}
         self.net.load_state_dict(own)
         load_moments(self.optimiser, state)

@@ -22,7 +22,7 @@ def moments_of(optimiser: Optimizer) -> dict[str, Tensor]:
 
 
 def load_moments(optimiser: Optimizer, state: Mapping[str, Tensor]) -> None:
-    """Give an optimiser back what :func:`moments_of` found; other names are passed over."""
+    """Restore in an optimiser what :func:`moments_of` returned; other names are passed over."""
     moments: dict[int, dict[str, Tensor]] = {}
     for name, value in state.items():
         if name.startswith(PREFIX):

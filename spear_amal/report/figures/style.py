@@ -261,7 +261,7 @@ def weight_axis(axes: Sequence[Axes], top: float) -> None:
         ax.set_ylim(-_MARGIN * min(top, _LARGE_WEIGHT), top * (1 + _MARGIN))
 
 
-def require_columns(frame: pd.DataFrame, *columns: str) -> None:
+def require_drawable(frame: pd.DataFrame, *columns: str) -> None:
     """Raise InputError unless a frame has these columns, rows, and values in the last column."""
     missing = [name for name in columns if name not in frame]
     if missing:
