@@ -67,8 +67,8 @@ def main():
     budget = sweeps.run_budgets(source, ["spear", "amal"], seeds, sizes, output=files[0], **common)
     studies = [budget, run_study(source, bent(), seeds, output=files[1], **common)]
     for curve in (curve for runs in studies for curve in study_curves(runs)):
-        Path(f"{stem}-{curve.kind}.png").write_bytes(png(curve.figure))
-        print(f"{source.name}-{curve.kind}.png  {curve.title}")
+        Path(f"{stem}-{curve.name}.png").write_bytes(png(curve.figure))
+        print(f"{source.name}-{curve.name}.png  {curve.title}")
 
     judged = study_weights(source, **trained)  # opens the gold of U, when training is over
     Path(f"{stem}-weights.png").write_bytes(png(weights_by_correctness(*split_weights(judged))))

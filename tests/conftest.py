@@ -1,5 +1,7 @@
 """What holds for all tests."""
 
+# ruff: noqa: E402
+
 import gc
 import os
 

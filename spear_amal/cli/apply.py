@@ -22,7 +22,7 @@ from spear_amal.labeling import (
     votes_test,
 )
 from spear_amal.labeling.parquet_applier import meta_of
-from spear_amal.report import lf_table, readable, readable_check, votes_sentence
+from spear_amal.report import lf_table, readable_accuracy, readable_coverage, votes_sentence
 from spear_amal.votes.label_matrix import LabelMatrix
 from spear_amal.votes.parquet import VoteFiles, parts_of
 
@@ -76,12 +76,12 @@ def show_lfs(matrix: LabelMatrix | VoteFiles, gold: np.ndarray | None) -> pd.Dat
     Return the table in numbers.
     """
     table = lf_table(matrix, gold)
-    show_table(readable(table), "Labelling functions")
+    show_table(readable_coverage(table), "Labelling functions")
     covered = sum(int(part.covered().sum()) for _, part in parts_of(matrix))
     share = covered / max(len(matrix), 1)
     print_result(f"{len(matrix)} rows, at least one vote on {covered} of them ({share:.1%})")
     if gold is not None and "verdict" in table:
-        show_table(readable_check(table), "Accuracy on labelled rows")
+        show_table(readable_accuracy(table), "Accuracy on labelled rows")
         print_result(VERDICTS)
         print_result(votes_sentence(votes_test(matrix, gold)))
     return table

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from spear_amal.report.run_tables import are_numbers
+from spear_amal.report.formatting import are_numbers
 
 if TYPE_CHECKING:
     import pandas as pd

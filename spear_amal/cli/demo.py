@@ -31,7 +31,7 @@ from spear_amal.report import (
     ReportContent,
     comparison_table,
     is_own_report,
-    need_matplotlib,
+    require_report_extra,
     write_report,
 )
 from spear_amal.studies import (
@@ -104,10 +104,10 @@ def _report_path(options: DemoOptions) -> Path | None:
     The default name is overwritten where a report of this package stands; anything else is kept.
     """
     if options.output is not None:
-        need_matplotlib()
+        require_report_extra()
         return refuse_existing(options.output, options.force)
     try:
-        need_matplotlib()
+        require_report_extra()
     except ImportError as error:
         print_status(f"No report will be written: {error}")
         return None
@@ -178,9 +178,9 @@ def _content(job: Job, comparison: Comparison, options: DemoOptions) -> ReportCo
             f"Source: {job.corpus.source}.",
             *_left_out(comparison),
         ],
-        classes=job.corpus.classes,
-        labels=job.votes[job.seen],
-        gold=job.gold[job.seen],
+        class_names=job.corpus.classes,
+        votes=job.votes[job.seen],
+        y=job.gold[job.seen],
         comparison=comparison_table(comparison.rows),
         histories={
             row.title: comparison.estimators[row.method].history_ for row in comparison.rows

@@ -156,9 +156,9 @@ def report_content(
     return ReportContent(
         title=f"Distillation into {settings.student}, {settings.method}, on {data.name}",
         summary=[str(data), title],
-        classes=data.classes,
-        labels=train.votes,
-        gold=None if train.votes is None else codes,
+        class_names=data.classes,
+        votes=train.votes,
+        y=None if train.votes is None else codes,
         models=models,
         histories={settings.method: student.history_},
         examples=_examples(settings, data, student, codes),

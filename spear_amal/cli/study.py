@@ -18,18 +18,18 @@ from spear_amal.cli.options import GridStudyOptions, StudyOptions, StudyReportOp
 from spear_amal.cli.train import check_outputs
 from spear_amal.errors import InputError, SpearAmalError
 from spear_amal.io.atomic import refuse_existing, write_aside
-from spear_amal.report import need_matplotlib
+from spear_amal.report import require_report_extra
 from spear_amal.report.figures.style import png
-from spear_amal.report.grid_report import kd_figures, write_kd_report
+from spear_amal.report.formatting import markdown as as_markdown
+from spear_amal.report.grid_report import grid_figures, write_grid_report
 from spear_amal.report.grid_tables import (
     conditions,
-    kd_table,
+    grid_table,
     note_of,
-    of_distillation,
-    readable_kd,
+    of_grid_study,
+    readable_grid,
     verdicts_of,
 )
-from spear_amal.report.study_report import markdown as as_markdown
 from spear_amal.report.study_report import (
     readable_summary,
     study_tables,
@@ -275,7 +275,7 @@ def report(options: StudyReportOptions) -> None:
         print_status(_failures(failed, len(runs)))
     if options.html is not None:
         if distilled:
-            write_kd_report(options.html, runs, options.baseline, options.force)
+            write_grid_report(options.html, runs, options.baseline, options.force)
         else:
             write_study_report(options.html, runs, tuning, options.baseline, options.force)
         print_result(f"Report written to {options.html}")
@@ -293,7 +293,7 @@ def _is_distillation(runs: pd.DataFrame, options: StudyReportOptions) -> bool:
     InputError
         If a page or figures are asked for that the kinds of studies do not allow.
     """
-    kd = of_distillation(runs)
+    kd = of_grid_study(runs)
     if options.html is not None and kd.any() and not kd.all():
         raise InputError(
             "the file holds studies of distillation and others, and a page shows one kind; write "
@@ -311,8 +311,8 @@ def _figures(runs: pd.DataFrame, options: StudyReportOptions) -> dict[Path, byte
     folder = options.figures
     if folder is None:
         return {}
-    need_matplotlib()
-    figures = kd_figures(runs[of_distillation(runs)], options.baseline)
+    require_report_extra()
+    figures = grid_figures(runs[of_grid_study(runs)], options.baseline)
     return {
         refuse_existing(folder / f"{name}.png", options.force): png(figure)
         for name, figure in figures.items()
@@ -321,7 +321,7 @@ def _figures(runs: pd.DataFrame, options: StudyReportOptions) -> dict[Path, byte
 
 def _print_tables(runs: pd.DataFrame, baseline: str | None, markdown: bool = False) -> None:
     """Print tables and verdicts of studies of both kinds, and what their runs warned of."""
-    kd = of_distillation(runs)
+    kd = of_grid_study(runs)
     for part, print_part in ((runs[kd], _print_grids), (runs[~kd], _print_corpora)):
         if part["score"].notna().any():
             print_part(part, baseline, markdown)
@@ -330,7 +330,7 @@ def _print_tables(runs: pd.DataFrame, baseline: str | None, markdown: bool = Fal
 
 def _print_grids(runs: pd.DataFrame, baseline: str | None, markdown: bool) -> None:
     for condition in conditions(runs):
-        table = readable_kd(condition, kd_table(condition, baseline))
+        table = readable_grid(condition, grid_table(condition, baseline))
         _print_table(condition.title, table, markdown)
         print_result(condition.settings)
         for text in filter(None, [note_of(condition), *verdicts_of(condition)]):

@@ -21,7 +21,7 @@ from spear_amal.report import (
     Evaluation,
     Examples,
     ReportContent,
-    need_matplotlib,
+    require_report_extra,
     votes_sentence,
     write_report,
 )
@@ -51,7 +51,7 @@ def check_outputs(force: bool, *outputs: Path | None, report: Path | None = None
         if path is not None:
             refuse_existing(path, force)
     if report is not None:
-        need_matplotlib()
+        require_report_extra()
         refuse_existing(report, force)
 
 
@@ -182,9 +182,9 @@ def _report(
             f"{_role_of_validation(spec, estimator)}.",
             *([LEFT_OUT] if votes_left_out(estimator) else []),
         ],
-        classes=data.classes,
-        labels=train.votes,
-        gold=train.y,
+        class_names=data.classes,
+        votes=train.votes,
+        y=train.y,
         histories={spec.title: estimator.history_},
         examples=_examples(spec, train, estimator),
         outcome=_outcome(spec, data.validation, model),

@@ -53,9 +53,9 @@ def content(votes, examples):
     return ReportContent(
         title=f"Run {EVIL}",
         summary=[f"Summary {EVIL}"],
-        classes=votes.classes,
-        labels=votes,
-        gold=examples.y,
+        class_names=votes.classes,
+        votes=votes,
+        y=examples.y,
         comparison=pd.DataFrame({"method": [EVIL], "was given": ["100 gold"], "test F1": ["81.6"]}),
         histories={f"{EVIL}": history},
         examples=examples,

@@ -14,9 +14,9 @@ from spear_amal.report import (
     ReportContent,
     comparison_table,
     is_own_report,
-    run_report,
     write_report,
 )
+from spear_amal.report.page import versions
 from spear_amal.studies import ComparisonRow
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -92,7 +92,7 @@ def test_parts_that_are_missing_are_left_out(tmp_path):
 
 
 def test_without_gold_nothing_is_said_of_chance(content, tmp_path):
-    write_report(tmp_path / "r.html", replace(content, gold=None))
+    write_report(tmp_path / "r.html", replace(content, y=None))
     text = (tmp_path / "r.html").read_text()
     assert "chance" not in text and "verdict" not in text
     assert len(Page(text).pictures) == 8
@@ -159,4 +159,4 @@ def test_without_matplotlib_it_says_what_to_install(content, tmp_path, monkeypat
 
 
 def test_versions_name_what_was_used():
-    assert {"spear_amal", "Python", "numpy", "torch"} <= set(run_report.versions())
+    assert {"spear_amal", "Python", "numpy", "torch"} <= set(versions())

@@ -9,8 +9,8 @@ import pytest
 
 from spear_amal.errors import InputError
 from spear_amal.mixers import DGKD, MIXERS, AlmKd, Crust
-from spear_amal.report.grid_report import write_kd_report
-from spear_amal.report.grid_tables import conditions, of_distillation
+from spear_amal.report.grid_report import write_grid_report
+from spear_amal.report.grid_tables import conditions, of_grid_study
 from spear_amal.studies.catalogue import CATALOGUE
 from spear_amal.studies.distillation import KD_STUDIES, run_grid_study
 from spear_amal.studies.grid import text_run
@@ -88,7 +88,7 @@ def test_rows_are_whole_and_json(whole, name):
     for row in stored:
         assert set(row) >= EVERY
         assert row["protocol"].startswith(f"{name}: ")
-    assert of_distillation(rows).all()  # `study report` shows them as what they are
+    assert of_grid_study(rows).all()  # `study report` shows them as what they are
     methods = rows.groupby(["protocol", "seed"])["method"].apply(list)
     assert all(sorted(one) == sorted(QUICK[name]) for one in methods)
     found = {one.name: next(iter(one.methods)) for one in conditions(rows)}
@@ -139,7 +139,7 @@ def test_the_main_loss_alone_is_the_same_run_whatever_the_task(whole):
 def test_the_page_shows_every_condition_with_its_verdicts(whole, tmp_path):
     pytest.importorskip("matplotlib")
     rows, _ = whole("aux-rotation")
-    write_kd_report(tmp_path / "a.html", rows)
+    write_grid_report(tmp_path / "a.html", rows)
     page = (tmp_path / "a.html").read_text(encoding="utf-8")
     for task in ("rotation", "shuffled targets"):
         assert f"aux-rotation, digits: {task}" in page
