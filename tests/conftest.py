@@ -9,11 +9,11 @@ from pathlib import Path
 # torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# What is imported and collected stays: looking for garbage in it takes a fifth of the time.
-gc.disable()
-
 import pytest
 from hypothesis import settings
+
+# What is imported and collected stays: looking for garbage in it takes a fifth of the time.
+gc.disable()
 
 # `python -m pytest` puts the repository on the path, and transformers then takes its folder
 # datasets/ for the package of that name.
