@@ -14,6 +14,7 @@ from spear_amal.loop import LossMixer
 from spear_amal.losses import Component, register_loss, spear_components
 from spear_amal.losses.spear import LOSSES
 from spear_amal.mixers import MIXERS, Amal, Mixer, build_mixer, mixer_parameters, register_mixer
+from spear_amal.training import TrainerConfig
 
 N, M, C, D = 83, 5, 3, 7
 
@@ -81,7 +82,7 @@ def test_a_mixer_of_ones_own_is_known_by_name(data, tmp_path):
     loop = LossMixer("share", ["label", "teacher"], share=0.25)
     losses = {name: torch.ones(3, requires_grad=True) for name in ("label", "teacher")}
     assert loop(losses, torch.arange(3)).item() == pytest.approx(0.5)
-    options = {"max_epochs": 2, "random_state": 0}
+    options = {"trainer": TrainerConfig(max_epochs=2), "random_state": 0}
     named = SpearClassifier.from_options(
         mixer="share", mixer_options={"share": 0.25}, **options
     ).fit(X, y, L=L)

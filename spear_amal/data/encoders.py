@@ -19,7 +19,7 @@ from spear_amal.data.encoder_backends import FORMS, MINILM, WORDLLAMA, Encode, E
 from spear_amal.data.features import TextFeatures, checked_texts
 from spear_amal.errors import InputError
 from spear_amal.io.atomic import write_aside
-from spear_amal.progress import fetch_bar
+from spear_amal.progress import Progress
 
 _PREFIX = "encoder:"
 
@@ -148,7 +148,7 @@ class TextEncoder(TransformerMixin, BaseEstimator):
     def _encode(self, encode: Encode, texts: list[str], vectors: Vectors) -> None:
         """Write the vectors of texts into `vectors`, batch by batch."""
         size = len(next(iter(vectors.values()))) if vectors else None
-        with fetch_bar(f"encoding {len(texts)} texts", show=self.progress) as bar:
+        with Progress(f"encoding {len(texts)} texts", show=self.progress) as bar:
             bar.total = len(texts)
             for start in range(0, len(texts), self.batch_size):
                 batch = texts[start : start + self.batch_size]

@@ -19,7 +19,7 @@ from spear_amal.labeling.lf_outputs import ApplierMetadata
 from spear_amal.labeling.parallel import Labelled, label
 from spear_amal.labeling.vote_cache import CacheLike, VoteCache
 from spear_amal.labeling.worker_pool import as_n_jobs
-from spear_amal.progress import progress
+from spear_amal.progress import Progress
 from spear_amal.votes.label_matrix import LabelMatrix
 
 VotesAndMeta = tuple[LabelMatrix, ApplierMetadata]
@@ -80,11 +80,11 @@ class BaseLFApplier:
         batch_size: int | None = None,
     ) -> LabelMatrix | VotesAndMeta:
         processes = as_n_jobs(n_jobs)
-        with progress("Labelling", source.n * len(self._lfs), progress_bar) as advance:
+        with Progress("Labelling", source.n * len(self._lfs), show=progress_bar) as bar:
 
             def compute(lfs: list[LabelingFunction]) -> Labelled:
                 return label(
-                    lfs, self._classes, source, fault_tolerant, advance, batch_size, processes
+                    lfs, self._classes, source, fault_tolerant, bar.update, batch_size, processes
                 )
 
             if cache is None:

@@ -24,7 +24,7 @@ from spear_amal.labeling.lf_outputs import ApplierMetadata, LFFailure, OutputPar
 from spear_amal.labeling.parallel import label, merged
 from spear_amal.labeling.parquet_reader import Block, plan_blocks, read_tables, source_files
 from spear_amal.labeling.worker_pool import as_n_jobs, map_in_processes
-from spear_amal.progress import progress
+from spear_amal.progress import Progress
 from spear_amal.votes.parquet import (
     MANIFEST,
     VoteFiles,
@@ -122,10 +122,10 @@ class ParquetLFApplier(BaseLFApplier):
         )
         records: list[PartRecord] = []
         rows = sum(block.rows for block in blocks)
-        with progress("Labelling", rows, progress_bar) as advance:
+        with Progress("Labelling", rows, show=progress_bar) as bar:
             for block, made in zip(blocks, self._map(work, blocks, processes), strict=True):
                 records += made
-                advance(block.rows)
+                bar.update(block.rows)
         return self._finish(folder, records, run)
 
     def _map(self, work: BlockWork, blocks: list[Block], n_jobs: int) -> Iterator[list[PartRecord]]:

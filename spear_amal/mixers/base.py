@@ -185,6 +185,7 @@ class Mixer(BaseEstimator):
         self.check_settings()
         self.names = tuple(names)
         self.n_rows = n_rows
+        self.mixable = mixable.to(domain.device)
 
     def weights(self, batch: Batch, losses: Tensor) -> Tensor:
         """Weights (B, K) for a batch with losses (B, K); constants to the model's gradient."""

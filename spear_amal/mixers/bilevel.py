@@ -53,7 +53,6 @@ class Bilevel(Mixer):
         """Find the main loss; nothing is counted yet."""
         super().attach(n_rows, names, domain, mixable)
         self.place = main_loss(self.main, names)
-        self.mixable = mixable.to(domain.device)
         self.device = domain.device
         self.since = 0  # steps since the last upper one
 

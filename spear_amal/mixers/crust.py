@@ -83,7 +83,6 @@ class Crust(Mixer):
         """Start with a count of 1 for every row."""
         super().attach(n_rows, names, domain, mixable)
         self.vector = by_name("per_loss", self.per_loss, names, HINTON).to(domain.device)
-        self.mixable = mixable.to(domain.device)
         self.counts = torch.ones(n_rows, device=domain.device)
         self._seen: list[tuple[np.ndarray, ...]] = []
 

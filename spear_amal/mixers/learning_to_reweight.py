@@ -66,7 +66,6 @@ class LearningToReweight(Mixer):
         """Keep the domains, which say how many rows a batch's mean is over."""
         super().attach(n_rows, names, domain, mixable)
         self.domain = domain
-        self.mixable = mixable.to(domain.device)
         self._shares = None
 
 

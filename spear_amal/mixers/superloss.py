@@ -75,7 +75,6 @@ class SuperLoss(Mixer):
         """Lay out one weight per loss."""
         super().attach(n_rows, names, domain, mixable)
         self.vector = by_name("per_loss", self.per_loss, names, HINTON).double().to(domain.device)
-        self.mixable = mixable.to(domain.device)
         self.domain = domain & self.mixable
         self.mean = torch.zeros((), dtype=torch.float64, device=domain.device)
         self.batches = torch.zeros((), dtype=torch.int64, device=domain.device)

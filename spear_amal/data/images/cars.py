@@ -10,14 +10,14 @@ from spear_amal.data.images.decode import Listing, fields, first_of, from_one, r
 from spear_amal.data.images.folders import read_folders
 from spear_amal.data.images.spec import Decoded, ImageSpec
 from spear_amal.errors import FileFormatError
-from spear_amal.progress import FetchBar
+from spear_amal.progress import Progress
 
 _META = "cars_meta.mat"
 _LISTS = {"train": "cars_train_annos.mat", "test": "cars_test_annos_withlabels.mat"}
 _OLD_LIST = "cars_annos.mat"  # one list for both parts, as first published
 
 
-def read_cars(path: Path, size: int | None, bar: FetchBar) -> Decoded:
+def read_cars(path: Path, size: int | None, bar: Progress) -> Decoded:
     """Read either published form (two parts with a devkit, or ``car_ims``), or folders by class.
 
     Raises

@@ -15,7 +15,7 @@ from spear_amal.data.formats.safe_pickle import unpickle_arrays
 from spear_amal.data.images.decode import picture_pixels
 from spear_amal.data.images.spec import Decoded, ImageSpec, train_then_test
 from spear_amal.errors import FileFormatError
-from spear_amal.progress import FetchBar
+from spear_amal.progress import Progress
 
 _HOME = "https://www.cs.toronto.edu/~kriz/"
 CLASSES_10 = (
@@ -30,7 +30,7 @@ _PICKLES_100 = ("train", "test", "meta")
 _Part = tuple[np.ndarray, np.ndarray]
 
 
-def read_cifar10(path: Path, size: int | None, bar: FetchBar) -> Decoded:
+def read_cifar10(path: Path, size: int | None, bar: Progress) -> Decoded:
     """Read the official Python batches, or the sheets of the npm package, of a folder or archive.
 
     Raises
@@ -48,7 +48,7 @@ def read_cifar10(path: Path, size: int | None, bar: FetchBar) -> Decoded:
     return Decoded(*train_then_test(train, parts[-1]), classes=CLASSES_10)
 
 
-def read_cifar100(path: Path, size: int | None, bar: FetchBar) -> Decoded:
+def read_cifar100(path: Path, size: int | None, bar: Progress) -> Decoded:
     """Read the official Python files with their 100 fine classes, of a folder or archive.
 
     Raises

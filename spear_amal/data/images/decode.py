@@ -15,7 +15,7 @@ import numpy as np
 from spear_amal.data.download.archives import held_files, is_archive, members
 from spear_amal.data.images.spec import Decoded
 from spear_amal.errors import FileFormatError, MissingExtraError
-from spear_amal.progress import FetchBar
+from spear_amal.progress import Progress
 
 
 def fitted_picture(content: bytes, name: str, size: int, trim_bottom: int = 0) -> np.ndarray:
@@ -108,7 +108,7 @@ class Listing:
 
 
 def read_listed(
-    path: Path, listing: Listing, size: int, bar: FetchBar, trim_bottom: int = 0
+    path: Path, listing: Listing, size: int, bar: Progress, trim_bottom: int = 0
 ) -> Decoded:
     """Decode every listed picture of a folder or archive to ``size`` x ``size``.
 

@@ -10,12 +10,12 @@ from spear_amal.data.images.decode import Listing, first_of, from_one, read_list
 from spear_amal.data.images.folders import read_folders
 from spear_amal.data.images.spec import Decoded, ImageSpec
 from spear_amal.errors import FileFormatError
-from spear_amal.progress import FetchBar
+from spear_amal.progress import Progress
 
 _LISTS = {"train": "train_list.mat", "test": "test_list.mat"}
 
 
-def read_dogs(path: Path, size: int | None, bar: FetchBar) -> Decoded:
+def read_dogs(path: Path, size: int | None, bar: Progress) -> Decoded:
     """Read ``images.tar`` and ``lists.tar``, or what was in them, or folders by class.
 
     Raises

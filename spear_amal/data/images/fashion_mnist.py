@@ -12,7 +12,7 @@ from spear_amal.data.download.archives import base_name, members
 from spear_amal.data.download.sources import AptPackage, UrlFiles
 from spear_amal.data.images.spec import Decoded, ImageSpec, train_then_test
 from spear_amal.errors import FileFormatError
-from spear_amal.progress import FetchBar
+from spear_amal.progress import Progress
 
 _CLASSES = (
     *("t-shirt/top", "trouser", "pullover", "dress", "coat"),
@@ -26,7 +26,7 @@ _FILES = tuple(
 _UNSIGNED_BYTES = b"\x00\x00\x08"  # how an IDX file of bytes begins; the number of axes follows
 
 
-def read_fashion_mnist(path: Path, size: int | None, bar: FetchBar) -> Decoded:
+def read_fashion_mnist(path: Path, size: int | None, bar: Progress) -> Decoded:
     """Read the four IDX files, packed by gzip or not, of a folder or archive.
 
     Raises

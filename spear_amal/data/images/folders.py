@@ -10,7 +10,7 @@ from spear_amal.data.download.archives import members
 from spear_amal.data.images.decode import Listing, read_listed
 from spear_amal.data.images.spec import Decoded, ImageSpec
 from spear_amal.errors import FileFormatError
-from spear_amal.progress import FetchBar
+from spear_amal.progress import Progress
 
 _PARTS = {"train": "train", "test": "test"}
 _PARTS.update(dict.fromkeys(("validation", "valid", "val"), "validation"))
@@ -18,7 +18,7 @@ _PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 _ORDER = ("train", "validation", "test")
 
 
-def read_folders(path: Path, size: int | None, bar: FetchBar) -> Decoded:
+def read_folders(path: Path, size: int | None, bar: Progress) -> Decoded:
     """Read pictures whose last three names are part, class and file; classes are sorted by name.
 
     Parts are "train", "test" and, if wanted, "validation" ("valid", "val").

@@ -23,7 +23,7 @@ from spear_amal.data.download.cache import (
 from spear_amal.data.images.spec import Decoded, ImageSpec, check_decoded
 from spear_amal.errors import ChecksumError, FileFormatError, InputError
 from spear_amal.io.atomic import write_aside
-from spear_amal.progress import fetch_bar
+from spear_amal.progress import Progress
 
 
 def find_decoded(
@@ -91,7 +91,7 @@ def _of_place(
 
 
 def _read(spec: ImageSpec, place: Path, size: int | None, progress: bool) -> Decoded:
-    with fetch_bar(f"decoding {spec.name}", show=progress) as bar:
+    with Progress(f"decoding {spec.name}", show=progress) as bar:
         return check_decoded(spec.read(place, size, bar), str(place))
 
 

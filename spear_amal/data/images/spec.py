@@ -13,7 +13,7 @@ import numpy as np
 from spear_amal.data.download.sources import DownloadSource
 from spear_amal.errors import FileFormatError
 from spear_amal.io.shipped import shipped_file
-from spear_amal.progress import FetchBar
+from spear_amal.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class ImageSpec:
     name: str
     title: str
     licence: str
-    read: Callable[[Path, int | None, FetchBar], Decoded]
+    read: Callable[[Path, int | None, Progress], Decoded]
     sources: tuple[DownloadSource, ...] = ()
     digest: str | None = None
     md5: dict[str, str] = field(default_factory=dict)

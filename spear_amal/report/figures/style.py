@@ -39,16 +39,16 @@ class CaptionedFigure:
 
     Attributes
     ----------
-    name : str
-        Of a file, without its ending.
     title, caption : str
     figure : Figure
+    name : str, optional
+        Of a file, without its ending.
     """
 
-    name: str
     title: str
     caption: str
     figure: Figure
+    name: str = ""
 
 
 def require_report_extra() -> None:
