@@ -121,10 +121,10 @@ def _logging_kept() -> Iterator[None]:
 
 def _minilm(folder: Path) -> Encoder:
     weights = folder / "model.safetensors"
-    found = _file_hash(weights) if weights.is_file() else "no file"
-    if found != _MINILM_SHA256:
+    digest = _file_hash(weights) if weights.is_file() else "no file"
+    if digest != _MINILM_SHA256:
         raise ChecksumError(
-            f"{weights} does not hold the published weights: sha256 {found}, expected "
+            f"{weights} does not hold the published weights: sha256 {digest}, expected "
             f"{_MINILM_SHA256}; reinstall the package {MINILM!r}"
         )
     return _folder_encoder(folder)

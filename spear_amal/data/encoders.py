@@ -130,18 +130,20 @@ class TextEncoder(TransformerMixin, BaseEstimator):
 
     def _vectors(self, texts: Iterable[str]) -> Vectors:
         """Vectors of distinct texts (and of others that the cache holds) by key."""
-        found = self._found()
+        encoder = self._found()
         unnamed = callable(self.encoder) and self.identity is None
-        cache = VectorCache(found.identity, self.cache_dir) if self.cache and not unnamed else None
+        cache = (
+            VectorCache(encoder.identity, self.cache_dir) if self.cache and not unnamed else None
+        )
         vectors = cache.read() if cache else {}
         # Texts of similar length in one batch: little is padded.
         missing = sorted((text for text in texts if text_key(text) not in vectors), key=len)
-        held = len(vectors)
+        n_cached = len(vectors)
         try:
             if missing:
-                self._encode(found.load(self.device), missing, vectors)
+                self._encode(encoder.load(self.device), missing, vectors)
         finally:  # what was encoded before an interrupt is not lost
-            if cache and len(vectors) > held:
+            if cache and len(vectors) > n_cached:
                 cache.write(vectors)
         return vectors
 
@@ -195,9 +197,9 @@ def make_features(
     )
 
 
-def _checked_rows(given: Any, n: int, size: int | None) -> np.ndarray:
+def _checked_rows(vectors: Any, n: int, size: int | None) -> np.ndarray:
     try:
-        rows = np.asarray(given, dtype=np.float32)
+        rows = np.asarray(vectors, dtype=np.float32)
     except (TypeError, ValueError) as error:
         raise InputError(f"an encoder must give an array of numbers ({n}, D): {error}") from error
     fits = rows.ndim == 2 and len(rows) == n and (size is None or rows.shape[1] == size)
@@ -251,8 +253,8 @@ class VectorCache:
             return {}
         try:
             # Given a path, NumPy leaves the file open where it is no archive.
-            with open(self.path, "rb") as handle, np.load(handle, allow_pickle=False) as held:
-                return _unpack(held["keys"], held["vectors"])
+            with open(self.path, "rb") as handle, np.load(handle, allow_pickle=False) as archive:
+                return _unpack(archive["keys"], archive["vectors"])
         except _DAMAGE as error:
             warnings.warn(
                 f"the cache file {self.path} is damaged ({error!r}); its vectors are computed "

@@ -76,11 +76,11 @@ def read_wrench(
     """
     folder = Path(folder)
     classes = _classes(folder / "label.json")
-    held = {part: _part(folder / f"{part}.json", classes, lf_names) for part in parts}
-    widths = {part: rows.label_matrix.shape[1] for part, rows in held.items() if len(rows.frame)}
+    read = {part: _part(folder / f"{part}.json", classes, lf_names) for part in parts}
+    widths = {part: rows.label_matrix.shape[1] for part, rows in read.items() if len(rows.frame)}
     if len(set(widths.values())) > 1:
         raise FileFormatError(f"{folder}: the parts have differing numbers of votes: {widths}")
-    return held
+    return read
 
 
 def write_wrench(
