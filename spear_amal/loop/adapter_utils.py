@@ -1,4 +1,4 @@
-"""What adapters to other people's trainers share."""
+"""Helpers that the adapters to Lightning and Hugging Face share."""
 
 from __future__ import annotations
 

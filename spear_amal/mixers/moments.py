@@ -1,4 +1,4 @@
-"""What an optimiser keeps, as tensors by name."""
+"""The state of an optimiser (moments, momentum) as tensors by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A table of weights that is learnt from look-aheads on groups of rows: AMAL's and ALM-KD's part.
+"""Base of AMAL and ALM-KD: a table of weights by row, learnt from look-aheads on groups of rows.
 
 It looks weights up, keeps the schedule of refreshes, scales gradients and goes to disk and back.
 What a refresh does with the look-ahead is the mixer's.

@@ -1,4 +1,4 @@
-"""From whatever the user has to a teacher."""
+"""Make a teacher of what the user has: a classifier, a module, an array, a table or a file."""
 
 from __future__ import annotations
 

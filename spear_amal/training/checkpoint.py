@@ -1,4 +1,4 @@
-"""A run's way to disk and back.
+"""Checkpoints: a run of training is written to disk, and continued from there.
 
 A run that continues from a checkpoint gives the same result bit for bit on a CPU: parameters,
 optimiser, weights, best state, random states and history are all in it. Where several processes

@@ -1,12 +1,10 @@
-"""One part of votes on disk: a label matrix as a Parquet file, whole or not at all.
+"""Votes on disk, for more rows than memory holds: a folder of Parquet files with sparse votes.
 
-Each row holds two short lists, the numbers of the LFs that fired and their votes: offsets and
-values of Arrow's lists are those of a CSR matrix, so reading copies next to nothing.
+Each part is a label matrix of its own, written whole or not at all; row ids are kept. A folder is
+valid once ``votes.json`` is there, which is written last and names every part with its size.
 
-Votes on disk in parts: a folder of Parquet files with sparse votes, and what they mean.
-
-For more rows than memory holds. Each part is a label matrix of its own; row ids are kept. A folder
-is valid once ``votes.json`` is there, which is written last and names every part with its size.
+A row of a part holds two short lists, the numbers of the LFs that fired and their votes: offsets
+and values of Arrow's lists are those of a CSR matrix, so reading copies next to nothing.
 """
 
 from __future__ import annotations
