@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import typer
 
+from spear_amal import studies
 from spear_amal.cli.console import is_watched, print_result, print_status, show_table
-from spear_amal.cli.study_names import STUDIES
 from spear_amal.errors import InputError, SpearAmalError
 from spear_amal.io.atomic import refuse_existing, write_aside
 from spear_amal.report import need_matplotlib
@@ -36,12 +35,11 @@ from spear_amal.report.study_report import (
     tuning_table,
     write_study_report,
 )
-from spear_amal.studies import read_study, run_study
-from spear_amal.studies.catalogue import CATALOGUE
-from spear_amal.studies.distillation import GridStudy, run_grid_study
+from spear_amal.studies import load_study, read_study, verdicts
 from spear_amal.studies.results_file import read_content
-from spear_amal.studies.runner import study_methods
-from spear_amal.studies.verdict import verdicts
+
+if TYPE_CHECKING:
+    from spear_amal.studies import GridStudy
 
 # What a study compares unasked: single models, and both sides of the fair question in folds.
 METHODS = ("majority", "spear", "amal", "only-lv:crossfit=5", "recommended")
@@ -80,15 +78,15 @@ def run(options: StudyOptions) -> None:
     FailedRunsError
         After everything else is done, if runs failed.
     """
-    specs = study_methods(options.methods or METHODS, options.only)
+    specs = studies.study_methods(options.methods or METHODS, options.only)
     check_baseline(options.baseline, [spec.text for spec in specs])
     settings = {} if options.max_epochs is None else {"max_epochs": options.max_epochs}
     with study_progress(options.output) as progress:
-        runs = run_study(
+        runs = studies.run_study(
             options.source,
             specs,
             options.seeds,
-            labels=options.labels,
+            n_labelled=options.labels,
             features=options.features,
             protocol=options.protocol,
             tune=options.tune,
@@ -214,12 +212,12 @@ def run_grid(options: GridOptions) -> None:
     FailedRunsError
         After everything else is done, if runs failed.
     """
-    study = _study(options.study)
+    study = load_study(options.study)
     given = {**options.given, **dict(_parsed(text) for text in options.further)}
     _check_options(study, given)
     _check_baseline(study, options, given)
     with study_progress(options.output, ", teachers in a folder beside it") as progress:
-        runs = run_grid_study(
+        runs = studies.run_grid_study(
             study,
             options.output,
             options.seeds,
@@ -234,13 +232,6 @@ def run_grid(options: GridOptions) -> None:
     print_result(f"Runs are in {options.output}")
     if len(failed):
         raise FailedRunsError(failures(failed, len(runs)))
-
-
-def _study(name: str) -> GridStudy:
-    if name not in CATALOGUE:
-        known = ", ".join(one for one in STUDIES if one in CATALOGUE)
-        raise InputError(f"there is no study {name!r} in this installation; it has {known}")
-    return CATALOGUE[name]
 
 
 def _parsed(text: str) -> tuple[str, Any]:
@@ -262,7 +253,7 @@ def _parsed(text: str) -> tuple[str, Any]:
 
 def _check_options(study: GridStudy, given: Mapping[str, Any]) -> None:
     """Refuse what the study has no parameter for, and say what it has."""
-    known = list(inspect.signature(study.cells).parameters)[1:]  # the first are the seeds
+    known = study.options
     for name in given:
         if name not in known:
             said = f"--{name.replace('_', '-')}" if name in _SHARED else name
@@ -277,8 +268,8 @@ def _check_options(study: GridStudy, given: Mapping[str, Any]) -> None:
 def _check_baseline(study: GridStudy, options: GridOptions, given: Mapping[str, Any]) -> None:
     if options.baseline is None:
         return
-    cells = study.cells([0], **given)
-    known = list(dict.fromkeys(cell.method for cell in cells))
+    specs = study.run_specs([0], **given)
+    known = list(dict.fromkeys(spec.method for spec in specs))
     taken = [name for name in known if not options.methods or name in options.methods]
     if options.baseline not in taken:
         raise InputError(

@@ -54,7 +54,7 @@ def write_kd_report(
     ----------
     path : path
     runs : DataFrame
-        Rows of :func:`spear_amal.studies.distillation.run_grid_study` or of its file.
+        Rows of :func:`spear_amal.studies.run_grid_study` or of its file.
     baseline : str, optional
         Method that gains are taken over; default "ce", or where it was not run, the first one.
     overwrite : bool

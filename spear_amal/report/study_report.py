@@ -15,8 +15,8 @@ from spear_amal.report.figures.study import budget_curve, gain_plot, overfit_cur
 from spear_amal.report.figures.style import need_matplotlib, png
 from spear_amal.report.run_report import versions
 from spear_amal.report.weight_series import recorded
+from spear_amal.studies.curves import LOOK_AHEAD, REFRESH, over_budgets, over_setting
 from spear_amal.studies.summary import GROUP, summarise
-from spear_amal.studies.sweeps import LOOK_AHEAD, REFRESH, over_budgets, over_setting
 from spear_amal.studies.verdict import verdicts
 
 if TYPE_CHECKING:
