@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from spear_amal.history import MODULE, WEIGHT
 from spear_amal.mixers import Mixer, build_mixer
 from spear_amal.studies.grid.study import RunSpec
-from spear_amal.training.callbacks import MODULE, WEIGHT
 
 # The papers' runs are long: MAOAL's has a thousand steps of its weights, at 1e-2 each. Runs of some
 # hundred steps of the model must learn faster. Rates were tried on seeds from 100 on, by validation
