@@ -105,8 +105,8 @@ class MetaWeightNet(Mixer):
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Restore the network and its moments."""
-        own = {k.removeprefix(STATE): v for k, v in state.items() if k.startswith(STATE)}
-        self.net.load_state_dict(own)
+        net_state = {k.removeprefix(STATE): v for k, v in state.items() if k.startswith(STATE)}
+        self.net.load_state_dict(net_state)
         load_moments(self.optimiser, state)
 
 

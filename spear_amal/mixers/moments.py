@@ -15,8 +15,8 @@ def moments_of(optimiser: Optimizer) -> dict[str, Tensor]:
     """Copy all that an optimiser has kept, by ``"upper.<parameter>.<what>"``."""
     return {
         f"{PREFIX}{i}.{key}": torch.as_tensor(value).clone()
-        for i, held in optimiser.state_dict()["state"].items()
-        for key, value in held.items()
+        for i, values in optimiser.state_dict()["state"].items()
+        for key, value in values.items()
         if value is not None
     }
 
