@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from spear_amal._typing import PathLike
 from spear_amal.data.download.cache import sha256_of
 from spear_amal.errors import (
     ChecksumError,
@@ -55,7 +56,7 @@ class Encoder:
     load: Callable[[str], Encode]
 
 
-def find_encoder(name: str | os.PathLike[str]) -> Encoder:
+def find_encoder(name: PathLike) -> Encoder:
     """Find an encoder by name; only names on the hub touch the network.
 
     Raises

@@ -14,6 +14,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from spear_amal._typing import PathLike
 from spear_amal.data.download.cache import cache_folder
 from spear_amal.data.encoder_backends import FORMS, MINILM, WORDLLAMA, Encode, Encoder, find_encoder
 from spear_amal.data.features import TextFeatures, checked_texts
@@ -61,12 +62,12 @@ class TextEncoder(TransformerMixin, BaseEstimator):
 
     def __init__(
         self,
-        encoder: str | os.PathLike[str] | Encode = WORDLLAMA,
+        encoder: PathLike | Encode = WORDLLAMA,
         normalize: bool = True,
         batch_size: int = 64,
         device: str = "cpu",
         cache: bool = True,
-        cache_dir: str | os.PathLike[str] | None = None,
+        cache_dir: PathLike | None = None,
         identity: str | None = None,
         progress: bool = False,
     ) -> None:
@@ -161,7 +162,7 @@ class TextEncoder(TransformerMixin, BaseEstimator):
 
 
 def make_features(
-    spec: str, *, cache_dir: str | os.PathLike[str] | None = None, progress: bool = False
+    spec: str, *, cache_dir: PathLike | None = None, progress: bool = False
 ) -> TextFeatures | TextEncoder:
     """Make unfitted text features of what a command line can say.
 
@@ -240,7 +241,7 @@ class VectorCache:
         The cache; default as for corpora. The file lies in its folder ``encoders``.
     """
 
-    def __init__(self, identity: str, cache_dir: str | os.PathLike[str] | None = None) -> None:
+    def __init__(self, identity: str, cache_dir: PathLike | None = None) -> None:
         name = hashlib.sha256(f"{_FORMAT}\n{identity}".encode()).hexdigest()
         self.path = cache_folder(cache_dir) / "encoders" / f"{name}.npz"
 

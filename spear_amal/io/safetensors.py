@@ -6,7 +6,6 @@ Checkpoints, models and mixers are such files. Nothing is unpickled.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from spear_amal._typing import PathLike
 from spear_amal.errors import FileFormatError
 from spear_amal.io.atomic import write_aside
 
@@ -21,7 +21,7 @@ FORMAT = 2  # 1: estimators with flat parameters
 Tensors = dict[str, Tensor]
 
 
-def write_tensors(path: str | os.PathLike[str], tensors: Tensors, header: dict[str, Any]) -> None:
+def write_tensors(path: PathLike, tensors: Tensors, header: dict[str, Any]) -> None:
     """Write tensors and a JSON-able description into one safetensors file.
 
     Raises
@@ -39,7 +39,7 @@ def write_tensors(path: str | os.PathLike[str], tensors: Tensors, header: dict[s
             raise OSError(f"{path} cannot be written: {error}") from error
 
 
-def read_tensors(path: str | os.PathLike[str], kind: str) -> tuple[Tensors, dict[str, Any]]:
+def read_tensors(path: PathLike, kind: str) -> tuple[Tensors, dict[str, Any]]:
     """Read back what :func:`write_tensors` wrote, if it is of this kind.
 
     Raises

@@ -153,7 +153,7 @@ def _own(model: Any, name: str | None = None, **options: Any) -> NetworkTeacher:
     )
 
 
-def _file(path: str | os.PathLike[str], name: str | None = None, **options: Any) -> Teacher:
+def _file(path: PathLike, name: str | None = None, **options: Any) -> Teacher:
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix in _TABLES:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
-from spear_amal._typing import Features
+from spear_amal._typing import Features, PathLike
 from spear_amal.batch import Batch
 from spear_amal.errors import InputError
 from spear_amal.labeling.parquet_reader import Block, plan_blocks, read_tables, source_files
@@ -181,7 +180,7 @@ class ParquetRows:
     (2, [[0.5, 1.0], [2.0, 0.0]])
     """
 
-    source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+    source: PathLike | Sequence[PathLike]
     features: str | Sequence[str] = "features"
     y: str = "y"
     indices: str | None = None

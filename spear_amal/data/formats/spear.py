@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
 
+from spear_amal._typing import PathLike
 from spear_amal.data.formats.safe_pickle import read_pickles
 from spear_amal.errors import FileFormatError
 from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
@@ -16,7 +16,7 @@ NAMES = ("x", "l", "m", "L", "d", "r", "s", "n", "k", "n_classes")
 FEWEST = 6
 
 
-def read_spear_pickle(path: str | os.PathLike[str]) -> dict[str, Any]:
+def read_spear_pickle(path: PathLike) -> dict[str, Any]:
     """Read the successive arrays of a SPEAR file, safely, by their published names.
 
     Parameters
