@@ -106,8 +106,8 @@ def example_batch(n: int = B, n_labelled: int = 3, seed: int = 0) -> tuple[Outpu
     return Outputs(logits, batch.x, rules, odds, views, teacher_views, answers, norm), batch
 
 
-def parts_of(outputs: Outputs) -> list[Tensor]:
-    """Return all of a model's answers that a loss by row may depend on."""
+def answers_of(outputs: Outputs) -> list[Tensor]:
+    """Return all outputs of a model that a loss by row may depend on."""
     views: Any = outputs.views
     answers = [answer.values for answer in (outputs.tasks or {}).values()]
     found = [outputs.logits, outputs.rule_logits, outputs.reliability, views.logits]
@@ -130,7 +130,7 @@ def check_loss(loss: Component, *, by_row: bool = True) -> None:
     """
     outputs, batch = example_batch()
     name = f"loss {loss.name!r}"
-    inputs = [*parts_of(outputs), batch.teachers, batch.fired, batch.y]
+    inputs = [*answers_of(outputs), batch.teachers, batch.fired, batch.y]
     before = [tensor.detach().clone() for tensor in inputs]
     values = ComponentSet([loss])
     losses, applies = values.losses(outputs, batch)[:, 0], values.applies(batch)[:, 0]
@@ -151,7 +151,7 @@ def check_loss(loss: Component, *, by_row: bool = True) -> None:
 def _check_gradients(
     name: str, losses: Tensor, applies: Tensor, outputs: Outputs, by_row: bool
 ) -> None:
-    parts = parts_of(outputs)
+    parts = answers_of(outputs)
     total = torch.autograd.grad(losses.sum(), parts, retain_graph=True, allow_unused=True)
     gradients = [gradient for gradient in total if gradient is not None]
     _require(gradients, f"{name} has no gradient by anything that a model gives")
@@ -380,7 +380,7 @@ def check_label_model(make: MakeLabelModel) -> None:
 
 
 def estimator_checks(estimator: BaseSpearEstimator) -> Iterator[tuple[str, Callable[[], None]]]:
-    """Give the checks of :func:`check_estimator` one by one, by name."""
+    """Return the checks of :func:`check_estimator` by name."""
     for check in (_check_fit, _check_repeatable, _check_nested, _check_unlabelled):
         yield check.__name__.removeprefix("_check_"), partial(check, clone(estimator))
 

@@ -18,7 +18,7 @@ from spear_amal.cli.distill_report import (
     report_content,
     show_models,
     show_weights,
-    weights_by_row,
+    weights_with_ids,
 )
 from spear_amal.cli.options import MODEL_SUFFIX, DistillOptions, is_file_name
 from spear_amal.cli.train import check_outputs
@@ -198,7 +198,7 @@ def _write(student: DistilledClassifier, settings: DistillOptions, data: Distill
         _packed(_at_epoch(student, epoch, network), settings, data).save(path, overwrite=force)
         print_result(f"Model after epoch {epoch} written to {path}")
     if settings.weights is not None:
-        write_table(weights_by_row(student, data), settings.weights, overwrite=force)
+        write_table(weights_with_ids(student, data), settings.weights, overwrite=force)
         print_result(f"Weights written to {settings.weights}")
     if settings.report is not None:
         write_report(settings.report, report_content(settings, data, student, models), force)

@@ -139,7 +139,7 @@ def noise_auc(student: DistilledClassifier, data: DistillData) -> float | None:
     return float(roc_auc_score(noisy, lean[on])) if 0 < noisy.sum() < len(noisy) else None
 
 
-def weights_by_row(student: DistilledClassifier, data: DistillData) -> pd.DataFrame:
+def weights_with_ids(student: DistilledClassifier, data: DistillData) -> pd.DataFrame:
     """Return the learnt weights of the training rows, with their ids."""
     weights = student.weights_.iloc[: len(data.train.y)].reset_index(drop=True)
     weights.insert(0, "row_id", data.train.ids)

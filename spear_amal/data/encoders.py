@@ -115,7 +115,7 @@ class TextEncoder(TransformerMixin, BaseEstimator):
         return _unit(rows) if self.normalize else rows
 
     def __sklearn_is_fitted__(self) -> bool:
-        """Say that nothing is learnt: a new encoder is ready."""
+        """Return True: nothing is learnt, so a new encoder is ready."""
         return True
 
     def _found(self) -> Encoder:
@@ -146,7 +146,7 @@ class TextEncoder(TransformerMixin, BaseEstimator):
         return vectors
 
     def _encode(self, encode: Encode, texts: list[str], vectors: Vectors) -> None:
-        """Put the vectors of texts into `vectors`, batch by batch."""
+        """Write the vectors of texts into `vectors`, batch by batch."""
         size = len(next(iter(vectors.values()))) if vectors else None
         with Progress(f"encoding {len(texts)} texts", show=self.progress) as bar:
             bar.total = len(texts)

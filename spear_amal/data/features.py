@@ -168,7 +168,7 @@ class TextFeatures(TransformerMixin, BaseEstimator):
 
 
 def checked_texts(texts: Iterable[str]) -> list[str]:
-    """Take texts as a list of length n.
+    """Return texts as a list (n,); raise InputError if one is no string.
 
     Raises
     ------

@@ -17,8 +17,8 @@ _MEETINGS = itertools.count()
 
 
 @contextmanager
-def process_group(ranks: str | None, device: str) -> Iterator[Shard]:
-    """Give the part of this process, and for as long a process group.
+def process_group(distributed: str | None, device: str) -> Iterator[Shard]:
+    """Open a process group; yield the shard of this process.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def process_group(ranks: str | None, device: str) -> Iterator[Shard]:
     """
     world = int(os.environ.get("WORLD_SIZE", "1"))
     found = dist.is_available() and dist.is_initialized()
-    if ranks is None or (not found and world == 1):
+    if distributed is None or (not found and world == 1):
         yield WHOLE
         return
     if not dist.is_available():
@@ -58,7 +58,7 @@ def process_group(ranks: str | None, device: str) -> Iterator[Shard]:
 
 
 def _meeting() -> str:
-    """Name the group that is made next.
+    """Return a name for the group that is made next.
 
     torchrun keeps one store for all fits of a script and all its restarts: addresses that an
     earlier group left there under the same name would be tried in vain.

@@ -74,7 +74,7 @@ class Shard:
         return [int(count) for count in self.total([own])[0].tolist()]
 
     def whole(self, table: Tensor) -> Tensor:
-        """Put the rows of all processes together in the order of the whole table; called together.
+        """Gather the rows of all processes in the order of the whole table; called together.
 
         `table` (n_r, K) holds the rows that are here.
         """
@@ -86,7 +86,7 @@ class Shard:
         return torch.empty_like(rows).index_copy_(0, order.to(rows.device), rows)
 
     def agreed(self, value: Any) -> Any:
-        """Give what process 0 says, such as a decision; called together.
+        """Return the value of process 0, such as a decision, in all processes; called together.
 
         Rounding may differ from machine to machine; a choice that did would part the processes.
         """
@@ -97,7 +97,7 @@ class Shard:
         return held[0]
 
     def all(self, value: Any) -> list[Any]:
-        """Give what every process says, in their order; called together. For a few bytes."""
+        """Return the values of all processes, in their order; called together. For a few bytes."""
         held = [value] * self.world
         if self.world > 1:
             dist.all_gather_object(held, value)

@@ -29,7 +29,7 @@ def refuse_existing(path: str | os.PathLike[str], overwrite: bool = False) -> Pa
 
 @contextmanager
 def write_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a temporary path beside `path`; rename it over `path` if the block ends well.
+    """Yield a temporary path beside `path`; rename it over `path` if the block ends well.
 
     If the block raises (a full disk, an interrupt), the temporary file is removed and whatever
     stood at `path` before stays as it was.

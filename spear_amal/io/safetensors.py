@@ -68,7 +68,7 @@ def read_tensors(path: str | os.PathLike[str], kind: str) -> tuple[Tensors, dict
 
 
 def with_prefix(prefix: str, tensors: Tensors) -> Tensors:
-    """Put `prefix` and a dot before every name."""
+    """Return the mapping with `prefix` and a dot before every name."""
     return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
 
 

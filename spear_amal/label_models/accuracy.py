@@ -194,8 +194,8 @@ def firing_accuracy(votes: np.ndarray, rows: np.ndarray) -> np.ndarray:
         Expected rows per class.
     """
     share = (rows + BALANCE_STRENGTH) / (rows + BALANCE_STRENGTH).sum()
-    own = votes.sum(2).argmax(1)  # the class it votes for
+    voted = votes.sum(2).argmax(1)  # the class it votes for
     right = np.trace(votes, axis1=1, axis2=2)
-    inside = right / share[own]
-    outside = (votes.sum((1, 2)) - right) / (1 - share[own])
+    inside = right / share[voted]
+    outside = (votes.sum((1, 2)) - right) / (1 - share[voted])
     return inside / np.maximum(inside + (len(rows) - 1) * outside, np.finfo(float).tiny)

@@ -174,7 +174,7 @@ def best_classes(p: np.ndarray, tie_break_policy: str) -> np.ndarray:
 
 
 def check_gold_codes(y: VectorLike | None, L: LabelMatrix | VoteFiles) -> np.ndarray | None:
-    """Take gold classes (n,), -1 where unknown; None if none is known.
+    """Return gold classes (n,) int64, -1 where unknown; None if none is known.
 
     Raises
     ------

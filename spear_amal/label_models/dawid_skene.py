@@ -130,5 +130,5 @@ class DawidSkene(LabelModel):
 
 
 def has_converged(values: list[float], least: float) -> bool:
-    """Tell if the last step raised the objective by less than `least`."""
+    """Return whether the last step raised the objective by less than `least`."""
     return len(values) > 1 and values[-1] - values[-2] < least

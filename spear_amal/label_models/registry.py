@@ -23,7 +23,7 @@ LABEL_MODELS: dict[str, type[LabelModel]] = {
 
 
 def register_label_model(name: str, label_model: type[LabelModel]) -> None:
-    """Let a name stand for a label model of your own, wherever label models are given by name.
+    """Register a label model of your own under a name, wherever label models are given by name.
 
     Files of models that were trained with it are read where it is registered.
 

@@ -143,7 +143,7 @@ def load_snorkel() -> Any:
 
 @contextmanager
 def untouched_globals() -> Iterator[None]:
-    """Put random states and warning filters back afterwards, and show no warning meanwhile.
+    """Restore random states and warning filters afterwards; show no warning meanwhile.
 
     Snorkel seeds Python, NumPy and torch globally, and draws from NumPy when it is imported.
     """

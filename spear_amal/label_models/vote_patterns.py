@@ -81,16 +81,16 @@ def distinct_rows(cast: sp.csr_array, gold: np.ndarray) -> tuple[np.ndarray, np.
     lengths = np.diff(cast.indptr)
     inverse = np.empty(len(gold), dtype=np.int64)
     first: list[np.ndarray] = [np.empty(0, dtype=np.int64)]
-    found = 0
+    n_found = 0
     for length in np.unique(lengths):
         rows = np.flatnonzero(lengths == length)
         keys = np.empty((len(rows), length + 1), dtype=narrow)
         keys[:, 0] = gold[rows] + 1
         keys[:, 1:] = cast.indices[cast.indptr[rows][:, None] + np.arange(length)]
         _, at, which = np.unique(_as_bytes(keys), return_index=True, return_inverse=True)
-        inverse[rows] = found + which
+        inverse[rows] = n_found + which
         first.append(rows[at])
-        found += len(at)
+        n_found += len(at)
     return np.concatenate(first), inverse
 
 
@@ -156,13 +156,13 @@ def count_rows(votes: VoteFiles, gold: np.ndarray | None = None) -> CountedRows:
     Memory and the number of merges are bounded by the distinct rows and the largest part: what is
     merged already is merged again only with something at least half as large.
     """
-    held = [_nothing(votes)]
+    merges = [_nothing(votes)]
     for rows, part in parts_of(votes):
         known = np.full(len(part), ABSTAIN, dtype=np.int64) if gold is None else gold[rows]
-        held.append(_merged([CountedRows(_bare(part.codes, part), known, np.ones(len(part)))]))
-        while len(held) > 1 and 2 * held[-1].L.nnz >= held[-2].L.nnz:
-            held[-2:] = [_merged(held[-2:])]
-    return _merged(held)
+        merges.append(_merged([CountedRows(_bare(part.codes, part), known, np.ones(len(part)))]))
+        while len(merges) > 1 and 2 * merges[-1].L.nnz >= merges[-2].L.nnz:
+            merges[-2:] = [_merged(merges[-2:])]
+    return _merged(merges)
 
 
 def _nothing(votes: VoteFiles) -> CountedRows:

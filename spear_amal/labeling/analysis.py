@@ -290,8 +290,8 @@ class VoteCounts:
     def _together(self, chosen: np.ndarray | slice) -> np.ndarray:
         """Rows (m, m) on which two LFs both cast one of the chosen votes."""
         places = self.rows[chosen], self.columns[chosen]
-        one = sp.csr_array((np.ones(len(places[0])), places), shape=(self.n, self.m))
-        return (one.T @ one).toarray()
+        votes = sp.csr_array((np.ones(len(places[0])), places), shape=(self.n, self.m))
+        return (votes.T @ votes).toarray()
 
     def tables(self, gold: np.ndarray, k: int) -> np.ndarray:
         """Count votes -1..k-1 by gold class (m, k+1, k)."""
@@ -405,10 +405,10 @@ class VotesInParts:
 
     def correct(self, gold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Correct and incorrect votes (m,) of each LF, on rows with a gold class."""
-        found = np.zeros((2, self.L.shape[1]), dtype=np.int64)
+        counts = np.zeros((2, self.L.shape[1]), dtype=np.int64)
         for rows, part in self.parts():
-            found += part.correct(gold[rows])
-        return found[0], found[1]
+            counts += part.correct(gold[rows])
+        return counts[0], counts[1]
 
     def tables(self, gold: np.ndarray, k: int) -> np.ndarray:
         """Count votes -1..k-1 by gold class (m, k+1, k)."""
@@ -433,11 +433,11 @@ class VotesInParts:
 
     def column(self, j: int) -> np.ndarray:
         """Votes (n,) of LF j, -1 for abstain."""
-        found = np.full(len(self.L), -1)
+        votes = np.full(len(self.L), -1)
         for rows, part in self.parts():
-            own = part.columns == j
-            found[rows.start + part.rows[own]] = part.votes[own]
-        return found
+            here = part.columns == j
+            votes[rows.start + part.rows[here]] = part.votes[here]
+        return votes
 
     def row_ids(self, rows: np.ndarray) -> np.ndarray:
         """Ids of some rows, given by their numbers in rising order."""
@@ -447,5 +447,5 @@ class VotesInParts:
             return np.empty(0, dtype=np.int64)
         which = np.searchsorted(self.L.starts[1:], rows, side="right")
         wanted = np.unique(which) if len(rows) else [0]  # a part is read for the type of its ids
-        found = [self.L.part(i).row_ids[rows[which == i] - self.L.starts[i]] for i in wanted]
-        return np.concatenate(found)
+        ids = [self.L.part(i).row_ids[rows[which == i] - self.L.starts[i]] for i in wanted]
+        return np.concatenate(ids)

@@ -25,7 +25,7 @@ from spear_amal.votes.label_matrix import LabelMatrix
 VotesAndMeta = tuple[LabelMatrix, ApplierMetadata]
 
 
-class ApplyOptions(TypedDict, total=False):
+class ApplyKeywords(TypedDict, total=False):
     """Arguments of ``apply`` that do not change what it returns."""
 
     progress_bar: bool
@@ -120,7 +120,7 @@ class LFApplier(BaseLFApplier):
         data_points: Iterable[Any] | SupportsArray,
         *,
         return_meta: Literal[True],
-        **options: Unpack[ApplyOptions],
+        **options: Unpack[ApplyKeywords],
     ) -> VotesAndMeta: ...
     @overload
     def apply(
@@ -184,7 +184,7 @@ class PandasLFApplier(BaseLFApplier):
 
     @overload
     def apply(
-        self, df: pd.DataFrame, *, return_meta: Literal[True], **options: Unpack[ApplyOptions]
+        self, df: pd.DataFrame, *, return_meta: Literal[True], **options: Unpack[ApplyKeywords]
     ) -> VotesAndMeta: ...
     @overload
     def apply(
@@ -211,7 +211,7 @@ class PandasLFApplier(BaseLFApplier):
         )
 
 
-class ColumnOptions(ApplyOptions, total=False):
+class ColumnKeywords(ApplyKeywords, total=False):
     """Those of :meth:`ColumnLFApplier.apply`."""
 
     batch_size: int | None
@@ -226,7 +226,7 @@ class ColumnLFApplier(BaseLFApplier):
 
     @overload
     def apply(
-        self, columns: TableLike, *, return_meta: Literal[True], **options: Unpack[ColumnOptions]
+        self, columns: TableLike, *, return_meta: Literal[True], **options: Unpack[ColumnKeywords]
     ) -> VotesAndMeta: ...
     @overload
     def apply(
@@ -281,14 +281,14 @@ def _enum_of_labels(lfs: list[LabelingFunction]) -> type[Enum] | None:
 
 
 def _warn_of(meta: ApplierMetadata) -> None:
-    """Say what was tolerated to those who did not ask for the metadata."""
-    for found, what in (
+    """Warn of what was tolerated, since the metadata that say so were not asked for."""
+    for counts, what in (
         (meta.faults, "LFs failed and abstain on those rows"),
         (meta.clipped, "scores outside [0, 1] were clipped"),
     ):
-        if found:
+        if counts:
             warnings.warn(
-                f"{what}: {found}; apply with return_meta=True for details", UserWarning, 4
+                f"{what}: {counts}; apply with return_meta=True for details", UserWarning, 4
             )
 
 

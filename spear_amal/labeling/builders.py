@@ -64,13 +64,13 @@ def _keyword_test(
     words: list[str], whole_word: bool, ignore_case: bool, min_count: int
 ) -> Callable[[str], bool]:
     pattern = _any_of(words, whole_word)
-    found = searcher(pattern)
+    occurs = searcher(pattern)
 
     def test(text: str) -> bool:
         if ignore_case:
             text = text.lower()
-        if min_count == 1 or not found(text):
-            return found(text)
+        if min_count == 1 or not occurs(text):
+            return occurs(text)
         return sum(1 for _ in pattern.finditer(text)) >= min_count
 
     return test

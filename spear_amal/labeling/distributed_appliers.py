@@ -89,7 +89,7 @@ class SparkApplier(ParquetLFApplier):
 
 @contextmanager
 def _sent(work: BlockWork) -> Iterator[Any]:
-    """Put the work into a file that all workers see; give the function that does a task."""
+    """Write the work into a file that all workers see; yield the function that does a task."""
     Path(work.folder).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".work-", dir=work.folder) as folder:
         path = Path(folder) / "work"

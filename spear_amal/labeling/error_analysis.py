@@ -67,7 +67,7 @@ def get_label_buckets(*y: VectorLike) -> dict[tuple[int, ...], np.ndarray]:
     >>> buckets[1, 0]
     array([1])
     """
-    columns = [label_column(one) for one in y]
+    columns = [label_column(labels) for labels in y]
     if len({len(column) for column in columns}) != 1:
         raise InputError(
             f"needed label arrays of one length, found {[len(column) for column in columns]}"

@@ -189,7 +189,7 @@ def labeling_function(
 
 
 def is_labeling_function(obj: Any) -> bool:
-    """Tell our LFs and, by the name of their class, those of Snorkel."""
+    """Return whether `obj` is an LF of ours or, by the name of its class, of Snorkel's."""
     return any(kind.__name__ == "LabelingFunction" for kind in type(obj).__mro__)
 
 

@@ -65,12 +65,12 @@ class ClassSet:
 
     @property
     def numbered(self) -> int:
-        """How many numbers from 0 on are their own codes; 0 where numbers have to be looked up."""
+        """Count of numbers from 0 on that are their own codes; 0 where they must be looked up."""
         if self.names is None:
             return MAX_CLASSES
-        own = range(len(self.names))
+        codes = range(len(self.names))
         looked_up = any(isinstance(key, int) for key in self._codes)
-        return 0 if looked_up and any(self._codes.get(k) != k for k in own) else len(own)
+        return 0 if looked_up and any(self._codes.get(k) != k for k in codes) else len(codes)
 
     def code(self, answer: Any) -> int:
         """Class code of one answer; -1 for None and -1.

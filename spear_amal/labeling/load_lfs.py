@@ -118,9 +118,9 @@ def _declared(path: Path, lfs: Any) -> list[Any]:
 
 
 def _found(names: dict[str, Any]) -> list[Any]:
-    found: dict[int, Any] = {}
+    lfs: dict[int, Any] = {}
     for name, value in names.items():
         if not name.startswith("_"):
             items = value if isinstance(value, list | tuple) else [value]
-            found |= {id(item): item for item in items if is_labeling_function(item)}
-    return list(found.values())
+            lfs |= {id(item): item for item in items if is_labeling_function(item)}
+    return list(lfs.values())

@@ -129,7 +129,7 @@ class ParquetLFApplier(BaseLFApplier):
         return self._finish(folder, records, run)
 
     def _map(self, work: BlockWork, blocks: list[Block], n_jobs: int) -> Iterator[list[PartRecord]]:
-        """Do the work on all blocks; other engines differ in this alone."""
+        """Apply the work to all blocks; other engines differ in this alone."""
         if n_jobs == 1 or len(blocks) < 2:
             return map(work, blocks)
         return map_in_processes(work, blocks, n_jobs, _describe)
@@ -247,10 +247,10 @@ class BlockWork:
 
     def _kept(self, block: Block, k: int) -> PartRecord | None:
         note = self._note(block, k)
-        found = kept_part(self.folder, block.first_part + k, note) if note else None
-        if found is None or (found[1]["faults"] and not self.tolerant):
+        stored = kept_part(self.folder, block.first_part + k, note) if note else None
+        if stored is None or (stored[1]["faults"] and not self.tolerant):
             return None
-        return PartRecord(found[0], meta_of(found[1]))
+        return PartRecord(stored[0], meta_of(stored[1]))
 
     def _make(self, block: Block, k: int, table: Any) -> PartRecord:
         frame = table.to_pandas(ignore_metadata=True)
@@ -277,11 +277,11 @@ class BlockWork:
         return pd.Index(ids)
 
 
-def meta_of(held: dict[str, Any]) -> ApplierMetadata:
+def meta_of(record: dict[str, Any]) -> ApplierMetadata:
     """Read what went wrong, as it was noted in a part."""
-    tracebacks = {n: [LFFailure(*fault) for fault in f] for n, f in held["tracebacks"].items()}
-    return ApplierMetadata(held["faults"], tracebacks, held["clipped"])
+    tracebacks = {n: [LFFailure(*fault) for fault in f] for n, f in record["tracebacks"].items()}
+    return ApplierMetadata(record["faults"], tracebacks, record["clipped"])
 
 
 def _nothing(steps: int) -> None:
-    """Take the place of a progress bar."""
+    """Ignore progress, in place of a bar."""

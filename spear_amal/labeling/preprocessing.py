@@ -145,27 +145,27 @@ class Preprocessor(BasePreprocessor):
 def flat_chain(pre: Iterable[Any]) -> tuple[Any, ...]:
     """Preprocessors in the order in which they run, those before each one included."""
     chain: list[Any] = []
-    for one in pre:
-        if isinstance(one, BasePreprocessor):
-            chain += flat_chain(one.pre)
-        chain.append(one)
+    for step in pre:
+        if isinstance(step, BasePreprocessor):
+            chain += flat_chain(step.pre)
+        chain.append(step)
     return tuple(chain)
 
 
-def map_rows(one: Any, rows: list[Any]) -> list[Any]:
+def map_rows(step: Any, rows: list[Any]) -> list[Any]:
     """Apply one preprocessor, ours or another package's callable, to rows."""
-    if isinstance(one, BasePreprocessor):
-        return one.map_rows(rows)
-    mapped = [one(x) for x in rows]
+    if isinstance(step, BasePreprocessor):
+        return step.map_rows(rows)
+    mapped = [step(x) for x in rows]
     if any(x is None for x in mapped):
-        raise InputError(f"preprocessor {one!r} returned None; it must return the row")
+        raise InputError(f"preprocessor {step!r} returned None; it must return the row")
     return mapped
 
 
 def run_chain(pre: Iterable[Any], x: Any) -> Any:
     """One row with a chain of preprocessors applied."""
-    for one in flat_chain(pre):
-        x = map_rows(one, [x])[0]
+    for step in flat_chain(pre):
+        x = map_rows(step, [x])[0]
     return x
 
 
@@ -380,30 +380,30 @@ class PreparedRows:
         """Rows after a chain; chains with a common beginning share its work."""
         if not chain:
             return self._rows
-        key = tuple(share_key(one) for one in chain)
+        key = tuple(share_key(step) for step in chain)
         if key not in self._known:
             self._known[key] = _map_what_can(chain[-1], self.get(chain[:-1]))
         return self._known[key]
 
 
-def share_key(one: Any) -> Hashable:
+def share_key(step: Any) -> Hashable:
     """Equal for preprocessors of which one run serves both."""
-    return one.share_key() if isinstance(one, BasePreprocessor) else id(one)
+    return step.share_key() if isinstance(step, BasePreprocessor) else id(step)
 
 
-def _map_what_can(one: Any, rows: list[Any]) -> list[Any]:
+def _map_what_can(step: Any, rows: list[Any]) -> list[Any]:
     """Map the rows that have not failed before; a :class:`Failure` stands for those that fail."""
     good = [x for x in rows if not isinstance(x, Failure)]
-    mapped = iter(_map_in_halves(one, good))
+    mapped = iter(_map_in_halves(step, good))
     return [x if isinstance(x, Failure) else next(mapped) for x in rows]
 
 
-def _map_in_halves(one: Any, rows: list[Any]) -> list[Any]:
+def _map_in_halves(step: Any, rows: list[Any]) -> list[Any]:
     """Map rows as a batch; if that fails each half, down to the rows at fault."""
     try:
-        return map_rows(one, rows)
+        return map_rows(step, rows)
     except Exception as error:
         if len(rows) == 1:
             return [Failure(error)]
     middle = len(rows) // 2
-    return _map_in_halves(one, rows[:middle]) + _map_in_halves(one, rows[middle:])
+    return _map_in_halves(step, rows[:middle]) + _map_in_halves(step, rows[middle:])

@@ -42,11 +42,11 @@ class RuleLF(TextLF):
     ) -> None:
         self.pattern = pattern.pattern
         self.lower, self.strip = lower, strip
-        found, needed = searcher(pattern), needed_by(pattern)
+        matches, needed = searcher(pattern), needed_by(pattern)
         if needed is not None:
             needed = replace(needed, lowered=needed.lowered or lower)
         super().__init__(
-            name, column, lambda t: found(self.prepare(t)), label, needed, exemplar=exemplar
+            name, column, lambda t: matches(self.prepare(t)), label, needed, exemplar=exemplar
         )
 
     def prepare(self, text: str) -> str:
@@ -152,7 +152,7 @@ def exemplar_frame(lfs: Iterable[Any]) -> pd.DataFrame:
 
 
 def exemplar_matrix(lfs: Sequence[Any], texts: Iterable[str]) -> sp.csr_array:
-    """Tell which text is the exemplar of which LF (the matrix r of ImplyLoss and SPEAR).
+    """Return which text is the exemplar of which LF (the matrix r of ImplyLoss and SPEAR).
 
     Parameters
     ----------

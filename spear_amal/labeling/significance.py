@@ -194,7 +194,7 @@ def lf_check(L: StoredVotesLike, y: VectorLike, alpha: float = 0.05) -> pd.DataF
     right, wrong = counts.correct(gold)
     votes = right + wrong
     low, high = wilson_interval(right, votes, 1 - alpha)
-    found = {
+    columns = {
         "votes": votes,
         "right": right,
         "precision": np.where(votes > 0, share(right, votes), np.nan),
@@ -202,7 +202,7 @@ def lf_check(L: StoredVotesLike, y: VectorLike, alpha: float = 0.05) -> pd.DataF
         "high": high,
         "chance": _chance(counts, gold, votes),
     }
-    table = pd.DataFrame(found, index=analysis.lf_summary().index)
+    table = pd.DataFrame(columns, index=analysis.lf_summary().index)
     table["verdict"] = np.select(
         [votes == 0, table["low"] > table["chance"], table["high"] < table["chance"]],
         ["silent", "good", "bad"],

@@ -25,7 +25,13 @@ from spear_amal.labeling.functions import LabelingFunction
 from spear_amal.labeling.hashing import Unhashable, column_of, function_hash
 from spear_amal.labeling.label_space import ClassSet
 from spear_amal.labeling.lf_outputs import ApplierMetadata
-from spear_amal.labeling.parallel import Column, Labelled, LabelMatrixBuilder, columns_of, merged
+from spear_amal.labeling.parallel import (
+    Labelled,
+    LabelMatrixBuilder,
+    VoteColumn,
+    columns_of,
+    merged,
+)
 
 # Computes votes of some LFs; the cache does not know how.
 Compute = Callable[[list[LabelingFunction]], Labelled]
@@ -141,7 +147,7 @@ class VoteCache:
         keys: _Keys,
         lf: LabelingFunction,
         key: str | None,
-        votes: Column,
+        votes: VoteColumn,
         meta: ApplierMetadata,
     ) -> None:
         if key is None:
@@ -167,20 +173,20 @@ class VoteCache:
 
     def _files(self) -> list[Path]:
         """Files of votes, and what a process that was killed left; not what one is writing now."""
-        found = []
+        files = []
         for path in self.folder.glob(f"*{SUFFIX}"):
             with suppress(FileNotFoundError):  # another process has removed it
                 age = time.time() - path.stat().st_mtime
                 if not path.name.startswith(".") or age > ABANDONED:
-                    found.append(path)
-        return found
+                    files.append(path)
+        return files
 
     def _make_room(self) -> None:
         """Remove what was not used for longest; another process may be doing the same."""
         with suppress(OSError):
-            found = [(path.stat(), path) for path in self._files()]
-            total = sum(about.st_size for about, _ in found)
-            for about, path in sorted(found, key=lambda pair: pair[0].st_mtime_ns):
+            entries = [(path.stat(), path) for path in self._files()]
+            total = sum(about.st_size for about, _ in entries)
+            for about, path in sorted(entries, key=lambda pair: pair[0].st_mtime_ns):
                 if total <= self.max_bytes:
                     break
                 path.unlink(missing_ok=True)
@@ -226,7 +232,7 @@ class Entry(NamedTuple):
     """Votes of one LF on n rows, and how many of its scores were clipped."""
 
     n: int
-    column: Column
+    column: VoteColumn
     clipped: int
 
 
@@ -256,8 +262,10 @@ def read_entry(path: Path, key: str, n: int) -> Entry:
                 raise ValueError(f"{name} is {head[name]!r}, needed {needed!r}")
         if head["sha256"] != _sha256(payload):
             raise ValueError("the checksum is another one")
-        with np.load(io.BytesIO(payload), allow_pickle=False) as held:
-            return Entry(n, Column(held["rows"], held["votes"], held["scores"]), head["clipped"])
+        with np.load(io.BytesIO(payload), allow_pickle=False) as arrays:
+            return Entry(
+                n, VoteColumn(arrays["rows"], arrays["votes"], arrays["scores"]), head["clipped"]
+            )
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise FileFormatError(f"{path} cannot be used ({error})") from error
 

@@ -110,7 +110,7 @@ class _Tasks:
                 self._done[i] = future.result()
 
     def _redo_what_ran(self, death: BrokenProcessPool) -> None:
-        """Do the tasks again that ran when a process died: one of them may have killed it."""
+        """Repeat the tasks that ran when a process died: one of them may have killed it."""
         running = [int(path.name.partition("-")[2]) for path in Path(self._folder).glob("runs-*")]
         suspects = sorted(i for i in running if i >= self._next and i not in self._done)
         if not suspects:
@@ -213,7 +213,7 @@ def pack(work: Callable[[Any], Any], path: str | os.PathLike[str]) -> None:
 
 
 def run_packed(path: str, task: Any) -> TaskOutcome:
-    """Do one task by the work that :func:`pack` wrote; errors come back as part of the outcome."""
+    """Run one task by the work that :func:`pack` wrote; errors come back as part of the outcome."""
     try:
         return TaskOutcome(_unpacked(path, Path(path).stat().st_mtime_ns)(task))
     except Exception as error:

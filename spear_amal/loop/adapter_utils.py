@@ -13,7 +13,7 @@ KIND = "mixer"
 
 
 def given(adapter: object, *names: str) -> list[Any]:
-    """Give arguments that only a refresh needs; InputError if one of them was left out."""
+    """Return arguments that only a refresh needs; raise InputError if one was left out."""
     missing = [name for name in names if getattr(adapter, name) is None]
     if missing:
         raise InputError(

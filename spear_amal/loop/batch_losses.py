@@ -36,7 +36,7 @@ class RowLosses:
 
     @classmethod
     def of(cls, losses: Any, names: Sequence[str]) -> RowLosses:
-        """Take a tensor (B, K) in the order of `names`, or a mapping of name to tensor (B,)."""
+        """Make losses of a tensor (B, K) in the order of `names`, or of tensors (B,) by name."""
         if isinstance(losses, Mapping):
             columns = tuple(map(_wide, _by_name(losses, names)))
             return cls(columns, torch.stack(columns, dim=1), told_apart=True)
@@ -48,7 +48,7 @@ class RowLosses:
         return len(self.stacked)
 
     def within(self, applies: Tensor) -> RowLosses:
-        """Put zeros outside the domains (B, K)."""
+        """Return the losses with zeros outside the domains (B, K)."""
         if not self.told_apart:
             stacked = torch.where(applies, self.stacked, torch.zeros_like(self.stacked))
             return RowLosses(stacked.unbind(1), stacked, told_apart=False)
@@ -217,7 +217,7 @@ class RowTables:
 
     @property
     def device(self) -> torch.device:
-        """Where the tables lie."""
+        """Device of the tables."""
         return self.domain.device
 
     def to(self, device: torch.device) -> None:
@@ -241,7 +241,7 @@ class RowTables:
         return index
 
     def applies(self, given: Any, index: Tensor) -> Tensor:
-        """Where the losses of a batch are defined (B, K): as given, else as the table says."""
+        """Return where the losses of a batch are defined (B, K): as given, else by the table."""
         if given is None:
             return self.domain[index]
         shape = (len(index), self.domain.shape[1])

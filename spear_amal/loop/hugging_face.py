@@ -157,9 +157,9 @@ class MixerTrainer(RefreshingTrainer):
         self,
         *args: Any,
         mixer: LossMixer,
-        row_losses: OfBatch,
+        row_losses: InputsFunction,
         validation: Any = None,
-        answers: OfBatch = logits_and_labels,
+        answers: InputsFunction = logits_and_labels,
         columns: Sequence[str] = (),
         refresh: Mapping[str, Any] | None = None,
         **kwargs: Any,
@@ -206,7 +206,7 @@ class MixerTrainer(RefreshingTrainer):
 
 ROWS = "rows"
 Inputs = Mapping[str, Any]
-OfBatch = Callable[[Any, Inputs], Any]
+InputsFunction = Callable[[Any, Inputs], Any]
 
 
 @dataclass
@@ -226,14 +226,14 @@ class RowView:
     """
 
     trainer: Any
-    row_losses: OfBatch
-    answers: OfBatch
+    row_losses: InputsFunction
+    answers: InputsFunction
     validation: Any
     columns: Sequence[str]
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def for_model(self, inputs: Inputs) -> dict[str, Any]:
-        """Give the columns that the model knows."""
+        """Return the columns that the model knows."""
         return {name: value for name, value in inputs.items() if name not in self.columns}
 
     def losses(self, outputs: Any, inputs: Inputs) -> tuple[Any, ...]:

@@ -16,11 +16,11 @@ except ImportError as error:
 
 __all__ = ["MixerCallback"]
 
-OfBatch = Callable[[Any, Any], tuple[Any, ...]]
+BatchFunction = Callable[[Any, Any], tuple[Any, ...]]
 
 
 class MixerCallback(Callback):
-    """Do for a LossMixer what a loop of one's own does around its steps.
+    """Refreshes, logs and saves a LossMixer, as a loop of one's own does around its steps.
 
     The module's ``training_step`` returns ``mixer(losses, rows)``. The callback refreshes the
     mixer before epochs and steps where it asks for it, logs the mean weights after each epoch
@@ -51,8 +51,8 @@ class MixerCallback(Callback):
     def __init__(
         self,
         mixer: LossMixer,
-        row_losses: OfBatch | None = None,
-        answers: OfBatch | None = None,
+        row_losses: BatchFunction | None = None,
+        answers: BatchFunction | None = None,
         train: Iterable[Any] | None = None,
         validation: Iterable[Any] | None = None,
         **options: Any,

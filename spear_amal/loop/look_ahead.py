@@ -52,7 +52,7 @@ class RowBatch:
 
     @classmethod
     def joined(cls, parts: Sequence[RowBatch]) -> RowBatch:
-        """Put groups one after the other."""
+        """Concatenate groups of rows."""
         each = zip(*(part._fields() for part in parts), strict=True)
         return cls(*(torch.cat(tensors) for tensors in each))
 
@@ -74,7 +74,7 @@ class Validation:
     criterion: Criterion
 
     def value(self, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """Give the loss at a head's weight (C, H) and bias (C,), a scalar with its graph."""
+        """Compute the loss at a head's weight (C, H) and bias (C,), a scalar with its graph."""
         weight, bias = weight.to(self.hidden), None if bias is None else bias.to(self.hidden)
         with torch.enable_grad(), torch.autocast(self.hidden.device.type, enabled=False):
             return self.criterion(F.linear(self.hidden, weight, bias), self.y)

@@ -95,7 +95,7 @@ class LossMixer:
         **options: Any,
     ) -> None:
         self.names = check_names(losses)
-        self.mixer = build(mixer, main, options)
+        self.mixer = make_loop_mixer(mixer, main, options)
         check_options(self.mixer, n_rows)
         self.n_rows, self.check, self.model = n_rows, check, model
         self._tables = RowTables(n_rows, len(self.names), domain, y, check=check)
@@ -196,13 +196,13 @@ class LossMixer:
     # -- learning -------------------------------------------------------------------------------
 
     def refresh_due(self, epoch: int) -> bool:
-        """Whether :meth:`refresh` is wanted before epoch `epoch` (from 0), on all training rows."""
+        """Return whether :meth:`refresh`, on all training rows, is wanted before epoch `epoch`."""
         self._reminder.asked = True
         grouped = self.mixer.needs_look_ahead and not self.mixer.every_step
         return grouped and self.mixer.should_refresh(epoch)
 
     def step_refresh_due(self) -> bool:
-        """Whether :meth:`refresh` is wanted before the step that comes.
+        """Return whether :meth:`refresh` is wanted before the step that comes.
 
         "l2r" and "mwn" want the batch that is trained next, "auxilearn" and "maoal" another one.
         """
@@ -265,7 +265,7 @@ class LossMixer:
 
     @property
     def device(self) -> torch.device:
-        """Where the tables lie."""
+        """Device of the tables."""
         return self._tables.device
 
     def to(self, device: torch.device | str) -> LossMixer:
@@ -297,7 +297,7 @@ class LossMixer:
         return packed(self.mixer, self.n_rows)
 
     def load_state_dict(self, given: Mapping[str, Any]) -> None:
-        """Take back what :meth:`state_dict` gave; it must be of the same losses and rows."""
+        """Restore what :meth:`state_dict` returned; it must be of the same losses and rows."""
         self.mixer.load_state_dict(unpacked(given, self.mixer, self.n_rows))
 
 
@@ -310,7 +310,7 @@ def check_names(losses: Sequence[str]) -> tuple[str, ...]:
     return tuple(losses)
 
 
-def build(mixer: str | Mixer, main: str | None, options: Mapping[str, Any]) -> Mixer:
+def make_loop_mixer(mixer: str | Mixer, main: str | None, options: Mapping[str, Any]) -> Mixer:
     """Make a mixer; `main` is an option of those that know a main loss."""
     if main is None:
         return build_mixer(mixer, options)
@@ -347,7 +347,7 @@ def packed(mixer: Mixer, n_rows: int | None) -> dict[str, Any]:
 
 
 def unpacked(given: Mapping[str, Any], mixer: Mixer, n_rows: int | None) -> dict[str, Tensor]:
-    """Take the mixer's tensors; raises InputError if they are of other losses, rows or mixers."""
+    """Return the mixer's tensors; raise InputError if they are of other losses, rows or mixers."""
     for key, value in _record(mixer, n_rows).items():
         if key not in given or given[key] != value:
             raise InputError(

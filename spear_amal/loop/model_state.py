@@ -24,7 +24,7 @@ def unwrapped(model: nn.Module) -> nn.Module:
 
 @contextmanager
 def eval_mode(model: nn.Module) -> Iterator[None]:
-    """Put a model into evaluation mode and back, run it uncompiled, and build graphs.
+    """Switch a model to evaluation mode and back; it runs uncompiled and builds graphs.
 
     Hooks on a submodule are not seen by code that was compiled without them. A
     DistributedDataParallel model would wait for a backward pass that does not come.

@@ -75,7 +75,7 @@ def learn_from_look_aheads(
 
 
 def learn_from_graphs(mixer: Mixer, tables: RowTables, source: RefreshSource, move: Move) -> Tensor:
-    """Let the mixer learn from the first batch of each; returns the training rows (B,)."""
+    """Refresh the mixer by the first batch of each; return the training rows (B,)."""
     item = _first(source.train, "train")
     losses = RowLosses.of(item[1], mixer.names)
     move(losses.stacked.device)
@@ -95,7 +95,7 @@ def learn_from_graphs(mixer: Mixer, tables: RowTables, source: RefreshSource, mo
 def check_batch_losses(
     losses: RowLosses, names: Sequence[str], index: Tensor, applies: Tensor, *, values: bool
 ) -> RowLosses:
-    """Give losses with zeros outside the domains.
+    """Return losses with zeros outside the domains.
 
     InputError where one has no gradient or, if values are looked at, is NaN or infinite.
     """
@@ -107,7 +107,7 @@ def check_batch_losses(
 
 
 def note_domain(mixer: Mixer, index: Tensor, applies: Tensor) -> None:
-    """Tell a mixer without a table where the losses of a batch are defined."""
+    """Note, for a mixer without a table, where the losses of a batch are defined."""
     known = getattr(mixer, "domain", None)
     if known is not None and mixer.table() is None:
         known[index] = applies

@@ -110,7 +110,7 @@ class ComponentSet:
         return found
 
     def columns(self, outputs: Outputs, batch: Batch, applies: Tensor) -> list[Tensor]:
-        """Give the same losses one by one, K of (B,), each with a graph of its own.
+        """Compute the same losses one by one, K of (B,), each with a graph of its own.
 
         From a stacked matrix every loss would reach every parameter, most with zeros.
         """
@@ -134,7 +134,7 @@ class ComponentSet:
 
 
 def _knows_slope(kind: type[Component]) -> bool:
-    """Whether `slope` was written for the `loss` that the class has, or after it."""
+    """Return whether `slope` was written for the `loss` that the class has, or after it."""
     for one in kind.__mro__:
         if "slope" in vars(one) or "loss" in vars(one):
             return "slope" in vars(one)

@@ -32,7 +32,7 @@ def similarities(projected: Tensor) -> Tensor:
 
 
 def own_image(n: int, device: torch.device | None = None) -> Tensor:
-    """Which upright image each turned view comes from (3n,).
+    """Return the number of the upright image that each turned view comes from (3n,).
 
     Examples
     --------
@@ -43,7 +43,7 @@ def own_image(n: int, device: torch.device | None = None) -> Tensor:
 
 
 def position(scores: Tensor, target: Tensor) -> Tensor:
-    """How many columns of scores (N, C) are higher than that of the target (N,): 0 is right.
+    """Count the columns of scores (N, C) above that of the target (N,): 0 is right.
 
     Examples
     --------

@@ -236,7 +236,7 @@ EVERY_LOSS = (1, 2, 3, 4, 5, 6, 7)
 
 
 def register_loss(name: str, loss: type[Component]) -> None:
-    """Let a loss of your own be chosen by name beside SPEAR's seven.
+    """Register a loss of your own, to be chosen by name beside SPEAR's seven.
 
     Parameters
     ----------

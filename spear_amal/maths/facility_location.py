@@ -114,7 +114,7 @@ def gains(nearest: np.ndarray, rows: np.ndarray) -> np.ndarray:
 def cluster_sizes(
     distances: Distances, chosen: np.ndarray, radius: float | None = None
 ) -> np.ndarray:
-    """How many points each chosen one stands for, itself among them (len(chosen),).
+    """Count the points that each chosen one stands for, itself among them (len(chosen),).
 
     Those within `radius` of it, which may count for several or for none; with None those to which
     it is the nearest, the first chosen of equals, so that the sizes sum to n.

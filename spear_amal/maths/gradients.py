@@ -107,7 +107,7 @@ class _Given(torch.autograd.Function):
 
 
 def reaches(values: Sequence[Tensor], parameters: Sequence[Tensor]) -> Tensor:
-    """Which values (K,) depend on which parameters (P,): bool (K, P), read off the graph.
+    """Return which values depend on which parameters: bool (K, P), read off the graph.
 
     No gradient is computed; a parameter whose gradient happens to be zero is reached. Where a
     graph was compiled as one piece it reaches all that went in.

@@ -123,7 +123,7 @@ class AlmKd(LearnedRowWeights):
         self.lambdas[every] = self._completed(started, every)
 
     def _completed(self, weights: Tensor, rows: Tensor) -> Tensor:
-        """Give the labels of mixed rows what the largest lambda leaves; weights (B, K)."""
+        """Return weights (B, K) with labels of mixed rows at what the largest lambda leaves."""
         mixed = self.mixed[rows]
         rest = 1 - torch.where(mixed, weights, 0.0).amax(1, keepdim=True)  # (B, 1)
         shares = mixed.any(1, keepdim=True) & self.label & self.learnt[rows]
@@ -155,5 +155,5 @@ class AlmKd(LearnedRowWeights):
         return torch.where(mixed, alignment - label, 0.0)
 
     def look_ahead_options(self) -> LookAheadOptions:
-        """Say which look-ahead to make."""
+        """Return the options of the look-ahead."""
         return replace(super().look_ahead_options(), alpha=self.alpha, beta=self.beta)

@@ -230,7 +230,7 @@ class Amal(LearnedRowWeights):
         return self.weight_lr * self._scaled(look_ahead.alignment(weights), look_ahead)
 
     def look_ahead_options(self) -> LookAheadOptions:
-        """Say which look-ahead to make."""
+        """Return the options of the look-ahead."""
         return replace(super().look_ahead_options(), gamma=self.gamma)
 
 

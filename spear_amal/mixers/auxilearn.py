@@ -163,7 +163,7 @@ class AuxiLearn(Bilevel):
         self.seen = torch.ones_like(self.seen)
 
     def weights(self, batch: Batch, losses: Tensor) -> Tensor:
-        """Give what each loss counts (B, K), the same on all rows (see :meth:`mean_weights`)."""
+        """Return the weight of each loss (B, K), the same on all rows; see :meth:`mean_weights`."""
         return self._effective().to(losses).expand(len(losses), -1)
 
     def _effective(self) -> Tensor:
@@ -186,7 +186,7 @@ class AuxiLearn(Bilevel):
         return {**super().state_dict(), **own}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Go on from there."""
+        """Restore what :meth:`state_dict` returned."""
         super().load_state_dict(state)
         self.typical = state["typical"].to(self.typical, copy=True)
         self.seen = state["seen"].to(self.seen, copy=True)
@@ -231,7 +231,7 @@ class Linear:
         return (x * phi[0]).sum(1)
 
     def slopes(self, x: Tensor, phi: Sequence[Tensor]) -> Tensor:
-        """Give w on every row."""
+        """Return w for every row."""
         return phi[0].expand_as(x)
 
     def weights(self, phi: Sequence[Tensor]) -> list[Tensor]:

@@ -20,19 +20,19 @@ class LookAheadLike(Protocol):
     """What a mixer may ask about one step of training on a batch."""
 
     def hypergradient(self, weights: Tensor) -> Tensor:
-        """Give ``d L_val / d Lambda`` (B, K)."""
+        """Compute ``d L_val / d Lambda`` (B, K)."""
 
     def losses(self) -> Tensor:
-        """Give the losses (B, K) at the parameters before the step; zeros outside the domains."""
+        """Return the losses (B, K) at the parameters before the step; zeros outside the domains."""
 
     def alignment(self, weights: Tensor) -> Tensor:
-        """Give the inner products ``<grad L_val, grad l_ik>`` (B, K)."""
+        """Compute the inner products ``<grad L_val, grad l_ik>`` (B, K)."""
 
     def feature_scale(self) -> float:
-        """Give the mean squared norm of the head's input, its constant 1 included."""
+        """Compute the mean squared norm of the head's input, its constant 1 included."""
 
     def hidden_gradients(self, weights: Tensor) -> Tensor:
-        """Give each row's gradient (B, H) of its own weighted losses by the head's input."""
+        """Compute each row's gradient (B, H) of its own weighted losses by the head's input."""
 
 
 class GraphsLike(Protocol):
@@ -47,13 +47,13 @@ class GraphsLike(Protocol):
         """Domains (B, K) of the losses, bool."""
 
     def columns(self) -> Sequence[Tensor]:
-        """Give K losses (B,) on the batch, each with a graph of its own; zeros outside domains."""
+        """Compute K losses (B,) of the batch, each with its own graph; zeros outside domains."""
 
     def penalty(self) -> Tensor | float:
-        """Give what training adds to the weighted losses."""
+        """Compute what training adds to the weighted losses."""
 
     def validation_loss(self) -> Tensor:
-        """Give the scalar that weights are learnt to lower."""
+        """Compute the scalar that weights are learnt to lower."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def weighted_values(columns: Sequence[Tensor], weights: Tensor, applies: Tensor)
 
 @dataclass(frozen=True)
 class LookAheadOptions:
-    """How the look-ahead is made that a mixer learns from.
+    """Options of the look-ahead that a mixer learns from.
 
     Attributes
     ----------
@@ -167,7 +167,7 @@ class Mixer(BaseEstimator):
 
     @property
     def learns_from_validation(self) -> bool:
-        """Whether validation rows move the weights."""
+        """True where validation rows move the weights."""
         return self.needs_look_ahead or self.needs_graphs
 
     def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:
@@ -185,13 +185,14 @@ class Mixer(BaseEstimator):
         self.check_settings()
         self.names = tuple(names)
         self.n_rows = n_rows
+        self.mixable = mixable.to(domain.device)
 
     def weights(self, batch: Batch, losses: Tensor) -> Tensor:
         """Weights (B, K) for a batch with losses (B, K); constants to the model's gradient."""
         return torch.ones_like(losses)
 
     def should_refresh(self, epoch: int) -> bool:
-        """Whether :meth:`refresh` is wanted before epoch `epoch` (from 0)."""
+        """Return whether :meth:`refresh` is wanted before epoch `epoch` (from 0)."""
         return False
 
     def refresh(self, look_ahead: LookAheadLike, batch: Batch) -> None:
@@ -201,7 +202,7 @@ class Mixer(BaseEstimator):
         """All groups of a refresh were seen."""
 
     def due(self) -> bool:
-        """Whether :meth:`learn` is wanted before the step that comes."""
+        """Return whether :meth:`learn` is wanted before the step that comes."""
         return False
 
     def learn(self, graphs: GraphsLike) -> None:
@@ -220,11 +221,11 @@ class Mixer(BaseEstimator):
         return [self]
 
     def visits(self, rows: Tensor, epoch: int) -> Tensor:
-        """Which of the training rows (numbers, sorted) epoch `epoch` goes through."""
+        """Return the training rows (numbers, sorted) that epoch `epoch` goes through."""
         return rows
 
     def look_ahead_options(self) -> LookAheadOptions:
-        """Say which look-ahead :meth:`refresh` wants."""
+        """Return the options of the look-ahead that :meth:`refresh` wants."""
         return LookAheadOptions()
 
     def mean_weights(self, rows: Tensor) -> dict[str, float]:
@@ -256,7 +257,7 @@ class Mixer(BaseEstimator):
         return {}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Take back what :meth:`state_dict` gave."""
+        """Restore what :meth:`state_dict` returned."""
 
     def summary(self) -> dict[str, Any]:
         """Return the settings by name, for the record."""

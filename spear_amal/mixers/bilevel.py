@@ -56,12 +56,11 @@ class Bilevel(Mixer):
         """Find the main loss; nothing is counted yet."""
         super().attach(n_rows, names, domain, mixable)
         self.place = main_loss(self.main, names)
-        self.mixable = mixable.to(domain.device)
         self.device = domain.device
         self.since = 0  # steps since the last upper one
 
     def look_ahead_options(self) -> LookAheadOptions:
-        """Say how many validation rows an upper step sees."""
+        """Return the options of a look-ahead: how many validation rows an upper step sees."""
         return LookAheadOptions(meta_size=self.meta_size)
 
     def due(self) -> bool:
@@ -69,7 +68,7 @@ class Bilevel(Mixer):
         return self.since >= self.every
 
     def _begin(self, upper: Sequence[Tensor], optimiser: str = "sgd") -> None:
-        """Take charge of what the upper level learns, leaf tensors."""
+        """Start the optimiser of what the upper level learns, leaf tensors."""
         self.upper = list(upper)
         for tensor in self.upper:
             tensor.requires_grad_()
@@ -110,7 +109,7 @@ class Bilevel(Mixer):
         return {"since": torch.tensor(self.since), **state, **copies}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Go on from there."""
+        """Restore what :meth:`state_dict` returned."""
         # By name: tensors come back from a file in any order.
         shapes = {f"learnt.{i}": tuple(tensor.shape) for i, tensor in enumerate(self.upper)}
         found = {name: tuple(v.shape) for name, v in state.items() if name.startswith("learnt.")}

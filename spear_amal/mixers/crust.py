@@ -80,10 +80,9 @@ class Crust(Mixer):
         check_whole("group_size", self.group_size, 1)
 
     def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:
-        """Let every row count 1."""
+        """Start with a count of 1 for every row."""
         super().attach(n_rows, names, domain, mixable)
         self.vector = by_name("per_loss", self.per_loss, names, HINTON).to(domain.device)
-        self.mixable = mixable.to(domain.device)
         self.counts = torch.ones(n_rows, device=domain.device)
         self._seen: list[tuple[np.ndarray, ...]] = []
 
@@ -92,7 +91,7 @@ class Crust(Mixer):
         return epoch >= self.start_epoch
 
     def look_ahead_options(self) -> LookAheadOptions:
-        """Say how many rows to take at once."""
+        """Return the options of a look-ahead: how many rows are taken at once."""
         return LookAheadOptions(group_size=self.group_size)
 
     def refresh(self, look_ahead: LookAheadLike, batch: Batch) -> None:
@@ -119,7 +118,7 @@ class Crust(Mixer):
         self.counts = torch.from_numpy(counts).to(self.counts)
 
     def visits(self, rows: Tensor, epoch: int) -> Tensor:
-        """Which of the rows were chosen."""
+        """Return the rows that were chosen."""
         return rows[self.counts.to(rows.device)[rows] > 0]
 
     def weights(self, batch: Batch, losses: Tensor) -> Tensor:
@@ -133,7 +132,7 @@ class Crust(Mixer):
         return {"counts": self.counts.clone()}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Take the counts back."""
+        """Restore the counts."""
         self.counts = state["counts"].to(self.counts, copy=True)
         self._seen = []  # what a refresh that failed had collected
 

@@ -89,5 +89,5 @@ class DGKD(Mixer):
         return {"random": self.generator.get_state()}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Go on with the draws from there."""
+        """Restore the state of the draws."""
         self.generator.set_state(state["random"].cpu())

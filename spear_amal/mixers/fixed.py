@@ -64,7 +64,7 @@ class Frozen(Mixer):
         self.lambdas = self.lambdas.to(domain.device)
 
     def weights(self, batch: Batch, losses: Tensor) -> Tensor:
-        """Look the batch's rows up."""
+        """Return the weights (B, K) of the batch's rows."""
         return self.lambdas[batch.index].to(losses)
 
     def table(self) -> Tensor:

@@ -195,7 +195,7 @@ class GradientCosine(Mixer):
         return tensors | {"steps": torch.tensor(self.steps), "told": torch.tensor(self.told)}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Go on from there."""
+        """Restore what :meth:`state_dict` returned."""
         for name in ("cosines", "seen", "total"):
             setattr(self, name, state[name].to(self.cosines, copy=True))
         self.steps, self.told = int(state["steps"]), bool(state["told"])
@@ -269,7 +269,7 @@ class SharedParameters:
         self.last_layer = [name for name in self.shared if _module(name) == last]
 
     def fits(self, parameters: Mapping[str, Tensor]) -> bool:
-        """Whether this tells about these parameters and about every loss."""
+        """Return whether this names these parameters, and at least one for every loss."""
         return self.complete and self.names == tuple(parameters)
 
 

@@ -45,7 +45,7 @@ class LearningToReweight(Mixer):
         check_meta(self.meta_size, self.look_ahead)
 
     def look_ahead_options(self) -> LookAheadOptions:
-        """Say which look-ahead to make; at weight zero its step length does not matter."""
+        """Return the options of the look-ahead; at weight zero its step length does not matter."""
         return LookAheadOptions(parameters=self.look_ahead, meta_size=self.meta_size)
 
     def refresh(self, look_ahead: LookAheadLike, batch: Batch) -> None:
@@ -66,7 +66,6 @@ class LearningToReweight(Mixer):
         """Keep the domains, which say how many rows a batch's mean is over."""
         super().attach(n_rows, names, domain, mixable)
         self.domain = domain
-        self.mixable = mixable.to(domain.device)
         self._shares = None
 
 

@@ -23,7 +23,7 @@ HINTON = {LABEL: 0.1, TEACHER: 0.9}
 
 
 def role(name: str) -> str | None:
-    """Tell the role of a loss by its name; None if it has none.
+    """Return the role of a loss, by its name; None if it has none.
 
     Examples
     --------
@@ -36,7 +36,7 @@ def role(name: str) -> str | None:
 
 
 def in_role(names: Sequence[str], wanted: str) -> Tensor:
-    """Which losses have a role (K,), bool."""
+    """Return which losses have a role (K,), bool."""
     return torch.tensor([role(name) == wanted for name in names], dtype=torch.bool)
 
 

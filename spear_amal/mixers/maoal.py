@@ -15,7 +15,7 @@ from spear_amal.errors import InputError
 from spear_amal.maths.gradients import combined, gradient_of, inner, reaches, with_gradients
 from spear_amal.mixers.base import GraphsLike, Step, weighted_values
 from spear_amal.mixers.bilevel import Bilevel
-from spear_amal.mixers.module_partition import Partition, check_partition, partition
+from spear_amal.mixers.module_partition import ModulePartition, assign_modules, check_partition
 
 POSITIVE = ("relu", "projection")
 OPTIMISERS = ("adam", "sgd")
@@ -74,7 +74,7 @@ class MAOAL(Bilevel):
 
     def __init__(
         self,
-        partition: Partition = "stage",
+        partition: ModulePartition = "stage",
         *,
         every: int = 20,
         neumann: int = 3,
@@ -148,7 +148,7 @@ class MAOAL(Bilevel):
             self.active[i] |= met.to(self.device)
 
     def _lay_out(self, parameters: Mapping[str, Tensor]) -> None:
-        by_name = partition(parameters, self.partition)
+        by_name = assign_modules(parameters, self.partition)
         modules = tuple(dict.fromkeys(by_name.values()))
         if not self.modules:
             self._start(modules)
@@ -245,7 +245,7 @@ class MAOAL(Bilevel):
         return {**super().state_dict(), **own}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Go on from there."""
+        """Restore what :meth:`state_dict` returned."""
         self._start(_from_bytes(state["modules"]))
         self._names = ()  # parameters are laid out anew, over these modules
         super().load_state_dict(state)

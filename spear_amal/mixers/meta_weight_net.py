@@ -80,7 +80,7 @@ class MetaWeightNet(Mixer):
         )
 
     def look_ahead_options(self) -> LookAheadOptions:
-        """Say which look-ahead to make."""
+        """Return the options of the look-ahead."""
         return LookAheadOptions(self.lookahead_lr, self.look_ahead, meta_size=self.meta_size)
 
     def refresh(self, look_ahead: LookAheadLike, batch: Batch) -> None:
@@ -106,7 +106,7 @@ class MetaWeightNet(Mixer):
         return {name: tensor.clone() for name, tensor in state.items()}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Take net and moments back."""
+        """Restore the network and its moments."""
         self.net.load_state_dict(under_prefix(NET, state))
         load_optimizer_tensors(self.optimiser, under_prefix(MOMENTS, state))
 

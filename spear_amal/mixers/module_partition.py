@@ -12,7 +12,7 @@ from torch import Tensor
 from spear_amal.errors import InputError
 
 KINDS = ("stage", "block", "parameter")
-Partition = str | Mapping[str, str] | Callable[[str], str]
+ModulePartition = str | Mapping[str, str] | Callable[[str], str]
 # A part with a larger share of its parent's parameters is the network's trunk: it is looked into.
 TRUNK = 1 / 3
 
@@ -28,8 +28,10 @@ def check_partition(how: Any) -> None:
         )
 
 
-def partition(parameters: Mapping[str, Tensor], how: Partition = "stage") -> dict[str, str]:
-    """Tell the module of each parameter, in the order of the parameters.
+def assign_modules(
+    parameters: Mapping[str, Tensor], how: ModulePartition = "stage"
+) -> dict[str, str]:
+    """Return the module of each parameter, in the order of the parameters.
 
     Parameters
     ----------
@@ -52,7 +54,7 @@ def partition(parameters: Mapping[str, Tensor], how: Partition = "stage") -> dic
     --------
     >>> from torch import nn
     >>> net = nn.Sequential(nn.Linear(3, 5, bias=False), nn.LayerNorm(5, bias=False), nn.ReLU())
-    >>> partition(dict(nn.Sequential(net, nn.Linear(5, 2, bias=False)).named_parameters()))
+    >>> assign_modules(dict(nn.Sequential(net, nn.Linear(5, 2, bias=False)).named_parameters()))
     {'0.0.weight': '0', '0.1.weight': '0', '1.weight': '1'}
     """
     if how == "parameter":
@@ -100,7 +102,7 @@ class _Node:
 
     @property
     def is_norm(self) -> bool:
-        """Whether it is a layer without a matrix."""
+        """True for a layer without a matrix."""
         weight = next((s for n, s in self.sizes.items() if n.endswith("weight")), None)
         return self.is_leaf and weight is not None and len(weight) < 2
 

@@ -95,7 +95,7 @@ def register_mixer(
     defaults: Mapping[str, Any] | None = None,
     n_teachers: int = 0,
 ) -> None:
-    """Let a name stand for a mixer of your own, wherever mixers are given by name.
+    """Register a mixer of your own under a name, wherever mixers are given by name.
 
     Files of models that were trained with it are read where it is registered.
 

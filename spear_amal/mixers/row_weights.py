@@ -85,7 +85,7 @@ class LearnedRowWeights(Mixer):
         return MappedTable(n_rows, start, self.table_dtype, self.table_path)
 
     def weights(self, batch: Batch, losses: Tensor) -> Tensor:
-        """Look the batch's rows up in the table."""
+        """Return the weights (B, K) of the batch's rows, from the table."""
         return self.lambdas[batch.index].to(losses)
 
     def should_refresh(self, epoch: int) -> bool:
@@ -103,7 +103,7 @@ class LearnedRowWeights(Mixer):
         return gradient / size.clamp(min=torch.finfo(gradient.dtype).tiny)
 
     def look_ahead_options(self) -> LookAheadOptions:
-        """Say which look-ahead to make."""
+        """Return the options of the look-ahead."""
         return LookAheadOptions(
             self.lookahead_lr, self.look_ahead, self.outer, group_size=self.group_size
         )
@@ -142,7 +142,7 @@ class LearnedRowWeights(Mixer):
         return super().snapshot()
 
     def files(self, state: dict[str, Tensor]) -> set[str]:
-        """Name the file of a table on disk."""
+        """Return the file of a table on disk."""
         return {file_of(state)} - {""}
 
     def keep_files(self, names: Set[str]) -> None:
@@ -155,5 +155,5 @@ class LearnedRowWeights(Mixer):
         return self.lambdas.state_dict()
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Take the weight table back."""
+        """Restore the weight table."""
         self.lambdas.load_state_dict(state)

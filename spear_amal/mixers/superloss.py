@@ -75,7 +75,6 @@ class SuperLoss(Mixer):
         """Lay out one weight per loss."""
         super().attach(n_rows, names, domain, mixable)
         self.vector = by_name("per_loss", self.per_loss, names, HINTON).double().to(domain.device)
-        self.mixable = mixable.to(domain.device)
         self.domain = domain & self.mixable
         self.mean = torch.zeros((), dtype=torch.float64, device=domain.device)
         self.batches = torch.zeros((), dtype=torch.int64, device=domain.device)
@@ -103,7 +102,7 @@ class SuperLoss(Mixer):
         return math.log(classes)
 
     def _running_mean(self, own: Tensor, here: Tensor) -> Tensor:
-        """Take the batch's rows on which a loss is defined into the mean, and return it."""
+        """Update the running mean by the batch's rows on which a loss is defined, and return it."""
         total, count = self.shard.total([torch.where(here, own, 0.0).sum(), here.sum()])
         now = total / count.clamp(min=1)
         later = self.decay * self.mean + (1 - self.decay) * now
@@ -118,6 +117,6 @@ class SuperLoss(Mixer):
         return {"mean": self.mean.clone(), "batches": self.batches.clone()}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Go on with the mean from there."""
+        """Restore the running mean."""
         self.mean = state["mean"].to(self.mean, copy=True)
         self.batches = state["batches"].to(self.batches, copy=True)

@@ -130,6 +130,6 @@ class Uncertainty(PerLoss):
         return {name: getattr(self, name).clone() for name in ("s", "first", "second", "steps")}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Go on from there."""
+        """Restore what :meth:`state_dict` returned."""
         for name, value in state.items():
             setattr(self, name, value.to(self.s, copy=True))

@@ -98,7 +98,7 @@ class WeightTable:
         return {"lambdas": self.values.clone(), **self._rounding_state()}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Take back what :meth:`state_dict` gave."""
+        """Restore what :meth:`state_dict` returned."""
         self.values = state["lambdas"].to(device=self.device, dtype=self.dtype, copy=True)
         self._take_rounding(state)
 
@@ -201,7 +201,7 @@ class MappedTable(WeightTable):
         self.changes += 1
 
     def _advance(self) -> None:
-        """Go on with a copy of the file; what refers to the present one finds it unchanged."""
+        """Switch to a copy of the file; what refers to the present one finds it unchanged."""
         self._check_room()
         following = self.path.with_name(f"{int(self.path.stem) + 1}.bin")
         _copy_sparse(self.path, following)
@@ -213,7 +213,7 @@ class MappedTable(WeightTable):
         return self[:]
 
     def snapshot(self) -> MappedTable:
-        """Give this version to read from, on the CPU; later changes do not reach it."""
+        """Return this version to read from, on the CPU; later changes do not reach it."""
         self._pin()
         taken = copy.copy(self)
         taken.device = torch.device("cpu")
@@ -230,12 +230,12 @@ class MappedTable(WeightTable):
         return f"{self.path.parent.name}/{self.path.name}"
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Name of the present file, which from here on is not changed."""
+        """Return the name of the present file, which from here on is not changed."""
         self._pin()
         return {"file": torch.tensor(list(self.name.encode())).byte(), **self._rounding_state()}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from a file that :meth:`state_dict` named.
+        """Restore the table from a file that :meth:`state_dict` named.
 
         Raises
         ------

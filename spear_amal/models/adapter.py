@@ -125,7 +125,7 @@ class FeatureAdapter(nn.Module):
 
 
 def find_head(module: nn.Module, n_classes: int | None = None) -> str:
-    """Name the linear layer that makes the logits.
+    """Return the name of the linear layer that makes the logits.
 
     It is the module's ``head``; or the only linear layer (with `n_classes` outputs, where they
     are known); or what one finds going down from the module, at every step into the last part of
@@ -172,7 +172,7 @@ def _linear_layers(module: nn.Module) -> dict[str, int]:
 
 
 def _last_linear(module: nn.Module) -> str | None:
-    """Go down to the linear layer that must be the last; None where it could be another."""
+    """Return the linear layer that must be the last; None where it could be another."""
     path: list[str] = []
     while not isinstance(module, nn.Linear):
         parts = dict(module.named_children())

@@ -86,7 +86,7 @@ class ImageModel(nn.Module):
 
 
 def pixel_kind(x: Any) -> str:
-    """Tell bytes, which models divide by 255, from all other numbers.
+    """Return the kind of pixels: bytes, which models divide by 255, or other numbers.
 
     Examples
     --------

@@ -131,7 +131,7 @@ def turned(x: Tensor, quarters: Tensor) -> Tensor:
 
 @contextmanager
 def main_answer(model: nn.Module) -> Iterator[None]:
-    """Let models with tasks be the network alone meanwhile, as for a validation loss."""
+    """Switch models with tasks to the network alone meanwhile, as for a validation loss."""
     held = [part for part in model.modules() if isinstance(part, MultiTask) and part.answers_tasks]
     try:
         for part in held:
@@ -144,7 +144,7 @@ def main_answer(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def untracked(module: nn.Module) -> Iterator[None]:
-    """Let batch normalisation take no note of the batches that they see meanwhile."""
+    """Freeze the running statistics of batch normalisation meanwhile."""
     held = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
     try:
         for layer in held:

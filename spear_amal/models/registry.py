@@ -65,7 +65,7 @@ def network_names() -> list[str]:
 
 
 def is_network(name: object) -> bool:
-    """Tell whether :func:`build_network` knows a name."""
+    """Return whether :func:`build_network` knows a name."""
     if not isinstance(name, str):
         return False
     wide = _WIDE.fullmatch(name)
@@ -80,7 +80,7 @@ def check_network(name: object) -> None:
 
 
 def unknown_network(name: object) -> str:
-    """Say that there is no such network, what may be meant and what there is."""
+    """Return a message: there is no such network, what may be meant and what there is."""
     near = get_close_matches(str(name).lower(), network_names(), n=2)
     meant = f"; did you mean {' or '.join(map(repr, near))}?" if near else "."
     return (

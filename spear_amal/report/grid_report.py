@@ -120,13 +120,13 @@ def _overviews(frame: pd.DataFrame) -> Iterator[CaptionedFigure]:
     compression = _compression(frame)
     if compression is None:
         accuracy = distillation.by_condition(frame)
-        yield CaptionedFigure("accuracy", "test accuracy by condition", _INTERVALS, accuracy)
+        yield CaptionedFigure("test accuracy by condition", _INTERVALS, accuracy, "accuracy")
     else:
         yield compression
     if frame["auc"].notna().any():
         learnt = frame[frame["auc"].notna()]
         auc = distillation.by_condition(learnt, "auc", "AUC, wrong against right labels")
-        yield CaptionedFigure("auc", "how well weights tell wrong labels", _INTERVALS, auc)
+        yield CaptionedFigure("how well weights tell wrong labels", _INTERVALS, auc, "auc")
 
 
 def _compression(frame: pd.DataFrame) -> CaptionedFigure | None:
@@ -138,7 +138,7 @@ def _compression(frame: pd.DataFrame) -> CaptionedFigure | None:
         if rows["compression"].nunique() > 1:
             figure = distillation.compression_curve(rows, column, to)
             title = f"accuracy relative to {to} by compression"
-            return CaptionedFigure("compression", title, _INTERVALS, figure)
+            return CaptionedFigure(title, _INTERVALS, figure, "compression")
     return None
 
 
@@ -172,14 +172,14 @@ def _teacher_weights(condition: Condition) -> Iterator[CaptionedFigure]:
     for i in range(0, len(buckets), _PANELS):
         figure = distillation.bucket_plot(dict(buckets[i : i + _PANELS]), BUCKETS)
         name = f"weights-{i // _PANELS + 1}" if i else "weights"
-        yield CaptionedFigure(name, "Weight of the teacher by its confidence", _BUCKETS, figure)
+        yield CaptionedFigure("Weight of the teacher by its confidence", _BUCKETS, figure, name)
     histograms = _field(condition, "histogram")
     if histograms:
         auc, titles = numbers(condition.runs, "auc"), condition.runs["title"]
         by_title = {title: list(auc[titles == title]) for title in histograms}
         figure = distillation.difference_histogram(histograms, by_title)
         title = "Teacher's weight minus the label's"
-        yield CaptionedFigure("histogram", title, _HISTOGRAM, figure)
+        yield CaptionedFigure(title, _HISTOGRAM, figure, "histogram")
 
 
 def _learning_curves(condition: Condition) -> Iterator[CaptionedFigure]:
@@ -187,7 +187,7 @@ def _learning_curves(condition: Condition) -> Iterator[CaptionedFigure]:
     if curves:
         every = int(condition.runs["curve_every"].dropna().iloc[0])
         figure = distillation.learning_curves(curves, every)
-        yield CaptionedFigure("curves", "Test accuracy while students learn", _CURVES, figure)
+        yield CaptionedFigure("Test accuracy while students learn", _CURVES, figure, "curves")
 
 
 def _field(condition: Condition, column: str) -> dict[str, list[Any]]:

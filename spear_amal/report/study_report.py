@@ -183,7 +183,7 @@ def gain_figures(table: pd.DataFrame) -> list[CaptionedFigure]:
         return []
     frame = gains[["gain", "low", "high"]].assign(method=gains["title"]).reset_index(drop=True)
     caption = "Points on the same seeds with 95% intervals."
-    return [CaptionedFigure("gains", f"Gain over {title}", caption, gain_plot(frame, title))]
+    return [CaptionedFigure(f"Gain over {title}", caption, gain_plot(frame, title), "gains")]
 
 
 def study_curves(runs: pd.DataFrame) -> Iterator[CaptionedFigure]:
@@ -203,11 +203,11 @@ def study_curves(runs: pd.DataFrame) -> Iterator[CaptionedFigure]:
     """
     for frame in over_budgets(runs):
         title = f"{_where(frame)}: score against the number of gold labels"
-        yield CaptionedFigure("budget", title, _BUDGET, budget_curve(frame, _metric(frame)))
+        yield CaptionedFigure(title, _BUDGET, budget_curve(frame, _metric(frame)), "budget")
     for setting, name, axis, words in _SETTINGS:
         for frame in over_setting(runs, setting):
             figure = overfit_curve(frame.rename(columns={setting: axis}), axis, _metric(frame))
-            yield CaptionedFigure(name, f"{_where(frame)}: {words}", _OPTIMISM, figure)
+            yield CaptionedFigure(f"{_where(frame)}: {words}", _OPTIMISM, figure, name)
 
 
 def _metric(frame: pd.DataFrame) -> str:

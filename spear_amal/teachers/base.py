@@ -56,7 +56,7 @@ class Teacher:
         return f"{type(self).__name__}({self.name!r})"
 
     def __sklearn_clone__(self) -> Teacher:
-        """Give itself: a clone of a student keeps its trained teachers."""
+        """Return the teacher itself: a clone of a student keeps its trained teachers."""
         return self
 
     @property
@@ -111,7 +111,7 @@ class Teacher:
         return None
 
     def digest(self) -> str | None:
-        """Say in a few letters what the teacher would answer; None where nothing is worth keeping.
+        """Return a hash of what the teacher would answer; None where nothing is worth keeping.
 
         Two teachers of the same digest give the same answers: outputs on disk go by it.
         """
@@ -122,11 +122,11 @@ class Teacher:
         return hashlib.sha256(about.encode()).hexdigest()
 
     def _content(self) -> str | None:
-        """Give a hash of what the answers come from; None where nothing is worth keeping."""
+        """Return a hash of what the answers come from; None where nothing is worth keeping."""
         return None
 
     def _ask(self, X: Any, row_ids: VectorLike | None, n: int) -> np.ndarray:
-        """Give logits (n, C') in the teacher's own order."""
+        """Return logits (n, C') in the teacher's own order."""
         raise NotImplementedError
 
 

@@ -96,7 +96,7 @@ def _matched(own: Sequence[Any], wanted: list[Any], missing: str) -> list[int] |
 
 
 def arrange(logits: Tensor, order: list[int] | None) -> Tensor:
-    """Put columns (n, C') in order (C,); a class without column gets probability ``FLOOR``."""
+    """Return columns (n, C') in order (C,); a class without column gets probability ``FLOOR``."""
     if order is None:
         return logits
     low = logits.logsumexp(-1, keepdim=True) + math.log(FLOOR)

@@ -140,7 +140,7 @@ def _network(module: nn.Module, name: str | None = None, **options: Any) -> Netw
 
 
 def _own(model: Any, name: str | None = None, **options: Any) -> NetworkTeacher:
-    """Take the feature side of one of this package's classifiers: it can be asked batch-wise."""
+    """Make a teacher of the feature side of one of this package's classifiers."""
     check_fitted(model)
     return NetworkTeacher(
         [joint.feature for joint in model.models_],

@@ -27,7 +27,7 @@ ENTRIES = 2**22
 
 @contextmanager
 def at_rest(module: nn.Module) -> Iterator[None]:
-    """Ask in evaluation mode without gradients; every part gets back the mode it had."""
+    """Switch to evaluation mode without gradients; every part gets back the mode it had."""
     modes = [(part, part.training) for part in module.modules()]
     module.eval()
     try:

@@ -32,7 +32,7 @@ def stack_logits(
     row_ids: VectorLike | None = None,
     classes: VectorLike | None = None,
 ) -> np.ndarray:
-    """Ask every teacher about every row.
+    """Compute the logits of every teacher for every row.
 
     Parameters
     ----------

@@ -23,7 +23,7 @@ CHECKED = 16
 def head_inputs(
     feature: nn.Module, x: Tensor | SparseRows, check: bool = True
 ) -> tuple[Tensor, Tensor | SparseRows]:
-    """Give the logits (B, C) and what goes into ``feature.head`` (B, H) for features or images x.
+    """Compute the logits (B, C) and the input (B, H) of ``feature.head`` for features or images x.
 
     Without `check` the head is believed to be one.
 
@@ -50,7 +50,7 @@ def head_inputs(
 
 
 def moving(model: JointModel, last_layer: bool, with_rules: bool) -> Parameters:
-    """Name the parameters that a look-ahead moves: all, or the head's and maybe the rules'."""
+    """Return the parameters that a look-ahead moves: all, or the head's and maybe the rules'."""
     named = {name: p.detach() for name, p in model.named_parameters()}
     if not last_layer:
         return named

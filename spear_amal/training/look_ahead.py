@@ -130,7 +130,7 @@ class LookAhead:
         return Outputs(logits, hidden, *self._rule_side(at, batch))  # type: ignore[arg-type]
 
     def _rule_side(self, at: Parameters, batch: Batch) -> tuple[Tensor | None, Tensor | None]:
-        """Ask the rules; their answer is a constant unless their parameters take the step."""
+        """Compute the rules' outputs; constants unless their parameters take the step."""
         if self.model.rules is None or (not self.outer.rules and batch is self.validation):
             return None, None  # the validation loss does not look at them
         if not self.outer.rules:

@@ -54,7 +54,7 @@ class Objective(nn.Module):
         self.forward_pass = forward_pass
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Give the scalar, the losses (B, K) without their graph, and the domains (B, K).
+        """Compute the scalar, the losses (B, K) without their graph, and the domains (B, K).
 
         Of a spread batch the losses are those of the rows that are here, and the mean of the
         scalars over the processes is the scalar of the whole batch.

@@ -137,7 +137,7 @@ SHARD = 65_536
 
 @dataclass(frozen=True)
 class ParquetRows:
-    """Where the training rows lie, and in which columns.
+    """The Parquet files of the training rows, and what their columns mean.
 
     Files are taken in the order of their names. Only their footers are read until training starts;
     then one shard at a time.

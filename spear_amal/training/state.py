@@ -41,20 +41,20 @@ class Selection:
     epoch: int = -1
 
     def better(self, score: float, loss: float) -> bool:
-        """Whether (score, loss) beats what is held."""
+        """Return whether (score, loss) beats the best so far."""
         if abs(score - self.score) <= TOLERANCE:
             return loss < self.loss
         return score > self.score
 
     def offer(self, epoch: int, score: float, loss: float) -> bool:
-        """Take an epoch if it is better; tells whether it was taken."""
+        """Select an epoch if it is better; return whether it was."""
         if not self.better(score, loss):
             return False
         self.score, self.loss, self.epoch = score, loss, epoch
         return True
 
     def exhausted(self, epoch: int, patience: int) -> bool:
-        """Whether `patience` epochs have passed since the best one."""
+        """Return whether `patience` epochs have passed since the best one."""
         return epoch - self.epoch >= patience
 
     def as_dict(self) -> dict[str, Any]:
@@ -121,7 +121,7 @@ class RunState:
         self.kept[self.epoch] = {name: value.cpu().clone() for name, value in held.items()}
 
     def restore_best(self) -> None:
-        """Put the kept parameters and weights back."""
+        """Restore the kept parameters and weights."""
         self.put_back(self.best)
 
     def now(self) -> Parts:
@@ -129,20 +129,20 @@ class RunState:
         return {"model": self.model.state_dict(), "mixer": self.mixer.state_dict()}
 
     def note_saved(self, now: Parts) -> None:
-        """Take note of a checkpoint with `now`; files that nothing needs any more go."""
+        """Note a checkpoint with `now`; files that nothing needs any more are removed."""
         self.saved_files = self.files(now) | self.files(self.best)
         self._tidy()
 
     def files(self, parts: Parts) -> set[str]:
-        """Name the files on disk that the mixer's tensors refer to."""
+        """Return the files on disk that the mixer's tensors refer to."""
         return self.mixer.files(parts.get("mixer", {}))
 
     def _tidy(self) -> None:
-        """Let files go that neither the best epoch nor the checkpoint needs any more."""
+        """Remove files that neither the best epoch nor the checkpoint needs any more."""
         self.mixer.keep_files(self.files(self.best) | self.saved_files)
 
     def put_back(self, parts: Parts) -> None:
-        """Take parameters and weights that :meth:`now` gave."""
+        """Restore parameters and weights that :meth:`now` returned."""
         self.model.load_state_dict(parts["model"])
         if parts["mixer"]:
             self.mixer.load_state_dict(parts["mixer"])
@@ -168,7 +168,7 @@ class TrainingResult:
 
     @classmethod
     def of(cls, state: RunState, shard: Shard, chosen: bool) -> TrainingResult:
-        """Put the chosen epoch back, if validation rows chose one, and collect what there is."""
+        """Restore the chosen epoch, if validation rows chose one, and collect the results."""
         last = _all_rows(state.mixer, shard)
         if chosen:
             state.restore_best()
@@ -271,7 +271,7 @@ def rate_factor(settings: TrainerConfig, epoch: int) -> float:
 
 
 def set_rates(optimiser: torch.optim.Optimizer, settings: TrainerConfig, epoch: int) -> None:
-    """Give every group its rate for an epoch."""
+    """Set the rate of every group for an epoch."""
     factor = rate_factor(settings, epoch)
     for group in optimiser.param_groups:
         group["lr"] = factor * group["full_lr"]

@@ -215,7 +215,7 @@ def _longest(matrix: sp.csr_array) -> int:
 
 
 def shuffle(rows: Tensor, generator: torch.Generator) -> Tensor:
-    """Put rows into a random order."""
+    """Return rows in a random order."""
     return rows[torch.randperm(len(rows), generator=generator)]
 
 

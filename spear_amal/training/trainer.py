@@ -233,7 +233,7 @@ class Trainer:
         mixer.end_refresh()
 
     def _learn(self, state: RunState, job: _Job, batch: Batch) -> None:
-        """Let the mixer learn from the batch that is trained next, or from one drawn anew."""
+        """Refresh the mixer by the batch that is trained next, or by one drawn anew."""
         outer, options = cast(Table, job.outer), state.mixer.look_ahead_options()
         rows = torch.arange(len(outer))
         if options.meta_size is not None:

@@ -152,7 +152,7 @@ class LabelMatrix:
 
     @classmethod
     def concatenate(cls, parts: Iterable[LabelMatrix]) -> LabelMatrix:
-        """Put the rows of several label matrices of the same LFs and classes under each other.
+        """Stack the rows of several label matrices of the same LFs and classes.
 
         Row ids stay as they are; where some parts have texts for ids, all become texts. An LF is
         continuous if it is in any part; its votes in a part without scores have the score 0.
@@ -360,14 +360,14 @@ def as_votes(votes: VectorLike) -> np.ndarray:
 def check_fields(matrix: Any, top: int) -> None:
     """Raise unless the fields of a label matrix fit together; `top` is its largest code."""
     n, m = matrix.shape
-    for name, found, needed in (
+    for name, size, needed in (
         ("lf_names", len(matrix.lf_names), m),
         ("row_ids", len(matrix.row_ids), n),
         ("lf_classes", len(matrix.lf_classes), m),
         ("continuous", len(matrix.continuous), m),
     ):
-        if found != needed:
-            raise InputError(f"{name} has {found} entries; the votes have shape {(n, m)}")
+        if size != needed:
+            raise InputError(f"{name} has {size} entries; the votes have shape {(n, m)}")
     repeated = {name for name, times in Counter(matrix.lf_names).items() if times > 1}
     if repeated:
         raise InputError(f"LF names must be unique; given twice: {sorted(repeated)}")
@@ -387,11 +387,11 @@ def check_fields(matrix: Any, top: int) -> None:
 def check_same_columns(first: LabelMatrix, other: LabelMatrix, name: str) -> None:
     """Raise unless two label matrices are of the same LFs and classes; `name` tells the other."""
     for what in ("lf_names", "classes", "lf_classes"):
-        needed, found = list(getattr(first, what)), list(getattr(other, what))
-        if needed != found:
+        needed, present = list(getattr(first, what)), list(getattr(other, what))
+        if needed != present:
             raise InputError(
                 f"label matrices must agree in {what} to be concatenated: part 0 has {needed}, "
-                f"{name} has {found}"
+                f"{name} has {present}"
             )
 
 
@@ -438,7 +438,7 @@ def as_row_ids(row_ids: Iterable[Any] | None, n: int) -> np.ndarray:
     ids = np.asarray(row_ids if known else list(row_ids))
     if ids.ndim == 1 and (np.issubdtype(ids.dtype, np.integer) or ids.dtype.kind == "U"):
         return ids
-    return np.asarray([str(one) for one in row_ids], dtype=np.str_)
+    return np.asarray([str(row_id) for row_id in row_ids], dtype=np.str_)
 
 
 def as_index(key: Any, size: int) -> np.ndarray:
@@ -447,7 +447,7 @@ def as_index(key: Any, size: int) -> np.ndarray:
     return np.atleast_1d(index)
 
 
-Plan = Sequence[tuple[int, int]]
+UnipolarPlan = Sequence[tuple[int, int]]
 
 
 def unipolar_plan(codes: sp.csr_array, lf_classes: np.ndarray) -> list[tuple[int, int]]:
@@ -468,7 +468,7 @@ def unipolar_plan(codes: sp.csr_array, lf_classes: np.ndarray) -> list[tuple[int
     return [(int(j), int(k)) for j, k in np.argwhere(seen)]
 
 
-def split_votes(codes: sp.csr_array, plan: Plan, n_classes: int) -> tuple[np.ndarray, ...]:
+def split_votes(codes: sp.csr_array, plan: UnipolarPlan, n_classes: int) -> tuple[np.ndarray, ...]:
     """Votes that the plan holds.
 
     Returns
@@ -486,14 +486,14 @@ def split_votes(codes: sp.csr_array, plan: Plan, n_classes: int) -> tuple[np.nda
     return coo.row[kept], coo.col[kept], columns[kept], votes[kept]
 
 
-def split_names(names: Sequence[str], classes: Sequence[Any], plan: Plan) -> list[str]:
+def split_names(names: Sequence[str], classes: Sequence[Any], plan: UnipolarPlan) -> list[str]:
     """Names of the columns: that of the LF, with the class if the LF has several columns."""
     columns = Counter(j for j, _ in plan)
     return [f"{names[j]}={classes[k]}" if columns[j] > 1 else names[j] for j, k in plan]
 
 
 def as_label_matrix(L: VotesLike, classes: Sequence[Any] | None = None) -> LabelMatrix:
-    """Take a label matrix or anything that is an array of votes.
+    """Return votes as a label matrix, as they are if they are one.
 
     Parameters
     ----------

@@ -77,8 +77,8 @@ def read_label_matrix(path: str | os.PathLike[str]) -> dict[str, Any]:
         If the file is truncated, damaged, of a newer format or no label matrix.
     """
     try:
-        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as held:
-            return _fields(path, {name: held[name] for name in held.files})
+        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as arrays:
+            return _fields(path, {name: arrays[name] for name in arrays.files})
     except (FileNotFoundError, FileFormatError):
         raise
     except _DAMAGE as error:

@@ -93,10 +93,10 @@ def write_part(
         columns["score"] = _lists(codes.indptr, values)
     table = pa.table(columns)
     top, crc = int(codes.data.max(initial=0)) - 1, _checksum(table)
-    held = {"note": note, "top": top, "votes": matrix.nnz, "crc": crc, "about": about or {}}
+    record = {"note": note, "top": top, "votes": matrix.nnz, "crc": crc, "about": about or {}}
     path = Path(folder) / part_name(i)
     with write_aside(path) as temporary:
-        noted = table.replace_schema_metadata({METADATA: json.dumps(held)})
+        noted = table.replace_schema_metadata({METADATA: json.dumps(record)})
         pq.write_table(noted, temporary, compression="zstd", write_page_checksum=True)
         size = temporary.stat().st_size
     return VotePart(path.name, len(matrix), matrix.nnz, size, top, crc)
@@ -111,13 +111,13 @@ def kept_part(
     try:
         size = path.stat().st_size
         table = _read_table(path)
-        held = json.loads(table.schema.metadata[METADATA])
-        if held["note"] != note or held["crc"] != _checksum(table):
+        record = json.loads(table.schema.metadata[METADATA])
+        if record["note"] != note or record["crc"] != _checksum(table):
             return None
     except (OSError, KeyError, ValueError, TypeError, pa.ArrowException):
         return None
-    part = VotePart(path.name, table.num_rows, held["votes"], size, held["top"], held["crc"])
-    return part, held["about"]
+    part = VotePart(path.name, table.num_rows, record["votes"], size, record["top"], record["crc"])
+    return part, record["about"]
 
 
 def read_part(folder: Path, part: VotePart, votes: VoteFiles) -> LabelMatrix:
@@ -255,13 +255,13 @@ class VoteFiles:
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
-        held = _read_manifest(self.folder / MANIFEST)
-        self.files = tuple(VotePart(**part) for part in held["parts"])
-        self.lf_names: tuple[str, ...] = tuple(held["lf_names"])
-        self.classes: tuple[Any, ...] = tuple(held["classes"])
-        self.lf_classes = np.asarray(held["lf_classes"], dtype=np.int64)
-        self.continuous = np.asarray(held["continuous"], dtype=bool)
-        self.about: dict[str, Any] = held["about"]
+        manifest = _read_manifest(self.folder / MANIFEST)
+        self.files = tuple(VotePart(**part) for part in manifest["parts"])
+        self.lf_names: tuple[str, ...] = tuple(manifest["lf_names"])
+        self.classes: tuple[Any, ...] = tuple(manifest["classes"])
+        self.lf_classes = np.asarray(manifest["lf_classes"], dtype=np.int64)
+        self.continuous = np.asarray(manifest["continuous"], dtype=bool)
+        self.about: dict[str, Any] = manifest["about"]
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -334,7 +334,7 @@ def finish_votes(
     parts = list(parts)
     top = max((part.top for part in parts), default=-1)
     m = len(lf_names)
-    held = {
+    manifest = {
         "kind": KIND,
         "format": FORMAT,
         "lf_names": list(lf_names),
@@ -345,21 +345,21 @@ def finish_votes(
         "about": about or {},
     }
     with write_aside(Path(folder) / MANIFEST) as temporary:
-        temporary.write_text(json.dumps(held, indent=1), encoding="utf-8")
+        temporary.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     return VoteFiles(folder)
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
     try:
-        held = json.loads(path.read_text(encoding="utf-8"))
-        if held["kind"] == KIND and held["format"] > FORMAT:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        if manifest["kind"] == KIND and manifest["format"] > FORMAT:
             raise FileFormatError(
-                f"{path} has format {held['format']}, this version reads up to {FORMAT}; "
+                f"{path} has format {manifest['format']}, this version reads up to {FORMAT}; "
                 "update spear_amal"
             )
-        if held["kind"] != KIND or not {"parts", "lf_names", "classes"} <= held.keys():
+        if manifest["kind"] != KIND or not {"parts", "lf_names", "classes"} <= manifest.keys():
             raise ValueError("it describes something else")
-        return held
+        return manifest
     except FileNotFoundError:
         raise FileNotFoundError(
             f"{path} does not exist: {path.parent} is no folder of votes, or applying the "
@@ -374,7 +374,7 @@ def _plain(values: Iterable[Any]) -> list[Any]:
 
 
 def open_votes(L: StoredVotesLike) -> LabelMatrix | VoteFiles:
-    """Take a label matrix, an array (n, m) of votes, VoteFiles, or the path of such a folder."""
+    """Return votes as a label matrix; as VoteFiles where they are those or a folder's path."""
     if isinstance(L, str | os.PathLike):
         return VoteFiles(L)
     return L if isinstance(L, LabelMatrix | VoteFiles) else LabelMatrix.from_dense(L)

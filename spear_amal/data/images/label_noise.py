@@ -44,7 +44,7 @@ def add_label_noise(
     kind: str = "symmetric",
     confusion: MatrixLike | None = None,
 ) -> NoisyLabels:
-    """Give ``round(rate * n)`` of the n labelled rows another class; hand over training rows only.
+    """Change the class of ``round(rate * n)`` of n labelled rows; for training rows only.
 
     Published code for this experiment draws the new class uniformly over *all* classes, the right
     one included: of 40% asked among 10 classes only 36% come out wrong. Here the true class is

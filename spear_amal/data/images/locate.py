@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import warnings
 import zipfile
 import zlib
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from spear_amal._typing import PathLike
 from spear_amal.data.download.archives import held_files
 from spear_amal.data.download.cache import (
     CACHE_VARIABLE,
@@ -24,8 +24,6 @@ from spear_amal.data.images.spec import Decoded, ImageSpec, check_decoded
 from spear_amal.errors import ChecksumError, FileFormatError, InputError
 from spear_amal.io.atomic import write_aside
 from spear_amal.progress import Progress
-
-PathLike = str | os.PathLike[str]
 
 
 def find_decoded(
@@ -144,7 +142,7 @@ def _check(spec: ImageSpec, decoded: Decoded, source: str) -> None:
 
 
 def _unproven(spec: ImageSpec, decoded: Decoded) -> str:
-    """Name archives whose sum is not the published one: mirrors pack anew, so no error."""
+    """Return a note on archives of another sum than published; mirrors pack anew, so no error."""
     if spec.strict_md5:
         return ""
     other = sorted(

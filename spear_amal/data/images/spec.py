@@ -84,7 +84,7 @@ class ImageSpec:
 
     @property
     def hint(self) -> str:
-        """Say, in a sentence, where to look for files that are missing."""
+        """Return a sentence on where to find files that are missing."""
         if self.name == "folders":
             return "Or name your folder or archive of pictures: path=FOLDER."
         return f"The card {self.card} says where they are published."

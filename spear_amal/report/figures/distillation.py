@@ -21,7 +21,7 @@ from spear_amal.report.figures.style import (
     new_figure,
     panel_grid,
     panel_title,
-    require_columns,
+    require_drawable,
     wrapped,
 )
 
@@ -204,7 +204,7 @@ def by_condition(
     axis : str
         Its name.
     """
-    require_columns(frame, "condition", "method", "seed", column)
+    require_drawable(frame, "condition", "method", "seed", column)
     conditions, methods = (list(dict.fromkeys(frame[key])) for key in ("condition", "method"))
     scale = 100.0 if column == "score" else 1.0
     means = over_seeds(frame, ["method", "condition"], column, scale)
@@ -242,7 +242,7 @@ def compression_curve(
     to : str
         What the other one is of, for the axis.
     """
-    require_columns(frame, "method", "seed", "compression", column)
+    require_drawable(frame, "method", "seed", "compression", column)
     methods = list(dict.fromkeys(frame["method"]))
     means = over_seeds(frame, ["method", "compression"], column, most=np.inf)
     figure, (ax,) = new_figure(4.2)

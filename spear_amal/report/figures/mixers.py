@@ -82,11 +82,11 @@ def weights_over_training(
         "mixers", and "modules-I" for the I-th method; none where nothing was recorded.
     """
     if any(loss_series(run) for runs_or_run in runs.values() for run in runs_of(runs_or_run)):
-        yield CaptionedFigure("mixers", "Weights of the losses", _LOSSES, loss_weights(runs))
+        yield CaptionedFigure("Weights of the losses", _LOSSES, loss_weights(runs), "mixers")
     for i, (title, runs_or_run) in enumerate(runs.items(), start=1):
         if any(module_series(run) for run in runs_of(runs_or_run)):
-            figure = module_weights(runs_or_run)
-            yield CaptionedFigure(f"modules-{i}", f"Weights by module: {title}", _MODULES, figure)
+            title, figure = f"Weights by module: {title}", module_weights(runs_or_run)
+            yield CaptionedFigure(title, _MODULES, figure, f"modules-{i}")
 
 
 def loss_weights(runs: Mapping[str, Run | Sequence[Run]]) -> Figure:

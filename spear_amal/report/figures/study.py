@@ -24,7 +24,7 @@ from spear_amal.report.figures.style import (
     new_figure,
     panel_grid,
     panel_title,
-    require_columns,
+    require_drawable,
     tick_name,
     wrapped,
 )
@@ -104,7 +104,7 @@ def budget_curve(frame: pd.DataFrame, metric: str = "score") -> Figure:
     metric : str
         Name of the score for the axis.
     """
-    require_columns(frame, "labels", "method", "seed", "score")
+    require_drawable(frame, "labels", "method", "seed", "score")
     figure, (ax,) = new_figure(4.0)
     for i, (method, runs) in enumerate(frame.groupby("method", sort=False)):
         means, style = over_seeds(runs, "labels", "score"), line_style(i)
@@ -145,7 +145,7 @@ def overfit_curve(frame: pd.DataFrame, setting: str, metric: str = "score") -> F
     metric : str
         Name of the score for the axis.
     """
-    require_columns(frame, setting, "method", "seed", "val_score", "score")
+    require_drawable(frame, setting, "method", "seed", "val_score", "score")
     groups = list(frame.groupby("method", sort=False))
     figure, axes = panel_grid(len(groups), 2.9, 0.6)
     values = np.unique(frame[setting])
@@ -184,7 +184,7 @@ def gain_plot(frame: pd.DataFrame, baseline: str = "the baseline") -> Figure:
     baseline : str
         Its name for the axis.
     """
-    require_columns(frame, "method", "low", "high", "gain")
+    require_drawable(frame, "method", "low", "high", "gain")
     rows = frame.sort_values("gain", ascending=False, kind="stable")
     rows = rows.rename(columns={"method": "name", "gain": "value"})
     rows["kind"] = np.select(

@@ -39,16 +39,16 @@ class CaptionedFigure:
 
     Attributes
     ----------
-    name : str
-        Of a file, without its ending.
     title, caption : str
     figure : Figure
+    name : str, optional
+        Of a file, without its ending.
     """
 
-    name: str
     title: str
     caption: str
     figure: Figure
+    name: str = ""
 
 
 def require_report_extra() -> None:
@@ -261,7 +261,7 @@ def weight_axis(axes: Sequence[Axes], top: float) -> None:
         ax.set_ylim(-_MARGIN * min(top, _LARGE_WEIGHT), top * (1 + _MARGIN))
 
 
-def require_columns(frame: pd.DataFrame, *columns: str) -> None:
+def require_drawable(frame: pd.DataFrame, *columns: str) -> None:
     """Raise InputError unless a frame has these columns, rows, and values in the last column."""
     missing = [name for name in columns if name not in frame]
     if missing:
