@@ -14,7 +14,6 @@ from spear_amal.loop import LossMixer
 from spear_amal.losses import Component, register_loss, spear_components
 from spear_amal.losses.spear import LOSSES
 from spear_amal.mixers import MIXERS, Amal, Mixer, build_mixer, mixer_parameters, register_mixer
-from spear_amal.training import TrainerConfig
 
 N, M, C, D = 83, 5, 3, 7
 
