@@ -199,8 +199,14 @@ class _Terminal:
         self.show(bar)
 
     def show(self, bar: Progress) -> None:
-        fields: dict[str, Any] = {"description": bar.title, "count": bar.count(), "note": bar.note}
-        self._shared.update(self._task, total=bar.total or None, completed=bar.done, **fields)
+        self._shared.update(
+            self._task,
+            total=bar.total or None,
+            completed=bar.done,
+            description=bar.title,
+            count=bar.count(),
+            note=bar.note,
+        )
 
     def close(self, bar: Progress) -> None:
         _Terminal._bars -= 1

@@ -67,7 +67,7 @@ def test_search_finds_words_of_pages_and_of_docstrings(site: Path) -> None:
     index = (site / "searchindex.js").read_text(encoding="utf-8")
     found = json.loads(index.removeprefix("Search.setIndex(").removesuffix(")"))
     pages = found["docnames"]
-    for word, page in [("placebo", "glossary"), ("lightn", "loop")]:
+    for word, page in [("placebo", "glossary"), ("callback", "loop")]:
         at = found["terms"][word]
         assert page in [pages[i] for i in (at if isinstance(at, list) else [at])]
     assert "SpearClassifier" in str(found["objects"])

@@ -64,7 +64,7 @@ def write_page(
 
 
 def is_own_report(path: str | os.PathLike[str]) -> bool:
-    """Check whether a file is a page that :func:`write_page` wrote."""
+    """Check whether a file is a page that ``write_page`` wrote."""
     head = 2_000  # the mark stands among the first lines
     try:
         with open(Path(path), encoding="utf-8") as handle:
