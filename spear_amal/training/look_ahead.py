@@ -248,7 +248,9 @@ class LookAhead:
         if self.method == "forward":
             try:
                 return hypergradient.tangent_forward(self._losses, self.at, tangent)
-            except (NotImplementedError, RuntimeError):
+            except RuntimeError as error:
+                if not hypergradient.lacks_forward_mode(error):
+                    raise
                 self.method = "double-backward"
         return hypergradient.tangent_double_backward(self._losses, self.at, tangent)
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from sklearn.metrics import accuracy_score, f1_score
-from torch import Tensor
 
 from spear_amal.distributed.shard import Shard
 from spear_amal.errors import InputError
@@ -276,23 +275,3 @@ def set_rates(optimiser: torch.optim.Optimizer, settings: TrainerConfig, epoch: 
     factor = rate_factor(settings, epoch)
     for group in optimiser.param_groups:
         group["lr"] = factor * group["full_lr"]
-
-
-def flatten(optimiser: torch.optim.Optimizer) -> Tensors:
-    """State of the optimiser as named tensors: moments, step counts, momentum."""
-    states = optimiser.state_dict()["state"]
-    return {
-        f"{i}.{key}": torch.as_tensor(value)
-        for i, state in states.items()
-        for key, value in state.items()
-        if value is not None  # momentum that was never needed
-    }
-
-
-def unflatten(optimiser: torch.optim.Optimizer, tensors: Tensors) -> None:
-    """Restore what :func:`flatten` returned."""
-    states: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        i, key = name.split(".", 1)
-        states.setdefault(int(i), {})[key] = tensor
-    optimiser.load_state_dict({**optimiser.state_dict(), "state": states})
