@@ -65,12 +65,20 @@ class Progress:
         self.title, self.unit, self.note = title, unit, ""
         self.log_every = log_every
         self._display: _Display = _choose_display() if show else _Hidden()
+        self._is_open = False
         self.begin(total)
 
     def begin(self, total: float | None, done: float = 0) -> None:
         """Start anew, with `done` of `total` steps made by an earlier run."""
         self._total, self._first, self.done = total, done, done
         self._started = time.monotonic()
+        if self._is_open:
+            self._display.show(self)
+
+    @property
+    def has_moved(self) -> bool:
+        """Whether a step was made since it began."""
+        return self.done > self._first
 
     @property
     def total(self) -> float:
@@ -101,9 +109,11 @@ class Progress:
 
     def __enter__(self) -> Self:
         self._display.open(self)
+        self._is_open = True
         return self
 
     def __exit__(self, *error: object) -> None:
+        self._is_open = False
         self._display.close(self)
 
     def count(self) -> str:
@@ -116,10 +126,10 @@ class Progress:
 
     def seconds_left(self) -> float | None:
         """Estimate the time left from the mean speed; None before the first step."""
-        made = self.done - self._first
-        if not self._total or made <= 0:
+        if not self._total or not self.has_moved:
             return None
-        return (time.monotonic() - self._started) * max(self._total - self.done, 0) / made
+        each = (time.monotonic() - self._started) / (self.done - self._first)
+        return each * max(self._total - self.done, 0)
 
     def line(self) -> str:
         """All of it in a line of text."""
@@ -272,7 +282,7 @@ class _Log:
 
     def show(self, bar: Progress) -> None:
         now = time.monotonic()
-        if now - self._last >= bar.log_every:
+        if bar.has_moved and now - self._last >= bar.log_every:
             self._last = now
             sys.stderr.write(f"{bar.line()}\n")
             sys.stderr.flush()

@@ -106,7 +106,7 @@ def test_what_is_over_soon_leaves_no_line(clock, log):
 
 def test_every_step_of_a_study_is_a_line(clock, log):
     with Progress("study", unit="", log_every=0) as bar:
-        bar.begin(3, done=1)
+        bar.begin(3, done=1)  # of an earlier run: no line
         for title in ("amal, seed 0", "amal, seed 1"):
             clock.now += 90
             bar.title = title

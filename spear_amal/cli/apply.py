@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from spear_amal.cli import read_rows
-from spear_amal.cli.console import is_watched, print_result, print_status, show_table
+from spear_amal.cli.console import print_result, print_status, show_table
 from spear_amal.cli.options import AnalyzeOptions, ApplyOptions
 from spear_amal.data import write_table
 from spear_amal.errors import InputError
@@ -46,7 +46,7 @@ def vote(
     rows = read_rows.for_lfs(frame, text_column)
     matrix, meta = applier.apply(
         rows,
-        progress_bar=is_watched(),
+        progress_bar=True,
         fault_tolerant=fault_tolerant,
         return_meta=True,
         n_jobs=n_jobs,
@@ -124,7 +124,7 @@ def _apply_in_parts(options: ApplyOptions, folder: Path) -> None:
             folder,
             n_jobs=options.jobs,
             fault_tolerant=options.fault_tolerant,
-            progress_bar=is_watched(),
+            progress_bar=True,
             overwrite=options.force,
         )
     _print_failures(meta_of(votes.about))

@@ -56,11 +56,6 @@ def warnings_as_notes() -> Iterator[None]:
         yield
 
 
-def is_watched() -> bool:
-    """Return whether a person looks at stderr, so that bars make sense."""
-    return sys.stderr.isatty()
-
-
 def show_table(frame: pd.DataFrame, title: str) -> None:
     """Print a table of strings; the first column is left-aligned, numbers are right-aligned."""
     show_rows(title, [str(name) for name in frame.columns], frame.itertuples(index=False))

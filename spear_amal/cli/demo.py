@@ -12,7 +12,6 @@ import pandas as pd
 
 from spear_amal.cli.apply import show_lfs
 from spear_amal.cli.console import (
-    is_watched,
     print_result,
     print_status,
     show_table,
@@ -86,7 +85,7 @@ def demo(options: DemoOptions) -> None:
             options.seed,
             progress=lambda method: print_status(f"training: {method.title}"),
             max_epochs=options.max_epochs,
-            verbose=int(is_watched()),
+            verbose=1,
         )
     _show(comparison, job)
     if report is not None:
@@ -123,7 +122,7 @@ def _report_path(options: DemoOptions) -> Path | None:
 def _corpus(options: DemoOptions) -> Corpus:
     try:
         corpus = load_corpus(
-            "plots", options.data_dir, options.cache_dir, options.offline, progress=is_watched()
+            "plots", options.data_dir, options.cache_dir, options.offline, progress=True
         )
     except DataUnavailableError as error:
         reason = str(error).splitlines()[1:2] or [str(error)]
@@ -138,7 +137,7 @@ def _corpus(options: DemoOptions) -> Corpus:
 
 def _prepare(corpus: Corpus, lfs: LoadedLFs, options: DemoOptions) -> Job:
     applier = PandasLFApplier(lfs.lfs, classes=lfs.classes)
-    votes = applier.apply(corpus.frame, progress_bar=is_watched())
+    votes = applier.apply(corpus.frame, progress_bar=True)
     task, scorer = make_split(corpus, votes, options.seed)
     gold = np.full(len(corpus), -1)
     gold[task.train_rows] = task.y_train

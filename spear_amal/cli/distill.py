@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from spear_amal.cli.console import is_watched, print_result, print_status, warnings_as_notes
+from spear_amal.cli.console import print_result, print_status, warnings_as_notes
 from spear_amal.cli.distill_data import DistillData, read_data
 from spear_amal.cli.distill_report import (
     estimator_size,
@@ -145,7 +145,7 @@ def make_student(settings: DistillOptions) -> DistilledClassifier:
 
 def _common(settings: DistillOptions) -> dict[str, Any]:
     """Return the parameters of student and teachers alike."""
-    own = {"random_state": settings.seed, "verbose": int(is_watched())}
+    own = {"random_state": settings.seed, "verbose": 1}
     return {name: getattr(settings, name) for name in _SAME} | own
 
 

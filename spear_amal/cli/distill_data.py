@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from spear_amal.cli.console import is_watched
 from spear_amal.cli.options import DistillOptions
 from spear_amal.cli.training_data import read_training_data
 from spear_amal.data import TextFeatures, load_images, require_columns
@@ -118,7 +117,7 @@ def _images(name: str, settings: DistillOptions) -> DistillData:
         path=settings.images_path,
         validation=settings.validation_share,
         seed=settings.seed,
-        progress=is_watched(),
+        progress=True,
     )
     if settings.subset is not None:
         data = _drawn(data, settings.subset, settings.seed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +13,12 @@ import pandas as pd
 import typer
 
 from spear_amal import studies
-from spear_amal.cli.console import is_watched, print_result, print_status, show_table
+from spear_amal.cli.console import print_result, print_status, show_table
 from spear_amal.cli.options import GridStudyOptions, StudyOptions, StudyReportOptions
 from spear_amal.cli.train import check_outputs
 from spear_amal.errors import InputError, SpearAmalError
 from spear_amal.io.atomic import refuse_existing, write_aside
+from spear_amal.progress import Progress
 from spear_amal.report import require_report_extra
 from spear_amal.report.figures.style import png
 from spear_amal.report.formatting import markdown as as_markdown
@@ -191,57 +192,31 @@ def _parsed(text: str) -> tuple[str, Any]:
 
 # -- progress -------------------------------------------------------------------------------------
 
-Progress = Callable[[int, int, str], None]
-
-# Seconds over which speed is taken: one run may last many minutes.
-_PERIOD = 24 * 3600.0
+Advance = Callable[[int, int, str], None]
 
 
 @contextmanager
-def study_progress(output: Path, further: str = "") -> Iterator[Progress]:
+def study_progress(output: Path, further: str = "") -> Iterator[Advance]:
     """Yield a function that shows how far a study is; after Ctrl-C, print what is kept.
 
     `further` says what is kept besides the runs.
     """
-    shown = _bar() if is_watched() else nullcontext(_print_run)
-    try:
-        with shown as progress:
-            yield progress
-    except KeyboardInterrupt:
-        print_status(
-            f"Finished runs are kept in {output}{further}; the same command goes on from there"
-        )
-        raise
-
-
-def _print_run(done: int, total: int, what: str) -> None:
-    if what:
-        print_status(f"{done}/{total} {what}")
-
-
-@contextmanager
-def _bar() -> Iterator[Progress]:
-    """Yield a function that moves a bar with the time left."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-    from rich.progress import Progress as Bar
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    console = Console(stderr=True)
-    with Bar(
-        *columns, TimeRemainingColumn(), console=console, speed_estimate_period=_PERIOD
-    ) as bar:
-        task = bar.add_task("loading", total=None)
+    with Progress("loading", unit="", log_every=0) as bar:
 
         def advance(done: int, total: int, what: str) -> None:
-            bar.update(task, completed=done, total=total, description=what or "training")
+            bar.title = what or "training"
+            if not what or total != bar.total:
+                bar.begin(total, done - bool(what))
+            if what:
+                bar.move_to(done)
 
-        yield advance
+        try:
+            yield advance
+        except KeyboardInterrupt:
+            print_status(
+                f"Finished runs are kept in {output}{further}; the same command goes on from there"
+            )
+            raise
 
 
 # -- tables, page and figures ---------------------------------------------------------------------

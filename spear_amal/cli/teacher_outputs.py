@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from spear_amal.cli.apply import vote
-from spear_amal.cli.console import is_watched, print_result
+from spear_amal.cli.console import print_result
 from spear_amal.cli.distill import text_log_probabilities
 from spear_amal.cli.distill_data import row_ids
 from spear_amal.cli.options import TeacherOutputsOptions
@@ -64,7 +64,7 @@ def _of_images(
 ) -> tuple[np.ndarray, np.ndarray, list[Any]]:
     # Which rows are held out for validation makes no difference here: all of them are asked.
     data = load_images(
-        options.images or "", options.data_dir, path=options.images_path, progress=is_watched()
+        options.images or "", options.data_dir, path=options.images_path, progress=True
     )
     logits = as_teacher(model.estimator).logits(data.x, data.row_ids)
     return data.row_ids, logits, model.estimator.classes_.tolist()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import confusion_matrix
 
-from spear_amal.cli.console import is_watched, print_result, print_status, warnings_as_notes
+from spear_amal.cli.console import print_result, print_status, warnings_as_notes
 from spear_amal.cli.options import TrainOptions
 from spear_amal.cli.training_data import LabelledTable, TrainingData, read_training_data
 from spear_amal.data import TextFeatures
@@ -111,7 +111,7 @@ def make_estimator(settings: TrainOptions, spec: MethodSpec) -> Any:
         random_state=settings.seed,
         max_epochs=settings.max_epochs,
         checkpoint=settings.checkpoint,
-        verbose=int(is_watched()),
+        verbose=1,
     )
 
 

@@ -31,10 +31,10 @@ def write_tensors(path: PathLike, tensors: Tensors, header: dict[str, Any]) -> N
     """
     text = json.dumps({"format": FORMAT, **header})
     # Shared storage is not allowed in the format, hence the clones.
-    held = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
+    plain = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
     with write_aside(path) as temporary:
         try:
-            save_file(held, temporary, metadata={"spear_amal": text})
+            save_file(plain, temporary, metadata={"spear_amal": text})
         except SafetensorError as error:  # a full disk, for one, which callers know as OSError
             raise OSError(f"{path} cannot be written: {error}") from error
 
@@ -50,9 +50,9 @@ def read_tensors(path: PathLike, kind: str) -> tuple[Tensors, dict[str, Any]]:
     if not Path(path).is_file():
         raise FileNotFoundError(f"there is no file {path}")
     try:
-        with safe_open(path, framework="pt") as held:
-            header = json.loads((held.metadata() or {}).get("spear_amal", "{}"))
-            tensors = {name: held.get_tensor(name) for name in held.keys()}
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {}).get("spear_amal", "{}"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
     except (SafetensorError, json.JSONDecodeError, OSError) as error:
         raise FileFormatError(
             f"{path} is damaged or no {kind} file ({error}); it cannot be used, make it again"

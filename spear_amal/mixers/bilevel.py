@@ -12,12 +12,15 @@ from torch import Tensor
 
 from spear_amal.distributed.shard import mean_over_ranks
 from spear_amal.errors import InputError
+from spear_amal.io.safetensors import under_prefix, with_prefix
 from spear_amal.maths.gradients import Gradient, filled, gradient_of
 from spear_amal.maths.neumann import neumann_sum, transposed_product
 from spear_amal.mixers.base import GraphsLike, LookAheadOptions, Mixer
 from spear_amal.mixers.loss_roles import check_main, main_loss
-from spear_amal.mixers.moments import load_moments, moments_of
 from spear_amal.params import check_not_negative, check_positive, check_whole
+from spear_amal.tensors.optimizer_state import load_optimizer_tensors, optimizer_tensors
+
+MOMENTS = "upper"  # prefix of the upper optimiser's state
 
 
 class Bilevel(Mixer):
@@ -101,7 +104,9 @@ class Bilevel(Mixer):
     def state_dict(self) -> dict[str, Tensor]:
         """Return the count of steps, what is learnt and the optimiser's moments."""
         state = {f"learnt.{i}": tensor.detach().clone() for i, tensor in enumerate(self.upper)}
-        return {"since": torch.tensor(self.since), **state, **moments_of(self.optimiser_)}
+        moments = with_prefix(MOMENTS, optimizer_tensors(self.optimiser_))
+        copies = {name: tensor.clone() for name, tensor in moments.items()}
+        return {"since": torch.tensor(self.since), **state, **copies}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Restore what :meth:`state_dict` returned."""
@@ -118,4 +123,4 @@ class Bilevel(Mixer):
         with torch.no_grad():
             for i, tensor in enumerate(self.upper):
                 tensor.copy_(state[f"learnt.{i}"])
-        load_moments(self.optimiser_, state)
+        load_optimizer_tensors(self.optimiser_, under_prefix(MOMENTS, state))

@@ -8,12 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from spear_amal.batch import Batch
+from spear_amal.io.safetensors import under_prefix, with_prefix
 from spear_amal.mixers.base import LookAheadLike, LookAheadOptions, Mixer
 from spear_amal.mixers.learning_to_reweight import check_meta
-from spear_amal.mixers.moments import load_moments, moments_of
 from spear_amal.params import check_positive, check_whole
+from spear_amal.tensors.optimizer_state import load_optimizer_tensors, optimizer_tensors
 
-STATE = "net."
+NET, MOMENTS = "net", "upper"  # prefixes of the state
 
 
 class MetaWeightNet(Mixer):
@@ -100,14 +101,14 @@ class MetaWeightNet(Mixer):
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the net and Adam's moments."""
-        state = {STATE + name: value.clone() for name, value in self.net.state_dict().items()}
-        return state | moments_of(self.optimiser)
+        state = with_prefix(NET, self.net.state_dict())
+        state |= with_prefix(MOMENTS, optimizer_tensors(self.optimiser))
+        return {name: tensor.clone() for name, tensor in state.items()}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Restore the network and its moments."""
-        net_state = {k.removeprefix(STATE): v for k, v in state.items() if k.startswith(STATE)}
-        self.net.load_state_dict(net_state)
-        load_moments(self.optimiser, state)
+        self.net.load_state_dict(under_prefix(NET, state))
+        load_optimizer_tensors(self.optimiser, under_prefix(MOMENTS, state))
 
 
 class _Nets(nn.Module):

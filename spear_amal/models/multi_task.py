@@ -132,27 +132,29 @@ def turned(x: Tensor, quarters: Tensor) -> Tensor:
 @contextmanager
 def main_answer(model: nn.Module) -> Iterator[None]:
     """Switch models with tasks to the network alone meanwhile, as for a validation loss."""
-    held = [part for part in model.modules() if isinstance(part, MultiTask) and part.answers_tasks]
+    networks = [
+        part for part in model.modules() if isinstance(part, MultiTask) and part.answers_tasks
+    ]
     try:
-        for part in held:
+        for part in networks:
             part.answers_tasks = False
         yield
     finally:
-        for part in held:
+        for part in networks:
             part.answers_tasks = True
 
 
 @contextmanager
 def untracked(module: nn.Module) -> Iterator[None]:
     """Freeze the running statistics of batch normalisation meanwhile."""
-    held = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    layers = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
     try:
-        for layer in held:
+        for layer in layers:
             # In evaluation mode the running statistics are used all the same.
             layer.track_running_stats = not layer.training
         yield
     finally:
-        for layer in held:
+        for layer in layers:
             layer.track_running_stats = True
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from sklearn.metrics import accuracy_score, f1_score
-from torch import Tensor
 
 from spear_amal.distributed.shard import Shard
 from spear_amal.errors import InputError
@@ -60,13 +59,13 @@ class Selection:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able form (an infinite loss becomes None)."""
-        held = asdict(self)
-        return held | {"loss": None if self.loss == float("inf") else self.loss}
+        fields = asdict(self)
+        return fields | {"loss": None if self.loss == float("inf") else self.loss}
 
     @classmethod
-    def from_dict(cls, held: dict[str, Any]) -> Selection:
+    def from_dict(cls, fields: dict[str, Any]) -> Selection:
         """Inverse of :meth:`as_dict`."""
-        return cls(**held | {"loss": float("inf") if held["loss"] is None else held["loss"]})
+        return cls(**fields | {"loss": float("inf") if fields["loss"] is None else fields["loss"]})
 
 
 GROUP_STREAM = 1 << 32  # keeps the two random streams apart for any 32-bit seed
@@ -118,8 +117,8 @@ class RunState:
 
     def keep_epoch(self) -> None:
         """Copy the feature model's parameters after an epoch that was asked for."""
-        held = self.model.feature.state_dict()
-        self.kept[self.epoch] = {name: value.cpu().clone() for name, value in held.items()}
+        parameters = self.model.feature.state_dict()
+        self.kept[self.epoch] = {name: value.cpu().clone() for name, value in parameters.items()}
 
     def restore_best(self) -> None:
         """Restore the kept parameters and weights."""
@@ -185,8 +184,8 @@ class TrainingResult:
 
 
 def _all_rows(mixer: Mixer, shard: Shard) -> Any:
-    held = mixer.snapshot()
-    return held if held is None or shard.world == 1 else shard.whole(held)
+    table = mixer.snapshot()
+    return table if table is None or shard.world == 1 else shard.whole(table)
 
 
 def _binary_f1(y: np.ndarray, predicted: np.ndarray) -> float:
@@ -267,7 +266,7 @@ def rate_factor(settings: TrainerConfig, epoch: int) -> float:
     if settings.schedule == "cosine":
         return 0.5 * (1 + math.cos(math.pi * epoch / settings.max_epochs))
     if settings.schedule == "steps":
-        return float(settings.gamma ** sum(epoch >= one for one in settings.milestones))
+        return float(settings.gamma ** sum(epoch >= milestone for milestone in settings.milestones))
     return 1.0
 
 
@@ -276,23 +275,3 @@ def set_rates(optimiser: torch.optim.Optimizer, settings: TrainerConfig, epoch: 
     factor = rate_factor(settings, epoch)
     for group in optimiser.param_groups:
         group["lr"] = factor * group["full_lr"]
-
-
-def flatten(optimiser: torch.optim.Optimizer) -> Tensors:
-    """State of the optimiser as named tensors: moments, step counts, momentum."""
-    states = optimiser.state_dict()["state"]
-    return {
-        f"{i}.{key}": torch.as_tensor(value)
-        for i, state in states.items()
-        for key, value in state.items()
-        if value is not None  # momentum that was never needed
-    }
-
-
-def unflatten(optimiser: torch.optim.Optimizer, tensors: Tensors) -> None:
-    """Restore what :func:`flatten` returned."""
-    states: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        i, key = name.split(".", 1)
-        states.setdefault(int(i), {})[key] = tensor
-    optimiser.load_state_dict({**optimiser.state_dict(), "state": states})

@@ -9,7 +9,8 @@ import pytest
 
 from spear_amal.errors import InputError
 from spear_amal.mixers import MIXERS
-from spear_amal.report.grid_tables import conditions
+from spear_amal.report.grid_report import write_grid_report
+from spear_amal.report.grid_tables import conditions, of_grid_study
 from spear_amal.studies import corpus_run, load_study, run_grid_study
 from spear_amal.studies.catalogue import CATALOGUE, DISTILLATION_STUDIES, MIXER_STUDIES
 from spear_amal.studies.corpus_run import corpus_split, load_setup

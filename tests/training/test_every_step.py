@@ -178,7 +178,7 @@ def run(mixer, callbacks=(), feature="linear", **options):
     generator = torch.Generator().manual_seed(1)
     net = LinearModel(D, C) if feature == "linear" else MLP(D, C, (7,), generator)
     model = JointModel(net.double())
-    result = Trainer(settings, callbacks).fit(
+    result = Trainer(settings, callbacks=callbacks).fit(
         model, COMPONENTS, mixer, train, np.arange(N), selection=validation, fingerprint="a"
     )
     return model, result, mixer

@@ -41,11 +41,11 @@ def model_for(labels, feature="linear", seed=0):
     return JointModel(net.double(), rules.double())
 
 
-def run(mixer=None, callbacks=(), feature="linear", table=None, **options):
+def run(mixer=None, callbacks=(), feature="linear", table=None, seed=0, **options):
     train, validation, labels = data()
     settings = TrainerConfig(**{"max_epochs": 9, "patience": 9, "batch_size": 13, **options})
     model = model_for(labels, feature)
-    trainer = Trainer(settings, callbacks)
+    trainer = Trainer(settings, seed=seed, callbacks=callbacks)
     result = trainer.fit(
         model,
         spear_components(),

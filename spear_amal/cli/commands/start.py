@@ -54,7 +54,7 @@ def corpora_list(options: CorporaListOptions) -> None:
 
 def corpora_fetch(options: CorporaFetchOptions) -> None:
     """Fetch a corpus into the cache, checked by its checksums."""
-    from spear_amal.cli.console import is_watched, print_result
+    from spear_amal.cli.console import print_result
     from spear_amal.data import corpus_status, fetch_corpus
 
     name = options.name
@@ -62,5 +62,5 @@ def corpora_fetch(options: CorporaFetchOptions) -> None:
     if status.state == "data directory":
         print_result(f"{name} is in the data directory: {status.folder}")
     else:
-        folder = fetch_corpus(name, options.cache_dir, progress=is_watched())
+        folder = fetch_corpus(name, options.cache_dir, progress=True)
         print_result(f"{name} is in {folder}")
