@@ -111,6 +111,18 @@ class JointModel(nn.Module):
 
 
 @contextmanager
+def eval_mode(module: nn.Module) -> Iterator[None]:
+    """Switch a module to evaluation mode; afterwards every part has the mode back that it had."""
+    modes = {part: part.training for part in module.modules()}
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, training in modes.items():
+            part.training = training
+
+
+@contextmanager
 def twice_differentiable(model: nn.Module) -> Iterator[None]:
     """Leave out fused code that has no second derivative, or none in evaluation mode."""
     fused = torch.backends.cudnn.enabled

@@ -15,6 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from spear_amal._typing import Features, VectorLike
 from spear_amal.batch import Batch
 from spear_amal.models import JointModel
+from spear_amal.models.feature_model import eval_mode
 from spear_amal.tensors.sparse_rows import SparseRows
 from spear_amal.votes.label_matrix import LabelMatrix
 
@@ -243,13 +244,11 @@ def predict_logits(model: JointModel, table: Table) -> tuple[Tensor, Tensor | No
 
     Evaluation mode, on the table's device; the model's mode is restored.
     """
-    training = model.training
-    model.eval()
     logits, rules = [], []
-    for index in torch.arange(len(table)).split(chunk_size(table.x)):
-        outputs = model(table.batch(index))
-        logits.append(outputs.logits)
-        if outputs.rule_logits is not None:
-            rules.append(outputs.rule_logits)
-    model.train(training)
+    with eval_mode(model):
+        for index in torch.arange(len(table)).split(chunk_size(table.x)):
+            outputs = model(table.batch(index))
+            logits.append(outputs.logits)
+            if outputs.rule_logits is not None:
+                rules.append(outputs.rule_logits)
     return torch.cat(logits), torch.cat(rules) if rules else None
