@@ -10,12 +10,11 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from torch import Tensor
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from spear_amal._typing import Features, VectorLike
 from spear_amal.batch import Batch
 from spear_amal.models import JointModel
-from spear_amal.models.feature_model import eval_mode
+from spear_amal.models.feature_model import batch_norms, eval_mode
 from spear_amal.tensors.sparse_rows import SparseRows
 from spear_amal.votes.label_matrix import LabelMatrix
 
@@ -224,7 +223,7 @@ def batches(order: Tensor, size: int, model: torch.nn.Module) -> list[Tensor]:
     """Cut row numbers into batches; batch statistics need two rows, so a lone last one joins in."""
     parts = list(order.split(size))
     lone = len(parts) > 1 and len(parts[-1]) == 1
-    if lone and any(isinstance(part, _BatchNorm) for part in model.modules()):
+    if lone and batch_norms(model):
         parts[-2:] = [torch.cat(parts[-2:])]
     return parts
 
