@@ -24,7 +24,7 @@ from spear_amal.report.figures.study import weights_by_correctness
 from spear_amal.report.figures.style import png
 from spear_amal.report.study_report import study_curves
 from spear_amal.studies import load_corpus_votes, run_study, sweeps
-from spear_amal.studies.weight_quality import split_weights, study_weights, weight_separation
+from spear_amal.studies.weight_quality import split_weights, weight_separation
 
 # One model: as it is, freer, stricter.
 MODELS = ["amal", "amal:weight_sharing=row", "amal:validation=split"]
@@ -66,7 +66,7 @@ def main():
         Path(f"{stem}-{curve.name}.png").write_bytes(png(curve.figure))
         print(f"{source.name}-{curve.name}.png  {curve.title}")
 
-    judged = study_weights(source, **trained)  # opens the gold of U, when training is over
+    judged = sweeps.study_weights(source, **trained)  # opens the gold of U, when training is over
     Path(f"{stem}-weights.png").write_bytes(png(weights_by_correctness(*split_weights(judged))))
     print(f"{source.name}-weights.png  {len(judged)} rows with votes; do weights tell whether the")
     auc = weight_separation(judged).round(2).to_dict()

@@ -42,7 +42,7 @@ from spear_amal.studies import (
     one_thread,
     parse_method,
 )
-from spear_amal.studies.weight_quality import weights_by_row
+from spear_amal.studies.weight_quality import weights_with_gold
 from spear_amal.votes.label_matrix import LabelMatrix
 
 METHODS = (
@@ -200,7 +200,7 @@ def _examples(job: Job, title: str, estimator: Any) -> Examples:
 def _judged(job: Job, estimator: Any) -> pd.DataFrame:
     """Judge a finished model's weights by gold that no training saw; the report shows it."""
     gold = job.corpus.labels[job.task.train_rows]
-    return weights_by_row(job.task, estimator, gold)
+    return weights_with_gold(job.task, estimator, gold)
 
 
 def _outcome(job: Job, title: str, estimator: Any) -> Evaluation:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import typer
 
+from spear_amal import studies
 from spear_amal.cli.console import print_result, print_status, show_table
 from spear_amal.cli.options import GridStudyOptions, StudyOptions, StudyReportOptions
 from spear_amal.cli.train import check_outputs
@@ -37,12 +37,11 @@ from spear_amal.report.study_report import (
     tuning_table,
     write_study_report,
 )
-from spear_amal.studies import read_study, run_study
-from spear_amal.studies.catalogue import CATALOGUE
-from spear_amal.studies.distillation import GridStudy, run_grid_study
+from spear_amal.studies import load_study, read_study, verdicts
 from spear_amal.studies.results_file import read_content
-from spear_amal.studies.runner import study_methods
-from spear_amal.studies.verdict import verdicts
+
+if TYPE_CHECKING:
+    from spear_amal.studies import GridStudy
 
 # What a study compares unasked: single models, and both sides of the fair question in folds.
 METHODS = ("majority", "spear", "amal", "only-lv:crossfit=5", "recommended")
@@ -63,15 +62,15 @@ def run(options: StudyOptions) -> None:
     FailedRunsError
         After everything else is done, if runs failed.
     """
-    specs = study_methods(options.method or METHODS, options.only)
+    specs = studies.study_methods(options.method or METHODS, options.only)
     _check_baseline(options.baseline, [spec.text for spec in specs])
     settings = {} if options.max_epochs is None else {"max_epochs": options.max_epochs}
     with study_progress(options.output) as progress:
-        runs = run_study(
+        runs = studies.run_study(
             options.source,
             specs,
             options.seeds,
-            labels=options.n_labelled,
+            n_labelled=options.n_labelled,
             features=options.features,
             protocol=options.protocol,
             tune=options.tune,
@@ -97,17 +96,14 @@ def run_grid(name: str, options: GridStudyOptions) -> None:
     FailedRunsError
         After everything else is done, if runs failed.
     """
-    if name not in CATALOGUE:
-        known = ", ".join(CATALOGUE)
-        raise InputError(f"there is no study {name!r} in this installation; it has {known}")
-    study = CATALOGUE[name]
+    study = load_study(name)
     settings = _settings(study, options)
     if options.baseline is not None:
-        methods = dict.fromkeys(cell.method for cell in study.cells([0], **settings))
+        methods = dict.fromkeys(spec.method for spec in study.run_specs([0], **settings))
         taken = [method for method in methods if not options.method or method in options.method]
         _check_baseline(options.baseline, taken)
     with study_progress(options.output, ", teachers in a folder beside it") as progress:
-        runs = run_grid_study(
+        runs = studies.run_grid_study(
             study,
             options.output,
             options.seeds,
@@ -164,7 +160,7 @@ def _settings(study: GridStudy, options: GridStudyOptions) -> dict[str, Any]:
     if options.data_dir is not None:
         settings["data_dir"] = str(options.data_dir)  # it stands in the results file
     settings |= dict(_parsed(text) for text in options.settings)
-    known = list(inspect.signature(study.cells).parameters)[1:]  # the first are the seeds
+    known = study.options
     for name in settings:
         if name not in known:
             label = f"--{name.replace('_', '-')}" if name in _FLAGS else name

@@ -302,11 +302,9 @@ def reads_of(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
     """
     name = function.__qualname__
     for code in _codes(function.__code__):
-        instructions = [
-            step for step in dis.get_instructions(code) if step.opname != "EXTENDED_ARG"
-        ]
-        for i, step in enumerate(instructions):
-            follower = instructions[i + 1] if i + 1 < len(instructions) else None
+        steps = [step for step in dis.get_instructions(code) if step.opname != "EXTENDED_ARG"]
+        for i, step in enumerate(steps):
+            follower = steps[i + 1] if i + 1 < len(steps) else None
             if step.opname in _CHANGES:
                 raise Unhashable(f"{name} changes the global {step.argval!r}")
             if step.opname == "STORE_DEREF" and step.argval in function.__code__.co_freevars:

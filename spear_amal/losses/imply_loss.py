@@ -39,8 +39,9 @@ class RuleReliability(Component):
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Sum over the fired rules."""
         right = batch.y.unsqueeze(1) == self.k.to(batch.y.device)
-        given = self.exemplars
-        exemplar = torch.zeros_like(right) if given is None else given[batch.index.cpu()].to(right)
+        exemplar = torch.zeros_like(right)
+        if self.exemplars is not None:
+            exemplar = self.exemplars[batch.index.cpu()].to(right)
         return implication.reliability(_odds(outputs), right, batch.fired, exemplar, GENERALISED)
 
     def applies(self, batch: Batch) -> Tensor:

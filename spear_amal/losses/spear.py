@@ -267,14 +267,15 @@ def resolve(chosen: Iterable[int | str]) -> tuple[str, ...]:
     ('gold', 'consensus')
     """
     names = set()
-    for one in chosen:
-        if (isinstance(one, Integral) or str(one).isdecimal()) and 1 <= int(one) <= len(NAMES):
-            names.add(NAMES[int(one) - 1])
-        elif one in LOSSES:
-            names.add(str(one))
+    for choice in chosen:
+        numbered = isinstance(choice, Integral) or str(choice).isdecimal()
+        if numbered and 1 <= int(choice) <= len(NAMES):
+            names.add(NAMES[int(choice) - 1])
+        elif choice in LOSSES:
+            names.add(str(choice))
         else:
             raise InputError(
-                f"unknown loss {one!r}; choose numbers 1 to {len(NAMES)} or names from "
+                f"unknown loss {choice!r}; choose numbers 1 to {len(NAMES)} or names from "
                 f"{tuple(LOSSES)}"
             )
     return tuple(name for name in LOSSES if name in names)

@@ -219,10 +219,10 @@ class Amal(LearnedRowWeights):
         if self.weight_sharing != "loss":
             kinds = torch.cat([batch.fired, batch.y.unsqueeze(1).to(batch.fired)], dim=1)
             everywhere, here = self.shard.stacked(kinds)
-            found, groups = torch.unique(everywhere, dim=0, return_inverse=True)
-            n, group = len(found), groups[here]
-        own = 1.0 if self.weight_sharing == "pattern+row" else 0.0
-        return lambda step, learnt: own * step + group_means(step, learnt, group, n, self.shard)
+            patterns, groups = torch.unique(everywhere, dim=0, return_inverse=True)
+            n, group = len(patterns), groups[here]
+        by_row = 1.0 if self.weight_sharing == "pattern+row" else 0.0
+        return lambda step, learnt: by_row * step + group_means(step, learnt, group, n, self.shard)
 
     def _step(self, look_ahead: LookAheadLike, weights: Tensor) -> Tensor:
         if self.eta_lambda is not None:

@@ -182,8 +182,8 @@ class AuxiLearn(Bilevel):
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return phi, the optimiser's moments and the running mean of the losses."""
-        own = {"typical": self.typical.clone(), "seen": self.seen.clone()}
-        return {**super().state_dict(), **own}
+        typical = {"typical": self.typical.clone(), "seen": self.seen.clone()}
+        return {**super().state_dict(), **typical}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Restore what :meth:`state_dict` returned."""

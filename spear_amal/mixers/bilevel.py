@@ -112,10 +112,10 @@ class Bilevel(Mixer):
         """Restore what :meth:`state_dict` returned."""
         # By name: tensors come back from a file in any order.
         shapes = {f"learnt.{i}": tuple(tensor.shape) for i, tensor in enumerate(self.upper)}
-        found = {name: tuple(v.shape) for name, v in state.items() if name.startswith("learnt.")}
-        if found != shapes:
+        stored = {name: tuple(v.shape) for name, v in state.items() if name.startswith("learnt.")}
+        if stored != shapes:
             raise InputError(
-                f"the state holds weights of the shapes {list(found.values())}, this mixer learns "
+                f"the state holds weights of the shapes {list(stored.values())}, this mixer learns "
                 f"{list(shapes.values())}: load it into one with the options of the mixer that was "
                 "saved"
             )

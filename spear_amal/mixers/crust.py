@@ -97,8 +97,9 @@ class Crust(Mixer):
     def refresh(self, look_ahead: LookAheadLike, batch: Batch) -> None:
         """Collect the gradients of a group, by row number."""
         vector = torch.where(self.mixable, self.vector, 1.0)
-        found = look_ahead.hidden_gradients(vector.expand(len(batch), -1))
-        self._seen.append(tuple(t.detach().cpu().numpy() for t in (batch.index, batch.y, found)))
+        slopes = look_ahead.hidden_gradients(vector.expand(len(batch), -1))
+        seen = (batch.index, batch.y, slopes)
+        self._seen.append(tuple(tensor.detach().cpu().numpy() for tensor in seen))
 
     def end_refresh(self) -> None:
         """Choose rows of each class from the collected gradients."""

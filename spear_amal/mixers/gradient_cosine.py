@@ -120,23 +120,23 @@ class GradientCosine(Mixer):
         if self._sharing is None or not self._sharing.fits(parameters):
             self._sharing = SharedParameters(values, parameters, self.place)
         shared = [parameters[name] for name in self._sharing.shared]
-        own = [parameters[name] for name in self._sharing.own]
+        separate = [parameters[name] for name in self._sharing.own]
         if self.parameters == "shared":
-            factors, gradients = self._by_all(values, shared, own)
+            factors, gradients = self._by_all(values, shared, separate)
         else:
             layer = [parameters[name] for name in self._sharing.last_layer]
-            factors, gradients = self._by_last_layer(values, layer, shared, own)
+            factors, gradients = self._by_last_layer(values, layer, shared, separate)
         value = _total([value.detach() for value in values], factors)
         # What no loss reaches gets no gradient, as ever.
-        pairs = zip([*shared, *own], gradients, strict=True)
-        given = [(p, g) for p, g in pairs if g is not None]
-        return with_gradients(value, [p for p, _ in given], [g for _, g in given])
+        pairs = zip([*shared, *separate], gradients, strict=True)
+        reached = [(p, g) for p, g in pairs if g is not None]
+        return with_gradients(value, [p for p, _ in reached], [g for _, g in reached])
 
     def _by_all(
-        self, values: Sequence[Tensor], shared: Sequence[Tensor], own: Sequence[Tensor]
+        self, values: Sequence[Tensor], shared: Sequence[Tensor], separate: Sequence[Tensor]
     ) -> tuple[Tensor, Gradient]:
         """Factors and gradients from one backward pass per loss."""
-        parts = [gradient_of(value, [*shared, *own]) for value in values]
+        parts = [gradient_of(value, [*shared, *separate]) for value in values]
         by_loss = _averaged([filled(part[: len(shared)], shared) for part in parts])
         factors = self._factors(by_loss)
         own_parts = [part[len(shared) :] for part in parts]
@@ -148,12 +148,12 @@ class GradientCosine(Mixer):
         values: Sequence[Tensor],
         layer: Sequence[Tensor],
         shared: Sequence[Tensor],
-        own: Sequence[Tensor],
+        separate: Sequence[Tensor],
     ) -> tuple[Tensor, Gradient]:
         """Factors from short passes; gradients from one through the trunk, one through the rest."""
         factors = self._factors(_averaged([filled(_gradient(v, layer), layer) for v in values]))
         plain = _total(values, torch.ones_like(factors))
-        return factors, _gradient(_total(values, factors), shared) + _gradient(plain, own)
+        return factors, _gradient(_total(values, factors), shared) + _gradient(plain, separate)
 
     # -- cosines ----------------------------------------------------------------------------------
 
@@ -257,12 +257,12 @@ class SharedParameters:
     def __init__(
         self, values: Sequence[Tensor], parameters: Mapping[str, Tensor], main: int
     ) -> None:
-        found = reaches(values, list(parameters.values()))  # (K, P)
+        reached = reaches(values, list(parameters.values()))  # (K, P)
         # Messages between processes go where the values are.
-        found = (mean_over_ranks([found.to(values[0].device).float()])[0] > 0).cpu()
-        shared = found[main] & (found.sum(0) > 1)
+        reached = (mean_over_ranks([reached.to(values[0].device).float()])[0] > 0).cpu()
+        shared = reached[main] & (reached.sum(0) > 1)
         self.names = tuple(parameters)
-        self.complete = bool(found.any(1).all())
+        self.complete = bool(reached.any(1).all())
         self.shared = _where(self.names, shared)
         self.own = _where(self.names, ~shared)
         last = _module(self.shared[-1]) if self.shared else ""
@@ -274,7 +274,7 @@ class SharedParameters:
 
 
 def _where(names: Sequence[str], chosen: Tensor) -> list[str]:
-    return [name for name, one in zip(names, chosen.tolist(), strict=True) if one]
+    return [name for name, wanted in zip(names, chosen.tolist(), strict=True) if wanted]
 
 
 def _module(name: str) -> str:

@@ -70,8 +70,8 @@ def by_name(
     unknown = sorted(set(values) - {*names, *ROLES})
     if unknown:
         raise InputError(f"{option} names losses that are not trained: {unknown}; have {names}")
-    found = [values.get(name, values.get(role(name) or name, 1.0)) for name in names]
-    return torch.tensor([float(value) for value in found])
+    by_loss = [values.get(name, values.get(role(name) or name, 1.0)) for name in names]
+    return torch.tensor([float(value) for value in by_loss])
 
 
 def check_main(main: Any) -> None:

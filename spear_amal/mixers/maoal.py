@@ -132,14 +132,14 @@ class MAOAL(Bilevel):
 
     # -- which loss meets which module ------------------------------------------------------------
 
-    def _see(self, found: Tensor, parameters: Mapping[str, Tensor]) -> None:
+    def _see(self, reached: Tensor, parameters: Mapping[str, Tensor]) -> None:
         """Lay modules out, and note which losses were seen to reach which parameters: (K, P)."""
         if self._names != tuple(parameters):
             self._lay_out(parameters)
-        if not bool((found & ~self._found).any()):
+        if not bool((reached & ~self._found).any()):
             return
         # Once seen is known: in a batch without rows of its own a loss may have no graph.
-        self._found = self._found | found
+        self._found = self._found | reached
         shared = self._found[self.place]
         self._shared = shared.to(self.device)
         for i, k in enumerate(self.learnt):
@@ -181,8 +181,8 @@ class MAOAL(Bilevel):
         values, tensors = step.values(), list(step.parameters.values())
         gradients = [gradient_of(value, tensors) for value in values]
         # A parameter has a gradient where it is reached: no graph has to be gone through for it.
-        found = torch.tensor([[g is not None for g in gradient] for gradient in gradients])
-        self._see(found, step.parameters)
+        reached = torch.tensor([[g is not None for g in gradient] for gradient in gradients])
+        self._see(reached, step.parameters)
         mixed = combined(gradients, self._factors())
         pairs = [(p, g) for p, g in zip(tensors, mixed, strict=True) if g is not None]
         detached = torch.stack([value.detach() for value in values])
@@ -241,8 +241,8 @@ class MAOAL(Bilevel):
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return alpha, names of modules, where losses meet, and the optimiser's moments."""
-        own = {"modules": _as_bytes(self.modules), "active": self.active.clone()}
-        return {**super().state_dict(), **own}
+        module_state = {"modules": _as_bytes(self.modules), "active": self.active.clone()}
+        return {**super().state_dict(), **module_state}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Restore what :meth:`state_dict` returned."""
@@ -257,6 +257,6 @@ def _as_bytes(names: Sequence[str]) -> Tensor:
     return torch.tensor(list(json.dumps(names).encode()), dtype=torch.uint8)
 
 
-def _from_bytes(held: Tensor) -> list[str]:
-    names: list[str] = json.loads(bytes(held.tolist()))
+def _from_bytes(codes: Tensor) -> list[str]:
+    names: list[str] = json.loads(bytes(codes.tolist()))
     return names

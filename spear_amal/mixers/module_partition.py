@@ -70,19 +70,19 @@ def assign_modules(
 
 def _given(name: str, how: Mapping[str, str] | Callable[[str], str]) -> str:
     if callable(how):
-        found: str | None = how(name)
+        module: str | None = how(name)
     else:
         pieces = name.split(".")
         starts = (".".join(pieces[:n]) for n in range(len(pieces), 0, -1))
-        found = next((how[start] for start in starts if start in how), None)
-        if found is None:
+        module = next((how[start] for start in starts if start in how), None)
+        if module is None:
             raise InputError(
                 f"partition gives no module for the parameter {name!r}: its keys, {sorted(how)}, "
                 "must be names of parameters as the model has them, or their beginnings up to a dot"
             )
-    if not isinstance(found, str):
-        raise InputError(f"partition gives no module for the parameter {name!r}, but {found!r}")
-    return found
+    if not isinstance(module, str):
+        raise InputError(f"partition gives no module for the parameter {name!r}, but {module!r}")
+    return module
 
 
 # -- the tree of names ----------------------------------------------------------------------------
@@ -129,8 +129,8 @@ class _Part:
 
     @property
     def label(self) -> tuple[str, ...]:
-        own = [node for node in self.nodes if not node.is_norm] or self.nodes
-        first, last = own[0].path, own[-1].path
+        layers = [node for node in self.nodes if not node.is_norm] or self.nodes
+        first, last = layers[0].path, layers[-1].path
         return first if first == last else (*first[:-1], f"{first[-1]}-{last[-1]}")
 
 

@@ -83,15 +83,15 @@ class SuperLoss(Mixer):
         """``sigma_i w_k`` (B, K)."""
         here = self.domain[batch.index]
         parts = torch.where(here, losses.detach().double() * self.vector, 0.0)
-        own = parts.sum(1)  # (B,)
-        ratio = (own - self._tau(batch, own, here.any(1))) / self.lam
+        row_loss = parts.sum(1)  # (B,)
+        ratio = (row_loss - self._tau(batch, row_loss, here.any(1))) / self.lam
         sigma = torch.exp(-lambert_w0(ratio.clamp(min=-2 / math.e) / 2))
         weights = torch.where(self.mixable, sigma.unsqueeze(1) * self.vector, 1.0)
         return weights.to(losses)
 
-    def _tau(self, batch: Batch, own: Tensor, here: Tensor) -> Tensor | float:
+    def _tau(self, batch: Batch, row_loss: Tensor, here: Tensor) -> Tensor | float:
         if self.tau == "mean":
-            return self._running_mean(own, here)
+            return self._running_mean(row_loss, here)
         if self.tau != "log-classes":
             return float(self.tau)
         classes = batch.teachers.shape[2] if batch.teachers.ndim == 3 else 0
@@ -101,9 +101,9 @@ class SuperLoss(Mixer):
             )
         return math.log(classes)
 
-    def _running_mean(self, own: Tensor, here: Tensor) -> Tensor:
+    def _running_mean(self, row_loss: Tensor, here: Tensor) -> Tensor:
         """Update the running mean by the batch's rows on which a loss is defined, and return it."""
-        total, count = self.shard.total([torch.where(here, own, 0.0).sum(), here.sum()])
+        total, count = self.shard.total([torch.where(here, row_loss, 0.0).sum(), here.sum()])
         now = total / count.clamp(min=1)
         later = self.decay * self.mean + (1 - self.decay) * now
         mean = torch.where(self.batches > 0, later, now)

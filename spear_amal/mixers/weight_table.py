@@ -244,12 +244,12 @@ class MappedTable(WeightTable):
         """
         name = file_of(state)
         path = self.folder / name
-        found = path.stat().st_size if path.is_file() else None
-        if not _NAME.fullmatch(name) or found != self._size:
-            held = "is missing" if found is None else f"has {found} bytes"
+        size = path.stat().st_size if path.is_file() else None
+        if not _NAME.fullmatch(name) or size != self._size:
+            problem = "is missing" if size is None else f"has {size} bytes"
             raise FileFormatError(
-                f"{path} {held}, the checkpoint needs {self._size} bytes of weights in it; put it "
-                "back, or remove the checkpoint to start afresh"
+                f"{path} {problem}, the checkpoint needs {self._size} bytes of weights in it; put "
+                "it back, or remove the checkpoint to start afresh"
             )
         if path.parent != self.path.parent:  # begun before it was known that a run goes on
             shutil.rmtree(self.path.parent)

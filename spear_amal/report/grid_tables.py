@@ -14,8 +14,7 @@ import pandas as pd
 from spear_amal.errors import InputError
 from spear_amal.report.formatting import format_interval, format_numbers
 from spear_amal.report.study_report import readable_summary
-from spear_amal.studies.catalogue import CATALOGUE
-from spear_amal.studies.mixers import MIXING_STUDIES
+from spear_amal.studies.catalogue import CATALOGUE, MIXER_STUDIES
 from spear_amal.studies.summary import GROUP, interval, summarise
 from spear_amal.studies.verdict import FEWEST
 
@@ -265,7 +264,7 @@ def mixing_verdicts(condition: Condition) -> list[str]:
     Gains are points on the same seeds. "Within noise": the interval holds zero. Empty for other
     studies, and for one seed.
     """
-    if condition.study not in MIXING_STUDIES or condition.runs["seed"].nunique() < 2:
+    if condition.study not in MIXER_STUDIES:
         return []
     scores, titles = condition.scores(), condition.methods
     texts = [_against_reference(scores, titles), _highest_mean(scores, titles)]

@@ -51,7 +51,7 @@ class Examples:
     votes : LabelMatrix (n, m) or None
     texts : sequence of str, length n
     judged : DataFrame, optional
-        As ``spear_amal.studies.weight_quality.weights_by_row`` makes it, where gold of
+        As :func:`spear_amal.studies.weight_quality.weights_with_gold` makes it, where gold of
         unlabelled rows is at hand; for looking only.
     """
 

@@ -14,8 +14,8 @@ from spear_amal.report.figures.style import CaptionedFigure
 from spear_amal.report.formatting import METRIC_NAMES, MISSING, format_interval, format_numbers
 from spear_amal.report.page import write_page
 from spear_amal.report.weight_series import recorded
+from spear_amal.studies.curves import LOOK_AHEAD, REFRESH, over_budgets, over_setting
 from spear_amal.studies.summary import GROUP, summarise
-from spear_amal.studies.sweeps import LOOK_AHEAD, REFRESH, over_budgets, over_setting
 from spear_amal.studies.verdict import verdicts
 
 _BANDS = "means over seeds with their 95% intervals (from three seeds on)"

@@ -67,22 +67,23 @@ def votes_digest(parts: Iterable[Any]) -> str:
 
     Examples
     --------
-    >>> digest(["a", None]) == digest(["a", None]), digest(["a"]) == digest(["b"])
+    >>> same = votes_digest(["a", None]) == votes_digest(["a", None])
+    >>> same, votes_digest(["a"]) == votes_digest(["b"])
     (True, False)
     """
-    held = hashlib.sha256()
+    digest = hashlib.sha256()
     for part in parts:
-        held.update(f"|{type(part).__name__}".encode())
+        digest.update(f"|{type(part).__name__}".encode())
         if sp.issparse(part):
             rows = part.tocsr()
             for array in (rows.indptr.astype(np.int64), rows.indices.astype(np.int64), rows.data):
-                held.update(np.ascontiguousarray(array).tobytes())
+                digest.update(np.ascontiguousarray(array).tobytes())
         elif isinstance(part, str):
-            held.update(part.encode("utf-8", "surrogatepass"))
+            digest.update(part.encode("utf-8", "surrogatepass"))
         elif part is not None:
-            held.update(f"{part.shape}{part.dtype}".encode())
-            held.update(np.ascontiguousarray(part).tobytes())
-    return held.hexdigest()[:_DIGITS]
+            digest.update(f"{part.shape}{part.dtype}".encode())
+            digest.update(np.ascontiguousarray(part).tobytes())
+    return digest.hexdigest()[:_DIGITS]
 
 
 def load_corpus_votes(
@@ -98,7 +99,7 @@ def load_corpus_votes(
 
     Parameters
     ----------
-    source : str, path, Corpus or Source
+    source : str, path, Corpus or CorpusVotes
         A key of :data:`spear_amal.data.CORPORA`, else a WRENCH folder (``./sms`` names a folder
         even where a corpus has that name), else a corpus of your own.
     lfs : path, optional
@@ -195,6 +196,31 @@ def _vote(corpus: Corpus, lfs: list[Any], classes: Any, path: Path, progress: bo
     return _VOTES[key]
 
 
+def shuffled_votes(L: LabelMatrix, seed: int = 0) -> LabelMatrix:
+    """Deal the rows of votes out anew, so that coverage and conflicts stay and meaning goes.
+
+    Parameters
+    ----------
+    L : LabelMatrix (n, m)
+    seed : int
+
+    Returns
+    -------
+    LabelMatrix (n, m)
+        The votes (and scores) of row i are those of another row; ``row_ids`` stay in place.
+
+    Examples
+    --------
+    >>> L = LabelMatrix.from_dense([[0, -1], [1, 1], [-1, -1]], row_ids=["a", "b", "c"])
+    >>> placebo = shuffled_votes(L, seed=1)
+    >>> sorted(placebo.to_dense().tolist()), placebo.row_ids.tolist()
+    ([[-1, -1], [0, -1], [1, 1]], ['a', 'b', 'c'])
+    """
+    shuffled: LabelMatrix = L[np.random.default_rng(seed).permutation(len(L))]
+    shuffled.row_ids = L.row_ids
+    return shuffled
+
+
 _PARTS = {"train": "train", "valid": "validation", "test": "test"}
 _MOST_LABELS, _SHARE = 100, 0.1  # default size of L and of V: so many rows, or a tenth of the pool
 
@@ -210,19 +236,19 @@ def wrench_corpus(folder: Path) -> Corpus:
         If a part is missing, empty or damaged, a row has no gold label, or rows have neither text
         nor feature vectors of one length.
     """
-    held = read_wrench(folder)
-    for part, rows in held.items():
+    parts = read_wrench(folder)
+    for part, rows in parts.items():
         _check_gold(folder / f"{part}.json", rows)
-    frames = [rows.frame.assign(part=_PARTS[part]) for part, rows in held.items()]
-    ids = [f"{part}/{row}" for part, rows in held.items() for row in rows.frame.index]
+    frames = [rows.frame.assign(part=_PARTS[part]) for part, rows in parts.items()]
+    ids = [f"{part}/{row}" for part, rows in parts.items() for row in rows.frame.index]
     frame = pd.concat(frames).set_axis(ids)
     features = None if "text" in frame else _vectors(folder, frame)
     if features is None:
         _check_texts(folder, frame)
-    classes = tuple(str(name) for name in held["train"].label_matrix.classes)
+    classes = tuple(str(name) for name in parts["train"].label_matrix.classes)
     n_pool = int((frame["part"] != "test").sum())
     size = max(len(classes), min(_MOST_LABELS, int(n_pool * _SHARE)))
-    votes = np.concatenate([rows.label_matrix.to_dense() for rows in held.values()])
+    votes = np.concatenate([rows.label_matrix.to_dense() for rows in parts.values()])
     return Corpus(
         name=folder.resolve().name,
         classes=classes,
@@ -231,7 +257,7 @@ def wrench_corpus(folder: Path) -> Corpus:
         source=f"WRENCH folder {folder}",
         features=features,
         label_matrix=LabelMatrix.from_dense(
-            votes, classes=classes, lf_names=held["train"].label_matrix.lf_names, row_ids=ids
+            votes, classes=classes, lf_names=parts["train"].label_matrix.lf_names, row_ids=ids
         ),
         n_labelled=size,
         n_validation=size,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from spear_amal.errors import InputError
 from spear_amal.estimators import (
@@ -14,15 +14,32 @@ from spear_amal.estimators import (
     ReweightedClassifier,
     RuleNetworkClassifier,
     SpearClassifier,
-    option_places,
 )
 from spear_amal.mixers import mixer_parameters
+from spear_amal.params import option_places
 from spear_amal.studies.split import Split
+
+_Estimator = TypeVar("_Estimator", bound=BaseSpearEstimator)
 
 # (kind, low, high, scale) or ("choice", values): what tuning may try.
 Space = dict[str, tuple[Any, ...]]
-# Options that say how the final model is made; without one it is a single model.
-FINAL = ("crossfit", "crossfit_weights", "refit")
+# Options that say how the final model is made; without any it is a single model.
+FIT_OPTIONS = ("crossfit", "crossfit_weights", "refit")
+
+
+def make_estimator(estimator: type[_Estimator], **options: Any) -> _Estimator:
+    """Make an unfitted estimator from options by name; studies make them here and nowhere else."""
+    return estimator.from_options(**options)
+
+
+def estimator_options(estimator: type[BaseSpearEstimator]) -> dict[str, Any]:
+    """Return the options that :func:`make_estimator` takes, with their defaults."""
+    params = estimator().get_params()
+    return {
+        name: params[f"{holder}__{name}" if holder else name]
+        for name, holder in option_places(estimator).items()
+        if name not in estimator._nested
+    }
 
 
 @dataclass(frozen=True)
@@ -74,92 +91,86 @@ class MethodSpec:
     @property
     def text(self) -> str:
         """The form ``NAME:option=value,...`` that :func:`parse_method` reads."""
-        given = ",".join(f"{k}={_written(v)}" for k, v in sorted(self.options.items()))
-        return self.method.name + (f":{given}" if given else "")
+        pairs = ",".join(f"{k}={_written(v)}" for k, v in sorted(self.options.items()))
+        return self.method.name + (f":{pairs}" if pairs else "")
 
     @property
     def settled(self) -> dict[str, Any]:
-        """Defaults of the method and the options given."""
-        held = {**self.method.defaults, **self.options}
+        """Defaults of the method, and the options given."""
+        options = {**self.method.defaults, **self.options}
         # What was asked for beats the method's own way to the final model.
-        if any(self.options.get(one) for one in FINAL):
-            return {k: v for k, v in held.items() if k not in FINAL or k in self.options}
-        return held
+        if any(self.options.get(name) for name in FIT_OPTIONS):
+            return {k: v for k, v in options.items() if k not in FIT_OPTIONS or k in self.options}
+        return options
 
     @property
     def title(self) -> str:
         """Name for tables, with what differs from the method's plain form."""
-        held = self.settled
+        settled = self.settled
         parts = [self.method.title]
-        if held.get("crossfit"):
-            parts.append(f"{held['crossfit']} folds")
-        elif held.get("refit") and "refit" in self.options:
+        if settled.get("crossfit"):
+            parts.append(f"{settled['crossfit']} folds")
+        elif settled.get("refit") and "refit" in self.options:
             parts.append("refit on L+V")
-        if held.get("crossfit_weights"):
-            parts.append(f"weights of {held['crossfit_weights']} folds")
-        rest = {k: v for k, v in self.options.items() if k not in FINAL}
+        if settled.get("crossfit_weights"):
+            parts.append(f"weights of {settled['crossfit_weights']} folds")
+        rest = {k: v for k, v in self.options.items() if k not in FIT_OPTIONS}
         short = {k: f"{v:.3g}" if isinstance(v, float) else _written(v) for k, v in rest.items()}
         parts += [f"{k}={v}" for k, v in sorted(short.items())]
         return ", ".join(parts)
 
     def changed(self, **options: Any) -> MethodSpec:
-        """Make the same method with further options."""
+        """Return the same method with further options."""
         return MethodSpec(self.method, {**self.options, **options})
 
     def space(self) -> Space:
-        """Say what tuning may try; options that were given are not tuned."""
+        """Return what tuning may try; options that were given are not tuned."""
         return {k: v for k, v in self.method.space.items() if k not in self.options}
 
     def make(self, **settings: Any) -> BaseSpearEstimator:
         """Make the unfitted estimator; `settings` (metric, random_state, ...) yield to options."""
-        held = self.settled
-        folds = held.pop("crossfit", None)
-        weights = held.pop("crossfit_weights", None)
-        refit = held.pop("refit", False)
-        if weights:
-            held |= {"fit_strategy": "crossfit-weights", "n_folds": weights}
+        options = self.settled
+        folds = options.pop("crossfit", None)
+        weight_folds = options.pop("crossfit_weights", None)
+        refit = options.pop("refit", False)
+        if weight_folds:
+            options |= {"fit_strategy": "crossfit-weights", "n_folds": weight_folds}
         elif folds:
-            held |= {"fit_strategy": "crossfit", "n_folds": folds}
+            options |= {"fit_strategy": "crossfit", "n_folds": folds}
         elif refit:
-            held["fit_strategy"] = "refit"
-        known = set(option_places(self.method.estimator))
-        own = {k: v for k, v in held.items() if k in known}
-        mixed = {k: v for k, v in held.items() if k not in known}
-        if mixed:
-            own["mixer_options"] = {**(own.get("mixer_options") or {}), **mixed}
+            options["fit_strategy"] = "refit"
+        known = estimator_options(self.method.estimator)
+        mixer_options = {k: options.pop(k) for k in list(options) if k not in known}
+        if mixer_options:
+            options["mixer_options"] = {**(options.get("mixer_options") or {}), **mixer_options}
         fitting = {k: v for k, v in settings.items() if k in known}
-        return self.method.estimator.from_options(**{**fitting, **own})
+        return make_estimator(self.method.estimator, **{**fitting, **options})
 
-    def was_given(self, task: Split) -> str:
-        """Say in words what the method sees of a task."""
-        held, n_val = self.settled, len(task.y_val)
+    def was_given(self, split: Split) -> str:
+        """Say in words what the method sees of a split."""
+        settled, n_val = self.settled, len(split.y_val)
+        in_folds = settled.get("crossfit") or settled.get("crossfit_weights")
         if self.method.gold == "all":
-            gold = f"gold on all {len(task.y_train)}"
-        elif held.get("crossfit") or held.get("crossfit_weights"):
-            gold = f"{task.n_labelled} + {n_val} gold, each fold V once"
-        elif held.get("refit"):
-            gold = f"{task.n_labelled} + {n_val} gold"
+            gold = f"gold on all {len(split.y_train)}"
+        elif in_folds:
+            gold = f"{split.n_labelled} + {n_val} gold, each fold V once"
+        elif settled.get("refit"):
+            gold = f"{split.n_labelled} + {n_val} gold"
         else:
-            gold = f"{task.n_labelled} gold"
-        votes = f", votes on {task.n_unlabelled}" if self.method.uses_votes else ""
-        if (
-            held.get("crossfit")
-            or held.get("crossfit_weights")
-            or (held.get("refit") and not self.method.learns_from_v)
-        ):
+            gold = f"{split.n_labelled} gold"
+        votes = f", votes on {split.n_unlabelled}" if self.method.uses_votes else ""
+        if in_folds or (settled.get("refit") and not self.method.learns_from_v):
             return gold + votes
         purpose = "learn weights and choose" if self.method.learns_from_v else "choose"
         return f"{gold}{votes}; V: {n_val} to {purpose} the epoch"
 
     def known_options(self) -> set[str]:
-        """Names of all options that this method takes."""
-        held = set(option_places(self.method.estimator)) - {"trainer", "rule_model"}
-        default = getattr(self.method.estimator, "mixer", None)
-        mixer = mixer_parameters(self.settled.get("mixer", default))
+        """Return the names of all options that this method takes."""
+        defaults = estimator_options(self.method.estimator)
+        mixer = mixer_parameters(self.settled.get("mixer", defaults.get("mixer")))
         # How the final model is made has one way to say it: crossfit=K or refit.
-        return (
-            {*FINAL, *held} - {"fit_strategy", "n_folds", "mixer_options", "label_model_options"}
-        ) | set(mixer)
+        others = {"fit_strategy", "n_folds", "mixer_options", "label_model_options"}
+        return ({*FIT_OPTIONS, *defaults} - others) | set(mixer)
 
 
 def _written(value: Any) -> str:
@@ -244,12 +255,11 @@ _ALL = (
         **_BY_V,
     ),
 )
-#: The methods that studies compare, by name; :func:`register` adds to them.
 METHODS: dict[str, Method] = {method.name: method for method in _ALL}
 
 
 def register(method: Method) -> Method:
-    """Add a method of one's own to :data:`METHODS`, so that studies find it by name.
+    """Add a method to :data:`METHODS`, so that studies find it by name.
 
     Raises
     ------
@@ -310,7 +320,7 @@ def parse_method(text: str) -> MethodSpec:
 
 def _check_final(spec: MethodSpec) -> None:
     """Refuse two ways to the final model at once, and a refit that is neither true nor false."""
-    ways = [name for name in FINAL if spec.options.get(name)]
+    ways = [name for name in FIT_OPTIONS if spec.options.get(name)]
     if len(ways) > 1:
         raise InputError(f"{spec.text!r} asks for {' and '.join(ways)}; choose one of them")
     if not isinstance(spec.options.get("refit", False), bool):
@@ -319,15 +329,15 @@ def _check_final(spec: MethodSpec) -> None:
 
 def _options(text: str, whole: str) -> dict[str, Any]:
     options: dict[str, Any] = {}
-    for part in filter(None, (one.strip() for one in text.split(","))):
-        name, given, value = part.partition("=")
-        if not name.strip() or (given and not value.strip()):
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, sign, value = part.partition("=")
+        if not name.strip() or (sign and not value.strip()):
             raise InputError(
                 f"{whole!r}: {part!r} is no option; write NAME:option=value,option=value"
             )
         if name.strip() in options:
             raise InputError(f"{whole!r} gives the option {name.strip()!r} twice")
-        options[name.strip()] = _read(name.strip(), value.strip()) if given else True
+        options[name.strip()] = _read(name.strip(), value.strip()) if sign else True
     return options
 
 

@@ -28,7 +28,7 @@ class Split:
     name, metric, classes
     x_train, votes_train : features and votes of labelled and unlabelled rows
     y_train : ndarray (n,)
-        Gold codes, -1 on unlabelled rows; in a supervised task none is -1.
+        Gold codes, -1 on unlabelled rows; in a supervised split none is -1.
     x_val, y_val, votes_val : validation rows, all with gold
     train_rows : ndarray (n,)
         Positions of the training rows in the corpus, for looking texts up.
@@ -115,8 +115,8 @@ class HeldOutScorer:
         None as well where every test text occurs in training.
         """
         p = self.probabilities(estimator)
-        held = self._distinct
-        some = None if held is None or not held.any() else score_table(p[held], self._y[held])
+        rows = self._distinct
+        some = None if rows is None or not rows.any() else score_table(p[rows], self._y[rows])
         return score_table(p, self._y), some
 
     def confusion(self, estimator: Any) -> np.ndarray:
@@ -170,7 +170,7 @@ def make_split(
     exemplars: sp.csr_array | None = None,
     **options: Any,
 ) -> tuple[Split, HeldOutScorer]:
-    """Partition a corpus and cut it into a task and its scorer.
+    """Partition a corpus; return what training may see, and the scorer of the test rows.
 
     Text features (TF-IDF by default) are fitted on training and validation text only.
 
@@ -189,7 +189,7 @@ def make_split(
     supervised : bool
         Hand out gold for every training row: the ceiling, for no other method.
     exemplars : csr_array (n, m) of bool, optional
-        Which row LF j was written from; the task keeps those of labelled rows.
+        Which row LF j was written from; the split keeps those of labelled rows.
     **options
         Passed to :func:`spear_amal.data.partition`.
     """
@@ -197,14 +197,14 @@ def make_split(
     parts = partition(corpus, seed, n_labelled, n_validation, **options)
     x = _features_of(corpus, features, np.concatenate([parts.train, parts.validation]))
     rows = (parts.labelled, parts.unlabelled, parts.validation)
-    task = cut_task(corpus, votes, x, rows, seed, supervised, exemplars)
+    split = cut_split(corpus, votes, x, rows, seed, supervised, exemplars)
     test, y = parts.test, corpus.labels
-    return task, HeldOutScorer(
+    return split, HeldOutScorer(
         x[test], y[test], votes[test], corpus.metric, _distinct(corpus, parts)
     )
 
 
-def cut_task(
+def cut_split(
     corpus: Corpus,
     votes: LabelMatrix,
     x: Features,

@@ -88,9 +88,9 @@ def as_teachers(things: TeachersLike) -> list[Teacher]:
         Says which one cannot teach, and why.
     """
     if isinstance(things, Mapping):
-        return [_numbered(i, one, str(name)) for i, (name, one) in enumerate(things.items())]
+        return [_numbered(i, thing, str(name)) for i, (name, thing) in enumerate(things.items())]
     listed = list(things) if isinstance(things, list | tuple) else [things]
-    return [_numbered(i, one) for i, one in enumerate(listed)]
+    return [_numbered(i, thing) for i, thing in enumerate(listed)]
 
 
 def mean_teacher(things: Sequence[TeacherLike], name: str = "mean") -> MeanTeacher:

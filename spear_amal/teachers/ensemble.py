@@ -51,8 +51,8 @@ class MeanTeacher(Teacher):
             except InputError as error:
                 raise type(error)(f"member {teacher.name!r}: {error}") from error
         if len({answer.shape for answer in answers}) > 1:
-            found = sorted({answer.shape[1] for answer in answers})
-            raise InputError(f"its members have different numbers of classes: {found}")
+            widths = sorted({answer.shape[1] for answer in answers})
+            raise InputError(f"its members have different numbers of classes: {widths}")
         return np.stack(answers)
 
     def online_logits(

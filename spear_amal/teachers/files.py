@@ -144,10 +144,10 @@ def _read(path: Path, row_id: str, kind: str | None) -> StoredOutputs:
         raise InputError(f"there is no file {path}; check the path")
     if path.suffix.lower() != ".npz":
         return _read_table(path, row_id, kind)
-    held = _read_npz(path)
-    if kind not in (None, held.kind):
-        raise InputError(f"{path} holds {held.kind}, not {kind}")
-    return held
+    outputs = _read_npz(path)
+    if kind not in (None, outputs.kind):
+        raise InputError(f"{path} holds {outputs.kind}, not {kind}")
+    return outputs
 
 
 def _read_npz(path: Path) -> StoredOutputs:
@@ -157,22 +157,22 @@ def _read_npz(path: Path) -> StoredOutputs:
             if about["mark"] != MARK:
                 raise ValueError("it holds something else")
             newer = about["format"] > FORMAT
-            held = None if newer else _unpack(about, archive["row_ids"], archive["values"])
+            outputs = None if newer else _unpack(about, archive["row_ids"], archive["values"])
     except _DAMAGE as error:
         raise FileFormatError(
             f"{path} is damaged or no file of teacher outputs ({error}); write it again with "
             "save_teacher_outputs"
         ) from error
-    if held is None:
+    if outputs is None:
         raise FileFormatError(f"{path} has format {about['format']}: update spear_amal")
-    return held
+    return outputs
 
 
 def _unpack(about: dict[str, Any], row_ids: np.ndarray, values: np.ndarray) -> StoredOutputs:
-    held = StoredOutputs(row_ids, values, about["classes"], about["kind"], about["name"])
-    if values.shape != (len(row_ids), len(held.classes)) or held.kind not in KINDS:
+    outputs = StoredOutputs(row_ids, values, about["classes"], about["kind"], about["name"])
+    if values.shape != (len(row_ids), len(outputs.classes)) or outputs.kind not in KINDS:
         raise ValueError(f"outputs of shape {values.shape} for {len(row_ids)} rows")
-    return held
+    return outputs
 
 
 def _read_table(path: Path, row_id: str, kind: str | None) -> StoredOutputs:

@@ -111,9 +111,9 @@ class NetworkTeacher(Teacher):
         if isinstance(x, Tensor) and x.ndim > 2:
             check_pixels(x, self.pixels)
             return
-        found = x.width if isinstance(x, SparseRows) else x.shape[-1]
-        if self.n_features not in (None, found):
-            raise InputError(f"it was trained on {self.n_features} features, X has {found}")
+        width = x.width if isinstance(x, SparseRows) else x.shape[-1]
+        if self.n_features not in (None, width):
+            raise InputError(f"it was trained on {self.n_features} features, X has {width}")
 
     def _forward(self, module: nn.Module, x: Tensor | SparseRows) -> Tensor:
         rows = self._for_module(module, x)
@@ -135,13 +135,13 @@ class NetworkTeacher(Teacher):
     def _for_module(self, module: nn.Module, x: Tensor | SparseRows) -> Tensor | SparseRows:
         """Rows on the module's device and of its type; pixels (uint8) stay pixels."""
         tensors = (t for t in (*module.parameters(), *module.buffers()) if t.is_floating_point())
-        held = next(tensors, torch.empty(0))
+        first = next(tensors, torch.empty(0))
         if isinstance(x, SparseRows):
             moved = SparseRows(
-                x.columns.to(held.device), x.values.to(held.device, held.dtype), x.width
+                x.columns.to(first.device), x.values.to(first.device, first.dtype), x.width
             )
             return moved if self.takes_sparse else moved.to_dense()
-        return x.to(held.device) if x.dtype == torch.uint8 else x.to(held.device, held.dtype)
+        return x.to(first.device) if x.dtype == torch.uint8 else x.to(first.device, first.dtype)
 
     def _content(self) -> str:
         """Hash of the networks' layout, parameters and buffers."""
@@ -151,9 +151,9 @@ class NetworkTeacher(Teacher):
             for name, tensor in module.state_dict().items():
                 if not isinstance(tensor, Tensor):
                     continue
-                held = tensor.detach().cpu().contiguous()
-                made.update(f"{name} {held.dtype} {tuple(held.shape)}".encode())
-                made.update(held.flatten().view(torch.uint8).numpy().tobytes())
+                values = tensor.detach().cpu().contiguous()
+                made.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
+                made.update(values.flatten().view(torch.uint8).numpy().tobytes())
         return made.hexdigest()
 
 
@@ -165,19 +165,19 @@ def logits_of(out: Any, n: int) -> Tensor:
     InputError
         If there are none.
     """
-    found = out
+    logits = out
     if not isinstance(out, Tensor):
-        found = getattr(out, "logits", None)
-        if found is None and isinstance(out, tuple | list) and out:
-            found = out[0]
-    if not isinstance(found, Tensor):
+        logits = getattr(out, "logits", None)
+        if logits is None and isinstance(out, tuple | list) and out:
+            logits = out[0]
+    if not isinstance(logits, Tensor):
         raise InputError(
             f"the network returns {type(out).__name__}; a teacher must return logits (B, C), a "
             "tuple with logits first, or an object with .logits"
         )
-    if found.ndim != 2 or len(found) != n:
+    if logits.ndim != 2 or len(logits) != n:
         raise InputError(
-            f"the network returns a tensor of shape {tuple(found.shape)} for {n} rows; logits "
+            f"the network returns a tensor of shape {tuple(logits.shape)} for {n} rows; logits "
             "must be (B, C), one column for each class (two for two classes)"
         )
-    return found.detach()
+    return logits.detach()

@@ -114,11 +114,11 @@ class TeacherOutputs:
             return teacher.logits(self.X, self.row_ids, self.classes)
         key = hashlib.sha256(f"{_FORMAT}|{digest}|{self._data_digest}".encode()).hexdigest()
         path = self.cache / f"{key}.npz"
-        held = _read(path, key, len(self), self.classes)
-        if held is None:
-            held = teacher.logits(self.X, self.row_ids, self.classes)
-            _write(path, key, held)
-        return held
+        logits = _read(path, key, len(self), self.classes)
+        if logits is None:
+            logits = teacher.logits(self.X, self.row_ids, self.classes)
+            _write(path, key, logits)
+        return logits
 
     @cached_property
     def _data_digest(self) -> str:
@@ -132,10 +132,10 @@ def _read(path: Path, key: str, n: int, classes: list[Any] | None) -> np.ndarray
     if not path.exists():
         return None
     try:
-        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as held:
-            found, logits = str(held["key"]), held["logits"]
+        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as archive:
+            stored_key, logits = str(archive["key"]), archive["logits"]
         width = logits.shape[-1] if classes is None else len(classes)
-        if found != key or logits.dtype != np.float32 or logits.shape != (n, width):
+        if stored_key != key or logits.dtype != np.float32 or logits.shape != (n, width):
             raise ValueError(f"it holds {logits.dtype} {logits.shape} of other rows or teachers")
     except _DAMAGE as error:
         warnings.warn(

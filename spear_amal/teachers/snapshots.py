@@ -45,7 +45,7 @@ def early_stopped(
     _check_apart(listed)
     return [
         NetworkTeacher(_module(epoch, state, network), f"{name}@{epoch}", classes)
-        for epoch, state in sorted(listed, key=lambda one: one[0])
+        for epoch, state in sorted(listed, key=lambda snapshot: snapshot[0])
     ]
 
 

@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 Record = dict[str, Any]
-# What names of weights in it start with: "weight/LOSS" and "module/LOSS/MODULE".
-WEIGHT, MODULE = "weight/", "module/"
 
 
 class Callback:

@@ -18,12 +18,13 @@ from torch import Tensor
 from spear_amal.batch import Batch
 from spear_amal.distributed.shard import WHOLE, Shard
 from spear_amal.errors import SpearAmalError
+from spear_amal.history import MODULE, WEIGHT
 from spear_amal.losses import ComponentSet
 from spear_amal.mixers import Mixer
 from spear_amal.models import JointModel
 from spear_amal.models.feature_model import twice_differentiable
 from spear_amal.tensors.bool_table import PackedBools
-from spear_amal.training.callbacks import MODULE, WEIGHT, Callback, Record
+from spear_amal.training.callbacks import Callback, Record
 from spear_amal.training.checkpoint import Checkpoint
 from spear_amal.training.config import TrainerConfig
 from spear_amal.training.distributed_checks import check_spreads

@@ -35,13 +35,13 @@ def test_demo_offline_says_so_and_reports(ok):
 
 def test_weights_are_judged_by_gold_that_training_never_saw(ok, monkeypatch):
     monkeypatch.setattr(demo_module, "METHODS", ("recommended",))
-    judge, calls = demo_module.weights_by_row, []
+    judge, calls = demo_module.weights_with_gold, []
 
     def recorded(task, estimator, gold):
         calls.append((task, gold))
         return judge(task, estimator, gold)
 
-    monkeypatch.setattr(demo_module, "weights_by_row", recorded)
+    monkeypatch.setattr(demo_module, "weights_with_gold", recorded)
     ok("demo", "--offline", "--max-epochs", 4, "--lfs", "lfs.py")
     page = Path("report.html").read_text(encoding="utf-8")
     assert "Weights where the rules are right and wrong" in page

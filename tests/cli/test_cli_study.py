@@ -8,7 +8,7 @@ import pytest
 from spear_amal.cli import study as study_module
 from spear_amal.data import synthetic_corpus
 from spear_amal.estimators import GoldClassifier
-from spear_amal.studies import METHODS, Method, register, runner
+from spear_amal.studies import METHODS, Method, corpus_study, register, study_methods
 from spear_amal.studies import corpus_votes as source_module
 
 LFS = """
@@ -112,7 +112,7 @@ def test_interrupt_says_that_nothing_is_lost(run, monkeypatch):
     def stop(*ignored):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(runner, "run_unit", stop)
+    monkeypatch.setattr(corpus_study, "run_method", stop)
     result = run(*SMALL, "--seeds", 2)
     assert result.exit_code == 130 and "same command goes on" in result.stderr
 
@@ -147,4 +147,4 @@ def test_help_tells_both_ways(ok, run):
 
 
 def test_default_methods_exist():
-    assert runner.study_methods(study_module.METHODS)
+    assert study_methods(study_module.METHODS)

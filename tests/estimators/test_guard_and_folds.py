@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from spear_amal import GoldClassifier, LabelMatrix, SpearClassifier
-from spear_amal.studies.placebo import shuffled_votes
+from spear_amal.studies import shuffled_votes
 
 N_L, N_U, N_V, D = 61, 97, 53, 5
 FAST = {"max_epochs": 7, "patience": 7}

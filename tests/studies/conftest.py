@@ -29,8 +29,8 @@ def source():
 @pytest.fixture
 def methods(monkeypatch):
     """METHODS, in which a test may register what it likes."""
-    monkeypatch.setattr("spear_amal.studies.methods.METHODS", held := dict(METHODS))
-    return held
+    monkeypatch.setattr("spear_amal.studies.methods.METHODS", registered := dict(METHODS))
+    return registered
 
 
 @pytest.fixture
@@ -43,14 +43,14 @@ def killed_and_continued():
     def both(study, run, at):
         ran = []
 
-        def counted(cell, folder):
-            ran.append(cell)
-            return study.run(cell, folder)
+        def counted(spec, folder):
+            ran.append(spec)
+            return study.run(spec, folder)
 
-        def killed(cell, folder):
+        def killed(spec, folder):
             if len(ran) == at:
                 raise KeyboardInterrupt
-            return counted(cell, folder)
+            return counted(spec, folder)
 
         with pytest.raises(KeyboardInterrupt):
             run(dataclasses.replace(study, run=killed))

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from spear_amal.studies import parse_method
-from spear_amal.studies.sweeps import over_budgets, over_setting
+from spear_amal.studies.curves import over_budgets, over_setting
 
 
 def runs(*texts, labels=23, seeds=2, corpus="toy", tuned=None):

@@ -107,7 +107,7 @@ def test_finals(text, final, folds):
         ("ammal", "did you mean amal"),
         ("", "unknown method"),
         ("dawid-skeen", "did you mean dawid-skene"),
-        ("amal:rhoo=3", "did you mean weight_lr"),
+        ("amal:weight_r=3", "did you mean weight_lr"),
         ("imply-loss:gama=3", "did you mean gamma"),
         ("only-l:weight_lr=3", "no option 'weight_lr'"),
         ("amal:weight_lr=", "is no option"),

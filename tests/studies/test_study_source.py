@@ -8,9 +8,8 @@ import pytest
 from spear_amal.data import WrenchPart, load_corpus, write_wrench
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.studies import load_corpus_votes, run_study
+from spear_amal.studies.corpus_run import corpus_split, make_setup
 from spear_amal.studies.features import study_features
-from spear_amal.studies.run import study_task
-from spear_amal.studies.runner import make_setup
 from spear_amal.votes.label_matrix import LabelMatrix
 
 SIZES = {"train": 97, "valid": 13, "test": 29}
@@ -91,11 +90,11 @@ def test_exemplars_of_labelled_rows_reach_methods_that_take_them(source, tmp_pat
     setup = make_setup(held)
     found = 0
     for seed in range(9):
-        task, _ = study_task(setup, seed)
+        task, _ = corpus_split(setup, seed)
         rows, lfs = task.exemplars.nonzero()
         assert (task.y_train[rows] >= 0).all() and (task.train_rows[rows] == lfs).all()
         found += len(rows)
-    assert found and study_task(make_setup(held, placebo=True), 0)[0].exemplars is None
+    assert found and corpus_split(make_setup(held, placebo=True), 0)[0].exemplars is None
     frame = run_study(held, ["imply-loss", "spear"], 2, only=True, max_epochs=1)
     assert frame["error"].isna().all()
     assert [config.get("exemplars") for config in frame["config"]] == [True, True, None, None]

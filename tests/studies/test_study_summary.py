@@ -15,14 +15,15 @@ SCORES = {
 
 def runs(scores=None, **change):
     """Rows as a study file holds them, with what a test needs."""
-    config = {"options": {}, "settings": {}, "lfs": "x.py", "data": "1f", "tune": 0}
+    config = {"settings": {}, "lfs": "x.py", "data": "1f", "tune": 0}
     return pd.DataFrame(
         [
             {
                 **{"corpus": "toy", "features": "tfidf", "protocol": "random", "labels": 7},
                 **{"method": method, "title": method.upper(), "seed": seed, "metric": "f1"},
                 **{"score": value, "val_score": value + 0.05, "seconds": 2.0 * seed},
-                **{"dedup": {"f1": value - 0.01}, "config": config, "error": None},
+                **{"dedup": {"f1": value - 0.01}, "error": None},
+                "config": config | {"options": {"crossfit": 3} if "crossfit=3" in method else {}},
                 **change,
             }
             for method, values in (scores or SCORES).items()

@@ -9,9 +9,9 @@ from spear_amal.data import partition
 from spear_amal.errors import InputError, MissingExtraError
 from spear_amal.estimators import GoldClassifier
 from spear_amal.studies import Method, parse_method, register, run_study, tuning
+from spear_amal.studies.corpus_run import make_setup
 from spear_amal.studies.results_file import StudyFile
-from spear_amal.studies.runner import make_setup
-from spear_amal.studies.tuning import FOLDS, SEEDS, fold_rows, fold_task, without_folds
+from spear_amal.studies.tuning import FOLDS, SEEDS, fold_rows, fold_split, without_folds
 
 TRIALS = 3
 QUICK = {"max_epochs": 1}
@@ -53,7 +53,7 @@ def test_held_out_and_test_rows_are_never_trained_on(source):
         gold = set(parts.labelled) | set(parts.validation)
         held = set()
         for fold in range(FOLDS):
-            task, scorer, y = fold_task(setup, seed, fold)
+            task, scorer, y = fold_split(setup, seed, fold)
             seen = set(task.train_rows)
             checked = set(np.searchsorted(ids, task.votes_val.row_ids))
             out = gold - seen - checked

@@ -20,8 +20,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from spear_amal.errors import InputError
+from spear_amal.studies.corpus_run import StudySetup, corpus_split
 from spear_amal.studies.features import study_features
-from spear_amal.studies.run import Setup, study_task
 from spear_amal.studies.split import HeldOutScorer, Split
 from spear_amal.teachers import ArrayTeacher
 
@@ -41,41 +41,41 @@ class TextTeacher:
     p_train : ndarray (n, C)
         Probabilities on training rows; NaN on rows of L that could not be held out.
     p_val : ndarray (n_validation, C)
-    task : Task
+    split : Split
         The same rows as the student's, with the teacher's features.
-    scorer : Scorer
+    scorer : HeldOutScorer
         Test rows with the teacher's features.
     """
 
     estimator: Any
     p_train: np.ndarray
     p_val: np.ndarray
-    task: Split
+    split: Split
     scorer: HeldOutScorer
 
     def as_teacher(self) -> ArrayTeacher:
-        """Give log probabilities of training rows, then of validation rows."""
+        """Return log probabilities of training rows, then of validation rows."""
         p = np.concatenate([self.p_train, self.p_val])
         return ArrayTeacher(np.log(np.clip(p, FLOOR, 1)), "text", silent=True)
 
 
-def text_teacher(setup: Setup, seed: int, kind: str, encoder: str) -> TextTeacher:
+def text_teacher(setup: StudySetup, seed: int, kind: str, encoder: str) -> TextTeacher:
     """Fit a teacher on the rows of L that the seed draws."""
-    own = replace(setup, x=_features(setup, kind, encoder), features=f"{kind} of it")
-    task, scorer = study_task(own, seed)
-    gold, n_classes = np.flatnonzero(task.y_train >= 0), len(task.classes)
-    x, y = task.x_train[gold], task.y_train[gold]
+    x_teacher = _features(setup, kind, encoder)
+    split, scorer = corpus_split(replace(setup, x=x_teacher, features=f"{kind} of it"), seed)
+    gold, n_classes = np.flatnonzero(split.y_train >= 0), len(split.classes)
+    x, y = split.x_train[gold], split.y_train[gold]
     model = LogisticRegression(C=STRENGTH[kind], max_iter=2000)
     fitted = clone(model).fit(x, y)
-    p_train = _wide(fitted.predict_proba(task.x_train), fitted.classes_, n_classes)
+    p_train = _wide(fitted.predict_proba(split.x_train), fitted.classes_, n_classes)
     p_train[gold] = np.nan
     folds = min(FOLDS, int(np.bincount(y, minlength=n_classes)[fitted.classes_].min()))
     if folds > 1:
         cut = StratifiedKFold(folds, shuffle=True, random_state=seed)
-        held = cross_val_predict(model, x, y, cv=cut, method="predict_proba")
-        p_train[gold] = _wide(held, fitted.classes_, n_classes)
-    p_val = _wide(fitted.predict_proba(task.x_val), fitted.classes_, n_classes)
-    return TextTeacher(fitted, p_train, p_val, task, scorer)
+        out_of_fold = cross_val_predict(model, x, y, cv=cut, method="predict_proba")
+        p_train[gold] = _wide(out_of_fold, fitted.classes_, n_classes)
+    p_val = _wide(fitted.predict_proba(split.x_val), fitted.classes_, n_classes)
+    return TextTeacher(fitted, p_train, p_val, split, scorer)
 
 
 def check_teacher_kind(kind: str) -> None:
@@ -91,7 +91,7 @@ def _wide(p: np.ndarray, classes: np.ndarray, n_classes: int) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=2)
-def _features(setup: Setup, kind: str, encoder: str) -> Any:
+def _features(setup: StudySetup, kind: str, encoder: str) -> Any:
     """Features (n, D) of all rows; what is fitted is fitted on texts outside the test part."""
     corpus = setup.source.corpus
     if kind == "encoder":
@@ -103,5 +103,5 @@ def _features(setup: Setup, kind: str, encoder: str) -> Any:
             analyzer="char_wb", ngram_range=(2, 5), min_df=2, sublinear_tf=True, dtype=np.float32
         ),
     )
-    known = [text for text, one in zip(texts, pool, strict=True) if one]
-    return sp.csr_array(sp.hstack([one.fit(known).transform(texts) for one in makers]))
+    pool_texts = [text for text, in_pool in zip(texts, pool, strict=True) if in_pool]
+    return sp.csr_array(sp.hstack([m.fit(pool_texts).transform(texts) for m in makers]))
