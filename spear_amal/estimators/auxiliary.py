@@ -37,9 +37,9 @@ from spear_amal.losses import (
 )
 from spear_amal.mixers import MIXERS, Mixer, build_mixer
 from spear_amal.models import Affine, JointModel, MultiTask
+from spear_amal.models.feature_model import eval_mode
 from spear_amal.models.multi_task import BUILT_IN, L2, ROTATION, SHUFFLED
 from spear_amal.params import Interval
-from spear_amal.teachers.networks import at_rest
 from spear_amal.training import Table
 from spear_amal.training.table import chunk_size
 
@@ -222,7 +222,7 @@ validation_fraction, prior_correction, metric, random_state, verbose
         if head is not None:
             return int(head.in_features)
         row = Table(np.zeros((1, *self.input_shape_), dtype=np.float32)).x
-        with at_rest(network):
+        with eval_mode(network), torch.no_grad():
             return int(network(row)[1].shape[1])
 
     def predict_task(self, X: Any, name: str) -> np.ndarray:

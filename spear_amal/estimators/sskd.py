@@ -27,10 +27,10 @@ from spear_amal.losses.self_supervised import (
 from spear_amal.mixers import HINTON, Fixed, Mixer, build_mixer
 from spear_amal.mixers.loss_roles import by_name, check_by_name
 from spear_amal.models import JointModel
+from spear_amal.models.feature_model import eval_mode
 from spear_amal.models.rotations import RotationModel, check_turnable, projection_head
 from spear_amal.params import Interval, check_parameters
 from spear_amal.teachers.features import FrozenFeatures, check_feature_network
-from spear_amal.teachers.networks import at_rest
 from spear_amal.training import Callback, ProgressBar, Table, Trainer, TrainerConfig
 
 SSKD_WEIGHTS = {**HINTON, "rotated": 2.7, "similarity": 10.0}
@@ -257,7 +257,7 @@ def _without_views(joint: JointModel) -> None:
 def _width(network: torch.nn.Module, images: np.ndarray) -> int:
     """H of a network that is not trained yet."""
     first = next(network.parameters())
-    with at_rest(network):
+    with eval_mode(network), torch.no_grad():
         hidden = network(Table(images[:1], dtype=first.dtype, device=first.device).x)[1]
     return int(hidden.shape[1])
 

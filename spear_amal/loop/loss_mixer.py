@@ -16,7 +16,7 @@ from spear_amal.errors import InputError
 from spear_amal.loop.batch_losses import RowLosses, RowTables
 from spear_amal.loop.graphs import check_told_apart, trainable_parameters
 from spear_amal.loop.look_ahead import Criterion
-from spear_amal.loop.model_state import eval_mode
+from spear_amal.loop.model_state import frozen_model
 from spear_amal.loop.refresh import (
     RefreshSource,
     TrainingBatch,
@@ -244,7 +244,7 @@ class LossMixer:
         """
         self._reminder.asked, model = True, self._model(model)
         source = RefreshSource(train, validation, model, head, criterion)
-        with eval_mode(model):
+        with frozen_model(model):
             if self.mixer.needs_graphs:
                 with twice_differentiable(model):
                     self._refreshed = learn_from_graphs(self.mixer, self._tables, source, self.to)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from spear_amal.batch import Batch, Outputs
 from spear_amal.tensors.sparse_rows import SparseRows, affine
@@ -108,6 +109,23 @@ class JointModel(nn.Module):
         if self.rules is None:
             return Outputs(logits, hidden, **named)
         return Outputs(logits, hidden, *self.rules.answer(batch), **named)
+
+
+def batch_norms(model: nn.Module) -> dict[str, _BatchNorm]:
+    """Return the layers of a model that compute statistics of a batch, by name."""
+    return {name: part for name, part in model.named_modules() if isinstance(part, _BatchNorm)}
+
+
+@contextmanager
+def eval_mode(module: nn.Module) -> Iterator[None]:
+    """Switch a module to evaluation mode; afterwards every part has the mode back that it had."""
+    modes = {part: part.training for part in module.modules()}
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, training in modes.items():
+            part.training = training
 
 
 @contextmanager

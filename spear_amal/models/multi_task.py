@@ -14,9 +14,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from spear_amal.batch import TaskAnswer
+from spear_amal.models.feature_model import batch_norms
 from spear_amal.models.rotations import N_VIEWS, four_views
 from spear_amal.tensors.sparse_rows import SparseRows
 
@@ -147,7 +147,7 @@ def main_answer(model: nn.Module) -> Iterator[None]:
 @contextmanager
 def untracked(module: nn.Module) -> Iterator[None]:
     """Freeze the running statistics of batch normalisation meanwhile."""
-    layers = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    layers = [layer for layer in batch_norms(module).values() if layer.track_running_stats]
     try:
         for layer in layers:
             # In evaluation mode the running statistics are used all the same.

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 
 from spear_amal._typing import VectorLike
 from spear_amal.errors import InputError
+from spear_amal.models.feature_model import eval_mode
 from spear_amal.models.image_model import check_pixels
 from spear_amal.teachers.base import Teacher, n_rows_of
 from spear_amal.teachers.class_columns import arrange, column_order
@@ -23,19 +23,6 @@ from spear_amal.tensors.sparse_rows import SparseRows
 CHUNK = 512
 # Most numbers asked about at once: 16 MB in float32, which hidden layers multiply.
 ENTRIES = 2**22
-
-
-@contextmanager
-def at_rest(module: nn.Module) -> Iterator[None]:
-    """Switch to evaluation mode without gradients; every part gets back the mode it had."""
-    modes = [(part, part.training) for part in module.modules()]
-    module.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for part, mode in modes:
-            part.training = mode
 
 
 class NetworkTeacher(Teacher):
@@ -131,7 +118,7 @@ class NetworkTeacher(Teacher):
     def _forward(self, module: nn.Module, x: Tensor | SparseRows) -> Tensor:
         rows = self._for_module(module, x)
         try:
-            with at_rest(module):
+            with eval_mode(module), torch.no_grad():
                 out = module(rows)
         except torch.cuda.OutOfMemoryError:
             raise

@@ -10,6 +10,7 @@ from spear_amal.errors import InputError
 from spear_amal.maths.hypergradient import Parameters
 from spear_amal.mixers import Mixer
 from spear_amal.models import JointModel
+from spear_amal.models.feature_model import eval_mode
 from spear_amal.tensors.sparse_rows import SparseRows, affine
 from spear_amal.training.table import IMAGES, TrainingRows
 
@@ -83,12 +84,8 @@ def check_head(feature: nn.Module, mixer: Mixer, table: TrainingRows) -> None:
     """
     if mixer.look_ahead_options().parameters != "last-layer" or not len(table):
         return
-    training = feature.training
-    feature.eval()
-    try:
+    with eval_mode(feature):
         head_inputs(feature, table.batch(torch.arange(1)).x)
-    finally:
-        feature.train(training)
 
 
 @torch.no_grad()

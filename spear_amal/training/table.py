@@ -10,11 +10,11 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from torch import Tensor
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from spear_amal._typing import Features, VectorLike
 from spear_amal.batch import Batch
 from spear_amal.models import JointModel
+from spear_amal.models.feature_model import batch_norms, eval_mode
 from spear_amal.tensors.sparse_rows import SparseRows
 from spear_amal.votes.label_matrix import LabelMatrix
 
@@ -225,7 +225,7 @@ def batches(order: Tensor, size: int, model: torch.nn.Module) -> list[Tensor]:
     """Cut row numbers into batches; batch statistics need two rows, so a lone last one joins in."""
     parts = list(order.split(size))
     lone = len(parts) > 1 and len(parts[-1]) == 1
-    if lone and any(isinstance(part, _BatchNorm) for part in model.modules()):
+    if lone and batch_norms(model):
         parts[-2:] = [torch.cat(parts[-2:])]
     return parts
 
@@ -245,13 +245,11 @@ def predict_logits(model: JointModel, table: Table) -> tuple[Tensor, Tensor | No
 
     Evaluation mode, on the table's device; the model's mode is restored.
     """
-    training = model.training
-    model.eval()
     logits, rules = [], []
-    for index in torch.arange(len(table)).split(chunk_size(table.x)):
-        outputs = model(table.batch(index))
-        logits.append(outputs.logits)
-        if outputs.rule_logits is not None:
-            rules.append(outputs.rule_logits)
-    model.train(training)
+    with eval_mode(model):
+        for index in torch.arange(len(table)).split(chunk_size(table.x)):
+            outputs = model(table.batch(index))
+            logits.append(outputs.logits)
+            if outputs.rule_logits is not None:
+                rules.append(outputs.rule_logits)
     return torch.cat(logits), torch.cat(rules) if rules else None
