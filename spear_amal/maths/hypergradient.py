@@ -65,7 +65,7 @@ _NO_FORWARD_MODE = (
 
 
 def lacks_forward_mode(error: RuntimeError) -> bool:
-    """Tell if :func:`tangent_forward` failed for want of a forward mode, not of memory or else."""
+    """Return whether :func:`tangent_forward` failed for want of a forward mode, not of memory."""
     known = any(words in str(error) for words in _NO_FORWARD_MODE)
     return known or isinstance(error, NotImplementedError)
 
