@@ -20,7 +20,7 @@ def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
 
 
 def load_optimizer_tensors(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Restore in an optimizer copies of what :func:`optimizer_tensors` returned, on any device."""
+    """Restore an optimizer from copies of what :func:`optimizer_tensors` returned."""
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         i, key = name.split(".", 1)

@@ -50,7 +50,7 @@ def head_inputs(
     return logits, hidden
 
 
-def moving(model: JointModel, last_layer: bool, with_rules: bool) -> Parameters:
+def look_ahead_parameters(model: JointModel, last_layer: bool, with_rules: bool) -> Parameters:
     """Return the parameters that a look-ahead moves: all, or the head's and maybe the rules'."""
     named = {name: p.detach() for name, p in model.named_parameters()}
     if not last_layer:
@@ -63,7 +63,7 @@ def moving(model: JointModel, last_layer: bool, with_rules: bool) -> Parameters:
 
 
 def head_at(at: Parameters) -> tuple[Tensor, Tensor | None]:
-    """Pick the head's weight (C, H) and bias from what :func:`moving` named."""
+    """Pick the head's weight (C, H) and bias from what :func:`look_ahead_parameters` named."""
     names = [n for n in at if not n.startswith("rules.")]
     weight = next(at[n] for n in names if n.endswith("weight"))
     return weight, next((at[n] for n in names if n.endswith("bias")), None)

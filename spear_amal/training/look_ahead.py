@@ -30,7 +30,12 @@ from spear_amal.mixers import LookAheadOptions
 from spear_amal.models import JointModel, RuleModel
 from spear_amal.models.multi_task import main_answer
 from spear_amal.tensors.sparse_rows import SparseRows, affine, outer_sum
-from spear_amal.training.last_layer import head_at, head_inputs, mean_squared_norm, moving
+from spear_amal.training.last_layer import (
+    head_at,
+    head_inputs,
+    look_ahead_parameters,
+    mean_squared_norm,
+)
 
 Hidden = Tensor | SparseRows  # the head's input (B, H)
 METHODS = ("closed", "forward", "double-backward")
@@ -92,7 +97,7 @@ class LookAhead:
             self._logits, self.hidden = head_inputs(model.feature, batch.x, check=not known)
             if not known:
                 self.validation_hidden = head_inputs(model.feature, validation.x)[1]
-        self.at = moving(model, self.last_layer, self.outer.rules)
+        self.at = look_ahead_parameters(model, self.last_layer, self.outer.rules)
         if method == "closed":
             self._prepare_slopes()
 

@@ -76,7 +76,7 @@ class Objective(nn.Module):
         return Step(losses, weights, applies, columns, trainable(self.model))
 
 
-def spread(objective: Objective) -> nn.Module:
+def wrap_ddp(objective: Objective) -> nn.Module:
     """Wrap an objective so that its gradients are means over the processes; alone, leave it."""
     if objective.mixer.shard.world == 1:
         return objective

@@ -31,7 +31,7 @@ from spear_amal.training.distributed_checks import check_spreads
 from spear_amal.training.graph_losses import Graphs
 from spear_amal.training.last_layer import check_head
 from spear_amal.training.look_ahead import LookAhead, ValidationLoss
-from spear_amal.training.objective import MixedPrecisionForward, Objective, spread
+from spear_amal.training.objective import MixedPrecisionForward, Objective, wrap_ddp
 from spear_amal.training.state import RunState, TrainingResult, score, set_rates
 from spear_amal.training.table import Table, TrainingRows, batches, chunk_size, predict_logits
 
@@ -128,7 +128,7 @@ class Trainer:
             run = MixedPrecisionForward(
                 model.feature, self.settings.precision, self.settings.compile
             )
-            wrapped = spread(Objective(model, components, mixer, run))
+            wrapped = wrap_ddp(Objective(model, components, mixer, run))
             every = torch.as_tensor(rows)
             local = shard.local(every)
             job = _Job(components, table, every, local, selection, outer, shard, wrapped)
