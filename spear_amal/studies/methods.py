@@ -258,7 +258,7 @@ _ALL = (
 METHODS: dict[str, Method] = {method.name: method for method in _ALL}
 
 
-def register(method: Method) -> Method:
+def register_method(method: Method) -> Method:
     """Add a method to :data:`METHODS`, so that studies find it by name.
 
     Raises
