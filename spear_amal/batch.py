@@ -1,4 +1,4 @@
-"""What flows between the layers of training; only torch tensors, no behaviour beyond moving."""
+"""Batches and model outputs: the tensors that models, losses and mixers exchange."""
 
 from __future__ import annotations
 

@@ -94,14 +94,14 @@ class Progress:
         self.move_to(self.done + amount, note)
 
     def move_to(self, done: float, note: str | None = None) -> None:
-        """Say how many steps are done by now."""
+        """Set the number of steps that are done."""
         self.done = done
         if note is not None:
             self.note = note
         self._display.show(self)
 
     def reset(self) -> None:
-        """Go back to the start, keeping the total."""
+        """Restart at 0, keeping the total."""
         self.begin(self._total)
 
     def close(self) -> None:
@@ -117,7 +117,7 @@ class Progress:
         self._display.close(self)
 
     def count(self) -> str:
-        """Say how far it is, such as "epoch 3/20" or "45%"; empty if nobody knows."""
+        """Return how far it is, such as "epoch 3/20" or "45%"; empty if nobody knows."""
         if not self._total:
             return ""
         if self.unit is not None:
@@ -170,7 +170,7 @@ def _choose_display() -> _Display:
 
 
 def _in_notebook() -> bool:
-    """Tell if this is a kernel of Jupyter, whose front end shows what is displayed."""
+    """Return whether this is a kernel of Jupyter, whose front end shows what is displayed."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     return hasattr(shell, "kernel")
 

@@ -59,8 +59,8 @@ def _require(holds: Any, message: str) -> None:
         raise ContractError(message)
 
 
-def _equal(one: Tensor, other: Tensor) -> bool:
-    return torch.equal(torch.nan_to_num(one, nan=7e30), torch.nan_to_num(other, nan=7e30))
+def _equal(tensor: Tensor, other: Tensor) -> bool:
+    return torch.equal(torch.nan_to_num(tensor, nan=7e30), torch.nan_to_num(other, nan=7e30))
 
 
 # -- losses ---------------------------------------------------------------------------------------
@@ -110,8 +110,8 @@ def answers_of(outputs: Outputs) -> list[Tensor]:
     """Return all outputs of a model that a loss by row may depend on."""
     views: Any = outputs.views
     answers = [answer.values for answer in (outputs.tasks or {}).values()]
-    found = [outputs.logits, outputs.rule_logits, outputs.reliability, views.logits]
-    return [part for part in (*found, views.projected, *answers) if part is not None]
+    own_outputs = [outputs.logits, outputs.rule_logits, outputs.reliability, views.logits]
+    return [part for part in (*own_outputs, views.projected, *answers) if part is not None]
 
 
 def check_loss(loss: Component, *, by_row: bool = True) -> None:
@@ -318,10 +318,10 @@ def _check_settings(name: str, make: MakeMixer) -> None:
         _require(same, f"{name}: the constructor must store its arguments under their own names")
 
 
-def _same_setting(one: Any, other: Any) -> bool:
-    if isinstance(one, Tensor):
-        return isinstance(other, Tensor) and _equal(one, other)
-    return bool(one == other)
+def _same_setting(setting: Any, other: Any) -> bool:
+    if isinstance(setting, Tensor):
+        return isinstance(other, Tensor) and _equal(setting, other)
+    return bool(setting == other)
 
 
 # -- label models ---------------------------------------------------------------------------------

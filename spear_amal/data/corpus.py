@@ -69,10 +69,11 @@ class Corpus:
             raise InputError(f"corpus {self.name!r}: metric {self.metric!r} is none of {METRICS}")
         self._check_values()
         for what in ("features", "label_matrix"):
-            held = getattr(self, what)
-            if held is not None and held.shape[0] != len(self):
+            values = getattr(self, what)
+            n = len(self) if values is None else values.shape[0]
+            if n != len(self):
                 raise InputError(
-                    f"corpus {self.name!r}: {what} has {held.shape[0]} rows, the frame {len(self)}"
+                    f"corpus {self.name!r}: {what} has {n} rows, the frame {len(self)}"
                 )
 
     def _check_values(self) -> None:

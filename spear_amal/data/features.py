@@ -144,7 +144,7 @@ class TextFeatures(TransformerMixin, BaseEstimator):
         return {"settings": settings, "vocabulary": list(self.vocabulary_), "idf": self.idf_}
 
     @classmethod
-    def from_arrays(cls, held: dict[str, Any]) -> TextFeatures:
+    def from_arrays(cls, arrays: dict[str, Any]) -> TextFeatures:
         """Make fitted features of what :meth:`to_arrays` returned.
 
         Raises
@@ -153,14 +153,17 @@ class TextFeatures(TransformerMixin, BaseEstimator):
             If a part is missing or the parts do not fit each other.
         """
         try:
-            settings = {**held["settings"], "ngram_range": tuple(held["settings"]["ngram_range"])}
+            settings = {
+                **arrays["settings"],
+                "ngram_range": tuple(arrays["settings"]["ngram_range"]),
+            }
             features = cls(**settings)
             # Limits on frequency shaped the vocabulary; given one, the vectoriser wants none.
             fixed = {**settings, "max_features": None, "min_df": 1, "max_df": 1.0}
             vectorizer = TfidfVectorizer(
-                dtype=np.float32, vocabulary=list(held["vocabulary"]), **fixed
+                dtype=np.float32, vocabulary=list(arrays["vocabulary"]), **fixed
             )
-            vectorizer.idf_ = np.asarray(held["idf"], dtype=np.float32)
+            vectorizer.idf_ = np.asarray(arrays["idf"], dtype=np.float32)
         except (KeyError, TypeError, ValueError) as error:
             raise FileFormatError(f"these are not saved text features ({error!r})") from error
         features._take(vectorizer)

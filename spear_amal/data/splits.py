@@ -220,18 +220,18 @@ def partition(
     return Partition(drawn, np.setdiff1d(rest, validation), validation, test)
 
 
-def _size(name: str, given: int | None, corpus: Corpus | None) -> int:
-    if given is not None:
-        return given
+def _size(name: str, size: int | None, corpus: Corpus | None) -> int:
+    if size is not None:
+        return size
     if corpus is None:
         raise InputError(f"{name} is needed where only labels are given")
     return int(getattr(corpus, name))
 
 
-def _test_rows(corpus: Corpus | None, given: Any, n: int) -> np.ndarray:
-    if given is None:
+def _test_rows(corpus: Corpus | None, test: Any, n: int) -> np.ndarray:
+    if test is None:
         return corpus.rows("test") if corpus is not None else np.empty(0, dtype=np.int64)
-    rows = np.unique(np.asarray(list(given), dtype=np.int64))
+    rows = np.unique(np.asarray(list(test), dtype=np.int64))
     if len(rows) and (rows[0] < 0 or rows[-1] >= n):
         raise InputError(f"test rows must lie in 0 to {n - 1}, found {rows[0]} to {rows[-1]}")
     return rows

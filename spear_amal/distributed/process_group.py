@@ -35,14 +35,14 @@ def process_group(distributed: str | None, device: str) -> Iterator[Shard]:
         If torch was built without ``torch.distributed``.
     """
     world = int(os.environ.get("WORLD_SIZE", "1"))
-    found = dist.is_available() and dist.is_initialized()
-    if distributed is None or (not found and world == 1):
+    joined = dist.is_available() and dist.is_initialized()
+    if distributed is None or (not joined and world == 1):
         yield WHOLE
         return
     if not dist.is_available():
         raise InputError("this torch cannot train in several processes; use distributed=None")
     with _own_gpu(device):
-        if found:
+        if joined:
             yield _here()
             return
         # Sums run where tensors are; decisions and small messages on the CPU.

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from spear_amal._typing import ClassLike
+from spear_amal._typing import ClassLike, PathLike
 from spear_amal.errors import InputError
 from spear_amal.labeling.data_points import as_list, field, get_column, is_missing
 from spear_amal.labeling.functions import LabelingFunction
@@ -123,7 +123,7 @@ def compiled(name: str, pattern: str | re.Pattern[str], flags: int = 0) -> re.Pa
 
 def dictionary_lf(
     name: str,
-    terms: str | os.PathLike[str] | Iterable[str] | Mapping[str, ClassLike],
+    terms: PathLike | Iterable[str] | Mapping[str, ClassLike],
     label: ClassLike | None = None,
     column: str = "text",
     whole_word: bool = True,

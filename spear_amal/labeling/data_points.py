@@ -1,4 +1,4 @@
-"""The containers of data points behind one face: number, ids, rows and batches."""
+"""Data points from lists, DataFrames and tables of Arrow or Polars: row objects and batches."""
 
 from __future__ import annotations
 

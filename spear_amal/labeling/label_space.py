@@ -1,4 +1,4 @@
-"""From what a labelling function may answer (number, name, Enum member) to a class code."""
+"""Class names and codes: from an answer (number, name, Enum member) to a class code."""
 
 from __future__ import annotations
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.machinery
 import importlib.util
-import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, NamedTuple
 
-from spear_amal._typing import NamedFunction
+from spear_amal._typing import NamedFunction, PathLike
 from spear_amal.errors import InputError
 from spear_amal.labeling.functions import is_labeling_function
 from spear_amal.labeling.label_space import ClassesLike
@@ -33,7 +32,7 @@ class LoadedLFs(NamedTuple):
     classes: ClassesLike
 
 
-def load_lfs(path: str | os.PathLike[str]) -> LoadedLFs:
+def load_lfs(path: PathLike) -> LoadedLFs:
     """Run a Python file and take its labelling functions.
 
     Takes the list ``LFS`` if the file defines one; else all public labelling functions, and those

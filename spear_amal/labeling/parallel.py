@@ -1,4 +1,4 @@
-"""Applying LFs by several processes: rows are written down once, tasks are spans of rows."""
+"""Applying LFs in several processes, and collecting their votes into one label matrix."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -56,7 +55,7 @@ class ParquetLFApplier(BaseLFApplier):
     def apply(
         self,
         source: PathLike | Sequence[PathLike],
-        output: str | os.PathLike[str],
+        output: PathLike,
         *,
         columns: Sequence[str] | None = None,
         row_id: str | None = None,

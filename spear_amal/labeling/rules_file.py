@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -13,6 +12,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from spear_amal._typing import PathLike
 from spear_amal.errors import FileFormatError
 from spear_amal.labeling.builders import TextLF
 from spear_amal.labeling.text_search import needed_by, searcher
@@ -56,7 +56,7 @@ class RuleLF(TextLF):
 
 
 def read_rules(
-    path: str | os.PathLike[str],
+    path: PathLike,
     column: str = "text",
     encoding: str = "utf-8",
     lower: bool = True,
@@ -105,7 +105,7 @@ def read_rules(
     ]
 
 
-def _lines(path: str | os.PathLike[str], encoding: str) -> list[tuple[int, str]]:
+def _lines(path: PathLike, encoding: str) -> list[tuple[int, str]]:
     try:
         # Not splitlines(): latin-1 texts hold \x85 and other characters that it takes for ends.
         lines = Path(path).read_bytes().decode(encoding).split("\n")

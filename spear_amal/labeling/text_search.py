@@ -1,4 +1,4 @@
-"""Many labelling functions of one column of texts, looked for in one pass.
+"""Search for the words of many labelling functions in a column of texts, in one pass.
 
 Most LFs fire on few texts, and a text can only match if it holds one of some words that the LF
 needs (:mod:`spear_amal.labeling.text_search`). So the texts are joined, all words of all LFs are

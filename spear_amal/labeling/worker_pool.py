@@ -26,6 +26,7 @@ import cloudpickle
 import joblib
 from joblib.externals.loky.process_executor import ProcessPoolExecutor
 
+from spear_amal._typing import PathLike
 from spear_amal.errors import InputError, LabelingError, SpearAmalError
 from spear_amal.io.atomic import write_aside
 from spear_amal.labeling.hashing import is_installed
@@ -206,7 +207,7 @@ def dump(value: Any, file: Any) -> None:
         ) from error
 
 
-def pack(work: Callable[[Any], Any], path: str | os.PathLike[str]) -> None:
+def pack(work: Callable[[Any], Any], path: PathLike) -> None:
     """Write work to a file that :func:`run_packed` reads in other processes."""
     with write_aside(path) as temporary, open(temporary, "wb") as file:
         dump(work, file)

@@ -1,4 +1,4 @@
-"""What adapters to other people's trainers share."""
+"""Helpers that the adapters to Lightning and Hugging Face share."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ def load_mixer(mixer: LossMixer, path: Path) -> None:
         If it was written by another kind of mixer.
     """
     try:
-        held, header = read_tensors(path, KIND)
+        state, header = read_tensors(path, KIND)
     except (FileNotFoundError, FileFormatError) as error:
         raise FileFormatError(
             f"{path} holds no mixer ({error}); continue from a checkpoint that was saved with one"
         ) from error
-    mixer.load_state_dict({**header["about"], "state": held})
+    mixer.load_state_dict({**header["about"], "state": state})

@@ -239,7 +239,7 @@ class RowView:
     def losses(self, outputs: Any, inputs: Inputs) -> tuple[Any, ...]:
         """Losses, row numbers and, if they were given, domains: what a LossMixer is called with."""
         try:
-            found = self.row_losses(outputs, inputs)
+            answer = self.row_losses(outputs, inputs)
         except KeyError as error:
             if not error.args or error.args[0] in inputs:
                 raise
@@ -247,7 +247,7 @@ class RowView:
                 f"row_losses found no column {error.args[0]!r} among {sorted(inputs)}; name "
                 "columns of the data that the model does not take in MixerTrainer(columns=[...])"
             ) from error
-        losses, *applies = found if isinstance(found, tuple) else (found,)
+        losses, *applies = answer if isinstance(answer, tuple) else (answer,)
         return losses, inputs.get(ROWS), *applies
 
     def before_epoch(self) -> None:

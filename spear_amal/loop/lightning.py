@@ -91,8 +91,8 @@ class MixerCallback(Callback):
         row_losses, answers = given(self, "row_losses", "answers")
         module, held_out = trainer.lightning_module, _moved(validation, trainer)
         losses = (row_losses(module, batch) for batch in train)
-        told = (answers(module, batch) for batch in held_out)
-        self.mixer.refresh(losses, told, model=module, **self.options)
+        logits_and_y = (answers(module, batch) for batch in held_out)
+        self.mixer.refresh(losses, logits_and_y, model=module, **self.options)
 
 
 def _moved(batches: Iterable[Any], trainer: Trainer) -> Iterable[Any]:

@@ -84,8 +84,8 @@ class Validation:
         weight = weight.detach().requires_grad_()
         bias = None if bias is None else bias.detach().requires_grad_()
         leaves = [leaf for leaf in (weight, bias) if leaf is not None]
-        found = torch.autograd.grad(self.value(weight, bias), leaves)
-        return found[0], found[1] if bias is not None else None
+        gradients = torch.autograd.grad(self.value(weight, bias), leaves)
+        return gradients[0], gradients[1] if bias is not None else None
 
 
 class CapturedLookAhead:
@@ -132,8 +132,8 @@ class CapturedLookAhead:
     def alignment(self, weights: Tensor) -> Tensor:
         """Inner products ``<V, grad l_ik>`` (B, K); exact zeros outside the domains."""
         along = F.linear(self.rows.hidden, *self.validation_gradient(weights))  # (B, C)
-        found = tangent_closed_form(self.rows.slopes, along)
-        return torch.where(self.rows.applies, found, torch.zeros_like(found))
+        products = tangent_closed_form(self.rows.slopes, along)
+        return torch.where(self.rows.applies, products, torch.zeros_like(products))
 
     def hypergradient(self, weights: Tensor) -> Tensor:
         """``dL_val/dLambda_ik = -(eta/n_k) <V, grad l_ik>`` (B, K)."""

@@ -148,14 +148,14 @@ class LossMixer:
             A scalar ``sum_k (1/n_k) sum_i w_ik l_ik``, or one with the gradient that the mixer
             puts together.
         """
-        given = RowLosses.of(losses, self.names)
-        self.to(given.stacked.device)
-        index = self._tables.index(rows, len(given))
+        by_row = RowLosses.of(losses, self.names)
+        self.to(by_row.stacked.device)
+        index = self._tables.index(rows, len(by_row))
         here = self._tables.applies(applies, index)
-        within = check_batch_losses(given, self.names, index, here, values=self.check)
+        within = check_batch_losses(by_row, self.names, index, here, values=self.check)
         self._check_refreshed(index)
         self._reminder.note(len(index))
-        parameters = self._parameters(given)
+        parameters = self._parameters(by_row)
         note_domain(self.mixer, index, here)
         weights = self.mixer.weights(self._tables.batch(index), within.stacked.detach())
         columns = within.columns if self.mixer.separates else ()
@@ -176,12 +176,12 @@ class LossMixer:
                 "that is trained next"
             )
 
-    def _parameters(self, given: RowLosses) -> dict[str, Tensor]:
+    def _parameters(self, by_row: RowLosses) -> dict[str, Tensor]:
         if not self.mixer.separates:
             return {}
         parameters = trainable_parameters(self._model(None))
         if self.check:
-            check_told_apart(given, self.names, parameters)
+            check_told_apart(by_row, self.names, parameters)
         return parameters
 
     def _model(self, model: nn.Module | None) -> nn.Module:
@@ -257,10 +257,10 @@ class LossMixer:
         """One for each model that is to be trained; validation rows choose ("random-search")."""
         made = []
         for mixer in self.mixer.candidates(self.names):
-            one = copy.deepcopy(self)
-            one.mixer = copy.deepcopy(mixer)
-            one._attach()
-            made.append(one)
+            candidate = copy.deepcopy(self)
+            candidate.mixer = copy.deepcopy(mixer)
+            candidate._attach()
+            made.append(candidate)
         return made
 
     @property
@@ -296,9 +296,9 @@ class LossMixer:
         """Tensors by name under "state", and the names and numbers that they belong to."""
         return packed(self.mixer, self.n_rows)
 
-    def load_state_dict(self, given: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what :meth:`state_dict` returned; it must be of the same losses and rows."""
-        self.mixer.load_state_dict(unpacked(given, self.mixer, self.n_rows))
+        self.mixer.load_state_dict(unpacked(state, self.mixer, self.n_rows))
 
 
 def check_names(losses: Sequence[str]) -> tuple[str, ...]:
@@ -346,15 +346,15 @@ def packed(mixer: Mixer, n_rows: int | None) -> dict[str, Any]:
     return {**_record(mixer, n_rows), "state": mixer.state_dict()}
 
 
-def unpacked(given: Mapping[str, Any], mixer: Mixer, n_rows: int | None) -> dict[str, Tensor]:
+def unpacked(state: Mapping[str, Any], mixer: Mixer, n_rows: int | None) -> dict[str, Tensor]:
     """Return the mixer's tensors; raise InputError if they are of other losses, rows or mixers."""
     for key, value in _record(mixer, n_rows).items():
-        if key not in given or given[key] != value:
+        if key not in state or state[key] != value:
             raise InputError(
-                f"the state's {key} is {given.get(key, 'missing')!r}, this mixer's is {value!r}; "
+                f"the state's {key} is {state.get(key, 'missing')!r}, this mixer's is {value!r}; "
                 "load it into a LossMixer made like the one that was saved"
             )
-    return dict(given["state"])
+    return dict(state["state"])
 
 
 def _record(mixer: Mixer, n_rows: int | None) -> dict[str, Any]:

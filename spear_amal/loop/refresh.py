@@ -53,17 +53,17 @@ def learn_from_look_aheads(
 ) -> Tensor:
     """One refresh of the mixer for each group of training rows; returns the rows (n,)."""
     check_mergeable(mixer)
-    found, trusted = gather_validation(
+    head, trusted = gather_validation(
         source.validation, source.model, source.head, source.criterion
     )
     move(trusted.hidden.device)
     before, seen = mixer.state_dict(), []
     options = mixer.look_ahead_options()
     try:
-        for rows in gather_groups(source.train, found, mixer.names, tables, options.group_size):
+        for rows in gather_groups(source.train, head, mixer.names, tables, options.group_size):
             note_domain(mixer, rows.index, rows.applies)
             with torch.autocast(rows.hidden.device.type, enabled=False):
-                look = CapturedLookAhead(found, rows, trusted, options.eta)
+                look = CapturedLookAhead(head, rows, trusted, options.eta)
                 mixer.refresh(look, tables.batch(rows.index))
             seen.append(rows.index)
         mixer.end_refresh()

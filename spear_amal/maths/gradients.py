@@ -101,9 +101,9 @@ class _Given(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, incoming: Tensor) -> tuple[Any, ...]:
-        given = ctx.saved_tensors
-        scaled = [gradient * incoming for gradient in given]
-        return (None, None, *scaled, *(None for _ in given))
+        gradients = ctx.saved_tensors
+        scaled = [gradient * incoming for gradient in gradients]
+        return (None, None, *scaled, *(None for _ in gradients))
 
 
 def reaches(values: Sequence[Tensor], parameters: Sequence[Tensor]) -> Tensor:
@@ -113,12 +113,12 @@ def reaches(values: Sequence[Tensor], parameters: Sequence[Tensor]) -> Tensor:
     graph was compiled as one piece it reaches all that went in.
     """
     place = {id(parameter): j for j, parameter in enumerate(parameters)}
-    found = torch.zeros(len(values), len(parameters), dtype=torch.bool)
+    reached = torch.zeros(len(values), len(parameters), dtype=torch.bool)
     for k, value in enumerate(values):
         for leaf in _leaves(value):
             if id(leaf) in place:
-                found[k, place[id(leaf)]] = True
-    return found
+                reached[k, place[id(leaf)]] = True
+    return reached
 
 
 def _leaves(value: Tensor) -> Iterator[Tensor]:

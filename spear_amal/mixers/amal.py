@@ -10,7 +10,6 @@ rho (`weight_lr`) = eta_lambda eta / n_k: the parameter that does not depend on 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from spear_amal._typing import PathLike
 from spear_amal.batch import Batch
 from spear_amal.distributed.shard import WHOLE, Shard
 from spear_amal.errors import InputError
@@ -141,7 +141,7 @@ class Amal(LearnedRowWeights):
         weight_sharing: str = "pattern+row",
         look_ahead: str = "last-layer",
         table_dtype: str = "float32",
-        table_path: str | os.PathLike[str] | None = None,
+        table_path: PathLike | None = None,
     ) -> None:
         self.weight_lr = weight_lr
         self.eta_lambda = eta_lambda

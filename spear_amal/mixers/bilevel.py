@@ -1,4 +1,4 @@
-"""What mixers share that learn between steps through the Neumann series of the implicit gradient.
+"""Base of AuxiLearn and MAOAL: weights learnt between steps, by the implicit gradient.
 
 The lower level is the training of the model; the upper level lowers the loss on validation rows.
 """

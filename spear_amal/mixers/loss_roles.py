@@ -1,4 +1,4 @@
-"""What a mixer knows about losses: their names. Two names stand for roles.
+"""Roles of losses by their names: which is on labels, and which are on teachers.
 
 "label" stands for the loss on labels, whether it is called "label" or "gold"; "teacher" for every
 loss whose name starts so: "teacher", "teacher0", "teacher1" and so on.

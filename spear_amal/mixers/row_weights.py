@@ -1,4 +1,4 @@
-"""A table of weights that is learnt from look-aheads on groups of rows: AMAL's and ALM-KD's part.
+"""Base of AMAL and ALM-KD: a table of weights by row, learnt from look-aheads on groups of rows.
 
 It looks weights up, keeps the schedule of refreshes, scales gradients and goes to disk and back.
 What a refresh does with the look-ahead is the mixer's.
@@ -6,13 +6,13 @@ What a refresh does with the look-ahead is the mixer's.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence, Set
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from spear_amal._typing import PathLike
 from spear_amal.batch import Batch
 from spear_amal.mixers.base import LookAheadLike, LookAheadOptions, Mixer, check_look_ahead
 from spear_amal.mixers.weight_table import DTYPES, MappedTable, WeightTable, file_of
@@ -38,7 +38,7 @@ class LearnedRowWeights(Mixer):
     outer: str
     look_ahead: str
     table_dtype: str = "float32"
-    table_path: str | os.PathLike[str] | None = None
+    table_path: PathLike | None = None
 
     def check_settings(self) -> None:
         """Raise InputError for a setting that cannot be used."""

@@ -28,6 +28,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spear_amal._typing import PathLike
 from spear_amal.errors import FileFormatError
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16}
@@ -147,9 +148,7 @@ class MappedTable(WeightTable):
         If the disk has less room than all weights may come to take.
     """
 
-    def __init__(
-        self, n_rows: int, start: Tensor, dtype: str, folder: str | os.PathLike[str]
-    ) -> None:
+    def __init__(self, n_rows: int, start: Tensor, dtype: str, folder: PathLike) -> None:
         self.folder = Path(folder)
         super().__init__(n_rows, start, dtype)
 

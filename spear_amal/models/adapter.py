@@ -153,15 +153,15 @@ def find_head(module: nn.Module, n_classes: int | None = None) -> str:
 
 def _check_head(module: nn.Module, head: str) -> None:
     try:
-        found = module.get_submodule(head)
+        layer = module.get_submodule(head)
     except AttributeError as error:
         raise InputError(
             f"the module has no part {head!r}; its linear layers are "
             f"{list(_linear_layers(module))}: name the last one as head="
         ) from error
-    if not isinstance(found, nn.Linear):
+    if not isinstance(layer, nn.Linear):
         raise InputError(
-            f"head={head!r} is a {type(found).__name__}; last-layer meta-gradients need a "
+            f"head={head!r} is a {type(layer).__name__}; last-layer meta-gradients need a "
             f"linear layer; {WHOLE_NETWORK}"
         )
 

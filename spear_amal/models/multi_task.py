@@ -132,13 +132,15 @@ def turned(x: Tensor, quarters: Tensor) -> Tensor:
 @contextmanager
 def main_answer(model: nn.Module) -> Iterator[None]:
     """Switch models with tasks to the network alone meanwhile, as for a validation loss."""
-    held = [part for part in model.modules() if isinstance(part, MultiTask) and part.answers_tasks]
+    networks = [
+        part for part in model.modules() if isinstance(part, MultiTask) and part.answers_tasks
+    ]
     try:
-        for part in held:
+        for part in networks:
             part.answers_tasks = False
         yield
     finally:
-        for part in held:
+        for part in networks:
             part.answers_tasks = True
 
 

@@ -97,8 +97,8 @@ def hidden_widths(name: object) -> tuple[int, ...] | None:
     >>> hidden_widths("mlp:80-40")
     (80, 40)
     """
-    found = _MLP.fullmatch(name) if isinstance(name, str) else None
-    return tuple(map(int, found[1].split("-"))) if found else None
+    match = _MLP.fullmatch(name) if isinstance(name, str) else None
+    return tuple(map(int, match[1].split("-"))) if match else None
 
 
 def build_network(
@@ -147,10 +147,10 @@ def build_network(
     options["generator"] = generator
     if name == "convnet4":
         return ConvNet4(n_classes, cast(Sequence[int], input_shape), **options)
-    if found := _RESNET.fullmatch(name):
-        return ResNet(int(found[1]), n_classes, in_channels, **options)
-    if found := _WIDE.fullmatch(name):
-        return WideResNet(int(found[1]), int(found[2]), n_classes, in_channels, **options)
+    if match := _RESNET.fullmatch(name):
+        return ResNet(int(match[1]), n_classes, in_channels, **options)
+    if match := _WIDE.fullmatch(name):
+        return WideResNet(int(match[1]), int(match[2]), n_classes, in_channels, **options)
     kind = DenseNet if name == "densenet-40-12" else ConvNet
     return kind(n_classes, in_channels, **options)
 

@@ -1,4 +1,4 @@
-"""From whatever the user has to a teacher."""
+"""Make a teacher of what the user has: a classifier, a module, an array, a table or a file."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def _own(model: Any, name: str | None = None, **options: Any) -> NetworkTeacher:
     )
 
 
-def _file(path: str | os.PathLike[str], name: str | None = None, **options: Any) -> Teacher:
+def _file(path: PathLike, name: str | None = None, **options: Any) -> Teacher:
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix in _TABLES:

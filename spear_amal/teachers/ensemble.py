@@ -1,4 +1,4 @@
-"""Several teachers as one."""
+"""The mean of several teachers as one teacher."""
 
 from __future__ import annotations
 

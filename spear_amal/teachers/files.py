@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import struct
 import zipfile
 import zlib
@@ -13,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from spear_amal._typing import MatrixLike, VectorLike
+from spear_amal._typing import MatrixLike, PathLike, VectorLike
 from spear_amal.data.read_table import read_table, require_columns
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.io.atomic import refuse_existing, write_aside
@@ -42,7 +41,7 @@ class StoredOutputs:
 
 
 def save_teacher_outputs(
-    path: str | os.PathLike[str],
+    path: PathLike,
     row_ids: VectorLike,
     logits: MatrixLike,
     classes: VectorLike,
@@ -121,7 +120,7 @@ class TeacherFile(Teacher):
 
     def __init__(
         self,
-        path: str | os.PathLike[str],
+        path: PathLike,
         name: str | None = None,
         missing: str = "error",
         *,

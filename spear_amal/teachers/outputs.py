@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import warnings
 import zipfile
 import zlib
@@ -15,7 +14,7 @@ import joblib
 import numpy as np
 from torch import Tensor
 
-from spear_amal._typing import MatrixLike, VectorLike
+from spear_amal._typing import MatrixLike, PathLike, VectorLike
 from spear_amal.errors import InputError
 from spear_amal.io.atomic import write_aside
 from spear_amal.teachers.base import Teacher, n_rows_of
@@ -80,7 +79,7 @@ class TeacherOutputs:
         X: MatrixLike,
         row_ids: VectorLike | None = None,
         classes: VectorLike | None = None,
-        cache: str | os.PathLike[str] | None = None,
+        cache: PathLike | None = None,
     ) -> None:
         self.teachers = as_teachers(teachers)
         self.names = [teacher.name for teacher in self.teachers]

@@ -57,8 +57,8 @@ class SparseRows:
         """Stack rows of one width, padded to the longest."""
         longest = max(part.columns.shape[1] for part in parts)
 
-        def padded(held: Tensor) -> Tensor:
-            return F.pad(held, (0, longest - held.shape[1]))
+        def padded(values: Tensor) -> Tensor:
+            return F.pad(values, (0, longest - values.shape[1]))
 
         columns = torch.cat([padded(part.columns) for part in parts])
         return cls(columns, torch.cat([padded(part.values) for part in parts]), parts[0].width)

@@ -1,4 +1,4 @@
-"""A run's way to disk and back.
+"""Checkpoints: a run of training is written to disk, and continued from there.
 
 A run that continues from a checkpoint gives the same result bit for bit on a CPU: parameters,
 optimiser, weights, best state, random states and history are all in it. Where several processes
@@ -50,11 +50,11 @@ class Checkpoint:
             write_tensors(self.path, tensors, header)
             state.note_saved(_parts("now", tensors))
             return
-        own = {name: value for name, value in tensors.items() if name.startswith(OWN)}
-        write_tensors(self._part(state.epoch), own, header | {"kind": PART, "history": []})
+        local = {name: value for name, value in tensors.items() if name.startswith(OWN)}
+        write_tensors(self._part(state.epoch), local, header | {"kind": PART, "history": []})
         self.shard.wait()
         if self.shard.rank == 0:
-            shared = {name: value for name, value in tensors.items() if name not in own}
+            shared = {name: value for name, value in tensors.items() if name not in local}
             write_tensors(self.path, shared, header)
             self._remove_old(state.epoch)
 
@@ -69,7 +69,7 @@ class Checkpoint:
         seen = self.shard.all(self.path.exists())
         if len(set(seen)) > 1:
             raise FileFormatError(
-                f"only processes {[r for r, one in enumerate(seen) if one]} see {self.path}: a "
+                f"only processes {[r for r, sees in enumerate(seen) if sees]} see {self.path}: a "
                 "checkpoint must be in a folder that all processes share"
             )
         if seen[0]:
@@ -91,13 +91,13 @@ class Checkpoint:
         if world == 1:
             return tensors, header
         part = self._part(header["epoch"])
-        own, said = read_tensors(part, PART) if part.is_file() else ({}, {})
+        local, said = read_tensors(part, PART) if part.is_file() else ({}, {})
         if any(said.get(name) != header[name] for name in ("fingerprint", "epoch", "world")):
             raise FileFormatError(
                 f"{self.path} needs {part.name} beside it, which is missing or another run's; "
                 "remove the file to start afresh"
             )
-        return tensors | own, header
+        return tensors | local, header
 
     def _header(self, state: RunState) -> dict[str, Any]:
         return {

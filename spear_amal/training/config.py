@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -11,6 +10,7 @@ from typing import Any, ClassVar
 import torch
 from sklearn.base import BaseEstimator
 
+from spear_amal._typing import PathLike
 from spear_amal.errors import InputError
 from spear_amal.params import Interval, StrOptions, check_parameters
 from spear_amal.training.augment import AUGMENTATIONS
@@ -100,7 +100,7 @@ class TrainerConfig(BaseEstimator):
     compile: bool | str = False
     device: str = "cpu"
     distributed: str | None = None
-    checkpoint: str | os.PathLike[str] | None = None
+    checkpoint: PathLike | None = None
     checkpoint_every: int = 1
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {

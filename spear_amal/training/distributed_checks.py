@@ -1,4 +1,4 @@
-"""What several processes can train together to the result of one, and what not."""
+"""Checks of what several processes can train together to the result of one."""
 
 from __future__ import annotations
 

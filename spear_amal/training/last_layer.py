@@ -64,9 +64,9 @@ def look_ahead_parameters(model: JointModel, last_layer: bool, with_rules: bool)
 
 def head_at(at: Parameters) -> tuple[Tensor, Tensor | None]:
     """Pick the head's weight (C, H) and bias from what :func:`look_ahead_parameters` named."""
-    own = [n for n in at if not n.startswith("rules.")]
-    weight = next(at[n] for n in own if n.endswith("weight"))
-    return weight, next((at[n] for n in own if n.endswith("bias")), None)
+    names = [n for n in at if not n.startswith("rules.")]
+    weight = next(at[n] for n in names if n.endswith("weight"))
+    return weight, next((at[n] for n in names if n.endswith("bias")), None)
 
 
 def mean_squared_norm(hidden: Tensor | SparseRows, shard: Shard) -> float:

@@ -197,15 +197,16 @@ class LookAhead:
         step = self._step_direction(weights)
         ahead = {name: torch.sub(p, step[name], alpha=self.eta) for name, p in self.at.items()}
         if self.method != "closed" or self.rule_slopes is not None:
-            found = self._gradient(self._outer_value, ahead)
-            return self.shard.total_by_name(found) if self.outer.sees_group else found
-        found = self._head_gradient(ahead, self.validation, cast(Hidden, self.validation_hidden))
+            gradient = self._gradient(self._outer_value, ahead)
+            return self.shard.total_by_name(gradient) if self.outer.sees_group else gradient
+        gradient = self._head_gradient(ahead, self.validation, cast(Hidden, self.validation_hidden))
         if self.outer.sees_group:
-            own = self.shard.total_by_name(
+            group = self.shard.total_by_name(
                 self._head_gradient(ahead, self.batch, self.hidden, self.shard)
             )
-            found = {name: g.add_(own[name], alpha=self.outer.beta) for name, g in found.items()}
-        return found
+            for name, g in gradient.items():
+                g.add_(group[name], alpha=self.outer.beta)
+        return gradient
 
     def _head_gradient(
         self, at: Parameters, batch: Batch, hidden: Hidden, shard: Shard = WHOLE
@@ -227,8 +228,8 @@ class LookAhead:
             answer = self._outputs(at, self.validation, seen)
         value = self.outer.loss(answer, self.validation)
         if self.outer.sees_group:
-            own = self._outputs(at, self.batch, hidden)
-            group = self.outer.loss(own, self.batch, self.shard)
+            outputs = self._outputs(at, self.batch, hidden)
+            group = self.outer.loss(outputs, self.batch, self.shard)
             value = value / self.shard.world + self.outer.beta * group
         return value
 

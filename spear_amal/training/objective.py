@@ -139,7 +139,7 @@ class MixedPrecisionForward:
             return self._run(x)
         with torch.autocast(self.device, dtype=self.half):
             said = self._run(x)
-        return tuple(_full(one) for one in said)
+        return tuple(_full(value) for value in said)
 
 
 def make_scaler(precision: str) -> torch.amp.GradScaler:
@@ -173,7 +173,7 @@ def _full(value: Any) -> Any:
     if isinstance(value, Tensor):
         return value.float() if value.dtype in (torch.bfloat16, torch.float16) else value
     if isinstance(value, Mapping):
-        return {name: _full(one) for name, one in value.items()}
+        return {name: _full(inner) for name, inner in value.items()}
     if is_dataclass(value) and not isinstance(value, type):
         return replace(value, **{f.name: _full(getattr(value, f.name)) for f in fields(value)})
     return value

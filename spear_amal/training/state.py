@@ -59,13 +59,13 @@ class Selection:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able form (an infinite loss becomes None)."""
-        held = asdict(self)
-        return held | {"loss": None if self.loss == float("inf") else self.loss}
+        fields = asdict(self)
+        return fields | {"loss": None if self.loss == float("inf") else self.loss}
 
     @classmethod
-    def from_dict(cls, held: dict[str, Any]) -> Selection:
+    def from_dict(cls, fields: dict[str, Any]) -> Selection:
         """Inverse of :meth:`as_dict`."""
-        return cls(**held | {"loss": float("inf") if held["loss"] is None else held["loss"]})
+        return cls(**fields | {"loss": float("inf") if fields["loss"] is None else fields["loss"]})
 
 
 GROUP_STREAM = 1 << 32  # keeps the two random streams apart for any 32-bit seed
@@ -117,8 +117,8 @@ class RunState:
 
     def keep_epoch(self) -> None:
         """Copy the feature model's parameters after an epoch that was asked for."""
-        held = self.model.feature.state_dict()
-        self.kept[self.epoch] = {name: value.cpu().clone() for name, value in held.items()}
+        parameters = self.model.feature.state_dict()
+        self.kept[self.epoch] = {name: value.cpu().clone() for name, value in parameters.items()}
 
     def restore_best(self) -> None:
         """Restore the kept parameters and weights."""
@@ -184,8 +184,8 @@ class TrainingResult:
 
 
 def _all_rows(mixer: Mixer, shard: Shard) -> Any:
-    held = mixer.snapshot()
-    return held if held is None or shard.world == 1 else shard.whole(held)
+    table = mixer.snapshot()
+    return table if table is None or shard.world == 1 else shard.whole(table)
 
 
 def _binary_f1(y: np.ndarray, predicted: np.ndarray) -> float:
@@ -266,7 +266,7 @@ def rate_factor(settings: TrainerConfig, epoch: int) -> float:
     if settings.schedule == "cosine":
         return 0.5 * (1 + math.cos(math.pi * epoch / settings.max_epochs))
     if settings.schedule == "steps":
-        return float(settings.gamma ** sum(epoch >= one for one in settings.milestones))
+        return float(settings.gamma ** sum(epoch >= milestone for milestone in settings.milestones))
     return 1.0
 
 

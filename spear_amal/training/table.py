@@ -91,7 +91,7 @@ class Table:
         self._padded = self._pad()
         teachers = np.zeros((n, 0, n_classes)) if teachers is None else teachers
         self.teachers = torch.as_tensor(teachers).to(device=device, dtype=dtype)
-        self.tasks = {name: self._targets(held) for name, held in (tasks or {}).items()}
+        self.tasks = {name: self._targets(values) for name, values in (tasks or {}).items()}
         empty = sp.csr_array((n, 0), dtype=np.float32)
         self.fired = self._votes(empty if votes is None else (votes.codes > 0))
         scored = votes is not None and votes.scores is not None
@@ -113,10 +113,10 @@ class Table:
         other = copy.copy(self)
         index = torch.as_tensor(rows).to(self.device)
         for name in ("x", "y", "teachers", "fired", "scores"):
-            held = getattr(self, name)
-            if held is not None:
-                setattr(other, name, held[index if isinstance(held, Tensor) else rows])
-        other.tasks = {name: held[index] for name, held in self.tasks.items()}
+            values = getattr(self, name)
+            if values is not None:
+                setattr(other, name, values[index if isinstance(values, Tensor) else rows])
+        other.tasks = {name: values[index] for name, values in self.tasks.items()}
         other.augment, other.online_teachers = None, ()
         other._padded = other._pad()
         return other
@@ -126,8 +126,8 @@ class Table:
         """Number of features D."""
         return int(self.x.shape[1])
 
-    def _targets(self, held: np.ndarray) -> Tensor:
-        targets = torch.as_tensor(_tensor_ready(held)).to(self.device)
+    def _targets(self, values: np.ndarray) -> Tensor:
+        targets = torch.as_tensor(_tensor_ready(values)).to(self.device)
         return targets.to(self.dtype) if targets.is_floating_point() else targets.long()
 
     def _features(self, x: Any) -> Tensor | sp.csr_array:
@@ -147,11 +147,11 @@ class Table:
         self._lengths = torch.as_tensor(np.diff(self.x.indptr)).long()
         return SparseRows.from_csr(self.x, self.dtype, self.device)
 
-    def _sparse_rows(self, asked: Tensor, index: Tensor) -> SparseRows:
+    def _sparse_rows(self, host_index: Tensor, index: Tensor) -> SparseRows:
         if self._padded is None:
-            rows = self.x[asked.cpu().numpy()]
+            rows = self.x[host_index.cpu().numpy()]
             return SparseRows.from_csr(rows, self.dtype, self.device)
-        longest = max(int(self._lengths[asked.cpu()].max()) if len(asked) else 0, 1)
+        longest = max(int(self._lengths[host_index.cpu()].max()) if len(host_index) else 0, 1)
         return SparseRows(
             self._padded.columns[:, :longest][index],
             self._padded.values[:, :longest][index],
@@ -163,26 +163,28 @@ class Table:
             return matrix
         return torch.as_tensor(matrix.toarray()).to(device=self.device, dtype=self.dtype)
 
-    def _dense_rows(self, matrix: Tensor | sp.csr_array, asked: Tensor, index: Tensor) -> Tensor:
+    def _dense_rows(
+        self, matrix: Tensor | sp.csr_array, host_index: Tensor, index: Tensor
+    ) -> Tensor:
         if isinstance(matrix, Tensor):
             return matrix[index]
-        rows = matrix[asked.cpu().numpy()].toarray()
+        rows = matrix[host_index.cpu().numpy()].toarray()
         return torch.as_tensor(rows).to(device=self.device, dtype=self.dtype)
 
     def batch(self, index: Tensor, augmented: bool = False) -> Batch:
         """Rows `index` (B,) in that order; `augmented` if there is an augmentation."""
         # What lies in main memory is looked up by the index as it came, mostly from there as well:
         # an index on a GPU would have to be waited for.
-        asked, index = index, index.to(self.device)
-        fired = self._dense_rows(self.fired, asked, index)
-        x = self.x[index] if isinstance(self.x, Tensor) else self._sparse_rows(asked, index)
+        host_index, index = index, index.to(self.device)
+        fired = self._dense_rows(self.fired, host_index, index)
+        x = self.x[index] if isinstance(self.x, Tensor) else self._sparse_rows(host_index, index)
         teachers = self.teachers[index]
         if augmented and self.augment is not None and isinstance(x, Tensor):
             x = self.augment(x)
             for t, ask in enumerate(self.online_teachers):
-                told = None if ask is None else ask(x)
-                if told is not None:
-                    teachers[:, t] = told.to(teachers)
+                answer = None if ask is None else ask(x)
+                if answer is not None:
+                    teachers[:, t] = answer.to(teachers)
         return Batch(
             index=index,
             x=x,
@@ -190,9 +192,9 @@ class Table:
             fired=fired,
             scores=torch.zeros_like(fired)
             if self.scores is None
-            else self._dense_rows(self.scores, asked, index),
+            else self._dense_rows(self.scores, host_index, index),
             teachers=teachers,
-            tasks={name: held[index] for name, held in self.tasks.items()},
+            tasks={name: values[index] for name, values in self.tasks.items()},
         )
 
     def shuffled(self, rows: Tensor, generator: torch.Generator) -> Tensor:

@@ -1,12 +1,10 @@
-"""One part of votes on disk: a label matrix as a Parquet file, whole or not at all.
+"""Votes on disk, for more rows than memory holds: a folder of Parquet files with sparse votes.
 
-Each row holds two short lists, the numbers of the LFs that fired and their votes: offsets and
-values of Arrow's lists are those of a CSR matrix, so reading copies next to nothing.
+Each part is a label matrix of its own, written whole or not at all; row ids are kept. A folder is
+valid once ``votes.json`` is there, which is written last and names every part with its size.
 
-Votes on disk in parts: a folder of Parquet files with sparse votes, and what they mean.
-
-For more rows than memory holds. Each part is a label matrix of its own; row ids are kept. A folder
-is valid once ``votes.json`` is there, which is written last and names every part with its size.
+A row of a part holds two short lists, the numbers of the LFs that fired and their votes: offsets
+and values of Arrow's lists are those of a CSR matrix, so reading copies next to nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from spear_amal._typing import StoredVotesLike
+from spear_amal._typing import PathLike, StoredVotesLike
 from spear_amal.errors import FileFormatError, InputError, MissingExtraError
 from spear_amal.io.atomic import write_aside
 from spear_amal.votes.label_matrix import LabelMatrix
@@ -61,7 +59,7 @@ def part_name(i: int) -> str:
 
 
 def write_part(
-    folder: str | os.PathLike[str],
+    folder: PathLike,
     i: int,
     matrix: LabelMatrix,
     note: str = "",
@@ -102,9 +100,7 @@ def write_part(
     return VotePart(path.name, len(matrix), matrix.nnz, size, top, crc)
 
 
-def kept_part(
-    folder: str | os.PathLike[str], i: int, note: str
-) -> tuple[VotePart, dict[str, Any]] | None:
+def kept_part(folder: PathLike, i: int, note: str) -> tuple[VotePart, dict[str, Any]] | None:
     """Part `i` and what was noted about it, if a run with the same note left it whole."""
     pa, _ = _arrow()
     path = Path(folder) / part_name(i)
@@ -253,7 +249,7 @@ class VoteFiles:
     ((3, 2), 3, [['a', 'b', 'c']])
     """
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
+    def __init__(self, folder: PathLike) -> None:
         self.folder = Path(folder)
         manifest = _read_manifest(self.folder / MANIFEST)
         self.files = tuple(VotePart(**part) for part in manifest["parts"])
@@ -315,7 +311,7 @@ class VoteFiles:
 
 
 def finish_votes(
-    folder: str | os.PathLike[str],
+    folder: PathLike,
     parts: Iterable[VotePart],
     *,
     lf_names: Sequence[str],

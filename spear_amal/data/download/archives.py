@@ -91,10 +91,10 @@ def _of_archive(path: Path, wanted: MemberFilter) -> Iterator[Member]:
     """Yield from the reader of this kind; what goes wrong in it names the archive."""
     reader = {".zip": _of_zip, ".whl": _of_zip, ".deb": _of_deb}.get(path.suffix.lower(), _of_tar)
     with path.open("rb") as handle:
-        found = reader(handle, wanted)
+        content = reader(handle, wanted)
         while True:
             with _damage_of(path):
-                member = next(found, None)
+                member = next(content, None)
             if member is None:
                 return
             yield member

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import platformdirs
 
+from spear_amal._typing import PathLike
 from spear_amal.data.download.sources import DownloadSource
 from spear_amal.errors import ChecksumError, DataUnavailableError, InputError, SpearAmalError
 from spear_amal.progress import Progress
@@ -21,7 +22,7 @@ CACHE_VARIABLE = "SPEAR_AMAL_CACHE"
 _Content = TypeVar("_Content")
 
 
-def data_folder(data_dir: str | os.PathLike[str] | None = None) -> Path | None:
+def data_folder(data_dir: PathLike | None = None) -> Path | None:
     """Return the data directory: the argument, else the environment variable, else None.
 
     Raises
@@ -39,7 +40,7 @@ def data_folder(data_dir: str | os.PathLike[str] | None = None) -> Path | None:
     return folder
 
 
-def cache_folder(cache_dir: str | os.PathLike[str] | None = None) -> Path:
+def cache_folder(cache_dir: PathLike | None = None) -> Path:
     """Return the cache: the argument, else the environment variable, else the platform's place."""
     named = cache_dir if cache_dir is not None else os.environ.get(CACHE_VARIABLE)
     if named:
@@ -47,7 +48,7 @@ def cache_folder(cache_dir: str | os.PathLike[str] | None = None) -> Path:
     return platformdirs.user_cache_path("spear_amal", appauthor=False)
 
 
-def sha256_of(path: str | os.PathLike[str]) -> str:
+def sha256_of(path: PathLike) -> str:
     """Return the SHA-256 of a file as 64 hexadecimal digits."""
     with open(path, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()

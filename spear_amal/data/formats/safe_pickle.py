@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from spear_amal._typing import PathLike
 from spear_amal.errors import FileFormatError
 
 _PLAIN_TYPE = re.compile(r"[<>=|]?[biufSU]\d*|[<>=|]?O\d*")
@@ -185,7 +186,7 @@ def _plain(item: Any) -> Any:
     raise pickle.UnpicklingError(f"it holds a {type(item).__name__}, which is no array or value")
 
 
-def read_pickles(path: str | os.PathLike[str], most: int) -> list[Any]:
+def read_pickles(path: PathLike, most: int) -> list[Any]:
     """Read successive pickled arrays and plain values of one file; runs nothing it names.
 
     Parameters

@@ -57,12 +57,12 @@ def read_published(folder: Path) -> dict[str, np.ndarray]:
                 pickled = archive.read(_INSIDE)
         except (zipfile.BadZipFile, KeyError, EOFError, RuntimeError) as error:
             raise FileFormatError(f"{folder}: {name} cannot be read: {error}") from error
-        held = unpickle_arrays(pickled, name, most=1)
-        return checked_labels(held[0] if held else None, name)
+        objects = unpickle_arrays(pickled, name, most=1)
+        return checked_labels(objects[0] if objects else None, name)
     raise FileFormatError(f"{folder} holds no {_PUBLISHED}")
 
 
-def checked_labels(held: Any, name: str) -> dict[str, np.ndarray]:
+def checked_labels(content: Any, name: str) -> dict[str, np.ndarray]:
     """Return the six arrays of labels as int64.
 
     Raises
@@ -70,10 +70,10 @@ def checked_labels(held: Any, name: str) -> dict[str, np.ndarray]:
     FileFormatError
         If one is missing, or they are no labels of ten classes of one length.
     """
-    missing = sorted(set(KEYS.values()) - set(held if isinstance(held, dict) else ()))
+    missing = sorted(set(KEYS.values()) - set(content if isinstance(content, dict) else ()))
     if missing:
         raise FileFormatError(f"{name} lacks the labels {', '.join(missing)}")
-    arrays = {key: np.asarray(held[key]) for key in KEYS.values()}
+    arrays = {key: np.asarray(content[key]) for key in KEYS.values()}
     shape = arrays["clean_label"].shape
     for key, y in arrays.items():
         sound = y.ndim == 1 and y.shape == shape and np.issubdtype(y.dtype, np.integer)
@@ -118,19 +118,19 @@ def human_labels(
     """
     if labels not in KEYS:
         raise InputError(f"labels must be one of {list(KEYS)}, found {labels!r}")
-    held = _find(data_dir, cache_dir, offline, progress)
-    if check and file_digest(held) != DIGEST:
+    by_name = _find(data_dir, cache_dir, offline, progress)
+    if check and file_digest(by_name) != DIGEST:
         raise ChecksumError("the human labels of CIFAR-10 are not the published ones; fetch anew")
     train = data.rows("train")
     ids = data.row_ids[data.split != "test"]
-    clean = held[KEYS["clean"]]
+    clean = by_name[KEYS["clean"]]
     if len(ids) != len(clean) or not np.array_equal(clean[ids], data.y[data.split != "test"]):
         raise FileFormatError(
             "the human labels of CIFAR-10 do not belong to these images: their true classes "
             f"({len(clean)} rows) are not those of the training images ({len(ids)} rows)"
         )
     y = data.y.copy()
-    y[train] = held[KEYS[labels]][data.row_ids[train]]
+    y[train] = by_name[KEYS[labels]][data.row_ids[train]]
     return dataclasses.replace(
         data, y=y, clean_y=data.y, source=f"{data.source}; labels of CIFAR-10N: {labels}"
     )

@@ -55,8 +55,8 @@ class ImageData:
 
     def __post_init__(self) -> None:
         for what in ("y", "split", "row_ids", "clean_y"):
-            held = getattr(self, what)
-            if held is not None and np.shape(held) != (len(self.x),):
+            values = getattr(self, what)
+            if values is not None and np.shape(values) != (len(self.x),):
                 raise self._error(f"{what} must have {len(self.x)} entries, as x has rows")
         if not (
             (self.x.ndim == 4 and self.x.dtype == np.uint8)
@@ -70,15 +70,15 @@ class ImageData:
 
     def _check_values(self) -> None:
         for what in ("y", "clean_y"):
-            held = getattr(self, what)
+            values = getattr(self, what)
             if (
-                held is not None
-                and held.size
-                and not -1 <= held.min() <= held.max() < self.n_classes
+                values is not None
+                and values.size
+                and not -1 <= values.min() <= values.max() < self.n_classes
             ):
                 raise self._error(
-                    f"{what} must lie in -1 to {self.n_classes - 1}, found {held.min()} to "
-                    f"{held.max()}"
+                    f"{what} must lie in -1 to {self.n_classes - 1}, found {values.min()} to "
+                    f"{values.max()}"
                 )
         unknown = sorted(set(np.unique(self.split).tolist()) - set(SPLITS))
         if unknown:

@@ -168,10 +168,10 @@ def _md5(path: Path) -> str:
 def first_of(path: Path, names: Iterable[str]) -> dict[str, bytes]:
     """Read the first file of each of these last names; a name that is not there is left out."""
     names = set(names)
-    found: dict[str, bytes] = {}
+    contents: dict[str, bytes] = {}
     for name, content in members(path, lambda name: tail(name, 1) in names):
-        found.setdefault(tail(name, 1), content)
-    return found
+        contents.setdefault(tail(name, 1), content)
+    return contents
 
 
 def read_mat(content: bytes, name: str) -> dict[str, Any]:
@@ -205,7 +205,7 @@ def from_one(numbers: Any, file: str) -> np.ndarray:
         raise FileFormatError(f"{file} has classes that are no numbers: {error}") from error
 
 
-def fields(held: dict[str, Any], variable: str, names: Iterable[str], file: str) -> list[Any]:
+def fields(variables: dict[str, Any], variable: str, names: Iterable[str], file: str) -> list[Any]:
     """Fields of a record array, each as an array (n,).
 
     Raises
@@ -213,7 +213,7 @@ def fields(held: dict[str, Any], variable: str, names: Iterable[str], file: str)
     FileFormatError
         If the variable or a field is missing.
     """
-    records = np.atleast_1d(held.get(variable, np.empty(0)))
+    records = np.atleast_1d(variables.get(variable, np.empty(0)))
     missing = [name for name in names if name not in (records.dtype.names or ())]
     if missing:
         raise FileFormatError(f"{file} has no {', '.join(missing)} under {variable!r}")

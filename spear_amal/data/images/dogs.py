@@ -36,12 +36,12 @@ def _listing(lists: dict[str, bytes], path: Path) -> Listing:
     y: list[int] = []
     split: list[str] = []
     for part, name in _LISTS.items():
-        held = read_mat(lists[name], f"{path}: {name}")
-        if not {"file_list", "labels"} <= set(held):
+        variables = read_mat(lists[name], f"{path}: {name}")
+        if not {"file_list", "labels"} <= set(variables):
             raise FileFormatError(f"{path}: {name} has no file_list and labels")
-        named = [str(file) for file in np.atleast_1d(held["file_list"])]
+        named = [str(file) for file in np.atleast_1d(variables["file_list"])]
         files += named
-        y += from_one(held["labels"], f"{path}: {name}").tolist()
+        y += from_one(variables["labels"], f"{path}: {name}").tolist()
         split += [part] * len(named)
     if len(y) != len(files):
         raise FileFormatError(f"{path}: the lists have {len(files)} files but {len(y)} labels")

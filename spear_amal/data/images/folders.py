@@ -28,20 +28,20 @@ def read_folders(path: Path, size: int | None, bar: Progress) -> Decoded:
     FileFormatError
         If there is no such picture under train or test, or a class of another part is not in train.
     """
-    found = sorted(set(_placed(path)), key=lambda item: (_ORDER.index(item[0]), item[2]))
-    classes = tuple(sorted({name for part, name, _ in found if part == "train"}))
-    if not classes or not any(part == "test" for part, _, _ in found):
+    pictures = sorted(set(_placed(path)), key=lambda item: (_ORDER.index(item[0]), item[2]))
+    classes = tuple(sorted({name for part, name, _ in pictures if part == "train"}))
+    if not classes or not any(part == "test" for part, _, _ in pictures):
         raise FileFormatError(
             f"{path} has neither the publisher's lists nor pictures in train/CLASS/ and "
             "test/CLASS/; put them there or name another folder"
         )
-    if unknown := sorted({name for _, name, _ in found} - set(classes)):
+    if unknown := sorted({name for _, name, _ in pictures} - set(classes)):
         raise FileFormatError(f"{path}: classes {unknown[:7]} have no picture under train")
-    y = [classes.index(name) for _, name, _ in found]
+    y = [classes.index(name) for _, name, _ in pictures]
     listing = Listing(
-        [file for _, _, file in found],
+        [file for _, _, file in pictures],
         np.asarray(y, dtype=np.int64),
-        np.asarray([part for part, _, _ in found]),
+        np.asarray([part for part, _, _ in pictures]),
         classes,
     )
     return read_listed(path, listing, size or SPEC.sizes[0], bar)

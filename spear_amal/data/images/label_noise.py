@@ -23,16 +23,16 @@ class NoisyLabels:
         The labels as training sees them.
     flipped : ndarray (n,) bool
         Rows whose label was changed; each of them holds another class than before.
-    asked : float
+    rate : float
         The rate that was asked for.
     effective : float
-        Changed rows among labelled rows (0 where there are none); differs from `asked` by the
+        Changed rows among labelled rows (0 where there are none); differs from `rate` by the
         rounding to whole rows only.
     """
 
     y: np.ndarray
     flipped: np.ndarray
-    asked: float
+    rate: float
     effective: float
 
 

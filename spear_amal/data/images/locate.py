@@ -217,8 +217,8 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """
     try:
         # NumPy leaves a file open that it cannot read: open it here.
-        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as held:
-            return {name: held[name] for name in held.files}
+        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
     except _DAMAGE as error:
         raise FileFormatError(
             f"{path} is damaged, truncated or no .npz file of plain arrays ({error}); delete it "

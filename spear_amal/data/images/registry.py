@@ -141,6 +141,6 @@ def _check_options(spec: ImageSpec, labels: str, size: int | None) -> None:
 
 
 def _refuse_options(name: str, **options: int | PathLike | None) -> None:
-    given = [option for option, value in options.items() if value is not None]
-    if given:
-        raise InputError(f"images {name!r} take no {' and no '.join(given)}; leave it out")
+    excess = [option for option, value in options.items() if value is not None]
+    if excess:
+        raise InputError(f"images {name!r} take no {' and no '.join(excess)}; leave it out")
