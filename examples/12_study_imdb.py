@@ -1,11 +1,11 @@
 """A study on the published IMDB files, which hold features and votes but no texts.
 
 You learn that a study runs on published features and votes as they are, how few labels change the
-picture (`n_labelled=` sets L and V), and what useless rules do: the placebo deals the rows of votes
-out anew, so that they tell nothing, and a method that is hurt by that trusts rules too much.
+picture (`n_labelled=` sets L and V), and what useless rules do: the placebo deals the rows of
+votes out anew, so that they tell nothing, and a method that is hurt by that trusts rules too much.
 
 Run from the repository root: python examples/12_study_imdb.py [--small]
-The same from a shell: spear-amal study imdb --seeds 5 --output imdb.json [--labels 30] [--placebo]
+From a shell: spear-amal study imdb --seeds 5 --output imdb.json [--n-labelled 30] [--placebo]
 (the generated corpus takes the place of the files where they cannot be had)
 """
 

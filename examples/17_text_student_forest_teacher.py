@@ -51,8 +51,8 @@ features = TextFeatures().fit(texts[np.concatenate([train, val])])
 x = features.transform(texts)
 rows = {"X_val": x[val], "y_val": y[val]}
 common = {"metric": corpus.metric, "max_epochs": EPOCHS}
-models = {"gold of L": GoldClassifier(**common).fit(x[train], y[train], **rows)}
-models["gold of L and V"] = GoldClassifier(fit_strategy="refit", **common).fit(
+models = {"gold of L": GoldClassifier.from_options(**common).fit(x[train], y[train], **rows)}
+models["gold of L and V"] = GoldClassifier.from_options(fit_strategy="refit", **common).fit(
     x[train], y[train], **rows
 )
 for method in ("kd", "amal", "alm-kd"):

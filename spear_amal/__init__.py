@@ -7,14 +7,32 @@ import of torch.
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:  # for editors and type checkers; _HOME says the same while the program runs
+    from spear_amal.estimators import (
+        AuxiliaryClassifier,
+        DistilledClassifier,
+        GoldClassifier,
+        LabelModelClassifier,
+        ReweightedClassifier,
+        RuleModelConfig,
+        RuleNetworkClassifier,
+        SpearClassifier,
+        distiller,
+    )
+    from spear_amal.loop import LossMixer
+    from spear_amal.training import TrainerConfig
+    from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
 
 _HOME = {
     "ABSTAIN": "spear_amal.votes.label_matrix",
     "LabelMatrix": "spear_amal.votes.label_matrix",
     "SpearClassifier": "spear_amal.estimators",
+    "RuleModelConfig": "spear_amal.estimators",
+    "TrainerConfig": "spear_amal.training",
     "AuxiliaryClassifier": "spear_amal.estimators",
     "DistilledClassifier": "spear_amal.estimators",
     "distiller": "spear_amal.estimators",
@@ -34,16 +52,20 @@ __all__ = [
     "LabelModelClassifier",
     "LossMixer",
     "ReweightedClassifier",
+    "RuleModelConfig",
     "RuleNetworkClassifier",
     "SpearClassifier",
+    "TrainerConfig",
     "distiller",
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(importlib.import_module(_HOME[name]), name)
-    raise AttributeError(f"module 'spear_amal' has no attribute {name!r}")
+if not TYPE_CHECKING:  # a checker that sees this takes a misspelt name for one that is there
+
+    def __getattr__(name: str) -> object:
+        if name in _HOME:
+            return getattr(importlib.import_module(_HOME[name]), name)
+        raise AttributeError(f"module 'spear_amal' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

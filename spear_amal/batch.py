@@ -1,4 +1,4 @@
-"""What flows between the layers of training; only torch tensors, no behaviour beyond moving."""
+"""Batches and model outputs: the tensors that models, losses and mixers exchange."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from spear_amal.tensors.sparse_rows import SparseRows
+
+__all__ = ["Batch", "Outputs", "TaskAnswer", "Views"]
 
 
 @dataclass(frozen=True)

@@ -275,6 +275,7 @@ def test_plots_lfs_work_on_the_generated_corpus(loaded):
     assert (counts.argmax(axis=1) == corpus.labels)[decided].mean() > 0.7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CORPORA)
 def test_coverage_and_precision_on_real_training_rows(loaded, name):
     try:

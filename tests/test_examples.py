@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import io
 import os
 import re
+import runpy
 import subprocess
 import sys
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+import tempfile
 from pathlib import Path
+from unittest import mock
 
 import pytest
+import torch
+
+from spear_amal.label_models import LABEL_MODELS
+from spear_amal.losses.spear import LOSSES
+from spear_amal.mixers import MIXERS
+from spear_amal.studies import METHODS
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted((ROOT / "examples").glob("[0-9]*.py"))
@@ -20,13 +29,8 @@ DATA = "SPEAR_AMAL_DATA"
 GENERATED = r"not on this machine; this is a generated one"
 SCORE = r"[01]\.\d{3}"
 VERDICT = r"Is AMAL worth it on \w+ \(\d+ labels\)\? Too early"
-# As in setup.cfg: Lightning's own use of torch's trees, and its advice on larger machines.
-WARNINGS = (
-    "error",
-    "ignore:`isinstance(treespec, LeafSpec)`:FutureWarning",
-    "ignore:The 'train_dataloader' does not have many workers:UserWarning",
-    "ignore:GPU available but not used:UserWarning",
-)
+# Longer than the rest; 03 and 09 are quick relatives of theirs.
+SLOW = {"05", "10", "11", "12", "14", "15"}
 
 # number of the script -> what its output must hold, in this order
 EXPECTED = {
@@ -149,6 +153,9 @@ EXPECTED = {
         r"by hand, .*: t = 10\.000",
     ],
     "25": [r"1 process", rf"without a label {SCORE}", r"weight of 'consensus' 0\.\d"],
+    "26": [GENERATED, rf"focal for gold +test f1 {SCORE}"],
+    "27": [GENERATED, rf"self-paced +test f1 {SCORE}"],
+    "28": [GENERATED, rf"agreeing +test f1 {SCORE}"],
 }
 WITH_DATA = {
     "04": [r"^73 published rules|^\d+ LFs of", "AMAL recommended, 5 folds +0"],
@@ -162,69 +169,72 @@ def number(script: Path) -> str:
     return script.name[:2]
 
 
-def run_example(script: Path, folder: Path, data: str | None) -> subprocess.CompletedProcess[str]:
-    # One thread: small matrices gain nothing from two, and lose much where cores are shared.
-    env = os.environ | {"OMP_NUM_THREADS": "1", "TMPDIR": str(folder), "COLUMNS": "200"}
-    env |= {
-        "SPEAR_AMAL_CACHE": str(folder / "empty"),
-    }
-    env.pop(DATA, None)
-    warned = [word for option in WARNINGS for word in ("-W", option)]
-    command = [sys.executable, *warned, str(script.relative_to(ROOT)), "--small"]
-    return subprocess.run(
-        command,
-        cwd=ROOT,
-        env=env | ({DATA: data} if data else {}),
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+def run_example(script: Path, folder: Path, data: str | None) -> str:
+    """Run a script as if from a shell, with nothing at hand but `data`; returns what it prints.
 
-
-Runs = dict[tuple[str, bool], "Future[subprocess.CompletedProcess[str]]"]
-
-
-@pytest.fixture(scope="module")
-def runs(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Runs]:
-    """Start the examples of the selected tests, two at a time."""
-    wanted = [
-        item.callspec.params
-        for item in request.session.items
-        if "runs" in getattr(item, "fixturenames", ()) and hasattr(item, "callspec")
-    ]
-    with ThreadPoolExecutor(2) as pool:
-        yield {
-            (number(params["script"]), params["real"]): pool.submit(
-                run_example,
-                params["script"],
-                tmp_path_factory.mktemp("example"),
-                os.environ.get(DATA) if params["real"] else None,
-            )
-            for params in wanted
-            if not params["real"] or os.environ.get(DATA)
-        }
+    In this process, which has imported already what the script imports. What a script may leave
+    behind is put back: modules beside it, what it registers, torch's seed.
+    """
+    printed = io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as shell,
+        contextlib.ExitStack() as registries,
+        torch.random.fork_rng(devices=[]),
+        contextlib.redirect_stdout(printed),
+    ):
+        for registry in (METHODS, MIXERS, LABEL_MODELS, LOSSES):
+            registries.enter_context(mock.patch.dict(registry))
+        shell.chdir(ROOT)
+        shell.syspath_prepend(script.parent)
+        shell.setattr(sys, "argv", [str(script.relative_to(ROOT)), "--small"])
+        shell.setattr(tempfile, "tempdir", str(folder))
+        shell.setenv("COLUMNS", "200")
+        shell.setenv("SPEAR_AMAL_CACHE", str(folder / "empty"))
+        shell.setenv(DATA, data) if data else shell.delenv(DATA, raising=False)
+        shell.delitem(sys.modules, "shared", raising=False)
+        try:
+            runpy.run_path(str(script), run_name="__main__")
+        except SystemExit as exit:
+            assert not exit.code
+        finally:
+            sys.modules.pop("shared", None)
+    return printed.getvalue()
 
 
 @pytest.mark.parametrize(
     ("script", "real"),
     [
-        *((script, False) for script in SCRIPTS),
-        *((script, True) for script in SCRIPTS if number(script) in WITH_DATA),
+        pytest.param(script, real, marks=pytest.mark.slow if real or number(script) in SLOW else ())
+        for real in (False, True)
+        for script in SCRIPTS
+        if not real or number(script) in WITH_DATA
     ],
     ids=lambda value: value.stem if isinstance(value, Path) else ("generated", "real")[value],
 )
-def test_example_runs(script: Path, real: bool, runs: Runs) -> None:
+def test_example_runs(script: Path, real: bool, tmp_path: Path) -> None:
     if real and not os.environ.get(DATA):
         pytest.skip(f"{DATA} is not set: no real corpora at hand")
-    ran = runs[number(script), real].result()
-    assert ran.returncode == 0, ran.stderr
+    printed = run_example(script, tmp_path, os.environ.get(DATA) if real else None)
     position = 0
     for pattern in (WITH_DATA if real else EXPECTED)[number(script)]:
-        found = re.compile(pattern, re.MULTILINE).search(ran.stdout, position)
-        assert found, f"{pattern!r} is not in the rest of:\n{ran.stdout}"
+        found = re.compile(pattern, re.MULTILINE).search(printed, position)
+        assert found, f"{pattern!r} is not in the rest of:\n{printed}"
         position = found.end()
+
+
+def test_an_example_runs_from_a_shell() -> None:
+    command = [sys.executable, "-W", "error", f"examples/{SCRIPTS[0].name}"]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    for pattern in EXPECTED[number(SCRIPTS[0])]:
+        assert re.search(pattern, ran.stdout)
+
+
+@pytest.mark.parametrize("script", [s for s in SCRIPTS if number(s) in ("26", "27", "28")])
+def test_what_one_adds_is_a_short_file_and_a_line_of_registration(script: Path) -> None:
+    code = script.read_text(encoding="utf-8")
+    assert code.count("\n") < 60
+    assert len(re.findall(r"^register_\w+\(", code, re.MULTILINE)) == 1
+    assert re.search(r"^check_\w+\(", code, re.MULTILINE)
 
 
 def test_numbers_are_complete() -> None:

@@ -8,8 +8,10 @@ from spear_amal.estimators.distillation_methods import DISTILLATION, distiller
 from spear_amal.estimators.gold import GoldClassifier
 from spear_amal.estimators.label_model import LabelModelClassifier, ReweightedClassifier
 from spear_amal.estimators.rule_network import RuleNetworkClassifier
+from spear_amal.estimators.rules import RuleModelConfig
 from spear_amal.estimators.spear import PRESETS, SpearClassifier
-from spear_amal.estimators.sskd import RotationDistiller
+from spear_amal.estimators.sskd import RotationDistiller, ViewConfig
+from spear_amal.params import nest_options, option_places
 
 __all__ = [
     "DISTILLATION",
@@ -22,7 +24,11 @@ __all__ = [
     "LabelModelClassifier",
     "ReweightedClassifier",
     "RotationDistiller",
+    "RuleModelConfig",
     "RuleNetworkClassifier",
     "SpearClassifier",
+    "ViewConfig",
     "distiller",
+    "nest_options",
+    "option_places",
 ]

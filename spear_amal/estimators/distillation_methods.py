@@ -9,7 +9,8 @@ from spear_amal.errors import InputError
 from spear_amal.estimators.distillation import DistilledClassifier
 from spear_amal.estimators.sskd import RotationDistiller
 
-# name -> (what it is, parameters); the mixer is that of the name unless they say otherwise
+#: Methods of distillation: name -> (what it is, parameters). The mixer is that of the name unless
+#: they say otherwise.
 DISTILLATION: dict[str, tuple[str, dict[str, Any]]] = {
     "ce": ("labels alone", {}),
     "kd": ("Hinton's: 0.1 label, 0.9 teacher", {}),
@@ -56,7 +57,7 @@ def distiller(
     assistants : sequence
         Networks for "takd" and "dgkd", the largest first; other methods leave them out.
     **parameters
-        Any other parameter of :class:`DistilledClassifier`.
+        Any other option by name, as :meth:`DistilledClassifier.from_options` takes them.
 
     Examples
     --------
@@ -72,4 +73,4 @@ def distiller(
         settings.pop("chain", None)
     asked = () if method == "ce" else tuple(teachers)
     kind = RotationDistiller if method == "sskd" else DistilledClassifier
-    return kind(student, asked, **settings | parameters)
+    return kind.from_options(student, asked, **settings | parameters)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import numpy as np
+from typing import Any
 
 from spear_amal.estimators.base import BaseSpearEstimator
+from spear_amal.estimators.cross_fitting import FitPlan
 from spear_amal.estimators.validation import TrainingPool
 from spear_amal.losses import ComponentSet, GoldCrossEntropy
 
@@ -21,10 +21,8 @@ class GoldClassifier(BaseSpearEstimator):
 
     Parameters
     ----------
-    feature_model, hidden, fit_strategy, n_folds, validation, validation_fraction,
-    prior_correction, lr, \
-lr_scale, batch_size, max_epochs, patience, metric, weight_decay, dtype, device, checkpoint, \
-random_state, verbose
+    feature_model, hidden, trainer, fit_strategy, n_folds, validation, validation_fraction, \
+prior_correction, metric, random_state, verbose
         As in :class:`SpearClassifier`. The default batch size gives about 16 steps per epoch.
 
     Examples
@@ -36,8 +34,9 @@ random_state, verbose
     True
     """
 
-    def _components(self, pool: TrainingPool, class_weights: np.ndarray | None) -> ComponentSet:
-        return ComponentSet([GoldCrossEntropy(class_weights)])
-
-    def _default_batch(self, pool: TrainingPool) -> int:
-        return self._gold_batch(pool)
+    def _plan(self, pool: TrainingPool, given: Any = None) -> FitPlan:
+        return self._new_plan(
+            pool,
+            lambda class_weights: ComponentSet([GoldCrossEntropy(class_weights)]),
+            batch_size=self._gold_batch(pool),
+        )

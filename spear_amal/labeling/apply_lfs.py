@@ -29,7 +29,7 @@ from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
 CHUNK = 1024
 
 # Codes (n,) of one LF on n rows, and scores (n,) if it gives any.
-Column = tuple[np.ndarray, np.ndarray | None]
+CodesAndScores = tuple[np.ndarray, np.ndarray | None]
 
 
 class LFRunner:
@@ -40,7 +40,7 @@ class LFRunner:
     lfs : sequence of LabelingFunction
     classes : ClassSet
     source : Source
-    book : FaultBook
+    book : FailureLog
     advance : callable
         Told the number of (row, LF) pairs done; a progress bar.
     """
@@ -99,13 +99,13 @@ class LFRunner:
             texts = as_texts(as_list(get_column(self._source.batch(start, stop), name)))
         except InputError:
             texts = None
-        found = None if texts is None else search.candidates(texts)
-        if texts is None or found is None:
+        candidates = None if texts is None else search.candidates(texts)
+        if texts is None or candidates is None:
             # One by one; each LF says what is wrong with the column or with a value.
             for j in lfs:
                 self._keep(j, start, self._batch_column(j, start, stop))
             return
-        for j, rows in zip(lfs, found, strict=True):
+        for j, rows in zip(lfs, candidates, strict=True):
             codes = self._test_texts(j, texts, rows, start)
             fired = codes != ABSTAIN
             self._found[j].append((rows[fired] + start, codes[fired], None))
@@ -127,7 +127,9 @@ class LFRunner:
                 self._book.report(lf.name, start + int(rows[k]), error)
         return codes
 
-    def _row_column(self, lf: LabelingFunction, j: int, rows: list[Any], start: int) -> Column:
+    def _row_column(
+        self, lf: LabelingFunction, j: int, rows: list[Any], start: int
+    ) -> CodesAndScores:
         if lf.scorer is None:
             return self._plain_column(lf, j, rows, start), None
         codes, scores = np.full(len(rows), ABSTAIN), np.zeros(len(rows))
@@ -161,7 +163,7 @@ class LFRunner:
                 codes.append(ABSTAIN)
         return np.array(codes, dtype=np.int64)
 
-    def _batch_column(self, j: int, start: int, stop: int) -> Column:
+    def _batch_column(self, j: int, start: int, stop: int) -> CodesAndScores:
         lf, n = self._lfs[j], stop - start
         batch = self._source.batch(start, stop)
         try:
@@ -179,7 +181,7 @@ class LFRunner:
             codes[list(bad)] = ABSTAIN
         return self._clipped(lf, codes, scores)
 
-    def _after_failure(self, j: int, start: int, stop: int, error: Exception) -> Column:
+    def _after_failure(self, j: int, start: int, stop: int, error: Exception) -> CodesAndScores:
         """Find the rows that fail if the LF has a row form; else all rows of the batch failed."""
         row_form = self._lfs[j].row_form
         if row_form is not None:
@@ -190,14 +192,14 @@ class LFRunner:
 
     def _clipped(
         self, lf: LabelingFunction, codes: np.ndarray, scores: np.ndarray | None
-    ) -> Column:
+    ) -> CodesAndScores:
         if scores is None:
             return codes, None
         outside = (codes != ABSTAIN) & ((scores < 0) | (scores > 1))
         self._book.clip(lf.name, int(outside.sum()))
         return codes, np.clip(scores, 0, 1)
 
-    def _keep(self, j: int, start: int, column: Column) -> None:
+    def _keep(self, j: int, start: int, column: CodesAndScores) -> None:
         codes, scores = column
         fired = np.flatnonzero(codes != ABSTAIN)
         kept = None if scores is None else scores[fired]
@@ -205,11 +207,11 @@ class LFRunner:
         self._advance(len(codes))
 
     def _matrix(self) -> LabelMatrix:
-        """Put the columns, each with its rows in order, together."""
+        """Return the label matrix of all columns, each with its rows in order."""
         parts = list(itertools.chain.from_iterable(self._found))
         rows = _joined([rows for rows, _, _ in parts], np.int64)
         codes = _joined([codes for _, codes, _ in parts], np.int64)
-        counts = [sum(len(rows) for rows, _, _ in found) for found in self._found]
+        counts = [sum(len(rows) for rows, _, _ in spans) for spans in self._found]
         indptr = np.cumsum([0, *counts])
         shape = (self._source.n, len(self._lfs))
 
@@ -220,8 +222,8 @@ class LFRunner:
         continuous = [lf.continuous for lf in self._lfs]
         scores = None
         if any(continuous):
-            held = [np.zeros(len(c)) if s is None else s for _, c, s in parts]
-            scores = by_rows(_joined(held, np.float64).astype(np.float32))
+            dense = [np.zeros(len(c)) if s is None else s for _, c, s in parts]
+            scores = by_rows(_joined(dense, np.float64).astype(np.float32))
         return LabelMatrix(
             by_rows((codes + 1).astype(dtype)),
             scores=scores,

@@ -75,8 +75,8 @@ class FailureLog:
 
     def row_id(self, row: int) -> Any:
         """Id of a row as the user knows it."""
-        found = row if self._ids is None else self._ids[row]
-        return found.item() if hasattr(found, "item") else found
+        row_id = row if self._ids is None else self._ids[row]
+        return row_id.item() if hasattr(row_id, "item") else row_id
 
     def _raise(self, lf_name: str, row: int, error: Exception) -> NoReturn:
         where = f"LF {lf_name!r}, row {self.row_id(row)!r}"
@@ -137,7 +137,7 @@ class OutputParser:
 
         Raises
         ------
-        BadAnswer
+        InvalidOutput
             If the answer is no class, or another class than the declared one.
         """
         if answer is None:
@@ -168,7 +168,7 @@ class OutputParser:
 
         Raises
         ------
-        BadAnswer
+        InvalidOutput
             If the answers have another length or order than the batch.
         """
         if isinstance(answers, pd.Series) and isinstance(batch, pd.DataFrame):
@@ -188,7 +188,7 @@ class OutputParser:
         return codes[inverse], dict(sorted(rows.items()))
 
     def _all_good(self, array: np.ndarray) -> bool:
-        """Tell whether whole numbers (n,) are codes as they stand; False where it is not known."""
+        """Return whether whole numbers (n,) are codes as they stand; False where that is open."""
         top = self._classes.numbered
         if self.declared != ABSTAIN:
             return bool(top and ((array == ABSTAIN) | (array == self.declared)).all())
@@ -200,7 +200,7 @@ def as_column(answers: Any, n: int) -> np.ndarray:
 
     Raises
     ------
-    BadAnswer
+    InvalidOutput
         If they have another shape.
     """
     # A list is read one by one: as an array, [1, True] would lose what True means.
@@ -215,7 +215,7 @@ def as_column(answers: Any, n: int) -> np.ndarray:
 
 
 def _holds_nulls(answers: Any) -> bool:
-    """Tell arrays of Arrow and Polars with nulls, which NumPy would make NaN."""
+    """Return whether `values` are of Arrow or Polars and hold nulls, which NumPy would make NaN."""
     nulls = getattr(answers, "null_count", 0)
     return bool(nulls() if callable(nulls) else nulls)
 
@@ -229,13 +229,13 @@ def score_column(answers: Any, n: int) -> tuple[np.ndarray, BadRows]:
 
 
 def _read(read: Callable[[Any], Any], answers: list[Any], empty: Any) -> tuple[np.ndarray, BadRows]:
-    found, bad = np.full(len(answers), empty), {}
+    values, bad = np.full(len(answers), empty), {}
     for row, answer in enumerate(answers):
         try:
-            found[row] = read(answer)
+            values[row] = read(answer)
         except InvalidOutput as error:
             bad[row] = error
-    return found, bad
+    return values, bad
 
 
 def score_of(answer: Any) -> float:
@@ -243,7 +243,7 @@ def score_of(answer: Any) -> float:
 
     Raises
     ------
-    BadAnswer
+    InvalidOutput
         If it is no number or NaN.
     """
     try:

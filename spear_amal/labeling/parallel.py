@@ -1,4 +1,4 @@
-"""Applying LFs by several processes: rows are written down once, tasks are spans of rows."""
+"""Applying LFs in several processes, and collecting their votes into one label matrix."""
 
 from __future__ import annotations
 
@@ -86,8 +86,8 @@ def _spans_labelled(
         spans = _write_rows(path, source, n_jobs)
         work = _SpanWork(lfs, classes, type(source), str(path), source.ids is None, tolerant)
         labelled = map_in_processes(work, spans, n_jobs, _describe)
-        for span, one in zip(spans, labelled, strict=True):
-            yield span.start, span.stop - span.start, one
+        for span, votes in zip(spans, labelled, strict=True):
+            yield span.start, span.stop - span.start, votes
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def _describe(span: Span) -> str:
     return f"rows {span.start} to {span.stop - 1} (counted from 0)"
 
 
-class Column(NamedTuple):
+class VoteColumn(NamedTuple):
     """Votes of one LF: numbers of the rows on which it fired, votes and scores there, (k,) each."""
 
     rows: np.ndarray
@@ -149,13 +149,13 @@ class Column(NamedTuple):
     scores: np.ndarray
 
 
-def columns_of(votes: LabelMatrix) -> list[Column]:
+def columns_of(votes: LabelMatrix) -> list[VoteColumn]:
     """Votes of each LF of a label matrix."""
     codes = votes.codes.tocsc()
     scores = np.zeros(codes.nnz, np.float32) if votes.scores is None else votes.scores.tocsc().data
     spans = [slice(*ends) for ends in itertools.pairwise(codes.indptr.tolist())]
     cast = codes.data.astype(np.int64) - 1
-    return [Column(codes.indices[s].astype(np.int64), cast[s], scores[s]) for s in spans]
+    return [VoteColumn(codes.indices[s].astype(np.int64), cast[s], scores[s]) for s in spans]
 
 
 class LabelMatrixBuilder:
@@ -172,7 +172,7 @@ class LabelMatrixBuilder:
         self._found: list[tuple[np.ndarray, ...]] = []
 
     def add(self, votes: LabelMatrix, lfs: Sequence[int], start: int = 0) -> None:
-        """Take votes of the LFs with these numbers on the rows from `start` on."""
+        """Add votes of the LFs with these numbers on the rows from `start` on."""
         codes = votes.codes.sorted_indices()
         rows = np.repeat(np.arange(len(votes)), np.diff(codes.indptr))
         scores = None if votes.scores is None else votes.scores.sorted_indices()
@@ -185,8 +185,8 @@ class LabelMatrixBuilder:
             )
         )
 
-    def add_column(self, column: Column, lf: int) -> None:
-        """Take all votes of one LF."""
+    def add_column(self, column: VoteColumn, lf: int) -> None:
+        """Add all votes of one LF."""
         self._found.append(
             (column.rows, np.full(len(column.rows), lf), column.votes, column.scores)
         )

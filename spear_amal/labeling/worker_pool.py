@@ -26,6 +26,7 @@ import cloudpickle
 import joblib
 from joblib.externals.loky.process_executor import ProcessPoolExecutor
 
+from spear_amal._typing import PathLike
 from spear_amal.errors import InputError, LabelingError, SpearAmalError
 from spear_amal.io.atomic import write_aside
 from spear_amal.labeling.hashing import is_installed
@@ -110,7 +111,7 @@ class _Tasks:
                 self._done[i] = future.result()
 
     def _redo_what_ran(self, death: BrokenProcessPool) -> None:
-        """Do the tasks again that ran when a process died: one of them may have killed it."""
+        """Repeat the tasks that ran when a process died: one of them may have killed it."""
         running = [int(path.name.partition("-")[2]) for path in Path(self._folder).glob("runs-*")]
         suspects = sorted(i for i in running if i >= self._next and i not in self._done)
         if not suspects:
@@ -206,14 +207,14 @@ def dump(value: Any, file: Any) -> None:
         ) from error
 
 
-def pack(work: Callable[[Any], Any], path: str | os.PathLike[str]) -> None:
+def pack(work: Callable[[Any], Any], path: PathLike) -> None:
     """Write work to a file that :func:`run_packed` reads in other processes."""
     with write_aside(path) as temporary, open(temporary, "wb") as file:
         dump(work, file)
 
 
 def run_packed(path: str, task: Any) -> TaskOutcome:
-    """Do one task by the work that :func:`pack` wrote; errors come back as part of the outcome."""
+    """Run one task by the work that :func:`pack` wrote; errors come back as part of the outcome."""
     try:
         return TaskOutcome(_unpacked(path, Path(path).stat().st_mtime_ns)(task))
     except Exception as error:

@@ -20,7 +20,7 @@ from spear_amal.errors import InputError
 from spear_amal.loop.batch_losses import RowLosses, RowTables, check_finite
 from spear_amal.loop.find_head import Call, candidates, check_linear, speaker, watched
 from spear_amal.maths.hypergradient import score_gradients, tangent_closed_form, weighted_slopes
-from spear_amal.maths.objective import domain_counts
+from spear_amal.maths.losses import domain_counts
 
 Criterion = Callable[[Tensor, Tensor], Tensor]  # logits (n, C) and targets (n,) -> mean, a scalar
 
@@ -52,7 +52,7 @@ class RowBatch:
 
     @classmethod
     def joined(cls, parts: Sequence[RowBatch]) -> RowBatch:
-        """Put groups one after the other."""
+        """Concatenate groups of rows."""
         each = zip(*(part._fields() for part in parts), strict=True)
         return cls(*(torch.cat(tensors) for tensors in each))
 
@@ -74,7 +74,7 @@ class Validation:
     criterion: Criterion
 
     def value(self, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """Give the loss at a head's weight (C, H) and bias (C,), a scalar with its graph."""
+        """Compute the loss at a head's weight (C, H) and bias (C,), a scalar with its graph."""
         weight, bias = weight.to(self.hidden), None if bias is None else bias.to(self.hidden)
         with torch.enable_grad(), torch.autocast(self.hidden.device.type, enabled=False):
             return self.criterion(F.linear(self.hidden, weight, bias), self.y)
@@ -84,8 +84,8 @@ class Validation:
         weight = weight.detach().requires_grad_()
         bias = None if bias is None else bias.detach().requires_grad_()
         leaves = [leaf for leaf in (weight, bias) if leaf is not None]
-        found = torch.autograd.grad(self.value(weight, bias), leaves)
-        return found[0], found[1] if bias is not None else None
+        gradients = torch.autograd.grad(self.value(weight, bias), leaves)
+        return gradients[0], gradients[1] if bias is not None else None
 
 
 class CapturedLookAhead:
@@ -132,8 +132,8 @@ class CapturedLookAhead:
     def alignment(self, weights: Tensor) -> Tensor:
         """Inner products ``<V, grad l_ik>`` (B, K); exact zeros outside the domains."""
         along = F.linear(self.rows.hidden, *self.validation_gradient(weights))  # (B, C)
-        found = tangent_closed_form(self.rows.slopes, along)
-        return torch.where(self.rows.applies, found, torch.zeros_like(found))
+        products = tangent_closed_form(self.rows.slopes, along)
+        return torch.where(self.rows.applies, products, torch.zeros_like(products))
 
     def hypergradient(self, weights: Tensor) -> Tensor:
         """``dL_val/dLambda_ik = -(eta/n_k) <V, grad l_ik>`` (B, K)."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
+from spear_amal._typing import VectorLike
 from spear_amal.distributed.shard import mean_over_ranks, n_ranks
 from spear_amal.errors import InputError
 from spear_amal.loop.batch_losses import RowLosses, RowTables, check_finite, check_gradients
@@ -28,12 +29,20 @@ from spear_amal.mixers.row_weights import LearnedRowWeights
 Move = Callable[[torch.device], object]  # puts tables and mixer where the model's values are
 
 
+_Losses = Tensor | Mapping[str, Tensor]
+# Rows and their losses, and the rows that each loss applies to where that differs.
+TrainingBatch: TypeAlias = (
+    tuple[VectorLike | None, _Losses] | tuple[VectorLike | None, _Losses, Tensor | None]
+)
+ValidationBatch: TypeAlias = tuple[Tensor, Tensor]  # logits (n, C) and targets
+
+
 @dataclass(frozen=True)
 class RefreshSource:
     """What a refresh goes through; see LossMixer.refresh."""
 
-    train: Iterable[Any]
-    validation: Iterable[Any]
+    train: Iterable[TrainingBatch]
+    validation: Iterable[ValidationBatch]
     model: nn.Module
     head: nn.Module | str | None
     criterion: Criterion
@@ -44,17 +53,17 @@ def learn_from_look_aheads(
 ) -> Tensor:
     """One refresh of the mixer for each group of training rows; returns the rows (n,)."""
     check_mergeable(mixer)
-    found, trusted = gather_validation(
+    head, trusted = gather_validation(
         source.validation, source.model, source.head, source.criterion
     )
     move(trusted.hidden.device)
     before, seen = mixer.state_dict(), []
     options = mixer.look_ahead_options()
     try:
-        for rows in gather_groups(source.train, found, mixer.names, tables, options.group_size):
+        for rows in gather_groups(source.train, head, mixer.names, tables, options.group_size):
             note_domain(mixer, rows.index, rows.applies)
             with torch.autocast(rows.hidden.device.type, enabled=False):
-                look = CapturedLookAhead(found, rows, trusted, options.eta)
+                look = CapturedLookAhead(head, rows, trusted, options.eta)
                 mixer.refresh(look, tables.batch(rows.index))
             seen.append(rows.index)
         mixer.end_refresh()
@@ -66,7 +75,7 @@ def learn_from_look_aheads(
 
 
 def learn_from_graphs(mixer: Mixer, tables: RowTables, source: RefreshSource, move: Move) -> Tensor:
-    """Let the mixer learn from the first batch of each; returns the training rows (B,)."""
+    """Refresh the mixer by the first batch of each; return the training rows (B,)."""
     item = _first(source.train, "train")
     losses = RowLosses.of(item[1], mixer.names)
     move(losses.stacked.device)
@@ -86,7 +95,7 @@ def learn_from_graphs(mixer: Mixer, tables: RowTables, source: RefreshSource, mo
 def check_batch_losses(
     losses: RowLosses, names: Sequence[str], index: Tensor, applies: Tensor, *, values: bool
 ) -> RowLosses:
-    """Give losses with zeros outside the domains.
+    """Return losses with zeros outside the domains.
 
     InputError where one has no gradient or, if values are looked at, is NaN or infinite.
     """
@@ -98,7 +107,7 @@ def check_batch_losses(
 
 
 def note_domain(mixer: Mixer, index: Tensor, applies: Tensor) -> None:
-    """Tell a mixer without a table where the losses of a batch are defined."""
+    """Note, for a mixer without a table, where the losses of a batch are defined."""
     known = getattr(mixer, "domain", None)
     if known is not None and mixer.table() is None:
         known[index] = applies

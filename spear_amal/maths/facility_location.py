@@ -63,9 +63,9 @@ class Distances:
     def _compute(self, rows: np.ndarray) -> np.ndarray:
         product = self.points[rows] @ self.points.T
         squares = self.squares[rows][:, None] + self.squares - 2 * product
-        found = np.sqrt(np.maximum(squares, 0.0)).astype(np.float32)
-        found[np.arange(len(rows)), rows] = 0.0  # exactly, where rounding leaves a rest
-        return found
+        distances = np.sqrt(np.maximum(squares, 0.0)).astype(np.float32)
+        distances[np.arange(len(rows)), rows] = 0.0  # exactly, where rounding leaves a rest
+        return distances
 
 
 def facility_location(distances: Distances, budget: int) -> np.ndarray:
@@ -114,7 +114,7 @@ def gains(nearest: np.ndarray, rows: np.ndarray) -> np.ndarray:
 def cluster_sizes(
     distances: Distances, chosen: np.ndarray, radius: float | None = None
 ) -> np.ndarray:
-    """How many points each chosen one stands for, itself among them (len(chosen),).
+    """Count the points that each chosen one stands for, itself among them (len(chosen),).
 
     Those within `radius` of it, which may count for several or for none; with None those to which
     it is the nearest, the first chosen of equals, so that the sizes sum to n.

@@ -17,10 +17,11 @@ import torch
 from torch import Tensor
 
 from spear_amal.batch import Batch
-from spear_amal.maths.objective import domain_counts
+from spear_amal.maths.losses import domain_counts
 from spear_amal.mixers.base import LookAheadLike, LookAheadOptions
 from spear_amal.mixers.loss_roles import LABEL, TEACHER, in_role
-from spear_amal.mixers.row_weights import LearnedRowWeights, check_all
+from spear_amal.mixers.row_weights import LearnedRowWeights
+from spear_amal.params import check_conditions
 
 GRADIENTS = ("paper", "exact")
 OUTERS = ("teacher", "feature")
@@ -92,15 +93,20 @@ class AlmKd(LearnedRowWeights):
         self.group_size = group_size
         self.normalise = normalise
         self.look_ahead = look_ahead
-        self._check_learning()
-        check_all(
-            {
-                f"start must lie in [0, 1], found {start}": 0 <= start <= 1,
-                f"alpha must lie in [0, 1], found {alpha}": 0 <= alpha <= 1,
-                f"beta must not be negative, found {beta}": beta >= 0,
-                f"gradient must be one of {GRADIENTS}, found {gradient!r}": gradient in GRADIENTS,
-                f"outer must be one of {OUTERS}, found {outer!r}": outer in OUTERS,
-            }
+        self.check_settings()
+
+    def check_settings(self) -> None:
+        """Raise InputError for a setting that cannot be used."""
+        super().check_settings()
+        check_conditions(
+            (0 <= self.start <= 1, lambda: f"start must lie in [0, 1], found {self.start}"),
+            (0 <= self.alpha <= 1, lambda: f"alpha must lie in [0, 1], found {self.alpha}"),
+            (self.beta >= 0, lambda: f"beta must not be negative, found {self.beta}"),
+            (
+                self.gradient in GRADIENTS,
+                lambda: f"gradient must be one of {GRADIENTS}, found {self.gradient!r}",
+            ),
+            (self.outer in OUTERS, lambda: f"outer must be one of {OUTERS}, found {self.outer!r}"),
         )
 
     def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:
@@ -117,7 +123,7 @@ class AlmKd(LearnedRowWeights):
         self.lambdas[every] = self._completed(started, every)
 
     def _completed(self, weights: Tensor, rows: Tensor) -> Tensor:
-        """Give the labels of mixed rows what the largest lambda leaves; weights (B, K)."""
+        """Return weights (B, K) with labels of mixed rows at what the largest lambda leaves."""
         mixed = self.mixed[rows]
         rest = 1 - torch.where(mixed, weights, 0.0).amax(1, keepdim=True)  # (B, 1)
         shares = mixed.any(1, keepdim=True) & self.label & self.learnt[rows]
@@ -149,5 +155,5 @@ class AlmKd(LearnedRowWeights):
         return torch.where(mixed, alignment - label, 0.0)
 
     def look_ahead_options(self) -> LookAheadOptions:
-        """Say which look-ahead to make."""
+        """Return the options of the look-ahead."""
         return replace(super().look_ahead_options(), alpha=self.alpha, beta=self.beta)

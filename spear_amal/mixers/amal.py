@@ -10,7 +10,6 @@ rho (`weight_lr`) = eta_lambda eta / n_k: the parameter that does not depend on 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,14 +17,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from spear_amal._typing import PathLike
 from spear_amal.batch import Batch
 from spear_amal.distributed.shard import WHOLE, Shard
 from spear_amal.errors import InputError
 from spear_amal.mixers.base import LookAheadLike, LookAheadOptions
 from spear_amal.mixers.loss_roles import HINTON, by_name, check_by_name
-from spear_amal.mixers.row_weights import LearnedRowWeights, check_all
+from spear_amal.mixers.row_weights import LearnedRowWeights
+from spear_amal.params import check_conditions, check_not_negative
 
 SHARES = ("row", "pattern", "pattern+row", "loss")
+#: Settings of AMAL by name.
 PRESETS: dict[str, dict[str, Any]] = {
     # Published KD code (LearnMultiLambdaMeta.py): step 1500, eta 0.1, batch 128 -> rho 1.17;
     # weights within 1e-7 of 0 and 2; five repeats; every ten epochs after ten.
@@ -139,12 +141,12 @@ class Amal(LearnedRowWeights):
         weight_sharing: str = "pattern+row",
         look_ahead: str = "last-layer",
         table_dtype: str = "float32",
-        table_path: str | os.PathLike[str] | None = None,
+        table_path: PathLike | None = None,
     ) -> None:
         self.weight_lr = weight_lr
         self.eta_lambda = eta_lambda
         self.clamp = clamp
-        self.start = dict(start) if isinstance(start, Mapping) else start
+        self.start = start
         self.refresh_every = refresh_every
         self.warmup = warmup
         self.lookahead_lr = lookahead_lr
@@ -156,8 +158,8 @@ class Amal(LearnedRowWeights):
         self.weight_sharing = weight_sharing
         self.look_ahead = look_ahead
         self.table_dtype = table_dtype
-        self.table_path = None if table_path is None else os.fspath(table_path)
-        self._check()
+        self.table_path = table_path
+        self.check_settings()
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> Amal:
@@ -166,24 +168,30 @@ class Amal(LearnedRowWeights):
             raise InputError(f"unknown preset {name!r}; choose from {sorted(PRESETS)}")
         return cls(**{**PRESETS[name], **changes})
 
-    def _check(self) -> None:
-        self._check_learning()
+    def check_settings(self) -> None:
+        """Raise InputError for a setting that cannot be used."""
+        super().check_settings()
         low, high = self.clamp
-        check_all(
-            {
-                f"clamp must be (low, high) with 0 <= low < high, found {self.clamp}": (
-                    0 <= low < high
-                ),
-                f"outer must be 'feature' or 'feature+rules', found {self.outer!r}": (
-                    self.outer in ("feature", "feature+rules")
-                ),
-                f"weight_sharing must be one of {SHARES}, found {self.weight_sharing!r}": (
-                    self.weight_sharing in SHARES
-                ),
-            }
+        check_conditions(
+            (
+                0 <= low < high,
+                lambda: f"clamp must be (low, high) with 0 <= low < high, found {self.clamp}",
+            ),
+            (
+                self.outer in ("feature", "feature+rules"),
+                lambda: f"outer must be 'feature' or 'feature+rules', found {self.outer!r}",
+            ),
+            (
+                self.weight_sharing in SHARES,
+                lambda: f"weight_sharing must be one of {SHARES}, found {self.weight_sharing!r}",
+            ),
         )
-        starts = self.start if isinstance(self.start, Mapping) else {"every loss": self.start}
-        check_by_name("start", starts)
+        if isinstance(self.start, Mapping):
+            check_by_name("start", self.start)
+            starts: Mapping[str, float] = self.start
+        else:
+            check_not_negative("start", self.start)
+            starts = {"every loss": self.start}
         outside = {name: value for name, value in starts.items() if not low <= value <= high}
         if outside:
             raise InputError(f"start {outside} lies outside the clamp {self.clamp}")
@@ -211,10 +219,10 @@ class Amal(LearnedRowWeights):
         if self.weight_sharing != "loss":
             kinds = torch.cat([batch.fired, batch.y.unsqueeze(1).to(batch.fired)], dim=1)
             everywhere, here = self.shard.stacked(kinds)
-            found, groups = torch.unique(everywhere, dim=0, return_inverse=True)
-            n, group = len(found), groups[here]
-        own = 1.0 if self.weight_sharing == "pattern+row" else 0.0
-        return lambda step, learnt: own * step + group_means(step, learnt, group, n, self.shard)
+            patterns, groups = torch.unique(everywhere, dim=0, return_inverse=True)
+            n, group = len(patterns), groups[here]
+        by_row = 1.0 if self.weight_sharing == "pattern+row" else 0.0
+        return lambda step, learnt: by_row * step + group_means(step, learnt, group, n, self.shard)
 
     def _step(self, look_ahead: LookAheadLike, weights: Tensor) -> Tensor:
         if self.eta_lambda is not None:
@@ -222,7 +230,7 @@ class Amal(LearnedRowWeights):
         return self.weight_lr * self._scaled(look_ahead.alignment(weights), look_ahead)
 
     def look_ahead_options(self) -> LookAheadOptions:
-        """Say which look-ahead to make."""
+        """Return the options of the look-ahead."""
         return replace(super().look_ahead_options(), gamma=self.gamma)
 
 

@@ -24,7 +24,7 @@ from spear_amal.maths.gradients import (
 )
 from spear_amal.mixers.base import Mixer, Step
 from spear_amal.mixers.loss_roles import check_main, main_loss
-from spear_amal.mixers.row_weights import check_all
+from spear_amal.params import check_conditions
 
 
 class GradientCosine(Mixer):
@@ -78,21 +78,28 @@ class GradientCosine(Mixer):
         self.parameters = parameters
         self.average = average
         self.main = main
-        check_main(main)
+        self.check_settings()
+
+    def check_settings(self) -> None:
+        """Raise InputError for a setting that cannot be used."""
+        check_main(self.main)
         for name in ("threshold", "average"):
             if not isinstance(getattr(self, name), Real):
                 raise InputError(f"{name} must be a number, found {getattr(self, name)!r}")
-        check_all(
-            {
-                f"form must be 'weighted' or 'unweighted', found {form!r}": (
-                    form in ("weighted", "unweighted")
-                ),
-                f"threshold must lie in [-1, 1), found {threshold}": -1 <= threshold < 1,
-                f"parameters must be 'shared' or 'last-layer', found {parameters!r}": (
-                    parameters in ("shared", "last-layer")
-                ),
-                f"average must lie in [0, 1), found {average}": 0 <= average < 1,
-            }
+        check_conditions(
+            (
+                self.form in ("weighted", "unweighted"),
+                lambda: f"form must be 'weighted' or 'unweighted', found {self.form!r}",
+            ),
+            (
+                -1 <= self.threshold < 1,
+                lambda: f"threshold must lie in [-1, 1), found {self.threshold}",
+            ),
+            (
+                self.parameters in ("shared", "last-layer"),
+                lambda: f"parameters must be 'shared' or 'last-layer', found {self.parameters!r}",
+            ),
+            (0 <= self.average < 1, lambda: f"average must lie in [0, 1), found {self.average}"),
         )
 
     def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:
@@ -113,23 +120,23 @@ class GradientCosine(Mixer):
         if self._sharing is None or not self._sharing.fits(parameters):
             self._sharing = SharedParameters(values, parameters, self.place)
         shared = [parameters[name] for name in self._sharing.shared]
-        own = [parameters[name] for name in self._sharing.own]
+        separate = [parameters[name] for name in self._sharing.own]
         if self.parameters == "shared":
-            factors, gradients = self._by_all(values, shared, own)
+            factors, gradients = self._by_all(values, shared, separate)
         else:
             layer = [parameters[name] for name in self._sharing.last_layer]
-            factors, gradients = self._by_last_layer(values, layer, shared, own)
+            factors, gradients = self._by_last_layer(values, layer, shared, separate)
         value = _total([value.detach() for value in values], factors)
         # What no loss reaches gets no gradient, as ever.
-        pairs = zip([*shared, *own], gradients, strict=True)
-        given = [(p, g) for p, g in pairs if g is not None]
-        return with_gradients(value, [p for p, _ in given], [g for _, g in given])
+        pairs = zip([*shared, *separate], gradients, strict=True)
+        reached = [(p, g) for p, g in pairs if g is not None]
+        return with_gradients(value, [p for p, _ in reached], [g for _, g in reached])
 
     def _by_all(
-        self, values: Sequence[Tensor], shared: Sequence[Tensor], own: Sequence[Tensor]
+        self, values: Sequence[Tensor], shared: Sequence[Tensor], separate: Sequence[Tensor]
     ) -> tuple[Tensor, Gradient]:
         """Factors and gradients from one backward pass per loss."""
-        parts = [gradient_of(value, [*shared, *own]) for value in values]
+        parts = [gradient_of(value, [*shared, *separate]) for value in values]
         by_loss = _averaged([filled(part[: len(shared)], shared) for part in parts])
         factors = self._factors(by_loss)
         own_parts = [part[len(shared) :] for part in parts]
@@ -141,12 +148,12 @@ class GradientCosine(Mixer):
         values: Sequence[Tensor],
         layer: Sequence[Tensor],
         shared: Sequence[Tensor],
-        own: Sequence[Tensor],
+        separate: Sequence[Tensor],
     ) -> tuple[Tensor, Gradient]:
         """Factors from short passes; gradients from one through the trunk, one through the rest."""
         factors = self._factors(_averaged([filled(_gradient(v, layer), layer) for v in values]))
         plain = _total(values, torch.ones_like(factors))
-        return factors, _gradient(_total(values, factors), shared) + _gradient(plain, own)
+        return factors, _gradient(_total(values, factors), shared) + _gradient(plain, separate)
 
     # -- cosines ----------------------------------------------------------------------------------
 
@@ -188,7 +195,7 @@ class GradientCosine(Mixer):
         return tensors | {"steps": torch.tensor(self.steps), "told": torch.tensor(self.told)}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Go on from there."""
+        """Restore what :meth:`state_dict` returned."""
         for name in ("cosines", "seen", "total"):
             setattr(self, name, state[name].to(self.cosines, copy=True))
         self.steps, self.told = int(state["steps"]), bool(state["told"])
@@ -250,24 +257,24 @@ class SharedParameters:
     def __init__(
         self, values: Sequence[Tensor], parameters: Mapping[str, Tensor], main: int
     ) -> None:
-        found = reaches(values, list(parameters.values()))  # (K, P)
+        reached = reaches(values, list(parameters.values()))  # (K, P)
         # Messages between processes go where the values are.
-        found = (mean_over_ranks([found.to(values[0].device).float()])[0] > 0).cpu()
-        shared = found[main] & (found.sum(0) > 1)
+        reached = (mean_over_ranks([reached.to(values[0].device).float()])[0] > 0).cpu()
+        shared = reached[main] & (reached.sum(0) > 1)
         self.names = tuple(parameters)
-        self.complete = bool(found.any(1).all())
+        self.complete = bool(reached.any(1).all())
         self.shared = _where(self.names, shared)
         self.own = _where(self.names, ~shared)
         last = _module(self.shared[-1]) if self.shared else ""
         self.last_layer = [name for name in self.shared if _module(name) == last]
 
     def fits(self, parameters: Mapping[str, Tensor]) -> bool:
-        """Whether this tells about these parameters and about every loss."""
+        """Return whether this names these parameters, and at least one for every loss."""
         return self.complete and self.names == tuple(parameters)
 
 
 def _where(names: Sequence[str], chosen: Tensor) -> list[str]:
-    return [name for name, one in zip(names, chosen.tolist(), strict=True) if one]
+    return [name for name, wanted in zip(names, chosen.tolist(), strict=True) if wanted]
 
 
 def _module(name: str) -> str:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from spear_amal.batch import Views
 from spear_amal.errors import InputError
-from spear_amal.models.linear import Affine
+from spear_amal.models.feature_model import Affine
 
 N_VIEWS = 4
 
@@ -89,7 +89,7 @@ class RotationModel(nn.Module):
 
     @torch.no_grad()
     def views(self, turned: Tensor) -> Views:
-        """Say, as a teacher, what it sees in turned images (4B, c, h, h)."""
+        """Compute, for a teacher, the views of turned images (4B, c, h, h)."""
         return self._answer(turned)[0]
 
     def _answer(self, turned: Tensor) -> tuple[Views, Tensor]:

@@ -15,14 +15,12 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-import spear_amal
 from spear_amal.data import CORPORA, Corpus, WrenchPart, corpus_file, load_corpus, read_wrench
 from spear_amal.errors import DataUnavailableError, FileFormatError, InputError
+from spear_amal.io.shipped import shipped_file
 from spear_amal.labeling import PandasLFApplier, exemplar_matrix, load_lfs, read_rules
 from spear_amal.votes.label_matrix import LabelMatrix
 
-# Beside the package in a checkout; not installed with it.
-LF_FOLDER = Path(spear_amal.__file__).parents[1] / "labeling_functions"
 LFS_OF = {"generated": "plots"}  # corpora that borrow the LFs of another one
 PUBLISHED_RULES = {"sms": "rules.tsv"}
 _DIGITS = 12  # hexadecimal digits that tell data apart: 48 bits
@@ -48,7 +46,7 @@ class CorpusVotes:
     corpus: Corpus
     votes: LabelMatrix
     lfs: str
-    exemplars: Any = None
+    exemplars: sp.csr_array | None = None
 
     @property
     def name(self) -> str:
@@ -106,7 +104,8 @@ def load_corpus_votes(
         even where a corpus has that name), else a corpus of your own.
     lfs : path, optional
         File of labelling functions. Default: the published votes of the corpus; for "sms" the
-        published rules where they are at hand; else ``labeling_functions/NAME.py`` of a checkout.
+        published rules where they are at hand; else the package's own file
+        ``labeling_functions/NAME.py``.
     data_dir, cache_dir, offline : optional
         As for :func:`spear_amal.data.load_corpus`.
     progress : bool
@@ -153,8 +152,8 @@ def _apply_known(corpus: Corpus, data_dir: Any, cache_dir: Any, progress: bool) 
             rules = read_rules(path, encoding="latin-1")
             return _source(corpus, rules, None, path, "published rules", progress)
         except DataUnavailableError:
-            pass  # the LFs of the checkout serve as well
-    path = LF_FOLDER / f"{LFS_OF.get(corpus.name, corpus.name)}.py"
+            pass  # the LFs that come with the package serve as well
+    path = shipped_file("labeling_functions", f"{LFS_OF.get(corpus.name, corpus.name)}.py")
     if not path.is_file():
         raise InputError(
             f"corpus {corpus.name!r} has no votes of its own, and there are no labelling functions "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ from spear_amal.estimators import (
     SpearClassifier,
 )
 from spear_amal.mixers import mixer_parameters
+from spear_amal.params import option_places
 from spear_amal.studies.split import Split
 
 _Estimator = TypeVar("_Estimator", bound=BaseSpearEstimator)
@@ -26,17 +27,22 @@ Space = dict[str, tuple[Any, ...]]
 FIT_OPTIONS = ("crossfit", "crossfit_weights", "refit")
 
 
-def make_estimator(estimator: Callable[..., _Estimator], **options: Any) -> _Estimator:
+def make_estimator(estimator: type[_Estimator], **options: Any) -> _Estimator:
     """Make an unfitted estimator from options by name: all that studies train is made here.
 
     But for the methods of :func:`spear_amal.estimators.distiller`, which makes its own.
     """
-    return estimator(**options)
+    return estimator.from_options(**options)
 
 
 def estimator_options(estimator: type[BaseSpearEstimator]) -> dict[str, Any]:
     """Return the options that :func:`make_estimator` takes, with their defaults."""
-    return estimator().get_params(deep=False)
+    params = estimator().get_params()
+    return {
+        name: params[f"{holder}__{name}" if holder else name]
+        for name, holder in option_places(estimator).items()
+        if name not in estimator._nested
+    }
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.metrics import confusion_matrix
 
+from spear_amal._typing import Features
 from spear_amal.data import Corpus, Partition, TextFeatures, partition
 from spear_amal.data.splits import without_duplicates
 from spear_amal.errors import InputError
@@ -40,15 +41,15 @@ class Split:
     name: str
     metric: str
     classes: tuple[str, ...]
-    x_train: Any
+    x_train: Features
     y_train: np.ndarray
     votes_train: LabelMatrix
-    x_val: Any
+    x_val: Features
     y_val: np.ndarray
     votes_val: LabelMatrix
     train_rows: np.ndarray
     seed: int
-    exemplars: Any = None
+    exemplars: sp.csr_array | None = None
 
     @property
     def n_labelled(self) -> int:
@@ -75,7 +76,7 @@ class HeldOutScorer:
 
     def __init__(
         self,
-        x: Any,
+        x: Features,
         y: np.ndarray,
         votes: LabelMatrix,
         metric: str,
@@ -164,9 +165,9 @@ def make_split(
     *,
     n_labelled: int | None = None,
     n_validation: int | None = None,
-    features: Any = None,
+    features: TextFeatures | Features | None = None,
     supervised: bool = False,
-    exemplars: Any = None,
+    exemplars: sp.csr_array | None = None,
     **options: Any,
 ) -> tuple[Split, HeldOutScorer]:
     """Partition a corpus; return what training may see, and the scorer of the test rows.
@@ -206,11 +207,11 @@ def make_split(
 def cut_split(
     corpus: Corpus,
     votes: LabelMatrix,
-    x: Any,
+    x: Features,
     rows: tuple[np.ndarray, np.ndarray, np.ndarray],
     seed: int = 0,
     supervised: bool = False,
-    exemplars: Any = None,
+    exemplars: sp.csr_array | None = None,
 ) -> Split:
     """Cut labelled, unlabelled and validation rows out of a corpus.
 

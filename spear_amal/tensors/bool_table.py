@@ -37,7 +37,7 @@ class PackedBools:
 
     @classmethod
     def stack(cls, parts: Sequence[PackedBools]) -> PackedBools:
-        """Put parts of one width under each other."""
+        """Stack parts of one width."""
         return cls(torch.cat([part.packed for part in parts]), parts[0].shape[1])
 
     def __getitem__(self, rows: Tensor | slice) -> Tensor:
@@ -45,5 +45,5 @@ class PackedBools:
         return ((self.packed[rows][:, self._byte] >> self._bit) & 1).bool()
 
     def cpu(self) -> PackedBools:
-        """Give the same bits in main memory."""
+        """Copy the table to main memory."""
         return PackedBools(self.packed.cpu(), self.shape[1])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 # One of each kind; those against Snorkel, crowd-kit or higher are skipped where these are missing.
 CHECKED = ("lf-numeric", "lf-declarative", "majority-vote", "cage-step", "meta-gradient", "import")

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spear_amal.cli.config import load_distill_settings
 from spear_amal.cli.distill import distill
+from spear_amal.cli.options import DistillOptions
 from spear_amal.errors import InputError
 from spear_amal.estimators import DISTILLATION
 from spear_amal.pipeline import load_model
@@ -140,7 +140,13 @@ def test_class_codes_as_labels(inbox, ok):
 # -- images ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", DISTILLATION)
+QUICK_ONES = ("ce", "takd", "amal", "sskd")
+
+
+@pytest.mark.parametrize(
+    "method",
+    [pytest.param(m, marks=() if m in QUICK_ONES else pytest.mark.slow) for m in DISTILLATION],
+)
 def test_every_method_on_images(method, ok):
     network = "convnet" if method == "sskd" else "mlp:5"
     given = () if method == "ce" else ("--teacher", network)
@@ -239,7 +245,7 @@ def test_toml_is_relative_to_its_file_and_arguments_go_first(inbox, ok, tmp_path
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
-    settings = load_distill_settings(inbox / "d.toml", method="amal", teacher=[])
+    settings = DistillOptions.load(inbox / "d.toml", method="amal", teacher=[])
     assert settings.teacher == (str(inbox / "teacher.npz"), "mlp:5")
     assert settings.method == "amal" and settings.temperature == 3.0
     ok("distill", "--config", inbox / "d.toml", "--method", "alm-kd")
@@ -379,6 +385,6 @@ def test_interrupt_leaves_nothing(inbox, run, monkeypatch):
 
 
 def test_from_python_bad_methods_are_input_errors():
-    settings = load_distill_settings(None, images="digits", student="linear", method="x")
+    settings = DistillOptions.load(images="digits", student="linear", method="x")
     with pytest.raises(InputError, match="unknown method 'x'"):
-        distill(settings, None, False, False)
+        distill(settings)

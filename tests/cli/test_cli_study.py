@@ -18,7 +18,7 @@ love = keyword_lf("love", ["love", "passion", "wedding"], label="romance")
 gang = keyword_lf("gang", ["gang", "bomb", "gun"], label="action")
 """
 QUICK = ("--max-epochs", 1, "--lfs", "lfs.py", "--output", "a.json")
-SMALL = ("study", "generated", *QUICK, "--labels", 23)
+SMALL = ("study", "generated", *QUICK, "--n-labelled", 23)
 
 
 @pytest.fixture(autouse=True)
@@ -125,7 +125,7 @@ def test_interrupt_says_that_nothing_is_lost(run, monkeypatch):
         ((*SMALL, "--seeds", 0), "at least two seeds"),
         ((*SMALL, "--seeds", 1), "at least two seeds"),
         ((*SMALL[:-1], 99), "takes 99 rows for L and 99 for V"),
-        ((*SMALL, "--protocol", "published"), "leave out --labels"),
+        ((*SMALL, "--protocol", "published"), "leave out --n-labelled"),
         ((*SMALL, "--baseline", "cage"), "'cage' is not among the methods"),
         (("study", "plts", *QUICK), "did you mean plots"),
         (("study", ".", *QUICK), "label.json is missing"),

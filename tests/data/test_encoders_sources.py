@@ -182,6 +182,7 @@ def test_wordllama_from_its_package():
     np.testing.assert_allclose(rows, alone, atol=1e-6)
 
 
+@pytest.mark.slow
 @needs("wordllama")
 def test_wordllama_leaves_logging_alone_and_needs_no_torch():
     code = (

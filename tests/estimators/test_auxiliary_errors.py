@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from spear_amal import AuxiliaryClassifier
+from spear_amal import AuxiliaryClassifier, TrainerConfig
 from spear_amal.errors import InputError
 from spear_amal.estimators import AuxiliaryTask
 
@@ -14,7 +14,9 @@ Y = np.arange(N) % 2
 
 
 def refused(match, tasks, given=None, x=X, network="mlp:5", **options):
-    model = AuxiliaryClassifier(network, tasks, **{"mixer": "fixed", "max_epochs": 1} | options)
+    model = AuxiliaryClassifier.from_options(
+        network, tasks, **{"mixer": "fixed", "max_epochs": 1} | options
+    )
     with pytest.raises(InputError, match=match):
         model.fit(x, Y, tasks=given)
 
@@ -94,7 +96,9 @@ def test_only_square_images_can_be_turned(task):
 
 def test_a_linear_model_shares_nothing():
     refused("no hidden values that tasks could share", ["side"], {"side": Y}, network="linear")
-    AuxiliaryClassifier("linear", ["l2"], mixer="fixed", max_epochs=1).fit(X, Y)
+    AuxiliaryClassifier("linear", ["l2"], mixer="fixed", trainer=TrainerConfig(max_epochs=1)).fit(
+        X, Y
+    )
 
 
 def test_convnet4_needs_images():
@@ -107,7 +111,9 @@ def test_a_coefficient_below_zero_is_refused():
 
 
 def test_answers_are_given_of_tasks_with_targets_only():
-    model = AuxiliaryClassifier("mlp:5", ["side", "l2"], mixer="fixed", max_epochs=1)
+    model = AuxiliaryClassifier(
+        "mlp:5", ["side", "l2"], mixer="fixed", trainer=TrainerConfig(max_epochs=1)
+    )
     model.fit(X, Y, tasks={"side": Y})
     for name in ("l2", "rotation", "sides"):
         with pytest.raises(InputError, match=rf"no targets of a task '{name}'.*have \['side'\]"):

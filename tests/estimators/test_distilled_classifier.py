@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
-from spear_amal import LabelMatrix
+from spear_amal import LabelMatrix, TrainerConfig
 from spear_amal.data import TextFeatures, synthetic_corpus, synthetic_votes
 from spear_amal.errors import InputError
 from spear_amal.estimators import DISTILLATION, DistilledClassifier, distiller
@@ -59,7 +59,9 @@ def fitted(model, kind="features", y=None, y_val=None, **given):
 
 def distilled(mixer="kd", student="mlp:5", teachers=None, **options):
     teachers = [teacher()] if teachers is None else teachers
-    return DistilledClassifier(student, teachers, mixer=mixer, **{"max_epochs": 5, **options})
+    return DistilledClassifier.from_options(
+        student, teachers, mixer=mixer, **{"max_epochs": 5, **options}
+    )
 
 
 def alike(one, other, kind="features"):
@@ -143,7 +145,7 @@ def test_without_teachers_the_label_counts_fully(mixer):
     options = {"teachers": [], "optimiser": "sgd", "max_epochs": 3}  # Adam hides a factor
     assert alike(fitted(distilled("ce", **options)), fitted(distilled(mixer, **options)))
     # SuperLoss weighs rows by their losses from the start.
-    assert distilled("superloss", teachers=[])._mixer().per_loss == {"label": 1.0}
+    assert distilled("superloss", teachers=[])._new_mixer().per_loss == {"label": 1.0}
 
 
 @pytest.mark.parametrize("optimiser", ["adam", "sgd"])
@@ -432,9 +434,9 @@ def test_dgkd_lets_all_larger_models_teach(trained, method):
 def test_a_teacher_by_name_is_what_training_it_by_hand_gives():
     x, y = rows("features"), gold()
     options = {"max_epochs": 5, "random_state": 7}
-    by_name = fitted(DistilledClassifier("linear", ["mlp:11"], mixer="kd", **options))
-    large = fitted(DistilledClassifier("mlp:11", [], mixer="ce", **options))
-    by_hand = fitted(DistilledClassifier("linear", [large], mixer="kd", **options))
+    by_name = fitted(DistilledClassifier.from_options("linear", ["mlp:11"], mixer="kd", **options))
+    large = fitted(DistilledClassifier.from_options("mlp:11", [], mixer="ce", **options))
+    by_hand = fitted(DistilledClassifier.from_options("linear", [large], mixer="kd", **options))
     assert by_name.teachers_[0].name == "mlp:11"
     assert alike(by_name, by_hand)
     np.testing.assert_allclose(
@@ -524,14 +526,16 @@ def test_noisy_labels_lose_weight_to_the_teacher(mixer):
 
 def test_a_clone_keeps_teachers_and_says_who_must_be_wrapped():
     held = as_teacher(teacher())
-    copy = clone(DistilledClassifier("linear", [held], max_epochs=3))
+    copy = clone(DistilledClassifier("linear", [held], trainer=TrainerConfig(max_epochs=3)))
     assert copy.teachers[0] is held
     fitted(copy)
-    bare = clone(DistilledClassifier("linear", [teacher()], max_epochs=3))
+    bare = clone(DistilledClassifier("linear", [teacher()], trainer=TrainerConfig(max_epochs=3)))
     with pytest.raises(InputError, match=r"LogisticRegression is not fitted.*as_teacher\(model\)"):
         fitted(bare)
     search = GridSearchCV(
-        DistilledClassifier("linear", [held], max_epochs=2), {"temperature": [1.0, 4.0]}, cv=2
+        DistilledClassifier("linear", [held], trainer=TrainerConfig(max_epochs=2)),
+        {"temperature": [1.0, 4.0]},
+        cv=2,
     )
     search.fit(rows("features"), gold())
     assert isinstance(search.best_estimator_.teachers_[0], Teacher)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from spear_amal import TrainerConfig
 from spear_amal.data import synthetic_votes
 from spear_amal.errors import InputError
 from spear_amal.estimators import LabelModelClassifier, ReweightedClassifier
@@ -22,7 +23,7 @@ def data():
 def fitted(data, cls=LabelModelClassifier, **options):
     X, y, L, gold = data
     t = N_TRAIN
-    model = cls(**{"max_epochs": 5, "n_folds": 3, **options})
+    model = cls.from_options(**{"max_epochs": 5, "n_folds": 3, **options})
     return model.fit(X[:t], y[:t], L=L[:t], X_val=X[t:], y_val=gold[t:], L_val=L[t:])
 
 
@@ -47,8 +48,8 @@ def seen(monkeypatch):
     from spear_amal.estimators import base
 
     kept = []
-    fit_members = base.fit_members
-    monkeypatch.setattr(base, "fit_members", lambda *a: kept.append(fit_members(*a)) or kept[-1])
+    fit_plan = base.fit_plan
+    monkeypatch.setattr(base, "fit_plan", lambda *a: kept.append(fit_plan(*a)) or kept[-1])
     Spy.fits = []
     return kept
 
@@ -149,7 +150,7 @@ def test_a_refit_still_learns_its_weights_on_v(data, mixer, monkeypatch):
     """Weights of a batch cannot be frozen: V stays the meta set while its rows train as well."""
     from spear_amal.mixers import MIXERS
 
-    looks, kind = [], MIXERS[mixer]
+    looks, kind = [], MIXERS[mixer].mixer
     refresh = kind.refresh
 
     def watch(self, look_ahead, batch):
@@ -215,5 +216,5 @@ def test_bad_parameters_are_named(data):
 
 def test_without_votes_gold_rows_are_weighed(data):
     X, y, _, _ = data
-    model = ReweightedClassifier(max_epochs=2).fit(X, y)
+    model = ReweightedClassifier(trainer=TrainerConfig(max_epochs=2)).fit(X, y)
     assert list(model.weights_.columns) == ["gold"]

@@ -28,7 +28,7 @@ def fit(rows, votes=None, **options):
     L = L if votes is None else votes
     t = N_L + N_U
     observed = np.where(np.arange(t) < N_L, y[:t], -1)
-    model = SpearClassifier(**{**FAST, **options})
+    model = SpearClassifier.from_options(**{**FAST, **options})
     return model.fit(X[:t], observed, L[:t], X[t:], y[t:], L[t:])
 
 
@@ -36,7 +36,7 @@ def gold_only(rows, **options):
     X, y, _ = rows
     t = N_L + N_U
     observed = np.where(np.arange(t) < N_L, y[:t], -1)
-    model = GoldClassifier(**{**FAST, **options})
+    model = GoldClassifier.from_options(**{**FAST, **options})
     return model.fit(X[:t], observed, X_val=X[t:], y_val=y[t:])
 
 
@@ -81,7 +81,7 @@ def test_a_guarded_model_goes_to_a_file_and_back(rows, tmp_path):
 
 def test_a_model_without_votes_says_so_after_its_way_through_a_file(rows, tmp_path):
     X, y, _ = rows
-    SpearClassifier(**FAST).fit(X, y).save(tmp_path / "model.safetensors")
+    SpearClassifier.from_options(**FAST).fit(X, y).save(tmp_path / "model.safetensors")
     again = SpearClassifier.load(tmp_path / "model.safetensors")
     assert not again.guarded_ and again.votes_test_ is None
 
@@ -91,13 +91,13 @@ def test_no_gold_row_with_votes_goes_to_a_file_and_back(rows, tmp_path):
     X, y, L = rows
     few = np.where(np.arange(len(y)) < N_L, y, -1)
     silent = np.where((few >= 0)[:, None], -1, L.to_dense())
-    SpearClassifier(**FAST).fit(X, few, silent).save(tmp_path / "model.safetensors")
+    SpearClassifier.from_options(**FAST).fit(X, few, silent).save(tmp_path / "model.safetensors")
     again = SpearClassifier.load(tmp_path / "model.safetensors")
     assert np.isnan(again.votes_test_.agreement) and again.votes_test_.n_rows == 0
 
 
 def test_the_same_object_fitted_again_forgets_the_guard(rows):
-    model = SpearClassifier(**FAST)
+    model = SpearClassifier.from_options(**FAST)
     X, y, L = rows
     with pytest.warns(UserWarning, match="chance"):
         model.fit(X, y, shuffled_votes(L, seed=1))

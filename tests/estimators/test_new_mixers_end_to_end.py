@@ -45,9 +45,9 @@ def fitted(data, kind, name, **options):
     made |= options
     validation = {"X_val": x[N:], "y_val": y[N:]}
     if kind == "spear":
-        model = SpearClassifier(guard=False, **made)
+        model = SpearClassifier.from_options(guard=False, **made)
         return model.fit(x[:N], observed[:N], L=votes[:N], L_val=votes[N:], **validation)
-    return DistilledClassifier("mlp:7", [told], **made).fit(x[:N], y[:N], **validation)
+    return DistilledClassifier.from_options("mlp:7", [told], **made).fit(x[:N], y[:N], **validation)
 
 
 def assert_same(one, other, x):

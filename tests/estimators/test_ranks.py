@@ -11,13 +11,14 @@ import pytest
 import scipy.sparse as sp
 import torch
 
-from spear_amal import SpearClassifier
+from spear_amal import RuleModelConfig, SpearClassifier, TrainerConfig
 from spear_amal.distributed.shard import Shard
 from spear_amal.errors import FileFormatError, SpearAmalError
 from spear_amal.estimators import DistilledClassifier
 from spear_amal.teachers import ArrayTeacher
 from spear_amal.training.table import DENSE_WIDTH
 
+pytestmark = pytest.mark.slow
 WORLD = 2
 N, M = 83, 3
 SEED = np.random.default_rng(7)
@@ -81,10 +82,10 @@ ERRORS = {
 def fit(name, **more):
     """Parameters, weights and the course of one fit."""
     if name in SPEAR:
-        model = SpearClassifier(**USUAL | SPEAR[name] | more)
+        model = SpearClassifier.from_options(**USUAL | SPEAR[name] | more)
         model.fit(WIDE if "sparse" in name else X, Y, L=VOTES)
     else:
-        model = DistilledClassifier(
+        model = DistilledClassifier.from_options(
             "mlp:11", [ArrayTeacher(TEACHER, silent=True)], **USUAL | KD[name] | more
         ).fit(X, Y)
     found = {
@@ -185,9 +186,13 @@ def errors(rank, folder):
     images = SEED.integers(0, 255, (N, 1, 8, 8), dtype=np.uint8)
     return {
         "mixer": said(lambda: fit("fixed, sparse", mixer="gcs", distributed="auto")),
-        "batch norm": said(lambda: DistilledClassifier("resnet8", **norm).fit(images, Y)),
+        "batch norm": said(
+            lambda: DistilledClassifier.from_options("resnet8", **norm).fit(images, Y)
+        ),
         "data": said(
-            lambda: SpearClassifier(distributed="auto", guard=False).fit(X, other, L=VOTES)
+            lambda: SpearClassifier(
+                trainer=TrainerConfig(distributed="auto"), rule_model=RuleModelConfig(guard=False)
+            ).fit(X, other, L=VOTES)
         ),
         "processes": said(lambda: fit("kd", checkpoint=both, max_epochs=1, distributed="auto")),
     }

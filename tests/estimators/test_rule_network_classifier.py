@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 from scipy.special import expit
 
-from spear_amal import LabelMatrix
+from spear_amal import LabelMatrix, TrainerConfig
 from spear_amal.data import synthetic_votes
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.estimators import RuleNetworkClassifier
@@ -24,7 +24,7 @@ def data():
 def fitted(data, exemplars=None, L=None, **options):
     X, y, votes, gold = data
     L, t = votes if L is None else L, N_TRAIN
-    model = RuleNetworkClassifier(**{"max_epochs": 5, "n_folds": 3, **options})
+    model = RuleNetworkClassifier.from_options(**{"max_epochs": 5, "n_folds": 3, **options})
     return model.fit(
         X[:t], y[:t], L=L[:t], X_val=X[t:], y_val=gold[t:], L_val=L[t:], exemplars=exemplars
     )
@@ -103,7 +103,9 @@ def test_prediction_without_votes_names_the_way_it_predicts(data):
 def test_exemplars_need_votes(data):
     X, y, _, _ = data
     with pytest.raises(InputError, match="exemplars"):
-        RuleNetworkClassifier(max_epochs=1).fit(X, y, exemplars=np.zeros((N, M)))
+        RuleNetworkClassifier(trainer=TrainerConfig(max_epochs=1)).fit(
+            X, y, exemplars=np.zeros((N, M))
+        )
 
 
 def test_exemplars_follow_the_columns_of_lfs_with_two_classes_and_silent_ones(data):
@@ -191,7 +193,7 @@ def test_a_rule_network_has_no_answer_without_features(data):
 
 def test_without_votes_it_is_trained_on_gold(data):
     X, y, _, gold = data
-    model = RuleNetworkClassifier(max_epochs=17).fit(X, y)
+    model = RuleNetworkClassifier(trainer=TrainerConfig(max_epochs=17)).fit(X, y)
     assert list(model.weights_.columns) == ["gold"]
     assert model.exponent_ == 0.0
     assert model.score(X, gold) > 0.6
@@ -228,9 +230,13 @@ def test_gamma_strength_and_form_change_the_result(data):
 def test_sparse_features_give_the_dense_result(data, monkeypatch):
     X, y, L, _ = data
     X = np.where(np.abs(X) > 1, X, 0.0)
-    dense = RuleNetworkClassifier(max_epochs=2).fit(X, y, L=L).predict_proba(X, L)
+    dense = (
+        RuleNetworkClassifier(trainer=TrainerConfig(max_epochs=2))
+        .fit(X, y, L=L)
+        .predict_proba(X, L)
+    )
     monkeypatch.setattr("spear_amal.training.table.DENSE_WIDTH", 1)
-    sparse = RuleNetworkClassifier(max_epochs=2).fit(sp.csr_array(X), y, L=L)
+    sparse = RuleNetworkClassifier(trainer=TrainerConfig(max_epochs=2)).fit(sp.csr_array(X), y, L=L)
     np.testing.assert_allclose(sparse.predict_proba(sp.csr_array(X), L), dense, atol=1e-5)
 
 

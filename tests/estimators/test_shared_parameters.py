@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from spear_amal import LabelMatrix
+from spear_amal import LabelMatrix, TrainerConfig
 from spear_amal.estimators import (
     GoldClassifier,
     LabelModelClassifier,
@@ -11,7 +11,7 @@ from spear_amal.estimators import (
     RuleNetworkClassifier,
     SpearClassifier,
 )
-from spear_amal.estimators.defaults import default_rate
+from spear_amal.estimators.base import default_rate
 from spear_amal.training import Trainer
 
 N_L, N_U, N_V, D, C = 43, 61, 101, 5, 2
@@ -49,7 +49,7 @@ def fitted(unbalanced, cls=GoldClassifier, **options):
     t = N_L + N_U
     votes = {} if cls is GoldClassifier else {"L": L[:t], "L_val": L[t:]}
     options = {"max_epochs": 30, "patience": 30, **options}
-    return cls(**options).fit(X[:t], observed[:t], X_val=X[t:], y_val=y[t:], **votes)
+    return cls.from_options(**options).fit(X[:t], observed[:t], X_val=X[t:], y_val=y[t:], **votes)
 
 
 def caught(monkeypatch):
@@ -82,7 +82,7 @@ def test_a_class_that_is_missing_in_l_gets_a_finite_weight(unbalanced, monkeypat
     seen = caught(monkeypatch)
     rng = np.random.default_rng(0)
     y = np.array([0, 0, 1, 1, 0, 1])
-    model = GoldClassifier(prior_correction=True, max_epochs=1)
+    model = GoldClassifier(prior_correction=True, trainer=TrainerConfig(max_epochs=1))
     model.fit(rng.normal(size=(6, D)), y, X_val=rng.normal(size=(4, D)), y_val=[1, 1, 1, 1])
     np.testing.assert_allclose(
         seen[0][0].components[0].class_weights, [(1 / 6) / 0.5, (5 / 6) / 0.5]

@@ -9,6 +9,7 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
+from spear_amal import TrainerConfig
 from spear_amal.errors import InputError
 from spear_amal.estimators import DistilledClassifier, distiller
 from spear_amal.estimators.sskd import RotationDistiller
@@ -34,7 +35,10 @@ def images():
 
 @pytest.fixture(scope="module")
 def teacher(images):
-    return fitted(images, DistilledClassifier("convnet", mixer="ce", max_epochs=7, lr=0.02))
+    return fitted(
+        images,
+        DistilledClassifier("convnet", mixer="ce", trainer=TrainerConfig(max_epochs=7, lr=0.02)),
+    )
 
 
 def fitted(images, model, **more):
@@ -177,7 +181,9 @@ def test_digits_end_to_end(images, teacher, tmp_path):
     p = model.predict_proba(X_test)
     np.testing.assert_allclose(p.sum(1), 1)
     # What is kept is an ordinary network: in the file, in memory, as a snapshot.
-    plain = fitted(images, DistilledClassifier("convnet", mixer="ce", max_epochs=1))
+    plain = fitted(
+        images, DistilledClassifier("convnet", mixer="ce", trainer=TrainerConfig(max_epochs=1))
+    )
     assert list(tensors(model)) == list(tensors(plain))
     assert model.snapshots_[1].state_dict().keys() == model.models_[0].feature.state_dict().keys()
     model.save(tmp_path / "student")

@@ -52,7 +52,9 @@ for _ in range(30):
 """
 
 
-@pytest.mark.parametrize("written", [0, 3, 5])
+@pytest.mark.parametrize(
+    "written", [pytest.param(0, marks=pytest.mark.slow), 3, pytest.param(5, marks=pytest.mark.slow)]
+)
 def test_killed_run_is_not_taken_for_finished_and_goes_on(tmp_path, written):
     pytest.importorskip("pyarrow")
     source, output = tmp_path / "rows.parquet", tmp_path / "votes"
@@ -74,6 +76,7 @@ def test_killed_run_is_not_taken_for_finished_and_goes_on(tmp_path, written):
     assert np.array_equal(found.row_ids, expected.row_ids)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("room", [10**9, 1])
 def test_two_processes_share_a_cache(tmp_path, room):
     command = [sys.executable, "-W", "error", "-c", SHARING, str(tmp_path), str(room)]

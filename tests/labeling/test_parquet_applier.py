@@ -192,6 +192,7 @@ def test_no_rows(tmp_path):
     assert (tmp_path / "v" / MANIFEST).exists()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:LFs failed")
 def test_dask_loses_a_worker(source, tmp_path):
     distributed = pytest.importorskip("distributed")
@@ -218,6 +219,7 @@ def test_dask_loses_a_worker(source, tmp_path):
     assert not list((tmp_path / "v").glob(".work*"))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:LFs failed")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_spark(source, tmp_path):

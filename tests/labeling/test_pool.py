@@ -89,7 +89,13 @@ INDICES = {
 }
 
 
-@pytest.mark.parametrize("index", INDICES.values(), ids=INDICES)
+@pytest.mark.parametrize(
+    "index",
+    [
+        pytest.param(index, id=name, marks=pytest.mark.slow if name == "strings" else ())
+        for name, index in INDICES.items()
+    ],
+)
 def test_frame_in_order_whatever_the_index(index):
     applier = PandasLFApplier(lfs(), classes=["ham", "spam"])
     how = {"progress_bar": False, "fault_tolerant": True, "return_meta": True}

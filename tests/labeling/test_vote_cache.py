@@ -262,6 +262,7 @@ def test_what_was_not_used_for_longest_goes_first(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_lists_processes_and_cache_together(tmp_path):
     applier = LFApplier([LabelingFunction("long", lambda x: int(len(x) > 4))])
     points = ["short", "longer", "abc"]
@@ -276,11 +277,11 @@ def test_same_fingerprint_in_every_process(tmp_path):
     path = tmp_path / "code.py"
     path.write_text(
         "from spear_amal.labeling import keyword_lf, labeling_function\n"
-        "from spear_amal.labeling.hashing import fingerprint\n"
+        "from spear_amal.labeling.hashing import function_hash\n"
         "WORDS = {'a', 'b', 'c', 'd'}\n"
         "@labeling_function(resources={'k': frozenset('xyz')})\n"
         "def f(x, k):\n    return int(x.text in WORDS or x.text in {'p', 'q', 'r'})\n"
-        "print(fingerprint([f, keyword_lf('a', ['x', 'y'], 1)]))\n"
+        "print(function_hash([f, keyword_lf('a', ['x', 'y'], 1)]))\n"
     )
     said = [
         subprocess.run(

@@ -211,8 +211,16 @@ def test_bfloat16(tmp_path):
     assert ran.mixer.table().unique().numel() > 1
 
 
-@pytest.mark.parametrize("name", ["amal", "mwn"])
-@pytest.mark.parametrize("stopped", [5, 8])  # five steps an epoch: at its end, and within
+# Five steps an epoch: killed at its end, and within.
+@pytest.mark.parametrize(
+    ("name", "stopped"),
+    [
+        ("amal", 8),
+        ("mwn", 5),
+        pytest.param("amal", 5, marks=pytest.mark.slow),
+        pytest.param("mwn", 8, marks=pytest.mark.slow),
+    ],
+)
 def test_killed_run_continues(name, stopped, tmp_path):
     options = {"save_strategy": "steps", "save_steps": stopped, "optim": "adamw_torch"}
     whole = trainer(tmp_path / "whole", name, network(0.1), **options)

@@ -9,7 +9,12 @@ BACKEND = "aot_eager"
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
-@pytest.mark.parametrize("name", ["fixed", "uncertainty", "amal", "l2r", "mwn", "auxilearn"])
+SLOW = ("uncertainty", "l2r", "mwn", "auxilearn")
+
+
+@pytest.mark.parametrize(
+    "name", ["fixed", "amal", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
+)
 def test_it_trains_as_without(new_loop, name):
     options = {"amal": {"warmup": 1, "refresh_every": 1}, "auxilearn": {"every": 2}}
     options["mwn"] = {"seed": 3}

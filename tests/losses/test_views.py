@@ -20,7 +20,7 @@ from spear_amal.losses.self_supervised import (
     position,
     similarities,
 )
-from spear_amal.maths.objective import weighted_objective
+from spear_amal.maths.losses import weighted_objective
 from spear_amal.mixers import Fixed
 
 B, C, P, Q = 5, 3, 7, 11  # the teacher's projections are wider than the student's

@@ -25,6 +25,7 @@ from spear_amal.mixers.crust import Crust
 from spear_amal.mixers.dgkd import DGKD
 from spear_amal.mixers.fixed import Frozen
 from spear_amal.mixers.superloss import SuperLoss
+from spear_amal.testing import FakeLookAhead as Told
 
 N, K, B, D, H, C = 13, 3, 5, 7, 11, 2
 N_VAL = 17
@@ -81,31 +82,6 @@ def attached(mixer, mixable=(True, True, True), on=None):
         on = domain() if on is None else on
         mixer.attach(N, NAMES[: on.shape[1]], on, torch.tensor(mixable)[: on.shape[1]])
     return mixer
-
-
-class Told:
-    """A look-ahead that says what a test wants."""
-
-    def __init__(self, alignment, n=4.0, eta=0.5):
-        self.value, self.n, self.eta, self.seen = alignment, n, eta, []
-
-    def alignment(self, weights):
-        self.seen.append(weights.clone())
-        return self.value
-
-    def hypergradient(self, weights):
-        return -self.eta / self.n * self.alignment(weights)
-
-    def losses(self):
-        generator = torch.Generator().manual_seed(4)
-        return torch.rand(*self.value.shape, generator=generator).to(self.value)
-
-    def feature_scale(self):
-        return 8.0
-
-    def hidden_gradients(self, weights):
-        found = torch.rand(len(self.value), 7, generator=torch.Generator().manual_seed(6))
-        return found.to(self.value)
 
 
 class Network(nn.Module):

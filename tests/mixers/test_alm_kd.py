@@ -7,7 +7,7 @@ from spear_amal.batch import Batch
 from spear_amal.errors import InputError
 from spear_amal.losses import ComponentSet, GoldCrossEntropy
 from spear_amal.losses.teacher import teacher_components
-from spear_amal.maths.objective import domain_counts, weighted_objective
+from spear_amal.maths.losses import domain_counts, weighted_objective
 from spear_amal.mixers.alm_kd import AlmKd
 from spear_amal.models import MLP, JointModel, LinearModel
 from spear_amal.training.look_ahead import LookAhead

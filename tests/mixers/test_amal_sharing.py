@@ -98,5 +98,5 @@ def test_group_means_against_a_loop(n, groups, seed):
 
 
 def test_an_unknown_form_is_refused():
-    with pytest.raises(InputError, match="share must be one of"):
+    with pytest.raises(InputError, match="weight_sharing must be one of"):
         Amal(weight_sharing="column")

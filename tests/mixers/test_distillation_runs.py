@@ -49,7 +49,7 @@ def run(mixer, callbacks=(), device="cpu", **options):
     held = Table(x[N:], y[N:], teachers=teachers[N:], **kind)
     model = JointModel(MLP(D, C, (7,), torch.Generator().manual_seed(1)).double()).to(device)
     settings = TrainerConfig(**{"max_epochs": 5, "batch_size": B, "lr": 0.05, **options})
-    result = Trainer(settings, callbacks).fit(
+    result = Trainer(settings, callbacks=callbacks).fit(
         model,
         ComponentSet([LabelCrossEntropy(), *teacher_components(T)]),
         mixer,

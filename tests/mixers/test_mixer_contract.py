@@ -3,6 +3,7 @@
 import pytest
 import torch
 from every_mixer import MAKERS, B, K, N, Told, attached, batch, domain
+from sklearn.base import clone
 
 from spear_amal.errors import InputError
 from spear_amal.mixers import (
@@ -16,49 +17,64 @@ from spear_amal.mixers import (
     mixer_parameters,
 )
 from spear_amal.mixers.fixed import Frozen
+from spear_amal.testing import ContractError, check_mixer
 
 STARTS_AT_ONE = ["base", "fixed", "amal", "frozen", "l2r", "gcs", "random-search"]
 EVERY = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 
 
 def test_every_mixer_with_a_name_is_covered():
-    assert set(MIXERS) <= set(MAKERS)
+    made = {type(make()) for make in MAKERS.values()}
+    assert {entry.mixer for entry in MIXERS.values()} <= made
 
 
 @EVERY
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("refreshed", [False, True])
-def test_weights_carry_no_gradient_and_match_the_losses(make, dtype, refreshed):
-    mixer = attached(make())
-    if refreshed:
-        mixer.refresh(Told(torch.randn(B, K, dtype=dtype)), batch())
-    losses = torch.rand(B, K, dtype=dtype, requires_grad=True)
-    weights = mixer.weights(batch(), losses)
-    assert weights.shape == (B, K)
-    assert weights.dtype == dtype
-    assert not weights.requires_grad
-    assert (weights >= 0).all()
-    assert torch.isfinite(weights).all()
+def test_every_mixer_keeps_the_contract(make):
+    check_mixer(make)
+
+
+class Forgetful(Amal):
+    """Its state lacks the weights."""
+
+    def state_dict(self):
+        return {}
+
+    def load_state_dict(self, state):
+        pass
+
+
+class Eager(Fixed):
+    """It moves what may not be moved."""
+
+    def weights(self, batch, losses):
+        return torch.full_like(losses, 0.5)
+
+
+class Renaming(Fixed):
+    """Its constructor stores something else."""
+
+    def __init__(self, per_loss=None, factor=1.0):
+        super().__init__(per_loss)
+        self.factor = factor + 1
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: Forgetful(normalise="none"), "after load_state_dict"),
+        (Eager, "not mixable"),
+        (Renaming, "store its arguments|constructor"),
+    ],
+)
+def test_the_contract_finds_what_breaks_it(make, said):
+    with pytest.raises((ContractError, RuntimeError), match=said):
+        check_mixer(make)
 
 
 @pytest.mark.parametrize("name", STARTS_AT_ONE)
 def test_weights_start_at_one(name):
     weights = attached(MAKERS[name]()).weights(batch(), torch.rand(B, K))
     assert (weights == 1).all()
-
-
-@EVERY
-def test_a_loss_that_is_not_mixable_keeps_weight_one(make):
-    mixer = attached(make(), mixable=(True, False, True))
-    told = Told(torch.randn(B, K, generator=torch.Generator().manual_seed(0)))
-    mixer.refresh(told, batch())
-    assert (mixer.weights(batch(), told.losses())[:, 1] == 1).all()
-
-
-@EVERY
-def test_one_row_and_empty_domain(make):
-    mixer = attached(make())
-    assert mixer.weights(batch([3]), torch.rand(1, K)).shape == (1, K)
 
 
 @EVERY
@@ -77,41 +93,6 @@ def test_one_loss_that_may_apply_nowhere(make, name, applies):
     assert weights.shape == (B, 1)
     assert torch.isfinite(weights).all()
     assert len(mixer.visits(torch.arange(N), 7)) <= N
-
-
-@EVERY
-def test_the_same_seed_gives_the_same_weights(make):
-    found = []
-    for _ in range(2):
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(5)
-            mixer = attached(make())
-        mixer.refresh(Told(torch.full((B, K), -0.5)), batch())
-        losses = torch.rand(B, K, generator=torch.Generator().manual_seed(8))
-        found.append(torch.stack([mixer.weights(batch(), losses) for _ in range(5)]))
-    assert torch.equal(*found)
-
-
-@EVERY
-def test_state_goes_out_and_comes_back_in_the_middle_of_a_run(make):
-    """The copy gives the same weights, now and after learning on. L2R has nothing to keep."""
-    first, second = attached(make()), attached(make())
-    told = [Told(torch.randn(B, K, generator=torch.Generator().manual_seed(s))) for s in range(5)]
-    for one in told[:3]:
-        first.refresh(one, batch())
-    state = first.state_dict()
-    before = {name: value.clone() for name, value in state.items()}
-    second.load_state_dict(state)
-    losses = torch.rand(B, K)
-    if not isinstance(first, LearningToReweight):
-        assert torch.equal(first.weights(batch(), losses), second.weights(batch(), losses))
-    for one in told[3:]:
-        first.refresh(one, batch())
-    assert all(torch.equal(state[name], before[name]) for name in state)  # a copy, not a view
-    for one in told[3:]:
-        second.refresh(one, batch())
-    assert torch.equal(first.weights(batch(), losses), second.weights(batch(), losses))
-    assert all(torch.equal(first.state_dict()[n], second.state_dict()[n]) for n in before)
 
 
 # -- L2R and MWN ----------------------------------------------------------------------------------
@@ -167,7 +148,47 @@ def test_mwn_refuses_nonsense_and_names_it(name):
         MetaWeightNet(**{name: 0})
 
 
-@pytest.mark.parametrize("name", [*MIXERS, "amal-paper", "spear"])
+@EVERY
+def test_settings_can_be_set(make):
+    mixer = make()
+    assert mixer.set_params(**mixer.get_params()) is mixer
+    assert len(repr(mixer)) < 400
+
+
+def test_a_clone_has_learnt_nothing():
+    mixer = attached(Amal(normalise="none"))
+    mixer.refresh(Told(-torch.ones(B, K)), batch())
+    assert not (mixer.table() == 1).all()
+    assert (attached(clone(mixer)).table() == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("mixer", "wrong"),
+    [
+        (Amal(), {"weight_lr": -1.0}),
+        (Amal(), {"clamp": (2, 1)}),
+        (Fixed(), {"per_losses": {}}),
+        (MetaWeightNet(), {"hidden": 0}),
+    ],
+)
+def test_settings_that_are_changed_are_checked(mixer, wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        mixer.set_params(**wrong)
+
+
+def test_a_setting_that_was_overwritten_is_checked_before_training():
+    mixer = Amal()
+    mixer.clamp = (1.0, 0.0)
+    with pytest.raises(InputError, match="clamp"):
+        attached(mixer)
+
+
+def test_defaults_of_a_name_are_not_shared():
+    build_mixer("kd").per_loss["label"] = 9.0
+    assert build_mixer("kd").per_loss == {"label": 0.1, "teacher": 0.9}
+
+
+@pytest.mark.parametrize("name", MIXERS)
 def test_the_options_of_a_name_are_those_that_it_takes(name):
     options = mixer_parameters(name)
     made = build_mixer(name)

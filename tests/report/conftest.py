@@ -16,7 +16,7 @@ EVIL = '<script>alert("x")</script>'
 N, M = 31, 7
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def votes():
     generator = np.random.default_rng(5)
     held = generator.choice([-1, 0, 1], size=(N, M), p=[0.5, 0.25, 0.25])
@@ -24,7 +24,7 @@ def votes():
     return LabelMatrix.from_dense(held, lf_names=names, classes=["<i>no", "yes&"])
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def examples(votes):
     generator = np.random.default_rng(7)
     y = np.where(np.arange(N) < 11, np.arange(N) % 2, -1)
@@ -40,7 +40,7 @@ def examples(votes):
     return Examples("AMAL", weights, y, votes, texts)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def content(votes, examples):
     history = pd.DataFrame(
         {
@@ -53,9 +53,9 @@ def content(votes, examples):
     return ReportContent(
         title=f"Run {EVIL}",
         summary=[f"Summary {EVIL}"],
-        classes=votes.classes,
-        labels=votes,
-        gold=examples.y,
+        class_names=votes.classes,
+        votes=votes,
+        y=examples.y,
         comparison=pd.DataFrame({"method": [EVIL], "was given": ["100 gold"], "test F1": ["81.6"]}),
         histories={f"{EVIL}": history},
         examples=examples,

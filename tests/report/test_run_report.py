@@ -14,9 +14,9 @@ from spear_amal.report import (
     ReportContent,
     comparison_table,
     is_own_report,
-    run_report,
     write_report,
 )
+from spear_amal.report.page import versions
 from spear_amal.studies import ComparisonRow
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -46,10 +46,14 @@ class Page(HTMLParser):
         self.text += data
 
 
-@pytest.fixture
-def written(content, tmp_path):
-    write_report(tmp_path / "r.html", content)
-    return (tmp_path / "r.html").read_text(encoding="utf-8")
+BARE = ReportContent("Bare", [], ["a", "b"])
+
+
+@pytest.fixture(scope="module")
+def written(content, tmp_path_factory):
+    path = tmp_path_factory.mktemp("report") / "r.html"
+    write_report(path, content)
+    return path.read_text(encoding="utf-8")
 
 
 def test_page_needs_nothing_from_outside(written):
@@ -82,13 +86,13 @@ def test_sections_stand_in_reading_order(written):
 
 
 def test_parts_that_are_missing_are_left_out(tmp_path):
-    write_report(tmp_path / "r.html", ReportContent("Bare", [], ["a", "b"]))
+    write_report(tmp_path / "r.html", BARE)
     held = Page((tmp_path / "r.html").read_text())
     assert held.tags.count("h2") == 1 and held.pictures == []
 
 
 def test_without_gold_nothing_is_said_of_chance(content, tmp_path):
-    write_report(tmp_path / "r.html", replace(content, gold=None))
+    write_report(tmp_path / "r.html", replace(content, y=None))
     text = (tmp_path / "r.html").read_text()
     assert "chance" not in text and "verdict" not in text
     assert len(Page(text).pictures) == 8
@@ -107,8 +111,7 @@ def test_judged_weights_say_that_gold_was_for_looking_only(content, tmp_path):
 def test_optimism_stands_in_the_comparison(tmp_path):
     scores = {"accuracy": 0.8, "f1": 0.75, "macro-f1": 0.7, "nll": 0.5, "ece": 0.1}
     rows = [ComparisonRow("m", "M", "100 gold", "f1", scores, val_score=0.81, seconds=1.0)]
-    bare = ReportContent("Bare", [], ["a", "b"], comparison=comparison_table(rows))
-    write_report(tmp_path / "r.html", bare)
+    write_report(tmp_path / "r.html", replace(BARE, comparison=comparison_table(rows)))
     text = (tmp_path / "r.html").read_text()
     assert ">optimism</th>" in text and ">+6.0</td>" in text
 
@@ -119,13 +122,13 @@ def test_readable_on_a_phone(written):
     assert tables == len(re.findall('<div class="table"><table>', written)) > 3
 
 
-def test_existing_file_is_kept(content, tmp_path):
+def test_existing_file_is_kept(tmp_path):
     (tmp_path / "r.html").write_text("mine")
     with pytest.raises(OutputExistsError):
-        write_report(tmp_path / "r.html", content)
+        write_report(tmp_path / "r.html", BARE)
     assert (tmp_path / "r.html").read_text() == "mine"
     assert not is_own_report(tmp_path / "r.html")
-    write_report(tmp_path / "r.html", content, overwrite=True)
+    write_report(tmp_path / "r.html", BARE, overwrite=True)
     assert is_own_report(tmp_path / "r.html")
 
 
@@ -135,7 +138,7 @@ def test_own_report_is_told_from_anything_else(tmp_path):
         assert not is_own_report(tmp_path / name)
 
 
-def test_full_disk_keeps_the_old_report(content, tmp_path, monkeypatch):
+def test_full_disk_keeps_the_old_report(tmp_path, monkeypatch):
     (tmp_path / "r.html").write_text("old")
 
     def full(*arguments, **options):
@@ -143,7 +146,7 @@ def test_full_disk_keeps_the_old_report(content, tmp_path, monkeypatch):
 
     monkeypatch.setattr("pathlib.Path.write_text", full)
     with pytest.raises(OSError, match="No space left"):
-        write_report(tmp_path / "r.html", content, overwrite=True)
+        write_report(tmp_path / "r.html", BARE, overwrite=True)
     assert [path.name for path in tmp_path.iterdir()] == ["r.html"]
     assert (tmp_path / "r.html").read_bytes() == b"old"
 
@@ -156,4 +159,4 @@ def test_without_matplotlib_it_says_what_to_install(content, tmp_path, monkeypat
 
 
 def test_versions_name_what_was_used():
-    assert {"spear_amal", "Python", "numpy", "torch"} <= set(run_report.versions())
+    assert {"spear_amal", "Python", "numpy", "torch"} <= set(versions())

@@ -88,7 +88,13 @@ def test_test_labels_reach_scores_only(whole, name, tmp_path, monkeypatch):
     assert rows["score"].tolist() != clean["score"].tolist()
 
 
-@pytest.mark.parametrize("name", ["kd-capacity", "kd-early", "coreset"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "kd-early",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("kd-capacity", "coreset")),
+    ],
+)
 def test_a_killed_study_goes_on_where_it_was(whole, name, tmp_path, killed_and_continued):
     rows, n = killed_and_continued(
         load_study(name), lambda study: run_tiny(name, tmp_path, study), 5

@@ -100,12 +100,12 @@ def test_weight_lr_reaches_every_amal_and_no_other(held, monkeypatch):
 
     def watched(spec, task, seed, **settings):
         model, seconds = fit_method(spec, task, seed, **settings)
-        seen["amal"] = model._mixer()
+        seen["amal"] = model._new_mixer()
         return model, seconds
 
     class Watched(DistilledClassifier):
         def fit(self, X, y, **given):
-            seen[self.mixer, "L" in given] = self._mixer()
+            seen[self.mixer, "L" in given] = self._new_mixer()
             return super().fit(X, y, **given)
 
     monkeypatch.setattr(rules_and_teacher, "fit_method", watched)

@@ -64,10 +64,10 @@ def test_options_may_be_spaced_and_flags_stand_alone():
 
 def test_options_of_a_mixer_reach_the_mixer():
     model = parse_method("amal-joint:weight_lr=7,refresh_every=5").make(random_state=3)
-    mixer = model._mixer()
+    mixer = model._new_mixer()
     assert (mixer.weight_lr, mixer.refresh_every, mixer.outer) == (7, 5, "feature+rules")
     assert model.random_state == 3
-    assert parse_method("mwn:lookahead_lr=0.25").make()._mixer().lookahead_lr == 0.25
+    assert parse_method("mwn:lookahead_lr=0.25").make()._new_mixer().lookahead_lr == 0.25
     losses = parse_method("spear:losses=134567").make()._losses(True)
     assert "entropy" not in losses.names
     assert len(losses) == 5

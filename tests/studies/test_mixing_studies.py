@@ -9,8 +9,8 @@ import pytest
 
 from spear_amal.errors import InputError
 from spear_amal.mixers import MIXERS
-from spear_amal.report.grid_report import write_kd_report
-from spear_amal.report.grid_tables import conditions, of_distillation
+from spear_amal.report.grid_report import write_grid_report
+from spear_amal.report.grid_tables import conditions, of_grid_study
 from spear_amal.studies import corpus_run, load_study, run_grid_study
 from spear_amal.studies.catalogue import CATALOGUE, DISTILLATION_STUDIES, MIXER_STUDIES
 from spear_amal.studies.corpus_run import corpus_split, load_setup
@@ -89,7 +89,7 @@ def test_rows_are_whole_and_json(whole, name):
     for row in stored:
         assert set(row) >= EVERY
         assert row["protocol"].startswith(f"{name}: ")
-    assert of_distillation(rows).all()  # `study report` shows them as what they are
+    assert of_grid_study(rows).all()  # `study report` shows them as what they are
     methods = rows.groupby(["protocol", "seed"])["method"].apply(list)
     assert all(sorted(one) == sorted(QUICK[name]) for one in methods)
     found = {one.name: next(iter(one.methods)) for one in conditions(rows)}
@@ -116,7 +116,9 @@ def test_test_labels_reach_scores_only(whole, name, tmp_path, monkeypatch):
     assert rows["score"].tolist() != clean["score"].tolist()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [NAMES[0], *(pytest.param(name, marks=pytest.mark.slow) for name in NAMES[1:])]
+)
 def test_a_killed_study_goes_on_where_it_was(whole, name, tmp_path, killed_and_continued):
     rows, n = killed_and_continued(
         load_study(name), lambda study: run_tiny(name, tmp_path, study), 3
@@ -138,7 +140,7 @@ def test_the_main_loss_alone_is_the_same_run_whatever_the_task(whole):
 def test_the_page_shows_every_condition_with_its_verdicts(whole, tmp_path):
     pytest.importorskip("matplotlib")
     rows, _ = whole("aux-rotation")
-    write_kd_report(tmp_path / "a.html", rows)
+    write_grid_report(tmp_path / "a.html", rows)
     page = (tmp_path / "a.html").read_text(encoding="utf-8")
     for task in ("rotation", "shuffled targets"):
         assert f"aux-rotation, digits: {task}" in page

@@ -113,6 +113,7 @@ run_study(small_source(), {names}, 2, output=sys.argv[1], only=True, progress=di
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 def test_killed_study_goes_on_to_the_same_scores(source, whole, tmp_path):
     path = tmp_path / "a.json"
@@ -125,6 +126,7 @@ def test_killed_study_goes_on_to_the_same_scores(source, whole, tmp_path):
     assert [one.name for one in tmp_path.iterdir()] == ["a.json"]
 
 
+@pytest.mark.slow
 def test_processes_change_nothing_but_the_order_in_the_file(source, whole, tmp_path):
     path = tmp_path / "a.json"
     parallel = run_study(source, NAMES, 2, output=path, only=True, jobs=2, **QUICK)

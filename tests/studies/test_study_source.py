@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -6,7 +7,6 @@ import pytest
 
 from spear_amal.data import WrenchPart, load_corpus, write_wrench
 from spear_amal.errors import FileFormatError, InputError
-from spear_amal.studies import corpus_votes as source_module
 from spear_amal.studies import load_corpus_votes, run_study
 from spear_amal.studies.corpus_run import corpus_split, make_setup
 from spear_amal.studies.features import study_features
@@ -151,10 +151,9 @@ def test_unknown_source_offers_the_nearest():
         load_corpus_votes("youtub")
 
 
-def test_corpus_without_lfs_says_what_to_do(monkeypatch, tmp_path):
-    monkeypatch.setattr(source_module, "LF_FOLDER", tmp_path)
-    with pytest.raises(InputError, match="name a file of them with --lfs"):
-        load_corpus_votes(load_corpus("generated"))
+def test_corpus_without_lfs_says_what_to_do():
+    with pytest.raises(InputError, match=r"'mine' has no votes.*name a file of them with --lfs"):
+        load_corpus_votes(replace(load_corpus("generated"), name="mine"))
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".npz", ".csv", ".parquet"])

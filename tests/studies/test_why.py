@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
+from spear_amal import TrainerConfig
 from spear_amal.data import synthetic_corpus, synthetic_votes
 from spear_amal.errors import InputError
 from spear_amal.estimators import SpearClassifier
@@ -113,7 +114,7 @@ def test_of_a_fitted_classifier():
         n_labelled=23,
         n_validation=23,
     )
-    model = SpearClassifier(max_epochs=5).fit(
+    model = SpearClassifier(trainer=TrainerConfig(max_epochs=5)).fit(
         task.x_train,
         task.y_train,
         L=task.votes_train,

@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
 from torch import nn
 
-from spear_amal import GoldClassifier
+from spear_amal import GoldClassifier, TrainerConfig
 from spear_amal.errors import InputError
 from spear_amal.teachers import NetworkTeacher, Teacher, as_teacher, as_teachers, mean_teacher
 from spear_amal.teachers.class_columns import FLOOR
@@ -177,7 +177,7 @@ def test_a_pipeline_on_text_is_asked_about_text(form):
 @pytest.mark.parametrize("options", [{}, {"fit_strategy": "crossfit", "n_folds": 3}])
 def test_own_classifiers_teach_what_they_predict(rows, options):
     X, y = rows
-    model = GoldClassifier(max_epochs=2, **options).fit(X, np.array(NAMES)[y])
+    model = GoldClassifier.from_options(max_epochs=2, **options).fit(X, np.array(NAMES)[y])
     teacher, order = as_teacher(model), ["cat", "ant", "bee"]
     expected = model.predict_proba(X)[:, [2, 0, 1]]
     np.testing.assert_allclose(softmax(teacher.logits(X, classes=order), 1), expected, atol=1e-6)
@@ -190,7 +190,7 @@ def test_own_classifiers_teach_what_they_predict(rows, options):
 
 
 def test_narrow_sparse_rows_do_not_pass(rows):
-    model = GoldClassifier(max_epochs=2).fit(*rows)
+    model = GoldClassifier(trainer=TrainerConfig(max_epochs=2)).fit(*rows)
     with pytest.raises(InputError, match="trained on 7 features, X has 5"):
         as_teacher(model).logits(sp.csr_array(rows[0][:, :5]), classes=[0, 1, 2])
 

@@ -11,7 +11,7 @@ import torch
 from spear_amal.batch import Batch
 from spear_amal.data import synthetic_votes
 from spear_amal.losses import ComponentSet, GoldCrossEntropy, TeacherCrossEntropy
-from spear_amal.maths.objective import domain_counts, weighted_objective
+from spear_amal.maths.losses import domain_counts, weighted_objective
 from spear_amal.mixers import Fixed, LearningToReweight, MetaWeightNet
 from spear_amal.models import MLP, JointModel, LinearModel
 from spear_amal.tensors.sparse_rows import SparseRows
@@ -178,7 +178,7 @@ def run(mixer, callbacks=(), feature="linear", **options):
     generator = torch.Generator().manual_seed(1)
     net = LinearModel(D, C) if feature == "linear" else MLP(D, C, (7,), generator)
     model = JointModel(net.double())
-    result = Trainer(settings, callbacks).fit(
+    result = Trainer(settings, callbacks=callbacks).fit(
         model, COMPONENTS, mixer, train, np.arange(N), selection=validation, fingerprint="a"
     )
     return model, result, mixer

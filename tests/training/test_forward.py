@@ -33,7 +33,7 @@ def drawn(n=300, seed=0):
 def fitted(**options):
     X, y, gold, votes = drawn()
     held = slice(60, 120)
-    model = SpearClassifier(
+    model = SpearClassifier.from_options(
         feature_model="mlp", hidden=(16,), mixer="amal", max_epochs=4, patience=4, **options
     )
     return model.fit(X, gold, votes, X[held], y[held], votes[held]).predict_proba(X)

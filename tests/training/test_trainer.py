@@ -10,12 +10,11 @@ import torch
 from spear_amal.data import synthetic_votes
 from spear_amal.errors import FileFormatError
 from spear_amal.losses import spear_components
-from spear_amal.maths.objective import weighted_objective
+from spear_amal.maths.losses import weighted_objective
 from spear_amal.mixers import Amal, Fixed, GradientCosine
 from spear_amal.models import MLP, JointModel, LinearModel, RuleModel
 from spear_amal.training import Callback, DivergedError, Table, Trainer, TrainerConfig
-from spear_amal.training.optimizers import make_optimiser
-from spear_amal.training.state import Selection
+from spear_amal.training.state import Selection, make_optimiser
 
 N, D, M, C, N_VAL = 61, 11, 5, 3, 29
 
@@ -42,11 +41,11 @@ def model_for(labels, feature="linear", seed=0):
     return JointModel(net.double(), rules.double())
 
 
-def run(mixer=None, callbacks=(), feature="linear", table=None, **options):
+def run(mixer=None, callbacks=(), feature="linear", table=None, seed=0, **options):
     train, validation, labels = data()
     settings = TrainerConfig(**{"max_epochs": 9, "patience": 9, "batch_size": 13, **options})
     model = model_for(labels, feature)
-    trainer = Trainer(settings, callbacks)
+    trainer = Trainer(settings, seed=seed, callbacks=callbacks)
     result = trainer.fit(
         model,
         spear_components(),

@@ -4,33 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
-from spear_amal.data.download.cache import CACHE_VARIABLE, DATA_VARIABLE, cache_folder, data_folder
-from spear_amal.data.download.sources import DownloadSource
-from spear_amal.data.images.archives import held_files
-from spear_amal.data.images.spec import Decoded, ImageSpec, check_decoded
-from spear_amal.errors import (
-    ChecksumError,
-    DataUnavailableError,
-    FileFormatError,
-    InputError,
-    SpearAmalError,
+from spear_amal._typing import PathLike
+from spear_amal.data.download.archives import held_files
+from spear_amal.data.download.cache import (
+    CACHE_VARIABLE,
+    Wanted,
+    cache_folder,
+    data_folder,
+    fetch_first,
 )
+from spear_amal.data.images.spec import Decoded, ImageSpec, check_decoded
+from spear_amal.errors import ChecksumError, FileFormatError, InputError
 from spear_amal.io.atomic import write_aside
-from spear_amal.progress import fetch_bar
-
-PathLike = str | os.PathLike[str]
-_Found = TypeVar("_Found")
+from spear_amal.progress import Progress
 
 
 def find_decoded(
@@ -63,43 +56,6 @@ def find_decoded(
     if check:
         _check(spec, decoded, source)
     return decoded, source + _unproven(spec, decoded)
-
-
-def fetch_first(
-    name: str,
-    sources: Sequence[DownloadSource],
-    read: Callable[[Path], _Found],
-    wanted: str,
-    hint: str,
-    offline: bool,
-    progress: bool,
-) -> tuple[_Found, str]:
-    """Read what the first source that can delivers; the files are gone afterwards.
-
-    Raises
-    ------
-    ChecksumError
-        If no source gave the published content, and one gave other content.
-    DataUnavailableError
-        If no source delivered; names every one and its failure.
-    """
-    failures = ["offline was asked for, so no source was tried"] if offline else []
-    wrong = False
-    for source in () if offline else sources:
-        try:
-            with tempfile.TemporaryDirectory(prefix="spear_amal-") as scratch:
-                with fetch_bar(f"fetching {name}", show=progress) as bar:
-                    source.fetch(Path(scratch), bar)
-                return read(Path(scratch)), source.describe()
-        except (SpearAmalError, OSError) as error:
-            wrong = wrong or isinstance(error, ChecksumError)
-            failures.append(f"{source.describe()}: {error}")
-    listed = "".join(f"\n  - {reason}" for reason in failures or ["it has no source to fetch from"])
-    raise (ChecksumError if wrong else DataUnavailableError)(
-        f"images {name!r} cannot be had:{listed}\nIf you have them, put them into DIR as {wanted} "
-        f"and pass data_dir=DIR or set {DATA_VARIABLE}=DIR; {CACHE_VARIABLE} moves the cache. "
-        + hint
-    )
 
 
 def _named_place(spec: ImageSpec, data_dir: PathLike | None, path: PathLike | None) -> Path | None:
@@ -135,7 +91,7 @@ def _of_place(
 
 
 def _read(spec: ImageSpec, place: Path, size: int | None, progress: bool) -> Decoded:
-    with fetch_bar(f"decoding {spec.name}", show=progress) as bar:
+    with Progress(f"decoding {spec.name}", show=progress) as bar:
         return check_decoded(spec.read(place, size, bar), str(place))
 
 
@@ -147,8 +103,14 @@ def _fetched(
         _check(spec, decoded, "what it gives")
         return decoded
 
-    wanted = f"{spec.name}.npz (x, y, split) or a folder {spec.name} with the published files"
-    return fetch_first(spec.name, spec.sources, read, wanted, spec.hint, offline, progress)
+    files = f"{spec.name}.npz (x, y, split) or a folder {spec.name} with the published files"
+    wanted = wanted_images(spec.name, files, spec.hint)
+    return fetch_first(wanted, spec.sources, read, offline=offline, progress=progress)
+
+
+def wanted_images(name: str, files: str, hint: str) -> Wanted:
+    """Word a message about images; `files` says what to put into the data directory."""
+    return Wanted(name, f"images {name!r}", f"If you have them, put them into DIR as {files}", hint)
 
 
 def _keep(path: Path, decoded: Decoded) -> None:
@@ -180,7 +142,7 @@ def _check(spec: ImageSpec, decoded: Decoded, source: str) -> None:
 
 
 def _unproven(spec: ImageSpec, decoded: Decoded) -> str:
-    """Name archives whose sum is not the published one: mirrors pack anew, so no error."""
+    """Return a note on archives of another sum than published; mirrors pack anew, so no error."""
     if spec.strict_md5:
         return ""
     other = sorted(
@@ -255,8 +217,8 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """
     try:
         # NumPy leaves a file open that it cannot read: open it here.
-        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as held:
-            return {name: held[name] for name in held.files}
+        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
     except _DAMAGE as error:
         raise FileFormatError(
             f"{path} is damaged, truncated or no .npz file of plain arrays ({error}); delete it "

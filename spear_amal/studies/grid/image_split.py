@@ -16,6 +16,7 @@ from sklearn.metrics import accuracy_score
 
 from spear_amal.data.images import ImageData, kd_synthetic, load_images
 from spear_amal.errors import InputError
+from spear_amal.models.feature_model import eval_mode
 from spear_amal.training import Callback
 from spear_amal.training.callbacks import Record
 from spear_amal.training.last_layer import features_of
@@ -112,11 +113,9 @@ class TestCurve(Callback):
         feature: Any = self._model.feature
         first = next(feature.parameters())
         x = self._x.to(first.device)
-        mode = feature.training
-        feature.eval()
         x = x if x.dtype == torch.uint8 else x.to(first.dtype)
-        predicted = features_of(feature, x)[0].argmax(1).cpu().numpy()
-        feature.train(mode)
+        with eval_mode(feature):
+            predicted = features_of(feature, x)[0].argmax(1).cpu().numpy()
         self.values.append(round(float((predicted == self._y).mean()), 5))
 
 
