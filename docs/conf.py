@@ -30,7 +30,6 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 
 myst_heading_anchors = 3
-myst_enable_extensions = ["colon_fence", "deflist"]
 
 # Notebooks are run when they change; what they printed is kept in the build folder.
 nb_execution_mode = "cache"
@@ -41,8 +40,7 @@ nb_execution_timeout = 300
 napoleon_google_docstring = False
 napoleon_use_param = False
 napoleon_use_rtype = False
-napoleon_use_ivar = True
-napoleon_custom_sections = ["Override points"]
+napoleon_custom_sections = [("Attributes", "params_style"), "Override points"]
 autodoc_typehints_format = "short"
 toc_object_entries_show_parents = "hide"
 autodoc_member_order = "bysource"

@@ -14,6 +14,7 @@ import inspect
 import pkgutil
 import re
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,12 @@ from site_pages import GENERATED, write_if_changed
 from sphinx.addnodes import pending_xref
 from sphinx.pycode import ModuleAnalyzer
 from sphinx.transforms import SphinxTransform
+from sphinx.util import logging
 from sphinx.util.nodes import make_refnode
 
 import spear_amal
 
+LOGGER = logging.getLogger(__name__)
 PAGES = GENERATED / "reference"
 CODE = re.compile(r"([A-Za-z_][\w.]*)(\(.*\))?")
 LIKE_A_NAME = re.compile(r"spear_amal\..+|[A-Z]\w*[a-z]\w*|[a-z]+_\w+")
@@ -51,6 +54,7 @@ def source_of(module: str) -> str:
     return Path(spec.origin).read_text(encoding="utf-8")
 
 
+@cache
 def public_names() -> dict[str, str]:
     """Return for each public name, as ``module.name``, the one under which it is described."""
     same = defaultdict(list)
@@ -118,32 +122,35 @@ def table(rows: list[tuple[str, str]]) -> str:
     return f".. list-table::\n   :widths: auto\n\n{cells}\n"
 
 
-def module_page(module: str, homes: dict[str, str]) -> str:
+def module_page(module: str) -> str:
     """Return the reference page of one module."""
+    homes = public_names()
     names = [f"{module}.{name}" for name in importlib.import_module(module).__all__]
     listed = table([(f":py:obj:`~{homes[name]}`", summary(homes[name])) for name in names])
     text = inspect.getdoc(importlib.import_module(module)) or ""
     top = f"{module}\n{'=' * len(module)}\n\n.. py:module:: {module}\n\n{text}\n\n{listed}"
+    for name in names:
+        if not summary(homes[name]):
+            LOGGER.warning("%s does not say what it is: it has no docstring or #: comment", name)
     return top + "\n".join(entry(name) for name in names if homes[name] == name)
 
 
 def write_reference(app: Any) -> None:
     """Write a page for each public module, and the page that lists them."""
-    homes, modules = public_names(), public_modules()
+    modules = public_modules()
     for module in modules:
-        write_if_changed(PAGES / f"{module}.rst", module_page(module, homes))
+        write_if_changed(PAGES / f"{module}.rst", module_page(module))
     says = {name: inspect.getdoc(importlib.import_module(name)) or "" for name in modules}
     listed = table([(f":mod:`{name}`", text.partition("\n")[0]) for name, text in says.items()])
     pages = "".join(f"   {name}\n" for name in modules)
     tree = f".. toctree::\n   :hidden:\n\n{pages}"
     write_if_changed(PAGES / "index.rst", f"{INTRODUCTION}\n{listed}\n{tree}")
-    app.config.public_homes = homes
 
 
 def note_other_names(app: Any, env: Any) -> None:
     """Let every further name of an object lead to where it is described, in the inventory too."""
     objects = env.domains["py"].objects
-    for name, home in app.config.public_homes.items():
+    for name, home in public_names().items():
         if name != home:
             objects[name] = objects[home]._replace(aliased=True)
 
@@ -178,19 +185,6 @@ def resolve_reference(app: Any, env: Any, node: Any, shown: Any) -> Any:
     return None if isinstance(shown, nodes.literal) else shown
 
 
-class PlainFieldTypes(SphinxTransform):
-    """Leave types in docstrings as the prose that they are ("array of shape (n,)")."""
-
-    default_priority = 400
-
-    def apply(self, **kwargs: Any) -> None:
-        """Replace the cross references in fields of docstrings by their text."""
-        for field in self.document.findall(nodes.field):
-            for link in list(field.findall(pending_xref)):
-                if link["reftype"] == "class" and not isinstance(link[0], nodes.literal):
-                    link.replace_self(link.children)
-
-
 class LinkPublicNames(SphinxTransform):
     """Make a link of each public name that stands as code in a text."""
 
@@ -198,7 +192,7 @@ class LinkPublicNames(SphinxTransform):
 
     def apply(self, **kwargs: Any) -> None:
         """Replace the code by a cross reference around it."""
-        homes = self.config.public_homes
+        homes = public_names()
         short = defaultdict(set)
         for home in homes.values():
             short[home.rpartition(".")[2]].add(home)
@@ -221,12 +215,10 @@ class LinkPublicNames(SphinxTransform):
 
 def setup(app: Any) -> dict[str, bool]:
     """Connect to Sphinx."""
-    app.add_config_value("public_homes", {}, "env")
     app.connect("builder-inited", write_reference)
     app.connect("env-updated", note_other_names)
     app.connect("autodoc-process-docstring", number_footnotes)
     app.connect("autodoc-skip-member", skip_foreign)
     app.connect("missing-reference", resolve_reference)
-    app.add_transform(PlainFieldTypes)
     app.add_transform(LinkPublicNames)
     return {"parallel_read_safe": True}

@@ -33,6 +33,7 @@ FOLDERS = {
         "What each corpus holds, where it comes from and under which licence.",
     ),
 }
+WRITTEN: set[Path] = set()
 PROJECT = ("CONTRIBUTING.md", "CHANGELOG.md")
 LINK = re.compile(r"\[([^\]]*)\]\(([^)#\s]+)(#[^)\s]*)?\)")
 
@@ -86,6 +87,7 @@ def folder_page(title: str, text: str, names: list[str]) -> str:
 
 def write_if_changed(path: Path, text: str) -> None:
     """Write a page, unless it is there already: Sphinx reads again what is newer."""
+    WRITTEN.add(path)
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
@@ -106,6 +108,13 @@ def write_pages(app: Any) -> None:
         write_if_changed(page_of(path), page)
 
 
+def remove_stale_pages(app: Any) -> None:
+    """Remove pages of earlier builds whose source is gone."""
+    for path in GENERATED.rglob("*.*"):
+        if path not in WRITTEN:
+            path.unlink()
+
+
 def relink_source(app: Any, docname: str, content: list[str]) -> None:
     """Mend the links of a page that lies in ``docs`` itself."""
     page = DOCS / f"{docname}.md"
@@ -121,6 +130,7 @@ def relink_included(app: Any, path: Path, docname: str, content: list[str]) -> N
 def setup(app: Any) -> dict[str, bool]:
     """Connect to Sphinx."""
     app.connect("builder-inited", write_pages)
+    app.connect("builder-inited", remove_stale_pages, priority=900)
     app.connect("source-read", relink_source)
     app.connect("include-read", relink_included)
     return {"parallel_read_safe": True}

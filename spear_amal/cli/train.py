@@ -91,7 +91,7 @@ def fit_text_model(settings: TrainOptions, spec: MethodSpec, data: TrainingData)
     """Fit TF-IDF features and the method's estimator."""
     train, validation = data.train, data.validation
     features = TextFeatures().fit([text for table in data.tables for text in table.texts])
-    estimator = make_estimator(settings, spec)
+    estimator = method_estimator(settings, spec)
     _check_folds(spec, estimator, data)
     rows: dict[str, Any] = {"L": train.votes}
     if validation is not None:
@@ -104,7 +104,7 @@ def fit_text_model(settings: TrainOptions, spec: MethodSpec, data: TrainingData)
     )
 
 
-def make_estimator(settings: TrainOptions, spec: MethodSpec) -> Any:
+def method_estimator(settings: TrainOptions, spec: MethodSpec) -> Any:
     """Make the unfitted estimator of a method; its own options go before the settings."""
     return spec.make(
         metric=settings.metric,

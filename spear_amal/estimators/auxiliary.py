@@ -103,7 +103,7 @@ validation_fraction, prior_correction, metric, random_state, verbose
     l2: float = 1e-3
     rule_model: RuleModelConfig | None = None
 
-    # Under its parent's name the network is no parameter of its own.
+    #: The network, under its parent's name; no parameter of its own.
     feature_model: ClassVar[Any] = property(lambda self: self.network)  # type: ignore[misc]
 
     _nested: ClassVar[dict[str, Any]] = DistilledClassifier._nested

@@ -115,7 +115,7 @@ metric, random_state, verbose
     teacher_cache: Any = None
     rule_model: RuleModelConfig | None = None
 
-    # Under its parent's name the student is no parameter of its own.
+    #: The student, under its parent's name; no parameter of its own.
     feature_model: ClassVar[Any] = property(lambda self: self.student)  # type: ignore[misc]
 
     _nested: ClassVar[dict[str, Any]] = {

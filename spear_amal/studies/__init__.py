@@ -6,9 +6,9 @@ a study costs no import of torch.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from spear_amal._lazy import lazy_names
 from spear_amal.studies.catalogue import CATALOGUE, load_study
 from spear_amal.studies.summary import read_study, summarise
 from spear_amal.studies.verdict import Verdict, verdicts
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         MethodSpec,
         find_method,
         parse_method,
-        register,
+        register_method,
     )
     from spear_amal.studies.split import (
         HeldOutScorer,
@@ -41,10 +41,16 @@ _LAZY = {
     "corpus_votes": ("CorpusVotes", "load_corpus_votes", "shuffled_votes"),
     "engine": ("one_thread",),
     "grid.study": ("GridStudy", "RunSpec", "run_grid_study"),
-    "methods": ("METHODS", "Method", "MethodSpec", "find_method", "parse_method", "register"),
+    "methods": (
+        "METHODS",
+        "Method",
+        "MethodSpec",
+        "find_method",
+        "parse_method",
+        "register_method",
+    ),
     "split": ("HeldOutScorer", "Split", "calibration_error", "make_split", "score_table"),
 }
-_HOME = {name: module for module, names in _LAZY.items() for name in names}
 
 __all__ = [
     "CATALOGUE",
@@ -69,7 +75,7 @@ __all__ = [
     "one_thread",
     "parse_method",
     "read_study",
-    "register",
+    "register_method",
     "run_grid_study",
     "run_study",
     "score_table",
@@ -80,10 +86,8 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(importlib.import_module(f"spear_amal.studies.{_HOME[name]}"), name)
-    raise AttributeError(f"module 'spear_amal.studies' has no attribute {name!r}")
+if not TYPE_CHECKING:
+    __getattr__ = lazy_names(__name__, _LAZY)
 
 
 def __dir__() -> list[str]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from spear_amal.errors import InputError
 from spear_amal.estimators import GoldClassifier, SpearClassifier
-from spear_amal.studies import METHODS, make_split, parse_method, register
+from spear_amal.studies import METHODS, make_split, parse_method, register_method
 from spear_amal.studies.methods import find_method
 
 FORMS = ("single", "refit", "crossfit=3")
@@ -177,7 +177,7 @@ def test_refit_replaces_the_folds_of_a_method():
 @pytest.mark.parametrize("name", ["", " ", " mine", "mi ne "])
 def test_names_that_parsing_cannot_reach_are_refused(methods, name):
     with pytest.raises(InputError):
-        register(dataclasses.replace(METHODS["spear"], name=name))
+        register_method(dataclasses.replace(METHODS["spear"], name=name))
 
 
 # -- words ----------------------------------------------------------------------------------------
@@ -249,14 +249,14 @@ def test_register_finds_and_refuses(methods):
     own = dataclasses.replace(
         METHODS["spear"], name="mine", defaults={"mixer": "amal", "weight_lr": 5}
     )
-    assert register(own) is own
-    assert register(own) is own  # the same again, as a script that is run twice does
+    assert register_method(own) is own
+    assert register_method(own) is own  # the same again, as a script that is run twice does
     assert parse_method("mine:refit").make().mixer_options == {"weight_lr": 5}
     with pytest.raises(InputError, match="already"):
-        register(dataclasses.replace(own, title="Another"))
+        register_method(dataclasses.replace(own, title="Another"))
     for name in ("a:b", "a,b", "a=b"):
         with pytest.raises(InputError, match="must not be empty or hold"):
-            register(dataclasses.replace(own, name=name))
+            register_method(dataclasses.replace(own, name=name))
     assert set(methods) == {*METHODS, "mine"}
 
 
