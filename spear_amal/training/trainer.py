@@ -49,7 +49,7 @@ class _Job:
     components: ComponentSet
     table: TrainingRows
     rows: Tensor
-    own: Tensor  # numbers here of those of `rows` that are here
+    local_rows: Tensor  # numbers here of those of `rows` that are here
     selection: Table | None
     outer: Table | None
     shard: Shard
@@ -164,7 +164,7 @@ class Trainer:
                 self._refresh(state, job, job.outer.whole())
             state.refreshes += 1
         record: Record = {"epoch": epoch, **self._train_epoch(state, job)}
-        means = mixer.mean_weights(job.own)
+        means = mixer.mean_weights(job.local_rows)
         record |= {f"{WEIGHT}{k}": v for k, v in means.items()}
         record |= {f"{MODULE}{k}/{m}": v for (k, m), v in mixer.module_weights().items()}
         if job.selection is not None:
