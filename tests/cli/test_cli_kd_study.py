@@ -5,8 +5,8 @@ import json
 from pathlib import Path
 
 import pytest
-from spear_amal.cli.study_names import STUDIES
 
+from spear_amal.cli.commands.study import STUDIES
 from spear_amal.studies import CATALOGUE, load_study
 from spear_amal.studies.distillation import synthetic
 from spear_amal.studies.grid import students
