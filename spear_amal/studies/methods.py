@@ -258,7 +258,7 @@ _ALL = (
         **_BY_V,
     ),
 )
-#: The methods that studies compare, by name; :func:`register` adds to them.
+#: The methods that studies compare, by name; :func:`register_method` adds to them.
 METHODS: dict[str, Method] = {method.name: method for method in _ALL}
 
 
