@@ -126,6 +126,7 @@ metric, random_state, verbose
     _uses_rules = True
     _takes_images = True
     _patience = None
+    _takes_teacher_X: ClassVar[bool] = True
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseSpearEstimator._parameter_constraints,
         "rule_model": [None, RuleModelConfig],
@@ -188,6 +189,8 @@ metric, random_state, verbose
         self
         """
         self.check_parameters()
+        if teacher_X is not None and not self._takes_teacher_X:
+            raise InputError("sskd asks the teacher about turned X; leave out teacher_X")
         asked = TeacherRows.of(X, L, X_val, L_val, teacher_X, teacher_X_val, row_ids, row_ids_val)
         given = {"X": X, "y": y, "X_val": X_val, "y_val": y_val}
         self.teachers_ = train_teachers(self, asked, given)

@@ -111,6 +111,7 @@ class RotationDistiller(DistilledClassifier):
     .. [1] Xu, Liu, Li and Loy, "Knowledge Distillation Meets Self-Supervision", ECCV 2020.
     """
 
+    _takes_teacher_X = False  # it asks the teacher about turned X
     mixer: str | Mixer = "fixed"
     views: ViewConfig | None = None
 
@@ -152,8 +153,6 @@ class RotationDistiller(DistilledClassifier):
 
     def _plan(self, pool: TrainingPool, given: Any = None) -> FitPlan:
         """Train the teacher's head; the student's models then learn from its views."""
-        if not given.own:
-            raise InputError("sskd asks the teacher about turned X; leave out teacher_X")
         self.head_losses_: list[float] = []
         if not self._turns:
             return super()._plan(pool, given)
