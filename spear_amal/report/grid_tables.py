@@ -264,7 +264,7 @@ def mixing_verdicts(condition: Condition) -> list[str]:
     Gains are points on the same seeds. "Within noise": the interval holds zero. Empty for other
     studies, and for one seed.
     """
-    if condition.study not in MIXER_STUDIES:
+    if condition.study not in MIXER_STUDIES or condition.runs["seed"].nunique() < 2:
         return []
     scores, titles = condition.scores(), condition.methods
     texts = [_against_reference(scores, titles), _highest_mean(scores, titles)]
