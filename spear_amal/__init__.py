@@ -6,12 +6,13 @@ import of torch.
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
+
+from spear_amal._lazy import lazy_names
 
 __version__ = "0.1.0"
 
-if TYPE_CHECKING:  # for editors and type checkers; _HOME says the same while the program runs
+if TYPE_CHECKING:  # for editors and type checkers; _LAZY says the same while the program runs
     from spear_amal.estimators import (
         AuxiliaryClassifier,
         DistilledClassifier,
@@ -27,20 +28,21 @@ if TYPE_CHECKING:  # for editors and type checkers; _HOME says the same while th
     from spear_amal.training import TrainerConfig
     from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
 
-_HOME = {
-    "ABSTAIN": "spear_amal.votes.label_matrix",
-    "LabelMatrix": "spear_amal.votes.label_matrix",
-    "SpearClassifier": "spear_amal.estimators",
-    "RuleModelConfig": "spear_amal.estimators",
-    "TrainerConfig": "spear_amal.training",
-    "AuxiliaryClassifier": "spear_amal.estimators",
-    "DistilledClassifier": "spear_amal.estimators",
-    "distiller": "spear_amal.estimators",
-    "GoldClassifier": "spear_amal.estimators",
-    "LabelModelClassifier": "spear_amal.estimators",
-    "ReweightedClassifier": "spear_amal.estimators",
-    "RuleNetworkClassifier": "spear_amal.estimators",
-    "LossMixer": "spear_amal.loop",
+_LAZY = {
+    "estimators": (
+        "AuxiliaryClassifier",
+        "DistilledClassifier",
+        "GoldClassifier",
+        "LabelModelClassifier",
+        "ReweightedClassifier",
+        "RuleModelConfig",
+        "RuleNetworkClassifier",
+        "SpearClassifier",
+        "distiller",
+    ),
+    "loop": ("LossMixer",),
+    "training": ("TrainerConfig",),
+    "votes.label_matrix": ("ABSTAIN", "LabelMatrix"),
 }
 
 __all__ = [
@@ -60,12 +62,8 @@ __all__ = [
 ]
 
 
-if not TYPE_CHECKING:  # a checker that sees this takes a misspelt name for one that is there
-
-    def __getattr__(name: str) -> object:
-        if name in _HOME:
-            return getattr(importlib.import_module(_HOME[name]), name)
-        raise AttributeError(f"module 'spear_amal' has no attribute {name!r}")
+if not TYPE_CHECKING:
+    __getattr__ = lazy_names(__name__, _LAZY)
 
 
 def __dir__() -> list[str]:

@@ -47,7 +47,7 @@ LAYERS = {
     "cli": 8,
 }
 # Names that the package itself hands out lazily -> where they live.
-HOME = {name: home.partition(".")[2] for name, home in spear_amal._HOME.items()}
+HOME = {name: module for module, names in spear_amal._LAZY.items() for name in names}
 NO_TORCH = ("labeling", "data")
 
 

@@ -1,4 +1,4 @@
-"""Output of the commands: results and tables to stdout, all else to stderr, files where free."""
+"""What people see: results, remarks and tables. Results go to stdout, everything else to stderr."""
 
 from __future__ import annotations
 
@@ -6,15 +6,12 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from spear_amal.io.atomic import refuse_existing
-from spear_amal.report import require_report_extra
 from spear_amal.report.formatting import are_numbers
 
 if TYPE_CHECKING:
@@ -76,13 +73,3 @@ def show_rows(title: str, columns: Sequence[str], rows: Iterable[Iterable[Any]])
     for row in texts:
         table.add_row(*(Text(cell) for cell in row))
     _console(stderr=False).print(table)
-
-
-def check_outputs(force: bool, *outputs: Path | None, report: Path | None = None) -> None:
-    """Raise an error for an output that is there already: before minutes of work, not after."""
-    for path in outputs:
-        if path is not None:
-            refuse_existing(path, force)
-    if report is not None:
-        require_report_extra()
-        refuse_existing(report, force)

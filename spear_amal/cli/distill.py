@@ -10,12 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from spear_amal.cli.console import (
-    check_outputs,
-    print_result,
-    print_status,
-    warnings_as_notes,
-)
+from spear_amal.cli.console import print_result, print_status, warnings_as_notes
 from spear_amal.cli.distill_data import DistillData, read_data
 from spear_amal.cli.distill_report import (
     estimator_size,
@@ -26,6 +21,7 @@ from spear_amal.cli.distill_report import (
     weights_with_ids,
 )
 from spear_amal.cli.options import MODEL_SUFFIX, DistillOptions, is_file_name
+from spear_amal.cli.outputs import check_outputs
 from spear_amal.data import write_table
 from spear_amal.errors import InputError
 from spear_amal.estimators import DISTILLATION, DistilledClassifier, distiller

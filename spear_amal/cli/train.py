@@ -7,20 +7,22 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import confusion_matrix
 
-from spear_amal.cli.console import (
-    check_outputs,
-    print_result,
-    print_status,
-    warnings_as_notes,
-)
+from spear_amal.cli.console import print_result, print_status, warnings_as_notes
 from spear_amal.cli.options import TrainOptions
+from spear_amal.cli.outputs import check_outputs
 from spear_amal.cli.training_data import LabelledTable, TrainingData, read_training_data
 from spear_amal.data import TextFeatures
 from spear_amal.errors import InputError
 from spear_amal.estimators import LabelModelClassifier
 from spear_amal.labeling import VotesTest, votes_test
 from spear_amal.pipeline import TextModel
-from spear_amal.report import Evaluation, Examples, ReportContent, votes_sentence, write_report
+from spear_amal.report import (
+    Evaluation,
+    Examples,
+    ReportContent,
+    votes_sentence,
+    write_report,
+)
 from spear_amal.studies import MethodSpec, one_thread, parse_method
 
 
@@ -77,7 +79,7 @@ def fit_text_model(settings: TrainOptions, spec: MethodSpec, data: TrainingData)
     """Fit TF-IDF features and the method's estimator."""
     train, validation = data.train, data.validation
     features = TextFeatures().fit([text for table in data.tables for text in table.texts])
-    estimator = make_estimator(settings, spec)
+    estimator = method_estimator(settings, spec)
     _check_folds(spec, estimator, data)
     rows: dict[str, Any] = {"L": train.votes}
     if validation is not None:
@@ -90,7 +92,7 @@ def fit_text_model(settings: TrainOptions, spec: MethodSpec, data: TrainingData)
     )
 
 
-def make_estimator(settings: TrainOptions, spec: MethodSpec) -> Any:
+def method_estimator(settings: TrainOptions, spec: MethodSpec) -> Any:
     """Make the unfitted estimator of a method; its own options go before the settings."""
     return spec.make(
         metric=settings.metric,

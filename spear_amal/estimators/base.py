@@ -92,6 +92,7 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
     _not_stored: ClassVar[tuple[str, ...]] = ()  # parameters that prediction does without
     _uses_rules: ClassVar[bool] = False
     _takes_images: ClassVar[bool] = False
+    _patience: ClassVar[int | None] = 10
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "hidden": ["array-like"],
         "trainer": [None, TrainerConfig],
@@ -228,6 +229,7 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
             lr_rules=lr_rules,
             batch_size=trainer.batch_size or batch_size or (IMAGE_BATCH if images else BATCH),
             device=find_device(trainer.device),
+            patience=self._patience if trainer.patience == "auto" else trainer.patience,
             milestones=tuple(int(epoch) for epoch in trainer.milestones),
             keep_epochs=tuple(int(epoch) for epoch in trainer.keep_epochs),
         )

@@ -60,7 +60,7 @@ class DistilledClassifier(GuardsVotes, BaseSpearEstimator):
     teacher_cache : path, optional
         Folder in which teachers' outputs are kept from run to run.
     trainer : TrainerConfig, optional
-        Training ends after `max_epochs` unless a `patience` is given.
+        By default training goes on for `max_epochs`.
     rule_model : RuleModelConfig, optional
         For votes of labelling functions; by default rows on which no LF fires are trained on.
     hidden, fit_strategy, n_folds, inference, validation, validation_fraction, prior_correction, \
@@ -119,12 +119,13 @@ metric, random_state, verbose
     feature_model: ClassVar[Any] = property(lambda self: self.student)  # type: ignore[misc]
 
     _nested: ClassVar[dict[str, Any]] = {
-        "trainer": partial(TrainerConfig, patience=None),
+        "trainer": TrainerConfig,
         "rule_model": partial(RuleModelConfig, keep_uncovered=True),
     }
     _not_stored: ClassVar[tuple[str, ...]] = ("teachers", "assistants", "teacher_cache")
     _uses_rules = True
     _takes_images = True
+    _patience = None
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseSpearEstimator._parameter_constraints,
         "rule_model": [None, RuleModelConfig],

@@ -8,6 +8,7 @@ from typing import Any
 from spear_amal.errors import InputError
 from spear_amal.estimators.distillation import DistilledClassifier
 from spear_amal.estimators.sskd import RotationDistiller
+from spear_amal.mixers import MIXERS
 
 #: Methods of distillation: name -> (what it is, parameters). The mixer is that of the name unless
 #: they say otherwise.
@@ -51,7 +52,7 @@ def distiller(
     Parameters
     ----------
     method : str
-        One of :data:`DISTILLATION`.
+        One of :data:`DISTILLATION`, or the name of any other mixer.
     student, teachers
         As of :class:`DistilledClassifier`; "ce" leaves the teachers out.
     assistants : sequence
@@ -64,9 +65,10 @@ def distiller(
     >>> distiller("takd", "resnet8", ["resnet20"], ["resnet14"]).chain
     'takd'
     """
-    if method not in DISTILLATION:
+    if method not in DISTILLATION and method not in MIXERS:
         raise InputError(f"unknown method {method!r}; choose from {', '.join(DISTILLATION)}")
-    settings = {"mixer": method, **DISTILLATION[method][1]}
+    _, own_settings = DISTILLATION.get(method, ("", {}))
+    settings = {"mixer": method, **own_settings}
     if settings.get("chain") and (assistants or len(teachers) > 1):
         settings["assistants"] = tuple(assistants)
     else:

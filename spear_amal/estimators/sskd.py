@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -145,21 +145,6 @@ class RotationDistiller(DistilledClassifier):
 
     # -- fitting --------------------------------------------------------------------------------
 
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        L: Any = None,
-        X_val: Any = None,
-        y_val: Any = None,
-        L_val: Any = None,
-        **asked: Any,
-    ) -> Self:
-        """Train, as :meth:`DistilledClassifier.fit`, but the teacher is asked about X only."""
-        if any(asked.get(name) is not None for name in ("teacher_X", "teacher_X_val")):
-            raise InputError("sskd asks the teacher about turned X; leave out teacher_X")
-        return super().fit(X, y, L, X_val, y_val, L_val, **asked)
-
     def _check_features(self, X: Any, reset: bool) -> Any:
         checked = super()._check_features(X, reset)
         check_turnable(checked.shape[1:])
@@ -167,6 +152,8 @@ class RotationDistiller(DistilledClassifier):
 
     def _plan(self, pool: TrainingPool, given: Any = None) -> FitPlan:
         """Train the teacher's head; the student's models then learn from its views."""
+        if not given.own:
+            raise InputError("sskd asks the teacher about turned X; leave out teacher_X")
         self.head_losses_: list[float] = []
         if not self._turns:
             return super()._plan(pool, given)

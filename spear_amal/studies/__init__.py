@@ -6,8 +6,9 @@ naming the studies none of pandas.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from spear_amal._lazy import lazy_names
 
 if TYPE_CHECKING:
     from spear_amal.studies.catalogue import CATALOGUE, load_study
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
         MethodSpec,
         find_method,
         parse_method,
-        register,
+        register_method,
     )
     from spear_amal.studies.split import (
         HeldOutScorer,
@@ -41,12 +42,18 @@ _LAZY = {
     "corpus_votes": ("CorpusVotes", "load_corpus_votes", "shuffled_votes"),
     "engine": ("one_thread",),
     "grid.study": ("GridStudy", "RunSpec", "run_grid_study"),
-    "methods": ("METHODS", "Method", "MethodSpec", "find_method", "parse_method", "register"),
+    "methods": (
+        "METHODS",
+        "Method",
+        "MethodSpec",
+        "find_method",
+        "parse_method",
+        "register_method",
+    ),
     "split": ("HeldOutScorer", "Split", "calibration_error", "make_split", "score_table"),
     "summary": ("read_study", "summarise"),
     "verdict": ("Verdict", "verdicts"),
 }
-_HOME = {name: module for module, names in _LAZY.items() for name in names}
 
 __all__ = [
     "CATALOGUE",
@@ -71,7 +78,7 @@ __all__ = [
     "one_thread",
     "parse_method",
     "read_study",
-    "register",
+    "register_method",
     "run_grid_study",
     "run_study",
     "score_table",
@@ -82,10 +89,8 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(importlib.import_module(f"spear_amal.studies.{_HOME[name]}"), name)
-    raise AttributeError(f"module 'spear_amal.studies' has no attribute {name!r}")
+if not TYPE_CHECKING:
+    __getattr__ = lazy_names(__name__, _LAZY)
 
 
 def __dir__() -> list[str]:

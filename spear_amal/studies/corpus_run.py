@@ -18,7 +18,7 @@ from spear_amal.studies.corpus_votes import (
 )
 from spear_amal.studies.features import default_features, study_features
 from spear_amal.studies.methods import MethodSpec
-from spear_amal.studies.results_file import Row
+from spear_amal.studies.results_file import RunRow
 from spear_amal.studies.split import HeldOutScorer, Split, make_split
 
 PROTOCOLS = ("random", "published")
@@ -61,7 +61,7 @@ class StudySetup:
     exemplars: str = ""
 
     @property
-    def row_fields(self) -> Row:
+    def row_fields(self) -> RunRow:
         """What every row says of the setup, but for what the protocol changes."""
         return {
             "metric": self.source.corpus.metric,
@@ -165,7 +165,7 @@ def has_all_gold(spec: MethodSpec) -> bool:
 
 def run_identity(
     setup: StudySetup, spec: MethodSpec, seed: int | None, tuned: dict[str, Any] | None = None
-) -> Row:
+) -> RunRow:
     """Return what identifies a run before it is run; the method is named as it was asked for.
 
     Parameters
@@ -205,7 +205,7 @@ def run_identity(
     }
 
 
-def run_method(setup: StudySetup, spec: MethodSpec, seed: int, tuned: dict[str, Any]) -> Row:
+def run_method(setup: StudySetup, spec: MethodSpec, seed: int, tuned: dict[str, Any]) -> RunRow:
     """Train and score one method on the split of a seed.
 
     Returns

@@ -12,7 +12,7 @@ from spear_amal.data import Corpus
 from spear_amal.errors import InputError
 from spear_amal.studies.corpus_run import corpus_split, make_setup, run_identity, run_method
 from spear_amal.studies.corpus_votes import CorpusVotes, load_corpus_votes
-from spear_amal.studies.engine import Progress, StudyRun, check_seeds, execute
+from spear_amal.studies.engine import ReportProgress, StudyRun, check_seeds, execute
 from spear_amal.studies.methods import MethodSpec, estimator_options, parse_method
 from spear_amal.studies.results_file import StudyFile
 from spear_amal.studies.tuning import need_optuna, tune_methods
@@ -34,7 +34,7 @@ def run_study(
     output: str | os.PathLike[str] | None = None,
     data_dir: str | os.PathLike[str] | None = None,
     lfs: str | os.PathLike[str] | None = None,
-    progress: Progress | None = None,
+    progress: ReportProgress | None = None,
     placebo: bool = False,
     only: bool = False,
     **settings: Any,

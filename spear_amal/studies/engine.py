@@ -15,13 +15,13 @@ import joblib
 import numpy as np
 
 from spear_amal.errors import InputError
-from spear_amal.studies.results_file import Row, StudyFile, identity, plain_json
+from spear_amal.studies.results_file import RunRow, StudyFile, identity, plain_json
 
 _MESSAGE = 300  # characters of an error or a warning that a row keeps
 
 # done, total, what was just finished
-Progress = Callable[[int, int, str], None]
-Call = tuple[Callable[..., Any], tuple[Any, ...]]
+ReportProgress = Callable[[int, int, str], None]
+FunctionCall = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ class StudyRun:
         Files that are made first, once each.
     """
 
-    row: Row
-    function: Callable[..., Row]
+    row: RunRow
+    function: Callable[..., RunRow]
     arguments: tuple[Any, ...]
     label: str
     prerequisites: tuple[Prerequisite, ...] = ()
@@ -79,10 +79,10 @@ def execute(
     store: StudyFile,
     *,
     jobs: int = 1,
-    progress: Progress | None = None,
+    progress: ReportProgress | None = None,
     table: str = "rows",
     fatal: tuple[type[Exception], ...] = (),
-) -> list[Row]:
+) -> list[RunRow]:
     """Run what a file of results does not hold yet; each row is stored as soon as it is there.
 
     Parameters
@@ -131,7 +131,7 @@ def _prepare(file: Prerequisite) -> str:
     return file.label
 
 
-def _perform(run: StudyRun, fatal: tuple[type[Exception], ...]) -> tuple[str, Row]:
+def _perform(run: StudyRun, fatal: tuple[type[Exception], ...]) -> tuple[str, RunRow]:
     """Return the label and the row of a run; a failure that is not fatal becomes a row as well."""
     began = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught:
@@ -151,7 +151,7 @@ def _perform(run: StudyRun, fatal: tuple[type[Exception], ...]) -> tuple[str, Ro
     return run.label, run.row | {"seconds": seconds} | result | further
 
 
-def in_parallel(jobs: int, calls: Sequence[Call]) -> Iterator[Any]:
+def in_parallel(jobs: int, calls: Sequence[FunctionCall]) -> Iterator[Any]:
     """Yield results of calls as they end: here one by one, or from processes of one thread."""
     if jobs == 1 or len(calls) < 2:
         for function, arguments in calls:

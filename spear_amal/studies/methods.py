@@ -258,10 +258,11 @@ _ALL = (
         **_BY_V,
     ),
 )
+#: The methods that studies compare, by name; :func:`register_method` adds to them.
 METHODS: dict[str, Method] = {method.name: method for method in _ALL}
 
 
-def register(method: Method) -> Method:
+def register_method(method: Method) -> Method:
     """Add a method to :data:`METHODS`, so that studies find it by name.
 
     Raises

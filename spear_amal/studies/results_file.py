@@ -32,7 +32,7 @@ RENAMED = {
     "share": "weight_sharing",
 }
 
-Row = dict[str, Any]
+RunRow = dict[str, Any]
 
 
 class StudyFile:
@@ -51,21 +51,21 @@ class StudyFile:
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
         self.path = None if path is None else Path(path)
-        self._tables: dict[str, dict[str, Row]] = {table: {} for table in NEEDED}
+        self._tables: dict[str, dict[str, RunRow]] = {table: {} for table in NEEDED}
         self._stamp: tuple[int, int] | None = None  # of the file as we know it
         self._catch_up()
 
     @property
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[RunRow]:
         """Rows of the runs, the latest last."""
         return list(self._tables["rows"].values())
 
     @property
-    def tuning(self) -> list[Row]:
+    def tuning(self) -> list[RunRow]:
         """Records of what tuning chose."""
         return list(self._tables["tuning"].values())
 
-    def add(self, row: Row, table: str = "rows") -> None:
+    def add(self, row: RunRow, table: str = "rows") -> None:
         """Put a row in, in place of an earlier one of the same identity (a failed run)."""
         self._catch_up()
         plain = plain_json(row)
@@ -73,11 +73,11 @@ class StudyFile:
         self._tables[table][identity(plain)] = plain
         self._write()
 
-    def by_identity(self, table: str = "rows") -> dict[str, Row]:
+    def by_identity(self, table: str = "rows") -> dict[str, RunRow]:
         """Return the rows of a table by :func:`identity`."""
         return dict(self._tables[table])
 
-    def finished(self, table: str = "rows") -> dict[str, Row]:
+    def finished(self, table: str = "rows") -> dict[str, RunRow]:
         """Return the rows of runs that ended well by :func:`identity`."""
         return {k: row for k, row in self._tables[table].items() if row.get("error") is None}
 
@@ -99,7 +99,7 @@ class StudyFile:
         self._stamp = _stamp(self.path)
 
 
-def identity(row: Row) -> str:
+def identity(row: RunRow) -> str:
     """Tell runs apart: corpus, method, seed, metric, features, protocol, labels and settings.
 
     Examples
@@ -140,7 +140,7 @@ def read_content(path: str | os.PathLike[str]) -> dict[str, Any]:
     return content
 
 
-def _with_present_names(row: Row) -> Row:
+def _with_present_names(row: RunRow) -> RunRow:
     """Return a row in which options have their present names, in texts as well."""
     words = {name: _renamed_text(row[name]) for name in ("method", "title") if name in row}
     options = {
@@ -217,7 +217,7 @@ def _object_as_json(value: Any) -> Any:
     return getattr(value, "__qualname__", type(value).__qualname__)
 
 
-def _lines(rows: Iterable[Row]) -> str:
+def _lines(rows: Iterable[RunRow]) -> str:
     """Return one row a line, so that files can be compared line by line."""
     text = ",\n  ".join(json.dumps(row, ensure_ascii=False, allow_nan=False) for row in rows)
     return f"\n  {text}\n " if text else ""

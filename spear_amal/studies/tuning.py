@@ -14,9 +14,9 @@ from spear_amal.errors import InputError, MissingExtraError
 from spear_amal.studies.comparison import fit_method
 from spear_amal.studies.corpus_run import StudySetup, has_all_gold, run_identity
 from spear_amal.studies.corpus_votes import shuffled_votes
-from spear_amal.studies.engine import Progress, StudyRun, execute
+from spear_amal.studies.engine import ReportProgress, StudyRun, execute
 from spear_amal.studies.methods import FIT_OPTIONS, MethodSpec
-from spear_amal.studies.results_file import Row, StudyFile
+from spear_amal.studies.results_file import RunRow, StudyFile
 from spear_amal.studies.split import HeldOutScorer, Split, cut_split, score_table
 
 SEEDS = (10_000, 10_001)  # partitions that no study of usual size scores on
@@ -41,7 +41,7 @@ def tune_methods(
     specs: Sequence[MethodSpec],
     jobs: int,
     store: StudyFile,
-    progress: Progress | None = None,
+    progress: ReportProgress | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Tune every method that has something to tune, each with ``setup.tune`` trials.
 
@@ -73,7 +73,7 @@ def without_folds(spec: MethodSpec) -> MethodSpec:
     return single.changed(crossfit=None) if single.settled.get("crossfit") else single
 
 
-def tune_method(setup: StudySetup, spec: MethodSpec) -> Row:
+def tune_method(setup: StudySetup, spec: MethodSpec) -> RunRow:
     """Tune one method; the first trial is its defaults, the others are Optuna's (TPE).
 
     Returns
@@ -103,7 +103,7 @@ def tune_method(setup: StudySetup, spec: MethodSpec) -> Row:
     }
 
 
-def _search(setup: StudySetup, spec: MethodSpec, n: int) -> list[Row]:
+def _search(setup: StudySetup, spec: MethodSpec, n: int) -> list[RunRow]:
     """Let Optuna propose n trials, one after the other, so that each learns from the others."""
     import optuna
 
@@ -117,7 +117,7 @@ def _search(setup: StudySetup, spec: MethodSpec, n: int) -> list[Row]:
         optuna.logging.set_verbosity(before)
 
 
-def _proposed(setup: StudySetup, spec: MethodSpec, study: Any) -> Row:
+def _proposed(setup: StudySetup, spec: MethodSpec, study: Any) -> RunRow:
     from optuna.trial import TrialState
 
     proposal = study.ask()
@@ -147,7 +147,7 @@ def suggest(trial: Any, name: str, kind: str, *form: Any) -> Any:
     return trial.suggest_float(name, form[0], form[1], log=form[2] == "log")
 
 
-def _trial(setup: StudySetup, spec: MethodSpec, params: dict[str, Any]) -> Row:
+def _trial(setup: StudySetup, spec: MethodSpec, params: dict[str, Any]) -> RunRow:
     """Score options on held-out gold, mean over the partitions; a failure has no value."""
     try:
         scores = [_held_out_score(setup, spec.changed(**params), seed) for seed in SEEDS]

@@ -8,7 +8,7 @@ import pytest
 from spear_amal.cli import study as study_module
 from spear_amal.data import synthetic_corpus
 from spear_amal.estimators import GoldClassifier
-from spear_amal.studies import METHODS, Method, corpus_study, register, study_methods
+from spear_amal.studies import METHODS, Method, corpus_study, register_method, study_methods
 from spear_amal.studies import corpus_votes as source_module
 
 LFS = """
@@ -79,7 +79,7 @@ def test_failed_runs_end_with_1_and_are_named(run, ok):
             warnings.warn("no good votes", UserWarning, stacklevel=2)
             raise ArithmeticError("singular")
 
-    register(Method("broken", "Broken", Broken, uses_votes=False))
+    register_method(Method("broken", "Broken", Broken, uses_votes=False))
     result = run(*SMALL, "--seeds", 2, "--method", "broken", "--method", "only-l", "--only")
     assert result.exit_code == 1 and "2 of 4 runs failed" in result.stderr
     assert "broken, seed 1: ArithmeticError: singular" in result.stderr
@@ -93,7 +93,7 @@ def test_report_of_nothing_but_failures_says_why(run):
         def fit(self, *rows, **more):
             raise ArithmeticError("singular")
 
-    register(Method("broken", "Broken", Broken, uses_votes=False))
+    register_method(Method("broken", "Broken", Broken, uses_votes=False))
     run(*SMALL, "--seeds", 2, "--method", "broken", "--only")
     result = run("study", "report", "a.json")
     assert result.exit_code == 1 and "2 of 2 runs failed" in result.stderr

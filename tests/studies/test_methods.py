@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spear_amal.errors import InputError
-from spear_amal.estimators import GoldClassifier, SpearClassifier
-from spear_amal.studies import METHODS, make_split, parse_method, register
+from spear_amal.estimators import GoldClassifier, SpearClassifier, option_places
+from spear_amal.studies import METHODS, make_split, parse_method, register_method
 from spear_amal.studies.methods import find_method
 
 FORMS = ("single", "refit", "crossfit=3")
@@ -42,11 +42,10 @@ def test_text_is_read_back_to_the_same_options(name, options):
     assert spec.options == options
     again = parse_method(spec.text)
     assert (again.options, again.text, again.title) == (options, spec.text, spec.title)
-    # Some options are parameters of an option that is an object: "trainer__lr".
-    params = {name.split("__")[-1]: value for name, value in spec.make().get_params().items()}
+    params, places = spec.make().get_params(), option_places(spec.method.estimator)
     for option, value in options.items():
         if option not in ("refit", "crossfit"):
-            assert params[option] == value
+            assert params[f"{places[option]}__{option}" if places[option] else option] == value
 
 
 @given(st.sampled_from(sorted(METHODS)), st.text(string.ascii_lowercase + "=,: 0.-", max_size=17))
@@ -69,8 +68,7 @@ def test_options_of_a_mixer_reach_the_mixer():
     assert (mixer.weight_lr, mixer.refresh_every, mixer.outer) == (7, 5, "feature+rules")
     assert model.random_state == 3
     assert parse_method("mwn:lookahead_lr=0.25").make()._new_mixer().lookahead_lr == 0.25
-    rule_model = parse_method("spear:losses=134567").make()._options_of("rule_model")
-    losses = rule_model.make_losses(True)
+    losses = parse_method("spear:losses=134567").make().rule_model.make_losses(True)
     assert "entropy" not in losses.names
     assert len(losses) == 5
 
@@ -179,7 +177,7 @@ def test_refit_replaces_the_folds_of_a_method():
 @pytest.mark.parametrize("name", ["", " ", " mine", "mi ne "])
 def test_names_that_parsing_cannot_reach_are_refused(methods, name):
     with pytest.raises(InputError):
-        register(dataclasses.replace(METHODS["spear"], name=name))
+        register_method(dataclasses.replace(METHODS["spear"], name=name))
 
 
 # -- words ----------------------------------------------------------------------------------------
@@ -251,14 +249,14 @@ def test_register_finds_and_refuses(methods):
     own = dataclasses.replace(
         METHODS["spear"], name="mine", defaults={"mixer": "amal", "weight_lr": 5}
     )
-    assert register(own) is own
-    assert register(own) is own  # the same again, as a script that is run twice does
+    assert register_method(own) is own
+    assert register_method(own) is own  # the same again, as a script that is run twice does
     assert parse_method("mine:refit").make().mixer_options == {"weight_lr": 5}
     with pytest.raises(InputError, match="already"):
-        register(dataclasses.replace(own, title="Another"))
+        register_method(dataclasses.replace(own, title="Another"))
     for name in ("a:b", "a,b", "a=b"):
         with pytest.raises(InputError, match="must not be empty or hold"):
-            register(dataclasses.replace(own, name=name))
+            register_method(dataclasses.replace(own, name=name))
     assert set(methods) == {*METHODS, "mine"}
 
 

@@ -20,7 +20,7 @@ from spear_amal.studies import (
     corpus_study,
     parse_method,
     read_study,
-    register,
+    register_method,
     run_study,
     study_methods,
 )
@@ -144,7 +144,7 @@ def test_other_settings_are_other_runs(source, tmp_path):
 
 
 def test_failed_run_leaves_the_others_and_is_tried_again(source, methods, tmp_path, monkeypatch):
-    register(Method("broken", "Broken", Broken, uses_votes=False))
+    register_method(Method("broken", "Broken", Broken, uses_votes=False))
     path = tmp_path / "a.json"
     frame = run_study(source, ["broken", "only-l"], 2, output=path, only=True, **QUICK)
     assert frame["error"].notna().tolist() == [False, True, False, False]
@@ -241,7 +241,7 @@ def test_objects_with_other_settings_are_other_runs(source, methods, tmp_path):
     path, epochs = tmp_path / "a.json", {"max_epochs": 1}
     for mixer in (Amal(weight_lr=3.0), Amal(weight_lr=5.0), Amal(weight_lr=3.0)):
         methods.pop("mine", None)
-        register(Method("mine", "Mine", SpearClassifier, {"mixer": mixer}))
+        register_method(Method("mine", "Mine", SpearClassifier, {"mixer": mixer}))
         run_study(source, ["mine"], 2, output=path, only=True, **epochs)
     for guide in (0.7, 0.8):
         guides = np.full(7, guide)

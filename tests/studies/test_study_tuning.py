@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from spear_amal.data import partition
 from spear_amal.errors import InputError, MissingExtraError
 from spear_amal.estimators import GoldClassifier
-from spear_amal.studies import Method, parse_method, register, run_study, tuning
+from spear_amal.studies import Method, parse_method, register_method, run_study, tuning
 from spear_amal.studies.corpus_run import make_setup
 from spear_amal.studies.results_file import StudyFile
 from spear_amal.studies.tuning import FOLDS, SEEDS, fold_rows, fold_split, without_folds
@@ -94,7 +94,7 @@ def test_tuning_is_the_same_twice(source):
 
 
 def test_failed_trials_have_no_value(source, methods):
-    register(Method("picky", "Picky", Picky, {"patience": 1}, uses_votes=False, space=SPACE))
+    register_method(Method("picky", "Picky", Picky, {"patience": 1}, uses_votes=False, space=SPACE))
     setup = make_setup(source, tune=9, settings=QUICK)
     record = tuning.tune_method(setup, parse_method("picky"))
     failed = [trial for trial in record["trials"] if trial["value"] is None]
@@ -106,7 +106,7 @@ def test_failed_trials_have_no_value(source, methods):
 
 
 def test_ties_go_to_the_lower_loss_then_to_the_defaults(source, methods, monkeypatch):
-    register(Method("tied", "Tied", GoldClassifier, uses_votes=False, space=SPACE))
+    register_method(Method("tied", "Tied", GoldClassifier, uses_votes=False, space=SPACE))
     setup = make_setup(source, tune=3, settings=QUICK)
     losses = iter([0.5, 0.5, 0.4, 0.4, 0.4, 0.4])
     monkeypatch.setattr(tuning, "_held_out_score", lambda *ignored: (0.9, next(losses)))

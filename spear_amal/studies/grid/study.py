@@ -16,10 +16,10 @@ import pandas as pd
 import spear_amal
 from spear_amal.errors import InputError
 from spear_amal.studies.catalogue import load_study
-from spear_amal.studies.engine import Progress, StudyRun, check_seeds, execute
+from spear_amal.studies.engine import ReportProgress, StudyRun, check_seeds, execute
 from spear_amal.studies.grid.config import Plan, change_plan
 from spear_amal.studies.grid.image_split import DataSpec
-from spear_amal.studies.results_file import Row, StudyFile
+from spear_amal.studies.results_file import RunRow, StudyFile
 
 if TYPE_CHECKING:
     from spear_amal.studies.grid.students import TeacherSpec
@@ -75,7 +75,7 @@ class GridStudy:
 
     name: str
     specs: Callable[..., list[RunSpec]]
-    run: Callable[[RunSpec, str], Row]
+    run: Callable[[RunSpec, str], RunRow]
     teachers: Callable[[RunSpec], list[TeacherSpec]] = field(default=lambda spec: [])
     scales: Mapping[str, Plan] = field(default_factory=dict)
     seeds: int = 5
@@ -109,7 +109,7 @@ class GridStudy:
         specs = self.specs(*plan, **options)
         return [replace(spec, seed=seed) for seed in seeds for spec in specs]
 
-    def identify(self, spec: RunSpec) -> Row:
+    def identify(self, spec: RunSpec) -> RunRow:
         """Return the title and the identifying fields of a run's row."""
         data = {k: v for k, v in asdict(spec.data).items() if v is not None and k != "data_dir"}
         return {
@@ -138,7 +138,7 @@ def run_grid_study(
     jobs: int = 1,
     models: str | os.PathLike[str] | None = None,
     methods: Sequence[str] | None = None,
-    progress: Progress | None = None,
+    progress: ReportProgress | None = None,
     **options: Any,
 ) -> pd.DataFrame:
     """Run a study; what its file holds already is not run again.
