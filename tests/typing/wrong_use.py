@@ -65,7 +65,7 @@ spear_amal.SpearClassifer()  # wrong
 TrainerConfig(max_epochs="many")  # wrong
 SpearClassifier(n_folds="many")  # wrong
 # mypy takes any further argument of a class whose base has no types, here scikit-learn's.
-SpearClassifier(trainer=TrainerConfig(max_epochs=5))  # wrong for pyright
+SpearClassifier(lr=0.1)  # wrong for pyright
 SpearClassifier(trainer=dict(lr=0.1))  # wrong
 names: list[str] = SpearClassifier().predict(np.zeros((3, 5)))  # wrong
 
