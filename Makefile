@@ -12,7 +12,7 @@ endif
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow coverage check types bench format dist release clean
+.PHONY: help demo test test-slow coverage check types docs bench format dist release clean
 
 help: ## Show the targets
 	@grep -E '^[a-z.-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/'
@@ -50,6 +50,9 @@ check: types ## Lint, format check, types, and the forms of workflows and the li
 types: $(VENV)/.with-dev ## Check the types
 	$(BIN)/mypy
 
+docs: $(VENV)/.with-docs ## Build the documentation site in build/docs; a warning is an error
+	$(BIN)/python -m sphinx -W --keep-going -q -j auto -d build/doctrees docs build/docs
+
 bench: $(VENV)/.with-bench ## Measure speed and memory against other packages (ARGS="--only NAME --json FILE")
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
@@ -58,7 +61,7 @@ format: $(VENV)/.with-dev ## Format the code
 	$(BIN)/ruff format .
 
 lowest.txt: setup.cfg ## The lower bounds of setup.cfg as constraints: make test CONSTRAINTS=lowest.txt
-	sed -n 's/^    \([A-Za-z0-9_-]*\)>=\([0-9][0-9a-z.]*\)$$/\1==\2/p' setup.cfg | sort -u > $@
+	sed -n 's/^    \([A-Za-z0-9_-]*\)[][a-z]*>=\([0-9][0-9a-z.]*\)$$/\1==\2/p' setup.cfg | sort -u > $@
 
 dist: $(VENV)/.with-release ## Build source archive and wheel into dist/, and check them
 	rm -rf dist
@@ -71,4 +74,4 @@ release: $(VENV)/.with-release ## Turn "Unreleased" into a version, commit and t
 	@echo "Look at it (git show), then: git push --follow-tags"
 
 clean: ## Remove what was made
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis report.html lowest.txt .coverage*
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis docs/generated report.html lowest.txt .coverage*

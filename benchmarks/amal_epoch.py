@@ -40,7 +40,7 @@ def main() -> None:
     seconds: dict[str, list[float]] = {name: [] for name in MIXERS}
     for _ in range(asked.repeats):
         for name, settings in MIXERS.items():
-            student = DistilledClassifier(
+            student = DistilledClassifier.from_options(
                 asked.network,
                 [told],
                 optimiser="sgd",

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from harness import Case, Skip, benchmark
 
-from spear_amal import GoldClassifier, SpearClassifier
+from spear_amal import GoldClassifier, RuleModelConfig, SpearClassifier, TrainerConfig
 from spear_amal.models import MLP
 
 EPOCHS = 20  # two refreshes
@@ -19,12 +19,12 @@ EPOCHS = 20  # two refreshes
 
 def task_of(name: str) -> Any:
     """Real texts, published rules, TF-IDF."""
-    from spear_amal.studies import load_source, make_task
+    from spear_amal.studies import load_corpus_votes, make_split
 
     if not os.environ.get("SPEAR_AMAL_DATA"):
         raise Skip("needs the corpora: set SPEAR_AMAL_DATA to their folder")
-    source = load_source(name, offline=True)
-    task, _ = make_task(source.corpus, source.votes, 0)
+    source = load_corpus_votes(name, offline=True)
+    task, _ = make_split(source.corpus, source.votes, 0)
     return task
 
 
@@ -37,7 +37,10 @@ def amal_against_spear(name: str, small: bool) -> Case:
     def trained(mixer: str) -> Any:
         options = {"refresh_every": refresh} if mixer == "amal" else None
         model = SpearClassifier(
-            mixer=mixer, mixer_options=options, max_epochs=epochs, patience=epochs, guard=False
+            mixer=mixer,
+            mixer_options=options,
+            trainer=TrainerConfig(max_epochs=epochs, patience=epochs),
+            rule_model=RuleModelConfig(guard=False),
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -86,7 +89,9 @@ def trainer_step(small: bool) -> Case:
 
     def ours() -> Any:
         return GoldClassifier(
-            feature_model="mlp", hidden=(hidden, hidden), batch_size=256, max_epochs=epochs
+            feature_model="mlp",
+            hidden=(hidden, hidden),
+            trainer=TrainerConfig(batch_size=256, max_epochs=epochs),
         ).fit(x, y, X_val=x[held], y_val=y[held])
 
     def peer() -> Any:

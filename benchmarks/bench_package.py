@@ -60,7 +60,7 @@ def demo(small: bool) -> Case:
     from spear_amal.data import load_corpus, synthetic_corpus
     from spear_amal.errors import DataUnavailableError
     from spear_amal.labeling import PandasLFApplier, load_lfs
-    from spear_amal.studies import compare, make_task, one_thread
+    from spear_amal.studies import compare, make_split, one_thread
 
     try:
         corpus = (
@@ -72,7 +72,7 @@ def demo(small: bool) -> Case:
     votes = PandasLFApplier(loaded.lfs, classes=loaded.classes).apply(
         corpus.frame, progress_bar=False
     )
-    task, scorer = make_task(corpus, votes, 0)
+    task, scorer = make_split(corpus, votes, 0)
 
     def ours() -> Any:
         with one_thread():

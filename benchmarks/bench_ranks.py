@@ -81,17 +81,16 @@ def made(small: bool) -> tuple[Any, Any, Any]:
 
 def fit(data: tuple[Any, Any, Any], ranks: str | None, epochs: int = EPOCHS) -> Any:
     """Train; a refresh goes before the second and the fourth epoch."""
-    from spear_amal import SpearClassifier
+    from spear_amal import RuleModelConfig, SpearClassifier, TrainerConfig
 
     x, y, votes = data
     model = SpearClassifier(
         feature_model="mlp",
         mixer_options={"warmup": 1, "refresh_every": 2},
-        batch_size=BATCH,
-        max_epochs=epochs,
-        patience=epochs,
-        keep_uncovered=True,
-        ranks=ranks,
+        trainer=TrainerConfig(
+            batch_size=BATCH, max_epochs=epochs, patience=epochs, distributed=ranks
+        ),
+        rule_model=RuleModelConfig(keep_uncovered=True),
     )
     return model.fit(x, y, L=votes)
 

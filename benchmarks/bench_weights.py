@@ -65,12 +65,16 @@ def train_parquet(small: bool) -> Case:
     options["mixer_options"] = {"warmup": 1}
 
     def ours(held: tempfile.TemporaryDirectory[str] = folder) -> float:
-        return SpearClassifier(**options).fit_parquet(source, votes, window=2).val_score_
+        return (
+            SpearClassifier.from_options(**options).fit_parquet(source, votes, window=2).val_score_
+        )
 
     def peer(held: tempfile.TemporaryDirectory[str] = folder) -> float:
         x = np.concatenate([source.read(i)[0] for i in range(len(source.blocks))])
         y = np.concatenate([labels for _, labels in source.labels()])
-        return SpearClassifier(**options).fit(x, y, L=votes.to_label_matrix()).val_score_
+        return (
+            SpearClassifier.from_options(**options).fit(x, y, L=votes.to_label_matrix()).val_score_
+        )
 
     def check(one: float, other: float) -> None:
         if abs(one - other) > 0.05:

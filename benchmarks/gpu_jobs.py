@@ -135,7 +135,7 @@ def estimator(job: Job, way: str) -> DistilledClassifier:
         options = {"mixer": "amal", "mixer_options": learnt}
     if job.precision != "float32":
         options["precision"] = job.precision
-    student = DistilledClassifier(
+    student = DistilledClassifier.from_options(
         job.network,
         [told],
         temperature=TAU,

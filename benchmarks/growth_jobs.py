@@ -157,7 +157,7 @@ def training(mixer: str, n: int) -> Job:
     votes = np.where(rng.random(votes.shape) < 0.2, votes, -1)
     gold = np.where(np.arange(n) < max(n // 10, 20), y[:n], -1)
     options = {"mixer_options": {"refresh_every": EPOCHS}} if mixer == "amal" else {}
-    model = SpearClassifier(mixer=mixer, max_epochs=EPOCHS, patience=EPOCHS, **options)
+    model = SpearClassifier.from_options(mixer=mixer, max_epochs=EPOCHS, patience=EPOCHS, **options)
     given = {"L": votes[:n], "X_val": x[n:], "y_val": y[n:], "L_val": votes[n:]}
 
     def job() -> Any:

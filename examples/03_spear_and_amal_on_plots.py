@@ -35,11 +35,21 @@ common = {"metric": corpus.metric, "max_epochs": EPOCHS, "random_state": 0}
 n_l, n_u, n_v = len(parts.labelled), len(parts.unlabelled), len(val)
 rules = f"{n_l} gold, votes on {n_u}; V"
 methods = [
-    ("gold of L only", f"{n_l} gold; V", GoldClassifier(**common), False),
-    ("gold of L and V", f"{n_l} + {n_v} gold", GoldClassifier(final="refit", **common), False),
-    ("majority vote + classifier", rules, LabelModelClassifier(**common), True),
-    ("SPEAR", rules, SpearClassifier(mixer="fixed", **common), True),
-    ("AMAL", f"{rules} also for weights", SpearClassifier(mixer="amal", **common), True),
+    ("gold of L only", f"{n_l} gold; V", GoldClassifier.from_options(**common), False),
+    (
+        "gold of L and V",
+        f"{n_l} + {n_v} gold",
+        GoldClassifier.from_options(fit_strategy="refit", **common),
+        False,
+    ),
+    ("majority vote + classifier", rules, LabelModelClassifier.from_options(**common), True),
+    ("SPEAR", rules, SpearClassifier.from_options(mixer="fixed", **common), True),
+    (
+        "AMAL",
+        f"{rules} also for weights",
+        SpearClassifier.from_options(mixer="amal", **common),
+        True,
+    ),
 ]
 
 # 5. Train, and only then open the test rows.

@@ -1,8 +1,8 @@
 """SPEAR and AMAL on SMS spam, with a rules file as LFs.
 
 You learn to read rules from a file (class, regular expression, exemplar), to use the exemplars as
-the labelled rows, and to compare methods in three lines with `spear_amal.studies`: `make_task` cuts
-a corpus into what training may see and a scorer that alone holds the test rows.
+the labelled rows, and to compare methods in three lines with `spear_amal.studies`: `make_split`
+cuts a corpus into what training may see and a scorer that alone holds the test rows.
 
 The 73 published rules are used where the data directory (SPEAR_AMAL_DATA) has them, otherwise
 labeling_functions/sms.py, and a generated corpus where there is no SMS corpus at all.
@@ -15,7 +15,7 @@ from shared import EPOCHS, load, show
 from spear_amal.data import corpus_file
 from spear_amal.errors import DataUnavailableError
 from spear_amal.labeling import LFAnalysis, PandasLFApplier, load_lfs, read_rules
-from spear_amal.studies import compare, make_task
+from spear_amal.studies import compare, make_split
 
 corpus = load("sms")
 options = {}
@@ -36,6 +36,6 @@ print(f"rows with a vote: {analysis.label_coverage():.0%}\n")
 
 # F1 of the rare class on few validation rows saturates: texts that occur in both train and test
 # are dropped from test, and every row of the table says what the method was given.
-task, scorer = make_task(corpus, votes, seed=0, drop_duplicates=True, **options)
+task, scorer = make_split(corpus, votes, seed=0, drop_duplicates=True, **options)
 print(f"scored on {len(scorer)} test rows")
 show(compare(task, scorer, ["only-l", "only-lv", "spear", "recommended"], max_epochs=EPOCHS))

@@ -10,7 +10,7 @@ Run from the repository root: python examples/05_youtube_comments.py [--small]
 
 from shared import EPOCHS, SMALL, load
 
-from spear_amal.studies import load_source, make_task, parse_method, run_study, summarise
+from spear_amal.studies import load_corpus_votes, make_split, parse_method, run_study, summarise
 
 # Options go behind a colon; every method can be cross-fitted.
 NAMES = ["only-l", "only-lv", "only-lv:crossfit=5", "spear", "amal", "amal:crossfit=5"]
@@ -18,13 +18,13 @@ SEEDS = range(2 if SMALL else 3)
 RIVAL = "only-lv:crossfit=5"  # sees the same gold as the last row, and is averaged as that is
 
 corpus = load("youtube")
-source = load_source(corpus)  # with the votes of labeling_functions/youtube.py
+source = load_corpus_votes(corpus)  # with the votes of labeling_functions/youtube.py
 
 # A seed draws L and V anew; the test rows stay the same. `only`: add no further methods.
 runs = run_study(source, NAMES, SEEDS, only=True, max_epochs=EPOCHS)
 print(runs.pivot(index="seed", columns="method", values="score")[NAMES].round(3).to_string(), "\n")
 
-task, _ = make_task(corpus, source.votes, seed=0)
+task, _ = make_split(corpus, source.votes, seed=0)
 summary = summarise(runs, baseline=RIVAL).reset_index().set_index("method")
 shown = summary[["score", "sd", "gain", "low", "high", "wins", "losses", "optimism"]].round(1)
 shown["was given"] = [parse_method(name).was_given(task) for name in NAMES]

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from shared import EPOCHS, SMALL
 
-from spear_amal import LabelMatrix, SpearClassifier
+from spear_amal import LabelMatrix, SpearClassifier, TrainerConfig
 from spear_amal.data import TextFeatures, read_table, synthetic_corpus
 from spear_amal.labeling import LFAnalysis, PandasLFApplier, keyword_lf, labeling_function
 
@@ -51,7 +51,7 @@ print(LFAnalysis(votes).lf_summary(Y=codes).round(2).to_string(), "\n")
 # 3. Train. Without X_val a part of the labelled rows is held out as validation rows.
 features = TextFeatures(ngram_range=(1, 1))
 x = features.fit_transform(table["plot"])
-model = SpearClassifier(metric="macro-f1", max_epochs=EPOCHS, random_state=0)
+model = SpearClassifier(metric="macro-f1", trainer=TrainerConfig(max_epochs=EPOCHS), random_state=0)
 model.fit(x, table["genre"], L=votes)
 print(f"classes {', '.join(model.classes_)}; {model.metric} on V {model.val_score_:.3f}")
 

@@ -46,14 +46,16 @@ n_gold = int((y[rows] >= 0).sum())
 results = []
 
 # 1. Gold only, for comparison: half of the gold chooses the epoch, then all of it is used.
-gold_only = make_pipeline(TextFeatures(), GoldClassifier(final="refit", **settings))
+gold_only = make_pipeline(
+    TextFeatures(), GoldClassifier.from_options(fit_strategy="refit", **settings)
+)
 gold_only.fit(texts[rows], y[rows])
 results.append((f"{n_gold} gold, no rules", gold_only.score(test_texts, test_gold)))
 
 # 2. A grid search over SPEAR's and AMAL's options. Fit parameters of n rows are cut with them.
-pipeline = make_pipeline(TextFeatures(), SpearClassifier(**settings))
+pipeline = make_pipeline(TextFeatures(), SpearClassifier.from_options(**settings))
 rates = [1e-2] if SMALL else [3e-3, 1e-2]
-grid = {"spearclassifier__mixer": ["fixed", "amal"], "spearclassifier__lr": rates}
+grid = {"spearclassifier__mixer": ["fixed", "amal"], "spearclassifier__trainer__lr": rates}
 search = GridSearchCV(pipeline, grid, cv=2 if SMALL else 3)
 search.fit(texts[rows], y[rows], spearclassifier__L=votes[rows])
 print("best of the grid:", {k.partition("__")[2]: v for k, v in search.best_params_.items()})
@@ -62,7 +64,7 @@ results.append((f"{n_gold} gold + votes, linear", search.score(test_texts, test_
 # 3. The own network on 50 dense features: pass the class, or any function (D, C) -> module.
 dense = make_pipeline(TextFeatures(), TruncatedSVD(50, random_state=0))
 x = dense.fit_transform(texts[rows])
-own = SpearClassifier(feature_model=Network, lr=1e-2, **settings)
+own = SpearClassifier.from_options(feature_model=Network, lr=1e-2, **settings)
 own.fit(x, y[rows], L=votes[rows])
 score = own.score(dense.transform(test_texts), test_gold)
 results.append((f"{n_gold} gold + votes, own network", score))

@@ -11,9 +11,11 @@ The same from a shell: spear-amal study sms --protocol published --seeds 5 --out
 
 from shared import EPOCHS, SEEDS, STUDY, load, progress, show_study
 
-from spear_amal.studies import load_source, run_study
+from spear_amal.studies import load_corpus_votes, run_study
 
-source = load_source(load("sms"))  # published rules where they are, else labeling_functions/sms.py
+source = load_corpus_votes(
+    load("sms")
+)  # published rules where they are, else labeling_functions/sms.py
 protocol = "published" if len(source.corpus.rows("labelled")) else "random"
 print(f"{source.votes.shape[1]} LFs ({source.lfs}), labelled rows: {protocol}")
 show_study(run_study(source, STUDY, SEEDS, protocol=protocol, progress=progress, max_epochs=EPOCHS))

@@ -14,7 +14,7 @@ from shared import EPOCHS, SEEDS, load, progress, show_study
 
 from spear_amal import LabelModelClassifier, SpearClassifier
 from spear_amal.label_models import LabelModel
-from spear_amal.studies import Method, register, run_study
+from spear_amal.studies import Method, register_method, run_study
 
 
 class Unanimous(LabelModel):
@@ -30,7 +30,7 @@ class Unanimous(LabelModel):
         return np.where(agreed[:, None], counts > 0, 1 / self.n_classes_)
 
 
-register(
+register_method(
     Method(
         "consensus-only",
         "SPEAR, gold and consensus",
@@ -39,7 +39,7 @@ register(
         space={"lr_scale": ("float", 0.1, 3.0, "log")},
     )
 )
-register(
+register_method(
     Method(
         "unanimous",
         "Unanimous votes + classifier",

@@ -8,8 +8,8 @@ again to continue), pictures beside them: CORPUS-budget.png, -refresh.png, -look
     python examples/15_why_amal.py imdb --seeds 10 --jobs 2 --output DIR [--small]
 
 What keeps the weights from learning V by heart, each an option of AMAL or of its estimator:
-share="pattern+row" (the default: rows on which the same LFs fired move together; share="row" does
-without), refresh_every, clamp, and validation="split" (weights and epoch on different halves of V).
+weight_sharing="pattern+row" (rows on which the same LFs fired move together; "row" does without),
+refresh_every, clamp, and validation="split" (weights and epoch on different halves of V).
 """
 
 import argparse
@@ -23,17 +23,18 @@ from shared import EPOCHS, SMALL, load, progress
 from spear_amal.report.figures.study import weights_by_correctness
 from spear_amal.report.figures.style import png
 from spear_amal.report.study_report import study_curves
-from spear_amal.studies import load_source, run_study, sweeps
-from spear_amal.studies.weight_quality import separation, split_weights, study_weights
+from spear_amal.studies import load_corpus_votes, run_study, sweeps
+from spear_amal.studies.weight_quality import split_weights, weight_separation
 
-MODELS = ["amal", "amal:share=row", "amal:validation=split"]  # one model: as it is, freer, stricter
+# One model: as it is, freer, stricter.
+MODELS = ["amal", "amal:weight_sharing=row", "amal:validation=split"]
 REFRESH, LOOK_AHEAD = sweeps.REFRESH, sweeps.LOOK_AHEAD
 
 
 def bent():
     """Name the methods of the second study: AMAL that follows V more, or less, closely."""
     if SMALL:
-        return [*sweeps.sweep("amal", REFRESH, (1, 3, math.inf)), "amal:eta_look=5"]
+        return [*sweeps.sweep("amal", REFRESH, (1, 3, math.inf)), "amal:lookahead_lr=5"]
     names = [name for base in MODELS for name in sweeps.sweep(base, REFRESH)]
     names += [name for base in MODELS[:2] for name in sweeps.sweep(base, LOOK_AHEAD)]
     folds = sweeps.sweep("recommended", REFRESH, (1, 3, math.inf))
@@ -50,7 +51,7 @@ def main():
     parser.add_argument("--small", action="store_true", help="few settings, for a quick look")
     args = parser.parse_args()
 
-    source = load_source(load(args.corpus) if SMALL else args.corpus)
+    source = load_corpus_votes(load(args.corpus) if SMALL else args.corpus)
     folder = args.output or Path(tempfile.mkdtemp())
     folder.mkdir(parents=True, exist_ok=True)
     stem, seeds = f"{folder}/{source.name}", 2 if SMALL else args.seeds
@@ -62,13 +63,14 @@ def main():
     budget = sweeps.run_budgets(source, ["spear", "amal"], seeds, sizes, output=files[0], **common)
     studies = [budget, run_study(source, bent(), seeds, output=files[1], **common)]
     for curve in (curve for runs in studies for curve in study_curves(runs)):
-        Path(f"{stem}-{curve.kind}.png").write_bytes(png(curve.figure))
-        print(f"{source.name}-{curve.kind}.png  {curve.title}")
+        Path(f"{stem}-{curve.name}.png").write_bytes(png(curve.figure))
+        print(f"{source.name}-{curve.name}.png  {curve.title}")
 
-    judged = study_weights(source, **trained)  # opens the gold of U, when training is over
+    judged = sweeps.study_weights(source, **trained)  # opens the gold of U, when training is over
     Path(f"{stem}-weights.png").write_bytes(png(weights_by_correctness(*split_weights(judged))))
     print(f"{source.name}-weights.png  {len(judged)} rows with votes; do weights tell whether the")
-    print(f"rules are right? AUC {separation(judged).round(2).to_dict()} (0.5: no; 1: always)")
+    auc = weight_separation(judged).round(2).to_dict()
+    print(f"rules are right? AUC {auc} (0.5: no; 1: always)")
     return int(any(runs["error"].notna().any() for runs in studies))
 
 

@@ -51,8 +51,10 @@ features = TextFeatures().fit(texts[np.concatenate([train, val])])
 x = features.transform(texts)
 rows = {"X_val": x[val], "y_val": y[val]}
 common = {"metric": corpus.metric, "max_epochs": EPOCHS}
-models = {"gold of L": GoldClassifier(**common).fit(x[train], y[train], **rows)}
-models["gold of L and V"] = GoldClassifier(final="refit", **common).fit(x[train], y[train], **rows)
+models = {"gold of L": GoldClassifier.from_options(**common).fit(x[train], y[train], **rows)}
+models["gold of L and V"] = GoldClassifier.from_options(fit_strategy="refit", **common).fit(
+    x[train], y[train], **rows
+)
 for method in ("kd", "amal", "alm-kd"):
     student = distiller(method, "linear", [file], **common)
     student.fit(x[train], y[train], **rows, row_ids=ids[train], row_ids_val=ids[val])

@@ -47,12 +47,14 @@ asked = {"teacher_X": z[train], "teacher_X_val": z[val]}
 
 
 def taught(mixer):
-    return DistilledClassifier("linear", [forest], mixer=mixer, temperature=TEMPERATURE, **common)
+    return DistilledClassifier.from_options(
+        "linear", [forest], mixer=mixer, temperature=TEMPERATURE, **common
+    )
 
 
 runs = {
-    "gold of L and V": (GoldClassifier(final="refit", **common), {}),
-    "rules, AMAL": (SpearClassifier(**common), rules),
+    "gold of L and V": (GoldClassifier.from_options(fit_strategy="refit", **common), {}),
+    "rules, AMAL": (SpearClassifier.from_options(**common), rules),
     "teacher, AMAL": (taught("amal"), asked),
     "both, all weights 1": (taught("fixed"), rules | asked),
     "both, AMAL": (taught("amal"), rules | asked),

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from shared import SMALL
 
-from spear_amal import AuxiliaryClassifier
+from spear_amal import AuxiliaryClassifier, TrainerConfig
 from spear_amal.data import load_images
 
 LABELS, EPOCHS = (53, 3) if SMALL else (100, 30)
@@ -38,7 +38,11 @@ print(f"{data}\n{LABELS} labelled images, {len(hidden)} others\n")
 # 2. One network, the same start and the same batches; what differs is who weighs the losses.
 def fit(mixer, task):
     model = AuxiliaryClassifier(
-        "convnet4", [task], mixer=mixer, mixer_options=MIXERS[mixer], max_epochs=EPOCHS, lr=0.002
+        "convnet4",
+        [task],
+        mixer=mixer,
+        mixer_options=MIXERS[mixer],
+        trainer=TrainerConfig(max_epochs=EPOCHS, lr=0.002),
     )
     return model.fit(train.x, y, X_val=val.x, y_val=val.y)
 

@@ -60,8 +60,8 @@ def main():
         held = {"rate": RATE, "n_steps": STEPS, "near": NEAR, "rows": rows}
         args.output.write_text(json.dumps(held, indent=1) + "\n", encoding="utf-8")
     if args.figure:
-        from spear_amal.report.canvas import png
-        from spear_amal.report.figures_mixers import trajectories
+        from spear_amal.report.figures.mixers import trajectories
+        from spear_amal.report.figures.style import png
 
         goals = {"minimum of the main loss": MAIN_AT, "of the auxiliary loss": AUXILIARY_AT}
         args.figure.write_bytes(png(trajectories(paths, goals)))

@@ -1,7 +1,7 @@
 """Train one model in several processes, each with a part of the rows.
 
-You learn that a script needs one word, ranks="auto", to be started by torchrun, that the result is
-that of one process, and that a run which is killed goes on where it was.
+You learn that a script needs one word, distributed="auto", to be started by torchrun, that the
+result is that of one process, and that a run which is killed goes on where it was.
 
 Run from the repository root: python examples/25_several_processes.py [--small] [checkpoint file]
 or: torchrun --nproc-per-node 2 examples/25_several_processes.py [--small] [checkpoint file]
@@ -13,7 +13,7 @@ import sys
 import numpy as np
 from shared import SMALL
 
-from spear_amal import SpearClassifier
+from spear_amal import SpearClassifier, TrainerConfig
 from spear_amal.data import synthetic_votes
 
 RANK, WORLD = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
@@ -32,13 +32,15 @@ checkpoint = next((word for word in sys.argv[1:] if not word.startswith("--")), 
 model = SpearClassifier(
     feature_model="mlp",
     hidden=(64,),
-    lr=0.01,
-    batch_size=64 if SMALL else 256,
-    max_epochs=EPOCHS,
-    patience=EPOCHS,
-    dtype="float64",
-    ranks="auto",
-    checkpoint=checkpoint,
+    trainer=TrainerConfig(
+        lr=0.01,
+        batch_size=64 if SMALL else 256,
+        max_epochs=EPOCHS,
+        patience=EPOCHS,
+        dtype="float64",
+        distributed="auto",
+        checkpoint=checkpoint,
+    ),
 )
 model.fit(X, y, L=votes)
 

@@ -92,3 +92,23 @@ def show_study(runs: pd.DataFrame, baseline: str | None = None) -> None:
 def progress(done: int, total: int, what: str) -> None:
     """Say how far a study is; fit for ``run_study(progress=...)``."""
     print(f"{done}/{total} {what}", file=sys.stderr)
+
+
+def compare_on_split(corpus: Corpus, methods: dict[str, dict], kind: type | None = None) -> None:
+    """Train an estimator with options by name on one split, and print the test scores."""
+    from spear_amal import SpearClassifier
+    from spear_amal.data import TextFeatures, partition
+    from spear_amal.labeling import PandasLFApplier, load_lfs
+
+    lfs, classes = load_lfs("labeling_functions/plots.py")
+    votes = PandasLFApplier(lfs, classes).apply(corpus.frame, progress_bar=False)
+    parts = partition(corpus, seed=0)
+    train, val, test = parts.train, parts.validation, parts.test
+    texts, y = np.array(corpus.texts, dtype=object), parts.observed_labels(corpus.labels)
+    features = TextFeatures().fit(texts[np.concatenate([train, val])])
+    x = features.transform(texts)
+    for name, options in methods.items():
+        model = (kind or SpearClassifier).from_options(metric=corpus.metric, **options)
+        rows = {"X_val": x[val], "y_val": y[val], "L_val": votes[val]}
+        model.fit(x[train], y[train], L=votes[train], **rows)
+        print(f"{name:24} test {corpus.metric} {model.score(x[test], corpus.labels[test]):.3f}")

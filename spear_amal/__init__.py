@@ -6,23 +6,43 @@ import of torch.
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+from typing import TYPE_CHECKING
+
+from spear_amal._lazy import lazy_names
 
 __version__ = "0.1.0"
 
-_HOME = {
-    "ABSTAIN": "spear_amal.votes.label_matrix",
-    "LabelMatrix": "spear_amal.votes.label_matrix",
-    "SpearClassifier": "spear_amal.estimators",
-    "AuxiliaryClassifier": "spear_amal.estimators",
-    "DistilledClassifier": "spear_amal.estimators",
-    "distiller": "spear_amal.estimators",
-    "GoldClassifier": "spear_amal.estimators",
-    "LabelModelClassifier": "spear_amal.estimators",
-    "ReweightedClassifier": "spear_amal.estimators",
-    "RuleNetworkClassifier": "spear_amal.estimators",
-    "LossMixer": "spear_amal.loop",
+if TYPE_CHECKING:  # for editors and type checkers; _LAZY says the same while the program runs
+    from spear_amal.estimators import (
+        AuxiliaryClassifier,
+        DistilledClassifier,
+        GoldClassifier,
+        LabelModelClassifier,
+        ReweightedClassifier,
+        RuleModelConfig,
+        RuleNetworkClassifier,
+        SpearClassifier,
+        distiller,
+    )
+    from spear_amal.loop import LossMixer
+    from spear_amal.training import TrainerConfig
+    from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
+
+_LAZY = {
+    "estimators": (
+        "AuxiliaryClassifier",
+        "DistilledClassifier",
+        "GoldClassifier",
+        "LabelModelClassifier",
+        "ReweightedClassifier",
+        "RuleModelConfig",
+        "RuleNetworkClassifier",
+        "SpearClassifier",
+        "distiller",
+    ),
+    "loop": ("LossMixer",),
+    "training": ("TrainerConfig",),
+    "votes.label_matrix": ("ABSTAIN", "LabelMatrix"),
 }
 
 __all__ = [
@@ -34,16 +54,16 @@ __all__ = [
     "LabelModelClassifier",
     "LossMixer",
     "ReweightedClassifier",
+    "RuleModelConfig",
     "RuleNetworkClassifier",
     "SpearClassifier",
+    "TrainerConfig",
     "distiller",
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(importlib.import_module(_HOME[name]), name)
-    raise AttributeError(f"module 'spear_amal' has no attribute {name!r}")
+if not TYPE_CHECKING:
+    __getattr__ = lazy_names(__name__, _LAZY)
 
 
 def __dir__() -> list[str]:

@@ -1,4 +1,4 @@
-"""What flows between the layers of training; only torch tensors, no behaviour beyond moving."""
+"""Batches and model outputs: the tensors that models, losses and mixers exchange."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from spear_amal.tensors.sparse_rows import SparseRows
+
+__all__ = ["Batch", "Outputs", "TaskAnswer", "Views"]
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ class Outputs:
         Log odds that rule j is right about row i, where a rule network says so; 0 where not fired.
     views : Views or None
         Of the model, where it learns from turned images; in training mode only.
-    told : Views or None
+    teacher_views : Views or None
         Of its teacher, about the same turned images; without gradient.
     tasks : mapping of str to TaskAnswer
         Of a model with heads for auxiliary tasks; where a gradient may be asked for only.
@@ -107,6 +109,6 @@ class Outputs:
     rule_logits: Tensor | None = None
     reliability: Tensor | None = None
     views: Views | None = None
-    told: Views | None = None
+    teacher_views: Views | None = None
     tasks: Mapping[str, TaskAnswer] = field(default_factory=dict)
     squared_norm: Tensor | None = None

@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+__all__ = [
+    "ChecksumError",
+    "DataUnavailableError",
+    "FileFormatError",
+    "InputError",
+    "LabelingError",
+    "MissingExtraError",
+    "OutputExistsError",
+    "SpearAmalError",
+]
+
 
 class SpearAmalError(Exception):
     """Base of every error that this package raises on purpose."""

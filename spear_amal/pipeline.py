@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,10 +11,13 @@ import numpy as np
 import torch
 
 from spear_amal import estimators
+from spear_amal._typing import PathLike
 from spear_amal.data import TextFeatures
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.estimators import serialization
 from spear_amal.votes.label_matrix import LabelMatrix
+
+__all__ = ["ImagesModel", "TextModel", "load_model"]
 
 IMAGES = "images"  # stands in the file of a model for images
 
@@ -71,7 +73,7 @@ class TextModel:
         """Code of a class of the estimator."""
         return self.classes.index(label) if isinstance(label, str) else int(label)
 
-    def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
+    def save(self, path: PathLike, overwrite: bool = False) -> None:
         """Write everything into one file.
 
         Raises
@@ -98,7 +100,7 @@ class TextModel:
         serialization.save(self.estimator, path, overwrite, extra, tensors)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> TextModel:
+    def load(cls, path: PathLike) -> TextModel:
         """Read what :meth:`save` wrote; runs no code from the file.
 
         Raises
@@ -154,13 +156,13 @@ class ImagesModel:
     classes: tuple[Any, ...]
     images: str
 
-    def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
+    def save(self, path: PathLike, overwrite: bool = False) -> None:
         """Write everything into one file; errors as :meth:`TextModel.save`."""
         extra = {IMAGES: self.images, "classes": list(self.classes)}
         serialization.save(self.estimator, path, overwrite, extra)
 
 
-def load_model(path: str | os.PathLike[str]) -> TextModel | ImagesModel:
+def load_model(path: PathLike) -> TextModel | ImagesModel:
     """Read a model file that ``train`` or ``distill`` wrote; runs no code from the file.
 
     An estimator that was saved from Python is taken for one on images.

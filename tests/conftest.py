@@ -2,8 +2,6 @@
 
 import gc
 import os
-import sys
-from pathlib import Path
 
 # Small tensors, and two test processes at once: more threads only wait for each other. Set before
 # torch is imported.
@@ -14,11 +12,6 @@ from hypothesis import settings
 
 # What is imported and collected stays: looking for garbage in it takes a fifth of the time.
 gc.disable()
-
-# `python -m pytest` puts the repository on the path, and transformers then takes its folder
-# datasets/ for the package of that name.
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != ROOT]
 
 # Time limits per example would fail on a busy machine: speed is measured in benchmarks/.
 settings.register_profile("here", deadline=None)

@@ -17,6 +17,9 @@ from unittest import mock
 import pytest
 import torch
 
+from spear_amal.label_models import LABEL_MODELS
+from spear_amal.losses.spear import LOSSES
+from spear_amal.mixers import MIXERS
 from spear_amal.studies import METHODS
 
 ROOT = Path(__file__).parents[1]
@@ -150,6 +153,9 @@ EXPECTED = {
         r"by hand, .*: t = 10\.000",
     ],
     "25": [r"1 process", rf"without a label {SCORE}", r"weight of 'consensus' 0\.\d"],
+    "26": [GENERATED, rf"focal for gold +test f1 {SCORE}"],
+    "27": [GENERATED, rf"self-paced +test f1 {SCORE}"],
+    "28": [GENERATED, rf"agreeing +test f1 {SCORE}"],
 }
 WITH_DATA = {
     "04": [r"^73 published rules|^\d+ LFs of", "AMAL recommended, 5 folds +0"],
@@ -167,15 +173,17 @@ def run_example(script: Path, folder: Path, data: str | None) -> str:
     """Run a script as if from a shell, with nothing at hand but `data`; returns what it prints.
 
     In this process, which has imported already what the script imports. What a script may leave
-    behind is put back: modules beside it, methods that it registers, torch's seed.
+    behind is put back: modules beside it, what it registers, torch's seed.
     """
     printed = io.StringIO()
     with (
         pytest.MonkeyPatch.context() as shell,
-        mock.patch.dict(METHODS),
+        contextlib.ExitStack() as registries,
         torch.random.fork_rng(devices=[]),
         contextlib.redirect_stdout(printed),
     ):
+        for registry in (METHODS, MIXERS, LABEL_MODELS, LOSSES):
+            registries.enter_context(mock.patch.dict(registry))
         shell.chdir(ROOT)
         shell.syspath_prepend(script.parent)
         shell.setattr(sys, "argv", [str(script.relative_to(ROOT)), "--small"])
@@ -219,6 +227,14 @@ def test_an_example_runs_from_a_shell() -> None:
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     for pattern in EXPECTED[number(SCRIPTS[0])]:
         assert re.search(pattern, ran.stdout)
+
+
+@pytest.mark.parametrize("script", [s for s in SCRIPTS if number(s) in ("26", "27", "28")])
+def test_what_one_adds_is_a_short_file_and_a_line_of_registration(script: Path) -> None:
+    code = script.read_text(encoding="utf-8")
+    assert code.count("\n") < 60
+    assert len(re.findall(r"^register_\w+\(", code, re.MULTILINE)) == 1
+    assert re.search(r"^check_\w+\(", code, re.MULTILINE)
 
 
 def test_numbers_are_complete() -> None:

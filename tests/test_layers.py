@@ -42,11 +42,12 @@ LAYERS = {
     "estimators": 5,
     "studies": 6,
     "pipeline": 6,
+    "testing": 6,
     "report": 7,
     "cli": 8,
 }
 # Names that the package itself hands out lazily -> where they live.
-HOME = {name: home.partition(".")[2] for name, home in spear_amal._HOME.items()}
+HOME = {name: module for module, names in spear_amal._LAZY.items() for name in names}
 NO_TORCH = ("labeling", "data")
 
 

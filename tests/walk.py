@@ -18,11 +18,12 @@ from typing import Any
 import numpy as np
 
 import spear_amal
-from spear_amal import GoldClassifier, LabelMatrix, SpearClassifier
+from spear_amal import GoldClassifier, LabelMatrix, SpearClassifier, TrainerConfig
 
 PACKAGE = Path(spear_amal.__file__).parent
 N, M, D = 211, 5, 7  # rows, LFs, features
 N_GOLD = 83
+SHORT = TrainerConfig(max_epochs=5)
 
 
 def functions_entered(call: Callable[[], Any]) -> Counter[str]:
@@ -58,8 +59,8 @@ def fits() -> dict[str, Callable[[], Any]]:
     L = LabelMatrix.from_dense(votes, classes=["no", "yes"])
     gold = np.where(np.arange(N) < N_GOLD, y, -1)
     return {
-        "SpearClassifier": lambda: SpearClassifier(max_epochs=5).fit(X, gold, L=L),
-        "GoldClassifier": lambda: GoldClassifier(max_epochs=5).fit(X, gold),
+        "SpearClassifier": lambda: SpearClassifier(trainer=SHORT).fit(X, gold, L=L),
+        "GoldClassifier": lambda: GoldClassifier(trainer=SHORT).fit(X, gold),
     }
 
 

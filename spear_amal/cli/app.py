@@ -8,11 +8,11 @@ import typer
 
 import spear_amal
 from spear_amal.cli.commands import distill, models, start, study
-from spear_amal.cli.errors import CarefulGroup
+from spear_amal.cli.errors import ErrorHandlingGroup
 
 app = typer.Typer(
     name="spear-amal",
-    cls=CarefulGroup,
+    cls=ErrorHandlingGroup,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",  # else "[default: ...]" in a help text is taken for markup

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from spear_amal.cli import read_rows
-from spear_amal.cli.config import Settings, need
-from spear_amal.cli.console import is_watched, note, say, show_table
+from spear_amal.cli.console import print_result, print_status, show_table
+from spear_amal.cli.options import AnalyzeOptions, ApplyOptions
 from spear_amal.data import write_table
 from spear_amal.errors import InputError
 from spear_amal.io.atomic import refuse_existing
@@ -22,7 +22,7 @@ from spear_amal.labeling import (
     votes_test,
 )
 from spear_amal.labeling.parquet_applier import meta_of
-from spear_amal.report import lf_table, readable, readable_check, votes_sentence
+from spear_amal.report import lf_table, readable_accuracy, readable_coverage, votes_sentence
 from spear_amal.votes.label_matrix import LabelMatrix
 from spear_amal.votes.parquet import VoteFiles, parts_of
 
@@ -34,150 +34,145 @@ VERDICTS = (
 
 def vote(
     frame: pd.DataFrame,
-    lfs: Path | None,
+    lfs: Path,
     text_column: str,
     fault_tolerant: bool = False,
     n_jobs: int = 1,
     cache: Path | None = None,
 ) -> LabelMatrix:
-    """Apply the LFs of a file to rows, telling tolerated failures and what was not cached."""
-    loaded = load_lfs(need(lfs, "--lfs"))
+    """Apply the LFs of a file to rows; print tolerated failures and what was not cached."""
+    loaded = load_lfs(lfs)
     applier = PandasLFApplier(loaded.lfs, classes=loaded.classes)
     rows = read_rows.for_lfs(frame, text_column)
     matrix, meta = applier.apply(
         rows,
-        progress_bar=is_watched(),
+        progress_bar=True,
         fault_tolerant=fault_tolerant,
         return_meta=True,
         n_jobs=n_jobs,
         cache=cache,
     )
-    _tell(meta)
-    for name, done in applier.cache_report.items():
-        if done not in ("cached", "computed"):
-            note(f"LF {name!r}: {done}")
+    _print_failures(meta)
+    for name, outcome in applier.cache_report.items():
+        if outcome not in ("cached", "computed"):
+            print_status(f"LF {name!r}: {outcome}")
     return matrix
 
 
-def _tell(meta: ApplierMetadata) -> None:
+def _print_failures(meta: ApplierMetadata) -> None:
     for name, count in meta.faults.items():
         first = meta.tracebacks[name][0]
         reason = first.traceback.strip().splitlines()[-1]
-        note(f"LF {name!r} failed on {count} rows and abstains there; row {first.row_id}: {reason}")
+        print_status(
+            f"LF {name!r} failed on {count} rows and abstains there; row {first.row_id}: {reason}"
+        )
     for name, count in meta.clipped.items():
-        note(f"LF {name!r} gave {count} scores outside [0, 1]; they were clipped")
+        print_status(f"LF {name!r} gave {count} scores outside [0, 1]; they were clipped")
 
 
 def show_lfs(matrix: LabelMatrix | VoteFiles, gold: np.ndarray | None) -> pd.DataFrame:
-    """Print the LF table, what all LFs reach together and whether they beat chance.
+    """Print the LF table, the coverage of all LFs and whether they beat chance.
 
-    Returns the table in numbers.
+    Return the table in numbers.
     """
     table = lf_table(matrix, gold)
-    show_table(readable(table), "Labelling functions")
+    show_table(readable_coverage(table), "Labelling functions")
     covered = sum(int(part.covered().sum()) for _, part in parts_of(matrix))
     share = covered / max(len(matrix), 1)
-    say(f"{len(matrix)} rows, at least one vote on {covered} of them ({share:.1%})")
+    print_result(f"{len(matrix)} rows, at least one vote on {covered} of them ({share:.1%})")
     if gold is not None and "verdict" in table:
-        show_table(readable_check(table), "Accuracy on labelled rows")
-        say(VERDICTS)
-        say(votes_sentence(votes_test(matrix, gold)))
+        show_table(readable_accuracy(table), "Accuracy on labelled rows")
+        print_result(VERDICTS)
+        print_result(votes_sentence(votes_test(matrix, gold)))
     return table
 
 
-def apply(
-    settings: Settings,
-    label_column: str | None,
-    output: Path | None,
-    fault_tolerant: bool,
-    force: bool,
-    n_jobs: int = 1,
-    cache: Path | None = None,
-) -> None:
-    """Apply LFs to a table and write the label matrix."""
-    target = refuse_existing(need(output or settings.labels, "--output", "labels"), force)
+def apply(options: ApplyOptions) -> None:
+    """Apply LFs to a table and write the label matrix, or the folder of votes that is asked for."""
+    if options.votes_folder is not None:
+        _apply_in_parts(options, options.votes_folder)
+        return
+    target = refuse_existing(options.require("votes"), options.force)
     if target.suffix != ".npz":
         raise InputError(f"{target}: a label matrix is written as .npz; choose such a name")
-    frame = read_rows.read_rows(need(settings.data, "--data"), settings.text_column)
-    matrix = vote(frame, settings.lfs, settings.text_column, fault_tolerant, n_jobs, cache)
-    show_lfs(matrix, _gold(frame, settings, label_column, matrix))
-    matrix.save(target, overwrite=force)
-    say(f"Label matrix written to {target}")
+    frame = read_rows.read_rows(options.require("data"), options.text_column)
+    matrix = vote(
+        frame,
+        options.require("lfs"),
+        options.text_column,
+        options.fault_tolerant,
+        options.jobs,
+        options.cache,
+    )
+    show_lfs(matrix, _gold(frame, options, matrix))
+    matrix.save(target, overwrite=options.force)
+    print_result(f"Label matrix written to {target}")
 
 
-def apply_in_parts(
-    settings: Settings, folder: Path, fault_tolerant: bool, force: bool, n_jobs: int
-) -> None:
+def _apply_in_parts(options: ApplyOptions, folder: Path) -> None:
     """Apply LFs to Parquet files of any size and write a folder of votes."""
-    data = need(settings.data, "--data")
+    data = options.require("data")
     others = [path for path in data if path.is_file() and path.suffix != ".parquet"]
     if others:
         raise InputError(f"--votes-folder needs Parquet files, found {others[0]}")
-    loaded = load_lfs(need(settings.lfs, "--lfs"))
+    loaded = load_lfs(options.require("lfs"))
     applier = ParquetLFApplier(loaded.lfs, classes=loaded.classes)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "LFs failed")  # told below
+        warnings.filterwarnings("ignore", "LFs failed")  # printed below
         votes = applier.apply(
             data,
             folder,
-            n_jobs=n_jobs,
-            fault_tolerant=fault_tolerant,
-            progress_bar=is_watched(),
-            overwrite=force,
+            n_jobs=options.jobs,
+            fault_tolerant=options.fault_tolerant,
+            progress_bar=True,
+            overwrite=options.force,
         )
-    _tell(meta_of(votes.about))
-    say(f"{votes.nnz} votes on {len(votes)} rows, {len(votes.files)} parts, written to {folder}")
+    _print_failures(meta_of(votes.about))
+    print_result(
+        f"{votes.nnz} votes on {len(votes)} rows, {len(votes.files)} parts, written to {folder}"
+    )
 
 
-def analyze(
-    settings: Settings,
-    label_column: str | None,
-    output: Path | None,
-    force: bool,
-) -> None:
+def analyze(options: AnalyzeOptions) -> None:
     """Print the LF table of votes, in one file or in parts, with accuracies where there is gold."""
-    if output is not None:
-        refuse_existing(output, force)
-    source = need(settings.labels, "--labels")
-    if label_column is not None and not settings.data:
+    if options.table is not None:
+        refuse_existing(options.table, options.force)
+    source = options.require("votes")
+    if options.has_flag("label_column") and not options.data:
         raise InputError("--label-column needs the table that has it: give --data as well")
     matrix = VoteFiles(source) if source.is_dir() else LabelMatrix.load(source)
-    frame = _rows_of(matrix, source, settings) if settings.data else None
-    gold = None if frame is None else _gold(frame, settings, label_column, matrix)
+    gold = None
+    if options.data:
+        frame = read_rows.read_rows(options.data)
+        if len(frame) != len(matrix):
+            raise InputError(
+                f"{source} holds votes on {len(matrix)} rows, the data has {len(frame)} rows; "
+                "apply the LFs to this data again"
+            )
+        gold = _gold(frame, options, matrix)
     table = show_lfs(matrix, gold)
-    if output is not None:
-        write_table(table, output, overwrite=force)
-        say(f"Table written to {output}")
-
-
-def _rows_of(matrix: LabelMatrix | VoteFiles, source: Path, settings: Settings) -> pd.DataFrame:
-    frame = read_rows.read_rows(settings.data)
-    if len(frame) != len(matrix):
-        raise InputError(
-            f"{source} holds votes on {len(matrix)} rows, the data has {len(frame)} rows; "
-            "apply the LFs to this data again"
-        )
-    return frame
+    if options.table is not None:
+        write_table(table, options.table, overwrite=options.force)
+        print_result(f"Table written to {options.table}")
 
 
 def _gold(
-    frame: pd.DataFrame,
-    settings: Settings,
-    label_column: str | None,
-    matrix: LabelMatrix | VoteFiles,
+    frame: pd.DataFrame, options: ApplyOptions | AnalyzeOptions, matrix: LabelMatrix | VoteFiles
 ) -> np.ndarray | None:
-    """Gold codes of the data.
+    """Return the gold codes of the data.
 
     A column that nobody named on the command line may be missing, or hold something else.
     """
-    if label_column is None and settings.label_column not in frame:
+    is_named, column = options.has_flag("label_column"), options.label_column
+    if not is_named and column not in frame:
         return None
-    where = ", ".join(str(path) for path in settings.data)
-    values = read_rows.label_values(frame, settings.label_column, where)
+    where = ", ".join(str(path) for path in options.data)
+    values = read_rows.label_values(frame, column, where)
     try:
-        return read_rows.class_codes(values, read_rows.find_classes(matrix.classes, values), where)
+        classes = read_rows.classes_of_table(matrix.classes, values)
+        return read_rows.class_codes(values, classes, where)
     except InputError as error:
-        if label_column is not None:
+        if is_named:
             raise
-        note(f"No accuracies: {error}")
+        print_status(f"No accuracies: {error}")
         return None

@@ -1,4 +1,4 @@
-"""What people see: consoles, notes and tables. Results go to stdout, everything else to stderr."""
+"""What people see: results, remarks and tables. Results go to stdout, everything else to stderr."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from spear_amal.report.run_tables import are_numbers
+from spear_amal.report.formatting import are_numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,19 +27,19 @@ def _console(stderr: bool) -> Console:
     return Console(stderr=stderr, width=width, markup=False, highlight=False, emoji=False)
 
 
-def say(text: str = "") -> None:
+def print_result(text: str = "") -> None:
     """Print a result line."""
     _console(stderr=False).print(text)
 
 
-def note(text: str) -> None:
+def print_status(text: str) -> None:
     """Print a remark on what is being done."""
     _console(stderr=True).print(text)
 
 
 @contextmanager
 def warnings_as_notes() -> Iterator[None]:
-    """Show every UserWarning of the block as a note: its text, without a place in the code."""
+    """Print every UserWarning of the block as a remark: its text, without a place in the code."""
     with warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)
         shown = warnings.showwarning
@@ -48,17 +48,12 @@ def warnings_as_notes() -> Iterator[None]:
             message: Warning | str, category: type[Warning], *where: Any, **further: Any
         ) -> None:
             if issubclass(category, UserWarning):
-                note(f"Warning: {message}")
+                print_status(f"Warning: {message}")
             else:
                 shown(message, category, *where, **further)
 
         warnings.showwarning = cast(Any, show)
         yield
-
-
-def is_watched() -> bool:
-    """Tell whether a person looks at stderr, so that bars make sense."""
-    return sys.stderr.isatty()
 
 
 def show_table(frame: pd.DataFrame, title: str) -> None:
@@ -68,13 +63,13 @@ def show_table(frame: pd.DataFrame, title: str) -> None:
 
 def show_rows(title: str, columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
     """Print rows of cells under column heads."""
-    held = [[str(cell) for cell in row] for row in rows]
+    texts = [[str(cell) for cell in row] for row in rows]
     table = Table(title=Text(title), title_justify="left", header_style="bold")
     for j, name in enumerate(columns):
-        numeric = j > 0 and are_numbers([row[j] for row in held])
+        numeric = j > 0 and are_numbers([row[j] for row in texts])
         # Narrow heads over numbers leave room for the words of other columns.
         head = Text(name.replace(" ", "\n") if numeric else name)
         table.add_column(head, justify="right" if numeric else "left", overflow="fold")
-    for row in held:
+    for row in texts:
         table.add_row(*(Text(cell) for cell in row))
     _console(stderr=False).print(table)

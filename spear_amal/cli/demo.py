@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,33 +10,39 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-import spear_amal
 from spear_amal.cli.apply import show_lfs
-from spear_amal.cli.console import is_watched, note, say, show_table, warnings_as_notes
+from spear_amal.cli.console import (
+    print_result,
+    print_status,
+    show_table,
+    warnings_as_notes,
+)
+from spear_amal.cli.options import DemoOptions
 from spear_amal.cli.train import learnt, votes_left_out
 from spear_amal.data import Corpus, load_corpus, synthetic_corpus
-from spear_amal.errors import DataUnavailableError, InputError
+from spear_amal.errors import DataUnavailableError
 from spear_amal.io.atomic import refuse_existing
-from spear_amal.labeling import PandasLFApplier, load_lfs
+from spear_amal.io.shipped import shipped_file
+from spear_amal.labeling import LoadedLFs, PandasLFApplier, load_lfs
 from spear_amal.report import (
+    Evaluation,
     Examples,
-    Outcome,
     ReportContent,
     comparison_table,
     is_own_report,
-    need_matplotlib,
+    require_report_extra,
     write_report,
 )
 from spear_amal.studies import (
     Comparison,
-    Scorer,
-    Task,
+    HeldOutScorer,
+    Split,
     compare,
-    make_task,
+    make_split,
     one_thread,
     parse_method,
 )
-from spear_amal.studies.weight_quality import weights_by_row
+from spear_amal.studies.weight_quality import weights_with_gold
 from spear_amal.votes.label_matrix import LabelMatrix
 
 METHODS = (
@@ -46,43 +51,28 @@ METHODS = (
 )
 SHOWN = "recommended"  # whose weights, confusion and calibration the report shows
 DEFAULT_REPORT = Path("report.html")
-LF_FILE = Path(spear_amal.__file__).parents[1] / "labeling_functions" / "plots.py"
 
 
 @dataclass(frozen=True)
 class Job:
-    """What the demo works on."""
+    """Corpus, votes and split of the demo, and the labels that training sees."""
 
     corpus: Corpus
     votes: LabelMatrix
-    task: Task
-    scorer: Scorer
+    task: Split
+    scorer: HeldOutScorer
     gold: np.ndarray  # (n,), -1 where training sees no label
 
     @property
     def seen(self) -> np.ndarray:
-        """Rows that are no test rows."""
+        """Return the rows that are no test rows."""
         return np.flatnonzero((self.corpus.frame["part"] != "test").to_numpy())
 
 
-@dataclass(frozen=True)
-class Options:
-    """What the user asked for; sizes are for quick trials."""
-
-    output: Path | None = None
-    seed: int = 0
-    offline: bool = False
-    force: bool = False
-    lfs: Path | None = None
-    data_dir: Path | None = None
-    cache_dir: Path | None = None
-    max_epochs: int = 100
-
-
-def demo(options: Options) -> None:
+def demo(options: DemoOptions) -> None:
     """Apply LFs, train the methods on one split, print the comparison and write the report."""
     report = _report_path(options)
-    lfs = _lf_file(options)
+    lfs = load_lfs(options.lfs or shipped_file("labeling_functions", "plots.py"))
     began = time.perf_counter()
     corpus = _corpus(options)
     job = _prepare(corpus, lfs, options)
@@ -93,74 +83,62 @@ def demo(options: Options) -> None:
             job.scorer,
             METHODS,
             options.seed,
-            progress=lambda method: note(f"training: {method.title}"),
+            progress=lambda method: print_status(f"training: {method.title}"),
             max_epochs=options.max_epochs,
-            verbose=int(is_watched()),
+            verbose=1,
         )
     _show(comparison, job)
     if report is not None:
         write_report(report, _content(job, comparison, options), overwrite=True)
-        say(f"Report written to {report}: open it in a browser")
-    say(f"Done in {time.perf_counter() - began:.0f} seconds")
+        print_result(f"Report written to {report}: open it in a browser")
+    print_result(f"Done in {time.perf_counter() - began:.0f} seconds")
 
 
 # -- before any work ------------------------------------------------------------------------------
 
 
-def _report_path(options: Options) -> Path | None:
-    """Where the report goes; None if it was not asked for and cannot be drawn.
+def _report_path(options: DemoOptions) -> Path | None:
+    """Return the path of the report; None if none was asked for and none can be drawn.
 
     The default name is overwritten where a report of this package stands; anything else is kept.
     """
     if options.output is not None:
-        need_matplotlib()
+        require_report_extra()
         return refuse_existing(options.output, options.force)
     try:
-        need_matplotlib()
+        require_report_extra()
     except ImportError as error:
-        note(f"No report will be written: {error}")
+        print_status(f"No report will be written: {error}")
         return None
     if is_own_report(DEFAULT_REPORT) and not options.force:
-        note(f"{DEFAULT_REPORT} holds an earlier report and will be replaced")
+        print_status(f"{DEFAULT_REPORT} holds an earlier report and will be replaced")
         return DEFAULT_REPORT
     return refuse_existing(DEFAULT_REPORT, options.force)
-
-
-def _lf_file(options: Options) -> Path:
-    path = options.lfs or LF_FILE
-    if not path.is_file():
-        raise InputError(
-            f"the demo's labelling functions are not at {path}: they come with the source, not "
-            "with the installed package. Run the demo in a checkout, name the file with --lfs, or "
-            "start with `spear-amal init DIR`, which needs nothing else"
-        )
-    return path
 
 
 # -- the job --------------------------------------------------------------------------------------
 
 
-def _corpus(options: Options) -> Corpus:
+def _corpus(options: DemoOptions) -> Corpus:
     try:
         corpus = load_corpus(
-            "plots", options.data_dir, options.cache_dir, options.offline, progress=is_watched()
+            "plots", options.data_dir, options.cache_dir, options.offline, progress=True
         )
     except DataUnavailableError as error:
         reason = str(error).splitlines()[1:2] or [str(error)]
-        note(
+        print_status(
             "The corpus of real plots cannot be had, so this runs on made-up plots "
             f"({reason[0].strip(' -')})"
         )
         corpus = synthetic_corpus()
-    say(f"Corpus {corpus.name!r}: {len(corpus)} rows; {corpus.source}")
+    print_result(f"Corpus {corpus.name!r}: {len(corpus)} rows; {corpus.source}")
     return corpus
 
 
-def _prepare(corpus: Corpus, lfs: Path, options: Options) -> Job:
-    loaded = load_lfs(lfs)
-    applier = PandasLFApplier(loaded.lfs, classes=loaded.classes)
-    votes = applier.apply(corpus.frame, progress_bar=is_watched())
-    task, scorer = make_task(corpus, votes, options.seed)
+def _prepare(corpus: Corpus, lfs: LoadedLFs, options: DemoOptions) -> Job:
+    applier = PandasLFApplier(lfs.lfs, classes=lfs.classes)
+    votes = applier.apply(corpus.frame, progress_bar=True)
+    task, scorer = make_split(corpus, votes, options.seed)
     gold = np.full(len(corpus), -1)
     gold[task.train_rows] = task.y_train
     gold[corpus.frame.index.get_indexer(task.votes_val.row_ids)] = task.y_val
@@ -172,21 +150,23 @@ def _show(comparison: Comparison, job: Job) -> None:
         comparison_table(comparison.rows).drop(columns="log-loss"),  # the report has it
         f"Comparison on the same split of {job.task.name!r}, scored on {len(job.scorer)} test rows",
     )
-    say("V: validation rows. Optimism: validation minus test score, in points.")
-    say("Compare like with like: one model with one model, folds with folds. AMAL learns from V's")
-    say("labels, so its fair rival without rules is a classifier on L+V.")
+    print_result("V: validation rows. Optimism: validation minus test score, in points.")
+    print_result(
+        "Compare like with like: one model with one model, folds with folds. AMAL learns from V's"
+    )
+    print_result("labels, so its fair rival without rules is a classifier on L+V.")
     for text in _left_out(comparison):
-        say(text)
+        print_result(text)
 
 
 def _left_out(comparison: Comparison) -> list[str]:
-    """Name the methods whose guard left the votes out: their rows are not what they seem."""
+    """Return a line that names the methods whose guard left the votes out, if there are any."""
     fitted = comparison.estimators
     titles = [row.title for row in comparison.rows if votes_left_out(fitted[row.method])]
     return [f"Votes left out as no better than chance by: {'; '.join(titles)}."] if titles else []
 
 
-def _content(job: Job, comparison: Comparison, options: Options) -> ReportContent:
+def _content(job: Job, comparison: Comparison, options: DemoOptions) -> ReportContent:
     title, estimator = parse_method(SHOWN).title, comparison.estimators[SHOWN]
     task, made_up = job.task, job.corpus.name == "generated"
     return ReportContent(
@@ -197,9 +177,9 @@ def _content(job: Job, comparison: Comparison, options: Options) -> ReportConten
             f"Source: {job.corpus.source}.",
             *_left_out(comparison),
         ],
-        classes=job.corpus.classes,
-        labels=job.votes[job.seen],
-        gold=job.gold[job.seen],
+        class_names=job.corpus.classes,
+        votes=job.votes[job.seen],
+        y=job.gold[job.seen],
         comparison=comparison_table(comparison.rows),
         histories={
             row.title: comparison.estimators[row.method].history_ for row in comparison.rows
@@ -220,12 +200,12 @@ def _examples(job: Job, title: str, estimator: Any) -> Examples:
 def _judged(job: Job, estimator: Any) -> pd.DataFrame:
     """Judge a finished model's weights by gold that no training saw; the report shows it."""
     gold = job.corpus.labels[job.task.train_rows]
-    return weights_by_row(job.task, estimator, gold)
+    return weights_with_gold(job.task, estimator, gold)
 
 
-def _outcome(job: Job, title: str, estimator: Any) -> Outcome:
+def _outcome(job: Job, title: str, estimator: Any) -> Evaluation:
     confidence, right = job.scorer.calibration(estimator)
-    return Outcome(
+    return Evaluation(
         title,
         f"{len(job.scorer)} test rows",
         job.scorer.confusion(estimator),
@@ -234,6 +214,6 @@ def _outcome(job: Job, title: str, estimator: Any) -> Outcome:
     )
 
 
-def _settings(job: Job, options: Options) -> dict[str, object]:
-    asked = {k: v for k, v in dataclasses.asdict(options).items() if v is not None}
-    return {"command": "spear-amal demo", "corpus": job.corpus.name, **asked}
+def _settings(job: Job, options: DemoOptions) -> dict[str, object]:
+    given = options.model_dump(exclude_none=True)
+    return {"command": "spear-amal demo", "corpus": job.corpus.name, **given}

@@ -9,26 +9,26 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils._param_validation import InvalidParameterError
 
-from spear_amal.cli.config import MODEL_SUFFIX, DistillSettings, is_file_name
-from spear_amal.cli.console import is_watched, note, say, warnings_as_notes
-from spear_amal.cli.distill_data import DistillData, gather_data
+from spear_amal.cli.console import print_result, print_status, warnings_as_notes
+from spear_amal.cli.distill_data import DistillData, read_data
 from spear_amal.cli.distill_report import (
     estimator_size,
     models_table,
-    report_distillation,
+    report_content,
     show_models,
     show_weights,
-    weights_by_row,
+    weights_with_ids,
 )
+from spear_amal.cli.options import MODEL_SUFFIX, DistillOptions, is_file_name
+from spear_amal.cli.outputs import check_outputs
 from spear_amal.data import write_table
 from spear_amal.errors import InputError
 from spear_amal.estimators import DISTILLATION, DistilledClassifier, distiller
-from spear_amal.io.atomic import refuse_existing
 from spear_amal.models import JointModel, build_feature_model, check_kind, n_parameters
+from spear_amal.params import InvalidParameterError
 from spear_amal.pipeline import ImagesModel, TextModel, load_model
-from spear_amal.report import need_matplotlib
+from spear_amal.report import write_report
 from spear_amal.studies import one_thread
 from spear_amal.teachers import Teacher, as_teacher, early_stopped
 from spear_amal.teachers.class_columns import log_probabilities
@@ -42,29 +42,31 @@ _SAME = (
 )
 
 
-def distill(
-    settings: DistillSettings, data_dir: Path | None, fault_tolerant: bool, force: bool
-) -> None:
+def distill(settings: DistillOptions) -> None:
     """Train a student, and first those of its teachers that are not there yet."""
     check_method(settings)
-    _check_outputs(settings, force)
+    epochs = () if settings.early_stopped else settings.keep_epochs
+    snapshots = [snapshot_path(settings.output, epoch) for epoch in epochs]
+    check_outputs(
+        settings.force, settings.output, settings.weights, *snapshots, report=settings.report
+    )
     student = make_student(settings)
-    data = gather_data(settings, data_dir, fault_tolerant)
+    data = read_data(settings)
     for name in (settings.student, *settings.assistant):
         network_size(str(name), data)
     teachers = ready_teachers(settings, data)
-    note(f"{data}\n{settings.method}: {DISTILLATION[settings.method][0]}")
+    print_status(f"{data}\n{settings.method}: {DISTILLATION[settings.method][0]}")
     with warnings_as_notes():
         if data.is_text:  # small matrices gain nothing from several threads
             with one_thread():
                 _train(student, teachers, settings, data)
         else:
             _train(student, teachers, settings, data)
-    _write(student, settings, data, force)
+    _write(student, settings, data)
 
 
-def check_method(settings: DistillSettings) -> None:
-    """Say what does not go together before anything is read.
+def check_method(settings: DistillOptions) -> None:
+    """Check, before anything is read, that the method goes with the other options.
 
     Raises
     ------
@@ -73,7 +75,7 @@ def check_method(settings: DistillSettings) -> None:
     """
     name = settings.method
     if name not in DISTILLATION:
-        known = "\n".join(f"  {one}: {what}" for one, (what, _) in DISTILLATION.items())
+        known = "\n".join(f"  {method}: {what}" for method, (what, _) in DISTILLATION.items())
         raise InputError(f"unknown method {name!r}; choose one of\n{known}")
     if settings.assistant and name not in CHAINED:
         raise InputError(f"assistants are for {', '.join(CHAINED)}; {name} has none")
@@ -92,7 +94,7 @@ def check_method(settings: DistillSettings) -> None:
     _check_epochs(settings)
 
 
-def _check_epochs(settings: DistillSettings) -> None:
+def _check_epochs(settings: DistillOptions) -> None:
     kept = settings.keep_epochs
     if kept and max(kept) > settings.max_epochs:
         raise InputError(f"keep_epochs holds {max(kept)}; training has {settings.max_epochs}")
@@ -102,23 +104,12 @@ def _check_epochs(settings: DistillSettings) -> None:
         raise InputError("--early-stopped needs --keep-epochs: at which epochs are teachers kept?")
     if settings.method == "takd":
         raise InputError("takd takes one teacher: --early-stopped makes several, as for amal or kd")
-    if all(is_file_name(one) for one in settings.teacher):
+    if all(is_file_name(teacher) for teacher in settings.teacher):
         raise InputError("--early-stopped needs a --teacher that is trained here, by its name")
 
 
-def _check_outputs(settings: DistillSettings, force: bool) -> None:
-    refuse_existing(settings.output, force)  # before minutes of work, not after
-    if settings.weights is not None:
-        refuse_existing(settings.weights, force)
-    for epoch in () if settings.early_stopped else settings.keep_epochs:
-        refuse_existing(snapshot_path(settings.output, epoch), force)
-    if settings.report is not None:
-        need_matplotlib()
-        refuse_existing(settings.report, force)
-
-
 def snapshot_path(output: Path, epoch: int) -> Path:
-    """Name of the model file of a kept epoch.
+    """Return the name of the model file of a kept epoch.
 
     Examples
     --------
@@ -128,7 +119,7 @@ def snapshot_path(output: Path, epoch: int) -> Path:
     return output.with_name(f"{output.stem}-epoch{epoch}{output.suffix}")
 
 
-def make_student(settings: DistillSettings) -> DistilledClassifier:
+def make_student(settings: DistillOptions) -> DistilledClassifier:
     """Make the unfitted student.
 
     Raises
@@ -152,32 +143,36 @@ def make_student(settings: DistillSettings) -> DistilledClassifier:
     return made
 
 
-def _common(settings: DistillSettings) -> dict[str, Any]:
-    """Parameters of student and teachers alike."""
-    own = {"random_state": settings.seed, "verbose": int(is_watched())}
+def _common(settings: DistillOptions) -> dict[str, Any]:
+    """Return the parameters of student and teachers alike."""
+    own = {"random_state": settings.seed, "verbose": 1}
     return {name: getattr(settings, name) for name in _SAME} | own
 
 
 def _train(
-    student: DistilledClassifier, teachers: list[Any], settings: DistillSettings, data: DistillData
+    student: DistilledClassifier, teachers: list[Any], settings: DistillOptions, data: DistillData
 ) -> None:
     if settings.early_stopped:
-        teachers = [one for i, t in enumerate(teachers) for one in _kept(i, t, settings, data)]
+        teachers = [
+            state
+            for i, teacher in enumerate(teachers)
+            for state in _early_stopped(i, teacher, settings, data)
+        ]
     student.teachers = tuple(teachers)
-    train, held = data.train, data.validation
+    train, validation = data.train, data.validation
     student.fit(
         train.x,
         train.y,
         train.votes,
-        held.x,
-        held.y,
-        held.votes,
+        validation.x,
+        validation.y,
+        validation.votes,
         row_ids=train.ids,
-        row_ids_val=held.ids,
+        row_ids_val=validation.ids,
     )
 
 
-def _kept(i: int, teacher: Any, settings: DistillSettings, data: DistillData) -> list[Any]:
+def _early_stopped(i: int, teacher: Any, settings: DistillOptions, data: DistillData) -> list[Any]:
     """Train a teacher given by name and make one of each kept epoch; others stay as they are."""
     if not isinstance(teacher, str):
         return [teacher]
@@ -186,34 +181,32 @@ def _kept(i: int, teacher: Any, settings: DistillSettings, data: DistillData) ->
         path = path.with_name(f"{path.stem}-teacher{i}{path.suffix}")
     own = {"keep_epochs": settings.keep_epochs, "checkpoint": path}
     trained = distiller("ce", teacher, **_common(settings) | own)
-    held = data.validation
-    trained.fit(data.train.x, data.train.y, X_val=held.x, y_val=held.y)
+    trained.fit(data.train.x, data.train.y, X_val=data.validation.x, y_val=data.validation.y)
     return list(early_stopped(trained.snapshots_, name=teacher, classes=trained.classes_))
 
 
-def _write(
-    student: DistilledClassifier, settings: DistillSettings, data: DistillData, force: bool
-) -> None:
-    """Show what came out and write the files."""
+def _write(student: DistilledClassifier, settings: DistillOptions, data: DistillData) -> None:
+    """Print models and weights, and write the files."""
+    force = settings.force
     models = models_table(student, settings, data)
     show_models(models, student, settings.method)
     show_weights(student, data, settings.method)
     _packed(student, settings, data).save(settings.output, overwrite=force)
-    say(f"Model written to {settings.output}")
+    print_result(f"Model written to {settings.output}")
     for epoch, network in student.snapshots_.items():
         path = snapshot_path(settings.output, epoch)
         _packed(_at_epoch(student, epoch, network), settings, data).save(path, overwrite=force)
-        say(f"Model after epoch {epoch} written to {path}")
+        print_result(f"Model after epoch {epoch} written to {path}")
     if settings.weights is not None:
-        write_table(weights_by_row(student, data), settings.weights, overwrite=force)
-        say(f"Weights written to {settings.weights}")
+        write_table(weights_with_ids(student, data), settings.weights, overwrite=force)
+        print_result(f"Weights written to {settings.weights}")
     if settings.report is not None:
-        report_distillation(settings, data, student, models, force)
-        say(f"Report written to {settings.report}")
+        write_report(settings.report, report_content(settings, data, student, models), force)
+        print_result(f"Report written to {settings.report}")
 
 
 def _packed(
-    student: DistilledClassifier, settings: DistillSettings, data: DistillData
+    student: DistilledClassifier, settings: DistillOptions, data: DistillData
 ) -> TextModel | ImagesModel:
     if data.features is None:
         return ImagesModel(student, data.classes, data.name)
@@ -229,7 +222,7 @@ def _packed(
 
 
 def _at_epoch(student: DistilledClassifier, epoch: int, network: Any) -> DistilledClassifier:
-    """Give the student as it was after an epoch."""
+    """Return the student as it was after an epoch."""
     past = copy.copy(student)
     past.models_ = [JointModel(network, student.models_[0].rules)]
     past.best_epoch_ = [epoch - 1]
@@ -238,31 +231,31 @@ def _at_epoch(student: DistilledClassifier, epoch: int, network: Any) -> Distill
     return past
 
 
-def ready_teachers(settings: DistillSettings, data: DistillData) -> list[Any]:
-    """Teachers in the order in which they were given: those in files read, networks by name.
+def ready_teachers(settings: DistillOptions, data: DistillData) -> list[Any]:
+    """Return teachers in the order of the options: those in files read, networks by name.
 
     Raises
     ------
     InputError
         If one cannot teach these rows; names it.
     """
-    return [_ready(i, one, settings, data) for i, one in enumerate(settings.teacher)]
+    return [_ready(i, name, settings, data) for i, name in enumerate(settings.teacher)]
 
 
-def _ready(i: int, given: str, settings: DistillSettings, data: DistillData) -> Any:
+def _ready(i: int, name: str, settings: DistillOptions, data: DistillData) -> Any:
     try:
-        if not is_file_name(given):
-            network_size(given, data)
-            return given
-        made = _from_file(Path(given), settings, data)
-        _check_answers(made, data)
-        return made
+        if not is_file_name(name):
+            network_size(name, data)
+            return name
+        teacher = _from_file(Path(name), settings, data)
+        _check_answers(teacher, data)
+        return teacher
     except InputError as error:
-        raise type(error)(f"teacher {i} ({given!r}): {error}") from error
+        raise type(error)(f"teacher {i} ({name!r}): {error}") from error
 
 
 def network_size(name: str, data: DistillData) -> int:
-    """Count the parameters of a network for these rows.
+    """Return the number of parameters of a network for these rows.
 
     Raises
     ------
@@ -271,11 +264,11 @@ def network_size(name: str, data: DistillData) -> int:
     """
     check_kind(name, "a network")
     shape = data.train.x.shape[1:]
-    made = build_feature_model(name, int(np.prod(shape)), len(data.classes), input_shape=shape)
-    return n_parameters(made)
+    n_features, n_classes = int(np.prod(shape)), len(data.classes)
+    return n_parameters(build_feature_model(name, n_features, n_classes, input_shape=shape))
 
 
-def _from_file(path: Path, settings: DistillSettings, data: DistillData) -> Teacher:
+def _from_file(path: Path, settings: DistillOptions, data: DistillData) -> Teacher:
     if path.suffix.lower() == MODEL_SUFFIX:
         return _from_model(path, data)
     if data.is_text and settings.row_id_column is None:
@@ -297,7 +290,7 @@ def _from_model(path: Path, data: DistillData) -> Teacher:
 
 
 def _from_texts(model: TextModel, name: str, data: DistillData) -> Teacher:
-    """Ask a text model now, about the texts themselves: its features are not the student's."""
+    """Return a teacher that has answered already: its features are not the student's."""
     parts = (data.train, data.validation)
     values = np.concatenate([text_log_probabilities(model, part.texts or []) for part in parts])
     ids = np.concatenate([part.ids for part in parts])
@@ -308,7 +301,7 @@ def _from_texts(model: TextModel, name: str, data: DistillData) -> Teacher:
 
 
 def text_log_probabilities(model: TextModel, texts: Sequence[str], votes: Any = None) -> np.ndarray:
-    """Log-probabilities (n, C) of a text model in the order of its classes."""
+    """Return log-probabilities (n, C) of a text model in the order of its classes."""
     if model.needs_votes and votes is None:
         raise InputError(
             "this model predicts with its rules as well: write its outputs into a file with "
@@ -318,7 +311,7 @@ def text_log_probabilities(model: TextModel, texts: Sequence[str], votes: Any = 
 
 
 def _check_answers(teacher: Teacher, data: DistillData) -> None:
-    """Ask about a few rows where answers are computed, about all where they are looked up."""
+    """Check that a teacher answers: one row where it computes, all where it looks them up."""
     for part in (data.train, data.validation):
         rows = slice(1 if teacher.n_parameters is not None and not data.is_text else None)
         teacher.logits(part.x[rows], part.ids[rows], data.labels)

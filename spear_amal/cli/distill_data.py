@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from spear_amal.cli.config import CONFIG_NAME, DistillSettings, Settings
-from spear_amal.cli.training_data import Rows, gather_material
+from spear_amal.cli.options import DistillOptions
+from spear_amal.cli.training_data import read_training_data
 from spear_amal.data import TextFeatures, load_images, require_columns
 from spear_amal.data.images import ImageData
 from spear_amal.data.splits import draw_stratified
@@ -19,7 +18,7 @@ from spear_amal.votes.label_matrix import LabelMatrix
 
 
 @dataclass(frozen=True)
-class Part:
+class DistillSplit:
     """Rows of one role.
 
     Attributes
@@ -40,17 +39,17 @@ class Part:
     texts: list[str] | None = None
 
 
-class Scorer:
-    """Holds the test rows; a model meets them when it is finished."""
+class DistillScorer:
+    """Keeps the test rows closed until a model is finished."""
 
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: DistillSplit) -> None:
         self._part = part
 
     def __len__(self) -> int:
         return len(self._part.y)
 
-    def open(self) -> Part:
-        """Give the test rows, after training."""
+    def open(self) -> DistillSplit:
+        """Return the test rows, after training."""
         return self._part
 
 
@@ -62,31 +61,31 @@ class DistillData:
     ----------
     name : str
         For people.
-    train, validation : Part
+    train, validation : DistillSplit
     classes : tuple
         Class names in code order.
     labels : tuple
         The same as the student gets them in `y`.
     features : TextFeatures or None
         Of texts.
-    scorer : Scorer or None
+    scorer : DistillScorer or None
         Test rows, if there are any.
     noisy : ndarray (n,) bool or None
         Training rows whose class is known to be wrong, for looking at the weights only.
     """
 
     name: str
-    train: Part
-    validation: Part
+    train: DistillSplit
+    validation: DistillSplit
     classes: tuple[Any, ...]
     labels: tuple[Any, ...]
     features: TextFeatures | None = None
-    scorer: Scorer | None = None
+    scorer: DistillScorer | None = None
     noisy: np.ndarray | None = None
 
     @property
     def is_text(self) -> bool:
-        """True for a table of texts."""
+        """Return whether the rows are texts of a table."""
         return self.features is not None
 
     def __str__(self) -> str:
@@ -98,10 +97,8 @@ class DistillData:
         return f"{self.name}: {', '.join(parts)}, {len(self.classes)} classes"
 
 
-def gather_data(
-    settings: DistillSettings, data_dir: Path | None, fault_tolerant: bool = False
-) -> DistillData:
-    """Read what the settings name.
+def read_data(settings: DistillOptions) -> DistillData:
+    """Read the images or tables that the settings name.
 
     Raises
     ------
@@ -110,13 +107,18 @@ def gather_data(
     DataUnavailableError
         If the images can be had nowhere.
     """
-    if settings.images is not None:
-        return _images(settings, data_dir)
-    return _texts(settings, fault_tolerant)
+    return _texts(settings) if settings.images is None else _images(settings.images, settings)
 
 
-def _images(settings: DistillSettings, data_dir: Path | None) -> DistillData:
-    data = read_images(settings.images or "", settings.images_path, settings, data_dir)
+def _images(name: str, settings: DistillOptions) -> DistillData:
+    data = load_images(
+        name,
+        settings.data_dir,
+        path=settings.images_path,
+        validation=settings.validation_share,
+        seed=settings.seed,
+        progress=True,
+    )
     if settings.subset is not None:
         data = _drawn(data, settings.subset, settings.seed)
     if settings.label_noise:
@@ -128,30 +130,14 @@ def _images(settings: DistillSettings, data_dir: Path | None) -> DistillData:
         validation=_image_part(data, "validation"),
         classes=data.classes,
         labels=tuple(range(data.n_classes)),
-        scorer=Scorer(_image_part(data, "test")) if len(data.rows("test")) else None,
+        scorer=DistillScorer(_image_part(data, "test")) if len(data.rows("test")) else None,
         noisy=noisy if noisy.any() else None,
     )
 
 
-def read_images(
-    name: str, path: Path | None, settings: DistillSettings, data_dir: Path | None
-) -> ImageData:
-    """Load images by name."""
-    from spear_amal.cli.console import is_watched
-
-    return load_images(
-        name,
-        data_dir,
-        path=path,
-        validation=settings.validation_share,
-        seed=settings.seed,
-        progress=is_watched(),
-    )
-
-
-def _image_part(data: ImageData, part: str) -> Part:
+def _image_part(data: ImageData, part: str) -> DistillSplit:
     rows = data.rows(part)
-    return Part(data.x[rows], data.y[rows], data.row_ids[rows])
+    return DistillSplit(data.x[rows], data.y[rows], data.row_ids[rows])
 
 
 def _drawn(data: ImageData, n_train: int, seed: int) -> ImageData:
@@ -163,29 +149,28 @@ def _drawn(data: ImageData, n_train: int, seed: int) -> ImageData:
     return data.subset(n_train=n_train, n_validation=min(share, n_val), seed=seed)
 
 
-def _texts(settings: DistillSettings, fault_tolerant: bool) -> DistillData:
-    plain = Settings(
-        data=settings.data,
-        validation=settings.validation,
-        text_column=settings.text_column,
-        label_column=settings.label_column,
-        lfs=settings.lfs,
-    )
-    material = gather_material(plain, settings.lfs is not None, fault_tolerant)
-    parts = [material.train, *([] if material.validation is None else [material.validation])]
-    ids = row_ids([part.frame for part in parts], settings.row_id_column)
-    features = TextFeatures().fit([text for part in parts for text in part.texts])
-    made = [
-        _text_part(rows, own, features, material.classes)
-        for rows, own in zip(parts, ids, strict=True)
+def _texts(settings: DistillOptions) -> DistillData:
+    data = read_training_data(settings, settings.lfs is not None)
+    ids = row_ids([table.frame for table in data.tables], settings.row_id_column)
+    features = TextFeatures().fit([text for table in data.tables for text in table.texts])
+    train, *validation = [
+        DistillSplit(
+            x=features.transform(table.texts),
+            y=_named(table.y, data.classes),
+            ids=ids_of_table,
+            votes=table.votes,
+            texts=table.texts,
+        )
+        for table, ids_of_table in zip(data.tables, ids, strict=True)
     ]
-    train, held = made if len(made) > 1 else _held_out(made[0], material.train.y, settings)
+    if not validation:
+        train, *validation = _hold_out(train, data.train.y, settings)
     return DistillData(
         name=", ".join(path.name for path in settings.data),
         train=train,
-        validation=held,
-        classes=material.classes,
-        labels=material.classes,
+        validation=validation[0],
+        classes=data.classes,
+        labels=data.classes,
         features=features,
     )
 
@@ -212,14 +197,6 @@ def row_ids(frames: list[pd.DataFrame], column: str | None) -> list[np.ndarray]:
     return [frame[column].to_numpy() for frame in frames]
 
 
-def _text_part(
-    rows: Rows, ids: np.ndarray, features: TextFeatures, classes: tuple[Any, ...]
-) -> Part:
-    return Part(
-        features.transform(rows.texts), _named(rows.y, classes), ids, rows.votes, rows.texts
-    )
-
-
 def _named(codes: np.ndarray, classes: tuple[Any, ...]) -> np.ndarray:
     """Class names of codes, None for -1; plain numbers stay what they are."""
     if not any(isinstance(name, str) for name in classes):
@@ -228,28 +205,31 @@ def _named(codes: np.ndarray, classes: tuple[Any, ...]) -> np.ndarray:
     return names[codes]  # -1 takes the last
 
 
-def _held_out(part: Part, codes: np.ndarray, settings: DistillSettings) -> tuple[Part, Part]:
-    """Hold out a stratified share of the labelled rows."""
+def _hold_out(
+    split: DistillSplit, codes: np.ndarray, settings: DistillOptions
+) -> tuple[DistillSplit, DistillSplit]:
+    """Hold out a stratified share of the labelled rows; return the others and these."""
     labelled = np.flatnonzero(codes >= 0)
     generator = np.random.default_rng(settings.seed)
     size = round(settings.validation_share * len(labelled))
     try:
-        held = draw_stratified(labelled, codes, size, generator, "the validation part")
+        chosen = draw_stratified(labelled, codes, size, generator, "the validation part")
         if not size:
             raise InputError("the validation part has no row")
     except InputError as error:
         raise InputError(
             f"{error} ({settings.validation_share:g} of {len(labelled)} labelled rows); label more "
-            "rows, give --validation, or a larger validation_share in " + CONFIG_NAME
+            f"rows, give --validation, or a larger validation_share in {settings.FILE}"
         ) from error
-    return _taken(part, np.setdiff1d(np.arange(len(codes)), held)), _taken(part, held)
+    others = np.setdiff1d(np.arange(len(codes)), chosen)
+    return _rows_of(split, others), _rows_of(split, chosen)
 
 
-def _taken(part: Part, rows: np.ndarray) -> Part:
-    return Part(
-        part.x[rows],
-        part.y[rows],
-        part.ids[rows],
-        None if part.votes is None else part.votes[rows],
-        None if part.texts is None else [part.texts[row] for row in rows],
+def _rows_of(split: DistillSplit, rows: np.ndarray) -> DistillSplit:
+    return DistillSplit(
+        split.x[rows],
+        split.y[rows],
+        split.ids[rows],
+        None if split.votes is None else split.votes[rows],
+        None if split.texts is None else [split.texts[row] for row in rows],
     )

@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import confusion_matrix, roc_auc_score
+from sklearn.metrics import roc_auc_score
 
-from spear_amal.cli.config import DistillSettings
-from spear_amal.cli.console import say, show_table
-from spear_amal.cli.distill_data import DistillData, Part
-from spear_amal.cli.train import plain
+from spear_amal.cli.console import print_result, show_table
+from spear_amal.cli.distill_data import DistillData, DistillSplit
+from spear_amal.cli.options import DistillOptions
+from spear_amal.cli.train import evaluation
 from spear_amal.errors import InputError
 from spear_amal.estimators import DISTILLATION, DistilledClassifier
 from spear_amal.models import n_parameters
-from spear_amal.report import Examples, Outcome, ReportContent, write_report
+from spear_amal.report import Evaluation, Examples, ReportContent
 from spear_amal.teachers import Teacher
 from spear_amal.training import score
 
@@ -26,9 +26,9 @@ LEARNING = ("amal", "alm-kd")  # methods whose weights the validation rows teach
 
 
 def models_table(
-    student: DistilledClassifier, settings: DistillSettings, data: DistillData
+    student: DistilledClassifier, settings: DistillOptions, data: DistillData
 ) -> pd.DataFrame:
-    """Teachers and student with parameters, compression ratio and scores, as text.
+    """Return teachers and student with parameters, compression ratio and scores, as text.
 
     The test rows are opened here, when nothing is left to choose.
     """
@@ -37,11 +37,18 @@ def models_table(
         parts["test"] = data.scorer.open()
     size = estimator_size(student)
     rows: list[tuple[str, str, int | None, Sequence[float | None]]] = [
-        ("teacher", one.name, one.n_parameters, _teacher_scores(one, student, parts))
-        for one in student.teachers_
+        (
+            "teacher",
+            teacher.name,
+            teacher.n_parameters,
+            [_teacher_score(teacher, student, part) for part in parts.values()],
+        )
+        for teacher in student.teachers_
     ]
-    own = [student.score(part.x, part.y) for part in parts.values()]
-    rows.append(("student", str(settings.student), size, [student.val_score_, *own[1:]]))
+    scores = [student.val_score_]
+    if "test" in parts:
+        scores.append(student.score(parts["test"].x, parts["test"].y))
+    rows.append(("student", str(settings.student), size, scores))
     table = [
         {
             "role": role,
@@ -50,60 +57,56 @@ def models_table(
             "compression": _NOTHING if n is None else f"{n / size:.1f}",
             **{
                 f"{part} {student.metric}": _NOTHING if value is None else f"{value:.3f}"
-                for part, value in zip(parts, found, strict=True)
+                for part, value in zip(parts, scores, strict=True)
             },
         }
-        for role, name, n, found in rows
+        for role, name, n, scores in rows
     ]
     return pd.DataFrame(table)
 
 
-def _teacher_scores(
-    teacher: Teacher, student: DistilledClassifier, parts: dict[str, Part]
-) -> list[float | None]:
-    return [_teacher_score(teacher, student, part) for part in parts.values()]
-
-
-def _teacher_score(teacher: Teacher, student: DistilledClassifier, part: Part) -> float | None:
-    """Score of a teacher; None where it has no answer to these rows, as a file may not."""
+def _teacher_score(
+    teacher: Teacher, student: DistilledClassifier, part: DistillSplit
+) -> float | None:
+    """Return the score of a teacher; None where it lacks these rows, as a file of outputs may."""
     classes = student.classes_.tolist()
     try:
         logits = teacher.logits(part.x, part.ids, classes)
     except InputError:
         return None
-    codes = {label: code for code, label in enumerate(classes)}
-    y = np.array([codes.get(label, -1) for label in part.y.tolist()])
-    return score(student.metric, y, logits.argmax(1))
+    return score(student.metric, _codes(part.y, classes), logits.argmax(1))
 
 
 def show_models(table: pd.DataFrame, student: DistilledClassifier, method: str) -> None:
     """Print the models, and what their scores are worth."""
     show_table(table, "Teachers and student")
     if method in LEARNING and differ(student):
-        say("The validation rows taught the weights too: the student's score there is too good.")
+        print_result(
+            "The validation rows taught the weights too: the student's score there is too good."
+        )
 
 
 def show_weights(student: DistilledClassifier, data: DistillData, method: str) -> None:
     """Print the weights per loss, and how well they tell rows that are known to be noisy."""
     if method not in ("ce", *LEARNING) and bool((student.weights_.fillna(1) == 1).all(axis=None)):
-        say(f"{method} weighs every batch anew: it keeps no weights to look at.")
+        print_result(f"{method} weighs every batch anew: it keeps no weights to look at.")
         return
     show_table(_weights_summary(student.weights_), "Weights per loss (training rows)")
     if method in LEARNING and not differ(student):
-        say(
+        print_result(
             f"No weight was learnt in {len(student.history_)} epochs: {method} starts after some "
             "epochs of warm-up; train for longer, or set warmup among the mixer_options"
         )
-    told = noise_auc(student, data)
-    if told is not None and data.noisy is not None:
-        say(
+    auc = noise_auc(student, data)
+    if auc is not None and data.noisy is not None:
+        print_result(
             f"{int(data.noisy.sum())} training rows have a wrong class; weight of the teachers "
-            f"minus weight of the label tells them with AUC {told:.3f} (0.5: not at all)"
+            f"minus weight of the label tells them with AUC {auc:.3f} (0.5: not at all)"
         )
 
 
 def _weights_summary(weights: pd.DataFrame) -> pd.DataFrame:
-    held = [(name, weights[name].dropna().to_numpy()) for name in weights]
+    columns = [(name, weights[name].dropna().to_numpy()) for name in weights]
     return pd.DataFrame(
         {
             "loss": name,
@@ -114,18 +117,18 @@ def _weights_summary(weights: pd.DataFrame) -> pd.DataFrame:
             "90%": f"{np.quantile(values, 0.9):.3f}",
             "at 0": f"{(values <= _ZERO).mean():.1%}",
         }
-        for name, values in held
+        for name, values in columns
         if len(values)
     )
 
 
 def differ(student: DistilledClassifier) -> bool:
-    """Tell whether the weights of a loss differ from row to row: then there is more to see."""
+    """Return whether the weights of a loss differ from row to row: then there is more to see."""
     return bool((student.weights_.max() - student.weights_.min() > _ZERO).any())
 
 
 def noise_auc(student: DistilledClassifier, data: DistillData) -> float | None:
-    """AUC with which the learnt weights tell noisy rows; None where there is nothing to tell."""
+    """Return the AUC with which the learnt weights tell noisy rows; None without such rows."""
     weights = student.weights_.iloc[: len(data.train.y)]
     teachers = [name for name in weights if str(name).startswith("teacher")]
     if data.noisy is None or not teachers or not differ(student):
@@ -136,46 +139,42 @@ def noise_auc(student: DistilledClassifier, data: DistillData) -> float | None:
     return float(roc_auc_score(noisy, lean[on])) if 0 < noisy.sum() < len(noisy) else None
 
 
-def weights_by_row(student: DistilledClassifier, data: DistillData) -> pd.DataFrame:
-    """Learnt weights of the training rows, with their ids."""
+def weights_with_ids(student: DistilledClassifier, data: DistillData) -> pd.DataFrame:
+    """Return the learnt weights of the training rows, with their ids."""
     weights = student.weights_.iloc[: len(data.train.y)].reset_index(drop=True)
     weights.insert(0, "row_id", data.train.ids)
     return weights
 
 
-def report_distillation(
-    settings: DistillSettings,
-    data: DistillData,
-    student: DistilledClassifier,
-    models: pd.DataFrame,
-    force: bool,
-) -> None:
-    """Write the HTML report that the settings name."""
+def report_content(
+    settings: DistillOptions, data: DistillData, student: DistilledClassifier, models: pd.DataFrame
+) -> ReportContent:
+    """Return what the HTML report shows."""
     title = f"{settings.method}: {DISTILLATION[settings.method][0]}"
     train = data.train
     codes = _codes(train.y, data.labels)
-    content = ReportContent(
+    return ReportContent(
         title=f"Distillation into {settings.student}, {settings.method}, on {data.name}",
         summary=[str(data), title],
-        classes=data.classes,
-        labels=train.votes,
-        gold=None if train.votes is None else codes,
+        class_names=data.classes,
+        votes=train.votes,
+        y=None if train.votes is None else codes,
         models=models,
         histories={settings.method: student.history_},
         examples=_examples(settings, data, student, codes),
         outcome=_outcome(settings, data, student),
-        settings=plain(settings),
+        settings=settings.as_text(),
     )
-    write_report(settings.report or "report.html", content, overwrite=force)
 
 
-def _codes(y: np.ndarray, labels: tuple[Any, ...]) -> np.ndarray:
+def _codes(y: np.ndarray, labels: Sequence[Any]) -> np.ndarray:
+    """Return class codes (n,) of labels; -1 for None."""
     lookup = {label: code for code, label in enumerate(labels)}
     return np.array([lookup.get(label, -1) for label in y.tolist()])
 
 
 def _examples(
-    settings: DistillSettings, data: DistillData, student: DistilledClassifier, codes: np.ndarray
+    settings: DistillOptions, data: DistillData, student: DistilledClassifier, codes: np.ndarray
 ) -> Examples | None:
     if not differ(student):
         return None
@@ -184,21 +183,17 @@ def _examples(
     return Examples(settings.method, weights, codes, data.train.votes, texts)
 
 
-def _outcome(settings: DistillSettings, data: DistillData, student: DistilledClassifier) -> Outcome:
-    part = data.validation if data.scorer is None else data.scorer.open()
-    y, labels = _codes(part.y, data.labels), np.arange(len(data.labels))
-    p = student.predict_proba(part.x)
-    predicted = _codes(student.classes_[p.argmax(1)], data.labels)
-    which = "validation rows, which also chose the epoch" if data.scorer is None else "test rows"
-    return Outcome(
-        model=settings.method,
-        rows=f"{len(y)} {which}",
-        confusion=confusion_matrix(y, predicted, labels=labels),
-        confidence=p.max(1),
-        right=predicted == y,
-    )
+def _outcome(
+    settings: DistillOptions, data: DistillData, student: DistilledClassifier
+) -> Evaluation:
+    role, split = "validation rows, which also chose the epoch", data.validation
+    if data.scorer is not None:
+        role, split = "test rows", data.scorer.open()
+    p = np.zeros((len(split.y), len(data.labels)))
+    p[:, _codes(student.classes_, data.labels)] = student.predict_proba(split.x)
+    return evaluation(settings.method, role, _codes(split.y, data.labels), p)
 
 
 def estimator_size(estimator: Any) -> int:
-    """Count the parameters that predict."""
+    """Return the number of parameters that predict."""
     return sum(n_parameters(joint.feature) for joint in estimator.models_)

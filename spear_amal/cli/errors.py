@@ -25,7 +25,7 @@ _BAD_INPUTS = (InputError, MissingExtraError, *_BAD_PATHS)
 
 
 def exit_code(error: BaseException) -> int:
-    """Exit code of an error.
+    """Return the exit code of an error.
 
     Examples
     --------
@@ -42,7 +42,7 @@ def exit_code(error: BaseException) -> int:
 
 
 def message(error: BaseException) -> str:
-    """Say in words for people what went wrong."""
+    """Return in words for people what went wrong."""
     if isinstance(error, KeyboardInterrupt):
         return "interrupted; no output is left half written"
     if isinstance(error, SpearAmalError):
@@ -62,7 +62,7 @@ def _of_system(error: OSError) -> str:
     return f"{where}{error.strerror or error}{kept}"
 
 
-class CarefulGroup(TyperGroup):
+class ErrorHandlingGroup(TyperGroup):
     """Runs a command; an error ends with its message and code, with ``--debug`` its traceback."""
 
     def invoke(self, ctx: Any) -> Any:

@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
+import json
+import textwrap
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 
-from spear_amal.cli.console import say
+from spear_amal.cli.console import print_result
+from spear_amal.cli.options import CliConfig
+from spear_amal.cli.schema import kind_of
 from spear_amal.data import Corpus, synthetic_corpus, write_table
 from spear_amal.errors import OutputExistsError
 from spear_amal.io.atomic import write_aside
 
 N_ROWS, N_TEST, N_LABELLED = 700, 200, 100
 
-SETTINGS = """\
-# Settings of `spear-amal`; arguments on the command line go before them.
-data = "data.csv"            # or a list of files; .csv, .jsonl and .parquet
-test = "test.csv"            # labelled rows for `spear-amal evaluate`
-text_column = "text"
-label_column = "label"       # an empty cell means unlabelled
-lfs = "lfs.py"               # your labelling functions
-
-method = "recommended"       # or amal, spear, majority, only-lv, ..; see train --help
-metric = "accuracy"          # or f1, macro-f1: chooses the epoch
-seed = 0
-
-labels = "labels.npz"        # written by apply
-output = "model.safetensors" # written by train
-predictions = "predictions.csv"
-# report = "report.html"     # written by train; needs: pip install 'spear-amal[report]'
-# checkpoint = "checkpoint.safetensors"  # a run that is stopped goes on from here
-"""
+# Keys of the project's spear.toml, and others that stand there as comments.
+SETTINGS = {
+    **{"data": "data.csv", "test": "test.csv", "text_column": "text", "label_column": "label"},
+    **{"lfs": "lfs.py", "method": "recommended", "metric": "accuracy", "seed": 0},
+    **{"votes": "votes.npz", "output": "model.safetensors", "predictions": "predictions.csv"},
+}
+EXAMPLES = {
+    **{"validation": "validation.csv", "max_epochs": 100, "report": "report.html"},
+    "checkpoint": "checkpoint.safetensors",
+}
 
 README = """\
 # A project for spear-amal
@@ -65,10 +61,10 @@ def create_project(folder: Path) -> None:
             f"{folder} already exists and is not an empty folder; choose a new name"
         )
     _write_all(folder, _files())
-    say(f"Project written to {folder}. Next:")
-    say(f"  cd {folder}")
-    say("  spear-amal train")
-    say("README.md there tells the other commands.")
+    print_result(f"Project written to {folder}. Next:")
+    print_result(f"  cd {folder}")
+    print_result("  spear-amal train")
+    print_result("README.md there lists the other commands.")
 
 
 def _write_all(folder: Path, files: dict[str, Callable[[Path], None]]) -> None:
@@ -93,11 +89,25 @@ def _files() -> dict[str, Callable[[Path], None]]:
     lfs = resources.files("spear_amal.cli.template").joinpath("lfs.py").read_text(encoding="utf-8")
     return {
         "README.md": _text(readme),
-        "spear.toml": _text(SETTINGS),
+        CliConfig.FILE: _text(settings_file()),
         "lfs.py": _text(lfs),
         "data.csv": _rows(corpus, "train", N_LABELLED),
         "test.csv": _rows(corpus, "test", N_TEST),
     }
+
+
+def settings_file() -> str:
+    """Return the text of a project's spear.toml: every key, and what it is for."""
+    blocks = [
+        "# Settings of `spear-amal`. Flags on the command line go before them, and paths are\n"
+        "# relative to this file."
+    ]
+    for name, value in (SETTINGS | EXAMPLES).items():
+        field = CliConfig.model_fields[name]
+        about = f"{field.description}{' May be a list.' if kind_of(field)[1] else ''}"
+        note = textwrap.indent(textwrap.fill(about, 88), "# ")
+        blocks.append(f"{note}\n{'' if name in SETTINGS else '# '}{name} = {json.dumps(value)}")
+    return "\n\n".join(blocks) + "\n"
 
 
 def _text(text: str) -> Callable[[Path], None]:
@@ -108,14 +118,14 @@ def _text(text: str) -> Callable[[Path], None]:
 
 
 def _rows(corpus: Corpus, part: str, n_labelled: int) -> Callable[[Path], None]:
-    """Rows of a part with class names; only the first `n_labelled` keep theirs."""
+    """Return what writes rows of a part; only the first `n_labelled` keep their class names."""
     frame = corpus.frame.iloc[corpus.rows(part)].reset_index(drop=True)
     names = [
         corpus.classes[code] if row < n_labelled else "" for row, code in enumerate(frame["label"])
     ]
-    held = frame[["text"]].assign(label=names)
+    rows = frame[["text"]].assign(label=names)
 
     def write(path: Path) -> None:
-        write_table(held, path, overwrite=True)  # the empty file beside the target
+        write_table(rows, path, overwrite=True)  # the empty file beside the target
 
     return write

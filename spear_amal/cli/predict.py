@@ -11,8 +11,8 @@ from sklearn.metrics import confusion_matrix, f1_score
 
 from spear_amal.cli import read_rows
 from spear_amal.cli.apply import vote
-from spear_amal.cli.config import Settings, need
-from spear_amal.cli.console import say, show_rows
+from spear_amal.cli.console import print_result, show_rows
+from spear_amal.cli.options import EvaluateOptions, PredictOptions
 from spear_amal.data import write_table
 from spear_amal.errors import InputError
 from spear_amal.io.atomic import refuse_existing
@@ -28,44 +28,43 @@ _TITLES = {
 }
 
 
-def predict(settings: Settings, model_path: Path, output: Path | None, force: bool) -> None:
+def predict(options: PredictOptions) -> None:
     """Write the table with a predicted label and class probabilities added."""
-    target = refuse_existing(need(output or settings.predictions, "--output", "predictions"), force)
-    model = TextModel.load(model_path)
-    frame = read_rows.read_rows(need(settings.data, "--data"), model.text_column)
-    p = _probabilities(model, frame, settings)
+    target = refuse_existing(options.require("predictions"), options.force)
+    model = TextModel.load(options.output)
+    frame = read_rows.read_rows(options.require("data"), model.text_column)
+    p = _probabilities(model, frame, options.lfs)
     added: dict[str, Any] = {PREDICTED: [model.classes[code] for code in p.argmax(1)]}
     added |= {f"p_{name}": p[:, code] for code, name in enumerate(model.classes)}
     clash = [name for name in added if name in frame]
     if clash:
         raise InputError(f"the data already has the column {clash[0]!r}; rename or drop it")
-    write_table(pd.concat([frame, pd.DataFrame(added)], axis=1), target, overwrite=force)
-    say(f"{len(frame)} predictions written to {target}")
+    write_table(pd.concat([frame, pd.DataFrame(added)], axis=1), target, overwrite=options.force)
+    print_result(f"{len(frame)} predictions written to {target}")
 
 
-def evaluate(settings: Settings, model_path: Path, data: tuple[Path, ...]) -> None:
+def evaluate(options: EvaluateOptions) -> None:
     """Print scores and the confusion matrix on the labelled rows of a table."""
-    model = TextModel.load(model_path)
-    paths = data or ((settings.test,) if settings.test is not None else ())
-    frame = read_rows.read_rows(need(paths, "--data", "test"), model.text_column)
-    where = ", ".join(str(path) for path in paths)
-    values = read_rows.label_values(frame, settings.label_column, where)
+    model = TextModel.load(options.output)
+    frame = read_rows.read_rows(options.require("test"), model.text_column)
+    where = ", ".join(str(path) for path in options.test)
+    values = read_rows.label_values(frame, options.label_column, where)
     y = read_rows.class_codes(values, model.classes, where)
     known = np.flatnonzero(y >= 0)
     if not len(known):
-        raise InputError(f"{where}: no row has a label in the column {settings.label_column!r}")
-    p = _probabilities(model, frame, settings)[known]
-    say(f"{len(frame)} rows, {len(known)} of them labelled and scored")
+        raise InputError(f"{where}: no row has a label in the column {options.label_column!r}")
+    p = _probabilities(model, frame, options.lfs)[known]
+    print_result(f"{len(frame)} rows, {len(known)} of them labelled and scored")
     _show_scores(p, y[known], model)
     _show_confusion(p, y[known], model)
 
 
-def _probabilities(model: TextModel, frame: pd.DataFrame, settings: Settings) -> np.ndarray:
+def _probabilities(model: TextModel, frame: pd.DataFrame, lfs: Path | None) -> np.ndarray:
     votes = None
     if model.needs_votes:
-        if settings.lfs is None:
+        if lfs is None:
             raise InputError("this model predicts with the rules as well: give the LFs with --lfs")
-        votes = vote(frame, settings.lfs, model.text_column)
+        votes = vote(frame, lfs, model.text_column)
     return model.predict_proba(frame[model.text_column].tolist(), votes)
 
 

@@ -52,7 +52,7 @@ def for_lfs(frame: pd.DataFrame, text_column: str) -> pd.DataFrame:
 
 
 def label_values(frame: pd.DataFrame, column: str, where: str) -> list[str | None]:
-    """Labels as strings, None where unlabelled: an empty cell or -1.
+    """Return labels as strings, None where unlabelled: an empty cell or -1.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def label_values(frame: pd.DataFrame, column: str, where: str) -> list[str | Non
         If there is no such column.
     """
     require_columns(frame, [column], where)
-    return [_value(one) for one in frame[column].tolist()]
+    return [_value(cell) for cell in frame[column].tolist()]
 
 
 def _value(cell: Any) -> str | None:
@@ -71,8 +71,8 @@ def _value(cell: Any) -> str | None:
     return None if text in ("", str(UNLABELLED)) else text
 
 
-def find_classes(voted: Sequence[Any] | None, values: Sequence[str | None]) -> tuple[Any, ...]:
-    """Classes in code order, from the votes' classes (None without LFs) and the labels.
+def classes_of_table(voted: Sequence[Any] | None, values: Sequence[str | None]) -> tuple[Any, ...]:
+    """Return the classes in code order, from the votes' classes (None without LFs) and the labels.
 
     Raises
     ------
@@ -99,7 +99,7 @@ def _by_number(value: str) -> tuple[int, int, str]:
 
 
 def class_codes(values: Sequence[str | None], classes: Sequence[Any], where: str) -> np.ndarray:
-    """Class codes (n,) of labels given as names or as codes; -1 where unlabelled.
+    """Return class codes (n,) of labels given as names or as codes; -1 where unlabelled.
 
     Raises
     ------

@@ -1,47 +1,47 @@
-"""What ``study`` does: run, show the way, print tables and a verdict."""
+"""The commands under ``study``: run methods over seeds, print tables and verdicts, draw."""
 
 from __future__ import annotations
 
-import inspect
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import typer
 
-from spear_amal.cli.console import is_watched, note, say, show_table
-from spear_amal.cli.study_names import STUDIES
+from spear_amal import studies
+from spear_amal.cli.console import print_result, print_status, show_table
+from spear_amal.cli.options import GridStudyOptions, StudyOptions, StudyReportOptions
+from spear_amal.cli.outputs import check_outputs
 from spear_amal.errors import InputError, SpearAmalError
 from spear_amal.io.atomic import refuse_existing, write_aside
-from spear_amal.report import need_matplotlib
+from spear_amal.progress import Progress
+from spear_amal.report import require_report_extra
 from spear_amal.report.figures.style import png
-from spear_amal.report.grid_report import kd_figures, write_kd_report
+from spear_amal.report.formatting import markdown as as_markdown
+from spear_amal.report.grid_report import grid_figures, write_grid_report
 from spear_amal.report.grid_tables import (
     conditions,
-    kd_table,
+    grid_table,
     note_of,
-    of_distillation,
-    readable_kd,
+    of_grid_study,
+    readable_grid,
     verdicts_of,
 )
-from spear_amal.report.study_report import markdown as as_markdown
 from spear_amal.report.study_report import (
     readable_summary,
     study_tables,
     tuning_table,
     write_study_report,
 )
-from spear_amal.studies import read_study, run_study
-from spear_amal.studies.catalogue import CATALOGUE
-from spear_amal.studies.distillation import KdStudy, run_kd_study
+from spear_amal.studies import load_study, read_study, verdicts
 from spear_amal.studies.results_file import read_content
-from spear_amal.studies.runner import study_methods
-from spear_amal.studies.verdict import verdicts
+
+if TYPE_CHECKING:
+    from spear_amal.studies import GridStudy
 
 # What a study compares unasked: single models, and both sides of the fair question in folds.
 METHODS = ("majority", "spear", "amal", "only-lv:crossfit=5", "recommended")
@@ -51,44 +51,26 @@ class FailedRunsError(SpearAmalError):
     """Some runs of a study failed; the others are stored."""
 
 
-@dataclass(frozen=True)
-class StudyOptions:
-    """What the user asked for."""
-
-    source: str
-    output: Path
-    methods: tuple[str, ...] | None = None
-    seeds: int = 5
-    labels: int | None = None
-    features: str | None = None
-    protocol: str = "random"
-    tune: int = 0
-    jobs: int = 1
-    lfs: Path | None = None
-    data_dir: Path | None = None
-    max_epochs: int | None = None
-    placebo: bool = False
-    only: bool = False
-    baseline: str | None = None
+# -- running --------------------------------------------------------------------------------------
 
 
 def run(options: StudyOptions) -> None:
-    """Run a study and print its table.
+    """Run methods over seeds on a corpus and print the table.
 
     Raises
     ------
     FailedRunsError
         After everything else is done, if runs failed.
     """
-    specs = study_methods(options.methods or METHODS, options.only)
-    check_baseline(options.baseline, [spec.text for spec in specs])
+    specs = studies.study_methods(options.method or METHODS, options.only)
+    _check_baseline(options.baseline, [spec.text for spec in specs])
     settings = {} if options.max_epochs is None else {"max_epochs": options.max_epochs}
     with study_progress(options.output) as progress:
-        runs = run_study(
+        runs = studies.run_study(
             options.source,
             specs,
             options.seeds,
-            labels=options.labels,
+            n_labelled=options.n_labelled,
             features=options.features,
             protocol=options.protocol,
             tune=options.tune,
@@ -101,111 +83,11 @@ def run(options: StudyOptions) -> None:
             only=True,  # the others are among the specs
             **settings,
         )
-    failed = runs[runs["score"].isna()]
-    if len(failed) < len(runs):
-        _show(runs, options.baseline)
-    say(f"Runs are in {options.output}")
-    if len(failed):
-        raise FailedRunsError(failures(failed, len(runs)))
+    _print_outcome(runs, options)
 
 
-def check_baseline(asked: str | None, methods: list[str]) -> None:
-    """Raise InputError for a baseline that was not run."""
-    if asked is not None and asked not in methods:
-        raise InputError(
-            f"the baseline {asked!r} is not among the methods of this study: {', '.join(methods)}"
-        )
-
-
-def show_kd(runs: pd.DataFrame, baseline: str | None, markdown: bool = False) -> None:
-    """Print the tables and verdicts of studies of runs, and what their runs warned of."""
-    for condition in conditions(runs):
-        table = readable_kd(condition, kd_table(condition, baseline))
-        show_one(condition.title, table, markdown)
-        say(condition.settings)
-        for text in filter(None, [note_of(condition), *verdicts_of(condition)]):
-            say(text)
-    _note_warnings(runs)
-
-
-def show_all(runs: pd.DataFrame, baseline: str | None, markdown: bool) -> None:
-    """Print what a file holds; one file may hold studies of both kinds."""
-    kd = of_distillation(runs)
-    for some, show in ((runs[kd], show_kd), (runs[~kd], _show)):
-        if some["score"].notna().any():
-            show(some, baseline, markdown)
-
-
-def _show(runs: pd.DataFrame, baseline: str | None, markdown: bool = False) -> None:
-    for title, study, table in study_tables(runs, baseline):
-        show_one(title, readable_summary(table), markdown)
-        say(study)
-    for verdict in verdicts(runs):
-        say(verdict.text)
-    _note_warnings(runs)
-
-
-def _note_warnings(runs: pd.DataFrame) -> None:
-    """Say once for each method what its runs warned of; numbers in the words may differ."""
-    told: dict[tuple[str, str], list[str]] = {}
-    for row in runs.to_dict(orient="records"):
-        found = row.get("warnings")  # not-a-number in rows of a file that lack it
-        for text in found if isinstance(found, list) else ():
-            told.setdefault((row["method"], re.sub(r"\d+", "", text)), []).append(text)
-    for (method, _), texts in told.items():
-        note(f"{method}, {len(texts)} of its runs: {texts[0]}")
-
-
-def show_one(title: str, table: pd.DataFrame, markdown: bool) -> None:
-    """Print a table of strings."""
-    if markdown:
-        typer.echo(f"\n**{title}**\n\n{as_markdown(table)}\n")  # no line may be wrapped
-    else:
-        show_table(table, title)
-
-
-def failures(failed: pd.DataFrame, n: int) -> str:
-    """Name the runs that failed, with their errors."""
-    named = [
-        f"  {row.method}, seed {row.seed}: {row.error}" for row in failed.itertuples(index=False)
-    ]
-    head = f"{len(failed)} of {n} runs failed; the command that ran the study tries them again:"
-    return "\n".join([head, *named])
-
-
-_SHARED = ("data_dir", "scale", "max_epochs", "corpus")
-
-
-@dataclass(frozen=True)
-class KdOptions:
-    """What the user asked for; `given` goes to the study.
-
-    Attributes
-    ----------
-    study : str
-    output : Path
-    seeds : int, optional
-    jobs : int
-    methods : tuple of str, optional
-    baseline : str, optional
-    given : dict
-        Options that some studies have and others lack, only those that were given.
-    further : tuple of str
-        More of them as OPTION=VALUE, values as JSON or plain words.
-    """
-
-    study: str
-    output: Path
-    seeds: int | None = None
-    jobs: int = 1
-    methods: tuple[str, ...] | None = None
-    baseline: str | None = None
-    given: Mapping[str, Any] = field(default_factory=dict)
-    further: tuple[str, ...] = ()
-
-
-def run_grid(options: KdOptions) -> None:
-    """Run a study and print its tables.
+def run_grid(name: str, options: GridStudyOptions) -> None:
+    """Run a study that has a name and print its tables.
 
     Raises
     ------
@@ -214,37 +96,85 @@ def run_grid(options: KdOptions) -> None:
     FailedRunsError
         After everything else is done, if runs failed.
     """
-    study = _study(options.study)
-    given = {**options.given, **dict(_parsed(text) for text in options.further)}
-    _check_options(study, given)
-    _check_baseline(study, options, given)
+    study = load_study(name)
+    settings = _settings(study, options)
+    if options.baseline is not None:
+        methods = dict.fromkeys(spec.method for spec in study.run_specs([0], **settings))
+        taken = [method for method in methods if not options.method or method in options.method]
+        _check_baseline(options.baseline, taken)
     with study_progress(options.output, ", teachers in a folder beside it") as progress:
-        runs = run_kd_study(
+        runs = studies.run_grid_study(
             study,
             options.output,
             options.seeds,
             jobs=options.jobs,
-            methods=options.methods,
+            methods=options.method or None,
             progress=progress,
-            **given,
+            **settings,
         )
+    _print_outcome(runs, options)
+
+
+def _print_outcome(runs: pd.DataFrame, options: StudyOptions | GridStudyOptions) -> None:
     failed = runs[runs["score"].isna()]
     if len(failed) < len(runs):
-        show_kd(runs, options.baseline)
-    say(f"Runs are in {options.output}")
+        _print_tables(runs, options.baseline)
+    print_result(f"Runs are in {options.output}")
     if len(failed):
-        raise FailedRunsError(failures(failed, len(runs)))
+        raise FailedRunsError(_failures(failed, len(runs)))
 
 
-def _study(name: str) -> KdStudy:
-    if name not in CATALOGUE:
-        known = ", ".join(one for one in STUDIES if one in CATALOGUE)
-        raise InputError(f"there is no study {name!r} in this installation; it has {known}")
-    return CATALOGUE[name]
+def _check_baseline(baseline: str | None, methods: Sequence[str]) -> None:
+    """Raise InputError for a baseline that was not run."""
+    if baseline is not None and baseline not in methods:
+        raise InputError(
+            f"the baseline {baseline!r} is not among the methods of this study: "
+            f"{', '.join(methods)}"
+        )
+
+
+def _failures(failed: pd.DataFrame, n: int) -> str:
+    """Return the runs that failed, with their errors."""
+    lines = [
+        f"  {row.method}, seed {row.seed}: {row.error}" for row in failed.itertuples(index=False)
+    ]
+    head = f"{len(failed)} of {n} runs failed; the command that ran the study tries them again:"
+    return "\n".join([head, *lines])
+
+
+# -- options that some studies have and others lack -----------------------------------------------
+
+_FLAGS = ("data_dir", "scale", "max_epochs", "corpus")  # the others are given with --set
+
+
+def _settings(study: GridStudy, options: GridStudyOptions) -> dict[str, Any]:
+    """Return the keyword arguments of a study.
+
+    Raises
+    ------
+    InputError
+        For one that it does not take; says what it takes.
+    """
+    settings = {name: getattr(options, name) for name in _FLAGS}
+    settings = {name: value for name, value in settings.items() if value is not None}
+    if options.data_dir is not None:
+        settings["data_dir"] = str(options.data_dir)  # it stands in the results file
+    settings |= dict(_parsed(text) for text in options.settings)
+    known = study.options
+    for name in settings:
+        if name not in known:
+            label = f"--{name.replace('_', '-')}" if name in _FLAGS else name
+            flags = [f"--{flag.replace('_', '-')}" for flag in _FLAGS if flag in known]
+            others = [name for name in known if name not in _FLAGS]
+            raise InputError(
+                f"study {study.name} has no option {label}; its own are "
+                f"{', '.join(flags) or 'none'}, and with --set: {', '.join(others) or 'none'}"
+            )
+    return settings
 
 
 def _parsed(text: str) -> tuple[str, Any]:
-    """Split OPTION=VALUE.
+    """Split OPTION=VALUE; the value is JSON or a plain word.
 
     Examples
     --------
@@ -260,96 +190,39 @@ def _parsed(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def _check_options(study: KdStudy, given: Mapping[str, Any]) -> None:
-    """Refuse what the study has no parameter for, and say what it has."""
-    known = list(inspect.signature(study.cells).parameters)[1:]  # the first are the seeds
-    for name in given:
-        if name not in known:
-            said = f"--{name.replace('_', '-')}" if name in _SHARED else name
-            options = [f"--{one.replace('_', '-')}" for one in _SHARED if one in known]
-            settable = [one for one in known if one not in _SHARED]
-            raise InputError(
-                f"study {study.name} has no option {said}; its own are "
-                f"{', '.join(options) or 'none'}, and with --set: {', '.join(settable) or 'none'}"
-            )
+# -- progress -------------------------------------------------------------------------------------
 
-
-def _check_baseline(study: KdStudy, options: KdOptions, given: Mapping[str, Any]) -> None:
-    if options.baseline is None:
-        return
-    cells = study.cells([0], **given)
-    known = list(dict.fromkeys(cell.method for cell in cells))
-    taken = [name for name in known if not options.methods or name in options.methods]
-    if options.baseline not in taken:
-        raise InputError(
-            f"the baseline {options.baseline!r} is not among the methods of this study: "
-            f"{', '.join(taken)}"
-        )
-
-
-Progress = Callable[[int, int, str], None]
-
-# Seconds over which speed is taken: one run may last many minutes.
-_PERIOD = 24 * 3600.0
+Advance = Callable[[int, int, str], None]
 
 
 @contextmanager
-def study_progress(output: Path, further: str = "") -> Iterator[Progress]:
-    """Give what tells how far a study is; who stops it hears that nothing finished is lost.
+def study_progress(output: Path, further: str = "") -> Iterator[Advance]:
+    """Yield a function that shows how far a study is; after Ctrl-C, print what is kept.
 
     `further` says what is kept besides the runs.
     """
-    shown = _bar() if is_watched() else nullcontext(_tell)
-    try:
-        with shown as progress:
-            yield progress
-    except KeyboardInterrupt:
-        note(f"Finished runs are kept in {output}{further}; the same command goes on from there")
-        raise
-
-
-def _tell(done: int, total: int, what: str) -> None:
-    if what:
-        note(f"{done}/{total} {what}")
-
-
-@contextmanager
-def _bar() -> Iterator[Progress]:
-    """Give a bar with the time left."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-    from rich.progress import Progress as Bar
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    console = Console(stderr=True)
-    with Bar(
-        *columns, TimeRemainingColumn(), console=console, speed_estimate_period=_PERIOD
-    ) as bar:
-        task = bar.add_task("loading", total=None)
+    with Progress("loading", unit="", log_every=0) as bar:
 
         def advance(done: int, total: int, what: str) -> None:
-            bar.update(task, completed=done, total=total, description=what or "training")
+            bar.title = what or "training"
+            if not what or total != bar.total:
+                bar.begin(total, done - bool(what))
+            if what:
+                bar.move_to(done)
 
-        yield advance
+        try:
+            yield advance
+        except KeyboardInterrupt:
+            print_status(
+                f"Finished runs are kept in {output}{further}; the same command goes on from there"
+            )
+            raise
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """What the user asked for."""
-
-    baseline: str | None = None
-    markdown: bool = False
-    html: Path | None = None
-    figures: Path | None = None
-    force: bool = False
+# -- tables, page and figures ---------------------------------------------------------------------
 
 
-def report(file: Path, wanted: Wanted) -> None:
+def report(options: StudyReportOptions) -> None:
     """Print the tables of a study file, write its HTML report and its figures.
 
     Raises
@@ -357,57 +230,107 @@ def report(file: Path, wanted: Wanted) -> None:
     FailedRunsError
         If there is nothing to print, since all runs failed.
     """
-    if wanted.html is not None:
-        need_matplotlib()
-        refuse_existing(wanted.html, wanted.force)
-    runs = read_study(file)
-    check_baseline(wanted.baseline, list(dict.fromkeys(runs["method"])))
-    tuning = read_content(file)["tuning"]
+    check_outputs(options.force, report=options.html)
+    runs = read_study(options.file)
+    _check_baseline(options.baseline, list(dict.fromkeys(runs["method"])))
+    tuning = read_content(options.file)["tuning"]
     failed = runs[runs["score"].isna()]
     if len(failed) == len(runs):
-        raise FailedRunsError(failures(failed, len(runs)))
-    distilled = _kind(runs, wanted)
-    drawn = _draw(runs, wanted)
-    show_all(runs, wanted.baseline, wanted.markdown)
+        raise FailedRunsError(_failures(failed, len(runs)))
+    distilled = _is_distillation(runs, options)
+    figures = _figures(runs, options)
+    _print_tables(runs, options.baseline, options.markdown)
     if tuning:
-        show_one("What tuning chose", tuning_table(tuning), wanted.markdown)
+        _print_table("What tuning chose", tuning_table(tuning), options.markdown)
     if len(failed):
-        note(failures(failed, len(runs)))
-    if wanted.html is not None:
+        print_status(_failures(failed, len(runs)))
+    if options.html is not None:
         if distilled:
-            write_kd_report(wanted.html, runs, wanted.baseline, wanted.force)
+            write_grid_report(options.html, runs, options.baseline, options.force)
         else:
-            write_study_report(wanted.html, runs, tuning, wanted.baseline, wanted.force)
-        say(f"Report written to {wanted.html}")
-    for path, image in drawn.items():
+            write_study_report(options.html, runs, tuning, options.baseline, options.force)
+        print_result(f"Report written to {options.html}")
+    for path, image in figures.items():
         with write_aside(path) as temporary:
             temporary.write_bytes(image)
-        say(f"Figure written to {path}")
+        print_result(f"Figure written to {path}")
 
 
-def _kind(runs: pd.DataFrame, wanted: Wanted) -> bool:
-    """Tell a file of distillation studies; what is drawn must be of one kind."""
-    kd = of_distillation(runs)
-    if wanted.html is not None and kd.any() and not kd.all():
+def _is_distillation(runs: pd.DataFrame, options: StudyReportOptions) -> bool:
+    """Return whether all studies of a file are of distillation.
+
+    Raises
+    ------
+    InputError
+        If a page or figures are asked for that the kinds of studies do not allow.
+    """
+    kd = of_grid_study(runs)
+    if options.html is not None and kd.any() and not kd.all():
         raise InputError(
             "the file holds studies of distillation and others, and a page shows one kind; write "
             "them to separate files, or leave --html out"
         )
-    if wanted.figures is not None and not kd.any():
+    if options.figures is not None and not kd.any():
         raise InputError(
             "--figures is for studies of distillation, and the file holds none; use --html"
         )
     return bool(kd.all())
 
 
-def _draw(runs: pd.DataFrame, wanted: Wanted) -> dict[Path, bytes]:
-    """Pictures by path, before anything is written; all the paths are free."""
-    folder = wanted.figures
+def _figures(runs: pd.DataFrame, options: StudyReportOptions) -> dict[Path, bytes]:
+    """Return pictures by path, before anything is written; all the paths are free."""
+    folder = options.figures
     if folder is None:
         return {}
-    need_matplotlib()
-    drawn = kd_figures(runs[of_distillation(runs)], wanted.baseline)
+    require_report_extra()
+    figures = grid_figures(runs[of_grid_study(runs)], options.baseline)
     return {
-        refuse_existing(folder / f"{name}.png", wanted.force): png(figure)
-        for name, figure in drawn.items()
+        refuse_existing(folder / f"{name}.png", options.force): png(figure)
+        for name, figure in figures.items()
     }
+
+
+def _print_tables(runs: pd.DataFrame, baseline: str | None, markdown: bool = False) -> None:
+    """Print tables and verdicts of studies of both kinds, and what their runs warned of."""
+    kd = of_grid_study(runs)
+    for part, print_part in ((runs[kd], _print_grids), (runs[~kd], _print_corpora)):
+        if part["score"].notna().any():
+            print_part(part, baseline, markdown)
+            _print_warnings(part)
+
+
+def _print_grids(runs: pd.DataFrame, baseline: str | None, markdown: bool) -> None:
+    for condition in conditions(runs):
+        table = readable_grid(condition, grid_table(condition, baseline))
+        _print_table(condition.title, table, markdown)
+        print_result(condition.settings)
+        for text in filter(None, [note_of(condition), *verdicts_of(condition)]):
+            print_result(text)
+
+
+def _print_corpora(runs: pd.DataFrame, baseline: str | None, markdown: bool) -> None:
+    for title, study, table in study_tables(runs, baseline):
+        _print_table(title, readable_summary(table), markdown)
+        print_result(study)
+    for verdict in verdicts(runs):
+        print_result(verdict.text)
+
+
+def _print_table(title: str, table: pd.DataFrame, markdown: bool) -> None:
+    """Print a table of strings."""
+    if markdown:
+        typer.echo(f"\n**{title}**\n\n{as_markdown(table)}\n")  # no line may be wrapped
+    else:
+        show_table(table, title)
+
+
+def _print_warnings(runs: pd.DataFrame) -> None:
+    """Print once for each method what its runs warned of; numbers in the words may differ."""
+    texts_by_method: dict[tuple[str, str], list[str]] = {}
+    for row in runs.to_dict(orient="records"):
+        texts = row.get("warnings")  # not-a-number in rows of a file that lack it
+        for text in texts if isinstance(texts, list) else ():
+            key = (row["method"], re.sub(r"\d+", "", text))
+            texts_by_method.setdefault(key, []).append(text)
+    for (method, _), texts in texts_by_method.items():
+        print_status(f"{method}, {len(texts)} of its runs: {texts[0]}")

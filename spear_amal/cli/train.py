@@ -7,47 +7,48 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import confusion_matrix
 
-from spear_amal.cli.config import Settings
-from spear_amal.cli.console import is_watched, note, say, warnings_as_notes
-from spear_amal.cli.training_data import Material, Rows, gather_material
+from spear_amal.cli.console import print_result, print_status, warnings_as_notes
+from spear_amal.cli.options import TrainOptions
+from spear_amal.cli.outputs import check_outputs
+from spear_amal.cli.training_data import LabelledTable, TrainingData, read_training_data
 from spear_amal.data import TextFeatures
 from spear_amal.errors import InputError
 from spear_amal.estimators import LabelModelClassifier
-from spear_amal.io.atomic import refuse_existing
 from spear_amal.labeling import VotesTest, votes_test
 from spear_amal.pipeline import TextModel
 from spear_amal.report import (
+    Evaluation,
     Examples,
-    Outcome,
     ReportContent,
-    need_matplotlib,
     votes_sentence,
     write_report,
 )
 from spear_amal.studies import MethodSpec, one_thread, parse_method
 
 
-def train(settings: Settings, fault_tolerant: bool, force: bool) -> None:
+def train(settings: TrainOptions) -> None:
     """Train on the tables of the settings and write the model file, and the report if wanted."""
     spec = _method(settings.method)
-    refuse_existing(settings.output, force)  # before minutes of work, not after
-    if settings.report is not None:
-        need_matplotlib()
-        refuse_existing(settings.report, force)
-    material = gather_material(settings, spec.method.uses_votes, fault_tolerant)
-    _check_gold(spec, material)
-    _tell(material, spec)
+    check_outputs(settings.force, settings.output, report=settings.report)
+    data = read_training_data(settings, spec.method.uses_votes)
+    _check_gold(spec, data)
+    n_validation = "" if data.validation is None else f", {len(data.validation.y)} validation"
+    print_status(f"{spec.title}: {_n_rows(data.train.y)}{n_validation}")
     with one_thread(), warnings_as_notes():
-        model = fit_text_model(settings, spec, material)
-    model.save(settings.output, overwrite=force)
-    _tell_result(model, spec, settings, material)
+        model = fit_text_model(settings, spec, data)
+    model.save(settings.output, overwrite=settings.force)
+    _print_result(model, spec, settings, data)
     if settings.report is not None:
-        report_training(settings, spec, material, model, force)
-        say(f"Report written to {settings.report}")
+        write_report(settings.report, _report(settings, spec, data, model), settings.force)
+        print_result(f"Report written to {settings.report}")
+
+
+def _n_rows(y: np.ndarray) -> str:
+    return f"{len(y)} rows, {int((y >= 0).sum())} of them labelled"
 
 
 def _method(text: str) -> MethodSpec:
-    """Read a method; what cannot end in a model file is said before any work.
+    """Read a method, and check before any work that it ends in a model file.
 
     Raises
     ------
@@ -64,71 +65,65 @@ def _method(text: str) -> MethodSpec:
     return spec
 
 
-def _check_gold(spec: MethodSpec, material: Material) -> None:
-    """Refuse a ceiling that would be none."""
-    n = int((material.train.y < 0).sum())
+def _check_gold(spec: MethodSpec, data: TrainingData) -> None:
+    """Raise an error for a ceiling that would be none."""
+    n = int((data.train.y < 0).sum())
     if spec.method.gold == "all" and n:
         raise InputError(
             f"--method {spec.text} is trained on gold labels of all rows, but {n} of "
-            f"{len(material.train.y)} rows have none; choose only-lv, or a method that uses votes"
+            f"{len(data.train.y)} rows have none; choose only-lv, or a method that uses votes"
         )
 
 
-def fit_text_model(settings: Settings, spec: MethodSpec, material: Material) -> TextModel:
+def fit_text_model(settings: TrainOptions, spec: MethodSpec, data: TrainingData) -> TextModel:
     """Fit TF-IDF features and the method's estimator."""
-    train, held = material.train, material.validation
-    features = TextFeatures().fit(train.texts + (held.texts if held is not None else []))
-    estimator = make_estimator(settings, spec)
-    _check_folds(spec, estimator, material)
-    given: dict[str, Any] = {"L": train.votes}
-    if held is not None:
-        given |= {"X_val": features.transform(held.texts), "y_val": held.y, "L_val": held.votes}
-    estimator.fit(features.transform(train.texts), train.y, **given)
+    train, validation = data.train, data.validation
+    features = TextFeatures().fit([text for table in data.tables for text in table.texts])
+    estimator = method_estimator(settings, spec)
+    _check_folds(spec, estimator, data)
+    rows: dict[str, Any] = {"L": train.votes}
+    if validation is not None:
+        x_val = features.transform(validation.texts)
+        rows |= {"X_val": x_val, "y_val": validation.y, "L_val": validation.votes}
+    estimator.fit(features.transform(train.texts), train.y, **rows)
     names = train.votes.lf_names if train.votes is not None else ()
     return TextModel(
-        estimator, features, material.classes, settings.text_column, tuple(names), spec.text
+        estimator, features, data.classes, settings.text_column, tuple(names), spec.text
     )
 
 
-def make_estimator(settings: Settings, spec: MethodSpec) -> Any:
+def method_estimator(settings: TrainOptions, spec: MethodSpec) -> Any:
     """Make the unfitted estimator of a method; its own options go before the settings."""
     return spec.make(
         metric=settings.metric,
         random_state=settings.seed,
         max_epochs=settings.max_epochs,
         checkpoint=settings.checkpoint,
-        verbose=int(is_watched()),
+        verbose=1,
     )
 
 
-def _check_folds(spec: MethodSpec, estimator: Any, material: Material) -> None:
-    """Say early, and in the words of the command line, that there are too few labels for folds."""
-    if not estimator.final.startswith("crossfit"):
+def _check_folds(spec: MethodSpec, estimator: Any, data: TrainingData) -> None:
+    """Raise an error, in the words of the command line, for too few labels for folds."""
+    if not estimator.fit_strategy.startswith("crossfit"):
         return
-    parts = [material.train, *([material.validation] if material.validation is not None else [])]
-    codes = np.concatenate([part.y for part in parts])
-    counts = np.bincount(codes[codes >= 0], minlength=len(material.classes))
+    codes = np.concatenate([table.y for table in data.tables])
+    counts = np.bincount(codes[codes >= 0], minlength=len(data.classes))
     rare = [code for code in np.flatnonzero(counts) if counts[code] < estimator.n_folds]
     if rare:
         raise InputError(
             f"{spec.title} needs {estimator.n_folds} labelled rows of every class, found "
-            f"{counts[rare[0]]} of {material.classes[rare[0]]!r}; label more rows, or choose a "
+            f"{counts[rare[0]]} of {data.classes[rare[0]]!r}; label more rows, or choose a "
             "method that trains one model: --method amal, spear or only-lv"
         )
 
 
-def _tell(material: Material, spec: MethodSpec) -> None:
-    y = material.train.y
-    validation = "" if material.validation is None else f", {len(material.validation.y)} validation"
-    note(f"{spec.title}: {len(y)} rows, {int((y >= 0).sum())} of them labelled{validation}")
-
-
-def _votes_found(estimator: Any, train: Rows) -> VotesTest | None:
-    """Take the test of a guard, or make it for a method without one; None without votes."""
-    found = getattr(estimator, "votes_test_", None)
-    if found is None and train.votes is not None:
-        found = votes_test(train.votes, train.y)
-    return found
+def _test_of_votes(estimator: Any, train: LabelledTable) -> VotesTest | None:
+    """Return the test of a guard, or test for a method without one; None without votes."""
+    result = getattr(estimator, "votes_test_", None)
+    if result is None and train.votes is not None:
+        result = votes_test(train.votes, train.y)
+    return result
 
 
 _SOURCES = {
@@ -139,22 +134,22 @@ _SOURCES = {
 }
 
 
-def _tell_result(
-    model: TextModel, spec: MethodSpec, settings: Settings, material: Material
+def _print_result(
+    model: TextModel, spec: MethodSpec, settings: TrainOptions, data: TrainingData
 ) -> None:
     estimator = model.estimator
-    where, role = _SOURCES[estimator.validation_source_], chosen_by_validation(spec, estimator)
+    where, role = _SOURCES[estimator.validation_source_], _role_of_validation(spec, estimator)
     # What learnt weights from the same rows flatters itself there.
     flattered = ", so this is too good" if "weights" in role else ""
-    say(f"{estimator.metric} {estimator.val_score_:.3f} {where} (they {role}{flattered})")
-    found = _votes_found(estimator, material.train)
-    if found is not None:
-        say(votes_sentence(found))
+    print_result(f"{estimator.metric} {estimator.val_score_:.3f} {where} (they {role}{flattered})")
+    test = _test_of_votes(estimator, data.train)
+    if test is not None:
+        print_result(votes_sentence(test))
     if votes_left_out(estimator):
-        say(LEFT_OUT)
+        print_result(LEFT_OUT)
     if model.needs_votes:
-        say("The model predicts with the rules as well: give predict and evaluate --lfs")
-    say(f"Model written to {settings.output}")
+        print_result("The model predicts with the rules as well: give predict and evaluate --lfs")
+    print_result(f"Model written to {settings.output}")
 
 
 LEFT_OUT = (
@@ -163,78 +158,73 @@ LEFT_OUT = (
 )
 
 
-def report_training(
-    settings: Settings, spec: MethodSpec, material: Material, model: TextModel, force: bool
-) -> None:
-    """Write the report that the settings name."""
-    train, estimator = material.train, model.estimator
-    content = ReportContent(
+def _report(
+    settings: TrainOptions, spec: MethodSpec, data: TrainingData, model: TextModel
+) -> ReportContent:
+    train, estimator = data.train, model.estimator
+    return ReportContent(
         title=f"{spec.title} on {', '.join(path.name for path in settings.data)}",
         summary=[
-            f"{spec.title} was trained on {len(train.y)} rows, {int((train.y >= 0).sum())} of "
-            f"them labelled. Validation {estimator.metric}: {estimator.val_score_:.3f}, which is "
-            f"optimistic, as the same rows {chosen_by_validation(spec, estimator)}.",
+            f"{spec.title} was trained on {_n_rows(train.y)}. Validation {estimator.metric}: "
+            f"{estimator.val_score_:.3f}, which is optimistic, as the same rows "
+            f"{_role_of_validation(spec, estimator)}.",
             *([LEFT_OUT] if votes_left_out(estimator) else []),
         ],
-        classes=material.classes,
-        labels=train.votes,
-        gold=train.y,
+        class_names=data.classes,
+        votes=train.votes,
+        y=train.y,
         histories={spec.title: estimator.history_},
-        examples=_examples(spec, material, estimator),
-        outcome=_outcome(spec, material, model),
-        settings=plain(settings),
+        examples=_examples(spec, train, estimator),
+        outcome=_outcome(spec, data.validation, model),
+        settings=settings.as_text(),
     )
-    write_report(settings.report or "report.html", content, overwrite=force)
 
 
-def chosen_by_validation(spec: MethodSpec, estimator: Any) -> str:
-    """Say what the validation rows that gave the score did for a fitted estimator."""
+def _role_of_validation(spec: MethodSpec, estimator: Any) -> str:
+    """Return, as text, what the validation rows that gave the score chose for an estimator."""
     both = spec.method.learns_from_v and estimator.validation_used_ != "split"
     both = both and not votes_left_out(estimator)  # then there are no weights to learn
     return "chose the epoch and the weights" if both else "chose the epoch"
 
 
 def votes_left_out(estimator: Any) -> bool:
-    """Tell whether the guard of a fitted estimator kept the votes out of training."""
+    """Return whether the guard of a fitted estimator kept the votes out of training."""
     return bool(getattr(estimator, "guarded_", False))
 
 
 def learnt(estimator: Any) -> bool:
-    """Tell whether weights differ from 1 anywhere, so that there is something to look at."""
+    """Return whether weights differ from 1 anywhere, so that there is something to look at."""
     values = estimator.weights_.to_numpy()
     return bool((values[~np.isnan(values)] != 1).any())
 
 
-def _examples(spec: MethodSpec, material: Material, estimator: Any) -> Examples | None:
-    train = material.train
+def _examples(spec: MethodSpec, train: LabelledTable, estimator: Any) -> Examples | None:
     if train.votes is None or not learnt(estimator):
         return None
     weights = estimator.weights_.iloc[: len(train.y)]  # validation rows of their own follow
     return Examples(spec.title, weights, train.y, train.votes, train.texts)
 
 
-def _outcome(spec: MethodSpec, material: Material, model: TextModel) -> Outcome | None:
-    held, estimator = material.validation, model.estimator
+def _outcome(
+    spec: MethodSpec, validation: LabelledTable | None, model: TextModel
+) -> Evaluation | None:
+    estimator = model.estimator
     # Models that are refitted or cross-fitted trained on the validation rows in the end, and the
     # guard refits unasked.
-    if held is None or estimator.final != "single" or votes_left_out(estimator):
+    if validation is None or estimator.fit_strategy != "single" or votes_left_out(estimator):
         return None
-    p = model.predict_proba(held.texts, held.votes if model.needs_votes else None)
+    votes = validation.votes if model.needs_votes else None
+    role = f"validation rows, which also {_role_of_validation(spec, estimator)}"
+    return evaluation(spec.title, role, validation.y, model.predict_proba(validation.texts, votes))
+
+
+def evaluation(model: str, role: str, y: np.ndarray, p: np.ndarray) -> Evaluation:
+    """Return what a report shows of a model's probabilities (n, C) for rows of known codes (n,)."""
     predicted = p.argmax(1)
-    return Outcome(
-        model=spec.title,
-        rows=f"{len(held.y)} validation rows, which also {chosen_by_validation(spec, estimator)}",
-        confusion=confusion_matrix(held.y, predicted, labels=np.arange(len(material.classes))),
+    return Evaluation(
+        model=model,
+        rows=f"{len(y)} {role}",
+        confusion=confusion_matrix(y, predicted, labels=np.arange(p.shape[1])),
         confidence=p.max(1),
-        right=predicted == held.y,
+        right=predicted == y,
     )
-
-
-def plain(settings: Any) -> dict[str, str]:
-    """Give settings as text, without those that were not given."""
-    shown = {}
-    for name, value in vars(settings).items():
-        several = value if isinstance(value, tuple) else (value,)
-        if value is not None:
-            shown[name] = ", ".join(str(one) for one in several)
-    return shown

@@ -1,4 +1,4 @@
-"""What ``train`` trains on: texts, class codes and votes of the user's tables."""
+"""What ``train`` and ``distill`` train on: texts, class codes and votes of the user's tables."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import pandas as pd
 
 from spear_amal.cli import read_rows
 from spear_amal.cli.apply import vote
-from spear_amal.cli.config import Settings, need
+from spear_amal.cli.options import DistillOptions, TrainOptions
 from spear_amal.errors import InputError
 from spear_amal.votes.label_matrix import LabelMatrix
 
 
 @dataclass(frozen=True)
-class Rows:
+class LabelledTable:
     """Rows of one role.
 
     Attributes
@@ -36,15 +36,20 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Material:
+class TrainingData:
     """Training rows, validation rows if they came in a file of their own, and the classes."""
 
-    train: Rows
-    validation: Rows | None
+    train: LabelledTable
+    validation: LabelledTable | None
     classes: tuple[Any, ...]
 
+    @property
+    def tables(self) -> list[LabelledTable]:
+        """Return the training rows and, if there are any, the validation rows."""
+        return [self.train] if self.validation is None else [self.train, self.validation]
 
-def gather_material(settings: Settings, with_votes: bool, fault_tolerant: bool) -> Material:
+
+def read_training_data(settings: TrainOptions | DistillOptions, with_votes: bool) -> TrainingData:
     """Read the tables, apply the LFs and turn labels into class codes.
 
     Raises
@@ -52,43 +57,47 @@ def gather_material(settings: Settings, with_votes: bool, fault_tolerant: bool) 
     InputError
         If no row has a label, or a validation row has none.
     """
-    paths = [need(settings.data, "--data")]
+    paths = [settings.require("data")]
     if settings.validation is not None:
         paths.append((settings.validation,))
-    frames = [read_rows.read_rows(some, settings.text_column) for some in paths]
-    names = [", ".join(str(path) for path in some) for some in paths]
+    frames = [read_rows.read_rows(files, settings.text_column) for files in paths]
+    names = [", ".join(str(path) for path in files) for files in paths]
+    column = settings.label_column
     values = [
-        read_rows.label_values(frame, settings.label_column, name)
+        read_rows.label_values(frame, column, name)
         for frame, name in zip(frames, names, strict=True)
     ]
-    _check_labels(values, names, settings.label_column)
-    votes = [_vote(frame, settings, fault_tolerant) if with_votes else None for frame in frames]
+    _check_labels(values, names, column)
+    votes: list[LabelMatrix | None] = [None for _ in frames]
+    if with_votes:
+        lfs = settings.require("lfs")
+        votes = [
+            vote(frame, lfs, settings.text_column, settings.fault_tolerant) for frame in frames
+        ]
     voted = None if votes[0] is None else votes[0].classes
-    classes = read_rows.find_classes(voted, [one for some in values for one in some])
-    held = [
-        Rows(frame, frame[settings.text_column].tolist(), _codes(v, classes, name), matrix)
-        for frame, v, name, matrix in zip(frames, values, names, votes, strict=True)
+    classes = read_rows.classes_of_table(voted, [value for labels in values for value in labels])
+    tables = [
+        LabelledTable(
+            frame,
+            frame[settings.text_column].tolist(),
+            read_rows.class_codes(labels, classes, name),
+            matrix,
+        )
+        for frame, labels, name, matrix in zip(frames, values, names, votes, strict=True)
     ]
-    return Material(held[0], held[1] if len(held) > 1 else None, classes)
+    return TrainingData(tables[0], tables[1] if len(tables) > 1 else None, classes)
 
 
-def _vote(frame: pd.DataFrame, settings: Settings, fault_tolerant: bool) -> LabelMatrix:
-    return vote(frame, settings.lfs, settings.text_column, fault_tolerant)
-
-
-def _codes(values: Sequence[str | None], classes: tuple[Any, ...], where: str) -> np.ndarray:
-    return read_rows.class_codes(values, classes, where)
-
-
-def _check_labels(values: list[list[str | None]], names: list[str], column: str) -> None:
-    if all(value is None for value in values[0]):
+def _check_labels(values: Sequence[Sequence[str | None]], names: list[str], column: str) -> None:
+    training, *validation = values
+    if all(value is None for value in training):
         raise InputError(
             f"{names[0]}: no row has a label in the column {column!r}; a few labelled rows of "
             "every class are needed"
         )
-    for held, name in zip(values[1:], names[1:], strict=True):
-        if None in held:
+    for labels, name in zip(validation, names[1:], strict=True):
+        if None in labels:
             raise InputError(
-                f"{name}: row {held.index(None)} (counted from 0) has no label in the column "
+                f"{name}: row {labels.index(None)} (counted from 0) has no label in the column "
                 f"{column!r}; validation rows need labels"
             )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from spear_amal._typing import Features
 from spear_amal.errors import InputError
 from spear_amal.votes.label_matrix import LabelMatrix
 
@@ -54,7 +54,7 @@ class Corpus:
     metric: str
     source: str
     positive: int = 1
-    features: Any = None
+    features: Features | None = None
     label_matrix: LabelMatrix | None = None
     n_labelled: int = 100
     n_validation: int = 100
@@ -69,10 +69,11 @@ class Corpus:
             raise InputError(f"corpus {self.name!r}: metric {self.metric!r} is none of {METRICS}")
         self._check_values()
         for what in ("features", "label_matrix"):
-            held = getattr(self, what)
-            if held is not None and held.shape[0] != len(self):
+            values = getattr(self, what)
+            n = len(self) if values is None else values.shape[0]
+            if n != len(self):
                 raise InputError(
-                    f"corpus {self.name!r}: {what} has {held.shape[0]} rows, the frame {len(self)}"
+                    f"corpus {self.name!r}: {what} has {n} rows, the frame {len(self)}"
                 )
 
     def _check_values(self) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from spear_amal._typing import PathLike
 from spear_amal.data.download.cache import sha256_of
 from spear_amal.errors import (
     ChecksumError,
@@ -55,7 +56,7 @@ class Encoder:
     load: Callable[[str], Encode]
 
 
-def find_encoder(name: str | os.PathLike[str]) -> Encoder:
+def find_encoder(name: PathLike) -> Encoder:
     """Find an encoder by name; only names on the hub touch the network.
 
     Raises
@@ -121,10 +122,10 @@ def _logging_kept() -> Iterator[None]:
 
 def _minilm(folder: Path) -> Encoder:
     weights = folder / "model.safetensors"
-    found = _file_hash(weights) if weights.is_file() else "no file"
-    if found != _MINILM_SHA256:
+    digest = _file_hash(weights) if weights.is_file() else "no file"
+    if digest != _MINILM_SHA256:
         raise ChecksumError(
-            f"{weights} does not hold the published weights: sha256 {found}, expected "
+            f"{weights} does not hold the published weights: sha256 {digest}, expected "
             f"{_MINILM_SHA256}; reinstall the package {MINILM!r}"
         )
     return _folder_encoder(folder)

@@ -9,17 +9,18 @@ import zipfile
 import zlib
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from spear_amal._typing import PathLike
 from spear_amal.data.download.cache import cache_folder
 from spear_amal.data.encoder_backends import FORMS, MINILM, WORDLLAMA, Encode, Encoder, find_encoder
 from spear_amal.data.features import TextFeatures, checked_texts
 from spear_amal.errors import InputError
 from spear_amal.io.atomic import write_aside
-from spear_amal.progress import fetch_bar
+from spear_amal.progress import Progress
 
 _PREFIX = "encoder:"
 
@@ -61,12 +62,12 @@ class TextEncoder(TransformerMixin, BaseEstimator):
 
     def __init__(
         self,
-        encoder: str | os.PathLike[str] | Encode = WORDLLAMA,
+        encoder: PathLike | Encode = WORDLLAMA,
         normalize: bool = True,
         batch_size: int = 64,
         device: str = "cpu",
         cache: bool = True,
-        cache_dir: str | os.PathLike[str] | None = None,
+        cache_dir: PathLike | None = None,
         identity: str | None = None,
         progress: bool = False,
     ) -> None:
@@ -79,7 +80,7 @@ class TextEncoder(TransformerMixin, BaseEstimator):
         self.identity = identity
         self.progress = progress
 
-    def fit(self, texts: Iterable[str], y: Any = None) -> TextEncoder:
+    def fit(self, texts: Iterable[str], y: object = None) -> Self:
         """Check settings and texts; nothing is encoded.
 
         Raises
@@ -115,7 +116,7 @@ class TextEncoder(TransformerMixin, BaseEstimator):
         return _unit(rows) if self.normalize else rows
 
     def __sklearn_is_fitted__(self) -> bool:
-        """Say that nothing is learnt: a new encoder is ready."""
+        """Return True: nothing is learnt, so a new encoder is ready."""
         return True
 
     def _found(self) -> Encoder:
@@ -130,25 +131,27 @@ class TextEncoder(TransformerMixin, BaseEstimator):
 
     def _vectors(self, texts: Iterable[str]) -> Vectors:
         """Vectors of distinct texts (and of others that the cache holds) by key."""
-        found = self._found()
+        encoder = self._found()
         unnamed = callable(self.encoder) and self.identity is None
-        cache = VectorCache(found.identity, self.cache_dir) if self.cache and not unnamed else None
+        cache = (
+            VectorCache(encoder.identity, self.cache_dir) if self.cache and not unnamed else None
+        )
         vectors = cache.read() if cache else {}
         # Texts of similar length in one batch: little is padded.
         missing = sorted((text for text in texts if text_key(text) not in vectors), key=len)
-        held = len(vectors)
+        n_cached = len(vectors)
         try:
             if missing:
-                self._encode(found.load(self.device), missing, vectors)
+                self._encode(encoder.load(self.device), missing, vectors)
         finally:  # what was encoded before an interrupt is not lost
-            if cache and len(vectors) > held:
+            if cache and len(vectors) > n_cached:
                 cache.write(vectors)
         return vectors
 
     def _encode(self, encode: Encode, texts: list[str], vectors: Vectors) -> None:
-        """Put the vectors of texts into `vectors`, batch by batch."""
+        """Write the vectors of texts into `vectors`, batch by batch."""
         size = len(next(iter(vectors.values()))) if vectors else None
-        with fetch_bar(f"encoding {len(texts)} texts", show=self.progress) as bar:
+        with Progress(f"encoding {len(texts)} texts", show=self.progress) as bar:
             bar.total = len(texts)
             for start in range(0, len(texts), self.batch_size):
                 batch = texts[start : start + self.batch_size]
@@ -159,7 +162,7 @@ class TextEncoder(TransformerMixin, BaseEstimator):
 
 
 def make_features(
-    spec: str, *, cache_dir: str | os.PathLike[str] | None = None, progress: bool = False
+    spec: str, *, cache_dir: PathLike | None = None, progress: bool = False
 ) -> TextFeatures | TextEncoder:
     """Make unfitted text features of what a command line can say.
 
@@ -195,9 +198,9 @@ def make_features(
     )
 
 
-def _checked_rows(given: Any, n: int, size: int | None) -> np.ndarray:
+def _checked_rows(vectors: Any, n: int, size: int | None) -> np.ndarray:
     try:
-        rows = np.asarray(given, dtype=np.float32)
+        rows = np.asarray(vectors, dtype=np.float32)
     except (TypeError, ValueError) as error:
         raise InputError(f"an encoder must give an array of numbers ({n}, D): {error}") from error
     fits = rows.ndim == 2 and len(rows) == n and (size is None or rows.shape[1] == size)
@@ -238,7 +241,7 @@ class VectorCache:
         The cache; default as for corpora. The file lies in its folder ``encoders``.
     """
 
-    def __init__(self, identity: str, cache_dir: str | os.PathLike[str] | None = None) -> None:
+    def __init__(self, identity: str, cache_dir: PathLike | None = None) -> None:
         name = hashlib.sha256(f"{_FORMAT}\n{identity}".encode()).hexdigest()
         self.path = cache_folder(cache_dir) / "encoders" / f"{name}.npz"
 
@@ -251,8 +254,8 @@ class VectorCache:
             return {}
         try:
             # Given a path, NumPy leaves the file open where it is no archive.
-            with open(self.path, "rb") as handle, np.load(handle, allow_pickle=False) as held:
-                return _unpack(held["keys"], held["vectors"])
+            with open(self.path, "rb") as handle, np.load(handle, allow_pickle=False) as archive:
+                return _unpack(archive["keys"], archive["vectors"])
         except _DAMAGE as error:
             warnings.warn(
                 f"the cache file {self.path} is damaged ({error!r}); its vectors are computed "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import scipy.sparse as sp
@@ -72,7 +72,7 @@ class TextFeatures(TransformerMixin, BaseEstimator):
         self.stop_words = stop_words
         self.token_pattern = token_pattern
 
-    def fit(self, texts: Iterable[str], y: Any = None) -> TextFeatures:
+    def fit(self, texts: Iterable[str], y: object = None) -> Self:
         """Learn words and weights from texts.
 
         Raises
@@ -83,7 +83,7 @@ class TextFeatures(TransformerMixin, BaseEstimator):
         self._fit(texts)
         return self
 
-    def fit_transform(self, texts: Iterable[str], y: Any = None, **_: Any) -> sp.csr_array:
+    def fit_transform(self, texts: Iterable[str], y: object = None, **_: object) -> sp.csr_array:
         """Fit, and return the features (n, D) of the same texts, counting words once."""
         return _as_csr(self._fit(texts))
 
@@ -125,7 +125,7 @@ class TextFeatures(TransformerMixin, BaseEstimator):
         settings = self.get_params(deep=False)
         return {**settings, "ngram_range": tuple(settings["ngram_range"])}
 
-    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+    def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
         """N-grams (D,) in the order of the columns."""
         check_is_fitted(self, "vectorizer_", msg="fit TextFeatures on training texts first")
         return np.asarray(self.vocabulary_, dtype=object)
@@ -144,7 +144,7 @@ class TextFeatures(TransformerMixin, BaseEstimator):
         return {"settings": settings, "vocabulary": list(self.vocabulary_), "idf": self.idf_}
 
     @classmethod
-    def from_arrays(cls, held: dict[str, Any]) -> TextFeatures:
+    def from_arrays(cls, arrays: dict[str, Any]) -> TextFeatures:
         """Make fitted features of what :meth:`to_arrays` returned.
 
         Raises
@@ -153,14 +153,17 @@ class TextFeatures(TransformerMixin, BaseEstimator):
             If a part is missing or the parts do not fit each other.
         """
         try:
-            settings = {**held["settings"], "ngram_range": tuple(held["settings"]["ngram_range"])}
+            settings = {
+                **arrays["settings"],
+                "ngram_range": tuple(arrays["settings"]["ngram_range"]),
+            }
             features = cls(**settings)
             # Limits on frequency shaped the vocabulary; given one, the vectoriser wants none.
             fixed = {**settings, "max_features": None, "min_df": 1, "max_df": 1.0}
             vectorizer = TfidfVectorizer(
-                dtype=np.float32, vocabulary=list(held["vocabulary"]), **fixed
+                dtype=np.float32, vocabulary=list(arrays["vocabulary"]), **fixed
             )
-            vectorizer.idf_ = np.asarray(held["idf"], dtype=np.float32)
+            vectorizer.idf_ = np.asarray(arrays["idf"], dtype=np.float32)
         except (KeyError, TypeError, ValueError) as error:
             raise FileFormatError(f"these are not saved text features ({error!r})") from error
         features._take(vectorizer)
@@ -168,7 +171,7 @@ class TextFeatures(TransformerMixin, BaseEstimator):
 
 
 def checked_texts(texts: Iterable[str]) -> list[str]:
-    """Take texts as a list of length n.
+    """Return texts as a list (n,); raise InputError if one is no string.
 
     Raises
     ------

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from spear_amal._typing import PathLike
 from spear_amal.errors import FileFormatError, InputError, MissingExtraError
 from spear_amal.io.atomic import refuse_existing, write_aside
 
@@ -72,7 +72,7 @@ _WRITERS: dict[str, Callable[[pd.DataFrame, Path], None]] = {
 }
 
 
-def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
+def read_table(path: PathLike) -> pd.DataFrame:
     """Read a table; its suffix says how: .csv, .jsonl (or .ndjson), .parquet.
 
     Text is UTF-8. In CSV only empty cells are missing values, "NA" is text.
@@ -110,7 +110,7 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
     return frame.reset_index(drop=True)
 
 
-def write_table(frame: pd.DataFrame, path: str | os.PathLike[str], overwrite: bool = False) -> None:
+def write_table(frame: pd.DataFrame, path: PathLike, overwrite: bool = False) -> None:
     """Write a table without its index; the suffix says how, as for :func:`read_table`.
 
     Written aside and renamed, so that a full disk leaves no half table.

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from spear_amal._typing import VectorLike
 from spear_amal.data.corpus import Corpus
 from spear_amal.errors import InputError
 from spear_amal.votes.label_matrix import ABSTAIN
 
 
-def normalised(texts: Any) -> list[str]:
+def normalise_texts(texts: Iterable[str]) -> list[str]:
     """Texts as they are compared for duplicates: stripped and casefolded."""
     return [text.strip().casefold() for text in texts]
 
@@ -80,7 +82,7 @@ def hold_out_test(frame: pd.DataFrame, n_test: int, seed: int) -> pd.DataFrame:
     labels = frame["label"].to_numpy()
     test = draw_stratified(rows, labels, n_test, np.random.default_rng(seed), "the test part")
     is_test = np.isin(rows, test)
-    texts = np.asarray(normalised(frame["text"]), dtype=object)
+    texts = np.asarray(normalise_texts(frame["text"]), dtype=object)
     leaked = is_test & np.isin(texts, texts[~is_test])
     return frame.assign(part=np.where(is_test, "test", "train"))[~leaked]
 
@@ -118,7 +120,7 @@ class Partition:
         """Labelled and unlabelled rows, sorted: what a model is fitted on."""
         return np.sort(np.concatenate([self.labelled, self.unlabelled]))
 
-    def observed_labels(self, y: Any) -> np.ndarray:
+    def observed_labels(self, y: VectorLike) -> np.ndarray:
         """Return a copy of `y` (n,) with -1 on every row whose gold training must not see.
 
         Gold stays on labelled and validation rows; unlabelled rows, test rows and rows of no part
@@ -131,7 +133,7 @@ class Partition:
         return observed
 
 
-def check_disjoint(**parts: Any) -> None:
+def check_disjoint(**parts: VectorLike) -> None:
     """Raise if two of the named parts (arrays of row numbers) share a row.
 
     Raises
@@ -150,15 +152,15 @@ def check_disjoint(**parts: Any) -> None:
 
 
 def partition(
-    data: Corpus | Any,
+    data: Corpus | VectorLike,
     seed: int,
     n_labelled: int | None = None,
     n_validation: int | None = None,
     *,
-    test: Any = None,
+    test: VectorLike | None = None,
     labelled: str = "random",
     drop_duplicates: bool = False,
-    texts: Any = None,
+    texts: Sequence[str] | None = None,
 ) -> Partition:
     """Draw a labelled and a validation part from the rows that are not test rows.
 
@@ -218,18 +220,18 @@ def partition(
     return Partition(drawn, np.setdiff1d(rest, validation), validation, test)
 
 
-def _size(name: str, given: int | None, corpus: Corpus | None) -> int:
-    if given is not None:
-        return given
+def _size(name: str, size: int | None, corpus: Corpus | None) -> int:
+    if size is not None:
+        return size
     if corpus is None:
         raise InputError(f"{name} is needed where only labels are given")
     return int(getattr(corpus, name))
 
 
-def _test_rows(corpus: Corpus | None, given: Any, n: int) -> np.ndarray:
-    if given is None:
+def _test_rows(corpus: Corpus | None, test: Any, n: int) -> np.ndarray:
+    if test is None:
         return corpus.rows("test") if corpus is not None else np.empty(0, dtype=np.int64)
-    rows = np.unique(np.asarray(list(given), dtype=np.int64))
+    rows = np.unique(np.asarray(list(test), dtype=np.int64))
     if len(rows) and (rows[0] < 0 or rows[-1] >= n):
         raise InputError(f"test rows must lie in 0 to {n - 1}, found {rows[0]} to {rows[-1]}")
     return rows
@@ -267,6 +269,6 @@ def without_duplicates(test: np.ndarray, pool: np.ndarray, texts: Any) -> np.nda
     """
     if texts is None:
         raise InputError("drop_duplicates=True needs texts to compare; pass texts=")
-    texts = normalised(texts)
+    texts = normalise_texts(texts)
     known = {texts[i] for i in pool}
     return np.asarray([i for i in test if texts[i] not in known], dtype=np.int64)

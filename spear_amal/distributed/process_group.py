@@ -17,12 +17,12 @@ _MEETINGS = itertools.count()
 
 
 @contextmanager
-def joined(ranks: str | None, device: str) -> Iterator[Shard]:
-    """Give the part of this process, and for as long a process group.
+def process_group(distributed: str | None, device: str) -> Iterator[Shard]:
+    """Open a process group; yield the shard of this process.
 
     Parameters
     ----------
-    ranks : "auto" or None
+    distributed : "auto" or None
         "auto" takes the process group that there is, or makes one of the processes that
         ``torchrun`` started and ends it afterwards; without either, and with None, this process
         trains alone.
@@ -35,14 +35,14 @@ def joined(ranks: str | None, device: str) -> Iterator[Shard]:
         If torch was built without ``torch.distributed``.
     """
     world = int(os.environ.get("WORLD_SIZE", "1"))
-    found = dist.is_available() and dist.is_initialized()
-    if ranks is None or (not found and world == 1):
+    joined = dist.is_available() and dist.is_initialized()
+    if distributed is None or (not joined and world == 1):
         yield WHOLE
         return
     if not dist.is_available():
-        raise InputError("this torch cannot train in several processes; use ranks=None")
+        raise InputError("this torch cannot train in several processes; use distributed=None")
     with _own_gpu(device):
-        if found:
+        if joined:
             yield _here()
             return
         # Sums run where tensors are; decisions and small messages on the CPU.
@@ -58,7 +58,7 @@ def joined(ranks: str | None, device: str) -> Iterator[Shard]:
 
 
 def _meeting() -> str:
-    """Name the group that is made next.
+    """Return a name for the group that is made next.
 
     torchrun keeps one store for all fits of a script and all its restarts: addresses that an
     earlier group left there under the same name would be tried in vain.

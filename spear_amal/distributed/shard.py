@@ -64,17 +64,17 @@ class Shard:
         padded = F.pad(rows.flatten(1), (0, 0, 0, most - len(rows)))
         parts = [torch.empty_like(padded) for _ in counts]
         dist.all_gather(parts, padded)
-        found = torch.cat([part[:n] for part, n in zip(parts, counts, strict=True)])
+        whole = torch.cat([part[:n] for part, n in zip(parts, counts, strict=True)])
         before = sum(counts[: self.rank])
-        return found.view(-1, *rows.shape[1:]), slice(before, before + len(rows))
+        return whole.view(-1, *rows.shape[1:]), slice(before, before + len(rows))
 
     def _counts(self, n: int, device: torch.device) -> list[int]:
-        own = torch.zeros(self.world, dtype=torch.int64, device=device)
-        own[self.rank] = n
-        return [int(count) for count in self.total([own])[0].tolist()]
+        counts = torch.zeros(self.world, dtype=torch.int64, device=device)
+        counts[self.rank] = n
+        return [int(count) for count in self.total([counts])[0].tolist()]
 
     def whole(self, table: Tensor) -> Tensor:
-        """Put the rows of all processes together in the order of the whole table; called together.
+        """Gather the rows of all processes in the order of the whole table; called together.
 
         `table` (n_r, K) holds the rows that are here.
         """
@@ -86,22 +86,22 @@ class Shard:
         return torch.empty_like(rows).index_copy_(0, order.to(rows.device), rows)
 
     def agreed(self, value: Any) -> Any:
-        """Give what process 0 says, such as a decision; called together.
+        """Return the value of process 0, such as a decision, in all processes; called together.
 
         Rounding may differ from machine to machine; a choice that did would part the processes.
         """
         if self.world == 1:
             return value
-        held = [value]
-        dist.broadcast_object_list(held, src=0)
-        return held[0]
+        values = [value]
+        dist.broadcast_object_list(values, src=0)
+        return values[0]
 
     def all(self, value: Any) -> list[Any]:
-        """Give what every process says, in their order; called together. For a few bytes."""
-        held = [value] * self.world
+        """Return the values of all processes, in their order; called together. For a few bytes."""
+        values = [value] * self.world
         if self.world > 1:
-            dist.all_gather_object(held, value)
-        return held
+            dist.all_gather_object(values, value)
+        return values
 
     def wait(self) -> None:
         """Wait until all processes have come here."""

@@ -1,28 +1,34 @@
 """scikit-learn estimators over the one trainer."""
 
 from spear_amal.estimators.auxiliary import AuxiliaryClassifier
-from spear_amal.estimators.auxiliary_targets import Task
-from spear_amal.estimators.base import TrainedClassifier
+from spear_amal.estimators.auxiliary_targets import AuxiliaryTask
+from spear_amal.estimators.base import BaseSpearEstimator
 from spear_amal.estimators.distillation import DistilledClassifier
 from spear_amal.estimators.distillation_methods import DISTILLATION, distiller
 from spear_amal.estimators.gold import GoldClassifier
 from spear_amal.estimators.label_model import LabelModelClassifier, ReweightedClassifier
 from spear_amal.estimators.rule_network import RuleNetworkClassifier
+from spear_amal.estimators.rules import RuleModelConfig
 from spear_amal.estimators.spear import PRESETS, SpearClassifier
-from spear_amal.estimators.sskd import RotationDistiller
+from spear_amal.estimators.sskd import RotationDistiller, ViewConfig
+from spear_amal.params import nest_options, option_places
 
 __all__ = [
     "DISTILLATION",
     "PRESETS",
     "AuxiliaryClassifier",
+    "AuxiliaryTask",
+    "BaseSpearEstimator",
     "DistilledClassifier",
     "GoldClassifier",
     "LabelModelClassifier",
     "ReweightedClassifier",
     "RotationDistiller",
+    "RuleModelConfig",
     "RuleNetworkClassifier",
     "SpearClassifier",
-    "Task",
-    "TrainedClassifier",
+    "ViewConfig",
     "distiller",
+    "nest_options",
+    "option_places",
 ]

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass
 from numbers import Real
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 import torch
-from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from spear_amal.errors import InputError
-from spear_amal.estimators import serialization, validation
 from spear_amal.estimators.auxiliary_targets import (
     REGRESSION,
-    Task,
+    AuxiliaryTask,
     TaskPlan,
     check_tasks,
     plan_tasks,
 )
-from spear_amal.estimators.cross_fitting import Recipe
-from spear_amal.estimators.network import NetworkClassifier
-from spear_amal.estimators.validation import Pool
+from spear_amal.estimators.base import BaseSpearEstimator
+from spear_amal.estimators.cross_fitting import FitPlan
+from spear_amal.estimators.distillation import DistilledClassifier
+from spear_amal.estimators.rules import GuardsVotes, RuleModelConfig
+from spear_amal.estimators.validation import FitInputs, TrainingPool, check_rows
 from spear_amal.losses import (
     Component,
     ComponentSet,
@@ -35,16 +35,17 @@ from spear_amal.losses import (
     TaskCrossEntropy,
     TaskSquaredError,
 )
-from spear_amal.mixers import Mixer, build_mixer
+from spear_amal.mixers import MIXERS, Mixer, build_mixer
 from spear_amal.models import Affine, JointModel, MultiTask
+from spear_amal.models.feature_model import eval_mode
 from spear_amal.models.multi_task import BUILT_IN, L2, ROTATION, SHUFFLED
-from spear_amal.teachers.networks import at_rest
+from spear_amal.params import Interval
 from spear_amal.training import Table
-from spear_amal.training.last_layer import chunk_size
+from spear_amal.training.table import chunk_size
 
 
 @dataclass(eq=False, repr=False)
-class AuxiliaryClassifier(NetworkClassifier):
+class AuxiliaryClassifier(GuardsVotes, BaseSpearEstimator):
     """Classifier whose network also learns auxiliary tasks, each with a head of its own.
 
     The losses are "label", the cross-entropy to the label, and one for each task by its name. A
@@ -55,10 +56,11 @@ class AuxiliaryClassifier(NetworkClassifier):
     network : str, module or function (n_features or shape, n_classes) -> module
         "convnet4" (MAOAL's), any other network by name, such as "resnet8" or "mlp:64", or one that
         gives logits and hidden values. Heads of tasks are linear, on the hidden values.
-    tasks : list of str or Task
+    tasks : list of str or AuxiliaryTask
         "rotation": by which angle a square image is turned. "rotation-shuffled": the same with
         targets that say nothing, to see what a useless task does. "l2": the size of the parameters.
-        Any other name: targets go to `fit`; see :class:`Task` for kind and number of classes.
+        Any other name: targets go to `fit`; see :class:`AuxiliaryTask` for kind and number of
+        classes.
     mixer : str or Mixer
         "gcs", "maoal", "amal", "auxilearn", "uncertainty", "fixed" (all ones), "single" (the label
         alone), "random-search" or any other of :mod:`spear_amal.mixers` that needs no teacher.
@@ -68,16 +70,9 @@ class AuxiliaryClassifier(NetworkClassifier):
         Options of the mixer by name.
     l2 : float
         Coefficient of the task "l2".
-    feature_model
-        Another name of `network`; not a parameter.
-    optimiser, momentum, nesterov, schedule, milestones, gamma, augment, keep_epochs, callbacks, \
-patience
+    trainer, rule_model, hidden, fit_strategy, n_folds, inference, validation, \
+validation_fraction, prior_correction, metric, random_state, verbose
         As in :class:`DistilledClassifier`.
-    losses, consensus, rule_gold, agreement, quality_guides, quality_index, rule_start, guard, \
-keep_uncovered, hidden, final, n_folds, inference, validation, validation_fraction, \
-prior_correction, lr, lr_scale, lr_rules, batch_size, max_epochs, metric, weight_decay, dtype, \
-device, checkpoint, random_state, verbose
-        As in :class:`SpearClassifier`.
 
     Attributes
     ----------
@@ -92,7 +87,9 @@ device, checkpoint, random_state, verbose
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(200, 5))
     >>> y = (X[:, 0] * X[:, 1] > 0).astype(int)
-    >>> model = AuxiliaryClassifier("mlp:16", ["side"], mixer="fixed", max_epochs=30, lr=0.01)
+    >>> from spear_amal import TrainerConfig
+    >>> trainer = TrainerConfig(max_epochs=30, lr=0.01)
+    >>> model = AuxiliaryClassifier("mlp:16", ["side"], mixer="fixed", trainer=trainer)
     >>> model = model.fit(X, y, tasks={"side": (X[:, 0] > 0).astype(int)})
     >>> list(model.weights_.columns), bool((model.predict_task(X, "side")[:, 1] > 0.5).any())
     (['label', 'side'], True)
@@ -102,22 +99,28 @@ device, checkpoint, random_state, verbose
     tasks: Any = (ROTATION,)
     _: KW_ONLY
     mixer: str | Mixer = "gcs"
+    mixer_options: Mapping[str, Any] | None = None
     l2: float = 1e-3
-    keep_uncovered: bool = True
+    rule_model: RuleModelConfig | None = None
 
-    # Under its parent's name the network is no parameter of its own.
+    #: The network, under its parent's name; no parameter of its own.
     feature_model: ClassVar[Any] = property(lambda self: self.network)  # type: ignore[misc]
 
+    _nested: ClassVar[dict[str, Any]] = DistilledClassifier._nested
+    _uses_rules = True
+    _takes_images = True
+    _patience = None
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **NetworkClassifier._parameter_constraints,
+        **BaseSpearEstimator._parameter_constraints,
+        "rule_model": [None, RuleModelConfig],
         "l2": [Interval(Real, 0, None, closed="left")],
     }
 
     def check_parameters(self) -> None:
         """Raise an error for a parameter that cannot be used; `fit` calls it first."""
-        asked = check_tasks(self.tasks)
+        tasks = check_tasks(self.tasks)
         super().check_parameters()
-        if self.network == "linear" and any(task.name != L2 for task in asked):
+        if self.network == "linear" and any(task.name != L2 for task in tasks):
             raise InputError(
                 "a linear model has no hidden values that tasks could share; use a network, such "
                 "as 'mlp:64'"
@@ -135,7 +138,7 @@ device, checkpoint, random_state, verbose
         L_val: Any = None,
         *,
         tasks: Any = None,
-    ) -> Any:
+    ) -> Self:
         """Train.
 
         Parameters
@@ -157,58 +160,55 @@ device, checkpoint, random_state, verbose
         -------
         self
         """
-        self.check_parameters()
-        self.vote_form_, self.guarded_ = None, False
-        self._plan = plan_tasks(check_tasks(self.tasks), tasks)
-        self.tasks_ = self._plan.tasks
-        try:
-            return super().fit(X, y, L, X_val, y_val, L_val)
-        finally:
-            del self._plan
+        plan = plan_tasks(check_tasks(self.tasks), tasks)
+        self.tasks_ = plan.tasks
+        return self._fit(FitInputs(X, y, L, X_val, y_val, L_val), plan)
 
-    def _checked(self, X: Any, reset: bool) -> Any:
-        checked = super()._checked(X, reset)
+    def _check_features(self, X: Any, reset: bool) -> Any:
+        checked = super()._check_features(X, reset)
         if reset:
             _check_turnable(self.tasks_, self.input_shape_)
         return checked
 
-    def _recipe(self, pool: Pool) -> Recipe:
-        for name, held in self._plan.targets.items():
-            validation.check_rows(f"tasks[{name!r}]", len(held), pool.n_train, "X")
-        # Without tasks of rows nothing is said of unlabelled ones: empty batches at best.
-        heard = pool.labels is not None or any(task.name != L2 for task in self.tasks_)
-        targets = self._plan.padded(len(pool.y))
-        return replace(super()._recipe(pool), use_unlabelled=heard, tasks=targets)
+    def _plan(self, pool: TrainingPool, given: Any = None) -> FitPlan:
+        targets: TaskPlan = given
+        for name, values in targets.targets.items():
+            check_rows(f"tasks[{name!r}]", len(values), pool.n_train, "X")
+        rules: RuleModelConfig = self._options_of("rule_model")
+        config = self._config_for_fingerprint
+        return self._new_plan(
+            pool,
+            lambda class_weights: self._make_losses(pool, class_weights),
+            lambda y, generator: rules.make_model(pool, y, self.n_lfs_),
+            tasks=targets.padded(len(pool.y)),
+            config=lambda: config() | {"targets": _digest(targets)},
+            # Without tasks of rows nothing is said of unlabelled ones: empty batches at best.
+            use_unlabelled=pool.votes is not None or any(t.name != L2 for t in self.tasks_),
+            keep_uncovered=rules.keep_uncovered is not False,
+        )
 
-    def _about(self) -> dict[str, Any]:
-        return serialization.params_to_json(self) | {
-            "targets": _digest(self._plan),
-            "callbacks": None,
-        }
-
-    def _components(self, pool: Pool, class_weights: np.ndarray | None) -> ComponentSet:
-        own = [self._loss_of(task) for task in self.tasks_]
-        if pool.labels is None:
-            return ComponentSet([LabelCrossEntropy(class_weights), *own])
-        rules = self._losses(True, class_weights)
+    def _make_losses(self, pool: TrainingPool, class_weights: Any) -> ComponentSet:
+        tasks = [self._loss_of(task) for task in self.tasks_]
+        if pool.votes is None:
+            return ComponentSet([LabelCrossEntropy(class_weights), *tasks])
+        rules = self._options_of("rule_model").make_losses(True, class_weights)
         covered = [OnCovered(component) for component in rules.components]
-        return ComponentSet([*covered, *own], rules.penalties)
+        return ComponentSet([*covered, *tasks], rules.penalties)
 
-    def _loss_of(self, task: Task) -> Component:
+    def _loss_of(self, task: AuxiliaryTask) -> Component:
         if task.name == L2:
             return SquaredNorm(self.l2)
         return (TaskSquaredError if task.kind == REGRESSION else TaskCrossEntropy)(task.name)
 
-    def _mixer(self) -> Mixer:
+    def _new_mixer(self) -> Mixer:
         return auxiliary_mixer(self.mixer, self.mixer_options)
-
-    def _final(self, pool: Pool) -> str:
-        return self.final
 
     # -- the network and its heads --------------------------------------------------------------
 
-    def _network(self, statistics: Any, generator: torch.Generator | None = None) -> Any:
-        network = super()._network(statistics, generator)
+    def _feature_model(
+        self, statistics: Any = None, generator: torch.Generator | None = None
+    ) -> nn.Module:
+        network = super()._feature_model(statistics, generator)
         width = self._width(network)
         heads = {
             task.name: Affine(width, int(task.n_outputs), generator)
@@ -223,11 +223,11 @@ device, checkpoint, random_state, verbose
         if head is not None:
             return int(head.in_features)
         row = Table(np.zeros((1, *self.input_shape_), dtype=np.float32)).x
-        with at_rest(network):
+        with eval_mode(network), torch.no_grad():
             return int(network(row)[1].shape[1])
 
     def predict_task(self, X: Any, name: str) -> np.ndarray:
-        """Say what a task's head says, averaged over models.
+        """Predict a task, averaged over models.
 
         Parameters
         ----------
@@ -244,20 +244,20 @@ device, checkpoint, random_state, verbose
         kinds = {task.name: task.kind for task in self.tasks_ if task.name not in BUILT_IN}
         if name not in kinds:
             raise InputError(f"no targets of a task {name!r} were given in fit; have {list(kinds)}")
-        table = self._table(self._checked(X, reset=False), None)
+        table = self._table(self._check_features(X, reset=False), None)
         values = torch.stack([_asked(model, name, table) for model in self.models_])
         answers = values if kinds[name] == REGRESSION else values.softmax(-1)
         return answers.mean(0).cpu().numpy()
 
-    def _own_record(self) -> dict[str, Any]:
-        return super()._own_record() | {"tasks": [list(task) for task in self.tasks_]}
+    def _get_extra_state(self) -> dict[str, Any]:
+        return super()._get_extra_state() | {"tasks": [list(task) for task in self.tasks_]}
 
-    def _take_record(self, record: dict[str, Any]) -> None:
-        super()._take_record(record)
-        self.tasks_ = tuple(Task(*held) for held in record["tasks"])
+    def _set_extra_state(self, state: dict[str, Any]) -> None:
+        super()._set_extra_state(state)
+        self.tasks_ = tuple(AuxiliaryTask(*task) for task in state["tasks"])
 
 
-def _check_turnable(tasks: tuple[Task, ...], shape: tuple[int, ...]) -> None:
+def _check_turnable(tasks: tuple[AuxiliaryTask, ...], shape: tuple[int, ...]) -> None:
     names = [task.name for task in tasks if task.name in (ROTATION, SHUFFLED)]
     if names and (len(shape) != 3 or shape[1] != shape[2]):
         raise InputError(
@@ -277,14 +277,13 @@ def _asked(model: JointModel, name: str, table: Table) -> torch.Tensor:
 
 def _digest(plan: TaskPlan) -> str:
     digest = hashlib.sha256()
-    for name, held in plan.targets.items():
-        digest.update(name.encode() + held.dtype.str.encode() + held.tobytes())
+    for name, values in plan.targets.items():
+        digest.update(name.encode() + values.dtype.str.encode() + values.tobytes())
     return digest.hexdigest()
 
 
 # A whole network is gone through, forwards and backwards: this many rows at a time fit anywhere.
 ROWS = 256
-NEED_TEACHERS = ("alm-kd", "kd", "dgkd", "dgkd-drop")
 # The last layer of the main answer does not see the losses of other heads: their slope is zero.
 _WHOLE = {"look_ahead": "network"}
 _PER_BATCH = {**_WHOLE, "meta_size": ROWS}
@@ -295,8 +294,8 @@ _IN_SHARES = {
     **_WHOLE,
     "group_size": ROWS,
     "normalise": "max-abs",
-    "rho": 0.2,
-    "eta_look": 0.1,
+    "weight_lr": 0.2,
+    "lookahead_lr": 0.1,
     "inner_repeats": 1,
 }
 DEFAULTS: dict[str, dict[str, Any]] = {
@@ -323,7 +322,7 @@ def auxiliary_mixer(mixer: str | Mixer, options: Mapping[str, Any] | None = None
     InputError
         For a mixer that needs teachers, or one that looks ahead over the last layer alone.
     """
-    if mixer in NEED_TEACHERS:
+    if isinstance(mixer, str) and mixer in MIXERS and MIXERS[mixer].n_teachers:
         raise InputError(
             f"mixer={mixer!r} weighs teachers, and auxiliary tasks are none; use another, such as "
             "'amal' or 'gcs', or a DistilledClassifier"

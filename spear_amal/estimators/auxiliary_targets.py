@@ -20,7 +20,7 @@ CLASSIFICATION, REGRESSION = "classification", "regression"
 UNKNOWN = -1
 
 
-class Task(NamedTuple):
+class AuxiliaryTask(NamedTuple):
     """An auxiliary task with targets of the user's.
 
     Attributes
@@ -49,7 +49,7 @@ class TaskPlan:
         int64, -1 where unknown, or float64, NaN where unknown; none for tasks that models make.
     """
 
-    tasks: tuple[Task, ...]
+    tasks: tuple[AuxiliaryTask, ...]
     targets: dict[str, np.ndarray] = field(default_factory=dict)
 
     def padded(self, n: int) -> dict[str, np.ndarray]:
@@ -57,20 +57,20 @@ class TaskPlan:
         return {name: _padded(held, n) for name, held in self.targets.items()}
 
 
-def check_tasks(tasks: Any) -> tuple[Task, ...]:
+def check_tasks(tasks: Any) -> tuple[AuxiliaryTask, ...]:
     """Take what was asked for as tasks.
 
     Parameters
     ----------
     tasks : list or tuple
-        Of names, :class:`Task`, or (name, kind, n_outputs) as files hold them.
+        Of names, :class:`AuxiliaryTask`, or (name, kind, n_outputs) as files hold them.
 
     Raises
     ------
     InputError
         For anything else, names twice or names that mean something else.
     """
-    if not isinstance(tasks, list | tuple) or isinstance(tasks, Task):
+    if not isinstance(tasks, list | tuple) or isinstance(tasks, AuxiliaryTask):
         raise InputError(f"tasks must be a list, found {tasks!r}: put it in [..]")
     found = tuple(_as_task(one) for one in tasks)
     names = [task.name for task in found]
@@ -81,15 +81,15 @@ def check_tasks(tasks: Any) -> tuple[Task, ...]:
     return found
 
 
-def _as_task(one: Any) -> Task:
+def _as_task(one: Any) -> AuxiliaryTask:
     if isinstance(one, str):
-        return Task(one)
-    if isinstance(one, list | tuple) and 1 <= len(one) <= len(Task._fields):
-        return Task(*one)
+        return AuxiliaryTask(one)
+    if isinstance(one, list | tuple) and 1 <= len(one) <= len(AuxiliaryTask._fields):
+        return AuxiliaryTask(*one)
     raise InputError(f"a task must be a name or a Task, found {one!r}")
 
 
-def _check_task(task: Task) -> None:
+def _check_task(task: AuxiliaryTask) -> None:
     name, kind, n = task
     if not isinstance(name, str):
         raise InputError(f"the name of a task must be a string, found {name!r}")
@@ -112,7 +112,7 @@ def _check_task(task: Task) -> None:
         raise InputError(f"task {name!r}: n_outputs must be {needed}; found {n!r}")
 
 
-def plan_tasks(tasks: Iterable[Task], given: Any) -> TaskPlan:
+def plan_tasks(tasks: Iterable[AuxiliaryTask], given: Any) -> TaskPlan:
     """Settle kinds and outputs by the targets that were given.
 
     Parameters
@@ -137,7 +137,7 @@ def plan_tasks(tasks: Iterable[Task], given: Any) -> TaskPlan:
     return TaskPlan(tuple(settled), targets)
 
 
-def _check_names(asked: Mapping[str, Task], given: Mapping[str, Any]) -> None:
+def _check_names(asked: Mapping[str, AuxiliaryTask], given: Mapping[str, Any]) -> None:
     for name in given:
         if name in BUILT_IN:
             raise InputError(f"the task {name!r} is made from X; give no targets for it")
@@ -156,7 +156,7 @@ def _check_names(asked: Mapping[str, Task], given: Mapping[str, Any]) -> None:
             )
 
 
-def _targets(task: Task, given: Any) -> np.ndarray:
+def _targets(task: AuxiliaryTask, given: Any) -> np.ndarray:
     """Targets (n,) of a task as int64 or float64."""
     values = np.asarray(given)
     where = f"targets of the task {task.name!r}"
@@ -197,12 +197,12 @@ def _codes(codes: np.ndarray, n_classes: int | None, where: str) -> np.ndarray:
     return codes
 
 
-def _settled(task: Task, targets: np.ndarray | None) -> Task:
+def _settled(task: AuxiliaryTask, targets: np.ndarray | None) -> AuxiliaryTask:
     if targets is None:
-        return task if task.name == L2 else Task(task.name, CLASSIFICATION, N_VIEWS)
+        return task if task.name == L2 else AuxiliaryTask(task.name, CLASSIFICATION, N_VIEWS)
     if targets.dtype.kind == "f":
-        return Task(task.name, REGRESSION, 1)
-    return Task(task.name, CLASSIFICATION, int(task.n_outputs or targets.max() + 1))
+        return AuxiliaryTask(task.name, REGRESSION, 1)
+    return AuxiliaryTask(task.name, CLASSIFICATION, int(task.n_outputs or targets.max() + 1))
 
 
 def _padded(held: np.ndarray, n: int) -> np.ndarray:

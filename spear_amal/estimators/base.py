@@ -1,217 +1,142 @@
-"""What all our estimators share: parameter checks, the way through `fit`, fitted attributes."""
+"""What all our estimators share: from parameters to a plan, a fit, predictions and a file."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.utils._param_validation import Interval, StrOptions
+from scipy.special import softmax
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
 
-from spear_amal.distributed.process_group import joined
 from spear_amal.errors import InputError
-from spear_amal.estimators import defaults, serialization, validation
-from spear_amal.estimators.cross_fitting import (
-    Member,
-    Recipe,
-    fit_members,
-    log_posteriors,
-    weights_frame,
+from spear_amal.estimators import serialization
+from spear_amal.estimators.cross_fitting import FitPlan, FoldResult, fit_plan, weights_frame
+from spear_amal.estimators.prediction import choose_exponent, combine, log_posteriors
+from spear_amal.estimators.validation import (
+    FitInputs,
+    TrainingPool,
+    check_features,
+    check_features_or_images,
+    encode,
+    make_pool,
+    validate_target,
 )
-from spear_amal.estimators.prediction import FittedClassifier, choose_exponent
-from spear_amal.estimators.validation import Pool
-from spear_amal.io.safetensors import under_prefix
 from spear_amal.losses import ComponentSet
 from spear_amal.mixers import Fixed, Mixer
-from spear_amal.models import JointModel, RuleModel, build_feature_model, check_kind
-from spear_amal.training import METRICS, Callback, ProgressBar, Settings, Table
-from spear_amal.training.augment import Augmentation
-from spear_amal.training.objective import PRECISIONS
-from spear_amal.votes.label_matrix import LabelMatrix, as_label_matrix, stack_votes
+from spear_amal.models import (
+    JointModel,
+    LinearModel,
+    RuleModel,
+    build_feature_model,
+    channel_statistics,
+    check_kind,
+)
+from spear_amal.params import Interval, NestedParameters, StrOptions, nest_options
+from spear_amal.training import METRICS, ProgressBar, Table, TrainerConfig, score
+from spear_amal.training.config import DTYPES
+from spear_amal.votes.label_matrix import LabelMatrix
 
-
-class Intake(FittedClassifier):
-    """Checks `fit`'s arguments; sets ``classes_``, ``n_features_in_`` and ``vote_form_``."""
-
-    final: str
-    validation_fraction: float
-    random_state: int
-
-    def _pool(
-        self,
-        X: Any,
-        y: Any,
-        L: Any,
-        X_val: Any,
-        y_val: Any,
-        L_val: Any,
-        plan: list[tuple[int, int]] | None = None,
-    ) -> Pool:
-        """Make the pool; `plan` holds the columns (LF, class) where L is but some of the votes."""
-        defaults.check_pairs(L, X_val, y_val, L_val)
-        X = self._checked(X, reset=True)
-        y = validation.column(y, "y")
-        validation.check_rows("y", len(y), X.shape[0], "X")
-        votes = None if L is None else as_label_matrix(L)
-        if votes is not None:
-            validation.check_rows("L", len(votes), X.shape[0], "X")
-            if plan is None and votes.nnz == 0:
-                raise InputError("all LFs abstain on all rows of L; without votes leave L out")
-        self.classes_ = validation.find_classes(y[~validation.unlabelled_mask(y)], votes)
-        codes = validation.encode(y, self.classes_)
-        validation.check_gold(codes, self.classes_)
-        self.vote_form_ = None
-        if votes is not None:
-            self.vote_form_ = validation.VoteForm.of(L, votes, len(self.classes_))
-            votes = votes.with_classes(self.vote_form_.classes)
-        if X_val is None:
-            held, source = validation.hold_out(codes, self.validation_fraction, self.random_state)
-            features, all_codes, all_votes = [X], [codes], [votes]
-        else:
-            x, c, v = self._validation(X_val, y_val, L_val)
-            held, source = np.arange(len(codes), len(codes) + len(c)), "given"
-            features, all_codes, all_votes = [X, x], [codes, c], [votes, v]
-        if plan is None:
-            plan = [] if votes is None else votes.unipolar_plan()
-        unipolar = [v.to_unipolar(plan) for v in all_votes if v is not None]
-        return Pool(
-            x=validation.stack(features) if len(features) > 1 else X,
-            y=np.concatenate(all_codes),
-            labels=self._trusted(unipolar, np.concatenate(all_codes)),
-            validation=held,
-            classes=self.classes_,
-            plan=plan,
-            source="folds" if self.final.startswith("crossfit") else source,
-            n_train=X.shape[0],
-        )
-
-    def _trusted(self, votes: list[LabelMatrix], y: np.ndarray) -> LabelMatrix | None:
-        """Votes of all rows, if they are to be trained on."""
-        return stack_votes(votes) if votes and self._uses_rules else None
-
-    def _validation(
-        self, X_val: Any, y_val: Any, L_val: Any
-    ) -> tuple[Any, np.ndarray, LabelMatrix | None]:
-        x = self._checked(X_val, reset=False)
-        labels = validation.column(y_val, "y_val")
-        validation.check_rows("y_val", len(labels), x.shape[0], "X_val")
-        codes = validation.encode(labels, self.classes_, "y_val")
-        if (codes < 0).any():
-            raise InputError("y_val holds unlabelled rows (-1); validation rows need gold labels")
-        form = self.vote_form_
-        if form is None:
-            return x, codes, None
-        if L_val is None:
-            L_val = np.full((len(codes), len(form.continuous)), -1)
-        return x, codes, form.conform(L_val, len(codes), "L_val", "X_val")
-
-
-DTYPES = {"float32": torch.float32, "float64": torch.float64}
-
-CONSTRAINTS: dict[str, list[Any]] = {
-    "final": [StrOptions({"single", "refit", "crossfit", "crossfit-weights"})],
-    "n_folds": [Interval(Integral, 2, None, closed="left")],
-    "inference": [StrOptions({"feature", "product"})],
-    "prior_correction": ["boolean"],
-    "lr_scale": [Interval(Real, 0, None, closed="neither")],
-    "validation": [StrOptions({"shared", "split"})],
-    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-    "lr": [None, Interval(Real, 0, None, closed="neither")],
-    "batch_size": [None, Interval(Integral, 1, None, closed="left")],
-    "max_epochs": [Interval(Integral, 1, None, closed="left")],
-    "patience": [Interval(Integral, 1, None, closed="left")],
-    "metric": [StrOptions(set(METRICS))],
-    "weight_decay": [Interval(Real, 0, None, closed="left")],
-    "dtype": [StrOptions(set(DTYPES))],
-    "precision": [StrOptions(set(PRECISIONS))],
-    "compile": ["boolean", str],
-    "device": [str],
-    "ranks": [None, StrOptions({"auto"})],
-    "hidden": ["array-like"],
-    "random_state": [Interval(Integral, 0, None, closed="left")],
-    "verbose": [Interval(Integral, 0, None, closed="left"), "boolean"],
-}
-
-
-BATCH = 64
+BATCH, IMAGE_BATCH = 64, 128
+LOGIT_STEP = 0.14  # 0.01 on bags of 14 words, the rate that a first study used
+RATE_RANGE = (1e-4, 0.1)
+STEPS_PER_EPOCH = 16
+SGD_RATE = 0.05
+MakeLosses = Callable[[np.ndarray | None], ComponentSet]
+MakeRules = Callable[[np.ndarray, torch.Generator], Any]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class TrainedClassifier(Intake):
-    """Template: a subclass says which losses, which mixer and whether rules are used.
+class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
+    """Base of the classifiers: a subclass is its parameters and the plan that it makes of them.
 
-    The fields are the parameters that all have; subclasses are dataclasses that add their own.
-    scikit-learn reads them off the signature that this makes.
+    Override points
+    ---------------
+    _plan(pool, given)
+        The one that must be written: which losses, which mixer, which model of the rules. It calls
+        ``_new_plan``, which settles what all estimators have.
+    check_parameters()
+        Further checks before a fit.
+    _select_votes(votes, y)
+        Which votes are trained on.
+    _feature_model(statistics, generator), _restore_rules(tensors)
+        Networks that are built otherwise; the second fills in stored parameters.
+    _rule_log_proba(i, log_q, votes), _combine(log_p, log_q, exponent)
+        Prediction with the rules as well.
+    _set_fitted_attributes(pool, results, plan), _get_extra_state(), _set_extra_state(state)
+        Further attributes of a fit, and what of them goes into a file.
+
+    Subclasses are dataclasses: scikit-learn reads parameters off the signature that this makes.
     """
 
     feature_model: Any = "linear"
     hidden: Sequence[int] = (512, 512)
-    final: str = "single"
+    trainer: TrainerConfig | None = None
+    fit_strategy: str = "single"
     n_folds: int = 5
     inference: str = "feature"
     validation: str = "shared"
     validation_fraction: float = 0.5
     prior_correction: bool = False
-    lr: float | None = None
-    lr_scale: float = 1.0
-    batch_size: int | None = None
-    max_epochs: int = 100
-    patience: int = 10
     metric: str = "accuracy"
-    weight_decay: float = 0.0
-    dtype: str = "float32"
-    precision: str = "fp32"
-    compile: bool | str = False
-    device: str = "cpu"
-    ranks: str | None = None
-    checkpoint: Any = None
     random_state: int = 0
     verbose: int = 0
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = CONSTRAINTS
-    _uses_rules = False
-    _uses_unlabelled = False
+    _nested: ClassVar[dict[str, Any]] = {"trainer": TrainerConfig}
+    _not_stored: ClassVar[tuple[str, ...]] = ()  # parameters that prediction does without
+    _uses_rules: ClassVar[bool] = False
+    _takes_images: ClassVar[bool] = False
+    _patience: ClassVar[int | None] = 10
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "hidden": ["array-like"],
+        "trainer": [None, TrainerConfig],
+        "fit_strategy": [StrOptions({"single", "refit", "crossfit", "crossfit-weights"})],
+        "n_folds": [Interval(Integral, 2, None, closed="left")],
+        "inference": [StrOptions({"feature", "product"})],
+        "validation": [StrOptions({"shared", "split"})],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "prior_correction": ["boolean"],
+        "metric": [StrOptions(set(METRICS))],
+        "random_state": [Interval(Integral, 0, None, closed="left")],
+        "verbose": [Interval(Integral, 0, None, closed="left"), "boolean"],
+    }
 
-    # -- what a subclass says -------------------------------------------------------------------
+    @classmethod
+    def from_options(cls, *positional: Any, **options: Any) -> Self:
+        """Make an estimator from options by name, wherever they belong.
 
-    def _components(self, pool: Pool, class_weights: np.ndarray | None) -> ComponentSet:
-        """Make the losses; `class_weights` (C,) are for those on gold labels."""
-        raise NotImplementedError
-
-    def _mixer(self) -> Mixer:
-        return Fixed()
-
-    def _rules(self, pool: Pool, y: np.ndarray, generator: torch.Generator) -> Any:
-        """Make the rule side of the model, or None; `y` (n,) holds gold codes of V only."""
-        return None
-
-    def _teachers(self, pool: Pool, gold: np.ndarray) -> np.ndarray | None:
-        """Teacher logits (n, T, C) for the pool, or None; `gold` are the rows whose y may count."""
-        return None
-
-    def _about(self) -> dict[str, Any]:
-        """Say what makes a run this run, beside its pool, as JSON: checkpoints are held to it."""
-        return serialization.params_to_json(self)
+        Examples
+        --------
+        >>> from spear_amal import GoldClassifier
+        >>> GoldClassifier.from_options(metric="f1", lr=0.1).trainer
+        TrainerConfig(lr=0.1)
+        """
+        return cls(*positional, **nest_options(cls, options))
 
     def check_parameters(self) -> None:
         """Raise an error for a parameter that cannot be used; `fit` calls it first."""
         self._validate_params()
+        for name in self._nested:
+            self._options_of(name).check_parameters()
         if self.inference != "feature" and not self._uses_rules:
             raise InputError(
                 f"inference={self.inference!r} needs a model of the rules; "
                 f"{type(self).__name__} has none"
             )
-        check_kind(self.feature_model)
-        defaults.find_device(self.device)
-        keeps_none = type(self._mixer()).table is Mixer.table
-        if self.final == "crossfit-weights" and keeps_none:
+        if self.feature_model != "linear":
+            check_kind(self.feature_model)
+        find_device(self._options_of("trainer").device)
+        keeps_none = type(self._new_mixer()).table is Mixer.table
+        if self.fit_strategy == "crossfit-weights" and keeps_none:
             raise InputError(
-                "final='crossfit-weights' takes the mean of learnt weights, but this mixer weighs "
-                "each batch anew and keeps none; use 'crossfit' or 'refit'"
+                "fit_strategy='crossfit-weights' takes the mean of learnt weights, but this mixer "
+                "weighs each batch anew and keeps none; use 'crossfit' or 'refit'"
             )
 
     # -- fitting --------------------------------------------------------------------------------
@@ -224,7 +149,7 @@ class TrainedClassifier(Intake):
         X_val: Any = None,
         y_val: Any = None,
         L_val: Any = None,
-    ) -> Any:
+    ) -> Self:
         """Train.
 
         Parameters
@@ -247,143 +172,377 @@ class TrainedClassifier(Intake):
         -----
         There is no argument for test rows, on purpose.
         """
+        return self._fit(FitInputs(X, y, L, X_val, y_val, L_val))
+
+    def _fit(self, inputs: FitInputs, given: Any = None) -> Self:
+        """Check, plan and train; `given` are what the plan of a subclass needs of its `fit`."""
         self.check_parameters()
-        pool = self._pool(X, y, L, X_val, y_val, L_val)
-        with joined(self.ranks, defaults.find_device(self.device)) as shard:
-            recipe = replace(self._recipe(pool), shard=shard)
-            members = fit_members(pool, recipe, self._about())
-        self._keep(pool, members, recipe)
+        pool = make_pool(self, inputs)
+        plan = self._plan(pool, given)
+        self._set_fitted_attributes(pool, fit_plan(pool, plan), plan)
         return self
 
-    def _recipe(self, pool: Pool) -> Recipe:
-        p: Any = self
-        device = defaults.find_device(p.device)
-        settings = Settings(
-            lr=p.lr_scale * (p.lr if p.lr is not None else self._default_rate(pool)),
-            lr_rules=getattr(p, "lr_rules", 1e-2),
-            batch_size=p.batch_size or self._default_batch(pool),
-            max_epochs=p.max_epochs,
-            patience=p.max_epochs if p.patience is None else p.patience,
-            metric=p.metric,
-            weight_decay=p.weight_decay,
-            seed=p.random_state,
-            precision=p.precision,
-            compile=p.compile,
-            checkpoint=p.checkpoint,
-            **self._own_settings(),
+    def _plan(self, pool: TrainingPool, given: Any = None) -> FitPlan:
+        """Make the plan of this fit: losses, mixer and model of the rules.
+
+        Parameters
+        ----------
+        pool : TrainingPool
+        given : object, optional
+            What the `fit` of a subclass takes beside rows, such as teachers' inputs.
+        """
+        raise NotImplementedError
+
+    def _new_plan(
+        self,
+        pool: TrainingPool,
+        make_losses: MakeLosses,
+        make_rules: MakeRules | None = None,
+        *,
+        batch_size: int | None = None,
+        lr_rules: float | None = None,
+        **changes: Any,
+    ) -> FitPlan:
+        """Settle what all estimators have.
+
+        Parameters
+        ----------
+        pool : TrainingPool
+        make_losses : function (class_weights) -> ComponentSet
+            `class_weights` (C,) or None are for losses on gold labels.
+        make_rules : function (y, generator) -> module, optional
+            The rule side of the model; `y` (n,) holds gold codes of V only.
+        batch_size, lr_rules : optional
+            Where the trainer's options leave them open.
+        **changes
+            Fields of :class:`FitPlan`.
+        """
+        trainer: TrainerConfig = self._options_of("trainer")
+        images = pool.x.ndim > 2
+        if trainer.augment is not None and not images:
+            raise InputError(f"augment={trainer.augment!r} changes images; X holds plain features")
+        statistics = channel_statistics(pool.x[: pool.n_train]) if images else None
+        lr, lr_rules = trainer.lr, trainer.lr_rules or lr_rules
+        settled = replace(
+            trainer,
+            lr=default_rate(pool.x, self.feature_model, trainer.optimiser) if lr is None else lr,
+            lr_rules=lr_rules,
+            batch_size=trainer.batch_size or batch_size or (IMAGE_BATCH if images else BATCH),
+            device=find_device(trainer.device),
+            patience=self._patience if trainer.patience == "auto" else trainer.patience,
+            milestones=tuple(int(epoch) for epoch in trainer.milestones),
+            keep_epochs=tuple(int(epoch) for epoch in trainer.keep_epochs),
         )
-        return Recipe(
-            make_model=lambda y, generator: self._model(pool, y, generator),
-            make_components=lambda gold: self._components(pool, self._class_weights(pool, gold)),
-            make_teachers=lambda gold: self._teachers(pool, gold),
-            make_mixer=self._mixer,
-            settings=settings,
-            final=self._final(pool),
-            n_folds=p.n_folds,
-            validation=p.validation,
-            use_unlabelled=self._uses_unlabelled,
-            keep_uncovered=getattr(p, "keep_uncovered", False),
-            dtype=DTYPES[p.dtype],
-            device=device,
-            callbacks=self._callbacks(),
-            augment=self._augment(),
-            live=self._live(),
+
+        def make_model(y: np.ndarray, generator: torch.Generator) -> JointModel:
+            feature = self._feature_model(statistics, generator)
+            return JointModel(feature, None if make_rules is None else make_rules(y, generator))
+
+        return replace(
+            FitPlan(
+                make_model=make_model,
+                make_losses=lambda gold: make_losses(self._class_weights(pool, gold)),
+                make_mixer=self._new_mixer,
+                trainer=settled,
+                config=self._config_for_fingerprint,
+                metric=self.metric,
+                seed=self.random_state,
+                fit_strategy=self.fit_strategy,
+                n_folds=self.n_folds,
+                validation=self.validation,
+                use_unlabelled=self._uses_rules,
+                callbacks=(ProgressBar(self._title()),) if self.verbose else (),
+            ),
+            **changes,
         )
 
-    def _final(self, pool: Pool) -> str:
-        return self.final
+    def _new_mixer(self) -> Mixer:
+        """Make the mixer; a fresh one for each model that is trained."""
+        return Fixed()
 
-    def _own_settings(self) -> dict[str, Any]:
-        """Say how to train beyond what all estimators have."""
-        return {}
+    def _select_votes(self, votes: LabelMatrix | None, y: np.ndarray) -> LabelMatrix | None:
+        """Return the votes (n, m) of all rows, if they are to be trained on; `y` (n,) are codes."""
+        return votes if self._uses_rules else None
 
-    def _callbacks(self) -> tuple[Callback, ...]:
-        return (ProgressBar(self._title()),) if self.verbose else ()
+    def _check_features(self, X: Any, reset: bool) -> Any:
+        check = check_features_or_images if self._takes_images else check_features
+        return check(self, X, reset)
+
+    def _config_for_fingerprint(self) -> dict[str, Any]:
+        """Return as JSON what makes a run this run beside its pool: checkpoints are held to it."""
+        return serialization.fingerprint_config(self)
 
     def _title(self) -> str:
-        """Say what progress bars call the model that is trained."""
-        return type(self).__name__
+        """Return what progress bars call the model that is trained."""
+        return network_name(self.feature_model) if self._takes_images else type(self).__name__
 
-    def _augment(self) -> Augmentation | None:
-        """Change training batches at random by this, if by anything."""
-        return None
+    def _gold_batch(self, pool: TrainingPool) -> int:
+        """Return the batch size where gold rows are all that is trained on.
 
-    def _live(self) -> tuple[Any, ...]:
-        """For each teacher, how to ask about an augmented batch; see :class:`Table`."""
-        return ()
+        About 16 batches an epoch: a gold set of 69 rows in batches of 32 makes three Adam steps an
+        epoch, which is under-trained at any usual number of epochs. Small batches keep the
+        comparison with rule-trained models fair.
+        """
+        n_rows = len(np.setdiff1d(pool.gold, pool.validation)) or len(pool.gold)
+        if self.fit_strategy.startswith("crossfit"):
+            n_rows = len(pool.gold) * (self.n_folds - 1) // self.n_folds
+        return int(np.clip(n_rows // STEPS_PER_EPOCH, 4, 32))
 
-    def _default_rate(self, pool: Pool) -> float:
-        return defaults.default_rate(pool.x, self.feature_model)
-
-    def _default_batch(self, pool: Pool) -> int:
-        return BATCH
-
-    def _gold_batch(self, pool: Pool) -> int:
-        """Batch size where gold rows are all that is trained on."""
-        trained = len(np.setdiff1d(pool.gold, pool.validation)) or len(pool.gold)
-        if self.final.startswith("crossfit"):
-            trained = len(pool.gold) * (self.n_folds - 1) // self.n_folds
-        return defaults.gold_batch(trained)
-
-    def _class_weights(self, pool: Pool, gold: np.ndarray) -> np.ndarray | None:
-        """Weights (C,) that give the gold rows of training the class balance of V.
+    def _class_weights(self, pool: TrainingPool, gold: np.ndarray) -> np.ndarray | None:
+        """Return weights (C,) that give the gold rows of training the class balance of V.
 
         V as it was handed in is the sample that the classifier is meant for; L may be drawn
         otherwise, such as one exemplar per rule. Counts are smoothed by one.
         """
         if not self.prior_correction:
             return None
-        wanted = np.bincount(pool.y[pool.validation], minlength=len(pool.classes)) + 1.0
-        found = np.bincount(pool.y[gold], minlength=len(pool.classes)) + 1.0
-        return (wanted / wanted.sum()) / (found / found.sum())
+        n_classes = len(pool.classes)
+        wanted = np.bincount(pool.y[pool.validation], minlength=n_classes) + 1.0
+        present = np.bincount(pool.y[gold], minlength=n_classes) + 1.0
+        return (wanted / wanted.sum()) / (present / present.sum())
 
-    def _model(self, pool: Pool, y: np.ndarray, generator: torch.Generator) -> JointModel:
-        return JointModel(self._feature(pool, generator), self._rules(pool, y, generator))
-
-    def _feature(self, pool: Pool, generator: torch.Generator) -> torch.nn.Module:
+    def _feature_model(
+        self, statistics: Any = None, generator: torch.Generator | None = None
+    ) -> torch.nn.Module:
+        """Build the feature model; `statistics` (mean, std) normalise images."""
+        if self.feature_model == "linear" and statistics is None:
+            return LinearModel(self.n_features_in_, len(self.classes_), generator)
         return build_feature_model(
-            self.feature_model, pool.x.shape[1], len(pool.classes), self.hidden, generator
+            self.feature_model,
+            self.n_features_in_,
+            len(self.classes_),
+            self.hidden,
+            generator,
+            input_shape=None if statistics is None else tuple(self.input_shape_),
+            statistics=statistics,
         )
 
-    def _empty_feature(self) -> torch.nn.Module:
-        """Build the feature model again, for stored parameters."""
-        return build_feature_model(
-            self.feature_model, self.n_features_in_, len(self.classes_), self.hidden
-        )
+    def _set_fitted_attributes(
+        self, pool: TrainingPool, results: list[FoldResult], plan: FitPlan
+    ) -> None:
+        """Set what a fit leaves behind."""
+        self.models_ = [result.model.eval() for result in results]
+        self.plan_ = pool.plan
+        self.validation_source_ = pool.source
+        self.validation_used_ = results[0].validation_used
+        self.val_score_ = float(np.mean([result.result.val_score for result in results]))
+        self.best_epoch_ = [result.result.best_epoch for result in results]
+        frames = [pd.DataFrame(r.result.history).assign(member=i) for i, r in enumerate(results)]
+        self.history_ = pd.concat(frames, ignore_index=True)
+        self.weights_ = weights_frame(results)
+        self.exponent_ = self._choose_exponent(pool, results, plan)
+        self.snapshots_ = {
+            epoch: self._snapshot(parameters, plan)
+            for epoch, parameters in results[0].result.kept.items()
+        }
+        if self._takes_images:
+            self.last_weights_ = weights_frame(results, last=True)
 
-    def _empty_model(self, tensors: dict[str, torch.Tensor]) -> JointModel:
+    def _snapshot(self, parameters: dict[str, torch.Tensor], plan: FitPlan) -> torch.nn.Module:
+        # Of the run's type before its numbers go in: they would be rounded on the way.
+        network = self._feature_model(self._blank_statistics()).to(plan.device, plan.dtype)
+        network.load_state_dict(parameters)
+        return network.eval()
+
+    def _choose_exponent(
+        self, pool: TrainingPool, results: list[FoldResult], plan: FitPlan
+    ) -> float:
+        """Return the power of the rule model at prediction, as the validation rows choose it."""
+        if self.inference == "feature" or pool.votes is None:
+            return 0.0
+        parts = []
+        for i, result in enumerate(results):
+            rows = result.validation
+            votes = pool.votes[rows]
+            table = Table(pool.x[rows], votes=votes, dtype=plan.dtype, device=plan.device)
+            log_p, log_q = log_posteriors([result.judge], table)[0]
+            parts.append((log_p, self._rule_log_proba(i, log_q, votes), pool.y[rows]))
+        return choose_exponent(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+    # -- prediction -----------------------------------------------------------------------------
+
+    def predict_proba(self, X: Any, L: Any = None) -> np.ndarray:
+        """Compute class probabilities (n, C), averaged over the models if there are several.
+
+        Parameters
+        ----------
+        X : array or sparse matrix of shape (n, D)
+        L : LabelMatrix or array of shape (n, m), optional
+            Needed where ``inference="product"`` chose an exponent above 0, and by rule networks
+            with ``inference="sum"``.
+        """
+        check_is_fitted(self, "models_")
+        if self.exponent_ > 0 and L is None:
+            raise InputError(
+                f"this model predicts with the rules as well (inference={self.inference!r}): pass "
+                "the votes as L=, or fit with inference='feature'"
+            )
+        return self._predict_proba(X, L, self.exponent_)
+
+    def _predict_proba(self, X: Any, L: Any, exponent: float) -> np.ndarray:
+        X = self._check_features(X, reset=False)
+        votes = self._votes_of(X, L if exponent > 0 else None)
+        probabilities = []
+        for i, (log_p, log_q) in enumerate(log_posteriors(self.models_, self._table(X, votes))):
+            rules = self._rule_log_proba(i, log_q, votes) if exponent > 0 else None
+            probabilities.append(softmax(self._combine(log_p, rules, exponent), axis=1))
+        mean = np.mean(probabilities, axis=0)
+        return mean / mean.sum(1, keepdims=True)
+
+    def predict(self, X: Any, L: Any = None) -> np.ndarray:
+        """Predict class labels (n,)."""
+        p = self.predict_proba(X, L)  # checks that there is a fit before classes_ is read
+        return self.classes_[p.argmax(1)]
+
+    def rule_predict_proba(self, L: Any) -> np.ndarray:
+        """Compute the rule model's class probabilities (n, C); uniform where no LF fires.
+
+        Raises
+        ------
+        InputError
+            If the model was trained without rules.
+        """
+        check_is_fitted(self, "models_")
+        if self.models_[0].rules is None:
+            raise InputError("this model was trained without labelling functions (no L in fit)")
+        no_features = np.zeros((len(L), 0), dtype=np.float32)
+        batch = self._table(no_features, self._votes_of(no_features, L)).whole()
+        with torch.no_grad():
+            sides = [model.rules for model in self.models_ if model.rules is not None]
+            joint = [rules(batch.fired, batch.scores).double() for rules in sides]
+        return torch.stack(joint).softmax(-1).mean(0).cpu().numpy()
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None, L: Any = None) -> float:
+        """Score predictions by `metric` on the labelled rows of y; unlabelled rows are left out.
+
+        Without L a model that predicts with the rules as well is scored by its feature model
+        alone. With `sample_weight` the score is the weighted accuracy, as scikit-learn expects.
+        """
+        check_is_fitted(self, "models_")
+        codes = encode(validate_target(y, "y"), self.classes_, strict=False)
+        known = codes >= 0
+        predicted = self._predict_proba(X, L, self.exponent_ if L is not None else 0.0).argmax(1)
+        if sample_weight is not None:
+            weight = np.asarray(sample_weight, dtype=float)[known]
+            return float(np.average(predicted[known] == codes[known], weights=weight))
+        return score(self.metric, codes, predicted)
+
+    def _votes_of(self, X: Any, L: Any) -> LabelMatrix | None:
+        """Votes in the unipolar form of training; silence where L is None."""
+        schema = self.vote_schema_
+        if schema is None or not self._uses_rules:
+            return None
+        silent = np.full((X.shape[0], len(schema.continuous)), -1)
+        return schema.conform(silent if L is None else L, X.shape[0]).to_unipolar(self.plan_)
+
+    def _table(self, X: Any, votes: LabelMatrix | None) -> Table:
+        first = next(self.models_[0].parameters())
+        return Table(X, votes=votes, dtype=first.dtype, device=first.device)
+
+    def _rule_log_proba(
+        self, i: int, log_q: np.ndarray | None, votes: LabelMatrix | None
+    ) -> np.ndarray | None:
+        """Log posterior (n, C) that model i's prediction is multiplied by; `log_q` is its own."""
+        return log_q
+
+    def _combine(self, log_p: np.ndarray, log_q: np.ndarray | None, exponent: float) -> np.ndarray:
+        """Log probabilities (n, C) of both models together, up to a constant per row."""
+        return combine(log_p, log_q, exponent)
+
+    @property
+    def n_lfs_(self) -> int:
+        """Number of LFs in training; 0 without L."""
+        return 0 if self.vote_schema_ is None else len(self.vote_schema_.continuous)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    # -- files ----------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
+        """Write the fitted model into one safetensors file with a JSON header; no pickle."""
+        check_is_fitted(self, "models_")
+        serialization.save(self, path, overwrite)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], **objects: Any) -> Self:
+        """Read what :meth:`save` wrote.
+
+        Objects of the user's own (a feature model, a mixer, a label model) are not in the file
+        and are passed by parameter name, e.g. ``feature_model=net``.
+        """
+        return serialization.load(cls, path, **objects)
+
+    def _get_extra_state(self) -> dict[str, Any]:
+        """Return what only this class learns beside parameters and weights, as JSON."""
+        if not self._takes_images:
+            return {}
+        return {"input_shape": list(self.input_shape_), "pixels": self.pixels_}
+
+    def _set_extra_state(self, state: dict[str, Any]) -> None:
+        """Take back what :meth:`_get_extra_state` gave; empty for a file of an earlier state."""
+        if self._takes_images:
+            self.input_shape_ = tuple(state["input_shape"])
+            self.pixels_ = state.get("pixels")  # None in files of earlier versions
+
+    def _restore_model(self, tensors: dict[str, torch.Tensor]) -> JointModel:
         """Build the model again for stored parameters and fill them in."""
-        rules = self._stored_rules(under_prefix("rules", tensors))
-        model = JointModel(self._empty_feature(), rules).to(DTYPES[self.dtype])
+        rules = self._restore_rules(
+            {n.removeprefix("rules."): t for n, t in tensors.items() if n.startswith("rules.")}
+        )
+        dtype = DTYPES[self._options_of("trainer").dtype]
+        model = JointModel(self._feature_model(self._blank_statistics()), rules).to(dtype)
         model.load_state_dict(tensors)
         return model.eval()
 
-    def _stored_rules(self, tensors: dict[str, torch.Tensor]) -> Any:
+    def _restore_rules(self, tensors: dict[str, torch.Tensor]) -> Any:
         """Build the rule side again for stored parameters, if there are any."""
         return RuleModel.from_state(tensors) if tensors else None
 
-    def _keep(self, pool: Pool, members: list[Member], recipe: Recipe) -> None:
-        """Set the fitted attributes."""
-        self.models_ = [member.model.eval() for member in members]
-        self.plan_ = pool.plan
-        self.validation_source_ = pool.source
-        self.validation_used_ = members[0].validation_used
-        self.val_score_ = float(np.mean([member.result.val_score for member in members]))
-        self.best_epoch_ = [member.result.best_epoch for member in members]
-        frames = [pd.DataFrame(m.result.history).assign(member=i) for i, m in enumerate(members)]
-        self.history_ = pd.concat(frames, ignore_index=True)
-        self.weights_ = weights_frame(members)
-        self.exponent_ = self._exponent(pool, members, recipe)
+    def _blank_statistics(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Statistics (mean, std) of images, for a network whose own are filled in afterwards."""
+        if not self._takes_images or len(self.input_shape_) < 2:
+            return None
+        channels = self.input_shape_[0]
+        return np.zeros(channels), np.ones(channels)
 
-    def _exponent(self, pool: Pool, members: list[Member], recipe: Recipe) -> float:
-        if self.inference == "feature" or pool.labels is None:
-            return 0.0
-        parts = []
-        for i, member in enumerate(members):
-            held = member.validation
-            table = Table(
-                pool.x[held], labels=pool.labels[held], dtype=recipe.dtype, device=recipe.device
-            )
-            p, q = log_posteriors([member.judge], table)[0]
-            parts += [(p, self._rule_side(i, q, pool.labels[held]), pool.y[held])]
-        return choose_exponent(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+def find_device(name: str) -> str:
+    """Return the name of a device that exists; "auto" takes CUDA where there is one."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"device {name!r} cannot be used here ({error}); try 'cpu'") from error
+    return name
+
+
+def default_rate(x: Any, feature_model: Any, optimiser: str = "adam") -> float:
+    """Return the learning rate where none is given: for SGD 0.05, as the AMAL paper says.
+
+    For Adam and a linear model one step changes a logit by about rate times the absolute sum of a
+    row; the rate is set so that this is :data:`LOGIT_STEP` for the mean row, whatever the scale
+    of the features. Networks get 0.001.
+    """
+    if optimiser == "sgd":
+        return SGD_RATE
+    if feature_model != "linear" or x.ndim > 2:
+        return 1e-3
+    row = float(abs(x).sum()) / max(x.shape[0], 1)
+    return float(np.clip(LOGIT_STEP / max(row, 1e-12), *RATE_RANGE))
+
+
+def network_name(network: Any) -> str:
+    """Return the name of a network, or that of the function or class.
+
+    Examples
+    --------
+    >>> network_name("mlp:50"), network_name(torch.nn.Linear(2, 2))
+    ('mlp:50', 'Linear')
+    """
+    if isinstance(network, str):
+        return network
+    return str(getattr(network, "__name__", type(network).__name__))

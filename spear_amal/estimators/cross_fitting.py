@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -12,49 +12,111 @@ from typing import Any, Protocol, cast
 import numpy as np
 import pandas as pd
 import torch
-from scipy.special import log_softmax
 from sklearn.model_selection import StratifiedKFold, train_test_split
 
 from spear_amal.distributed.shard import WHOLE, Shard
 from spear_amal.errors import InputError
-from spear_amal.estimators.validation import Pool
+from spear_amal.estimators.validation import TrainingPool
 from spear_amal.losses import ComponentSet
 from spear_amal.mixers import Mixer
 from spear_amal.mixers.fixed import Frozen
 from spear_amal.mixers.weight_table import MappedTable
 from spear_amal.models import JointModel
-from spear_amal.tensors.bool_table import BitRows
-from spear_amal.training import Callback, Result, Settings, Table, Trainer, predict_logits
-from spear_amal.training.augment import Augmentation
+from spear_amal.tensors.bool_table import PackedBools
+from spear_amal.training import (
+    Callback,
+    Table,
+    Trainer,
+    TrainerConfig,
+    TrainingResult,
+)
+from spear_amal.training.augment import AUGMENTATIONS, Augmentation
+from spear_amal.training.config import DTYPES
 from spear_amal.training.distributed_checks import check_same
 from spear_amal.training.table import TrainingRows
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """Everything a fit needs beside the pool. Each call of a maker gives a fresh object."""
+class FitPlan:
+    """Everything a fit needs beside the pool. Each call of a maker gives a fresh object.
 
-    make_model: Callable[[np.ndarray, torch.Generator], JointModel]  # from gold codes for guides
-    make_components: Callable[[np.ndarray], ComponentSet]  # from the gold rows of training
-    make_teachers: Callable[[np.ndarray], np.ndarray | None]  # from the same
+    An estimator is its parameters and the plan that it makes of them; see
+    :meth:`.base.BaseSpearEstimator._plan`.
+
+    Attributes
+    ----------
+    make_model : function (y, generator) -> JointModel
+        `y` (n,) holds gold codes of V only, for quality guides.
+    make_losses : function (gold) -> ComponentSet
+        `gold` are the rows of the pool whose labels may count.
+    make_mixer : function () -> Mixer
+    trainer : TrainerConfig
+        Settled: rate, batch size and device are those of this fit.
+    make_teachers : function (gold) -> ndarray (n, T, C) or None
+        Teacher logits of the pool.
+    online_teachers : tuple of functions
+        For each teacher, how to ask about an augmented batch; see :class:`~.training.table.Table`.
+    tasks : mapping of str to ndarray (n,)
+        Targets of auxiliary tasks, by rows of the pool.
+    use_unlabelled, keep_uncovered : bool
+        Whether unlabelled rows are trained on, and those on which no LF fires.
+    config : function () -> dict
+        What makes a run this run, beside its pool, as JSON: checkpoints are held to it.
+    shard : Shard
+        Which training rows this process has.
+    """
+
+    make_model: Callable[[np.ndarray, torch.Generator], JointModel]
+    make_losses: Callable[[np.ndarray], ComponentSet]
     make_mixer: Callable[[], Mixer]
-    settings: Settings
-    final: str = "single"
+    trainer: TrainerConfig
+    config: Callable[[], dict[str, Any]]
+    make_teachers: Callable[[np.ndarray], np.ndarray | None] = lambda gold: None
+    online_teachers: tuple[Any, ...] = ()
+    tasks: Mapping[str, np.ndarray] = field(default_factory=dict)
+    metric: str = "accuracy"
+    seed: int = 0
+    fit_strategy: str = "single"
     n_folds: int = 5
     validation: str = "shared"
     use_unlabelled: bool = True
     keep_uncovered: bool = False
-    dtype: torch.dtype = torch.float32
-    device: str = "cpu"
     callbacks: tuple[Callback, ...] = ()
-    augment: Augmentation | None = None
-    live: tuple[Any, ...] = ()  # see Table
-    tasks: Mapping[str, np.ndarray] = field(default_factory=dict)  # of the rows of the pool
-    shard: Shard = WHOLE  # which training rows this process has
+    shard: Shard = WHOLE
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of features and parameters."""
+        return DTYPES[self.trainer.dtype]
+
+    @property
+    def device(self) -> str:
+        """Where training runs."""
+        return self.trainer.device
+
+    @property
+    def augment(self) -> Augmentation | None:
+        """Random changes of training batches, if there are any."""
+        name = self.trainer.augment
+        return None if name is None else AUGMENTATIONS[name]
+
+    def new_trainer(self, checkpoint_of: str, **changes: Any) -> Trainer:
+        """Make a trainer; each part of a fit ("fold0", "refit") has its own checkpoint file."""
+        settings = replace(
+            self.trainer, checkpoint=named(self.trainer.checkpoint, checkpoint_of), **changes
+        )
+        return Trainer(settings, self.metric, self.seed, self.callbacks)
+
+
+def named(path: Any, part: str) -> Any:
+    """Return the path of a part's own file beside `path`; the part "" has the path itself."""
+    if path is None or not part:
+        return path
+    return Path(path).with_name(f"{Path(path).stem}-{part}{Path(path).suffix}")
 
 
 @dataclass
-class Member:
+class FoldResult:
     """One trained model.
 
     Attributes
@@ -72,7 +134,7 @@ class Member:
     """
 
     model: JointModel
-    result: Result
+    result: TrainingResult
     trained: np.ndarray
     validation: np.ndarray
     names: tuple[str, ...]
@@ -93,117 +155,121 @@ class Stream(Protocol):
         """Numbers of the rows to train on, for the gold rows of the pool that may be."""
 
 
-def fit_members(pool: Pool, recipe: Recipe, about: Any) -> list[Member]:
-    """Train by ``recipe.final``: "single", "refit", "crossfit" or "crossfit-weights"."""
-    mark = fingerprint(pool, about)
-    check_same(recipe.shard, mark)
-    tables = Tables(pool, recipe)
-    if recipe.final in ("crossfit", "crossfit-weights"):
-        members = [
-            _fit_one(pool, tables, held, _named(recipe, f"fold{i}"), f"{mark}-{i}")
-            for i, held in enumerate(_folds(pool, recipe))
+def fit_plan(pool: TrainingPool, plan: FitPlan) -> list[FoldResult]:
+    """Train by ``plan.fit_strategy``: "single", "refit", "crossfit" or "crossfit-weights"."""
+    if plan.trainer.distributed is None:
+        return _fit_here(pool, plan)
+    from spear_amal.distributed.process_group import process_group
+
+    with process_group(plan.trainer.distributed, plan.device) as shard:
+        return _fit_here(pool, replace(plan, shard=shard))
+
+
+def _fit_here(pool: TrainingPool, plan: FitPlan) -> list[FoldResult]:
+    mark = run_mark(pool, plan)
+    tables = TableFactory(pool, plan)
+    if plan.fit_strategy in ("crossfit", "crossfit-weights"):
+        results = [
+            _fit_one(pool, tables, held_out, plan, f"{mark}-{i}", f"fold{i}")
+            for i, held_out in enumerate(_folds(pool, plan))
         ]
-        if recipe.final == "crossfit":
-            return members
-        return [_with_mean_weights(pool, tables, members, recipe, mark)]
-    first = _fit_one(pool, tables, pool.validation, _named(recipe, "single"), mark)
-    return [_refit(pool, tables, first, recipe, mark) if recipe.final == "refit" else first]
+        if plan.fit_strategy == "crossfit":
+            return results
+        return [_with_mean_weights(pool, tables, results, plan, mark)]
+    first = _fit_one(pool, tables, pool.validation, plan, mark)
+    return [_refit(pool, tables, first, plan, mark) if plan.fit_strategy == "refit" else first]
 
 
-def _folds(pool: Pool, recipe: Recipe) -> list[np.ndarray]:
+def _folds(pool: TrainingPool, plan: FitPlan) -> list[np.ndarray]:
     """Each gold row of L and V plays validation once."""
     counts = np.bincount(pool.y[pool.gold])
     smallest = int(counts[counts > 0].min())
-    if smallest < recipe.n_folds:
+    if smallest < plan.n_folds:
         raise InputError(
-            f"cross-fitting over {recipe.n_folds} folds needs as many gold rows of every class; "
-            f"the rarest has {smallest}. Use fewer folds or final='refit'"
+            f"cross-fitting over {plan.n_folds} folds needs as many gold rows of every class; "
+            f"the rarest has {smallest}. Use fewer folds or fit_strategy='refit'"
         )
-    folds = StratifiedKFold(recipe.n_folds, shuffle=True, random_state=recipe.settings.seed)
-    return [pool.gold[held] for _, held in folds.split(pool.gold, pool.y[pool.gold])]
+    folds = StratifiedKFold(plan.n_folds, shuffle=True, random_state=plan.seed)
+    return [pool.gold[held_out] for _, held_out in folds.split(pool.gold, pool.y[pool.gold])]
 
 
-def _named(recipe: Recipe, part: str) -> Recipe:
-    """Give each member a checkpoint file of its own."""
-    path = recipe.settings.checkpoint
-    if path is None or part == "single":
-        return recipe
-    own = Path(path).with_name(f"{Path(path).stem}-{part}{Path(path).suffix}")
-    return replace(recipe, settings=replace(recipe.settings, checkpoint=own))
-
-
-def _training_rows(pool: Pool, gold: np.ndarray, recipe: Recipe) -> np.ndarray:
+def _training_rows(pool: TrainingPool, gold: np.ndarray, plan: FitPlan) -> np.ndarray:
     """Gold rows and, if wanted, unlabelled rows; uncovered ones only on request."""
-    if not recipe.use_unlabelled:
+    if not plan.use_unlabelled:
         return gold
     extra = pool.unlabelled
-    if not recipe.keep_uncovered:
+    if not plan.keep_uncovered:
         extra = extra[pool.covered()[extra]]
     return np.sort(np.concatenate([gold, extra]))
 
 
-def _new_model(pool: Pool, held: np.ndarray, recipe: Recipe) -> JointModel:
+def _new_model(pool: TrainingPool, validation: np.ndarray, plan: FitPlan) -> JointModel:
     """Make an untrained model; of the gold labels it sees those of V only, for quality guides."""
     y = np.full_like(pool.y, -1)
-    y[held] = pool.y[held]
-    generator = torch.Generator().manual_seed(recipe.settings.seed)
-    return recipe.make_model(y, generator).to(recipe.device, recipe.dtype)
+    y[validation] = pool.y[validation]
+    generator = torch.Generator().manual_seed(plan.seed)
+    return plan.make_model(y, generator).to(plan.device, plan.dtype)
 
 
-def fit_streamed(pool: Pool, recipe: Recipe, stream: Stream, about: Any) -> Member:
+def fit_streamed(pool: TrainingPool, plan: FitPlan, stream: Stream) -> FoldResult:
     """Train one model on a stream of rows, of which the pool holds those with gold, and V."""
-    tables = Tables(pool, recipe)
-    return _fit_one(pool, tables, pool.validation, recipe, fingerprint(pool, about), stream)
+    tables = TableFactory(pool, plan)
+    return _fit_one(pool, tables, pool.validation, plan, run_mark(pool, plan), stream=stream)
 
 
 def _fit_one(
-    pool: Pool,
-    tables: Tables,
-    held: np.ndarray,
-    recipe: Recipe,
+    pool: TrainingPool,
+    tables: TableFactory,
+    validation: np.ndarray,
+    plan: FitPlan,
     mark: str,
+    part: str = "",
     stream: Stream | None = None,
-) -> Member:
-    """Train with `held` as V: for the mixer's outer loss and for the choice of the epoch."""
-    gold = np.setdiff1d(pool.gold, held)
+) -> FoldResult:
+    """Train with `validation` as V: for the mixer's outer loss and for the choice of the epoch."""
+    gold = np.setdiff1d(pool.gold, validation)
     used = "shared" if len(gold) else "training"
     gold = gold if len(gold) else pool.gold
-    chooser, outer = held, held
-    if recipe.validation == "split" and np.bincount(pool.y[held]).max() >= 2:
-        chooser, outer = _halves(held, pool.y[held], recipe.settings.seed)
+    chooser, outer = validation, validation
+    if plan.validation == "split" and np.bincount(pool.y[validation]).max() >= 2:
+        chooser, outer = _halves(validation, pool.y[validation], plan.seed)
         used = "split" if used == "shared" else used
-    components = recipe.make_components(gold)
-    told = recipe.make_teachers(gold)
-    judges, driver = tables.of(chooser, told), tables.of(outer, told)
-    source: TrainingRows = tables.training(told)
+    components = plan.make_losses(gold)
+    teachers = plan.make_teachers(gold)
+    selection, driver = tables.of(chooser, teachers), tables.of(outer, teachers)
+    source: TrainingRows = tables.training(teachers)
     if stream is None:
-        rows = _training_rows(pool, gold, recipe)
+        rows = _training_rows(pool, gold, plan)
     else:
-        source, rows = stream.table, stream.rows(gold, recipe.keep_uncovered)
-    best: Member | None = None
-    for i, mixer in enumerate(recipe.make_mixer().candidates(components.names)):
-        own = recipe if not i else _named(recipe, f"trial{i}")
-        model = _new_model(pool, held, recipe)
-        result = Trainer(own.settings, recipe.callbacks).fit(
+        source, rows = stream.table, stream.rows(gold, plan.keep_uncovered)
+    best: FoldResult | None = None
+    for i, mixer in enumerate(plan.make_mixer().candidates(components.names)):
+        trial = f"trial{i}" if i else ""
+        model = _new_model(pool, validation, plan)
+        result = plan.new_trainer("-".join(filter(None, (part, trial)))).fit(
             model,
             components,
             mixer,
             source,
             rows,
-            judges,
+            selection,
             driver,
-            fingerprint=_trial(mark, i),
-            shard=recipe.shard,
+            fingerprint="-".join(filter(None, (mark, trial))),
+            shard=plan.shard,
         )
         if best is None or cast(float, result.val_score) > cast(float, best.result.val_score):
-            parts = (model, result, rows, held, components.names, model, used, mixer)
-            best = Member(*parts, streamed=stream is not None)
-    return cast(Member, best)
-
-
-def _trial(mark: str, i: int) -> str:
-    """Fingerprint of a candidate's run; of the first that of the only one."""
-    return mark if not i else f"{mark}-trial{i}"
+            best = FoldResult(
+                model=model,
+                result=result,
+                trained=rows,
+                validation=validation,
+                names=components.names,
+                judge=model,
+                validation_used=used,
+                mixer=mixer,
+                streamed=stream is not None,
+            )
+    return cast(FoldResult, best)
 
 
 def _halves(held: np.ndarray, y: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -217,51 +283,51 @@ def _halves(held: np.ndarray, y: np.ndarray, seed: int) -> tuple[np.ndarray, np.
     return np.concatenate([chooser, held[lone]]), outer
 
 
-def _refit(pool: Pool, tables: Tables, first: Member, recipe: Recipe, mark: str) -> Member:
+def _refit(
+    pool: TrainingPool, tables: TableFactory, first: FoldResult, plan: FitPlan, mark: str
+) -> FoldResult:
     """Train anew on L and V for the chosen number of epochs, with the learnt weights frozen.
 
     A mixer that weighs each batch as it comes has none to freeze: it goes on learning from V.
     """
     weights = first.result.weights
     mixer = first.mixer if weights is None else _frozen(weights, first, tables)
-    return _refit_with(mixer, first.result.best_epoch + 1, pool, tables, first, recipe, mark)
+    return _refit_with(mixer, first.result.best_epoch + 1, pool, tables, first, plan, mark)
 
 
 def _refit_with(
     mixer: Mixer,
     epochs: int,
-    pool: Pool,
-    tables: Tables,
-    first: Member,
-    recipe: Recipe,
+    pool: TrainingPool,
+    tables: TableFactory,
+    first: FoldResult,
+    plan: FitPlan,
     mark: str,
-) -> Member:
+) -> FoldResult:
     """Train on L and V for a number of epochs; `first` keeps its part as the judge."""
-    rows = _training_rows(pool, pool.gold, recipe)
-    settings = replace(recipe.settings, max_epochs=epochs)
-    own = _named(replace(recipe, settings=settings), "refit")
-    model = _new_model(pool, first.validation, recipe)
-    components = recipe.make_components(pool.gold)
-    told = recipe.make_teachers(pool.gold)
-    result = Trainer(own.settings, recipe.callbacks).fit(
+    rows = _training_rows(pool, pool.gold, plan)
+    model = _new_model(pool, first.validation, plan)
+    components = plan.make_losses(pool.gold)
+    teachers = plan.make_teachers(pool.gold)
+    result = plan.new_trainer("refit", max_epochs=epochs).fit(
         model,
         components,
         mixer,
-        tables.training(told),
+        tables.training(teachers),
         rows,
-        outer=tables.of(first.validation, told) if mixer.learns_from_validation else None,
+        outer=tables.of(first.validation, teachers) if mixer.learns_from_validation else None,
         fingerprint=f"{mark}-refit",
-        shard=recipe.shard,
+        shard=plan.shard,
     )
     history = first.result.history + [dict(record, refit=True) for record in result.history]
-    taken = {name: getattr(result, name) for name in ("weights", "last_weights", "domain")}
-    merged = replace(first.result, history=history, **taken)
+    weights = {name: getattr(result, name) for name in ("weights", "last_weights", "domain")}
+    merged = replace(first.result, history=history, **weights)
     return replace(first, model=model, result=merged, trained=rows, names=components.names)
 
 
 def _with_mean_weights(
-    pool: Pool, tables: Tables, members: list[Member], recipe: Recipe, mark: str
-) -> Member:
+    pool: TrainingPool, tables: TableFactory, members: list[FoldResult], plan: FitPlan, mark: str
+) -> FoldResult:
     """Train one model on L and V under the folds' mean weights, for their mean number of epochs.
 
     Every gold row was training row in all folds but one, so that each has weights of its own.
@@ -271,10 +337,10 @@ def _with_mean_weights(
     score = float(np.mean([member.result.val_score for member in members]))
     first = replace(members[0], result=replace(members[0].result, val_score=score))
     mixer = Frozen(tables.own(torch.nan_to_num(weights, nan=1.0)))
-    return _refit_with(mixer, epochs, pool, tables, first, recipe, mark)
+    return _refit_with(mixer, epochs, pool, tables, first, plan, mark)
 
 
-def _frozen(weights: Any, first: Member, tables: Tables) -> Frozen:
+def _frozen(weights: Any, first: FoldResult, tables: TableFactory) -> Frozen:
     """Learnt weights; rows of V, which had none, get the mean of the labelled training rows."""
     table = weights[:].clone()
     new = np.setdiff1d(first.validation, first.trained)
@@ -282,20 +348,8 @@ def _frozen(weights: Any, first: Member, tables: Tables) -> Frozen:
     return Frozen(tables.own(table))
 
 
-def log_posteriors(
-    models: Sequence[JointModel], table: Table
-) -> list[tuple[np.ndarray, np.ndarray | None]]:
-    """Log posteriors (n, C) of feature and rule model, one pair per model."""
-    pairs = []
-    for model in models:
-        logits, rules = predict_logits(model, table)
-        q = None if rules is None else log_softmax(rules.double().cpu().numpy(), axis=1)
-        pairs.append((log_softmax(logits.double().cpu().numpy(), axis=1), q))
-    return pairs
-
-
-class Tables:
-    """What a recipe trains on and judges by.
+class TableFactory:
+    """What a plan trains on and judges by.
 
     Where several processes train together, features, votes, teachers and weights of training rows
     are spread over them; validation rows are few and complete in each.
@@ -306,24 +360,24 @@ class Tables:
         If there are fewer rows than processes.
     """
 
-    def __init__(self, pool: Pool, recipe: Recipe) -> None:
-        self.pool, self.recipe = pool, recipe
-        n, world = len(pool.y), recipe.shard.world
+    def __init__(self, pool: TrainingPool, plan: FitPlan) -> None:
+        self.pool, self.plan = pool, plan
+        n, world = len(pool.y), plan.shard.world
         if n < world:
             raise InputError(f"{n} rows cannot be spread over {world} processes; start fewer")
-        self.rows = None if world == 1 else recipe.shard.rows(n).numpy()
-        self.held = self._table(self.rows)
-        self.held.augment, self.held.live = recipe.augment, recipe.live
+        self.rows = None if world == 1 else plan.shard.rows(n).numpy()
+        self.table = self._table(self.rows)
+        self.table.augment, self.table.online_teachers = plan.augment, plan.online_teachers
 
     def training(self, teachers: np.ndarray | None) -> Table:
         """Rows that are here, with logits (n, T, C) of teachers."""
         here = teachers if self.rows is None or teachers is None else teachers[self.rows]
-        return self.held.with_teachers(here)
+        return self.table.with_teachers(here)
 
     def of(self, rows: np.ndarray, teachers: np.ndarray | None) -> Table:
         """Make a table of some rows of the pool, without augmentation."""
         if self.rows is None:
-            return self.held.with_teachers(teachers).subset(rows)
+            return self.table.with_teachers(teachers).subset(rows)
         return self._table(rows, None if teachers is None else teachers[rows])
 
     def own(self, weights: torch.Tensor) -> torch.Tensor:
@@ -331,34 +385,48 @@ class Tables:
         return weights if self.rows is None else weights[self.rows]
 
     def _table(self, rows: np.ndarray | None, teachers: np.ndarray | None = None) -> Table:
-        pool, recipe = self.pool, self.recipe
+        pool, plan = self.pool, self.plan
         chosen = slice(None) if rows is None else rows
-        x, labels = pool.x, pool.labels
+        x, votes = pool.x, pool.votes
         return Table(
             x if rows is None else x[rows],
             pool.y[chosen],
-            labels if rows is None or labels is None else labels[rows],
+            votes if rows is None or votes is None else votes[rows],
             teachers,
-            tasks={name: held[chosen] for name, held in recipe.tasks.items()},
+            tasks={name: targets[chosen] for name, targets in plan.tasks.items()},
             n_classes=len(pool.classes),
-            dtype=recipe.dtype,
-            device=recipe.device,
+            dtype=plan.dtype,
+            device=plan.device,
         )
 
 
 # What changes nothing in the result: a run may go on with another value.
-NO_MATTER = ("verbose", "checkpoint", "device", "ranks")
+NO_MATTER = ("verbose",)
 
 
-def fingerprint(pool: Pool, about: dict[str, Any]) -> str:
-    """Hash of data, roles and settings, so that a checkpoint is only used by its own run."""
-    settings = {k: v for k, v in about.items() if k not in NO_MATTER}
+def run_mark(pool: TrainingPool, plan: FitPlan) -> str:
+    """Return the hash of data, roles and settings where something is held to it, else "".
+
+    A checkpoint is only used by its own run, and processes that train together must have been
+    given the same; all rows are read for it, so nothing else asks.
+    """
+    if plan.trainer.checkpoint is None and plan.shard.world == 1:
+        return ""
+    config = {k: v for k, v in plan.config().items() if k not in NO_MATTER}
+    mark = fingerprint(pool, config)
+    if plan.shard.world > 1:
+        check_same(plan.shard, mark)
+    return mark
+
+
+def fingerprint(pool: TrainingPool, config: dict[str, Any]) -> str:
+    """Return the hash of a pool and of settings as JSON."""
     parts = [pool.y, pool.validation, np.array([len(pool.classes), *pool.x.shape])]
     parts += [pool.x] if isinstance(pool.x, np.ndarray) else _csr_parts(pool.x)
-    if pool.labels is not None:
-        parts += [*_csr_parts(pool.labels.codes), pool.labels.continuous, pool.labels.lf_classes]
-        parts += [] if pool.labels.scores is None else _csr_parts(pool.labels.scores)
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=repr).encode())
+    if pool.votes is not None:
+        parts += [*_csr_parts(pool.votes.codes), pool.votes.continuous, pool.votes.lf_classes]
+        parts += [] if pool.votes.scores is None else _csr_parts(pool.votes.scores)
+    digest = hashlib.sha256(json.dumps(config, sort_keys=True, default=repr).encode())
     for part in parts:
         digest.update(np.ascontiguousarray(part).data)  # in place: images may fill the memory
         digest.update(b"|")
@@ -369,7 +437,7 @@ def _csr_parts(matrix: Any) -> list[np.ndarray]:
     return [matrix.data, matrix.indices, matrix.indptr]
 
 
-def weights_frame(members: list[Member], last: bool = False) -> pd.DataFrame:
+def weights_frame(members: list[FoldResult], last: bool = False) -> pd.DataFrame:
     """Weights (n, K) per row and loss, means over members; NaN where a loss did not count.
 
     Those of the chosen epochs, or after the last ones. Empty where they are on disk, of rows that
@@ -378,13 +446,13 @@ def weights_frame(members: list[Member], last: bool = False) -> pd.DataFrame:
     names = list(members[0].names)
     if members[0].streamed and isinstance(members[0].result.weights, MappedTable):
         return pd.DataFrame(columns=names, dtype=np.float32)  # they may not fit into memory
-    n = cast(BitRows, members[0].result.domain).shape[0]
+    n = cast(PackedBools, members[0].result.domain).shape[0]
     total, count = np.zeros((2, n, len(names)))
     for member in members:
         rows = torch.as_tensor(member.trained)
         held = member.result
         table = held.last_weights if last else held.weights
-        on = cast(BitRows, held.domain)[rows].numpy()
+        on = cast(PackedBools, held.domain)[rows].numpy()
         total[rows] += np.where(on, 1.0 if table is None else table[rows].numpy(), 0.0)
         count[rows] += on
     return pd.DataFrame(total / np.where(count == 0, np.nan, count), columns=names)

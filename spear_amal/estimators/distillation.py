@@ -1,112 +1,32 @@
-"""Distillation: a student learns from labels, teachers and, where there are any, rules.
-
-Who is trained before the student: teachers given by name, and assistants between the sizes.
-
-TAKD (Mirzadeh et al., 2020) hands knowledge down a chain, each model taught by the one before it;
-DGKD (Son et al., 2021) lets all larger models teach each smaller one.
-"""
+"""Distillation: a student learns from labels, teachers and, where there are any, rules."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
+from functools import partial
 from numbers import Real
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
-
-import numpy as np
-from sklearn.utils._param_validation import Interval, StrOptions
+from typing import Any, ClassVar, Self
 
 from spear_amal.errors import InputError
-from spear_amal.estimators import serialization
-from spear_amal.estimators.cross_fitting import Recipe
-from spear_amal.estimators.network import NetworkClassifier, network_name
+from spear_amal.estimators.base import BaseSpearEstimator, network_name
+from spear_amal.estimators.cross_fitting import FitPlan, named
+from spear_amal.estimators.rules import GuardsVotes, RuleModelConfig
 from spear_amal.estimators.teacher_inputs import TeacherRows
-from spear_amal.estimators.validation import Pool
+from spear_amal.estimators.validation import FitInputs, TrainingPool
 from spear_amal.losses import ComponentSet, LabelCrossEntropy, OnCovered, teacher_components
 from spear_amal.losses.teacher import DIRECTIONS
-from spear_amal.mixers import Mixer, build_mixer
+from spear_amal.mixers import MIXERS, Mixer, build_mixer
 from spear_amal.models import is_network
+from spear_amal.params import Interval, StrOptions
 from spear_amal.teachers import Teacher, as_teacher
-
-if TYPE_CHECKING:
-    from spear_amal.estimators.teacher_inputs import TeacherRows
-
+from spear_amal.training import TrainerConfig
 
 CHAINS = ("takd", "dgkd")
-DGKD_MIXERS = ("dgkd", "dgkd-drop")
-
-
-def train_teachers(
-    student: DistilledClassifier, asked: TeacherRows, given: dict[str, Any]
-) -> list[Teacher]:
-    """Give the student's teachers, training first those that are not there yet.
-
-    Parameters
-    ----------
-    student : DistilledClassifier
-        Its settings are those of the models trained here, but for the network and the mixer.
-    asked : TeacherRows
-    given : dict
-        Arguments of the student's `fit` that the others get too: X, y, X_val, y_val.
-    """
-    if not asked.own and (student.assistants or any(map(_is_untrained, student.teachers))):
-        raise InputError(
-            "teacher_X is for teachers that are fitted already; networks trained here (by name, or "
-            "as assistants) know X only. Leave teacher_X out, or pass what such teachers say of "
-            "teacher_X as arrays"
-        )
-    # Those that are there come first: a file that is missing is said before hours of training.
-    ready = [None if _is_untrained(one) else as_teacher(one) for one in student.teachers]
-    teachers = [
-        _trained(student, i, student.teachers[i], given) if one is None else one
-        for i, one in enumerate(ready)
-    ]
-    ids = {f"row_ids{part}": i for part, (_, i) in zip(("", "_val"), asked.parts, strict=False)}
-    for i, network in enumerate(student.assistants):
-        by = teachers if student.chain == "dgkd" else teachers[-1:]
-        mixer = _mixer(student, len(by))
-        options = student.mixer_options if mixer == student.mixer else None
-        changes = {"teachers": tuple(by), "mixer": mixer, "mixer_options": options}
-        assistant = _like(student, network, f"assistant{i}", **changes)
-        teachers.append(as_teacher(assistant.fit(**given, **ids), name=network_name(network)))
-    return teachers[-1:] if student.chain == "takd" else teachers
-
-
-def _mixer(student: DistilledClassifier, n_teachers: int) -> Any:
-    """Say how an assistant is taught: by Hinton's weights, or as DGKD teaches its student.
-
-    An only teacher is not left out at random.
-    """
-    alone = n_teachers < 2 and isinstance(student.mixer, str) and student.mixer in DGKD_MIXERS
-    return "kd" if alone or student.chain == "takd" else student.mixer
-
-
-def _is_untrained(one: Any) -> bool:
-    return isinstance(one, str) and is_network(one)
-
-
-def _trained(student: DistilledClassifier, i: int, network: str, given: dict[str, Any]) -> Teacher:
-    """Train a network on the labels alone."""
-    teacher = _like(student, network, f"teacher{i}", mixer="ce", mixer_options=None)
-    return as_teacher(teacher.fit(**given), name=network)
-
-
-def _like(
-    student: DistilledClassifier, network: Any, part: str, **changes: Any
-) -> DistilledClassifier:
-    """Make an estimator with the student's settings for another network, with its own files."""
-    path = student.checkpoint
-    if path is not None:
-        path = Path(path).with_name(f"{Path(path).stem}-{part}{Path(path).suffix}")
-    fresh = {"student": network, "teachers": (), "assistants": (), "chain": None}
-    # A teacher that is trained on V as well says V's labels, and V would learn to trust it blindly.
-    own = {"checkpoint": path, "callbacks": (), "keep_epochs": (), "final": "single"}
-    return type(student)(**student.get_params(deep=False) | fresh | own | changes)
 
 
 @dataclass(eq=False, repr=False)
-class DistilledClassifier(NetworkClassifier):
+class DistilledClassifier(GuardsVotes, BaseSpearEstimator):
     """Student that learns from labels and teachers, each loss weighted per row.
 
     The losses are the cross-entropy to the label and, for each teacher,
@@ -122,7 +42,7 @@ class DistilledClassifier(NetworkClassifier):
     teachers : sequence
         Fitted scikit-learn or spear_amal classifiers, torch modules, arrays of logits, files of
         outputs by row id (see :mod:`spear_amal.teachers`), or names of networks, which are
-        trained first on the labels, never on those of V, whatever `final` says.
+        trained first on the labels, never on those of V, whatever `fit_strategy` says.
     mixer : str or Mixer
         "amal", "alm-kd", "kd" (0.1 and 0.9, Hinton's), "ce" (labels alone), "dgkd", "dgkd-drop",
         "superloss", "crust", "fixed" (all ones), "random-search" (of fixed weights), "gcs",
@@ -137,31 +57,15 @@ class DistilledClassifier(NetworkClassifier):
         Networks between teacher and student in size, trained first, the largest first.
     chain : {"takd", "dgkd"} or None
         Who teaches assistants and student: only the model before them, or all before them.
-    optimiser : {"adam", "sgd"}
-    momentum, nesterov
-        Of SGD.
-    schedule : {"constant", "cosine", "steps"}
-        Learning rate over epochs; "steps" multiplies it by `gamma` at each of `milestones`.
-    milestones : sequence of int
-    gamma : float
-    augment : {"crop", "crop-flip", "turn-crop-flip"} or None
-        Random changes of training images. Teachers that are networks then answer anew for each
-        changed image; others keep to what they say of the plain one.
-    keep_epochs : sequence of int
-        Epochs (from 1) whose models are kept in ``snapshots_``: early-stopped teachers.
     teacher_cache : path, optional
         Folder in which teachers' outputs are kept from run to run.
-    callbacks : sequence of Callback
-    patience : int, optional
-        None, the default, trains all epochs; the epoch with the best validation score is kept.
-    feature_model
-        Another name of `student`; not a parameter.
-    losses, consensus, rule_gold, agreement, quality_guides, quality_index, rule_start, guard, \
-keep_uncovered, hidden, final, n_folds, inference, validation, validation_fraction, \
-prior_correction, lr, lr_scale, lr_rules, batch_size, max_epochs, metric, weight_decay, dtype, \
-precision, compile, device, ranks, checkpoint, random_state, verbose
-        As in :class:`SpearClassifier`. `lr` is 0.05 for SGD unless given; batches of images have
-        128 rows.
+    trainer : TrainerConfig, optional
+        By default training goes on for `max_epochs`.
+    rule_model : RuleModelConfig, optional
+        For votes of labelling functions; by default rows on which no LF fires are trained on.
+    hidden, fit_strategy, n_folds, inference, validation, validation_fraction, prior_correction, \
+metric, random_state, verbose
+        As in :class:`SpearClassifier`.
 
     Attributes
     ----------
@@ -193,7 +97,8 @@ precision, compile, device, ranks, checkpoint, random_state, verbose
     >>> X = rng.normal(size=(300, 4))
     >>> y = (X[:, 0] * X[:, 1] > 0).astype(int)
     >>> forest = RandomForestClassifier(random_state=0).fit(X, y)
-    >>> student = DistilledClassifier("mlp:16", [forest], max_epochs=40, lr=0.01).fit(X, y)
+    >>> trainer = TrainerConfig(max_epochs=40, lr=0.01)
+    >>> student = DistilledClassifier("mlp:16", [forest], trainer=trainer).fit(X, y)
     >>> bool(student.score(X, y) > 0.9), list(student.weights_.columns)
     (True, ['label', 'teacher'])
     """
@@ -201,24 +106,29 @@ precision, compile, device, ranks, checkpoint, random_state, verbose
     student: Any = "mlp"
     teachers: Any = ()
     _: KW_ONLY
+    mixer: str | Mixer = "amal"
+    mixer_options: Mapping[str, Any] | None = None
     temperature: float = 4.0
     direction: str = "teacher-student"
     assistants: Sequence[Any] = ()
     chain: str | None = None
     teacher_cache: Any = None
-    keep_uncovered: bool = True
+    rule_model: RuleModelConfig | None = None
 
-    # Under its parent's name the student is no parameter of its own.
+    #: The student, under its parent's name; no parameter of its own.
     feature_model: ClassVar[Any] = property(lambda self: self.student)  # type: ignore[misc]
 
-    _not_stored: ClassVar[tuple[str, ...]] = (
-        *NetworkClassifier._not_stored,
-        "teachers",
-        "assistants",
-        "teacher_cache",
-    )
+    _nested: ClassVar[dict[str, Any]] = {
+        "trainer": TrainerConfig,
+        "rule_model": partial(RuleModelConfig, keep_uncovered=True),
+    }
+    _not_stored: ClassVar[tuple[str, ...]] = ("teachers", "assistants", "teacher_cache")
+    _uses_rules = True
+    _takes_images = True
+    _patience = None
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **NetworkClassifier._parameter_constraints,
+        **BaseSpearEstimator._parameter_constraints,
+        "rule_model": [None, RuleModelConfig],
         "temperature": [Interval(Real, 0, None, closed="neither")],
         "direction": [StrOptions(set(DIRECTIONS))],
         "chain": [None, StrOptions(set(CHAINS))],
@@ -227,10 +137,10 @@ precision, compile, device, ranks, checkpoint, random_state, verbose
     def check_parameters(self) -> None:
         """Raise an error for a parameter that cannot be used; `fit` calls it first."""
         for name in ("teachers", "assistants"):
-            found = getattr(self, name)
+            networks = getattr(self, name)
             # Forests, nn.Sequential and arrays can be gone through as well, to no good end.
-            if not isinstance(found, list | tuple):
-                shown = repr(found) if isinstance(found, str) else type(found).__name__
+            if not isinstance(networks, list | tuple):
+                shown = repr(networks) if isinstance(networks, str) else type(networks).__name__
                 raise InputError(f"{name} must be a list, found {shown}: put it in [..]")
         super().check_parameters()
         if len(self.assistants) and self.chain is None:
@@ -256,7 +166,7 @@ precision, compile, device, ranks, checkpoint, random_state, verbose
         teacher_X_val: Any = None,
         row_ids: Any = None,
         row_ids_val: Any = None,
-    ) -> Any:
+    ) -> Self:
         """Train.
 
         Parameters
@@ -278,58 +188,123 @@ precision, compile, device, ranks, checkpoint, random_state, verbose
         self
         """
         self.check_parameters()
-        self.vote_form_, self.guarded_ = None, False
         asked = TeacherRows.of(X, L, X_val, L_val, teacher_X, teacher_X_val, row_ids, row_ids_val)
         given = {"X": X, "y": y, "X_val": X_val, "y_val": y_val}
         self.teachers_ = train_teachers(self, asked, given)
-        self._asked = asked
-        try:
-            return super().fit(X, y, L, X_val, y_val, L_val)
-        finally:
-            del self._asked
-            self.__dict__.pop("_told", None)
+        return self._fit(FitInputs(X, y, L, X_val, y_val, L_val), asked)
 
-    def _recipe(self, pool: Pool) -> Recipe:
+    def _plan(self, pool: TrainingPool, given: Any = None) -> FitPlan:
+        asked: TeacherRows = given
         # Asked here, so that what is wrong with a teacher is said before any training.
-        self._told = self._asked.logits(self.teachers_, pool, self.teacher_cache)
-        # Without teachers and rules nothing is said of unlabelled rows: empty batches at best.
-        heard = bool(self.teachers_) or pool.labels is not None
-        return replace(super()._recipe(pool), use_unlabelled=heard)
+        logits = asked.logits(self.teachers_, pool, self.teacher_cache)
+        rules: RuleModelConfig = self._options_of("rule_model")
+        config = self._config_for_fingerprint
+        return self._new_plan(
+            pool,
+            lambda class_weights: self._make_losses(pool, class_weights),
+            lambda y, generator: rules.make_model(pool, y, self.n_lfs_),
+            make_mixer=lambda: self._new_mixer(pool.votes is not None),
+            make_teachers=lambda gold: logits,
+            online_teachers=self._online_teachers() if asked.own else (),
+            config=lambda: config() | {"teachers": asked.digest, "teacher_cache": None},
+            # Without teachers and rules nothing is said of unlabelled rows: empty batches at best.
+            use_unlabelled=bool(self.teachers_) or pool.votes is not None,
+            keep_uncovered=rules.keep_uncovered is not False,
+        )
 
-    def _teachers(self, pool: Pool, gold: np.ndarray) -> np.ndarray:
-        return self._told
-
-    def _about(self) -> dict[str, Any]:
-        return serialization.params_to_json(self) | {
-            "teachers": self._asked.digest,
-            "teacher_cache": None,
-            "callbacks": None,
-        }
-
-    def _components(self, pool: Pool, class_weights: np.ndarray | None) -> ComponentSet:
+    def _make_losses(self, pool: TrainingPool, class_weights: Any) -> ComponentSet:
         teachers = teacher_components(len(self.teachers_), self.temperature, self.direction)
-        if pool.labels is None:
+        if pool.votes is None:
             return ComponentSet([LabelCrossEntropy(class_weights), *teachers])
-        rules = self._losses(True, class_weights)
+        rules = self._options_of("rule_model").make_losses(True, class_weights)
         covered = [OnCovered(component) for component in rules.components]
         return ComponentSet([*covered, *teachers], rules.penalties)
 
-    def _mixer(self) -> Mixer:
+    def _new_mixer(self, with_rules: bool = False) -> Mixer:
         return distillation_mixer(
             self.mixer,
             self.mixer_options,
             n_teachers=len(getattr(self, "teachers_", self.teachers)),
-            with_rules=getattr(self, "vote_form_", None) is not None and not self.guarded_,
+            with_rules=with_rules,
         )
 
-    def _final(self, pool: Pool) -> str:
-        return self.final
-
-    def _live(self) -> tuple[Any, ...]:
-        if not self._asked.own:
-            return ()  # they know other inputs than the student's: what they said of those stands
+    def _online_teachers(self) -> tuple[Any, ...]:
+        """For each teacher, how to ask about an augmented batch; see :class:`Table`."""
         classes = self.classes_
-        return tuple(lambda x, ask=one.live: ask(x, classes) for one in self.teachers_)
+        return tuple(lambda x, ask=t.online_logits: ask(x, classes) for t in self.teachers_)
+
+
+def train_teachers(
+    student: DistilledClassifier, asked: TeacherRows, given: dict[str, Any]
+) -> list[Teacher]:
+    """Return the student's teachers, training first those that are not there yet.
+
+    TAKD (Mirzadeh et al., 2020) hands knowledge down a chain, each model taught by the one before
+    it; DGKD (Son et al., 2021) lets all larger models teach each smaller one.
+
+    Parameters
+    ----------
+    student : DistilledClassifier
+        Its settings are those of the models trained here, but for the network and the mixer.
+    asked : TeacherRows
+    given : dict
+        Arguments of the student's `fit` that the others get too: X, y, X_val, y_val.
+    """
+    if not asked.own and (student.assistants or any(map(_is_untrained, student.teachers))):
+        raise InputError(
+            "teacher_X is for teachers that are fitted already; networks trained here (by name, or "
+            "as assistants) know X only. Leave teacher_X out, or pass what such teachers say of "
+            "teacher_X as arrays"
+        )
+    # Those that are there come first: a file that is missing is said before hours of training.
+    ready = [None if _is_untrained(t) else as_teacher(t) for t in student.teachers]
+    teachers = [
+        _trained(student, i, student.teachers[i], given) if teacher is None else teacher
+        for i, teacher in enumerate(ready)
+    ]
+    ids = {f"row_ids{part}": i for part, (_, i) in zip(("", "_val"), asked.parts, strict=False)}
+    for i, network in enumerate(student.assistants):
+        by = teachers if student.chain == "dgkd" else teachers[-1:]
+        mixer = _assistant_mixer(student, len(by))
+        options = student.mixer_options if mixer == student.mixer else None
+        changes = {"teachers": tuple(by), "mixer": mixer, "mixer_options": options}
+        assistant = _like(student, network, f"assistant{i}", **changes)
+        teachers.append(as_teacher(assistant.fit(**given, **ids), name=network_name(network)))
+    return teachers[-1:] if student.chain == "takd" else teachers
+
+
+def _assistant_mixer(student: DistilledClassifier, n_teachers: int) -> Any:
+    """Say how an assistant is taught: by Hinton's weights, or as DGKD teaches its student.
+
+    An only teacher is not left out at random.
+    """
+    entry = MIXERS.get(student.mixer) if isinstance(student.mixer, str) else None
+    alone = n_teachers < 2 and entry is not None and entry.n_teachers > 1
+    return "kd" if alone or student.chain == "takd" else student.mixer
+
+
+def _is_untrained(teacher: Any) -> bool:
+    return isinstance(teacher, str) and is_network(teacher)
+
+
+def _trained(student: DistilledClassifier, i: int, network: str, given: dict[str, Any]) -> Teacher:
+    """Train a network on the labels alone."""
+    teacher = _like(student, network, f"teacher{i}", mixer="ce", mixer_options=None)
+    return as_teacher(teacher.fit(**given), name=network)
+
+
+def _like(
+    student: DistilledClassifier, network: Any, part: str, **changes: Any
+) -> DistilledClassifier:
+    """Make an estimator with the student's settings for another network, with its own files."""
+    settings: TrainerConfig = student._options_of("trainer")
+    trainer = replace(
+        settings, checkpoint=named(settings.checkpoint, part), callbacks=(), keep_epochs=()
+    )
+    fresh = {"student": network, "teachers": (), "assistants": (), "chain": None}
+    # A teacher that is trained on V as well says V's labels, and V would learn to trust it blindly.
+    own = {"trainer": trainer, "fit_strategy": "single"}
+    return type(student)(**student.get_params(deep=False) | fresh | own | changes)
 
 
 def distillation_mixer(

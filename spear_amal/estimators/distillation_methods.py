@@ -8,8 +8,10 @@ from typing import Any
 from spear_amal.errors import InputError
 from spear_amal.estimators.distillation import DistilledClassifier
 from spear_amal.estimators.sskd import RotationDistiller
+from spear_amal.mixers import MIXERS
 
-# name -> (what it is, parameters); the mixer is that of the name unless they say otherwise
+#: Methods of distillation: name -> (what it is, parameters). The mixer is that of the name unless
+#: they say otherwise.
 DISTILLATION: dict[str, tuple[str, dict[str, Any]]] = {
     "ce": ("labels alone", {}),
     "kd": ("Hinton's: 0.1 label, 0.9 teacher", {}),
@@ -50,26 +52,27 @@ def distiller(
     Parameters
     ----------
     method : str
-        One of :data:`DISTILLATION`.
+        One of :data:`DISTILLATION`, or the name of any other mixer.
     student, teachers
         As of :class:`DistilledClassifier`; "ce" leaves the teachers out.
     assistants : sequence
         Networks for "takd" and "dgkd", the largest first; other methods leave them out.
     **parameters
-        Any other parameter of :class:`DistilledClassifier`.
+        Any other option by name, as :meth:`DistilledClassifier.from_options` takes them.
 
     Examples
     --------
     >>> distiller("takd", "resnet8", ["resnet20"], ["resnet14"]).chain
     'takd'
     """
-    if method not in DISTILLATION:
+    if method not in DISTILLATION and method not in MIXERS:
         raise InputError(f"unknown method {method!r}; choose from {', '.join(DISTILLATION)}")
-    settings = {"mixer": method, **DISTILLATION[method][1]}
+    _, own_settings = DISTILLATION.get(method, ("", {}))
+    settings = {"mixer": method, **own_settings}
     if settings.get("chain") and (assistants or len(teachers) > 1):
         settings["assistants"] = tuple(assistants)
     else:
         settings.pop("chain", None)
     asked = () if method == "ce" else tuple(teachers)
     kind = RotationDistiller if method == "sskd" else DistilledClassifier
-    return kind(student, asked, **settings | parameters)
+    return kind.from_options(student, asked, **settings | parameters)

@@ -10,9 +10,9 @@ import numpy as np
 from sklearn.base import clone
 
 from spear_amal.errors import InputError
-from spear_amal.estimators.base import TrainedClassifier
-from spear_amal.estimators.cross_fitting import Member, Recipe
-from spear_amal.estimators.validation import Pool
+from spear_amal.estimators.base import BaseSpearEstimator
+from spear_amal.estimators.cross_fitting import FitPlan, FoldResult
+from spear_amal.estimators.validation import TrainingPool
 from spear_amal.label_models import LABEL_MODELS, LabelModel
 from spear_amal.losses import ComponentSet, GoldCrossEntropy, NoisyCrossEntropy, TeacherCrossEntropy
 from spear_amal.mixers import Mixer, build_mixer
@@ -22,7 +22,7 @@ SMALLEST = 1e-12  # below this a probability counts as this
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class LabelModelClassifier(TrainedClassifier):
+class LabelModelClassifier(BaseSpearEstimator):
     """End model on gold labels and a label model's soft answers on covered unlabelled rows.
 
     Parameters
@@ -37,7 +37,6 @@ class LabelModelClassifier(TrainedClassifier):
     """
 
     _uses_rules = True
-    _uses_unlabelled = True
 
     label_model: str | LabelModel = "majority"
     label_model_options: Mapping[str, Any] | None = None
@@ -47,11 +46,18 @@ class LabelModelClassifier(TrainedClassifier):
         super().check_parameters()
         self._new_label_model()
 
-    def _components(self, pool: Pool, class_weights: np.ndarray | None) -> ComponentSet:
+    def _plan(self, pool: TrainingPool, given: Any = None) -> FitPlan:
+        self.label_models_: list[LabelModel] = []
+        return self._new_plan(
+            pool,
+            lambda class_weights: self._make_losses(pool.votes is not None, class_weights),
+            make_teachers=lambda gold: self._label_model_log_proba(pool, gold),
+        )
+
+    def _make_losses(self, with_votes: bool, class_weights: np.ndarray | None) -> ComponentSet:
         gold = GoldCrossEntropy(class_weights)
-        if pool.labels is None:
-            return ComponentSet([gold])
-        return ComponentSet([gold, TeacherCrossEntropy(name="label-model")])
+        soft = [TeacherCrossEntropy(name="label-model")] if with_votes else []
+        return ComponentSet([gold, *soft])
 
     def _new_label_model(self) -> LabelModel:
         if not isinstance(self.label_model_options, Mapping | None):
@@ -82,36 +88,32 @@ class LabelModelClassifier(TrainedClassifier):
             model.set_params(random_state=self.random_state)
         return model
 
-    def _pool(self, *given: Any) -> Pool:
-        self.label_models_: list[LabelModel] = []
-        return super()._pool(*given)
-
-    def _teachers(self, pool: Pool, gold: np.ndarray) -> np.ndarray | None:
+    def _label_model_log_proba(self, pool: TrainingPool, gold: np.ndarray) -> np.ndarray | None:
         """Log posteriors (n, 1, C) of the label model; NaN where no LF fires."""
-        if pool.labels is None:
+        if pool.votes is None:
             return None
         model = self._new_label_model()
         if self.label_models_ and not model.uses_gold:
-            model = self.label_models_[
-                -1
-            ]  # votes are all that it learns from, and they are the same
+            model = self.label_models_[-1]  # it learns from votes alone, and they are the same
         else:
             y = np.full_like(pool.y, -1)
             y[gold] = pool.y[gold]
-            model.fit(pool.labels, y)
+            model.fit(pool.votes, y)
         self.label_models_.append(model)
-        p = model.predict_proba(pool.labels)
+        p = model.predict_proba(pool.votes)
         p[~pool.covered()] = np.nan
         return np.log(np.clip(p, SMALLEST, None))[:, None, :]
 
-    def _keep(self, pool: Pool, members: list[Member], recipe: Recipe) -> None:
+    def _set_fitted_attributes(
+        self, pool: TrainingPool, results: list[FoldResult], plan: FitPlan
+    ) -> None:
         # A refit fits its label model last, on V's gold as well; the exponent is chosen on V.
-        last = self.label_models_[-len(members) :]
-        self.label_models_ = self.label_models_[: len(members)]
-        super()._keep(pool, members, recipe)
+        last = self.label_models_[-len(results) :]
+        self.label_models_ = self.label_models_[: len(results)]
+        super()._set_fitted_attributes(pool, results, plan)
         self.label_models_ = last
 
-    def _rule_side(
+    def _rule_log_proba(
         self, i: int, log_q: np.ndarray | None, votes: LabelMatrix | None
     ) -> np.ndarray | None:
         """Log posterior (n, C) of the label model."""
@@ -120,7 +122,7 @@ class LabelModelClassifier(TrainedClassifier):
         return np.log(np.clip(self.label_models_[i].predict_proba(votes), SMALLEST, None))
 
     def save(self, path: Any, overwrite: bool = False) -> None:
-        """Write the fitted model into one file; see :meth:`FittedClassifier.save`."""
+        """Write the fitted model into one file; see :meth:`BaseSpearEstimator.save`."""
         if getattr(self, "exponent_", 0) > 0:
             raise InputError(
                 "this classifier predicts with its label model as well, which the file cannot "
@@ -152,15 +154,10 @@ class ReweightedClassifier(LabelModelClassifier):
     mixer: str | Mixer = "l2r"
     mixer_options: Mapping[str, Any] | None = None
 
-    def check_parameters(self) -> None:
-        """Raise an error for a parameter that cannot be used; `fit` calls it first."""
-        super().check_parameters()
-        self._mixer()
-
-    def _mixer(self) -> Mixer:
+    def _new_mixer(self) -> Mixer:
         return build_mixer(self.mixer, self.mixer_options)
 
-    def _components(self, pool: Pool, class_weights: np.ndarray | None) -> ComponentSet:
-        if pool.labels is None:
+    def _make_losses(self, with_votes: bool, class_weights: np.ndarray | None) -> ComponentSet:
+        if not with_votes:
             return ComponentSet([GoldCrossEntropy(class_weights)])
         return ComponentSet([NoisyCrossEntropy(class_weights=class_weights)])

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import scipy.sparse as sp
 import torch
-from sklearn.utils._param_validation import Interval, StrOptions
 
 from spear_amal.errors import InputError
-from spear_amal.estimators.base import TrainedClassifier
-from spear_amal.estimators.cross_fitting import Member, Recipe
-from spear_amal.estimators.validation import Pool
+from spear_amal.estimators.base import BaseSpearEstimator
+from spear_amal.estimators.cross_fitting import FitPlan, FoldResult
+from spear_amal.estimators.validation import FitInputs, TrainingPool
 from spear_amal.losses import (
     ComponentSet,
     GoldCrossEntropy,
@@ -24,12 +23,14 @@ from spear_amal.losses import (
     RuleReliability,
 )
 from spear_amal.models import RuleNetwork
+from spear_amal.params import Interval, StrOptions
 
+LR_RULES = 1e-3  # Adam's rate for the rule network, where none is given
 FLAT = 1e-9  # the rules' log scores differ by less where they say nothing
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class RuleNetworkClassifier(TrainedClassifier):
+class RuleNetworkClassifier(BaseSpearEstimator):
     """Classifier trained with a network that says on which rows each rule is right [1]_.
 
     Three losses: cross-entropy on gold; what gold rows say about the rules that fired on them
@@ -47,8 +48,6 @@ class RuleNetworkClassifier(TrainedClassifier):
         Price of breaking a rule under ``form="posterior"``.
     rule_hidden : sequence of int
         Widths of the rule network.
-    lr_rules : float
-        Adam's rate for the rule network.
     inference : {"sum", "feature", "product"}
         "sum" adds the scores of the rules, over classes made to sum to one, to the classifier's
         probabilities; where the rules are silent or level the classifier answers alone. Then
@@ -61,14 +60,12 @@ class RuleNetworkClassifier(TrainedClassifier):
     """
 
     _uses_rules = True
-    _uses_unlabelled = True
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **TrainedClassifier._parameter_constraints,
+        **BaseSpearEstimator._parameter_constraints,
         "inference": [StrOptions({"feature", "product", "sum"})],
         "form": [StrOptions({"implication", "posterior"})],
         "gamma": [Interval(Real, 0, None, closed="left")],
         "strength": [Interval(Real, 0, None, closed="left")],
-        "lr_rules": [Interval(Real, 0, None, closed="neither")],
         "rule_hidden": ["array-like"],
     }
 
@@ -76,7 +73,6 @@ class RuleNetworkClassifier(TrainedClassifier):
     gamma: float = 0.3
     strength: float = 0.1
     rule_hidden: Sequence[int] = (32,)
-    lr_rules: float = 1e-3
     inference: str = "sum"
 
     def fit(
@@ -88,8 +84,8 @@ class RuleNetworkClassifier(TrainedClassifier):
         y_val: Any = None,
         L_val: Any = None,
         exemplars: Any = None,
-    ) -> Any:
-        """Train; see :meth:`TrainedClassifier.fit`.
+    ) -> Self:
+        """Train; see :meth:`BaseSpearEstimator.fit`.
 
         Parameters
         ----------
@@ -99,76 +95,78 @@ class RuleNetworkClassifier(TrainedClassifier):
         """
         if exemplars is not None and L is None:
             raise InputError("exemplars say which row an LF was written from; pass the votes as L=")
-        self._exemplars = None if exemplars is None else _matrix(exemplars)
-        try:
-            return super().fit(X, y, L, X_val, y_val, L_val)
-        finally:
-            del self._exemplars
+        matrix = None if exemplars is None else _matrix(exemplars)
+        return self._fit(FitInputs(X, y, L, X_val, y_val, L_val), matrix)
 
     def check_parameters(self) -> None:
         """Raise an error for a parameter that cannot be used; `fit` calls it first."""
         super().check_parameters()
         widths = list(self.rule_hidden)
-        if not widths or not all(isinstance(one, Integral) and one >= 1 for one in widths):
+        if not widths or not all(isinstance(width, Integral) and width >= 1 for width in widths):
             raise InputError(
                 f"rule_hidden must hold one width of at least 1 or more, found {self.rule_hidden!r}"
             )
 
-    def _about(self) -> dict[str, Any]:
-        given = self._exemplars
-        places = None if given is None else sorted(np.transpose(given.nonzero()).tolist())
-        return {**super()._about(), "exemplars": places}
+    def _plan(self, pool: TrainingPool, given: Any = None) -> FitPlan:
+        exemplars: sp.csr_array | None = given
 
-    def _components(self, pool: Pool, class_weights: np.ndarray | None) -> ComponentSet:
-        gold = GoldCrossEntropy(class_weights)
-        if pool.labels is None:
-            return ComponentSet([gold])
-        k = torch.as_tensor([k for _, k in pool.plan])
-        if self.form == "posterior":
-            unlabelled: Implication = PosteriorRegularisation(k, self.gamma, self.strength)
-        else:
-            unlabelled = Implication(k, self.gamma)
-        return ComponentSet([gold, RuleReliability(k, self._exemplar_rows(pool)), unlabelled])
+        def config() -> dict[str, Any]:
+            places = None if exemplars is None else np.transpose(exemplars.nonzero()).tolist()
+            return {**self._config_for_fingerprint(), "exemplars": places and sorted(places)}
 
-    def _exemplar_rows(self, pool: Pool) -> np.ndarray | None:
+        classes = torch.as_tensor([k for _, k in pool.plan])
+        marked = None if exemplars is None else self._exemplar_rows(pool, exemplars)
+
+        def make_losses(class_weights: np.ndarray | None) -> ComponentSet:
+            gold = GoldCrossEntropy(class_weights)
+            if pool.votes is None:
+                return ComponentSet([gold])
+            if self.form == "posterior":
+                unlabelled: Implication = PosteriorRegularisation(
+                    classes, self.gamma, self.strength
+                )
+            else:
+                unlabelled = Implication(classes, self.gamma)
+            return ComponentSet([gold, RuleReliability(classes, marked), unlabelled])
+
+        def make_rules(y: np.ndarray, generator: torch.Generator) -> RuleNetwork | None:
+            if pool.votes is None:
+                return None
+            widths = tuple(self.rule_hidden)
+            return RuleNetwork(pool.x.shape[1], len(pool.classes), classes, widths, generator)
+
+        return self._new_plan(pool, make_losses, make_rules, lr_rules=LR_RULES, config=config)
+
+    def _exemplar_rows(self, pool: TrainingPool, exemplars: sp.csr_array) -> np.ndarray:
         """Exemplars (rows of the pool, columns of the unipolar form)."""
-        given = self._exemplars
-        if given is None:
-            return None
-        if given.shape != (pool.n_train, self.n_lfs_):
+        if exemplars.shape != (pool.n_train, self.n_lfs_):
             raise InputError(
-                f"exemplars have shape {given.shape}; needed one row per row of X and one column "
-                f"per LF: {(pool.n_train, self.n_lfs_)}"
+                f"exemplars have shape {exemplars.shape}; needed one row per row of X and one "
+                f"column per LF: {(pool.n_train, self.n_lfs_)}"
             )
         rows = np.zeros((len(pool.y), len(pool.plan)), dtype=bool)
-        rows[: pool.n_train] = given[:, [j for j, _ in pool.plan]].toarray()
+        rows[: pool.n_train] = exemplars[:, [j for j, _ in pool.plan]].toarray()
         return rows
 
-    def _rules(self, pool: Pool, y: np.ndarray, generator: torch.Generator) -> RuleNetwork | None:
-        if pool.labels is None:
-            return None
-        k = torch.as_tensor([k for _, k in pool.plan])
-        return RuleNetwork(
-            pool.x.shape[1], len(pool.classes), k, tuple(self.rule_hidden), generator
-        )
-
-    def _stored_rules(self, tensors: dict[str, torch.Tensor]) -> RuleNetwork | None:
+    def _restore_rules(self, tensors: dict[str, torch.Tensor]) -> RuleNetwork | None:
         return RuleNetwork.from_state(tensors, len(self.classes_)) if tensors else None
 
     def rule_predict_proba(self, L: Any) -> np.ndarray:
         """Not defined: the rule network judges rules by the features of a row."""
         raise InputError("a rule network needs the features too; use predict_proba(X, L)")
 
-    def _exponent(self, pool: Pool, members: list[Member], recipe: Recipe) -> float:
+    def _choose_exponent(
+        self, pool: TrainingPool, results: list[FoldResult], plan: FitPlan
+    ) -> float:
         if self.inference == "sum":
-            return 0.0 if pool.labels is None else 1.0
-        return super()._exponent(pool, members, recipe)
+            return 0.0 if pool.votes is None else 1.0
+        return super()._choose_exponent(pool, results, plan)
 
-    def _combined(self, log_p: np.ndarray, log_q: np.ndarray | None, exponent: float) -> np.ndarray:
+    def _combine(self, log_p: np.ndarray, log_q: np.ndarray | None, exponent: float) -> np.ndarray:
         if self.inference == "sum" and log_q is not None and exponent > 0:
             silent = np.ptp(log_q, axis=1, keepdims=True) < FLAT
             return np.where(silent, log_p, np.logaddexp(log_p, log_q) - np.log(2))
-        return super()._combined(log_p, log_q, exponent)
+        return super()._combine(log_p, log_q, exponent)
 
 
 def _matrix(exemplars: Any) -> sp.csr_array:

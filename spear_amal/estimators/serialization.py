@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 
 from spear_amal.errors import FileFormatError, InputError
-from spear_amal.estimators.validation import VoteForm
+from spear_amal.estimators.validation import VoteSchema
 from spear_amal.io.atomic import refuse_existing
 from spear_amal.io.safetensors import (
     Tensors,
@@ -21,16 +22,27 @@ from spear_amal.io.safetensors import (
 )
 from spear_amal.label_models import LABEL_MODELS, LabelModel
 from spear_amal.mixers import MIXERS, Mixer
+from spear_amal.params import option_places
 
 KIND = "spear_amal model"
 EXTRA = "extra"
 SETTINGS = "settings"
-# What can be made again from its name and settings.
-OWN = {cls.__name__: cls for cls in (*MIXERS.values(), *LABEL_MODELS.values())}
+NOT_STORED = ("callbacks",)  # of a trainer: they watch training, a model does without
+# Of a trainer, what changes nothing in the result: a run may go on with another value.
+NO_MATTER = ("checkpoint", "checkpoint_every", "device", "distributed", "callbacks")
+# Parameters of files of format 1, and how they are called today.
+RENAMED = {
+    "final": "fit_strategy",
+    "ranks": "distributed",
+    "rho": "weight_lr",
+    "eta_look": "lookahead_lr",
+    "share": "weight_sharing",
+    "vote_form": "vote_schema",
+}
 CUSTOM = "custom"  # stands in the file for what only code can make again
 
 
-class Lost:
+class UnsavedCallable:
     """Stands for a function among the options of a mixer, which no file can hold.
 
     Prediction does not ask for it; whoever calls it, as training does, gets a clear error.
@@ -52,8 +64,29 @@ class Lost:
 
 
 def params_to_json(estimator: Any) -> dict[str, Any]:
-    """Give the constructor parameters as JSON can hold them; objects become their own summary."""
-    return {name: _plain(value) for name, value in estimator.get_params(deep=False).items()}
+    """Return the constructor parameters as JSON can hold them; objects become their own summary."""
+    nested = getattr(estimator, "_nested", {})
+    return {
+        name: _options_to_json(value) if name in nested else _plain(value)
+        for name, value in estimator.get_params(deep=False).items()
+    }
+
+
+def _options_to_json(options: Any) -> dict[str, Any] | None:
+    """Parameters of an object of options; None where an estimator has the default one."""
+    if options is None:
+        return None
+    params = options.get_params(deep=False)
+    return {name: _plain(value) for name, value in params.items() if name not in NOT_STORED}
+
+
+def fingerprint_config(estimator: Any) -> dict[str, Any]:
+    """Return the parameters that a checkpoint is held to, those left to their defaults as well."""
+    config = params_to_json(estimator)
+    for name in estimator._nested:
+        config[name] = _options_to_json(estimator._options_of(name))
+    config["trainer"] = {k: v for k, v in config["trainer"].items() if k not in NO_MATTER}
+    return config
 
 
 def _plain(value: Any) -> Any:
@@ -62,16 +95,16 @@ def _plain(value: Any) -> Any:
         return {CUSTOM: summary.pop("mixer"), SETTINGS: _plain(summary)}
     if isinstance(value, LabelModel):
         return {CUSTOM: type(value).__name__, SETTINGS: params_to_json(value)}
-    if isinstance(value, Lost):
+    if isinstance(value, UnsavedCallable):
         return {CUSTOM: value.kind}
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    if isinstance(value, dict):
-        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
+        return [_plain(item) for item in value]
     if value is None or isinstance(value, bool | int | float | str):
         return value
     return {CUSTOM: type(value).__name__}
@@ -91,16 +124,16 @@ def save(
         tensors |= with_prefix(f"model{i}", model.state_dict())
     tensors["weights"] = torch.tensor(estimator.weights_.to_numpy(dtype=np.float32))
     tensors |= with_prefix(EXTRA, extra_tensors or {})
-    write_tensors(path, tensors, describe(estimator) | {EXTRA: extra or {}})
+    write_tensors(path, tensors, describe_model(estimator) | {EXTRA: extra or {}})
 
 
 def read_extra(path: str | os.PathLike[str]) -> tuple[str, dict[str, Any], Tensors]:
     """Read the name of the estimator's class, and what :func:`save` was given as extra."""
-    tensors, about = read_tensors(path, KIND)
-    return about["class"], about.get(EXTRA, {}), under_prefix(EXTRA, tensors)
+    tensors, config = read_tensors(path, KIND)
+    return config["class"], config.get(EXTRA, {}), under_prefix(EXTRA, tensors)
 
 
-def describe(estimator: Any) -> dict[str, Any]:
+def describe_model(estimator: Any) -> dict[str, Any]:
     """Everything but the tensors."""
     return {
         "kind": KIND,
@@ -114,14 +147,14 @@ def describe(estimator: Any) -> dict[str, Any]:
         "classes": estimator.classes_.tolist(),
         "n_features_in": estimator.n_features_in_,
         "plan": estimator.plan_,
-        "vote_form": None if estimator.vote_form_ is None else asdict(estimator.vote_form_),
+        "vote_schema": None if estimator.vote_schema_ is None else asdict(estimator.vote_schema_),
         "feature_names": getattr(estimator, "feature_names_in_", np.array([])).tolist(),
         "exponent": estimator.exponent_,
         "val_score": estimator.val_score_,
         "best_epoch": estimator.best_epoch_,
         "validation_source": estimator.validation_source_,
         "validation_used": estimator.validation_used_,
-        "own": estimator._own_record(),
+        "own": estimator._get_extra_state(),
         "component_names": list(estimator.weights_.columns),
         # NaN is not JSON: a missing value is null.
         "history": estimator.history_.astype(object)
@@ -130,63 +163,93 @@ def describe(estimator: Any) -> dict[str, Any]:
     }
 
 
-def load(cls: type, path: str | os.PathLike[str], **objects: Any) -> Any:
+def load(cls: Any, path: str | os.PathLike[str], **objects: Any) -> Any:
     """Read an estimator of class `cls`; `objects` are parameters that only code can make again."""
     import pandas as pd
 
-    tensors, about = read_tensors(path, KIND)
-    if about["class"] != cls.__name__:
+    tensors, config = read_tensors(path, KIND)
+    if config["class"] != cls.__name__:
         raise FileFormatError(
-            f"{path} holds a {about['class']}; load it with {about['class']}.load"
+            f"{path} holds a {config['class']}; load it with {config['class']}.load"
         )
-    estimator = cls(**_params(path, about["params"], objects))
-    estimator.classes_ = np.asarray(about["classes"])
-    estimator.n_features_in_ = about["n_features_in"]
-    if about["feature_names"]:
-        estimator.feature_names_in_ = np.asarray(about["feature_names"], dtype=object)
-    estimator.plan_ = [(j, k) for j, k in about["plan"]]
-    form = about["vote_form"]
-    estimator.vote_form_ = None if form is None else VoteForm(**_tuples(form))
+    if config["format"] < 2:
+        config = _renamed(config) | {"params": _nested_params(cls, config["params"])}
+    estimator = cls(**_params(cls, path, config["params"], objects))
+    estimator.classes_ = np.asarray(config["classes"])
+    estimator.n_features_in_ = config["n_features_in"]
+    if config["feature_names"]:
+        estimator.feature_names_in_ = np.asarray(config["feature_names"], dtype=object)
+    estimator.plan_ = [(j, k) for j, k in config["plan"]]
+    form = config["vote_schema"]
+    estimator.vote_schema_ = None if form is None else VoteSchema(**_tuples(form))
     for name in ("exponent", "val_score", "best_epoch", "validation_source", "validation_used"):
-        setattr(estimator, f"{name}_", about[name])
-    estimator._take_record(about.get("own", {}))
-    estimator.weights_ = pd.DataFrame(tensors["weights"].numpy(), columns=about["component_names"])
-    estimator.history_ = pd.DataFrame(about["history"])
+        setattr(estimator, f"{name}_", config[name])
+    estimator._set_extra_state(config.get("own", {}))
+    estimator.weights_ = pd.DataFrame(tensors["weights"].numpy(), columns=config["component_names"])
+    estimator.history_ = pd.DataFrame(config["history"])
     estimator.models_ = [
-        estimator._empty_model(under_prefix(f"model{i}", tensors)) for i in range(about["n_models"])
+        estimator._restore_model(under_prefix(f"model{i}", tensors))
+        for i in range(config["n_models"])
     ]
     return estimator
 
 
+def _renamed(value: Any) -> Any:
+    """Return what a file of format 1 holds, by the names of today."""
+    if isinstance(value, dict):
+        return {RENAMED.get(key, key): _renamed(item) for key, item in value.items()}
+    return value
+
+
+def _nested_params(cls: Any, params: dict[str, Any]) -> dict[str, Any]:
+    """Flat parameters of a file of format 1, each where it belongs today."""
+    places = option_places(cls)
+    nested: dict[str, Any] = {}
+    for name, value in _renamed(params).items():
+        if places.get(name):
+            nested.setdefault(places[name], {})[name] = value
+        elif name in places:
+            nested[name] = value
+    return nested
+
+
 def _params(
-    path: str | os.PathLike[str], stored: dict[str, Any], objects: dict[str, Any]
+    cls: Any, path: str | os.PathLike[str], stored: dict[str, Any], objects: dict[str, Any]
 ) -> dict[str, Any]:
-    params = _tuples(stored)
+    params, known = _tuples(stored), _registered()
     for name, value in stored.items():
         if name in objects or not isinstance(value, dict):
             continue
-        if name == "mixer_options":
+        if name in cls._nested:
+            params[name] = type(cls._nested[name]())(**_tuples(value))
+        elif name == "mixer_options":
             params[name] = _options(value)
-        elif CUSTOM in value and value[CUSTOM] not in OWN:
+        elif CUSTOM in value and value[CUSTOM] not in known:
             raise InputError(
                 f"{path} was trained with {name}= an object of the user's own "
                 f"({value[CUSTOM]}); pass it to load as {name}="
             )
         elif CUSTOM in value:
-            params[name] = OWN[value[CUSTOM]](**_options(value[SETTINGS]))
+            params[name] = known[value[CUSTOM]](**_options(value[SETTINGS]))
     return params | objects
 
 
-def _tuples(held: dict[str, Any]) -> dict[str, Any]:
+def _registered() -> dict[str, type]:
+    """Classes that can be made again from their name and settings."""
+    classes = [entry.mixer for entry in MIXERS.values()] + list(LABEL_MODELS.values())
+    return {cls.__name__: cls for cls in classes}
+
+
+def _tuples(stored: dict[str, Any]) -> dict[str, Any]:
     """JSON knows lists only; parameters are tuples."""
-    return {name: tuple(v) if isinstance(v, list) else v for name, v in held.items()}
+    return {name: tuple(v) if isinstance(v, list) else v for name, v in stored.items()}
 
 
-def _options(held: dict[str, Any]) -> dict[str, Any]:
+def _options(stored: dict[str, Any]) -> dict[str, Any]:
     """Options of a mixer, with what no file holds marked as such."""
-    return {name: _option(name, value) for name, value in _tuples(held).items()}
+    return {name: _option(name, value) for name, value in _tuples(stored).items()}
 
 
 def _option(name: str, value: Any) -> Any:
     lost = isinstance(value, dict) and set(value) == {CUSTOM} and isinstance(value[CUSTOM], str)
-    return Lost(name, value[CUSTOM]) if lost else value
+    return UnsavedCallable(name, value[CUSTOM]) if lost else value

@@ -2,42 +2,41 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from numbers import Real
-from typing import Any, ClassVar
-
-import numpy as np
-import torch
-from sklearn.utils._param_validation import Interval, StrOptions
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
 
 from spear_amal.errors import InputError
-from spear_amal.estimators.base import TrainedClassifier
-from spear_amal.estimators.defaults import check_guides, resolve_guides
-from spear_amal.estimators.parquet import StreamedClassifier
-from spear_amal.estimators.validation import Pool
-from spear_amal.labeling import VotesTest, votes_test
-from spear_amal.losses import EVERY_LOSS, ComponentSet, GoldCrossEntropy, spear_components
+from spear_amal.estimators.base import BaseSpearEstimator
+from spear_amal.estimators.cross_fitting import FitPlan
+from spear_amal.estimators.rules import GuardsVotes, RuleModelConfig
+from spear_amal.estimators.validation import FitInputs, TrainingPool
+from spear_amal.losses import ComponentSet, GoldCrossEntropy
 from spear_amal.mixers import Fixed, Mixer, build_mixer
-from spear_amal.models import RuleModel
-from spear_amal.votes.label_matrix import LabelMatrix
+from spear_amal.mixers.weight_table import MappedTable
+from spear_amal.training import ParquetRows, TrainerConfig
 
+#: Settings of SpearClassifier by name; see :meth:`SpearClassifier.preset`.
 PRESETS: dict[str, dict[str, Any]] = {
     # One validation set for everything, one model, as the AMAL paper describes.
     "paper": {
         "mixer": "amal-paper",
-        "final": "single",
+        "fit_strategy": "single",
         "inference": "feature",
         "quality_guides": 0.9,
     },
     # First study: the largest gains came from cross-fitting over L+V.
-    "recommended": {"mixer": "amal", "final": "crossfit", "n_folds": 5, "inference": "product"},
+    "recommended": {
+        "mixer": "amal",
+        "fit_strategy": "crossfit",
+        "n_folds": 5,
+        "inference": "product",
+    },
 }
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class SpearClassifier(StreamedClassifier):
+class SpearClassifier(GuardsVotes, BaseSpearEstimator):
     """Classifier trained jointly with a model of the labelling functions.
 
     The feature model P_theta(y | x) and the rule model P_phi(l, y) minimise SPEAR's seven losses
@@ -51,35 +50,18 @@ class SpearClassifier(StreamedClassifier):
         weights: 8 models, of which V keeps one), "uncertainty", "gcs", "auxilearn", "maoal" and
         any other of :mod:`spear_amal.mixers` that needs no teacher.
     mixer_options : dict, optional
-        Options of the mixer by name, e.g. ``{"rho": 2.0}``; see :class:`spear_amal.mixers.Amal`
-        and the others' classes.
-    losses : sequence of int or str
-        Which of SPEAR's seven, by number 1 to 7 or by name ("gold", "entropy", "consensus",
-        "rule-gold", "rule-likelihood", "agreement", "quality-guide").
-    consensus : {"hard", "soft", "joint"}
-        Target of the third loss.
-    rule_gold : {"conditional", "joint"}
-        Form of the fourth.
-    agreement : {"feature-rules", "rules-feature"}
-        Direction of the sixth, a KL divergence.
-    quality_guides : "validation", float or array
-        How often each LF is believed to be right when it fires: estimated from fired validation
-        rows (LFs that fire on none keep the published 0.9), one number, or one per LF.
-    quality_index : float
-        Mean score of continuous LFs where they agree with the class.
-    rule_start : {"guides", "ones"}
-        Start of the rule model: at the guides, or all ones as published.
-    guard : bool
-        Test on all gold rows whether the votes say more than chance; if they do not, warn, leave
-        them out and train on the gold rows of L and V alone. The test (see
-        :func:`spear_amal.labeling.votes_test`) needs 20 gold rows with votes to distrust them.
-    keep_uncovered : bool
-        Also train on unlabelled rows on which no LF fires.
+        Options of the mixer by name, e.g. ``{"weight_lr": 2.0}``; see
+        :class:`spear_amal.mixers.Amal` and the others' classes.
+    rule_model : RuleModelConfig, optional
+        Which of SPEAR's losses count, what is believed of the rules, and the guard that leaves
+        useless votes out; nested as ``rule_model__quality_guides``.
+    trainer : TrainerConfig, optional
+        Rates, batches, epochs, device, checkpoint; nested as ``trainer__lr``.
     feature_model : {"linear", "mlp"}, module or function (n_features, n_classes) -> module
         A module returns ``(logits, hidden)``.
     hidden : sequence of int
         Widths of the MLP.
-    final : {"single", "refit", "crossfit", "crossfit-weights"}
+    fit_strategy : {"single", "refit", "crossfit", "crossfit-weights"}
         One model; one model refit on L+V with the learnt weights frozen; `n_folds` models, each
         part of L+V once playing validation, probabilities averaged; or one model on L+V under the
         mean of the weights that these learnt.
@@ -91,29 +73,10 @@ class SpearClassifier(StreamedClassifier):
         The same validation rows drive the weights and choose the epoch, or one half each.
     validation_fraction : float
         Gold rows held out if `fit` gets no validation rows.
-    lr, lr_rules : float
-        Adam's rates. `lr` defaults to a value that suits the scale of the features for "linear"
-        (see ``estimators.resolve.default_rate``) and to 0.001 otherwise.
-    batch_size : int
-        Default 64; 32 gave the same scores in twice the time.
-    max_epochs, patience : int
-        Training stops when `patience` epochs have brought no better validation score.
+    prior_correction : bool
+        Weigh gold rows so that their class balance is that of the validation rows.
     metric : {"accuracy", "f1", "macro-f1"}
         Chooses the epoch; "f1" is that of class 1. Ties go to the lower validation loss.
-    weight_decay : float
-    dtype : {"float32", "float64"}
-    precision : {"fp32", "bf16", "fp16"}
-        Of the feature model's matrix products and convolutions in training steps; parameters,
-        losses, weights and validation stay in float32. "fp16" needs a GPU.
-    compile : bool or str
-        Run the feature model's training steps through ``torch.compile``; a str names a backend.
-    device : str
-        "cpu", "cuda", "auto", ...
-    ranks : "auto" or None
-        "auto": under ``torchrun``, or in a process group, all processes train one model together,
-        each with a part of the rows; all call `fit` with the same data. None: each by itself.
-    checkpoint : path, optional
-        A run that is killed continues from here, to the same result bit for bit on a CPU.
     random_state : int
     verbose : int
         1 shows a progress bar with the time left.
@@ -158,112 +121,107 @@ class SpearClassifier(StreamedClassifier):
     >>> gold = np.repeat([0, 1], 150)
     >>> L = np.stack([np.where(X[:, 0] > 1, 1, -1), np.where(X[:, 1] < -1, 0, -1)], axis=1)
     >>> y = np.where(rng.random(300) < 0.1, gold, -1)
-    >>> model = SpearClassifier(max_epochs=20).fit(X, y, L=L)
+    >>> model = SpearClassifier(trainer=TrainerConfig(max_epochs=20)).fit(X, y, L=L)
     >>> bool(model.score(X, gold) > 0.85)
     True
     """
 
     mixer: str | Mixer = "amal"
     mixer_options: Mapping[str, Any] | None = None
-    losses: Sequence[int | str] = EVERY_LOSS
-    consensus: str = "hard"
-    rule_gold: str = "conditional"
-    agreement: str = "feature-rules"
-    quality_guides: Any = "validation"
-    quality_index: float = 0.85
-    rule_start: str = "guides"
-    guard: bool = True
-    keep_uncovered: bool = False
-    lr_rules: float = 0.01
+    rule_model: RuleModelConfig | None = None
 
+    _nested: ClassVar[dict[str, Any]] = {"trainer": TrainerConfig, "rule_model": RuleModelConfig}
     _uses_rules = True
-    _uses_unlabelled = True
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **TrainedClassifier._parameter_constraints,
-        "quality_index": [Interval(Real, 0, 1, closed="neither")],
-        "rule_start": [StrOptions({"guides", "ones"})],
-        "lr_rules": [Interval(Real, 0, None, closed="neither")],
-        "keep_uncovered": ["boolean"],
-        "guard": ["boolean"],
+        **BaseSpearEstimator._parameter_constraints,
+        "rule_model": [None, RuleModelConfig],
     }
 
     @classmethod
-    def preset(cls, name: str, **changes: Any) -> SpearClassifier:
-        """Make a classifier with the settings called "paper" or "recommended"."""
+    def preset(cls, name: str, **changes: Any) -> Self:
+        """Make a classifier with the settings called "paper" or "recommended".
+
+        Parameters
+        ----------
+        name : {"paper", "recommended"}
+        **changes
+            Options by name that differ, as for :meth:`from_options`.
+        """
         if name not in PRESETS:
             raise InputError(f"unknown preset {name!r}; choose from {sorted(PRESETS)}")
-        return cls(**{**PRESETS[name], **changes})
+        return cls.from_options(**{**PRESETS[name], **changes})
 
-    def check_parameters(self) -> None:
-        """Raise an error for a parameter that cannot be used; `fit` calls it first."""
-        super().check_parameters()
-        self._mixer()
-        self._losses(True)
-        check_guides(self.quality_guides)
-
-    def _trusted(self, votes: list[LabelMatrix], y: np.ndarray) -> LabelMatrix | None:
-        stacked = super()._trusted(votes, y)
-        self.votes_test_ = None if stacked is None else votes_test(stacked, y)
-        self.guarded_ = bool(self.guard and self.votes_test_ and not self.votes_test_.informative)
-        if self.votes_test_ is None or not self.guarded_:
-            return stacked
-        warnings.warn(
-            f"on {self.votes_test_.n_rows} gold rows the votes agree with gold no better than "
-            f"chance (p = {self.votes_test_.p_value:.2f}), so they are left out and training uses "
-            "gold only; look at the labelling functions, or insist with guard=False",
-            UserWarning,
-            stacklevel=4,
-        )
-        return None
-
-    def _final(self, pool: Pool) -> str:
-        # Without weights to learn, V's labels are best used for training as well.
-        return "refit" if self.guarded_ and self.final == "single" else self.final
-
-    def _default_batch(self, pool: Pool) -> int:
-        return self._gold_batch(pool) if self.guarded_ else super()._default_batch(pool)
-
-    def _components(self, pool: Pool, class_weights: np.ndarray | None) -> ComponentSet:
+    def _plan(self, pool: TrainingPool, given: Any = None) -> FitPlan:
+        rules: RuleModelConfig = self._options_of("rule_model")
         if self.guarded_:
-            return ComponentSet([GoldCrossEntropy(class_weights)])
-        return self._losses(pool.labels is not None, class_weights)
-
-    def _losses(self, with_rules: bool, class_weights: np.ndarray | None = None) -> ComponentSet:
-        return spear_components(
-            self.losses,
-            with_rules=with_rules,
-            class_weights=class_weights,
-            consensus=self.consensus,
-            rule_gold=self.rule_gold,
-            agreement=self.agreement,
+            # One loss is left, so that there is nothing to mix; without weights to learn, V's
+            # labels are best used for training as well.
+            return self._new_plan(
+                pool,
+                lambda class_weights: ComponentSet([GoldCrossEntropy(class_weights)]),
+                batch_size=self._gold_batch(pool),
+                make_mixer=Fixed,
+                fit_strategy="refit" if self.fit_strategy == "single" else self.fit_strategy,
+                keep_uncovered=bool(rules.keep_uncovered),
+            )
+        return self._new_plan(
+            pool,
+            lambda class_weights: rules.make_losses(pool.votes is not None, class_weights),
+            lambda y, generator: rules.make_model(pool, y, self.n_lfs_),
+            keep_uncovered=bool(rules.keep_uncovered),
         )
 
-    def _mixer(self) -> Mixer:
-        if getattr(self, "guarded_", False):
-            return Fixed()  # one loss is left: there is nothing to mix
+    def _new_mixer(self) -> Mixer:
         return build_mixer(self.mixer, self.mixer_options)
 
-    def _rules(self, pool: Pool, y: np.ndarray, generator: torch.Generator) -> RuleModel | None:
-        if pool.labels is None:
-            return None
-        guides = resolve_guides(self.quality_guides, pool.labels, y, pool.plan, self.n_lfs_)
-        return RuleModel(
-            len(pool.classes),
-            torch.as_tensor([k for _, k in pool.plan]),
-            torch.as_tensor(guides),
-            torch.as_tensor(pool.labels.continuous),
-            self.quality_index,
-            self.rule_start,
-        )
+    def fit_parquet(
+        self,
+        rows: ParquetRows,
+        L: Any,
+        X_val: Any = None,
+        y_val: Any = None,
+        L_val: Any = None,
+        *,
+        window: int = 4,
+    ) -> Self:
+        """Train on rows in Parquet files, more of them than memory holds.
 
-    def _own_record(self) -> dict[str, Any]:
-        found = None if self.votes_test_ is None else asdict(self.votes_test_)
-        # Not-a-number is not JSON: a missing value is null.
-        held = found and {name: None if v != v else v for name, v in found.items()}
-        return {"guarded": self.guarded_, "votes_test": held}
+        Rows with gold and validation rows are held in memory, and so are the weights unless the
+        mixer keeps them on disk (``mixer_options={"table_path": folder}``).
 
-    def _take_record(self, record: dict[str, Any]) -> None:
-        self.guarded_ = bool(record.get("guarded", False))
-        held: dict[str, Any] = record.get("votes_test") or {}
-        known: dict[str, Any] = {name: float("nan") if v is None else v for name, v in held.items()}
-        self.votes_test_ = VotesTest(**known) if known else None
+        Parameters
+        ----------
+        rows : ParquetRows
+            Features and gold of the training rows.
+        L : VoteFiles or path
+            Votes on the same rows in the same order.
+        X_val, y_val, L_val : optional
+            Validation rows in memory, as for :meth:`fit`.
+        window : int
+            Shards of rows in memory at a time. An epoch takes the shards in random order and
+            shuffles the rows of each window, so that it reads every shard once.
+
+        Returns
+        -------
+        self
+            As after :meth:`fit`, with one weight per row of the files. With ``table_path`` the
+            weights stay on disk: `weights_` is empty, and ``weight_table_[numbers]`` reads those
+            of some rows.
+
+        Raises
+        ------
+        FileFormatError
+            If a file is truncated or no Parquet file, before training; if it is damaged within,
+            when that is read. Names it.
+        InputError
+            If votes and rows are not the same rows, or ``fit_strategy`` is not "single".
+        """
+        from spear_amal.estimators.parquet import fit_parquet
+
+        self.check_parameters()
+        validation = FitInputs(None, None, None, X_val, y_val, L_val)
+        pool, plan, results = fit_parquet(self, rows, L, validation, window)
+        weights = results[0].result.weights
+        self.weight_table_ = weights if isinstance(weights, MappedTable) else None
+        self._set_fitted_attributes(pool, results, plan)
+        return self

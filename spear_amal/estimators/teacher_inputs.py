@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from spear_amal.errors import InputError
-from spear_amal.estimators.validation import Pool, check_rows
+from spear_amal.estimators.validation import TrainingPool, check_rows
 from spear_amal.teachers import ArrayTeacher, Teacher, TeacherOutputs
 from spear_amal.teachers.ensemble import MeanTeacher
 from spear_amal.votes.label_matrix import LabelMatrix
@@ -55,7 +55,9 @@ class TeacherRows:
             parts += [_part("teacher_X_val", "X_val", X_val, teacher_X_val, row_ids_val, L_val)]
         return cls(parts, own=teacher_X is None or teacher_X is X)
 
-    def logits(self, teachers: Sequence[Teacher], pool: Pool, cache: Any = None) -> np.ndarray:
+    def logits(
+        self, teachers: Sequence[Teacher], pool: TrainingPool, cache: Any = None
+    ) -> np.ndarray:
         """Ask all teachers about all rows of the pool: (n, T, C), NaN where one is silent."""
         parts: list[np.ndarray] = []
         start, total = 0, len(pool.y)

@@ -1,24 +1,38 @@
-"""What the user hands to ``fit`` becomes one table with roles; after this nothing is checked."""
+"""What is handed to ``fit`` becomes one table with roles; after this nothing is checked."""
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 from sklearn.model_selection import train_test_split
 from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import validate_data
 
 from spear_amal.errors import InputError
+from spear_amal.models.image_model import check_pixels, pixel_kind
 from spear_amal.votes.label_matrix import LabelMatrix, as_label_matrix
 
 UNLABELLED = -1
 
 
+class FitInputs(NamedTuple):
+    """The rows that ``fit`` is given, of training and of validation."""
+
+    X: Any
+    y: Any
+    L: Any = None
+    X_val: Any = None
+    y_val: Any = None
+    L_val: Any = None
+
+
 @dataclass(frozen=True)
-class Pool:
+class TrainingPool:
     """All rows that ``fit`` was given: training rows first, then validation rows.
 
     Attributes
@@ -26,7 +40,7 @@ class Pool:
     x : ndarray or csr_array (n, D)
     y : ndarray of int (n,)
         Class codes; -1 where unlabelled.
-    labels : LabelMatrix (n, m) in unipolar form, or None
+    votes : LabelMatrix (n, m) in unipolar form, or None
     validation : ndarray of int
         Row numbers of V; all of them labelled.
     classes : ndarray (C,)
@@ -38,7 +52,7 @@ class Pool:
 
     x: Any
     y: np.ndarray
-    labels: LabelMatrix | None
+    votes: LabelMatrix | None
     validation: np.ndarray
     classes: np.ndarray
     plan: list[tuple[int, int]]
@@ -57,7 +71,132 @@ class Pool:
 
     def covered(self) -> np.ndarray:
         """Rows (n,) on which an LF fired."""
-        return np.zeros(len(self.y), dtype=bool) if self.labels is None else self.labels.covered()
+        return np.zeros(len(self.y), dtype=bool) if self.votes is None else self.votes.covered()
+
+
+def make_pool(
+    estimator: Any, inputs: FitInputs, plan: list[tuple[int, int]] | None = None
+) -> TrainingPool:
+    """Check the rows given to ``fit`` and put them into one pool.
+
+    Sets what an estimator learns of its inputs: ``classes_``, ``n_features_in_`` and
+    ``vote_schema_``.
+
+    Parameters
+    ----------
+    estimator : BaseSpearEstimator
+    inputs : FitInputs
+    plan : list of (LF, class), optional
+        Columns of the unipolar votes where L is but some of the votes that training sees.
+
+    Raises
+    ------
+    InputError
+        For rows, labels or votes that do not go together; names the argument.
+    """
+    _check_pairs(inputs)
+    X = estimator._check_features(inputs.X, reset=True)
+    y = validate_target(inputs.y, "y")
+    check_rows("y", len(y), X.shape[0], "X")
+    votes = None if inputs.L is None else as_label_matrix(inputs.L)
+    if votes is not None:
+        check_rows("L", len(votes), X.shape[0], "X")
+        if plan is None and votes.nnz == 0:
+            raise InputError("all LFs abstain on all rows of L; without votes leave L out")
+    estimator.classes_ = find_classes(y[~unlabelled_mask(y)], votes)
+    codes = encode(y, estimator.classes_)
+    check_gold(codes, estimator.classes_)
+    estimator.vote_schema_ = None
+    if votes is not None:
+        estimator.vote_schema_ = VoteSchema.of(inputs.L, votes, len(estimator.classes_))
+        votes = votes.with_classes(estimator.vote_schema_.classes)
+    if plan is None:
+        plan = [] if votes is None else votes.unipolar_plan()
+    features, all_codes, all_votes = [X], [codes], [votes]
+    if inputs.X_val is None:
+        fraction, seed = estimator.validation_fraction, estimator.random_state
+        validation, source = hold_out(codes, fraction, seed)
+    else:
+        x_val, codes_val, votes_val = _validation_rows(estimator, inputs)
+        validation, source = np.arange(len(codes), len(codes) + len(codes_val)), "given"
+        features, all_codes, all_votes = [X, x_val], [codes, codes_val], [votes, votes_val]
+    y = np.concatenate(all_codes)
+    unipolar = [part.to_unipolar(plan) for part in all_votes if part is not None]
+    return TrainingPool(
+        x=stack(features) if len(features) > 1 else X,
+        y=y,
+        votes=estimator._select_votes(LabelMatrix.concatenate(unipolar) if unipolar else None, y),
+        validation=validation,
+        classes=estimator.classes_,
+        plan=plan,
+        source="folds" if estimator.fit_strategy.startswith("crossfit") else source,
+        n_train=X.shape[0],
+    )
+
+
+def _check_pairs(inputs: FitInputs) -> None:
+    """Check that X_val comes with y_val, and L_val where training has L."""
+    if (inputs.X_val is None) != (inputs.y_val is None):
+        given, missing = ("X_val", "y_val") if inputs.y_val is None else ("y_val", "X_val")
+        raise InputError(f"{given} was given without {missing}; validation rows need both")
+    if inputs.L_val is not None and (inputs.X_val is None or inputs.L is None):
+        raise InputError("L_val was given without " + ("X_val" if inputs.X_val is None else "L"))
+    if inputs.L is not None and inputs.X_val is not None and inputs.L_val is None:
+        warnings.warn(
+            "validation rows came without L_val: LF quality cannot be estimated on them",
+            UserWarning,
+            stacklevel=5,
+        )
+
+
+def _validation_rows(
+    estimator: Any, inputs: FitInputs
+) -> tuple[Any, np.ndarray, LabelMatrix | None]:
+    """Features, gold codes and votes of the validation rows that were given."""
+    x = estimator._check_features(inputs.X_val, reset=False)
+    y = validate_target(inputs.y_val, "y_val")
+    check_rows("y_val", len(y), x.shape[0], "X_val")
+    codes = encode(y, estimator.classes_, "y_val")
+    if (codes < 0).any():
+        raise InputError("y_val holds unlabelled rows (-1); validation rows need gold labels")
+    schema: VoteSchema | None = estimator.vote_schema_
+    if schema is None:
+        return x, codes, None
+    L_val = inputs.L_val
+    if L_val is None:
+        L_val = np.full((len(codes), len(schema.continuous)), -1)
+    return x, codes, schema.conform(L_val, len(codes), "L_val", "X_val")
+
+
+def check_features(estimator: Any, X: Any, reset: bool) -> Any:
+    """Check plain features (n, D), dense or sparse; `reset` where they are those of training."""
+    return validate_data(
+        estimator, X, accept_sparse="csr", dtype=["float64", "float32"], reset=reset
+    )
+
+
+def check_features_or_images(estimator: Any, X: Any, reset: bool) -> Any:
+    """Check rows of a network: features (n, D), or images (n, channels, height, width).
+
+    Sets ``input_shape_`` and ``pixels_`` where `reset`.
+    """
+    if not reset and is_image_like(X) != (len(estimator.input_shape_) > 1):
+        raise InputError(
+            f"the model was trained on rows of shape {tuple(estimator.input_shape_)}, found "
+            f"{type(X).__name__} of shape {getattr(X, 'shape', '(rows, features)')}; rows must "
+            "be of one kind, all images or all features"
+        )
+    if not is_image_like(X):
+        checked = check_features(estimator, X, reset)
+        if reset:
+            estimator.input_shape_, estimator.pixels_ = checked.shape[1:], None
+        return checked
+    images = check_images(X, None if reset else estimator.input_shape_)
+    if reset:
+        estimator.input_shape_, estimator.pixels_ = images.shape[1:], pixel_kind(images)
+        estimator.n_features_in_ = int(np.prod(estimator.input_shape_))
+    check_pixels(images, estimator.pixels_)
+    return images
 
 
 def unlabelled_mask(y: np.ndarray) -> np.ndarray:
@@ -73,7 +212,7 @@ def unlabelled_mask(y: np.ndarray) -> np.ndarray:
     if y.dtype.kind in "iuf":
         return (y == UNLABELLED) | (y != y)
     if y.dtype.kind == "O":
-        return np.array([one is None or one != one or one in (UNLABELLED, "-1") for one in y], bool)
+        return np.array([v is None or v != v or v in (UNLABELLED, "-1") for v in y], bool)
     return y == "-1" if y.dtype.kind in "US" else np.zeros(len(y), dtype=bool)
 
 
@@ -146,7 +285,7 @@ def check_rows(name: str, found: int, needed: int, of: str) -> None:
 
 
 @dataclass(frozen=True)
-class VoteForm:
+class VoteSchema:
     """What the votes of training looked like, so that later votes can be held against it.
 
     Attributes
@@ -164,7 +303,7 @@ class VoteForm:
     continuous: tuple[bool, ...]
 
     @classmethod
-    def of(cls, L: Any, matrix: LabelMatrix, n_classes: int) -> VoteForm:
+    def of(cls, L: Any, matrix: LabelMatrix, n_classes: int) -> VoteSchema:
         """Take the form of votes as they were given (L) and as a matrix."""
         short = matrix.n_classes < n_classes  # a plain array in which the last class got no vote
         return cls(
@@ -198,7 +337,15 @@ class VoteForm:
                 f"{name} has no scores for continuous LFs that gave scores in training; apply the "
                 "LFs again and pass the LabelMatrix itself"
             )
-        return matrix
+        return LabelMatrix(
+            matrix.codes,
+            lf_names=self.names,
+            classes=matrix.classes,
+            row_ids=matrix.row_ids,
+            lf_classes=matrix.lf_classes,
+            scores=matrix.scores,
+            continuous=self.continuous,
+        )
 
 
 def hold_out(y: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, str]:
@@ -224,8 +371,8 @@ def stack(parts: list[Any]) -> Any:
     return np.concatenate(parts)
 
 
-def column(y: Any, name: str) -> np.ndarray:
-    """Take labels as a one-dimensional array."""
+def validate_target(y: Any, name: str) -> np.ndarray:
+    """Return labels as a one-dimensional array."""
     if y is None:
         raise InputError(f"{name} is missing: requires y to be passed, but the target y is None")
     labels = column_or_1d(y, warn=True)
@@ -237,7 +384,7 @@ def column(y: Any, name: str) -> np.ndarray:
 
 
 def is_image_like(X: Any) -> bool:
-    """Tell arrays of more than two dimensions."""
+    """Return whether an array has more than two dimensions."""
     return len(getattr(X, "shape", ())) > 2
 
 

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from spear_amal._typing import PathLike
 from spear_amal.errors import OutputExistsError
 
 
-def refuse_existing(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
+def refuse_existing(path: PathLike, overwrite: bool = False) -> Path:
     """Return `path`, or raise if it exists and `overwrite` was not asked for.
 
     Raises
@@ -28,8 +29,8 @@ def refuse_existing(path: str | os.PathLike[str], overwrite: bool = False) -> Pa
 
 
 @contextmanager
-def write_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a temporary path beside `path`; rename it over `path` if the block ends well.
+def write_aside(path: PathLike) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it over `path` if the block ends well.
 
     If the block raises (a full disk, an interrupt), the temporary file is removed and whatever
     stood at `path` before stays as it was.

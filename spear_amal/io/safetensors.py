@@ -6,7 +6,6 @@ Checkpoints, models and mixers are such files. Nothing is unpickled.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from spear_amal._typing import PathLike
 from spear_amal.errors import FileFormatError
 from spear_amal.io.atomic import write_aside
 
-FORMAT = 1
+FORMAT = 2  # 1: estimators with flat parameters
 Tensors = dict[str, Tensor]
 
 
-def write_tensors(path: str | os.PathLike[str], tensors: Tensors, about: dict[str, Any]) -> None:
+def write_tensors(path: PathLike, tensors: Tensors, header: dict[str, Any]) -> None:
     """Write tensors and a JSON-able description into one safetensors file.
 
     Raises
@@ -29,17 +29,17 @@ def write_tensors(path: str | os.PathLike[str], tensors: Tensors, about: dict[st
     OSError
         If the disk is full or the folder cannot be written; what stood at `path` stays.
     """
-    text = json.dumps({"format": FORMAT, **about})
+    text = json.dumps({"format": FORMAT, **header})
     # Shared storage is not allowed in the format, hence the clones.
-    held = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
+    plain = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
     with write_aside(path) as temporary:
         try:
-            save_file(held, temporary, metadata={"spear_amal": text})
+            save_file(plain, temporary, metadata={"spear_amal": text})
         except SafetensorError as error:  # a full disk, for one, which callers know as OSError
             raise OSError(f"{path} cannot be written: {error}") from error
 
 
-def read_tensors(path: str | os.PathLike[str], kind: str) -> tuple[Tensors, dict[str, Any]]:
+def read_tensors(path: PathLike, kind: str) -> tuple[Tensors, dict[str, Any]]:
     """Read back what :func:`write_tensors` wrote, if it is of this kind.
 
     Raises
@@ -50,25 +50,25 @@ def read_tensors(path: str | os.PathLike[str], kind: str) -> tuple[Tensors, dict
     if not Path(path).is_file():
         raise FileNotFoundError(f"there is no file {path}")
     try:
-        with safe_open(path, framework="pt") as held:
-            about = json.loads((held.metadata() or {}).get("spear_amal", "{}"))
-            tensors = {name: held.get_tensor(name) for name in held.keys()}
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {}).get("spear_amal", "{}"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
     except (SafetensorError, json.JSONDecodeError, OSError) as error:
         raise FileFormatError(
             f"{path} is damaged or no {kind} file ({error}); it cannot be used, make it again"
         ) from error
-    if about.get("kind") != kind:
-        raise FileFormatError(f"{path} holds {about.get('kind', 'something else')}, not a {kind}")
-    if about["format"] > FORMAT:
+    if header.get("kind") != kind:
+        raise FileFormatError(f"{path} holds {header.get('kind', 'something else')}, not a {kind}")
+    if header["format"] > FORMAT:
         raise FileFormatError(
-            f"{path} has format {about['format']}, this version reads up to {FORMAT}: "
+            f"{path} has format {header['format']}, this version reads up to {FORMAT}: "
             "update spear_amal"
         )
-    return tensors, about
+    return tensors, header
 
 
 def with_prefix(prefix: str, tensors: Tensors) -> Tensors:
-    """Put `prefix` and a dot before every name."""
+    """Return the mapping with `prefix` and a dot before every name."""
     return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
 
 

@@ -5,17 +5,9 @@ from spear_amal.label_models.base import LabelModel
 from spear_amal.label_models.cage import Cage
 from spear_amal.label_models.dawid_skene import DawidSkene
 from spear_amal.label_models.majority import MajorityVote
+from spear_amal.label_models.registry import LABEL_MODELS, register_label_model
 from spear_amal.label_models.snorkel_model import SnorkelLabelModel
 from spear_amal.label_models.weighted_majority import WeightedMajority
-
-LABEL_MODELS: dict[str, type[LabelModel]] = {
-    "majority": MajorityVote,
-    "weighted-majority": WeightedMajority,
-    "dawid-skene": DawidSkene,
-    "cage": Cage,
-    "label-model": AccuracyModel,
-    "snorkel": SnorkelLabelModel,
-}
 
 __all__ = [
     "LABEL_MODELS",
@@ -26,4 +18,5 @@ __all__ = [
     "MajorityVote",
     "SnorkelLabelModel",
     "WeightedMajority",
+    "register_label_model",
 ]

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import scipy.sparse as sp
 
+from spear_amal._typing import VectorLike
+from spear_amal.label_models._validation import check_class_balance, check_iterations
 from spear_amal.label_models.base import LabelModel
 from spear_amal.label_models.mixture import Mixture, expect, safe_log
-from spear_amal.label_models.settings import (
-    check_class_balance,
-    check_iterations,
-    check_not_negative,
-    check_positive,
-    check_share,
-)
 from spear_amal.label_models.vote_patterns import cast_votes, find_patterns, vote_shares
 from spear_amal.maths.posteriors import over_classes, total
+from spear_amal.params import check_not_negative, check_positive, check_share
 from spear_amal.votes.label_matrix import LabelMatrix
 
 # Even rows added to each class: enough that a few rows cannot rule a class out.
@@ -110,7 +104,7 @@ class AccuracyModel(LabelModel):
         accuracy_strength: float = 10.0,
         table_strength: float = 100.0,
         one_class_strength: float = 2.0,
-        class_balance: Any = None,
+        class_balance: VectorLike | None = None,
         max_iter: int = 100,
         tol: float = 1e-6,
     ) -> None:
@@ -200,8 +194,8 @@ def firing_accuracy(votes: np.ndarray, rows: np.ndarray) -> np.ndarray:
         Expected rows per class.
     """
     share = (rows + BALANCE_STRENGTH) / (rows + BALANCE_STRENGTH).sum()
-    own = votes.sum(2).argmax(1)  # the class it votes for
+    voted = votes.sum(2).argmax(1)  # the class it votes for
     right = np.trace(votes, axis1=1, axis2=2)
-    inside = right / share[own]
-    outside = (votes.sum((1, 2)) - right) / (1 - share[own])
+    inside = right / share[voted]
+    outside = (votes.sum((1, 2)) - right) / (1 - share[voted])
     return inside / np.maximum(inside + (len(rows) - 1) * outside, np.finfo(float).tiny)

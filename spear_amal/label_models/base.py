@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from spear_amal._typing import PathLike, StoredVotesLike, VectorLike
 from spear_amal.errors import InputError, MissingExtraError
 from spear_amal.io.atomic import refuse_existing, write_aside
 from spear_amal.label_models.vote_patterns import count_rows
@@ -22,7 +22,7 @@ TIE = 1e-9  # posteriors closer than this are tied
 
 
 class LabelModel(BaseEstimator):
-    """Base: input checks, ties and :meth:`predict`; a model writes ``_fit`` and ``_posterior``.
+    """Base: input checks, ties and ``predict``; a model writes ``_fit`` and ``_posterior``.
 
     Parameters of all label models are keyword-only and only stored by the constructor.
 
@@ -45,7 +45,7 @@ class LabelModel(BaseEstimator):
     uses_scores: bool = False
     counts_rows: bool = False
 
-    def fit(self, L: Any, y: Any = None) -> Any:
+    def fit(self, L: StoredVotesLike, y: VectorLike | None = None) -> Self:
         """Learn from votes (n, m); `y` (n,), -1 where unknown, is used by models that take gold.
 
         Parameters
@@ -64,7 +64,7 @@ class LabelModel(BaseEstimator):
         votes = open_votes(L)
         if votes.nnz == 0:
             raise InputError("all LFs abstain on all rows: there is nothing to learn from")
-        gold = check_gold(y, votes) if self.uses_gold else None
+        gold = check_gold_codes(y, votes) if self.uses_gold else None
         self.classes_ = votes.classes
         self.n_classes_ = votes.n_classes
         self.n_lfs_ = votes.shape[1]
@@ -85,7 +85,7 @@ class LabelModel(BaseEstimator):
         known = None if gold is None else rows.gold
         self._fit(rows.L, known, rows.n_rows)  # type: ignore[call-arg]
 
-    def predict_proba(self, L: Any) -> np.ndarray:
+    def predict_proba(self, L: StoredVotesLike) -> np.ndarray:
         """Class probabilities (n, C); uniform where all LFs abstain.
 
         `L` as for :meth:`fit`. For more rows than memory holds see :meth:`predict_parts`.
@@ -98,7 +98,7 @@ class LabelModel(BaseEstimator):
             p[rows] = self._probabilities(part)
         return p
 
-    def predict(self, L: Any, tie_break_policy: str = "abstain") -> np.ndarray:
+    def predict(self, L: StoredVotesLike, tie_break_policy: str = "abstain") -> np.ndarray:
         """Classes (n,).
 
         Parameters
@@ -117,7 +117,7 @@ class LabelModel(BaseEstimator):
             classes[rows] = best_classes(self._probabilities(part), tie_break_policy)
         return classes
 
-    def predict_parts(self, L: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def predict_parts(self, L: StoredVotesLike) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Row ids (k,) and class probabilities (k, C) of one part after the other.
 
         `L` as for :meth:`fit`; votes in memory are one part.
@@ -125,7 +125,7 @@ class LabelModel(BaseEstimator):
         votes = self._votes(L)
         return ((part.row_ids, self._probabilities(part)) for _, part in parts_of(votes))
 
-    def write_proba(self, L: Any, path: str | os.PathLike[str], overwrite: bool = False) -> Path:
+    def write_proba(self, L: StoredVotesLike, path: PathLike, overwrite: bool = False) -> Path:
         """Write class probabilities as a Parquet file, one part of the votes at a time.
 
         Parameters
@@ -143,7 +143,7 @@ class LabelModel(BaseEstimator):
         """
         return write_proba_file(self.predict_parts(L), self.classes_, path, overwrite)
 
-    def _votes(self, L: Any) -> LabelMatrix | VoteFiles:
+    def _votes(self, L: StoredVotesLike) -> LabelMatrix | VoteFiles:
         """Open votes to predict on."""
         check_is_fitted(self, "n_classes_")
         votes = open_votes(L)
@@ -173,8 +173,8 @@ def best_classes(p: np.ndarray, tie_break_policy: str) -> np.ndarray:
     return classes
 
 
-def check_gold(y: Any, L: LabelMatrix | VoteFiles) -> np.ndarray | None:
-    """Take gold classes (n,), -1 where unknown; None if none is known.
+def check_gold_codes(y: VectorLike | None, L: LabelMatrix | VoteFiles) -> np.ndarray | None:
+    """Return gold classes (n,) int64, -1 where unknown; None if none is known.
 
     Raises
     ------
@@ -199,7 +199,7 @@ def check_gold(y: Any, L: LabelMatrix | VoteFiles) -> np.ndarray | None:
 def write_proba_file(
     parts: Iterable[tuple[np.ndarray, np.ndarray]],
     classes: Sequence[Any],
-    path: str | os.PathLike[str],
+    path: PathLike,
     overwrite: bool = False,
 ) -> Path:
     """Write row ids (k,) and probabilities (k, C) of each part as a row group of one file.

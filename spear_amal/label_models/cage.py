@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import scipy.sparse as sp
 import torch
 from torch import Tensor
 
+from spear_amal._typing import VectorLike
 from spear_amal.errors import InputError
 from spear_amal.label_models.base import LabelModel
 from spear_amal.label_models.vote_patterns import find_patterns
@@ -49,7 +48,7 @@ class Cage(LabelModel):
     def __init__(
         self,
         *,
-        quality_guides: Any = 0.9,
+        quality_guides: float | VectorLike = 0.9,
         quality_index: float = 0.85,
         lr: float = 0.01,
         epochs: int = 100,
@@ -65,13 +64,13 @@ class Cage(LabelModel):
         self.k_ = np.array([k for _, k in self.plan_])
         if self.start not in ("guides", "ones"):
             raise InputError(f"start must be 'guides' or 'ones', found {self.start!r}")
-        given = np.asarray(self.quality_guides, dtype=float)
-        if given.shape not in ((), self.k_.shape):
+        quality = np.asarray(self.quality_guides, dtype=float)
+        if quality.shape not in ((), self.k_.shape):
             raise InputError(
-                f"quality_guides has shape {given.shape}; needed one number or "
+                f"quality_guides has shape {quality.shape}; needed one number or "
                 f"{self.k_.shape}, one per LF and class"
             )
-        guides = np.broadcast_to(given, self.k_.shape)
+        guides = np.broadcast_to(quality, self.k_.shape)
         if not ((guides > 0) & (guides < 1)).all():
             raise InputError("quality_guides must lie strictly between 0 and 1")
         if self.start == "ones":

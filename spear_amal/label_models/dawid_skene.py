@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from spear_amal.label_models._validation import check_iterations
 from spear_amal.label_models.base import LabelModel
 from spear_amal.label_models.mixture import Mixture, expect, safe_log
-from spear_amal.label_models.settings import check_iterations, check_not_negative
 from spear_amal.label_models.vote_patterns import (
     VotePatterns,
     cast_votes,
@@ -14,6 +14,7 @@ from spear_amal.label_models.vote_patterns import (
     vote_shares,
 )
 from spear_amal.maths.posteriors import total
+from spear_amal.params import check_not_negative
 from spear_amal.votes.label_matrix import LabelMatrix
 
 
@@ -129,5 +130,5 @@ class DawidSkene(LabelModel):
 
 
 def has_converged(values: list[float], least: float) -> bool:
-    """Tell if the last step raised the objective by less than `least`."""
+    """Return whether the last step raised the objective by less than `least`."""
     return len(values) > 1 and values[-1] - values[-2] < least

@@ -5,15 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from spear_amal.label_models.base import LabelModel
+from spear_amal.label_models.vote_patterns import vote_sums
 from spear_amal.votes.label_matrix import LabelMatrix
-
-
-def vote_counts(L: LabelMatrix, n_classes: int) -> np.ndarray:
-    """Votes per row and class (n, C), in one pass over the votes that were cast."""
-    rows = np.repeat(np.arange(len(L)), np.diff(L.codes.indptr))
-    votes = L.codes.data.astype(np.int64) - 1
-    flat = np.bincount(rows * n_classes + votes, minlength=len(L) * n_classes)
-    return flat.reshape(len(L), n_classes)
 
 
 class MajorityVote(LabelModel):
@@ -36,6 +29,6 @@ class MajorityVote(LabelModel):
         """Nothing to learn."""
 
     def _posterior(self, L: LabelMatrix) -> np.ndarray:
-        counts = vote_counts(L, self.n_classes_)
+        counts = vote_sums(L.codes.indptr, L.codes.data - 1, self.n_classes_)
         top = counts == counts.max(1, keepdims=True)
         return top / top.sum(1, keepdims=True)

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from spear_amal._typing import VectorLike
 from spear_amal.errors import InputError, MissingExtraError
+from spear_amal.label_models._validation import check_class_balance
 from spear_amal.label_models.base import LabelModel
 from spear_amal.label_models.mixture import Mixture
-from spear_amal.label_models.settings import check_class_balance
 from spear_amal.label_models.vote_patterns import cast_votes
 from spear_amal.votes.label_matrix import LabelMatrix
 
@@ -69,7 +70,7 @@ class SnorkelLabelModel(LabelModel):
     def __init__(
         self,
         *,
-        class_balance: Any = None,
+        class_balance: VectorLike | None = None,
         n_epochs: int = 100,
         lr: float = 0.01,
         l2: float = 0.0,
@@ -142,7 +143,7 @@ def load_snorkel() -> Any:
 
 @contextmanager
 def untouched_globals() -> Iterator[None]:
-    """Put random states and warning filters back afterwards, and show no warning meanwhile.
+    """Restore random states and warning filters afterwards; show no warning meanwhile.
 
     Snorkel seeds Python, NumPy and torch globally, and draws from NumPy when it is imported.
     """

@@ -81,16 +81,16 @@ def distinct_rows(cast: sp.csr_array, gold: np.ndarray) -> tuple[np.ndarray, np.
     lengths = np.diff(cast.indptr)
     inverse = np.empty(len(gold), dtype=np.int64)
     first: list[np.ndarray] = [np.empty(0, dtype=np.int64)]
-    found = 0
+    n_found = 0
     for length in np.unique(lengths):
         rows = np.flatnonzero(lengths == length)
         keys = np.empty((len(rows), length + 1), dtype=narrow)
         keys[:, 0] = gold[rows] + 1
         keys[:, 1:] = cast.indices[cast.indptr[rows][:, None] + np.arange(length)]
         _, at, which = np.unique(_as_bytes(keys), return_index=True, return_inverse=True)
-        inverse[rows] = found + which
+        inverse[rows] = n_found + which
         first.append(rows[at])
-        found += len(at)
+        n_found += len(at)
     return np.concatenate(first), inverse
 
 
@@ -99,13 +99,27 @@ def _as_bytes(keys: np.ndarray) -> np.ndarray:
     return keys.view(np.dtype((np.void, keys.itemsize * keys.shape[1]))).ravel()
 
 
-def vote_sums(cast: sp.csr_array, n_classes: int, weights: np.ndarray | None = None) -> np.ndarray:
-    """Votes for each class (n, C), each counted by the weight (m,) of its LF, by default 1."""
-    rows = np.repeat(np.arange(cast.shape[0]), np.diff(cast.indptr))
-    cells = rows * n_classes + cast.indices % n_classes
-    each = None if weights is None else weights[cast.indices // n_classes]
-    sums = np.bincount(cells, each, minlength=cast.shape[0] * n_classes)
-    return sums.astype(float).reshape(-1, n_classes)
+def vote_sums(
+    indptr: np.ndarray, votes: np.ndarray, n_classes: int, weights: np.ndarray | None = None
+) -> np.ndarray:
+    """Return the votes of each row for each class (n, C), in one pass over all that were cast.
+
+    Parameters
+    ----------
+    indptr : ndarray of int, shape (n + 1,)
+        Where the votes of each row start, as in a CSR matrix.
+    votes : ndarray of int, shape (nnz,)
+        Class of each vote.
+    n_classes : int
+    weights : ndarray of shape (nnz,), optional
+        How much each vote counts; 1 by default.
+    """
+    n = len(indptr) - 1
+    cells = np.repeat(np.arange(n), np.diff(indptr)) * n_classes + votes
+    sums = np.bincount(cells, weights, minlength=n * n_classes)
+    if weights is not None:
+        sums = sums.astype(float, copy=False)  # without any vote NumPy gives whole numbers
+    return sums.reshape(n, n_classes)
 
 
 def vote_shares(patterns: VotePatterns, n_classes: int) -> np.ndarray:
@@ -113,8 +127,8 @@ def vote_shares(patterns: VotePatterns, n_classes: int) -> np.ndarray:
 
     The start of EM.
     """
-    counts = vote_sums(patterns.cast, n_classes)
-    counts[~patterns.covered] = 1.0
+    counts = vote_sums(patterns.cast.indptr, patterns.cast.indices % n_classes, n_classes)
+    counts[~patterns.covered] = 1
     shares = counts / counts.sum(1, keepdims=True)
     known = np.flatnonzero(patterns.gold >= 0)
     shares[known] = np.eye(n_classes)[patterns.gold[known]]
@@ -144,13 +158,13 @@ def count_rows(votes: VoteFiles, gold: np.ndarray | None = None) -> CountedRows:
     Memory and the number of merges are bounded by the distinct rows and the largest part: what is
     merged already is merged again only with something at least half as large.
     """
-    held = [_nothing(votes)]
+    merges = [_nothing(votes)]
     for rows, part in parts_of(votes):
         known = np.full(len(part), ABSTAIN, dtype=np.int64) if gold is None else gold[rows]
-        held.append(_merged([CountedRows(part, known, np.ones(len(part)))]))
-        while len(held) > 1 and 2 * held[-1].L.nnz >= held[-2].L.nnz:
-            held[-2:] = [_merged(held[-2:])]
-    return _merged(held)
+        merges.append(_merged([CountedRows(_bare(part.codes, part), known, np.ones(len(part)))]))
+        while len(merges) > 1 and 2 * merges[-1].L.nnz >= merges[-2].L.nnz:
+            merges[-2:] = [_merged(merges[-2:])]
+    return _merged(merges)
 
 
 def _nothing(votes: VoteFiles) -> CountedRows:
@@ -160,12 +174,11 @@ def _nothing(votes: VoteFiles) -> CountedRows:
 
 def _merged(some: list[CountedRows]) -> CountedRows:
     """Distinct rows of all."""
-    codes = sp.csr_array(sp.vstack([rows.L.codes for rows in some], format="csr"))
-    L = _bare(codes, some[0].L)
+    L = LabelMatrix.concatenate(rows.L for rows in some)
     gold = np.concatenate([rows.gold for rows in some])
     first, inverse = distinct_rows(cast_votes(L, L.n_classes), gold)
     n_rows = np.bincount(inverse, np.concatenate([rows.n_rows for rows in some]), len(first))
-    return CountedRows(_bare(codes[first], L), gold[first], n_rows)
+    return CountedRows(_bare(L.codes[first], L), gold[first], n_rows)
 
 
 def _bare(codes: sp.csr_array, like: LabelMatrix | VoteFiles) -> LabelMatrix:

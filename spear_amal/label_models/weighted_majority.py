@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from spear_amal.label_models._validation import check_iterations
 from spear_amal.label_models.base import TIE, LabelModel
-from spear_amal.label_models.settings import check_iterations, check_positive, check_share
-from spear_amal.label_models.vote_patterns import VotePatterns, cast_votes, find_patterns, vote_sums
+from spear_amal.label_models.vote_patterns import VotePatterns, find_patterns, vote_sums
 from spear_amal.maths.posteriors import normalise, over_classes
+from spear_amal.params import check_positive, check_share
 from spear_amal.votes.label_matrix import LabelMatrix
 
 ABOVE_CHANCE = 0.02  # by this much agreement is held above chance
@@ -104,7 +105,8 @@ class WeightedMajority(LabelModel):
         accuracies = np.full(self.n_lfs_, self.prior_accuracy)
         for round_ in range(self.max_iter):
             weights = log_odds(accuracies, n_classes) if round_ else np.ones(self.n_lfs_)
-            others = vote_sums(patterns.cast, n_classes, weights)[entries.row]  # (nnz, C)
+            sums = vote_sums(patterns.cast.indptr, votes, n_classes, weights[lfs])
+            others = sums[entries.row]  # (nnz, C)
             others[cells] -= weights[lfs]
             winners = others >= over_classes(np.maximum, others)[:, None] - TIE
             agreement = winners[cells] / winners.sum(1)
@@ -123,8 +125,9 @@ class WeightedMajority(LabelModel):
         return (hits + prior * self.prior_accuracy) / (fired + prior)
 
     def _posterior(self, L: LabelMatrix) -> np.ndarray:
-        cast = cast_votes(L, self.n_classes_)
-        p = vote_sums(cast, self.n_classes_, self.weights_)
+        codes = L.codes.sorted_indices()
+        weights = self.weights_[codes.indices]
+        p = vote_sums(codes.indptr, codes.data - 1, self.n_classes_, weights)
         normalise(p)
         return p
 

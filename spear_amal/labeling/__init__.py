@@ -22,7 +22,7 @@ from spear_amal.labeling.functions import (
     continuous_scorer,
     labeling_function,
 )
-from spear_amal.labeling.lf_outputs import ApplierMetadata, Fault
+from spear_amal.labeling.lf_outputs import ApplierMetadata, LFFailure
 from spear_amal.labeling.load_lfs import LoadedLFs, load_lfs
 from spear_amal.labeling.nlp import SpacyPreprocessor, nlp_labeling_function
 from spear_amal.labeling.parquet_applier import ParquetLFApplier
@@ -46,9 +46,9 @@ __all__ = [
     "ColumnLFApplier",
     "ContinuousScorer",
     "DaskApplier",
-    "Fault",
     "LFAnalysis",
     "LFApplier",
+    "LFFailure",
     "LabelMatrix",
     "LabelingFunction",
     "LambdaPreprocessor",

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from spear_amal._typing import NamedFunction, StoredVotesLike, VectorLike
 from spear_amal.errors import InputError
 from spear_amal.labeling.error_analysis import get_label_buckets, gold_column
 from spear_amal.votes.label_matrix import LabelMatrix
@@ -49,7 +50,7 @@ class LFAnalysis:
     [1.0, 0.0]
     """
 
-    def __init__(self, L: Any, lfs: Sequence[Any] | None = None) -> None:
+    def __init__(self, L: StoredVotesLike, lfs: Sequence[NamedFunction] | None = None) -> None:
         self._counts = VotesInParts(L)
         self.L = self._counts.L
         named = hasattr(L, "lf_names") or isinstance(L, str | os.PathLike)
@@ -114,12 +115,12 @@ class LFAnalysis:
 
     # -- LFs against gold ------------------------------------------------------------------------
 
-    def lf_empirical_accuracies(self, Y: Any) -> np.ndarray:
+    def lf_empirical_accuracies(self, Y: VectorLike) -> np.ndarray:
         """Share of correct votes (m,) on rows with gold; 0 for an LF without votes there."""
         correct, incorrect = self._counts.correct(self._gold(Y))
         return share(correct, correct + incorrect)
 
-    def lf_empirical_probs(self, Y: Any, k: int) -> np.ndarray:
+    def lf_empirical_probs(self, Y: VectorLike, k: int) -> np.ndarray:
         """P(vote | gold class) as (m, k+1, k): entry [j, l+1, y] for vote l (-1: abstain).
 
         0 for a class that has no gold row.
@@ -128,7 +129,7 @@ class LFAnalysis:
         return share(tables, tables.sum(axis=1, keepdims=True))
 
     def accuracy_intervals(
-        self, Y: Any, level: float = 0.95, min_votes: int = FEW_VOTES
+        self, Y: VectorLike, level: float = 0.95, min_votes: int = FEW_VOTES
     ) -> pd.DataFrame:
         """Empirical accuracy of each LF with its Wilson interval.
 
@@ -156,7 +157,7 @@ class LFAnalysis:
             index=self._index,
         )
 
-    def wrong_rows(self, lf: Any, Y: Any) -> pd.DataFrame:
+    def wrong_rows(self, lf: int | str | NamedFunction, Y: VectorLike) -> pd.DataFrame:
         """Rows on which one LF votes against gold.
 
         Parameters
@@ -176,14 +177,18 @@ class LFAnalysis:
         ids = self._counts.row_ids(rows)
         return pd.DataFrame({"row": rows, "row_id": ids, "vote": votes[rows], "gold": gold[rows]})
 
-    def error_buckets(self, lf: Any, Y: Any) -> dict[tuple[int, ...], np.ndarray]:
+    def error_buckets(
+        self, lf: int | str | NamedFunction, Y: VectorLike
+    ) -> dict[tuple[int, ...], np.ndarray]:
         """Row numbers by (gold, vote of one LF), for rows with gold; a vote of -1 is abstain."""
         j, gold = self._column(lf), self._gold(Y)
         known = np.flatnonzero(gold >= 0)
         buckets = get_label_buckets(gold[known], self._counts.column(j)[known])
         return {key: known[rows] for key, rows in buckets.items()}
 
-    def lf_summary(self, Y: Any = None, est_weights: Any = None) -> pd.DataFrame:
+    def lf_summary(
+        self, Y: VectorLike | None = None, est_weights: VectorLike | None = None
+    ) -> pd.DataFrame:
         """Table of all LFs, with the columns of Snorkel's.
 
         Parameters
@@ -210,10 +215,10 @@ class LFAnalysis:
             table["Learned Weight"] = np.asarray(est_weights)
         return pd.DataFrame(table, index=self._index)
 
-    def _gold(self, Y: Any) -> np.ndarray:
+    def _gold(self, Y: VectorLike) -> np.ndarray:
         return gold_column(Y, len(self.L))
 
-    def _column(self, lf: Any) -> int:
+    def _column(self, lf: int | str | NamedFunction) -> int:
         m = self.L.shape[1]
         if isinstance(lf, int | np.integer) and -m <= lf < m:
             return int(lf) % m
@@ -285,8 +290,8 @@ class VoteCounts:
     def _together(self, chosen: np.ndarray | slice) -> np.ndarray:
         """Rows (m, m) on which two LFs both cast one of the chosen votes."""
         places = self.rows[chosen], self.columns[chosen]
-        one = sp.csr_array((np.ones(len(places[0])), places), shape=(self.n, self.m))
-        return (one.T @ one).toarray()
+        votes = sp.csr_array((np.ones(len(places[0])), places), shape=(self.n, self.m))
+        return (votes.T @ votes).toarray()
 
     def tables(self, gold: np.ndarray, k: int) -> np.ndarray:
         """Count votes -1..k-1 by gold class (m, k+1, k)."""
@@ -376,7 +381,7 @@ class VotesInParts:
     L : LabelMatrix, VoteFiles, path of such a folder, or integer array of shape (n, m)
     """
 
-    def __init__(self, L: Any) -> None:
+    def __init__(self, L: StoredVotesLike) -> None:
         self.L = open_votes(L)
         self._whole = VoteCounts(self.L) if isinstance(self.L, LabelMatrix) else None
 
@@ -400,10 +405,10 @@ class VotesInParts:
 
     def correct(self, gold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Correct and incorrect votes (m,) of each LF, on rows with a gold class."""
-        found = np.zeros((2, self.L.shape[1]), dtype=np.int64)
+        counts = np.zeros((2, self.L.shape[1]), dtype=np.int64)
         for rows, part in self.parts():
-            found += part.correct(gold[rows])
-        return found[0], found[1]
+            counts += part.correct(gold[rows])
+        return counts[0], counts[1]
 
     def tables(self, gold: np.ndarray, k: int) -> np.ndarray:
         """Count votes -1..k-1 by gold class (m, k+1, k)."""
@@ -428,11 +433,11 @@ class VotesInParts:
 
     def column(self, j: int) -> np.ndarray:
         """Votes (n,) of LF j, -1 for abstain."""
-        found = np.full(len(self.L), -1)
+        votes = np.full(len(self.L), -1)
         for rows, part in self.parts():
-            own = part.columns == j
-            found[rows.start + part.rows[own]] = part.votes[own]
-        return found
+            here = part.columns == j
+            votes[rows.start + part.rows[here]] = part.votes[here]
+        return votes
 
     def row_ids(self, rows: np.ndarray) -> np.ndarray:
         """Ids of some rows, given by their numbers in rising order."""
@@ -442,5 +447,5 @@ class VotesInParts:
             return np.empty(0, dtype=np.int64)
         which = np.searchsorted(self.L.starts[1:], rows, side="right")
         wanted = np.unique(which) if len(rows) else [0]  # a part is read for the type of its ids
-        found = [self.L.part(i).row_ids[rows[which == i] - self.L.starts[i]] for i in wanted]
-        return np.concatenate(found)
+        ids = [self.L.part(i).row_ids[rows[which == i] - self.L.starts[i]] for i in wanted]
+        return np.concatenate(ids)

@@ -6,19 +6,32 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable
 from enum import Enum
-from typing import Any
+from typing import Any, Literal, TypedDict, Unpack, overload
 
 import pandas as pd
 
+from spear_amal._typing import NamedFunction, SupportsArray, TableLike
 from spear_amal.errors import InputError
-from spear_amal.labeling.data_points import FrameSource, ListSource, Source, source_of_columns
+from spear_amal.labeling.data_points import FrameSource, ListSource, RowSource, source_of_columns
 from spear_amal.labeling.functions import LabelingFunction, as_labeling_function
-from spear_amal.labeling.label_space import ClassSet
+from spear_amal.labeling.label_space import ClassesLike, ClassSet
 from spear_amal.labeling.lf_outputs import ApplierMetadata
 from spear_amal.labeling.parallel import Labelled, label
-from spear_amal.labeling.vote_cache import VoteCache
+from spear_amal.labeling.vote_cache import CacheLike, VoteCache
 from spear_amal.labeling.worker_pool import as_n_jobs
-from spear_amal.progress import progress
+from spear_amal.progress import Progress
+from spear_amal.votes.label_matrix import LabelMatrix
+
+VotesAndMeta = tuple[LabelMatrix, ApplierMetadata]
+
+
+class ApplyKeywords(TypedDict, total=False):
+    """Arguments of ``apply`` that do not change what it returns."""
+
+    progress_bar: bool
+    fault_tolerant: bool
+    n_jobs: int
+    cache: CacheLike | None
 
 
 class BaseLFApplier:
@@ -43,7 +56,7 @@ class BaseLFApplier:
         If there are no LFs, two have one name, or a declared label is no class.
     """
 
-    def __init__(self, lfs: Iterable[Any], classes: Any = None) -> None:
+    def __init__(self, lfs: Iterable[NamedFunction], classes: ClassesLike = None) -> None:
         self._lfs = [as_labeling_function(lf) for lf in _as_iterable(lfs)]
         if not self._lfs:
             raise InputError("needed at least one labelling function, found none")
@@ -58,20 +71,20 @@ class BaseLFApplier:
 
     def _apply(
         self,
-        source: Source,
+        source: RowSource,
         progress_bar: bool,
         fault_tolerant: bool,
         return_meta: bool,
         n_jobs: int,
-        cache: Any,
+        cache: CacheLike | None,
         batch_size: int | None = None,
-    ) -> Any:
+    ) -> LabelMatrix | VotesAndMeta:
         processes = as_n_jobs(n_jobs)
-        with progress("Labelling", source.n * len(self._lfs), progress_bar) as advance:
+        with Progress("Labelling", source.n * len(self._lfs), show=progress_bar) as bar:
 
             def compute(lfs: list[LabelingFunction]) -> Labelled:
                 return label(
-                    lfs, self._classes, source, fault_tolerant, advance, batch_size, processes
+                    lfs, self._classes, source, fault_tolerant, bar.update, batch_size, processes
                 )
 
             if cache is None:
@@ -101,16 +114,34 @@ class LFApplier(BaseLFApplier):
            [-1]], dtype=int8)
     """
 
+    @overload
     def apply(
         self,
-        data_points: Any,
+        data_points: Iterable[Any] | SupportsArray,
+        *,
+        return_meta: Literal[True],
+        **options: Unpack[ApplyKeywords],
+    ) -> VotesAndMeta: ...
+    @overload
+    def apply(
+        self,
+        data_points: Iterable[Any] | SupportsArray,
+        progress_bar: bool = True,
+        fault_tolerant: bool = False,
+        return_meta: Literal[False] = False,
+        n_jobs: int = 1,
+        cache: CacheLike | None = None,
+    ) -> LabelMatrix: ...
+    def apply(
+        self,
+        data_points: Iterable[Any] | SupportsArray,
         progress_bar: bool = True,
         fault_tolerant: bool = False,
         return_meta: bool = False,
         n_jobs: int = 1,
-        cache: Any = None,
-    ) -> Any:
-        """Votes of all LFs on all data points.
+        cache: CacheLike | None = None,
+    ) -> LabelMatrix | VotesAndMeta:
+        """Return the votes of all LFs on all data points.
 
         Parameters
         ----------
@@ -151,6 +182,20 @@ class PandasLFApplier(BaseLFApplier):
     DataFrame. The row ids of the label matrix are the index.
     """
 
+    @overload
+    def apply(
+        self, df: pd.DataFrame, *, return_meta: Literal[True], **options: Unpack[ApplyKeywords]
+    ) -> VotesAndMeta: ...
+    @overload
+    def apply(
+        self,
+        df: pd.DataFrame,
+        progress_bar: bool = True,
+        fault_tolerant: bool = False,
+        return_meta: Literal[False] = False,
+        n_jobs: int = 1,
+        cache: CacheLike | None = None,
+    ) -> LabelMatrix: ...
     def apply(
         self,
         df: pd.DataFrame,
@@ -158,12 +203,18 @@ class PandasLFApplier(BaseLFApplier):
         fault_tolerant: bool = False,
         return_meta: bool = False,
         n_jobs: int = 1,
-        cache: Any = None,
-    ) -> Any:
-        """Votes of all LFs on all rows; arguments and errors as in :meth:`LFApplier.apply`."""
+        cache: CacheLike | None = None,
+    ) -> LabelMatrix | VotesAndMeta:
+        """Return the votes on all rows; arguments and errors as in :meth:`LFApplier.apply`."""
         return self._apply(
             FrameSource(df), progress_bar, fault_tolerant, return_meta, n_jobs, cache
         )
+
+
+class ColumnKeywords(ApplyKeywords, total=False):
+    """Those of :meth:`ColumnLFApplier.apply`."""
+
+    batch_size: int | None
 
 
 class ColumnLFApplier(BaseLFApplier):
@@ -173,17 +224,32 @@ class ColumnLFApplier(BaseLFApplier):
     as with :class:`PandasLFApplier`.
     """
 
+    @overload
+    def apply(
+        self, columns: TableLike, *, return_meta: Literal[True], **options: Unpack[ColumnKeywords]
+    ) -> VotesAndMeta: ...
+    @overload
     def apply(
         self,
-        columns: Any,
+        columns: TableLike,
+        progress_bar: bool = True,
+        fault_tolerant: bool = False,
+        return_meta: Literal[False] = False,
+        n_jobs: int = 1,
+        cache: CacheLike | None = None,
+        batch_size: int | None = 65_536,
+    ) -> LabelMatrix: ...
+    def apply(
+        self,
+        columns: TableLike,
         progress_bar: bool = True,
         fault_tolerant: bool = False,
         return_meta: bool = False,
         n_jobs: int = 1,
-        cache: Any = None,
+        cache: CacheLike | None = None,
         batch_size: int | None = 65_536,
-    ) -> Any:
-        """Votes of all LFs on all rows; other arguments and errors as in :meth:`LFApplier.apply`.
+    ) -> LabelMatrix | VotesAndMeta:
+        """Return the votes on all rows; other arguments and errors as in :meth:`LFApplier.apply`.
 
         Parameters
         ----------
@@ -215,14 +281,14 @@ def _enum_of_labels(lfs: list[LabelingFunction]) -> type[Enum] | None:
 
 
 def _warn_of(meta: ApplierMetadata) -> None:
-    """Say what was tolerated to those who did not ask for the metadata."""
-    for found, what in (
+    """Warn of what was tolerated, since the metadata that say so were not asked for."""
+    for counts, what in (
         (meta.faults, "LFs failed and abstain on those rows"),
         (meta.clipped, "scores outside [0, 1] were clipped"),
     ):
-        if found:
+        if counts:
             warnings.warn(
-                f"{what}: {found}; apply with return_meta=True for details", UserWarning, 4
+                f"{what}: {counts}; apply with return_meta=True for details", UserWarning, 4
             )
 
 
@@ -240,14 +306,29 @@ class PandasParallelLFApplier(PandasLFApplier):
     [[1], [-1]]
     """
 
-    def apply(  # type: ignore[override]
+    @overload  # type: ignore[override]
+    def apply(
+        self,
+        df: pd.DataFrame,
+        n_parallel: int = 2,
+        fault_tolerant: bool = False,
+        *,
+        return_meta: Literal[True],
+    ) -> VotesAndMeta: ...
+    @overload
+    def apply(
+        self,
+        df: pd.DataFrame,
+        n_parallel: int = 2,
+        fault_tolerant: bool = False,
+        return_meta: Literal[False] = False,
+    ) -> LabelMatrix: ...
+    def apply(
         self,
         df: pd.DataFrame,
         n_parallel: int = 2,
         fault_tolerant: bool = False,
         return_meta: bool = False,
-    ) -> Any:
-        """Votes of all LFs on all rows, by `n_parallel` processes."""
-        return super().apply(
-            df, fault_tolerant=fault_tolerant, return_meta=return_meta, n_jobs=n_parallel
-        )
+    ) -> LabelMatrix | VotesAndMeta:
+        """Return the votes of all LFs on all rows, found by `n_parallel` processes."""
+        return self._apply(FrameSource(df), True, fault_tolerant, return_meta, n_parallel, None)

@@ -11,28 +11,28 @@ import scipy.sparse as sp
 
 from spear_amal.errors import InputError
 from spear_amal.labeling.builders import TextLF
-from spear_amal.labeling.data_points import Source, as_list, column
+from spear_amal.labeling.data_points import RowSource, as_list, get_column
 from spear_amal.labeling.functions import LabelingFunction
 from spear_amal.labeling.label_space import ClassSet
 from spear_amal.labeling.lf_outputs import (
-    AnswerReader,
-    BadAnswer,
-    FaultBook,
+    FailureLog,
+    InvalidOutput,
+    OutputParser,
     score_column,
     score_of,
 )
 from spear_amal.labeling.preprocessing import Failure, PreparedRows, flat_chain
-from spear_amal.labeling.text_search import JoinedSearch, as_texts, can_join
+from spear_amal.labeling.text_search import MultiPatternSearch, as_texts, can_join
 from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
 
 # Rows prepared at a time: bounds how many preprocessed rows (parsed texts) exist at once.
 CHUNK = 1024
 
 # Codes (n,) of one LF on n rows, and scores (n,) if it gives any.
-Column = tuple[np.ndarray, np.ndarray | None]
+CodesAndScores = tuple[np.ndarray, np.ndarray | None]
 
 
-class Labelling:
+class LFRunner:
     """One application of a set of LFs to a source of rows.
 
     Parameters
@@ -40,7 +40,7 @@ class Labelling:
     lfs : sequence of LabelingFunction
     classes : ClassSet
     source : Source
-    book : FaultBook
+    book : FailureLog
     advance : callable
         Told the number of (row, LF) pairs done; a progress bar.
     """
@@ -49,13 +49,13 @@ class Labelling:
         self,
         lfs: Sequence[LabelingFunction],
         classes: ClassSet,
-        source: Source,
-        book: FaultBook,
+        source: RowSource,
+        book: FailureLog,
         advance: Callable[[int], None],
     ) -> None:
         self._lfs = lfs
         self._classes = classes
-        self._readers = [AnswerReader(lf, classes) for lf in lfs]
+        self._readers = [OutputParser(lf, classes) for lf in lfs]
         self._source, self._book, self._advance = source, book, advance
         # Rows, codes and scores of the votes of each LF, span by span.
         self._found: list[list[tuple[Any, ...]]] = [[] for _ in lfs]
@@ -65,7 +65,7 @@ class Labelling:
         n = self._source.n
         joined = self._groups()
         for name, lfs in joined.items():
-            search = JoinedSearch([self._lfs[j].needed for j in lfs])  # type: ignore[attr-defined]
+            search = MultiPatternSearch([self._lfs[j].needed for j in lfs])  # type: ignore[attr-defined]
             for start, stop in _spans(n, batch_size or n):
                 self._search(name, lfs, search, start, stop)
         done = {j for lfs in joined.values() for j in lfs}
@@ -92,20 +92,20 @@ class Labelling:
         return groups
 
     def _search(
-        self, name: str, lfs: list[int], search: JoinedSearch, start: int, stop: int
+        self, name: str, lfs: list[int], search: MultiPatternSearch, start: int, stop: int
     ) -> None:
         """Apply LFs that read one column of texts: each tests the texts with its words only."""
         try:
-            texts = as_texts(as_list(column(self._source.batch(start, stop), name)))
+            texts = as_texts(as_list(get_column(self._source.batch(start, stop), name)))
         except InputError:
             texts = None
-        found = None if texts is None else search.candidates(texts)
-        if texts is None or found is None:
+        candidates = None if texts is None else search.candidates(texts)
+        if texts is None or candidates is None:
             # One by one; each LF says what is wrong with the column or with a value.
             for j in lfs:
                 self._keep(j, start, self._batch_column(j, start, stop))
             return
-        for j, rows in zip(lfs, found, strict=True):
+        for j, rows in zip(lfs, candidates, strict=True):
             codes = self._test_texts(j, texts, rows, start)
             fired = codes != ABSTAIN
             self._found[j].append((rows[fired] + start, codes[fired], None))
@@ -123,11 +123,13 @@ class Labelling:
         for k, answer in enumerate(answers):
             try:
                 codes[k] = reader.code(answer)
-            except BadAnswer as error:
+            except InvalidOutput as error:
                 self._book.report(lf.name, start + int(rows[k]), error)
         return codes
 
-    def _row_column(self, lf: LabelingFunction, j: int, rows: list[Any], start: int) -> Column:
+    def _row_column(
+        self, lf: LabelingFunction, j: int, rows: list[Any], start: int
+    ) -> CodesAndScores:
         if lf.scorer is None:
             return self._plain_column(lf, j, rows, start), None
         codes, scores = np.full(len(rows), ABSTAIN), np.zeros(len(rows))
@@ -161,7 +163,7 @@ class Labelling:
                 codes.append(ABSTAIN)
         return np.array(codes, dtype=np.int64)
 
-    def _batch_column(self, j: int, start: int, stop: int) -> Column:
+    def _batch_column(self, j: int, start: int, stop: int) -> CodesAndScores:
         lf, n = self._lfs[j], stop - start
         batch = self._source.batch(start, stop)
         try:
@@ -179,7 +181,7 @@ class Labelling:
             codes[list(bad)] = ABSTAIN
         return self._clipped(lf, codes, scores)
 
-    def _after_failure(self, j: int, start: int, stop: int, error: Exception) -> Column:
+    def _after_failure(self, j: int, start: int, stop: int, error: Exception) -> CodesAndScores:
         """Find the rows that fail if the LF has a row form; else all rows of the batch failed."""
         row_form = self._lfs[j].row_form
         if row_form is not None:
@@ -190,14 +192,14 @@ class Labelling:
 
     def _clipped(
         self, lf: LabelingFunction, codes: np.ndarray, scores: np.ndarray | None
-    ) -> Column:
+    ) -> CodesAndScores:
         if scores is None:
             return codes, None
         outside = (codes != ABSTAIN) & ((scores < 0) | (scores > 1))
         self._book.clip(lf.name, int(outside.sum()))
         return codes, np.clip(scores, 0, 1)
 
-    def _keep(self, j: int, start: int, column: Column) -> None:
+    def _keep(self, j: int, start: int, column: CodesAndScores) -> None:
         codes, scores = column
         fired = np.flatnonzero(codes != ABSTAIN)
         kept = None if scores is None else scores[fired]
@@ -205,11 +207,11 @@ class Labelling:
         self._advance(len(codes))
 
     def _matrix(self) -> LabelMatrix:
-        """Put the columns, each with its rows in order, together."""
+        """Return the label matrix of all columns, each with its rows in order."""
         parts = list(itertools.chain.from_iterable(self._found))
         rows = _joined([rows for rows, _, _ in parts], np.int64)
         codes = _joined([codes for _, codes, _ in parts], np.int64)
-        counts = [sum(len(rows) for rows, _, _ in found) for found in self._found]
+        counts = [sum(len(rows) for rows, _, _ in spans) for spans in self._found]
         indptr = np.cumsum([0, *counts])
         shape = (self._source.n, len(self._lfs))
 
@@ -220,8 +222,8 @@ class Labelling:
         continuous = [lf.continuous for lf in self._lfs]
         scores = None
         if any(continuous):
-            held = [np.zeros(len(c)) if s is None else s for _, c, s in parts]
-            scores = by_rows(_joined(held, np.float64).astype(np.float32))
+            dense = [np.zeros(len(c)) if s is None else s for _, c, s in parts]
+            scores = by_rows(_joined(dense, np.float64).astype(np.float32))
         return LabelMatrix(
             by_rows((codes + 1).astype(dtype)),
             scores=scores,

@@ -10,16 +10,17 @@ from typing import Any
 
 import numpy as np
 
+from spear_amal._typing import ClassLike, PathLike
 from spear_amal.errors import InputError
-from spear_amal.labeling.data_points import as_list, column, field, is_missing
+from spear_amal.labeling.data_points import as_list, field, get_column, is_missing
 from spear_amal.labeling.functions import LabelingFunction
-from spear_amal.labeling.text_search import Needed, any_of, needed_by, searcher
+from spear_amal.labeling.text_search import RequiredLiterals, any_of, needed_by, searcher
 
 
 def keyword_lf(
     name: str,
     keywords: str | Iterable[str],
-    label: Any,
+    label: ClassLike,
     column: str = "text",
     whole_word: bool = True,
     ignore_case: bool = True,
@@ -55,7 +56,7 @@ def keyword_lf(
     words = [word.lower() for word in words] if ignore_case else words
     test = _keyword_test(words, whole_word, ignore_case, min_count)
     proof = "" if min_count > 1 else "word" if whole_word else "part"
-    needed = Needed(tuple(words), lowered=ignore_case, proof=proof)
+    needed = RequiredLiterals(tuple(words), lowered=ignore_case, proof=proof)
     return TextLF(name, column, test, label, needed)
 
 
@@ -63,13 +64,13 @@ def _keyword_test(
     words: list[str], whole_word: bool, ignore_case: bool, min_count: int
 ) -> Callable[[str], bool]:
     pattern = _any_of(words, whole_word)
-    found = searcher(pattern)
+    occurs = searcher(pattern)
 
     def test(text: str) -> bool:
         if ignore_case:
             text = text.lower()
-        if min_count == 1 or not found(text):
-            return found(text)
+        if min_count == 1 or not occurs(text):
+            return occurs(text)
         return sum(1 for _ in pattern.finditer(text)) >= min_count
 
     return test
@@ -82,7 +83,7 @@ def _any_of(words: Iterable[str], whole_word: bool) -> re.Pattern[str]:
 def regex_lf(
     name: str,
     pattern: str | re.Pattern[str],
-    label: Any,
+    label: ClassLike,
     column: str = "text",
     flags: int = 0,
 ) -> ColumnLF:
@@ -95,7 +96,7 @@ def regex_lf(
     label : int, str or Enum member
     column : str, default="text"
     flags : int, default=0
-        Flags of :mod:`re`, for a pattern that is not compiled yet.
+        Flags of the module ``re``, for a pattern that is not compiled yet.
 
     Raises
     ------
@@ -122,8 +123,8 @@ def compiled(name: str, pattern: str | re.Pattern[str], flags: int = 0) -> re.Pa
 
 def dictionary_lf(
     name: str,
-    terms: str | os.PathLike[str] | Iterable[str] | Mapping[str, Any],
-    label: Any = None,
+    terms: PathLike | Iterable[str] | Mapping[str, ClassLike],
+    label: ClassLike | None = None,
     column: str = "text",
     whole_word: bool = True,
     ignore_case: bool = True,
@@ -166,7 +167,7 @@ def dictionary_lf(
         classes = {term.lower(): answer for term, answer in classes.items()}
     test = _dictionary_test(classes, whole_word, ignore_case)
     proof = "" if label is None else "word" if whole_word else "part"
-    needed = Needed(tuple(classes), lowered=ignore_case, proof=proof)
+    needed = RequiredLiterals(tuple(classes), lowered=ignore_case, proof=proof)
     return TextLF(name, column, test, label, needed, answers=object)
 
 
@@ -224,7 +225,7 @@ class ColumnLF(LabelingFunction):
         name: str,
         column: str,
         decide: Callable[[Any], Any],
-        label: Any = None,
+        label: ClassLike | None = None,
         exemplar: str | None = None,
         reads: Callable[[Any], Any] = as_list,
     ) -> None:
@@ -236,7 +237,7 @@ class ColumnLF(LabelingFunction):
         self._decide, self._reads = decide, reads
 
     def _on_batch(self, batch: Any) -> Any:
-        return self._decide(self._reads(column(batch, self.column)))
+        return self._decide(self._reads(get_column(batch, self.column)))
 
     def _on_row(self, x: Any) -> Any:
         return as_list(self._decide([field(x, self.column)]))[0]
@@ -246,7 +247,7 @@ class ColumnLF(LabelingFunction):
         """The same LF on rows."""
         return LabelingFunction(self.name, self._on_row, label=self.label)
 
-    def __call__(self, x: Any) -> Any:
+    def __call__(self, x: Any) -> int | Any:
         """Vote on one row: a text, or an object or mapping that has the column."""
         return self.row_form(x)
 
@@ -264,7 +265,7 @@ class TextLF(ColumnLF):
     test : callable
         From a text to True or False, or to a class or None.
     label : int, str or Enum member, optional
-    needed : Needed, optional
+    needed : RequiredLiterals, optional
         What a text must hold for `test` to give True or a class: appliers then look for the words
         of all LFs of a column together.
     answers : {bool, object}
@@ -282,8 +283,8 @@ class TextLF(ColumnLF):
         name: str,
         column: str,
         test: Callable[[str], Any],
-        label: Any = None,
-        needed: Needed | None = None,
+        label: ClassLike | None = None,
+        needed: RequiredLiterals | None = None,
         answers: type = bool,
         exemplar: str | None = None,
     ) -> None:
@@ -328,7 +329,7 @@ def on_texts(
 def threshold_lf(
     name: str,
     column: str,
-    label: Any,
+    label: ClassLike,
     above: float | None = None,
     below: float | None = None,
 ) -> ColumnLF:

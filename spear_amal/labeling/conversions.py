@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from spear_amal._typing import MatrixLike, VectorLike, VotesLike
 from spear_amal.errors import InputError
 from spear_amal.labeling.error_analysis import label_column
 from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
@@ -14,7 +15,9 @@ from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
 TIE_BREAKS = ("random", "true-random", "abstain")
 
 
-def filter_unlabeled_dataframe(X: Any, y: Any, L: Any) -> tuple[Any, Any]:
+def filter_unlabeled_dataframe(
+    X: pd.DataFrame, y: VectorLike, L: VotesLike
+) -> tuple[pd.DataFrame, np.ndarray]:
     """Rows on which at least one LF fired.
 
     Parameters
@@ -41,7 +44,7 @@ def filter_unlabeled_dataframe(X: Any, y: Any, L: Any) -> tuple[Any, Any]:
 
 
 def probs_to_preds(
-    probs: Any,
+    probs: MatrixLike,
     tie_break_policy: str = "random",
     tol: float = 1e-5,
     random_state: np.random.Generator | int | None = None,
@@ -93,7 +96,7 @@ def _hash(number: int) -> int:
     return int(hashlib.sha1(str(number).encode(), usedforsecurity=False).hexdigest(), 16)
 
 
-def preds_to_probs(preds: Any, num_classes: int) -> np.ndarray:
+def preds_to_probs(preds: VectorLike, num_classes: int) -> np.ndarray:
     """Probability 1 for the predicted class of each row.
 
     Parameters

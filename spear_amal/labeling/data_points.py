@@ -1,4 +1,4 @@
-"""The containers of data points behind one face: number, ids, rows and batches."""
+"""Data points from lists, DataFrames and tables of Arrow or Polars: row objects and batches."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pandas as pd
 from spear_amal.errors import InputError
 
 
-class Source(Protocol):
+class RowSource(Protocol):
     """n data points in an order that never changes."""
 
     n: int
@@ -37,7 +37,7 @@ class ListSource:
         table = is_table(points) or is_not_yet_table(points)
         if table or isinstance(points, str | Mapping) or not hasattr(points, "__iter__"):
             raise InputError(
-                f"data_points must be a list of rows, found {kind_of(points)}; use "
+                f"data_points must be a list of rows, found {type_name(points)}; use "
                 "PandasLFApplier for a pandas DataFrame, ColumnLFApplier for a mapping of columns "
                 "or a table of Arrow or Polars"
             )
@@ -63,7 +63,7 @@ class FrameSource:
     def __init__(self, frame: Any) -> None:
         if not isinstance(frame, pd.DataFrame):
             raise InputError(
-                f"needed a pandas DataFrame, found {kind_of(frame)}; use LFApplier for a list of "
+                f"needed a pandas DataFrame, found {type_name(frame)}; use LFApplier for a list of "
                 "rows, ColumnLFApplier for a mapping of columns or a table of Arrow or Polars"
             )
         _refuse_twice(frame.columns)
@@ -110,7 +110,7 @@ class ColumnSource:
         if not isinstance(columns, Mapping):
             raise InputError(
                 "needed a mapping of columns, or a table of pandas, Arrow or Polars, found "
-                f"{kind_of(columns)}"
+                f"{type_name(columns)}"
             )
         lengths = {name: len(values) for name, values in columns.items()}
         if len(set(lengths.values())) > 1:
@@ -130,7 +130,7 @@ class ColumnSource:
         return {name: _part(values, start, stop) for name, values in self._columns.items()}
 
 
-def source_of_columns(columns: Any) -> Source:
+def source_of_columns(columns: Any) -> RowSource:
     """Source of a mapping of columns, or of a table of pandas, Arrow or Polars."""
     if isinstance(columns, pd.DataFrame):
         return FrameSource(columns)
@@ -154,7 +154,7 @@ def _zip_rows(columns: Mapping[Any, Any], n: int) -> list[Any]:
         return [row_of(()) for _ in range(n)]
     names = list(columns)
     values = [as_list(column) for column in columns.values()]
-    return [row_of(zip(names, one, strict=True)) for one in zip(*values, strict=True)]
+    return [row_of(zip(names, fields, strict=True)) for fields in zip(*values, strict=True)]
 
 
 # What a preprocessor could change inside a copied row; everything else is shared with the copy.
@@ -212,7 +212,7 @@ def field(x: Any, name: str) -> Any:
     raise InputError(f"no column {name!r}; the row has {_field_names(x)}")
 
 
-def column(batch: Any, name: str) -> Any:
+def get_column(batch: Any, name: str) -> Any:
     """One column of a batch: of a table or mapping as it is kept there, else a list of fields.
 
     Raises
@@ -235,13 +235,13 @@ def as_list(values: Any) -> list[Any]:
     """Values of a column as Python objects, which loops read faster than NumPy scalars."""
     for method in ("tolist", "to_pylist", "to_list"):  # NumPy and pandas, Arrow, Polars
         if hasattr(values, method):
-            found: list[Any] = getattr(values, method)()
-            return found
+            listed: list[Any] = getattr(values, method)()
+            return listed
     return list(values)
 
 
 def is_missing(value: Any) -> bool:
-    """Tell None, NaN, NaT and pandas' NA from values."""
+    """Return whether a value is missing: None, NaN, NaT or pandas' NA."""
     if isinstance(value, float):
         return value != value
     return value is None or value is pd.NA or value is pd.NaT
@@ -290,7 +290,7 @@ _NOT_YET = {"LazyFrame": ".collect()", "RecordBatchReader": ".read_all()"}
 
 
 def is_table(x: Any) -> bool:
-    """Tell a pyarrow Table or RecordBatch and a polars DataFrame."""
+    """Return whether `x` is a table of Arrow (Table, RecordBatch) or a DataFrame of Polars."""
     for package, names in _TABLES.items():
         # Whoever has such a table has imported its package.
         module = sys.modules.get(package)
@@ -305,16 +305,16 @@ def names_of(table: Any) -> list[str]:
 
 
 def is_not_yet_table(x: Any) -> bool:
-    """Tell what would become a table by a call."""
+    """Return whether `x` becomes a table by a call, such as a LazyFrame."""
     return type(x).__name__ in _NOT_YET
 
 
-def kind_of(x: Any) -> str:
-    """Name the type of what should have been rows, with the call that makes a table of it.
+def type_name(x: Any) -> str:
+    """Return the type's name, with the call that makes a table of the object, for messages.
 
     Examples
     --------
-    >>> kind_of(3)
+    >>> type_name(3)
     'int'
     """
     name = type(x).__name__

@@ -11,7 +11,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from spear_amal._typing import NamedFunction
 from spear_amal.errors import MissingExtraError
+from spear_amal.labeling.label_space import ClassesLike
 from spear_amal.labeling.parquet_applier import BlockWork, ParquetLFApplier, PartRecord
 from spear_amal.labeling.parquet_reader import Block
 from spear_amal.labeling.worker_pool import pack, run_packed
@@ -38,7 +40,9 @@ class DaskApplier(ParquetLFApplier):
         From ``apply``, if Dask is not installed.
     """
 
-    def __init__(self, lfs: Iterable[Any], classes: Any = None, client: Any = None) -> None:
+    def __init__(
+        self, lfs: Iterable[NamedFunction], classes: ClassesLike = None, client: Any = None
+    ) -> None:
         super().__init__(lfs, classes)
         self.client = client
 
@@ -66,7 +70,9 @@ class SparkApplier(ParquetLFApplier):
         From ``apply``, if Spark is not installed.
     """
 
-    def __init__(self, lfs: Iterable[Any], classes: Any = None, spark: Any = None) -> None:
+    def __init__(
+        self, lfs: Iterable[NamedFunction], classes: ClassesLike = None, spark: Any = None
+    ) -> None:
         super().__init__(lfs, classes)
         self.spark = spark
 
@@ -83,7 +89,7 @@ class SparkApplier(ParquetLFApplier):
 
 @contextmanager
 def _sent(work: BlockWork) -> Iterator[Any]:
-    """Put the work into a file that all workers see; give the function that does a task."""
+    """Write the work into a file that all workers see; yield the function that does a task."""
     Path(work.folder).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".work-", dir=work.folder) as folder:
         path = Path(folder) / "work"

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
+from spear_amal._typing import VectorLike
 from spear_amal.errors import InputError
 from spear_amal.votes.label_matrix import ABSTAIN
 
 
-def label_column(labels: Any, name: str = "labels") -> np.ndarray:
+def label_column(labels: VectorLike, name: str = "labels") -> np.ndarray:
     """Labels (n,) or (n, 1) as an integer array (n,).
 
     Raises
@@ -32,7 +32,7 @@ def label_column(labels: Any, name: str = "labels") -> np.ndarray:
     return array.astype(np.int64)
 
 
-def gold_column(labels: Any, n_rows: int) -> np.ndarray:
+def gold_column(labels: VectorLike, n_rows: int) -> np.ndarray:
     """Gold classes (n_rows,) of the rows of a label matrix, -1 for none.
 
     Raises
@@ -48,7 +48,7 @@ def gold_column(labels: Any, n_rows: int) -> np.ndarray:
     return gold
 
 
-def get_label_buckets(*y: Any) -> dict[tuple[int, ...], np.ndarray]:
+def get_label_buckets(*y: VectorLike) -> dict[tuple[int, ...], np.ndarray]:
     """Row numbers by combination of labels.
 
     Parameters
@@ -67,7 +67,7 @@ def get_label_buckets(*y: Any) -> dict[tuple[int, ...], np.ndarray]:
     >>> buckets[1, 0]
     array([1])
     """
-    columns = [label_column(one) for one in y]
+    columns = [label_column(labels) for labels in y]
     if len({len(column) for column in columns}) != 1:
         raise InputError(
             f"needed label arrays of one length, found {[len(column) for column in columns]}"
@@ -80,7 +80,7 @@ def get_label_buckets(*y: Any) -> dict[tuple[int, ...], np.ndarray]:
     return {tuple(kind): rows for kind, rows in zip(kinds.tolist(), groups, strict=True)}
 
 
-def get_label_instances(bucket: tuple[int, ...], x: Any, *y: Any) -> np.ndarray:
+def get_label_instances(bucket: tuple[int, ...], x: VectorLike, *y: VectorLike) -> np.ndarray:
     """Rows of `x` that have one combination of labels.
 
     Parameters

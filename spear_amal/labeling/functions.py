@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Generic, Protocol, overload
 
 import numpy as np
 
+from spear_amal._typing import ClassLike, NamedFunction, PointFunction, PointT
 from spear_amal.errors import InputError
 from spear_amal.labeling.label_space import ClassSet
 from spear_amal.labeling.preprocessing import run_chain
 from spear_amal.votes.label_matrix import ABSTAIN
 
 
-class LabelingFunction:
+class LabelingFunction(Generic[PointT]):
     """A function from a data point to a class or abstain, with a name.
 
     Parameters
@@ -57,10 +58,10 @@ class LabelingFunction:
         name: str,
         f: Callable[..., Any],
         resources: Mapping[str, Any] | None = None,
-        pre: Sequence[Any] | None = None,
-        label: Any = None,
+        pre: Sequence[NamedFunction] | None = None,
+        label: ClassLike | None = None,
         vectorized: bool = False,
-        cont_scorer: Any = None,
+        cont_scorer: Callable[..., Any] | None = None,
     ) -> None:
         functools.update_wrapper(self, f)
         if not isinstance(name, str) or not name:
@@ -83,7 +84,7 @@ class LabelingFunction:
         self.scorer = None if cont_scorer is None else ContinuousScorer.of(cont_scorer)
 
     @property
-    def row_form(self) -> LabelingFunction | None:
+    def row_form(self) -> LabelingFunction[PointT] | None:
         """The same LF on rows, for a vectorised LF that has one: it finds the row that fails."""
         return None
 
@@ -104,8 +105,9 @@ class LabelingFunction:
         score = self.scorer(x)
         return self._f(x, continuous_score=score, **self.resources), score
 
-    def __call__(self, x: Any) -> Any:
-        """Vote on one data point; on a batch if the LF is vectorised.
+    # ``int | Any``: a checker offers what int has, and lets names and batches of votes pass.
+    def __call__(self, x: PointT) -> int | Any:
+        """Return the vote on one data point; on a batch if the LF is vectorised.
 
         Returns
         -------
@@ -127,14 +129,34 @@ class LabelingFunction:
         return f"{type(self).__name__} {self.name}, Preprocessors: {list(self.pre)}{label}"
 
 
+class LFDecorator(Protocol):
+    """What :func:`labeling_function` with brackets returns."""
+
+    def __call__(self, f: PointFunction[PointT, Any], /) -> LabelingFunction[PointT]:
+        """Make a labelling function of `f`."""
+
+
+@overload
+def labeling_function(
+    name: PointFunction[PointT, Any],
+) -> LabelingFunction[PointT]: ...
+@overload
+def labeling_function(
+    name: str | None = None,
+    resources: Mapping[str, Any] | None = None,
+    pre: Sequence[NamedFunction] | None = None,
+    label: ClassLike | None = None,
+    vectorized: bool = False,
+    cont_scorer: Callable[..., Any] | None = None,
+) -> LFDecorator: ...
 def labeling_function(
     name: Any = None,
     resources: Mapping[str, Any] | None = None,
-    pre: Sequence[Any] | None = None,
-    label: Any = None,
+    pre: Sequence[NamedFunction] | None = None,
+    label: ClassLike | None = None,
     vectorized: bool = False,
-    cont_scorer: Any = None,
-) -> Any:
+    cont_scorer: Callable[..., Any] | None = None,
+) -> LabelingFunction | LFDecorator:
     """Make a :class:`LabelingFunction` of a function; with brackets or without.
 
     Parameters
@@ -167,7 +189,7 @@ def labeling_function(
 
 
 def is_labeling_function(obj: Any) -> bool:
-    """Tell our LFs and, by the name of their class, those of Snorkel."""
+    """Return whether `obj` is an LF of ours or, by the name of its class, of Snorkel's."""
     return any(kind.__name__ == "LabelingFunction" for kind in type(obj).__mro__)
 
 
@@ -194,7 +216,7 @@ def _as_chain(pre: Any) -> tuple[Any, ...]:
     return (pre,) if callable(pre) else tuple(pre)
 
 
-class ContinuousScorer:
+class ContinuousScorer(Generic[PointT]):
     """A named function from a data point (or batch) to a score, with its resources.
 
     Parameters
@@ -206,7 +228,10 @@ class ContinuousScorer:
     """
 
     def __init__(
-        self, name: str, f: Callable[..., Any], resources: Mapping[str, Any] | None = None
+        self,
+        name: str,
+        f: Callable[..., Any],
+        resources: Mapping[str, Any] | None = None,
     ) -> None:
         functools.update_wrapper(self, f)
         self.name = name
@@ -214,21 +239,38 @@ class ContinuousScorer:
         self.resources = dict(resources or {})
 
     @classmethod
-    def of(cls, scorer: Any) -> ContinuousScorer:
+    def of(cls, scorer: Callable[..., Any]) -> ContinuousScorer:
         """Return `scorer`, wrapped if it is a plain callable."""
         if isinstance(scorer, cls):
             return scorer
         return cls(getattr(scorer, "__name__", type(scorer).__name__), scorer)
 
-    def __call__(self, x: Any) -> Any:
-        """Score of one data point or batch."""
+    def __call__(self, x: PointT) -> float | Any:
+        """Return the score of one data point; of a batch an array (n,)."""
         return self._f(x, **self.resources)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__} {self.name}"
 
 
-def continuous_scorer(name: Any = None, resources: Mapping[str, Any] | None = None) -> Any:
+class ScorerDecorator(Protocol):
+    """What :func:`continuous_scorer` with brackets returns."""
+
+    def __call__(self, f: PointFunction[PointT, Any], /) -> ContinuousScorer[PointT]:
+        """Make a scorer of `f`."""
+
+
+@overload
+def continuous_scorer(
+    name: PointFunction[PointT, Any],
+) -> ContinuousScorer[PointT]: ...
+@overload
+def continuous_scorer(
+    name: str | None = None, resources: Mapping[str, Any] | None = None
+) -> ScorerDecorator: ...
+def continuous_scorer(
+    name: Any = None, resources: Mapping[str, Any] | None = None
+) -> ContinuousScorer | ScorerDecorator:
     """Make a :class:`ContinuousScorer` of a function; with brackets or without.
 
     Examples

@@ -38,7 +38,8 @@ _PASSING = frozenset(
 # What Python itself puts into classes.
 _OF_CLASSES = re.compile(
     r"__(dict|weakref|doc|module|qualname|annotations|slots|firstlineno|static_attributes|"
-    r"abstractmethods|annotate_func|annotations_cache|match_args|hash|dataclass_\w+)__|_abc_impl"
+    r"abstractmethods|annotate_func|annotations_cache|match_args|hash|orig_bases|parameters|"
+    r"dataclass_\w+)__|_abc_impl"
 )
 _WRAPPER = type(functools.lru_cache(lambda: None))
 _METHODS = (types.MethodDescriptorType, types.WrapperDescriptorType)
@@ -46,25 +47,25 @@ _VALUES = (datetime.date, datetime.time, datetime.timedelta, Decimal, Fraction)
 _PLAIN = (type(None), bool, int, str, bytes, complex, type(Ellipsis), type(NotImplemented), range)
 
 
-def fingerprint(value: Any) -> str:
+def function_hash(value: Any) -> str:
     """Hash (32 hexadecimal digits) of a value: data, a function, or an LF.
 
     Raises
     ------
-    Unseen
+    Unhashable
         If it depends on something that no hash can hold; says on what.
 
     Examples
     --------
-    >>> fingerprint(lambda x: x > 3) == fingerprint(lambda x: x > 3)
+    >>> function_hash(lambda x: x > 3) == function_hash(lambda x: x > 3)
     True
-    >>> fingerprint(lambda x: x > 3) == fingerprint(lambda x: x > 4)
+    >>> function_hash(lambda x: x > 3) == function_hash(lambda x: x > 4)
     False
     """
     try:
         return _Walk().digest(value).hex()
     except RecursionError:
-        raise Unseen("it reaches through too many objects, or through itself") from None
+        raise Unhashable("it reaches through too many objects, or through itself") from None
 
 
 class _Walk:
@@ -99,7 +100,7 @@ class _Walk:
             return _hash(_name(kind), self._all("items", [factory, *_flat(value.items())]))
         if kind in (set, frozenset):
             # Each element by a walk of its own: the order of a set is no order.
-            return _hash(kind.__name__, *sorted(_Walk().digest(one) for one in value))
+            return _hash(kind.__name__, *sorted(_Walk().digest(element) for element in value))
         for kinds, read in self._readers():
             if isinstance(value, kinds):
                 return read(value)
@@ -148,13 +149,14 @@ class _Walk:
 
     def _function(self, function: types.FunctionType) -> bytes:
         cells = [_content(cell) for cell in function.__closure__ or ()]
-        own = [function.__code__, function.__defaults__, function.__kwdefaults__, _state(function)]
-        found = [_hash("function", function.__qualname__), self._all("parts", [*own, *cells])]
+        code = [function.__code__, function.__defaults__, function.__kwdefaults__]
+        content = self._all("parts", [*code, _state(function), *cells])
+        parts = [_hash("function", function.__qualname__), content]
         if is_installed(function.__module__):
-            return _hash(*found, version_of(function.__module__ or ""))
+            return _hash(*parts, version_of(function.__module__ or ""))
         for name, value in reads_of(function):
-            found += [_hash("reads", name), self.digest(value)]
-        return _hash(*found)
+            parts += [_hash("reads", name), self.digest(value)]
+        return _hash(*parts)
 
     def _code(self, code: types.CodeType) -> bytes:
         shape = (code.co_argcount, code.co_kwonlyargcount, code.co_posonlyargcount, code.co_flags)
@@ -170,12 +172,12 @@ class _Walk:
             module = function.__module__ or "builtins"
             if vars(sys.modules[module]).get(function.__name__) is function:
                 return _hash("builtin", module, str(function.__qualname__), version_of(module))
-            raise Unseen(f"{function!r} is compiled code that no module names")
+            raise Unhashable(f"{function!r} is compiled code that no module names")
         return _hash("bound", function.__name__, self.digest(owner))
 
     def _module(self, module: types.ModuleType) -> bytes:
         if not is_installed(module):
-            raise Unseen(f"module {module.__name__!r} is used as a whole")
+            raise Unhashable(f"module {module.__name__!r} is used as a whole")
         return _hash("module", module.__name__, version_of(module.__name__))
 
     def _class(self, kind: type) -> bytes:
@@ -184,18 +186,18 @@ class _Walk:
         if issubclass(kind, enum.Enum):
             members: list[Any] = [(one.name, one.value) for one in kind]
             methods = [one for one in vars(kind).values() if isinstance(one, types.FunctionType)]
-            own = [one for one in methods if not is_installed(one.__module__)]
-            return self._all("enum", [kind.__qualname__, *members, *own])
-        found = [_hash("class", kind.__qualname__), self._all("of", [type(kind), *kind.__bases__])]
+            written = [one for one in methods if not is_installed(one.__module__)]
+            return self._all("enum", [kind.__qualname__, *members, *written])
+        parts = [_hash("class", kind.__qualname__), self._all("of", [type(kind), *kind.__bases__])]
         for name, value in vars(kind).items():
             if not _OF_CLASSES.fullmatch(name):
-                found += [_hash(name), self.digest(value)]
-        return _hash(*found)
+                parts += [_hash(name), self.digest(value)]
+        return _hash(*parts)
 
     def _object(self, value: Any) -> bytes:
         kind = type(value)
         if not is_readable(kind):
-            raise Unseen(f"the state of an object of {_name(kind)} cannot be seen")
+            raise Unhashable(f"the state of an object of {_name(kind)} cannot be seen")
         return _hash("object", self.digest(kind), self._all("state", _state(value)))
 
 
@@ -213,16 +215,16 @@ def column_of(values: Any) -> Any:
 
 
 def is_readable(kind: type) -> bool:
-    """Tell whether all state of a class' objects is in their ``__dict__``, and its code is known.
+    """Return whether all state of a class' objects is in their ``__dict__``, and its code is known.
 
     So it is for classes that a user wrote in Python, and for those of this package.
     """
     bases = [base for base in kind.__mro__ if base not in (object, abc.ABC, Generic)]
-    own = all(
+    known = all(
         not is_installed(base.__module__) or base.__module__.startswith("spear_amal.")
         for base in bases
     )
-    return own and not any(getattr(base, "__slots__", ()) for base in bases)
+    return known and not any(getattr(base, "__slots__", ()) for base in bases)
 
 
 def _state(value: Any) -> list[Any]:
@@ -250,7 +252,7 @@ def _constant(value: Any) -> bytes:
 
 
 def _flat(items: Iterable[tuple[Any, Any]]) -> list[Any]:
-    return [one for item in items for one in item]
+    return [part for item in items for part in item]
 
 
 def _name(kind: type) -> str:
@@ -283,7 +285,7 @@ _CHANGES = frozenset(["STORE_GLOBAL", "DELETE_GLOBAL"])
 _ATTRIBUTE = frozenset(["LOAD_ATTR", "LOAD_METHOD"])
 
 
-class Unseen(Exception):
+class Unhashable(Exception):
     """Something that votes may depend on, and that no fingerprint can hold."""
 
 
@@ -294,27 +296,27 @@ def reads_of(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
 
     Raises
     ------
-    Unseen
+    Unhashable
         If the code reads files, the clock or random numbers, changes a global or a variable of an
         outer function, or runs code that it makes.
     """
     name = function.__qualname__
     for code in _codes(function.__code__):
-        instructions = [one for one in dis.get_instructions(code) if one.opname != "EXTENDED_ARG"]
-        for i, one in enumerate(instructions):
-            follower = instructions[i + 1] if i + 1 < len(instructions) else None
-            if one.opname in _CHANGES:
-                raise Unseen(f"{name} changes the global {one.argval!r}")
-            if one.opname == "STORE_DEREF" and one.argval in function.__code__.co_freevars:
-                raise Unseen(f"{name} changes {one.argval!r} of the function around it")
-            if one.opname == "IMPORT_NAME":
-                _check_module(one.argval, name)
-                if not is_installed(one.argval):
-                    raise Unseen(f"{name} imports {one.argval!r} while it runs")
-            if one.opname in _ATTRIBUTE and one.argval in _OUTSIDE_ATTRIBUTES:
-                raise Unseen(f"{name} uses .{one.argval}: files, the clock or chance")
-            if one.opname in _GLOBAL:
-                yield from _global(function, one.argval, follower)
+        steps = [step for step in dis.get_instructions(code) if step.opname != "EXTENDED_ARG"]
+        for i, step in enumerate(steps):
+            follower = steps[i + 1] if i + 1 < len(steps) else None
+            if step.opname in _CHANGES:
+                raise Unhashable(f"{name} changes the global {step.argval!r}")
+            if step.opname == "STORE_DEREF" and step.argval in function.__code__.co_freevars:
+                raise Unhashable(f"{name} changes {step.argval!r} of the function around it")
+            if step.opname == "IMPORT_NAME":
+                _check_module(step.argval, name)
+                if not is_installed(step.argval):
+                    raise Unhashable(f"{name} imports {step.argval!r} while it runs")
+            if step.opname in _ATTRIBUTE and step.argval in _OUTSIDE_ATTRIBUTES:
+                raise Unhashable(f"{name} uses .{step.argval}: files, the clock or chance")
+            if step.opname in _GLOBAL:
+                yield from _global(function, step.argval, follower)
 
 
 def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
@@ -328,7 +330,7 @@ def _global(function: types.FunctionType, name: str, follower: Any) -> Iterator[
     where = function.__qualname__
     if name not in function.__globals__:
         if name in _OUTSIDE_BUILTINS:
-            raise Unseen(f"{where} calls {name}()")
+            raise Unhashable(f"{where} calls {name}()")
         yield name, "built in" if hasattr(builtins, name) else "not defined"
         return
     value = function.__globals__[name]
@@ -339,7 +341,7 @@ def _global(function: types.FunctionType, name: str, follower: Any) -> Iterator[
         _check_module(module, where)
         if not is_installed(value):
             if follower is None or follower.opname not in _ATTRIBUTE:
-                raise Unseen(f"{where} hands on the module {module!r} as a whole")
+                raise Unhashable(f"{where} hands on the module {module!r} as a whole")
             yield f"{name}.{follower.argval}", getattr(value, follower.argval, "not defined")
             return
     yield name, value
@@ -348,7 +350,7 @@ def _global(function: types.FunctionType, name: str, follower: Any) -> Iterator[
 def _check_module(module: str, where: str) -> None:
     parts = module.split(".")
     if any(".".join(parts[:i]) in _OUTSIDE_MODULES for i in range(1, len(parts) + 1)):
-        raise Unseen(f"{where} uses {module!r}: files, the clock, chance or the network")
+        raise Unhashable(f"{where} uses {module!r}: files, the clock, chance or the network")
 
 
 _PACKAGE = __name__.partition(".")[0]
@@ -356,7 +358,7 @@ _FOLDERS = ("site-packages", "dist-packages")
 
 
 def is_installed(module: ModuleType | str | None) -> bool:
-    """Tell whether a module came with Python or was installed; this package counts as such.
+    """Return whether a module came with Python or was installed; this package counts as such.
 
     Examples
     --------
@@ -368,10 +370,10 @@ def is_installed(module: ModuleType | str | None) -> bool:
         return False
     if name.partition(".")[0] == _PACKAGE:
         return True
-    found = sys.modules.get(name) if isinstance(module, str) else module
-    if found is None:
+    loaded = sys.modules.get(name) if isinstance(module, str) else module
+    if loaded is None:
         return False
-    return _is_installed_file(vars(found).get("__file__"))
+    return _is_installed_file(vars(loaded).get("__file__"))
 
 
 @functools.lru_cache(maxsize=8192)
@@ -391,11 +393,11 @@ def version_of(module: str) -> str:
     top = module.partition(".")[0]
     if top in sys.stdlib_module_names:
         return f"python {platform.python_version()}"
-    found = sys.modules.get(top)
-    version = getattr(found, "__version__", None)
+    loaded = sys.modules.get(top)
+    version = getattr(loaded, "__version__", None)
     if isinstance(version, str):
         return f"{top} {version}"
     try:
         return f"{top} {importlib.metadata.version(top)}"
     except importlib.metadata.PackageNotFoundError:
-        return f"{top} at {vars(found).get('__file__') if found else None}"
+        return f"{top} at {vars(loaded).get('__file__') if loaded else None}"

@@ -1,16 +1,19 @@
-"""From what a labelling function may answer (number, name, Enum member) to a class code."""
+"""Class names and codes: from an answer (number, name, Enum member) to a class code."""
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Iterable
 from enum import Enum
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from spear_amal.errors import InputError
 from spear_amal.votes.label_matrix import ABSTAIN, MAX_CLASSES
+
+# The number of classes, their names in code order or an Enum; None: any code from 0.
+ClassesLike: TypeAlias = "int | Iterable[Any] | type[Enum] | ClassSet | None"
 
 
 class ClassSet:
@@ -35,7 +38,7 @@ class ClassSet:
     (1, 0, -1)
     """
 
-    def __init__(self, classes: Any = None) -> None:
+    def __init__(self, classes: ClassesLike = None) -> None:
         self.names: tuple[Any, ...] | None = None
         self._codes: dict[Any, int] = {}
         if isinstance(classes, ClassSet):
@@ -62,12 +65,12 @@ class ClassSet:
 
     @property
     def numbered(self) -> int:
-        """How many numbers from 0 on are their own codes; 0 where numbers have to be looked up."""
+        """Count of numbers from 0 on that are their own codes; 0 where they must be looked up."""
         if self.names is None:
             return MAX_CLASSES
-        own = range(len(self.names))
+        codes = range(len(self.names))
         looked_up = any(isinstance(key, int) for key in self._codes)
-        return 0 if looked_up and any(self._codes.get(k) != k for k in own) else len(own)
+        return 0 if looked_up and any(self._codes.get(k) != k for k in codes) else len(codes)
 
     def code(self, answer: Any) -> int:
         """Class code of one answer; -1 for None and -1.

@@ -19,7 +19,7 @@ from spear_amal.votes.label_matrix import ABSTAIN
 KEPT_TRACEBACKS = 3
 
 
-class Fault(NamedTuple):
+class LFFailure(NamedTuple):
     """One failure of an LF: the id of the row and the traceback as text."""
 
     row_id: Any
@@ -40,11 +40,11 @@ class ApplierMetadata(NamedTuple):
     """
 
     faults: dict[str, int]
-    tracebacks: dict[str, list[Fault]]
+    tracebacks: dict[str, list[LFFailure]]
     clipped: dict[str, int]
 
 
-class FaultBook:
+class FailureLog:
     """Raises at the first fault, or counts faults if they are tolerated."""
 
     def __init__(self, ids: Any, tolerant: bool) -> None:
@@ -66,7 +66,7 @@ class FaultBook:
         kept = self.meta.tracebacks.setdefault(lf_name, [])
         if len(kept) < KEPT_TRACEBACKS:
             text = "".join(traceback.format_exception(error))
-            kept.append(Fault(self.row_id(row), text))
+            kept.append(LFFailure(self.row_id(row), text))
 
     def clip(self, lf_name: str, count: int) -> None:
         """Note that scores of an LF were clipped."""
@@ -75,12 +75,12 @@ class FaultBook:
 
     def row_id(self, row: int) -> Any:
         """Id of a row as the user knows it."""
-        found = row if self._ids is None else self._ids[row]
-        return found.item() if hasattr(found, "item") else found
+        row_id = row if self._ids is None else self._ids[row]
+        return row_id.item() if hasattr(row_id, "item") else row_id
 
     def _raise(self, lf_name: str, row: int, error: Exception) -> NoReturn:
         where = f"LF {lf_name!r}, row {self.row_id(row)!r}"
-        if isinstance(error, BadAnswer):
+        if isinstance(error, InvalidOutput):
             raise LabelingError(f"{where}: {error}") from error.__cause__
         raise LabelingError(
             f"{where}: raised {type(error).__name__}: {error}; mend the LF, or apply with "
@@ -88,17 +88,17 @@ class FaultBook:
         ) from error
 
 
-class BadAnswer(Exception):
+class InvalidOutput(Exception):
     """An LF or a scorer answered something that is no vote or no score."""
 
 
 # Rows of a batch with answers that cannot be used, and why.
-BadRows = dict[int, BadAnswer]
+BadRows = dict[int, InvalidOutput]
 # Every class number fits, and narrow columns are compared in less time.
 CODE = np.int16
 
 
-class AnswerReader:
+class OutputParser:
     """Reads what one LF answers, given the classes and the label that the LF declares.
 
     Parameters
@@ -137,7 +137,7 @@ class AnswerReader:
 
         Raises
         ------
-        BadAnswer
+        InvalidOutput
             If the answer is no class, or another class than the declared one.
         """
         if answer is None:
@@ -155,9 +155,9 @@ class AnswerReader:
         try:
             code = self._classes.code(answer)
         except InputError as error:
-            raise BadAnswer(f"answered {error}") from None
+            raise InvalidOutput(f"answered {error}") from None
         if code != ABSTAIN and self.declared not in (ABSTAIN, code):
-            raise BadAnswer(
+            raise InvalidOutput(
                 f"answered {answer!r}, but declares label={self._label!r}; drop label= for an LF "
                 "that votes for several classes"
             )
@@ -168,12 +168,12 @@ class AnswerReader:
 
         Raises
         ------
-        BadAnswer
+        InvalidOutput
             If the answers have another length or order than the batch.
         """
         if isinstance(answers, pd.Series) and isinstance(batch, pd.DataFrame):
             if not answers.index.equals(batch.index):
-                raise BadAnswer("returned a Series whose index is not that of the batch")
+                raise InvalidOutput("returned a Series whose index is not that of the batch")
         array = as_column(answers, n)
         if array.dtype.kind == "b" and self.declared != ABSTAIN:
             return np.where(array, CODE(self.declared), CODE(ABSTAIN)), {}
@@ -188,7 +188,7 @@ class AnswerReader:
         return codes[inverse], dict(sorted(rows.items()))
 
     def _all_good(self, array: np.ndarray) -> bool:
-        """Tell whether whole numbers (n,) are codes as they stand; False where it is not known."""
+        """Return whether whole numbers (n,) are codes as they stand; False where that is open."""
         top = self._classes.numbered
         if self.declared != ABSTAIN:
             return bool(top and ((array == ABSTAIN) | (array == self.declared)).all())
@@ -200,7 +200,7 @@ def as_column(answers: Any, n: int) -> np.ndarray:
 
     Raises
     ------
-    BadAnswer
+    InvalidOutput
         If they have another shape.
     """
     # A list is read one by one: as an array, [1, True] would lose what True means.
@@ -208,12 +208,14 @@ def as_column(answers: Any, n: int) -> np.ndarray:
     listed = listed or _holds_nulls(answers)
     array = np.fromiter(as_list(answers), dtype=object) if listed else np.asarray(answers)
     if array.shape != (n,):
-        raise BadAnswer(f"returned shape {array.shape}; a vectorised function must return ({n},)")
+        raise InvalidOutput(
+            f"returned shape {array.shape}; a vectorised function must return ({n},)"
+        )
     return array
 
 
 def _holds_nulls(answers: Any) -> bool:
-    """Tell arrays of Arrow and Polars with nulls, which NumPy would make NaN."""
+    """Return whether `values` are of Arrow or Polars and hold nulls, which NumPy would make NaN."""
     nulls = getattr(answers, "null_count", 0)
     return bool(nulls() if callable(nulls) else nulls)
 
@@ -227,13 +229,13 @@ def score_column(answers: Any, n: int) -> tuple[np.ndarray, BadRows]:
 
 
 def _read(read: Callable[[Any], Any], answers: list[Any], empty: Any) -> tuple[np.ndarray, BadRows]:
-    found, bad = np.full(len(answers), empty), {}
+    values, bad = np.full(len(answers), empty), {}
     for row, answer in enumerate(answers):
         try:
-            found[row] = read(answer)
-        except BadAnswer as error:
+            values[row] = read(answer)
+        except InvalidOutput as error:
             bad[row] = error
-    return found, bad
+    return values, bad
 
 
 def score_of(answer: Any) -> float:
@@ -241,13 +243,13 @@ def score_of(answer: Any) -> float:
 
     Raises
     ------
-    BadAnswer
+    InvalidOutput
         If it is no number or NaN.
     """
     try:
         score = float(answer)
     except (TypeError, ValueError):
-        raise BadAnswer(f"got the score {answer!r}; a scorer must return a number") from None
+        raise InvalidOutput(f"got the score {answer!r}; a scorer must return a number") from None
     if score != score:
-        raise BadAnswer("got the score NaN; a scorer must return a number in [0, 1]")
+        raise InvalidOutput("got the score NaN; a scorer must return a number in [0, 1]")
     return score

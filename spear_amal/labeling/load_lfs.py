@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.machinery
 import importlib.util
-import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -13,8 +12,10 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, NamedTuple
 
+from spear_amal._typing import NamedFunction, PathLike
 from spear_amal.errors import InputError
 from spear_amal.labeling.functions import is_labeling_function
+from spear_amal.labeling.label_space import ClassesLike
 
 
 class LoadedLFs(NamedTuple):
@@ -27,11 +28,11 @@ class LoadedLFs(NamedTuple):
         ``CLASSES`` of the file, ready for an applier.
     """
 
-    lfs: list[Any]
-    classes: Any
+    lfs: list[NamedFunction]
+    classes: ClassesLike
 
 
-def load_lfs(path: str | os.PathLike[str]) -> LoadedLFs:
+def load_lfs(path: PathLike) -> LoadedLFs:
     """Run a Python file and take its labelling functions.
 
     Takes the list ``LFS`` if the file defines one; else all public labelling functions, and those
@@ -116,9 +117,9 @@ def _declared(path: Path, lfs: Any) -> list[Any]:
 
 
 def _found(names: dict[str, Any]) -> list[Any]:
-    found: dict[int, Any] = {}
+    lfs: dict[int, Any] = {}
     for name, value in names.items():
         if not name.startswith("_"):
             items = value if isinstance(value, list | tuple) else [value]
-            found |= {id(item): item for item in items if is_labeling_function(item)}
-    return list(found.values())
+            lfs |= {id(item): item for item in items if is_labeling_function(item)}
+    return list(lfs.values())

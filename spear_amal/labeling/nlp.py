@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any
+from typing import Any, overload
 
+from spear_amal._typing import ClassLike, NamedFunction, PointFunction, PointT
 from spear_amal.errors import InputError, MissingExtraError
 from spear_amal.labeling.data_points import field, is_missing
-from spear_amal.labeling.functions import LabelingFunction
+from spear_amal.labeling.functions import LabelingFunction, LFDecorator
 from spear_amal.labeling.preprocessing import MEMO_SIZE, BasePreprocessor, set_field
 
 # Snorkel's default; it is loaded only if no pipeline is given.
@@ -51,7 +52,7 @@ class SpacyPreprocessor(BasePreprocessor):
         text_field: str = "text",
         doc_field: str = "doc",
         disable: Sequence[str] | None = None,
-        pre: Sequence[Any] | None = None,
+        pre: Sequence[NamedFunction] | None = None,
         memoize: bool = False,
         memoize_key: Callable[[Any], Hashable] | None = None,
         memo_size: int = MEMO_SIZE,
@@ -100,18 +101,33 @@ def _load(name: str) -> Any:
         ) from error
 
 
+@overload
+def nlp_labeling_function(name: PointFunction[PointT, Any]) -> LabelingFunction[PointT]: ...
+@overload
 def nlp_labeling_function(
-    name: Any = None,
+    name: str | None = None,
     resources: Mapping[str, Any] | None = None,
-    pre: Sequence[Any] | None = None,
+    pre: Sequence[NamedFunction] | None = None,
     text_field: str = "text",
     doc_field: str = "doc",
     nlp: Any = None,
-    label: Any = None,
+    label: ClassLike | None = None,
     language: str = DEFAULT_MODEL,
     disable: Sequence[str] | None = None,
     memoize: bool = False,
-) -> Any:
+) -> LFDecorator: ...
+def nlp_labeling_function(
+    name: Any = None,
+    resources: Mapping[str, Any] | None = None,
+    pre: Sequence[NamedFunction] | None = None,
+    text_field: str = "text",
+    doc_field: str = "doc",
+    nlp: Any = None,
+    label: ClassLike | None = None,
+    language: str = DEFAULT_MODEL,
+    disable: Sequence[str] | None = None,
+    memoize: bool = False,
+) -> LabelingFunction | LFDecorator:
     """Make an LF whose rows carry a parsed document in the field `doc_field`.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Applying LFs by several processes: rows are written down once, tasks are spans of rows."""
+"""Applying LFs in several processes, and collecting their votes into one label matrix."""
 
 from __future__ import annotations
 
@@ -12,12 +12,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from spear_amal.labeling.apply_lfs import CHUNK, Labelling
+from spear_amal.labeling.apply_lfs import CHUNK, LFRunner
 from spear_amal.labeling.builders import ColumnLF
-from spear_amal.labeling.data_points import Source
+from spear_amal.labeling.data_points import RowSource
 from spear_amal.labeling.functions import LabelingFunction
 from spear_amal.labeling.label_space import ClassSet
-from spear_amal.labeling.lf_outputs import KEPT_TRACEBACKS, AnswerReader, ApplierMetadata, FaultBook
+from spear_amal.labeling.lf_outputs import (
+    KEPT_TRACEBACKS,
+    ApplierMetadata,
+    FailureLog,
+    OutputParser,
+)
 from spear_amal.labeling.worker_pool import dump, map_in_processes
 from spear_amal.votes.label_matrix import LabelMatrix
 
@@ -39,7 +44,7 @@ class Span(NamedTuple):
 def label(
     lfs: Sequence[LabelingFunction],
     classes: ClassSet,
-    source: Source,
+    source: RowSource,
     tolerant: bool,
     advance: Callable[[int], None],
     batch_size: int | None,
@@ -51,11 +56,11 @@ def label(
     as with one: it may look at a batch as a whole. All other LFs look at single rows.
     """
     if n_jobs == 1 or source.n < 2:
-        book = FaultBook(source.ids, tolerant)
-        return Labelling(lfs, classes, source, book, advance).run(batch_size), book.meta
+        book = FailureLog(source.ids, tolerant)
+        return LFRunner(lfs, classes, source, book, advance).run(batch_size), book.meta
     whole = [j for j, lf in enumerate(lfs) if lf.vectorized and not isinstance(lf, ColumnLF)]
     rowwise = [j for j in range(len(lfs)) if j not in set(whole)]
-    gathering, metas = Gathering(lfs, classes), []
+    gathering, metas = LabelMatrixBuilder(lfs, classes), []
     if whole:
         chosen = [lfs[j] for j in whole]
         votes, meta = label(chosen, classes, source, tolerant, advance, batch_size)
@@ -73,7 +78,7 @@ def label(
 
 
 def _spans_labelled(
-    lfs: list[LabelingFunction], classes: ClassSet, source: Source, tolerant: bool, n_jobs: int
+    lfs: list[LabelingFunction], classes: ClassSet, source: RowSource, tolerant: bool, n_jobs: int
 ) -> Iterator[tuple[int, int, Labelled]]:
     """First row, number of rows and votes of one span after the other."""
     with tempfile.TemporaryDirectory(prefix="spear_amal-") as folder:
@@ -81,8 +86,8 @@ def _spans_labelled(
         spans = _write_rows(path, source, n_jobs)
         work = _SpanWork(lfs, classes, type(source), str(path), source.ids is None, tolerant)
         labelled = map_in_processes(work, spans, n_jobs, _describe)
-        for span, one in zip(spans, labelled, strict=True):
-            yield span.start, span.stop - span.start, one
+        for span, votes in zip(spans, labelled, strict=True):
+            yield span.start, span.stop - span.start, votes
 
 
 @dataclass(frozen=True)
@@ -100,13 +105,13 @@ class _SpanWork:
             # Written by this program a moment ago, for its own processes.
             source = self.kind(pickle.load(file))  # noqa: S301
         ids = range(span.start, span.stop) if self.by_number else source.ids
-        book = FaultBook(ids, self.tolerant)
+        book = FailureLog(ids, self.tolerant)
         source.ids = None  # whoever gathers the votes knows them
-        votes = Labelling(self.lfs, self.classes, source, book, lambda steps: None).run()
+        votes = LFRunner(self.lfs, self.classes, source, book, lambda steps: None).run()
         return votes, book.meta
 
 
-def _write_rows(path: Path, source: Source, n_jobs: int) -> list[Span]:
+def _write_rows(path: Path, source: RowSource, n_jobs: int) -> list[Span]:
     """Write the rows to a file, span by span: workers read theirs, and no more."""
     spans = []
     with open(path, "wb") as file:
@@ -136,7 +141,7 @@ def _describe(span: Span) -> str:
     return f"rows {span.start} to {span.stop - 1} (counted from 0)"
 
 
-class Column(NamedTuple):
+class VoteColumn(NamedTuple):
     """Votes of one LF: numbers of the rows on which it fired, votes and scores there, (k,) each."""
 
     rows: np.ndarray
@@ -144,16 +149,16 @@ class Column(NamedTuple):
     scores: np.ndarray
 
 
-def columns_of(votes: LabelMatrix) -> list[Column]:
+def columns_of(votes: LabelMatrix) -> list[VoteColumn]:
     """Votes of each LF of a label matrix."""
     codes = votes.codes.tocsc()
     scores = np.zeros(codes.nnz, np.float32) if votes.scores is None else votes.scores.tocsc().data
     spans = [slice(*ends) for ends in itertools.pairwise(codes.indptr.tolist())]
     cast = codes.data.astype(np.int64) - 1
-    return [Column(codes.indices[s].astype(np.int64), cast[s], scores[s]) for s in spans]
+    return [VoteColumn(codes.indices[s].astype(np.int64), cast[s], scores[s]) for s in spans]
 
 
-class Gathering:
+class LabelMatrixBuilder:
     """Collects votes by LF and row, in any order.
 
     Parameters
@@ -167,7 +172,7 @@ class Gathering:
         self._found: list[tuple[np.ndarray, ...]] = []
 
     def add(self, votes: LabelMatrix, lfs: Sequence[int], start: int = 0) -> None:
-        """Take votes of the LFs with these numbers on the rows from `start` on."""
+        """Add votes of the LFs with these numbers on the rows from `start` on."""
         codes = votes.codes.sorted_indices()
         rows = np.repeat(np.arange(len(votes)), np.diff(codes.indptr))
         scores = None if votes.scores is None else votes.scores.sorted_indices()
@@ -180,8 +185,8 @@ class Gathering:
             )
         )
 
-    def add_column(self, column: Column, lf: int) -> None:
-        """Take all votes of one LF."""
+    def add_column(self, column: VoteColumn, lf: int) -> None:
+        """Add all votes of one LF."""
         self._found.append(
             (column.rows, np.full(len(column.rows), lf), column.votes, column.scores)
         )
@@ -202,7 +207,7 @@ class Gathering:
             lf_names=[lf.name for lf in self._lfs],
             classes=self._classes.names,
             row_ids=ids,
-            lf_classes=[AnswerReader(lf, self._classes).declared for lf in self._lfs],
+            lf_classes=[OutputParser(lf, self._classes).declared for lf in self._lfs],
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,19 +11,27 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from spear_amal._typing import PathLike
 from spear_amal.errors import FileFormatError, InputError, LabelingError, OutputExistsError
 from spear_amal.labeling.appliers import BaseLFApplier
 from spear_amal.labeling.builders import ColumnLF
 from spear_amal.labeling.data_points import FrameSource
 from spear_amal.labeling.functions import LabelingFunction
-from spear_amal.labeling.hashing import Unseen, fingerprint
+from spear_amal.labeling.hashing import Unhashable, function_hash
 from spear_amal.labeling.label_space import ClassSet
-from spear_amal.labeling.lf_outputs import AnswerReader, ApplierMetadata, Fault
+from spear_amal.labeling.lf_outputs import ApplierMetadata, LFFailure, OutputParser
 from spear_amal.labeling.parallel import label, merged
 from spear_amal.labeling.parquet_reader import Block, plan_blocks, read_tables, source_files
 from spear_amal.labeling.worker_pool import as_n_jobs, map_in_processes
-from spear_amal.progress import progress
-from spear_amal.votes.parquet import MANIFEST, Part, VoteFiles, finish_votes, kept_part, write_part
+from spear_amal.progress import Progress
+from spear_amal.votes.parquet import (
+    MANIFEST,
+    VoteFiles,
+    VotePart,
+    finish_votes,
+    kept_part,
+    write_part,
+)
 
 
 class ParquetLFApplier(BaseLFApplier):
@@ -47,8 +54,8 @@ class ParquetLFApplier(BaseLFApplier):
 
     def apply(
         self,
-        source: Any,
-        output: str | os.PathLike[str],
+        source: PathLike | Sequence[PathLike],
+        output: PathLike,
         *,
         columns: Sequence[str] | None = None,
         row_id: str | None = None,
@@ -106,7 +113,7 @@ class ParquetLFApplier(BaseLFApplier):
         needed = read if read is not None else [] if row_id is None else [row_id]
         blocks = plan_blocks(source_files(source), needed, batch_rows)
         made_by = self._made_by(read, row_id, batch_rows)
-        run = fingerprint([made_by, [block.stamp for block in blocks]]) if made_by else ""
+        run = function_hash([made_by, [block.stamp for block in blocks]]) if made_by else ""
         _make_way(folder, run, overwrite)
         work = BlockWork(
             *(self._lfs, self._classes, str(folder), read, row_id, batch_rows),
@@ -114,14 +121,14 @@ class ParquetLFApplier(BaseLFApplier):
         )
         records: list[PartRecord] = []
         rows = sum(block.rows for block in blocks)
-        with progress("Labelling", rows, progress_bar) as advance:
+        with Progress("Labelling", rows, show=progress_bar) as bar:
             for block, made in zip(blocks, self._map(work, blocks, processes), strict=True):
                 records += made
-                advance(block.rows)
+                bar.update(block.rows)
         return self._finish(folder, records, run)
 
     def _map(self, work: BlockWork, blocks: list[Block], n_jobs: int) -> Iterator[list[PartRecord]]:
-        """Do the work on all blocks; other engines differ in this alone."""
+        """Apply the work to all blocks; other engines differ in this alone."""
         if n_jobs == 1 or len(blocks) < 2:
             return map(work, blocks)
         return map_in_processes(work, blocks, n_jobs, _describe)
@@ -135,8 +142,8 @@ class ParquetLFApplier(BaseLFApplier):
 
     def _made_by(self, *settings: Any) -> str:
         try:
-            return fingerprint([self._lfs, self._classes, settings])
-        except Unseen:
+            return function_hash([self._lfs, self._classes, settings])
+        except Unhashable:
             return ""
 
     def _finish(self, folder: Path, records: list[PartRecord], run: str) -> VoteFiles:
@@ -153,7 +160,7 @@ class ParquetLFApplier(BaseLFApplier):
             [record.part for record in records],
             lf_names=[lf.name for lf in self._lfs],
             classes=self._classes.names,
-            lf_classes=[AnswerReader(lf, self._classes).declared for lf in self._lfs],
+            lf_classes=[OutputParser(lf, self._classes).declared for lf in self._lfs],
             continuous=[lf.continuous for lf in self._lfs],
             about={"run": run, **meta._asdict()},
         )
@@ -188,7 +195,7 @@ def _describe(block: Block) -> str:
 class PartRecord(NamedTuple):
     """A part that is on disk, and what went wrong while it was made."""
 
-    part: Part
+    part: VotePart
     meta: ApplierMetadata
 
 
@@ -239,10 +246,10 @@ class BlockWork:
 
     def _kept(self, block: Block, k: int) -> PartRecord | None:
         note = self._note(block, k)
-        found = kept_part(self.folder, block.first_part + k, note) if note else None
-        if found is None or (found[1]["faults"] and not self.tolerant):
+        stored = kept_part(self.folder, block.first_part + k, note) if note else None
+        if stored is None or (stored[1]["faults"] and not self.tolerant):
             return None
-        return PartRecord(found[0], meta_of(found[1]))
+        return PartRecord(stored[0], meta_of(stored[1]))
 
     def _make(self, block: Block, k: int, table: Any) -> PartRecord:
         frame = table.to_pandas(ignore_metadata=True)
@@ -269,11 +276,11 @@ class BlockWork:
         return pd.Index(ids)
 
 
-def meta_of(held: dict[str, Any]) -> ApplierMetadata:
+def meta_of(record: dict[str, Any]) -> ApplierMetadata:
     """Read what went wrong, as it was noted in a part."""
-    tracebacks = {n: [Fault(*fault) for fault in f] for n, f in held["tracebacks"].items()}
-    return ApplierMetadata(held["faults"], tracebacks, held["clipped"])
+    tracebacks = {n: [LFFailure(*fault) for fault in f] for n, f in record["tracebacks"].items()}
+    return ApplierMetadata(record["faults"], tracebacks, record["clipped"])
 
 
 def _nothing(steps: int) -> None:
-    """Take the place of a progress bar."""
+    """Ignore progress, in place of a bar."""

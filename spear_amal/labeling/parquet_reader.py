@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from spear_amal._typing import PathLike
 from spear_amal.errors import FileFormatError, InputError, MissingExtraError
 
 
@@ -35,7 +36,7 @@ class Block(NamedTuple):
     stamp: str
 
 
-def source_files(source: Any) -> list[Path]:
+def source_files(source: PathLike | Sequence[PathLike]) -> list[Path]:
     """Parquet files of a source, sorted by name: a file, a folder, or several of them.
 
     Raises
@@ -50,8 +51,8 @@ def source_files(source: Any) -> list[Path]:
         )
     listed = [source] if isinstance(source, str | os.PathLike) else list(source)
     files: list[Path] = []
-    for one in map(Path, listed):
-        inside = one.glob("*.parquet") if one.is_dir() else [one]
+    for place in map(Path, listed):
+        inside = place.glob("*.parquet") if place.is_dir() else [place]
         files += [path.resolve() for path in inside if not path.name.startswith((".", "_"))]
     if not files:
         raise InputError(f"needed Parquet files, a folder of them or a list, found none: {source}")
@@ -69,15 +70,15 @@ def plan_blocks(files: Sequence[Path], needed: Iterable[str], batch_rows: int) -
         If a file lacks a column.
     """
     needed = list(needed)
-    found = [(path, _footer(path)) for path in files]
-    for path, footer in found:
+    footers = [(path, _footer(path)) for path in files]
+    for path, footer in footers:
         names = footer.schema.to_arrow_schema().names
         missing = [name for name in needed if name not in names]
         if missing:
             raise InputError(f"{path} has no column {missing}; its columns are {names}")
     blocks: list[Block] = []
     row = part = 0
-    for path, footer in found:
+    for path, footer in footers:
         stamp = _stamp(path)
         for groups, rows in _grouped(footer, batch_rows):
             blocks.append(Block(str(path), groups, rows, row, part, stamp))
@@ -148,19 +149,19 @@ def read_tables(block: Block, columns: Sequence[str] | None, size: int) -> Itera
 
 def _of_size(batches: Iterable[Any], size: int) -> Iterator[Any]:
     pa, _ = _arrow()
-    held: list[Any] = []
+    pieces: list[Any] = []
     rows = 0
     for batch in batches:
         while batch.num_rows:
             piece = batch.slice(0, size - rows)
             batch = batch.slice(piece.num_rows)
-            held.append(piece)
+            pieces.append(piece)
             rows += piece.num_rows
             if rows == size:
-                yield pa.Table.from_batches(held)
-                held, rows = [], 0
-    if held:
-        yield pa.Table.from_batches(held)
+                yield pa.Table.from_batches(pieces)
+                pieces, rows = [], 0
+    if pieces:
+        yield pa.Table.from_batches(pieces)
 
 
 def _arrow() -> tuple[Any, Any]:

@@ -6,10 +6,11 @@ import functools
 import inspect
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Generic, Literal, Protocol, overload
 
 import numpy as np
 
+from spear_amal._typing import NamedFunction, PointFunction, PointT, PreparedT
 from spear_amal.errors import InputError
 from spear_amal.labeling.data_points import copy_row, field
 
@@ -17,7 +18,7 @@ from spear_amal.labeling.data_points import copy_row, field
 MEMO_SIZE = 10_000
 
 
-class BasePreprocessor:
+class BasePreprocessor(Generic[PointT, PreparedT]):
     """Maps rows to rows; works on copies, so the rows handed in stay as they are.
 
     Within one ``apply`` a preprocessor runs once a row, however many LFs name it; `memoize` keeps
@@ -37,7 +38,7 @@ class BasePreprocessor:
     def __init__(
         self,
         name: str,
-        pre: Sequence[Any] | None = None,
+        pre: Sequence[NamedFunction] | None = None,
         memoize: bool = False,
         memoize_key: Callable[[Any], Hashable] | None = None,
         memo_size: int = MEMO_SIZE,
@@ -57,9 +58,10 @@ class BasePreprocessor:
         """Forget all memoised rows."""
         self._memo.clear()
 
-    def __call__(self, x: Any) -> Any:
-        """Row with this preprocessor, and those before it, applied to a copy of `x`."""
-        return run_chain((self,), x)
+    def __call__(self, x: PointT) -> PreparedT:
+        """Return a copy of `x` with this preprocessor, and those before it, applied."""
+        prepared: PreparedT = run_chain((self,), x)
+        return prepared
 
     def map_rows(self, rows: Iterable[Any]) -> list[Any]:
         """Apply this preprocessor alone to rows; the rows handed in are not changed."""
@@ -113,7 +115,7 @@ class Preprocessor(BasePreprocessor):
         name: str,
         field_names: Mapping[str, str] | None = None,
         mapped_field_names: Mapping[str, str] | None = None,
-        pre: Sequence[Any] | None = None,
+        pre: Sequence[NamedFunction] | None = None,
         memoize: bool = False,
         memoize_key: Callable[[Any], Hashable] | None = None,
         memo_size: int = MEMO_SIZE,
@@ -143,27 +145,27 @@ class Preprocessor(BasePreprocessor):
 def flat_chain(pre: Iterable[Any]) -> tuple[Any, ...]:
     """Preprocessors in the order in which they run, those before each one included."""
     chain: list[Any] = []
-    for one in pre:
-        if isinstance(one, BasePreprocessor):
-            chain += flat_chain(one.pre)
-        chain.append(one)
+    for step in pre:
+        if isinstance(step, BasePreprocessor):
+            chain += flat_chain(step.pre)
+        chain.append(step)
     return tuple(chain)
 
 
-def map_rows(one: Any, rows: list[Any]) -> list[Any]:
+def map_rows(step: Any, rows: list[Any]) -> list[Any]:
     """Apply one preprocessor, ours or another package's callable, to rows."""
-    if isinstance(one, BasePreprocessor):
-        return one.map_rows(rows)
-    mapped = [one(x) for x in rows]
+    if isinstance(step, BasePreprocessor):
+        return step.map_rows(rows)
+    mapped = [step(x) for x in rows]
     if any(x is None for x in mapped):
-        raise InputError(f"preprocessor {one!r} returned None; it must return the row")
+        raise InputError(f"preprocessor {step!r} returned None; it must return the row")
     return mapped
 
 
 def run_chain(pre: Iterable[Any], x: Any) -> Any:
     """One row with a chain of preprocessors applied."""
-    for one in flat_chain(pre):
-        x = map_rows(one, [x])[0]
+    for step in flat_chain(pre):
+        x = map_rows(step, [x])[0]
     return x
 
 
@@ -198,7 +200,7 @@ def content_key(x: Any) -> Hashable:
         return content_key(vars(x))
 
 
-class LambdaPreprocessor(BasePreprocessor):
+class LambdaPreprocessor(BasePreprocessor[PointT, PreparedT]):
     """A preprocessor made of a function from row to row, or rows to rows; see :func:`preprocessor`.
 
     Parameters
@@ -217,7 +219,7 @@ class LambdaPreprocessor(BasePreprocessor):
         self,
         name: str,
         f: Callable[..., Any],
-        pre: Sequence[Any] | None = None,
+        pre: Sequence[NamedFunction] | None = None,
         memoize: bool = False,
         memoize_key: Callable[[Any], Hashable] | None = None,
         memo_size: int = MEMO_SIZE,
@@ -253,15 +255,58 @@ class LambdaPreprocessor(BasePreprocessor):
         return self._f(x, **self.resources)
 
 
+class PreprocessorDecorator(Protocol):
+    """What :func:`preprocessor` with brackets returns."""
+
+    def __call__(
+        self, f: PointFunction[PointT, PreparedT], /
+    ) -> LambdaPreprocessor[PointT, PreparedT]:
+        """Make a preprocessor of `f`."""
+
+
+class BatchedDecorator(Protocol):
+    """What :func:`preprocessor` with ``batched=True`` returns."""
+
+    def __call__(
+        self, f: PointFunction[list[PointT], Iterable[PreparedT]], /
+    ) -> LambdaPreprocessor[PointT, PreparedT]:
+        """Make a preprocessor of `f`, which maps lists of rows."""
+
+
+@overload
+def preprocessor(
+    name: PointFunction[PointT, PreparedT],
+) -> LambdaPreprocessor[PointT, PreparedT]: ...
+@overload
+def preprocessor(
+    name: str | None = None,
+    pre: Sequence[NamedFunction] | None = None,
+    memoize: bool = False,
+    memoize_key: Callable[[Any], Hashable] | None = None,
+    memo_size: int = MEMO_SIZE,
+    resources: Mapping[str, Any] | None = None,
+    batched: Literal[False] = False,
+) -> PreprocessorDecorator: ...
+@overload
+def preprocessor(
+    name: str | None = None,
+    pre: Sequence[NamedFunction] | None = None,
+    memoize: bool = False,
+    memoize_key: Callable[[Any], Hashable] | None = None,
+    memo_size: int = MEMO_SIZE,
+    resources: Mapping[str, Any] | None = None,
+    *,
+    batched: Literal[True],
+) -> BatchedDecorator: ...
 def preprocessor(
     name: Any = None,
-    pre: Sequence[Any] | None = None,
+    pre: Sequence[NamedFunction] | None = None,
     memoize: bool = False,
     memoize_key: Callable[[Any], Hashable] | None = None,
     memo_size: int = MEMO_SIZE,
     resources: Mapping[str, Any] | None = None,
     batched: bool = False,
-) -> Any:
+) -> LambdaPreprocessor | PreprocessorDecorator | BatchedDecorator:
     """Make a preprocessor of a function from row to row; with brackets or without.
 
     The function gets a copy and may change it in place, but must return it.
@@ -335,30 +380,30 @@ class PreparedRows:
         """Rows after a chain; chains with a common beginning share its work."""
         if not chain:
             return self._rows
-        key = tuple(share_key(one) for one in chain)
+        key = tuple(share_key(step) for step in chain)
         if key not in self._known:
             self._known[key] = _map_what_can(chain[-1], self.get(chain[:-1]))
         return self._known[key]
 
 
-def share_key(one: Any) -> Hashable:
+def share_key(step: Any) -> Hashable:
     """Equal for preprocessors of which one run serves both."""
-    return one.share_key() if isinstance(one, BasePreprocessor) else id(one)
+    return step.share_key() if isinstance(step, BasePreprocessor) else id(step)
 
 
-def _map_what_can(one: Any, rows: list[Any]) -> list[Any]:
+def _map_what_can(step: Any, rows: list[Any]) -> list[Any]:
     """Map the rows that have not failed before; a :class:`Failure` stands for those that fail."""
     good = [x for x in rows if not isinstance(x, Failure)]
-    mapped = iter(_map_in_halves(one, good))
+    mapped = iter(_map_in_halves(step, good))
     return [x if isinstance(x, Failure) else next(mapped) for x in rows]
 
 
-def _map_in_halves(one: Any, rows: list[Any]) -> list[Any]:
+def _map_in_halves(step: Any, rows: list[Any]) -> list[Any]:
     """Map rows as a batch; if that fails each half, down to the rows at fault."""
     try:
-        return map_rows(one, rows)
+        return map_rows(step, rows)
     except Exception as error:
         if len(rows) == 1:
             return [Failure(error)]
     middle = len(rows) // 2
-    return _map_in_halves(one, rows[:middle]) + _map_in_halves(one, rows[middle:])
+    return _map_in_halves(step, rows[:middle]) + _map_in_halves(step, rows[middle:])

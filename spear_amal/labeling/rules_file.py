@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -13,6 +12,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from spear_amal._typing import PathLike
 from spear_amal.errors import FileFormatError
 from spear_amal.labeling.builders import TextLF
 from spear_amal.labeling.text_search import needed_by, searcher
@@ -42,11 +42,11 @@ class RuleLF(TextLF):
     ) -> None:
         self.pattern = pattern.pattern
         self.lower, self.strip = lower, strip
-        found, needed = searcher(pattern), needed_by(pattern)
+        matches, needed = searcher(pattern), needed_by(pattern)
         if needed is not None:
             needed = replace(needed, lowered=needed.lowered or lower)
         super().__init__(
-            name, column, lambda t: found(self.prepare(t)), label, needed, exemplar=exemplar
+            name, column, lambda t: matches(self.prepare(t)), label, needed, exemplar=exemplar
         )
 
     def prepare(self, text: str) -> str:
@@ -56,7 +56,7 @@ class RuleLF(TextLF):
 
 
 def read_rules(
-    path: str | os.PathLike[str],
+    path: PathLike,
     column: str = "text",
     encoding: str = "utf-8",
     lower: bool = True,
@@ -105,7 +105,7 @@ def read_rules(
     ]
 
 
-def _lines(path: str | os.PathLike[str], encoding: str) -> list[tuple[int, str]]:
+def _lines(path: PathLike, encoding: str) -> list[tuple[int, str]]:
     try:
         # Not splitlines(): latin-1 texts hold \x85 and other characters that it takes for ends.
         lines = Path(path).read_bytes().decode(encoding).split("\n")
@@ -152,7 +152,7 @@ def exemplar_frame(lfs: Iterable[Any]) -> pd.DataFrame:
 
 
 def exemplar_matrix(lfs: Sequence[Any], texts: Iterable[str]) -> sp.csr_array:
-    """Tell which text is the exemplar of which LF (the matrix r of ImplyLoss and SPEAR).
+    """Return which text is the exemplar of which LF (the matrix r of ImplyLoss and SPEAR).
 
     Parameters
     ----------

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from spear_amal._typing import StoredVotesLike, VectorLike
 from spear_amal.errors import InputError
 from spear_amal.labeling.analysis import LFAnalysis, VotesInParts, share, wilson_interval
 from spear_amal.labeling.error_analysis import gold_column
@@ -61,7 +61,9 @@ class VotesTest:
         return self.beats_chance or self.n_rows < LEAST_ROWS
 
 
-def votes_test(L: Any, y: Any, n_permutations: int = 1999, seed: int = 0) -> VotesTest:
+def votes_test(
+    L: StoredVotesLike, y: VectorLike, n_permutations: int = 1999, seed: int = 0
+) -> VotesTest:
     """Test whether votes have anything to do with gold, by permutation.
 
     With A (n, C) the shares of a row's votes for each class, 0 on rows without votes, the
@@ -90,13 +92,28 @@ def votes_test(L: Any, y: Any, n_permutations: int = 1999, seed: int = 0) -> Vot
     >>> votes_test(y[:, None], y)
     VotesTest(p_value=0.0005, agreement=1.0, expected=0.5, n_rows=30, n_votes=30)
     """
+    return permutation_test(*_known(L, y), n_permutations, seed)
+
+
+def permutation_test(
+    counts: np.ndarray, gold: np.ndarray, n_permutations: int = 1999, seed: int = 0
+) -> VotesTest:
+    """Run :func:`votes_test` on the number of votes by row and class.
+
+    Parameters
+    ----------
+    counts : ndarray (n, C)
+        Votes for each class, of rows with gold.
+    gold : ndarray of int (n,)
+    n_permutations, seed
+        As for :func:`votes_test`.
+    """
     if n_permutations < 1:
         raise InputError(f"n_permutations must be at least 1, found {n_permutations}")
-    counts, gold = _known(L, y)
     n_rows, n_votes = int(counts.any(axis=1).sum()), int(counts.sum())
     if n_rows == 0:
         return VotesTest(1.0, float("nan"), float("nan"), 0, 0)
-    A = share(counts, counts.sum(axis=1, keepdims=True))  # (n, C)
+    A = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)  # (n, C)
     T = A[np.arange(len(gold)), gold].sum()
     drawn = _permuted(A, gold, n_permutations, np.random.default_rng([_STREAM, seed]))
     as_high = sum(int((some >= T - _ROUNDING).sum()) for some in drawn)
@@ -110,7 +127,7 @@ def votes_test(L: Any, y: Any, n_permutations: int = 1999, seed: int = 0) -> Vot
     )
 
 
-def _known(L: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
+def _known(L: StoredVotesLike, y: VectorLike) -> tuple[np.ndarray, np.ndarray]:
     """Votes by class (n, C) and the class (n,) of the rows with gold."""
     votes = VotesInParts(L)
     gold = gold_column(y, len(votes.L))
@@ -138,7 +155,7 @@ def _permuted(
         yield A[np.arange(n), generator.permuted(many, axis=1)].sum(axis=1)
 
 
-def lf_check(L: Any, y: Any, alpha: float = 0.05) -> pd.DataFrame:
+def lf_check(L: StoredVotesLike, y: VectorLike, alpha: float = 0.05) -> pd.DataFrame:
     """Judge each LF on gold rows: its precision against that of votes drawn blindly.
 
     Parameters
@@ -177,7 +194,7 @@ def lf_check(L: Any, y: Any, alpha: float = 0.05) -> pd.DataFrame:
     right, wrong = counts.correct(gold)
     votes = right + wrong
     low, high = wilson_interval(right, votes, 1 - alpha)
-    found = {
+    columns = {
         "votes": votes,
         "right": right,
         "precision": np.where(votes > 0, share(right, votes), np.nan),
@@ -185,7 +202,7 @@ def lf_check(L: Any, y: Any, alpha: float = 0.05) -> pd.DataFrame:
         "high": high,
         "chance": _chance(counts, gold, votes),
     }
-    table = pd.DataFrame(found, index=analysis.lf_summary().index)
+    table = pd.DataFrame(columns, index=analysis.lf_summary().index)
     table["verdict"] = np.select(
         [votes == 0, table["low"] > table["chance"], table["high"] < table["chance"]],
         ["silent", "good", "bad"],

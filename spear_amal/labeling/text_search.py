@@ -1,4 +1,4 @@
-"""Many labelling functions of one column of texts, looked for in one pass.
+"""Search for the words of many labelling functions in a column of texts, in one pass.
 
 Most LFs fire on few texts, and a text can only match if it holds one of some words that the LF
 needs (:mod:`spear_amal.labeling.text_search`). So the texts are joined, all words of all LFs are
@@ -39,21 +39,23 @@ MANY_WORDS = 30
 LETTERS = 1 << 24
 
 
-class JoinedSearch:
+class MultiPatternSearch:
     """Finds the texts on which each of several LFs can fire.
 
     Parameters
     ----------
-    needs : sequence of Needed
+    needs : sequence of RequiredLiterals
 
     Examples
     --------
-    >>> search = JoinedSearch([Needed(("won",), lowered=True), Needed(("Prize",))])
+    >>> search = MultiPatternSearch(
+    ...     [RequiredLiterals(("won",), lowered=True), RequiredLiterals(("Prize",))]
+    ... )
     >>> [rows.tolist() for rows in search.candidates(["You WON", "a Prize", "prize won"])]
     [[0, 2], [1]]
     """
 
-    def __init__(self, needs: Sequence[Needed]) -> None:
+    def __init__(self, needs: Sequence[RequiredLiterals]) -> None:
         self._needs = needs
         words = {letter for need in needs for word in need.words for letter in word}
         # No word may hold the separator either: it would be found where two texts meet.
@@ -68,14 +70,14 @@ class JoinedSearch:
 
         An LF with a proof fires on them. None if the texts cannot be joined.
         """
-        found: list[list[np.ndarray]] = [[np.empty(0, np.int64)] for _ in self._needs]
+        rows_of: list[list[np.ndarray]] = [[np.empty(0, np.int64)] for _ in self._needs]
         for start, stop in _spans(texts):
             hits = self._span(texts[start:stop])
             if hits is None:
                 return None
             for k, rows in enumerate(hits):
-                found[k].append(rows + start)
-        return [np.concatenate(parts) for parts in found]
+                rows_of[k].append(rows + start)
+        return [np.concatenate(parts) for parts in rows_of]
 
     def _span(self, texts: Sequence[str]) -> list[np.ndarray] | None:
         separator, joined = _join(texts, self._separators)
@@ -98,9 +100,9 @@ class JoinedSearch:
 
 
 class _Matcher:
-    """Looks for the words of some LFs in one text."""
+    """Finds the words of some LFs in one text."""
 
-    def __init__(self, needs: Sequence[tuple[int, Needed]]) -> None:
+    def __init__(self, needs: Sequence[tuple[int, RequiredLiterals]]) -> None:
         owners: dict[str, list[tuple[int, bool]]] = {}
         for k, need in needs:
             for word in need.words:
@@ -115,11 +117,11 @@ class _Matcher:
         places = self._by_automaton(haystack) if self._automaton else self._one_by_one(haystack)
         letters = _letters(haystack) if self._alone else np.empty(0, np.uint32)
         parts: dict[int, list[np.ndarray]] = {}
-        for word, owners, found in zip(self._words, self._owners, places, strict=True):
+        for word, owners, starts in zip(self._words, self._owners, places, strict=True):
             for k, alone in owners:
-                own = found[_stands_alone(letters, found, len(word))] if alone else found
-                parts.setdefault(k, []).append(own)
-        return {k: np.concatenate(found) for k, found in parts.items()}
+                whole = starts[_stands_alone(letters, starts, len(word))] if alone else starts
+                parts.setdefault(k, []).append(whole)
+        return {k: np.concatenate(starts) for k, starts in parts.items()}
 
     def _by_automaton(self, haystack: str) -> list[np.ndarray]:
         matches = self._automaton.find_matches_as_indexes(haystack, overlapping=True)
@@ -139,7 +141,7 @@ def _letters(haystack: str) -> np.ndarray:
 
 
 def _stands_alone(letters: np.ndarray, places: np.ndarray, length: int) -> np.ndarray:
-    r"""Tell where no character of the class ``\w`` touches a word of some length, (places,)."""
+    r"""Return where no character of the class ``\w`` touches a word of some length, (places,)."""
     touching, which = np.unique(
         np.concatenate([letters[places], letters[places + length + 1]]), return_inverse=True
     )
@@ -172,7 +174,7 @@ def _starts(texts: Sequence[str]) -> np.ndarray:
 
 
 def _join(texts: Sequence[str], separators: Iterable[str]) -> tuple[str, str]:
-    """Give a character that no text holds, and the texts joined by it; "" if each one occurs."""
+    """Return a character that no text holds, and the texts joined by it; "" if each one occurs."""
     for separator in separators:
         joined = separator.join(texts)
         if joined.count(separator) == len(texts) - 1:
@@ -199,8 +201,8 @@ def as_texts(values: list[Any]) -> list[str] | None:
     return texts if all(isinstance(text, str) for text in texts) else None
 
 
-def can_join(need: Needed | None) -> bool:
-    """Tell whether looking for the words of an LF in the joined texts is worth it."""
+def can_join(need: RequiredLiterals | None) -> bool:
+    """Return whether a search for the words of an LF in the joined texts is worth it."""
     return need is not None and (AhoCorasick is not None or len(need.words) <= MANY_WORDS)
 
 
@@ -216,7 +218,7 @@ MOST_ALTERNATIVES = 16
 
 
 @dataclass(frozen=True)
-class Needed:
+class RequiredLiterals:
     """What a text must hold for an LF to fire.
 
     Attributes
@@ -238,21 +240,21 @@ class Needed:
     proof: str = ""
 
 
-def needed_by(pattern: re.Pattern[str]) -> Needed | None:
-    r"""Say what a text must hold to match; None if nothing of use is known.
+def needed_by(pattern: re.Pattern[str]) -> RequiredLiterals | None:
+    r"""Return the words that a text must hold to match; None if nothing of use is known.
 
     Examples
     --------
     >>> needed_by(re.compile(r"(won|win)ner.*prize", re.IGNORECASE))
-    Needed(words=('prize',), lowered=True, ascii_only=True, proof='')
+    RequiredLiterals(words=('prize',), lowered=True, ascii_only=True, proof='')
     """
     words = tuple(needed_words(pattern))
     if not words:
         return None
     if not pattern.flags & re.IGNORECASE:
-        return Needed(words)
+        return RequiredLiterals(words)
     # Beyond ASCII, letters that match without case need not be equal in lower case.
-    return Needed(tuple(word.lower() for word in words), lowered=True, ascii_only=True)
+    return RequiredLiterals(tuple(word.lower() for word in words), lowered=True, ascii_only=True)
 
 
 def searcher(pattern: re.Pattern[str]) -> Callable[[str], bool]:
@@ -281,7 +283,7 @@ def searcher(pattern: re.Pattern[str]) -> Callable[[str], bool]:
 
 
 def holds_any(text: str, words: Iterable[str]) -> bool:
-    """Tell whether one of the words is part of the text."""
+    """Return whether one of the words is part of the text."""
     for word in words:
         if word in text:
             return True
@@ -312,8 +314,8 @@ def _needed(sequence: Any) -> list[str]:
             options.append(["".join(chr(code) for _, code in run)])
         else:
             options += [_needed_of(operator, argument) for operator, argument in run]
-    found = [words for words in options if words]
-    return max(found, key=lambda words: (min(map(len, words)), -len(words)), default=[])
+    usable = [words for words in options if words]
+    return max(usable, key=lambda words: (min(map(len, words)), -len(words)), default=[])
 
 
 def _needed_of(operator: Any, argument: Any) -> list[str]:

@@ -11,24 +11,32 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 import spear_amal
+from spear_amal._typing import PathLike
 from spear_amal.errors import FileFormatError
 from spear_amal.io.atomic import write_aside
 from spear_amal.labeling.builders import ColumnLF
-from spear_amal.labeling.data_points import Source, column
+from spear_amal.labeling.data_points import RowSource, get_column
 from spear_amal.labeling.functions import LabelingFunction
-from spear_amal.labeling.hashing import Unseen, column_of, fingerprint
+from spear_amal.labeling.hashing import Unhashable, column_of, function_hash
 from spear_amal.labeling.label_space import ClassSet
 from spear_amal.labeling.lf_outputs import ApplierMetadata
-from spear_amal.labeling.parallel import Column, Gathering, Labelled, columns_of, merged
+from spear_amal.labeling.parallel import (
+    Labelled,
+    LabelMatrixBuilder,
+    VoteColumn,
+    columns_of,
+    merged,
+)
 
 # Computes votes of some LFs; the cache does not know how.
 Compute = Callable[[list[LabelingFunction]], Labelled]
 SUFFIX = ".votes"
+CacheLike: TypeAlias = "VoteCache | PathLike"
 # Seconds after which a file without its final name is one that nobody writes any more.
 ABANDONED = 3600.0
 
@@ -67,15 +75,15 @@ class VoteCache:
     {'free': 'cached'}
     """
 
-    def __init__(self, folder: str | os.PathLike[str], max_bytes: int = 1_000_000_000) -> None:
+    def __init__(self, folder: PathLike, max_bytes: int = 1_000_000_000) -> None:
         self.folder = Path(folder)
         self.max_bytes = max_bytes
         self.report: dict[str, str] = {}
 
     @classmethod
-    def of(cls, cache: Any) -> VoteCache:
+    def of(cls, cache: CacheLike) -> VoteCache:
         """Return `cache`, made of a folder if it is one."""
-        return cache if isinstance(cache, cls) else cls(cache)
+        return cache if isinstance(cache, VoteCache) else cls(cache)
 
     def clear(self) -> None:
         """Remove all votes that are kept."""
@@ -86,14 +94,14 @@ class VoteCache:
         self,
         lfs: Sequence[LabelingFunction],
         classes: ClassSet,
-        source: Source,
+        source: RowSource,
         batch_size: int | None,
         compute: Compute,
     ) -> Labelled:
         """Votes of all LFs, of which only those are computed that are not in the folder."""
         self.report.clear()
         keys = _Keys(classes, source, batch_size)
-        gathering, metas = Gathering(lfs, classes), []
+        gathering, metas = LabelMatrixBuilder(lfs, classes), []
         known, todo = {}, []
         for j, lf in enumerate(lfs):
             known[j] = self._key(keys, lf)
@@ -115,7 +123,7 @@ class VoteCache:
     def _key(self, keys: _Keys, lf: LabelingFunction) -> str | None:
         try:
             return keys.of(lf)
-        except Unseen as reason:
+        except Unhashable as reason:
             self.report[lf.name] = f"not cached: {reason}"
             return None
 
@@ -139,7 +147,7 @@ class VoteCache:
         keys: _Keys,
         lf: LabelingFunction,
         key: str | None,
-        votes: Column,
+        votes: VoteColumn,
         meta: ApplierMetadata,
     ) -> None:
         if key is None:
@@ -165,20 +173,20 @@ class VoteCache:
 
     def _files(self) -> list[Path]:
         """Files of votes, and what a process that was killed left; not what one is writing now."""
-        found = []
+        files = []
         for path in self.folder.glob(f"*{SUFFIX}"):
             with suppress(FileNotFoundError):  # another process has removed it
                 age = time.time() - path.stat().st_mtime
                 if not path.name.startswith(".") or age > ABANDONED:
-                    found.append(path)
-        return found
+                    files.append(path)
+        return files
 
     def _make_room(self) -> None:
         """Remove what was not used for longest; another process may be doing the same."""
         with suppress(OSError):
-            found = [(path.stat(), path) for path in self._files()]
-            total = sum(about.st_size for about, _ in found)
-            for about, path in sorted(found, key=lambda pair: pair[0].st_mtime_ns):
+            entries = [(path.stat(), path) for path in self._files()]
+            total = sum(about.st_size for about, _ in entries)
+            for about, path in sorted(entries, key=lambda pair: pair[0].st_mtime_ns):
                 if total <= self.max_bytes:
                     break
                 path.unlink(missing_ok=True)
@@ -188,7 +196,7 @@ class VoteCache:
 class _Keys:
     """Keys of LFs on one source; rows are hashed once, whatever the number of LFs."""
 
-    def __init__(self, classes: ClassSet, source: Source, batch_size: int | None) -> None:
+    def __init__(self, classes: ClassSet, source: RowSource, batch_size: int | None) -> None:
         self._classes, self._source, self._batch_size = classes, source, batch_size
         self._data: dict[str | None, str] = {}
         self.n = source.n
@@ -198,22 +206,22 @@ class _Keys:
 
         Raises
         ------
-        Unseen
+        Unhashable
             If it cannot be told what its votes depend on.
         """
         read = lf.column if isinstance(lf, ColumnLF) else None
         batch_size = self._batch_size if lf.vectorized and read is None else None
-        return fingerprint([lf, self._classes, self._rows(read), batch_size])
+        return function_hash([lf, self._classes, self._rows(read), batch_size])
 
     def _rows(self, name: str | None) -> str:
         if name not in self._data:
             batch = self._source.batch(0, self._source.n)
             try:
-                self._data[name] = fingerprint(
-                    batch if name is None else column_of(column(batch, name))
+                self._data[name] = function_hash(
+                    batch if name is None else column_of(get_column(batch, name))
                 )
-            except Unseen as reason:
-                raise Unseen(f"the rows cannot be hashed: {reason}") from reason
+            except Unhashable as reason:
+                raise Unhashable(f"the rows cannot be hashed: {reason}") from reason
         return self._data[name]
 
 
@@ -224,7 +232,7 @@ class Entry(NamedTuple):
     """Votes of one LF on n rows, and how many of its scores were clipped."""
 
     n: int
-    column: Column
+    column: VoteColumn
     clipped: int
 
 
@@ -254,8 +262,10 @@ def read_entry(path: Path, key: str, n: int) -> Entry:
                 raise ValueError(f"{name} is {head[name]!r}, needed {needed!r}")
         if head["sha256"] != _sha256(payload):
             raise ValueError("the checksum is another one")
-        with np.load(io.BytesIO(payload), allow_pickle=False) as held:
-            return Entry(n, Column(held["rows"], held["votes"], held["scores"]), head["clipped"])
+        with np.load(io.BytesIO(payload), allow_pickle=False) as arrays:
+            return Entry(
+                n, VoteColumn(arrays["rows"], arrays["votes"], arrays["scores"]), head["clipped"]
+            )
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise FileFormatError(f"{path} cannot be used ({error})") from error
 

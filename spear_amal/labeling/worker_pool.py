@@ -26,6 +26,7 @@ import cloudpickle
 import joblib
 from joblib.externals.loky.process_executor import ProcessPoolExecutor
 
+from spear_amal._typing import PathLike
 from spear_amal.errors import InputError, LabelingError, SpearAmalError
 from spear_amal.io.atomic import write_aside
 from spear_amal.labeling.hashing import is_installed
@@ -84,7 +85,7 @@ class _Tasks:
         self, folder: str, tasks: Sequence[Any], n_jobs: int, describe: Callable[[Any], str]
     ) -> None:
         self._folder, self._tasks, self._n_jobs, self._describe = folder, tasks, n_jobs, describe
-        self._done: dict[int, Outcome] = {}
+        self._done: dict[int, TaskOutcome] = {}
         self._next = 0
         self._deaths_without_task = 0
 
@@ -110,7 +111,7 @@ class _Tasks:
                 self._done[i] = future.result()
 
     def _redo_what_ran(self, death: BrokenProcessPool) -> None:
-        """Do the tasks again that ran when a process died: one of them may have killed it."""
+        """Repeat the tasks that ran when a process died: one of them may have killed it."""
         running = [int(path.name.partition("-")[2]) for path in Path(self._folder).glob("runs-*")]
         suspects = sorted(i for i in running if i >= self._next and i not in self._done)
         if not suspects:
@@ -129,7 +130,7 @@ class _Tasks:
                 ) from again
 
 
-def _run(folder: str, i: int, task: Any) -> Outcome:
+def _run(folder: str, i: int, task: Any) -> TaskOutcome:
     mark = Path(folder) / f"runs-{i}"
     mark.touch()
     outcome = run_packed(str(Path(folder) / "work"), task)
@@ -153,7 +154,7 @@ class RemoteTraceback(Exception):
     """The traceback of an error in another process, as text: the cause of the one raised here."""
 
 
-class Outcome(NamedTuple):
+class TaskOutcome(NamedTuple):
     """What came of a task in another process: a result, or an error with its traceback."""
 
     result: Any
@@ -206,18 +207,18 @@ def dump(value: Any, file: Any) -> None:
         ) from error
 
 
-def pack(work: Callable[[Any], Any], path: str | os.PathLike[str]) -> None:
+def pack(work: Callable[[Any], Any], path: PathLike) -> None:
     """Write work to a file that :func:`run_packed` reads in other processes."""
     with write_aside(path) as temporary, open(temporary, "wb") as file:
         dump(work, file)
 
 
-def run_packed(path: str, task: Any) -> Outcome:
-    """Do one task by the work that :func:`pack` wrote; errors come back as part of the outcome."""
+def run_packed(path: str, task: Any) -> TaskOutcome:
+    """Run one task by the work that :func:`pack` wrote; errors come back as part of the outcome."""
     try:
-        return Outcome(_unpacked(path, Path(path).stat().st_mtime_ns)(task))
+        return TaskOutcome(_unpacked(path, Path(path).stat().st_mtime_ns)(task))
     except Exception as error:
-        return Outcome(None, _portable(error), traceback.format_exc())
+        return TaskOutcome(None, _portable(error), traceback.format_exc())
 
 
 @functools.lru_cache(maxsize=1)

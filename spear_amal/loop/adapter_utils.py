@@ -1,4 +1,4 @@
-"""What adapters to other people's trainers share."""
+"""Helpers that the adapters to Lightning and Hugging Face share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ KIND = "mixer"
 
 
 def given(adapter: object, *names: str) -> list[Any]:
-    """Give arguments that only a refresh needs; InputError if one of them was left out."""
+    """Return arguments that only a refresh needs; raise InputError if one was left out."""
     missing = [name for name in names if getattr(adapter, name) is None]
     if missing:
         raise InputError(
@@ -48,9 +48,9 @@ def load_mixer(mixer: LossMixer, path: Path) -> None:
         If it was written by another kind of mixer.
     """
     try:
-        held, header = read_tensors(path, KIND)
+        state, header = read_tensors(path, KIND)
     except (FileNotFoundError, FileFormatError) as error:
         raise FileFormatError(
             f"{path} holds no mixer ({error}); continue from a checkpoint that was saved with one"
         ) from error
-    mixer.load_state_dict({**header["about"], "state": held})
+    mixer.load_state_dict({**header["about"], "state": state})

@@ -36,7 +36,7 @@ class RowLosses:
 
     @classmethod
     def of(cls, losses: Any, names: Sequence[str]) -> RowLosses:
-        """Take a tensor (B, K) in the order of `names`, or a mapping of name to tensor (B,)."""
+        """Make losses of a tensor (B, K) in the order of `names`, or of tensors (B,) by name."""
         if isinstance(losses, Mapping):
             columns = tuple(map(_wide, _by_name(losses, names)))
             return cls(columns, torch.stack(columns, dim=1), told_apart=True)
@@ -48,7 +48,7 @@ class RowLosses:
         return len(self.stacked)
 
     def within(self, applies: Tensor) -> RowLosses:
-        """Put zeros outside the domains (B, K)."""
+        """Return the losses with zeros outside the domains (B, K)."""
         if not self.told_apart:
             stacked = torch.where(applies, self.stacked, torch.zeros_like(self.stacked))
             return RowLosses(stacked.unbind(1), stacked, told_apart=False)
@@ -99,7 +99,7 @@ def row_numbers(rows: Any, n: int, device: torch.device) -> Tensor:
     return index.to(device=device, dtype=torch.int64)
 
 
-def check_rows(index: Tensor, n_rows: int) -> None:
+def check_row_ids(index: Tensor, n_rows: int) -> None:
     """Raise InputError where row ids lie outside ``[0, n_rows)`` or come twice."""
     if not len(index):
         return
@@ -171,7 +171,7 @@ def stack_inputs(losses: Tensor) -> list[Any] | None:
         node = node.next_functions[0][0]  # from half precision to float32
     if node is None or type(node).__name__ != "StackBackward0":
         return None
-    following = [found for found, _ in node.next_functions]
+    following = [function for function, _ in node.next_functions]
     return following if len(following) == losses.shape[1] else None
 
 
@@ -217,7 +217,7 @@ class RowTables:
 
     @property
     def device(self) -> torch.device:
-        """Where the tables lie."""
+        """Device of the tables."""
         return self.domain.device
 
     def to(self, device: torch.device) -> None:
@@ -237,19 +237,19 @@ class RowTables:
             )
         index = row_numbers(rows, n, self.device)
         if self.check:
-            check_rows(index, self.n_rows)
+            check_row_ids(index, self.n_rows)
         return index
 
-    def applies(self, given: Any, index: Tensor) -> Tensor:
-        """Where the losses of a batch are defined (B, K): as given, else as the table says."""
-        if given is None:
+    def applies(self, mask: Any, index: Tensor) -> Tensor:
+        """Return where the losses of a batch are defined (B, K): as given, else by the table."""
+        if mask is None:
             return self.domain[index]
         shape = (len(index), self.domain.shape[1])
-        if isinstance(given, Tensor) and given.dtype == torch.bool and given.shape == shape:
-            return given.to(self.device)
-        found = f"{type(given).__name__}"
-        if isinstance(given, Tensor):
-            found = f"{given.dtype} of shape {tuple(given.shape)}"
+        if isinstance(mask, Tensor) and mask.dtype == torch.bool and mask.shape == shape:
+            return mask.to(self.device)
+        found = f"{type(mask).__name__}"
+        if isinstance(mask, Tensor):
+            found = f"{mask.dtype} of shape {tuple(mask.shape)}"
         raise InputError(f"applies must be a bool tensor of shape {shape}, found {found}")
 
     def batch(self, index: Tensor) -> Batch:
@@ -259,11 +259,11 @@ class RowTables:
 
 
 def _filled(
-    name: str, given: Any, shape: tuple[int, ...], dtype: torch.dtype, default: bool | int
+    name: str, values: Any, shape: tuple[int, ...], dtype: torch.dtype, default: bool | int
 ) -> Tensor:
-    if given is None:
+    if values is None:
         return torch.full(shape, default, dtype=dtype)
-    table = torch.as_tensor(given)
+    table = torch.as_tensor(values)
     fits = not table.is_floating_point() and (dtype == torch.bool) == (table.dtype == torch.bool)
     if not fits or tuple(table.shape) != shape:
         raise InputError(

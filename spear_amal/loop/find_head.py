@@ -35,8 +35,8 @@ def watched(modules: list[nn.Linear], *, leaves: bool = False) -> Iterator[list[
     """
     calls: list[Call] = []
 
-    def note(module: Any, given: tuple[Any, ...], named: dict[str, Any], output: Tensor) -> Any:
-        (hidden,) = (*given, *named.values())
+    def note(module: Any, inputs: tuple[Any, ...], named: dict[str, Any], output: Tensor) -> Any:
+        (hidden,) = (*inputs, *named.values())
         if not leaves and output.ndim != 2:  # cannot be logits: attention over long texts, say
             return None
         # Copies, for what follows may write into the output: `logits /= temperature`.
@@ -113,15 +113,15 @@ def speaker(calls: list[Call], logits: Tensor, model: nn.Module) -> Call:
 
 def check_linear(call: Call) -> None:
     """Raise InputError where a subclass of nn.Linear does more than its name says."""
-    head, given = call.module, call.hidden
+    head, hidden = call.module, call.hidden
     weight = head.weight.detach()
     wide = torch.promote_types(weight.dtype, torch.float32)
     bias = torch.zeros(1).to(weight) if head.bias is None else head.bias.detach()
-    if torch.is_autocast_enabled(given.device.type):
+    if torch.is_autocast_enabled(hidden.device.type):
         return  # it keeps casts of weights, which are old ones where a step was taken meanwhile
-    if weight.shape == (call.logits.shape[1], given.shape[1]):
-        given, weight, bias = given.to(wide), weight.to(wide), bias.to(wide)
-        linear, sizes = given @ weight.T + bias, given.abs() @ weight.abs().T + bias.abs()
+    if weight.shape == (call.logits.shape[1], hidden.shape[1]):
+        hidden, weight, bias = hidden.to(wide), weight.to(wide), bias.to(wide)
+        linear, sizes = hidden @ weight.T + bias, hidden.abs() @ weight.abs().T + bias.abs()
         if bool(((call.logits - linear).abs() <= _ROUNDING * (sizes + 1)).all()):
             return
     raise InputError(

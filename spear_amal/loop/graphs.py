@@ -46,7 +46,7 @@ class CapturedGraphs:
         return self.value
 
 
-def trainable(model: nn.Module) -> dict[str, Tensor]:
+def trainable_parameters(model: nn.Module) -> dict[str, Tensor]:
     """Parameters that are trained, by the names that the user's own module gives them."""
     return {name: p for name, p in unwrapped(model).named_parameters() if p.requires_grad}
 
@@ -60,8 +60,8 @@ def check_told_apart(
     """
     nodes = None if losses.told_apart else stack_inputs(losses.stacked)
     ends = losses.columns if nodes is None else [cast(Tensor, _Known(node)) for node in nodes]
-    found = reaches(ends, list(parameters.values()))
-    if not bool(found.any()):
+    reached = reaches(ends, list(parameters.values()))
+    if not bool(reached.any()):
         raise InputError(
             f"none of the losses {list(names)} depends on the {len(parameters)} trainable "
             "parameters of the model that this mixer was given: give it the very model that the "
@@ -69,8 +69,8 @@ def check_told_apart(
         )
     if nodes is None:
         return
-    for name, row in zip(names, found, strict=True):
-        apart = (row != found[0]).nonzero().flatten().tolist()
+    for name, row in zip(names, reached, strict=True):
+        apart = (row != reached[0]).nonzero().flatten().tolist()
         if apart:
             raise InputError(
                 f"losses {names[0]!r} and {name!r} reach different parameters (such as "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,11 +16,44 @@ from spear_amal.errors import InputError, MissingExtraError
 from spear_amal.loop.adapter_utils import given, load_mixer, save_mixer, weights_to_log
 from spear_amal.loop.loss_mixer import LossMixer
 
+
+def look_past_folder(name: str, is_available: Any) -> None:
+    """Make a check of transformers say False where a package's name is a mere folder on the path.
+
+    From 5.0 on, transformers takes whatever can be imported as ``datasets`` for the package of
+    that name. A folder without ``__init__.py`` can be imported too (a namespace package), and one
+    of that name lies in many working directories, as in a clone of this project: a Trainer then
+    fails on ``datasets.Dataset``. The check keeps its first answer, so it is asked once while the
+    name is hidden; nothing else changes, and an installed package is found as ever.
+
+    Parameters
+    ----------
+    name : str
+        Name of the package.
+    is_available : callable
+        The cached check, such as ``transformers.utils.is_datasets_available``.
+    """
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is not None or not is_available():
+        return
+    sys.modules[name] = None  # type: ignore[assignment]  # what Python takes for "not there"
+    try:
+        is_available.cache_clear()
+        is_available()
+    finally:
+        del sys.modules[name]
+
+
 try:
+    from transformers.utils import is_datasets_available
+
+    look_past_folder("datasets", is_datasets_available)
     from transformers import Trainer, TrainerCallback
     from transformers.trainer_utils import get_last_checkpoint
 except ImportError as error:
     raise MissingExtraError("transformers", "transformers", "MixerTrainer") from error
+
+__all__ = ["MixerTrainer"]
 
 STATE = "mixer.safetensors"
 
@@ -122,9 +157,9 @@ class MixerTrainer(RefreshingTrainer):
         self,
         *args: Any,
         mixer: LossMixer,
-        row_losses: OfBatch,
+        row_losses: InputsFunction,
         validation: Any = None,
-        answers: OfBatch = logits_and_labels,
+        answers: InputsFunction = logits_and_labels,
         columns: Sequence[str] = (),
         refresh: Mapping[str, Any] | None = None,
         **kwargs: Any,
@@ -171,7 +206,7 @@ class MixerTrainer(RefreshingTrainer):
 
 ROWS = "rows"
 Inputs = Mapping[str, Any]
-OfBatch = Callable[[Any, Inputs], Any]
+InputsFunction = Callable[[Any, Inputs], Any]
 
 
 @dataclass
@@ -191,20 +226,20 @@ class RowView:
     """
 
     trainer: Any
-    row_losses: OfBatch
-    answers: OfBatch
+    row_losses: InputsFunction
+    answers: InputsFunction
     validation: Any
     columns: Sequence[str]
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def for_model(self, inputs: Inputs) -> dict[str, Any]:
-        """Give the columns that the model knows."""
+        """Return the columns that the model knows."""
         return {name: value for name, value in inputs.items() if name not in self.columns}
 
     def losses(self, outputs: Any, inputs: Inputs) -> tuple[Any, ...]:
         """Losses, row numbers and, if they were given, domains: what a LossMixer is called with."""
         try:
-            found = self.row_losses(outputs, inputs)
+            answer = self.row_losses(outputs, inputs)
         except KeyError as error:
             if not error.args or error.args[0] in inputs:
                 raise
@@ -212,7 +247,7 @@ class RowView:
                 f"row_losses found no column {error.args[0]!r} among {sorted(inputs)}; name "
                 "columns of the data that the model does not take in MixerTrainer(columns=[...])"
             ) from error
-        losses, *applies = found if isinstance(found, tuple) else (found,)
+        losses, *applies = answer if isinstance(answer, tuple) else (answer,)
         return losses, inputs.get(ROWS), *applies
 
     def before_epoch(self) -> None:

@@ -14,11 +14,13 @@ try:
 except ImportError as error:
     raise MissingExtraError("lightning", "lightning", "MixerCallback") from error
 
-OfBatch = Callable[[Any, Any], tuple[Any, ...]]
+__all__ = ["MixerCallback"]
+
+BatchFunction = Callable[[Any, Any], tuple[Any, ...]]
 
 
 class MixerCallback(Callback):
-    """Do for a LossMixer what a loop of one's own does around its steps.
+    """Refreshes, logs and saves a LossMixer, as a loop of one's own does around its steps.
 
     The module's ``training_step`` returns ``mixer(losses, rows)``. The callback refreshes the
     mixer before epochs and steps where it asks for it, logs the mean weights after each epoch
@@ -49,8 +51,8 @@ class MixerCallback(Callback):
     def __init__(
         self,
         mixer: LossMixer,
-        row_losses: OfBatch | None = None,
-        answers: OfBatch | None = None,
+        row_losses: BatchFunction | None = None,
+        answers: BatchFunction | None = None,
         train: Iterable[Any] | None = None,
         validation: Iterable[Any] | None = None,
         **options: Any,
@@ -89,8 +91,8 @@ class MixerCallback(Callback):
         row_losses, answers = given(self, "row_losses", "answers")
         module, held_out = trainer.lightning_module, _moved(validation, trainer)
         losses = (row_losses(module, batch) for batch in train)
-        told = (answers(module, batch) for batch in held_out)
-        self.mixer.refresh(losses, told, model=module, **self.options)
+        logits_and_y = (answers(module, batch) for batch in held_out)
+        self.mixer.refresh(losses, logits_and_y, model=module, **self.options)
 
 
 def _moved(batches: Iterable[Any], trainer: Trainer) -> Iterable[Any]:

@@ -20,13 +20,13 @@ from spear_amal.errors import InputError
 from spear_amal.loop.batch_losses import RowLosses, RowTables, check_finite
 from spear_amal.loop.find_head import Call, candidates, check_linear, speaker, watched
 from spear_amal.maths.hypergradient import score_gradients, tangent_closed_form, weighted_slopes
-from spear_amal.maths.objective import domain_counts
+from spear_amal.maths.losses import domain_counts
 
 Criterion = Callable[[Tensor, Tensor], Tensor]  # logits (n, C) and targets (n,) -> mean, a scalar
 
 
 @dataclass(frozen=True)
-class Rows:
+class RowBatch:
     """What is kept of B training rows.
 
     Attributes
@@ -51,15 +51,15 @@ class Rows:
         return len(self.index)
 
     @classmethod
-    def joined(cls, parts: Sequence[Rows]) -> Rows:
-        """Put groups one after the other."""
+    def joined(cls, parts: Sequence[RowBatch]) -> RowBatch:
+        """Concatenate groups of rows."""
         each = zip(*(part._fields() for part in parts), strict=True)
         return cls(*(torch.cat(tensors) for tensors in each))
 
-    def split(self, n: int) -> tuple[Rows, Rows]:
+    def split(self, n: int) -> tuple[RowBatch, RowBatch]:
         """Part the first n rows from the others."""
         fields = self._fields()
-        return Rows(*(t[:n] for t in fields)), Rows(*(t[n:] for t in fields))
+        return RowBatch(*(t[:n] for t in fields)), RowBatch(*(t[n:] for t in fields))
 
     def _fields(self) -> tuple[Tensor, ...]:
         return self.index, self.hidden, self.slopes, self.losses, self.applies
@@ -74,7 +74,7 @@ class Validation:
     criterion: Criterion
 
     def value(self, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """Give the loss at a head's weight (C, H) and bias (C,), a scalar with its graph."""
+        """Compute the loss at a head's weight (C, H) and bias (C,), a scalar with its graph."""
         weight, bias = weight.to(self.hidden), None if bias is None else bias.to(self.hidden)
         with torch.enable_grad(), torch.autocast(self.hidden.device.type, enabled=False):
             return self.criterion(F.linear(self.hidden, weight, bias), self.y)
@@ -84,8 +84,8 @@ class Validation:
         weight = weight.detach().requires_grad_()
         bias = None if bias is None else bias.detach().requires_grad_()
         leaves = [leaf for leaf in (weight, bias) if leaf is not None]
-        found = torch.autograd.grad(self.value(weight, bias), leaves)
-        return found[0], found[1] if bias is not None else None
+        gradients = torch.autograd.grad(self.value(weight, bias), leaves)
+        return gradients[0], gradients[1] if bias is not None else None
 
 
 class CapturedLookAhead:
@@ -101,7 +101,7 @@ class CapturedLookAhead:
         Step size of the look-ahead.
     """
 
-    def __init__(self, head: nn.Linear, rows: Rows, validation: Validation, eta: float) -> None:
+    def __init__(self, head: nn.Linear, rows: RowBatch, validation: Validation, eta: float) -> None:
         self.rows, self.validation, self.eta = rows, validation, eta
         self.weight = head.weight.detach().to(rows.hidden)
         self.bias = None if head.bias is None else head.bias.detach().to(rows.hidden)
@@ -132,8 +132,8 @@ class CapturedLookAhead:
     def alignment(self, weights: Tensor) -> Tensor:
         """Inner products ``<V, grad l_ik>`` (B, K); exact zeros outside the domains."""
         along = F.linear(self.rows.hidden, *self.validation_gradient(weights))  # (B, C)
-        found = tangent_closed_form(self.rows.slopes, along)
-        return torch.where(self.rows.applies, found, torch.zeros_like(found))
+        products = tangent_closed_form(self.rows.slopes, along)
+        return torch.where(self.rows.applies, products, torch.zeros_like(products))
 
     def hypergradient(self, weights: Tensor) -> Tensor:
         """``dL_val/dLambda_ik = -(eta/n_k) <V, grad l_ik>`` (B, K)."""
@@ -150,7 +150,7 @@ _PAIRS = {
 }
 
 
-def pairs(items: Iterable[Any], what: str) -> Iterator[tuple[Any, ...]]:
+def batch_pairs(items: Iterable[Any], what: str) -> Iterator[tuple[Any, ...]]:
     """Items of an iterable, each of which must be a tuple of the length that is wanted."""
     lengths = {"train": (2, 3), "validation": (2,)}[what]
     for item in items:
@@ -166,7 +166,7 @@ def gather_validation(
 ) -> tuple[nn.Linear, Validation]:
     """Run the validation batches once; find the head, and keep its inputs and the targets."""
     layers, hidden, ys = candidates(model, head), [], []
-    batches = pairs(items, "validation")
+    batches = batch_pairs(items, "validation")
     while True:
         with torch.no_grad(), watched(layers) as calls:
             batch = next(batches, None)
@@ -240,17 +240,17 @@ def gather_groups(
     names: Sequence[str],
     tables: RowTables,
     size: int | None,
-) -> Iterator[Rows]:
+) -> Iterator[RowBatch]:
     """Cut batches of any size into groups of `size` rows; the last may be smaller."""
-    waiting: list[Rows] = []
+    waiting: list[RowBatch] = []
     for rows in _captured(items, head, names, tables):
         waiting.append(rows)
         while size is not None and sum(map(len, waiting)) >= size:
-            group, rest = Rows.joined(waiting).split(size)
+            group, rest = RowBatch.joined(waiting).split(size)
             yield group
             waiting = [rest] if len(rest) else []
     if waiting:
-        yield Rows.joined(waiting)
+        yield RowBatch.joined(waiting)
 
 
 def _captured(
@@ -258,8 +258,8 @@ def _captured(
     head: nn.Linear,
     names: Sequence[str],
     tables: RowTables,
-) -> Iterator[Rows]:
-    batches, n = pairs(items, "train"), 0
+) -> Iterator[RowBatch]:
+    batches, n = batch_pairs(items, "train"), 0
     while True:
         with watched([head], leaves=True) as calls:
             item = next(batches, None)
@@ -289,7 +289,7 @@ def _one_call(calls: list[Call]) -> Call:
     return calls[0]
 
 
-def _rows(losses: RowLosses, rows: Tensor, applies: Tensor, call: Call) -> Rows:
+def _rows(losses: RowLosses, rows: Tensor, applies: Tensor, call: Call) -> RowBatch:
     if call.hidden.ndim != 2 or len(call.hidden) != len(losses):
         raise InputError(
             f"the head's input has the shape {tuple(call.hidden.shape)} for {len(losses)} rows of "
@@ -302,7 +302,7 @@ def _rows(losses: RowLosses, rows: Tensor, applies: Tensor, call: Call) -> Rows:
         )
     hidden = _wide(call.hidden, call.module)
     slopes = score_gradients(losses.stacked, call.logits).to(hidden)
-    return Rows(rows, hidden, slopes, losses.stacked.detach(), applies)
+    return RowBatch(rows, hidden, slopes, losses.stacked.detach(), applies)
 
 
 def _wide(hidden: Tensor, head: nn.Linear) -> Tensor:

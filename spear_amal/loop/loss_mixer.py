@@ -11,21 +11,24 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from spear_amal._typing import MatrixLike, VectorLike
 from spear_amal.errors import InputError
 from spear_amal.loop.batch_losses import RowLosses, RowTables
-from spear_amal.loop.graphs import check_told_apart, trainable
+from spear_amal.loop.graphs import check_told_apart, trainable_parameters
 from spear_amal.loop.look_ahead import Criterion
-from spear_amal.loop.model_state import standing
+from spear_amal.loop.model_state import frozen_model
 from spear_amal.loop.refresh import (
-    Source,
-    checked,
+    RefreshSource,
+    TrainingBatch,
+    ValidationBatch,
+    check_batch_losses,
     learn_from_graphs,
     learn_from_look_aheads,
     note_domain,
 )
 from spear_amal.mixers import Mixer, Step, build_mixer
-from spear_amal.mixers.base import check_whole
-from spear_amal.models.second_order import twice_differentiable
+from spear_amal.models.feature_model import twice_differentiable
+from spear_amal.params import check_whole
 
 
 class LossMixer:
@@ -54,7 +57,7 @@ class LossMixer:
         with a table learn nothing outside of it.
     y : Tensor (n_rows,), int, optional
         Class of each training row, -1 where unknown: for "crust", and for AMAL's
-        ``share="pattern"``, whose patterns are classes here.
+        ``weight_sharing="pattern"``, whose patterns are classes here.
     **options
         Of the mixer, with its name.
 
@@ -87,16 +90,16 @@ class LossMixer:
         main: str | None = None,
         check: bool = True,
         model: nn.Module | None = None,
-        domain: Any = None,
-        y: Any = None,
+        domain: MatrixLike | None = None,
+        y: VectorLike | None = None,
         **options: Any,
     ) -> None:
         self.names = check_names(losses)
-        self.mixer = build(mixer, main, options)
+        self.mixer = make_loop_mixer(mixer, main, options)
         check_options(self.mixer, n_rows)
         self.n_rows, self.check, self.model = n_rows, check, model
         self._tables = RowTables(n_rows, len(self.names), domain, y, check=check)
-        self._reminder = Reminder(self.mixer, n_rows)
+        self._reminder = RefreshWarning(self.mixer, n_rows)
         self._refreshed: Tensor | None = None  # rows of a refresh that no step has used yet
         self._attach()
 
@@ -122,7 +125,7 @@ class LossMixer:
     def __call__(
         self,
         losses: Tensor | Mapping[str, Tensor],
-        rows: Any = None,
+        rows: VectorLike | None = None,
         applies: Tensor | None = None,
     ) -> Tensor:
         """Mix the losses of a batch that is trained; call it once for each.
@@ -145,14 +148,14 @@ class LossMixer:
             A scalar ``sum_k (1/n_k) sum_i w_ik l_ik``, or one with the gradient that the mixer
             puts together.
         """
-        given = RowLosses.of(losses, self.names)
-        self.to(given.stacked.device)
-        index = self._tables.index(rows, len(given))
+        by_row = RowLosses.of(losses, self.names)
+        self.to(by_row.stacked.device)
+        index = self._tables.index(rows, len(by_row))
         here = self._tables.applies(applies, index)
-        within = checked(given, self.names, index, here, values=self.check)
+        within = check_batch_losses(by_row, self.names, index, here, values=self.check)
         self._check_refreshed(index)
         self._reminder.note(len(index))
-        parameters = self._parameters(given)
+        parameters = self._parameters(by_row)
         note_domain(self.mixer, index, here)
         weights = self.mixer.weights(self._tables.batch(index), within.stacked.detach())
         columns = within.columns if self.mixer.separates else ()
@@ -173,12 +176,12 @@ class LossMixer:
                 "that is trained next"
             )
 
-    def _parameters(self, given: RowLosses) -> dict[str, Tensor]:
+    def _parameters(self, by_row: RowLosses) -> dict[str, Tensor]:
         if not self.mixer.separates:
             return {}
-        parameters = trainable(self._model(None))
+        parameters = trainable_parameters(self._model(None))
         if self.check:
-            check_told_apart(given, self.names, parameters)
+            check_told_apart(by_row, self.names, parameters)
         return parameters
 
     def _model(self, model: nn.Module | None) -> nn.Module:
@@ -193,13 +196,13 @@ class LossMixer:
     # -- learning -------------------------------------------------------------------------------
 
     def refresh_due(self, epoch: int) -> bool:
-        """Whether :meth:`refresh` is wanted before epoch `epoch` (from 0), on all training rows."""
+        """Return whether :meth:`refresh`, on all training rows, is wanted before epoch `epoch`."""
         self._reminder.asked = True
         grouped = self.mixer.needs_look_ahead and not self.mixer.every_step
         return grouped and self.mixer.should_refresh(epoch)
 
     def step_refresh_due(self) -> bool:
-        """Whether :meth:`refresh` is wanted before the step that comes.
+        """Return whether :meth:`refresh` is wanted before the step that comes.
 
         "l2r" and "mwn" want the batch that is trained next, "auxilearn" and "maoal" another one.
         """
@@ -208,8 +211,8 @@ class LossMixer:
 
     def refresh(
         self,
-        train: Iterable[Any],
-        validation: Iterable[Any],
+        train: Iterable[TrainingBatch],
+        validation: Iterable[ValidationBatch],
         *,
         model: nn.Module | None = None,
         head: nn.Linear | str | None = None,
@@ -240,8 +243,8 @@ class LossMixer:
             and its part on the training group: `alpha` and `beta` do nothing here.
         """
         self._reminder.asked, model = True, self._model(model)
-        source = Source(train, validation, model, head, criterion)
-        with standing(model):
+        source = RefreshSource(train, validation, model, head, criterion)
+        with frozen_model(model):
             if self.mixer.needs_graphs:
                 with twice_differentiable(model):
                     self._refreshed = learn_from_graphs(self.mixer, self._tables, source, self.to)
@@ -254,15 +257,15 @@ class LossMixer:
         """One for each model that is to be trained; validation rows choose ("random-search")."""
         made = []
         for mixer in self.mixer.candidates(self.names):
-            one = copy.deepcopy(self)
-            one.mixer = copy.deepcopy(mixer)
-            one._attach()
-            made.append(one)
+            candidate = copy.deepcopy(self)
+            candidate.mixer = copy.deepcopy(mixer)
+            candidate._attach()
+            made.append(candidate)
         return made
 
     @property
     def device(self) -> torch.device:
-        """Where the tables lie."""
+        """Device of the tables."""
         return self._tables.device
 
     def to(self, device: torch.device | str) -> LossMixer:
@@ -280,7 +283,7 @@ class LossMixer:
         """All weights (n_rows, K), where each row has its own."""
         return None if self.n_rows is None else self.mixer.table()
 
-    def mean_weights(self, rows: Any = None) -> dict[str, float]:
+    def mean_weights(self, rows: VectorLike | None = None) -> dict[str, float]:
         """Mean weight of each loss over rows (all by default); empty if not kept."""
         index = torch.arange(len(self._tables)) if rows is None else torch.as_tensor(rows)
         return self.mixer.mean_weights(index.to(self.device))
@@ -293,9 +296,9 @@ class LossMixer:
         """Tensors by name under "state", and the names and numbers that they belong to."""
         return packed(self.mixer, self.n_rows)
 
-    def load_state_dict(self, given: Mapping[str, Any]) -> None:
-        """Take back what :meth:`state_dict` gave; it must be of the same losses and rows."""
-        self.mixer.load_state_dict(unpacked(given, self.mixer, self.n_rows))
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what :meth:`state_dict` returned; it must be of the same losses and rows."""
+        self.mixer.load_state_dict(unpacked(state, self.mixer, self.n_rows))
 
 
 def check_names(losses: Sequence[str]) -> tuple[str, ...]:
@@ -307,7 +310,7 @@ def check_names(losses: Sequence[str]) -> tuple[str, ...]:
     return tuple(losses)
 
 
-def build(mixer: str | Mixer, main: str | None, options: Mapping[str, Any]) -> Mixer:
+def make_loop_mixer(mixer: str | Mixer, main: str | None, options: Mapping[str, Any]) -> Mixer:
     """Make a mixer; `main` is an option of those that know a main loss."""
     if main is None:
         return build_mixer(mixer, options)
@@ -343,15 +346,15 @@ def packed(mixer: Mixer, n_rows: int | None) -> dict[str, Any]:
     return {**_record(mixer, n_rows), "state": mixer.state_dict()}
 
 
-def unpacked(given: Mapping[str, Any], mixer: Mixer, n_rows: int | None) -> dict[str, Tensor]:
-    """Take the mixer's tensors; raises InputError if they are of other losses, rows or mixers."""
+def unpacked(state: Mapping[str, Any], mixer: Mixer, n_rows: int | None) -> dict[str, Tensor]:
+    """Return the mixer's tensors; raise InputError if they are of other losses, rows or mixers."""
     for key, value in _record(mixer, n_rows).items():
-        if key not in given or given[key] != value:
+        if key not in state or state[key] != value:
             raise InputError(
-                f"the state's {key} is {given.get(key, 'missing')!r}, this mixer's is {value!r}; "
+                f"the state's {key} is {state.get(key, 'missing')!r}, this mixer's is {value!r}; "
                 "load it into a LossMixer made like the one that was saved"
             )
-    return dict(given["state"])
+    return dict(state["state"])
 
 
 def _record(mixer: Mixer, n_rows: int | None) -> dict[str, Any]:
@@ -362,7 +365,7 @@ def _record(mixer: Mixer, n_rows: int | None) -> dict[str, Any]:
 _FAR = 1000  # epochs
 
 
-class Reminder:
+class RefreshWarning:
     """Warns once where a loop trains on and never asks whether a refresh is due.
 
     The weights would stay as they were made, and the loss a plain sum, without a word.

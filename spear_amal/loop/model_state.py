@@ -10,6 +10,8 @@ import torch
 from torch import nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
+from spear_amal.models.feature_model import eval_mode
+
 
 def unwrapped(model: nn.Module) -> nn.Module:
     """Unpack what torch.compile and parallel wrappers hold; its names are the user's."""
@@ -23,13 +25,12 @@ def unwrapped(model: nn.Module) -> nn.Module:
 
 
 @contextmanager
-def standing(model: nn.Module) -> Iterator[None]:
-    """Put a model into evaluation mode and back, run it uncompiled, and build graphs.
+def frozen_model(model: nn.Module) -> Iterator[None]:
+    """Switch a model to evaluation mode and back; it runs uncompiled and builds graphs.
 
     Hooks on a submodule are not seen by code that was compiled without them. A
     DistributedDataParallel model would wait for a backward pass that does not come.
     """
-    modes = {module: module.training for module in model.modules()}
     with ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
@@ -39,9 +40,5 @@ def standing(model: nn.Module) -> Iterator[None]:
         for module in model.modules():
             if isinstance(module, DistributedDataParallel):
                 stack.enter_context(module.no_sync())
-        model.eval()
-        try:
-            yield
-        finally:
-            for module, training in modes.items():
-                module.training = training
+        stack.enter_context(eval_mode(model))
+        yield

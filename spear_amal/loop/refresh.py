@@ -2,57 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
+from spear_amal._typing import VectorLike
 from spear_amal.distributed.shard import mean_over_ranks, n_ranks
 from spear_amal.errors import InputError
 from spear_amal.loop.batch_losses import RowLosses, RowTables, check_finite, check_gradients
-from spear_amal.loop.graphs import CapturedGraphs, check_told_apart, trainable
+from spear_amal.loop.graphs import CapturedGraphs, check_told_apart, trainable_parameters
 from spear_amal.loop.look_ahead import (
     CapturedLookAhead,
     Criterion,
+    batch_pairs,
     check_value,
     gather_groups,
     gather_validation,
-    pairs,
     targets,
 )
 from spear_amal.mixers import Mixer
-from spear_amal.mixers.row_weights import LearntTable
+from spear_amal.mixers.row_weights import LearnedRowWeights
 
 Move = Callable[[torch.device], object]  # puts tables and mixer where the model's values are
 
 
+_Losses = Tensor | Mapping[str, Tensor]
+# Rows and their losses, and the rows that each loss applies to where that differs.
+TrainingBatch: TypeAlias = (
+    tuple[VectorLike | None, _Losses] | tuple[VectorLike | None, _Losses, Tensor | None]
+)
+ValidationBatch: TypeAlias = tuple[Tensor, Tensor]  # logits (n, C) and targets
+
+
 @dataclass(frozen=True)
-class Source:
+class RefreshSource:
     """What a refresh goes through; see LossMixer.refresh."""
 
-    train: Iterable[Any]
-    validation: Iterable[Any]
+    train: Iterable[TrainingBatch]
+    validation: Iterable[ValidationBatch]
     model: nn.Module
     head: nn.Module | str | None
     criterion: Criterion
 
 
-def learn_from_look_aheads(mixer: Mixer, tables: RowTables, source: Source, move: Move) -> Tensor:
+def learn_from_look_aheads(
+    mixer: Mixer, tables: RowTables, source: RefreshSource, move: Move
+) -> Tensor:
     """One refresh of the mixer for each group of training rows; returns the rows (n,)."""
     check_mergeable(mixer)
-    found, trusted = gather_validation(
+    head, trusted = gather_validation(
         source.validation, source.model, source.head, source.criterion
     )
     move(trusted.hidden.device)
     before, seen = mixer.state_dict(), []
     options = mixer.look_ahead_options()
     try:
-        for rows in gather_groups(source.train, found, mixer.names, tables, options.group_size):
+        for rows in gather_groups(source.train, head, mixer.names, tables, options.group_size):
             note_domain(mixer, rows.index, rows.applies)
             with torch.autocast(rows.hidden.device.type, enabled=False):
-                look = CapturedLookAhead(found, rows, trusted, options.eta)
+                look = CapturedLookAhead(head, rows, trusted, options.eta)
                 mixer.refresh(look, tables.batch(rows.index))
             seen.append(rows.index)
         mixer.end_refresh()
@@ -63,15 +74,15 @@ def learn_from_look_aheads(mixer: Mixer, tables: RowTables, source: Source, move
     return torch.cat(seen)
 
 
-def learn_from_graphs(mixer: Mixer, tables: RowTables, source: Source, move: Move) -> Tensor:
-    """Let the mixer learn from the first batch of each; returns the training rows (B,)."""
+def learn_from_graphs(mixer: Mixer, tables: RowTables, source: RefreshSource, move: Move) -> Tensor:
+    """Refresh the mixer by the first batch of each; return the training rows (B,)."""
     item = _first(source.train, "train")
     losses = RowLosses.of(item[1], mixer.names)
     move(losses.stacked.device)
     index = tables.index(item[0], len(losses))
     applies = tables.applies(item[2] if len(item) == 3 else None, index)
-    parameters = trainable(source.model)
-    within = checked(losses, mixer.names, index, applies, values=True)
+    parameters = trainable_parameters(source.model)
+    within = check_batch_losses(losses, mixer.names, index, applies, values=True)
     if mixer.separates:
         check_told_apart(losses, mixer.names, parameters)
     logits, y = _first(source.validation, "validation")
@@ -81,10 +92,10 @@ def learn_from_graphs(mixer: Mixer, tables: RowTables, source: Source, move: Mov
     return index
 
 
-def checked(
+def check_batch_losses(
     losses: RowLosses, names: Sequence[str], index: Tensor, applies: Tensor, *, values: bool
 ) -> RowLosses:
-    """Give losses with zeros outside the domains.
+    """Return losses with zeros outside the domains.
 
     InputError where one has no gradient or, if values are looked at, is NaN or infinite.
     """
@@ -96,14 +107,14 @@ def checked(
 
 
 def note_domain(mixer: Mixer, index: Tensor, applies: Tensor) -> None:
-    """Tell a mixer without a table where the losses of a batch are defined."""
+    """Note, for a mixer without a table, where the losses of a batch are defined."""
     known = getattr(mixer, "domain", None)
     if known is not None and mixer.table() is None:
         known[index] = applies
 
 
 def _first(items: Iterable[Any], what: str) -> tuple[Any, ...]:
-    item = next(pairs(items, what), None)
+    item = next(batch_pairs(items, what), None)
     if item is None:
         raise InputError(f"{what} is empty; a batch of it is needed")
     return item
@@ -115,7 +126,7 @@ State = dict[str, Tensor]
 def check_mergeable(mixer: Mixer) -> None:
     """Raise InputError where several processes cannot learn one table."""
     grouped = mixer.needs_look_ahead and not mixer.every_step
-    if n_ranks() > 1 and grouped and not isinstance(mixer, LearntTable):
+    if n_ranks() > 1 and grouped and not isinstance(mixer, LearnedRowWeights):
         raise InputError(
             f"{type(mixer).__name__} chooses among all rows and cannot refresh in {n_ranks()} "
             "processes; refresh it in one and load its state_dict in the others"
@@ -136,7 +147,7 @@ def merge(mixer: Mixer, before: State, rows: Tensor) -> None:
     if n_ranks() == 1:
         return
     after = mixer.state_dict()
-    if isinstance(mixer, LearntTable):
+    if isinstance(mixer, LearnedRowWeights):
         old, new = before["lambdas"].float(), after["lambdas"].float()
         mixer.load_state_dict({"lambdas": _merged(old, new, rows)})
         return

@@ -15,6 +15,7 @@ from spear_amal.losses.spear import (
     RuleConsensus,
     RuleGold,
     RuleLikelihood,
+    register_loss,
     resolve,
     spear_components,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "TaskSquaredError",
     "TeacherCrossEntropy",
     "TeacherDivergence",
+    "register_loss",
     "resolve",
     "spear_components",
     "teacher_components",

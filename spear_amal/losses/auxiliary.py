@@ -94,7 +94,7 @@ class SquaredNorm(Component):
 
 
 def _answer(name: str, outputs: Outputs, batch: Batch) -> tuple[TaskAnswer, Tensor]:
-    """Take what the head says, and what is right."""
+    """Return the outputs of the task's head, and what is right."""
     if name not in outputs.tasks:
         raise InputError(
             f"no head answered the task {name!r}: a MultiTask model with such a head is needed, "

@@ -97,7 +97,7 @@ class ComponentSet:
         In closed form where a component knows it, by one backward pass for each of the others.
         """
         logits = outputs.logits.detach()
-        found = logits.new_empty(len(logits), len(self), logits.shape[1])
+        slopes = logits.new_empty(len(logits), len(self), logits.shape[1])
         for k, component in enumerate(self.components):
             known = _knows_slope(type(component))
             with torch.no_grad():
@@ -106,11 +106,11 @@ class ComponentSet:
                 leaf = replace(outputs, logits=logits.clone().requires_grad_())
                 loss = component.loss(leaf, batch).unsqueeze(1)
                 slope = score_gradients(loss, leaf.logits).squeeze(1)
-            torch.mul(slope, applies[:, k : k + 1], out=found[:, k])
-        return found
+            torch.mul(slope, applies[:, k : k + 1], out=slopes[:, k])
+        return slopes
 
     def columns(self, outputs: Outputs, batch: Batch, applies: Tensor) -> list[Tensor]:
-        """Give the same losses one by one, K of (B,), each with a graph of its own.
+        """Compute the same losses one by one, K of (B,), each with a graph of its own.
 
         From a stacked matrix every loss would reach every parameter, most with zeros.
         """
@@ -134,8 +134,8 @@ class ComponentSet:
 
 
 def _knows_slope(kind: type[Component]) -> bool:
-    """Whether `slope` was written for the `loss` that the class has, or after it."""
-    for one in kind.__mro__:
-        if "slope" in vars(one) or "loss" in vars(one):
-            return "slope" in vars(one)
+    """Return whether `slope` was written for the `loss` that the class has, or after it."""
+    for ancestor in kind.__mro__:
+        if "slope" in vars(ancestor) or "loss" in vars(ancestor):
+            return "slope" in vars(ancestor)
     return False

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor
 
+from spear_amal._typing import MatrixLike
 from spear_amal.batch import Batch, Outputs
 from spear_amal.losses.base import Component
 from spear_amal.maths import implication
@@ -31,15 +32,16 @@ class RuleReliability(Component):
 
     name = "rule-reliability"
 
-    def __init__(self, k: Tensor, exemplars: Any = None) -> None:
+    def __init__(self, k: Tensor, exemplars: MatrixLike | None = None) -> None:
         self.k = k
         self.exemplars = None if exemplars is None else torch.as_tensor(exemplars)
 
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Sum over the fired rules."""
         right = batch.y.unsqueeze(1) == self.k.to(batch.y.device)
-        given = self.exemplars
-        exemplar = torch.zeros_like(right) if given is None else given[batch.index.cpu()].to(right)
+        exemplar = torch.zeros_like(right)
+        if self.exemplars is not None:
+            exemplar = self.exemplars[batch.index.cpu()].to(right)
         return implication.reliability(_odds(outputs), right, batch.fired, exemplar, GENERALISED)
 
     def applies(self, batch: Batch) -> Tensor:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor
 
+from spear_amal._typing import VectorLike
 from spear_amal.batch import Batch, Outputs
 from spear_amal.losses.base import Component
 from spear_amal.maths import losses
@@ -30,7 +31,7 @@ class NoisyCrossEntropy(Component):
 
     name = "noisy-label"
 
-    def __init__(self, teacher: int = 0, class_weights: Any = None) -> None:
+    def __init__(self, teacher: int = 0, class_weights: VectorLike | None = None) -> None:
         self.teacher = teacher
         self.class_weights = None if class_weights is None else torch.as_tensor(class_weights)
 

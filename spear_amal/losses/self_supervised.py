@@ -32,7 +32,7 @@ def similarities(projected: Tensor) -> Tensor:
 
 
 def own_image(n: int, device: torch.device | None = None) -> Tensor:
-    """Which upright image each turned view comes from (3n,).
+    """Return the number of the upright image that each turned view comes from (3n,).
 
     Examples
     --------
@@ -43,7 +43,7 @@ def own_image(n: int, device: torch.device | None = None) -> Tensor:
 
 
 def position(scores: Tensor, target: Tensor) -> Tensor:
-    """How many columns of scores (N, C) are higher than that of the target (N,): 0 is right.
+    """Count the columns of scores (N, C) above that of the target (N,): 0 is right.
 
     Examples
     --------
@@ -78,8 +78,8 @@ class UprightDivergence(TeacherDivergence):
 
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Tempered divergence per row (B,)."""
-        told = _views(outputs.told).logits[:, :1]
-        return super().loss(outputs, replace(batch, teachers=told))
+        teacher = _views(outputs.teacher_views).logits[:, :1]
+        return super().loss(outputs, replace(batch, teachers=teacher))
 
     def applies(self, batch: Batch) -> Tensor:
         """Every row."""
@@ -107,12 +107,12 @@ class RotatedDivergence(Component):
 
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Sum over an image's selected views (B,), times B over the number selected."""
-        told = _views(outputs.told).logits
-        y = torch.where(batch.y < 0, told[:, 0].argmax(1), batch.y)
-        turned = told[:, 1:].flatten(0, 1)  # (3B, C)
+        teacher = _views(outputs.teacher_views).logits
+        y = torch.where(batch.y < 0, teacher[:, 0].argmax(1), batch.y)
+        turned = teacher[:, 1:].flatten(0, 1)  # (3B, C)
         ranks = position(turned, y.repeat_interleave(TURNED))
-        own = _views(outputs.views).logits[:, 1:].flatten(0, 1)
-        values = losses.tempered_kl(own, turned, self.temperature)
+        student = _views(outputs.views).logits[:, 1:].flatten(0, 1)
+        values = losses.tempered_kl(student, turned, self.temperature)
         return _per_image(values, best_ranked(ranks, self.ratio))
 
     def applies(self, batch: Batch) -> Tensor:
@@ -140,10 +140,10 @@ class SimilarityDivergence(Component):
 
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Sum over an image's selected views (B,), times B over the number selected."""
-        told = similarities(_views(outputs.told).projected)
-        own = similarities(_views(outputs.views).projected)
-        ranks = position(told, own_image(len(batch), told.device))
-        values = losses.tempered_kl(own, told, self.temperature)
+        teacher = similarities(_views(outputs.teacher_views).projected)
+        student = similarities(_views(outputs.views).projected)
+        ranks = position(teacher, own_image(len(batch), teacher.device))
+        values = losses.tempered_kl(student, teacher, self.temperature)
         return _per_image(values, best_ranked(ranks, self.ratio))
 
     def applies(self, batch: Batch) -> Tensor:
@@ -170,13 +170,13 @@ class ViewMatching(Component):
         return _everywhere(batch)
 
 
-def _views(found: Views | None) -> Views:
-    if found is None:
+def _views(views: Views | None) -> Views:
+    if views is None:
         raise InputError(
             "this loss needs views of turned images, which a RotationModel gives in training "
             "mode; it cannot be looked ahead over: train with mixer='fixed'"
         )
-    return found
+    return views
 
 
 def _everywhere(batch: Batch) -> Tensor:
@@ -185,5 +185,5 @@ def _everywhere(batch: Batch) -> Tensor:
 
 def _per_image(values: Tensor, kept: Tensor) -> Tensor:
     """Losses (3B,) of selected views as losses (B,) whose mean is the mean over the selected."""
-    held = torch.where(kept, values, torch.zeros_like(values)).view(-1, TURNED)
-    return held.sum(1) * len(held) / kept.sum().clamp(min=1)
+    masked = torch.where(kept, values, torch.zeros_like(values)).view(-1, TURNED)
+    return masked.sum(1) * len(masked) / kept.sum().clamp(min=1)

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor
 
+from spear_amal._typing import VectorLike
 from spear_amal.batch import Batch, Outputs
 from spear_amal.errors import InputError
 from spear_amal.losses.base import Component, ComponentSet, Penalty
 from spear_amal.maths import losses
+from spear_amal.registration import check_registration
 
 if TYPE_CHECKING:
     from torch import nn
@@ -41,7 +43,7 @@ class GoldCrossEntropy(Component):
 
     name = "gold"
 
-    def __init__(self, class_weights: Any = None) -> None:
+    def __init__(self, class_weights: VectorLike | None = None) -> None:
         self.class_weights = None if class_weights is None else torch.as_tensor(class_weights)
 
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
@@ -217,20 +219,45 @@ class QualityGuide(Penalty):
         return cast(Any, model).rules.quality_penalty()
 
 
-NAMES = (
-    "gold",
-    "entropy",
-    "consensus",
-    "rule-gold",
-    "rule-likelihood",
-    "agreement",
-    "quality-guide",
-)
+#: SPEAR's seven losses by name, and those that users have registered.
+LOSSES: dict[str, type[Component | Penalty]] = {
+    "gold": GoldCrossEntropy,
+    "entropy": PredictionEntropy,
+    "consensus": RuleConsensus,
+    "rule-gold": RuleGold,
+    "rule-likelihood": RuleLikelihood,
+    "agreement": Agreement,
+    "quality-guide": QualityGuide,
+}
+#: Names of SPEAR's seven losses, in the order of their numbers.
+NAMES = tuple(LOSSES)
+#: Numbers of SPEAR's seven losses.
 EVERY_LOSS = (1, 2, 3, 4, 5, 6, 7)
 
 
+def register_loss(name: str, loss: type[Component]) -> None:
+    """Register a loss of your own, to be chosen by name beside SPEAR's seven.
+
+    Parameters
+    ----------
+    name : str
+        Becomes the name of the component, by which weights and histories are told.
+    loss : type of Component
+        Is made without arguments.
+
+    Raises
+    ------
+    InputError
+        If the name or the class' name is taken by another class, or it is no Component.
+    """
+    check_registration(LOSSES, name, loss, Component)
+    LOSSES[name] = loss
+
+
 def resolve(chosen: Iterable[int | str]) -> tuple[str, ...]:
-    """Names of the chosen losses, in SPEAR's order, from numbers 1 to 7 or names.
+    """Return the names of chosen losses, given by numbers 1 to 7 or names.
+
+    SPEAR's come first, in their order; then registered ones, as they were registered.
 
     Examples
     --------
@@ -240,16 +267,18 @@ def resolve(chosen: Iterable[int | str]) -> tuple[str, ...]:
     ('gold', 'consensus')
     """
     names = set()
-    for one in chosen:
-        if (isinstance(one, Integral) or str(one).isdecimal()) and 1 <= int(one) <= len(NAMES):
-            names.add(NAMES[int(one) - 1])
-        elif one in NAMES:
-            names.add(str(one))
+    for choice in chosen:
+        numbered = isinstance(choice, Integral) or str(choice).isdecimal()
+        if numbered and 1 <= int(choice) <= len(NAMES):
+            names.add(NAMES[int(choice) - 1])
+        elif choice in LOSSES:
+            names.add(str(choice))
         else:
             raise InputError(
-                f"unknown loss {one!r}; choose numbers 1 to {len(NAMES)} or names from {NAMES}"
+                f"unknown loss {choice!r}; choose numbers 1 to {len(NAMES)} or names from "
+                f"{tuple(LOSSES)}"
             )
-    return tuple(name for name in NAMES if name in names)
+    return tuple(name for name in LOSSES if name in names)
 
 
 def spear_components(
@@ -259,14 +288,15 @@ def spear_components(
     consensus: str = "hard",
     rule_gold: str = "conditional",
     agreement: str = "feature-rules",
-    class_weights: Any = None,
+    class_weights: VectorLike | None = None,
 ) -> ComponentSet:
     """Make SPEAR's losses as a component set.
 
     Parameters
     ----------
     chosen : iterable of int or str
-        Which of the seven; the published ``loss_func_mask`` in numbers or names.
+        Which of the seven, the published ``loss_func_mask`` in numbers or names, and names of
+        registered losses.
     with_rules : bool
         False (no LFs at hand) leaves out what needs them.
     consensus, rule_gold, agreement : str
@@ -283,11 +313,19 @@ def spear_components(
         "agreement": Agreement(agreement),
     }
     names = resolve(chosen)
+    built |= {name: _registered(name) for name in names if name not in NAMES}
     kept = [built[n] for n in names if n in built and (with_rules or not built[n].needs_rules)]
     if not kept:
         raise InputError(f"of the chosen losses {names} none can be trained without votes (L)")
     penalties = [QualityGuide()] if "quality-guide" in names and with_rules else []
     return ComponentSet(kept, penalties)
+
+
+def _registered(name: str) -> Component:
+    """Make a loss of a user's own."""
+    component = cast(Component, LOSSES[name]())
+    component.name = name
+    return component
 
 
 class OnCovered(Component):

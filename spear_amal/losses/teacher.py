@@ -46,10 +46,10 @@ class TeacherDivergence(Component):
 
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Tempered divergence per row."""
-        told = self._told(batch)
+        teacher = self._teacher_logits(batch)
         if self.direction == "teacher-student":
-            return losses.tempered_kl(outputs.logits, told, self.temperature)
-        return losses.tempered_kl(told, outputs.logits, self.temperature)
+            return losses.tempered_kl(outputs.logits, teacher, self.temperature)
+        return losses.tempered_kl(teacher, outputs.logits, self.temperature)
 
     def slope(self, outputs: Outputs, batch: Batch) -> Tensor:
         """``tau (s - t)``, or ``tau s_c (log(s_c / t_c) - KL(s || t))`` in the other direction."""
@@ -59,9 +59,9 @@ class TeacherDivergence(Component):
             else losses.kl_divergence_slope
         )
         tau = self.temperature
-        return slope(outputs.logits / tau, self._told(batch) / tau).mul_(tau)
+        return slope(outputs.logits / tau, self._teacher_logits(batch) / tau).mul_(tau)
 
-    def _told(self, batch: Batch) -> Tensor:
+    def _teacher_logits(self, batch: Batch) -> Tensor:
         # NaN is replaced before the loss: behind an output mask it would reach the gradient.
         return torch.nan_to_num(batch.teachers[:, self.teacher], nan=0.0)
 
@@ -115,13 +115,13 @@ class TeacherCrossEntropy(Component):
 
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Soft cross-entropy."""
-        return losses.soft_cross_entropy(outputs.logits, self._told(batch))
+        return losses.soft_cross_entropy(outputs.logits, self._teacher_logits(batch))
 
     def slope(self, outputs: Outputs, batch: Batch) -> Tensor:
         """``p - t``."""
-        return losses.soft_cross_entropy_slope(outputs.logits, self._told(batch))
+        return losses.soft_cross_entropy_slope(outputs.logits, self._teacher_logits(batch))
 
-    def _told(self, batch: Batch) -> Tensor:
+    def _teacher_logits(self, batch: Batch) -> Tensor:
         # NaN is replaced before the loss: behind an output mask it would reach the gradient.
         return torch.nan_to_num(batch.teachers[:, self.teacher], nan=0.0)
 

@@ -200,13 +200,13 @@ def _penalty(
     theta: np.ndarray, soft: np.ndarray, fires: np.ndarray, k: np.ndarray, q_t: np.ndarray
 ) -> tuple[float, np.ndarray]:
     """Value of the guides' penalty, and its slope by theta (C, m)."""
-    own = k, np.arange(len(k))
+    declared = k, np.arange(len(k))  # the entry of each LF's own class
     inside = (theta - soft + soft.sum(1, keepdims=True)).T.copy()  # (m, C): a row for each LF
-    log_own = inside[own[::-1]]
+    log_own = inside[declared[::-1]]
     outside = inside.copy()
-    outside[own[::-1]] = -np.inf
+    outside[declared[::-1]] = -np.inf
     log_all, log_rest = normalise(inside), normalise(outside)
     value = total(q_t, log_all - log_own) + total(1 - q_t, log_all - log_rest)
     slope = (inside - (1 - q_t)[:, None] * outside).T  # (C, m)
-    slope[own] -= q_t
+    slope[declared] -= q_t
     return value, slope - fires * slope + fires * slope.sum(1, keepdims=True)

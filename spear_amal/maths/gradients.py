@@ -101,24 +101,24 @@ class _Given(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, incoming: Tensor) -> tuple[Any, ...]:
-        given = ctx.saved_tensors
-        scaled = [gradient * incoming for gradient in given]
-        return (None, None, *scaled, *(None for _ in given))
+        gradients = ctx.saved_tensors
+        scaled = [gradient * incoming for gradient in gradients]
+        return (None, None, *scaled, *(None for _ in gradients))
 
 
 def reaches(values: Sequence[Tensor], parameters: Sequence[Tensor]) -> Tensor:
-    """Which values (K,) depend on which parameters (P,): bool (K, P), read off the graph.
+    """Return which values depend on which parameters: bool (K, P), read off the graph.
 
     No gradient is computed; a parameter whose gradient happens to be zero is reached. Where a
     graph was compiled as one piece it reaches all that went in.
     """
     place = {id(parameter): j for j, parameter in enumerate(parameters)}
-    found = torch.zeros(len(values), len(parameters), dtype=torch.bool)
+    reached = torch.zeros(len(values), len(parameters), dtype=torch.bool)
     for k, value in enumerate(values):
         for leaf in _leaves(value):
             if id(leaf) in place:
-                found[k, place[id(leaf)]] = True
-    return found
+                reached[k, place[id(leaf)]] = True
+    return reached
 
 
 def _leaves(value: Tensor) -> Iterator[Tensor]:

@@ -57,6 +57,19 @@ def tangent_forward(losses: LossMatrix, at: Parameters, tangent: Parameters) -> 
     return torch.func.jvp(losses, (at,), (tangent,))[1]
 
 
+# What torch says where an operator, a custom function or an extension knows no forward mode.
+_NO_FORWARD_MODE = (
+    *("forward AD", "forward mode", "forward-mode", "functorch", "torch.func"),
+    *("(vjp, jvp, grad, etc)", "doesn't have storage"),
+)
+
+
+def lacks_forward_mode(error: RuntimeError) -> bool:
+    """Return whether :func:`tangent_forward` failed for want of a forward mode, not of memory."""
+    known = any(words in str(error) for words in _NO_FORWARD_MODE)
+    return known or isinstance(error, NotImplementedError)
+
+
 def tangent_double_backward(losses: LossMatrix, at: Parameters, tangent: Parameters) -> Tensor:
     """Compute the same (B, K) in two backward passes: <grad_w <u, l>, V> is linear in u."""
     leaves = {name: value.detach().requires_grad_() for name, value in at.items()}

@@ -1,10 +1,17 @@
-"""Losses on class scores. All take scores (B, C) in log space and return one value per row (B,)."""
+"""Losses on class scores. All take scores (B, C) in log space and return one value per row (B,).
+
+The one weighted sum that training minimises and that the meta-gradient differentiates.
+
+L(w; Lambda) = sum_k (1/n_k) sum_{i in domain k} Lambda_ik * l_ik(w)
+"""
 
 from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from spear_amal.distributed.shard import WHOLE, Shard
 
 
 def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
@@ -95,3 +102,24 @@ def kl_divergence_slope(logits_p: Tensor, logits_q: Tensor) -> Tensor:
     log_p = F.log_softmax(logits_p, dim=-1)
     p, ratio = log_p.exp(), log_p - F.log_softmax(logits_q, dim=-1)
     return p * (ratio - (p * ratio).sum(-1, keepdim=True))
+
+
+def domain_counts(applies: Tensor, shard: Shard = WHOLE) -> Tensor:
+    """Rows n_k (K,) of the batch on which component k is defined; at least 1.
+
+    The only place where the divisor is written: the training loss and the hypergradient share it.
+    Where the batch is spread over processes, `shard` counts its rows on all of them.
+    """
+    return shard.total([applies.sum(0)])[0].clamp(min=1)
+
+
+def weighted_objective(
+    losses: Tensor, weights: Tensor, applies: Tensor, shard: Shard = WHOLE
+) -> Tensor:
+    """Weighted sum of losses (B, K) with weights (B, K) over domains (B, K), a scalar.
+
+    An empty domain contributes 0. Weights of 1 give the unweighted objective bit for bit. Where the
+    batch is spread over processes, this is the part of its rows that are here.
+    """
+    kept = torch.where(applies, weights * losses, torch.zeros_like(losses))
+    return (kept.sum(0) / domain_counts(applies, shard)).sum()

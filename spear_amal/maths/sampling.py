@@ -103,9 +103,9 @@ def gumbel_top_k(weights: Any, k: int, random_state: Any = None) -> np.ndarray:
 
 
 def _weights(name: str, values: Any, dimensions: int) -> np.ndarray:
-    found = np.asarray(values, dtype=np.float64)
-    if not 1 <= found.ndim <= dimensions or (found.ndim == 2 and found.shape[1] == 0):
-        raise InputError(f"{name} must be one column of numbers, found shape {found.shape}")
-    if not (np.isfinite(found) & (found >= 0)).all():
+    weights = np.asarray(values, dtype=np.float64)
+    if not 1 <= weights.ndim <= dimensions or (weights.ndim == 2 and weights.shape[1] == 0):
+        raise InputError(f"{name} must be one column of numbers, found shape {weights.shape}")
+    if not (np.isfinite(weights) & (weights >= 0)).all():
         raise InputError(f"{name} must be finite and not negative")
-    return found
+    return weights

@@ -17,16 +17,17 @@ import torch
 from torch import Tensor
 
 from spear_amal.batch import Batch
-from spear_amal.maths.objective import domain_counts
+from spear_amal.maths.losses import domain_counts
 from spear_amal.mixers.base import LookAheadLike, LookAheadOptions
 from spear_amal.mixers.loss_roles import LABEL, TEACHER, in_role
-from spear_amal.mixers.row_weights import LearntTable, check_all
+from spear_amal.mixers.row_weights import LearnedRowWeights
+from spear_amal.params import check_conditions
 
 GRADIENTS = ("paper", "exact")
 OUTERS = ("teacher", "feature")
 
 
-class AlmKd(LearntTable):
+class AlmKd(LearnedRowWeights):
     """Convex weights of label and teachers.
 
     A row that has only a label, or only teachers, has nothing to share: what it has counts fully.
@@ -34,7 +35,7 @@ class AlmKd(LearntTable):
 
     Parameters
     ----------
-    rho : float
+    weight_lr : float
         Step of lambda per unit of gradient inner product, as AMAL's.
     start : float
         First lambda of every teacher, in [0, 1]. The paper names none; 0.9 is its later code's.
@@ -51,7 +52,7 @@ class AlmKd(LearntTable):
         Weight of the same divergence on the training group.
     refresh_every, warmup : int
         Epochs between refreshes, and epochs before the first.
-    eta_look : float
+    lookahead_lr : float
         Plain-SGD look-ahead step along the mean over the group.
     inner_repeats : int
         Weight updates per group at unchanged parameters.
@@ -64,7 +65,7 @@ class AlmKd(LearntTable):
 
     def __init__(
         self,
-        rho: float = 1.2,
+        weight_lr: float = 1.2,
         *,
         start: float = 0.9,
         gradient: str = "paper",
@@ -73,13 +74,13 @@ class AlmKd(LearntTable):
         beta: float = 0.1,
         refresh_every: int = 10,
         warmup: int = 10,
-        eta_look: float = 0.3,
+        lookahead_lr: float = 0.3,
         inner_repeats: int = 5,
         group_size: int | None = 3 * 128,
         normalise: str = "none",
         look_ahead: str = "last-layer",
     ) -> None:
-        self.rho = rho
+        self.weight_lr = weight_lr
         self.start = start
         self.gradient = gradient
         self.outer = outer
@@ -87,20 +88,25 @@ class AlmKd(LearntTable):
         self.beta = beta
         self.refresh_every = refresh_every
         self.warmup = warmup
-        self.eta_look = eta_look
+        self.lookahead_lr = lookahead_lr
         self.inner_repeats = inner_repeats
         self.group_size = group_size
         self.normalise = normalise
         self.look_ahead = look_ahead
-        self._check_learning()
-        check_all(
-            {
-                f"start must lie in [0, 1], found {start}": 0 <= start <= 1,
-                f"alpha must lie in [0, 1], found {alpha}": 0 <= alpha <= 1,
-                f"beta must not be negative, found {beta}": beta >= 0,
-                f"gradient must be one of {GRADIENTS}, found {gradient!r}": gradient in GRADIENTS,
-                f"outer must be one of {OUTERS}, found {outer!r}": outer in OUTERS,
-            }
+        self.check_settings()
+
+    def check_settings(self) -> None:
+        """Raise InputError for a setting that cannot be used."""
+        super().check_settings()
+        check_conditions(
+            (0 <= self.start <= 1, lambda: f"start must lie in [0, 1], found {self.start}"),
+            (0 <= self.alpha <= 1, lambda: f"alpha must lie in [0, 1], found {self.alpha}"),
+            (self.beta >= 0, lambda: f"beta must not be negative, found {self.beta}"),
+            (
+                self.gradient in GRADIENTS,
+                lambda: f"gradient must be one of {GRADIENTS}, found {self.gradient!r}",
+            ),
+            (self.outer in OUTERS, lambda: f"outer must be one of {OUTERS}, found {self.outer!r}"),
         )
 
     def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:
@@ -117,7 +123,7 @@ class AlmKd(LearntTable):
         self.lambdas[every] = self._completed(started, every)
 
     def _completed(self, weights: Tensor, rows: Tensor) -> Tensor:
-        """Give the labels of mixed rows what the largest lambda leaves; weights (B, K)."""
+        """Return weights (B, K) with labels of mixed rows at what the largest lambda leaves."""
         mixed = self.mixed[rows]
         rest = 1 - torch.where(mixed, weights, 0.0).amax(1, keepdim=True)  # (B, 1)
         shares = mixed.any(1, keepdim=True) & self.label & self.learnt[rows]
@@ -129,7 +135,7 @@ class AlmKd(LearntTable):
         weights, mixed = self.lambdas[rows], self.mixed[rows]
         for _ in range(self.inner_repeats):
             gain = self.gains(look_ahead.alignment(weights), weights, rows)
-            moved = (weights + self.rho * self._scaled(gain, look_ahead)).clamp(0, 1)
+            moved = (weights + self.weight_lr * self._scaled(gain, look_ahead)).clamp(0, 1)
             weights = self._completed(torch.where(mixed, moved, weights), rows)
         self.lambdas[rows] = weights
 
@@ -149,5 +155,5 @@ class AlmKd(LearntTable):
         return torch.where(mixed, alignment - label, 0.0)
 
     def look_ahead_options(self) -> LookAheadOptions:
-        """Say which look-ahead to make."""
+        """Return the options of the look-ahead."""
         return replace(super().look_ahead_options(), alpha=self.alpha, beta=self.beta)

@@ -5,12 +5,11 @@ Sivasubramanian et al., "Adaptive Mixing of Auxiliary Losses in Supervised Learn
     Lambda_ik <- clamp( Lambda_ik - eta_lambda * dL_val(w - eta grad L(w; Lambda)) / dLambda_ik )
 
 With ``dL_val/dLambda_ik = -(eta/n_k) <V, grad l_ik>`` this is ``Lambda_ik + rho <V, grad l_ik>``,
-rho = eta_lambda eta / n_k: the parameter that does not depend on batch or step size.
+rho (`weight_lr`) = eta_lambda eta / n_k: the parameter that does not depend on batch or step size.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,69 +17,73 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from spear_amal._typing import PathLike
 from spear_amal.batch import Batch
 from spear_amal.distributed.shard import WHOLE, Shard
 from spear_amal.errors import InputError
 from spear_amal.mixers.base import LookAheadLike, LookAheadOptions
 from spear_amal.mixers.loss_roles import HINTON, by_name, check_by_name
-from spear_amal.mixers.row_weights import LearntTable, check_all
+from spear_amal.mixers.row_weights import LearnedRowWeights
+from spear_amal.params import check_conditions, check_not_negative
 
 SHARES = ("row", "pattern", "pattern+row", "loss")
+#: Settings of AMAL by name.
 PRESETS: dict[str, dict[str, Any]] = {
     # Published KD code (LearnMultiLambdaMeta.py): step 1500, eta 0.1, batch 128 -> rho 1.17;
     # weights within 1e-7 of 0 and 2; five repeats; every ten epochs after ten.
     "paper": {
-        "rho": 1.2,
+        "weight_lr": 1.2,
         "normalise": "none",
         "clamp": (1e-7, 2 - 1e-7),
         "refresh_every": 10,
         "warmup": 10,
-        "eta_look": 0.5,
+        "lookahead_lr": 0.5,
         "inner_repeats": 5,
-        "share": "row",
+        "weight_sharing": "row",
     },
     # The same code on images, 0.1 of the label and 0.9 of each teacher at the start. Its groups
     # are three batches of 128 whose mean gradients are summed: a step of 0.1 there is one of 0.3
     # along the mean over the group.
     "distillation": {
         "start": HINTON,
-        "rho": 1.2,
+        "weight_lr": 1.2,
         "normalise": "none",
         "clamp": (1e-7, 2 - 1e-7),
         "refresh_every": 10,
         "warmup": 10,
-        "eta_look": 0.3,
+        "lookahead_lr": 0.3,
         "inner_repeats": 5,
         "group_size": 3 * 128,
-        "share": "row",
+        "weight_sharing": "row",
     },
     # First study on text: a filter in [0, 1], refreshed often, since runs are short. There rho was
     # 4 on bags of words whose rows had a mean squared norm of 14; times that norm it is 60 in
     # units that do not depend on the features.
     "recommended": {
-        "rho": 60.0,
+        "weight_lr": 60.0,
         "normalise": "features",
         "clamp": (0.0, 1.0),
         "refresh_every": 3,
         "warmup": 2,
-        "eta_look": 0.5,
+        "lookahead_lr": 0.5,
         "inner_repeats": 5,
         # A row's own gradient over a hundred validation rows is noisy; its pattern's mean is less
         # so, and moves good and bad rules as a whole.
-        "share": "pattern+row",
+        "weight_sharing": "pattern+row",
     },
 }
 
 
-class Amal(LearntTable):
+class Amal(LearnedRowWeights):
     """Adaptive mixing of auxiliary losses.
 
     Parameters
     ----------
-    rho : float
+    weight_lr : float
         Weight step per unit of gradient inner product; 0 leaves all weights at `start`.
     eta_lambda : float, optional
-        Weight step per unit of the hypergradient itself (the paper's parameter); replaces `rho`.
+        Weight step per unit of the hypergradient itself (the paper's parameter); replaces
+        `weight_lr`.
     clamp : (float, float)
         Box of the weights. (0, 1) makes AMAL a filter.
     start : float or mapping of str to float
@@ -89,7 +92,7 @@ class Amal(LearntTable):
         not named start at 1, and so do those that are not mixable.
     refresh_every, warmup : int
         Epochs between refreshes, and epochs before the first.
-    eta_look : float
+    lookahead_lr : float
         Plain-SGD look-ahead step; never the training rate, since Adam's is no SGD step.
     inner_repeats : int
         Weight updates per group at unchanged parameters.
@@ -97,14 +100,14 @@ class Amal(LearntTable):
         Rows per look-ahead; None takes all rows at once.
     normalise : {"none", "features", "max-abs", "l2"}
         Divide the gradients of a group by nothing (the paper); by the mean squared norm of the
-        head's input, so that `rho` means the same for bags of words, TF-IDF and embeddings; by
-        their largest magnitude; or by their norm over rows.
+        head's input, so that `weight_lr` means the same for bags of words, TF-IDF and embeddings;
+        by their largest magnitude; or by their norm over rows.
     outer : {"feature", "feature+rules"}
         Validation loss: cross-entropy of the feature model (Variant A, the paper), or also
         `gamma` times that of the rule model on covered rows (Variant B).
     gamma : float
         Used by ``outer="feature+rules"``.
-    share : {"row", "pattern", "pattern+row", "loss"}
+    weight_sharing : {"row", "pattern", "pattern+row", "loss"}
         Who moves together: each row for itself; rows on which the same LFs fired and whose gold
         class, or lack of one, is the same; both, the row's gradient on top of its pattern's mean;
         or all rows. Means are over the rows of one look-ahead, so with more than `group_size`
@@ -122,41 +125,41 @@ class Amal(LearntTable):
 
     def __init__(
         self,
-        rho: float = 60.0,
+        weight_lr: float = 60.0,
         *,
         eta_lambda: float | None = None,
         clamp: tuple[float, float] = (0.0, 1.0),
         start: float | Mapping[str, float] = 1.0,
         refresh_every: int = 3,
         warmup: int = 2,
-        eta_look: float = 0.5,
+        lookahead_lr: float = 0.5,
         inner_repeats: int = 5,
         group_size: int | None = 1024,
         normalise: str = "features",
         outer: str = "feature",
         gamma: float = 1.0,
-        share: str = "pattern+row",
+        weight_sharing: str = "pattern+row",
         look_ahead: str = "last-layer",
         table_dtype: str = "float32",
-        table_path: str | os.PathLike[str] | None = None,
+        table_path: PathLike | None = None,
     ) -> None:
-        self.rho = rho
+        self.weight_lr = weight_lr
         self.eta_lambda = eta_lambda
         self.clamp = clamp
-        self.start = dict(start) if isinstance(start, Mapping) else start
+        self.start = start
         self.refresh_every = refresh_every
         self.warmup = warmup
-        self.eta_look = eta_look
+        self.lookahead_lr = lookahead_lr
         self.inner_repeats = inner_repeats
         self.group_size = group_size
         self.normalise = normalise
         self.outer = outer
         self.gamma = gamma
-        self.share = share
+        self.weight_sharing = weight_sharing
         self.look_ahead = look_ahead
         self.table_dtype = table_dtype
-        self.table_path = None if table_path is None else os.fspath(table_path)
-        self._check()
+        self.table_path = table_path
+        self.check_settings()
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> Amal:
@@ -165,22 +168,30 @@ class Amal(LearntTable):
             raise InputError(f"unknown preset {name!r}; choose from {sorted(PRESETS)}")
         return cls(**{**PRESETS[name], **changes})
 
-    def _check(self) -> None:
-        self._check_learning()
+    def check_settings(self) -> None:
+        """Raise InputError for a setting that cannot be used."""
+        super().check_settings()
         low, high = self.clamp
-        check_all(
-            {
-                f"clamp must be (low, high) with 0 <= low < high, found {self.clamp}": (
-                    0 <= low < high
-                ),
-                f"outer must be 'feature' or 'feature+rules', found {self.outer!r}": (
-                    self.outer in ("feature", "feature+rules")
-                ),
-                f"share must be one of {SHARES}, found {self.share!r}": self.share in SHARES,
-            }
+        check_conditions(
+            (
+                0 <= low < high,
+                lambda: f"clamp must be (low, high) with 0 <= low < high, found {self.clamp}",
+            ),
+            (
+                self.outer in ("feature", "feature+rules"),
+                lambda: f"outer must be 'feature' or 'feature+rules', found {self.outer!r}",
+            ),
+            (
+                self.weight_sharing in SHARES,
+                lambda: f"weight_sharing must be one of {SHARES}, found {self.weight_sharing!r}",
+            ),
         )
-        starts = self.start if isinstance(self.start, Mapping) else {"every loss": self.start}
-        check_by_name("start", starts)
+        if isinstance(self.start, Mapping):
+            check_by_name("start", self.start)
+            starts: Mapping[str, float] = self.start
+        else:
+            check_not_negative("start", self.start)
+            starts = {"every loss": self.start}
         outside = {name: value for name, value in starts.items() if not low <= value <= high}
         if outside:
             raise InputError(f"start {outside} lies outside the clamp {self.clamp}")
@@ -202,24 +213,24 @@ class Amal(LearntTable):
 
     def _sharing(self, batch: Batch) -> Callable[[Tensor, Tensor], Tensor]:
         """Make a function of steps and learnt entries, both (B, K), that averages over groups."""
-        if self.share == "row":
+        if self.weight_sharing == "row":
             return lambda step, learnt: step
         n, group = 1, torch.zeros_like(batch.index)
-        if self.share != "loss":
+        if self.weight_sharing != "loss":
             kinds = torch.cat([batch.fired, batch.y.unsqueeze(1).to(batch.fired)], dim=1)
             everywhere, here = self.shard.stacked(kinds)
-            found, groups = torch.unique(everywhere, dim=0, return_inverse=True)
-            n, group = len(found), groups[here]
-        own = 1.0 if self.share == "pattern+row" else 0.0
-        return lambda step, learnt: own * step + group_means(step, learnt, group, n, self.shard)
+            patterns, groups = torch.unique(everywhere, dim=0, return_inverse=True)
+            n, group = len(patterns), groups[here]
+        by_row = 1.0 if self.weight_sharing == "pattern+row" else 0.0
+        return lambda step, learnt: by_row * step + group_means(step, learnt, group, n, self.shard)
 
     def _step(self, look_ahead: LookAheadLike, weights: Tensor) -> Tensor:
         if self.eta_lambda is not None:
             return -self.eta_lambda * self._scaled(look_ahead.hypergradient(weights), look_ahead)
-        return self.rho * self._scaled(look_ahead.alignment(weights), look_ahead)
+        return self.weight_lr * self._scaled(look_ahead.alignment(weights), look_ahead)
 
     def look_ahead_options(self) -> LookAheadOptions:
-        """Say which look-ahead to make."""
+        """Return the options of the look-ahead."""
         return replace(super().look_ahead_options(), gamma=self.gamma)
 
 

@@ -17,10 +17,11 @@ from spear_amal.batch import Batch
 from spear_amal.distributed.shard import mean_over_ranks
 from spear_amal.errors import InputError
 from spear_amal.maths.gradients import gradient_of
+from spear_amal.maths.losses import domain_counts
 from spear_amal.maths.neumann import transposed_product
-from spear_amal.maths.objective import domain_counts
-from spear_amal.mixers.base import GraphsLike, Step, check_whole
+from spear_amal.mixers.base import GraphsLike, Step
 from spear_amal.mixers.bilevel import Bilevel
+from spear_amal.params import check_whole
 
 # Share of the old mean in the mean losses at which a combiner's slopes are told.
 DECAY = 0.9
@@ -102,13 +103,17 @@ class AuxiLearn(Bilevel):
         self.meta_size = meta_size
         self.main = main
         self.seed = seed
-        if combiner not in KINDS:
-            raise InputError(f"combiner must be one of {KINDS}, found {combiner!r}")
-        if not isinstance(hidden, Sequence) or isinstance(hidden, str) or not hidden:
-            raise InputError(f"hidden must be one or more widths, found {hidden!r}")
-        for width in hidden:
+        self.check_settings()
+
+    def check_settings(self) -> None:
+        """Raise InputError for a setting that cannot be used."""
+        if self.combiner not in KINDS:
+            raise InputError(f"combiner must be one of {KINDS}, found {self.combiner!r}")
+        if not isinstance(self.hidden, Sequence) or isinstance(self.hidden, str) or not self.hidden:
+            raise InputError(f"hidden must be one or more widths, found {self.hidden!r}")
+        for width in self.hidden:
             check_whole("hidden", width, 1)
-        self._check_learning()
+        super().check_settings()
 
     def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:
         """Make the combiner."""
@@ -158,7 +163,7 @@ class AuxiLearn(Bilevel):
         self.seen = torch.ones_like(self.seen)
 
     def weights(self, batch: Batch, losses: Tensor) -> Tensor:
-        """Give what each loss counts (B, K), the same on all rows (see :meth:`mean_weights`)."""
+        """Return the weight of each loss (B, K), the same on all rows; see :meth:`mean_weights`."""
         return self._effective().to(losses).expand(len(losses), -1)
 
     def _effective(self) -> Tensor:
@@ -177,11 +182,11 @@ class AuxiLearn(Bilevel):
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return phi, the optimiser's moments and the running mean of the losses."""
-        own = {"typical": self.typical.clone(), "seen": self.seen.clone()}
-        return {**super().state_dict(), **own}
+        typical = {"typical": self.typical.clone(), "seen": self.seen.clone()}
+        return {**super().state_dict(), **typical}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Go on from there."""
+        """Restore what :meth:`state_dict` returned."""
         super().load_state_dict(state)
         self.typical = state["typical"].to(self.typical, copy=True)
         self.seen = state["seen"].to(self.seen, copy=True)
@@ -226,7 +231,7 @@ class Linear:
         return (x * phi[0]).sum(1)
 
     def slopes(self, x: Tensor, phi: Sequence[Tensor]) -> Tensor:
-        """Give w on every row."""
+        """Return w for every row."""
         return phi[0].expand_as(x)
 
     def weights(self, phi: Sequence[Tensor]) -> list[Tensor]:

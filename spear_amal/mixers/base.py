@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from numbers import Integral
 from typing import Any, Protocol
 
 import torch
+from sklearn.base import BaseEstimator
 from torch import Tensor
 
 from spear_amal.batch import Batch
 from spear_amal.distributed.shard import WHOLE, Shard
 from spear_amal.errors import InputError
-from spear_amal.maths.objective import domain_counts, weighted_objective
+from spear_amal.maths.losses import domain_counts, weighted_objective
 
 
 class LookAheadLike(Protocol):
     """What a mixer may ask about one step of training on a batch."""
 
     def hypergradient(self, weights: Tensor) -> Tensor:
-        """Give ``d L_val / d Lambda`` (B, K)."""
+        """Compute ``d L_val / d Lambda`` (B, K)."""
 
     def losses(self) -> Tensor:
-        """Give the losses (B, K) at the parameters before the step; zeros outside the domains."""
+        """Return the losses (B, K) at the parameters before the step; zeros outside the domains."""
 
     def alignment(self, weights: Tensor) -> Tensor:
-        """Give the inner products ``<grad L_val, grad l_ik>`` (B, K)."""
+        """Compute the inner products ``<grad L_val, grad l_ik>`` (B, K)."""
 
     def feature_scale(self) -> float:
-        """Give the mean squared norm of the head's input, its constant 1 included."""
+        """Compute the mean squared norm of the head's input, its constant 1 included."""
 
     def hidden_gradients(self, weights: Tensor) -> Tensor:
-        """Give each row's gradient (B, H) of its own weighted losses by the head's input."""
+        """Compute each row's gradient (B, H) of its own weighted losses by the head's input."""
 
 
 class GraphsLike(Protocol):
@@ -48,13 +47,13 @@ class GraphsLike(Protocol):
         """Domains (B, K) of the losses, bool."""
 
     def columns(self) -> Sequence[Tensor]:
-        """Give K losses (B,) on the batch, each with a graph of its own; zeros outside domains."""
+        """Compute K losses (B,) of the batch, each with its own graph; zeros outside domains."""
 
     def penalty(self) -> Tensor | float:
-        """Give what training adds to the weighted losses."""
+        """Compute what training adds to the weighted losses."""
 
     def validation_loss(self) -> Tensor:
-        """Give the scalar that weights are learnt to lower."""
+        """Compute the scalar that weights are learnt to lower."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ def weighted_values(columns: Sequence[Tensor], weights: Tensor, applies: Tensor)
 
 @dataclass(frozen=True)
 class LookAheadOptions:
-    """How the look-ahead is made that a mixer learns from.
+    """Options of the look-ahead that a mixer learns from.
 
     Attributes
     ----------
@@ -122,8 +121,12 @@ class LookAheadOptions:
     beta: float = 0.1
 
 
-class Mixer:
+class Mixer(BaseEstimator):
     """Base: every weight is 1, nothing is learnt.
+
+    Parameters work as scikit-learn's do: a constructor stores each argument as it is under its own
+    name, so that ``get_params``, ``set_params`` and ``clone`` hold, and a grid search reaches them
+    as ``mixer__weight_lr``.
 
     Attributes
     ----------
@@ -150,9 +153,21 @@ class Mixer:
     spreads = False
     shard: Shard = WHOLE
 
+    def check_settings(self) -> None:
+        """Raise InputError for a setting that cannot be used.
+
+        Constructors call it last, :meth:`set_params` and :meth:`attach` again.
+        """
+
+    def set_params(self, **params: Any) -> Mixer:
+        """Change settings by name, checked as the constructor checks them."""
+        super().set_params(**params)
+        self.check_settings()
+        return self
+
     @property
     def learns_from_validation(self) -> bool:
-        """Whether validation rows move the weights."""
+        """True where validation rows move the weights."""
         return self.needs_look_ahead or self.needs_graphs
 
     def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:
@@ -167,15 +182,17 @@ class Mixer:
             Where each loss is defined.
         mixable : Tensor (K,), bool
         """
+        self.check_settings()
         self.names = tuple(names)
         self.n_rows = n_rows
+        self.mixable = mixable.to(domain.device)
 
     def weights(self, batch: Batch, losses: Tensor) -> Tensor:
         """Weights (B, K) for a batch with losses (B, K); constants to the model's gradient."""
         return torch.ones_like(losses)
 
     def should_refresh(self, epoch: int) -> bool:
-        """Whether :meth:`refresh` is wanted before epoch `epoch` (from 0)."""
+        """Return whether :meth:`refresh` is wanted before epoch `epoch` (from 0)."""
         return False
 
     def refresh(self, look_ahead: LookAheadLike, batch: Batch) -> None:
@@ -185,7 +202,7 @@ class Mixer:
         """All groups of a refresh were seen."""
 
     def due(self) -> bool:
-        """Whether :meth:`learn` is wanted before the step that comes."""
+        """Return whether :meth:`learn` is wanted before the step that comes."""
         return False
 
     def learn(self, graphs: GraphsLike) -> None:
@@ -204,11 +221,11 @@ class Mixer:
         return [self]
 
     def visits(self, rows: Tensor, epoch: int) -> Tensor:
-        """Which of the training rows (numbers, sorted) epoch `epoch` goes through."""
+        """Return the training rows (numbers, sorted) that epoch `epoch` goes through."""
         return rows
 
     def look_ahead_options(self) -> LookAheadOptions:
-        """Say which look-ahead :meth:`refresh` wants."""
+        """Return the options of the look-ahead that :meth:`refresh` wants."""
         return LookAheadOptions()
 
     def mean_weights(self, rows: Tensor) -> dict[str, float]:
@@ -240,15 +257,14 @@ class Mixer:
         return {}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Take back what :meth:`state_dict` gave."""
+        """Restore what :meth:`state_dict` returned."""
 
     def summary(self) -> dict[str, Any]:
-        """Return the constructor's settings by name, for the record."""
-        names = [name for name in inspect.signature(type(self)).parameters if hasattr(self, name)]
-        return {"mixer": type(self).__name__, **{name: getattr(self, name) for name in names}}
+        """Return the settings by name, for the record."""
+        return {"mixer": type(self).__name__, **self.get_params(deep=False)}
 
 
-def check_whole(name: str, value: Any, least: int) -> None:
-    """Raise InputError unless an option is a whole number of at least `least`."""
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
-        raise InputError(f"{name} must be a whole number of at least {least}, found {value!r}")
+def check_look_ahead(look_ahead: str) -> None:
+    """Raise InputError unless the option `look_ahead` names parameters to differentiate."""
+    if look_ahead not in ("last-layer", "network"):
+        raise InputError(f"look_ahead must be 'last-layer' or 'network', found {look_ahead!r}")

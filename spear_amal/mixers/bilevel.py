@@ -1,24 +1,26 @@
-"""What mixers share that learn between steps through the Neumann series of the implicit gradient.
+"""Base of AuxiLearn and MAOAL: weights learnt between steps, by the implicit gradient.
 
 The lower level is the training of the model; the upper level lowers the loss on validation rows.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from numbers import Real
 
 import torch
 from torch import Tensor
 
 from spear_amal.distributed.shard import mean_over_ranks
 from spear_amal.errors import InputError
+from spear_amal.io.safetensors import under_prefix, with_prefix
 from spear_amal.maths.gradients import Gradient, filled, gradient_of
 from spear_amal.maths.neumann import neumann_sum, transposed_product
-from spear_amal.mixers.base import GraphsLike, LookAheadOptions, Mixer, check_whole
+from spear_amal.mixers.base import GraphsLike, LookAheadOptions, Mixer
 from spear_amal.mixers.loss_roles import check_main, main_loss
-from spear_amal.mixers.moments import load_moments, moments_of
+from spear_amal.params import check_not_negative, check_positive, check_whole
+from spear_amal.tensors.optimizer_state import load_optimizer_tensors, optimizer_tensors
+
+MOMENTS = "upper"  # prefix of the upper optimiser's state
 
 
 class Bilevel(Mixer):
@@ -36,15 +38,16 @@ class Bilevel(Mixer):
     meta_size: int | None
     main: str | None
 
-    def _check_learning(self) -> None:
+    def check_settings(self) -> None:
+        """Raise InputError for a setting that cannot be used."""
         for name in ("every", "neumann"):
             check_whole(name, getattr(self, name), 1)
         if self.meta_size is not None:
             check_whole("meta_size", self.meta_size, 1)
         for name in ("eta", "lr", "clip"):
-            _check_number(name, getattr(self, name), above=True)
+            check_positive(name, getattr(self, name))
         for name in ("momentum", "weight_decay"):
-            _check_number(name, getattr(self, name), above=False)
+            check_not_negative(name, getattr(self, name))
         if not self.momentum < 1:
             raise InputError(f"momentum must be below 1, found {self.momentum}")
         check_main(self.main)
@@ -53,12 +56,11 @@ class Bilevel(Mixer):
         """Find the main loss; nothing is counted yet."""
         super().attach(n_rows, names, domain, mixable)
         self.place = main_loss(self.main, names)
-        self.mixable = mixable.to(domain.device)
         self.device = domain.device
         self.since = 0  # steps since the last upper one
 
     def look_ahead_options(self) -> LookAheadOptions:
-        """Say how many validation rows an upper step sees."""
+        """Return the options of a look-ahead: how many validation rows an upper step sees."""
         return LookAheadOptions(meta_size=self.meta_size)
 
     def due(self) -> bool:
@@ -66,7 +68,7 @@ class Bilevel(Mixer):
         return self.since >= self.every
 
     def _begin(self, upper: Sequence[Tensor], optimiser: str = "sgd") -> None:
-        """Take charge of what the upper level learns, leaf tensors."""
+        """Start the optimiser of what the upper level learns, leaf tensors."""
         self.upper = list(upper)
         for tensor in self.upper:
             tensor.requires_grad_()
@@ -102,16 +104,18 @@ class Bilevel(Mixer):
     def state_dict(self) -> dict[str, Tensor]:
         """Return the count of steps, what is learnt and the optimiser's moments."""
         state = {f"learnt.{i}": tensor.detach().clone() for i, tensor in enumerate(self.upper)}
-        return {"since": torch.tensor(self.since), **state, **moments_of(self.optimiser_)}
+        moments = with_prefix(MOMENTS, optimizer_tensors(self.optimiser_))
+        copies = {name: tensor.clone() for name, tensor in moments.items()}
+        return {"since": torch.tensor(self.since), **state, **copies}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Go on from there."""
+        """Restore what :meth:`state_dict` returned."""
         # By name: tensors come back from a file in any order.
         shapes = {f"learnt.{i}": tuple(tensor.shape) for i, tensor in enumerate(self.upper)}
-        found = {name: tuple(v.shape) for name, v in state.items() if name.startswith("learnt.")}
-        if found != shapes:
+        stored = {name: tuple(v.shape) for name, v in state.items() if name.startswith("learnt.")}
+        if stored != shapes:
             raise InputError(
-                f"the state holds weights of the shapes {list(found.values())}, this mixer learns "
+                f"the state holds weights of the shapes {list(stored.values())}, this mixer learns "
                 f"{list(shapes.values())}: load it into one with the options of the mixer that was "
                 "saved"
             )
@@ -119,11 +123,4 @@ class Bilevel(Mixer):
         with torch.no_grad():
             for i, tensor in enumerate(self.upper):
                 tensor.copy_(state[f"learnt.{i}"])
-        load_moments(self.optimiser_, state)
-
-
-def _check_number(name: str, value: object, *, above: bool) -> None:
-    """Raise InputError unless a value is finite and above 0, or at least 0."""
-    number = float(value) if isinstance(value, Real) else math.nan
-    if not (math.isfinite(number) and (number > 0 or (number == 0 and not above))):
-        raise InputError(f"{name} must be {'above' if above else 'at least'} 0, found {value!r}")
+        load_optimizer_tensors(self.optimiser_, under_prefix(MOMENTS, state))

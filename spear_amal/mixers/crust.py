@@ -15,9 +15,9 @@ from torch import Tensor
 from spear_amal.batch import Batch
 from spear_amal.errors import InputError
 from spear_amal.maths.facility_location import Distances, cluster_sizes, facility_location
-from spear_amal.mixers.base import LookAheadLike, LookAheadOptions, Mixer, check_whole
+from spear_amal.mixers.base import LookAheadLike, LookAheadOptions, Mixer
 from spear_amal.mixers.loss_roles import HINTON, by_name, check_by_name
-from spear_amal.mixers.row_weights import check_all
+from spear_amal.params import check_conditions, check_whole
 
 
 class Crust(Mixer):
@@ -56,29 +56,33 @@ class Crust(Mixer):
         per_loss: Mapping[str, float] | None = None,
         group_size: int = 1024,
     ) -> None:
-        per_loss = HINTON if per_loss is None else per_loss
-        check_by_name("per_loss", per_loss)
         self.fraction = fraction
         self.radius = radius
         self.start_epoch = start_epoch
-        self.per_loss = dict(per_loss)
+        self.per_loss = per_loss
         self.group_size = group_size
-        check_all(
-            {
-                f"fraction must lie in (0, 1], found {fraction}": 0 < fraction <= 1,
-                f"radius must be None or at least 0, found {radius}": (
-                    radius is None or radius >= 0
-                ),
-            }
+        self.check_settings()
+
+    def check_settings(self) -> None:
+        """Raise InputError for a setting that cannot be used."""
+        check_by_name("per_loss", self.per_loss)
+        check_conditions(
+            (
+                0 < self.fraction <= 1,
+                lambda: f"fraction must lie in (0, 1], found {self.fraction}",
+            ),
+            (
+                self.radius is None or self.radius >= 0,
+                lambda: f"radius must be None or at least 0, found {self.radius}",
+            ),
         )
-        check_whole("start_epoch", start_epoch, 0)
-        check_whole("group_size", group_size, 1)
+        check_whole("start_epoch", self.start_epoch, 0)
+        check_whole("group_size", self.group_size, 1)
 
     def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:
-        """Let every row count 1."""
+        """Start with a count of 1 for every row."""
         super().attach(n_rows, names, domain, mixable)
-        self.vector = by_name("per_loss", self.per_loss, names).to(domain.device)
-        self.mixable = mixable.to(domain.device)
+        self.vector = by_name("per_loss", self.per_loss, names, HINTON).to(domain.device)
         self.counts = torch.ones(n_rows, device=domain.device)
         self._seen: list[tuple[np.ndarray, ...]] = []
 
@@ -87,14 +91,15 @@ class Crust(Mixer):
         return epoch >= self.start_epoch
 
     def look_ahead_options(self) -> LookAheadOptions:
-        """Say how many rows to take at once."""
+        """Return the options of a look-ahead: how many rows are taken at once."""
         return LookAheadOptions(group_size=self.group_size)
 
     def refresh(self, look_ahead: LookAheadLike, batch: Batch) -> None:
         """Collect the gradients of a group, by row number."""
         vector = torch.where(self.mixable, self.vector, 1.0)
-        found = look_ahead.hidden_gradients(vector.expand(len(batch), -1))
-        self._seen.append(tuple(t.detach().cpu().numpy() for t in (batch.index, batch.y, found)))
+        slopes = look_ahead.hidden_gradients(vector.expand(len(batch), -1))
+        seen = (batch.index, batch.y, slopes)
+        self._seen.append(tuple(tensor.detach().cpu().numpy() for tensor in seen))
 
     def end_refresh(self) -> None:
         """Choose rows of each class from the collected gradients."""
@@ -114,7 +119,7 @@ class Crust(Mixer):
         self.counts = torch.from_numpy(counts).to(self.counts)
 
     def visits(self, rows: Tensor, epoch: int) -> Tensor:
-        """Which of the rows were chosen."""
+        """Return the rows that were chosen."""
         return rows[self.counts.to(rows.device)[rows] > 0]
 
     def weights(self, batch: Batch, losses: Tensor) -> Tensor:
@@ -128,7 +133,7 @@ class Crust(Mixer):
         return {"counts": self.counts.clone()}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Take the counts back."""
+        """Restore the counts."""
         self.counts = state["counts"].to(self.counts, copy=True)
         self._seen = []  # what a refresh that failed had collected
 

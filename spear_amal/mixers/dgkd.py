@@ -12,11 +12,12 @@ from torch import Tensor
 
 from spear_amal.batch import Batch
 from spear_amal.errors import InputError
-from spear_amal.mixers.base import Mixer, check_whole
+from spear_amal.mixers.base import Mixer
 from spear_amal.mixers.loss_roles import HINTON, TEACHER, by_name, check_by_name, in_role
+from spear_amal.params import check_whole
 
 
-class StochasticTeachers(Mixer):
+class DGKD(Mixer):
     """Constant weights of which teachers drop out per mini-batch; the rest is not scaled up.
 
     Parameters
@@ -42,22 +43,25 @@ class StochasticTeachers(Mixer):
     ) -> None:
         self.keep = keep
         self.drop = drop
-        per_loss = HINTON if per_loss is None else per_loss
-        check_by_name("per_loss", per_loss)
-        self.per_loss = dict(per_loss)
+        self.per_loss = per_loss
         self.seed = seed
-        if not 0 <= keep <= 1:
-            raise InputError(f"keep must lie in [0, 1], found {keep}")
-        if drop is not None:
-            check_whole("drop", drop, 0)
-        if seed is not None:
-            check_whole("seed", seed, 0)
+        self.check_settings()
+
+    def check_settings(self) -> None:
+        """Raise InputError for a setting that cannot be used."""
+        check_by_name("per_loss", self.per_loss)
+        if not 0 <= self.keep <= 1:
+            raise InputError(f"keep must lie in [0, 1], found {self.keep}")
+        if self.drop is not None:
+            check_whole("drop", self.drop, 0)
+        if self.seed is not None:
+            check_whole("seed", self.seed, 0)
 
     def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:
         """Lay out one weight per loss and start the draws."""
         super().attach(n_rows, names, domain, mixable)
         mixable = mixable.cpu()
-        self.vector = torch.where(mixable, by_name("per_loss", self.per_loss, names), 1.0)
+        self.vector = torch.where(mixable, by_name("per_loss", self.per_loss, names, HINTON), 1.0)
         teachers = in_role(names, TEACHER)
         if self.drop is not None and 0 < teachers.sum() <= self.drop:
             raise InputError(
@@ -85,5 +89,5 @@ class StochasticTeachers(Mixer):
         return {"random": self.generator.get_state()}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Go on with the draws from there."""
+        """Restore the state of the draws."""
         self.generator.set_state(state["random"].cpu())

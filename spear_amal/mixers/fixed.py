@@ -26,12 +26,15 @@ class Fixed(Mixer):
     spreads = True
 
     def __init__(self, per_loss: Mapping[str, float] | None = None) -> None:
-        self.per_loss = dict(per_loss or {})
+        self.per_loss = per_loss
 
     def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:
         """Check the names and lay out one weight per loss."""
         super().attach(n_rows, names, domain, mixable)
-        self.vector = by_name("per_loss", self.per_loss, names).to(domain.device)
+        weights = (
+            by_name("per_loss", self.per_loss, names) if self.per_loss else torch.ones(len(names))
+        )
+        self.vector = weights.to(domain.device)
 
     def weights(self, batch: Batch, losses: Tensor) -> Tensor:
         """Return the same weights for every row."""
@@ -61,7 +64,7 @@ class Frozen(Mixer):
         self.lambdas = self.lambdas.to(domain.device)
 
     def weights(self, batch: Batch, losses: Tensor) -> Tensor:
-        """Look the batch's rows up."""
+        """Return the weights (B, K) of the batch's rows."""
         return self.lambdas[batch.index].to(losses)
 
     def table(self) -> Tensor:
@@ -100,7 +103,11 @@ class Single(PerLoss):
 
     def __init__(self, main: str | None = None) -> None:
         self.main = main
-        check_main(main)
+        self.check_settings()
+
+    def check_settings(self) -> None:
+        """Raise InputError for a setting that cannot be used."""
+        check_main(self.main)
 
     def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:
         """Find the main loss."""

@@ -24,7 +24,7 @@ from spear_amal.maths.gradients import (
 )
 from spear_amal.mixers.base import Mixer, Step
 from spear_amal.mixers.loss_roles import check_main, main_loss
-from spear_amal.mixers.row_weights import check_all
+from spear_amal.params import check_conditions
 
 
 class GradientCosine(Mixer):
@@ -78,21 +78,28 @@ class GradientCosine(Mixer):
         self.parameters = parameters
         self.average = average
         self.main = main
-        check_main(main)
+        self.check_settings()
+
+    def check_settings(self) -> None:
+        """Raise InputError for a setting that cannot be used."""
+        check_main(self.main)
         for name in ("threshold", "average"):
             if not isinstance(getattr(self, name), Real):
                 raise InputError(f"{name} must be a number, found {getattr(self, name)!r}")
-        check_all(
-            {
-                f"form must be 'weighted' or 'unweighted', found {form!r}": (
-                    form in ("weighted", "unweighted")
-                ),
-                f"threshold must lie in [-1, 1), found {threshold}": -1 <= threshold < 1,
-                f"parameters must be 'shared' or 'last-layer', found {parameters!r}": (
-                    parameters in ("shared", "last-layer")
-                ),
-                f"average must lie in [0, 1), found {average}": 0 <= average < 1,
-            }
+        check_conditions(
+            (
+                self.form in ("weighted", "unweighted"),
+                lambda: f"form must be 'weighted' or 'unweighted', found {self.form!r}",
+            ),
+            (
+                -1 <= self.threshold < 1,
+                lambda: f"threshold must lie in [-1, 1), found {self.threshold}",
+            ),
+            (
+                self.parameters in ("shared", "last-layer"),
+                lambda: f"parameters must be 'shared' or 'last-layer', found {self.parameters!r}",
+            ),
+            (0 <= self.average < 1, lambda: f"average must lie in [0, 1), found {self.average}"),
         )
 
     def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:
@@ -103,33 +110,33 @@ class GradientCosine(Mixer):
         self.full = full.to(domain.device)  # (K,): weight 1 whatever the cosine
         self.cosines = torch.zeros(len(names), dtype=torch.float64, device=domain.device)
         self.seen, self.total = torch.zeros_like(self.cosines), torch.zeros_like(self.cosines)
-        self.steps, self.told = 0, False
-        self._sharing: Sharing | None = None
+        self.steps, self.was_read = 0, False
+        self._sharing: SharedParameters | None = None
 
     def combine(self, step: Step) -> Tensor:
         """Scalar whose backward pass hands over the gradients put together here."""
         values, parameters = step.values(), step.parameters
         # Structure, not numbers: worked out once, and again while a loss has had no graph.
         if self._sharing is None or not self._sharing.fits(parameters):
-            self._sharing = Sharing(values, parameters, self.place)
+            self._sharing = SharedParameters(values, parameters, self.place)
         shared = [parameters[name] for name in self._sharing.shared]
-        own = [parameters[name] for name in self._sharing.own]
+        separate = [parameters[name] for name in self._sharing.own]
         if self.parameters == "shared":
-            factors, gradients = self._by_all(values, shared, own)
+            factors, gradients = self._by_all(values, shared, separate)
         else:
             layer = [parameters[name] for name in self._sharing.last_layer]
-            factors, gradients = self._by_last_layer(values, layer, shared, own)
+            factors, gradients = self._by_last_layer(values, layer, shared, separate)
         value = _total([value.detach() for value in values], factors)
         # What no loss reaches gets no gradient, as ever.
-        pairs = zip([*shared, *own], gradients, strict=True)
-        given = [(p, g) for p, g in pairs if g is not None]
-        return with_gradients(value, [p for p, _ in given], [g for _, g in given])
+        pairs = zip([*shared, *separate], gradients, strict=True)
+        reached = [(p, g) for p, g in pairs if g is not None]
+        return with_gradients(value, [p for p, _ in reached], [g for _, g in reached])
 
     def _by_all(
-        self, values: Sequence[Tensor], shared: Sequence[Tensor], own: Sequence[Tensor]
+        self, values: Sequence[Tensor], shared: Sequence[Tensor], separate: Sequence[Tensor]
     ) -> tuple[Tensor, Gradient]:
         """Factors and gradients from one backward pass per loss."""
-        parts = [gradient_of(value, [*shared, *own]) for value in values]
+        parts = [gradient_of(value, [*shared, *separate]) for value in values]
         by_loss = _averaged([filled(part[: len(shared)], shared) for part in parts])
         factors = self._factors(by_loss)
         own_parts = [part[len(shared) :] for part in parts]
@@ -141,12 +148,12 @@ class GradientCosine(Mixer):
         values: Sequence[Tensor],
         layer: Sequence[Tensor],
         shared: Sequence[Tensor],
-        own: Sequence[Tensor],
+        separate: Sequence[Tensor],
     ) -> tuple[Tensor, Gradient]:
         """Factors from short passes; gradients from one through the trunk, one through the rest."""
         factors = self._factors(_averaged([filled(_gradient(v, layer), layer) for v in values]))
         plain = _total(values, torch.ones_like(factors))
-        return factors, _gradient(_total(values, factors), shared) + _gradient(plain, own)
+        return factors, _gradient(_total(values, factors), shared) + _gradient(plain, separate)
 
     # -- cosines ----------------------------------------------------------------------------------
 
@@ -158,8 +165,8 @@ class GradientCosine(Mixer):
         else:
             factors = (self.cosines > self.threshold).to(self.cosines)
         factors = torch.where(self.full, 1.0, factors)
-        if self.told:
-            self.total, self.steps, self.told = torch.zeros_like(self.total), 0, False
+        if self.was_read:
+            self.total, self.steps, self.was_read = torch.zeros_like(self.total), 0, False
         self.total, self.steps = self.total + factors, self.steps + 1
         return factors
 
@@ -179,19 +186,19 @@ class GradientCosine(Mixer):
         """
         if not self.steps:
             return {}
-        self.told = True
+        self.was_read = True
         return dict(zip(self.names, (self.total / self.steps).tolist(), strict=True))
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the cosines and the sums of the epoch's weights."""
         tensors = {name: getattr(self, name).clone() for name in ("cosines", "seen", "total")}
-        return tensors | {"steps": torch.tensor(self.steps), "told": torch.tensor(self.told)}
+        return tensors | {"steps": torch.tensor(self.steps), "told": torch.tensor(self.was_read)}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Go on from there."""
+        """Restore what :meth:`state_dict` returned."""
         for name in ("cosines", "seen", "total"):
             setattr(self, name, state[name].to(self.cosines, copy=True))
-        self.steps, self.told = int(state["steps"]), bool(state["told"])
+        self.steps, self.was_read = int(state["steps"]), bool(state["told"])
 
 
 def _cosines(by_loss: Sequence[Sequence[Tensor]], main: int, like: Tensor) -> tuple[Tensor, Tensor]:
@@ -219,7 +226,7 @@ def _gradient(value: Tensor, parameters: Sequence[Tensor]) -> Gradient:
     return gradient_of(value, parameters) if parameters else []
 
 
-class Sharing:
+class SharedParameters:
     """Shared parameters and the others, by name.
 
     A model that was compiled as one piece hides which of its parameters a loss needs: all count as
@@ -250,24 +257,24 @@ class Sharing:
     def __init__(
         self, values: Sequence[Tensor], parameters: Mapping[str, Tensor], main: int
     ) -> None:
-        found = reaches(values, list(parameters.values()))  # (K, P)
+        reached = reaches(values, list(parameters.values()))  # (K, P)
         # Messages between processes go where the values are.
-        found = (mean_over_ranks([found.to(values[0].device).float()])[0] > 0).cpu()
-        shared = found[main] & (found.sum(0) > 1)
+        reached = (mean_over_ranks([reached.to(values[0].device).float()])[0] > 0).cpu()
+        shared = reached[main] & (reached.sum(0) > 1)
         self.names = tuple(parameters)
-        self.complete = bool(found.any(1).all())
+        self.complete = bool(reached.any(1).all())
         self.shared = _where(self.names, shared)
         self.own = _where(self.names, ~shared)
         last = _module(self.shared[-1]) if self.shared else ""
         self.last_layer = [name for name in self.shared if _module(name) == last]
 
     def fits(self, parameters: Mapping[str, Tensor]) -> bool:
-        """Whether this tells about these parameters and about every loss."""
+        """Return whether this names these parameters, and at least one for every loss."""
         return self.complete and self.names == tuple(parameters)
 
 
 def _where(names: Sequence[str], chosen: Tensor) -> list[str]:
-    return [name for name, one in zip(names, chosen.tolist(), strict=True) if one]
+    return [name for name, wanted in zip(names, chosen.tolist(), strict=True) if wanted]
 
 
 def _module(name: str) -> str:

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from spear_amal.batch import Batch
-from spear_amal.errors import InputError
-from spear_amal.maths.objective import domain_counts
-from spear_amal.mixers.base import LookAheadLike, LookAheadOptions, Mixer, check_whole
+from spear_amal.maths.losses import domain_counts
+from spear_amal.mixers.base import LookAheadLike, LookAheadOptions, Mixer, check_look_ahead
+from spear_amal.params import check_whole
 
 
 class LearningToReweight(Mixer):
@@ -38,10 +38,14 @@ class LearningToReweight(Mixer):
     def __init__(self, *, meta_size: int | None = None, look_ahead: str = "last-layer") -> None:
         self.meta_size = meta_size
         self.look_ahead = look_ahead
-        check_meta(meta_size, look_ahead)
+        self.check_settings()
+
+    def check_settings(self) -> None:
+        """Raise InputError for a setting that cannot be used."""
+        check_meta(self.meta_size, self.look_ahead)
 
     def look_ahead_options(self) -> LookAheadOptions:
-        """Say which look-ahead to make; at weight zero its step length does not matter."""
+        """Return the options of the look-ahead; at weight zero its step length does not matter."""
         return LookAheadOptions(parameters=self.look_ahead, meta_size=self.meta_size)
 
     def refresh(self, look_ahead: LookAheadLike, batch: Batch) -> None:
@@ -62,7 +66,6 @@ class LearningToReweight(Mixer):
         """Keep the domains, which say how many rows a batch's mean is over."""
         super().attach(n_rows, names, domain, mixable)
         self.domain = domain
-        self.mixable = mixable.to(domain.device)
         self._shares = None
 
 
@@ -76,5 +79,4 @@ def check_meta(meta_size: int | None, look_ahead: str) -> None:
     """Raise unless the options of a per-batch look-ahead can be used."""
     if meta_size is not None:
         check_whole("meta_size", meta_size, 1)
-    if look_ahead not in ("last-layer", "network"):
-        raise InputError(f"look_ahead must be 'last-layer' or 'network', found {look_ahead!r}")
+    check_look_ahead(look_ahead)

@@ -1,4 +1,4 @@
-"""What a mixer knows about losses: their names. Two names stand for roles.
+"""Roles of losses by their names: which is on labels, and which are on teachers.
 
 "label" stands for the loss on labels, whether it is called "label" or "gold"; "teacher" for every
 loss whose name starts so: "teacher", "teacher0", "teacher1" and so on.
@@ -18,12 +18,12 @@ from spear_amal.errors import InputError
 
 LABEL, TEACHER = "label", "teacher"
 ROLES = (LABEL, TEACHER)
-# Weights of Hinton's distillation: label and teacher.
+#: Weights of Hinton's distillation: label and teacher.
 HINTON = {LABEL: 0.1, TEACHER: 0.9}
 
 
 def role(name: str) -> str | None:
-    """Tell the role of a loss by its name; None if it has none.
+    """Return the role of a loss, by its name; None if it has none.
 
     Examples
     --------
@@ -36,12 +36,14 @@ def role(name: str) -> str | None:
 
 
 def in_role(names: Sequence[str], wanted: str) -> Tensor:
-    """Which losses have a role (K,), bool."""
+    """Return which losses have a role (K,), bool."""
     return torch.tensor([role(name) == wanted for name in names], dtype=torch.bool)
 
 
 def check_by_name(option: str, values: Any) -> None:
-    """Raise InputError unless `values` gives weights of at least 0 by loss name."""
+    """Raise InputError unless `values` is None or gives weights of at least 0 by loss name."""
+    if values is None:
+        return
     if not isinstance(values, Mapping):
         raise InputError(f"{option} must be weights by loss name, found {values!r}")
     for name, value in values.items():
@@ -49,19 +51,27 @@ def check_by_name(option: str, values: Any) -> None:
             raise InputError(f"{option}[{name!r}] must be a number from 0 on, found {value!r}")
 
 
-def by_name(option: str, values: Mapping[str, float], names: Sequence[str]) -> Tensor:
-    """Values (K,) of the losses: by a loss' own name, else by its role, else 1.
+def by_name(
+    option: str,
+    values: Mapping[str, float] | None,
+    names: Sequence[str],
+    default: Mapping[str, float] | None = None,
+) -> Tensor:
+    """Return values (K,) of the losses: by a loss' own name, else by its role, else 1.
+
+    Where `values` is None, `default` stands in.
 
     Raises
     ------
     InputError
         If `values` names a loss that is not trained. A role may have no loss.
     """
+    values = (default or {}) if values is None else values
     unknown = sorted(set(values) - {*names, *ROLES})
     if unknown:
         raise InputError(f"{option} names losses that are not trained: {unknown}; have {names}")
-    found = [values.get(name, values.get(role(name) or name, 1.0)) for name in names]
-    return torch.tensor([float(value) for value in found])
+    by_loss = [values.get(name, values.get(role(name) or name, 1.0)) for name in names]
+    return torch.tensor([float(value) for value in by_loss])
 
 
 def check_main(main: Any) -> None:

@@ -15,13 +15,13 @@ from spear_amal.errors import InputError
 from spear_amal.maths.gradients import combined, gradient_of, inner, reaches, with_gradients
 from spear_amal.mixers.base import GraphsLike, Step, weighted_values
 from spear_amal.mixers.bilevel import Bilevel
-from spear_amal.mixers.module_partition import Partition, check_partition, partition
+from spear_amal.mixers.module_partition import ModulePartition, assign_modules, check_partition
 
 POSITIVE = ("relu", "projection")
 OPTIMISERS = ("adam", "sgd")
 
 
-class ModuleWeights(Bilevel):
+class MAOAL(Bilevel):
     """Module m follows ``g_m = grad_m L_main + sum_k relu(alpha_km) grad_m L_k``.
 
     All alpha start at 1. After every `every` steps alpha makes one step on the validation loss'
@@ -41,7 +41,7 @@ class ModuleWeights(Bilevel):
     Parameters
     ----------
     partition : {"stage", "block", "parameter"}, mapping or callable
-        Which parameters form a module: see :func:`spear_amal.mixers.module_partition.partition`.
+        Which parameters form a module: see ``spear_amal.mixers.module_partition.partition``.
     every : int
         Steps of the model for one of alpha.
     neumann : int
@@ -74,7 +74,7 @@ class ModuleWeights(Bilevel):
 
     def __init__(
         self,
-        partition: Partition = "stage",
+        partition: ModulePartition = "stage",
         *,
         every: int = 20,
         neumann: int = 3,
@@ -100,11 +100,15 @@ class ModuleWeights(Bilevel):
         self.positive = positive
         self.meta_size = meta_size
         self.main = main
-        check_partition(partition)
+        self.check_settings()
+
+    def check_settings(self) -> None:
+        """Raise InputError for a setting that cannot be used."""
+        check_partition(self.partition)
         for name, kinds in (("optimiser", OPTIMISERS), ("positive", POSITIVE)):
             if getattr(self, name) not in kinds:
                 raise InputError(f"{name} must be one of {kinds}, found {getattr(self, name)!r}")
-        self._check_learning()
+        super().check_settings()
 
     def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:
         """Forget all modules: they are laid out when parameters are seen."""
@@ -128,14 +132,14 @@ class ModuleWeights(Bilevel):
 
     # -- which loss meets which module ------------------------------------------------------------
 
-    def _see(self, found: Tensor, parameters: Mapping[str, Tensor]) -> None:
+    def _see(self, reached: Tensor, parameters: Mapping[str, Tensor]) -> None:
         """Lay modules out, and note which losses were seen to reach which parameters: (K, P)."""
         if self._names != tuple(parameters):
             self._lay_out(parameters)
-        if not bool((found & ~self._found).any()):
+        if not bool((reached & ~self._found).any()):
             return
         # Once seen is known: in a batch without rows of its own a loss may have no graph.
-        self._found = self._found | found
+        self._found = self._found | reached
         shared = self._found[self.place]
         self._shared = shared.to(self.device)
         for i, k in enumerate(self.learnt):
@@ -144,7 +148,7 @@ class ModuleWeights(Bilevel):
             self.active[i] |= met.to(self.device)
 
     def _lay_out(self, parameters: Mapping[str, Tensor]) -> None:
-        by_name = partition(parameters, self.partition)
+        by_name = assign_modules(parameters, self.partition)
         modules = tuple(dict.fromkeys(by_name.values()))
         if not self.modules:
             self._start(modules)
@@ -177,8 +181,8 @@ class ModuleWeights(Bilevel):
         values, tensors = step.values(), list(step.parameters.values())
         gradients = [gradient_of(value, tensors) for value in values]
         # A parameter has a gradient where it is reached: no graph has to be gone through for it.
-        found = torch.tensor([[g is not None for g in gradient] for gradient in gradients])
-        self._see(found, step.parameters)
+        reached = torch.tensor([[g is not None for g in gradient] for gradient in gradients])
+        self._see(reached, step.parameters)
         mixed = combined(gradients, self._factors())
         pairs = [(p, g) for p, g in zip(tensors, mixed, strict=True) if g is not None]
         detached = torch.stack([value.detach() for value in values])
@@ -237,11 +241,11 @@ class ModuleWeights(Bilevel):
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return alpha, names of modules, where losses meet, and the optimiser's moments."""
-        own = {"modules": _as_bytes(self.modules), "active": self.active.clone()}
-        return {**super().state_dict(), **own}
+        module_state = {"modules": _as_bytes(self.modules), "active": self.active.clone()}
+        return {**super().state_dict(), **module_state}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Go on from there."""
+        """Restore what :meth:`state_dict` returned."""
         self._start(_from_bytes(state["modules"]))
         self._names = ()  # parameters are laid out anew, over these modules
         super().load_state_dict(state)
@@ -253,6 +257,6 @@ def _as_bytes(names: Sequence[str]) -> Tensor:
     return torch.tensor(list(json.dumps(names).encode()), dtype=torch.uint8)
 
 
-def _from_bytes(held: Tensor) -> list[str]:
-    names: list[str] = json.loads(bytes(held.tolist()))
+def _from_bytes(codes: Tensor) -> list[str]:
+    names: list[str] = json.loads(bytes(codes.tolist()))
     return names

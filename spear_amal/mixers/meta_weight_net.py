@@ -8,12 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from spear_amal.batch import Batch
-from spear_amal.errors import InputError
-from spear_amal.mixers.base import LookAheadLike, LookAheadOptions, Mixer, check_whole
+from spear_amal.io.safetensors import under_prefix, with_prefix
+from spear_amal.mixers.base import LookAheadLike, LookAheadOptions, Mixer
 from spear_amal.mixers.learning_to_reweight import check_meta
-from spear_amal.mixers.moments import load_moments, moments_of
+from spear_amal.params import check_positive, check_whole
+from spear_amal.tensors.optimizer_state import load_optimizer_tensors, optimizer_tensors
 
-STATE = "net."
+NET, MOMENTS = "net", "upper"  # prefixes of the state
 
 
 class MetaWeightNet(Mixer):
@@ -29,7 +30,7 @@ class MetaWeightNet(Mixer):
         Width of the net.
     lr, weight_decay : float
         Adam's on the net.
-    eta_look : float
+    lookahead_lr : float
         Plain-SGD look-ahead step.
     meta_size : int or None
         Validation rows of a look-ahead, drawn with replacement; None takes all of V.
@@ -47,7 +48,7 @@ class MetaWeightNet(Mixer):
         hidden: int = 100,
         lr: float = 1e-3,
         weight_decay: float = 1e-4,
-        eta_look: float = 0.5,
+        lookahead_lr: float = 0.5,
         meta_size: int | None = None,
         look_ahead: str = "last-layer",
         seed: int | None = None,
@@ -55,15 +56,18 @@ class MetaWeightNet(Mixer):
         self.hidden = hidden
         self.lr = lr
         self.weight_decay = weight_decay
-        self.eta_look = eta_look
+        self.lookahead_lr = lookahead_lr
         self.meta_size = meta_size
         self.look_ahead = look_ahead
         self.seed = seed
-        check_meta(meta_size, look_ahead)
-        check_whole("hidden", hidden, 1)
-        for name, value in (("lr", lr), ("eta_look", eta_look)):
-            if not value > 0:
-                raise InputError(f"{name} must be above 0, found {value}")
+        self.check_settings()
+
+    def check_settings(self) -> None:
+        """Raise InputError for a setting that cannot be used."""
+        check_meta(self.meta_size, self.look_ahead)
+        check_whole("hidden", self.hidden, 1)
+        check_positive("lr", self.lr)
+        check_positive("lookahead_lr", self.lookahead_lr)
 
     def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:
         """Make one net per loss; a loss that is not mixable keeps weight 1."""
@@ -76,8 +80,8 @@ class MetaWeightNet(Mixer):
         )
 
     def look_ahead_options(self) -> LookAheadOptions:
-        """Say which look-ahead to make."""
-        return LookAheadOptions(self.eta_look, self.look_ahead, meta_size=self.meta_size)
+        """Return the options of the look-ahead."""
+        return LookAheadOptions(self.lookahead_lr, self.look_ahead, meta_size=self.meta_size)
 
     def refresh(self, look_ahead: LookAheadLike, batch: Batch) -> None:
         """One Adam step of the net on the hypergradient."""
@@ -97,14 +101,14 @@ class MetaWeightNet(Mixer):
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the net and Adam's moments."""
-        state = {STATE + name: value.clone() for name, value in self.net.state_dict().items()}
-        return state | moments_of(self.optimiser)
+        state = with_prefix(NET, self.net.state_dict())
+        state |= with_prefix(MOMENTS, optimizer_tensors(self.optimiser))
+        return {name: tensor.clone() for name, tensor in state.items()}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Take net and moments back."""
-        own = {k.removeprefix(STATE): v for k, v in state.items() if k.startswith(STATE)}
-        self.net.load_state_dict(own)
-        load_moments(self.optimiser, state)
+        """Restore the network and its moments."""
+        self.net.load_state_dict(under_prefix(NET, state))
+        load_optimizer_tensors(self.optimiser, under_prefix(MOMENTS, state))
 
 
 class _Nets(nn.Module):

@@ -12,7 +12,7 @@ from torch import Tensor
 from spear_amal.errors import InputError
 
 KINDS = ("stage", "block", "parameter")
-Partition = str | Mapping[str, str] | Callable[[str], str]
+ModulePartition = str | Mapping[str, str] | Callable[[str], str]
 # A part with a larger share of its parent's parameters is the network's trunk: it is looked into.
 TRUNK = 1 / 3
 
@@ -28,8 +28,10 @@ def check_partition(how: Any) -> None:
         )
 
 
-def partition(parameters: Mapping[str, Tensor], how: Partition = "stage") -> dict[str, str]:
-    """Tell the module of each parameter, in the order of the parameters.
+def assign_modules(
+    parameters: Mapping[str, Tensor], how: ModulePartition = "stage"
+) -> dict[str, str]:
+    """Return the module of each parameter, in the order of the parameters.
 
     Parameters
     ----------
@@ -52,7 +54,7 @@ def partition(parameters: Mapping[str, Tensor], how: Partition = "stage") -> dic
     --------
     >>> from torch import nn
     >>> net = nn.Sequential(nn.Linear(3, 5, bias=False), nn.LayerNorm(5, bias=False), nn.ReLU())
-    >>> partition(dict(nn.Sequential(net, nn.Linear(5, 2, bias=False)).named_parameters()))
+    >>> assign_modules(dict(nn.Sequential(net, nn.Linear(5, 2, bias=False)).named_parameters()))
     {'0.0.weight': '0', '0.1.weight': '0', '1.weight': '1'}
     """
     if how == "parameter":
@@ -68,19 +70,19 @@ def partition(parameters: Mapping[str, Tensor], how: Partition = "stage") -> dic
 
 def _given(name: str, how: Mapping[str, str] | Callable[[str], str]) -> str:
     if callable(how):
-        found: str | None = how(name)
+        module: str | None = how(name)
     else:
         pieces = name.split(".")
         starts = (".".join(pieces[:n]) for n in range(len(pieces), 0, -1))
-        found = next((how[start] for start in starts if start in how), None)
-        if found is None:
+        module = next((how[start] for start in starts if start in how), None)
+        if module is None:
             raise InputError(
                 f"partition gives no module for the parameter {name!r}: its keys, {sorted(how)}, "
                 "must be names of parameters as the model has them, or their beginnings up to a dot"
             )
-    if not isinstance(found, str):
-        raise InputError(f"partition gives no module for the parameter {name!r}, but {found!r}")
-    return found
+    if not isinstance(module, str):
+        raise InputError(f"partition gives no module for the parameter {name!r}, but {module!r}")
+    return module
 
 
 # -- the tree of names ----------------------------------------------------------------------------
@@ -100,7 +102,7 @@ class _Node:
 
     @property
     def is_norm(self) -> bool:
-        """Whether it is a layer without a matrix."""
+        """True for a layer without a matrix."""
         weight = next((s for n, s in self.sizes.items() if n.endswith("weight")), None)
         return self.is_leaf and weight is not None and len(weight) < 2
 
@@ -127,8 +129,8 @@ class _Part:
 
     @property
     def label(self) -> tuple[str, ...]:
-        own = [node for node in self.nodes if not node.is_norm] or self.nodes
-        first, last = own[0].path, own[-1].path
+        layers = [node for node in self.nodes if not node.is_norm] or self.nodes
+        first, last = layers[0].path, layers[-1].path
         return first if first == last else (*first[:-1], f"{first[-1]}-{last[-1]}")
 
 

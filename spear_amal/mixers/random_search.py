@@ -8,12 +8,14 @@ from numbers import Real
 
 import numpy as np
 import torch
+from sklearn.base import clone
 from torch import Tensor
 
 from spear_amal.errors import InputError
-from spear_amal.mixers.base import Mixer, check_whole
+from spear_amal.mixers.base import Mixer
 from spear_amal.mixers.fixed import PerLoss
 from spear_amal.mixers.loss_roles import check_main, main_loss
+from spear_amal.params import check_conditions, check_whole
 
 
 class RandomSearch(PerLoss):
@@ -58,16 +60,27 @@ class RandomSearch(PerLoss):
         self.seed = seed
         self.trial = trial
         self.main = main
+        self.check_settings()
+
+    def check_settings(self) -> None:
+        """Raise InputError for a setting that cannot be used."""
         for name, least in (("trials", 1), ("seed", 0), ("trial", 0)):
             check_whole(name, getattr(self, name), least)
-        check_main(main)
-        for name, value in (("low", low), ("high", high)):
+        check_main(self.main)
+        for name in ("low", "high"):
+            value = getattr(self, name)
             if not isinstance(value, Real) or not 0 <= float(value) < math.inf:
                 raise InputError(f"{name} must be a number from 0 on, found {value!r}")
-        if low > high:
-            raise InputError(f"low must not be above high, found low={low} and high={high}")
-        if log and not low > 0:
-            raise InputError(f"low must be above 0 with log=True, found {low}")
+        check_conditions(
+            (
+                self.low <= self.high,
+                lambda: f"low must not be above high, found low={self.low} and high={self.high}",
+            ),
+            (
+                self.low > 0 or not self.log,
+                lambda: f"low must be above 0 with log=True, found {self.low}",
+            ),
+        )
 
     def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:
         """Draw the weights."""
@@ -87,5 +100,4 @@ class RandomSearch(PerLoss):
     def candidates(self, names: Sequence[str]) -> list[Mixer]:
         """One mixer for each trial; a single loss leaves nothing to search."""
         trials = range(self.trials if len(names) > 1 else 1)
-        settings = {name: getattr(self, name) for name in ("low", "high", "log", "seed", "main")}
-        return [RandomSearch(self.trials, trial=trial, **settings) for trial in trials]
+        return [clone(self).set_params(trial=trial) for trial in trials]

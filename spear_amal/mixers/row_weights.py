@@ -1,4 +1,4 @@
-"""A table of weights that is learnt from look-aheads on groups of rows: AMAL's and ALM-KD's part.
+"""Base of AMAL and ALM-KD: a table of weights by row, learnt from look-aheads on groups of rows.
 
 It looks weights up, keeps the schedule of refreshes, scales gradients and goes to disk and back.
 What a refresh does with the look-ahead is the mixer's.
@@ -12,51 +12,58 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from spear_amal._typing import PathLike
 from spear_amal.batch import Batch
-from spear_amal.errors import InputError
-from spear_amal.mixers.base import LookAheadLike, LookAheadOptions, Mixer, check_whole
+from spear_amal.mixers.base import LookAheadLike, LookAheadOptions, Mixer, check_look_ahead
 from spear_amal.mixers.weight_table import DTYPES, MappedTable, WeightTable, file_of
-from spear_amal.tensors.bool_table import BitRows
+from spear_amal.params import check_conditions, check_positive, check_whole
+from spear_amal.tensors.bool_table import PackedBools
 
 MEAN_ROWS = 1 << 20  # rows whose weights are held at once where means are taken
 
 
-class LearntTable(Mixer):
+class LearnedRowWeights(Mixer):
     """One weight per row and loss; options of the refresh as documented by the mixers."""
 
     needs_look_ahead = True
     spreads = True
 
-    rho: float
+    weight_lr: float
     refresh_every: int
     warmup: int
-    eta_look: float
+    lookahead_lr: float
     inner_repeats: int
     group_size: int | None
     normalise: str
     outer: str
     look_ahead: str
     table_dtype: str = "float32"
-    table_path: str | None = None
+    table_path: PathLike | None = None
 
-    def _check_learning(self) -> None:
+    def check_settings(self) -> None:
+        """Raise InputError for a setting that cannot be used."""
         for name, least in (("refresh_every", 1), ("warmup", 0), ("inner_repeats", 1)):
             check_whole(name, getattr(self, name), least)
         if self.group_size is not None:
             check_whole("group_size", self.group_size, 1)
-        check_all(
-            {
-                f"rho must not be negative, found {self.rho}": self.rho >= 0,
-                f"eta_look must be above 0, found {self.eta_look}": self.eta_look > 0,
-                "normalise must be 'none', 'features', 'max-abs' or 'l2', found "
-                f"{self.normalise!r}": self.normalise in ("none", "features", "max-abs", "l2"),
-                f"look_ahead must be 'last-layer' or 'network', found {self.look_ahead!r}": (
-                    self.look_ahead in ("last-layer", "network")
+        check_positive("lookahead_lr", self.lookahead_lr)
+        check_look_ahead(self.look_ahead)
+        check_conditions(
+            (
+                self.weight_lr >= 0,
+                lambda: f"weight_lr must not be negative, found {self.weight_lr}",
+            ),
+            (
+                self.normalise in ("none", "features", "max-abs", "l2"),
+                lambda: (
+                    "normalise must be 'none', 'features', 'max-abs' or 'l2', found "
+                    f"{self.normalise!r}"
                 ),
-                f"table_dtype must be one of {sorted(DTYPES)}, found {self.table_dtype!r}": (
-                    self.table_dtype in DTYPES
-                ),
-            }
+            ),
+            (
+                self.table_dtype in DTYPES,
+                lambda: f"table_dtype must be one of {sorted(DTYPES)}, found {self.table_dtype!r}",
+            ),
         )
 
     def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:
@@ -65,7 +72,7 @@ class LearntTable(Mixer):
         # On the table's device: looking weights up costs no transfer per step.
         start = self._starts(names, mixable).to(domain.device)
         self.lambdas = self._new_table(n_rows, start)  # (n_rows, K)
-        self.learnt = BitRows.pack(domain, mixable)  # (n_rows, K)
+        self.learnt = PackedBools.pack(domain, mixable)  # (n_rows, K)
         self._means: tuple[Tensor, int, dict[str, float]] | None = None
 
     def _starts(self, names: Sequence[str], mixable: Tensor) -> Tensor:
@@ -78,7 +85,7 @@ class LearntTable(Mixer):
         return MappedTable(n_rows, start, self.table_dtype, self.table_path)
 
     def weights(self, batch: Batch, losses: Tensor) -> Tensor:
-        """Look the batch's rows up in the table."""
+        """Return the weights (B, K) of the batch's rows, from the table."""
         return self.lambdas[batch.index].to(losses)
 
     def should_refresh(self, epoch: int) -> bool:
@@ -96,9 +103,9 @@ class LearntTable(Mixer):
         return gradient / size.clamp(min=torch.finfo(gradient.dtype).tiny)
 
     def look_ahead_options(self) -> LookAheadOptions:
-        """Say which look-ahead to make."""
+        """Return the options of the look-ahead."""
         return LookAheadOptions(
-            self.eta_look, self.look_ahead, self.outer, group_size=self.group_size
+            self.lookahead_lr, self.look_ahead, self.outer, group_size=self.group_size
         )
 
     def mean_weights(self, rows: Tensor) -> dict[str, float]:
@@ -135,7 +142,7 @@ class LearntTable(Mixer):
         return super().snapshot()
 
     def files(self, state: dict[str, Tensor]) -> set[str]:
-        """Name the file of a table on disk."""
+        """Return the file of a table on disk."""
         return {file_of(state)} - {""}
 
     def keep_files(self, names: Set[str]) -> None:
@@ -148,12 +155,5 @@ class LearntTable(Mixer):
         return self.lambdas.state_dict()
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Take the weight table back."""
+        """Restore the weight table."""
         self.lambdas.load_state_dict(state)
-
-
-def check_all(conditions: dict[str, bool]) -> None:
-    """Raise InputError with the first message whose condition does not hold."""
-    for message, holds in conditions.items():
-        if not holds:
-            raise InputError(message)

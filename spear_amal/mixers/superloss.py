@@ -17,7 +17,7 @@ from spear_amal.errors import InputError
 from spear_amal.maths.lambert import lambert_w0
 from spear_amal.mixers.base import Mixer
 from spear_amal.mixers.loss_roles import HINTON, by_name, check_by_name
-from spear_amal.mixers.row_weights import check_all
+from spear_amal.params import check_conditions
 
 
 class SuperLoss(Mixer):
@@ -52,28 +52,29 @@ class SuperLoss(Mixer):
         lam: float = 0.25,
         decay: float = 0.9,
     ) -> None:
-        per_loss = HINTON if per_loss is None else per_loss
-        check_by_name("per_loss", per_loss)
-        self.per_loss = dict(per_loss)
+        self.per_loss = per_loss
         self.tau = tau
         self.lam = lam
         self.decay = decay
-        number = isinstance(tau, Real) and math.isfinite(tau)
-        check_all(
-            {
-                f"tau must be a number, 'mean' or 'log-classes', found {tau!r}": (
-                    number or tau in ("mean", "log-classes")
-                ),
-                f"lam must be above 0, found {lam}": lam > 0,
-                f"decay must lie in [0, 1), found {decay}": 0 <= decay < 1,
-            }
+        self.check_settings()
+
+    def check_settings(self) -> None:
+        """Raise InputError for a setting that cannot be used."""
+        check_by_name("per_loss", self.per_loss)
+        number = isinstance(self.tau, Real) and math.isfinite(self.tau)
+        check_conditions(
+            (
+                number or self.tau in ("mean", "log-classes"),
+                lambda: f"tau must be a number, 'mean' or 'log-classes', found {self.tau!r}",
+            ),
+            (self.lam > 0, lambda: f"lam must be above 0, found {self.lam}"),
+            (0 <= self.decay < 1, lambda: f"decay must lie in [0, 1), found {self.decay}"),
         )
 
     def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:
         """Lay out one weight per loss."""
         super().attach(n_rows, names, domain, mixable)
-        self.vector = by_name("per_loss", self.per_loss, names).double().to(domain.device)
-        self.mixable = mixable.to(domain.device)
+        self.vector = by_name("per_loss", self.per_loss, names, HINTON).double().to(domain.device)
         self.domain = domain & self.mixable
         self.mean = torch.zeros((), dtype=torch.float64, device=domain.device)
         self.batches = torch.zeros((), dtype=torch.int64, device=domain.device)
@@ -82,15 +83,15 @@ class SuperLoss(Mixer):
         """``sigma_i w_k`` (B, K)."""
         here = self.domain[batch.index]
         parts = torch.where(here, losses.detach().double() * self.vector, 0.0)
-        own = parts.sum(1)  # (B,)
-        ratio = (own - self._tau(batch, own, here.any(1))) / self.lam
+        row_loss = parts.sum(1)  # (B,)
+        ratio = (row_loss - self._tau(batch, row_loss, here.any(1))) / self.lam
         sigma = torch.exp(-lambert_w0(ratio.clamp(min=-2 / math.e) / 2))
         weights = torch.where(self.mixable, sigma.unsqueeze(1) * self.vector, 1.0)
         return weights.to(losses)
 
-    def _tau(self, batch: Batch, own: Tensor, here: Tensor) -> Tensor | float:
+    def _tau(self, batch: Batch, row_loss: Tensor, here: Tensor) -> Tensor | float:
         if self.tau == "mean":
-            return self._running_mean(own, here)
+            return self._running_mean(row_loss, here)
         if self.tau != "log-classes":
             return float(self.tau)
         classes = batch.teachers.shape[2] if batch.teachers.ndim == 3 else 0
@@ -100,9 +101,9 @@ class SuperLoss(Mixer):
             )
         return math.log(classes)
 
-    def _running_mean(self, own: Tensor, here: Tensor) -> Tensor:
-        """Take the batch's rows on which a loss is defined into the mean, and return it."""
-        total, count = self.shard.total([torch.where(here, own, 0.0).sum(), here.sum()])
+    def _running_mean(self, row_loss: Tensor, here: Tensor) -> Tensor:
+        """Update the running mean by the batch's rows on which a loss is defined, and return it."""
+        total, count = self.shard.total([torch.where(here, row_loss, 0.0).sum(), here.sum()])
         now = total / count.clamp(min=1)
         later = self.decay * self.mean + (1 - self.decay) * now
         mean = torch.where(self.batches > 0, later, now)
@@ -116,6 +117,6 @@ class SuperLoss(Mixer):
         return {"mean": self.mean.clone(), "batches": self.batches.clone()}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Go on with the mean from there."""
+        """Restore the running mean."""
         self.mean = state["mean"].to(self.mean, copy=True)
         self.batches = state["batches"].to(self.batches, copy=True)

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from spear_amal.distributed.shard import mean_over_ranks
-from spear_amal.errors import InputError
-from spear_amal.maths.objective import domain_counts
+from spear_amal.maths.losses import domain_counts
 from spear_amal.mixers.base import Step
 from spear_amal.mixers.fixed import PerLoss
+from spear_amal.params import check_conditions
 
 FORMS = {"half": 0.5, "classification": 1.0}
 # |s_k| stays below: a loss that reaches 0 would take its weight c exp(-s_k) to infinity.
@@ -60,14 +60,29 @@ class Uncertainty(PerLoss):
         self.lr = lr
         self.start = start
         self.optimiser = optimiser
-        if form not in FORMS:
-            raise InputError(f"form must be one of {sorted(FORMS)}, found {form!r}")
-        if not isinstance(lr, Real) or not 0 < float(lr) < math.inf:
-            raise InputError(f"lr must be a number above 0, found {lr!r}")
-        if not isinstance(start, Real) or not abs(float(start)) <= LARGEST:
-            raise InputError(f"start must lie in [-{LARGEST}, {LARGEST}], found {start!r}")
-        if optimiser not in ("adam", "sgd"):
-            raise InputError(f"optimiser must be 'adam' or 'sgd', found {optimiser!r}")
+        self.check_settings()
+
+    def check_settings(self) -> None:
+        """Raise InputError for a setting that cannot be used."""
+        lr, start = self.lr, self.start
+        check_conditions(
+            (
+                self.form in FORMS,
+                lambda: f"form must be one of {sorted(FORMS)}, found {self.form!r}",
+            ),
+            (
+                isinstance(lr, Real) and 0 < float(lr) < math.inf,
+                lambda: f"lr must be a number above 0, found {lr!r}",
+            ),
+            (
+                isinstance(start, Real) and abs(float(start)) <= LARGEST,
+                lambda: f"start must lie in [-{LARGEST}, {LARGEST}], found {start!r}",
+            ),
+            (
+                self.optimiser in ("adam", "sgd"),
+                lambda: f"optimiser must be 'adam' or 'sgd', found {self.optimiser!r}",
+            ),
+        )
 
     def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:
         """Start all s_k."""
@@ -115,6 +130,6 @@ class Uncertainty(PerLoss):
         return {name: getattr(self, name).clone() for name in ("s", "first", "second", "steps")}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Go on from there."""
+        """Restore what :meth:`state_dict` returned."""
         for name, value in state.items():
             setattr(self, name, value.to(self.s, copy=True))

@@ -28,6 +28,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spear_amal._typing import PathLike
 from spear_amal.errors import FileFormatError
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16}
@@ -98,7 +99,7 @@ class WeightTable:
         return {"lambdas": self.values.clone(), **self._rounding_state()}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Take back what :meth:`state_dict` gave."""
+        """Restore what :meth:`state_dict` returned."""
         self.values = state["lambdas"].to(device=self.device, dtype=self.dtype, copy=True)
         self._take_rounding(state)
 
@@ -147,9 +148,7 @@ class MappedTable(WeightTable):
         If the disk has less room than all weights may come to take.
     """
 
-    def __init__(
-        self, n_rows: int, start: Tensor, dtype: str, folder: str | os.PathLike[str]
-    ) -> None:
+    def __init__(self, n_rows: int, start: Tensor, dtype: str, folder: PathLike) -> None:
         self.folder = Path(folder)
         super().__init__(n_rows, start, dtype)
 
@@ -201,7 +200,7 @@ class MappedTable(WeightTable):
         self.changes += 1
 
     def _advance(self) -> None:
-        """Go on with a copy of the file; what refers to the present one finds it unchanged."""
+        """Switch to a copy of the file; what refers to the present one finds it unchanged."""
         self._check_room()
         following = self.path.with_name(f"{int(self.path.stem) + 1}.bin")
         _copy_sparse(self.path, following)
@@ -213,7 +212,7 @@ class MappedTable(WeightTable):
         return self[:]
 
     def snapshot(self) -> MappedTable:
-        """Give this version to read from, on the CPU; later changes do not reach it."""
+        """Return this version to read from, on the CPU; later changes do not reach it."""
         self._pin()
         taken = copy.copy(self)
         taken.device = torch.device("cpu")
@@ -230,12 +229,12 @@ class MappedTable(WeightTable):
         return f"{self.path.parent.name}/{self.path.name}"
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Name of the present file, which from here on is not changed."""
+        """Return the name of the present file, which from here on is not changed."""
         self._pin()
         return {"file": torch.tensor(list(self.name.encode())).byte(), **self._rounding_state()}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from a file that :meth:`state_dict` named.
+        """Restore the table from a file that :meth:`state_dict` named.
 
         Raises
         ------
@@ -244,12 +243,12 @@ class MappedTable(WeightTable):
         """
         name = file_of(state)
         path = self.folder / name
-        found = path.stat().st_size if path.is_file() else None
-        if not _NAME.fullmatch(name) or found != self._size:
-            held = "is missing" if found is None else f"has {found} bytes"
+        size = path.stat().st_size if path.is_file() else None
+        if not _NAME.fullmatch(name) or size != self._size:
+            problem = "is missing" if size is None else f"has {size} bytes"
             raise FileFormatError(
-                f"{path} {held}, the checkpoint needs {self._size} bytes of weights in it; put it "
-                "back, or remove the checkpoint to start afresh"
+                f"{path} {problem}, the checkpoint needs {self._size} bytes of weights in it; put "
+                "it back, or remove the checkpoint to start afresh"
             )
         if path.parent != self.path.parent:  # begun before it was known that a run goes on
             shutil.rmtree(self.path.parent)

@@ -5,9 +5,8 @@ from spear_amal.models.cage import RuleModel
 from spear_amal.models.conv_base import Network
 from spear_amal.models.convnet import ConvNet, ConvNet4
 from spear_amal.models.densenet import DenseNet
+from spear_amal.models.feature_model import MLP, Affine, JointModel, LinearModel
 from spear_amal.models.image_model import ImageModel, channel_statistics
-from spear_amal.models.joint import JointModel
-from spear_amal.models.linear import MLP, Affine, LinearModel
 from spear_amal.models.multi_task import MultiTask
 from spear_amal.models.registry import (
     build_feature_model,

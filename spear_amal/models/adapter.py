@@ -28,7 +28,7 @@ class FeatureAdapter(nn.Module):
     module : nn.Module
     head : str or None
         Dotted name of its last linear layer, e.g. ``"classifier.out"``. ``"auto"`` finds it where
-        it is beyond doubt (see :func:`find_head`). None for a module without one: then only the
+        it is beyond doubt. None for a module without one: then only the
         whole network can be differentiated (``look_ahead="network"``), and a module that gives
         logits alone has them as hidden values too.
     n_classes : int, optional
@@ -125,7 +125,7 @@ class FeatureAdapter(nn.Module):
 
 
 def find_head(module: nn.Module, n_classes: int | None = None) -> str:
-    """Name the linear layer that makes the logits.
+    """Return the name of the linear layer that makes the logits.
 
     It is the module's ``head``; or the only linear layer (with `n_classes` outputs, where they
     are known); or what one finds going down from the module, at every step into the last part of
@@ -153,15 +153,15 @@ def find_head(module: nn.Module, n_classes: int | None = None) -> str:
 
 def _check_head(module: nn.Module, head: str) -> None:
     try:
-        found = module.get_submodule(head)
+        layer = module.get_submodule(head)
     except AttributeError as error:
         raise InputError(
             f"the module has no part {head!r}; its linear layers are "
             f"{list(_linear_layers(module))}: name the last one as head="
         ) from error
-    if not isinstance(found, nn.Linear):
+    if not isinstance(layer, nn.Linear):
         raise InputError(
-            f"head={head!r} is a {type(found).__name__}; last-layer meta-gradients need a "
+            f"head={head!r} is a {type(layer).__name__}; last-layer meta-gradients need a "
             f"linear layer; {WHOLE_NETWORK}"
         )
 
@@ -172,7 +172,7 @@ def _linear_layers(module: nn.Module) -> dict[str, int]:
 
 
 def _last_linear(module: nn.Module) -> str | None:
-    """Go down to the linear layer that must be the last; None where it could be another."""
+    """Return the linear layer that must be the last; None where it could be another."""
     path: list[str] = []
     while not isinstance(module, nn.Linear):
         parts = dict(module.named_children())

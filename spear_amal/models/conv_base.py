@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from spear_amal.models.linear import Affine
+from spear_amal.models.feature_model import Affine
 
 
 class Conv(nn.Conv2d):

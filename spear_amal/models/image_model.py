@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from spear_amal._typing import VectorLike
 from spear_amal.errors import InputError
 from spear_amal.models.adapter import FeatureAdapter
 
@@ -39,7 +40,9 @@ class ImageModel(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, network: nn.Module, mean: Any = 0.0, std: Any = 1.0) -> None:
+    def __init__(
+        self, network: nn.Module, mean: float | VectorLike = 0.0, std: float | VectorLike = 1.0
+    ) -> None:
         super().__init__()
         known = hasattr(network, "logits_and_hidden")
         self.network = network if known else FeatureAdapter(network)
@@ -83,7 +86,7 @@ class ImageModel(nn.Module):
 
 
 def pixel_kind(x: Any) -> str:
-    """Tell bytes, which models divide by 255, from all other numbers.
+    """Return the kind of pixels: bytes, which models divide by 255, or other numbers.
 
     Examples
     --------

@@ -14,9 +14,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from spear_amal.batch import TaskAnswer
+from spear_amal.models.feature_model import batch_norms
 from spear_amal.models.rotations import N_VIEWS, four_views
 from spear_amal.tensors.sparse_rows import SparseRows
 
@@ -29,9 +29,9 @@ class MultiTask(nn.Module):
     """A network whose hidden values feed one more head for each task.
 
     It gives the network's own (logits, hidden) and, in training mode or where a gradient may be
-    asked for, a dict of ``tasks`` (and ``squared_norm``), fields of :class:`spear_amal.Outputs`.
-    Under ``torch.no_grad()`` in evaluation mode it is the network alone: prediction costs nothing
-    extra.
+    asked for, a dict of ``tasks`` (and ``squared_norm``), fields of
+    :class:`spear_amal.batch.Outputs`. Under ``torch.no_grad()`` in evaluation mode it is the
+    network alone: prediction costs nothing extra.
 
     Parameters
     ----------
@@ -131,28 +131,30 @@ def turned(x: Tensor, quarters: Tensor) -> Tensor:
 
 @contextmanager
 def main_answer(model: nn.Module) -> Iterator[None]:
-    """Let models with tasks be the network alone meanwhile, as for a validation loss."""
-    held = [part for part in model.modules() if isinstance(part, MultiTask) and part.answers_tasks]
+    """Switch models with tasks to the network alone meanwhile, as for a validation loss."""
+    networks = [
+        part for part in model.modules() if isinstance(part, MultiTask) and part.answers_tasks
+    ]
     try:
-        for part in held:
+        for part in networks:
             part.answers_tasks = False
         yield
     finally:
-        for part in held:
+        for part in networks:
             part.answers_tasks = True
 
 
 @contextmanager
 def untracked(module: nn.Module) -> Iterator[None]:
-    """Let batch normalisation take no note of the batches that they see meanwhile."""
-    held = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    """Freeze the running statistics of batch normalisation meanwhile."""
+    layers = [layer for layer in batch_norms(module).values() if layer.track_running_stats]
     try:
-        for layer in held:
+        for layer in layers:
             # In evaluation mode the running statistics are used all the same.
             layer.track_running_stats = not layer.training
         yield
     finally:
-        for layer in held:
+        for layer in layers:
             layer.track_running_stats = True
 
 

@@ -12,12 +12,13 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from spear_amal._typing import VectorLike
 from spear_amal.errors import InputError
 from spear_amal.models.adapter import FeatureAdapter
 from spear_amal.models.convnet import ConvNet, ConvNet4
 from spear_amal.models.densenet import DenseNet
+from spear_amal.models.feature_model import MLP, LinearModel
 from spear_amal.models.image_model import ImageModel
-from spear_amal.models.linear import MLP, LinearModel
 from spear_amal.models.resnet import ResNet
 from spear_amal.models.wide_resnet import WideResNet
 from spear_amal.tensors.sparse_rows import SparseRows
@@ -64,7 +65,7 @@ def network_names() -> list[str]:
 
 
 def is_network(name: object) -> bool:
-    """Tell whether :func:`build_network` knows a name."""
+    """Return whether :func:`build_network` knows a name."""
     if not isinstance(name, str):
         return False
     wide = _WIDE.fullmatch(name)
@@ -79,7 +80,7 @@ def check_network(name: object) -> None:
 
 
 def unknown_network(name: object) -> str:
-    """Say that there is no such network, what may be meant and what there is."""
+    """Return a message: there is no such network, what may be meant and what there is."""
     near = get_close_matches(str(name).lower(), network_names(), n=2)
     meant = f"; did you mean {' or '.join(map(repr, near))}?" if near else "."
     return (
@@ -96,8 +97,8 @@ def hidden_widths(name: object) -> tuple[int, ...] | None:
     >>> hidden_widths("mlp:80-40")
     (80, 40)
     """
-    found = _MLP.fullmatch(name) if isinstance(name, str) else None
-    return tuple(map(int, found[1].split("-"))) if found else None
+    match = _MLP.fullmatch(name) if isinstance(name, str) else None
+    return tuple(map(int, match[1].split("-"))) if match else None
 
 
 def build_network(
@@ -146,10 +147,10 @@ def build_network(
     options["generator"] = generator
     if name == "convnet4":
         return ConvNet4(n_classes, cast(Sequence[int], input_shape), **options)
-    if found := _RESNET.fullmatch(name):
-        return ResNet(int(found[1]), n_classes, in_channels, **options)
-    if found := _WIDE.fullmatch(name):
-        return WideResNet(int(found[1]), int(found[2]), n_classes, in_channels, **options)
+    if match := _RESNET.fullmatch(name):
+        return ResNet(int(match[1]), n_classes, in_channels, **options)
+    if match := _WIDE.fullmatch(name):
+        return WideResNet(int(match[1]), int(match[2]), n_classes, in_channels, **options)
     kind = DenseNet if name == "densenet-40-12" else ConvNet
     return kind(n_classes, in_channels, **options)
 
@@ -168,7 +169,7 @@ PLAIN = ("linear", "mlp")
 FeatureFactory = Callable[[Any, int], nn.Module]
 
 
-def check_kind(kind: Any, argument: str = "feature_model") -> None:
+def check_kind(kind: object, argument: str = "feature_model") -> None:
     """Raise InputError for what :func:`build_feature_model` cannot make a feature model of."""
     known = kind in PLAIN or is_network(kind) if isinstance(kind, str) else callable(kind)
     if not known:
@@ -187,7 +188,7 @@ def build_feature_model(
     generator: torch.Generator | None = None,
     *,
     input_shape: tuple[int, ...] | None = None,
-    statistics: tuple[Any, Any] | None = None,
+    statistics: tuple[VectorLike, VectorLike] | None = None,
 ) -> nn.Module:
     """Make the feature model.
 

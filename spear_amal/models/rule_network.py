@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from spear_amal.batch import Batch
 from spear_amal.maths import implication
-from spear_amal.models.linear import Affine
+from spear_amal.models.feature_model import Affine
 
 START_DEVIATION = 0.02  # truncated normal, as published
 

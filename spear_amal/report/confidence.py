@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from scipy.stats import t
 
 FEWEST = 3  # seeds: the interval of two is thirteen times as wide as their distance
 
@@ -15,7 +16,7 @@ def over_seeds(
     scale: float = 100.0,
     most: float | None = None,
 ) -> pd.DataFrame:
-    """Mean of a column and its 95% interval (Student's t); no width where there are few seeds.
+    """Compute means of a column and their 95% intervals (Student's t); no width for few seeds.
 
     Parameters
     ----------
@@ -36,23 +37,16 @@ def over_seeds(
     """
     runs = runs[runs[column].notna()]
     keys = [runs[name] for name in ([by] if isinstance(by, str) else by)]
-    held = (scale * runs[column].astype(float)).groupby(keys if len(keys) > 1 else keys[0])
-    half = half_width(held)
-    bounds = {"low": held.mean() - half, "high": held.mean() + half}
-    return pd.DataFrame({"mean": held.mean(), **bounds}).clip(0, scale if most is None else most)
-
-
-def half_width(held: pd.api.typing.SeriesGroupBy) -> pd.Series:
-    """Half of the 95% interval of each group's mean; 0 for fewer than three values."""
-    from scipy.stats import t
-
-    n = held.size()
-    half = t.ppf(0.975, np.maximum(n - 1, 1)) * held.std(ddof=1) / np.sqrt(n)
-    return half.where(n >= FEWEST, 0.0)
+    groups = (scale * runs[column].astype(float)).groupby(keys if len(keys) > 1 else keys[0])
+    n, mean = groups.size(), groups.mean()
+    half = t.ppf(0.975, np.maximum(n - 1, 1)) * groups.std(ddof=1) / np.sqrt(n)
+    half = half.where(n >= FEWEST, 0.0)
+    intervals = pd.DataFrame({"mean": mean, "low": mean - half, "high": mean + half})
+    return intervals.clip(0, scale if most is None else most)
 
 
 def mean_and_error(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard error of columns (runs, m) that may hold not-a-number.
+    """Compute mean and standard error of columns (runs, m) that may hold not-a-number.
 
     Examples
     --------
@@ -60,10 +54,10 @@ def mean_and_error(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     >>> mean.tolist(), error.tolist()
     ([2.0, 5.0], [1.0, 0.0])
     """
-    there = ~np.isnan(values)
-    n = there.sum(0)
+    known = ~np.isnan(values)
+    n = known.sum(0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean = np.where(there, values, 0).sum(0) / n
-        squares = np.where(there, (values - mean) ** 2, 0).sum(0)
+        mean = np.where(known, values, 0).sum(0) / n
+        squares = np.where(known, (values - mean) ** 2, 0).sum(0)
         error = np.sqrt(squares / np.maximum(n - 1, 1) / n)
     return mean, error

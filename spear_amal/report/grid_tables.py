@@ -6,21 +6,36 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from spear_amal.errors import InputError
+from spear_amal.report.formatting import format_interval, format_numbers
 from spear_amal.report.study_report import readable_summary
-from spear_amal.studies.catalogue import CATALOGUE
-from spear_amal.studies.mixers import MIXING_STUDIES
+from spear_amal.studies.catalogue import CATALOGUE, MIXER_STUDIES
 from spear_amal.studies.summary import GROUP, interval, summarise
 from spear_amal.studies.verdict import FEWEST
 
 # The first that was run: no teacher, uniform draws, no rules, the main loss alone.
 BASELINES = ("ce", "random", "only-lv", "single")
-_UNSAID = ("data.corpus",)  # in the title already
+_IN_TITLE = ("data.corpus",)
+_GROUPS = ("data.", "settings.training.", "settings.")  # of settings; their names are left out
+# Further numbers of the rows: column, heading, factor, form.
+_FURTHER = (
+    ("final_score", "last epoch", 100, "{:.1f}"),
+    ("teacher_score", "teacher", 100, "{:.1f}"),
+    ("auc", "AUC of weights", 1, "{:.3f}"),
+    ("compression", "compression", 1, "{:.3g}"),
+    ("relative", "% of teacher", 100, "{:.1f}"),
+    ("relative_ce", "% of CE", 100, "{:.1f}"),
+    ("seconds_per_epoch", "s an epoch", 1, "{:.3f}"),
+)
+# Beginnings of the names of methods that are judged, of the first kind that was run: rules and
+# teacher together, learnt mixing, draws by its weights.
+_JUDGED = (("both-",), ("amal", "alm-kd"), ("squares", "difference", "ratio"))
+_TOO_FEW, _WITHIN = "too few to rely on the intervals", "within noise of"
 
 
 @dataclass(frozen=True)
@@ -59,16 +74,22 @@ class Condition:
         first = {name: titles[name] for name in BASELINES if name in titles}
         return first | titles
 
+    def scores(self, column: str = "score") -> pd.DataFrame:
+        """Return a score of all runs in points, seeds in rows and methods in columns."""
+        values = self.runs.assign(value=100 * numbers(self.runs, column))
+        return values.pivot(index="seed", columns="method", values="value")
 
-def of_distillation(runs: pd.DataFrame) -> pd.Series:
-    """Tell rows of these studies, by the name that their protocol starts with.
+
+def of_grid_study(runs: pd.DataFrame) -> pd.Series:
+    """Return for each row whether it is of these studies: their name starts the protocol.
 
     Examples
     --------
-    >>> of_distillation(pd.DataFrame({"protocol": ["kd-synthetic: noise 0.1", "random"]})).tolist()
+    >>> of_grid_study(pd.DataFrame({"protocol": ["kd-synthetic: noise 0.1", "random"]})).tolist()
     [True, False]
     """
-    return pd.Series([str(one).split(":")[0] in CATALOGUE for one in runs["protocol"]], runs.index)
+    studies = [str(protocol).partition(":")[0] for protocol in runs["protocol"]]
+    return pd.Series([study in CATALOGUE for study in studies], runs.index)
 
 
 def conditions(runs: pd.DataFrame) -> list[Condition]:
@@ -83,29 +104,35 @@ def conditions(runs: pd.DataFrame) -> list[Condition]:
     InputError
         If no run went well.
     """
-    held = runs[runs["score"].notna()]
-    if not len(held):
+    finished = runs[runs["score"].notna()]
+    if finished.empty:
         raise InputError("there is no finished run to show")
-    groups = held.groupby(["protocol", "corpus"], sort=False)
-    return [one for _, group in groups for one in _conditions(group)]
+    groups = finished.groupby(["protocol", "corpus"], sort=False)
+    return [condition for _, group in groups for condition in _conditions(group)]
 
 
 def _conditions(group: pd.DataFrame) -> Iterator[Condition]:
-    settings = [dict(_leaves(config)) for config in group["config"]]
-    shared = _shared(settings, list(group["method"]))
-    keys = _dividing(settings, shared, group)
-    marks = pd.Series([_words({k: one[k] for k in keys}) for one in settings], group.index)
+    settings = pd.Series([dict(_leaves(config)) for config in group["config"]], group.index)
+    shared = _shared(settings, group["method"])
+    dividing = _dividing(settings, shared, group)
+    variants = settings.map(lambda leaves: _words({key: leaves[key] for key in dividing}))
     study, _, name = str(group["protocol"].iloc[0]).partition(": ")
-    for mark, runs in group.groupby(marks, sort=False):
+    for variant, runs in group.groupby(variants, sort=False):
         latest = runs.drop_duplicates(["method", "seed"], keep="last")
-        own = [one for one, at in zip(settings, group.index, strict=True) if at in latest.index]
-        same = {k: own[0][k] for k in own[0] if all(k in o and o[k] == own[0][k] for o in own)}
-        said = _words({k: v for k, v in same.items() if k not in _UNSAID and v != "null"})
-        yield Condition(study, str(runs["corpus"].iloc[0]), name, said, latest, str(mark))
+        first, *others = settings[latest.index]
+        common = {
+            key: value
+            for key, value in first.items()
+            if key not in _IN_TITLE
+            and value != "null"
+            and all(leaves.get(key) == value for leaves in others)
+        }
+        corpus, words = str(runs["corpus"].iloc[0]), _words(common)
+        yield Condition(study, corpus, name, words, latest, str(variant))
 
 
 def _leaves(config: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
-    """Give settings by dotted name, their values as JSON."""
+    """Yield settings by dotted name, their values as JSON."""
     for key, value in config.items():
         if isinstance(value, Mapping):
             yield from _leaves(value, f"{before}{key}.")
@@ -113,56 +140,41 @@ def _leaves(config: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, 
             yield f"{before}{key}", json.dumps(value, sort_keys=True)
 
 
-def _shared(settings: list[dict[str, str]], methods: list[str]) -> list[str]:
-    """Names of settings that every method has, in the same values."""
+def _shared(settings: pd.Series, methods: pd.Series) -> list[str]:
+    """Return names of settings that every method has, in the same values.
+
+    A method may have fewer of the values where a later part is unfinished.
+    """
     values: dict[str, dict[str, set[str]]] = {}
-    for one, method in zip(settings, methods, strict=True):
-        for key, value in one.items():
+    for leaves, method in zip(settings, methods, strict=True):
+        for key, value in leaves.items():
             values.setdefault(key, {}).setdefault(method, set()).add(value)
-    names = set(methods)
-    return [key for key, by in values.items() if set(by) == names and _alike(list(by.values()))]
+    return [
+        key
+        for key, by_method in values.items()
+        if len(by_method) == methods.nunique()
+        and set().union(*by_method.values()) in by_method.values()
+    ]
 
 
-def _alike(sets: list[set[str]]) -> bool:
-    """Whether the same values occur for all methods; fewer where a later part is unfinished."""
-    widest = max(sets, key=len)
-    return all(one <= widest for one in sets)
-
-
-def _dividing(settings: list[dict[str, str]], shared: list[str], group: pd.DataFrame) -> list[str]:
-    """Shared settings of which one method and seed has several values."""
-    frame = pd.DataFrame(settings, index=group.index)[shared]
-    by = frame.groupby([group["method"], group["seed"]])
-    return [key for key in shared if (by[key].nunique() > 1).any()]
+def _dividing(settings: pd.Series, shared: list[str], group: pd.DataFrame) -> list[str]:
+    """Return shared settings of which one method and seed has several values."""
+    frame = pd.DataFrame(settings.tolist(), index=group.index)[shared]
+    by_run = frame.groupby([group["method"], group["seed"]])
+    return [key for key in shared if (by_run[key].nunique() > 1).any()]
 
 
 def _words(settings: Mapping[str, str]) -> str:
     """Say settings, without the names of the groups they are in."""
-    names = {"data.": "", "settings.training.": "", "settings.": ""}
     parts = []
     for key, value in settings.items():
-        for long, short in names.items():
-            key = short + key.removeprefix(long) if key.startswith(long) else key
+        for group in _GROUPS:
+            key = key.removeprefix(group)
         parts.append(f"{key}={json.loads(value)}")
     return ", ".join(parts)
 
 
-# Further numbers of the rows: column, heading, factor, form.
-_FURTHER = (
-    ("final_score", "last epoch", 100, "{:.1f}"),
-    ("teacher_score", "teacher", 100, "{:.1f}"),
-    ("auc", "AUC of weights", 1, "{:.3f}"),
-    ("compression", "compression", 1, "{:.3g}"),
-    ("relative", "% of teacher", 100, "{:.1f}"),
-    ("relative_ce", "% of CE", 100, "{:.1f}"),
-    ("seconds_per_epoch", "s an epoch", 1, "{:.3f}"),
-)
-# Beginnings of the names of methods that are judged, of the first kind that was run: rules and
-# teacher together, learnt mixing, draws by its weights.
-_OURS = (("both-",), ("amal", "alm-kd"), ("squares", "difference", "ratio"))
-
-
-def kd_table(condition: Condition, baseline: str | None = None) -> pd.DataFrame:
+def grid_table(condition: Condition, baseline: str | None = None) -> pd.DataFrame:
     """Summarise one condition by method, in points.
 
     Parameters
@@ -178,83 +190,72 @@ def kd_table(condition: Condition, baseline: str | None = None) -> pd.DataFrame:
         Indexed by method, with the columns of :func:`spear_amal.studies.summarise`.
     """
     names = list(condition.methods)
-    chosen = baseline if baseline in names else names[0]
+    baseline = baseline if baseline in names else names[0]
     runs = condition.runs
     dedup = runs["dedup"] if "dedup" in runs else None  # images have no texts that occur twice
     # What may be compared is sorted out already.
     plain = runs.assign(config=[{}] * len(runs), dedup=dedup, labels=0, features="")
-    return summarise(plain, chosen).droplevel(list(GROUP)).loc[names]
+    return summarise(plain, baseline).droplevel(list(GROUP)).loc[names]
 
 
-def readable_kd(condition: Condition, table: pd.DataFrame) -> pd.DataFrame:
-    """Turn a table of :func:`kd_table` into strings, with what else the rows hold."""
-    shown = readable_summary(table)
-    last = shown.columns.get_loc("seeds")
+def readable_grid(condition: Condition, table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of :func:`grid_table` as strings, with what else the rows hold."""
+    summary = readable_summary(table)
     for column, heading, factor, form in _FURTHER:
         values = numbers(condition.runs, column)
         if values.notna().any():
-            means = values.groupby(condition.runs["method"]).mean() * factor
-            cells = ["" if v != v else form.format(v) for v in means.reindex(table.index)]
-            shown.insert(last, heading, cells)
-            last += 1
-    return shown
+            means = factor * values.groupby(condition.runs["method"]).mean()
+            cells = format_numbers(means.reindex(table.index), form, missing="")
+            summary.insert(summary.columns.get_loc("seeds"), heading, cells)
+    return summary
 
 
 def numbers(runs: pd.DataFrame, column: str) -> pd.Series:
-    """Give a column that may be missing or hold other things than numbers, as floats."""
-    held = runs[column] if column in runs else pd.Series(None, runs.index, dtype=object)
-    found = [float(v) if isinstance(v, Real) else np.nan for v in held]
-    return pd.Series(found, runs.index)
+    """Return a column as floats; it may be missing, or hold other things than numbers."""
+    values = runs[column] if column in runs else [None] * len(runs)
+    floats = [float(value) if isinstance(value, Real) else np.nan for value in values]
+    return pd.Series(floats, runs.index)
 
 
-def kd_verdicts(condition: Condition) -> list[str]:
-    """Say how AMAL and ALM-KD, or what is made with them, stand to the other methods.
+class Gain(NamedTuple):
+    """Mean gain of a method over another on the same seeds, in points, with its 95% interval."""
 
-    Each in one sentence: points on the same seeds, 95% intervals in brackets. Where rows hold the
-    score of the last epoch too, which no validation row chose, it is judged as well.
+    mean: float
+    low: float
+    high: float
+    n_seeds: int
+
+    @property
+    def side(self) -> str:
+        """On which side of the other method it lies: within noise if the interval holds zero."""
+        return "above" if self.low > 0 else "below" if self.high < 0 else _WITHIN
+
+    def __str__(self) -> str:
+        """Return mean and interval with their signs."""
+        return f"{self.mean:+.1f} ({format_interval(self.low, self.high)})"
+
+
+def gain_over(scores: pd.DataFrame, method: str, other: str) -> Gain | None:
+    """Compute the gain of a method over another; None with fewer than two seeds of both.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        As :meth:`Condition.scores` makes it.
+    method, other : str
     """
-    titles = condition.methods
-    judged = ([name for name in titles if name.startswith(kind)] for kind in _OURS)
-    ours = next((names for names in judged if names), [])
-    found = []
-    for column, where in (("score", ""), ("final_score", ", last epoch")):
-        values = condition.runs.assign(value=100 * numbers(condition.runs, column))
-        scores = values.pivot(index="seed", columns="method", values="value")
-        told = (_verdict(name, titles, scores) for name in ours)
-        found += [f"{condition.name}{where}: {one}" for one in told if one]
-    return found
+    gains = (scores[method] - scores[other]).dropna().to_numpy()
+    return Gain(float(gains.mean()), *interval(gains), len(gains)) if len(gains) > 1 else None
 
 
-def _verdict(name: str, titles: dict[str, str], scores: pd.DataFrame) -> str:
-    parts, seeds = [], []
-    for other in (one for one in titles if one != name):
-        gains = (scores[name] - scores[other]).dropna().to_numpy()
-        if len(gains) > 1:
-            parts.append(_against(gains, titles[other]))
-            seeds.append(len(gains))
-    if not parts:
-        return ""
-    few = ", too few to rely on the intervals" if min(seeds) < FEWEST else ""
-    return f"{titles[name]} {'; '.join(parts)}. {min(seeds)} seeds{few}."
-
-
-def _against(gains: np.ndarray, other: str) -> str:
-    gain, (low, high) = gains.mean(), interval(gains)
-    if low > 0:
-        return f"above {other} by {gain:.1f} ({low:.1f} to {high:.1f})"
-    if high < 0:
-        return f"below {other} by {-gain:.1f} ({-high:.1f} to {-low:.1f})"
-    return f"not told apart from {other}: {gain:+.1f} ({low:+.1f} to {high:+.1f})"
+def note_of(condition: Condition) -> str:
+    """Return the note of the study, or an empty text."""
+    return CATALOGUE[condition.study].note if condition.study in CATALOGUE else ""
 
 
 def verdicts_of(condition: Condition) -> list[str]:
     """Say how methods stand to each other, each in one sentence with 95% intervals in brackets."""
-    return [*mixing_verdicts(condition), *kd_verdicts(condition)]
-
-
-def note_of(condition: Condition) -> str:
-    """Give the note of the study, or an empty text."""
-    return CATALOGUE[condition.study].note if condition.study in CATALOGUE else ""
+    return [*mixing_verdicts(condition), *method_verdicts(condition)]
 
 
 def mixing_verdicts(condition: Condition) -> list[str]:
@@ -263,50 +264,72 @@ def mixing_verdicts(condition: Condition) -> list[str]:
     Gains are points on the same seeds. "Within noise": the interval holds zero. Empty for other
     studies, and for one seed.
     """
-    if condition.study not in MIXING_STUDIES:
+    if condition.study not in MIXER_STUDIES:
         return []
-    if condition.runs["seed"].nunique() < 2:
-        return []
-    runs = condition.runs.assign(value=100 * condition.runs["score"].astype(float))
-    scores = runs.pivot(index="seed", columns="method", values="value")
-    titles = condition.methods
-    reference = next(iter(titles))
-    found = [_sides(scores, titles, reference), _first(scores, titles)]
-    few = scores.notna().sum().min()
-    warned = f" {few} seeds, too few to rely on the intervals." if few < FEWEST else ""
-    return [f"{condition.name}: {text}{warned}" for text in found if text]
+    scores, titles = condition.scores(), condition.methods
+    texts = [_against_reference(scores, titles), _highest_mean(scores, titles)]
+    n_seeds = scores.notna().sum().min()
+    warning = f" {n_seeds} seeds, {_TOO_FEW}." if n_seeds < FEWEST else ""
+    return [f"{condition.name}: {text}{warning}" for text in texts if text]
 
 
-def _sides(scores: pd.DataFrame, titles: dict[str, str], reference: str) -> str:
-    sides: dict[str, list[str]] = {"above": [], "below": [], "within noise of": []}
-    for name in titles:
-        told = None if name == reference else _compared(scores, name, reference)
-        if told:
-            sides[told[0]].append(f"{titles[name]} {told[1]}")
-    parts = [f"{side} {titles[reference]}: {', '.join(m)}" for side, m in sides.items() if m]
+def _against_reference(scores: pd.DataFrame, titles: dict[str, str]) -> str:
+    reference, *others = titles
+    sides: dict[str, list[str]] = {"above": [], "below": [], _WITHIN: []}
+    for name in others:
+        gain = gain_over(scores, name, reference)
+        if gain:
+            sides[gain.side].append(f"{titles[name]} {gain}")
+    parts = [
+        f"{side} {titles[reference]}: {', '.join(texts)}" for side, texts in sides.items() if texts
+    ]
     return "; ".join(parts) + "." if parts else ""
 
 
-def _first(scores: pd.DataFrame, titles: dict[str, str]) -> str:
+def _highest_mean(scores: pd.DataFrame, titles: dict[str, str]) -> str:
     """Name the method of the highest mean, and those that are not told apart from it."""
-    whole = scores.dropna(axis=1)
-    if len(whole.columns) < 2:
+    complete = scores.dropna(axis=1)
+    if len(complete.columns) < 2:
         return ""
-    best = str(whole.mean().idxmax())
-    near = []
-    for name in titles:
-        told = None if name == best else _compared(scores, name, best)
-        if told and told[0] == "within noise of":
-            near.append(f"{titles[name]} {told[1]}")
-    said = f"not told apart from it: {', '.join(near)}" if near else "above all others"
-    return f"the highest mean has {titles[best]}, {whole[best].mean():.1f}; {said}."
+    best = str(complete.mean().idxmax())
+    gains = [(titles[name], gain_over(scores, name, best)) for name in titles if name != best]
+    near = [f"{title} {gain}" for title, gain in gains if gain and gain.side == _WITHIN]
+    rest = f"not told apart from it: {', '.join(near)}" if near else "above all others"
+    return f"the highest mean has {titles[best]}, {complete[best].mean():.1f}; {rest}."
 
 
-def _compared(scores: pd.DataFrame, name: str, other: str) -> tuple[str, str] | None:
-    """On which side of another method one is, and its gain; None with less than two seeds."""
-    gains = (scores[name] - scores[other]).dropna().to_numpy()
-    if len(gains) < 2:
-        return None
-    low, high = interval(gains)
-    side = "above" if low > 0 else "below" if high < 0 else "within noise of"
-    return side, f"{gains.mean():+.1f} ({low:+.1f} to {high:+.1f})"
+def method_verdicts(condition: Condition) -> list[str]:
+    """Say how AMAL and ALM-KD, or what is made with them, stand to the other methods.
+
+    Each in one sentence: points on the same seeds, 95% intervals in brackets. Where rows hold the
+    score of the last epoch too, which no validation row chose, it is judged as well.
+    """
+    titles = condition.methods
+    kinds = ([name for name in titles if name.startswith(kind)] for kind in _JUDGED)
+    judged = next((names for names in kinds if names), [])
+    verdicts = []
+    for column, where in (("score", ""), ("final_score", ", last epoch")):
+        scores = condition.scores(column)
+        texts = [_verdict(name, titles, scores) for name in judged]
+        verdicts += [f"{condition.name}{where}: {text}" for text in texts if text]
+    return verdicts
+
+
+def _verdict(method: str, titles: dict[str, str], scores: pd.DataFrame) -> str:
+    gains = [(titles[name], gain_over(scores, method, name)) for name in titles if name != method]
+    known = [(title, gain) for title, gain in gains if gain]
+    if not known:
+        return ""
+    n_seeds = min(gain.n_seeds for _, gain in known)
+    warning = f", {_TOO_FEW}" if n_seeds < FEWEST else ""
+    parts = "; ".join(_against(gain, title) for title, gain in known)
+    return f"{titles[method]} {parts}. {n_seeds} seeds{warning}."
+
+
+def _against(gain: Gain, title: str) -> str:
+    mean, low, high, _ = gain
+    if gain.side == _WITHIN:
+        return f"not told apart from {title}: {gain}"
+    if gain.side == "below":
+        mean, low, high = -mean, -high, -low
+    return f"{gain.side} {title} by {mean:.1f} ({format_interval(low, high, '.1f')})"

@@ -1,4 +1,4 @@
-"""What a report is made of; every part but the votes may be missing."""
+"""What the report of a run is made of; every part but title, summary and classes may be missing."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from spear_amal.votes.label_matrix import LabelMatrix
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """How a model does on rows with gold.
+class Evaluation:
+    """How a model does on rows with gold labels.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class Examples:
     votes : LabelMatrix (n, m) or None
     texts : sequence of str, length n
     judged : DataFrame, optional
-        As :func:`spear_amal.studies.weight_quality.weights_by_row` makes it, where gold of
+        As :func:`spear_amal.studies.weight_quality.weights_with_gold` makes it, where gold of
         unlabelled rows is at hand; for looking only.
     """
 
@@ -65,39 +65,39 @@ class Examples:
 
 @dataclass(frozen=True)
 class ReportContent:
-    """Everything that a report shows.
+    """Everything that the report of a run shows.
 
     Attributes
     ----------
     title : str
     summary : sequence of str
         Paragraphs: what was run, on which data.
-    classes : sequence
-        Class names in code order.
-    labels : LabelMatrix, optional
+    class_names : sequence
+        In code order.
+    votes : LabelMatrix (n, m), optional
         Votes on all rows that the table of LFs is about.
-    gold : ndarray (n,), optional
+    y : ndarray (n,), optional
         Gold codes that accuracies of LFs may use, -1 elsewhere.
     comparison : DataFrame, optional
-        As :func:`comparison_table` makes it.
+        As :func:`spear_amal.report.comparison_table` makes it.
     models : DataFrame, optional
         Teachers and student of a distillation, as strings.
     histories : dict of str to DataFrame
         Training history by the method's title.
     examples : Examples, optional
-    outcome : Outcome, optional
+    outcome : Evaluation, optional
     settings : dict
         What was set, seeds among it.
     """
 
     title: str
     summary: Sequence[str]
-    classes: Sequence[Any]
-    labels: LabelMatrix | None = None
-    gold: np.ndarray | None = None
+    class_names: Sequence[Any]
+    votes: LabelMatrix | None = None
+    y: np.ndarray | None = None
     comparison: pd.DataFrame | None = None
     models: pd.DataFrame | None = None
     histories: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     examples: Examples | None = None
-    outcome: Outcome | None = None
+    outcome: Evaluation | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from spear_amal.errors import InputError
+from spear_amal.history import MODULE, WEIGHT
 from spear_amal.report.figures.training import curve, selected_part
-from spear_amal.training.callbacks import MODULE, WEIGHT
 
 BY_EPOCH, MODULES_BY_EPOCH = "weights_by_epoch", "module_weights_by_epoch"  # fields of a row
 
@@ -19,7 +19,7 @@ Pair: TypeAlias = tuple[str, str]
 
 
 def loss_series(run: Run) -> dict[str, np.ndarray]:
-    """Mean weight of each loss by epoch; empty if the run recorded none.
+    """Return the mean weight of each loss by epoch; empty if the run recorded none.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def loss_series(run: Run) -> dict[str, np.ndarray]:
 
 
 def module_series(run: Run) -> dict[Pair, np.ndarray]:
-    """Weight of each (loss, module) by epoch; empty if the run recorded none.
+    """Return the weight of each (loss, module) by epoch; empty if the run recorded none.
 
     Parameters
     ----------
@@ -47,23 +47,21 @@ def module_series(run: Run) -> dict[Pair, np.ndarray]:
         (loss, module) themselves.
     """
     if isinstance(run, pd.DataFrame):
-        held: Mapping[Any, Any] = _columns(run, MODULE)
+        series: Mapping[Any, Any] = _columns(run, MODULE)
     else:
-        held = run.get(MODULES_BY_EPOCH, run)
-        if held is None or (held is run and BY_EPOCH in run):
-            return {}
-    return {_pair(name): _numbers(name, values) for name, values in held.items()}
+        series = run.get(MODULES_BY_EPOCH, {} if BY_EPOCH in run else run) or {}
+    return {_pair(name): _numbers(name, values) for name, values in series.items()}
 
 
 def last_epoch(run: Run) -> int | None:
-    """Count the epochs up to the best validation score; None where a run does not say.
+    """Return the number of epochs up to the best score; None where a run does not say.
 
     A row of a study says so in the field "best_epoch" (from 1). Several folds have a best epoch
     each: then the median of them.
     """
     if not isinstance(run, pd.DataFrame):
-        found = np.asarray(run.get("best_epoch"), dtype=float)  # None becomes not-a-number
-        return None if np.isnan(found).any() else int(np.median(found))
+        best = np.asarray(run.get("best_epoch"), dtype=float)  # None becomes not-a-number
+        return None if np.isnan(best).any() else int(np.median(best))
     part = selected_part(run)
     if "val_score" not in part or not part["val_score"].notna().any():
         return None
@@ -72,14 +70,14 @@ def last_epoch(run: Run) -> int | None:
 
 
 def _best(history: pd.DataFrame) -> int:
-    """Epoch that training keeps: best score, then lowest loss, then the earliest."""
+    """Return the epoch that training keeps: best score, then lowest loss, then the earliest."""
     by = ["val_score", *(name for name in ("val_loss",) if name in history)]
     ranked = history.sort_values(by, ascending=[False, True][: len(by)], kind="stable")
     return int(ranked["epoch"].iloc[0])
 
 
 def at_stages(values: np.ndarray, stages: int, end: int | None = None) -> np.ndarray:
-    """Values at the ends of equal stages of the first `end` epochs.
+    """Return the values at the ends of equal stages of the first `end` epochs.
 
     Examples
     --------
@@ -90,33 +88,33 @@ def at_stages(values: np.ndarray, stages: int, end: int | None = None) -> np.nda
 
 
 def stage_ends(n_epochs: int, stages: int, end: int | None = None) -> np.ndarray:
-    """Epochs (from 1) at which stages end; where there are fewer epochs, each is a stage."""
+    """Return the epochs (from 1) at which stages end; fewer epochs are a stage each."""
     last = min(end or n_epochs, n_epochs)
     return np.unique(np.ceil(np.linspace(0, last, min(stages, last) + 1)[1:]).astype(int))
 
 
-def runs_of(held: Run | Sequence[Run]) -> list[Run]:
+def runs_of(runs: Run | Sequence[Run]) -> list[Run]:
     """Make a list of one run or of several."""
-    return [held] if isinstance(held, pd.DataFrame | Mapping) else list(held)
+    return [runs] if isinstance(runs, pd.DataFrame | Mapping) else list(runs)
 
 
 def recorded(runs: pd.DataFrame) -> dict[str, list[Run]]:
-    """By title, those rows of studies that hold weights by epoch."""
+    """Return, by title, the weights by epoch of those rows of studies that hold them."""
     fields = [name for name in (BY_EPOCH, MODULES_BY_EPOCH) if name in runs]
-    found: dict[str, list[Run]] = {}
+    by_title: dict[str, list[Run]] = {}
     for row in runs.to_dict(orient="records") if fields else ():
         # A frame fills what a row does not have with not-a-number.
-        held = {name: row[name] for name in fields if isinstance(row[name], Mapping)}
-        if held:
-            one = {"best_epoch": row.get("best_epoch"), **held}
-            found.setdefault(str(row["title"]), []).append(one)
-    return found
+        weights = {name: row[name] for name in fields if isinstance(row[name], Mapping)}
+        if weights:
+            run = {"best_epoch": row.get("best_epoch"), **weights}
+            by_title.setdefault(str(row["title"]), []).append(run)
+    return by_title
 
 
 def _columns(history: pd.DataFrame, start: str) -> dict[str, np.ndarray]:
     names = [str(name) for name in history if str(name).startswith(start)]
-    found = {name.removeprefix(start): curve(history, name).to_numpy() for name in names}
-    return {name: values for name, values in found.items() if len(values)}
+    curves = {name.removeprefix(start): curve(history, name).to_numpy() for name in names}
+    return {name: values for name, values in curves.items() if len(values)}
 
 
 def _pair(name: Any) -> Pair:
@@ -130,15 +128,16 @@ def _pair(name: Any) -> Pair:
 
 
 def _numbers(name: Any, values: Any) -> np.ndarray:
-    """One number an epoch."""
+    """Return one number an epoch, or raise InputError."""
     try:
-        found = np.asarray(values, dtype=float)
+        numbers = np.asarray(values, dtype=float)
     except (TypeError, ValueError) as error:
         raise InputError(
             f"weights of {name!r} must be numbers by epoch, found {values!r}"
         ) from error
-    if found.ndim != 1 or not len(found):
+    if numbers.ndim != 1 or not len(numbers):
         raise InputError(
-            f"weights of {name!r} must be a list of one number an epoch, found shape {found.shape}"
+            f"weights of {name!r} must be a list of one number an epoch, found shape "
+            f"{numbers.shape}"
         )
-    return found
+    return numbers

@@ -1,45 +1,94 @@
-"""Methods compared on corpora: tasks, scorers that alone see test rows, studies and tables."""
+"""Methods compared on corpora: splits, scorers that alone see test rows, studies and tables.
 
-from spear_amal.studies.comparison import Comparison, Row, compare, fit_method
-from spear_amal.studies.corpus_votes import Source, load_source
-from spear_amal.studies.methods import (
-    METHODS,
-    Method,
-    MethodSpec,
-    find_method,
-    parse_method,
-    register,
-)
-from spear_amal.studies.placebo import shuffled_votes
-from spear_amal.studies.runner import run_study
-from spear_amal.studies.split import Scorer, Task, calibration_error, make_task, score_table
+What reads stored runs is imported at once. The rest is loaded when first used, so that printing
+a study costs no import of torch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from spear_amal._lazy import lazy_names
+from spear_amal.studies.catalogue import CATALOGUE, load_study
 from spear_amal.studies.summary import read_study, summarise
 from spear_amal.studies.verdict import Verdict, verdicts
-from spear_amal.studies.workers import one_thread
+
+if TYPE_CHECKING:
+    from spear_amal.studies.comparison import Comparison, ComparisonRow, compare, fit_method
+    from spear_amal.studies.corpus_study import run_study, study_methods
+    from spear_amal.studies.corpus_votes import CorpusVotes, load_corpus_votes, shuffled_votes
+    from spear_amal.studies.engine import one_thread
+    from spear_amal.studies.grid.study import GridStudy, RunSpec, run_grid_study
+    from spear_amal.studies.methods import (
+        METHODS,
+        Method,
+        MethodSpec,
+        find_method,
+        parse_method,
+        register_method,
+    )
+    from spear_amal.studies.split import (
+        HeldOutScorer,
+        Split,
+        calibration_error,
+        make_split,
+        score_table,
+    )
+
+_LAZY = {
+    "comparison": ("Comparison", "ComparisonRow", "compare", "fit_method"),
+    "corpus_study": ("run_study", "study_methods"),
+    "corpus_votes": ("CorpusVotes", "load_corpus_votes", "shuffled_votes"),
+    "engine": ("one_thread",),
+    "grid.study": ("GridStudy", "RunSpec", "run_grid_study"),
+    "methods": (
+        "METHODS",
+        "Method",
+        "MethodSpec",
+        "find_method",
+        "parse_method",
+        "register_method",
+    ),
+    "split": ("HeldOutScorer", "Split", "calibration_error", "make_split", "score_table"),
+}
 
 __all__ = [
+    "CATALOGUE",
     "METHODS",
     "Comparison",
+    "ComparisonRow",
+    "CorpusVotes",
+    "GridStudy",
+    "HeldOutScorer",
     "Method",
     "MethodSpec",
-    "Row",
-    "Scorer",
-    "Source",
-    "Task",
+    "RunSpec",
+    "Split",
     "Verdict",
     "calibration_error",
     "compare",
     "find_method",
     "fit_method",
-    "load_source",
-    "make_task",
+    "load_corpus_votes",
+    "load_study",
+    "make_split",
     "one_thread",
     "parse_method",
     "read_study",
-    "register",
+    "register_method",
+    "run_grid_study",
     "run_study",
     "score_table",
     "shuffled_votes",
+    "study_methods",
     "summarise",
     "verdicts",
 ]
+
+
+if not TYPE_CHECKING:
+    __getattr__ = lazy_names(__name__, _LAZY)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,4 +1,4 @@
-"""Several methods on the same task, scored by the same scorer."""
+"""Several methods on the same split, scored by the same scorer."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from spear_amal.estimators import TrainedClassifier
+from spear_amal.estimators import BaseSpearEstimator
 from spear_amal.studies.methods import MethodSpec, parse_method
-from spear_amal.studies.split import Scorer, Task
+from spear_amal.studies.split import HeldOutScorer, Split
 
 
 @dataclass(frozen=True)
-class Row:
-    """One method's result on one task.
+class ComparisonRow:
+    """One method's result on one split.
 
     Attributes
     ----------
@@ -43,15 +43,15 @@ class Row:
 
 @dataclass
 class Comparison:
-    """Rows in the order asked for, and the fitted estimators by the method's text."""
+    """Rows in the order of the names, and the fitted estimators by the method's text."""
 
-    rows: list[Row] = field(default_factory=list)
-    estimators: dict[str, TrainedClassifier] = field(default_factory=dict)
+    rows: list[ComparisonRow] = field(default_factory=list)
+    estimators: dict[str, BaseSpearEstimator] = field(default_factory=dict)
 
 
 def compare(
-    task: Task,
-    scorer: Scorer,
+    split: Split,
+    scorer: HeldOutScorer,
     names: Sequence[str],
     seed: int = 0,
     progress: Callable[[MethodSpec], None] | None = None,
@@ -61,7 +61,8 @@ def compare(
 
     Parameters
     ----------
-    task, scorer
+    split : Split
+    scorer : HeldOutScorer
     names : sequence of str
         Methods as :func:`parse_method` reads them: ``"amal"``, ``"spear:crossfit=5"``.
     seed : int
@@ -76,14 +77,14 @@ def compare(
     for method in methods:
         if progress is not None:
             progress(method)
-        estimator, seconds = fit_method(method, task, seed, **settings)
+        estimator, seconds = fit_method(method, split, seed, **settings)
         comparison.estimators[method.text] = estimator
         comparison.rows.append(
-            Row(
+            ComparisonRow(
                 method=method.text,
                 title=method.title,
-                given=method.was_given(task),
-                metric=task.metric,
+                given=method.was_given(split),
+                metric=split.metric,
                 scores=scorer.score(estimator),
                 val_score=estimator.val_score_,
                 seconds=seconds,
@@ -93,17 +94,17 @@ def compare(
 
 
 def fit_method(
-    spec: MethodSpec, task: Task, seed: int = 0, **settings: Any
-) -> tuple[TrainedClassifier, float]:
-    """Train one method on a task; returns the estimator and the seconds it took."""
-    estimator = spec.make(metric=task.metric, random_state=seed, **settings)
+    spec: MethodSpec, split: Split, seed: int = 0, **settings: Any
+) -> tuple[BaseSpearEstimator, float]:
+    """Train one method on a split; return the estimator and the seconds it took."""
+    estimator = spec.make(metric=split.metric, random_state=seed, **settings)
     votes: dict[str, Any] = {}
     if spec.method.uses_votes:
-        votes = {"L": task.votes_train, "L_val": task.votes_val}
-        if takes_exemplars(spec) and task.exemplars is not None:
-            votes["exemplars"] = task.exemplars
+        votes = {"L": split.votes_train, "L_val": split.votes_val}
+        if takes_exemplars(spec) and split.exemplars is not None:
+            votes["exemplars"] = split.exemplars
     began = time.perf_counter()
-    estimator.fit(task.x_train, task.y_train, X_val=task.x_val, y_val=task.y_val, **votes)
+    estimator.fit(split.x_train, split.y_train, X_val=split.x_val, y_val=split.y_val, **votes)
     return estimator, time.perf_counter() - began
 
 

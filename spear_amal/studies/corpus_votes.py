@@ -15,14 +15,12 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-import spear_amal
 from spear_amal.data import CORPORA, Corpus, WrenchPart, corpus_file, load_corpus, read_wrench
 from spear_amal.errors import DataUnavailableError, FileFormatError, InputError
+from spear_amal.io.shipped import shipped_file
 from spear_amal.labeling import PandasLFApplier, exemplar_matrix, load_lfs, read_rules
 from spear_amal.votes.label_matrix import LabelMatrix
 
-# Beside the package in a checkout; not installed with it.
-LF_FOLDER = Path(spear_amal.__file__).parents[1] / "labeling_functions"
 LFS_OF = {"generated": "plots"}  # corpora that borrow the LFs of another one
 PUBLISHED_RULES = {"sms": "rules.tsv"}
 _DIGITS = 12  # hexadecimal digits that tell data apart: 48 bits
@@ -32,7 +30,7 @@ _VOTES: dict[tuple[str, str], LabelMatrix] = {}
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class CorpusVotes:
     """A corpus and the votes on all its rows.
 
     Attributes
@@ -48,7 +46,7 @@ class Source:
     corpus: Corpus
     votes: LabelMatrix
     lfs: str
-    exemplars: Any = None
+    exemplars: sp.csr_array | None = None
 
     @property
     def name(self) -> str:
@@ -61,51 +59,53 @@ class Source:
         frame, codes = self.corpus.frame, self.votes.codes
         parts: list[Any] = [self.corpus.labels, "\0".join(frame["part"])]
         parts += [self.corpus.features, codes, self.votes.scores]
-        return digest([*parts, "\0".join(frame["text"]) if "text" in frame else None])
+        return votes_digest([*parts, "\0".join(frame["text"]) if "text" in frame else None])
 
 
-def digest(parts: Iterable[Any]) -> str:
-    """Twelve hexadecimal digits of strings, arrays and sparse matrices; None counts as well.
+def votes_digest(parts: Iterable[Any]) -> str:
+    """Return twelve hexadecimal digits of strings, arrays and sparse matrices; None counts too.
 
     Examples
     --------
-    >>> digest(["a", None]) == digest(["a", None]), digest(["a"]) == digest(["b"])
+    >>> same = votes_digest(["a", None]) == votes_digest(["a", None])
+    >>> same, votes_digest(["a"]) == votes_digest(["b"])
     (True, False)
     """
-    held = hashlib.sha256()
+    digest = hashlib.sha256()
     for part in parts:
-        held.update(f"|{type(part).__name__}".encode())
+        digest.update(f"|{type(part).__name__}".encode())
         if sp.issparse(part):
             rows = part.tocsr()
             for array in (rows.indptr.astype(np.int64), rows.indices.astype(np.int64), rows.data):
-                held.update(np.ascontiguousarray(array).tobytes())
+                digest.update(np.ascontiguousarray(array).tobytes())
         elif isinstance(part, str):
-            held.update(part.encode("utf-8", "surrogatepass"))
+            digest.update(part.encode("utf-8", "surrogatepass"))
         elif part is not None:
-            held.update(f"{part.shape}{part.dtype}".encode())
-            held.update(np.ascontiguousarray(part).tobytes())
-    return held.hexdigest()[:_DIGITS]
+            digest.update(f"{part.shape}{part.dtype}".encode())
+            digest.update(np.ascontiguousarray(part).tobytes())
+    return digest.hexdigest()[:_DIGITS]
 
 
-def load_source(
-    source: str | os.PathLike[str] | Corpus | Source,
+def load_corpus_votes(
+    source: str | os.PathLike[str] | Corpus | CorpusVotes,
     *,
     lfs: str | os.PathLike[str] | None = None,
     data_dir: str | os.PathLike[str] | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
     offline: bool = False,
     progress: bool = False,
-) -> Source:
+) -> CorpusVotes:
     """Load a corpus and its votes.
 
     Parameters
     ----------
-    source : str, path, Corpus or Source
+    source : str, path, Corpus or CorpusVotes
         A key of :data:`spear_amal.data.CORPORA`, else a WRENCH folder (``./sms`` names a folder
         even where a corpus has that name), else a corpus of your own.
     lfs : path, optional
         File of labelling functions. Default: the published votes of the corpus; for "sms" the
-        published rules where they are at hand; else ``labeling_functions/NAME.py`` of a checkout.
+        published rules where they are at hand; else the package's own file
+        ``labeling_functions/NAME.py``.
     data_dir, cache_dir, offline : optional
         As for :func:`spear_amal.data.load_corpus`.
     progress : bool
@@ -118,13 +118,13 @@ def load_source(
     FileFormatError
         If a WRENCH folder lacks a part, or holds votes or labels that are no class.
     """
-    if isinstance(source, Source):
+    if isinstance(source, CorpusVotes):
         return source
     corpus = _corpus(source, data_dir, cache_dir, offline, progress)
     if lfs is not None:
         return _apply_file(corpus, Path(lfs), progress)
     if corpus.label_matrix is not None:
-        return Source(corpus, corpus.label_matrix, "published votes")
+        return CorpusVotes(corpus, corpus.label_matrix, "published votes")
     return _apply_known(corpus, data_dir, cache_dir, progress)
 
 
@@ -144,7 +144,7 @@ def _corpus(source: Any, data_dir: Any, cache_dir: Any, offline: bool, progress:
     )
 
 
-def _apply_known(corpus: Corpus, data_dir: Any, cache_dir: Any, progress: bool) -> Source:
+def _apply_known(corpus: Corpus, data_dir: Any, cache_dir: Any, progress: bool) -> CorpusVotes:
     """Apply the LFs that belong to a corpus by its name."""
     if corpus.name in PUBLISHED_RULES:
         try:
@@ -152,8 +152,8 @@ def _apply_known(corpus: Corpus, data_dir: Any, cache_dir: Any, progress: bool) 
             rules = read_rules(path, encoding="latin-1")
             return _source(corpus, rules, None, path, "published rules", progress)
         except DataUnavailableError:
-            pass  # the LFs of the checkout serve as well
-    path = LF_FOLDER / f"{LFS_OF.get(corpus.name, corpus.name)}.py"
+            pass  # the LFs that come with the package serve as well
+    path = shipped_file("labeling_functions", f"{LFS_OF.get(corpus.name, corpus.name)}.py")
     if not path.is_file():
         raise InputError(
             f"corpus {corpus.name!r} has no votes of its own, and there are no labelling functions "
@@ -162,7 +162,7 @@ def _apply_known(corpus: Corpus, data_dir: Any, cache_dir: Any, progress: bool) 
     return _apply_file(corpus, path, progress)
 
 
-def _apply_file(corpus: Corpus, path: Path, progress: bool) -> Source:
+def _apply_file(corpus: Corpus, path: Path, progress: bool) -> CorpusVotes:
     if "text" not in corpus.frame:
         raise InputError(
             f"corpus {corpus.name!r} has no texts that labelling functions could read; leave out "
@@ -174,10 +174,10 @@ def _apply_file(corpus: Corpus, path: Path, progress: bool) -> Source:
 
 def _source(
     corpus: Corpus, lfs: list[Any], classes: Any, path: Path, words: str, progress: bool
-) -> Source:
+) -> CorpusVotes:
     votes = _vote(corpus, lfs, classes, path, progress)
     exemplars = exemplar_matrix(lfs, corpus.texts)
-    return Source(corpus, votes, words, exemplars if exemplars.nnz else None)
+    return CorpusVotes(corpus, votes, words, exemplars if exemplars.nnz else None)
 
 
 def _vote(corpus: Corpus, lfs: list[Any], classes: Any, path: Path, progress: bool) -> LabelMatrix:
@@ -187,13 +187,38 @@ def _vote(corpus: Corpus, lfs: list[Any], classes: Any, path: Path, progress: bo
             f"{list(corpus.classes)}; CLASSES must be the same, in the same order"
         )
     key = (
-        digest(["\0".join(corpus.frame["text"]), "\0".join(corpus.classes)]),
-        digest([path.read_bytes().hex(), ",".join(str(lf.name) for lf in lfs)]),
+        votes_digest(["\0".join(corpus.frame["text"]), "\0".join(corpus.classes)]),
+        votes_digest([path.read_bytes().hex(), ",".join(str(lf.name) for lf in lfs)]),
     )
     if key not in _VOTES:
         applier = PandasLFApplier(lfs, classes=corpus.classes)
         _VOTES[key] = applier.apply(corpus.frame, progress_bar=progress)
     return _VOTES[key]
+
+
+def shuffled_votes(L: LabelMatrix, seed: int = 0) -> LabelMatrix:
+    """Deal the rows of votes out anew, so that coverage and conflicts stay and meaning goes.
+
+    Parameters
+    ----------
+    L : LabelMatrix (n, m)
+    seed : int
+
+    Returns
+    -------
+    LabelMatrix (n, m)
+        The votes (and scores) of row i are those of another row; ``row_ids`` stay in place.
+
+    Examples
+    --------
+    >>> L = LabelMatrix.from_dense([[0, -1], [1, 1], [-1, -1]], row_ids=["a", "b", "c"])
+    >>> placebo = shuffled_votes(L, seed=1)
+    >>> sorted(placebo.to_dense().tolist()), placebo.row_ids.tolist()
+    ([[-1, -1], [0, -1], [1, 1]], ['a', 'b', 'c'])
+    """
+    shuffled: LabelMatrix = L[np.random.default_rng(seed).permutation(len(L))]
+    shuffled.row_ids = L.row_ids
+    return shuffled
 
 
 _PARTS = {"train": "train", "valid": "validation", "test": "test"}
@@ -211,19 +236,19 @@ def wrench_corpus(folder: Path) -> Corpus:
         If a part is missing, empty or damaged, a row has no gold label, or rows have neither text
         nor feature vectors of one length.
     """
-    held = read_wrench(folder)
-    for part, rows in held.items():
+    parts = read_wrench(folder)
+    for part, rows in parts.items():
         _check_gold(folder / f"{part}.json", rows)
-    frames = [rows.frame.assign(part=_PARTS[part]) for part, rows in held.items()]
-    ids = [f"{part}/{row}" for part, rows in held.items() for row in rows.frame.index]
+    frames = [rows.frame.assign(part=_PARTS[part]) for part, rows in parts.items()]
+    ids = [f"{part}/{row}" for part, rows in parts.items() for row in rows.frame.index]
     frame = pd.concat(frames).set_axis(ids)
     features = None if "text" in frame else _vectors(folder, frame)
     if features is None:
         _check_texts(folder, frame)
-    classes = tuple(str(name) for name in held["train"].label_matrix.classes)
+    classes = tuple(str(name) for name in parts["train"].label_matrix.classes)
     n_pool = int((frame["part"] != "test").sum())
     size = max(len(classes), min(_MOST_LABELS, int(n_pool * _SHARE)))
-    votes = np.concatenate([rows.label_matrix.to_dense() for rows in held.values()])
+    votes = np.concatenate([rows.label_matrix.to_dense() for rows in parts.values()])
     return Corpus(
         name=folder.resolve().name,
         classes=classes,
@@ -232,7 +257,7 @@ def wrench_corpus(folder: Path) -> Corpus:
         source=f"WRENCH folder {folder}",
         features=features,
         label_matrix=LabelMatrix.from_dense(
-            votes, classes=classes, lf_names=held["train"].label_matrix.lf_names, row_ids=ids
+            votes, classes=classes, lf_names=parts["train"].label_matrix.lf_names, row_ids=ids
         ),
         n_labelled=size,
         n_validation=size,

@@ -85,13 +85,13 @@ def _from_file(path: Path, n: int) -> Any:
 
 def _array(path: Path) -> np.ndarray:
     try:
-        held = np.load(path, allow_pickle=False)
-        if isinstance(held, np.ndarray):
-            return held
-        with held:
-            if len(held.files) != 1:
-                raise FileFormatError(f"{path} must hold one array, found {held.files}")
-            return held[held.files[0]]
+        content = np.load(path, allow_pickle=False)
+        if isinstance(content, np.ndarray):
+            return content
+        with content:
+            if len(content.files) != 1:
+                raise FileFormatError(f"{path} must hold one array, found {content.files}")
+            return content[content.files[0]]
     except (ValueError, EOFError, OSError) as error:
         if isinstance(error, FileFormatError):
             raise

@@ -4,24 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from spear_amal.errors import InputError
 from spear_amal.estimators import (
+    BaseSpearEstimator,
     GoldClassifier,
     LabelModelClassifier,
     ReweightedClassifier,
     RuleNetworkClassifier,
     SpearClassifier,
-    TrainedClassifier,
 )
 from spear_amal.mixers import mixer_parameters
-from spear_amal.studies.split import Task
+from spear_amal.params import option_places
+from spear_amal.studies.split import Split
+
+_Estimator = TypeVar("_Estimator", bound=BaseSpearEstimator)
 
 # (kind, low, high, scale) or ("choice", values): what tuning may try.
 Space = dict[str, tuple[Any, ...]]
-# Options that say how the final model is made; without one it is a single model.
-FINAL = ("crossfit", "crossfit_weights", "refit")
+# Options that say how the final model is made; without any it is a single model.
+FIT_OPTIONS = ("crossfit", "crossfit_weights", "refit")
+
+
+def make_estimator(estimator: type[_Estimator], **options: Any) -> _Estimator:
+    """Make an unfitted estimator from options by name: all that studies train is made here.
+
+    But for the methods of :func:`spear_amal.estimators.distiller`, which makes its own.
+    """
+    return estimator.from_options(**options)
+
+
+def estimator_options(estimator: type[BaseSpearEstimator]) -> dict[str, Any]:
+    """Return the options that :func:`make_estimator` takes, with their defaults."""
+    params = estimator().get_params()
+    return {
+        name: params[f"{holder}__{name}" if holder else name]
+        for name, holder in option_places(estimator).items()
+        if name not in estimator._nested
+    }
 
 
 @dataclass(frozen=True)
@@ -32,7 +53,7 @@ class Method:
     ----------
     name, title : str
     estimator : class
-        A :class:`spear_amal.estimators.TrainedClassifier`.
+        A :class:`spear_amal.estimators.BaseSpearEstimator`.
     defaults : mapping
         Options (see :class:`MethodSpec`) that make the estimator this method.
     uses_votes : bool
@@ -47,7 +68,7 @@ class Method:
 
     name: str
     title: str
-    estimator: type[TrainedClassifier]
+    estimator: type[BaseSpearEstimator]
     defaults: Mapping[str, Any] = field(default_factory=dict)
     uses_votes: bool = True
     learns_from_v: bool = False
@@ -73,91 +94,86 @@ class MethodSpec:
     @property
     def text(self) -> str:
         """The form ``NAME:option=value,...`` that :func:`parse_method` reads."""
-        given = ",".join(f"{k}={_written(v)}" for k, v in sorted(self.options.items()))
-        return self.method.name + (f":{given}" if given else "")
+        pairs = ",".join(f"{k}={_written(v)}" for k, v in sorted(self.options.items()))
+        return self.method.name + (f":{pairs}" if pairs else "")
 
     @property
     def settled(self) -> dict[str, Any]:
-        """Defaults of the method and the options given."""
-        held = {**self.method.defaults, **self.options}
+        """Defaults of the method, and the options given."""
+        options = {**self.method.defaults, **self.options}
         # What was asked for beats the method's own way to the final model.
-        if any(self.options.get(one) for one in FINAL):
-            return {k: v for k, v in held.items() if k not in FINAL or k in self.options}
-        return held
+        if any(self.options.get(name) for name in FIT_OPTIONS):
+            return {k: v for k, v in options.items() if k not in FIT_OPTIONS or k in self.options}
+        return options
 
     @property
     def title(self) -> str:
         """Name for tables, with what differs from the method's plain form."""
-        held = self.settled
+        settled = self.settled
         parts = [self.method.title]
-        if held.get("crossfit"):
-            parts.append(f"{held['crossfit']} folds")
-        elif held.get("refit") and "refit" in self.options:
+        if settled.get("crossfit"):
+            parts.append(f"{settled['crossfit']} folds")
+        elif settled.get("refit") and "refit" in self.options:
             parts.append("refit on L+V")
-        if held.get("crossfit_weights"):
-            parts.append(f"weights of {held['crossfit_weights']} folds")
-        rest = {k: v for k, v in self.options.items() if k not in FINAL}
+        if settled.get("crossfit_weights"):
+            parts.append(f"weights of {settled['crossfit_weights']} folds")
+        rest = {k: v for k, v in self.options.items() if k not in FIT_OPTIONS}
         short = {k: f"{v:.3g}" if isinstance(v, float) else _written(v) for k, v in rest.items()}
         parts += [f"{k}={v}" for k, v in sorted(short.items())]
         return ", ".join(parts)
 
     def changed(self, **options: Any) -> MethodSpec:
-        """Make the same method with further options."""
+        """Return the same method with further options."""
         return MethodSpec(self.method, {**self.options, **options})
 
     def space(self) -> Space:
-        """Say what tuning may try; options that were given are not tuned."""
+        """Return what tuning may try; options that were given are not tuned."""
         return {k: v for k, v in self.method.space.items() if k not in self.options}
 
-    def make(self, **settings: Any) -> TrainedClassifier:
+    def make(self, **settings: Any) -> BaseSpearEstimator:
         """Make the unfitted estimator; `settings` (metric, random_state, ...) yield to options."""
-        held = self.settled
-        folds = held.pop("crossfit", None)
-        weights = held.pop("crossfit_weights", None)
-        refit = held.pop("refit", False)
-        if weights:
-            held |= {"final": "crossfit-weights", "n_folds": weights}
+        options = self.settled
+        folds = options.pop("crossfit", None)
+        weight_folds = options.pop("crossfit_weights", None)
+        refit = options.pop("refit", False)
+        if weight_folds:
+            options |= {"fit_strategy": "crossfit-weights", "n_folds": weight_folds}
         elif folds:
-            held |= {"final": "crossfit", "n_folds": folds}
+            options |= {"fit_strategy": "crossfit", "n_folds": folds}
         elif refit:
-            held["final"] = "refit"
-        known = set(self.method.estimator().get_params(deep=False))
-        own = {k: v for k, v in held.items() if k in known}
-        mixed = {k: v for k, v in held.items() if k not in known}
-        if mixed:
-            own["mixer_options"] = {**(own.get("mixer_options") or {}), **mixed}
+            options["fit_strategy"] = "refit"
+        known = estimator_options(self.method.estimator)
+        mixer_options = {k: options.pop(k) for k in list(options) if k not in known}
+        if mixer_options:
+            options["mixer_options"] = {**(options.get("mixer_options") or {}), **mixer_options}
         fitting = {k: v for k, v in settings.items() if k in known}
-        return self.method.estimator(**{**fitting, **own})
+        return make_estimator(self.method.estimator, **{**fitting, **options})
 
-    def was_given(self, task: Task) -> str:
-        """Say in words what the method sees of a task."""
-        held, n_val = self.settled, len(task.y_val)
+    def was_given(self, split: Split) -> str:
+        """Say in words what the method sees of a split."""
+        settled, n_val = self.settled, len(split.y_val)
+        in_folds = settled.get("crossfit") or settled.get("crossfit_weights")
         if self.method.gold == "all":
-            gold = f"gold on all {len(task.y_train)}"
-        elif held.get("crossfit") or held.get("crossfit_weights"):
-            gold = f"{task.n_labelled} + {n_val} gold, each fold V once"
-        elif held.get("refit"):
-            gold = f"{task.n_labelled} + {n_val} gold"
+            gold = f"gold on all {len(split.y_train)}"
+        elif in_folds:
+            gold = f"{split.n_labelled} + {n_val} gold, each fold V once"
+        elif settled.get("refit"):
+            gold = f"{split.n_labelled} + {n_val} gold"
         else:
-            gold = f"{task.n_labelled} gold"
-        votes = f", votes on {task.n_unlabelled}" if self.method.uses_votes else ""
-        if (
-            held.get("crossfit")
-            or held.get("crossfit_weights")
-            or (held.get("refit") and not self.method.learns_from_v)
-        ):
+            gold = f"{split.n_labelled} gold"
+        votes = f", votes on {split.n_unlabelled}" if self.method.uses_votes else ""
+        if in_folds or (settled.get("refit") and not self.method.learns_from_v):
             return gold + votes
         purpose = "learn weights and choose" if self.method.learns_from_v else "choose"
         return f"{gold}{votes}; V: {n_val} to {purpose} the epoch"
 
     def known_options(self) -> set[str]:
-        """Names of all options that this method takes."""
-        held = self.method.estimator().get_params(deep=False)
-        mixer = mixer_parameters(self.settled.get("mixer", held.get("mixer")))
+        """Return the names of all options that this method takes."""
+        defaults = estimator_options(self.method.estimator)
+        mixer = mixer_parameters(self.settled.get("mixer", defaults.get("mixer")))
         # How the final model is made has one way to say it: crossfit=K or refit.
-        return (
-            {*FINAL, *held} - {"final", "n_folds", "mixer_options", "label_model_options"}
-        ) | set(mixer)
+        others = {"fit_strategy", "n_folds", "mixer_options", "label_model_options"}
+        return ({*FIT_OPTIONS, *defaults} - others) | set(mixer)
 
 
 def _written(value: Any) -> str:
@@ -168,15 +184,15 @@ def _written(value: Any) -> str:
 
 RATE: Space = {"lr_scale": ("float", 0.1, 3.0, "log")}
 GOLD_SPACE: Space = {**RATE, "weight_decay": ("float", 1e-6, 1e-2, "log")}
-LOSSES = ("1234567", "134567")  # with and without the entropy of the feature model
+_LOSSES = ("1234567", "134567")  # with and without the entropy of the feature model
 SPEAR_SPACE: Space = {
     **RATE,
-    "losses": ("choice", LOSSES),
+    "losses": ("choice", _LOSSES),
     "consensus": ("choice", ("hard", "soft")),
 }
 
 
-AMAL_SPACE: Space = {**SPEAR_SPACE, "rho": ("float", 15.0, 240.0, "log")}
+AMAL_SPACE: Space = {**SPEAR_SPACE, "weight_lr": ("float", 15.0, 240.0, "log")}
 
 _GOLD_ONLY: dict[str, Any] = {"uses_votes": False, "space": GOLD_SPACE}
 _BY_V: dict[str, Any] = {"learns_from_v": True}
@@ -220,7 +236,7 @@ _ALL = (
         "MWN",
         ReweightedClassifier,
         {"mixer": "mwn"},
-        space={**RATE, "eta_look": ("float", 0.05, 5.0, "log")},
+        space={**RATE, "lookahead_lr": ("float", 0.05, 5.0, "log")},
         **_BY_V,
     ),
     Method("spear", "SPEAR", SpearClassifier, {"mixer": "fixed"}, space=SPEAR_SPACE),
@@ -242,11 +258,12 @@ _ALL = (
         **_BY_V,
     ),
 )
+#: The methods that studies compare, by name; :func:`register_method` adds to them.
 METHODS: dict[str, Method] = {method.name: method for method in _ALL}
 
 
-def register(method: Method) -> Method:
-    """Add a method of one's own to :data:`METHODS`, so that studies find it by name.
+def register_method(method: Method) -> Method:
+    """Add a method to :data:`METHODS`, so that studies find it by name.
 
     Raises
     ------
@@ -281,8 +298,8 @@ def parse_method(text: str) -> MethodSpec:
 
     Examples
     --------
-    >>> parse_method("amal:crossfit=5,rho=30").options
-    {'crossfit': 5, 'rho': 30}
+    >>> parse_method("amal:crossfit=5,weight_lr=30").options
+    {'crossfit': 5, 'weight_lr': 30}
     >>> parse_method("spear:refit").title
     'SPEAR, refit on L+V'
     """
@@ -306,8 +323,8 @@ def parse_method(text: str) -> MethodSpec:
 
 
 def _check_final(spec: MethodSpec) -> None:
-    """Refuse two ways to the final model at once, and a refit that is neither true nor false."""
-    ways = [name for name in FINAL if spec.options.get(name)]
+    """Raise for two ways to the final model at once, and a refit neither true nor false."""
+    ways = [name for name in FIT_OPTIONS if spec.options.get(name)]
     if len(ways) > 1:
         raise InputError(f"{spec.text!r} asks for {' and '.join(ways)}; choose one of them")
     if not isinstance(spec.options.get("refit", False), bool):
@@ -316,20 +333,20 @@ def _check_final(spec: MethodSpec) -> None:
 
 def _options(text: str, whole: str) -> dict[str, Any]:
     options: dict[str, Any] = {}
-    for part in filter(None, (one.strip() for one in text.split(","))):
-        name, given, value = part.partition("=")
-        if not name.strip() or (given and not value.strip()):
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, sign, value = part.partition("=")
+        if not name.strip() or (sign and not value.strip()):
             raise InputError(
                 f"{whole!r}: {part!r} is no option; write NAME:option=value,option=value"
             )
         if name.strip() in options:
             raise InputError(f"{whole!r} gives the option {name.strip()!r} twice")
-        options[name.strip()] = _read(name.strip(), value.strip()) if given else True
+        options[name.strip()] = _read(name.strip(), value.strip()) if sign else True
     return options
 
 
 def _read(name: str, value: str) -> Any:
-    """Numbers and truth values as such, the rest as text."""
+    """Read numbers and truth values as such, the rest as text."""
     if name == "losses":
         return value  # "134567": digits, one per loss
     if value in ("true", "false"):

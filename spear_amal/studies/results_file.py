@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,25 @@ import numpy as np
 
 from spear_amal.errors import FileFormatError
 from spear_amal.io.atomic import write_aside
-from spear_amal.label_models import LabelModel
-from spear_amal.mixers import Mixer
 
 FORMAT = 1
 IDENTITY = ("corpus", "method", "seed", "metric", "features", "protocol", "labels", "config")
-NEEDED = (*IDENTITY, "score", "val_score", "seconds")
+# Fields that every row of a table has.
+NEEDED = {
+    "rows": (*IDENTITY, "score", "val_score", "seconds"),
+    "tuning": (*IDENTITY, "chosen", "score", "trials"),
+}
+# Options by the names that they have in older files -> their names now, so that runs of those
+# files are found again.
+RENAMED = {
+    "eta_look": "lookahead_lr",
+    "final": "fit_strategy",
+    "labels": "label_set",
+    "rho": "weight_lr",
+    "share": "weight_sharing",
+}
 
-Row = dict[str, Any]
+RunRow = dict[str, Any]
 
 
 class StudyFile:
@@ -31,11 +43,6 @@ class StudyFile:
     path : path, optional
         A file that is there is continued. None: in memory only.
 
-    Attributes
-    ----------
-    rows, tuning : list of dict
-        Finished runs, and what tuning found.
-
     Raises
     ------
     FileFormatError
@@ -44,49 +51,55 @@ class StudyFile:
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
         self.path = None if path is None else Path(path)
-        self.rows: list[Row] = []
-        self.tuning: list[Row] = []
-        self._seen: tuple[int, int] | None = None  # stamp of the file as we know it
+        self._tables: dict[str, dict[str, RunRow]] = {table: {} for table in NEEDED}
+        self._stamp: tuple[int, int] | None = None  # of the file as we know it
         self._catch_up()
 
-    def add(self, row: Row) -> None:
-        """Put a run in; an earlier one of the same identity (a failed one) goes."""
+    @property
+    def rows(self) -> list[RunRow]:
+        """Rows of the runs, the latest last."""
+        return list(self._tables["rows"].values())
+
+    @property
+    def tuning(self) -> list[RunRow]:
+        """Records of what tuning chose."""
+        return list(self._tables["tuning"].values())
+
+    def add(self, row: RunRow, table: str = "rows") -> None:
+        """Put a row in, in place of an earlier one of the same identity (a failed run)."""
         self._catch_up()
-        held = plain(row)
-        key = identity(held)
-        self.rows = [*(one for one in self.rows if identity(one) != key), held]
+        plain = plain_json(row)
+        self._tables[table].pop(identity(plain), None)
+        self._tables[table][identity(plain)] = plain
         self._write()
 
-    def add_tuning(self, record: Row) -> None:
-        """Put a tuning record in, in place of an earlier one with the same "key"."""
-        self._catch_up()
-        held = plain(record)
-        self.tuning = [*(one for one in self.tuning if one["key"] != held["key"]), held]
-        self._write()
+    def by_identity(self, table: str = "rows") -> dict[str, RunRow]:
+        """Return the rows of a table by :func:`identity`."""
+        return dict(self._tables[table])
 
-    def finished(self) -> dict[str, Row]:
-        """Rows of runs that ended well, by :func:`identity`."""
-        return {identity(row): row for row in self.rows if row.get("error") is None}
+    def finished(self, table: str = "rows") -> dict[str, RunRow]:
+        """Return the rows of runs that ended well by :func:`identity`."""
+        return {k: row for k, row in self._tables[table].items() if row.get("error") is None}
 
     def _catch_up(self) -> None:
         """Read the file if another process (or an earlier one) wrote it."""
-        if self.path is None or not self.path.exists() or _stamp(self.path) == self._seen:
+        if self.path is None or not self.path.exists() or _stamp(self.path) == self._stamp:
             return
-        self._seen = _stamp(self.path)
+        self._stamp = _stamp(self.path)
         content = read_content(self.path)
-        self.rows, self.tuning = content["rows"], content["tuning"]
+        self._tables = {table: {identity(row): row for row in content[table]} for table in NEEDED}
 
     def _write(self) -> None:
         if self.path is None:
             return
-        lists = ((name, getattr(self, name)) for name in ("rows", "tuning"))
-        body = ",\n".join(f' "{name}": [{_lines(held)}]' for name, held in lists)
+        tables = self._tables.items()
+        body = ",\n".join(f' "{name}": [{_lines(rows.values())}]' for name, rows in tables)
         with write_aside(self.path) as temporary:
             temporary.write_text(f'{{"format": {FORMAT},\n{body}}}\n', encoding="utf-8")
-        self._seen = _stamp(self.path)
+        self._stamp = _stamp(self.path)
 
 
-def identity(row: Row) -> str:
+def identity(row: RunRow) -> str:
     """Tell runs apart: corpus, method, seed, metric, features, protocol, labels and settings.
 
     Examples
@@ -99,7 +112,7 @@ def identity(row: Row) -> str:
 
 
 def read_content(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read a study file: "format", "rows" and "tuning".
+    """Read a study file: "format", "rows" and "tuning", options by their present names.
 
     Raises
     ------
@@ -117,17 +130,56 @@ def read_content(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise FileFormatError(
             f"{path} has the format {content.get('format')!r}, this version reads {FORMAT}"
         )
-    content.setdefault("tuning", [])
-    for number, row in enumerate(content["rows"]):
-        missing = [name for name in NEEDED if not isinstance(row, dict) or name not in row]
-        if missing:
-            raise FileFormatError(f"{path}: row {number} lacks {', '.join(missing)}")
-    if not all(isinstance(one, dict) and "key" in one for one in content["tuning"]):
-        raise FileFormatError(f"{path}: a tuning record lacks its key")
+    for table, fields in NEEDED.items():
+        for number, row in enumerate(content.setdefault(table, [])):
+            missing = [name for name in fields if not isinstance(row, dict) or name not in row]
+            if missing:
+                kind = "row" if table == "rows" else "tuning record"
+                raise FileFormatError(f"{path}: {kind} {number} lacks {', '.join(missing)}")
+        content[table] = [_with_present_names(row) for row in content[table]]
     return content
 
 
-def plain(value: Any) -> Any:
+def _with_present_names(row: RunRow) -> RunRow:
+    """Return a row in which options have their present names, in texts as well."""
+    words = {name: _renamed_text(row[name]) for name in ("method", "title") if name in row}
+    options = {
+        name: _renamed_options(row[name])
+        for name in ("config", "chosen", "space", "trials")
+        if name in row
+    }
+    return row | words | options
+
+
+def _renamed_text(text: str) -> str:
+    """Rename the options of a method's text or title; those of a text stay in order.
+
+    Examples
+    --------
+    >>> _renamed_text("amal:rho=30,validation=split"), _renamed_text("AMAL, 3 folds, rho=30")
+    ('amal:validation=split,weight_lr=30', 'AMAL, 3 folds, weight_lr=30')
+    """
+    renamed = re.sub(rf"\b({'|'.join(RENAMED)})=", lambda old: f"{RENAMED[old[1]]}=", text)
+    name, colon, options = renamed.partition(":")
+    if renamed == text or not colon:
+        return renamed
+    return f"{name}:{','.join(sorted(options.split(','), key=lambda pair: pair.split('=')[0]))}"
+
+
+def _renamed_options(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_renamed_options(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    renamed = {}
+    for name, item in value.items():
+        # The share of rows in a coreset is a number, and no way to share weights.
+        is_old = name in RENAMED and not (name == "share" and isinstance(item, float))
+        renamed[RENAMED[name] if is_old else name] = _renamed_options(item)
+    return renamed
+
+
+def plain_json(value: Any) -> Any:
     """Turn a value into what JSON holds; not-a-number becomes None.
 
     Mixers and label models become their name and settings, so that other settings are another
@@ -135,34 +187,39 @@ def plain(value: Any) -> Any:
 
     Examples
     --------
-    >>> plain({"a": (np.int64(3), float("nan")), 2: np.float32(0.5), "model": StudyFile})
+    >>> plain_json({"a": (np.int64(3), float("nan")), 2: np.float32(0.5), "model": StudyFile})
     {'a': [3, None], '2': 0.5, 'model': 'StudyFile'}
     """
-    if isinstance(value, Mixer):
-        return plain(value.summary())
-    if isinstance(value, LabelModel):
-        return plain({"label_model": type(value).__name__, **value.get_params(deep=False)})
-    if isinstance(value, Mapping):
-        return {str(key): plain(one) for key, one in value.items()}
-    if isinstance(value, np.ndarray):
-        return plain(value.tolist())
-    if isinstance(value, list | tuple):
-        return [plain(one) for one in value]
-    if isinstance(value, np.generic):
-        return plain(value.item())
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
     if value is None or isinstance(value, str | int | float):
         return value
+    if isinstance(value, Mapping):
+        return {str(key): plain_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_json(item) for item in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return plain_json(value.tolist())
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    return _object_as_json(value)
+
+
+def _object_as_json(value: Any) -> Any:
+    # Imported here, since they import torch, and stored rows are read without them.
+    from spear_amal.label_models import LabelModel
+    from spear_amal.mixers import Mixer
+
+    if isinstance(value, Mixer):
+        return plain_json(value.summary())
+    if isinstance(value, LabelModel):
+        return plain_json({"label_model": type(value).__name__, **value.get_params(deep=False)})
     return getattr(value, "__qualname__", type(value).__qualname__)
 
 
-def _lines(held: list[Row]) -> str:
-    """One row a line, so that files can be compared line by line."""
-    rows = (json.dumps(row, ensure_ascii=False, allow_nan=False) for row in held)
-    text = ",\n  ".join(rows)
+def _lines(rows: Iterable[RunRow]) -> str:
+    """Return one row a line, so that files can be compared line by line."""
+    text = ",\n  ".join(json.dumps(row, ensure_ascii=False, allow_nan=False) for row in rows)
     return f"\n  {text}\n " if text else ""
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.metrics import confusion_matrix
 
+from spear_amal._typing import Features
 from spear_amal.data import Corpus, Partition, TextFeatures, partition
 from spear_amal.data.splits import without_duplicates
 from spear_amal.errors import InputError
@@ -19,7 +20,7 @@ CALIBRATION_BINS = 10
 
 
 @dataclass(frozen=True)
-class Task:
+class Split:
     """Everything that training may see.
 
     Attributes
@@ -27,7 +28,7 @@ class Task:
     name, metric, classes
     x_train, votes_train : features and votes of labelled and unlabelled rows
     y_train : ndarray (n,)
-        Gold codes, -1 on unlabelled rows; in a supervised task none is -1.
+        Gold codes, -1 on unlabelled rows; in a supervised split none is -1.
     x_val, y_val, votes_val : validation rows, all with gold
     train_rows : ndarray (n,)
         Positions of the training rows in the corpus, for looking texts up.
@@ -40,15 +41,15 @@ class Task:
     name: str
     metric: str
     classes: tuple[str, ...]
-    x_train: Any
+    x_train: Features
     y_train: np.ndarray
     votes_train: LabelMatrix
-    x_val: Any
+    x_val: Features
     y_val: np.ndarray
     votes_val: LabelMatrix
     train_rows: np.ndarray
     seed: int
-    exemplars: Any = None
+    exemplars: sp.csr_array | None = None
 
     @property
     def n_labelled(self) -> int:
@@ -61,7 +62,7 @@ class Task:
         return int((self.y_train < 0).sum())
 
 
-class Scorer:
+class HeldOutScorer:
     """Holds the test rows; nothing that trains or selects gets at them.
 
     Parameters
@@ -75,7 +76,7 @@ class Scorer:
 
     def __init__(
         self,
-        x: Any,
+        x: Features,
         y: np.ndarray,
         votes: LabelMatrix,
         metric: str,
@@ -94,7 +95,7 @@ class Scorer:
         return None if self._distinct is None else int(self._distinct.sum())
 
     def probabilities(self, estimator: Any) -> np.ndarray:
-        """Class probabilities (n, C) on the test rows; 0 for a class that training did not have."""
+        """Return class probabilities (n, C) of the test rows; 0 for classes not in training."""
         votes = (self._votes,) if getattr(estimator, "exponent_", 0.0) > 0 else ()
         p = estimator.predict_proba(self._x, *votes)
         n_classes = self._votes.n_classes
@@ -114,8 +115,8 @@ class Scorer:
         None as well where every test text occurs in training.
         """
         p = self.probabilities(estimator)
-        held = self._distinct
-        some = None if held is None or not held.any() else score_table(p[held], self._y[held])
+        rows = self._distinct
+        some = None if rows is None or not rows.any() else score_table(p[rows], self._y[rows])
         return score_table(p, self._y), some
 
     def confusion(self, estimator: Any) -> np.ndarray:
@@ -124,13 +125,13 @@ class Scorer:
         return confusion_matrix(self._y, p.argmax(1), labels=np.arange(p.shape[1]))
 
     def calibration(self, estimator: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Confidence (n,) of the predicted class and whether it was right (n,) bool."""
+        """Return the confidence (n,) of the predicted class and whether it was right (n,) bool."""
         p = self.probabilities(estimator)
         return p.max(1), p.argmax(1) == self._y
 
 
 def score_table(p: np.ndarray, y: np.ndarray) -> dict[str, float]:
-    """Every metric of class probabilities (n, C) against gold codes (n,)."""
+    """Compute every metric of class probabilities (n, C) against gold codes (n,)."""
     scores = {name: score(name, y, p.argmax(1)) for name in METRICS}
     picked = p[np.arange(len(y)), y]
     scores["nll"] = float(-np.log(np.clip(picked, 1e-12, 1)).mean())
@@ -157,19 +158,19 @@ def calibration_error(p: np.ndarray, y: np.ndarray) -> float:
     return float(np.sum(gaps))
 
 
-def make_task(
+def make_split(
     corpus: Corpus,
     label_matrix: LabelMatrix | None = None,
     seed: int = 0,
     *,
     n_labelled: int | None = None,
     n_validation: int | None = None,
-    features: Any = None,
+    features: TextFeatures | Features | None = None,
     supervised: bool = False,
-    exemplars: Any = None,
+    exemplars: sp.csr_array | None = None,
     **options: Any,
-) -> tuple[Task, Scorer]:
-    """Partition a corpus and cut it into a task and its scorer.
+) -> tuple[Split, HeldOutScorer]:
+    """Partition a corpus; return what training may see, and the scorer of the test rows.
 
     Text features (TF-IDF by default) are fitted on training and validation text only.
 
@@ -188,7 +189,7 @@ def make_task(
     supervised : bool
         Hand out gold for every training row: the ceiling, for no other method.
     exemplars : csr_array (n, m) of bool, optional
-        Which row LF j was written from; the task keeps those of labelled rows.
+        Which row LF j was written from; the split keeps those of labelled rows.
     **options
         Passed to :func:`spear_amal.data.partition`.
     """
@@ -196,20 +197,22 @@ def make_task(
     parts = partition(corpus, seed, n_labelled, n_validation, **options)
     x = _features_of(corpus, features, np.concatenate([parts.train, parts.validation]))
     rows = (parts.labelled, parts.unlabelled, parts.validation)
-    task = cut_task(corpus, votes, x, rows, seed, supervised, exemplars)
+    split = cut_split(corpus, votes, x, rows, seed, supervised, exemplars)
     test, y = parts.test, corpus.labels
-    return task, Scorer(x[test], y[test], votes[test], corpus.metric, _distinct(corpus, parts))
+    return split, HeldOutScorer(
+        x[test], y[test], votes[test], corpus.metric, _distinct(corpus, parts)
+    )
 
 
-def cut_task(
+def cut_split(
     corpus: Corpus,
     votes: LabelMatrix,
-    x: Any,
+    x: Features,
     rows: tuple[np.ndarray, np.ndarray, np.ndarray],
     seed: int = 0,
     supervised: bool = False,
-    exemplars: Any = None,
-) -> Task:
+    exemplars: sp.csr_array | None = None,
+) -> Split:
     """Cut labelled, unlabelled and validation rows out of a corpus.
 
     Parameters
@@ -224,14 +227,14 @@ def cut_task(
     supervised : bool
         Hand out gold for U as well.
     exemplars : csr_array (n, m) of bool, optional
-        As for :func:`make_task`.
+        As for :func:`make_split`.
     """
     labelled, unlabelled, validation = rows
     train = np.sort(np.concatenate([labelled, unlabelled]))
     y = corpus.labels
     in_l = np.isin(train, labelled)
     known = in_l | supervised
-    return Task(
+    return Split(
         name=corpus.name,
         metric=corpus.metric,
         classes=corpus.classes,
@@ -264,7 +267,7 @@ def _votes_of(corpus: Corpus, label_matrix: LabelMatrix | None) -> LabelMatrix:
 
 
 def _features_of(corpus: Corpus, features: Any, seen: np.ndarray) -> Any:
-    """Features (n, D) of all rows; what is fitted is fitted on the rows `seen`."""
+    """Return features (n, D) of all rows; what is fitted is fitted on the rows `seen`."""
     if features is None and corpus.features is not None:
         return corpus.features
     if features is not None and not isinstance(features, TextFeatures):
@@ -276,7 +279,7 @@ def _features_of(corpus: Corpus, features: Any, seen: np.ndarray) -> Any:
 
 
 def _distinct(corpus: Corpus, parts: Partition) -> np.ndarray | None:
-    """Test rows (n_test,) bool whose text is no training or validation text."""
+    """Tell test rows (n_test,) whose text is no training or validation text."""
     if "text" not in corpus.frame:
         return None
     pool = np.concatenate([parts.train, parts.validation])

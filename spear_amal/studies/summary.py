@@ -66,8 +66,8 @@ def summarise(runs: pd.DataFrame, baseline: str | None = None) -> pd.DataFrame:
     InputError
         If no run went well, or one of the corpora has no run of the baseline.
     """
-    held = well_run(runs)
-    tables = {key: _table(group, baseline) for key, group in held.groupby(list(GROUP), sort=False)}
+    groups = well_run(runs).groupby(list(GROUP), sort=False)
+    tables = {key: _table(group, baseline) for key, group in groups}
     return pd.concat(tables, names=list(GROUP))
 
 
@@ -76,17 +76,17 @@ def well_run(runs: pd.DataFrame) -> pd.DataFrame:
 
     Where a method was run with differing defaults or tuned options, the latest ones count.
     """
-    held = runs[runs["score"].notna()]
-    if not len(held):
+    runs = runs[runs["score"].notna()]
+    if not len(runs):
         raise InputError("there is no finished run to summarise")
-    held = held.assign(study=[study_words(config) for config in held["config"]])
-    several = held.groupby(list(GROUP))["metric"].transform("nunique") > 1
-    held.loc[several, "study"] += "; scored by " + held.loc[several, "metric"]
+    runs = runs.assign(study=[study_words(config) for config in runs["config"]])
+    several = runs.groupby(list(GROUP))["metric"].transform("nunique") > 1
+    runs.loc[several, "study"] += "; scored by " + runs.loc[several, "metric"]
     options = pd.Series(
-        [json.dumps(config.get("options"), sort_keys=True) for config in held["config"]], held.index
+        [json.dumps(config.get("options"), sort_keys=True) for config in runs["config"]], runs.index
     )
-    latest = options.groupby([held[name] for name in (*GROUP, "method")]).transform("last")
-    return held[options == latest].drop_duplicates([*GROUP, "method", "seed"], keep="last")
+    latest = options.groupby([runs[name] for name in (*GROUP, "method")]).transform("last")
+    return runs[options == latest].drop_duplicates([*GROUP, "method", "seed"], keep="last")
 
 
 def study_words(config: dict[str, Any]) -> str:
@@ -107,10 +107,10 @@ def study_words(config: dict[str, Any]) -> str:
     return "; ".join(parts)
 
 
-def _table(runs: pd.DataFrame, asked: str | None) -> pd.DataFrame:
+def _table(runs: pd.DataFrame, baseline: str | None) -> pd.DataFrame:
     scores = 100 * runs.pivot(index="seed", columns="method", values="score")
     names = list(dict.fromkeys(runs["method"]))
-    baseline = asked or (FLOOR if FLOOR in names else names[0])
+    baseline = baseline or (FLOOR if FLOOR in names else names[0])
     if baseline not in names:
         raise InputError(
             f"corpus {runs['corpus'].iloc[0]!r} has no runs of the baseline {baseline!r}; choose "
@@ -139,7 +139,7 @@ def _row(runs: pd.DataFrame, scores: pd.DataFrame, name: str, baseline: str) -> 
         "losses": int((gains < 0).sum()),
         "share": share_closed(scores, name),
         "optimism": 100 * optimism.mean(),
-        "dedup": 100 * np.mean([_dedup(one, metric) for one in runs["dedup"]]),
+        "dedup": 100 * np.mean([_dedup(scores, metric) for scores in runs["dedup"]]),
         "seconds": runs["seconds"].mean(),
     }
 
@@ -149,7 +149,7 @@ def _dedup(scores: Any, metric: str) -> float:
 
 
 def interval(gains: np.ndarray) -> tuple[float, float]:
-    """95% interval of the mean of paired gains (n,): percentile bootstrap over seeds.
+    """Compute the 95% interval of the mean of paired gains (n,): percentile bootstrap over seeds.
 
     Ten thousand resamples with a fixed seed, so that the same gains give the same bounds. With few
     seeds it is somewhat too narrow.
@@ -169,7 +169,7 @@ def interval(gains: np.ndarray) -> tuple[float, float]:
 
 
 def share_closed(scores: pd.DataFrame, name: str) -> float:
-    """Part of the gap from only-l to supervised that a method closes, on the seeds of all three.
+    """Compute the share of the gap from only-l to supervised that is closed, on common seeds.
 
     Parameters
     ----------
@@ -185,6 +185,6 @@ def share_closed(scores: pd.DataFrame, name: str) -> float:
     """
     if FLOOR not in scores or CEILING not in scores:
         return np.nan
-    held = pd.DataFrame({key: scores[key] for key in {FLOOR, CEILING, name}}).dropna().mean()
-    gap = held[CEILING] - held[FLOOR]
-    return float((held[name] - held[FLOOR]) / gap) if gap > 0 else np.nan
+    means = pd.DataFrame({key: scores[key] for key in {FLOOR, CEILING, name}}).dropna().mean()
+    gap = means[CEILING] - means[FLOOR]
+    return float((means[name] - means[FLOOR]) / gap) if gap > 0 else np.nan

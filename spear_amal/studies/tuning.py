@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
-import json
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,12 +12,12 @@ import numpy as np
 from spear_amal.data import partition
 from spear_amal.errors import InputError, MissingExtraError
 from spear_amal.studies.comparison import fit_method
-from spear_amal.studies.methods import FINAL, MethodSpec
-from spear_amal.studies.placebo import shuffled_votes
-from spear_amal.studies.results_file import Row, StudyFile, plain
-from spear_amal.studies.run import Setup, describe, has_all_gold
-from spear_amal.studies.split import Scorer, Task, cut_task, score_table
-from spear_amal.studies.workers import in_parallel, one_thread
+from spear_amal.studies.corpus_run import StudySetup, has_all_gold, run_identity
+from spear_amal.studies.corpus_votes import shuffled_votes
+from spear_amal.studies.engine import ReportProgress, StudyRun, execute
+from spear_amal.studies.methods import FIT_OPTIONS, MethodSpec
+from spear_amal.studies.results_file import RunRow, StudyFile
+from spear_amal.studies.split import HeldOutScorer, Split, cut_split, score_table
 
 SEEDS = (10_000, 10_001)  # partitions that no study of usual size scores on
 FOLDS = 3
@@ -39,11 +37,11 @@ def need_optuna() -> None:
 
 
 def tune_methods(
-    setup: Setup,
+    setup: StudySetup,
     specs: Sequence[MethodSpec],
     jobs: int,
     store: StudyFile,
-    progress: Callable[[int, int, str], None] | None = None,
+    progress: ReportProgress | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Tune every method that has something to tune, each with ``setup.tune`` trials.
 
@@ -55,70 +53,57 @@ def tune_methods(
     dict
         Chosen options by the text of the method.
     """
-    alone = {spec.text: without_folds(spec) for spec in specs if spec.space()}
-    bases = {base.text: base for base in alone.values()}
-    keys = {text: tuning_key(setup, base) for text, base in bases.items()}
-    found = {record["key"]: record for record in store.tuning}
-    left = [base for text, base in bases.items() if keys[text] not in found]
-    count, total = len(bases) - len(left), len(bases)
-    for record in in_parallel(jobs, [(tune_method, (setup, base)) for base in left]):
-        store.add_tuning(record)
-        found[record["key"]] = plain(record)
-        count += 1
-        if progress is not None:
-            progress(count, total, f"tuned: {record['title']}")
-    return {text: found[keys[base.text]]["chosen"] for text, base in alone.items()}
+    single = {spec.text: without_folds(spec) for spec in specs if spec.space()}
+    tuned = {base.text: base for base in single.values()}
+    runs = [
+        StudyRun(
+            run_identity(setup, base, None), tune_method, (setup, base), f"tuned: {base.title}"
+        )
+        for base in tuned.values()
+    ]
+    records = execute(runs, store, jobs=jobs, progress=progress, table="tuning", fatal=(Exception,))
+    chosen = {text: record["chosen"] for text, record in zip(tuned, records, strict=True)}
+    return {text: chosen[base.text] for text, base in single.items()}
 
 
 def without_folds(spec: MethodSpec) -> MethodSpec:
     """Make the single model of a method that is cross-fitted or refit by its options."""
-    options = {name: value for name, value in spec.options.items() if name not in FINAL}
+    options = {name: value for name, value in spec.options.items() if name not in FIT_OPTIONS}
     single = MethodSpec(spec.method, options)
     return single.changed(crossfit=None) if single.settled.get("crossfit") else single
 
 
-def tuning_key(setup: Setup, spec: MethodSpec) -> str:
-    """Tell tunings apart: corpus, method, features, labels, settings, number of trials."""
-    return json.dumps(plain({**describe(setup, spec, 0), "seed": None}), sort_keys=True)
-
-
-def tune_method(setup: Setup, spec: MethodSpec) -> Row:
+def tune_method(setup: StudySetup, spec: MethodSpec) -> RunRow:
     """Tune one method; the first trial is its defaults, the others are Optuna's (TPE).
 
     Returns
     -------
     dict
-        The record that a study file keeps: ``chosen`` options, their ``score``, the ``space`` and
-        all ``trials`` with parameters, score and log-loss.
+        What a study file keeps beside the identity: ``chosen`` options, their ``score``, the
+        ``space`` and all ``trials`` with parameters, score and log-loss.
 
     Raises
     ------
     InputError
         If no trial could be trained.
     """
-    began = time.perf_counter()
-    with one_thread():
-        trials = [_trial(setup, spec, {})]
-        trials += _search(setup, spec, setup.tune - 1)
-    well = [trial for trial in trials if trial["value"] is not None]
-    if not well:
+    trials = [_trial(setup, spec, {}), *_search(setup, spec, setup.tune - 1)]
+    successful = [trial for trial in trials if trial["value"] is not None]
+    if not successful:
         raise InputError(f"tuning of {spec.text!r}: every trial failed; {trials[0]['error']}")
-    best = max(well, key=lambda trial: (trial["value"], -trial["nll"]))  # the earliest of equals
+    # The earliest of equals.
+    best = max(successful, key=lambda trial: (trial["value"], -trial["nll"]))
     return {
-        "key": tuning_key(setup, spec),
-        **describe(setup, spec, 0),
-        "seed": None,
         "chosen": best["params"],
         "score": best["value"],
         "space": spec.space(),
         "trials": trials,
         "seeds": SEEDS,
         "folds": FOLDS,
-        "seconds": round(time.perf_counter() - began, 1),
     }
 
 
-def _search(setup: Setup, spec: MethodSpec, n: int) -> list[Row]:
+def _search(setup: StudySetup, spec: MethodSpec, n: int) -> list[RunRow]:
     """Let Optuna propose n trials, one after the other, so that each learns from the others."""
     import optuna
 
@@ -132,14 +117,14 @@ def _search(setup: Setup, spec: MethodSpec, n: int) -> list[Row]:
         optuna.logging.set_verbosity(before)
 
 
-def _proposed(setup: Setup, spec: MethodSpec, study: Any) -> Row:
+def _proposed(setup: StudySetup, spec: MethodSpec, study: Any) -> RunRow:
     from optuna.trial import TrialState
 
-    asked = study.ask()
-    params = {name: suggest(asked, name, *form) for name, form in spec.space().items()}
+    proposal = study.ask()
+    params = {name: suggest(proposal, name, *form) for name, form in spec.space().items()}
     trial = _trial(setup, spec, params)
     failed = trial["value"] is None
-    study.tell(asked, trial["value"], state=TrialState.FAIL if failed else None)
+    study.tell(proposal, trial["value"], state=TrialState.FAIL if failed else None)
     return trial
 
 
@@ -162,7 +147,7 @@ def suggest(trial: Any, name: str, kind: str, *form: Any) -> Any:
     return trial.suggest_float(name, form[0], form[1], log=form[2] == "log")
 
 
-def _trial(setup: Setup, spec: MethodSpec, params: dict[str, Any]) -> Row:
+def _trial(setup: StudySetup, spec: MethodSpec, params: dict[str, Any]) -> RunRow:
     """Score options on held-out gold, mean over the partitions; a failure has no value."""
     try:
         scores = [_held_out_score(setup, spec.changed(**params), seed) for seed in SEEDS]
@@ -172,29 +157,29 @@ def _trial(setup: Setup, spec: MethodSpec, params: dict[str, Any]) -> Row:
     return {"params": params, "value": value, "nll": nll}
 
 
-def _held_out_score(setup: Setup, spec: MethodSpec, seed: int) -> tuple[float, float]:
-    """Score and log-loss of the pooled predictions of all folds of one partition."""
-    made = []
+def _held_out_score(setup: StudySetup, spec: MethodSpec, seed: int) -> tuple[float, float]:
+    """Return score and log-loss of the pooled predictions of all folds of one partition."""
+    predictions = []
     for fold in range(FOLDS):
-        task, scorer, y = fold_task(setup, seed, fold, has_all_gold(spec))
-        estimator, _ = fit_method(spec, task, seed, **setup.settings)
-        made.append((scorer.probabilities(estimator), y))
-    p, y = (np.concatenate(column) for column in zip(*made, strict=True))
+        split, scorer, y = fold_split(setup, seed, fold, has_all_gold(spec))
+        estimator, _ = fit_method(spec, split, seed, **setup.settings)
+        predictions.append((scorer.probabilities(estimator), y))
+    p, y = (np.concatenate(column) for column in zip(*predictions, strict=True))
     scores = score_table(p, y)
     return scores[setup.source.corpus.metric], scores["nll"]
 
 
 @functools.lru_cache(maxsize=2 * len(SEEDS) * FOLDS)
-def fold_task(
-    setup: Setup, seed: int, fold: int, supervised: bool = False
-) -> tuple[Task, Scorer, np.ndarray]:
-    """Cut the task of a fold: a third of L+V is held out, the rest is halved into L and V.
+def fold_split(
+    setup: StudySetup, seed: int, fold: int, supervised: bool = False
+) -> tuple[Split, HeldOutScorer, np.ndarray]:
+    """Make the split of a fold: a third of L+V is held out, the rest is halved into L and V.
 
     Returns
     -------
-    Task
+    Split
         In which the held-out rows do not occur, not even as unlabelled ones.
-    Scorer
+    HeldOutScorer
         On the held-out rows.
     ndarray
         Their gold.
@@ -205,12 +190,12 @@ def fold_task(
     sizes = (setup.n_labelled, setup.n_validation)
     parts = partition(corpus, seed, *sizes, labelled=setup.protocol)
     gold = np.concatenate([parts.labelled, parts.validation])
-    labelled, validation, held = fold_rows(gold, corpus.labels, seed, fold)
+    labelled, validation, held_out = fold_rows(gold, corpus.labels, seed, fold)
     rows = (labelled, parts.unlabelled, validation)
     exemplars = None if setup.placebo else setup.source.exemplars
-    task = cut_task(corpus, votes, x, rows, seed, supervised, exemplars)
-    y = corpus.labels[held]
-    return task, Scorer(x[held], y, votes[held], corpus.metric), y
+    split = cut_split(corpus, votes, x, rows, seed, supervised, exemplars)
+    y = corpus.labels[held_out]
+    return split, HeldOutScorer(x[held_out], y, votes[held_out], corpus.metric), y
 
 
 def fold_rows(
@@ -220,8 +205,8 @@ def fold_rows(
 
     Examples
     --------
-    >>> labelled, validation, held = fold_rows(np.arange(12), np.arange(12) % 2, seed=0, fold=1)
-    >>> len(labelled), len(validation), len(held)
+    >>> labelled, validation, held_out = fold_rows(np.arange(12), np.arange(12) % 2, 0, fold=1)
+    >>> len(labelled), len(validation), len(held_out)
     (4, 4, 4)
     """
     shuffled = np.random.default_rng(seed).permutation(gold)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from spear_amal.errors import InputError
-from spear_amal.studies.methods import MethodSpec, parse_method
 from spear_amal.studies.summary import GROUP, interval, well_run
 
-AMAL = ("recommended", "amal", "amal-joint")  # the first of them that was run is asked about
+AMAL = ("recommended", "amal", "amal-joint")  # the first of them that was run is judged
 RIVAL = "only-lv"
 FEWEST = 5  # seeds below which a bootstrap interval is little more than the range of the gains
 
@@ -29,7 +27,7 @@ class Verdict:
     gain, low, high : float
         Points, on the same seeds, with the bounds of a 95% interval.
     seeds : int
-        0 where the rival was not run.
+        0 where the rival, the classifier on L+V in the same folds, was not run.
     """
 
     where: str
@@ -44,11 +42,12 @@ class Verdict:
     @property
     def text(self) -> str:
         """The verdict in one line."""
-        asked = f"Is AMAL worth it on {self.where}?"
+        question = f"Is AMAL worth it on {self.where}?"
         if not self.seeds:
-            return f"{asked} Not known: run --method {self.rival} as well, its equal without rules."
-        found = f"{self.title} gains {self.gain:+.1f} points over {self.rival} ({self._bounds()})"
-        return f"{asked} {self._answer()}: {found}."
+            unknown = f"Not known: run --method {self.rival} as well, its equal without rules."
+            return f"{question} {unknown}"
+        gain = f"{self.title} gains {self.gain:+.1f} points over {self.rival} ({self._bounds()})"
+        return f"{question} {self._answer()}: {gain}."
 
     def _bounds(self) -> str:
         if self.seeds < 2:
@@ -69,57 +68,37 @@ def verdicts(runs: pd.DataFrame) -> list[Verdict]:
     Parameters
     ----------
     runs : DataFrame
-        As for :func:`summarise`.
+        As for :func:`summarise`; only what the rows say is used.
     """
     groups = well_run(runs).groupby(list(GROUP), sort=False)
-    held = [_judge(group) for _, group in groups]
-    return [one for one in held if one is not None]
-
-
-def rival_of(spec: MethodSpec) -> str:
-    """Name the classifier on L+V that is treated as a method is: same folds, or refitted.
-
-    Examples
-    --------
-    >>> rival_of(parse_method("amal:crossfit=5")), rival_of(parse_method("amal"))
-    ('only-lv:crossfit=5', 'only-lv')
-    """
-    folds = spec.settled.get("crossfit")
-    return parse_method(RIVAL).changed(**({"crossfit": folds} if folds else {})).text
-
-
-def _where(first: pd.Series) -> str:
-    placebo = ", votes shuffled" if first["config"].get("placebo") else ""
-    return f"{first['corpus']} ({first['labels']} labels{placebo})"
+    judged = [_judge(group) for _, group in groups]
+    return [verdict for verdict in judged if verdict is not None]
 
 
 def _judge(runs: pd.DataFrame) -> Verdict | None:
-    spec = _asked_about(list(dict.fromkeys(runs["method"])))
-    if spec is None:
+    methods = runs.drop_duplicates("method").to_dict("records")
+    candidates = [row for row in methods if _name(row) in AMAL]
+    if not candidates:
         return None
-    rival = rival_of(spec)
+    # Cross-fitted ones first.
+    row = min(candidates, key=lambda row: (not _folds(row), AMAL.index(_name(row))))
+    rival = f"{RIVAL}:crossfit={_folds(row)}" if _folds(row) else RIVAL
+    placebo = ", votes shuffled" if row["config"].get("placebo") else ""
+    where = f"{row['corpus']} ({row['labels']} labels{placebo})"
     scores = 100 * runs.pivot(index="seed", columns="method", values="score")
-    common: dict[str, Any] = {
-        "where": _where(runs.iloc[0]),
-        "method": spec.text,
-        "title": spec.title,
-    }
-    if rival not in scores:
-        return Verdict(**common, rival=rival, gain=0.0, low=0.0, high=0.0, seeds=0)
-    gains = (scores[spec.text] - scores[rival]).dropna().to_numpy()
+    gains = np.empty(0)
+    if rival in scores:
+        gains = (scores[row["method"]] - scores[rival]).dropna().to_numpy()
     low, high = interval(gains)
     gain = float(gains.mean()) if len(gains) else 0.0
-    return Verdict(**common, rival=rival, gain=gain, low=low, high=high, seeds=len(gains))
+    return Verdict(where, row["method"], row["title"], rival, gain, low, high, len(gains))
 
 
-def _asked_about(methods: Sequence[str]) -> MethodSpec | None:
-    """Pick the AMAL row to judge: by the order of :data:`AMAL`, cross-fitted ones first."""
-    specs = []
-    for text in methods:
-        if text.partition(":")[0] in AMAL:
-            try:
-                specs.append(parse_method(text))
-            except InputError:  # a file of another version, whose options are gone
-                continue
-    specs.sort(key=lambda s: (not s.settled.get("crossfit"), AMAL.index(s.method.name)))
-    return specs[0] if specs else None
+def _name(row: dict[str, Any]) -> str:
+    """Return the name of a row's method, without its options."""
+    return str(row["method"]).partition(":")[0]
+
+
+def _folds(row: dict[str, Any]) -> int | None:
+    """Return the number of folds of a row's method."""
+    return (row["config"].get("options") or {}).get("crossfit")

@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
 from spear_amal.errors import InputError
-from spear_amal.studies.comparison import fit_method
-from spear_amal.studies.corpus_votes import Source
-from spear_amal.studies.methods import parse_method
-from spear_amal.studies.run import study_task
-from spear_amal.studies.runner import make_setup
-from spear_amal.studies.split import Task
-from spear_amal.studies.workers import one_thread
 
-LOSSES = ("consensus", "agreement")  # the losses that carry the rules' answer to a row
+if TYPE_CHECKING:
+    from spear_amal.studies.split import Split
+
+_LOSSES = ("consensus", "agreement")  # the losses that carry the rules' answer to a row
 
 
-def weights_by_row(task: Task, estimator: Any, gold: Any) -> pd.DataFrame:
+def weights_with_gold(split: Split, estimator: Any, gold: Any) -> pd.DataFrame:
     """Put the learnt weights of training rows beside the gold that training never saw.
 
     This is for looking at a finished model: nothing of it may go back into training or selection.
 
     Parameters
     ----------
-    task : Task
-    estimator : SpearClassifier fitted on `task`
+    split : Split
+    estimator : SpearClassifier fitted on `split`
     gold : ndarray (n,)
-        Gold codes of ``task.train_rows``, the unlabelled ones included; rows with -1 are left out.
+        Gold codes of ``split.train_rows``, the unlabelled ones included; rows with -1 are left out.
 
     Returns
     -------
@@ -45,10 +40,10 @@ def weights_by_row(task: Task, estimator: Any, gold: Any) -> pd.DataFrame:
         If `gold` has another length, or the estimator has no consensus loss.
     """
     gold = np.asarray(gold)
-    n = len(task.y_train)
+    n = len(split.y_train)
     if gold.shape != (n,):
         raise InputError(
-            f"gold must be the codes of the {n} training rows (task.train_rows), found shape "
+            f"gold must be the codes of the {n} training rows (split.train_rows), found shape "
             f"{gold.shape}"
         )
     if "consensus" not in estimator.weights_:
@@ -58,64 +53,32 @@ def weights_by_row(task: Task, estimator: Any, gold: Any) -> pd.DataFrame:
         )
     # Training rows stand first, validation rows of their own follow.
     weights = estimator.weights_.iloc[:n].reset_index(drop=True)
-    picked = estimator.rule_predict_proba(task.votes_train).argmax(1)
+    picked = estimator.rule_predict_proba(split.votes_train).argmax(1)
     pseudo = np.asarray(estimator.classes_)[picked]
     table = pd.DataFrame({"pseudo": pseudo, "gold": gold, "right": pseudo == gold})
-    for name in LOSSES:
+    for name in _LOSSES:
         if name in weights:
             table[name] = weights[name]
     return table[weights["consensus"].notna().to_numpy() & (gold >= 0)]
 
 
-def study_weights(
-    source: Source,
-    method: str = "amal:guard=false",
-    seed: int = 0,
-    *,
-    features: str | None = None,
-    **settings: Any,
-) -> pd.DataFrame:
-    """Train a method on the partition that a study has for a seed, and judge its weights.
-
-    Gold of the unlabelled rows is looked up when training is over.
-
-    Parameters
-    ----------
-    source : Source
-    method : str
-        One that learns weights. Without its guard it trains on the votes whatever they are worth.
-    seed : int
-    features : str, optional
-        As for :func:`run_study`.
-    **settings
-        Passed to the estimator.
-
-    Returns
-    -------
-    DataFrame
-        See :func:`weights_by_row`.
-    """
-    task, _ = study_task(make_setup(source, features=features), seed)
-    with one_thread():
-        estimator, _ = fit_method(parse_method(method), task, seed, **settings)
-    return weights_by_row(task, estimator, source.corpus.labels[task.train_rows])
-
-
 def split_weights(frame: pd.DataFrame) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Cut a frame of :func:`weights_by_row` into weights on right rows and on wrong rows, by loss.
+    """Cut a frame of :func:`weights_with_gold` into weights on right and on wrong rows, by loss.
 
     Rows on which a loss is not defined are left out of that loss.
     """
     right = frame["right"].to_numpy(dtype=bool)
-    held = [name for name in LOSSES if name in frame]
+    losses = [name for name in _LOSSES if name in frame]
     return (
-        {name: frame.loc[right, name].dropna().to_numpy() for name in held},
-        {name: frame.loc[~right, name].dropna().to_numpy() for name in held},
+        {name: frame.loc[right, name].dropna().to_numpy() for name in losses},
+        {name: frame.loc[~right, name].dropna().to_numpy() for name in losses},
     )
 
 
 def rank_auc(right: Any, wrong: Any) -> float:
-    """Chance that a right row weighs more than a wrong one, ties counted half; NaN without either.
+    """Return the chance that a right row weighs more than a wrong one; NaN without either.
+
+    Ties count half.
 
     0.5: weights do not tell right from wrong; 1: every right row weighs more than every wrong one.
 
@@ -128,11 +91,11 @@ def rank_auc(right: Any, wrong: Any) -> float:
     a, b = len(right), len(wrong)
     if not a or not b:
         return float("nan")
-    ranks = rankdata(np.concatenate([right, wrong]))[:a]
+    ranks = pd.Series(np.concatenate([right, wrong])).rank()[:a]
     return float((ranks.sum() - a * (a + 1) / 2) / (a * b))
 
 
-def separation(frame: pd.DataFrame) -> pd.Series:
-    """:func:`rank_auc` of every loss of a frame of :func:`weights_by_row`, by the loss' name."""
+def weight_separation(frame: pd.DataFrame) -> pd.Series:
+    """Return :func:`rank_auc` by loss, of a frame of :func:`weights_with_gold`."""
     right, wrong = split_weights(frame)
     return pd.Series({name: rank_auc(right[name], wrong[name]) for name in right}, dtype=float)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from spear_amal._typing import MatrixLike, VectorLike
 from spear_amal.errors import InputError
 from spear_amal.teachers.base import Teacher
 from spear_amal.teachers.class_columns import SHOWN, from_kind
@@ -27,9 +28,9 @@ class ArrayTeacher(Teacher):
 
     def __init__(
         self,
-        values: Any,
+        values: MatrixLike,
         name: str = "array",
-        classes: Any = None,
+        classes: VectorLike | None = None,
         missing: str = "error",
         *,
         kind: str | None = None,
@@ -45,7 +46,7 @@ class ArrayTeacher(Teacher):
         other.values = self.values[start:stop]
         return other
 
-    def _ask(self, X: Any, row_ids: Any, n: int) -> np.ndarray:
+    def _ask(self, X: Any, row_ids: VectorLike | None, n: int) -> np.ndarray:
         if len(self.values) != n:
             raise InputError(
                 f"it has outputs for {len(self.values)} rows, X has {n}; an array must be in the "
@@ -64,25 +65,25 @@ class FrameTeacher(Teacher):
         self,
         frame: pd.DataFrame,
         name: str = "table",
-        classes: Any = None,
+        classes: VectorLike | None = None,
         missing: str = "error",
         *,
         kind: str | None = None,
         silent: bool = False,
     ) -> None:
         numbered = isinstance(frame.columns, pd.RangeIndex)
-        own = None if numbered else list(frame.columns)
-        super().__init__(name, own if classes is None else classes, missing, silent)
+        columns = None if numbered else list(frame.columns)
+        super().__init__(name, columns if classes is None else classes, missing, silent)
         self.values = as_numbers(frame.to_numpy())
         self.row_ids = frame.index.to_numpy()
         self.kind = kind
 
-    def _ask(self, X: Any, row_ids: Any, n: int) -> np.ndarray:
+    def _ask(self, X: Any, row_ids: VectorLike | None, n: int) -> np.ndarray:
         values = from_kind(self.values, self.kind)
         return look_up(self.row_ids, values, row_ids, n)
 
 
-def as_numbers(values: Any) -> np.ndarray:
+def as_numbers(values: MatrixLike) -> np.ndarray:
     """Make a matrix of float64 of outputs.
 
     Raises
@@ -101,7 +102,7 @@ def as_numbers(values: Any) -> np.ndarray:
     return made
 
 
-def as_ids(ids: Any, what: str = "row_ids") -> np.ndarray:
+def as_teacher_ids(ids: Any, what: str = "row_ids") -> np.ndarray:
     """Row ids (n,) as whole numbers, or else as text.
 
     Raises
@@ -118,45 +119,45 @@ def as_ids(ids: Any, what: str = "row_ids") -> np.ndarray:
         made = made.astype(np.int64)
     if made.dtype.kind in "iu":
         return made.astype(np.int64)
-    if made.dtype.kind in "OUST" and all(isinstance(one, str | int | np.integer) for one in made):
-        if not any(isinstance(one, str) for one in made):
+    if made.dtype.kind in "OUST" and all(isinstance(x, str | int | np.integer) for x in made):
+        if not any(isinstance(x, str) for x in made):
             return made.astype(np.int64)
         return made.astype(str)
     raise InputError(f"{what} must be whole numbers or text, found {made.dtype} {made[:SHOWN]}")
 
 
-def look_up(held: Any, values: np.ndarray, wanted: Any, n: int) -> np.ndarray:
+def look_up(ids: Any, values: np.ndarray, wanted: Any, n: int) -> np.ndarray:
     """Rows of `values` (N, C) for the ids `wanted` (n,); extra rows are left alone.
 
     Parameters
     ----------
-    held : sequence (N,)
+    ids : sequence (N,)
         Ids of the rows of `values`.
     wanted : sequence (n,) or None
-        None where the held ids are 0 to n-1: then these are the rows of X in order.
+        None where `ids` are 0 to n-1: then these are the rows of X in order.
 
     Raises
     ------
     InputError
         If ids are missing, or stand for several different rows.
     """
-    held = as_ids(held, "row ids of the outputs")
+    ids = as_teacher_ids(ids, "row ids of the outputs")
     if wanted is None:
-        wanted = _row_numbers(held, n)
-    wanted = as_ids(wanted)
+        wanted = _row_numbers(ids, n)
+    wanted = as_teacher_ids(wanted)
     if len(wanted) != n:
         raise InputError(f"row_ids has {len(wanted)} entries, X has {n} rows")
-    if held.dtype.kind != wanted.dtype.kind:
-        held, wanted = held.astype(str), wanted.astype(str)
-    held, values = distinct(held, values)
-    found = pd.Index(held).get_indexer(pd.Index(wanted))
-    if (found < 0).any():
-        lacking = wanted[found < 0]
+    if ids.dtype.kind != wanted.dtype.kind:
+        ids, wanted = ids.astype(str), wanted.astype(str)
+    ids, values = distinct(ids, values)
+    positions = pd.Index(ids).get_indexer(pd.Index(wanted))
+    if (positions < 0).any():
+        lacking = wanted[positions < 0]
         raise InputError(
             f"{len(lacking)} of {n} rows have no outputs; the first missing row ids are "
-            f"{lacking[:SHOWN].tolist()}, it holds ids such as {held[:SHOWN].tolist()}"
+            f"{lacking[:SHOWN].tolist()}, it holds ids such as {ids[:SHOWN].tolist()}"
         )
-    return values[found]
+    return values[positions]
 
 
 def distinct(ids: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -182,11 +183,11 @@ def distinct(ids: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return np.asarray(names), values[first]
 
 
-def _row_numbers(held: np.ndarray, n: int) -> np.ndarray:
+def _row_numbers(ids: np.ndarray, n: int) -> np.ndarray:
     numbers = np.arange(n)
-    if held.dtype.kind == "i" and np.array_equal(np.unique(held), numbers):
+    if ids.dtype.kind == "i" and np.array_equal(np.unique(ids), numbers):
         return numbers
     raise InputError(
-        f"its outputs are kept by row id (such as {held[:SHOWN].tolist()}): row_ids are needed to "
+        f"its outputs are kept by row id (such as {ids[:SHOWN].tolist()}): row_ids are needed to "
         f"find the {n} rows of X; only ids 0 to {n - 1} are taken for the rows in order"
     )

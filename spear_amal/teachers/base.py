@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spear_amal._typing import MatrixLike, VectorLike
 from spear_amal.errors import InputError
 from spear_amal.teachers.class_columns import arrange, check_classes, check_values, column_order
 from spear_amal.tensors.sparse_rows import SparseRows
@@ -38,7 +39,11 @@ class Teacher:
     n_parameters: int | None = None
 
     def __init__(
-        self, name: str, classes: Any = None, missing: str = "error", silent: bool = False
+        self,
+        name: str,
+        classes: VectorLike | None = None,
+        missing: str = "error",
+        silent: bool = False,
     ) -> None:
         if missing not in ("error", "low"):
             raise InputError(f"missing must be 'error' or 'low', found {missing!r}")
@@ -51,7 +56,7 @@ class Teacher:
         return f"{type(self).__name__}({self.name!r})"
 
     def __sklearn_clone__(self) -> Teacher:
-        """Give itself: a clone of a student keeps its trained teachers."""
+        """Return the teacher itself: a clone of a student keeps its trained teachers."""
         return self
 
     @property
@@ -59,7 +64,9 @@ class Teacher:
         """Class labels of the teacher's columns, None if it does not know them."""
         return self._classes
 
-    def logits(self, X: Any, row_ids: Any = None, classes: Any = None) -> np.ndarray:
+    def logits(
+        self, X: MatrixLike, row_ids: VectorLike | None = None, classes: VectorLike | None = None
+    ) -> np.ndarray:
         """Logits for rows; log-probabilities where the teacher gives only probabilities.
 
         Parameters
@@ -84,7 +91,7 @@ class Teacher:
         """
         if self.classes is not None:  # before the work is done, where it can be known
             column_order(len(self.classes), self.classes, classes, self.missing)
-        n = len(row_ids) if X is None else count_rows(X)
+        n = len(row_ids) if X is None else n_rows_of(X)
         values = np.asarray(self._ask(X, row_ids, n))
         if values.ndim != 2 or len(values) != n:
             raise InputError(f"it gives outputs of shape {values.shape} for {n} rows, not ({n}, C)")
@@ -94,7 +101,9 @@ class Teacher:
         order = column_order(values.shape[1], self.classes, classes, self.missing)
         return arrange(torch.from_numpy(values), order).numpy()
 
-    def live(self, x: Tensor | SparseRows, classes: Any = None) -> Tensor | None:
+    def online_logits(
+        self, x: Tensor | SparseRows, classes: VectorLike | None = None
+    ) -> Tensor | None:
         """Logits (B, C) for a batch as it is now, augmented or not; None for a teacher that cannot.
 
         No gradient, evaluation mode, on the batch's device, columns in the order of `classes`.
@@ -102,7 +111,7 @@ class Teacher:
         return None
 
     def digest(self) -> str | None:
-        """Say in a few letters what the teacher would answer; None where nothing is worth keeping.
+        """Return a hash of what the teacher would answer; None where nothing is worth keeping.
 
         Two teachers of the same digest give the same answers: outputs on disk go by it.
         """
@@ -113,15 +122,15 @@ class Teacher:
         return hashlib.sha256(about.encode()).hexdigest()
 
     def _content(self) -> str | None:
-        """Give a hash of what the answers come from; None where nothing is worth keeping."""
+        """Return a hash of what the answers come from; None where nothing is worth keeping."""
         return None
 
-    def _ask(self, X: Any, row_ids: Any, n: int) -> np.ndarray:
-        """Give logits (n, C') in the teacher's own order."""
+    def _ask(self, X: Any, row_ids: VectorLike | None, n: int) -> np.ndarray:
+        """Return logits (n, C') in the teacher's own order."""
         raise NotImplementedError
 
 
-def count_rows(X: Any) -> int:
+def n_rows_of(X: Any) -> int:
     """Count rows of an array, tensor, sparse matrix or table."""
     shape = getattr(X, "shape", None)
     return int(shape[0]) if shape else len(X)

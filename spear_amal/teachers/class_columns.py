@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spear_amal._typing import VectorLike
 from spear_amal.errors import InputError
 
 # Smallest probability that is told from 0: about what float32 can still tell from 1 - p.
@@ -20,21 +21,21 @@ SHOWN = 5
 KINDS = ("logits", "probabilities")
 
 
-def plain(classes: Any) -> list[Any]:
+def plain_class(classes: Any) -> list[Any]:
     """Class labels as a list of Python objects."""
-    return np.asarray(classes).tolist() if isinstance(classes, np.ndarray) else list(classes)
+    return classes.tolist() if isinstance(classes, np.ndarray) else list(classes)
 
 
 def check_classes(classes: Any) -> list[Any]:
     """Class labels as a list; raise if one is there twice or there are fewer than two."""
-    labels = plain(classes)
+    labels = plain_class(classes)
     if len(set(labels)) != len(labels) or len(labels) < 2:
         raise InputError(f"classes must be two or more different labels, found {labels}")
     return labels
 
 
 def column_order(
-    width: int, own: Sequence[Any] | None, wanted: Sequence[Any] | None, missing: str = "error"
+    width: int, columns: Sequence[Any] | None, wanted: VectorLike | None, missing: str = "error"
 ) -> list[int] | None:
     """Find for every wanted class the column that the teacher has for it.
 
@@ -42,7 +43,7 @@ def column_order(
     ----------
     width : int
         Number of columns the teacher gives.
-    own : sequence or None
+    columns : sequence or None
         Classes of these columns; None where the teacher does not know: then they are taken to be
         the student's, in its order.
     wanted : sequence or None
@@ -60,42 +61,44 @@ def column_order(
     InputError
         If the classes are not the same.
     """
-    if own is not None and width != len(own):
-        raise InputError(f"it gives {width} columns for its {len(own)} classes {_short(own)}")
+    if columns is not None and width != len(columns):
+        raise InputError(
+            f"it gives {width} columns for its {len(columns)} classes {_short(columns)}"
+        )
     if wanted is None:
         return None
-    wanted = plain(wanted)
-    if own is None:
+    wanted = plain_class(wanted)
+    if columns is None:
         if width != len(wanted):
             raise InputError(
                 f"it gives {width} columns, the student has {len(wanted)} classes "
                 f"{_short(wanted)}; a teacher needs one column for each class"
             )
         return None
-    return _matched(own, wanted, missing)
+    return _matched(columns, wanted, missing)
 
 
-def _matched(own: Sequence[Any], wanted: list[Any], missing: str) -> list[int] | None:
-    lookup = {label: column for column, label in enumerate(own)}
+def _matched(columns: Sequence[Any], wanted: list[Any], missing: str) -> list[int] | None:
+    lookup = {label: column for column, label in enumerate(columns)}
     # The header of a table is text, whatever the classes are.
-    if not set(lookup) & set(wanted) and all(isinstance(label, str) for label in own):
+    if not set(lookup) & set(wanted) and all(isinstance(label, str) for label in columns):
         wanted = [str(label) for label in wanted]
-    strangers = [label for label in own if label not in wanted]
+    strangers = [label for label in columns if label not in wanted]
     lacking = [label for label in wanted if label not in lookup]
     if strangers or (lacking and missing != "low"):
         parts = [f"it does not know {_short(lacking)}"] if lacking else []
         parts += [f"the student does not know {_short(strangers)}"] if strangers else []
         hint = "; missing='low' gives them a low probability" if lacking and not strangers else ""
         raise InputError(
-            f"its classes {_short(own)} are not the student's {_short(wanted)}: "
+            f"its classes {_short(columns)} are not the student's {_short(wanted)}: "
             f"{' and '.join(parts)}{hint}"
         )
     order = [lookup.get(label, -1) for label in wanted]
-    return None if order == list(range(len(own))) else order
+    return None if order == list(range(len(columns))) else order
 
 
 def arrange(logits: Tensor, order: list[int] | None) -> Tensor:
-    """Put columns (n, C') in order (C,); a class without column gets probability ``FLOOR``."""
+    """Return columns (n, C') in order (C,); a class without column gets probability ``FLOOR``."""
     if order is None:
         return logits
     low = logits.logsumexp(-1, keepdim=True) + math.log(FLOOR)

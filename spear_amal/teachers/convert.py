@@ -1,4 +1,4 @@
-"""From whatever the user has to a teacher."""
+"""Make a teacher of what the user has: a classifier, a module, an array, a table or a file."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ import inspect
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 from torch import Tensor, nn
 
+from spear_amal._typing import MatrixLike, PathLike, SupportsPredict
 from spear_amal.errors import InputError
 from spear_amal.teachers.arrays import ArrayTeacher, FrameTeacher
 from spear_amal.teachers.base import Teacher
 from spear_amal.teachers.ensemble import MeanTeacher
 from spear_amal.teachers.files import TeacherFile
 from spear_amal.teachers.networks import NetworkTeacher
-from spear_amal.teachers.sklearn import FittedTeacher, check_fitted, kind_of
+from spear_amal.teachers.sklearn import FittedTeacher, check_fitted, estimator_kind
 
 _TABLES = (".npz", ".csv", ".parquet", ".jsonl", ".ndjson")
 _ADVICE = {
@@ -34,7 +35,12 @@ _ADVICE = {
 }
 
 
-def as_teacher(thing: Any, name: str | None = None, **options: Any) -> Teacher:
+# What a teacher can be made of, see :func:`as_teacher`; and several of them, named or not.
+TeacherLike: TypeAlias = Teacher | nn.Module | MatrixLike | PathLike | SupportsPredict
+TeachersLike: TypeAlias = TeacherLike | Sequence[TeacherLike] | Mapping[str, TeacherLike]
+
+
+def as_teacher(thing: TeacherLike, name: str | None = None, **options: Any) -> Teacher:
     """Make a teacher of anything that gives logits or probabilities.
 
     Parameters
@@ -73,7 +79,7 @@ def as_teacher(thing: Any, name: str | None = None, **options: Any) -> Teacher:
         raise InputError(f"a teacher made of {type(thing).__name__}: {error}") from error
 
 
-def as_teachers(things: Any) -> list[Teacher]:
+def as_teachers(things: TeachersLike) -> list[Teacher]:
     """Make teachers of a list, of a dict name -> thing, or of one thing alone.
 
     Raises
@@ -82,12 +88,12 @@ def as_teachers(things: Any) -> list[Teacher]:
         Says which one cannot teach, and why.
     """
     if isinstance(things, Mapping):
-        return [_numbered(i, one, str(name)) for i, (name, one) in enumerate(things.items())]
+        return [_numbered(i, thing, str(name)) for i, (name, thing) in enumerate(things.items())]
     listed = list(things) if isinstance(things, list | tuple) else [things]
-    return [_numbered(i, one) for i, one in enumerate(listed)]
+    return [_numbered(i, thing) for i, thing in enumerate(listed)]
 
 
-def mean_teacher(things: Sequence[Any], name: str = "mean") -> MeanTeacher:
+def mean_teacher(things: Sequence[TeacherLike], name: str = "mean") -> MeanTeacher:
     """Make one teacher that gives the mean probability of several."""
     return MeanTeacher(as_teachers(things), name)
 
@@ -134,11 +140,11 @@ def _network(module: nn.Module, name: str | None = None, **options: Any) -> Netw
 
 
 def _own(model: Any, name: str | None = None, **options: Any) -> NetworkTeacher:
-    """Take the feature side of one of this package's classifiers: it can be asked batch-wise."""
+    """Make a teacher of the feature side of one of this package's classifiers."""
     check_fitted(model)
     return NetworkTeacher(
         [joint.feature for joint in model.models_],
-        name or kind_of(model),
+        name or estimator_kind(model),
         model.classes_,
         takes_sparse=True,
         n_features=getattr(model, "n_features_in_", None),
@@ -147,7 +153,7 @@ def _own(model: Any, name: str | None = None, **options: Any) -> NetworkTeacher:
     )
 
 
-def _file(path: str | os.PathLike[str], name: str | None = None, **options: Any) -> Teacher:
+def _file(path: PathLike, name: str | None = None, **options: Any) -> Teacher:
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix in _TABLES:

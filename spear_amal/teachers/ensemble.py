@@ -1,4 +1,4 @@
-"""Several teachers as one."""
+"""The mean of several teachers as one teacher."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 from scipy.special import log_softmax, logsumexp
 from torch import Tensor
 
+from spear_amal._typing import MatrixLike, VectorLike
 from spear_amal.errors import InputError
 from spear_amal.teachers.base import Teacher
 from spear_amal.tensors.sparse_rows import SparseRows
@@ -27,7 +28,9 @@ class MeanTeacher(Teacher):
         counts = [teacher.n_parameters for teacher in self.teachers]
         self.n_parameters = None if None in counts else sum(c for c in counts if c is not None)
 
-    def logits(self, X: Any, row_ids: Any = None, classes: Any = None) -> np.ndarray:
+    def logits(
+        self, X: MatrixLike, row_ids: VectorLike | None = None, classes: VectorLike | None = None
+    ) -> np.ndarray:
         """Log of the mean probability (n, C); each member's columns are put in order first."""
         wanted = classes
         if wanted is None:  # all in the order of the first that knows its classes
@@ -48,13 +51,15 @@ class MeanTeacher(Teacher):
             except InputError as error:
                 raise type(error)(f"member {teacher.name!r}: {error}") from error
         if len({answer.shape for answer in answers}) > 1:
-            found = sorted({answer.shape[1] for answer in answers})
-            raise InputError(f"its members have different numbers of classes: {found}")
+            widths = sorted({answer.shape[1] for answer in answers})
+            raise InputError(f"its members have different numbers of classes: {widths}")
         return np.stack(answers)
 
-    def live(self, x: Tensor | SparseRows, classes: Any = None) -> Tensor | None:
+    def online_logits(
+        self, x: Tensor | SparseRows, classes: VectorLike | None = None
+    ) -> Tensor | None:
         """Log of the mean probability (B, C), if all members can be asked about a batch."""
-        answers = [teacher.live(x, classes) for teacher in self.teachers]
+        answers = [teacher.online_logits(x, classes) for teacher in self.teachers]
         heard = [answer.log_softmax(-1) for answer in answers if answer is not None]
         if len(heard) < len(answers):
             return None

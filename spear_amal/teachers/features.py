@@ -5,11 +5,11 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from spear_amal._typing import VectorLike
 from spear_amal.errors import InputError
 from spear_amal.models import FeatureAdapter
 from spear_amal.teachers.base import Teacher
@@ -42,12 +42,12 @@ class FrozenFeatures:
     def __init__(
         self,
         teacher: Teacher,
-        classes: Any = None,
+        classes: VectorLike | None = None,
         *,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        check_network(teacher)
+        check_feature_network(teacher)
         self.teacher, self.classes = teacher, classes
         copies = [copy.deepcopy(module) for module in teacher.modules]  # type: ignore[attr-defined]
         for module in copies:
@@ -61,10 +61,10 @@ class FrozenFeatures:
         _check_features(answers, len(x))
         logits = answers[0][0]
         if len(answers) > 1:
-            stacked = torch.stack([one.log_softmax(-1) for one, _ in answers])
+            stacked = torch.stack([member.log_softmax(-1) for member, _ in answers])
             logits = stacked.logsumexp(0) - math.log(len(answers))
-        own = self.teacher.classes
-        order = column_order(logits.shape[1], own, self.classes, self.teacher.missing)
+        columns = self.teacher.classes
+        order = column_order(logits.shape[1], columns, self.classes, self.teacher.missing)
         return arrange(logits, order), torch.cat([hidden for _, hidden in answers], dim=1)
 
     def _asker(self, module: nn.Module) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
@@ -79,14 +79,14 @@ class FrozenFeatures:
 def _check_features(answers: list[tuple[Tensor, Tensor]], n: int) -> None:
     for _, hidden in answers:
         if not isinstance(hidden, Tensor) or hidden.ndim != 2 or len(hidden) != n:
-            found = tuple(hidden.shape) if isinstance(hidden, Tensor) else type(hidden).__name__
+            shape = tuple(hidden.shape) if isinstance(hidden, Tensor) else type(hidden).__name__
             raise InputError(
                 f"the teacher's features must be of shape ({n}, H), one row for each image; found "
-                f"{found}: pool or flatten them, or wrap the network in a FeatureAdapter"
+                f"{shape}: pool or flatten them, or wrap the network in a FeatureAdapter"
             )
 
 
-def check_network(teacher: Teacher) -> None:
+def check_feature_network(teacher: Teacher) -> None:
     """Raise InputError for a teacher without features: one that is not made of torch networks."""
     if not isinstance(teacher, NetworkTeacher):
         raise InputError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import struct
 import zipfile
 import zlib
@@ -13,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from spear_amal._typing import MatrixLike, PathLike, VectorLike
 from spear_amal.data.read_table import read_table, require_columns
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.io.atomic import refuse_existing, write_aside
-from spear_amal.teachers.arrays import as_ids, as_numbers, distinct, look_up
+from spear_amal.teachers.arrays import as_numbers, as_teacher_ids, distinct, look_up
 from spear_amal.teachers.base import Teacher
 from spear_amal.teachers.class_columns import KINDS, check_classes, check_values, from_kind
 
@@ -30,7 +30,7 @@ _DAMAGE = (
 
 
 @dataclass(frozen=True)
-class Held:
+class StoredOutputs:
     """What a file of teacher outputs holds."""
 
     row_ids: np.ndarray
@@ -41,10 +41,10 @@ class Held:
 
 
 def save_teacher_outputs(
-    path: str | os.PathLike[str],
-    row_ids: Any,
-    logits: Any,
-    classes: Any,
+    path: PathLike,
+    row_ids: VectorLike,
+    logits: MatrixLike,
+    classes: VectorLike,
     *,
     name: str = "teacher",
     kind: str = "logits",
@@ -74,7 +74,7 @@ def save_teacher_outputs(
     if path.suffix.lower() != ".npz":
         raise InputError(f"teacher outputs are written as .npz, found {path.name!r}")
     refuse_existing(path, overwrite)
-    values, ids, labels = as_numbers(logits), as_ids(row_ids), check_classes(classes)
+    values, ids, labels = as_numbers(logits), as_teacher_ids(row_ids), check_classes(classes)
     if kind not in KINDS:
         raise InputError(f"kind must be 'logits' or 'probabilities', found {kind!r}")
     if values.shape != (len(ids), len(labels)):
@@ -120,7 +120,7 @@ class TeacherFile(Teacher):
 
     def __init__(
         self,
-        path: str | os.PathLike[str],
+        path: PathLike,
         name: str | None = None,
         missing: str = "error",
         *,
@@ -133,52 +133,54 @@ class TeacherFile(Teacher):
         super().__init__(name or self.held.name or self.path.stem, None, missing, silent)
         self._classes = check_classes(self.held.classes)
 
-    def _ask(self, X: Any, row_ids: Any, n: int) -> np.ndarray:
+    def _ask(self, X: Any, row_ids: VectorLike | None, n: int) -> np.ndarray:
         values = from_kind(self.held.values, self.held.kind)
         return look_up(self.held.row_ids, values, row_ids, n)
 
 
-def _read(path: Path, row_id: str, kind: str | None) -> Held:
+def _read(path: Path, row_id: str, kind: str | None) -> StoredOutputs:
     if not path.is_file():
         raise InputError(f"there is no file {path}; check the path")
     if path.suffix.lower() != ".npz":
         return _read_table(path, row_id, kind)
-    held = _read_npz(path)
-    if kind not in (None, held.kind):
-        raise InputError(f"{path} holds {held.kind}, not {kind}")
-    return held
+    outputs = _read_npz(path)
+    if kind not in (None, outputs.kind):
+        raise InputError(f"{path} holds {outputs.kind}, not {kind}")
+    return outputs
 
 
-def _read_npz(path: Path) -> Held:
+def _read_npz(path: Path) -> StoredOutputs:
     try:
         with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as archive:
             about = json.loads(archive["meta"].tobytes())
             if about["mark"] != MARK:
                 raise ValueError("it holds something else")
             newer = about["format"] > FORMAT
-            held = None if newer else _unpack(about, archive["row_ids"], archive["values"])
+            outputs = None if newer else _unpack(about, archive["row_ids"], archive["values"])
     except _DAMAGE as error:
         raise FileFormatError(
             f"{path} is damaged or no file of teacher outputs ({error}); write it again with "
             "save_teacher_outputs"
         ) from error
-    if held is None:
+    if outputs is None:
         raise FileFormatError(f"{path} has format {about['format']}: update spear_amal")
-    return held
+    return outputs
 
 
-def _unpack(about: dict[str, Any], row_ids: np.ndarray, values: np.ndarray) -> Held:
-    held = Held(row_ids, values, about["classes"], about["kind"], about["name"])
-    if values.shape != (len(row_ids), len(held.classes)) or held.kind not in KINDS:
+def _unpack(about: dict[str, Any], row_ids: np.ndarray, values: np.ndarray) -> StoredOutputs:
+    outputs = StoredOutputs(row_ids, values, about["classes"], about["kind"], about["name"])
+    if values.shape != (len(row_ids), len(outputs.classes)) or outputs.kind not in KINDS:
         raise ValueError(f"outputs of shape {values.shape} for {len(row_ids)} rows")
-    return held
+    return outputs
 
 
-def _read_table(path: Path, row_id: str, kind: str | None) -> Held:
+def _read_table(path: Path, row_id: str, kind: str | None) -> StoredOutputs:
     frame = read_table(path)
     require_columns(frame, [row_id], str(path))
     ids = frame[row_id]
     if ids.isna().any():
         raise InputError(f"{path}: {int(ids.isna().sum())} rows have no {row_id!r}")
     outputs = frame.drop(columns=row_id)
-    return Held(ids.to_numpy(), as_numbers(outputs.to_numpy()), list(outputs.columns), kind)
+    return StoredOutputs(
+        ids.to_numpy(), as_numbers(outputs.to_numpy()), list(outputs.columns), kind
+    )

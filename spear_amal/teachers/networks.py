@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,28 +12,17 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor, nn
 
+from spear_amal._typing import VectorLike
 from spear_amal.errors import InputError
+from spear_amal.models.feature_model import eval_mode
 from spear_amal.models.image_model import check_pixels
-from spear_amal.teachers.base import Teacher, count_rows
+from spear_amal.teachers.base import Teacher, n_rows_of
 from spear_amal.teachers.class_columns import arrange, column_order
 from spear_amal.tensors.sparse_rows import SparseRows
 
 CHUNK = 512
 # Most numbers asked about at once: 16 MB in float32, which hidden layers multiply.
 ENTRIES = 2**22
-
-
-@contextmanager
-def at_rest(module: nn.Module) -> Iterator[None]:
-    """Ask in evaluation mode without gradients; every part gets back the mode it had."""
-    modes = [(part, part.training) for part in module.modules()]
-    module.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for part, mode in modes:
-            part.training = mode
 
 
 class NetworkTeacher(Teacher):
@@ -61,7 +49,7 @@ class NetworkTeacher(Teacher):
         self,
         modules: nn.Module | Sequence[nn.Module],
         name: str = "network",
-        classes: Any = None,
+        classes: VectorLike | None = None,
         missing: str = "error",
         *,
         chunk: int = CHUNK,
@@ -79,7 +67,7 @@ class NetworkTeacher(Teacher):
         self.pixels = pixels
         self.n_parameters = sum(p.numel() for m in self.modules for p in m.parameters())
 
-    def _ask(self, X: Any, row_ids: Any, n: int) -> np.ndarray:
+    def _ask(self, X: Any, row_ids: VectorLike | None, n: int) -> np.ndarray:
         if X is None:
             raise InputError("a network needs the features X")
         if sp.issparse(X):
@@ -102,7 +90,7 @@ class NetworkTeacher(Teacher):
             x = torch.as_tensor(np.array(rows, order="C"))
         return self._mean(x).float().cpu().numpy()
 
-    def live(self, x: Tensor | SparseRows, classes: Any = None) -> Tensor:
+    def online_logits(self, x: Tensor | SparseRows, classes: VectorLike | None = None) -> Tensor:
         """Logits (B, C) for a batch as it is now, on its device."""
         logits = self._mean(x)
         order = column_order(logits.shape[1], self.classes, classes, self.missing)
@@ -123,14 +111,14 @@ class NetworkTeacher(Teacher):
         if isinstance(x, Tensor) and x.ndim > 2:
             check_pixels(x, self.pixels)
             return
-        found = x.width if isinstance(x, SparseRows) else x.shape[-1]
-        if self.n_features not in (None, found):
-            raise InputError(f"it was trained on {self.n_features} features, X has {found}")
+        width = x.width if isinstance(x, SparseRows) else x.shape[-1]
+        if self.n_features not in (None, width):
+            raise InputError(f"it was trained on {self.n_features} features, X has {width}")
 
     def _forward(self, module: nn.Module, x: Tensor | SparseRows) -> Tensor:
         rows = self._for_module(module, x)
         try:
-            with at_rest(module):
+            with eval_mode(module), torch.no_grad():
                 out = module(rows)
         except torch.cuda.OutOfMemoryError:
             raise
@@ -142,18 +130,18 @@ class NetworkTeacher(Teacher):
                 "gets the student's features as they are, images as raw pixels: put what it needs "
                 "(scaling, normalising, flattening) in front of it with nn.Sequential"
             ) from error
-        return logits_of(out, count_rows(rows) if isinstance(rows, Tensor) else len(rows))
+        return logits_of(out, n_rows_of(rows) if isinstance(rows, Tensor) else len(rows))
 
     def _for_module(self, module: nn.Module, x: Tensor | SparseRows) -> Tensor | SparseRows:
         """Rows on the module's device and of its type; pixels (uint8) stay pixels."""
         tensors = (t for t in (*module.parameters(), *module.buffers()) if t.is_floating_point())
-        held = next(tensors, torch.empty(0))
+        first = next(tensors, torch.empty(0))
         if isinstance(x, SparseRows):
             moved = SparseRows(
-                x.columns.to(held.device), x.values.to(held.device, held.dtype), x.width
+                x.columns.to(first.device), x.values.to(first.device, first.dtype), x.width
             )
             return moved if self.takes_sparse else moved.to_dense()
-        return x.to(held.device) if x.dtype == torch.uint8 else x.to(held.device, held.dtype)
+        return x.to(first.device) if x.dtype == torch.uint8 else x.to(first.device, first.dtype)
 
     def _content(self) -> str:
         """Hash of the networks' layout, parameters and buffers."""
@@ -163,9 +151,9 @@ class NetworkTeacher(Teacher):
             for name, tensor in module.state_dict().items():
                 if not isinstance(tensor, Tensor):
                     continue
-                held = tensor.detach().cpu().contiguous()
-                made.update(f"{name} {held.dtype} {tuple(held.shape)}".encode())
-                made.update(held.flatten().view(torch.uint8).numpy().tobytes())
+                values = tensor.detach().cpu().contiguous()
+                made.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
+                made.update(values.flatten().view(torch.uint8).numpy().tobytes())
         return made.hexdigest()
 
 
@@ -177,19 +165,19 @@ def logits_of(out: Any, n: int) -> Tensor:
     InputError
         If there are none.
     """
-    found = out
+    logits = out
     if not isinstance(out, Tensor):
-        found = getattr(out, "logits", None)
-        if found is None and isinstance(out, tuple | list) and out:
-            found = out[0]
-    if not isinstance(found, Tensor):
+        logits = getattr(out, "logits", None)
+        if logits is None and isinstance(out, tuple | list) and out:
+            logits = out[0]
+    if not isinstance(logits, Tensor):
         raise InputError(
             f"the network returns {type(out).__name__}; a teacher must return logits (B, C), a "
             "tuple with logits first, or an object with .logits"
         )
-    if found.ndim != 2 or len(found) != n:
+    if logits.ndim != 2 or len(logits) != n:
         raise InputError(
-            f"the network returns a tensor of shape {tuple(found.shape)} for {n} rows; logits "
+            f"the network returns a tensor of shape {tuple(logits.shape)} for {n} rows; logits "
             "must be (B, C), one column for each class (two for two classes)"
         )
-    return found.detach()
+    return logits.detach()

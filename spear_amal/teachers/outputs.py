@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import warnings
 import zipfile
 import zlib
@@ -15,18 +14,24 @@ import joblib
 import numpy as np
 from torch import Tensor
 
+from spear_amal._typing import MatrixLike, PathLike, VectorLike
 from spear_amal.errors import InputError
 from spear_amal.io.atomic import write_aside
-from spear_amal.teachers.base import Teacher, count_rows
-from spear_amal.teachers.class_columns import plain
-from spear_amal.teachers.convert import as_teachers
+from spear_amal.teachers.base import Teacher, n_rows_of
+from spear_amal.teachers.class_columns import plain_class
+from spear_amal.teachers.convert import TeachersLike, as_teachers
 
 _FORMAT = "spear_amal teacher outputs 1"
 _DAMAGE = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
 
 
-def stack_logits(teachers: Any, X: Any, row_ids: Any = None, classes: Any = None) -> np.ndarray:
-    """Ask every teacher about every row.
+def stack_logits(
+    teachers: TeachersLike,
+    X: MatrixLike,
+    row_ids: VectorLike | None = None,
+    classes: VectorLike | None = None,
+) -> np.ndarray:
+    """Compute the logits of every teacher for every row.
 
     Parameters
     ----------
@@ -70,20 +75,20 @@ class TeacherOutputs:
 
     def __init__(
         self,
-        teachers: Any,
-        X: Any,
-        row_ids: Any = None,
-        classes: Any = None,
-        cache: str | os.PathLike[str] | None = None,
+        teachers: TeachersLike,
+        X: MatrixLike,
+        row_ids: VectorLike | None = None,
+        classes: VectorLike | None = None,
+        cache: PathLike | None = None,
     ) -> None:
         self.teachers = as_teachers(teachers)
         self.names = [teacher.name for teacher in self.teachers]
         self.X, self.row_ids = X, row_ids
-        self.classes = None if classes is None else plain(classes)
+        self.classes = None if classes is None else plain_class(classes)
         self.cache = None if cache is None else Path(cache)
 
     def __len__(self) -> int:
-        return len(self.row_ids) if self.X is None else count_rows(self.X)
+        return len(self.row_ids) if self.X is None else n_rows_of(self.X)
 
     @cached_property
     def logits(self) -> np.ndarray:
@@ -108,11 +113,11 @@ class TeacherOutputs:
             return teacher.logits(self.X, self.row_ids, self.classes)
         key = hashlib.sha256(f"{_FORMAT}|{digest}|{self._data_digest}".encode()).hexdigest()
         path = self.cache / f"{key}.npz"
-        held = _read(path, key, len(self), self.classes)
-        if held is None:
-            held = teacher.logits(self.X, self.row_ids, self.classes)
-            _write(path, key, held)
-        return held
+        logits = _read(path, key, len(self), self.classes)
+        if logits is None:
+            logits = teacher.logits(self.X, self.row_ids, self.classes)
+            _write(path, key, logits)
+        return logits
 
     @cached_property
     def _data_digest(self) -> str:
@@ -126,10 +131,10 @@ def _read(path: Path, key: str, n: int, classes: list[Any] | None) -> np.ndarray
     if not path.exists():
         return None
     try:
-        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as held:
-            found, logits = str(held["key"]), held["logits"]
+        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as archive:
+            stored_key, logits = str(archive["key"]), archive["logits"]
         width = logits.shape[-1] if classes is None else len(classes)
-        if found != key or logits.dtype != np.float32 or logits.shape != (n, width):
+        if stored_key != key or logits.dtype != np.float32 or logits.shape != (n, width):
             raise ValueError(f"it holds {logits.dtype} {logits.shape} of other rows or teachers")
     except _DAMAGE as error:
         warnings.warn(

@@ -27,7 +27,7 @@ class FittedTeacher(Teacher):
 
     def __init__(self, estimator: Any, name: str | None = None, missing: str = "error") -> None:
         check_fitted(estimator)
-        super().__init__(name or kind_of(estimator), _classes(estimator), missing)
+        super().__init__(name or estimator_kind(estimator), _classes(estimator), missing)
         self.estimator = estimator
         self._method()
 
@@ -36,7 +36,8 @@ class FittedTeacher(Teacher):
             if hasattr(self.estimator, method):
                 return method
         raise InputError(
-            f"{kind_of(self.estimator)} only predicts labels; a teacher needs predict_proba or "
+            f"{estimator_kind(self.estimator)} only predicts labels; a teacher needs "
+            "predict_proba or "
             "decision_function (for an SVC: probability=True, or wrap the model in "
             "CalibratedClassifierCV)"
         )
@@ -84,13 +85,14 @@ def check_fitted(estimator: Any) -> None:
         check_is_fitted(estimator)
     except (NotFittedError, TypeError) as error:
         raise InputError(
-            f"{kind_of(estimator)} is not fitted; fit it before it teaches. If it was fitted, a "
+            f"{estimator_kind(estimator)} is not fitted; fit it before it teaches. If it was "
+            "fitted, a "
             "clone of the student (GridSearchCV, cross_val_score) has unfitted it: wrap it as "
             "sklearn.frozen.FrozenEstimator(model) or as_teacher(model)"
         ) from error
 
 
-def kind_of(estimator: Any) -> str:
+def estimator_kind(estimator: Any) -> str:
     """Class name of an estimator, of the one inside where it is frozen."""
     inner = getattr(estimator, "estimator", None)
     frozen = type(estimator).__name__ == "FrozenEstimator" and inner is not None
@@ -111,7 +113,11 @@ def _last(estimator: Any) -> Any:
 def _classes(estimator: Any) -> Any:
     classes = getattr(estimator, "classes_", None)
     if classes is None:
-        raise InputError(f"{kind_of(estimator)} has no classes_; a teacher must be a classifier")
+        raise InputError(
+            f"{estimator_kind(estimator)} has no classes_; a teacher must be a classifier"
+        )
     if isinstance(classes, list):
-        raise InputError(f"{kind_of(estimator)} has {len(classes)} outputs; a teacher has one")
+        raise InputError(
+            f"{estimator_kind(estimator)} has {len(classes)} outputs; a teacher has one"
+        )
     return classes

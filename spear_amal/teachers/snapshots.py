@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from spear_amal._typing import VectorLike
 from spear_amal.errors import InputError
 from spear_amal.teachers.networks import NetworkTeacher
 
@@ -16,7 +17,7 @@ def early_stopped(
     snapshots: Sequence[tuple[int, Any]] | Mapping[int, Any],
     network: nn.Module | None = None,
     name: str = "teacher",
-    classes: Any = None,
+    classes: VectorLike | None = None,
 ) -> list[NetworkTeacher]:
     """Make a teacher of every snapshot of a run, by epoch.
 
@@ -44,7 +45,7 @@ def early_stopped(
     _check_apart(listed)
     return [
         NetworkTeacher(_module(epoch, state, network), f"{name}@{epoch}", classes)
-        for epoch, state in sorted(listed, key=lambda one: one[0])
+        for epoch, state in sorted(listed, key=lambda snapshot: snapshot[0])
     ]
 
 

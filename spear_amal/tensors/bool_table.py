@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 
-class BitRows:
+class PackedBools:
     """Rows of bools (n, K), eight entries to a byte.
 
     Examples
@@ -25,7 +25,7 @@ class BitRows:
         self._byte, self._bit = places // 8, (places % 8).to(torch.uint8)
 
     @classmethod
-    def pack(cls, matrix: Tensor, columns: Tensor | None = None) -> BitRows:
+    def pack(cls, matrix: Tensor, columns: Tensor | None = None) -> PackedBools:
         """Pack bools (n, K); of columns where `columns` (K,) is False every entry is False."""
         n, width = matrix.shape
         columns = None if columns is None else columns.to(matrix.device)
@@ -36,14 +36,14 @@ class BitRows:
         return cls(packed, width)
 
     @classmethod
-    def stack(cls, parts: Sequence[BitRows]) -> BitRows:
-        """Put parts of one width under each other."""
+    def stack(cls, parts: Sequence[PackedBools]) -> PackedBools:
+        """Stack parts of one width."""
         return cls(torch.cat([part.packed for part in parts]), parts[0].shape[1])
 
     def __getitem__(self, rows: Tensor | slice) -> Tensor:
         """Bools (B, K) of some rows."""
         return ((self.packed[rows][:, self._byte] >> self._bit) & 1).bool()
 
-    def cpu(self) -> BitRows:
-        """Give the same bits in main memory."""
-        return BitRows(self.packed.cpu(), self.shape[1])
+    def cpu(self) -> PackedBools:
+        """Copy the table to main memory."""
+        return PackedBools(self.packed.cpu(), self.shape[1])

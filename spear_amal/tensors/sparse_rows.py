@@ -54,11 +54,11 @@ class SparseRows:
 
     @classmethod
     def stack(cls, parts: Sequence[SparseRows]) -> SparseRows:
-        """Put rows of one width under each other, padded to the longest."""
+        """Stack rows of one width, padded to the longest."""
         longest = max(part.columns.shape[1] for part in parts)
 
-        def padded(held: Tensor) -> Tensor:
-            return F.pad(held, (0, longest - held.shape[1]))
+        def padded(values: Tensor) -> Tensor:
+            return F.pad(values, (0, longest - values.shape[1]))
 
         columns = torch.cat([padded(part.columns) for part in parts])
         return cls(columns, torch.cat([padded(part.values) for part in parts]), parts[0].width)
@@ -67,7 +67,7 @@ class SparseRows:
         return len(self.columns)
 
     def __getitem__(self, rows: slice | Tensor) -> SparseRows:
-        """Give some of the rows; without a copy where they are a slice."""
+        """Return some of the rows; without a copy where they are a slice."""
         return SparseRows(self.columns[rows], self.values[rows], self.width)
 
     def to_dense(self) -> Tensor:

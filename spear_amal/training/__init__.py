@@ -1,14 +1,11 @@
 """The one loop that trains everything, and what it needs."""
 
 from spear_amal.training.callbacks import Callback, ProgressBar
-from spear_amal.training.config import Settings
-from spear_amal.training.last_layer import predict_logits
-from spear_amal.training.look_ahead import LookAhead
-from spear_amal.training.metrics import METRICS, score
-from spear_amal.training.outer_loss import Outer
+from spear_amal.training.config import TrainerConfig
+from spear_amal.training.look_ahead import LookAhead, ValidationLoss
 from spear_amal.training.parquet_table import ParquetRows
-from spear_amal.training.state import Result
-from spear_amal.training.table import Table
+from spear_amal.training.state import METRICS, TrainingResult, score
+from spear_amal.training.table import Table, predict_logits
 from spear_amal.training.trainer import DivergedError, Trainer
 
 __all__ = [
@@ -16,13 +13,13 @@ __all__ = [
     "Callback",
     "DivergedError",
     "LookAhead",
-    "Outer",
     "ParquetRows",
     "ProgressBar",
-    "Result",
-    "Settings",
     "Table",
     "Trainer",
+    "TrainerConfig",
+    "TrainingResult",
+    "ValidationLoss",
     "predict_logits",
     "score",
 ]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from spear_amal.progress import Progress
+
 if TYPE_CHECKING:
     from torch import nn
 
 Record = dict[str, Any]
-# What names of weights in it start with: "weight/LOSS" and "module/LOSS/MODULE".
-WEIGHT, MODULE = "weight/", "module/"
 
 
 class Callback:
@@ -29,7 +29,7 @@ class Callback:
 
 
 class ProgressBar(Callback):
-    """A bar on stderr with the time left, the latest validation score and the best one.
+    """A :class:`~spear_amal.progress.Progress` with the time left and the latest validation score.
 
     The time left is an upper bound: early stopping may end training sooner.
     """
@@ -39,26 +39,15 @@ class ProgressBar(Callback):
 
     def on_begin(self, n_epochs: int, first: int) -> None:
         """Open the bar."""
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-        self.progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("epoch {task.completed}/{task.total}"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
-            console=Console(stderr=True),
-            transient=True,
-        )
-        self.task = self.progress.add_task(self.title, total=n_epochs, completed=first, note="")
-        self.progress.start()
+        self._bar = Progress(self.title, unit="epoch")
+        self._bar.begin(n_epochs, first)
+        self._bar.__enter__()
 
     def on_epoch(self, epoch: int, record: Record) -> None:
         """Move on by one epoch."""
         note = f"val {record['val_score']:.3f}" if "val_score" in record else ""
-        self.progress.update(self.task, completed=epoch + 1, note=note)
+        self._bar.move_to(epoch + 1, note)
 
     def on_end(self) -> None:
         """Close the bar."""
-        self.progress.stop()
+        self._bar.__exit__()

@@ -1,4 +1,4 @@
-"""A run's way to disk and back.
+"""Checkpoints: a run of training is written to disk, and continued from there.
 
 A run that continues from a checkpoint gives the same result bit for bit on a CPU: parameters,
 optimiser, weights, best state, random states and history are all in it. Where several processes
@@ -25,8 +25,8 @@ from spear_amal.io.safetensors import (
     with_prefix,
     write_tensors,
 )
-from spear_amal.training.optimizers import flatten, unflatten
-from spear_amal.training.state import RunState, Selection
+from spear_amal.tensors.optimizer_state import load_optimizer_tensors, optimizer_tensors
+from spear_amal.training.state import Parts, RunState, Selection
 
 KIND, PART = "training checkpoint", "part of a training checkpoint"
 # What differs from process to process: weights of rows, and what is drawn for them.
@@ -45,17 +45,17 @@ class Checkpoint:
 
     def save(self, state: RunState) -> None:
         """Write; the previous checkpoint stays until the new one is complete."""
-        tensors, about = _tensors(state), self._about(state)
+        tensors, header = _tensors(state), self._header(state)
         if self.shard.world == 1:
-            write_tensors(self.path, tensors, about)
-            state.note_saved(under_prefix("now", tensors))
+            write_tensors(self.path, tensors, header)
+            state.note_saved(_parts("now", tensors))
             return
-        own = {name: value for name, value in tensors.items() if name.startswith(OWN)}
-        write_tensors(self._part(state.epoch), own, about | {"kind": PART, "history": []})
+        local = {name: value for name, value in tensors.items() if name.startswith(OWN)}
+        write_tensors(self._part(state.epoch), local, header | {"kind": PART, "history": []})
         self.shard.wait()
         if self.shard.rank == 0:
-            shared = {name: value for name, value in tensors.items() if name not in own}
-            write_tensors(self.path, shared, about)
+            shared = {name: value for name, value in tensors.items() if name not in local}
+            write_tensors(self.path, shared, header)
             self._remove_old(state.epoch)
 
     def load(self, state: RunState) -> None:
@@ -69,16 +69,16 @@ class Checkpoint:
         seen = self.shard.all(self.path.exists())
         if len(set(seen)) > 1:
             raise FileFormatError(
-                f"only processes {[r for r, one in enumerate(seen) if one]} see {self.path}: a "
+                f"only processes {[r for r, sees in enumerate(seen) if sees]} see {self.path}: a "
                 "checkpoint must be in a folder that all processes share"
             )
         if seen[0]:
             _take(state, *self._read(state.fingerprint))
 
     def _read(self, fingerprint: str) -> tuple[Tensors, dict[str, Any]]:
-        tensors, about = read_tensors(self.path, KIND)
-        world = about.get("world", 1)
-        if about["fingerprint"] != fingerprint:
+        tensors, header = read_tensors(self.path, KIND)
+        world = header.get("world", 1)
+        if header["fingerprint"] != fingerprint:
             raise FileFormatError(
                 f"{self.path} is a checkpoint of other data or settings; give another checkpoint "
                 "path or remove the file to start afresh"
@@ -89,17 +89,17 @@ class Checkpoint:
                 f"start {world}, or remove the file to start afresh"
             )
         if world == 1:
-            return tensors, about
-        part = self._part(about["epoch"])
-        own, said = read_tensors(part, PART) if part.is_file() else ({}, {})
-        if any(said.get(name) != about[name] for name in ("fingerprint", "epoch", "world")):
+            return tensors, header
+        part = self._part(header["epoch"])
+        local, said = read_tensors(part, PART) if part.is_file() else ({}, {})
+        if any(said.get(name) != header[name] for name in ("fingerprint", "epoch", "world")):
             raise FileFormatError(
                 f"{self.path} needs {part.name} beside it, which is missing or another run's; "
                 "remove the file to start afresh"
             )
-        return tensors | own, about
+        return tensors | local, header
 
-    def _about(self, state: RunState) -> dict[str, Any]:
+    def _header(self, state: RunState) -> dict[str, Any]:
         return {
             "kind": KIND,
             "world": self.shard.world,
@@ -126,38 +126,45 @@ class Checkpoint:
 
 def _tensors(state: RunState) -> Tensors:
     tensors = {
-        **with_prefix("now", state.now()),
-        **with_prefix("best", state.best),
-        **with_prefix("optimiser", flatten(state.optimiser)),
+        **with_prefix("optimiser", optimizer_tensors(state.optimiser)),
         "random.order": state.order.get_state(),
         "random.groups": state.groups.get_state(),
         "random.global": torch.get_rng_state(),
     }
-    for epoch, held in state.kept.items():
-        tensors |= with_prefix(f"kept.{epoch}", held)
+    for moment, parts in (("now", state.now()), ("best", state.best)):
+        for part, values in parts.items():
+            tensors |= with_prefix(f"{moment}.{part}", values)
+    for epoch, values in state.kept.items():
+        tensors |= with_prefix(f"kept.{epoch}", values)
     device = _cuda_device(state)
     if device is not None:
         tensors["random.cuda"] = torch.cuda.get_rng_state(device)
     return tensors
 
 
-def _take(state: RunState, tensors: Tensors, about: dict[str, Any]) -> None:
-    now, state.best = under_prefix("now", tensors), under_prefix("best", tensors)
+def _parts(moment: str, tensors: Tensors) -> Parts:
+    """Parameters and weights of a moment; empty where the file has none."""
+    parts = {part: under_prefix(f"{moment}.{part}", tensors) for part in ("model", "mixer")}
+    return parts if parts["model"] else {}
+
+
+def _take(state: RunState, tensors: Tensors, header: dict[str, Any]) -> None:
+    now, state.best = _parts("now", tensors), _parts("best", tensors)
     state.put_back(now)
     state.saved_files = state.files(now) | state.files(state.best)
-    unflatten(state.optimiser, under_prefix("optimiser", tensors))
-    state.kept = {n: under_prefix(f"kept.{n}", tensors) for n in about.get("kept", [])}
+    load_optimizer_tensors(state.optimiser, under_prefix("optimiser", tensors))
+    state.kept = {n: under_prefix(f"kept.{n}", tensors) for n in header.get("kept", [])}
     state.order.set_state(tensors["random.order"])
     state.groups.set_state(tensors["random.groups"])
     torch.set_rng_state(tensors["random.global"])
     device = _cuda_device(state)
     if "random.cuda" in tensors and device is not None:
         torch.cuda.set_rng_state(tensors["random.cuda"], device)
-    if about.get("scaler"):
-        state.scaler.load_state_dict(about["scaler"])
-    state.selection = Selection.from_dict(about["selection"])
-    state.history, state.epoch = about["history"], about["epoch"]
-    state.refreshes, state.stopped = about["refreshes"], about["stopped"]
+    if header.get("scaler"):
+        state.scaler.load_state_dict(header["scaler"])
+    state.selection = Selection.from_dict(header["selection"])
+    state.history, state.epoch = header["history"], header["epoch"]
+    state.refreshes, state.stopped = header["refreshes"], header["stopped"]
 
 
 def _cuda_device(state: RunState) -> torch.device | None:

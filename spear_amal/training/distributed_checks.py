@@ -1,15 +1,15 @@
-"""What several processes can train together to the result of one, and what not."""
+"""Checks of what several processes can train together to the result of one."""
 
 from __future__ import annotations
 
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from spear_amal.distributed.shard import Shard
 from spear_amal.errors import InputError
 from spear_amal.mixers import Mixer
+from spear_amal.models.feature_model import batch_norms
 
-_ALONE = "train in one process (ranks=None)"
+_ALONE = "train in one process (distributed=None)"
 
 
 def check_same(shard: Shard, mark: str) -> None:
@@ -24,8 +24,6 @@ def check_same(shard: Shard, mark: str) -> None:
 
 def check_spreads(shard: Shard, model: nn.Module, mixer: Mixer) -> None:
     """Raise InputError where rows that are in other processes would be missed."""
-    if shard.world == 1:
-        return
     if not mixer.spreads:
         raise InputError(
             f"{type(mixer).__name__} compares or draws among rows and cannot be trained in "
@@ -37,7 +35,7 @@ def check_spreads(shard: Shard, model: nn.Module, mixer: Mixer) -> None:
             "several processes keep their parts of the weights in memory: leave out table_path "
             f"(table_dtype='float16' takes half of it), or {_ALONE}"
         )
-    norms = [name for name, part in model.named_modules() if isinstance(part, _BatchNorm)]
+    norms = list(batch_norms(model))
     if norms:
         raise InputError(
             f"batch statistics ({norms[0]!r}) would be those of the rows of one process; use "

@@ -11,7 +11,7 @@ from spear_amal.batch import Batch
 from spear_amal.losses import ComponentSet
 from spear_amal.models import JointModel
 from spear_amal.models.multi_task import main_answer
-from spear_amal.training.outer_loss import Outer
+from spear_amal.training.look_ahead import ValidationLoss
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Graphs:
     components: ComponentSet
     batch: Batch
     validation: Batch
-    outer: Outer
+    outer: ValidationLoss
 
     @cached_property
     def parameters(self) -> dict[str, Tensor]:

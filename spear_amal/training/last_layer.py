@@ -10,8 +10,9 @@ from spear_amal.errors import InputError
 from spear_amal.maths.hypergradient import Parameters
 from spear_amal.mixers import Mixer
 from spear_amal.models import JointModel
+from spear_amal.models.feature_model import eval_mode
 from spear_amal.tensors.sparse_rows import SparseRows, affine
-from spear_amal.training.table import Table, TrainingRows
+from spear_amal.training.table import IMAGES, TrainingRows
 
 _WAY_OUT = "mixer_options={'look_ahead': 'network'}"
 
@@ -23,7 +24,7 @@ CHECKED = 16
 def head_inputs(
     feature: nn.Module, x: Tensor | SparseRows, check: bool = True
 ) -> tuple[Tensor, Tensor | SparseRows]:
-    """Give the logits (B, C) and what goes into ``feature.head`` (B, H) for features or images x.
+    """Compute the logits (B, C) and the input (B, H) of ``feature.head`` for features or images x.
 
     Without `check` the head is believed to be one.
 
@@ -49,8 +50,8 @@ def head_inputs(
     return logits, hidden
 
 
-def moving(model: JointModel, last_layer: bool, with_rules: bool) -> Parameters:
-    """Name the parameters that a look-ahead moves: all, or the head's and maybe the rules'."""
+def look_ahead_parameters(model: JointModel, last_layer: bool, with_rules: bool) -> Parameters:
+    """Return the parameters that a look-ahead moves: all, or the head's and maybe the rules'."""
     named = {name: p.detach() for name, p in model.named_parameters()}
     if not last_layer:
         return named
@@ -62,10 +63,10 @@ def moving(model: JointModel, last_layer: bool, with_rules: bool) -> Parameters:
 
 
 def head_at(at: Parameters) -> tuple[Tensor, Tensor | None]:
-    """Pick the head's weight (C, H) and bias from what :func:`moving` named."""
-    own = [n for n in at if not n.startswith("rules.")]
-    weight = next(at[n] for n in own if n.endswith("weight"))
-    return weight, next((at[n] for n in own if n.endswith("bias")), None)
+    """Pick the head's weight (C, H) and bias from what :func:`look_ahead_parameters` named."""
+    names = [n for n in at if not n.startswith("rules.")]
+    weight = next(at[n] for n in names if n.endswith("weight"))
+    return weight, next((at[n] for n in names if n.endswith("bias")), None)
 
 
 def mean_squared_norm(hidden: Tensor | SparseRows, shard: Shard) -> float:
@@ -81,24 +82,10 @@ def check_head(feature: nn.Module, mixer: Mixer, table: TrainingRows) -> None:
 
     Its first refresh may be many epochs away.
     """
-    wanted = mixer.needs_look_ahead and mixer.look_ahead_options().parameters == "last-layer"
-    if not wanted or not len(table):
+    if mixer.look_ahead_options().parameters != "last-layer" or not len(table):
         return
-    training = feature.training
-    feature.eval()
-    try:
+    with eval_mode(feature):
         head_inputs(feature, table.batch(torch.arange(1)).x)
-    finally:
-        feature.train(training)
-
-
-CHUNK = 2048
-IMAGES = 256  # rows of images at once: a wide network holds megabytes for each
-
-
-def chunk_size(x: object) -> int:
-    """Rows that go through a network at once."""
-    return IMAGES if len(getattr(x, "shape", ())) > 2 else CHUNK
 
 
 @torch.no_grad()
@@ -110,21 +97,3 @@ def features_of(
         return feature(x)
     parts = [feature(part) for part in x.split(IMAGES)]
     return torch.cat([logits for logits, _ in parts]), torch.cat([hidden for _, hidden in parts])
-
-
-@torch.no_grad()
-def predict_logits(model: JointModel, table: Table) -> tuple[Tensor, Tensor | None]:
-    """Logits (n, C) of the feature model and joint log-probabilities (n, C) of the rule model.
-
-    Evaluation mode, on the table's device; the model's mode is restored.
-    """
-    training = model.training
-    model.eval()
-    logits, rules = [], []
-    for index in torch.arange(len(table)).split(chunk_size(table.x)):
-        outputs = model(table.batch(index))
-        logits.append(outputs.logits)
-        if outputs.rule_logits is not None:
-            rules.append(outputs.rule_logits)
-    model.train(training)
-    return torch.cat(logits), torch.cat(rules) if rules else None

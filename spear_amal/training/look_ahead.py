@@ -11,10 +11,11 @@ rules keep their start weight.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -24,13 +25,17 @@ from spear_amal.errors import InputError
 from spear_amal.losses import ComponentSet
 from spear_amal.maths import hypergradient
 from spear_amal.maths.hypergradient import Parameters
-from spear_amal.maths.objective import domain_counts, weighted_objective
+from spear_amal.maths.losses import cross_entropy_slope, domain_counts, weighted_objective
 from spear_amal.mixers import LookAheadOptions
 from spear_amal.models import JointModel, RuleModel
 from spear_amal.models.multi_task import main_answer
 from spear_amal.tensors.sparse_rows import SparseRows, affine, outer_sum
-from spear_amal.training.last_layer import head_at, head_inputs, mean_squared_norm, moving
-from spear_amal.training.outer_loss import Outer
+from spear_amal.training.last_layer import (
+    head_at,
+    head_inputs,
+    look_ahead_parameters,
+    mean_squared_norm,
+)
 
 Hidden = Tensor | SparseRows  # the head's input (B, H)
 METHODS = ("closed", "forward", "double-backward")
@@ -67,7 +72,7 @@ class LookAhead:
         validation: Batch,
         *,
         eta: float,
-        outer: Outer | None = None,
+        outer: ValidationLoss | None = None,
         parameters: str = "last-layer",
         method: str = "closed",
         validation_hidden: Hidden | None = None,
@@ -77,7 +82,7 @@ class LookAhead:
             raise InputError(f"method {method!r} cannot differentiate {parameters!r}")
         self.model, self.components, self.eta = model, components, eta
         self.batch, self.validation = batch, validation
-        self.outer = outer or Outer()
+        self.outer = outer or ValidationLoss()
         self.method, self.last_layer = method, parameters == "last-layer"
         self.shard, self.applies = shard, components.applies(batch)
         self.counts = domain_counts(self.applies, shard)  # (K,)
@@ -92,7 +97,7 @@ class LookAhead:
             self._logits, self.hidden = head_inputs(model.feature, batch.x, check=not known)
             if not known:
                 self.validation_hidden = head_inputs(model.feature, validation.x)[1]
-        self.at = moving(model, self.last_layer, self.outer.rules)
+        self.at = look_ahead_parameters(model, self.last_layer, self.outer.rules)
         if method == "closed":
             self._prepare_slopes()
 
@@ -114,7 +119,7 @@ class LookAhead:
             batch,
             validation,
             eta=options.eta,
-            outer=Outer.of(options),
+            outer=ValidationLoss.of(options),
             parameters=options.parameters,
             method="closed" if options.parameters == "last-layer" else "forward",
             validation_hidden=validation_hidden,
@@ -130,7 +135,7 @@ class LookAhead:
         return Outputs(logits, hidden, *self._rule_side(at, batch))  # type: ignore[arg-type]
 
     def _rule_side(self, at: Parameters, batch: Batch) -> tuple[Tensor | None, Tensor | None]:
-        """Ask the rules; their answer is a constant unless their parameters take the step."""
+        """Compute the rules' outputs; constants unless their parameters take the step."""
         if self.model.rules is None or (not self.outer.rules and batch is self.validation):
             return None, None  # the validation loss does not look at them
         if not self.outer.rules:
@@ -192,15 +197,16 @@ class LookAhead:
         step = self._step_direction(weights)
         ahead = {name: torch.sub(p, step[name], alpha=self.eta) for name, p in self.at.items()}
         if self.method != "closed" or self.rule_slopes is not None:
-            found = self._gradient(self._outer_value, ahead)
-            return self.shard.total_by_name(found) if self.outer.sees_group else found
-        found = self._head_gradient(ahead, self.validation, cast(Hidden, self.validation_hidden))
+            gradient = self._gradient(self._outer_value, ahead)
+            return self.shard.total_by_name(gradient) if self.outer.sees_group else gradient
+        gradient = self._head_gradient(ahead, self.validation, cast(Hidden, self.validation_hidden))
         if self.outer.sees_group:
-            own = self.shard.total_by_name(
+            group = self.shard.total_by_name(
                 self._head_gradient(ahead, self.batch, self.hidden, self.shard)
             )
-            found = {name: g.add_(own[name], alpha=self.outer.beta) for name, g in found.items()}
-        return found
+            for name, g in gradient.items():
+                g.add_(group[name], alpha=self.outer.beta)
+        return gradient
 
     def _head_gradient(
         self, at: Parameters, batch: Batch, hidden: Hidden, shard: Shard = WHOLE
@@ -222,8 +228,8 @@ class LookAhead:
             answer = self._outputs(at, self.validation, seen)
         value = self.outer.loss(answer, self.validation)
         if self.outer.sees_group:
-            own = self._outputs(at, self.batch, hidden)
-            group = self.outer.loss(own, self.batch, self.shard)
+            outputs = self._outputs(at, self.batch, hidden)
+            group = self.outer.loss(outputs, self.batch, self.shard)
             value = value / self.shard.world + self.outer.beta * group
         return value
 
@@ -248,7 +254,9 @@ class LookAhead:
         if self.method == "forward":
             try:
                 return hypergradient.tangent_forward(self._losses, self.at, tangent)
-            except (NotImplementedError, RuntimeError):
+            except RuntimeError as error:
+                if not hypergradient.lacks_forward_mode(error):
+                    raise
                 self.method = "double-backward"
         return hypergradient.tangent_double_backward(self._losses, self.at, tangent)
 
@@ -310,3 +318,91 @@ class _Penalised(nn.Module):
 
     def forward(self) -> Tensor | float:
         return self._components.penalty(self.model)
+
+
+@dataclass(frozen=True)
+class ValidationLoss:
+    """Cross-entropy of the feature model; or with the rule model's; or ALM-KD's divergence.
+
+    Attributes
+    ----------
+    rules : bool
+        Add `gamma` times the cross-entropy of the rule model on covered rows.
+    teacher : bool
+        In place of the cross-entropy: ``KL(p' || p_student)`` from the perturbed teacher
+        ``p' = (1 - alpha) p_T + alpha e_y`` at temperature 1, plus `beta` times the same on the
+        training group (ALM-KD, section 4). Of several teachers p_T is the mean.
+    """
+
+    rules: bool = False
+    gamma: float = 1.0
+    teacher: bool = False
+    alpha: float = 0.2
+    beta: float = 0.1
+
+    @classmethod
+    def of(cls, options: LookAheadOptions) -> ValidationLoss:
+        """Make the loss that a mixer asks for."""
+        kinds = {"rules": options.outer == "feature+rules", "teacher": options.outer == "teacher"}
+        return cls(gamma=options.gamma, alpha=options.alpha, beta=options.beta, **kinds)
+
+    def loss(self, outputs: Outputs, batch: Batch, shard: Shard = WHOLE) -> Tensor:
+        """Mean over validation rows (and over covered ones for the rule model), a scalar.
+
+        Of a training group that is spread over processes, the part of the rows that are here.
+        """
+        if self.teacher:
+            y, teachers = batch.y, batch.teachers
+            return perturbed_divergence(outputs.logits, teachers, y, self.alpha, shard)
+        value = F.cross_entropy(outputs.logits, batch.y)
+        if not self.rules or outputs.rule_logits is None:
+            return value
+        covered = batch.fired.sum(1) > 0
+        losses = F.cross_entropy(outputs.rule_logits, batch.y, reduction="none")
+        total = torch.where(covered, losses, torch.zeros_like(losses)).sum()
+        return value + self.gamma * total / covered.sum().clamp(min=1)
+
+    def slope(self, logits: Tensor, batch: Batch, shard: Shard = WHOLE) -> Tensor:
+        """Derive :meth:`loss` by the feature model's logits (B, C), without a graph."""
+        if not self.teacher:
+            return cross_entropy_slope(logits.detach(), batch.y).div_(len(batch.y))
+        leaf = logits.detach().requires_grad_()
+        return torch.autograd.grad(self.loss(Outputs(leaf, leaf), batch, shard), leaf)[0]
+
+    @property
+    def sees_group(self) -> bool:
+        """Whether the training group counts as well."""
+        return self.teacher and self.beta > 0
+
+
+def perturbed_divergence(
+    logits: Tensor, teachers: Tensor, y: Tensor, alpha: float, shard: Shard = WHOLE
+) -> Tensor:
+    """Mean ``KL(p' || softmax(logits))`` over the rows that have a teacher or a label.
+
+    Parameters
+    ----------
+    logits : Tensor (B, C)
+    teachers : Tensor (B, T, C)
+        Teacher logits; rows of NaN are silent. ``p_T`` is the mean over those that speak.
+    y : Tensor (B,)
+        Gold class, or -1: then ``p' = p_T``. Without a teacher ``p' = e_y``.
+    alpha : float
+    shard : Shard
+        Counts the rows of a batch that is spread over processes.
+    """
+    target = perturbed_target(teachers, y, alpha)
+    known = target.sum(1) > 0
+    terms = torch.xlogy(target, target) - target * F.log_softmax(logits, dim=1)
+    return terms.sum(1)[known].sum() / shard.total([known.sum()])[0].clamp(min=1)
+
+
+def perturbed_target(teachers: Tensor, y: Tensor, alpha: float) -> Tensor:
+    """Probabilities p' (B, C); zeros on a row with neither teacher nor label."""
+    speaks = ~teachers.isnan().any(2)  # (B, T)
+    p = torch.nan_to_num(teachers, nan=0.0).softmax(2) * speaks.unsqueeze(2)
+    mean = p.sum(1) / speaks.sum(1).clamp(min=1).unsqueeze(1)  # (B, C)
+    gold = F.one_hot(y.clamp(min=0), teachers.shape[2]).to(mean) * (y >= 0).unsqueeze(1)
+    # Filled, not chosen between numbers: those would be float32, whatever the teachers are.
+    share = torch.ones_like(mean[:, 0]).masked_fill(speaks.any(1), alpha) * (y >= 0)
+    return (1 - share).unsqueeze(1) * mean + share.unsqueeze(1) * gold

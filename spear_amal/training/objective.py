@@ -47,14 +47,14 @@ class Objective(nn.Module):
         model: JointModel,
         components: ComponentSet,
         mixer: Mixer,
-        forward_pass: Forward | None = None,
+        forward_pass: MixedPrecisionForward | None = None,
     ) -> None:
         super().__init__()
         self.model, self.components, self.mixer = model, components, mixer
         self.forward_pass = forward_pass
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Give the scalar, the losses (B, K) without their graph, and the domains (B, K).
+        """Compute the scalar, the losses (B, K) without their graph, and the domains (B, K).
 
         Of a spread batch the losses are those of the rows that are here, and the mean of the
         scalars over the processes is the scalar of the whole batch.
@@ -76,7 +76,7 @@ class Objective(nn.Module):
         return Step(losses, weights, applies, columns, trainable(self.model))
 
 
-def spread(objective: Objective) -> nn.Module:
+def wrap_ddp(objective: Objective) -> nn.Module:
     """Wrap an objective so that its gradients are means over the processes; alone, leave it."""
     if objective.mixer.shard.world == 1:
         return objective
@@ -97,7 +97,7 @@ def spread(objective: Objective) -> nn.Module:
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-class Forward:
+class MixedPrecisionForward:
     """A function of features x that gives what the feature model gives, in full precision.
 
     Parameters
@@ -139,7 +139,7 @@ class Forward:
             return self._run(x)
         with torch.autocast(self.device, dtype=self.half):
             said = self._run(x)
-        return tuple(_full(one) for one in said)
+        return tuple(_full(value) for value in said)
 
 
 def make_scaler(precision: str) -> torch.amp.GradScaler:
@@ -173,7 +173,7 @@ def _full(value: Any) -> Any:
     if isinstance(value, Tensor):
         return value.float() if value.dtype in (torch.bfloat16, torch.float16) else value
     if isinstance(value, Mapping):
-        return {name: _full(one) for name, one in value.items()}
+        return {name: _full(inner) for name, inner in value.items()}
     if is_dataclass(value) and not isinstance(value, type):
         return replace(value, **{f.name: _full(getattr(value, f.name)) for f in fields(value)})
     return value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,13 +12,14 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
+from spear_amal._typing import Features, PathLike
 from spear_amal.batch import Batch
 from spear_amal.errors import InputError
 from spear_amal.labeling.parquet_reader import Block, plan_blocks, read_tables, source_files
 from spear_amal.tensors.sparse_rows import SparseRows
 from spear_amal.training.table import Table, shuffle
 from spear_amal.votes.label_matrix import LabelMatrix
-from spear_amal.votes.parquet import VoteFiles, stack_parts
+from spear_amal.votes.parquet import VoteFiles
 
 WINDOW = 4
 
@@ -119,8 +119,8 @@ class ShardTable:
         order = torch.randperm(n_shards, generator=generator)
         windows = []
         for shards in order.split(self.window):
-            held = torch.cat([rows[bounds[i] : bounds[i + 1]] for i in shards.tolist()])
-            windows.append(shuffle(held, generator))
+            window = torch.cat([rows[bounds[i] : bounds[i + 1]] for i in shards.tolist()])
+            windows.append(shuffle(window, generator))
         return torch.cat(windows)
 
 
@@ -136,7 +136,7 @@ SHARD = 65_536
 
 @dataclass(frozen=True)
 class ParquetRows:
-    """Where the training rows lie, and in which columns.
+    """The Parquet files of the training rows, and what their columns mean.
 
     Files are taken in the order of their names. Only their footers are read until training starts;
     then one shard at a time.
@@ -180,7 +180,7 @@ class ParquetRows:
     (2, [[0.5, 1.0], [2.0, 0.0]])
     """
 
-    source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+    source: PathLike | Sequence[PathLike]
     features: str | Sequence[str] = "features"
     y: str = "y"
     indices: str | None = None
@@ -207,7 +207,7 @@ class ParquetRows:
         listed = [self.features] if isinstance(self.features, str) else list(self.features)
         return listed if self.indices is None else [self.indices, *listed]
 
-    def read(self, i: int) -> tuple[Any, np.ndarray | None]:
+    def read(self, i: int) -> tuple[Features, np.ndarray | None]:
         """Features (B, D) of shard `i`, an array or a CSR matrix, and the ids of its rows.
 
         Raises
@@ -280,11 +280,11 @@ def _lists(column: Any) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError(f"a column holds {kind}, needed lists of numbers")
     if column.null_count:
         raise ValueError("a row is missing (null)")
-    held = column.combine_chunks()
-    values = held.flatten()
+    array = column.combine_chunks()
+    values = array.flatten()
     if values.null_count:
         raise ValueError("a value is missing (null)")
-    lengths = np.full(len(held), kind.list_size) if fixed else held.value_lengths().to_numpy()
+    lengths = np.full(len(array), kind.list_size) if fixed else array.value_lengths().to_numpy()
     numbers = values.to_numpy()
     if numbers.dtype == np.float16:
         numbers = numbers.astype(np.float32)
@@ -331,9 +331,9 @@ class ShardVotes:
                 break
             part = self._part(i)
             pieces.append(part[slice(max(first - start, 0), min(end, stop) - start)])
-        held = pieces[0] if len(pieces) == 1 else stack_parts(pieces)
-        check_ids(held.row_ids, ids, first, self.votes)
-        return held.to_unipolar(self.plan)
+        votes = pieces[0] if len(pieces) == 1 else LabelMatrix.concatenate(pieces)
+        check_ids(votes.row_ids, ids, first, self.votes)
+        return votes.to_unipolar(self.plan)
 
     def _part(self, i: int) -> LabelMatrix:
         if self._last is None or self._last[0] != i:
@@ -342,17 +342,17 @@ class ShardVotes:
         return self._last[1]
 
 
-def check_ids(found: np.ndarray, ids: np.ndarray | None, first: int, votes: VoteFiles) -> None:
+def check_ids(row_ids: np.ndarray, ids: np.ndarray | None, first: int, votes: VoteFiles) -> None:
     """Raise unless votes have the ids of their rows; where rows have none, their numbers."""
     if ids is None:
-        if found.dtype.kind not in "iu":
+        if row_ids.dtype.kind not in "iu":
             return  # votes under names of their own: the rows have none to hold against them
-        ids = np.arange(first, first + len(found))
-    same = found.astype(str) == ids.astype(str)
+        ids = np.arange(first, first + len(row_ids))
+    same = row_ids.astype(str) == ids.astype(str)
     if not same.all():
         row = int(np.argmin(same))
         raise InputError(
             f"row {first + row} has the id '{ids[row]}', its votes in {votes.folder} are those of "
-            f"'{found[row]}'; votes and rows must be of the same rows in the same "
+            f"'{row_ids[row]}'; votes and rows must be of the same rows in the same "
             "order, and row_id= must name the column of ids that the votes were written with"
         )

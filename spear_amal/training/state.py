@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
+from sklearn.metrics import accuracy_score, f1_score
 
 from spear_amal.distributed.shard import Shard
-from spear_amal.io.safetensors import Tensors, under_prefix, with_prefix
+from spear_amal.errors import InputError
+from spear_amal.io.safetensors import Tensors
 from spear_amal.mixers import Mixer
 from spear_amal.models import JointModel
-from spear_amal.tensors.bool_table import BitRows
+from spear_amal.tensors.bool_table import PackedBools
 from spear_amal.training.callbacks import Record
 from spear_amal.training.objective import make_scaler
-from spear_amal.training.optimizers import make_optimiser
 
 if TYPE_CHECKING:
-    from spear_amal.training.config import Settings
+    from spear_amal.training.config import TrainerConfig
 
 
+Parts = dict[str, Tensors]  # of "model" and "mixer"
 TOLERANCE = 1e-12  # scores closer than this are ties
 
 
@@ -36,31 +41,31 @@ class Selection:
     epoch: int = -1
 
     def better(self, score: float, loss: float) -> bool:
-        """Whether (score, loss) beats what is held."""
+        """Return whether (score, loss) beats the best so far."""
         if abs(score - self.score) <= TOLERANCE:
             return loss < self.loss
         return score > self.score
 
     def offer(self, epoch: int, score: float, loss: float) -> bool:
-        """Take an epoch if it is better; tells whether it was taken."""
+        """Select an epoch if it is better; return whether it was."""
         if not self.better(score, loss):
             return False
         self.score, self.loss, self.epoch = score, loss, epoch
         return True
 
     def exhausted(self, epoch: int, patience: int) -> bool:
-        """Whether `patience` epochs have passed since the best one."""
+        """Return whether `patience` epochs have passed since the best one."""
         return epoch - self.epoch >= patience
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able form (an infinite loss becomes None)."""
-        held = asdict(self)
-        return held | {"loss": None if self.loss == float("inf") else self.loss}
+        fields = asdict(self)
+        return fields | {"loss": None if self.loss == float("inf") else self.loss}
 
     @classmethod
-    def from_dict(cls, held: dict[str, Any]) -> Selection:
+    def from_dict(cls, fields: dict[str, Any]) -> Selection:
         """Inverse of :meth:`as_dict`."""
-        return cls(**held | {"loss": float("inf") if held["loss"] is None else held["loss"]})
+        return cls(**fields | {"loss": float("inf") if fields["loss"] is None else fields["loss"]})
 
 
 GROUP_STREAM = 1 << 32  # keeps the two random streams apart for any 32-bit seed
@@ -78,7 +83,7 @@ class RunState:
     fingerprint: str
     scaler: torch.amp.GradScaler
     selection: Selection = field(default_factory=Selection)
-    best: Tensors = field(default_factory=dict)
+    best: Parts = field(default_factory=dict)
     history: list[Record] = field(default_factory=list)
     epoch: int = 0
     refreshes: int = 0
@@ -89,63 +94,62 @@ class RunState:
 
     @classmethod
     def begin(
-        cls, model: JointModel, mixer: Mixer, settings: Settings, fingerprint: str
+        cls, model: JointModel, mixer: Mixer, settings: TrainerConfig, seed: int, fingerprint: str
     ) -> RunState:
         """Start afresh."""
         return cls(
             model=model,
             mixer=mixer,
             optimiser=make_optimiser(model, settings),
-            order=torch.Generator().manual_seed(settings.seed),
-            groups=torch.Generator().manual_seed(settings.seed + GROUP_STREAM),
+            order=torch.Generator().manual_seed(seed),
+            groups=torch.Generator().manual_seed(seed + GROUP_STREAM),
             fingerprint=fingerprint,
             scaler=make_scaler(settings.precision),
         )
 
     def keep_best(self) -> None:
         """Copy parameters and weights of the current epoch."""
-        self.best = {k: v.clone() for k, v in self.now().items()}
+        self.best = {
+            part: {name: tensor.clone() for name, tensor in tensors.items()}
+            for part, tensors in self.now().items()
+        }
         self._tidy()
 
     def keep_epoch(self) -> None:
         """Copy the feature model's parameters after an epoch that was asked for."""
-        held = self.model.feature.state_dict()
-        self.kept[self.epoch] = {name: value.cpu().clone() for name, value in held.items()}
+        parameters = self.model.feature.state_dict()
+        self.kept[self.epoch] = {name: value.cpu().clone() for name, value in parameters.items()}
 
     def restore_best(self) -> None:
-        """Put the kept parameters and weights back."""
+        """Restore the kept parameters and weights."""
         self.put_back(self.best)
 
-    def now(self) -> Tensors:
+    def now(self) -> Parts:
         """Parameters and weights as they are."""
-        return {
-            **with_prefix("model", self.model.state_dict()),
-            **with_prefix("mixer", self.mixer.state_dict()),
-        }
+        return {"model": self.model.state_dict(), "mixer": self.mixer.state_dict()}
 
-    def note_saved(self, now: Tensors) -> None:
-        """Take note of a checkpoint with `now`; files that nothing needs any more go."""
+    def note_saved(self, now: Parts) -> None:
+        """Note a checkpoint with `now`; files that nothing needs any more are removed."""
         self.saved_files = self.files(now) | self.files(self.best)
         self._tidy()
 
-    def files(self, tensors: Tensors) -> set[str]:
-        """Name the files on disk that tensors refer to."""
-        return self.mixer.files(under_prefix("mixer", tensors))
+    def files(self, parts: Parts) -> set[str]:
+        """Return the files on disk that the mixer's tensors refer to."""
+        return self.mixer.files(parts.get("mixer", {}))
 
     def _tidy(self) -> None:
-        """Let files go that neither the best epoch nor the checkpoint needs any more."""
+        """Remove files that neither the best epoch nor the checkpoint needs any more."""
         self.mixer.keep_files(self.files(self.best) | self.saved_files)
 
-    def put_back(self, tensors: Tensors) -> None:
-        """Take parameters and weights that :meth:`now` gave."""
-        self.model.load_state_dict(under_prefix("model", tensors))
-        mixed = under_prefix("mixer", tensors)
-        if mixed:
-            self.mixer.load_state_dict(mixed)
+    def put_back(self, parts: Parts) -> None:
+        """Restore parameters and weights that :meth:`now` returned."""
+        self.model.load_state_dict(parts["model"])
+        if parts["mixer"]:
+            self.mixer.load_state_dict(parts["mixer"])
 
 
 @dataclass
-class Result:
+class TrainingResult:
     """History and weights; the model itself holds the selected epoch's parameters.
 
     `weights` are those of the selected epoch, `last_weights` those after the last refresh: tensors
@@ -159,12 +163,12 @@ class Result:
     weights: Any
     last_weights: Any = None
     refreshes: int = 0
-    domain: BitRows | None = None
+    domain: PackedBools | None = None
     kept: dict[int, Tensors] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, state: RunState, shard: Shard, chosen: bool) -> Result:
-        """Put the chosen epoch back, if validation rows chose one, and collect what there is."""
+    def of(cls, state: RunState, shard: Shard, chosen: bool) -> TrainingResult:
+        """Restore the chosen epoch, if validation rows chose one, and collect the results."""
         last = _all_rows(state.mixer, shard)
         if chosen:
             state.restore_best()
@@ -180,5 +184,94 @@ class Result:
 
 
 def _all_rows(mixer: Mixer, shard: Shard) -> Any:
-    held = mixer.snapshot()
-    return held if held is None or shard.world == 1 else shard.whole(held)
+    table = mixer.snapshot()
+    return table if table is None or shard.world == 1 else shard.whole(table)
+
+
+def _binary_f1(y: np.ndarray, predicted: np.ndarray) -> float:
+    return float(f1_score(y, predicted, labels=[1], average="macro", zero_division=0.0))
+
+
+def _macro_f1(y: np.ndarray, predicted: np.ndarray) -> float:
+    return float(f1_score(y, predicted, average="macro", zero_division=0.0))
+
+
+def _accuracy(y: np.ndarray, predicted: np.ndarray) -> float:
+    return float(accuracy_score(y, predicted))
+
+
+#: The metrics by name; each takes gold and predicted classes, (n,) each.
+METRICS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
+    "accuracy": _accuracy,
+    "f1": _binary_f1,  # F1 of class 1, as in the published tables
+    "macro-f1": _macro_f1,
+}
+
+
+def score(metric: str, y: np.ndarray, predicted: np.ndarray) -> float:
+    """Score predicted class codes against gold ones, both (n,); rows with gold -1 are left out.
+
+    Examples
+    --------
+    >>> score("accuracy", np.array([0, 1, -1]), np.array([0, 0, 1]))
+    0.5
+    """
+    if metric not in METRICS:
+        raise InputError(f"unknown metric {metric!r}; choose from {sorted(METRICS)}")
+    known = np.asarray(y) >= 0
+    if not known.any():
+        raise InputError("nothing to score: no row has a gold label")
+    return METRICS[metric](np.asarray(y)[known], np.asarray(predicted)[known])
+
+
+OPTIMISERS = ("adam", "sgd")
+SCHEDULES = ("constant", "cosine", "steps")
+LR, LR_RULES = 1e-2, 1e-2  # where none is given; estimators choose by the data
+
+
+def make_optimiser(model: JointModel, settings: TrainerConfig) -> torch.optim.Optimizer:
+    """Adam or SGD with one rate for the feature model and one for the rule model."""
+    groups: list[dict[str, Any]] = [
+        {
+            "params": list(model.feature.parameters()),
+            "lr": settings.lr_scale * (LR if settings.lr is None else settings.lr),
+            "weight_decay": settings.weight_decay,
+        }
+    ]
+    if model.rules is not None:
+        rate = LR_RULES if settings.lr_rules is None else settings.lr_rules
+        groups.append({"params": list(model.rules.parameters()), "lr": rate})
+    for group in groups:
+        group["full_lr"] = group["lr"]
+    # One kernel per step: the many small ones of the plain form cost more than the arithmetic.
+    if settings.optimiser == "sgd":
+        return torch.optim.SGD(
+            groups, momentum=settings.momentum, nesterov=settings.nesterov, fused=True
+        )
+    return torch.optim.Adam(groups, fused=True)
+
+
+def rate_factor(settings: TrainerConfig, epoch: int) -> float:
+    """Factor of the learning rate in epoch `epoch` (from 0).
+
+    A function of the epoch alone, so that a resumed run needs no state for it.
+
+    Examples
+    --------
+    >>> from spear_amal.training import TrainerConfig
+    >>> settings = TrainerConfig(schedule="steps", milestones=(2, 3), gamma=0.5)
+    >>> [rate_factor(settings, epoch) for epoch in range(4)]
+    [1.0, 1.0, 0.5, 0.25]
+    """
+    if settings.schedule == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * epoch / settings.max_epochs))
+    if settings.schedule == "steps":
+        return float(settings.gamma ** sum(epoch >= milestone for milestone in settings.milestones))
+    return 1.0
+
+
+def set_rates(optimiser: torch.optim.Optimizer, settings: TrainerConfig, epoch: int) -> None:
+    """Set the rate of every group for an epoch."""
+    factor = rate_factor(settings, epoch)
+    for group in optimiser.param_groups:
+        group["lr"] = factor * group["full_lr"]

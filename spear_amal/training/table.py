@@ -10,9 +10,11 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from torch import Tensor
-from torch.nn.modules.batchnorm import _BatchNorm
 
+from spear_amal._typing import Features, VectorLike
 from spear_amal.batch import Batch
+from spear_amal.models import JointModel
+from spear_amal.models.feature_model import batch_norms, eval_mode
 from spear_amal.tensors.sparse_rows import SparseRows
 from spear_amal.votes.label_matrix import LabelMatrix
 
@@ -49,7 +51,7 @@ class Table:
         Images of type uint8 stay so; the model makes numbers of them.
     y : ndarray of int, shape (n,), optional
         Class codes, -1 where unlabelled (default everywhere).
-    labels : LabelMatrix of shape (n, m), optional
+    votes : LabelMatrix of shape (n, m), optional
         Unipolar votes.
     teachers : ndarray of shape (n, T, C), optional
         Teacher logits, NaN where a teacher is silent.
@@ -62,19 +64,19 @@ class Table:
     ----------
     augment : function of x, or None
         Applied to batches that are asked for with ``augmented=True``: training batches.
-    live : sequence of functions of x, or None
+    online_teachers : sequence of functions of x, or None
         For each teacher what it says about an augmented batch; None, or a function that gives
         None, takes what is stored.
     """
 
     augment: Callable[[Tensor], Tensor] | None = None
-    live: Sequence[Callable[[Tensor], Tensor | None] | None] = ()
+    online_teachers: Sequence[Callable[[Tensor], Tensor | None] | None] = ()
 
     def __init__(
         self,
-        x: Any,
-        y: Any = None,
-        labels: LabelMatrix | None = None,
+        x: Features,
+        y: VectorLike | None = None,
+        votes: LabelMatrix | None = None,
         teachers: np.ndarray | None = None,
         *,
         tasks: Mapping[str, np.ndarray] | None = None,
@@ -89,11 +91,11 @@ class Table:
         self._padded = self._pad()
         teachers = np.zeros((n, 0, n_classes)) if teachers is None else teachers
         self.teachers = torch.as_tensor(teachers).to(device=device, dtype=dtype)
-        self.tasks = {name: self._targets(held) for name, held in (tasks or {}).items()}
+        self.tasks = {name: self._targets(values) for name, values in (tasks or {}).items()}
         empty = sp.csr_array((n, 0), dtype=np.float32)
-        self.fired = self._votes(empty if labels is None else (labels.codes > 0))
-        scored = labels is not None and labels.scores is not None
-        self.scores = self._votes(labels.scores) if scored else None  # type: ignore[union-attr]
+        self.fired = self._votes(empty if votes is None else (votes.codes > 0))
+        scored = votes is not None and votes.scores is not None
+        self.scores = self._votes(votes.scores) if scored else None  # type: ignore[union-attr]
 
     def __len__(self) -> int:
         return len(self.y)
@@ -111,11 +113,11 @@ class Table:
         other = copy.copy(self)
         index = torch.as_tensor(rows).to(self.device)
         for name in ("x", "y", "teachers", "fired", "scores"):
-            held = getattr(self, name)
-            if held is not None:
-                setattr(other, name, held[index if isinstance(held, Tensor) else rows])
-        other.tasks = {name: held[index] for name, held in self.tasks.items()}
-        other.augment, other.live = None, ()
+            values = getattr(self, name)
+            if values is not None:
+                setattr(other, name, values[index if isinstance(values, Tensor) else rows])
+        other.tasks = {name: values[index] for name, values in self.tasks.items()}
+        other.augment, other.online_teachers = None, ()
         other._padded = other._pad()
         return other
 
@@ -124,8 +126,8 @@ class Table:
         """Number of features D."""
         return int(self.x.shape[1])
 
-    def _targets(self, held: np.ndarray) -> Tensor:
-        targets = torch.as_tensor(_tensor_ready(held)).to(self.device)
+    def _targets(self, values: np.ndarray) -> Tensor:
+        targets = torch.as_tensor(_tensor_ready(values)).to(self.device)
         return targets.to(self.dtype) if targets.is_floating_point() else targets.long()
 
     def _features(self, x: Any) -> Tensor | sp.csr_array:
@@ -145,11 +147,11 @@ class Table:
         self._lengths = torch.as_tensor(np.diff(self.x.indptr)).long()
         return SparseRows.from_csr(self.x, self.dtype, self.device)
 
-    def _sparse_rows(self, asked: Tensor, index: Tensor) -> SparseRows:
+    def _sparse_rows(self, host_index: Tensor, index: Tensor) -> SparseRows:
         if self._padded is None:
-            rows = self.x[asked.cpu().numpy()]
+            rows = self.x[host_index.cpu().numpy()]
             return SparseRows.from_csr(rows, self.dtype, self.device)
-        longest = max(int(self._lengths[asked.cpu()].max()) if len(asked) else 0, 1)
+        longest = max(int(self._lengths[host_index.cpu()].max()) if len(host_index) else 0, 1)
         return SparseRows(
             self._padded.columns[:, :longest][index],
             self._padded.values[:, :longest][index],
@@ -161,26 +163,28 @@ class Table:
             return matrix
         return torch.as_tensor(matrix.toarray()).to(device=self.device, dtype=self.dtype)
 
-    def _dense_rows(self, matrix: Tensor | sp.csr_array, asked: Tensor, index: Tensor) -> Tensor:
+    def _dense_rows(
+        self, matrix: Tensor | sp.csr_array, host_index: Tensor, index: Tensor
+    ) -> Tensor:
         if isinstance(matrix, Tensor):
             return matrix[index]
-        rows = matrix[asked.cpu().numpy()].toarray()
+        rows = matrix[host_index.cpu().numpy()].toarray()
         return torch.as_tensor(rows).to(device=self.device, dtype=self.dtype)
 
     def batch(self, index: Tensor, augmented: bool = False) -> Batch:
         """Rows `index` (B,) in that order; `augmented` if there is an augmentation."""
         # What lies in main memory is looked up by the index as it came, mostly from there as well:
         # an index on a GPU would have to be waited for.
-        asked, index = index, index.to(self.device)
-        fired = self._dense_rows(self.fired, asked, index)
-        x = self.x[index] if isinstance(self.x, Tensor) else self._sparse_rows(asked, index)
+        host_index, index = index, index.to(self.device)
+        fired = self._dense_rows(self.fired, host_index, index)
+        x = self.x[index] if isinstance(self.x, Tensor) else self._sparse_rows(host_index, index)
         teachers = self.teachers[index]
         if augmented and self.augment is not None and isinstance(x, Tensor):
             x = self.augment(x)
-            for t, ask in enumerate(self.live):
-                told = None if ask is None else ask(x)
-                if told is not None:
-                    teachers[:, t] = told.to(teachers)
+            for t, ask in enumerate(self.online_teachers):
+                answer = None if ask is None else ask(x)
+                if answer is not None:
+                    teachers[:, t] = answer.to(teachers)
         return Batch(
             index=index,
             x=x,
@@ -188,9 +192,9 @@ class Table:
             fired=fired,
             scores=torch.zeros_like(fired)
             if self.scores is None
-            else self._dense_rows(self.scores, asked, index),
+            else self._dense_rows(self.scores, host_index, index),
             teachers=teachers,
-            tasks={name: held[index] for name, held in self.tasks.items()},
+            tasks={name: values[index] for name, values in self.tasks.items()},
         )
 
     def shuffled(self, rows: Tensor, generator: torch.Generator) -> Tensor:
@@ -213,7 +217,7 @@ def _longest(matrix: sp.csr_array) -> int:
 
 
 def shuffle(rows: Tensor, generator: torch.Generator) -> Tensor:
-    """Put rows into a random order."""
+    """Return rows in a random order."""
     return rows[torch.randperm(len(rows), generator=generator)]
 
 
@@ -221,6 +225,31 @@ def batches(order: Tensor, size: int, model: torch.nn.Module) -> list[Tensor]:
     """Cut row numbers into batches; batch statistics need two rows, so a lone last one joins in."""
     parts = list(order.split(size))
     lone = len(parts) > 1 and len(parts[-1]) == 1
-    if lone and any(isinstance(part, _BatchNorm) for part in model.modules()):
+    if lone and batch_norms(model):
         parts[-2:] = [torch.cat(parts[-2:])]
     return parts
+
+
+CHUNK = 2048
+IMAGES = 256  # rows of images at once: a wide network holds megabytes for each
+
+
+def chunk_size(x: object) -> int:
+    """Rows that go through a network at once."""
+    return IMAGES if len(getattr(x, "shape", ())) > 2 else CHUNK
+
+
+@torch.no_grad()
+def predict_logits(model: JointModel, table: Table) -> tuple[Tensor, Tensor | None]:
+    """Logits (n, C) of the feature model and joint log-probabilities (n, C) of the rule model.
+
+    Evaluation mode, on the table's device; the model's mode is restored.
+    """
+    logits, rules = [], []
+    with eval_mode(model):
+        for index in torch.arange(len(table)).split(chunk_size(table.x)):
+            outputs = model(table.batch(index))
+            logits.append(outputs.logits)
+            if outputs.rule_logits is not None:
+                rules.append(outputs.rule_logits)
+    return torch.cat(logits), torch.cat(rules) if rules else None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -18,24 +18,24 @@ from torch import Tensor
 from spear_amal.batch import Batch
 from spear_amal.distributed.shard import WHOLE, Shard
 from spear_amal.errors import SpearAmalError
+from spear_amal.history import MODULE, WEIGHT
 from spear_amal.losses import ComponentSet
 from spear_amal.mixers import Mixer
 from spear_amal.models import JointModel
-from spear_amal.models.second_order import twice_differentiable
-from spear_amal.tensors.bool_table import BitRows
-from spear_amal.training import metrics
-from spear_amal.training.callbacks import MODULE, WEIGHT, Callback, Record
+from spear_amal.models.feature_model import twice_differentiable
+from spear_amal.tensors.bool_table import PackedBools
+from spear_amal.training.callbacks import Callback, Record
 from spear_amal.training.checkpoint import Checkpoint
-from spear_amal.training.config import Settings
+from spear_amal.training.config import TrainerConfig
 from spear_amal.training.distributed_checks import check_spreads
 from spear_amal.training.graph_losses import Graphs
-from spear_amal.training.last_layer import check_head, chunk_size, predict_logits
-from spear_amal.training.look_ahead import LookAhead
-from spear_amal.training.objective import Forward, Objective, spread
-from spear_amal.training.optimizers import set_rates
-from spear_amal.training.outer_loss import Outer
-from spear_amal.training.state import Result, RunState
-from spear_amal.training.table import Table, TrainingRows, batches
+from spear_amal.training.last_layer import check_head
+from spear_amal.training.look_ahead import LookAhead, ValidationLoss
+from spear_amal.training.objective import MixedPrecisionForward, Objective, wrap_ddp
+from spear_amal.training.state import RunState, TrainingResult, score, set_rates
+from spear_amal.training.table import Table, TrainingRows, batches, chunk_size, predict_logits
+
+BATCH_SIZE, PATIENCE = 32, 10  # where none is given; estimators choose by the data
 
 
 class DivergedError(SpearAmalError, ArithmeticError):
@@ -49,7 +49,7 @@ class _Job:
     components: ComponentSet
     table: TrainingRows
     rows: Tensor
-    own: Tensor  # numbers here of those of `rows` that are here
+    local_rows: Tensor  # numbers here of those of `rows` that are here
     selection: Table | None
     outer: Table | None
     shard: Shard
@@ -62,12 +62,19 @@ class Trainer:
 
     Parameters
     ----------
-    settings : Settings
+    settings : TrainerConfig
+    metric : {"accuracy", "f1", "macro-f1"}
+        Chooses the epoch; ties go to the lower validation loss.
+    seed : int
+        Of the order of rows and of what is drawn on the way.
     callbacks : sequence of Callback
+        Told beside those of the settings.
     """
 
-    settings: Settings
-    callbacks: Sequence[Callback] = field(default_factory=tuple)
+    settings: TrainerConfig
+    metric: str = "accuracy"
+    seed: int = 0
+    callbacks: Sequence[Callback] = ()
 
     def fit(
         self,
@@ -80,7 +87,7 @@ class Trainer:
         outer: Table | None = None,
         fingerprint: str = "",
         shard: Shard = WHOLE,
-    ) -> Result:
+    ) -> TrainingResult:
         """Train on `rows` of `table` and leave the selected epoch's parameters in `model`.
 
         Parameters
@@ -101,34 +108,37 @@ class Trainer:
             Where several processes train together: `table` holds the rows of this one, `rows` are
             numbers in the whole table, validation rows are complete in each. All call this.
         """
-        check_spreads(shard, model, mixer)
+        if shard.world > 1:
+            check_spreads(shard, model, mixer)
         mixer.shard = shard
         chunks = torch.arange(len(table)).split(chunk_size(table.x))
-        parts = [BitRows.pack(components.applies(table.batch(index))) for index in chunks]
-        domain = BitRows.stack(parts)
+        parts = [PackedBools.pack(components.applies(table.batch(index))) for index in chunks]
+        domain = PackedBools.stack(parts)
         devices = [table.device] if table.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
             # What is drawn for rows, such as dropout, differs from process to process.
-            torch.manual_seed(self.settings.seed + (shard.rank << 33))
+            torch.manual_seed(self.seed + (shard.rank << 33))
             mixer.attach(len(table), components.names, domain[:], components.mixable())
-            if outer is not None or selection is not None:
+            if mixer.needs_look_ahead and (outer is not None or selection is not None):
                 check_head(model.feature, mixer, table)
-            state = RunState.begin(model, mixer, self.settings, fingerprint)
+            state = RunState.begin(model, mixer, self.settings, self.seed, fingerprint)
             if self.settings.checkpoint is not None:
                 Checkpoint(Path(self.settings.checkpoint), shard).load(state)
             outer = outer or selection
-            run = Forward(model.feature, self.settings.precision, self.settings.compile)
-            wrapped = spread(Objective(model, components, mixer, run))
+            run = MixedPrecisionForward(
+                model.feature, self.settings.precision, self.settings.compile
+            )
+            wrapped = wrap_ddp(Objective(model, components, mixer, run))
             every = torch.as_tensor(rows)
-            own = shard.local(every)
-            job = _Job(components, table, every, own, selection, outer, shard, wrapped)
+            local = shard.local(every)
+            job = _Job(components, table, every, local, selection, outer, shard, wrapped)
             result = self._run(state, job)
-        whole = domain if shard.world == 1 else BitRows.pack(shard.whole(domain[:]))
+        whole = domain if shard.world == 1 else PackedBools.pack(shard.whole(domain[:]))
         result.domain = whole.cpu()
         mixer.shard = WHOLE  # it may go on elsewhere
         return result
 
-    def _run(self, state: RunState, job: _Job) -> Result:
+    def _run(self, state: RunState, job: _Job) -> TrainingResult:
         callbacks = self._callbacks_here(job.shard)
         for callback in callbacks:
             callback.watch(state.model)
@@ -139,10 +149,10 @@ class Trainer:
         finally:
             for callback in callbacks:
                 callback.on_end()
-        return Result.of(state, job.shard, chosen=job.selection is not None)
+        return TrainingResult.of(state, job.shard, chosen=job.selection is not None)
 
     def _callbacks_here(self, shard: Shard) -> Sequence[Callback]:
-        return self.callbacks if shard.rank == 0 else ()
+        return (*self.callbacks, *self.settings.callbacks) if shard.rank == 0 else ()
 
     def _epoch(self, state: RunState, job: _Job) -> None:
         began = time.perf_counter()
@@ -154,7 +164,7 @@ class Trainer:
                 self._refresh(state, job, job.outer.whole())
             state.refreshes += 1
         record: Record = {"epoch": epoch, **self._train_epoch(state, job)}
-        means = mixer.mean_weights(job.own)
+        means = mixer.mean_weights(job.local_rows)
         record |= {f"{WEIGHT}{k}": v for k, v in means.items()}
         record |= {f"{MODULE}{k}/{m}": v for (k, m), v in mixer.module_weights().items()}
         if job.selection is not None:
@@ -179,7 +189,7 @@ class Trainer:
         # Sums stay on the device: reading them per step would make a GPU wait.
         total = torch.zeros(len(components), dtype=torch.float64, device=job.table.device)
         count = torch.zeros_like(total)
-        for index in batches(order, self.settings.batch_size, model):
+        for index in batches(order, self.settings.batch_size or BATCH_SIZE, model):
             batch = job.table.batch(job.shard.local(index), augmented=True)
             if job.outer is not None and (mixer.every_step or mixer.due()):
                 with twice_differentiable(model):
@@ -224,7 +234,7 @@ class Trainer:
         mixer.end_refresh()
 
     def _learn(self, state: RunState, job: _Job, batch: Batch) -> None:
-        """Let the mixer learn from the batch that is trained next, or from one drawn anew."""
+        """Refresh the mixer by the batch that is trained next, or by one drawn anew."""
         outer, options = cast(Table, job.outer), state.mixer.look_ahead_options()
         rows = torch.arange(len(outer))
         if options.meta_size is not None:
@@ -233,7 +243,9 @@ class Trainer:
         if state.mixer.needs_graphs:
             drawn = torch.randperm(len(job.rows), generator=state.groups)[: len(batch)]
             fresh = job.table.batch(job.rows[drawn])
-            state.mixer.learn(Graphs(model, components, fresh, validation, Outer.of(options)))
+            state.mixer.learn(
+                Graphs(model, components, fresh, validation, ValidationLoss.of(options))
+            )
         else:
             look = LookAhead.from_options(model, components, batch, validation, options)
             state.mixer.refresh(look, batch)
@@ -244,11 +256,13 @@ class Trainer:
         logits, _ = predict_logits(state.model, selection)
         loss = torch.nn.functional.cross_entropy(logits, selection.y).item()
         y, predicted = selection.y.cpu().numpy(), logits.argmax(1).cpu().numpy()
-        score, loss = shard.agreed((metrics.score(self.settings.metric, y, predicted), loss))
-        if state.selection.offer(state.epoch, score, loss):
+        value, loss = shard.agreed((score(self.metric, y, predicted), loss))
+        if state.selection.offer(state.epoch, value, loss):
             state.keep_best()
-        state.stopped = state.selection.exhausted(state.epoch, self.settings.patience)
-        return {"val_score": score, "val_loss": loss}
+        given = self.settings.patience
+        patience = PATIENCE if given == "auto" else int(given or self.settings.max_epochs)
+        state.stopped = state.selection.exhausted(state.epoch, patience)
+        return {"val_score": value, "val_loss": loss}
 
 
 def _check_finite(means: dict[str, float], epoch: int) -> None:

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import copy
-import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypedDict, Unpack, overload
 
 import numpy as np
 import scipy.sparse as sp
 
+from spear_amal._typing import MatrixLike, PathLike, VectorLike, VotesLike
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.votes.npz import read_label_matrix, write_label_matrix
 
+#: Vote of a labelling function that has no answer, and label of a row without one.
 ABSTAIN = -1
+
+
+class MatrixFields(TypedDict, total=False):
+    """What :class:`LabelMatrix` knows beside the votes; attributes of the same names."""
+
+    lf_names: Sequence[str] | None
+    classes: Iterable[Any] | None
+    row_ids: Iterable[Any] | None
+    lf_classes: VectorLike | None
 
 
 class LabelMatrix:
@@ -57,11 +67,11 @@ class LabelMatrix:
         codes: sp.csr_array,
         *,
         lf_names: Sequence[str] | None = None,
-        classes: Sequence[Any] | None = None,
-        row_ids: Any = None,
-        lf_classes: Any = None,
+        classes: Iterable[Any] | None = None,
+        row_ids: Iterable[Any] | None = None,
+        lf_classes: VectorLike | None = None,
         scores: sp.csr_array | None = None,
-        continuous: Any = None,
+        continuous: VectorLike | None = None,
     ) -> None:
         n, m = codes.shape
         self.codes = codes
@@ -70,7 +80,7 @@ class LabelMatrix:
         )
         top = int(codes.data.max()) if codes.nnz else 0
         self.classes = tuple(classes) if classes is not None else tuple(range(max(top, 2)))
-        self.row_ids = as_ids(row_ids, n)
+        self.row_ids = as_row_ids(row_ids, n)
         self.lf_classes = (
             np.full(m, ABSTAIN) if lf_classes is None else np.asarray(lf_classes, dtype=np.int64)
         )
@@ -81,9 +91,16 @@ class LabelMatrix:
         check_fields(self, top)
 
     @classmethod
-    def from_dense(cls, votes: Any, *, scores: Any = None, **fields: Any) -> LabelMatrix:
+    def from_dense(
+        cls,
+        votes: MatrixLike,
+        *,
+        scores: MatrixLike | None = None,
+        continuous: VectorLike | None = None,
+        **fields: Unpack[MatrixFields],
+    ) -> LabelMatrix:
         """Make one from an array (n, m) of votes, -1 for abstain, and optional scores (n, m)."""
-        votes = np.asarray(votes.toarray() if sp.issparse(votes) else votes)
+        votes = np.asarray(votes.toarray() if hasattr(votes, "toarray") else votes)
         if votes.ndim != 2:
             raise InputError(f"votes must have shape (n, m), found {votes.shape}")
         if votes.size and not np.issubdtype(votes.dtype, np.integer):
@@ -92,20 +109,23 @@ class LabelMatrix:
         rows, columns = np.nonzero(votes != ABSTAIN)
         values = None if scores is None else np.asarray(scores, dtype=float)[rows, columns]
         return cls.from_triplets(
-            rows, columns, votes[rows, columns], votes.shape, scores=values, **fields
+            *(rows, columns, votes[rows, columns], votes.shape),
+            scores=values,
+            continuous=continuous,
+            **fields,
         )
 
     @classmethod
     def from_triplets(
         cls,
-        rows: Any,
-        columns: Any,
-        votes: Any,
+        rows: VectorLike,
+        columns: VectorLike,
+        votes: VectorLike,
         shape: tuple[int, int],
         *,
-        scores: Any = None,
-        continuous: Any = None,
-        **fields: Any,
+        scores: VectorLike | None = None,
+        continuous: VectorLike | None = None,
+        **fields: Unpack[MatrixFields],
     ) -> LabelMatrix:
         """Make one from row numbers, LF numbers and votes, each (nnz,), and optional scores (nnz,).
 
@@ -117,7 +137,7 @@ class LabelMatrix:
         votes = as_votes(votes)
         dtype = np.int8 if votes.size == 0 or votes.max() < 127 else np.int16
         order = (np.asarray(rows, dtype=np.int64), np.asarray(columns, dtype=np.int64))
-        codes = sp.csr_array((votes.astype(dtype) + dtype(1), order), shape=shape)
+        codes = sp.csr_array(((votes + 1).astype(dtype), order), shape=shape)
         codes.sum_duplicates()  # sorts as well
         if codes.nnz != len(votes):
             raise InputError("an LF votes twice on one row; give each (row, LF) pair once")
@@ -129,6 +149,44 @@ class LabelMatrix:
             if continuous is None:
                 continuous = np.ones(shape[1], dtype=bool)
         return cls(codes, scores=sparse_scores, continuous=continuous, **fields)
+
+    @classmethod
+    def concatenate(cls, parts: Iterable[LabelMatrix]) -> LabelMatrix:
+        """Stack the rows of several label matrices of the same LFs and classes.
+
+        Row ids stay as they are; where some parts have texts for ids, all become texts. An LF is
+        continuous if it is in any part; its votes in a part without scores have the score 0.
+
+        Raises
+        ------
+        InputError
+            If there is no part, or LF names, class names or declared classes differ.
+
+        Examples
+        --------
+        >>> L = LabelMatrix.from_dense([[0, -1], [1, 1]], row_ids=["a", "b"])
+        >>> whole = LabelMatrix.concatenate([L, L[1:]])
+        >>> whole.to_dense().tolist(), whole.row_ids.tolist()
+        ([[0, -1], [1, 1], [1, 1]], ['a', 'b', 'b'])
+        """
+        parts = list(parts)
+        if not parts:
+            raise InputError("no label matrix was given; at least one is needed to concatenate")
+        first = parts[0]
+        for i, part in enumerate(parts):
+            check_same_columns(first, part, f"part {i}")
+        scores = None
+        if any(part.scores is not None for part in parts):
+            scores = _stacked([scores_or_zeros(part) for part in parts])
+        return cls(
+            _stacked([part.codes for part in parts]),
+            lf_names=first.lf_names,
+            classes=first.classes,
+            row_ids=np.concatenate([p.row_ids for p in parts if len(p)] or [first.row_ids]),
+            lf_classes=first.lf_classes,
+            scores=scores,
+            continuous=np.any([part.continuous for part in parts], axis=0),
+        )
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -170,6 +228,10 @@ class LabelMatrix:
         covered = float(np.mean(np.diff(self.codes.indptr) > 0)) if n else 0.0
         return f"LabelMatrix(n={n}, m={m}, classes={list(self.classes)}, coverage={covered:.3f})"
 
+    @overload
+    def __getitem__(self, key: int | np.integer) -> np.ndarray: ...
+    @overload
+    def __getitem__(self, key: Any) -> LabelMatrix | Any: ...
     def __getitem__(self, key: Any) -> Any:
         """Rows and LFs as in NumPy: slices and index arrays keep a LabelMatrix, ints do not.
 
@@ -214,7 +276,7 @@ class LabelMatrix:
             return np.zeros(self.shape, dtype=np.float32)
         return np.asarray(self.scores.todense(), dtype=np.float32)
 
-    def with_classes(self, classes: Sequence[Any]) -> LabelMatrix:
+    def with_classes(self, classes: Iterable[Any]) -> LabelMatrix:
         """Return the same votes with other class names, in the order of the codes."""
         renamed = copy.copy(self)
         renamed.classes = tuple(classes)
@@ -254,12 +316,12 @@ class LabelMatrix:
             lf_classes=[k for _, k in plan],
         )
 
-    def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
+    def save(self, path: PathLike, overwrite: bool = False) -> None:
         """Write a ``.npz`` file without pickled objects; written aside, then renamed."""
         write_label_matrix(self, path, overwrite)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> LabelMatrix:
+    def load(cls, path: PathLike) -> LabelMatrix:
         """Read what :meth:`save` wrote; runs no code from the file.
 
         Raises
@@ -280,7 +342,7 @@ class LabelMatrix:
 MAX_CLASSES = np.iinfo(np.int16).max
 
 
-def as_votes(votes: Any) -> np.ndarray:
+def as_votes(votes: VectorLike) -> np.ndarray:
     """Votes as int64 (nnz,), checked to be whole numbers in the range that is stored."""
     array = np.asarray(votes)
     if array.size == 0:
@@ -298,14 +360,14 @@ def as_votes(votes: Any) -> np.ndarray:
 def check_fields(matrix: Any, top: int) -> None:
     """Raise unless the fields of a label matrix fit together; `top` is its largest code."""
     n, m = matrix.shape
-    for name, found, needed in (
+    for name, size, needed in (
         ("lf_names", len(matrix.lf_names), m),
         ("row_ids", len(matrix.row_ids), n),
         ("lf_classes", len(matrix.lf_classes), m),
         ("continuous", len(matrix.continuous), m),
     ):
-        if found != needed:
-            raise InputError(f"{name} has {found} entries; the votes have shape {(n, m)}")
+        if size != needed:
+            raise InputError(f"{name} has {size} entries; the votes have shape {(n, m)}")
     repeated = {name for name, times in Counter(matrix.lf_names).items() if times > 1}
     if repeated:
         raise InputError(f"LF names must be unique; given twice: {sorted(repeated)}")
@@ -320,6 +382,30 @@ def check_fields(matrix: Any, top: int) -> None:
         if matrix.scores.shape != matrix.shape:
             raise InputError(f"scores have shape {matrix.scores.shape}, votes have {matrix.shape}")
         check_scores(matrix.scores, matrix.lf_names)
+
+
+def check_same_columns(first: LabelMatrix, other: LabelMatrix, name: str) -> None:
+    """Raise unless two label matrices are of the same LFs and classes; `name` tells the other."""
+    for what in ("lf_names", "classes", "lf_classes"):
+        needed, present = list(getattr(first, what)), list(getattr(other, what))
+        if needed != present:
+            raise InputError(
+                f"label matrices must agree in {what} to be concatenated: part 0 has {needed}, "
+                f"{name} has {present}"
+            )
+
+
+def scores_or_zeros(matrix: LabelMatrix) -> sp.csr_array:
+    """Scores (n, m) of a label matrix, one for each vote; zeros if it has none."""
+    if matrix.scores is not None:
+        return matrix.scores
+    codes = matrix.codes
+    zeros = np.zeros(codes.nnz, dtype=np.float32)
+    return sp.csr_array((zeros, codes.indices, codes.indptr), shape=codes.shape)
+
+
+def _stacked(matrices: list[sp.csr_array]) -> sp.csr_array:
+    return sp.csr_array(sp.vstack(matrices, format="csr"))
 
 
 def check_scores(scores: Any, lf_names: Any) -> None:
@@ -342,7 +428,7 @@ def check_lf_classes(lf_classes: np.ndarray, n_classes: int) -> None:
         )
 
 
-def as_ids(row_ids: Any, n: int) -> np.ndarray:
+def as_row_ids(row_ids: Iterable[Any] | None, n: int) -> np.ndarray:
     """Row ids as an integer or string array: nothing that would need pickle to be saved."""
     if row_ids is None:
         return np.arange(n)
@@ -352,7 +438,7 @@ def as_ids(row_ids: Any, n: int) -> np.ndarray:
     ids = np.asarray(row_ids if known else list(row_ids))
     if ids.ndim == 1 and (np.issubdtype(ids.dtype, np.integer) or ids.dtype.kind == "U"):
         return ids
-    return np.asarray([str(one) for one in row_ids], dtype=np.str_)
+    return np.asarray([str(row_id) for row_id in row_ids], dtype=np.str_)
 
 
 def as_index(key: Any, size: int) -> np.ndarray:
@@ -361,7 +447,7 @@ def as_index(key: Any, size: int) -> np.ndarray:
     return np.atleast_1d(index)
 
 
-Plan = Sequence[tuple[int, int]]
+UnipolarPlan = Sequence[tuple[int, int]]
 
 
 def unipolar_plan(codes: sp.csr_array, lf_classes: np.ndarray) -> list[tuple[int, int]]:
@@ -382,7 +468,7 @@ def unipolar_plan(codes: sp.csr_array, lf_classes: np.ndarray) -> list[tuple[int
     return [(int(j), int(k)) for j, k in np.argwhere(seen)]
 
 
-def split_votes(codes: sp.csr_array, plan: Plan, n_classes: int) -> tuple[np.ndarray, ...]:
+def split_votes(codes: sp.csr_array, plan: UnipolarPlan, n_classes: int) -> tuple[np.ndarray, ...]:
     """Votes that the plan holds.
 
     Returns
@@ -400,14 +486,14 @@ def split_votes(codes: sp.csr_array, plan: Plan, n_classes: int) -> tuple[np.nda
     return coo.row[kept], coo.col[kept], columns[kept], votes[kept]
 
 
-def split_names(names: Sequence[str], classes: Sequence[Any], plan: Plan) -> list[str]:
+def split_names(names: Sequence[str], classes: Sequence[Any], plan: UnipolarPlan) -> list[str]:
     """Names of the columns: that of the LF, with the class if the LF has several columns."""
     columns = Counter(j for j, _ in plan)
     return [f"{names[j]}={classes[k]}" if columns[j] > 1 else names[j] for j, k in plan]
 
 
-def as_label_matrix(L: Any, classes: Sequence[Any] | None = None) -> LabelMatrix:
-    """Take a label matrix or anything that is an array of votes.
+def as_label_matrix(L: VotesLike, classes: Sequence[Any] | None = None) -> LabelMatrix:
+    """Return votes as a label matrix, as they are if they are one.
 
     Parameters
     ----------
@@ -426,24 +512,3 @@ def as_label_matrix(L: Any, classes: Sequence[Any] | None = None) -> LabelMatrix
             f"L votes for classes {list(matrix.classes)}, the model knows {list(classes)}"
         )
     return matrix.with_classes(classes)
-
-
-def stack_votes(parts: list[LabelMatrix]) -> LabelMatrix:
-    """Stack label matrices of the same LFs in unipolar form."""
-    first = parts[0]
-    if len(parts) == 1:
-        return first
-    codes = sp.csr_array(sp.vstack([part.codes for part in parts]))
-    scored = any(part.scores is not None for part in parts)
-    empty = [sp.csr_array(part.shape, dtype=np.float32) for part in parts]
-    scores = [
-        e if part.scores is None else part.scores for e, part in zip(empty, parts, strict=True)
-    ]
-    return LabelMatrix(
-        codes,
-        lf_names=first.lf_names,
-        classes=first.classes,
-        lf_classes=first.lf_classes,
-        scores=sp.csr_array(sp.vstack(scores)) if scored else None,
-        continuous=first.continuous,
-    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import struct
 import zipfile
 import zlib
@@ -12,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import scipy.sparse as sp
 
+from spear_amal._typing import PathLike
 from spear_amal.errors import FileFormatError
 from spear_amal.io.atomic import refuse_existing, write_aside
 
@@ -35,9 +35,7 @@ class Fields(Protocol):
     continuous: np.ndarray
 
 
-def write_label_matrix(
-    matrix: Fields, path: str | os.PathLike[str], overwrite: bool = False
-) -> None:
+def write_label_matrix(matrix: Fields, path: PathLike, overwrite: bool = False) -> None:
     """Write a label matrix aside, then rename it to `path`.
 
     Raises
@@ -66,7 +64,7 @@ def write_label_matrix(
         np.savez_compressed(handle, allow_pickle=False, **arrays)
 
 
-def read_label_matrix(path: str | os.PathLike[str]) -> dict[str, Any]:
+def read_label_matrix(path: PathLike) -> dict[str, Any]:
     """Read the fields of a label matrix; runs no code from the file.
 
     Raises
@@ -77,8 +75,8 @@ def read_label_matrix(path: str | os.PathLike[str]) -> dict[str, Any]:
         If the file is truncated, damaged, of a newer format or no label matrix.
     """
     try:
-        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as held:
-            return _fields(path, {name: held[name] for name in held.files})
+        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as arrays:
+            return _fields(path, {name: arrays[name] for name in arrays.files})
     except (FileNotFoundError, FileFormatError):
         raise
     except _DAMAGE as error:

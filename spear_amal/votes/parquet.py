@@ -1,12 +1,10 @@
-"""One part of votes on disk: a label matrix as a Parquet file, whole or not at all.
+"""Votes on disk, for more rows than memory holds: a folder of Parquet files with sparse votes.
 
-Each row holds two short lists, the numbers of the LFs that fired and their votes: offsets and
-values of Arrow's lists are those of a CSR matrix, so reading copies next to nothing.
+Each part is a label matrix of its own, written whole or not at all; row ids are kept. A folder is
+valid once ``votes.json`` is there, which is written last and names every part with its size.
 
-Votes on disk in parts: a folder of Parquet files with sparse votes, and what they mean.
-
-For more rows than memory holds. Each part is a label matrix of its own; row ids are kept. A folder
-is valid once ``votes.json`` is there, which is written last and names every part with its size.
+A row of a part holds two short lists, the numbers of the LFs that fired and their votes: offsets
+and values of Arrow's lists are those of a CSR matrix, so reading copies next to nothing.
 """
 
 from __future__ import annotations
@@ -22,13 +20,14 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from spear_amal._typing import PathLike, StoredVotesLike
 from spear_amal.errors import FileFormatError, InputError, MissingExtraError
 from spear_amal.io.atomic import write_aside
 from spear_amal.votes.label_matrix import LabelMatrix
 
 
 @dataclass(frozen=True)
-class Part:
+class VotePart:
     """One file of a folder of votes.
 
     Attributes
@@ -60,12 +59,12 @@ def part_name(i: int) -> str:
 
 
 def write_part(
-    folder: str | os.PathLike[str],
+    folder: PathLike,
     i: int,
     matrix: LabelMatrix,
     note: str = "",
     about: dict[str, Any] | None = None,
-) -> Part:
+) -> VotePart:
     """Write one part aside, then rename it; safe to repeat, also by another process.
 
     Parameters
@@ -92,34 +91,32 @@ def write_part(
         columns["score"] = _lists(codes.indptr, values)
     table = pa.table(columns)
     top, crc = int(codes.data.max(initial=0)) - 1, _checksum(table)
-    held = {"note": note, "top": top, "votes": matrix.nnz, "crc": crc, "about": about or {}}
+    record = {"note": note, "top": top, "votes": matrix.nnz, "crc": crc, "about": about or {}}
     path = Path(folder) / part_name(i)
     with write_aside(path) as temporary:
-        noted = table.replace_schema_metadata({METADATA: json.dumps(held)})
+        noted = table.replace_schema_metadata({METADATA: json.dumps(record)})
         pq.write_table(noted, temporary, compression="zstd", write_page_checksum=True)
         size = temporary.stat().st_size
-    return Part(path.name, len(matrix), matrix.nnz, size, top, crc)
+    return VotePart(path.name, len(matrix), matrix.nnz, size, top, crc)
 
 
-def kept_part(
-    folder: str | os.PathLike[str], i: int, note: str
-) -> tuple[Part, dict[str, Any]] | None:
+def kept_part(folder: PathLike, i: int, note: str) -> tuple[VotePart, dict[str, Any]] | None:
     """Part `i` and what was noted about it, if a run with the same note left it whole."""
     pa, _ = _arrow()
     path = Path(folder) / part_name(i)
     try:
         size = path.stat().st_size
         table = _read_table(path)
-        held = json.loads(table.schema.metadata[METADATA])
-        if held["note"] != note or held["crc"] != _checksum(table):
+        record = json.loads(table.schema.metadata[METADATA])
+        if record["note"] != note or record["crc"] != _checksum(table):
             return None
     except (OSError, KeyError, ValueError, TypeError, pa.ArrowException):
         return None
-    part = Part(path.name, table.num_rows, held["votes"], size, held["top"], held["crc"])
-    return part, held["about"]
+    part = VotePart(path.name, table.num_rows, record["votes"], size, record["top"], record["crc"])
+    return part, record["about"]
 
 
-def read_part(folder: Path, part: Part, votes: VoteFiles) -> LabelMatrix:
+def read_part(folder: Path, part: VotePart, votes: VoteFiles) -> LabelMatrix:
     """Read one part, checked against what the manifest says of it."""
     path = folder / part.file
     pa, _ = _arrow()
@@ -144,7 +141,7 @@ def _read_table(path: Path) -> Any:
         return file.read().combine_chunks()
 
 
-def _matrix(table: Any, part: Part, votes: VoteFiles) -> LabelMatrix:
+def _matrix(table: Any, part: VotePart, votes: VoteFiles) -> LabelMatrix:
     shape = (part.rows, len(votes.lf_names))
     indptr, lfs = _csr_parts(table, "lf")
     same, cast = _csr_parts(table, "vote")
@@ -208,9 +205,10 @@ def _arrow() -> tuple[Any, Any]:
     return pyarrow, pyarrow.parquet
 
 
-__all__ = ["MANIFEST", "Part", "VoteFiles", "finish_votes", "part_name", "write_part"]
+__all__ = ["MANIFEST", "VoteFiles", "VotePart", "finish_votes", "part_name", "write_part"]
 
 FORMAT = 1
+#: Name of the file that lists the parts of a folder of votes.
 MANIFEST = "votes.json"
 KIND = "votes"
 
@@ -251,15 +249,15 @@ class VoteFiles:
     ((3, 2), 3, [['a', 'b', 'c']])
     """
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
+    def __init__(self, folder: PathLike) -> None:
         self.folder = Path(folder)
-        held = _read_manifest(self.folder / MANIFEST)
-        self.files = tuple(Part(**part) for part in held["parts"])
-        self.lf_names: tuple[str, ...] = tuple(held["lf_names"])
-        self.classes: tuple[Any, ...] = tuple(held["classes"])
-        self.lf_classes = np.asarray(held["lf_classes"], dtype=np.int64)
-        self.continuous = np.asarray(held["continuous"], dtype=bool)
-        self.about: dict[str, Any] = held["about"]
+        manifest = _read_manifest(self.folder / MANIFEST)
+        self.files = tuple(VotePart(**part) for part in manifest["parts"])
+        self.lf_names: tuple[str, ...] = tuple(manifest["lf_names"])
+        self.classes: tuple[Any, ...] = tuple(manifest["classes"])
+        self.lf_classes = np.asarray(manifest["lf_classes"], dtype=np.int64)
+        self.continuous = np.asarray(manifest["continuous"], dtype=bool)
+        self.about: dict[str, Any] = manifest["about"]
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -309,32 +307,17 @@ class VoteFiles:
         if not parts:
             nothing = sp.csr_array((0, len(self.lf_names)), dtype=np.int8)
             return LabelMatrix(nothing, lf_names=self.lf_names, classes=self.classes)
-        return stack_parts(parts)
-
-
-def stack_parts(parts: Sequence[LabelMatrix]) -> LabelMatrix:
-    """Put parts of one folder, or slices of them, under each other; at least one."""
-    first = parts[0]
-    scores = [part.scores for part in parts if part.scores is not None]
-    return LabelMatrix(
-        sp.csr_array(sp.vstack([part.codes for part in parts], format="csr")),
-        lf_names=first.lf_names,
-        classes=first.classes,
-        row_ids=np.concatenate([part.row_ids for part in parts]),
-        lf_classes=first.lf_classes,
-        scores=sp.csr_array(sp.vstack(scores, format="csr")) if scores else None,
-        continuous=first.continuous,
-    )
+        return LabelMatrix.concatenate(parts)
 
 
 def finish_votes(
-    folder: str | os.PathLike[str],
-    parts: Iterable[Part],
+    folder: PathLike,
+    parts: Iterable[VotePart],
     *,
     lf_names: Sequence[str],
     classes: Sequence[Any] | None = None,
-    lf_classes: Any = None,
-    continuous: Any = None,
+    lf_classes: Iterable[Any] | None = None,
+    continuous: Iterable[Any] | None = None,
     about: dict[str, Any] | None = None,
 ) -> VoteFiles:
     """Write the manifest over finished parts; from here on the folder can be read.
@@ -347,7 +330,7 @@ def finish_votes(
     parts = list(parts)
     top = max((part.top for part in parts), default=-1)
     m = len(lf_names)
-    held = {
+    manifest = {
         "kind": KIND,
         "format": FORMAT,
         "lf_names": list(lf_names),
@@ -358,21 +341,21 @@ def finish_votes(
         "about": about or {},
     }
     with write_aside(Path(folder) / MANIFEST) as temporary:
-        temporary.write_text(json.dumps(held, indent=1), encoding="utf-8")
+        temporary.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     return VoteFiles(folder)
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
     try:
-        held = json.loads(path.read_text(encoding="utf-8"))
-        if held["kind"] == KIND and held["format"] > FORMAT:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        if manifest["kind"] == KIND and manifest["format"] > FORMAT:
             raise FileFormatError(
-                f"{path} has format {held['format']}, this version reads up to {FORMAT}; "
+                f"{path} has format {manifest['format']}, this version reads up to {FORMAT}; "
                 "update spear_amal"
             )
-        if held["kind"] != KIND or not {"parts", "lf_names", "classes"} <= held.keys():
+        if manifest["kind"] != KIND or not {"parts", "lf_names", "classes"} <= manifest.keys():
             raise ValueError("it describes something else")
-        return held
+        return manifest
     except FileNotFoundError:
         raise FileNotFoundError(
             f"{path} does not exist: {path.parent} is no folder of votes, or applying the "
@@ -386,8 +369,8 @@ def _plain(values: Iterable[Any]) -> list[Any]:
     return [value if isinstance(value, str) else int(value) for value in values]
 
 
-def open_votes(L: Any) -> LabelMatrix | VoteFiles:
-    """Take a label matrix, an array (n, m) of votes, VoteFiles, or the path of such a folder."""
+def open_votes(L: StoredVotesLike) -> LabelMatrix | VoteFiles:
+    """Return votes as a label matrix; as VoteFiles where they are those or a folder's path."""
     if isinstance(L, str | os.PathLike):
         return VoteFiles(L)
     return L if isinstance(L, LabelMatrix | VoteFiles) else LabelMatrix.from_dense(L)

@@ -35,13 +35,13 @@ def test_demo_offline_says_so_and_reports(ok):
 
 def test_weights_are_judged_by_gold_that_training_never_saw(ok, monkeypatch):
     monkeypatch.setattr(demo_module, "METHODS", ("recommended",))
-    judge, calls = demo_module.weights_by_row, []
+    judge, calls = demo_module.weights_with_gold, []
 
     def recorded(task, estimator, gold):
         calls.append((task, gold))
         return judge(task, estimator, gold)
 
-    monkeypatch.setattr(demo_module, "weights_by_row", recorded)
+    monkeypatch.setattr(demo_module, "weights_with_gold", recorded)
     ok("demo", "--offline", "--max-epochs", 4, "--lfs", "lfs.py")
     page = Path("report.html").read_text(encoding="utf-8")
     assert "Weights where the rules are right and wrong" in page
@@ -68,10 +68,10 @@ def test_named_report_is_never_replaced_unasked(run):
     assert refused.stdout == ""  # before any work
 
 
-def test_without_lfs_the_demo_says_what_to_do(run, monkeypatch):
-    monkeypatch.setattr(demo_module, "LF_FILE", Path("gone") / "plots.py")
-    result = run("demo", "--offline")
-    assert result.exit_code == 2 and "Run the demo in a checkout" in result.stderr
+def test_lfs_are_looked_for_before_any_work(run):
+    result = run("demo", "--offline", "--lfs", "gone.py")
+    assert result.exit_code == 2 and "no such file of labelling functions: gone.py" in result.stderr
+    assert result.stdout == ""
 
 
 def test_without_matplotlib_the_demo_runs_without_a_report(ok, run, monkeypatch):
@@ -82,10 +82,6 @@ def test_without_matplotlib_the_demo_runs_without_a_report(ok, run, monkeypatch)
     assert not Path("report.html").exists()
     refused = run(*QUICK, "--output", "mine.html")
     assert refused.exit_code == 2 and "pip install 'spear-amal[report]'" in refused.stderr
-
-
-def test_shipped_lfs_lie_where_the_demo_looks():
-    assert demo_module.LF_FILE.is_file()
 
 
 def test_demo_names_methods_that_left_useless_votes_out(ok, monkeypatch):

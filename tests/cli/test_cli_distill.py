@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spear_amal.cli.config import gather_distill
 from spear_amal.cli.distill import distill
+from spear_amal.cli.options import DistillOptions
 from spear_amal.errors import InputError
 from spear_amal.estimators import DISTILLATION
 from spear_amal.pipeline import load_model
@@ -245,7 +245,7 @@ def test_toml_is_relative_to_its_file_and_arguments_go_first(inbox, ok, tmp_path
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
-    settings = gather_distill(inbox / "d.toml", method="amal", teacher=[])
+    settings = DistillOptions.load(inbox / "d.toml", method="amal", teacher=[])
     assert settings.teacher == (str(inbox / "teacher.npz"), "mlp:5")
     assert settings.method == "amal" and settings.temperature == 3.0
     ok("distill", "--config", inbox / "d.toml", "--method", "alm-kd")
@@ -385,6 +385,6 @@ def test_interrupt_leaves_nothing(inbox, run, monkeypatch):
 
 
 def test_from_python_bad_methods_are_input_errors():
-    settings = gather_distill(None, images="digits", student="linear", method="x")
+    settings = DistillOptions.load(images="digits", student="linear", method="x")
     with pytest.raises(InputError, match="unknown method 'x'"):
-        distill(settings, None, False, False)
+        distill(settings)

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from safetensors import SafetensorError
 
+from spear_amal import TrainerConfig
 from spear_amal.cli import apply, predict
 from spear_amal.estimators import GoldClassifier
 from spear_amal.io import safetensors
@@ -138,18 +139,18 @@ def test_failing_lf_may_be_tolerated(table, run, ok):
     assert LabelMatrix.load("l.npz").shape == (17, 2)
 
 
-def test_labels_file_and_data_must_fit(table, run, ok):
+def test_votes_and_data_must_fit(table, run, ok):
     write_lfs(VOTES)
-    fails(run, 2, "--labels is missing", "analyze")
+    fails(run, 2, "--votes is missing", "analyze")
     ok("apply", "--data", "rows.csv", "--lfs", "lfs.py", "--output", "l.npz")
-    fails(run, 2, "give --data as well", "analyze", "--labels", "l.npz", "--label-column", "label")
+    fails(run, 2, "give --data as well", "analyze", "--votes", "l.npz", "--label-column", "label")
     table.head(7).to_csv("few.csv", index=False)
     said = "votes on 17 rows, the data has 7 rows"
-    fails(run, 2, said, "analyze", "--labels", "l.npz", "--data", "few.csv")
+    fails(run, 2, said, "analyze", "--votes", "l.npz", "--data", "few.csv")
     with open("l.npz", "r+b") as handle:
         handle.truncate(100)
-    fails(run, 2, "not a label matrix file or is damaged", "analyze", "--labels", "l.npz")
-    fails(run, 2, "No such file", "analyze", "--labels", "none.npz")
+    fails(run, 2, "not a label matrix file or is damaged", "analyze", "--votes", "l.npz")
+    fails(run, 2, "No such file", "analyze", "--votes", "none.npz")
 
 
 def test_column_that_nobody_named_may_hold_something_else(table, run, ok):
@@ -161,14 +162,14 @@ def test_column_that_nobody_named_may_hold_something_else(table, run, ok):
     for column, said in (("gold", "the label 'c', which"), ("none", "has no column 'none'")):
         fails(run, 2, said, "apply", *given, "--force", "--label-column", column)
     table.drop(columns="text").to_csv("bare.csv", index=False)
-    assert "accuracy" in ok("analyze", "--labels", "l.npz", "--data", "bare.csv").stdout
+    assert "accuracy" in ok("analyze", "--votes", "l.npz", "--data", "bare.csv").stdout
 
 
 def test_output_of_apply_must_be_npz(table, run):
     write_lfs(VOTES)
     given = ("apply", "--data", "rows.csv", "--lfs", "lfs.py")
     fails(run, 2, "choose such a name", *given, "--output", "l.csv")
-    fails(run, 2, "the key 'labels' in spear.toml", *given)
+    fails(run, 2, "the key 'votes' in spear.toml", *given)
 
 
 def test_models_that_cannot_be_used(project, run, table):
@@ -180,7 +181,7 @@ def test_models_that_cannot_be_used(project, run, table):
         handle.truncate(os.path.getsize("model.safetensors") - 100)
     fails(run, 2, "is damaged", *given)
     x = np.arange(22.0).reshape(11, 2)
-    GoldClassifier(max_epochs=1).fit(x, np.arange(11) % 2).save("bare")
+    GoldClassifier(trainer=TrainerConfig(max_epochs=1)).fit(x, np.arange(11) % 2).save("bare")
     fails(run, 2, "not the text features and class names", *given, "--model", "bare")
 
 
@@ -203,7 +204,7 @@ def full(*arguments, **options):
 FULL_DISK = [
     (("train", "--max-epochs", 1, "--force"), "model.safetensors", safetensors, "save_file"),
     (("predict", "--force"), "predictions.csv", pd.DataFrame, "to_csv"),
-    (("apply", "--force"), "labels.npz", np, "savez_compressed"),
+    (("apply", "--force"), "votes.npz", np, "savez_compressed"),
 ]
 
 

@@ -52,7 +52,7 @@ def test_project_runs_as_it_is(project, ok):
     shown = ok("apply").stdout
     assert "violence_or_not" in shown and "romance, action" in shown and "95% interval" in shown
     assert "verdict" in shown and "Verdict: good if" in shown and "All votes together" in shown
-    matrix = LabelMatrix.load("labels.npz")
+    matrix = LabelMatrix.load("votes.npz")
     assert matrix.shape == (500, 6) and matrix.classes == ("romance", "action")
     ok("analyze", "--output", "table.csv")
     assert pd.read_csv("table.csv")["LF"].tolist() == list(matrix.lf_names)
@@ -74,7 +74,7 @@ def test_apply_is_the_applier(project, ok):
     loaded = load_lfs("lfs.py")
     frame = pd.read_csv("data.csv")
     expected = PandasLFApplier(loaded.lfs, classes=loaded.classes).apply(frame, progress_bar=False)
-    assert (LabelMatrix.load("labels.npz").to_dense() == expected.to_dense()).all()
+    assert (LabelMatrix.load("votes.npz").to_dense() == expected.to_dense()).all()
 
 
 def test_model_file_needs_nothing_else(project, ok, tmp_path, monkeypatch):
@@ -97,8 +97,8 @@ def test_same_seed_same_model_file(project, ok):
 
 
 # The ceiling wants gold for every row, which these messages have not.
-EVERY = (*(name for name in METHODS if name != "supervised"), "amal:crossfit=3,rho=30")
-QUICK_ONES = ("only-lv", "spear", "amal:crossfit=3,rho=30")
+EVERY = (*(name for name in METHODS if name != "supervised"), "amal:crossfit=3,weight_lr=30")
+QUICK_ONES = ("only-lv", "spear", "amal:crossfit=3,weight_lr=30")
 
 
 @pytest.mark.parametrize(
@@ -229,10 +229,10 @@ def test_useless_votes_are_left_out_and_that_is_said(inbox, ok):
 @pytest.mark.slow
 def test_apply_with_processes_and_cache(project, ok):
     ok("apply")
-    plain = LabelMatrix.load("labels.npz").to_dense()
+    plain = LabelMatrix.load("votes.npz").to_dense()
     for _ in range(2):
         ok("apply", "--jobs", 2, "--cache", "kept", "--force")
-        assert (LabelMatrix.load("labels.npz").to_dense() == plain).all()
+        assert (LabelMatrix.load("votes.npz").to_dense() == plain).all()
     assert len(list((project / "kept").iterdir())) > 0
 
 
@@ -243,8 +243,8 @@ def test_apply_in_parts(project, ok):
     how = ("--lfs", "lfs.py", "--votes-folder", "votes")
     shown = ok("apply", "--data", "data.parquet", *how).stdout
     votes = VoteFiles("votes").to_label_matrix()
-    assert (votes.to_dense() == LabelMatrix.load("labels.npz").to_dense()).all()
+    assert (votes.to_dense() == LabelMatrix.load("votes.npz").to_dense()).all()
     assert f"{votes.nnz} votes on 500 rows, 1 parts, written to votes" in shown
     for more in ([], ["--data", "data.parquet"]):
-        tables = [ok("analyze", "--labels", at, *more).stdout for at in ("labels.npz", "votes")]
+        tables = [ok("analyze", "--votes", at, *more).stdout for at in ("votes.npz", "votes")]
         assert tables[0] == tables[1]

@@ -1,14 +1,15 @@
 """Commands of distillation studies: run, go on, report; and what they refuse."""
 
+import dataclasses
 import json
 from pathlib import Path
 
 import pytest
 
-from spear_amal.cli.study_names import STUDIES
-from spear_amal.studies.catalogue import CATALOGUE
-from spear_amal.studies.distillation import KD_STUDIES
-from spear_amal.studies.grid import study as grid_study
+from spear_amal.cli.commands.study import STUDIES
+from spear_amal.studies import CATALOGUE, load_study
+from spear_amal.studies.distillation import synthetic
+from spear_amal.studies.grid import students
 
 QUICK = ("--seeds", 2, "--max-epochs", 2, "--output", "a.json")
 SMALL = ("study", "kd-synthetic", *QUICK)
@@ -63,15 +64,13 @@ def test_pages_are_of_one_kind_and_figures_of_distillation(ok, run):
 
 
 def test_failed_runs_end_with_1_and_the_others_are_shown(run, monkeypatch):
-    def fail(cell, folder):
-        if cell.method == "kd":
+    def fail(spec, folder):
+        if spec.method == "kd":
             raise ArithmeticError("singular")
         return {"score": 0.5, "val_score": 0.5}
 
-    broken = KD_STUDIES["kd-synthetic"].__class__(
-        "kd-synthetic", "about", KD_STUDIES["kd-synthetic"].cells, fail
-    )
-    monkeypatch.setitem(CATALOGUE, "kd-synthetic", broken)
+    broken = dataclasses.replace(load_study("kd-synthetic"), run=fail, teachers=lambda spec: [])
+    monkeypatch.setattr(synthetic, "STUDY", broken)
     result = run(*SMALL)
     assert result.exit_code == 1 and "2 of 10 runs failed" in result.stderr
     assert "kd, seed 1: ArithmeticError: singular" in result.stderr
@@ -84,7 +83,7 @@ def test_interrupt_says_what_is_kept(run, monkeypatch):
     def stop(*ignored):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(grid_study, "_train", stop)
+    monkeypatch.setattr(students, "trained", stop)
     result = run(*SMALL)
     assert result.exit_code == 130
     assert "runs are kept in a.json, teachers in a folder beside it" in result.stderr
@@ -102,7 +101,7 @@ def test_interrupt_says_what_is_kept(run, monkeypatch):
         ((*SMALL, "--set", "share=0.5"), "no option share; its own are --max-epochs, and with"),
         (("study", "kd-capacity", *QUICK, "--scale", "huge"), "scale must be one of small"),
         (("study", "kd-capacity", *QUICK, "--set", "student=resnet9"), "resnet9"),
-        ((*SMALL, "--seeds", 1), "two or more different seeds"),
+        ((*SMALL, "--seeds", 1), "at least two seeds"),
         ((*SMALL, "--jobs", 0), "jobs"),
         (("study", "kd-synthetic"), "output"),
     ],

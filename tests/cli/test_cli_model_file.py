@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from spear_amal import TrainerConfig
 from spear_amal.data import TextFeatures
 from spear_amal.errors import FileFormatError, InputError, OutputExistsError
 from spear_amal.estimators import SpearClassifier
@@ -18,7 +19,7 @@ def model():
     features = TextFeatures(min_df=1).fit(TEXTS)
     # A character outside ASCII must come back as well.
     classes = ("wär", "love")
-    estimator = SpearClassifier(max_epochs=2, inference="product")
+    estimator = SpearClassifier(trainer=TrainerConfig(max_epochs=2), inference="product")
     estimator.fit(features.transform(TEXTS), y, L=matrix)
     return TextModel(estimator, features, classes, "body", ("love", "third"), "amal"), matrix
 

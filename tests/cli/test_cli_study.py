@@ -8,7 +8,7 @@ import pytest
 from spear_amal.cli import study as study_module
 from spear_amal.data import synthetic_corpus
 from spear_amal.estimators import GoldClassifier
-from spear_amal.studies import METHODS, Method, register, runner
+from spear_amal.studies import METHODS, Method, corpus_study, register_method, study_methods
 from spear_amal.studies import corpus_votes as source_module
 
 LFS = """
@@ -18,7 +18,7 @@ love = keyword_lf("love", ["love", "passion", "wedding"], label="romance")
 gang = keyword_lf("gang", ["gang", "bomb", "gun"], label="action")
 """
 QUICK = ("--max-epochs", 1, "--lfs", "lfs.py", "--output", "a.json")
-SMALL = ("study", "generated", *QUICK, "--labels", 23)
+SMALL = ("study", "generated", *QUICK, "--n-labelled", 23)
 
 
 @pytest.fixture(autouse=True)
@@ -79,7 +79,7 @@ def test_failed_runs_end_with_1_and_are_named(run, ok):
             warnings.warn("no good votes", UserWarning, stacklevel=2)
             raise ArithmeticError("singular")
 
-    register(Method("broken", "Broken", Broken, uses_votes=False))
+    register_method(Method("broken", "Broken", Broken, uses_votes=False))
     result = run(*SMALL, "--seeds", 2, "--method", "broken", "--method", "only-l", "--only")
     assert result.exit_code == 1 and "2 of 4 runs failed" in result.stderr
     assert "broken, seed 1: ArithmeticError: singular" in result.stderr
@@ -93,7 +93,7 @@ def test_report_of_nothing_but_failures_says_why(run):
         def fit(self, *rows, **more):
             raise ArithmeticError("singular")
 
-    register(Method("broken", "Broken", Broken, uses_votes=False))
+    register_method(Method("broken", "Broken", Broken, uses_votes=False))
     run(*SMALL, "--seeds", 2, "--method", "broken", "--only")
     result = run("study", "report", "a.json")
     assert result.exit_code == 1 and "2 of 2 runs failed" in result.stderr
@@ -112,7 +112,7 @@ def test_interrupt_says_that_nothing_is_lost(run, monkeypatch):
     def stop(*ignored):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(runner, "run_unit", stop)
+    monkeypatch.setattr(corpus_study, "run_method", stop)
     result = run(*SMALL, "--seeds", 2)
     assert result.exit_code == 130 and "same command goes on" in result.stderr
 
@@ -125,7 +125,7 @@ def test_interrupt_says_that_nothing_is_lost(run, monkeypatch):
         ((*SMALL, "--seeds", 0), "at least two seeds"),
         ((*SMALL, "--seeds", 1), "at least two seeds"),
         ((*SMALL[:-1], 99), "takes 99 rows for L and 99 for V"),
-        ((*SMALL, "--protocol", "published"), "leave out --labels"),
+        ((*SMALL, "--protocol", "published"), "leave out --n-labelled"),
         ((*SMALL, "--baseline", "cage"), "'cage' is not among the methods"),
         (("study", "plts", *QUICK), "did you mean plots"),
         (("study", ".", *QUICK), "label.json is missing"),
@@ -147,4 +147,4 @@ def test_help_tells_both_ways(ok, run):
 
 
 def test_default_methods_exist():
-    assert runner.study_methods(study_module.METHODS)
+    assert study_methods(study_module.METHODS)

@@ -79,9 +79,9 @@ def test_label_that_is_no_class_is_named():
     ],
 )
 def test_classes_come_from_votes_or_labels(voted, values, classes):
-    assert read_rows.find_classes(voted, values) == classes
+    assert read_rows.classes_of_table(voted, values) == classes
 
 
 def test_names_cannot_meet_mere_numbers():
     with pytest.raises(InputError, match=r"CLASSES = \('ham', 'spam'\)"):
-        read_rows.find_classes((0, 1), ["spam", "ham", None])
+        read_rows.classes_of_table((0, 1), ["spam", "ham", None])

@@ -25,6 +25,7 @@ from spear_amal.data import (
 )
 from spear_amal.data.corpora.sms import _HIT_LINES, revert_package
 from spear_amal.data.download import sources
+from spear_amal.data.download.cache import cache_folder
 from spear_amal.data.download.sources import (
     AptPackage,
     NpmPackage,
@@ -40,7 +41,7 @@ from spear_amal.errors import (
     InputError,
     MissingExtraError,
 )
-from spear_amal.progress import fetch_bar
+from spear_amal.progress import Progress
 
 REAL_DOWNLOAD = sources.download  # before the fixture takes it away
 CONTENT = b"text,label\na spy,1\na wedding,0\n"
@@ -115,6 +116,14 @@ def test_data_directory_comes_before_the_cache(toy, tmp_path, monkeypatch):
     # A data directory without this corpus does not stand in the way of the cache.
     (tmp_path / "variable" / "toy" / "rows.csv").unlink()
     assert load_corpus("toy").source.startswith("cache")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="each platform has a place of its own")
+def test_the_cache_lies_where_the_platform_keeps_caches(monkeypatch, tmp_path):
+    assert cache_folder() == tmp_path / "cache"  # the environment variable
+    monkeypatch.delenv("SPEAR_AMAL_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert cache_folder() == tmp_path / "xdg" / "spear_amal"
 
 
 def test_the_next_source_is_tried_and_all_failures_are_told(toy, tmp_path):
@@ -300,7 +309,7 @@ def local_address(tmp_path):
 @pytest.mark.parametrize("show", [True, False])
 def test_download_through_pooch(local_address, tmp_path, show):
     pytest.importorskip("pooch")
-    with fetch_bar("fetching", show=show) as bar:
+    with Progress("fetching", show=show) as bar:
         REAL_DOWNLOAD(local_address + "rows.csv", tmp_path / "got", bar)
         assert (tmp_path / "got").read_bytes() == CONTENT * 997
         assert bar.total == len(CONTENT) * 997

@@ -14,8 +14,8 @@ CARDS = Path(__file__).parents[2] / "datasets"
 
 @pytest.mark.parametrize("name", sorted(CORPORA))
 def test_card_agrees_with_the_code(name):
-    card = (CARDS / f"{name}.md").read_text(encoding="utf-8")
     spec = CORPORA[name]
+    card = spec.card.read_text(encoding="utf-8")
     for file, digest in {**spec.files, **spec.published}.items():
         assert file in card
         assert f"`{digest}`" in card
@@ -33,7 +33,7 @@ IMAGE_SETS = sorted(set(IMAGES) - {"folders"})
 @pytest.mark.parametrize("name", IMAGE_SETS)
 def test_image_card_agrees_with_the_code(name):
     spec = IMAGES[name]
-    card = (CARDS.parent / spec.card).read_text(encoding="utf-8")
+    card = spec.card.read_text(encoding="utf-8")
     for file, digest in spec.md5.items():
         assert f"| `{file}` | `{digest}` |" in card
     if spec.digest:

@@ -8,11 +8,11 @@ import torch
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 
-from spear_amal import AuxiliaryClassifier
+from spear_amal import AuxiliaryClassifier, TrainerConfig
 from spear_amal.errors import FileFormatError, InputError
-from spear_amal.estimators import DistilledClassifier, Task
+from spear_amal.estimators import AuxiliaryTask, DistilledClassifier
 from spear_amal.estimators.auxiliary import auxiliary_mixer
-from spear_amal.mixers import Amal, Fixed, ModuleWeights
+from spear_amal.mixers import MAOAL, Amal, Fixed
 from spear_amal.models import FeatureAdapter
 from spear_amal.training import Callback
 
@@ -31,7 +31,7 @@ def images():
 
 def fitted(images, tasks=("rotation",), mixer="fixed", network=NETWORK, given=None, **options):
     (X, y), (X_val, y_val), _ = images
-    model = AuxiliaryClassifier(network, tasks, mixer=mixer, **{**SMALL, **options})
+    model = AuxiliaryClassifier.from_options(network, tasks, mixer=mixer, **{**SMALL, **options})
     return model.fit(X, y, X_val=X_val, y_val=y_val, tasks=given)
 
 
@@ -61,7 +61,7 @@ def test_a_network_learns_digits_and_how_they_are_turned(images):
     assert last["loss/rotation"] < 0.7 * np.log(4)
     X, y = images[2]
     assert model.score(X, y) > 0.7
-    assert model.tasks_ == (Task("rotation", "classification", 4),)
+    assert model.tasks_ == (AuxiliaryTask("rotation", "classification", 4),)
 
 
 def test_the_useless_task_is_not_learnt(images):
@@ -73,7 +73,9 @@ def test_the_useless_task_is_not_learnt(images):
 def test_a_task_without_weight_changes_nothing(images):
     """Statistics of batch normalisation included: the turned pass is not noted."""
     (X, y), (X_val, y_val), (X_test, _) = images
-    alone = DistilledClassifier(NETWORK, mixer="ce", **SMALL).fit(X, y, X_val=X_val, y_val=y_val)
+    alone = DistilledClassifier.from_options(NETWORK, mixer="ce", **SMALL).fit(
+        X, y, X_val=X_val, y_val=y_val
+    )
     model = fitted(images, mixer_options={"per_loss": {"rotation": 0.0}})
     assert np.array_equal(model.predict_proba(X_test), alone.predict_proba(X_test))
     assert model.history_["val_loss"].tolist() == alone.history_["val_loss"].tolist()
@@ -85,18 +87,20 @@ def test_tasks_speak_on_unlabelled_rows(images):
     (X, y), (X_val, y_val), _ = images
     y = np.where(np.arange(N) < 23, y, -1)
     options = {**SMALL, "mixer": "fixed"}
-    model = AuxiliaryClassifier(NETWORK, ["rotation"], **options).fit(
+    model = AuxiliaryClassifier.from_options(NETWORK, ["rotation"], **options).fit(
         X, y, X_val=X_val, y_val=y_val
     )
     assert model.weights_["label"].notna().sum() == 23
     assert model.weights_["rotation"].notna().sum() == N
-    only = AuxiliaryClassifier(NETWORK, ["l2"], **options).fit(X, y, X_val=X_val, y_val=y_val)
+    only = AuxiliaryClassifier.from_options(NETWORK, ["l2"], **options).fit(
+        X, y, X_val=X_val, y_val=y_val
+    )
     assert only.weights_["l2"].notna().sum() == 23  # of other rows it says nothing
 
 
 def test_without_validation_rows_some_gold_rows_are_held_out(images):
     X, y = images[0]
-    model = AuxiliaryClassifier(NETWORK, mixer="fixed", **SMALL).fit(X, y)
+    model = AuxiliaryClassifier.from_options(NETWORK, mixer="fixed", **SMALL).fit(X, y)
     assert model.validation_source_ == "split"
     held = model.weights_["label"].isna().to_numpy()
     assert held.sum() == round(0.5 * N)
@@ -110,8 +114,10 @@ def test_classes_and_numbers_are_learnt_where_they_are_known():
     x, y = features(211)
     side, sum_ = (x[:, 0] > 0).astype(np.int64), x[:, 0] + x[:, 1]
     side[::3], sum_[::2] = -1, np.nan
-    tasks = ["side", Task("sum"), Task("shade", n_outputs=5)]
-    model = AuxiliaryClassifier("mlp:31", tasks, mixer="fixed", max_epochs=83, lr=0.01)
+    tasks = ["side", AuxiliaryTask("sum"), AuxiliaryTask("shade", n_outputs=5)]
+    model = AuxiliaryClassifier(
+        "mlp:31", tasks, mixer="fixed", trainer=TrainerConfig(max_epochs=83, lr=0.01)
+    )
     shade = np.where(np.arange(211) < 3, np.arange(211) % 2, -1)
     model.fit(x, y, tasks={"side": side, "sum": sum_, "shade": shade})
     assert [task.n_outputs for task in model.tasks_] == [2, 1, 5]
@@ -136,7 +142,7 @@ def test_a_task_helps_where_labels_are_few():
     scores = {}
     for weight in (0.0, 1.0):
         options = {"mixer_options": {"per_loss": {"other": weight}}, "max_epochs": 43, "lr": 0.01}
-        model = AuxiliaryClassifier("mlp:37", ["other"], mixer="fixed", **options)
+        model = AuxiliaryClassifier.from_options("mlp:37", ["other"], mixer="fixed", **options)
         model.fit(x, few, X_val=x_val, y_val=y_val, tasks={"other": y})
         scores[weight] = model.score(fresh, truth)
     assert scores[1.0] > scores[0.0] + 0.05
@@ -144,11 +150,13 @@ def test_a_task_helps_where_labels_are_few():
 
 def test_pandas_and_booleans_are_taken():
     x, y = features()
-    model = AuxiliaryClassifier("mlp:5", ["a", "b"], mixer="fixed", max_epochs=1)
+    model = AuxiliaryClassifier(
+        "mlp:5", ["a", "b"], mixer="fixed", trainer=TrainerConfig(max_epochs=1)
+    )
     model.fit(x, y, tasks={"a": pd.Series(x[:, 2] > 0), "b": pd.Series(x[:, 3])})
     assert [task.kind for task in model.tasks_] == ["classification", "regression"]
-    whole = [Task("a", "regression")]
-    model = AuxiliaryClassifier("mlp:5", whole, mixer="fixed", max_epochs=1)
+    whole = [AuxiliaryTask("a", "regression")]
+    model = AuxiliaryClassifier("mlp:5", whole, mixer="fixed", trainer=TrainerConfig(max_epochs=1))
     model.fit(x, y, tasks={"a": np.arange(N) % 3 - 1})
     assert model.weights_["a"].notna().sum() == model.weights_["label"].notna().sum()
 
@@ -165,11 +173,15 @@ def test_sparse_rows_and_networks_without_a_linear_head_go_along():
 
     x, y = features()
     network = FeatureAdapter(Tail(), head=None)
-    model = AuxiliaryClassifier(network, ["side"], mixer="fixed", max_epochs=1)
+    model = AuxiliaryClassifier(
+        network, ["side"], mixer="fixed", trainer=TrainerConfig(max_epochs=1)
+    )
     model.fit(x, y, tasks={"side": (x[:, 0] > 0).astype(int)})
     assert model.models_[0].feature.heads["side"].in_features == 13
     wide = sp.random_array((N, 3001), density=0.01, random_state=0, format="csr")
-    model = AuxiliaryClassifier("mlp:5", ["side"], mixer="fixed", max_epochs=1)
+    model = AuxiliaryClassifier(
+        "mlp:5", ["side"], mixer="fixed", trainer=TrainerConfig(max_epochs=1)
+    )
     model.fit(wide, y, tasks={"side": (x[:, 0] > 0).astype(int)})
     assert model.predict_task(wide, "side").shape == (N, 2)
 
@@ -178,7 +190,7 @@ def test_labelling_functions_join_in(images):
     (X, y), (X_val, y_val), _ = images
     votes, votes_val = ((p[1] % 3)[:, None] for p in images[:2])
     y = np.where(np.arange(N) < 67, y % 3, -1)
-    model = AuxiliaryClassifier(NETWORK, ["rotation"], mixer="fixed", **SMALL)
+    model = AuxiliaryClassifier.from_options(NETWORK, ["rotation"], mixer="fixed", **SMALL)
     model.fit(X, y, votes, X_val, y_val % 3, votes_val)
     assert {"gold", "consensus", "rotation"} <= set(model.weights_.columns)
     assert model.weights_["rotation"].notna().sum() == N
@@ -247,8 +259,8 @@ def test_mixers_of_teachers_are_refused():
 
 
 def test_options_go_over_the_defaults():
-    made = auxiliary_mixer("amal", {"group_size": 31, "rho": 2.0})
-    assert (made.group_size, made.rho, made.look_ahead) == (31, 2.0, "network")
+    made = auxiliary_mixer("amal", {"group_size": 31, "weight_lr": 2.0})
+    assert (made.group_size, made.weight_lr, made.look_ahead) == (31, 2.0, "network")
     with pytest.raises(InputError, match="mixer_options must be options by name"):
         auxiliary_mixer("amal", [1])
     assert isinstance(auxiliary_mixer(Fixed()), Fixed)
@@ -260,7 +272,7 @@ def test_options_go_over_the_defaults():
 def test_a_file_brings_tasks_and_heads_back(images, tmp_path):
     (X, y), _, (X_test, _) = images
     given = {"odd": y % 2, "dark": X.mean((1, 2, 3)) / 255}
-    tasks = ("rotation", Task("odd", "classification", 3), "dark", "l2")
+    tasks = ("rotation", AuxiliaryTask("odd", "classification", 3), "dark", "l2")
     model = fitted(images, tasks, given=given)
     path = tmp_path / "model.safetensors"
     model.save(path)
@@ -285,7 +297,7 @@ def by_ends(name):
 def test_with_a_function_among_the_options_a_file_predicts_and_says_why_it_cannot_train(
     images, as_object, tmp_path
 ):
-    mixer = ModuleWeights(by_ends) if as_object else "maoal"
+    mixer = MAOAL(by_ends) if as_object else "maoal"
     options = {} if as_object else {"mixer_options": {"partition": by_ends}}
     model = fitted(images, mixer=mixer, **options)
     path, second = tmp_path / "model.safetensors", tmp_path / "again.safetensors"
@@ -306,8 +318,8 @@ def test_snapshots_and_cross_fitting_keep_the_heads(images):
     with torch.no_grad():
         assert len(model.snapshots_[1](torch.as_tensor(images[2][0]))) == 2
     (X, y), _, _ = images
-    parts = AuxiliaryClassifier(
-        NETWORK, ["odd"], mixer="fixed", final="crossfit", n_folds=2, **SMALL
+    parts = AuxiliaryClassifier.from_options(
+        NETWORK, ["odd"], mixer="fixed", fit_strategy="crossfit", n_folds=2, **SMALL
     ).fit(X, y, tasks={"odd": y % 2})
     assert parts.predict_task(X, "odd").shape == (N, 2)
     assert len(parts.models_) == 2
@@ -316,7 +328,9 @@ def test_snapshots_and_cross_fitting_keep_the_heads(images):
 def test_it_can_be_a_teacher(images):
     teacher = fitted(images, max_epochs=1)
     (X, y), (X_val, y_val), _ = images
-    student = DistilledClassifier("mlp:5", [teacher], mixer="kd", max_epochs=1)
+    student = DistilledClassifier(
+        "mlp:5", [teacher], mixer="kd", trainer=TrainerConfig(max_epochs=1)
+    )
     student.fit(X, y, X_val=X_val, y_val=y_val)
     assert list(student.weights_.columns) == ["label", "teacher"]
 
@@ -363,7 +377,9 @@ def test_a_run_is_known_by_its_targets(tmp_path):
 
     def fit(targets, **changes):
         options = {"max_epochs": 1, "checkpoint": tmp_path / "run", "mixer": "fixed", **changes}
-        return AuxiliaryClassifier("mlp:5", ["side"], **options).fit(x, y, tasks={"side": targets})
+        return AuxiliaryClassifier.from_options("mlp:5", ["side"], **options).fit(
+            x, y, tasks={"side": targets}
+        )
 
     first = fit(side)
     assert same(fit(side, callbacks=[Callback()]), first)
@@ -391,7 +407,11 @@ def test_networks_with_attention_learn_their_weights(mixer):
     y, other = (x[:, 0] > 0).astype(int), (x[:, 1] > 0).astype(int)
     options = {"every": 1} if mixer in ("maoal", "auxilearn") else {}
     model = AuxiliaryClassifier(
-        Attentive(), ["sign"], mixer=mixer, mixer_options=options, max_epochs=3, batch_size=31
+        Attentive(),
+        ["sign"],
+        mixer=mixer,
+        mixer_options=options,
+        trainer=TrainerConfig(max_epochs=3, batch_size=31),
     )
     model.fit(x, y, tasks={"sign": other})
     assert np.isfinite(model.predict_proba(x)).all()

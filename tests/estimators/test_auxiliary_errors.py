@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from spear_amal import AuxiliaryClassifier
+from spear_amal import AuxiliaryClassifier, TrainerConfig
 from spear_amal.errors import InputError
-from spear_amal.estimators import Task
+from spear_amal.estimators import AuxiliaryTask
 
 N = 23
 X = np.random.default_rng(0).normal(size=(N, 7)).astype(np.float32)
@@ -14,7 +14,9 @@ Y = np.arange(N) % 2
 
 
 def refused(match, tasks, given=None, x=X, network="mlp:5", **options):
-    model = AuxiliaryClassifier(network, tasks, **{"mixer": "fixed", "max_epochs": 1} | options)
+    model = AuxiliaryClassifier.from_options(
+        network, tasks, **{"mixer": "fixed", "max_epochs": 1} | options
+    )
     with pytest.raises(InputError, match=match):
         model.fit(x, Y, tasks=given)
 
@@ -23,12 +25,12 @@ def refused(match, tasks, given=None, x=X, network="mlp:5", **options):
     ("match", "tasks"),
     [
         (r"tasks must be a list, found 'rotation': put it in \[\.\.\]", "rotation"),
-        (r"put it in \[\.\.\]", Task("side")),
+        (r"put it in \[\.\.\]", AuxiliaryTask("side")),
         ("a task must be a name or a Task, found 3", ["side", 3]),
         ("must be a name or a Task", [("side", None, 2, 5)]),
         ("must be a name or a Task", [()]),
-        ("name of a task must be a string, found 3", [Task(3)]),
-        (r"name of its own, found \['side', 'side'\]", ["side", Task("side")]),
+        ("name of a task must be a string, found 3", [AuxiliaryTask(3)]),
+        (r"name of its own, found \['side', 'side'\]", ["side", AuxiliaryTask("side")]),
         ("cannot be called 'label', which is the name of another loss", ["label"]),
         ("cannot be called 'gold'", ["gold"]),
         ("cannot be called 'teacher1'", ["teacher1"]),
@@ -36,12 +38,21 @@ def refused(match, tasks, given=None, x=X, network="mlp:5", **options):
         ("cannot be called 'wing/colour'", ["wing/colour"]),
         ("cannot be called 'keys'", ["keys"]),
         ("cannot be called ''", [""]),
-        ("kind must be 'classification' or 'regression', found 'ranking'", [Task("a", "ranking")]),
-        ("n_outputs must be the number of classes, 2 or more; found 1", [Task("a", None, 1)]),
-        ("n_outputs must be .* found True", [Task("a", n_outputs=True)]),
-        ("n_outputs must be .* found 2.0", [Task("a", n_outputs=2.0)]),
-        ("n_outputs must be 1 for regression; found 3", [Task("a", "regression", 3)]),
-        ("task 'rotation' is made from X: leave out kind", [Task("rotation", "classification")]),
+        (
+            "kind must be 'classification' or 'regression', found 'ranking'",
+            [AuxiliaryTask("a", "ranking")],
+        ),
+        (
+            "n_outputs must be the number of classes, 2 or more; found 1",
+            [AuxiliaryTask("a", None, 1)],
+        ),
+        ("n_outputs must be .* found True", [AuxiliaryTask("a", n_outputs=True)]),
+        ("n_outputs must be .* found 2.0", [AuxiliaryTask("a", n_outputs=2.0)]),
+        ("n_outputs must be 1 for regression; found 3", [AuxiliaryTask("a", "regression", 3)]),
+        (
+            "task 'rotation' is made from X: leave out kind",
+            [AuxiliaryTask("rotation", "classification")],
+        ),
     ],
 )
 def test_tasks_that_cannot_be(match, tasks):
@@ -59,12 +70,16 @@ def test_tasks_that_cannot_be(match, tasks):
         (r"tasks\['side'\] has 22 rows, X has 23", ["side"], {"side": Y[1:]}),
         (r"one number a row .* shape \(23, 1\)", ["side"], {"side": Y[:, None]}),
         ("one number a row .* <U", ["side"], {"side": Y.astype(str)}),
-        ("must be class codes, .* found float64", [Task("a", "classification")], {"a": Y / 1.0}),
+        (
+            "must be class codes, .* found float64",
+            [AuxiliaryTask("a", "classification")],
+            {"a": Y / 1.0},
+        ),
         (r"are all unknown \(-1\)", ["side"], {"side": Y * 0 - 1}),
         (r"are all unknown \(NaN\)", ["side"], {"side": np.full(N, np.nan)}),
         ("infinite numbers", ["side"], {"side": np.full(N, np.inf)}),
         ("from 0 on, -1 where unknown; found -2", ["side"], {"side": Y - 2}),
-        ("from 0 to 1, -1 where unknown; found 2", [Task("a", n_outputs=2)], {"a": Y * 2}),
+        ("from 0 to 1, -1 where unknown; found 2", [AuxiliaryTask("a", n_outputs=2)], {"a": Y * 2}),
         ("hold only one class, 0", ["side"], {"side": Y * 0}),
     ],
 )
@@ -81,7 +96,9 @@ def test_only_square_images_can_be_turned(task):
 
 def test_a_linear_model_shares_nothing():
     refused("no hidden values that tasks could share", ["side"], {"side": Y}, network="linear")
-    AuxiliaryClassifier("linear", ["l2"], mixer="fixed", max_epochs=1).fit(X, Y)
+    AuxiliaryClassifier("linear", ["l2"], mixer="fixed", trainer=TrainerConfig(max_epochs=1)).fit(
+        X, Y
+    )
 
 
 def test_convnet4_needs_images():
@@ -94,7 +111,9 @@ def test_a_coefficient_below_zero_is_refused():
 
 
 def test_answers_are_given_of_tasks_with_targets_only():
-    model = AuxiliaryClassifier("mlp:5", ["side", "l2"], mixer="fixed", max_epochs=1)
+    model = AuxiliaryClassifier(
+        "mlp:5", ["side", "l2"], mixer="fixed", trainer=TrainerConfig(max_epochs=1)
+    )
     model.fit(X, Y, tasks={"side": Y})
     for name in ("l2", "rotation", "sides"):
         with pytest.raises(InputError, match=rf"no targets of a task '{name}'.*have \['side'\]"):

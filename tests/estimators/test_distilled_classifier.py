@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
-from spear_amal import LabelMatrix
+from spear_amal import LabelMatrix, TrainerConfig
 from spear_amal.data import TextFeatures, synthetic_corpus, synthetic_votes
 from spear_amal.errors import InputError
 from spear_amal.estimators import DISTILLATION, DistilledClassifier, distiller
@@ -59,7 +59,9 @@ def fitted(model, kind="features", y=None, y_val=None, **given):
 
 def distilled(mixer="kd", student="mlp:5", teachers=None, **options):
     teachers = [teacher()] if teachers is None else teachers
-    return DistilledClassifier(student, teachers, mixer=mixer, **{"max_epochs": 5, **options})
+    return DistilledClassifier.from_options(
+        student, teachers, mixer=mixer, **{"max_epochs": 5, **options}
+    )
 
 
 def alike(one, other, kind="features"):
@@ -143,7 +145,7 @@ def test_without_teachers_the_label_counts_fully(mixer):
     options = {"teachers": [], "optimiser": "sgd", "max_epochs": 3}  # Adam hides a factor
     assert alike(fitted(distilled("ce", **options)), fitted(distilled(mixer, **options)))
     # SuperLoss weighs rows by their losses from the start.
-    assert distilled("superloss", teachers=[])._mixer().per_loss == {"label": 1.0}
+    assert distilled("superloss", teachers=[])._new_mixer().per_loss == {"label": 1.0}
 
 
 @pytest.mark.parametrize("optimiser", ["adam", "sgd"])
@@ -162,7 +164,7 @@ def test_amal_that_learns_nothing_is_hintons_bit_for_bit(kind):
     if kind == "images":
         options["augment"] = "crop-flip"
     fixed = fitted(distilled("kd", **options), kind)
-    still = fitted(distilled("amal", mixer_options={**AT_ONCE, "rho": 0.0}, **options), kind)
+    still = fitted(distilled("amal", mixer_options={**AT_ONCE, "weight_lr": 0.0}, **options), kind)
     assert alike(fixed, still, kind)
     assert np.array_equal(fixed.weights_, still.weights_, equal_nan=True)
     moving = fitted(distilled("amal", mixer_options=AT_ONCE, **options), kind)
@@ -363,11 +365,11 @@ def test_other_finals_with_teachers(final, mixer):
     teachers = [teacher()] * 2
     if (final, mixer) == ("crossfit-weights", "dgkd"):
         with pytest.raises(InputError, match="keeps none; use 'crossfit' or 'refit'"):
-            fitted(distilled(mixer, teachers=teachers, final=final))
+            fitted(distilled(mixer, teachers=teachers, fit_strategy=final))
         return
     options = {"mixer_options": AT_ONCE} if mixer == "amal" else {}
     model = distilled(
-        mixer, teachers=teachers, final=final, n_folds=3, lr=0.05, batch_size=13, **options
+        mixer, teachers=teachers, fit_strategy=final, n_folds=3, lr=0.05, batch_size=13, **options
     )
     fitted(model)
     assert len(model.models_) == (3 if final == "crossfit" else 1)
@@ -385,7 +387,7 @@ def test_crust_goes_on_choosing_rows_in_a_refit(monkeypatch):
         return chosen
 
     monkeypatch.setattr(Crust, "visits", visits)
-    fitted(distilled("crust", final="refit", mixer_options={"start_epoch": 0}, lr=0.05))
+    fitted(distilled("crust", fit_strategy="refit", mixer_options={"start_epoch": 0}, lr=0.05))
     assert {(n, fewer) for n, fewer in seen} == {(N, True), (N + N_VAL, True)}
 
 
@@ -432,9 +434,9 @@ def test_dgkd_lets_all_larger_models_teach(trained, method):
 def test_a_teacher_by_name_is_what_training_it_by_hand_gives():
     x, y = rows("features"), gold()
     options = {"max_epochs": 5, "random_state": 7}
-    by_name = fitted(DistilledClassifier("linear", ["mlp:11"], mixer="kd", **options))
-    large = fitted(DistilledClassifier("mlp:11", [], mixer="ce", **options))
-    by_hand = fitted(DistilledClassifier("linear", [large], mixer="kd", **options))
+    by_name = fitted(DistilledClassifier.from_options("linear", ["mlp:11"], mixer="kd", **options))
+    large = fitted(DistilledClassifier.from_options("mlp:11", [], mixer="ce", **options))
+    by_hand = fitted(DistilledClassifier.from_options("linear", [large], mixer="kd", **options))
     assert by_name.teachers_[0].name == "mlp:11"
     assert alike(by_name, by_hand)
     np.testing.assert_allclose(
@@ -459,7 +461,7 @@ def test_teachers_trained_here_never_train_on_validation_rows(final):
         model = distiller("takd", "mlp:3", ["mlp:11"], ["mlp:7"], max_epochs=3, **options)
         return fitted(model).teachers_[0].logits(rows("features"))
 
-    assert np.array_equal(told(final=final, n_folds=3), told())
+    assert np.array_equal(told(fit_strategy=final, n_folds=3), told())
 
 
 def test_other_methods_leave_assistants_and_ce_its_teachers_out():
@@ -504,7 +506,7 @@ def test_noisy_labels_lose_weight_to_the_teacher(mixer):
     noisy = rng.random(301) < 0.2
     given = np.where(noisy, (y[:301] + rng.integers(1, C, 301)) % C, y[:301])
     start = {"label": 0.5, "teacher": 0.5} if mixer == "amal" else 0.5
-    options = {**AT_ONCE, "rho": 0.03, "start": start}
+    options = {**AT_ONCE, "weight_lr": 0.03, "start": start}
     model = distilled(
         mixer,
         teachers=[LogisticRegression().fit(x, y)],
@@ -524,14 +526,16 @@ def test_noisy_labels_lose_weight_to_the_teacher(mixer):
 
 def test_a_clone_keeps_teachers_and_says_who_must_be_wrapped():
     held = as_teacher(teacher())
-    copy = clone(DistilledClassifier("linear", [held], max_epochs=3))
+    copy = clone(DistilledClassifier("linear", [held], trainer=TrainerConfig(max_epochs=3)))
     assert copy.teachers[0] is held
     fitted(copy)
-    bare = clone(DistilledClassifier("linear", [teacher()], max_epochs=3))
+    bare = clone(DistilledClassifier("linear", [teacher()], trainer=TrainerConfig(max_epochs=3)))
     with pytest.raises(InputError, match=r"LogisticRegression is not fitted.*as_teacher\(model\)"):
         fitted(bare)
     search = GridSearchCV(
-        DistilledClassifier("linear", [held], max_epochs=2), {"temperature": [1.0, 4.0]}, cv=2
+        DistilledClassifier("linear", [held], trainer=TrainerConfig(max_epochs=2)),
+        {"temperature": [1.0, 4.0]},
+        cv=2,
     )
     search.fit(rows("features"), gold())
     assert isinstance(search.best_estimator_.teachers_[0], Teacher)

@@ -8,6 +8,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
+from spear_amal import TrainerConfig
 from spear_amal.errors import InputError
 from spear_amal.estimators import DistilledClassifier, distiller
 from spear_amal.models import FeatureAdapter
@@ -38,7 +39,7 @@ def refused(tmp_path):
     def check(match, X, y, student="mlp:5", teachers=(), *, fit=(), **options):
         made = {"max_epochs": 13, "checkpoint": tmp_path / "run.safetensors", **options}
         before = sorted(tmp_path.iterdir())
-        model = DistilledClassifier(student, teachers, **made)
+        model = DistilledClassifier.from_options(student, teachers, **made)
         with pytest.raises(InputError, match=match):
             model.fit(X, y, **dict(fit))
         assert sorted(tmp_path.iterdir()) == before
@@ -59,7 +60,9 @@ def test_channels_last_are_seen(width, refused):
 @pytest.mark.parametrize("shape", [(64, 4, 4), (5, 4, 4), (1, 28, 3), (3, 3, 3), (28, 28)])
 def test_small_pictures_with_channels_first_are_not(shape):
     x = np.random.default_rng(0).integers(0, 256, (N, *shape)).astype(np.uint8)
-    model = DistilledClassifier("linear", max_epochs=1).fit(x, np.arange(N) % C)
+    model = DistilledClassifier("linear", trainer=TrainerConfig(max_epochs=1)).fit(
+        x, np.arange(N) % C
+    )
     assert model.predict(x).shape == (N,)
     assert model.input_shape_ == (shape if len(shape) == 3 else (1, *shape))
 
@@ -77,7 +80,7 @@ def test_pixels_must_be_finite_numbers(images, refused):
 
 def test_rows_to_predict_must_be_like_those_of_training(images, features):
     x, y = images
-    model = DistilledClassifier("convnet", max_epochs=1).fit(x, y)
+    model = DistilledClassifier("convnet", trainer=TrainerConfig(max_epochs=1)).fit(x, y)
     np.testing.assert_allclose(model.predict_proba(x[:1]), model.predict_proba(x)[:1], rtol=1e-5)
     with pytest.raises(InputError, match=r"trained on images of shape \(3, 11, 5\).*\(3, 5, 11\)"):
         model.predict(x.transpose(0, 1, 3, 2))
@@ -88,7 +91,7 @@ def test_rows_to_predict_must_be_like_those_of_training(images, features):
     for flat in (x.reshape(N, -1), x.reshape(N, -1).tolist()):
         with pytest.raises(InputError, match="all images or all features"):
             model.predict(flat)
-    plain = DistilledClassifier("linear", max_epochs=1).fit(*features)
+    plain = DistilledClassifier("linear", trainer=TrainerConfig(max_epochs=1)).fit(*features)
     with pytest.raises(InputError, match=r"trained on rows of shape \(7,\).*\(41, 3, 11, 5\)"):
         plain.predict(x)
 
@@ -97,7 +100,7 @@ def test_bytes_and_other_numbers_are_not_mixed_up(images, refused, tmp_path):
     x, y = images
     whole = x.astype(np.float32)  # 0 to 255: the model would not divide these
     for own, other in ((x, whole), (whole, x)):
-        model = DistilledClassifier("linear", max_epochs=1).fit(own, y)
+        model = DistilledClassifier("linear", trainer=TrainerConfig(max_epochs=1)).fit(own, y)
         model.save(tmp_path / "model", overwrite=True)
         for one in (model, DistilledClassifier.load(tmp_path / "model")):
             assert one.predict(own).shape == (N,)
@@ -106,7 +109,12 @@ def test_bytes_and_other_numbers_are_not_mixed_up(images, refused, tmp_path):
         (tmp_path / "model").unlink()
         refused(f"found {other.dtype}", own, y, fit={"X_val": other, "y_val": y})
         refused("teacher 0 .*only bytes are divided by 255", other, y, "linear", [model])
-    assert DistilledClassifier("linear", max_epochs=1).fit(x.astype(int), y).pixels_ == "numbers"
+    assert (
+        DistilledClassifier("linear", trainer=TrainerConfig(max_epochs=1))
+        .fit(x.astype(int), y)
+        .pixels_
+        == "numbers"
+    )
 
 
 def test_training_and_validation_rows_must_be_of_one_kind(images, features, refused):
@@ -172,7 +180,7 @@ def test_parameters(options, match, features, refused):
 )
 def test_settings_out_of_range_are_refused_as_scikit_learn_does(options, features):
     with pytest.raises(ValueError, match=next(iter(options))):
-        DistilledClassifier(**options).fit(*features)
+        DistilledClassifier.from_options(**options).fit(*features)
 
 
 # -- teachers -------------------------------------------------------------------------------------
@@ -206,7 +214,9 @@ def test_logits_that_are_not_numbers(features, refused):
     told = np.random.default_rng(0).normal(size=(N, C))
     told[5] = np.nan
     refused(r"NaN or infinite in 1 of 41 rows, first in \[5\]; silent=True", X, y, teachers=[told])
-    DistilledClassifier("linear", [as_teacher(told, silent=True)], max_epochs=1).fit(X, y)
+    DistilledClassifier(
+        "linear", [as_teacher(told, silent=True)], trainer=TrainerConfig(max_epochs=1)
+    ).fit(X, y)
     told[5] = [np.inf, 0, 0]
     refused("teacher 1 .*NaN or infinite", X, y, teachers=[np.eye(C)[y] * 4, told])
 
@@ -281,13 +291,15 @@ def test_a_student_without_a_linear_head(student, mixer, features, refused):
     X, y = features
     teacher = LogisticRegression().fit(X, y)
     refused("'look_ahead': 'network'", X, y, student, [teacher], mixer=mixer)
-    options = {"warmup": 0, "refresh_every": 1, "look_ahead": "network", "rho": 0.01}
+    options = {"warmup": 0, "refresh_every": 1, "look_ahead": "network", "weight_lr": 0.01}
     model = DistilledClassifier(
-        student, [teacher], mixer=mixer, mixer_options=options, max_epochs=2
+        student, [teacher], mixer=mixer, mixer_options=options, trainer=TrainerConfig(max_epochs=2)
     ).fit(X, y)
     trained = model.weights_["teacher"].dropna()
     assert trained.nunique() > 7
-    plain = DistilledClassifier(student, [teacher], mixer="kd", max_epochs=2).fit(X, y)
+    plain = DistilledClassifier(
+        student, [teacher], mixer="kd", trainer=TrainerConfig(max_epochs=2)
+    ).fit(X, y)
     assert plain.predict(X).shape == (N,)
 
 

@@ -137,7 +137,7 @@ def test_killed_in_a_teacher_an_assistant_or_the_student(at, whole, tmp_path, mo
 @pytest.mark.parametrize("final", ["crossfit", "refit"])
 def test_other_finals_go_on_as_well(final, whole, tmp_path):
     path = tmp_path / "student.safetensors"
-    changes = {"final": final, "n_folds": 2, "max_epochs": 3, "keep_epochs": [2]}
+    changes = {"fit_strategy": final, "n_folds": 2, "max_epochs": 3, "keep_epochs": [2]}
 
     class KillSecond(Callback):
         starts = 0
@@ -160,7 +160,7 @@ def test_a_run_is_known_by_what_its_teachers_say_but_not_by_where_that_is_kept(t
 
     def fit(told, **changes):
         options = {"max_epochs": 1, "checkpoint": tmp_path / "run", **changes}
-        model = DistilledClassifier("mlp:5", [told], mixer="kd", **options)
+        model = DistilledClassifier.from_options("mlp:5", [told], mixer="kd", **options)
         return model.fit(x[:N], y[:N], X_val=x[N:], y_val=y[N:])
 
     first = fit(told)
@@ -180,7 +180,9 @@ def test_a_folder_of_kept_outputs_changes_nothing(tmp_path):
 
     def fit(cache):
         options = {"max_epochs": 2, "teacher_cache": cache}
-        model = DistilledClassifier("mlp:5", [teacher(), "mlp:7"], mixer="kd", **options)
+        model = DistilledClassifier.from_options(
+            "mlp:5", [teacher(), "mlp:7"], mixer="kd", **options
+        )
         return model.fit(x[:N], y[:N], X_val=x[N:], y_val=y[N:])
 
     plain = fit(None)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from spear_amal import TrainerConfig
 from spear_amal.data import synthetic_votes
 from spear_amal.errors import InputError
 from spear_amal.estimators import LabelModelClassifier, ReweightedClassifier
@@ -22,7 +23,7 @@ def data():
 def fitted(data, cls=LabelModelClassifier, **options):
     X, y, L, gold = data
     t = N_TRAIN
-    model = cls(**{"max_epochs": 5, "n_folds": 3, **options})
+    model = cls.from_options(**{"max_epochs": 5, "n_folds": 3, **options})
     return model.fit(X[:t], y[:t], L=L[:t], X_val=X[t:], y_val=gold[t:], L_val=L[t:])
 
 
@@ -47,8 +48,8 @@ def seen(monkeypatch):
     from spear_amal.estimators import base
 
     kept = []
-    fit_members = base.fit_members
-    monkeypatch.setattr(base, "fit_members", lambda *a: kept.append(fit_members(*a)) or kept[-1])
+    fit_plan = base.fit_plan
+    monkeypatch.setattr(base, "fit_plan", lambda *a: kept.append(fit_plan(*a)) or kept[-1])
     Spy.fits = []
     return kept
 
@@ -56,7 +57,7 @@ def seen(monkeypatch):
 @pytest.mark.parametrize("cls", [LabelModelClassifier, ReweightedClassifier])
 @pytest.mark.parametrize("final", ["single", "refit", "crossfit"])
 def test_a_label_model_never_learns_from_held_out_gold(data, seen, cls, final):
-    model = fitted(data, cls, label_model=Spy(), final=final, max_epochs=2)
+    model = fitted(data, cls, label_model=Spy(), fit_strategy=final, max_epochs=2)
     members = seen[0]
     gold = np.concatenate([np.arange(N_GOLD), np.arange(N_TRAIN, N)])
     firsts = Spy.fits if final == "crossfit" else Spy.fits[:1]
@@ -80,7 +81,7 @@ def test_the_exponent_is_judged_by_label_models_that_never_saw_v(data, seen, fin
         return real(self, L)
 
     monkeypatch.setattr(Spy, "predict_proba", predict)
-    fitted(data, label_model=Spy(), final=final, inference="product", max_epochs=2)
+    fitted(data, label_model=Spy(), fit_strategy=final, inference="product", max_epochs=2)
     on_validation = [(n, known) for n, known in posteriors if n < N]
     members = seen[0]
     assert len(on_validation) == len(members)
@@ -97,7 +98,7 @@ def test_a_label_model_of_votes_alone_is_fitted_once(data):
             Counting.fits += 1
             super()._fit(L, y)
 
-    model = fitted(data, label_model=Counting(), final="crossfit")
+    model = fitted(data, label_model=Counting(), fit_strategy="crossfit")
     assert Counting.fits == 1
     assert len(model.label_models_) == 3
 
@@ -105,13 +106,13 @@ def test_a_label_model_of_votes_alone_is_fitted_once(data):
 @pytest.mark.parametrize("final", ["single", "refit", "crossfit"])
 def test_product_with_a_label_model(data, final):
     X, _, L, _ = data
-    model = fitted(data, label_model="majority", final=final, inference="product")
+    model = fitted(data, label_model="majority", fit_strategy=final, inference="product")
     model.exponent_ = 1.0
     with pytest.raises(InputError, match="L="):
         model.predict_proba(X)
     found = model.predict_proba(X, L)
     q = MajorityVote().fit(L).predict_proba(L)
-    feature = fitted(data, label_model="majority", final=final)
+    feature = fitted(data, label_model="majority", fit_strategy=final)
     if final == "crossfit":
         assert (found[(q == 0)] < 1e-9).all()
     else:
@@ -137,7 +138,7 @@ def test_a_model_that_predicts_with_its_label_model_has_no_file(data, tmp_path):
 @pytest.mark.parametrize("mixer", ["l2r", "mwn", "amal", "fixed"])
 def test_every_mixer_and_final_trains(data, mixer, final):
     X, _, _, gold = data
-    model = fitted(data, ReweightedClassifier, mixer=mixer, final=final)
+    model = fitted(data, ReweightedClassifier, mixer=mixer, fit_strategy=final)
     p = model.predict_proba(X)
     assert np.isfinite(p).all()
     assert model.score(X, gold) > 0.5
@@ -149,7 +150,7 @@ def test_a_refit_still_learns_its_weights_on_v(data, mixer, monkeypatch):
     """Weights of a batch cannot be frozen: V stays the meta set while its rows train as well."""
     from spear_amal.mixers import MIXERS
 
-    looks, kind = [], MIXERS[mixer]
+    looks, kind = [], MIXERS[mixer].mixer
     refresh = kind.refresh
 
     def watch(self, look_ahead, batch):
@@ -157,7 +158,7 @@ def test_a_refit_still_learns_its_weights_on_v(data, mixer, monkeypatch):
         refresh(self, look_ahead, batch)
 
     monkeypatch.setattr(kind, "refresh", watch)
-    model = fitted(data, ReweightedClassifier, mixer=mixer, final="refit")
+    model = fitted(data, ReweightedClassifier, mixer=mixer, fit_strategy="refit")
     refit = model.history_[model.history_["refit"].notna()]
     batches = -(-int((~model.weights_.isna()).any(axis=1).sum()) // 32)
     assert len(refit) == model.best_epoch_[0] + 1
@@ -215,5 +216,5 @@ def test_bad_parameters_are_named(data):
 
 def test_without_votes_gold_rows_are_weighed(data):
     X, y, _, _ = data
-    model = ReweightedClassifier(max_epochs=2).fit(X, y)
+    model = ReweightedClassifier(trainer=TrainerConfig(max_epochs=2)).fit(X, y)
     assert list(model.weights_.columns) == ["gold"]

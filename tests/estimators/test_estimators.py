@@ -6,13 +6,20 @@ import scipy.sparse as sp
 import torch
 from torch import nn
 
-from spear_amal import GoldClassifier, LabelMatrix, LabelModelClassifier, SpearClassifier
+from spear_amal import (
+    GoldClassifier,
+    LabelMatrix,
+    LabelModelClassifier,
+    RuleModelConfig,
+    SpearClassifier,
+    TrainerConfig,
+)
 from spear_amal.data import synthetic_corpus, synthetic_votes
 from spear_amal.errors import FileFormatError, InputError, OutputExistsError
-from spear_amal.estimators.defaults import estimate_guides, resolve_guides
 from spear_amal.estimators.prediction import choose_exponent, combine
+from spear_amal.estimators.rules import estimate_guides, resolve_guides
 from spear_amal.mixers import Amal
-from spear_amal.studies import make_task
+from spear_amal.studies import make_split
 
 N, M, C, D = 211, 7, 3, 11
 
@@ -31,14 +38,16 @@ def fitted(data, cls=SpearClassifier, **options):
     options = {"max_epochs": 12, **options}
     votes = {} if cls is GoldClassifier else {"L": L[:150], "L_val": L[150:]}
     gold = data[3]
-    return cls(**options).fit(X[:150], y[:150], X_val=X[150:], y_val=gold[150:], **votes)
+    return cls.from_options(**options).fit(
+        X[:150], y[:150], X_val=X[150:], y_val=gold[150:], **votes
+    )
 
 
 @pytest.mark.parametrize("final", ["single", "refit", "crossfit"])
 @pytest.mark.parametrize("cls", [SpearClassifier, GoldClassifier, LabelModelClassifier])
 def test_all_finals_learn(data, cls, final):
     X, _, _, gold = data
-    model = fitted(data, cls, final=final, n_folds=3)
+    model = fitted(data, cls, fit_strategy=final, n_folds=3)
     p = model.predict_proba(X)
     assert p.shape == (N, C)
     np.testing.assert_allclose(p.sum(1), 1)
@@ -50,9 +59,13 @@ def test_all_finals_learn(data, cls, final):
 def test_sparse_features_give_the_dense_result(data):
     X, y, L, _ = data
     X = np.where(np.abs(X) > 1, X, 0.0)
-    dense = SpearClassifier(max_epochs=5).fit(X, y, L=L).predict_proba(X)
+    dense = SpearClassifier(trainer=TrainerConfig(max_epochs=5)).fit(X, y, L=L).predict_proba(X)
     for kind in (sp.csr_array, sp.csr_matrix, sp.coo_array):
-        sparse = SpearClassifier(max_epochs=5).fit(kind(X), y, L=L).predict_proba(kind(X))
+        sparse = (
+            SpearClassifier(trainer=TrainerConfig(max_epochs=5))
+            .fit(kind(X), y, L=L)
+            .predict_proba(kind(X))
+        )
         np.testing.assert_allclose(sparse, dense, atol=1e-5)
 
 
@@ -84,10 +97,12 @@ def test_string_classes_none_and_lists(data):
     names = np.array(["cat", "dog", "eel"])
     named = LabelMatrix.from_dense(np.asarray(L), classes=names.tolist())
     text = np.array([None if c < 0 else names[c] for c in y], dtype=object)
-    model = SpearClassifier(max_epochs=5).fit(X, text, L=named)
+    model = SpearClassifier(trainer=TrainerConfig(max_epochs=5)).fit(X, text, L=named)
     assert model.classes_.tolist() == names.tolist()
     assert set(model.predict(X)) <= set(names)
-    plain = SpearClassifier(max_epochs=5).fit(X.tolist(), y.tolist(), L=np.asarray(L).tolist())
+    plain = SpearClassifier(trainer=TrainerConfig(max_epochs=5)).fit(
+        X.tolist(), y.tolist(), L=np.asarray(L).tolist()
+    )
     np.testing.assert_array_equal(names[plain.predict(X)], model.predict(X))
 
 
@@ -101,8 +116,8 @@ def test_continuous_lfs_are_used(data):
     scored = LabelMatrix.from_dense(
         votes, scores=np.where(votes >= 0, scores, 0.0), continuous=np.ones(M, bool)
     )
-    plain = SpearClassifier(max_epochs=12).fit(X, y, L=L)
-    with_scores = SpearClassifier(max_epochs=12).fit(X, y, L=scored)
+    plain = SpearClassifier(trainer=TrainerConfig(max_epochs=12)).fit(X, y, L=L)
+    with_scores = SpearClassifier(trainer=TrainerConfig(max_epochs=12)).fit(X, y, L=scored)
     covered = L.covered()
 
     def right(model, matrix):
@@ -133,9 +148,12 @@ def test_randomised_test_labels_change_nothing(tmp_path):
             labels[test] = np.random.default_rng(0).integers(0, 2, test.sum())
             corpus = type(corpus)(**{**vars(corpus), "frame": corpus.frame.assign(label=labels)})
         votes, _ = synthetic_votes(len(corpus.frame), 5, 2, seed=1)
-        task, scorer = make_task(corpus, votes, seed=0, n_labelled=31, n_validation=29)
+        task, scorer = make_split(corpus, votes, seed=0, n_labelled=31, n_validation=29)
         path = tmp_path / f"{shuffle}.safetensors"
-        model = SpearClassifier(guard=False, max_epochs=6, checkpoint=path).fit(
+        model = SpearClassifier(
+            rule_model=RuleModelConfig(guard=False),
+            trainer=TrainerConfig(max_epochs=6, checkpoint=path),
+        ).fit(
             task.x_train,
             task.y_train,
             L=task.votes_train,
@@ -159,11 +177,16 @@ def test_validation_rows_are_not_trained_on(data, final, fraction, monkeypatch):
     from spear_amal.estimators import base
 
     kept = []
-    fit_members = base.fit_members
-    monkeypatch.setattr(base, "fit_members", lambda *a: kept.append(fit_members(*a)) or kept[-1])
+    fit_plan = base.fit_plan
+    monkeypatch.setattr(base, "fit_plan", lambda *a: kept.append(fit_plan(*a)) or kept[-1])
     X, _y, L, gold = data
     few = np.where(np.arange(N) < 17, gold, -1)
-    model = SpearClassifier(final=final, n_folds=3, max_epochs=3, validation_fraction=fraction)
+    model = SpearClassifier(
+        fit_strategy=final,
+        n_folds=3,
+        trainer=TrainerConfig(max_epochs=3),
+        validation_fraction=fraction,
+    )
     model.fit(X, few, L=L)
     for member in kept[0]:
         shared = np.intersect1d(member.trained, member.validation)
@@ -183,7 +206,7 @@ def test_validation_rows_are_not_trained_on(data, final, fraction, monkeypatch):
 @pytest.mark.parametrize("feature", ["linear", "mlp"])
 def test_save_and_load(data, tmp_path, cls, feature):
     X, _, L, _ = data
-    model = fitted(data, cls, feature_model=feature, hidden=(5,), final="refit")
+    model = fitted(data, cls, feature_model=feature, hidden=(5,), fit_strategy="refit")
     path = tmp_path / "model.safetensors"
     model.save(path)
     again = cls.load(path)
@@ -221,17 +244,17 @@ def test_models_with_scores_products_and_objects_come_back(data, tmp_path, final
         votes, scores=np.where(votes >= 0, rng.random(votes.shape), 0), continuous=np.ones(M, bool)
     )
     model = SpearClassifier(
-        mixer=Amal(rho=5.0, clamp=(0.0, 2.0)),
-        final=final,
+        mixer=Amal(weight_lr=5.0, clamp=(0.0, 2.0)),
+        fit_strategy=final,
         n_folds=2,
-        max_epochs=4,
+        trainer=TrainerConfig(max_epochs=4),
         inference="product",
     ).fit(X, y, L=scored)
     path = tmp_path / "model.safetensors"
     model.save(path)
     again = SpearClassifier.load(path)
     assert again.mixer.summary() == model.mixer.summary()
-    assert (again.exponent_, again.vote_form_) == (model.exponent_, model.vote_form_)
+    assert (again.exponent_, again.vote_schema_) == (model.exponent_, model.vote_schema_)
     np.testing.assert_array_equal(again.predict_proba(X, scored), model.predict_proba(X, scored))
     with pytest.raises(InputError, match="no scores"):
         again.rule_predict_proba(votes)
@@ -245,7 +268,9 @@ def test_label_model_objects_and_feature_names_come_back(data, tmp_path):
     X, y, L, _ = data
     frame = pd.DataFrame(X, columns=[f"x{i}" for i in range(D)])
     own = Cage(epochs=7)
-    model = LabelModelClassifier(label_model=own, max_epochs=3).fit(frame, y, L=L)
+    model = LabelModelClassifier(label_model=own, trainer=TrainerConfig(max_epochs=3)).fit(
+        frame, y, L=L
+    )
     assert not hasattr(own, "theta_")  # the user's object is left as it was
     model.save(tmp_path / "m.safetensors")
     again = LabelModelClassifier.load(tmp_path / "m.safetensors")
@@ -258,7 +283,7 @@ def test_label_model_objects_and_feature_names_come_back(data, tmp_path):
 def test_votes_are_held_against_those_of_training(data):
     X, y, L, gold = data
     L = LabelMatrix.from_dense(np.asarray(L), lf_names=list("abcdefg"), classes=["x", "y", "z"])
-    model = SpearClassifier(max_epochs=4).fit(X, y, L=L)
+    model = SpearClassifier(trainer=TrainerConfig(max_epochs=4)).fit(X, y, L=L)
     p = model.rule_predict_proba(L)
     np.testing.assert_array_equal(model.rule_predict_proba(L[:, np.arange(M)[::-1]]), p)
     renamed = LabelMatrix.from_dense(
@@ -270,13 +295,19 @@ def test_votes_are_held_against_those_of_training(data):
         model.rule_predict_proba(L.with_classes(["z", "y", "x"]))
     few = np.full((5, M), -1)
     few[0, 0] = 0  # plain votes in which the last class does not occur
-    SpearClassifier(max_epochs=2).fit(X, y, L=np.asarray(L), X_val=X[:5], y_val=gold[:5], L_val=few)
+    short = SpearClassifier(trainer=TrainerConfig(max_epochs=2))
+    for votes in (np.asarray(L), L):
+        short.fit(X, y, L=votes, X_val=X[:5], y_val=gold[:5], L_val=few)
+    named = L.with_classes([0, 1, 2])[:5]
+    short.fit(X, y, L=np.asarray(L), X_val=X[:5], y_val=gold[:5], L_val=named)
 
 
 def test_classes_by_any_name(data):
     X, y, L, _gold = data
     tens = LabelMatrix.from_dense(np.asarray(L), classes=[10, 20, 30])
-    model = SpearClassifier(max_epochs=3).fit(X, np.where(y < 0, -1, 10 * (y + 1)), L=tens)
+    model = SpearClassifier(trainer=TrainerConfig(max_epochs=3)).fit(
+        X, np.where(y < 0, -1, 10 * (y + 1)), L=tens
+    )
     assert model.classes_.tolist() == [10, 20, 30]
     with pytest.raises(InputError, match="classes="):
         SpearClassifier().fit(X, np.where(y < 0, "-1", y.astype(str)), L=np.asarray(L))
@@ -286,7 +317,7 @@ def test_a_class_that_no_lf_votes_for(data):
     X, y, L, _gold = data
     two = np.where(np.asarray(L) == 2, -1, np.asarray(L))
     for cls in (SpearClassifier, LabelModelClassifier):
-        assert cls(max_epochs=3).fit(X, y, L=two).predict_proba(X).shape == (N, C)
+        assert cls.from_options(max_epochs=3).fit(X, y, L=two).predict_proba(X).shape == (N, C)
 
 
 def test_scores_of_fixed_weights_and_unknown_labels(data):
@@ -305,13 +336,19 @@ def test_reversed_arrays_and_wide_sparse_networks(data):
         model.predict_proba(X[::-1])[::-1], model.predict_proba(X), atol=1e-6
     )
     wide = sp.random_array((N, 4001), density=0.01, rng=np.random.default_rng(0), format="csr")
-    own = SpearClassifier(feature_model=lambda d, c: Wide(d, c), max_epochs=2)
+    own = SpearClassifier(
+        feature_model=lambda d, c: Wide(d, c), trainer=TrainerConfig(max_epochs=2)
+    )
     assert own.fit(wide, y, L=L).predict_proba(wide).shape == (N, C)
-    again = SpearClassifier(feature_model=lambda d, c: Wide(d, c), max_epochs=2)
+    again = SpearClassifier(
+        feature_model=lambda d, c: Wide(d, c), trainer=TrainerConfig(max_epochs=2)
+    )
     np.testing.assert_array_equal(
         again.fit(wide, y, L=L).predict_proba(wide), own.predict_proba(wide)
     )
-    mlp = SpearClassifier(feature_model="mlp", hidden=(64,), max_epochs=2).fit(wide, y, L=L)
+    mlp = SpearClassifier(
+        feature_model="mlp", hidden=(64,), trainer=TrainerConfig(max_epochs=2)
+    ).fit(wide, y, L=L)
     assert np.isfinite(mlp.predict_proba(wide)).all()
 
 
@@ -333,7 +370,7 @@ def test_a_network_without_a_linear_head_needs_the_whole_network(data):
 def test_a_mixer_object_is_not_touched(data):
     mixer = Amal(warmup=0)
     before = dict(vars(mixer))
-    fitted(data, mixer=mixer, final="crossfit", n_folds=2)
+    fitted(data, mixer=mixer, fit_strategy="crossfit", n_folds=2)
     assert vars(mixer) == before
 
 
@@ -346,7 +383,9 @@ def test_a_resumed_run_may_show_progress_but_not_change_scores(data, tmp_path):
         scored = LabelMatrix.from_dense(
             votes, scores=np.full(votes.shape, level), continuous=np.ones(M, bool)
         )
-        return SpearClassifier(max_epochs=2, checkpoint=path, **options).fit(X, y, L=scored)
+        return SpearClassifier.from_options(max_epochs=2, checkpoint=path, **options).fit(
+            X, y, L=scored
+        )
 
     fit(0.8)
     fit(0.8, verbose=1)
@@ -424,13 +463,13 @@ def test_a_module_that_does_not_fit_is_explained(data):
 def test_checkpoint_resumes_and_refuses_other_data(data, tmp_path):
     X, y, L, _ = data
     path = tmp_path / "run.safetensors"
-    options = {"max_epochs": 6, "checkpoint": path, "final": "crossfit", "n_folds": 2}
-    first = SpearClassifier(**options).fit(X, y, L=L)
+    options = {"max_epochs": 6, "checkpoint": path, "fit_strategy": "crossfit", "n_folds": 2}
+    first = SpearClassifier.from_options(**options).fit(X, y, L=L)
     assert {p.name for p in tmp_path.iterdir()} == {f"run-fold{i}.safetensors" for i in range(2)}
-    second = SpearClassifier(**options).fit(X, y, L=L)
+    second = SpearClassifier.from_options(**options).fit(X, y, L=L)
     np.testing.assert_array_equal(first.predict_proba(X), second.predict_proba(X))
     with pytest.raises(FileFormatError, match="other data"):
-        SpearClassifier(**options).fit(X + 1e-3, y, L=L)
+        SpearClassifier.from_options(**options).fit(X + 1e-3, y, L=L)
 
 
 # -- bad input ------------------------------------------------------------------------------------
@@ -442,7 +481,7 @@ def test_bad_input_is_named(data):
     def refused(message, *args, error=ValueError, **kw):
         options = kw.pop("options", {})
         with pytest.raises(error, match=message):
-            SpearClassifier(max_epochs=2, **options).fit(*args, **kw)
+            SpearClassifier.from_options(max_epochs=2, **options).fit(*args, **kw)
 
     bad = X.copy()
     bad[5, 2] = np.nan
@@ -468,9 +507,9 @@ def test_bad_input_is_named(data):
     refused("device", X, y, L=L, options={"device": "gpu"})
     refused("hidden", X, y, L=L, options={"hidden": 512})
     refused("without votes", X, y, options={"losses": (3, 4)})
-    refused("rho", X, y, L=L, options={"mixer_options": {"rho": -1.0}})
+    refused("weight_lr", X, y, L=L, options={"mixer_options": {"weight_lr": -1.0}})
     refused("L_val has 6 LFs", X, y, L=L, X_val=X[:5], y_val=gold[:5], L_val=np.asarray(L)[:5, :6])
-    refused("fewer folds", X, y, L=L, options={"final": "crossfit", "n_folds": 40})
+    refused("fewer folds", X, y, L=L, options={"fit_strategy": "crossfit", "n_folds": 40})
     refused("unknown loss", X, y, L=L, options={"losses": ("gold", "silver")})
     refused("unknown mixer", X, y, L=L, options={"mixer": "blender"})
     refused("quality_guides", X, y, L=L, options={"quality_guides": 1.5})
@@ -496,14 +535,14 @@ def test_unknown_presets_and_label_models(data):
 
 def test_without_lfs_spear_is_trained_on_gold(data):
     X, y, _, gold = data
-    model = SpearClassifier(max_epochs=30).fit(X, y)
+    model = SpearClassifier(trainer=TrainerConfig(max_epochs=30)).fit(X, y)
     assert list(model.weights_.columns) == ["gold", "entropy"]
     assert model.score(X, gold) > 0.6
 
 
 def test_few_gold_rows_validate_on_themselves():
     X = np.array([[0.0], [1.0], [0.1], [0.9]])
-    model = GoldClassifier(max_epochs=3).fit(X, [0, 1, -1, -1])
+    model = GoldClassifier(trainer=TrainerConfig(max_epochs=3)).fit(X, [0, 1, -1, -1])
     assert model.validation_source_ == "training"
 
 
@@ -524,7 +563,7 @@ def test_what_validation_was_used_for_is_recorded(data):
     lone = gold[150:].copy()
     lone[:] = 0
     lone[0], lone[1] = 1, 2  # one row each of two classes
-    model = SpearClassifier(validation="split", max_epochs=2)
+    model = SpearClassifier(validation="split", trainer=TrainerConfig(max_epochs=2))
     model.fit(X[:150], y[:150], L=L[:150], X_val=X[150:], y_val=lone, L_val=L[150:])
     assert model.validation_used_ == "split"
 

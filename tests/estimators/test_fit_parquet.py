@@ -5,6 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import scipy.sparse as sp
+from sklearn.base import clone
 
 from spear_amal import DistilledClassifier, SpearClassifier
 from spear_amal.data import synthetic_votes
@@ -76,8 +77,8 @@ def test_one_window_over_all_shards_is_training_in_memory_bit_for_bit(tmp_path, 
     rows = Rows(tmp_path, kind == "sparse", names)
     held = rows.validation if given else ()
     inference = "product" if given else "feature"
-    plain = SpearClassifier(**OPTIONS, inference=inference).fit(*rows.in_memory(*held))
-    model = SpearClassifier(**OPTIONS, inference=inference)
+    plain = SpearClassifier.from_options(**OPTIONS, inference=inference).fit(*rows.in_memory(*held))
+    model = SpearClassifier.from_options(**OPTIONS, inference=inference)
     streamed = model.fit_parquet(rows.on_disk, rows.votes, *held, window=len(SHARDS))
     asked = (rows.x, rows.L)
     np.testing.assert_array_equal(streamed.predict_proba(*asked), plain.predict_proba(*asked))
@@ -92,10 +93,12 @@ def test_one_window_over_all_shards_is_training_in_memory_bit_for_bit(tmp_path, 
 def test_a_small_window_learns_as_well_and_repeats(rows):
     options = {**OPTIONS, "max_epochs": 15}
     one, two = (
-        SpearClassifier(**options).fit_parquet(rows.on_disk, rows.votes, *rows.validation, window=1)
+        SpearClassifier.from_options(**options).fit_parquet(
+            rows.on_disk, rows.votes, *rows.validation, window=1
+        )
         for _ in range(2)
     )
-    plain = SpearClassifier(**options).fit(*rows.in_memory(*rows.validation))
+    plain = SpearClassifier.from_options(**options).fit(*rows.in_memory(*rows.validation))
     np.testing.assert_array_equal(one.predict_proba(rows.x), two.predict_proba(rows.x))
     assert one.score(rows.x, rows.gold) > plain.score(rows.x, rows.gold) - 0.05
     assert not np.array_equal(one.predict_proba(rows.x), plain.predict_proba(rows.x))
@@ -111,14 +114,14 @@ class KillAt(Callback):
             raise Killed
 
 
-def test_a_killed_run_goes_on_bit_for_bit_with_weights_on_disk(rows, tmp_path, monkeypatch):
+def test_a_killed_run_goes_on_bit_for_bit_with_weights_on_disk(rows, tmp_path):
     kept = {"mixer_options": {"table_path": str(tmp_path / "tables"), "table_dtype": "float16"}}
-    whole = SpearClassifier(**OPTIONS, mixer_options={"table_dtype": "float16"})
+    whole = SpearClassifier.from_options(**OPTIONS, mixer_options={"table_dtype": "float16"})
     whole.fit_parquet(rows.on_disk, rows.votes, window=2)
-    model = SpearClassifier(**OPTIONS, **kept, checkpoint=tmp_path / "run.safetensors")
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(SpearClassifier, "_callbacks", lambda self: (KillAt(),))
-        model.fit_parquet(rows.on_disk, rows.votes, window=2)
+    model = SpearClassifier.from_options(**OPTIONS, **kept, checkpoint=tmp_path / "run.safetensors")
+    killed = clone(model).set_params(trainer__callbacks=(KillAt(),))
+    with pytest.raises(Killed):
+        killed.fit_parquet(rows.on_disk, rows.votes, window=2)
     model.fit_parquet(rows.on_disk, rows.votes, window=2)
     np.testing.assert_array_equal(model.predict_proba(rows.x), whole.predict_proba(rows.x))
     assert model.weights_.shape == (0, whole.weights_.shape[1])
@@ -130,7 +133,7 @@ def test_a_killed_run_goes_on_bit_for_bit_with_weights_on_disk(rows, tmp_path, m
 
 def test_a_model_of_shards_is_saved_and_loaded(rows, tmp_path):
     kept = {"mixer_options": {"table_path": str(tmp_path / "tables")}}
-    model = SpearClassifier(**OPTIONS, **kept).fit_parquet(rows.on_disk, rows.votes)
+    model = SpearClassifier.from_options(**OPTIONS, **kept).fit_parquet(rows.on_disk, rows.votes)
     model.save(tmp_path / "model.safetensors")
     again = SpearClassifier.load(tmp_path / "model.safetensors")
     np.testing.assert_array_equal(again.predict_proba(rows.x), model.predict_proba(rows.x))
@@ -138,7 +141,9 @@ def test_a_model_of_shards_is_saved_and_loaded(rows, tmp_path):
 
 def test_uncovered_rows_take_part_on_request(rows):
     fitted = [
-        SpearClassifier(**OPTIONS, keep_uncovered=kept).fit_parquet(rows.on_disk, rows.votes)
+        SpearClassifier.from_options(**OPTIONS, keep_uncovered=kept).fit_parquet(
+            rows.on_disk, rows.votes
+        )
         for kept in (False, True)
     ]
     bare = (rows.y[:N] == -1) & ~rows.L[:N].covered()
@@ -153,7 +158,7 @@ def test_the_guard_leaves_useless_votes_out(tmp_path, rows):
     folder = tmp_path / "useless"
     folder.mkdir()
     votes = finish_votes(folder, [write_part(folder, 0, matrix)], lf_names=rows.L.lf_names)
-    model = SpearClassifier(**{**OPTIONS, "guard": True})
+    model = SpearClassifier.from_options(**{**OPTIONS, "guard": True})
     with pytest.warns(UserWarning, match="no better than chance"):
         model.fit_parquet(rows.on_disk, votes)
     assert model.guarded_
@@ -168,27 +173,26 @@ def test_a_truncated_part_of_the_votes_is_named_before_training(rows, monkeypatc
     path = rows.votes / "part-00001.parquet"
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(FileFormatError, match=r"part-00001\.parquet"):
-        SpearClassifier(**OPTIONS).fit_parquet(rows.on_disk, rows.votes)
+        SpearClassifier.from_options(**OPTIONS).fit_parquet(rows.on_disk, rows.votes)
 
 
 @pytest.mark.parametrize(
     ("options", "given", "match"),
     [
-        ({"final": "refit"}, {}, "final='single'"),
+        ({"fit_strategy": "refit"}, {}, "fit_strategy='single'"),
         ({}, {"window": 0}, "window must be a whole number of at least 1"),
         ({}, {"rows": np.ones((3, 2))}, "must be ParquetRows, found ndarray"),
         ({}, {"L": np.ones((3, 2))}, "found ndarray; apply the LFs"),
     ],
 )
 def test_what_cannot_be_streamed_is_refused(rows, options, given, match):
-    model = SpearClassifier(**{**OPTIONS, **options})
+    model = SpearClassifier.from_options(**{**OPTIONS, **options})
     with pytest.raises(InputError, match=match):
         model.fit_parquet(**{"rows": rows.on_disk, "L": rows.votes, **given})
 
 
-def test_classifiers_with_teachers_refuse_shards(rows):
-    with pytest.raises(InputError, match="DistilledClassifier needs its rows in memory"):
-        DistilledClassifier("linear", []).fit_parquet(rows.on_disk, rows.votes)
+def test_classifiers_with_teachers_take_no_shards():
+    assert not hasattr(DistilledClassifier, "fit_parquet")
 
 
 def test_votes_and_gold_must_be_there(rows, tmp_path):
@@ -198,8 +202,10 @@ def test_votes_and_gold_must_be_there(rows, tmp_path):
     for matrix, match in ((silent, "all LFs abstain"), (silent[:5], "votes on 5 rows")):
         finish_votes(folder, [write_part(folder, 0, matrix)], lf_names=matrix.lf_names)
         with pytest.raises(InputError, match=match):
-            SpearClassifier(**OPTIONS).fit_parquet(rows.on_disk, folder)
+            SpearClassifier.from_options(**OPTIONS).fit_parquet(rows.on_disk, folder)
     path = tmp_path / "bare.parquet"
     pq.write_table(pa.table({"x": list(np.ones((N, D))), "y": [-1] * N}), path)
     with pytest.raises(InputError, match="holds no gold label"):
-        SpearClassifier(**OPTIONS).fit_parquet(ParquetRows(path, features="x"), rows.votes)
+        SpearClassifier.from_options(**OPTIONS).fit_parquet(
+            ParquetRows(path, features="x"), rows.votes
+        )

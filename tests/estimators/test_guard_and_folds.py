@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from spear_amal import GoldClassifier, LabelMatrix, SpearClassifier
-from spear_amal.studies.placebo import shuffled_votes
+from spear_amal.studies import shuffled_votes
 
 N_L, N_U, N_V, D = 61, 97, 53, 5
 FAST = {"max_epochs": 7, "patience": 7}
@@ -28,7 +28,7 @@ def fit(rows, votes=None, **options):
     L = L if votes is None else votes
     t = N_L + N_U
     observed = np.where(np.arange(t) < N_L, y[:t], -1)
-    model = SpearClassifier(**{**FAST, **options})
+    model = SpearClassifier.from_options(**{**FAST, **options})
     return model.fit(X[:t], observed, L[:t], X[t:], y[t:], L[t:])
 
 
@@ -36,7 +36,7 @@ def gold_only(rows, **options):
     X, y, _ = rows
     t = N_L + N_U
     observed = np.where(np.arange(t) < N_L, y[:t], -1)
-    model = GoldClassifier(**{**FAST, **options})
+    model = GoldClassifier.from_options(**{**FAST, **options})
     return model.fit(X[:t], observed, X_val=X[t:], y_val=y[t:])
 
 
@@ -55,9 +55,9 @@ def test_useless_votes_leave_the_classifier_on_l_and_v(rows, final, same, mixer)
     """Shuffled votes: the result is that of a classifier on L+V, bit for bit."""
     useless = shuffled_votes(rows[2], seed=1)
     with pytest.warns(UserWarning, match="no better than chance"):
-        model = fit(rows, useless, final=final, mixer=mixer)
+        model = fit(rows, useless, fit_strategy=final, mixer=mixer)
     assert model.guarded_
-    wanted = gold_only(rows, final=same)
+    wanted = gold_only(rows, fit_strategy=same)
     np.testing.assert_array_equal(model.predict_proba(rows[0]), wanted.predict_proba(rows[0]))
     assert list(model.weights_) == ["gold"]
 
@@ -81,7 +81,7 @@ def test_a_guarded_model_goes_to_a_file_and_back(rows, tmp_path):
 
 def test_a_model_without_votes_says_so_after_its_way_through_a_file(rows, tmp_path):
     X, y, _ = rows
-    SpearClassifier(**FAST).fit(X, y).save(tmp_path / "model.safetensors")
+    SpearClassifier.from_options(**FAST).fit(X, y).save(tmp_path / "model.safetensors")
     again = SpearClassifier.load(tmp_path / "model.safetensors")
     assert not again.guarded_ and again.votes_test_ is None
 
@@ -91,13 +91,13 @@ def test_no_gold_row_with_votes_goes_to_a_file_and_back(rows, tmp_path):
     X, y, L = rows
     few = np.where(np.arange(len(y)) < N_L, y, -1)
     silent = np.where((few >= 0)[:, None], -1, L.to_dense())
-    SpearClassifier(**FAST).fit(X, few, silent).save(tmp_path / "model.safetensors")
+    SpearClassifier.from_options(**FAST).fit(X, few, silent).save(tmp_path / "model.safetensors")
     again = SpearClassifier.load(tmp_path / "model.safetensors")
     assert np.isnan(again.votes_test_.agreement) and again.votes_test_.n_rows == 0
 
 
 def test_the_same_object_fitted_again_forgets_the_guard(rows):
-    model = SpearClassifier(**FAST)
+    model = SpearClassifier.from_options(**FAST)
     X, y, L = rows
     with pytest.warns(UserWarning, match="chance"):
         model.fit(X, y, shuffled_votes(L, seed=1))
@@ -108,8 +108,8 @@ def test_the_same_object_fitted_again_forgets_the_guard(rows):
 
 def test_weights_of_the_folds_train_one_model(rows):
     """The frozen table is the mean of the folds' weights, over the folds that trained the row."""
-    folds = fit(rows, final="crossfit", n_folds=3)
-    one = fit(rows, final="crossfit-weights", n_folds=3)
+    folds = fit(rows, fit_strategy="crossfit", n_folds=3)
+    one = fit(rows, fit_strategy="crossfit-weights", n_folds=3)
     assert len(one.models_) == 1
     known = folds.weights_.notna() & one.weights_.notna()
     assert known.to_numpy().any()

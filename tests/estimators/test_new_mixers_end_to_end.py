@@ -45,9 +45,9 @@ def fitted(data, kind, name, **options):
     made |= options
     validation = {"X_val": x[N:], "y_val": y[N:]}
     if kind == "spear":
-        model = SpearClassifier(guard=False, **made)
+        model = SpearClassifier.from_options(guard=False, **made)
         return model.fit(x[:N], observed[:N], L=votes[:N], L_val=votes[N:], **validation)
-    return DistilledClassifier("mlp:7", [told], **made).fit(x[:N], y[:N], **validation)
+    return DistilledClassifier.from_options("mlp:7", [told], **made).fit(x[:N], y[:N], **validation)
 
 
 def assert_same(one, other, x):
@@ -86,9 +86,9 @@ def test_it_trains_and_comes_back_from_a_file(data, kind, name, tmp_path):
 def test_other_finals(data, name, final):
     if final == "crossfit-weights" and name in WITHOUT_TABLE:
         with pytest.raises(InputError, match="weighs each batch anew"):
-            fitted(data, "spear", name, final=final)
+            fitted(data, "spear", name, fit_strategy=final)
         return
-    model = fitted(data, "spear", name, final=final, n_folds=2, max_epochs=2)
+    model = fitted(data, "spear", name, fit_strategy=final, n_folds=2, max_epochs=2)
     np.testing.assert_allclose(model.predict_proba(data[0]).sum(1), 1)
     assert np.isfinite(model.val_score_)
 
@@ -150,7 +150,7 @@ def test_the_draw_that_is_kept_is_the_best_on_v(data, kind):
 
 
 def test_each_fold_searches_for_itself(data, tmp_path):
-    options = {"final": "crossfit", "n_folds": 2, "max_epochs": 1}
+    options = {"fit_strategy": "crossfit", "n_folds": 2, "max_epochs": 1}
     path = tmp_path / "run.safetensors"
     model = fitted(data, "spear", "random-search", checkpoint=path, **options)
     assert len(model.models_) == 2

@@ -11,7 +11,7 @@ import pytest
 import scipy.sparse as sp
 import torch
 
-from spear_amal import SpearClassifier
+from spear_amal import RuleModelConfig, SpearClassifier, TrainerConfig
 from spear_amal.distributed.shard import Shard
 from spear_amal.errors import FileFormatError, SpearAmalError
 from spear_amal.estimators import DistilledClassifier
@@ -34,7 +34,7 @@ WIDE = sp.csr_array(
 TEACHER = 2 * SEED.normal(size=(N, 2)) + np.eye(2)[CENTRES]
 TEACHER[::5] = np.nan
 # Refreshed often, in groups of which one process may have few rows.
-LEARNT = {"warmup": 1, "refresh_every": 2, "group_size": 31, "rho": 1.0}
+LEARNT = {"warmup": 1, "refresh_every": 2, "group_size": 31, "weight_lr": 1.0}
 USUAL = {
     "max_epochs": 4,
     "batch_size": 7,
@@ -51,15 +51,16 @@ def amal(**options):
 SPEAR = {
     "fixed, sparse": {"mixer": "fixed"},
     "amal, sparse": amal(),
-    "row, mlp": amal(share="row") | {"feature_model": "mlp", "hidden": (11,)},
+    "row, mlp": amal(weight_sharing="row") | {"feature_model": "mlp", "hidden": (11,)},
     "one row a batch": amal(normalise="none", eta_lambda=3.0) | {"batch_size": 1, "max_epochs": 2},
-    "rules too": amal(outer="feature+rules", normalise="max-abs", group_size=None, rho=0.05),
-    "whole network": amal(look_ahead="network", normalise="l2", share="loss")
+    "rules too": amal(outer="feature+rules", normalise="max-abs", group_size=None, weight_lr=0.05),
+    "whole network": amal(look_ahead="network", normalise="l2", weight_sharing="loss")
     | {"feature_model": "mlp", "hidden": (11,)},
     "few losses": amal() | {"losses": (1, 3)},
     "uncertainty": {"mixer": "uncertainty"},
-    "refit": amal() | {"final": "refit"},
-    "mean weights": amal() | {"final": "crossfit-weights", "n_folds": 2, "validation": "split"},
+    "refit": amal() | {"fit_strategy": "refit"},
+    "mean weights": amal()
+    | {"fit_strategy": "crossfit-weights", "n_folds": 2, "validation": "split"},
 }
 SGD = {"optimiser": "sgd", "lr": 0.05}
 KD = {
@@ -81,10 +82,10 @@ ERRORS = {
 def fit(name, **more):
     """Parameters, weights and the course of one fit."""
     if name in SPEAR:
-        model = SpearClassifier(**USUAL | SPEAR[name] | more)
+        model = SpearClassifier.from_options(**USUAL | SPEAR[name] | more)
         model.fit(WIDE if "sparse" in name else X, Y, L=VOTES)
     else:
-        model = DistilledClassifier(
+        model = DistilledClassifier.from_options(
             "mlp:11", [ArrayTeacher(TEACHER, silent=True)], **USUAL | KD[name] | more
         ).fit(X, Y)
     found = {
@@ -166,7 +167,7 @@ def killed(rank, folder, again):
 
     if not again:
         Shard.wait = wait_or_die
-    return fit(KILLED, checkpoint=path, ranks="auto")
+    return fit(KILLED, checkpoint=path, distributed="auto")
 
 
 def said(attempt):
@@ -181,20 +182,26 @@ def errors(rank, folder):
     alone, both = f"{folder}/alone{rank}.ckpt", f"{folder}/alone0.ckpt"
     fit("kd", checkpoint=alone, max_epochs=1)
     other = np.where(np.arange(N) == rank, 1, Y)
-    norm = {"max_epochs": 1, "ranks": "auto", "optimiser": "sgd"}
+    norm = {"max_epochs": 1, "distributed": "auto", "optimiser": "sgd"}
     images = SEED.integers(0, 255, (N, 1, 8, 8), dtype=np.uint8)
     return {
-        "mixer": said(lambda: fit("fixed, sparse", mixer="gcs", ranks="auto")),
-        "batch norm": said(lambda: DistilledClassifier("resnet8", **norm).fit(images, Y)),
-        "data": said(lambda: SpearClassifier(ranks="auto", guard=False).fit(X, other, L=VOTES)),
-        "processes": said(lambda: fit("kd", checkpoint=both, max_epochs=1, ranks="auto")),
+        "mixer": said(lambda: fit("fixed, sparse", mixer="gcs", distributed="auto")),
+        "batch norm": said(
+            lambda: DistilledClassifier.from_options("resnet8", **norm).fit(images, Y)
+        ),
+        "data": said(
+            lambda: SpearClassifier(
+                trainer=TrainerConfig(distributed="auto"), rule_model=RuleModelConfig(guard=False)
+            ).fit(X, other, L=VOTES)
+        ),
+        "processes": said(lambda: fit("kd", checkpoint=both, max_epochs=1, distributed="auto")),
     }
 
 
 def work(folder):
     rank, attempt = int(os.environ["RANK"]), int(os.environ["TORCHELASTIC_RESTART_COUNT"])
     found = {"killed": killed(rank, folder, again=attempt > 0)}
-    found |= {name: fit(name, ranks="auto") for name in [*SPEAR, *KD]}
+    found |= {name: fit(name, distributed="auto") for name in [*SPEAR, *KD]}
     found["errors"] = errors(rank, folder)
     torch.save(found, f"{folder}/{rank}.pt")
 

@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 from scipy.special import expit
 
-from spear_amal import LabelMatrix
+from spear_amal import LabelMatrix, TrainerConfig
 from spear_amal.data import synthetic_votes
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.estimators import RuleNetworkClassifier
@@ -24,7 +24,7 @@ def data():
 def fitted(data, exemplars=None, L=None, **options):
     X, y, votes, gold = data
     L, t = votes if L is None else L, N_TRAIN
-    model = RuleNetworkClassifier(**{"max_epochs": 5, "n_folds": 3, **options})
+    model = RuleNetworkClassifier.from_options(**{"max_epochs": 5, "n_folds": 3, **options})
     return model.fit(
         X[:t], y[:t], L=L[:t], X_val=X[t:], y_val=gold[t:], L_val=L[t:], exemplars=exemplars
     )
@@ -45,7 +45,7 @@ def exemplars_of(data, wrong=False):
 @pytest.mark.parametrize("form", ["implication", "posterior"])
 def test_every_form_and_final_learns(data, form, final):
     X, _, L, gold = data
-    model = fitted(data, form=form, final=final, max_epochs=17)
+    model = fitted(data, form=form, fit_strategy=final, max_epochs=17)
     p = model.predict_proba(X, L)
     np.testing.assert_allclose(p.sum(1), 1)
     assert model.score(X, gold, L=L) > 0.6
@@ -103,7 +103,9 @@ def test_prediction_without_votes_names_the_way_it_predicts(data):
 def test_exemplars_need_votes(data):
     X, y, _, _ = data
     with pytest.raises(InputError, match="exemplars"):
-        RuleNetworkClassifier(max_epochs=1).fit(X, y, exemplars=np.zeros((N, M)))
+        RuleNetworkClassifier(trainer=TrainerConfig(max_epochs=1)).fit(
+            X, y, exemplars=np.zeros((N, M))
+        )
 
 
 def test_exemplars_follow_the_columns_of_lfs_with_two_classes_and_silent_ones(data):
@@ -138,7 +140,7 @@ def test_sum_adds_the_published_scores(data):
     """Mean over fired rules with w > 1/2 of w or 1 - w, over classes made to sum to one."""
     X, _, L, _ = data
     model = fitted(data, dtype="float64", max_epochs=17, lr_rules=0.01)
-    found, p = model.predict_proba(X, L), model._probabilities(X, None, 0.0)
+    found, p = model.predict_proba(X, L), model._predict_proba(X, None, 0.0)
     rules = model.models_[0].rules
     unipolar = L.to_unipolar(model.plan_)
     odds = rules(model._table(X, unipolar).whole()).detach().numpy()
@@ -158,11 +160,11 @@ def test_sum_adds_the_published_scores(data):
 @pytest.mark.parametrize("final", ["single", "crossfit"])
 def test_the_classifier_answers_alone_where_no_rule_qualifies(data, final):
     X, _, L, _ = data
-    model = fitted(data, final=final, max_epochs=17)
+    model = fitted(data, fit_strategy=final, max_epochs=17)
     silent = ~L.covered()
     assert silent.any()
     np.testing.assert_allclose(
-        model.predict_proba(X, L)[silent], model._probabilities(X, None, 0.0)[silent], atol=1e-6
+        model.predict_proba(X, L)[silent], model._predict_proba(X, None, 0.0)[silent], atol=1e-6
     )
 
 
@@ -174,7 +176,7 @@ def test_prediction_by_sum_feature_and_product(data):
     assert feature.exponent_ == 0.0
     np.testing.assert_array_equal(feature.predict_proba(X), feature.predict_proba(X, L))
     np.testing.assert_array_equal(
-        feature.predict_proba(X), fitted(data)._probabilities(X, None, 0.0)
+        feature.predict_proba(X), fitted(data)._predict_proba(X, None, 0.0)
     )
     product = fitted(data, inference="product")
     assert product.exponent_ in (0.0, 0.25, 0.5, 1.0)
@@ -191,7 +193,7 @@ def test_a_rule_network_has_no_answer_without_features(data):
 
 def test_without_votes_it_is_trained_on_gold(data):
     X, y, _, gold = data
-    model = RuleNetworkClassifier(max_epochs=17).fit(X, y)
+    model = RuleNetworkClassifier(trainer=TrainerConfig(max_epochs=17)).fit(X, y)
     assert list(model.weights_.columns) == ["gold"]
     assert model.exponent_ == 0.0
     assert model.score(X, gold) > 0.6
@@ -204,7 +206,7 @@ def test_without_votes_it_is_trained_on_gold(data):
 @pytest.mark.parametrize(("final", "hidden"), [("single", (5, 3)), ("crossfit", (7,))])
 def test_save_and_load(data, tmp_path, inference, final, hidden):
     X, _, L, _ = data
-    options = {"final": final, "rule_hidden": hidden, "dtype": "float64"}
+    options = {"fit_strategy": final, "rule_hidden": hidden, "dtype": "float64"}
     model = fitted(data, inference=inference, feature_model="mlp", hidden=(5,), **options)
     path = tmp_path / "model.safetensors"
     model.save(path)
@@ -228,9 +230,13 @@ def test_gamma_strength_and_form_change_the_result(data):
 def test_sparse_features_give_the_dense_result(data, monkeypatch):
     X, y, L, _ = data
     X = np.where(np.abs(X) > 1, X, 0.0)
-    dense = RuleNetworkClassifier(max_epochs=2).fit(X, y, L=L).predict_proba(X, L)
+    dense = (
+        RuleNetworkClassifier(trainer=TrainerConfig(max_epochs=2))
+        .fit(X, y, L=L)
+        .predict_proba(X, L)
+    )
     monkeypatch.setattr("spear_amal.training.table.DENSE_WIDTH", 1)
-    sparse = RuleNetworkClassifier(max_epochs=2).fit(sp.csr_array(X), y, L=L)
+    sparse = RuleNetworkClassifier(trainer=TrainerConfig(max_epochs=2)).fit(sp.csr_array(X), y, L=L)
     np.testing.assert_allclose(sparse.predict_proba(sp.csr_array(X), L), dense, atol=1e-5)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from spear_amal import LabelMatrix
+from spear_amal import LabelMatrix, TrainerConfig
 from spear_amal.estimators import (
     GoldClassifier,
     LabelModelClassifier,
@@ -11,7 +11,7 @@ from spear_amal.estimators import (
     RuleNetworkClassifier,
     SpearClassifier,
 )
-from spear_amal.estimators.defaults import default_rate
+from spear_amal.estimators.base import default_rate
 from spear_amal.training import Trainer
 
 N_L, N_U, N_V, D, C = 43, 61, 101, 5, 2
@@ -49,7 +49,7 @@ def fitted(unbalanced, cls=GoldClassifier, **options):
     t = N_L + N_U
     votes = {} if cls is GoldClassifier else {"L": L[:t], "L_val": L[t:]}
     options = {"max_epochs": 30, "patience": 30, **options}
-    return cls(**options).fit(X[:t], observed[:t], X_val=X[t:], y_val=y[t:], **votes)
+    return cls.from_options(**options).fit(X[:t], observed[:t], X_val=X[t:], y_val=y[t:], **votes)
 
 
 def caught(monkeypatch):
@@ -82,7 +82,7 @@ def test_a_class_that_is_missing_in_l_gets_a_finite_weight(unbalanced, monkeypat
     seen = caught(monkeypatch)
     rng = np.random.default_rng(0)
     y = np.array([0, 0, 1, 1, 0, 1])
-    model = GoldClassifier(prior_correction=True, max_epochs=1)
+    model = GoldClassifier(prior_correction=True, trainer=TrainerConfig(max_epochs=1))
     model.fit(rng.normal(size=(6, D)), y, X_val=rng.normal(size=(4, D)), y_val=[1, 1, 1, 1])
     np.testing.assert_allclose(
         seen[0][0].components[0].class_weights, [(1 / 6) / 0.5, (5 / 6) / 0.5]
@@ -99,14 +99,14 @@ def test_prediction_moves_towards_the_balance_of_v(unbalanced, cls):
     }
     for correct in (False, True):
         model = fitted(unbalanced, cls, prior_correction=correct, **plain.get(cls, {}))
-        means.append(model._probabilities(X, None, 0.0)[:, 1].mean())
+        means.append(model._predict_proba(X, None, 0.0)[:, 1].mean())
     assert means[0] < means[1] < 0.6
 
 
 @pytest.mark.parametrize("final", ["refit", "crossfit"])
 def test_after_a_refit_v_counts_among_the_rows_of_training(unbalanced, final, monkeypatch):
     seen = caught(monkeypatch)
-    fitted(unbalanced, prior_correction=True, max_epochs=1, final=final, n_folds=2)
+    fitted(unbalanced, prior_correction=True, max_epochs=1, fit_strategy=final, n_folds=2)
     _, y, _, _ = unbalanced
     wanted = np.bincount(y[N_L + N_U :]) + 1
     weights = seen[-1][0].components[0].class_weights.numpy()
@@ -123,7 +123,9 @@ def test_lr_scale_multiplies_the_rate(unbalanced, cls, monkeypatch):
     for options in ({}, {"lr_scale": 0.25}, {"lr": 0.02, "lr_scale": 0.25}, {"lr": 0.02}):
         fitted(unbalanced, cls, max_epochs=1, **options)
     rate = default_rate(unbalanced[0], "linear")
-    assert [s.lr for _, s in seen] == pytest.approx([rate, 0.25 * rate, 0.005, 0.02], rel=1e-6)
+    assert [s.lr * s.lr_scale for _, s in seen] == pytest.approx(
+        [rate, 0.25 * rate, 0.005, 0.02], rel=1e-6
+    )
     assert len({s.lr_rules for _, s in seen}) == 1
 
 

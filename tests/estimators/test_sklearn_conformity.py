@@ -8,39 +8,47 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from spear_amal import GoldClassifier, LabelModelClassifier, SpearClassifier, estimators
+from spear_amal import (
+    GoldClassifier,
+    LabelModelClassifier,
+    SpearClassifier,
+    TrainerConfig,
+    estimators,
+)
 from spear_amal.data import TextFeatures, partition, synthetic_corpus
 from spear_amal.estimators import (
     AuxiliaryClassifier,
+    BaseSpearEstimator,
     DistilledClassifier,
     ReweightedClassifier,
     RotationDistiller,
     RuleNetworkClassifier,
-    TrainedClassifier,
 )
 from spear_amal.labeling import PandasLFApplier, keyword_lf
+from spear_amal.testing import ContractError, check_estimator
 
 EXPECTED = {
     "check_classifiers_classes": "it labels one of two classes -1, which means unlabelled here, as "
     "in scikit-learn's own semi-supervised estimators",
 }
+KINDS = (LabelModelClassifier, SpearClassifier, RuleNetworkClassifier, ReweightedClassifier)
+SGD = TrainerConfig(optimiser="sgd", batch_size=31, max_epochs=7, dtype="float64")
 ESTIMATORS = [
-    GoldClassifier(max_epochs=5),
-    LabelModelClassifier(max_epochs=7),
-    SpearClassifier(max_epochs=7),
-    RuleNetworkClassifier(max_epochs=7),
-    ReweightedClassifier(max_epochs=7),
+    GoldClassifier(trainer=TrainerConfig(max_epochs=5)),
+    *(kind(trainer=TrainerConfig(max_epochs=7)) for kind in KINDS),
     # Single precision rounds hidden layers by more than the checks allow.
-    DistilledClassifier("mlp:11", optimiser="sgd", batch_size=31, max_epochs=7, dtype="float64"),
+    DistilledClassifier("mlp:11", trainer=SGD),
     AuxiliaryClassifier(
-        "mlp:11", ["l2"], optimiser="sgd", batch_size=31, max_epochs=7, dtype="float64"
+        "mlp:11",
+        ["l2"],
+        trainer=SGD,
     ),
 ]
 
 
 def test_every_estimator_is_covered():
     kinds = {k for k in vars(estimators).values() if isinstance(k, type)}
-    trained = {k for k in kinds if issubclass(k, TrainedClassifier)} - {TrainedClassifier}
+    trained = {k for k in kinds if issubclass(k, BaseSpearEstimator)} - {BaseSpearEstimator}
     # scikit-learn's checks hand in rows of features; SSKD takes square images alone.
     assert trained - {RotationDistiller} == {type(one) for one in ESTIMATORS}
 
@@ -104,7 +112,9 @@ def test_pipeline_with_votes(small):
     corpus, votes, parts = small
     y = parts.observed_labels(corpus.labels)[parts.train]
     model = make_pipeline(
-        TextFeatures(min_df=1), TruncatedSVD(7, random_state=0), SpearClassifier(max_epochs=20)
+        TextFeatures(min_df=1),
+        TruncatedSVD(7, random_state=0),
+        SpearClassifier(trainer=TrainerConfig(max_epochs=20)),
     )
     texts = corpus.frame["text"]
     model.fit(texts.iloc[parts.train], y, spearclassifier__L=votes[parts.train])
@@ -118,10 +128,38 @@ def test_grid_search_splits_the_votes_with_the_rows(small):
     y = parts.observed_labels(corpus.labels)[parts.train]
     # Folds over all rows; unlabelled ones (-1) are left out of the score.
     search = GridSearchCV(
-        SpearClassifier(max_epochs=5),
+        SpearClassifier(trainer=TrainerConfig(max_epochs=5)),
         {"mixer": ["amal", "fixed"]},
         cv=StratifiedKFold(2, shuffle=True, random_state=0),
     )
     search.fit(x, y, L=votes[parts.train])
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert search.best_estimator_.n_lfs_ == 2
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)
+def test_every_estimator_keeps_the_contract(estimator):
+    check_estimator(estimator)
+
+
+def test_the_contract_finds_fit_arguments_left_on_self():
+    class Keeping(GoldClassifier):
+        def fit(self, X, y, L=None, **validation):
+            self.rows = X
+            return super().fit(X, y, L, **validation)
+
+    with pytest.raises(ContractError, match=r"leaves .*rows"):
+        check_estimator(Keeping(trainer=TrainerConfig(max_epochs=2)))
+
+
+def test_grid_search_over_options_of_objects(small):
+    corpus, votes, parts = small
+    x = TextFeatures(min_df=1).fit_transform(corpus.frame["text"].iloc[parts.train])
+    y = parts.observed_labels(corpus.labels)[parts.train]
+    grid = {"trainer__lr": [1e-9, 0.01], "rule_model__quality_guides": [0.7], "mixer": ["fixed"]}
+    search = GridSearchCV(SpearClassifier.from_options(max_epochs=5), grid, cv=2)
+    search.fit(x, y, L=votes[parts.train])
+    best = search.best_estimator_
+    assert best.trainer.lr == search.best_params_["trainer__lr"]
+    assert best.rule_model.quality_guides == 0.7
+    assert best.trainer.max_epochs == 5  # what was given stays beside what is searched

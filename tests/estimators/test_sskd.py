@@ -9,6 +9,7 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
+from spear_amal import TrainerConfig
 from spear_amal.errors import InputError
 from spear_amal.estimators import DistilledClassifier, distiller
 from spear_amal.estimators.sskd import RotationDistiller
@@ -34,7 +35,10 @@ def images():
 
 @pytest.fixture(scope="module")
 def teacher(images):
-    return fitted(images, DistilledClassifier("convnet", mixer="ce", max_epochs=7, lr=0.02))
+    return fitted(
+        images,
+        DistilledClassifier("convnet", mixer="ce", trainer=TrainerConfig(max_epochs=7, lr=0.02)),
+    )
 
 
 def fitted(images, model, **more):
@@ -95,7 +99,7 @@ def test_student_and_teacher_see_the_same_images(images, teacher, monkeypatch, a
     seen, answer = [], RotationModel._answer
 
     def watch(self, turned):
-        seen.append((self.told is None, turned))
+        seen.append((self.teacher is None, turned))
         return answer(self, turned)
 
     monkeypatch.setattr(RotationModel, "_answer", watch)
@@ -155,7 +159,7 @@ def test_features_are_those_of_the_network_in_the_students_order_of_classes(imag
     for held in (networks[:1], networks):
         asked = NetworkTeacher(held, classes=["a", "b", "c"])
         logits, hidden = FrozenFeatures(asked, ["c", "a", "b"])(x)
-        torch.testing.assert_close(logits, asked.live(x, ["c", "a", "b"]))
+        torch.testing.assert_close(logits, asked.online_logits(x, ["c", "a", "b"]))
         own = [network.eval().logits_and_hidden(x)[1] for network in held]
         torch.testing.assert_close(hidden, torch.cat(own, dim=1))
         assert not hidden.requires_grad
@@ -177,7 +181,9 @@ def test_digits_end_to_end(images, teacher, tmp_path):
     p = model.predict_proba(X_test)
     np.testing.assert_allclose(p.sum(1), 1)
     # What is kept is an ordinary network: in the file, in memory, as a snapshot.
-    plain = fitted(images, DistilledClassifier("convnet", mixer="ce", max_epochs=1))
+    plain = fitted(
+        images, DistilledClassifier("convnet", mixer="ce", trainer=TrainerConfig(max_epochs=1))
+    )
     assert list(tensors(model)) == list(tensors(plain))
     assert model.snapshots_[1].state_dict().keys() == model.models_[0].feature.state_dict().keys()
     model.save(tmp_path / "student")
@@ -236,7 +242,7 @@ def test_rules_join_in(images, teacher):
 
 @pytest.mark.parametrize("final", ["refit", "crossfit", "crossfit-weights"])
 def test_every_final_step(images, teacher, final):
-    model = sskd(images, [teacher], final=final, n_folds=3, max_epochs=1)
+    model = sskd(images, [teacher], fit_strategy=final, n_folds=3, max_epochs=1)
     assert not any(isinstance(joint.feature, RotationModel) for joint in model.models_)
     # Several models may teach: their features stand side by side.
     if final == "crossfit":
@@ -360,8 +366,8 @@ def test_networks_whose_features_are_unclear_are_refused(images, module, message
         ({"mixer_options": {"per_loss": {"rotatd": 1.0}}}, "not trained.*rotatd"),
         ({"mixer_options": {"per_loss": {"rotated": -1.0}}}, "rotated"),
         ({"mixer_options": {"per_loss": 3}}, "by loss name"),
-        ({"mixer_options": {"rho": 3}}, "rho"),
-        ({"mixer_options": "rho"}, "by name"),
+        ({"mixer_options": {"weight_lr": 3}}, "weight_lr"),
+        ({"mixer_options": "weight_lr"}, "by name"),
         ({"rotated_ratio": 1.5}, "rotated_ratio"),
         ({"head_epochs": 0}, "head_epochs"),
     ],

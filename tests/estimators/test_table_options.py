@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spear_amal import SpearClassifier
+from spear_amal import RuleModelConfig, SpearClassifier, TrainerConfig
 from spear_amal.data import load_corpus, synthetic_votes
 from spear_amal.errors import DataUnavailableError
 from spear_amal.labeling import PandasLFApplier, load_lfs
-from spear_amal.studies import make_task
+from spear_amal.studies import make_split
 
 LFS = Path(__file__).parents[2] / "labeling_functions" / "youtube.py"
 
@@ -22,7 +22,11 @@ def test_weights_on_disk_are_those_in_memory(tmp_path, final):
 
     def fitted(**options):
         model = SpearClassifier(
-            mixer_options=options, final=final, n_folds=2, max_epochs=5, guard=False
+            mixer_options=options,
+            fit_strategy=final,
+            n_folds=2,
+            trainer=TrainerConfig(max_epochs=5),
+            rule_model=RuleModelConfig(guard=False),
         )
         return model.fit(x, y, L=votes)
 
@@ -41,11 +45,15 @@ def test_half_precision_trains_the_same_classifier_on_real_comments():
         pytest.skip(f"corpus youtube is not at hand: {error}")
     lfs = load_lfs(LFS).lfs
     votes = PandasLFApplier(lfs, corpus.classes).apply(corpus.frame, progress_bar=False)
-    task, _ = make_task(corpus, votes, seed=0)
+    task, _ = make_split(corpus, votes, seed=0)
     fitted = {}
     for dtype in ("float32", "float16"):
         options = {"table_dtype": dtype, "warmup": 0, "refresh_every": 1}
-        model = SpearClassifier(mixer_options=options, guard=False, max_epochs=6)
+        model = SpearClassifier(
+            mixer_options=options,
+            rule_model=RuleModelConfig(guard=False),
+            trainer=TrainerConfig(max_epochs=6),
+        )
         fitted[dtype] = model.fit(
             task.x_train,
             task.y_train,

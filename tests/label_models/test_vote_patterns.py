@@ -83,7 +83,9 @@ def test_rows_that_stand_for_many_and_the_order_of_patterns():
 
 def test_sums_of_votes():
     votes = np.array([[0, 0, 1], [-1, -1, -1], [2, -1, 0]])
-    cast = cast_votes(matrix(votes), C)
-    np.testing.assert_array_equal(vote_sums(cast, C), [[2, 1, 0], [0, 0, 0], [1, 0, 1]])
-    weighted = vote_sums(cast, C, np.array([0.5, -2.0, 8.0]))
+    codes = matrix(votes).codes
+    sums = vote_sums(codes.indptr, codes.data - 1, C)
+    np.testing.assert_array_equal(sums, [[2, 1, 0], [0, 0, 0], [1, 0, 1]])
+    weights = np.array([0.5, -2.0, 8.0])[codes.indices]
+    weighted = vote_sums(codes.indptr, codes.data - 1, C, weights)
     np.testing.assert_array_equal(weighted, [[-1.5, 8, 0], [0, 0, 0], [8, 0, 0.5]])

@@ -289,7 +289,8 @@ def test_nothing_is_printed_without_a_terminal(capfd):
 
 
 def test_the_bar_is_on_stderr_of_a_terminal(monkeypatch, capfd):
-    monkeypatch.setattr("rich.console.Console.is_terminal", True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     PandasLFApplier(LFS, CLASSES).apply(frame(), progress_bar=True)
     out, err = capfd.readouterr()
     assert out == "" and "Labelling" in err

@@ -20,7 +20,7 @@ from spear_amal.labeling import (
     regex_lf,
     text_search,
 )
-from spear_amal.labeling.text_search import SEPARATORS, JoinedSearch, Needed
+from spear_amal.labeling.text_search import SEPARATORS, MultiPatternSearch, RequiredLiterals
 
 # Letters whose lower case is longer, depends on the neighbours or is another one's too; what `\w`
 # takes for a letter, and what texts are joined by.
@@ -85,7 +85,9 @@ class TestTogether:
 
     @given(TEXTS)
     def test_in_small_spans(self, texts):
-        search = JoinedSearch([Needed(("a",)), Needed(("b", "σ"), lowered=True)])
+        search = MultiPatternSearch(
+            [RequiredLiterals(("a",)), RequiredLiterals(("b", "σ"), lowered=True)]
+        )
         whole = search.candidates(texts)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(text_search, "LETTERS", 5)

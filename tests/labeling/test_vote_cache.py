@@ -25,7 +25,7 @@ from spear_amal.labeling import (
     regex_lf,
     threshold_lf,
 )
-from spear_amal.labeling.hashing import Unseen, fingerprint
+from spear_amal.labeling.hashing import Unhashable, function_hash
 
 ROWS = pd.DataFrame({"text": ["free ring", "see you", "free call"], "size": [3, 50, 7]})
 WORDS = ["free"]
@@ -165,8 +165,8 @@ USERS.K = 3
     ],
 )
 def test_what_cannot_be_seen_is_not_cached(tmp_path, f, why):
-    with pytest.raises(Unseen, match=why):
-        fingerprint(f)
+    with pytest.raises(Unhashable, match=why):
+        function_hash(f)
     lf = LabelingFunction("unseen", f)
     apply([*others(), LabelingFunction("ok", lambda x: 0)], tmp_path)
     how = {"fault_tolerant": True, "return_meta": True}
@@ -181,11 +181,11 @@ def test_attribute_of_a_users_module_counts():
     def f(x):
         return USERS.K
 
-    before = fingerprint(f)
+    before = function_hash(f)
     USERS.K = 4
-    assert fingerprint(f) != before
+    assert function_hash(f) != before
     USERS.K = 3
-    assert fingerprint(f) == before
+    assert function_hash(f) == before
 
 
 def test_lf_that_changes_while_it_runs_is_not_kept(tmp_path):
@@ -277,11 +277,11 @@ def test_same_fingerprint_in_every_process(tmp_path):
     path = tmp_path / "code.py"
     path.write_text(
         "from spear_amal.labeling import keyword_lf, labeling_function\n"
-        "from spear_amal.labeling.hashing import fingerprint\n"
+        "from spear_amal.labeling.hashing import function_hash\n"
         "WORDS = {'a', 'b', 'c', 'd'}\n"
         "@labeling_function(resources={'k': frozenset('xyz')})\n"
         "def f(x, k):\n    return int(x.text in WORDS or x.text in {'p', 'q', 'r'})\n"
-        "print(fingerprint([f, keyword_lf('a', ['x', 'y'], 1)]))\n"
+        "print(function_hash([f, keyword_lf('a', ['x', 'y'], 1)]))\n"
     )
     said = [
         subprocess.run(
@@ -301,10 +301,10 @@ def test_a_decorated_function_of_a_module_with_globals():
     def has(x):
         return int(any(word in x.text for word in WORDS))
 
-    before = fingerprint(has)
+    before = function_hash(has)
     WORDS.append("more")
     try:
-        assert fingerprint(has) != before
+        assert function_hash(has) != before
     finally:
         WORDS.remove("more")
-    assert fingerprint(has) == before
+    assert function_hash(has) == before

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from spear_amal import LossMixer
 from spear_amal.batch import Batch
 from spear_amal.losses import ComponentSet, LabelCrossEntropy, teacher_components
-from spear_amal.maths.objective import weighted_objective
+from spear_amal.maths.losses import weighted_objective
 from spear_amal.mixers import LookAheadOptions, Mixer
 from spear_amal.models import MLP, JointModel
 from spear_amal.training import LookAhead

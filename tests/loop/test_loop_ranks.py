@@ -14,7 +14,13 @@ from spear_amal.distributed.shard import mean_over_ranks, sum_over_ranks
 
 HERE = Path(__file__)
 WORLD = 2
-NEAR = {"warmup": 0, "refresh_every": 1, "share": "row", "normalise": "none", "eta_look": 1e-9}
+NEAR = {
+    "warmup": 0,
+    "refresh_every": 1,
+    "weight_sharing": "row",
+    "normalise": "none",
+    "lookahead_lr": 1e-9,
+}
 KINDS = {
     "fixed": {},
     "uncertainty": {},
@@ -22,7 +28,7 @@ KINDS = {
     "maoal": {"every": 1},
     "auxilearn": {"every": 1, "lr": 0.1},
     # A step of nothing: then each row's weight does not depend on the other rows of its group.
-    "amal": {**NEAR, "clamp": (0, 2), "rho": 0.5},
+    "amal": {**NEAR, "clamp": (0, 2), "weight_lr": 0.5},
     "mwn": {"seed": 3},
 }
 SAME_AS_ONE = ["fixed", "uncertainty", "gcs", "maoal", "auxilearn", "amal"]

@@ -137,7 +137,7 @@ def test_nothing_is_learnt_outside_a_domain(new_loop):
 
 def test_classes_of_rows_move_together(new_loop):
     loop = new_loop()
-    mixer = loop.mixer("amal", warmup=0, share="pattern", y=loop.y, clamp=(0, 2))
+    mixer = loop.mixer("amal", warmup=0, weight_sharing="pattern", y=loop.y, clamp=(0, 2))
     mixer.refresh(loop.train(), loop.validation())
     for c in range(3):
         assert len(mixer.table()[loop.y == c, 0].unique()) == 1
@@ -177,7 +177,9 @@ def test_under_autocast(new_loop, name):
         exact, rough = [], []
         for kind, cast in ((exact, False), (rough, True)):
             one = new_loop()
-            other = one.mixer("amal", share="row", rho=0.5, normalise="none", warmup=0)
+            other = one.mixer(
+                "amal", weight_sharing="row", weight_lr=0.5, normalise="none", warmup=0
+            )
             with torch.autocast("cpu", torch.bfloat16, enabled=cast):
                 other.refresh(one.train(), one.validation())
             kind.append(other.table())
@@ -343,7 +345,7 @@ def test_applies_that_is_none(applies):
     [
         ({"mixer": "amall"}, "choose from"),
         ({"rhoo": 1.0, "n_rows": 5}, "cannot take.*rhoo"),
-        ({"rho": -1.0, "n_rows": 5}, "rho"),
+        ({"weight_lr": -1.0, "n_rows": 5}, "weight_lr"),
         ({}, "n_rows, the count of the training rows, is missing"),
         ({"n_rows": 0}, "n_rows must be a whole number of at least 1"),
         ({"losses": "label"}, "losses must be names"),

@@ -120,7 +120,7 @@ def test_groups_do_not_depend_on_batches(new_loop):
 
 def test_applies_goes_with_a_batch(new_loop):
     loop = new_loop()
-    mixer = amal(loop, share="row")
+    mixer = amal(loop, weight_sharing="row")
     applies = torch.zeros(B, 3, dtype=torch.bool)
     applies[:, 1] = True
     mixer.refresh(((r, loss, applies) for r, loss in loop.train([ROWS])), loop.validation())

@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 import torch
 
-from spear_amal.batch import Batch, Outputs, TaskAnswer, Views
 from spear_amal.errors import InputError
 from spear_amal.losses import (
     Agreement,
@@ -38,8 +37,8 @@ from spear_amal.losses.self_supervised import (
     ViewMatching,
 )
 from spear_amal.maths.hypergradient import score_gradients
+from spear_amal.testing import B, ContractError, M, check_loss, example_batch
 
-B, C, M, D = 7, 5, 3, 2
 RULE_CLASSES = torch.tensor([0, 4, 1])
 EXEMPLARS = torch.rand(B, M, generator=torch.Generator().manual_seed(7)) < 0.5
 MEMBERS = {
@@ -82,48 +81,6 @@ BATCHWISE = {
 }
 ROWWISE = pytest.mark.parametrize("component", MEMBERS.values(), ids=MEMBERS)
 ALL = MEMBERS | BATCHWISE | ROWLESS
-EVERY = pytest.mark.parametrize("component", ALL.values(), ids=ALL)
-
-
-def make(n=B, labelled=3, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    y = torch.randint(0, C, (n,), generator=generator)
-    y[labelled:] = -1
-    fired = (torch.rand(n, M, generator=generator) < 0.6).double()
-    if n > 4:
-        fired[4] = 0
-    teachers = torch.randn(n, 2, C, generator=generator, dtype=torch.float64)
-    teachers[-1, 0, 1] = torch.nan
-    known = {"colour": y, "weight": torch.where(y < 0, torch.nan, y.double())}
-    batch = Batch(torch.arange(n), torch.zeros(n, D), y, fired, fired, teachers, known)
-    logits = torch.randn(n, C, generator=generator, dtype=torch.float64).requires_grad_()
-    rules = (torch.randn(n, C, generator=generator, dtype=torch.float64) - 9).requires_grad_()
-    odds = 2 * torch.randn(n, M, generator=generator, dtype=torch.float64)
-    told, self_supervised = of_views(n, generator), of_views(n, generator)
-    for tensor in (self_supervised.logits, self_supervised.projected):
-        tensor.requires_grad_()
-    odds = (odds * fired).requires_grad_()
-    shapes = {"colour": (n, C), "weight": (n,), "rotation": (n, 4)}
-    tasks = {
-        name: torch.randn(shape, generator=generator, dtype=torch.float64).requires_grad_()
-        for name, shape in shapes.items()
-    }
-    answers = {name: TaskAnswer(values) for name, values in tasks.items()}
-    answers["rotation"] = TaskAnswer(tasks["rotation"], torch.arange(n) % 4)
-    norm = torch.tensor(3.0, dtype=torch.float64, requires_grad=True)
-    return Outputs(logits, batch.x, rules, odds, self_supervised, told, answers, norm), batch
-
-
-def of_views(n, generator):
-    shapes = ((n, 4, C), (n, 4, D))
-    return Views(*(torch.randn(s, generator=generator, dtype=torch.float64) for s in shapes))
-
-
-def parts(outputs):
-    """What a loss may depend on."""
-    self_supervised, tasks = outputs.views, [answer.values for answer in outputs.tasks.values()]
-    rules = (outputs.rule_logits, outputs.reliability)
-    return (outputs.logits, *rules, self_supervised.logits, self_supervised.projected, *tasks)
 
 
 def test_every_component_of_the_package_is_covered():
@@ -136,59 +93,62 @@ def test_every_component_of_the_package_is_covered():
     assert losses == {type(member) for member in ALL.values()}
 
 
-@ROWWISE
-def test_row_i_sees_row_i_only(component):
-    outputs, batch = make()
-    losses = ComponentSet([component]).losses(outputs, batch)[:, 0]
-    for i in range(B):
-        gradients = torch.autograd.grad(
-            losses[i], parts(outputs), retain_graph=True, allow_unused=True
-        )
-        for gradient in gradients:
-            if gradient is not None:
-                others = torch.arange(B) != i
-                assert (gradient[others] == 0).all()
+@pytest.mark.parametrize("name", MEMBERS | BATCHWISE)
+def test_every_loss_keeps_the_contract(name):
+    check_loss(ALL[name], by_row=name in MEMBERS)
 
 
-@EVERY
-def test_exact_zeros_outside_the_domain(component):
-    outputs, batch = make()
-    members = ComponentSet([component])
-    losses, applies = members.losses(outputs, batch)[:, 0], members.applies(batch)[:, 0]
-    assert applies.any()
-    assert (losses[~applies] == 0).all()
-    if component in ROWLESS.values():
-        assert applies.all()
-        return
-    gradients = torch.autograd.grad(losses.sum(), parts(outputs), allow_unused=True)
-    touched = [g for g in gradients if g is not None]
-    assert touched
-    for gradient in touched:
-        assert torch.isfinite(gradient).all()
-        assert (gradient[~applies] == 0).all()
+def test_the_size_of_the_parameters_sees_no_row():
+    outputs, batch = example_batch()
+    members = ComponentSet(list(ROWLESS.values()))
+    losses, applies = members.losses(outputs, batch), members.applies(batch)
+    assert applies.all() and losses.unique().numel() == 1
+    assert members.losses(*example_batch(1, 0)).shape == (1, 1)
 
 
-@EVERY
-def test_inputs_are_not_changed(component):
-    outputs, batch = make()
-    given = (*parts(outputs), batch.teachers, batch.fired, batch.y)
-    before = [t.detach().clone() for t in given]
-    component.loss(outputs, batch)
-    for old, new in zip(before, given, strict=True):
-        torch.testing.assert_close(old, new.detach(), equal_nan=True, rtol=0, atol=0)
+def of_the_batch(self, outputs, batch):
+    return GoldCrossEntropy.loss(self, outputs, batch).sum().expand(len(batch.y))
 
 
-@EVERY
-@pytest.mark.parametrize(("n", "labelled"), [(1, 1), (1, 0), (B, 0), (B, B)])
-def test_edge_batches_give_finite_values(component, n, labelled):
-    outputs, batch = make(n, labelled)
-    values = ComponentSet([component]).losses(outputs, batch)
-    assert values.shape == (n, 1)
-    assert torch.isfinite(values).all()
+def in_place(self, outputs, batch):
+    batch.fired.zero_()
+    return GoldCrossEntropy.loss(self, outputs, batch)
+
+
+def nan_behind_the_mask(self, outputs, batch):
+    return torch.log(outputs.logits[:, 0] * 0 + (batch.y >= 0)).nan_to_num(neginf=0.0)
+
+
+@pytest.mark.parametrize(
+    ("loss", "said"),
+    [
+        (of_the_batch, "depends on other rows|gradient outside its rows"),
+        (in_place, "changes what it is given"),
+        (nan_behind_the_mask, "not finite"),
+    ],
+)
+def test_the_contract_finds_what_breaks_it(loss, said):
+    broken = type("Broken", (GoldCrossEntropy,), {"name": "broken", "loss": loss})
+    with pytest.raises(ContractError, match=said):
+        check_loss(broken())
+
+
+def test_the_contract_finds_a_wrong_slope():
+    class Wrong(GoldCrossEntropy):
+        name = "wrong"
+
+        def loss(self, outputs, batch):
+            return super().loss(outputs, batch)
+
+        def slope(self, outputs, batch):
+            return outputs.logits.detach().clone()
+
+    with pytest.raises(ContractError, match="wrong slope"):
+        check_loss(Wrong())
 
 
 def test_domains_are_those_of_the_specification():
-    _, batch = make()
+    _, batch = example_batch()
     applies = spear_components().applies(batch)
     labelled, covered = batch.y >= 0, batch.fired.sum(1) > 0
     expected = {
@@ -204,7 +164,7 @@ def test_domains_are_those_of_the_specification():
 
 
 def test_consensus_sends_no_gradient_to_the_rules():
-    outputs, batch = make()
+    outputs, batch = example_batch()
     value = RuleConsensus().loss(outputs, batch).sum()
     (gradient,) = torch.autograd.grad(value, outputs.rule_logits, allow_unused=True)
     assert gradient is None
@@ -248,7 +208,7 @@ def test_mixable_is_reported_per_component():
 @ROWWISE
 @pytest.mark.parametrize("extreme", [1.0, 40.0])
 def test_slopes_in_closed_form_are_those_of_autograd(component, extreme):
-    outputs, batch = make(seed=3)
+    outputs, batch = example_batch(seed=3)
     logits = (extreme * outputs.logits).detach().requires_grad_()
     outputs = replace(outputs, logits=logits)
     chosen = ComponentSet([component])
@@ -260,7 +220,7 @@ def test_slopes_in_closed_form_are_those_of_autograd(component, extreme):
 
 def test_losses_of_the_training_tables_know_their_slopes():
     closed = [*spear_components("1234567").components, *teacher_components(2), LabelCrossEntropy()]
-    outputs, batch = make()
+    outputs, batch = example_batch()
     for component in closed:
         assert component.slope(outputs, batch) is not None
 
@@ -272,7 +232,7 @@ def test_an_overridden_loss_does_not_inherit_a_slope():
         def loss(self, outputs, batch):
             return 2 * super().loss(outputs, batch)
 
-    outputs, batch = make()
+    outputs, batch = example_batch()
     both = ComponentSet([GoldCrossEntropy(), Doubled()])
     slopes = both.slopes(outputs, batch, both.applies(batch))
     torch.testing.assert_close(slopes[:, 1], 2 * slopes[:, 0])

@@ -7,6 +7,7 @@ from torch import nn
 
 from spear_amal.batch import Batch
 from spear_amal.mixers import (
+    MAOAL,
     Amal,
     AuxiLearn,
     Fixed,
@@ -14,7 +15,6 @@ from spear_amal.mixers import (
     LearningToReweight,
     MetaWeightNet,
     Mixer,
-    ModuleWeights,
     RandomSearch,
     Single,
     Step,
@@ -22,9 +22,10 @@ from spear_amal.mixers import (
 )
 from spear_amal.mixers.alm_kd import AlmKd
 from spear_amal.mixers.crust import Crust
-from spear_amal.mixers.dgkd import StochasticTeachers
+from spear_amal.mixers.dgkd import DGKD
 from spear_amal.mixers.fixed import Frozen
 from spear_amal.mixers.superloss import SuperLoss
+from spear_amal.testing import FakeLookAhead as Told
 
 N, K, B, D, H, C = 13, 3, 5, 7, 11, 2
 N_VAL = 17
@@ -40,8 +41,8 @@ MAKERS = {
     "alm-kd": AlmKd,
     "superloss": lambda: SuperLoss(tau="mean"),
     "crust": Crust,
-    "dgkd": StochasticTeachers,
-    "dgkd-drop": lambda: StochasticTeachers(drop=1, seed=3),
+    "dgkd": DGKD,
+    "dgkd-drop": lambda: DGKD(drop=1, seed=3),
     "single": Single,
     "random-search": RandomSearch,
     "random-search-trial": lambda: RandomSearch(trial=3),
@@ -52,10 +53,8 @@ MAKERS = {
     "auxilearn": lambda: AuxiLearn(every=2, skip=False),
     "auxilearn-skip": lambda: AuxiLearn(every=2),
     "auxilearn-non-linear": lambda: AuxiLearn("non-linear", every=2),
-    "maoal": lambda: ModuleWeights(every=2),
-    "maoal-sgd": lambda: ModuleWeights(
-        "parameter", every=1, optimiser="sgd", positive="projection"
-    ),
+    "maoal": lambda: MAOAL(every=2),
+    "maoal-sgd": lambda: MAOAL("parameter", every=1, optimiser="sgd", positive="projection"),
 }
 # Those whose combine gives the weighted losses as long as nothing is learnt. The form "half" of
 # uncertainty starts at weights of 1/2, a network of losses anywhere.
@@ -83,31 +82,6 @@ def attached(mixer, mixable=(True, True, True), on=None):
         on = domain() if on is None else on
         mixer.attach(N, NAMES[: on.shape[1]], on, torch.tensor(mixable)[: on.shape[1]])
     return mixer
-
-
-class Told:
-    """A look-ahead that says what a test wants."""
-
-    def __init__(self, alignment, n=4.0, eta=0.5):
-        self.value, self.n, self.eta, self.seen = alignment, n, eta, []
-
-    def alignment(self, weights):
-        self.seen.append(weights.clone())
-        return self.value
-
-    def hypergradient(self, weights):
-        return -self.eta / self.n * self.alignment(weights)
-
-    def losses(self):
-        generator = torch.Generator().manual_seed(4)
-        return torch.rand(*self.value.shape, generator=generator).to(self.value)
-
-    def feature_scale(self):
-        return 8.0
-
-    def hidden_gradients(self, weights):
-        found = torch.rand(len(self.value), 7, generator=torch.Generator().manual_seed(6))
-        return found.to(self.value)
 
 
 class Network(nn.Module):

@@ -7,7 +7,7 @@ from spear_amal.batch import Batch
 from spear_amal.errors import InputError
 from spear_amal.losses import ComponentSet, GoldCrossEntropy
 from spear_amal.losses.teacher import teacher_components
-from spear_amal.maths.objective import domain_counts, weighted_objective
+from spear_amal.maths.losses import domain_counts, weighted_objective
 from spear_amal.mixers.alm_kd import AlmKd
 from spear_amal.models import MLP, JointModel, LinearModel
 from spear_amal.training.look_ahead import LookAhead
@@ -74,7 +74,7 @@ def after_the_step(model, components, batch, validation, weights):
 
 
 def mixer_of(gradient="exact", **options):
-    settings = {"alpha": ALPHA, "beta": BETA, "eta_look": ETA, "rho": 0.05, **options}
+    settings = {"alpha": ALPHA, "beta": BETA, "lookahead_lr": ETA, "weight_lr": 0.05, **options}
     return AlmKd(gradient=gradient, **settings)
 
 
@@ -128,7 +128,7 @@ def test_the_papers_form_subtracts_the_label_from_every_teacher():
 @pytest.mark.parametrize("normalise", ["none", "features", "max-abs", "l2"])
 def test_weights_stay_convex(n_teachers, gradient, normalise):
     model, components, batch, validation = setting(n_teachers)
-    mixer = attached(mixer_of(gradient, rho=3.0, normalise=normalise), components, batch)
+    mixer = attached(mixer_of(gradient, weight_lr=3.0, normalise=normalise), components, batch)
     start = mixer.table().clone()
     for _ in range(3):
         look = LookAhead.from_options(
@@ -158,7 +158,7 @@ def test_a_noisy_label_pushes_the_weight_to_the_teacher():
         one.y.copy_(told.argmax(1))
     noisy = torch.arange(61) % 2 == 0
     batch.y[noisy] = (batch.y[noisy] + 1) % C
-    mixer = attached(mixer_of(start=0.5, rho=0.02), components, batch)
+    mixer = attached(mixer_of(start=0.5, weight_lr=0.02), components, batch)
     look = LookAhead.from_options(model, components, batch, validation, mixer.look_ahead_options())
     mixer.refresh(look, batch)
     risen = mixer.table()[:, 1] - 0.5
@@ -178,7 +178,7 @@ def test_other_losses_and_losses_that_are_not_mixable_keep_weight_one():
 
 
 def test_the_look_ahead_is_told_what_the_outer_loss_is():
-    options = AlmKd(alpha=0.4, beta=0.6, eta_look=0.2, group_size=31).look_ahead_options()
+    options = AlmKd(alpha=0.4, beta=0.6, lookahead_lr=0.2, group_size=31).look_ahead_options()
     assert (options.outer, options.alpha, options.beta) == ("teacher", 0.4, 0.6)
     assert (options.eta, options.group_size) == (0.2, 31)
 
@@ -186,7 +186,7 @@ def test_the_look_ahead_is_told_what_the_outer_loss_is():
 @pytest.mark.parametrize(
     "options",
     [
-        {"rho": -1.0},
+        {"weight_lr": -1.0},
         {"start": 1.5},
         {"gradient": "steep"},
         {"outer": "rules"},
@@ -194,7 +194,7 @@ def test_the_look_ahead_is_told_what_the_outer_loss_is():
         {"beta": -0.1},
         {"refresh_every": 0},
         {"warmup": 0.5},
-        {"eta_look": 0.0},
+        {"lookahead_lr": 0.0},
         {"inner_repeats": 0},
         {"group_size": 0},
         {"normalise": "loud"},

@@ -36,7 +36,7 @@ def batch():
 
 
 def learnt(share, gradient, domain=None):
-    mixer = Amal(0.01, share=share, clamp=(0.0, 9.0), inner_repeats=1, normalise="none")
+    mixer = Amal(0.01, weight_sharing=share, clamp=(0.0, 9.0), inner_repeats=1, normalise="none")
     domain = torch.ones(N, K, dtype=torch.bool) if domain is None else domain
     mixer.attach(N, ("a", "b", "c"), domain, torch.ones(K, dtype=torch.bool))
     mixer.refresh(Look(gradient), batch())
@@ -98,5 +98,5 @@ def test_group_means_against_a_loop(n, groups, seed):
 
 
 def test_an_unknown_form_is_refused():
-    with pytest.raises(InputError, match="share must be one of"):
-        Amal(share="column")
+    with pytest.raises(InputError, match="weight_sharing must be one of"):
+        Amal(weight_sharing="column")

@@ -17,7 +17,7 @@ from bilevel_problem import (
 )
 
 from spear_amal.errors import InputError
-from spear_amal.maths.objective import weighted_objective
+from spear_amal.maths.losses import weighted_objective
 from spear_amal.mixers import AuxiLearn
 from spear_amal.mixers.auxilearn import Linear, NonLinear
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from every_mixer import MAKERS, NAMES, PLAIN_AT_FIRST, Run, attached, domain, gradients, same
 
-from spear_amal.maths.objective import weighted_objective
+from spear_amal.maths.losses import weighted_objective
 from spear_amal.mixers.fixed import Frozen
 
 EVERY = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)

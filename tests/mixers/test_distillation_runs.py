@@ -8,10 +8,10 @@ from spear_amal.losses import ComponentSet, LabelCrossEntropy, teacher_component
 from spear_amal.mixers import Amal
 from spear_amal.mixers.alm_kd import AlmKd
 from spear_amal.mixers.crust import Crust
-from spear_amal.mixers.dgkd import StochasticTeachers
+from spear_amal.mixers.dgkd import DGKD
 from spear_amal.mixers.superloss import SuperLoss
 from spear_amal.models import MLP, JointModel
-from spear_amal.training import Callback, Settings, Table, Trainer
+from spear_amal.training import Callback, Table, Trainer, TrainerConfig
 
 N, D, C, T, N_VAL = 61, 11, 3, 2, 29
 B = 13
@@ -21,8 +21,8 @@ MAKERS = {
     "alm-kd": lambda: AlmKd(**SOON),
     "superloss": lambda: SuperLoss(tau="mean"),
     "crust": lambda: Crust(start_epoch=1, radius=0.5, group_size=17),
-    "dgkd": lambda: StochasticTeachers(0.5),
-    "dgkd-drop": lambda: StochasticTeachers(drop=1),
+    "dgkd": lambda: DGKD(0.5),
+    "dgkd-drop": lambda: DGKD(drop=1),
 }
 EVERY = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 
@@ -48,8 +48,8 @@ def run(mixer, callbacks=(), device="cpu", **options):
     train = Table(x[:N], observed, teachers=teachers[:N], **kind)
     held = Table(x[N:], y[N:], teachers=teachers[N:], **kind)
     model = JointModel(MLP(D, C, (7,), torch.Generator().manual_seed(1)).double()).to(device)
-    settings = Settings(**{"max_epochs": 5, "batch_size": B, "lr": 0.05, **options})
-    result = Trainer(settings, callbacks).fit(
+    settings = TrainerConfig(**{"max_epochs": 5, "batch_size": B, "lr": 0.05, **options})
+    result = Trainer(settings, callbacks=callbacks).fit(
         model,
         ComponentSet([LabelCrossEntropy(), *teacher_components(T)]),
         mixer,

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spear_amal.errors import InputError
-from spear_amal.maths.objective import weighted_objective
+from spear_amal.maths.losses import weighted_objective
 from spear_amal.mixers import GradientCosine, Mixer, Single, Step, build_mixer, gradient_cosine
 
 FORM = pytest.mark.parametrize("form", ["weighted", "unweighted"])

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from every_mixer import MAKERS, B, K, N, Told, attached, batch, domain
+from sklearn.base import clone
 
 from spear_amal.errors import InputError
 from spear_amal.mixers import (
@@ -16,49 +17,64 @@ from spear_amal.mixers import (
     mixer_parameters,
 )
 from spear_amal.mixers.fixed import Frozen
+from spear_amal.testing import ContractError, check_mixer
 
 STARTS_AT_ONE = ["base", "fixed", "amal", "frozen", "l2r", "gcs", "random-search"]
 EVERY = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 
 
 def test_every_mixer_with_a_name_is_covered():
-    assert set(MIXERS) <= set(MAKERS)
+    made = {type(make()) for make in MAKERS.values()}
+    assert {entry.mixer for entry in MIXERS.values()} <= made
 
 
 @EVERY
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("refreshed", [False, True])
-def test_weights_carry_no_gradient_and_match_the_losses(make, dtype, refreshed):
-    mixer = attached(make())
-    if refreshed:
-        mixer.refresh(Told(torch.randn(B, K, dtype=dtype)), batch())
-    losses = torch.rand(B, K, dtype=dtype, requires_grad=True)
-    weights = mixer.weights(batch(), losses)
-    assert weights.shape == (B, K)
-    assert weights.dtype == dtype
-    assert not weights.requires_grad
-    assert (weights >= 0).all()
-    assert torch.isfinite(weights).all()
+def test_every_mixer_keeps_the_contract(make):
+    check_mixer(make)
+
+
+class Forgetful(Amal):
+    """Its state lacks the weights."""
+
+    def state_dict(self):
+        return {}
+
+    def load_state_dict(self, state):
+        pass
+
+
+class Eager(Fixed):
+    """It moves what may not be moved."""
+
+    def weights(self, batch, losses):
+        return torch.full_like(losses, 0.5)
+
+
+class Renaming(Fixed):
+    """Its constructor stores something else."""
+
+    def __init__(self, per_loss=None, factor=1.0):
+        super().__init__(per_loss)
+        self.factor = factor + 1
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: Forgetful(normalise="none"), "after load_state_dict"),
+        (Eager, "not mixable"),
+        (Renaming, "store its arguments|constructor"),
+    ],
+)
+def test_the_contract_finds_what_breaks_it(make, said):
+    with pytest.raises((ContractError, RuntimeError), match=said):
+        check_mixer(make)
 
 
 @pytest.mark.parametrize("name", STARTS_AT_ONE)
 def test_weights_start_at_one(name):
     weights = attached(MAKERS[name]()).weights(batch(), torch.rand(B, K))
     assert (weights == 1).all()
-
-
-@EVERY
-def test_a_loss_that_is_not_mixable_keeps_weight_one(make):
-    mixer = attached(make(), mixable=(True, False, True))
-    told = Told(torch.randn(B, K, generator=torch.Generator().manual_seed(0)))
-    mixer.refresh(told, batch())
-    assert (mixer.weights(batch(), told.losses())[:, 1] == 1).all()
-
-
-@EVERY
-def test_one_row_and_empty_domain(make):
-    mixer = attached(make())
-    assert mixer.weights(batch([3]), torch.rand(1, K)).shape == (1, K)
 
 
 @EVERY
@@ -77,41 +93,6 @@ def test_one_loss_that_may_apply_nowhere(make, name, applies):
     assert weights.shape == (B, 1)
     assert torch.isfinite(weights).all()
     assert len(mixer.visits(torch.arange(N), 7)) <= N
-
-
-@EVERY
-def test_the_same_seed_gives_the_same_weights(make):
-    found = []
-    for _ in range(2):
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(5)
-            mixer = attached(make())
-        mixer.refresh(Told(torch.full((B, K), -0.5)), batch())
-        losses = torch.rand(B, K, generator=torch.Generator().manual_seed(8))
-        found.append(torch.stack([mixer.weights(batch(), losses) for _ in range(5)]))
-    assert torch.equal(*found)
-
-
-@EVERY
-def test_state_goes_out_and_comes_back_in_the_middle_of_a_run(make):
-    """The copy gives the same weights, now and after learning on. L2R has nothing to keep."""
-    first, second = attached(make()), attached(make())
-    told = [Told(torch.randn(B, K, generator=torch.Generator().manual_seed(s))) for s in range(5)]
-    for one in told[:3]:
-        first.refresh(one, batch())
-    state = first.state_dict()
-    before = {name: value.clone() for name, value in state.items()}
-    second.load_state_dict(state)
-    losses = torch.rand(B, K)
-    if not isinstance(first, LearningToReweight):
-        assert torch.equal(first.weights(batch(), losses), second.weights(batch(), losses))
-    for one in told[3:]:
-        first.refresh(one, batch())
-    assert all(torch.equal(state[name], before[name]) for name in state)  # a copy, not a view
-    for one in told[3:]:
-        second.refresh(one, batch())
-    assert torch.equal(first.weights(batch(), losses), second.weights(batch(), losses))
-    assert all(torch.equal(first.state_dict()[n], second.state_dict()[n]) for n in before)
 
 
 # -- L2R and MWN ----------------------------------------------------------------------------------
@@ -161,13 +142,53 @@ def test_per_step_mixers_refuse_nonsense_and_name_it(kind, options):
         kind(**options)
 
 
-@pytest.mark.parametrize("name", ["hidden", "lr", "eta_look"])
+@pytest.mark.parametrize("name", ["hidden", "lr", "lookahead_lr"])
 def test_mwn_refuses_nonsense_and_names_it(name):
     with pytest.raises(InputError, match=name):
         MetaWeightNet(**{name: 0})
 
 
-@pytest.mark.parametrize("name", [*MIXERS, "amal-paper", "spear"])
+@EVERY
+def test_settings_can_be_set(make):
+    mixer = make()
+    assert mixer.set_params(**mixer.get_params()) is mixer
+    assert len(repr(mixer)) < 400
+
+
+def test_a_clone_has_learnt_nothing():
+    mixer = attached(Amal(normalise="none"))
+    mixer.refresh(Told(-torch.ones(B, K)), batch())
+    assert not (mixer.table() == 1).all()
+    assert (attached(clone(mixer)).table() == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("mixer", "wrong"),
+    [
+        (Amal(), {"weight_lr": -1.0}),
+        (Amal(), {"clamp": (2, 1)}),
+        (Fixed(), {"per_losses": {}}),
+        (MetaWeightNet(), {"hidden": 0}),
+    ],
+)
+def test_settings_that_are_changed_are_checked(mixer, wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        mixer.set_params(**wrong)
+
+
+def test_a_setting_that_was_overwritten_is_checked_before_training():
+    mixer = Amal()
+    mixer.clamp = (1.0, 0.0)
+    with pytest.raises(InputError, match="clamp"):
+        attached(mixer)
+
+
+def test_defaults_of_a_name_are_not_shared():
+    build_mixer("kd").per_loss["label"] = 9.0
+    assert build_mixer("kd").per_loss == {"label": 0.1, "teacher": 0.9}
+
+
+@pytest.mark.parametrize("name", MIXERS)
 def test_the_options_of_a_name_are_those_that_it_takes(name):
     options = mixer_parameters(name)
     made = build_mixer(name)
@@ -182,7 +203,9 @@ def test_the_options_of_a_name_are_those_that_it_takes(name):
 def test_amal_moves_by_rho_times_alignment_within_domain_and_clamp():
     alignment = torch.tensor([[0.05, -0.02, 9.0]] * B)
     mixer = attached(
-        Amal(rho=2.0, clamp=(0.0, 2.0), inner_repeats=1, normalise="none", share="row")
+        Amal(
+            weight_lr=2.0, clamp=(0.0, 2.0), inner_repeats=1, normalise="none", weight_sharing="row"
+        )
     )
     told = Told(alignment)
     mixer.refresh(told, batch())
@@ -194,16 +217,20 @@ def test_amal_moves_by_rho_times_alignment_within_domain_and_clamp():
 
 
 def test_repeats_see_the_updated_weights():
-    mixer = attached(Amal(rho=1.0, clamp=(0, 2), inner_repeats=3, normalise="none", share="row"))
+    mixer = attached(
+        Amal(weight_lr=1.0, clamp=(0, 2), inner_repeats=3, normalise="none", weight_sharing="row")
+    )
     told = Told(torch.full((B, K), -0.1))
     mixer.refresh(told, batch())
     assert [w.min().item() for w in told.seen] == pytest.approx([1.0, 0.9, 0.8])
 
 
 def test_eta_lambda_is_the_papers_parameter():
-    """rho = eta_lambda eta / n_k."""
+    """weight_lr = eta_lambda eta / n_k."""
     alignment = torch.randn(B, K, generator=torch.Generator().manual_seed(1)) * 0.05
-    by_rho = attached(Amal(rho=3.0 * 0.5 / 4, clamp=(0, 2), inner_repeats=1, normalise="none"))
+    by_rho = attached(
+        Amal(weight_lr=3.0 * 0.5 / 4, clamp=(0, 2), inner_repeats=1, normalise="none")
+    )
     by_eta = attached(Amal(eta_lambda=3.0, clamp=(0, 2), inner_repeats=1, normalise="none"))
     by_rho.refresh(Told(alignment), batch())
     by_eta.refresh(Told(alignment), batch())
@@ -228,7 +255,11 @@ def test_unmixable_components_keep_their_weight():
 )
 def test_normalisation(normalise, expected):
     alignment = torch.randn(B, K, generator=torch.Generator().manual_seed(2))
-    mixer = attached(Amal(rho=0.1, clamp=(0, 2), inner_repeats=1, normalise=normalise, share="row"))
+    mixer = attached(
+        Amal(
+            weight_lr=0.1, clamp=(0, 2), inner_repeats=1, normalise=normalise, weight_sharing="row"
+        )
+    )
     mixer.refresh(Told(alignment), batch())
     rows = batch().index
     found = mixer.table()[rows]
@@ -267,7 +298,7 @@ def test_fixed_weights_by_name():
         {"refresh_every": 0},
         {"warmup": -1},
         {"inner_repeats": 0},
-        {"eta_look": 0.0},
+        {"lookahead_lr": 0.0},
         {"group_size": 0},
         {"normalise": "loud"},
         {"outer": "rules"},
@@ -281,14 +312,14 @@ def test_amal_refuses_nonsense_and_names_it(options):
 
 def test_building_by_name():
     assert isinstance(build_mixer("spear"), Fixed)
-    assert build_mixer("amal", {"rho": 2.0}).rho == 2.0
+    assert build_mixer("amal", {"weight_lr": 2.0}).weight_lr == 2.0
     assert build_mixer("amal-paper").clamp == PRESETS["paper"]["clamp"]
     with pytest.raises(InputError, match="choose from"):
         build_mixer("amall")
     with pytest.raises(InputError, match="cannot take"):
         build_mixer("amal", {"rhoo": 1})
     with pytest.raises(InputError, match="mixer object"):
-        build_mixer(Amal(), {"rho": 1.0})
+        build_mixer(Amal(), {"weight_lr": 1.0})
 
 
 def test_frozen_weights_must_fit():
@@ -297,5 +328,5 @@ def test_frozen_weights_must_fit():
 
 
 def test_summary_names_the_settings():
-    assert Amal(rho=2.5).summary()["rho"] == 2.5
+    assert Amal(weight_lr=2.5).summary()["weight_lr"] == 2.5
     assert Fixed({"label": 0.5}).summary() == {"mixer": "Fixed", "per_loss": {"label": 0.5}}

@@ -21,7 +21,7 @@ from bilevel_problem import (
 from every_mixer import K, Run, attached
 
 from spear_amal.errors import InputError
-from spear_amal.mixers import AuxiLearn, Mixer, ModuleWeights
+from spear_amal.mixers import MAOAL, AuxiLearn, Mixer
 
 ALPHA = torch.tensor([[0.7, 1.3, 0.4, 0.9], [0.2, 1.9, 1.1, 0.6]], dtype=torch.float64)
 # One upper step then moves alpha by minus the gradient.
@@ -32,7 +32,7 @@ POSITIVE = pytest.mark.parametrize("positive", ["relu", "projection"])
 
 def made(alpha=ALPHA, **options):
     """A mixer that has seen the problem, with weights that are not all alike."""
-    problem, mixer = Problem(), attach(ModuleWeights(**{**PLAIN, **options}))
+    problem, mixer = Problem(), attach(MAOAL(**{**PLAIN, **options}))
     mixer.combine(problem.step(separate=True))
     with torch.no_grad():
         mixer.alpha.copy_(alpha)
@@ -83,7 +83,7 @@ def test_the_value_and_the_told_weights_are_means_over_shared_modules():
 
 
 def test_before_the_first_step_nothing_is_known_of_modules():
-    mixer = attach(ModuleWeights())
+    mixer = attach(MAOAL())
     assert mixer.module_weights() == {}
     assert mixer.mean_weights(torch.arange(B)) == dict.fromkeys(NAMES, 1.0)
 
@@ -91,7 +91,7 @@ def test_before_the_first_step_nothing_is_known_of_modules():
 def test_parameters_that_nothing_reaches_get_no_gradient():
     problem, mixer = made(partition="parameter")
     problem.parameters["unused"] = torch.ones(3, dtype=torch.float64, requires_grad=True)
-    mixer = attach(ModuleWeights("parameter", **PLAIN))
+    mixer = attach(MAOAL("parameter", **PLAIN))
     mixer.combine(problem.step(separate=True)).backward()
     mixer.learn(problem)
     assert problem.parameters["unused"].grad is None
@@ -100,7 +100,7 @@ def test_parameters_that_nothing_reaches_get_no_gradient():
 
 
 def test_losses_that_are_not_mixable_have_weight_1_everywhere():
-    problem, mixer = Problem(), attach(ModuleWeights(every=1), mixable=(True, True, False))
+    problem, mixer = Problem(), attach(MAOAL(every=1), mixable=(True, True, False))
     for _ in range(3):
         mixer.combine(problem.step(separate=True))
         mixer.learn(problem)
@@ -197,7 +197,7 @@ def test_backward_passes_are_those_of_the_formulas(monkeypatch, t, m):
     for combiner in ("linear", "non-linear"):
         mixer = AuxiLearn(combiner, every=t, neumann=m)
         assert passes(mixer, monkeypatch, t) == t + m + 2
-    assert passes(ModuleWeights(every=t, neumann=m), monkeypatch, t) == t * K + K + m + 1
+    assert passes(MAOAL(every=t, neumann=m), monkeypatch, t) == t * K + K + m + 1
 
 
 # -- what is learnt -------------------------------------------------------------------------------
@@ -206,7 +206,7 @@ def test_backward_passes_are_those_of_the_formulas(monkeypatch, t, m):
 @POSITIVE
 def test_it_tells_losses_apart_module_by_module(positive):
     problem = TugOfWar()
-    mixer = ModuleWeights("parameter", every=5, lr=0.05, eta=0.1, positive=positive)
+    mixer = MAOAL("parameter", every=5, lr=0.05, eta=0.1, positive=positive)
     problem.train(mixer)
     weights, by_module = mixer.mean_weights(torch.arange(41)), mixer.module_weights()
     assert weights["against"] < 0.1
@@ -221,7 +221,7 @@ def test_it_tells_losses_apart_module_by_module(positive):
 def test_a_state_tells_its_modules_before_a_step_is_made():
     """And in the run that it is loaded into."""
     problem, mixer = made()
-    other = attach(ModuleWeights(**PLAIN))
+    other = attach(MAOAL(**PLAIN))
     other.load_state_dict(mixer.state_dict())
     assert other.modules == MODULES
     assert other.module_weights() == mixer.module_weights() != {}
@@ -233,7 +233,7 @@ def test_a_state_tells_its_modules_before_a_step_is_made():
 def test_a_state_of_other_modules_is_refused_when_they_are_seen():
     _, mixer = made()
     for how in ("parameter", lambda name: "ABCD"[list(SIZES).index(name)]):  # as many, other names
-        other = attach(ModuleWeights(how, **PLAIN))
+        other = attach(MAOAL(how, **PLAIN))
         other.load_state_dict(mixer.state_dict())
         with pytest.raises(InputError, match=r"but weights were learnt for \['trunk.0', 'trunk.1'"):
             other.combine(Problem().step(separate=True))
@@ -267,10 +267,10 @@ def test_where_the_main_loss_has_no_graph_in_a_batch_weights_stay_those_of_their
 )
 def test_it_refuses_nonsense_and_names_it(options):
     with pytest.raises(InputError, match=next(iter(options))):
-        ModuleWeights(**options)
+        MAOAL(**options)
 
 
 def test_a_main_loss_that_is_not_trained_is_named():
     with pytest.raises(InputError, match="colour"):
-        attach(ModuleWeights(main="colour"))
-    assert attach(ModuleWeights()).place == MAIN
+        attach(MAOAL(main="colour"))
+    assert attach(MAOAL()).place == MAIN

@@ -7,13 +7,13 @@ import torch
 from torch import nn
 
 from spear_amal.errors import InputError
-from spear_amal.mixers.module_partition import partition
+from spear_amal.mixers.module_partition import assign_modules
 from spear_amal.models.registry import build_network
 
 
 def modules(network, how="stage", prefix=""):
     named = {prefix + name: p for name, p in network.named_parameters()}
-    found = partition(named, how)
+    found = assign_modules(named, how)
     assert list(found) == list(named)
     return list(dict.fromkeys(found.values()))
 
@@ -109,7 +109,7 @@ def test_a_transformers_blocks_are_its_stages(how):
     )
     expected = ["embedding", *numbered("encoder.layers", range(3)), "head"]
     assert modules(network, how) == expected  # the last norm goes with the last block
-    norm = partition(dict(network.named_parameters()), how)["encoder.norm.weight"]
+    norm = assign_modules(dict(network.named_parameters()), how)["encoder.norm.weight"]
     assert norm == "encoder.layers.2"
 
 
@@ -121,10 +121,10 @@ def test_a_norm_that_comes_first_goes_with_the_layer_after_it():
 
 def test_small_models_and_bare_parameters():
     assert modules(nn.Linear(3, 2)) == ["network"]
-    assert set(partition({"w": torch.ones(3), "b": torch.ones(2)}).values()) == {"network"}
-    assert partition({}) == {}
+    assert set(assign_modules({"w": torch.ones(3), "b": torch.ones(2)}).values()) == {"network"}
+    assert assign_modules({}) == {}
     mixed = {"token": torch.ones(1, 3), "body.weight": torch.ones(2, 3)}
-    assert partition(mixed) == {"token": "token", "body.weight": "body"}
+    assert assign_modules(mixed) == {"token": "token", "body.weight": "body"}
 
 
 def test_every_parameter_on_its_own():
@@ -135,16 +135,16 @@ def test_every_parameter_on_its_own():
 def test_by_mapping_the_longest_beginning_counts_and_by_callable():
     named = dict(build_network("mlp:5-3", 2, input_shape=(7,)).named_parameters())
     given = {"model": "rest", "model.layers.0": "low", "model.layers.0.bias": "shift"}
-    assert list(partition(named, given).values()) == ["low", "shift", *["rest"] * 4]
-    upper = partition(named, lambda name: name.split(".")[1].upper())
+    assert list(assign_modules(named, given).values()) == ["low", "shift", *["rest"] * 4]
+    upper = assign_modules(named, lambda name: name.split(".")[1].upper())
     assert list(upper.values()) == ["LAYERS"] * 4 + ["HEAD"] * 2
 
 
 def test_a_parameter_without_a_module_is_named():
     named = {"body.weight": torch.ones(2, 3), "bodyguard.weight": torch.ones(3)}
     with pytest.raises(InputError, match=r"bodyguard\.weight': its keys, \['body'\]"):
-        partition(named, {"body": "low"})
+        assign_modules(named, {"body": "low"})
     with pytest.raises(InputError, match=r"body\.weight.*5"):
-        partition(named, {"body": 5, "bodyguard": "high"})
+        assign_modules(named, {"body": 5, "bodyguard": "high"})
     with pytest.raises(InputError, match=r"body\.weight.*5"):
-        partition(named, lambda name: 5)
+        assign_modules(named, lambda name: 5)

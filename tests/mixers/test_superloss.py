@@ -7,7 +7,7 @@ import torch
 
 from spear_amal.batch import Batch
 from spear_amal.errors import InputError
-from spear_amal.maths.objective import weighted_objective
+from spear_amal.maths.losses import weighted_objective
 from spear_amal.mixers.superloss import SuperLoss
 
 N, B, C = 13, 5, 7

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spear_amal.errors import InputError
-from spear_amal.maths.objective import weighted_objective
+from spear_amal.maths.losses import weighted_objective
 from spear_amal.mixers import Step, Uncertainty, build_mixer
 from spear_amal.mixers.uncertainty import FORMS, LARGEST
 

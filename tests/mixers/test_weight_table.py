@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 from spear_amal.errors import InputError
 from spear_amal.mixers import Amal
 from spear_amal.mixers.weight_table import WeightTable, round_at_random
-from spear_amal.tensors.bool_table import BitRows
+from spear_amal.tensors.bool_table import PackedBools
 
 N, K = 31, 3
 BOOLS = hnp.arrays(bool, st.tuples(st.integers(0, 13), st.integers(1, 19)))
@@ -22,9 +22,9 @@ def test_bits_are_the_matrix_that_was_packed(matrix, data):
     held = torch.from_numpy(matrix)
     kept = torch.from_numpy(data.draw(hnp.arrays(bool, matrix.shape[1])))
     rows = torch.randperm(len(held), generator=torch.Generator().manual_seed(0))
-    assert torch.equal(BitRows.pack(held)[rows], held[rows])
-    assert torch.equal(BitRows.pack(held, kept)[:], held & kept)
-    stacked = BitRows.stack([BitRows.pack(held[:5]), BitRows.pack(held[5:])])
+    assert torch.equal(PackedBools.pack(held)[rows], held[rows])
+    assert torch.equal(PackedBools.pack(held, kept)[:], held & kept)
+    stacked = PackedBools.stack([PackedBools.pack(held[:5]), PackedBools.pack(held[5:])])
     assert stacked.shape == matrix.shape
     assert torch.equal(stacked[:], held)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spear_amal.report import Examples, Outcome, ReportContent
+from spear_amal.report import Evaluation, Examples, ReportContent
 from spear_amal.votes.label_matrix import LabelMatrix
 
 sys.path.insert(0, str(Path(__file__).parent))  # so that tests find the made-up rows
@@ -53,13 +53,13 @@ def content(votes, examples):
     return ReportContent(
         title=f"Run {EVIL}",
         summary=[f"Summary {EVIL}"],
-        classes=votes.classes,
-        labels=votes,
-        gold=examples.y,
+        class_names=votes.classes,
+        votes=votes,
+        y=examples.y,
         comparison=pd.DataFrame({"method": [EVIL], "was given": ["100 gold"], "test F1": ["81.6"]}),
         histories={f"{EVIL}": history},
         examples=examples,
-        outcome=Outcome(
+        outcome=Evaluation(
             EVIL, EVIL, np.array([[7, 2], [1, 3]]), np.linspace(0.5, 1, 13), np.arange(13) % 3 > 0
         ),
         settings={"seed": 3, "note": EVIL},

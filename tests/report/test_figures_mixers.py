@@ -11,9 +11,9 @@ import pytest
 from spear_amal.errors import InputError
 from spear_amal.report import weight_series, write_report
 from spear_amal.report.figures import mixers
+from spear_amal.report.figures.mixers import weights_over_training
 from spear_amal.report.figures.style import png
-from spear_amal.report.grid_report import kd_figures
-from spear_amal.report.weights_section import section, weights_over_training
+from spear_amal.report.grid_report import grid_figures
 
 EPOCHS = 11
 FALLING = np.linspace(1, 0, EPOCHS)
@@ -234,17 +234,18 @@ def test_paths_by_start_with_goals_across():
 # -- on pages -------------------------------------------------------------------------------------
 
 
-def test_the_section_is_there_only_where_weights_were_recorded():
-    assert list(section({"a": history().filter(regex="^(?!weight)")})) == []
-    pieces = "".join(section({"MAOAL": history(modules=("x", "y")), "SPEAR": pd.DataFrame()}))
-    assert pieces.count("<img") == 2 and "Weights by module: MAOAL" in pieces
+def test_weights_are_drawn_only_where_they_were_recorded():
+    assert list(weights_over_training({"a": history().filter(regex="^(?!weight)")})) == []
+    drawn = weights_over_training({"MAOAL": history(modules=("x", "y")), "SPEAR": pd.DataFrame()})
+    titles = [captioned.title for captioned in drawn]
+    assert titles == ["Weights of the losses", "Weights by module: MAOAL"]
 
 
 def test_rows_of_studies_are_found_by_title():
     frame = pd.DataFrame([row(), row(), {"title": "KD", "corpus": "c"}])
     found = weight_series.recorded(frame)
     assert list(found) == ["AMAL"] and len(found["AMAL"]) == 2
-    assert [name for name, *_ in weights_over_training(found)] == ["mixers"]
+    assert [captioned.name for captioned in weights_over_training(found)] == ["mixers"]
     assert weight_series.recorded(frame[["title"]]) == {}
 
 
@@ -258,5 +259,5 @@ def test_a_report_has_the_section_after_the_learning_curves(content, tmp_path):
 def test_a_report_of_distillation_shows_rows_with_weights_by_epoch():
     weights = {"weights_by_epoch": {"label": [1.0, 0.9]}, "best_epoch": 2}
     rows = [made.row("kd-noise", "noise 0.4", "amal", seed, **weights) for seed in range(2)]
-    names = list(kd_figures(made.frame(rows)))
+    names = list(grid_figures(made.frame(rows)))
     assert any(name.endswith("-mixers") for name in names)

@@ -8,7 +8,7 @@ import pytest
 from spear_amal.errors import InputError
 from spear_amal.report.figures import distillation
 from spear_amal.report.figures.style import png
-from spear_amal.report.grid_report import kd_figures, write_kd_report
+from spear_amal.report.grid_report import grid_figures, write_grid_report
 from spear_amal.studies.grid.weight_histograms import BUCKETS
 
 
@@ -20,7 +20,7 @@ def test_every_study_has_its_figures():
     runs = made.frame(
         made.synthetic_rows(2), made.noise_rows(2), made.capacity_rows(2), made.multi_rows(2)
     )
-    drawn = kd_figures(runs)
+    drawn = grid_figures(runs)
     assert [name for name in drawn if not name.endswith("gains")] == [
         "kd-noise-digits-accuracy",
         "kd-noise-digits-auc",
@@ -36,10 +36,10 @@ def test_every_study_has_its_figures():
 
 
 def test_rows_without_fields_give_gains_alone():
-    assert list(kd_figures(made.frame(made.multi_rows(2)))) == [
+    assert list(grid_figures(made.frame(made.multi_rows(2)))) == [
         "kd-multi-digits-resnet32-and-resnet14-to-resnet8-gains"
     ]
-    assert kd_figures(pd.DataFrame([made.row("kd-self", "born again", "ce", 0)])) == {}
+    assert grid_figures(pd.DataFrame([made.row("kd-self", "born again", "ce", 0)])) == {}
 
 
 def test_buckets_are_means_over_the_runs_that_have_rows():
@@ -105,7 +105,7 @@ def test_conditions_stand_side_by_side():
 
 
 def test_compression_leaves_out_the_student_without_a_teacher():
-    figure = kd_figures(made.frame(made.capacity_rows(3)))["kd-capacity-digits-compression"]
+    figure = grid_figures(made.frame(made.capacity_rows(3)))["kd-capacity-digits-compression"]
     ax = figure.axes[0]
     assert ax.get_xscale() == "log" and "labels alone" not in legend(figure)
     assert set(legend(figure)) == {"KD(0.9)", "TAKD", "DGKD", "SSKD", "AMAL", "ALM-KD"}
@@ -133,7 +133,7 @@ def test_the_page_holds_tables_verdicts_and_pictures(tmp_path):
     path = tmp_path / "a.html"
     runs = made.frame(made.noise_rows(2, ("ce", "kd", "amal")))
     runs["title"] = runs["title"].replace("KD(0.9)", "<b>KD")
-    write_kd_report(path, runs)
+    write_grid_report(path, runs)
     page = path.read_text(encoding="utf-8")
     assert "AMAL above labels alone by" in page and "&lt;b&gt;KD" in page and "<b>KD" not in page
     assert page.count("<img ") == 2 + 3 * 2 and "http" not in page

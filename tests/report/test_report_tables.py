@@ -10,11 +10,11 @@ from spear_amal.report import (
     comparison_table,
     extreme_rows,
     lf_table,
-    readable,
-    readable_check,
+    readable_accuracy,
+    readable_coverage,
     votes_sentence,
 )
-from spear_amal.studies import Row
+from spear_amal.studies import ComparisonRow
 from spear_amal.votes.label_matrix import LabelMatrix
 
 
@@ -29,7 +29,11 @@ def test_lf_table_holds_the_analysis(votes, examples):
     check = lf_check(votes, examples.y)
     np.testing.assert_array_equal(table["chance"], check["chance"])
     assert table["verdict"].tolist() == check["verdict"].tolist()
-    assert list(readable_check(table)["LF"]) == list(readable(table)["LF"]) == list(votes.lf_names)
+    assert (
+        list(readable_accuracy(table)["LF"])
+        == list(readable_coverage(table)["LF"])
+        == list(votes.lf_names)
+    )
 
 
 @pytest.mark.parametrize(
@@ -49,7 +53,7 @@ def test_sentence_on_all_votes(found, said):
 def test_without_gold_there_are_no_accuracies(votes, gold):
     table = lf_table(votes, gold)
     assert list(table) == ["LF", "votes for", "coverage", "overlaps", "conflicts"]
-    assert list(readable(table)) == list(table)
+    assert list(readable_coverage(table)) == list(table)
 
 
 def test_lf_that_never_votes_or_declares():
@@ -58,8 +62,8 @@ def test_lf_that_never_votes_or_declares():
     )
     table = lf_table(matrix, np.array([1, 1]))
     assert table["votes for"].tolist() == ["-", "b", "a, b"]
-    assert readable(table)["coverage"].tolist() == ["0.0%", "0.0%", "100.0%"]
-    shown = readable_check(table)
+    assert readable_coverage(table)["coverage"].tolist() == ["0.0%", "0.0%", "100.0%"]
+    shown = readable_accuracy(table)
     assert shown["accuracy"].tolist() == ["n/a", "n/a", "0.50"]
     assert shown["95% interval"].tolist()[:2] == ["", ""]
     assert shown["chance"].tolist() == ["n/a", "n/a", "0.50"]
@@ -68,12 +72,12 @@ def test_lf_that_never_votes_or_declares():
 
 def test_no_rows_are_no_error():
     table = lf_table(LabelMatrix.from_dense(np.zeros((0, 3), dtype=int)), np.zeros(0, dtype=int))
-    assert readable(table)["coverage"].tolist() == ["0.0%"] * 3
+    assert readable_coverage(table)["coverage"].tolist() == ["0.0%"] * 3
 
 
 def test_comparison_says_what_was_given_and_how_far_validation_flatters():
     scores = {"accuracy": 0.8, "f1": 0.75, "macro-f1": 0.7, "nll": 0.5, "ece": 0.1}
-    row = Row("m", "M", "100 gold", "f1", scores, val_score=0.8, seconds=1.25)
+    row = ComparisonRow("m", "M", "100 gold", "f1", scores, val_score=0.8, seconds=1.25)
     (shown,) = comparison_table([row]).to_dict(orient="records")
     assert shown["was given"] == "100 gold"
     assert (shown["test F1"], shown["validation F1"]) == ("75.0", "80.0")

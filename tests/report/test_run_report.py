@@ -14,10 +14,10 @@ from spear_amal.report import (
     ReportContent,
     comparison_table,
     is_own_report,
-    run_report,
     write_report,
 )
-from spear_amal.studies import Row
+from spear_amal.report.page import versions
+from spear_amal.studies import ComparisonRow
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
@@ -92,7 +92,7 @@ def test_parts_that_are_missing_are_left_out(tmp_path):
 
 
 def test_without_gold_nothing_is_said_of_chance(content, tmp_path):
-    write_report(tmp_path / "r.html", replace(content, gold=None))
+    write_report(tmp_path / "r.html", replace(content, y=None))
     text = (tmp_path / "r.html").read_text()
     assert "chance" not in text and "verdict" not in text
     assert len(Page(text).pictures) == 8
@@ -110,7 +110,7 @@ def test_judged_weights_say_that_gold_was_for_looking_only(content, tmp_path):
 
 def test_optimism_stands_in_the_comparison(tmp_path):
     scores = {"accuracy": 0.8, "f1": 0.75, "macro-f1": 0.7, "nll": 0.5, "ece": 0.1}
-    rows = [Row("m", "M", "100 gold", "f1", scores, val_score=0.81, seconds=1.0)]
+    rows = [ComparisonRow("m", "M", "100 gold", "f1", scores, val_score=0.81, seconds=1.0)]
     write_report(tmp_path / "r.html", replace(BARE, comparison=comparison_table(rows)))
     text = (tmp_path / "r.html").read_text()
     assert ">optimism</th>" in text and ">+6.0</td>" in text
@@ -159,4 +159,4 @@ def test_without_matplotlib_it_says_what_to_install(content, tmp_path, monkeypat
 
 
 def test_versions_name_what_was_used():
-    assert {"spear_amal", "Python", "numpy", "torch"} <= set(run_report.versions())
+    assert {"spear_amal", "Python", "numpy", "torch"} <= set(versions())

@@ -26,11 +26,11 @@ def runs(texts, labels=(23,), placebo=False):
     return pd.DataFrame(rows)
 
 
-SWEPT = ("spear", "amal", "amal:refresh_every=1", "amal:eta_look=5")
+SWEPT = ("spear", "amal", "amal:refresh_every=1", "amal:lookahead_lr=5")
 
 
 def test_every_kind_of_curve():
-    curves = {curve.kind: curve for curve in study_curves(runs(SWEPT))}
+    curves = {curve.name: curve for curve in study_curves(runs(SWEPT))}
     assert list(curves) == ["refresh", "lookahead"]
     assert curves["refresh"].title == "toy, 23 labels: how often the weights are fitted to V"
     ax = curves["refresh"].figure.axes[0]
@@ -42,7 +42,7 @@ def test_every_kind_of_curve():
 
 def test_budget_curve_of_a_placebo_is_called_so():
     (curve,) = study_curves(runs(["only-l", "amal"], labels=(11, 23), placebo=True))
-    assert curve.kind == "budget" and "fair rival" in curve.caption
+    assert curve.name == "budget" and "fair rival" in curve.caption
     assert curve.title == "toy, votes shuffled: score against the number of gold labels"
     lines = curve.figure.axes[0].lines
     assert [line.get_label() for line in lines] == ["Only-L", "AMAL"]

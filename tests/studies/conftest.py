@@ -8,7 +8,7 @@ import pytest
 
 from spear_amal.data import synthetic_corpus
 from spear_amal.labeling import PandasLFApplier, keyword_lf
-from spear_amal.studies import METHODS, Source
+from spear_amal.studies import METHODS, CorpusVotes
 
 WORDS = {"romance": ["love", "passion", "wedding", "heart"], "action": ["gang", "bomb", "gun"]}
 
@@ -17,7 +17,7 @@ def small_source(n=211, n_test=61):
     corpus = synthetic_corpus(n=n, n_test=n_test, seed=3)
     corpus = dataclasses.replace(corpus, n_labelled=23, n_validation=23)
     lfs = [keyword_lf(f"says_{word}", [word], label=k) for k in WORDS for word in WORDS[k]]
-    return Source(corpus, PandasLFApplier(lfs, corpus.classes).apply(corpus.frame), "keywords")
+    return CorpusVotes(corpus, PandasLFApplier(lfs, corpus.classes).apply(corpus.frame), "keywords")
 
 
 @pytest.fixture(scope="session")
@@ -29,8 +29,8 @@ def source():
 @pytest.fixture
 def methods(monkeypatch):
     """METHODS, in which a test may register what it likes."""
-    monkeypatch.setattr("spear_amal.studies.methods.METHODS", held := dict(METHODS))
-    return held
+    monkeypatch.setattr("spear_amal.studies.methods.METHODS", registered := dict(METHODS))
+    return registered
 
 
 @pytest.fixture
@@ -43,14 +43,14 @@ def killed_and_continued():
     def both(study, run, at):
         ran = []
 
-        def counted(cell, folder):
-            ran.append(cell)
-            return study.run(cell, folder)
+        def counted(spec, folder):
+            ran.append(spec)
+            return study.run(spec, folder)
 
-        def killed(cell, folder):
+        def killed(spec, folder):
             if len(ran) == at:
                 raise KeyboardInterrupt
-            return counted(cell, folder)
+            return counted(spec, folder)
 
         with pytest.raises(KeyboardInterrupt):
             run(dataclasses.replace(study, run=killed))

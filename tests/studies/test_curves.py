@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from spear_amal.studies import parse_method
-from spear_amal.studies.sweeps import over_budgets, over_setting
+from spear_amal.studies.curves import over_budgets, over_setting
 
 
 def runs(*texts, labels=23, seeds=2, corpus="toy", tuned=None):
@@ -39,19 +39,19 @@ def test_budgets_of_one_corpus_and_setting():
 
 
 def test_methods_with_one_title_go_by_their_texts():
-    texts = ("amal:rho=30.001", "amal:rho=30.002")  # titles show three digits
+    texts = ("amal:weight_lr=30.001", "amal:weight_lr=30.002")  # titles show three digits
     (held,) = over_budgets(pd.concat([runs(*texts, labels=n) for n in (11, 23)]))
     assert set(held["method"]) == set(texts)
 
 
 def test_a_panel_holds_what_differs_in_one_setting():
     frame = runs(
-        *("spear", "amal:refresh_every=1", "amal", "amal:eta_look=5"),
-        *("amal:refresh_every=1,share=row", "amal:refresh_every=10,share=row"),
-        *("amal:refresh_every=1,rho=30", "only-l", "l2r", "spear:refit"),
+        *("spear", "amal:refresh_every=1", "amal", "amal:lookahead_lr=5"),
+        *("amal:refresh_every=1,weight_sharing=row", "amal:refresh_every=10,weight_sharing=row"),
+        *("amal:refresh_every=1,weight_lr=30", "only-l", "l2r", "spear:refit"),
     )
-    assert panels(frame) == {"AMAL": [1, 3, np.inf], "AMAL, share=row": [1, 10, np.inf]}
-    assert panels(frame, "eta_look") == {"AMAL": [0.5, 5]}
+    assert panels(frame) == {"AMAL": [1, 3, np.inf], "AMAL, weight_sharing=row": [1, 10, np.inf]}
+    assert panels(frame, "lookahead_lr") == {"AMAL": [0.5, 5]}
 
 
 def test_never_is_left_out_where_other_options_made_it():
@@ -60,13 +60,13 @@ def test_never_is_left_out_where_other_options_made_it():
 
 
 def test_ordinary_studies_have_no_such_curve():
-    frame = runs("only-l", "spear", "amal", "recommended", "amal:rho=30", "mwn")
+    frame = runs("only-l", "spear", "amal", "recommended", "amal:weight_lr=30", "mwn")
     assert list(over_setting(frame, "refresh_every")) == []
-    assert list(over_setting(frame, "eta_look")) == []
+    assert list(over_setting(frame, "lookahead_lr")) == []
 
 
 def test_tuned_options_set_methods_apart():
-    frame = pd.concat([runs("amal:refresh_every=1"), runs("amal", tuned={"rho": 30.0})])
+    frame = pd.concat([runs("amal:refresh_every=1"), runs("amal", tuned={"weight_lr": 30.0})])
     assert list(over_setting(frame, "refresh_every")) == []
 
 

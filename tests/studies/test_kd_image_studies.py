@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import json
 
 import numpy as np
 import pytest
 
 from spear_amal.errors import InputError
-from spear_amal.studies.distillation import KD_STUDIES, run_kd_study
+from spear_amal.studies import load_study, run_grid_study
 from spear_amal.studies.distillation.coreset import of_every_class
-from spear_amal.studies.grid.image_split import KdScorer, kd_task
+from spear_amal.studies.grid.image_split import ImageTestScorer, make_image_split
 
 ROWS = {"corpus": "digits", "n_train": 103, "n_validation": 53, "n_test": 101}
 TINY = {**ROWS, "max_epochs": 2, "batch_size": 31, "student": "mlp:7"}
@@ -36,8 +35,7 @@ NAMES = list(OPTIONS)
 
 
 def run_tiny(name, folder, study=None, seeds=2, **more):
-    study = study or KD_STUDIES[name]
-    return run_kd_study(study, folder / "runs.json", seeds, **TINY | OPTIONS[name] | more)
+    return run_grid_study(study or name, folder / "runs.json", seeds, **TINY | OPTIONS[name] | more)
 
 
 def results(rows):
@@ -78,13 +76,13 @@ def test_rows_are_whole_and_json(whole, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_test_labels_reach_scores_only(whole, name, tmp_path, monkeypatch):
-    def poisoned(self, x, y, start=KdScorer.__init__):
+    def poisoned(self, x, y, start=ImageTestScorer.__init__):
         start(self, x, (y + 1) % 10)
 
-    monkeypatch.setattr(KdScorer, "__init__", poisoned)
-    kd_task.cache_clear()
+    monkeypatch.setattr(ImageTestScorer, "__init__", poisoned)
+    make_image_split.cache_clear()
     rows, clean = run_tiny(name, tmp_path), whole(name)[0]
-    kd_task.cache_clear()
+    make_image_split.cache_clear()
     for column in ("val_score", "best_epoch", "mean_weights"):
         assert rows[column].tolist() == clean[column].tolist()
     assert rows["score"].tolist() != clean["score"].tolist()
@@ -98,18 +96,20 @@ def test_test_labels_reach_scores_only(whole, name, tmp_path, monkeypatch):
     ],
 )
 def test_a_killed_study_goes_on_where_it_was(whole, name, tmp_path, killed_and_continued):
-    rows, n = killed_and_continued(KD_STUDIES[name], lambda one: run_tiny(name, tmp_path, one), 5)
+    rows, n = killed_and_continued(
+        load_study(name), lambda study: run_tiny(name, tmp_path, study), 5
+    )
     assert n == len(rows)
     assert results(rows) == results(whole(name)[0])
 
 
 def test_a_failed_run_becomes_a_row_and_is_tried_again(whole, tmp_path):
-    study = KD_STUDIES["kd-multi"]
+    study = load_study("kd-multi")
 
-    def failing(cell, folder):
-        if cell.method == "takd" and cell.seed == 1:
+    def failing(spec, folder):
+        if spec.method == "takd" and spec.seed == 1:
             raise RuntimeError("out of luck")
-        return study.run(cell, folder)
+        return study.run(spec, folder)
 
     rows = run_tiny("kd-multi", tmp_path, dataclasses.replace(study, run=failing))
     failed = rows[rows["error"].notna()]
@@ -186,28 +186,29 @@ def test_an_order_gives_its_first_rows_when_all_classes_are_there():
 @pytest.mark.parametrize("name", NAMES)
 def test_options_that_cannot_be_are_refused(name, options, message):
     with pytest.raises(InputError, match=message):
-        KD_STUDIES[name].cells([0], **options)
+        load_study(name).run_specs([0], **options)
 
 
 def test_own_options_are_checked():
     with pytest.raises(InputError, match="two networks, the larger first"):
-        KD_STUDIES["kd-multi"].cells([0], teachers="mlp:13")
+        load_study("kd-multi").run_specs([0], teachers="mlp:13")
     with pytest.raises(InputError, match="share must lie between 0 and 1"):
-        KD_STUDIES["coreset"].cells([0], share=1.5)
+        load_study("coreset").run_specs([0], share=1.5)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_options_can_be_listed(name):
-    known = inspect.signature(KD_STUDIES[name].cells).parameters
-    assert next(iter(known)) == "seeds"
-    assert {"scale", "data_dir", "max_epochs", "corpus", "n_train"} <= set(known)
+    known = load_study(name).options
+    assert known[0] == "scale"
+    assert {"data_dir", "max_epochs", "corpus", "n_train"} <= set(known)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_scale_makes_cells_whose_rows_differ(name):
+def test_every_scale_makes_runs_whose_rows_differ(name):
+    study = load_study(name)
     for scale in ("small", "paper"):
-        made = KD_STUDIES[name].cells([0, 1], scale=scale)
-        rows = {json.dumps(cell.row(), sort_keys=True) for cell in made}
-        assert len(rows) == len(made)
-        for cell in made:
-            KD_STUDIES[name].teachers(cell)
+        specs = study.run_specs([0, 1], scale=scale)
+        rows = {json.dumps(study.identify(spec), sort_keys=True) for spec in specs}
+        assert len(rows) == len(specs)
+        for spec in specs:
+            study.teachers(spec)

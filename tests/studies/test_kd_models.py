@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from spear_amal.studies.grid.image_split import DataSpec, kd_task
+from spear_amal.studies.grid.image_split import DataSpec, make_image_split
 from spear_amal.studies.grid.students import TeacherSpec, seconds_of, stages, trained
 
 DATA = DataSpec("digits", 101, 53, 29)
@@ -25,7 +25,7 @@ SPEC = TeacherSpec("mlp:13", DATA, 1, SETTINGS)
         {"data": dataclasses.replace(DATA, n_train=103)},
         {"data": dataclasses.replace(DATA, noise=0.2)},
         {"data": dataclasses.replace(DATA, side=4)},
-        {"data": dataclasses.replace(DATA, labels="worse")},
+        {"data": dataclasses.replace(DATA, label_set="worse")},
         {"method": "kd", "teachers": (SPEC,)},
         {"method": "amal", "teachers": (SPEC,)},
         {"method": "kd", "teachers": (dataclasses.replace(SPEC, seed=5),)},
@@ -44,11 +44,11 @@ def test_where_the_data_lies_does_not_matter():
 
 def test_a_kept_model_is_the_trained_one(tmp_path):
     taught = TeacherSpec("mlp:7", DATA, 1, SETTINGS, "amal", (SPEC,))
-    task, _ = kd_task(DATA, 1)
+    split, _ = make_image_split(DATA, 1)
     for spec in (SPEC, taught):
         fresh = trained(spec, tmp_path)
         kept = trained(spec, tmp_path)
-        np.testing.assert_array_equal(kept.predict_proba(task.x), fresh.predict_proba(task.x))
+        np.testing.assert_array_equal(kept.predict_proba(split.x), fresh.predict_proba(split.x))
         assert kept.val_score_ == fresh.val_score_
         np.testing.assert_allclose(kept.weights_, fresh.weights_, rtol=1e-6)
         assert seconds_of(spec, tmp_path) > 0
@@ -61,17 +61,19 @@ def test_stages_are_the_epochs_of_one_run(tmp_path):
     spec = dataclasses.replace(SPEC, settings=SETTINGS | {"keep_epochs": [1, 3]})
     found = stages(spec, tmp_path)
     assert list(found) == [1, 3]
-    task, _ = kd_task(DATA, 1)
-    early, last = (found[epoch].predict_proba(task.x) for epoch in found)
+    split, _ = make_image_split(DATA, 1)
+    early, last = (found[epoch].predict_proba(split.x) for epoch in found)
     assert np.abs(early - last).max() > 1e-3
     # The best epoch by validation score is among the three; if it is the last, they agree.
     kept = trained(spec, tmp_path)
     best = kept.best_epoch_[0] + 1
     if best in found:
-        np.testing.assert_array_equal(kept.predict_proba(task.x), found[best].predict_proba(task.x))
+        np.testing.assert_array_equal(
+            kept.predict_proba(split.x), found[best].predict_proba(split.x)
+        )
     one_epoch = dataclasses.replace(SPEC, settings=SETTINGS | {"max_epochs": 1})
     alone = trained(one_epoch, tmp_path)
-    np.testing.assert_array_equal(alone.predict_proba(task.x), early)
+    np.testing.assert_array_equal(alone.predict_proba(split.x), early)
 
 
 def test_a_model_without_snapshots_has_no_stages(tmp_path):

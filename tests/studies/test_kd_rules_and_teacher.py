@@ -12,15 +12,14 @@ from sklearn.linear_model import LogisticRegression
 from spear_amal.data import encoders
 from spear_amal.errors import InputError
 from spear_amal.estimators import DistilledClassifier
-from spear_amal.studies import run_study
+from spear_amal.studies import corpus_run, load_study, run_grid_study, run_study
 from spear_amal.studies.comparison import fit_method
-from spear_amal.studies.distillation import KD_STUDIES, rules_and_teacher, run_kd_study
+from spear_amal.studies.corpus_run import corpus_split, load_setup
+from spear_amal.studies.distillation import rules_and_teacher
 from spear_amal.studies.distillation.text_teacher import text_teacher
-from spear_amal.studies.grid import text_run
-from spear_amal.studies.run import study_task
-from spear_amal.studies.split import Scorer
+from spear_amal.studies.split import HeldOutScorer
 
-STUDY = KD_STUDIES["rules-and-teacher"]
+STUDY = load_study("rules-and-teacher")
 TINY = {"corpus": "synthetic", "max_epochs": 2}
 QUICK = ["only-lv", "teacher", "amal", "kd", "kd-amal", "both", "both-amal", "both-crossfit"]
 
@@ -28,16 +27,16 @@ QUICK = ["only-lv", "teacher", "amal", "kd", "kd-amal", "both", "both-amal", "bo
 @pytest.fixture
 def held(source, monkeypatch):
     """Let the study find the small corpus, under whatever name."""
-    monkeypatch.setattr(text_run, "load_source", lambda corpus, data_dir=None: source)
-    text_run.loaded.cache_clear()
+    monkeypatch.setattr(corpus_run, "load_corpus_votes", lambda corpus, data_dir=None: source)
+    load_setup.cache_clear()
     yield source
-    text_run.loaded.cache_clear()
-    study_task.cache_clear()
+    load_setup.cache_clear()
+    corpus_split.cache_clear()
 
 
 @pytest.fixture
 def setup(held):
-    return text_run.loaded("synthetic", None, None)
+    return load_setup("synthetic", None, None)
 
 
 def results(rows):
@@ -46,7 +45,7 @@ def results(rows):
 
 def test_rows_are_whole_and_those_of_study(held, tmp_path):
     path = tmp_path / "runs.json"
-    rows = run_kd_study(STUDY, path, 2, methods=QUICK, **TINY)
+    rows = run_grid_study(STUDY, path, 2, methods=QUICK, **TINY)
     assert rows["error"].isna().all()
     stored = json.loads(path.read_text())["rows"]
     assert len(stored) == len(rows) == 2 * len(QUICK)
@@ -65,57 +64,57 @@ def test_rows_are_whole_and_those_of_study(held, tmp_path):
 
 def test_a_killed_study_goes_on_where_it_was(held, tmp_path):
     chosen = {"methods": ["teacher", "kd", "both"], **TINY}
-    whole = run_kd_study(STUDY, tmp_path / "whole.json", 2, **chosen)
+    whole = run_grid_study(STUDY, tmp_path / "whole.json", 2, **chosen)
     ran = []
 
-    def killed(cell, folder):
+    def killed(spec, folder):
         if len(ran) == 4:
             raise KeyboardInterrupt
-        ran.append(cell.method)
-        return STUDY.run(cell, folder)
+        ran.append(spec.method)
+        return STUDY.run(spec, folder)
 
     path = tmp_path / "killed.json"
     with pytest.raises(KeyboardInterrupt):
-        run_kd_study(dataclasses.replace(STUDY, run=killed), path, 2, **chosen)
-    assert results(run_kd_study(STUDY, path, 2, **chosen)) == results(whole)
+        run_grid_study(dataclasses.replace(STUDY, run=killed), path, 2, **chosen)
+    assert results(run_grid_study(STUDY, path, 2, **chosen)) == results(whole)
 
 
 def test_test_labels_reach_scores_only(held, tmp_path, monkeypatch):
     chosen = {"methods": ["teacher", "kd", "both-amal"], **TINY}
-    clean = run_kd_study(STUDY, tmp_path / "clean.json", 2, **chosen)
+    clean = run_grid_study(STUDY, tmp_path / "clean.json", 2, **chosen)
 
-    def poisoned(self, x, y, *others, start=Scorer.__init__):
+    def poisoned(self, x, y, *others, start=HeldOutScorer.__init__):
         start(self, x, 1 - np.asarray(y), *others)
 
-    monkeypatch.setattr(Scorer, "__init__", poisoned)
-    study_task.cache_clear()
-    rows = run_kd_study(STUDY, tmp_path / "poisoned.json", 2, **chosen)
+    monkeypatch.setattr(HeldOutScorer, "__init__", poisoned)
+    corpus_split.cache_clear()
+    rows = run_grid_study(STUDY, tmp_path / "poisoned.json", 2, **chosen)
     assert rows["val_score"].tolist() == clean["val_score"].tolist()
     told = rows["mean_weights"].dropna().tolist()
     assert told == clean["mean_weights"].dropna().tolist()
     np.testing.assert_allclose(rows["accuracy"], 1 - clean["accuracy"])
 
 
-def test_rho_reaches_every_amal_and_no_other(held, monkeypatch):
+def test_weight_lr_reaches_every_amal_and_no_other(held, monkeypatch):
     seen = {}
 
     def watched(spec, task, seed, **settings):
         model, seconds = fit_method(spec, task, seed, **settings)
-        seen["amal"] = model._mixer()
+        seen["amal"] = model._new_mixer()
         return model, seconds
 
     class Watched(DistilledClassifier):
         def fit(self, X, y, **given):
-            seen[self.mixer, "L" in given] = self._mixer()
+            seen[self.mixer, "L" in given] = self._new_mixer()
             return super().fit(X, y, **given)
 
     monkeypatch.setattr(rules_and_teacher, "fit_method", watched)
     monkeypatch.setattr(rules_and_teacher, "DistilledClassifier", Watched)
-    for cell in STUDY.cells([1], rho=17.0, **TINY):
-        if cell.method in ("amal", "kd", "kd-amal", "both-amal"):
-            STUDY.run(cell, "")
-    assert not hasattr(seen.pop(("kd", False)), "rho")
-    assert {key: mixer.rho for key, mixer in seen.items()} == {
+    for spec in STUDY.run_specs([1], weight_lr=17.0, **TINY):
+        if spec.method in ("amal", "kd", "kd-amal", "both-amal"):
+            STUDY.run(spec, "")
+    assert not hasattr(seen.pop(("kd", False)), "weight_lr")
+    assert {key: mixer.weight_lr for key, mixer in seen.items()} == {
         "amal": 17.0,
         ("amal", False): 17.0,
         ("amal", True): 17.0,
@@ -132,12 +131,12 @@ def test_a_teacher_learns_from_gold_of_l_alone(setup, monkeypatch):
 
     monkeypatch.setattr("spear_amal.studies.distillation.text_teacher.LogisticRegression", Watched)
     told = text_teacher(setup, 0, "same-gold", "")
-    task, _ = study_task(setup, 0)
-    np.testing.assert_array_equal(told.task.train_rows, task.train_rows)
-    np.testing.assert_array_equal(told.task.y_train, task.y_train)
+    task, _ = corpus_split(setup, 0)
+    np.testing.assert_array_equal(told.split.train_rows, task.train_rows)
+    np.testing.assert_array_equal(told.split.y_train, task.y_train)
     gold = task.y_train >= 0
     whole, *parts = fitted
-    np.testing.assert_array_equal(whole[0].toarray(), told.task.x_train[gold].toarray())
+    np.testing.assert_array_equal(whole[0].toarray(), told.split.x_train[gold].toarray())
     np.testing.assert_array_equal(whole[1], task.y_train[gold])
     assert len(parts) == 5
     assert sum(len(y) for _, y in parts) == 4 * task.n_labelled
@@ -148,13 +147,13 @@ def test_a_teacher_learns_from_gold_of_l_alone(setup, monkeypatch):
 def test_a_teacher_does_not_echo_the_labels_of_l(setup):
     """On rows of L it answers by models that were fitted on the other rows."""
     told = text_teacher(setup, 0, "same-gold", "")
-    gold = told.task.y_train >= 0
-    x, y = told.task.x_train[gold], told.task.y_train[gold]
+    gold = told.split.y_train >= 0
+    x, y = told.split.x_train[gold], told.split.y_train[gold]
     echoed = told.estimator.predict_proba(x)[np.arange(len(y)), y]
     honest = told.p_train[gold][np.arange(len(y)), y]
     assert honest.mean() < echoed.mean()
     np.testing.assert_allclose(
-        told.p_train[~gold], told.estimator.predict_proba(told.task.x_train[~gold]), atol=1e-6
+        told.p_train[~gold], told.estimator.predict_proba(told.split.x_train[~gold]), atol=1e-6
     )
 
 
@@ -165,7 +164,7 @@ def test_the_encoder_teacher_reads_vectors(setup, monkeypatch):
     made = encoders.TextEncoder(lengths, normalize=False)
     monkeypatch.setattr("spear_amal.studies.features.make_features", lambda name, progress: made)
     told = text_teacher(setup, 1, "encoder", "lengths")
-    assert told.task.x_train.shape[1] == 3
+    assert told.split.x_train.shape[1] == 3
     assert told.estimator.n_features_in_ == 3
 
 
@@ -178,10 +177,10 @@ def test_the_encoder_teacher_reads_vectors(setup, monkeypatch):
 )
 def test_options_that_cannot_be_are_refused(held, options, message):
     with pytest.raises(InputError, match=message):
-        STUDY.cells([0], **options)
+        STUDY.run_specs([0], **options)
 
 
 def test_a_corpus_that_is_not_there_is_named(monkeypatch):
-    text_run.loaded.cache_clear()
+    load_setup.cache_clear()
     with pytest.raises(InputError, match="'plotz' is neither a corpus nor a folder"):
-        STUDY.cells([0], corpus="plotz")
+        STUDY.run_specs([0], corpus="plotz")

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spear_amal.errors import InputError
-from spear_amal.estimators import GoldClassifier, SpearClassifier
-from spear_amal.studies import METHODS, make_task, parse_method, register
+from spear_amal.estimators import GoldClassifier, SpearClassifier, option_places
+from spear_amal.studies import METHODS, make_split, parse_method, register_method
 from spear_amal.studies.methods import find_method
 
 FORMS = ("single", "refit", "crossfit=3")
@@ -42,10 +42,10 @@ def test_text_is_read_back_to_the_same_options(name, options):
     assert spec.options == options
     again = parse_method(spec.text)
     assert (again.options, again.text, again.title) == (options, spec.text, spec.title)
-    held = spec.make().get_params()
+    params, places = spec.make().get_params(), option_places(spec.method.estimator)
     for option, value in options.items():
         if option not in ("refit", "crossfit"):
-            assert held[option] == value
+            assert params[f"{places[option]}__{option}" if places[option] else option] == value
 
 
 @given(st.sampled_from(sorted(METHODS)), st.text(string.ascii_lowercase + "=,: 0.-", max_size=17))
@@ -59,16 +59,16 @@ def test_any_text_is_read_or_refused_as_bad_input(name, rest):
 
 
 def test_options_may_be_spaced_and_flags_stand_alone():
-    assert parse_method(" amal : refit, rho = 3 ,").options == {"refit": True, "rho": 3}
+    assert parse_method(" amal : refit, weight_lr = 3 ,").options == {"refit": True, "weight_lr": 3}
 
 
 def test_options_of_a_mixer_reach_the_mixer():
-    model = parse_method("amal-joint:rho=7,refresh_every=5").make(random_state=3)
-    mixer = model._mixer()
-    assert (mixer.rho, mixer.refresh_every, mixer.outer) == (7, 5, "feature+rules")
+    model = parse_method("amal-joint:weight_lr=7,refresh_every=5").make(random_state=3)
+    mixer = model._new_mixer()
+    assert (mixer.weight_lr, mixer.refresh_every, mixer.outer) == (7, 5, "feature+rules")
     assert model.random_state == 3
-    assert parse_method("mwn:eta_look=0.25").make()._mixer().eta_look == 0.25
-    losses = parse_method("spear:losses=134567").make()._losses(True)
+    assert parse_method("mwn:lookahead_lr=0.25").make()._new_mixer().lookahead_lr == 0.25
+    losses = parse_method("spear:losses=134567").make().rule_model.make_losses(True)
     assert "entropy" not in losses.names
     assert len(losses) == 5
 
@@ -94,7 +94,7 @@ def test_options_win_over_settings_and_settings_that_do_not_fit_are_left_out():
 )
 def test_finals(text, final, folds):
     model = parse_method(text).make()
-    assert model.final == final
+    assert model.fit_strategy == final
     assert folds is None or model.n_folds == folds
 
 
@@ -107,13 +107,13 @@ def test_finals(text, final, folds):
         ("ammal", "did you mean amal"),
         ("", "unknown method"),
         ("dawid-skeen", "did you mean dawid-skene"),
-        ("amal:rhoo=3", "did you mean rho"),
+        ("amal:weight_r=3", "did you mean weight_lr"),
         ("imply-loss:gama=3", "did you mean gamma"),
-        ("only-l:rho=3", "no option 'rho'"),
-        ("amal:rho=", "is no option"),
+        ("only-l:weight_lr=3", "no option 'weight_lr'"),
+        ("amal:weight_lr=", "is no option"),
         ("amal:=3", "is no option"),
-        ("amal:rho=-1", "rho must not be negative"),
-        ("amal:rho=much", "rho"),
+        ("amal:weight_lr=-1", "weight_lr must not be negative"),
+        ("amal:weight_lr=much", "weight_lr"),
         ("spear:lr_scale=0", "lr_scale"),
         ("spear:crossfit=1", "n_folds"),
         ("spear:losses=12345678", "unknown loss"),
@@ -121,10 +121,10 @@ def test_finals(text, final, folds):
         ("l2r:meta_size=2.5", "meta_size must be a whole number"),
         ("amal:inner_repeats=1.5", "inner_repeats must be a whole number"),
         ("amal:group_size=true", "group_size must be a whole number"),
-        ("amal:rho=nan", "rho must not be negative"),
+        ("amal:weight_lr=nan", "weight_lr must not be negative"),
         ("amal:crossfit=5,refit", "crossfit and refit; choose one"),
         ("spear:refit=5", "refit is true or false"),
-        ("mwn:eta_look=nan", "eta_look must be above 0"),
+        ("mwn:lookahead_lr=nan", "lookahead_lr must be above 0"),
         ("only-l:inference=product", "inference"),
         ("majority:label_model=minority", "unknown label_model"),
         ("posterior-reg:form=prior", "form"),
@@ -151,7 +151,12 @@ def test_an_unknown_name_lists_the_known_ones():
 
 @pytest.mark.parametrize(
     "text",
-    ["amal:group_size=10240", "spear:random_state=12345", "spear:losses=134", "amal:rho=0.123456"],
+    [
+        "amal:group_size=10240",
+        "spear:random_state=12345",
+        "spear:losses=134",
+        "amal:weight_lr=0.123456",
+    ],
 )
 def test_numbers_keep_their_kind_and_their_digits(text):
     spec = parse_method(text)
@@ -166,13 +171,13 @@ def test_values_out_of_range_raise_the_packages_own_error(text):
 
 
 def test_refit_replaces_the_folds_of_a_method():
-    assert parse_method("recommended:refit").make().final == "refit"
+    assert parse_method("recommended:refit").make().fit_strategy == "refit"
 
 
 @pytest.mark.parametrize("name", ["", " ", " mine", "mi ne "])
 def test_names_that_parsing_cannot_reach_are_refused(methods, name):
     with pytest.raises(InputError):
-        register(dataclasses.replace(METHODS["spear"], name=name))
+        register_method(dataclasses.replace(METHODS["spear"], name=name))
 
 
 # -- words ----------------------------------------------------------------------------------------
@@ -185,8 +190,8 @@ def test_names_that_parsing_cannot_reach_are_refused(methods, name):
         ("only-lv", "Classifier on L+V"),
         ("recommended", "AMAL recommended, 5 folds"),
         ("spear:refit", "SPEAR, refit on L+V"),
-        ("amal:crossfit=3,rho=30.5", "AMAL, 3 folds, rho=30.5"),
-        ("mwn:seed=3,eta_look=2", "MWN, eta_look=2, seed=3"),
+        ("amal:crossfit=3,weight_lr=30.5", "AMAL, 3 folds, weight_lr=30.5"),
+        ("mwn:seed=3,lookahead_lr=2", "MWN, lookahead_lr=2, seed=3"),
         ("spear:prior_correction", "SPEAR, prior_correction=true"),
     ],
 )
@@ -221,10 +226,10 @@ def test_what_a_method_was_given(text, words):
 
 
 def test_options_that_were_given_are_not_tuned():
-    assert "rho" in parse_method("amal").space()
-    spec = parse_method("amal:rho=30,lr_scale=0.5")
-    assert set(spec.space()) == set(METHODS["amal"].space) - {"rho", "lr_scale"}
-    assert spec.changed(consensus="soft", rho=15).options["rho"] == 15
+    assert "weight_lr" in parse_method("amal").space()
+    spec = parse_method("amal:weight_lr=30,lr_scale=0.5")
+    assert set(spec.space()) == set(METHODS["amal"].space) - {"weight_lr", "lr_scale"}
+    assert spec.changed(consensus="soft", weight_lr=15).options["weight_lr"] == 15
     assert "consensus" not in spec.changed(consensus="soft").space()
 
 
@@ -241,15 +246,17 @@ def test_spaces_hold_values_that_the_method_takes(name):
 
 
 def test_register_finds_and_refuses(methods):
-    own = dataclasses.replace(METHODS["spear"], name="mine", defaults={"mixer": "amal", "rho": 5})
-    assert register(own) is own
-    assert register(own) is own  # the same again, as a script that is run twice does
-    assert parse_method("mine:refit").make().mixer_options == {"rho": 5}
+    own = dataclasses.replace(
+        METHODS["spear"], name="mine", defaults={"mixer": "amal", "weight_lr": 5}
+    )
+    assert register_method(own) is own
+    assert register_method(own) is own  # the same again, as a script that is run twice does
+    assert parse_method("mine:refit").make().mixer_options == {"weight_lr": 5}
     with pytest.raises(InputError, match="already"):
-        register(dataclasses.replace(own, title="Another"))
+        register_method(dataclasses.replace(own, title="Another"))
     for name in ("a:b", "a,b", "a=b"):
         with pytest.raises(InputError, match="must not be empty or hold"):
-            register(dataclasses.replace(own, name=name))
+            register_method(dataclasses.replace(own, name=name))
     assert set(methods) == {*METHODS, "mine"}
 
 
@@ -260,7 +267,7 @@ def test_register_finds_and_refuses(methods):
 def tasks(source):
     """Plain task and ceiling of the same partition, with its scorer."""
     return {
-        gold: make_task(source.corpus, source.votes, seed=0, supervised=gold == "all")
+        gold: make_split(source.corpus, source.votes, seed=0, supervised=gold == "all")
         for gold in ("L", "all")
     }
 
@@ -274,7 +281,7 @@ def test_every_method_trains_in_every_form(tasks, name, form):
     spec = parse_method(f"{name}:{plain}")
     task, scorer = tasks[spec.method.gold]
     model = spec.make(max_epochs=3, metric=task.metric)
-    assert model.final == form.partition("=")[0]
+    assert model.fit_strategy == form.partition("=")[0]
     votes = {"L": task.votes_train, "L_val": task.votes_val} if spec.method.uses_votes else {}
     model.fit(task.x_train, task.y_train, X_val=task.x_val, y_val=task.y_val, **votes)
     p = scorer.probabilities(model)

@@ -9,16 +9,15 @@ import pytest
 
 from spear_amal.errors import InputError
 from spear_amal.mixers import MIXERS
-from spear_amal.report.grid_report import write_kd_report
-from spear_amal.report.grid_tables import conditions, of_distillation
-from spear_amal.studies.catalogue import CATALOGUE
-from spear_amal.studies.distillation import KD_STUDIES, run_kd_study
-from spear_amal.studies.grid import text_run
-from spear_amal.studies.grid.image_split import KdScorer, kd_task
-from spear_amal.studies.mixers import MIXING_STUDIES, aux_rotation, distillation, rules
-from spear_amal.studies.mixers.variants import MIXINGS, seeded
-from spear_amal.studies.run import study_task
-from spear_amal.studies.split import Scorer
+from spear_amal.report.grid_report import write_grid_report
+from spear_amal.report.grid_tables import conditions, of_grid_study
+from spear_amal.studies import corpus_run, load_study, run_grid_study
+from spear_amal.studies.catalogue import CATALOGUE, DISTILLATION_STUDIES, MIXER_STUDIES
+from spear_amal.studies.corpus_run import corpus_split, load_setup
+from spear_amal.studies.grid.image_split import ImageTestScorer, make_image_split
+from spear_amal.studies.mixers import aux_rotation
+from spear_amal.studies.mixers.variants import VARIANTS, mixer_arguments
+from spear_amal.studies.split import HeldOutScorer
 
 IMAGES = {"corpus": "digits", "n_validation": 53, "n_test": 101, "batch_size": 31, "max_epochs": 2}
 TINY = {
@@ -42,16 +41,16 @@ EVERY = {"score", "val_score", "best_epoch", "seconds", "seconds_per_epoch", "wa
 def texts(source):
     """Let the study of rules find the small corpus, under whatever name."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(text_run, "load_source", lambda corpus, data_dir=None: source)
-        text_run.loaded.cache_clear()
+        patch.setattr(corpus_run, "load_corpus_votes", lambda corpus, data_dir=None: source)
+        load_setup.cache_clear()
         yield
-    text_run.loaded.cache_clear()
-    study_task.cache_clear()
+    load_setup.cache_clear()
+    corpus_split.cache_clear()
 
 
 def run_tiny(name, folder, study=None, **more):
     options = {"methods": QUICK[name], **TINY[name], **more}
-    return run_kd_study(study or MIXING_STUDIES[name], folder / "runs.json", 2, **options)
+    return run_grid_study(study or name, folder / "runs.json", 2, **options)
 
 
 def results(rows):
@@ -74,8 +73,10 @@ def whole(tmp_path_factory, texts):
 
 
 def test_all_studies_of_runs_are_in_the_catalogue():
-    assert {**KD_STUDIES, **MIXING_STUDIES} == CATALOGUE
-    assert list(MIXING_STUDIES) == NAMES
+    assert {**DISTILLATION_STUDIES, **MIXER_STUDIES} == CATALOGUE
+    assert list(MIXER_STUDIES) == NAMES
+    for name in CATALOGUE:
+        assert load_study(name).name == name
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -88,7 +89,7 @@ def test_rows_are_whole_and_json(whole, name):
     for row in stored:
         assert set(row) >= EVERY
         assert row["protocol"].startswith(f"{name}: ")
-    assert of_distillation(rows).all()  # `study report` shows them as what they are
+    assert of_grid_study(rows).all()  # `study report` shows them as what they are
     methods = rows.groupby(["protocol", "seed"])["method"].apply(list)
     assert all(sorted(one) == sorted(QUICK[name]) for one in methods)
     found = {one.name: next(iter(one.methods)) for one in conditions(rows)}
@@ -98,16 +99,16 @@ def test_rows_are_whole_and_json(whole, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_test_labels_reach_scores_only(whole, name, tmp_path, monkeypatch):
-    kind, n_classes = (Scorer, 2) if name == "mixers-rules" else (KdScorer, 10)
+    kind, n_classes = (HeldOutScorer, 2) if name == "mixers-rules" else (ImageTestScorer, 10)
 
     def poisoned(self, x, y, *others, start=kind.__init__):
         start(self, x, (np.asarray(y) + 1) % n_classes, *others)
 
     monkeypatch.setattr(kind, "__init__", poisoned)
-    for held in (kd_task, study_task):
+    for held in (make_image_split, corpus_split):
         held.cache_clear()
     rows, clean = run_tiny(name, tmp_path), whole(name)[0]
-    for held in (kd_task, study_task):
+    for held in (make_image_split, corpus_split):
         held.cache_clear()
     for column in ("val_score", "best_epoch"):
         assert rows[column].tolist() == clean[column].tolist()
@@ -120,7 +121,7 @@ def test_test_labels_reach_scores_only(whole, name, tmp_path, monkeypatch):
 )
 def test_a_killed_study_goes_on_where_it_was(whole, name, tmp_path, killed_and_continued):
     rows, n = killed_and_continued(
-        MIXING_STUDIES[name], lambda one: run_tiny(name, tmp_path, one), 3
+        load_study(name), lambda study: run_tiny(name, tmp_path, study), 3
     )
     assert n == len(rows)
     assert results(rows) == results(whole(name)[0])
@@ -139,7 +140,7 @@ def test_the_main_loss_alone_is_the_same_run_whatever_the_task(whole):
 def test_the_page_shows_every_condition_with_its_verdicts(whole, tmp_path):
     pytest.importorskip("matplotlib")
     rows, _ = whole("aux-rotation")
-    write_kd_report(tmp_path / "a.html", rows)
+    write_grid_report(tmp_path / "a.html", rows)
     page = (tmp_path / "a.html").read_text(encoding="utf-8")
     for task in ("rotation", "shuffled targets"):
         assert f"aux-rotation, digits: {task}" in page
@@ -170,36 +171,42 @@ def test_rows_say_weights_by_epoch_and_by_module(texts, tmp_path):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_mixer_can_be_built_and_none_is_forgotten(texts, name):
-    made = MIXING_STUDIES[name].cells([3], **TINY[name])
-    built = {cell.settings["own"]["mixer"] for cell in made if "own" in cell.settings}
+    specs = load_study(name).run_specs([3], **TINY[name])
+    built = {spec.settings["own"]["mixer"] for spec in specs if "own" in spec.settings}
     left_out = {"aux-rotation": {"alm-kd", "crust", "dgkd"}, "mixers-rules": {"alm-kd", "crust"}}
-    expected = set(MIXERS) - left_out.get(name, set()) - {"dgkd"}
-    assert built - {"kd", "amal-paper"} == expected
+    without = {MIXERS[mixer].mixer for mixer in left_out.get(name, set()) | {"dgkd"}}
+    expected = {entry.mixer for entry in MIXERS.values()} - without
+    assert {MIXERS[mixer].mixer for mixer in built} == expected
     if "alm-kd" not in built:
-        assert "ALM-KD is left out" in MIXING_STUDIES[name].note
+        assert "ALM-KD is left out" in MIXER_STUDIES[name].note
 
 
 def test_every_mixer_runs_on_rules(texts):
-    for cell in rules.STUDY.cells([1], **{**TINY["mixers-rules"], "max_epochs": 1}):
-        assert 0 <= rules.STUDY.run(cell, "")["score"] <= 1, cell.method
+    study = load_study("mixers-rules")
+    for spec in study.run_specs([1], **{**TINY["mixers-rules"], "max_epochs": 1}):
+        assert 0 <= study.run(spec, "")["score"] <= 1, spec.method
 
 
 @pytest.mark.parametrize("name", ["aux-rotation", "mixers-distillation"])
 def test_every_mixer_runs_on_images(name, tmp_path):
-    study = MIXING_STUDIES[name]
-    made = study.cells([1], **TINY[name] | {"max_epochs": 1})
-    for cell in [one for one in made if one.condition == made[0].condition]:
-        assert 0 <= study.run(cell, str(tmp_path))["score"] <= 1, cell.method
+    study = load_study(name)
+    specs = study.run_specs([1], **TINY[name] | {"max_epochs": 1})
+    for spec in specs:
+        if spec.condition == specs[0].condition:
+            assert 0 <= study.run(spec, str(tmp_path))["score"] <= 1, spec.method
 
 
 def test_features_of_rules_are_those_that_were_asked_for(source, texts, tmp_path):
     path = tmp_path / "vectors.npy"
     np.save(path, np.random.default_rng(0).normal(size=(len(source.corpus.frame), 5)))
-    given = rules.STUDY.cells([0], **TINY["mixers-rules"], features=f"file:{path}")
-    own = rules.STUDY.cells([0], **TINY["mixers-rules"])
-    assert text_run.setup_of(given[0]).x.shape[1] == 5
-    assert own[0].row()["features"] == "tfidf"
-    assert given[0].row()["config"] != own[0].row()["config"]
+    study, options = load_study("mixers-rules"), TINY["mixers-rules"]
+    given = study.run_specs([0], **options, features=f"file:{path}")[0]
+    default = study.run_specs([0], **options)[0]
+    setup = load_setup("synthetic", None, None, given.settings["features"])
+    assert setup.x.shape[1] == 5
+    assert study.identify(given)["features"] == f"file:{path}"
+    assert study.identify(default)["features"] == "tfidf"
+    assert study.identify(given)["config"] != study.identify(default)["config"]
 
 
 def test_few_labels_are_kept_evenly_and_others_hidden(tmp_path):
@@ -221,23 +228,27 @@ def test_few_labels_are_kept_evenly_and_others_hidden(tmp_path):
 
 
 def test_a_search_draws_anew_for_every_seed():
-    assert seeded("random-search", {"trials": 3}, 5) == {"trials": 3, "seed": 5}
-    assert seeded("gcs", {}, 5) == {}
-    assert MIXINGS["random-search"].options == {}
+    study = load_study("aux-rotation")
+    by_method = {spec.method: spec for spec in study.run_specs([5], trials=3)}
+    search = mixer_arguments(by_method["random-search"])
+    assert search == {"mixer": "random-search", "mixer_options": {"trials": 3, "seed": 5}}
+    assert mixer_arguments(by_method["gcs"]) == {"mixer": "gcs", "mixer_options": {}}
+    assert VARIANTS["random-search"].options == {}
 
 
 def test_teachers_of_few_labels_have_seen_more_or_the_same():
-    for asked, n in (("all", None), ("same", 67)):
-        made = distillation.cells([0], **TINY["mixers-distillation"], teacher_rows=asked, rate=0)
-        (spec,) = distillation.teachers(made[0])
-        assert (spec.data.n_train, made[0].data.n_train) == (n, 67)
-        assert asked in made[0].condition
-    wrong = distillation.cells([0], **TINY["mixers-distillation"] | {"few": 0})
-    (spec,) = distillation.teachers(wrong[0])
-    assert spec.data == wrong[0].data and spec.data.noise == 0.4
-    names = {cell.method for cell in wrong}
-    several = distillation.cells([0], **TINY["mixers-distillation"] | {"teachers": "mlp:5,mlp:7"})
-    assert {cell.method for cell in several} - names == {"dgkd"}
+    study, options = load_study("mixers-distillation"), TINY["mixers-distillation"]
+    for teacher_rows, n in (("all", None), ("same", 67)):
+        right = study.run_specs([0], **options, teacher_rows=teacher_rows, rate=0)[0]
+        (teacher,) = study.teachers(right)
+        assert (teacher.data.n_train, right.data.n_train) == (n, 67)
+        assert teacher_rows in right.condition
+    wrong = study.run_specs([0], **options | {"few": 0})
+    (teacher,) = study.teachers(wrong[0])
+    assert teacher.data == wrong[0].data and teacher.data.noise == 0.4
+    names = {spec.method for spec in wrong}
+    several = study.run_specs([0], **options | {"teachers": "mlp:5,mlp:7"})
+    assert {spec.method for spec in several} - names == {"dgkd"}
 
 
 @pytest.mark.parametrize(
@@ -253,13 +264,15 @@ def test_teachers_of_few_labels_have_seen_more_or_the_same():
 )
 def test_options_that_cannot_be_are_refused(name, options, message):
     with pytest.raises(InputError, match=message):
-        MIXING_STUDIES[name].cells([0], **options)
+        load_study(name).run_specs([0], **options)
 
 
 @pytest.mark.parametrize("name", ["aux-rotation", "mixers-distillation"])
-def test_every_scale_makes_cells_whose_rows_differ(name):
+def test_every_scale_makes_runs_whose_rows_differ(name):
+    study = load_study(name)
     for scale in ("small", "paper"):
-        made = MIXING_STUDIES[name].cells([0, 1], scale=scale)
-        assert len({json.dumps(cell.row(), sort_keys=True) for cell in made}) == len(made)
-        for cell in made:
-            MIXING_STUDIES[name].teachers(cell)
+        specs = study.run_specs([0, 1], scale=scale)
+        rows = {json.dumps(study.identify(spec), sort_keys=True) for spec in specs}
+        assert len(rows) == len(specs)
+        for spec in specs:
+            study.teachers(spec)

@@ -4,7 +4,7 @@ import numpy as np
 
 from spear_amal.data import synthetic_votes
 from spear_amal.labeling import votes_test
-from spear_amal.studies.placebo import shuffled_votes
+from spear_amal.studies import shuffled_votes
 from spear_amal.votes.label_matrix import LabelMatrix
 
 

@@ -15,17 +15,18 @@ from spear_amal.mixers import Amal
 from spear_amal.report.study_report import study_tables
 from spear_amal.studies import (
     METHODS,
+    CorpusVotes,
     Method,
-    Source,
+    corpus_study,
     parse_method,
     read_study,
-    register,
+    register_method,
     run_study,
-    runner,
+    study_methods,
 )
+from spear_amal.studies.corpus_run import corpus_split, make_setup
+from spear_amal.studies.corpus_study import ALWAYS
 from spear_amal.studies.results_file import StudyFile
-from spear_amal.studies.run import study_task
-from spear_amal.studies.runner import ALWAYS, make_setup
 from spear_amal.votes.label_matrix import LabelMatrix
 
 NAMES = ["only-l", "majority", "spear"]
@@ -60,7 +61,7 @@ def whole(source):
 
 def test_row_holds_what_the_contract_names(source, tmp_path):
     path = tmp_path / "a.json"
-    frame = run_study(source, ["majority"], [5, 6], labels=13, output=path, **QUICK)
+    frame = run_study(source, ["majority"], [5, 6], n_labelled=13, output=path, **QUICK)
     content = stored(path)
     assert content["format"] == 1 and content["tuning"] == []
     assert [row["method"] for row in content["rows"]] == 2 * [*ALWAYS, "majority"]
@@ -76,7 +77,7 @@ def test_row_holds_what_the_contract_names(source, tmp_path):
 
 
 def test_interrupted_study_goes_on_to_the_same_scores(source, whole, tmp_path, monkeypatch):
-    path, run, calls = tmp_path / "a.json", runner.run_unit, []
+    path, run, calls = tmp_path / "a.json", corpus_study.run_method, []
 
     def stop_in_the_second(*unit):
         calls.append(unit)
@@ -84,7 +85,7 @@ def test_interrupted_study_goes_on_to_the_same_scores(source, whole, tmp_path, m
             raise KeyboardInterrupt
         return run(*unit)
 
-    monkeypatch.setattr(runner, "run_unit", stop_in_the_second)
+    monkeypatch.setattr(corpus_study, "run_method", stop_in_the_second)
     with pytest.raises(KeyboardInterrupt):
         run_study(source, NAMES, 2, output=path, only=True, **QUICK)
     assert len(stored(path)["rows"]) == 1
@@ -136,12 +137,14 @@ def test_processes_change_nothing_but_the_order_in_the_file(source, whole, tmp_p
 def test_other_settings_are_other_runs(source, tmp_path):
     path = tmp_path / "a.json"
     for labels, epochs in ((13, 1), (13, 2), (11, 1)):
-        run_study(source, ["only-l"], 2, labels=labels, output=path, only=True, max_epochs=epochs)
+        run_study(
+            source, ["only-l"], 2, n_labelled=labels, output=path, only=True, max_epochs=epochs
+        )
     assert len(stored(path)["rows"]) == 6
 
 
 def test_failed_run_leaves_the_others_and_is_tried_again(source, methods, tmp_path, monkeypatch):
-    register(Method("broken", "Broken", Broken, uses_votes=False))
+    register_method(Method("broken", "Broken", Broken, uses_votes=False))
     path = tmp_path / "a.json"
     frame = run_study(source, ["broken", "only-l"], 2, output=path, only=True, **QUICK)
     assert frame["error"].notna().tolist() == [False, True, False, False]
@@ -161,8 +164,8 @@ def test_failed_run_leaves_the_others_and_is_tried_again(source, methods, tmp_pa
 
 def test_only_the_ceiling_gets_gold_of_unlabelled_rows(source):
     setup = make_setup(source)
-    task, _ = study_task(setup, 7)
-    ceiling, _ = study_task(setup, 7, supervised=True)
+    task, _ = corpus_split(setup, 7)
+    ceiling, _ = corpus_split(setup, 7, supervised=True)
     assert task.n_labelled == 23 and task.n_unlabelled == 104
     assert np.array_equal(ceiling.y_train, source.corpus.labels[task.train_rows])
     known = task.y_train >= 0
@@ -170,7 +173,7 @@ def test_only_the_ceiling_gets_gold_of_unlabelled_rows(source):
 
 
 def test_placebo_moves_votes_and_is_stored(source):
-    real, placebo = (study_task(make_setup(source, placebo=on), 0)[0] for on in (False, True))
+    real, placebo = (corpus_split(make_setup(source, placebo=on), 0)[0] for on in (False, True))
     assert (real.votes_train.to_dense() != placebo.votes_train.to_dense()).any()
     assert np.array_equal(real.y_train, placebo.y_train)
     frame = run_study(source, ["majority"], 2, only=True, placebo=True, **QUICK)
@@ -188,12 +191,12 @@ def test_placebo_moves_votes_and_is_stored(source):
         ({"seeds": [7]}, "at least two seeds, found 1"),
         ({"seeds": [1, 1]}, "different whole numbers"),
         ({"seeds": [-1]}, "different whole numbers"),
-        ({"labels": 76}, "takes 76 rows for L and 76 for V.* has 150 rows; choose 1 to 75"),
-        ({"labels": 0}, "choose 1 to 75"),
-        ({"labels": 1}, "fewer than the 2 classes"),
+        ({"n_labelled": 76}, "takes 76 rows for L and 76 for V.* has 150 rows; choose 1 to 75"),
+        ({"n_labelled": 0}, "choose 1 to 75"),
+        ({"n_labelled": 1}, "fewer than the 2 classes"),
         ({"protocol": "fixed"}, "protocol must be one of"),
         ({"protocol": "published"}, 'needs a corpus with a part "labelled"'),
-        ({"protocol": "published", "labels": 5}, "leave out --labels"),
+        ({"protocol": "published", "n_labelled": 5}, "leave out --labels"),
         ({"features": "published"}, "no published features"),
         ({"features": "bert"}, "features must be"),
         ({"features": "file:gone.npy"}, "no file of features gone.npy"),
@@ -227,7 +230,7 @@ def test_foreign_file_is_refused_and_kept(source, tmp_path, content):
 def test_votes_of_silent_rules_are_told_before_anything_is_written(source, tmp_path):
     corpus, path = source.corpus, tmp_path / "a.json"
     nothing = LabelMatrix.from_dense(np.full((len(corpus), 3), -1), classes=corpus.classes)
-    silent = Source(corpus, nothing, "silence")
+    silent = CorpusVotes(corpus, nothing, "silence")
     with pytest.raises(InputError, match=r"no LF votes on any row.*silence"):
         run_study(silent, ["spear"], 2, output=path, **QUICK)
     assert not path.exists()
@@ -236,15 +239,15 @@ def test_votes_of_silent_rules_are_told_before_anything_is_written(source, tmp_p
 
 def test_objects_with_other_settings_are_other_runs(source, methods, tmp_path):
     path, epochs = tmp_path / "a.json", {"max_epochs": 1}
-    for mixer in (Amal(rho=3.0), Amal(rho=5.0), Amal(rho=3.0)):
+    for mixer in (Amal(weight_lr=3.0), Amal(weight_lr=5.0), Amal(weight_lr=3.0)):
         methods.pop("mine", None)
-        register(Method("mine", "Mine", SpearClassifier, {"mixer": mixer}))
+        register_method(Method("mine", "Mine", SpearClassifier, {"mixer": mixer}))
         run_study(source, ["mine"], 2, output=path, only=True, **epochs)
     for guide in (0.7, 0.8):
         guides = np.full(7, guide)
         run_study(source, ["spear"], 2, output=path, only=True, quality_guides=guides, **epochs)
     held = [row["config"] for row in stored(path)["rows"]]
-    assert [one["options"]["mixer"]["rho"] for one in held[:4:2]] == [3.0, 5.0]
+    assert [one["options"]["mixer"]["weight_lr"] for one in held[:4:2]] == [3.0, 5.0]
     assert [one["settings"]["quality_guides"] for one in held[4::2]] == [[0.7] * 7, [0.8] * 7]
 
 
@@ -270,7 +273,7 @@ def test_another_metric_or_size_of_v_is_another_run(source, tmp_path):
 def test_exemplars_of_another_source_are_not_taken_for_these(source):
     given = sp.csr_array(np.eye(len(source.corpus), 7, dtype=bool))
     without, with_them = (
-        study_task(make_setup(one), 0)[0].exemplars
+        corpus_split(make_setup(one), 0)[0].exemplars
         for one in (source, dataclasses.replace(source, exemplars=given))
     )
     assert without is None and with_them is not None
@@ -288,5 +291,5 @@ def test_two_studies_may_write_one_file(tmp_path, whole):
 
 
 def test_methods_stand_once_in_the_order_given():
-    specs = runner.study_methods(["spear", parse_method("only-lv"), "spear"])
+    specs = study_methods(["spear", parse_method("only-lv"), "spear"])
     assert [spec.text for spec in specs] == [*ALWAYS, "spear"]

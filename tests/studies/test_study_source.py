@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -6,11 +7,9 @@ import pytest
 
 from spear_amal.data import WrenchPart, load_corpus, write_wrench
 from spear_amal.errors import FileFormatError, InputError
-from spear_amal.studies import corpus_votes as source_module
-from spear_amal.studies import load_source, run_study
+from spear_amal.studies import load_corpus_votes, run_study
+from spear_amal.studies.corpus_run import corpus_split, make_setup
 from spear_amal.studies.features import study_features
-from spear_amal.studies.run import study_task
-from spear_amal.studies.runner import make_setup
 from spear_amal.votes.label_matrix import LabelMatrix
 
 SIZES = {"train": 97, "valid": 13, "test": 29}
@@ -47,7 +46,7 @@ def edit(path, change):
 
 
 def test_wrench_folder_is_a_corpus_with_its_votes(folder):
-    held = load_source(folder)
+    held = load_corpus_votes(folder)
     corpus = held.corpus
     assert corpus.name == "mails" and corpus.metric == "accuracy" and held.lfs == "published votes"
     assert [len(corpus.rows(name)) for name in ("train", "validation", "test")] == [97, 13, 29]
@@ -60,16 +59,16 @@ def test_wrench_folder_is_a_corpus_with_its_votes(folder):
 
 def test_lfs_of_a_file_take_the_place_of_the_votes(folder, tmp_path):
     (tmp_path / "lfs.py").write_text(LFS)
-    held = load_source(folder, lfs=tmp_path / "lfs.py")
+    held = load_corpus_votes(folder, lfs=tmp_path / "lfs.py")
     assert held.lfs == "lfs.py" and held.votes.lf_names == ("free", "hello")
-    assert held.digest != load_source(folder).digest
-    again = load_source(folder, lfs=tmp_path / "lfs.py")
+    assert held.digest != load_corpus_votes(folder).digest
+    again = load_corpus_votes(folder, lfs=tmp_path / "lfs.py")
     assert again.votes is held.votes and again.digest == held.digest  # voted once per process
     (tmp_path / "lfs.py").write_text(LFS.replace('["free"]', '["prize"]') + "# edited\n")
-    assert load_source(folder, lfs=tmp_path / "lfs.py").votes is not held.votes
+    assert load_corpus_votes(folder, lfs=tmp_path / "lfs.py").votes is not held.votes
     (tmp_path / "lfs.py").write_text(LFS.replace('("ham", "spam")', '("spam", "ham")'))
     with pytest.raises(InputError, match="CLASSES must be the same, in the same order"):
-        load_source(folder, lfs=tmp_path / "lfs.py")
+        load_corpus_votes(folder, lfs=tmp_path / "lfs.py")
 
 
 def test_exemplars_of_labelled_rows_reach_methods_that_take_them(source, tmp_path):
@@ -86,16 +85,16 @@ def test_exemplars_of_labelled_rows_reach_methods_that_take_them(source, tmp_pat
         "from spear_amal.labeling import read_rules\n"
         "LFS = list(read_rules(Path(__file__).parent / 'rules.tsv'))\n"
     )
-    held = load_source(source.corpus, lfs=tmp_path / "lfs.py")
+    held = load_corpus_votes(source.corpus, lfs=tmp_path / "lfs.py")
     assert sorted(map(tuple, np.argwhere(held.exemplars.toarray()))) == [(0, 0), (1, 1), (2, 2)]
     setup = make_setup(held)
     found = 0
     for seed in range(9):
-        task, _ = study_task(setup, seed)
+        task, _ = corpus_split(setup, seed)
         rows, lfs = task.exemplars.nonzero()
         assert (task.y_train[rows] >= 0).all() and (task.train_rows[rows] == lfs).all()
         found += len(rows)
-    assert found and study_task(make_setup(held, placebo=True), 0)[0].exemplars is None
+    assert found and corpus_split(make_setup(held, placebo=True), 0)[0].exemplars is None
     frame = run_study(held, ["imply-loss", "spear"], 2, only=True, max_epochs=1)
     assert frame["error"].isna().all()
     assert [config.get("exemplars") for config in frame["config"]] == [True, True, None, None]
@@ -110,7 +109,7 @@ def test_wrench_vectors_are_published_features(tmp_path):
     assert rows["features"][0] == "published" and rows["dedup"][0] is None
     assert rows["n_test_dedup"][0] is None and rows["error"][0] is None
     with pytest.raises(InputError, match="has no texts"):
-        load_source(tmp_path / "v", lfs=tmp_path / "lfs.py")
+        load_corpus_votes(tmp_path / "v", lfs=tmp_path / "lfs.py")
     with pytest.raises(InputError, match="has no texts for 'tfidf'"):
         run_study(tmp_path / "v", ["only-l"], 2, features="tfidf")
 
@@ -144,18 +143,17 @@ def test_vectors_of_differing_lengths(tmp_path):
     parts = {k: part(n, 1, lambda y, _: [[0.0] * (1 + i % 2) for i in y]) for k, n in SIZES.items()}
     write_wrench(parts, tmp_path / "v")
     with pytest.raises(FileFormatError, match="vectors of one length"):
-        load_source(tmp_path / "v")
+        load_corpus_votes(tmp_path / "v")
 
 
 def test_unknown_source_offers_the_nearest():
     with pytest.raises(InputError, match="did you mean youtube"):
-        load_source("youtub")
+        load_corpus_votes("youtub")
 
 
-def test_corpus_without_lfs_says_what_to_do(monkeypatch, tmp_path):
-    monkeypatch.setattr(source_module, "LF_FOLDER", tmp_path)
-    with pytest.raises(InputError, match="name a file of them with --lfs"):
-        load_source(load_corpus("generated"))
+def test_corpus_without_lfs_says_what_to_do():
+    with pytest.raises(InputError, match=r"'mine' has no votes.*name a file of them with --lfs"):
+        load_corpus_votes(replace(load_corpus("generated"), name="mine"))
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".npz", ".csv", ".parquet"])

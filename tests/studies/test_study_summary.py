@@ -15,14 +15,15 @@ SCORES = {
 
 def runs(scores=None, **change):
     """Rows as a study file holds them, with what a test needs."""
-    config = {"options": {}, "settings": {}, "lfs": "x.py", "data": "1f", "tune": 0}
+    config = {"settings": {}, "lfs": "x.py", "data": "1f", "tune": 0}
     return pd.DataFrame(
         [
             {
                 **{"corpus": "toy", "features": "tfidf", "protocol": "random", "labels": 7},
                 **{"method": method, "title": method.upper(), "seed": seed, "metric": "f1"},
                 **{"score": value, "val_score": value + 0.05, "seconds": 2.0 * seed},
-                **{"dedup": {"f1": value - 0.01}, "config": config, "error": None},
+                **{"dedup": {"f1": value - 0.01}, "error": None},
+                "config": config | {"options": {"crossfit": 3} if "crossfit=3" in method else {}},
                 **change,
             }
             for method, values in (scores or SCORES).items()
@@ -99,7 +100,7 @@ def test_corpora_and_settings_are_kept_apart():
 
 
 def test_of_several_defaults_the_latest_count():
-    config = {"options": {"rho": 2}, "settings": {}, "lfs": "x.py", "data": "1f", "tune": 0}
+    config = {"options": {"weight_lr": 2}, "settings": {}, "lfs": "x.py", "data": "1f", "tune": 0}
     newer = runs({"spear": [0.99, 0.99]}, config=config)
     found = table(pd.concat([runs(), newer], ignore_index=True))
     assert found.loc["spear", "score"] == pytest.approx(99.0)

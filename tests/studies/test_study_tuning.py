@@ -8,17 +8,17 @@ from hypothesis import strategies as st
 from spear_amal.data import partition
 from spear_amal.errors import InputError, MissingExtraError
 from spear_amal.estimators import GoldClassifier
-from spear_amal.studies import Method, parse_method, register, run_study, tuning
+from spear_amal.studies import Method, parse_method, register_method, run_study, tuning
+from spear_amal.studies.corpus_run import make_setup
 from spear_amal.studies.results_file import StudyFile
-from spear_amal.studies.runner import make_setup
-from spear_amal.studies.tuning import FOLDS, SEEDS, fold_rows, fold_task, without_folds
+from spear_amal.studies.tuning import FOLDS, SEEDS, fold_rows, fold_split, without_folds
 
 TRIALS = 3
 QUICK = {"max_epochs": 1}
 SPACE = {
     "lr_scale": ("float", 0.1, 3.0, "log"),
     "patience": ("int", 1, 4),
-    "final": ("choice", ("single", "refit")),
+    "fit_strategy": ("choice", ("single", "refit")),
 }
 
 
@@ -26,7 +26,7 @@ class Picky(GoldClassifier):
     """Cannot train with patience 2 or more."""
 
     def fit(self, *rows, **more):
-        if self.patience > 1:
+        if self.trainer.patience > 1:
             raise ArithmeticError("too patient")
         return super().fit(*rows, **more)
 
@@ -53,7 +53,7 @@ def test_held_out_and_test_rows_are_never_trained_on(source):
         gold = set(parts.labelled) | set(parts.validation)
         held = set()
         for fold in range(FOLDS):
-            task, scorer, y = fold_task(setup, seed, fold)
+            task, scorer, y = fold_split(setup, seed, fold)
             seen = set(task.train_rows)
             checked = set(np.searchsorted(ids, task.votes_val.row_ids))
             out = gold - seen - checked
@@ -94,7 +94,7 @@ def test_tuning_is_the_same_twice(source):
 
 
 def test_failed_trials_have_no_value(source, methods):
-    register(Method("picky", "Picky", Picky, {"patience": 1}, uses_votes=False, space=SPACE))
+    register_method(Method("picky", "Picky", Picky, {"patience": 1}, uses_votes=False, space=SPACE))
     setup = make_setup(source, tune=9, settings=QUICK)
     record = tuning.tune_method(setup, parse_method("picky"))
     failed = [trial for trial in record["trials"] if trial["value"] is None]
@@ -106,7 +106,7 @@ def test_failed_trials_have_no_value(source, methods):
 
 
 def test_ties_go_to_the_lower_loss_then_to_the_defaults(source, methods, monkeypatch):
-    register(Method("tied", "Tied", GoldClassifier, uses_votes=False, space=SPACE))
+    register_method(Method("tied", "Tied", GoldClassifier, uses_votes=False, space=SPACE))
     setup = make_setup(source, tune=3, settings=QUICK)
     losses = iter([0.5, 0.5, 0.4, 0.4, 0.4, 0.4])
     monkeypatch.setattr(tuning, "_held_out_score", lambda *ignored: (0.9, next(losses)))
@@ -118,7 +118,11 @@ def test_ties_go_to_the_lower_loss_then_to_the_defaults(source, methods, monkeyp
 
 @pytest.mark.parametrize(
     ("text", "alone"),
-    [("amal:crossfit=5", "amal"), ("amal:crossfit=3,rho=9", "amal:rho=9"), ("spear", "spear")],
+    [
+        ("amal:crossfit=5", "amal"),
+        ("amal:crossfit=3,weight_lr=9", "amal:weight_lr=9"),
+        ("spear", "spear"),
+    ],
 )
 def test_single_model_of_a_method_in_folds(text, alone):
     assert without_folds(parse_method(text)).text == alone

@@ -21,7 +21,7 @@ from spear_amal.studies.sweeps import (
     ("base", "never"),
     [
         ("amal", "spear"),
-        ("amal:rho=30,share=row", "spear"),
+        ("amal:weight_lr=30,weight_sharing=row", "spear"),
         ("amal-joint", "spear"),
         ("amal:validation=split", "spear:validation=split"),
         ("recommended", "spear:crossfit=5,inference=product"),
@@ -37,16 +37,16 @@ def test_never_is_spear_with_the_same_estimator(base, never):
 
 
 def test_the_own_value_keeps_the_name_and_every_name_is_a_method():
-    assert sweep("amal", LOOK_AHEAD) == ["amal:eta_look=0.05", "amal", "amal:eta_look=5"]
+    assert sweep("amal", LOOK_AHEAD) == ["amal:lookahead_lr=0.05", "amal", "amal:lookahead_lr=5"]
     assert sweep("amal:refresh_every=10", REFRESH, (3, 10))[1] == "amal:refresh_every=10"
-    for base in ("amal:share=row", "recommended"):
+    for base in ("amal:weight_sharing=row", "recommended"):
         values = [setting_of(parse_method(text).settled, REFRESH) for text in sweep(base, REFRESH)]
         assert values == [1, 3, 10, 30, math.inf]
 
 
 def test_what_has_no_such_setting():
     assert setting_of({"mixer": "amal-paper"}, REFRESH) == 10
-    assert setting_of({"mixer": "mwn", "eta_look": 0.3}, LOOK_AHEAD) == 0.3
+    assert setting_of({"mixer": "mwn", "lookahead_lr": 0.3}, LOOK_AHEAD) == 0.3
     assert setting_of({"mixer": "l2r"}, REFRESH) is None
     assert setting_of({}, REFRESH) is None
     assert setting_of({"mixer": "MixerOfMine"}, REFRESH) is None  # a row names objects so

@@ -9,18 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
+from spear_amal import TrainerConfig
 from spear_amal.data import synthetic_corpus, synthetic_votes
 from spear_amal.errors import InputError
 from spear_amal.estimators import SpearClassifier
-from spear_amal.studies import fit_method, make_task, parse_method
-from spear_amal.studies.run import study_task
-from spear_amal.studies.runner import make_setup
+from spear_amal.studies import fit_method, make_split, parse_method
+from spear_amal.studies.corpus_run import corpus_split, make_setup
+from spear_amal.studies.sweeps import study_weights
 from spear_amal.studies.weight_quality import (
     rank_auc,
-    separation,
     split_weights,
-    study_weights,
-    weights_by_row,
+    weight_separation,
+    weights_with_gold,
 )
 from spear_amal.votes.label_matrix import LabelMatrix
 
@@ -74,29 +74,29 @@ GOLD = np.array([0, 2, 2, 0, 1, 1, 0])
 
 def test_rows_with_a_consensus_weight_are_judged(given_task):
     weights = frame_of(WEIGHTS, agreement=[0.5, 0.6, 0.7, NAN, 1.0, NAN, 1.0])
-    frame = weights_by_row(given_task, Fitted(weights), GOLD)
+    frame = weights_with_gold(given_task, Fitted(weights), GOLD)
     assert frame.index.tolist() == [0, 1, 2, 3]
     assert frame["pseudo"].tolist() == [0, 1, 2, 2]
     assert frame["right"].tolist() == [True, False, True, False]
     right, wrong = split_weights(frame)
     assert right["consensus"].tolist() == [0.9, 0.8] and wrong["consensus"].tolist() == [0.1, 0.2]
     assert right["agreement"].tolist() == [0.5, 0.7] and wrong["agreement"].tolist() == [0.6]
-    assert separation(frame).to_dict() == {"consensus": 1.0, "agreement": 0.5}
+    assert weight_separation(frame).to_dict() == {"consensus": 1.0, "agreement": 0.5}
 
 
 def test_unknown_gold_is_left_out_and_a_loss_may_be_missing(given_task):
     gold = np.where(np.arange(7) == 2, -1, GOLD)
-    frame = weights_by_row(given_task, Fitted(frame_of(WEIGHTS, extra=0)), gold)
+    frame = weights_with_gold(given_task, Fitted(frame_of(WEIGHTS, extra=0)), gold)
     assert frame.index.tolist() == [0, 1, 3]
     assert list(frame) == ["pseudo", "gold", "right", "consensus"]
-    assert list(separation(frame).index) == ["consensus"]
+    assert list(weight_separation(frame).index) == ["consensus"]
 
 
 def test_bad_input_is_named(given_task):
     with pytest.raises(InputError, match=r"7 training rows .* found shape \(3,\)"):
-        weights_by_row(given_task, Fitted(frame_of(WEIGHTS)), GOLD[:3])
+        weights_with_gold(given_task, Fitted(frame_of(WEIGHTS)), GOLD[:3])
     with pytest.raises(InputError, match=r"no weights of the loss 'consensus'.*\['gold'\]"):
-        weights_by_row(given_task, Fitted(pd.DataFrame({"gold": np.ones(7)})), GOLD)
+        weights_with_gold(given_task, Fitted(pd.DataFrame({"gold": np.ones(7)})), GOLD)
 
 
 def test_of_a_fitted_classifier():
@@ -108,13 +108,13 @@ def test_of_a_fitted_classifier():
     votes = np.where(
         dense < 0, -1, np.where((dense == drawn[:, None]), gold[:, None], 1 - gold[:, None])
     )
-    task, _ = make_task(
+    task, _ = make_split(
         corpus,
         LabelMatrix.from_dense(votes, classes=corpus.classes, row_ids=corpus.frame.index),
         n_labelled=23,
         n_validation=23,
     )
-    model = SpearClassifier(max_epochs=5).fit(
+    model = SpearClassifier(trainer=TrainerConfig(max_epochs=5)).fit(
         task.x_train,
         task.y_train,
         L=task.votes_train,
@@ -122,17 +122,17 @@ def test_of_a_fitted_classifier():
         y_val=task.y_val,
         L_val=task.votes_val,
     )
-    frame = weights_by_row(task, model, gold[task.train_rows])
+    frame = weights_with_gold(task, model, gold[task.train_rows])
     assert (task.y_train[frame.index] == -1).all()
     assert task.votes_train.covered()[frame.index].all()
     assert (frame["gold"].to_numpy() == gold[task.train_rows][frame.index]).all()
     assert 0.6 < frame["right"].mean() < 1
-    assert separation(frame).between(0, 1).all()
+    assert weight_separation(frame).between(0, 1).all()
 
 
 def test_weights_of_a_study_come_from_its_own_task_without_gold_of_unlabelled_rows(source):
     frame = study_weights(source, seed=3, max_epochs=4)
-    task, _ = study_task(make_setup(source), 3)
+    task, _ = corpus_split(make_setup(source), 3)
     unlabelled = task.y_train[frame.index]
     assert len(frame) and (unlabelled == -1).all()
     model, _ = fit_method(parse_method("amal:guard=false"), task, 3, max_epochs=4)

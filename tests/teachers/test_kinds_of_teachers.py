@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
 from torch import nn
 
-from spear_amal import GoldClassifier
+from spear_amal import GoldClassifier, TrainerConfig
 from spear_amal.errors import InputError
 from spear_amal.teachers import NetworkTeacher, Teacher, as_teacher, as_teachers, mean_teacher
 from spear_amal.teachers.class_columns import FLOOR
@@ -174,21 +174,23 @@ def test_a_pipeline_on_text_is_asked_about_text(form):
 # -- this package's own ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("options", [{}, {"final": "crossfit", "n_folds": 3}])
+@pytest.mark.parametrize("options", [{}, {"fit_strategy": "crossfit", "n_folds": 3}])
 def test_own_classifiers_teach_what_they_predict(rows, options):
     X, y = rows
-    model = GoldClassifier(max_epochs=2, **options).fit(X, np.array(NAMES)[y])
+    model = GoldClassifier.from_options(max_epochs=2, **options).fit(X, np.array(NAMES)[y])
     teacher, order = as_teacher(model), ["cat", "ant", "bee"]
     expected = model.predict_proba(X)[:, [2, 0, 1]]
     np.testing.assert_allclose(softmax(teacher.logits(X, classes=order), 1), expected, atol=1e-6)
     sparse = teacher.logits(sp.csr_array(X), classes=order)
     np.testing.assert_allclose(softmax(sparse, 1), expected, atol=1e-6)
     x = SparseRows.from_csr(sp.csr_array(X), torch.float32)
-    np.testing.assert_allclose(softmax(teacher.live(x, order).numpy(), 1), expected, atol=1e-6)
+    np.testing.assert_allclose(
+        softmax(teacher.online_logits(x, order).numpy(), 1), expected, atol=1e-6
+    )
 
 
 def test_narrow_sparse_rows_do_not_pass(rows):
-    model = GoldClassifier(max_epochs=2).fit(*rows)
+    model = GoldClassifier(trainer=TrainerConfig(max_epochs=2)).fit(*rows)
     with pytest.raises(InputError, match="trained on 7 features, X has 5"):
         as_teacher(model).logits(sp.csr_array(rows[0][:, :5]), classes=[0, 1, 2])
 
@@ -203,7 +205,7 @@ def test_a_network_is_left_as_it_was(rows):
     before = {name: t.clone() for name, t in module.state_dict().items()}
     found = as_teacher(module).logits(rows[0], classes=[0, 1, 2])
     x = torch.tensor(rows[0], dtype=torch.float32, requires_grad=True)
-    live = as_teacher(module).live(x)
+    live = as_teacher(module).online_logits(x)
     assert [part.training for part in module.modules()] == modes
     assert all(torch.equal(before[name], t) for name, t in module.state_dict().items())
     assert not live.requires_grad
@@ -276,7 +278,7 @@ def test_named_columns_of_a_network_are_put_in_order(rows):
         teacher.logits(rows[0], classes=order), teacher.logits(rows[0])[:, [1, 2, 0]]
     )
     np.testing.assert_allclose(
-        teacher.live(x, order).numpy(), teacher.logits(rows[0], classes=order), atol=1e-6
+        teacher.online_logits(x, order).numpy(), teacher.logits(rows[0], classes=order), atol=1e-6
     )
 
 
@@ -372,7 +374,7 @@ def test_a_mean_is_of_probabilities_and_of_those_that_speak(rows):
     np.testing.assert_allclose(found[5:], both, atol=1e-6)
     quiet = as_teacher(np.full((N, C), np.nan), silent=True)
     assert np.isnan(mean_teacher([quiet, quiet]).logits(X)).all()
-    assert mean.live(torch.zeros(2, D)) is None
+    assert mean.online_logits(torch.zeros(2, D)) is None
 
 
 def test_a_mean_of_networks_answers_live_and_names_the_member_that_fails(rows):
@@ -380,9 +382,13 @@ def test_a_mean_of_networks_answers_live_and_names_the_member_that_fails(rows):
     nets = [network(), Answers(lambda z: z * 2)]
     mean = mean_teacher(nets)
     np.testing.assert_allclose(
-        log_softmax(mean.logits(rows[0]), 1), mean.live(x).log_softmax(1).numpy(), atol=1e-5
+        log_softmax(mean.logits(rows[0]), 1),
+        mean.online_logits(x).log_softmax(1).numpy(),
+        atol=1e-5,
     )
-    np.testing.assert_allclose(NetworkTeacher(nets).live(x), mean.live(x), atol=1e-5)
+    np.testing.assert_allclose(
+        NetworkTeacher(nets).online_logits(x), mean.online_logits(x), atol=1e-5
+    )
     with pytest.raises(InputError, match="member 'Sequential': it gives 5 columns"):
         mean_teacher([network(), network(5)]).logits(rows[0], classes=[0, 1, 2])
     with pytest.raises(InputError, match="found none"):

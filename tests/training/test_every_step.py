@@ -11,11 +11,11 @@ import torch
 from spear_amal.batch import Batch
 from spear_amal.data import synthetic_votes
 from spear_amal.losses import ComponentSet, GoldCrossEntropy, TeacherCrossEntropy
-from spear_amal.maths.objective import domain_counts, weighted_objective
+from spear_amal.maths.losses import domain_counts, weighted_objective
 from spear_amal.mixers import Fixed, LearningToReweight, MetaWeightNet
 from spear_amal.models import MLP, JointModel, LinearModel
 from spear_amal.tensors.sparse_rows import SparseRows
-from spear_amal.training import Callback, Settings, Table, Trainer
+from spear_amal.training import Callback, Table, Trainer, TrainerConfig
 from spear_amal.training.look_ahead import LookAhead
 
 N, D, M, C, N_VAL = 61, 11, 5, 3, 29
@@ -114,7 +114,7 @@ def test_l2r_is_autograd_through_a_step_of_weight_zero(feature, look_ahead, spar
 @EVERY_KIND
 def test_mwn_is_autograd_through_the_step_and_the_net(feature, look_ahead, sparse):
     model, batch, validation = setting(feature, sparse)
-    mixer = attached(MetaWeightNet(look_ahead=look_ahead, eta_look=ETA), batch)
+    mixer = attached(MetaWeightNet(look_ahead=look_ahead, lookahead_lr=ETA), batch)
     ahead = look(model, batch, validation, mixer)
     weights = mixer.net(ahead.losses())
     value = after_the_step(model, batch, validation, weights, look_ahead)
@@ -174,11 +174,11 @@ def data(val_sign=1.0):
 
 def run(mixer, callbacks=(), feature="linear", **options):
     train, validation = data()
-    settings = Settings(**{"max_epochs": 5, "batch_size": B, "lr": 0.05, **options})
+    settings = TrainerConfig(**{"max_epochs": 5, "batch_size": B, "lr": 0.05, **options})
     generator = torch.Generator().manual_seed(1)
     net = LinearModel(D, C) if feature == "linear" else MLP(D, C, (7,), generator)
     model = JointModel(net.double())
-    result = Trainer(settings, callbacks).fit(
+    result = Trainer(settings, callbacks=callbacks).fit(
         model, COMPONENTS, mixer, train, np.arange(N), selection=validation, fingerprint="a"
     )
     return model, result, mixer
@@ -265,7 +265,7 @@ def test_a_batch_that_helps_nowhere_has_weight_zero_and_training_goes_on():
     validation = Table(np.ones((3, 1)), np.ones(3), n_classes=2, dtype=torch.float64)
     mixer, model = watched(LearningToReweight), JointModel(LinearModel(1, 2).double())
     gold = ComponentSet([GoldCrossEntropy()])
-    result = Trainer(Settings(max_epochs=3, batch_size=B)).fit(
+    result = Trainer(TrainerConfig(max_epochs=3, batch_size=B)).fit(
         model, gold, mixer, train, np.arange(N), selection=validation
     )
     assert len(result.history) == 3
@@ -277,7 +277,9 @@ def test_a_batch_that_helps_nowhere_has_weight_zero_and_training_goes_on():
 def test_without_validation_rows_nothing_is_learnt(make):
     train, _ = data()
     model = JointModel(LinearModel(D, C).double())
-    result = Trainer(Settings(max_epochs=2)).fit(model, COMPONENTS, make(), train, np.arange(N))
+    result = Trainer(TrainerConfig(max_epochs=2)).fit(
+        model, COMPONENTS, make(), train, np.arange(N)
+    )
     assert len(result.history) == 2
     assert all(torch.isfinite(p).all() for p in model.parameters())
 
@@ -293,7 +295,7 @@ def test_the_model_is_in_training_mode_for_its_step_and_not_for_the_look_ahead(m
 
     train, validation = data()
     model = JointModel(Watch(D, C).double())
-    Trainer(Settings(max_epochs=1, batch_size=B)).fit(
+    Trainer(TrainerConfig(max_epochs=1, batch_size=B)).fit(
         model, COMPONENTS, make(), train, np.arange(N), selection=validation
     )
     steps = [n for training, n in modes if training]
@@ -313,7 +315,7 @@ def test_cuda_gives_the_cpu_result_within_rounding(make):
             for name in ("x", "y", "teachers", "fired"):
                 setattr(table, name, getattr(table, name).to(device))
         model = JointModel(LinearModel(D, C).double()).to(device)
-        Trainer(Settings(max_epochs=2, batch_size=B)).fit(
+        Trainer(TrainerConfig(max_epochs=2, batch_size=B)).fit(
             model, COMPONENTS, make(meta_size=7), tables[0], np.arange(N), selection=tables[1]
         )
         models.append(model.cpu())

@@ -11,7 +11,7 @@ from spear_amal.batch import Views
 from spear_amal.errors import InputError
 from spear_amal.models import MLP
 from spear_amal.training.checkpoint import Checkpoint
-from spear_amal.training.objective import Forward, make_scaler
+from spear_amal.training.objective import MixedPrecisionForward, make_scaler
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def drawn(n=300, seed=0):
 def fitted(**options):
     X, y, gold, votes = drawn()
     held = slice(60, 120)
-    model = SpearClassifier(
+    model = SpearClassifier.from_options(
         feature_model="mlp", hidden=(16,), mixer="amal", max_epochs=4, patience=4, **options
     )
     return model.fit(X, gold, votes, X[held], y[held], votes[held]).predict_proba(X)
@@ -41,7 +41,7 @@ def fitted(**options):
 
 def test_bf16_stays_near_full_precision(net):
     x = torch.randn(64, 20, generator=torch.Generator().manual_seed(1))
-    logits, hidden = Forward(net, "bf16")(x)
+    logits, hidden = MixedPrecisionForward(net, "bf16")(x)
     exact, _ = net(x)
     assert logits.dtype == hidden.dtype == torch.float32
     assert not torch.equal(logits, exact)
@@ -61,7 +61,7 @@ def test_what_a_model_adds_comes_back_in_full_precision():
             logits = self.head(x)
             return logits, x, {"views": Views(logits.unsqueeze(1), logits.unsqueeze(1))}
 
-    *_, more = Forward(Turned(), "bf16")(torch.ones(3, 4))
+    *_, more = MixedPrecisionForward(Turned(), "bf16")(torch.ones(3, 4))
     assert more["views"].logits.dtype == torch.float32
 
 
@@ -80,7 +80,7 @@ def test_compiled_graphs_train_to_the_same_result():
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
 def test_compiled_code_gives_what_the_model_gives(net):
     x = torch.randn(8, 20, generator=torch.Generator().manual_seed(1))
-    run = Forward(net, compile=True)
+    run = MixedPrecisionForward(net, compile=True)
     torch.testing.assert_close(run(x)[0], net(x)[0])
 
 
@@ -90,12 +90,12 @@ def test_a_backend_that_fails_says_what_to_do(net):
 
     torch._dynamo.register_backend(broken, name="broken_for_tests")
     with pytest.raises(InputError, match="compile=False"):
-        Forward(net, compile="broken_for_tests")(torch.zeros(2, 20))
+        MixedPrecisionForward(net, compile="broken_for_tests")(torch.zeros(2, 20))
 
 
 def test_fp16_needs_a_gpu(net):
     with pytest.raises(InputError, match="bf16"):
-        Forward(net, "fp16")
+        MixedPrecisionForward(net, "fp16")
 
 
 def test_half_precision_needs_float32():

@@ -8,7 +8,7 @@ from torch import nn
 from spear_amal.losses import ComponentSet, LabelCrossEntropy, teacher_components
 from spear_amal.mixers import Amal
 from spear_amal.models import JointModel, build_feature_model, channel_statistics
-from spear_amal.training import LookAhead, Settings, Table, Trainer, last_layer
+from spear_amal.training import LookAhead, Table, Trainer, TrainerConfig, last_layer
 from spear_amal.training.augment import AUGMENTATIONS, random_crop, random_flip, random_turn
 from spear_amal.training.last_layer import features_of
 
@@ -58,7 +58,7 @@ def test_read_only_and_reversed_images_are_taken():
 def test_a_subset_keeps_rows_together_and_is_never_augmented():
     held = table()
     held.augment = lambda x: x * 0
-    held.live = (lambda x: torch.zeros(len(x), C), None)
+    held.online_teachers = (lambda x: torch.zeros(len(x), C), None)
     rows = np.array([7, 3, 19])
     part = held.subset(rows)
     batch = part.batch(torch.arange(3), augmented=True)
@@ -96,7 +96,7 @@ def test_live_teachers_answer_about_the_augmented_images_and_others_keep_their_a
     stored = torch.as_tensor(teachers())[index]
     for other in (None, lambda x: None):
         seen.clear()
-        held.live = (ask, other)
+        held.online_teachers = (ask, other)
         batch = held.batch(index, augmented=True)
         assert len(seen) == 1
         assert torch.equal(seen[0], batch.x)
@@ -283,7 +283,7 @@ def refreshed(mixer):
     validation = Table(images(41, seed=3), y[:41], teachers=told[:41], **kind)
     counted = Counted(network(torch.float64)[0])
     counted.rows.clear()
-    Trainer(Settings(max_epochs=1, batch_size=29)).fit(
+    Trainer(TrainerConfig(max_epochs=1, batch_size=29)).fit(
         JointModel(counted),
         ComponentSet([LabelCrossEntropy(), *teacher_components(1)]),
         mixer,

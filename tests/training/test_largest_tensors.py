@@ -11,7 +11,7 @@ from spear_amal.data import synthetic_votes
 from spear_amal.losses import spear_components
 from spear_amal.mixers import Amal
 from spear_amal.models import MLP, JointModel, LinearModel, RuleModel
-from spear_amal.training import Settings, Table, Trainer
+from spear_amal.training import Table, Trainer, TrainerConfig
 
 N, M = 607, 5
 
@@ -42,7 +42,7 @@ def train(x, n_classes, net, **options):
     with Largest() as largest:
         table = Table(x, observed, labels, n_classes=n_classes)
         validation = Table(x[held], y[held], labels[held], n_classes=n_classes)
-        result = Trainer(Settings(max_epochs=2, batch_size=67)).fit(
+        result = Trainer(TrainerConfig(max_epochs=2, batch_size=67)).fit(
             model,
             spear_components(),
             Amal(warmup=0, refresh_every=1, **options),

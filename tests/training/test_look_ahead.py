@@ -14,10 +14,11 @@ from spear_amal.losses import (
     spear_components,
     teacher_components,
 )
-from spear_amal.maths.objective import domain_counts, weighted_objective
+from spear_amal.maths import hypergradient
+from spear_amal.maths.losses import domain_counts, weighted_objective
 from spear_amal.models import MLP, JointModel, LinearModel, RuleModel
 from spear_amal.tensors.sparse_rows import SparseRows
-from spear_amal.training import LookAhead, Outer
+from spear_amal.training import LookAhead, ValidationLoss
 
 B, C, D, M, N_VAL = 7, 3, 11, 5, 13
 ETA = 0.7
@@ -87,7 +88,12 @@ def through_the_step(model, components, batch, validation, outer, names):
 @pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
 @pytest.mark.parametrize(
     "outer",
-    [Outer(), Outer(rules=True, gamma=0.6), Outer(teacher=True), Outer(teacher=True, beta=0.0)],
+    [
+        ValidationLoss(),
+        ValidationLoss(rules=True, gamma=0.6),
+        ValidationLoss(teacher=True),
+        ValidationLoss(teacher=True, beta=0.0),
+    ],
     ids=["A", "B", "teacher", "teacher-beta0"],
 )
 @pytest.mark.parametrize("feature", ["linear", "mlp"])
@@ -133,9 +139,9 @@ def test_each_component_alone():
     whole = spear_components()
     for component in whole.components:
         alone = ComponentSet([component], whole.penalties)
-        look = LookAhead(model, alone, batch, validation, eta=ETA, outer=Outer(True))
+        look = LookAhead(model, alone, batch, validation, eta=ETA, outer=ValidationLoss(True))
         weights, expected = through_the_step(
-            model, alone, batch, validation, Outer(True), set(look.at)
+            model, alone, batch, validation, ValidationLoss(True), set(look.at)
         )
         torch.testing.assert_close(look.hypergradient(weights), expected, rtol=0, atol=1e-10)
 
@@ -157,7 +163,7 @@ def test_masked_entries_are_exact_zeros():
     model = make_model("linear", generator)
     components = spear_components()
     batch, validation = make_batch(B, generator, labelled=3), make_batch(N_VAL, generator)
-    look = LookAhead(model, components, batch, validation, eta=ETA, outer=Outer(True))
+    look = LookAhead(model, components, batch, validation, eta=ETA, outer=ValidationLoss(True))
     gradient = look.hypergradient(torch.ones(B, len(components), dtype=torch.float64))
     assert (gradient[~components.applies(batch)] == 0).all()
 
@@ -204,6 +210,78 @@ def test_forward_mode_and_closed_form_serve_a_component_of_the_users_own():
     batch, validation = make_batch(B, generator), make_batch(N_VAL, generator)
     look = LookAhead(model, components, batch, validation, eta=ETA)
     weights, expected = through_the_step(
-        model, components, batch, validation, Outer(), set(look.at)
+        model, components, batch, validation, ValidationLoss(), set(look.at)
     )
     torch.testing.assert_close(look.hypergradient(weights), expected, rtol=0, atol=1e-10)
+
+
+def _network_look_ahead():
+    generator = torch.Generator().manual_seed(4)
+    model, components = make_model("mlp", generator), spear_components()
+    batch, validation = make_batch(B, generator, labelled=3), make_batch(N_VAL, generator)
+    return LookAhead(
+        model, components, batch, validation, eta=ETA, parameters="network", method="forward"
+    )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        NotImplementedError(
+            "Trying to use forward AD with _cdist_forward that does not support it"
+        ),
+        RuntimeError("In order to use an autograd.Function with functorch transforms (vmap, jvp)"),
+    ],
+)
+def test_without_a_forward_mode_it_goes_backwards_twice(error, monkeypatch):
+    weights = torch.ones(B, len(spear_components()), dtype=torch.float64)
+    expected = _network_look_ahead().alignment(weights)
+    tries = []
+
+    def fail(*given):
+        tries.append(given)
+        raise error
+
+    monkeypatch.setattr(hypergradient, "tangent_forward", fail)
+    look = _network_look_ahead()
+    for _ in range(2):
+        torch.testing.assert_close(look.alignment(weights), expected, rtol=1e-9, atol=1e-12)
+    assert len(tries) == 1 and look.method == "double-backward"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"),
+        RuntimeError("mat1 and mat2 shapes cannot be multiplied (7x3 and 5x2)"),
+    ],
+)
+def test_want_of_memory_is_no_want_of_a_forward_mode(error, monkeypatch):
+    def fail(*given):
+        raise error
+
+    monkeypatch.setattr(hypergradient, "tangent_forward", fail)
+    look = _network_look_ahead()
+    with pytest.raises(type(error), match=r"memory|shapes"):
+        look.alignment(torch.ones(B, len(spear_components()), dtype=torch.float64))
+    assert look.method == "forward"
+
+
+def test_what_torch_says_of_a_function_without_forward_mode_is_known():
+    class Doubled(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return 2 * x
+
+        @staticmethod
+        def backward(ctx, slope):
+            return 2 * slope
+
+    x = torch.ones(3, 2)
+    for function in (Doubled.apply, lambda x: torch.cdist(x, x)):
+        with pytest.raises(RuntimeError) as caught:
+            hypergradient.tangent_forward(lambda at, f=function: f(at["x"]), {"x": x}, {"x": x})
+        assert hypergradient.lacks_forward_mode(caught.value), (
+            f"torch {torch.__version__} words it anew: {caught.value}"
+        )

@@ -12,7 +12,7 @@ from spear_amal.losses import (
     TaskCrossEntropy,
     TaskSquaredError,
 )
-from spear_amal.maths.objective import weighted_objective
+from spear_amal.maths.losses import weighted_objective
 from spear_amal.models import Affine, JointModel, MultiTask, build_feature_model
 from spear_amal.training import LookAhead, Table
 

@@ -11,14 +11,8 @@ import torch
 from spear_amal.losses import ComponentSet, LabelCrossEntropy
 from spear_amal.mixers import Fixed
 from spear_amal.models import MLP, JointModel, LinearModel
-from spear_amal.training import Callback, Settings, Table, Trainer
-from spear_amal.training.optimizers import (
-    flatten,
-    make_optimiser,
-    rate_factor,
-    set_rates,
-    unflatten,
-)
+from spear_amal.training import Callback, Table, Trainer, TrainerConfig
+from spear_amal.training.state import make_optimiser, rate_factor, set_rates
 
 N, D, C = 53, 5, 3
 
@@ -39,14 +33,16 @@ def model_for(feature="mlp"):
 def train(settings, callbacks=()):
     table, model = data(), model_for()
     components = ComponentSet([LabelCrossEntropy()])
-    result = Trainer(settings, callbacks).fit(
+    result = Trainer(settings, callbacks=callbacks).fit(
         model, components, Fixed(), table, np.arange(N), fingerprint="a"
     )
     return model, result
 
 
 def sgd(**options):
-    return Settings(**{"optimiser": "sgd", "lr": 0.1, "batch_size": 13, "max_epochs": 7, **options})
+    return TrainerConfig(
+        **{"optimiser": "sgd", "lr": 0.1, "batch_size": 13, "max_epochs": 7, **options}
+    )
 
 
 @pytest.mark.parametrize("nesterov", [False, True])
@@ -117,33 +113,6 @@ def test_rates_are_set_anew_and_for_every_group():
     for epoch, rate in ((1, 0.03), (1, 0.03), (0, 0.3)):  # twice is not twice as small
         set_rates(optimiser, settings, epoch)
         assert [g["lr"] for g in optimiser.param_groups] == pytest.approx([rate])
-
-
-@pytest.mark.parametrize("momentum", [0.0, 0.9])
-@pytest.mark.parametrize("kind", ["sgd", "adam"])
-def test_the_state_goes_out_and_comes_back(kind, momentum):
-    settings = sgd(optimiser=kind, momentum=momentum)
-    table = data()
-    first, second = model_for(), model_for()
-    batch = table.whole()
-
-    def step(model, optimiser):
-        optimiser.zero_grad()
-        torch.nn.functional.cross_entropy(model(batch).logits, batch.y).backward()
-        optimiser.step()
-
-    one = make_optimiser(first, settings)
-    step(first, one)
-    step(first, one)
-    second.load_state_dict(first.state_dict())
-    two = make_optimiser(second, settings)
-    unflatten(two, {name: tensor.clone() for name, tensor in flatten(one).items()})
-    for model, optimiser in ((first, one), (second, two)):
-        step(model, optimiser)
-        step(model, optimiser)
-    assert all(
-        torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True)
-    )
 
 
 class Killed(Exception):

@@ -7,7 +7,7 @@ from scipy.special import softmax
 from scipy.stats import entropy
 
 from spear_amal.batch import Batch, Outputs
-from spear_amal.training.outer_loss import Outer, perturbed_divergence, perturbed_target
+from spear_amal.training.look_ahead import ValidationLoss, perturbed_divergence, perturbed_target
 
 B, T, C = 7, 2, 3
 ALPHA = 0.2
@@ -107,9 +107,9 @@ def test_the_outer_loss_takes_its_numbers_from_the_options():
     none = torch.zeros(B, 0)
     batch = Batch(torch.arange(B), none, y, none, none, teachers)
     logits = torch.randn(B, C).double()
-    outer = Outer(teacher=True, alpha=0.7, beta=0.1)
+    outer = ValidationLoss(teacher=True, alpha=0.7, beta=0.1)
     found = outer.loss(Outputs(logits, none), batch)
     assert torch.equal(found, perturbed_divergence(logits, teachers, y, 0.7))
     assert outer.sees_group
-    assert not Outer(teacher=True, beta=0.0).sees_group
-    assert not Outer(beta=0.1).sees_group
+    assert not ValidationLoss(teacher=True, beta=0.0).sees_group
+    assert not ValidationLoss(beta=0.1).sees_group

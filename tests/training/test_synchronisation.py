@@ -6,7 +6,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from spear_amal import DistilledClassifier, SpearClassifier
+from spear_amal import DistilledClassifier, RuleModelConfig, SpearClassifier, TrainerConfig
 from spear_amal.mixers import Amal
 from spear_amal.training import Table, Trainer
 
@@ -74,7 +74,11 @@ def test_steps_of_spear_wait_for_nothing(watch, mixer, feature_model):
     X, y, gold, votes = drawn()
     mixer = Amal(warmup=0, refresh_every=1) if mixer == "amal" else mixer
     SpearClassifier(
-        feature_model=feature_model, hidden=(8,), mixer=mixer, max_epochs=2, losses="1234567"
+        feature_model=feature_model,
+        hidden=(8,),
+        mixer=mixer,
+        trainer=TrainerConfig(max_epochs=2),
+        rule_model=RuleModelConfig(losses="1234567"),
     ).fit(X, gold, votes, X[40:60], y[40:60], votes[40:60])
     assert watch.calls > 100
     assert watch.found == []
@@ -84,7 +88,11 @@ def test_steps_of_distillation_wait_for_nothing(watch):
     X, y, gold, _ = drawn()
     teacher = LogisticRegression().fit(X[:40], y[:40])
     DistilledClassifier(
-        student="mlp", hidden=(8,), teachers=[teacher], mixer_options={"warmup": 0}, max_epochs=2
+        student="mlp",
+        hidden=(8,),
+        teachers=[teacher],
+        mixer_options={"warmup": 0},
+        trainer=TrainerConfig(max_epochs=2),
     ).fit(X, gold, X_val=X[40:60], y_val=y[40:60])
     assert watch.calls > 100
     assert watch.found == []

@@ -10,12 +10,11 @@ import torch
 from spear_amal.data import synthetic_votes
 from spear_amal.errors import FileFormatError
 from spear_amal.losses import spear_components
-from spear_amal.maths.objective import weighted_objective
+from spear_amal.maths.losses import weighted_objective
 from spear_amal.mixers import Amal, Fixed, GradientCosine
 from spear_amal.models import MLP, JointModel, LinearModel, RuleModel
-from spear_amal.training import Callback, DivergedError, Settings, Table, Trainer
-from spear_amal.training.optimizers import make_optimiser
-from spear_amal.training.state import Selection
+from spear_amal.training import Callback, DivergedError, Table, Trainer, TrainerConfig
+from spear_amal.training.state import Selection, make_optimiser
 
 N, D, M, C, N_VAL = 61, 11, 5, 3, 29
 
@@ -42,11 +41,11 @@ def model_for(labels, feature="linear", seed=0):
     return JointModel(net.double(), rules.double())
 
 
-def run(mixer=None, callbacks=(), feature="linear", table=None, **options):
+def run(mixer=None, callbacks=(), feature="linear", table=None, seed=0, **options):
     train, validation, labels = data()
-    settings = Settings(**{"max_epochs": 9, "patience": 9, "batch_size": 13, **options})
+    settings = TrainerConfig(**{"max_epochs": 9, "patience": 9, "batch_size": 13, **options})
     model = model_for(labels, feature)
-    trainer = Trainer(settings, callbacks)
+    trainer = Trainer(settings, seed=seed, callbacks=callbacks)
     result = trainer.fit(
         model,
         spear_components(),
@@ -69,7 +68,7 @@ def without_time(history):
 
 
 @pytest.mark.parametrize("feature", ["linear", "mlp"])
-@pytest.mark.parametrize("off", [{"rho": 0.0}, {"eta_lambda": 0.0}])
+@pytest.mark.parametrize("off", [{"weight_lr": 0.0}, {"eta_lambda": 0.0}])
 def test_amal_at_rate_zero_is_spear_bit_for_bit(off, feature):
     spear, plain = run(Fixed(), feature=feature)
     amal, mixed = run(Amal(**off, warmup=0, refresh_every=1), feature=feature)
@@ -83,7 +82,7 @@ def test_the_loop_equals_spears_objective_written_out():
     train, _, labels = data()
     by_loop, _ = run(Fixed(), max_epochs=1, lr=0.05, lr_rules=0.02)
     by_hand = model_for(labels)
-    optimiser = make_optimiser(by_hand, Settings(lr=0.05, lr_rules=0.02))
+    optimiser = make_optimiser(by_hand, TrainerConfig(lr=0.05, lr_rules=0.02))
     generator = torch.Generator().manual_seed(0)
     components = spear_components()
     for index in torch.arange(N)[torch.randperm(N, generator=generator)].split(13):
@@ -154,7 +153,7 @@ def test_a_killed_run_continues_to_the_same_result_bit_for_bit(tmp_path, at, fea
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_a_killed_run_finds_its_weights_on_disk_again(tmp_path, at, dtype):
     """Killed after weights were learnt, and before the checkpoint that would know of them."""
-    learning = {"warmup": 1, "refresh_every": 2, "rho": 4.0}
+    learning = {"warmup": 1, "refresh_every": 2, "weight_lr": 4.0}
     _, plain = run(Amal(**learning, table_dtype=dtype), lr=0.05)
     on_disk = Amal(**learning, table_dtype=dtype, table_path=tmp_path / "tables")
     path = tmp_path / "run.safetensors"
@@ -190,7 +189,7 @@ def test_a_checkpoint_of_another_run_or_a_broken_one_is_refused(tmp_path):
     run(checkpoint=path, max_epochs=2)
     train, validation, labels = data()
     with pytest.raises(FileFormatError, match="other data or settings"):
-        Trainer(Settings(checkpoint=path)).fit(
+        Trainer(TrainerConfig(checkpoint=path)).fit(
             model_for(labels),
             spear_components(),
             Fixed(),
@@ -217,7 +216,7 @@ def test_patience_stops_and_the_best_epoch_is_kept():
 
 def test_without_validation_rows_all_epochs_are_trained():
     train, _, labels = data()
-    result = Trainer(Settings(max_epochs=4)).fit(
+    result = Trainer(TrainerConfig(max_epochs=4)).fit(
         model_for(labels), spear_components(), Fixed(), train, np.arange(N)
     )
     assert result.best_epoch == 3
@@ -247,7 +246,7 @@ def test_sparse_and_dense_tables_train_alike(monkeypatch):
         monkeypatch.setattr("spear_amal.training.table.DENSE_WIDTH", width)
         train, validation, labels = data(sparse=True)
         model = model_for(labels)
-        Trainer(Settings(max_epochs=3, batch_size=13)).fit(
+        Trainer(TrainerConfig(max_epochs=3, batch_size=13)).fit(
             model,
             spear_components(),
             Amal(warmup=0),
@@ -284,7 +283,7 @@ def test_cuda_gives_the_cpu_result_within_rounding():
             Table(t.x.numpy(), t.y.numpy(), labels[rows], **kind)
             for t, rows in ((train, slice(0, N)), (validation, slice(N, None)))
         ]
-        Trainer(Settings(max_epochs=3)).fit(
+        Trainer(TrainerConfig(max_epochs=3)).fit(
             model, spear_components(), Amal(warmup=0), moved[0], np.arange(N), selection=moved[1]
         )
         models.append(model.cpu())

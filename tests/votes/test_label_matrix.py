@@ -301,3 +301,70 @@ def test_a_missing_file_and_a_newer_format(saved):
 def test_the_file_holds_plain_arrays_only(saved):
     with zipfile.ZipFile(saved) as archive:
         assert all(name.endswith(".npy") for name in archive.namelist())
+
+
+@st.composite
+def parts_of_votes(draw):
+    m = draw(st.integers(1, M))
+    sizes = draw(st.lists(st.integers(0, N), min_size=1, max_size=4))
+    continuous = draw(hnp.arrays(bool, m))
+    parts = []
+    for i, n in enumerate(sizes):
+        dense = draw(hnp.arrays(np.int64, (n, m), elements=st.integers(-1, C - 1)))
+        scored = draw(st.booleans()) and continuous.any()
+        ids = [f"{i}-{k}" for k in range(n)] if draw(st.booleans()) else np.arange(n) + 7 * i
+        parts.append(
+            LabelMatrix.from_dense(
+                dense,
+                scores=with_scores(dense, i) if scored else None,
+                continuous=continuous if scored else None,
+                row_ids=ids,
+                classes=["red", "green", "blue"],
+            )
+        )
+    return parts
+
+
+@given(parts_of_votes())
+def test_concatenation_is_that_of_the_arrays(parts):
+    whole = LabelMatrix.concatenate(parts)
+    assert np.array_equal(whole.to_dense(), np.concatenate([part.to_dense() for part in parts]))
+    scores = np.concatenate([part.dense_scores() for part in parts])
+    assert np.array_equal(whole.dense_scores(), scores)
+    assert (whole.scores is None) == all(part.scores is None for part in parts)
+    assert np.array_equal(whole.continuous, np.any([part.continuous for part in parts], axis=0))
+    assert [str(i) for i in whole.row_ids] == [str(i) for part in parts for i in part.row_ids]
+    kinds = {part.row_ids.dtype.kind for part in parts if len(part)}
+    assert whole.row_ids.dtype.kind == ("U" if "U" in kinds else "i") or not len(whole)
+    # Every vote has a score of its own, also in parts without: files store them side by side.
+    if whole.scores is not None:
+        assert np.array_equal(whole.scores.indptr, whole.codes.indptr)
+        assert np.array_equal(whole.scores.indices, whole.codes.indices)
+
+
+@given(parts_of_votes(), st.data())
+def test_concatenated_rows_are_the_rows_that_were_taken(parts, data):
+    whole = LabelMatrix.concatenate(parts)
+    cut = data.draw(st.integers(0, len(whole)))
+    assert_same(LabelMatrix.concatenate([whole[:cut], whole[cut:]]), whole)
+
+
+@pytest.mark.parametrize(
+    ("field", "other"),
+    [
+        ("lf_names", list("abcdx")),
+        ("classes", ["red", "blue", "green"]),
+        ("lf_classes", [-1, 0, 1, 2, 2]),
+    ],
+)
+def test_parts_of_other_columns_are_not_concatenated(matrix, field, other):
+    fields = {"lf_names": matrix.lf_names, "classes": matrix.classes}
+    fields |= {"lf_classes": matrix.lf_classes, field: other}
+    stranger = LabelMatrix.from_dense(matrix.to_dense(), **fields)
+    with pytest.raises(InputError, match=rf"agree in {field}.*part 1 has"):
+        LabelMatrix.concatenate([matrix, stranger])
+
+
+def test_nothing_is_not_concatenated():
+    with pytest.raises(InputError, match="at least one"):
+        LabelMatrix.concatenate([])

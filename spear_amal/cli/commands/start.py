@@ -2,66 +2,65 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
-from spear_amal.cli.commands.options import CacheDir, DataDir, Force, Lfs
+from spear_amal.cli.commands.command import add_command
+from spear_amal.cli.options import (
+    CorporaFetchOptions,
+    CorporaListOptions,
+    DemoOptions,
+    InitOptions,
+)
 
 corpora_app = typer.Typer(no_args_is_help=True, help="The corpora: list them, fetch one.")
 
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
-    app.command()(demo)
-    app.command()(init)
-    app.add_typer(corpora_app, name="corpora")
+    for command in (demo, init):
+        add_command(app, command, rich_help_panel="Start here")
+    add_command(corpora_app, corpora_list, "list")
+    add_command(corpora_app, corpora_fetch, "fetch")
+    app.add_typer(corpora_app, name="corpora", rich_help_panel="Start here")
 
 
-def demo(
-    output: Annotated[Path | None, typer.Option(help="HTML report. [default: report.html]")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Draws the split and starts training.")] = 0,
-    offline: Annotated[bool, typer.Option("--offline", help="Fetch nothing.")] = False,
-    lfs: Lfs = None,
-    data_dir: DataDir = None,
-    cache_dir: CacheDir = None,
-    max_epochs: Annotated[int, typer.Option(min=1, help="Longest training.")] = 100,
-    force: Force = False,
-) -> None:
+def demo(options: DemoOptions) -> None:
     """Run the main job on real movie plots: methods compared on one split, and an HTML report.
 
     Without a network it runs on made-up plots, and says so. An earlier report.html of this command
     is replaced; a report named by --output is not, without --force.
     """
-    from spear_amal.cli.demo import Options
     from spear_amal.cli.demo import demo as run
 
-    run(Options(output, seed, offline, force, lfs, data_dir, cache_dir, max_epochs))
+    run(options)
 
 
-def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="New folder.")]) -> None:
+def init(options: InitOptions) -> None:
     """Write a small project (labelling functions, data, settings) that runs as it is."""
     from spear_amal.cli.init_project import create_project
 
-    create_project(folder)
+    create_project(options.folder)
 
 
-@corpora_app.command("list")
-def corpora_list(data_dir: DataDir = None, cache_dir: CacheDir = None) -> None:
+def corpora_list(options: CorporaListOptions) -> None:
     """List the corpora and where each stands on this machine."""
-    from spear_amal.cli.corpora import list_corpora
+    from spear_amal.cli.console import show_rows
+    from spear_amal.data import CORPORA, corpus_status
 
-    list_corpora(data_dir, cache_dir)
+    states = [corpus_status(name, options.data_dir, options.cache_dir) for name in CORPORA]
+    rows = [(item.name, item.title, item.state, item.folder or "", item.licence) for item in states]
+    show_rows("Corpora", ("name", "what", "state", "folder", "licence"), rows)
 
 
-@corpora_app.command("fetch")
-def corpora_fetch(
-    name: Annotated[str, typer.Argument(help="A name that `corpora list` shows.")],
-    data_dir: DataDir = None,
-    cache_dir: CacheDir = None,
-) -> None:
+def corpora_fetch(options: CorporaFetchOptions) -> None:
     """Fetch a corpus into the cache, checked by its checksums."""
-    from spear_amal.cli.corpora import fetch
+    from spear_amal.cli.console import print_result
+    from spear_amal.data import corpus_status, fetch_corpus
 
-    fetch(name, data_dir, cache_dir)
+    name = options.name
+    status = corpus_status(name, options.data_dir, options.cache_dir)
+    if status.state == "data directory":
+        print_result(f"{name} is in the data directory: {status.folder}")
+    else:
+        folder = fetch_corpus(name, options.cache_dir, progress=True)
+        print_result(f"{name} is in {folder}")

@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-import os
+import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from spear_amal._typing import PathLike
 from spear_amal.data.corpora import imdb, plots, sms, youtube
 from spear_amal.data.corpora.spec import CorpusSpec
 from spear_amal.data.corpora.synthetic import GENERATED_SPEC
 from spear_amal.data.corpus import Corpus
 from spear_amal.data.download.cache import (
+    CACHE_VARIABLE,
+    CacheError,
+    Wanted,
     cache_folder,
-    check_sha256,
     data_folder,
-    fetch,
-    unavailable,
+    fetch_first,
+    sha256_of,
 )
 from spear_amal.errors import ChecksumError, InputError
+from spear_amal.io.atomic import write_aside
 
+#: The corpora of texts that :func:`spear_amal.data.load_corpus` knows, by name.
 CORPORA: dict[str, CorpusSpec] = {
     spec.name: spec for spec in (plots.SPEC, sms.SPEC, youtube.SPEC, imdb.SPEC, GENERATED_SPEC)
 }
-_PathLike = str | os.PathLike[str]
 
 
 @dataclass(frozen=True)
 class CorpusStatus:
-    """Where a corpus stands on this machine, for lists.
+    """State of a corpus on this machine, for lists.
 
     Attributes
     ----------
@@ -46,8 +52,8 @@ class CorpusStatus:
 
 def load_corpus(
     name: str,
-    data_dir: _PathLike | None = None,
-    cache_dir: _PathLike | None = None,
+    data_dir: PathLike | None = None,
+    cache_dir: PathLike | None = None,
     offline: bool = False,
     progress: bool = True,
 ) -> Corpus:
@@ -83,14 +89,11 @@ def load_corpus(
         folder, source = placed
         _check_all(folder, spec)
         return spec.build(folder, source)
-    if offline:
-        raise unavailable(spec, ["offline was asked for, so no source was tried"])
-    folder, source = fetch(spec, cache_folder(cache_dir), progress)
-    return spec.build(folder, source)
+    return spec.build(*_fetch(spec, cache_folder(cache_dir), progress, offline))
 
 
-def fetch_corpus(name: str, cache_dir: _PathLike | None = None, progress: bool = True) -> Path:
-    """Put the files of a corpus into the cache, if they are not there already; the folder.
+def fetch_corpus(name: str, cache_dir: PathLike | None = None, progress: bool = True) -> Path:
+    """Fetch the files of a corpus into the cache, unless they are there; return their folder.
 
     Raises
     ------
@@ -105,13 +108,13 @@ def fetch_corpus(name: str, cache_dir: _PathLike | None = None, progress: bool =
         _check(cache / name, spec.files)
         return cache / name
     except (FileNotFoundError, ChecksumError):
-        return fetch(spec, cache, progress)[0]
+        return _fetch(spec, cache, progress)[0]
 
 
 def corpus_status(
-    name: str, data_dir: _PathLike | None = None, cache_dir: _PathLike | None = None
+    name: str, data_dir: PathLike | None = None, cache_dir: PathLike | None = None
 ) -> CorpusStatus:
-    """Say where a corpus stands, without fetching; reads and checks its files."""
+    """Return the state of a corpus without fetching; its files are read and checked."""
     spec = _spec(name)
     placed = _place(spec, data_dir, cache_dir)
     if not spec.files:
@@ -129,8 +132,8 @@ def corpus_status(
 def corpus_file(
     name: str,
     file: str,
-    data_dir: _PathLike | None = None,
-    cache_dir: _PathLike | None = None,
+    data_dir: PathLike | None = None,
+    cache_dir: PathLike | None = None,
 ) -> Path:
     """Path of one checked file of a corpus, such as the published rules ("sms", "rules.tsv").
 
@@ -150,9 +153,9 @@ def corpus_file(
     folders = (data_folder(data_dir), cache_folder(cache_dir))
     for path in (folder / name / file for folder in folders if folder is not None):
         if path.is_file():
-            check_sha256(path, known[file])
+            _check(path.parent, {file: known[file]})
             return path
-    raise unavailable(spec, [f"{file} is not on this machine"], files=[file])
+    raise _wanted(spec, [file]).unavailable([f"{file} is not on this machine"])
 
 
 def _spec(name: str) -> CorpusSpec:
@@ -162,7 +165,7 @@ def _spec(name: str) -> CorpusSpec:
 
 
 def _place(
-    spec: CorpusSpec, data_dir: _PathLike | None, cache_dir: _PathLike | None
+    spec: CorpusSpec, data_dir: PathLike | None, cache_dir: PathLike | None
 ) -> tuple[Path, str] | None:
     """First folder that has all needed files, and its name for people."""
     named = data_folder(data_dir)
@@ -183,6 +186,47 @@ def _check_all(folder: Path, spec: CorpusSpec) -> None:
     _check(folder, {**spec.files, **_present(folder, spec.published)})
 
 
-def _check(folder: Path, files: dict[str, str]) -> None:
-    for name, digest in files.items():
-        check_sha256(folder / name, digest)
+def _check(folder: Path, files: dict[str, str], fetched: bool = False) -> None:
+    """Raise ChecksumError unless the files of a folder hold the published content."""
+    for name, expected in files.items():
+        if (actual := sha256_of(folder / name)) != expected:
+            subject = f"what it gives as {name}" if fetched else f"{folder / name}"
+            advice = "" if fetched else "; restore it, or delete it and fetch the corpus again"
+            raise ChecksumError(
+                f"{subject} is not the published file: its sha256 is {actual}, expected "
+                f"{expected}{advice}"
+            )
+
+
+def _fetch(
+    spec: CorpusSpec, cache: Path, progress: bool, offline: bool = False
+) -> tuple[Path, str]:
+    """Fetch the files of a corpus into the cache; returns their folder and the source's name."""
+    keep = partial(_keep, spec, cache / spec.name)
+    return fetch_first(_wanted(spec), spec.sources, keep, offline=offline, progress=progress)
+
+
+def _wanted(spec: CorpusSpec, files: Iterable[str] | None = None) -> Wanted:
+    """Word messages about a corpus, or about some files of it."""
+    names = ", ".join(spec.files if files is None else files)
+    return Wanted(
+        spec.name,
+        f"corpus {spec.name!r}",
+        f"If you have its files ({names}), put them into DIR/{spec.name}",
+        f"The card {spec.card} says where they are published.",
+    )
+
+
+def _keep(spec: CorpusSpec, target: Path, folder: Path) -> Path:
+    """Check fetched files and copy them into the cache, each whole or not at all."""
+    _check(folder, spec.files, fetched=True)
+    try:
+        for name in spec.files:
+            with write_aside(target / name) as temporary:
+                shutil.copyfile(folder / name, temporary)
+    except OSError as error:
+        raise CacheError(
+            f"corpus {spec.name!r} was fetched but cannot be kept in the cache {target}: {error}; "
+            f"free space there, or name another folder by cache_dir or {CACHE_VARIABLE}"
+        ) from error
+    return target

@@ -66,7 +66,7 @@ PUBLISHED = {
 
 
 def build(folder: Path, source: str) -> Corpus:
-    """Take the published split if the folder has it, else divide the collection by a seed."""
+    """Build the corpus: with the published split if the folder has it, else divided by a seed."""
     published = all((folder / name).is_file() for name in PUBLISHED)
     if published:
         frame, parts = _published(folder), "parts as published"
@@ -88,8 +88,8 @@ def _published(folder: Path) -> pd.DataFrame:
     """Exemplars of the rules as the labelled part, then the three csv files; all lower-cased."""
     pieces = {"labelled": _exemplars(folder / "rules.tsv")}
     for part, name in (("train", "train"), ("validation", "valid"), ("test", "test")):
-        held = pd.read_csv(folder / f"{name}.csv", encoding="latin-1", keep_default_na=False)
-        pieces[part] = pd.DataFrame({"text": held["v2"], "label": held["v1"]})
+        table = pd.read_csv(folder / f"{name}.csv", encoding="latin-1", keep_default_na=False)
+        pieces[part] = pd.DataFrame({"text": table["v2"], "label": table["v1"]})
     frame = pd.concat([rows.assign(part=part) for part, rows in pieces.items()], ignore_index=True)
     return frame.assign(label=_codes(frame["label"]))
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from spear_amal.data.corpus import Corpus
-from spear_amal.data.download.sources import Source
+from spear_amal.data.download.sources import DownloadSource
+from spear_amal.io.shipped import shipped_file
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class CorpusSpec:
     Attributes
     ----------
     name, title, licence : str
-        For lists; the card ``datasets/<name>.md`` says more.
+        For lists; the :attr:`card` says more.
     build : callable (folder, source) -> Corpus
         Reads the checked files of `folder`; `source` says where they came from.
     files : dict of str to str
@@ -35,4 +36,9 @@ class CorpusSpec:
     build: Callable[[Path, str], Corpus]
     files: dict[str, str] = field(default_factory=dict)
     published: dict[str, str] = field(default_factory=dict)
-    sources: tuple[Source, ...] = ()
+    sources: tuple[DownloadSource, ...] = ()
+
+    @property
+    def card(self) -> Path:
+        """File that tells where the corpus is published, its columns and licence."""
+        return shipped_file("datasets", f"{self.name}.md")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from spear_amal._typing import VectorLike
 from spear_amal.data.corpora.spec import CorpusSpec
 from spear_amal.data.corpus import Corpus
 from spear_amal.data.splits import draw_stratified
@@ -80,9 +81,9 @@ def synthetic_votes(
     n: int,
     m: int,
     n_classes: int = 2,
-    accuracies: Any = 0.75,
-    coverages: Any = 0.3,
-    class_balance: Any = None,
+    accuracies: float | VectorLike = 0.75,
+    coverages: float | VectorLike = 0.3,
+    class_balance: VectorLike | None = None,
     seed: int = 0,
 ) -> tuple[LabelMatrix, np.ndarray]:
     """Draw votes of m independent LFs with known accuracies and coverages.

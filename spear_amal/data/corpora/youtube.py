@@ -52,15 +52,15 @@ def build(folder: Path, source: str) -> Corpus:
 
 def _read(path: Path, video: int) -> pd.DataFrame:
     # Comments are kept raw: byte order marks and HTML entities are part of what rules see.
-    held = pd.read_csv(path, encoding="utf-8", keep_default_na=False)
+    table = pd.read_csv(path, encoding="utf-8", keep_default_na=False)
     return pd.DataFrame(
         {
-            "text": held["CONTENT"],
-            "label": held["CLASS"].astype(np.int64),
+            "text": table["CONTENT"],
+            "label": table["CLASS"].astype(np.int64),
             "video": video,
-            "author": held["AUTHOR"],
-            "date": held["DATE"],
-            "comment_id": held["COMMENT_ID"],
+            "author": table["AUTHOR"],
+            "date": table["DATE"],
+            "comment_id": table["COMMENT_ID"],
         }
     )
 

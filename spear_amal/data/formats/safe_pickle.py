@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from spear_amal._typing import PathLike
 from spear_amal.errors import FileFormatError
 
 _PLAIN_TYPE = re.compile(r"[<>=|]?[biufSU]\d*|[<>=|]?O\d*")
@@ -98,7 +99,7 @@ def _reconstruct(kind: Any, shape: Any, code: Any) -> _Array:
 
 
 def _from_buffer(data: Any, kind: Any, shape: Any, order: Any) -> _Array:
-    """How protocol 5 writes arrays."""
+    """Make an array as protocol 5 writes it."""
     array = _Array()
     array.value = _build(shape, kind, data, "F" if order == "F" else "C")
     return array
@@ -111,14 +112,14 @@ def _scalar(kind: Any, data: Any) -> Any:
 
 
 def _encode(text: Any, encoding: Any) -> bytes:
-    """How Python 2 protocols write bytes; Latin-1 is the only encoding they use."""
+    """Make bytes as Python 2's protocols write them; Latin-1 is the only encoding they use."""
     if encoding not in ("latin1", "latin-1"):
         raise pickle.UnpicklingError(f"encoding {encoding!r} is not admitted")
     return bytes(text.encode("latin-1"))
 
 
 def _no_bytes() -> bytes:
-    """How old protocols write the bytes of an empty array: a call of bytes without arguments."""
+    """Make the bytes of an empty array as old protocols write them: by a call without arguments."""
     return b""
 
 
@@ -185,7 +186,7 @@ def _plain(item: Any) -> Any:
     raise pickle.UnpicklingError(f"it holds a {type(item).__name__}, which is no array or value")
 
 
-def read_pickles(path: str | os.PathLike[str], most: int) -> list[Any]:
+def read_pickles(path: PathLike, most: int) -> list[Any]:
     """Read successive pickled arrays and plain values of one file; runs nothing it names.
 
     Parameters
@@ -204,7 +205,7 @@ def read_pickles(path: str | os.PathLike[str], most: int) -> list[Any]:
 
 
 def unpickle_arrays(content: bytes, name: str, most: int) -> list[Any]:
-    """Do what :func:`read_pickles` does with bytes; `name` stands for the file in messages."""
+    """Read pickles as :func:`read_pickles` does, from bytes; messages name the file `name`."""
     stream = io.BytesIO(content)
     objects: list[Any] = []
     while stream.tell() < len(content):

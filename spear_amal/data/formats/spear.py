@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
 
+from spear_amal._typing import PathLike
 from spear_amal.data.formats.safe_pickle import read_pickles
 from spear_amal.errors import FileFormatError
 from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
@@ -16,7 +16,7 @@ NAMES = ("x", "l", "m", "L", "d", "r", "s", "n", "k", "n_classes")
 FEWEST = 6
 
 
-def read_spear_pickle(path: str | os.PathLike[str]) -> dict[str, Any]:
+def read_spear_pickle(path: PathLike) -> dict[str, Any]:
     """Read the successive arrays of a SPEAR file, safely, by their published names.
 
     Parameters
@@ -45,13 +45,13 @@ def read_spear_pickle(path: str | os.PathLike[str]) -> dict[str, Any]:
             f"{path} holds {len(objects)} objects; a SPEAR file has {FEWEST} to {len(NAMES)} "
             f"({', '.join(NAMES)}); it may be truncated"
         )
-    held = dict(zip(NAMES, objects, strict=False))
+    by_name = dict(zip(NAMES, objects, strict=False))
     arrays: dict[str, Any] = {
-        name: _numbers(path, name, value) for name, value in held.items() if name != "n_classes"
+        name: _numbers(path, name, value) for name, value in by_name.items() if name != "n_classes"
     }
     arrays["L"], arrays["d"] = arrays["L"].ravel(), arrays["d"].ravel()
     _check_shapes(path, arrays)
-    n_classes = _n_classes(path, arrays, held.get("n_classes"))
+    n_classes = _n_classes(path, arrays, by_name.get("n_classes"))
     arrays["l"] = _votes(path, arrays["l"], arrays["m"], n_classes)
     arrays["m"] = (arrays["l"] != ABSTAIN).astype(np.int64)
     arrays["L"] = _gold(path, arrays["L"], n_classes)
@@ -95,10 +95,10 @@ def _check_shapes(path: Any, arrays: dict[str, Any]) -> None:
     rows, rules = votes.shape
     for names, length in (("x L d r s", rows), ("n k", rules)):
         for name in names.split():
-            found = len(arrays[name]) if name in arrays and arrays[name].ndim else 0
-            if found not in (0, length):
+            size = len(arrays[name]) if name in arrays and arrays[name].ndim else 0
+            if size not in (0, length):
                 raise FileFormatError(
-                    f"{path}: {name} has length {found}, expected {length}; l has {votes.shape}"
+                    f"{path}: {name} has length {size}, expected {length}; l has {votes.shape}"
                 )
 
 

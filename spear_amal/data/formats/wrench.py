@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from spear_amal._typing import PathLike
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.io.atomic import refuse_existing, write_aside
 from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
@@ -50,7 +50,7 @@ class WrenchPart:
 
 
 def read_wrench(
-    folder: str | os.PathLike[str],
+    folder: PathLike,
     parts: Sequence[str] = PARTS,
     lf_names: Sequence[str] | None = None,
 ) -> dict[str, WrenchPart]:
@@ -76,15 +76,15 @@ def read_wrench(
     """
     folder = Path(folder)
     classes = _classes(folder / "label.json")
-    held = {part: _part(folder / f"{part}.json", classes, lf_names) for part in parts}
-    widths = {part: rows.label_matrix.shape[1] for part, rows in held.items() if len(rows.frame)}
+    read = {part: _part(folder / f"{part}.json", classes, lf_names) for part in parts}
+    widths = {part: rows.label_matrix.shape[1] for part, rows in read.items() if len(rows.frame)}
     if len(set(widths.values())) > 1:
         raise FileFormatError(f"{folder}: the parts have differing numbers of votes: {widths}")
-    return held
+    return read
 
 
 def write_wrench(
-    parts: Mapping[str, WrenchPart], folder: str | os.PathLike[str], overwrite: bool = False
+    parts: Mapping[str, WrenchPart], folder: PathLike, overwrite: bool = False
 ) -> None:
     """Write parts as a WRENCH folder; columns of the frames but ``label`` become ``data``.
 

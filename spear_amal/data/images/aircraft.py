@@ -10,7 +10,7 @@ from spear_amal.data.images.decode import Listing, first_of, read_listed
 from spear_amal.data.images.folders import read_folders
 from spear_amal.data.images.spec import Decoded, ImageSpec
 from spear_amal.errors import FileFormatError
-from spear_amal.progress import FetchBar
+from spear_amal.progress import Progress
 
 _NAMES = "variants.txt"
 # The publisher's own train and validation parts together, as the papers use them.
@@ -18,7 +18,7 @@ _LISTS = {"train": "images_variant_trainval.txt", "test": "images_variant_test.t
 _BANNER = 20  # rows with the photographer's name, which the publisher asks to leave out
 
 
-def read_aircraft(path: Path, size: int | None, bar: FetchBar) -> Decoded:
+def read_aircraft(path: Path, size: int | None, bar: Progress) -> Decoded:
     """Read the published archive, or what was in it, or folders by class.
 
     Raises

@@ -10,14 +10,14 @@ from spear_amal.data.images.decode import Listing, fields, first_of, from_one, r
 from spear_amal.data.images.folders import read_folders
 from spear_amal.data.images.spec import Decoded, ImageSpec
 from spear_amal.errors import FileFormatError
-from spear_amal.progress import FetchBar
+from spear_amal.progress import Progress
 
 _META = "cars_meta.mat"
 _LISTS = {"train": "cars_train_annos.mat", "test": "cars_test_annos_withlabels.mat"}
 _OLD_LIST = "cars_annos.mat"  # one list for both parts, as first published
 
 
-def read_cars(path: Path, size: int | None, bar: FetchBar) -> Decoded:
+def read_cars(path: Path, size: int | None, bar: Progress) -> Decoded:
     """Read either published form (two parts with a devkit, or ``car_ims``), or folders by class.
 
     Raises
@@ -42,8 +42,8 @@ def _listing(lists: dict[str, bytes], path: Path) -> Listing:
     y, split = [], []
     for part, name in _LISTS.items():
         where = f"{path}: {name}"
-        held = read_mat(lists[name], where)
-        named, numbers = fields(held, "annotations", ("fname", "class"), where)
+        variables = read_mat(lists[name], where)
+        named, numbers = fields(variables, "annotations", ("fname", "class"), where)
         files += [f"cars_{part}/{file}" for file in named]
         y.append(from_one(numbers, where))
         split += [part] * len(named)
@@ -53,9 +53,9 @@ def _listing(lists: dict[str, bytes], path: Path) -> Listing:
 
 
 def _old_listing(content: bytes, name: str) -> Listing:
-    held = read_mat(content, name)
-    files, y, test = fields(held, "annotations", ("relative_im_path", "class", "test"), name)
-    classes = tuple(str(word) for word in np.atleast_1d(held.get("class_names", ())))
+    variables = read_mat(content, name)
+    files, y, test = fields(variables, "annotations", ("relative_im_path", "class", "test"), name)
+    classes = tuple(str(word) for word in np.atleast_1d(variables.get("class_names", ())))
     split = np.where(test.astype(bool), "test", "train")
     return Listing([str(file) for file in files], from_one(y, name), split, classes)
 

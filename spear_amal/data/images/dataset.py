@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from spear_amal._typing import MatrixLike, VectorLike
 from spear_amal.data.images.label_noise import add_label_noise
 from spear_amal.data.splits import draw_stratified
 from spear_amal.errors import InputError
 
+#: Values of the column that divides images.
 SPLITS = ("train", "validation", "test")
 
 
@@ -54,8 +55,8 @@ class ImageData:
 
     def __post_init__(self) -> None:
         for what in ("y", "split", "row_ids", "clean_y"):
-            held = getattr(self, what)
-            if held is not None and np.shape(held) != (len(self.x),):
+            values = getattr(self, what)
+            if values is not None and np.shape(values) != (len(self.x),):
                 raise self._error(f"{what} must have {len(self.x)} entries, as x has rows")
         if not (
             (self.x.ndim == 4 and self.x.dtype == np.uint8)
@@ -69,15 +70,15 @@ class ImageData:
 
     def _check_values(self) -> None:
         for what in ("y", "clean_y"):
-            held = getattr(self, what)
+            values = getattr(self, what)
             if (
-                held is not None
-                and held.size
-                and not -1 <= held.min() <= held.max() < self.n_classes
+                values is not None
+                and values.size
+                and not -1 <= values.min() <= values.max() < self.n_classes
             ):
                 raise self._error(
-                    f"{what} must lie in -1 to {self.n_classes - 1}, found {held.min()} to "
-                    f"{held.max()}"
+                    f"{what} must lie in -1 to {self.n_classes - 1}, found {values.min()} to "
+                    f"{values.max()}"
                 )
         unknown = sorted(set(np.unique(self.split).tolist()) - set(SPLITS))
         if unknown:
@@ -120,7 +121,7 @@ class ImageData:
             raise self._error(f"a part is one of {SPLITS}, found {part!r}")
         return np.flatnonzero(self.split == part)
 
-    def take(self, rows: Any) -> ImageData:
+    def take(self, rows: VectorLike) -> ImageData:
         """Return the rows at these positions (k,), in this order, as image data of their own."""
         rows = np.asarray(rows, dtype=np.int64)
         return dataclasses.replace(
@@ -162,7 +163,7 @@ class ImageData:
         return self.take(np.sort(np.concatenate(drawn)))
 
     def with_noise(
-        self, rate: float, seed: int, kind: str = "symmetric", confusion: Any = None
+        self, rate: float, seed: int, kind: str = "symmetric", confusion: MatrixLike | None = None
     ) -> ImageData:
         """Return the data with wrong classes on training rows; see :func:`add_label_noise`.
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from spear_amal.data.images.archives import held_files, is_archive, members
+from spear_amal.data.download.archives import held_files, is_archive, members
 from spear_amal.data.images.spec import Decoded
 from spear_amal.errors import FileFormatError, MissingExtraError
-from spear_amal.progress import FetchBar
+from spear_amal.progress import Progress
 
 
 def fitted_picture(content: bytes, name: str, size: int, trim_bottom: int = 0) -> np.ndarray:
@@ -108,7 +108,7 @@ class Listing:
 
 
 def read_listed(
-    path: Path, listing: Listing, size: int, bar: FetchBar, trim_bottom: int = 0
+    path: Path, listing: Listing, size: int, bar: Progress, trim_bottom: int = 0
 ) -> Decoded:
     """Decode every listed picture of a folder or archive to ``size`` x ``size``.
 
@@ -168,10 +168,10 @@ def _md5(path: Path) -> str:
 def first_of(path: Path, names: Iterable[str]) -> dict[str, bytes]:
     """Read the first file of each of these last names; a name that is not there is left out."""
     names = set(names)
-    found: dict[str, bytes] = {}
+    contents: dict[str, bytes] = {}
     for name, content in members(path, lambda name: tail(name, 1) in names):
-        found.setdefault(tail(name, 1), content)
-    return found
+        contents.setdefault(tail(name, 1), content)
+    return contents
 
 
 def read_mat(content: bytes, name: str) -> dict[str, Any]:
@@ -205,7 +205,7 @@ def from_one(numbers: Any, file: str) -> np.ndarray:
         raise FileFormatError(f"{file} has classes that are no numbers: {error}") from error
 
 
-def fields(held: dict[str, Any], variable: str, names: Iterable[str], file: str) -> list[Any]:
+def fields(variables: dict[str, Any], variable: str, names: Iterable[str], file: str) -> list[Any]:
     """Fields of a record array, each as an array (n,).
 
     Raises
@@ -213,7 +213,7 @@ def fields(held: dict[str, Any], variable: str, names: Iterable[str], file: str)
     FileFormatError
         If the variable or a field is missing.
     """
-    records = np.atleast_1d(held.get(variable, np.empty(0)))
+    records = np.atleast_1d(variables.get(variable, np.empty(0)))
     missing = [name for name in names if name not in (records.dtype.names or ())]
     if missing:
         raise FileFormatError(f"{file} has no {', '.join(missing)} under {variable!r}")

@@ -10,12 +10,12 @@ from spear_amal.data.images.decode import Listing, first_of, from_one, read_list
 from spear_amal.data.images.folders import read_folders
 from spear_amal.data.images.spec import Decoded, ImageSpec
 from spear_amal.errors import FileFormatError
-from spear_amal.progress import FetchBar
+from spear_amal.progress import Progress
 
 _LISTS = {"train": "train_list.mat", "test": "test_list.mat"}
 
 
-def read_dogs(path: Path, size: int | None, bar: FetchBar) -> Decoded:
+def read_dogs(path: Path, size: int | None, bar: Progress) -> Decoded:
     """Read ``images.tar`` and ``lists.tar``, or what was in them, or folders by class.
 
     Raises
@@ -36,12 +36,12 @@ def _listing(lists: dict[str, bytes], path: Path) -> Listing:
     y: list[int] = []
     split: list[str] = []
     for part, name in _LISTS.items():
-        held = read_mat(lists[name], f"{path}: {name}")
-        if not {"file_list", "labels"} <= set(held):
+        variables = read_mat(lists[name], f"{path}: {name}")
+        if not {"file_list", "labels"} <= set(variables):
             raise FileFormatError(f"{path}: {name} has no file_list and labels")
-        named = [str(file) for file in np.atleast_1d(held["file_list"])]
+        named = [str(file) for file in np.atleast_1d(variables["file_list"])]
         files += named
-        y += from_one(held["labels"], f"{path}: {name}").tolist()
+        y += from_one(variables["labels"], f"{path}: {name}").tolist()
         split += [part] * len(named)
     if len(y) != len(files):
         raise FileFormatError(f"{path}: the lists have {len(files)} files but {len(y)} labels")

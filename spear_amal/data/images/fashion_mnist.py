@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from spear_amal.data.download.archives import base_name, members
 from spear_amal.data.download.sources import AptPackage, UrlFiles
-from spear_amal.data.images.archives import base_name, members
 from spear_amal.data.images.spec import Decoded, ImageSpec, train_then_test
 from spear_amal.errors import FileFormatError
-from spear_amal.progress import FetchBar
+from spear_amal.progress import Progress
 
 _CLASSES = (
     *("t-shirt/top", "trouser", "pullover", "dress", "coat"),
@@ -26,7 +26,7 @@ _FILES = tuple(
 _UNSIGNED_BYTES = b"\x00\x00\x08"  # how an IDX file of bytes begins; the number of axes follows
 
 
-def read_fashion_mnist(path: Path, size: int | None, bar: FetchBar) -> Decoded:
+def read_fashion_mnist(path: Path, size: int | None, bar: Progress) -> Decoded:
     """Read the four IDX files, packed by gzip or not, of a folder or archive.
 
     Raises
@@ -35,14 +35,14 @@ def read_fashion_mnist(path: Path, size: int | None, bar: FetchBar) -> Decoded:
         If a file is missing, damaged, or does not fit the others.
     """
     plain = {name.removesuffix(".gz") for name in _FILES}
-    held: dict[str, np.ndarray] = {}
+    arrays: dict[str, np.ndarray] = {}
     for name, content in members(path, lambda n: base_name(n).removesuffix(".gz") in plain):
-        held.setdefault(base_name(name).removesuffix(".gz"), read_idx(content, f"{path}: {name}"))
-    if missing := sorted(plain - set(held)):
+        arrays.setdefault(base_name(name).removesuffix(".gz"), read_idx(content, f"{path}: {name}"))
+    if missing := sorted(plain - set(arrays)):
         raise FileFormatError(f"{path} holds no {', '.join(missing)} (nor a .gz of that name)")
     parts = []
     for part in ("train", "t10k"):
-        x, y = held[f"{part}-images-idx3-ubyte"], held[f"{part}-labels-idx1-ubyte"]
+        x, y = arrays[f"{part}-images-idx3-ubyte"], arrays[f"{part}-labels-idx1-ubyte"]
         if x.ndim != 3 or y.shape != x.shape[:1]:
             raise FileFormatError(
                 f"{path}: {part} images {x.shape} and labels {y.shape} do not fit each other"

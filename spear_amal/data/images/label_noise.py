@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from spear_amal._typing import MatrixLike, VectorLike
 from spear_amal.errors import InputError
 
 KINDS = ("symmetric", "pairs", "confusable")
@@ -22,28 +23,28 @@ class NoisyLabels:
         The labels as training sees them.
     flipped : ndarray (n,) bool
         Rows whose label was changed; each of them holds another class than before.
-    asked : float
+    rate : float
         The rate that was asked for.
     effective : float
-        Changed rows among labelled rows (0 where there are none); differs from `asked` by the
+        Changed rows among labelled rows (0 where there are none); differs from `rate` by the
         rounding to whole rows only.
     """
 
     y: np.ndarray
     flipped: np.ndarray
-    asked: float
+    rate: float
     effective: float
 
 
 def add_label_noise(
-    y: Any,
+    y: VectorLike,
     rate: float,
     n_classes: int,
     seed: int | np.random.Generator,
     kind: str = "symmetric",
-    confusion: Any = None,
+    confusion: MatrixLike | None = None,
 ) -> NoisyLabels:
-    """Give ``round(rate * n)`` of the n labelled rows another class; hand over training rows only.
+    """Change the class of ``round(rate * n)`` of n labelled rows; for training rows only.
 
     Published code for this experiment draws the new class uniformly over *all* classes, the right
     one included: of 40% asked among 10 classes only 36% come out wrong. Here the true class is
@@ -101,7 +102,7 @@ def _checked_labels(y: Any, n_classes: int) -> np.ndarray:
     return y.astype(np.int64)
 
 
-def _odds(kind: str, n_classes: int, confusion: Any) -> np.ndarray:
+def _odds(kind: str, n_classes: int, confusion: MatrixLike | None) -> np.ndarray:
     """Weights (C, C) of going from one class to another; zero on the diagonal."""
     if kind not in KINDS:
         raise InputError(f"kind must be one of {KINDS}, found {kind!r}")

@@ -4,33 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
-from spear_amal.data.download.cache import CACHE_VARIABLE, DATA_VARIABLE, cache_folder, data_folder
-from spear_amal.data.download.sources import Source
-from spear_amal.data.images.archives import held_files
-from spear_amal.data.images.spec import Decoded, ImageSpec, checked
-from spear_amal.errors import (
-    ChecksumError,
-    DataUnavailableError,
-    FileFormatError,
-    InputError,
-    SpearAmalError,
+from spear_amal._typing import PathLike
+from spear_amal.data.download.archives import held_files
+from spear_amal.data.download.cache import (
+    CACHE_VARIABLE,
+    Wanted,
+    cache_folder,
+    data_folder,
+    fetch_first,
 )
+from spear_amal.data.images.spec import Decoded, ImageSpec, check_decoded
+from spear_amal.errors import ChecksumError, FileFormatError, InputError
 from spear_amal.io.atomic import write_aside
-from spear_amal.progress import fetch_bar
-
-PathLike = str | os.PathLike[str]
-_Found = TypeVar("_Found")
+from spear_amal.progress import Progress
 
 
 def find_decoded(
@@ -65,43 +58,6 @@ def find_decoded(
     return decoded, source + _unproven(spec, decoded)
 
 
-def fetch_first(
-    name: str,
-    sources: Sequence[Source],
-    read: Callable[[Path], _Found],
-    wanted: str,
-    hint: str,
-    offline: bool,
-    progress: bool,
-) -> tuple[_Found, str]:
-    """Read what the first source that can delivers; the files are gone afterwards.
-
-    Raises
-    ------
-    ChecksumError
-        If no source gave the published content, and one gave other content.
-    DataUnavailableError
-        If no source delivered; names every one and its failure.
-    """
-    failures = ["offline was asked for, so no source was tried"] if offline else []
-    wrong = False
-    for source in () if offline else sources:
-        try:
-            with tempfile.TemporaryDirectory(prefix="spear_amal-") as scratch:
-                with fetch_bar(f"fetching {name}", show=progress) as bar:
-                    source.fetch(Path(scratch), bar)
-                return read(Path(scratch)), source.describe()
-        except (SpearAmalError, OSError) as error:
-            wrong = wrong or isinstance(error, ChecksumError)
-            failures.append(f"{source.describe()}: {error}")
-    listed = "".join(f"\n  - {reason}" for reason in failures or ["it has no source to fetch from"])
-    raise (ChecksumError if wrong else DataUnavailableError)(
-        f"images {name!r} cannot be had:{listed}\nIf you have them, put them into DIR as {wanted} "
-        f"and pass data_dir=DIR or set {DATA_VARIABLE}=DIR; {CACHE_VARIABLE} moves the cache. "
-        + hint
-    )
-
-
 def _named_place(spec: ImageSpec, data_dir: PathLike | None, path: PathLike | None) -> Path | None:
     """Return the path, or what the data directory has for this set, or None."""
     if path is not None:
@@ -126,7 +82,7 @@ def _of_place(
     """Read a place, or what is kept of it since its files last changed."""
     if place.suffix == ".npz":
         return read_decoded(place)
-    kept = cache / f"{spec.name}-{fingerprint(place, size)}.npz"
+    kept = cache / f"{spec.name}-{files_fingerprint(place, size)}.npz"
     if kept.is_file():
         return read_decoded(kept)
     decoded = _read(spec, place, size, progress)
@@ -135,8 +91,8 @@ def _of_place(
 
 
 def _read(spec: ImageSpec, place: Path, size: int | None, progress: bool) -> Decoded:
-    with fetch_bar(f"decoding {spec.name}", show=progress) as bar:
-        return checked(spec.read(place, size, bar), str(place))
+    with Progress(f"decoding {spec.name}", show=progress) as bar:
+        return check_decoded(spec.read(place, size, bar), str(place))
 
 
 def _fetched(
@@ -147,8 +103,14 @@ def _fetched(
         _check(spec, decoded, "what it gives")
         return decoded
 
-    wanted = f"{spec.name}.npz (x, y, split) or a folder {spec.name} with the published files"
-    return fetch_first(spec.name, spec.sources, read, wanted, spec.hint, offline, progress)
+    files = f"{spec.name}.npz (x, y, split) or a folder {spec.name} with the published files"
+    wanted = wanted_images(spec.name, files, spec.hint)
+    return fetch_first(wanted, spec.sources, read, offline=offline, progress=progress)
+
+
+def wanted_images(name: str, files: str, hint: str) -> Wanted:
+    """Word a message about images; `files` says what to put into the data directory."""
+    return Wanted(name, f"images {name!r}", f"If you have them, put them into DIR as {files}", hint)
 
 
 def _keep(path: Path, decoded: Decoded) -> None:
@@ -180,7 +142,7 @@ def _check(spec: ImageSpec, decoded: Decoded, source: str) -> None:
 
 
 def _unproven(spec: ImageSpec, decoded: Decoded) -> str:
-    """Name archives whose sum is not the published one: mirrors pack anew, so no error."""
+    """Return a note on archives of another sum than published; mirrors pack anew, so no error."""
     if spec.strict_md5:
         return ""
     other = sorted(
@@ -242,7 +204,7 @@ def read_decoded(path: Path, classes: tuple[str, ...] | None = None) -> Decoded:
         classes = tuple(arrays["classes"].tolist())
     elif classes is None:
         classes = tuple(str(c) for c in range(int(y.max(initial=-1)) + 1))
-    return checked(Decoded(x, y, split, classes, sums), str(path))
+    return check_decoded(Decoded(x, y, split, classes, sums), str(path))
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
@@ -255,8 +217,8 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """
     try:
         # NumPy leaves a file open that it cannot read: open it here.
-        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as held:
-            return {name: held[name] for name in held.files}
+        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
     except _DAMAGE as error:
         raise FileFormatError(
             f"{path} is damaged, truncated or no .npz file of plain arrays ({error}); delete it "
@@ -264,7 +226,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         ) from error
 
 
-def fingerprint(path: Path, size: int | None) -> str:
+def files_fingerprint(path: Path, size: int | None) -> str:
     """Sixteen hexadecimal digits for these files, as they stand, decoded to this size."""
     summed = hashlib.sha256(f"{path.resolve()} {size}".encode())
     for file in held_files(path):

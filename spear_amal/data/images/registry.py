@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 
+from spear_amal._typing import PathLike
 from spear_amal.data.images import aircraft, cars, cifar, dogs, fashion_mnist, folders
 from spear_amal.data.images.cifar_n import human_labels
 from spear_amal.data.images.dataset import ImageData, hold_out_validation
 from spear_amal.data.images.digits import digits
 from spear_amal.data.images.kd_synthetic import kd_synthetic
-from spear_amal.data.images.locate import PathLike, find_decoded
+from spear_amal.data.images.locate import find_decoded
 from spear_amal.data.images.spec import ImageSpec
 from spear_amal.errors import InputError
 
+#: The image data sets that are fetched or read from files, by name.
 IMAGES: dict[str, ImageSpec] = {
     spec.name: spec
     for spec in (
@@ -27,7 +27,8 @@ IMAGES: dict[str, ImageSpec] = {
         folders.SPEC,
     )
 }
-GENERATED = ("digits", "kd_synthetic")  # need no file
+#: Names of the image data sets that need no file.
+GENERATED = ("digits", "kd_synthetic")
 
 
 def load_images(
@@ -139,7 +140,7 @@ def _check_options(spec: ImageSpec, labels: str, size: int | None) -> None:
         raise InputError(f"size must be one of {spec.sizes} for {spec.name!r}, found {size}")
 
 
-def _refuse_options(name: str, **options: str | int | os.PathLike[str] | None) -> None:
-    given = [option for option, value in options.items() if value is not None]
-    if given:
-        raise InputError(f"images {name!r} take no {' and no '.join(given)}; leave it out")
+def _refuse_options(name: str, **options: int | PathLike | None) -> None:
+    excess = [option for option, value in options.items() if value is not None]
+    if excess:
+        raise InputError(f"images {name!r} take no {' and no '.join(excess)}; leave it out")

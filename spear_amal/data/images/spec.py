@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from spear_amal.data.download.sources import Source
+from spear_amal.data.download.sources import DownloadSource
 from spear_amal.errors import FileFormatError
-from spear_amal.progress import FetchBar
+from spear_amal.io.shipped import shipped_file
+from spear_amal.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class ImageSpec:
     Attributes
     ----------
     name, title, licence : str
-        For lists; the card ``datasets/<name>.md`` (with "_" for "-") says more.
+        For lists; the :attr:`card` says more.
     read : callable (path, size, bar) -> Decoded
         Reads a folder or archive; `size` is None where the images have one size.
     sources : tuple of Source
@@ -69,27 +70,27 @@ class ImageSpec:
     name: str
     title: str
     licence: str
-    read: Callable[[Path, int | None, FetchBar], Decoded]
-    sources: tuple[Source, ...] = ()
+    read: Callable[[Path, int | None, Progress], Decoded]
+    sources: tuple[DownloadSource, ...] = ()
     digest: str | None = None
     md5: dict[str, str] = field(default_factory=dict)
     strict_md5: bool = False
     sizes: tuple[int, ...] = ()
 
     @property
-    def card(self) -> str:
-        """File name of the card."""
-        return f"datasets/{self.name.replace('-', '_')}.md"
+    def card(self) -> Path:
+        """File that tells where the set is published, its columns, split and licence."""
+        return shipped_file("datasets", f"{self.name.replace('-', '_')}.md")
 
     @property
     def hint(self) -> str:
-        """Say, in a sentence, where to look for files that are missing."""
+        """Return a sentence on where to find files that are missing."""
         if self.name == "folders":
             return "Or name your folder or archive of pictures: path=FOLDER."
         return f"The card {self.card} says where they are published."
 
 
-def checked(decoded: Decoded, where: str) -> Decoded:
+def check_decoded(decoded: Decoded, where: str) -> Decoded:
     """Return what was decoded, if its arrays fit each other.
 
     Raises

@@ -13,6 +13,8 @@ from spear_amal.report.figures.style import (
     INK,
     LIGHT,
     MIDDLE,
+    legend,
+    name_axes,
     new_figure,
     tick_name,
 )
@@ -25,23 +27,21 @@ _ROOM = 30  # characters of all names together that fit side by side
 _MOST_CELLS = 12  # classes up to which numbers fit into the cells
 
 
-def confusion_map(counts: np.ndarray, classes: Sequence[Any]) -> Figure:
+def confusion_map(counts: np.ndarray, class_names: Sequence[Any]) -> Figure:
     """Draw a confusion matrix (C, C), gold in rows, coloured by the share of the gold class."""
-    c = len(classes)
+    c = len(class_names)
     figure, (ax,) = new_figure(min(6.4, 2.6 + 0.45 * c))
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    names = [tick_name(name) for name in classes]
+    names = [tick_name(name) for name in class_names]
     turned = 90 if max(map(len, names)) * c > _ROOM else 0
     ax.set_xticks(np.arange(c), names, rotation=turned)
     ax.set_yticks(np.arange(c), names)
-    ax.set_xlabel("predicted", fontsize=9)
-    ax.set_ylabel("gold", fontsize=9)
+    name_axes(ax, "predicted", "gold")
     if c <= _MOST_CELLS:
         for (i, j), count in np.ndenumerate(counts):
-            dark = shares[i, j] > 0.5
+            colour = "white" if shares[i, j] > 0.5 else INK
             label = f"{count}\n{shares[i, j]:.0%}"
-            colour = "white" if dark else INK
             ax.text(j, i, label, ha="center", va="center", color=colour, fontsize=10)
     return figure
 
@@ -65,12 +65,10 @@ def calibration_plot(confidence: np.ndarray, right: np.ndarray) -> Figure:
     ax.scatter(means, accuracy, color=COLOURS[0], s=18, zorder=3, label="mean confidence")
     below.bar((np.arange(BINS) + 0.5) / BINS, counts, width=0.9 / BINS, color=MIDDLE)
     start = min(used.min() / BINS, 0.5) if len(used) else 0
-    for axis in (ax, below):
-        axis.set_xlim(start, 1)
+    for panel in (ax, below):
+        panel.set_xlim(start, 1)
     ax.set_ylim(0, 1.02)
-    ax.set_ylabel("share that is right", fontsize=9)
-    below.set_ylabel("rows", fontsize=9)
-    below.set_xlabel("probability of the predicted class", fontsize=9)
-    handles, labels = ax.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False, fontsize=8.5)
+    name_axes(ax, "", "share that is right")
+    name_axes(below, "probability of the predicted class", "rows")
+    legend(figure, [ax])
     return figure

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -17,9 +17,16 @@ from spear_amal.report.figures.style import (
     ROW,
     STRONG,
     dot_lines,
+    legend,
     line_style,
+    marker,
+    name_axes,
     new_figure,
+    panel_grid,
+    panel_title,
+    require_drawable,
     tick_name,
+    wrapped,
 )
 from spear_amal.studies.weight_quality import rank_auc
 
@@ -27,14 +34,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_RIGHT, _WRONG = COLOURS[0], COLOURS[1]
 _BINS = 10
-_MARKERS = "osD^vPX"
 _ROOM = 0.07  # of the axis, for the number at a tick
 _ASIDE = 0.04  # of the way to the next setting, so that error bars do not hide each other
-# Colour and shape both say on which side of zero an interval lies.
 _METHOD_LENGTH = 52
+# Colour and shape both say on which side of zero an interval lies.
 _GAINS = {"above zero": (COLOURS[0], "o"), "zero within": (FAINT, "s"), "below zero": (STRONG, "X")}
+_SIDES = ((-0.5, COLOURS[0], ""), (0.5, COLOURS[1], "////"))  # of a bin: place, colour, hatch
 
 
 def weights_by_correctness(
@@ -62,46 +68,28 @@ def weights_by_correctness(
             f"right and wrong rows need weights of the same losses, found {losses} and "
             f"{list(weights_wrong)}"
         )
-    rows = (len(losses) + 1) // 2
-    figure, axes = new_figure(0.5 + 2.8 * rows, rows, min(2, len(losses)))
-    held = [*weights_right.values(), *weights_wrong.values()]
-    top = max((float(values.max()) for values in held if len(values)), default=1.0)
-    for ax, loss in zip(axes, losses, strict=False):
-        _two_histograms(ax, loss, (weights_right[loss], weights_wrong[loss]), names, max(1.0, top))
-    for ax in axes[len(losses) :]:
-        ax.set_visible(False)
-    handles, labels = axes[0].get_legend_handles_labels()
-    labels = [f"{of} {name}" for name in labels]
-    figure.legend(handles, labels, loc="outside upper center", ncols=2, frameon=False, fontsize=9)
+    figure, axes = panel_grid(len(losses), 2.8, 0.5)
+    weights = [*weights_right.values(), *weights_wrong.values()]
+    top = max(float(values.max(initial=1.0)) for values in weights)
+    edges = np.linspace(0, top, _BINS + 1)
+    width = (edges[1] - edges[0]) * 0.42
+    for ax, loss in zip(axes, losses, strict=True):
+        kinds = (weights_right[loss], weights_wrong[loss])
+        title = [f"{tick_name(loss)}: AUC {_hundredths(rank_auc(*kinds))}"]
+        for values, name, (side, colour, hatch) in zip(kinds, names, _SIDES, strict=True):
+            shares = 100 * np.histogram(values, edges)[0] / max(len(values), 1)
+            middles = (edges[:-1] + edges[1:]) / 2 + side * width
+            look: Any = {"color": colour, "hatch": hatch, "edgecolor": "white"}
+            ax.bar(middles, shares, width, label=f"{of} {name}", **look)
+            mean = float(values.mean()) if len(values) else float("nan")
+            title.append(f"{name}: mean {_hundredths(mean)}, {len(values)} rows")
+        ax.set_title("\n".join(title), fontsize=9, loc="left", color=INK)
+        name_axes(ax, "learnt weight", "% of rows")
+    legend(figure, axes, 2)
     return figure
 
 
-def _two_histograms(
-    ax: Axes,
-    loss: str,
-    weights: tuple[np.ndarray, np.ndarray],
-    names: tuple[str, str],
-    top: float,
-) -> None:
-    edges = np.linspace(0, top, _BINS + 1)
-    width = (edges[1] - edges[0]) * 0.42
-    looks = ((-0.5, _RIGHT, ""), (0.5, _WRONG, "////"))
-    title = [f"{tick_name(loss)}: AUC {_or_none(rank_auc(*weights))}"]
-    for values, name, (side, colour, hatch) in zip(weights, names, looks, strict=True):
-        shares = 100 * np.histogram(values, edges)[0] / max(len(values), 1)
-        middles = (edges[:-1] + edges[1:]) / 2 + side * width
-        ax.bar(middles, shares, width, color=colour, hatch=hatch, edgecolor="white", label=name)
-        title.append(f"{name}: mean {_mean(values)}, {len(values)} rows")
-    ax.set_title("\n".join(title), fontsize=9, loc="left", color=INK)
-    ax.set_xlabel("learnt weight", fontsize=9)
-    ax.set_ylabel("% of rows", fontsize=9)
-
-
-def _mean(values: np.ndarray) -> str:
-    return _or_none(float(values.mean()) if len(values) else float("nan"))
-
-
-def _or_none(value: float) -> str:
+def _hundredths(value: float) -> str:
     return "n/a" if np.isnan(value) else f"{value:.2f}"
 
 
@@ -116,28 +104,25 @@ def budget_curve(frame: pd.DataFrame, metric: str = "score") -> Figure:
     metric : str
         Name of the score for the axis.
     """
-    _need(frame, ("labels", "method", "seed", "score"))
+    require_drawable(frame, "labels", "method", "seed", "score")
     figure, (ax,) = new_figure(4.0)
     for i, (method, runs) in enumerate(frame.groupby("method", sort=False)):
-        means = over_seeds(runs, "labels", "score")
-        ax.fill_between(means.index, means["low"], means["high"], color=COLOURS[i % 7], alpha=0.15)
-        style = line_style(i)
-        label = tick_name(method)
-        marker = _MARKERS[i % len(_MARKERS)]
-        ax.plot(means.index, means["mean"], marker=marker, markersize=5, label=label, **style)
+        means, style = over_seeds(runs, "labels", "score"), line_style(i)
+        ax.fill_between(means.index, means["low"], means["high"], color=style["color"], alpha=0.15)
+        look = {"marker": marker(i), "markersize": 5, **style}
+        ax.plot(means.index, means["mean"], label=wrapped(method), **look)
     ax.set_xscale("log")
     budgets = np.unique(frame["labels"])
     ax.set_xticks(budgets, _with_room(budgets))
     ax.set_xticks([], minor=True)
-    ax.set_xlabel("gold labels (log scale)", fontsize=9)
-    ax.set_ylabel(f"test {metric}, points", fontsize=9)
+    name_axes(ax, "gold labels (log scale)", f"test {metric}, points")
     ax.grid(alpha=0.3)
-    figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=9)
+    legend(figure, [ax], 2)
     return figure
 
 
 def _with_room(budgets: np.ndarray) -> list[str]:
-    """Names of ticks on a logarithmic axis; none where the last one stands too near."""
+    """Return names of ticks on a logarithmic axis; none where the last one stands too near."""
     names, last = [], -np.inf
     room = _ROOM * np.log(budgets[-1] / budgets[0])
     for value in np.log(budgets):
@@ -147,43 +132,36 @@ def _with_room(budgets: np.ndarray) -> list[str]:
     return names
 
 
-def overfit_curve(frame: pd.DataFrame, knob: str, metric: str = "score") -> Figure:
+def overfit_curve(frame: pd.DataFrame, setting: str, metric: str = "score") -> Figure:
     """Draw validation and test scores of the same runs against a setting, the gap shaded.
 
     Parameters
     ----------
     frame : DataFrame
-        One row a run: the setting in the column `knob`, ``method, seed, score`` (test) and
-        ``val_score``, both 0 to 1. Settings stand at even distances; infinity is called "never".
-    knob : str
+        One row a run: the setting in a column of its name, ``method, seed, score`` (test) and
+        ``val_score``, both 0 to 1. Values stand at even distances; infinity is called "never".
+    setting : str
         Name of the column; the axis says it with blanks for underscores.
     metric : str
         Name of the score for the axis.
     """
-    _need(frame, (knob, "method", "seed", "score", "val_score"))
+    require_drawable(frame, setting, "method", "seed", "val_score", "score")
     groups = list(frame.groupby("method", sort=False))
-    columns = min(2, len(groups))
-    rows = -(-len(groups) // 2)
-    figure, axes = new_figure(0.6 + 2.9 * rows, rows, columns)
-    settings = np.unique(frame[knob])
-    for i, (ax, (method, runs)) in enumerate(zip(axes, groups, strict=False)):
+    figure, axes = panel_grid(len(groups), 2.9, 0.6)
+    values = np.unique(frame[setting])
+    for i, (ax, (method, runs)) in enumerate(zip(axes, groups, strict=True)):
         if i:
             ax.sharey(axes[0])
-        _gap(ax, runs, knob, settings)
-        ax.set_title(tick_name(method), fontsize=10, loc="left", color=INK)
-        ax.set_xlabel(knob.replace("_", " "), fontsize=9)
-        if i % columns == 0:
-            ax.set_ylabel(f"{metric}, points", fontsize=9)
-    for ax in axes[len(groups) :]:
-        ax.set_visible(False)
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False, fontsize=9)
+        _gap(ax, runs, setting, values)
+        panel_title(ax, method)
+        name_axes(ax, setting.replace("_", " "), "" if i % 2 else f"{metric}, points")
+    legend(figure, axes)
     return figure
 
 
-def _gap(ax: Axes, runs: pd.DataFrame, knob: str, settings: np.ndarray) -> None:
-    test, validation = (over_seeds(runs, knob, name) for name in ("score", "val_score"))
-    place = np.searchsorted(settings, test.index)
+def _gap(ax: Axes, runs: pd.DataFrame, setting: str, values: np.ndarray) -> None:
+    test, validation = (over_seeds(runs, setting, name) for name in ("score", "val_score"))
+    place = np.searchsorted(values, test.index)
     ax.fill_between(
         place, test["mean"], validation["mean"], color=COLOURS[1], alpha=0.25, label="optimism"
     )
@@ -191,8 +169,8 @@ def _gap(ax: Axes, runs: pd.DataFrame, knob: str, settings: np.ndarray) -> None:
         ax.plot(place, means["mean"], marker="o", markersize=4, label=label, **line_style(i))
         aside = place + (2 * i - 1) * _ASIDE
         ax.vlines(aside, means["low"], means["high"], color=COLOURS[i], linewidth=1)
-    names = ["never" if np.isinf(value) else f"{value:g}" for value in settings]
-    ax.set_xticks(np.arange(len(settings)), names)
+    names = ["never" if np.isinf(value) else f"{value:g}" for value in values]
+    ax.set_xticks(np.arange(len(values)), names)
     ax.grid(alpha=0.3)
 
 
@@ -206,7 +184,7 @@ def gain_plot(frame: pd.DataFrame, baseline: str = "the baseline") -> Figure:
     baseline : str
         Its name for the axis.
     """
-    _need(frame, ("method", "gain", "low", "high"))
+    require_drawable(frame, "method", "low", "high", "gain")
     rows = frame.sort_values("gain", ascending=False, kind="stable")
     rows = rows.rename(columns={"method": "name", "gain": "value"})
     rows["kind"] = np.select(
@@ -216,14 +194,6 @@ def gain_plot(frame: pd.DataFrame, baseline: str = "the baseline") -> Figure:
     ax.axvline(0, color=INK, linewidth=1, zorder=1)
     # A method and its refit differ at the end of their names, so these are not cut short.
     dot_lines(ax, rows, _GAINS, _METHOD_LENGTH)
-    ax.set_xlabel(f"gain over {tick_name(baseline)}, points, with 95% interval", fontsize=9)
-    figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=9)
+    name_axes(ax, f"gain over {tick_name(baseline)}, points, with 95% interval")
+    legend(figure, [ax])
     return figure
-
-
-def _need(frame: pd.DataFrame, columns: tuple[str, ...]) -> None:
-    missing = [name for name in columns if name not in frame]
-    if missing:
-        raise InputError(f"the frame lacks the columns {missing}; found {list(frame)}")
-    if frame.empty:
-        raise InputError("the frame has no rows: there is nothing to draw")

@@ -6,27 +6,24 @@ methods are compared with it whatever their teacher.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from spear_amal.estimators.distillation_methods import DISTILLATION
-from spear_amal.studies.grid.config import DENSE, PAPER, Plan, planned, settings_of
-from spear_amal.studies.grid.image_split import kd_task
-from spear_amal.studies.grid.run_spec import Cell
+from spear_amal.studies.grid.config import DENSE, PAPER, Plan
+from spear_amal.studies.grid.image_split import make_image_split
 from spear_amal.studies.grid.students import (
     TeacherSpec,
-    about,
-    against,
     by_labels,
     fit_student,
+    is_chain,
     seconds_of,
     size,
+    student_fields,
     trained,
 )
-from spear_amal.studies.grid.study import KdStudy
+from spear_amal.studies.grid.study import GridStudy, RunSpec
 
-METHODS = {
+_METHODS = {
     "ce": "labels alone",
     "kd": "KD(0.9)",
     "takd": "TAKD",
@@ -35,8 +32,7 @@ METHODS = {
     "amal": "AMAL",
     "alm-kd": "ALM-KD",
 }
-CHAINED = ("takd", "dgkd")
-SCALES = {
+_SCALES = {
     "small": Plan(
         "digits",
         "resnet8",
@@ -65,57 +61,48 @@ SCALES = {
 }
 
 
-@planned(SCALES)
-def cells(seeds: Sequence[int], plan: Plan) -> list[Cell]:
-    """All methods under every teacher; chains only where the assistant is another network."""
-    methods = {name: title for name, title in METHODS.items() if name in DISTILLATION}
+def _specs(plan: Plan) -> list[RunSpec]:
+    """Return all methods under every teacher; chains where the assistant is another network."""
     return [
-        Cell(
-            "kd-capacity",
+        RunSpec(
             f"teacher {teacher}",
             method,
-            seed,
-            plan.data(),
-            settings_of(plan, teacher=teacher, assistant=plan.assistant),
             title,
+            plan.data(),
+            plan.settings(teacher=teacher, assistant=plan.assistant),
         )
-        for seed in seeds
         for teacher in plan.teachers
-        for method, title in methods.items()
-        if method not in CHAINED or plan.assistant not in (None, teacher)
+        for method, title in _METHODS.items()
+        if not is_chain(method) or plan.assistant not in (None, teacher)
     ]
 
 
-def teachers(cell: Cell) -> list[TeacherSpec]:
-    """Give the teacher, and the student that learns from labels alone."""
-    return [by_labels(cell, cell.settings[one]) for one in ("teacher", "student")]
+def _teachers(spec: RunSpec) -> list[TeacherSpec]:
+    """Return the teacher, and the student that learns from labels alone."""
+    return [by_labels(spec, spec.settings[role]) for role in ("teacher", "student")]
 
 
-def run(cell: Cell, folder: str) -> dict[str, Any]:
+def _run(spec: RunSpec, folder: str) -> dict[str, Any]:
     """Train the student; its accuracy as such, and relative to teacher and labels alone."""
-    task, scorer = kd_task(cell.data, cell.seed)
-    specs = teachers(cell)
-    teacher, alone = (trained(one, folder) for one in specs)
-    found: dict[str, Any] = {}
-    if cell.method == "ce":
-        student, found["seconds"] = alone, seconds_of(specs[1], folder)
+    split, scorer = make_image_split(spec.data, spec.seed)
+    teacher_spec, alone_spec = _teachers(spec)
+    teacher, alone = trained(teacher_spec, folder), trained(alone_spec, folder)
+    if spec.method == "ce":
+        student, times = alone, {"seconds": seconds_of(alone_spec, folder)}
     else:
-        student = fit_student(cell, task, [teacher], [cell.settings["assistant"]])
-    found |= about(student, scorer)
-    teacher_score = scorer.score(teacher)
-    return found | {
+        student = fit_student(spec, split, [teacher], [spec.settings["assistant"]])
+        times = {}
+    fields = student_fields(student, scorer)
+    score, teacher_score, alone_score = fields["score"], scorer.score(teacher), scorer.score(alone)
+    return {
+        **times,
+        **fields,
         "teacher_score": teacher_score,
-        "ce_score": scorer.score(alone),
+        "ce_score": alone_score,
         "compression": round(size(teacher) / size(student), 3),
-        **against(found["score"], teacher_score, scorer.score(alone)),
+        "relative": round(score / teacher_score, 5) if teacher_score else 0.0,
+        "relative_ce": round(score / alone_score, 5) if alone_score else 0.0,
     }
 
 
-STUDY = KdStudy(
-    "kd-capacity",
-    "capacity gap: students of ever larger teachers, relative to teacher and labels alone",
-    cells,
-    run,
-    teachers,
-    seeds=3,
-)
+STUDY = GridStudy("kd-capacity", _specs, _run, _teachers, _SCALES, seeds=3)

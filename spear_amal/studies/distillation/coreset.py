@@ -7,7 +7,6 @@ draws, as they come and with equal classes, are what the strategies have to beat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,13 +15,18 @@ import numpy as np
 from spear_amal.data.splits import draw_stratified
 from spear_amal.errors import InputError
 from spear_amal.maths.sampling import coreset_probabilities, gumbel_top_k
-from spear_amal.studies.grid.config import DENSE, PAPER, Plan, method_settings, planned, settings_of
-from spear_amal.studies.grid.image_split import KdTask, kd_task
-from spear_amal.studies.grid.run_spec import Cell
-from spear_amal.studies.grid.students import TeacherSpec, about, by_labels, fit_student, trained
-from spear_amal.studies.grid.study import KdStudy
+from spear_amal.studies.grid.config import DENSE, PAPER, Plan, method_settings
+from spear_amal.studies.grid.image_split import ImageSplit, make_image_split
+from spear_amal.studies.grid.students import (
+    TeacherSpec,
+    by_labels,
+    fit_student,
+    student_fields,
+    trained,
+)
+from spear_amal.studies.grid.study import GridStudy, RunSpec
 
-METHODS = {
+_METHODS = {
     "complete": "all rows",
     "random": "uniform",
     "random-balanced": "uniform, classes in proportion",
@@ -32,75 +36,72 @@ METHODS = {
     "ratio-capped": "ratio, at most 10",
 }
 # method -> (strategy, largest score): without a bound, rows of label weight 0 are all that counts
-BY_WEIGHTS: dict[str, tuple[str, float | None]] = {
+_BY_WEIGHTS: dict[str, tuple[str, float | None]] = {
     "squares": ("squares", None),
     "difference": ("difference", None),
     "ratio": ("ratio", None),
     "ratio-capped": ("ratio", 10.0),
 }
-SCALES = {"small": replace(DENSE, n_train=8000), "paper": PAPER}
+_SCALES = {"small": replace(DENSE, n_train=8000), "paper": PAPER}
 
 
-@planned(SCALES)
-def cells(seeds: Sequence[int], plan: Plan, share: float = 0.2) -> list[Cell]:
-    """All ways to draw a `share` of the rows, under each teacher."""
+def _specs(plan: Plan, share: float = 0.2) -> list[RunSpec]:
+    """Return all ways to draw a `share` of the rows, under each teacher."""
     if not 0 < share < 1:
         raise InputError(f"share must lie between 0 and 1, found {share}")
     return [
-        Cell(
-            "coreset",
+        RunSpec(
             f"{share:.0%} of the rows, teacher {teacher}",
             method,
-            seed,
-            plan.data(),
-            settings_of(plan, teacher=teacher, share=share),
             title,
+            plan.data(),
+            plan.settings(teacher=teacher, share=share),
         )
-        for seed in seeds
         for teacher in plan.teachers
-        for method, title in METHODS.items()
+        for method, title in _METHODS.items()
     ]
 
 
-def teachers(cell: Cell) -> list[TeacherSpec]:
-    """Give the student whose weights draw the rows; its teacher is trained with it."""
-    if cell.method not in BY_WEIGHTS:
+def _teachers(spec: RunSpec) -> list[TeacherSpec]:
+    """Return the student whose weights draw the rows; its teacher is trained with it."""
+    if spec.method not in _BY_WEIGHTS:
         return []
-    held = cell.settings
-    settings = held["training"] | method_settings("amal", held["training"]["max_epochs"])
-    teacher = by_labels(cell, held["teacher"])
-    return [TeacherSpec(held["student"], cell.data, cell.seed, settings, "amal", (teacher,))]
+    training = spec.settings["training"]
+    settings = training | method_settings("amal", training["max_epochs"])
+    teacher = by_labels(spec, spec.settings["teacher"])
+    student = spec.settings["student"]
+    return [TeacherSpec(student, spec.data, spec.seed, settings, "amal", (teacher,))]
 
 
-def run(cell: Cell, folder: str) -> dict[str, Any]:
+def _run(spec: RunSpec, folder: str) -> dict[str, Any]:
     """Draw rows, and train on their labels alone."""
-    task, scorer = kd_task(cell.data, cell.seed)
-    rows = drawn(cell, task, folder)
-    part = replace(task, x=task.x[rows], y=task.y[rows], noisy=task.noisy[rows])
-    student = fit_student(cell, part, method="ce")
-    counts = np.bincount(part.y, minlength=task.n_classes)
-    return about(student, scorer) | {
+    split, scorer = make_image_split(spec.data, spec.seed)
+    rows = _drawn(spec, split, folder)
+    part = replace(split, x=split.x[rows], y=split.y[rows], noisy=split.noisy[rows])
+    student = fit_student(spec, part, method="ce")
+    counts = np.bincount(part.y, minlength=split.n_classes)
+    return student_fields(student, scorer) | {
         "rows": len(rows),
         "class_rows": counts.tolist(),
         "noise_rate": round(float(part.noisy.mean()), 5),
     }
 
 
-def drawn(cell: Cell, task: KdTask, folder: str) -> np.ndarray:
-    """Sorted numbers of the training rows of the cell's method."""
-    n, rows = len(task.y), np.arange(len(task.y))
-    k = round(cell.settings["share"] * n)
-    generator = np.random.default_rng(cell.seed)
-    if cell.method == "complete":
+def _drawn(spec: RunSpec, split: ImageSplit, folder: str) -> np.ndarray:
+    """Return the sorted numbers of the training rows of the run's method."""
+    n, rows = len(split.y), np.arange(len(split.y))
+    k = round(spec.settings["share"] * n)
+    generator = np.random.default_rng(spec.seed)
+    if spec.method == "complete":
         return rows
-    if cell.method == "random-balanced":
-        return draw_stratified(rows, task.y, k, generator, "the coreset")
+    if spec.method == "random-balanced":
+        return draw_stratified(rows, split.y, k, generator, "the coreset")
     p = np.full(n, 1 / max(n, 1))
-    if cell.method in BY_WEIGHTS:
-        weights = trained(teachers(cell)[0], folder).weights_.iloc[:n]
-        strategy, cap = BY_WEIGHTS[cell.method]
+    if spec.method in _BY_WEIGHTS:
+        weights = trained(_teachers(spec)[0], folder).weights_.iloc[:n]
+        strategy, cap = _BY_WEIGHTS[spec.method]
         p = coreset_probabilities(weights["label"], weights["teacher"], strategy, cap)
-    return of_every_class(gumbel_top_k(p, n, generator), task.y, k)
+    return of_every_class(gumbel_top_k(p, n, generator), split.y, k)
 
 
 def of_every_class(order: np.ndarray, y: np.ndarray, k: int) -> np.ndarray:
@@ -119,10 +120,4 @@ def of_every_class(order: np.ndarray, y: np.ndarray, k: int) -> np.ndarray:
     return np.sort(np.concatenate([first, rest[: k - len(first)]]))
 
 
-STUDY = KdStudy(
-    "coreset",
-    "training on the rows that AMAL's weights choose",
-    cells,
-    run,
-    teachers,
-)
+STUDY = GridStudy("coreset", _specs, _run, _teachers, _SCALES)

@@ -6,26 +6,25 @@ larger one teaches; for the other methods both learnt from labels alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from spear_amal.errors import InputError
-from spear_amal.studies.grid.config import DENSE, PAPER, Plan, planned, settings_of
-from spear_amal.studies.grid.image_split import kd_task
-from spear_amal.studies.grid.run_spec import Cell
+from spear_amal.studies.grid.config import DENSE, PAPER, Plan
+from spear_amal.studies.grid.image_split import make_image_split
 from spear_amal.studies.grid.students import (
     TeacherSpec,
-    about,
     by_labels,
     fit_student,
+    is_chain,
     size,
+    student_fields,
     trained,
 )
-from spear_amal.studies.grid.study import KdStudy
+from spear_amal.studies.grid.study import GridStudy, RunSpec
 
 # name -> (title, method of `distiller`, which teachers, options of the mixer)
-METHODS: dict[str, tuple[str, str, tuple[int, ...], dict[str, Any]]] = {
+_METHODS: dict[str, tuple[str, str, tuple[int, ...], dict[str, Any]]] = {
     "ce": ("labels alone", "ce", (), {}),
     "kd-large": ("KD(0.9), larger teacher", "kd", (0,), {}),
     "kd-small": ("KD(0.9), smaller teacher", "kd", (1,), {}),
@@ -36,57 +35,45 @@ METHODS: dict[str, tuple[str, str, tuple[int, ...], dict[str, Any]]] = {
     "alm-kd": ("ALM-KD", "alm-kd", (0, 1), {"gradient": "paper"}),
     "alm-kd-exact": ("ALM-KD, exact gradient", "alm-kd", (0, 1), {"gradient": "exact"}),
 }
-CHAINED = ("takd", "dgkd")
-SCALES = {
+_SCALES = {
     "small": replace(DENSE, teachers=("mlp:512", "mlp:64")),
     "paper": replace(PAPER, teachers=("wrn-16-4", "wrn-16-3")),
 }
 
 
-@planned(SCALES)
-def cells(seeds: Sequence[int], plan: Plan) -> list[Cell]:
-    """All methods; `teachers` are two networks, the larger first."""
+def _specs(plan: Plan) -> list[RunSpec]:
+    """Return all methods; the plan's teachers are two networks, the larger first."""
     if len(plan.teachers) != 2:
         raise InputError(f"teachers must be two networks, the larger first, found {plan.teachers}")
-    condition = f"{' and '.join(plan.teachers)} to {plan.student}"
+    teachers = list(plan.teachers)
     return [
-        Cell(
-            "kd-multi",
-            condition,
+        RunSpec(
+            f"{' and '.join(teachers)} to {plan.student}",
             name,
-            seed,
-            plan.data(),
-            settings_of(plan, teachers=list(plan.teachers), method=method, taught_by=list(places)),
             title,
+            plan.data(),
+            plan.settings(teachers=teachers, method=method, taught_by=list(places)),
         )
-        for seed in seeds
-        for name, (title, method, places, _) in METHODS.items()
+        for name, (title, method, places, _) in _METHODS.items()
     ]
 
 
-def teachers(cell: Cell) -> list[TeacherSpec]:
-    """Give those teachers that this method asks."""
-    return [by_labels(cell, cell.settings["teachers"][i]) for i in cell.settings["taught_by"]]
+def _teachers(spec: RunSpec) -> list[TeacherSpec]:
+    """Return those teachers that the method learns from."""
+    return [by_labels(spec, spec.settings["teachers"][i]) for i in spec.settings["taught_by"]]
 
 
-def run(cell: Cell, folder: str) -> dict[str, Any]:
+def _run(spec: RunSpec, folder: str) -> dict[str, Any]:
     """Train the student."""
-    task, scorer = kd_task(cell.data, cell.seed)
-    models = [trained(spec, folder) for spec in teachers(cell)]
-    _, method, _, options = METHODS[cell.method]
-    assistants = cell.settings["teachers"][1:] if method in CHAINED else []
-    student = fit_student(cell, task, models, assistants, method, options)
-    return about(student, scorer) | {
+    split, scorer = make_image_split(spec.data, spec.seed)
+    models = [trained(teacher, folder) for teacher in _teachers(spec)]
+    _, method, _, options = _METHODS[spec.method]
+    assistants = spec.settings["teachers"][1:] if is_chain(method) else []
+    student = fit_student(spec, split, models, assistants, method, options)
+    return student_fields(student, scorer) | {
         "teacher_scores": [scorer.score(model) for model in models],
         "compression": [round(size(model) / size(student), 3) for model in models],
     }
 
 
-STUDY = KdStudy(
-    "kd-multi",
-    "several teachers at once, of different size",
-    cells,
-    run,
-    teachers,
-    seeds=4,
-)
+STUDY = GridStudy("kd-multi", _specs, _run, _teachers, _SCALES, seeds=4)

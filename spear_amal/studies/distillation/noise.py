@@ -8,14 +8,13 @@ from typing import Any
 
 from spear_amal.errors import InputError
 from spear_amal.estimators import distiller
-from spear_amal.studies.grid.config import Plan, method_settings, planned, settings_of
-from spear_amal.studies.grid.image_split import kd_task
-from spear_amal.studies.grid.run_spec import Cell
+from spear_amal.studies.grid.config import Plan, method_settings
+from spear_amal.studies.grid.image_split import make_image_split
 from spear_amal.studies.grid.students import TeacherSpec, trained
-from spear_amal.studies.grid.study import KdStudy
+from spear_amal.studies.grid.study import GridStudy, RunSpec
 from spear_amal.studies.grid.weight_histograms import histogram, separation
 
-METHODS = {
+_METHODS = {
     "ce": "labels alone",
     "kd": "KD(0.9)",
     "superloss": "SuperLoss",
@@ -23,16 +22,16 @@ METHODS = {
     "alm-kd": "ALM-KD",
     "amal": "AMAL",
 }
-RATES = (0.4, 0.6)
-# eta_look was chosen on seeds from 100 on by how well weights tell wrong training labels; no test
-# row saw it.
+_RATES = (0.4, 0.6)
+# lookahead_lr was chosen on seeds from 100 on by how well weights tell wrong training labels; no
+# test row saw it.
 # ALM-KD starts in the middle of its box: at 0.9 rises are cut off and falls are not.
-OPTIONS: dict[str, dict[str, Any]] = {
-    "amal": {"eta_look": 1.0},
-    "alm-kd": {"eta_look": 1.0, "start": 0.5},
+MIXER_OPTIONS: dict[str, dict[str, Any]] = {
+    "amal": {"lookahead_lr": 1.0},
+    "alm-kd": {"lookahead_lr": 1.0, "start": 0.5},
     "superloss": {"lam": 1.0},  # its authors' value for ten classes; 0.25 is for a hundred
 }
-SCALES = {
+_SCALES = {
     "small": Plan("digits", "convnet", ("resnet8",), max_epochs=40, batch_size=64),
     "fashion": Plan(
         "fashion-mnist",
@@ -58,20 +57,18 @@ SCALES = {
     ),
     "paper": Plan("cifar10", "resnet8", ("resnet110",), augment="crop-flip", max_epochs=200),
 }
-HUMAN = "worse"  # of CIFAR-10N: 40.2% of the labels are wrong
+_HUMAN = "worse"  # of CIFAR-10N: 40.2% of the labels are wrong
 
 
-@planned(SCALES)
-def cells(
-    seeds: Sequence[int],
-    plan: Plan,
-    rates: Sequence[float] = RATES,
-    teacher_labels: str = "noisy",
-) -> list[Cell]:
-    """All methods under random noise, and under human noise for CIFAR-10.
+def _specs(
+    plan: Plan, rates: Sequence[float] = _RATES, teacher_labels: str = "noisy"
+) -> list[RunSpec]:
+    """Return all methods under random noise, and under human noise for CIFAR-10.
 
     Parameters
     ----------
+    rates : sequence of float
+        Shares of wrong labels.
     teacher_labels : {"noisy", "clean"}
         What the teacher was trained on; the papers do not say, the published configurations
         name a teacher of clean labels.
@@ -80,62 +77,58 @@ def cells(
         raise InputError(f"teacher_labels must be 'noisy' or 'clean', found {teacher_labels!r}")
     conditions = {f"{float(rate):.0%} random": plan.data(noise=float(rate)) for rate in rates}
     if plan.corpus == "cifar10":
-        conditions["human"] = plan.data(labels=HUMAN)
-    taught = "" if teacher_labels == "noisy" else ", teacher of clean labels"
-    held = settings_of(plan, teacher=plan.teachers[0], teacher_labels=teacher_labels)
+        conditions["human"] = plan.data(label_set=_HUMAN)
+    suffix = "" if teacher_labels == "noisy" else ", teacher of clean labels"
     return [
-        Cell("kd-noise", name + taught, method, seed, data, held | {"own": own}, title)
-        for seed in seeds
-        for name, data in conditions.items()
-        for method, title in METHODS.items()
-        for own in [method_settings(method, plan.max_epochs, **OPTIONS.get(method, {}))]
+        RunSpec(
+            condition + suffix,
+            method,
+            title,
+            data,
+            plan.settings(
+                teacher=plan.teachers[0],
+                teacher_labels=teacher_labels,
+                own=method_settings(method, plan.max_epochs, **MIXER_OPTIONS.get(method, {})),
+            ),
+        )
+        for condition, data in conditions.items()
+        for method, title in _METHODS.items()
     ]
 
 
-def teachers(cell: Cell) -> list[TeacherSpec]:
-    """Give the teacher, trained on the student's labels or on clean ones."""
-    held, data = cell.settings, cell.data
-    if cell.method == "ce":
+def _teachers(spec: RunSpec) -> list[TeacherSpec]:
+    """Return the teacher, trained on the student's labels or on clean ones."""
+    settings, data = spec.settings, spec.data
+    if spec.method == "ce":
         return []
-    if held["teacher_labels"] == "clean":
-        data = replace(data, noise=0.0, labels=None)
-    return [TeacherSpec(held["teacher"], data, cell.seed, held["training"])]
+    if settings["teacher_labels"] == "clean":
+        data = replace(data, noise=0.0, label_set=None)
+    return [TeacherSpec(settings["teacher"], data, spec.seed, settings["training"])]
 
 
-def run(cell: Cell, folder: str) -> dict[str, Any]:
+def _run(spec: RunSpec, folder: str) -> dict[str, Any]:
     """Train the student; see whether its weights tell wrong labels from right ones."""
-    task, scorer = kd_task(cell.data, cell.seed)
-    held = cell.settings
-    asked = [trained(spec, folder) for spec in teachers(cell)]
+    split, scorer = make_image_split(spec.data, spec.seed)
+    teachers = [trained(teacher, folder) for teacher in _teachers(spec)]
+    settings = spec.settings["training"] | spec.settings["own"]
     student = distiller(
-        cell.method,
-        held["student"],
-        asked,
-        random_state=cell.seed,
-        **held["training"] | held["own"],
-    ).fit(**task.given())
-    found = {
+        spec.method, spec.settings["student"], teachers, random_state=spec.seed, **settings
+    ).fit(**split.fit_arguments())
+    fields = {
         "score": scorer.score(student),
         "val_score": student.val_score_,
-        "noise_rate": round(float(task.noisy.mean()), 5),
+        "noise_rate": round(float(split.noisy.mean()), 5),
         "best_epoch": student.best_epoch_[0] + 1,
-        **separation(student.weights_, task.noisy),
+        **separation(student.weights_, split.noisy),
     }
-    last = separation(student.last_weights_, task.noisy)
+    last = separation(student.last_weights_, split.noisy)
     if last:
-        found["last_auc"] = last["auc"]
-    if asked:
-        found["teacher_score"] = scorer.score(asked[0])
-    if "auc" in found:
-        found["histogram"] = histogram(student.weights_, task.noisy)
-    return found
+        fields["last_auc"] = last["auc"]
+    if teachers:
+        fields["teacher_score"] = scorer.score(teachers[0])
+    if "auc" in fields:
+        fields["histogram"] = histogram(student.weights_, split.noisy)
+    return fields
 
 
-STUDY = KdStudy(
-    "kd-noise",
-    "Noisy labels: who is above KD, and whether weights tell wrong labels",
-    cells,
-    run,
-    teachers,
-    seeds=5,
-)
+STUDY = GridStudy("kd-noise", _specs, _run, _teachers, _SCALES)

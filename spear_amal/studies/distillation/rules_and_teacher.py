@@ -7,60 +7,59 @@ test.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from spear_amal.data.encoder_backends import MINILM
 from spear_amal.estimators import DistilledClassifier
 from spear_amal.mixers.amal import PRESETS
 from spear_amal.studies.comparison import fit_method
-from spear_amal.studies.distillation.text_teacher import TextTeacher, check_kind, text_teacher
-from spear_amal.studies.grid.config import strict
+from spear_amal.studies.corpus_run import corpus_split, load_setup
+from spear_amal.studies.distillation.text_teacher import (
+    TextTeacher,
+    check_teacher_kind,
+    text_teacher,
+)
 from spear_amal.studies.grid.image_split import DataSpec
-from spear_amal.studies.grid.run_spec import Cell
 from spear_amal.studies.grid.students import mean_weights
-from spear_amal.studies.grid.study import KdStudy
-from spear_amal.studies.grid.text_run import TextCell, loaded, setup_of
-from spear_amal.studies.methods import parse_method
-from spear_amal.studies.run import study_task
-from spear_amal.studies.split import Scorer
+from spear_amal.studies.grid.study import GridStudy, RunSpec
+from spear_amal.studies.methods import make_estimator, parse_method
+from spear_amal.studies.split import HeldOutScorer
 from spear_amal.training import score as score_of
 
+_FEATURES = "tfidf"  # of the student
 # Without rules, AMAL learns as often and as freely as it does with them.
-_OFTEN = ("rho", "normalise", "clamp", "refresh_every", "warmup")
-AS_WITH_RULES = {name: PRESETS["recommended"][name] for name in _OFTEN}
-PATIENCE = 10  # that of the methods without a teacher
-FOLDS: dict[str, Any] = {"final": "crossfit", "n_folds": 5}
+_OFTEN = ("weight_lr", "normalise", "clamp", "refresh_every", "warmup")
+_AS_WITH_RULES = {name: PRESETS["recommended"][name] for name in _OFTEN}
+_PATIENCE = 10  # that of the methods without a teacher
+_FOLDS: dict[str, Any] = {"fit_strategy": "crossfit", "n_folds": 5}
 # name -> (title, method of `study` where there is no teacher)
-ALONE = {
+_ALONE = {
     "only-lv": ("labels alone, L+V", "only-lv"),
     "spear": ("rules, fixed", "spear"),
     "amal": ("rules, AMAL", "amal"),
     "amal-crossfit": ("rules, AMAL, 5 folds", "amal:crossfit=5"),
 }
 # name -> (title, whether rules join in, parameters of DistilledClassifier)
-TAUGHT: dict[str, tuple[str, bool, dict[str, Any]]] = {
+_TAUGHT: dict[str, tuple[str, bool, dict[str, Any]]] = {
     "kd": ("teacher, KD(0.9)", False, {"mixer": "kd"}),
-    "kd-amal": ("teacher, AMAL", False, {"mixer": "amal", "mixer_options": AS_WITH_RULES}),
+    "kd-amal": ("teacher, AMAL", False, {"mixer": "amal", "mixer_options": _AS_WITH_RULES}),
     "kd-crossfit": (
         "teacher, AMAL, 5 folds",
         False,
-        {"mixer": "amal", "mixer_options": AS_WITH_RULES, **FOLDS},
+        {"mixer": "amal", "mixer_options": _AS_WITH_RULES, **_FOLDS},
     ),
     "both": ("rules and teacher, fixed", True, {"mixer": "fixed"}),
     "both-amal": ("rules and teacher, AMAL", True, {"mixer": "amal"}),
-    "both-crossfit": ("rules and teacher, AMAL, 5 folds", True, {"mixer": "amal", **FOLDS}),
+    "both-crossfit": ("rules and teacher, AMAL, 5 folds", True, {"mixer": "amal", **_FOLDS}),
 }
-TITLES = {
-    **{name: title for name, (title, _) in ALONE.items()},
+_TITLES = {
+    **{name: title for name, (title, _) in _ALONE.items()},
     "teacher": "the teacher itself",
-    **{name: title for name, (title, _, _) in TAUGHT.items()},
+    **{name: title for name, (title, _, _) in _TAUGHT.items()},
 }
 
 
-@strict
-def cells(
-    seeds: Sequence[int],
+def _specs(
     corpus: str = "plots",
     data_dir: str | None = None,
     teacher: str = "same-gold",
@@ -68,10 +67,10 @@ def cells(
     n_labelled: int | None = None,
     temperature: float = 1.0,
     max_epochs: int = 100,
-    rho: float | None = None,
-    share: str | None = None,
-) -> list[Cell]:
-    """All methods on every partition of a corpus.
+    weight_lr: float | None = None,
+    weight_sharing: str | None = None,
+) -> list[RunSpec]:
+    """Return all methods on a corpus.
 
     Parameters
     ----------
@@ -81,77 +80,77 @@ def cells(
         Size of L and of V; default: those of the corpus.
     temperature : float
         Of the teacher's loss. The losses of the rules have none, and tau^2 would outweigh them.
-    rho, share : optional
+    weight_lr, weight_sharing : optional
         Of AMAL, with a teacher and without; default: the recommended ones.
     """
-    check_kind(teacher)
-    settings = {"teacher": teacher, "temperature": temperature, "max_epochs": max_epochs}
-    settings |= {name: one for name, one in (("rho", rho), ("share", share)) if one is not None}
-    settings |= {"encoder": encoder} if teacher == "encoder" else {}
+    check_teacher_kind(teacher)
+    setup = load_setup(corpus, data_dir, n_labelled, _FEATURES)
+    amal_options = {"weight_lr": weight_lr, "weight_sharing": weight_sharing}
+    settings: dict[str, Any] = {
+        "teacher": teacher,
+        "temperature": temperature,
+        "max_epochs": max_epochs,
+        "data": setup.data,
+        **{name: value for name, value in amal_options.items() if value is not None},
+        **({"encoder": encoder} if teacher == "encoder" else {}),
+    }
     data = DataSpec(corpus, n_train=n_labelled, data_dir=data_dir)
-    settings["data"] = loaded(corpus, data_dir, n_labelled).data
+    condition = f"{corpus}, teacher {teacher}"
     return [
-        TextCell(
-            "rules-and-teacher", f"{corpus}, teacher {teacher}", name, seed, data, settings, title
-        )
-        for seed in seeds
-        for name, title in TITLES.items()
+        RunSpec(condition, name, title, data, settings, setup.row_fields)
+        for name, title in _TITLES.items()
     ]
 
 
-def run(cell: Cell, folder: str) -> dict[str, Any]:
+def _run(spec: RunSpec, folder: str) -> dict[str, Any]:
     """Train and score one method, or score the teacher."""
-    setup, held = setup_of(cell), cell.settings
-    task, scorer = study_task(setup, cell.seed)
-    if cell.method in ALONE:
-        spec = parse_method(ALONE[cell.method][1])
-        if spec.method.name == "amal":
-            spec = spec.changed(**_weighing(held))
-        model, _ = fit_method(spec, task, cell.seed, max_epochs=held["max_epochs"])
-        return _scored(model, scorer, task.metric, model.val_score_)
-    told = text_teacher(setup, cell.seed, held["teacher"], held.get("encoder", ""))
-    if cell.method == "teacher":
-        value = score_of(task.metric, task.y_val, told.p_val.argmax(1))
-        return _scored(told.estimator, told.scorer, task.metric, value)
-    student = _student(cell, told, task.metric)
-    votes = {"L": task.votes_train, "L_val": task.votes_val} if TAUGHT[cell.method][1] else {}
-    student.fit(task.x_train, task.y_train, X_val=task.x_val, y_val=task.y_val, **votes)
-    return _scored(student, scorer, task.metric, student.val_score_)
+    settings = spec.settings
+    setup = load_setup(spec.data.corpus, spec.data.data_dir, spec.data.n_train, _FEATURES)
+    split, scorer = corpus_split(setup, spec.seed)
+    if spec.method in _ALONE:
+        method = parse_method(_ALONE[spec.method][1])
+        if method.method.name == "amal":
+            method = method.changed(**_amal_options(spec))
+        model, _ = fit_method(method, split, spec.seed, max_epochs=settings["max_epochs"])
+        return _scored(model, scorer, split.metric, model.val_score_)
+    teacher = text_teacher(setup, spec.seed, settings["teacher"], settings.get("encoder", ""))
+    if spec.method == "teacher":
+        val_score = score_of(split.metric, split.y_val, teacher.p_val.argmax(1))
+        return _scored(teacher.estimator, teacher.scorer, split.metric, val_score)
+    student = _student(spec, teacher, split.metric)
+    votes = {"L": split.votes_train, "L_val": split.votes_val} if _TAUGHT[spec.method][1] else {}
+    student.fit(split.x_train, split.y_train, X_val=split.x_val, y_val=split.y_val, **votes)
+    return _scored(student, scorer, split.metric, student.val_score_)
 
 
-def _weighing(held: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of AMAL that the study was asked for."""
-    return {name: held[name] for name in ("rho", "share") if name in held}
+def _amal_options(spec: RunSpec) -> dict[str, Any]:
+    """Return the options of AMAL that the study was started with."""
+    names = ("weight_lr", "weight_sharing")
+    return {name: spec.settings[name] for name in names if name in spec.settings}
 
 
-def _student(cell: Cell, told: TextTeacher, metric: str) -> DistilledClassifier:
-    held, parameters = cell.settings, dict(TAUGHT[cell.method][2])
-    if parameters["mixer"] == "amal":
-        parameters["mixer_options"] = {**parameters.get("mixer_options", {}), **_weighing(held)}
-    return DistilledClassifier(
-        "linear",
-        [told.as_teacher()],
-        temperature=held["temperature"],
-        max_epochs=held["max_epochs"],
-        patience=PATIENCE,
+def _student(spec: RunSpec, teacher: TextTeacher, metric: str) -> DistilledClassifier:
+    options = dict(_TAUGHT[spec.method][2])
+    if options["mixer"] == "amal":
+        options["mixer_options"] = {**options.get("mixer_options", {}), **_amal_options(spec)}
+    return make_estimator(
+        DistilledClassifier,
+        student="linear",
+        teachers=[teacher.as_teacher()],
+        temperature=spec.settings["temperature"],
+        max_epochs=spec.settings["max_epochs"],
+        patience=_PATIENCE,
         metric=metric,
-        random_state=cell.seed,
-        **parameters,
+        random_state=spec.seed,
+        **options,
     )
 
 
-def _scored(model: Any, scorer: Scorer, metric: str, val_score: float) -> dict[str, Any]:
+def _scored(model: Any, scorer: HeldOutScorer, metric: str, val_score: float) -> dict[str, Any]:
     scores, distinct = scorer.score_both(model)
-    found = {"score": scores[metric], "val_score": val_score, **scores, "dedup": distinct}
-    learnt = hasattr(model, "weights_")
-    return (
-        found | {"n_test": len(scorer)} | ({"mean_weights": mean_weights(model)} if learnt else {})
-    )
+    fields = {"score": scores[metric], "val_score": val_score, **scores, "dedup": distinct}
+    weights = {"mean_weights": mean_weights(model)} if hasattr(model, "weights_") else {}
+    return fields | {"n_test": len(scorer)} | weights
 
 
-STUDY = KdStudy(
-    "rules-and-teacher",
-    "labelling functions and a teacher in one run, mixed by AMAL",
-    cells,
-    run,
-)
+STUDY = GridStudy("rules-and-teacher", _specs, _run)

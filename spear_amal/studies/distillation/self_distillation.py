@@ -11,32 +11,31 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from spear_amal.studies.grid.config import DENSE, PAPER, Plan, planned, settings_of
-from spear_amal.studies.grid.image_split import kd_task
-from spear_amal.studies.grid.run_spec import Cell
+from spear_amal.studies.grid.config import DENSE, PAPER, Plan
+from spear_amal.studies.grid.image_split import make_image_split
 from spear_amal.studies.grid.students import (
     TeacherSpec,
-    about,
     by_labels,
     fit_student,
     seconds_of,
     stages,
+    student_fields,
     trained,
 )
-from spear_amal.studies.grid.study import KdStudy
+from spear_amal.studies.grid.study import GridStudy, RunSpec
 from spear_amal.studies.grid.weight_histograms import separation
 
-METHODS = {
+_METHODS = {
     "ce": "labels alone, last epoch",
     "ce-early": "labels alone, best epoch",
     "kd": "self-distillation, KD(0.9)",
     "alm-kd": "self-distillation, ALM-KD",
     "amal": "self-distillation, AMAL",
 }
-ALONE = ("ce", "ce-early")
-NOISES = (0.0, 0.2)
-ANOTHER_START = 7919  # added to a seed for the teacher's start and order of rows
-SCALES = {
+_ALONE = ("ce", "ce-early")
+_NOISES = (0.0, 0.2)
+_ANOTHER_START = 7919  # added to a seed for the teacher's start and order of rows
+_SCALES = {
     "small": replace(DENSE, student="mlp:64", teachers=()),
     "paper": replace(
         PAPER,
@@ -49,57 +48,41 @@ SCALES = {
 }
 
 
-@planned(SCALES)
-def cells(seeds: Sequence[int], plan: Plan, noises: Sequence[float] = NOISES) -> list[Cell]:
-    """All methods at each share of wrong labels; `noise` is one such share."""
+def _specs(plan: Plan, noises: Sequence[float] = _NOISES) -> list[RunSpec]:
+    """Return all methods at each share of wrong labels; the plan's noise is one such share."""
     shares = (plan.noise,) if plan.noise else noises
     return [
-        Cell(
-            "kd-self",
-            f"{share:.0%} wrong labels",
-            method,
-            seed,
-            plan.data(noise=share),
-            settings_of(plan),
-            title,
-        )
-        for seed in seeds
+        RunSpec(f"{share:.0%} wrong labels", method, title, plan.data(noise=share), plan.settings())
         for share in shares
-        for method, title in METHODS.items()
+        for method, title in _METHODS.items()
     ]
 
 
-def teachers(cell: Cell) -> list[TeacherSpec]:
-    """Give the run on labels alone, or the teacher."""
-    network = cell.settings["student"]
-    if cell.method in ALONE:
-        last = cell.settings["training"]["max_epochs"]
-        return [by_labels(cell, network, keep_epochs=[last])]
-    return [by_labels(cell, network, random_state=cell.seed + ANOTHER_START)]
+def _teachers(spec: RunSpec) -> list[TeacherSpec]:
+    """Return the run on labels alone, or the teacher."""
+    network = spec.settings["student"]
+    if spec.method in _ALONE:
+        last = spec.settings["training"]["max_epochs"]
+        return [by_labels(spec, network, keep_epochs=[last])]
+    return [by_labels(spec, network, random_state=spec.seed + _ANOTHER_START)]
 
 
-def run(cell: Cell, folder: str) -> dict[str, Any]:
+def _run(spec: RunSpec, folder: str) -> dict[str, Any]:
     """Train the student, or look its run on labels alone up."""
-    task, scorer = kd_task(cell.data, cell.seed)
-    spec = teachers(cell)[0]
-    if cell.method not in ALONE:
-        teacher = trained(spec, folder)
-        student = fit_student(cell, task, [teacher])
-        found = {"teacher_score": scorer.score(teacher)}
-        return about(student, scorer) | found | separation(student.weights_, task.noisy)
-    if cell.method == "ce-early":
-        found = about(trained(spec, folder), scorer)
+    split, scorer = make_image_split(spec.data, spec.seed)
+    teacher_spec = _teachers(spec)[0]
+    if spec.method not in _ALONE:
+        teacher = trained(teacher_spec, folder)
+        student = fit_student(spec, split, [teacher])
+        fields = student_fields(student, scorer) | {"teacher_score": scorer.score(teacher)}
+        return fields | separation(student.weights_, split.noisy)
+    if spec.method == "ce-early":
+        fields = student_fields(trained(teacher_spec, folder), scorer)
     else:
-        epoch, model = stages(spec, folder).popitem()
-        val_score = float(model.score(task.x_val, task.y_val))
-        found = about(model, scorer) | {"best_epoch": epoch, "val_score": val_score}
-    return found | {"seconds": seconds_of(spec, folder)}
+        epoch, model = stages(teacher_spec, folder).popitem()
+        val_score = float(model.score(split.x_val, split.y_val))
+        fields = student_fields(model, scorer) | {"best_epoch": epoch, "val_score": val_score}
+    return fields | {"seconds": seconds_of(teacher_spec, folder)}
 
 
-STUDY = KdStudy(
-    "kd-self",
-    "self-distillation: a teacher of the student's own architecture",
-    cells,
-    run,
-    teachers,
-)
+STUDY = GridStudy("kd-self", _specs, _run, _teachers, _SCALES)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from difflib import get_close_matches
-from inspect import Parameter, Signature
 from typing import Any
 
 from spear_amal.errors import InputError
 from spear_amal.estimators import DistilledClassifier
+from spear_amal.mixers import mixer_parameters
 from spear_amal.models.registry import check_network
 from spear_amal.studies.grid.image_split import DataSpec
-from spear_amal.studies.grid.run_spec import Cell
+from spear_amal.studies.methods import make_estimator
 
-_LISTS = ("teachers",)
+# As the papers train, but for the length and a schedule that fits any length.
+BASE = {"optimiser": "sgd", "momentum": 0.9, "nesterov": True, "weight_decay": 5e-4}
+DROPS = (5 / 8, 6 / 8, 7 / 8)  # the paper lowers the rate after 150, 180 and 210 of 240 epochs
+REFRESHES = 10  # the published code refreshes every 10 of 200 epochs, after the first 10
+HEAD_SHARE = 4  # SSKD's head is trained for 60 of 240 epochs
 SMALL = "small"
 # Sizes for two cores of corpora other than the plan's own.
 ALL_ROWS: dict[str, Any] = dict.fromkeys(("n_train", "n_validation", "n_test", "side"))
@@ -29,7 +30,7 @@ class Plan:
 
     Attributes
     ----------
-    corpus, n_train, n_validation, n_test, side, noise, labels, data_dir
+    corpus, n_train, n_validation, n_test, side, noise, label_set, data_dir
         As of :class:`DataSpec`.
     student : str
         Name of a network.
@@ -50,7 +51,7 @@ class Plan:
     n_test: int | None = None
     side: int | None = None
     noise: float = 0.0
-    labels: str | None = None
+    label_set: str | None = None
     data_dir: str | None = None
     max_epochs: int = 240
     batch_size: int = 64
@@ -61,20 +62,34 @@ class Plan:
 
     def data(self, **changes: Any) -> DataSpec:
         """Say which rows."""
-        held = {one.name: getattr(self, one.name) for one in fields(DataSpec)}
-        return DataSpec(**held | changes)
+        return DataSpec(**{f.name: getattr(self, f.name) for f in fields(DataSpec)} | changes)
 
     def training(self) -> dict[str, Any]:
-        """Parameters of :class:`DistilledClassifier` that all models of the study have."""
+        """Return the options of :class:`DistilledClassifier` that all models of the study share.
+
+        Examples
+        --------
+        >>> replace(PAPER, max_epochs=240).training()["milestones"]
+        [150, 180, 210]
+        """
         names = ("max_epochs", "batch_size", "lr", "schedule", "augment", "device")
-        return training(**{name: getattr(self, name) for name in names})
+        options = BASE | {name: getattr(self, name) for name in names}
+        if self.schedule == "steps":
+            epochs = {max(round(share * self.max_epochs), 1) for share in DROPS}
+            options["milestones"] = sorted(epochs)
+        return options
+
+    def settings(self, **further: Any) -> dict[str, Any]:
+        """Return the settings of a run: student and training as planned, and what else it has."""
+        return {"student": self.student, "training": self.training(), **further}
 
     def check(self) -> None:
         """Raise an error for what no model can be trained with."""
         for network in (self.student, *self.teachers, *filter(None, [self.assistant])):
             check_network(network)
         try:
-            DistilledClassifier(self.student, **self.training()).check_parameters()
+            options = {"student": self.student, **self.training()}
+            make_estimator(DistilledClassifier, **options).check_parameters()
         except (ValueError, TypeError) as error:
             raise InputError(f"no model can be trained with these options: {error}") from error
 
@@ -101,137 +116,40 @@ PAPER = Plan(
     schedule="steps",
 )
 
-Make = Callable[..., list[Cell]]
 
+def change_plan(scales: Mapping[str, Plan], options: dict[str, Any]) -> Plan:
+    """Take "scale" and the fields of a plan out of some options, and return the plan they ask for.
 
-def planned(scales: Mapping[str, Plan]) -> Callable[[Make], Callable[..., list[Cell]]]:
-    """Turn ``cells(seeds, plan, **own)`` into ``cells(seeds, scale=, data_dir=, .., **own)``.
-
-    Every field of :class:`Plan` becomes an option that changes the plan of the scale.
-
-    Parameters
-    ----------
-    scales : dict of str to Plan
-        The first is the default.
+    Raises
+    ------
+    InputError
+        For a scale that is not there, or a plan that no model can be trained with.
     """
-
-    def decorate(make: Make) -> Callable[..., list[Cell]]:
-        own = list(inspect.signature(make).parameters.values())[2:]
-        names = [one.name for one in fields(Plan)]
-        known = ["scale", *names, *(one.name for one in own)]
-
-        @functools.wraps(make)
-        def cells(seeds: Sequence[int], **options: Any) -> list[Cell]:
-            _refuse_unknown(options, known)
-            changes = {name: options.pop(name) for name in names if name in options}
-            plan = _changed(scales, options.pop("scale", None), changes)
-            return make(seeds, plan, **options)
-
-        kind = Parameter.KEYWORD_ONLY
-        cells.__signature__ = Signature(  # type: ignore[attr-defined]
-            [
-                Parameter("seeds", Parameter.POSITIONAL_OR_KEYWORD),
-                *(Parameter(name, kind, default=None) for name in ("scale", *names)),
-                *(one.replace(kind=kind) for one in own),
-            ]
-        )
-        return cells
-
-    return decorate
-
-
-def strict(make: Make) -> Make:
-    """Let ``cells(seeds, **options)`` refuse options that it does not have with our own error."""
-    known = list(inspect.signature(make).parameters)[1:]
-
-    @functools.wraps(make)
-    def cells(seeds: Sequence[int], **options: Any) -> list[Cell]:
-        _refuse_unknown(options, known)
-        return make(seeds, **options)
-
-    return cells
-
-
-def _refuse_unknown(options: Mapping[str, Any], known: Sequence[str]) -> None:
-    for name in options:
-        if name not in known:
-            near = get_close_matches(name, known, n=1)
-            meant = f"did you mean {near[0]!r}? " if near else ""
-            raise InputError(f"the study has no option {name!r}; {meant}it has {', '.join(known)}")
-
-
-def _changed(scales: Mapping[str, Plan], scale: str | None, changes: dict[str, Any]) -> Plan:
-    scale = next(iter(scales)) if scale is None else scale
+    scale = options.pop("scale", None) or next(iter(scales))
     if scale not in scales:
         raise InputError(f"scale must be one of {', '.join(scales)}, found {scale!r}")
-    lists = {name: _listed(changes[name]) for name in _LISTS if name in changes}
+    changes = {f.name: options.pop(f.name) for f in fields(Plan) if f.name in options}
+    if "teachers" in changes:
+        changes["teachers"] = _network_names(changes["teachers"])
     sizes = SIZES.get(changes.get("corpus", ""), {}) if scale == SMALL else {}
-    plan = replace(scales[scale], **sizes | changes | lists)
+    plan = replace(scales[scale], **sizes | changes)
     plan.check()
     return plan
 
 
-def _listed(given: Any) -> tuple[str, ...]:
-    """Names as a tuple; a text is split at its commas."""
-    listed = given.split(",") if isinstance(given, str) else given
-    found = tuple(str(one).strip() for one in listed)
-    if not found:
+def _network_names(names: Any) -> tuple[str, ...]:
+    """Return names as a tuple; a text is split at its commas."""
+    listed = names.split(",") if isinstance(names, str) else names
+    networks = tuple(str(name).strip() for name in listed)
+    if not networks:
         raise InputError("teachers must name one network or more, found none")
-    return found
-
-
-def settings_of(plan: Plan, **held: Any) -> dict[str, Any]:
-    """Give a cell's settings: student and training as planned, and what else it holds."""
-    return {"student": plan.student, "training": plan.training(), **held}
-
-
-# As the papers train, but for the length and a schedule that fits any length.
-BASE = {
-    "optimiser": "sgd",
-    "lr": 0.05,
-    "momentum": 0.9,
-    "nesterov": True,
-    "weight_decay": 5e-4,
-    "schedule": "cosine",
-}
-LEARNT = ("amal", "alm-kd")  # mixers that keep a table of weights and refresh it
-REFRESHES = 10  # the published code refreshes every 10 of 200 epochs, after the first 10
-DROPS = (5 / 8, 6 / 8, 7 / 8)  # the paper lowers the rate after 150, 180 and 210 of 240 epochs
-HEAD_SHARE = 4  # SSKD's head is trained for 60 of 240 epochs
-
-
-def training(max_epochs: int, batch_size: int = 64, **changes: Any) -> dict[str, Any]:
-    """Parameters of :class:`DistilledClassifier` that all models of a study share.
-
-    Examples
-    --------
-    >>> training(40)["max_epochs"], training(40, lr=0.1)["lr"]
-    (40, 0.1)
-    >>> training(240, schedule="steps")["milestones"]
-    [150, 180, 210]
-    """
-    settings = BASE | {"max_epochs": max_epochs, "batch_size": batch_size} | changes
-    if settings["schedule"] == "steps" and "milestones" not in settings:
-        settings["milestones"] = sorted({max(round(share * max_epochs), 1) for share in DROPS})
-    return settings
-
-
-def mixing(method: str, max_epochs: int) -> dict[str, Any] | None:
-    """Mixer options for a run of this length: weights are refreshed at every tenth of it.
-
-    Examples
-    --------
-    >>> mixing("amal", 40), mixing("kd", 40)
-    ({'refresh_every': 4, 'warmup': 4}, None)
-    """
-    if method not in LEARNT:
-        return None
-    every = max(max_epochs // REFRESHES, 1)
-    return {"refresh_every": every, "warmup": every}
+    return networks
 
 
 def method_settings(method: str, max_epochs: int, **options: Any) -> dict[str, Any]:
-    """Further parameters of a method of :func:`distiller` for a run of this length.
+    """Return further options of a method of :func:`distiller` for a run of this length.
+
+    Mixers that refresh their weights every so many epochs do so at every tenth of the run.
 
     Parameters
     ----------
@@ -242,10 +160,14 @@ def method_settings(method: str, max_epochs: int, **options: Any) -> dict[str, A
 
     Examples
     --------
+    >>> method_settings("amal", 40), method_settings("kd", 40)
+    ({'mixer_options': {'refresh_every': 4, 'warmup': 4}}, {})
     >>> method_settings("alm-kd", 20, gradient="exact")["mixer_options"]
     {'refresh_every': 2, 'warmup': 2, 'gradient': 'exact'}
     """
     if method == "sskd":
         return {"head_epochs": max(max_epochs // HEAD_SHARE, 1)}
-    mixed = {**(mixing(method, max_epochs) or {}), **options}
-    return {"mixer_options": mixed} if mixed else {}
+    if "refresh_every" in mixer_parameters(method):
+        every = max(max_epochs // REFRESHES, 1)
+        options = {"refresh_every": every, "warmup": every, **options}
+    return {"mixer_options": options} if options else {}

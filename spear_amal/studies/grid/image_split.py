@@ -1,12 +1,13 @@
-"""The task of one run: rows with (noisy) labels, clean validation rows, and who may see the test.
+"""The split of one run: rows with (noisy) labels, clean validation rows, and who may see the test.
 
-Only :class:`KdScorer` holds test rows; it also scores epochs for curves, which choose nothing.
+Only :class:`ImageTestScorer` holds test rows; it also scores epochs for curves, which choose
+nothing.
 """
 
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from sklearn.metrics import accuracy_score
 
 from spear_amal.data.images import ImageData, kd_synthetic, load_images
 from spear_amal.errors import InputError
+from spear_amal.models.feature_model import eval_mode
 from spear_amal.training import Callback
 from spear_amal.training.callbacks import Record
 from spear_amal.training.last_layer import features_of
@@ -22,7 +24,7 @@ from spear_amal.training.last_layer import features_of
 
 @dataclass(frozen=True)
 class DataSpec:
-    """Which rows; equal specs give equal tasks.
+    """Which rows; equal specs give equal splits.
 
     Attributes
     ----------
@@ -34,7 +36,7 @@ class DataSpec:
         Shrink images to this side by averaging blocks of pixels.
     noise : float
         Share of training labels made wrong, never to the true class.
-    labels : str or None
+    label_set : str or None
         Human labels of CIFAR-10N: "worse", "aggregate", ..
     data_dir : str or None
     """
@@ -45,12 +47,12 @@ class DataSpec:
     n_test: int | None = None
     side: int | None = None
     noise: float = 0.0
-    labels: str | None = None
+    label_set: str | None = None
     data_dir: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
-class KdTask:
+class ImageSplit:
     """What a method may see.
 
     Attributes
@@ -68,12 +70,12 @@ class KdTask:
     noisy: np.ndarray
     n_classes: int
 
-    def given(self) -> dict[str, Any]:
-        """Arguments of ``fit``."""
+    def fit_arguments(self) -> dict[str, Any]:
+        """Return the arguments of ``fit``."""
         return {"X": self.x, "y": self.y, "X_val": self.x_val, "y_val": self.y_val}
 
 
-class KdScorer:
+class ImageTestScorer:
     """Scores by accuracy on test rows, which it keeps to itself."""
 
     def __init__(self, x: np.ndarray, y: np.ndarray) -> None:
@@ -83,7 +85,7 @@ class KdScorer:
         return len(self._y)
 
     def score(self, model: Any) -> float:
-        """Accuracy of a fitted classifier."""
+        """Return the accuracy of a fitted classifier."""
         return float(accuracy_score(self._y, model.predict(self._x)))
 
     def curve(self, every: int = 1) -> TestCurve:
@@ -111,17 +113,15 @@ class TestCurve(Callback):
         feature: Any = self._model.feature
         first = next(feature.parameters())
         x = self._x.to(first.device)
-        mode = feature.training
-        feature.eval()
         x = x if x.dtype == torch.uint8 else x.to(first.dtype)
-        predicted = features_of(feature, x)[0].argmax(1).cpu().numpy()
-        feature.train(mode)
+        with eval_mode(feature):
+            predicted = features_of(feature, x)[0].argmax(1).cpu().numpy()
         self.values.append(round(float((predicted == self._y).mean()), 5))
 
 
-# Units come ordered by task, so a few held per process are enough.
+# Runs come ordered by seed, so a few splits a process are enough.
 @functools.lru_cache(maxsize=2)
-def kd_task(spec: DataSpec, seed: int) -> tuple[KdTask, KdScorer]:
+def make_image_split(spec: DataSpec, seed: int) -> tuple[ImageSplit, ImageTestScorer]:
     """Draw the rows of a seed and make labels noisy.
 
     The test part is the corpus' own where it has one; a seed draws training and validation rows
@@ -129,7 +129,7 @@ def kd_task(spec: DataSpec, seed: int) -> tuple[KdTask, KdScorer]:
     """
     data = _drawn(spec, seed)
     train, validation, test = (data.rows(part) for part in ("train", "validation", "test"))
-    task = KdTask(
+    split = ImageSplit(
         x=data.x[train],
         y=data.y[train],
         x_val=data.x[validation],
@@ -137,28 +137,24 @@ def kd_task(spec: DataSpec, seed: int) -> tuple[KdTask, KdScorer]:
         noisy=data.noisy[train],
         n_classes=data.n_classes,
     )
-    return task, KdScorer(data.x[test], data.y[test])
+    return split, ImageTestScorer(data.x[test], data.y[test])
 
 
 def _drawn(spec: DataSpec, seed: int) -> ImageData:
     if spec.corpus == "kd-synthetic":
         return kd_synthetic(seed, spec.noise)
-    data = _shrunk(spec.corpus, spec.labels, spec.data_dir, spec.side)
+    data = _shrunk(spec.corpus, spec.label_set, spec.data_dir, spec.side)
     data = data.subset(spec.n_train, spec.n_validation, spec.n_test, seed)
     return data.with_noise(spec.noise, seed) if spec.noise else data
 
 
 @functools.lru_cache(maxsize=1)
-def _shrunk(corpus: str, labels: str | None, data_dir: str | None, side: int | None) -> ImageData:
-    options: dict[str, Any] = {} if labels is None else {"labels": labels}
+def _shrunk(
+    corpus: str, label_set: str | None, data_dir: str | None, side: int | None
+) -> ImageData:
+    options: dict[str, Any] = {} if label_set is None else {"labels": label_set}
     data = load_images(corpus, data_dir=data_dir, **options)
-    return data if side is None else _with_pixels(data, shrink(data.x, side))
-
-
-def _with_pixels(data: ImageData, x: np.ndarray) -> ImageData:
-    from dataclasses import replace
-
-    return replace(data, x=x)
+    return data if side is None else replace(data, x=shrink(data.x, side))
 
 
 def shrink(x: np.ndarray, side: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""From the settings of a cell to its teachers, its student and its row."""
+"""From the settings of a run to its teachers, its student and its row."""
 
 from __future__ import annotations
 
@@ -11,85 +11,23 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from spear_amal.estimators import DistilledClassifier, distiller, serialization
+from spear_amal.estimators import DISTILLATION, DistilledClassifier, distiller, serialization
 from spear_amal.io.safetensors import under_prefix, with_prefix
 from spear_amal.models.registry import n_parameters
+from spear_amal.studies.engine import Prerequisite
 from spear_amal.studies.grid.config import method_settings
-from spear_amal.studies.grid.image_split import DataSpec, KdScorer, KdTask, kd_task
-from spear_amal.studies.grid.run_spec import Cell
-from spear_amal.studies.workers import one_thread
-
-
-def by_labels(cell: Cell, network: str, **changes: Any) -> TeacherSpec:
-    """Say how a network is trained on the labels of the cell's task alone."""
-    return TeacherSpec(network, cell.data, cell.seed, cell.settings["training"] | changes)
-
-
-def fit_student(
-    cell: Cell,
-    task: KdTask,
-    teachers: Sequence[Any] = (),
-    assistants: Sequence[str] = (),
-    method: str | None = None,
-    options: Mapping[str, Any] | None = None,
-    **changes: Any,
-) -> DistilledClassifier:
-    """Train the cell's student.
-
-    Parameters
-    ----------
-    cell : Cell
-        Its settings hold "student" and "training".
-    task : KdTask
-    teachers, assistants
-        As of :func:`distiller`.
-    method : str, optional
-        As of :func:`distiller`; default: the cell's.
-    options : dict, optional
-        Of the mixer.
-    **changes
-        Parameters of :class:`DistilledClassifier`.
-    """
-    training, method = cell.settings["training"], method or cell.method
-    settings = (
-        training | method_settings(method, training["max_epochs"], **(options or {})) | changes
-    )
-    settings = {"random_state": cell.seed, **settings}
-    student = distiller(method, cell.settings["student"], teachers, assistants, **settings)
-    return student.fit(**task.given())
-
-
-def size(model: DistilledClassifier) -> int:
-    """Count the parameters of a classifier's network."""
-    return n_parameters(model.models_[0].feature)
-
-
-def about(student: DistilledClassifier, scorer: KdScorer) -> dict[str, Any]:
-    """Give what every row says of its student."""
-    return {
-        "score": scorer.score(student),
-        "val_score": student.val_score_,
-        "best_epoch": student.best_epoch_[0] + 1,
-        "parameters": size(student),
-        "mean_weights": mean_weights(student),
-    }
-
-
-def mean_weights(student: DistilledClassifier) -> dict[str, float]:
-    """Mean weight of each loss over the rows on which it counted, at the end of training."""
-    means = student.weights_.mean().dropna()
-    return {str(name): round(float(mean), 5) for name, mean in means.items()}
-
-
-def against(score: float, teacher: float, labels_alone: float) -> dict[str, float]:
-    """Set an accuracy in relation to the teacher's and to that of the student without one."""
-    held = {"relative": (score, teacher), "relative_ce": (score, labels_alone)}
-    return {name: round(a / b, 5) if b else 0.0 for name, (a, b) in held.items()}
+from spear_amal.studies.grid.image_split import (
+    DataSpec,
+    ImageSplit,
+    ImageTestScorer,
+    make_image_split,
+)
+from spear_amal.studies.grid.study import RunSpec
 
 
 @dataclass(frozen=True)
 class TeacherSpec:
-    """A network trained on the training rows of a task, on labels alone unless told otherwise.
+    """A network trained on the training rows of a split, on labels alone unless `method` says else.
 
     Attributes
     ----------
@@ -112,22 +50,24 @@ class TeacherSpec:
     teachers: tuple[TeacherSpec, ...] = ()
 
     def path(self, folder: str) -> Path:
-        """Where it is kept: one file for each network, task and settings."""
-        text = json.dumps(self._told(), sort_keys=True, default=str)
-        return Path(folder) / f"{self.network.replace(':', '-')}-{_digest(text)}.safetensors"
+        """Return the file that keeps it: one for each network, split and settings."""
+        text = json.dumps(self._identity(), sort_keys=True, default=str)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        return Path(folder) / f"{self.network.replace(':', '-')}-{digest}.safetensors"
 
-    def _told(self) -> dict[str, Any]:
-        """Everything that decides the result; where the data lies does not."""
-        data = {name: value for name, value in asdict(self.data).items() if name != "data_dir"}
-        names = ("network", "seed", "settings")
-        held = {name: getattr(self, name) for name in names} | {"data": data}
-        if self.method == "ce":
-            return held
-        return held | {"method": self.method, "teachers": [one._told() for one in self.teachers]}
+    def prerequisite(self, folder: str) -> Prerequisite:
+        """Say that a run needs it."""
+        label = f"teacher {self.network}, seed {self.seed}"
+        return Prerequisite(self.path(folder), trained, (self, folder), label)
 
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    def _identity(self) -> dict[str, Any]:
+        """Return everything that decides the result; where the data lies does not."""
+        identity = {name: getattr(self, name) for name in ("network", "seed", "settings")}
+        identity["data"] = {k: v for k, v in asdict(self.data).items() if k != "data_dir"}
+        if self.method != "ce":
+            identity["method"] = self.method
+            identity["teachers"] = [teacher._identity() for teacher in self.teachers]
+        return identity
 
 
 def trained(spec: TeacherSpec, folder: str) -> DistilledClassifier:
@@ -135,12 +75,11 @@ def trained(spec: TeacherSpec, folder: str) -> DistilledClassifier:
     path = spec.path(folder)
     if path.exists():
         return DistilledClassifier.load(path)
-    task, _ = kd_task(spec.data, spec.seed)
-    teachers = [trained(one, folder) for one in spec.teachers]
+    split, _ = make_image_split(spec.data, spec.seed)
+    teachers = [trained(teacher, folder) for teacher in spec.teachers]
     settings = {"random_state": spec.seed, **spec.settings}
     began = time.perf_counter()
-    with one_thread():
-        model = distiller(spec.method, spec.network, teachers, **settings).fit(**task.given())
+    model = distiller(spec.method, spec.network, teachers, **settings).fit(**split.fit_arguments())
     seconds = round(time.perf_counter() - began, 3)
     states = {
         name: tensor
@@ -155,18 +94,79 @@ def trained(spec: TeacherSpec, folder: str) -> DistilledClassifier:
 
 
 def seconds_of(spec: TeacherSpec, folder: str) -> float | None:
-    """Tell how long the training of a kept model took."""
-    found = serialization.read_extra(spec.path(folder))[1].get("seconds")
-    return None if found is None else float(found)
+    """Return how long the training of a kept model took."""
+    seconds = serialization.read_extra(spec.path(folder))[1].get("seconds")
+    return None if seconds is None else float(seconds)
 
 
 def stages(spec: TeacherSpec, folder: str) -> dict[int, DistilledClassifier]:
-    """Give the model as it was after each epoch of its settings' "keep_epochs"; trained first."""
+    """Return the model as it was after each epoch of its "keep_epochs"; trained first."""
     model = trained(spec, folder)
     _, extra, states = serialization.read_extra(spec.path(folder))
-    found = {}
+    models = {}
     for epoch in sorted(extra.get("epochs", ())):
-        found[epoch] = copy.deepcopy(model)
+        models[epoch] = copy.deepcopy(model)
         state = under_prefix(f"epoch{epoch}", states)
-        found[epoch].models_[0].feature.load_state_dict(state)
-    return found
+        models[epoch].models_[0].feature.load_state_dict(state)
+    return models
+
+
+def by_labels(spec: RunSpec, network: str, **changes: Any) -> TeacherSpec:
+    """Say how a network is trained on the labels of the run's split alone."""
+    return TeacherSpec(network, spec.data, spec.seed, spec.settings["training"] | changes)
+
+
+def fit_student(
+    spec: RunSpec,
+    split: ImageSplit,
+    teachers: Sequence[Any] = (),
+    assistants: Sequence[str] = (),
+    method: str | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> DistilledClassifier:
+    """Train the run's student.
+
+    Parameters
+    ----------
+    spec : RunSpec
+        Its settings hold "student" and "training".
+    split : ImageSplit
+    teachers, assistants
+        As of :func:`distiller`.
+    method : str, optional
+        As of :func:`distiller`; default: the run's.
+    options : dict, optional
+        Of the mixer.
+    """
+    training, method = spec.settings["training"], method or spec.method
+    settings = training | method_settings(method, training["max_epochs"], **(options or {}))
+    settings = {"random_state": spec.seed, **settings}
+    student = distiller(method, spec.settings["student"], teachers, assistants, **settings)
+    return student.fit(**split.fit_arguments())
+
+
+def is_chain(method: str) -> bool:
+    """Tell a method of :func:`distiller` that takes assistants."""
+    return "chain" in DISTILLATION[method][1]
+
+
+def size(model: DistilledClassifier) -> int:
+    """Count the parameters of a classifier's network."""
+    return n_parameters(model.models_[0].feature)
+
+
+def student_fields(student: DistilledClassifier, scorer: ImageTestScorer) -> dict[str, Any]:
+    """Return what every row says of its student."""
+    return {
+        "score": scorer.score(student),
+        "val_score": student.val_score_,
+        "best_epoch": student.best_epoch_[0] + 1,
+        "parameters": size(student),
+        "mean_weights": mean_weights(student),
+    }
+
+
+def mean_weights(student: DistilledClassifier) -> dict[str, float]:
+    """Return the mean weight of each loss over the rows on which it counted, after training."""
+    means = student.weights_.mean().dropna()
+    return {str(name): round(float(mean), 5) for name, mean in means.items()}

@@ -1,11 +1,1 @@
-"""Studies of mixers: the same losses under each of them, side by side."""
-
-from spear_amal.studies.grid.study import KdStudy
-from spear_amal.studies.mixers.aux_rotation import STUDY as AUX_ROTATION
-from spear_amal.studies.mixers.distillation import STUDY as MIXERS_DISTILLATION
-from spear_amal.studies.mixers.rules import STUDY as MIXERS_RULES
-
-_ALL = (AUX_ROTATION, MIXERS_RULES, MIXERS_DISTILLATION)
-MIXING_STUDIES: dict[str, KdStudy] = {study.name: study for study in _ALL}
-
-__all__ = ["MIXING_STUDIES"]
+"""Studies of mixers, each a module with its ``STUDY``; the catalogue has their names."""

@@ -8,7 +8,6 @@ reference stands in both conditions and is the same run, since it never hears of
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,27 +15,21 @@ from sklearn.model_selection import train_test_split
 
 from spear_amal.errors import InputError
 from spear_amal.estimators import AuxiliaryClassifier
-from spear_amal.studies.grid.config import Plan, planned, settings_of
-from spear_amal.studies.grid.image_split import kd_task
-from spear_amal.studies.grid.run_spec import Cell
-from spear_amal.studies.grid.study import KdStudy
+from spear_amal.studies.grid.config import Plan
+from spear_amal.studies.grid.image_split import make_image_split
+from spear_amal.studies.grid.study import GridStudy, RunSpec
+from spear_amal.studies.methods import make_estimator
 from spear_amal.studies.mixers.variants import (
-    MIXINGS,
+    VARIANTS,
     end_weights,
-    for_length,
-    outcome,
-    seeded,
+    mixer_arguments,
+    model_fields,
     weights_by_epoch,
 )
 
-NAME = "aux-rotation"
 # condition -> task
-TASKS = {"rotation": "rotation", "shuffled targets": "rotation-shuffled"}
-NOTE = (
-    "ALM-KD is left out: its weights are convex ones of a label and of teachers, whose answers its "
-    "validation loss is made of; an auxiliary task is no teacher."
-)
-SCALES = {
+_TASKS = {"rotation": "rotation", "shuffled targets": "rotation-shuffled"}
+_SCALES = {
     "small": Plan(
         "fashion-mnist",
         "convnet4",
@@ -62,11 +55,8 @@ SCALES = {
 }
 
 
-@planned(SCALES)
-def cells(
-    seeds: Sequence[int], plan: Plan, trials: int = 6, n_labelled: int | None = None
-) -> list[Cell]:
-    """All mixers with the helpful task and with the useless one.
+def _specs(plan: Plan, trials: int = 6, n_labelled: int | None = None) -> list[RunSpec]:
+    """Return all mixers with the helpful task and with the useless one.
 
     Parameters
     ----------
@@ -76,57 +66,43 @@ def cells(
         Training rows that keep their label; by default all. The task speaks on the others too.
     """
     if plan.teachers:
-        raise InputError(f"{NAME} has no teachers, found {plan.teachers}")
-    few = "" if n_labelled is None else f", {n_labelled} labels"
-    held = {} if n_labelled is None else {"n_labelled": n_labelled}
-    return [
-        Cell(
-            NAME,
-            condition + few,
-            name,
-            seed,
-            plan.data(),
-            _settings(plan, name, task, trials) | held,
-            MIXINGS[name].title,
-        )
-        for seed in seeds
-        for condition, task in TASKS.items()
-        for name in MIXINGS
-    ]
+        raise InputError(f"aux-rotation has no teachers, found {plan.teachers}")
+    suffix = "" if n_labelled is None else f", {n_labelled} labels"
+    shared: dict[str, Any] = {} if n_labelled is None else {"n_labelled": n_labelled}
+    # As in the paper without Nesterov's form of momentum.
+    shared["training"] = plan.training() | {"nesterov": False}
+    specs = []
+    for condition, task in _TASKS.items():
+        for name, variant in VARIANTS.items():
+            mixing = variant.settings(plan.max_epochs)
+            if variant.mixer == "random-search":
+                mixing["options"]["trials"] = trials
+            settings = plan.settings(task=task, own=mixing) | shared
+            specs.append(RunSpec(condition + suffix, name, variant.title, plan.data(), settings))
+    return specs
 
 
-def _settings(plan: Plan, name: str, task: str, trials: int) -> dict[str, Any]:
-    """Say how a network is trained; as in the paper without Nesterov's form of momentum."""
-    mixing = for_length(MIXINGS[name], plan.max_epochs)
-    options = dict(mixing.options)
-    if mixing.mixer == "random-search":
-        options["trials"] = trials
-    own = {"mixer": mixing.mixer, "options": options}
-    held = settings_of(plan, task=task, own=own)
-    return held | {"training": held["training"] | {"nesterov": False}}
-
-
-def run(cell: Cell, folder: str) -> dict[str, Any]:
-    """Train the network and its heads under the cell's mixer."""
-    task, scorer = kd_task(cell.data, cell.seed)
-    held, own = cell.settings, cell.settings["own"]
-    model = AuxiliaryClassifier(
-        held["student"],
-        [held["task"]],
-        mixer=own["mixer"],
-        mixer_options=seeded(own["mixer"], own["options"], cell.seed),
-        random_state=cell.seed,
-        **held["training"],
+def _run(spec: RunSpec, folder: str) -> dict[str, Any]:
+    """Train the network and its heads under the run's mixer."""
+    split, scorer = make_image_split(spec.data, spec.seed)
+    settings = spec.settings
+    model = make_estimator(
+        AuxiliaryClassifier,
+        network=settings["student"],
+        tasks=[settings["task"]],
+        **mixer_arguments(spec),
+        random_state=spec.seed,
+        **settings["training"],
     )
+    y = kept_labels(split.y, settings.get("n_labelled"), spec.seed)
     began = time.perf_counter()
-    model.fit(**task.given() | {"y": kept_labels(task.y, held.get("n_labelled"), cell.seed)})
-    found = outcome(model, time.perf_counter() - began, scorer.score(model))
-    weights = end_weights(model, own["mixer"], own["options"])
-    return found | weights | weights_by_epoch(model.history_)
+    model.fit(**split.fit_arguments() | {"y": y})
+    fields = model_fields(model, time.perf_counter() - began, scorer.score(model))
+    return fields | end_weights(model, **settings["own"]) | weights_by_epoch(model.history_)
 
 
 def kept_labels(y: np.ndarray, n: int | None, seed: int) -> np.ndarray:
-    """Labels (rows,) of which n, drawn evenly over the classes, are kept and others are -1."""
+    """Return labels (rows,) of which n, drawn evenly over the classes, are kept; others are -1."""
     if n is None:
         return y
     if not len(np.unique(y)) <= n < len(y):
@@ -140,10 +116,4 @@ def kept_labels(y: np.ndarray, n: int | None, seed: int) -> np.ndarray:
     return known
 
 
-STUDY = KdStudy(
-    NAME,
-    "a helpful and a useless auxiliary task under every mixer",
-    cells,
-    run,
-    note=NOTE,
-)
+STUDY = GridStudy("aux-rotation", _specs, _run, scales=_SCALES)

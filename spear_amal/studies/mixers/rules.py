@@ -2,53 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from spear_amal.estimators import SpearClassifier
 from spear_amal.studies.comparison import fit_method
-from spear_amal.studies.grid.config import strict
+from spear_amal.studies.corpus_run import corpus_split, load_setup
 from spear_amal.studies.grid.image_split import DataSpec
-from spear_amal.studies.grid.run_spec import Cell
-from spear_amal.studies.grid.study import KdStudy
-from spear_amal.studies.grid.text_run import TextCell, loaded, setup_of
+from spear_amal.studies.grid.study import GridStudy, RunSpec
 from spear_amal.studies.methods import Method, MethodSpec, parse_method
 from spear_amal.studies.mixers.variants import (
-    MIXINGS,
-    Mixing,
+    VARIANTS,
+    MixerVariant,
     end_weights,
-    for_length,
-    outcome,
-    seeded,
+    mixer_arguments,
+    model_fields,
 )
-from spear_amal.studies.run import study_task
 
-NAME = "mixers-rules"
-NOTE = (
-    "ALM-KD is left out: its weights are shares of a label and of teachers, and there is no "
-    "teacher. The model is linear, one module of two parameters, so that GCS by the "
-    "last layer is GCS. The loss on gold does not reach the model of the rules, which follows the "
-    "plain sum of its losses under GCS and MAOAL."
-)
 # name -> title; no rules, so nothing to mix
-REFERENCES = {"only-l": "labels alone, L", "only-lv": "labels alone, L+V"}
-METHODS: dict[str, Mixing] = {
-    **{name: one for name, one in MIXINGS.items() if name != "gcs-last"},
-    "fixed": Mixing("equal weights (SPEAR)", "fixed"),
-    "amal-paper": Mixing("AMAL, paper", "amal-paper"),
+_REFERENCES = {"only-l": "labels alone, L", "only-lv": "labels alone, L+V"}
+_METHODS: dict[str, MixerVariant] = {
+    **{name: variant for name, variant in VARIANTS.items() if name != "gcs-last"},
+    "fixed": MixerVariant("equal weights (SPEAR)", "fixed"),
+    "amal-paper": MixerVariant("AMAL, paper", "amal-paper"),
 }
 
 
-@strict
-def cells(
-    seeds: Sequence[int],
+def _specs(
     corpus: str = "plots",
     data_dir: str | None = None,
     n_labelled: int | None = None,
     max_epochs: int = 100,
     features: str | None = None,
-) -> list[Cell]:
-    """All mixers on every partition of a corpus.
+) -> list[RunSpec]:
+    """Return all mixers on a corpus.
 
     Parameters
     ----------
@@ -57,54 +43,41 @@ def cells(
     features : str, optional
         "tfidf", "published", "encoder:NAME" or "file:PATH"; default: those that ``study`` takes.
     """
+    setup = load_setup(corpus, data_dir, n_labelled, features)
     data = DataSpec(corpus, n_train=n_labelled, data_dir=data_dir)
-    settings = {
+    shared = {
         "max_epochs": max_epochs,
-        "final": "single",
+        "fit_strategy": "single",
         "features": features,
-        "data": loaded(corpus, data_dir, n_labelled, features).data,
+        "data": setup.data,
     }
-    rows = {
-        **{name: (title, {}) for name, title in REFERENCES.items()},
-        **{
-            name: (one.title, {"own": {"mixer": one.mixer, "options": dict(one.options)}})
-            for name, one in ((k, for_length(m, max_epochs)) for k, m in METHODS.items())
-        },
+    methods = {
+        **{name: (title, {}) for name, title in _REFERENCES.items()},
+        **{name: (v.title, {"own": v.settings(max_epochs)}) for name, v in _METHODS.items()},
     }
     return [
-        TextCell(NAME, "SPEAR's losses", name, seed, data, settings | own, title)
-        for seed in seeds
-        for name, (title, own) in rows.items()
+        RunSpec("SPEAR's losses", name, title, data, shared | mixing, setup.row_fields)
+        for name, (title, mixing) in methods.items()
     ]
 
 
-def run(cell: Cell, folder: str) -> dict[str, Any]:
+def _run(spec: RunSpec, folder: str) -> dict[str, Any]:
     """Train and score one model."""
-    task, scorer = study_task(setup_of(cell), cell.seed)
-    spec = parse_method(cell.method) if cell.method in REFERENCES else _spec(cell)
-    model, seconds = fit_method(spec, task, cell.seed, max_epochs=cell.settings["max_epochs"])
+    data, settings = spec.data, spec.settings
+    setup = load_setup(data.corpus, data.data_dir, data.n_train, settings["features"])
+    split, scorer = corpus_split(setup, spec.seed)
+    method = parse_method(spec.method) if spec.method in _REFERENCES else _method(spec)
+    model, seconds = fit_method(method, split, spec.seed, max_epochs=settings["max_epochs"])
     scores, distinct = scorer.score_both(model)
-    found = outcome(model, seconds, scores[task.metric]) | scores
-    found |= {"dedup": distinct, "n_test": len(scorer)}
-    if cell.method in REFERENCES:
-        return found
-    own = cell.settings["own"]
-    return found | end_weights(model, own["mixer"], own["options"])
+    fields = model_fields(model, seconds, scores[split.metric]) | scores
+    weights = {} if spec.method in _REFERENCES else end_weights(model, **settings["own"])
+    return fields | {"dedup": distinct, "n_test": len(scorer)} | weights
 
 
-def _spec(cell: Cell) -> MethodSpec:
-    """SPEAR's classifier under the cell's mixer."""
-    own = cell.settings["own"]
-    options = seeded(own["mixer"], own["options"], cell.seed)
-    held = {"mixer": own["mixer"], "mixer_options": options, "final": "single"}
-    return MethodSpec(Method(cell.method, cell.title, SpearClassifier, held))
+def _method(spec: RunSpec) -> MethodSpec:
+    """Return SPEAR's classifier under the run's mixer."""
+    options = {**mixer_arguments(spec), "fit_strategy": "single"}
+    return MethodSpec(Method(spec.method, spec.title, SpearClassifier, options))
 
 
-STUDY = KdStudy(
-    NAME,
-    "labelling functions' losses under every mixer",
-    cells,
-    run,
-    seeds=10,
-    note=NOTE,
-)
+STUDY = GridStudy("mixers-rules", _specs, _run, seeds=10)

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from spear_amal.history import MODULE, WEIGHT
 from spear_amal.mixers import Mixer, build_mixer
-from spear_amal.training.callbacks import MODULE, WEIGHT
+from spear_amal.studies.grid.study import RunSpec
 
-MAIN = "single"  # the reference: the main loss alone
+# The papers' runs are long: MAOAL's has a thousand steps of its weights, at 1e-2 each. Runs of some
+# hundred steps of the model must learn faster. Rates were tried on seeds from 100 on, by validation
+# scores alone; between 0.01 and 0.05 they were level.
+LONG = 150  # epochs from which the papers' own settings are taken
+FASTER: dict[str, dict[str, Any]] = {
+    "maoal": {"every": 5, "lr": 0.05},
+    "auxilearn": {"every": 5, "lr": 0.01},
+}
+_DIGITS = 4
 
 
 @dataclass(frozen=True)
-class Mixing:
-    """A row of a study of mixers.
+class MixerVariant:
+    """A mixer with options: one row of a study of mixers.
 
     Attributes
     ----------
@@ -32,70 +41,57 @@ class Mixing:
     mixer: str
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    def with_options(self, **options: Any) -> Mixing:
-        """Make the same row with further options."""
-        return replace(self, options={**self.options, **options})
+    def settings(self, max_epochs: int) -> dict[str, Any]:
+        """Return mixer and options; what learns between steps does so faster in a short run.
+
+        Examples
+        --------
+        >>> VARIANTS["maoal"].settings(15)
+        {'mixer': 'maoal', 'options': {'every': 5, 'lr': 0.05}}
+        >>> VARIANTS["gcs"].settings(15)["options"]
+        {}
+        """
+        faster = FASTER.get(self.mixer, {}) if max_epochs < LONG else {}
+        return {"mixer": self.mixer, "options": {**self.options, **faster}}
 
 
-# The papers' runs are long: MAOAL's has a thousand steps of its weights, at 1e-2 each. Runs of some
-# hundred steps of the model must learn faster. Rates were tried on seeds from 100 on, by validation
-# scores alone; between 0.01 and 0.05 they were level.
-LONG = 150  # epochs from which the papers' own settings are taken
-FASTER: dict[str, dict[str, Any]] = {
-    "maoal": {"every": 5, "lr": 0.05},
-    "auxilearn": {"every": 5, "lr": 0.01},
-}
-
-
-def for_length(mixing: Mixing, max_epochs: int) -> Mixing:
-    """Let a mixer that learns between steps learn faster in a short run.
-
-    Examples
-    --------
-    >>> [dict(for_length(MIXINGS[name], 15).options) for name in ("maoal", "gcs")]
-    [{'every': 5, 'lr': 0.05}, {}]
-    """
-    own = FASTER.get(mixing.mixer, {}) if max_epochs < LONG else {}
-    return mixing.with_options(**own)
-
-
-def seeded(mixer: str, options: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    """Options of a mixer for one run: a search draws anew for every seed."""
-    return {**options, "seed": seed} if mixer == "random-search" else dict(options)
+def mixer_arguments(spec: RunSpec) -> dict[str, Any]:
+    """Return mixer and options of a run for its estimator: a search draws anew for every seed."""
+    mixer, options = spec.settings["own"]["mixer"], dict(spec.settings["own"]["options"])
+    if mixer == "random-search":
+        options["seed"] = spec.seed
+    return {"mixer": mixer, "mixer_options": options}
 
 
 # Every weight of SuperLoss is that of the row: no loss is preferred beforehand, and no teacher
 # tells the number of classes.
 _PLAIN_SUPERLOSS = {"per_loss": {}, "tau": "mean"}
-MIXINGS: dict[str, Mixing] = {
-    MAIN: Mixing("main loss alone", "single"),
-    "fixed": Mixing("equal weights", "fixed"),
-    "random-search": Mixing("random search", "random-search"),
-    "uncertainty": Mixing("uncertainty, 1/2 form", "uncertainty"),
-    "uncertainty-class": Mixing(
+VARIANTS: dict[str, MixerVariant] = {
+    "single": MixerVariant("main loss alone", "single"),
+    "fixed": MixerVariant("equal weights", "fixed"),
+    "random-search": MixerVariant("random search", "random-search"),
+    "uncertainty": MixerVariant("uncertainty, 1/2 form", "uncertainty"),
+    "uncertainty-class": MixerVariant(
         "uncertainty, classification form", "uncertainty", {"form": "classification"}
     ),
-    "gcs": Mixing("GCS, weighted", "gcs"),
-    "gcs-unweighted": Mixing("GCS, unweighted", "gcs", {"form": "unweighted"}),
-    "gcs-last": Mixing("GCS, last layer", "gcs", {"parameters": "last-layer"}),
-    "auxilearn": Mixing("AuxiLearn, linear", "auxilearn"),
-    "auxilearn-net": Mixing("AuxiLearn, non-linear", "auxilearn", {"combiner": "non-linear"}),
-    "maoal": Mixing("MAOAL, by stage", "maoal"),
-    "maoal-parameter": Mixing("MAOAL, by parameter", "maoal", {"partition": "parameter"}),
-    "superloss": Mixing("SuperLoss", "superloss", _PLAIN_SUPERLOSS),
-    "amal": Mixing("AMAL", "amal"),
-    "l2r": Mixing("L2R", "l2r"),
-    "mwn": Mixing("MWN", "mwn"),
+    "gcs": MixerVariant("GCS, weighted", "gcs"),
+    "gcs-unweighted": MixerVariant("GCS, unweighted", "gcs", {"form": "unweighted"}),
+    "gcs-last": MixerVariant("GCS, last layer", "gcs", {"parameters": "last-layer"}),
+    "auxilearn": MixerVariant("AuxiLearn, linear", "auxilearn"),
+    "auxilearn-net": MixerVariant("AuxiLearn, non-linear", "auxilearn", {"combiner": "non-linear"}),
+    "maoal": MixerVariant("MAOAL, by stage", "maoal"),
+    "maoal-parameter": MixerVariant("MAOAL, by parameter", "maoal", {"partition": "parameter"}),
+    "superloss": MixerVariant("SuperLoss", "superloss", _PLAIN_SUPERLOSS),
+    "amal": MixerVariant("AMAL", "amal"),
+    "l2r": MixerVariant("L2R", "l2r"),
+    "mwn": MixerVariant("MWN", "mwn"),
 }
 
 
-_DIGITS = 4
-
-
-def outcome(model: Any, seconds: float, scorer_score: float) -> dict[str, Any]:
-    """Give score, validation score, chosen epoch (from 1), and time of a fitted classifier."""
+def model_fields(model: Any, seconds: float, score: float) -> dict[str, Any]:
+    """Return score, validation score, chosen epoch (from 1), and time of a fitted classifier."""
     return {
-        "score": scorer_score,
+        "score": score,
         "val_score": model.val_score_,
         "best_epoch": model.best_epoch_[0] + 1,
         "seconds": round(seconds, 3),
@@ -104,7 +100,7 @@ def outcome(model: Any, seconds: float, scorer_score: float) -> dict[str, Any]:
 
 
 def end_weights(model: Any, mixer: str | Mixer, options: Any = None) -> dict[str, Any]:
-    """Mean weight of each loss when training ended, by module where they differ between modules.
+    """Return the mean weight of each loss after training, by module where modules differ.
 
     Returns
     -------
@@ -118,12 +114,12 @@ def end_weights(model: Any, mixer: str | Mixer, options: Any = None) -> dict[str
         # Constant ones, or those that a search chose: no column says them by epoch.
         means = {k: _rounded(v) for k, v in model.weights_.mean().dropna().items()}
     modules = {name: _rounded(last[MODULE + name]) for name in _named(model.history_, MODULE)}
-    held = {"mean_weights": means, "module_weights": modules}
-    return {name: values for name, values in held.items() if values}
+    weights = {"mean_weights": means, "module_weights": modules}
+    return {name: values for name, values in weights.items() if values}
 
 
 def weights_by_epoch(history: pd.DataFrame) -> dict[str, Any]:
-    """Weights after each epoch, as far as a mixer tells them.
+    """Return the weights after each epoch, as far as a mixer tells them.
 
     Returns
     -------
@@ -131,21 +127,21 @@ def weights_by_epoch(history: pd.DataFrame) -> dict[str, Any]:
         "weights_by_epoch": lists by loss; "module_weights_by_epoch": lists by "LOSS/MODULE".
     """
     fields = {WEIGHT: "weights_by_epoch", MODULE: "module_weights_by_epoch"}
-    found = {
+    series = {
         field: {name: list(map(_rounded, history[kind + name])) for name in _named(history, kind)}
         for kind, field in fields.items()
     }
-    return {field: values for field, values in found.items() if values}
+    return {field: values for field, values in series.items() if values}
 
 
 def _named(history: pd.DataFrame, kind: str) -> list[str]:
-    """Names of losses (or of losses and modules) in columns of a kind."""
+    """Return the names of losses (or of losses and modules) in columns of a kind."""
     columns = (str(name) for name in history if str(name).startswith(kind))
     return [name.removeprefix(kind) for name in columns]
 
 
 def _keeps_table(mixer: Mixer, names: list[str]) -> bool:
-    return all(type(one).table is not Mixer.table for one in mixer.candidates(names))
+    return all(type(each).table is not Mixer.table for each in mixer.candidates(names))
 
 
 def _rounded(value: Any) -> float | None:

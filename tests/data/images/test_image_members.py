@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from image_files import cifar10_files, deb_of, fashion_files, folder_of, tar_of, zip_of
 
 from spear_amal.data import load_images
-from spear_amal.data.images import archives as members_module
-from spear_amal.data.images.archives import members
+from spear_amal.data.download import archives as members_module
+from spear_amal.data.download.archives import members
 from spear_amal.errors import FileFormatError
 
 FILES = {"a/one.bin": b"1" * 1009, "a/b/two.bin": b"2" * 7, "three.txt": b"3"}

@@ -224,7 +224,7 @@ def test_human_labels_from_their_sources(images, nested, monkeypatch, tmp_path):
     packed = {"CIFAR-N.zip": zip_of(tmp_path / "n.zip", content).read_bytes()}
     source = Gives(packed if nested else {"CIFAR-10_human.pt": published_pt(people())})
     monkeypatch.setattr(cifar_n, "SOURCES", (Gives({}), source))
-    monkeypatch.setattr(cifar_n, "DIGEST", cifar_n.digest(people()))
+    monkeypatch.setattr(cifar_n, "DIGEST", cifar_n.file_digest(people()))
     worse = load_images("cifar10", images, labels="worse", **OFF)
     assert worse.noise_rate == pytest.approx(0.2)
     again = load_images("cifar10", images, labels="worse", offline=True, **OFF)
@@ -286,7 +286,7 @@ def test_the_real_human_labels(real_data):
     if not file.is_file():
         pytest.skip("the data directory has no cifar10n/CIFAR-10_human.npz")
     held = cifar_n.checked_labels(read_arrays(file), str(file))
-    assert cifar_n.digest(held) == cifar_n.DIGEST
+    assert cifar_n.file_digest(held) == cifar_n.DIGEST
     clean = held["clean_label"]
     assert np.bincount(clean).tolist() == [5000] * 10
     for name, rate in RATES.items():

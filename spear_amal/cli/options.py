@@ -1,0 +1,400 @@
+"""The options of every command: fields are flags, and for some commands keys of a TOML file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from spear_amal.cli.schema import Options, flag_of, option
+from spear_amal.errors import InputError
+
+Metric = Literal["accuracy", "f1", "macro-f1"]
+
+Text = Annotated[str, Field(min_length=1)]
+Count = Annotated[int, Field(ge=1)]
+Lfs = Annotated[Path | None, Field(description="Python file with the labelling functions.")]
+Force = Annotated[bool, Field(description="Overwrite outputs that are there.")]
+FaultTolerant = Annotated[
+    bool, Field(description="Let a labelling function that fails on a row abstain there.")
+]
+DataDir = Annotated[
+    Path | None, Field(description="Folder with corpora; default: $SPEAR_AMAL_DATA.")
+]
+CacheDir = Annotated[
+    Path | None, Field(description="Where fetched corpora are kept; default: $SPEAR_AMAL_CACHE.")
+]
+MODEL = Path("model.safetensors")
+
+# -- a project of one's own: spear.toml -----------------------------------------------------------
+
+
+class TrainingConfig(Options):
+    """What ``train`` and ``distill`` have in common."""
+
+    data: tuple[Path, ...] = option(
+        (), "Table: .csv, .jsonl or .parquet; several files are one table."
+    )
+    validation: Path | None = option(
+        None,
+        "Table of labelled rows that choose the epoch; default: some of those in the data.",
+    )
+    text_column: Text = option("text", "Column with the text.")
+    label_column: Text = option(
+        "label", "Column with gold labels; an empty cell, or -1, is no label."
+    )
+    lfs: Lfs = None
+    metric: Metric = option("accuracy", "What chooses the epoch: accuracy, f1 or macro-f1.")
+    seed: int = option(0, "Starts the training; the same seed gives the same model.", ge=0)
+    max_epochs: int = option(100, "Number of epochs at most.", ge=1)
+    output: Path = option(MODEL, "Model file to write.")
+    report: Path | None = option(
+        None, "HTML report to write; needs: pip install 'spear-amal[report]'."
+    )
+    checkpoint: Path | None = option(
+        None, "File (one for each fold or network) from which a run that was stopped goes on."
+    )
+
+
+class CliConfig(TrainingConfig):
+    """Keys of ``spear.toml``, which the commands on a user's own tables share."""
+
+    FILE: ClassVar = "spear.toml"
+    HINT: ClassVar = "make a project with: spear-amal init"
+    RENAMED: ClassVar = {"labels": "votes"}
+
+    test: tuple[Path, ...] = option((), "Table of labelled rows that evaluate scores a model on.")
+    method: Text = option(
+        "recommended",
+        "What to train: recommended (AMAL in 5 folds), amal, spear, majority, only-lv (no rules), "
+        "..; an unknown name lists all, docs/concepts.md says what they are. With options: "
+        "amal:crossfit=3,weight_lr=30.",
+    )
+    votes: Path | None = option(
+        None, "Label matrix (.npz) that apply writes and analyze reads, or a folder of votes."
+    )
+    predictions: Path | None = option(None, "Table that predict writes.")
+
+
+class ApplyOptions(CliConfig):
+    """Options of ``apply``."""
+
+    SHOWN: ClassVar = {
+        "Options": "data lfs votes text_column label_column fault_tolerant jobs cache votes_folder "
+        "force"
+    }
+
+    votes: Path | None = option(None, "Label matrix to write (.npz).", flag="output")
+    fault_tolerant: FaultTolerant = False
+    jobs: int = option(1, "Processes; -1 for all cores.")
+    cache: Path | None = option(
+        None, "Folder where votes are kept, so that only edited labelling functions run again."
+    )
+    votes_folder: Path | None = option(
+        None,
+        "For Parquet files of any size: write votes in parts here, in place of a label matrix. A "
+        "run that was stopped goes on.",
+    )
+    force: Force = False
+
+
+class AnalyzeOptions(CliConfig):
+    """Options of ``analyze``."""
+
+    SHOWN: ClassVar = {"Options": "votes data label_column text_column table force"}
+
+    votes: Path | None = option(None, "Label matrix, or folder of votes, that apply wrote.")
+    table: Path | None = option(None, "Also write the table here.", flag="output")
+    force: Force = False
+
+
+class TrainOptions(CliConfig):
+    """Options of ``train``."""
+
+    SHOWN: ClassVar = {
+        "Options": "data lfs method output report force",
+        "Rows": "text_column label_column validation fault_tolerant",
+        "Training": "metric seed max_epochs checkpoint",
+    }
+
+    fault_tolerant: FaultTolerant = False
+    force: Force = False
+
+
+class PredictOptions(CliConfig):
+    """Options of ``predict``."""
+
+    SHOWN: ClassVar = {"Options": "output data predictions lfs force"}
+
+    output: Path = option(MODEL, "Model file that train or distill wrote.", flag="model")
+    predictions: Path | None = option(
+        None, "Table to write: the data with predictions added.", flag="output"
+    )
+    force: Force = False
+
+
+class EvaluateOptions(CliConfig):
+    """Options of ``evaluate``."""
+
+    SHOWN: ClassVar = {"Options": "output test label_column lfs"}
+
+    output: Path = option(MODEL, "Model file that train or distill wrote.", flag="model")
+    test: tuple[Path, ...] = option(
+        (), "Table with labelled rows: .csv, .jsonl or .parquet.", flag="data"
+    )
+
+
+# -- distillation: distill.toml -------------------------------------------------------------------
+
+# A teacher is a network's name or a file; a file is known by its suffix or its folder.
+MODEL_SUFFIX = ".safetensors"
+OUTPUT_SUFFIXES = (".npz", ".csv", ".jsonl", ".ndjson", ".parquet")
+
+
+def is_file_name(teacher: str) -> bool:
+    """Return whether a teacher is a file and not the name of a network.
+
+    Examples
+    --------
+    >>> is_file_name("teacher.npz"), is_file_name("models/big"), is_file_name("wrn-16-1")
+    (True, True, False)
+    """
+    path = Path(teacher)
+    return path.suffix.lower() in (MODEL_SUFFIX, *OUTPUT_SUFFIXES) or len(path.parts) > 1
+
+
+Images = Annotated[
+    Text | None,
+    Field(description="Images instead of a table: digits, cifar10, ..; docs/data.md has all."),
+]
+ImagesPath = Annotated[
+    Path | None, Field(description="Folder, archive or .npz file that holds the images.")
+]
+RowIdColumn = Annotated[
+    Text | None, Field(description="Column by which files of teacher outputs know the rows.")
+]
+
+
+_ONLY_WITH = {
+    "--data": ("validation", "row_id_column", "lfs"),
+    "--images": ("images_path", "subset", "label_noise", "augment"),
+}
+
+
+class DistillConfig(TrainingConfig):
+    """Keys of ``distill.toml``."""
+
+    FILE: ClassVar = "distill.toml"
+    HINT: ClassVar = (
+        "`spear-amal distill --help` lists the options, docs/distillation.md shows such a file"
+    )
+
+    row_id_column: RowIdColumn = None
+    images: Images = None
+    images_path: ImagesPath = None
+    subset: int | None = option(None, "Draw so many training images, classes in proportion.", ge=1)
+    label_noise: float = option(0.0, "Share of training images that get another class.")
+    validation_share: float = option(
+        0.2, "Share of the labelled rows that choose the epoch, where no table of them is given."
+    )
+    student: Text | None = option(
+        None, "Network to train: linear, mlp, mlp:32, or for images resnet8, wrn-16-1, convnet, .."
+    )
+    teacher: tuple[Text, ...] = option(
+        (),
+        "A network by name (trained first), a model file of train or distill, or a file of teacher "
+        "outputs.",
+    )
+    assistant: tuple[Text, ...] = option(
+        (), "Network between teacher and student, the largest first (takd, dgkd)."
+    )
+    method: Text = option(
+        "amal",
+        "How to teach: amal, alm-kd, kd, ce, ..; an unknown name lists all, and what they are.",
+    )
+    mixer_options: dict[str, Any] = option({}, "Further options of the method.")
+    temperature: float = option(4.0, "Softens the teachers' answers.")
+    optimiser: Text = option("adam", "adam or sgd.")
+    lr: float | None = option(None, "Learning rate; default: that of the optimiser.")
+    schedule: Text = option("constant", "Of the learning rate: constant, cosine or steps.")
+    milestones: tuple[Count, ...] = option((), "Epoch at which steps lowers the learning rate.")
+    augment: Text | None = option(None, "crop, crop-flip or turn-crop-flip: training images only.")
+    batch_size: int | None = option(None, "Rows in a step; default: by the kind of data.", ge=1)
+    device: Text = option("cpu", "cpu, cuda or auto.")
+    keep_epochs: tuple[Count, ...] = option((), "Also write the student as it is after this epoch.")
+    early_stopped: bool = option(
+        False, "Keep the epochs of the teachers that are trained here: each one teaches."
+    )
+    teacher_cache: Path | None = option(None, "Folder in which teachers' answers are kept.")
+    weights: Path | None = option(None, "Table of the learnt weights by row id to write.")
+
+    @classmethod
+    def is_path(cls, name: str, text: str) -> bool:
+        """Return whether a string of the TOML file is a path: a teacher may be one."""
+        return super().is_path(name, text) or (name == "teacher" and is_file_name(text))
+
+    def check(self) -> None:
+        """Raise InputError for options that do not go together, or lack one another."""
+        for name in ("label_noise", "validation_share"):
+            share = getattr(self, name)
+            if not 0 <= share < 1:
+                raise InputError(f"{name} must be a share from 0 up to 1, found {share}")
+        if not self.validation_share and self.validation is None:
+            raise InputError("validation_share must be above 0: validation rows choose the epoch")
+        if bool(self.data) == bool(self.images):
+            found = "both" if self.data else "neither"
+            raise InputError(f"distill needs a table (--data) or images (--images), found {found}")
+        if self.student is None:
+            raise InputError(
+                "--student is missing: give 'linear', 'mlp', 'mlp:32' or a network such as "
+                f"'resnet8' (in {self.FILE}: the key 'student')"
+            )
+        needed = "--images" if self.data else "--data"
+        for name in _ONLY_WITH[needed]:
+            if getattr(self, name):
+                flag = flag_of(name, DistillConfig.model_fields[name])
+                raise InputError(f"{flag} goes with {needed} only; leave it out")
+
+
+class DistillOptions(DistillConfig):
+    """Options of ``distill``."""
+
+    SHOWN: ClassVar = {
+        "Options": "data images student teacher method output report weights force",
+        "Tables": "text_column label_column row_id_column validation lfs fault_tolerant",
+        "Images": "images_path data_dir subset label_noise augment",
+        "Teachers": "assistant temperature early_stopped teacher_cache",
+        "Training": "metric max_epochs optimiser lr schedule milestones batch_size seed device "
+        "checkpoint keep_epochs",
+    }
+
+    fault_tolerant: FaultTolerant = False
+    data_dir: DataDir = None
+    force: Force = False
+
+
+class TeacherOutputsOptions(Options):
+    """Options of ``teacher-outputs``."""
+
+    model: Path = option(..., "Model file that train or distill wrote.")
+    output: Path = option(..., "File to write (.npz).")
+    data: tuple[Path, ...] = option(
+        (), "Table: .csv, .jsonl or .parquet; several files are one table."
+    )
+    row_id_column: RowIdColumn = None
+    images: Images = None
+    images_path: ImagesPath = None
+    lfs: Lfs = None
+    data_dir: DataDir = None
+    force: Force = False
+
+
+# -- a start --------------------------------------------------------------------------------------
+
+
+class DemoOptions(Options):
+    """Options of ``demo``."""
+
+    output: Path | None = option(None, "HTML report to write; default: report.html.")
+    seed: int = option(0, "Draws the split and starts the training.", ge=0)
+    offline: bool = option(False, "Fetch nothing.")
+    force: Force = False
+    lfs: Lfs = None
+    data_dir: DataDir = None
+    cache_dir: CacheDir = None
+    max_epochs: int = option(100, "Number of epochs at most.", ge=1)
+
+
+class InitOptions(Options):
+    """Options of ``init``."""
+
+    folder: Path = option(..., "New folder.", metavar="DIR")
+
+
+class CorporaListOptions(Options):
+    """Options of ``corpora list``."""
+
+    data_dir: DataDir = None
+    cache_dir: CacheDir = None
+
+
+class CorporaFetchOptions(CorporaListOptions):
+    """Options of ``corpora fetch``."""
+
+    name: str = option(..., "A name that `corpora list` shows.", metavar="NAME")
+
+
+# -- studies --------------------------------------------------------------------------------------
+
+
+class RunOptions(Options):
+    """What all commands that run a study have in common."""
+
+    output: Path = option(..., "JSON file with one row a run; one that is there is continued.")
+    jobs: int = option(1, "Processes, of one thread each.", ge=1)
+    max_epochs: int | None = option(None, "Number of epochs at most.", ge=1)
+    data_dir: DataDir = None
+
+
+class StudyOptions(RunOptions):
+    """Options of ``study SOURCE``."""
+
+    SHOWN: ClassVar = {
+        "Options": "source output method seeds n_labelled jobs baseline only",
+        "Rows and features": "features protocol lfs placebo data_dir",
+        "Training": "max_epochs tune",
+    }
+
+    RENAMED: ClassVar = {"labels": "n_labelled"}
+
+    source: str = option(
+        ...,
+        "A corpus (plots, sms, youtube, imdb, generated) or a WRENCH folder.",
+        metavar="SOURCE",
+    )
+    method: tuple[str, ...] = option(
+        (), "NAME or NAME:option=value,..; default: five that show what rules and AMAL are worth."
+    )
+    seeds: int = option(5, "Partitions: seeds 0 to N-1.")
+    n_labelled: int | None = option(
+        None, "Labelled rows for training, and as many for validation; default: the corpus' own."
+    )
+    features: str | None = option(
+        None, "tfidf, published, encoder:NAME or file:PATH; default: tfidf."
+    )
+    protocol: str = option("random", "random, or published: the corpus' own labelled rows.")
+    tune: int = option(0, "Trials of tuning for every method.", ge=0)
+    lfs: Lfs = None
+    placebo: bool = option(False, "Shuffle the votes, so that the rules tell nothing.")
+    only: bool = option(False, "Do not add only-l, only-lv and supervised.")
+    baseline: str | None = option(None, "Gains are taken over this method; default: only-l.")
+
+
+class GridStudyOptions(RunOptions):
+    """Options of a study that has a name; what one of them lacks it refuses when it runs."""
+
+    SHOWN: ClassVar = {
+        "Options": "output method seeds jobs baseline",
+        "The study": "scale corpus settings max_epochs data_dir",
+    }
+
+    method: tuple[str, ...] = option((), "Only this method.")
+    seeds: int | None = option(None, "Seeds 0 to N-1; default: those of the study.")
+    scale: str | None = option(None, "small fits two cores, paper needs a GPU.")
+    corpus: str | None = option(None, "Other images, or other texts.")
+    settings: tuple[str, ...] = option((), "OPTION=VALUE of the study, as n_train=500.", flag="set")
+    baseline: str | None = option(None, "Gains are taken over this method; default: ce, single, ..")
+
+
+class StudyReportOptions(Options):
+    """Options of ``study report``."""
+
+    file: Path = option(..., "JSON file that a study wrote.", metavar="FILE")
+    baseline: str | None = option(
+        None, "Gains are taken over this method; default: only-l, ce, single, .."
+    )
+    markdown: bool = option(False, "Print Markdown.")
+    html: Path | None = option(None, "HTML report to write.")
+    figures: Path | None = option(None, "Folder for the figures of a study of distillation.")
+    force: Force = False

@@ -1,0 +1,194 @@
+"""One checker of parameters: tables of what is allowed, and conditions that join several of them.
+
+scikit-learn keeps the machinery of its constraint tables private, in
+``sklearn.utils._param_validation``; this module is the only place that imports it. The test
+``tests/test_params.py`` says what is relied on.
+
+Options by name: flat ones for the command line and studies, nested ones for scikit-learn.
+
+An estimator has few parameters of its own; those that belong together are objects (``trainer=``,
+``rule_model=``). ``trainer__lr`` reaches into one; where a text names an option, as in
+``amal:lr=0.1``, its object is found by its name.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+from sklearn.utils._param_validation import (
+    Interval,
+    InvalidParameterError,
+    StrOptions,
+    validate_parameter_constraints,
+)
+
+from spear_amal.errors import InputError
+
+__all__ = [
+    "Interval",
+    "InvalidParameterError",
+    "StrOptions",
+    "check_conditions",
+    "check_not_negative",
+    "check_parameters",
+    "check_positive",
+    "check_share",
+    "check_whole",
+]
+
+Constraints = Mapping[str, list[Any]]
+
+
+def check_parameters(owner: Any, constraints: Constraints | None = None) -> None:
+    """Raise an error for a parameter whose value its constraint does not allow.
+
+    Parameters
+    ----------
+    owner : object with ``get_params``
+        Its class is named in the error.
+    constraints : mapping of str to list, optional
+        What each parameter may be, as scikit-learn writes it; default: the owner's
+        ``_parameter_constraints``. Parameters without an entry are not looked at.
+
+    Raises
+    ------
+    InvalidParameterError
+        A ValueError that names class, parameter, allowed values and the value found.
+    """
+    table = owner._parameter_constraints if constraints is None else constraints
+    given = {name: value for name, value in owner.get_params(deep=False).items() if name in table}
+    validate_parameter_constraints(dict(table), given, caller_name=type(owner).__name__)
+
+
+def check_conditions(*conditions: tuple[bool, Callable[[], str]]) -> None:
+    """Raise InputError with the message of the first condition that does not hold.
+
+    Messages are functions, so that nothing is formatted where all is well.
+
+    Examples
+    --------
+    >>> check_conditions((1 < 2, lambda: "never made"), (2 < 1, lambda: "two is above one"))
+    Traceback (most recent call last):
+    spear_amal.errors.InputError: two is above one
+    """
+    for holds, message in conditions:
+        if not holds:
+            raise InputError(message())
+
+
+class NestedParameters:
+    """Mixin of estimators whose option objects default to None: the defaults of their class.
+
+    Attributes
+    ----------
+    _nested : dict of str to function () -> object
+        Of the class: makes the default of each parameter that is an object of options.
+    """
+
+    _nested: ClassVar[dict[str, Any]] = {}
+
+    def _options_of(self, name: str) -> Any:
+        """Return the object of options of a parameter, the default one where it is None."""
+        given = getattr(self, name)
+        return self._nested[name]() if given is None else given
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return parameters; deep ones also where an object of options is left to its default."""
+        params: dict[str, Any] = super().get_params(deep=deep)  # type: ignore[misc]
+        if deep:
+            for name, make in self._nested.items():
+                if params.get(name) is None:
+                    inner = make().get_params(deep=False)
+                    params |= {f"{name}__{key}": value for key, value in inner.items()}
+        return params
+
+    def set_params(self, **params: Any) -> Any:
+        """Set parameters, also by ``trainer__lr`` where ``trainer`` is None."""
+        for name, make in self._nested.items():
+            inner = any(key.startswith(f"{name}__") for key in params)
+            if inner and params.get(name, getattr(self, name)) is None:
+                params = {name: make()} | {k: v for k, v in params.items() if k != name}
+        return super().set_params(**params)  # type: ignore[misc]
+
+
+def option_places(cls: type[NestedParameters]) -> dict[str, str]:
+    """Return for every option by name the object that holds it, "" for parameters of the class."""
+    own = [p for p in inspect.signature(cls).parameters if p != "self"]
+    places = {name: "" for name in own}
+    for holder, make in cls._nested.items():
+        places |= {name: holder for name in make().get_params(deep=False) if name not in places}
+    return places
+
+
+def nest_options(cls: type[NestedParameters], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn options by name into constructor arguments of a class.
+
+    Parameters
+    ----------
+    cls : estimator class
+    options : mapping
+        Parameters of the class, and options of its objects as ``lr=`` or ``trainer__lr=``.
+
+    Raises
+    ------
+    InputError
+        For a name that nobody knows.
+
+    Examples
+    --------
+    >>> from spear_amal import GoldClassifier
+    >>> nest_options(GoldClassifier, {"metric": "f1", "lr": 0.1})
+    {'metric': 'f1', 'trainer': TrainerConfig(lr=0.1)}
+    """
+    places = option_places(cls)
+    arguments: dict[str, Any] = {}
+    inner: dict[str, dict[str, Any]] = {}
+    for name, value in options.items():
+        holder, split, key = name.partition("__")
+        if split and holder in cls._nested:
+            inner.setdefault(holder, {})[key] = value
+        elif name not in places:
+            raise InputError(f"{cls.__name__} has no option {name!r}; known: {sorted(places)}")
+        elif places[name]:
+            inner.setdefault(places[name], {})[name] = value
+        else:
+            arguments[name] = value
+    for holder, values in inner.items():
+        base = arguments.get(holder)
+        made = cls._nested[holder]() if base is None else type(base)(**base.get_params(deep=False))
+        arguments[holder] = made.set_params(**values)
+    return arguments
+
+
+def check_whole(name: str, value: Any, least: int) -> None:
+    """Raise InputError unless a parameter is a whole number of at least `least`."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        raise InputError(f"{name} must be a whole number of at least {least}, found {value!r}")
+
+
+def check_positive(name: str, value: Any) -> None:
+    """Raise InputError unless a parameter is a finite number above 0."""
+    if not 0 < _finite(value):
+        raise InputError(f"{name} must be above 0, found {value!r}")
+
+
+def check_not_negative(name: str, value: Any) -> None:
+    """Raise InputError unless a parameter is a finite number of at least 0."""
+    if not 0 <= _finite(value):
+        raise InputError(f"{name} must be at least 0, found {value!r}")
+
+
+def check_share(name: str, value: Any) -> None:
+    """Raise InputError unless a parameter is a number strictly between 0 and 1."""
+    if not 0 < _finite(value) < 1:
+        raise InputError(f"{name} must lie strictly between 0 and 1, found {value!r}")
+
+
+def _finite(value: Any) -> float:
+    """Return a finite number as a float, and anything else as NaN, which no comparison holds of."""
+    number = float(value) if isinstance(value, Real) else math.nan
+    return number if math.isfinite(number) else math.nan

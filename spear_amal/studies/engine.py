@@ -1,0 +1,202 @@
+"""The engine of all studies: runs that a file lacks, in processes of one thread, stored at once."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+
+from spear_amal.errors import InputError
+from spear_amal.studies.results_file import RunRow, StudyFile, identity, plain_json
+
+_MESSAGE = 300  # characters of an error or a warning that a row keeps
+
+# done, total, what was just finished
+ReportProgress = Callable[[int, int, str], None]
+FunctionCall = tuple[Callable[..., Any], tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class Prerequisite:
+    """A file that runs need, and the call that makes it.
+
+    Attributes
+    ----------
+    path : Path
+    function, arguments
+        As of :class:`StudyRun`; the result does not matter.
+    label : str
+        What progress calls it.
+    """
+
+    path: Path
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    label: str
+
+
+@dataclass(frozen=True)
+class StudyRun:
+    """One run of a study: what tells it from others, and the call that does it.
+
+    Attributes
+    ----------
+    row : dict
+        Its title and the fields that identify it, see
+        :func:`spear_amal.studies.results_file.identity`.
+    function : callable
+        Returns the other fields of the row: scores, "seconds" where not the whole call counts, ..
+        A module-level function, since it goes to other processes.
+    arguments : tuple
+    label : str
+        What progress calls it.
+    prerequisites : tuple of Prerequisite
+        Files that are made first, once each.
+    """
+
+    row: RunRow
+    function: Callable[..., RunRow]
+    arguments: tuple[Any, ...]
+    label: str
+    prerequisites: tuple[Prerequisite, ...] = ()
+
+    @cached_property
+    def key(self) -> str:
+        """Identity of the row as it is stored."""
+        return identity(plain_json(self.row))
+
+
+def execute(
+    runs: Iterable[StudyRun],
+    store: StudyFile,
+    *,
+    jobs: int = 1,
+    progress: ReportProgress | None = None,
+    table: str = "rows",
+    fatal: tuple[type[Exception], ...] = (),
+) -> list[RunRow]:
+    """Run what a file of results does not hold yet; each row is stored as soon as it is there.
+
+    Parameters
+    ----------
+    runs : iterable of StudyRun
+    store : StudyFile
+    jobs : int
+        Processes, of one thread each.
+    progress : callable, optional
+        Called as ``progress(done, total, what)`` at the start and after everything that was done.
+    table : {"rows", "tuning"}
+        Where the rows are stored.
+    fatal : tuple of exception classes
+        Errors that end the study; any other becomes a row with an "error", and is tried again by
+        the next study of the same file.
+
+    Returns
+    -------
+    list of dict
+        The rows as they are stored, in the order of `runs`.
+    """
+    if jobs < 1:
+        raise InputError(f"jobs must be at least 1, found {jobs}")
+    runs = list(runs)
+    finished = store.finished(table)
+    missing = [run for run in runs if run.key not in finished]
+    prerequisites = {file.path: file for run in missing for file in run.prerequisites}
+    files = [file for path, file in prerequisites.items() if not path.exists()]
+    show = progress or (lambda done, total, what: None)
+    done, total = len(runs) - len(missing), len(runs) + len(files)
+    show(done, total, "")
+    for label in in_parallel(jobs, [(_prepare, (file,)) for file in files]):
+        done += 1
+        show(done, total, label)
+    for label, row in in_parallel(jobs, [(_perform, (run, fatal)) for run in missing]):
+        store.add(row, table)
+        done += 1
+        show(done, total, label)
+    stored = store.by_identity(table)
+    return [stored[run.key] for run in runs]
+
+
+def _prepare(file: Prerequisite) -> str:
+    with one_thread():
+        file.function(*file.arguments)
+    return file.label
+
+
+def _perform(run: StudyRun, fatal: tuple[type[Exception], ...]) -> tuple[str, RunRow]:
+    """Return the label and the row of a run; a failure that is not fatal becomes a row as well."""
+    began = time.perf_counter()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        try:
+            with one_thread():
+                result = {"error": None, **run.function(*run.arguments)}
+        except fatal:
+            raise
+        except Exception as error:  # one run's failure must not lose the others
+            message = f"{type(error).__name__}: {error}"[:_MESSAGE]
+            result = {"score": None, "val_score": None, "error": message}
+    seconds = round(time.perf_counter() - began, 3)
+    kinds = (UserWarning, RuntimeWarning)
+    messages = [str(w.message)[:_MESSAGE] for w in caught if issubclass(w.category, kinds)]
+    further = {"warnings": list(dict.fromkeys(messages))}
+    return run.label, run.row | {"seconds": seconds} | result | further
+
+
+def in_parallel(jobs: int, calls: Sequence[FunctionCall]) -> Iterator[Any]:
+    """Yield results of calls as they end: here one by one, or from processes of one thread."""
+    if jobs == 1 or len(calls) < 2:
+        for function, arguments in calls:
+            yield function(*arguments)
+        return
+    with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
+        pool = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
+        yield from pool(joblib.delayed(function)(*arguments) for function, arguments in calls)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch and the linear algebra libraries work with one thread within the block.
+
+    The matrices of a linear text model are so small that a second thread gains nothing; on a
+    machine that is busy, threads that wait for each other make training much slower.
+    """
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def check_seeds(seeds: int | Sequence[int]) -> list[int]:
+    """Return the seeds of a study as a list; a number N stands for 0 to N-1.
+
+    Raises
+    ------
+    InputError
+        For fewer than two seeds, a negative one, or one that is given twice.
+    """
+    numbers = (
+        list(range(seeds)) if isinstance(seeds, int | np.integer) else [int(seed) for seed in seeds]
+    )
+    if any(seed < 0 for seed in numbers) or len(set(numbers)) < len(numbers):
+        raise InputError(f"seeds must be different whole numbers from 0 on, found {numbers}")
+    if len(numbers) < 2:
+        raise InputError(
+            f"a study needs at least two seeds, found {len(numbers)}: a gain on one partition has "
+            "no interval and may be chance. Ask for more (--seeds 5, seeds=5)"
+        )
+    return numbers
