@@ -159,7 +159,7 @@ def corpus_split(
 
 
 def has_all_gold(spec: MethodSpec) -> bool:
-    """Tell the ceiling, which alone gets gold for every training row."""
+    """Return whether a method is the ceiling, which alone gets gold for every training row."""
     return bool(getattr(spec.method, "gold", "L") == "all")
 
 

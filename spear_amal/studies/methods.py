@@ -150,7 +150,7 @@ class MethodSpec:
         return make_estimator(self.method.estimator, **{**fitting, **options})
 
     def was_given(self, split: Split) -> str:
-        """Say in words what the method sees of a split."""
+        """Return in words what the method sees of a split."""
         settled, n_val = self.settled, len(split.y_val)
         in_folds = settled.get("crossfit") or settled.get("crossfit_weights")
         if self.method.gold == "all":
@@ -281,7 +281,7 @@ def register_method(method: Method) -> Method:
 
 
 def find_method(name: str) -> Method:
-    """Look a method up; an unknown name raises with the nearest known ones."""
+    """Return a method by name; an unknown name raises with the nearest known ones."""
     if name in METHODS:
         return METHODS[name]
     raise InputError(f"unknown method {name!r}; {_near(name, METHODS)}known: {', '.join(METHODS)}")

@@ -279,7 +279,7 @@ def _features_of(corpus: Corpus, features: Any, seen: np.ndarray) -> Any:
 
 
 def _distinct(corpus: Corpus, parts: Partition) -> np.ndarray | None:
-    """Tell test rows (n_test,) whose text is no training or validation text."""
+    """Return which test rows (n_test,) have a text that is no training or validation text."""
     if "text" not in corpus.frame:
         return None
     pool = np.concatenate([parts.train, parts.validation])

@@ -90,7 +90,7 @@ def well_run(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def study_words(config: dict[str, Any]) -> str:
-    """Say what sets a study apart from others on the same corpus.
+    """Return in words what sets a study apart from others on the same corpus.
 
     Examples
     --------

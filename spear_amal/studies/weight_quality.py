@@ -16,7 +16,7 @@ _LOSSES = ("consensus", "agreement")  # the losses that carry the rules' answer 
 
 
 def weights_with_gold(split: Split, estimator: Any, gold: Any) -> pd.DataFrame:
-    """Put the learnt weights of training rows beside the gold that training never saw.
+    """Return the learnt weights of training rows beside the gold that training never saw.
 
     This is for looking at a finished model: nothing of it may go back into training or selection.
 

@@ -19,7 +19,7 @@ class StudyGroup(ErrorHandlingGroup):
     """A group whose first word is a command, or else the SOURCE of the command ``run``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the name of the default command in front where none is given."""
+        """Insert the name of the default command in front where none is given."""
         if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
             if args[0].startswith(("kd-", "mixers-", "aux-")):
                 ctx.fail(f"there is no study {args[0]!r}; there are {', '.join(CATALOGUE)}")

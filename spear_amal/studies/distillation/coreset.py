@@ -105,7 +105,7 @@ def _drawn(spec: RunSpec, split: ImageSplit, folder: str) -> np.ndarray:
 
 
 def of_every_class(order: np.ndarray, y: np.ndarray, k: int) -> np.ndarray:
-    """Take the first k rows of an order, sorted, but the first one of each class in any case.
+    """Return the first k rows of an order, sorted, the first of each class in any case.
 
     Examples
     --------

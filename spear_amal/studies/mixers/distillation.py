@@ -78,7 +78,7 @@ def _specs(
 
 
 def _settings(plan: Plan, name: str, teacher_rows: str) -> dict[str, Any]:
-    """Say how a student is trained; AMAL, ALM-KD and SuperLoss as in ``kd-noise``."""
+    """Return the settings of a student; AMAL, ALM-KD and SuperLoss as in ``kd-noise``."""
     mixing = _METHODS[name].settings(plan.max_epochs)
     shared = method_settings(mixing["mixer"], plan.max_epochs, **MIXER_OPTIONS.get(name, {}))
     mixing["options"] = {**shared.get("mixer_options", {}), **mixing["options"]}
