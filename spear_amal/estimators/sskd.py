@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 
+from spear_amal._typing import MatrixLike, VectorLike, VotesLike
 from spear_amal.batch import Views
 from spear_amal.errors import InputError
 from spear_amal.estimators.cross_fitting import FitPlan, FoldResult, named, run_mark
@@ -147,12 +148,12 @@ class RotationDistiller(DistilledClassifier):
 
     def fit(
         self,
-        X: Any,
-        y: Any,
-        L: Any = None,
-        X_val: Any = None,
-        y_val: Any = None,
-        L_val: Any = None,
+        X: MatrixLike,
+        y: VectorLike,
+        L: VotesLike | None = None,
+        X_val: MatrixLike | None = None,
+        y_val: VectorLike | None = None,
+        L_val: VotesLike | None = None,
         **asked: Any,
     ) -> Self:
         """Train, as :meth:`DistilledClassifier.fit`, but the teacher is asked about X only."""
