@@ -61,7 +61,7 @@ format: $(VENV)/.with-dev ## Format the code
 	$(BIN)/ruff format .
 
 lowest.txt: setup.cfg ## The lower bounds of setup.cfg as constraints: make test CONSTRAINTS=lowest.txt
-	sed -n 's/^    \([A-Za-z0-9_-]*\)>=\([0-9][0-9a-z.]*\)$$/\1==\2/p' setup.cfg | sort -u > $@
+	sed -n 's/^    \([A-Za-z0-9_-]*\)[][a-z]*>=\([0-9][0-9a-z.]*\)$$/\1==\2/p' setup.cfg | sort -u > $@
 
 dist: $(VENV)/.with-release ## Build source archive and wheel into dist/, and check them
 	rm -rf dist

@@ -55,7 +55,7 @@ results.append((f"{n_gold} gold, no rules", gold_only.score(test_texts, test_gol
 # 2. A grid search over SPEAR's and AMAL's options. Fit parameters of n rows are cut with them.
 pipeline = make_pipeline(TextFeatures(), SpearClassifier.from_options(**settings))
 rates = [1e-2] if SMALL else [3e-3, 1e-2]
-grid = {"spearclassifier__mixer": ["fixed", "amal"], "spearclassifier__lr": rates}
+grid = {"spearclassifier__mixer": ["fixed", "amal"], "spearclassifier__trainer__lr": rates}
 search = GridSearchCV(pipeline, grid, cv=2 if SMALL else 3)
 search.fit(texts[rows], y[rows], spearclassifier__L=votes[rows])
 print("best of the grid:", {k.partition("__")[2]: v for k, v in search.best_params_.items()})

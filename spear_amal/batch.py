@@ -96,7 +96,7 @@ class Outputs:
         Log odds that rule j is right about row i, where a rule network says so; 0 where not fired.
     views : Views or None
         Of the model, where it learns from turned images; in training mode only.
-    told : Views or None
+    teacher_views : Views or None
         Of its teacher, about the same turned images; without gradient.
     tasks : mapping of str to TaskAnswer
         Of a model with heads for auxiliary tasks; where a gradient may be asked for only.
@@ -109,6 +109,6 @@ class Outputs:
     rule_logits: Tensor | None = None
     reliability: Tensor | None = None
     views: Views | None = None
-    told: Views | None = None
+    teacher_views: Views | None = None
     tasks: Mapping[str, TaskAnswer] = field(default_factory=dict)
     squared_norm: Tensor | None = None

@@ -135,8 +135,8 @@ class Progress:
         """All of it in a line of text."""
         left = self.seconds_left()
         time_left = f"{_clock(left)} left" if left else ""
-        told = [f"{self.count()} {self.title}".lstrip(), self.note, time_left]
-        return ", ".join(part for part in told if part)
+        parts = [f"{self.count()} {self.title}".lstrip(), self.note, time_left]
+        return ", ".join(part for part in parts if part)
 
 
 def _clock(seconds: float) -> str:

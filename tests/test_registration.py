@@ -9,6 +9,7 @@ from sklearn.model_selection import GridSearchCV
 from spear_amal import LabelModelClassifier, RuleModelConfig, SpearClassifier, TrainerConfig
 from spear_amal.data import synthetic_votes
 from spear_amal.errors import InputError
+from spear_amal.estimators import distiller
 from spear_amal.label_models import LABEL_MODELS, LabelModel, register_label_model
 from spear_amal.loop import LossMixer
 from spear_amal.losses import Component, register_loss, spear_components
@@ -93,6 +94,16 @@ def test_a_mixer_of_ones_own_is_known_by_name(data, tmp_path):
         model.save(path)
         np.testing.assert_array_equal(SpearClassifier.load(path).predict_proba(X), p)
     assert SpearClassifier.load(path).mixer.share == 0.25
+
+
+@pytest.mark.usefixtures("registered")
+def test_a_mixer_of_ones_own_is_a_method_of_distillation(data):
+    X, _, _, gold = data
+    logits = np.random.default_rng(0).normal(size=(N, C))
+    student = distiller("share", "mlp", [logits], mixer_options={"share": 0.25}, max_epochs=2)
+    assert np.isfinite(student.fit(X, gold).predict_proba(X)).all()
+    with pytest.raises(InputError, match="unknown method 'shares'"):
+        distiller("shares")
 
 
 @pytest.mark.usefixtures("registered")

@@ -12,7 +12,9 @@ import importlib
 import importlib.util
 import inspect
 import pkgutil
+import pydoc
 import re
+import sys
 from collections import defaultdict
 from functools import cache
 from pathlib import Path
@@ -171,7 +173,10 @@ def skip_foreign(app: Any, what: str, name: str, obj: Any, skip: bool, options: 
 
 
 def resolve_reference(app: Any, env: Any, node: Any, shown: Any) -> Any:
-    """Find a Python name that a docstring gives without its module; types may stay plain text."""
+    """Find a Python name that a docstring gives without its module.
+
+    What the package has but does not hand out stays plain code, and so do types of others.
+    """
     if node.get("refdomain") != "py":
         return None
     target = node["reftarget"].lstrip(".")
@@ -182,7 +187,13 @@ def resolve_reference(app: Any, env: Any, node: Any, shown: Any) -> Any:
         (place,) = places.values()
         docname = node.get("refdoc", env.docname)
         return make_refnode(app.builder, docname, place.docname, place.node_id, shown)
-    return None if isinstance(shown, nodes.literal) else shown
+    return None if isinstance(shown, nodes.literal) and not is_private(target) else shown
+
+
+def is_private(target: str) -> bool:
+    """Check whether some module of the package has a thing of this name, public or not."""
+    ours = [f"{name}." for name in sys.modules if name.startswith("spear_amal")]
+    return any(pydoc.locate(f"{module}{target}") is not None for module in ["", *ours])
 
 
 class LinkPublicNames(SphinxTransform):

@@ -21,7 +21,7 @@ from spear_amal.cli.distill_report import (
     weights_with_ids,
 )
 from spear_amal.cli.options import MODEL_SUFFIX, DistillOptions, is_file_name
-from spear_amal.cli.train import check_outputs
+from spear_amal.cli.outputs import check_outputs
 from spear_amal.data import write_table
 from spear_amal.errors import InputError
 from spear_amal.estimators import DISTILLATION, DistilledClassifier, distiller

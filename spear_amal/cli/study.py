@@ -15,7 +15,7 @@ import typer
 from spear_amal import studies
 from spear_amal.cli.console import print_result, print_status, show_table
 from spear_amal.cli.options import GridStudyOptions, StudyOptions, StudyReportOptions
-from spear_amal.cli.train import check_outputs
+from spear_amal.cli.outputs import check_outputs
 from spear_amal.errors import InputError, SpearAmalError
 from spear_amal.io.atomic import refuse_existing, write_aside
 from spear_amal.progress import Progress

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,18 +9,17 @@ from sklearn.metrics import confusion_matrix
 
 from spear_amal.cli.console import print_result, print_status, warnings_as_notes
 from spear_amal.cli.options import TrainOptions
+from spear_amal.cli.outputs import check_outputs
 from spear_amal.cli.training_data import LabelledTable, TrainingData, read_training_data
 from spear_amal.data import TextFeatures
 from spear_amal.errors import InputError
 from spear_amal.estimators import LabelModelClassifier
-from spear_amal.io.atomic import refuse_existing
 from spear_amal.labeling import VotesTest, votes_test
 from spear_amal.pipeline import TextModel
 from spear_amal.report import (
     Evaluation,
     Examples,
     ReportContent,
-    require_report_extra,
     votes_sentence,
     write_report,
 )
@@ -43,16 +41,6 @@ def train(settings: TrainOptions) -> None:
     if settings.report is not None:
         write_report(settings.report, _report(settings, spec, data, model), settings.force)
         print_result(f"Report written to {settings.report}")
-
-
-def check_outputs(force: bool, *outputs: Path | None, report: Path | None = None) -> None:
-    """Raise an error for an output that is there already: before minutes of work, not after."""
-    for path in outputs:
-        if path is not None:
-            refuse_existing(path, force)
-    if report is not None:
-        require_report_extra()
-        refuse_existing(report, force)
 
 
 def _n_rows(y: np.ndarray) -> str:

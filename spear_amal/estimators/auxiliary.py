@@ -111,6 +111,7 @@ validation_fraction, prior_correction, metric, random_state, verbose
     _nested: ClassVar[dict[str, Any]] = DistilledClassifier._nested
     _uses_rules = True
     _takes_images = True
+    _patience = None
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseSpearEstimator._parameter_constraints,
         "rule_model": [None, RuleModelConfig],

@@ -93,6 +93,7 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
     _not_stored: ClassVar[tuple[str, ...]] = ()  # parameters that prediction does without
     _uses_rules: ClassVar[bool] = False
     _takes_images: ClassVar[bool] = False
+    _patience: ClassVar[int | None] = 10
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "hidden": ["array-like"],
         "trainer": [None, TrainerConfig],
@@ -229,6 +230,7 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
             lr_rules=lr_rules,
             batch_size=trainer.batch_size or batch_size or (IMAGE_BATCH if images else BATCH),
             device=find_device(trainer.device),
+            patience=self._patience if trainer.patience == "auto" else trainer.patience,
             milestones=tuple(int(epoch) for epoch in trainer.milestones),
             keep_epochs=tuple(int(epoch) for epoch in trainer.keep_epochs),
         )
@@ -487,7 +489,7 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         return {"input_shape": list(self.input_shape_), "pixels": self.pixels_}
 
     def _set_extra_state(self, state: dict[str, Any]) -> None:
-        """Take back what :meth:`_get_extra_state` gave; empty for a file of an earlier state."""
+        """Restore what :meth:`_get_extra_state` returned; empty for a file of an earlier state."""
         if self._takes_images:
             self.input_shape_ = tuple(state["input_shape"])
             self.pixels_ = state.get("pixels")  # None in files of earlier versions

@@ -63,7 +63,7 @@ class DistilledClassifier(GuardsVotes, BaseSpearEstimator):
     teacher_cache : path, optional
         Folder in which teachers' outputs are kept from run to run.
     trainer : TrainerConfig, optional
-        Training ends after `max_epochs` unless a `patience` is given.
+        By default training goes on for `max_epochs`.
     rule_model : RuleModelConfig, optional
         For votes of labelling functions; by default rows on which no LF fires are trained on.
     hidden, fit_strategy, n_folds, inference, validation, validation_fraction, prior_correction, \
@@ -122,12 +122,14 @@ metric, random_state, verbose
     feature_model: ClassVar[Any] = property(lambda self: self.student)  # type: ignore[misc]
 
     _nested: ClassVar[dict[str, Any]] = {
-        "trainer": partial(TrainerConfig, patience=None),
+        "trainer": TrainerConfig,
         "rule_model": partial(RuleModelConfig, keep_uncovered=True),
     }
     _not_stored: ClassVar[tuple[str, ...]] = ("teachers", "assistants", "teacher_cache")
     _uses_rules = True
     _takes_images = True
+    _patience = None
+    _takes_teacher_X: ClassVar[bool] = True
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseSpearEstimator._parameter_constraints,
         "rule_model": [None, RuleModelConfig],
@@ -190,6 +192,8 @@ metric, random_state, verbose
         self
         """
         self.check_parameters()
+        if teacher_X is not None and not self._takes_teacher_X:
+            raise InputError("sskd asks the teacher about turned X; leave out teacher_X")
         asked = TeacherRows.of(X, L, X_val, L_val, teacher_X, teacher_X_val, row_ids, row_ids_val)
         given = {"X": X, "y": y, "X_val": X_val, "y_val": y_val}
         self.teachers_ = train_teachers(self, asked, given)
@@ -276,7 +280,7 @@ def train_teachers(
 
 
 def _assistant_mixer(student: DistilledClassifier, n_teachers: int) -> Any:
-    """Say how an assistant is taught: by Hinton's weights, or as DGKD teaches its student.
+    """Return the mixer that teaches an assistant: Hinton's weights, or DGKD's.
 
     An only teacher is not left out at random.
     """

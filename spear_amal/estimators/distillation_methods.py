@@ -8,6 +8,7 @@ from typing import Any
 from spear_amal.errors import InputError
 from spear_amal.estimators.distillation import DistilledClassifier
 from spear_amal.estimators.sskd import RotationDistiller
+from spear_amal.mixers import MIXERS
 from spear_amal.models.registry import FeatureModelLike
 from spear_amal.teachers.convert import TeacherLike
 
@@ -53,7 +54,7 @@ def distiller(
     Parameters
     ----------
     method : str
-        One of :data:`DISTILLATION`.
+        One of :data:`DISTILLATION`, or the name of any other mixer.
     student, teachers
         As of :class:`DistilledClassifier`; "ce" leaves the teachers out.
     assistants : sequence
@@ -66,9 +67,10 @@ def distiller(
     >>> distiller("takd", "resnet8", ["resnet20"], ["resnet14"]).chain
     'takd'
     """
-    if method not in DISTILLATION:
+    if method not in DISTILLATION and method not in MIXERS:
         raise InputError(f"unknown method {method!r}; choose from {', '.join(DISTILLATION)}")
-    settings = {"mixer": method, **DISTILLATION[method][1]}
+    _, own_settings = DISTILLATION.get(method, ("", {}))
+    settings = {"mixer": method, **own_settings}
     if settings.get("chain") and (assistants or len(teachers) > 1):
         settings["assistants"] = tuple(assistants)
     else:

@@ -176,8 +176,7 @@ def guard_votes(votes: LabelMatrix, y: np.ndarray, guard: bool) -> tuple[VotesTe
         warnings.warn(
             f"on {test.n_rows} gold rows the votes agree with gold no better than "
             f"chance (p = {test.p_value:.2f}), so they are left out and training uses "
-            "gold only; look at the labelling functions, or insist with "
-            "rule_model=RuleModelConfig(guard=False)",
+            "gold only; look at the labelling functions, or insist with guard=False",
             UserWarning,
             stacklevel=6,
         )

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 
-from spear_amal._typing import MatrixLike, VectorLike, VotesLike
 from spear_amal.batch import Views
 from spear_amal.errors import InputError
 from spear_amal.estimators.cross_fitting import FitPlan, FoldResult, named, run_mark
@@ -112,6 +111,7 @@ class RotationDistiller(DistilledClassifier):
     .. [1] Xu, Liu, Li and Loy, "Knowledge Distillation Meets Self-Supervision", ECCV 2020.
     """
 
+    _takes_teacher_X = False  # it asks the teacher about turned X
     mixer: str | Mixer = "fixed"
     views: ViewConfig | None = None
 
@@ -145,21 +145,6 @@ class RotationDistiller(DistilledClassifier):
             )
 
     # -- fitting --------------------------------------------------------------------------------
-
-    def fit(
-        self,
-        X: MatrixLike,
-        y: VectorLike,
-        L: VotesLike | None = None,
-        X_val: MatrixLike | None = None,
-        y_val: VectorLike | None = None,
-        L_val: VotesLike | None = None,
-        **asked: Any,
-    ) -> Self:
-        """Train, as :meth:`DistilledClassifier.fit`, but the teacher is asked about X only."""
-        if any(asked.get(name) is not None for name in ("teacher_X", "teacher_X_val")):
-            raise InputError("sskd asks the teacher about turned X; leave out teacher_X")
-        return super().fit(X, y, L, X_val, y_val, L_val, **asked)
 
     def _check_features(self, X: Any, reset: bool) -> Any:
         checked = super()._check_features(X, reset)

@@ -117,7 +117,9 @@ def vote_sums(
     n = len(indptr) - 1
     cells = np.repeat(np.arange(n), np.diff(indptr)) * n_classes + votes
     sums = np.bincount(cells, weights, minlength=n * n_classes)
-    return sums.astype(float, copy=False).reshape(n, n_classes)
+    if weights is not None:
+        sums = sums.astype(float, copy=False)  # without any vote NumPy gives whole numbers
+    return sums.reshape(n, n_classes)
 
 
 def vote_shares(patterns: VotePatterns, n_classes: int) -> np.ndarray:
@@ -126,7 +128,7 @@ def vote_shares(patterns: VotePatterns, n_classes: int) -> np.ndarray:
     The start of EM.
     """
     counts = vote_sums(patterns.cast.indptr, patterns.cast.indices % n_classes, n_classes)
-    counts[~patterns.covered] = 1.0
+    counts[~patterns.covered] = 1
     shares = counts / counts.sum(1, keepdims=True)
     known = np.flatnonzero(patterns.gold >= 0)
     shares[known] = np.eye(n_classes)[patterns.gold[known]]

@@ -78,7 +78,7 @@ class UprightDivergence(TeacherDivergence):
 
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Tempered divergence per row (B,)."""
-        teacher = _views(outputs.told).logits[:, :1]
+        teacher = _views(outputs.teacher_views).logits[:, :1]
         return super().loss(outputs, replace(batch, teachers=teacher))
 
     def applies(self, batch: Batch) -> Tensor:
@@ -107,7 +107,7 @@ class RotatedDivergence(Component):
 
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Sum over an image's selected views (B,), times B over the number selected."""
-        teacher = _views(outputs.told).logits
+        teacher = _views(outputs.teacher_views).logits
         y = torch.where(batch.y < 0, teacher[:, 0].argmax(1), batch.y)
         turned = teacher[:, 1:].flatten(0, 1)  # (3B, C)
         ranks = position(turned, y.repeat_interleave(TURNED))
@@ -140,7 +140,7 @@ class SimilarityDivergence(Component):
 
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Sum over an image's selected views (B,), times B over the number selected."""
-        teacher = similarities(_views(outputs.told).projected)
+        teacher = similarities(_views(outputs.teacher_views).projected)
         student = similarities(_views(outputs.views).projected)
         ranks = position(teacher, own_image(len(batch), teacher.device))
         values = losses.tempered_kl(student, teacher, self.temperature)

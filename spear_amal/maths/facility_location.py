@@ -17,7 +17,7 @@ from spear_amal.errors import InputError
 
 # Largest matrix of distances, in entries, that is held as a whole (256 MB in float32). A larger
 # set's rows are computed each time they are asked for: slower, in memory proportional to n.
-HELD = 64_000_000
+MAX_ENTRIES = 64_000_000
 # Entries of a block of distances that is computed at once, in float64 (32 MB).
 BLOCK = 4_000_000
 
@@ -28,11 +28,11 @@ class Distances:
     Parameters
     ----------
     points : ndarray of shape (n, H)
-    held : int
+    max_entries : int
         Most entries for which the whole matrix is kept in memory.
     """
 
-    def __init__(self, points: np.ndarray, held: int = HELD) -> None:
+    def __init__(self, points: np.ndarray, max_entries: int = MAX_ENTRIES) -> None:
         points = np.asarray(points, dtype=np.float64)
         if points.ndim != 2 or not np.isfinite(points).all():
             raise InputError(
@@ -46,7 +46,7 @@ class Distances:
         self.largest = float(2 * np.sqrt(self.squares.max(initial=0.0)))
         every = np.arange(self.n)
         self.matrix = None
-        if self.n * self.n <= held:
+        if self.n * self.n <= max_entries:
             self.matrix = np.empty((self.n, self.n), dtype=np.float32)
             for block in self.blocks(every):
                 self.matrix[block] = self._compute(block)

@@ -110,7 +110,7 @@ class GradientCosine(Mixer):
         self.full = full.to(domain.device)  # (K,): weight 1 whatever the cosine
         self.cosines = torch.zeros(len(names), dtype=torch.float64, device=domain.device)
         self.seen, self.total = torch.zeros_like(self.cosines), torch.zeros_like(self.cosines)
-        self.steps, self.told = 0, False
+        self.steps, self.was_read = 0, False
         self._sharing: SharedParameters | None = None
 
     def combine(self, step: Step) -> Tensor:
@@ -165,8 +165,8 @@ class GradientCosine(Mixer):
         else:
             factors = (self.cosines > self.threshold).to(self.cosines)
         factors = torch.where(self.full, 1.0, factors)
-        if self.told:
-            self.total, self.steps, self.told = torch.zeros_like(self.total), 0, False
+        if self.was_read:
+            self.total, self.steps, self.was_read = torch.zeros_like(self.total), 0, False
         self.total, self.steps = self.total + factors, self.steps + 1
         return factors
 
@@ -186,19 +186,19 @@ class GradientCosine(Mixer):
         """
         if not self.steps:
             return {}
-        self.told = True
+        self.was_read = True
         return dict(zip(self.names, (self.total / self.steps).tolist(), strict=True))
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the cosines and the sums of the epoch's weights."""
         tensors = {name: getattr(self, name).clone() for name in ("cosines", "seen", "total")}
-        return tensors | {"steps": torch.tensor(self.steps), "told": torch.tensor(self.told)}
+        return tensors | {"steps": torch.tensor(self.steps), "told": torch.tensor(self.was_read)}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Restore what :meth:`state_dict` returned."""
         for name in ("cosines", "seen", "total"):
             setattr(self, name, state[name].to(self.cosines, copy=True))
-        self.steps, self.told = int(state["steps"]), bool(state["told"])
+        self.steps, self.was_read = int(state["steps"]), bool(state["told"])
 
 
 def _cosines(by_loss: Sequence[Sequence[Tensor]], main: int, like: Tensor) -> tuple[Tensor, Tensor]:

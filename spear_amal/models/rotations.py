@@ -60,7 +60,7 @@ class RotationModel(nn.Module):
         moved nor stored.
     projection : nn.Module
         Hidden values (N, H) to (N, P).
-    told : function of turned images (4B, c, h, h) to Views, optional
+    teacher : function of turned images (4B, c, h, h) to Views, optional
         A teacher that sees the very images that the network sees. It must not be a module, which
         would become a part of this one.
     """
@@ -69,12 +69,12 @@ class RotationModel(nn.Module):
         self,
         network: Callable[[Tensor], tuple[Tensor, Tensor]],
         projection: nn.Module,
-        told: Callable[[Tensor], Views] | None = None,
+        teacher: Callable[[Tensor], Views] | None = None,
     ) -> None:
         super().__init__()
         self.network = network
         self.projection = projection
-        self.told = told
+        self.teacher = teacher
 
     def forward(self, x: Tensor) -> Any:
         """Logits (B, C) and hidden (B, H) of the upright images; in training the views as well."""
@@ -83,8 +83,8 @@ class RotationModel(nn.Module):
         turned = four_views(x)
         views, hidden = self._answer(turned)
         more = {"views": views}
-        if self.told is not None:
-            more["told"] = self.told(turned)
+        if self.teacher is not None:
+            more["teacher_views"] = self.teacher(turned)
         return views.logits[:, 0], hidden[::N_VIEWS], more
 
     @torch.no_grad()

@@ -143,7 +143,7 @@ def _compression(frame: pd.DataFrame) -> CaptionedFigure | None:
 
 
 def _side_by_side(group: Sequence[Condition]) -> pd.DataFrame:
-    """Put runs of several conditions together, methods in the order of the first that has them."""
+    """Merge runs of several conditions, methods in the order of the first that has them."""
     titles = dict.fromkeys(title for part in group for title in part.methods.values())
     places = {title: i for i, title in enumerate(titles)}
     frame = pd.concat([part.runs.assign(condition=part.name) for part in group])

@@ -165,7 +165,7 @@ def _dividing(settings: pd.Series, shared: list[str], group: pd.DataFrame) -> li
 
 
 def _words(settings: Mapping[str, str]) -> str:
-    """Say settings, without the names of the groups they are in."""
+    """Return settings in words, without the names of the groups they are in."""
     parts = []
     for key, value in settings.items():
         for group in _GROUPS:
@@ -254,7 +254,7 @@ def note_of(condition: Condition) -> str:
 
 
 def verdicts_of(condition: Condition) -> list[str]:
-    """Say how methods stand to each other, each in one sentence with 95% intervals in brackets."""
+    """Return how methods compare, each in one sentence with 95% intervals in brackets."""
     return [*mixing_verdicts(condition), *method_verdicts(condition)]
 
 
@@ -264,7 +264,7 @@ def mixing_verdicts(condition: Condition) -> list[str]:
     Gains are points on the same seeds. "Within noise": the interval holds zero. Empty for other
     studies, and for one seed.
     """
-    if condition.study not in MIXER_STUDIES:
+    if condition.study not in MIXER_STUDIES or condition.runs["seed"].nunique() < 2:
         return []
     scores, titles = condition.scores(), condition.methods
     texts = [_against_reference(scores, titles), _highest_mean(scores, titles)]
@@ -299,7 +299,7 @@ def _highest_mean(scores: pd.DataFrame, titles: dict[str, str]) -> str:
 
 
 def method_verdicts(condition: Condition) -> list[str]:
-    """Say how AMAL and ALM-KD, or what is made with them, stand to the other methods.
+    """Return how AMAL and ALM-KD, or what is made with them, compare with other methods.
 
     Each in one sentence: points on the same seeds, 95% intervals in brackets. Where rows hold the
     score of the last epoch too, which no validation row chose, it is judged as well.

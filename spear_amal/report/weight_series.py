@@ -118,7 +118,7 @@ def _columns(history: pd.DataFrame, start: str) -> dict[str, np.ndarray]:
 
 
 def _pair(name: Any) -> Pair:
-    """Take "LOSS/MODULE" apart at its first stroke."""
+    """Split "LOSS/MODULE" at its first stroke."""
     if isinstance(name, tuple) and len(name) == 2:
         return str(name[0]), str(name[1])
     loss, stroke, module = str(name).partition("/")

@@ -1,7 +1,7 @@
 """Methods compared on corpora: splits, scorers that alone see test rows, studies and tables.
 
-What reads stored runs is imported at once. The rest is loaded when first used, so that printing
-a study costs no import of torch.
+Names are loaded when first used, so that printing a stored study costs no import of torch, and
+naming the studies none of pandas.
 """
 
 from __future__ import annotations
@@ -9,11 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spear_amal._lazy import lazy_names
-from spear_amal.studies.catalogue import CATALOGUE, load_study
-from spear_amal.studies.summary import read_study, summarise
-from spear_amal.studies.verdict import Verdict, verdicts
 
 if TYPE_CHECKING:
+    from spear_amal.studies.catalogue import CATALOGUE, load_study
     from spear_amal.studies.comparison import Comparison, ComparisonRow, compare, fit_method
     from spear_amal.studies.corpus_study import run_study, study_methods
     from spear_amal.studies.corpus_votes import CorpusVotes, load_corpus_votes, shuffled_votes
@@ -34,8 +32,11 @@ if TYPE_CHECKING:
         make_split,
         score_table,
     )
+    from spear_amal.studies.summary import read_study, summarise
+    from spear_amal.studies.verdict import Verdict, verdicts
 
 _LAZY = {
+    "catalogue": ("CATALOGUE", "load_study"),
     "comparison": ("Comparison", "ComparisonRow", "compare", "fit_method"),
     "corpus_study": ("run_study", "study_methods"),
     "corpus_votes": ("CorpusVotes", "load_corpus_votes", "shuffled_votes"),
@@ -50,6 +51,8 @@ _LAZY = {
         "register_method",
     ),
     "split": ("HeldOutScorer", "Split", "calibration_error", "make_split", "score_table"),
+    "summary": ("read_study", "summarise"),
+    "verdict": ("Verdict", "verdicts"),
 }
 
 __all__ = [

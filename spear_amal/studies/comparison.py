@@ -109,5 +109,5 @@ def fit_method(
 
 
 def takes_exemplars(spec: MethodSpec) -> bool:
-    """Tell a method that learns from the rows which LFs were written from."""
+    """Return whether a method learns from the rows that LFs were written from."""
     return "exemplars" in inspect.signature(spec.method.estimator.fit).parameters

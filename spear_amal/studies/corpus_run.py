@@ -123,7 +123,7 @@ def _sizes(corpus: Corpus, n_labelled: int | None, protocol: str) -> tuple[int, 
     if protocol == "published" and n_labelled is not None:
         raise InputError(
             "the protocol 'published' keeps the published labelled rows, so their number cannot "
-            "be set; leave out --labels (n_labelled=), or take the protocol 'random'"
+            "be set; leave out --n-labelled (n_labelled=), or take the protocol 'random'"
         )
     pool = len(corpus) - len(corpus.rows("test"))
     if not len(corpus.rows("test")):
@@ -159,7 +159,7 @@ def corpus_split(
 
 
 def has_all_gold(spec: MethodSpec) -> bool:
-    """Tell the ceiling, which alone gets gold for every training row."""
+    """Return whether a method is the ceiling, which alone gets gold for every training row."""
     return bool(getattr(spec.method, "gold", "L") == "all")
 
 

@@ -131,7 +131,7 @@ def study_methods(methods: Sequence[str | MethodSpec], only: bool = False) -> li
 
 
 def _check_settings(specs: Sequence[MethodSpec], settings: dict[str, Any]) -> None:
-    """Refuse a setting that no estimator knows (a slip of the pen) or can be trained with."""
+    """Raise for a setting that no estimator knows (a slip of the pen) or can be trained with."""
     fixed = sorted({"metric", "random_state"} & set(settings))
     if fixed:
         raise InputError(

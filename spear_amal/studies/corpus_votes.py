@@ -63,7 +63,7 @@ class CorpusVotes:
 
 
 def votes_digest(parts: Iterable[Any]) -> str:
-    """Twelve hexadecimal digits of strings, arrays and sparse matrices; None counts as well.
+    """Return twelve hexadecimal digits of strings, arrays and sparse matrices; None counts too.
 
     Examples
     --------

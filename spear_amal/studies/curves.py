@@ -121,7 +121,7 @@ def _families(
 
 
 def _without(name: str, setting: str) -> str:
-    """Take one option out of a method's title or text."""
+    """Remove one option from a method's title or text."""
     parts = re.split(r"(?=[,:])", name)
     return "".join(part for part in parts if not re.match(rf"[,:] ?{setting}=", part))
 

@@ -164,7 +164,7 @@ def in_parallel(jobs: int, calls: Sequence[FunctionCall]) -> Iterator[Any]:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch and the linear algebra libraries work with one thread within the block.
+    """Limit torch and the linear algebra libraries to one thread within the block.
 
     The matrices of a linear text model are so small that a second thread gains nothing; on a
     machine that is busy, threads that wait for each other make training much slower.

@@ -28,7 +28,10 @@ FIT_OPTIONS = ("crossfit", "crossfit_weights", "refit")
 
 
 def make_estimator(estimator: type[_Estimator], **options: Any) -> _Estimator:
-    """Make an unfitted estimator from options by name; studies make them here and nowhere else."""
+    """Make an unfitted estimator from options by name: all that studies train is made here.
+
+    But for the methods of :func:`spear_amal.estimators.distiller`, which makes its own.
+    """
     return estimator.from_options(**options)
 
 
@@ -147,7 +150,7 @@ class MethodSpec:
         return make_estimator(self.method.estimator, **{**fitting, **options})
 
     def was_given(self, split: Split) -> str:
-        """Say in words what the method sees of a split."""
+        """Return in words what the method sees of a split."""
         settled, n_val = self.settled, len(split.y_val)
         in_folds = settled.get("crossfit") or settled.get("crossfit_weights")
         if self.method.gold == "all":
@@ -181,10 +184,10 @@ def _written(value: Any) -> str:
 
 RATE: Space = {"lr_scale": ("float", 0.1, 3.0, "log")}
 GOLD_SPACE: Space = {**RATE, "weight_decay": ("float", 1e-6, 1e-2, "log")}
-LOSSES = ("1234567", "134567")  # with and without the entropy of the feature model
+_LOSSES = ("1234567", "134567")  # with and without the entropy of the feature model
 SPEAR_SPACE: Space = {
     **RATE,
-    "losses": ("choice", LOSSES),
+    "losses": ("choice", _LOSSES),
     "consensus": ("choice", ("hard", "soft")),
 }
 
@@ -255,6 +258,7 @@ _ALL = (
         **_BY_V,
     ),
 )
+#: The methods that studies compare, by name; :func:`register_method` adds to them.
 METHODS: dict[str, Method] = {method.name: method for method in _ALL}
 
 
@@ -277,7 +281,7 @@ def register_method(method: Method) -> Method:
 
 
 def find_method(name: str) -> Method:
-    """Look a method up; an unknown name raises with the nearest known ones."""
+    """Return a method by name; an unknown name raises with the nearest known ones."""
     if name in METHODS:
         return METHODS[name]
     raise InputError(f"unknown method {name!r}; {_near(name, METHODS)}known: {', '.join(METHODS)}")
@@ -319,7 +323,7 @@ def parse_method(text: str) -> MethodSpec:
 
 
 def _check_final(spec: MethodSpec) -> None:
-    """Refuse two ways to the final model at once, and a refit that is neither true nor false."""
+    """Raise for two ways to the final model at once, and a refit neither true nor false."""
     ways = [name for name in FIT_OPTIONS if spec.options.get(name)]
     if len(ways) > 1:
         raise InputError(f"{spec.text!r} asks for {' and '.join(ways)}; choose one of them")
@@ -342,7 +346,7 @@ def _options(text: str, whole: str) -> dict[str, Any]:
 
 
 def _read(name: str, value: str) -> Any:
-    """Numbers and truth values as such, the rest as text."""
+    """Read numbers and truth values as such, the rest as text."""
     if name == "losses":
         return value  # "134567": digits, one per loss
     if value in ("true", "false"):

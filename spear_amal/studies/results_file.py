@@ -66,7 +66,7 @@ class StudyFile:
         return list(self._tables["tuning"].values())
 
     def add(self, row: RunRow, table: str = "rows") -> None:
-        """Put a row in, in place of an earlier one of the same identity (a failed run)."""
+        """Add a row, in place of an earlier one of the same identity (a failed run)."""
         self._catch_up()
         plain = plain_json(row)
         self._tables[table].pop(identity(plain), None)
@@ -100,7 +100,7 @@ class StudyFile:
 
 
 def identity(row: RunRow) -> str:
-    """Tell runs apart: corpus, method, seed, metric, features, protocol, labels and settings.
+    """Return what tells runs apart: corpus, method, seed, metric, features, protocol, settings.
 
     Examples
     --------

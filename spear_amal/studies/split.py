@@ -95,7 +95,7 @@ class HeldOutScorer:
         return None if self._distinct is None else int(self._distinct.sum())
 
     def probabilities(self, estimator: Any) -> np.ndarray:
-        """Class probabilities (n, C) on the test rows; 0 for a class that training did not have."""
+        """Return class probabilities (n, C) of the test rows; 0 for classes not in training."""
         votes = (self._votes,) if getattr(estimator, "exponent_", 0.0) > 0 else ()
         p = estimator.predict_proba(self._x, *votes)
         n_classes = self._votes.n_classes
@@ -125,13 +125,13 @@ class HeldOutScorer:
         return confusion_matrix(self._y, p.argmax(1), labels=np.arange(p.shape[1]))
 
     def calibration(self, estimator: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Confidence (n,) of the predicted class and whether it was right (n,) bool."""
+        """Return the confidence (n,) of the predicted class and whether it was right (n,) bool."""
         p = self.probabilities(estimator)
         return p.max(1), p.argmax(1) == self._y
 
 
 def score_table(p: np.ndarray, y: np.ndarray) -> dict[str, float]:
-    """Every metric of class probabilities (n, C) against gold codes (n,)."""
+    """Compute every metric of class probabilities (n, C) against gold codes (n,)."""
     scores = {name: score(name, y, p.argmax(1)) for name in METRICS}
     picked = p[np.arange(len(y)), y]
     scores["nll"] = float(-np.log(np.clip(picked, 1e-12, 1)).mean())
@@ -267,7 +267,7 @@ def _votes_of(corpus: Corpus, label_matrix: LabelMatrix | None) -> LabelMatrix:
 
 
 def _features_of(corpus: Corpus, features: Any, seen: np.ndarray) -> Any:
-    """Features (n, D) of all rows; what is fitted is fitted on the rows `seen`."""
+    """Return features (n, D) of all rows; what is fitted is fitted on the rows `seen`."""
     if features is None and corpus.features is not None:
         return corpus.features
     if features is not None and not isinstance(features, TextFeatures):
@@ -279,7 +279,7 @@ def _features_of(corpus: Corpus, features: Any, seen: np.ndarray) -> Any:
 
 
 def _distinct(corpus: Corpus, parts: Partition) -> np.ndarray | None:
-    """Test rows (n_test,) bool whose text is no training or validation text."""
+    """Return which test rows (n_test,) have a text that is no training or validation text."""
     if "text" not in corpus.frame:
         return None
     pool = np.concatenate([parts.train, parts.validation])

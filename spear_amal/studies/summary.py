@@ -90,7 +90,7 @@ def well_run(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def study_words(config: dict[str, Any]) -> str:
-    """Say what sets a study apart from others on the same corpus.
+    """Return in words what sets a study apart from others on the same corpus.
 
     Examples
     --------
@@ -149,7 +149,7 @@ def _dedup(scores: Any, metric: str) -> float:
 
 
 def interval(gains: np.ndarray) -> tuple[float, float]:
-    """95% interval of the mean of paired gains (n,): percentile bootstrap over seeds.
+    """Compute the 95% interval of the mean of paired gains (n,): percentile bootstrap over seeds.
 
     Ten thousand resamples with a fixed seed, so that the same gains give the same bounds. With few
     seeds it is somewhat too narrow.
@@ -169,7 +169,7 @@ def interval(gains: np.ndarray) -> tuple[float, float]:
 
 
 def share_closed(scores: pd.DataFrame, name: str) -> float:
-    """Part of the gap from only-l to supervised that a method closes, on the seeds of all three.
+    """Compute the share of the gap from only-l to supervised that is closed, on common seeds.
 
     Parameters
     ----------

@@ -39,7 +39,7 @@ class _Point(nn.Module):
         self.t = nn.Parameter(torch.tensor([start], dtype=torch.float64))
 
     def losses(self) -> dict[str, torch.Tensor]:
-        """Both losses of the one row, each with a graph of its own."""
+        """Return both losses of the one row, each with a graph of its own."""
         return {"main": (self.t - MAIN_AT) ** 2, "auxiliary": (self.t - AUXILIARY_AT) ** 2}
 
 
@@ -60,7 +60,7 @@ def poster_paths(starts: Sequence[float] = STARTS, steps: int = STEPS, rate: flo
 def descend(
     mixer: str, options: Mapping[str, Any], start: float, steps: int = STEPS, rate: float = RATE
 ) -> list[float]:
-    """Values of t (steps + 1) under one mixer, in the loop that any user would write."""
+    """Return the values of t (steps + 1) under one mixer, in a loop that any user would write."""
     point = _Point(start)
     mix = LossMixer(mixer, ["main", "auxiliary"], model=point, **options)
     optimiser = torch.optim.SGD(point.parameters(), lr=rate)
@@ -87,7 +87,7 @@ def steps_until(values: Sequence[float], goal: float = MAIN_AT, near: float = NE
 
 
 def poster_table(paths: Paths) -> pd.DataFrame:
-    """One line a mixer and start: ``mixer, start, end, steps`` (missing where it does not come)."""
+    """Return one line a mixer and start: ``mixer, start, end, steps`` (missing: does not come)."""
     rows = [
         {"mixer": title, "start": start, "end": values[-1], "steps": steps_until(values)}
         for title, by_start in paths.items()

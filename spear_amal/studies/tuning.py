@@ -104,7 +104,7 @@ def tune_method(setup: StudySetup, spec: MethodSpec) -> RunRow:
 
 
 def _search(setup: StudySetup, spec: MethodSpec, n: int) -> list[RunRow]:
-    """Let Optuna propose n trials, one after the other, so that each learns from the others."""
+    """Run n trials that Optuna proposes, one after the other, so that each learns from others."""
     import optuna
 
     before = optuna.logging.get_verbosity()

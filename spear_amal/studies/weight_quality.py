@@ -6,18 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
 from spear_amal.errors import InputError
 
 if TYPE_CHECKING:
     from spear_amal.studies.split import Split
 
-LOSSES = ("consensus", "agreement")  # the losses that carry the rules' answer to a row
+_LOSSES = ("consensus", "agreement")  # the losses that carry the rules' answer to a row
 
 
 def weights_with_gold(split: Split, estimator: Any, gold: Any) -> pd.DataFrame:
-    """Put the learnt weights of training rows beside the gold that training never saw.
+    """Return the learnt weights of training rows beside the gold that training never saw.
 
     This is for looking at a finished model: nothing of it may go back into training or selection.
 
@@ -57,7 +56,7 @@ def weights_with_gold(split: Split, estimator: Any, gold: Any) -> pd.DataFrame:
     picked = estimator.rule_predict_proba(split.votes_train).argmax(1)
     pseudo = np.asarray(estimator.classes_)[picked]
     table = pd.DataFrame({"pseudo": pseudo, "gold": gold, "right": pseudo == gold})
-    for name in LOSSES:
+    for name in _LOSSES:
         if name in weights:
             table[name] = weights[name]
     return table[weights["consensus"].notna().to_numpy() & (gold >= 0)]
@@ -69,7 +68,7 @@ def split_weights(frame: pd.DataFrame) -> tuple[dict[str, np.ndarray], dict[str,
     Rows on which a loss is not defined are left out of that loss.
     """
     right = frame["right"].to_numpy(dtype=bool)
-    losses = [name for name in LOSSES if name in frame]
+    losses = [name for name in _LOSSES if name in frame]
     return (
         {name: frame.loc[right, name].dropna().to_numpy() for name in losses},
         {name: frame.loc[~right, name].dropna().to_numpy() for name in losses},
@@ -92,7 +91,7 @@ def rank_auc(right: Any, wrong: Any) -> float:
     a, b = len(right), len(wrong)
     if not a or not b:
         return float("nan")
-    ranks = rankdata(np.concatenate([right, wrong]))[:a]
+    ranks = pd.Series(np.concatenate([right, wrong])).rank()[:a]
     return float((ranks.sum() - a * (a + 1) / 2) / (a * b))
 
 

@@ -39,9 +39,10 @@ class TrainerConfig(BaseEstimator):
         Learning rate of the model of the rules. Default 0.01; 0.001 for rule networks.
     batch_size : int, optional
         Default 64; 128 for images; about 16 batches an epoch where gold rows are all there is.
-    max_epochs, patience : int
+    max_epochs : int
+    patience : int, "auto" or None
         Training stops when `patience` epochs have brought no better validation score; None never
-        stops before `max_epochs`.
+        stops before `max_epochs`. "auto" is 10, and None for students and auxiliary tasks.
     weight_decay : float
     optimiser : {"adam", "sgd"}
     momentum, nesterov
@@ -84,7 +85,7 @@ class TrainerConfig(BaseEstimator):
     lr_rules: float | None = None
     batch_size: int | None = None
     max_epochs: int = 100
-    patience: int | None = 10
+    patience: int | str | None = "auto"
     weight_decay: float = 0.0
     optimiser: str = "adam"
     momentum: float = 0.9
@@ -109,7 +110,7 @@ class TrainerConfig(BaseEstimator):
         "lr_rules": [None, Interval(Real, 0, None, closed="neither")],
         "batch_size": [None, Interval(Integral, 1, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "patience": [None, Interval(Integral, 1, None, closed="left")],
+        "patience": [None, StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "optimiser": [StrOptions(set(OPTIMISERS))],
         "momentum": [Interval(Real, 0, 1, closed="left")],

@@ -35,7 +35,7 @@ from spear_amal.training.objective import MixedPrecisionForward, Objective, wrap
 from spear_amal.training.state import RunState, TrainingResult, score, set_rates
 from spear_amal.training.table import Table, TrainingRows, batches, chunk_size, predict_logits
 
-BATCH_SIZE = 32  # where none is given; estimators choose by the data
+BATCH_SIZE, PATIENCE = 32, 10  # where none is given; estimators choose by the data
 
 
 class DivergedError(SpearAmalError, ArithmeticError):
@@ -49,7 +49,7 @@ class _Job:
     components: ComponentSet
     table: TrainingRows
     rows: Tensor
-    own: Tensor  # numbers here of those of `rows` that are here
+    local_rows: Tensor  # numbers here of those of `rows` that are here
     selection: Table | None
     outer: Table | None
     shard: Shard
@@ -164,7 +164,7 @@ class Trainer:
                 self._refresh(state, job, job.outer.whole())
             state.refreshes += 1
         record: Record = {"epoch": epoch, **self._train_epoch(state, job)}
-        means = mixer.mean_weights(job.own)
+        means = mixer.mean_weights(job.local_rows)
         record |= {f"{WEIGHT}{k}": v for k, v in means.items()}
         record |= {f"{MODULE}{k}/{m}": v for (k, m), v in mixer.module_weights().items()}
         if job.selection is not None:
@@ -259,7 +259,8 @@ class Trainer:
         value, loss = shard.agreed((score(self.metric, y, predicted), loss))
         if state.selection.offer(state.epoch, value, loss):
             state.keep_best()
-        patience = self.settings.patience or self.settings.max_epochs
+        given = self.settings.patience
+        patience = PATIENCE if given == "auto" else int(given or self.settings.max_epochs)
         state.stopped = state.selection.exhausted(state.epoch, patience)
         return {"val_score": value, "val_loss": loss}
 

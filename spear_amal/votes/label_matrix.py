@@ -138,7 +138,7 @@ class LabelMatrix:
         dtype = np.int8 if votes.size == 0 or votes.max() < 127 else np.int16
         order = (np.asarray(rows, dtype=np.int64), np.asarray(columns, dtype=np.int64))
         codes = sp.csr_array(((votes + 1).astype(dtype), order), shape=shape)
-        codes.sort_indices()
+        codes.sum_duplicates()  # sorts as well
         if codes.nnz != len(votes):
             raise InputError("an LF votes twice on one row; give each (row, LF) pair once")
         sparse_scores = None

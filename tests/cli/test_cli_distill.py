@@ -1,5 +1,6 @@
 """`spear-amal distill` and `teacher-outputs`: teachers of every kind, TOML, bad input, resuming."""
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -229,7 +230,7 @@ def test_stopped_run_goes_on_to_the_same_model(after, early, run, ok, monkeypatc
 
 
 def stopping(trainer, stop):
-    return Trainer(trainer.settings, (*trainer.callbacks, stop))
+    return dataclasses.replace(trainer, callbacks=(*trainer.callbacks, stop))
 
 
 # -- settings -------------------------------------------------------------------------------------

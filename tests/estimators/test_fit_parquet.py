@@ -5,6 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import scipy.sparse as sp
+from sklearn.base import clone
 
 from spear_amal import DistilledClassifier, SpearClassifier
 from spear_amal.data import synthetic_votes
@@ -113,14 +114,14 @@ class KillAt(Callback):
             raise Killed
 
 
-def test_a_killed_run_goes_on_bit_for_bit_with_weights_on_disk(rows, tmp_path, monkeypatch):
+def test_a_killed_run_goes_on_bit_for_bit_with_weights_on_disk(rows, tmp_path):
     kept = {"mixer_options": {"table_path": str(tmp_path / "tables"), "table_dtype": "float16"}}
     whole = SpearClassifier.from_options(**OPTIONS, mixer_options={"table_dtype": "float16"})
     whole.fit_parquet(rows.on_disk, rows.votes, window=2)
     model = SpearClassifier.from_options(**OPTIONS, **kept, checkpoint=tmp_path / "run.safetensors")
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(SpearClassifier, "_callbacks", lambda self: (KillAt(),))
-        model.fit_parquet(rows.on_disk, rows.votes, window=2)
+    killed = clone(model).set_params(trainer__callbacks=(KillAt(),))
+    with pytest.raises(Killed):
+        killed.fit_parquet(rows.on_disk, rows.votes, window=2)
     model.fit_parquet(rows.on_disk, rows.votes, window=2)
     np.testing.assert_array_equal(model.predict_proba(rows.x), whole.predict_proba(rows.x))
     assert model.weights_.shape == (0, whole.weights_.shape[1])
@@ -190,9 +191,8 @@ def test_what_cannot_be_streamed_is_refused(rows, options, given, match):
         model.fit_parquet(**{"rows": rows.on_disk, "L": rows.votes, **given})
 
 
-def test_classifiers_with_teachers_refuse_shards(rows):
-    with pytest.raises(InputError, match="DistilledClassifier needs its rows in memory"):
-        DistilledClassifier("linear", []).fit_parquet(rows.on_disk, rows.votes)
+def test_classifiers_with_teachers_take_no_shards():
+    assert not hasattr(DistilledClassifier, "fit_parquet")
 
 
 def test_votes_and_gold_must_be_there(rows, tmp_path):

@@ -140,7 +140,7 @@ def test_sum_adds_the_published_scores(data):
     """Mean over fired rules with w > 1/2 of w or 1 - w, over classes made to sum to one."""
     X, _, L, _ = data
     model = fitted(data, dtype="float64", max_epochs=17, lr_rules=0.01)
-    found, p = model.predict_proba(X, L), model._probabilities(X, None, 0.0)
+    found, p = model.predict_proba(X, L), model._predict_proba(X, None, 0.0)
     rules = model.models_[0].rules
     unipolar = L.to_unipolar(model.plan_)
     odds = rules(model._table(X, unipolar).whole()).detach().numpy()
@@ -164,7 +164,7 @@ def test_the_classifier_answers_alone_where_no_rule_qualifies(data, final):
     silent = ~L.covered()
     assert silent.any()
     np.testing.assert_allclose(
-        model.predict_proba(X, L)[silent], model._probabilities(X, None, 0.0)[silent], atol=1e-6
+        model.predict_proba(X, L)[silent], model._predict_proba(X, None, 0.0)[silent], atol=1e-6
     )
 
 
@@ -176,7 +176,7 @@ def test_prediction_by_sum_feature_and_product(data):
     assert feature.exponent_ == 0.0
     np.testing.assert_array_equal(feature.predict_proba(X), feature.predict_proba(X, L))
     np.testing.assert_array_equal(
-        feature.predict_proba(X), fitted(data)._probabilities(X, None, 0.0)
+        feature.predict_proba(X), fitted(data)._predict_proba(X, None, 0.0)
     )
     product = fitted(data, inference="product")
     assert product.exponent_ in (0.0, 0.25, 0.5, 1.0)

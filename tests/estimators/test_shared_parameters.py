@@ -99,7 +99,7 @@ def test_prediction_moves_towards_the_balance_of_v(unbalanced, cls):
     }
     for correct in (False, True):
         model = fitted(unbalanced, cls, prior_correction=correct, **plain.get(cls, {}))
-        means.append(model._probabilities(X, None, 0.0)[:, 1].mean())
+        means.append(model._predict_proba(X, None, 0.0)[:, 1].mean())
     assert means[0] < means[1] < 0.6
 
 
@@ -123,7 +123,9 @@ def test_lr_scale_multiplies_the_rate(unbalanced, cls, monkeypatch):
     for options in ({}, {"lr_scale": 0.25}, {"lr": 0.02, "lr_scale": 0.25}, {"lr": 0.02}):
         fitted(unbalanced, cls, max_epochs=1, **options)
     rate = default_rate(unbalanced[0], "linear")
-    assert [s.lr for _, s in seen] == pytest.approx([rate, 0.25 * rate, 0.005, 0.02], rel=1e-6)
+    assert [s.lr * s.lr_scale for _, s in seen] == pytest.approx(
+        [rate, 0.25 * rate, 0.005, 0.02], rel=1e-6
+    )
     assert len({s.lr_rules for _, s in seen}) == 1
 
 

@@ -99,7 +99,7 @@ def test_student_and_teacher_see_the_same_images(images, teacher, monkeypatch, a
     seen, answer = [], RotationModel._answer
 
     def watch(self, turned):
-        seen.append((self.told is None, turned))
+        seen.append((self.teacher is None, turned))
         return answer(self, turned)
 
     monkeypatch.setattr(RotationModel, "_answer", watch)

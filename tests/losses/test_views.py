@@ -41,7 +41,7 @@ def make(n=B, seed=0, unlabelled=()):
     stored = torch.full((n, 1, C), torch.nan, dtype=torch.float64)
     batch = Batch(torch.arange(n), nothing, y, nothing, nothing, stored)
     own, told = views(n, P, generator, True), views(n, Q, generator, False)
-    return Outputs(own.logits[:, 0], nothing, views=own, told=told), batch
+    return Outputs(own.logits[:, 0], nothing, views=own, teacher_views=told), batch
 
 
 def objective(component, outputs, batch):
@@ -84,7 +84,7 @@ def similarity_rows(projected):
 
 def test_upright_is_the_batch_mean_of_the_tempered_divergence():
     outputs, batch = make()
-    told, own = outputs.told.logits[:, 0].tolist(), outputs.views.logits[:, 0].tolist()
+    told, own = outputs.teacher_views.logits[:, 0].tolist(), outputs.views.logits[:, 0].tolist()
     expected = 16 * sum(kl(t, s, 4.0) for t, s in zip(told, own, strict=True)) / B
     found = objective(UprightDivergence(0, 4.0), outputs, batch)
     assert found.item() == pytest.approx(expected, rel=1e-12)
@@ -94,7 +94,7 @@ def test_upright_is_the_batch_mean_of_the_tempered_divergence():
 @pytest.mark.parametrize("unlabelled", [(), (1, 3)])
 def test_rotated_is_the_mean_over_selected_views(ratio, unlabelled):
     outputs, batch = make(seed=2, unlabelled=unlabelled)
-    told, own = outputs.told.logits.tolist(), outputs.views.logits.tolist()
+    told, own = outputs.teacher_views.logits.tolist(), outputs.views.logits.tolist()
     rows = []
     for i, y in enumerate(batch.y.tolist()):
         y = max(range(C), key=lambda c: told[i][0][c]) if y < 0 else y
@@ -109,7 +109,7 @@ def test_rotated_is_the_mean_over_selected_views(ratio, unlabelled):
 @pytest.mark.parametrize("ratio", [0.0, 0.5, 0.75, 1.0])
 def test_similarity_is_the_mean_over_selected_rows(ratio):
     outputs, batch = make(seed=3)
-    told, images = similarity_rows(outputs.told.projected)
+    told, images = similarity_rows(outputs.teacher_views.projected)
     own, _ = similarity_rows(outputs.views.projected)
     kept = chosen(list(zip(told, images, strict=True)), ratio)
     assert ratio == 1 or 0 < len(kept) < 3 * B
@@ -131,7 +131,7 @@ def test_matching_is_cross_entropy_of_plain_cosines_to_ones_own_image():
 def test_together_they_are_the_published_loss():
     """Reductions as torch's "batchmean": sums over classes, means over rows."""
     outputs, batch = make(seed=7)
-    own, told = outputs.views, outputs.told
+    own, told = outputs.views, outputs.teacher_views
 
     def divergence(student, teacher, temperature):
         p = (teacher / temperature).softmax(1)
@@ -189,7 +189,7 @@ def test_position_counts_what_is_strictly_higher():
 def test_only_selected_views_get_a_gradient():
     outputs, batch = make(seed=2)
     objective(RotatedDivergence(4.0, 0.0), outputs, batch).backward()
-    told = outputs.told.logits[:, 1:]
+    told = outputs.teacher_views.logits[:, 1:]
     right = told.argmax(2) == batch.y[:, None]
     assert 0 < right.sum() < 3 * B
     gradient = outputs.views.logits.grad
@@ -199,10 +199,12 @@ def test_only_selected_views_get_a_gradient():
 
 def test_nothing_selected_is_a_loss_of_zero():
     outputs, batch = make()
-    batch.y[:] = outputs.told.logits[:, 1:].sum(1).argmin(1)
-    worst = outputs.told.logits.clone()
+    batch.y[:] = outputs.teacher_views.logits[:, 1:].sum(1).argmin(1)
+    worst = outputs.teacher_views.logits.clone()
     worst[torch.arange(B), :, batch.y] = -9
-    outputs = Outputs(outputs.logits, outputs.hidden, views=outputs.views, told=Views(worst, worst))
+    outputs = Outputs(
+        outputs.logits, outputs.hidden, views=outputs.views, teacher_views=Views(worst, worst)
+    )
     value = objective(RotatedDivergence(4.0, 0.0), outputs, batch)
     value.backward()
     assert value == 0

@@ -68,9 +68,9 @@ def test_greedy_reaches_its_share_of_the_best(n, seed, data):
 def test_distances_against_scipy_however_far_from_zero(monkeypatch):
     x = points(31, 0) + 1e4
     expected = cdist(x, x)
-    for held in (0, 10**6):
-        found = Distances(x, held)
-        assert (found.matrix is None) == (held == 0)
+    for most in (0, 10**6):
+        found = Distances(x, most)
+        assert (found.matrix is None) == (most == 0)
         rows = np.array([5, 0, 30])
         np.testing.assert_allclose(found.rows(rows), expected[rows], atol=1e-5)
         assert (found.rows(rows)[np.arange(3), rows] == 0).all()
@@ -81,13 +81,13 @@ def test_distances_against_scipy_however_far_from_zero(monkeypatch):
 
 def test_a_set_too_large_for_memory_gives_the_same_choice(monkeypatch):
     x = points(61, 2)
-    held, computed = Distances(x), Distances(x, held=100)
-    expected = facility_location(held, 29)
+    whole, computed = Distances(x), Distances(x, max_entries=100)
+    expected = facility_location(whole, 29)
     monkeypatch.setattr(module, "BLOCK", 200)
     assert facility_location(computed, 29).tolist() == expected.tolist()
     for radius in (None, 1.5):
         found = cluster_sizes(computed, expected, radius)
-        assert found.tolist() == cluster_sizes(held, expected, radius).tolist()
+        assert found.tolist() == cluster_sizes(whole, expected, radius).tolist()
 
 
 @pytest.mark.parametrize("radius", [None, 0.0, 1.5, 99.0])

@@ -32,8 +32,6 @@ def test_rows_come_in_order_and_are_stored_as_they_end(tmp_path):
         (3, 3, "M, seed 2"),
     ]
     assert json.loads((tmp_path / "a.json").read_text())["rows"] == rows
-    parallel = execute([run_of(seed) for seed in (3, 1, 2)], StudyFile(), jobs=2)
-    assert [row["score"] for row in parallel] == [0.3, 0.1, 0.2]
 
 
 def test_what_is_stored_is_not_run_again(tmp_path):

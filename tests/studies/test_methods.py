@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spear_amal.errors import InputError
-from spear_amal.estimators import GoldClassifier, SpearClassifier
+from spear_amal.estimators import GoldClassifier, SpearClassifier, option_places
 from spear_amal.studies import METHODS, make_split, parse_method, register_method
 from spear_amal.studies.methods import find_method
 
@@ -42,10 +42,10 @@ def test_text_is_read_back_to_the_same_options(name, options):
     assert spec.options == options
     again = parse_method(spec.text)
     assert (again.options, again.text, again.title) == (options, spec.text, spec.title)
-    held = spec.make().get_params()
+    params, places = spec.make().get_params(), option_places(spec.method.estimator)
     for option, value in options.items():
         if option not in ("refit", "crossfit"):
-            assert held[option] == value
+            assert params[f"{places[option]}__{option}" if places[option] else option] == value
 
 
 @given(st.sampled_from(sorted(METHODS)), st.text(string.ascii_lowercase + "=,: 0.-", max_size=17))
@@ -68,7 +68,7 @@ def test_options_of_a_mixer_reach_the_mixer():
     assert (mixer.weight_lr, mixer.refresh_every, mixer.outer) == (7, 5, "feature+rules")
     assert model.random_state == 3
     assert parse_method("mwn:lookahead_lr=0.25").make()._new_mixer().lookahead_lr == 0.25
-    losses = parse_method("spear:losses=134567").make()._losses(True)
+    losses = parse_method("spear:losses=134567").make().rule_model.make_losses(True)
     assert "entropy" not in losses.names
     assert len(losses) == 5
 

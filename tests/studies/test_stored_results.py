@@ -116,15 +116,21 @@ def test_a_file_of_older_names_goes_on(source, tmp_path):
     assert again.equals(first)
 
 
-@pytest.mark.parametrize("name", ["youtube", "imdb-overfit", "aux-rotation"])
-def test_tables_are_printed_without_torch(name):
+def test_tables_are_printed_without_torch():
     code = (
         "import sys\n"
-        f"sys.argv = ['spear-amal', 'study', 'report', {str(RESULTS / f'{name}.json')!r}]\n"
         "from spear_amal.cli import main\n"
-        "try:\n    main()\nexcept SystemExit as stop:\n    assert not stop.code\n"
-        "print('torch' in sys.modules)"
+        "for file in sys.argv[1:]:\n"
+        "    sys.argv = ['spear-amal', 'study', 'report', file]\n"
+        "    try:\n"
+        "        main()\n"
+        "    except SystemExit as stop:\n"
+        "        assert not stop.code\n"
+        "print('torch' in sys.modules)\n"
     )
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "95% interval" in ran.stdout
+    files = [str(RESULTS / f"{name}.json") for name in ("imdb-overfit", "aux-rotation")]
+    command = [sys.executable, "-c", code, *files]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "Is AMAL worth it on imdb" in ran.stdout  # one of methods over seeds
+    assert "ALM-KD is left out" in ran.stdout  # one of mixers
     assert ran.stdout.splitlines()[-1] == "False"

@@ -196,7 +196,7 @@ def test_placebo_moves_votes_and_is_stored(source):
         ({"n_labelled": 1}, "fewer than the 2 classes"),
         ({"protocol": "fixed"}, "protocol must be one of"),
         ({"protocol": "published"}, 'needs a corpus with a part "labelled"'),
-        ({"protocol": "published", "n_labelled": 5}, "leave out --labels"),
+        ({"protocol": "published", "n_labelled": 5}, "leave out --n-labelled"),
         ({"features": "published"}, "no published features"),
         ({"features": "bert"}, "features must be"),
         ({"features": "file:gone.npy"}, "no file of features gone.npy"),

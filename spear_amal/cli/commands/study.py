@@ -10,33 +10,19 @@ import typer
 from spear_amal.cli.commands.command import add_command
 from spear_amal.cli.errors import ErrorHandlingGroup
 from spear_amal.cli.options import GridStudyOptions, StudyOptions, StudyReportOptions
+from spear_amal.studies.catalogue import CATALOGUE
 
 DEFAULT = "run"
-# Studies that are a grid of runs, and what each asks. Written out, since the studies themselves
-# import torch, for which help texts must not wait.
-STUDIES = {
-    "kd-synthetic": "ALM-KD's synthetic study: which rows get which weight, and learning curves.",
-    "kd-noise": "Wrong labels: do weights find them, and what is learnt in spite of them.",
-    "kd-capacity": "Teachers that are far larger than the student.",
-    "kd-multi": "Several teachers at once.",
-    "kd-early": "Early epochs of the teacher as further teachers.",
-    "kd-self": "Self-distillation: the teacher is a network of the student's own size.",
-    "coreset": "Training on the rows that learnt weights choose.",
-    "rules-and-teacher": "Labelling functions and a teacher in one run, mixed by AMAL.",
-    "aux-rotation": "An auxiliary task that may help, and a useless one, under every mixer.",
-    "mixers-rules": "Labelling functions under every way of mixing losses.",
-    "mixers-distillation": "Labels and a teacher under every way of mixing losses.",
-}
 
 
 class StudyGroup(ErrorHandlingGroup):
     """A group whose first word is a command, or else the SOURCE of the command ``run``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the name of the default command in front where none is given."""
+        """Insert the name of the default command in front where none is given."""
         if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
             if args[0].startswith(("kd-", "mixers-", "aux-")):
-                ctx.fail(f"there is no study {args[0]!r}; there are {', '.join(STUDIES)}")
+                ctx.fail(f"there is no study {args[0]!r}; there are {', '.join(CATALOGUE)}")
             args = [DEFAULT, *args]
         return super().parse_args(ctx, args)
 
@@ -53,7 +39,7 @@ def register(app: typer.Typer) -> None:
     """Add these commands."""
     add_command(study_app, run, DEFAULT)
     add_command(study_app, report)
-    for name in STUDIES:
+    for name in CATALOGUE:
         add_command(study_app, _grid_command(name), name, rich_help_panel="Studies with a name")
     app.add_typer(study_app, name="study", rich_help_panel="Comparisons")
 
@@ -84,7 +70,7 @@ def _grid_command(name: str) -> Callable[[GridStudyOptions], None]:
         run_grid(name, options)
 
     run.__doc__ = (
-        f"{STUDIES[name]}\n\n"
+        f"{CATALOGUE[name].title}\n\n"
         "A run that was stopped goes on where it was when the same command is given again."
     )
     return run

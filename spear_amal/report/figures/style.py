@@ -183,7 +183,7 @@ def tick_name(name: object, longest: int = NAME_LENGTH) -> str:
 
 
 def wrapped(name: object, longest: int = NAME_LENGTH, lines: int = 2) -> str:
-    """Put a name on lines of a number of characters, where it has more room than beside an axis.
+    """Break a name into lines of a number of characters, where it has more room than by an axis.
 
     Examples
     --------

@@ -23,7 +23,7 @@ from spear_amal.studies.grid.students import (
 )
 from spear_amal.studies.grid.study import GridStudy, RunSpec
 
-METHODS = {
+_METHODS = {
     "ce": "labels alone",
     "kd": "KD(0.9)",
     "takd": "TAKD",
@@ -32,7 +32,7 @@ METHODS = {
     "amal": "AMAL",
     "alm-kd": "ALM-KD",
 }
-SCALES = {
+_SCALES = {
     "small": Plan(
         "digits",
         "resnet8",
@@ -72,7 +72,7 @@ def _specs(plan: Plan) -> list[RunSpec]:
             plan.settings(teacher=teacher, assistant=plan.assistant),
         )
         for teacher in plan.teachers
-        for method, title in METHODS.items()
+        for method, title in _METHODS.items()
         if not is_chain(method) or plan.assistant not in (None, teacher)
     ]
 
@@ -105,4 +105,4 @@ def _run(spec: RunSpec, folder: str) -> dict[str, Any]:
     }
 
 
-STUDY = GridStudy("kd-capacity", _specs, _run, _teachers, SCALES, seeds=3)
+STUDY = GridStudy("kd-capacity", _specs, _run, _teachers, _SCALES, seeds=3)

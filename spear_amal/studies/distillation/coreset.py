@@ -26,7 +26,7 @@ from spear_amal.studies.grid.students import (
 )
 from spear_amal.studies.grid.study import GridStudy, RunSpec
 
-METHODS = {
+_METHODS = {
     "complete": "all rows",
     "random": "uniform",
     "random-balanced": "uniform, classes in proportion",
@@ -36,13 +36,13 @@ METHODS = {
     "ratio-capped": "ratio, at most 10",
 }
 # method -> (strategy, largest score): without a bound, rows of label weight 0 are all that counts
-BY_WEIGHTS: dict[str, tuple[str, float | None]] = {
+_BY_WEIGHTS: dict[str, tuple[str, float | None]] = {
     "squares": ("squares", None),
     "difference": ("difference", None),
     "ratio": ("ratio", None),
     "ratio-capped": ("ratio", 10.0),
 }
-SCALES = {"small": replace(DENSE, n_train=8000), "paper": PAPER}
+_SCALES = {"small": replace(DENSE, n_train=8000), "paper": PAPER}
 
 
 def _specs(plan: Plan, share: float = 0.2) -> list[RunSpec]:
@@ -58,13 +58,13 @@ def _specs(plan: Plan, share: float = 0.2) -> list[RunSpec]:
             plan.settings(teacher=teacher, share=share),
         )
         for teacher in plan.teachers
-        for method, title in METHODS.items()
+        for method, title in _METHODS.items()
     ]
 
 
 def _teachers(spec: RunSpec) -> list[TeacherSpec]:
     """Return the student whose weights draw the rows; its teacher is trained with it."""
-    if spec.method not in BY_WEIGHTS:
+    if spec.method not in _BY_WEIGHTS:
         return []
     training = spec.settings["training"]
     settings = training | method_settings("amal", training["max_epochs"])
@@ -97,15 +97,15 @@ def _drawn(spec: RunSpec, split: ImageSplit, folder: str) -> np.ndarray:
     if spec.method == "random-balanced":
         return draw_stratified(rows, split.y, k, generator, "the coreset")
     p = np.full(n, 1 / max(n, 1))
-    if spec.method in BY_WEIGHTS:
+    if spec.method in _BY_WEIGHTS:
         weights = trained(_teachers(spec)[0], folder).weights_.iloc[:n]
-        strategy, cap = BY_WEIGHTS[spec.method]
+        strategy, cap = _BY_WEIGHTS[spec.method]
         p = coreset_probabilities(weights["label"], weights["teacher"], strategy, cap)
     return of_every_class(gumbel_top_k(p, n, generator), split.y, k)
 
 
 def of_every_class(order: np.ndarray, y: np.ndarray, k: int) -> np.ndarray:
-    """Take the first k rows of an order, sorted, but the first one of each class in any case.
+    """Return the first k rows of an order, sorted, the first of each class in any case.
 
     Examples
     --------
@@ -120,4 +120,4 @@ def of_every_class(order: np.ndarray, y: np.ndarray, k: int) -> np.ndarray:
     return np.sort(np.concatenate([first, rest[: k - len(first)]]))
 
 
-STUDY = GridStudy("coreset", _specs, _run, _teachers, SCALES)
+STUDY = GridStudy("coreset", _specs, _run, _teachers, _SCALES)

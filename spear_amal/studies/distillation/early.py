@@ -21,9 +21,9 @@ from spear_amal.studies.grid.students import (
 from spear_amal.studies.grid.study import GridStudy, RunSpec
 from spear_amal.teachers import early_stopped
 
-SHARES = (0.1, 0.35, 0.65, 1.0)  # the paper's epochs 20, 70, 130 and the last of 200
+_SHARES = (0.1, 0.35, 0.65, 1.0)  # the paper's epochs 20, 70, 130 and the last of 200
 # name -> (title, method of `distiller`, whether all stages teach)
-METHODS = {
+_METHODS = {
     "ce": ("labels alone", "ce", False),
     "kd": ("KD(0.9), final teacher", "kd", False),
     "kd-stages": ("KD(0.9), four stages alike", "kd", True),
@@ -32,12 +32,12 @@ METHODS = {
     "amal": ("AMAL, final teacher", "amal", False),
     "amal-stages": ("AMAL, four stages", "amal", True),
 }
-SCALES = {"small": DENSE, "paper": PAPER}
+_SCALES = {"small": DENSE, "paper": PAPER}
 
 
 def _specs(plan: Plan) -> list[RunSpec]:
     """Return all methods, under each of the teachers."""
-    epochs = sorted({max(round(share * plan.max_epochs), 1) for share in SHARES})
+    epochs = sorted({max(round(share * plan.max_epochs), 1) for share in _SHARES})
     return [
         RunSpec(
             f"teacher {teacher}",
@@ -47,7 +47,7 @@ def _specs(plan: Plan) -> list[RunSpec]:
             plan.settings(teacher=teacher, epochs=epochs, method=method),
         )
         for teacher in plan.teachers
-        for name, (title, method, _) in METHODS.items()
+        for name, (title, method, _) in _METHODS.items()
     ]
 
 
@@ -63,7 +63,7 @@ def _run(spec: RunSpec, folder: str) -> dict[str, Any]:
     last = models[max(models)]
     networks = {epoch: model.models_[0].feature for epoch, model in models.items()}
     teachers = early_stopped(networks, name=spec.settings["teacher"], classes=last.classes_)
-    _, method, all_stages = METHODS[spec.method]
+    _, method, all_stages = _METHODS[spec.method]
     student = fit_student(spec, split, teachers if all_stages else teachers[-1:], method=method)
     scores = {str(epoch): scorer.score(model) for epoch, model in models.items()}
     return student_fields(student, scorer) | {
@@ -73,4 +73,4 @@ def _run(spec: RunSpec, folder: str) -> dict[str, Any]:
     }
 
 
-STUDY = GridStudy("kd-early", _specs, _run, _teachers, SCALES)
+STUDY = GridStudy("kd-early", _specs, _run, _teachers, _SCALES)

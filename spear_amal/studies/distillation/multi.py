@@ -24,7 +24,7 @@ from spear_amal.studies.grid.students import (
 from spear_amal.studies.grid.study import GridStudy, RunSpec
 
 # name -> (title, method of `distiller`, which teachers, options of the mixer)
-METHODS: dict[str, tuple[str, str, tuple[int, ...], dict[str, Any]]] = {
+_METHODS: dict[str, tuple[str, str, tuple[int, ...], dict[str, Any]]] = {
     "ce": ("labels alone", "ce", (), {}),
     "kd-large": ("KD(0.9), larger teacher", "kd", (0,), {}),
     "kd-small": ("KD(0.9), smaller teacher", "kd", (1,), {}),
@@ -35,7 +35,7 @@ METHODS: dict[str, tuple[str, str, tuple[int, ...], dict[str, Any]]] = {
     "alm-kd": ("ALM-KD", "alm-kd", (0, 1), {"gradient": "paper"}),
     "alm-kd-exact": ("ALM-KD, exact gradient", "alm-kd", (0, 1), {"gradient": "exact"}),
 }
-SCALES = {
+_SCALES = {
     "small": replace(DENSE, teachers=("mlp:512", "mlp:64")),
     "paper": replace(PAPER, teachers=("wrn-16-4", "wrn-16-3")),
 }
@@ -54,7 +54,7 @@ def _specs(plan: Plan) -> list[RunSpec]:
             plan.data(),
             plan.settings(teachers=teachers, method=method, taught_by=list(places)),
         )
-        for name, (title, method, places, _) in METHODS.items()
+        for name, (title, method, places, _) in _METHODS.items()
     ]
 
 
@@ -67,7 +67,7 @@ def _run(spec: RunSpec, folder: str) -> dict[str, Any]:
     """Train the student."""
     split, scorer = make_image_split(spec.data, spec.seed)
     models = [trained(teacher, folder) for teacher in _teachers(spec)]
-    _, method, _, options = METHODS[spec.method]
+    _, method, _, options = _METHODS[spec.method]
     assistants = spec.settings["teachers"][1:] if is_chain(method) else []
     student = fit_student(spec, split, models, assistants, method, options)
     return student_fields(student, scorer) | {
@@ -76,4 +76,4 @@ def _run(spec: RunSpec, folder: str) -> dict[str, Any]:
     }
 
 
-STUDY = GridStudy("kd-multi", _specs, _run, _teachers, SCALES, seeds=4)
+STUDY = GridStudy("kd-multi", _specs, _run, _teachers, _SCALES, seeds=4)

@@ -14,7 +14,7 @@ from spear_amal.studies.grid.students import TeacherSpec, trained
 from spear_amal.studies.grid.study import GridStudy, RunSpec
 from spear_amal.studies.grid.weight_histograms import histogram, separation
 
-METHODS = {
+_METHODS = {
     "ce": "labels alone",
     "kd": "KD(0.9)",
     "superloss": "SuperLoss",
@@ -22,16 +22,16 @@ METHODS = {
     "alm-kd": "ALM-KD",
     "amal": "AMAL",
 }
-RATES = (0.4, 0.6)
+_RATES = (0.4, 0.6)
 # lookahead_lr was chosen on seeds from 100 on by how well weights tell wrong training labels; no
 # test row saw it.
 # ALM-KD starts in the middle of its box: at 0.9 rises are cut off and falls are not.
-OPTIONS: dict[str, dict[str, Any]] = {
+MIXER_OPTIONS: dict[str, dict[str, Any]] = {
     "amal": {"lookahead_lr": 1.0},
     "alm-kd": {"lookahead_lr": 1.0, "start": 0.5},
     "superloss": {"lam": 1.0},  # its authors' value for ten classes; 0.25 is for a hundred
 }
-SCALES = {
+_SCALES = {
     "small": Plan("digits", "convnet", ("resnet8",), max_epochs=40, batch_size=64),
     "fashion": Plan(
         "fashion-mnist",
@@ -57,11 +57,11 @@ SCALES = {
     ),
     "paper": Plan("cifar10", "resnet8", ("resnet110",), augment="crop-flip", max_epochs=200),
 }
-HUMAN = "worse"  # of CIFAR-10N: 40.2% of the labels are wrong
+_HUMAN = "worse"  # of CIFAR-10N: 40.2% of the labels are wrong
 
 
 def _specs(
-    plan: Plan, rates: Sequence[float] = RATES, teacher_labels: str = "noisy"
+    plan: Plan, rates: Sequence[float] = _RATES, teacher_labels: str = "noisy"
 ) -> list[RunSpec]:
     """Return all methods under random noise, and under human noise for CIFAR-10.
 
@@ -77,7 +77,7 @@ def _specs(
         raise InputError(f"teacher_labels must be 'noisy' or 'clean', found {teacher_labels!r}")
     conditions = {f"{float(rate):.0%} random": plan.data(noise=float(rate)) for rate in rates}
     if plan.corpus == "cifar10":
-        conditions["human"] = plan.data(label_set=HUMAN)
+        conditions["human"] = plan.data(label_set=_HUMAN)
     suffix = "" if teacher_labels == "noisy" else ", teacher of clean labels"
     return [
         RunSpec(
@@ -88,11 +88,11 @@ def _specs(
             plan.settings(
                 teacher=plan.teachers[0],
                 teacher_labels=teacher_labels,
-                own=method_settings(method, plan.max_epochs, **OPTIONS.get(method, {})),
+                own=method_settings(method, plan.max_epochs, **MIXER_OPTIONS.get(method, {})),
             ),
         )
         for condition, data in conditions.items()
-        for method, title in METHODS.items()
+        for method, title in _METHODS.items()
     ]
 
 
@@ -131,4 +131,4 @@ def _run(spec: RunSpec, folder: str) -> dict[str, Any]:
     return fields
 
 
-STUDY = GridStudy("kd-noise", _specs, _run, _teachers, SCALES)
+STUDY = GridStudy("kd-noise", _specs, _run, _teachers, _SCALES)

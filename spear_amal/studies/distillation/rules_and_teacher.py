@@ -26,36 +26,36 @@ from spear_amal.studies.methods import make_estimator, parse_method
 from spear_amal.studies.split import HeldOutScorer
 from spear_amal.training import score as score_of
 
-FEATURES = "tfidf"  # of the student
+_FEATURES = "tfidf"  # of the student
 # Without rules, AMAL learns as often and as freely as it does with them.
 _OFTEN = ("weight_lr", "normalise", "clamp", "refresh_every", "warmup")
-AS_WITH_RULES = {name: PRESETS["recommended"][name] for name in _OFTEN}
-PATIENCE = 10  # that of the methods without a teacher
-FOLDS: dict[str, Any] = {"fit_strategy": "crossfit", "n_folds": 5}
+_AS_WITH_RULES = {name: PRESETS["recommended"][name] for name in _OFTEN}
+_PATIENCE = 10  # that of the methods without a teacher
+_FOLDS: dict[str, Any] = {"fit_strategy": "crossfit", "n_folds": 5}
 # name -> (title, method of `study` where there is no teacher)
-ALONE = {
+_ALONE = {
     "only-lv": ("labels alone, L+V", "only-lv"),
     "spear": ("rules, fixed", "spear"),
     "amal": ("rules, AMAL", "amal"),
     "amal-crossfit": ("rules, AMAL, 5 folds", "amal:crossfit=5"),
 }
 # name -> (title, whether rules join in, parameters of DistilledClassifier)
-TAUGHT: dict[str, tuple[str, bool, dict[str, Any]]] = {
+_TAUGHT: dict[str, tuple[str, bool, dict[str, Any]]] = {
     "kd": ("teacher, KD(0.9)", False, {"mixer": "kd"}),
-    "kd-amal": ("teacher, AMAL", False, {"mixer": "amal", "mixer_options": AS_WITH_RULES}),
+    "kd-amal": ("teacher, AMAL", False, {"mixer": "amal", "mixer_options": _AS_WITH_RULES}),
     "kd-crossfit": (
         "teacher, AMAL, 5 folds",
         False,
-        {"mixer": "amal", "mixer_options": AS_WITH_RULES, **FOLDS},
+        {"mixer": "amal", "mixer_options": _AS_WITH_RULES, **_FOLDS},
     ),
     "both": ("rules and teacher, fixed", True, {"mixer": "fixed"}),
     "both-amal": ("rules and teacher, AMAL", True, {"mixer": "amal"}),
-    "both-crossfit": ("rules and teacher, AMAL, 5 folds", True, {"mixer": "amal", **FOLDS}),
+    "both-crossfit": ("rules and teacher, AMAL, 5 folds", True, {"mixer": "amal", **_FOLDS}),
 }
-TITLES = {
-    **{name: title for name, (title, _) in ALONE.items()},
+_TITLES = {
+    **{name: title for name, (title, _) in _ALONE.items()},
     "teacher": "the teacher itself",
-    **{name: title for name, (title, _, _) in TAUGHT.items()},
+    **{name: title for name, (title, _, _) in _TAUGHT.items()},
 }
 
 
@@ -84,7 +84,7 @@ def _specs(
         Of AMAL, with a teacher and without; default: the recommended ones.
     """
     check_teacher_kind(teacher)
-    setup = load_setup(corpus, data_dir, n_labelled, FEATURES)
+    setup = load_setup(corpus, data_dir, n_labelled, _FEATURES)
     amal_options = {"weight_lr": weight_lr, "weight_sharing": weight_sharing}
     settings: dict[str, Any] = {
         "teacher": teacher,
@@ -98,17 +98,17 @@ def _specs(
     condition = f"{corpus}, teacher {teacher}"
     return [
         RunSpec(condition, name, title, data, settings, setup.row_fields)
-        for name, title in TITLES.items()
+        for name, title in _TITLES.items()
     ]
 
 
 def _run(spec: RunSpec, folder: str) -> dict[str, Any]:
     """Train and score one method, or score the teacher."""
     settings = spec.settings
-    setup = load_setup(spec.data.corpus, spec.data.data_dir, spec.data.n_train, FEATURES)
+    setup = load_setup(spec.data.corpus, spec.data.data_dir, spec.data.n_train, _FEATURES)
     split, scorer = corpus_split(setup, spec.seed)
-    if spec.method in ALONE:
-        method = parse_method(ALONE[spec.method][1])
+    if spec.method in _ALONE:
+        method = parse_method(_ALONE[spec.method][1])
         if method.method.name == "amal":
             method = method.changed(**_amal_options(spec))
         model, _ = fit_method(method, split, spec.seed, max_epochs=settings["max_epochs"])
@@ -118,7 +118,7 @@ def _run(spec: RunSpec, folder: str) -> dict[str, Any]:
         val_score = score_of(split.metric, split.y_val, teacher.p_val.argmax(1))
         return _scored(teacher.estimator, teacher.scorer, split.metric, val_score)
     student = _student(spec, teacher, split.metric)
-    votes = {"L": split.votes_train, "L_val": split.votes_val} if TAUGHT[spec.method][1] else {}
+    votes = {"L": split.votes_train, "L_val": split.votes_val} if _TAUGHT[spec.method][1] else {}
     student.fit(split.x_train, split.y_train, X_val=split.x_val, y_val=split.y_val, **votes)
     return _scored(student, scorer, split.metric, student.val_score_)
 
@@ -130,7 +130,7 @@ def _amal_options(spec: RunSpec) -> dict[str, Any]:
 
 
 def _student(spec: RunSpec, teacher: TextTeacher, metric: str) -> DistilledClassifier:
-    options = dict(TAUGHT[spec.method][2])
+    options = dict(_TAUGHT[spec.method][2])
     if options["mixer"] == "amal":
         options["mixer_options"] = {**options.get("mixer_options", {}), **_amal_options(spec)}
     return make_estimator(
@@ -139,7 +139,7 @@ def _student(spec: RunSpec, teacher: TextTeacher, metric: str) -> DistilledClass
         teachers=[teacher.as_teacher()],
         temperature=spec.settings["temperature"],
         max_epochs=spec.settings["max_epochs"],
-        patience=PATIENCE,
+        patience=_PATIENCE,
         metric=metric,
         random_state=spec.seed,
         **options,

@@ -25,17 +25,17 @@ from spear_amal.studies.grid.students import (
 from spear_amal.studies.grid.study import GridStudy, RunSpec
 from spear_amal.studies.grid.weight_histograms import separation
 
-METHODS = {
+_METHODS = {
     "ce": "labels alone, last epoch",
     "ce-early": "labels alone, best epoch",
     "kd": "self-distillation, KD(0.9)",
     "alm-kd": "self-distillation, ALM-KD",
     "amal": "self-distillation, AMAL",
 }
-ALONE = ("ce", "ce-early")
-NOISES = (0.0, 0.2)
-ANOTHER_START = 7919  # added to a seed for the teacher's start and order of rows
-SCALES = {
+_ALONE = ("ce", "ce-early")
+_NOISES = (0.0, 0.2)
+_ANOTHER_START = 7919  # added to a seed for the teacher's start and order of rows
+_SCALES = {
     "small": replace(DENSE, student="mlp:64", teachers=()),
     "paper": replace(
         PAPER,
@@ -48,30 +48,30 @@ SCALES = {
 }
 
 
-def _specs(plan: Plan, noises: Sequence[float] = NOISES) -> list[RunSpec]:
+def _specs(plan: Plan, noises: Sequence[float] = _NOISES) -> list[RunSpec]:
     """Return all methods at each share of wrong labels; the plan's noise is one such share."""
     shares = (plan.noise,) if plan.noise else noises
     return [
         RunSpec(f"{share:.0%} wrong labels", method, title, plan.data(noise=share), plan.settings())
         for share in shares
-        for method, title in METHODS.items()
+        for method, title in _METHODS.items()
     ]
 
 
 def _teachers(spec: RunSpec) -> list[TeacherSpec]:
     """Return the run on labels alone, or the teacher."""
     network = spec.settings["student"]
-    if spec.method in ALONE:
+    if spec.method in _ALONE:
         last = spec.settings["training"]["max_epochs"]
         return [by_labels(spec, network, keep_epochs=[last])]
-    return [by_labels(spec, network, random_state=spec.seed + ANOTHER_START)]
+    return [by_labels(spec, network, random_state=spec.seed + _ANOTHER_START)]
 
 
 def _run(spec: RunSpec, folder: str) -> dict[str, Any]:
     """Train the student, or look its run on labels alone up."""
     split, scorer = make_image_split(spec.data, spec.seed)
     teacher_spec = _teachers(spec)[0]
-    if spec.method not in ALONE:
+    if spec.method not in _ALONE:
         teacher = trained(teacher_spec, folder)
         student = fit_student(spec, split, [teacher])
         fields = student_fields(student, scorer) | {"teacher_score": scorer.score(teacher)}
@@ -85,4 +85,4 @@ def _run(spec: RunSpec, folder: str) -> dict[str, Any]:
     return fields | {"seconds": seconds_of(teacher_spec, folder)}
 
 
-STUDY = GridStudy("kd-self", _specs, _run, _teachers, SCALES)
+STUDY = GridStudy("kd-self", _specs, _run, _teachers, _SCALES)

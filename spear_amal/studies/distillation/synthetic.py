@@ -13,22 +13,22 @@ from spear_amal.studies.grid.weight_histograms import buckets, separation
 from spear_amal.studies.methods import make_estimator
 
 # Section 5 of the paper: two layers, SGD with cosine annealing.
-TRAINING = {
+_TRAINING = {
     "optimiser": "sgd",
     "momentum": 0.9,
     "weight_decay": 5e-4,
     "schedule": "cosine",
     "batch_size": 128,
 }
-TEACHER, STUDENT = "mlp:80", "mlp:50"
+_TEACHER, _STUDENT = "mlp:80", "mlp:50"
 # The paper names neither temperature nor start nor step of the weights. With tau = 4, that of the
 # later code, KD(0.9) has lower validation scores than with 1. A step of 0.02 is the later code's
 # (the rate, times two batches a look-ahead). From a start of 0.9 the box [0, 1] cuts off rises but
 # not falls, so that lambda falls where gradients are noisiest, wrong labels among them: hence 0.5.
 # Steps weight_lr were compared on seeds from 100 on, which no reported run uses.
-TEMPERATURE = 1.0
+_TEMPERATURE = 1.0
 # name -> (title, mixer, options of the mixer)
-METHODS: dict[str, tuple[str, str, dict[str, Any]]] = {
+_METHODS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "ce": ("labels alone", "ce", {}),
     "kd": ("KD(0.9)", "kd", {}),
     # Learnt weights may add up to more than 1, and so do these: a larger step, no learning.
@@ -36,13 +36,13 @@ METHODS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "alm-kd": ("ALM-KD", "alm-kd", {"weight_lr": 0.12, "start": 0.5, "lookahead_lr": 0.02}),
     "amal": ("AMAL", "amal", {"weight_lr": 0.5, "lookahead_lr": 0.02}),
 }
-EVERY = 5  # epochs between points of the curves
+_EVERY = 5  # epochs between points of the curves
 
 
 def _specs(
     noise: float = 0.1,
     lr: float = 0.01,
-    temperature: float = TEMPERATURE,
+    temperature: float = _TEMPERATURE,
     max_epochs: int = 100,
 ) -> list[RunSpec]:
     """Return all methods.
@@ -58,14 +58,14 @@ def _specs(
     """
     data = DataSpec("kd-synthetic", 8100, 900, 1000, noise=noise)
     settings: dict[str, Any] = {
-        "teacher": TEACHER,
-        "student": STUDENT,
-        "training": TRAINING | {"max_epochs": max_epochs, "lr": lr},
+        "teacher": _TEACHER,
+        "student": _STUDENT,
+        "training": _TRAINING | {"max_epochs": max_epochs, "lr": lr},
         "temperature": temperature,
     }
     condition = f"noise {noise:g}, rate {lr:g}, temperature {temperature:g}"
     specs = []
-    for method, (title, mixer, options) in METHODS.items():
+    for method, (title, mixer, options) in _METHODS.items():
         mixing = {"mixer_options": None, **method_settings(mixer, max_epochs, **options)}
         specs.append(RunSpec(condition, method, title, data, settings | mixing))
     return specs
@@ -81,8 +81,8 @@ def _run(spec: RunSpec, folder: str) -> dict[str, Any]:
     """Train the student; weights by teacher confidence and the curve of test accuracy with it."""
     split, scorer = make_image_split(spec.data, spec.seed)
     teacher = trained(_teachers(spec)[0], folder)
-    curve = scorer.curve(EVERY)
-    settings, mixer = spec.settings, METHODS[spec.method][1]
+    curve = scorer.curve(_EVERY)
+    settings, mixer = spec.settings, _METHODS[spec.method][1]
     student = make_estimator(
         DistilledClassifier,
         student=settings["student"],
@@ -100,7 +100,7 @@ def _run(spec: RunSpec, folder: str) -> dict[str, Any]:
         "val_score": student.val_score_,
         "teacher_score": scorer.score(teacher),
         "curve": curve.values,
-        "curve_every": EVERY,
+        "curve_every": _EVERY,
         **separation(student.weights_, split.noisy),
     }
     if "auc" in fields:

@@ -25,10 +25,10 @@ from spear_amal.studies.features import study_features
 from spear_amal.studies.split import HeldOutScorer, Split
 from spear_amal.teachers import ArrayTeacher
 
-KINDS = ("same-gold", "encoder")
-FOLDS = 5
-FLOOR = 1e-6  # a probability of 0 has no logarithm
-STRENGTH = {"same-gold": 30.0, "encoder": 10.0}  # inverse regularisation
+_KINDS = ("same-gold", "encoder")
+_FOLDS = 5
+_FLOOR = 1e-6  # a probability of 0 has no logarithm
+_STRENGTH = {"same-gold": 30.0, "encoder": 10.0}  # inverse regularisation
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class TextTeacher:
     def as_teacher(self) -> ArrayTeacher:
         """Return log probabilities of training rows, then of validation rows."""
         p = np.concatenate([self.p_train, self.p_val])
-        return ArrayTeacher(np.log(np.clip(p, FLOOR, 1)), "text", silent=True)
+        return ArrayTeacher(np.log(np.clip(p, _FLOOR, 1)), "text", silent=True)
 
 
 def text_teacher(setup: StudySetup, seed: int, kind: str, encoder: str) -> TextTeacher:
@@ -65,11 +65,11 @@ def text_teacher(setup: StudySetup, seed: int, kind: str, encoder: str) -> TextT
     split, scorer = corpus_split(replace(setup, x=x_teacher, features=f"{kind} of it"), seed)
     gold, n_classes = np.flatnonzero(split.y_train >= 0), len(split.classes)
     x, y = split.x_train[gold], split.y_train[gold]
-    model = LogisticRegression(C=STRENGTH[kind], max_iter=2000)
+    model = LogisticRegression(C=_STRENGTH[kind], max_iter=2000)
     fitted = clone(model).fit(x, y)
     p_train = _wide(fitted.predict_proba(split.x_train), fitted.classes_, n_classes)
     p_train[gold] = np.nan
-    folds = min(FOLDS, int(np.bincount(y, minlength=n_classes)[fitted.classes_].min()))
+    folds = min(_FOLDS, int(np.bincount(y, minlength=n_classes)[fitted.classes_].min()))
     if folds > 1:
         cut = StratifiedKFold(folds, shuffle=True, random_state=seed)
         out_of_fold = cross_val_predict(model, x, y, cv=cut, method="predict_proba")
@@ -80,8 +80,8 @@ def text_teacher(setup: StudySetup, seed: int, kind: str, encoder: str) -> TextT
 
 def check_teacher_kind(kind: str) -> None:
     """Raise InputError for a teacher that is not known."""
-    if kind not in KINDS:
-        raise InputError(f"teacher must be one of {', '.join(KINDS)}, found {kind!r}")
+    if kind not in _KINDS:
+        raise InputError(f"teacher must be one of {', '.join(_KINDS)}, found {kind!r}")
 
 
 def _wide(p: np.ndarray, classes: np.ndarray, n_classes: int) -> np.ndarray:
@@ -92,7 +92,7 @@ def _wide(p: np.ndarray, classes: np.ndarray, n_classes: int) -> np.ndarray:
 
 @functools.lru_cache(maxsize=2)
 def _features(setup: StudySetup, kind: str, encoder: str) -> Any:
-    """Features (n, D) of all rows; what is fitted is fitted on texts outside the test part."""
+    """Return features (n, D) of all rows; they are fitted on texts outside the test part."""
     corpus = setup.source.corpus
     if kind == "encoder":
         return study_features(corpus, f"encoder:{encoder}")

@@ -61,7 +61,7 @@ class Plan:
     device: str = "cpu"
 
     def data(self, **changes: Any) -> DataSpec:
-        """Say which rows."""
+        """Return the spec of the rows of a run."""
         return DataSpec(**{f.name: getattr(self, f.name) for f in fields(DataSpec)} | changes)
 
     def training(self) -> dict[str, Any]:
@@ -118,7 +118,7 @@ PAPER = Plan(
 
 
 def change_plan(scales: Mapping[str, Plan], options: dict[str, Any]) -> Plan:
-    """Take "scale" and the fields of a plan out of some options, and return the plan they ask for.
+    """Return the plan of some options; "scale" and the fields of a plan are removed from them.
 
     Raises
     ------

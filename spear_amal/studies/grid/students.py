@@ -56,7 +56,7 @@ class TeacherSpec:
         return Path(folder) / f"{self.network.replace(':', '-')}-{digest}.safetensors"
 
     def prerequisite(self, folder: str) -> Prerequisite:
-        """Say that a run needs it."""
+        """Return the training of this model as a prerequisite of runs."""
         label = f"teacher {self.network}, seed {self.seed}"
         return Prerequisite(self.path(folder), trained, (self, folder), label)
 
@@ -112,7 +112,7 @@ def stages(spec: TeacherSpec, folder: str) -> dict[int, DistilledClassifier]:
 
 
 def by_labels(spec: RunSpec, network: str, **changes: Any) -> TeacherSpec:
-    """Say how a network is trained on the labels of the run's split alone."""
+    """Return the settings of a network trained on the labels of the run's split alone."""
     return TeacherSpec(network, spec.data, spec.seed, spec.settings["training"] | changes)
 
 
@@ -146,7 +146,7 @@ def fit_student(
 
 
 def is_chain(method: str) -> bool:
-    """Tell a method of :func:`distiller` that takes assistants."""
+    """Return whether a method of :func:`distiller` takes assistants."""
     return "chain" in DISTILLATION[method][1]
 
 

@@ -28,8 +28,8 @@ from spear_amal.studies.mixers.variants import (
 )
 
 # condition -> task
-TASKS = {"rotation": "rotation", "shuffled targets": "rotation-shuffled"}
-SCALES = {
+_TASKS = {"rotation": "rotation", "shuffled targets": "rotation-shuffled"}
+_SCALES = {
     "small": Plan(
         "fashion-mnist",
         "convnet4",
@@ -72,7 +72,7 @@ def _specs(plan: Plan, trials: int = 6, n_labelled: int | None = None) -> list[R
     # As in the paper without Nesterov's form of momentum.
     shared["training"] = plan.training() | {"nesterov": False}
     specs = []
-    for condition, task in TASKS.items():
+    for condition, task in _TASKS.items():
         for name, variant in VARIANTS.items():
             mixing = variant.settings(plan.max_epochs)
             if variant.mixer == "random-search":
@@ -116,4 +116,4 @@ def kept_labels(y: np.ndarray, n: int | None, seed: int) -> np.ndarray:
     return known
 
 
-STUDY = GridStudy("aux-rotation", _specs, _run, scales=SCALES)
+STUDY = GridStudy("aux-rotation", _specs, _run, scales=_SCALES)

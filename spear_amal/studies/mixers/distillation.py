@@ -13,7 +13,7 @@ from typing import Any
 
 from spear_amal.errors import InputError
 from spear_amal.estimators import DistilledClassifier
-from spear_amal.studies.distillation.noise import OPTIONS
+from spear_amal.studies.distillation.noise import MIXER_OPTIONS
 from spear_amal.studies.grid.config import Plan, method_settings
 from spear_amal.studies.grid.image_split import make_image_split
 from spear_amal.studies.grid.students import TeacherSpec, trained
@@ -28,10 +28,10 @@ from spear_amal.studies.mixers.variants import (
     weights_by_epoch,
 )
 
-TEACHER_ROWS = ("all", "same")
-SEVERAL = ("dgkd",)  # mixers that drop teachers at random need more than one
+_TEACHER_ROWS = ("all", "same")
+_SEVERAL = ("dgkd",)  # mixers that drop teachers at random need more than one
 # "superloss", "amal" and the others of distillation have settings of their own there.
-METHODS: dict[str, MixerVariant] = {
+_METHODS: dict[str, MixerVariant] = {
     **{name: variant for name, variant in VARIANTS.items() if name not in ("superloss", "amal")},
     "kd": MixerVariant("KD(0.9)", "kd"),
     "dgkd": MixerVariant("DGKD's dropping", "dgkd"),
@@ -40,7 +40,7 @@ METHODS: dict[str, MixerVariant] = {
     "alm-kd": MixerVariant("ALM-KD", "alm-kd"),
     "amal": MixerVariant("AMAL", "amal"),
 }
-SCALES = {
+_SCALES = {
     "small": Plan("digits", "convnet", ("resnet8",), max_epochs=40, batch_size=64),
     "paper": Plan("cifar10", "resnet8", ("resnet110",), augment="crop-flip", max_epochs=200),
 }
@@ -60,8 +60,8 @@ def _specs(
     teacher_rows : {"all", "same"}
         What the teacher of few right labels has learnt from.
     """
-    if teacher_rows not in TEACHER_ROWS:
-        raise InputError(f"teacher_rows must be one of {TEACHER_ROWS}, found {teacher_rows!r}")
+    if teacher_rows not in _TEACHER_ROWS:
+        raise InputError(f"teacher_rows must be one of {_TEACHER_ROWS}, found {teacher_rows!r}")
     taught = "of all rows" if teacher_rows == "all" else "of the same rows"
     wrong = (f"{rate:.0%} wrong labels", plan.data(noise=rate), "same")
     right = (f"{few} right labels, teacher {taught}", plan.data(n_train=few), teacher_rows)
@@ -72,15 +72,15 @@ def _specs(
     return [
         RunSpec(condition, name, variant.title, data, _settings(plan, name, rows))
         for condition, data, rows in conditions
-        for name, variant in METHODS.items()
-        if several or name not in SEVERAL
+        for name, variant in _METHODS.items()
+        if several or name not in _SEVERAL
     ]
 
 
 def _settings(plan: Plan, name: str, teacher_rows: str) -> dict[str, Any]:
-    """Say how a student is trained; AMAL, ALM-KD and SuperLoss as in ``kd-noise``."""
-    mixing = METHODS[name].settings(plan.max_epochs)
-    shared = method_settings(mixing["mixer"], plan.max_epochs, **OPTIONS.get(name, {}))
+    """Return the settings of a student; AMAL, ALM-KD and SuperLoss as in ``kd-noise``."""
+    mixing = _METHODS[name].settings(plan.max_epochs)
+    shared = method_settings(mixing["mixer"], plan.max_epochs, **MIXER_OPTIONS.get(name, {}))
     mixing["options"] = {**shared.get("mixer_options", {}), **mixing["options"]}
     return plan.settings(teachers=list(plan.teachers), teacher_rows=teacher_rows, own=mixing)
 
@@ -118,4 +118,4 @@ def _run(spec: RunSpec, folder: str) -> dict[str, Any]:
     }
 
 
-STUDY = GridStudy("mixers-distillation", _specs, _run, _teachers, SCALES)
+STUDY = GridStudy("mixers-distillation", _specs, _run, _teachers, _SCALES)

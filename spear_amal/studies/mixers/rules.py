@@ -19,8 +19,8 @@ from spear_amal.studies.mixers.variants import (
 )
 
 # name -> title; no rules, so nothing to mix
-REFERENCES = {"only-l": "labels alone, L", "only-lv": "labels alone, L+V"}
-METHODS: dict[str, MixerVariant] = {
+_REFERENCES = {"only-l": "labels alone, L", "only-lv": "labels alone, L+V"}
+_METHODS: dict[str, MixerVariant] = {
     **{name: variant for name, variant in VARIANTS.items() if name != "gcs-last"},
     "fixed": MixerVariant("equal weights (SPEAR)", "fixed"),
     "amal-paper": MixerVariant("AMAL, paper", "amal-paper"),
@@ -52,8 +52,8 @@ def _specs(
         "data": setup.data,
     }
     methods = {
-        **{name: (title, {}) for name, title in REFERENCES.items()},
-        **{name: (v.title, {"own": v.settings(max_epochs)}) for name, v in METHODS.items()},
+        **{name: (title, {}) for name, title in _REFERENCES.items()},
+        **{name: (v.title, {"own": v.settings(max_epochs)}) for name, v in _METHODS.items()},
     }
     return [
         RunSpec("SPEAR's losses", name, title, data, shared | mixing, setup.row_fields)
@@ -66,11 +66,11 @@ def _run(spec: RunSpec, folder: str) -> dict[str, Any]:
     data, settings = spec.data, spec.settings
     setup = load_setup(data.corpus, data.data_dir, data.n_train, settings["features"])
     split, scorer = corpus_split(setup, spec.seed)
-    method = parse_method(spec.method) if spec.method in REFERENCES else _method(spec)
+    method = parse_method(spec.method) if spec.method in _REFERENCES else _method(spec)
     model, seconds = fit_method(method, split, spec.seed, max_epochs=settings["max_epochs"])
     scores, distinct = scorer.score_both(model)
     fields = model_fields(model, seconds, scores[split.metric]) | scores
-    weights = {} if spec.method in REFERENCES else end_weights(model, **settings["own"])
+    weights = {} if spec.method in _REFERENCES else end_weights(model, **settings["own"])
     return fields | {"dedup": distinct, "n_test": len(scorer)} | weights
 
 
