@@ -13,7 +13,7 @@ class PackedBools:
 
     Examples
     --------
-    >>> bits = BitRows.pack(torch.tensor([[True, False, True], [False, False, True]]))
+    >>> bits = PackedBools.pack(torch.tensor([[True, False, True], [False, False, True]]))
     >>> bits[torch.tensor([1, 0])].tolist(), bits.shape
     ([[False, False, True], [True, False, True]], (2, 3))
     """
