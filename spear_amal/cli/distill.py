@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -129,7 +129,7 @@ def make_student(settings: DistillOptions) -> DistilledClassifier:
     """
     made = distiller(
         settings.method,
-        settings.student,
+        cast(str, settings.student),  # its absence is refused when the options are read
         settings.teacher,  # as named, for the check; what they are comes later
         assistants=settings.assistant,
         keep_epochs=() if settings.early_stopped else settings.keep_epochs,

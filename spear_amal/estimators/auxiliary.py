@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from numbers import Real
 from typing import Any, ClassVar, Self, cast
@@ -13,6 +13,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
+from spear_amal._typing import MatrixLike, VectorLike, VotesLike
 from spear_amal.errors import InputError
 from spear_amal.estimators.auxiliary_targets import (
     REGRESSION,
@@ -39,6 +40,7 @@ from spear_amal.mixers import MIXERS, Mixer, build_mixer
 from spear_amal.models import Affine, JointModel, MultiTask
 from spear_amal.models.feature_model import eval_mode
 from spear_amal.models.multi_task import BUILT_IN, L2, ROTATION, SHUFFLED
+from spear_amal.models.registry import FeatureModelLike
 from spear_amal.params import Interval
 from spear_amal.training import Table
 from spear_amal.training.table import chunk_size
@@ -95,8 +97,8 @@ validation_fraction, prior_correction, metric, random_state, verbose
     (['label', 'side'], True)
     """
 
-    network: Any = "convnet4"
-    tasks: Any = (ROTATION,)
+    network: FeatureModelLike = "convnet4"
+    tasks: Sequence[str | AuxiliaryTask] = (ROTATION,)
     _: KW_ONLY
     mixer: str | Mixer = "gcs"
     mixer_options: Mapping[str, Any] | None = None
@@ -130,14 +132,14 @@ validation_fraction, prior_correction, metric, random_state, verbose
 
     def fit(
         self,
-        X: Any,
-        y: Any,
-        L: Any = None,
-        X_val: Any = None,
-        y_val: Any = None,
-        L_val: Any = None,
+        X: MatrixLike,
+        y: VectorLike,
+        L: VotesLike | None = None,
+        X_val: MatrixLike | None = None,
+        y_val: VectorLike | None = None,
+        L_val: VotesLike | None = None,
         *,
-        tasks: Any = None,
+        tasks: Mapping[str, VectorLike] | None = None,
     ) -> Self:
         """Train.
 
@@ -226,7 +228,7 @@ validation_fraction, prior_correction, metric, random_state, verbose
         with eval_mode(network), torch.no_grad():
             return int(network(row)[1].shape[1])
 
-    def predict_task(self, X: Any, name: str) -> np.ndarray:
+    def predict_task(self, X: MatrixLike, name: str) -> np.ndarray:
         """Predict a task, averaged over models.
 
         Parameters

@@ -58,7 +58,7 @@ class TaskPlan:
 
 
 def check_tasks(tasks: Any) -> tuple[AuxiliaryTask, ...]:
-    """Take what was asked for as tasks.
+    """Return the tasks that were named, as :class:`AuxiliaryTask`.
 
     Parameters
     ----------

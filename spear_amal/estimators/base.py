@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
@@ -15,6 +14,7 @@ from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
+from spear_amal._typing import MatrixLike, PathLike, VectorLike, VotesLike
 from spear_amal.errors import InputError
 from spear_amal.estimators import serialization
 from spear_amal.estimators.cross_fitting import FitPlan, FoldResult, fit_plan, weights_frame
@@ -38,10 +38,11 @@ from spear_amal.models import (
     channel_statistics,
     check_kind,
 )
+from spear_amal.models.registry import FeatureModelLike
 from spear_amal.params import Interval, NestedParameters, StrOptions, nest_options
 from spear_amal.training import METRICS, ProgressBar, Table, TrainerConfig, score
 from spear_amal.training.config import DTYPES
-from spear_amal.votes.label_matrix import LabelMatrix
+from spear_amal.votes.label_matrix import LabelMatrix, as_label_matrix
 
 BATCH, IMAGE_BATCH = 64, 128
 LOGIT_STEP = 0.14  # 0.01 on bags of 14 words, the rate that a first study used
@@ -75,7 +76,7 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
     Subclasses are dataclasses: scikit-learn reads parameters off the signature that this makes.
     """
 
-    feature_model: Any = "linear"
+    feature_model: FeatureModelLike = "linear"
     hidden: Sequence[int] = (512, 512)
     trainer: TrainerConfig | None = None
     fit_strategy: str = "single"
@@ -143,12 +144,12 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
 
     def fit(
         self,
-        X: Any,
-        y: Any,
-        L: Any = None,
-        X_val: Any = None,
-        y_val: Any = None,
-        L_val: Any = None,
+        X: MatrixLike,
+        y: VectorLike,
+        L: VotesLike | None = None,
+        X_val: MatrixLike | None = None,
+        y_val: VectorLike | None = None,
+        L_val: VotesLike | None = None,
     ) -> Self:
         """Train.
 
@@ -361,7 +362,7 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
 
     # -- prediction -----------------------------------------------------------------------------
 
-    def predict_proba(self, X: Any, L: Any = None) -> np.ndarray:
+    def predict_proba(self, X: MatrixLike, L: VotesLike | None = None) -> np.ndarray:
         """Compute class probabilities (n, C), averaged over the models if there are several.
 
         Parameters
@@ -389,12 +390,12 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         mean = np.mean(probabilities, axis=0)
         return mean / mean.sum(1, keepdims=True)
 
-    def predict(self, X: Any, L: Any = None) -> np.ndarray:
+    def predict(self, X: MatrixLike, L: VotesLike | None = None) -> np.ndarray:
         """Predict class labels (n,)."""
         p = self.predict_proba(X, L)  # checks that there is a fit before classes_ is read
         return self.classes_[p.argmax(1)]
 
-    def rule_predict_proba(self, L: Any) -> np.ndarray:
+    def rule_predict_proba(self, L: VotesLike) -> np.ndarray:
         """Compute the rule model's class probabilities (n, C); uniform where no LF fires.
 
         Raises
@@ -405,14 +406,20 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         check_is_fitted(self, "models_")
         if self.models_[0].rules is None:
             raise InputError("this model was trained without labelling functions (no L in fit)")
-        no_features = np.zeros((len(L), 0), dtype=np.float32)
+        no_features = np.zeros((len(as_label_matrix(L)), 0), dtype=np.float32)
         batch = self._table(no_features, self._votes_of(no_features, L)).whole()
         with torch.no_grad():
             sides = [model.rules for model in self.models_ if model.rules is not None]
             joint = [rules(batch.fired, batch.scores).double() for rules in sides]
         return torch.stack(joint).softmax(-1).mean(0).cpu().numpy()
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None, L: Any = None) -> float:
+    def score(
+        self,
+        X: MatrixLike,
+        y: VectorLike,
+        sample_weight: VectorLike | None = None,
+        L: VotesLike | None = None,
+    ) -> float:
         """Score predictions by `metric` on the labelled rows of y; unlabelled rows are left out.
 
         Without L a model that predicts with the rules as well is scored by its feature model
@@ -461,13 +468,13 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
 
     # -- files ----------------------------------------------------------------------------------
 
-    def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
+    def save(self, path: PathLike, overwrite: bool = False) -> None:
         """Write the fitted model into one safetensors file with a JSON header; no pickle."""
         check_is_fitted(self, "models_")
         serialization.save(self, path, overwrite)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], **objects: Any) -> Self:
+    def load(cls, path: PathLike, **objects: Any) -> Self:
         """Read what :meth:`save` wrote.
 
         Objects of the user's own (a feature model, a mixer, a label model) are not in the file
@@ -482,7 +489,7 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         return {"input_shape": list(self.input_shape_), "pixels": self.pixels_}
 
     def _set_extra_state(self, state: dict[str, Any]) -> None:
-        """Take back what :meth:`_get_extra_state` gave; empty for a file of an earlier state."""
+        """Restore what :meth:`_get_extra_state` returned; empty for a file of an earlier state."""
         if self._takes_images:
             self.input_shape_ = tuple(state["input_shape"])
             self.pixels_ = state.get("pixels")  # None in files of earlier versions

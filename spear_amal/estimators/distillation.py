@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
 from numbers import Real
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
+from spear_amal._typing import MatrixLike, PathLike, VectorLike, VotesLike
 from spear_amal.errors import InputError
 from spear_amal.estimators.base import BaseSpearEstimator, network_name
 from spear_amal.estimators.cross_fitting import FitPlan, named
@@ -18,8 +19,10 @@ from spear_amal.losses import ComponentSet, LabelCrossEntropy, OnCovered, teache
 from spear_amal.losses.teacher import DIRECTIONS
 from spear_amal.mixers import MIXERS, Mixer, build_mixer
 from spear_amal.models import is_network
+from spear_amal.models.registry import FeatureModelLike
 from spear_amal.params import Interval, StrOptions
 from spear_amal.teachers import Teacher, as_teacher
+from spear_amal.teachers.convert import TeacherLike
 from spear_amal.training import TrainerConfig
 
 CHAINS = ("takd", "dgkd")
@@ -103,16 +106,16 @@ metric, random_state, verbose
     (True, ['label', 'teacher'])
     """
 
-    student: Any = "mlp"
-    teachers: Any = ()
+    student: FeatureModelLike = "mlp"
+    teachers: Sequence[TeacherLike] = ()
     _: KW_ONLY
     mixer: str | Mixer = "amal"
     mixer_options: Mapping[str, Any] | None = None
     temperature: float = 4.0
     direction: str = "teacher-student"
-    assistants: Sequence[Any] = ()
+    assistants: Sequence[FeatureModelLike] = ()
     chain: str | None = None
-    teacher_cache: Any = None
+    teacher_cache: PathLike | None = None
     rule_model: RuleModelConfig | None = None
 
     #: The student, under its parent's name; no parameter of its own.
@@ -156,17 +159,17 @@ metric, random_state, verbose
 
     def fit(
         self,
-        X: Any,
-        y: Any,
-        L: Any = None,
-        X_val: Any = None,
-        y_val: Any = None,
-        L_val: Any = None,
+        X: MatrixLike,
+        y: VectorLike,
+        L: VotesLike | None = None,
+        X_val: MatrixLike | None = None,
+        y_val: VectorLike | None = None,
+        L_val: VotesLike | None = None,
         *,
-        teacher_X: Any = None,
-        teacher_X_val: Any = None,
-        row_ids: Any = None,
-        row_ids_val: Any = None,
+        teacher_X: MatrixLike | None = None,
+        teacher_X_val: MatrixLike | None = None,
+        row_ids: VectorLike | None = None,
+        row_ids_val: VectorLike | None = None,
     ) -> Self:
         """Train.
 
@@ -262,7 +265,7 @@ def train_teachers(
     # Those that are there come first: a file that is missing is said before hours of training.
     ready = [None if _is_untrained(t) else as_teacher(t) for t in student.teachers]
     teachers = [
-        _trained(student, i, student.teachers[i], given) if teacher is None else teacher
+        _trained(student, i, cast(str, student.teachers[i]), given) if teacher is None else teacher
         for i, teacher in enumerate(ready)
     ]
     ids = {f"row_ids{part}": i for part, (_, i) in zip(("", "_val"), asked.parts, strict=False)}
@@ -277,7 +280,7 @@ def train_teachers(
 
 
 def _assistant_mixer(student: DistilledClassifier, n_teachers: int) -> Any:
-    """Say how an assistant is taught: by Hinton's weights, or as DGKD teaches its student.
+    """Return the mixer that teaches an assistant: Hinton's weights, or DGKD's.
 
     An only teacher is not left out at random.
     """

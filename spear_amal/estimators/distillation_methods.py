@@ -9,6 +9,8 @@ from spear_amal.errors import InputError
 from spear_amal.estimators.distillation import DistilledClassifier
 from spear_amal.estimators.sskd import RotationDistiller
 from spear_amal.mixers import MIXERS
+from spear_amal.models.registry import FeatureModelLike
+from spear_amal.teachers.convert import TeacherLike
 
 #: Methods of distillation: name -> (what it is, parameters). The mixer is that of the name unless
 #: they say otherwise.
@@ -42,9 +44,9 @@ DISTILLATION: dict[str, tuple[str, dict[str, Any]]] = {
 
 def distiller(
     method: str,
-    student: Any = "mlp",
-    teachers: Sequence[Any] = (),
-    assistants: Sequence[Any] = (),
+    student: FeatureModelLike = "mlp",
+    teachers: Sequence[TeacherLike] = (),
+    assistants: Sequence[FeatureModelLike] = (),
     **parameters: Any,
 ) -> DistilledClassifier:
     """Make the estimator of a method.

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
+from spear_amal._typing import PathLike
 from spear_amal.errors import InputError
 from spear_amal.estimators.base import BaseSpearEstimator
 from spear_amal.estimators.cross_fitting import FitPlan, FoldResult
@@ -121,7 +122,7 @@ class LabelModelClassifier(BaseSpearEstimator):
             return None
         return np.log(np.clip(self.label_models_[i].predict_proba(votes), SMALLEST, None))
 
-    def save(self, path: Any, overwrite: bool = False) -> None:
+    def save(self, path: PathLike, overwrite: bool = False) -> None:
         """Write the fitted model into one file; see :meth:`BaseSpearEstimator.save`."""
         if getattr(self, "exponent_", 0) > 0:
             raise InputError(

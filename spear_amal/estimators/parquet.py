@@ -188,7 +188,7 @@ class ParquetStream:
 
 
 def as_vote_files(L: Any) -> VoteFiles:
-    """Take a folder of votes."""
+    """Return a folder of votes as :class:`VoteFiles`; raise InputError for anything else."""
     if isinstance(L, VoteFiles):
         return L
     if isinstance(L, str | os.PathLike):
@@ -200,7 +200,7 @@ def as_vote_files(L: Any) -> VoteFiles:
 
 
 def marks(source: ParquetRows, votes: VoteFiles) -> dict[str, Any]:
-    """Tell these files from others, for checkpoints."""
+    """Return what tells these files from others, for checkpoints."""
     return {
         "source": repr(source),
         "shards": [block.stamp for block in source.blocks],

@@ -11,6 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
+from spear_amal._typing import MatrixLike, VectorLike, VotesLike
 from spear_amal.errors import InputError
 from spear_amal.estimators.base import BaseSpearEstimator
 from spear_amal.estimators.cross_fitting import FitPlan, FoldResult
@@ -77,13 +78,13 @@ class RuleNetworkClassifier(BaseSpearEstimator):
 
     def fit(
         self,
-        X: Any,
-        y: Any,
-        L: Any = None,
-        X_val: Any = None,
-        y_val: Any = None,
-        L_val: Any = None,
-        exemplars: Any = None,
+        X: MatrixLike,
+        y: VectorLike,
+        L: VotesLike | None = None,
+        X_val: MatrixLike | None = None,
+        y_val: VectorLike | None = None,
+        L_val: VotesLike | None = None,
+        exemplars: MatrixLike | None = None,
     ) -> Self:
         """Train; see :meth:`BaseSpearEstimator.fit`.
 
@@ -151,7 +152,7 @@ class RuleNetworkClassifier(BaseSpearEstimator):
     def _restore_rules(self, tensors: dict[str, torch.Tensor]) -> RuleNetwork | None:
         return RuleNetwork.from_state(tensors, len(self.classes_)) if tensors else None
 
-    def rule_predict_proba(self, L: Any) -> np.ndarray:
+    def rule_predict_proba(self, L: VotesLike) -> np.ndarray:
         """Not defined: the rule network judges rules by the features of a row."""
         raise InputError("a rule network needs the features too; use predict_proba(X, L)")
 

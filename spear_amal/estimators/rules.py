@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 
+from spear_amal._typing import VectorLike
 from spear_amal.errors import InputError
 from spear_amal.estimators.validation import TrainingPool
 from spear_amal.labeling import VotesTest
@@ -64,7 +65,7 @@ class RuleModelConfig(BaseEstimator):
     consensus: str = "hard"
     rule_gold: str = "conditional"
     agreement: str = "feature-rules"
-    quality_guides: Any = "validation"
+    quality_guides: str | float | VectorLike | None = "validation"
     quality_index: float = 0.85
     rule_start: str = "guides"
     guard: bool = True

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
+from spear_amal._typing import MatrixLike, StoredVotesLike, VectorLike, VotesLike
 from spear_amal.errors import InputError
 from spear_amal.estimators.base import BaseSpearEstimator
 from spear_amal.estimators.cross_fitting import FitPlan
@@ -177,10 +178,10 @@ class SpearClassifier(GuardsVotes, BaseSpearEstimator):
     def fit_parquet(
         self,
         rows: ParquetRows,
-        L: Any,
-        X_val: Any = None,
-        y_val: Any = None,
-        L_val: Any = None,
+        L: StoredVotesLike,
+        X_val: MatrixLike | None = None,
+        y_val: VectorLike | None = None,
+        L_val: VotesLike | None = None,
         *,
         window: int = 4,
     ) -> Self:

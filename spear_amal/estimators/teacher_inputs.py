@@ -45,7 +45,7 @@ class TeacherRows:
         row_ids: Any,
         row_ids_val: Any,
     ) -> TeacherRows:
-        """Take `fit`'s arguments; a label matrix knows the ids of its rows."""
+        """Make the inputs of `fit`'s arguments; a label matrix knows the ids of its rows."""
         if (teacher_X is not None and X_val is not None) != (teacher_X_val is not None):
             raise InputError(
                 "teacher_X and teacher_X_val go together with validation rows: give both, or none"
@@ -58,7 +58,7 @@ class TeacherRows:
     def logits(
         self, teachers: Sequence[Teacher], pool: TrainingPool, cache: Any = None
     ) -> np.ndarray:
-        """Ask all teachers about all rows of the pool: (n, T, C), NaN where one is silent."""
+        """Compute all teachers' logits (n, T, C) for the pool's rows; NaN where one is silent."""
         parts: list[np.ndarray] = []
         start, total = 0, len(pool.y)
         for X, ids in self.parts:
@@ -108,5 +108,5 @@ def _count(X: Any) -> int:
 
 
 def _is_count(ids: np.ndarray) -> bool:
-    """Tell positions 0, 1, .. (given where nobody named the rows) from ids."""
+    """Return whether ids are positions 0, 1, .. (where nobody named the rows)."""
     return ids.dtype.kind in "iu" and bool((ids == np.arange(len(ids))).all())

@@ -304,7 +304,7 @@ class VoteSchema:
 
     @classmethod
     def of(cls, L: Any, matrix: LabelMatrix, n_classes: int) -> VoteSchema:
-        """Take the form of votes as they were given (L) and as a matrix."""
+        """Make the schema of votes, as they were given (L) and as a matrix."""
         short = matrix.n_classes < n_classes  # a plain array in which the last class got no vote
         return cls(
             names=matrix.lf_names if isinstance(L, LabelMatrix) else None,
@@ -313,7 +313,7 @@ class VoteSchema:
         )
 
     def conform(self, L: Any, n: int, name: str = "L", of: str = "X") -> LabelMatrix:
-        """Take votes for n rows in this form: same LFs in the same order, classes and scores.
+        """Return votes for n rows in this form: same LFs in the same order, classes and scores.
 
         Raises
         ------
@@ -389,7 +389,7 @@ def is_image_like(X: Any) -> bool:
 
 
 def check_images(X: Any, shape: tuple[int, ...] | None = None) -> np.ndarray:
-    """Take images as (n, channels, height, width), uint8 or float32.
+    """Return images as (n, channels, height, width), uint8 or float32.
 
     Parameters
     ----------

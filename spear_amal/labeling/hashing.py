@@ -184,9 +184,9 @@ class _Walk:
         if is_installed(kind.__module__):
             return _hash("class", _name(kind), version_of(kind.__module__))
         if issubclass(kind, enum.Enum):
-            members: list[Any] = [(one.name, one.value) for one in kind]
-            methods = [one for one in vars(kind).values() if isinstance(one, types.FunctionType)]
-            written = [one for one in methods if not is_installed(one.__module__)]
+            members: list[Any] = [(member.name, member.value) for member in kind]
+            methods = [f for f in vars(kind).values() if isinstance(f, types.FunctionType)]
+            written = [f for f in methods if not is_installed(f.__module__)]
             return self._all("enum", [kind.__qualname__, *members, *written])
         parts = [_hash("class", kind.__qualname__), self._all("of", [type(kind), *kind.__bases__])]
         for name, value in vars(kind).items():

@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
@@ -167,6 +167,8 @@ def compression_ratio(teacher: nn.Module, student: nn.Module) -> float:
 
 PLAIN = ("linear", "mlp")
 FeatureFactory = Callable[[Any, int], nn.Module]
+# "linear", "mlp", the name of a network, a module or a function that makes one.
+FeatureModelLike: TypeAlias = str | nn.Module | FeatureFactory
 
 
 def check_kind(kind: object, argument: str = "feature_model") -> None:
@@ -181,7 +183,7 @@ def check_kind(kind: object, argument: str = "feature_model") -> None:
 
 
 def build_feature_model(
-    kind: str | nn.Module | FeatureFactory,
+    kind: FeatureModelLike,
     n_features: int,
     n_classes: int,
     hidden: Sequence[int] = (512, 512),
@@ -239,7 +241,7 @@ def build_feature_model(
 
 
 def _on_features(
-    kind: str | nn.Module | FeatureFactory,
+    kind: FeatureModelLike,
     n_features: int,
     n_classes: int,
     hidden: Sequence[int],
@@ -259,7 +261,7 @@ def _on_features(
 
 
 def _on_images(
-    kind: str | nn.Module | FeatureFactory,
+    kind: FeatureModelLike,
     shape: tuple[int, ...],
     n_classes: int,
     hidden: Sequence[int],

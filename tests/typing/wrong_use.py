@@ -67,6 +67,9 @@ SpearClassifier(n_folds="many")  # wrong
 # mypy takes any further argument of a class whose base has no types, here scikit-learn's.
 SpearClassifier(lr=0.1)  # wrong for pyright
 SpearClassifier(trainer=dict(lr=0.1))  # wrong
+SpearClassifier().fit("texts", [0, 1])  # wrong
+SpearClassifier().fit(np.zeros((3, 5)), 1)  # wrong
+SpearClassifier().predict(7)  # wrong
 names: list[str] = SpearClassifier().predict(np.zeros((3, 5)))  # wrong
 
 LossMixer("amal", 2, n_rows=100)  # wrong
