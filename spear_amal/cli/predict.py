@@ -13,9 +13,9 @@ from spear_amal.cli import read_rows
 from spear_amal.cli.apply import vote
 from spear_amal.cli.console import print_result, show_rows
 from spear_amal.cli.options import EvaluateOptions, PredictOptions
+from spear_amal.cli.outputs import check_outputs
 from spear_amal.data import write_table
 from spear_amal.errors import InputError
-from spear_amal.io.atomic import refuse_existing
 from spear_amal.pipeline import TextModel
 from spear_amal.studies import score_table
 
@@ -30,7 +30,8 @@ _TITLES = {
 
 def predict(options: PredictOptions) -> None:
     """Write the table with a predicted label and class probabilities added."""
-    target = refuse_existing(options.require("predictions"), options.force)
+    target = options.require("predictions")
+    check_outputs(options.force, target, inputs=options.data)
     model = TextModel.load(options.output)
     frame = read_rows.read_rows(options.require("data"), model.text_column)
     p = _probabilities(model, frame, options.lfs)

@@ -12,7 +12,8 @@ import scipy.sparse as sp
 
 from spear_amal._typing import MatrixLike, PathLike, VectorLike, VotesLike
 from spear_amal.errors import FileFormatError, InputError
-from spear_amal.votes.npz import read_label_matrix, write_label_matrix
+from spear_amal.io.guard import guarded_reading
+from spear_amal.votes.npz import ADVICE, KIND, read_label_matrix, write_label_matrix
 
 #: Vote of a labelling function that has no answer, and label of a row without one.
 ABSTAIN = -1
@@ -331,11 +332,10 @@ class LabelMatrix:
         """
         fields = read_label_matrix(path)
         try:
-            return cls(fields.pop("codes"), **fields)
-        except (InputError, TypeError, ValueError) as error:
-            raise FileFormatError(
-                f"{path} is not a label matrix file or is damaged ({error})"
-            ) from error
+            with guarded_reading(path, KIND, ADVICE):
+                return cls(fields.pop("codes"), **fields)
+        except InputError as error:
+            raise FileFormatError(f"{path} is not {KIND} or is damaged ({error})") from error
 
 
 # Votes are stored as vote + 1 in int16 at most.

@@ -13,7 +13,7 @@ import pandas as pd
 
 from spear_amal._typing import PathLike
 from spear_amal.errors import FileFormatError, InputError
-from spear_amal.io.atomic import refuse_existing, write_aside
+from spear_amal.io.atomic import refuse_existing, write_aside, written_together
 from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
 
 PARTS = ("train", "valid", "test")
@@ -103,9 +103,10 @@ def write_wrench(
     contents["label"] = {str(code): str(name) for code, name in enumerate(classes.pop())}
     for name in contents:
         refuse_existing(folder / f"{name}.json", overwrite)
-    for name, content in contents.items():
-        with write_aside(folder / f"{name}.json") as temporary:
-            temporary.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    with written_together():
+        for name, content in contents.items():
+            with write_aside(folder / f"{name}.json") as temporary:
+                temporary.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
 
 
 def _as_json(part: WrenchPart) -> dict[str, Any]:
