@@ -1,4 +1,4 @@
-"""Classes in sorted order, as scikit-learn wants them, whatever order the votes have.
+"""Classes as scikit-learn wants them: sorted, whatever order the votes have, and -1 none of them.
 
 Codes of votes follow the label matrix, codes of a model follow ``classes_``. Where gold is given by
 name the two may differ: votes are recoded once, at the door.
@@ -6,17 +6,19 @@ name the two may differ: votes are recoded once, at the door.
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 import torch
 
 from spear_amal.errors import InputError
-from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
+from spear_amal.votes.label_matrix import LabelMatrix
+
+SURE = 3.0  # standard errors
 
 
 def sorted_classes(labels: Sequence[Any] | np.ndarray) -> np.ndarray:
@@ -57,33 +59,51 @@ def codes_of_votes(voted: Sequence[Any], classes: np.ndarray) -> tuple[int, ...]
     return tuple(labels.index(name) for name in voted)
 
 
-def recode_votes(
-    votes: LabelMatrix, codes: Sequence[int] | np.ndarray, classes: Sequence[Any]
-) -> LabelMatrix:
-    """Return the same votes (n, m) with ``codes[k]`` in place of class k; `classes` name the codes.
+def warn_of_other_codes(votes: LabelMatrix, y: np.ndarray) -> None:
+    """Warn where gold codes `y` (n,) fit the votes much better as codes of the sorted classes.
 
-    Examples
-    --------
-    >>> votes = LabelMatrix.from_dense([[0, 1], [-1, 0]], classes=["romance", "action"])
-    >>> recode_votes(votes, [1, 0], ["action", "romance"]).to_dense().tolist()
-    [[1, 0], [-1, 1]]
+    Tools of scikit-learn hand on the number of each label in sorted order; where the votes name
+    their classes in another one, the codes mean something else here.
     """
-    stored = votes.codes
-    dtype = np.int8 if len(codes) < np.iinfo(np.int8).max else np.int16
-    new = np.array([0, *(code + 1 for code in codes)], dtype=dtype)[stored.data]
-    return LabelMatrix(
-        sp.csr_array((new, stored.indices, stored.indptr), shape=stored.shape),
-        lf_names=votes.lf_names,
-        classes=classes,
-        row_ids=votes.row_ids,
-        lf_classes=np.array([*codes, ABSTAIN])[votes.lf_classes],  # -1 takes the last
-        scores=votes.scores,
-        continuous=votes.continuous,
-    )
+    names = list(votes.classes)
+    if not all(isinstance(name, str) for name in names) or names == sorted(names):
+        return
+    known = y >= 0
+    cast = votes.codes[known].tocoo()
+    gold, voted = y[known][cast.row], cast.data.astype(int) - 1
+    as_votes = voted == gold
+    as_sorted = np.array([sorted(names).index(name) for name in names])[voted] == gold
+    gain = as_sorted.astype(float) - as_votes
+    if len(gain) and gain.mean() > SURE * gain.std() / np.sqrt(len(gain)):
+        warnings.warn(
+            f"y holds codes of the classes of L, {names}, and agrees with {as_votes.mean():.0%} of "
+            f"the votes; as codes of the sorted classes it would with {as_sorted.mean():.0%}. "
+            "cross_val_predict(method='predict_proba'), VotingClassifier and StackingClassifier "
+            "pass such codes on: give them L.in_class_order(sorted(L.classes))",
+            UserWarning,
+            stacklevel=5,
+        )
+
+
+def refuse_unlabelled_in_calibration() -> None:
+    """Raise InputError where CalibratedClassifierCV is training this model on unlabelled rows.
+
+    It would take -1 for a class and calibrate against it. Other tools that do so code the labels
+    anew beforehand, so that nothing is left to see.
+    """
+    frame = sys._getframe()
+    while frame.f_back is not None:
+        frame = frame.f_back
+        if frame.f_globals.get("__name__") == "sklearn.calibration":
+            raise InputError(
+                "y has unlabelled rows, which CalibratedClassifierCV takes for a class of their "
+                "own; fit this model first, then calibrate it on labelled rows: "
+                "CalibratedClassifierCV(FrozenEstimator(model)).fit(X_gold, y_gold)"
+            )
 
 
 def sort_loaded_classes(estimator: Any) -> None:
-    """Put a model that was stored with classes in the order of its votes into sorted order.
+    """Reorder a model that was stored with its classes in the order of its votes.
 
     Warns where the network is of the user's own, whose last layer is not known for certain: such a
     model stays as it was stored.
@@ -112,7 +132,7 @@ def sort_loaded_classes(estimator: Any) -> None:
 
 @torch.no_grad()
 def _sort_outputs(model: Any, codes: torch.Tensor) -> None:
-    """Give class k of a joint model the code ``codes[k]``."""
+    """Reorder the outputs of a joint model: class k gets the code ``codes[k]``."""
     order = codes.argsort()
     by_class = [model.feature.head.weight, model.feature.head.bias]
     if model.rules is not None:

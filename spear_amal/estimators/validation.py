@@ -15,7 +15,12 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from spear_amal.errors import InputError
-from spear_amal.estimators.class_order import codes_of_votes, recode_votes, sorted_classes
+from spear_amal.estimators.class_order import (
+    codes_of_votes,
+    refuse_unlabelled_in_calibration,
+    sorted_classes,
+    warn_of_other_codes,
+)
 from spear_amal.models.image_model import check_pixels, pixel_kind
 from spear_amal.votes.label_matrix import LabelMatrix, as_label_matrix
 
@@ -108,11 +113,15 @@ def make_pool(
     estimator.classes_ = sorted_classes(find_classes(y[~unlabelled_mask(y)], votes))
     codes = encode(y, estimator.classes_)
     check_gold(codes, estimator.classes_)
+    if (codes < 0).any():
+        refuse_unlabelled_in_calibration()
     estimator.vote_schema_ = None
     if plan is None:
         plan = [] if votes is None else votes.unipolar_plan()
     if votes is not None:
         schema = estimator.vote_schema_ = VoteSchema.of(inputs.L, votes, estimator.classes_)
+        if schema.codes is None and estimator.classes_.dtype.kind in "iu":
+            warn_of_other_codes(votes, codes)
         votes = schema.to_model(votes.with_classes(schema.classes))
         plan = schema.plan_of_model(plan)
     features, all_codes, all_votes = [X], [codes], [votes]
@@ -242,7 +251,11 @@ def find_classes(known: np.ndarray, L: LabelMatrix | None) -> Sequence[Any] | np
         )
     top = int(codes.max(initial=0)) + 1
     if top > L.n_classes and not coded:
-        raise InputError(f"y holds class {top - 1}, but L has {L.n_classes} classes: {names}")
+        raise InputError(
+            f"y holds class {top - 1}, but L has {L.n_classes} classes: {names}. Some tools of "
+            "scikit-learn, such as cross_val_predict(method='predict_proba'), VotingClassifier and "
+            "StackingClassifier, make a class of unlabelled rows (-1): give them labelled rows only"
+        )
     return np.arange(max(top, L.n_classes))
 
 
@@ -332,13 +345,11 @@ class VoteSchema:
 
     def to_model(self, votes: LabelMatrix) -> LabelMatrix:
         """Return votes (n, m) with the codes of the model."""
-        if self.codes is None:
-            return votes
-        return recode_votes(votes, self.codes, [self.classes[k] for k in self.order])
+        return votes.in_class_order([self.classes[k] for k in self.order])
 
     def from_model(self, votes: LabelMatrix) -> LabelMatrix:
         """Return votes (n, m) with the codes that they were given with."""
-        return votes if self.codes is None else recode_votes(votes, self.order, self.classes)
+        return votes.in_class_order(self.classes)
 
     def plan_of_model(self, plan: list[tuple[int, int]]) -> list[tuple[int, int]]:
         """Return the columns (LF, class) of unipolar votes, as they stand, in codes of the model.

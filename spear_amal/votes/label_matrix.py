@@ -283,6 +283,28 @@ class LabelMatrix:
         check_fields(renamed, int(self.codes.data.max(initial=0)))
         return renamed
 
+    def in_class_order(self, classes: Iterable[Any]) -> LabelMatrix:
+        """Return the same votes with the same classes in another order; codes follow.
+
+        Examples
+        --------
+        >>> L = LabelMatrix.from_dense([[0, 1], [-1, 0]], classes=["romance", "action"])
+        >>> L.in_class_order(["action", "romance"]).to_dense().tolist()
+        [[1, 0], [-1, 1]]
+        """
+        classes = tuple(classes)
+        if classes == self.classes:
+            return self
+        if len(classes) != self.n_classes or set(classes) != set(self.classes):
+            raise InputError(f"needed are the classes {list(self.classes)}, found {list(classes)}")
+        codes = np.array([classes.index(name) for name in self.classes] + [ABSTAIN])
+        dtype = np.int8 if len(classes) < np.iinfo(np.int8).max else np.int16
+        stored, moved = self.codes, copy.copy(self)
+        new = np.roll(codes + 1, 1).astype(dtype)[stored.data]  # code 0 is abstain
+        moved.codes = sp.csr_array((new, stored.indices, stored.indptr), shape=stored.shape)
+        moved.classes, moved.lf_classes = classes, codes[self.lf_classes]  # -1 takes the last
+        return moved
+
     def covered(self) -> np.ndarray:
         """Rows (n,) on which at least one LF fired."""
         return np.diff(self.codes.indptr) > 0

@@ -16,7 +16,6 @@ from spear_amal.estimators import (
     RuleNetworkClassifier,
 )
 from spear_amal.estimators.class_order import (
-    recode_votes,
     sort_loaded_classes,
     sorted_classes,
 )
@@ -110,19 +109,21 @@ def test_votes_are_recoded_entry_by_entry():
     votes = LabelMatrix.from_dense(
         V, scores=S, continuous=[True, False, True], classes=VOTED, lf_classes=[-1, 0, 2]
     )
-    codes = [BY_NAME[name] for name in VOTED]
-    recoded = recode_votes(votes, codes, SORTED)
+    recoded = votes.in_class_order(SORTED)
     expected = [[-1 if v < 0 else BY_NAME[VOTED[v]] for v in row] for row in V]
     assert recoded.to_dense().tolist() == expected
     assert recoded.lf_classes.tolist() == [-1, BY_NAME["m"], BY_NAME["a"]]
     np.testing.assert_array_equal(recoded.dense_scores(), votes.dense_scores())
     assert votes.to_dense().tolist() == V.tolist()  # the user's own are left alone
+    for wrong in (["a", "m"], ["a", "m", "x"], ["a", "m", "m"]):
+        with pytest.raises(InputError, match="needed are the classes"):
+            votes.in_class_order(wrong)
 
 
 def test_many_classes_are_recoded_in_a_type_that_holds_them():
     names = [f"c{k:03d}" for k in range(199, -1, -1)]
     votes = LabelMatrix.from_dense([[0, 3], [-1, 1]], classes=names)  # small codes: one byte each
-    recoded = recode_votes(votes, list(range(199, -1, -1)), sorted(names))
+    recoded = votes.in_class_order(sorted(names))
     assert recoded.to_dense().tolist() == [[199, 196], [-1, 198]]
 
 
