@@ -59,7 +59,7 @@ def codes_of_votes(voted: Sequence[Any], classes: np.ndarray) -> tuple[int, ...]
     return tuple(labels.index(name) for name in voted)
 
 
-def warn_of_other_codes(votes: LabelMatrix, y: np.ndarray) -> None:
+def warn_of_sorted_codes(votes: LabelMatrix, y: np.ndarray) -> None:
     """Warn where gold codes `y` (n,) fit the votes much better as codes of the sorted classes.
 
     Tools of scikit-learn hand on the number of each label in sorted order; where the votes name

@@ -19,7 +19,7 @@ from spear_amal.estimators.class_order import (
     codes_of_votes,
     refuse_unlabelled_in_calibration,
     sorted_classes,
-    warn_of_other_codes,
+    warn_of_sorted_codes,
 )
 from spear_amal.models.image_model import check_pixels, pixel_kind
 from spear_amal.votes.label_matrix import LabelMatrix, as_label_matrix
@@ -121,7 +121,7 @@ def make_pool(
     if votes is not None:
         schema = estimator.vote_schema_ = VoteSchema.of(inputs.L, votes, estimator.classes_)
         if schema.codes is None and estimator.classes_.dtype.kind in "iu":
-            warn_of_other_codes(votes, codes)
+            warn_of_sorted_codes(votes, codes)
         votes = schema.to_model(votes.with_classes(schema.classes))
         plan = schema.plan_of_model(plan)
     features, all_codes, all_votes = [X], [codes], [votes]
