@@ -99,7 +99,7 @@ class LabelModelClassifier(BaseSpearEstimator):
         else:
             y = np.full_like(pool.y, -1)
             y[gold] = pool.y[gold]
-            model.fit(pool.votes, y)
+            model.fit(pool.votes, pool.votes.classes.as_numbers(y))
         self.label_models_.append(model)
         p = model.predict_proba(pool.votes)
         p[~pool.covered()] = np.nan

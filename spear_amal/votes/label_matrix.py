@@ -12,17 +12,15 @@ import scipy.sparse as sp
 
 from spear_amal._typing import MatrixLike, PathLike, VectorLike, VotesLike
 from spear_amal.errors import FileFormatError, InputError
+from spear_amal.votes.class_set import ABSTAIN, MAX_CLASSES, ClassesLike, ClassNames, class_names
 from spear_amal.votes.npz import read_label_matrix, write_label_matrix
-
-#: Vote of a labelling function that has no answer, and label of a row without one.
-ABSTAIN = -1
 
 
 class MatrixFields(TypedDict, total=False):
     """What :class:`LabelMatrix` knows beside the votes; attributes of the same names."""
 
     lf_names: Sequence[str] | None
-    classes: Iterable[Any] | None
+    classes: ClassesLike
     row_ids: Iterable[Any] | None
     lf_classes: VectorLike | None
 
@@ -40,8 +38,9 @@ class LabelMatrix:
     scores : scipy.sparse.csr_array of shape (n, m), float32, or None
         Score in [0, 1] of continuous LFs where they fired.
     lf_names : tuple of str, length m
-    classes : tuple, length C
-        Class names in the order of their codes; ``(0, .., C-1)`` if none were given.
+    classes : ClassNames, a tuple of length C
+        Class names in the order of their codes; ``(0, .., C-1)`` if none were given. Given as
+        for the appliers: a list, a mapping of names and ids, or an Enum, whose ids are kept.
     row_ids : ndarray of shape (n,)
         Ids that survive shuffling; integers or strings.
     lf_classes : ndarray of int, shape (m,)
@@ -67,7 +66,7 @@ class LabelMatrix:
         codes: sp.csr_array,
         *,
         lf_names: Sequence[str] | None = None,
-        classes: Iterable[Any] | None = None,
+        classes: ClassesLike = None,
         row_ids: Iterable[Any] | None = None,
         lf_classes: VectorLike | None = None,
         scores: sp.csr_array | None = None,
@@ -79,7 +78,7 @@ class LabelMatrix:
             tuple(lf_names) if lf_names is not None else tuple(f"lf{j}" for j in range(m))
         )
         top = int(codes.data.max()) if codes.nnz else 0
-        self.classes = tuple(classes) if classes is not None else tuple(range(max(top, 2)))
+        self.classes = class_names(classes) or ClassNames(range(max(top, 2)))
         self.row_ids = as_row_ids(row_ids, n)
         self.lf_classes = (
             np.full(m, ABSTAIN) if lf_classes is None else np.asarray(lf_classes, dtype=np.int64)
@@ -276,10 +275,10 @@ class LabelMatrix:
             return np.zeros(self.shape, dtype=np.float32)
         return np.asarray(self.scores.todense(), dtype=np.float32)
 
-    def with_classes(self, classes: Iterable[Any]) -> LabelMatrix:
+    def with_classes(self, classes: ClassesLike) -> LabelMatrix:
         """Return the same votes with other class names, in the order of the codes."""
         renamed = copy.copy(self)
-        renamed.classes = tuple(classes)
+        renamed.classes = class_names(classes) or self.classes
         check_fields(renamed, int(self.codes.data.max(initial=0)))
         return renamed
 
@@ -336,10 +335,6 @@ class LabelMatrix:
             raise FileFormatError(
                 f"{path} is not a label matrix file or is damaged ({error})"
             ) from error
-
-
-# Votes are stored as vote + 1 in int16 at most.
-MAX_CLASSES = np.iinfo(np.int16).max
 
 
 def as_votes(votes: VectorLike) -> np.ndarray:
