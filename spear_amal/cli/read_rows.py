@@ -11,7 +11,7 @@ import pandas as pd
 
 from spear_amal.data import read_table, require_columns
 from spear_amal.errors import InputError
-from spear_amal.votes.class_set import ClassNames
+from spear_amal.votes.class_set import ClassNames, class_names
 from spear_amal.votes.gold import classes_with_gold, read_gold
 
 UNLABELLED = -1
@@ -73,7 +73,7 @@ def _value(cell: Any) -> str | None:
     return None if text in ("", str(UNLABELLED)) else text
 
 
-def classes_of_table(voted: ClassNames | None, values: Sequence[str | None]) -> ClassNames:
+def classes_of_table(voted: Sequence[Any] | None, values: Sequence[str | None]) -> ClassNames:
     """Return the classes in code order, from the votes' classes (None without LFs) and the labels.
 
     Raises
@@ -82,15 +82,16 @@ def classes_of_table(voted: ClassNames | None, values: Sequence[str | None]) -> 
         If labels are names, but the LFs vote with mere numbers.
     """
     seen = {value for value in values if value is not None}
-    if voted is None:
+    declared = class_names(voted)
+    if declared is None:
         return ClassNames(sorted(seen, key=_by_number))
     names = sorted(value for value in seen if not value.isdecimal())
-    if voted.mere_codes and names:
+    if declared.mere_codes and names:
         raise InputError(
             f"the labels are names ({', '.join(names[:3])}), but the LFs vote with numbers: say "
             f"in the LF file which is which, e.g. CLASSES = {tuple(sorted(seen))!r}"
         )
-    return classes_with_gold(values, voted, "the labels")
+    return classes_with_gold(values, declared, "the labels")
 
 
 def _by_number(value: str) -> tuple[int, int, str]:

@@ -142,7 +142,7 @@ class ParquetLFApplier(BaseLFApplier):
 
     def _made_by(self, *settings: Any) -> str:
         try:
-            return function_hash([self._lfs, self._classes, settings])
+            return function_hash([self._lfs, self._classes.key, settings])
         except Unhashable:
             return ""
 

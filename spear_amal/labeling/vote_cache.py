@@ -211,7 +211,7 @@ class _Keys:
         """
         read = lf.column if isinstance(lf, ColumnLF) else None
         batch_size = self._batch_size if lf.vectorized and read is None else None
-        return function_hash([lf, self._classes, self._rows(read), batch_size])
+        return function_hash([lf, self._classes.key, self._rows(read), batch_size])
 
     def _rows(self, name: str | None) -> str:
         if name not in self._data:

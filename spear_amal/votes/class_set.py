@@ -221,6 +221,11 @@ class ClassSet:
         self._by_number = {number: code for code, number in enumerate(names.numbers)}
 
     @property
+    def key(self) -> tuple[Any, ...]:
+        """What tells these classes from others, as plain tuples: names and ids."""
+        return () if self.names is None else (tuple(self.names), self.names.ids)
+
+    @property
     def numbered(self) -> int:
         """Count of numbers from 0 on that are their own codes; 0 where they must be looked up."""
         if self.names is None:
@@ -276,7 +281,8 @@ class ClassSet:
             return "needed None or -1 (abstain) or a class number from 0 (names need classes=[...])"
         return (
             "needed None or -1 (abstain) or one of the "
-            f"{len(self.names)} classes {list(self.names)} or its number"
+            f"{len(self.names)} classes {list(self.names)} or its number "
+            f"({', '.join(map(str, self.names.numbers))})"
         )
 
 

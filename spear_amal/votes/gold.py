@@ -277,7 +277,7 @@ class _Column:
 
     def first_row(self, place: int) -> str:
         """Return in words in which row the label at this place comes first."""
-        return f" in row {int(np.flatnonzero(self.which == place)[0])}"
+        return f" in row {int(np.flatnonzero(self.which == place)[0])} (counted from 0)"
 
     def take(self, codes: Sequence[int]) -> np.ndarray:
         """Codes (n,) of the rows, from the codes of the distinct labels."""
@@ -511,7 +511,10 @@ def _advice_on_text(label: str, names: ClassNames) -> str:
         return "a missing value became a text: use None or NaN for rows without a label"
     if names.mere_codes:
         return "the votes are mere codes: make L with classes=[..] to name them"
-    return "mend the label, use None for a row without one, or make L with classes=[..] that has it"
+    return (
+        "mend the label, leave it out (None, an empty cell) if the row has none, or declare the "
+        "class in classes= (CLASSES of an LF file)"
+    )
 
 
 def _question(number: float) -> str:

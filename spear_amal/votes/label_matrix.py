@@ -282,6 +282,17 @@ class LabelMatrix:
         check_fields(renamed, int(self.codes.data.max(initial=0)))
         return renamed
 
+    def with_coded_classes(self) -> LabelMatrix:
+        """Return votes whose classes' numbers are their codes; without names where they are not.
+
+        For code that holds gold as codes beside votes.
+        """
+        codes = tuple(range(self.n_classes))
+        if self.classes.numbers == codes:
+            return self
+        named = ClassNames(tuple(self.classes))  # without the ids
+        return self.with_classes(named if named.numbers == codes else self.n_classes)
+
     def covered(self) -> np.ndarray:
         """Rows (n,) on which at least one LF fired."""
         return np.diff(self.codes.indptr) > 0

@@ -78,7 +78,7 @@ def test_ties():
         (lambda: preds_to_probs([0, -1], 2), "found -1 in row 1; abstained rows"),
         (
             lambda: preds_to_probs([0, 2], 2),
-            "preds holds 2 in row 1, which is none of the classes 0, 1",
+            "preds holds 2 in row 1 .counted from 0., which is none of the classes 0, 1",
         ),
     ],
 )
