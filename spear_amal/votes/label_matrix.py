@@ -13,6 +13,7 @@ import scipy.sparse as sp
 from spear_amal._typing import MatrixLike, PathLike, VectorLike, VotesLike
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.votes.npz import read_label_matrix, write_label_matrix
+from spear_amal.votes.row_ids import as_row_ids, exact_places
 
 #: Vote of a labelling function that has no answer, and label of a row without one.
 ABSTAIN = -1
@@ -44,6 +45,8 @@ class LabelMatrix:
         Class names in the order of their codes; ``(0, .., C-1)`` if none were given.
     row_ids : ndarray of shape (n,)
         Ids that survive shuffling; integers or strings.
+    has_row_ids : bool
+        False if rows are merely numbered, since no ids were given: they go by position.
     lf_classes : ndarray of int, shape (m,)
         The class that LF j was declared to vote for; -1 if none was declared.
     continuous : ndarray of bool, shape (m,)
@@ -61,6 +64,7 @@ class LabelMatrix:
     """
 
     ndim = 2
+    has_row_ids = True  # of a matrix that an older version pickled
 
     def __init__(
         self,
@@ -80,7 +84,8 @@ class LabelMatrix:
         )
         top = int(codes.data.max()) if codes.nnz else 0
         self.classes = tuple(classes) if classes is not None else tuple(range(max(top, 2)))
-        self.row_ids = as_row_ids(row_ids, n)
+        self.row_ids = np.arange(n) if row_ids is None else as_row_ids(row_ids)
+        self.has_row_ids = row_ids is not None
         self.lf_classes = (
             np.full(m, ABSTAIN) if lf_classes is None else np.asarray(lf_classes, dtype=np.int64)
         )
@@ -178,7 +183,7 @@ class LabelMatrix:
         scores = None
         if any(part.scores is not None for part in parts):
             scores = _stacked([scores_or_zeros(part) for part in parts])
-        return cls(
+        whole = cls(
             _stacked([part.codes for part in parts]),
             lf_names=first.lf_names,
             classes=first.classes,
@@ -187,6 +192,8 @@ class LabelMatrix:
             scores=scores,
             continuous=np.any([part.continuous for part in parts], axis=0),
         )
+        whole.has_row_ids = all(part.has_row_ids for part in parts)
+        return whole
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -256,7 +263,7 @@ class LabelMatrix:
             taken = matrix[rows] if whole else matrix[rows][:, columns]
             return taken.tocsr()
 
-        return LabelMatrix(
+        taken = LabelMatrix(
             take(self.codes),
             lf_names=[self.lf_names[j] for j in columns],
             classes=self.classes,
@@ -265,6 +272,8 @@ class LabelMatrix:
             scores=None if self.scores is None else take(self.scores),
             continuous=self.continuous[columns],
         )
+        taken.has_row_ids = self.has_row_ids
+        return taken
 
     def to_dense(self) -> np.ndarray:
         """Votes as an array (n, m), -1 for abstain."""
@@ -282,6 +291,27 @@ class LabelMatrix:
         renamed.classes = tuple(classes)
         check_fields(renamed, int(self.codes.data.max(initial=0)))
         return renamed
+
+    def for_rows(self, row_ids: Iterable[Any]) -> LabelMatrix:
+        """Return the votes on rows with these ids, in their order: an exact join.
+
+        Parameters
+        ----------
+        row_ids : iterable of k ids
+            For example the index of a frame that was shuffled or filtered after voting.
+
+        Raises
+        ------
+        InputError
+            If a row has no votes, or an id stands for several rows.
+
+        Examples
+        --------
+        >>> L = LabelMatrix.from_dense([[0], [1], [-1]], row_ids=["a", "b", "c"])
+        >>> L.for_rows(["c", "b"]).to_dense().tolist()
+        [[-1], [1]]
+        """
+        return self[exact_places(as_row_ids(list(row_ids)), self.row_ids)]
 
     def covered(self) -> np.ndarray:
         """Rows (n,) on which at least one LF fired."""
@@ -303,7 +333,7 @@ class LabelMatrix:
         """
         plan = self.unipolar_plan() if plan is None else list(plan)
         rows, lfs, columns, votes = split_votes(self.codes, plan, self.n_classes)
-        return LabelMatrix.from_triplets(
+        split = LabelMatrix.from_triplets(
             rows,
             columns,
             votes,
@@ -315,6 +345,8 @@ class LabelMatrix:
             row_ids=self.row_ids,
             lf_classes=[k for _, k in plan],
         )
+        split.has_row_ids = self.has_row_ids
+        return split
 
     def save(self, path: PathLike, overwrite: bool = False) -> None:
         """Write a ``.npz`` file without pickled objects; written aside, then renamed."""
@@ -330,8 +362,11 @@ class LabelMatrix:
             If the file is truncated, damaged or not a label matrix.
         """
         fields = read_label_matrix(path)
+        has_row_ids = fields.pop("has_row_ids")
         try:
-            return cls(fields.pop("codes"), **fields)
+            matrix = cls(fields.pop("codes"), **fields)
+            matrix.has_row_ids = has_row_ids
+            return matrix
         except (InputError, TypeError, ValueError) as error:
             raise FileFormatError(
                 f"{path} is not a label matrix file or is damaged ({error})"
@@ -426,19 +461,6 @@ def check_lf_classes(lf_classes: np.ndarray, n_classes: int) -> None:
         raise InputError(
             f"lf_classes must be -1 or a class from 0 to {n_classes - 1}, found {lf_classes}"
         )
-
-
-def as_row_ids(row_ids: Iterable[Any] | None, n: int) -> np.ndarray:
-    """Row ids as an integer or string array: nothing that would need pickle to be saved."""
-    if row_ids is None:
-        return np.arange(n)
-    known = isinstance(row_ids, np.ndarray) or not isinstance(row_ids, Iterable)
-    # An index of whole numbers is an array already; one of texts or dates is read one by one.
-    known = known or getattr(getattr(row_ids, "dtype", None), "kind", "O") in "iu"
-    ids = np.asarray(row_ids if known else list(row_ids))
-    if ids.ndim == 1 and (np.issubdtype(ids.dtype, np.integer) or ids.dtype.kind == "U"):
-        return ids
-    return np.asarray([str(row_id) for row_id in row_ids], dtype=np.str_)
 
 
 def as_index(key: Any, size: int) -> np.ndarray:
