@@ -8,7 +8,7 @@ counts 0, 1, 2, .. may be one that was reset, so it is no id to join by.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
 import numpy as np
@@ -97,6 +97,8 @@ def ids_of(rows: pd.DataFrame | pd.Series) -> np.ndarray:
 
 def as_row_ids(row_ids: Iterable[Any]) -> np.ndarray:
     """Return row ids as an integer or string array: nothing that would need pickle to be saved."""
+    if isinstance(row_ids, str | bytes | set | frozenset | Mapping):
+        raise InputError(f"row_ids must be a list of ids, one a row, found {row_ids!r}")
     known = isinstance(row_ids, np.ndarray) or not isinstance(row_ids, Iterable)
     # An index of whole numbers is an array already; one of texts or dates is read one by one.
     known = known or getattr(getattr(row_ids, "dtype", None), "kind", "O") in "iu"
