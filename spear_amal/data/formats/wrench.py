@@ -16,6 +16,7 @@ from spear_amal.errors import FileFormatError, InputError
 from spear_amal.io.atomic import refuse_existing, write_aside
 from spear_amal.votes.gold import read_gold
 from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
+from spear_amal.votes.row_ids import align_votes
 
 PARTS = ("train", "valid", "test")
 
@@ -31,18 +32,20 @@ class WrenchPart:
         where classes are called by numbers, those; -1 where it is missing); the index holds the
         ids of the file, strings.
     label_matrix : LabelMatrix (n, m)
-        Votes, with the same ids.
+        Votes, with the same ids; given in another order, they are joined by id.
 
     Raises
     ------
     InputError
-        If the lengths differ or the frame has no column ``label``.
+        If the lengths or ids differ, or the frame has no column ``label``.
     """
 
     frame: pd.DataFrame
     label_matrix: LabelMatrix
 
     def __post_init__(self) -> None:
+        aligned = align_votes(self.label_matrix, self.frame, "the frame", "the votes")
+        object.__setattr__(self, "label_matrix", aligned)
         if len(self.frame) != len(self.label_matrix):
             raise InputError(
                 f"the frame has {len(self.frame)} rows, the votes {len(self.label_matrix)}"
