@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spear_amal.data import read_spear_pickle, spear_label_matrix
+from spear_amal.data.formats import safe_pickle
 from spear_amal.data.formats.safe_pickle import read_pickles
 from spear_amal.errors import FileFormatError, InputError
 
@@ -422,3 +423,95 @@ def test_names_for_codes(tmp_path):
     for wrong, told in ((["ham", "spam"], "must be the JSON"), ({0: "a", 1: "a"}, "different")):
         with pytest.raises(InputError, match=told):
             read_spear_pickle(path, classes=wrong)
+
+
+# -- budgets: small files that stand for a great deal ---------------------------------------------
+
+
+def shared(levels, make=list, leaf=1):
+    """A value of two to the power of `levels` leaves, in as many pairs as there are levels."""
+    value = leaf
+    for _ in range(levels):
+        value = make((value, value))
+    return value
+
+
+@pytest.mark.parametrize("levels", [3, 40])
+def test_what_is_shared_is_read_once_and_stays_shared(tmp_path, levels):
+    (got,) = read_pickles(write(tmp_path / "a.p", [shared(levels, leaf=np.arange(3))]), most=1)
+    depth = 0
+    while isinstance(got, list):
+        assert got[0] is got[1]
+        got, depth = got[0], depth + 1
+    assert depth == levels and got.tolist() == [0, 1, 2]
+
+
+def test_an_array_that_is_there_twice_is_one_array(tmp_path):
+    array = np.arange(1009.0)
+    (got,) = read_pickles(write(tmp_path / "a.p", [{"a": array, "b": [array, array]}]), most=1)
+    assert got["a"] is got["b"][0] is got["b"][1] and np.array_equal(got["a"], array)
+
+
+def test_a_list_that_holds_itself(tmp_path):
+    endless = [1]
+    endless.append((endless, 2))
+    with pytest.raises(FileFormatError, match="it holds itself"):
+        read_pickles(write(tmp_path / "a.p", [endless]), most=1)
+
+
+class SameBytes:
+    """Pickles as a call that makes an array of bytes, which the pickle holds once for all."""
+
+    def __init__(self, data):
+        self.data = data
+
+    def __reduce__(self):
+        function = np._core.numeric._frombuffer
+        return function, (self.data, np.dtype("u1"), (len(self.data),), "C")
+
+
+def test_arrays_of_the_same_bytes_use_up_the_budget(tmp_path):
+    data = bytes(1 << 16)
+    few = write(tmp_path / "few.p", [[SameBytes(data) for _ in range(8)]])
+    assert [array.shape for array in read_pickles(few, most=1)[0]] == [(1 << 16,)] * 8
+    many = write(tmp_path / "many.p", [[SameBytes(data) for _ in range(100)]])
+    assert many.stat().st_size < 1 << 18
+    with pytest.raises(FileFormatError, match=r"many\.p.*more bytes of arrays than its size"):
+        read_pickles(many, most=1)
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ({shared(5, tuple): 1}, "keys that are no texts or numbers"),
+        ({shared(5, tuple)}, "keys that are no texts or numbers"),
+        (frozenset([(1, 2)]), "keys that are no texts or numbers"),
+        (dict.fromkeys(range(31)), "more keys than"),
+        (set(range(31)), "more keys than"),
+        ([{i: i} for i in range(31)], "more keys than"),
+        ([[] for _ in range(41)], "more containers than"),
+        ([(i, i) for i in range(41)], "more containers than"),
+        (list(range(997)), "more than 500 instructions"),
+    ],
+)
+@pytest.mark.parametrize("protocol", [0, 2, 4])
+def test_a_reading_has_a_budget(tmp_path, monkeypatch, value, told, protocol):
+    # Before protocol 4 a set is a call of a function that is not admitted.
+    path = write(tmp_path / "a.p", [value], 4 if isinstance(value, set | frozenset) else protocol)
+    if "texts" not in told:
+        read_pickles(path, most=1)  # harmless, and within the real budget
+    for word, name, most in (
+        ("keys", "MOST_KEYS", 30),
+        ("containers", "MOST_CONTAINERS", 40),
+        ("instructions", "MOST_STEPS", 500),
+    ):
+        if word in told:
+            monkeypatch.setattr(safe_pickle, name, most)
+    with pytest.raises(FileFormatError, match=told):
+        read_pickles(path, most=1)
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(safe_pickle, "MOST_BYTES", 100)
+    with pytest.raises(FileFormatError, match="more than 100 bytes"):
+        read_pickles(write(tmp_path / "a.p", [np.arange(101)]), most=1)
