@@ -12,8 +12,9 @@ import numpy as np
 
 from spear_amal._typing import ClassLike, PathLike
 from spear_amal.errors import InputError
-from spear_amal.labeling.data_points import as_list, field, get_column, is_missing
+from spear_amal.labeling.data_points import as_list, get_column
 from spear_amal.labeling.functions import LabelingFunction
+from spear_amal.labeling.rows import field, is_missing
 from spear_amal.labeling.text_search import RequiredLiterals, any_of, needed_by, searcher
 
 
