@@ -188,15 +188,31 @@ def as_list(values: Any) -> list[Any]:
     return list(values)
 
 
+def holds_nulls(values: Any) -> bool:
+    """Return whether a column is of Arrow or Polars and holds nulls, which NumPy would make NaN."""
+    nulls = getattr(values, "null_count", 0)
+    return bool(nulls() if callable(nulls) else nulls)
+
+
 _TABLES = {"pyarrow": ("Table", "RecordBatch"), "polars": ("DataFrame",)}
+_COLUMNS = {"pyarrow": ("Array", "ChunkedArray"), "polars": ("Series",)}
 # What becomes a table by a call that only the user can make: it may take all memory.
 _NOT_YET = {"LazyFrame": ".collect()", "RecordBatchReader": ".read_all()"}
 
 
 def is_table(x: Any) -> bool:
     """Return whether `x` is a table of Arrow (Table, RecordBatch) or a DataFrame of Polars."""
-    for package, names in _TABLES.items():
-        # Whoever has such a table has imported its package.
+    return _is_one_of(x, _TABLES)
+
+
+def is_column(x: Any) -> bool:
+    """Return whether `x` is a column of Arrow (Array, ChunkedArray) or a Series of Polars."""
+    return _is_one_of(x, _COLUMNS)
+
+
+def _is_one_of(x: Any, kinds: Mapping[str, tuple[str, ...]]) -> bool:
+    for package, names in kinds.items():
+        # Whoever has such an object has imported its package.
         module = sys.modules.get(package)
         if module is not None and isinstance(x, tuple(getattr(module, name) for name in names)):
             return True

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from spear_amal.errors import InputError, LabelingError
-from spear_amal.labeling.data_points import as_list
+from spear_amal.labeling.data_points import as_list, holds_nulls
 from spear_amal.labeling.functions import LabelingFunction
 from spear_amal.labeling.label_space import ClassSet
 from spear_amal.votes.label_matrix import ABSTAIN
@@ -205,19 +205,13 @@ def as_column(answers: Any, n: int) -> np.ndarray:
     """
     # A list is read one by one: as an array, [1, True] would lose what True means.
     listed = isinstance(answers, list | tuple)
-    listed = listed or _holds_nulls(answers)
+    listed = listed or holds_nulls(answers)
     array = np.fromiter(as_list(answers), dtype=object) if listed else np.asarray(answers)
     if array.shape != (n,):
         raise InvalidOutput(
             f"returned shape {array.shape}; a vectorised function must return ({n},)"
         )
     return array
-
-
-def _holds_nulls(answers: Any) -> bool:
-    """Return whether `values` are of Arrow or Polars and hold nulls, which NumPy would make NaN."""
-    nulls = getattr(answers, "null_count", 0)
-    return bool(nulls() if callable(nulls) else nulls)
 
 
 def score_column(answers: Any, n: int) -> tuple[np.ndarray, BadRows]:
