@@ -138,7 +138,8 @@ class LossMixer:
             stacked tensor all parameters count as shared; where it can be seen that they are not,
             those mixers raise.
         rows : (B,) ints, optional
-            Ids of the rows in ``[0, n_rows)``, each once; needed with `n_rows`.
+            Ids of the rows in ``[0, n_rows)``; needed with `n_rows`. A row that a sampler with
+            replacement drew several times counts as often, with the weight that it has.
         applies : Tensor (B, K), bool, optional
             Where each loss is defined; by default as `domain` says.
 
