@@ -34,7 +34,7 @@ class TrainingConfig(Options):
     """What ``train`` and ``distill`` have in common."""
 
     data: tuple[Path, ...] = option(
-        (), "Table: .csv, .jsonl or .parquet; several files are one table."
+        (), "Table: .csv, .tsv, .jsonl or .parquet; several files are one table."
     )
     validation: Path | None = option(
         None,
@@ -141,7 +141,7 @@ class EvaluateOptions(CliConfig):
 
     output: Path = option(MODEL, "Model file that train or distill wrote.", flag="model")
     test: tuple[Path, ...] = option(
-        (), "Table with labelled rows: .csv, .jsonl or .parquet.", flag="data"
+        (), "Table with labelled rows: .csv, .tsv, .jsonl or .parquet.", flag="data"
     )
 
 
@@ -280,7 +280,7 @@ class TeacherOutputsOptions(Options):
     model: Path = option(..., "Model file that train or distill wrote.")
     output: Path = option(..., "File to write (.npz).")
     data: tuple[Path, ...] = option(
-        (), "Table: .csv, .jsonl or .parquet; several files are one table."
+        (), "Table: .csv, .tsv, .jsonl or .parquet; several files are one table."
     )
     row_id_column: RowIdColumn = None
     images: Images = None

@@ -3,43 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from spear_amal.data import read_table, require_columns
+from spear_amal.data import require_columns
 from spear_amal.errors import InputError
 
 UNLABELLED = -1
 LF_COLUMN = "text"  # what labelling functions look at unless they say otherwise
-
-
-def read_rows(paths: Sequence[Path], text_column: str | None = None) -> pd.DataFrame:
-    """Read tables one below the other; a text column is checked and made of strings.
-
-    Raises
-    ------
-    InputError
-        If a file is missing, has no such column, or a text is empty; names file and row.
-    """
-    frames = [read_table(path) for path in paths]
-    if text_column is not None:
-        for frame, path in zip(frames, paths, strict=True):
-            _check_texts(frame, text_column, path)
-            frame[text_column] = frame[text_column].astype(str)
-    return pd.concat(frames, ignore_index=True)
-
-
-def _check_texts(frame: pd.DataFrame, column: str, path: Path) -> None:
-    require_columns(frame, [column], str(path))
-    missing = np.flatnonzero(frame[column].isna())
-    if len(missing):
-        raise InputError(
-            f"{path}: row {missing[0]} (counted from 0) has no {column!r}, as have "
-            f"{len(missing)} of {len(frame)} rows; fill or drop them"
-        )
 
 
 def for_lfs(frame: pd.DataFrame, text_column: str) -> pd.DataFrame:
