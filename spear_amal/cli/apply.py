@@ -12,6 +12,7 @@ from spear_amal.cli import read_rows
 from spear_amal.cli.console import print_result, print_status, show_table
 from spear_amal.cli.options import AnalyzeOptions, ApplyOptions
 from spear_amal.data import read_table, write_table
+from spear_amal.data.delimited import DELIMITERS, as_no_formula
 from spear_amal.errors import InputError
 from spear_amal.io.atomic import refuse_existing
 from spear_amal.labeling import (
@@ -152,6 +153,10 @@ def analyze(options: AnalyzeOptions) -> None:
         gold = _gold(frame, options, matrix)
     table = show_lfs(matrix, gold)
     if options.table is not None:
+        if options.table.suffix.lower() in DELIMITERS:
+            table = table.assign(
+                **{name: table[name].map(as_no_formula) for name in ("LF", "votes for")}
+            )
         write_table(table, options.table, overwrite=options.force)
         print_result(f"Table written to {options.table}")
 

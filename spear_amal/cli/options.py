@@ -14,7 +14,9 @@ Metric = Literal["accuracy", "f1", "macro-f1"]
 
 Text = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=1)]
-Lfs = Annotated[Path | None, Field(description="Python file with the labelling functions.")]
+Lfs = Annotated[
+    Path | None, Field(description="Python file with the labelling functions; it is run.")
+]
 Force = Annotated[bool, Field(description="Overwrite outputs that are there.")]
 FaultTolerant = Annotated[
     bool, Field(description="Let a labelling function that fails on a row abstain there.")

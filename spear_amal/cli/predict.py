@@ -15,6 +15,7 @@ from spear_amal.cli.console import print_result, show_rows
 from spear_amal.cli.options import EvaluateOptions, PredictOptions
 from spear_amal.data import read_table
 from spear_amal.data.add_columns import add_columns
+from spear_amal.data.delimited import DELIMITERS, as_no_formula
 from spear_amal.data.read_table import suffix_of
 from spear_amal.errors import InputError
 from spear_amal.io.atomic import refuse_existing
@@ -42,7 +43,10 @@ def predict(options: PredictOptions) -> None:
     if clash:
         raise InputError(f"the data already has the column {clash[0]!r}; rename or drop it")
     p = _probabilities(model, frame, options.lfs)
-    added: dict[str, Any] = {PREDICTED: [model.classes[code] for code in p.argmax(1)]}
+    classes: list[Any] = list(model.classes)
+    if target.suffix.lower() in DELIMITERS:
+        classes = [as_no_formula(str(name)) for name in classes]
+    added: dict[str, Any] = {PREDICTED: [classes[code] for code in p.argmax(1)]}
     added |= dict(zip(names, p.T, strict=True))
     add_columns(data, added, target, overwrite=options.force)
     print_result(f"{len(frame)} predictions written to {target}")

@@ -18,6 +18,9 @@ _QUOTE = '"'
 # From within a quoted cell up to its closing quote; two quotes stand for one.
 _UP_TO_CLOSING = re.compile(r'((?:[^"]++|"")*+)"')
 _MUST_BE_QUOTED = re.compile(r'["\n\r\ufeff]')
+# Spreadsheets skip white space in front, and take the wide forms of the signs too.
+_FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20].", re.DOTALL)
+_SIGNED_NUMBER = re.compile(r"[+-]\d+(?:\.\d*)?(?:[eE][+-]?\d+)?")
 _ROWS_AT_A_TIME = 128  # more of them are slower: the garbage collector looks at them all
 
 
@@ -110,6 +113,19 @@ def format_record(cells: Iterable[str], delimiter: str) -> str:
         else cell
         for cell in cells
     )
+
+
+def as_no_formula(name: str) -> str:
+    """Return a name as a cell that no spreadsheet runs: with an apostrophe in front if need be.
+
+    Numbers stay as they are.
+
+    Examples
+    --------
+    >>> [as_no_formula(name) for name in ("=1+1", "@x", "-1", "+0.5", "-", "ham")]
+    ["'=1+1", "'@x", '-1', '+0.5', '-', 'ham']
+    """
+    return f"'{name}" if _FORMULA.match(name) and not _SIGNED_NUMBER.fullmatch(name) else name
 
 
 def _check_header(path: Path, header: RawRecord) -> None:
