@@ -96,7 +96,7 @@ def apply(options: ApplyOptions) -> None:
     target = refuse_existing(options.require("votes"), options.force)
     if target.suffix != ".npz":
         raise InputError(f"{target}: a label matrix is written as .npz; choose such a name")
-    frame = read_table(options.require("data"), options.text_column)
+    frame = read_table(options.require("data"), options.text_column, options.label_column)
     matrix = vote(
         frame,
         options.require("lfs"),
@@ -144,7 +144,7 @@ def analyze(options: AnalyzeOptions) -> None:
     matrix = VoteFiles(source) if source.is_dir() else LabelMatrix.load(source)
     gold = None
     if options.data:
-        frame = read_table(options.data)
+        frame = read_table(options.data, label_column=options.label_column)
         if len(frame) != len(matrix):
             raise InputError(
                 f"{source} holds votes on {len(matrix)} rows, the data has {len(frame)} rows; "

@@ -55,7 +55,7 @@ def predict(options: PredictOptions) -> None:
 def evaluate(options: EvaluateOptions) -> None:
     """Print scores and the confusion matrix on the labelled rows of a table."""
     model = TextModel.load(options.output)
-    frame = read_table(options.require("test"), model.text_column)
+    frame = read_table(options.require("test"), model.text_column, options.label_column)
     where = ", ".join(str(path) for path in options.test)
     values = read_rows.label_values(frame, options.label_column, where)
     y = read_rows.class_codes(values, model.classes, where)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from spear_amal.votes.class_set import ClassNames, class_names
 from spear_amal.votes.gold import classes_with_gold, read_gold
 
 UNLABELLED = -1
+_WHOLE = re.compile(r"[+-]?(?:0|[1-9][0-9]{0,14})(?:\.0*)?")
 LF_COLUMN = "text"  # what labelling functions look at unless they say otherwise
 
 
@@ -41,8 +43,10 @@ def label_values(frame: pd.DataFrame, column: str, where: str) -> list[str | Non
 def _value(cell: Any) -> str | None:
     if pd.isna(cell):
         return None
-    # A column of whole numbers with gaps is read as floats.
-    text = str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell).strip()
+    # Many tools make floats of whole numbers beside missing ones, and write 1.0.
+    text = str(cell).strip()
+    if _WHOLE.fullmatch(text):
+        text = str(int(float(text)))
     return None if text in ("", str(UNLABELLED)) else text
 
 

@@ -61,7 +61,7 @@ def read_training_data(settings: TrainOptions | DistillOptions, with_votes: bool
     paths = [settings.require("data")]
     if settings.validation is not None:
         paths.append((settings.validation,))
-    frames = [read_table(files, settings.text_column) for files in paths]
+    frames = [read_table(files, settings.text_column, settings.label_column) for files in paths]
     names = [", ".join(str(path) for path in files) for files in paths]
     column = settings.label_column
     values = [

@@ -122,20 +122,21 @@ def as_json(value: Any) -> str:
     >>> as_json({"day": pd.Timestamp(2024, 1, 31), "n": float("nan"), "x": 0.1})
     '{"day": "2024-01-31T00:00:00", "n": null, "x": 0.1}'
     """
-    return _encode(_plain(value))
+    return _encode(json_value(value))
 
 
-def _plain(value: Any) -> Any:
+def json_value(value: Any) -> Any:
+    """Return a value as JSON has it: missing ones as None, dates as text, arrays as lists."""
     if isinstance(value, str | bool | int) or value is None:
         return value
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): json_value(item) for key, item in value.items()}
     if isinstance(value, list | tuple | np.ndarray):
-        return [_plain(item) for item in value]
+        return [json_value(item) for item in value]
     if isinstance(value, np.generic):
-        return _plain(value.item())
+        return json_value(value.item())
     if value is pd.NA or value is pd.NaT:
         return None
     return value.isoformat() if isinstance(value, date | time) else str(value)

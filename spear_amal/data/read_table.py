@@ -25,7 +25,11 @@ PARQUET = (".parquet",)
 _SUFFIXES = (*DELIMITERS, *JSON_LINES, *PARQUET)
 
 
-def read_table(path: PathLike | Sequence[PathLike], text_column: str | None = None) -> pd.DataFrame:
+def read_table(
+    path: PathLike | Sequence[PathLike],
+    text_column: str | None = None,
+    label_column: str | None = None,
+) -> pd.DataFrame:
     """Read a table; its suffix says how: .csv, .tsv, .jsonl (or .ndjson), .parquet.
 
     Text is UTF-8. In CSV and TSV only empty cells are missing values ("NA" is text), and the type
@@ -38,6 +42,9 @@ def read_table(path: PathLike | Sequence[PathLike], text_column: str | None = No
         them have is missing in the rows of the others.
     text_column : str, optional
         Column that must be there and complete, and is made of strings: cells as they are.
+    label_column : str, optional
+        Column, if it is there, whose cells in CSV and TSV stay text: true is no True, and 1.10 is
+        another class than 1.1.
 
     Returns
     -------
@@ -55,7 +62,7 @@ def read_table(path: PathLike | Sequence[PathLike], text_column: str | None = No
     """
     files = [Path(path)] if isinstance(path, str | os.PathLike) else [Path(one) for one in path]
     if not {suffix_of(file) for file in files} <= DELIMITERS.keys():
-        return stack_frames([_read_typed(file, text_column) for file in files])
+        return stack_frames([_read_typed(file, text_column, label_column) for file in files])
     # The cells of all files, since one of them may hold the word among numbers.
     columns: dict[str, list[str]] = {}
     n_rows = 0
@@ -68,24 +75,20 @@ def read_table(path: PathLike | Sequence[PathLike], text_column: str | None = No
             column = columns.setdefault(name, [""] * n_rows)
             column.extend(cells.get(name) or [""] * n_more)
         n_rows += n_more
-    return _frame_of_cells(columns, text_column)
-
-
-def _frame_of_cells(columns: dict[str, list[str]], text_column: str | None) -> pd.DataFrame:
     return pd.DataFrame(
         {
             # What is converted is let go, so that a table is not held twice.
-            name: pd.Series(columns.pop(name))
-            if name == text_column
+            name: column_of_values([cell or None for cell in columns.pop(name)])
+            if name in (text_column, label_column)
             else column_of_cells(columns.pop(name))
             for name in list(columns)
         }
     )
 
 
-def _read_typed(path: Path, text_column: str | None) -> pd.DataFrame:
+def _read_typed(path: Path, text_column: str | None, label_column: str | None) -> pd.DataFrame:
     if suffix_of(path) in DELIMITERS:
-        return read_table(path, text_column)
+        return read_table(path, text_column, label_column)
     frame = read_typed(path)
     _check_rows(path, frame, text_column)
     if text_column is not None:

@@ -86,3 +86,20 @@ def test_classes_come_from_votes_or_labels(voted, values, classes):
 def test_names_cannot_meet_mere_numbers():
     with pytest.raises(InputError, match=r"CLASSES = \('ham', 'spam'\)"):
         read_rows.classes_of_table((0, 1), ["spam", "ham", None])
+
+
+@pytest.mark.parametrize(
+    ("cells", "labels"),
+    [
+        (["true", "false", ""], ["true", "false", None]),
+        (["1.10", "1.1", "2"], ["1.10", "1.1", "2"]),
+        (["1.0", "0.0", "", "-1.0"], ["1", "0", None, None]),  # as pandas writes 1, 0, missing
+        (["01", "1", " 2 "], ["01", "1", "2"]),
+        (["1e5", "NA"], ["1e5", "NA"]),
+        (["9007199254740993", "x"], ["9007199254740993", "x"]),
+    ],
+)
+def test_labels_are_cells_as_they_are(cells, labels):
+    Path("a.csv").write_text("text,label\n" + "".join(f"t,{cell}\n" for cell in cells))
+    frame = read_table([Path("a.csv")], "text", "label")
+    assert read_rows.label_values(frame, "label", "a.csv") == labels

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from spear_amal._typing import PathLike
+from spear_amal.data.json_lines import json_value
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.io.atomic import refuse_existing, write_aside
 from spear_amal.votes.gold import read_gold
@@ -115,10 +116,9 @@ def write_wrench(
 def _as_json(part: WrenchPart) -> dict[str, Any]:
     votes = part.label_matrix.to_dense().tolist()
     gold = read_gold(part.frame["label"].to_numpy(), part.label_matrix, "label", grow=False)
-    # pandas' own JSON turns its types (missing values, dates) into plain ones.
-    data = json.loads(part.frame.drop(columns="label").to_json(orient="records"))
+    data = part.frame.drop(columns="label").to_dict(orient="records")
     return {
-        str(row): {"label": int(label), "weak_labels": vote, "data": fields}
+        str(row): {"label": int(label), "weak_labels": vote, "data": json_value(fields)}
         for row, label, vote, fields in zip(part.frame.index, gold.codes, votes, data, strict=True)
     }
 
@@ -131,7 +131,7 @@ def _load(path: Path) -> dict[str, Any]:
             f"{path} is missing; a WRENCH folder holds label.json and {', '.join(PARTS)}.json "
             "(pass parts= to read fewer)"
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FileFormatError(f"{path} is not JSON or is damaged ({error})") from error
     if not isinstance(content, dict):
         raise FileFormatError(f"{path} must hold one object, found {type(content).__name__}")
