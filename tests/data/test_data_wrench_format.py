@@ -292,3 +292,25 @@ def test_real_folder(real_data, tmp_path):
         assert json.loads((tmp_path / "again" / f"{part}.json").read_text("utf-8")) == json.loads(
             (source / f"{part}.json").read_text("utf-8")
         )
+
+
+def test_values_are_written_without_a_guess(tmp_path):
+    frame = pd.DataFrame(
+        {
+            "when": pd.to_datetime(["2024-01-31", None]),
+            "share": [0.1234567890123456, np.nan],
+            "label": [0, 1],
+        },
+        index=["a", "b"],
+    )
+    votes = LabelMatrix.from_dense(np.array([[0], [1]]), classes=("x", "y"), row_ids=frame.index)
+    write_wrench({"train": WrenchPart(frame, votes)}, tmp_path)
+    rows = json.loads((tmp_path / "train.json").read_text(encoding="utf-8"))
+    assert rows["a"]["data"] == {"when": "2024-01-31T00:00:00", "share": 0.1234567890123456}
+    assert rows["b"]["data"] == {"when": None, "share": None}
+
+
+def test_nesting_without_end_is_a_damaged_file(tmp_path):
+    (tmp_path / "label.json").write_text("[" * 100_000)
+    with pytest.raises(FileFormatError, match=r"label\.json is not JSON or is damaged"):
+        read_wrench(tmp_path)
