@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,6 +15,12 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from spear_amal.errors import InputError
+from spear_amal.estimators.class_order import (
+    codes_of_votes,
+    refuse_unlabelled_in_calibration,
+    sorted_classes,
+    warn_of_sorted_codes,
+)
 from spear_amal.models.image_model import check_pixels, pixel_kind
 from spear_amal.votes.label_matrix import LabelMatrix, as_label_matrix
 
@@ -103,15 +110,20 @@ def make_pool(
         check_rows("L", len(votes), X.shape[0], "X")
         if plan is None and votes.nnz == 0:
             raise InputError("all LFs abstain on all rows of L; without votes leave L out")
-    estimator.classes_ = find_classes(y[~unlabelled_mask(y)], votes)
+    estimator.classes_ = sorted_classes(find_classes(y[~unlabelled_mask(y)], votes))
     codes = encode(y, estimator.classes_)
     check_gold(codes, estimator.classes_)
+    if (codes < 0).any():
+        refuse_unlabelled_in_calibration()
     estimator.vote_schema_ = None
-    if votes is not None:
-        estimator.vote_schema_ = VoteSchema.of(inputs.L, votes, len(estimator.classes_))
-        votes = votes.with_classes(estimator.vote_schema_.classes)
     if plan is None:
         plan = [] if votes is None else votes.unipolar_plan()
+    if votes is not None:
+        schema = estimator.vote_schema_ = VoteSchema.of(inputs.L, votes, estimator.classes_)
+        if schema.codes is None and estimator.classes_.dtype.kind in "iu":
+            warn_of_sorted_codes(votes, codes)
+        votes = schema.to_model(votes.with_classes(schema.classes))
+        plan = schema.plan_of_model(plan)
     features, all_codes, all_votes = [X], [codes], [votes]
     if inputs.X_val is None:
         fraction, seed = estimator.validation_fraction, estimator.random_state
@@ -216,17 +228,17 @@ def unlabelled_mask(y: np.ndarray) -> np.ndarray:
     return y == "-1" if y.dtype.kind in "US" else np.zeros(len(y), dtype=bool)
 
 
-def find_classes(known: np.ndarray, L: LabelMatrix | None) -> np.ndarray:
-    """Class labels (C,) in the order of their codes, from gold labels and the label matrix.
+def find_classes(known: np.ndarray, L: LabelMatrix | None) -> Sequence[Any] | np.ndarray:
+    """Class labels, in the order of the votes' codes or (without votes) as gold has them.
 
     Gold given by the names of the label matrix takes these names; whole numbers are codes.
     """
     if L is None:
-        return np.unique(known)
+        return known
     names, labels = list(L.classes), set(known.tolist())
     coded = names == list(range(len(names)))
     if not coded and labels <= set(names):
-        return np.asarray(names)
+        return names
     if known.dtype.kind not in "iufb" or not (coded or all(isinstance(one, str) for one in names)):
         hint = "; make L with classes=[..] to name them" if coded else ""
         strangers = sorted(labels - set(names), key=str)
@@ -239,7 +251,11 @@ def find_classes(known: np.ndarray, L: LabelMatrix | None) -> np.ndarray:
         )
     top = int(codes.max(initial=0)) + 1
     if top > L.n_classes and not coded:
-        raise InputError(f"y holds class {top - 1}, but L has {L.n_classes} classes: {names}")
+        raise InputError(
+            f"y holds class {top - 1}, but L has {L.n_classes} classes: {names}. Some tools of "
+            "scikit-learn, such as cross_val_predict(method='predict_proba'), VotingClassifier and "
+            "StackingClassifier, make a class of unlabelled rows (-1): give them labelled rows only"
+        )
     return np.arange(max(top, L.n_classes))
 
 
@@ -296,24 +312,54 @@ class VoteSchema:
         Class names of the label matrix, one per class of the model.
     continuous : tuple of bool
         LFs that gave scores.
+    codes : tuple of int, or None
+        For each class of the votes its code in the model, whose classes are sorted; None where
+        codes are the same.
     """
 
     names: tuple[str, ...] | None
     classes: tuple[Any, ...]
     continuous: tuple[bool, ...]
+    codes: tuple[int, ...] | None = None
 
     @classmethod
-    def of(cls, L: Any, matrix: LabelMatrix, n_classes: int) -> VoteSchema:
-        """Make the schema of votes, as they were given (L) and as a matrix."""
+    def of(cls, L: Any, matrix: LabelMatrix, classes: np.ndarray) -> VoteSchema:
+        """Make the schema of votes, as they were given (L) and as a matrix; `classes` (C,)."""
+        n_classes = len(classes)
         short = matrix.n_classes < n_classes  # a plain array in which the last class got no vote
         return cls(
             names=matrix.lf_names if isinstance(L, LabelMatrix) else None,
             classes=tuple(range(n_classes)) if short else matrix.classes,
             continuous=tuple(matrix.continuous.tolist()),
+            codes=None if short else codes_of_votes(matrix.classes, classes),
         )
 
+    def code_of(self, vote: int) -> int:
+        """Return the code in the model of a class of the votes."""
+        return vote if self.codes is None else self.codes[vote]
+
+    @property
+    def order(self) -> np.ndarray:
+        """For each class of the model (C,) its code in the votes."""
+        return np.arange(len(self.classes)) if self.codes is None else np.argsort(self.codes)
+
+    def to_model(self, votes: LabelMatrix) -> LabelMatrix:
+        """Return votes (n, m) with the codes of the model."""
+        return votes.in_class_order([self.classes[k] for k in self.order])
+
+    def from_model(self, votes: LabelMatrix) -> LabelMatrix:
+        """Return votes (n, m) with the codes that they were given with."""
+        return votes.in_class_order(self.classes)
+
+    def plan_of_model(self, plan: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Return the columns (LF, class) of unipolar votes, as they stand, in codes of the model.
+
+        Options that are given by column keep their order so.
+        """
+        return [(j, self.code_of(k)) for j, k in plan]
+
     def conform(self, L: Any, n: int, name: str = "L", of: str = "X") -> LabelMatrix:
-        """Return votes for n rows in this form: same LFs in the same order, classes and scores.
+        """Return votes for n rows as the model knows them: same LFs, in order, classes, scores.
 
         Raises
         ------
@@ -337,7 +383,7 @@ class VoteSchema:
                 f"{name} has no scores for continuous LFs that gave scores in training; apply the "
                 "LFs again and pass the LabelMatrix itself"
             )
-        return LabelMatrix(
+        matrix = LabelMatrix(
             matrix.codes,
             lf_names=self.names,
             classes=matrix.classes,
@@ -346,6 +392,7 @@ class VoteSchema:
             scores=matrix.scores,
             continuous=self.continuous,
         )
+        return self.to_model(matrix)
 
 
 def hold_out(y: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, str]:
