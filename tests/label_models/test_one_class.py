@@ -99,7 +99,7 @@ def test_gold_of_positives_only_does_no_harm(name):
         1501, 8, 2, accuracies=0.7, coverages=0.5, class_balance=[0.8, 0.2], seed=0
     )
     votes, y = np.asarray(L)[L.covered()], y[L.covered()]
-    gold = np.full(len(y), -1)
+    gold = np.full(len(y), np.nan)  # -1 beside 1 would be asked about
     gold[np.flatnonzero(y == 1)[:61]] = 1
     before = accuracy(fit(name, votes), votes, y)
     assert accuracy(fit(name, votes, gold), votes, y) > before - 0.02
@@ -108,7 +108,7 @@ def test_gold_of_positives_only_does_no_harm(name):
 @pytest.mark.parametrize("name", LEARNING)
 def test_gold_of_positives_only_does_no_harm_to_lfs_of_one_class(name):
     votes, y = one_class_votes(2, balance=[0.8, 0.2])
-    gold = np.full(len(y), -1)
+    gold = np.full(len(y), np.nan)  # -1 beside 1 would be asked about
     gold[np.flatnonzero(y == 1)[:61]] = 1
     majority = accuracy(MajorityVote().fit(votes), votes, y)
     assert accuracy(fit(name, votes, gold), votes, y) > majority - 0.1
@@ -172,7 +172,7 @@ def test_model_abstains_is_checked():
 
 def test_likelihood_never_falls_with_gold_of_one_class():
     votes, y = one_class_votes(3)
-    gold = np.where((y == 1) & (np.arange(len(y)) < 300), 1, -1)
+    gold = np.where((y == 1) & (np.arange(len(y)) < 300), 1, np.nan)
     values = np.array(DawidSkene(tol=0.0).fit(votes, gold).log_likelihoods_)
     assert (np.diff(values) > -1e-9 * abs(values[0])).all()
 
@@ -259,7 +259,7 @@ def test_chosen_gold_by_hand():
 def test_snorkels_balance_is_not_that_of_chosen_gold():
     pytest.importorskip("snorkel")
     votes, y = one_class_votes(2)
-    gold = np.where((y == 1) & (np.arange(len(y)) < 300), 1, -1)
+    gold = np.where((y == 1) & (np.arange(len(y)) < 300), 1, np.nan)
     np.testing.assert_allclose(fit("snorkel", votes, gold).class_balance_, [0.5, 0.5])
 
 
