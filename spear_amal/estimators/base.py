@@ -249,6 +249,7 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
                 trainer=settled,
                 config=self._config_for_fingerprint,
                 metric=self.metric,
+                positive=self._positive,
                 seed=self.random_state,
                 fit_strategy=self.fit_strategy,
                 n_folds=self.n_folds,
@@ -435,7 +436,7 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         if sample_weight is not None:
             weight = np.asarray(sample_weight, dtype=float)[known]
             return float(np.average(predicted[known] == codes[known], weights=weight))
-        return score(self.metric, codes, predicted)
+        return score(self.metric, codes, predicted, self._positive)
 
     def _votes_of(self, X: Any, L: Any) -> LabelMatrix | None:
         """Votes in the unipolar form of training; silence where L is None."""
@@ -458,6 +459,11 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
     def _combine(self, log_p: np.ndarray, log_q: np.ndarray | None, exponent: float) -> np.ndarray:
         """Log probabilities (n, C) of both models together, up to a constant per row."""
         return combine(log_p, log_q, exponent)
+
+    @property
+    def _positive(self) -> int:
+        """Code of the class whose F1 the metric "f1" is: class 1 of the votes, if there are any."""
+        return 1 if self.vote_schema_ is None else self.vote_schema_.code_of(1)
 
     @property
     def n_lfs_(self) -> int:

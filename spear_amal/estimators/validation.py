@@ -13,6 +13,13 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.validation import validate_data
 
 from spear_amal.errors import InputError
+from spear_amal.estimators.class_order import (
+    codes_of_model,
+    codes_of_votes,
+    refuse_unlabelled_in_calibration,
+    sorted_classes,
+    warn_of_sorted_codes,
+)
 from spear_amal.models.image_model import check_pixels, pixel_kind
 from spear_amal.votes.class_set import ClassNames
 from spear_amal.votes.gold import Gold, check_same_order, read_gold
@@ -101,14 +108,21 @@ def make_pool(
         if plan is None and votes.nnz == 0:
             raise InputError("all LFs abstain on all rows of L; without votes leave L out")
     gold = read_target(inputs.y, votes, inputs.X, X.shape[0])
-    estimator.classes_, codes = gold.labels, gold.codes
     check_gold(gold)
+    estimator.classes_ = sorted_classes(gold.labels)
+    order = codes_of_votes(gold.labels.tolist(), estimator.classes_)
+    codes = codes_of_model(gold.codes, order)
+    if (codes < 0).any():
+        refuse_unlabelled_in_calibration()
     estimator.vote_schema_ = None
-    if votes is not None:
-        estimator.vote_schema_ = VoteSchema.of(inputs.L, votes, len(estimator.classes_))
-        votes = votes.with_classes(estimator.vote_schema_.class_names)
     if plan is None:
         plan = [] if votes is None else votes.unipolar_plan()
+    if votes is not None:
+        schema = estimator.vote_schema_ = VoteSchema.of(inputs.L, votes, len(gold.labels), order)
+        if order is None and estimator.classes_.dtype.kind in "iu":
+            warn_of_sorted_codes(votes, codes)
+        votes = schema.to_model(votes.with_classes(schema.class_names))
+        plan = schema.plan_of_model(plan)
     features, all_codes, all_votes = [X], [codes], [votes]
     if inputs.X_val is None:
         fraction, seed = estimator.validation_fraction, estimator.random_state
@@ -200,7 +214,8 @@ def known_codes(estimator: Any, y: Any, name: str = "y", strict: bool = True) ->
     """Read labels against the classes of a fit; as :func:`read_gold` does, codes (n,) alone."""
     schema: VoteSchema | None = estimator.vote_schema_
     names = estimator.classes_.tolist() if schema is None else schema.class_names
-    return read_gold(_as_column(y, name), names, name, strict=strict).codes
+    codes = read_gold(_as_column(y, name), names, name, strict=strict).codes
+    return codes_of_model(codes, None if schema is None else schema.codes)
 
 
 def check_gold(gold: Gold) -> None:
@@ -236,22 +251,29 @@ class VoteSchema:
         LFs that gave scores.
     class_ids : tuple, or None
         What else the classes are called by; see :class:`ClassNames`.
+    codes : tuple of int, or None
+        For each class of the votes its code in the model, whose classes are sorted; None where
+        codes are the same.
     """
 
     names: tuple[str, ...] | None
     classes: tuple[Any, ...]
     continuous: tuple[bool, ...]
     class_ids: tuple[Any, ...] | None = None
+    codes: tuple[int, ...] | None = None
 
     @classmethod
-    def of(cls, L: Any, matrix: LabelMatrix, n_classes: int) -> VoteSchema:
-        """Make the schema of votes, as they were given (L) and as a matrix."""
+    def of(
+        cls, L: Any, matrix: LabelMatrix, n_classes: int, order: tuple[int, ...] | None
+    ) -> VoteSchema:
+        """Make the schema of votes, as they were given (L) and as a matrix; `order`: its codes."""
         short = matrix.n_classes < n_classes  # a plain array in which the last class got no vote
         return cls(
             names=matrix.lf_names if isinstance(L, LabelMatrix) else None,
             classes=tuple(range(n_classes)) if short else matrix.classes,
             continuous=tuple(matrix.continuous.tolist()),
             class_ids=matrix.classes.ids,
+            codes=None if short else order,
         )
 
     @property
@@ -259,8 +281,32 @@ class VoteSchema:
         """Class names that know their ids."""
         return ClassNames(self.classes, self.class_ids)
 
+    def code_of(self, vote: int) -> int:
+        """Return the code in the model of a class of the votes."""
+        return vote if self.codes is None else self.codes[vote]
+
+    @property
+    def order(self) -> np.ndarray:
+        """For each class of the model (C,) its code in the votes."""
+        return np.arange(len(self.classes)) if self.codes is None else np.argsort(self.codes)
+
+    def to_model(self, votes: LabelMatrix) -> LabelMatrix:
+        """Return votes (n, m) with the codes of the model."""
+        return votes.in_class_order([self.classes[k] for k in self.order])
+
+    def from_model(self, votes: LabelMatrix) -> LabelMatrix:
+        """Return votes (n, m) with the codes that they were given with."""
+        return votes.in_class_order(self.classes)
+
+    def plan_of_model(self, plan: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Return the columns (LF, class) of unipolar votes, as they stand, in codes of the model.
+
+        Options that are given by column keep their order so.
+        """
+        return [(j, self.code_of(k)) for j, k in plan]
+
     def conform(self, L: Any, n: int, name: str = "L", of: str = "X") -> LabelMatrix:
-        """Return votes for n rows in this form: same LFs in the same order, classes and scores.
+        """Return votes for n rows as the model knows them: same LFs, in order, classes, scores.
 
         Raises
         ------
@@ -284,7 +330,7 @@ class VoteSchema:
                 f"{name} has no scores for continuous LFs that gave scores in training; apply the "
                 "LFs again and pass the LabelMatrix itself"
             )
-        return LabelMatrix(
+        matrix = LabelMatrix(
             matrix.codes,
             lf_names=self.names,
             classes=matrix.classes,
@@ -293,6 +339,7 @@ class VoteSchema:
             scores=matrix.scores,
             continuous=self.continuous,
         )
+        return self.to_model(matrix)
 
 
 def hold_out(y: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, str]:

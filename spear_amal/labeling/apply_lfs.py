@@ -11,7 +11,8 @@ import scipy.sparse as sp
 
 from spear_amal.errors import InputError
 from spear_amal.labeling.builders import TextLF
-from spear_amal.labeling.data_points import RowSource, as_list, get_column
+from spear_amal.labeling.cell_values import as_list
+from spear_amal.labeling.data_points import RowSource, get_column
 from spear_amal.labeling.functions import LabelingFunction
 from spear_amal.labeling.lf_outputs import (
     FailureLog,

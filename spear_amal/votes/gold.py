@@ -369,7 +369,9 @@ def _read(column: _Column, names: ClassNames, strict: bool) -> Gold:
     if None in codes and strict:
         raise InputError(_no_class(column, names, codes))
     known = [len(names) if code is None else code for code in codes]
-    return Gold(column.take(known), np.asarray(labels), names, column.from_signs)
+    mixed = len({isinstance(label, str) for label in labels}) > 1  # must not become texts
+    array = _objects(labels) if mixed else np.asarray(labels)
+    return Gold(column.take(known), array, names, column.from_signs)
 
 
 def _readings(
