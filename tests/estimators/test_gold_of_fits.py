@@ -15,7 +15,7 @@ from spear_amal import (
 from spear_amal.errors import InputError
 
 N = 90
-Stars = Enum("Stars", {"ONE": 1, "TWO": 2, "THREE": 3})
+Stars = Enum("Stars", {"FEW": 1, "MANY": 2, "MOST": 3})
 KNOWN = np.arange(N) < 45
 
 
@@ -37,7 +37,7 @@ KINDS = {
     "numbers": ([1, 2, 3], [1, 2, 3]),
     "Enum": (Stars, [1, 2, 3]),
     "members": (Stars, list(Stars)),
-    "members' names": (Stars, ["ONE", "TWO", "THREE"]),
+    "members' names": (Stars, ["FEW", "MANY", "MOST"]),
     "texts of numbers": (["1", "2", "3"], ["1", "2", "3"]),
     "numbers of texts": (["1", "2", "3"], [1, 2, 3]),
     "ids": ({"bad": 7, "good": 9, "fair": 8}, [7, 8, 9]),
@@ -139,7 +139,7 @@ def test_gold_in_parquet_shards(made, tmp_path):
     stored = finish_votes(tmp_path, [part], lf_names=L.lf_names, classes=L.classes)
     frame = pd.DataFrame({"x": X.astype(np.float32).tolist()})
     answers = []
-    for labels in ([1, 2, 3], ["ONE", "TWO", "THREE"]):
+    for labels in ([1, 2, 3], ["FEW", "MANY", "MOST"]):
         gold = pd.Series([labels[k] for k in codes]).where(KNOWN, None)
         frame.assign(y=gold).to_parquet(tmp_path / "rows.parquet")
         rows = ParquetRows(tmp_path / "rows.parquet", features="x", y="y")

@@ -260,7 +260,7 @@ def test_order_is_compared_by_index(ids, order, fails):
 
 
 def test_signs_alone_are_asked_about():
-    votes = LabelMatrix.from_dense(np.zeros((30, 2), dtype=int))
+    votes = LabelMatrix.from_dense(np.zeros((30, 1), dtype=int))
     signs = np.where(np.arange(30) % 2, 1, -1)
     with pytest.warns(UserWarning, match="Y holds only 1 and -1"):
         assert gold_codes(signs, votes).tolist() == signs.tolist()
@@ -282,3 +282,24 @@ def test_labels_of_unknown_classes_are_grouped():
     assert (labels, places.tolist()) == ([-1, "a", "b"], [2, 0, 1, 2])
     labels, places = group_labels([2.0, np.nan, 5])
     assert (labels, places.tolist()) == ([-1, 2, 5], [1, 0, 2])
+
+
+@pytest.mark.parametrize("classes", [None, ["one", "two", "three"]])
+def test_gold_that_counts_from_one_is_asked_about(classes):
+    codes = np.arange(60) % 3
+    second = np.where(np.arange(60) % 4, codes, -1)
+    votes = LabelMatrix.from_dense(np.stack([codes, second], 1), classes=classes)
+    gold_codes(codes, votes)
+    assert gold_codes(np.where(codes > 0, codes, -1), votes).max() == 2
+    if classes is None:
+        with pytest.warns(UserWarning, match=r"0% of the votes agree .* 1, 100% would"):
+            gold_codes(codes + 1, votes)
+    else:
+        with pytest.raises(InputError, match="holds 3"):
+            gold_codes(codes + 1, votes)
+    with pytest.warns(UserWarning, match=r"such as classes=\[1, 2, 3\]"):
+        gold_codes(np.where(codes < 2, codes + 1, -1), votes)
+    gold_codes(np.where(codes < 2, codes + 1, -1), votes.with_classes([1, 2, 3]))
+    gold_codes(np.where(codes < 2, codes + 1, -1)[:6], votes[:6])  # too few to tell
+    # A class without gold is no such sign while the votes agree as they stand.
+    gold_codes(np.where(codes == 0, -1, codes), votes)
