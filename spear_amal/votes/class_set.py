@@ -35,16 +35,18 @@ class ClassNames(tuple[Any, ...]):
     ----------
     ids : tuple or None
         Of each class the value of its Enum member, or its id in a mapping of names and ids; None
-        where these are the codes.
+        where they say no more than the names.
     """
 
     ids: tuple[Any, ...] | None
 
     def __new__(cls, names: Iterable[Any], ids: Iterable[Any] | None = None) -> Self:
-        """Make the tuple, with the ids of `names` by default; ids that are codes say nothing."""
+        """Make the tuple; ids are by default those of `names`, and kept where they say more."""
         made = super().__new__(cls, names)
         own = getattr(names, "ids", None) if ids is None else tuple(ids)
-        made.ids = None if own == tuple(range(len(made))) or own == tuple(made) else own
+        made.ids = None
+        if own not in (None, made.numbers, tuple(made)):
+            made.ids = own
         return made
 
     @property

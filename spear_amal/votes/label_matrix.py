@@ -321,15 +321,13 @@ class LabelMatrix(ArrayFace):
         return moved
 
     def with_coded_classes(self) -> LabelMatrix:
-        """Return votes whose classes' numbers are their codes; without names where they are not.
+        """Return votes in which the numbers of classes are their codes, whatever their names.
 
         For code that holds gold as codes beside votes.
         """
-        codes = tuple(range(self.n_classes))
-        if self.classes.numbers == codes:
-            return self
-        named = ClassNames(tuple(self.classes))  # without the ids
-        return self.with_classes(named if named.numbers == codes else self.n_classes)
+        codes = range(self.n_classes)
+        same = self.classes.numbers == tuple(codes)
+        return self if same else self.with_classes(ClassNames(tuple(self.classes), codes))
 
     def for_rows(self, row_ids: Iterable[Any]) -> LabelMatrix:
         """Return the votes on rows with these ids, in their order: an exact join.

@@ -19,6 +19,7 @@ import pandas as pd
 from spear_amal._typing import PathLike
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.io.atomic import refuse_existing, write_aside
+from spear_amal.votes.class_set import ClassNames
 from spear_amal.votes.gold import read_gold
 from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
 from spear_amal.votes.row_ids import align_votes
@@ -35,9 +36,8 @@ class WrenchPart:
     Attributes
     ----------
     frame : DataFrame of n rows
-        The fields of ``data`` (``text`` for text corpora) and ``label`` (gold as numbers: codes, or
-        where classes are called by numbers, those; -1 where it is missing); the index holds the
-        ids of the file, strings.
+        The fields of ``data`` (``text`` for text corpora) and ``label`` (gold codes, -1 where it is
+        missing); the index holds the ids of the file, strings.
     label_matrix : LabelMatrix (n, m)
         Votes, with the same ids; given in another order, they are joined by id.
 
@@ -206,14 +206,15 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return content
 
 
-def _classes(path: Path) -> tuple[str, ...]:
+def _classes(path: Path) -> ClassNames:
     content = _load(path)
     if set(content) != {str(code) for code in range(len(content))}:
         raise FileFormatError(f"{path} must number its classes 0, 1, ..; found {sorted(content)}")
-    return tuple(str(content[str(code)]) for code in range(len(content)))
+    # With ids, since labels are codes also where classes are called "1", "2", ...
+    return ClassNames((str(content[str(c)]) for c in range(len(content))), range(len(content)))
 
 
-def _part(path: Path, classes: tuple[str, ...], lf_names: Sequence[str] | None) -> WrenchPart:
+def _part(path: Path, classes: ClassNames, lf_names: Sequence[str] | None) -> WrenchPart:
     content = _load(path)
     for row, fields in content.items():
         _check_row(path, row, fields)
@@ -231,8 +232,7 @@ def _part(path: Path, classes: tuple[str, ...], lf_names: Sequence[str] | None) 
     except InputError as error:
         raise FileFormatError(f"{path}: {error}") from error
     frame = _frame([fields["data"] for fields in content.values()], list(content))
-    gold = label_matrix.classes.as_numbers(np.asarray(labels, dtype=np.int64))
-    return WrenchPart(frame.assign(label=gold), label_matrix)
+    return WrenchPart(frame.assign(label=np.asarray(labels, dtype=np.int64)), label_matrix)
 
 
 def _frame(data: list[dict[str, Any]], ids: list[str]) -> pd.DataFrame:
