@@ -24,9 +24,8 @@ from spear_amal.estimators.validation import (
     TrainingPool,
     check_features,
     check_features_or_images,
-    encode,
+    known_codes,
     make_pool,
-    validate_target,
 )
 from spear_amal.losses import ComponentSet
 from spear_amal.mixers import Fixed, Mixer
@@ -42,6 +41,7 @@ from spear_amal.models.registry import FeatureModelLike
 from spear_amal.params import Interval, NestedParameters, StrOptions, nest_options
 from spear_amal.training import METRICS, ProgressBar, Table, TrainerConfig, score
 from spear_amal.training.config import DTYPES
+from spear_amal.votes.gold import check_same_order
 from spear_amal.votes.label_matrix import LabelMatrix, as_label_matrix
 
 BATCH, IMAGE_BATCH = 64, 128
@@ -158,7 +158,9 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         X : array or sparse matrix of shape (n, D)
             Features of labelled and unlabelled rows.
         y : array of shape (n,)
-            Gold labels; -1 (or None) where unlabelled.
+            Gold labels; -1, None or NaN where unlabelled. With L they are read against its
+            classes: names, codes, members of an Enum or the numbers that classes are called by.
+            An index of pandas must be that of X and L, or have nothing to do with it.
         L : LabelMatrix or array of shape (n, m), optional
             Votes of the labelling functions, -1 for abstain.
         X_val, y_val, L_val : optional
@@ -247,6 +249,7 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
                 trainer=settled,
                 config=self._config_for_fingerprint,
                 metric=self.metric,
+                positive=self._positive,
                 seed=self.random_state,
                 fit_strategy=self.fit_strategy,
                 n_folds=self.n_folds,
@@ -426,13 +429,14 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         alone. With `sample_weight` the score is the weighted accuracy, as scikit-learn expects.
         """
         check_is_fitted(self, "models_")
-        codes = encode(validate_target(y, "y"), self.classes_, strict=False)
+        codes = known_codes(self, y, strict=False)
+        check_same_order(y, getattr(X, "index", None), "y", "X")
         known = codes >= 0
         predicted = self._predict_proba(X, L, self.exponent_ if L is not None else 0.0).argmax(1)
         if sample_weight is not None:
             weight = np.asarray(sample_weight, dtype=float)[known]
             return float(np.average(predicted[known] == codes[known], weights=weight))
-        return score(self.metric, codes, predicted)
+        return score(self.metric, codes, predicted, self._positive)
 
     def _votes_of(self, X: Any, L: Any) -> LabelMatrix | None:
         """Votes in the unipolar form of training; silence where L is None."""
@@ -455,6 +459,11 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
     def _combine(self, log_p: np.ndarray, log_q: np.ndarray | None, exponent: float) -> np.ndarray:
         """Log probabilities (n, C) of both models together, up to a constant per row."""
         return combine(log_p, log_q, exponent)
+
+    @property
+    def _positive(self) -> int:
+        """Code of the class whose F1 the metric "f1" is: class 1 of the votes, if there are any."""
+        return 1 if self.vote_schema_ is None else self.vote_schema_.code_of(1)
 
     @property
     def n_lfs_(self) -> int:

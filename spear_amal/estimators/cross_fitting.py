@@ -58,6 +58,8 @@ class FitPlan:
         For each teacher, how to ask about an augmented batch; see :class:`~.training.table.Table`.
     tasks : mapping of str to ndarray (n,)
         Targets of auxiliary tasks, by rows of the pool.
+    positive : int
+        Code of the class whose F1 the metric "f1" is.
     use_unlabelled, keep_uncovered : bool
         Whether unlabelled rows are trained on, and those on which no LF fires.
     config : function () -> dict
@@ -75,6 +77,7 @@ class FitPlan:
     online_teachers: tuple[Any, ...] = ()
     tasks: Mapping[str, np.ndarray] = field(default_factory=dict)
     metric: str = "accuracy"
+    positive: int = 1
     seed: int = 0
     fit_strategy: str = "single"
     n_folds: int = 5
@@ -105,7 +108,7 @@ class FitPlan:
         settings = replace(
             self.trainer, checkpoint=named(self.trainer.checkpoint, checkpoint_of), **changes
         )
-        return Trainer(settings, self.metric, self.seed, self.callbacks)
+        return Trainer(settings, self.metric, self.seed, self.callbacks, self.positive)
 
 
 def named(path: Any, part: str) -> Any:

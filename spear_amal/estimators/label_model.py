@@ -13,7 +13,7 @@ from spear_amal._typing import PathLike
 from spear_amal.errors import InputError
 from spear_amal.estimators.base import BaseSpearEstimator
 from spear_amal.estimators.cross_fitting import FitPlan, FoldResult
-from spear_amal.estimators.validation import TrainingPool
+from spear_amal.estimators.validation import TrainingPool, VoteSchema
 from spear_amal.label_models import LABEL_MODELS, LabelModel
 from spear_amal.losses import ComponentSet, GoldCrossEntropy, NoisyCrossEntropy, TeacherCrossEntropy
 from spear_amal.mixers import Mixer, build_mixer
@@ -33,7 +33,8 @@ class LabelModelClassifier(BaseSpearEstimator):
         its posterior is the target where a row has no gold label. With ``inference="product"`` it
         also takes part in prediction.
     label_model_options : dict, optional
-        Parameters of a label model given by name.
+        Parameters of a label model given by name. What is given per class, such as
+        ``class_balance``, is in the order of the classes of the votes.
     feature_model, ... : see :class:`SpearClassifier`
     """
 
@@ -93,15 +94,16 @@ class LabelModelClassifier(BaseSpearEstimator):
         """Log posteriors (n, 1, C) of the label model; NaN where no LF fires."""
         if pool.votes is None:
             return None
-        model = self._new_label_model()
+        schema: VoteSchema = self.vote_schema_
+        model, votes = self._new_label_model(), schema.from_model(pool.votes)
         if self.label_models_ and not model.uses_gold:
             model = self.label_models_[-1]  # it learns from votes alone, and they are the same
         else:
             y = np.full_like(pool.y, -1)
-            y[gold] = pool.y[gold]
-            model.fit(pool.votes, y)
+            y[gold] = schema.order[pool.y[gold]]
+            model.fit(votes, votes.classes.as_numbers(y))
         self.label_models_.append(model)
-        p = model.predict_proba(pool.votes)
+        p = model.predict_proba(votes)[:, schema.order]
         p[~pool.covered()] = np.nan
         return np.log(np.clip(p, SMALLEST, None))[:, None, :]
 
@@ -120,7 +122,9 @@ class LabelModelClassifier(BaseSpearEstimator):
         """Log posterior (n, C) of the label model."""
         if votes is None:
             return None
-        return np.log(np.clip(self.label_models_[i].predict_proba(votes), SMALLEST, None))
+        schema: VoteSchema = self.vote_schema_
+        p = self.label_models_[i].predict_proba(schema.from_model(votes))[:, schema.order]
+        return np.log(np.clip(p, SMALLEST, None))
 
     def save(self, path: PathLike, overwrite: bool = False) -> None:
         """Write the fitted model into one file; see :meth:`BaseSpearEstimator.save`."""

@@ -47,7 +47,8 @@ class RuleModelConfig(BaseEstimator):
         Direction of the sixth, a KL divergence.
     quality_guides : "validation", float or array
         How often each LF is believed to be right when it fires: estimated from fired validation
-        rows (LFs that fire on none keep the published 0.9), one number, or one per LF.
+        rows (LFs that fire on none keep the published 0.9), one number, one per LF, or one per LF
+        and class as ``L.unipolar_plan()`` lists them.
     quality_index : float
         Mean score of continuous LFs where they agree with the class.
     rule_start : {"guides", "ones"}

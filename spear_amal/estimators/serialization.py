@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from spear_amal.errors import FileFormatError, InputError
+from spear_amal.estimators.class_order import sort_loaded_classes
 from spear_amal.estimators.validation import VoteSchema
 from spear_amal.io.atomic import refuse_existing
 from spear_amal.io.safetensors import (
@@ -191,6 +192,7 @@ def load(cls: Any, path: str | os.PathLike[str], **objects: Any) -> Any:
         estimator._restore_model(under_prefix(f"model{i}", tensors))
         for i in range(config["n_models"])
     ]
+    sort_loaded_classes(estimator)
     return estimator
 
 

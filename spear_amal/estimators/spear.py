@@ -77,7 +77,8 @@ class SpearClassifier(GuardsVotes, BaseSpearEstimator):
     prior_correction : bool
         Weigh gold rows so that their class balance is that of the validation rows.
     metric : {"accuracy", "f1", "macro-f1"}
-        Chooses the epoch; "f1" is that of class 1. Ties go to the lower validation loss.
+        Chooses the epoch; "f1" is that of class 1 (of the votes, if there are any). Ties go to
+        the lower validation loss.
     random_state : int
     verbose : int
         1 shows a progress bar with the time left.
@@ -85,6 +86,7 @@ class SpearClassifier(GuardsVotes, BaseSpearEstimator):
     Attributes
     ----------
     classes_ : ndarray (C,)
+        Sorted, and with them the columns of probabilities, whatever order the votes have.
     weights_ : DataFrame (rows, losses)
         Learnt weights; training rows of X first, then validation rows. NaN where a row took no
         part (validation, uncovered) or the loss is not defined on it.

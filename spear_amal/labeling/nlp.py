@@ -8,7 +8,8 @@ from typing import Any, overload
 
 from spear_amal._typing import ClassLike, NamedFunction, PointFunction, PointT
 from spear_amal.errors import InputError, MissingExtraError
-from spear_amal.labeling.data_points import field, is_missing
+from spear_amal.labeling.cell_values import is_missing
+from spear_amal.labeling.data_points import field
 from spear_amal.labeling.functions import LabelingFunction, LFDecorator
 from spear_amal.labeling.preprocessing import MEMO_SIZE, BasePreprocessor, set_field
 

@@ -5,25 +5,27 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
+from spear_amal import __version__
 from spear_amal._typing import PathLike
 from spear_amal.errors import FileFormatError, InputError, LabelingError, OutputExistsError
 from spear_amal.labeling.appliers import BaseLFApplier
 from spear_amal.labeling.builders import ColumnLF
-from spear_amal.labeling.data_points import FrameSource
+from spear_amal.labeling.cell_values import as_list, frame_of_schema
+from spear_amal.labeling.data_points import TableSource
 from spear_amal.labeling.functions import LabelingFunction
 from spear_amal.labeling.hashing import Unhashable, function_hash
-from spear_amal.labeling.label_space import ClassSet
 from spear_amal.labeling.lf_outputs import ApplierMetadata, LFFailure, OutputParser
 from spear_amal.labeling.parallel import label, merged
 from spear_amal.labeling.parquet_reader import Block, plan_blocks, read_tables, source_files
 from spear_amal.labeling.worker_pool import as_n_jobs, map_in_processes
 from spear_amal.progress import Progress
+from spear_amal.votes.class_set import ClassSet
 from spear_amal.votes.parquet import (
     MANIFEST,
     VoteFiles,
@@ -142,7 +144,8 @@ class ParquetLFApplier(BaseLFApplier):
 
     def _made_by(self, *settings: Any) -> str:
         try:
-            return function_hash([self._lfs, self._classes, settings])
+            # With the version: another one may hand other cells to the same LF.
+            return function_hash([__version__, self._lfs, self._classes.key, settings])
         except Unhashable:
             return ""
 
@@ -242,7 +245,11 @@ class BlockWork:
         return records
 
     def _note(self, block: Block, k: int) -> str:
-        return f"{self.made_by} {block.stamp} {block.groups} {k}" if self.made_by else ""
+        if not self.made_by:
+            return ""
+        # Row ids that are numbers change when a file before this one gets longer.
+        first = block.first_row if self.row_id is None else ""
+        return f"{self.made_by} {block.stamp} {block.groups} {k} {first}"
 
     def _kept(self, block: Block, k: int) -> PartRecord | None:
         note = self._note(block, k)
@@ -252,12 +259,9 @@ class BlockWork:
         return PartRecord(stored[0], meta_of(stored[1]))
 
     def _make(self, block: Block, k: int, table: Any) -> PartRecord:
-        frame = table.to_pandas(ignore_metadata=True)
-        frame.index = self._ids(block, k, frame)
+        source = PartSource(table, self._ids(block, k, table))
         try:
-            votes, meta = label(
-                self.lfs, self.classes, FrameSource(frame), self.tolerant, _nothing, None
-            )
+            votes, meta = label(self.lfs, self.classes, source, self.tolerant, _nothing, None)
         except LabelingError as error:
             raise LabelingError(f"{block.file}: {error}") from error.__cause__
         part = write_part(
@@ -265,15 +269,32 @@ class BlockWork:
         )
         return PartRecord(part, meta)
 
-    def _ids(self, block: Block, k: int, frame: pd.DataFrame) -> pd.Index:
+    def _ids(self, block: Block, k: int, table: Any) -> pd.Index:
+        start = block.first_row + k * self.batch_rows
         if self.row_id is None:
-            start = block.first_row + k * self.batch_rows
-            return pd.RangeIndex(start, start + len(frame))
-        ids = frame[self.row_id]
-        if ids.isna().any():
-            row = block.first_row + k * self.batch_rows + int(np.argmax(ids.isna()))
+            return pd.RangeIndex(start, start + len(table))
+        ids = as_list(table[self.row_id])
+        if None in ids:
+            row = start + ids.index(None)
             raise InputError(f"{block.file}: row {row} (counted over all files) has no row id")
         return pd.Index(ids)
+
+
+class PartSource(TableSource):
+    """Rows of one part: row objects from the cells of the file, batches as DataFrames."""
+
+    def __init__(self, table: Any, ids: pd.Index) -> None:
+        super().__init__(table)
+        self.ids = ids
+
+    @cached_property
+    def _frame(self) -> pd.DataFrame:
+        return frame_of_schema(self._table).set_axis(self.ids)
+
+    def batch(self, start: int, stop: int) -> pd.DataFrame:
+        """Return rows start..stop-1 as a DataFrame, with the row ids as its index."""
+        whole = start == 0 and stop == self.n
+        return self._frame if whole else self._frame.iloc[start:stop]
 
 
 def meta_of(record: dict[str, Any]) -> ApplierMetadata:

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from spear_amal.labeling.data_points import is_missing
+from spear_amal.labeling.cell_values import is_missing
 
 AhoCorasick: Any
 try:

@@ -14,6 +14,7 @@ import scipy.sparse as sp
 from spear_amal._typing import PathLike
 from spear_amal.errors import FileFormatError
 from spear_amal.io.atomic import refuse_existing, write_aside
+from spear_amal.votes.class_set import ClassNames
 
 FORMAT = 1
 # What NumPy, zip and JSON raise on a file that is cut off, altered or something else.
@@ -29,7 +30,7 @@ class Fields(Protocol):
     codes: sp.csr_array
     scores: sp.csr_array | None
     lf_names: tuple[str, ...]
-    classes: tuple[Any, ...]
+    classes: ClassNames
     row_ids: np.ndarray
     lf_classes: np.ndarray
     continuous: np.ndarray
@@ -50,6 +51,7 @@ def write_label_matrix(matrix: Fields, path: PathLike, overwrite: bool = False) 
             "shape": matrix.codes.shape,
             "lf_names": matrix.lf_names,
             "classes": [c if isinstance(c, str) else int(c) for c in matrix.classes],
+            "class_ids": matrix.classes.ids,
         }
     )
     arrays = {
@@ -97,7 +99,7 @@ def _fields(path: Any, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
         "codes": _whole("codes", arrays, shape),
         "scores": _whole("scores", arrays, shape) if "scores_data" in arrays else None,
         "lf_names": meta["lf_names"],
-        "classes": meta["classes"],
+        "classes": ClassNames(meta["classes"], meta.get("class_ids")),
         "row_ids": arrays["row_ids"],
         "lf_classes": arrays["lf_classes"],
         "continuous": arrays["continuous"],

@@ -255,9 +255,9 @@ def test_values_come_back_as_they_were(tmp_path):
 @pytest.mark.parametrize(
     ("columns", "part", "told"),
     [
-        ({"label": [2]}, "train", "label 2 is no class code"),
-        ({"label": ["SPAM"]}, "train", "label 'SPAM' is no class code"),
-        ({"label": [0.5]}, "train", "label 0.5 is no class code"),
+        ({"label": [2]}, "train", "label of part 'train' holds 2"),
+        ({"label": ["SPAM"]}, "train", "label of part 'train' holds 'SPAM'"),
+        ({"label": [0.5]}, "train", "label of part 'train' holds 0.5"),
         ({"label": [0], "x": [object()]}, "train", "JSON cannot hold"),
         ({"label": [0], "x": [float("inf")]}, "train", "JSON cannot hold"),
         ({"label": [0]}, "label", "cannot be called 'label'"),

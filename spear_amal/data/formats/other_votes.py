@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Unpack
 
 import numpy as np
@@ -12,7 +12,8 @@ import scipy.sparse as sp
 
 from spear_amal._typing import MatrixLike, TableLike, VotesLike
 from spear_amal.errors import InputError
-from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix, MatrixFields, as_label_matrix
+from spear_amal.votes.class_set import ABSTAIN, ClassesLike
+from spear_amal.votes.label_matrix import LabelMatrix, MatrixFields, as_label_matrix
 from spear_amal.votes.matrix_checks import as_class_names, as_dense_votes, as_whole_numbers
 
 
@@ -123,7 +124,7 @@ def crowd_label_matrix(
     task: str = "task",
     worker: str = "worker",
     label: str = "label",
-    classes: Sequence[Any] | None = None,
+    classes: ClassesLike = None,
 ) -> LabelMatrix:
     """Make a label matrix of a list of answers, one a line: tasks are rows, workers are LFs.
 
@@ -269,15 +270,13 @@ def _numbered(table: TableLike, name: str) -> tuple[np.ndarray, list[Any]]:
     return np.array([numbers[value] for value in values], dtype=np.int64), list(numbers)
 
 
-def _class_codes(
-    values: Iterable[Any], classes: Iterable[Any] | None
-) -> tuple[np.ndarray, list[Any]]:
+def _class_codes(values: Iterable[Any], classes: ClassesLike) -> tuple[np.ndarray, Iterable[Any]]:
     """Return class codes of names, -1 where a name is missing, and the class names."""
     names = [None if _is_missing(value) else value for value in values]
-    known = _occurring(names) if classes is None else list(as_class_names(classes))
+    known = _occurring(names) if classes is None else as_class_names(classes)
     codes = {None: ABSTAIN, **{name: code for code, name in enumerate(known)}}
     if wrong := [name for name in names if name not in codes]:
-        raise InputError(f"{wrong[0]!r} is none of the classes {known}")
+        raise InputError(f"{wrong[0]!r} is none of the classes {list(known)}")
     return np.array([codes[name] for name in names], dtype=np.int64), known
 
 

@@ -19,6 +19,7 @@ import pandas as pd
 from spear_amal._typing import PathLike
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.io.atomic import refuse_existing, write_aside
+from spear_amal.votes.gold import read_gold
 from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
 
 PARTS = ("train", "valid", "test")
@@ -33,8 +34,9 @@ class WrenchPart:
     Attributes
     ----------
     frame : DataFrame of n rows
-        The fields of ``data`` (``text`` for text corpora) and ``label`` (int gold, -1 where it is
-        missing); the index holds the ids of the file, strings.
+        The fields of ``data`` (``text`` for text corpora) and ``label`` (gold as numbers: codes, or
+        where classes are called by numbers, those; -1 where it is missing); the index holds the
+        ids of the file, strings.
     label_matrix : LabelMatrix (n, m)
         Votes, with the same ids.
 
@@ -53,7 +55,7 @@ class WrenchPart:
                 f"the frame has {len(self.frame)} rows, the votes {len(self.label_matrix)}"
             )
         if "label" not in self.frame:
-            raise InputError("the frame needs a column 'label' (int, -1 for no gold)")
+            raise InputError("the frame needs a column 'label' (-1 or None for no gold)")
 
 
 def read_wrench(
@@ -96,6 +98,8 @@ def write_wrench(
 ) -> None:
     """Write parts as a WRENCH folder; columns of the frames but ``label`` become ``data``.
 
+    Labels are read against the classes of the votes, as everywhere, and written as codes.
+
     Raises
     ------
     OutputExistsError
@@ -130,27 +134,16 @@ def _as_json(name: str, part: WrenchPart) -> dict[str, Any]:
     if not part.frame.columns.is_unique:
         raise InputError(f"part {name!r} has a column twice: {list(part.frame.columns)}")
     votes = part.label_matrix.to_dense().tolist()
-    gold = _gold(name, part)
+    labels = part.frame["label"].to_numpy()
+    gold = read_gold(labels, part.label_matrix, f"label of part {name!r}", grow=False).codes
     data = part.frame.drop(columns="label")
     columns = [[_plain(value) for value in data[column].tolist()] for column in data]
     names = [str(column) for column in data]
     fields = zip(*columns, strict=True) if columns else ((),) * len(ids)
     return {
         row: {"label": label, "weak_labels": vote, "data": dict(zip(names, values, strict=True))}
-        for row, label, vote, values in zip(ids, gold, votes, fields, strict=True)
+        for row, label, vote, values in zip(ids, gold.tolist(), votes, fields, strict=True)
     }
-
-
-def _gold(name: str, part: WrenchPart) -> list[int]:
-    n_classes = part.label_matrix.n_classes
-    labels = [ABSTAIN if _is_missing(label) else label for label in part.frame["label"].tolist()]
-    allowed = range(ABSTAIN, n_classes)
-    if wrong := [label for label in labels if isinstance(label, str) or label not in allowed]:
-        raise InputError(
-            f"part {name!r}: the label {wrong[0]!r} is no class code; there are {n_classes}, from "
-            "0 (-1 = no gold)"
-        )
-    return [int(label) for label in labels]
 
 
 def _plain(value: Any) -> Any:
@@ -233,8 +226,9 @@ def _part(path: Path, classes: tuple[str, ...], lf_names: Sequence[str] | None) 
         )
     except InputError as error:
         raise FileFormatError(f"{path}: {error}") from error
+    gold = label_matrix.classes.as_numbers(np.asarray(labels, dtype=np.int64))
     frame = _frame([fields["data"] for fields in content.values()], list(content))
-    return WrenchPart(frame.assign(label=np.asarray(labels, dtype=np.int64)), label_matrix)
+    return WrenchPart(frame.assign(label=gold), label_matrix)
 
 
 def _frame(data: list[dict[str, Any]], ids: list[str]) -> pd.DataFrame:
