@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any, TypeAlias
 
 import numpy as np
+import pandas as pd
 
 from spear_amal.errors import InputError
 from spear_amal.votes.label_matrix import ABSTAIN, MAX_CLASSES
@@ -73,14 +74,14 @@ class ClassSet:
         return 0 if looked_up and any(self._codes.get(k) != k for k in codes) else len(codes)
 
     def code(self, answer: Any) -> int:
-        """Class code of one answer; -1 for None and -1.
+        """Class code of one answer; -1 for None, pandas' NA and -1.
 
         Raises
         ------
         InputError
             If the answer is a bool, a float, a name or a number that is no class.
         """
-        if answer is None:
+        if answer is None or answer is pd.NA:
             return ABSTAIN
         if isinstance(answer, Enum):
             return self._of_member(answer)
