@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any, Self, TypeAlias
 
 import numpy as np
+import pandas as pd
 
 from spear_amal.errors import InputError
 
@@ -235,14 +236,14 @@ class ClassSet:
         return len(self.names) if self.names.numbers == tuple(range(len(self.names))) else 0
 
     def code(self, answer: Any) -> int:
-        """Class code of one answer; -1 for None and -1.
+        """Class code of one answer; -1 for None, pandas' NA and -1.
 
         Raises
         ------
         InputError
             If the answer is a bool, a float, a name or a number that is no class.
         """
-        if answer is None:
+        if answer is None or answer is pd.NA:
             return ABSTAIN
         if isinstance(answer, Enum):
             return self._of_member(answer)
