@@ -159,7 +159,7 @@ def analyze(options: AnalyzeOptions) -> None:
 def _gold(
     frame: pd.DataFrame, options: ApplyOptions | AnalyzeOptions, matrix: LabelMatrix | VoteFiles
 ) -> np.ndarray | None:
-    """Return the gold codes of the data.
+    """Return the gold classes of the data, as numbers that the votes' classes know.
 
     A column that nobody named on the command line may be missing, or hold something else.
     """
@@ -170,7 +170,7 @@ def _gold(
     values = read_rows.label_values(frame, column, where)
     try:
         classes = read_rows.classes_of_table(matrix.classes, values)
-        return read_rows.class_codes(values, classes, where)
+        return classes.as_numbers(read_rows.class_codes(values, classes, where))
     except InputError as error:
         if is_named:
             raise

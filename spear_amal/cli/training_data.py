@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +12,7 @@ from spear_amal.cli import read_rows
 from spear_amal.cli.apply import vote
 from spear_amal.cli.options import DistillOptions, TrainOptions
 from spear_amal.errors import InputError
+from spear_amal.votes.class_set import ClassNames
 from spear_amal.votes.label_matrix import LabelMatrix
 
 
@@ -41,7 +41,7 @@ class TrainingData:
 
     train: LabelledTable
     validation: LabelledTable | None
-    classes: tuple[Any, ...]
+    classes: ClassNames
 
     @property
     def tables(self) -> list[LabelledTable]:

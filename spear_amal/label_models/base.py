@@ -15,6 +15,7 @@ from spear_amal._typing import PathLike, StoredVotesLike, VectorLike
 from spear_amal.errors import InputError, MissingExtraError
 from spear_amal.io.atomic import refuse_existing, write_aside
 from spear_amal.label_models.vote_patterns import count_rows
+from spear_amal.votes.gold import gold_codes
 from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix, as_label_matrix
 from spear_amal.votes.parquet import VoteFiles, open_votes, parts_of
 
@@ -32,6 +33,8 @@ class LabelModel(BaseEstimator):
 
     Attributes
     ----------
+    classes_ : ClassNames
+        Classes (C,) in the order of the columns of ``predict_proba``, as L names them.
     uses_gold : bool
         Of the class: ``fit`` learns from `y` where it is given; other models ignore it.
     uses_scores : bool
@@ -46,25 +49,26 @@ class LabelModel(BaseEstimator):
     counts_rows: bool = False
 
     def fit(self, L: StoredVotesLike, y: VectorLike | None = None) -> Self:
-        """Learn from votes (n, m); `y` (n,), -1 where unknown, is used by models that take gold.
+        """Learn from votes (n, m); `y` (n,), where known, is used by models that take gold.
 
         Parameters
         ----------
         L : LabelMatrix or array of shape (n, m), VoteFiles or the path of such a folder
             From a folder, rows with equal votes are merged as they are read, if the model counts
             rows and uses no scores that are there; the result is that of all rows in memory.
-        y : array of int, shape (n,), optional
-            Class codes. Ignored unless ``uses_gold``.
+        y : array (n,), optional
+            Gold classes: names, codes or numbers that classes are called by; -1, None or NaN where
+            unknown. Ignored unless ``uses_gold``.
 
         Raises
         ------
         InputError
-            If no LF votes, or `y` has another length or a code that is no class.
+            If no LF votes, or `y` has other rows or a label that is no class of L.
         """
         votes = open_votes(L)
         if votes.nnz == 0:
             raise InputError("all LFs abstain on all rows: there is nothing to learn from")
-        gold = check_gold_codes(y, votes) if self.uses_gold else None
+        gold = self._gold(y, votes) if self.uses_gold else None
         self.classes_ = votes.classes
         self.n_classes_ = votes.n_classes
         self.n_lfs_ = votes.shape[1]
@@ -75,10 +79,17 @@ class LabelModel(BaseEstimator):
             self._fit(votes, gold)
         return self
 
+    @staticmethod
+    def _gold(y: VectorLike | None, votes: LabelMatrix | VoteFiles) -> np.ndarray | None:
+        """Gold codes (n,), -1 where unknown; None if none is known."""
+        gold = None if y is None else gold_codes(y, votes, "y", grow=False)
+        return None if gold is None or (gold < 0).all() else gold
+
     def _fit_files(self, votes: VoteFiles, gold: np.ndarray | None) -> None:
         """Learn from votes on disk."""
         if not self.counts_rows or (self.uses_scores and votes.continuous.any()):
-            self.fit(votes.to_label_matrix(), gold)
+            self.plan_ = (matrix := votes.to_label_matrix()).unipolar_plan()
+            self._fit(matrix, gold)
             return
         rows = count_rows(votes, gold)
         self.plan_ = rows.L.unipolar_plan()
@@ -99,7 +110,10 @@ class LabelModel(BaseEstimator):
         return p
 
     def predict(self, L: StoredVotesLike, tie_break_policy: str = "abstain") -> np.ndarray:
-        """Classes (n,).
+        """Classes (n,) by number, -1 where there is no answer; every argument for gold reads them.
+
+        Numbers are codes, places in ``classes_``, unless classes are called by numbers themselves
+        (1, 2, 3; an Enum from 1): then they are those.
 
         Parameters
         ----------
@@ -115,7 +129,7 @@ class LabelModel(BaseEstimator):
         classes = np.empty(len(votes), dtype=np.int64)
         for rows, part in parts_of(votes):
             classes[rows] = best_classes(self._probabilities(part), tie_break_policy)
-        return classes
+        return self.classes_.as_numbers(classes)
 
     def predict_parts(self, L: StoredVotesLike) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Row ids (k,) and class probabilities (k, C) of one part after the other.
@@ -171,29 +185,6 @@ def best_classes(p: np.ndarray, tie_break_policy: str) -> np.ndarray:
         tied = (p >= p.max(1, keepdims=True) - TIE).sum(1) > 1
         classes[tied] = ABSTAIN
     return classes
-
-
-def check_gold_codes(y: VectorLike | None, L: LabelMatrix | VoteFiles) -> np.ndarray | None:
-    """Return gold classes (n,) int64, -1 where unknown; None if none is known.
-
-    Raises
-    ------
-    InputError
-        If `y` is not one class code (or -1) for each row of `L`.
-    """
-    if y is None:
-        return None
-    gold = np.asarray(y)
-    if gold.shape != (len(L),):
-        raise InputError(f"y must have one entry for each of {len(L)} rows, found {gold.shape}")
-    if not np.issubdtype(gold.dtype, np.integer):
-        raise InputError(f"y must hold class codes (integers, -1 unknown), found {gold.dtype}")
-    if gold.min(initial=0) < ABSTAIN or gold.max(initial=0) >= L.n_classes:
-        raise InputError(
-            f"y must hold -1 or codes below {L.n_classes}, found {gold.min()} to {gold.max()}; "
-            "give L as a LabelMatrix with all its classes"
-        )
-    return gold.astype(np.int64) if (gold >= 0).any() else None
 
 
 def write_proba_file(

@@ -12,7 +12,7 @@ import pandas as pd
 from spear_amal.errors import InputError, LabelingError
 from spear_amal.labeling.cell_values import as_list
 from spear_amal.labeling.functions import LabelingFunction
-from spear_amal.labeling.label_space import ClassSet
+from spear_amal.votes.class_set import ClassSet
 from spear_amal.votes.label_matrix import ABSTAIN
 
 # Tracebacks kept for one LF; a function that fails everywhere fails alike everywhere.

@@ -20,13 +20,13 @@ from spear_amal.labeling.cell_values import as_list, frame_of_schema
 from spear_amal.labeling.data_points import TableSource
 from spear_amal.labeling.functions import LabelingFunction
 from spear_amal.labeling.hashing import Unhashable, function_hash
-from spear_amal.labeling.label_space import ClassSet
 from spear_amal.labeling.lf_outputs import ApplierMetadata, LFFailure, OutputParser
 from spear_amal.labeling.parallel import label, merged
 from spear_amal.labeling.parquet_files import source_files
 from spear_amal.labeling.parquet_reader import Block, plan_blocks, read_tables
 from spear_amal.labeling.worker_pool import as_n_jobs, map_in_processes
 from spear_amal.progress import Progress
+from spear_amal.votes.class_set import ClassSet
 from spear_amal.votes.parquet import (
     MANIFEST,
     VoteFiles,
@@ -153,7 +153,7 @@ class ParquetLFApplier(BaseLFApplier):
     def _made_by(self, *settings: Any) -> str:
         try:
             # With the version: another one may hand other cells to the same LF.
-            return function_hash([__version__, self._lfs, self._classes, settings])
+            return function_hash([__version__, self._lfs, self._classes.key, settings])
         except Unhashable:
             return ""
 

@@ -263,7 +263,7 @@ def _votes_of(corpus: Corpus, label_matrix: LabelMatrix | None) -> LabelMatrix:
         raise InputError(f"corpus {corpus.name!r} has no votes of its own: pass label_matrix=")
     if len(votes) != len(corpus):
         raise InputError(f"label_matrix has {len(votes)} rows, the corpus {len(corpus)}")
-    return votes
+    return votes.with_coded_classes()
 
 
 def _features_of(corpus: Corpus, features: Any, seen: np.ndarray) -> Any:

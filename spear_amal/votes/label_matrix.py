@@ -12,8 +12,8 @@ import scipy.sparse as sp
 from spear_amal._typing import MatrixLike, PathLike, VectorLike, VotesLike
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.votes.array_face import ArrayFace
+from spear_amal.votes.class_set import ABSTAIN, MAX_CLASSES, ClassesLike, ClassNames
 from spear_amal.votes.matrix_checks import (
-    MAX_CLASSES,
     as_class_names,
     as_codes,
     as_dense_scores,
@@ -35,15 +35,12 @@ from spear_amal.votes.unipolar import split_names, split_votes, unipolar_plan
 
 __all__ = ["ABSTAIN", "MAX_CLASSES", "LabelMatrix", "as_label_matrix"]
 
-#: Vote of a labelling function that has no answer, and label of a row without one.
-ABSTAIN = -1
-
 
 class MatrixFields(TypedDict, total=False):
     """What :class:`LabelMatrix` knows beside the votes; attributes of the same names."""
 
     lf_names: Sequence[str] | None
-    classes: Iterable[Any] | None
+    classes: ClassesLike
     row_ids: Iterable[Any] | None
     lf_classes: VectorLike | None
 
@@ -64,8 +61,9 @@ class LabelMatrix(ArrayFace):
     scores : scipy.sparse.csr_array of shape (n, m), float32, or None
         Score in [0, 1] of continuous LFs where they fired.
     lf_names : tuple of str, length m
-    classes : tuple, length C
-        Class names in the order of their codes; ``(0, .., C-1)`` if none were given.
+    classes : ClassNames, a tuple of length C
+        Class names in the order of their codes; ``(0, .., C-1)`` if none were given. Given as
+        for the appliers: a list, a mapping of names and ids, or an Enum, whose ids are kept.
     row_ids : ndarray of shape (n,)
         Ids that survive shuffling; integers or strings.
     has_row_ids : bool
@@ -93,7 +91,7 @@ class LabelMatrix(ArrayFace):
         codes: sp.csr_array,
         *,
         lf_names: Sequence[str] | None = None,
-        classes: Iterable[Any] | None = None,
+        classes: ClassesLike = None,
         row_ids: Iterable[Any] | None = None,
         lf_classes: VectorLike | None = None,
         scores: sp.csr_array | None = None,
@@ -291,10 +289,10 @@ class LabelMatrix(ArrayFace):
             return np.zeros(self.shape, dtype=np.float32)
         return np.asarray(self.scores.todense(), dtype=np.float32)
 
-    def with_classes(self, classes: Iterable[Any]) -> LabelMatrix:
+    def with_classes(self, classes: ClassesLike) -> LabelMatrix:
         """Return the same votes with other class names, in the order of the codes."""
         renamed = copy.copy(self)
-        renamed.classes = as_class_names(classes)
+        renamed.classes = self.classes if classes is None else as_class_names(classes)
         check_fields(renamed)
         return renamed
 
@@ -317,8 +315,21 @@ class LabelMatrix(ArrayFace):
         stored, moved = self.codes, copy.copy(self)
         new = np.roll(codes + 1, 1).astype(dtype)[stored.data]  # code 0 is abstain
         moved.codes = sp.csr_array((new, stored.indices, stored.indptr), shape=stored.shape)
-        moved.classes, moved.lf_classes = classes, codes[self.lf_classes]  # -1 takes the last
+        ids = self.classes.ids or self.classes
+        moved.classes = ClassNames(classes, [ids[self.classes.index(name)] for name in classes])
+        moved.lf_classes = codes[self.lf_classes]  # -1 takes the last
         return moved
+
+    def with_coded_classes(self) -> LabelMatrix:
+        """Return votes whose classes' numbers are their codes; without names where they are not.
+
+        For code that holds gold as codes beside votes.
+        """
+        codes = tuple(range(self.n_classes))
+        if self.classes.numbers == codes:
+            return self
+        named = ClassNames(tuple(self.classes))  # without the ids
+        return self.with_classes(named if named.numbers == codes else self.n_classes)
 
     def for_rows(self, row_ids: Iterable[Any]) -> LabelMatrix:
         """Return the votes on rows with these ids, in their order: an exact join.

@@ -64,7 +64,7 @@ def test_names_go_before_codes():
 
 
 def test_label_that_is_no_class_is_named():
-    with pytest.raises(InputError, match=r"t\.csv: row 1 .* label 'hma', .* \['ham', 'spam'\]"):
+    with pytest.raises(InputError, match=r"t\.csv holds 'hma' in row 1 .* 'ham' \(0\), 'spam'"):
         read_rows.class_codes(["ham", "hma"], ("ham", "spam"), "t.csv")
 
 

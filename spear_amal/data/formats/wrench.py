@@ -14,6 +14,7 @@ import pandas as pd
 from spear_amal._typing import PathLike
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.io.atomic import refuse_existing, write_aside
+from spear_amal.votes.gold import read_gold
 from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
 from spear_amal.votes.row_ids import align_votes
 
@@ -27,8 +28,9 @@ class WrenchPart:
     Attributes
     ----------
     frame : DataFrame of n rows
-        The fields of ``data`` (``text`` for text corpora) and ``label`` (int gold, -1 where it is
-        missing); the index holds the ids of the file, strings.
+        The fields of ``data`` (``text`` for text corpora) and ``label`` (gold as numbers: codes, or
+        where classes are called by numbers, those; -1 where it is missing); the index holds the
+        ids of the file, strings.
     label_matrix : LabelMatrix (n, m)
         Votes, with the same ids; given in another order, they are joined by id.
 
@@ -42,14 +44,14 @@ class WrenchPart:
     label_matrix: LabelMatrix
 
     def __post_init__(self) -> None:
-        aligned = align_votes(self.label_matrix, self.frame, "the frame", "the votes")
+        aligned = align_votes(self.label_matrix, [self.frame], "the frame", "the votes")
         object.__setattr__(self, "label_matrix", aligned)
         if len(self.frame) != len(self.label_matrix):
             raise InputError(
                 f"the frame has {len(self.frame)} rows, the votes {len(self.label_matrix)}"
             )
         if "label" not in self.frame:
-            raise InputError("the frame needs a column 'label' (int, -1 for no gold)")
+            raise InputError("the frame needs a column 'label' (-1 or None for no gold)")
 
 
 def read_wrench(
@@ -91,6 +93,8 @@ def write_wrench(
 ) -> None:
     """Write parts as a WRENCH folder; columns of the frames but ``label`` become ``data``.
 
+    Labels are read against the classes of the votes, as everywhere, and written as codes.
+
     Raises
     ------
     OutputExistsError
@@ -113,13 +117,12 @@ def write_wrench(
 
 def _as_json(part: WrenchPart) -> dict[str, Any]:
     votes = part.label_matrix.to_dense().tolist()
+    gold = read_gold(part.frame["label"].to_numpy(), part.label_matrix, "label", grow=False)
     # pandas' own JSON turns its types (missing values, dates) into plain ones.
     data = json.loads(part.frame.drop(columns="label").to_json(orient="records"))
     return {
         str(row): {"label": int(label), "weak_labels": vote, "data": fields}
-        for row, label, vote, fields in zip(
-            part.frame.index, part.frame["label"], votes, data, strict=True
-        )
+        for row, label, vote, fields in zip(part.frame.index, gold.codes, votes, data, strict=True)
     }
 
 
@@ -166,7 +169,8 @@ def _part(path: Path, classes: tuple[str, ...], lf_names: Sequence[str] | None) 
         )
     except InputError as error:
         raise FileFormatError(f"{path}: {error}") from error
-    return WrenchPart(frame.assign(label=np.asarray(labels, dtype=np.int64)), label_matrix)
+    gold = label_matrix.classes.as_numbers(np.asarray(labels, dtype=np.int64))
+    return WrenchPart(frame.assign(label=gold), label_matrix)
 
 
 def _check_rows(
