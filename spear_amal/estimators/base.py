@@ -548,7 +548,7 @@ def default_rate(x: Any, feature_model: Any, optimiser: str = "adam") -> float:
         return SGD_RATE
     if feature_model != "linear" or x.ndim > 2:
         return 1e-3
-    row = float(abs(x).sum()) / max(x.shape[0], 1)
+    row = float(abs(x).sum(dtype=np.float64)) / max(x.shape[0], 1)
     return float(np.clip(LOGIT_STEP / max(row, 1e-12), *RATE_RANGE))
 
 

@@ -437,7 +437,8 @@ def check_images(X: Any, shape: tuple[int, ...] | None = None) -> np.ndarray:
 def _finite(images: np.ndarray) -> np.ndarray:
     if images.dtype.kind not in "fiub":
         raise InputError(f"images must be numbers, found {images.dtype}")
-    images = images.astype(np.float32, copy=False)
+    with np.errstate(over="ignore"):  # what is no longer finite is refused
+        images = images.astype(np.float32, copy=False)
     bad = ~np.isfinite(images).all(axis=(1, 2, 3))
     if bad.any():
         raise InputError(
