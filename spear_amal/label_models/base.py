@@ -72,6 +72,7 @@ class LabelModel(BaseEstimator):
         InputError
             If no LF votes, or `y` has another length or a code that is no class.
         """
+        self.check_parameters()
         votes = open_votes(L)
         if votes.nnz == 0:
             raise InputError("all LFs abstain on all rows: there is nothing to learn from")
@@ -87,6 +88,9 @@ class LabelModel(BaseEstimator):
         counted = () if n_rows is None else (n_rows,)
         self._fit(self._heard(votes), gold, *counted)
         return self
+
+    def check_parameters(self) -> None:
+        """Raise an error for a parameter that cannot be used, whatever the votes; `fit` does."""
 
     def _read_files(
         self, votes: VoteFiles, gold: np.ndarray | None
