@@ -126,8 +126,15 @@ class AccuracyModel(LabelModel):
         self.max_iter = max_iter
         self.tol = tol
 
+    def check_parameters(self) -> None:
+        """Raise an error for a parameter that cannot be used, whatever the votes; `fit` does."""
+        check_share("prior_accuracy", self.prior_accuracy)
+        check_positive("accuracy_strength", self.accuracy_strength)
+        check_positive("table_strength", self.table_strength)
+        check_not_negative("one_class_strength", self.one_class_strength)
+        check_iterations(self.max_iter, self.tol)
+
     def _fit(self, L: LabelMatrix, y: np.ndarray | None, n_rows: np.ndarray | None = None) -> None:
-        self._check_settings()
         patterns = find_patterns(L, L.n_classes, y, n_rows)
         weights = patterns.n_rows * patterns.covered
         least = self.tol * weights.sum()
@@ -198,10 +205,3 @@ class AccuracyModel(LabelModel):
 
     def _weights(self) -> np.ndarray:
         return self.accuracies_
-
-    def _check_settings(self) -> None:
-        check_share("prior_accuracy", self.prior_accuracy)
-        check_positive("accuracy_strength", self.accuracy_strength)
-        check_positive("table_strength", self.table_strength)
-        check_not_negative("one_class_strength", self.one_class_strength)
-        check_iterations(self.max_iter, self.tol)

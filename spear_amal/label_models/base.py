@@ -76,6 +76,7 @@ class LabelModel(BaseEstimator):
         InputError
             If no LF votes, or `y` has other rows or a label that is no class of L.
         """
+        self.check_parameters()
         votes = open_votes(L)
         if votes.nnz == 0:
             raise InputError("all LFs abstain on all rows: there is nothing to learn from")
@@ -91,6 +92,9 @@ class LabelModel(BaseEstimator):
         counted = () if n_rows is None else (n_rows,)
         self._fit(self._heard(votes), gold, *counted)
         return self
+
+    def check_parameters(self) -> None:
+        """Raise an error for a parameter that cannot be used, whatever the votes; `fit` does."""
 
     @staticmethod
     def _gold(y: VectorLike | None, votes: LabelMatrix | VoteFiles) -> np.ndarray | None:

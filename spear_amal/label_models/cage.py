@@ -65,10 +65,22 @@ class Cage(LabelModel):
         self.epochs = epochs
         self.start = start
 
-    def _fit(self, L: LabelMatrix, y: np.ndarray | None, n_rows: np.ndarray | None = None) -> None:
-        self.k_ = np.array([k for _, k in self.plan_])
+    def check_parameters(self) -> None:
+        """Raise an error for a parameter that cannot be used, whatever the votes; `fit` does."""
         if self.start not in ("guides", "ones"):
             raise InputError(f"start must be 'guides' or 'ones', found {self.start!r}")
+        try:
+            guides = np.asarray(self.quality_guides, dtype=float)
+        except (TypeError, ValueError):
+            guides = np.zeros(1)
+        if not ((guides > 0) & (guides < 1)).all():
+            raise InputError(
+                "quality_guides must be numbers strictly between 0 and 1, found "
+                f"{self.quality_guides!r}"
+            )
+
+    def _fit(self, L: LabelMatrix, y: np.ndarray | None, n_rows: np.ndarray | None = None) -> None:
+        self.k_ = np.array([k for _, k in self.plan_])
         quality = np.asarray(self.quality_guides, dtype=float)
         if quality.shape not in ((), self.k_.shape):
             raise InputError(
@@ -76,8 +88,6 @@ class Cage(LabelModel):
                 f"{self.k_.shape}, one per LF and class"
             )
         guides = np.broadcast_to(quality, self.k_.shape)
-        if not ((guides > 0) & (guides < 1)).all():
-            raise InputError("quality_guides must lie strictly between 0 and 1")
         rows, fired, scores = self._distinct(L.to_unipolar(self.plan_), n_rows)
         self.votes_ = fired.T @ rows
         # Columns without votes take no part: by their guides alone they would shift the classes.

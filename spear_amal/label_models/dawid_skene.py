@@ -103,9 +103,16 @@ class DawidSkene(LabelModel):
         self.tol = tol
         self.clamp_gold = clamp_gold
 
-    def _fit(self, L: LabelMatrix, y: np.ndarray | None, n_rows: np.ndarray | None = None) -> None:
+    def check_parameters(self) -> None:
+        """Raise an error for a parameter that cannot be used, whatever the votes; `fit` does."""
         check_iterations(self.max_iter, self.tol)
         check_not_negative("smoothing", self.smoothing)
+        if not isinstance(self.model_abstains, bool | np.bool_) and self.model_abstains != "auto":
+            raise InputError(
+                f"model_abstains must be 'auto', True or False, found {self.model_abstains!r}"
+            )
+
+    def _fit(self, L: LabelMatrix, y: np.ndarray | None, n_rows: np.ndarray | None = None) -> None:
         known_balance = resolve_class_balance(self.class_balance, self.classes_)
         counts = count_votes(L, n_rows)
         self.abstains_modelled_ = self._whose_abstention(counts)
@@ -128,13 +135,9 @@ class DawidSkene(LabelModel):
 
     def _whose_abstention(self, counts: np.ndarray) -> np.ndarray:
         """LFs (m,) whose abstention is an answer, from counts of votes per class (m, C)."""
-        if isinstance(self.model_abstains, bool | np.bool_):
-            return np.full(len(counts), bool(self.model_abstains))
-        if self.model_abstains != "auto":
-            raise InputError(
-                f"model_abstains must be 'auto', True or False, found {self.model_abstains!r}"
-            )
-        return votes_one_class(counts)
+        if self.model_abstains == "auto":
+            return votes_one_class(counts)
+        return np.full(len(counts), bool(self.model_abstains))
 
     def _learn(
         self,

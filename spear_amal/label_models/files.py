@@ -16,7 +16,7 @@ from spear_amal.io.atomic import refuse_existing
 from spear_amal.io.safetensors import read_tensors, write_tensors
 
 KIND = "spear_amal label model"
-MAPPING = "mapping"  # stands for a dict, whose keys need not be texts
+MAPPING, TUPLE = "mapping", "tuple"  # what JSON has not: a dict of any keys, and a tuple
 PICKLE, PICKLE_PROTOCOLS = b"\x80", (b"\x02", b"\x03", b"\x04", b"\x05")  # a pickle's start
 
 
@@ -117,7 +117,8 @@ def _to_json(name: str, value: Any) -> Any:
     if isinstance(value, Mapping):
         return {MAPPING: [[_to_json(name, k), _to_json(name, v)] for k, v in value.items()]}
     if isinstance(value, list | tuple):
-        return [_to_json(name, item) for item in value]
+        items = [_to_json(name, item) for item in value]
+        return {TUPLE: items} if isinstance(value, tuple) else items
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise InputError(
@@ -127,9 +128,11 @@ def _to_json(name: str, value: Any) -> Any:
 
 
 def _from_json(value: Any) -> Any:
-    """Return what a header says; lists as tuples, as class names are."""
-    if isinstance(value, dict):
-        return {_from_json(key): _from_json(item) for key, item in value[MAPPING]}
+    """Return what :func:`_to_json` was given; of arrays among parameters a list."""
     if isinstance(value, list):
-        return tuple(_from_json(item) for item in value)
-    return value
+        return [_from_json(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if TUPLE in value:
+        return tuple(_from_json(value[TUPLE]))
+    return {_from_json(key): _from_json(item) for key, item in value[MAPPING]}

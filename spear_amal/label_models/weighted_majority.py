@@ -96,10 +96,13 @@ class WeightedMajority(LabelModel):
         self.max_iter = max_iter
         self.tol = tol
 
-    def _fit(self, L: LabelMatrix, y: np.ndarray | None, n_rows: np.ndarray | None = None) -> None:
+    def check_parameters(self) -> None:
+        """Raise an error for a parameter that cannot be used, whatever the votes; `fit` does."""
         check_share("prior_accuracy", self.prior_accuracy)
         check_positive("prior_strength", self.prior_strength)
         check_iterations(self.max_iter, self.tol, least=0)
+
+    def _fit(self, L: LabelMatrix, y: np.ndarray | None, n_rows: np.ndarray | None = None) -> None:
         counts = count_votes(L, n_rows)
         self.one_class_ = votes_one_class(counts)
         prior = self._prior(counts.sum(1), len(L) if n_rows is None else n_rows.sum())

@@ -31,7 +31,7 @@ from spear_amal.votes.matrix_checks import (
 from spear_amal.votes.npz import read_label_matrix, write_label_matrix
 from spear_amal.votes.other_codes import warn_of_other_codes
 from spear_amal.votes.row_ids import as_row_ids, exact_places
-from spear_amal.votes.unipolar import split_names, split_votes, unipolar_plan
+from spear_amal.votes.unipolar import moved_columns, split_names, split_votes, unipolar_plan
 
 __all__ = ["ABSTAIN", "MAX_CLASSES", "LabelMatrix", "as_label_matrix"]
 
@@ -384,6 +384,44 @@ class LabelMatrix(ArrayFace):
         )
         split.has_row_ids = self.has_row_ids
         return split
+
+    def join_columns(
+        self, lfs: Sequence[int], lf_names: Sequence[str] | None = None, n_lfs: int | None = None
+    ) -> LabelMatrix:
+        """Return the votes of the LFs (n, m) that unipolar columns were split from.
+
+        Parameters
+        ----------
+        lfs : sequence of int
+            The LF of each column, as the first entries of a plan.
+        lf_names : sequence of str, optional
+        n_lfs : int, optional
+            Default: as many as the columns name. An LF without a column never votes.
+
+        Examples
+        --------
+        >>> L = LabelMatrix.from_dense([[0, 1], [1, 1], [-1, 0]])
+        >>> plan = L.unipolar_plan()
+        >>> L.to_unipolar(plan).join_columns([lf for lf, _ in plan]).to_dense().tolist()
+        [[0, 1], [1, 1], [-1, 0]]
+        """
+        lf = np.asarray(lfs, dtype=np.int64)
+        m = int(lf.max(initial=-1)) + 1 if n_lfs is None else n_lfs
+        columns = np.bincount(lf, minlength=m)
+        lf_classes, continuous = np.full(m, ABSTAIN), np.zeros(m, dtype=bool)
+        lf_classes[lf] = np.where(columns[lf] == 1, self.lf_classes, ABSTAIN)
+        continuous[lf] = self.continuous
+        joined = LabelMatrix(
+            moved_columns(self.codes, lf, m),
+            scores=None if self.scores is None else moved_columns(self.scores, lf, m),
+            continuous=continuous,
+            lf_names=lf_names,
+            classes=self.classes,
+            row_ids=self.row_ids,
+            lf_classes=lf_classes,
+        )
+        joined.has_row_ids = self.has_row_ids
+        return joined
 
     def save(self, path: PathLike, overwrite: bool = False) -> None:
         """Write a ``.npz`` file without pickled objects; written aside, then renamed."""

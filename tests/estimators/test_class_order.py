@@ -172,10 +172,10 @@ def test_class_balance_follows_the_votes(data):
     model = LabelModelClassifier(
         label_model="label-model", label_model_options=options, trainer=T
     ).fit(X, y, L=L)
-    label_model, unipolar = model.label_models_[0], L.to_unipolar()
+    label_model = model.label_models_[0]
     assert label_model.classes_ == tuple(VOTED)
     assert label_model.class_balance_.tolist() == balance
-    p = label_model.predict_proba(unipolar)
+    p = label_model.predict_proba(L)
     assert (np.array(VOTED)[p.argmax(1)] == names)[L.covered()].mean() > 0.6
     posterior = model._rule_log_proba(0, None, model._votes_of(X, L))
     for k, name in enumerate(SORTED):
