@@ -9,7 +9,6 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from spear_amal._typing import PathLike
+from spear_amal.data.json_lines import json_bytes, unique_keys
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.io.atomic import refuse_existing, write_aside
 from spear_amal.votes.class_set import ClassNames
@@ -123,7 +123,7 @@ def write_wrench(
         refuse_existing(folder / f"{name}.json", overwrite)
     for name, content in contents.items():
         with write_aside(folder / f"{name}.json") as temporary:
-            temporary.write_bytes(_encoded(content, name))
+            temporary.write_bytes(json_bytes(content, f"part {name!r}"))
 
 
 def _as_json(name: str, part: WrenchPart) -> dict[str, Any]:
@@ -141,7 +141,7 @@ def _as_json(name: str, part: WrenchPart) -> dict[str, Any]:
         part.frame["label"], part.label_matrix, f"the label of part {name!r}", grow=False
     )
     data = part.frame.drop(columns="label")
-    columns = [[_plain(value) for value in data[column].tolist()] for column in data]
+    columns = [data[column].tolist() for column in data]
     names = [str(column) for column in data]
     fields = zip(*columns, strict=True) if columns else ((),) * len(ids)
     return {
@@ -150,41 +150,9 @@ def _as_json(name: str, part: WrenchPart) -> dict[str, Any]:
     }
 
 
-def _plain(value: Any) -> Any:
-    """Value as JSON has it: arrays as lists, dates as texts, missing values as null."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, np.ndarray):
-        value = value.tolist()
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if _is_missing(value):
-        return None
-    if isinstance(value, date):  # and datetime, and pandas' Timestamp
-        return value.isoformat()
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def _is_missing(value: Any) -> bool:
-    return value is None or value is pd.NA or value is pd.NaT or value != value
-
-
-def _encoded(content: Any, name: str) -> bytes:
-    try:
-        text = json.dumps(content, ensure_ascii=False, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InputError(f"part {name!r} holds a value that JSON cannot hold: {error}") from error
-    try:
-        return text.encode()
-    except UnicodeEncodeError:  # a lone surrogate, which only an escape can carry
-        return json.dumps(content).encode()
-
-
 def _load(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
+        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=unique_keys)
     except FileNotFoundError as error:
         raise FileFormatError(
             f"{path} is missing; a WRENCH folder holds label.json and {', '.join(PARTS)}.json "
@@ -194,15 +162,6 @@ def _load(path: Path) -> dict[str, Any]:
         raise FileFormatError(f"{path} is not JSON or is damaged ({error})") from error
     if not isinstance(content, dict):
         raise FileFormatError(f"{path} must hold one object, found {type(content).__name__}")
-    return content
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Make a dictionary of the pairs of a JSON object; the usual reader keeps the last of twins."""
-    content = dict(pairs)
-    if len(content) < len(pairs):
-        names = Counter(name for name, _ in pairs)
-        raise ValueError(f"{names.most_common(1)[0][0]!r} is there twice in one object")
     return content
 
 
