@@ -15,6 +15,7 @@ import joblib
 import numpy as np
 
 from spear_amal.errors import InputError
+from spear_amal.seeds import LARGEST_SEED
 from spear_amal.studies.results_file import RunRow, StudyFile, identity, plain_json
 
 _MESSAGE = 300  # characters of an error or a warning that a row keeps
@@ -192,8 +193,11 @@ def check_seeds(seeds: int | Sequence[int]) -> list[int]:
     numbers = (
         list(range(seeds)) if isinstance(seeds, int | np.integer) else [int(seed) for seed in seeds]
     )
-    if any(seed < 0 for seed in numbers) or len(set(numbers)) < len(numbers):
-        raise InputError(f"seeds must be different whole numbers from 0 on, found {numbers}")
+    outside = [seed for seed in numbers if not 0 <= seed <= LARGEST_SEED]
+    if outside or len(set(numbers)) < len(numbers):
+        raise InputError(
+            f"seeds must be different whole numbers from 0 to {LARGEST_SEED}, found {numbers}"
+        )
     if len(numbers) < 2:
         raise InputError(
             f"a study needs at least two seeds, found {len(numbers)}: a gain on one partition has "
