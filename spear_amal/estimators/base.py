@@ -39,6 +39,7 @@ from spear_amal.models import (
 )
 from spear_amal.models.registry import FeatureModelLike
 from spear_amal.params import Interval, NestedParameters, StrOptions, nest_options
+from spear_amal.seeds import LARGEST_SEED, RandomStateLike, settle_seed
 from spear_amal.training import METRICS, ProgressBar, Table, TrainerConfig, score
 from spear_amal.training.config import DTYPES
 from spear_amal.votes.label_matrix import LabelMatrix, as_label_matrix
@@ -86,7 +87,7 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
     validation_fraction: float = 0.5
     prior_correction: bool = False
     metric: str = "accuracy"
-    random_state: int = 0
+    random_state: RandomStateLike = 0
     verbose: int = 0
 
     _nested: ClassVar[dict[str, Any]] = {"trainer": TrainerConfig}
@@ -104,7 +105,12 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "prior_correction": ["boolean"],
         "metric": [StrOptions(set(METRICS))],
-        "random_state": [Interval(Integral, 0, None, closed="left")],
+        "random_state": [
+            None,
+            Interval(Integral, 0, LARGEST_SEED, closed="both"),
+            np.random.RandomState,
+            np.random.Generator,
+        ],
         "verbose": [Interval(Integral, 0, None, closed="left"), "boolean"],
     }
 
@@ -133,6 +139,12 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         if self.feature_model != "linear":
             check_kind(self.feature_model)
         find_device(self._options_of("trainer").device)
+        trainer: TrainerConfig = self._options_of("trainer")
+        if self.random_state is None and (trainer.checkpoint or trainer.distributed):
+            raise InputError(
+                "random_state=None starts every run anew: a run that goes on from a checkpoint, or "
+                "in several processes, needs a number"
+            )
         keeps_none = type(self._new_mixer()).table is Mixer.table
         if self.fit_strategy == "crossfit-weights" and keeps_none:
             raise InputError(
@@ -179,11 +191,16 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
 
     def _fit(self, inputs: FitInputs, given: Any = None) -> Self:
         """Check, plan and train; `given` are what the plan of a subclass needs of its `fit`."""
-        self.check_parameters()
+        self._begin()
         pool = make_pool(self, inputs)
         plan = self._plan(pool, given)
         self._set_fitted_attributes(pool, fit_plan(pool, plan), plan)
         return self
+
+    def _begin(self) -> None:
+        """Check the parameters, and settle the seed that all of this fit starts from."""
+        self.check_parameters()
+        self.seed_ = settle_seed(self.random_state)
 
     def _plan(self, pool: TrainingPool, given: Any = None) -> FitPlan:
         """Make the plan of this fit: losses, mixer and model of the rules.
@@ -250,7 +267,7 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
                 config=self._config_for_fingerprint,
                 metric=self.metric,
                 positive=self._positive,
-                seed=self.random_state,
+                seed=self.seed_,
                 fit_strategy=self.fit_strategy,
                 n_folds=self.n_folds,
                 validation=self.validation,

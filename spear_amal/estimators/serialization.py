@@ -86,6 +86,7 @@ def fingerprint_config(estimator: Any) -> dict[str, Any]:
     config = params_to_json(estimator)
     for name in estimator._nested:
         config[name] = _options_to_json(estimator._options_of(name))
+    config["random_state"] = estimator.seed_
     config["trainer"] = {k: v for k, v in config["trainer"].items() if k not in NO_MATTER}
     return config
 
@@ -136,13 +137,14 @@ def read_extra(path: str | os.PathLike[str]) -> tuple[str, dict[str, Any], Tenso
 
 def describe_model(estimator: Any) -> dict[str, Any]:
     """Everything but the tensors."""
+    params = params_to_json(estimator)
+    if isinstance(params["random_state"], dict):  # a generator, which no file holds
+        params["random_state"] = estimator.seed_
     return {
         "kind": KIND,
         "class": type(estimator).__name__,
         "params": {
-            name: value
-            for name, value in params_to_json(estimator).items()
-            if name not in estimator._not_stored
+            name: value for name, value in params.items() if name not in estimator._not_stored
         },
         "n_models": len(estimator.models_),
         "classes": estimator.classes_.tolist(),

@@ -127,7 +127,7 @@ def make_pool(
         plan = schema.plan_of_model(plan)
     features, all_codes, all_votes = [X], [codes], [votes]
     if inputs.X_val is None:
-        fraction, seed = estimator.validation_fraction, estimator.random_state
+        fraction, seed = estimator.validation_fraction, estimator.seed_
         validation, source = hold_out(codes, fraction, seed)
     else:
         x_val, codes_val, votes_val = _validation_rows(estimator, inputs)

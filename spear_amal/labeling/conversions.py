@@ -9,6 +9,7 @@ import pandas as pd
 
 from spear_amal._typing import MatrixLike, VectorLike, VotesLike
 from spear_amal.errors import InputError
+from spear_amal.seeds import random_generator
 from spear_amal.votes.gold import read_gold
 from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
 from spear_amal.votes.row_ids import align_votes, check_same_rows
@@ -87,7 +88,7 @@ def probs_to_preds(
     if tie_break_policy == "abstain":
         best[rows] = ABSTAIN
         return best
-    rng = np.random.default_rng(random_state)
+    rng = random_generator(random_state, "random_state")
     for row in rows.tolist():
         options = np.flatnonzero(tied[row])
         draw = _hash(row) if tie_break_policy == "random" else int(rng.integers(len(options)))

@@ -19,6 +19,7 @@ from spear_amal.data import CORPORA, Corpus, WrenchPart, corpus_file, load_corpu
 from spear_amal.errors import DataUnavailableError, FileFormatError, InputError
 from spear_amal.io.shipped import shipped_file
 from spear_amal.labeling import PandasLFApplier, exemplar_matrix, load_lfs, read_rules
+from spear_amal.seeds import random_generator
 from spear_amal.votes.class_set import ClassNames, class_names
 from spear_amal.votes.label_matrix import LabelMatrix
 
@@ -220,7 +221,7 @@ def shuffled_votes(L: LabelMatrix, seed: int = 0) -> LabelMatrix:
     >>> sorted(placebo.to_dense().tolist()), placebo.row_ids.tolist()
     ([[-1, -1], [0, -1], [1, 1]], ['a', 'b', 'c'])
     """
-    shuffled: LabelMatrix = L[np.random.default_rng(seed).permutation(len(L))]
+    shuffled: LabelMatrix = L[random_generator(seed).permutation(len(L))]
     shuffled.row_ids = L.row_ids
     return shuffled
 

@@ -16,6 +16,7 @@ import joblib
 
 from spear_amal.errors import InputError
 from spear_amal.params import check_whole
+from spear_amal.seeds import LARGEST_SEED
 from spear_amal.studies.results_file import RunRow, StudyFile, identity, plain_json
 
 _MESSAGE = 300  # characters of an error or a warning that a row keeps
@@ -195,8 +196,10 @@ def check_seeds(seeds: int | Sequence[int]) -> list[int]:
     numbers = list(seeds) if isinstance(seeds, Iterable) else list(range(int(seeds)))
     for seed in numbers:
         check_whole("a seed", seed, 0)
-    if len(set(numbers)) < len(numbers):
-        raise InputError(f"seeds must be different, found {numbers}")
+    if max(numbers, default=0) > LARGEST_SEED or len(set(numbers)) < len(numbers):
+        raise InputError(
+            f"seeds must be different whole numbers from 0 to {LARGEST_SEED}, found {numbers}"
+        )
     numbers = [int(seed) for seed in numbers]
     if len(numbers) < 2:
         raise InputError(
