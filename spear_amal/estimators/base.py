@@ -36,6 +36,7 @@ from spear_amal.models import (
     build_feature_model,
     channel_statistics,
     check_kind,
+    n_parameters,
 )
 from spear_amal.models.registry import FeatureModelLike
 from spear_amal.params import Interval, NestedParameters, StrOptions, nest_options
@@ -522,7 +523,14 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
             self.pixels_ = state.get("pixels")  # None in files of earlier versions
 
     def _restore_model(self, tensors: dict[str, torch.Tensor]) -> JointModel:
-        """Build the model again for stored parameters and fill them in."""
+        """Build the model again for stored parameters and fill them in.
+
+        Raises
+        ------
+        ValueError
+            If the header declares a larger network than there are parameters in the file.
+        """
+        self._check_size(sum(tensor.numel() for tensor in tensors.values()))
         rules = self._restore_rules(
             {n.removeprefix("rules."): t for n, t in tensors.items() if n.startswith("rules.")}
         )
@@ -530,6 +538,18 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         model = JointModel(self._feature_model(self._blank_statistics()), rules).to(dtype)
         model.load_state_dict(tensors)
         return model.eval()
+
+    def _check_size(self, n_stored: int) -> None:
+        """Hold what the network needs against what a file has, before room is made for it."""
+        if not isinstance(self.feature_model, str):
+            return  # of the user's own: no header says how large it is
+        channels = self.input_shape_[0] if self._takes_images else 0
+        if channels <= n_stored:
+            with torch.device("meta"):  # shapes without values
+                network = self._feature_model(self._blank_statistics())
+            if n_parameters(network) <= n_stored:
+                return
+        raise ValueError(f"the network has more parameters than the {n_stored} of the file")
 
     def _restore_rules(self, tensors: dict[str, torch.Tensor]) -> Any:
         """Build the rule side again for stored parameters, if there are any."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,6 +17,7 @@ import joblib
 
 from spear_amal.errors import InputError
 from spear_amal.params import check_whole
+from spear_amal.processes import end_with_parent
 from spear_amal.seeds import LARGEST_SEED
 from spear_amal.studies.results_file import RunRow, StudyFile, identity, plain_json
 
@@ -159,7 +161,8 @@ def in_parallel(jobs: int, calls: Sequence[FunctionCall]) -> Iterator[Any]:
         for function, arguments in calls:
             yield function(*arguments)
         return
-    with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
+    ending = {"initializer": end_with_parent, "initargs": (os.getpid(),)}
+    with joblib.parallel_config(backend="loky", inner_max_num_threads=1, **ending):
         pool = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
         yield from pool(joblib.delayed(function)(*arguments) for function, arguments in calls)
 

@@ -18,7 +18,7 @@ import pandas as pd
 from spear_amal._typing import PathLike
 from spear_amal.data.json_lines import json_bytes, unique_keys
 from spear_amal.errors import FileFormatError, InputError
-from spear_amal.io.atomic import refuse_existing, write_aside
+from spear_amal.io.atomic import refuse_existing, write_aside, written_together
 from spear_amal.votes.class_set import ClassNames
 from spear_amal.votes.gold import read_gold
 from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
@@ -121,9 +121,10 @@ def write_wrench(
     contents["label"] = {str(code): str(name) for code, name in enumerate(classes.pop())}
     for name in contents:
         refuse_existing(folder / f"{name}.json", overwrite)
-    for name, content in contents.items():
-        with write_aside(folder / f"{name}.json") as temporary:
-            temporary.write_bytes(json_bytes(content, f"part {name!r}"))
+    with written_together():
+        for name, content in contents.items():
+            with write_aside(folder / f"{name}.json") as temporary:
+                temporary.write_bytes(json_bytes(content, f"part {name!r}"))
 
 
 def _as_json(name: str, part: WrenchPart) -> dict[str, Any]:
