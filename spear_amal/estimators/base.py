@@ -41,9 +41,8 @@ from spear_amal.models.registry import FeatureModelLike
 from spear_amal.params import Interval, NestedParameters, StrOptions, nest_options
 from spear_amal.training import METRICS, ProgressBar, Table, TrainerConfig, score
 from spear_amal.training.config import DTYPES
-from spear_amal.votes.gold import check_same_order
 from spear_amal.votes.label_matrix import LabelMatrix, as_label_matrix
-from spear_amal.votes.row_ids import align_votes
+from spear_amal.votes.row_ids import align_votes, check_same_rows
 
 BATCH, IMAGE_BATCH = 64, 128
 LOGIT_STEP = 0.14  # 0.01 on bags of 14 words, the rate that a first study used
@@ -385,7 +384,7 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         return self._predict_proba(X, L, self.exponent_)
 
     def _predict_proba(self, X: Any, L: Any, exponent: float) -> np.ndarray:
-        L = align_votes(L, X)
+        L = align_votes(L, [X])
         X = self._check_features(X, reset=False)
         votes = self._votes_of(X, L if exponent > 0 else None)
         probabilities = []
@@ -432,7 +431,7 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self, "models_")
         codes = known_codes(self, y, strict=False)
-        check_same_order(y, getattr(X, "index", None), "y", "X")
+        check_same_rows(y, X, "y", "X")
         known = codes >= 0
         predicted = self._predict_proba(X, L, self.exponent_ if L is not None else 0.0).argmax(1)
         if sample_weight is not None:

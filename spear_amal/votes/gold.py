@@ -15,7 +15,6 @@ from enum import Enum
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from spear_amal.errors import InputError
 from spear_amal.votes.class_set import (
@@ -28,13 +27,13 @@ from spear_amal.votes.class_set import (
     whole_number,
 )
 from spear_amal.votes.counted_from_one import warn_of_counting_from_one
-from spear_amal.votes.label_column import LabelColumn, as_objects, label_kind
+from spear_amal.votes.label_column import LabelColumn, as_objects, label_kind, only_column
 from spear_amal.votes.label_matrix import LabelMatrix
 from spear_amal.votes.parquet import VoteFiles
+from spear_amal.votes.row_ids import align_column
 
 __all__ = [
     "Gold",
-    "check_same_order",
     "classes_with_gold",
     "gold_codes",
     "group_labels",
@@ -150,8 +149,9 @@ def read_gold(
     y : VectorLike of n labels
         Or a table of one column.
     votes : LabelMatrix, VoteFiles, classes or None
-        Where the classes are known from. With votes, `y` must have their length and, where it has
-        an index, their order. None: the sorted labels are the classes.
+        Where the classes are known from. With votes, `y` must have their length, or ids of theirs
+        for an index: then it is joined by id (:func:`~spear_amal.votes.row_ids.align_column`).
+        None: the sorted labels are the classes.
     name : str
         What messages call `y`.
     grow : bool
@@ -164,7 +164,7 @@ def read_gold(
     ------
     InputError
         If a label is none of the classes, labels are of several kinds, there are rows too many or
-        too few, or they are in another order.
+        too few, or the index says that they are others.
 
     Examples
     --------
@@ -175,14 +175,12 @@ def read_gold(
     >>> read_gold(["b", "a"]).labels.tolist()
     ['a', 'b']
     """
-    column = LabelColumn.of(y, name)
     if not isinstance(votes, LabelMatrix | VoteFiles):
-        names = class_names(votes)
+        column, names = LabelColumn.of(y, name), class_names(votes)
         return _learnt(column) if names is None else _read(column, names, strict)
+    column = LabelColumn.of(align_column(only_column(y), votes, name), name)
     if len(column.which) != len(votes):
         raise InputError(f"{name} has {len(column.which)} labels, L has {len(votes)} rows")
-    if isinstance(votes, LabelMatrix):
-        check_same_order(y, votes.row_ids, name, "L")
     in_memory = votes if isinstance(votes, LabelMatrix) else None
     names = _grown(column, votes.classes, in_memory) if grow else votes.classes
     gold = _read(column, names, strict)
@@ -200,35 +198,6 @@ def classes_with_gold(y: Any, names: ClassNames, name: str = "y") -> ClassNames:
         If a code is so high that most classes below it are empty.
     """
     return _grown(LabelColumn.of(y, name), names, None)
-
-
-def check_same_order(y: Any, index: Any, name: str, of: str) -> None:
-    """Raise InputError if the index of a pandas column holds another one's ids in another order.
-
-    Ids of other rows altogether, such as those of an index that was reset, are no error: rows then
-    go by position.
-
-    Parameters
-    ----------
-    y : object
-        Checked if it has an index of pandas.
-    index : Index or array of ids (n,)
-    name, of : str
-        What messages call `y` and the holder of `index`.
-    """
-    if not isinstance(y, pd.Series | pd.DataFrame) or index is None:
-        return
-    ids = pd.Index(index)
-    given = y.index if ids.dtype.kind in "iuf" or y.index.dtype == ids.dtype else y.index.map(str)
-    if len(given) != len(ids) or given.equals(ids):
-        return
-    if given.isin(ids).all() and ids.isin(given).all():
-        row = int(np.flatnonzero(given.to_numpy() != ids.to_numpy())[0])
-        raise InputError(
-            f"the index of {name} holds the row ids of {of} in another order: row {row} is "
-            f"{given[row]!r} in {name} and {ids[row]!r} in {of}; reorder by {name}.loc[ids], or "
-            f"pass {name}.to_numpy() if the rows go together by position"
-        )
 
 
 def _may_count_from_one(gold: Gold, n_classes: int) -> bool:

@@ -83,7 +83,7 @@ def _as_vector(y: Any, name: str) -> tuple[Any, Any]:
     """Labels as an array or pandas column (n,) that pandas can count, and the dtype if it tells."""
     if y is None or isinstance(y, str | bytes | Mapping | Set):
         raise InputError(f"{name} must be one label a row, in order, found {type(y).__name__}")
-    y = _only_column(y)
+    y = only_column(y)
     if isinstance(y, pd.Series | pd.Index | pd.Categorical):
         kind = y.dtype.categories.dtype if isinstance(y.dtype, pd.CategoricalDtype) else y.dtype
         return y, kind if isinstance(kind, np.dtype) else getattr(
@@ -104,7 +104,7 @@ def _as_vector(y: Any, name: str) -> tuple[Any, Any]:
     return array, array.dtype
 
 
-def _only_column(y: Any) -> Any:
+def only_column(y: Any) -> Any:
     """Return the column of a table that has but one; anything else as it is."""
     if isinstance(y, pd.DataFrame):
         return y.iloc[:, 0] if y.shape[1] == 1 else y

@@ -280,6 +280,23 @@ class VoteFiles:
         """Number of the first row of each part, and the number of rows, (parts + 1,)."""
         return np.cumsum([0, *(part.rows for part in self.files)])
 
+    @property
+    def has_row_ids(self) -> bool:
+        """Return True: ids, or the numbers of the rows, are in every part."""
+        return True
+
+    @property
+    def row_ids(self) -> np.ndarray:
+        """Read the ids (n,) of all rows.
+
+        Raises
+        ------
+        FileFormatError
+            Naming the file, if one is missing or damaged.
+        """
+        ids = [part.row_ids for part in self.parts()]
+        return np.concatenate(ids) if ids else np.empty(0, dtype=np.int64)
+
     def __len__(self) -> int:
         return self.shape[0]
 

@@ -51,7 +51,7 @@ class WrenchPart:
     label_matrix: LabelMatrix
 
     def __post_init__(self) -> None:
-        aligned = align_votes(self.label_matrix, self.frame, "the frame", "the votes")
+        aligned = align_votes(self.label_matrix, [self.frame], "the frame", "the votes")
         object.__setattr__(self, "label_matrix", aligned)
         if len(self.frame) != len(self.label_matrix):
             raise InputError(
