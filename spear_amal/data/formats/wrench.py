@@ -9,7 +9,6 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from spear_amal._typing import PathLike
+from spear_amal.data.formats.plain_values import json_value
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.io.atomic import refuse_existing, write_aside
 from spear_amal.votes.gold import read_gold
@@ -137,34 +137,13 @@ def _as_json(name: str, part: WrenchPart) -> dict[str, Any]:
     labels = part.frame["label"].to_numpy()
     gold = read_gold(labels, part.label_matrix, f"label of part {name!r}", grow=False).codes
     data = part.frame.drop(columns="label")
-    columns = [[_plain(value) for value in data[column].tolist()] for column in data]
+    columns = [[json_value(value) for value in data[column].tolist()] for column in data]
     names = [str(column) for column in data]
     fields = zip(*columns, strict=True) if columns else ((),) * len(ids)
     return {
         row: {"label": label, "weak_labels": vote, "data": dict(zip(names, values, strict=True))}
         for row, label, vote, values in zip(ids, gold.tolist(), votes, fields, strict=True)
     }
-
-
-def _plain(value: Any) -> Any:
-    """Value as JSON has it: arrays as lists, dates as texts, missing values as null."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, np.ndarray):
-        value = value.tolist()
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if _is_missing(value):
-        return None
-    if isinstance(value, date):  # and datetime, and pandas' Timestamp
-        return value.isoformat()
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def _is_missing(value: Any) -> bool:
-    return value is None or value is pd.NA or value is pd.NaT or value != value
 
 
 def _encoded(content: Any, name: str) -> bytes:
