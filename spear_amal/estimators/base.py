@@ -43,6 +43,7 @@ from spear_amal.training import METRICS, ProgressBar, Table, TrainerConfig, scor
 from spear_amal.training.config import DTYPES
 from spear_amal.votes.gold import check_same_order
 from spear_amal.votes.label_matrix import LabelMatrix, as_label_matrix
+from spear_amal.votes.row_ids import align_votes
 
 BATCH, IMAGE_BATCH = 64, 128
 LOGIT_STEP = 0.14  # 0.01 on bags of 14 words, the rate that a first study used
@@ -384,6 +385,7 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         return self._predict_proba(X, L, self.exponent_)
 
     def _predict_proba(self, X: Any, L: Any, exponent: float) -> np.ndarray:
+        L = align_votes(L, X)
         X = self._check_features(X, reset=False)
         votes = self._votes_of(X, L if exponent > 0 else None)
         probabilities = []
@@ -547,7 +549,7 @@ def default_rate(x: Any, feature_model: Any, optimiser: str = "adam") -> float:
         return SGD_RATE
     if feature_model != "linear" or x.ndim > 2:
         return 1e-3
-    row = float(abs(x).sum()) / max(x.shape[0], 1)
+    row = float(abs(x).sum(dtype=np.float64)) / max(x.shape[0], 1)
     return float(np.clip(LOGIT_STEP / max(row, 1e-12), *RATE_RANGE))
 
 

@@ -24,6 +24,7 @@ from spear_amal.models.image_model import check_pixels, pixel_kind
 from spear_amal.votes.class_set import ClassNames
 from spear_amal.votes.gold import Gold, check_same_order, read_gold
 from spear_amal.votes.label_matrix import LabelMatrix, as_label_matrix
+from spear_amal.votes.row_ids import align_votes
 
 
 class FitInputs(NamedTuple):
@@ -101,6 +102,7 @@ def make_pool(
         For rows, labels or votes that do not go together; names the argument.
     """
     _check_pairs(inputs)
+    inputs = _same_rows(inputs)
     X = estimator._check_features(inputs.X, reset=True)
     votes = None if inputs.L is None else as_label_matrix(inputs.L)
     if votes is not None:
@@ -158,6 +160,17 @@ def _check_pairs(inputs: FitInputs) -> None:
             UserWarning,
             stacklevel=5,
         )
+
+
+def _same_rows(inputs: FitInputs) -> FitInputs:
+    """Votes in the order of the rows, where both have ids; features without ids go with y."""
+    if inputs.L is None:
+        return inputs
+    rows = inputs.X if hasattr(inputs.X, "index") else inputs.y
+    rows_val = inputs.X_val if hasattr(inputs.X_val, "index") else inputs.y_val
+    return inputs._replace(
+        L=align_votes(inputs.L, rows), L_val=align_votes(inputs.L_val, rows_val, "X_val", "L_val")
+    )
 
 
 def _validation_rows(
@@ -425,7 +438,8 @@ def check_images(X: Any, shape: tuple[int, ...] | None = None) -> np.ndarray:
 def _finite(images: np.ndarray) -> np.ndarray:
     if images.dtype.kind not in "fiub":
         raise InputError(f"images must be numbers, found {images.dtype}")
-    images = images.astype(np.float32, copy=False)
+    with np.errstate(over="ignore"):  # what is no longer finite is refused
+        images = images.astype(np.float32, copy=False)
     bad = ~np.isfinite(images).all(axis=(1, 2, 3))
     if bad.any():
         raise InputError(

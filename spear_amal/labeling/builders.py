@@ -14,8 +14,9 @@ import numpy as np
 from spear_amal._typing import ClassLike, PathLike
 from spear_amal.errors import InputError
 from spear_amal.labeling.cell_values import as_list, is_missing, number_column
-from spear_amal.labeling.data_points import field, get_column
+from spear_amal.labeling.data_points import get_column
 from spear_amal.labeling.functions import LabelingFunction
+from spear_amal.labeling.rows import field
 from spear_amal.labeling.text_search import (
     RequiredLiterals,
     any_of,

@@ -22,7 +22,6 @@ from spear_amal.votes.matrix_checks import (
     as_lf_classes,
     as_lf_names,
     as_positions,
-    as_row_ids,
     as_score_matrix,
     as_scores,
     as_votes,
@@ -31,6 +30,7 @@ from spear_amal.votes.matrix_checks import (
 )
 from spear_amal.votes.npz import read_label_matrix, write_label_matrix
 from spear_amal.votes.other_codes import warn_of_other_codes
+from spear_amal.votes.row_ids import as_row_ids, exact_places
 from spear_amal.votes.unipolar import split_names, split_votes, unipolar_plan
 
 __all__ = ["ABSTAIN", "MAX_CLASSES", "LabelMatrix", "as_label_matrix"]
@@ -66,6 +66,8 @@ class LabelMatrix(ArrayFace):
         for the appliers: a list, a mapping of names and ids, or an Enum, whose ids are kept.
     row_ids : ndarray of shape (n,)
         Ids that survive shuffling; integers or strings.
+    has_row_ids : bool
+        False if rows are merely numbered, since no ids were given: they go by position.
     lf_classes : ndarray of int, shape (m,)
         The class that LF j was declared to vote for; -1 if none was declared.
     continuous : ndarray of bool, shape (m,)
@@ -81,6 +83,8 @@ class LabelMatrix(ArrayFace):
     array([[ 1,  1],
            [-1, -1]], dtype=int8)
     """
+
+    has_row_ids = True  # of a matrix that an older version pickled
 
     def __init__(
         self,
@@ -98,7 +102,8 @@ class LabelMatrix(ArrayFace):
         self.lf_names = as_lf_names([f"lf{j}" for j in range(m)] if lf_names is None else lf_names)
         top = max(int(self.codes.data.max(initial=0)), 2)
         self.classes = as_class_names(range(top) if classes is None else classes)
-        self.row_ids = as_row_ids(row_ids, n)
+        self.row_ids = np.arange(n) if row_ids is None else as_row_ids(row_ids)
+        self.has_row_ids = row_ids is not None
         self.lf_classes = as_lf_classes(lf_classes, m)
         self.scores = as_score_matrix(scores, self.codes)
         self.continuous = as_flags(continuous, m, "continuous")
@@ -196,7 +201,7 @@ class LabelMatrix(ArrayFace):
         scores = None
         if any(part.scores is not None for part in parts):
             scores = _stacked([scores_or_zeros(part) for part in parts])
-        return cls(
+        whole = cls(
             _stacked([part.codes for part in parts]),
             lf_names=first.lf_names,
             classes=first.classes,
@@ -205,6 +210,8 @@ class LabelMatrix(ArrayFace):
             scores=scores,
             continuous=np.any([part.continuous for part in parts], axis=0),
         )
+        whole.has_row_ids = all(part.has_row_ids for part in parts)
+        return whole
 
     @property
     def shape(self) -> tuple[int, int]:  # type: ignore[override]
@@ -262,7 +269,7 @@ class LabelMatrix(ArrayFace):
             taken = matrix[rows] if whole else matrix[rows][:, columns]
             return taken.tocsr()
 
-        return LabelMatrix(
+        taken = LabelMatrix(
             take(self.codes),
             lf_names=[self.lf_names[j] for j in columns],
             classes=self.classes,
@@ -271,6 +278,8 @@ class LabelMatrix(ArrayFace):
             scores=None if self.scores is None else take(self.scores),
             continuous=self.continuous[columns],
         )
+        taken.has_row_ids = self.has_row_ids
+        return taken
 
     def to_dense(self) -> np.ndarray:
         """Votes as an array (n, m), -1 for abstain."""
@@ -314,15 +323,34 @@ class LabelMatrix(ArrayFace):
         return moved
 
     def with_coded_classes(self) -> LabelMatrix:
-        """Return votes whose classes' numbers are their codes; without names where they are not.
+        """Return votes in which the numbers of classes are their codes, whatever their names.
 
         For code that holds gold as codes beside votes.
         """
-        codes = tuple(range(self.n_classes))
-        if self.classes.numbers == codes:
-            return self
-        named = ClassNames(tuple(self.classes))  # without the ids
-        return self.with_classes(named if named.numbers == codes else self.n_classes)
+        codes = range(self.n_classes)
+        same = self.classes.numbers == tuple(codes)
+        return self if same else self.with_classes(ClassNames(tuple(self.classes), codes))
+
+    def for_rows(self, row_ids: Iterable[Any]) -> LabelMatrix:
+        """Return the votes on rows with these ids, in their order: an exact join.
+
+        Parameters
+        ----------
+        row_ids : iterable of k ids
+            For example the index of a frame that was shuffled or filtered after voting.
+
+        Raises
+        ------
+        InputError
+            If a row has no votes, or an id stands for several rows.
+
+        Examples
+        --------
+        >>> L = LabelMatrix.from_dense([[0], [1], [-1]], row_ids=["a", "b", "c"])
+        >>> L.for_rows(["c", "b"]).to_dense().tolist()
+        [[-1], [1]]
+        """
+        return self[exact_places(as_row_ids(list(row_ids)), self.row_ids)]
 
     def covered(self) -> np.ndarray:
         """Rows (n,) on which at least one LF fired."""
@@ -344,7 +372,7 @@ class LabelMatrix(ArrayFace):
         """
         plan = self.unipolar_plan() if plan is None else list(plan)
         rows, lfs, columns, votes = split_votes(self.codes, plan, self.n_classes)
-        return LabelMatrix.from_triplets(
+        split = LabelMatrix.from_triplets(
             rows,
             columns,
             votes,
@@ -356,6 +384,8 @@ class LabelMatrix(ArrayFace):
             row_ids=self.row_ids,
             lf_classes=[k for _, k in plan],
         )
+        split.has_row_ids = self.has_row_ids
+        return split
 
     def save(self, path: PathLike, overwrite: bool = False) -> None:
         """Write a ``.npz`` file without pickled objects; written aside, then renamed."""
@@ -371,8 +401,11 @@ class LabelMatrix(ArrayFace):
             If the file is truncated, damaged or not a label matrix.
         """
         fields = read_label_matrix(path)
+        has_row_ids = fields.pop("has_row_ids")
         try:
-            return cls(fields.pop("codes"), **fields)
+            matrix = cls(fields.pop("codes"), **fields)
+            matrix.has_row_ids = has_row_ids
+            return matrix
         except (InputError, TypeError, ValueError) as error:
             raise FileFormatError(
                 f"{path} is not a label matrix file or is damaged ({error})"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -239,26 +239,6 @@ def as_flags(flags: VectorLike | None, m: int, name: str) -> np.ndarray:
     if array.dtype.kind not in "biuf" or not np.isin(array, (0, 1)).all():
         raise InputError(f"{name} must be True or False for each LF, found {flags!r}")
     return array.astype(bool)
-
-
-def as_row_ids(row_ids: Iterable[Any] | None, n: int) -> np.ndarray:
-    """Row ids as an integer or string array: nothing that would need pickle to be saved."""
-    if row_ids is None:
-        return np.arange(n)
-    unordered = isinstance(row_ids, str | bytes | set | frozenset | Mapping)
-    foreign = hasattr(row_ids, "__array__") and not isinstance(row_ids, np.ndarray | np.generic)
-    if unordered or not (is_listed(row_ids) or foreign):
-        raise InputError(f"row_ids must be a list of ids, one a row, found {row_ids!r:.99}")
-    known = isinstance(row_ids, np.ndarray) or not isinstance(row_ids, Iterable)
-    # An index of whole numbers is an array already; one of texts or dates is read one by one.
-    known = known or getattr(getattr(row_ids, "dtype", None), "kind", "O") in "iu"
-    try:
-        ids = np.asarray(row_ids if known else list(row_ids))
-    except ValueError:  # ids of several parts, not all of one length
-        ids = np.empty((n, 0))
-    if ids.ndim == 1 and ids.dtype.kind in "iuU":
-        return ids
-    return np.asarray([str(row_id) for row_id in row_ids], dtype=np.str_)
 
 
 def as_dense_scores(scores: Any, shape: tuple[int, int]) -> np.ndarray:

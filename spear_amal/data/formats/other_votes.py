@@ -13,7 +13,6 @@ import pandas as pd
 import scipy.sparse as sp
 
 from spear_amal._typing import MatrixLike, TableLike, VotesLike
-from spear_amal.data.formats.plain_values import is_empty_cell
 from spear_amal.errors import InputError
 from spear_amal.votes.class_set import ABSTAIN, ClassesLike, is_listed
 from spear_amal.votes.label_matrix import LabelMatrix, MatrixFields, as_label_matrix
@@ -278,7 +277,7 @@ def _column(table: TableLike, name: str) -> list[Any]:
 def _numbered(table: TableLike, name: str) -> tuple[np.ndarray, list[Any]]:
     """Return the number of each value of a column, and the values in order of appearance."""
     values = _column(table, name)
-    if any(is_empty_cell(value) for value in values):
+    if any(_is_empty(value) for value in values):
         raise InputError(f"column {name!r} holds missing values; every answer needs one")
     _require_single(values, f"column {name!r}")
     numbers = {value: i for i, value in enumerate(dict.fromkeys(values))}
@@ -290,7 +289,7 @@ def _numbered(table: TableLike, name: str) -> tuple[np.ndarray, list[Any]]:
 
 def _class_codes(values: Iterable[Any], classes: ClassesLike) -> tuple[np.ndarray, Iterable[Any]]:
     """Return class codes of names, -1 where a name is missing, and the class names."""
-    names = [None if is_empty_cell(value) else value for value in values]
+    names = [None if _is_empty(value) else value for value in values]
     _require_single(names, "class names")
     known = _occurring(names) if classes is None else as_class_names(classes)
     codes = {None: ABSTAIN, **{name: code for code, name in enumerate(known)}}
@@ -314,3 +313,10 @@ def _occurring(names: list[Any]) -> list[Any]:
     if len(known) < 2:
         raise InputError(f"only the class names {known} occur; pass classes= with all of them")
     return known
+
+
+def _is_empty(value: Any) -> bool:
+    """Return whether a cell is empty: None, NaN, or pandas' and NumPy's marks for it."""
+    if value is None or value is pd.NA or value is pd.NaT:
+        return True
+    return isinstance(value, float | np.floating | np.datetime64) and bool(value != value)

@@ -16,11 +16,13 @@ import numpy as np
 import pandas as pd
 
 from spear_amal._typing import PathLike
-from spear_amal.data.formats.plain_values import json_value
+from spear_amal.data.json_lines import json_value
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.io.atomic import refuse_existing, write_aside
+from spear_amal.votes.class_set import ClassNames
 from spear_amal.votes.gold import read_gold
 from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
+from spear_amal.votes.row_ids import align_votes
 
 PARTS = ("train", "valid", "test")
 # Names of the gold in a row, and of the file of classes without its ending.
@@ -34,22 +36,23 @@ class WrenchPart:
     Attributes
     ----------
     frame : DataFrame of n rows
-        The fields of ``data`` (``text`` for text corpora) and ``label`` (gold as numbers: codes, or
-        where classes are called by numbers, those; -1 where it is missing); the index holds the
-        ids of the file, strings.
+        The fields of ``data`` (``text`` for text corpora) and ``label`` (gold codes, -1 where it is
+        missing); the index holds the ids of the file, strings.
     label_matrix : LabelMatrix (n, m)
-        Votes, with the same ids.
+        Votes, with the same ids; given in another order, they are joined by id.
 
     Raises
     ------
     InputError
-        If the lengths differ or the frame has no column ``label``.
+        If the lengths or ids differ, or the frame has no column ``label``.
     """
 
     frame: pd.DataFrame
     label_matrix: LabelMatrix
 
     def __post_init__(self) -> None:
+        aligned = align_votes(self.label_matrix, self.frame, "the frame", "the votes")
+        object.__setattr__(self, "label_matrix", aligned)
         if len(self.frame) != len(self.label_matrix):
             raise InputError(
                 f"the frame has {len(self.frame)} rows, the votes {len(self.label_matrix)}"
@@ -114,13 +117,27 @@ def write_wrench(
     classes = {rows.label_matrix.classes for rows in parts.values()}
     if len(classes) != 1:
         raise InputError(f"the parts must have the same classes, found {sorted(map(str, classes))}")
-    contents: dict[str, Any] = {part: _as_json(part, rows) for part, rows in parts.items()}
-    contents["label"] = {str(code): str(name) for code, name in enumerate(classes.pop())}
+    names = {str(code): str(name) for code, name in enumerate(classes.pop())}
+    # All are made ready before the first is written.
+    contents = {part: _encoded(part, rows) for part, rows in parts.items()}
+    contents["label"] = json.dumps(names, ensure_ascii=False).encode()
     for name in contents:
         refuse_existing(folder / f"{name}.json", overwrite)
     for name, content in contents.items():
         with write_aside(folder / f"{name}.json") as temporary:
-            temporary.write_bytes(_encoded(content, name))
+            temporary.write_bytes(content)
+
+
+def _encoded(name: str, part: WrenchPart) -> bytes:
+    try:
+        content = _as_json(name, part)
+        text = json.dumps(content, ensure_ascii=False)
+    except RecursionError as error:
+        raise InputError(f"part {name!r} holds lists in lists, too deep to be written") from error
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # a lone surrogate, which only an escape can carry
+        return json.dumps(content).encode()
 
 
 def _as_json(name: str, part: WrenchPart) -> dict[str, Any]:
@@ -131,30 +148,20 @@ def _as_json(name: str, part: WrenchPart) -> dict[str, Any]:
             f"{repeated[0]!r}, and the file would keep one row of each; give every row an id of "
             "its own, for instance by frame.reset_index(drop=True)"
         )
-    if not part.frame.columns.is_unique:
+    if part.frame.columns.map(str).has_duplicates:
         raise InputError(f"part {name!r} has a column twice: {list(part.frame.columns)}")
     votes = part.label_matrix.to_dense().tolist()
-    labels = part.frame["label"].to_numpy()
-    gold = read_gold(labels, part.label_matrix, f"label of part {name!r}", grow=False).codes
+    gold = read_gold(
+        part.frame["label"], part.label_matrix, f"the label of part {name!r}", grow=False
+    )
     data = part.frame.drop(columns="label")
     columns = [[json_value(value) for value in data[column].tolist()] for column in data]
     names = [str(column) for column in data]
     fields = zip(*columns, strict=True) if columns else ((),) * len(ids)
     return {
         row: {"label": label, "weak_labels": vote, "data": dict(zip(names, values, strict=True))}
-        for row, label, vote, values in zip(ids, gold.tolist(), votes, fields, strict=True)
+        for row, label, vote, values in zip(ids, gold.codes.tolist(), votes, fields, strict=True)
     }
-
-
-def _encoded(content: Any, name: str) -> bytes:
-    try:
-        text = json.dumps(content, ensure_ascii=False, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InputError(f"part {name!r} holds a value that JSON cannot hold: {error}") from error
-    try:
-        return text.encode()
-    except UnicodeEncodeError:  # a lone surrogate, which only an escape can carry
-        return json.dumps(content).encode()
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -181,14 +188,15 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return content
 
 
-def _classes(path: Path) -> tuple[str, ...]:
+def _classes(path: Path) -> ClassNames:
     content = _load(path)
     if set(content) != {str(code) for code in range(len(content))}:
         raise FileFormatError(f"{path} must number its classes 0, 1, ..; found {sorted(content)}")
-    return tuple(str(content[str(code)]) for code in range(len(content)))
+    # With ids, since labels are codes also where classes are called "1", "2", ...
+    return ClassNames((str(content[str(c)]) for c in range(len(content))), range(len(content)))
 
 
-def _part(path: Path, classes: tuple[str, ...], lf_names: Sequence[str] | None) -> WrenchPart:
+def _part(path: Path, classes: ClassNames, lf_names: Sequence[str] | None) -> WrenchPart:
     content = _load(path)
     for row, fields in content.items():
         _check_row(path, row, fields)
@@ -205,9 +213,8 @@ def _part(path: Path, classes: tuple[str, ...], lf_names: Sequence[str] | None) 
         )
     except InputError as error:
         raise FileFormatError(f"{path}: {error}") from error
-    gold = label_matrix.classes.as_numbers(np.asarray(labels, dtype=np.int64))
     frame = _frame([fields["data"] for fields in content.values()], list(content))
-    return WrenchPart(frame.assign(label=gold), label_matrix)
+    return WrenchPart(frame.assign(label=np.asarray(labels, dtype=np.int64)), label_matrix)
 
 
 def _frame(data: list[dict[str, Any]], ids: list[str]) -> pd.DataFrame:
