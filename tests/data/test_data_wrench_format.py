@@ -266,7 +266,7 @@ def nested(levels):
         ({"label": [2]}, "train", "label of part 'train' holds 2 in row 0"),
         ({"label": ["SPAM"]}, "train", "label of part 'train' holds 'SPAM' in row 0"),
         ({"label": [0.5]}, "train", "label of part 'train' holds 0.5 in row 0"),
-        ({"label": [0], "x": [nested(sys.getrecursionlimit())]}, "train", "lists in lists"),
+        ({"label": [0], "x": [nested(sys.getrecursionlimit())]}, "train", "JSON cannot hold"),
         ({"label": [0]}, "label", "cannot be called 'label'"),
         ({"label": [0]}, "../train", "cannot be called"),
     ],
