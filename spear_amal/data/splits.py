@@ -12,7 +12,7 @@ import pandas as pd
 from spear_amal._typing import VectorLike
 from spear_amal.data.corpus import Corpus
 from spear_amal.errors import InputError
-from spear_amal.votes.label_matrix import ABSTAIN
+from spear_amal.votes.gold import group_labels, read_gold
 
 
 def normalise_texts(texts: Iterable[str]) -> list[str]:
@@ -121,16 +121,17 @@ class Partition:
         return np.sort(np.concatenate([self.labelled, self.unlabelled]))
 
     def observed_labels(self, y: VectorLike) -> np.ndarray:
-        """Return a copy of `y` (n,) with -1 on every row whose gold training must not see.
+        """Return a copy of `y` (n,) without the gold of rows that training must not see.
 
         Gold stays on labelled and validation rows; unlabelled rows, test rows and rows of no part
-        become -1.
+        become -1, or None where gold is names.
         """
-        y = np.asarray(y)
-        observed = np.full(len(y), ABSTAIN, dtype=np.int64)
-        seen = np.concatenate([self.labelled, self.validation])
-        observed[seen] = y[seen]
-        return observed
+        labels, places = group_labels(y, "y")
+        hidden = np.ones(len(places), dtype=bool)
+        hidden[np.concatenate([self.labelled, self.validation])] = False
+        named = any(isinstance(label, str) for label in labels)
+        known = np.array([None, *labels[1:]] if named else labels, dtype=object if named else None)
+        return np.where(hidden, known[0], known[places])
 
 
 def check_disjoint(**parts: VectorLike) -> None:
@@ -167,7 +168,7 @@ def partition(
     Parameters
     ----------
     data : Corpus, or labels (n,)
-        Labels alone know no test rows: give them in `test`.
+        Names or numbers. Labels alone know no test rows: give them in `test`.
     seed : int
         Same data, seed and sizes: same parts.
     n_labelled, n_validation : int, optional
@@ -199,9 +200,11 @@ def partition(
     [6, 20, 4, 10]
     """
     corpus = data if isinstance(data, Corpus) else None
-    y = corpus.labels if corpus is not None else np.asarray(data)
-    if len(y) and y.min() < 0:
-        raise InputError(f"labels must be gold for every row; found {y.min()} (no answer)")
+    y = corpus.labels if corpus is not None else read_gold(data, name="labels").codes
+    if (y < 0).any():
+        raise InputError(
+            f"labels must be gold for every row; row {int((y < 0).argmax())} has none (-1)"
+        )
     n_labelled = _size("n_labelled", n_labelled, corpus)
     n_validation = _size("n_validation", n_validation, corpus)
     test = _test_rows(corpus, test, len(y))

@@ -24,9 +24,8 @@ from spear_amal.estimators.validation import (
     TrainingPool,
     check_features,
     check_features_or_images,
-    encode,
+    known_codes,
     make_pool,
-    validate_target,
 )
 from spear_amal.losses import ComponentSet
 from spear_amal.mixers import Fixed, Mixer
@@ -42,7 +41,9 @@ from spear_amal.models.registry import FeatureModelLike
 from spear_amal.params import Interval, NestedParameters, StrOptions, nest_options
 from spear_amal.training import METRICS, ProgressBar, Table, TrainerConfig, score
 from spear_amal.training.config import DTYPES
+from spear_amal.votes.gold import check_same_order
 from spear_amal.votes.label_matrix import LabelMatrix, as_label_matrix
+from spear_amal.votes.row_ids import align_votes
 
 BATCH, IMAGE_BATCH = 64, 128
 LOGIT_STEP = 0.14  # 0.01 on bags of 14 words, the rate that a first study used
@@ -158,7 +159,9 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         X : array or sparse matrix of shape (n, D)
             Features of labelled and unlabelled rows.
         y : array of shape (n,)
-            Gold labels; -1 (or None) where unlabelled.
+            Gold labels; -1, None or NaN where unlabelled. With L they are read against its
+            classes: names, codes, members of an Enum or the numbers that classes are called by.
+            An index of pandas must be that of X and L, or have nothing to do with it.
         L : LabelMatrix or array of shape (n, m), optional
             Votes of the labelling functions, -1 for abstain.
         X_val, y_val, L_val : optional
@@ -382,6 +385,7 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         return self._predict_proba(X, L, self.exponent_)
 
     def _predict_proba(self, X: Any, L: Any, exponent: float) -> np.ndarray:
+        L = align_votes(L, X)
         X = self._check_features(X, reset=False)
         votes = self._votes_of(X, L if exponent > 0 else None)
         probabilities = []
@@ -427,7 +431,8 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         alone. With `sample_weight` the score is the weighted accuracy, as scikit-learn expects.
         """
         check_is_fitted(self, "models_")
-        codes = encode(validate_target(y, "y"), self.classes_, strict=False)
+        codes = known_codes(self, y, strict=False)
+        check_same_order(y, getattr(X, "index", None), "y", "X")
         known = codes >= 0
         predicted = self._predict_proba(X, L, self.exponent_ if L is not None else 0.0).argmax(1)
         if sample_weight is not None:
@@ -544,7 +549,7 @@ def default_rate(x: Any, feature_model: Any, optimiser: str = "adam") -> float:
         return SGD_RATE
     if feature_model != "linear" or x.ndim > 2:
         return 1e-3
-    row = float(abs(x).sum()) / max(x.shape[0], 1)
+    row = float(abs(x).sum(dtype=np.float64)) / max(x.shape[0], 1)
     return float(np.clip(LOGIT_STEP / max(row, 1e-12), *RATE_RANGE))
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from spear_amal.errors import InputError
-from spear_amal.votes.label_matrix import LabelMatrix
+from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
 
 SURE = 3.0  # standard errors
 
@@ -57,6 +57,13 @@ def codes_of_votes(voted: Sequence[Any], classes: np.ndarray) -> tuple[int, ...]
     if list(voted) == labels or set(voted) != set(labels):
         return None
     return tuple(labels.index(name) for name in voted)
+
+
+def codes_of_model(codes: np.ndarray, of_votes: Sequence[int] | None) -> np.ndarray:
+    """Return codes (n,) of the votes' classes as a model has them; C (no class) and -1 stay."""
+    if of_votes is None:
+        return codes
+    return np.array([*of_votes, len(of_votes), ABSTAIN], dtype=np.int64)[codes]
 
 
 def warn_of_sorted_codes(votes: LabelMatrix, y: np.ndarray) -> None:

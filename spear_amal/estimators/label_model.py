@@ -101,7 +101,7 @@ class LabelModelClassifier(BaseSpearEstimator):
         else:
             y = np.full_like(pool.y, -1)
             y[gold] = schema.order[pool.y[gold]]
-            model.fit(votes, y)
+            model.fit(votes, votes.classes.as_numbers(y))
         self.label_models_.append(model)
         p = model.predict_proba(votes)[:, schema.order]
         p[~pool.covered()] = np.nan

@@ -82,6 +82,11 @@ class RuleModelConfig(BaseEstimator):
     def check_parameters(self) -> None:
         """Raise an error for a parameter that cannot be used."""
         check_parameters(self)
+        if np.float32(self.quality_index) in (0, 1):
+            raise InputError(
+                "quality_index must lie strictly between 0 and 1 in float32 as well, found "
+                f"{self.quality_index!r}"
+            )
         self.make_losses(with_rules=True)
         check_guides(self.quality_guides)
 

@@ -22,7 +22,8 @@ from spear_amal.label_models.scores import (
     score_predictions,
 )
 from spear_amal.label_models.vote_patterns import count_rows
-from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix, as_label_matrix
+from spear_amal.votes.gold import gold_codes
+from spear_amal.votes.label_matrix import LabelMatrix, as_label_matrix
 from spear_amal.votes.parquet import VoteFiles, open_votes, parts_of
 
 
@@ -37,6 +38,8 @@ class LabelModel(BaseEstimator):
 
     Attributes
     ----------
+    classes_ : ClassNames
+        Classes (C,) in the order of the columns of ``predict_proba``, as L names them.
     uses_gold : bool
         Of the class: ``fit`` learns from `y` where it is given; other models ignore it.
     uses_scores : bool
@@ -57,26 +60,27 @@ class LabelModel(BaseEstimator):
     drops_constant: bool = False
 
     def fit(self, L: StoredVotesLike, y: VectorLike | None = None) -> Self:
-        """Learn from votes (n, m); `y` (n,), -1 where unknown, is used by models that take gold.
+        """Learn from votes (n, m); `y` (n,), where known, is used by models that take gold.
 
         Parameters
         ----------
         L : LabelMatrix or array of shape (n, m), VoteFiles or the path of such a folder
             From a folder, rows with equal votes are merged as they are read, if the model counts
             rows and uses no scores that are there; the result is that of all rows in memory.
-        y : array of int, shape (n,), optional
-            Class codes. Ignored unless ``uses_gold``.
+        y : array (n,), optional
+            Gold classes: names, codes or numbers that classes are called by; -1, None or NaN where
+            unknown. Ignored unless ``uses_gold``.
 
         Raises
         ------
         InputError
-            If no LF votes, or `y` has another length or a code that is no class.
+            If no LF votes, or `y` has other rows or a label that is no class of L.
         """
         self.check_parameters()
         votes = open_votes(L)
         if votes.nnz == 0:
             raise InputError("all LFs abstain on all rows: there is nothing to learn from")
-        gold = check_gold_codes(y, votes) if self.uses_gold else None
+        gold = self._gold(y, votes, "y") if self.uses_gold else None
         self.classes_ = votes.classes
         self.n_classes_ = votes.n_classes
         self.n_lfs_ = votes.shape[1]
@@ -91,6 +95,12 @@ class LabelModel(BaseEstimator):
 
     def check_parameters(self) -> None:
         """Raise an error for a parameter that cannot be used, whatever the votes; `fit` does."""
+
+    @staticmethod
+    def _gold(y: VectorLike | None, votes: LabelMatrix | VoteFiles, name: str) -> np.ndarray | None:
+        """Gold codes (n,), -1 where unknown; None if none is known."""
+        gold = None if y is None else gold_codes(y, votes, name, grow=False)
+        return None if gold is None or (gold < 0).all() else gold
 
     def _read_files(
         self, votes: VoteFiles, gold: np.ndarray | None
@@ -128,7 +138,10 @@ class LabelModel(BaseEstimator):
         return p
 
     def predict(self, L: StoredVotesLike, tie_break_policy: str = "abstain") -> np.ndarray:
-        """Classes (n,).
+        """Classes (n,) by number, -1 where there is no answer; every argument for gold reads them.
+
+        Numbers are codes, places in ``classes_``, unless classes are called by numbers themselves
+        (1, 2, 3; an Enum from 1): then they are those.
 
         Parameters
         ----------
@@ -143,7 +156,7 @@ class LabelModel(BaseEstimator):
         for rows, part in parts_of(votes):
             p = self._probabilities(part)
             classes[rows] = best_classes(p, tie_break_policy, np.arange(len(votes))[rows])
-        return classes
+        return self.classes_.as_numbers(classes)
 
     def score(
         self,
@@ -159,8 +172,9 @@ class LabelModel(BaseEstimator):
         Parameters
         ----------
         L : as for :meth:`fit`
-        Y : array of int, shape (n,)
-            Gold class codes, -1 where unknown.
+        Y : array (n,)
+            Gold classes: names, codes or numbers that classes are called by; -1, None or NaN where
+            unknown.
         metrics : sequence of str
             Of "accuracy", "coverage", "f1_micro", "f1_macro" and "matthews_corrcoef", and with two
             classes "precision", "recall", "f1" (of class 1) and "roc_auc".
@@ -173,7 +187,7 @@ class LabelModel(BaseEstimator):
             If a metric is unknown or asks for two classes, or no row is left to score.
         """
         votes = self._votes(L)
-        gold = check_gold_codes(Y, votes)
+        gold = self._gold(Y, votes, "Y")
         if gold is None:
             raise InputError("Y holds no gold class, so that there is nothing to score by")
         return score_predictions(gold, self.predict_proba(votes), metrics, tie_break_policy)
@@ -270,29 +284,6 @@ class LabelModel(BaseEstimator):
 
     def _posterior(self, L: LabelMatrix) -> np.ndarray:
         raise NotImplementedError
-
-
-def check_gold_codes(y: VectorLike | None, L: LabelMatrix | VoteFiles) -> np.ndarray | None:
-    """Return gold classes (n,) int64, -1 where unknown; None if none is known.
-
-    Raises
-    ------
-    InputError
-        If `y` is not one class code (or -1) for each row of `L`.
-    """
-    if y is None:
-        return None
-    gold = np.asarray(y)
-    if gold.shape != (len(L),):
-        raise InputError(f"y must have one entry for each of {len(L)} rows, found {gold.shape}")
-    if not np.issubdtype(gold.dtype, np.integer):
-        raise InputError(f"y must hold class codes (integers, -1 unknown), found {gold.dtype}")
-    if gold.min(initial=0) < ABSTAIN or gold.max(initial=0) >= L.n_classes:
-        raise InputError(
-            f"y must hold -1 or codes below {L.n_classes}, found {gold.min()} to {gold.max()}; "
-            "give L as a LabelMatrix with all its classes"
-        )
-    return gold.astype(np.int64) if (gold >= 0).any() else None
 
 
 def write_proba_file(

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from spear_amal._typing import ClassBalanceLike
-from spear_amal.errors import InputError, MissingExtraError
+from spear_amal.errors import InputError, MissingExtraError, is_out_of_memory
 from spear_amal.label_models._validation import resolve_class_balance
 from spear_amal.label_models.base import LabelModel
 from spear_amal.label_models.mixture import Mixture
@@ -119,6 +119,8 @@ class SnorkelLabelModel(LabelModel):
                     seed=self.seed,
                 )
             except Exception as error:  # Snorkel raises bare exceptions where its loss is NaN
+                if is_out_of_memory(error):
+                    raise
                 raise InputError(DIVERGED.format(error)) from error
         return model.mu.detach().cpu().numpy().astype(float)
 

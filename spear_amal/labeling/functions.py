@@ -10,8 +10,8 @@ import numpy as np
 
 from spear_amal._typing import ClassLike, NamedFunction, PointFunction, PointT
 from spear_amal.errors import InputError
-from spear_amal.labeling.label_space import ClassSet
 from spear_amal.labeling.preprocessing import run_chain
+from spear_amal.votes.class_set import ClassSet
 from spear_amal.votes.label_matrix import ABSTAIN
 
 

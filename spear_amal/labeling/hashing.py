@@ -30,6 +30,10 @@ from typing import Any, Generic
 import numpy as np
 import pandas as pd
 
+from spear_amal.labeling.cell_values import as_list, holds_nulls
+from spear_amal.labeling.data_points import is_column, is_table, names_of
+from spear_amal.labeling.rows import Row, is_named_tuple, label_of
+
 # Attributes that are no part of what an object does: names, and what is only remembered.
 _PASSING = frozenset(
     "__wrapped__ __doc__ __name__ __qualname__ __module__ __annotations__ __annotate__ "
@@ -44,7 +48,7 @@ _OF_CLASSES = re.compile(
 _WRAPPER = type(functools.lru_cache(lambda: None))
 _METHODS = (types.MethodDescriptorType, types.WrapperDescriptorType)
 _VALUES = (datetime.date, datetime.time, datetime.timedelta, Decimal, Fraction)
-_PLAIN = (type(None), bool, int, str, bytes, complex, type(Ellipsis), type(NotImplemented), range)
+_PLAIN = (type(None), bool, str, bytes, complex, type(Ellipsis), type(NotImplemented), range)
 
 
 def function_hash(value: Any) -> str:
@@ -76,6 +80,8 @@ class _Walk:
         self._kept: list[Any] = []  # ids stay those of living objects
 
     def digest(self, value: Any) -> bytes:
+        if type(value) is int:  # Python refuses to write very long ones in decimal digits
+            return _hash("int", hex(value))
         if isinstance(value, _PLAIN) and type(value) in _PLAIN:
             return _hash(type(value).__name__, repr(value))
         if type(value) is float:
@@ -104,6 +110,13 @@ class _Walk:
         for kinds, read in self._readers():
             if isinstance(value, kinds):
                 return read(value)
+        if is_table(value):
+            names = names_of(value)
+            return self._all(_name(kind), _flat((name, value[name]) for name in names))
+        if is_column(value):
+            return self._all(_name(kind), [_type_of(value), column_of(value)])
+        if is_named_tuple(value) and is_installed(kind.__module__):
+            return self._all("named tuple", _flat(value._asdict().items()))
         return self._object(value)
 
     def _readers(self) -> list[tuple[Any, Callable[[Any], bytes]]]:
@@ -121,29 +134,35 @@ class _Walk:
             (_WRAPPER, lambda v: self._all("cached", [v.__wrapped__])),
             (staticmethod | classmethod, lambda v: self._all(_name(type(v)), [v.__func__])),
             (property, lambda v: self._all("property", [v.fget, v.fset, v.fdel])),
+            (Row, lambda v: self._all("row", [label_of(v), *_flat(vars(v).items())])),
             (types.SimpleNamespace, lambda v: self._all(_name(type(v)), _flat(vars(v).items()))),
             (type, self._class),
+            (np.ma.MaskedArray, lambda v: self._all("masked", [v.data, np.ma.getmaskarray(v)])),
             (np.ndarray, self._array),
             (np.generic, lambda v: _hash(v.dtype.str, v.tobytes())),
             (pd.DataFrame, self._frame),
-            (pd.Series, lambda v: self._all("series", [str(v.dtype), v.index, column_of(v)])),
-            (pd.Index, lambda v: self._all("index", [str(v.dtype), column_of(v)])),
+            (pd.Series, lambda v: self._all("series", [v.name, v.index, *_column(v)])),
+            (pd.Index, lambda v: self._all("index", [*v.names, *_column(v)])),
+            (pd.api.extensions.ExtensionArray, lambda v: self._all("array", _column(v))),
         ]
 
     def _array(self, array: np.ndarray) -> bytes:
         if array.dtype.hasobject:
             values = array.ravel().tolist()
             return _hash("objects", repr(array.shape), self._values(values))
-        return _hash(array.dtype.str, repr(array.shape), np.ascontiguousarray(array).tobytes())
+        content = np.ascontiguousarray(array).tobytes()
+        return _hash(repr(array.dtype), repr(array.shape), content)
 
     def _frame(self, frame: pd.DataFrame) -> bytes:
-        columns = [[name, str(values.dtype), column_of(values)] for name, values in frame.items()]
-        return self._all("frame", [frame.index, *columns])
+        columns = [[name, *_column(values)] for name, values in frame.items()]
+        return self._all("frame", [frame.index, *frame.columns.names, *columns])
 
     def _values(self, values: list[Any]) -> bytes:
-        if all(type(value) is str for value in values):
-            lengths = np.fromiter(map(len, values), np.int64, len(values))
-            return _hash("texts", lengths.tobytes(), "".join(values))
+        if set(map(type, values)) <= {str, type(None)}:
+            # A text that is missing counts as one of length -1.
+            lengths = [-1 if value is None else len(value) for value in values]
+            texts = "".join(value for value in values if value is not None)
+            return _hash("texts", np.array(lengths, dtype=np.int64).tobytes(), texts)
         # Whether two cells are one object is chance, so each is walked alone.
         return _hash("cells", *(_Walk().digest(value) for value in values))
 
@@ -208,10 +227,28 @@ def column_of(values: Any) -> Any:
     if isinstance(values, pd.Series | pd.Index) and values.dtype.kind in "iufbMm":
         if isinstance(values.dtype, np.dtype):
             return values.to_numpy()
-    listed = values.tolist() if hasattr(values, "tolist") else list(values)
+    if is_column(values) and not holds_nulls(values):
+        if np.asarray(values[:0]).dtype.kind in "iufbMm":
+            return np.asarray(values)
+    listed = as_list(values)
     objects = np.empty(len(listed), dtype=object)
     objects[:] = listed
     return objects
+
+
+def _column(values: Any) -> list[Any]:
+    """Type and values of a column of pandas."""
+    dtype = values.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        return [dtype.categories, dtype.ordered, column_of(values)]
+    return [str(dtype), column_of(values)]
+
+
+def _type_of(column: Any) -> list[Any]:
+    """Type of a column of Arrow or Polars; of an Enum of Polars its text may be cut short."""
+    kind = column.type if hasattr(column, "type") else column.dtype
+    categories = getattr(kind, "categories", None)
+    return [str(kind), None if categories is None else as_list(categories)]
 
 
 def is_readable(kind: type) -> bool:

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from spear_amal.errors import InputError, LabelingError
-from spear_amal.labeling.cell_values import as_list
+from spear_amal.labeling.cell_values import as_list, holds_nulls
 from spear_amal.labeling.functions import LabelingFunction
-from spear_amal.labeling.label_space import ClassSet
+from spear_amal.votes.class_set import ClassSet
 from spear_amal.votes.label_matrix import ABSTAIN
 
 # Tracebacks kept for one LF; a function that fails everywhere fails alike everywhere.
@@ -204,7 +204,7 @@ def as_column(answers: Any, n: int) -> np.ndarray:
         If they have another shape.
     """
     # A list is read one by one: as an array, [1, True] would lose what True means.
-    if _holds_nulls(answers):
+    if holds_nulls(answers):
         answers = as_list(answers)
     listed = isinstance(answers, list | tuple)
     array = np.fromiter(answers, dtype=object) if listed else np.asarray(answers)
@@ -213,12 +213,6 @@ def as_column(answers: Any, n: int) -> np.ndarray:
             f"returned shape {array.shape}; a vectorised function must return ({n},)"
         )
     return array
-
-
-def _holds_nulls(answers: Any) -> bool:
-    """Return whether `values` are of Arrow or Polars and hold nulls, which NumPy would make NaN."""
-    nulls = getattr(answers, "null_count", 0)
-    return bool(nulls() if callable(nulls) else nulls)
 
 
 def score_column(answers: Any, n: int) -> tuple[np.ndarray, BadRows]:

@@ -9,9 +9,9 @@ from typing import Any, overload
 from spear_amal._typing import ClassLike, NamedFunction, PointFunction, PointT
 from spear_amal.errors import InputError, MissingExtraError
 from spear_amal.labeling.cell_values import is_missing
-from spear_amal.labeling.data_points import field
 from spear_amal.labeling.functions import LabelingFunction, LFDecorator
-from spear_amal.labeling.preprocessing import MEMO_SIZE, BasePreprocessor, set_field
+from spear_amal.labeling.preprocessing import MEMO_SIZE, BasePreprocessor
+from spear_amal.labeling.rows import field, set_field
 
 # Snorkel's default; it is loaded only if no pipeline is given.
 DEFAULT_MODEL = "en_core_web_sm"
@@ -70,8 +70,9 @@ class SpacyPreprocessor(BasePreprocessor):
         self.disable = tuple(disable or ())
 
     def share_key(self) -> Hashable:
-        """Pipeline, fields and switched-off components."""
-        return (type(self), id(self.nlp), self.text_field, self.doc_field, self.disable)
+        """Pipeline, fields, switched-off components, and the key that tells rows apart."""
+        key = self.memoize_key if self.memoize else None
+        return (type(self), id(self.nlp), self.text_field, self.doc_field, self.disable, key)
 
     def _map_fresh(self, rows: list[Any]) -> list[Any]:
         texts = [field(x, self.text_field) for x in rows]

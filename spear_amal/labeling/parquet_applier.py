@@ -20,12 +20,13 @@ from spear_amal.labeling.cell_values import as_list, frame_of_schema
 from spear_amal.labeling.data_points import TableSource
 from spear_amal.labeling.functions import LabelingFunction
 from spear_amal.labeling.hashing import Unhashable, function_hash
-from spear_amal.labeling.label_space import ClassSet
 from spear_amal.labeling.lf_outputs import ApplierMetadata, LFFailure, OutputParser
 from spear_amal.labeling.parallel import label, merged
-from spear_amal.labeling.parquet_reader import Block, plan_blocks, read_tables, source_files
+from spear_amal.labeling.parquet_files import source_files
+from spear_amal.labeling.parquet_reader import Block, plan_blocks, read_tables
 from spear_amal.labeling.worker_pool import as_n_jobs, map_in_processes
 from spear_amal.progress import Progress
+from spear_amal.votes.class_set import ClassSet
 from spear_amal.votes.parquet import (
     MANIFEST,
     VoteFiles,
@@ -61,6 +62,7 @@ class ParquetLFApplier(BaseLFApplier):
         *,
         columns: Sequence[str] | None = None,
         row_id: str | None = None,
+        order: str | None = None,
         n_jobs: int = 1,
         batch_rows: int = 65_536,
         fault_tolerant: bool = False,
@@ -73,7 +75,8 @@ class ParquetLFApplier(BaseLFApplier):
         Parameters
         ----------
         source : path, or list of paths
-            Files, or folders of ``*.parquet``. Rows are in the order of the files' names.
+            Files, or folders of ``*.parquet``; files of partitions (``year=2024/..``) have those
+            as columns. Rows are in the order of the list, and within a folder in that of the names.
         output : path
             Folder for the votes.
         columns : sequence of str, optional
@@ -81,6 +84,9 @@ class ParquetLFApplier(BaseLFApplier):
             else all.
         row_id : str, optional
             Column with row ids, numbers or strings; by default rows are numbered over all files.
+        order : {"name", "number"}, optional
+            How the files of a folder are sorted. Needed where their names hold numbers without
+            leading zeros (part.2, part.10) and there is no `row_id`.
         n_jobs : int, default=1
             Processes; -1 for all cores.
         batch_rows : int, default=65536
@@ -113,7 +119,9 @@ class ParquetLFApplier(BaseLFApplier):
             raise InputError(f"batch_rows must be at least 1, found {batch_rows}")
         read = self._columns_to_read(columns, row_id)
         needed = read if read is not None else [] if row_id is None else [row_id]
-        blocks = plan_blocks(source_files(source), needed, batch_rows)
+        blocks = plan_blocks(
+            source_files(source, order, by_id=row_id is not None, output=folder), needed, batch_rows
+        )
         made_by = self._made_by(read, row_id, batch_rows)
         run = function_hash([made_by, [block.stamp for block in blocks]]) if made_by else ""
         _make_way(folder, run, overwrite)
@@ -145,7 +153,7 @@ class ParquetLFApplier(BaseLFApplier):
     def _made_by(self, *settings: Any) -> str:
         try:
             # With the version: another one may hand other cells to the same LF.
-            return function_hash([__version__, self._lfs, self._classes, settings])
+            return function_hash([__version__, self._lfs, self._classes.key, settings])
         except Unhashable:
             return ""
 

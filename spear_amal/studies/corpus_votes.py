@@ -19,6 +19,8 @@ from spear_amal.data import CORPORA, Corpus, WrenchPart, corpus_file, load_corpu
 from spear_amal.errors import DataUnavailableError, FileFormatError, InputError
 from spear_amal.io.shipped import shipped_file
 from spear_amal.labeling import PandasLFApplier, exemplar_matrix, load_lfs, read_rules
+from spear_amal.votes.class_set import ClassNames, class_names
+from spear_amal.votes.gold import gold_codes
 from spear_amal.votes.label_matrix import LabelMatrix
 
 LFS_OF = {"generated": "plots"}  # corpora that borrow the LFs of another one
@@ -181,9 +183,11 @@ def _source(
 
 
 def _vote(corpus: Corpus, lfs: list[Any], classes: Any, path: Path, progress: bool) -> LabelMatrix:
-    if classes is not None and isinstance(classes, tuple) and classes != corpus.classes:
+    stated = class_names(classes)
+    known = corpus.classes if stated is None or stated.mere_codes else stated
+    if [str(name).casefold() for name in known] != [name.casefold() for name in corpus.classes]:
         raise InputError(
-            f"{path} has the classes {list(classes)}, corpus {corpus.name!r} has "
+            f"{path} has the classes {list(known)}, corpus {corpus.name!r} has "
             f"{list(corpus.classes)}; CLASSES must be the same, in the same order"
         )
     key = (
@@ -191,8 +195,9 @@ def _vote(corpus: Corpus, lfs: list[Any], classes: Any, path: Path, progress: bo
         votes_digest([path.read_bytes().hex(), ",".join(str(lf.name) for lf in lfs)]),
     )
     if key not in _VOTES:
-        applier = PandasLFApplier(lfs, classes=corpus.classes)
-        _VOTES[key] = applier.apply(corpus.frame, progress_bar=progress)
+        ids = None if stated is None else stated.ids  # what LFs may answer beside names
+        applier = PandasLFApplier(lfs, classes=ClassNames(corpus.classes, ids))
+        _VOTES[key] = applier.apply(corpus.frame, progress_bar=progress).with_coded_classes()
     return _VOTES[key]
 
 
@@ -239,7 +244,12 @@ def wrench_corpus(folder: Path) -> Corpus:
     parts = read_wrench(folder)
     for part, rows in parts.items():
         _check_gold(folder / f"{part}.json", rows)
-    frames = [rows.frame.assign(part=_PARTS[part]) for part, rows in parts.items()]
+    frames = [
+        rows.frame.assign(
+            part=_PARTS[part], label=gold_codes(rows.frame["label"], rows.label_matrix)
+        )
+        for part, rows in parts.items()
+    ]
     ids = [f"{part}/{row}" for part, rows in parts.items() for row in rows.frame.index]
     frame = pd.concat(frames).set_axis(ids)
     features = None if "text" in frame else _vectors(folder, frame)
@@ -258,7 +268,7 @@ def wrench_corpus(folder: Path) -> Corpus:
         features=features,
         label_matrix=LabelMatrix.from_dense(
             votes, classes=classes, lf_names=parts["train"].label_matrix.lf_names, row_ids=ids
-        ),
+        ).with_coded_classes(),
         n_labelled=size,
         n_validation=size,
     )

@@ -17,7 +17,7 @@ from spear_amal.estimators import (
 )
 from spear_amal.label_models import LABEL_MODELS
 from spear_amal.mixers import mixer_parameters
-from spear_amal.params import option_places
+from spear_amal.params import check_name, option_places
 from spear_amal.studies.split import Split
 
 _Estimator = TypeVar("_Estimator", bound=BaseSpearEstimator)
@@ -306,9 +306,8 @@ def register_method(method: Method) -> Method:
 
 def find_method(name: str) -> Method:
     """Return a method by name; an unknown name raises with the nearest known ones."""
-    if name in METHODS:
-        return METHODS[name]
-    raise InputError(f"unknown method {name!r}; {_near(name, METHODS)}known: {', '.join(METHODS)}")
+    check_name("method", name, METHODS)
+    return METHODS[name]
 
 
 def parse_method(text: str) -> MethodSpec:

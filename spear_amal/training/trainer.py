@@ -258,6 +258,7 @@ class Trainer:
         """Score the feature model on validation rows, keep the epoch if best, see if to stop."""
         logits, _ = predict_logits(state.model, selection)
         loss = torch.nn.functional.cross_entropy(logits, selection.y).item()
+        _check_finite({"validation": loss}, state.epoch)
         y, predicted = selection.y.cpu().numpy(), logits.argmax(1).cpu().numpy()
         value, loss = shard.agreed((score(self.metric, y, predicted, self.positive), loss))
         if state.selection.offer(state.epoch, value, loss):

@@ -12,8 +12,8 @@ import scipy.sparse as sp
 from spear_amal._typing import MatrixLike, PathLike, VectorLike, VotesLike
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.votes.array_face import ArrayFace
+from spear_amal.votes.class_set import ABSTAIN, MAX_CLASSES, ClassesLike, ClassNames
 from spear_amal.votes.matrix_checks import (
-    MAX_CLASSES,
     as_class_names,
     as_codes,
     as_dense_scores,
@@ -22,7 +22,6 @@ from spear_amal.votes.matrix_checks import (
     as_lf_classes,
     as_lf_names,
     as_positions,
-    as_row_ids,
     as_score_matrix,
     as_scores,
     as_votes,
@@ -31,19 +30,17 @@ from spear_amal.votes.matrix_checks import (
 )
 from spear_amal.votes.npz import read_label_matrix, write_label_matrix
 from spear_amal.votes.other_codes import warn_of_other_codes
+from spear_amal.votes.row_ids import as_row_ids, exact_places
 from spear_amal.votes.unipolar import moved_columns, split_names, split_votes, unipolar_plan
 
 __all__ = ["ABSTAIN", "MAX_CLASSES", "LabelMatrix", "as_label_matrix"]
-
-#: Vote of a labelling function that has no answer, and label of a row without one.
-ABSTAIN = -1
 
 
 class MatrixFields(TypedDict, total=False):
     """What :class:`LabelMatrix` knows beside the votes; attributes of the same names."""
 
     lf_names: Sequence[str] | None
-    classes: Iterable[Any] | None
+    classes: ClassesLike
     row_ids: Iterable[Any] | None
     lf_classes: VectorLike | None
 
@@ -64,10 +61,13 @@ class LabelMatrix(ArrayFace):
     scores : scipy.sparse.csr_array of shape (n, m), float32, or None
         Score in [0, 1] of continuous LFs where they fired.
     lf_names : tuple of str, length m
-    classes : tuple, length C
-        Class names in the order of their codes; ``(0, .., C-1)`` if none were given.
+    classes : ClassNames, a tuple of length C
+        Class names in the order of their codes; ``(0, .., C-1)`` if none were given. Given as
+        for the appliers: a list, a mapping of names and ids, or an Enum, whose ids are kept.
     row_ids : ndarray of shape (n,)
         Ids that survive shuffling; integers or strings.
+    has_row_ids : bool
+        False if rows are merely numbered, since no ids were given: they go by position.
     lf_classes : ndarray of int, shape (m,)
         The class that LF j was declared to vote for; -1 if none was declared.
     continuous : ndarray of bool, shape (m,)
@@ -84,12 +84,14 @@ class LabelMatrix(ArrayFace):
            [-1, -1]], dtype=int8)
     """
 
+    has_row_ids = True  # of a matrix that an older version pickled
+
     def __init__(
         self,
         codes: sp.csr_array,
         *,
         lf_names: Sequence[str] | None = None,
-        classes: Iterable[Any] | None = None,
+        classes: ClassesLike = None,
         row_ids: Iterable[Any] | None = None,
         lf_classes: VectorLike | None = None,
         scores: sp.csr_array | None = None,
@@ -100,7 +102,8 @@ class LabelMatrix(ArrayFace):
         self.lf_names = as_lf_names([f"lf{j}" for j in range(m)] if lf_names is None else lf_names)
         top = max(int(self.codes.data.max(initial=0)), 2)
         self.classes = as_class_names(range(top) if classes is None else classes)
-        self.row_ids = as_row_ids(row_ids, n)
+        self.row_ids = np.arange(n) if row_ids is None else as_row_ids(row_ids)
+        self.has_row_ids = row_ids is not None
         self.lf_classes = as_lf_classes(lf_classes, m)
         self.scores = as_score_matrix(scores, self.codes)
         self.continuous = as_flags(continuous, m, "continuous")
@@ -196,7 +199,7 @@ class LabelMatrix(ArrayFace):
         scores = None
         if any(part.scores is not None for part in parts):
             scores = _stacked([scores_or_zeros(part) for part in parts])
-        return cls(
+        whole = cls(
             _stacked([part.codes for part in parts]),
             lf_names=first.lf_names,
             classes=first.classes,
@@ -205,6 +208,8 @@ class LabelMatrix(ArrayFace):
             scores=scores,
             continuous=np.any([part.continuous for part in parts], axis=0),
         )
+        whole.has_row_ids = all(part.has_row_ids for part in parts)
+        return whole
 
     @property
     def shape(self) -> tuple[int, int]:  # type: ignore[override]
@@ -262,7 +267,7 @@ class LabelMatrix(ArrayFace):
             taken = matrix[rows] if whole else matrix[rows][:, columns]
             return taken.tocsr()
 
-        return LabelMatrix(
+        taken = LabelMatrix(
             take(self.codes),
             lf_names=[self.lf_names[j] for j in columns],
             classes=self.classes,
@@ -271,6 +276,8 @@ class LabelMatrix(ArrayFace):
             scores=None if self.scores is None else take(self.scores),
             continuous=self.continuous[columns],
         )
+        taken.has_row_ids = self.has_row_ids
+        return taken
 
     def to_dense(self) -> np.ndarray:
         """Votes as an array (n, m), -1 for abstain."""
@@ -282,10 +289,10 @@ class LabelMatrix(ArrayFace):
             return np.zeros(self.shape, dtype=np.float32)
         return np.asarray(self.scores.todense(), dtype=np.float32)
 
-    def with_classes(self, classes: Iterable[Any]) -> LabelMatrix:
+    def with_classes(self, classes: ClassesLike) -> LabelMatrix:
         """Return the same votes with other class names, in the order of the codes."""
         renamed = copy.copy(self)
-        renamed.classes = as_class_names(classes)
+        renamed.classes = self.classes if classes is None else as_class_names(classes)
         check_fields(renamed)
         return renamed
 
@@ -308,8 +315,42 @@ class LabelMatrix(ArrayFace):
         stored, moved = self.codes, copy.copy(self)
         new = np.roll(codes + 1, 1).astype(dtype)[stored.data]  # code 0 is abstain
         moved.codes = sp.csr_array((new, stored.indices, stored.indptr), shape=stored.shape)
-        moved.classes, moved.lf_classes = classes, codes[self.lf_classes]  # -1 takes the last
+        ids = self.classes.ids or self.classes
+        moved.classes = ClassNames(classes, [ids[self.classes.index(name)] for name in classes])
+        moved.lf_classes = codes[self.lf_classes]  # -1 takes the last
         return moved
+
+    def with_coded_classes(self) -> LabelMatrix:
+        """Return votes whose classes' numbers are their codes; without names where they are not.
+
+        For code that holds gold as codes beside votes.
+        """
+        codes = tuple(range(self.n_classes))
+        if self.classes.numbers == codes:
+            return self
+        named = ClassNames(tuple(self.classes))  # without the ids
+        return self.with_classes(named if named.numbers == codes else self.n_classes)
+
+    def for_rows(self, row_ids: Iterable[Any]) -> LabelMatrix:
+        """Return the votes on rows with these ids, in their order: an exact join.
+
+        Parameters
+        ----------
+        row_ids : iterable of k ids
+            For example the index of a frame that was shuffled or filtered after voting.
+
+        Raises
+        ------
+        InputError
+            If a row has no votes, or an id stands for several rows.
+
+        Examples
+        --------
+        >>> L = LabelMatrix.from_dense([[0], [1], [-1]], row_ids=["a", "b", "c"])
+        >>> L.for_rows(["c", "b"]).to_dense().tolist()
+        [[-1], [1]]
+        """
+        return self[exact_places(as_row_ids(list(row_ids)), self.row_ids)]
 
     def covered(self) -> np.ndarray:
         """Rows (n,) on which at least one LF fired."""
@@ -331,7 +372,7 @@ class LabelMatrix(ArrayFace):
         """
         plan = self.unipolar_plan() if plan is None else list(plan)
         rows, lfs, columns, votes = split_votes(self.codes, plan, self.n_classes)
-        return LabelMatrix.from_triplets(
+        split = LabelMatrix.from_triplets(
             rows,
             columns,
             votes,
@@ -343,6 +384,8 @@ class LabelMatrix(ArrayFace):
             row_ids=self.row_ids,
             lf_classes=[k for _, k in plan],
         )
+        split.has_row_ids = self.has_row_ids
+        return split
 
     def join_columns(
         self, lfs: Sequence[int], lf_names: Sequence[str] | None = None, n_lfs: int | None = None
@@ -370,7 +413,7 @@ class LabelMatrix(ArrayFace):
         lf_classes, continuous = np.full(m, ABSTAIN), np.zeros(m, dtype=bool)
         lf_classes[lf] = np.where(columns[lf] == 1, self.lf_classes, ABSTAIN)
         continuous[lf] = self.continuous
-        return LabelMatrix(
+        joined = LabelMatrix(
             moved_columns(self.codes, lf, m),
             scores=None if self.scores is None else moved_columns(self.scores, lf, m),
             continuous=continuous,
@@ -379,6 +422,8 @@ class LabelMatrix(ArrayFace):
             row_ids=self.row_ids,
             lf_classes=lf_classes,
         )
+        joined.has_row_ids = self.has_row_ids
+        return joined
 
     def save(self, path: PathLike, overwrite: bool = False) -> None:
         """Write a ``.npz`` file without pickled objects; written aside, then renamed."""
@@ -394,8 +439,11 @@ class LabelMatrix(ArrayFace):
             If the file is truncated, damaged or not a label matrix.
         """
         fields = read_label_matrix(path)
+        has_row_ids = fields.pop("has_row_ids")
         try:
-            return cls(fields.pop("codes"), **fields)
+            matrix = cls(fields.pop("codes"), **fields)
+            matrix.has_row_ids = has_row_ids
+            return matrix
         except (InputError, TypeError, ValueError) as error:
             raise FileFormatError(
                 f"{path} is not a label matrix file or is damaged ({error})"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,7 @@ import scipy.sparse as sp
 
 from spear_amal._typing import MatrixLike, VectorLike
 from spear_amal.errors import InputError
-
-# Votes are stored as vote + 1 in int16 at most.
-MAX_CLASSES = np.iinfo(np.int16).max
-_ABSTAIN = -1
+from spear_amal.votes.class_set import ABSTAIN, MAX_CLASSES, ClassesLike, ClassNames, class_names
 
 
 def as_dense_votes(votes: MatrixLike) -> np.ndarray:
@@ -40,11 +37,11 @@ def as_dense_votes(votes: MatrixLike) -> np.ndarray:
 def _masked_as_abstain(votes: Any) -> np.ndarray:
     # An unsigned type has no -1 to fill in.
     unsigned = votes.dtype.kind == "u"
-    return (votes.astype(np.int64) if unsigned else votes).filled(_ABSTAIN)
+    return (votes.astype(np.int64) if unsigned else votes).filled(ABSTAIN)
 
 
 def _of_sparse(votes: Any) -> np.ndarray:
-    if votes.nnz < np.prod(votes.shape) and not (votes.data == _ABSTAIN).any():
+    if votes.nnz < np.prod(votes.shape) and not (votes.data == ABSTAIN).any():
         raise InputError(
             "a sparse matrix of votes without a stored -1 leaves open what its empty cells mean: "
             "class 0 or abstain. Where 0 is abstain and classes count from 1, as in MeTaL and old "
@@ -185,8 +182,8 @@ def as_lf_names(names: Iterable[Any]) -> tuple[str, ...]:
     return texts
 
 
-def as_class_names(classes: Iterable[Any]) -> tuple[Any, ...]:
-    """Return class names in the order of their codes.
+def as_class_names(classes: ClassesLike) -> ClassNames:
+    """Return class names in the order of their codes, as :func:`class_names` reads them.
 
     Raises
     ------
@@ -194,13 +191,9 @@ def as_class_names(classes: Iterable[Any]) -> tuple[Any, ...]:
         If they have no order, one is missing or given twice, or one is neither a text nor a whole
         number.
     """
-    unordered = isinstance(classes, set | frozenset | Mapping)
-    if unordered or isinstance(classes, str | bytes) or not isinstance(classes, Iterable):
-        raise InputError(
-            f"classes must be a list of names in the order of their codes, found {classes!r}"
-        )
-    plain = (c.item() if isinstance(c, np.generic) else c for c in classes)
-    names = tuple(plain)
+    names = class_names(classes)
+    if names is None:
+        raise InputError("classes must be a list of names in the order of their codes, found None")
     wrong = [n for n in names if not isinstance(n, str | int) or isinstance(n, bool) or n == ""]
     if wrong:
         raise InputError(
@@ -216,7 +209,7 @@ def as_class_names(classes: Iterable[Any]) -> tuple[Any, ...]:
 def as_lf_classes(lf_classes: VectorLike | None, m: int) -> np.ndarray:
     """Return the declared class of each LF as int64, -1 where none is declared."""
     if lf_classes is None:
-        return np.full(m, _ABSTAIN)
+        return np.full(m, ABSTAIN)
     return as_whole_numbers(np.asarray(lf_classes), "lf_classes").astype(np.int64)
 
 
@@ -228,21 +221,6 @@ def as_flags(flags: VectorLike | None, m: int, name: str) -> np.ndarray:
     if array.dtype.kind not in "biuf" or not np.isin(array, (0, 1)).all():
         raise InputError(f"{name} must be True or False for each LF, found {flags!r}")
     return array.astype(bool)
-
-
-def as_row_ids(row_ids: Iterable[Any] | None, n: int) -> np.ndarray:
-    """Row ids as an integer or string array: nothing that would need pickle to be saved."""
-    if row_ids is None:
-        return np.arange(n)
-    if isinstance(row_ids, str | bytes | set | frozenset | Mapping):
-        raise InputError(f"row_ids must be a list of ids, one a row, found {row_ids!r}")
-    known = isinstance(row_ids, np.ndarray) or not isinstance(row_ids, Iterable)
-    # An index of whole numbers is an array already; one of texts or dates is read one by one.
-    known = known or getattr(getattr(row_ids, "dtype", None), "kind", "O") in "iu"
-    ids = np.asarray(row_ids if known else list(row_ids))
-    if ids.ndim == 1 and (np.issubdtype(ids.dtype, np.integer) or ids.dtype.kind == "U"):
-        return ids
-    return np.asarray([str(row_id) for row_id in row_ids], dtype=np.str_)
 
 
 def as_dense_scores(scores: Any, shape: tuple[int, int]) -> np.ndarray:

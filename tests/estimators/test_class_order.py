@@ -153,9 +153,9 @@ def test_texts_and_numbers_among_the_classes_are_refused_by_fit(data):
     X, _, V, _, _ = data
     L = LabelMatrix.from_dense(V, classes=["ham", 1, 2])
     y = np.array(["ham", 1, 2], dtype=object)[np.arange(N) % 3]
-    with pytest.raises(InputError, match=r"texts.*'ham', 1, 2"):
+    with pytest.raises(InputError, match=r"of one kind|texts"):
         SpearClassifier().fit(X, y, L=L)
-    with pytest.raises(InputError, match="texts"):
+    with pytest.raises(InputError, match=r"of one kind|texts"):
         GoldClassifier().fit(X, y)
 
 

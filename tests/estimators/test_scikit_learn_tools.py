@@ -10,9 +10,12 @@ import math
 import joblib
 import numpy as np
 import pytest
+import scipy.sparse as sp
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import StackingClassifier, VotingClassifier
+from sklearn.exceptions import UnsetMetadataPassedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import classification_report, get_scorer, log_loss, roc_auc_score
@@ -22,8 +25,11 @@ from sklearn.model_selection import (
     cross_val_predict,
     cross_val_score,
 )
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from spear_amal import LabelMatrix, TrainerConfig, estimators
+from spear_amal.data import TextEncoder, TextFeatures
 from spear_amal.estimators import (
     AuxiliaryClassifier,
     BaseSpearEstimator,
@@ -223,6 +229,47 @@ def test_joblib_keeps_a_model(estimator, tmp_path):
     assert again.classes_.tolist() == sorted(THREE)
     np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
     assert again.predict(X).tolist() == model.predict(X).tolist()
+
+
+# -- settings of scikit-learn -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS[:5], ids=lambda e: type(e).__name__)
+def test_metadata_routing_brings_the_votes_where_they_are_asked_for(estimator):
+    X, y, L = rows_of(estimator, THREE)
+    folds = StratifiedKFold(2)
+    by_hand = []
+    for train, test in folds.split(X, y):
+        model = clone(estimator).fit(X[train], y[train], L=L[train])
+        by_hand.append(np.mean(model.predict(X[test]) == y[test]))
+    with config_context(enable_metadata_routing=True):
+        asking = clone(estimator).set_fit_request(L=True).set_score_request(L=False)
+        routed = cross_val_score(asking, X, y, cv=folds, params={"L": L})
+        np.testing.assert_allclose(routed, by_hand)
+        pipeline = make_pipeline(FunctionTransformer(), asking).fit(X, y, L=L)
+        search = GridSearchCV(asking, {"trainer__lr": [0.03]}, cv=folds).fit(X, y, L=L)
+        assert search.best_score_ == pytest.approx(np.mean(by_hand))
+        with pytest.raises(UnsetMetadataPassedError, match="set_fit_request"):
+            cross_val_score(clone(estimator), X, y, cv=folds, params={"L": L})
+    plain = clone(estimator).fit(X, y, L=L)
+    np.testing.assert_array_equal(pipeline.predict_proba(X), plain.predict_proba(X))
+    np.testing.assert_array_equal(search.predict_proba(X), plain.predict_proba(X))
+
+
+@pytest.mark.parametrize("output", ["pandas", "polars", "default"])
+def test_text_features_go_through_a_pipeline_whatever_transformers_put_out(output):
+    if output == "polars":
+        pytest.importorskip("polars")
+    texts = ["a spy saves a city", "two in love", "a spy in love", "a city of spies"] * 10
+    y = np.array(["action", "romance", "romance", "action"] * 10)
+    pipeline = make_pipeline(TextFeatures(min_df=1), GoldClassifier(trainer=T))
+    expected = pipeline.fit(texts, y).predict_proba(texts)
+    with config_context(transform_output=output):
+        features = TextFeatures(min_df=1)
+        assert sp.issparse(features.fit_transform(texts)) and sp.issparse(features.transform(texts))
+        np.testing.assert_array_equal(clone(pipeline).fit(texts, y).predict_proba(texts), expected)
+        encoder = TextEncoder(lambda texts: [[len(text), 1.0] for text in texts])
+        assert encoder.fit_transform(texts).shape == (40, 2)
 
 
 # -- rows without a label -----------------------------------------------------------------------
