@@ -11,10 +11,10 @@ import pandas as pd
 from spear_amal.cli import read_rows
 from spear_amal.cli.console import print_result, print_status, show_table
 from spear_amal.cli.options import AnalyzeOptions, ApplyOptions
+from spear_amal.cli.outputs import check_outputs
 from spear_amal.data import read_table, write_table
 from spear_amal.data.delimited import DELIMITERS, as_no_formula
 from spear_amal.errors import InputError
-from spear_amal.io.atomic import refuse_existing
 from spear_amal.labeling import (
     ApplierMetadata,
     PandasLFApplier,
@@ -25,7 +25,7 @@ from spear_amal.labeling import (
 from spear_amal.labeling.parquet_applier import meta_of
 from spear_amal.report import lf_table, readable_accuracy, readable_coverage, votes_sentence
 from spear_amal.votes.label_matrix import LabelMatrix
-from spear_amal.votes.parquet import VoteFiles, parts_of
+from spear_amal.votes.parquet import MANIFEST, VoteFiles, parts_of
 
 VERDICTS = (
     "Verdict: good if the 95% interval of the accuracy lies above chance (that of blind votes), "
@@ -93,7 +93,8 @@ def apply(options: ApplyOptions) -> None:
     if options.votes_folder is not None:
         _apply_in_parts(options, options.votes_folder)
         return
-    target = refuse_existing(options.require("votes"), options.force)
+    target = options.require("votes")
+    check_outputs(options.force, target)
     if target.suffix != ".npz":
         raise InputError(f"{target}: a label matrix is written as .npz; choose such a name")
     frame = read_table(options.require("data"), options.text_column, options.label_column)
@@ -113,6 +114,7 @@ def apply(options: ApplyOptions) -> None:
 def _apply_in_parts(options: ApplyOptions, folder: Path) -> None:
     """Apply LFs to Parquet files of any size and write a folder of votes."""
     data = options.require("data")
+    check_outputs(False, continued=folder / MANIFEST)
     others = [path for path in data if path.is_file() and path.suffix != ".parquet"]
     if others:
         raise InputError(f"--votes-folder needs Parquet files, found {others[0]}")
@@ -137,7 +139,7 @@ def _apply_in_parts(options: ApplyOptions, folder: Path) -> None:
 def analyze(options: AnalyzeOptions) -> None:
     """Print the LF table of votes, in one file or in parts, with accuracies where there is gold."""
     if options.table is not None:
-        refuse_existing(options.table, options.force)
+        check_outputs(options.force, options.table)
     source = options.require("votes")
     if options.has_flag("label_column") and not options.data:
         raise InputError("--label-column needs the table that has it: give --data as well")

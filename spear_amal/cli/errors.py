@@ -12,11 +12,13 @@ from typer.core import TyperGroup
 
 from spear_amal.errors import DataUnavailableError, InputError, MissingExtraError, SpearAmalError
 from spear_amal.printable import printable
+from spear_amal.processes import Terminated, termination_as_interrupt
 
 UNEXPECTED = 1
 BAD_INPUT = 2
 UNAVAILABLE = 3
-INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+_OF_SIGNAL = 128  # as shells have it: a code that is more than this by the number of a signal
+INTERRUPTED = 130  # 128 + SIGINT
 
 # A path that the user named cannot be what it should be.
 _BAD_PATHS = (
@@ -35,6 +37,8 @@ def exit_code(error: BaseException) -> int:
     >>> exit_code(InputError("x")), exit_code(DataUnavailableError("x")), exit_code(KeyError())
     (2, 3, 1)
     """
+    if isinstance(error, Terminated):
+        return _OF_SIGNAL + error.number
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED
     if isinstance(error, DataUnavailableError):
@@ -51,7 +55,8 @@ def _is_bad_path(error: BaseException) -> bool:
 def message(error: BaseException) -> str:
     """Return in words for people what went wrong."""
     if isinstance(error, KeyboardInterrupt):
-        return "interrupted; no output is left half written"
+        by = f" by {error}" if isinstance(error, Terminated) else ""
+        return f"interrupted{by}; no output is left half written"
     if isinstance(error, SpearAmalError):
         return str(error)
     if isinstance(error, OSError):
@@ -75,7 +80,8 @@ class ErrorHandlingGroup(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command that `ctx` names."""
         try:
-            return super().invoke(ctx)
+            with termination_as_interrupt():
+                return super().invoke(ctx)
         except (Exception, KeyboardInterrupt) as error:
             # Usage errors and exits carry their own code and are shown by typer.
             if isinstance(error, typer.Abort | BrokenPipeError) or hasattr(error, "exit_code"):

@@ -13,12 +13,12 @@ from spear_amal.cli import read_rows
 from spear_amal.cli.apply import vote
 from spear_amal.cli.console import print_result, show_rows
 from spear_amal.cli.options import EvaluateOptions, PredictOptions
+from spear_amal.cli.outputs import check_outputs
 from spear_amal.data import read_table
 from spear_amal.data.add_columns import add_columns
 from spear_amal.data.delimited import DELIMITERS, as_no_formula
 from spear_amal.data.read_table import suffix_of
 from spear_amal.errors import InputError
-from spear_amal.io.atomic import refuse_existing
 from spear_amal.pipeline import TextModel
 from spear_amal.studies import score_table
 
@@ -33,7 +33,8 @@ _TITLES = {
 
 def predict(options: PredictOptions) -> None:
     """Write the table with a predicted label and class probabilities added."""
-    target = refuse_existing(options.require("predictions"), options.force)
+    target = options.require("predictions")
+    check_outputs(options.force, target, inputs=options.data)
     suffix_of(target)
     model = TextModel.load(options.output)
     data = options.require("data")

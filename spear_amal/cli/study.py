@@ -17,7 +17,7 @@ from spear_amal.cli.console import print_result, print_status, show_table
 from spear_amal.cli.options import GridStudyOptions, StudyOptions, StudyReportOptions
 from spear_amal.cli.outputs import check_outputs
 from spear_amal.errors import InputError, SpearAmalError
-from spear_amal.io.atomic import refuse_existing, write_aside
+from spear_amal.io.atomic import write_aside, written_together
 from spear_amal.progress import Progress
 from spear_amal.report import require_report_extra
 from spear_amal.report.figures.style import png
@@ -66,6 +66,7 @@ def run(options: StudyOptions) -> None:
     specs = studies.study_methods(options.method or METHODS, options.only)
     _check_baseline(options.baseline, [spec.text for spec in specs])
     settings = {} if options.max_epochs is None else {"max_epochs": options.max_epochs}
+    check_outputs(False, continued=options.output)
     with study_progress(options.output) as progress:
         runs = studies.run_study(
             options.source,
@@ -103,6 +104,7 @@ def run_grid(name: str, options: GridStudyOptions) -> None:
         methods = dict.fromkeys(spec.method for spec in study.run_specs([0], **settings))
         taken = [method for method in methods if not options.method or method in options.method]
         _check_baseline(options.baseline, taken)
+    check_outputs(False, continued=options.output)
     with study_progress(options.output, ", teachers in a folder beside it") as progress:
         runs = studies.run_grid_study(
             study,
@@ -247,16 +249,19 @@ def report(options: StudyReportOptions) -> None:
         _print_table("What tuning chose", tuning_table(tuning), options.markdown)
     if len(failed):
         print_status(_failures(failed, len(runs)))
-    if options.html is not None:
-        if distilled:
-            write_grid_report(options.html, runs, options.baseline, options.force)
-        else:
-            write_study_report(options.html, runs, tuning, options.baseline, options.force)
-        print_result(f"Report written to {options.html}")
-    for path, image in figures.items():
-        with write_aside(path) as temporary:
-            temporary.write_bytes(image)
-        print_result(f"Figure written to {path}")
+    lines = [] if options.html is None else [f"Report written to {options.html}"]
+    with written_together():
+        if options.html is not None:
+            if distilled:
+                write_grid_report(options.html, runs, options.baseline, options.force)
+            else:
+                write_study_report(options.html, runs, tuning, options.baseline, options.force)
+        for path, image in figures.items():
+            with write_aside(path) as temporary:
+                temporary.write_bytes(image)
+            lines.append(f"Figure written to {path}")
+    for line in lines:
+        print_result(line)
 
 
 def _is_distillation(runs: pd.DataFrame, options: StudyReportOptions) -> bool:
@@ -287,10 +292,9 @@ def _figures(runs: pd.DataFrame, options: StudyReportOptions) -> dict[Path, byte
         return {}
     require_report_extra()
     figures = grid_figures(runs[of_grid_study(runs)], options.baseline)
-    return {
-        refuse_existing(folder / f"{name}.png", options.force): png(figure)
-        for name, figure in figures.items()
-    }
+    paths = {name: folder / f"{name}.png" for name in figures}
+    check_outputs(options.force, *paths.values())
+    return {paths[name]: png(figure) for name, figure in figures.items()}
 
 
 def _print_tables(runs: pd.DataFrame, baseline: str | None, markdown: bool = False) -> None:

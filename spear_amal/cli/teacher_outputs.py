@@ -11,9 +11,9 @@ from spear_amal.cli.console import print_result
 from spear_amal.cli.distill import text_log_probabilities
 from spear_amal.cli.distill_data import row_ids
 from spear_amal.cli.options import TeacherOutputsOptions
+from spear_amal.cli.outputs import check_outputs
 from spear_amal.data import load_images, read_table
 from spear_amal.errors import InputError
-from spear_amal.io.atomic import refuse_existing
 from spear_amal.pipeline import ImagesModel, TextModel, load_model
 from spear_amal.teachers import as_teacher, save_teacher_outputs
 
@@ -26,7 +26,7 @@ def teacher_outputs(options: TeacherOutputsOptions) -> None:
     InputError
         If rows are missing, or are not such as the model takes.
     """
-    refuse_existing(options.output, options.force)
+    check_outputs(options.force, options.output, inputs=options.data)
     if bool(options.data) == (options.images is not None):
         raise InputError("give the rows: a table (--data) or images (--images), not both")
     model = load_model(options.model)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
+from collections import Counter
 from collections.abc import Iterator
 from datetime import date, time
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from spear_amal.data.text_lines import line_error, numbered_lines
+from spear_amal.errors import InputError
 
 
 class _NumberText(str):
@@ -36,7 +38,7 @@ def read_objects(path: Path, as_cells: bool = False) -> Iterator[dict[str, Any]]
     numbers: dict[str, Any] = (
         {"parse_float": _NumberText, "parse_int": _NumberText} if as_cells else {}
     )
-    decode = json.JSONDecoder(object_pairs_hook=_unique, **numbers).decode
+    decode = json.JSONDecoder(object_pairs_hook=unique_keys, **numbers).decode
     for number, line in numbered_lines(path):
         if not line or line.isspace():
             continue
@@ -93,22 +95,38 @@ def read_values(path: Path, as_cells: bool = False) -> dict[str, list[Any]]:
     return columns
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    row = dict(pairs)
-    if len(row) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {twice!r} is there more than once")
-    return row
-
-
 def write_values(frame: pd.DataFrame, path: Path) -> None:
-    """Write a table: one object a line, null for what is missing, dates as ISO 8601."""
+    """Write a table: one object a line, null for what is missing, dates as ISO 8601.
+
+    Raises
+    ------
+    InputError
+        If a row holds something that JSON cannot hold; names the row.
+    """
     names = [str(name) for name in frame.columns]
     columns = [frame[name].tolist() for name in frame.columns]
-    with open(path, "w", encoding="utf-8", newline="\n") as handle:
-        for values in zip(*columns, strict=True):
-            handle.write(f"{as_json(dict(zip(names, values, strict=True)))}\n")
+    with open(path, "wb") as handle:
+        for row, values in enumerate(zip(*columns, strict=True)):
+            cells = dict(zip(names, values, strict=True))
+            handle.write(json_bytes(cells, f"row {row}") + b"\n")
+
+
+def json_bytes(value: Any, what: str) -> bytes:
+    """Return a value in JSON as UTF-8; half a character is written as an escape.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written in JSON; `what` names it in the message.
+    """
+    try:
+        text = as_json(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(f"{what} holds a value that JSON cannot hold: {error}") from error
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(json_value(value)).encode()
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
@@ -126,17 +144,34 @@ def as_json(value: Any) -> str:
 
 
 def json_value(value: Any) -> Any:
-    """Return a value as JSON has it: missing ones as None, dates as text, arrays as lists."""
+    """Return a value as JSON has it: arrays as lists, dates as texts, missing values as None."""
     if isinstance(value, str | bool | int) or value is None:
         return value
     if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
+        return None if value != value else float(value)  # NumPy's is one too
     if isinstance(value, dict):
         return {str(key): json_value(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | np.ndarray):
+    if isinstance(value, np.ndarray | np.generic):
+        return json_value(value.tolist())
+    if isinstance(value, list | tuple):
         return [json_value(item) for item in value]
-    if isinstance(value, np.generic):
-        return json_value(value.item())
     if value is pd.NA or value is pd.NaT:
         return None
-    return value.isoformat() if isinstance(value, date | time) else str(value)
+    if isinstance(value, date | time):  # and datetime, and pandas' Timestamp
+        return value.isoformat()
+    return str(value) if isinstance(value, Decimal) else value
+
+
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make a dictionary of the pairs of a JSON object; the usual reader keeps the last of twins.
+
+    Raises
+    ------
+    ValueError
+        If a key is there twice.
+    """
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        names = Counter(name for name, _ in pairs)
+        raise ValueError(f"{names.most_common(1)[0][0]!r} is there twice in one object")
+    return content

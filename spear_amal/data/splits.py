@@ -12,6 +12,7 @@ import pandas as pd
 from spear_amal._typing import VectorLike
 from spear_amal.data.corpus import Corpus
 from spear_amal.errors import InputError
+from spear_amal.seeds import RandomStateLike, random_generator
 from spear_amal.votes.gold import group_labels, read_gold
 
 
@@ -80,7 +81,7 @@ def hold_out_test(frame: pd.DataFrame, n_test: int, seed: int) -> pd.DataFrame:
     """
     rows = np.arange(len(frame))
     labels = frame["label"].to_numpy()
-    test = draw_stratified(rows, labels, n_test, np.random.default_rng(seed), "the test part")
+    test = draw_stratified(rows, labels, n_test, random_generator(seed), "the test part")
     is_test = np.isin(rows, test)
     texts = np.asarray(normalise_texts(frame["text"]), dtype=object)
     leaked = is_test & np.isin(texts, texts[~is_test])
@@ -154,7 +155,7 @@ def check_disjoint(**parts: VectorLike) -> None:
 
 def partition(
     data: Corpus | VectorLike,
-    seed: int,
+    seed: RandomStateLike,
     n_labelled: int | None = None,
     n_validation: int | None = None,
     *,
@@ -169,8 +170,8 @@ def partition(
     ----------
     data : Corpus, or labels (n,)
         Names or numbers. Labels alone know no test rows: give them in `test`.
-    seed : int
-        Same data, seed and sizes: same parts.
+    seed : int, RandomState, Generator or None
+        Same data in the same order, same number and sizes: same parts.
     n_labelled, n_validation : int, optional
         Sizes; default: those of the corpus.
     test : array of int, optional
@@ -209,7 +210,7 @@ def partition(
     n_validation = _size("n_validation", n_validation, corpus)
     test = _test_rows(corpus, test, len(y))
     pool = np.setdiff1d(np.arange(len(y)), test)
-    generator = np.random.default_rng(seed)
+    generator = random_generator(seed)
     if labelled == "published":
         drawn = _published_rows(corpus)
     elif labelled == "random":

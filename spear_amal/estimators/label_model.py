@@ -87,7 +87,7 @@ class LabelModelClassifier(BaseSpearEstimator):
                 f"label model {self.label_model!r} cannot take {options}: {error}"
             ) from error
         if "random_state" in model.get_params():
-            model.set_params(random_state=self.random_state)
+            model.set_params(random_state=getattr(self, "seed_", 0))
         return model
 
     def _label_model_log_proba(self, pool: TrainingPool, gold: np.ndarray) -> np.ndarray | None:

@@ -79,7 +79,9 @@ class SpearClassifier(GuardsVotes, BaseSpearEstimator):
     metric : {"accuracy", "f1", "macro-f1"}
         Chooses the epoch; "f1" is that of class 1 (of the votes, if there are any). Ties go to
         the lower validation loss.
-    random_state : int
+    random_state : int, RandomState, Generator or None
+        An int gives the same model each time; None another one each time, and so does a generator,
+        which is drawn from. ``seed_`` is the number that it came to.
     verbose : int
         1 shows a progress bar with the time left.
 
@@ -220,7 +222,7 @@ class SpearClassifier(GuardsVotes, BaseSpearEstimator):
         """
         from spear_amal.estimators.parquet import fit_parquet
 
-        self.check_parameters()
+        self._begin()
         validation = FitInputs(None, None, None, X_val, y_val, L_val)
         pool, plan, results = fit_parquet(self, rows, L, validation, window)
         weights = results[0].result.weights

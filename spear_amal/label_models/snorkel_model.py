@@ -19,6 +19,7 @@ from spear_amal.label_models.base import LabelModel
 from spear_amal.label_models.mixture import Mixture
 from spear_amal.label_models.one_class import count_votes, gold_tells_balance
 from spear_amal.label_models.vote_patterns import cast_votes
+from spear_amal.seeds import settle_seed
 from spear_amal.votes.label_matrix import LabelMatrix
 
 FEWEST_LFS = 3  # Snorkel identifies accuracies from the overlaps of triples of LFs
@@ -116,7 +117,7 @@ class SnorkelLabelModel(LabelModel):
                     n_epochs=self.n_epochs,
                     lr=self.lr,
                     l2=self.l2,
-                    seed=self.seed,
+                    seed=settle_seed(self.seed, "seed"),
                 )
             except Exception as error:  # Snorkel raises bare exceptions where its loss is NaN
                 if is_out_of_memory(error):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import os
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 from spear_amal._typing import NamedFunction
 from spear_amal.errors import MissingExtraError
+from spear_amal.io.leftovers import scratch_folder
 from spear_amal.labeling.parquet_applier import BlockWork, ParquetLFApplier, PartRecord
 from spear_amal.labeling.parquet_reader import Block
 from spear_amal.labeling.worker_pool import pack, run_packed
@@ -90,9 +90,10 @@ class SparkApplier(ParquetLFApplier):
 @contextmanager
 def _sent(work: BlockWork) -> Iterator[Any]:
     """Write the work into a file that all workers see; yield the function that does a task."""
-    Path(work.folder).mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".work-", dir=work.folder) as folder:
-        path = Path(folder) / "work"
+    parent = Path(work.folder)
+    parent.mkdir(parents=True, exist_ok=True)
+    with scratch_folder(parent) as folder:
+        path = folder / "work"
         pack(work, path)
         yield functools.partial(run_packed, str(path))
 

@@ -11,6 +11,7 @@ import pandas as pd
 from spear_amal._typing import StoredVotesLike, VectorLike
 from spear_amal.errors import InputError
 from spear_amal.labeling.analysis import LFAnalysis, VotesInParts, share, wilson_interval
+from spear_amal.seeds import settle_seed
 from spear_amal.votes.gold import gold_codes
 
 LEVEL = 0.05  # a p-value above it leaves "the votes tell nothing" standing
@@ -116,7 +117,9 @@ def permutation_test(
         return VotesTest(1.0, float("nan"), float("nan"), 0, 0)
     A = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)  # (n, C)
     T = A[np.arange(len(gold)), gold].sum()
-    drawn = _permuted(A, gold, n_permutations, np.random.default_rng([_STREAM, seed]))
+    drawn = _permuted(
+        A, gold, n_permutations, np.random.default_rng([_STREAM, settle_seed(seed, "seed")])
+    )
     as_high = sum(int((some >= T - _ROUNDING).sum()) for some in drawn)
     of_class = np.bincount(gold, minlength=A.shape[1]) / len(gold)
     return VotesTest(

@@ -29,6 +29,8 @@ try:
 except ImportError:  # the extra `fast`
     AhoCorasick = None
 
+# Half of a pair of code units that stands alone, as "surrogateescape" makes: UTF-8 has none.
+_SURROGATE = re.compile("[\ud800-\udfff]")
 # What may stand between joined texts: control characters, which change the case of no neighbour.
 SEPARATORS = "\x00\x01\x02\x03\x1c\x1d\x1e\x1f"
 # Up to so many words a search for each of them is as fast as one for all.
@@ -60,8 +62,10 @@ class MultiPatternSearch:
         words = {letter for need in needs for word in need.words for letter in word}
         # No word may hold the separator either: it would be found where two texts meet.
         self._separators = [letter for letter in SEPARATORS if letter not in words]
+        # Without a separator texts are not joined, and nothing is searched.
+        unused = "".join(self._separators[:1])
         self._matchers = {
-            lowered: _Matcher([(k, n) for k, n in enumerate(needs) if n.lowered == lowered])
+            lowered: _Matcher([(k, n) for k, n in enumerate(needs) if n.lowered == lowered], unused)
             for lowered in {need.lowered for need in needs}
         }
 
@@ -100,17 +104,19 @@ class MultiPatternSearch:
 
 
 class _Matcher:
-    """Finds the words of some LFs in one text."""
+    """Finds the words of some LFs in one text; `unused` is a character that no word holds."""
 
-    def __init__(self, needs: Sequence[tuple[int, RequiredLiterals]]) -> None:
+    def __init__(self, needs: Sequence[tuple[int, RequiredLiterals]], unused: str) -> None:
         owners: dict[str, list[tuple[int, bool]]] = {}
         for k, need in needs:
             for word in need.words:
                 owners.setdefault(word, []).append((k, need.proof == "word"))
         self._words, self._owners = list(owners), list(owners.values())
         self._alone = any(alone for pairs in self._owners for _, alone in pairs)
+        self._unused = unused
         many = AhoCorasick is not None and len(owners) > FEW_WORDS
-        self._automaton: Any = AhoCorasick(self._words) if many else None
+        encoded = not any(map(_SURROGATE.search, self._words))
+        self._automaton: Any = AhoCorasick(self._words) if many and encoded else None
 
     def find(self, haystack: str) -> dict[int, np.ndarray]:
         """Places where a word of each LF begins, unordered."""
@@ -124,7 +130,11 @@ class _Matcher:
         return {k: np.concatenate(starts) for k, starts in parts.items()}
 
     def _by_automaton(self, haystack: str) -> list[np.ndarray]:
-        matches = self._automaton.find_matches_as_indexes(haystack, overlapping=True)
+        try:
+            matches = self._automaton.find_matches_as_indexes(haystack, overlapping=True)
+        except UnicodeEncodeError:
+            haystack = _SURROGATE.sub(self._unused, haystack)  # no letter moves
+            matches = self._automaton.find_matches_as_indexes(haystack, overlapping=True)
         flat = np.fromiter(itertools.chain.from_iterable(matches), np.int64, 3 * len(matches))
         words, starts = flat.reshape(-1, 3)[:, 0], flat.reshape(-1, 3)[:, 1]
         order = np.argsort(words, kind="stable")

@@ -12,7 +12,6 @@ import functools
 import os
 import pickle
 import sys
-import tempfile
 import traceback
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Sequence
@@ -29,7 +28,9 @@ from joblib.externals.loky.process_executor import ProcessPoolExecutor
 from spear_amal._typing import PathLike
 from spear_amal.errors import InputError, LabelingError, SpearAmalError
 from spear_amal.io.atomic import write_aside
+from spear_amal.io.leftovers import scratch_folder
 from spear_amal.labeling.hashing import is_installed
+from spear_amal.processes import end_with_parent
 
 # Processes share the cores: a library that starts a thread a core in each would slow all down.
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
@@ -75,9 +76,9 @@ def map_in_processes(
     LabelingError
         If a process dies again over one task.
     """
-    with tempfile.TemporaryDirectory(prefix="spear_amal-") as folder:
-        pack(work, Path(folder) / "work")
-        yield from _Tasks(folder, tasks, n_jobs, describe).results()
+    with scratch_folder() as folder:
+        pack(work, folder / "work")
+        yield from _Tasks(str(folder), tasks, n_jobs, describe).results()
 
 
 class _Tasks:
@@ -141,7 +142,9 @@ def _run(folder: str, i: int, task: Any) -> TaskOutcome:
 @contextmanager
 def _processes(n: int) -> Iterator[Any]:
     threads = {name: os.environ.get(name, "1") for name in _THREADS}
-    pool = ProcessPoolExecutor(max_workers=n, env=threads)
+    pool = ProcessPoolExecutor(
+        max_workers=n, env=threads, initializer=end_with_parent, initargs=(os.getpid(),)
+    )
     try:
         yield pool
     except BaseException:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,6 +17,8 @@ import joblib
 
 from spear_amal.errors import InputError
 from spear_amal.params import check_whole
+from spear_amal.processes import end_with_parent
+from spear_amal.seeds import LARGEST_SEED
 from spear_amal.studies.results_file import RunRow, StudyFile, identity, plain_json
 
 _MESSAGE = 300  # characters of an error or a warning that a row keeps
@@ -158,7 +161,8 @@ def in_parallel(jobs: int, calls: Sequence[FunctionCall]) -> Iterator[Any]:
         for function, arguments in calls:
             yield function(*arguments)
         return
-    with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
+    ending = {"initializer": end_with_parent, "initargs": (os.getpid(),)}
+    with joblib.parallel_config(backend="loky", inner_max_num_threads=1, **ending):
         pool = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
         yield from pool(joblib.delayed(function)(*arguments) for function, arguments in calls)
 
@@ -195,8 +199,10 @@ def check_seeds(seeds: int | Sequence[int]) -> list[int]:
     numbers = list(seeds) if isinstance(seeds, Iterable) else list(range(int(seeds)))
     for seed in numbers:
         check_whole("a seed", seed, 0)
-    if len(set(numbers)) < len(numbers):
-        raise InputError(f"seeds must be different, found {numbers}")
+    if max(numbers, default=0) > LARGEST_SEED or len(set(numbers)) < len(numbers):
+        raise InputError(
+            f"seeds must be different whole numbers from 0 to {LARGEST_SEED}, found {numbers}"
+        )
     numbers = [int(seed) for seed in numbers]
     if len(numbers) < 2:
         raise InputError(

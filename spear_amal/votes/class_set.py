@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any, Self, TypeAlias
 
 import numpy as np
+import pandas as pd
 
 from spear_amal.errors import InputError
 
@@ -35,16 +36,18 @@ class ClassNames(tuple[Any, ...]):
     ----------
     ids : tuple or None
         Of each class the value of its Enum member, or its id in a mapping of names and ids; None
-        where these are the codes.
+        where they say no more than the names.
     """
 
     ids: tuple[Any, ...] | None
 
     def __new__(cls, names: Iterable[Any], ids: Iterable[Any] | None = None) -> Self:
-        """Make the tuple, with the ids of `names` by default; ids that are codes say nothing."""
+        """Make the tuple; ids are by default those of `names`, and kept where they say more."""
         made = super().__new__(cls, names)
         own = getattr(names, "ids", None) if ids is None else tuple(ids)
-        made.ids = None if own == tuple(range(len(made))) or own == tuple(made) else own
+        made.ids = None
+        if own not in (None, made.numbers, tuple(made)):
+            made.ids = own
         return made
 
     @property
@@ -233,14 +236,14 @@ class ClassSet:
         return len(self.names) if self.names.numbers == tuple(range(len(self.names))) else 0
 
     def code(self, answer: Any) -> int:
-        """Class code of one answer; -1 for None and -1.
+        """Class code of one answer; -1 for None, pandas' NA and -1.
 
         Raises
         ------
         InputError
             If the answer is a bool, a float, a name or a number that is no class.
         """
-        if answer is None:
+        if answer is None or answer is pd.NA:
             return ABSTAIN
         if isinstance(answer, Enum):
             return self._of_member(answer)

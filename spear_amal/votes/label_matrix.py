@@ -11,6 +11,7 @@ import scipy.sparse as sp
 
 from spear_amal._typing import MatrixLike, PathLike, VectorLike, VotesLike
 from spear_amal.errors import FileFormatError, InputError
+from spear_amal.io.guard import guarded_reading
 from spear_amal.votes.array_face import ArrayFace
 from spear_amal.votes.class_set import ABSTAIN, MAX_CLASSES, ClassesLike, ClassNames
 from spear_amal.votes.matrix_checks import (
@@ -28,7 +29,7 @@ from spear_amal.votes.matrix_checks import (
     check_fields,
     check_same_columns,
 )
-from spear_amal.votes.npz import read_label_matrix, write_label_matrix
+from spear_amal.votes.npz import ADVICE, KIND, read_label_matrix, write_label_matrix
 from spear_amal.votes.other_codes import warn_of_other_codes
 from spear_amal.votes.row_ids import as_row_ids, exact_places
 from spear_amal.votes.unipolar import moved_columns, split_names, split_votes, unipolar_plan
@@ -321,15 +322,13 @@ class LabelMatrix(ArrayFace):
         return moved
 
     def with_coded_classes(self) -> LabelMatrix:
-        """Return votes whose classes' numbers are their codes; without names where they are not.
+        """Return votes in which the numbers of classes are their codes, whatever their names.
 
         For code that holds gold as codes beside votes.
         """
-        codes = tuple(range(self.n_classes))
-        if self.classes.numbers == codes:
-            return self
-        named = ClassNames(tuple(self.classes))  # without the ids
-        return self.with_classes(named if named.numbers == codes else self.n_classes)
+        codes = range(self.n_classes)
+        same = self.classes.numbers == tuple(codes)
+        return self if same else self.with_classes(ClassNames(tuple(self.classes), codes))
 
     def for_rows(self, row_ids: Iterable[Any]) -> LabelMatrix:
         """Return the votes on rows with these ids, in their order: an exact join.
@@ -441,13 +440,12 @@ class LabelMatrix(ArrayFace):
         fields = read_label_matrix(path)
         has_row_ids = fields.pop("has_row_ids")
         try:
-            matrix = cls(fields.pop("codes"), **fields)
-            matrix.has_row_ids = has_row_ids
-            return matrix
-        except (InputError, TypeError, ValueError) as error:
-            raise FileFormatError(
-                f"{path} is not a label matrix file or is damaged ({error})"
-            ) from error
+            with guarded_reading(path, KIND, ADVICE):
+                matrix = cls(fields.pop("codes"), **fields)
+        except InputError as error:
+            raise FileFormatError(f"{path} is not {KIND} or is damaged ({error})") from error
+        matrix.has_row_ids = has_row_ids
+        return matrix
 
 
 def scores_or_zeros(matrix: LabelMatrix) -> sp.csr_array:

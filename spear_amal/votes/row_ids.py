@@ -8,8 +8,8 @@ counts 0, 1, 2, .. may be one that was reset, so it is no id to join by.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, NoReturn
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NoReturn, Protocol
 
 import numpy as np
 import pandas as pd
@@ -19,15 +19,28 @@ from spear_amal.errors import InputError
 __all__ = ["align_column", "align_votes", "check_same_rows", "row_places"]
 
 
-def align_votes(L: Any, rows: Any, name: str = "X", of: str = "L") -> Any:
-    """Return votes in the order of rows that have an index of pandas; anything else as it is.
+class HasRowIds(Protocol):
+    """Votes in memory or on disk."""
+
+    @property
+    def row_ids(self) -> np.ndarray:
+        """Return the ids (n,) of the rows."""
+
+    @property
+    def has_row_ids(self) -> bool:
+        """Return whether they were given, and are not mere numbers."""
+
+
+def align_votes(L: Any, tables: Sequence[Any], name: str = "X", of: str = "L") -> Any:
+    """Return votes in the order of the rows of a table of pandas; anything else as it is.
 
     Parameters
     ----------
     L : LabelMatrix, or another form of votes, which has no ids
-    rows : DataFrame or Series of n rows
+    tables : sequence
+        The first that is a DataFrame or Series tells the rows: labels where features have no index.
     name, of : str
-        What messages call `rows` and `L`.
+        What messages call the rows and `L`.
 
     Raises
     ------
@@ -38,25 +51,26 @@ def align_votes(L: Any, rows: Any, name: str = "X", of: str = "L") -> Any:
     --------
     >>> from spear_amal import LabelMatrix
     >>> L = LabelMatrix.from_dense([[0], [1], [-1]], row_ids=["a", "b", "c"])
-    >>> align_votes(L, pd.DataFrame({"x": [1, 2]}, index=["c", "b"])).to_dense().tolist()
+    >>> align_votes(L, [pd.DataFrame({"x": [1, 2]}, index=["c", "b"])]).to_dense().tolist()
     [[-1], [1]]
     """
-    if not getattr(L, "has_row_ids", False) or not isinstance(rows, pd.DataFrame | pd.Series):
-        return L
-    places = row_places(ids_of(rows), L.row_ids, name, of)
-    return L if places is None else L[places]
+    for table in tables if getattr(L, "has_row_ids", False) else ():
+        if isinstance(table, pd.DataFrame | pd.Series):
+            places = row_places(ids_of(table), L.row_ids, name, of)
+            return L if places is None else L[places]
+    return L
 
 
-def align_column(y: Any, row_ids: np.ndarray, name: str = "Y", of: str = "L") -> Any:
-    """Return a pandas column in the order of row ids; anything else as it is.
+def align_column(y: Any, votes: HasRowIds, name: str = "Y", of: str = "L") -> Any:
+    """Return a pandas column in the order of the votes' rows; anything else as it is.
 
     Parameters
     ----------
-    y : Series or DataFrame
+    y : Series
         May have some of the rows alone, or more: rows that it lacks have a missing value then.
-    row_ids : ndarray (n,)
+    votes : LabelMatrix or VoteFiles of n rows
     name, of : str
-        What messages call `y` and the holder of the ids.
+        What messages call `y` and `votes`.
 
     Raises
     ------
@@ -65,13 +79,14 @@ def align_column(y: Any, row_ids: np.ndarray, name: str = "Y", of: str = "L") ->
 
     Examples
     --------
-    >>> y = pd.Series([1, 0], index=["c", "a"])
-    >>> align_column(y, np.array(["a", "b", "c"])).tolist()
+    >>> from spear_amal import LabelMatrix
+    >>> L = LabelMatrix.from_dense([[0], [1], [-1]], row_ids=["a", "b", "c"])
+    >>> align_column(pd.Series([1, 0], index=["c", "a"]), L).tolist()
     [0, None, 1]
     """
-    if not isinstance(y, pd.DataFrame | pd.Series):
+    if not (isinstance(y, pd.Series) and votes.has_row_ids):
         return y
-    places = row_places(row_ids, ids_of(y), of, name, partly=True)
+    places = row_places(votes.row_ids, ids_of(y), of, name, partly=True)
     if places is None:
         return y
     taken = y.iloc[np.maximum(places, 0)]

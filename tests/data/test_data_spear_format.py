@@ -14,6 +14,7 @@ from spear_amal.data import read_spear_pickle, spear_label_matrix
 from spear_amal.data.formats import safe_pickle
 from spear_amal.data.formats.safe_pickle import read_pickles
 from spear_amal.errors import FileFormatError, InputError
+from spear_amal.labeling import LFAnalysis
 
 N, M, D, C = 7, 3, 5, 2
 
@@ -327,6 +328,7 @@ def test_a_file_of_decile_spear(tmp_path, protocol):
     assert got["L"].tolist() == [1, 0, 2] and got["k"].tolist() == [1, 0]
     assert got["s"].tolist() == [[0, 0.25], [0, 0.75], [0, 0.25]] and got["s"].dtype == float
     assert (got["n_classes"], got["classes"]) == (3, ("HAM", "SPAM", "OTHER"))
+    assert got["values"] == (1, 2, 5)
     votes = spear_label_matrix(got, lf_names=["won", "short"])
     assert votes.classes == ("HAM", "SPAM", "OTHER") and votes.lf_classes.tolist() == [1, 0]
     assert votes.to_dense().tolist() == got["l"].tolist()
@@ -349,7 +351,8 @@ def test_names_of_the_classes_may_be_given(tmp_path, classes):
 
 def test_values_stand_for_names_if_all_occur(tmp_path):
     got = read_spear_pickle(write(tmp_path / "a.pkl", by_the_package()))
-    assert got["classes"] == (1, 2, 5) and got["L"].tolist() == [1, 0, 2]
+    assert got["values"] == (1, 2, 5) and got["L"].tolist() == [1, 0, 2]
+    assert spear_label_matrix(got).classes == (0, 1, 2) and "classes" not in got
     with pytest.raises(FileFormatError, match=r"3 classes.*\[1, 2\] occur; pass classes="):
         read_spear_pickle(write(tmp_path / "b.pkl", by_the_package(gold=())))
 
@@ -359,7 +362,17 @@ def test_values_from_zero_need_no_names(tmp_path):
     objects[1] = np.array([[1, None], [None, 0], [1, None]], dtype=object)
     objects[8] = np.array([1, 0])
     got = read_spear_pickle(write(tmp_path / "a.pkl", objects))
-    assert got["classes"] == (0, 1, 2) and got["l"].tolist() == [[1, -1], [-1, 0], [1, -1]]
+    assert got["values"] == (0, 1, 2) and got["l"].tolist() == [[1, -1], [-1, 0], [1, -1]]
+
+
+def test_the_gold_that_is_read_is_the_gold_of_the_votes(tmp_path):
+    path = write(tmp_path / "a.pkl", by_the_package())
+    # Of the three rows the first rule is right on the first, the second on the second.
+    for classes in (None, NAMES, {1: "7", 2: "5", 5: "9"}):
+        got = read_spear_pickle(path, classes=classes)
+        summary = LFAnalysis(spear_label_matrix(got)).lf_summary(Y=got["L"])
+        assert summary["Emp. Acc."].tolist() == [0.5, 1.0]
+        assert summary["Correct"].tolist() == [1, 1] and summary["Incorrect"].tolist() == [1, 0]
 
 
 def test_texts_as_values_and_gold_that_is_not_known(tmp_path):
@@ -368,7 +381,7 @@ def test_texts_as_values_and_gold_that_is_not_known(tmp_path):
     objects[3] = np.array([["b"], [None], ["a"]], dtype=object)
     objects[8] = np.array(["b", "a"])
     got = read_spear_pickle(write(tmp_path / "a.pkl", objects))
-    assert got["classes"] == ("a", "b") and got["L"].tolist() == [1, -1, 0]
+    assert got["values"] == ("a", "b") and got["L"].tolist() == [1, -1, 0]
     assert got["k"].tolist() == [1, 0] and got["l"].tolist() == [[1, -1], [-1, 0], [1, -1]]
 
 
@@ -402,7 +415,7 @@ NOTHING = np.full((3, 2), None, dtype=object)
         (own(9, 2), NAMES, "states 2 classes, 3 are named"),
         (own(9, 4), None, "4 classes.*pass classes="),
         (by_the_package()[:8], None, "how many classes.*pass classes="),
-        (example(), NAMES, r"classes 0 to 1, names are given for \['1', '2', '5'\]"),
+        (example(), NAMES, r"classes 0 to 1, names are given for \[1, 2, 5\]"),
     ],
 )
 def test_files_of_the_package_that_cannot_be(tmp_path, objects, classes, told):
@@ -415,12 +428,13 @@ def test_names_for_codes(tmp_path):
     got = read_spear_pickle(path, classes={0: "ham", 1: "spam"})
     assert spear_label_matrix(got).classes == ("ham", "spam")
     (tmp_path / "bad.json").write_text("[1]")
-    with pytest.raises(FileFormatError, match=r"bad\.json must hold an object"):
+    with pytest.raises(FileFormatError, match=r"bad\.json is no JSON file.*an object of"):
         read_spear_pickle(path, classes=tmp_path / "bad.json")
     (tmp_path / "bad.json").write_text("{")
-    with pytest.raises(FileFormatError, match=r"bad\.json is not JSON"):
+    with pytest.raises(FileFormatError, match=r"bad\.json is no JSON file"):
         read_spear_pickle(path, classes=tmp_path / "bad.json")
-    for wrong, told in ((["ham", "spam"], "must be the JSON"), ({0: "a", 1: "a"}, "different")):
+    assert read_spear_pickle(path, classes=["ham", "spam"])["classes"] == ("ham", "spam")
+    for wrong, told in (({"ham", "spam"}, "must have an order"), ({0: "a", 1: "a"}, "twice")):
         with pytest.raises(InputError, match=told):
             read_spear_pickle(path, classes=wrong)
 

@@ -14,6 +14,7 @@ from spear_amal.data.corpus import Corpus
 from spear_amal.data.splits import draw_stratified
 from spear_amal.errors import InputError
 from spear_amal.params import check_whole
+from spear_amal.seeds import random_generator
 from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
 
 _SENTENCES = (5, 11)  # fewest and most (excluded) sentences of a plot
@@ -49,7 +50,7 @@ def synthetic_corpus(n: int = 1500, seed: int = 0, n_test: int = 400) -> Corpus:
     """
     if n < 2 or not 0 <= n_test < n:
         raise InputError(f"n must be at least 2 and n_test below it, found n={n}, n_test={n_test}")
-    generator = np.random.default_rng(seed)
+    generator = random_generator(seed)
     labels = generator.permutation(np.arange(n) % 2)
     texts = [_plot(int(label), generator) for label in labels]
     test = draw_stratified(np.arange(n), labels, n_test, generator, "the test part")
@@ -117,7 +118,7 @@ def synthetic_votes(
     >>> bool((votes.to_dense() == y[:, None]).all())
     True
     """
-    for name, value in (("n", n), ("m", m), ("seed", seed)):
+    for name, value in (("n", n), ("m", m)):
         check_whole(name, value, 0)
     check_whole("n_classes", n_classes, 2)
     accuracies = _probabilities("accuracies", accuracies, m)
@@ -126,7 +127,7 @@ def synthetic_votes(
     balance = _probabilities("class_balance", even, n_classes)
     if not np.isclose(balance.sum(), 1.0):
         raise InputError(f"class_balance must sum to 1, found {balance.sum()}")
-    generator = np.random.default_rng(seed)
+    generator = random_generator(seed)
     y = generator.choice(n_classes, size=n, p=balance)
     fired = generator.random((n, m)) < coverages
     right = generator.random((n, m)) < accuracies

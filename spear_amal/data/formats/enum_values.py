@@ -5,18 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from enum import Enum
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from spear_amal._typing import PathLike
 from spear_amal.errors import FileFormatError, InputError
-from spear_amal.votes.label_matrix import ABSTAIN
-
-# Names by value, or the other way round, or the Enum itself.
-ValueNames: TypeAlias = Mapping[Any, Any] | type[Enum]
+from spear_amal.votes.class_set import ABSTAIN, ClassesLike, ClassNames, class_names
 
 
 class EnumValues:
@@ -26,8 +22,8 @@ class EnumValues:
     ----------
     path : path
         For messages.
-    named : dict of str to str, or None
-        Class names by the text of the value.
+    named : ClassNames or None
+        Class names with their values as ids.
     n_classes : int or None
         As the file states it.
     arrays : dict of str to array
@@ -35,8 +31,8 @@ class EnumValues:
 
     Attributes
     ----------
-    names : tuple, length C
-        Class names, or the values themselves where no names are known.
+    values : tuple, length C
+        In the order of the class codes.
 
     Raises
     ------
@@ -47,7 +43,7 @@ class EnumValues:
     def __init__(
         self,
         path: Any,
-        named: dict[str, str] | None,
+        named: ClassNames | None,
         n_classes: int | None,
         arrays: Mapping[str, np.ndarray],
     ) -> None:
@@ -57,15 +53,15 @@ class EnumValues:
         if wrong := [value for value in given if not isinstance(value, int | float | str)]:
             raise FileFormatError(f"{path}: {wrong[0]!r} is no value of a class")
         seen = set(given)
-        values: list[Any] = _in_order(named if named is not None else self._all(seen, n_classes))
-        if n_classes not in (None, len(values)):
+        known = _in_order(self._all(seen, n_classes)) if named is None else values_of(named)
+        if n_classes not in (None, len(known)):
             raise FileFormatError(
-                f"{path} states {n_classes} classes, {len(values)} are named: {values}"
+                f"{path} states {n_classes} classes, {len(known)} are named: {known}"
             )
-        self.names = tuple(values) if named is None else tuple(named[value] for value in values)
-        self._codes = {_text(value): code for code, value in enumerate(values)}
-        if len(self._codes) < len(values):
-            raise FileFormatError(f"{path}: values of two classes are equal as texts: {values}")
+        self.values = tuple(known)
+        self._codes = {_text(value): code for code, value in enumerate(self.values)}
+        if len(self._codes) < len(self.values):
+            raise FileFormatError(f"{path}: values of two classes are equal as texts: {known}")
 
     def _all(self, seen: set[Any], n_classes: int | None) -> set[Any]:
         """Return the values seen if they are all there are, or the codes of which they are some."""
@@ -118,13 +114,18 @@ def _in_order(values: Any) -> list[Any]:
         return sorted(values, key=_text)
 
 
-def value_names(classes: ValueNames | PathLike | None) -> dict[str, str] | None:
-    """Return class names by the text of their values; None if there are none.
+def values_of(named: ClassNames) -> list[Any]:
+    """Return the value of each class: its id, or its code where it has none."""
+    return list(range(len(named)) if named.ids is None else named.ids)
+
+
+def read_class_names(classes: ClassesLike | PathLike) -> ClassNames | None:
+    """Return class names with their values as ids; None if there are none.
 
     Parameters
     ----------
-    classes : dict, Enum class, path of a JSON file or None
-        Names by value, or values by name.
+    classes : path of a JSON file, mapping of names and values, Enum class, list of names or None
+        Names of a list have the values 0, 1, ..
 
     Raises
     ------
@@ -134,34 +135,16 @@ def value_names(classes: ValueNames | PathLike | None) -> dict[str, str] | None:
     InputError
         If it is something else, or two values have one name.
     """
-    if classes is None:
-        return None
-    if isinstance(classes, str | os.PathLike):
-        return value_names(_read_names(Path(classes)))
-    if isinstance(classes, type) and issubclass(classes, Enum):
-        return {_text(member.value): member.name for member in classes}
-    if not isinstance(classes, Mapping):
-        raise InputError(
-            "classes must be the JSON file of class names, a dict of names by value, or an Enum "
-            f"class, found {classes!r}"
-        )
-    named = dict(classes)
-    # {"spam": 1} as well as {1: "spam"} and JSON's {"1": "spam"}.
-    if all(isinstance(value, int) for value in named.values()):
-        named = {value: name for name, value in classes.items()}
-    if len(set(named.values())) < len(classes):
-        raise InputError(f"classes must have different names, found {dict(classes)}")
-    return {_text(value): str(name) for value, name in named.items()}
-
-
-def _read_names(path: Path) -> dict[str, Any]:
+    if not isinstance(classes, str | os.PathLike):
+        return class_names(classes)
+    path = Path(classes)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise InputError(f"needed is an object of class names by value, found {content!r:.99}")
+        return class_names(content)
     except (ValueError, RecursionError) as error:
-        raise FileFormatError(f"{path} is not JSON or is damaged ({error})") from error
-    if not isinstance(content, dict) or not all(isinstance(n, str) for n in content.values()):
-        raise FileFormatError(f"{path} must hold an object of class names by value")
-    return content
+        raise FileFormatError(f"{path} is no JSON file of class names ({error})") from error
 
 
 def beside(path: Path) -> Path | None:

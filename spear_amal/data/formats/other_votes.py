@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Unpack
 
 import numpy as np
@@ -124,7 +124,7 @@ def crowd_label_matrix(
     task: str = "task",
     worker: str = "worker",
     label: str = "label",
-    classes: Sequence[Any] | None = None,
+    classes: ClassesLike = None,
 ) -> LabelMatrix:
     """Make a label matrix of a list of answers, one a line: tasks are rows, workers are LFs.
 
@@ -270,7 +270,7 @@ def _numbered(table: TableLike, name: str) -> tuple[np.ndarray, list[Any]]:
     return np.array([numbers[value] for value in values], dtype=np.int64), list(numbers)
 
 
-def _class_codes(values: Iterable[Any], classes: ClassesLike) -> tuple[np.ndarray, Sequence[Any]]:
+def _class_codes(values: Iterable[Any], classes: ClassesLike) -> tuple[np.ndarray, Iterable[Any]]:
     """Return class codes of names, -1 where a name is missing, and the class names."""
     names = [None if _is_missing(value) else value for value in values]
     known = _occurring(names) if classes is None else as_class_names(classes)

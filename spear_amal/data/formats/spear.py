@@ -14,26 +14,25 @@ from typing import Any
 import numpy as np
 
 from spear_amal._typing import PathLike
-from spear_amal.data.formats.enum_values import EnumValues, ValueNames, beside, value_names
+from spear_amal.data.formats.enum_values import EnumValues, beside, read_class_names, values_of
 from spear_amal.data.formats.safe_pickle import read_pickles
 from spear_amal.errors import FileFormatError
-from spear_amal.votes.label_matrix import ABSTAIN, MAX_CLASSES, LabelMatrix
+from spear_amal.votes.class_set import ABSTAIN, MAX_CLASSES, ClassesLike, ClassNames
+from spear_amal.votes.label_matrix import LabelMatrix
 
 # Order in the file. Files of Learning-From-Rules end after r.
 NAMES = ("x", "l", "m", "L", "d", "r", "s", "n", "k", "n_classes")
 FEWEST = 6
 
 
-def read_spear_pickle(
-    path: PathLike, classes: ValueNames | PathLike | None = None
-) -> dict[str, Any]:
+def read_spear_pickle(path: PathLike, classes: ClassesLike | PathLike = None) -> dict[str, Any]:
     """Read the successive arrays of a SPEAR file, safely, by their published names.
 
     Parameters
     ----------
     path : path
         A file of 6 to 10 successive pickled objects, by Python 2 or 3, NumPy 1 or 2.
-    classes : path, dict or Enum class, optional
+    classes : path, mapping or Enum class, optional
         Names of the classes by the values that stand in the file: the JSON file that decile-spear
         wrote, what is in it, or the Enum of the labelling functions. By default the file
         ``NAME_json.json`` beside ``NAME_pickle.pkl``, if there is one. Needed where values other
@@ -47,8 +46,9 @@ def read_spear_pickle(
         ``r`` (n, m) 1 where the row is an exemplar of the rule; where the file has them ``s``
         (n, m) scores, ``n`` (m,) 1 for continuous rules, ``k`` (m,) class of each rule,
         ``n_classes`` int. Arrays that the file leaves out are there with length 0. Classes are
-        codes from 0 in the order of their values; ``classes`` has their names, or their values
-        where no names are known, unless the file has codes already.
+        codes from 0 in the order of their values, which stand under ``values`` where the file has
+        others; names stand under ``classes`` where they are known. Gold of classes that are called
+        by numbers is given by these, as everywhere.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def read_spear_pickle(
     stated = by_name.pop("n_classes", None)
     arrays = {name: _array(path, name, value) for name, value in by_name.items()}
     _check_shapes(path, arrays)
-    names = value_names(beside(Path(path)) if classes is None else classes)
+    names = read_class_names(beside(Path(path)) if classes is None else classes)
     if _has_enum_values(arrays):
         return _of_enum_values(path, arrays, stated, names)
     return _of_codes(path, arrays, stated, names)
@@ -137,7 +137,7 @@ def _has_enum_values(arrays: dict[str, np.ndarray]) -> bool:
 
 
 def _of_enum_values(
-    path: Any, arrays: dict[str, np.ndarray], stated: Any, names: dict[str, str] | None
+    path: Any, arrays: dict[str, np.ndarray], stated: Any, names: ClassNames | None
 ) -> dict[str, Any]:
     values = EnumValues(path, names, _stated_classes(path, stated), arrays)
     votes = values.codes("l", arrays["l"])
@@ -152,13 +152,23 @@ def _of_enum_values(
     }
     if "k" in arrays:
         read["k"] = values.codes("k", arrays["k"])
-        _check_rule_classes(path, read["k"], len(values.names))
+        _check_rule_classes(path, read["k"], len(values.values))
     in_order = {name: read[name] for name in arrays}
-    return {**in_order, "n_classes": len(values.names), "classes": values.names}
+    n_classes = len(values.values)
+    return {**_named(in_order, names), "n_classes": n_classes, "values": values.values}
+
+
+def _named(arrays: dict[str, Any], names: ClassNames | None) -> dict[str, Any]:
+    """Add class names; where they are numbers, gold is given by them."""
+    if names is None:
+        return arrays
+    # Without the values as ids: the arrays hold codes, and ids would be taken for them.
+    plain = ClassNames(tuple(names))
+    return {**arrays, "L": plain.as_numbers(arrays["L"]), "classes": plain}
 
 
 def _of_codes(
-    path: Any, arrays: dict[str, np.ndarray], stated: Any, names: dict[str, str] | None
+    path: Any, arrays: dict[str, np.ndarray], stated: Any, names: ClassNames | None
 ) -> dict[str, Any]:
     for name in ("l", "m", "L", "k"):
         if name in arrays:
@@ -170,17 +180,11 @@ def _of_codes(
     read["m"] = (votes != ABSTAIN).astype(np.int64)
     read["L"] = _gold(path, arrays["L"], n_classes)
     _check_rule_classes(path, arrays.get("k", np.empty(0)), n_classes)
-    if names is None:
-        return {**read, "n_classes": n_classes}
-    if sorted(names) != sorted(map(str, range(n_classes))):
+    if names is not None and values_of(names) != list(range(n_classes)):
         raise FileFormatError(
-            f"{path} has the classes 0 to {n_classes - 1}, names are given for {sorted(names)}"
+            f"{path} has the classes 0 to {n_classes - 1}, names are given for {values_of(names)}"
         )
-    return {
-        **read,
-        "n_classes": n_classes,
-        "classes": tuple(names[str(code)] for code in range(n_classes)),
-    }
+    return {**_named(read, names), "n_classes": n_classes}
 
 
 def _plain_arrays(path: Any, arrays: dict[str, np.ndarray], votes: np.ndarray) -> dict[str, Any]:

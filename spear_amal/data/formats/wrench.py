@@ -9,7 +9,6 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,10 @@ import numpy as np
 import pandas as pd
 
 from spear_amal._typing import PathLike
+from spear_amal.data.json_lines import json_bytes, unique_keys
 from spear_amal.errors import FileFormatError, InputError
-from spear_amal.io.atomic import refuse_existing, write_aside
+from spear_amal.io.atomic import refuse_existing, write_aside, written_together
+from spear_amal.votes.class_set import ClassNames
 from spear_amal.votes.gold import read_gold
 from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
 from spear_amal.votes.row_ids import align_votes
@@ -35,9 +36,8 @@ class WrenchPart:
     Attributes
     ----------
     frame : DataFrame of n rows
-        The fields of ``data`` (``text`` for text corpora) and ``label`` (gold as numbers: codes, or
-        where classes are called by numbers, those; -1 where it is missing); the index holds the
-        ids of the file, strings.
+        The fields of ``data`` (``text`` for text corpora) and ``label`` (gold codes, -1 where it is
+        missing); the index holds the ids of the file, strings.
     label_matrix : LabelMatrix (n, m)
         Votes, with the same ids; given in another order, they are joined by id.
 
@@ -51,7 +51,7 @@ class WrenchPart:
     label_matrix: LabelMatrix
 
     def __post_init__(self) -> None:
-        aligned = align_votes(self.label_matrix, self.frame, "the frame", "the votes")
+        aligned = align_votes(self.label_matrix, [self.frame], "the frame", "the votes")
         object.__setattr__(self, "label_matrix", aligned)
         if len(self.frame) != len(self.label_matrix):
             raise InputError(
@@ -121,9 +121,10 @@ def write_wrench(
     contents["label"] = {str(code): str(name) for code, name in enumerate(classes.pop())}
     for name in contents:
         refuse_existing(folder / f"{name}.json", overwrite)
-    for name, content in contents.items():
-        with write_aside(folder / f"{name}.json") as temporary:
-            temporary.write_bytes(_encoded(content, name))
+    with written_together():
+        for name, content in contents.items():
+            with write_aside(folder / f"{name}.json") as temporary:
+                temporary.write_bytes(json_bytes(content, f"part {name!r}"))
 
 
 def _as_json(name: str, part: WrenchPart) -> dict[str, Any]:
@@ -141,7 +142,7 @@ def _as_json(name: str, part: WrenchPart) -> dict[str, Any]:
         part.frame["label"], part.label_matrix, f"the label of part {name!r}", grow=False
     )
     data = part.frame.drop(columns="label")
-    columns = [[_plain(value) for value in data[column].tolist()] for column in data]
+    columns = [data[column].tolist() for column in data]
     names = [str(column) for column in data]
     fields = zip(*columns, strict=True) if columns else ((),) * len(ids)
     return {
@@ -150,41 +151,9 @@ def _as_json(name: str, part: WrenchPart) -> dict[str, Any]:
     }
 
 
-def _plain(value: Any) -> Any:
-    """Value as JSON has it: arrays as lists, dates as texts, missing values as null."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, np.ndarray):
-        value = value.tolist()
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if _is_missing(value):
-        return None
-    if isinstance(value, date):  # and datetime, and pandas' Timestamp
-        return value.isoformat()
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def _is_missing(value: Any) -> bool:
-    return value is None or value is pd.NA or value is pd.NaT or value != value
-
-
-def _encoded(content: Any, name: str) -> bytes:
-    try:
-        text = json.dumps(content, ensure_ascii=False, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InputError(f"part {name!r} holds a value that JSON cannot hold: {error}") from error
-    try:
-        return text.encode()
-    except UnicodeEncodeError:  # a lone surrogate, which only an escape can carry
-        return json.dumps(content).encode()
-
-
 def _load(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
+        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=unique_keys)
     except FileNotFoundError as error:
         raise FileFormatError(
             f"{path} is missing; a WRENCH folder holds label.json and {', '.join(PARTS)}.json "
@@ -197,23 +166,15 @@ def _load(path: Path) -> dict[str, Any]:
     return content
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Make a dictionary of the pairs of a JSON object; the usual reader keeps the last of twins."""
-    content = dict(pairs)
-    if len(content) < len(pairs):
-        names = Counter(name for name, _ in pairs)
-        raise ValueError(f"{names.most_common(1)[0][0]!r} is there twice in one object")
-    return content
-
-
-def _classes(path: Path) -> tuple[str, ...]:
+def _classes(path: Path) -> ClassNames:
     content = _load(path)
     if set(content) != {str(code) for code in range(len(content))}:
         raise FileFormatError(f"{path} must number its classes 0, 1, ..; found {sorted(content)}")
-    return tuple(str(content[str(code)]) for code in range(len(content)))
+    # With ids, since labels are codes also where classes are called "1", "2", ...
+    return ClassNames((str(content[str(c)]) for c in range(len(content))), range(len(content)))
 
 
-def _part(path: Path, classes: tuple[str, ...], lf_names: Sequence[str] | None) -> WrenchPart:
+def _part(path: Path, classes: ClassNames, lf_names: Sequence[str] | None) -> WrenchPart:
     content = _load(path)
     for row, fields in content.items():
         _check_row(path, row, fields)
@@ -231,8 +192,7 @@ def _part(path: Path, classes: tuple[str, ...], lf_names: Sequence[str] | None) 
     except InputError as error:
         raise FileFormatError(f"{path}: {error}") from error
     frame = _frame([fields["data"] for fields in content.values()], list(content))
-    gold = label_matrix.classes.as_numbers(np.asarray(labels, dtype=np.int64))
-    return WrenchPart(frame.assign(label=gold), label_matrix)
+    return WrenchPart(frame.assign(label=np.asarray(labels, dtype=np.int64)), label_matrix)
 
 
 def _frame(data: list[dict[str, Any]], ids: list[str]) -> pd.DataFrame:

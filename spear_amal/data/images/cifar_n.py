@@ -17,9 +17,9 @@ from spear_amal.data.download.cache import cache_folder, data_folder, fetch_firs
 from spear_amal.data.download.sources import PipPackage, UrlFiles
 from spear_amal.data.formats.safe_pickle import unpickle_arrays
 from spear_amal.data.images.dataset import ImageData
-from spear_amal.data.images.locate import read_arrays, wanted_images
+from spear_amal.data.images.locate import GUARD, wanted_images
 from spear_amal.errors import ChecksumError, FileFormatError, InputError
-from spear_amal.io.atomic import write_aside
+from spear_amal.io.arrays import read_arrays, write_arrays
 from spear_amal.io.shipped import shipped_file
 
 FILE = "CIFAR-10_human.npz"
@@ -151,19 +151,12 @@ def _find(
     named = data_folder(data_dir)
     for file in ([] if named is None else [named / _FOLDER / FILE]) + [cached]:
         if file.is_file():
-            return checked_labels(read_arrays(file), str(file))
+            return checked_labels(read_arrays(file, *GUARD), str(file))
     hint = f"The card {shipped_file('datasets', 'cifar10.md')} says where they are published."
     wanted = wanted_images(_FOLDER, f"{_FOLDER}/{FILE}", hint)
     labels, _ = fetch_first(wanted, SOURCES, _read_checked, offline=offline, progress=progress)
-    _keep(cached, labels)
+    write_arrays(cached, labels, compress=False)
     return labels
-
-
-def _keep(file: Path, labels: _Labels) -> None:
-    with write_aside(file) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        for name, y in labels.items():
-            with archive.open(f"{name}.npy", "w") as handle:
-                np.save(handle, y, allow_pickle=False)
 
 
 def _read_checked(folder: Path) -> _Labels:
