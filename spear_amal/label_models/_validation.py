@@ -10,6 +10,7 @@ import numpy as np
 from spear_amal._typing import ClassBalanceLike
 from spear_amal.errors import InputError
 from spear_amal.params import check_not_negative
+from spear_amal.votes.class_set import ClassSet
 
 BALANCED = "balanced"
 
@@ -71,15 +72,19 @@ def resolve_class_balance(
 
 
 def _by_name(shares: Mapping[Any, Any], classes: Sequence[Any]) -> list[Any]:
-    """Shares in the order of the classes; names are compared as text, which files hold."""
-    by_text = {str(name): share for name, share in shares.items()}
-    names = [str(name) for name in classes]
-    if set(by_text) != set(names) or len(by_text) < len(shares):
+    """Shares in the order of the classes, whatever names a class: text, number, Enum member."""
+    known, by_text = ClassSet(classes), {str(name): code for code, name in enumerate(classes)}
+    try:
+        codes = [by_text[str(key)] if str(key) in by_text else known.code(key) for key in shares]
+    except InputError:
+        codes = []
+    if sorted(codes) != list(range(len(classes))):
         raise InputError(
-            f"class_balance must give a share for each of {_listed(classes)}, by these names, "
+            f"class_balance must give one share for each of {_listed(classes)}, by these names, "
             f"found {dict(shares)!r}"
         )
-    return [by_text[name] for name in names]
+    by_code = dict(zip(codes, shares.values(), strict=True))
+    return [by_code[code] for code in range(len(classes))]
 
 
 def _listed(classes: Sequence[Any]) -> str:

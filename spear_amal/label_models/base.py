@@ -80,7 +80,7 @@ class LabelModel(BaseEstimator):
         votes = open_votes(L)
         if votes.nnz == 0:
             raise InputError("all LFs abstain on all rows: there is nothing to learn from")
-        gold = self._gold(y, votes) if self.uses_gold else None
+        gold = self._gold(y, votes, "y") if self.uses_gold else None
         self.classes_ = votes.classes
         self.n_classes_ = votes.n_classes
         self.n_lfs_ = votes.shape[1]
@@ -97,9 +97,9 @@ class LabelModel(BaseEstimator):
         """Raise an error for a parameter that cannot be used, whatever the votes; `fit` does."""
 
     @staticmethod
-    def _gold(y: VectorLike | None, votes: LabelMatrix | VoteFiles) -> np.ndarray | None:
+    def _gold(y: VectorLike | None, votes: LabelMatrix | VoteFiles, name: str) -> np.ndarray | None:
         """Gold codes (n,), -1 where unknown; None if none is known."""
-        gold = None if y is None else gold_codes(y, votes, "y", grow=False)
+        gold = None if y is None else gold_codes(y, votes, name, grow=False)
         return None if gold is None or (gold < 0).all() else gold
 
     def _read_files(
@@ -172,8 +172,9 @@ class LabelModel(BaseEstimator):
         Parameters
         ----------
         L : as for :meth:`fit`
-        Y : array of int, shape (n,)
-            Gold class codes, -1 where unknown.
+        Y : array (n,)
+            Gold classes: names, codes or numbers that classes are called by; -1, None or NaN where
+            unknown.
         metrics : sequence of str
             Of "accuracy", "coverage", "f1_micro", "f1_macro" and "matthews_corrcoef", and with two
             classes "precision", "recall", "f1" (of class 1) and "roc_auc".
@@ -186,7 +187,7 @@ class LabelModel(BaseEstimator):
             If a metric is unknown or asks for two classes, or no row is left to score.
         """
         votes = self._votes(L)
-        gold = self._gold(Y, votes)
+        gold = self._gold(Y, votes, "Y")
         if gold is None:
             raise InputError("Y holds no gold class, so that there is nothing to score by")
         return score_predictions(gold, self.predict_proba(votes), metrics, tie_break_policy)

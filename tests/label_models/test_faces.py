@@ -1,6 +1,7 @@
 """What all label models share beyond predictions: scores, weights, files, and class balances."""
 
 import pickle
+from enum import Enum
 
 import numpy as np
 import pytest
@@ -80,7 +81,7 @@ def test_what_cannot_be_scored_is_said(drawn):
     model = MajorityVote().fit(L)
     for arguments, message in (
         ({"Y": np.full(N, -1)}, "no gold class"),
-        ({"Y": gold[1:]}, f"one entry for each of {N} rows"),
+        ({"Y": gold[1:]}, f"Y has {N - 1} labels, L has {N} rows"),
         ({"Y": gold, "metrics": ["precission"]}, "unknown metric 'precission'; choose from accur"),
         ({"Y": gold, "metrics": "accuracy"}, r"must be a list of names, such as \['accuracy'\]"),
         ({"Y": gold, "tie_break_policy": "coin"}, "tie_break_policy must be one of"),
@@ -269,7 +270,15 @@ def test_class_balance_by_name_by_order_and_balanced(name):
             make(class_balance=wrong).fit(L)
 
 
-def test_class_balance_of_numbered_classes():
+class Kind(Enum):
+    HAM = 7
+    SPAM = 3
+
+
+def test_class_balance_of_members_and_numbered_classes():
     L, _y = synthetic_votes(N, M, 2, coverages=0.5, seed=1)
     for shares in ({1: 0.75, 0: 0.25}, {"1": 0.75, "0": 0.25}):
         assert AccuracyModel(class_balance=shares).fit(L).class_balance_.tolist() == [0.25, 0.75]
+    named = L.with_classes(["ham", "spam"])
+    shares = {Kind.SPAM: 0.75, Kind.HAM: 0.25}
+    assert AccuracyModel(class_balance=shares).fit(named).class_balance_.tolist() == [0.25, 0.75]
