@@ -11,18 +11,20 @@ import scipy.sparse as sp
 
 from spear_amal.errors import InputError
 from spear_amal.labeling.builders import TextLF
-from spear_amal.labeling.data_points import RowSource, as_list, get_column
+from spear_amal.labeling.cell_values import as_list
+from spear_amal.labeling.data_points import RowSource, get_column
 from spear_amal.labeling.functions import LabelingFunction
-from spear_amal.labeling.label_space import ClassSet
 from spear_amal.labeling.lf_outputs import (
     FailureLog,
     InvalidOutput,
     OutputParser,
+    evaluated,
     score_column,
     score_of,
 )
 from spear_amal.labeling.preprocessing import Failure, PreparedRows, flat_chain
 from spear_amal.labeling.text_search import MultiPatternSearch, as_texts, can_join
+from spear_amal.votes.class_set import ClassSet
 from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
 
 # Rows prepared at a time: bounds how many preprocessed rows (parsed texts) exist at once.
@@ -168,10 +170,10 @@ class LFRunner:
         batch = self._source.batch(start, stop)
         try:
             answers, answered_scores = lf.evaluate(batch)
-            codes, bad = self._readers[j].codes(answers, batch, n)
+            codes, bad = self._readers[j].codes(evaluated(answers, batch), batch, n)
             scores = None
             if lf.scorer is not None:
-                scores, bad_scores = score_column(answered_scores, n)
+                scores, bad_scores = score_column(evaluated(answered_scores, batch), n)
                 bad = bad | bad_scores
         except Exception as error:
             return self._after_failure(j, start, stop, error)

@@ -157,11 +157,11 @@ def test_rows_of_a_frame_have_attributes_and_items():
     seen = []
 
     def look(x):
-        seen.append((x.text, x["size"], x["odd name"], x[5], x.get("none"), "text" in x, list(x)))
+        seen.append((x.text, x["size"], x["odd name"], x[5], x.get("none"), "text" in x))
 
     table = pd.DataFrame({"text": ["a"], "size": [1], "odd name": ["o"], 5: [2.5]})
     PandasLFApplier([LabelingFunction("look", look)]).apply(table)
-    assert seen == [("a", 1, "o", 2.5, None, True, ["text", "size", "odd name", 5])]
+    assert seen == [("a", 1, "o", 2.5, None, True)]
 
 
 # -- classes -------------------------------------------------------------------------------------
@@ -251,7 +251,11 @@ def test_classes_of_an_enum_are_named():
         (says_hi, None, "must be a list"),
         ([says_hi], ["a"], "at least two different names"),
         ([says_hi], ["a", "a"], "at least two different names"),
-        ([says_hi], "spam", "must be a number, a list of names or an Enum"),
+        (
+            [says_hi],
+            "spam",
+            "must be a number, a list of names, a mapping of names and numbers or an Enum",
+        ),
         (
             [
                 LabelingFunction("a", len, label=Kind.HAM),
