@@ -136,13 +136,13 @@ def make_pool(
     features, all_codes, all_votes = [X], [codes], [votes]
     places = np.arange(len(codes))
     if not streamed:  # rows on disk are taken as they lie there
-        places = row_places(inputs.X, inputs.y, inputs.L)
+        places = row_places(inputs.X, inputs.y, inputs.L, len(codes))
     if inputs.X_val is None:
         fraction, seed = estimator.validation_fraction, estimator.seed_
         validation, source = hold_out(codes, fraction, seed, places)
     else:
         x_val, codes_val, votes_val = _validation_rows(estimator, inputs)
-        places_val = row_places(inputs.X_val, inputs.y_val, inputs.L_val)
+        places_val = row_places(inputs.X_val, inputs.y_val, inputs.L_val, len(codes_val))
         validation, source = len(codes) + np.argsort(places_val), "given"
         places = np.concatenate([places, len(codes) + places_val])
         features, all_codes, all_votes = [X, x_val], [codes, codes_val], [votes, votes_val]
@@ -358,7 +358,7 @@ class VoteSchema:
         return self.to_model(matrix)
 
 
-def row_places(X: Any, y: Any, L: Any) -> np.ndarray:
+def row_places(X: Any, y: Any, L: Any, n: int) -> np.ndarray:
     """Return for each row (n,) its place in the order of the row ids.
 
     Ids are those of the label matrix, or the index of a pandas table or column, whichever are not
@@ -366,7 +366,6 @@ def row_places(X: Any, y: Any, L: Any) -> np.ndarray:
     """
     votes = L.row_ids if isinstance(L, LabelMatrix) else None
     known = (votes, getattr(X, "index", None), getattr(y, "index", None))
-    n = X.shape[0] if hasattr(X, "shape") else len(X)
     for ids in known:
         if ids is None or callable(ids) or len(ids) != n:
             continue
