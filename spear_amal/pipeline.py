@@ -13,8 +13,9 @@ import torch
 from spear_amal import estimators
 from spear_amal._typing import PathLike
 from spear_amal.data import TextFeatures
-from spear_amal.errors import FileFormatError, InputError
+from spear_amal.errors import InputError
 from spear_amal.estimators import serialization
+from spear_amal.io.guard import guarded_reading
 from spear_amal.votes.class_set import ClassNames
 from spear_amal.votes.gold import read_gold
 from spear_amal.votes.label_matrix import LabelMatrix
@@ -120,7 +121,8 @@ class TextModel:
                 f"{path} is a model for images ({extra[IMAGES]}), not for texts: it can teach, or "
                 f"be asked from Python with {kind}.load(path).predict(images)"
             )
-        try:
+        what = "a model that `spear-amal train` wrote, with text features and class names,"
+        with guarded_reading(path, what, "train again"):
             held = {
                 "settings": extra["feature_settings"],
                 "vocabulary": json.loads(tensors["vocabulary"].numpy().tobytes()),
@@ -134,13 +136,6 @@ class TextModel:
                 lf_names=tuple(extra["lf_names"]),
                 method=extra["method"],
             )
-        except (KeyError, AttributeError, ValueError) as error:
-            if isinstance(error, FileFormatError):
-                raise
-            raise FileFormatError(
-                f"{path} holds an estimator, but not the text features and class names that "
-                f"`spear-amal train` writes ({error!r}); train again"
-            ) from error
 
 
 @dataclass(frozen=True)
@@ -181,6 +176,7 @@ def load_model(path: PathLike) -> TextModel | ImagesModel:
     kind, extra, _ = serialization.read_extra(path)
     if "feature_settings" in extra:
         return TextModel.load(path)
-    estimator = getattr(estimators, kind).load(path)
-    classes = tuple(extra.get("classes", estimator.classes_.tolist()))
-    return ImagesModel(estimator, classes, extra.get(IMAGES, "its own"))
+    with guarded_reading(path, *serialization.GUARD):
+        estimator = getattr(estimators, kind).load(path)
+        classes = tuple(extra.get("classes", estimator.classes_.tolist()))
+        return ImagesModel(estimator, classes, extra.get(IMAGES, "its own"))

@@ -11,9 +11,10 @@ import pandas as pd
 from spear_amal.cli import read_rows
 from spear_amal.cli.console import print_result, print_status, show_table
 from spear_amal.cli.options import AnalyzeOptions, ApplyOptions
-from spear_amal.data import write_table
+from spear_amal.cli.outputs import check_outputs
+from spear_amal.data import read_table, write_table
+from spear_amal.data.delimited import DELIMITERS, as_no_formula
 from spear_amal.errors import InputError
-from spear_amal.io.atomic import refuse_existing
 from spear_amal.labeling import (
     ApplierMetadata,
     PandasLFApplier,
@@ -24,7 +25,7 @@ from spear_amal.labeling import (
 from spear_amal.labeling.parquet_applier import meta_of
 from spear_amal.report import lf_table, readable_accuracy, readable_coverage, votes_sentence
 from spear_amal.votes.label_matrix import LabelMatrix
-from spear_amal.votes.parquet import VoteFiles, parts_of
+from spear_amal.votes.parquet import MANIFEST, VoteFiles, parts_of
 
 VERDICTS = (
     "Verdict: good if the 95% interval of the accuracy lies above chance (that of blind votes), "
@@ -92,10 +93,11 @@ def apply(options: ApplyOptions) -> None:
     if options.votes_folder is not None:
         _apply_in_parts(options, options.votes_folder)
         return
-    target = refuse_existing(options.require("votes"), options.force)
+    target = options.require("votes")
+    check_outputs(options.force, target)
     if target.suffix != ".npz":
         raise InputError(f"{target}: a label matrix is written as .npz; choose such a name")
-    frame = read_rows.read_rows(options.require("data"), options.text_column)
+    frame = read_table(options.require("data"), options.text_column, options.label_column)
     matrix = vote(
         frame,
         options.require("lfs"),
@@ -112,6 +114,7 @@ def apply(options: ApplyOptions) -> None:
 def _apply_in_parts(options: ApplyOptions, folder: Path) -> None:
     """Apply LFs to Parquet files of any size and write a folder of votes."""
     data = options.require("data")
+    check_outputs(False, continued=folder / MANIFEST)
     others = [path for path in data if path.is_file() and path.suffix != ".parquet"]
     if others:
         raise InputError(f"--votes-folder needs Parquet files, found {others[0]}")
@@ -136,14 +139,14 @@ def _apply_in_parts(options: ApplyOptions, folder: Path) -> None:
 def analyze(options: AnalyzeOptions) -> None:
     """Print the LF table of votes, in one file or in parts, with accuracies where there is gold."""
     if options.table is not None:
-        refuse_existing(options.table, options.force)
+        check_outputs(options.force, options.table)
     source = options.require("votes")
     if options.has_flag("label_column") and not options.data:
         raise InputError("--label-column needs the table that has it: give --data as well")
     matrix = VoteFiles(source) if source.is_dir() else LabelMatrix.load(source)
     gold = None
     if options.data:
-        frame = read_rows.read_rows(options.data)
+        frame = read_table(options.data, label_column=options.label_column)
         if len(frame) != len(matrix):
             raise InputError(
                 f"{source} holds votes on {len(matrix)} rows, the data has {len(frame)} rows; "
@@ -152,6 +155,10 @@ def analyze(options: AnalyzeOptions) -> None:
         gold = _gold(frame, options, matrix)
     table = show_lfs(matrix, gold)
     if options.table is not None:
+        if options.table.suffix.lower() in DELIMITERS:
+            table = table.assign(
+                **{name: table[name].map(as_no_formula) for name in ("LF", "votes for")}
+            )
         write_table(table, options.table, overwrite=options.force)
         print_result(f"Table written to {options.table}")
 

@@ -18,10 +18,10 @@ from spear_amal.cli.console import (
     warnings_as_notes,
 )
 from spear_amal.cli.options import DemoOptions
+from spear_amal.cli.outputs import check_outputs
 from spear_amal.cli.train import learnt, votes_left_out
 from spear_amal.data import Corpus, load_corpus, synthetic_corpus
 from spear_amal.errors import DataUnavailableError
-from spear_amal.io.atomic import refuse_existing
 from spear_amal.io.shipped import shipped_file
 from spear_amal.labeling import LoadedLFs, PandasLFApplier, load_lfs
 from spear_amal.report import (
@@ -103,17 +103,18 @@ def _report_path(options: DemoOptions) -> Path | None:
     The default name is overwritten where a report of this package stands; anything else is kept.
     """
     if options.output is not None:
-        require_report_extra()
-        return refuse_existing(options.output, options.force)
+        check_outputs(options.force, report=options.output)
+        return options.output
     try:
         require_report_extra()
     except ImportError as error:
         print_status(f"No report will be written: {error}")
         return None
-    if is_own_report(DEFAULT_REPORT) and not options.force:
+    is_replaced = is_own_report(DEFAULT_REPORT) and not options.force
+    if is_replaced:
         print_status(f"{DEFAULT_REPORT} holds an earlier report and will be replaced")
-        return DEFAULT_REPORT
-    return refuse_existing(DEFAULT_REPORT, options.force)
+    check_outputs(options.force or is_replaced, report=DEFAULT_REPORT)
+    return DEFAULT_REPORT
 
 
 # -- the job --------------------------------------------------------------------------------------

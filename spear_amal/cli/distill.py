@@ -25,6 +25,7 @@ from spear_amal.cli.outputs import check_outputs
 from spear_amal.data import write_table
 from spear_amal.errors import InputError
 from spear_amal.estimators import DISTILLATION, DistilledClassifier, distiller
+from spear_amal.io.atomic import written_together
 from spear_amal.models import JointModel, build_feature_model, check_kind, n_parameters
 from spear_amal.params import InvalidParameterError
 from spear_amal.pipeline import ImagesModel, TextModel, load_model
@@ -49,7 +50,11 @@ def distill(settings: DistillOptions) -> None:
     epochs = () if settings.early_stopped else settings.keep_epochs
     snapshots = [snapshot_path(settings.output, epoch) for epoch in epochs]
     check_outputs(
-        settings.force, settings.output, settings.weights, *snapshots, report=settings.report
+        settings.force,
+        *(settings.output, settings.weights, *snapshots),
+        report=settings.report,
+        continued=settings.checkpoint,
+        inputs=settings.data,
     )
     student = make_student(settings)
     data = read_data(settings)
@@ -187,23 +192,26 @@ def _early_stopped(i: int, teacher: Any, settings: DistillOptions, data: Distill
 
 
 def _write(student: DistilledClassifier, settings: DistillOptions, data: DistillData) -> None:
-    """Print models and weights, and write the files."""
+    """Print models and weights, and write the files, all or none."""
     force = settings.force
     models = models_table(student, settings, data)
     show_models(models, student, settings.method)
     show_weights(student, data, settings.method)
-    _packed(student, settings, data).save(settings.output, overwrite=force)
-    print_result(f"Model written to {settings.output}")
-    for epoch, network in student.snapshots_.items():
-        path = snapshot_path(settings.output, epoch)
-        _packed(_at_epoch(student, epoch, network), settings, data).save(path, overwrite=force)
-        print_result(f"Model after epoch {epoch} written to {path}")
-    if settings.weights is not None:
-        write_table(weights_with_ids(student, data), settings.weights, overwrite=force)
-        print_result(f"Weights written to {settings.weights}")
-    if settings.report is not None:
-        write_report(settings.report, report_content(settings, data, student, models), force)
-        print_result(f"Report written to {settings.report}")
+    lines = [f"Model written to {settings.output}"]
+    with written_together():
+        _packed(student, settings, data).save(settings.output, overwrite=force)
+        for epoch, network in student.snapshots_.items():
+            path = snapshot_path(settings.output, epoch)
+            _packed(_at_epoch(student, epoch, network), settings, data).save(path, overwrite=force)
+            lines.append(f"Model after epoch {epoch} written to {path}")
+        if settings.weights is not None:
+            write_table(weights_with_ids(student, data), settings.weights, overwrite=force)
+            lines.append(f"Weights written to {settings.weights}")
+        if settings.report is not None:
+            write_report(settings.report, report_content(settings, data, student, models), force)
+            lines.append(f"Report written to {settings.report}")
+    for line in lines:
+        print_result(line)
 
 
 def _packed(

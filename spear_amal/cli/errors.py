@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import traceback
 from typing import Any
@@ -10,18 +11,22 @@ import typer
 from typer.core import TyperGroup
 
 from spear_amal.errors import DataUnavailableError, InputError, MissingExtraError, SpearAmalError
+from spear_amal.printable import printable
+from spear_amal.processes import Terminated, termination_as_interrupt
 
 UNEXPECTED = 1
 BAD_INPUT = 2
 UNAVAILABLE = 3
-INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+_OF_SIGNAL = 128  # as shells have it: a code that is more than this by the number of a signal
+INTERRUPTED = 130  # 128 + SIGINT
 
 # A path that the user named cannot be what it should be.
 _BAD_PATHS = (
     *(FileNotFoundError, FileExistsError, PermissionError),
     *(IsADirectoryError, NotADirectoryError),
 )
-_BAD_INPUTS = (InputError, MissingExtraError, *_BAD_PATHS)
+_BAD_PATH_ERRNOS = (errno.ENAMETOOLONG, errno.ELOOP)
+_BAD_INPUTS = (InputError, MissingExtraError)
 
 
 def exit_code(error: BaseException) -> int:
@@ -32,19 +37,26 @@ def exit_code(error: BaseException) -> int:
     >>> exit_code(InputError("x")), exit_code(DataUnavailableError("x")), exit_code(KeyError())
     (2, 3, 1)
     """
+    if isinstance(error, Terminated):
+        return _OF_SIGNAL + error.number
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED
     if isinstance(error, DataUnavailableError):
         return UNAVAILABLE
-    if isinstance(error, _BAD_INPUTS):
+    if isinstance(error, _BAD_INPUTS) or _is_bad_path(error):
         return BAD_INPUT
     return UNEXPECTED
+
+
+def _is_bad_path(error: BaseException) -> bool:
+    return isinstance(error, _BAD_PATHS) or getattr(error, "errno", None) in _BAD_PATH_ERRNOS
 
 
 def message(error: BaseException) -> str:
     """Return in words for people what went wrong."""
     if isinstance(error, KeyboardInterrupt):
-        return "interrupted; no output is left half written"
+        by = f" by {error}" if isinstance(error, Terminated) else ""
+        return f"interrupted{by}; no output is left half written"
     if isinstance(error, SpearAmalError):
         return str(error)
     if isinstance(error, OSError):
@@ -58,7 +70,7 @@ def message(error: BaseException) -> str:
 
 def _of_system(error: OSError) -> str:
     where = f"{error.filename}: " if error.filename is not None else ""
-    kept = "" if isinstance(error, _BAD_PATHS) else "; an output that stood there before is kept"
+    kept = "" if _is_bad_path(error) else "; an output that stood there before is kept"
     return f"{where}{error.strerror or error}{kept}"
 
 
@@ -68,12 +80,13 @@ class ErrorHandlingGroup(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command that `ctx` names."""
         try:
-            return super().invoke(ctx)
+            with termination_as_interrupt():
+                return super().invoke(ctx)
         except (Exception, KeyboardInterrupt) as error:
             # Usage errors and exits carry their own code and are shown by typer.
             if isinstance(error, typer.Abort | BrokenPipeError) or hasattr(error, "exit_code"):
                 raise
             if ctx.params.get("debug"):
                 traceback.print_exception(error)
-            sys.stderr.write(f"Error: {message(error)}\n")
+            sys.stderr.write(f"Error: {printable(message(error))}\n")
             raise typer.Exit(exit_code(error)) from error

@@ -13,7 +13,8 @@ from spear_amal.cli.options import CliConfig
 from spear_amal.cli.schema import kind_of
 from spear_amal.data import Corpus, synthetic_corpus, write_table
 from spear_amal.errors import OutputExistsError
-from spear_amal.io.atomic import write_aside
+from spear_amal.io.atomic import write_aside, written_together
+from spear_amal.io.leftovers import remove_leftovers
 
 N_ROWS, N_TEST, N_LABELLED = 700, 200, 100
 
@@ -56,6 +57,7 @@ def create_project(folder: Path) -> None:
     OutputExistsError
         If the folder holds something, or is a file.
     """
+    remove_leftovers(folder)  # what a killed command left does not count
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
         raise OutputExistsError(
             f"{folder} already exists and is not an empty folder; choose a new name"
@@ -68,15 +70,14 @@ def create_project(folder: Path) -> None:
 
 
 def _write_all(folder: Path, files: dict[str, Callable[[Path], None]]) -> None:
-    """Write files; if one fails, leave nothing behind, so that the next try starts afresh."""
+    """Write files, all or none; if one fails, leave nothing behind."""
     existed = folder.is_dir()
     try:
-        for name, write in files.items():
-            with write_aside(folder / name) as temporary:
-                write(temporary)
+        with written_together():
+            for name, write in files.items():
+                with write_aside(folder / name) as temporary:
+                    write(temporary)
     except BaseException:
-        for name in files:
-            (folder / name).unlink(missing_ok=True)
         if folder.is_dir() and not existed:
             folder.rmdir()
         raise

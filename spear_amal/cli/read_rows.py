@@ -2,46 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from spear_amal.data import read_table, require_columns
+from spear_amal.data import require_columns
 from spear_amal.errors import InputError
 from spear_amal.votes.class_set import ClassNames, class_names
 from spear_amal.votes.gold import classes_with_gold, read_gold
 
 UNLABELLED = -1
+_WHOLE = re.compile(r"[+-]?(?:0|[1-9][0-9]{0,14})(?:\.0*)?")
 LF_COLUMN = "text"  # what labelling functions look at unless they say otherwise
-
-
-def read_rows(paths: Sequence[Path], text_column: str | None = None) -> pd.DataFrame:
-    """Read tables one below the other; a text column is checked and made of strings.
-
-    Raises
-    ------
-    InputError
-        If a file is missing, has no such column, or a text is empty; names file and row.
-    """
-    frames = [read_table(path) for path in paths]
-    if text_column is not None:
-        for frame, path in zip(frames, paths, strict=True):
-            _check_texts(frame, text_column, path)
-            frame[text_column] = frame[text_column].astype(str)
-    return pd.concat(frames, ignore_index=True)
-
-
-def _check_texts(frame: pd.DataFrame, column: str, path: Path) -> None:
-    require_columns(frame, [column], str(path))
-    missing = np.flatnonzero(frame[column].isna())
-    if len(missing):
-        raise InputError(
-            f"{path}: row {missing[0]} (counted from 0) has no {column!r}, as have "
-            f"{len(missing)} of {len(frame)} rows; fill or drop them"
-        )
 
 
 def for_lfs(frame: pd.DataFrame, text_column: str) -> pd.DataFrame:
@@ -68,8 +43,10 @@ def label_values(frame: pd.DataFrame, column: str, where: str) -> list[str | Non
 def _value(cell: Any) -> str | None:
     if pd.isna(cell):
         return None
-    # A column of whole numbers with gaps is read as floats.
-    text = str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell).strip()
+    # Many tools make floats of whole numbers beside missing ones, and write 1.0.
+    text = str(cell).strip()
+    if _WHOLE.fullmatch(text):
+        text = str(int(float(text)))
     return None if text in ("", str(UNLABELLED)) else text
 
 

@@ -17,10 +17,11 @@ from spear_amal.cli.console import print_result, print_status, show_table
 from spear_amal.cli.options import GridStudyOptions, StudyOptions, StudyReportOptions
 from spear_amal.cli.outputs import check_outputs
 from spear_amal.errors import InputError, SpearAmalError
-from spear_amal.io.atomic import refuse_existing, write_aside
+from spear_amal.io.atomic import write_aside, written_together
 from spear_amal.progress import Progress
 from spear_amal.report import require_report_extra
 from spear_amal.report.figures.style import png
+from spear_amal.report.formatting import escape_markdown
 from spear_amal.report.formatting import markdown as as_markdown
 from spear_amal.report.grid_report import grid_figures, write_grid_report
 from spear_amal.report.grid_tables import (
@@ -65,6 +66,7 @@ def run(options: StudyOptions) -> None:
     specs = studies.study_methods(options.method or METHODS, options.only)
     _check_baseline(options.baseline, [spec.text for spec in specs])
     settings = {} if options.max_epochs is None else {"max_epochs": options.max_epochs}
+    check_outputs(False, continued=options.output)
     with study_progress(options.output) as progress:
         runs = studies.run_study(
             options.source,
@@ -102,6 +104,7 @@ def run_grid(name: str, options: GridStudyOptions) -> None:
         methods = dict.fromkeys(spec.method for spec in study.run_specs([0], **settings))
         taken = [method for method in methods if not options.method or method in options.method]
         _check_baseline(options.baseline, taken)
+    check_outputs(False, continued=options.output)
     with study_progress(options.output, ", teachers in a folder beside it") as progress:
         runs = studies.run_grid_study(
             study,
@@ -188,6 +191,8 @@ def _parsed(text: str) -> tuple[str, Any]:
         return name, json.loads(value)
     except ValueError:
         return name, value
+    except RecursionError:
+        raise InputError(f"--set {name}: the value is nested too deeply to be read") from None
 
 
 # -- progress -------------------------------------------------------------------------------------
@@ -244,16 +249,19 @@ def report(options: StudyReportOptions) -> None:
         _print_table("What tuning chose", tuning_table(tuning), options.markdown)
     if len(failed):
         print_status(_failures(failed, len(runs)))
-    if options.html is not None:
-        if distilled:
-            write_grid_report(options.html, runs, options.baseline, options.force)
-        else:
-            write_study_report(options.html, runs, tuning, options.baseline, options.force)
-        print_result(f"Report written to {options.html}")
-    for path, image in figures.items():
-        with write_aside(path) as temporary:
-            temporary.write_bytes(image)
-        print_result(f"Figure written to {path}")
+    lines = [] if options.html is None else [f"Report written to {options.html}"]
+    with written_together():
+        if options.html is not None:
+            if distilled:
+                write_grid_report(options.html, runs, options.baseline, options.force)
+            else:
+                write_study_report(options.html, runs, tuning, options.baseline, options.force)
+        for path, image in figures.items():
+            with write_aside(path) as temporary:
+                temporary.write_bytes(image)
+            lines.append(f"Figure written to {path}")
+    for line in lines:
+        print_result(line)
 
 
 def _is_distillation(runs: pd.DataFrame, options: StudyReportOptions) -> bool:
@@ -284,10 +292,9 @@ def _figures(runs: pd.DataFrame, options: StudyReportOptions) -> dict[Path, byte
         return {}
     require_report_extra()
     figures = grid_figures(runs[of_grid_study(runs)], options.baseline)
-    return {
-        refuse_existing(folder / f"{name}.png", options.force): png(figure)
-        for name, figure in figures.items()
-    }
+    paths = {name: folder / f"{name}.png" for name in figures}
+    check_outputs(options.force, *paths.values())
+    return {paths[name]: png(figure) for name, figure in figures.items()}
 
 
 def _print_tables(runs: pd.DataFrame, baseline: str | None, markdown: bool = False) -> None:
@@ -303,25 +310,33 @@ def _print_grids(runs: pd.DataFrame, baseline: str | None, markdown: bool) -> No
     for condition in conditions(runs):
         table = readable_grid(condition, grid_table(condition, baseline))
         _print_table(condition.title, table, markdown)
-        print_result(condition.settings)
+        _print_text(condition.settings, markdown)
         for text in filter(None, [note_of(condition), *verdicts_of(condition)]):
-            print_result(text)
+            _print_text(text, markdown)
 
 
 def _print_corpora(runs: pd.DataFrame, baseline: str | None, markdown: bool) -> None:
     for title, study, table in study_tables(runs, baseline):
         _print_table(title, readable_summary(table), markdown)
-        print_result(study)
+        _print_text(study, markdown)
     for verdict in verdicts(runs):
-        print_result(verdict.text)
+        _print_text(verdict.text, markdown)
 
 
 def _print_table(title: str, table: pd.DataFrame, markdown: bool) -> None:
     """Print a table of strings."""
     if markdown:
-        typer.echo(f"\n**{title}**\n\n{as_markdown(table)}\n")  # no line may be wrapped
+        head = escape_markdown(title)
+        typer.echo(f"\n**{head}**\n\n{as_markdown(table)}\n")  # no line may be wrapped
     else:
         show_table(table, title)
+
+
+def _print_text(text: str, markdown: bool) -> None:
+    if markdown:
+        typer.echo(escape_markdown(text))
+    else:
+        print_result(text)
 
 
 def _print_warnings(runs: pd.DataFrame) -> None:

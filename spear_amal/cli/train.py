@@ -14,6 +14,7 @@ from spear_amal.cli.training_data import LabelledTable, TrainingData, read_train
 from spear_amal.data import TextFeatures
 from spear_amal.errors import InputError
 from spear_amal.estimators import LabelModelClassifier
+from spear_amal.io.atomic import written_together
 from spear_amal.labeling import VotesTest, votes_test
 from spear_amal.pipeline import TextModel
 from spear_amal.report import (
@@ -29,17 +30,25 @@ from spear_amal.studies import MethodSpec, one_thread, parse_method
 def train(settings: TrainOptions) -> None:
     """Train on the tables of the settings and write the model file, and the report if wanted."""
     spec = _method(settings.method)
-    check_outputs(settings.force, settings.output, report=settings.report)
+    check_outputs(
+        settings.force,
+        settings.output,
+        report=settings.report,
+        continued=settings.checkpoint,
+        inputs=settings.data,
+    )
     data = read_training_data(settings, spec.method.uses_votes)
     _check_gold(spec, data)
     n_validation = "" if data.validation is None else f", {len(data.validation.y)} validation"
     print_status(f"{spec.title}: {_n_rows(data.train.y)}{n_validation}")
     with one_thread(), warnings_as_notes():
         model = fit_text_model(settings, spec, data)
-    model.save(settings.output, overwrite=settings.force)
+    with written_together():
+        model.save(settings.output, overwrite=settings.force)
+        if settings.report is not None:
+            write_report(settings.report, _report(settings, spec, data, model), settings.force)
     _print_result(model, spec, settings, data)
     if settings.report is not None:
-        write_report(settings.report, _report(settings, spec, data, model), settings.force)
         print_result(f"Report written to {settings.report}")
 
 

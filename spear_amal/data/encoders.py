@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
-import zipfile
-import zlib
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any, Self
@@ -18,8 +16,9 @@ from spear_amal._typing import PathLike
 from spear_amal.data.download.cache import cache_folder
 from spear_amal.data.encoder_backends import FORMS, MINILM, WORDLLAMA, Encode, Encoder, find_encoder
 from spear_amal.data.features import TextFeatures, checked_texts
-from spear_amal.errors import InputError
-from spear_amal.io.atomic import write_aside
+from spear_amal.errors import FileFormatError, InputError
+from spear_amal.io.arrays import read_arrays, write_arrays
+from spear_amal.io.guard import guarded_reading
 from spear_amal.progress import Progress
 
 _PREFIX = "encoder:"
@@ -221,7 +220,7 @@ def _unit(rows: np.ndarray) -> np.ndarray:
 Vectors = dict[bytes, np.ndarray]
 
 _FORMAT = "spear_amal vectors 1"
-_DAMAGE = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
+_GUARD = ("kept vectors", "they are computed again and the file is replaced")
 
 
 def text_key(text: str) -> bytes:
@@ -253,15 +252,11 @@ class VectorCache:
         if not self.path.exists():
             return {}
         try:
-            # Given a path, NumPy leaves the file open where it is no archive.
-            with open(self.path, "rb") as handle, np.load(handle, allow_pickle=False) as archive:
-                return _unpack(archive["keys"], archive["vectors"])
-        except _DAMAGE as error:
-            warnings.warn(
-                f"the cache file {self.path} is damaged ({error!r}); its vectors are computed "
-                "again and the file is replaced",
-                stacklevel=2,
-            )
+            arrays = read_arrays(self.path, *_GUARD)
+            with guarded_reading(self.path, *_GUARD):
+                return _unpack(arrays["keys"], arrays["vectors"])
+        except (FileFormatError, OSError) as error:
+            warnings.warn(str(error), stacklevel=2)
             return {}
 
     def write(self, vectors: Vectors) -> None:
@@ -272,8 +267,8 @@ class VectorCache:
         """
         keys = np.frombuffer(b"".join(vectors), dtype=np.uint8).reshape(-1, 32)
         try:
-            with write_aside(self.path) as temporary:
-                np.savez(temporary, keys=keys, vectors=np.stack(list(vectors.values())))
+            arrays = {"keys": keys, "vectors": np.stack(list(vectors.values()))}
+            write_arrays(self.path, arrays, compress=False)
         except OSError as error:
             warnings.warn(
                 f"vectors cannot be kept in {self.path} ({error}); they are computed again next "

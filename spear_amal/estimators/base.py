@@ -36,14 +36,15 @@ from spear_amal.models import (
     build_feature_model,
     channel_statistics,
     check_kind,
+    n_parameters,
 )
 from spear_amal.models.registry import FeatureModelLike
 from spear_amal.params import Interval, NestedParameters, StrOptions, nest_options
 from spear_amal.seeds import LARGEST_SEED, RandomStateLike, settle_seed
 from spear_amal.training import METRICS, ProgressBar, Table, TrainerConfig, score
 from spear_amal.training.config import DTYPES
-from spear_amal.votes.gold import check_same_order
 from spear_amal.votes.label_matrix import LabelMatrix, as_label_matrix
+from spear_amal.votes.row_ids import align_votes, check_same_rows
 
 BATCH, IMAGE_BATCH = 64, 128
 LOGIT_STEP = 0.14  # 0.01 on bags of 14 words, the rate that a first study used
@@ -406,6 +407,7 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         return self._predict_proba(X, L, self.exponent_)
 
     def _predict_proba(self, X: Any, L: Any, exponent: float) -> np.ndarray:
+        L = align_votes(L, [X])
         X = self._check_features(X, reset=False)
         votes = self._votes_of(X, L if exponent > 0 else None)
         probabilities = []
@@ -452,7 +454,7 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self, "models_")
         codes = known_codes(self, y, strict=False)
-        check_same_order(y, getattr(X, "index", None), "y", "X")
+        check_same_rows(y, X, "y", "X")
         known = codes >= 0
         predicted = self._predict_proba(X, L, self.exponent_ if L is not None else 0.0).argmax(1)
         if sample_weight is not None:
@@ -526,7 +528,14 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
             self.pixels_ = state.get("pixels")  # None in files of earlier versions
 
     def _restore_model(self, tensors: dict[str, torch.Tensor]) -> JointModel:
-        """Build the model again for stored parameters and fill them in."""
+        """Build the model again for stored parameters and fill them in.
+
+        Raises
+        ------
+        ValueError
+            If the header declares a larger network than there are parameters in the file.
+        """
+        self._check_size(sum(tensor.numel() for tensor in tensors.values()))
         rules = self._restore_rules(
             {n.removeprefix("rules."): t for n, t in tensors.items() if n.startswith("rules.")}
         )
@@ -534,6 +543,18 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         model = JointModel(self._feature_model(self._blank_statistics()), rules).to(dtype)
         model.load_state_dict(tensors)
         return model.eval()
+
+    def _check_size(self, n_stored: int) -> None:
+        """Hold what the network needs against what a file has, before room is made for it."""
+        if not isinstance(self.feature_model, str):
+            return  # of the user's own: no header says how large it is
+        channels = self.input_shape_[0] if self._takes_images else 0
+        if channels <= n_stored:
+            with torch.device("meta"):  # shapes without values
+                network = self._feature_model(self._blank_statistics())
+            if n_parameters(network) <= n_stored:
+                return
+        raise ValueError(f"the network has more parameters than the {n_stored} of the file")
 
     def _restore_rules(self, tensors: dict[str, torch.Tensor]) -> Any:
         """Build the rule side again for stored parameters, if there are any."""

@@ -186,11 +186,12 @@ def _fit_here(pool: TrainingPool, plan: FitPlan) -> list[FoldResult]:
 def _folds(pool: TrainingPool, plan: FitPlan) -> list[np.ndarray]:
     """Each gold row of L and V plays validation once."""
     counts = np.bincount(pool.y[pool.gold])
-    smallest = int(counts[counts > 0].min())
+    smallest, rarest = min((int(n), code) for code, n in enumerate(counts) if n)
     if smallest < plan.n_folds:
         raise InputError(
             f"cross-fitting over {plan.n_folds} folds needs as many gold rows of every class; "
-            f"the rarest has {smallest}. Use fewer folds or fit_strategy='refit'"
+            f"the rarest, {pool.classes.tolist()[rarest]!r}, has {smallest}. Use fewer folds or "
+            "fit_strategy='refit'"
         )
     folds = StratifiedKFold(plan.n_folds, shuffle=True, random_state=plan.seed)
     return [pool.gold[held_out] for _, held_out in folds.split(pool.gold, pool.y[pool.gold])]

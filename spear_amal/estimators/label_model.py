@@ -46,7 +46,7 @@ class LabelModelClassifier(BaseSpearEstimator):
     def check_parameters(self) -> None:
         """Raise an error for a parameter that cannot be used; `fit` calls it first."""
         super().check_parameters()
-        self._new_label_model()
+        self._new_label_model().check_parameters()
 
     def _plan(self, pool: TrainingPool, given: Any = None) -> FitPlan:
         self.label_models_: list[LabelModel] = []
@@ -95,7 +95,7 @@ class LabelModelClassifier(BaseSpearEstimator):
         if pool.votes is None:
             return None
         schema: VoteSchema = self.vote_schema_
-        model, votes = self._new_label_model(), schema.from_model(pool.votes)
+        model, votes = self._new_label_model(), self._as_given(pool.votes, pool.plan)
         if self.label_models_ and not model.uses_gold:
             model = self.label_models_[-1]  # it learns from votes alone, and they are the same
         else:
@@ -106,6 +106,15 @@ class LabelModelClassifier(BaseSpearEstimator):
         p = model.predict_proba(votes)[:, schema.order]
         p[~pool.covered()] = np.nan
         return np.log(np.clip(p, SMALLEST, None))[:, None, :]
+
+    def _as_given(self, votes: LabelMatrix, plan: list[tuple[int, int]]) -> LabelMatrix:
+        """Votes as the LFs gave them, from the model's columns of one class each.
+
+        An LF that votes for several classes is one observer to a label model, not several.
+        """
+        schema: VoteSchema = self.vote_schema_
+        joined = votes.join_columns([lf for lf, _ in plan], schema.names, self.n_lfs_)
+        return schema.from_model(joined)
 
     def _set_fitted_attributes(
         self, pool: TrainingPool, results: list[FoldResult], plan: FitPlan
@@ -123,7 +132,7 @@ class LabelModelClassifier(BaseSpearEstimator):
         if votes is None:
             return None
         schema: VoteSchema = self.vote_schema_
-        p = self.label_models_[i].predict_proba(schema.from_model(votes))[:, schema.order]
+        p = self.label_models_[i].predict_proba(self._as_given(votes, self.plan_))[:, schema.order]
         return np.log(np.clip(p, SMALLEST, None))
 
     def save(self, path: PathLike, overwrite: bool = False) -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from spear_amal._typing import PathLike
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.estimators.class_order import sort_loaded_classes
 from spear_amal.estimators.validation import VoteSchema
 from spear_amal.io.atomic import refuse_existing
+from spear_amal.io.guard import guarded_reading
 from spear_amal.io.safetensors import (
     Tensors,
     read_tensors,
@@ -25,7 +27,11 @@ from spear_amal.label_models import LABEL_MODELS, LabelModel
 from spear_amal.mixers import MIXERS, Mixer
 from spear_amal.params import option_places
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 KIND = "spear_amal model"
+GUARD = (f"a {KIND}", "it cannot be used, make it again")
 EXTRA = "extra"
 SETTINGS = "settings"
 NOT_STORED = ("callbacks",)  # of a trainer: they watch training, a model does without
@@ -132,7 +138,8 @@ def save(
 def read_extra(path: str | os.PathLike[str]) -> tuple[str, dict[str, Any], Tensors]:
     """Read the name of the estimator's class, and what :func:`save` was given as extra."""
     tensors, config = read_tensors(path, KIND)
-    return config["class"], config.get(EXTRA, {}), under_prefix(EXTRA, tensors)
+    with guarded_reading(path, *GUARD):
+        return config["class"], config.get(EXTRA, {}), under_prefix(EXTRA, tensors)
 
 
 def describe_model(estimator: Any) -> dict[str, Any]:
@@ -159,18 +166,40 @@ def describe_model(estimator: Any) -> dict[str, Any]:
         "validation_used": estimator.validation_used_,
         "own": estimator._get_extra_state(),
         "component_names": list(estimator.weights_.columns),
-        # NaN is not JSON: a missing value is null.
-        "history": estimator.history_.astype(object)
-        .where(estimator.history_.notna(), None)
-        .to_dict(orient="list"),
+        "history": _history_to_json(estimator.history_),
     }
 
 
+def _history_to_json(history: pd.DataFrame) -> dict[str, list[Any]]:
+    """Columns without the times: the same training makes the same file, byte for byte."""
+    kept = history.drop(columns="seconds", errors="ignore")
+    # NaN is not JSON: a missing value is null.
+    columns: dict[str, list[Any]] = (
+        kept.astype(object).where(kept.notna(), None).to_dict(orient="list")
+    )
+    return columns
+
+
 def load(cls: Any, path: str | os.PathLike[str], **objects: Any) -> Any:
-    """Read an estimator of class `cls`; `objects` are parameters that only code can make again."""
+    """Read an estimator of class `cls`; `objects` are parameters that only code can make again.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    FileFormatError
+        If the file is damaged, was altered, or holds another class.
+    """
+    tensors, config = read_tensors(path, KIND)
+    with guarded_reading(path, *GUARD):
+        return _estimator(cls, path, tensors, config, objects)
+
+
+def _estimator(
+    cls: Any, path: PathLike, tensors: Tensors, config: dict[str, Any], objects: dict[str, Any]
+) -> Any:
     import pandas as pd
 
-    tensors, config = read_tensors(path, KIND)
     if config["class"] != cls.__name__:
         raise FileFormatError(
             f"{path} holds a {config['class']}; load it with {config['class']}.load"

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from spear_amal._typing import MatrixLike, StoredVotesLike, VectorLike, VotesLike
-from spear_amal.errors import InputError
 from spear_amal.estimators.base import BaseSpearEstimator
 from spear_amal.estimators.cross_fitting import FitPlan
 from spear_amal.estimators.rules import GuardsVotes, RuleModelConfig
@@ -15,6 +14,7 @@ from spear_amal.estimators.validation import FitInputs, TrainingPool
 from spear_amal.losses import ComponentSet, GoldCrossEntropy
 from spear_amal.mixers import Fixed, Mixer, build_mixer
 from spear_amal.mixers.weight_table import MappedTable
+from spear_amal.params import check_name
 from spear_amal.training import ParquetRows, TrainerConfig
 
 #: Settings of SpearClassifier by name; see :meth:`SpearClassifier.preset`.
@@ -152,8 +152,7 @@ class SpearClassifier(GuardsVotes, BaseSpearEstimator):
         **changes
             Options by name that differ, as for :meth:`from_options`.
         """
-        if name not in PRESETS:
-            raise InputError(f"unknown preset {name!r}; choose from {sorted(PRESETS)}")
+        check_name("preset", name, PRESETS)
         return cls.from_options(**{**PRESETS[name], **changes})
 
     def _plan(self, pool: TrainingPool, given: Any = None) -> FitPlan:

@@ -23,8 +23,9 @@ from spear_amal.estimators.class_order import (
 )
 from spear_amal.models.image_model import check_pixels, pixel_kind
 from spear_amal.votes.class_set import ClassNames
-from spear_amal.votes.gold import Gold, check_same_order, read_gold
+from spear_amal.votes.gold import Gold, read_gold
 from spear_amal.votes.label_matrix import LabelMatrix, as_label_matrix
+from spear_amal.votes.row_ids import align_votes, check_same_rows
 
 
 class FitInputs(NamedTuple):
@@ -110,6 +111,7 @@ def make_pool(
         For rows, labels or votes that do not go together; names the argument.
     """
     _check_pairs(inputs)
+    inputs = _same_rows(inputs)
     X = estimator._check_features(inputs.X, reset=True)
     votes = None if inputs.L is None else as_label_matrix(inputs.L)
     if votes is not None:
@@ -176,6 +178,16 @@ def _check_pairs(inputs: FitInputs) -> None:
         )
 
 
+def _same_rows(inputs: FitInputs) -> FitInputs:
+    """Votes in the order of the rows, where both have ids; features without ids go with y."""
+    if inputs.L is None:
+        return inputs
+    return inputs._replace(
+        L=align_votes(inputs.L, [inputs.X, inputs.y]),
+        L_val=align_votes(inputs.L_val, [inputs.X_val, inputs.y_val], "X_val", "L_val"),
+    )
+
+
 def _validation_rows(
     estimator: Any, inputs: FitInputs
 ) -> tuple[Any, np.ndarray, LabelMatrix | None]:
@@ -183,7 +195,7 @@ def _validation_rows(
     x = estimator._check_features(inputs.X_val, reset=False)
     codes = known_codes(estimator, inputs.y_val, "y_val")
     check_rows("y_val", len(codes), x.shape[0], "X_val")
-    check_same_order(inputs.y_val, getattr(inputs.X_val, "index", None), "y_val", "X_val")
+    check_same_rows(inputs.y_val, inputs.X_val, "y_val", "X_val")
     if (codes < 0).any():
         raise InputError("y_val holds unlabelled rows (-1); validation rows need gold labels")
     schema: VoteSchema | None = estimator.vote_schema_
@@ -409,7 +421,7 @@ def read_target(y: Any, votes: LabelMatrix | None, X: Any, n_rows: int) -> Gold:
     """Read the labels (n,) of the training rows, and the classes if no votes know them."""
     gold = read_gold(_as_column(y, "y"), votes)
     check_rows("y", len(gold.codes), n_rows, "X")
-    check_same_order(y, getattr(X, "index", None), "y", "X")
+    check_same_rows(y, X, "y", "X")
     return gold
 
 

@@ -5,24 +5,27 @@ Checkpoints, models and mixers are such files. Nothing is unpickled.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, uint8
 
 from spear_amal._typing import PathLike
 from spear_amal.errors import FileFormatError
 from spear_amal.io.atomic import write_aside
+from spear_amal.io.guard import DIGEST, guarded_reading
 
 FORMAT = 2  # 1: estimators with flat parameters
 Tensors = dict[str, Tensor]
+_HEADER = "spear_amal"  # key of the description among the metadata of the file
 
 
 def write_tensors(path: PathLike, tensors: Tensors, header: dict[str, Any]) -> None:
-    """Write tensors and a JSON-able description into one safetensors file.
+    """Write tensors and a JSON-able description into one safetensors file, with their digest.
 
     Raises
     ------
@@ -34,7 +37,7 @@ def write_tensors(path: PathLike, tensors: Tensors, header: dict[str, Any]) -> N
     plain = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
     with write_aside(path) as temporary:
         try:
-            save_file(plain, temporary, metadata={"spear_amal": text})
+            save_file(plain, temporary, {_HEADER: text, DIGEST: _digest(plain, text)})
         except SafetensorError as error:  # a full disk, for one, which callers know as OSError
             raise OSError(f"{path} cannot be written: {error}") from error
 
@@ -42,29 +45,45 @@ def write_tensors(path: PathLike, tensors: Tensors, header: dict[str, Any]) -> N
 def read_tensors(path: PathLike, kind: str) -> tuple[Tensors, dict[str, Any]]:
     """Read back what :func:`write_tensors` wrote, if it is of this kind.
 
+    Files of earlier versions have no digest and are taken without.
+
     Raises
     ------
+    FileNotFoundError
+        If there is no such file.
     FileFormatError
-        If the file is truncated, damaged, of another kind or of a newer format.
+        If the file is truncated, damaged, altered, of another kind or of a newer format.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"there is no file {path}")
-    try:
+    with guarded_reading(path, f"a {kind}", "it cannot be used, make it again"):
+        # The library holds the sizes in its header against that of the file before it reads.
         with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {}).get("spear_amal", "{}"))
+            metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}
-    except (SafetensorError, json.JSONDecodeError, OSError) as error:
-        raise FileFormatError(
-            f"{path} is damaged or no {kind} file ({error}); it cannot be used, make it again"
-        ) from error
-    if header.get("kind") != kind:
-        raise FileFormatError(f"{path} holds {header.get('kind', 'something else')}, not a {kind}")
-    if header["format"] > FORMAT:
-        raise FileFormatError(
-            f"{path} has format {header['format']}, this version reads up to {FORMAT}: "
-            "update spear_amal"
-        )
-    return tensors, header
+        text = metadata.get(_HEADER, "{}")
+        if DIGEST in metadata and metadata[DIGEST] != _digest(tensors, text):
+            raise ValueError("its content is not what was written: the digest is another one")
+        header = json.loads(text)
+        if header.get("kind") != kind:
+            raise FileFormatError(
+                f"{path} holds {header.get('kind', 'something else')}, not a {kind}"
+            )
+        if header["format"] > FORMAT:
+            raise FileFormatError(
+                f"{path} has format {header['format']}, this version reads up to {FORMAT}: "
+                "update spear_amal"
+            )
+        return tensors, header
+
+
+def _digest(tensors: Tensors, text: str) -> str:
+    """Return the SHA-256 of the header's text and of names, types, shapes and bytes of tensors."""
+    summed = hashlib.sha256(text.encode())
+    for name, tensor in sorted(tensors.items()):
+        summed.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        summed.update(tensor.reshape(-1).view(uint8).numpy().data)
+    return summed.hexdigest()
 
 
 def with_prefix(prefix: str, tensors: Tensors) -> Tensors:

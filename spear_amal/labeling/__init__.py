@@ -13,7 +13,6 @@ from spear_amal.labeling.conversions import (
     preds_to_probs,
     probs_to_preds,
 )
-from spear_amal.labeling.data_points import Row
 from spear_amal.labeling.distributed_appliers import DaskApplier, SparkApplier
 from spear_amal.labeling.error_analysis import get_label_buckets, get_label_instances
 from spear_amal.labeling.functions import (
@@ -33,6 +32,7 @@ from spear_amal.labeling.preprocessing import (
     lambda_mapper,
     preprocessor,
 )
+from spear_amal.labeling.rows import Row
 from spear_amal.labeling.rules_file import RuleLF, exemplar_frame, exemplar_matrix, read_rules
 from spear_amal.labeling.significance import VotesTest, lf_check, votes_test
 from spear_amal.labeling.vote_cache import VoteCache

@@ -18,6 +18,7 @@ from spear_amal.labeling.lf_outputs import (
     FailureLog,
     InvalidOutput,
     OutputParser,
+    evaluated,
     score_column,
     score_of,
 )
@@ -169,10 +170,10 @@ class LFRunner:
         batch = self._source.batch(start, stop)
         try:
             answers, answered_scores = lf.evaluate(batch)
-            codes, bad = self._readers[j].codes(answers, batch, n)
+            codes, bad = self._readers[j].codes(evaluated(answers, batch), batch, n)
             scores = None
             if lf.scorer is not None:
-                scores, bad_scores = score_column(answered_scores, n)
+                scores, bad_scores = score_column(evaluated(answered_scores, batch), n)
                 bad = bad | bad_scores
         except Exception as error:
             return self._after_failure(j, start, stop, error)

@@ -14,9 +14,16 @@ import numpy as np
 from spear_amal._typing import ClassLike, PathLike
 from spear_amal.errors import InputError
 from spear_amal.labeling.cell_values import as_list, is_missing, number_column
-from spear_amal.labeling.data_points import field, get_column
+from spear_amal.labeling.data_points import get_column
 from spear_amal.labeling.functions import LabelingFunction
-from spear_amal.labeling.text_search import RequiredLiterals, any_of, needed_by, searcher
+from spear_amal.labeling.rows import field
+from spear_amal.labeling.text_search import (
+    RequiredLiterals,
+    any_of,
+    needed_by,
+    search_test,
+    searcher,
+)
 
 
 def keyword_lf(
@@ -112,7 +119,8 @@ def regex_lf(
     (1, -1)
     """
     expression = compiled(name, pattern, flags)
-    return TextLF(name, column, searcher(expression), label, needed_by(expression))
+    needed = needed_by(expression)
+    return TextLF(name, column, search_test(expression, needed), label, needed)
 
 
 def compiled(name: str, pattern: str | re.Pattern[str], flags: int = 0) -> re.Pattern[str]:
@@ -121,6 +129,8 @@ def compiled(name: str, pattern: str | re.Pattern[str], flags: int = 0) -> re.Pa
         return re.compile(pattern, flags)
     except (re.error, TypeError, ValueError, OverflowError) as error:
         raise InputError(f"LF {name!r}: {pattern!r} is no regular expression: {error}") from error
+    except RecursionError as error:
+        raise InputError(f"LF {name!r}: its pattern has too many brackets in brackets") from error
 
 
 def dictionary_lf(

@@ -65,6 +65,12 @@ def as_list(values: Any) -> list[Any]:
     return plain_values(list(values))
 
 
+def holds_nulls(values: Any) -> bool:
+    """Return whether a column is of Arrow or Polars and holds nulls, which NumPy would make NaN."""
+    nulls = getattr(values, "null_count", 0)
+    return bool(nulls() if callable(nulls) else nulls)
+
+
 def plain_values(values: Iterable[Any]) -> list[Any]:
     """Return Python objects with None for what is missing, and arrays inside them as lists."""
     listed = values if isinstance(values, list) else list(values)

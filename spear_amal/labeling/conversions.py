@@ -10,8 +10,9 @@ import pandas as pd
 from spear_amal._typing import MatrixLike, VectorLike, VotesLike
 from spear_amal.errors import InputError
 from spear_amal.seeds import random_generator
-from spear_amal.votes.gold import check_same_order, read_gold
+from spear_amal.votes.gold import read_gold
 from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
+from spear_amal.votes.row_ids import align_votes, check_same_rows
 
 TIE_BREAKS = ("random", "true-random", "abstain")
 
@@ -36,12 +37,13 @@ def filter_unlabeled_dataframe(
     Raises
     ------
     InputError
-        If lengths differ.
+        If lengths differ, or the index of `X` says that L is of other rows.
     """
+    L = align_votes(L, [X])
     covered = L.covered() if isinstance(L, LabelMatrix) else (np.asarray(L) != ABSTAIN).any(axis=1)
     if not len(X) == len(y) == len(covered):
         raise InputError(f"X has {len(X)} rows, y {len(y)}, L {len(covered)}; they must agree")
-    check_same_order(y, X.index, "y", "X")
+    check_same_rows(y, X, "y", "X")
     return X.iloc[covered], np.asarray(y)[covered]
 
 

@@ -1,12 +1,10 @@
-"""Data points from lists, DataFrames and tables of Arrow or Polars: row objects and batches."""
+"""Data points from lists, DataFrames and tables of Arrow or Polars: rows and batches."""
 
 from __future__ import annotations
 
-import copy
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from types import SimpleNamespace
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,6 +12,7 @@ import pandas as pd
 
 from spear_amal.errors import InputError
 from spear_amal.labeling.cell_values import as_list
+from spear_amal.labeling.rows import field, row_of
 
 
 class RowSource(Protocol):
@@ -76,7 +75,8 @@ class FrameSource:
     def rows(self, start: int, stop: int) -> list[Any]:
         """Return data points start..stop-1 as row objects."""
         part = self._frame.iloc[start:stop]
-        return _zip_rows({name: part[name] for name in part.columns}, stop - start)
+        columns = {name: part[name] for name in part.columns}
+        return _zip_rows(columns, stop - start, part.index.tolist())
 
     def batch(self, start: int, stop: int) -> Any:
         """Return data points start..stop-1 as a batch for a vectorised LF."""
@@ -151,67 +151,15 @@ def _part(values: Any, start: int, stop: int) -> Any:
     return values.iloc[start:stop] if isinstance(values, pd.Series) else values[start:stop]
 
 
-def _zip_rows(columns: Mapping[Any, Any], n: int) -> list[Any]:
-    if not columns:
-        return [row_of(()) for _ in range(n)]
+def _zip_rows(columns: Mapping[Any, Any], n: int, labels: list[Any] | None = None) -> list[Any]:
+    """Rows of columns, with the labels of an index where there is one."""
     names = list(columns)
     values = [as_list(column) for column in columns.values()]
-    return [row_of(zip(names, fields, strict=True)) for fields in zip(*values, strict=True)]
-
-
-# What a preprocessor could change inside a copied row; everything else is shared with the copy.
-_CONTAINERS = (list, dict, set, bytearray, np.ndarray)
-_VALUES = (str, bytes, int, float, tuple, frozenset)
-_UNCHANGING = frozenset([str, int, float, bool, type(None)])
-
-
-class Row(SimpleNamespace):
-    """One row of a table: fields as attributes and as items; much cheaper than a pandas Series.
-
-    Examples
-    --------
-    >>> x = Row(text="win a prize", n_links=2)
-    >>> x.text, x["n_links"], "text" in x, x.get("likes", 0)
-    ('win a prize', 2, True, 0)
-    """
-
-    def __getitem__(self, name: str) -> Any:
-        return self.__dict__[name]
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        self.__dict__[name] = value
-
-    def __contains__(self, name: object) -> bool:
-        return name in self.__dict__
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.__dict__)
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """Value of a field, or `default` if the row has no such field."""
-        return self.__dict__.get(name, default)
-
-    def keys(self) -> Any:
-        """Names of the fields."""
-        return self.__dict__.keys()
-
-
-def field(x: Any, name: str) -> Any:
-    """Value of one field of a data point; a plain string is its own text.
-
-    Raises
-    ------
-    InputError
-        If the data point has no such field.
-    """
-    if isinstance(x, str):
-        return x
-    if isinstance(x, Mapping | pd.Series):
-        if name in x:
-            return x[name]
-    elif hasattr(x, name):
-        return getattr(x, name)
-    raise InputError(f"no column {name!r}; the row has {_field_names(x)}")
+    fields = zip(*values, strict=True) if columns else [()] * n
+    if labels is None:
+        return [row_of(zip(names, cells, strict=True)) for cells in fields]
+    pairs = zip(fields, labels, strict=True)
+    return [row_of(zip(names, cells, strict=True), label) for cells, label in pairs]
 
 
 def get_column(batch: Any, name: str) -> Any:
@@ -233,52 +181,25 @@ def get_column(batch: Any, name: str) -> Any:
     return [field(x, name) for x in batch]
 
 
-def copy_row(x: Any) -> Any:
-    """Copy a row so that a preprocessor may change it; built-in containers inside are copied too.
-
-    A pandas Series or a named tuple becomes a :class:`Row`, which takes new fields.
-    """
-    if type(x) is Row:  # by far the most frequent, and four times as fast this way
-        copied: Any = row_of(vars(x))
-    else:
-        if isinstance(x, pd.Series):
-            x = row_of(x.items())
-        elif isinstance(x, tuple) and hasattr(x, "_asdict"):
-            x = row_of(x._asdict().items())
-        if isinstance(x, _VALUES) or x is None:
-            return x
-        if isinstance(x, _CONTAINERS):
-            return copy.deepcopy(x)
-        copied = copy.copy(x)
-    fields = getattr(copied, "__dict__", {})
-    for name, value in fields.items():
-        if type(value) not in _UNCHANGING and isinstance(value, _CONTAINERS):
-            fields[name] = copy.deepcopy(value)
-    return copied
-
-
-def row_of(fields: Iterable[tuple[Any, Any]] | Mapping[Any, Any]) -> Row:
-    """Make a :class:`Row` of names and values; names need not be identifiers."""
-    row = Row()
-    row.__dict__.update(fields)
-    return row
-
-
-def _field_names(x: Any) -> list[str]:
-    if isinstance(x, Mapping | pd.Series):
-        return [str(name) for name in x.keys()]  # a Series iterates its values
-    return list(vars(x)) if hasattr(x, "__dict__") else [f"the type {type(x).__name__}"]
-
-
 _TABLES = {"pyarrow": ("Table", "RecordBatch"), "polars": ("DataFrame",)}
+_COLUMNS = {"pyarrow": ("Array", "ChunkedArray"), "polars": ("Series",)}
 # What becomes a table by a call that only the user can make: it may take all memory.
 _NOT_YET = {"LazyFrame": ".collect()", "RecordBatchReader": ".read_all()"}
 
 
 def is_table(x: Any) -> bool:
     """Return whether `x` is a table of Arrow (Table, RecordBatch) or a DataFrame of Polars."""
-    for package, names in _TABLES.items():
-        # Whoever has such a table has imported its package.
+    return _is_one_of(x, _TABLES)
+
+
+def is_column(x: Any) -> bool:
+    """Return whether `x` is a column of Arrow (Array, ChunkedArray) or a Series of Polars."""
+    return _is_one_of(x, _COLUMNS)
+
+
+def _is_one_of(x: Any, kinds: Mapping[str, tuple[str, ...]]) -> bool:
+    for package, names in kinds.items():
+        # Whoever has such an object has imported its package.
         module = sys.modules.get(package)
         if module is not None and isinstance(x, tuple(getattr(module, name) for name in names)):
             return True

@@ -10,6 +10,7 @@ import numpy as np
 from spear_amal._typing import VectorLike
 from spear_amal.errors import InputError
 from spear_amal.votes.gold import group_labels
+from spear_amal.votes.row_ids import check_same_rows
 
 
 def get_label_buckets(*y: VectorLike) -> dict[tuple[Any, ...], np.ndarray]:
@@ -28,12 +29,19 @@ def get_label_buckets(*y: VectorLike) -> dict[tuple[Any, ...], np.ndarray]:
     dict of tuple of labels to ndarray of int
         Only combinations that occur; a missing label is -1.
 
+    Raises
+    ------
+    InputError
+        If lengths differ, or columns of pandas are of other rows or in another order.
+
     Examples
     --------
     >>> buckets = get_label_buckets([1, 1, 0], [1, 0, 1])
     >>> buckets[1, 0]
     array([1])
     """
+    for place, labels in enumerate(y[1:], 1):
+        check_same_rows(labels, y[0], f"label array {place}", "label array 0")
     columns = [group_labels(labels) for labels in y]
     lengths = [len(places) for _, places in columns]
     if len(set(lengths)) != 1:
@@ -68,13 +76,15 @@ def get_label_instances(bucket: tuple[Any, ...], x: VectorLike, *y: VectorLike) 
     Raises
     ------
     InputError
-        If lengths differ.
+        If lengths differ, or columns of pandas are of other rows or in another order.
 
     Examples
     --------
     >>> get_label_instances((1, 0), np.array(["a", "b"]), [1, 1], [1, 0])
     array(['b'], dtype='<U1')
     """
+    if y:
+        check_same_rows(y[0], x, "label array 0", "x")
     rows = np.asarray(x)
     if len(y) != len(bucket):
         raise InputError(f"bucket has {len(bucket)} labels, but {len(y)} label arrays were given")

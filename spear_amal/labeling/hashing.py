@@ -13,22 +13,23 @@ import dis
 import enum
 import functools
 import hashlib
-import importlib.metadata
-import os
-import platform
 import re
 import struct
 import sys
-import sysconfig
 import types
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from fractions import Fraction
-from types import ModuleType
 from typing import Any, Generic
 
 import numpy as np
 import pandas as pd
+
+from spear_amal.labeling.cell_values import as_list, holds_nulls
+from spear_amal.labeling.data_points import is_column, is_table, names_of
+from spear_amal.labeling.installed import is_installed, version_of
+from spear_amal.labeling.registrations import accessors
+from spear_amal.labeling.rows import Row, is_named_tuple, label_of
 
 # Attributes that are no part of what an object does: names, and what is only remembered.
 _PASSING = frozenset(
@@ -44,7 +45,7 @@ _OF_CLASSES = re.compile(
 _WRAPPER = type(functools.lru_cache(lambda: None))
 _METHODS = (types.MethodDescriptorType, types.WrapperDescriptorType)
 _VALUES = (datetime.date, datetime.time, datetime.timedelta, Decimal, Fraction)
-_PLAIN = (type(None), bool, int, str, bytes, complex, type(Ellipsis), type(NotImplemented), range)
+_PLAIN = (type(None), bool, str, bytes, complex, type(Ellipsis), type(NotImplemented), range)
 
 
 def function_hash(value: Any) -> str:
@@ -76,6 +77,8 @@ class _Walk:
         self._kept: list[Any] = []  # ids stay those of living objects
 
     def digest(self, value: Any) -> bytes:
+        if type(value) is int:  # Python refuses to write very long ones in decimal digits
+            return _hash("int", hex(value))
         if isinstance(value, _PLAIN) and type(value) in _PLAIN:
             return _hash(type(value).__name__, repr(value))
         if type(value) is float:
@@ -104,6 +107,13 @@ class _Walk:
         for kinds, read in self._readers():
             if isinstance(value, kinds):
                 return read(value)
+        if is_table(value):
+            names = names_of(value)
+            return self._all(_name(kind), _flat((name, value[name]) for name in names))
+        if is_column(value):
+            return self._all(_name(kind), [_type_of(value), column_of(value)])
+        if is_named_tuple(value) and is_installed(kind.__module__):
+            return self._all("named tuple", _flat(value._asdict().items()))
         return self._object(value)
 
     def _readers(self) -> list[tuple[Any, Callable[[Any], bytes]]]:
@@ -121,29 +131,35 @@ class _Walk:
             (_WRAPPER, lambda v: self._all("cached", [v.__wrapped__])),
             (staticmethod | classmethod, lambda v: self._all(_name(type(v)), [v.__func__])),
             (property, lambda v: self._all("property", [v.fget, v.fset, v.fdel])),
+            (Row, lambda v: self._all("row", [label_of(v), *_flat(vars(v).items())])),
             (types.SimpleNamespace, lambda v: self._all(_name(type(v)), _flat(vars(v).items()))),
             (type, self._class),
+            (np.ma.MaskedArray, lambda v: self._all("masked", [v.data, np.ma.getmaskarray(v)])),
             (np.ndarray, self._array),
             (np.generic, lambda v: _hash(v.dtype.str, v.tobytes())),
             (pd.DataFrame, self._frame),
-            (pd.Series, lambda v: self._all("series", [str(v.dtype), v.index, column_of(v)])),
-            (pd.Index, lambda v: self._all("index", [str(v.dtype), column_of(v)])),
+            (pd.Series, lambda v: self._all("series", [v.name, v.index, *_column(v)])),
+            (pd.Index, lambda v: self._all("index", [*v.names, *_column(v)])),
+            (pd.api.extensions.ExtensionArray, lambda v: self._all("array", _column(v))),
         ]
 
     def _array(self, array: np.ndarray) -> bytes:
         if array.dtype.hasobject:
             values = array.ravel().tolist()
             return _hash("objects", repr(array.shape), self._values(values))
-        return _hash(array.dtype.str, repr(array.shape), np.ascontiguousarray(array).tobytes())
+        content = np.ascontiguousarray(array).tobytes()
+        return _hash(repr(array.dtype), repr(array.shape), content)
 
     def _frame(self, frame: pd.DataFrame) -> bytes:
-        columns = [[name, str(values.dtype), column_of(values)] for name, values in frame.items()]
-        return self._all("frame", [frame.index, *columns])
+        columns = [[name, *_column(values)] for name, values in frame.items()]
+        return self._all("frame", [frame.index, *frame.columns.names, *columns])
 
     def _values(self, values: list[Any]) -> bytes:
-        if all(type(value) is str for value in values):
-            lengths = np.fromiter(map(len, values), np.int64, len(values))
-            return _hash("texts", lengths.tobytes(), "".join(values))
+        if set(map(type, values)) <= {str, type(None)}:
+            # A text that is missing counts as one of length -1.
+            lengths = [-1 if value is None else len(value) for value in values]
+            texts = "".join(value for value in values if value is not None)
+            return _hash("texts", np.array(lengths, dtype=np.int64).tobytes(), texts)
         # Whether two cells are one object is chance, so each is walked alone.
         return _hash("cells", *(_Walk().digest(value) for value in values))
 
@@ -208,10 +224,28 @@ def column_of(values: Any) -> Any:
     if isinstance(values, pd.Series | pd.Index) and values.dtype.kind in "iufbMm":
         if isinstance(values.dtype, np.dtype):
             return values.to_numpy()
-    listed = values.tolist() if hasattr(values, "tolist") else list(values)
+    if is_column(values) and not holds_nulls(values):
+        if np.asarray(values[:0]).dtype.kind in "iufbMm":
+            return np.asarray(values)
+    listed = as_list(values)
     objects = np.empty(len(listed), dtype=object)
     objects[:] = listed
     return objects
+
+
+def _column(values: Any) -> list[Any]:
+    """Type and values of a column of pandas."""
+    dtype = values.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        return [dtype.categories, dtype.ordered, column_of(values)]
+    return [str(dtype), column_of(values)]
+
+
+def _type_of(column: Any) -> list[Any]:
+    """Type of a column of Arrow or Polars; of an Enum of Polars its text may be cut short."""
+    kind = column.type if hasattr(column, "type") else column.dtype
+    categories = getattr(kind, "categories", None)
+    return [str(kind), None if categories is None else as_list(categories)]
 
 
 def is_readable(kind: type) -> bool:
@@ -292,7 +326,8 @@ class Unhashable(Exception):
 def reads_of(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
     """Names and values of the globals that a function's code reads, nested functions included.
 
-    Of a module that the user wrote, the attribute that is read; of others, the module.
+    Of a module that the user wrote, the attribute that is read; of others, the module. An accessor
+    that the user registered in pandas or Polars counts where an attribute of its name is read.
 
     Raises
     ------
@@ -301,6 +336,7 @@ def reads_of(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
         outer function, or runs code that it makes.
     """
     name = function.__qualname__
+    registered = list(accessors())
     for code in _codes(function.__code__):
         steps = [step for step in dis.get_instructions(code) if step.opname != "EXTENDED_ARG"]
         for i, step in enumerate(steps):
@@ -315,6 +351,8 @@ def reads_of(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
                     raise Unhashable(f"{name} imports {step.argval!r} while it runs")
             if step.opname in _ATTRIBUTE and step.argval in _OUTSIDE_ATTRIBUTES:
                 raise Unhashable(f"{name} uses .{step.argval}: files, the clock or chance")
+            if step.opname in _ATTRIBUTE:
+                yield from ((f".{a.name}", a.made_of) for a in registered if a.name == step.argval)
             if step.opname in _GLOBAL:
                 yield from _global(function, step.argval, follower)
 
@@ -351,53 +389,3 @@ def _check_module(module: str, where: str) -> None:
     parts = module.split(".")
     if any(".".join(parts[:i]) in _OUTSIDE_MODULES for i in range(1, len(parts) + 1)):
         raise Unhashable(f"{where} uses {module!r}: files, the clock, chance or the network")
-
-
-_PACKAGE = __name__.partition(".")[0]
-_FOLDERS = ("site-packages", "dist-packages")
-
-
-def is_installed(module: ModuleType | str | None) -> bool:
-    """Return whether a module came with Python or was installed; this package counts as such.
-
-    Examples
-    --------
-    >>> is_installed("json"), is_installed("spear_amal.errors"), is_installed("__main__")
-    (True, True, False)
-    """
-    name = module if isinstance(module, str) else getattr(module, "__name__", "")
-    if name == "__main__" or not name:
-        return False
-    if name.partition(".")[0] == _PACKAGE:
-        return True
-    loaded = sys.modules.get(name) if isinstance(module, str) else module
-    if loaded is None:
-        return False
-    return _is_installed_file(vars(loaded).get("__file__"))
-
-
-@functools.lru_cache(maxsize=8192)
-def _is_installed_file(file: str | None) -> bool:
-    if file is None:  # built into the interpreter, or a namespace package, which holds no code
-        return True
-    path = os.path.realpath(file)
-    if any(f"{os.sep}{folder}{os.sep}" in path for folder in _FOLDERS):
-        return True
-    standard = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
-    return any(path.startswith(os.path.realpath(folder) + os.sep) for folder in standard)
-
-
-@functools.cache
-def version_of(module: str) -> str:
-    """Version of the package that an installed module belongs to; Python's own for its library."""
-    top = module.partition(".")[0]
-    if top in sys.stdlib_module_names:
-        return f"python {platform.python_version()}"
-    loaded = sys.modules.get(top)
-    version = getattr(loaded, "__version__", None)
-    if isinstance(version, str):
-        return f"{top} {version}"
-    try:
-        return f"{top} {importlib.metadata.version(top)}"
-    except importlib.metadata.PackageNotFoundError:
-        return f"{top} at {vars(loaded).get('__file__') if loaded else None}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
@@ -10,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from spear_amal.errors import InputError, LabelingError
-from spear_amal.labeling.cell_values import as_list
+from spear_amal.labeling.cell_values import as_list, holds_nulls, is_missing
+from spear_amal.labeling.data_points import is_column
 from spear_amal.labeling.functions import LabelingFunction
 from spear_amal.votes.class_set import ClassSet
 from spear_amal.votes.label_matrix import ABSTAIN
@@ -140,7 +142,7 @@ class OutputParser:
         InvalidOutput
             If the answer is no class, or another class than the declared one.
         """
-        if answer is None:
+        if answer is None or answer is pd.NA:
             return ABSTAIN
         if type(answer) is int and answer in self.known:
             return self.known[answer]
@@ -177,6 +179,8 @@ class OutputParser:
         array = as_column(answers, n)
         if array.dtype.kind == "b" and self.declared != ABSTAIN:
             return np.where(array, CODE(self.declared), CODE(ABSTAIN)), {}
+        if not isinstance(answers, list | tuple):  # those are read as answers on rows
+            array = _without_nulls(array)
         if array.dtype.kind not in "iub":
             return _read(self.code, array.tolist(), np.int64(ABSTAIN))
         if array.dtype.kind == "i" and self._all_good(array):
@@ -204,7 +208,7 @@ def as_column(answers: Any, n: int) -> np.ndarray:
         If they have another shape.
     """
     # A list is read one by one: as an array, [1, True] would lose what True means.
-    if _holds_nulls(answers):
+    if is_column(answers) and holds_nulls(answers):
         answers = as_list(answers)
     listed = isinstance(answers, list | tuple)
     array = np.fromiter(answers, dtype=object) if listed else np.asarray(answers)
@@ -215,10 +219,56 @@ def as_column(answers: Any, n: int) -> np.ndarray:
     return array
 
 
-def _holds_nulls(answers: Any) -> bool:
-    """Return whether `values` are of Arrow or Polars and hold nulls, which NumPy would make NaN."""
-    nulls = getattr(answers, "null_count", 0)
-    return bool(nulls() if callable(nulls) else nulls)
+def _without_nulls(array: np.ndarray) -> np.ndarray:
+    """Return a column of answers with None for nulls; whole floats, which nulls make, as integers.
+
+    Where a float is no whole number, all stay floats, which are no classes.
+    """
+    if array.dtype.kind == "O":
+        values = [None if is_missing(value) else value for value in array.tolist()]
+        if not set(map(type, values)) <= {float, type(None)}:
+            return np.fromiter(values, dtype=object)
+        array = np.array(values, dtype=np.float64)
+    if array.dtype.kind != "f":
+        return array
+    filled = np.where(np.isnan(array), ABSTAIN, array)
+    with np.errstate(invalid="ignore"):
+        whole = filled.astype(np.int64)
+    if np.array_equal(whole, filled):
+        return whole
+    answers = array.astype(object)
+    answers[np.isnan(array)] = None
+    return answers
+
+
+def evaluated(answers: Any, batch: Any) -> Any:
+    """Return what a vectorised function answered; an expression of Polars evaluated on the batch.
+
+    Raises
+    ------
+    InvalidOutput
+        If an expression cannot be evaluated on the batch, or gives several columns.
+    """
+    polars = sys.modules.get("polars")
+    if polars is not None and isinstance(answers, polars.Expr):
+        if not isinstance(batch, polars.DataFrame):
+            raise InvalidOutput(
+                f"returned an expression of Polars for a batch of type {type(batch).__name__}; "
+                "apply the LF to a polars DataFrame"
+            )
+        columns = batch.select(answers)
+        if columns.width != 1:
+            raise InvalidOutput(
+                f"returned an expression that gives the columns {columns.columns}; needed one"
+            )
+        return columns.to_series()
+    compute = sys.modules.get("pyarrow.compute")
+    if compute is not None and isinstance(answers, compute.Expression):
+        raise InvalidOutput(
+            "returned an expression of Arrow, which has no values yet; call the functions of "
+            'pyarrow.compute on the columns of the batch, such as batch["text"]'
+        )
+    return answers
 
 
 def score_column(answers: Any, n: int) -> tuple[np.ndarray, BadRows]:

@@ -9,9 +9,10 @@ from typing import Any, overload
 from spear_amal._typing import ClassLike, NamedFunction, PointFunction, PointT
 from spear_amal.errors import InputError, MissingExtraError
 from spear_amal.labeling.cell_values import is_missing
-from spear_amal.labeling.data_points import field
 from spear_amal.labeling.functions import LabelingFunction, LFDecorator
-from spear_amal.labeling.preprocessing import MEMO_SIZE, BasePreprocessor, set_field
+from spear_amal.labeling.preprocessing import MEMO_SIZE, BasePreprocessor
+from spear_amal.labeling.rows import field, set_field
+from spear_amal.labeling.user_functions import name_of
 
 # Snorkel's default; it is loaded only if no pipeline is given.
 DEFAULT_MODEL = "en_core_web_sm"
@@ -70,8 +71,9 @@ class SpacyPreprocessor(BasePreprocessor):
         self.disable = tuple(disable or ())
 
     def share_key(self) -> Hashable:
-        """Pipeline, fields and switched-off components."""
-        return (type(self), id(self.nlp), self.text_field, self.doc_field, self.disable)
+        """Pipeline, fields, switched-off components, and the key that tells rows apart."""
+        key = self.memoize_key if self.memoize else None
+        return (type(self), id(self.nlp), self.text_field, self.doc_field, self.disable, key)
 
     def _map_fresh(self, rows: list[Any]) -> list[Any]:
         texts = [field(x, self.text_field) for x in rows]
@@ -155,7 +157,7 @@ def nlp_labeling_function(
         parser = SpacyPreprocessor(
             nlp, text_field, doc_field, disable, pre, memoize, language=language
         )
-        own_name = f.__name__ if name is None or callable(name) else name
+        own_name = name_of(f) if name is None or callable(name) else name
         return LabelingFunction(own_name, f, resources, [parser], label)
 
     return decorate(name) if callable(name) else decorate

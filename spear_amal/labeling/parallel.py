@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import pickle
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from spear_amal.io.leftovers import scratch_folder
 from spear_amal.labeling.apply_lfs import CHUNK, LFRunner
 from spear_amal.labeling.builders import ColumnLF
 from spear_amal.labeling.data_points import RowSource
@@ -81,8 +81,8 @@ def _spans_labelled(
     lfs: list[LabelingFunction], classes: ClassSet, source: RowSource, tolerant: bool, n_jobs: int
 ) -> Iterator[tuple[int, int, Labelled]]:
     """First row, number of rows and votes of one span after the other."""
-    with tempfile.TemporaryDirectory(prefix="spear_amal-") as folder:
-        path = Path(folder) / "rows"
+    with scratch_folder() as folder:
+        path = folder / "rows"
         spans = _write_rows(path, source, n_jobs)
         work = _SpanWork(lfs, classes, type(source), str(path), source.ids is None, tolerant)
         labelled = map_in_processes(work, spans, n_jobs, _describe)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, Literal, Protocol, overload
 
@@ -12,7 +10,9 @@ import numpy as np
 
 from spear_amal._typing import NamedFunction, PointFunction, PointT, PreparedT
 from spear_amal.errors import InputError
-from spear_amal.labeling.data_points import copy_row, field
+from spear_amal.labeling.memo import Memo
+from spear_amal.labeling.rows import copy_row, field, set_field
+from spear_amal.labeling.user_functions import checked, name_of, take_identity
 
 # Rows that a memo keeps; a memo without bound would hold a whole corpus of parsed texts.
 MEMO_SIZE = 10_000
@@ -31,7 +31,8 @@ class BasePreprocessor(Generic[PointT, PreparedT]):
         Run before this one.
     memoize : bool, default=False
     memoize_key : callable, optional
-        From a row to something hashable; by default made of the values of all fields.
+        From a row to something hashable, which the result depends on alone; by default the content
+        of all fields. A memoised preprocessor sees no index label (``x.name``).
     memo_size : int, default=10_000
     """
 
@@ -47,8 +48,8 @@ class BasePreprocessor(Generic[PointT, PreparedT]):
         self.pre = tuple(pre or ())
         self.memoize = memoize
         self.memo_size = memo_size
-        self._memoize_key = memoize_key or content_key
-        self._memo: OrderedDict[Hashable, Any] = OrderedDict()
+        self.memoize_key = memoize_key
+        self._memo = Memo(name, memo_size, memoize_key)
 
     def share_key(self) -> Hashable:
         """Preprocessors with equal keys give equal rows, so that one run serves both."""
@@ -66,19 +67,15 @@ class BasePreprocessor(Generic[PointT, PreparedT]):
     def map_rows(self, rows: Iterable[Any]) -> list[Any]:
         """Apply this preprocessor alone to rows; the rows handed in are not changed."""
         rows = list(rows)
-        if not self.memoize:
-            return self._checked(self._map_fresh([copy_row(x) for x in rows]))
-        keys = [self._memoize_key(x) for x in rows]
-        fresh = {key: x for key, x in zip(keys, rows, strict=True) if key not in self._memo}
-        known = {key: self._memo[key] for key in keys if key in self._memo}
-        made = self._checked(self._map_fresh([copy_row(x) for x in fresh.values()]))
-        known |= dict(zip(fresh, made, strict=True))
-        for key in dict.fromkeys(keys):
-            self._memo[key] = known[key]
-            self._memo.move_to_end(key)
-        while len(self._memo) > self.memo_size:
-            self._memo.popitem(last=False)
-        return [known[key] for key in keys]
+        if self.memoize:
+            return self._memo.map_rows(rows, self._map_copies)
+        return self._map_copies([copy_row(x) for x in rows])
+
+    def _map_copies(self, rows: list[Any]) -> list[Any]:
+        mapped = self._map_fresh(rows)
+        if any(x is None for x in mapped):
+            raise InputError(f"preprocessor {self.name!r} returned None; it must return the row")
+        return mapped
 
     def _map_fresh(self, rows: list[Any]) -> list[Any]:
         """Map rows that may be changed in place; override for batches."""
@@ -86,11 +83,6 @@ class BasePreprocessor(Generic[PointT, PreparedT]):
 
     def _map_one(self, x: Any) -> Any:
         raise NotImplementedError
-
-    def _checked(self, rows: list[Any]) -> list[Any]:
-        if any(x is None for x in rows):
-            raise InputError(f"preprocessor {self.name!r} returned None; it must return the row")
-        return rows
 
     def __repr__(self) -> str:
         return f"{type(self).__name__} {self.name}, Pre: {list(self.pre)}"
@@ -169,37 +161,6 @@ def run_chain(pre: Iterable[Any], x: Any) -> Any:
     return x
 
 
-def set_field(x: Any, name: str, value: Any) -> None:
-    """Set one field of a row: an item of a dict, an attribute of anything else."""
-    if isinstance(x, dict):
-        x[name] = value
-    else:
-        setattr(x, name, value)
-
-
-def content_key(x: Any) -> Hashable:
-    """Something hashable made of the values of all fields of a row.
-
-    Examples
-    --------
-    >>> content_key({"a": [1, 2]}) == content_key({"a": [1, 2]})
-    True
-    """
-    if isinstance(x, np.ndarray):
-        return (x.shape, x.dtype.str, x.tobytes())
-    if isinstance(x, list | tuple):
-        return tuple(content_key(value) for value in x)
-    if hasattr(x, "items"):
-        return frozenset((key, content_key(value)) for key, value in x.items())
-    try:
-        hash(x)
-        return (type(x).__name__, x)
-    except TypeError:
-        if not hasattr(x, "__dict__"):
-            raise
-        return content_key(vars(x))
-
-
 class LambdaPreprocessor(BasePreprocessor[PointT, PreparedT]):
     """A preprocessor made of a function from row to row, or rows to rows; see :func:`preprocessor`.
 
@@ -226,7 +187,7 @@ class LambdaPreprocessor(BasePreprocessor[PointT, PreparedT]):
         resources: Mapping[str, Any] | None = None,
         batched: bool = False,
     ) -> None:
-        functools.update_wrapper(self, f)
+        take_identity(self, checked(f, f"preprocessor {name!r}", may_generate=batched))
         super().__init__(name, pre, memoize, memoize_key, memo_size)
         self._f = f
         self.resources = dict(resources or {})
@@ -343,11 +304,11 @@ def preprocessor(
     4
     """
     if callable(name):
-        return LambdaPreprocessor(name.__name__, name)
+        return LambdaPreprocessor(name_of(name), name)
 
     def decorate(f: Callable[..., Any]) -> LambdaPreprocessor:
         return LambdaPreprocessor(
-            name or f.__name__, f, pre, memoize, memoize_key, memo_size, resources, batched
+            name or name_of(f), f, pre, memoize, memoize_key, memo_size, resources, batched
         )
 
     return decorate

@@ -29,6 +29,8 @@ try:
 except ImportError:  # the extra `fast`
     AhoCorasick = None
 
+# Half of a pair of code units that stands alone, as "surrogateescape" makes: UTF-8 has none.
+_SURROGATE = re.compile("[\ud800-\udfff]")
 # What may stand between joined texts: control characters, which change the case of no neighbour.
 SEPARATORS = "\x00\x01\x02\x03\x1c\x1d\x1e\x1f"
 # Up to so many words a search for each of them is as fast as one for all.
@@ -60,8 +62,10 @@ class MultiPatternSearch:
         words = {letter for need in needs for word in need.words for letter in word}
         # No word may hold the separator either: it would be found where two texts meet.
         self._separators = [letter for letter in SEPARATORS if letter not in words]
+        # Without a separator texts are not joined, and nothing is searched.
+        unused = "".join(self._separators[:1])
         self._matchers = {
-            lowered: _Matcher([(k, n) for k, n in enumerate(needs) if n.lowered == lowered])
+            lowered: _Matcher([(k, n) for k, n in enumerate(needs) if n.lowered == lowered], unused)
             for lowered in {need.lowered for need in needs}
         }
 
@@ -100,17 +104,19 @@ class MultiPatternSearch:
 
 
 class _Matcher:
-    """Finds the words of some LFs in one text."""
+    """Finds the words of some LFs in one text; `unused` is a character that no word holds."""
 
-    def __init__(self, needs: Sequence[tuple[int, RequiredLiterals]]) -> None:
+    def __init__(self, needs: Sequence[tuple[int, RequiredLiterals]], unused: str) -> None:
         owners: dict[str, list[tuple[int, bool]]] = {}
         for k, need in needs:
             for word in need.words:
                 owners.setdefault(word, []).append((k, need.proof == "word"))
         self._words, self._owners = list(owners), list(owners.values())
         self._alone = any(alone for pairs in self._owners for _, alone in pairs)
+        self._unused = unused
         many = AhoCorasick is not None and len(owners) > FEW_WORDS
-        self._automaton: Any = AhoCorasick(self._words) if many else None
+        encoded = not any(map(_SURROGATE.search, self._words))
+        self._automaton: Any = AhoCorasick(self._words) if many and encoded else None
 
     def find(self, haystack: str) -> dict[int, np.ndarray]:
         """Places where a word of each LF begins, unordered."""
@@ -124,7 +130,11 @@ class _Matcher:
         return {k: np.concatenate(starts) for k, starts in parts.items()}
 
     def _by_automaton(self, haystack: str) -> list[np.ndarray]:
-        matches = self._automaton.find_matches_as_indexes(haystack, overlapping=True)
+        try:
+            matches = self._automaton.find_matches_as_indexes(haystack, overlapping=True)
+        except UnicodeEncodeError:
+            haystack = _SURROGATE.sub(self._unused, haystack)  # no letter moves
+            matches = self._automaton.find_matches_as_indexes(haystack, overlapping=True)
         flat = np.fromiter(itertools.chain.from_iterable(matches), np.int64, 3 * len(matches))
         words, starts = flat.reshape(-1, 3)[:, 0], flat.reshape(-1, 3)[:, 1]
         order = np.argsort(words, kind="stable")
@@ -215,6 +225,8 @@ except ImportError:
 # Shorter literals are in most texts; more alternatives cost as much as the pattern.
 SHORTEST = 2
 MOST_ALTERNATIVES = 16
+# A longer pattern takes longer to read than its words can save.
+LONGEST_PATTERN = 10_000
 
 
 @dataclass(frozen=True)
@@ -266,7 +278,12 @@ def searcher(pattern: re.Pattern[str]) -> Callable[[str], bool]:
     >>> test("a winner of a prize"), test("no prize")
     (True, False)
     """
-    search, need = pattern.search, needed_by(pattern)
+    return search_test(pattern, needed_by(pattern))
+
+
+def search_test(pattern: re.Pattern[str], need: RequiredLiterals | None) -> Callable[[str], bool]:
+    """Make the test of :func:`searcher`, given the words that a text must hold to match."""
+    search = pattern.search
     if need is None:
         return lambda text: search(text) is not None
     words = need.words
@@ -298,9 +315,12 @@ def needed_words(pattern: re.Pattern[str]) -> list[str]:
     >>> needed_words(re.compile(r"( |^)(call|ring)s? \w+ free"))
     [' free']
     """
-    if parser is None:
+    if parser is None or len(pattern.pattern) > LONGEST_PATTERN:
         return []
-    words = _needed(parser.parse(pattern.pattern, pattern.flags & ~re.DEBUG))
+    try:
+        words = _needed(parser.parse(pattern.pattern, pattern.flags & ~re.DEBUG))
+    except RecursionError:  # deeper than can be looked into, if not than can be searched
+        return []
     usable = words and min(map(len, words)) >= SHORTEST and len(words) <= MOST_ALTERNATIVES
     ignores_case = bool(pattern.flags & re.IGNORECASE)
     return words if usable and (not ignores_case or "".join(words).isascii()) else []

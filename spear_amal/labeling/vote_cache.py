@@ -6,7 +6,6 @@ import hashlib
 import io
 import json
 import os
-import time
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -18,7 +17,9 @@ import numpy as np
 import spear_amal
 from spear_amal._typing import PathLike
 from spear_amal.errors import FileFormatError
+from spear_amal.io.arrays import arrays_of
 from spear_amal.io.atomic import write_aside
+from spear_amal.io.guard import DIGEST, guarded_reading, json_digest
 from spear_amal.labeling.builders import ColumnLF
 from spear_amal.labeling.data_points import RowSource, get_column
 from spear_amal.labeling.functions import LabelingFunction
@@ -37,8 +38,6 @@ from spear_amal.votes.class_set import ClassSet
 Compute = Callable[[list[LabelingFunction]], Labelled]
 SUFFIX = ".votes"
 CacheLike: TypeAlias = "VoteCache | PathLike"
-# Seconds after which a file without its final name is one that nobody writes any more.
-ABANDONED = 3600.0
 
 
 class VoteCache:
@@ -172,14 +171,8 @@ class VoteCache:
         return self.folder / f"{key}{SUFFIX}"
 
     def _files(self) -> list[Path]:
-        """Files of votes, and what a process that was killed left; not what one is writing now."""
-        files = []
-        for path in self.folder.glob(f"*{SUFFIX}"):
-            with suppress(FileNotFoundError):  # another process has removed it
-                age = time.time() - path.stat().st_mtime
-                if not path.name.startswith(".") or age > ABANDONED:
-                    files.append(path)
-        return files
+        """Files of votes; not what is being written."""
+        return [path for path in self.folder.glob(f"*{SUFFIX}") if not path.name.startswith(".")]
 
     def _make_room(self) -> None:
         """Remove what was not used for longest; another process may be doing the same."""
@@ -225,7 +218,7 @@ class _Keys:
         return self._data[name]
 
 
-FORMAT = 1
+FORMAT = 2  # 1: without a digest of the head
 
 
 class Entry(NamedTuple):
@@ -241,7 +234,8 @@ def write_entry(path: Path, key: str, entry: Entry) -> None:
     content = io.BytesIO()
     np.savez(content, **entry.column._asdict())
     payload = content.getvalue()
-    head = _head(key) | {"n": entry.n, "clipped": entry.clipped, "sha256": _sha256(payload)}
+    head = _head(key) | {"n": entry.n, "clipped": entry.clipped}
+    head |= {DIGEST: _digest(head, payload)}
     with write_aside(path) as temporary:
         temporary.write_bytes(json.dumps(head).encode() + b"\n" + payload)
 
@@ -254,25 +248,22 @@ def read_entry(path: Path, key: str, n: int) -> Entry:
     FileFormatError
         If it is damaged, or was written by another version or for other votes.
     """
-    first, _, payload = path.read_bytes().partition(b"\n")
-    try:
+    with guarded_reading(path, "a file of these votes", "they are computed again"):
+        first, _, payload = path.read_bytes().partition(b"\n")
         head = json.loads(first)
         for name, needed in (_head(key) | {"n": n}).items():
             if head[name] != needed:
                 raise ValueError(f"{name} is {head[name]!r}, needed {needed!r}")
-        if head["sha256"] != _sha256(payload):
+        if head[DIGEST] != _digest(head, payload):
             raise ValueError("the checksum is another one")
-        with np.load(io.BytesIO(payload), allow_pickle=False) as arrays:
-            return Entry(
-                n, VoteColumn(arrays["rows"], arrays["votes"], arrays["scores"]), head["clipped"]
-            )
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        raise FileFormatError(f"{path} cannot be used ({error})") from error
+        arrays = arrays_of(io.BytesIO(payload))
+        votes = VoteColumn(arrays["rows"], arrays["votes"], arrays["scores"])
+        return Entry(n, votes, head["clipped"])
 
 
 def _head(key: str) -> dict[str, Any]:
     return {"format": FORMAT, "version": spear_amal.__version__, "key": key}
 
 
-def _sha256(payload: bytes) -> str:
-    return hashlib.sha256(payload).hexdigest()
+def _digest(head: dict[str, Any], payload: bytes) -> str:
+    return hashlib.sha256(json_digest(head).encode() + payload).hexdigest()

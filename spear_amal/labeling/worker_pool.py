@@ -12,7 +12,6 @@ import functools
 import os
 import pickle
 import sys
-import tempfile
 import traceback
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Sequence
@@ -29,7 +28,10 @@ from joblib.externals.loky.process_executor import ProcessPoolExecutor
 from spear_amal._typing import PathLike
 from spear_amal.errors import InputError, LabelingError, SpearAmalError
 from spear_amal.io.atomic import write_aside
-from spear_amal.labeling.hashing import is_installed
+from spear_amal.io.leftovers import scratch_folder
+from spear_amal.labeling.installed import is_installed
+from spear_amal.labeling.registrations import Registrations
+from spear_amal.processes import end_with_parent
 
 # Processes share the cores: a library that starts a thread a core in each would slow all down.
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
@@ -75,9 +77,9 @@ def map_in_processes(
     LabelingError
         If a process dies again over one task.
     """
-    with tempfile.TemporaryDirectory(prefix="spear_amal-") as folder:
-        pack(work, Path(folder) / "work")
-        yield from _Tasks(folder, tasks, n_jobs, describe).results()
+    with scratch_folder() as folder:
+        pack(work, folder / "work")
+        yield from _Tasks(str(folder), tasks, n_jobs, describe).results()
 
 
 class _Tasks:
@@ -141,7 +143,9 @@ def _run(folder: str, i: int, task: Any) -> TaskOutcome:
 @contextmanager
 def _processes(n: int) -> Iterator[Any]:
     threads = {name: os.environ.get(name, "1") for name in _THREADS}
-    pool = ProcessPoolExecutor(max_workers=n, env=threads)
+    pool = ProcessPoolExecutor(
+        max_workers=n, env=threads, initializer=end_with_parent, initargs=(os.getpid(),)
+    )
     try:
         yield pool
     except BaseException:
@@ -210,7 +214,7 @@ def dump(value: Any, file: Any) -> None:
 def pack(work: Callable[[Any], Any], path: PathLike) -> None:
     """Write work to a file that :func:`run_packed` reads in other processes."""
     with write_aside(path) as temporary, open(temporary, "wb") as file:
-        dump(work, file)
+        dump((Registrations.of_this_process(), work), file)
 
 
 def run_packed(path: str, task: Any) -> TaskOutcome:
@@ -224,7 +228,9 @@ def run_packed(path: str, task: Any) -> TaskOutcome:
 @functools.lru_cache(maxsize=1)
 def _unpacked(path: str, written: int) -> Callable[[Any], Any]:
     # Written by this program a moment ago, for its own processes.
-    return pickle.loads(Path(path).read_bytes())  # noqa: S301
+    registrations, work = pickle.loads(Path(path).read_bytes())  # noqa: S301
+    registrations.restore()
+    return work
 
 
 def _portable(error: Exception) -> Exception:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from spear_amal.errors import FileFormatError, InputError
+from spear_amal.io.guard import guarded_reading
 from spear_amal.io.safetensors import read_tensors, write_tensors
 from spear_amal.loop.loss_mixer import LossMixer
 
@@ -53,4 +54,5 @@ def load_mixer(mixer: LossMixer, path: Path) -> None:
         raise FileFormatError(
             f"{path} holds no mixer ({error}); continue from a checkpoint that was saved with one"
         ) from error
-    mixer.load_state_dict({**header["about"], "state": state})
+    with guarded_reading(path, "the state of this mixer", "continue from another checkpoint"):
+        mixer.load_state_dict({**header["about"], "state": state})

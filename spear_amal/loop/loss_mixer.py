@@ -304,7 +304,8 @@ class LossMixer:
 
 def check_names(losses: Sequence[str]) -> tuple[str, ...]:
     """Names of the losses, each once."""
-    if isinstance(losses, str) or not all(isinstance(name, str) for name in losses):
+    several = isinstance(losses, Iterable) and not isinstance(losses, str)
+    if not several or not all(isinstance(name, str) for name in losses):
         raise InputError(f"losses must be names such as ['label', 'teacher'], found {losses!r}")
     if not len(losses) or len(set(losses)) < len(losses):
         raise InputError(f"losses needs at least one name, each once, found {list(losses)}")

@@ -46,12 +46,13 @@ class ImageModel(nn.Module):
         super().__init__()
         known = hasattr(network, "logits_and_hidden")
         self.network = network if known else FeatureAdapter(network)
-        for name, values in (("mean", mean), ("std", std)):
-            numbers = np.asarray(values, dtype=np.float64)
+        means, stds = (np.asarray(values, dtype=np.float64) for values in (mean, std))
+        for name, numbers in (("mean", means), ("std", stds)):
             self.register_buffer(name, torch.tensor(numbers, dtype=torch.get_default_dtype()))
-        finite = bool(self.mean.isfinite().all() and self.std.isfinite().all())
-        fit = self.mean.shape == self.std.shape and self.mean.ndim <= 1
-        if not (fit and finite and bool((self.std > 0).all())):
+        # Asked of the numbers, since tensors may have shapes only (on the device "meta").
+        finite = np.isfinite(means).all() and np.isfinite(stds).all()
+        fit = means.shape == stds.shape and means.ndim <= 1
+        if not (fit and finite and (stds > 0).all()):
             raise InputError(
                 "mean and std must be one number for each channel, or for all; std above 0; found "
                 f"mean={mean}, std={std}"

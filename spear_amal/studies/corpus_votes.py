@@ -21,7 +21,6 @@ from spear_amal.io.shipped import shipped_file
 from spear_amal.labeling import PandasLFApplier, exemplar_matrix, load_lfs, read_rules
 from spear_amal.seeds import random_generator
 from spear_amal.votes.class_set import ClassNames, class_names
-from spear_amal.votes.gold import gold_codes
 from spear_amal.votes.label_matrix import LabelMatrix
 
 LFS_OF = {"generated": "plots"}  # corpora that borrow the LFs of another one
@@ -245,18 +244,13 @@ def wrench_corpus(folder: Path) -> Corpus:
     parts = read_wrench(folder)
     for part, rows in parts.items():
         _check_gold(folder / f"{part}.json", rows)
-    frames = [
-        rows.frame.assign(
-            part=_PARTS[part], label=gold_codes(rows.frame["label"], rows.label_matrix)
-        )
-        for part, rows in parts.items()
-    ]
+    frames = [rows.frame.assign(part=_PARTS[part]) for part, rows in parts.items()]
     ids = [f"{part}/{row}" for part, rows in parts.items() for row in rows.frame.index]
     frame = pd.concat(frames).set_axis(ids)
     features = None if "text" in frame else _vectors(folder, frame)
     if features is None:
         _check_texts(folder, frame)
-    classes = tuple(str(name) for name in parts["train"].label_matrix.classes)
+    classes = parts["train"].label_matrix.classes
     n_pool = int((frame["part"] != "test").sum())
     size = max(len(classes), min(_MOST_LABELS, int(n_pool * _SHARE)))
     votes = np.concatenate([rows.label_matrix.to_dense() for rows in parts.values()])
@@ -269,7 +263,7 @@ def wrench_corpus(folder: Path) -> Corpus:
         features=features,
         label_matrix=LabelMatrix.from_dense(
             votes, classes=classes, lf_names=parts["train"].label_matrix.lf_names, row_ids=ids
-        ).with_coded_classes(),
+        ),
         n_labelled=size,
         n_validation=size,
     )

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 import joblib
-import numpy as np
 
 from spear_amal.errors import InputError
+from spear_amal.params import check_whole
+from spear_amal.processes import end_with_parent
 from spear_amal.seeds import LARGEST_SEED
 from spear_amal.studies.results_file import RunRow, StudyFile, identity, plain_json
 
@@ -158,7 +161,8 @@ def in_parallel(jobs: int, calls: Sequence[FunctionCall]) -> Iterator[Any]:
         for function, arguments in calls:
             yield function(*arguments)
         return
-    with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
+    ending = {"initializer": end_with_parent, "initargs": (os.getpid(),)}
+    with joblib.parallel_config(backend="loky", inner_max_num_threads=1, **ending):
         pool = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
         yield from pool(joblib.delayed(function)(*arguments) for function, arguments in calls)
 
@@ -190,14 +194,16 @@ def check_seeds(seeds: int | Sequence[int]) -> list[int]:
     InputError
         For fewer than two seeds, a negative one, or one that is given twice.
     """
-    numbers = (
-        list(range(seeds)) if isinstance(seeds, int | np.integer) else [int(seed) for seed in seeds]
-    )
-    outside = [seed for seed in numbers if not 0 <= seed <= LARGEST_SEED]
-    if outside or len(set(numbers)) < len(numbers):
+    if isinstance(seeds, str | bytes | bool) or not isinstance(seeds, Integral | Iterable):
+        raise InputError(f"seeds must be how many, or several whole numbers, found {seeds!r}")
+    numbers = list(seeds) if isinstance(seeds, Iterable) else list(range(int(seeds)))
+    for seed in numbers:
+        check_whole("a seed", seed, 0)
+    if max(numbers, default=0) > LARGEST_SEED or len(set(numbers)) < len(numbers):
         raise InputError(
             f"seeds must be different whole numbers from 0 to {LARGEST_SEED}, found {numbers}"
         )
+    numbers = [int(seed) for seed in numbers]
     if len(numbers) < 2:
         raise InputError(
             f"a study needs at least two seeds, found {len(numbers)}: a gain on one partition has "

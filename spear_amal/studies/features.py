@@ -11,6 +11,7 @@ import pandas as pd
 from spear_amal.data import Corpus, read_table
 from spear_amal.data.encoders import make_features
 from spear_amal.errors import FileFormatError, InputError
+from spear_amal.io.arrays import read_array, read_arrays
 
 FORMS = '"tfidf", "published", "encoder:NAME" or "file:PATH"'
 
@@ -84,18 +85,13 @@ def _from_file(path: Path, n: int) -> Any:
 
 
 def _array(path: Path) -> np.ndarray:
-    try:
-        content = np.load(path, allow_pickle=False)
-        if isinstance(content, np.ndarray):
-            return content
-        with content:
-            if len(content.files) != 1:
-                raise FileFormatError(f"{path} must hold one array, found {content.files}")
-            return content[content.files[0]]
-    except (ValueError, EOFError, OSError) as error:
-        if isinstance(error, FileFormatError):
-            raise
-        raise FileFormatError(f"{path} is no array file or is damaged ({error})") from error
+    guard = ("an array file", "write it again with numpy.save")
+    if path.suffix == ".npy":
+        return read_array(path, *guard)
+    arrays = read_arrays(path, *guard)
+    if len(arrays) != 1:
+        raise FileFormatError(f"{path} must hold one array, found {list(arrays)}")
+    return next(iter(arrays.values()))
 
 
 def _table(path: Path) -> np.ndarray:
@@ -103,4 +99,4 @@ def _table(path: Path) -> np.ndarray:
     wrong = [name for name in frame if not pd.api.types.is_numeric_dtype(frame[name])]
     if wrong:
         raise FileFormatError(f"{path}: the column {wrong[0]!r} holds no numbers")
-    return frame.to_numpy(dtype=np.float64)
+    return frame.to_numpy(dtype=np.float64, na_value=np.nan)

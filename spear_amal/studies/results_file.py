@@ -7,13 +7,18 @@ import math
 import os
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
+from numbers import Real
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import numpy as np
 
 from spear_amal.errors import FileFormatError
 from spear_amal.io.atomic import write_aside
+from spear_amal.io.guard import DIGEST, check_json_digest, guarded_reading, json_digest
+from spear_amal.io.locks import exclusive
 
 FORMAT = 1
 IDENTITY = ("corpus", "method", "seed", "metric", "features", "protocol", "labels", "config")
@@ -21,6 +26,14 @@ IDENTITY = ("corpus", "method", "seed", "metric", "features", "protocol", "label
 NEEDED = {
     "rows": (*IDENTITY, "score", "val_score", "seconds"),
     "tuning": (*IDENTITY, "chosen", "score", "trials"),
+}
+# What fields may hold, where a row has them.
+TYPES: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("corpus", "method", "title", "metric"), str),
+    **dict.fromkeys(("score", "val_score", "seconds", "seed"), (Real, NoneType)),
+    **dict.fromkeys(("error", "features", "protocol"), (str, NoneType)),
+    **dict.fromkeys(("config", "chosen", "space"), (dict, NoneType)),
+    **dict.fromkeys(("warnings",), (list, NoneType)),
 }
 # Options by the names that they have in older files -> their names now, so that runs of those
 # files are found again.
@@ -66,12 +79,16 @@ class StudyFile:
         return list(self._tables["tuning"].values())
 
     def add(self, row: RunRow, table: str = "rows") -> None:
-        """Add a row, in place of an earlier one of the same identity (a failed run)."""
-        self._catch_up()
+        """Add a row, in place of an earlier one of the same identity (a failed run).
+
+        Rows that other processes add to the same file meanwhile are kept.
+        """
         plain = plain_json(row)
-        self._tables[table].pop(identity(plain), None)
-        self._tables[table][identity(plain)] = plain
-        self._write()
+        with nullcontext() if self.path is None else exclusive(self.path):
+            self._catch_up()
+            self._tables[table].pop(identity(plain), None)
+            self._tables[table][identity(plain)] = plain
+            self._write()
 
     def by_identity(self, table: str = "rows") -> dict[str, RunRow]:
         """Return the rows of a table by :func:`identity`."""
@@ -94,8 +111,11 @@ class StudyFile:
             return
         tables = self._tables.items()
         body = ",\n".join(f' "{name}": [{_lines(rows.values())}]' for name, rows in tables)
+        content = {name: list(rows.values()) for name, rows in tables}
+        digest = json_digest({"format": FORMAT, **content})
         with write_aside(self.path) as temporary:
-            temporary.write_text(f'{{"format": {FORMAT},\n{body}}}\n', encoding="utf-8")
+            head = f'{{"format": {FORMAT}, "{DIGEST}": "{digest}"'
+            temporary.write_text(f"{head},\n{body}}}\n", encoding="utf-8")
         self._stamp = _stamp(self.path)
 
 
@@ -120,24 +140,35 @@ def read_content(path: str | os.PathLike[str]) -> dict[str, Any]:
         If it is no study file, is damaged, or of a newer format.
     """
     path = Path(path)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise FileFormatError(f"{path} is no study file or is damaged ({error})") from error
-    if not isinstance(content, dict) or not isinstance(content.get("rows"), list):
-        raise FileFormatError(f"{path} is no study file; choose another name for the output")
-    if content.get("format") != FORMAT:
-        raise FileFormatError(
-            f"{path} has the format {content.get('format')!r}, this version reads {FORMAT}"
-        )
-    for table, fields in NEEDED.items():
-        for number, row in enumerate(content.setdefault(table, [])):
-            missing = [name for name in fields if not isinstance(row, dict) or name not in row]
-            if missing:
+    with guarded_reading(path, "a study file", "choose another name for the output"):
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content["rows"], list):
+            raise ValueError("its rows are no list")
+        if content.get("format") != FORMAT:
+            raise FileFormatError(
+                f"{path} has the format {content.get('format')!r}, this version reads {FORMAT}"
+            )
+        check_json_digest(content)
+        for table in NEEDED:
+            for number, row in enumerate(content.setdefault(table, [])):
                 kind = "row" if table == "rows" else "tuning record"
-                raise FileFormatError(f"{path}: {kind} {number} lacks {', '.join(missing)}")
-        content[table] = [_with_present_names(row) for row in content[table]]
-    return content
+                _check_row(row, table, f"{path}: {kind} {number}")
+            content[table] = [_with_present_names(row) for row in content[table]]
+        return content
+
+
+def _check_row(row: Any, table: str, where: str) -> None:
+    """Raise FileFormatError for a row without a field that it needs, or with one of another type.
+
+    Fields that only some studies have are not looked at.
+    """
+    missing = [name for name in NEEDED[table] if not isinstance(row, dict) or name not in row]
+    if missing:
+        raise FileFormatError(f"{where} lacks {', '.join(missing)}")
+    for name, value in row.items():
+        kinds = TYPES.get(name)
+        if kinds and (not isinstance(value, kinds) or isinstance(value, bool)):
+            raise FileFormatError(f"{where} has {value!r} as its {name}")
 
 
 def _with_present_names(row: RunRow) -> RunRow:

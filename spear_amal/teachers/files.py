@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import struct
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,18 +12,16 @@ import numpy as np
 from spear_amal._typing import MatrixLike, PathLike, VectorLike
 from spear_amal.data.read_table import read_table, require_columns
 from spear_amal.errors import FileFormatError, InputError
-from spear_amal.io.atomic import refuse_existing, write_aside
+from spear_amal.io.arrays import read_arrays, write_arrays
+from spear_amal.io.atomic import refuse_existing
+from spear_amal.io.guard import guarded_reading
 from spear_amal.teachers.arrays import as_numbers, as_teacher_ids, distinct, look_up
 from spear_amal.teachers.base import Teacher
 from spear_amal.teachers.class_columns import KINDS, check_classes, check_values, from_kind
 
 FORMAT = 1
 MARK = "teacher outputs"
-# What NumPy, zip and JSON raise on a file that is cut off, altered or something else.
-_DAMAGE = (
-    *(zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError),
-    *(KeyError, ValueError, TypeError, IndexError, AttributeError, NotImplementedError),
-)
+_GUARD = ("a file of teacher outputs", "write it again with save_teacher_outputs")
 
 
 @dataclass(frozen=True)
@@ -88,8 +83,7 @@ def save_teacher_outputs(
         check_values(from_kind(values, kind).astype(np.float32), silent=True)
     about = {"mark": MARK, "format": FORMAT, "name": name, "kind": kind, "classes": labels}
     meta = np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)
-    with write_aside(path) as temporary, open(temporary, "wb") as handle:
-        np.savez_compressed(handle, allow_pickle=False, meta=meta, row_ids=ids, values=stored)
+    write_arrays(path, {"meta": meta, "row_ids": ids, "values": stored})
 
 
 class TeacherFile(Teacher):
@@ -150,21 +144,14 @@ def _read(path: Path, row_id: str, kind: str | None) -> StoredOutputs:
 
 
 def _read_npz(path: Path) -> StoredOutputs:
-    try:
-        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as archive:
-            about = json.loads(archive["meta"].tobytes())
-            if about["mark"] != MARK:
-                raise ValueError("it holds something else")
-            newer = about["format"] > FORMAT
-            outputs = None if newer else _unpack(about, archive["row_ids"], archive["values"])
-    except _DAMAGE as error:
-        raise FileFormatError(
-            f"{path} is damaged or no file of teacher outputs ({error}); write it again with "
-            "save_teacher_outputs"
-        ) from error
-    if outputs is None:
-        raise FileFormatError(f"{path} has format {about['format']}: update spear_amal")
-    return outputs
+    arrays = read_arrays(path, *_GUARD)
+    with guarded_reading(path, *_GUARD):
+        about = json.loads(arrays["meta"].tobytes())
+        if about["mark"] != MARK:
+            raise ValueError("it holds something else")
+        if about["format"] > FORMAT:
+            raise FileFormatError(f"{path} has format {about['format']}: update spear_amal")
+        return _unpack(about, arrays["row_ids"], arrays["values"])
 
 
 def _unpack(about: dict[str, Any], row_ids: np.ndarray, values: np.ndarray) -> StoredOutputs:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-import zipfile
-import zlib
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,14 +13,18 @@ import numpy as np
 from torch import Tensor
 
 from spear_amal._typing import MatrixLike, PathLike, VectorLike
-from spear_amal.errors import InputError
-from spear_amal.io.atomic import write_aside
+from spear_amal.errors import FileFormatError, InputError
+from spear_amal.io.arrays import read_arrays, write_arrays
+from spear_amal.io.guard import guarded_reading
 from spear_amal.teachers.base import Teacher, n_rows_of
 from spear_amal.teachers.class_columns import plain_class
 from spear_amal.teachers.convert import TeachersLike, as_teachers
 
 _FORMAT = "spear_amal teacher outputs 1"
-_DAMAGE = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
+_GUARD = (
+    "a file of kept outputs of these teachers and rows",
+    "they are computed again and the file is replaced",
+)
 
 
 def stack_logits(
@@ -131,17 +133,14 @@ def _read(path: Path, key: str, n: int, classes: list[Any] | None) -> np.ndarray
     if not path.exists():
         return None
     try:
-        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as archive:
-            stored_key, logits = str(archive["key"]), archive["logits"]
-        width = logits.shape[-1] if classes is None else len(classes)
-        if stored_key != key or logits.dtype != np.float32 or logits.shape != (n, width):
-            raise ValueError(f"it holds {logits.dtype} {logits.shape} of other rows or teachers")
-    except _DAMAGE as error:
-        warnings.warn(
-            f"the kept teacher outputs {path} are damaged or of other data ({error!r}); they are "
-            "computed again and the file is replaced",
-            stacklevel=2,
-        )
+        arrays = read_arrays(path, *_GUARD)
+        with guarded_reading(path, *_GUARD):
+            stored_key, logits = str(arrays["key"]), arrays["logits"]
+            width = logits.shape[-1] if classes is None else len(classes)
+            if stored_key != key or logits.dtype != np.float32 or logits.shape != (n, width):
+                raise ValueError(f"{logits.dtype} {logits.shape} of other rows or teachers")
+    except (FileFormatError, OSError) as error:
+        warnings.warn(str(error), stacklevel=2)
         return None
     return logits
 
@@ -149,8 +148,7 @@ def _read(path: Path, key: str, n: int, classes: list[Any] | None) -> np.ndarray
 def _write(path: Path, key: str, logits: np.ndarray) -> None:
     """Keep answers, whole or not at all; a folder that cannot be written warns."""
     try:
-        with write_aside(path) as temporary, open(temporary, "wb") as handle:
-            np.savez_compressed(handle, allow_pickle=False, key=np.array(key), logits=logits)
+        write_arrays(path, {"key": np.array(key), "logits": logits})
     except OSError as error:
         warnings.warn(
             f"teacher outputs cannot be kept in {path.parent} ({error}); they are computed again "

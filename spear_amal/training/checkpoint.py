@@ -18,6 +18,7 @@ import torch
 
 from spear_amal.distributed.shard import WHOLE, Shard
 from spear_amal.errors import FileFormatError
+from spear_amal.io.guard import guarded_reading
 from spear_amal.io.safetensors import (
     Tensors,
     read_tensors,
@@ -73,7 +74,9 @@ class Checkpoint:
                 "checkpoint must be in a folder that all processes share"
             )
         if seen[0]:
-            _take(state, *self._read(state.fingerprint))
+            advice = "remove the file to start afresh"
+            with guarded_reading(self.path, f"a {KIND} of this training", advice):
+                _take(state, *self._read(state.fingerprint))
 
     def _read(self, fingerprint: str) -> tuple[Tensors, dict[str, Any]]:
         tensors, header = read_tensors(self.path, KIND)

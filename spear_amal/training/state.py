@@ -16,6 +16,7 @@ from spear_amal.errors import InputError
 from spear_amal.io.safetensors import Tensors
 from spear_amal.mixers import Mixer
 from spear_amal.models import JointModel
+from spear_amal.params import check_name
 from spear_amal.tensors.bool_table import PackedBools
 from spear_amal.training.callbacks import Record
 from spear_amal.training.objective import make_scaler
@@ -218,8 +219,7 @@ def score(metric: str, y: np.ndarray, predicted: np.ndarray, positive: int = 1) 
     >>> score("accuracy", np.array([0, 1, -1]), np.array([0, 0, 1]))
     0.5
     """
-    if metric not in METRICS:
-        raise InputError(f"unknown metric {metric!r}; choose from {sorted(METRICS)}")
+    check_name("metric", metric, METRICS)
     known = np.asarray(y) >= 0
     if not known.any():
         raise InputError("nothing to score: no row has a gold label")

@@ -6,9 +6,10 @@ import operator
 import re
 from collections.abc import Iterable, Mapping, Set
 from enum import Enum
-from typing import Any, Self, TypeAlias
+from typing import Any, Self, TypeAlias, TypeGuard
 
 import numpy as np
+import pandas as pd
 
 from spear_amal.errors import InputError
 
@@ -35,16 +36,18 @@ class ClassNames(tuple[Any, ...]):
     ----------
     ids : tuple or None
         Of each class the value of its Enum member, or its id in a mapping of names and ids; None
-        where these are the codes.
+        where they say no more than the names.
     """
 
     ids: tuple[Any, ...] | None
 
     def __new__(cls, names: Iterable[Any], ids: Iterable[Any] | None = None) -> Self:
-        """Make the tuple, with the ids of `names` by default; ids that are codes say nothing."""
+        """Make the tuple; ids are by default those of `names`, and kept where they say more."""
         made = super().__new__(cls, names)
         own = getattr(names, "ids", None) if ids is None else tuple(ids)
-        made.ids = None if own == tuple(range(len(made))) or own == tuple(made) else own
+        made.ids = None
+        if own not in (None, made.numbers, tuple(made)):
+            made.ids = own
         return made
 
     @property
@@ -81,6 +84,11 @@ def whole_number(value: Any) -> int | None:
         return None
 
 
+def is_listed(values: Any) -> TypeGuard[Iterable[Any]]:
+    """Return whether values can be walked through; an array without axes cannot."""
+    return isinstance(values, Iterable) and getattr(values, "ndim", 1) != 0
+
+
 def class_names(classes: ClassesLike) -> ClassNames | None:
     """Return class names in code order, from all that may be handed over as ``classes=``.
 
@@ -103,7 +111,7 @@ def class_names(classes: ClassesLike) -> ClassNames | None:
     if isinstance(classes, ClassSet):
         return classes.names
     if isinstance(classes, int | np.integer) and not isinstance(classes, bool):
-        return ClassNames(range(int(classes)))
+        return _first_codes(int(classes))
     if isinstance(classes, type) and issubclass(classes, Enum):
         return _with_ids([(member.name, member.value) for member in classes], f"{classes.__name__}")
     if isinstance(classes, Mapping):
@@ -113,7 +121,7 @@ def class_names(classes: ClassesLike) -> ClassNames | None:
             f"classes must have an order, found {type(classes).__name__}, whose order is nobody's "
             "choice; give a list of names in code order, or a mapping of names and numbers"
         )
-    if isinstance(classes, str | type) or not isinstance(classes, Iterable):
+    if isinstance(classes, str | type) or not is_listed(classes):
         raise InputError(
             "classes must be a number, a list of names, a mapping of names and numbers or an Enum "
             f"class, found {classes!r}"
@@ -129,6 +137,12 @@ def class_names(classes: ClassesLike) -> ClassNames | None:
             f"no class can be called -1, which means abstain or unlabelled, found {list(names)}"
         )
     return names
+
+
+def _first_codes(count: int) -> ClassNames:
+    if not 0 <= count < MAX_CLASSES:
+        raise InputError(f"the number of classes must be 0 to {MAX_CLASSES - 1}, found {count}")
+    return ClassNames(range(count))
 
 
 def _direction(classes: Mapping[Any, Any]) -> list[tuple[Any, Any]]:
@@ -233,14 +247,14 @@ class ClassSet:
         return len(self.names) if self.names.numbers == tuple(range(len(self.names))) else 0
 
     def code(self, answer: Any) -> int:
-        """Class code of one answer; -1 for None and -1.
+        """Class code of one answer; -1 for None, pandas' NA and -1.
 
         Raises
         ------
         InputError
             If the answer is a bool, a float, a name or a number that is no class.
         """
-        if answer is None:
+        if answer is None or answer is pd.NA:
             return ABSTAIN
         if isinstance(answer, Enum):
             return self._of_member(answer)

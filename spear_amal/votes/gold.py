@@ -9,13 +9,12 @@ label. What a number means follows from the classes alone: where they are called
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from spear_amal.errors import InputError
 from spear_amal.votes.class_set import (
@@ -25,15 +24,16 @@ from spear_amal.votes.class_set import (
     ClassNames,
     ClassSet,
     class_names,
-    is_no_answer,
     whole_number,
 )
+from spear_amal.votes.counted_from_one import warn_of_counting_from_one
+from spear_amal.votes.label_column import LabelColumn, as_objects, label_kind, only_column
 from spear_amal.votes.label_matrix import LabelMatrix
 from spear_amal.votes.parquet import VoteFiles
+from spear_amal.votes.row_ids import align_column
 
 __all__ = [
     "Gold",
-    "check_same_order",
     "classes_with_gold",
     "gold_codes",
     "group_labels",
@@ -48,7 +48,6 @@ _ENOUGH = 20
 # From here on labels that hardly repeat are taken for ids.
 _MANY = 100
 _SHOWN = 12
-_TEXTS = np.dtype(object)
 _TEXT_OF_MISSING = ("nan", "<NA>", "NaT", "NaN")
 
 
@@ -116,7 +115,7 @@ def has_label(y: Any, name: str = "y") -> np.ndarray:
     >>> has_label(["ham", None, -1]).tolist()
     [True, False, False]
     """
-    labelled: np.ndarray = _Column.of(y, name).which >= 0
+    labelled: np.ndarray = LabelColumn.of(y, name).which >= 0
     return labelled
 
 
@@ -131,7 +130,7 @@ def group_labels(y: Any, name: str = "labels") -> tuple[list[Any], np.ndarray]:
     InputError
         If `y` is not one label a row.
     """
-    gold = _learnt(_Column.of(y, name), repeat=False)
+    gold = _learnt(LabelColumn.of(y, name), repeat=False)
     labels = [int(one) if isinstance(one, float) else one for one in gold.labels.tolist()]
     return [ABSTAIN, *labels], gold.codes + 1
 
@@ -150,8 +149,9 @@ def read_gold(
     y : VectorLike of n labels
         Or a table of one column.
     votes : LabelMatrix, VoteFiles, classes or None
-        Where the classes are known from. With votes, `y` must have their length and, where it has
-        an index, their order. None: the sorted labels are the classes.
+        Where the classes are known from. With votes, `y` must have their length, or ids of theirs
+        for an index: then it is joined by id (:func:`~spear_amal.votes.row_ids.align_column`).
+        None: the sorted labels are the classes.
     name : str
         What messages call `y`.
     grow : bool
@@ -164,7 +164,7 @@ def read_gold(
     ------
     InputError
         If a label is none of the classes, labels are of several kinds, there are rows too many or
-        too few, or they are in another order.
+        too few, or the index says that they are others.
 
     Examples
     --------
@@ -175,18 +175,18 @@ def read_gold(
     >>> read_gold(["b", "a"]).labels.tolist()
     ['a', 'b']
     """
-    column = _Column.of(y, name)
     if not isinstance(votes, LabelMatrix | VoteFiles):
-        names = class_names(votes)
+        column, names = LabelColumn.of(y, name), class_names(votes)
         return _learnt(column) if names is None else _read(column, names, strict)
+    column = LabelColumn.of(align_column(only_column(y), votes, name), name)
     if len(column.which) != len(votes):
         raise InputError(f"{name} has {len(column.which)} labels, L has {len(votes)} rows")
-    if isinstance(votes, LabelMatrix):
-        check_same_order(y, votes.row_ids, name, "L")
-    names = votes.classes
-    if grow:
-        names = _grown(column, names, votes if isinstance(votes, LabelMatrix) else None)
-    return _read(column, names, strict)
+    in_memory = votes if isinstance(votes, LabelMatrix) else None
+    names = _grown(column, votes.classes, in_memory) if grow else votes.classes
+    gold = _read(column, names, strict)
+    if in_memory is not None and _may_count_from_one(gold, votes.n_classes):
+        warn_of_counting_from_one(gold.codes, in_memory, name)
+    return gold
 
 
 def classes_with_gold(y: Any, names: ClassNames, name: str = "y") -> ClassNames:
@@ -197,185 +197,33 @@ def classes_with_gold(y: Any, names: ClassNames, name: str = "y") -> ClassNames:
     InputError
         If a code is so high that most classes below it are empty.
     """
-    return _grown(_Column.of(y, name), names, None)
+    return _grown(LabelColumn.of(y, name), names, None)
 
 
-def check_same_order(y: Any, index: Any, name: str, of: str) -> None:
-    """Raise InputError if the index of a pandas column holds another one's ids in another order.
-
-    Ids of other rows altogether, such as those of an index that was reset, are no error: rows then
-    go by position.
-
-    Parameters
-    ----------
-    y : object
-        Checked if it has an index of pandas.
-    index : Index or array of ids (n,)
-    name, of : str
-        What messages call `y` and the holder of `index`.
-    """
-    if not isinstance(y, pd.Series | pd.DataFrame) or index is None:
-        return
-    ids = pd.Index(index)
-    given = y.index if ids.dtype.kind in "iuf" or y.index.dtype == ids.dtype else y.index.map(str)
-    if len(given) != len(ids) or given.equals(ids):
-        return
-    if given.isin(ids).all() and ids.isin(given).all():
-        row = int(np.flatnonzero(given.to_numpy() != ids.to_numpy())[0])
-        raise InputError(
-            f"the index of {name} holds the row ids of {of} in another order: row {row} is "
-            f"{given[row]!r} in {name} and {ids[row]!r} in {of}; reorder by {name}.loc[ids], or "
-            f"pass {name}.to_numpy() if the rows go together by position"
-        )
-
-
-@dataclass(frozen=True)
-class _Column:
-    """Distinct labels, and which of them each row has.
-
-    Attributes
-    ----------
-    name : str
-    labels : list
-        As plain Python objects; missing ones are left out.
-    which : ndarray of int (n,)
-        Position in `labels`, -1 where a row has no label.
-    dtype : numpy dtype or None
-        Of labels that came as an array.
-    negative : bool
-        True if a row holds the number -1.
-    """
-
-    name: str
-    labels: list[Any]
-    which: np.ndarray
-    dtype: Any
-    negative: bool
-
-    @classmethod
-    def of(cls, y: Any, name: str) -> _Column:
-        values, dtype = _as_vector(y, name)
-        try:
-            which, distinct = pd.factorize(values)
-        except TypeError as error:
-            raise InputError(f"{name} holds labels that are no names or numbers: {error}") from None
-        labels = [_plain(label, name) for label in distinct.tolist()]
-        kept = np.array([not _is_missing(label) for label in labels], dtype=bool)
-        places = np.append(np.where(kept, np.cumsum(kept) - 1, -1), -1)
-        return cls(
-            name,
-            [label for label, keep in zip(labels, kept, strict=True) if keep],
-            places[which].astype(np.int64),
-            dtype,
-            any(not isinstance(one, str | Enum) and one == ABSTAIN for one in labels),
-        )
-
-    @property
-    def from_signs(self) -> bool:
-        """True if all labels are 1 and -1."""
-        return self.negative and self.labels == [1] and not isinstance(self.labels[0], bool)
-
-    def first_row(self, place: int) -> str:
-        """Return in words in which row the label at this place comes first."""
-        return f" in row {int(np.flatnonzero(self.which == place)[0])} (counted from 0)"
-
-    def take(self, codes: Sequence[int]) -> np.ndarray:
-        """Codes (n,) of the rows, from the codes of the distinct labels."""
-        return np.append(np.asarray(codes, dtype=np.int64), ABSTAIN)[self.which]
-
-
-def _as_vector(y: Any, name: str) -> tuple[Any, Any]:
-    """Labels as an array or pandas column (n,) that pandas can count, and the dtype if it tells."""
-    if y is None or isinstance(y, str | bytes | Mapping | Set):
-        raise InputError(f"{name} must be one label a row, in order, found {type(y).__name__}")
-    y = _only_column(y)
-    if isinstance(y, pd.Series | pd.Index | pd.Categorical):
-        kind = y.dtype.categories.dtype if isinstance(y.dtype, pd.CategoricalDtype) else y.dtype
-        return y, kind if isinstance(kind, np.dtype) else getattr(kind, "numpy_dtype", _TEXTS)
-    for method in ("to_pylist", "to_list"):  # Arrow, Polars
-        if hasattr(y, method):
-            return _objects(getattr(y, method)()), None
-    if isinstance(y, Iterable) and not hasattr(y, "__array__"):
-        return _objects(y), None
-    array = np.asarray(y)
-    if array.ndim == 2 and array.shape[1] == 1:
-        array = array[:, 0]
-    if array.ndim != 1 or array.dtype.kind not in "iufbOUM":
-        raise InputError(
-            f"{name} must hold one label for each row, found shape {array.shape} of {array.dtype}"
-        )
-    return array, array.dtype
-
-
-def _only_column(y: Any) -> Any:
-    """Return the column of a table that has but one; anything else as it is."""
-    if isinstance(y, pd.DataFrame):
-        return y.iloc[:, 0] if y.shape[1] == 1 else y
-    if hasattr(y, "to_series") and hasattr(y, "columns"):  # Polars
-        return y.to_series() if len(y.columns) == 1 else y
-    return y.column(0) if len(getattr(y, "column_names", ())) == 1 else y  # Arrow
-
-
-def _objects(labels: Iterable[Any]) -> np.ndarray:
-    # Read one by one: as an array, ["ham", -1] would become texts, and [1, None] a float.
-    listed = list(labels)
-    return np.fromiter(listed, dtype=object, count=len(listed))
-
-
-def _plain(label: Any, name: str) -> Any:
-    """One distinct label as a text, a number, a bool or a member of an Enum."""
-    plain = label.item() if isinstance(label, np.generic) else label
-    if isinstance(plain, str | Enum | bool | int | float):
-        return plain
-    raise InputError(
-        f"{name} holds {label!r} ({type(label).__name__}); labels are names, whole numbers or "
-        "members of an Enum"
-    )
-
-
-def _is_missing(label: Any) -> bool:
-    if isinstance(label, Enum):
-        return is_no_answer(label.name, label.value, type(label).__name__)
-    if isinstance(label, str):
-        return label.strip() in ("", "-1", "-1.0")
-    return bool(label == ABSTAIN or label != label)
-
-
-def _kind(label: Any) -> str:
-    """Return the kind of a label: those of one column must be of one kind."""
-    if isinstance(label, bool):
-        return "truth values"
-    if isinstance(label, Enum):
-        return "members of an Enum"
-    return "names" if isinstance(label, str) else "numbers"
-
-
-def _check_kinds(column: _Column) -> None:
-    first: dict[str, int] = {}
-    for place, label in enumerate(column.labels):
-        first.setdefault(_kind(label), place)
-    if len(first) > 1:
-        examples = [f"{kind} ({column.labels[place]!r})" for kind, place in first.items()]
-        raise InputError(f"{column.name} mixes {' and '.join(examples)}; use labels of one kind")
+def _may_count_from_one(gold: Gold, n_classes: int) -> bool:
+    """Return whether gold was given by codes, and has no 0 or one code too many."""
+    if gold.labels.tolist() != list(range(len(gold.labels))) or not len(gold.codes):
+        return False
+    return len(gold.labels) == n_classes + 1 or not (gold.codes == 0).any()
 
 
 # -- classes that are known ----------------------------------------------------------------------
 
 
-def _read(column: _Column, names: ClassNames, strict: bool) -> Gold:
+def _read(column: LabelColumn, names: ClassNames, strict: bool) -> Gold:
     if strict:
-        _check_kinds(column)
+        column.check_kinds()
     labels, codes = min(_readings(column, names), key=lambda reading: reading[1].count(None))
     if None in codes and strict:
         raise InputError(_no_class(column, names, codes))
     known = [len(names) if code is None else code for code in codes]
     mixed = len({isinstance(label, str) for label in labels}) > 1  # must not become texts
-    array = _objects(labels) if mixed else np.asarray(labels)
+    array = as_objects(labels) if mixed else np.asarray(labels)
     return Gold(column.take(known), array, names, column.from_signs)
 
 
 def _readings(
-    column: _Column, names: ClassNames
+    column: LabelColumn, names: ClassNames
 ) -> Iterator[tuple[Sequence[Any], list[int | None]]]:
     """Yield what classes may be called, and the code (or None) of each label if they are."""
     if any(isinstance(label, Enum) for label in column.labels):
@@ -398,7 +246,7 @@ def _code_of_member(member: Any, names: ClassNames) -> int | None:
         return None
 
 
-def _grown(column: _Column, names: ClassNames, votes: LabelMatrix | None) -> ClassNames:
+def _grown(column: LabelColumn, names: ClassNames, votes: LabelMatrix | None) -> ClassNames:
     """Return the classes of mere codes with those that only gold has."""
     numbers = [
         None if isinstance(label, bool | Enum) else whole_number(label) for label in column.labels
@@ -422,8 +270,8 @@ def _grown(column: _Column, names: ClassNames, votes: LabelMatrix | None) -> Cla
 # -- classes that are learnt ---------------------------------------------------------------------
 
 
-def _learnt(column: _Column, repeat: bool = True) -> Gold:
-    _check_kinds(column)
+def _learnt(column: LabelColumn, repeat: bool = True) -> Gold:
+    column.check_kinds()
     for place, label in enumerate(column.labels):
         found = f"{column.name} holds {label!r}{column.first_row(place)}"
         if isinstance(label, float) and not label.is_integer():
@@ -445,7 +293,7 @@ def _learnt(column: _Column, repeat: bool = True) -> Gold:
     return Gold(column.take(codes.tolist()), array, ClassNames(labels), column.from_signs)
 
 
-def _check_count(column: _Column) -> None:
+def _check_count(column: LabelColumn) -> None:
     """Raise if labels hardly repeat: they are ids, dates or measurements."""
     distinct, known = len(column.labels), int((column.which >= 0).sum())
     if distinct > MAX_CLASSES or (distinct >= _MANY and distinct > known / 2):
@@ -455,9 +303,9 @@ def _check_count(column: _Column) -> None:
         )
 
 
-def _as_array(labels: Sequence[Any], column: _Column) -> np.ndarray:
+def _as_array(labels: Sequence[Any], column: LabelColumn) -> np.ndarray:
     """Labels as an array of the type that they were given in, where it can hold them."""
-    kinds = {_kind(label) for label in labels}
+    kinds = {label_kind(label) for label in labels}
     if kinds == {"names"}:
         given = column.dtype is not None and column.dtype.kind == "O"
         return np.asarray(labels, dtype=object if given else np.str_)
@@ -470,7 +318,7 @@ def _as_array(labels: Sequence[Any], column: _Column) -> np.ndarray:
 # -- messages ------------------------------------------------------------------------------------
 
 
-def _no_class(column: _Column, names: ClassNames, codes: list[int | None]) -> str:
+def _no_class(column: LabelColumn, names: ClassNames, codes: list[int | None]) -> str:
     """Return in words which label is no class, and what to do."""
     place, others = codes.index(None), codes.count(None) - 1
     label = column.labels[place]

@@ -11,8 +11,9 @@ import scipy.sparse as sp
 
 from spear_amal._typing import MatrixLike, PathLike, VectorLike, VotesLike
 from spear_amal.errors import FileFormatError, InputError
+from spear_amal.io.guard import guarded_reading
 from spear_amal.votes.array_face import ArrayFace
-from spear_amal.votes.class_set import ABSTAIN, MAX_CLASSES, ClassesLike, ClassNames
+from spear_amal.votes.class_set import ABSTAIN, MAX_CLASSES, ClassesLike, ClassNames, is_listed
 from spear_amal.votes.matrix_checks import (
     as_class_names,
     as_codes,
@@ -22,16 +23,16 @@ from spear_amal.votes.matrix_checks import (
     as_lf_classes,
     as_lf_names,
     as_positions,
-    as_row_ids,
     as_score_matrix,
     as_scores,
     as_votes,
     check_fields,
     check_same_columns,
 )
-from spear_amal.votes.npz import read_label_matrix, write_label_matrix
+from spear_amal.votes.npz import ADVICE, KIND, read_label_matrix, write_label_matrix
 from spear_amal.votes.other_codes import warn_of_other_codes
-from spear_amal.votes.unipolar import split_names, split_votes, unipolar_plan
+from spear_amal.votes.row_ids import as_row_ids, exact_places
+from spear_amal.votes.unipolar import moved_columns, split_names, split_votes, unipolar_plan
 
 __all__ = ["ABSTAIN", "MAX_CLASSES", "LabelMatrix", "as_label_matrix"]
 
@@ -66,6 +67,8 @@ class LabelMatrix(ArrayFace):
         for the appliers: a list, a mapping of names and ids, or an Enum, whose ids are kept.
     row_ids : ndarray of shape (n,)
         Ids that survive shuffling; integers or strings.
+    has_row_ids : bool
+        False if rows are merely numbered, since no ids were given: they go by position.
     lf_classes : ndarray of int, shape (m,)
         The class that LF j was declared to vote for; -1 if none was declared.
     continuous : ndarray of bool, shape (m,)
@@ -81,6 +84,8 @@ class LabelMatrix(ArrayFace):
     array([[ 1,  1],
            [-1, -1]], dtype=int8)
     """
+
+    has_row_ids = True  # of a matrix that an older version pickled
 
     def __init__(
         self,
@@ -98,7 +103,8 @@ class LabelMatrix(ArrayFace):
         self.lf_names = as_lf_names([f"lf{j}" for j in range(m)] if lf_names is None else lf_names)
         top = max(int(self.codes.data.max(initial=0)), 2)
         self.classes = as_class_names(range(top) if classes is None else classes)
-        self.row_ids = as_row_ids(row_ids, n)
+        self.row_ids = np.arange(n) if row_ids is None else as_row_ids(row_ids)
+        self.has_row_ids = row_ids is not None
         self.lf_classes = as_lf_classes(lf_classes, m)
         self.scores = as_score_matrix(scores, self.codes)
         self.continuous = as_flags(continuous, m, "continuous")
@@ -155,7 +161,9 @@ class LabelMatrix(ArrayFace):
         if codes.nnz != len(votes):
             raise InputError("an LF votes twice on one row; give each (row, LF) pair once")
         sparse_scores = None
-        if scores is not None and (continuous is None or np.any(continuous)):
+        if scores is not None and (
+            continuous is None or as_flags(continuous, shape[1], "continuous").any()
+        ):
             # Stored zeros stay stored: a score of 0.0 of a fired LF is a score.
             sparse_scores = sp.csr_array((as_scores(scores, len(votes)), order), shape=shape)
             sparse_scores.sort_indices()
@@ -182,7 +190,7 @@ class LabelMatrix(ArrayFace):
         >>> whole.to_dense().tolist(), whole.row_ids.tolist()
         ([[0, -1], [1, 1], [1, 1]], ['a', 'b', 'b'])
         """
-        parts = list(parts)
+        parts = list(parts) if is_listed(parts) else []
         if not parts or not all(isinstance(part, LabelMatrix) for part in parts):
             raise InputError(
                 "a list of label matrices is needed to concatenate, at least one; found "
@@ -194,7 +202,7 @@ class LabelMatrix(ArrayFace):
         scores = None
         if any(part.scores is not None for part in parts):
             scores = _stacked([scores_or_zeros(part) for part in parts])
-        return cls(
+        whole = cls(
             _stacked([part.codes for part in parts]),
             lf_names=first.lf_names,
             classes=first.classes,
@@ -203,6 +211,8 @@ class LabelMatrix(ArrayFace):
             scores=scores,
             continuous=np.any([part.continuous for part in parts], axis=0),
         )
+        whole.has_row_ids = all(part.has_row_ids for part in parts)
+        return whole
 
     @property
     def shape(self) -> tuple[int, int]:  # type: ignore[override]
@@ -260,7 +270,7 @@ class LabelMatrix(ArrayFace):
             taken = matrix[rows] if whole else matrix[rows][:, columns]
             return taken.tocsr()
 
-        return LabelMatrix(
+        taken = LabelMatrix(
             take(self.codes),
             lf_names=[self.lf_names[j] for j in columns],
             classes=self.classes,
@@ -269,6 +279,8 @@ class LabelMatrix(ArrayFace):
             scores=None if self.scores is None else take(self.scores),
             continuous=self.continuous[columns],
         )
+        taken.has_row_ids = self.has_row_ids
+        return taken
 
     def to_dense(self) -> np.ndarray:
         """Votes as an array (n, m), -1 for abstain."""
@@ -312,15 +324,34 @@ class LabelMatrix(ArrayFace):
         return moved
 
     def with_coded_classes(self) -> LabelMatrix:
-        """Return votes whose classes' numbers are their codes; without names where they are not.
+        """Return votes in which the numbers of classes are their codes, whatever their names.
 
         For code that holds gold as codes beside votes.
         """
-        codes = tuple(range(self.n_classes))
-        if self.classes.numbers == codes:
-            return self
-        named = ClassNames(tuple(self.classes))  # without the ids
-        return self.with_classes(named if named.numbers == codes else self.n_classes)
+        codes = range(self.n_classes)
+        same = self.classes.numbers == tuple(codes)
+        return self if same else self.with_classes(ClassNames(tuple(self.classes), codes))
+
+    def for_rows(self, row_ids: Iterable[Any]) -> LabelMatrix:
+        """Return the votes on rows with these ids, in their order: an exact join.
+
+        Parameters
+        ----------
+        row_ids : iterable of k ids
+            For example the index of a frame that was shuffled or filtered after voting.
+
+        Raises
+        ------
+        InputError
+            If a row has no votes, or an id stands for several rows.
+
+        Examples
+        --------
+        >>> L = LabelMatrix.from_dense([[0], [1], [-1]], row_ids=["a", "b", "c"])
+        >>> L.for_rows(["c", "b"]).to_dense().tolist()
+        [[-1], [1]]
+        """
+        return self[exact_places(as_row_ids(list(row_ids)), self.row_ids)]
 
     def covered(self) -> np.ndarray:
         """Rows (n,) on which at least one LF fired."""
@@ -342,7 +373,7 @@ class LabelMatrix(ArrayFace):
         """
         plan = self.unipolar_plan() if plan is None else list(plan)
         rows, lfs, columns, votes = split_votes(self.codes, plan, self.n_classes)
-        return LabelMatrix.from_triplets(
+        split = LabelMatrix.from_triplets(
             rows,
             columns,
             votes,
@@ -354,6 +385,46 @@ class LabelMatrix(ArrayFace):
             row_ids=self.row_ids,
             lf_classes=[k for _, k in plan],
         )
+        split.has_row_ids = self.has_row_ids
+        return split
+
+    def join_columns(
+        self, lfs: Sequence[int], lf_names: Sequence[str] | None = None, n_lfs: int | None = None
+    ) -> LabelMatrix:
+        """Return the votes of the LFs (n, m) that unipolar columns were split from.
+
+        Parameters
+        ----------
+        lfs : sequence of int
+            The LF of each column, as the first entries of a plan.
+        lf_names : sequence of str, optional
+        n_lfs : int, optional
+            Default: as many as the columns name. An LF without a column never votes.
+
+        Examples
+        --------
+        >>> L = LabelMatrix.from_dense([[0, 1], [1, 1], [-1, 0]])
+        >>> plan = L.unipolar_plan()
+        >>> L.to_unipolar(plan).join_columns([lf for lf, _ in plan]).to_dense().tolist()
+        [[0, 1], [1, 1], [-1, 0]]
+        """
+        lf = np.asarray(lfs, dtype=np.int64)
+        m = int(lf.max(initial=-1)) + 1 if n_lfs is None else n_lfs
+        columns = np.bincount(lf, minlength=m)
+        lf_classes, continuous = np.full(m, ABSTAIN), np.zeros(m, dtype=bool)
+        lf_classes[lf] = np.where(columns[lf] == 1, self.lf_classes, ABSTAIN)
+        continuous[lf] = self.continuous
+        joined = LabelMatrix(
+            moved_columns(self.codes, lf, m),
+            scores=None if self.scores is None else moved_columns(self.scores, lf, m),
+            continuous=continuous,
+            lf_names=lf_names,
+            classes=self.classes,
+            row_ids=self.row_ids,
+            lf_classes=lf_classes,
+        )
+        joined.has_row_ids = self.has_row_ids
+        return joined
 
     def save(self, path: PathLike, overwrite: bool = False) -> None:
         """Write a ``.npz`` file without pickled objects; written aside, then renamed."""
@@ -369,12 +440,14 @@ class LabelMatrix(ArrayFace):
             If the file is truncated, damaged or not a label matrix.
         """
         fields = read_label_matrix(path)
+        has_row_ids = fields.pop("has_row_ids")
         try:
-            return cls(fields.pop("codes"), **fields)
-        except (InputError, TypeError, ValueError) as error:
-            raise FileFormatError(
-                f"{path} is not a label matrix file or is damaged ({error})"
-            ) from error
+            with guarded_reading(path, KIND, ADVICE):
+                matrix = cls(fields.pop("codes"), **fields)
+        except InputError as error:
+            raise FileFormatError(f"{path} is not {KIND} or is damaged ({error})") from error
+        matrix.has_row_ids = has_row_ids
+        return matrix
 
 
 def scores_or_zeros(matrix: LabelMatrix) -> sp.csr_array:

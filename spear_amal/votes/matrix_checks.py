@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,14 @@ import scipy.sparse as sp
 
 from spear_amal._typing import MatrixLike, VectorLike
 from spear_amal.errors import InputError
-from spear_amal.votes.class_set import ABSTAIN, MAX_CLASSES, ClassesLike, ClassNames, class_names
+from spear_amal.votes.class_set import (
+    ABSTAIN,
+    MAX_CLASSES,
+    ClassesLike,
+    ClassNames,
+    class_names,
+    is_listed,
+)
 
 
 def as_dense_votes(votes: MatrixLike) -> np.ndarray:
@@ -101,9 +108,20 @@ def _of_objects(array: np.ndarray, name: str) -> np.ndarray:
         raise InputError(f"{name} must be whole numbers of 64 bits: {error}") from error
 
 
+def as_vector(values: Any, name: str) -> np.ndarray:
+    """Return values (k,) as an array; InputError if they have another shape or none."""
+    try:
+        array = np.asarray(values)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{name} must be a list of single values: {error}") from error
+    if array.ndim != 1:
+        raise InputError(f"{name} must be a list of single values, found shape {array.shape}")
+    return array
+
+
 def as_votes(votes: VectorLike) -> np.ndarray:
     """Return votes (nnz,) as int64, checked to be in the range that is stored."""
-    array = as_whole_numbers(np.asarray(votes), "votes")
+    array = as_whole_numbers(as_vector(votes, "votes"), "votes")
     if array.size and not 0 <= array.min() <= array.max() < MAX_CLASSES:
         wrong = array[(array < 0) | (array >= MAX_CLASSES)][0]
         raise InputError(
@@ -120,7 +138,7 @@ def as_positions(positions: VectorLike, size: int, count: int, name: str) -> np.
     InputError
         If there are more or fewer, or one is no whole number or out of range.
     """
-    array = as_whole_numbers(np.asarray(positions), name)
+    array = as_whole_numbers(as_vector(positions, name), name)
     if array.shape != (count,):
         raise InputError(f"{name} have shape {array.shape}, needed one for each of {count} votes")
     if count and not 0 <= array.min() <= array.max() < size:
@@ -171,7 +189,7 @@ def _twice(codes: Any) -> str:
 
 def as_lf_names(names: Iterable[Any]) -> tuple[str, ...]:
     """Return names of LFs; InputError unless they are different texts in an order."""
-    if isinstance(names, bytes | set | frozenset) or not isinstance(names, Iterable):
+    if isinstance(names, bytes | set | frozenset) or not is_listed(names):
         raise InputError(f"lf_names must be a list of texts, found {names!r}")
     texts = tuple(names)
     if wrong := [text for text in texts if not isinstance(text, str)]:
@@ -210,32 +228,17 @@ def as_lf_classes(lf_classes: VectorLike | None, m: int) -> np.ndarray:
     """Return the declared class of each LF as int64, -1 where none is declared."""
     if lf_classes is None:
         return np.full(m, ABSTAIN)
-    return as_whole_numbers(np.asarray(lf_classes), "lf_classes").astype(np.int64)
+    return as_whole_numbers(as_vector(lf_classes, "lf_classes"), "lf_classes").astype(np.int64)
 
 
 def as_flags(flags: VectorLike | None, m: int, name: str) -> np.ndarray:
     """Return True or False for each LF; InputError if a value is another than these, 0 and 1."""
     if flags is None:
         return np.zeros(m, dtype=bool)
-    array = np.asarray(flags)
+    array = as_vector(flags, name)
     if array.dtype.kind not in "biuf" or not np.isin(array, (0, 1)).all():
         raise InputError(f"{name} must be True or False for each LF, found {flags!r}")
     return array.astype(bool)
-
-
-def as_row_ids(row_ids: Iterable[Any] | None, n: int) -> np.ndarray:
-    """Row ids as an integer or string array: nothing that would need pickle to be saved."""
-    if row_ids is None:
-        return np.arange(n)
-    if isinstance(row_ids, str | bytes | set | frozenset | Mapping):
-        raise InputError(f"row_ids must be a list of ids, one a row, found {row_ids!r}")
-    known = isinstance(row_ids, np.ndarray) or not isinstance(row_ids, Iterable)
-    # An index of whole numbers is an array already; one of texts or dates is read one by one.
-    known = known or getattr(getattr(row_ids, "dtype", None), "kind", "O") in "iu"
-    ids = np.asarray(row_ids if known else list(row_ids))
-    if ids.ndim == 1 and (np.issubdtype(ids.dtype, np.integer) or ids.dtype.kind == "U"):
-        return ids
-    return np.asarray([str(row_id) for row_id in row_ids], dtype=np.str_)
 
 
 def as_dense_scores(scores: Any, shape: tuple[int, int]) -> np.ndarray:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import struct
-import zipfile
-import zlib
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,15 +10,14 @@ import scipy.sparse as sp
 
 from spear_amal._typing import PathLike
 from spear_amal.errors import FileFormatError
-from spear_amal.io.atomic import refuse_existing, write_aside
+from spear_amal.io.arrays import read_arrays, write_arrays
+from spear_amal.io.atomic import refuse_existing
+from spear_amal.io.guard import guarded_reading
 from spear_amal.votes.class_set import ClassNames
+from spear_amal.votes.row_ids import counts_rows
 
 FORMAT = 1
-# What NumPy, zip and JSON raise on a file that is cut off, altered or something else.
-_DAMAGE = (
-    *(zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError),
-    *(KeyError, ValueError, TypeError, IndexError, AttributeError, NotImplementedError),
-)
+KIND, ADVICE = "a label matrix file", "apply the LFs again"
 
 
 class Fields(Protocol):
@@ -32,6 +28,7 @@ class Fields(Protocol):
     lf_names: tuple[str, ...]
     classes: ClassNames
     row_ids: np.ndarray
+    has_row_ids: bool
     lf_classes: np.ndarray
     continuous: np.ndarray
 
@@ -50,6 +47,7 @@ def write_label_matrix(matrix: Fields, path: PathLike, overwrite: bool = False) 
             "format": FORMAT,
             "shape": matrix.codes.shape,
             "lf_names": matrix.lf_names,
+            "has_row_ids": matrix.has_row_ids,
             "classes": [c if isinstance(c, str) else int(c) for c in matrix.classes],
             "class_ids": matrix.classes.ids,
         }
@@ -62,8 +60,7 @@ def write_label_matrix(matrix: Fields, path: PathLike, overwrite: bool = False) 
         **_parts("codes", matrix.codes),
         **({} if matrix.scores is None else _parts("scores", matrix.scores)),
     }
-    with write_aside(path) as temporary, open(temporary, "wb") as handle:
-        np.savez_compressed(handle, allow_pickle=False, **arrays)
+    write_arrays(path, arrays)
 
 
 def read_label_matrix(path: PathLike) -> dict[str, Any]:
@@ -76,15 +73,9 @@ def read_label_matrix(path: PathLike) -> dict[str, Any]:
     FileFormatError
         If the file is truncated, damaged, of a newer format or no label matrix.
     """
-    try:
-        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as arrays:
-            return _fields(path, {name: arrays[name] for name in arrays.files})
-    except (FileNotFoundError, FileFormatError):
-        raise
-    except _DAMAGE as error:
-        raise FileFormatError(
-            f"{path} is not a label matrix file or is damaged ({error}); apply the LFs again"
-        ) from error
+    arrays = read_arrays(path, KIND, ADVICE)
+    with guarded_reading(path, KIND, ADVICE):
+        return _fields(path, arrays)
 
 
 def _fields(path: Any, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -101,6 +92,8 @@ def _fields(path: Any, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
         "lf_names": meta["lf_names"],
         "classes": ClassNames(meta["classes"], meta.get("class_ids")),
         "row_ids": arrays["row_ids"],
+        # Files of 0.1.0 do not tell; numbers that just count are held against nothing then.
+        "has_row_ids": bool(meta.get("has_row_ids", not counts_rows(arrays["row_ids"]))),
         "lf_classes": arrays["lf_classes"],
         "continuous": arrays["continuous"],
     }

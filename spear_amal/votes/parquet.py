@@ -23,6 +23,7 @@ import scipy.sparse as sp
 from spear_amal._typing import PathLike, StoredVotesLike
 from spear_amal.errors import FileFormatError, InputError, MissingExtraError
 from spear_amal.io.atomic import write_aside
+from spear_amal.io.guard import check_json_digest, guarded_reading, with_digest
 from spear_amal.votes.class_set import ClassesLike, ClassNames, class_names
 from spear_amal.votes.label_matrix import LabelMatrix
 
@@ -52,6 +53,7 @@ class VotePart:
 
 
 METADATA = b"spear_amal"
+_COLUMNS = ("row_id", "lf", "vote", "score")  # scores only with continuous LFs
 
 
 def part_name(i: int) -> str:
@@ -95,6 +97,7 @@ def write_part(
     record = {"note": note, "top": top, "votes": matrix.nnz, "crc": crc, "about": about or {}}
     path = Path(folder) / part_name(i)
     with write_aside(path) as temporary:
+        record = with_digest(record)
         noted = table.replace_schema_metadata({METADATA: json.dumps(record)})
         pq.write_table(noted, temporary, compression="zstd", write_page_checksum=True)
         size = temporary.stat().st_size
@@ -103,43 +106,46 @@ def write_part(
 
 def kept_part(folder: PathLike, i: int, note: str) -> tuple[VotePart, dict[str, Any]] | None:
     """Part `i` and what was noted about it, if a run with the same note left it whole."""
-    pa, _ = _arrow()
     path = Path(folder) / part_name(i)
     try:
-        size = path.stat().st_size
-        table = _read_table(path)
-        record = json.loads(table.schema.metadata[METADATA])
-        if record["note"] != note or record["crc"] != _checksum(table):
-            return None
-    except (OSError, KeyError, ValueError, TypeError, pa.ArrowException):
+        with guarded_reading(path, "a part of votes", "it is made again"):
+            size = path.stat().st_size
+            table = _read_table(path)
+            record = json.loads(table.schema.metadata[METADATA])
+            check_json_digest(record)
+            if record["note"] != note or record["crc"] != _checksum(table):
+                return None
+            rows, votes, top = table.num_rows, record["votes"], record["top"]
+            return VotePart(path.name, rows, votes, size, top, record["crc"]), record["about"]
+    except (FileFormatError, OSError):
         return None
-    part = VotePart(path.name, table.num_rows, record["votes"], size, record["top"], record["crc"])
-    return part, record["about"]
 
 
 def read_part(folder: Path, part: VotePart, votes: VoteFiles) -> LabelMatrix:
     """Read one part, checked against what the manifest says of it."""
     path = folder / part.file
-    pa, _ = _arrow()
-    again = "apply the labelling functions again; parts that are whole are kept"
     try:
-        size = path.stat().st_size
-        if size != part.size:
-            raise FileFormatError(
-                f"{path} has {size} bytes, {part.size} were written: it is truncated or was "
-                f"replaced; {again}"
-            )
-        return _matrix(_read_table(path), part, votes)
+        with guarded_reading(path, f"the part that {MANIFEST} names", _AGAIN):
+            size = path.stat().st_size
+            if size != part.size:
+                raise FileFormatError(
+                    f"{path} has {size} bytes, {part.size} were written: it is truncated or was "
+                    f"replaced; {_AGAIN}"
+                )
+            return _matrix(_read_table(path), part, votes)
     except FileFormatError:
         raise
-    except (OSError, KeyError, InputError, ValueError, TypeError, pa.ArrowException) as error:
-        raise FileFormatError(f"{path} is missing or damaged ({error}); {again}") from error
+    except (OSError, InputError) as error:
+        raise FileFormatError(f"{path} is missing or damaged ({error}); {_AGAIN}") from error
 
 
 def _read_table(path: Path) -> Any:
     _, pq = _arrow()
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
-        return file.read().combine_chunks()
+        table = file.read().combine_chunks()
+    if tuple(table.column_names) not in (_COLUMNS, _COLUMNS[:-1]):
+        raise ValueError(f"it has the columns {table.column_names}, needed {_COLUMNS}")
+    return table
 
 
 def _matrix(table: Any, part: VotePart, votes: VoteFiles) -> LabelMatrix:
@@ -252,13 +258,16 @@ class VoteFiles:
 
     def __init__(self, folder: PathLike) -> None:
         self.folder = Path(folder)
-        manifest = _read_manifest(self.folder / MANIFEST)
-        self.files = tuple(VotePart(**part) for part in manifest["parts"])
-        self.lf_names: tuple[str, ...] = tuple(manifest["lf_names"])
-        self.classes = ClassNames(manifest["classes"], manifest.get("class_ids"))
-        self.lf_classes = np.asarray(manifest["lf_classes"], dtype=np.int64)
-        self.continuous = np.asarray(manifest["continuous"], dtype=bool)
-        self.about: dict[str, Any] = manifest["about"]
+        path = self.folder / MANIFEST
+        with guarded_reading(path, "a list of vote files", _AGAIN):
+            manifest = _read_manifest(path)
+            self.files = tuple(_vote_part(fields) for fields in manifest["parts"])
+            self.lf_names: tuple[str, ...] = tuple(manifest["lf_names"])
+            self.classes = ClassNames(manifest["classes"], manifest.get("class_ids"))
+            self.lf_classes = np.asarray(manifest["lf_classes"], dtype=np.int64)
+            self.continuous = np.asarray(manifest["continuous"], dtype=bool)
+            self.about: dict[str, Any] = dict(manifest["about"])
+            _check_fields(self)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -279,6 +288,23 @@ class VoteFiles:
     def starts(self) -> np.ndarray:
         """Number of the first row of each part, and the number of rows, (parts + 1,)."""
         return np.cumsum([0, *(part.rows for part in self.files)])
+
+    @property
+    def has_row_ids(self) -> bool:
+        """Return True: ids, or the numbers of the rows, are in every part."""
+        return True
+
+    @property
+    def row_ids(self) -> np.ndarray:
+        """Read the ids (n,) of all rows.
+
+        Raises
+        ------
+        FileFormatError
+            Naming the file, if one is missing or damaged.
+        """
+        ids = [part.row_ids for part in self.parts()]
+        return np.concatenate(ids) if ids else np.empty(0, dtype=np.int64)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -344,28 +370,55 @@ def finish_votes(
         "about": about or {},
     }
     with write_aside(Path(folder) / MANIFEST) as temporary:
-        temporary.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+        temporary.write_text(json.dumps(with_digest(manifest), indent=1), encoding="utf-8")
     return VoteFiles(folder)
+
+
+_AGAIN = "apply the labelling functions again; parts that are whole are kept"
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        if manifest["kind"] == KIND and manifest["format"] > FORMAT:
-            raise FileFormatError(
-                f"{path} has format {manifest['format']}, this version reads up to {FORMAT}; "
-                "update spear_amal"
-            )
-        if manifest["kind"] != KIND or not {"parts", "lf_names", "classes"} <= manifest.keys():
-            raise ValueError("it describes something else")
-        return manifest
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise FileNotFoundError(
             f"{path} does not exist: {path.parent} is no folder of votes, or applying the "
             "labelling functions to it did not end; run it again, finished parts are kept"
         ) from None
-    except (ValueError, TypeError, KeyError) as error:
-        raise FileFormatError(f"{path} is no list of vote files or is damaged ({error})") from error
+    manifest: dict[str, Any] = json.loads(text)
+    if manifest["kind"] != KIND:
+        raise ValueError("it describes something else")
+    if manifest["format"] > FORMAT:
+        raise FileFormatError(
+            f"{path} has format {manifest['format']}, this version reads up to {FORMAT}; "
+            "update spear_amal"
+        )
+    check_json_digest(manifest)
+    return manifest
+
+
+def _vote_part(fields: dict[str, Any]) -> VotePart:
+    """Return what a manifest says of one part.
+
+    Raises
+    ------
+    ValueError
+        For a file outside the folder, or numbers that are none.
+    """
+    part = VotePart(**fields)
+    numbers = (part.rows, part.votes, part.size, part.crc, part.top + 1)
+    if Path(part.file).name != part.file or not all(type(n) is int and n >= 0 for n in numbers):
+        raise ValueError(f"a part is described by {fields}")
+    return part
+
+
+def _check_fields(votes: VoteFiles) -> None:
+    """Raise ValueError if names, classes and flags of LFs do not fit each other."""
+    m = len(votes.lf_names)
+    named = all(isinstance(name, str) for name in votes.lf_names)
+    coded = all(type(name) in (str, int) for name in votes.classes)
+    if not named or not coded or votes.lf_classes.shape != (m,) or votes.continuous.shape != (m,):
+        raise ValueError("names, classes and flags of its LFs do not fit each other")
 
 
 def _plain(values: Iterable[Any]) -> list[Any]:

@@ -52,3 +52,14 @@ def split_names(names: Sequence[str], classes: Sequence[Any], plan: UnipolarPlan
     """Names of the columns: that of the LF, with the class if the LF has several columns."""
     columns = Counter(j for j, _ in plan)
     return [f"{names[j]}={classes[k]}" if columns[j] > 1 else names[j] for j, k in plan]
+
+
+def moved_columns(matrix: sp.csr_array, places: np.ndarray, width: int) -> sp.csr_array:
+    """Return a matrix of `width` columns with each column in its place, several in one if need be.
+
+    Columns that share a place must have their entries on other rows.
+    """
+    parts = matrix.data.copy(), places[matrix.indices], matrix.indptr
+    moved = sp.csr_array(parts, shape=(matrix.shape[0], width))
+    moved.sort_indices()  # in place, hence the copy
+    return moved

@@ -288,7 +288,7 @@ def test_bad_toml(line, said, inbox, run):
         (("--teacher", "teacher.npz", "--row-id-column", "half"), "rows have no outputs"),
         (("--teacher", "lfs.py"), "there is no network 'lfs.py'"),
         (("--teacher", "other.npz", "--row-id-column", "id"), "its classes ['ham', 'egg']"),
-        (("--teacher", "broken.npz", "--row-id-column", "id"), "is damaged or no file of teacher"),
+        (("--teacher", "broken.npz", "--row-id-column", "id"), "is not a file of teacher"),
         (("--teacher", "nan.npz", "--row-id-column", "id"), "logits are NaN or infinite in 1 of"),
         (("--teacher", "mlp:5", "--method", "ce"), "ce learns from labels alone"),
         (("--teacher", "mlp:5", "--assistant", "mlp:4"), "amal has none"),
@@ -362,7 +362,9 @@ def test_ids_must_be_unique(inbox, run):
 
 def test_images_models_are_not_for_tables(inbox, run, ok):
     ok(*DIGITS, "--method", "ce")
-    fails(run, "is a model for images (digits)", "predict", "--data", "mail.csv", "--output", "p")
+    fails(
+        run, "is a model for images (digits)", "predict", "--data", "mail.csv", "--output", "p.csv"
+    )
     given = ("--model", "model.safetensors", "--output", "o.npz")
     fails(run, "images: give --images", "teacher-outputs", *given, "--data", "mail.csv")
     fails(run, "not both", "teacher-outputs", *given)

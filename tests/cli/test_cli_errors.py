@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 
 from spear_amal import TrainerConfig
 from spear_amal.cli import apply, predict
+from spear_amal.data import add_columns
 from spear_amal.estimators import GoldClassifier
 from spear_amal.io import safetensors
 from spear_amal.votes.label_matrix import LabelMatrix
@@ -118,7 +119,7 @@ def test_labels_that_cannot_train(labels, said, table, run):
     [
         (b"", "rows.csv is empty"),
         (b"text,label\n", "rows.csv has no rows"),
-        (b"text,label\n\xff\xfe,a\n", "rows.csv is not UTF-8"),
+        (b"text,label\n\xff\xfe,a\n", "rows.csv, line 2: not UTF-8"),
         (b'text,label\n,a\n"x",b\n', "row 0 (counted from 0) has no 'text'"),
     ],
 )
@@ -188,7 +189,7 @@ def test_models_that_cannot_be_used(project, run, table):
     fails(run, 2, "is damaged", *given)
     x = np.arange(22.0).reshape(11, 2)
     GoldClassifier(trainer=TrainerConfig(max_epochs=1)).fit(x, np.arange(11) % 2).save("bare")
-    fails(run, 2, "not the text features and class names", *given, "--model", "bare")
+    fails(run, 2, "with text features and class names", *given, "--model", "bare")
 
 
 def test_data_that_cannot_be_predicted_or_scored(project, run):
@@ -209,7 +210,7 @@ def full(*arguments, **options):
 
 FULL_DISK = [
     (("train", "--max-epochs", 1, "--force"), "model.safetensors", safetensors, "save_file"),
-    (("predict", "--force"), "predictions.csv", pd.DataFrame, "to_csv"),
+    (("predict", "--force"), "predictions.csv", add_columns, "_delimited_lines"),
     (("apply", "--force"), "votes.npz", np, "savez_compressed"),
 ]
 

@@ -78,7 +78,8 @@ def test_it_trains_and_comes_back_from_a_file(data, kind, name, tmp_path):
     again = type(model).load(path, **({"teachers": [data[4]]} if kind == "distilled" else {}))
     assert np.array_equal(again.predict_proba(data[0]), p)
     assert again.mixer == name
-    pd.testing.assert_frame_equal(again.history_, model.history_)
+    # No file holds the times.
+    pd.testing.assert_frame_equal(again.history_, model.history_.drop(columns="seconds"))
 
 
 @EVERY

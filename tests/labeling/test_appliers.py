@@ -157,11 +157,11 @@ def test_rows_of_a_frame_have_attributes_and_items():
     seen = []
 
     def look(x):
-        seen.append((x.text, x["size"], x["odd name"], x[5], x.get("none"), "text" in x, list(x)))
+        seen.append((x.text, x["size"], x["odd name"], x[5], x.get("none"), "text" in x))
 
     table = pd.DataFrame({"text": ["a"], "size": [1], "odd name": ["o"], 5: [2.5]})
     PandasLFApplier([LabelingFunction("look", look)]).apply(table)
-    assert seen == [("a", 1, "o", 2.5, None, True, ["text", "size", "odd name", 5])]
+    assert seen == [("a", 1, "o", 2.5, None, True)]
 
 
 # -- classes -------------------------------------------------------------------------------------

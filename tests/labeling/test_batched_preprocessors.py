@@ -19,7 +19,7 @@ from spear_amal.labeling import (
     preprocessor,
 )
 from spear_amal.labeling.apply_lfs import CHUNK
-from spear_amal.labeling.data_points import copy_row
+from spear_amal.labeling.rows import copy_row
 
 
 def fragile(x, factor=2):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from spear_amal.io.atomic import write_aside
 from spear_amal.labeling import LFApplier, ParquetLFApplier, VoteCache, keyword_lf
 from spear_amal.labeling.vote_cache import SUFFIX
 from spear_amal.votes.parquet import VoteFiles, part_name
@@ -98,12 +98,9 @@ def test_two_processes_share_a_cache(tmp_path, room):
 
 
 def test_file_that_another_process_is_writing_is_left_alone(tmp_path):
-    being_written = tmp_path / f".abc{SUFFIX}.x1{SUFFIX}"
-    being_written.write_bytes(b"half")
-    cache = VoteCache(tmp_path, max_bytes=1)
-    LFApplier(LFS).apply(TEXTS, progress_bar=False, cache=cache)
-    cache.clear()
-    assert being_written.exists()
-    os.utime(being_written, (0, 0))  # its process was killed long ago
-    cache.clear()
-    assert not being_written.exists()
+    with write_aside(tmp_path / f"abc{SUFFIX}") as being_written:
+        being_written.write_bytes(b"half")
+        cache = VoteCache(tmp_path, max_bytes=1)
+        LFApplier(LFS).apply(TEXTS, progress_bar=False, cache=cache)
+        cache.clear()
+        assert being_written.exists()

@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spear_amal.errors import LabelingError
@@ -144,3 +144,33 @@ def test_a_truth_value_without_a_class_is_a_fault_on_every_row():
         ["won", "lost"], progress_bar=False, fault_tolerant=True, return_meta=True
     )
     assert meta.faults == {"r": 2}
+
+
+# Halves of pairs that stand alone, which no file in UTF-8 holds, but what Python reads may.
+HALVES = st.text(st.sampled_from("win01é \udcff\ud83d\x00_"), max_size=8)
+
+
+@settings(max_examples=60)
+@given(st.lists(HALVES, max_size=6), st.sampled_from([1, 7, 40]), st.sampled_from(["w", "\udcff"]))
+def test_texts_that_utf8_cannot_hold(texts, n_words, odd):
+    words = [f"in{k}" for k in range(n_words)] + [odd, "é\udcff0"]
+    pattern = "|".join(words)
+    lfs = [
+        keyword_lf("anywhere", words, 1, whole_word=False),
+        keyword_lf("alone", words, 1),
+        regex_lf("pattern", f"i?({pattern})1", 1),
+        dictionary_lf("terms", dict.fromkeys(words, 1), whole_word=False),
+        keyword_lf("plain", ["win", "in0"], 1, whole_word=False),
+    ]
+    expected = [
+        [
+            any(word in text for word in words),
+            re.search(rf"(?<!\w)({pattern})(?!\w)", text) is not None,
+            re.search(f"({pattern})1", text) is not None,
+            any(word in text for word in words),
+            "win" in text or "in0" in text,
+        ]
+        for text in texts
+    ]
+    votes = LFApplier(lfs).apply(texts, progress_bar=False).to_dense()
+    assert (votes == 1).tolist() == expected

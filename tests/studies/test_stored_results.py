@@ -109,6 +109,7 @@ def test_a_file_of_older_names_goes_on(source, tmp_path):
                 row[name] = row[name].replace(f"{present}=", f"{old}=")
     texts = {row["method"] for row in content["rows"]}
     assert texts == {"amal:validation=split,rho=30", "amal:eta_look=1.5,share=row"}
+    del content["sha256"]  # files of earlier versions have none
     path.write_text(json.dumps(content), "utf-8")
     told = []
     again = run_study(source, methods, 2, progress=lambda *said: told.append(said), **options)

@@ -179,7 +179,7 @@ def test_features_of_a_file(source, tmp_path, suffix):
         (np.zeros(211), "holds an array of shape"),
         (np.full((211, 3), np.nan), "finite numbers"),
         (np.full((211, 3), "a"), "finite numbers"),
-        (np.full((211, 3), None), "no array file"),
+        (np.full((211, 3), None), "not an array file"),
     ],
 )
 def test_features_that_do_not_fit(source, tmp_path, values, message):

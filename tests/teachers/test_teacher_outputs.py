@@ -142,7 +142,9 @@ def test_a_damaged_or_foreign_cache_file_is_made_again(X, tmp_path):
     (foreign,) = (p for p in tmp_path.iterdir() if p != path)
     for content in (b"", whole[: len(whole) // 2], b"text", foreign.read_bytes()):
         path.write_bytes(content)
-        with pytest.warns(UserWarning, match="damaged or of other data"):
+        with pytest.warns(
+            UserWarning, match="kept outputs of these teachers and rows or is damaged"
+        ):
             np.testing.assert_array_equal(ask(X), right)
         np.testing.assert_array_equal(ask(X), right)  # mended, so no warning
 

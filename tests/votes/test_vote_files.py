@@ -93,6 +93,7 @@ def test_swapped_parts(votes):
     # Same rows and, by chance or not, the same size: the content alone tells.
     shutil.copy(second, first)
     held = json.loads((votes.folder / MANIFEST).read_text())
+    held.pop("sha256")  # as in files of earlier versions
     for key in ("votes", "size"):
         held["parts"][0][key] = held["parts"][1][key]
     (votes.folder / MANIFEST).write_text(json.dumps(held))
@@ -126,7 +127,7 @@ def test_unfinished_folder(tmp_path):
 
 @pytest.mark.parametrize(
     ("change", "says"),
-    [({"format": 99}, "update spear_amal"), ({"kind": "cake"}, "no list of vote files")],
+    [({"format": 99}, "update spear_amal"), ({"kind": "cake"}, "not a list of vote files")],
 )
 def test_manifest_of_another_kind(votes, change, says):
     path = votes.folder / MANIFEST

@@ -12,7 +12,7 @@ from spear_amal.data.corpora.spec import CorpusSpec
 from spear_amal.data.corpus import Corpus
 from spear_amal.data.download.sources import UrlFiles
 from spear_amal.data.formats.spear import read_spear_pickle
-from spear_amal.errors import FileFormatError
+from spear_amal.io.arrays import read_array
 from spear_amal.votes.label_matrix import LabelMatrix
 
 CLASSES = ("romance", "action")
@@ -62,10 +62,7 @@ def build(folder: Path, source: str) -> Corpus:
 
 
 def _rule_classes(path: Path) -> np.ndarray:
-    try:
-        return np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise FileFormatError(f"{path} holds no plain array of rule classes ({error})") from error
+    return read_array(path, "a plain array of rule classes", "fetch it again")
 
 
 SPEC = CorpusSpec(

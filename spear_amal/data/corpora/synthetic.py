@@ -13,6 +13,7 @@ from spear_amal.data.corpora.spec import CorpusSpec
 from spear_amal.data.corpus import Corpus
 from spear_amal.data.splits import draw_stratified
 from spear_amal.errors import InputError
+from spear_amal.params import check_whole
 from spear_amal.seeds import random_generator
 from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
 
@@ -117,8 +118,9 @@ def synthetic_votes(
     >>> bool((votes.to_dense() == y[:, None]).all())
     True
     """
-    if n_classes < 2:
-        raise InputError(f"n_classes must be at least 2, found {n_classes}")
+    for name, value in (("n", n), ("m", m)):
+        check_whole(name, value, 0)
+    check_whole("n_classes", n_classes, 2)
     accuracies = _probabilities("accuracies", accuracies, m)
     coverages = _probabilities("coverages", coverages, m)
     even = 1.0 / n_classes if class_balance is None else class_balance
@@ -135,7 +137,10 @@ def synthetic_votes(
 
 
 def _probabilities(name: str, values: Any, length: int) -> np.ndarray:
-    values = np.asarray(values, dtype=float)
+    try:
+        values = np.asarray(values, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} must be numbers in [0, 1], found {values!r}") from error
     if values.shape not in ((), (length,)):
         raise InputError(f"{name} must be one number or {length}, found shape {values.shape}")
     if not ((values >= 0) & (values <= 1)).all():

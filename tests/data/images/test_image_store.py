@@ -13,9 +13,10 @@ from image_files import cifar10_expected, cifar10_files, folder_of, old_pickle, 
 from spear_amal.data import load_images
 from spear_amal.data.download.sources import SourceError
 from spear_amal.data.images import cifar_n, registry
-from spear_amal.data.images.locate import read_arrays
+from spear_amal.data.images.locate import GUARD
 from spear_amal.data.images.spec import Decoded
 from spear_amal.errors import ChecksumError, DataUnavailableError, FileFormatError, InputError
+from spear_amal.io.arrays import read_arrays
 
 OFF = {"progress": False, "check": False, "validation": 0}
 
@@ -156,7 +157,9 @@ def test_decoded_files_that_cannot_be_used(change, told, tmp_path):
 def test_decoded_files_that_are_truncated(keep, tmp_path):
     place = saved(tmp_path / "x.npz", **arrays())
     place.write_bytes(place.read_bytes()[:keep])
-    with pytest.raises(FileFormatError, match=r"x\.npz is damaged, truncated"):
+    with pytest.raises(
+        FileFormatError, match=r"x\.npz is not a \.npz file of plain arrays or is damaged"
+    ):
         load_images("cifar10", path=place, **OFF)
 
 
@@ -285,7 +288,7 @@ def test_the_real_human_labels(real_data):
     file = Path(real_data) / "cifar10n/CIFAR-10_human.npz"
     if not file.is_file():
         pytest.skip("the data directory has no cifar10n/CIFAR-10_human.npz")
-    held = cifar_n.checked_labels(read_arrays(file), str(file))
+    held = cifar_n.checked_labels(read_arrays(file, *GUARD), str(file))
     assert cifar_n.file_digest(held) == cifar_n.DIGEST
     clean = held["clean_label"]
     assert np.bincount(clean).tolist() == [5000] * 10
