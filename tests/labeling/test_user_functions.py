@@ -167,7 +167,7 @@ class Yields:
         ("text", "needs a function, found 'text'"),
         (None, "needs a function, found None"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
 def test_what_cannot_answer_is_refused_where_it_is_made(f, message):
     with pytest.raises(InputError, match=f"LF 'lf' {message}"):
