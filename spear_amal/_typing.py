@@ -7,7 +7,7 @@ pandas column, a torch tensor and a NumPy array are all a :class:`SupportsArray`
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Concatenate, Protocol, TypeAlias
 
@@ -85,3 +85,5 @@ VotesLike: TypeAlias = "LabelMatrix | MatrixLike"
 StoredVotesLike: TypeAlias = "VotesLike | VoteFiles | PathLike"
 # A class: its code, its name or a member of an Enum.
 ClassLike: TypeAlias = int | str | Enum
+# Shares of the classes: by name, in the order of the codes (C,), or "balanced", all equal.
+ClassBalanceLike: TypeAlias = VectorLike | Mapping[Any, float] | str

@@ -11,6 +11,7 @@ __all__ = [
     "MissingExtraError",
     "OutputExistsError",
     "SpearAmalError",
+    "is_out_of_memory",
 ]
 
 
@@ -50,3 +51,22 @@ class MissingExtraError(SpearAmalError, ImportError):
             f"{purpose} needs the package {package!r}, which is not installed; "
             f"install it with: pip install 'spear-amal[{extra}]'"
         )
+
+
+# What torch says, as a plain RuntimeError, where the memory of the CPU does not suffice.
+_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error, of Python, NumPy or torch, says that memory does not suffice.
+
+    Examples
+    --------
+    >>> is_out_of_memory(MemoryError()), is_out_of_memory(ValueError("shapes differ"))
+    (True, False)
+    """
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    words = str(error)
+    return named or (
+        isinstance(error, RuntimeError) and any(part in words for part in _OUT_OF_MEMORY)
+    )

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -33,6 +34,7 @@ __all__ = [
     "InvalidParameterError",
     "StrOptions",
     "check_conditions",
+    "check_name",
     "check_not_negative",
     "check_parameters",
     "check_positive",
@@ -162,6 +164,24 @@ def nest_options(cls: type[NestedParameters], options: Mapping[str, Any]) -> dic
         made = cls._nested[holder]() if base is None else type(base)(**base.get_params(deep=False))
         arguments[holder] = made.set_params(**values)
     return arguments
+
+
+def check_name(what: str, name: Any, known: Iterable[str]) -> None:
+    """Raise InputError unless a name is one of those known; the message offers the nearest.
+
+    Examples
+    --------
+    >>> check_name("metric", "acuracy", ["accuracy", "f1"])
+    Traceback (most recent call last):
+    spear_amal.errors.InputError: unknown metric 'acuracy'; did you mean 'accuracy'? choose from \
+accuracy, f1
+    """
+    known = list(known)
+    if isinstance(name, str) and name in known:
+        return
+    near = get_close_matches(name, known, n=2) if isinstance(name, str) else []
+    hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+    raise InputError(f"unknown {what} {name!r}; {hint}choose from {', '.join(known)}")
 
 
 def check_whole(name: str, value: Any, least: int) -> None:

@@ -15,6 +15,8 @@ from spear_amal._typing import PathLike
 from spear_amal.data import TextFeatures
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.estimators import serialization
+from spear_amal.votes.class_set import ClassNames
+from spear_amal.votes.gold import read_gold
 from spear_amal.votes.label_matrix import LabelMatrix
 
 __all__ = ["ImagesModel", "TextModel", "load_model"]
@@ -29,9 +31,10 @@ class TextModel:
     Attributes
     ----------
     estimator : fitted estimator
-        Its classes are class codes, or the names (of a student of ``distill``).
+        Its classes are class codes, the numbers that classes are called by, or the names (of a
+        student of ``distill``).
     features : TextFeatures
-    classes : tuple
+    classes : ClassNames
         Class names in code order, length C.
     text_column : str
     lf_names : tuple of str
@@ -41,7 +44,7 @@ class TextModel:
 
     estimator: Any
     features: TextFeatures
-    classes: tuple[Any, ...]
+    classes: ClassNames
     text_column: str
     lf_names: tuple[str, ...]
     method: str
@@ -71,7 +74,7 @@ class TextModel:
 
     def _code(self, label: Any) -> int:
         """Code of a class of the estimator."""
-        return self.classes.index(label) if isinstance(label, str) else int(label)
+        return int(read_gold([label], self.classes, "the model").codes[0])
 
     def save(self, path: PathLike, overwrite: bool = False) -> None:
         """Write everything into one file.
@@ -86,6 +89,7 @@ class TextModel:
         held = self.features.to_arrays()
         extra = {
             "classes": [one if isinstance(one, str) else int(one) for one in self.classes],
+            "class_ids": ClassNames(self.classes).ids,
             "text_column": self.text_column,
             "lf_names": list(self.lf_names),
             "method": self.method,
@@ -125,7 +129,7 @@ class TextModel:
             return cls(
                 estimator=getattr(estimators, kind).load(path),
                 features=TextFeatures.from_arrays(held),
-                classes=tuple(extra["classes"]),
+                classes=ClassNames(extra["classes"], extra.get("class_ids")),
                 text_column=extra["text_column"],
                 lf_names=tuple(extra["lf_names"]),
                 method=extra["method"],

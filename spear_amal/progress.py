@@ -12,6 +12,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from spear_amal.printable import on_one_line
+
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
@@ -195,7 +197,7 @@ class _Terminal:
             _Terminal._screen.start()
         _Terminal._bars += 1
         self._shared = _Terminal._screen
-        self._task = self._shared.add_task(bar.title, total=None, count="", note="")
+        self._task = self._shared.add_task(on_one_line(bar.title), total=None, count="", note="")
         self.show(bar)
 
     def show(self, bar: Progress) -> None:
@@ -203,9 +205,9 @@ class _Terminal:
             self._task,
             total=bar.total or None,
             completed=bar.done,
-            description=bar.title,
+            description=on_one_line(bar.title),
             count=bar.count(),
-            note=bar.note,
+            note=on_one_line(bar.note),
         )
 
     def close(self, bar: Progress) -> None:
@@ -284,7 +286,7 @@ class _Log:
         now = time.monotonic()
         if bar.has_moved and now - self._last >= bar.log_every:
             self._last = now
-            sys.stderr.write(f"{bar.line()}\n")
+            sys.stderr.write(f"{on_one_line(bar.line())}\n")
             sys.stderr.flush()
 
     def close(self, bar: Progress) -> None: ...

@@ -11,7 +11,8 @@ import pandas as pd
 from spear_amal.cli import read_rows
 from spear_amal.cli.console import print_result, print_status, show_table
 from spear_amal.cli.options import AnalyzeOptions, ApplyOptions
-from spear_amal.data import write_table
+from spear_amal.data import read_table, write_table
+from spear_amal.data.delimited import DELIMITERS, as_no_formula
 from spear_amal.errors import InputError
 from spear_amal.io.atomic import refuse_existing
 from spear_amal.labeling import (
@@ -95,7 +96,7 @@ def apply(options: ApplyOptions) -> None:
     target = refuse_existing(options.require("votes"), options.force)
     if target.suffix != ".npz":
         raise InputError(f"{target}: a label matrix is written as .npz; choose such a name")
-    frame = read_rows.read_rows(options.require("data"), options.text_column)
+    frame = read_table(options.require("data"), options.text_column, options.label_column)
     matrix = vote(
         frame,
         options.require("lfs"),
@@ -143,7 +144,7 @@ def analyze(options: AnalyzeOptions) -> None:
     matrix = VoteFiles(source) if source.is_dir() else LabelMatrix.load(source)
     gold = None
     if options.data:
-        frame = read_rows.read_rows(options.data)
+        frame = read_table(options.data, label_column=options.label_column)
         if len(frame) != len(matrix):
             raise InputError(
                 f"{source} holds votes on {len(matrix)} rows, the data has {len(frame)} rows; "
@@ -152,6 +153,10 @@ def analyze(options: AnalyzeOptions) -> None:
         gold = _gold(frame, options, matrix)
     table = show_lfs(matrix, gold)
     if options.table is not None:
+        if options.table.suffix.lower() in DELIMITERS:
+            table = table.assign(
+                **{name: table[name].map(as_no_formula) for name in ("LF", "votes for")}
+            )
         write_table(table, options.table, overwrite=options.force)
         print_result(f"Table written to {options.table}")
 
@@ -159,7 +164,7 @@ def analyze(options: AnalyzeOptions) -> None:
 def _gold(
     frame: pd.DataFrame, options: ApplyOptions | AnalyzeOptions, matrix: LabelMatrix | VoteFiles
 ) -> np.ndarray | None:
-    """Return the gold codes of the data.
+    """Return the gold classes of the data, as numbers that the votes' classes know.
 
     A column that nobody named on the command line may be missing, or hold something else.
     """
@@ -170,7 +175,7 @@ def _gold(
     values = read_rows.label_values(frame, column, where)
     try:
         classes = read_rows.classes_of_table(matrix.classes, values)
-        return read_rows.class_codes(values, classes, where)
+        return classes.as_numbers(read_rows.class_codes(values, classes, where))
     except InputError as error:
         if is_named:
             raise

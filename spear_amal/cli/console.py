@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from spear_amal.printable import on_one_line, printable
 from spear_amal.report.formatting import are_numbers
 
 if TYPE_CHECKING:
@@ -29,12 +30,12 @@ def _console(stderr: bool) -> Console:
 
 def print_result(text: str = "") -> None:
     """Print a result line."""
-    _console(stderr=False).print(text)
+    _console(stderr=False).print(printable(text))
 
 
 def print_status(text: str) -> None:
     """Print a remark on what is being done."""
-    _console(stderr=True).print(text)
+    _console(stderr=True).print(printable(text))
 
 
 @contextmanager
@@ -63,9 +64,9 @@ def show_table(frame: pd.DataFrame, title: str) -> None:
 
 def show_rows(title: str, columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
     """Print rows of cells under column heads."""
-    texts = [[str(cell) for cell in row] for row in rows]
-    table = Table(title=Text(title), title_justify="left", header_style="bold")
-    for j, name in enumerate(columns):
+    texts = [[on_one_line(str(cell)) for cell in row] for row in rows]
+    table = Table(title=Text(on_one_line(title)), title_justify="left", header_style="bold")
+    for j, name in enumerate(map(on_one_line, columns)):
         numeric = j > 0 and are_numbers([row[j] for row in texts])
         # Narrow heads over numbers leave room for the words of other columns.
         head = Text(name.replace(" ", "\n") if numeric else name)

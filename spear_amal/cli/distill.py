@@ -32,6 +32,7 @@ from spear_amal.report import write_report
 from spear_amal.studies import one_thread
 from spear_amal.teachers import Teacher, as_teacher, early_stopped
 from spear_amal.teachers.class_columns import log_probabilities
+from spear_amal.votes.class_set import ClassNames
 
 CHAINED = [name for name, (_, parameters) in DISTILLATION.items() if "chain" in parameters]
 WITHOUT_TEACHER = ("ce", "superloss", "crust")
@@ -214,7 +215,7 @@ def _packed(
     return TextModel(
         estimator=student,
         features=data.features,
-        classes=data.classes,
+        classes=ClassNames(data.classes),
         text_column=settings.text_column,
         lf_names=() if votes is None else tuple(votes.lf_names),
         method=settings.method,

@@ -14,6 +14,7 @@ from spear_amal.data import TextFeatures, load_images, require_columns
 from spear_amal.data.images import ImageData
 from spear_amal.data.splits import draw_stratified
 from spear_amal.errors import InputError
+from spear_amal.votes.class_set import ClassNames
 from spear_amal.votes.label_matrix import LabelMatrix
 
 
@@ -197,9 +198,9 @@ def row_ids(frames: list[pd.DataFrame], column: str | None) -> list[np.ndarray]:
     return [frame[column].to_numpy() for frame in frames]
 
 
-def _named(codes: np.ndarray, classes: tuple[Any, ...]) -> np.ndarray:
-    """Class names of codes, None for -1; plain numbers stay what they are."""
-    if not any(isinstance(name, str) for name in classes):
+def _named(codes: np.ndarray, classes: ClassNames) -> np.ndarray:
+    """Class names of codes, None for -1; mere codes stay what they are."""
+    if classes.mere_codes:
         return codes
     names = np.array([*classes, None], dtype=object)
     return names[codes]  # -1 takes the last

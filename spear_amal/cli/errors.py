@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import traceback
 from typing import Any
@@ -10,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from spear_amal.errors import DataUnavailableError, InputError, MissingExtraError, SpearAmalError
+from spear_amal.printable import printable
 
 UNEXPECTED = 1
 BAD_INPUT = 2
@@ -21,7 +23,8 @@ _BAD_PATHS = (
     *(FileNotFoundError, FileExistsError, PermissionError),
     *(IsADirectoryError, NotADirectoryError),
 )
-_BAD_INPUTS = (InputError, MissingExtraError, *_BAD_PATHS)
+_BAD_PATH_ERRNOS = (errno.ENAMETOOLONG, errno.ELOOP)
+_BAD_INPUTS = (InputError, MissingExtraError)
 
 
 def exit_code(error: BaseException) -> int:
@@ -36,9 +39,13 @@ def exit_code(error: BaseException) -> int:
         return INTERRUPTED
     if isinstance(error, DataUnavailableError):
         return UNAVAILABLE
-    if isinstance(error, _BAD_INPUTS):
+    if isinstance(error, _BAD_INPUTS) or _is_bad_path(error):
         return BAD_INPUT
     return UNEXPECTED
+
+
+def _is_bad_path(error: BaseException) -> bool:
+    return isinstance(error, _BAD_PATHS) or getattr(error, "errno", None) in _BAD_PATH_ERRNOS
 
 
 def message(error: BaseException) -> str:
@@ -58,7 +65,7 @@ def message(error: BaseException) -> str:
 
 def _of_system(error: OSError) -> str:
     where = f"{error.filename}: " if error.filename is not None else ""
-    kept = "" if isinstance(error, _BAD_PATHS) else "; an output that stood there before is kept"
+    kept = "" if _is_bad_path(error) else "; an output that stood there before is kept"
     return f"{where}{error.strerror or error}{kept}"
 
 
@@ -75,5 +82,5 @@ class ErrorHandlingGroup(TyperGroup):
                 raise
             if ctx.params.get("debug"):
                 traceback.print_exception(error)
-            sys.stderr.write(f"Error: {message(error)}\n")
+            sys.stderr.write(f"Error: {printable(message(error))}\n")
             raise typer.Exit(exit_code(error)) from error

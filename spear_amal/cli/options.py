@@ -14,7 +14,9 @@ Metric = Literal["accuracy", "f1", "macro-f1"]
 
 Text = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=1)]
-Lfs = Annotated[Path | None, Field(description="Python file with the labelling functions.")]
+Lfs = Annotated[
+    Path | None, Field(description="Python file with the labelling functions; it is run.")
+]
 Force = Annotated[bool, Field(description="Overwrite outputs that are there.")]
 FaultTolerant = Annotated[
     bool, Field(description="Let a labelling function that fails on a row abstain there.")
@@ -34,7 +36,7 @@ class TrainingConfig(Options):
     """What ``train`` and ``distill`` have in common."""
 
     data: tuple[Path, ...] = option(
-        (), "Table: .csv, .jsonl or .parquet; several files are one table."
+        (), "Table: .csv, .tsv, .jsonl or .parquet; several files are one table."
     )
     validation: Path | None = option(
         None,
@@ -141,7 +143,7 @@ class EvaluateOptions(CliConfig):
 
     output: Path = option(MODEL, "Model file that train or distill wrote.", flag="model")
     test: tuple[Path, ...] = option(
-        (), "Table with labelled rows: .csv, .jsonl or .parquet.", flag="data"
+        (), "Table with labelled rows: .csv, .tsv, .jsonl or .parquet.", flag="data"
     )
 
 
@@ -280,7 +282,7 @@ class TeacherOutputsOptions(Options):
     model: Path = option(..., "Model file that train or distill wrote.")
     output: Path = option(..., "File to write (.npz).")
     data: tuple[Path, ...] = option(
-        (), "Table: .csv, .jsonl or .parquet; several files are one table."
+        (), "Table: .csv, .tsv, .jsonl or .parquet; several files are one table."
     )
     row_id_column: RowIdColumn = None
     images: Images = None

@@ -13,7 +13,10 @@ from spear_amal.cli import read_rows
 from spear_amal.cli.apply import vote
 from spear_amal.cli.console import print_result, show_rows
 from spear_amal.cli.options import EvaluateOptions, PredictOptions
-from spear_amal.data import write_table
+from spear_amal.data import read_table
+from spear_amal.data.add_columns import add_columns
+from spear_amal.data.delimited import DELIMITERS, as_no_formula
+from spear_amal.data.read_table import suffix_of
 from spear_amal.errors import InputError
 from spear_amal.io.atomic import refuse_existing
 from spear_amal.pipeline import TextModel
@@ -31,22 +34,28 @@ _TITLES = {
 def predict(options: PredictOptions) -> None:
     """Write the table with a predicted label and class probabilities added."""
     target = refuse_existing(options.require("predictions"), options.force)
+    suffix_of(target)
     model = TextModel.load(options.output)
-    frame = read_rows.read_rows(options.require("data"), model.text_column)
-    p = _probabilities(model, frame, options.lfs)
-    added: dict[str, Any] = {PREDICTED: [model.classes[code] for code in p.argmax(1)]}
-    added |= {f"p_{name}": p[:, code] for code, name in enumerate(model.classes)}
-    clash = [name for name in added if name in frame]
+    data = options.require("data")
+    frame = read_table(data, model.text_column)
+    names = [f"p_{name}" for name in model.classes]
+    clash = [name for name in (PREDICTED, *names) if name in frame]
     if clash:
         raise InputError(f"the data already has the column {clash[0]!r}; rename or drop it")
-    write_table(pd.concat([frame, pd.DataFrame(added)], axis=1), target, overwrite=options.force)
+    p = _probabilities(model, frame, options.lfs)
+    classes: list[Any] = list(model.classes)
+    if target.suffix.lower() in DELIMITERS:
+        classes = [as_no_formula(str(name)) for name in classes]
+    added: dict[str, Any] = {PREDICTED: [classes[code] for code in p.argmax(1)]}
+    added |= dict(zip(names, p.T, strict=True))
+    add_columns(data, added, target, overwrite=options.force)
     print_result(f"{len(frame)} predictions written to {target}")
 
 
 def evaluate(options: EvaluateOptions) -> None:
     """Print scores and the confusion matrix on the labelled rows of a table."""
     model = TextModel.load(options.output)
-    frame = read_rows.read_rows(options.require("test"), model.text_column)
+    frame = read_table(options.require("test"), model.text_column, options.label_column)
     where = ", ".join(str(path) for path in options.test)
     values = read_rows.label_values(frame, options.label_column, where)
     y = read_rows.class_codes(values, model.classes, where)

@@ -2,44 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from spear_amal.data import read_table, require_columns
+from spear_amal.data import require_columns
 from spear_amal.errors import InputError
+from spear_amal.votes.class_set import ClassNames, class_names
+from spear_amal.votes.gold import classes_with_gold, read_gold
 
 UNLABELLED = -1
+_WHOLE = re.compile(r"[+-]?(?:0|[1-9][0-9]{0,14})(?:\.0*)?")
 LF_COLUMN = "text"  # what labelling functions look at unless they say otherwise
-
-
-def read_rows(paths: Sequence[Path], text_column: str | None = None) -> pd.DataFrame:
-    """Read tables one below the other; a text column is checked and made of strings.
-
-    Raises
-    ------
-    InputError
-        If a file is missing, has no such column, or a text is empty; names file and row.
-    """
-    frames = [read_table(path) for path in paths]
-    if text_column is not None:
-        for frame, path in zip(frames, paths, strict=True):
-            _check_texts(frame, text_column, path)
-            frame[text_column] = frame[text_column].astype(str)
-    return pd.concat(frames, ignore_index=True)
-
-
-def _check_texts(frame: pd.DataFrame, column: str, path: Path) -> None:
-    require_columns(frame, [column], str(path))
-    missing = np.flatnonzero(frame[column].isna())
-    if len(missing):
-        raise InputError(
-            f"{path}: row {missing[0]} (counted from 0) has no {column!r}, as have "
-            f"{len(missing)} of {len(frame)} rows; fill or drop them"
-        )
 
 
 def for_lfs(frame: pd.DataFrame, text_column: str) -> pd.DataFrame:
@@ -66,12 +43,14 @@ def label_values(frame: pd.DataFrame, column: str, where: str) -> list[str | Non
 def _value(cell: Any) -> str | None:
     if pd.isna(cell):
         return None
-    # A column of whole numbers with gaps is read as floats.
-    text = str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell).strip()
+    # Many tools make floats of whole numbers beside missing ones, and write 1.0.
+    text = str(cell).strip()
+    if _WHOLE.fullmatch(text):
+        text = str(int(float(text)))
     return None if text in ("", str(UNLABELLED)) else text
 
 
-def classes_of_table(voted: Sequence[Any] | None, values: Sequence[str | None]) -> tuple[Any, ...]:
+def classes_of_table(voted: Sequence[Any] | None, values: Sequence[str | None]) -> ClassNames:
     """Return the classes in code order, from the votes' classes (None without LFs) and the labels.
 
     Raises
@@ -80,18 +59,16 @@ def classes_of_table(voted: Sequence[Any] | None, values: Sequence[str | None]) 
         If labels are names, but the LFs vote with mere numbers.
     """
     seen = {value for value in values if value is not None}
-    if voted is None:
-        return tuple(sorted(seen, key=_by_number))
-    if any(isinstance(name, str) for name in voted):
-        return tuple(voted)
+    declared = class_names(voted)
+    if declared is None:
+        return ClassNames(sorted(seen, key=_by_number))
     names = sorted(value for value in seen if not value.isdecimal())
-    if names:
+    if declared.mere_codes and names:
         raise InputError(
             f"the labels are names ({', '.join(names[:3])}), but the LFs vote with numbers: say "
             f"in the LF file which is which, e.g. CLASSES = {tuple(sorted(seen))!r}"
         )
-    top = max((int(value) for value in seen), default=UNLABELLED)
-    return tuple(range(max(len(voted), top + 1)))
+    return classes_with_gold(values, declared, "the labels")
 
 
 def _by_number(value: str) -> tuple[int, int, str]:
@@ -99,19 +76,11 @@ def _by_number(value: str) -> tuple[int, int, str]:
 
 
 def class_codes(values: Sequence[str | None], classes: Sequence[Any], where: str) -> np.ndarray:
-    """Return class codes (n,) of labels given as names or as codes; -1 where unlabelled.
+    """Return class codes (n,) of labels as texts, read as :func:`read_gold` reads them.
 
     Raises
     ------
     InputError
-        If a label is neither a name nor a code of a class; names row and label.
+        If a label is no class; names row (counted from 0) and label.
     """
-    codes = {str(code): code for code in range(len(classes))}
-    codes |= {str(name): code for code, name in enumerate(classes)}
-    for row, value in enumerate(values):
-        if value is not None and value not in codes:
-            raise InputError(
-                f"{where}: row {row} (counted from 0) has the label {value!r}, which is none of "
-                f"the classes {list(classes)}; leave it empty if the row has no label"
-            )
-    return np.array([UNLABELLED if v is None else codes[v] for v in values], dtype=np.int64)
+    return read_gold(values, classes, where).codes

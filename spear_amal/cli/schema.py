@@ -153,7 +153,7 @@ class Options(BaseModel):
             raise InputError(f"there is no settings file {path}; {cls.HINT}")
         try:
             values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:  # TOML's own and that of UTF-8 are the former
             raise FileFormatError(f"{path} is no valid TOML: {error}") from error
         fields = cls.keys()
         for key in values:
@@ -170,6 +170,8 @@ class Options(BaseModel):
             kind(folder / item) if isinstance(item, str) and cls.is_path(key, item) else item
             for item in items
         ]
+        if any("\0" in str(item) for item in items):
+            raise InputError(f"{key!r} holds a NUL character, which no path or name may hold")
         return tuple(resolved) if several else resolved[0]
 
     @classmethod

@@ -21,6 +21,7 @@ from spear_amal.io.atomic import refuse_existing, write_aside
 from spear_amal.progress import Progress
 from spear_amal.report import require_report_extra
 from spear_amal.report.figures.style import png
+from spear_amal.report.formatting import escape_markdown
 from spear_amal.report.formatting import markdown as as_markdown
 from spear_amal.report.grid_report import grid_figures, write_grid_report
 from spear_amal.report.grid_tables import (
@@ -188,6 +189,8 @@ def _parsed(text: str) -> tuple[str, Any]:
         return name, json.loads(value)
     except ValueError:
         return name, value
+    except RecursionError:
+        raise InputError(f"--set {name}: the value is nested too deeply to be read") from None
 
 
 # -- progress -------------------------------------------------------------------------------------
@@ -303,25 +306,33 @@ def _print_grids(runs: pd.DataFrame, baseline: str | None, markdown: bool) -> No
     for condition in conditions(runs):
         table = readable_grid(condition, grid_table(condition, baseline))
         _print_table(condition.title, table, markdown)
-        print_result(condition.settings)
+        _print_text(condition.settings, markdown)
         for text in filter(None, [note_of(condition), *verdicts_of(condition)]):
-            print_result(text)
+            _print_text(text, markdown)
 
 
 def _print_corpora(runs: pd.DataFrame, baseline: str | None, markdown: bool) -> None:
     for title, study, table in study_tables(runs, baseline):
         _print_table(title, readable_summary(table), markdown)
-        print_result(study)
+        _print_text(study, markdown)
     for verdict in verdicts(runs):
-        print_result(verdict.text)
+        _print_text(verdict.text, markdown)
 
 
 def _print_table(title: str, table: pd.DataFrame, markdown: bool) -> None:
     """Print a table of strings."""
     if markdown:
-        typer.echo(f"\n**{title}**\n\n{as_markdown(table)}\n")  # no line may be wrapped
+        head = escape_markdown(title)
+        typer.echo(f"\n**{head}**\n\n{as_markdown(table)}\n")  # no line may be wrapped
     else:
         show_table(table, title)
+
+
+def _print_text(text: str, markdown: bool) -> None:
+    if markdown:
+        typer.echo(escape_markdown(text))
+    else:
+        print_result(text)
 
 
 def _print_warnings(runs: pd.DataFrame) -> None:

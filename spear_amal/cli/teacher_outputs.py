@@ -11,8 +11,7 @@ from spear_amal.cli.console import print_result
 from spear_amal.cli.distill import text_log_probabilities
 from spear_amal.cli.distill_data import row_ids
 from spear_amal.cli.options import TeacherOutputsOptions
-from spear_amal.cli.read_rows import read_rows
-from spear_amal.data import load_images
+from spear_amal.data import load_images, read_table
 from spear_amal.errors import InputError
 from spear_amal.io.atomic import refuse_existing
 from spear_amal.pipeline import ImagesModel, TextModel, load_model
@@ -52,7 +51,7 @@ def _of_texts(
             "--row-id-column is missing: outputs are looked up by the ids of the rows, so that "
             "they fit a table that is sorted or cut in another way"
         )
-    frame = read_rows(options.data, model.text_column)
+    frame = read_table(options.data, model.text_column)
     (ids,) = row_ids([frame], options.row_id_column)
     votes = vote(frame, options.require("lfs"), model.text_column) if model.needs_votes else None
     texts = frame[model.text_column].tolist()

@@ -84,8 +84,10 @@ def fit_text_model(settings: TrainOptions, spec: MethodSpec, data: TrainingData)
     rows: dict[str, Any] = {"L": train.votes}
     if validation is not None:
         x_val = features.transform(validation.texts)
-        rows |= {"X_val": x_val, "y_val": validation.y, "L_val": validation.votes}
-    estimator.fit(features.transform(train.texts), train.y, **rows)
+        y_val = data.classes.as_numbers(validation.y)
+        rows |= {"X_val": x_val, "y_val": y_val, "L_val": validation.votes}
+    y = data.classes.as_numbers(train.y)
+    estimator.fit(features.transform(train.texts), y, **rows)
     names = train.votes.lf_names if train.votes is not None else ()
     return TextModel(
         estimator, features, data.classes, settings.text_column, tuple(names), spec.text
@@ -122,7 +124,7 @@ def _test_of_votes(estimator: Any, train: LabelledTable) -> VotesTest | None:
     """Return the test of a guard, or test for a method without one; None without votes."""
     result = getattr(estimator, "votes_test_", None)
     if result is None and train.votes is not None:
-        result = votes_test(train.votes, train.y)
+        result = votes_test(train.votes, train.votes.classes.as_numbers(train.y))
     return result
 
 

@@ -13,6 +13,16 @@ from spear_amal.data.corpora.synthetic import synthetic_corpus, synthetic_votes
 from spear_amal.data.corpus import Corpus
 from spear_amal.data.encoders import TextEncoder, make_features
 from spear_amal.data.features import TextFeatures
+from spear_amal.data.formats.other_votes import (
+    crowd_label_matrix,
+    flyingsquid_label_matrix,
+    metal_label_matrix,
+    named_label_matrix,
+    to_crowd,
+    to_flyingsquid,
+    to_metal,
+    to_names,
+)
 from spear_amal.data.formats.spear import read_spear_pickle, spear_label_matrix
 from spear_amal.data.formats.wrench import WrenchPart, read_wrench, write_wrench
 from spear_amal.data.images import IMAGES, ImageData, digits, kd_synthetic, load_images
@@ -36,12 +46,16 @@ __all__ = [
     "check_disjoint",
     "corpus_file",
     "corpus_status",
+    "crowd_label_matrix",
     "digits",
     "fetch_corpus",
+    "flyingsquid_label_matrix",
     "kd_synthetic",
     "load_corpus",
     "load_images",
     "make_features",
+    "metal_label_matrix",
+    "named_label_matrix",
     "partition",
     "read_spear_pickle",
     "read_table",
@@ -50,6 +64,10 @@ __all__ = [
     "spear_label_matrix",
     "synthetic_corpus",
     "synthetic_votes",
+    "to_crowd",
+    "to_flyingsquid",
+    "to_metal",
+    "to_names",
     "write_table",
     "write_wrench",
 ]

@@ -14,7 +14,9 @@ from sklearn.utils.validation import check_is_fitted
 from spear_amal.errors import FileFormatError, InputError
 
 
-class TextFeatures(TransformerMixin, BaseEstimator):
+# A sparse matrix of words is no data frame: as for scikit-learn's own vectorisers,
+# ``set_config(transform_output="pandas")`` leaves it as it is.
+class TextFeatures(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
     """TF-IDF of word n-grams as a sparse float32 matrix.
 
     Parameters

@@ -12,7 +12,8 @@ import pandas as pd
 from spear_amal._typing import VectorLike
 from spear_amal.data.corpus import Corpus
 from spear_amal.errors import InputError
-from spear_amal.votes.label_matrix import ABSTAIN
+from spear_amal.seeds import RandomStateLike, random_generator
+from spear_amal.votes.gold import group_labels, read_gold
 
 
 def normalise_texts(texts: Iterable[str]) -> list[str]:
@@ -80,7 +81,7 @@ def hold_out_test(frame: pd.DataFrame, n_test: int, seed: int) -> pd.DataFrame:
     """
     rows = np.arange(len(frame))
     labels = frame["label"].to_numpy()
-    test = draw_stratified(rows, labels, n_test, np.random.default_rng(seed), "the test part")
+    test = draw_stratified(rows, labels, n_test, random_generator(seed), "the test part")
     is_test = np.isin(rows, test)
     texts = np.asarray(normalise_texts(frame["text"]), dtype=object)
     leaked = is_test & np.isin(texts, texts[~is_test])
@@ -121,16 +122,17 @@ class Partition:
         return np.sort(np.concatenate([self.labelled, self.unlabelled]))
 
     def observed_labels(self, y: VectorLike) -> np.ndarray:
-        """Return a copy of `y` (n,) with -1 on every row whose gold training must not see.
+        """Return a copy of `y` (n,) without the gold of rows that training must not see.
 
         Gold stays on labelled and validation rows; unlabelled rows, test rows and rows of no part
-        become -1.
+        become -1, or None where gold is names.
         """
-        y = np.asarray(y)
-        observed = np.full(len(y), ABSTAIN, dtype=np.int64)
-        seen = np.concatenate([self.labelled, self.validation])
-        observed[seen] = y[seen]
-        return observed
+        labels, places = group_labels(y, "y")
+        hidden = np.ones(len(places), dtype=bool)
+        hidden[np.concatenate([self.labelled, self.validation])] = False
+        named = any(isinstance(label, str) for label in labels)
+        known = np.array([None, *labels[1:]] if named else labels, dtype=object if named else None)
+        return np.where(hidden, known[0], known[places])
 
 
 def check_disjoint(**parts: VectorLike) -> None:
@@ -153,7 +155,7 @@ def check_disjoint(**parts: VectorLike) -> None:
 
 def partition(
     data: Corpus | VectorLike,
-    seed: int,
+    seed: RandomStateLike,
     n_labelled: int | None = None,
     n_validation: int | None = None,
     *,
@@ -167,9 +169,9 @@ def partition(
     Parameters
     ----------
     data : Corpus, or labels (n,)
-        Labels alone know no test rows: give them in `test`.
-    seed : int
-        Same data, seed and sizes: same parts.
+        Names or numbers. Labels alone know no test rows: give them in `test`.
+    seed : int, RandomState, Generator or None
+        Same data in the same order, same number and sizes: same parts.
     n_labelled, n_validation : int, optional
         Sizes; default: those of the corpus.
     test : array of int, optional
@@ -199,14 +201,16 @@ def partition(
     [6, 20, 4, 10]
     """
     corpus = data if isinstance(data, Corpus) else None
-    y = corpus.labels if corpus is not None else np.asarray(data)
-    if len(y) and y.min() < 0:
-        raise InputError(f"labels must be gold for every row; found {y.min()} (no answer)")
+    y = corpus.labels if corpus is not None else read_gold(data, name="labels").codes
+    if (y < 0).any():
+        raise InputError(
+            f"labels must be gold for every row; row {int((y < 0).argmax())} has none (-1)"
+        )
     n_labelled = _size("n_labelled", n_labelled, corpus)
     n_validation = _size("n_validation", n_validation, corpus)
     test = _test_rows(corpus, test, len(y))
     pool = np.setdiff1d(np.arange(len(y)), test)
-    generator = np.random.default_rng(seed)
+    generator = random_generator(seed)
     if labelled == "published":
         drawn = _published_rows(corpus)
     elif labelled == "random":

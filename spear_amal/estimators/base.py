@@ -24,9 +24,8 @@ from spear_amal.estimators.validation import (
     TrainingPool,
     check_features,
     check_features_or_images,
-    encode,
+    known_codes,
     make_pool,
-    validate_target,
 )
 from spear_amal.losses import ComponentSet
 from spear_amal.mixers import Fixed, Mixer
@@ -40,9 +39,11 @@ from spear_amal.models import (
 )
 from spear_amal.models.registry import FeatureModelLike
 from spear_amal.params import Interval, NestedParameters, StrOptions, nest_options
+from spear_amal.seeds import LARGEST_SEED, RandomStateLike, settle_seed
 from spear_amal.training import METRICS, ProgressBar, Table, TrainerConfig, score
 from spear_amal.training.config import DTYPES
 from spear_amal.votes.label_matrix import LabelMatrix, as_label_matrix
+from spear_amal.votes.row_ids import align_votes, check_same_rows
 
 BATCH, IMAGE_BATCH = 64, 128
 LOGIT_STEP = 0.14  # 0.01 on bags of 14 words, the rate that a first study used
@@ -86,7 +87,7 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
     validation_fraction: float = 0.5
     prior_correction: bool = False
     metric: str = "accuracy"
-    random_state: int = 0
+    random_state: RandomStateLike = 0
     verbose: int = 0
 
     _nested: ClassVar[dict[str, Any]] = {"trainer": TrainerConfig}
@@ -104,7 +105,12 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "prior_correction": ["boolean"],
         "metric": [StrOptions(set(METRICS))],
-        "random_state": [Interval(Integral, 0, None, closed="left")],
+        "random_state": [
+            None,
+            Interval(Integral, 0, LARGEST_SEED, closed="both"),
+            np.random.RandomState,
+            np.random.Generator,
+        ],
         "verbose": [Interval(Integral, 0, None, closed="left"), "boolean"],
     }
 
@@ -133,6 +139,12 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         if self.feature_model != "linear":
             check_kind(self.feature_model)
         find_device(self._options_of("trainer").device)
+        trainer: TrainerConfig = self._options_of("trainer")
+        if self.random_state is None and (trainer.checkpoint or trainer.distributed):
+            raise InputError(
+                "random_state=None starts every run anew: a run that goes on from a checkpoint, or "
+                "in several processes, needs a number"
+            )
         keeps_none = type(self._new_mixer()).table is Mixer.table
         if self.fit_strategy == "crossfit-weights" and keeps_none:
             raise InputError(
@@ -158,7 +170,9 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         X : array or sparse matrix of shape (n, D)
             Features of labelled and unlabelled rows.
         y : array of shape (n,)
-            Gold labels; -1 (or None) where unlabelled.
+            Gold labels; -1, None or NaN where unlabelled. With L they are read against its
+            classes: names, codes, members of an Enum or the numbers that classes are called by.
+            An index of pandas must be that of X and L, or have nothing to do with it.
         L : LabelMatrix or array of shape (n, m), optional
             Votes of the labelling functions, -1 for abstain.
         X_val, y_val, L_val : optional
@@ -177,11 +191,16 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
 
     def _fit(self, inputs: FitInputs, given: Any = None) -> Self:
         """Check, plan and train; `given` are what the plan of a subclass needs of its `fit`."""
-        self.check_parameters()
+        self._begin()
         pool = make_pool(self, inputs)
         plan = self._plan(pool, given)
         self._set_fitted_attributes(pool, fit_plan(pool, plan), plan)
         return self
+
+    def _begin(self) -> None:
+        """Check the parameters, and settle the seed that all of this fit starts from."""
+        self.check_parameters()
+        self.seed_ = settle_seed(self.random_state)
 
     def _plan(self, pool: TrainingPool, given: Any = None) -> FitPlan:
         """Make the plan of this fit: losses, mixer and model of the rules.
@@ -247,7 +266,8 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
                 trainer=settled,
                 config=self._config_for_fingerprint,
                 metric=self.metric,
-                seed=self.random_state,
+                positive=self._positive,
+                seed=self.seed_,
                 fit_strategy=self.fit_strategy,
                 n_folds=self.n_folds,
                 validation=self.validation,
@@ -381,6 +401,7 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         return self._predict_proba(X, L, self.exponent_)
 
     def _predict_proba(self, X: Any, L: Any, exponent: float) -> np.ndarray:
+        L = align_votes(L, [X])
         X = self._check_features(X, reset=False)
         votes = self._votes_of(X, L if exponent > 0 else None)
         probabilities = []
@@ -426,13 +447,14 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         alone. With `sample_weight` the score is the weighted accuracy, as scikit-learn expects.
         """
         check_is_fitted(self, "models_")
-        codes = encode(validate_target(y, "y"), self.classes_, strict=False)
+        codes = known_codes(self, y, strict=False)
+        check_same_rows(y, X, "y", "X")
         known = codes >= 0
         predicted = self._predict_proba(X, L, self.exponent_ if L is not None else 0.0).argmax(1)
         if sample_weight is not None:
             weight = np.asarray(sample_weight, dtype=float)[known]
             return float(np.average(predicted[known] == codes[known], weights=weight))
-        return score(self.metric, codes, predicted)
+        return score(self.metric, codes, predicted, self._positive)
 
     def _votes_of(self, X: Any, L: Any) -> LabelMatrix | None:
         """Votes in the unipolar form of training; silence where L is None."""
@@ -455,6 +477,11 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
     def _combine(self, log_p: np.ndarray, log_q: np.ndarray | None, exponent: float) -> np.ndarray:
         """Log probabilities (n, C) of both models together, up to a constant per row."""
         return combine(log_p, log_q, exponent)
+
+    @property
+    def _positive(self) -> int:
+        """Code of the class whose F1 the metric "f1" is: class 1 of the votes, if there are any."""
+        return 1 if self.vote_schema_ is None else self.vote_schema_.code_of(1)
 
     @property
     def n_lfs_(self) -> int:
@@ -538,7 +565,7 @@ def default_rate(x: Any, feature_model: Any, optimiser: str = "adam") -> float:
         return SGD_RATE
     if feature_model != "linear" or x.ndim > 2:
         return 1e-3
-    row = float(abs(x).sum()) / max(x.shape[0], 1)
+    row = float(abs(x).sum(dtype=np.float64)) / max(x.shape[0], 1)
     return float(np.clip(LOGIT_STEP / max(row, 1e-12), *RATE_RANGE))
 
 

@@ -58,6 +58,8 @@ class FitPlan:
         For each teacher, how to ask about an augmented batch; see :class:`~.training.table.Table`.
     tasks : mapping of str to ndarray (n,)
         Targets of auxiliary tasks, by rows of the pool.
+    positive : int
+        Code of the class whose F1 the metric "f1" is.
     use_unlabelled, keep_uncovered : bool
         Whether unlabelled rows are trained on, and those on which no LF fires.
     config : function () -> dict
@@ -75,6 +77,7 @@ class FitPlan:
     online_teachers: tuple[Any, ...] = ()
     tasks: Mapping[str, np.ndarray] = field(default_factory=dict)
     metric: str = "accuracy"
+    positive: int = 1
     seed: int = 0
     fit_strategy: str = "single"
     n_folds: int = 5
@@ -105,7 +108,7 @@ class FitPlan:
         settings = replace(
             self.trainer, checkpoint=named(self.trainer.checkpoint, checkpoint_of), **changes
         )
-        return Trainer(settings, self.metric, self.seed, self.callbacks)
+        return Trainer(settings, self.metric, self.seed, self.callbacks, self.positive)
 
 
 def named(path: Any, part: str) -> Any:
@@ -183,11 +186,12 @@ def _fit_here(pool: TrainingPool, plan: FitPlan) -> list[FoldResult]:
 def _folds(pool: TrainingPool, plan: FitPlan) -> list[np.ndarray]:
     """Each gold row of L and V plays validation once."""
     counts = np.bincount(pool.y[pool.gold])
-    smallest = int(counts[counts > 0].min())
+    smallest, rarest = min((int(n), code) for code, n in enumerate(counts) if n)
     if smallest < plan.n_folds:
         raise InputError(
             f"cross-fitting over {plan.n_folds} folds needs as many gold rows of every class; "
-            f"the rarest has {smallest}. Use fewer folds or fit_strategy='refit'"
+            f"the rarest, {pool.classes.tolist()[rarest]!r}, has {smallest}. Use fewer folds or "
+            "fit_strategy='refit'"
         )
     folds = StratifiedKFold(plan.n_folds, shuffle=True, random_state=plan.seed)
     return [pool.gold[held_out] for _, held_out in folds.split(pool.gold, pool.y[pool.gold])]

@@ -13,7 +13,7 @@ from spear_amal.errors import InputError
 from spear_amal.estimators.base import BaseSpearEstimator, network_name
 from spear_amal.estimators.cross_fitting import FitPlan, named
 from spear_amal.estimators.rules import GuardsVotes, RuleModelConfig
-from spear_amal.estimators.teacher_inputs import TeacherRows
+from spear_amal.estimators.teacher_inputs import TeacherRows, check_columns
 from spear_amal.estimators.validation import FitInputs, TrainingPool
 from spear_amal.losses import ComponentSet, LabelCrossEntropy, OnCovered, teacher_components
 from spear_amal.losses.teacher import DIRECTIONS
@@ -201,6 +201,7 @@ metric, random_state, verbose
 
     def _plan(self, pool: TrainingPool, given: Any = None) -> FitPlan:
         asked: TeacherRows = given
+        check_columns(self.teachers_, self.vote_schema_)
         # Asked here, so that what is wrong with a teacher is said before any training.
         logits = asked.logits(self.teachers_, pool, self.teacher_cache)
         rules: RuleModelConfig = self._options_of("rule_model")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from spear_amal.errors import InputError
 from spear_amal.estimators.distillation import DistilledClassifier
 from spear_amal.estimators.sskd import RotationDistiller
 from spear_amal.mixers import MIXERS
 from spear_amal.models.registry import FeatureModelLike
+from spear_amal.params import check_name
 from spear_amal.teachers.convert import TeacherLike
 
 #: Methods of distillation: name -> (what it is, parameters). The mixer is that of the name unless
@@ -67,8 +67,7 @@ def distiller(
     >>> distiller("takd", "resnet8", ["resnet20"], ["resnet14"]).chain
     'takd'
     """
-    if method not in DISTILLATION and method not in MIXERS:
-        raise InputError(f"unknown method {method!r}; choose from {', '.join(DISTILLATION)}")
+    check_name("method", method, DISTILLATION | MIXERS)
     _, own_settings = DISTILLATION.get(method, ("", {}))
     settings = {"mixer": method, **own_settings}
     if settings.get("chain") and (assistants or len(teachers) > 1):

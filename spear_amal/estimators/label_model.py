@@ -13,7 +13,7 @@ from spear_amal._typing import PathLike
 from spear_amal.errors import InputError
 from spear_amal.estimators.base import BaseSpearEstimator
 from spear_amal.estimators.cross_fitting import FitPlan, FoldResult
-from spear_amal.estimators.validation import TrainingPool
+from spear_amal.estimators.validation import TrainingPool, VoteSchema
 from spear_amal.label_models import LABEL_MODELS, LabelModel
 from spear_amal.losses import ComponentSet, GoldCrossEntropy, NoisyCrossEntropy, TeacherCrossEntropy
 from spear_amal.mixers import Mixer, build_mixer
@@ -33,7 +33,8 @@ class LabelModelClassifier(BaseSpearEstimator):
         its posterior is the target where a row has no gold label. With ``inference="product"`` it
         also takes part in prediction.
     label_model_options : dict, optional
-        Parameters of a label model given by name.
+        Parameters of a label model given by name. What is given per class, such as
+        ``class_balance``, is in the order of the classes of the votes.
     feature_model, ... : see :class:`SpearClassifier`
     """
 
@@ -45,7 +46,7 @@ class LabelModelClassifier(BaseSpearEstimator):
     def check_parameters(self) -> None:
         """Raise an error for a parameter that cannot be used; `fit` calls it first."""
         super().check_parameters()
-        self._new_label_model()
+        self._new_label_model().check_parameters()
 
     def _plan(self, pool: TrainingPool, given: Any = None) -> FitPlan:
         self.label_models_: list[LabelModel] = []
@@ -86,24 +87,34 @@ class LabelModelClassifier(BaseSpearEstimator):
                 f"label model {self.label_model!r} cannot take {options}: {error}"
             ) from error
         if "random_state" in model.get_params():
-            model.set_params(random_state=self.random_state)
+            model.set_params(random_state=getattr(self, "seed_", 0))
         return model
 
     def _label_model_log_proba(self, pool: TrainingPool, gold: np.ndarray) -> np.ndarray | None:
         """Log posteriors (n, 1, C) of the label model; NaN where no LF fires."""
         if pool.votes is None:
             return None
-        model = self._new_label_model()
+        schema: VoteSchema = self.vote_schema_
+        model, votes = self._new_label_model(), self._as_given(pool.votes, pool.plan)
         if self.label_models_ and not model.uses_gold:
             model = self.label_models_[-1]  # it learns from votes alone, and they are the same
         else:
             y = np.full_like(pool.y, -1)
-            y[gold] = pool.y[gold]
-            model.fit(pool.votes, y)
+            y[gold] = schema.order[pool.y[gold]]
+            model.fit(votes, votes.classes.as_numbers(y))
         self.label_models_.append(model)
-        p = model.predict_proba(pool.votes)
+        p = model.predict_proba(votes)[:, schema.order]
         p[~pool.covered()] = np.nan
         return np.log(np.clip(p, SMALLEST, None))[:, None, :]
+
+    def _as_given(self, votes: LabelMatrix, plan: list[tuple[int, int]]) -> LabelMatrix:
+        """Votes as the LFs gave them, from the model's columns of one class each.
+
+        An LF that votes for several classes is one observer to a label model, not several.
+        """
+        schema: VoteSchema = self.vote_schema_
+        joined = votes.join_columns([lf for lf, _ in plan], schema.names, self.n_lfs_)
+        return schema.from_model(joined)
 
     def _set_fitted_attributes(
         self, pool: TrainingPool, results: list[FoldResult], plan: FitPlan
@@ -120,7 +131,9 @@ class LabelModelClassifier(BaseSpearEstimator):
         """Log posterior (n, C) of the label model."""
         if votes is None:
             return None
-        return np.log(np.clip(self.label_models_[i].predict_proba(votes), SMALLEST, None))
+        schema: VoteSchema = self.vote_schema_
+        p = self.label_models_[i].predict_proba(self._as_given(votes, self.plan_))[:, schema.order]
+        return np.log(np.clip(p, SMALLEST, None))
 
     def save(self, path: PathLike, overwrite: bool = False) -> None:
         """Write the fitted model into one file; see :meth:`BaseSpearEstimator.save`."""

@@ -21,6 +21,7 @@ from spear_amal.estimators.validation import FitInputs, TrainingPool, make_pool
 from spear_amal.params import check_whole
 from spear_amal.training import ParquetRows
 from spear_amal.training.parquet_table import ShardTable, ShardVotes
+from spear_amal.votes.gold import has_label
 from spear_amal.votes.label_matrix import LabelMatrix
 from spear_amal.votes.parquet import VoteFiles
 
@@ -120,10 +121,10 @@ def _gold(source: ParquetRows) -> tuple[np.ndarray, np.ndarray]:
     numbers: list[np.ndarray] = []
     labels: list[Any] = []
     for block, raw in source.labels():
-        here = np.flatnonzero(~validation.unlabelled_mask(raw))
+        here = np.flatnonzero(has_label(raw, source.y))
         numbers.append(block.first_row + here)
         labels += raw[here].tolist()
-    return np.concatenate(numbers), np.asarray(labels)
+    return np.concatenate(numbers), np.fromiter(labels, dtype=object, count=len(labels))
 
 
 def _seen(

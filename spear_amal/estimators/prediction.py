@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from scipy.special import log_softmax
 
+from spear_amal.errors import InputError
 from spear_amal.models import JointModel
 from spear_amal.training import Table, predict_logits
 
@@ -20,9 +22,23 @@ def log_posteriors(
     pairs = []
     for model in models:
         logits, rules = predict_logits(model, table)
+        for scores in (logits, rules):
+            if scores is not None:
+                refuse_infinite_scores(scores)
         q = None if rules is None else log_softmax(rules.double().cpu().numpy(), axis=1)
         pairs.append((log_softmax(logits.double().cpu().numpy(), axis=1), q))
     return pairs
+
+
+def refuse_infinite_scores(scores: torch.Tensor) -> None:
+    """Raise InputError where scores (n, C) of a model are no finite numbers."""
+    wrong = ~scores.isfinite().all(1)
+    if wrong.any():
+        raise InputError(
+            f"the scores of {int(wrong.sum())} of {len(scores)} rows are not finite, first in row "
+            f"{int(wrong.int().argmax())}: their features are too large for this model; scale them "
+            "as in training, or train with TrainerConfig(dtype='float64')"
+        )
 
 
 def combine(log_p: np.ndarray, log_q: np.ndarray | None, exponent: float) -> np.ndarray:

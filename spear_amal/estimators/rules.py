@@ -47,7 +47,8 @@ class RuleModelConfig(BaseEstimator):
         Direction of the sixth, a KL divergence.
     quality_guides : "validation", float or array
         How often each LF is believed to be right when it fires: estimated from fired validation
-        rows (LFs that fire on none keep the published 0.9), one number, or one per LF.
+        rows (LFs that fire on none keep the published 0.9), one number, one per LF, or one per LF
+        and class as ``L.unipolar_plan()`` lists them.
     quality_index : float
         Mean score of continuous LFs where they agree with the class.
     rule_start : {"guides", "ones"}
@@ -81,6 +82,11 @@ class RuleModelConfig(BaseEstimator):
     def check_parameters(self) -> None:
         """Raise an error for a parameter that cannot be used."""
         check_parameters(self)
+        if np.float32(self.quality_index) in (0, 1):
+            raise InputError(
+                "quality_index must lie strictly between 0 and 1 in float32 as well, found "
+                f"{self.quality_index!r}"
+            )
         self.make_losses(with_rules=True)
         check_guides(self.quality_guides)
 

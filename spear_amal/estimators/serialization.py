@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from spear_amal.errors import FileFormatError, InputError
+from spear_amal.estimators.class_order import sort_loaded_classes
 from spear_amal.estimators.validation import VoteSchema
 from spear_amal.io.atomic import refuse_existing
 from spear_amal.io.safetensors import (
@@ -85,6 +86,7 @@ def fingerprint_config(estimator: Any) -> dict[str, Any]:
     config = params_to_json(estimator)
     for name in estimator._nested:
         config[name] = _options_to_json(estimator._options_of(name))
+    config["random_state"] = estimator.seed_
     config["trainer"] = {k: v for k, v in config["trainer"].items() if k not in NO_MATTER}
     return config
 
@@ -135,13 +137,14 @@ def read_extra(path: str | os.PathLike[str]) -> tuple[str, dict[str, Any], Tenso
 
 def describe_model(estimator: Any) -> dict[str, Any]:
     """Everything but the tensors."""
+    params = params_to_json(estimator)
+    if isinstance(params["random_state"], dict):  # a generator, which no file holds
+        params["random_state"] = estimator.seed_
     return {
         "kind": KIND,
         "class": type(estimator).__name__,
         "params": {
-            name: value
-            for name, value in params_to_json(estimator).items()
-            if name not in estimator._not_stored
+            name: value for name, value in params.items() if name not in estimator._not_stored
         },
         "n_models": len(estimator.models_),
         "classes": estimator.classes_.tolist(),
@@ -191,6 +194,7 @@ def load(cls: Any, path: str | os.PathLike[str], **objects: Any) -> Any:
         estimator._restore_model(under_prefix(f"model{i}", tensors))
         for i in range(config["n_models"])
     ]
+    sort_loaded_classes(estimator)
     return estimator
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from spear_amal._typing import MatrixLike, StoredVotesLike, VectorLike, VotesLike
-from spear_amal.errors import InputError
 from spear_amal.estimators.base import BaseSpearEstimator
 from spear_amal.estimators.cross_fitting import FitPlan
 from spear_amal.estimators.rules import GuardsVotes, RuleModelConfig
@@ -15,6 +14,7 @@ from spear_amal.estimators.validation import FitInputs, TrainingPool
 from spear_amal.losses import ComponentSet, GoldCrossEntropy
 from spear_amal.mixers import Fixed, Mixer, build_mixer
 from spear_amal.mixers.weight_table import MappedTable
+from spear_amal.params import check_name
 from spear_amal.training import ParquetRows, TrainerConfig
 
 #: Settings of SpearClassifier by name; see :meth:`SpearClassifier.preset`.
@@ -77,14 +77,18 @@ class SpearClassifier(GuardsVotes, BaseSpearEstimator):
     prior_correction : bool
         Weigh gold rows so that their class balance is that of the validation rows.
     metric : {"accuracy", "f1", "macro-f1"}
-        Chooses the epoch; "f1" is that of class 1. Ties go to the lower validation loss.
-    random_state : int
+        Chooses the epoch; "f1" is that of class 1 (of the votes, if there are any). Ties go to
+        the lower validation loss.
+    random_state : int, RandomState, Generator or None
+        An int gives the same model each time; None another one each time, and so does a generator,
+        which is drawn from. ``seed_`` is the number that it came to.
     verbose : int
         1 shows a progress bar with the time left.
 
     Attributes
     ----------
     classes_ : ndarray (C,)
+        Sorted, and with them the columns of probabilities, whatever order the votes have.
     weights_ : DataFrame (rows, losses)
         Learnt weights; training rows of X first, then validation rows. NaN where a row took no
         part (validation, uncovered) or the loss is not defined on it.
@@ -148,8 +152,7 @@ class SpearClassifier(GuardsVotes, BaseSpearEstimator):
         **changes
             Options by name that differ, as for :meth:`from_options`.
         """
-        if name not in PRESETS:
-            raise InputError(f"unknown preset {name!r}; choose from {sorted(PRESETS)}")
+        check_name("preset", name, PRESETS)
         return cls.from_options(**{**PRESETS[name], **changes})
 
     def _plan(self, pool: TrainingPool, given: Any = None) -> FitPlan:
@@ -219,7 +222,7 @@ class SpearClassifier(GuardsVotes, BaseSpearEstimator):
         """
         from spear_amal.estimators.parquet import fit_parquet
 
-        self.check_parameters()
+        self._begin()
         validation = FitInputs(None, None, None, X_val, y_val, L_val)
         pool, plan, results = fit_parquet(self, rows, L, validation, window)
         weights = results[0].result.weights

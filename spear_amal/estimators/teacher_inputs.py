@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from spear_amal.errors import InputError
-from spear_amal.estimators.validation import TrainingPool, check_rows
+from spear_amal.estimators.validation import TrainingPool, VoteSchema, check_rows
 from spear_amal.teachers import ArrayTeacher, Teacher, TeacherOutputs
 from spear_amal.teachers.ensemble import MeanTeacher
 from spear_amal.votes.label_matrix import LabelMatrix
@@ -71,6 +71,25 @@ class TeacherRows:
         told = np.concatenate(parts)
         self.digest = hashlib.sha256(np.ascontiguousarray(told).tobytes()).hexdigest()[:32]
         return told
+
+
+def check_columns(teachers: Sequence[Teacher], schema: VoteSchema | None) -> None:
+    """Raise InputError for columns that could follow either of two orders of the classes.
+
+    A teacher that does not know its classes has them in the student's order; where the votes name
+    them in another order than the sorted one, nothing says which of the two was meant.
+    """
+    if schema is None or schema.codes is None:
+        return
+    for teacher in teachers:
+        if isinstance(teacher, MeanTeacher):
+            check_columns(teacher.teachers, schema)
+        elif teacher.classes is None:
+            raise InputError(
+                f"the teacher {teacher.name!r} does not say which class each of its columns is; L "
+                f"has the classes {list(schema.classes)}, the student has them sorted. Name the "
+                "columns in their own order: as_teacher(.., classes=[..])"
+            )
 
 
 def _part(name: str, of: str, X: Any, asked: Any, ids: Any, L: Any) -> tuple[Any, Any]:

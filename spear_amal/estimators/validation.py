@@ -9,15 +9,22 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse as sp
 from sklearn.model_selection import train_test_split
-from sklearn.utils import assert_all_finite, column_or_1d
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils import column_or_1d
 from sklearn.utils.validation import validate_data
 
 from spear_amal.errors import InputError
+from spear_amal.estimators.class_order import (
+    codes_of_model,
+    codes_of_votes,
+    refuse_unlabelled_in_calibration,
+    sorted_classes,
+    warn_of_sorted_codes,
+)
 from spear_amal.models.image_model import check_pixels, pixel_kind
+from spear_amal.votes.class_set import ClassNames
+from spear_amal.votes.gold import Gold, read_gold
 from spear_amal.votes.label_matrix import LabelMatrix, as_label_matrix
-
-UNLABELLED = -1
+from spear_amal.votes.row_ids import align_votes, check_same_rows
 
 
 class FitInputs(NamedTuple):
@@ -95,26 +102,32 @@ def make_pool(
         For rows, labels or votes that do not go together; names the argument.
     """
     _check_pairs(inputs)
+    inputs = _same_rows(inputs)
     X = estimator._check_features(inputs.X, reset=True)
-    y = validate_target(inputs.y, "y")
-    check_rows("y", len(y), X.shape[0], "X")
     votes = None if inputs.L is None else as_label_matrix(inputs.L)
     if votes is not None:
         check_rows("L", len(votes), X.shape[0], "X")
         if plan is None and votes.nnz == 0:
             raise InputError("all LFs abstain on all rows of L; without votes leave L out")
-    estimator.classes_ = find_classes(y[~unlabelled_mask(y)], votes)
-    codes = encode(y, estimator.classes_)
-    check_gold(codes, estimator.classes_)
+    gold = read_target(inputs.y, votes, inputs.X, X.shape[0])
+    check_gold(gold)
+    estimator.classes_ = sorted_classes(gold.labels)
+    order = codes_of_votes(gold.labels.tolist(), estimator.classes_)
+    codes = codes_of_model(gold.codes, order)
+    if (codes < 0).any():
+        refuse_unlabelled_in_calibration()
     estimator.vote_schema_ = None
-    if votes is not None:
-        estimator.vote_schema_ = VoteSchema.of(inputs.L, votes, len(estimator.classes_))
-        votes = votes.with_classes(estimator.vote_schema_.classes)
     if plan is None:
         plan = [] if votes is None else votes.unipolar_plan()
+    if votes is not None:
+        schema = estimator.vote_schema_ = VoteSchema.of(inputs.L, votes, len(gold.labels), order)
+        if order is None and estimator.classes_.dtype.kind in "iu":
+            warn_of_sorted_codes(votes, codes)
+        votes = schema.to_model(votes.with_classes(schema.class_names))
+        plan = schema.plan_of_model(plan)
     features, all_codes, all_votes = [X], [codes], [votes]
     if inputs.X_val is None:
-        fraction, seed = estimator.validation_fraction, estimator.random_state
+        fraction, seed = estimator.validation_fraction, estimator.seed_
         validation, source = hold_out(codes, fraction, seed)
     else:
         x_val, codes_val, votes_val = _validation_rows(estimator, inputs)
@@ -149,14 +162,24 @@ def _check_pairs(inputs: FitInputs) -> None:
         )
 
 
+def _same_rows(inputs: FitInputs) -> FitInputs:
+    """Votes in the order of the rows, where both have ids; features without ids go with y."""
+    if inputs.L is None:
+        return inputs
+    return inputs._replace(
+        L=align_votes(inputs.L, [inputs.X, inputs.y]),
+        L_val=align_votes(inputs.L_val, [inputs.X_val, inputs.y_val], "X_val", "L_val"),
+    )
+
+
 def _validation_rows(
     estimator: Any, inputs: FitInputs
 ) -> tuple[Any, np.ndarray, LabelMatrix | None]:
     """Features, gold codes and votes of the validation rows that were given."""
     x = estimator._check_features(inputs.X_val, reset=False)
-    y = validate_target(inputs.y_val, "y_val")
-    check_rows("y_val", len(y), x.shape[0], "X_val")
-    codes = encode(y, estimator.classes_, "y_val")
+    codes = known_codes(estimator, inputs.y_val, "y_val")
+    check_rows("y_val", len(codes), x.shape[0], "X_val")
+    check_same_rows(inputs.y_val, inputs.X_val, "y_val", "X_val")
     if (codes < 0).any():
         raise InputError("y_val holds unlabelled rows (-1); validation rows need gold labels")
     schema: VoteSchema | None = estimator.vote_schema_
@@ -199,83 +222,25 @@ def check_features_or_images(estimator: Any, X: Any, reset: bool) -> Any:
     return images
 
 
-def unlabelled_mask(y: np.ndarray) -> np.ndarray:
-    """Rows (n,) that carry no label: -1, None or NaN (also "-1" among strings).
-
-    Examples
-    --------
-    >>> unlabelled_mask(np.array([0, -1, 1])).tolist()
-    [False, True, False]
-    >>> unlabelled_mask(np.array(["ham", None, "spam"], dtype=object)).tolist()
-    [False, True, False]
-    """
-    if y.dtype.kind in "iuf":
-        return (y == UNLABELLED) | (y != y)
-    if y.dtype.kind == "O":
-        return np.array([v is None or v != v or v in (UNLABELLED, "-1") for v in y], bool)
-    return y == "-1" if y.dtype.kind in "US" else np.zeros(len(y), dtype=bool)
+def known_codes(estimator: Any, y: Any, name: str = "y", strict: bool = True) -> np.ndarray:
+    """Read labels against the classes of a fit; as :func:`read_gold` does, codes (n,) alone."""
+    schema: VoteSchema | None = estimator.vote_schema_
+    names = estimator.classes_.tolist() if schema is None else schema.class_names
+    codes = read_gold(_as_column(y, name), names, name, strict=strict).codes
+    return codes_of_model(codes, None if schema is None else schema.codes)
 
 
-def find_classes(known: np.ndarray, L: LabelMatrix | None) -> np.ndarray:
-    """Class labels (C,) in the order of their codes, from gold labels and the label matrix.
-
-    Gold given by the names of the label matrix takes these names; whole numbers are codes.
-    """
-    if L is None:
-        return np.unique(known)
-    names, labels = list(L.classes), set(known.tolist())
-    coded = names == list(range(len(names)))
-    if not coded and labels <= set(names):
-        return np.asarray(names)
-    if known.dtype.kind not in "iufb" or not (coded or all(isinstance(one, str) for one in names)):
-        hint = "; make L with classes=[..] to name them" if coded else ""
-        strangers = sorted(labels - set(names), key=str)
-        raise InputError(f"y holds labels {strangers} that are not classes of L: {names}{hint}")
-    codes = known.astype(float)
-    if (codes != np.floor(codes)).any() or (codes < 0).any():
-        raise InputError(
-            "with L, y must hold class codes 0, 1, .. as the votes do (-1 unlabelled), or the "
-            f"class names of L; found {np.unique(known)[:5]}"
-        )
-    top = int(codes.max(initial=0)) + 1
-    if top > L.n_classes and not coded:
-        raise InputError(f"y holds class {top - 1}, but L has {L.n_classes} classes: {names}")
-    return np.arange(max(top, L.n_classes))
-
-
-def encode(
-    y: np.ndarray, classes: np.ndarray, argument: str = "y", strict: bool = True
-) -> np.ndarray:
-    """Class codes (n,) int64; -1 where unlabelled.
-
-    A label that is none of the classes is an error, or gets the code C if not `strict`: no model
-    can predict it, so it counts as wrong.
-    """
-    missing = unlabelled_mask(y)
-    codes = np.full(len(y), UNLABELLED, dtype=np.int64)
-    lookup = {label: code for code, label in enumerate(classes.tolist())}
-    for row in np.flatnonzero(~missing):
-        label = y[row].item() if isinstance(y[row], np.generic) else y[row]
-        if label not in lookup and strict:
-            raise InputError(
-                f"{argument} holds {label!r} in row {row}, which is none of the classes "
-                f"{classes.tolist()}"
-            )
-        codes[row] = lookup.get(label, len(classes))
-    return codes
-
-
-def check_gold(y: np.ndarray, classes: np.ndarray) -> None:
+def check_gold(gold: Gold) -> None:
     """Raise unless two classes or more are among the gold labels."""
-    seen = np.unique(y[y >= 0])
+    seen = np.unique(gold.codes[gold.codes >= 0])
     if len(seen) == 0:
         raise InputError("y holds no gold label (all rows are -1); a few labelled rows are needed")
     if len(seen) < 2:
-        only = classes.tolist()[seen[0]]
-        raise InputError(
-            f"the labelled rows hold only one class ({only!r}); label some rows of another class "
-            "as well"
-        )
+        advice = "label some rows of another class as well"
+        if gold.from_signs:
+            advice = "-1 means unlabelled: where it is a class, give class names, or 0 for it"
+        only = gold.classes[seen[0]]
+        raise InputError(f"the labelled rows hold only one class ({only!r}); {advice}")
 
 
 def check_rows(name: str, found: int, needed: int, of: str) -> None:
@@ -296,31 +261,71 @@ class VoteSchema:
         Class names of the label matrix, one per class of the model.
     continuous : tuple of bool
         LFs that gave scores.
+    class_ids : tuple, or None
+        What else the classes are called by; see :class:`ClassNames`.
+    codes : tuple of int, or None
+        For each class of the votes its code in the model, whose classes are sorted; None where
+        codes are the same.
     """
 
     names: tuple[str, ...] | None
     classes: tuple[Any, ...]
     continuous: tuple[bool, ...]
+    class_ids: tuple[Any, ...] | None = None
+    codes: tuple[int, ...] | None = None
 
     @classmethod
-    def of(cls, L: Any, matrix: LabelMatrix, n_classes: int) -> VoteSchema:
-        """Make the schema of votes, as they were given (L) and as a matrix."""
+    def of(
+        cls, L: Any, matrix: LabelMatrix, n_classes: int, order: tuple[int, ...] | None
+    ) -> VoteSchema:
+        """Make the schema of votes, as they were given (L) and as a matrix; `order`: its codes."""
         short = matrix.n_classes < n_classes  # a plain array in which the last class got no vote
         return cls(
             names=matrix.lf_names if isinstance(L, LabelMatrix) else None,
             classes=tuple(range(n_classes)) if short else matrix.classes,
             continuous=tuple(matrix.continuous.tolist()),
+            class_ids=matrix.classes.ids,
+            codes=None if short else order,
         )
 
+    @property
+    def class_names(self) -> ClassNames:
+        """Class names that know their ids."""
+        return ClassNames(self.classes, self.class_ids)
+
+    def code_of(self, vote: int) -> int:
+        """Return the code in the model of a class of the votes."""
+        return vote if self.codes is None else self.codes[vote]
+
+    @property
+    def order(self) -> np.ndarray:
+        """For each class of the model (C,) its code in the votes."""
+        return np.arange(len(self.classes)) if self.codes is None else np.argsort(self.codes)
+
+    def to_model(self, votes: LabelMatrix) -> LabelMatrix:
+        """Return votes (n, m) with the codes of the model."""
+        return votes.in_class_order([self.classes[k] for k in self.order])
+
+    def from_model(self, votes: LabelMatrix) -> LabelMatrix:
+        """Return votes (n, m) with the codes that they were given with."""
+        return votes.in_class_order(self.classes)
+
+    def plan_of_model(self, plan: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Return the columns (LF, class) of unipolar votes, as they stand, in codes of the model.
+
+        Options that are given by column keep their order so.
+        """
+        return [(j, self.code_of(k)) for j, k in plan]
+
     def conform(self, L: Any, n: int, name: str = "L", of: str = "X") -> LabelMatrix:
-        """Return votes for n rows in this form: same LFs in the same order, classes and scores.
+        """Return votes for n rows as the model knows them: same LFs, in order, classes, scores.
 
         Raises
         ------
         InputError
             If the votes are of other LFs or classes, or scores are missing.
         """
-        matrix = as_label_matrix(L, self.classes)
+        matrix = as_label_matrix(L, self.class_names)
         check_rows(name, len(matrix), n, of)
         if matrix.shape[1] != len(self.continuous):
             raise InputError(
@@ -337,7 +342,7 @@ class VoteSchema:
                 f"{name} has no scores for continuous LFs that gave scores in training; apply the "
                 "LFs again and pass the LabelMatrix itself"
             )
-        return LabelMatrix(
+        matrix = LabelMatrix(
             matrix.codes,
             lf_names=self.names,
             classes=matrix.classes,
@@ -346,6 +351,7 @@ class VoteSchema:
             scores=matrix.scores,
             continuous=self.continuous,
         )
+        return self.to_model(matrix)
 
 
 def hold_out(y: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, str]:
@@ -371,16 +377,19 @@ def stack(parts: list[Any]) -> Any:
     return np.concatenate(parts)
 
 
-def validate_target(y: Any, name: str) -> np.ndarray:
-    """Return labels as a one-dimensional array."""
+def read_target(y: Any, votes: LabelMatrix | None, X: Any, n_rows: int) -> Gold:
+    """Read the labels (n,) of the training rows, and the classes if no votes know them."""
+    gold = read_gold(_as_column(y, "y"), votes)
+    check_rows("y", len(gold.codes), n_rows, "X")
+    check_same_rows(y, X, "y", "X")
+    return gold
+
+
+def _as_column(y: Any, name: str) -> Any:
     if y is None:
         raise InputError(f"{name} is missing: requires y to be passed, but the target y is None")
-    labels = column_or_1d(y, warn=True)
-    if labels.dtype.kind == "f":
-        known = labels[~unlabelled_mask(labels)]
-        assert_all_finite(known, input_name=name)
-        check_classification_targets(known)
-    return labels
+    is_matrix = isinstance(y, np.ndarray) and y.ndim > 1
+    return column_or_1d(y, warn=True) if is_matrix else y  # warns as scikit-learn does
 
 
 def is_image_like(X: Any) -> bool:
@@ -428,7 +437,8 @@ def check_images(X: Any, shape: tuple[int, ...] | None = None) -> np.ndarray:
 def _finite(images: np.ndarray) -> np.ndarray:
     if images.dtype.kind not in "fiub":
         raise InputError(f"images must be numbers, found {images.dtype}")
-    images = images.astype(np.float32, copy=False)
+    with np.errstate(over="ignore"):  # what is no longer finite is refused
+        images = images.astype(np.float32, copy=False)
     bad = ~np.isfinite(images).all(axis=(1, 2, 3))
     if bad.any():
         raise InputError(

@@ -5,10 +5,17 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
-from spear_amal._typing import VectorLike
-from spear_amal.label_models._validation import check_class_balance, check_iterations
+from spear_amal._typing import ClassBalanceLike
+from spear_amal.label_models._validation import check_iterations, resolve_class_balance
 from spear_amal.label_models.base import LabelModel
 from spear_amal.label_models.mixture import Mixture, expect, safe_log
+from spear_amal.label_models.one_class import (
+    count_votes,
+    firing_accuracy,
+    gold_tells_balance,
+    most_accuracy,
+    votes_one_class,
+)
 from spear_amal.label_models.vote_patterns import cast_votes, find_patterns, vote_shares
 from spear_amal.maths.posteriors import over_classes, total
 from spear_amal.params import check_not_negative, check_positive, check_share
@@ -36,7 +43,8 @@ class AccuracyModel(LabelModel):
     * an LF that votes for one class k only: given that it fires its vote is no news, so what counts
       is how much more often it fires in class k. With that ratio ``F = P(fires | k) / P(fires |
       another class)``, a_j is ``F / (F + C - 1)``, which would be its accuracy if all classes were
-      equally frequent; its vote has the odds of a_j.
+      equally frequent; its vote has the odds of a_j. Its prior is lower where it fires so often
+      that `prior_accuracy` cannot be, and an LF that votes the same on every row is not heard.
 
     **No collapse to one class.** Likelihood alone is often highest where one class takes all rows
     and the LFs of the others are called wrong, above all with one-class LFs, whose coverage cannot
@@ -45,7 +53,8 @@ class AccuracyModel(LabelModel):
     worth `one_class_strength` votes for *each* vote cast, so that it never drowns; and accuracy at
     chance or above. The class balance is learnt from rows on which an LF of several classes votes
     or whose gold is known, with 10 even rows per class; rows with one-class votes only count by
-    0.3, the rest of them evenly. Where all LFs are of one class and classes are far from even, give
+    0.3, the rest of them evenly. Gold that was chosen by its class, such as positives
+    only, does not count for it. Where all LFs are of one class and classes are far from even, give
     `class_balance` or gold: votes alone do not hold it.
 
     These guards make the steps those of no single likelihood, so there is no objective to watch;
@@ -64,8 +73,8 @@ class AccuracyModel(LabelModel):
         Votes per class by which a table is drawn to the one accuracy; above 0.
     one_class_strength : float
         Further prior votes of an LF that votes for one class only, per vote that it cast.
-    class_balance : array of shape (C,), optional
-        Shares of the classes, if known; they are then not estimated.
+    class_balance : "balanced", mapping of class name to share, or array of shape (C,), optional
+        Shares of the classes, if known; they are then not estimated. "balanced": all equal.
     max_iter : int
         Most EM steps.
     tol : float
@@ -80,7 +89,7 @@ class AccuracyModel(LabelModel):
         P(LF j votes v | y, it fires) at ``[j, v, y]``.
     class_balance_ : ndarray of shape (C,)
     one_class_ : ndarray of bool, shape (m,)
-        LFs that voted for one class only, or never.
+        LFs that voted, and for one class only.
     n_iter_ : int
         Steps taken.
 
@@ -96,6 +105,7 @@ class AccuracyModel(LabelModel):
 
     uses_gold = True
     counts_rows = True
+    drops_constant = True
 
     def __init__(
         self,
@@ -104,7 +114,7 @@ class AccuracyModel(LabelModel):
         accuracy_strength: float = 10.0,
         table_strength: float = 100.0,
         one_class_strength: float = 2.0,
-        class_balance: VectorLike | None = None,
+        class_balance: ClassBalanceLike | None = None,
         max_iter: int = 100,
         tol: float = 1e-6,
     ) -> None:
@@ -116,19 +126,28 @@ class AccuracyModel(LabelModel):
         self.max_iter = max_iter
         self.tol = tol
 
+    def check_parameters(self) -> None:
+        """Raise an error for a parameter that cannot be used, whatever the votes; `fit` does."""
+        check_share("prior_accuracy", self.prior_accuracy)
+        check_positive("accuracy_strength", self.accuracy_strength)
+        check_positive("table_strength", self.table_strength)
+        check_not_negative("one_class_strength", self.one_class_strength)
+        check_iterations(self.max_iter, self.tol)
+
     def _fit(self, L: LabelMatrix, y: np.ndarray | None, n_rows: np.ndarray | None = None) -> None:
-        self._check_settings()
         patterns = find_patterns(L, L.n_classes, y, n_rows)
         weights = patterns.n_rows * patterns.covered
         least = self.tol * weights.sum()
-        voted = (patterns.cast.T @ weights).reshape(self.n_lfs_, self.n_classes_) > 0
-        self.one_class_ = voted.sum(1) <= 1
+        counts = count_votes(L, n_rows)
+        self.one_class_ = votes_one_class(counts)
+        self._prior = self._prior_accuracies(counts.sum(1), patterns.n_rows.sum())
         several = patterns.cast @ np.repeat(~self.one_class_, self.n_classes_).astype(float) > 0
         telling = np.where(several | (patterns.gold >= 0), 1.0, ONE_CLASS_TRUST)
-        even = total(weights, 1 - telling) / self.n_classes_
+        drawn = weights * gold_tells_balance(patterns.gold, counts, patterns.n_rows)
+        even = total(drawn, 1 - telling) / self.n_classes_
         posterior = vote_shares(patterns, self.n_classes_)
         for step in range(self.max_iter):
-            self.class_balance_ = self._balance((weights * telling) @ posterior + even)
+            self.class_balance_ = self._balance((drawn * telling) @ posterior + even)
             self._learn_lfs(patterns.cast, weights, posterior)
             before = posterior
             posterior, _ = expect(self._mixture().log_joint(patterns.cast), patterns.gold)
@@ -155,18 +174,27 @@ class AccuracyModel(LabelModel):
         """Accuracies (m,) from expected votes (m, v, y) and rows per class (C,), with the prior."""
         cast = votes.sum((1, 2))
         right = np.trace(votes, axis1=1, axis2=2)
-        right = np.where(self.one_class_, cast * firing_accuracy(votes, rows), right)
+        rows = rows + BALANCE_STRENGTH
+        rows_of_class = rows[votes.sum(2).argmax(1)]
+        fired = cast * np.nan_to_num(
+            firing_accuracy(right, cast, rows_of_class, rows.sum(), self.n_classes_)
+        )
+        right = np.where(self.one_class_, fired, right)
         prior = self.accuracy_strength + self.one_class_strength * cast * self.one_class_
-        accuracies = (right + prior * self.prior_accuracy) / (cast + prior)
+        accuracies = (right + prior * self._prior) / (cast + prior)
         chance = 1.0 / self.n_classes_
         return np.where(self.one_class_, np.maximum(accuracies, chance), accuracies)
 
+    def _prior_accuracies(self, cast: np.ndarray, n_rows: float) -> np.ndarray:
+        """Return what each LF (m,) is believed to be before EM; see `most_accuracy`."""
+        most = most_accuracy(cast, n_rows, self.n_classes_)
+        return np.where(self.one_class_, np.minimum(self.prior_accuracy, most), self.prior_accuracy)
+
     def _balance(self, rows: np.ndarray) -> np.ndarray:
         """Class shares (C,): given, or from expected rows (C,) per class."""
-        if self.class_balance is not None:
-            return check_class_balance(self.class_balance, self.n_classes_)
+        known = resolve_class_balance(self.class_balance, self.classes_)
         rows = rows + BALANCE_STRENGTH
-        return rows / rows.sum()
+        return rows / rows.sum() if known is None else known
 
     def _mixture(self) -> Mixture:
         table = self.conditionals_.reshape(-1, self.n_classes_)
@@ -175,27 +203,5 @@ class AccuracyModel(LabelModel):
     def _posterior(self, L: LabelMatrix) -> np.ndarray:
         return self._mixture().posterior(cast_votes(L, self.n_classes_))
 
-    def _check_settings(self) -> None:
-        check_share("prior_accuracy", self.prior_accuracy)
-        check_positive("accuracy_strength", self.accuracy_strength)
-        check_positive("table_strength", self.table_strength)
-        check_not_negative("one_class_strength", self.one_class_strength)
-        check_iterations(self.max_iter, self.tol)
-
-
-def firing_accuracy(votes: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Accuracies (m,) of one-class LFs, had all classes as many rows; see `AccuracyModel`.
-
-    Parameters
-    ----------
-    votes : ndarray of shape (m, C, C)
-        Expected votes for v in class y at ``[j, v, y]``.
-    rows : ndarray of shape (C,)
-        Expected rows per class.
-    """
-    share = (rows + BALANCE_STRENGTH) / (rows + BALANCE_STRENGTH).sum()
-    voted = votes.sum(2).argmax(1)  # the class it votes for
-    right = np.trace(votes, axis1=1, axis2=2)
-    inside = right / share[voted]
-    outside = (votes.sum((1, 2)) - right) / (1 - share[voted])
-    return inside / np.maximum(inside + (len(rows) - 1) * outside, np.finfo(float).tiny)
+    def _weights(self) -> np.ndarray:
+        return self.accuracies_

@@ -14,11 +14,17 @@ from sklearn.utils.validation import check_is_fitted
 from spear_amal._typing import PathLike, StoredVotesLike, VectorLike
 from spear_amal.errors import InputError, MissingExtraError
 from spear_amal.io.atomic import refuse_existing, write_aside
+from spear_amal.label_models.files import class_or_object, read_label_model, write_label_model
+from spear_amal.label_models.one_class import constant_lfs, count_votes, without_votes
+from spear_amal.label_models.scores import (
+    best_classes,
+    check_tie_break_policy,
+    score_predictions,
+)
 from spear_amal.label_models.vote_patterns import count_rows
-from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix, as_label_matrix
+from spear_amal.votes.gold import gold_codes
+from spear_amal.votes.label_matrix import LabelMatrix, as_label_matrix
 from spear_amal.votes.parquet import VoteFiles, open_votes, parts_of
-
-TIE = 1e-9  # posteriors closer than this are tied
 
 
 class LabelModel(BaseEstimator):
@@ -32,6 +38,8 @@ class LabelModel(BaseEstimator):
 
     Attributes
     ----------
+    classes_ : ClassNames
+        Classes (C,) in the order of the columns of ``predict_proba``, as L names them.
     uses_gold : bool
         Of the class: ``fit`` learns from `y` where it is given; other models ignore it.
     uses_scores : bool
@@ -39,51 +47,82 @@ class LabelModel(BaseEstimator):
     counts_rows : bool
         Of the class: ``_fit(L, y, n_rows)`` takes distinct rows and how many rows each stands for.
         Other models are given all rows at once, votes on disk as well.
+    drops_constant : bool
+        Of the class: LFs that cast the same vote on every row are not heard, in ``fit`` and later.
+        They tell nothing of any row, but a model that believes them draws all rows to their class.
+    constant_ : ndarray of bool, shape (m,)
+        Those LFs; none where scores are learnt from, or where no other LF votes.
     """
 
     uses_gold: bool = False
     uses_scores: bool = False
     counts_rows: bool = False
+    drops_constant: bool = False
 
     def fit(self, L: StoredVotesLike, y: VectorLike | None = None) -> Self:
-        """Learn from votes (n, m); `y` (n,), -1 where unknown, is used by models that take gold.
+        """Learn from votes (n, m); `y` (n,), where known, is used by models that take gold.
 
         Parameters
         ----------
         L : LabelMatrix or array of shape (n, m), VoteFiles or the path of such a folder
             From a folder, rows with equal votes are merged as they are read, if the model counts
             rows and uses no scores that are there; the result is that of all rows in memory.
-        y : array of int, shape (n,), optional
-            Class codes. Ignored unless ``uses_gold``.
+        y : array (n,), optional
+            Gold classes: names, codes or numbers that classes are called by; -1, None or NaN where
+            unknown. Ignored unless ``uses_gold``.
 
         Raises
         ------
         InputError
-            If no LF votes, or `y` has another length or a code that is no class.
+            If no LF votes, or `y` has other rows or a label that is no class of L.
         """
+        self.check_parameters()
         votes = open_votes(L)
         if votes.nnz == 0:
             raise InputError("all LFs abstain on all rows: there is nothing to learn from")
-        gold = check_gold_codes(y, votes) if self.uses_gold else None
+        gold = self._gold(y, votes) if self.uses_gold else None
         self.classes_ = votes.classes
         self.n_classes_ = votes.n_classes
         self.n_lfs_ = votes.shape[1]
+        n_rows = None
         if isinstance(votes, VoteFiles):
-            self._fit_files(votes, gold)
-        else:
-            self.plan_ = votes.unipolar_plan()
-            self._fit(votes, gold)
+            votes, gold, n_rows = self._read_files(votes, gold)
+        self.plan_ = votes.unipolar_plan()
+        self.constant_ = self._find_constant(votes, n_rows)
+        counted = () if n_rows is None else (n_rows,)
+        self._fit(self._heard(votes), gold, *counted)
         return self
 
-    def _fit_files(self, votes: VoteFiles, gold: np.ndarray | None) -> None:
-        """Learn from votes on disk."""
+    def check_parameters(self) -> None:
+        """Raise an error for a parameter that cannot be used, whatever the votes; `fit` does."""
+
+    @staticmethod
+    def _gold(y: VectorLike | None, votes: LabelMatrix | VoteFiles) -> np.ndarray | None:
+        """Gold codes (n,), -1 where unknown; None if none is known."""
+        gold = None if y is None else gold_codes(y, votes, "y", grow=False)
+        return None if gold is None or (gold < 0).all() else gold
+
+    def _read_files(
+        self, votes: VoteFiles, gold: np.ndarray | None
+    ) -> tuple[LabelMatrix, np.ndarray | None, np.ndarray | None]:
+        """Votes, gold and how many rows each stands for, where the model counts rows."""
         if not self.counts_rows or (self.uses_scores and votes.continuous.any()):
-            self.fit(votes.to_label_matrix(), gold)
-            return
+            return votes.to_label_matrix(), gold, None
         rows = count_rows(votes, gold)
-        self.plan_ = rows.L.unipolar_plan()
-        known = None if gold is None else rows.gold
-        self._fit(rows.L, known, rows.n_rows)  # type: ignore[call-arg]
+        return rows.L, None if gold is None else rows.gold, rows.n_rows
+
+    def _find_constant(self, L: LabelMatrix, n_rows: np.ndarray | None) -> np.ndarray:
+        """LFs (m,) that are not heard, as they cast the same vote on every row."""
+        if not self.drops_constant:
+            return np.zeros(self.n_lfs_, dtype=bool)
+        counts = count_votes(L, n_rows)
+        constant = constant_lfs(counts, len(L) if n_rows is None else n_rows.sum())
+        constant &= ~(self.uses_scores & L.continuous)
+        return constant & counts[~constant].any()
+
+    def _heard(self, L: LabelMatrix) -> LabelMatrix:
+        """Votes of the LFs that the model hears."""
+        return without_votes(L, self.constant_) if self.constant_.any() else L
 
     def predict_proba(self, L: StoredVotesLike) -> np.ndarray:
         """Class probabilities (n, C); uniform where all LFs abstain.
@@ -99,23 +138,75 @@ class LabelModel(BaseEstimator):
         return p
 
     def predict(self, L: StoredVotesLike, tie_break_policy: str = "abstain") -> np.ndarray:
-        """Classes (n,).
+        """Classes (n,) by number, -1 where there is no answer; every argument for gold reads them.
+
+        Numbers are codes, places in ``classes_``, unless classes are called by numbers themselves
+        (1, 2, 3; an Enum from 1): then they are those.
 
         Parameters
         ----------
         L : LabelMatrix or array of shape (n, m), VoteFiles or the path of such a folder
-        tie_break_policy : {"abstain", "first"}
-            What a tie gives: -1, or the lowest of the tied classes.
+        tie_break_policy : {"abstain", "first", "random"}
+            What a tie gives: -1, the lowest of the tied classes, or one of them that depends on the
+            number of the row alone, so that a second call gives the same.
         """
-        if tie_break_policy not in ("abstain", "first"):
-            raise InputError(
-                f"tie_break_policy must be 'abstain' or 'first', found {tie_break_policy!r}"
-            )
+        check_tie_break_policy(tie_break_policy)
         votes = self._votes(L)
         classes = np.empty(len(votes), dtype=np.int64)
         for rows, part in parts_of(votes):
-            classes[rows] = best_classes(self._probabilities(part), tie_break_policy)
-        return classes
+            p = self._probabilities(part)
+            classes[rows] = best_classes(p, tie_break_policy, np.arange(len(votes))[rows])
+        return self.classes_.as_numbers(classes)
+
+    def score(
+        self,
+        L: StoredVotesLike,
+        Y: VectorLike,
+        metrics: Sequence[str] = ("accuracy",),
+        tie_break_policy: str = "abstain",
+    ) -> dict[str, float]:
+        """Score predictions by gold, under the name and with the metrics of Snorkel's method.
+
+        Rows without gold are left out; so are rows without a prediction, of which "coverage" tells.
+
+        Parameters
+        ----------
+        L : as for :meth:`fit`
+        Y : array of int, shape (n,)
+            Gold class codes, -1 where unknown.
+        metrics : sequence of str
+            Of "accuracy", "coverage", "f1_micro", "f1_macro" and "matthews_corrcoef", and with two
+            classes "precision", "recall", "f1" (of class 1) and "roc_auc".
+        tie_break_policy : {"abstain", "first", "random"}
+            As for :meth:`predict`.
+
+        Raises
+        ------
+        InputError
+            If a metric is unknown or asks for two classes, or no row is left to score.
+        """
+        votes = self._votes(L)
+        gold = self._gold(Y, votes)
+        if gold is None:
+            raise InputError("Y holds no gold class, so that there is nothing to score by")
+        return score_predictions(gold, self.predict_proba(votes), metrics, tie_break_policy)
+
+    def get_weights(self) -> np.ndarray:
+        """Return how often each LF is right where it fires (m,), as the model believes.
+
+        Of LFs that vote for one class only some models say how often that would be, were classes
+        equally frequent; see their ``accuracies_``. LFs that are not heard have that of chance.
+
+        Raises
+        ------
+        InputError
+            If the model weighs no LFs.
+        """
+        check_is_fitted(self, "n_classes_")
+        return np.where(self.constant_, 1 / self.n_classes_, self._weights())
+
+    def _weights(self) -> np.ndarray:
+        raise InputError(f"{type(self).__name__} has no weights of LFs to tell")
 
     def predict_parts(self, L: StoredVotesLike) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Row ids (k,) and class probabilities (k, C) of one part after the other.
@@ -143,6 +234,36 @@ class LabelModel(BaseEstimator):
         """
         return write_proba_file(self.predict_parts(L), self.classes_, path, overwrite)
 
+    def save(self, path: PathLike, overwrite: bool = False) -> None:
+        """Write the fitted model into one file, which :meth:`load` reads.
+
+        Arrays go into a safetensors file, the rest into its header; written aside, then renamed.
+
+        Raises
+        ------
+        OutputExistsError
+            If the file exists and `overwrite` is False.
+        InputError
+            If a parameter, or what ``fit`` learnt, is no number, text or array.
+        """
+        check_is_fitted(self, "n_classes_")
+        write_label_model(self, path, overwrite)
+
+    @class_or_object
+    def load(receiver: Any, path: PathLike) -> LabelModel:
+        """Read a fitted model from the file that :meth:`save` wrote.
+
+        ``DawidSkene.load(path)`` makes one, and ``LabelModel.load(path)`` one of the class that the
+        file names; ``model.load(path)``, as Snorkel has it, fills a model of that class.
+
+        Raises
+        ------
+        FileFormatError
+            If the file is damaged, holds something else or a model of another class. Files of
+            Snorkel's ``LabelModel.save`` are pickles, which are never read.
+        """
+        return read_label_model(receiver, path)
+
     def _votes(self, L: StoredVotesLike) -> LabelMatrix | VoteFiles:
         """Open votes to predict on."""
         check_is_fitted(self, "n_classes_")
@@ -152,7 +273,7 @@ class LabelModel(BaseEstimator):
         return votes
 
     def _probabilities(self, L: LabelMatrix) -> np.ndarray:
-        matrix = as_label_matrix(L, self.classes_)
+        matrix = self._heard(as_label_matrix(L, self.classes_))
         p = self._posterior(matrix)
         p[~matrix.covered()] = 1.0 / self.n_classes_
         return p
@@ -162,38 +283,6 @@ class LabelModel(BaseEstimator):
 
     def _posterior(self, L: LabelMatrix) -> np.ndarray:
         raise NotImplementedError
-
-
-def best_classes(p: np.ndarray, tie_break_policy: str) -> np.ndarray:
-    """Classes (n,) of highest probability (n, C); a tie gives -1, or the lowest by "first"."""
-    classes = p.argmax(1)
-    if tie_break_policy == "abstain":
-        tied = (p >= p.max(1, keepdims=True) - TIE).sum(1) > 1
-        classes[tied] = ABSTAIN
-    return classes
-
-
-def check_gold_codes(y: VectorLike | None, L: LabelMatrix | VoteFiles) -> np.ndarray | None:
-    """Return gold classes (n,) int64, -1 where unknown; None if none is known.
-
-    Raises
-    ------
-    InputError
-        If `y` is not one class code (or -1) for each row of `L`.
-    """
-    if y is None:
-        return None
-    gold = np.asarray(y)
-    if gold.shape != (len(L),):
-        raise InputError(f"y must have one entry for each of {len(L)} rows, found {gold.shape}")
-    if not np.issubdtype(gold.dtype, np.integer):
-        raise InputError(f"y must hold class codes (integers, -1 unknown), found {gold.dtype}")
-    if gold.min(initial=0) < ABSTAIN or gold.max(initial=0) >= L.n_classes:
-        raise InputError(
-            f"y must hold -1 or codes below {L.n_classes}, found {gold.min()} to {gold.max()}; "
-            "give L as a LabelMatrix with all its classes"
-        )
-    return gold.astype(np.int64) if (gold >= 0).any() else None
 
 
 def write_proba_file(

@@ -28,7 +28,8 @@ class Cage(LabelModel):
     Parameters
     ----------
     quality_guides : float or array of shape (columns of the unipolar form,)
-        How often an LF is believed to be right when it fires.
+        How often an LF is believed to be right when it fires. LFs that cast the same vote on every
+        row, or none at all, are not heard.
     quality_index : float
         Mean score of continuous LFs where they agree with the class.
     lr, epochs : float, int
@@ -38,12 +39,16 @@ class Cage(LabelModel):
     Attributes
     ----------
     theta_, pi_ : ndarray of shape (C, m), (C, m_c)
+        Zeros where a column has no votes.
+    votes_ : ndarray of shape (m,)
+        Votes of each column of the unipolar form.
     losses_ : list of float
         Objective before each step.
     """
 
     uses_scores = True
     counts_rows = True
+    drops_constant = True
 
     def __init__(
         self,
@@ -60,10 +65,22 @@ class Cage(LabelModel):
         self.epochs = epochs
         self.start = start
 
-    def _fit(self, L: LabelMatrix, y: np.ndarray | None, n_rows: np.ndarray | None = None) -> None:
-        self.k_ = np.array([k for _, k in self.plan_])
+    def check_parameters(self) -> None:
+        """Raise an error for a parameter that cannot be used, whatever the votes; `fit` does."""
         if self.start not in ("guides", "ones"):
             raise InputError(f"start must be 'guides' or 'ones', found {self.start!r}")
+        try:
+            guides = np.asarray(self.quality_guides, dtype=float)
+        except (TypeError, ValueError):
+            guides = np.zeros(1)
+        if not ((guides > 0) & (guides < 1)).all():
+            raise InputError(
+                "quality_guides must be numbers strictly between 0 and 1, found "
+                f"{self.quality_guides!r}"
+            )
+
+    def _fit(self, L: LabelMatrix, y: np.ndarray | None, n_rows: np.ndarray | None = None) -> None:
+        self.k_ = np.array([k for _, k in self.plan_])
         quality = np.asarray(self.quality_guides, dtype=float)
         if quality.shape not in ((), self.k_.shape):
             raise InputError(
@@ -71,14 +88,15 @@ class Cage(LabelModel):
                 f"{self.k_.shape}, one per LF and class"
             )
         guides = np.broadcast_to(quality, self.k_.shape)
-        if not ((guides > 0) & (guides < 1)).all():
-            raise InputError("quality_guides must lie strictly between 0 and 1")
+        rows, fired, scores = self._distinct(L.to_unipolar(self.plan_), n_rows)
+        self.votes_ = fired.T @ rows
+        # Columns without votes take no part: by their guides alone they would shift the classes.
+        heard = self.votes_ > 0
+        k, guides, fired_heard = self.k_[heard], guides[heard], fired[:, heard]
         if self.start == "ones":
             theta = torch.ones(L.n_classes, len(guides), dtype=torch.float64)
         else:
-            k, q_t = torch.as_tensor(self.k_), torch.tensor(guides)
-            theta = cage.guided_start(L.n_classes, k, q_t)
-        rows, fired, scores = self._distinct(L.to_unipolar(self.plan_), n_rows)
+            theta = cage.guided_start(L.n_classes, torch.as_tensor(k), torch.tensor(guides))
         shares = rows / rows.sum()
         pi = torch.ones(L.n_classes, scores.shape[1], dtype=torch.float64)
         parameters = [theta.requires_grad_(), pi.requires_grad_()]
@@ -87,11 +105,13 @@ class Cage(LabelModel):
         for _ in range(self.epochs):
             optimiser.zero_grad()
             density = self._log_density(pi, fired, scores)
-            value = objective(theta, self.k_, guides, fired, shares, density)
+            value = objective(theta, k, guides, fired_heard, shares, density)
             value.backward()
             optimiser.step()
             self.losses_.append(value.item())
-        self.theta_, self.pi_ = (p.detach().numpy() for p in parameters)
+        self.theta_ = np.zeros((L.n_classes, len(self.k_)))
+        self.theta_[:, heard] = theta.detach().numpy()
+        self.pi_ = pi.detach().numpy()
 
     def _distinct(
         self, unipolar: LabelMatrix, n_rows: np.ndarray | None
@@ -138,3 +158,13 @@ class Cage(LabelModel):
             p += density.numpy()
         normalise(p)
         return p
+
+    def _weights(self) -> np.ndarray:
+        heard = self.votes_ > 0
+        theta, k = torch.as_tensor(self.theta_[:, heard]), torch.as_tensor(self.k_[heard])
+        right = np.exp(cage.log_precision(theta, k)[0].numpy()) * self.votes_[heard]
+        lfs = np.array([j for j, _ in self.plan_])[heard]
+        with np.errstate(invalid="ignore"):  # an LF without votes has none to be right
+            return np.bincount(lfs, right, self.n_lfs_) / np.bincount(
+                lfs, self.votes_[heard], self.n_lfs_
+            )

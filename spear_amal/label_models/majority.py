@@ -12,6 +12,8 @@ from spear_amal.votes.label_matrix import LabelMatrix
 class MajorityVote(LabelModel):
     """Probability mass shared equally by the classes with the most votes.
 
+    Every vote counts as much, that of an LF which always fires as well, and ``get_weights`` are 1.
+
     Examples
     --------
     >>> model = MajorityVote().fit([[0, 1, 1], [0, -1, -1], [0, 1, -1]])
@@ -32,3 +34,6 @@ class MajorityVote(LabelModel):
         counts = vote_sums(L.codes.indptr, L.codes.data - 1, self.n_classes_)
         top = counts == counts.max(1, keepdims=True)
         return top / top.sum(1, keepdims=True)
+
+    def _weights(self) -> np.ndarray:
+        return np.ones(self.n_lfs_)

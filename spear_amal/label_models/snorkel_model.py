@@ -12,15 +12,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from spear_amal._typing import VectorLike
-from spear_amal.errors import InputError, MissingExtraError
-from spear_amal.label_models._validation import check_class_balance
+from spear_amal._typing import ClassBalanceLike
+from spear_amal.errors import InputError, MissingExtraError, is_out_of_memory
+from spear_amal.label_models._validation import resolve_class_balance
 from spear_amal.label_models.base import LabelModel
 from spear_amal.label_models.mixture import Mixture
+from spear_amal.label_models.one_class import count_votes, gold_tells_balance
 from spear_amal.label_models.vote_patterns import cast_votes
+from spear_amal.seeds import settle_seed
 from spear_amal.votes.label_matrix import LabelMatrix
 
 FEWEST_LFS = 3  # Snorkel identifies accuracies from the overlaps of triples of LFs
+
+LEAST_WEIGHT = 1e-6  # Snorkel's
 
 DIVERGED = "Snorkel's fit failed ({}); try a smaller lr, or another label model"
 
@@ -28,17 +32,19 @@ DIVERGED = "Snorkel's fit failed ({}); try a smaller lr, or another label model"
 class SnorkelLabelModel(LabelModel):
     """``snorkel.labeling.model.LabelModel``, fitted by Snorkel itself; needs the extra `snorkel`.
 
-    What differs from calling Snorkel: no log, no progress bar, no warning leaves it; the global
-    random states of Python, NumPy and torch are put back; rows without votes are uniform (Snorkel
-    gives them the class balance); prediction is one sparse product in log space, so it neither
-    underflows with many LFs nor builds Snorkel's dense matrices. Fitting does build them:
+    What differs from calling Snorkel: LFs that cast the same vote on every row are not heard, since
+    they would draw all rows to their class; no log, no progress bar, no warning leaves it; the
+    global random states of Python, NumPy and torch are put back; rows without votes are uniform
+    (Snorkel gives them the class balance); prediction is one sparse product in log space, so it
+    neither underflows with many LFs nor builds Snorkel's dense matrices. Fitting does build them:
     n * m * C numbers of 8 bytes.
 
     Parameters
     ----------
-    class_balance : array of shape (C,), optional
-        Shares of the classes, all above 0. Default: counted from gold `y` with one row added to
-        each class if ``fit`` gets any, else uniform. Snorkel does not estimate it from votes.
+    class_balance : "balanced", mapping of class name to share, or array of shape (C,), optional
+        Shares of the classes, all above 0; "balanced" is uniform. Default: counted from gold `y`
+        with one row added to each class, if ``fit`` gets any that was not chosen by its class, as
+        gold of positives only is; else uniform. Snorkel does not estimate it from votes.
     n_epochs : int
         Steps of Snorkel's optimiser.
     lr : float
@@ -52,6 +58,8 @@ class SnorkelLabelModel(LabelModel):
     class_balance_ : ndarray of shape (C,)
     conditionals_ : ndarray of shape (m, C, C)
         P(LF j votes v | y) at ``[j, v, y]``, as Snorkel learnt it.
+    coverage_ : ndarray of shape (m,)
+        Share of the rows on which each LF voted.
 
     Raises
     ------
@@ -66,11 +74,12 @@ class SnorkelLabelModel(LabelModel):
     """
 
     uses_gold = True
+    drops_constant = True
 
     def __init__(
         self,
         *,
-        class_balance: VectorLike | None = None,
+        class_balance: ClassBalanceLike | None = None,
         n_epochs: int = 100,
         lr: float = 0.01,
         l2: float = 0.0,
@@ -88,11 +97,12 @@ class SnorkelLabelModel(LabelModel):
                 f"Snorkel's label model needs at least {FEWEST_LFS} LFs, L has {self.n_lfs_}; "
                 "use another label model"
             )
-        balance = self._balance(y)
+        balance = self._balance(L, y)
         mu = self._snorkel_fit(L, balance)
         if not np.isfinite(mu).all():
             raise InputError(DIVERGED.format("a parameter is NaN"))
         self.class_balance_ = balance
+        self.coverage_ = count_votes(L).sum(1) / len(L)
         self.conditionals_ = mu.reshape(self.n_lfs_, self.n_classes_, self.n_classes_)
 
     def _snorkel_fit(self, L: LabelMatrix, balance: np.ndarray) -> np.ndarray:
@@ -107,24 +117,38 @@ class SnorkelLabelModel(LabelModel):
                     n_epochs=self.n_epochs,
                     lr=self.lr,
                     l2=self.l2,
-                    seed=self.seed,
+                    seed=settle_seed(self.seed, "seed"),
                 )
             except Exception as error:  # Snorkel raises bare exceptions where its loss is NaN
+                if is_out_of_memory(error):
+                    raise
                 raise InputError(DIVERGED.format(error)) from error
         return model.mu.detach().cpu().numpy().astype(float)
 
-    def _balance(self, y: np.ndarray | None) -> np.ndarray:
+    def _balance(self, L: LabelMatrix, y: np.ndarray | None) -> np.ndarray:
         """Class shares (C,): given, counted or uniform."""
-        if self.class_balance is None:
-            known = np.empty(0, dtype=np.int64) if y is None else y[y >= 0]
-            counts = np.bincount(known, minlength=self.n_classes_) + 1.0
-            return counts / counts.sum()
-        return check_class_balance(self.class_balance, self.n_classes_)
+        given = resolve_class_balance(self.class_balance, self.classes_)
+        if given is not None:
+            return given
+        known = np.empty(0, dtype=np.int64) if y is None else y[y >= 0]
+        if not gold_tells_balance(known, count_votes(L)).all():
+            known = known[:0]
+        counts = np.bincount(known, minlength=self.n_classes_) + 1.0
+        return counts / counts.sum()
 
     def _posterior(self, L: LabelMatrix) -> np.ndarray:
         table = np.log(self.conditionals_.reshape(-1, self.n_classes_))
         mixture = Mixture(np.log(self.class_balance_), table)
         return mixture.posterior(cast_votes(L, self.n_classes_))
+
+    def _weights(self) -> np.ndarray:
+        """Return how often each LF is right where it fires (m,), as Snorkel reckons it.
+
+        That of an LF without votes is NaN.
+        """
+        right = np.diagonal(self.conditionals_, axis1=1, axis2=2) @ self.class_balance_
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.clip(right / self.coverage_, LEAST_WEIGHT, 1.0)
 
 
 def load_snorkel() -> Any:

@@ -5,9 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from spear_amal.label_models._validation import check_iterations
-from spear_amal.label_models.base import TIE, LabelModel
+from spear_amal.label_models.base import LabelModel
+from spear_amal.label_models.one_class import (
+    count_votes,
+    firing_accuracy,
+    most_accuracy,
+    votes_one_class,
+)
+from spear_amal.label_models.scores import TIE
 from spear_amal.label_models.vote_patterns import VotePatterns, find_patterns, vote_sums
-from spear_amal.maths.posteriors import normalise, over_classes
+from spear_amal.maths.posteriors import normalise, over_classes, total
 from spear_amal.params import check_positive, check_share
 from spear_amal.votes.label_matrix import LabelMatrix
 
@@ -30,8 +37,16 @@ class WeightedMajority(LabelModel):
       chance, since the vote of many one-sided LFs would else turn the few others round. More
       rounds sharpen independent LFs and let the louder side win among one-sided ones.
 
-    Both shares are smoothed by `prior_strength` votes of accuracy `prior_accuracy`, so that they
-    stay between 0 and 1 and LFs without evidence get the prior.
+    Of an LF that votes for one class only, the share of right votes mixes how good it is with how
+    frequent its class is: one that always fires is right as often as its class occurs, and would
+    draw all rows to it. So its accuracy is ``F / (F + C - 1)``, where F is how much more often it
+    fires on rows of its class (by gold, or by the vote of the others) than on rows of another one:
+    the share of right votes, had all classes as many rows. Where rows of one of the two kinds are
+    lacking, as with gold of positives only, nothing is known of it.
+
+    Shares are smoothed by `prior_strength` votes of accuracy `prior_accuracy`, or of the highest
+    one that an LF which fires so often can have, so that they stay between 0 and 1 and LFs without
+    evidence get the prior. LFs that vote the same on every row are not heard.
 
     Parameters
     ----------
@@ -40,15 +55,19 @@ class WeightedMajority(LabelModel):
     prior_strength : float
         How many votes the prior is worth; above 0.
     max_iter : int
-        Most rounds without gold; 0 keeps all LFs at the prior, which is a majority vote.
+        Most rounds without gold; 0 keeps all LFs at the prior, which is a majority vote unless
+        LFs of one class fire so often that theirs is lower.
     tol : float
         Stop when no accuracy moves by more.
 
     Attributes
     ----------
     accuracies_ : ndarray of shape (m,)
+        Of LFs that vote for one class only, as if classes were equally frequent.
     weights_ : ndarray of shape (m,)
         Their log odds.
+    one_class_ : ndarray of bool, shape (m,)
+        LFs that voted, and for one class only.
 
     Examples
     --------
@@ -62,6 +81,7 @@ class WeightedMajority(LabelModel):
 
     uses_gold = True
     counts_rows = True
+    drops_constant = True
 
     def __init__(
         self,
@@ -76,53 +96,91 @@ class WeightedMajority(LabelModel):
         self.max_iter = max_iter
         self.tol = tol
 
-    def _fit(self, L: LabelMatrix, y: np.ndarray | None, n_rows: np.ndarray | None = None) -> None:
+    def check_parameters(self) -> None:
+        """Raise an error for a parameter that cannot be used, whatever the votes; `fit` does."""
         check_share("prior_accuracy", self.prior_accuracy)
         check_positive("prior_strength", self.prior_strength)
         check_iterations(self.max_iter, self.tol, least=0)
+
+    def _fit(self, L: LabelMatrix, y: np.ndarray | None, n_rows: np.ndarray | None = None) -> None:
+        counts = count_votes(L, n_rows)
+        self.one_class_ = votes_one_class(counts)
+        prior = self._prior(counts.sum(1), len(L) if n_rows is None else n_rows.sum())
+        own = counts.argmax(1)  # class of the votes of LFs with one class
         if y is None:
-            self.accuracies_ = self._from_agreement(find_patterns(L, L.n_classes, n_rows=n_rows))
+            patterns = find_patterns(L, L.n_classes, n_rows=n_rows)
+            self.accuracies_ = self._from_agreement(patterns, own, prior)
         else:
-            self.accuracies_ = self._from_gold(L, y, n_rows)
+            known = np.flatnonzero(y >= 0)
+            n_known = None if n_rows is None else n_rows[known]
+            patterns = find_patterns(L[known], L.n_classes, y[known], n_known)
+            self.accuracies_ = self._from_gold(patterns, own, prior)
         self.weights_ = log_odds(self.accuracies_, L.n_classes)
 
-    def _from_gold(self, L: LabelMatrix, y: np.ndarray, n_rows: np.ndarray | None) -> np.ndarray:
-        """Accuracies (m,) on the rows with gold."""
-        entries = L.codes.tocoo()
-        known = y[entries.row] >= 0
-        right = entries.data.astype(np.int64) - 1 == y[entries.row]
-        counts = np.ones(known.sum()) if n_rows is None else n_rows[entries.row[known]]
-        return self._smoothed(entries.col[known], right[known].astype(float), counts)
+    def _prior(self, cast: np.ndarray, n_rows: float) -> np.ndarray:
+        """Return what each LF (m,) is believed to be before evidence."""
+        most = most_accuracy(cast, n_rows, self.n_classes_)
+        return np.where(self.one_class_, np.minimum(self.prior_accuracy, most), self.prior_accuracy)
 
-    def _from_agreement(self, patterns: VotePatterns) -> np.ndarray:
+    def _from_gold(self, patterns: VotePatterns, own: np.ndarray, prior: np.ndarray) -> np.ndarray:
+        """Accuracies (m,) on patterns that all have gold."""
+        classes = np.eye(self.n_classes_)[patterns.gold]
+        votes = patterns.cast.T @ (patterns.n_rows[:, None] * classes)
+        votes = votes.reshape(-1, self.n_classes_, self.n_classes_)  # (m, v, y)
+        rows = patterns.n_rows @ classes
+        right = np.trace(votes, axis1=1, axis2=2)
+        return self._smoothed(right, votes.sum((1, 2)), rows[own], rows.sum(), prior)
+
+    def _from_agreement(
+        self, patterns: VotePatterns, own: np.ndarray, prior: np.ndarray
+    ) -> np.ndarray:
         """Accuracies (m,) by repeated agreement with the others."""
-        n_classes = self.n_classes_
         entries = patterns.cast.tocoo()
-        lfs, votes = np.divmod(entries.col, n_classes)
-        cells = np.arange(entries.nnz), votes  # own vote in (nnz, C)
+        lfs, votes = np.divmod(entries.col, self.n_classes_)
+        n_rows = patterns.n_rows[entries.row]
         # Where LF j is alone there is nobody to agree with.
-        counts = (patterns.n_rows * (np.diff(patterns.cast.indptr) > 1))[entries.row]
-        accuracies = np.full(self.n_lfs_, self.prior_accuracy)
-        for round_ in range(self.max_iter):
-            weights = log_odds(accuracies, n_classes) if round_ else np.ones(self.n_lfs_)
-            sums = vote_sums(patterns.cast.indptr, votes, n_classes, weights[lfs])
+        n_others = n_rows * (np.diff(patterns.cast.indptr) > 1)[entries.row]
+        cast = self._per_lf(lfs, n_others)
+        all_rows = total(patterns.n_rows, patterns.covered) - self._per_lf(lfs, n_rows - n_others)
+        least = 1.0 / self.n_classes_ + np.where(self.one_class_, 0.0, ABOVE_CHANCE)
+        accuracies = prior
+        for _ in range(self.max_iter):
+            weights = log_odds(accuracies, self.n_classes_)[lfs]
+            sums = vote_sums(patterns.cast.indptr, votes, self.n_classes_, weights)
+            won = winners(sums)  # by all LFs, (u, C)
             others = sums[entries.row]  # (nnz, C)
-            others[cells] -= weights[lfs]
-            winners = others >= over_classes(np.maximum, others)[:, None] - TIE
-            agreement = winners[cells] / winners.sum(1)
-            least = 1.0 / n_classes + ABOVE_CHANCE
+            others[np.arange(entries.nnz), votes] -= weights
+            agreement = winners(others)[np.arange(entries.nnz), votes]
+            right = self._per_lf(lfs, agreement * n_others)
+            # Rows of its class as the others see them: where LF j fires without its own vote.
+            rows = (patterns.n_rows * patterns.covered) @ won
+            rows_of_class = rows[own] + right - self._per_lf(lfs, won[entries.row, votes] * n_rows)
             before = accuracies
-            accuracies = np.maximum(self._smoothed(lfs, agreement, counts), least)
+            smoothed = self._smoothed(right, cast, rows_of_class, all_rows, prior)
+            accuracies = np.maximum(smoothed, least)
             if np.abs(accuracies - before).max() <= self.tol:
                 break
         return accuracies
 
-    def _smoothed(self, lfs: np.ndarray, right: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """Share of right votes (m,) of votes (nnz,) by `lfs`, each counted `counts` times."""
-        hits = np.bincount(lfs, right * counts, minlength=self.n_lfs_)
-        fired = np.bincount(lfs, counts, minlength=self.n_lfs_)
-        prior = self.prior_strength
-        return (hits + prior * self.prior_accuracy) / (fired + prior)
+    def _per_lf(self, lfs: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Return sums (m,) of values (nnz,) of votes by `lfs`."""
+        return np.bincount(lfs, values, minlength=self.n_lfs_).astype(float)
+
+    def _smoothed(
+        self,
+        right: np.ndarray,
+        cast: np.ndarray,
+        rows_of_class: np.ndarray,
+        n_rows: np.ndarray | float,
+        prior: np.ndarray,
+    ) -> np.ndarray:
+        """Accuracies (m,) from right votes and votes (m,), with the prior."""
+        firing = firing_accuracy(right, cast, rows_of_class, n_rows, self.n_classes_)
+        unknown = self.one_class_ & np.isnan(firing)
+        right = np.where(self.one_class_, cast * np.nan_to_num(firing), right)
+        cast = np.where(unknown, 0.0, cast)
+        strength = self.prior_strength
+        return (right + strength * prior) / (cast + strength)
 
     def _posterior(self, L: LabelMatrix) -> np.ndarray:
         codes = L.codes.sorted_indices()
@@ -130,6 +188,15 @@ class WeightedMajority(LabelModel):
         p = vote_sums(codes.indptr, codes.data - 1, self.n_classes_, weights)
         normalise(p)
         return p
+
+    def _weights(self) -> np.ndarray:
+        return self.accuracies_
+
+
+def winners(sums: np.ndarray) -> np.ndarray:
+    """Return shares (k, C) of the classes with the highest sums (k, C) of votes; ties share."""
+    top = sums >= over_classes(np.maximum, sums)[:, None] - TIE
+    return top / over_classes(np.add, top.astype(float))[:, None]
 
 
 def log_odds(accuracies: np.ndarray, n_classes: int) -> np.ndarray:

@@ -15,7 +15,8 @@ import scipy.sparse as sp
 
 from spear_amal._typing import NamedFunction, StoredVotesLike, VectorLike
 from spear_amal.errors import InputError
-from spear_amal.labeling.error_analysis import get_label_buckets, gold_column
+from spear_amal.labeling.error_analysis import get_label_buckets
+from spear_amal.votes.gold import gold_codes
 from spear_amal.votes.label_matrix import LabelMatrix
 from spear_amal.votes.parquet import open_votes, parts_of
 
@@ -26,7 +27,10 @@ FEW_VOTES = 20
 class LFAnalysis:
     """Statistics of labelling functions, from their votes and optional gold labels.
 
-    Rows with the gold label -1 are unlabelled and left out of everything that needs gold.
+    Gold is read against the classes of L: names, codes, members of an Enum, or the numbers that
+    classes are called by. Rows without a label (-1, None, NaN) are left out of everything that
+    needs gold. Numbers that come back are those that stand for classes: codes, unless classes are
+    called by numbers themselves (1, 2, 3).
 
     Votes on disk are read part by part: counts add up, and one part at a time is in memory.
 
@@ -84,8 +88,10 @@ class LFAnalysis:
     # -- LFs without gold ------------------------------------------------------------------------
 
     def lf_polarities(self) -> list[list[int]]:
-        """Classes that each LF votes for."""
-        return [np.flatnonzero(votes).tolist() for votes in self._counts.totals.votes]
+        """Classes that each LF votes for, by the numbers that stand for them."""
+        classes = self.L.classes
+        votes = self._counts.totals.votes
+        return [classes.as_numbers(np.flatnonzero(of_lf)).tolist() for of_lf in votes]
 
     def lf_coverages(self) -> np.ndarray:
         """Share of rows (m,) on which each LF votes."""
@@ -169,13 +175,14 @@ class LFAnalysis:
         Returns
         -------
         DataFrame
-            ``row`` (position), ``row_id, vote, gold``.
+            ``row`` (position), ``row_id, vote, gold``; classes by number.
         """
         j, gold = self._column(lf), self._gold(Y)
         votes = self._counts.column(j)
         rows = np.flatnonzero((votes >= 0) & (gold >= 0) & (gold != votes))
         ids = self._counts.row_ids(rows)
-        return pd.DataFrame({"row": rows, "row_id": ids, "vote": votes[rows], "gold": gold[rows]})
+        vote, label = (self.L.classes.as_numbers(codes[rows]) for codes in (votes, gold))
+        return pd.DataFrame({"row": rows, "row_id": ids, "vote": vote, "gold": label})
 
     def error_buckets(
         self, lf: int | str | NamedFunction, Y: VectorLike
@@ -183,7 +190,8 @@ class LFAnalysis:
         """Row numbers by (gold, vote of one LF), for rows with gold; a vote of -1 is abstain."""
         j, gold = self._column(lf), self._gold(Y)
         known = np.flatnonzero(gold >= 0)
-        buckets = get_label_buckets(gold[known], self._counts.column(j)[known])
+        pair = (gold[known], self._counts.column(j)[known])
+        buckets = get_label_buckets(*map(self.L.classes.as_numbers, pair))
         return {key: known[rows] for key, rows in buckets.items()}
 
     def lf_summary(
@@ -209,14 +217,15 @@ class LFAnalysis:
         table["Overlaps"] = self.lf_overlaps()
         table["Conflicts"] = self.lf_conflicts()
         if Y is not None:
-            table["Correct"], table["Incorrect"] = self._counts.correct(self._gold(Y))
-            table["Emp. Acc."] = self.lf_empirical_accuracies(Y)
+            correct, incorrect = self._counts.correct(self._gold(Y))
+            table["Correct"], table["Incorrect"] = correct, incorrect
+            table["Emp. Acc."] = share(correct, correct + incorrect)
         if est_weights is not None:
             table["Learned Weight"] = np.asarray(est_weights)
         return pd.DataFrame(table, index=self._index)
 
     def _gold(self, Y: VectorLike) -> np.ndarray:
-        return gold_column(Y, len(self.L))
+        return gold_codes(Y, self.L)
 
     def _column(self, lf: int | str | NamedFunction) -> int:
         m = self.L.shape[1]

@@ -14,12 +14,12 @@ from spear_amal._typing import NamedFunction, SupportsArray, TableLike
 from spear_amal.errors import InputError
 from spear_amal.labeling.data_points import FrameSource, ListSource, RowSource, source_of_columns
 from spear_amal.labeling.functions import LabelingFunction, as_labeling_function
-from spear_amal.labeling.label_space import ClassesLike, ClassSet
 from spear_amal.labeling.lf_outputs import ApplierMetadata
 from spear_amal.labeling.parallel import Labelled, label
 from spear_amal.labeling.vote_cache import CacheLike, VoteCache
 from spear_amal.labeling.worker_pool import as_n_jobs
 from spear_amal.progress import Progress
+from spear_amal.votes.class_set import ClassesLike, ClassSet
 from spear_amal.votes.label_matrix import LabelMatrix
 
 VotesAndMeta = tuple[LabelMatrix, ApplierMetadata]

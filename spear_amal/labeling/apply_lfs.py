@@ -11,9 +11,9 @@ import scipy.sparse as sp
 
 from spear_amal.errors import InputError
 from spear_amal.labeling.builders import TextLF
-from spear_amal.labeling.data_points import RowSource, as_list, get_column
+from spear_amal.labeling.cell_values import as_list
+from spear_amal.labeling.data_points import RowSource, get_column
 from spear_amal.labeling.functions import LabelingFunction
-from spear_amal.labeling.label_space import ClassSet
 from spear_amal.labeling.lf_outputs import (
     FailureLog,
     InvalidOutput,
@@ -24,6 +24,7 @@ from spear_amal.labeling.lf_outputs import (
 )
 from spear_amal.labeling.preprocessing import Failure, PreparedRows, flat_chain
 from spear_amal.labeling.text_search import MultiPatternSearch, as_texts, can_join
+from spear_amal.votes.class_set import ClassSet
 from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
 
 # Rows prepared at a time: bounds how many preprocessed rows (parsed texts) exist at once.

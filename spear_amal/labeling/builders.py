@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -12,10 +13,17 @@ import numpy as np
 
 from spear_amal._typing import ClassLike, PathLike
 from spear_amal.errors import InputError
-from spear_amal.labeling.data_points import as_list, get_column
+from spear_amal.labeling.cell_values import as_list, is_missing, number_column
+from spear_amal.labeling.data_points import get_column
 from spear_amal.labeling.functions import LabelingFunction
-from spear_amal.labeling.rows import field, is_missing
-from spear_amal.labeling.text_search import RequiredLiterals, any_of, needed_by, searcher
+from spear_amal.labeling.rows import field
+from spear_amal.labeling.text_search import (
+    RequiredLiterals,
+    any_of,
+    needed_by,
+    search_test,
+    searcher,
+)
 
 
 def keyword_lf(
@@ -111,7 +119,8 @@ def regex_lf(
     (1, -1)
     """
     expression = compiled(name, pattern, flags)
-    return TextLF(name, column, searcher(expression), label, needed_by(expression))
+    needed = needed_by(expression)
+    return TextLF(name, column, search_test(expression, needed), label, needed)
 
 
 def compiled(name: str, pattern: str | re.Pattern[str], flags: int = 0) -> re.Pattern[str]:
@@ -120,6 +129,8 @@ def compiled(name: str, pattern: str | re.Pattern[str], flags: int = 0) -> re.Pa
         return re.compile(pattern, flags)
     except (re.error, TypeError, ValueError, OverflowError) as error:
         raise InputError(f"LF {name!r}: {pattern!r} is no regular expression: {error}") from error
+    except RecursionError as error:
+        raise InputError(f"LF {name!r}: its pattern has too many brackets in brackets") from error
 
 
 def dictionary_lf(
@@ -351,28 +362,26 @@ def threshold_lf(
     """
     if above is None and below is None:
         raise InputError(f"threshold_lf {name!r} needs above=, below= or both")
-    low = -np.inf if above is None else float(above)
-    high = np.inf if below is None else float(below)
+    low, high = (-np.inf if above is None else above), (np.inf if below is None else below)
     if not low < high:
         raise InputError(f"threshold_lf {name!r} can never fire: above={above}, below={below}")
 
     def decide(values: Any) -> np.ndarray:
-        numbers = _numbers(values)
-        if below is None:
-            return numbers > low
-        return numbers < high if above is None else (numbers > low) & (numbers < high)
+        numbers, known = number_column(values)
+        bounds = (low, high)
+        if numbers.dtype.kind != "f":  # whole bounds are compared with whole numbers exactly
+            bounds = (_whole(low, math.floor), _whole(high, math.ceil))
+        inside = np.ones(len(numbers), dtype=bool) if known is None else known
+        if above is not None:
+            inside = inside & (numbers > bounds[0])
+        return inside if below is None else inside & (numbers < bounds[1])
 
     return ColumnLF(name, column, decide, label, reads=_as_they_are)
 
 
+def _whole(bound: float, rounded: Callable[[float], int]) -> float:
+    return rounded(bound) if math.isfinite(bound) else bound
+
+
 def _as_they_are(values: Any) -> Any:
     return values
-
-
-def _numbers(values: Any) -> np.ndarray:
-    """Float64 (n,), NaN where missing, of a column in whatever container."""
-    array = np.asarray(values)
-    if array.dtype.kind in "iuf":
-        return array.astype(np.float64, copy=False)
-    listed = [np.nan if is_missing(value) else value for value in as_list(values)]
-    return np.asarray(listed, dtype=np.float64)

@@ -9,8 +9,10 @@ import pandas as pd
 
 from spear_amal._typing import MatrixLike, VectorLike, VotesLike
 from spear_amal.errors import InputError
-from spear_amal.labeling.error_analysis import label_column
+from spear_amal.seeds import random_generator
+from spear_amal.votes.gold import read_gold
 from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
+from spear_amal.votes.row_ids import align_votes, check_same_rows
 
 TIE_BREAKS = ("random", "true-random", "abstain")
 
@@ -35,11 +37,13 @@ def filter_unlabeled_dataframe(
     Raises
     ------
     InputError
-        If lengths differ.
+        If lengths differ, or the index of `X` says that L is of other rows.
     """
+    L = align_votes(L, [X])
     covered = L.covered() if isinstance(L, LabelMatrix) else (np.asarray(L) != ABSTAIN).any(axis=1)
     if not len(X) == len(y) == len(covered):
         raise InputError(f"X has {len(X)} rows, y {len(y)}, L {len(covered)}; they must agree")
+    check_same_rows(y, X, "y", "X")
     return X.iloc[covered], np.asarray(y)[covered]
 
 
@@ -84,7 +88,7 @@ def probs_to_preds(
     if tie_break_policy == "abstain":
         best[rows] = ABSTAIN
         return best
-    rng = np.random.default_rng(random_state)
+    rng = random_generator(random_state, "random_state")
     for row in rows.tolist():
         options = np.flatnonzero(tied[row])
         draw = _hash(row) if tie_break_policy == "random" else int(rng.integers(len(options)))
@@ -113,11 +117,11 @@ def preds_to_probs(preds: VectorLike, num_classes: int) -> np.ndarray:
     InputError
         If a prediction is -1 or no class.
     """
-    classes = label_column(preds, "preds")
-    if classes.size and not 0 <= classes.min() <= classes.max() < num_classes:
-        wrong = classes[(classes < 0) | (classes >= num_classes)][0]
+    classes = read_gold(preds, num_classes, "preds").codes
+    if (classes == ABSTAIN).any():
         raise InputError(
-            f"preds must be classes from 0 to {num_classes - 1}, found {wrong}; abstained rows "
-            "(-1) have no probabilities, leave them out first"
+            f"preds must be classes from 0 to {num_classes - 1}, found -1 in row "
+            f"{int((classes == ABSTAIN).argmax())}; abstained rows have no probabilities, leave "
+            "them out first"
         )
     return np.eye(num_classes)[classes]

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from spear_amal.errors import InputError
+from spear_amal.labeling.cell_values import as_list
 from spear_amal.labeling.rows import field, row_of
 
 
@@ -40,8 +41,9 @@ class ListSource:
                 "PandasLFApplier for a pandas DataFrame, ColumnLFApplier for a mapping of columns "
                 "or a table of Arrow or Polars"
             )
-        if any(hasattr(points, name) for name in ("to_pylist", "to_list")):
-            self._points: Any = as_list(points)  # one column, of Arrow, Polars or pandas
+        column = any(hasattr(points, name) for name in ("to_pylist", "to_list"))
+        if column or (isinstance(points, np.ndarray) and points.ndim == 1):
+            self._points: Any = as_list(points)  # one column, of Arrow, Polars, pandas or NumPy
         else:
             self._points = points if isinstance(points, Sequence | np.ndarray) else list(points)
         self.n = len(self._points)
@@ -94,7 +96,7 @@ class TableSource:
 
     def rows(self, start: int, stop: int) -> list[Any]:
         """Return data points start..stop-1 as row objects."""
-        part = self.batch(start, stop)
+        part = self._table.slice(start, stop - start)
         return _zip_rows({name: part[name] for name in self._names}, stop - start)
 
     def batch(self, start: int, stop: int) -> Any:
@@ -177,21 +179,6 @@ def get_column(batch: Any, name: str) -> Any:
             raise InputError(f"no column {name!r}; the columns are {names_of(batch)}")
         return batch[name]
     return [field(x, name) for x in batch]
-
-
-def as_list(values: Any) -> list[Any]:
-    """Values of a column as Python objects, which loops read faster than NumPy scalars."""
-    for method in ("tolist", "to_pylist", "to_list"):  # NumPy and pandas, Arrow, Polars
-        if hasattr(values, method):
-            listed: list[Any] = getattr(values, method)()
-            return listed
-    return list(values)
-
-
-def holds_nulls(values: Any) -> bool:
-    """Return whether a column is of Arrow or Polars and holds nulls, which NumPy would make NaN."""
-    nulls = getattr(values, "null_count", 0)
-    return bool(nulls() if callable(nulls) else nulls)
 
 
 _TABLES = {"pyarrow": ("Table", "RecordBatch"), "polars": ("DataFrame",)}

@@ -13,10 +13,10 @@ from typing import Any
 
 from spear_amal._typing import NamedFunction
 from spear_amal.errors import MissingExtraError
-from spear_amal.labeling.label_space import ClassesLike
 from spear_amal.labeling.parquet_applier import BlockWork, ParquetLFApplier, PartRecord
 from spear_amal.labeling.parquet_reader import Block
 from spear_amal.labeling.worker_pool import pack, run_packed
+from spear_amal.votes.class_set import ClassesLike
 
 
 class DaskApplier(ParquetLFApplier):

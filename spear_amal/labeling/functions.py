@@ -10,9 +10,9 @@ import numpy as np
 
 from spear_amal._typing import ClassLike, NamedFunction, PointFunction, PointT
 from spear_amal.errors import InputError
-from spear_amal.labeling.label_space import ClassSet
 from spear_amal.labeling.preprocessing import run_chain
 from spear_amal.labeling.user_functions import checked, name_of, take_identity
+from spear_amal.votes.class_set import ClassSet
 from spear_amal.votes.label_matrix import ABSTAIN
 
 

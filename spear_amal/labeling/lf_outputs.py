@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from spear_amal.errors import InputError, LabelingError
-from spear_amal.labeling.data_points import as_list, holds_nulls, is_column
+from spear_amal.labeling.cell_values import as_list, holds_nulls, is_missing
+from spear_amal.labeling.data_points import is_column
 from spear_amal.labeling.functions import LabelingFunction
-from spear_amal.labeling.label_space import ClassSet
-from spear_amal.labeling.rows import is_missing
+from spear_amal.votes.class_set import ClassSet
 from spear_amal.votes.label_matrix import ABSTAIN
 
 # Tracebacks kept for one LF; a function that fails everywhere fails alike everywhere.
@@ -208,9 +208,10 @@ def as_column(answers: Any, n: int) -> np.ndarray:
         If they have another shape.
     """
     # A list is read one by one: as an array, [1, True] would lose what True means.
+    if is_column(answers) and holds_nulls(answers):
+        answers = as_list(answers)
     listed = isinstance(answers, list | tuple)
-    listed = listed or (is_column(answers) and holds_nulls(answers))
-    array = np.fromiter(as_list(answers), dtype=object) if listed else np.asarray(answers)
+    array = np.fromiter(answers, dtype=object) if listed else np.asarray(answers)
     if array.shape != (n,):
         raise InvalidOutput(
             f"returned shape {array.shape}; a vectorised function must return ({n},)"

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from spear_amal._typing import NamedFunction, PathLike
 from spear_amal.errors import InputError
 from spear_amal.labeling.functions import is_labeling_function
-from spear_amal.labeling.label_space import ClassesLike
+from spear_amal.votes.class_set import ClassesLike
 
 
 class LoadedLFs(NamedTuple):

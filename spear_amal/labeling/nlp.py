@@ -8,9 +8,10 @@ from typing import Any, overload
 
 from spear_amal._typing import ClassLike, NamedFunction, PointFunction, PointT
 from spear_amal.errors import InputError, MissingExtraError
+from spear_amal.labeling.cell_values import is_missing
 from spear_amal.labeling.functions import LabelingFunction, LFDecorator
 from spear_amal.labeling.preprocessing import MEMO_SIZE, BasePreprocessor
-from spear_amal.labeling.rows import field, is_missing, set_field
+from spear_amal.labeling.rows import field, set_field
 from spear_amal.labeling.user_functions import name_of
 
 # Snorkel's default; it is loaded only if no pipeline is given.

@@ -16,7 +16,6 @@ from spear_amal.labeling.apply_lfs import CHUNK, LFRunner
 from spear_amal.labeling.builders import ColumnLF
 from spear_amal.labeling.data_points import RowSource
 from spear_amal.labeling.functions import LabelingFunction
-from spear_amal.labeling.label_space import ClassSet
 from spear_amal.labeling.lf_outputs import (
     KEPT_TRACEBACKS,
     ApplierMetadata,
@@ -24,6 +23,7 @@ from spear_amal.labeling.lf_outputs import (
     OutputParser,
 )
 from spear_amal.labeling.worker_pool import dump, map_in_processes
+from spear_amal.votes.class_set import ClassSet
 from spear_amal.votes.label_matrix import LabelMatrix
 
 # Spans for each process: enough that none waits long for the last one.

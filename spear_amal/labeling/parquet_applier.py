@@ -5,25 +5,28 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
+from spear_amal import __version__
 from spear_amal._typing import PathLike
 from spear_amal.errors import FileFormatError, InputError, LabelingError, OutputExistsError
 from spear_amal.labeling.appliers import BaseLFApplier
 from spear_amal.labeling.builders import ColumnLF
-from spear_amal.labeling.data_points import FrameSource
+from spear_amal.labeling.cell_values import as_list, frame_of_schema
+from spear_amal.labeling.data_points import TableSource
 from spear_amal.labeling.functions import LabelingFunction
 from spear_amal.labeling.hashing import Unhashable, function_hash
-from spear_amal.labeling.label_space import ClassSet
 from spear_amal.labeling.lf_outputs import ApplierMetadata, LFFailure, OutputParser
 from spear_amal.labeling.parallel import label, merged
-from spear_amal.labeling.parquet_reader import Block, plan_blocks, read_tables, source_files
+from spear_amal.labeling.parquet_files import source_files
+from spear_amal.labeling.parquet_reader import Block, plan_blocks, read_tables
 from spear_amal.labeling.worker_pool import as_n_jobs, map_in_processes
 from spear_amal.progress import Progress
+from spear_amal.votes.class_set import ClassSet
 from spear_amal.votes.parquet import (
     MANIFEST,
     VoteFiles,
@@ -59,6 +62,7 @@ class ParquetLFApplier(BaseLFApplier):
         *,
         columns: Sequence[str] | None = None,
         row_id: str | None = None,
+        order: str | None = None,
         n_jobs: int = 1,
         batch_rows: int = 65_536,
         fault_tolerant: bool = False,
@@ -71,7 +75,8 @@ class ParquetLFApplier(BaseLFApplier):
         Parameters
         ----------
         source : path, or list of paths
-            Files, or folders of ``*.parquet``. Rows are in the order of the files' names.
+            Files, or folders of ``*.parquet``; files of partitions (``year=2024/..``) have those
+            as columns. Rows are in the order of the list, and within a folder in that of the names.
         output : path
             Folder for the votes.
         columns : sequence of str, optional
@@ -79,6 +84,9 @@ class ParquetLFApplier(BaseLFApplier):
             else all.
         row_id : str, optional
             Column with row ids, numbers or strings; by default rows are numbered over all files.
+        order : {"name", "number"}, optional
+            How the files of a folder are sorted. Needed where their names hold numbers without
+            leading zeros (part.2, part.10) and there is no `row_id`.
         n_jobs : int, default=1
             Processes; -1 for all cores.
         batch_rows : int, default=65536
@@ -111,7 +119,9 @@ class ParquetLFApplier(BaseLFApplier):
             raise InputError(f"batch_rows must be at least 1, found {batch_rows}")
         read = self._columns_to_read(columns, row_id)
         needed = read if read is not None else [] if row_id is None else [row_id]
-        blocks = plan_blocks(source_files(source), needed, batch_rows)
+        blocks = plan_blocks(
+            source_files(source, order, by_id=row_id is not None, output=folder), needed, batch_rows
+        )
         made_by = self._made_by(read, row_id, batch_rows)
         run = function_hash([made_by, [block.stamp for block in blocks]]) if made_by else ""
         _make_way(folder, run, overwrite)
@@ -142,7 +152,8 @@ class ParquetLFApplier(BaseLFApplier):
 
     def _made_by(self, *settings: Any) -> str:
         try:
-            return function_hash([self._lfs, self._classes, settings])
+            # With the version: another one may hand other cells to the same LF.
+            return function_hash([__version__, self._lfs, self._classes.key, settings])
         except Unhashable:
             return ""
 
@@ -242,7 +253,11 @@ class BlockWork:
         return records
 
     def _note(self, block: Block, k: int) -> str:
-        return f"{self.made_by} {block.stamp} {block.groups} {k}" if self.made_by else ""
+        if not self.made_by:
+            return ""
+        # Row ids that are numbers change when a file before this one gets longer.
+        first = block.first_row if self.row_id is None else ""
+        return f"{self.made_by} {block.stamp} {block.groups} {k} {first}"
 
     def _kept(self, block: Block, k: int) -> PartRecord | None:
         note = self._note(block, k)
@@ -252,12 +267,9 @@ class BlockWork:
         return PartRecord(stored[0], meta_of(stored[1]))
 
     def _make(self, block: Block, k: int, table: Any) -> PartRecord:
-        frame = table.to_pandas(ignore_metadata=True)
-        frame.index = self._ids(block, k, frame)
+        source = PartSource(table, self._ids(block, k, table))
         try:
-            votes, meta = label(
-                self.lfs, self.classes, FrameSource(frame), self.tolerant, _nothing, None
-            )
+            votes, meta = label(self.lfs, self.classes, source, self.tolerant, _nothing, None)
         except LabelingError as error:
             raise LabelingError(f"{block.file}: {error}") from error.__cause__
         part = write_part(
@@ -265,15 +277,32 @@ class BlockWork:
         )
         return PartRecord(part, meta)
 
-    def _ids(self, block: Block, k: int, frame: pd.DataFrame) -> pd.Index:
+    def _ids(self, block: Block, k: int, table: Any) -> pd.Index:
+        start = block.first_row + k * self.batch_rows
         if self.row_id is None:
-            start = block.first_row + k * self.batch_rows
-            return pd.RangeIndex(start, start + len(frame))
-        ids = frame[self.row_id]
-        if ids.isna().any():
-            row = block.first_row + k * self.batch_rows + int(np.argmax(ids.isna()))
+            return pd.RangeIndex(start, start + len(table))
+        ids = as_list(table[self.row_id])
+        if None in ids:
+            row = start + ids.index(None)
             raise InputError(f"{block.file}: row {row} (counted over all files) has no row id")
         return pd.Index(ids)
+
+
+class PartSource(TableSource):
+    """Rows of one part: row objects from the cells of the file, batches as DataFrames."""
+
+    def __init__(self, table: Any, ids: pd.Index) -> None:
+        super().__init__(table)
+        self.ids = ids
+
+    @cached_property
+    def _frame(self) -> pd.DataFrame:
+        return frame_of_schema(self._table).set_axis(self.ids)
+
+    def batch(self, start: int, stop: int) -> pd.DataFrame:
+        """Return rows start..stop-1 as a DataFrame, with the row ids as its index."""
+        whole = start == 0 and stop == self.n
+        return self._frame if whole else self._frame.iloc[start:stop]
 
 
 def meta_of(record: dict[str, Any]) -> ApplierMetadata:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from spear_amal._typing import PathLike
 from spear_amal.errors import FileFormatError, InputError, MissingExtraError
+from spear_amal.labeling.parquet_files import SourceFile
 
 
 class Block(NamedTuple):
@@ -26,6 +26,8 @@ class Block(NamedTuple):
         Number of the first part of votes that is made of them.
     stamp : str
         Tells this state of the file from others.
+    partition : tuple of (str, int or str or None)
+        Columns that the names of its folders tell.
     """
 
     file: str
@@ -34,32 +36,10 @@ class Block(NamedTuple):
     first_row: int
     first_part: int
     stamp: str
+    partition: tuple[tuple[str, Any], ...] = ()
 
 
-def source_files(source: PathLike | Sequence[PathLike]) -> list[Path]:
-    """Parquet files of a source, sorted by name: a file, a folder, or several of them.
-
-    Raises
-    ------
-    InputError
-        If there is none, or the source is something else: a Dask DataFrame, an RDD.
-    """
-    if not isinstance(source, str | os.PathLike | list | tuple):
-        raise InputError(
-            f"needed Parquet files (a path, or a list of paths), found {type(source).__name__}; "
-            "write its rows as Parquet first, for example with to_parquet(folder)"
-        )
-    listed = [source] if isinstance(source, str | os.PathLike) else list(source)
-    files: list[Path] = []
-    for place in map(Path, listed):
-        inside = place.glob("*.parquet") if place.is_dir() else [place]
-        files += [path.resolve() for path in inside if not path.name.startswith((".", "_"))]
-    if not files:
-        raise InputError(f"needed Parquet files, a folder of them or a list, found none: {source}")
-    return sorted(files, key=lambda path: (path.name, str(path)))
-
-
-def plan_blocks(files: Sequence[Path], needed: Iterable[str], batch_rows: int) -> list[Block]:
+def plan_blocks(files: Sequence[SourceFile], needed: Iterable[str], batch_rows: int) -> list[Block]:
     """Blocks of all files, in the order of the rows; every file is looked at before any is read.
 
     Raises
@@ -70,18 +50,18 @@ def plan_blocks(files: Sequence[Path], needed: Iterable[str], batch_rows: int) -
         If a file lacks a column.
     """
     needed = list(needed)
-    footers = [(path, _footer(path)) for path in files]
-    for path, footer in footers:
-        names = footer.schema.to_arrow_schema().names
+    footers = [(*file, _footer(file.path)) for file in files]
+    for path, partition, footer in footers:
+        names = [*footer.schema.to_arrow_schema().names, *dict(partition)]
         missing = [name for name in needed if name not in names]
         if missing:
             raise InputError(f"{path} has no column {missing}; its columns are {names}")
     blocks: list[Block] = []
     row = part = 0
-    for path, footer in footers:
-        stamp = _stamp(path)
+    for path, partition, footer in footers:
+        stamp = _stamp(path, partition)
         for groups, rows in _grouped(footer, batch_rows):
-            blocks.append(Block(str(path), groups, rows, row, part, stamp))
+            blocks.append(Block(str(path), groups, rows, row, part, stamp, partition))
             row, part = row + rows, part - -rows // batch_rows
     return blocks
 
@@ -112,15 +92,19 @@ def _footer(path: Path) -> Any:
         ) from error
 
 
-def _stamp(path: Path) -> str:
-    """Hash of size, time and footer, where Parquet keeps places and statistics of all pages."""
+def _stamp(path: Path, partition: tuple[tuple[str, Any], ...]) -> str:
+    """Hash of size, time and footer, where Parquet keeps places and statistics of all pages.
+
+    What the folders' names tell is in no file, and goes in as well.
+    """
     about = path.stat()
     with open(path, "rb") as file:
         file.seek(-8, os.SEEK_END)
         length = int.from_bytes(file.read(4), "little")
         file.seek(-8 - length, os.SEEK_END)
         footer = file.read(length)
-    known = f"{about.st_size} {about.st_mtime_ns} ".encode() + footer
+    named = repr(partition) if partition else ""
+    known = f"{about.st_size} {about.st_mtime_ns} {named}".encode() + footer
     return hashlib.blake2b(known, digest_size=16).hexdigest()
 
 
@@ -136,15 +120,34 @@ def read_tables(block: Block, columns: Sequence[str] | None, size: int) -> Itera
     try:
         # Read piece by piece: a row group may be larger than memory.
         with pq.ParquetFile(block.file, buffer_size=1 << 20, pre_buffer=False) as file:
+            present = set(file.schema_arrow.names)
             batches = file.iter_batches(
-                size, row_groups=list(block.groups), columns=columns, use_threads=False
+                size,
+                row_groups=list(block.groups),
+                columns=None if columns is None else [name for name in columns if name in present],
+                use_threads=False,
             )
-            yield from _of_size(batches, size)
+            added = {
+                name: value
+                for name, value in block.partition
+                if name not in present and (columns is None or name in columns)
+            }
+            for table in _of_size(batches, size):
+                yield _with_columns(table, added)
     except (OSError, pa.ArrowException) as error:
         raise FileFormatError(
             f"{block.file} is damaged ({error}); replace the file and run again, what is finished "
             "is kept"
         ) from error
+
+
+def _with_columns(table: Any, values: Mapping[str, Any]) -> Any:
+    """Add columns of one value each."""
+    pa, _ = _arrow()
+    for name, value in values.items():
+        kind = pa.int64() if isinstance(value, int) else pa.string()
+        table = table.append_column(name, pa.repeat(pa.scalar(value, kind), len(table)))
+    return table
 
 
 def _of_size(batches: Iterable[Any], size: int) -> Iterator[Any]:

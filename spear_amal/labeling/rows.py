@@ -217,13 +217,6 @@ def set_field(x: Any, name: Any, value: Any) -> None:
         setattr(x, name, value)
 
 
-def is_missing(value: Any) -> bool:
-    """Return whether a value is missing: None, NaN, NaT or pandas' NA."""
-    if isinstance(value, float):
-        return value != value
-    return value is None or value is pd.NA or value is pd.NaT
-
-
 # What a preprocessor could change inside a copied row; everything else is shared with the copy.
 _CONTAINERS = (list, dict, set, bytearray, tuple, deque, array.array, np.ndarray)
 _VALUES = (str, bytes, int, float, frozenset)

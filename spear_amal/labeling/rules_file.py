@@ -15,7 +15,12 @@ import scipy.sparse as sp
 from spear_amal._typing import PathLike
 from spear_amal.errors import FileFormatError
 from spear_amal.labeling.builders import TextLF
-from spear_amal.labeling.text_search import needed_by, searcher
+from spear_amal.labeling.text_search import needed_by, search_test
+
+# Letters of one pattern, and of all patterns of a file: it takes some microseconds a letter to make
+# a pattern ready, in which nothing can interrupt it.
+MOST_LETTERS = 50_000
+MOST_LETTERS_TOGETHER = 500_000
 
 
 class RuleLF(TextLF):
@@ -42,7 +47,8 @@ class RuleLF(TextLF):
     ) -> None:
         self.pattern = pattern.pattern
         self.lower, self.strip = lower, strip
-        matches, needed = searcher(pattern), needed_by(pattern)
+        needed = needed_by(pattern)
+        matches = search_test(pattern, needed)
         if needed is not None:
             needed = replace(needed, lowered=needed.lowered or lower)
         super().__init__(
@@ -84,7 +90,7 @@ def read_rules(
     ------
     FileFormatError
         If the encoding is another one, or a line has no class, no pattern or a pattern that is
-        no regular expression; names the line.
+        no regular expression or too long; names the line.
 
     Examples
     --------
@@ -95,7 +101,17 @@ def read_rules(
     >>> rule.name, rule("You WON the prize"), rule.exemplar
     ('rule1_spam', 'spam', 'You WON a prize')
     """
-    parsed = [_parse(path, number, line) for number, line in _lines(path, encoding)]
+    parsed, letters = [], 0
+    for number, line in _lines(path, encoding):
+        label, regex, exemplar = _fields(path, number, line)
+        letters += len(regex)
+        if letters > MOST_LETTERS_TOGETHER:
+            raise FileFormatError(
+                f"{path}, line {number}: the patterns up to here have more than "
+                f"{MOST_LETTERS_TOGETHER} letters together; write word lists as "
+                "spear_amal.labeling.dictionary_lf, or cut the file into several"
+            )
+        parsed.append((label, _compiled(path, number, regex), exemplar))
     if not parsed:
         raise FileFormatError(f"{path} holds no rule; needed lines 'class TAB regex TAB exemplar'")
     width = len(str(len(parsed)))
@@ -117,20 +133,29 @@ def _lines(path: PathLike, encoding: str) -> list[tuple[int, str]]:
     return [(number, line) for number, line in numbered if line.strip()]
 
 
-def _parse(path: Any, number: int, line: str) -> tuple[str, re.Pattern[str], str | None]:
+def _fields(path: Any, number: int, line: str) -> tuple[str, str, str | None]:
     label, *rest = line.split("\t", 2)
     label = label.strip()
     if not label or not rest or not rest[0]:
         raise FileFormatError(
-            f"{path}, line {number}: needed 'class TAB regex [TAB exemplar]', found {line!r}"
+            f"{path}, line {number}: needed 'class TAB regex [TAB exemplar]', found {line[:99]!r}"
+        )
+    return label, rest[0], (rest[1] if len(rest) == 2 and rest[1].strip() else None)
+
+
+def _compiled(path: Any, number: int, regex: str) -> re.Pattern[str]:
+    where = f"{path}, line {number}: {regex[:99]!r}"
+    if len(regex) > MOST_LETTERS:
+        raise FileFormatError(
+            f"{where}.. has {len(regex)} letters, more than {MOST_LETTERS}; write long lists of "
+            "words as spear_amal.labeling.dictionary_lf, or as several rules"
         )
     try:
-        pattern = re.compile(rest[0])
-    except re.error as error:
-        raise FileFormatError(
-            f"{path}, line {number}: {rest[0]!r} is no regular expression: {error}"
-        ) from error
-    return label, pattern, (rest[1] if len(rest) == 2 and rest[1].strip() else None)
+        return re.compile(regex)
+    except (re.error, OverflowError) as error:
+        raise FileFormatError(f"{where} is no regular expression: {error}") from error
+    except RecursionError as error:
+        raise FileFormatError(f"{where} has too many brackets inside each other") from error
 
 
 def exemplar_frame(lfs: Iterable[Any]) -> pd.DataFrame:

@@ -11,7 +11,8 @@ import pandas as pd
 from spear_amal._typing import StoredVotesLike, VectorLike
 from spear_amal.errors import InputError
 from spear_amal.labeling.analysis import LFAnalysis, VotesInParts, share, wilson_interval
-from spear_amal.labeling.error_analysis import gold_column
+from spear_amal.seeds import settle_seed
+from spear_amal.votes.gold import gold_codes
 
 LEVEL = 0.05  # a p-value above it leaves "the votes tell nothing" standing
 STRICT_LEVEL = 0.01
@@ -76,7 +77,8 @@ def votes_test(
     ----------
     L : LabelMatrix, integer array of shape (n, m), or VoteFiles or the path of such a folder
     y : array (n,)
-        Gold classes, -1 where unknown.
+        Gold classes: names, codes or numbers that classes are called by; -1, None or NaN where
+        unknown.
     n_permutations : int
     seed : int
         Same numbers, same p-value.
@@ -84,7 +86,7 @@ def votes_test(
     Raises
     ------
     InputError
-        If lengths differ, a class is no whole number from -1, or `n_permutations` is below 1.
+        If rows differ, a label is no class of L, or `n_permutations` is below 1.
 
     Examples
     --------
@@ -115,7 +117,9 @@ def permutation_test(
         return VotesTest(1.0, float("nan"), float("nan"), 0, 0)
     A = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)  # (n, C)
     T = A[np.arange(len(gold)), gold].sum()
-    drawn = _permuted(A, gold, n_permutations, np.random.default_rng([_STREAM, seed]))
+    drawn = _permuted(
+        A, gold, n_permutations, np.random.default_rng([_STREAM, settle_seed(seed, "seed")])
+    )
     as_high = sum(int((some >= T - _ROUNDING).sum()) for some in drawn)
     of_class = np.bincount(gold, minlength=A.shape[1]) / len(gold)
     return VotesTest(
@@ -130,7 +134,7 @@ def permutation_test(
 def _known(L: StoredVotesLike, y: VectorLike) -> tuple[np.ndarray, np.ndarray]:
     """Votes by class (n, C) and the class (n,) of the rows with gold."""
     votes = VotesInParts(L)
-    gold = gold_column(y, len(votes.L))
+    gold = gold_codes(y, votes.L, "y")
     C = _n_classes(votes, gold)
     known: list[np.ndarray] = [np.zeros((0, C))]
     for rows, part in votes.parts():
@@ -162,7 +166,8 @@ def lf_check(L: StoredVotesLike, y: VectorLike, alpha: float = 0.05) -> pd.DataF
     ----------
     L : LabelMatrix, integer array of shape (n, m), or VoteFiles or the path of such a folder
     y : array (n,)
-        Gold classes, -1 where unknown.
+        Gold classes: names, codes or numbers that classes are called by; -1, None or NaN where
+        unknown.
     alpha : float
         Intervals hold at 1 - alpha, for each LF alone: among many LFs a few verdicts are luck.
 
@@ -178,7 +183,7 @@ def lf_check(L: StoredVotesLike, y: VectorLike, alpha: float = 0.05) -> pd.DataF
     Raises
     ------
     InputError
-        If lengths differ, a class is no whole number from -1, or `alpha` lies outside (0, 1).
+        If rows differ, a label is no class of L, or `alpha` lies outside (0, 1).
 
     Examples
     --------
@@ -189,7 +194,7 @@ def lf_check(L: StoredVotesLike, y: VectorLike, alpha: float = 0.05) -> pd.DataF
     if not 0 < alpha < 1:
         raise InputError(f"alpha must lie between 0 and 1, found {alpha}")
     analysis = LFAnalysis(L)
-    gold = gold_column(y, len(analysis.L))
+    gold = gold_codes(y, analysis.L, "y")
     counts = VotesInParts(analysis.L)
     right, wrong = counts.correct(gold)
     votes = right + wrong

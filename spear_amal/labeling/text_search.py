@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from spear_amal.labeling.rows import is_missing
+from spear_amal.labeling.cell_values import is_missing
 
 AhoCorasick: Any
 try:
@@ -225,6 +225,8 @@ except ImportError:
 # Shorter literals are in most texts; more alternatives cost as much as the pattern.
 SHORTEST = 2
 MOST_ALTERNATIVES = 16
+# A longer pattern takes longer to read than its words can save.
+LONGEST_PATTERN = 10_000
 
 
 @dataclass(frozen=True)
@@ -276,7 +278,12 @@ def searcher(pattern: re.Pattern[str]) -> Callable[[str], bool]:
     >>> test("a winner of a prize"), test("no prize")
     (True, False)
     """
-    search, need = pattern.search, needed_by(pattern)
+    return search_test(pattern, needed_by(pattern))
+
+
+def search_test(pattern: re.Pattern[str], need: RequiredLiterals | None) -> Callable[[str], bool]:
+    """Make the test of :func:`searcher`, given the words that a text must hold to match."""
+    search = pattern.search
     if need is None:
         return lambda text: search(text) is not None
     words = need.words
@@ -308,9 +315,12 @@ def needed_words(pattern: re.Pattern[str]) -> list[str]:
     >>> needed_words(re.compile(r"( |^)(call|ring)s? \w+ free"))
     [' free']
     """
-    if parser is None:
+    if parser is None or len(pattern.pattern) > LONGEST_PATTERN:
         return []
-    words = _needed(parser.parse(pattern.pattern, pattern.flags & ~re.DEBUG))
+    try:
+        words = _needed(parser.parse(pattern.pattern, pattern.flags & ~re.DEBUG))
+    except RecursionError:  # deeper than can be looked into, if not than can be searched
+        return []
     usable = words and min(map(len, words)) >= SHORTEST and len(words) <= MOST_ALTERNATIVES
     ignores_case = bool(pattern.flags & re.IGNORECASE)
     return words if usable and (not ignores_case or "".join(words).isascii()) else []

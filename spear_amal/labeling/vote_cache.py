@@ -23,7 +23,6 @@ from spear_amal.labeling.builders import ColumnLF
 from spear_amal.labeling.data_points import RowSource, get_column
 from spear_amal.labeling.functions import LabelingFunction
 from spear_amal.labeling.hashing import Unhashable, column_of, function_hash
-from spear_amal.labeling.label_space import ClassSet
 from spear_amal.labeling.lf_outputs import ApplierMetadata
 from spear_amal.labeling.parallel import (
     Labelled,
@@ -32,6 +31,7 @@ from spear_amal.labeling.parallel import (
     columns_of,
     merged,
 )
+from spear_amal.votes.class_set import ClassSet
 
 # Computes votes of some LFs; the cache does not know how.
 Compute = Callable[[list[LabelingFunction]], Labelled]
@@ -211,7 +211,7 @@ class _Keys:
         """
         read = lf.column if isinstance(lf, ColumnLF) else None
         batch_size = self._batch_size if lf.vectorized and read is None else None
-        return function_hash([lf, self._classes, self._rows(read), batch_size])
+        return function_hash([lf, self._classes.key, self._rows(read), batch_size])
 
     def _rows(self, name: str | None) -> str:
         if name not in self._data:

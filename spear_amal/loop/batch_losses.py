@@ -100,7 +100,7 @@ def row_numbers(rows: Any, n: int, device: torch.device) -> Tensor:
 
 
 def check_row_ids(index: Tensor, n_rows: int) -> None:
-    """Raise InputError where row ids lie outside ``[0, n_rows)`` or come twice."""
+    """Raise InputError where row ids lie outside ``[0, n_rows)``."""
     if not len(index):
         return
     low, high = index.aminmax()
@@ -109,12 +109,6 @@ def check_row_ids(index: Tensor, n_rows: int) -> None:
         raise InputError(
             f"rows must lie in [0, {n_rows}), found {outside[:SHOWN].tolist()}; number the "
             "training rows from 0 and give n_rows as their count"
-        )
-    if len(index.unique()) < len(index):
-        ids, counts = index.unique(return_counts=True)
-        raise InputError(
-            f"rows {ids[counts > 1][:SHOWN].tolist()} are repeated in one batch; give every "
-            "training row an id of its own and draw batches without replacement"
         )
 
 

@@ -144,6 +144,53 @@ class CapturedLookAhead:
         return self._score_gradients(weights) @ self.weight
 
 
+class SharedRows:
+    """A look-ahead on a group in which rows appear more than once, as its distinct rows see it.
+
+    A row's weight counts for each appearance, so derivatives by it are summed over them.
+
+    Parameters
+    ----------
+    look : CapturedLookAhead
+
+    Attributes
+    ----------
+    index : Tensor (U,)
+        The distinct rows, sorted.
+    """
+
+    def __init__(self, look: CapturedLookAhead) -> None:
+        self._look = look
+        self.index, self._places, self._times = look.rows.index.unique(
+            return_inverse=True, return_counts=True
+        )
+
+    def _total(self, values: Tensor) -> Tensor:
+        """Sum values (B, ..) of appearances over each row: (U, ..)."""
+        total = values.new_zeros(len(self.index), *values.shape[1:])
+        return total.index_add_(0, self._places, values)
+
+    def losses(self) -> Tensor:
+        """Losses (U, K), means over the appearances of a row."""
+        return self._total(self._look.losses()) / self._times.unsqueeze(1)
+
+    def alignment(self, weights: Tensor) -> Tensor:
+        """Inner products (U, K), summed over the appearances of a row."""
+        return self._total(self._look.alignment(weights[self._places]))
+
+    def hypergradient(self, weights: Tensor) -> Tensor:
+        """``dL_val/dLambda_ik`` (U, K) by the weights of rows."""
+        return self._total(self._look.hypergradient(weights[self._places]))
+
+    def hidden_gradients(self, weights: Tensor) -> Tensor:
+        """Gradient (U, H) of the weighted losses of all appearances by the head's input."""
+        return self._total(self._look.hidden_gradients(weights[self._places]))
+
+    def feature_scale(self) -> float:
+        """Mean squared norm of the head's input over the group, with the bias' constant 1."""
+        return self._look.feature_scale()
+
+
 _PAIRS = {
     "train": "(rows, losses), or (rows, losses, applies)",
     "validation": "(logits, y)",

@@ -138,7 +138,8 @@ class LossMixer:
             stacked tensor all parameters count as shared; where it can be seen that they are not,
             those mixers raise.
         rows : (B,) ints, optional
-            Ids of the rows in ``[0, n_rows)``, each once; needed with `n_rows`.
+            Ids of the rows in ``[0, n_rows)``; needed with `n_rows`. A row that a sampler with
+            replacement drew several times counts as often, with the weight that it has.
         applies : Tensor (B, K), bool, optional
             Where each loss is defined; by default as `domain` says.
 
@@ -303,7 +304,8 @@ class LossMixer:
 
 def check_names(losses: Sequence[str]) -> tuple[str, ...]:
     """Names of the losses, each once."""
-    if isinstance(losses, str) or not all(isinstance(name, str) for name in losses):
+    several = isinstance(losses, Iterable) and not isinstance(losses, str)
+    if not several or not all(isinstance(name, str) for name in losses):
         raise InputError(f"losses must be names such as ['label', 'teacher'], found {losses!r}")
     if not len(losses) or len(set(losses)) < len(losses):
         raise InputError(f"losses needs at least one name, each once, found {list(losses)}")

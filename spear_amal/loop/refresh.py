@@ -17,6 +17,7 @@ from spear_amal.loop.graphs import CapturedGraphs, check_told_apart, trainable_p
 from spear_amal.loop.look_ahead import (
     CapturedLookAhead,
     Criterion,
+    SharedRows,
     batch_pairs,
     check_value,
     gather_groups,
@@ -64,7 +65,11 @@ def learn_from_look_aheads(
             note_domain(mixer, rows.index, rows.applies)
             with torch.autocast(rows.hidden.device.type, enabled=False):
                 look = CapturedLookAhead(head, rows, trusted, options.eta)
-                mixer.refresh(look, tables.batch(rows.index))
+                shared = SharedRows(look) if isinstance(mixer, LearnedRowWeights) else None
+                if shared is None or len(shared.index) == len(rows):
+                    mixer.refresh(look, tables.batch(rows.index))
+                else:
+                    mixer.refresh(shared, tables.batch(shared.index))
             seen.append(rows.index)
         mixer.end_refresh()
     except BaseException:  # an interrupt, too, leaves the mixer as it was

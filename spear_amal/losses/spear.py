@@ -18,6 +18,7 @@ from spear_amal.batch import Batch, Outputs
 from spear_amal.errors import InputError
 from spear_amal.losses.base import Component, ComponentSet, Penalty
 from spear_amal.maths import losses
+from spear_amal.params import check_name
 from spear_amal.registration import check_registration
 
 if TYPE_CHECKING:
@@ -266,18 +267,16 @@ def resolve(chosen: Iterable[int | str]) -> tuple[str, ...]:
     >>> resolve("13")
     ('gold', 'consensus')
     """
+    if not isinstance(chosen, Iterable):
+        raise InputError(f"losses are several numbers or names, found {chosen!r}")
     names = set()
     for choice in chosen:
         numbered = isinstance(choice, Integral) or str(choice).isdecimal()
         if numbered and 1 <= int(choice) <= len(NAMES):
             names.add(NAMES[int(choice) - 1])
-        elif choice in LOSSES:
-            names.add(str(choice))
         else:
-            raise InputError(
-                f"unknown loss {choice!r}; choose numbers 1 to {len(NAMES)} or names from "
-                f"{tuple(LOSSES)}"
-            )
+            check_name(f"loss (a number from 1 to {len(NAMES)}, or a name)", choice, LOSSES)
+            names.add(str(choice))
     return tuple(name for name in LOSSES if name in names)
 
 

@@ -17,6 +17,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from spear_amal.errors import is_out_of_memory
+
 Parameters = dict[str, Tensor]
 LossMatrix = Callable[[Parameters], Tensor]  # parameters -> (B, K)
 
@@ -66,6 +68,8 @@ _NO_FORWARD_MODE = (
 
 def lacks_forward_mode(error: RuntimeError) -> bool:
     """Return whether :func:`tangent_forward` failed for want of a forward mode, not of memory."""
+    if is_out_of_memory(error):  # whatever else such an error names
+        return False
     known = any(words in str(error) for words in _NO_FORWARD_MODE)
     return known or isinstance(error, NotImplementedError)
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from spear_amal.errors import InputError
+from spear_amal.seeds import random_generator
 
 STRATEGIES = ("squares", "difference", "ratio")
 FLOOR = 1e-7  # smallest weight of the published runs; ratios to a weight of 0 are to this
@@ -96,7 +97,7 @@ def gumbel_top_k(weights: Any, k: int, random_state: Any = None) -> np.ndarray:
     weights = _weights("weights", weights, 1)
     if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 0 <= k <= len(weights):
         raise InputError(f"k must be a whole number between 0 and {len(weights)}, found {k!r}")
-    noise = np.random.default_rng(random_state).gumbel(size=len(weights))
+    noise = random_generator(random_state, "random_state").gumbel(size=len(weights))
     drawn = weights > 0
     keys = noise + np.log(np.where(drawn, weights, 1.0))
     return np.lexsort((-keys, ~drawn))[:k]

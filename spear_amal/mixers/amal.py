@@ -24,7 +24,7 @@ from spear_amal.errors import InputError
 from spear_amal.mixers.base import LookAheadLike, LookAheadOptions
 from spear_amal.mixers.loss_roles import HINTON, by_name, check_by_name
 from spear_amal.mixers.row_weights import LearnedRowWeights
-from spear_amal.params import check_conditions, check_not_negative
+from spear_amal.params import check_conditions, check_name, check_not_negative
 
 SHARES = ("row", "pattern", "pattern+row", "loss")
 #: Settings of AMAL by name.
@@ -164,8 +164,7 @@ class Amal(LearnedRowWeights):
     @classmethod
     def preset(cls, name: str, **changes: Any) -> Amal:
         """Make AMAL with the settings of a name in `PRESETS`, with changes by name."""
-        if name not in PRESETS:
-            raise InputError(f"unknown preset {name!r}; choose from {sorted(PRESETS)}")
+        check_name("preset", name, PRESETS)
         return cls(**{**PRESETS[name], **changes})
 
     def check_settings(self) -> None:

@@ -22,6 +22,7 @@ from spear_amal.maths.neumann import transposed_product
 from spear_amal.mixers.base import GraphsLike, Step
 from spear_amal.mixers.bilevel import Bilevel
 from spear_amal.params import check_whole
+from spear_amal.seeds import settle_seed
 
 # Share of the old mean in the mean losses at which a combiner's slopes are told.
 DECAY = 0.9
@@ -113,6 +114,8 @@ class AuxiLearn(Bilevel):
             raise InputError(f"hidden must be one or more widths, found {self.hidden!r}")
         for width in self.hidden:
             check_whole("hidden", width, 1)
+        if self.seed is not None:
+            check_whole("seed", self.seed, 0)
         super().check_settings()
 
     def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:
@@ -124,7 +127,9 @@ class AuxiLearn(Bilevel):
         inputs = self.mixable & ~self.alone if linear else self.mixable
         self.inputs = inputs.nonzero().squeeze(1)
         self.function: Combiner = Linear() if linear else NonLinear(self.hidden)
-        generator = None if self.seed is None else torch.Generator().manual_seed(self.seed)
+        generator = None
+        if self.seed is not None:
+            generator = torch.Generator().manual_seed(settle_seed(self.seed, "seed"))
         phi = self.function.start(len(self.inputs), generator)
         self._begin([tensor.to(self.device) for tensor in phi])
         self.typical = torch.zeros(len(names), dtype=torch.float64, device=self.device)

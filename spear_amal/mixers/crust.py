@@ -109,13 +109,17 @@ class Crust(Mixer):
         self._seen = []
         if not np.isfinite(gradients).all():
             raise InputError("CRUST found gradients that are not finite; use a smaller lr")
-        counts = np.zeros(self.n_rows, dtype=np.float32)
+        sizes = np.zeros(len(index), dtype=np.float32)
         for label in np.unique(y):
             # In the order of row numbers: groups are shuffled, the choice does not depend on it.
             rows = np.flatnonzero(y == label)
             rows = rows[np.argsort(index[rows])]
-            chosen, sizes = medoids(gradients[rows], self.fraction, self.radius)
-            counts[index[rows[chosen]]] = sizes
+            chosen, stands_for = medoids(gradients[rows], self.fraction, self.radius)
+            sizes[rows[chosen]] = stands_for
+        # The mean over appearances, where a sampler with replacement drew a row several times: its
+        # count is multiplied by them in training.
+        times = np.bincount(index, minlength=self.n_rows).clip(min=1)
+        counts = np.bincount(index, sizes, self.n_rows) / times
         self.counts = torch.from_numpy(counts).to(self.counts)
 
     def visits(self, rows: Tensor, epoch: int) -> Tensor:

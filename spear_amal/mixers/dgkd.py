@@ -15,6 +15,7 @@ from spear_amal.errors import InputError
 from spear_amal.mixers.base import Mixer
 from spear_amal.mixers.loss_roles import HINTON, TEACHER, by_name, check_by_name, in_role
 from spear_amal.params import check_whole
+from spear_amal.seeds import settle_seed
 
 
 class DGKD(Mixer):
@@ -68,7 +69,8 @@ class DGKD(Mixer):
                 f"drop={self.drop} would leave none of {int(teachers.sum())} teachers; drop fewer"
             )
         self.teachers = (teachers & mixable).nonzero().squeeze(1)
-        seed = torch.randint(2**62, ()).item() if self.seed is None else self.seed
+        drawn = self.seed is None
+        seed = torch.randint(2**62, ()).item() if drawn else settle_seed(self.seed, "seed")
         self.generator = torch.Generator().manual_seed(int(seed))
 
     def weights(self, batch: Batch, losses: Tensor) -> Tensor:

@@ -64,14 +64,18 @@ def by_name(
     Raises
     ------
     InputError
-        If `values` names a loss that is not trained. A role may have no loss.
+        If `values` names a loss that is not trained, or a number is not finite. A role may have
+        no loss.
     """
     values = (default or {}) if values is None else values
     unknown = sorted(set(values) - {*names, *ROLES})
     if unknown:
         raise InputError(f"{option} names losses that are not trained: {unknown}; have {names}")
     by_loss = [values.get(name, values.get(role(name) or name, 1.0)) for name in names]
-    return torch.tensor([float(value) for value in by_loss])
+    numbers = torch.tensor([float(value) for value in by_loss])
+    if not bool(numbers.isfinite().all()):
+        raise InputError(f"{option} must hold numbers that are finite in float32, found {values}")
+    return numbers
 
 
 def check_main(main: Any) -> None:

@@ -12,6 +12,7 @@ from spear_amal.io.safetensors import under_prefix, with_prefix
 from spear_amal.mixers.base import LookAheadLike, LookAheadOptions, Mixer
 from spear_amal.mixers.learning_to_reweight import check_meta
 from spear_amal.params import check_positive, check_whole
+from spear_amal.seeds import settle_seed
 from spear_amal.tensors.optimizer_state import load_optimizer_tensors, optimizer_tensors
 
 NET, MOMENTS = "net", "upper"  # prefixes of the state
@@ -66,6 +67,8 @@ class MetaWeightNet(Mixer):
         """Raise InputError for a setting that cannot be used."""
         check_meta(self.meta_size, self.look_ahead)
         check_whole("hidden", self.hidden, 1)
+        if self.seed is not None:
+            check_whole("seed", self.seed, 0)
         check_positive("lr", self.lr)
         check_positive("lookahead_lr", self.lookahead_lr)
 
@@ -73,7 +76,9 @@ class MetaWeightNet(Mixer):
         """Make one net per loss; a loss that is not mixable keeps weight 1."""
         super().attach(n_rows, names, domain, mixable)
         self.mixable = mixable.to(domain.device)
-        generator = None if self.seed is None else torch.Generator().manual_seed(self.seed)
+        generator = None
+        if self.seed is not None:
+            generator = torch.Generator().manual_seed(settle_seed(self.seed, "seed"))
         self.net = _Nets(len(names), self.hidden, generator).to(domain.device)
         self.optimiser = torch.optim.Adam(
             self.net.parameters(), lr=self.lr, weight_decay=self.weight_decay

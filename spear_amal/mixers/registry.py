@@ -30,6 +30,7 @@ from spear_amal.mixers.meta_weight_net import MetaWeightNet
 from spear_amal.mixers.random_search import RandomSearch
 from spear_amal.mixers.superloss import SuperLoss
 from spear_amal.mixers.uncertainty import Uncertainty
+from spear_amal.params import check_name
 from spear_amal.registration import check_registration
 
 
@@ -125,8 +126,7 @@ def build_mixer(mixer: str | Mixer, options: Mapping[str, Any] | None = None) ->
         if options:
             raise InputError("mixer_options go with a mixer's name, not with a mixer object")
         return copy.deepcopy(mixer)  # the user's object stays as it was, and folds share nothing
-    if mixer not in MIXERS:
-        raise InputError(f"unknown mixer {mixer!r}; choose from {sorted(MIXERS)}")
+    check_name("mixer", mixer, MIXERS)
     entry = MIXERS[mixer]
     try:
         return entry.mixer(**{**copy.deepcopy(dict(entry.defaults)), **options})

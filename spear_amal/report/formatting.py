@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
 
+from spear_amal.printable import on_one_line
+
 METRIC_NAMES = {"accuracy": "accuracy", "f1": "F1", "macro-f1": "macro F1"}
 MISSING = "n/a"
+_MARKUP = re.compile(r"[\\`*\[\]<|~&]|(?<!\w)_|_(?!\w)")
 
 
 def format_numbers(values: Iterable[Any], form: str, missing: str = MISSING) -> list[str]:
@@ -49,16 +53,28 @@ def _is_number(cell: str) -> bool:
 
 
 def markdown(table: pd.DataFrame) -> str:
-    r"""Return a table of strings in Markdown; a bar within a cell is escaped.
+    r"""Return a table of strings in Markdown; what would be markup within a cell is escaped.
 
     Examples
     --------
-    >>> print(markdown(pd.DataFrame({"a": ["1|2"], "b": [""]})))
+    >>> print(markdown(pd.DataFrame({"a": ["1|2"], "b": ["<i>"]})))
     | a | b |
     |---|---|
-    | 1\|2 |  |
+    | 1\|2 | \<i> |
     """
-    lines = ["| " + " | ".join(table.columns) + " |", "|" + "---|" * len(table.columns)]
-    for row in table.itertuples(index=False):
-        lines.append("| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |")
-    return "\n".join(lines)
+    rows = [table.columns, *table.itertuples(index=False)]
+    head, *lines = [f"| {' | '.join(escape_markdown(str(cell)) for cell in row)} |" for row in rows]
+    return "\n".join([head, "|" + "---|" * len(table.columns), *lines])
+
+
+def escape_markdown(text: str) -> str:
+    r"""Return text that Markdown shows as it is, on one line.
+
+    Underscores within words stay: they are no markup there.
+
+    Examples
+    --------
+    >>> print(escape_markdown("a*b [c](d) max_epochs _e_"))
+    a\*b \[c\](d) max_epochs \_e\_
+    """
+    return _MARKUP.sub(r"\\\g<0>", on_one_line(text))

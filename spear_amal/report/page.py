@@ -18,6 +18,7 @@ import pandas as pd
 
 import spear_amal
 from spear_amal.io.atomic import refuse_existing, write_aside
+from spear_amal.printable import printable
 from spear_amal.report.figures.style import png, require_report_extra
 from spear_amal.report.formatting import are_numbers
 
@@ -89,6 +90,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=lambda value: printable(value) if type(value) is str else value,
     )
     environment.filters |= {"data_uri": _data_uri, "column_kinds": _column_kinds}
     return environment

@@ -67,16 +67,17 @@ def _context(content: ReportContent) -> dict[str, Any]:
             ),
         }
     if content.votes is not None and content.votes.shape[1]:
-        table = lf_table(content.votes, content.y)
+        gold = None if content.y is None else content.votes.classes.as_numbers(content.y)
+        table = lf_table(content.votes, gold)
         context["lfs"] = {
             "table": readable_coverage(table),
             "covered": content.votes.covered().mean(),
             "coverage": labelling.coverage_bars(table),
             "conflicts": labelling.conflict_map(LFAnalysis(content.votes).conflict_matrix()),
         }
-        if content.y is not None and "verdict" in table:
+        if gold is not None and "verdict" in table:
             context["accuracy"] = {
-                "sentence": votes_sentence(votes_test(content.votes, content.y)),
+                "sentence": votes_sentence(votes_test(content.votes, gold)),
                 "table": readable_accuracy(table),
                 "forest": labelling.accuracy_forest(table),
             }

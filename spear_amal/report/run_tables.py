@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
+from spear_amal._typing import VectorLike
 from spear_amal.labeling import LFAnalysis, VotesTest, lf_check
 from spear_amal.report.formatting import METRIC_NAMES, format_interval, format_numbers
+from spear_amal.votes.gold import has_label
 from spear_amal.votes.label_matrix import LabelMatrix
 from spear_amal.votes.parquet import VoteFiles
 
@@ -21,14 +22,14 @@ EXCERPT = 180  # characters of a text that tell what it is about
 SHARES = ("coverage", "overlaps", "conflicts")
 
 
-def lf_table(votes: LabelMatrix | VoteFiles, y: np.ndarray | None = None) -> pd.DataFrame:
+def lf_table(votes: LabelMatrix | VoteFiles, y: VectorLike | None = None) -> pd.DataFrame:
     """Make the table of labelling functions, one row each.
 
     Parameters
     ----------
     votes : LabelMatrix (n, m), or VoteFiles
-    y : ndarray (n,), optional
-        Gold codes, -1 where unknown.
+    y : array (n,), optional
+        Gold classes, -1, None or NaN where unknown.
 
     Returns
     -------
@@ -45,7 +46,7 @@ def lf_table(votes: LabelMatrix | VoteFiles, y: np.ndarray | None = None) -> pd.
     table["coverage"] = analysis.lf_coverages()
     table["overlaps"] = analysis.lf_overlaps()
     table["conflicts"] = analysis.lf_conflicts()
-    if y is None or not (np.asarray(y) >= 0).any():
+    if y is None or not has_label(y).any():
         return table
     check = lf_check(votes, y).rename(columns={"votes": "gold votes", "precision": "accuracy"})
     for name in ("gold votes", "accuracy", "low", "high", "chance", "verdict"):

@@ -9,7 +9,7 @@ import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from spear_amal.errors import InputError
+from spear_amal.params import check_name
 
 if TYPE_CHECKING:
     from spear_amal.studies.grid.study import GridStudy
@@ -100,6 +100,5 @@ def load_study(name: str) -> GridStudy:
     InputError
         If there is none of this name.
     """
-    if name not in CATALOGUE:
-        raise InputError(f"there is no study {name!r}; there are {', '.join(CATALOGUE)}")
+    check_name("study", name, CATALOGUE)
     return CATALOGUE[name].load()

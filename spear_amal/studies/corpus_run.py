@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import spear_amal
@@ -188,6 +189,8 @@ def run_identity(
         "placebo": setup.placebo,
         "version": spear_amal.__version__,
     }
+    if "snorkel" in spec.settled.values():  # its answers are those of the package
+        config["snorkel"] = installed_version("snorkel")
     labels = setup.n_labelled if published is None else published
     if setup.n_validation != labels:
         config["n_validation"] = setup.n_validation
@@ -203,6 +206,14 @@ def run_identity(
         "protocol": setup.protocol,
         "config": config,
     }
+
+
+def installed_version(package: str) -> str | None:
+    """Return the version of a package, None where it is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def run_method(setup: StudySetup, spec: MethodSpec, seed: int, tuned: dict[str, Any]) -> RunRow:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
 
 from spear_amal.data import Corpus
 from spear_amal.errors import InputError
+from spear_amal.params import check_whole
 from spear_amal.studies.corpus_run import corpus_split, make_setup, run_identity, run_method
 from spear_amal.studies.corpus_votes import CorpusVotes, load_corpus_votes
 from spear_amal.studies.engine import ReportProgress, StudyRun, check_seeds, execute
@@ -90,8 +91,7 @@ def run_study(
     """
     specs = study_methods(methods, only)
     seeds = check_seeds(seeds)
-    if tune < 0:
-        raise InputError(f"tune must be at least 0, found {tune}")
+    check_whole("tune", tune, 0)
     if tune:
         need_optuna()
     _check_settings(specs, settings)
@@ -120,8 +120,8 @@ def run_study(
 
 def study_methods(methods: Sequence[str | MethodSpec], only: bool = False) -> list[MethodSpec]:
     """Read method names, each once; :data:`ALWAYS` come first unless `only`."""
-    if isinstance(methods, str):
-        raise InputError(f"methods must be a list of names, found the string {methods!r}")
+    if isinstance(methods, str) or not isinstance(methods, Iterable):
+        raise InputError(f"methods must be a list of names, found {methods!r}")
     given = [name if isinstance(name, MethodSpec) else parse_method(name) for name in methods]
     first = [] if only else [parse_method(name) for name in ALWAYS]
     specs = {spec.text: spec for spec in [*first, *given]}

@@ -19,6 +19,8 @@ from spear_amal.data import CORPORA, Corpus, WrenchPart, corpus_file, load_corpu
 from spear_amal.errors import DataUnavailableError, FileFormatError, InputError
 from spear_amal.io.shipped import shipped_file
 from spear_amal.labeling import PandasLFApplier, exemplar_matrix, load_lfs, read_rules
+from spear_amal.seeds import random_generator
+from spear_amal.votes.class_set import ClassNames, class_names
 from spear_amal.votes.label_matrix import LabelMatrix
 
 LFS_OF = {"generated": "plots"}  # corpora that borrow the LFs of another one
@@ -181,9 +183,11 @@ def _source(
 
 
 def _vote(corpus: Corpus, lfs: list[Any], classes: Any, path: Path, progress: bool) -> LabelMatrix:
-    if classes is not None and isinstance(classes, tuple) and classes != corpus.classes:
+    stated = class_names(classes)
+    known = corpus.classes if stated is None or stated.mere_codes else stated
+    if [str(name).casefold() for name in known] != [name.casefold() for name in corpus.classes]:
         raise InputError(
-            f"{path} has the classes {list(classes)}, corpus {corpus.name!r} has "
+            f"{path} has the classes {list(known)}, corpus {corpus.name!r} has "
             f"{list(corpus.classes)}; CLASSES must be the same, in the same order"
         )
     key = (
@@ -191,8 +195,9 @@ def _vote(corpus: Corpus, lfs: list[Any], classes: Any, path: Path, progress: bo
         votes_digest([path.read_bytes().hex(), ",".join(str(lf.name) for lf in lfs)]),
     )
     if key not in _VOTES:
-        applier = PandasLFApplier(lfs, classes=corpus.classes)
-        _VOTES[key] = applier.apply(corpus.frame, progress_bar=progress)
+        ids = None if stated is None else stated.ids  # what LFs may answer beside names
+        applier = PandasLFApplier(lfs, classes=ClassNames(corpus.classes, ids))
+        _VOTES[key] = applier.apply(corpus.frame, progress_bar=progress).with_coded_classes()
     return _VOTES[key]
 
 
@@ -216,7 +221,7 @@ def shuffled_votes(L: LabelMatrix, seed: int = 0) -> LabelMatrix:
     >>> sorted(placebo.to_dense().tolist()), placebo.row_ids.tolist()
     ([[-1, -1], [0, -1], [1, 1]], ['a', 'b', 'c'])
     """
-    shuffled: LabelMatrix = L[np.random.default_rng(seed).permutation(len(L))]
+    shuffled: LabelMatrix = L[random_generator(seed).permutation(len(L))]
     shuffled.row_ids = L.row_ids
     return shuffled
 
@@ -245,7 +250,7 @@ def wrench_corpus(folder: Path) -> Corpus:
     features = None if "text" in frame else _vectors(folder, frame)
     if features is None:
         _check_texts(folder, frame)
-    classes = tuple(str(name) for name in parts["train"].label_matrix.classes)
+    classes = parts["train"].label_matrix.classes
     n_pool = int((frame["part"] != "test").sum())
     size = max(len(classes), min(_MOST_LABELS, int(n_pool * _SHARE)))
     votes = np.concatenate([rows.label_matrix.to_dense() for rows in parts.values()])

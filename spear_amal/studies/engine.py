@@ -8,13 +8,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 import joblib
-import numpy as np
 
 from spear_amal.errors import InputError
+from spear_amal.params import check_whole
+from spear_amal.seeds import LARGEST_SEED
 from spear_amal.studies.results_file import RunRow, StudyFile, identity, plain_json
 
 _MESSAGE = 300  # characters of an error or a warning that a row keeps
@@ -189,11 +191,16 @@ def check_seeds(seeds: int | Sequence[int]) -> list[int]:
     InputError
         For fewer than two seeds, a negative one, or one that is given twice.
     """
-    numbers = (
-        list(range(seeds)) if isinstance(seeds, int | np.integer) else [int(seed) for seed in seeds]
-    )
-    if any(seed < 0 for seed in numbers) or len(set(numbers)) < len(numbers):
-        raise InputError(f"seeds must be different whole numbers from 0 on, found {numbers}")
+    if isinstance(seeds, str | bytes | bool) or not isinstance(seeds, Integral | Iterable):
+        raise InputError(f"seeds must be how many, or several whole numbers, found {seeds!r}")
+    numbers = list(seeds) if isinstance(seeds, Iterable) else list(range(int(seeds)))
+    for seed in numbers:
+        check_whole("a seed", seed, 0)
+    if max(numbers, default=0) > LARGEST_SEED or len(set(numbers)) < len(numbers):
+        raise InputError(
+            f"seeds must be different whole numbers from 0 to {LARGEST_SEED}, found {numbers}"
+        )
+    numbers = [int(seed) for seed in numbers]
     if len(numbers) < 2:
         raise InputError(
             f"a study needs at least two seeds, found {len(numbers)}: a gain on one partition has "

@@ -103,4 +103,4 @@ def _table(path: Path) -> np.ndarray:
     wrong = [name for name in frame if not pd.api.types.is_numeric_dtype(frame[name])]
     if wrong:
         raise FileFormatError(f"{path}: the column {wrong[0]!r} holds no numbers")
-    return frame.to_numpy(dtype=np.float64)
+    return frame.to_numpy(dtype=np.float64, na_value=np.nan)

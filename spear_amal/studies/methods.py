@@ -15,8 +15,9 @@ from spear_amal.estimators import (
     RuleNetworkClassifier,
     SpearClassifier,
 )
+from spear_amal.label_models import LABEL_MODELS
 from spear_amal.mixers import mixer_parameters
-from spear_amal.params import option_places
+from spear_amal.params import check_name, option_places
 from spear_amal.studies.split import Split
 
 _Estimator = TypeVar("_Estimator", bound=BaseSpearEstimator)
@@ -84,8 +85,8 @@ class MethodSpec:
     ----------
     method : Method
     options : dict
-        ``crossfit=K``, ``crossfit_weights=K``, ``refit=True``, any parameter of the estimator or
-        of its mixer.
+        ``crossfit=K``, ``crossfit_weights=K``, ``refit=True``, any parameter of the estimator, of
+        its mixer or of its label model (``label_model__lr`` where the estimator has an ``lr``).
     """
 
     method: Method
@@ -143,6 +144,11 @@ class MethodSpec:
         elif refit:
             options["fit_strategy"] = "refit"
         known = estimator_options(self.method.estimator)
+        of_label_model = self._label_model_options()
+        label_model_options = {p: options.pop(k) for k, p in of_label_model.items() if k in options}
+        if label_model_options:
+            given = options.get("label_model_options") or {}
+            options["label_model_options"] = {**given, **label_model_options}
         mixer_options = {k: options.pop(k) for k in list(options) if k not in known}
         if mixer_options:
             options["mixer_options"] = {**(options.get("mixer_options") or {}), **mixer_options}
@@ -170,15 +176,34 @@ class MethodSpec:
     def known_options(self) -> set[str]:
         """Return the names of all options that this method takes."""
         defaults = estimator_options(self.method.estimator)
-        mixer = mixer_parameters(self.settled.get("mixer", defaults.get("mixer")))
+        mixer = self._mixer_options()
         # How the final model is made has one way to say it: crossfit=K or refit.
         others = {"fit_strategy", "n_folds", "mixer_options", "label_model_options"}
-        return ({*FIT_OPTIONS, *defaults} - others) | set(mixer)
+        return ({*FIT_OPTIONS, *defaults} - others) | mixer | set(self._label_model_options())
+
+    def _mixer_options(self) -> set[str]:
+        defaults = estimator_options(self.method.estimator)
+        return set(mixer_parameters(self.settled.get("mixer", defaults.get("mixer"))))
+
+    def _label_model_options(self) -> dict[str, str]:
+        """Parameters of the label model by the names that options have.
+
+        One that the classifier or its mixer knows by the same name is ``label_model__NAME``.
+        """
+        defaults = estimator_options(self.method.estimator)
+        name = self.settled.get("label_model", defaults.get("label_model"))
+        if not isinstance(name, str) or name not in LABEL_MODELS:
+            return {}  # none, one as an object, or a name that the estimator will refuse
+        taken = {*FIT_OPTIONS, *defaults, *self._mixer_options()}
+        parameters = LABEL_MODELS[name]().get_params()
+        return {f"label_model__{p}" if p in taken else p: p for p in parameters}
 
 
 def _written(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, tuple):
+        return "/".join(map(_written, value))
     return repr(value) if isinstance(value, float) else str(value)
 
 
@@ -199,9 +224,9 @@ _BY_V: dict[str, Any] = {"learns_from_v": True}
 _RULE_NETWORK: Space = {**RATE, "gamma": ("float", 0.03, 3.0, "log")}
 
 
-def _end_model(name: str, title: str, **options: Any) -> Method:
+def _end_model(name: str, title: str) -> Method:
     """Make a method: a label model by its name in ``LABEL_MODELS``, and a classifier."""
-    defaults = {"label_model": name, **({"label_model_options": options} if options else {})}
+    defaults = {"label_model": name}
     return Method(name, f"{title} + classifier", LabelModelClassifier, defaults, space=RATE)
 
 
@@ -211,8 +236,7 @@ _ALL = (
     Method("supervised", "Supervised", GoldClassifier, gold="all", **_GOLD_ONLY),
     _end_model("majority", "Majority vote"),
     _end_model("weighted-majority", "Weighted majority"),
-    # With LFs of one class each, votes alone say nothing of errors: silence must be an answer.
-    _end_model("dawid-skene", "Dawid-Skene", model_abstains=True, smoothing=0.01),
+    _end_model("dawid-skene", "Dawid-Skene"),
     _end_model("cage", "CAGE"),
     _end_model("snorkel", "Snorkel's label model"),
     _end_model("label-model", "Label model"),
@@ -282,9 +306,8 @@ def register_method(method: Method) -> Method:
 
 def find_method(name: str) -> Method:
     """Return a method by name; an unknown name raises with the nearest known ones."""
-    if name in METHODS:
-        return METHODS[name]
-    raise InputError(f"unknown method {name!r}; {_near(name, METHODS)}known: {', '.join(METHODS)}")
+    check_name("method", name, METHODS)
+    return METHODS[name]
 
 
 def parse_method(text: str) -> MethodSpec:
@@ -346,7 +369,7 @@ def _options(text: str, whole: str) -> dict[str, Any]:
 
 
 def _read(name: str, value: str) -> Any:
-    """Read numbers and truth values as such, the rest as text."""
+    """Read numbers and truth values as such, numbers with slashes as several, the rest as text."""
     if name == "losses":
         return value  # "134567": digits, one per loss
     if value in ("true", "false"):
@@ -358,7 +381,10 @@ def _read(name: str, value: str) -> Any:
             return kind(value)
         except ValueError:
             continue
-    return value
+    try:
+        return tuple(float(part) for part in value.split("/"))
+    except ValueError:
+        return value
 
 
 def _near(name: str, known: Any) -> str:

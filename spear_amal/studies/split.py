@@ -261,9 +261,11 @@ def _votes_of(corpus: Corpus, label_matrix: LabelMatrix | None) -> LabelMatrix:
     votes = label_matrix if label_matrix is not None else corpus.label_matrix
     if votes is None:
         raise InputError(f"corpus {corpus.name!r} has no votes of its own: pass label_matrix=")
+    if not isinstance(votes, LabelMatrix):
+        raise InputError(f"label_matrix must be a LabelMatrix, found {type(votes).__name__}")
     if len(votes) != len(corpus):
         raise InputError(f"label_matrix has {len(votes)} rows, the corpus {len(corpus)}")
-    return votes
+    return votes.with_coded_classes()
 
 
 def _features_of(corpus: Corpus, features: Any, seen: np.ndarray) -> Any:

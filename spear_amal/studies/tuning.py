@@ -12,7 +12,12 @@ import numpy as np
 from spear_amal.data import partition
 from spear_amal.errors import InputError, MissingExtraError
 from spear_amal.studies.comparison import fit_method
-from spear_amal.studies.corpus_run import StudySetup, has_all_gold, run_identity
+from spear_amal.studies.corpus_run import (
+    StudySetup,
+    has_all_gold,
+    installed_version,
+    run_identity,
+)
 from spear_amal.studies.corpus_votes import shuffled_votes
 from spear_amal.studies.engine import ReportProgress, StudyRun, execute
 from spear_amal.studies.methods import FIT_OPTIONS, MethodSpec
@@ -56,14 +61,18 @@ def tune_methods(
     single = {spec.text: without_folds(spec) for spec in specs if spec.space()}
     tuned = {base.text: base for base in single.values()}
     runs = [
-        StudyRun(
-            run_identity(setup, base, None), tune_method, (setup, base), f"tuned: {base.title}"
-        )
+        StudyRun(_identity(setup, base), tune_method, (setup, base), f"tuned: {base.title}")
         for base in tuned.values()
     ]
     records = execute(runs, store, jobs=jobs, progress=progress, table="tuning", fatal=(Exception,))
     chosen = {text: record["chosen"] for text, record in zip(tuned, records, strict=True)}
     return {text: chosen[base.text] for text, base in single.items()}
+
+
+def _identity(setup: StudySetup, spec: MethodSpec) -> RunRow:
+    """Return what identifies a tuning; for one seed versions of Optuna propose other trials."""
+    identity = run_identity(setup, spec, None)
+    return {**identity, "config": {**identity["config"], "optuna": installed_version("optuna")}}
 
 
 def without_folds(spec: MethodSpec) -> MethodSpec:

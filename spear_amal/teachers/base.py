@@ -24,7 +24,7 @@ class Teacher:
         What the teacher is called in messages and tables.
     classes : sequence, optional
         Class labels of its columns. Without them the columns are taken to be the student's
-        classes, in the student's order.
+        ``classes_``, in their order; where votes name the classes in another order, `fit` asks.
     missing : {"error", "low"}
         Classes of the student that the teacher lacks are an error, or get a low probability.
     silent : bool

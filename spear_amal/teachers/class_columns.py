@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,12 +23,17 @@ KINDS = ("logits", "probabilities")
 
 def plain_class(classes: Any) -> list[Any]:
     """Class labels as a list of Python objects."""
+    if isinstance(classes, str | bytes) or not isinstance(classes, Iterable):
+        raise InputError(f"classes must be several labels, found {classes!r}")
     return classes.tolist() if isinstance(classes, np.ndarray) else list(classes)
 
 
 def check_classes(classes: Any) -> list[Any]:
     """Class labels as a list; raise if one is there twice or there are fewer than two."""
     labels = plain_class(classes)
+    unhashable = [label for label in labels if not isinstance(label, Hashable)]
+    if unhashable:
+        raise InputError(f"classes must be numbers or texts, found {unhashable[0]!r}")
     if len(set(labels)) != len(labels) or len(labels) < 2:
         raise InputError(f"classes must be two or more different labels, found {labels}")
     return labels

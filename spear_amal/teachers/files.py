@@ -83,13 +83,13 @@ def save_teacher_outputs(
             f"{len(labels)} classes"
         )
     ids, values = distinct(ids, values)
-    check_values(from_kind(values, kind), silent=True)
+    with np.errstate(over="ignore"):  # what is no longer finite in single precision is refused
+        stored = values.astype(np.float32)
+        check_values(from_kind(values, kind).astype(np.float32), silent=True)
     about = {"mark": MARK, "format": FORMAT, "name": name, "kind": kind, "classes": labels}
     meta = np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)
     with write_aside(path) as temporary, open(temporary, "wb") as handle:
-        np.savez_compressed(
-            handle, allow_pickle=False, meta=meta, row_ids=ids, values=values.astype(np.float32)
-        )
+        np.savez_compressed(handle, allow_pickle=False, meta=meta, row_ids=ids, values=stored)
 
 
 class TeacherFile(Teacher):

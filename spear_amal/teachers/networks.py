@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from spear_amal._typing import VectorLike
-from spear_amal.errors import InputError
+from spear_amal.errors import InputError, is_out_of_memory
 from spear_amal.models.feature_model import eval_mode
 from spear_amal.models.image_model import check_pixels
 from spear_amal.teachers.base import Teacher, n_rows_of
@@ -120,9 +120,9 @@ class NetworkTeacher(Teacher):
         try:
             with eval_mode(module), torch.no_grad():
                 out = module(rows)
-        except torch.cuda.OutOfMemoryError:
-            raise
         except (RuntimeError, TypeError, ValueError, IndexError) as error:
+            if is_out_of_memory(error):
+                raise
             what = "sparse" if isinstance(rows, SparseRows) else f"{rows.dtype}"
             shape = () if isinstance(rows, SparseRows) else tuple(rows.shape[1:])
             raise InputError(

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from spear_amal.errors import InputError
+from spear_amal.errors import InputError, is_out_of_memory
 from spear_amal.teachers.base import Teacher
 from spear_amal.teachers.class_columns import log_probabilities
 
@@ -52,6 +52,8 @@ class FittedTeacher(Teacher):
         try:
             out = np.asarray(getattr(self.estimator, method)(rows))
         except (ValueError, TypeError, RuntimeError, KeyError, IndexError) as error:
+            if is_out_of_memory(error):
+                raise
             raise InputError(f"{method} fails on the student's features: {error}") from error
         return log_probabilities(out) if method == "predict_proba" else self._from_scores(out)
 

@@ -10,6 +10,7 @@ rules keep their start weight.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import cast
@@ -257,6 +258,12 @@ class LookAhead:
             except RuntimeError as error:
                 if not hypergradient.lacks_forward_mode(error):
                     raise
+                warnings.warn(
+                    "look-aheads over the network go backwards twice, which takes longer and more "
+                    f"memory: an operator has no forward mode ({str(error).splitlines()[0]})",
+                    UserWarning,
+                    stacklevel=2,
+                )
                 self.method = "double-backward"
         return hypergradient.tangent_double_backward(self._losses, self.at, tangent)
 

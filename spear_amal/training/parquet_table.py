@@ -15,7 +15,8 @@ from torch import Tensor
 from spear_amal._typing import Features, PathLike
 from spear_amal.batch import Batch
 from spear_amal.errors import InputError
-from spear_amal.labeling.parquet_reader import Block, plan_blocks, read_tables, source_files
+from spear_amal.labeling.parquet_files import source_files
+from spear_amal.labeling.parquet_reader import Block, plan_blocks, read_tables
 from spear_amal.tensors.sparse_rows import SparseRows
 from spear_amal.training.table import Table, shuffle
 from spear_amal.votes.label_matrix import LabelMatrix
@@ -138,8 +139,8 @@ SHARD = 65_536
 class ParquetRows:
     """The Parquet files of the training rows, and what their columns mean.
 
-    Files are taken in the order of their names. Only their footers are read until training starts;
-    then one shard at a time.
+    Files are taken as by :class:`~spear_amal.labeling.ParquetLFApplier`. Only their footers are
+    read until training starts; then one shard at a time.
 
     Parameters
     ----------
@@ -157,6 +158,9 @@ class ParquetRows:
         Column with the ids under which the votes were written; checked against them.
     shard_rows : int
         Row groups are read together up to so many rows. A larger row group is one shard.
+
+    order : {"name", "number"}, optional
+        How the files of a folder are sorted, where their names leave that open.
 
     Attributes
     ----------
@@ -187,6 +191,7 @@ class ParquetRows:
     n_features: int | None = None
     row_id: str | None = None
     shard_rows: int = SHARD
+    order: str | None = None
     blocks: Sequence[Block] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -195,7 +200,11 @@ class ParquetRows:
         if self.indices is not None and not isinstance(self.features, str):
             raise InputError("with indices=, features is the one column that holds the values")
         needed = [*self._feature_columns(), self.y, *([self.row_id] if self.row_id else [])]
-        blocks = plan_blocks(source_files(self.source), needed, self.shard_rows)
+        blocks = plan_blocks(
+            source_files(self.source, self.order, by_id=self.row_id is not None),
+            needed,
+            self.shard_rows,
+        )
         if not blocks:
             raise InputError(f"the Parquet files hold no row: {self.source}")
         object.__setattr__(self, "blocks", blocks)
@@ -346,7 +355,10 @@ def check_ids(row_ids: np.ndarray, ids: np.ndarray | None, first: int, votes: Vo
     """Raise unless votes have the ids of their rows; where rows have none, their numbers."""
     if ids is None:
         if row_ids.dtype.kind not in "iu":
-            return  # votes under names of their own: the rows have none to hold against them
+            raise InputError(
+                f"the votes in {votes.folder} have row ids such as '{row_ids[0]}', the rows have "
+                "none to hold against them; name their column with row_id="
+            )
         ids = np.arange(first, first + len(row_ids))
     same = row_ids.astype(str) == ids.astype(str)
     if not same.all():

@@ -16,6 +16,7 @@ from spear_amal.errors import InputError
 from spear_amal.io.safetensors import Tensors
 from spear_amal.mixers import Mixer
 from spear_amal.models import JointModel
+from spear_amal.params import check_name
 from spear_amal.tensors.bool_table import PackedBools
 from spear_amal.training.callbacks import Record
 from spear_amal.training.objective import make_scaler
@@ -188,40 +189,41 @@ def _all_rows(mixer: Mixer, shard: Shard) -> Any:
     return table if table is None or shard.world == 1 else shard.whole(table)
 
 
-def _binary_f1(y: np.ndarray, predicted: np.ndarray) -> float:
-    return float(f1_score(y, predicted, labels=[1], average="macro", zero_division=0.0))
+def _binary_f1(y: np.ndarray, predicted: np.ndarray, positive: int) -> float:
+    return float(f1_score(y, predicted, labels=[positive], average="macro", zero_division=0.0))
 
 
-def _macro_f1(y: np.ndarray, predicted: np.ndarray) -> float:
+def _macro_f1(y: np.ndarray, predicted: np.ndarray, positive: int) -> float:
     return float(f1_score(y, predicted, average="macro", zero_division=0.0))
 
 
-def _accuracy(y: np.ndarray, predicted: np.ndarray) -> float:
+def _accuracy(y: np.ndarray, predicted: np.ndarray, positive: int) -> float:
     return float(accuracy_score(y, predicted))
 
 
-#: The metrics by name; each takes gold and predicted classes, (n,) each.
-METRICS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
+#: The metrics by name; each takes gold and predicted classes, (n,) each, and the positive one.
+METRICS: dict[str, Callable[[np.ndarray, np.ndarray, int], float]] = {
     "accuracy": _accuracy,
-    "f1": _binary_f1,  # F1 of class 1, as in the published tables
+    "f1": _binary_f1,  # F1 of one class, by default 1 as in the published tables
     "macro-f1": _macro_f1,
 }
 
 
-def score(metric: str, y: np.ndarray, predicted: np.ndarray) -> float:
+def score(metric: str, y: np.ndarray, predicted: np.ndarray, positive: int = 1) -> float:
     """Score predicted class codes against gold ones, both (n,); rows with gold -1 are left out.
+
+    `positive` is the class whose F1 the metric "f1" is.
 
     Examples
     --------
     >>> score("accuracy", np.array([0, 1, -1]), np.array([0, 0, 1]))
     0.5
     """
-    if metric not in METRICS:
-        raise InputError(f"unknown metric {metric!r}; choose from {sorted(METRICS)}")
+    check_name("metric", metric, METRICS)
     known = np.asarray(y) >= 0
     if not known.any():
         raise InputError("nothing to score: no row has a gold label")
-    return METRICS[metric](np.asarray(y)[known], np.asarray(predicted)[known])
+    return METRICS[metric](np.asarray(y)[known], np.asarray(predicted)[known], positive)
 
 
 OPTIMISERS = ("adam", "sgd")

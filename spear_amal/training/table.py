@@ -13,6 +13,7 @@ from torch import Tensor
 
 from spear_amal._typing import Features, VectorLike
 from spear_amal.batch import Batch
+from spear_amal.errors import InputError
 from spear_amal.models import JointModel
 from spear_amal.models.feature_model import batch_norms, eval_mode
 from spear_amal.tensors.sparse_rows import SparseRows
@@ -40,6 +41,21 @@ class TrainingRows(Protocol):
 
     def shuffled(self, rows: Tensor, generator: torch.Generator) -> Tensor:
         """Rows, given sorted, in a random order to go through them in."""
+
+
+def check_range(values: np.ndarray, dtype: torch.dtype, what: str) -> None:
+    """Raise InputError for finite numbers that are infinite in the type they are computed in."""
+    largest = torch.finfo(dtype).max
+    wide = values.dtype.kind == "f" and float(np.finfo(values.dtype).max) > largest
+    if not wide or not values.size:
+        return
+    low, high = np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)
+    for extreme in (float(low), float(high)):
+        if largest < abs(extreme) < np.inf:
+            raise InputError(
+                f"{what} hold {extreme:g}, which {dtype} cannot hold (it ends at {largest:.3g}); "
+                "scale them, or compute in TrainerConfig(dtype='float64')"
+            )
 
 
 class Table:
@@ -89,8 +105,7 @@ class Table:
         self.y = torch.as_tensor(np.full(n, -1) if y is None else np.asarray(y)).long().to(device)
         self.x = self._features(x)
         self._padded = self._pad()
-        teachers = np.zeros((n, 0, n_classes)) if teachers is None else teachers
-        self.teachers = torch.as_tensor(teachers).to(device=device, dtype=dtype)
+        self.teachers = self._logits(np.zeros((n, 0, n_classes)) if teachers is None else teachers)
         self.tasks = {name: self._targets(values) for name, values in (tasks or {}).items()}
         empty = sp.csr_array((n, 0), dtype=np.float32)
         self.fired = self._votes(empty if votes is None else (votes.codes > 0))
@@ -105,7 +120,7 @@ class Table:
         if teachers is None:
             return self
         other = copy.copy(self)
-        other.teachers = torch.as_tensor(teachers).to(device=self.device, dtype=self.dtype)
+        other.teachers = self._logits(teachers)
         return other
 
     def subset(self, rows: np.ndarray) -> Table:
@@ -126,11 +141,17 @@ class Table:
         """Number of features D."""
         return int(self.x.shape[1])
 
+    def _logits(self, teachers: np.ndarray) -> Tensor:
+        check_range(teachers, self.dtype, "logits of a teacher")
+        return torch.as_tensor(teachers).to(device=self.device, dtype=self.dtype)
+
     def _targets(self, values: np.ndarray) -> Tensor:
+        check_range(values, self.dtype, "targets of a task")
         targets = torch.as_tensor(_tensor_ready(values)).to(self.device)
         return targets.to(self.dtype) if targets.is_floating_point() else targets.long()
 
     def _features(self, x: Any) -> Tensor | sp.csr_array:
+        check_range(x.data if sp.issparse(x) else x, self.dtype, "features")
         if x.ndim > 2:
             images = torch.as_tensor(_tensor_ready(x)).to(self.device)
             return images if images.dtype == torch.uint8 else images.to(self.dtype)

@@ -69,12 +69,15 @@ class Trainer:
         Of the order of rows and of what is drawn on the way.
     callbacks : sequence of Callback
         Told beside those of the settings.
+    positive : int
+        Code of the class whose F1 the metric "f1" is.
     """
 
     settings: TrainerConfig
     metric: str = "accuracy"
     seed: int = 0
     callbacks: Sequence[Callback] = ()
+    positive: int = 1
 
     def fit(
         self,
@@ -255,8 +258,9 @@ class Trainer:
         """Score the feature model on validation rows, keep the epoch if best, see if to stop."""
         logits, _ = predict_logits(state.model, selection)
         loss = torch.nn.functional.cross_entropy(logits, selection.y).item()
+        _check_finite({"validation": loss}, state.epoch)
         y, predicted = selection.y.cpu().numpy(), logits.argmax(1).cpu().numpy()
-        value, loss = shard.agreed((score(self.metric, y, predicted), loss))
+        value, loss = shard.agreed((score(self.metric, y, predicted, self.positive), loss))
         if state.selection.offer(state.epoch, value, loss):
             state.keep_best()
         given = self.settings.patience

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, TypedDict, Unpack, overload
 
@@ -12,23 +11,45 @@ import scipy.sparse as sp
 
 from spear_amal._typing import MatrixLike, PathLike, VectorLike, VotesLike
 from spear_amal.errors import FileFormatError, InputError
+from spear_amal.votes.array_face import ArrayFace
+from spear_amal.votes.class_set import ABSTAIN, MAX_CLASSES, ClassesLike, ClassNames
+from spear_amal.votes.matrix_checks import (
+    as_class_names,
+    as_codes,
+    as_dense_scores,
+    as_dense_votes,
+    as_flags,
+    as_lf_classes,
+    as_lf_names,
+    as_positions,
+    as_score_matrix,
+    as_scores,
+    as_votes,
+    check_fields,
+    check_same_columns,
+)
 from spear_amal.votes.npz import read_label_matrix, write_label_matrix
+from spear_amal.votes.other_codes import warn_of_other_codes
+from spear_amal.votes.row_ids import as_row_ids, exact_places
+from spear_amal.votes.unipolar import moved_columns, split_names, split_votes, unipolar_plan
 
-#: Vote of a labelling function that has no answer, and label of a row without one.
-ABSTAIN = -1
+__all__ = ["ABSTAIN", "MAX_CLASSES", "LabelMatrix", "as_label_matrix"]
 
 
 class MatrixFields(TypedDict, total=False):
     """What :class:`LabelMatrix` knows beside the votes; attributes of the same names."""
 
     lf_names: Sequence[str] | None
-    classes: Iterable[Any] | None
+    classes: ClassesLike
     row_ids: Iterable[Any] | None
     lf_classes: VectorLike | None
 
 
-class LabelMatrix:
+class LabelMatrix(ArrayFace):
     """Votes (n, m) in {-1, 0, .., C-1}; -1 is abstain. Sparse inside, an array outside.
+
+    Operators, sums, comparisons and NumPy's functions answer as those of the array of votes would,
+    with plain arrays; rows and LFs that are picked by slices or index arrays stay a label matrix.
 
     Internally a CSR matrix of *codes* = vote + 1, so that the implicit zero means abstain and a
     vote for class 0 is stored. Use :meth:`from_dense` or :meth:`from_triplets` to make one.
@@ -40,10 +61,13 @@ class LabelMatrix:
     scores : scipy.sparse.csr_array of shape (n, m), float32, or None
         Score in [0, 1] of continuous LFs where they fired.
     lf_names : tuple of str, length m
-    classes : tuple, length C
-        Class names in the order of their codes; ``(0, .., C-1)`` if none were given.
+    classes : ClassNames, a tuple of length C
+        Class names in the order of their codes; ``(0, .., C-1)`` if none were given. Given as
+        for the appliers: a list, a mapping of names and ids, or an Enum, whose ids are kept.
     row_ids : ndarray of shape (n,)
         Ids that survive shuffling; integers or strings.
+    has_row_ids : bool
+        False if rows are merely numbered, since no ids were given: they go by position.
     lf_classes : ndarray of int, shape (m,)
         The class that LF j was declared to vote for; -1 if none was declared.
     continuous : ndarray of bool, shape (m,)
@@ -60,35 +84,30 @@ class LabelMatrix:
            [-1, -1]], dtype=int8)
     """
 
-    ndim = 2
+    has_row_ids = True  # of a matrix that an older version pickled
 
     def __init__(
         self,
         codes: sp.csr_array,
         *,
         lf_names: Sequence[str] | None = None,
-        classes: Iterable[Any] | None = None,
+        classes: ClassesLike = None,
         row_ids: Iterable[Any] | None = None,
         lf_classes: VectorLike | None = None,
         scores: sp.csr_array | None = None,
         continuous: VectorLike | None = None,
     ) -> None:
-        n, m = codes.shape
-        self.codes = codes
-        self.lf_names = (
-            tuple(lf_names) if lf_names is not None else tuple(f"lf{j}" for j in range(m))
-        )
-        top = int(codes.data.max()) if codes.nnz else 0
-        self.classes = tuple(classes) if classes is not None else tuple(range(max(top, 2)))
-        self.row_ids = as_row_ids(row_ids, n)
-        self.lf_classes = (
-            np.full(m, ABSTAIN) if lf_classes is None else np.asarray(lf_classes, dtype=np.int64)
-        )
-        self.scores = scores
-        self.continuous = (
-            np.zeros(m, dtype=bool) if continuous is None else np.asarray(continuous, dtype=bool)
-        )
-        check_fields(self, top)
+        self.codes = as_codes(codes)
+        n, m = self.codes.shape
+        self.lf_names = as_lf_names([f"lf{j}" for j in range(m)] if lf_names is None else lf_names)
+        top = max(int(self.codes.data.max(initial=0)), 2)
+        self.classes = as_class_names(range(top) if classes is None else classes)
+        self.row_ids = np.arange(n) if row_ids is None else as_row_ids(row_ids)
+        self.has_row_ids = row_ids is not None
+        self.lf_classes = as_lf_classes(lf_classes, m)
+        self.scores = as_score_matrix(scores, self.codes)
+        self.continuous = as_flags(continuous, m, "continuous")
+        check_fields(self)
 
     @classmethod
     def from_dense(
@@ -100,16 +119,12 @@ class LabelMatrix:
         **fields: Unpack[MatrixFields],
     ) -> LabelMatrix:
         """Make one from an array (n, m) of votes, -1 for abstain, and optional scores (n, m)."""
-        votes = np.asarray(votes.toarray() if hasattr(votes, "toarray") else votes)
-        if votes.ndim != 2:
-            raise InputError(f"votes must have shape (n, m), found {votes.shape}")
-        if votes.size and not np.issubdtype(votes.dtype, np.integer):
-            if not np.issubdtype(votes.dtype, np.number) or (votes != np.floor(votes)).any():
-                raise InputError(f"votes must be whole numbers, found dtype {votes.dtype}")
-        rows, columns = np.nonzero(votes != ABSTAIN)
-        values = None if scores is None else np.asarray(scores, dtype=float)[rows, columns]
+        dense = as_dense_votes(votes)
+        rows, columns = np.nonzero(dense != ABSTAIN)
+        warn_of_other_codes(dense, len(rows))
+        values = None if scores is None else as_dense_scores(scores, dense.shape)[rows, columns]
         return cls.from_triplets(
-            *(rows, columns, votes[rows, columns], votes.shape),
+            *(rows, columns, dense[rows, columns], dense.shape),
             scores=values,
             continuous=continuous,
             **fields,
@@ -136,7 +151,10 @@ class LabelMatrix:
         """
         votes = as_votes(votes)
         dtype = np.int8 if votes.size == 0 or votes.max() < 127 else np.int16
-        order = (np.asarray(rows, dtype=np.int64), np.asarray(columns, dtype=np.int64))
+        order = (
+            as_positions(rows, shape[0], len(votes), "rows"),
+            as_positions(columns, shape[1], len(votes), "columns"),
+        )
         codes = sp.csr_array(((votes + 1).astype(dtype), order), shape=shape)
         codes.sum_duplicates()  # sorts as well
         if codes.nnz != len(votes):
@@ -144,7 +162,7 @@ class LabelMatrix:
         sparse_scores = None
         if scores is not None and (continuous is None or np.any(continuous)):
             # Stored zeros stay stored: a score of 0.0 of a fired LF is a score.
-            sparse_scores = sp.csr_array((np.asarray(scores, dtype=np.float32), order), shape=shape)
+            sparse_scores = sp.csr_array((as_scores(scores, len(votes)), order), shape=shape)
             sparse_scores.sort_indices()
             if continuous is None:
                 continuous = np.ones(shape[1], dtype=bool)
@@ -170,15 +188,18 @@ class LabelMatrix:
         ([[0, -1], [1, 1], [1, 1]], ['a', 'b', 'b'])
         """
         parts = list(parts)
-        if not parts:
-            raise InputError("no label matrix was given; at least one is needed to concatenate")
+        if not parts or not all(isinstance(part, LabelMatrix) for part in parts):
+            raise InputError(
+                "a list of label matrices is needed to concatenate, at least one; found "
+                f"{[type(part).__name__ for part in parts[:3]]}"
+            )
         first = parts[0]
         for i, part in enumerate(parts):
             check_same_columns(first, part, f"part {i}")
         scores = None
         if any(part.scores is not None for part in parts):
             scores = _stacked([scores_or_zeros(part) for part in parts])
-        return cls(
+        whole = cls(
             _stacked([part.codes for part in parts]),
             lf_names=first.lf_names,
             classes=first.classes,
@@ -187,9 +208,11 @@ class LabelMatrix:
             scores=scores,
             continuous=np.any([part.continuous for part in parts], axis=0),
         )
+        whole.has_row_ids = all(part.has_row_ids for part in parts)
+        return whole
 
     @property
-    def shape(self) -> tuple[int, int]:
+    def shape(self) -> tuple[int, int]:  # type: ignore[override]
         """Rows and LFs."""
         return (int(self.codes.shape[0]), int(self.codes.shape[1]))
 
@@ -211,18 +234,6 @@ class LabelMatrix:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        dense = self.to_dense()
-        return dense if dtype is None else dense.astype(dtype)
-
-    def __eq__(self, other: object) -> Any:
-        return self.to_dense() == (other.to_dense() if isinstance(other, LabelMatrix) else other)
-
-    def __ne__(self, other: object) -> Any:
-        return ~np.asarray(self == other)
-
-    __hash__ = None  # type: ignore[assignment]  # equality is elementwise, as for arrays
-
     def __repr__(self) -> str:
         n, m = self.shape
         covered = float(np.mean(np.diff(self.codes.indptr) > 0)) if n else 0.0
@@ -236,11 +247,11 @@ class LabelMatrix:
         """Rows and LFs as in NumPy: slices and index arrays keep a LabelMatrix, ints do not.
 
         Two index arrays select a block, as :func:`numpy.ix_` does; a boolean array (n, m) selects
-        single votes.
+        single votes. Whatever else NumPy knows (``None``, arrays of two axes) gives an array.
         """
-        if getattr(key, "ndim", 1) == 2:
-            return self.to_dense()[key]
-        rows, columns = key if isinstance(key, tuple) else (key, slice(None))
+        rows, columns = key if isinstance(key, tuple) and len(key) == 2 else (key, slice(None))
+        if not (is_plain_key(rows) and is_plain_key(columns)):
+            return self.to_dense()[np.asarray(key) if np.ndim(key) == 2 else key]
         if columns is Ellipsis:
             columns = slice(None)
         if isinstance(rows, int | np.integer):
@@ -256,7 +267,7 @@ class LabelMatrix:
             taken = matrix[rows] if whole else matrix[rows][:, columns]
             return taken.tocsr()
 
-        return LabelMatrix(
+        taken = LabelMatrix(
             take(self.codes),
             lf_names=[self.lf_names[j] for j in columns],
             classes=self.classes,
@@ -265,6 +276,8 @@ class LabelMatrix:
             scores=None if self.scores is None else take(self.scores),
             continuous=self.continuous[columns],
         )
+        taken.has_row_ids = self.has_row_ids
+        return taken
 
     def to_dense(self) -> np.ndarray:
         """Votes as an array (n, m), -1 for abstain."""
@@ -276,12 +289,66 @@ class LabelMatrix:
             return np.zeros(self.shape, dtype=np.float32)
         return np.asarray(self.scores.todense(), dtype=np.float32)
 
-    def with_classes(self, classes: Iterable[Any]) -> LabelMatrix:
+    def with_classes(self, classes: ClassesLike) -> LabelMatrix:
         """Return the same votes with other class names, in the order of the codes."""
         renamed = copy.copy(self)
-        renamed.classes = tuple(classes)
-        check_fields(renamed, int(self.codes.data.max(initial=0)))
+        renamed.classes = self.classes if classes is None else as_class_names(classes)
+        check_fields(renamed)
         return renamed
+
+    def in_class_order(self, classes: Iterable[Any]) -> LabelMatrix:
+        """Return the same votes with the same classes in another order; codes follow.
+
+        Examples
+        --------
+        >>> L = LabelMatrix.from_dense([[0, 1], [-1, 0]], classes=["romance", "action"])
+        >>> L.in_class_order(["action", "romance"]).to_dense().tolist()
+        [[1, 0], [-1, 1]]
+        """
+        classes = tuple(classes)
+        if classes == self.classes:
+            return self
+        if len(classes) != self.n_classes or set(classes) != set(self.classes):
+            raise InputError(f"needed are the classes {list(self.classes)}, found {list(classes)}")
+        codes = np.array([classes.index(name) for name in self.classes] + [ABSTAIN])
+        dtype = np.int8 if len(classes) < np.iinfo(np.int8).max else np.int16
+        stored, moved = self.codes, copy.copy(self)
+        new = np.roll(codes + 1, 1).astype(dtype)[stored.data]  # code 0 is abstain
+        moved.codes = sp.csr_array((new, stored.indices, stored.indptr), shape=stored.shape)
+        ids = self.classes.ids or self.classes
+        moved.classes = ClassNames(classes, [ids[self.classes.index(name)] for name in classes])
+        moved.lf_classes = codes[self.lf_classes]  # -1 takes the last
+        return moved
+
+    def with_coded_classes(self) -> LabelMatrix:
+        """Return votes in which the numbers of classes are their codes, whatever their names.
+
+        For code that holds gold as codes beside votes.
+        """
+        codes = range(self.n_classes)
+        same = self.classes.numbers == tuple(codes)
+        return self if same else self.with_classes(ClassNames(tuple(self.classes), codes))
+
+    def for_rows(self, row_ids: Iterable[Any]) -> LabelMatrix:
+        """Return the votes on rows with these ids, in their order: an exact join.
+
+        Parameters
+        ----------
+        row_ids : iterable of k ids
+            For example the index of a frame that was shuffled or filtered after voting.
+
+        Raises
+        ------
+        InputError
+            If a row has no votes, or an id stands for several rows.
+
+        Examples
+        --------
+        >>> L = LabelMatrix.from_dense([[0], [1], [-1]], row_ids=["a", "b", "c"])
+        >>> L.for_rows(["c", "b"]).to_dense().tolist()
+        [[-1], [1]]
+        """
+        return self[exact_places(as_row_ids(list(row_ids)), self.row_ids)]
 
     def covered(self) -> np.ndarray:
         """Rows (n,) on which at least one LF fired."""
@@ -303,7 +370,7 @@ class LabelMatrix:
         """
         plan = self.unipolar_plan() if plan is None else list(plan)
         rows, lfs, columns, votes = split_votes(self.codes, plan, self.n_classes)
-        return LabelMatrix.from_triplets(
+        split = LabelMatrix.from_triplets(
             rows,
             columns,
             votes,
@@ -315,6 +382,46 @@ class LabelMatrix:
             row_ids=self.row_ids,
             lf_classes=[k for _, k in plan],
         )
+        split.has_row_ids = self.has_row_ids
+        return split
+
+    def join_columns(
+        self, lfs: Sequence[int], lf_names: Sequence[str] | None = None, n_lfs: int | None = None
+    ) -> LabelMatrix:
+        """Return the votes of the LFs (n, m) that unipolar columns were split from.
+
+        Parameters
+        ----------
+        lfs : sequence of int
+            The LF of each column, as the first entries of a plan.
+        lf_names : sequence of str, optional
+        n_lfs : int, optional
+            Default: as many as the columns name. An LF without a column never votes.
+
+        Examples
+        --------
+        >>> L = LabelMatrix.from_dense([[0, 1], [1, 1], [-1, 0]])
+        >>> plan = L.unipolar_plan()
+        >>> L.to_unipolar(plan).join_columns([lf for lf, _ in plan]).to_dense().tolist()
+        [[0, 1], [1, 1], [-1, 0]]
+        """
+        lf = np.asarray(lfs, dtype=np.int64)
+        m = int(lf.max(initial=-1)) + 1 if n_lfs is None else n_lfs
+        columns = np.bincount(lf, minlength=m)
+        lf_classes, continuous = np.full(m, ABSTAIN), np.zeros(m, dtype=bool)
+        lf_classes[lf] = np.where(columns[lf] == 1, self.lf_classes, ABSTAIN)
+        continuous[lf] = self.continuous
+        joined = LabelMatrix(
+            moved_columns(self.codes, lf, m),
+            scores=None if self.scores is None else moved_columns(self.scores, lf, m),
+            continuous=continuous,
+            lf_names=lf_names,
+            classes=self.classes,
+            row_ids=self.row_ids,
+            lf_classes=lf_classes,
+        )
+        joined.has_row_ids = self.has_row_ids
+        return joined
 
     def save(self, path: PathLike, overwrite: bool = False) -> None:
         """Write a ``.npz`` file without pickled objects; written aside, then renamed."""
@@ -330,69 +437,15 @@ class LabelMatrix:
             If the file is truncated, damaged or not a label matrix.
         """
         fields = read_label_matrix(path)
+        has_row_ids = fields.pop("has_row_ids")
         try:
-            return cls(fields.pop("codes"), **fields)
+            matrix = cls(fields.pop("codes"), **fields)
+            matrix.has_row_ids = has_row_ids
+            return matrix
         except (InputError, TypeError, ValueError) as error:
             raise FileFormatError(
                 f"{path} is not a label matrix file or is damaged ({error})"
             ) from error
-
-
-# Votes are stored as vote + 1 in int16 at most.
-MAX_CLASSES = np.iinfo(np.int16).max
-
-
-def as_votes(votes: VectorLike) -> np.ndarray:
-    """Votes as int64 (nnz,), checked to be whole numbers in the range that is stored."""
-    array = np.asarray(votes)
-    if array.size == 0:
-        return array.astype(np.int64)
-    if array.dtype.kind not in "iuf" or (array != np.floor(array)).any():
-        raise InputError(f"votes must be whole numbers, found {array[:3]!r} ({array.dtype})")
-    for wrong in (array.min(), array.max()):
-        if not 0 <= wrong < MAX_CLASSES:
-            raise InputError(
-                f"votes must be -1 (abstain) or a class from 0 to {MAX_CLASSES - 1}; found {wrong}"
-            )
-    return array.astype(np.int64)
-
-
-def check_fields(matrix: Any, top: int) -> None:
-    """Raise unless the fields of a label matrix fit together; `top` is its largest code."""
-    n, m = matrix.shape
-    for name, size, needed in (
-        ("lf_names", len(matrix.lf_names), m),
-        ("row_ids", len(matrix.row_ids), n),
-        ("lf_classes", len(matrix.lf_classes), m),
-        ("continuous", len(matrix.continuous), m),
-    ):
-        if size != needed:
-            raise InputError(f"{name} has {size} entries; the votes have shape {(n, m)}")
-    repeated = {name for name, times in Counter(matrix.lf_names).items() if times > 1}
-    if repeated:
-        raise InputError(f"LF names must be unique; given twice: {sorted(repeated)}")
-    if top > len(matrix.classes):
-        j = int(matrix.codes.indices[matrix.codes.data.argmax()])
-        raise InputError(
-            f"LF {matrix.lf_names[j]!r} votes {top - 1}, but there are {len(matrix.classes)} "
-            f"classes (0 to {len(matrix.classes) - 1}): {list(matrix.classes)}"
-        )
-    check_lf_classes(matrix.lf_classes, len(matrix.classes))
-    if matrix.scores is not None:
-        if matrix.scores.shape != matrix.shape:
-            raise InputError(f"scores have shape {matrix.scores.shape}, votes have {matrix.shape}")
-        check_scores(matrix.scores, matrix.lf_names)
-
-
-def check_same_columns(first: LabelMatrix, other: LabelMatrix, name: str) -> None:
-    """Raise unless two label matrices are of the same LFs and classes; `name` tells the other."""
-    for what in ("lf_names", "classes", "lf_classes"):
-        needed, present = list(getattr(first, what)), list(getattr(other, what))
-        if needed != present:
-            raise InputError(
-                f"label matrices must agree in {what} to be concatenated: part 0 has {needed}, "
-                f"{name} has {present}"
-            )
 
 
 def scores_or_zeros(matrix: LabelMatrix) -> sp.csr_array:
@@ -408,88 +461,17 @@ def _stacked(matrices: list[sp.csr_array]) -> sp.csr_array:
     return sp.csr_array(sp.vstack(matrices, format="csr"))
 
 
-def check_scores(scores: Any, lf_names: Any) -> None:
-    """Raise unless the scores of a sparse matrix (n, m) are finite and lie in [0, 1]."""
-    wrong = ~((scores.data >= 0) & (scores.data <= 1))
-    if wrong.any():
-        entry = int(wrong.argmax())
-        row = int(np.searchsorted(scores.indptr, entry, side="right") - 1)
-        raise InputError(
-            f"scores must lie between 0 and 1; LF {lf_names[scores.indices[entry]]!r} gave "
-            f"{scores.data[entry]} on row {row}"
-        )
-
-
-def check_lf_classes(lf_classes: np.ndarray, n_classes: int) -> None:
-    """Raise unless declared classes are -1 or a class."""
-    if lf_classes.size and not ((lf_classes >= -1) & (lf_classes < n_classes)).all():
-        raise InputError(
-            f"lf_classes must be -1 or a class from 0 to {n_classes - 1}, found {lf_classes}"
-        )
-
-
-def as_row_ids(row_ids: Iterable[Any] | None, n: int) -> np.ndarray:
-    """Row ids as an integer or string array: nothing that would need pickle to be saved."""
-    if row_ids is None:
-        return np.arange(n)
-    known = isinstance(row_ids, np.ndarray) or not isinstance(row_ids, Iterable)
-    # An index of whole numbers is an array already; one of texts or dates is read one by one.
-    known = known or getattr(getattr(row_ids, "dtype", None), "kind", "O") in "iu"
-    ids = np.asarray(row_ids if known else list(row_ids))
-    if ids.ndim == 1 and (np.issubdtype(ids.dtype, np.integer) or ids.dtype.kind == "U"):
-        return ids
-    return np.asarray([str(row_id) for row_id in row_ids], dtype=np.str_)
+def is_plain_key(key: Any) -> bool:
+    """Return whether a key of one axis is a number, a slice, an ellipsis, a mask or positions."""
+    if key is None or isinstance(key, tuple | bool | np.bool_):
+        return False
+    return isinstance(key, slice) or key is Ellipsis or np.ndim(key) <= 1
 
 
 def as_index(key: Any, size: int) -> np.ndarray:
     """Positions (k,) that a slice, mask or index array selects of `size`."""
     index = np.arange(size)[key]
     return np.atleast_1d(index)
-
-
-UnipolarPlan = Sequence[tuple[int, int]]
-
-
-def unipolar_plan(codes: sp.csr_array, lf_classes: np.ndarray) -> list[tuple[int, int]]:
-    """Pairs (LF, class): one for each class that an LF votes for or declares.
-
-    Parameters
-    ----------
-    codes : csr_array of shape (n, m)
-        vote + 1.
-    lf_classes : ndarray of shape (m,)
-        Declared classes, -1 for none.
-    """
-    n_classes = max(int(codes.data.max(initial=0)), int(lf_classes.max(initial=-1)) + 1)
-    seen = np.zeros((codes.shape[1], n_classes), dtype=bool)
-    seen[codes.indices, codes.data - 1] = True
-    declared = np.flatnonzero(lf_classes >= 0)
-    seen[declared, lf_classes[declared]] = True
-    return [(int(j), int(k)) for j, k in np.argwhere(seen)]
-
-
-def split_votes(codes: sp.csr_array, plan: UnipolarPlan, n_classes: int) -> tuple[np.ndarray, ...]:
-    """Votes that the plan holds.
-
-    Returns
-    -------
-    rows, lfs, columns, votes : ndarrays of one length
-        Row, LF of the matrix, column of the plan and class of each vote.
-    """
-    position = np.full((codes.shape[1], n_classes), -1)
-    for column, (j, k) in enumerate(plan):
-        position[j, k] = column
-    coo = codes.tocoo()
-    votes = coo.data.astype(int) - 1
-    columns = position[coo.col, votes]
-    kept = columns >= 0
-    return coo.row[kept], coo.col[kept], columns[kept], votes[kept]
-
-
-def split_names(names: Sequence[str], classes: Sequence[Any], plan: UnipolarPlan) -> list[str]:
-    """Names of the columns: that of the LF, with the class if the LF has several columns."""
-    columns = Counter(j for j, _ in plan)
-    return [f"{names[j]}={classes[k]}" if columns[j] > 1 else names[j] for j, k in plan]
 
 
 def as_label_matrix(L: VotesLike, classes: Sequence[Any] | None = None) -> LabelMatrix:

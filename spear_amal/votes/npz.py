@@ -14,6 +14,8 @@ import scipy.sparse as sp
 from spear_amal._typing import PathLike
 from spear_amal.errors import FileFormatError
 from spear_amal.io.atomic import refuse_existing, write_aside
+from spear_amal.votes.class_set import ClassNames
+from spear_amal.votes.row_ids import counts_rows
 
 FORMAT = 1
 # What NumPy, zip and JSON raise on a file that is cut off, altered or something else.
@@ -29,8 +31,9 @@ class Fields(Protocol):
     codes: sp.csr_array
     scores: sp.csr_array | None
     lf_names: tuple[str, ...]
-    classes: tuple[Any, ...]
+    classes: ClassNames
     row_ids: np.ndarray
+    has_row_ids: bool
     lf_classes: np.ndarray
     continuous: np.ndarray
 
@@ -49,7 +52,9 @@ def write_label_matrix(matrix: Fields, path: PathLike, overwrite: bool = False) 
             "format": FORMAT,
             "shape": matrix.codes.shape,
             "lf_names": matrix.lf_names,
+            "has_row_ids": matrix.has_row_ids,
             "classes": [c if isinstance(c, str) else int(c) for c in matrix.classes],
+            "class_ids": matrix.classes.ids,
         }
     )
     arrays = {
@@ -97,8 +102,10 @@ def _fields(path: Any, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
         "codes": _whole("codes", arrays, shape),
         "scores": _whole("scores", arrays, shape) if "scores_data" in arrays else None,
         "lf_names": meta["lf_names"],
-        "classes": meta["classes"],
+        "classes": ClassNames(meta["classes"], meta.get("class_ids")),
         "row_ids": arrays["row_ids"],
+        # Files of 0.1.0 do not tell; numbers that just count are held against nothing then.
+        "has_row_ids": bool(meta.get("has_row_ids", not counts_rows(arrays["row_ids"]))),
         "lf_classes": arrays["lf_classes"],
         "continuous": arrays["continuous"],
     }

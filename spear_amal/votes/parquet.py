@@ -23,6 +23,7 @@ import scipy.sparse as sp
 from spear_amal._typing import PathLike, StoredVotesLike
 from spear_amal.errors import FileFormatError, InputError, MissingExtraError
 from spear_amal.io.atomic import write_aside
+from spear_amal.votes.class_set import ClassesLike, ClassNames, class_names
 from spear_amal.votes.label_matrix import LabelMatrix
 
 
@@ -223,7 +224,7 @@ class VoteFiles:
     Attributes
     ----------
     lf_names : tuple of str, length m
-    classes : tuple, length C
+    classes : ClassNames, a tuple of length C
     lf_classes : ndarray of int, shape (m,)
     continuous : ndarray of bool, shape (m,)
     files : tuple of Part
@@ -254,7 +255,7 @@ class VoteFiles:
         manifest = _read_manifest(self.folder / MANIFEST)
         self.files = tuple(VotePart(**part) for part in manifest["parts"])
         self.lf_names: tuple[str, ...] = tuple(manifest["lf_names"])
-        self.classes: tuple[Any, ...] = tuple(manifest["classes"])
+        self.classes = ClassNames(manifest["classes"], manifest.get("class_ids"))
         self.lf_classes = np.asarray(manifest["lf_classes"], dtype=np.int64)
         self.continuous = np.asarray(manifest["continuous"], dtype=bool)
         self.about: dict[str, Any] = manifest["about"]
@@ -278,6 +279,23 @@ class VoteFiles:
     def starts(self) -> np.ndarray:
         """Number of the first row of each part, and the number of rows, (parts + 1,)."""
         return np.cumsum([0, *(part.rows for part in self.files)])
+
+    @property
+    def has_row_ids(self) -> bool:
+        """Return True: ids, or the numbers of the rows, are in every part."""
+        return True
+
+    @property
+    def row_ids(self) -> np.ndarray:
+        """Read the ids (n,) of all rows.
+
+        Raises
+        ------
+        FileFormatError
+            Naming the file, if one is missing or damaged.
+        """
+        ids = [part.row_ids for part in self.parts()]
+        return np.concatenate(ids) if ids else np.empty(0, dtype=np.int64)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -315,7 +333,7 @@ def finish_votes(
     parts: Iterable[VotePart],
     *,
     lf_names: Sequence[str],
-    classes: Sequence[Any] | None = None,
+    classes: ClassesLike = None,
     lf_classes: Iterable[Any] | None = None,
     continuous: Iterable[Any] | None = None,
     about: dict[str, Any] | None = None,
@@ -324,17 +342,19 @@ def finish_votes(
 
     Parameters
     ----------
-    classes : sequence, optional
-        Names in code order; by default as many numbers as votes need, at least two.
+    classes : ClassesLike, optional
+        As for :class:`LabelMatrix`; by default as many numbers as votes need, at least two.
     """
     parts = list(parts)
     top = max((part.top for part in parts), default=-1)
+    names = class_names(classes) or ClassNames(range(max(top + 1, 2)))
     m = len(lf_names)
     manifest = {
         "kind": KIND,
         "format": FORMAT,
         "lf_names": list(lf_names),
-        "classes": _plain(range(max(top + 1, 2)) if classes is None else classes),
+        "classes": _plain(names),
+        "class_ids": names.ids,
         "lf_classes": _plain(np.full(m, -1) if lf_classes is None else lf_classes),
         "continuous": [bool(c) for c in (np.zeros(m) if continuous is None else continuous)],
         "parts": [asdict(part) for part in parts],

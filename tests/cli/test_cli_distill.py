@@ -362,7 +362,9 @@ def test_ids_must_be_unique(inbox, run):
 
 def test_images_models_are_not_for_tables(inbox, run, ok):
     ok(*DIGITS, "--method", "ce")
-    fails(run, "is a model for images (digits)", "predict", "--data", "mail.csv", "--output", "p")
+    fails(
+        run, "is a model for images (digits)", "predict", "--data", "mail.csv", "--output", "p.csv"
+    )
     given = ("--model", "model.safetensors", "--output", "o.npz")
     fails(run, "images: give --images", "teacher-outputs", *given, "--data", "mail.csv")
     fails(run, "not both", "teacher-outputs", *given)

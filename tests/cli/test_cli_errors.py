@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 
 from spear_amal import TrainerConfig
 from spear_amal.cli import apply, predict
+from spear_amal.data import add_columns
 from spear_amal.estimators import GoldClassifier
 from spear_amal.io import safetensors
 from spear_amal.votes.label_matrix import LabelMatrix
@@ -60,7 +61,10 @@ TRAIN = ("train", "--data", "rows.csv", "--lfs", "lfs.py", "--max-epochs", 1)
         (HEAD + "@labeling_function\ndef f(x):\n    return x.txt\n", "LF 'f', row 0: raised"),
         (VOTES + "two = keyword_lf('one', ['y'], label='b')\n", "given more than once: ['one']"),
         (HEAD + "f = keyword_lf('f', ['zzz'], label='a')\n", "all LFs abstain"),
-        (VOTES.replace("'a', 'b'", "'a', 'c'"), "the label 'b', which is none of the classes"),
+        (
+            VOTES.replace("'a', 'b'", "'a', 'c'"),
+            "holds 'b' in row 1 (counted from 0), which is none of the classes",
+        ),
     ],
 )
 def test_bad_labelling_functions(body, said, table, run):
@@ -115,7 +119,7 @@ def test_labels_that_cannot_train(labels, said, table, run):
     [
         (b"", "rows.csv is empty"),
         (b"text,label\n", "rows.csv has no rows"),
-        (b"text,label\n\xff\xfe,a\n", "rows.csv is not UTF-8"),
+        (b"text,label\n\xff\xfe,a\n", "rows.csv, line 2: not UTF-8"),
         (b'text,label\n,a\n"x",b\n', "row 0 (counted from 0) has no 'text'"),
     ],
 )
@@ -158,8 +162,11 @@ def test_column_that_nobody_named_may_hold_something_else(table, run, ok):
     table.assign(label=0.25, gold="c").to_csv("rows.csv", index=False)
     given = ("--data", "rows.csv", "--lfs", "lfs.py", "--output", "l.npz")
     result = ok("apply", *given)
-    assert "No accuracies: rows.csv: row 0" in result.stderr and "accuracy" not in result.stdout
-    for column, said in (("gold", "the label 'c', which"), ("none", "has no column 'none'")):
+    assert (
+        "No accuracies: rows.csv holds '0.25' in row 0" in result.stderr
+        and "accuracy" not in result.stdout
+    )
+    for column, said in (("gold", "rows.csv holds 'c'"), ("none", "has no column 'none'")):
         fails(run, 2, said, "apply", *given, "--force", "--label-column", column)
     table.drop(columns="text").to_csv("bare.csv", index=False)
     assert "accuracy" in ok("analyze", "--votes", "l.npz", "--data", "bare.csv").stdout
@@ -193,7 +200,7 @@ def test_data_that_cannot_be_predicted_or_scored(project, run):
     frame.assign(label="").to_csv("bare.csv", index=False)
     fails(run, 2, "no row has a label in the column 'label'", "evaluate", "--data", "bare.csv")
     frame.assign(label="drama").to_csv("other.csv", index=False)
-    fails(run, 2, "the label 'drama', which is none of", "evaluate", "--data", "other.csv")
+    fails(run, 2, "other.csv holds 'drama' in row 0", "evaluate", "--data", "other.csv")
     fails(run, 2, "p.xls: the suffix '.xls'", "predict", "--output", "p.xls")
 
 
@@ -203,7 +210,7 @@ def full(*arguments, **options):
 
 FULL_DISK = [
     (("train", "--max-epochs", 1, "--force"), "model.safetensors", safetensors, "save_file"),
-    (("predict", "--force"), "predictions.csv", pd.DataFrame, "to_csv"),
+    (("predict", "--force"), "predictions.csv", add_columns, "_delimited_lines"),
     (("apply", "--force"), "votes.npz", np, "savez_compressed"),
 ]
 

@@ -1,6 +1,7 @@
 """Whole journeys of a user at a small size."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 
 from spear_amal.labeling import PandasLFApplier, load_lfs
+from spear_amal.pipeline import TextModel
 from spear_amal.studies import METHODS
 from spear_amal.votes.label_matrix import LabelMatrix
 from spear_amal.votes.parquet import VoteFiles
@@ -248,3 +250,47 @@ def test_apply_in_parts(project, ok):
     for more in ([], ["--data", "data.parquet"]):
         tables = [ok("analyze", "--votes", at, *more).stdout for at in ("votes.npz", "votes")]
         assert tables[0] == tables[1]
+
+
+def test_predict_gives_the_users_columns_back(project, ok):
+    rows = ["00000,a fight,1.10", '01234,"guns, a kiss",2', '7,"say ""love""\r\n",', "8,a\rb,NaN"]
+    content = "zip,text,price\r\n" + "".join(f"{row}\r\n" for row in rows)
+    (project / "mine.csv").write_bytes(content.encode())
+    ok("predict", "--data", "mine.csv", "--output", "out.csv")
+    found = (project / "out.csv").read_bytes().decode()
+    cut = re.sub(r",(romance|action),[0-9.e-]+,[0-9.e-]+(?=\r\n)", "", found)
+    assert cut.replace(",predicted,p_romance,p_action", "") == content
+    # The probabilities are those of the texts, and not of neighbouring rows.
+    p = TextModel.load(project / "model.safetensors").predict_proba(
+        ["a fight", "guns, a kiss", 'say "love"\r\n', "a\rb"]
+    )
+    assert pd.read_csv("out.csv", lineterminator="\n")["p_romance"].tolist() == p[:, 0].tolist()
+
+
+def test_lf_that_compares_numbers_of_a_csv(inbox, ok):
+    body = """
+from spear_amal.labeling import labeling_function
+CLASSES = ("ham", "spam")
+@labeling_function(label="spam")
+def many(x):
+    return x.links is not None and x.links > 9
+@labeling_function(label="ham")
+def northern(x):
+    return x.zip.startswith("0")
+"""
+    (inbox / "lfs.py").write_text(body, encoding="utf-8")
+    rows = ["00000,a,10", "12345,b,9", "01234,c,", "99999,d,1e3"]
+    (inbox / "mine.csv").write_text("zip,body,links\n" + "\n".join(rows), encoding="utf-8")
+    ok(
+        "apply",
+        "--data",
+        "mine.csv",
+        "--lfs",
+        "lfs.py",
+        "--text-column",
+        "body",
+        "--output",
+        "v.npz",
+    )
+    votes = LabelMatrix.load("v.npz").to_dense().tolist()
+    assert votes == [[1, 0], [-1, -1], [-1, 0], [1, -1]]

@@ -6,13 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spear_amal.cli import read_rows
+from spear_amal.data import read_table
 from spear_amal.errors import InputError
 
 
 def test_files_are_read_one_below_the_other():
     Path("a.csv").write_text("body,n\none,1\n", encoding="utf-8")
     Path("b.jsonl").write_text('{"body": "two", "n": 2}\n', encoding="utf-8")
-    frame = read_rows.read_rows([Path("a.csv"), Path("b.jsonl")], "body")
+    frame = read_table([Path("a.csv"), Path("b.jsonl")], "body")
     assert frame["body"].tolist() == ["one", "two"] and frame.index.tolist() == [0, 1]
     assert read_rows.for_lfs(frame, "body")["text"].tolist() == ["one", "two"]
     assert "text" not in frame
@@ -25,13 +26,13 @@ def test_column_named_text_is_left_alone():
 
 def test_numbers_as_texts_become_strings():
     Path("a.csv").write_text("text\n12\n7\n", encoding="utf-8")
-    assert read_rows.read_rows([Path("a.csv")], "text")["text"].tolist() == ["12", "7"]
+    assert read_table([Path("a.csv")], "text")["text"].tolist() == ["12", "7"]
 
 
 def test_row_without_text_is_named():
     Path("a.csv").write_text('text,n\none,1\n"",2\nthree,3\n', encoding="utf-8")
     with pytest.raises(InputError, match=r"a\.csv: row 1 .* has no 'text', as have 1 of 3"):
-        read_rows.read_rows([Path("a.csv")], "text")
+        read_table([Path("a.csv")], "text")
 
 
 def test_ways_to_be_unlabelled():
@@ -45,7 +46,7 @@ def test_whole_numbers_with_gaps(tmp_path):
     held.to_parquet("rows.parquet")
     held.to_csv("rows.csv", index=False)
     for name in ("rows.parquet", "rows.csv"):
-        frame = read_rows.read_rows([Path(name)], "text")
+        frame = read_table([Path(name)], "text")
         assert read_rows.label_values(frame, "label", name) == ["1", None, "0"]
 
 
@@ -64,7 +65,7 @@ def test_names_go_before_codes():
 
 
 def test_label_that_is_no_class_is_named():
-    with pytest.raises(InputError, match=r"t\.csv: row 1 .* label 'hma', .* \['ham', 'spam'\]"):
+    with pytest.raises(InputError, match=r"t\.csv holds 'hma' in row 1 .* 'ham' \(0\), 'spam'"):
         read_rows.class_codes(["ham", "hma"], ("ham", "spam"), "t.csv")
 
 
@@ -85,3 +86,20 @@ def test_classes_come_from_votes_or_labels(voted, values, classes):
 def test_names_cannot_meet_mere_numbers():
     with pytest.raises(InputError, match=r"CLASSES = \('ham', 'spam'\)"):
         read_rows.classes_of_table((0, 1), ["spam", "ham", None])
+
+
+@pytest.mark.parametrize(
+    ("cells", "labels"),
+    [
+        (["true", "false", ""], ["true", "false", None]),
+        (["1.10", "1.1", "2"], ["1.10", "1.1", "2"]),
+        (["1.0", "0.0", "", "-1.0"], ["1", "0", None, None]),  # as pandas writes 1, 0, missing
+        (["01", "1", " 2 "], ["01", "1", "2"]),
+        (["1e5", "NA"], ["1e5", "NA"]),
+        (["9007199254740993", "x"], ["9007199254740993", "x"]),
+    ],
+)
+def test_labels_are_cells_as_they_are(cells, labels):
+    Path("a.csv").write_text("text,label\n" + "".join(f"t,{cell}\n" for cell in cells))
+    frame = read_table([Path("a.csv")], "text", "label")
+    assert read_rows.label_values(frame, "label", "a.csv") == labels

@@ -159,6 +159,121 @@ def test_parts_that_cannot_be_written(tmp_path):
         WrenchPart(one.frame.drop(columns="label"), one.label_matrix)
 
 
+@pytest.mark.parametrize(
+    "index",
+    [[0, 1, 0, 1], [1, "1", 2, "2"], ["a", "b", "b", "c"], [1.0, "1.0", 2, 3]],
+)
+def test_rows_whose_ids_are_equal_as_text_are_not_lost(index, tmp_path):
+    frame = pd.DataFrame({"text": list("abcd"), "label": [0, 1, 0, 1]}, pd.Index(index, dtype="O"))
+    votes = LabelMatrix.from_dense([[0], [1], [0], [1]])
+    with pytest.raises(InputError, match=r"not unique as texts.*reset_index"):
+        write_wrench({"train": WrenchPart(frame, votes)}, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    write_wrench({"train": WrenchPart(frame.reset_index(drop=True), votes)}, tmp_path)
+    got = read_wrench(tmp_path, parts=["train"])["train"]
+    assert got.frame["text"].tolist() == list("abcd")
+    assert got.label_matrix.to_dense().ravel().tolist() == [0, 1, 0, 1]
+
+
+def test_an_id_twice_in_a_file_is_an_error(folder):
+    row = '{"label": 0, "weak_labels": [0, 1, -1], "data": {"text": "x"}}'
+    (folder / "train.json").write_text(f'{{"7": {row}, "8": {row}, "7": {row}}}')
+    with pytest.raises(FileFormatError, match=r"train\.json.*'7' is there twice"):
+        read_wrench(folder)
+    (folder / "train.json").write_text(f'{{"7": {row[:-1]}, "label": 1}}}}')
+    with pytest.raises(FileFormatError, match="'label' is there twice"):
+        read_wrench(folder)
+    (folder / "label.json").write_text('{"0": "HAM", "1": "SPAM", "1": "EGGS"}')
+    with pytest.raises(FileFormatError, match=r"label\.json.*'1' is there twice"):
+        read_wrench(folder)
+
+
+def test_a_short_first_row_is_blamed_itself(folder):
+    row = {"label": 0, "weak_labels": [0, 1, -1], "data": {"text": "x"}}
+    content = {"a": {**row, "weak_labels": [0, 1]}, "b": row, "c": row}
+    (folder / "train.json").write_text(json.dumps(content))
+    with pytest.raises(FileFormatError, match=r"row a: expected 3 votes, found \[0, 1\]"):
+        read_wrench(folder)
+
+
+@pytest.mark.parametrize("classes_file", ["label.json", "labels.json"])
+def test_labels_as_boxwrench_writes_them(tmp_path, classes_file):
+    rows = {
+        "0": {"labels": 1, "weak_labels": [-1, 1], "data": {"text": "arbitration"}},
+        "1": {"label": 0, "weak_labels": [0, -1], "data": {"text": "other"}},
+        "2": {"labels": None, "weak_labels": [-1, -1], "data": {"text": "no gold"}},
+    }
+    (tmp_path / "valid.json").write_text(json.dumps(rows, indent=4))
+    (tmp_path / classes_file).write_text('{"0": "Other", "1": "Arbitration"}')
+    got = read_wrench(tmp_path, parts=["valid"])["valid"]
+    assert got.frame["label"].tolist() == [1, 0, -1]
+    assert got.label_matrix.classes == ("Other", "Arbitration")
+    assert got.label_matrix.to_dense().tolist() == [[-1, 1], [0, -1], [-1, -1]]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"label": 0, "labels": 1, "weak_labels": [0], "data": {}},
+        {"weak_labels": [0], "data": {}},
+        {"label": 0, "weak_labels": [0], "data": ["x"]},
+        [0],
+    ],
+)
+def test_rows_of_another_shape_are_named(folder, row):
+    (folder / "train.json").write_text(json.dumps({"r9": row}))
+    with pytest.raises(FileFormatError, match=r"train\.json, row r9: "):
+        read_wrench(folder)
+
+
+def test_values_come_back_as_they_were(tmp_path):
+    values = {
+        "x": [0.1234567890123456, 1e-17],
+        "n": [2**53 + 1, -1],
+        "when": pd.to_datetime(["2024-01-31 10:00", None]),
+        "list": [np.array([0.1, 1e-12]), [1, [2, None]]],
+        "text": pd.Series(["caf\xe9 \ud800", None], ["p", "q"], dtype=object),
+        "flag": [True, False],
+        7: [{"a": np.int64(3)}, float("nan")],
+    }
+    frame = pd.DataFrame({**values, "label": [1, np.nan]}, index=["p", "q"])
+    write_wrench({"train": WrenchPart(frame, LabelMatrix.from_dense([[0], [1]]))}, tmp_path)
+    content = json.loads((tmp_path / "train.json").read_text(encoding="utf-8"))
+    assert content["p"]["data"] == {
+        **{"x": 0.1234567890123456, "n": 2**53 + 1, "when": "2024-01-31T10:00:00"},
+        **{"list": [0.1, 1e-12], "text": "caf\xe9 \ud800", "flag": True, "7": {"a": 3}},
+    }
+    assert content["q"]["data"] == {
+        **{"x": 1e-17, "n": -1, "when": None, "list": [1, [2, None]]},
+        **{"text": None, "flag": False, "7": None},
+    }
+    assert [content[row]["label"] for row in "pq"] == [1, -1]
+    got = read_wrench(tmp_path, parts=["train"])["train"].frame
+    assert got["x"].tolist() == values["x"] and got["text"].tolist() == ["caf\xe9 \ud800", None]
+
+
+@pytest.mark.parametrize(
+    ("columns", "part", "told"),
+    [
+        ({"label": [2]}, "train", "label of part 'train' holds 2 in row 0"),
+        ({"label": ["SPAM"]}, "train", "label of part 'train' holds 'SPAM' in row 0"),
+        ({"label": [0.5]}, "train", "label of part 'train' holds 0.5 in row 0"),
+        ({"label": [0], "x": [object()]}, "train", "JSON cannot hold"),
+        ({"label": [0], "x": [float("inf")]}, "train", "JSON cannot hold"),
+        ({"label": [0]}, "label", "cannot be called 'label'"),
+        ({"label": [0]}, "../train", "cannot be called"),
+    ],
+)
+def test_what_a_folder_cannot_hold(tmp_path, columns, part, told):
+    rows = WrenchPart(pd.DataFrame(columns), LabelMatrix.from_dense([[0]]))
+    with pytest.raises(InputError, match=told):
+        write_wrench({part: rows}, tmp_path)
+    twice = pd.DataFrame([["x", "y", 0]], columns=["a", "a", "label"])
+    with pytest.raises(InputError, match="has a column twice"):
+        write_wrench({"train": WrenchPart(twice, LabelMatrix.from_dense([[0]]))}, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_real_folder(real_data, tmp_path):
     source = Path(real_data) / "wrench_youtube"
     parts = read_wrench(source)
@@ -177,3 +292,25 @@ def test_real_folder(real_data, tmp_path):
         assert json.loads((tmp_path / "again" / f"{part}.json").read_text("utf-8")) == json.loads(
             (source / f"{part}.json").read_text("utf-8")
         )
+
+
+def test_values_are_written_without_a_guess(tmp_path):
+    frame = pd.DataFrame(
+        {
+            "when": pd.to_datetime(["2024-01-31", None]),
+            "share": [0.1234567890123456, np.nan],
+            "label": [0, 1],
+        },
+        index=["a", "b"],
+    )
+    votes = LabelMatrix.from_dense(np.array([[0], [1]]), classes=("x", "y"), row_ids=frame.index)
+    write_wrench({"train": WrenchPart(frame, votes)}, tmp_path)
+    rows = json.loads((tmp_path / "train.json").read_text(encoding="utf-8"))
+    assert rows["a"]["data"] == {"when": "2024-01-31T00:00:00", "share": 0.1234567890123456}
+    assert rows["b"]["data"] == {"when": None, "share": None}
+
+
+def test_nesting_without_end_is_a_damaged_file(tmp_path):
+    (tmp_path / "label.json").write_text("[" * 100_000)
+    with pytest.raises(FileFormatError, match=r"label\.json is not JSON or is damaged"):
+        read_wrench(tmp_path)

@@ -400,6 +400,7 @@ class Attentive(torch.nn.Module):
         return self.head(hidden), hidden
 
 
+@pytest.mark.filterwarnings("ignore:look-aheads over the network go backwards twice")
 @pytest.mark.parametrize("mixer", ["maoal", "auxilearn", "amal", "l2r"])
 def test_networks_with_attention_learn_their_weights(mixer):
     rng = np.random.default_rng(0)

@@ -90,6 +90,37 @@ def test_the_exponent_is_judged_by_label_models_that_never_saw_v(data, seen, fin
         assert len(np.intersect1d(known, member.validation)) == 0
 
 
+def test_the_label_model_sees_lfs_and_not_their_columns(data, monkeypatch):
+    seen_votes = []
+    fit = MajorityVote.fit
+    monkeypatch.setattr(
+        MajorityVote, "fit", lambda self, L, y=None: seen_votes.append(L) or fit(self, L, y)
+    )
+    X, y, labels, _ = data
+    L = labels.with_classes(["m", "z", "a"])  # not in the order of classes_
+    names = np.array([*L.classes, None], dtype=object)[y]
+    LabelModelClassifier.from_options(max_epochs=1).fit(X, names, L=L)
+    for votes in seen_votes:
+        np.testing.assert_array_equal(votes.to_dense(), L.to_dense())
+        assert (votes.classes, votes.lf_names) == (L.classes, L.lf_names)
+    assert seen_votes
+
+
+def test_class_balance_is_given_by_name(data):
+    X, y, labels, _ = data
+    L = labels.with_classes(["m", "z", "a"])
+    model = LabelModelClassifier.from_options(
+        label_model="label-model",
+        label_model_options={"class_balance": {"a": 0.2, "m": 0.5, "z": 0.3}},
+        max_epochs=1,
+    ).fit(X, y, L=L)
+    assert model.label_models_[0].class_balance_.tolist() == [0.5, 0.3, 0.2]
+    with pytest.raises(InputError, match="model_abstains must be"):
+        LabelModelClassifier(
+            label_model="dawid-skene", label_model_options={"model_abstains": "perhaps"}
+        ).fit(X, y, L=L)
+
+
 def test_a_label_model_of_votes_alone_is_fitted_once(data):
     class Counting(MajorityVote):
         fits = 0

@@ -309,8 +309,12 @@ def test_classes_by_any_name(data):
         X, np.where(y < 0, -1, 10 * (y + 1)), L=tens
     )
     assert model.classes_.tolist() == [10, 20, 30]
+    texts = SpearClassifier(trainer=TrainerConfig(max_epochs=3)).fit(
+        X, np.where(y < 0, "-1", y.astype(str)), L=np.asarray(L)
+    )
+    assert texts.classes_.tolist() == ["0", "1", "2"]
     with pytest.raises(InputError, match="classes="):
-        SpearClassifier().fit(X, np.where(y < 0, "-1", y.astype(str)), L=np.asarray(L))
+        SpearClassifier().fit(X, np.where(y < 0, "-1", "class"), L=np.asarray(L))
 
 
 def test_a_class_that_no_lf_votes_for(data):
@@ -494,11 +498,17 @@ def test_bad_input_is_named(data):
     refused("no gold label", X, np.full(N, -1), L=L)
     refused("only one class", X, np.where(y == 1, 1, -1), L=L)
     named = LabelMatrix.from_dense(np.asarray(L), classes=["a", "b", "c"])
-    refused("class 7, but L has 3 classes", X, np.where(y == 2, 7, y), L=named)
+    refused(
+        "y holds 7 in row 2 .* none of the classes 'a'",
+        X,
+        np.where(y == 2, 7, y),
+        L=named,
+    )
     strings = np.where(y < 0, "-1", "zebra").astype(object)
     refused("zebra", X, strings, L=named)
-    refused("continuous", X, np.where(y < 0, -1, y + 0.5), L=L)
-    refused("class codes", X, np.where(y == 2, -2, y), L=L)
+    refused("no probabilities", X, np.where(y < 0, -1, y + 0.5), L=L)
+    refused("continuous", X, np.where(y < 0, -1, y + 0.5))
+    refused("y holds -2", X, np.where(y == 2, -2, y), L=L)
     refused("without y_val", X, y, L=L, X_val=X[:5])
     refused("without X_val", X, y, L=L, y_val=y)
     refused("L_val was given without", X, y, L=L, L_val=L)

@@ -71,9 +71,10 @@ def timeless(model):
 
 
 @pytest.mark.parametrize("given", [True, False])
-@pytest.mark.parametrize("kind", ["dense", "sparse", "names"])
+@pytest.mark.parametrize("kind", ["dense", "sparse", "names", "unsorted names"])
 def test_one_window_over_all_shards_is_training_in_memory_bit_for_bit(tmp_path, kind, given):
-    names = ["low", "mid", "top"] if kind == "names" else None
+    known = {"names": ["low", "mid", "top"], "unsorted names": ["mid", "top", "low"]}
+    names = known.get(kind)
     rows = Rows(tmp_path, kind == "sparse", names)
     held = rows.validation if given else ()
     inference = "product" if given else "feature"

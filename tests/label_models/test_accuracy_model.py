@@ -6,7 +6,6 @@ import pytest
 from spear_amal.data import synthetic_votes
 from spear_amal.errors import InputError
 from spear_amal.label_models import AccuracyModel, MajorityVote, SnorkelLabelModel
-from spear_amal.label_models.accuracy import firing_accuracy
 
 
 def right(model, L, y):
@@ -56,17 +55,6 @@ def test_no_collapse_with_lfs_of_one_class(balance):
         truth = np.bincount(y[covered], minlength=len(balance))
         assert (predicted > 0.5 * truth).all()
         assert right(model, votes, y) > right(MajorityVote().fit(votes), votes, y) - 0.06
-
-
-def test_firing_accuracy_by_hand():
-    # LF 0 fires 30 times in the 90 rows of class 0 and 5 times in the 30 of class 1.
-    votes = np.zeros((2, 2, 2))
-    votes[0, 0] = [30, 5]
-    votes[1, 1] = [9, 9]
-    found = firing_accuracy(votes, np.array([80.0, 20.0]))  # with 10 even rows: 90 and 30
-    inside, outside = 30 / 90, 5 / 30
-    np.testing.assert_allclose(found[0], inside / (inside + outside))
-    np.testing.assert_allclose(found[1], (9 / 30) / (9 / 30 + 9 / 90))
 
 
 def test_given_balance_is_kept_and_gold_helps():

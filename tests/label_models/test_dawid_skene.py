@@ -115,7 +115,8 @@ def test_abstention_as_an_answer_hears_one_class_lfs():
         return (model.fit(votes).predict_proba(votes).argmax(1) == y)[covered].mean()
 
     assert right(DawidSkene(model_abstains=True)) > 0.9
-    assert right(DawidSkene()) < 0.6
+    assert right(DawidSkene()) > 0.9
+    assert right(DawidSkene(model_abstains=False)) < 0.6
 
 
 def test_gold_on_all_rows_is_counting():

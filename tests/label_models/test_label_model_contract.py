@@ -142,10 +142,10 @@ def test_gold_is_used_or_ignored_as_the_class_says(make):
     assert same is not make.uses_gold
     if make.uses_gold:
         for wrong, message in (
-            (y[1:], "one entry for each of 101"),
-            (y + C, "codes below 3"),
-            (y - 2, "-1 or codes"),
-            (y.astype(float), "integers"),
+            (y[1:], f"y has {N - 1} labels, L has {N} rows"),
+            (y + C, "none of the classes 0, 1, 2"),
+            (y - 2, "y holds -2"),
+            (y + 0.5, "no probabilities or amounts"),
         ):
             with pytest.raises(InputError, match=message):
                 make().fit(L, wrong)

@@ -73,6 +73,7 @@ def test_many_lfs_do_not_underflow():
     m = 2003  # 0.25 ** 2003 is zero in float64, where Snorkel's own product ends
     model = SnorkelLabelModel()
     model.classes_, model.n_classes_, model.n_lfs_ = (0, 1), 2, m
+    model.constant_ = np.zeros(m, dtype=bool)
     model.class_balance_ = np.array([0.5, 0.5])
     model.conditionals_ = np.full((m, 2, 2), 0.25)
     model.conditionals_[0, 1] = [0.1, 0.3]
@@ -91,7 +92,7 @@ def test_a_fit_that_diverges_is_an_error_that_says_so():
 def test_bad_input(votes):
     with pytest.raises(InputError, match="at least 3 LFs, L has 2"):
         SnorkelLabelModel().fit([[0, 1], [1, 1]])
-    with pytest.raises(InputError, match="class_balance must have 3 entries"):
+    with pytest.raises(InputError, match="class_balance must have 3 shares"):
         SnorkelLabelModel(class_balance=[0.5, 0.5]).fit(votes)
 
 

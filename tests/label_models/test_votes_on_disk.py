@@ -168,7 +168,7 @@ def test_bad_input(make, drawn, files, in_parts, tmp_path):
     for ask in (model.predict_proba, model.predict, model.predict_parts):
         with pytest.raises(InputError, match=f"has {M - 1} LFs"):
             ask(other)
-    with pytest.raises(InputError, match=f"one entry for each of {N} rows"):
+    with pytest.raises(InputError, match=f"y has {N - 1} labels, L has {N} rows"):
         DawidSkene().fit(files, drawn[1][:-1])
     with pytest.raises(FileNotFoundError, match="no folder of votes"):
         model.predict(tmp_path)

@@ -251,7 +251,11 @@ def test_classes_of_an_enum_are_named():
         (says_hi, None, "must be a list"),
         ([says_hi], ["a"], "at least two different names"),
         ([says_hi], ["a", "a"], "at least two different names"),
-        ([says_hi], "spam", "must be a number, a list of names or an Enum"),
+        (
+            [says_hi],
+            "spam",
+            "must be a number, a list of names, a mapping of names and numbers or an Enum",
+        ),
         (
             [
                 LabelingFunction("a", len, label=Kind.HAM),

@@ -75,8 +75,11 @@ def test_ties():
         (lambda: probs_to_preds([[1.0]]), "C of at least 2"),
         (lambda: probs_to_preds([0.5, 0.5]), r"shape \(n, C\)"),
         (lambda: probs_to_preds(np.eye(2), "coin"), "tie_break_policy must be one of"),
-        (lambda: preds_to_probs([0, -1], 2), "found -1; abstained rows"),
-        (lambda: preds_to_probs([0, 2], 2), "from 0 to 1, found 2"),
+        (lambda: preds_to_probs([0, -1], 2), "found -1 in row 1; abstained rows"),
+        (
+            lambda: preds_to_probs([0, 2], 2),
+            "preds holds 2 in row 1 .counted from 0., which is none of the classes 0, 1",
+        ),
     ],
 )
 def test_bad_input(call, message):

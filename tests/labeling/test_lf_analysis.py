@@ -166,9 +166,12 @@ def test_a_large_matrix_is_not_made_dense():
     [
         (lambda a: LFAnalysis(VOTES, [1, 2]), "2 LFs were given for 5 columns"),
         (lambda a: a.lf_summary(GOLD[:3]), "Y has 3 labels, L has 7 rows"),
-        (lambda a: a.lf_summary(np.full(7, 0.5)), "Y must be whole numbers"),
-        (lambda a: a.lf_summary(np.zeros((7, 2))), r"Y must have shape \(n,\)"),
-        (lambda a: a.lf_summary(np.full(7, -2)), "found -2"),
+        (lambda a: a.lf_summary(np.full(7, 0.5)), "no probabilities or amounts"),
+        (
+            lambda a: a.lf_summary(np.zeros((7, 2))),
+            r"Y must hold one label for each row, found shape \(7, 2\)",
+        ),
+        (lambda a: a.lf_summary(np.full(7, -2)), "Y holds -2 in row 0"),
         (lambda a: a.accuracy_intervals(GOLD, 1.0), "level must lie between 0 and 1"),
         (lambda a: a.wrong_rows("nobody", GOLD), "no LF 'nobody'"),
         (lambda a: a.wrong_rows(5, GOLD), "no LF 5"),

@@ -147,9 +147,9 @@ def test_a_matrix_without_gold_or_without_lfs():
 
 @pytest.mark.parametrize("check", [votes_test, lf_check])
 def test_labels_that_do_not_fit_are_refused(check):
-    with pytest.raises(InputError, match="Y has 2 labels, L has 3 rows"):
+    with pytest.raises(InputError, match="y has 2 labels, L has 3 rows"):
         check(np.zeros((3, 2), dtype=int), [0, 1])
-    with pytest.raises(InputError, match="found -2"):
+    with pytest.raises(InputError, match="y holds -2 in row 1"):
         check(np.zeros((2, 2), dtype=int), [0, -2])
 
 

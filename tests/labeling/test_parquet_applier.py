@@ -229,3 +229,14 @@ def test_spark(source, tmp_path):
     applier = SparkApplier(lfs(), CLASSES)
     how = {"batch_rows": 11, "row_id": "key", "n_jobs": 2, **TOLERANT}
     check(applier.apply(source, tmp_path / "v", **how), source)
+
+
+def test_kept_parts_have_the_numbers_of_their_rows_now(tmp_path):
+    applier = ParquetLFApplier([keyword_lf("free", ["free"], 1)])
+    frame(3, 0).to_parquet(tmp_path / "a.parquet")
+    frame(4, 1).to_parquet(tmp_path / "b.parquet")
+    files = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
+    applier.apply(files, tmp_path / "v", batch_rows=100)
+    frame(5, 2).to_parquet(tmp_path / "a.parquet")
+    votes = applier.apply(files, tmp_path / "v", batch_rows=100, overwrite=True)
+    assert votes.to_label_matrix().row_ids.tolist() == list(range(9))

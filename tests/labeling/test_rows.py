@@ -22,9 +22,10 @@ from spear_amal.labeling import (
 from spear_amal.labeling.rows import copy_row, field, set_field
 
 FRAME = pd.DataFrame(
-    {"text": ["win", "b", "c"], "n": [1, 2, 3], "score": [0.5, np.nan, 1.5], "odd name": "o"},
+    {"text": ["win", "b", "c"], "n": [1, 2, 3], "score": [0.5, None, 1.5], "odd name": "o"},
     index=["r0", "r1", "r1"],
-).astype(object)
+    dtype=object,
+)
 INDEXES = {
     "texts": ["r0", "r1", "r1"],
     "numbers": [3, 1, 2],

@@ -1,12 +1,20 @@
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from spear_amal.errors import FileFormatError
-from spear_amal.labeling import PandasLFApplier, exemplar_frame, exemplar_matrix, read_rules
+from spear_amal.errors import FileFormatError, InputError
+from spear_amal.labeling import (
+    PandasLFApplier,
+    exemplar_frame,
+    exemplar_matrix,
+    read_rules,
+    regex_lf,
+    rules_file,
+)
 
 RULES = "spam\t(won|win).*prize\tYou WON a Prize\n\nham\tsee you( |$)\t See you \nspam\tcaf\xe9\n"
 
@@ -98,3 +106,39 @@ def test_the_published_sms_rules():
     both = (dense == 0).any(axis=1) & (dense == 1).any(axis=1)
     assert int(both.sum()) == 14  # rows with conflicting votes
     assert np.isin(dense, [-1, 0, 1]).all()
+
+
+# -- budgets -------------------------------------------------------------------------------------
+
+
+def rules_of(folder, *patterns):
+    path = folder / "rules.tsv"
+    path.write_text("".join(f"spam\t{pattern}\n" for pattern in patterns))
+    return path
+
+
+def test_long_patterns_within_the_limit_are_read(tmp_path):
+    words = "|".join(f"word{i}x" for i in range(1499))
+    literal, many = read_rules(rules_of(tmp_path, "ab" * 5500, words))
+    assert literal("x" + "ab" * 5500) == "spam" and literal("ab" * 5499) == -1
+    assert many("a word1498x") == "spam" and many("word1499x") == -1
+
+
+def test_patterns_beyond_the_limits_are_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(rules_file, "MOST_LETTERS", 500)
+    monkeypatch.setattr(rules_file, "MOST_LETTERS_TOGETHER", 997)
+    with pytest.raises(FileFormatError, match=r"line 2: 'a+'\.\. has 501 letters.*dictionary_lf"):
+        read_rules(rules_of(tmp_path, "a", "a" * 501))
+    assert len(read_rules(rules_of(tmp_path, "a" * 499, "b" * 498))) == 2
+    with pytest.raises(FileFormatError, match=r"line 2: the patterns up to here have more than 99"):
+        read_rules(rules_of(tmp_path, "a" * 499, "b" * 499))
+
+
+def test_brackets_inside_brackets(tmp_path):
+    depth = sys.getrecursionlimit()
+    with pytest.raises(FileFormatError, match=r"line 1: .*too many brackets inside each other"):
+        read_rules(rules_of(tmp_path, "(" * depth + "a" + ")" * depth))
+    with pytest.raises(InputError, match="LF 'deep': its pattern has too many brackets"):
+        regex_lf("deep", "(" * depth + "a" + ")" * depth, 1)
+    (deep,) = read_rules(rules_of(tmp_path, "(" * 40 + "won" + ")" * 40))
+    assert deep("you won") == "spam"

@@ -318,7 +318,6 @@ def test_a_loss_that_is_no_number_is_named_with_its_rows(bad):
         (None, "rows is missing.*0 to 52"),
         (ROWS + 45, r"\[0, 53\), found \[53, 54"),
         (ROWS - 2, r"found \[-2, -1\]"),
-        (torch.cat([ROWS[:-2], ROWS[:2]]), r"rows \[0, 1\] are repeated"),
         (ROWS.float(), "whole numbers, found torch.float32"),
         (ROWS > 3, "whole numbers, found torch.bool"),
         (ROWS[:-1], r"each of the 13 rows.*\(12,\)"),

@@ -73,6 +73,37 @@ def test_options_of_a_mixer_reach_the_mixer():
     assert len(losses) == 5
 
 
+def test_options_of_a_label_model_reach_the_label_model():
+    spec = parse_method("dawid-skene:model_abstains=false,smoothing=0.5,lr_scale=0.3")
+    estimator = spec.make()
+    assert estimator.label_model == "dawid-skene"
+    assert estimator.label_model_options == {"model_abstains": False, "smoothing": 0.5}
+    assert estimator.trainer.lr_scale == 0.3
+    assert parse_method(spec.text).make().label_model_options == estimator.label_model_options
+    assert parse_method("dawid-skene").make().label_model_options is None
+
+    both = parse_method("cage:lr=0.5,label_model__lr=0.02,epochs=7").make()  # two by one name
+    assert both.trainer.lr == 0.5
+    assert both.label_model_options == {"lr": 0.02, "epochs": 7}
+
+    shares = parse_method("label-model:class_balance=0.8/0.2")
+    assert shares.make().label_model_options == {"class_balance": (0.8, 0.2)}
+    assert shares.text == "label-model:class_balance=0.8/0.2"
+    even = parse_method("snorkel:class_balance=balanced").make()
+    assert even.label_model_options == {"class_balance": "balanced"}
+
+    other = parse_method("mwn:label_model=dawid-skene,max_iter=3,lookahead_lr=0.3").make()
+    assert other.label_model_options == {"max_iter": 3}
+    assert other.mixer_options == {"lookahead_lr": 0.3}
+    for text, message in (
+        ("dawid-skene:model_abstains=perhaps", "model_abstains must be 'auto', True or False"),
+        ("majority:smoothing=0.5", "no option 'smoothing'"),
+        ("spear:model_abstains=true", "no option 'model_abstains'"),
+    ):
+        with pytest.raises(InputError, match=message):
+            parse_method(text)
+
+
 def test_options_win_over_settings_and_settings_that_do_not_fit_are_left_out():
     spec = parse_method("spear:metric=macro-f1")
     model = spec.make(metric="f1", random_state=5, mixer="amal", unheard=1)

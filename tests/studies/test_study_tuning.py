@@ -8,9 +8,16 @@ from hypothesis import strategies as st
 from spear_amal.data import partition
 from spear_amal.errors import InputError, MissingExtraError
 from spear_amal.estimators import GoldClassifier
-from spear_amal.studies import Method, parse_method, register_method, run_study, tuning
-from spear_amal.studies.corpus_run import make_setup
-from spear_amal.studies.results_file import StudyFile
+from spear_amal.studies import (
+    Method,
+    corpus_run,
+    parse_method,
+    register_method,
+    run_study,
+    tuning,
+)
+from spear_amal.studies.corpus_run import make_setup, run_identity
+from spear_amal.studies.results_file import StudyFile, identity
 from spear_amal.studies.tuning import FOLDS, SEEDS, fold_rows, fold_split, without_folds
 
 TRIALS = 3
@@ -137,3 +144,29 @@ def test_without_optuna_nothing_is_run(source, tmp_path, monkeypatch):
     with pytest.raises(MissingExtraError, match=r"spear-amal\[tune\]"):
         run_study(source, ["only-l"], 2, tune=2, output=tmp_path / "a.json")
     assert not (tmp_path / "a.json").exists()
+
+
+def test_another_optuna_is_another_tuning(source, tmp_path, monkeypatch):
+    """For one seed its versions propose other trials."""
+    trained = []
+
+    def tune(setup, spec):
+        trained.append(spec.text)
+        return {"chosen": {}, "score": 0.5, "trials": []}
+
+    monkeypatch.setattr(tuning, "tune_method", tune)
+    setup, store = make_setup(source, tune=TRIALS), StudyFile(tmp_path / "a.json")
+    for number, times in (("4.1.0", 1), ("4.1.0", 1), ("5.0.0", 2), ("4.1.0", 2)):
+        monkeypatch.setattr(tuning, "installed_version", lambda package, n=number: n)
+        tuning.tune_methods(setup, [parse_method("spear")], 1, store)
+        assert len(trained) == times
+    assert [record["config"]["optuna"] for record in store.tuning] == ["4.1.0", "5.0.0"]
+
+
+def test_snorkels_label_model_is_known_by_the_version_of_its_package(source, monkeypatch):
+    setup, keys = make_setup(source), []
+    for number in ("0.9.9", "0.10.0"):
+        monkeypatch.setattr(corpus_run, "version", lambda package, n=number: n)
+        keys.append([run_identity(setup, parse_method(m), 0) for m in ("snorkel", "majority")])
+    assert identity(keys[0][0]) != identity(keys[1][0])
+    assert identity(keys[0][1]) == identity(keys[1][1])

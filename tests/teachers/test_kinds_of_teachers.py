@@ -443,3 +443,25 @@ def test_lists_dicts_and_one_thing_alone(rows):
     with pytest.raises(InputError, match="teacher 1: LogisticRegression is not fitted"):
         as_teachers([module, LogisticRegression()])
     assert isinstance(as_teachers((teacher,))[0], Teacher)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"),
+    ],
+)
+def test_want_of_memory_is_no_fault_of_the_features(rows, error):
+    class Hungry(torch.nn.Module):
+        def forward(self, x):
+            raise error
+
+    class Fitted(LogisticRegression):
+        def predict_proba(self, X):
+            raise error
+
+    X, y = rows
+    for teacher in (as_teacher(Hungry()), as_teacher(Fitted().fit(X, y))):
+        with pytest.raises(type(error), match="memory"):
+            teacher.logits(X)

@@ -15,7 +15,10 @@ def register(app: typer.Typer) -> None:
 
 
 def distill(options: DistillOptions) -> None:
-    """Train a small model on labels and on the answers of larger ones; write one model file."""
+    """Train a small model on labels and on the answers of larger ones; write one model file.
+
+    Runs the file of labelling functions that --lfs, or distill.toml in this folder, names.
+    """
     from spear_amal.cli.distill import distill as run
 
     run(options)

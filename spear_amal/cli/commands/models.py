@@ -21,7 +21,10 @@ def register(app: typer.Typer) -> None:
 
 
 def apply(options: ApplyOptions) -> None:
-    """Apply labelling functions to a table; write their votes and print what they do."""
+    """Apply labelling functions to a table; write their votes and print what they do.
+
+    Runs the file of labelling functions that --lfs, or spear.toml in this folder, names.
+    """
     from spear_amal.cli.apply import apply as run
 
     run(options)
@@ -35,7 +38,10 @@ def analyze(options: AnalyzeOptions) -> None:
 
 
 def train(options: TrainOptions) -> None:
-    """Train a text classifier on gold labels and votes; write one self-contained model file."""
+    """Train a text classifier on gold labels and votes; write one self-contained model file.
+
+    Runs the file of labelling functions that --lfs, or spear.toml in this folder, names.
+    """
     from spear_amal.cli.train import train as run
 
     run(options)

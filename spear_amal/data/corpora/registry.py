@@ -24,6 +24,7 @@ from spear_amal.data.download.cache import (
 )
 from spear_amal.errors import ChecksumError, InputError
 from spear_amal.io.atomic import write_aside
+from spear_amal.params import check_name
 
 #: The corpora of texts that :func:`spear_amal.data.load_corpus` knows, by name.
 CORPORA: dict[str, CorpusSpec] = {
@@ -159,8 +160,7 @@ def corpus_file(
 
 
 def _spec(name: str) -> CorpusSpec:
-    if name not in CORPORA:
-        raise InputError(f"there is no corpus {name!r}; choose one of {sorted(CORPORA)}")
+    check_name("corpus", name, CORPORA)
     return CORPORA[name]
 
 

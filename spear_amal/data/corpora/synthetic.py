@@ -13,6 +13,8 @@ from spear_amal.data.corpora.spec import CorpusSpec
 from spear_amal.data.corpus import Corpus
 from spear_amal.data.splits import draw_stratified
 from spear_amal.errors import InputError
+from spear_amal.params import check_whole
+from spear_amal.seeds import random_generator
 from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
 
 _SENTENCES = (5, 11)  # fewest and most (excluded) sentences of a plot
@@ -48,7 +50,7 @@ def synthetic_corpus(n: int = 1500, seed: int = 0, n_test: int = 400) -> Corpus:
     """
     if n < 2 or not 0 <= n_test < n:
         raise InputError(f"n must be at least 2 and n_test below it, found n={n}, n_test={n_test}")
-    generator = np.random.default_rng(seed)
+    generator = random_generator(seed)
     labels = generator.permutation(np.arange(n) % 2)
     texts = [_plot(int(label), generator) for label in labels]
     test = draw_stratified(np.arange(n), labels, n_test, generator, "the test part")
@@ -116,15 +118,16 @@ def synthetic_votes(
     >>> bool((votes.to_dense() == y[:, None]).all())
     True
     """
-    if n_classes < 2:
-        raise InputError(f"n_classes must be at least 2, found {n_classes}")
+    for name, value in (("n", n), ("m", m)):
+        check_whole(name, value, 0)
+    check_whole("n_classes", n_classes, 2)
     accuracies = _probabilities("accuracies", accuracies, m)
     coverages = _probabilities("coverages", coverages, m)
     even = 1.0 / n_classes if class_balance is None else class_balance
     balance = _probabilities("class_balance", even, n_classes)
     if not np.isclose(balance.sum(), 1.0):
         raise InputError(f"class_balance must sum to 1, found {balance.sum()}")
-    generator = np.random.default_rng(seed)
+    generator = random_generator(seed)
     y = generator.choice(n_classes, size=n, p=balance)
     fired = generator.random((n, m)) < coverages
     right = generator.random((n, m)) < accuracies
@@ -134,7 +137,10 @@ def synthetic_votes(
 
 
 def _probabilities(name: str, values: Any, length: int) -> np.ndarray:
-    values = np.asarray(values, dtype=float)
+    try:
+        values = np.asarray(values, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} must be numbers in [0, 1], found {values!r}") from error
     if values.shape not in ((), (length,)):
         raise InputError(f"{name} must be one number or {length}, found shape {values.shape}")
     if not ((values >= 0) & (values <= 1)).all():

@@ -3,6 +3,9 @@
 A pickle is a program: it says which functions to call. This reader answers to the handful of
 names that a pickled array needs, and gives stand-ins of its own for them; arrays are built here
 from checked shapes, types and bytes, so that not even NumPy's own reconstruction sees the file.
+
+A pickle may name one object many times over, so that a few bytes of it stand for a great deal: a
+reading has a budget of steps, of memory and of keys, and what is shared stays shared.
 """
 
 from __future__ import annotations
@@ -12,8 +15,10 @@ import math
 import os
 import pickle
 import re
+import reprlib
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -39,18 +44,51 @@ _DAMAGE = (
 )
 
 
+#: Bytes that a file may have, and instructions, containers and keys that it may hold.
+MOST_BYTES = 1 << 31
+MOST_STEPS = 20_000_000
+MOST_CONTAINERS = 1_000_000
+MOST_KEYS = 10_000
+#: Bytes of arrays that may be built for each byte of the file: a pointer takes eight.
+GROWTH = 16
+_LEAST_MEMORY = 1 << 20
+
+
+class _Budget:
+    """What is left to spend on one file.
+
+    Parameters
+    ----------
+    size : int
+        Bytes of the file.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._left = {
+            "containers": MOST_CONTAINERS,
+            "keys": MOST_KEYS,
+            "bytes of arrays": GROWTH * size + _LEAST_MEMORY,
+        }
+
+    def spend(self, amount: int, what: str) -> None:
+        """Raise pickle.UnpicklingError if more is asked for than is left."""
+        self._left[what] -= amount
+        if self._left[what] < 0:
+            raise pickle.UnpicklingError(f"it asks for more {what} than its size can account for")
+
+
 class _Type:
     """Stand-in for a dtype: plain numbers, strings and objects only."""
 
     def __init__(self, name: Any, align: Any = False, copy: Any = False) -> None:
         if not isinstance(name, str) or not _PLAIN_TYPE.fullmatch(name):
-            raise pickle.UnpicklingError(f"array type {name!r} is not a plain one")
+            raise pickle.UnpicklingError(f"array type {reprlib.repr(name)} is not a plain one")
         self.dtype = np.dtype(name)
 
     def __setstate__(self, state: Any) -> None:
         order = state[1]
         if order not in ("<", ">", "=", "|"):
-            raise pickle.UnpicklingError(f"byte order {order!r} is unknown")
+            raise pickle.UnpicklingError(f"byte order {reprlib.repr(order)} is unknown")
         self.dtype = self.dtype.newbyteorder(order)
 
 
@@ -58,67 +96,79 @@ class _Array:
     """Stand-in for an array: becomes one when its shape, type and bytes have been checked."""
 
     value: np.ndarray | None = None
+    budget: _Budget | None = None
 
     def __setstate__(self, state: Any) -> None:
         _, shape, kind, fortran, data = state
-        self.value = _build(shape, kind, data, "F" if fortran else "C")
+        if self.budget is None:
+            raise pickle.UnpicklingError("an array was made by no function that makes arrays")
+        self.value = _build(self.budget, shape, kind, data, "F" if fortran else "C")
 
 
-def _build(shape: Any, kind: Any, data: Any, order: Literal["C", "F"]) -> np.ndarray:
-    if not isinstance(kind, _Type) or not all(type(d) is int and d >= 0 for d in shape):
+def _build(
+    budget: _Budget, shape: Any, kind: Any, data: Any, order: Literal["C", "F"]
+) -> np.ndarray:
+    if not isinstance(kind, _Type) or not _is_shape(shape):
         raise pickle.UnpicklingError("an array has no sound shape or type")
     size = math.prod(shape)
     if kind.dtype.hasobject:
-        flat = _objects(data, size)
+        flat = _objects(budget, data, size)
     else:
-        flat = np.frombuffer(_raw(data), dtype=kind.dtype).copy()
+        flat = np.frombuffer(_raw(budget, data), dtype=kind.dtype).copy()
     if flat.size != size:
         raise pickle.UnpicklingError(f"an array of shape {shape} holds {flat.size} values")
     return flat.reshape(shape, order=order)
 
 
-def _raw(data: Any) -> bytes:
+def _is_shape(shape: Any) -> bool:
+    whole = isinstance(shape, tuple | list) and len(shape) <= 32
+    return whole and all(type(length) is int and 0 <= length < 1 << 63 for length in shape)
+
+
+def _raw(budget: _Budget, data: Any) -> bytes:
     """Bytes as Python 3 wrote them, or as the Latin-1 string that Python 2's become."""
-    if isinstance(data, str):
-        return data.encode("latin-1")
-    if isinstance(data, bytes | bytearray):
-        return bytes(data)
-    raise pickle.UnpicklingError(f"an array holds a {type(data).__name__} instead of bytes")
+    if not isinstance(data, str | bytes | bytearray):
+        raise pickle.UnpicklingError(f"an array holds a {type(data).__name__} instead of bytes")
+    budget.spend(len(data), "bytes of arrays")
+    return data.encode("latin-1") if isinstance(data, str) else bytes(data)
 
 
-def _objects(data: Any, size: int) -> np.ndarray:
+def _objects(budget: _Budget, data: Any, size: int) -> np.ndarray:
     if not isinstance(data, list) or len(data) != size:
         raise pickle.UnpicklingError("an array of objects does not hold a list of them")
+    budget.spend(8 * size, "bytes of arrays")
     flat = np.empty(size, dtype=object)
-    flat[:] = [_plain(item) for item in data]
+    flat[:] = _plain(data)
     return flat
 
 
-def _reconstruct(kind: Any, shape: Any, code: Any) -> _Array:
-    return _Array()
-
-
-def _from_buffer(data: Any, kind: Any, shape: Any, order: Any) -> _Array:
-    """Make an array as protocol 5 writes it."""
+def _reconstruct(budget: _Budget, kind: Any, shape: Any, code: Any) -> _Array:
     array = _Array()
-    array.value = _build(shape, kind, data, "F" if order == "F" else "C")
+    array.budget = budget
     return array
 
 
-def _scalar(kind: Any, data: Any) -> Any:
+def _from_buffer(budget: _Budget, data: Any, kind: Any, shape: Any, order: Any) -> _Array:
+    """Make an array as protocol 5 writes it."""
+    array = _Array()
+    array.value = _build(budget, shape, kind, data, "F" if order == "F" else "C")
+    return array
+
+
+def _scalar(budget: _Budget, kind: Any, data: Any) -> Any:
     if not isinstance(kind, _Type) or kind.dtype.hasobject:
         raise pickle.UnpicklingError("a scalar has no sound type")
-    return np.frombuffer(_raw(data), dtype=kind.dtype)[0].item()
+    return np.frombuffer(_raw(budget, data), dtype=kind.dtype)[0].item()
 
 
-def _encode(text: Any, encoding: Any) -> bytes:
+def _encode(budget: _Budget, text: Any, encoding: Any) -> bytes:
     """Make bytes as Python 2's protocols write them; Latin-1 is the only encoding they use."""
-    if encoding not in ("latin1", "latin-1"):
-        raise pickle.UnpicklingError(f"encoding {encoding!r} is not admitted")
-    return bytes(text.encode("latin-1"))
+    if encoding not in ("latin1", "latin-1") or not isinstance(text, str):
+        raise pickle.UnpicklingError(f"encoding {reprlib.repr(encoding)} is not admitted")
+    return _raw(budget, text)
 
 
-def _no_bytes() -> bytes:
+def _no_bytes(budget: _Budget) -> bytes:
     """Make the bytes of an empty array as old protocols write them: by a call without arguments."""
     return b""
 
@@ -143,14 +193,13 @@ class _Call:
         raise pickle.UnpicklingError("it changes a function")
 
 
-_ADMITTED: dict[tuple[str, str], Any] = {
-    ("numpy", "ndarray"): _ArrayKind,
-    ("numpy", "dtype"): _Type,
-    ("_codecs", "encode"): _Call(_encode),
-    ("__builtin__", "bytes"): _Call(_no_bytes),
+# Functions that a pickle may call; each is given the budget first.
+_FUNCTIONS: dict[tuple[str, str], Callable[..., Any]] = {
+    ("_codecs", "encode"): _encode,
+    ("__builtin__", "bytes"): _no_bytes,
     # NumPy 1 and NumPy 2 keep these in modules of different names.
     **{
-        (f"numpy.{core}.{module}", name): _Call(stand_in)
+        (f"numpy.{core}.{module}", name): stand_in
         for core in ("core", "_core")
         for module, name, stand_in in (
             ("multiarray", "_reconstruct", _reconstruct),
@@ -159,31 +208,116 @@ _ADMITTED: dict[tuple[str, str], Any] = {
         )
     },
 }
+_CLASSES: dict[tuple[str, str], type] = {
+    ("numpy", "ndarray"): _ArrayKind,
+    ("numpy", "dtype"): _Type,
+}
 
 
 # The pure-Python unpickler: the compiled one reserves memory for numbers that a file makes up.
 class _Unpickler(pickle._Unpickler):
+    stack: list[Any]
+
+    def __init__(self, stream: io.BytesIO, instructions: _Instructions) -> None:
+        super().__init__(stream, encoding="latin-1")
+        self._budget = instructions.budget
+        self.dispatch = instructions  # type: ignore[misc]  # counts, where the class has a table
+
     def find_class(self, module: str, name: str) -> Any:
         """Answer to the admitted names only."""
-        try:
-            return _ADMITTED[module, name]
-        except KeyError:
-            raise pickle.UnpicklingError(
-                f"it names {module}.{name}, which an array file has no use for"
-            ) from None
+        if (module, name) in _CLASSES:
+            return _CLASSES[module, name]
+        if (module, name) in _FUNCTIONS:
+            return _Call(partial(_FUNCTIONS[module, name], self._budget))
+        raise pickle.UnpicklingError(
+            f"it names {reprlib.repr(module)[1:-1]}.{reprlib.repr(name)[1:-1]}, which an array "
+            "file has no use for"
+        )
+
+    def spend_keys(self, keys: Iterable[Any]) -> None:
+        """Refuse keys that take long to hash, or many: equal hashes make them slow to tell apart.
+
+        A tuple is hashed from end to end whenever it is asked for, however often it holds itself.
+        """
+        keys = list(keys)
+        if not all(isinstance(key, str | bytes | int | float) for key in keys):
+            raise pickle.UnpicklingError("it has keys that are no texts or numbers")
+        self._budget.spend(len(keys), "keys")
 
 
-def _plain(item: Any) -> Any:
-    """Replace stand-ins by arrays; anything else that is not plain data is refused."""
+class _Instructions(dict[int, Callable[[Any], None]]):
+    """The handlers of the instructions of one file; each look-up is a step."""
+
+    def __init__(self, budget: _Budget) -> None:
+        super().__init__(_HANDLERS)
+        self.budget = budget
+        self._steps = MOST_STEPS
+
+    def __getitem__(self, instruction: int) -> Callable[[Any], None]:
+        self._steps -= 1
+        if self._steps < 0:
+            raise pickle.UnpicklingError(f"it has more than {MOST_STEPS} instructions")
+        if instruction in _MAKERS:
+            self.budget.spend(1, "containers")
+        return super().__getitem__(instruction)
+
+
+def _with_keys(instruction: bytes, keys: Callable[[list[Any]], list[Any]]) -> dict[int, Any]:
+    """Return a handler that looks at the keys on the stack before the usual one takes them."""
+    usual: Callable[[Any], None] = pickle._Unpickler.dispatch[instruction[0]]
+
+    def handle(unpickler: _Unpickler) -> None:
+        unpickler.spend_keys(keys(unpickler.stack))
+        usual(unpickler)
+
+    return {instruction[0]: handle}
+
+
+_HANDLERS: dict[int, Any] = {
+    **pickle._Unpickler.dispatch,
+    **_with_keys(pickle.SETITEM, lambda stack: stack[-2:-1]),
+    **_with_keys(pickle.SETITEMS, lambda stack: stack[::2]),
+    **_with_keys(pickle.DICT, lambda stack: stack[::2]),
+    **_with_keys(pickle.ADDITEMS, list),
+    **_with_keys(pickle.FROZENSET, list),
+}
+# Instructions that make a container, of one byte each.
+_MAKERS = frozenset(
+    instruction[0]
+    for instruction in (
+        *(pickle.MARK, pickle.EMPTY_LIST, pickle.EMPTY_DICT, pickle.EMPTY_SET),
+        *(pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3),
+    )
+)
+_VALUES = (bool, int, float, str, bytes, set, frozenset, type(None))
+
+
+def _plain(item: Any, known: dict[int, Any] | None = None) -> Any:
+    """Replace stand-ins by arrays; anything else that is not plain data is refused.
+
+    What is there twice is looked at once: `known` has the results by the identity of the item, and
+    None while it is worked on.
+    """
     if isinstance(item, _Array) and item.value is not None:
         return item.value
-    if isinstance(item, list | tuple):
-        return type(item)(_plain(part) for part in item)
-    if isinstance(item, dict):
-        return {key: _plain(value) for key, value in item.items()}
-    if item is None or isinstance(item, bool | int | float | str | bytes | set | frozenset):
+    if not isinstance(item, list | tuple | dict):
+        if isinstance(item, _VALUES):
+            return item
+        raise pickle.UnpicklingError(
+            f"it holds a {type(item).__name__}, which is no array or value"
+        )
+    parts = list(item.values()) if isinstance(item, dict) else item
+    if set(map(type, parts)) <= set(_VALUES):
         return item
-    raise pickle.UnpicklingError(f"it holds a {type(item).__name__}, which is no array or value")
+    known = {} if known is None else known
+    if id(item) not in known:
+        known[id(item)] = None
+        plain = [_plain(part, known) for part in parts]
+        whole = dict(zip(item, plain, strict=True)) if isinstance(item, dict) else type(item)(plain)
+        known[id(item)] = whole
+    if known[id(item)] is None:
+        raise pickle.UnpicklingError("it holds itself")
+    return known[id(item)]
 
 
 def read_pickles(path: PathLike, most: int) -> list[Any]:
@@ -199,8 +333,11 @@ def read_pickles(path: PathLike, most: int) -> list[Any]:
     ------
     FileNotFoundError
     FileFormatError
-        If the file is truncated, names anything but arrays, or holds too many objects.
+        If the file is truncated, names anything but arrays, holds too many objects, or asks for
+        more time or memory than its size can account for.
     """
+    if Path(path).stat().st_size > MOST_BYTES:
+        raise FileFormatError(f"{path} has more than {MOST_BYTES} bytes; write it as .npy arrays")
     return unpickle_arrays(Path(path).read_bytes(), os.fspath(path), most)
 
 
@@ -208,11 +345,12 @@ def unpickle_arrays(content: bytes, name: str, most: int) -> list[Any]:
     """Read pickles as :func:`read_pickles` does, from bytes; messages name the file `name`."""
     stream = io.BytesIO(content)
     objects: list[Any] = []
+    instructions = _Instructions(_Budget(len(content)))
     while stream.tell() < len(content):
         if len(objects) == most:
             raise FileFormatError(f"{name} holds more than the {most} objects expected")
         try:
-            objects.append(_plain(_Unpickler(stream, encoding="latin-1").load()))
+            objects.append(_plain(_Unpickler(stream, instructions).load()))
         except _DAMAGE as error:
             raise FileFormatError(
                 f"{name} is damaged or not a file of pickled arrays "

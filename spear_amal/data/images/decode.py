@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import struct
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,10 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from spear_amal.data.download.archives import held_files, is_archive, members
+from spear_amal.data.download.archives import MOST_BYTES, held_files, is_archive, members
 from spear_amal.data.images.spec import Decoded
 from spear_amal.errors import FileFormatError, MissingExtraError
 from spear_amal.progress import Progress
+
+MOST_PIXELS = 1 << 26  # of one picture: 200 MB when decoded
 
 
 def fitted_picture(content: bytes, name: str, size: int, trim_bottom: int = 0) -> np.ndarray:
@@ -65,6 +69,8 @@ def _square(picture: Any, size: int) -> Any:
 
     scale = size / min(picture.size)
     width, height = (max(size, round(side * scale)) for side in picture.size)
+    if width * height > MOST_PIXELS:
+        raise ValueError(f"it is {picture.size} pixels, too narrow to be made {size} pixels wide")
     left, top = (width - size) // 2, (height - size) // 2
     resized = picture.resize((width, height), Image.Resampling.BILINEAR)
     return resized.crop((left, top, left + size, top + size))
@@ -79,12 +85,18 @@ def _opened(content: bytes, name: str) -> Iterator[Any]:
         raise MissingExtraError("pillow", "images", f"decoding {name}") from error
     try:
         with Image.open(io.BytesIO(content)) as picture:
+            if picture.width * picture.height > MOST_PIXELS:
+                raise ValueError(f"it has more than {MOST_PIXELS} pixels")
             yield picture
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (
+        *(OSError, SyntaxError, ValueError, Image.DecompressionBombError),
+        Image.DecompressionBombWarning,  # of half as many pixels; where warnings are errors
+    ) as error:
         raise FileFormatError(f"{name} is damaged or no picture: {error}") from error
 
 
 _BLOCK = 1 << 20
+_PACKED = 15  # type of a MATLAB element that zlib packed
 
 
 @dataclass(frozen=True)
@@ -185,9 +197,23 @@ def read_mat(content: bytes, name: str) -> dict[str, Any]:
     from scipy.io import loadmat
 
     try:
+        _check_packed(content)
         return dict(loadmat(io.BytesIO(content), squeeze_me=True))
     except Exception as error:  # SciPy raises whatever the damage leads to
         raise FileFormatError(f"{name} is damaged or no MATLAB file: {error}") from error
+
+
+def _check_packed(content: bytes) -> None:
+    """Raise ValueError if the packed variables of a MATLAB file are longer than a file may be."""
+    place, left = 128, MOST_BYTES  # after the header
+    while place + 8 <= len(content):
+        kind, size = struct.unpack("<II", content[place : place + 8])
+        place += 8
+        if kind == _PACKED:
+            left -= len(zlib.decompressobj().decompress(content[place : place + size], left + 1))
+            if left < 0:
+                raise ValueError(f"it unpacks to more than {MOST_BYTES} bytes")
+        place += size
 
 
 def from_one(numbers: Any, file: str) -> np.ndarray:

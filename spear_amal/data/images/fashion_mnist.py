@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
+import math
 import zlib
 from pathlib import Path
 
 import numpy as np
 
-from spear_amal.data.download.archives import base_name, members
+from spear_amal.data.download.archives import base_name, gunzipped, members
 from spear_amal.data.download.sources import AptPackage, UrlFiles
 from spear_amal.data.images.spec import Decoded, ImageSpec, train_then_test
 from spear_amal.errors import FileFormatError
@@ -61,14 +61,14 @@ def read_idx(content: bytes, name: str) -> np.ndarray:
     """
     try:
         if content[:2] == b"\x1f\x8b":
-            content = gzip.decompress(content)
-    except (EOFError, OSError, zlib.error) as error:
+            content = gunzipped(content)
+    except (EOFError, OSError, zlib.error, FileFormatError) as error:
         raise FileFormatError(f"{name} is damaged or truncated: {error}") from error
     start = 4 + 4 * content[3] if content[:3] == _UNSIGNED_BYTES and len(content) > 3 else 0
     if not start:
         raise FileFormatError(f"{name} is no IDX file of bytes")
     shape = np.frombuffer(content[4:start], dtype=">u4").astype(int)
-    if len(content) != start + shape.prod():
+    if len(content) != start + math.prod(shape.tolist()):
         raise FileFormatError(
             f"{name} is damaged: {len(content) - start} bytes for shape {tuple(shape.tolist())}"
         )

@@ -7,6 +7,7 @@ from sklearn.datasets import make_classification
 
 from spear_amal.data.images.dataset import ImageData
 from spear_amal.data.splits import draw_stratified
+from spear_amal.seeds import settle_seed
 
 N_ROWS, N_VALIDATION, N_TEST = 10_000, 900, 1_000
 N_FEATURES, N_CLASSES = 14, 20
@@ -50,7 +51,7 @@ def kd_synthetic(seed: int = 0, noise: float = NOISE_RATE) -> ImageData:
         flip_y=0.0,
         random_state=seed,
     )
-    split_seed, noise_seed = np.random.SeedSequence(seed).generate_state(2)
+    split_seed, noise_seed = np.random.SeedSequence(settle_seed(seed, "seed")).generate_state(2)
     y = y.astype(np.int64)
     data = ImageData(
         name="kd_synthetic",

@@ -9,6 +9,7 @@ import numpy as np
 
 from spear_amal._typing import MatrixLike, VectorLike
 from spear_amal.errors import InputError
+from spear_amal.seeds import random_generator
 
 KINDS = ("symmetric", "pairs", "confusable")
 
@@ -83,7 +84,7 @@ def add_label_noise(
     count = round(rate * len(labelled))
     if count and n_classes < 2:
         raise InputError("label noise needs at least 2 classes; with one there is no other")
-    generator = np.random.default_rng(seed)
+    generator = random_generator(seed)
     rows = generator.permutation(labelled)[:count]
     noisy = y.copy()
     noisy[rows] = _other_classes(y[rows], _odds(kind, n_classes, confusion), generator)

@@ -13,6 +13,7 @@ from spear_amal.data.images.kd_synthetic import kd_synthetic
 from spear_amal.data.images.locate import find_decoded
 from spear_amal.data.images.spec import ImageSpec
 from spear_amal.errors import InputError
+from spear_amal.params import check_name
 
 #: The image data sets that are fetched or read from files, by name.
 IMAGES: dict[str, ImageSpec] = {
@@ -95,7 +96,7 @@ def load_images(
     >>> load_images("digits").subset(n_train=100, n_validation=30, n_test=50)
     ImageData('digits', (1, 8, 8), classes=10, rows={'train': 100, 'validation': 30, 'test': 50})
     """
-    if name in GENERATED:
+    if isinstance(name, str) and name in GENERATED:
         _refuse_options(name, path=path, size=size, labels=None if labels == "clean" else labels)
         return digits(validation, seed) if name == "digits" else kd_synthetic(seed)
     spec = image_spec(name)
@@ -126,8 +127,7 @@ def image_spec(name: str) -> ImageSpec:
     InputError
         If there is none of that name; lists those there are.
     """
-    if name not in IMAGES:
-        raise InputError(f"there are no images {name!r}; choose one of {[*GENERATED, *IMAGES]}")
+    check_name("images", name, [*GENERATED, *IMAGES])
     return IMAGES[name]
 
 

@@ -1,17 +1,23 @@
 """Looking into archives: every kind gives its files; damage and strange names are refused."""
 
+import gzip
 import io
 import random
 import tarfile
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from image_files import cifar10_files, deb_of, fashion_files, folder_of, tar_of, zip_of
+from image_files import cifar10_files, deb_of, fashion_files, folder_of, idx, tar_of, zip_of
+from scipy.io import savemat
 
 from spear_amal.data import load_images
 from spear_amal.data.download import archives as members_module
 from spear_amal.data.download.archives import members
+from spear_amal.data.images import decode
+from spear_amal.data.images.decode import fitted_picture, read_mat
+from spear_amal.data.images.fashion_mnist import read_idx
 from spear_amal.errors import FileFormatError
 
 FILES = {"a/one.bin": b"1" * 1009, "a/b/two.bin": b"2" * 7, "three.txt": b"3"}
@@ -94,6 +100,79 @@ def test_a_member_that_claims_too_much(tmp_path, monkeypatch):
     monkeypatch.setattr(members_module, "MOST_BYTES", 1000)
     with pytest.raises(FileFormatError, match=r"a/one\.bin claims 1009 bytes"):
         list(members(packed("tgz", tmp_path), lambda name: True))
+
+
+ZEROS = {"one.bin": bytes(1 << 20), "two.bin": bytes(1 << 20)}
+
+
+@pytest.mark.parametrize("kind", ["tgz", "tar.xz", "zip"])
+def test_what_is_unpacked_is_bounded_by_the_size_of_the_archive(kind, tmp_path, monkeypatch):
+    place = packed(kind, tmp_path, ZEROS)
+    assert place.stat().st_size < 1 << 14
+    assert dict(members(place, lambda name: True)) == ZEROS  # small enough to be let through
+    monkeypatch.setattr(members_module, "LEAST_ALLOWANCE", 1 << 20)
+    with pytest.raises(FileFormatError, match=rf"{place.name}: unpacks to more than 1048576 bytes"):
+        list(members(place, lambda name: True))
+    if kind != "zip":  # what is passed over has to be unpacked as well
+        with pytest.raises(FileFormatError, match="unpacks to more than"):
+            list(members(place, lambda name: False))
+
+
+def test_an_archive_that_is_not_packed_is_never_too_large(tmp_path, monkeypatch):
+    monkeypatch.setattr(members_module, "LEAST_ALLOWANCE", 1)
+    assert dict(members(packed("tar", tmp_path, ZEROS), lambda name: True)) == ZEROS
+
+
+def test_a_long_name_has_a_limit(tmp_path, monkeypatch):
+    place = tar_of(tmp_path / "x.tgz", {"n" * 50_000: b"1"}, "w:gz")
+    assert [name for name, _ in members(place, lambda name: True)] == ["n" * 50_000]
+    monkeypatch.setattr(members_module, "LEAST_ALLOWANCE", 20_000)
+    with pytest.raises(FileFormatError, match=r"unpacks to more than|damaged"):
+        list(members(place, lambda name: False))
+
+
+def test_a_package_that_claims_more_than_it_has(tmp_path):
+    place = packed("deb", tmp_path)
+    content = bytearray(place.read_bytes())
+    content[8 + 48 : 8 + 58] = b"9999999999"
+    place.write_bytes(content)
+    with pytest.raises(FileFormatError, match="ends inside a member"):
+        list(members(place, lambda name: True))
+
+
+def test_files_in_files_have_limits(monkeypatch):
+    packed_idx = gzip.compress(idx(np.zeros((64, 64), dtype=np.uint8)))
+    assert read_idx(packed_idx, "a.gz").shape == (64, 64)
+    with pytest.raises(FileFormatError, match="is damaged"):
+        read_idx(idx(np.zeros(1, dtype=np.uint8))[:3] + b"\x04" + b"\xff" * 16, "b")
+    monkeypatch.setattr(members_module, "MOST_BYTES", 4000)
+    with pytest.raises(FileFormatError, match=r"a\.gz.*packed by gzip claims 4001 bytes"):
+        read_idx(packed_idx, "a.gz")
+    stream = io.BytesIO()
+    savemat(stream, {"annotations": np.zeros(1 << 14)}, do_compression=True)
+    assert read_mat(stream.getvalue(), "m.mat")["annotations"].shape == (1 << 14,)
+    monkeypatch.setattr(decode, "MOST_BYTES", 1 << 16)
+    with pytest.raises(FileFormatError, match=r"m\.mat.*unpacks to more than 65536"):
+        read_mat(stream.getvalue(), "m.mat")
+
+
+def test_a_picture_has_a_limit(monkeypatch):
+    Image = pytest.importorskip("PIL.Image")
+    stream = io.BytesIO()
+    Image.new("L", (64, 32)).save(stream, "PNG")
+    assert fitted_picture(stream.getvalue(), "p.png", 8).shape == (3, 8, 8)
+    monkeypatch.setattr(decode, "MOST_PIXELS", 2047)
+    with pytest.raises(FileFormatError, match=r"p\.png.*more than 2047 pixels"):
+        fitted_picture(stream.getvalue(), "p.png", 8)
+    monkeypatch.setattr(decode, "MOST_PIXELS", 1 << 12)
+    stream = io.BytesIO()
+    Image.new("L", (1, 65)).save(stream, "PNG")
+    assert fitted_picture(stream.getvalue(), "thin.png", 7).shape == (3, 7, 7)
+    with pytest.raises(FileFormatError, match=r"thin\.png.*too narrow"):
+        fitted_picture(stream.getvalue(), "thin.png", 8)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50)  # Pillow warns, which is an error here
+    with pytest.raises(FileFormatError, match=r"p\.png"):
+        fitted_picture(stream.getvalue(), "p.png", 7)
 
 
 def test_damaged_bytes_in_the_middle(tmp_path):

@@ -1,0 +1,138 @@
+"""A fitted label model as one file: arrays as safetensors, the rest as JSON in its header."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Mapping
+from functools import update_wrapper
+from typing import Any
+
+import numpy as np
+import torch
+
+from spear_amal._typing import PathLike
+from spear_amal.errors import FileFormatError, InputError
+from spear_amal.io.atomic import refuse_existing
+from spear_amal.io.safetensors import read_tensors, write_tensors
+
+KIND = "spear_amal label model"
+MAPPING, TUPLE = "mapping", "tuple"  # what JSON has not: a dict of any keys, and a tuple
+PICKLE, PICKLE_PROTOCOLS = b"\x80", (b"\x02", b"\x03", b"\x04", b"\x05")  # a pickle's start
+
+
+class class_or_object:
+    """Decorator of a method that is called on its class or on an object, whichever it gets."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        update_wrapper(self, function)  # type: ignore[arg-type]
+
+    def __get__(self, instance: Any, owner: type) -> Callable[..., Any]:
+        """Return the method bound to the object, or else to the class."""
+        return types.MethodType(self.function, owner if instance is None else instance)
+
+
+def write_label_model(model: Any, path: PathLike, overwrite: bool = False) -> None:
+    """Write a fitted label model aside, then rename the file.
+
+    Raises
+    ------
+    OutputExistsError
+        If the file exists and `overwrite` is False.
+    InputError
+        If a parameter, or what ``fit`` learnt, is no number, text or array.
+    """
+    refuse_existing(path, overwrite)
+    learnt = {name: value for name, value in vars(model).items() if name.endswith("_")}
+    arrays = {name: value for name, value in learnt.items() if isinstance(value, np.ndarray)}
+    header = {
+        "kind": KIND,
+        "class": type(model).__name__,
+        "params": {k: _to_json(k, v) for k, v in model.get_params(deep=False).items()},
+        "learnt": {k: _to_json(k, v) for k, v in learnt.items() if k not in arrays},
+    }
+    write_tensors(path, {name: _to_tensor(name, a) for name, a in arrays.items()}, header)
+
+
+def read_label_model(receiver: Any, path: PathLike) -> Any:
+    """Read a label model; `receiver` is the class to make, or a model to fill.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is damaged, holds something else or a model of another class.
+    """
+    try:
+        tensors, header = read_tensors(path, KIND)
+    except FileFormatError as error:
+        raise _what_it_is(path, error) from error
+    cls = receiver if isinstance(receiver, type) else type(receiver)
+    known = {c.__name__: c for c in _with_subclasses(cls)}
+    name = header.get("class")
+    if name not in known:
+        raise FileFormatError(
+            f"{path} holds a {name}; load it with {name}.load, once its class is imported"
+        )
+    try:
+        params = {key: _from_json(value) for key, value in header["params"].items()}
+        learnt = {key: _from_json(value) for key, value in header["learnt"].items()}
+        learnt |= {key: tensor.numpy() for key, tensor in tensors.items()}
+        model = known[name]() if isinstance(receiver, type) else receiver
+        model.set_params(**params)
+        vars(model).update(learnt)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise FileFormatError(
+            f"{path} is damaged or of another version ({error}); fit the label model again"
+        ) from error
+    return model
+
+
+def _what_it_is(path: PathLike, error: FileFormatError) -> FileFormatError:
+    """Return an error that says more of a file that is none of ours."""
+    with open(path, "rb") as file:
+        start = file.read(2)
+    if not start.startswith(PICKLE) or start[1:] not in PICKLE_PROTOCOLS:
+        return error
+    return FileFormatError(
+        f"{path} looks like a pickle, as Snorkel's LabelModel.save writes. Reading one can run "
+        "code that is hidden in it, so it is never read: fit SnorkelLabelModel on the same votes, "
+        "and save that"
+    )
+
+
+def _with_subclasses(cls: type) -> list[type]:
+    children: list[type] = cls.__subclasses__()
+    return [cls, *(c for child in children for c in _with_subclasses(child))]
+
+
+def _to_tensor(name: str, values: np.ndarray) -> torch.Tensor:
+    if values.dtype.kind not in "fiub":
+        raise InputError(f"{name} holds {values.dtype}, which the file cannot hold")
+    return torch.from_numpy(np.ascontiguousarray(values))
+
+
+def _to_json(name: str, value: Any) -> Any:
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return {MAPPING: [[_to_json(name, k), _to_json(name, v)] for k, v in value.items()]}
+    if isinstance(value, list | tuple):
+        items = [_to_json(name, item) for item in value]
+        return {TUPLE: items} if isinstance(value, tuple) else items
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise InputError(
+        f"{name} is a {type(value).__name__}, which the file cannot hold; it holds numbers, texts "
+        "and arrays"
+    )
+
+
+def _from_json(value: Any) -> Any:
+    """Return what :func:`_to_json` was given; of arrays among parameters a list."""
+    if isinstance(value, list):
+        return [_from_json(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if TUPLE in value:
+        return tuple(_from_json(value[TUPLE]))
+    return {_from_json(key): _from_json(item) for key, item in value[MAPPING]}

@@ -1,0 +1,49 @@
+"""A word of warning where gold seems to count classes from 1, while codes count from 0."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from spear_amal.votes.label_matrix import LabelMatrix
+
+# Labelled rows with votes from which a habit shows.
+_ENOUGH = 20
+# Standard errors by which the votes must agree better with gold less 1.
+_SURE = 3.0
+
+
+def warn_of_counting_from_one(gold: np.ndarray, votes: LabelMatrix, name: str) -> None:
+    """Warn where the votes agree much better with gold less 1 than with gold, in every class.
+
+    Parameters
+    ----------
+    gold : ndarray of int (n,)
+        As codes, -1 where a row has none.
+    votes : LabelMatrix (n, m)
+    name : str
+        What the message calls gold.
+    """
+    rows = np.flatnonzero((gold >= 1) & votes.covered())
+    classes = np.unique(gold[rows])
+    if len(rows) < _ENOUGH or len(classes) < 2:
+        return
+    cast = votes.codes[rows].tocoo()
+    voted, labels = cast.data.astype(int) - 1, gold[rows][cast.row]
+    n_votes = np.bincount(cast.row)
+    as_codes = np.bincount(cast.row, voted == labels) / n_votes
+    from_one = np.bincount(cast.row, voted == labels - 1) / n_votes
+    gain = from_one - as_codes
+    if gain.mean() <= _SURE * gain.std() / np.sqrt(len(gain)):
+        return
+    if any(gain[gold[rows] == one].mean() <= 0 for one in classes):
+        return
+    warnings.warn(
+        f"{name} is read as codes that count from 0, and {as_codes.mean():.0%} of the votes agree "
+        f"with it; as numbers that count from 1, {from_one.mean():.0%} would. If they do, give the "
+        f"votes classes that are called so, such as classes={list(range(1, votes.n_classes + 1))}, "
+        f"or an Enum or mapping with these numbers; or pass {name} - 1",
+        UserWarning,
+        stacklevel=5,
+    )

@@ -1,0 +1,1 @@
+"""Doors by part of the package; importing them all fills the registry."""
