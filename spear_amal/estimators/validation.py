@@ -120,12 +120,8 @@ def make_pool(
         if plan is None and votes.nnz == 0:
             raise InputError("all LFs abstain on all rows of L; without votes leave L out")
     gold = read_target(inputs.y, votes, inputs.X, X.shape[0])
-    check_gold(gold)
-    estimator.classes_ = sorted_classes(gold.labels)
-    order = codes_of_votes(gold.labels.tolist(), estimator.classes_)
+    order = _learn_classes(estimator, gold)
     codes = codes_of_model(gold.codes, order)
-    if (codes < 0).any():
-        refuse_unlabelled_in_calibration()
     if order is None and votes is not None and estimator.classes_.dtype.kind in "iu":
         warn_of_sorted_codes(votes, codes)
     streamed, schema = plan is not None, None
@@ -161,6 +157,15 @@ def make_pool(
         n_train=X.shape[0],
         places=places,
     )
+
+
+def _learn_classes(estimator: Any, gold: Gold) -> tuple[int, ...] | None:
+    """Set ``classes_`` from gold; return the order in which the votes have them, if another."""
+    check_gold(gold)
+    if (gold.codes < 0).any():
+        refuse_unlabelled_in_calibration()
+    estimator.classes_ = sorted_classes(gold.labels)
+    return codes_of_votes(gold.labels.tolist(), estimator.classes_)
 
 
 def _check_pairs(inputs: FitInputs) -> None:
