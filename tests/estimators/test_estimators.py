@@ -1,6 +1,7 @@
 """Fitting, predicting, files, and what estimators must never do: look at test rows."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 import torch
