@@ -218,7 +218,10 @@ class _Walk:
 
 
 def column_of(values: Any) -> Any:
-    """Values of a column as an array: numbers as they are, all else as Python objects."""
+    """Values of a column as an array: numbers as they are, all else as Python objects.
+
+    None, NaN and NA stay what they are, since a function of the whole column tells them apart.
+    """
     if isinstance(values, np.ndarray):
         return values
     if isinstance(values, pd.Series | pd.Index) and values.dtype.kind in "iufbMm":
@@ -227,7 +230,8 @@ def column_of(values: Any) -> Any:
     if is_column(values) and not holds_nulls(values):
         if np.asarray(values[:0]).dtype.kind in "iufbMm":
             return np.asarray(values)
-    listed = as_list(values)
+    methods = [name for name in ("to_pylist", "tolist", "to_list") if hasattr(values, name)]
+    listed = getattr(values, methods[0])() if methods else list(values)
     objects = np.empty(len(listed), dtype=object)
     objects[:] = listed
     return objects
