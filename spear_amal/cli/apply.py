@@ -12,6 +12,7 @@ from spear_amal.cli import read_rows
 from spear_amal.cli.console import print_result, print_status, show_table
 from spear_amal.cli.options import AnalyzeOptions, ApplyOptions
 from spear_amal.cli.outputs import check_outputs
+from spear_amal.cli.voted_rows import mark_rows, votes_on_rows
 from spear_amal.data import read_table, write_table
 from spear_amal.data.delimited import DELIMITERS, as_no_formula
 from spear_amal.errors import InputError
@@ -107,6 +108,7 @@ def apply(options: ApplyOptions) -> None:
         options.cache,
     )
     show_lfs(matrix, _gold(frame, options, matrix))
+    mark_rows(matrix, frame[options.text_column].tolist())
     matrix.save(target, overwrite=options.force)
     print_result(f"Label matrix written to {target}")
 
@@ -147,11 +149,9 @@ def analyze(options: AnalyzeOptions) -> None:
     gold = None
     if options.data:
         frame = read_table(options.data, label_column=options.label_column)
-        if len(frame) != len(matrix):
-            raise InputError(
-                f"{source} holds votes on {len(matrix)} rows, the data has {len(frame)} rows; "
-                "apply the LFs to this data again"
-            )
+        column = options.text_column
+        texts = frame[column].tolist() if column in frame else None
+        matrix = votes_on_rows(matrix, texts, len(frame), source)
         gold = _gold(frame, options, matrix)
     table = show_lfs(matrix, gold)
     if options.table is not None:

@@ -211,6 +211,7 @@ def _hold_out(
 ) -> tuple[DistillSplit, DistillSplit]:
     """Hold out a stratified share of the labelled rows; return the others and these."""
     labelled = np.flatnonzero(codes >= 0)
+    labelled = labelled[np.argsort(split.ids[labelled], kind="stable")]  # whatever order they have
     generator = np.random.default_rng(settings.seed)
     size = round(settings.validation_share * len(labelled))
     try:

@@ -19,6 +19,7 @@ from spear_amal.data.features import TextFeatures, checked_texts
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.io.arrays import read_arrays, write_arrays
 from spear_amal.io.guard import guarded_reading
+from spear_amal.io.leftovers import remove_leftovers
 from spear_amal.progress import Progress
 
 _PREFIX = "encoder:"
@@ -249,6 +250,7 @@ class VectorCache:
 
         A damaged file counts as none, with a warning: its vectors are made again.
         """
+        remove_leftovers(self.path.parent)
         if not self.path.exists():
             return {}
         try:

@@ -163,6 +163,7 @@ def partition(
     labelled: str = "random",
     drop_duplicates: bool = False,
     texts: Sequence[str] | None = None,
+    row_ids: VectorLike | None = None,
 ) -> Partition:
     """Draw a labelled and a validation part from the rows that are not test rows.
 
@@ -182,6 +183,9 @@ def partition(
         Leave out test rows whose text (stripped, casefolded) is also a text of the pool.
     texts : sequence of str, length n, optional
         Texts to compare, where `data` is labels alone.
+    row_ids : sequence of int or str, length n, optional
+        Ids to draw by, each once: the same rows in another order then get the same parts. Without
+        them rows are drawn by position, and in another order they are divided otherwise.
 
     Returns
     -------
@@ -209,7 +213,8 @@ def partition(
     n_labelled = _size("n_labelled", n_labelled, corpus)
     n_validation = _size("n_validation", n_validation, corpus)
     test = _test_rows(corpus, test, len(y))
-    pool = np.setdiff1d(np.arange(len(y)), test)
+    order = _order_of(row_ids, len(y))
+    pool = order[~np.isin(order, test)]
     generator = random_generator(seed)
     if labelled == "published":
         drawn = _published_rows(corpus)
@@ -217,11 +222,21 @@ def partition(
         drawn = draw_stratified(pool, y, n_labelled, generator, "the labelled part")
     else:
         raise InputError(f'labelled must be "random" or "published", found {labelled!r}')
-    rest = np.setdiff1d(pool, drawn)
+    rest = pool[~np.isin(pool, drawn)]
     validation = draw_stratified(rest, y, n_validation, generator, "the validation part")
     if drop_duplicates:
         test = without_duplicates(test, pool, corpus.texts if corpus is not None else texts)
     return Partition(drawn, np.setdiff1d(rest, validation), validation, test)
+
+
+def _order_of(row_ids: VectorLike | None, n: int) -> np.ndarray:
+    """Return row numbers (n,) in the order of their ids."""
+    if row_ids is None:
+        return np.arange(n)
+    ids = np.asarray(row_ids)
+    if ids.shape != (n,) or len(np.unique(ids)) < n:
+        raise InputError(f"row_ids must hold an id of its own for each of {n} rows")
+    return np.argsort(ids)
 
 
 def _size(name: str, size: int | None, corpus: Corpus | None) -> int:

@@ -187,6 +187,11 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         Notes
         -----
         There is no argument for test rows, on purpose.
+
+        Which rows are held out, and in which order rows are trained on, goes by the row ids of `L`,
+        or by the index of `X` or `y` where these are of pandas; so a table in another order gives
+        the same model, but for rounding. Without ids it goes by position, and rows in another
+        order give another split and another model.
         """
         return self._fit(FitInputs(X, y, L, X_val, y_val, L_val))
 

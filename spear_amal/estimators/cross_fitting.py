@@ -200,11 +200,11 @@ def _folds(pool: TrainingPool, plan: FitPlan) -> list[np.ndarray]:
 def _training_rows(pool: TrainingPool, gold: np.ndarray, plan: FitPlan) -> np.ndarray:
     """Gold rows and, if wanted, unlabelled rows; uncovered ones only on request."""
     if not plan.use_unlabelled:
-        return gold
+        return pool.ordered(gold)
     extra = pool.unlabelled
     if not plan.keep_uncovered:
         extra = extra[pool.covered()[extra]]
-    return np.sort(np.concatenate([gold, extra]))
+    return pool.ordered(np.concatenate([gold, extra]))
 
 
 def _new_model(pool: TrainingPool, validation: np.ndarray, plan: FitPlan) -> JointModel:

@@ -309,4 +309,4 @@ def head_settings(student: TrainerConfig, n_epochs: int) -> TrainerConfig:
 def _rows(pool: TrainingPool) -> np.ndarray:
     everything = np.arange(len(pool.y))
     rows = np.setdiff1d(everything, pool.validation)
-    return rows if len(rows) else everything
+    return pool.ordered(rows if len(rows) else everything)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import scipy.sparse as sp
 from sklearn.model_selection import train_test_split
 from sklearn.utils import column_or_1d
@@ -55,6 +57,9 @@ class TrainingPool:
         Where V came from.
     n_train : int
         Rows of X.
+    places : ndarray of int (n,)
+        The order in which rows are drawn from, for each row its place: by row id where rows have
+        ids, so that a table in another order gives the same model but for rounding.
     """
 
     x: Any
@@ -65,16 +70,21 @@ class TrainingPool:
     plan: list[tuple[int, int]]
     source: str
     n_train: int
+    places: np.ndarray
 
     @property
     def gold(self) -> np.ndarray:
-        """Row numbers with a gold label, V included."""
-        return np.flatnonzero(self.y >= 0)
+        """Row numbers with a gold label, V included, in the order of their places."""
+        return self.ordered(np.flatnonzero(self.y >= 0))
 
     @property
     def unlabelled(self) -> np.ndarray:
         """Row numbers without a gold label."""
         return np.flatnonzero(self.y < 0)
+
+    def ordered(self, rows: np.ndarray) -> np.ndarray:
+        """Return row numbers in the order of their places."""
+        return rows[np.argsort(self.places[rows])]
 
     def covered(self) -> np.ndarray:
         """Rows (n,) on which an LF fired."""
@@ -110,28 +120,29 @@ def make_pool(
         if plan is None and votes.nnz == 0:
             raise InputError("all LFs abstain on all rows of L; without votes leave L out")
     gold = read_target(inputs.y, votes, inputs.X, X.shape[0])
-    check_gold(gold)
-    estimator.classes_ = sorted_classes(gold.labels)
-    order = codes_of_votes(gold.labels.tolist(), estimator.classes_)
+    order = _learn_classes(estimator, gold)
     codes = codes_of_model(gold.codes, order)
-    if (codes < 0).any():
-        refuse_unlabelled_in_calibration()
-    estimator.vote_schema_ = None
+    if order is None and votes is not None and estimator.classes_.dtype.kind in "iu":
+        warn_of_sorted_codes(votes, codes)
+    streamed, schema = plan is not None, None
     if plan is None:
         plan = [] if votes is None else votes.unipolar_plan()
     if votes is not None:
-        schema = estimator.vote_schema_ = VoteSchema.of(inputs.L, votes, len(gold.labels), order)
-        if order is None and estimator.classes_.dtype.kind in "iu":
-            warn_of_sorted_codes(votes, codes)
+        schema = VoteSchema.of(inputs.L, votes, len(gold.labels), order)
         votes = schema.to_model(votes.with_classes(schema.class_names))
         plan = schema.plan_of_model(plan)
+    estimator.vote_schema_ = schema
     features, all_codes, all_votes = [X], [codes], [votes]
+    tables = () if streamed else (inputs.L, inputs.X, inputs.y)  # rows on disk stay as they lie
+    places = places_by_id(tables, len(codes))
     if inputs.X_val is None:
         fraction, seed = estimator.validation_fraction, estimator.seed_
-        validation, source = hold_out(codes, fraction, seed)
+        validation, source = hold_out(codes, fraction, seed, places)
     else:
         x_val, codes_val, votes_val = _validation_rows(estimator, inputs)
-        validation, source = np.arange(len(codes), len(codes) + len(codes_val)), "given"
+        places_val = places_by_id((inputs.L_val, inputs.X_val, inputs.y_val), len(codes_val))
+        validation, source = len(codes) + np.argsort(places_val), "given"
+        places = np.concatenate([places, len(codes) + places_val])
         features, all_codes, all_votes = [X, x_val], [codes, codes_val], [votes, votes_val]
     y = np.concatenate(all_codes)
     unipolar = [part.to_unipolar(plan) for part in all_votes if part is not None]
@@ -144,7 +155,17 @@ def make_pool(
         plan=plan,
         source="folds" if estimator.fit_strategy.startswith("crossfit") else source,
         n_train=X.shape[0],
+        places=places,
     )
+
+
+def _learn_classes(estimator: Any, gold: Gold) -> tuple[int, ...] | None:
+    """Set ``classes_`` from gold; return the order in which the votes have them, if another."""
+    check_gold(gold)
+    if (gold.codes < 0).any():
+        refuse_unlabelled_in_calibration()
+    estimator.classes_ = sorted_classes(gold.labels)
+    return codes_of_votes(gold.labels.tolist(), estimator.classes_)
 
 
 def _check_pairs(inputs: FitInputs) -> None:
@@ -354,12 +375,35 @@ class VoteSchema:
         return self.to_model(matrix)
 
 
-def hold_out(y: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, str]:
+def places_by_id(tables: Sequence[Any], n: int) -> np.ndarray:
+    """Return for each row (n,) its place in the order of the row ids.
+
+    Ids are those of the first label matrix or table or column of pandas in which they are not mere
+    counts; without any, or where one repeats, rows stay as they come.
+    """
+    for table in tables:
+        ids = table.row_ids if isinstance(table, LabelMatrix) else getattr(table, "index", None)
+        if ids is None or callable(ids) or len(ids) != n:
+            continue
+        index = pd.Index(np.asarray(ids))
+        if index.is_unique and not index.is_monotonic_increasing and not index.hasnans:
+            try:
+                return np.argsort(np.argsort(index.to_numpy(), kind="stable"), kind="stable")
+            except TypeError:  # ids of several types have no order
+                continue
+    return np.arange(n)
+
+
+def hold_out(
+    y: np.ndarray, fraction: float, seed: int, places: np.ndarray | None = None
+) -> tuple[np.ndarray, str]:
     """Choose validation rows among the gold rows, stratified; all of them if they are too few.
 
-    A class with one gold row keeps it for training.
+    A class with one gold row keeps it for training. Rows are drawn from in the order of `places`.
     """
     gold = np.flatnonzero(y >= 0)
+    if places is not None:
+        gold = gold[np.argsort(places[gold])]
     counts = np.bincount(y[gold])
     common = gold[counts[y[gold]] >= 2]
     n_classes = len(np.unique(y[common]))
@@ -367,7 +411,7 @@ def hold_out(y: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, str
     if n_classes < 2 or size < n_classes or len(common) - size < n_classes:
         return gold, "training"
     _, held = train_test_split(common, test_size=size, stratify=y[common], random_state=seed)
-    return np.sort(held), "split"
+    return common[np.isin(common, held)], "split"
 
 
 def stack(parts: list[Any]) -> Any:

@@ -17,9 +17,9 @@ from torch import Tensor, uint8
 from spear_amal._typing import PathLike
 from spear_amal.errors import FileFormatError
 from spear_amal.io.atomic import write_aside
-from spear_amal.io.guard import DIGEST, guarded_reading
+from spear_amal.io.guard import DIGEST, guarded_reading, json_digest
 
-FORMAT = 2  # 1: estimators with flat parameters
+FORMAT = 3  # 1: estimators with flat parameters; 2: with classes in the order of the votes
 Tensors = dict[str, Tensor]
 _HEADER = "spear_amal"  # key of the description among the metadata of the file
 
@@ -32,12 +32,14 @@ def write_tensors(path: PathLike, tensors: Tensors, header: dict[str, Any]) -> N
     OSError
         If the disk is full or the folder cannot be written; what stood at `path` stays.
     """
-    text = json.dumps({"format": FORMAT, **header})
+    about = json.loads(json.dumps({"format": FORMAT, **header}))
     # Shared storage is not allowed in the format, hence the clones.
     plain = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
+    # One entry: the format keeps several in no order, and the same content must be the same file.
+    metadata = {_HEADER: json.dumps({**about, DIGEST: _digest(plain, about)})}
     with write_aside(path) as temporary:
         try:
-            save_file(plain, temporary, {_HEADER: text, DIGEST: _digest(plain, text)})
+            save_file(plain, temporary, metadata)
         except SafetensorError as error:  # a full disk, for one, which callers know as OSError
             raise OSError(f"{path} cannot be written: {error}") from error
 
@@ -59,12 +61,10 @@ def read_tensors(path: PathLike, kind: str) -> tuple[Tensors, dict[str, Any]]:
     with guarded_reading(path, f"a {kind}", "it cannot be used, make it again"):
         # The library holds the sizes in its header against that of the file before it reads.
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
+            header: dict[str, Any] = json.loads((file.metadata() or {}).get(_HEADER, "{}"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}
-        text = metadata.get(_HEADER, "{}")
-        if DIGEST in metadata and metadata[DIGEST] != _digest(tensors, text):
+        if DIGEST in header and header.pop(DIGEST) != _digest(tensors, header):
             raise ValueError("its content is not what was written: the digest is another one")
-        header = json.loads(text)
         if header.get("kind") != kind:
             raise FileFormatError(
                 f"{path} holds {header.get('kind', 'something else')}, not a {kind}"
@@ -77,9 +77,9 @@ def read_tensors(path: PathLike, kind: str) -> tuple[Tensors, dict[str, Any]]:
         return tensors, header
 
 
-def _digest(tensors: Tensors, text: str) -> str:
-    """Return the SHA-256 of the header's text and of names, types, shapes and bytes of tensors."""
-    summed = hashlib.sha256(text.encode())
+def _digest(tensors: Tensors, header: dict[str, Any]) -> str:
+    """Return the SHA-256 of the header and of names, types, shapes and bytes of tensors."""
+    summed = hashlib.sha256(json_digest(header).encode())
     for name, tensor in sorted(tensors.items()):
         summed.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         summed.update(tensor.reshape(-1).view(uint8).numpy().data)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import functools
 import os
+import pickle
 import sys
-from collections.abc import Iterable, Iterator
+import warnings
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from spear_amal._typing import NamedFunction
-from spear_amal.errors import MissingExtraError
+from spear_amal.errors import InputError, MissingExtraError
 from spear_amal.io.leftovers import scratch_folder
 from spear_amal.labeling.parquet_applier import BlockWork, ParquetLFApplier, PartRecord
 from spear_amal.labeling.parquet_reader import Block
-from spear_amal.labeling.worker_pool import pack, run_packed
+from spear_amal.labeling.worker_pool import TaskOutcome, pack, run_packed
 from spear_amal.votes.class_set import ClassesLike
 
 
@@ -49,6 +51,7 @@ class DaskApplier(ParquetLFApplier):
     def _map(self, work: BlockWork, blocks: list[Block], n_jobs: int) -> Iterator[list[PartRecord]]:
         with ExitStack() as stack:
             client = self.client or stack.enter_context(_local_dask(n_jobs))
+            _check_session("client", client, "map", "a distributed.Client")
             do = stack.enter_context(_sent(work))
             for future in client.map(do, blocks, pure=False):
                 yield future.result().value()
@@ -62,7 +65,8 @@ class SparkApplier(ParquetLFApplier):
     lfs, classes
         As in :class:`LFApplier`.
     spark : pyspark.sql.SparkSession, optional
-        By default ``apply`` starts Spark on this machine, with `n_jobs` threads, and ends it.
+        Of this process or of Spark Connect (``SparkSession.builder.remote(...)``). By default
+        ``apply`` starts Spark on this machine, with `n_jobs` threads, and ends it.
 
     Raises
     ------
@@ -81,10 +85,35 @@ class SparkApplier(ParquetLFApplier):
             return
         with ExitStack() as stack:
             spark = self.spark or stack.enter_context(_local_spark(n_jobs))
-            do = stack.enter_context(_sent(work))
-            tasks = spark.sparkContext.parallelize(blocks, len(blocks))
-            for outcome in tasks.map(do).collect():
-                yield outcome.value()
+            _check_session("spark", spark, "createDataFrame", "a SparkSession")
+            do = functools.partial(_do_tasks, stack.enter_context(_sent(work)), blocks)
+            # DataFrames alone: a session of Spark Connect has no context of Spark for RDDs.
+            tasks = spark.range(0, len(blocks), 1, len(blocks))
+            # Spark warns of pandas wherever Arrow is used; here is none.
+            stack.enter_context(warnings.catch_warnings())
+            warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas")
+            rows = tasks.mapInArrow(do, "id long, outcome binary").collect()
+        for row in sorted(rows, key=lambda row: row["id"]):
+            # Made by this program a moment ago, in its own workers.
+            yield pickle.loads(row["outcome"]).value()  # noqa: S301
+
+
+def _check_session(name: str, session: Any, method: str, needed: str) -> None:
+    if not hasattr(session, method):
+        raise InputError(f"{name} must be {needed}, found {type(session).__name__}")
+
+
+def _do_tasks(
+    do: Callable[[Block], TaskOutcome], blocks: list[Block], batches: Iterator[Any]
+) -> Iterator[Any]:
+    """Do the tasks with the numbers of each batch of Arrow."""
+    import pyarrow as pa
+
+    for batch in batches:
+        ids = batch.column(0)
+        outcomes = [pickle.dumps(do(blocks[task])) for task in ids.to_pylist()]
+        names = ["id", "outcome"]
+        yield pa.RecordBatch.from_arrays([ids, pa.array(outcomes, pa.binary())], names)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import numpy as np
 from spear_amal._typing import ClassLike, NamedFunction, PointFunction, PointT
 from spear_amal.errors import InputError
 from spear_amal.labeling.preprocessing import run_chain
+from spear_amal.labeling.user_functions import checked, name_of, take_identity
 from spear_amal.votes.class_set import ClassSet
 from spear_amal.votes.label_matrix import ABSTAIN
 
@@ -23,6 +24,7 @@ class LabelingFunction(Generic[PointT]):
     name : str
         Unique within a set of LFs.
     f : callable
+        A function, bound method, partial or object with ``__call__``.
         ``f(x, **resources)`` returns a class (number, Enum member or name), or None or -1 to
         abstain. With `label` it may also return True (votes the label) or False (abstains).
         With `vectorized` it gets a batch of columns and returns an array (n,).
@@ -63,11 +65,9 @@ class LabelingFunction(Generic[PointT]):
         vectorized: bool = False,
         cont_scorer: Callable[..., Any] | None = None,
     ) -> None:
-        functools.update_wrapper(self, f)
         if not isinstance(name, str) or not name:
             raise InputError(f"the name of an LF must be a non-empty string, found {name!r}")
-        if not callable(f):
-            raise InputError(f"LF {name!r} needs a function, found {f!r}")
+        take_identity(self, checked(f, f"LF {name!r}"))
         if isinstance(label, bool | float | np.floating):
             raise InputError(f"label of LF {name!r} must be a class, found {label!r}")
         if vectorized and pre:
@@ -162,7 +162,8 @@ def labeling_function(
     Parameters
     ----------
     name : str, optional
-        Name of the LF; the function's own name by default.
+        Name of the LF; by default that of the function, of what a partial calls, or of the class
+        of an object that can be called.
     resources, pre, label, vectorized, cont_scorer
         As in :class:`LabelingFunction`.
 
@@ -178,11 +179,11 @@ def labeling_function(
     (1, -1)
     """
     if callable(name):
-        return LabelingFunction(name.__name__, name)
+        return LabelingFunction(name_of(name), name)
 
     def decorate(f: Callable[..., Any]) -> LabelingFunction:
         return LabelingFunction(
-            name or f.__name__, f, resources, pre, label, vectorized, cont_scorer
+            name or name_of(f), f, resources, pre, label, vectorized, cont_scorer
         )
 
     return decorate
@@ -233,7 +234,7 @@ class ContinuousScorer(Generic[PointT]):
         f: Callable[..., Any],
         resources: Mapping[str, Any] | None = None,
     ) -> None:
-        functools.update_wrapper(self, f)
+        take_identity(self, checked(f, f"scorer {name!r}"))
         self.name = name
         self._f = f
         self.resources = dict(resources or {})
@@ -243,7 +244,7 @@ class ContinuousScorer(Generic[PointT]):
         """Return `scorer`, wrapped if it is a plain callable."""
         if isinstance(scorer, cls):
             return scorer
-        return cls(getattr(scorer, "__name__", type(scorer).__name__), scorer)
+        return cls(name_of(scorer), scorer)
 
     def __call__(self, x: PointT) -> float | Any:
         """Return the score of one data point; of a batch an array (n,)."""
@@ -283,9 +284,9 @@ def continuous_scorer(
     0.5
     """
     if callable(name):
-        return ContinuousScorer(name.__name__, name)
+        return ContinuousScorer(name_of(name), name)
 
     def decorate(f: Callable[..., Any]) -> ContinuousScorer:
-        return ContinuousScorer(name or f.__name__, f, resources)
+        return ContinuousScorer(name or name_of(f), f, resources)
 
     return decorate

@@ -13,18 +13,13 @@ import dis
 import enum
 import functools
 import hashlib
-import importlib.metadata
-import os
-import platform
 import re
 import struct
 import sys
-import sysconfig
 import types
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from fractions import Fraction
-from types import ModuleType
 from typing import Any, Generic
 
 import numpy as np
@@ -32,6 +27,8 @@ import pandas as pd
 
 from spear_amal.labeling.cell_values import as_list, holds_nulls
 from spear_amal.labeling.data_points import is_column, is_table, names_of
+from spear_amal.labeling.installed import is_installed, version_of
+from spear_amal.labeling.registrations import accessors
 from spear_amal.labeling.rows import Row, is_named_tuple, label_of
 
 # Attributes that are no part of what an object does: names, and what is only remembered.
@@ -221,7 +218,10 @@ class _Walk:
 
 
 def column_of(values: Any) -> Any:
-    """Values of a column as an array: numbers as they are, all else as Python objects."""
+    """Values of a column as an array: numbers as they are, all else as Python objects.
+
+    None, NaN and NA stay what they are, since a function of the whole column tells them apart.
+    """
     if isinstance(values, np.ndarray):
         return values
     if isinstance(values, pd.Series | pd.Index) and values.dtype.kind in "iufbMm":
@@ -230,7 +230,8 @@ def column_of(values: Any) -> Any:
     if is_column(values) and not holds_nulls(values):
         if np.asarray(values[:0]).dtype.kind in "iufbMm":
             return np.asarray(values)
-    listed = as_list(values)
+    methods = [name for name in ("to_pylist", "tolist", "to_list") if hasattr(values, name)]
+    listed = getattr(values, methods[0])() if methods else list(values)
     objects = np.empty(len(listed), dtype=object)
     objects[:] = listed
     return objects
@@ -329,7 +330,8 @@ class Unhashable(Exception):
 def reads_of(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
     """Names and values of the globals that a function's code reads, nested functions included.
 
-    Of a module that the user wrote, the attribute that is read; of others, the module.
+    Of a module that the user wrote, the attribute that is read; of others, the module. An accessor
+    that the user registered in pandas or Polars counts where an attribute of its name is read.
 
     Raises
     ------
@@ -338,6 +340,7 @@ def reads_of(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
         outer function, or runs code that it makes.
     """
     name = function.__qualname__
+    registered = list(accessors())
     for code in _codes(function.__code__):
         steps = [step for step in dis.get_instructions(code) if step.opname != "EXTENDED_ARG"]
         for i, step in enumerate(steps):
@@ -352,6 +355,8 @@ def reads_of(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
                     raise Unhashable(f"{name} imports {step.argval!r} while it runs")
             if step.opname in _ATTRIBUTE and step.argval in _OUTSIDE_ATTRIBUTES:
                 raise Unhashable(f"{name} uses .{step.argval}: files, the clock or chance")
+            if step.opname in _ATTRIBUTE:
+                yield from ((f".{a.name}", a.made_of) for a in registered if a.name == step.argval)
             if step.opname in _GLOBAL:
                 yield from _global(function, step.argval, follower)
 
@@ -388,53 +393,3 @@ def _check_module(module: str, where: str) -> None:
     parts = module.split(".")
     if any(".".join(parts[:i]) in _OUTSIDE_MODULES for i in range(1, len(parts) + 1)):
         raise Unhashable(f"{where} uses {module!r}: files, the clock, chance or the network")
-
-
-_PACKAGE = __name__.partition(".")[0]
-_FOLDERS = ("site-packages", "dist-packages")
-
-
-def is_installed(module: ModuleType | str | None) -> bool:
-    """Return whether a module came with Python or was installed; this package counts as such.
-
-    Examples
-    --------
-    >>> is_installed("json"), is_installed("spear_amal.errors"), is_installed("__main__")
-    (True, True, False)
-    """
-    name = module if isinstance(module, str) else getattr(module, "__name__", "")
-    if name == "__main__" or not name:
-        return False
-    if name.partition(".")[0] == _PACKAGE:
-        return True
-    loaded = sys.modules.get(name) if isinstance(module, str) else module
-    if loaded is None:
-        return False
-    return _is_installed_file(vars(loaded).get("__file__"))
-
-
-@functools.lru_cache(maxsize=8192)
-def _is_installed_file(file: str | None) -> bool:
-    if file is None:  # built into the interpreter, or a namespace package, which holds no code
-        return True
-    path = os.path.realpath(file)
-    if any(f"{os.sep}{folder}{os.sep}" in path for folder in _FOLDERS):
-        return True
-    standard = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
-    return any(path.startswith(os.path.realpath(folder) + os.sep) for folder in standard)
-
-
-@functools.cache
-def version_of(module: str) -> str:
-    """Version of the package that an installed module belongs to; Python's own for its library."""
-    top = module.partition(".")[0]
-    if top in sys.stdlib_module_names:
-        return f"python {platform.python_version()}"
-    loaded = sys.modules.get(top)
-    version = getattr(loaded, "__version__", None)
-    if isinstance(version, str):
-        return f"{top} {version}"
-    try:
-        return f"{top} {importlib.metadata.version(top)}"
-    except importlib.metadata.PackageNotFoundError:
-        return f"{top} at {vars(loaded).get('__file__') if loaded else None}"

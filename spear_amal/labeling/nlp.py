@@ -12,6 +12,7 @@ from spear_amal.labeling.cell_values import is_missing
 from spear_amal.labeling.functions import LabelingFunction, LFDecorator
 from spear_amal.labeling.preprocessing import MEMO_SIZE, BasePreprocessor
 from spear_amal.labeling.rows import field, set_field
+from spear_amal.labeling.user_functions import name_of
 
 # Snorkel's default; it is loaded only if no pipeline is given.
 DEFAULT_MODEL = "en_core_web_sm"
@@ -156,7 +157,7 @@ def nlp_labeling_function(
         parser = SpacyPreprocessor(
             nlp, text_field, doc_field, disable, pre, memoize, language=language
         )
-        own_name = f.__name__ if name is None or callable(name) else name
+        own_name = name_of(f) if name is None or callable(name) else name
         return LabelingFunction(own_name, f, resources, [parser], label)
 
     return decorate(name) if callable(name) else decorate

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +23,7 @@ from spear_amal.labeling.hashing import Unhashable, function_hash
 from spear_amal.labeling.lf_outputs import ApplierMetadata, LFFailure, OutputParser
 from spear_amal.labeling.parallel import label, merged
 from spear_amal.labeling.parquet_files import source_files
-from spear_amal.labeling.parquet_reader import Block, plan_blocks, read_tables
+from spear_amal.labeling.parquet_reader import Block, count_nan_texts, plan_blocks, read_tables
 from spear_amal.labeling.worker_pool import as_n_jobs, map_in_processes
 from spear_amal.progress import Progress
 from spear_amal.votes.class_set import ClassSet
@@ -166,6 +166,7 @@ class ParquetLFApplier(BaseLFApplier):
                 UserWarning,
                 stacklevel=3,
             )
+        _warn_of_nan_texts(records)
         return finish_votes(
             folder,
             [record.part for record in records],
@@ -174,6 +175,24 @@ class ParquetLFApplier(BaseLFApplier):
             lf_classes=[OutputParser(lf, self._classes).declared for lf in self._lfs],
             continuous=[lf.continuous for lf in self._lfs],
             about={"run": run, **meta._asdict()},
+        )
+
+
+def _warn_of_nan_texts(records: Iterable[PartRecord]) -> None:
+    """Warn of columns in which missing texts seem to have become words, on their way to Spark."""
+    total: dict[str, list[int]] = {}
+    for record in records:
+        for name, counts in record.nan_texts.items():
+            total[name] = [a + b for a, b in zip(total.get(name, [0, 0]), counts, strict=True)]
+    words = {name: count for name, (count, nulls) in total.items() if count and not nulls}
+    if words:
+        warnings.warn(
+            f"these columns hold the word 'nan' on so many rows, and no null beside it: {words}. "
+            "Spark makes it of a missing text when it takes a frame of pandas without Arrow; put "
+            "None for missing texts, or set spark.sql.execution.arrow.pyspark.enabled to true, "
+            "and write the files again",
+            UserWarning,
+            stacklevel=4,
         )
 
 
@@ -208,6 +227,7 @@ class PartRecord(NamedTuple):
 
     part: VotePart
     meta: ApplierMetadata
+    nan_texts: dict[str, list[int]]
 
 
 @dataclass(frozen=True)
@@ -264,7 +284,7 @@ class BlockWork:
         stored = kept_part(self.folder, block.first_part + k, note) if note else None
         if stored is None or (stored[1]["faults"] and not self.tolerant):
             return None
-        return PartRecord(stored[0], meta_of(stored[1]))
+        return PartRecord(stored[0], meta_of(stored[1]), stored[1].get("nan_texts", {}))
 
     def _make(self, block: Block, k: int, table: Any) -> PartRecord:
         source = PartSource(table, self._ids(block, k, table))
@@ -272,10 +292,10 @@ class BlockWork:
             votes, meta = label(self.lfs, self.classes, source, self.tolerant, _nothing, None)
         except LabelingError as error:
             raise LabelingError(f"{block.file}: {error}") from error.__cause__
-        part = write_part(
-            self.folder, block.first_part + k, votes, self._note(block, k), meta._asdict()
-        )
-        return PartRecord(part, meta)
+        texts = count_nan_texts(table) if block.by_spark else {}
+        about = meta._asdict() | {"nan_texts": texts}
+        part = write_part(self.folder, block.first_part + k, votes, self._note(block, k), about)
+        return PartRecord(part, meta, texts)
 
     def _ids(self, block: Block, k: int, table: Any) -> pd.Index:
         start = block.first_row + k * self.batch_rows

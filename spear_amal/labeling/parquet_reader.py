@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 from spear_amal.errors import FileFormatError, InputError, MissingExtraError
 from spear_amal.labeling.parquet_files import SourceFile
 
+_SPARK = b"org.apache.spark.version"
+
 
 class Block(NamedTuple):
     """Row groups of one file that one task reads.
@@ -28,6 +30,8 @@ class Block(NamedTuple):
         Tells this state of the file from others.
     partition : tuple of (str, int or str or None)
         Columns that the names of its folders tell.
+    by_spark : bool
+        Spark wrote the file.
     """
 
     file: str
@@ -37,6 +41,7 @@ class Block(NamedTuple):
     first_part: int
     stamp: str
     partition: tuple[tuple[str, Any], ...] = ()
+    by_spark: bool = False
 
 
 def plan_blocks(files: Sequence[SourceFile], needed: Iterable[str], batch_rows: int) -> list[Block]:
@@ -59,9 +64,9 @@ def plan_blocks(files: Sequence[SourceFile], needed: Iterable[str], batch_rows: 
     blocks: list[Block] = []
     row = part = 0
     for path, partition, footer in footers:
-        stamp = _stamp(path, partition)
+        about = (_stamp(path, partition), partition, _SPARK in (footer.metadata or {}))
         for groups, rows in _grouped(footer, batch_rows):
-            blocks.append(Block(str(path), groups, rows, row, part, stamp, partition))
+            blocks.append(Block(str(path), groups, rows, row, part, *about))
             row, part = row + rows, part - -rows // batch_rows
     return blocks
 
@@ -139,6 +144,25 @@ def read_tables(block: Block, columns: Sequence[str] | None, size: int) -> Itera
             f"{block.file} is damaged ({error}); replace the file and run again, what is finished "
             "is kept"
         ) from error
+
+
+def count_nan_texts(table: Any) -> dict[str, list[int]]:
+    """Count, in each column of texts, the cells that hold just the word nan, and the nulls.
+
+    Columns without either are left out. Spark makes that word of a missing text of pandas where
+    Arrow is switched off, and then a column that had missing values has no null.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    counts = {}
+    for place, column in enumerate(table.schema):
+        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+            cells = table.column(place)
+            words = pc.sum(pc.equal(cells, "nan")).as_py() or 0
+            if words or cells.null_count:
+                counts[column.name] = [words, cells.null_count]
+    return counts
 
 
 def _with_columns(table: Any, values: Mapping[str, Any]) -> Any:

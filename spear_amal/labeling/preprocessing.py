@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, Literal, Protocol, overload
@@ -13,6 +12,7 @@ from spear_amal._typing import NamedFunction, PointFunction, PointT, PreparedT
 from spear_amal.errors import InputError
 from spear_amal.labeling.memo import Memo
 from spear_amal.labeling.rows import copy_row, field, set_field
+from spear_amal.labeling.user_functions import checked, name_of, take_identity
 
 # Rows that a memo keeps; a memo without bound would hold a whole corpus of parsed texts.
 MEMO_SIZE = 10_000
@@ -187,7 +187,7 @@ class LambdaPreprocessor(BasePreprocessor[PointT, PreparedT]):
         resources: Mapping[str, Any] | None = None,
         batched: bool = False,
     ) -> None:
-        functools.update_wrapper(self, f)
+        take_identity(self, checked(f, f"preprocessor {name!r}", may_generate=batched))
         super().__init__(name, pre, memoize, memoize_key, memo_size)
         self._f = f
         self.resources = dict(resources or {})
@@ -304,11 +304,11 @@ def preprocessor(
     4
     """
     if callable(name):
-        return LambdaPreprocessor(name.__name__, name)
+        return LambdaPreprocessor(name_of(name), name)
 
     def decorate(f: Callable[..., Any]) -> LambdaPreprocessor:
         return LambdaPreprocessor(
-            name or f.__name__, f, pre, memoize, memoize_key, memo_size, resources, batched
+            name or name_of(f), f, pre, memoize, memoize_key, memo_size, resources, batched
         )
 
     return decorate

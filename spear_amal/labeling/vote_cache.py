@@ -20,6 +20,7 @@ from spear_amal.errors import FileFormatError
 from spear_amal.io.arrays import arrays_of
 from spear_amal.io.atomic import write_aside
 from spear_amal.io.guard import DIGEST, guarded_reading, json_digest
+from spear_amal.io.leftovers import remove_leftovers
 from spear_amal.labeling.builders import ColumnLF
 from spear_amal.labeling.data_points import RowSource, get_column
 from spear_amal.labeling.functions import LabelingFunction
@@ -99,6 +100,7 @@ class VoteCache:
     ) -> Labelled:
         """Votes of all LFs, of which only those are computed that are not in the folder."""
         self.report.clear()
+        remove_leftovers(self.folder)
         keys = _Keys(classes, source, batch_size)
         gathering, metas = LabelMatrixBuilder(lfs, classes), []
         known, todo = {}, []

@@ -29,7 +29,8 @@ from spear_amal._typing import PathLike
 from spear_amal.errors import InputError, LabelingError, SpearAmalError
 from spear_amal.io.atomic import write_aside
 from spear_amal.io.leftovers import scratch_folder
-from spear_amal.labeling.hashing import is_installed
+from spear_amal.labeling.installed import is_installed
+from spear_amal.labeling.registrations import Registrations
 from spear_amal.processes import end_with_parent
 
 # Processes share the cores: a library that starts a thread a core in each would slow all down.
@@ -213,7 +214,7 @@ def dump(value: Any, file: Any) -> None:
 def pack(work: Callable[[Any], Any], path: PathLike) -> None:
     """Write work to a file that :func:`run_packed` reads in other processes."""
     with write_aside(path) as temporary, open(temporary, "wb") as file:
-        dump(work, file)
+        dump((Registrations.of_this_process(), work), file)
 
 
 def run_packed(path: str, task: Any) -> TaskOutcome:
@@ -227,7 +228,9 @@ def run_packed(path: str, task: Any) -> TaskOutcome:
 @functools.lru_cache(maxsize=1)
 def _unpacked(path: str, written: int) -> Callable[[Any], Any]:
     # Written by this program a moment ago, for its own processes.
-    return pickle.loads(Path(path).read_bytes())  # noqa: S301
+    registrations, work = pickle.loads(Path(path).read_bytes())  # noqa: S301
+    registrations.restore()
+    return work
 
 
 def _portable(error: Exception) -> Exception:

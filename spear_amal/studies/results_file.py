@@ -7,7 +7,7 @@ import math
 import os
 import re
 from collections.abc import Iterable, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from numbers import Real
 from pathlib import Path
 from types import NoneType
@@ -18,6 +18,7 @@ import numpy as np
 from spear_amal.errors import FileFormatError
 from spear_amal.io.atomic import write_aside
 from spear_amal.io.guard import DIGEST, check_json_digest, guarded_reading, json_digest
+from spear_amal.io.leftovers import remove_leftovers
 from spear_amal.io.locks import exclusive
 
 FORMAT = 1
@@ -66,7 +67,10 @@ class StudyFile:
         self.path = None if path is None else Path(path)
         self._tables: dict[str, dict[str, RunRow]] = {table: {} for table in NEEDED}
         self._stamp: tuple[int, int] | None = None  # of the file as we know it
-        self._catch_up()
+        if self.path is not None:
+            remove_leftovers(self.path.parent)
+        with self._alone():
+            self._catch_up()
 
     @property
     def rows(self) -> list[RunRow]:
@@ -84,7 +88,7 @@ class StudyFile:
         Rows that other processes add to the same file meanwhile are kept.
         """
         plain = plain_json(row)
-        with nullcontext() if self.path is None else exclusive(self.path):
+        with self._alone():
             self._catch_up()
             self._tables[table].pop(identity(plain), None)
             self._tables[table][identity(plain)] = plain
@@ -97,6 +101,10 @@ class StudyFile:
     def finished(self, table: str = "rows") -> dict[str, RunRow]:
         """Return the rows of runs that ended well by :func:`identity`."""
         return {k: row for k, row in self._tables[table].items() if row.get("error") is None}
+
+    def _alone(self) -> AbstractContextManager[None]:
+        """Keep other processes from reading and changing the file meanwhile."""
+        return nullcontext() if self.path is None else exclusive(self.path)
 
     def _catch_up(self) -> None:
         """Read the file if another process (or an earlier one) wrote it."""

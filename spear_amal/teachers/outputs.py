@@ -16,6 +16,7 @@ from spear_amal._typing import MatrixLike, PathLike, VectorLike
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.io.arrays import read_arrays, write_arrays
 from spear_amal.io.guard import guarded_reading
+from spear_amal.io.leftovers import remove_leftovers
 from spear_amal.teachers.base import Teacher, n_rows_of
 from spear_amal.teachers.class_columns import plain_class
 from spear_amal.teachers.convert import TeachersLike, as_teachers
@@ -130,6 +131,7 @@ class TeacherOutputs:
 
 def _read(path: Path, key: str, n: int, classes: list[Any] | None) -> np.ndarray | None:
     """Answers (n, C) kept under this key; None if there are none, or they are damaged."""
+    remove_leftovers(path.parent)
     if not path.exists():
         return None
     try:

@@ -19,6 +19,7 @@ import torch
 from spear_amal.distributed.shard import WHOLE, Shard
 from spear_amal.errors import FileFormatError
 from spear_amal.io.guard import guarded_reading
+from spear_amal.io.leftovers import remove_leftovers
 from spear_amal.io.safetensors import (
     Tensors,
     read_tensors,
@@ -67,6 +68,7 @@ class Checkpoint:
         FileFormatError
             If it is another run's, damaged, incomplete, or of another number of processes.
         """
+        remove_leftovers(self.path.parent)
         seen = self.shard.all(self.path.exists())
         if len(set(seen)) > 1:
             raise FileFormatError(

@@ -6,7 +6,7 @@ import operator
 import re
 from collections.abc import Iterable, Mapping, Set
 from enum import Enum
-from typing import Any, Self, TypeAlias
+from typing import Any, Self, TypeAlias, TypeGuard
 
 import numpy as np
 import pandas as pd
@@ -84,6 +84,11 @@ def whole_number(value: Any) -> int | None:
         return None
 
 
+def is_listed(values: Any) -> TypeGuard[Iterable[Any]]:
+    """Return whether values can be walked through; an array without axes cannot."""
+    return isinstance(values, Iterable) and getattr(values, "ndim", 1) != 0
+
+
 def class_names(classes: ClassesLike) -> ClassNames | None:
     """Return class names in code order, from all that may be handed over as ``classes=``.
 
@@ -106,7 +111,7 @@ def class_names(classes: ClassesLike) -> ClassNames | None:
     if isinstance(classes, ClassSet):
         return classes.names
     if isinstance(classes, int | np.integer) and not isinstance(classes, bool):
-        return ClassNames(range(int(classes)))
+        return _first_codes(int(classes))
     if isinstance(classes, type) and issubclass(classes, Enum):
         return _with_ids([(member.name, member.value) for member in classes], f"{classes.__name__}")
     if isinstance(classes, Mapping):
@@ -116,7 +121,7 @@ def class_names(classes: ClassesLike) -> ClassNames | None:
             f"classes must have an order, found {type(classes).__name__}, whose order is nobody's "
             "choice; give a list of names in code order, or a mapping of names and numbers"
         )
-    if isinstance(classes, str | type) or not isinstance(classes, Iterable):
+    if isinstance(classes, str | type) or not is_listed(classes):
         raise InputError(
             "classes must be a number, a list of names, a mapping of names and numbers or an Enum "
             f"class, found {classes!r}"
@@ -132,6 +137,12 @@ def class_names(classes: ClassesLike) -> ClassNames | None:
             f"no class can be called -1, which means abstain or unlabelled, found {list(names)}"
         )
     return names
+
+
+def _first_codes(count: int) -> ClassNames:
+    if not 0 <= count < MAX_CLASSES:
+        raise InputError(f"the number of classes must be 0 to {MAX_CLASSES - 1}, found {count}")
+    return ClassNames(range(count))
 
 
 def _direction(classes: Mapping[Any, Any]) -> list[tuple[Any, Any]]:

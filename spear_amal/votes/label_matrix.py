@@ -13,7 +13,7 @@ from spear_amal._typing import MatrixLike, PathLike, VectorLike, VotesLike
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.io.guard import guarded_reading
 from spear_amal.votes.array_face import ArrayFace
-from spear_amal.votes.class_set import ABSTAIN, MAX_CLASSES, ClassesLike, ClassNames
+from spear_amal.votes.class_set import ABSTAIN, MAX_CLASSES, ClassesLike, ClassNames, is_listed
 from spear_amal.votes.matrix_checks import (
     as_class_names,
     as_codes,
@@ -161,7 +161,9 @@ class LabelMatrix(ArrayFace):
         if codes.nnz != len(votes):
             raise InputError("an LF votes twice on one row; give each (row, LF) pair once")
         sparse_scores = None
-        if scores is not None and (continuous is None or np.any(continuous)):
+        if scores is not None and (
+            continuous is None or as_flags(continuous, shape[1], "continuous").any()
+        ):
             # Stored zeros stay stored: a score of 0.0 of a fired LF is a score.
             sparse_scores = sp.csr_array((as_scores(scores, len(votes)), order), shape=shape)
             sparse_scores.sort_indices()
@@ -188,7 +190,7 @@ class LabelMatrix(ArrayFace):
         >>> whole.to_dense().tolist(), whole.row_ids.tolist()
         ([[0, -1], [1, 1], [1, 1]], ['a', 'b', 'b'])
         """
-        parts = list(parts)
+        parts = list(parts) if is_listed(parts) else []
         if not parts or not all(isinstance(part, LabelMatrix) for part in parts):
             raise InputError(
                 "a list of label matrices is needed to concatenate, at least one; found "

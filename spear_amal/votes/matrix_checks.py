@@ -11,7 +11,14 @@ import scipy.sparse as sp
 
 from spear_amal._typing import MatrixLike, VectorLike
 from spear_amal.errors import InputError
-from spear_amal.votes.class_set import ABSTAIN, MAX_CLASSES, ClassesLike, ClassNames, class_names
+from spear_amal.votes.class_set import (
+    ABSTAIN,
+    MAX_CLASSES,
+    ClassesLike,
+    ClassNames,
+    class_names,
+    is_listed,
+)
 
 
 def as_dense_votes(votes: MatrixLike) -> np.ndarray:
@@ -101,9 +108,20 @@ def _of_objects(array: np.ndarray, name: str) -> np.ndarray:
         raise InputError(f"{name} must be whole numbers of 64 bits: {error}") from error
 
 
+def as_vector(values: Any, name: str) -> np.ndarray:
+    """Return values (k,) as an array; InputError if they have another shape or none."""
+    try:
+        array = np.asarray(values)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{name} must be a list of single values: {error}") from error
+    if array.ndim != 1:
+        raise InputError(f"{name} must be a list of single values, found shape {array.shape}")
+    return array
+
+
 def as_votes(votes: VectorLike) -> np.ndarray:
     """Return votes (nnz,) as int64, checked to be in the range that is stored."""
-    array = as_whole_numbers(np.asarray(votes), "votes")
+    array = as_whole_numbers(as_vector(votes, "votes"), "votes")
     if array.size and not 0 <= array.min() <= array.max() < MAX_CLASSES:
         wrong = array[(array < 0) | (array >= MAX_CLASSES)][0]
         raise InputError(
@@ -120,7 +138,7 @@ def as_positions(positions: VectorLike, size: int, count: int, name: str) -> np.
     InputError
         If there are more or fewer, or one is no whole number or out of range.
     """
-    array = as_whole_numbers(np.asarray(positions), name)
+    array = as_whole_numbers(as_vector(positions, name), name)
     if array.shape != (count,):
         raise InputError(f"{name} have shape {array.shape}, needed one for each of {count} votes")
     if count and not 0 <= array.min() <= array.max() < size:
@@ -171,7 +189,7 @@ def _twice(codes: Any) -> str:
 
 def as_lf_names(names: Iterable[Any]) -> tuple[str, ...]:
     """Return names of LFs; InputError unless they are different texts in an order."""
-    if isinstance(names, bytes | set | frozenset) or not isinstance(names, Iterable):
+    if isinstance(names, bytes | set | frozenset) or not is_listed(names):
         raise InputError(f"lf_names must be a list of texts, found {names!r}")
     texts = tuple(names)
     if wrong := [text for text in texts if not isinstance(text, str)]:
@@ -210,14 +228,14 @@ def as_lf_classes(lf_classes: VectorLike | None, m: int) -> np.ndarray:
     """Return the declared class of each LF as int64, -1 where none is declared."""
     if lf_classes is None:
         return np.full(m, ABSTAIN)
-    return as_whole_numbers(np.asarray(lf_classes), "lf_classes").astype(np.int64)
+    return as_whole_numbers(as_vector(lf_classes, "lf_classes"), "lf_classes").astype(np.int64)
 
 
 def as_flags(flags: VectorLike | None, m: int, name: str) -> np.ndarray:
     """Return True or False for each LF; InputError if a value is another than these, 0 and 1."""
     if flags is None:
         return np.zeros(m, dtype=bool)
-    array = np.asarray(flags)
+    array = as_vector(flags, name)
     if array.dtype.kind not in "biuf" or not np.isin(array, (0, 1)).all():
         raise InputError(f"{name} must be True or False for each LF, found {flags!r}")
     return array.astype(bool)

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from spear_amal.errors import InputError
+from spear_amal.votes.class_set import is_listed
 
 __all__ = ["align_column", "align_votes", "check_same_rows", "row_places"]
 
@@ -112,13 +113,18 @@ def ids_of(rows: pd.DataFrame | pd.Series) -> np.ndarray:
 
 def as_row_ids(row_ids: Iterable[Any]) -> np.ndarray:
     """Return row ids as an integer or string array: nothing that would need pickle to be saved."""
-    if isinstance(row_ids, str | bytes | set | frozenset | Mapping):
-        raise InputError(f"row_ids must be a list of ids, one a row, found {row_ids!r}")
+    unordered = isinstance(row_ids, str | bytes | set | frozenset | Mapping)
+    foreign = hasattr(row_ids, "__array__") and not isinstance(row_ids, np.ndarray | np.generic)
+    if unordered or not (is_listed(row_ids) or foreign):
+        raise InputError(f"row_ids must be a list of ids, one a row, found {row_ids!r:.99}")
     known = isinstance(row_ids, np.ndarray) or not isinstance(row_ids, Iterable)
     # An index of whole numbers is an array already; one of texts or dates is read one by one.
     known = known or getattr(getattr(row_ids, "dtype", None), "kind", "O") in "iu"
-    ids = np.asarray(row_ids if known else list(row_ids))
-    if ids.ndim == 1 and (np.issubdtype(ids.dtype, np.integer) or ids.dtype.kind == "U"):
+    try:
+        ids = np.asarray(row_ids if known else list(row_ids))
+    except ValueError:  # ids of several parts, not all of one length
+        ids = np.empty((0, 0))
+    if ids.ndim == 1 and ids.dtype.kind in "iuU":
         return ids
     return np.asarray([str(row_id) for row_id in row_ids], dtype=np.str_)
 

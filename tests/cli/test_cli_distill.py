@@ -334,7 +334,7 @@ def test_bad_input_is_said_before_any_training(arguments, said, inbox, run, monk
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--images", "digitz"), "there are no images 'digitz'"),
+        (("--images", "digitz"), "unknown images 'digitz'"),
         (("--subset", 9999), "--subset asks for 9999 training rows"),
         (("--lfs", "lfs.py"), "--lfs goes with --data only"),
         (("--row-id-column", "id"), "--row-id-column goes with --data only"),

@@ -199,7 +199,7 @@ def test_a_cache_that_cannot_be_written_is_no_failure_of_the_source(toy, tmp_pat
 
 def test_names_that_do_not_exist(toy, tmp_path):
     toy()
-    with pytest.raises(InputError, match=r"no corpus 'smss'.*'sms'"):
+    with pytest.raises(InputError, match=r"unknown corpus 'smss'.*'sms'"):
         load_corpus("smss")
     with pytest.raises(InputError, match=r"data_dir names .*nowhere"):
         load_corpus("toy", data_dir=tmp_path / "nowhere")

@@ -84,7 +84,7 @@ def test_votes_of_any_size(n, m, n_classes):
         ({"coverages": 1.5}, "coverages must lie in"),
         ({"coverages": float("nan")}, "coverages must lie in"),
         ({"class_balance": [0.5, 0.6]}, "class_balance must sum to 1"),
-        ({"n_classes": 1}, "n_classes must be at least 2"),
+        ({"n_classes": 1}, "n_classes must be a whole number of at least 2"),
     ],
 )
 def test_rates_that_cannot_be(options, told):

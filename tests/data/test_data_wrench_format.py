@@ -1,6 +1,7 @@
 """WRENCH folders: what is written is read back, and what does not fit is told."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -252,14 +253,20 @@ def test_values_come_back_as_they_were(tmp_path):
     assert got["x"].tolist() == values["x"] and got["text"].tolist() == ["caf\xe9 \ud800", None]
 
 
+def nested(levels):
+    value = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
 @pytest.mark.parametrize(
     ("columns", "part", "told"),
     [
         ({"label": [2]}, "train", "label of part 'train' holds 2 in row 0"),
         ({"label": ["SPAM"]}, "train", "label of part 'train' holds 'SPAM' in row 0"),
         ({"label": [0.5]}, "train", "label of part 'train' holds 0.5 in row 0"),
-        ({"label": [0], "x": [object()]}, "train", "JSON cannot hold"),
-        ({"label": [0], "x": [float("inf")]}, "train", "JSON cannot hold"),
+        ({"label": [0], "x": [nested(sys.getrecursionlimit())]}, "train", "JSON cannot hold"),
         ({"label": [0]}, "label", "cannot be called 'label'"),
         ({"label": [0]}, "../train", "cannot be called"),
     ],
@@ -268,9 +275,11 @@ def test_what_a_folder_cannot_hold(tmp_path, columns, part, told):
     rows = WrenchPart(pd.DataFrame(columns), LabelMatrix.from_dense([[0]]))
     with pytest.raises(InputError, match=told):
         write_wrench({part: rows}, tmp_path)
-    twice = pd.DataFrame([["x", "y", 0]], columns=["a", "a", "label"])
-    with pytest.raises(InputError, match="has a column twice"):
-        write_wrench({"train": WrenchPart(twice, LabelMatrix.from_dense([[0]]))}, tmp_path)
+    sound = part_of(np.array([[0]]), [0], ["x"], classes=(0, 1))
+    for columns in (["a", "a", "label"], [7, "7", "label"]):
+        twice = WrenchPart(pd.DataFrame([["x", "y", 0]], columns=columns), rows.label_matrix)
+        with pytest.raises(InputError, match="has a column twice"):
+            write_wrench({"train": sound, "test": twice}, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 

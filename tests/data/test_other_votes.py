@@ -158,6 +158,12 @@ def test_a_table_of_names_and_back(missing, dtype):
     assert other.to_dense().tolist() == [[0, -1], [-1, -1], [2, 0]] and other.lf_names == ("p", "q")
 
 
+def test_rows_of_names_of_any_kind():
+    rows = [["spam", None], ["ham", "spam"]]
+    for table in (rows, np.array(rows, dtype=object), [tuple(row) for row in rows]):
+        assert named_label_matrix(table).to_dense().tolist() == [[1, -1], [0, 1]]
+
+
 @given(hnp.arrays(np.int64, SHAPES, elements=st.integers(-1, 2)))
 def test_names_there_and_back(dense):
     ours = LabelMatrix.from_dense(dense, classes=["red", "green", "blue"])
@@ -168,5 +174,14 @@ def test_names_there_and_back(dense):
 def test_names_that_are_no_class():
     with pytest.raises(InputError, match="'eggs' is none of the classes"):
         named_label_matrix([["ham", "eggs"]], classes=["ham", "spam"])
+    for table in ("ham", [], None, ["ham", "spam"], np.array("ham")):
+        with pytest.raises(InputError, match="must have rows of names"):
+            named_label_matrix(table)
+    with pytest.raises(InputError, match="rows of one length"):
+        named_label_matrix([["ham"], ["ham", "spam"]])
+    with pytest.raises(InputError, match=r"class names must be single.*found \['ham'\]"):
+        named_label_matrix([[["ham"], "spam"]])
+    with pytest.raises(InputError, match="column 'task' must be single"):
+        crowd_label_matrix({"task": [[1]], "worker": [1], "label": ["a"]})
     with pytest.raises(InputError, match="class names must be different"):
         named_label_matrix([["ham"]], classes=["ham", "ham"])

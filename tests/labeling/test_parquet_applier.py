@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 
 import numpy as np
 import pandas as pd
@@ -192,6 +193,34 @@ def test_no_rows(tmp_path):
     assert (tmp_path / "v" / MANIFEST).exists()
 
 
+def test_the_word_nan_in_files_of_spark_is_asked_about(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    lfs = [keyword_lf("free", ["free"], 1), keyword_lf("call", ["call"], 1, column="other")]
+
+    def write(name, texts, others, by_spark):
+        table = pa.table({"text": texts, "other": others})
+        known = {"org.apache.spark.version": "4.0.0"} if by_spark else {}
+        pq.write_table(table.replace_schema_metadata(known), tmp_path / name)
+
+    write("a.parquet", ["nan", "free"], ["nan", "call"], True)
+    write("b.parquet", ["x", "nan"], ["y", None], True)
+    with pytest.warns(UserWarning, match=r"\{'text': 1\}.*makes it of a missing text") as caught:
+        ParquetLFApplier(lfs[:1]).apply(tmp_path / "a.parquet", tmp_path / "v")
+    assert len(caught) == 1
+    files = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
+    for _ in range(2):  # parts that are kept know it as well; a column with a null is no question
+        with pytest.warns(UserWarning, match=r"\{'text': 2\}"):
+            ParquetLFApplier(lfs).apply(files, tmp_path / "w")
+    write("a.parquet", ["nan", "free"], ["nan", "call"], False)
+    ParquetLFApplier(lfs).apply(tmp_path / "a.parquet", tmp_path / "x")
+
+
+@pytest.mark.parametrize("applier", [DaskApplier, SparkApplier])
+def test_what_is_no_session_is_refused(source, tmp_path, applier):
+    with pytest.raises(InputError, match=r"(client|spark) must be a .*, found object"):
+        applier(lfs(), CLASSES, object()).apply(source, tmp_path / "v")
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:LFs failed")
 def test_dask_loses_a_worker(source, tmp_path):
@@ -229,6 +258,28 @@ def test_spark(source, tmp_path):
     applier = SparkApplier(lfs(), CLASSES)
     how = {"batch_rows": 11, "row_id": "key", "n_jobs": 2, **TOLERANT}
     check(applier.apply(source, tmp_path / "v", **how), source)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:LFs failed")
+@pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas")
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_spark_connect(source, tmp_path, monkeypatch):
+    pytest.importorskip("pyspark")
+    pytest.importorskip("grpc_status", reason="Spark Connect needs grpcio-status and zstandard")
+    pytest.importorskip("zstandard")
+    if shutil.which("java") is None:
+        pytest.skip("Spark needs Java, and there is none")
+    from pyspark.sql import SparkSession
+
+    monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
+    spark = SparkSession.builder.remote("local[1]").getOrCreate()
+    try:
+        applier = SparkApplier(lfs(), CLASSES, spark)
+        how = {"batch_rows": 11, "row_id": "key", **TOLERANT}
+        check(applier.apply(source, tmp_path / "v", **how), source)
+    finally:
+        spark.stop()
 
 
 def test_kept_parts_have_the_numbers_of_their_rows_now(tmp_path):

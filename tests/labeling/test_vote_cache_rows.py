@@ -119,6 +119,10 @@ TOLD_APART = {
         lambda: pl.Series(["a"], dtype=pl.Enum([f"{k}" for k in range(50)] + ["a", "b"])),
         lambda: pl.Series(["a"], dtype=pl.Enum([f"{k}" for k in range(50)] + ["b", "a"])),
     ),
+    "kind of missing": (
+        lambda: pd.DataFrame({"a": [None, "x"]}, dtype=object),
+        lambda: pd.DataFrame({"a": [np.nan, "x"]}, dtype=object),
+    ),
     "missing or empty": (lambda: pl.Series(["a", None]), lambda: pl.Series(["a", ""])),
     "where a text ends": (lambda: pl.Series(["ab", ""]), lambda: pl.Series(["a", "b"])),
 }

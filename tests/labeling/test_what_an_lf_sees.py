@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -13,9 +14,11 @@ import pytest
 
 from spear_amal.labeling import (
     ColumnLFApplier,
+    DaskApplier,
     LFApplier,
     PandasLFApplier,
     ParquetLFApplier,
+    SparkApplier,
     labeling_function,
     threshold_lf,
 )
@@ -148,6 +151,27 @@ def test_a_cell_is_the_same_by_every_route(name, route, tmp_path):
     assert [str(cell) for cell in cells] == [str(cell) for cell in expected]
     for cell, wanted in zip(cells, expected, strict=True):
         assert isinstance(cell, datetime.datetime if type(wanted) is pd.Timestamp else type(wanted))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.parametrize("engine", ["pool", "dask", "spark"])
+def test_a_cell_is_the_same_in_other_processes(engine, tmp_path):
+    if engine == "spark" and shutil.which("java") is None:
+        pytest.skip("Spark needs Java, and there is none")
+    pytest.importorskip({"pool": "pyarrow", "dask": "distributed", "spark": "pyspark"}[engine])
+    table = pa.table({name: arrow(name).column(0) for name in CELLS})
+    for i in range(3):
+        pq.write_table(table.slice(i, 1), tmp_path / f"{i}.parquet")
+    wanted = {name: [repr(cell) for cell in cells] for name, (_, cells) in CELLS.items()}
+
+    def is_right(name):
+        return labeling_function(name)(lambda x: int(repr(x[name]) in wanted[name]))
+
+    make = {"pool": ParquetLFApplier, "dask": DaskApplier, "spark": SparkApplier}[engine]
+    applier = make([is_right(name) for name in CELLS])
+    votes = applier.apply(tmp_path, tmp_path / "v", n_jobs=2, batch_rows=1).to_label_matrix()
+    assert votes.to_dense().tolist() == [[1] * len(CELLS)] * 3
 
 
 @pytest.mark.parametrize(

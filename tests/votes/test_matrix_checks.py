@@ -131,6 +131,12 @@ def test_votes_of_many_types_are_the_same_votes():
         ({"lf_classes": [5, 0]}, "lf_classes must be -1 or a class"),
         ({"continuous": ["no", "no"]}, "continuous must be True or False"),
         ({"continuous": [2, 0]}, "continuous must be True or False"),
+        ({"classes": np.array(2.5)}, "classes must be"),
+        ({"classes": 10**9}, "number of classes must be 0 to"),
+        ({"lf_names": np.array("a")}, "list of texts"),
+        ({"row_ids": np.array(1)}, "row_ids"),
+        ({"lf_classes": [[0], [1, 2]]}, "lf_classes must be a list of single values"),
+        ({"continuous": 1}, "continuous must be a list of single values"),
         ({"scores": [[0.5]]}, "scores have shape"),
         ({"scores": [["a", "b"]]}, "scores must be numbers"),
     ],
@@ -149,6 +155,8 @@ def test_fields_that_cannot_be(fields, message):
         ([0, 1], [0], [1], "rows have shape"),
         ([0], [0], [-1], "from 0 to .*found -1"),
         ([1, 1], [2, 2], [0, 1], "votes twice"),
+        ([0, 1], [0, [1, 2]], [0, 1], "columns must be a list of single values"),
+        (0, 0, 1, "votes must be a list of single values"),
     ],
 )
 def test_triplets_that_are_none(rows, columns, votes, message):
@@ -158,9 +166,19 @@ def test_triplets_that_are_none(rows, columns, votes, message):
         LabelMatrix.from_triplets([0], [0], [1], (2, 3), scores=[0.5, 0.5])
 
 
+def test_row_ids_of_several_parts_become_texts():
+    index = pd.MultiIndex.from_tuples([("a", 1), ("b", 2)])
+    made = LabelMatrix.from_dense([[0], [1]], row_ids=index)
+    assert made.row_ids.tolist() == ["('a', 1)", "('b', 2)"]
+    ragged = LabelMatrix.from_dense([[0], [1]], row_ids=[("a",), ("b", 2)])
+    assert ragged.row_ids.tolist() == ["('a',)", "('b', 2)"]
+
+
 def test_only_label_matrices_are_concatenated():
     with pytest.raises(InputError, match=r"list of label matrices.*'ndarray'"):
         LabelMatrix.concatenate(LabelMatrix.from_dense([[0, 1]]))
+    with pytest.raises(InputError, match="at least one"):
+        LabelMatrix.concatenate(None)
 
 
 # -- votes that follow another tool's codes ------------------------------------------------------

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from datetime import date
+from enum import Enum
 from typing import Any, Unpack
 
 import numpy as np
@@ -12,8 +14,8 @@ import scipy.sparse as sp
 
 from spear_amal._typing import MatrixLike, TableLike, VotesLike
 from spear_amal.errors import InputError
-from spear_amal.votes.class_set import ClassesLike
-from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix, MatrixFields, as_label_matrix
+from spear_amal.votes.class_set import ABSTAIN, ClassesLike, is_listed
+from spear_amal.votes.label_matrix import LabelMatrix, MatrixFields, as_label_matrix
 from spear_amal.votes.matrix_checks import as_class_names, as_dense_votes, as_whole_numbers
 
 
@@ -223,12 +225,26 @@ def named_label_matrix(table: Any, **fields: Unpack[MatrixFields]) -> LabelMatri
     if isinstance(table, pd.DataFrame):
         fields.setdefault("lf_names", [str(name) for name in table.columns])
         fields.setdefault("row_ids", table.index)
-    cells = pd.DataFrame(table)
-    values = [value for column in cells for value in cells[column].tolist()]
+    columns = _columns(table)
+    shape = (len(columns[0]) if columns else 0, len(columns))
+    values = [value for column in columns for value in column]
     codes, fields["classes"] = _class_codes(values, fields.get("classes"))
-    votes = codes.reshape(cells.shape[::-1]).T
-    rows, columns = np.nonzero(votes != ABSTAIN)
-    return LabelMatrix.from_triplets(*(rows, columns, votes[rows, columns], cells.shape), **fields)
+    votes = codes.reshape(shape[::-1]).T
+    rows, lfs = np.nonzero(votes != ABSTAIN)
+    return LabelMatrix.from_triplets(rows, lfs, votes[rows, lfs], shape, **fields)
+
+
+def _columns(table: Any) -> list[list[Any]]:
+    """Cells of a table, LF by LF."""
+    if isinstance(table, pd.DataFrame):
+        return [table.iloc[:, j].tolist() for j in range(table.shape[1])]
+    rows = list(table) if is_listed(table) else []
+    lists = (list, tuple, np.ndarray, pd.Series)  # a text is no list of names
+    if not rows or not all(isinstance(row, lists) for row in rows):
+        raise InputError(f"a table of names must have rows of names, found {table!r:.99}")
+    if len({len(row) for row in rows}) > 1:
+        raise InputError("a table of names must have rows of one length")
+    return [list(column) for column in zip(*rows, strict=True)]
 
 
 def to_names(L: VotesLike) -> pd.DataFrame:
@@ -261,8 +277,9 @@ def _column(table: TableLike, name: str) -> list[Any]:
 def _numbered(table: TableLike, name: str) -> tuple[np.ndarray, list[Any]]:
     """Return the number of each value of a column, and the values in order of appearance."""
     values = _column(table, name)
-    if any(_is_missing(value) for value in values):
+    if any(_is_empty(value) for value in values):
         raise InputError(f"column {name!r} holds missing values; every answer needs one")
+    _require_single(values, f"column {name!r}")
     numbers = {value: i for i, value in enumerate(dict.fromkeys(values))}
     texts = Counter(map(str, numbers))
     if len(texts) < len(numbers):
@@ -272,12 +289,19 @@ def _numbered(table: TableLike, name: str) -> tuple[np.ndarray, list[Any]]:
 
 def _class_codes(values: Iterable[Any], classes: ClassesLike) -> tuple[np.ndarray, Iterable[Any]]:
     """Return class codes of names, -1 where a name is missing, and the class names."""
-    names = [None if _is_missing(value) else value for value in values]
+    names = [None if _is_empty(value) else value for value in values]
+    _require_single(names, "class names")
     known = _occurring(names) if classes is None else as_class_names(classes)
     codes = {None: ABSTAIN, **{name: code for code, name in enumerate(known)}}
     if wrong := [name for name in names if name not in codes]:
         raise InputError(f"{wrong[0]!r} is none of the classes {list(known)}")
     return np.array([codes[name] for name in names], dtype=np.int64), known
+
+
+def _require_single(values: list[Any], what: str) -> None:
+    single = (str, int, float, np.generic, Enum, date, type(None))
+    if wrong := [value for value in values if not isinstance(value, single)]:
+        raise InputError(f"{what} must be single texts or numbers, found {wrong[0]!r:.99}")
 
 
 def _occurring(names: list[Any]) -> list[Any]:
@@ -291,5 +315,8 @@ def _occurring(names: list[Any]) -> list[Any]:
     return known
 
 
-def _is_missing(value: Any) -> bool:
-    return value is None or value is pd.NA or value is pd.NaT or value != value
+def _is_empty(value: Any) -> bool:
+    """Return whether a cell is empty: None, NaN, or pandas' and NumPy's marks for it."""
+    if value is None or value is pd.NA or value is pd.NaT:
+        return True
+    return isinstance(value, float | np.floating | np.datetime64) and bool(value != value)

@@ -117,14 +117,18 @@ def write_wrench(
     classes = {rows.label_matrix.classes for rows in parts.values()}
     if len(classes) != 1:
         raise InputError(f"the parts must have the same classes, found {sorted(map(str, classes))}")
-    contents: dict[str, Any] = {part: _as_json(part, rows) for part, rows in parts.items()}
-    contents["label"] = {str(code): str(name) for code, name in enumerate(classes.pop())}
+    names = {str(code): str(name) for code, name in enumerate(classes.pop())}
+    # All are made ready before the first is written.
+    contents = {
+        part: json_bytes(_as_json(part, rows), f"part {part!r}") for part, rows in parts.items()
+    }
+    contents["label"] = json.dumps(names, ensure_ascii=False).encode()
     for name in contents:
         refuse_existing(folder / f"{name}.json", overwrite)
     with written_together():
         for name, content in contents.items():
             with write_aside(folder / f"{name}.json") as temporary:
-                temporary.write_bytes(json_bytes(content, f"part {name!r}"))
+                temporary.write_bytes(content)
 
 
 def _as_json(name: str, part: WrenchPart) -> dict[str, Any]:
@@ -135,7 +139,7 @@ def _as_json(name: str, part: WrenchPart) -> dict[str, Any]:
             f"{repeated[0]!r}, and the file would keep one row of each; give every row an id of "
             "its own, for instance by frame.reset_index(drop=True)"
         )
-    if not part.frame.columns.is_unique:
+    if part.frame.columns.map(str).has_duplicates:
         raise InputError(f"part {name!r} has a column twice: {list(part.frame.columns)}")
     votes = part.label_matrix.to_dense().tolist()
     gold = read_gold(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from spear_amal.estimators import DISTILLATION, DistilledClassifier, distiller, serialization
+from spear_amal.io.leftovers import remove_leftovers
 from spear_amal.io.safetensors import under_prefix, with_prefix
 from spear_amal.models.registry import n_parameters
 from spear_amal.studies.engine import Prerequisite
@@ -73,6 +74,7 @@ class TeacherSpec:
 def trained(spec: TeacherSpec, folder: str) -> DistilledClassifier:
     """Load a model, or train it and keep it, with its snapshots and the time it took."""
     path = spec.path(folder)
+    remove_leftovers(path.parent)
     if path.exists():
         return DistilledClassifier.load(path)
     split, _ = make_image_split(spec.data, spec.seed)

@@ -166,7 +166,7 @@ def test_decoded_files_that_are_truncated(keep, tmp_path):
 @pytest.mark.parametrize(
     ("name", "options", "told"),
     [
-        ("cifar", {}, r"no images 'cifar'.*'digits'.*'cifar10'"),
+        ("cifar", {}, r"unknown images 'cifar'.*digits.*cifar10"),
         ("digits", {"size": 96}, "'digits' take no size"),
         ("digits", {"labels": "worse"}, "'digits' take no labels"),
         ("cifar100", {"labels": "worse"}, "'cifar100' take no labels"),

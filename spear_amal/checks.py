@@ -1,0 +1,73 @@
+"""Checks of single values: each says which name, what was needed and what was found.
+
+For code that loads no scikit-learn; :mod:`spear_amal.params` has these and those of tables.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from difflib import get_close_matches
+from numbers import Integral, Real
+from typing import Any
+
+from spear_amal.errors import InputError
+
+__all__ = [
+    "check_name",
+    "check_not_negative",
+    "check_positive",
+    "check_share",
+    "check_whole",
+]
+
+
+def check_name(what: str, name: Any, known: Iterable[str]) -> None:
+    """Raise InputError unless a name is one of those known; the message offers the nearest.
+
+    Examples
+    --------
+    >>> check_name("metric", "acuracy", ["accuracy", "f1"])
+    Traceback (most recent call last):
+    spear_amal.errors.InputError: unknown metric 'acuracy'; did you mean 'accuracy'? choose from \
+accuracy, f1
+    """
+    known = list(known)
+    if isinstance(name, str) and name in known:
+        return
+    near = get_close_matches(name, known, n=2) if isinstance(name, str) else []
+    hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+    raise InputError(f"unknown {what} {name!r}; {hint}choose from {', '.join(known)}")
+
+
+def check_whole(name: str, value: Any, least: int) -> None:
+    """Raise InputError unless a parameter is a whole number of at least `least`."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        raise InputError(f"{name} must be a whole number of at least {least}, found {value!r}")
+
+
+def check_positive(name: str, value: Any) -> None:
+    """Raise InputError unless a parameter is a finite number above 0."""
+    if not 0 < _finite(value):
+        raise InputError(f"{name} must be above 0, found {value!r}")
+
+
+def check_not_negative(name: str, value: Any) -> None:
+    """Raise InputError unless a parameter is a finite number of at least 0."""
+    if not 0 <= _finite(value):
+        raise InputError(f"{name} must be at least 0, found {value!r}")
+
+
+def check_share(name: str, value: Any) -> None:
+    """Raise InputError unless a parameter is a number strictly between 0 and 1."""
+    if not 0 < _finite(value) < 1:
+        raise InputError(f"{name} must lie strictly between 0 and 1, found {value!r}")
+
+
+def _finite(value: Any) -> float:
+    """Return a finite number as a float, and anything else as NaN, which no comparison holds of."""
+    try:
+        number = float(value) if isinstance(value, Real) else math.nan
+    except OverflowError:  # a whole number beyond all floats
+        return math.nan
+    return number if math.isfinite(number) else math.nan

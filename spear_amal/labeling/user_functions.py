@@ -1,0 +1,65 @@
+"""Callables of users: their names, and which kinds of them cannot work."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from spear_amal.errors import InputError
+
+
+def name_of(f: Any) -> str:
+    """Return a name for a callable: its own, that of what a partial calls, or that of its class.
+
+    Examples
+    --------
+    >>> name_of(len), name_of(functools.partial(max, 3))
+    ('len', 'max')
+    """
+    if isinstance(f, functools.partial):
+        return name_of(f.func)
+    for attribute in ("__name__", "name"):
+        if isinstance(name := getattr(f, attribute, None), str) and name:
+            return name
+    return type(f).__name__
+
+
+def checked(f: Any, what: str, may_generate: bool = False) -> Callable[..., Any]:
+    """Return `f` if it can be called on rows.
+
+    Parameters
+    ----------
+    f : callable
+    what : str
+        What it is for, as the message begins.
+    may_generate : bool, default=False
+        Allow a generator function.
+
+    Raises
+    ------
+    InputError
+        If it cannot be called, is asynchronous, or is a generator function.
+    """
+    if not callable(f):
+        raise InputError(f"{what} needs a function, found {f!r}")
+    code = f.func if isinstance(f, functools.partial) else f
+    if not (inspect.isroutine(code) or isinstance(code, functools.partial)):
+        code = type(code).__call__  # an object that can be called
+    if inspect.iscoroutinefunction(code) or inspect.isasyncgenfunction(code):
+        raise InputError(f"{what} must not be async: nothing awaits what {name_of(f)!r} gives")
+    if inspect.isgeneratorfunction(code) and not may_generate:
+        raise InputError(f"{what} must return its answer: {name_of(f)!r} yields")
+    return f
+
+
+def take_identity(wrapper: Any, f: Any) -> None:
+    """Write the name, docstring and attributes of `f` onto its wrapper, as decorators do.
+
+    An attribute of `f` never hides one of the wrapper's class.
+    """
+    functools.update_wrapper(wrapper, f, updated=())
+    for name, value in getattr(f, "__dict__", {}).items():
+        if inspect.isroutine(f) and not hasattr(type(wrapper), name):
+            setattr(wrapper, name, value)
