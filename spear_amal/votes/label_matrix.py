@@ -25,6 +25,7 @@ from spear_amal.votes.matrix_checks import (
     as_positions,
     as_score_matrix,
     as_scores,
+    as_shape,
     as_votes,
     check_fields,
     check_same_columns,
@@ -150,7 +151,7 @@ class LabelMatrix(ArrayFace):
         InputError
             If a vote is below 0 or not a class, or an LF votes twice on a row.
         """
-        votes = as_votes(votes)
+        votes, shape = as_votes(votes), as_shape(shape)
         dtype = np.int8 if votes.size == 0 or votes.max() < 127 else np.int16
         order = (
             as_positions(rows, shape[0], len(votes), "rows"),

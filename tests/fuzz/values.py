@@ -78,7 +78,9 @@ def arrays(draw: Any, ndim: tuple[int, int] = (0, 3)) -> Any:
         try:
             with np.errstate(all="ignore"):
                 values = np.array(cells).astype(dtype)
-        except (ValueError, TypeError, OverflowError):
+        except (ValueError, TypeError, OverflowError, RuntimeError):
+            values = np.arange(size).astype(dtype)
+        if values.shape != (size,):  # a class of an Enum is read as the list of its members
             values = np.arange(size).astype(dtype)
     return draw(contained(values.reshape(shape)))
 

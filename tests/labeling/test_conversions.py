@@ -74,7 +74,7 @@ def test_ties():
     [
         (lambda: probs_to_preds([[1.0]]), "C of at least 2"),
         (lambda: probs_to_preds([0.5, 0.5]), r"shape \(n, C\)"),
-        (lambda: probs_to_preds(np.eye(2), "coin"), "tie_break_policy must be one of"),
+        (lambda: probs_to_preds(np.eye(2), "coin"), "unknown tie_break_policy 'coin'"),
         (lambda: preds_to_probs([0, -1], 2), "found -1 in row 1; abstained rows"),
         (
             lambda: preds_to_probs([0, 2], 2),
