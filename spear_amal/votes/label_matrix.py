@@ -309,11 +309,11 @@ class LabelMatrix(ArrayFace):
         >>> L.in_class_order(["action", "romance"]).to_dense().tolist()
         [[1, 0], [-1, 1]]
         """
-        classes = tuple(classes)
-        if classes == self.classes:
+        given, classes = classes, as_class_names(classes if is_listed(classes) else None)
+        if tuple(classes) == self.classes:
             return self
         if len(classes) != self.n_classes or set(classes) != set(self.classes):
-            raise InputError(f"needed are the classes {list(self.classes)}, found {list(classes)}")
+            raise InputError(f"needed are the classes {list(self.classes)}, found {given!r}")
         codes = np.array([classes.index(name) for name in self.classes] + [ABSTAIN])
         dtype = np.int8 if len(classes) < np.iinfo(np.int8).max else np.int16
         stored, moved = self.codes, copy.copy(self)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -156,7 +155,9 @@ def as_votes(votes: VectorLike) -> np.ndarray:
 def as_shape(shape: Any) -> tuple[int, int]:
     """Return the shape of votes; InputError unless it is two whole numbers from 0 on."""
     sizes = tuple(shape) if is_listed(shape) else ()
-    if len(sizes) != 2 or not all(isinstance(size, Integral) and size >= 0 for size in sizes):
+    if len(sizes) != 2 or not all(
+        isinstance(size, int | np.integer) and size >= 0 for size in sizes
+    ):
         raise InputError(f"shape must be (rows, LFs), two whole numbers, found {shape!r}")
     return int(sizes[0]), int(sizes[1])
 

@@ -124,3 +124,9 @@ def test_required_columns():
     require_columns(frame, ["text"])
     with pytest.raises(InputError, match=r"rows\.csv has no column 'label'.*'Label'"):
         require_columns(frame, ["text", "label"], where="rows.csv")
+
+
+@pytest.mark.parametrize("paths", [[], (), None, 7, [None], {}])
+def test_a_list_of_paths_has_paths(paths):
+    with pytest.raises(InputError, match="needed is the path of a table, or a list of some"):
+        read_table(paths)
