@@ -35,9 +35,11 @@ class DawidSkene(LabelModel):
     that of an LF that voted for several is a missing value. Without LFs of one class this is the
     model of the paper, equal to crowd-kit's ``DawidSkene`` (without its floor of 1e-10).
 
-    Where abstention is an answer of some LF, rows without votes count as well. Likelihood alone may
-    then tell two kinds of rows apart that are not the classes, above all where classes are far from
-    even; :class:`~spear_amal.label_models.accuracy.AccuracyModel` guards against that.
+    LFs that cast the same vote on every row are not heard: they say nothing, but where EM starts
+    they would draw all rows to their class. Where abstention is an answer of some LF, rows without
+    votes count as well. Likelihood alone may then tell two kinds of rows apart that are not the
+    classes, above all where classes are far from even;
+    :class:`~spear_amal.label_models.accuracy.AccuracyModel` guards against that.
 
     Parameters
     ----------
@@ -85,6 +87,7 @@ class DawidSkene(LabelModel):
 
     uses_gold = True
     counts_rows = True
+    drops_constant = True
 
     def __init__(
         self,

@@ -1,8 +1,7 @@
 """Kills commands that write at chosen steps and random moments, and gives them again.
 
-``python tests/kill/harness.py --kills 300`` is the long mode (``make kill``). After each kill no
-process may be left after ten seconds; after the next run of the same command the folder holds what
-an undisturbed run leaves there, byte for byte (times aside), and nothing else.
+After each kill no process may be left after ten seconds; after the next run of the same command the
+folder holds what an undisturbed run leaves there, byte for byte (times aside), and nothing else.
 
 Commands run in forks of a process that has imported everything: a kill costs what its command
 costs, and not the seconds of the imports.
@@ -10,7 +9,6 @@ costs, and not the seconds of the imports.
 
 from __future__ import annotations
 
-import argparse
 import os
 import random
 import shutil
@@ -18,14 +16,14 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-from commands import COMMANDS, SPAWNING, copy_folder, outputs, write_inputs
+from kill_cases import COMMANDS, SHARES, USUAL_SHARE, copy_folder, outputs, write_inputs
 
 # Calls of the system that change a folder or a file on disk: a command is killed before and after.
 STEPS = ("replace", "fsync", "unlink", "mkdir", "rmdir", "open")
@@ -147,7 +145,7 @@ def _become(
             code = int(end.code or 0)
         except BaseException as error:
             code = int(getattr(error, "exit_code", 1))
-            print(repr(error), file=sys.stderr)
+            traceback.print_exception(error)
         sys.stdout.flush()
         sys.stderr.flush()
         _end_pools()
@@ -286,9 +284,9 @@ def kill_once(workshop: Workshop, case: str, how: str, when: float, outcome: Out
 def campaign(
     root: Path, kills: int, seed: int, cases: list[str], show=lambda text: None
 ) -> Outcome:
-    """Kill commands `kills` times altogether; those that start processes less often."""
+    """Kill commands `kills` times altogether, slow ones less often."""
     workshop, outcome, chance = Workshop(root), Outcome(), random.Random(seed)
-    shares = {case: 1 if case in SPAWNING else 3 for case in cases}
+    shares = {case: SHARES.get(case, USUAL_SHARE) for case in cases}
     for i, case in enumerate(cases):
         n = kills * shares[case] // sum(shares.values())
         n += i < kills - sum(kills * s // sum(shares.values()) for s in shares.values())
@@ -315,25 +313,3 @@ def warm_up() -> None:
 
     assert all((apply, demo, distill, predict, study, teacher_outputs, train, matplotlib))
     import torch._dynamo  # by the first optimiser, and it takes seconds
-
-
-def main() -> int:
-    """Run the long mode."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=300)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--case", action="append", choices=list(COMMANDS))
-    options = parser.parse_args()
-    warm_up()
-    root = Path(tempfile.mkdtemp(prefix="kill-"))
-    try:
-        cases = options.case or list(COMMANDS)
-        outcome = campaign(root, options.kills, options.seed, cases, lambda t: print(t, flush=True))
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
-    print(outcome)
-    return bool(outcome.faults)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

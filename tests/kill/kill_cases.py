@@ -61,7 +61,9 @@ COMMANDS = {
     "study report": ("study", "report", "made.json", "--html", "report.html"),
     "demo": ("demo", "--offline", "--max-epochs", "1", "--output", "report.html"),
 }
-SPAWNING = ("apply --jobs", "study --jobs")  # each takes seconds to start its processes
+# How often a command is killed in comparison; those with processes take seconds to start them.
+SHARES = {"apply --jobs": 1, "study --jobs": 1, "demo": 1, "study kd-synthetic": 4}
+USUAL_SHARE = 10
 
 
 def write_inputs(folder: Path) -> None:
