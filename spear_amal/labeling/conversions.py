@@ -13,7 +13,7 @@ from spear_amal.errors import InputError
 from spear_amal.seeds import random_generator
 from spear_amal.votes.gold import read_gold
 from spear_amal.votes.label_matrix import ABSTAIN, as_label_matrix
-from spear_amal.votes.matrix_checks import as_numbers, as_rows
+from spear_amal.votes.matrix_checks import as_floats, as_rows
 from spear_amal.votes.row_ids import align_votes, check_same_rows
 
 TIE_BREAKS = ("random", "true-random", "abstain")
@@ -84,7 +84,7 @@ def probs_to_preds(
     >>> probs_to_preds([[0.8, 0.2], [0.5, 0.5]], tie_break_policy="abstain")
     array([ 0, -1])
     """
-    array = as_numbers(probs, "probs")
+    array = as_floats(probs, "probs")
     if array.ndim != 2 or array.shape[1] < 2:
         raise InputError(f"probs must have shape (n, C) with C of at least 2, found {array.shape}")
     if not np.isfinite(array).all():

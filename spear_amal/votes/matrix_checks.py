@@ -130,7 +130,7 @@ def as_rows(values: Any, name: str) -> np.ndarray:
     return array
 
 
-def as_numbers(values: Any, name: str) -> np.ndarray:
+def as_floats(values: Any, name: str) -> np.ndarray:
     """Return numbers as an array of floats (n, ...); InputError if one is none."""
     array = as_rows(values, name)
     if array.dtype.kind in "cmMV":

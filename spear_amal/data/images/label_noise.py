@@ -12,7 +12,7 @@ from spear_amal._typing import MatrixLike, VectorLike
 from spear_amal.checks import check_whole
 from spear_amal.errors import InputError
 from spear_amal.seeds import random_generator
-from spear_amal.votes.matrix_checks import as_numbers, as_vector, as_whole_numbers
+from spear_amal.votes.matrix_checks import as_floats, as_vector, as_whole_numbers
 
 KINDS = ("symmetric", "pairs", "confusable")
 
@@ -116,7 +116,7 @@ def _odds(kind: str, n_classes: int, confusion: MatrixLike | None) -> np.ndarray
         return others
     if kind == "pairs":
         return np.roll(np.eye(n_classes), 1, axis=1)
-    odds = as_numbers(confusion, "confusion")
+    odds = as_floats(confusion, "confusion")
     if odds.shape != others.shape or not (np.isfinite(odds) & (odds >= 0)).all():
         raise InputError(
             f"confusion must be {n_classes} x {n_classes} finite weights of at least 0, "

@@ -39,7 +39,8 @@ def partitions(draw, folder):
     y = draw(mostly(right, st.one_of(gold(30), arrays((0, 2)), odd)))
     sizes = [draw(mostly(st.integers(3, 8), small_odd, 12)) for _ in range(2)]
     labelled = draw(mostly(st.just("random"), small_odd, 12))
-    test = draw(st.one_of(st.none(), st.lists(st.integers(0, 12), max_size=6), arrays((0, 1))))
+    rows_of_test = st.one_of(st.none(), st.lists(st.integers(0, 12), max_size=6))
+    test = draw(mostly(rows_of_test, arrays((0, 1))))
     seed = draw(mostly(st.just(0), small_odd, 12))
     parts = data.partition(y, seed, *sizes, labelled=labelled, test=test)
     rows = np.concatenate([parts.labelled, parts.validation, parts.unlabelled, parts.test])

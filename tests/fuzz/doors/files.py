@@ -87,7 +87,7 @@ def damaged(draw, folder, name):
         shutil.copy(source, target)
         path = target
     content = path.read_bytes()
-    if draw(st.integers(0, 3)):  # else it is whole
+    if draw(st.booleans()):
         change = mutated_json if path.suffix == ".json" and draw(st.booleans()) else mutated
         path.write_bytes(change(draw, content))
     else:
@@ -225,7 +225,7 @@ def spear_pickle(draw, folder):
         for name, value in right.items()
     )
     whole_content = content
-    if draw(st.integers(0, 3)) == 0:
+    if draw(st.sampled_from([False, False, True])):
         content = mutated(draw, content)
     (folder / "d.p").write_bytes(content)
     arrays_read = read_spear_pickle(folder / "d.p")
