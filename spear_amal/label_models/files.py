@@ -14,9 +14,11 @@ from spear_amal._typing import PathLike
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.io.atomic import refuse_existing
 from spear_amal.io.safetensors import read_tensors, write_tensors
+from spear_amal.votes.class_set import ClassNames
 
 KIND = "spear_amal label model"
-MAPPING, TUPLE = "mapping", "tuple"  # what JSON has not: a dict of any keys, and a tuple
+# What JSON has not: a dict of any keys, a tuple, and names of classes with their ids.
+MAPPING, TUPLE, CLASSES = "mapping", "tuple", "classes"
 PICKLE, PICKLE_PROTOCOLS = b"\x80", (b"\x02", b"\x03", b"\x04", b"\x05")  # a pickle's start
 
 
@@ -116,6 +118,8 @@ def _to_json(name: str, value: Any) -> Any:
         return value.tolist()
     if isinstance(value, Mapping):
         return {MAPPING: [[_to_json(name, k), _to_json(name, v)] for k, v in value.items()]}
+    if isinstance(value, ClassNames):
+        return {CLASSES: [_to_json(name, tuple(value)), _to_json(name, value.ids)]}
     if isinstance(value, list | tuple):
         items = [_to_json(name, item) for item in value]
         return {TUPLE: items} if isinstance(value, tuple) else items
@@ -133,6 +137,8 @@ def _from_json(value: Any) -> Any:
         return [_from_json(item) for item in value]
     if not isinstance(value, dict):
         return value
+    if CLASSES in value:
+        return ClassNames(*map(_from_json, value[CLASSES]))
     if TUPLE in value:
         return tuple(_from_json(value[TUPLE]))
     return {_from_json(key): _from_json(item) for key, item in value[MAPPING]}
