@@ -17,7 +17,7 @@ from spear_amal.io.safetensors import read_tensors, write_tensors
 from spear_amal.votes.class_set import ClassNames
 
 KIND = "spear_amal label model"
-# What JSON has not: a dict of any keys, a tuple, and names of classes with their ids.
+# What JSON has not: a dict of any keys, a tuple, and class names with the ids that go with them.
 MAPPING, TUPLE, CLASSES = "mapping", "tuple", "classes"
 PICKLE, PICKLE_PROTOCOLS = b"\x80", (b"\x02", b"\x03", b"\x04", b"\x05")  # a pickle's start
 
@@ -78,6 +78,7 @@ def read_label_model(receiver: Any, path: PathLike) -> Any:
     try:
         params = {key: _from_json(value) for key, value in header["params"].items()}
         learnt = {key: _from_json(value) for key, value in header["learnt"].items()}
+        learnt["classes_"] = ClassNames(learnt["classes_"])  # older files hold a plain tuple
         learnt |= {key: tensor.numpy() for key, tensor in tensors.items()}
         model = known[name]() if isinstance(receiver, type) else receiver
         model.set_params(**params)
@@ -116,10 +117,10 @@ def _to_tensor(name: str, values: np.ndarray) -> torch.Tensor:
 def _to_json(name: str, value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
+    if isinstance(value, ClassNames):
+        return {CLASSES: [_to_json(name, list(value)), _to_json(name, value.ids)]}
     if isinstance(value, Mapping):
         return {MAPPING: [[_to_json(name, k), _to_json(name, v)] for k, v in value.items()]}
-    if isinstance(value, ClassNames):
-        return {CLASSES: [_to_json(name, tuple(value)), _to_json(name, value.ids)]}
     if isinstance(value, list | tuple):
         items = [_to_json(name, item) for item in value]
         return {TUPLE: items} if isinstance(value, tuple) else items

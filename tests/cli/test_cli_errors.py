@@ -80,7 +80,7 @@ def test_bad_labelling_functions(body, said, table, run):
         (("--lfs", "none.py"), "no such file of labelling functions: none.py"),
         (("--text-column", "body"), "rows.csv has no column 'body'; it has ['text', 'label']"),
         (("--label-column", "gold"), "rows.csv has no column 'gold'"),
-        (("--method", "ammal"), "did you mean amal"),
+        (("--method", "ammal"), "did you mean 'amal'"),
         (("--method", "amal:foldz=3"), "method 'amal' has no option 'foldz'"),
         (("--method", "amal:crossfit=x"), "'amal:crossfit=x' cannot be used: The 'n_folds'"),
         (("--method", "majority:inference=product"), "a model file holds no label model"),

@@ -189,6 +189,7 @@ def test_a_file_gives_the_same_model_back(make, drawn, tmp_path):
         assert type(loaded) is make
         np.testing.assert_array_equal(loaded.predict_proba(L), model.predict_proba(L))
         np.testing.assert_array_equal(loaded.get_weights(), model.get_weights())
+        np.testing.assert_array_equal(loaded.predict(L), model.predict(L))
         assert loaded.get_params() == model.get_params()
         assert (loaded.classes_, loaded.plan_) == (model.classes_, model.plan_)
     assert empty.load(path) is empty
@@ -197,6 +198,22 @@ def test_a_file_gives_the_same_model_back(make, drawn, tmp_path):
     model.save(path, overwrite=True)
     with pytest.raises(InputError, match=f"has {M - 1} LFs"):
         empty.predict(L[:, : M - 1])
+
+
+class Size(Enum):
+    """Classes that are called by other numbers than their codes."""
+
+    SMALL = 3
+    LARGE = 7
+
+
+def test_a_file_keeps_what_classes_are_called_by(tmp_path):
+    L = LabelMatrix.from_dense([[0, 0, -1], [1, 1, 0], [-1, -1, -1]], classes=Size)
+    MajorityVote().fit(L).save(tmp_path / "model.safetensors")
+    loaded = LabelModel.load(tmp_path / "model.safetensors")
+    assert loaded.predict(L).tolist() == [3, 7, -1]
+    assert loaded.classes_.ids == (3, 7)
+    assert loaded.score(L, [3, 7, None]) == {"accuracy": 1.0}
 
 
 def test_parameters_come_back(drawn, tmp_path):

@@ -135,7 +135,7 @@ def test_finals(text, final, folds):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("ammal", "did you mean amal"),
+        ("ammal", "did you mean 'amal'"),
         ("", "unknown method"),
         ("dawid-skeen", "did you mean dawid-skene"),
         ("amal:weight_r=3", "did you mean weight_lr"),

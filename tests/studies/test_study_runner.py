@@ -183,7 +183,7 @@ def test_placebo_moves_votes_and_is_stored(source):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"methods": ["ammal"]}, "did you mean amal"),
+        ({"methods": ["ammal"]}, "did you mean 'amal'"),
         ({"methods": ["spear:crosfit=3"]}, "did you mean crossfit"),
         ({"methods": "spear"}, "must be a list"),
         ({"seeds": 0}, "at least two seeds, found 0"),
