@@ -490,7 +490,7 @@ def as_label_matrix(L: VotesLike, classes: Sequence[Any] | None = None) -> Label
     matrix = L if isinstance(L, LabelMatrix) else LabelMatrix.from_dense(L)
     if classes is None or list(matrix.classes) == list(classes):
         return matrix
-    named = all(isinstance(name, str) for name in (*matrix.classes, *classes))
+    named = not matrix.classes.mere_codes and not ClassNames(classes).mere_codes
     top = int(matrix.codes.data.max(initial=0))
     if named or top > len(classes):
         raise InputError(

@@ -299,3 +299,42 @@ def test_class_balance_of_members_and_numbered_classes():
     named = L.with_classes(["ham", "spam"])
     shares = {Kind.SPAM: 0.75, Kind.HAM: 0.25}
     assert AccuracyModel(class_balance=shares).fit(named).class_balance_.tolist() == [0.25, 0.75]
+
+
+class Stars(Enum):
+    ONE, TWO, THREE = 1, 2, 3
+
+
+@pytest.mark.parametrize("classes", [[1, 2, 3], Stars, {"x": 7, "y": 8, "z": 9}])
+def test_file_keeps_what_classes_are_called_by(make, tmp_path, classes):
+    L = synthetic_votes(N, M, 3, seed=2)[0].with_classes(classes)
+    model = make().fit(L)
+    model.save(tmp_path / "model")
+    loaded = make.load(tmp_path / "model")
+    assert (loaded.classes_, loaded.classes_.ids) == (L.classes, L.classes.ids)
+    predictions = loaded.predict(L)
+    first = 7 if isinstance(classes, dict) else 1
+    assert set(predictions.tolist()) == {-1, first, first + 1, first + 2}
+    fired = predictions != -1
+    expected = loaded.predict_proba(L)[fired].argmax(axis=1) + first
+    np.testing.assert_array_equal(predictions[fired], expected)
+    assert loaded.score(L, predictions)["accuracy"] == 1
+
+
+def test_gold_of_a_plain_array_is_read_by_the_classes_of_the_model():
+    L, y = synthetic_votes(N, M, 3, seed=3)
+    model = AccuracyModel().fit(L.with_classes([1, 2, 3]))
+    stars = np.where(y < 2, y + 1, -1)
+    right = model.predict_proba(L.to_dense()).argmax(axis=1) == y
+    expected = right[y < 2].mean()
+    for votes in (L.to_dense(), L.with_classes([1, 2, 3])):
+        assert model.score(votes, stars, tie_break_policy="first")["accuracy"] == pytest.approx(
+            expected
+        )
+
+
+def test_votes_for_the_same_numbers_in_another_order_are_refused():
+    L = synthetic_votes(N, M, 3, seed=3)[0]
+    model = AccuracyModel().fit(L.with_classes([1, 2, 3]))
+    with pytest.raises(InputError, match=r"classes \[3, 2, 1\], the model knows \[1, 2, 3\]"):
+        model.predict(L.with_classes([3, 2, 1]))

@@ -70,6 +70,20 @@ def test_lf_that_never_votes_or_declares():
     assert shown["verdict"].tolist() == ["silent", "silent", "unclear"]
 
 
+@pytest.mark.parametrize(
+    ("classes", "names"),
+    [
+        ([1, 2, 3], "123"),
+        ({"x": 1, "y": 2, "z": 3}, "xyz"),
+        ({"x": 7, "y": 0, "z": 2}, "yzx"),  # codes follow the ids
+    ],
+)
+def test_classes_called_by_numbers_are_named_as_they_are(classes, names):
+    matrix = LabelMatrix.from_dense([[0, 2, -1], [1, 2, -1]], classes=classes)
+    a, b, c = names
+    assert lf_table(matrix)["votes for"].tolist() == [f"{a}, {b}", c, "-"]
+
+
 def test_no_rows_are_no_error():
     table = lf_table(LabelMatrix.from_dense(np.zeros((0, 3), dtype=int)), np.zeros(0, dtype=int))
     assert readable_coverage(table)["coverage"].tolist() == ["0.0%"] * 3
