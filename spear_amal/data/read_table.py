@@ -219,35 +219,35 @@ def write_table(frame: pd.DataFrame, path: PathLike, overwrite: bool = False) ->
         _need_pyarrow(path)
     refuse_existing(path, overwrite)
     with write_aside(path) as temporary:
-        if suffix in DELIMITERS:
-            _write_delimited(frame, temporary, path)
-        elif suffix in JSON_LINES:
-            write_values(frame, temporary)
-        else:
-            _write_parquet(frame, temporary, path)
+        try:
+            if suffix in DELIMITERS:
+                _write_delimited(frame, temporary)
+            elif suffix in JSON_LINES:
+                write_values(frame, temporary)
+            else:
+                _write_parquet(frame, temporary, path)
+        except UnicodeEncodeError as error:
+            raise InputError(
+                f"{path}: {error.object[error.start : error.end]!r} is half of a character, which "
+                "UTF-8 cannot hold; mend the text"
+            ) from error
 
 
-def _write_delimited(frame: pd.DataFrame, temporary: Path, path: Path) -> None:
+def _write_delimited(frame: pd.DataFrame, path: Path) -> None:
     texts = {name: column for name, column in frame.items() if not _is_plain(column)}
     nested = {
         name: column.map(_as_cell) for name, column in texts.items() if is_object_dtype(column)
     }
     # Programs take a carriage return outside quotes for the end of a row.
     has_return = any("\r" in str(cell) for cells in (frame, *texts.values()) for cell in cells)
-    try:
-        frame.assign(**nested).to_csv(
-            temporary,
-            sep=delimiter_of(path),
-            index=False,
-            encoding="utf-8",
-            lineterminator="\n",
-            quoting=csv.QUOTE_NONNUMERIC if has_return else csv.QUOTE_MINIMAL,
-        )
-    except UnicodeEncodeError as error:
-        raise InputError(
-            f"{path}: {error.object[error.start : error.end]!r} is half of a character, which "
-            "UTF-8 cannot hold; mend the text"
-        ) from error
+    frame.assign(**nested).to_csv(
+        path,
+        sep=delimiter_of(path),
+        index=False,
+        encoding="utf-8",
+        lineterminator="\n",
+        quoting=csv.QUOTE_NONNUMERIC if has_return else csv.QUOTE_MINIMAL,
+    )
 
 
 def _is_plain(column: pd.Series) -> bool:

@@ -134,7 +134,7 @@ def test_a_list_of_paths_has_paths(paths):
 
 @pytest.mark.parametrize("suffix", [".csv", ".tsv"])
 def test_half_a_character_is_no_text_of_a_file(tmp_path, suffix):
-    frame = pd.DataFrame({"text": ["whole", "half \ud800"]})
+    frame = pd.DataFrame({"text": ["whole", "half \ud800"]}, dtype=object)
     with pytest.raises(InputError, match="half of a character"):
         write_table(frame, tmp_path / f"a{suffix}")
     assert not list(tmp_path.iterdir())
