@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from spear_amal._typing import VectorLike
+from spear_amal.checks import check_whole
 from spear_amal.data.corpus import Corpus
 from spear_amal.errors import InputError
 from spear_amal.seeds import RandomStateLike, random_generator
@@ -45,8 +46,9 @@ def draw_stratified(
     InputError
         If there are fewer rows than `size`, or `size` is below the number of classes.
     """
+    check_whole(f"the number of rows of {purpose}", size, 0)
     classes, counts = np.unique(labels[rows], return_counts=True)
-    if size < 0 or size > len(rows):
+    if size > len(rows):
         raise InputError(f"{purpose} needs {size} rows, but {len(rows)} are left to draw from")
     if size == 0:
         return np.empty(0, dtype=np.int64)
