@@ -1,6 +1,6 @@
 """Checks of single values: each says which name, what was needed and what was found.
 
-For code that must load neither NumPy nor scikit-learn; :mod:`spear_amal.params` checks tables of them.
+For code that loads neither NumPy nor scikit-learn; :mod:`spear_amal.params` has checks of tables.
 """
 
 from __future__ import annotations

@@ -136,7 +136,7 @@ def test_no_such_loss_no_rows(examples, drop):
 
 
 @pytest.mark.parametrize("classes", [[1, 2, 3], {"low": 7, "mid": 5, "high": 9}])
-def test_classes_called_by_numbers_are_named_as_they_are(classes):
+def test_votes_are_named_whatever_the_ids_of_classes(classes):
     L = LabelMatrix.from_dense([[0, 2], [1, -1], [-1, 2]], classes=classes)
     names = list(L.classes)
     assert lf_table(L)["votes for"].tolist() == [f"{names[0]}, {names[1]}", str(names[2])]
