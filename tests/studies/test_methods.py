@@ -135,9 +135,9 @@ def test_finals(text, final, folds):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("ammal", "did you mean amal"),
+        ("ammal", "did you mean 'amal'"),
         ("", "unknown method"),
-        ("dawid-skeen", "did you mean dawid-skene"),
+        ("dawid-skeen", "did you mean 'dawid-skene'"),
         ("amal:weight_r=3", "did you mean weight_lr"),
         ("imply-loss:gama=3", "did you mean gamma"),
         ("only-l:weight_lr=3", "no option 'weight_lr'"),
