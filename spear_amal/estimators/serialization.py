@@ -234,7 +234,8 @@ def _check_answer(estimator: Any) -> None:
     shape = getattr(estimator, "input_shape_", (estimator.n_features_in_,))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of names of features, which this row lacks
-        p = estimator.predict_proba(np.zeros((1, *shape), dtype=np.float32))
+        row = np.zeros((1, *shape), dtype=np.float32)
+        p = estimator._predict_proba(row, None, 0.0)  # by the features alone
     if p.shape != (1, len(estimator.classes_)):
         raise ValueError(f"it predicts {p.shape[1]} of {len(estimator.classes_)} classes")
 

@@ -264,7 +264,7 @@ def test_predict_gives_the_users_columns_back(project, ok):
     p = TextModel.load(project / "model.safetensors").predict_proba(
         ["a fight", "guns, a kiss", 'say "love"\r\n', "a\rb"]
     )
-    assert pd.read_csv("out.csv", lineterminator="\n")["p_romance"].tolist() == p[:, 0].tolist()
+    assert pd.read_csv("out.csv", lineterminator="\n")["p_action"].tolist() == p[:, 1].tolist()
 
 
 def test_lf_that_compares_numbers_of_a_csv(inbox, ok):
