@@ -133,10 +133,3 @@ def test_votes_of_an_example_are_named(examples):
 def test_no_such_loss_no_rows(examples, drop):
     held = replace(examples, weights=examples.weights.drop(columns=drop))
     assert len(extreme_rows(held)) == 0
-
-
-@pytest.mark.parametrize("classes", [[1, 2, 3], {"low": 7, "mid": 5, "high": 9}])
-def test_classes_called_by_numbers_are_named_as_they_are(classes):
-    L = LabelMatrix.from_dense([[0, 2], [1, -1], [-1, 2]], classes=classes)
-    names = list(L.classes)
-    assert lf_table(L)["votes for"].tolist() == [f"{names[0]}, {names[1]}", str(names[2])]
