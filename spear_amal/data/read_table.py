@@ -261,7 +261,9 @@ def _as_cell(value: Any) -> Any:
 def _write_parquet(frame: pd.DataFrame, temporary: Path, path: Path) -> None:
     try:
         frame.to_parquet(temporary, engine="pyarrow", index=False)
-    except (ValueError, TypeError) as error:  # those of Arrow are such errors
+    except UnicodeEncodeError:
+        raise  # told by the caller
+    except (ValueError, TypeError, OverflowError) as error:  # those of Arrow are such errors
         raise InputError(
             f"{path}: Parquet has no type for a column ({error}); write .jsonl, or mend the column"
         ) from error

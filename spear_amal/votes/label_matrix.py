@@ -352,7 +352,7 @@ class LabelMatrix(ArrayFace):
         >>> L.for_rows(["c", "b"]).to_dense().tolist()
         [[-1], [1]]
         """
-        return self[exact_places(as_row_ids(list(row_ids)), self.row_ids)]
+        return self[exact_places(as_row_ids(row_ids), self.row_ids)]
 
     def covered(self) -> np.ndarray:
         """Rows (n,) on which at least one LF fired."""
