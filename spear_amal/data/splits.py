@@ -47,8 +47,9 @@ def draw_stratified(
     InputError
         If there are fewer rows than `size`, or `size` is below the number of classes.
     """
+    check_whole(f"the number of rows of {purpose}", size, 0)
     classes, counts = np.unique(labels[rows], return_counts=True)
-    if size < 0 or size > len(rows):
+    if size > len(rows):
         raise InputError(f"{purpose} needs {size} rows, but {len(rows)} are left to draw from")
     if size == 0:
         return np.empty(0, dtype=np.int64)

@@ -32,7 +32,8 @@ class Fixed(Mixer):
 
     def check_settings(self) -> None:
         """Raise InputError for a setting that cannot be used."""
-        check_by_name("per_loss", self.per_loss, least=-math.inf)
+        if self.per_loss is not None:
+            check_by_name("per_loss", self.per_loss, least=-math.inf)
 
     def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:
         """Check the names and lay out one weight per loss."""

@@ -15,7 +15,7 @@ from spear_amal import LabelMatrix, SpearClassifier, TrainerConfig
 from spear_amal.errors import FileFormatError, InputError, SpearAmalError
 from spear_amal.io.arrays import read_array, read_arrays
 from spear_amal.io.guard import check_json_digest, with_digest
-from spear_amal.io.safetensors import read_tensors, write_tensors
+from spear_amal.io.safetensors import FORMAT, read_tensors, write_tensors
 from spear_amal.labeling import LFApplier, VoteCache, keyword_lf
 from spear_amal.studies import read_study
 from spear_amal.studies.results_file import StudyFile
@@ -147,7 +147,7 @@ def test_tensors_are_held_against_their_digest(tmp_path):
     path = tmp_path / "a"
     write_tensors(path, {"a": torch.arange(3.0), "none": torch.zeros(0)}, {"kind": "k"})
     tensors, header = read_tensors(path, "k")
-    assert header == {"format": 2, "kind": "k"} and tensors["a"].tolist() == [0, 1, 2]
+    assert header == {"format": FORMAT, "kind": "k"} and tensors["a"].tolist() == [0, 1, 2]
     raw, _ = header_of(path)
     save_file(
         {"a": torch.arange(3.0) + 1, "none": torch.zeros(0)}, path, {"spear_amal": json.dumps(raw)}
