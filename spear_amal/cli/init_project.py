@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import textwrap
 from collections.abc import Callable
@@ -79,7 +80,8 @@ def _write_all(folder: Path, files: dict[str, Callable[[Path], None]]) -> None:
                     write(temporary)
     except BaseException:
         if folder.is_dir() and not existed:
-            folder.rmdir()
+            with contextlib.suppress(OSError):  # not empty: what went wrong is what counts
+                folder.rmdir()
         raise
 
 
