@@ -1,6 +1,6 @@
 """Checks of single values: each says which name, what was needed and what was found.
 
-For code that loads no scikit-learn; :mod:`spear_amal.params` has these and those of tables.
+For code that loads neither NumPy nor scikit-learn; :mod:`spear_amal.params` has checks of tables.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from numbers import Integral, Real
 from typing import Any
-
-import numpy as np
 
 from spear_amal.errors import InputError
 
@@ -62,7 +60,9 @@ def check_choice(name: str, value: Any, choices: Iterable[str]) -> None:
 
 def check_flag(name: str, value: Any) -> None:
     """Raise InputError unless a parameter is True or False, or the 1 or 0 that stand for them."""
-    if not isinstance(value, Integral | np.bool_) or value not in (0, 1):
+    # NumPy's own truth values are no Integral; NumPy is not imported for their sake.
+    truth = isinstance(value, Integral) or type(value).__name__ in ("bool", "bool_")
+    if not truth or value not in (0, 1):
         raise InputError(f"{name} must be True or False, found {value!r}")
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import textwrap
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 
@@ -79,8 +79,8 @@ def _write_all(folder: Path, files: dict[str, Callable[[Path], None]]) -> None:
                 with write_aside(folder / name) as temporary:
                     write(temporary)
     except BaseException:
-        if folder.is_dir() and not existed:
-            with contextlib.suppress(OSError):  # not empty: what went wrong is what counts
+        if not existed:
+            with suppress(OSError):  # it is not there, or all files are: the end came a bit later
                 folder.rmdir()
         raise
 

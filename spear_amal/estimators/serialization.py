@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -224,7 +225,19 @@ def _estimator(
         for i in range(config["n_models"])
     ]
     sort_loaded_classes(estimator)
+    _check_answer(estimator)
     return estimator
+
+
+def _check_answer(estimator: Any) -> None:
+    """Predict one row of zeros: what in a header does not fit the rest comes to light here."""
+    shape = getattr(estimator, "input_shape_", (estimator.n_features_in_,))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of names of features, which this row lacks
+        row = np.zeros((1, *shape), dtype=np.float32)
+        p = estimator._predict_proba(row, None, 0.0)  # by the features alone
+    if p.shape != (1, len(estimator.classes_)):
+        raise ValueError(f"it predicts {p.shape[1]} of {len(estimator.classes_)} classes")
 
 
 def _renamed(value: Any) -> Any:

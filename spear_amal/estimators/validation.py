@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -121,26 +122,25 @@ def make_pool(
     gold = read_target(inputs.y, votes, inputs.X, X.shape[0])
     order = _learn_classes(estimator, gold)
     codes = codes_of_model(gold.codes, order)
-    estimator.vote_schema_ = None
-    streamed = plan is not None
+    if order is None and votes is not None and estimator.classes_.dtype.kind in "iu":
+        warn_of_sorted_codes(votes, codes)
+    streamed, schema = plan is not None, None
     if plan is None:
         plan = [] if votes is None else votes.unipolar_plan()
     if votes is not None:
-        schema = estimator.vote_schema_ = VoteSchema.of(inputs.L, votes, len(gold.labels), order)
-        if order is None and estimator.classes_.dtype.kind in "iu":
-            warn_of_sorted_codes(votes, codes)
+        schema = VoteSchema.of(inputs.L, votes, len(gold.labels), order)
         votes = schema.to_model(votes.with_classes(schema.class_names))
         plan = schema.plan_of_model(plan)
+    estimator.vote_schema_ = schema
     features, all_codes, all_votes = [X], [codes], [votes]
-    places = np.arange(len(codes))
-    if not streamed:  # rows on disk are taken as they lie there
-        places = row_places(inputs.X, inputs.y, inputs.L, len(codes))
+    tables = () if streamed else (inputs.L, inputs.X, inputs.y)  # rows on disk stay as they lie
+    places = places_by_id(tables, len(codes))
     if inputs.X_val is None:
         fraction, seed = estimator.validation_fraction, estimator.seed_
         validation, source = hold_out(codes, fraction, seed, places)
     else:
         x_val, codes_val, votes_val = _validation_rows(estimator, inputs)
-        places_val = row_places(inputs.X_val, inputs.y_val, inputs.L_val, len(codes_val))
+        places_val = places_by_id((inputs.L_val, inputs.X_val, inputs.y_val), len(codes_val))
         validation, source = len(codes) + np.argsort(places_val), "given"
         places = np.concatenate([places, len(codes) + places_val])
         features, all_codes, all_votes = [X, x_val], [codes, codes_val], [votes, votes_val]
@@ -375,15 +375,14 @@ class VoteSchema:
         return self.to_model(matrix)
 
 
-def row_places(X: Any, y: Any, L: Any, n: int) -> np.ndarray:
+def places_by_id(tables: Sequence[Any], n: int) -> np.ndarray:
     """Return for each row (n,) its place in the order of the row ids.
 
-    Ids are those of the label matrix, or the index of a pandas table or column, whichever are not
-    mere counts; without any, or where one repeats, rows stay as they come.
+    Ids are those of the first label matrix or table or column of pandas in which they are not mere
+    counts; without any, or where one repeats, rows stay as they come.
     """
-    votes = L.row_ids if isinstance(L, LabelMatrix) else None
-    known = (votes, getattr(X, "index", None), getattr(y, "index", None))
-    for ids in known:
+    for table in tables:
+        ids = table.row_ids if isinstance(table, LabelMatrix) else getattr(table, "index", None)
         if ids is None or callable(ids) or len(ids) != n:
             continue
         index = pd.Index(np.asarray(ids))

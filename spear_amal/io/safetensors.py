@@ -19,7 +19,7 @@ from spear_amal.errors import FileFormatError
 from spear_amal.io.atomic import write_aside
 from spear_amal.io.guard import DIGEST, guarded_reading, json_digest
 
-FORMAT = 2  # 1: estimators with flat parameters
+FORMAT = 3  # 1: estimators with flat parameters; 2: with classes in the order of the votes
 Tensors = dict[str, Tensor]
 _HEADER = "spear_amal"  # key of the description among the metadata of the file
 

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from spear_amal._typing import VectorLike
 from spear_amal.batch import Batch, Outputs
+from spear_amal.checks import check_name
 from spear_amal.errors import InputError
 from spear_amal.losses.base import Component, ComponentSet, Penalty
 from spear_amal.maths import losses
-from spear_amal.params import check_name
 from spear_amal.registration import check_registration
 
 if TYPE_CHECKING:

@@ -20,12 +20,12 @@ from torch import Tensor
 
 from spear_amal._typing import PathLike
 from spear_amal.batch import Batch
+from spear_amal.checks import check_choice, check_name, check_not_negative
 from spear_amal.distributed.shard import WHOLE, Shard
 from spear_amal.errors import InputError
 from spear_amal.mixers.base import LookAheadLike, LookAheadOptions
 from spear_amal.mixers.loss_roles import HINTON, by_name, check_by_name
 from spear_amal.mixers.row_weights import LearnedRowWeights
-from spear_amal.params import check_choice, check_name, check_not_negative
 
 SHARES = ("row", "pattern", "pattern+row", "loss")
 #: Settings of AMAL by name.

@@ -33,7 +33,8 @@ class Affine(nn.Linear):
     ) -> None:
         # skip_init leaves the global random state alone; the start is drawn below.
         super().__init__(n_in, n_out, device="meta")
-        self.to_empty(device="cpu")
+        if torch.get_default_device().type != "meta":  # else shapes are all that is asked for
+            self.to_empty(device="cpu")
         bound = 0.0 if zero else 1 / math.sqrt(max(n_in, 1))
         with torch.no_grad():
             self.weight.uniform_(-bound, bound, generator=generator)

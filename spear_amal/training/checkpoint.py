@@ -153,7 +153,22 @@ def _parts(moment: str, tensors: Tensors) -> Parts:
     return parts if parts["model"] else {}
 
 
+def _check_header(header: dict[str, Any], tensors: Tensors) -> None:
+    """Raise TypeError for values of other types than :class:`Checkpoint` writes."""
+    selection, history, kept = header["selection"], header["history"], header.get("kept", [])
+    fits = (
+        all(type(n) is int for n in (header["epoch"], header["refreshes"], selection["epoch"]))
+        and isinstance(selection["score"], float | int)
+        and isinstance(history, list)
+        and all(isinstance(record, dict) for record in history)
+        and all(under_prefix(f"kept.{epoch}", tensors) for epoch in kept)
+    )
+    if not fits:
+        raise TypeError("its header holds values of other types")
+
+
 def _take(state: RunState, tensors: Tensors, header: dict[str, Any]) -> None:
+    _check_header(header, tensors)
     now, state.best = _parts("now", tensors), _parts("best", tensors)
     state.put_back(now)
     state.saved_files = state.files(now) | state.files(state.best)

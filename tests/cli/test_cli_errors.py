@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import signal
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ import pytest
 from safetensors import SafetensorError
 
 from spear_amal import TrainerConfig
-from spear_amal.cli import apply, predict
+from spear_amal.cli import apply, predict, train
 from spear_amal.data import add_columns
 from spear_amal.estimators import GoldClassifier
 from spear_amal.io import safetensors
@@ -80,7 +81,7 @@ def test_bad_labelling_functions(body, said, table, run):
         (("--lfs", "none.py"), "no such file of labelling functions: none.py"),
         (("--text-column", "body"), "rows.csv has no column 'body'; it has ['text', 'label']"),
         (("--label-column", "gold"), "rows.csv has no column 'gold'"),
-        (("--method", "ammal"), "did you mean amal"),
+        (("--method", "ammal"), "did you mean 'amal'"),
         (("--method", "amal:foldz=3"), "method 'amal' has no option 'foldz'"),
         (("--method", "amal:crossfit=x"), "'amal:crossfit=x' cannot be used: The 'n_folds'"),
         (("--method", "majority:inference=product"), "a model file holds no label model"),
@@ -250,6 +251,43 @@ def test_folder_that_cannot_be_written(project, run):
     (project / "file").write_text("x")
     result = run("predict", "--output", "file/p.csv")
     assert result.exit_code == 2 and "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--output", "folder"), "folder is a folder; name a file"),
+        (("--output", "link"), "link is a symbolic link to"),
+        (("--output", "new.safetensors", "--report", "file/r.html"), "file/r.html: "),
+        (("--output", "a.html", "--report", "./a.html"), "two outputs of this command"),
+        (("--output", "a.ckpt", "--checkpoint", "a.ckpt"), "two outputs of this command"),
+        (("--output", "new.safetensors", "--checkpoint", "folder"), "folder is a folder"),
+    ],
+)
+def test_outputs_that_cannot_be_written_are_said_before_any_work(
+    project, run, monkeypatch, arguments, said
+):
+    (project / "file").write_text("x")
+    (project / "folder").mkdir()
+    (project / "link").symlink_to("file")
+    monkeypatch.setattr(train, "read_training_data", None)  # whoever calls it fails otherwise
+    before = sorted(os.listdir())
+    fails(run, 2, said, "train", "--force", *arguments)
+    assert sorted(os.listdir()) == before
+
+
+def test_room_on_the_disk_is_asked_before_any_work(project, run, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(9, 8, 1000))
+    monkeypatch.setattr(train, "read_training_data", None)
+    fails(run, 1, "new.safetensors: about", "train", "--output", "new.safetensors")
+
+
+def test_sigterm_ends_with_143(project, run, monkeypatch):
+    def stop(*arguments):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(predict, "predict", stop)
+    fails(run, 143, "interrupted by SIGTERM; no output is left half written", "predict")
 
 
 def test_interrupt_ends_with_130(project, run, monkeypatch):

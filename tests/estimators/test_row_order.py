@@ -17,7 +17,7 @@ from spear_amal.estimators import (
     RuleNetworkClassifier,
     SpearClassifier,
 )
-from spear_amal.estimators.validation import row_places
+from spear_amal.estimators.validation import places_by_id
 
 N, D = 151, 6
 T = TrainerConfig(max_epochs=12, lr=0.05, dtype="float64")
@@ -68,7 +68,7 @@ def test_ids_are_taken_from_wherever_they_are(rows, ids):
         "index of y": (plain[order], y.iloc[order], None),
         "texts in L": (plain, None, LabelMatrix.from_dense(V, row_ids=text)[order]),
     }
-    np.testing.assert_array_equal(row_places(*given[ids], N), expected)
+    np.testing.assert_array_equal(places_by_id(given[ids], N), expected)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_ids_are_taken_from_wherever_they_are(rows, ids):
 def test_without_ids_rows_stay_as_they_come(ids):
     index = None if ids is None else pd.Index(ids)
     X = np.zeros((N, 2)) if index is None else pd.DataFrame(np.zeros((N, 2)), index=index)
-    np.testing.assert_array_equal(row_places(X, np.zeros(N), None, N), np.arange(N))
+    np.testing.assert_array_equal(places_by_id([None, X, np.zeros(N)], N), np.arange(N))
 
 
 def test_validation_rows_in_another_order(rows):
@@ -107,3 +107,15 @@ def test_a_partition_by_ids_is_the_same_in_another_order():
     assert plain.labelled.tolist() == first.labelled.tolist()  # sorted ids: as without
     with pytest.raises(InputError, match="row_ids"):
         partition(y, 0, **sizes, row_ids=np.zeros(60))
+
+
+def test_sample_weight_of_other_rows_is_refused():
+    x = pd.DataFrame(np.eye(4), index=list("abcd"))
+    y = pd.Series([0, 1, 0, 1], index=x.index)
+    weight = pd.Series([1.0, 0.0, 0.0, 3.0], index=x.index)
+    model = GoldClassifier.from_options(max_epochs=1).fit(x, y)
+    right = model.predict(x) == y.to_numpy()
+    assert model.score(x, y, weight) == pytest.approx((right[0] + 3 * right[3]) / 4)
+    for rows in (x, x.to_numpy()):
+        with pytest.raises(InputError, match=r"sample_weight and . are not of the same rows"):
+            model.score(rows, y, weight.iloc[::-1])

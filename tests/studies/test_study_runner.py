@@ -183,14 +183,14 @@ def test_placebo_moves_votes_and_is_stored(source):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"methods": ["ammal"]}, "did you mean amal"),
+        ({"methods": ["ammal"]}, "did you mean 'amal'"),
         ({"methods": ["spear:crosfit=3"]}, "did you mean crossfit"),
         ({"methods": "spear"}, "must be a list"),
         ({"seeds": 0}, "at least two seeds, found 0"),
         ({"seeds": 1}, "at least two seeds, found 1"),
         ({"seeds": [7]}, "at least two seeds, found 1"),
         ({"seeds": [1, 1]}, "different whole numbers"),
-        ({"seeds": [-1]}, "different whole numbers"),
+        ({"seeds": [-1]}, "whole number of at least 0"),
         ({"n_labelled": 76}, "takes 76 rows for L and 76 for V.* has 150 rows; choose 1 to 75"),
         ({"n_labelled": 0}, "choose 1 to 75"),
         ({"n_labelled": 1}, "fewer than the 2 classes"),
