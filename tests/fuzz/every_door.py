@@ -35,10 +35,11 @@ def public_names() -> set[str]:
 
 #: Public names that no door goes through, by reason.
 WITHOUT = {
-    "a constant": "spear_amal.ABSTAIN labeling.ABSTAIN",
+    "a constant": "spear_amal.ABSTAIN labeling.ABSTAIN images.GENERATED images.SPLITS",
     "a result, or a table of a run, that the package makes": """
         labeling.ApplierMetadata report.Evaluation report.Examples report.ReportContent
-        studies.Comparison studies.ComparisonRow studies.CorpusVotes studies.RunSpec
+        data.ImageData images.ImageData images.hold_out_validation studies.Comparison
+        studies.ComparisonRow studies.CorpusVotes studies.RunSpec
         training.Table training.TrainingResult
     """,
     "an error": "training.DivergedError",

@@ -91,18 +91,9 @@ def summaries(draw, folder):
     score = mostly(st.floats(0, 1), st.just(float("nan")), 15)
     rows = [
         {
-            **{"corpus": "made up", "labels": 10, "seed": seed, "method": name, "metric": "f1"},
-            **{"score": draw(score), "seconds": 1.0, "config": {"options": {}}, "error": None},
-            **{
-                "features": "",
-                "protocol": "",
-                "val_score": 0.5,
-                "dedup": 0.5,
-                "title": name,
-                "warnings": [],
-                "study": "",
-                "scores": {},
-            },
+            **{"corpus": "made up", "features": "", "protocol": "", "labels": 10, "metric": "f1"},
+            **{"seed": seed, "method": name, "title": name, "score": draw(score), "dedup": None},
+            **{"val_score": 0.5, "seconds": 1.0, "config": {"options": {}}, "warnings": []},
         }
         for name, seed in seen
     ]
