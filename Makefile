@@ -12,7 +12,7 @@ endif
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow kill coverage check types docs bench format dist release clean
+.PHONY: help demo test test-slow fuzz kill coverage check types docs bench format dist release clean
 
 help: ## Show the targets
 	@grep -E '^[a-z.-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/'
@@ -36,6 +36,9 @@ test: $(VENV)/.with-test ## Run the tests in two processes, a few minutes (ARGS=
 
 test-slow: $(VENV)/.with-test ## Run the tests that `test` leaves out
 	$(PYTEST) -m slow $(ARGS)
+
+fuzz: $(VENV)/.with-test ## Send 10,000 odd inputs through all public doors, some minutes (ARGS="--only NAME --seed 1")
+	$(BIN)/python tests/fuzz $(ARGS)
 
 kill: $(VENV)/.with-test ## Kill commands 300 times and flip bits of files, half an hour (ARGS="--kills N --flips N")
 	$(BIN)/python tests/kill $(ARGS)

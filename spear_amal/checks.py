@@ -1,6 +1,6 @@
 """Checks of single values: each says which name, what was needed and what was found.
 
-For code that loads no scikit-learn; :mod:`spear_amal.params` has these and those of tables.
+For code that loads neither NumPy nor scikit-learn; :mod:`spear_amal.params` has checks of tables.
 """
 
 from __future__ import annotations
@@ -14,11 +14,14 @@ from typing import Any
 from spear_amal.errors import InputError
 
 __all__ = [
+    "check_choice",
+    "check_flag",
     "check_name",
     "check_not_negative",
     "check_positive",
     "check_share",
     "check_whole",
+    "check_within",
 ]
 
 
@@ -38,6 +41,29 @@ accuracy, f1
     near = get_close_matches(name, known, n=2) if isinstance(name, str) else []
     hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
     raise InputError(f"unknown {what} {name!r}; {hint}choose from {', '.join(known)}")
+
+
+def check_choice(name: str, value: Any, choices: Iterable[str]) -> None:
+    """Raise InputError unless a parameter is one of the texts that it may be.
+
+    Examples
+    --------
+    >>> check_choice("outer", "feature", ("feature", "teacher"))
+    >>> check_choice("outer", ["feature"], ("feature", "teacher"))
+    Traceback (most recent call last):
+    spear_amal.errors.InputError: outer must be one of 'feature', 'teacher', found ['feature']
+    """
+    choices = list(choices)
+    if not isinstance(value, str) or value not in choices:
+        raise InputError(f"{name} must be one of {', '.join(map(repr, choices))}, found {value!r}")
+
+
+def check_flag(name: str, value: Any) -> None:
+    """Raise InputError unless a parameter is True or False, or the 1 or 0 that stand for them."""
+    # NumPy's own truth values are no Integral; NumPy is not imported for their sake.
+    truth = isinstance(value, Integral) or type(value).__name__ in ("bool", "bool_")
+    if not truth or value not in (0, 1):
+        raise InputError(f"{name} must be True or False, found {value!r}")
 
 
 def check_whole(name: str, value: Any, least: int) -> None:
@@ -62,6 +88,27 @@ def check_share(name: str, value: Any) -> None:
     """Raise InputError unless a parameter is a number strictly between 0 and 1."""
     if not 0 < _finite(value) < 1:
         raise InputError(f"{name} must lie strictly between 0 and 1, found {value!r}")
+
+
+def check_within(name: str, value: Any, low: float, high: float, *, closed: str = "both") -> None:
+    """Raise InputError unless a parameter is a number between two bounds.
+
+    `closed` says which bounds belong to the interval: "both", "left" or "right".
+
+    Examples
+    --------
+    >>> check_within("decay", 0, 0, 1, closed="left")
+    >>> check_within("decay", 1, 0, 1, closed="left")
+    Traceback (most recent call last):
+    spear_amal.errors.InputError: decay must lie in [0, 1), found 1
+    """
+    number = _finite(value)
+    left, right = closed in ("both", "left"), closed in ("both", "right")
+    above = low <= number if left else low < number
+    below = number <= high if right else number < high
+    if not (above and below):
+        interval = f"{'[' if left else '('}{low}, {high}{']' if right else ')'}"
+        raise InputError(f"{name} must lie in {interval}, found {value!r}")
 
 
 def _finite(value: Any) -> float:

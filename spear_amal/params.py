@@ -25,11 +25,14 @@ from sklearn.utils._param_validation import (
 )
 
 from spear_amal.checks import (
+    check_choice,
+    check_flag,
     check_name,
     check_not_negative,
     check_positive,
     check_share,
     check_whole,
+    check_within,
 )
 from spear_amal.errors import InputError
 
@@ -37,13 +40,16 @@ __all__ = [
     "Interval",
     "InvalidParameterError",
     "StrOptions",
+    "check_choice",
     "check_conditions",
+    "check_flag",
     "check_name",
     "check_not_negative",
     "check_parameters",
     "check_positive",
     "check_share",
     "check_whole",
+    "check_within",
 ]
 
 Constraints = Mapping[str, list[Any]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from spear_amal.cli import read_rows
 from spear_amal.cli.console import print_result, print_status, show_table
 from spear_amal.cli.options import AnalyzeOptions, ApplyOptions
 from spear_amal.cli.outputs import check_outputs
-from spear_amal.cli.voted_rows import mark_rows, votes_on_rows
+from spear_amal.cli.voted_rows import mark_folder, mark_rows, votes_on_rows
 from spear_amal.data import read_table, write_table
 from spear_amal.data.delimited import DELIMITERS, as_no_formula
 from spear_amal.errors import InputError
@@ -107,9 +108,12 @@ def apply(options: ApplyOptions) -> None:
         options.jobs,
         options.cache,
     )
-    show_lfs(matrix, _gold(frame, options, matrix))
-    mark_rows(matrix, frame[options.text_column].tolist())
-    matrix.save(target, overwrite=options.force)
+    gold = _gold(frame, options, matrix)
+    marked = copy.copy(matrix)
+    mark_rows(marked, frame[options.text_column].tolist())
+    # Before the tables: a reader that closes the pipe must not cost the votes.
+    marked.save(target, overwrite=options.force)
+    show_lfs(matrix, gold)
     print_result(f"Label matrix written to {target}")
 
 
@@ -132,6 +136,7 @@ def _apply_in_parts(options: ApplyOptions, folder: Path) -> None:
             progress_bar=True,
             overwrite=options.force,
         )
+    mark_folder(folder, data, options.text_column)
     _print_failures(meta_of(votes.about))
     print_result(
         f"{votes.nnz} votes on {len(votes)} rows, {len(votes.files)} parts, written to {folder}"

@@ -48,9 +48,14 @@ def predict(options: PredictOptions) -> None:
     if target.suffix.lower() in DELIMITERS:
         classes = [as_no_formula(str(name)) for name in classes]
     added: dict[str, Any] = {PREDICTED: [classes[code] for code in p.argmax(1)]}
-    added |= dict(zip(names, p.T, strict=True))
+    added |= {names[code]: p[:, code] for code in _sorted_codes(model)}
     add_columns(data, added, target, overwrite=options.force)
     print_result(f"{len(frame)} predictions written to {target}")
+
+
+def _sorted_codes(model: TextModel) -> list[int]:
+    """Return the codes of the classes in the order of their names, as scikit-learn has columns."""
+    return sorted(range(len(model.classes)), key=model.classes.__getitem__)
 
 
 def evaluate(options: EvaluateOptions) -> None:
@@ -83,15 +88,14 @@ def _show_scores(p: np.ndarray, y: np.ndarray, model: TextModel) -> None:
     rows = [(title, f"{scores[name]:.4f}") for name, title in _TITLES.items()]
     codes = np.arange(len(model.classes))
     each = f1_score(y, p.argmax(1), labels=codes, average=None, zero_division=0.0)
-    rows += [(f"F1 of {name}", f"{each[code]:.4f}") for code, name in enumerate(model.classes)]
+    rows += [(f"F1 of {model.classes[code]}", f"{each[code]:.4f}") for code in _sorted_codes(model)]
     show_rows("Scores", ("metric", "value"), rows)
 
 
 def _show_confusion(p: np.ndarray, y: np.ndarray, model: TextModel) -> None:
-    counts = confusion_matrix(y, p.argmax(1), labels=np.arange(len(model.classes)))
-    head = ["gold", *(f"predicted {name}" for name in model.classes), "rows"]
-    rows = [
-        (model.classes[code], *counts[code], counts[code].sum())
-        for code in range(len(model.classes))
-    ]
+    codes = _sorted_codes(model)
+    counts = confusion_matrix(y, p.argmax(1), labels=codes)
+    names = [model.classes[code] for code in codes]
+    head = ["gold", *(f"predicted {name}" for name in names), "rows"]
+    rows = [(name, *row, row.sum()) for name, row in zip(names, counts, strict=True)]
     show_rows("Confusion matrix", head, rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,16 @@ from typing import Any
 import numpy as np
 
 from spear_amal.errors import InputError
+from spear_amal.io.atomic import write_aside
+from spear_amal.io.guard import guarded_reading
+from spear_amal.labeling.cell_values import plain_values
+from spear_amal.labeling.parquet_files import source_files
 from spear_amal.votes.label_matrix import LabelMatrix
 from spear_amal.votes.parquet import VoteFiles
 from spear_amal.votes.row_ids import exact_places
 
 _MARK = ":"
+ROWS = "rows.json"  # beside votes in parts: what they are of
 
 
 def mark_rows(matrix: LabelMatrix, texts: Sequence[str]) -> None:
@@ -22,6 +28,47 @@ def mark_rows(matrix: LabelMatrix, texts: Sequence[str]) -> None:
     digests = _digests(texts)
     marks = [f"{row}{_MARK}{digest}" for row, digest in enumerate(digests.tolist())]
     matrix.row_ids = np.asarray(marks, dtype=np.str_)
+
+
+def mark_folder(folder: Path, data: Sequence[Path], column: str) -> None:
+    """Write one digest of all texts, in their order, beside votes on Parquet files.
+
+    Nothing is written where a file has no such column.
+    """
+    import pyarrow.parquet as pq
+
+    texts = hashlib.blake2b(digest_size=16)
+    for source in source_files(list(data), output=folder):
+        with pq.ParquetFile(source.path) as file:
+            if column not in file.schema_arrow.names:
+                return
+            for batch in file.iter_batches(columns=[column]):
+                _add(texts, batch.column(0).to_pylist())
+    with write_aside(folder / ROWS) as temporary:
+        temporary.write_text(json.dumps({"texts": texts.hexdigest()}), encoding="utf-8")
+
+
+def _add(digest: Any, texts: Sequence[Any]) -> None:
+    for mark in _digests(plain_values(list(texts))).tolist():
+        digest.update(mark.encode())
+
+
+def _check_folder(folder: Path, texts: Sequence[Any], again: str) -> None:
+    """Raise InputError unless data of as many rows have the texts of the rows voted on, in order.
+
+    Votes of another way than the command's have no digest, and are taken by position.
+    """
+    if not (folder / ROWS).is_file():
+        return
+    found = hashlib.blake2b(digest_size=16)
+    _add(found, texts)
+    with guarded_reading(folder / ROWS, "a digest of the rows voted on", again):
+        stored = json.loads((folder / ROWS).read_text(encoding="utf-8"))["texts"]
+    if stored != found.hexdigest():
+        raise InputError(
+            f"{folder} holds votes on rows of other texts, or of these in another order: give the "
+            f"data as they were, or {again}"
+        )
 
 
 def votes_on_rows(
@@ -32,7 +79,8 @@ def votes_on_rows(
     Parameters
     ----------
     matrix : LabelMatrix or VoteFiles
-        Where its rows have no marks, their number alone is compared.
+        Where its rows have no marks, their number alone is compared. Votes in parts are held
+        against the digest of all texts, and never joined.
     texts : sequence of length n, or None
         None if the data have no text column: they may be a table of labels.
     n : int
@@ -69,6 +117,8 @@ def votes_on_rows(
         raise InputError(
             f"{source} holds votes on {len(matrix)} rows, the data has {n} rows; {again}"
         )
+    if isinstance(matrix, VoteFiles) and texts is not None:
+        _check_folder(source, texts, again)
     return matrix
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from spear_amal._typing import Features
 from spear_amal.errors import InputError
+from spear_amal.votes.class_set import is_listed
 from spear_amal.votes.label_matrix import LabelMatrix
+from spear_amal.votes.matrix_checks import as_class_names
 
 PARTS = ("train", "labelled", "unlabelled", "validation", "test")
 METRICS = ("accuracy", "f1", "macro-f1")
@@ -60,12 +64,19 @@ class Corpus:
     n_validation: int = 100
 
     def __post_init__(self) -> None:
+        if not isinstance(self.frame, pd.DataFrame):
+            raise InputError(
+                f"corpus {self.name!r}: needed is a DataFrame, found {type(self.frame).__name__}"
+            )
+        if not is_listed(self.classes):
+            raise InputError(f"corpus {self.name!r}: classes must be names, found {self.classes!r}")
+        as_class_names(self.classes)
         missing = {"label", "part"} - set(self.frame.columns)
         if missing:
             raise InputError(f"corpus {self.name!r}: the frame needs columns {sorted(missing)}")
         if not self.frame.index.is_unique:
             raise InputError(f"corpus {self.name!r}: the index of the frame must be unique")
-        if self.metric not in METRICS:
+        if not isinstance(self.metric, str) or self.metric not in METRICS:
             raise InputError(f"corpus {self.name!r}: metric {self.metric!r} is none of {METRICS}")
         self._check_values()
         for what in ("features", "label_matrix"):
@@ -77,13 +88,14 @@ class Corpus:
                 )
 
     def _check_values(self) -> None:
-        wrong = sorted(set(self.frame["label"]) - set(range(len(self.classes))))
+        # Sorted as texts: what is no class may be of any type.
+        wrong = sorted(_distinct(self.frame["label"]) - set(range(len(self.classes))), key=str)
         if wrong:
             raise InputError(
                 f"corpus {self.name!r}: labels {wrong} are no class; there are "
                 f"{len(self.classes)}: {list(self.classes)}"
             )
-        unknown = sorted(set(self.frame["part"]) - set(PARTS))
+        unknown = sorted(_distinct(self.frame["part"]) - set(PARTS), key=str)
         if unknown:
             raise InputError(f"corpus {self.name!r}: parts {unknown} are none of {PARTS}")
 
@@ -114,6 +126,11 @@ class Corpus:
 
     def rows(self, part: str) -> np.ndarray:
         """Positions (k,) of the rows of a part, in order; empty if the corpus has none."""
-        if part not in PARTS:
+        if not isinstance(part, str) or part not in PARTS:
             raise InputError(f"part must be one of {PARTS}, found {part!r}")
         return np.flatnonzero((self.frame["part"] == part).to_numpy())
+
+
+def _distinct(column: pd.Series) -> set[Any]:
+    """Return the different cells of a column, as texts those that cannot be in a set."""
+    return {cell if isinstance(cell, Hashable) else repr(cell) for cell in column}

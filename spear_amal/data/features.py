@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any, Self
 
@@ -12,6 +13,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.utils.validation import check_is_fitted
 
 from spear_amal.errors import FileFormatError, InputError
+from spear_amal.votes.class_set import is_listed
 
 
 # A sparse matrix of words is no data frame: as for scikit-learn's own vectorisers,
@@ -110,7 +112,7 @@ class TextFeatures(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         vectorizer = TfidfVectorizer(dtype=np.float32, **self._settings())
         try:
             counted = vectorizer.fit_transform(texts)
-        except ValueError as error:
+        except (ValueError, TypeError, re.error) as error:
             raise InputError(
                 f"no words are left of {len(texts)} texts with min_df={self.min_df}, "
                 f"max_df={self.max_df}: {error}; give more texts or a lower min_df"
@@ -125,6 +127,11 @@ class TextFeatures(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
 
     def _settings(self) -> dict[str, Any]:
         settings = self.get_params(deep=False)
+        if not is_listed(settings["ngram_range"]):
+            raise InputError(
+                "ngram_range must be two whole numbers, the shortest and the longest n-gram, found "
+                f"{settings['ngram_range']!r}"
+            )
         return {**settings, "ngram_range": tuple(settings["ngram_range"])}
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
@@ -182,6 +189,8 @@ def checked_texts(texts: Iterable[str]) -> list[str]:
     """
     if isinstance(texts, str):
         raise InputError("texts must be a sequence of strings, found one string; put it in a list")
+    if not is_listed(texts):
+        raise InputError(f"texts must be a sequence of strings, found {type(texts).__name__}")
     texts = list(texts)
     for i, text in enumerate(texts):
         if not isinstance(text, str):

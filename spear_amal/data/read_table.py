@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import importlib.util
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from spear_amal.data.delimited import DELIMITERS, delimiter_of, read_cells
 from spear_amal.data.json_lines import as_json, read_values, write_values
 from spear_amal.errors import FileFormatError, InputError, MissingExtraError
 from spear_amal.io.atomic import refuse_existing, write_aside
+from spear_amal.votes.class_set import is_listed
 
 JSON_LINES = (".jsonl", ".ndjson")
 PARQUET = (".parquet",)
@@ -60,7 +61,7 @@ def read_table(
     MissingExtraError
         If Parquet is asked for and pyarrow is not installed.
     """
-    files = [Path(path)] if isinstance(path, str | os.PathLike) else [Path(one) for one in path]
+    files = _files(path)
     if not {suffix_of(file) for file in files} <= DELIMITERS.keys():
         return stack_frames([_read_typed(file, text_column, label_column) for file in files])
     # The cells of all files, since one of them may hold the word among numbers.
@@ -84,6 +85,14 @@ def read_table(
             for name in list(columns)
         }
     )
+
+
+def _files(path: Any) -> list[Path]:
+    paths = [path] if isinstance(path, str | os.PathLike) else path
+    listed = list(paths) if is_listed(paths) else []
+    if not listed or not all(isinstance(one, str | os.PathLike) for one in listed):
+        raise InputError(f"needed is the path of a table, or a list of some, found {path!r:.99}")
+    return [Path(one) for one in listed]
 
 
 def _read_typed(path: Path, text_column: str | None, label_column: str | None) -> pd.DataFrame:
@@ -202,18 +211,26 @@ def write_table(frame: pd.DataFrame, path: PathLike, overwrite: bool = False) ->
     MissingExtraError
         If Parquet is asked for and pyarrow is not installed.
     """
+    if not isinstance(frame, pd.DataFrame):
+        raise InputError(f"needed is a DataFrame to write, found {type(frame).__name__}")
     path = Path(path)
     suffix = suffix_of(path)
     if suffix in PARQUET:
         _need_pyarrow(path)
     refuse_existing(path, overwrite)
     with write_aside(path) as temporary:
-        if suffix in DELIMITERS:
-            _write_delimited(frame, temporary)
-        elif suffix in JSON_LINES:
-            write_values(frame, temporary)
-        else:
-            _write_parquet(frame, temporary, path)
+        try:
+            if suffix in DELIMITERS:
+                _write_delimited(frame, temporary)
+            elif suffix in JSON_LINES:
+                write_values(frame, temporary)
+            else:
+                _write_parquet(frame, temporary, path)
+        except UnicodeEncodeError as error:
+            raise InputError(
+                f"{path}: {error.object[error.start : error.end]!r} is half of a character, which "
+                "UTF-8 cannot hold; mend the text"
+            ) from error
 
 
 def _write_delimited(frame: pd.DataFrame, path: Path) -> None:
@@ -244,7 +261,9 @@ def _as_cell(value: Any) -> Any:
 def _write_parquet(frame: pd.DataFrame, temporary: Path, path: Path) -> None:
     try:
         frame.to_parquet(temporary, engine="pyarrow", index=False)
-    except (ValueError, TypeError) as error:  # those of Arrow are such errors
+    except UnicodeEncodeError:
+        raise  # told by the caller
+    except (ValueError, TypeError, OverflowError) as error:  # those of Arrow are such errors
         raise InputError(
             f"{path}: Parquet has no type for a column ({error}); write .jsonl, or mend the column"
         ) from error
@@ -260,10 +279,13 @@ def require_columns(
     InputError
         Names the missing columns and those there are.
     """
-    missing = [column for column in columns if column not in table]
+    if isinstance(columns, str | bytes) or not is_listed(columns):
+        raise InputError(f"columns must be a list of names, found {columns!r}")
+    known = dict.fromkeys(table)  # asked by hash: NA is equal to nothing, and a list has none
+    missing = [one for one in columns if not isinstance(one, Hashable) or one not in known]
     if missing:
         raise InputError(
-            f"{where} has no column {', '.join(map(repr, missing))}; it has {list(table)}"
+            f"{where} has no column {', '.join(map(repr, missing))}; it has {list(known)}"
         )
 
 

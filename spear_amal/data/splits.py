@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 
 from spear_amal._typing import VectorLike
+from spear_amal.checks import check_whole
 from spear_amal.data.corpus import Corpus
 from spear_amal.errors import InputError
 from spear_amal.seeds import RandomStateLike, random_generator
 from spear_amal.votes.gold import group_labels, read_gold
+from spear_amal.votes.matrix_checks import as_vector, as_whole_numbers
 
 
 def normalise_texts(texts: Iterable[str]) -> list[str]:
@@ -45,8 +47,9 @@ def draw_stratified(
     InputError
         If there are fewer rows than `size`, or `size` is below the number of classes.
     """
+    check_whole(f"the number of rows of {purpose}", size, 0)
     classes, counts = np.unique(labels[rows], return_counts=True)
-    if size < 0 or size > len(rows):
+    if size > len(rows):
         raise InputError(f"{purpose} needs {size} rows, but {len(rows)} are left to draw from")
     if size == 0:
         return np.empty(0, dtype=np.int64)
@@ -141,11 +144,12 @@ def check_disjoint(**parts: VectorLike) -> None:
     Raises
     ------
     InputError
-        Names the two parts and the first shared rows; also if a part holds a row twice.
+        Names the two parts and the first shared rows; also if a part holds a row twice, or
+        something else than whole numbers.
     """
     seen: dict[int, str] = {}
     for name, rows in parts.items():
-        for row in np.asarray(rows).tolist():
+        for row in as_whole_numbers(as_vector(rows, name), name).tolist():
             if row in seen:
                 raise InputError(
                     f"parts must be disjoint, but row {row} is in {seen[row]!r} and in {name!r}"
@@ -241,7 +245,8 @@ def _order_of(row_ids: VectorLike | None, n: int) -> np.ndarray:
 
 def _size(name: str, size: int | None, corpus: Corpus | None) -> int:
     if size is not None:
-        return size
+        check_whole(name, size, 0)
+        return int(size)
     if corpus is None:
         raise InputError(f"{name} is needed where only labels are given")
     return int(getattr(corpus, name))
@@ -250,7 +255,7 @@ def _size(name: str, size: int | None, corpus: Corpus | None) -> int:
 def _test_rows(corpus: Corpus | None, test: Any, n: int) -> np.ndarray:
     if test is None:
         return corpus.rows("test") if corpus is not None else np.empty(0, dtype=np.int64)
-    rows = np.unique(np.asarray(list(test), dtype=np.int64))
+    rows = np.unique(as_whole_numbers(as_vector(test, "test rows"), "test rows"))
     if len(rows) and (rows[0] < 0 or rows[-1] >= n):
         raise InputError(f"test rows must lie in 0 to {n - 1}, found {rows[0]} to {rows[-1]}")
     return rows

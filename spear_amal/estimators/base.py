@@ -455,6 +455,8 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         check_is_fitted(self, "models_")
         codes = known_codes(self, y, strict=False)
         check_same_rows(y, X, "y", "X")
+        check_same_rows(sample_weight, X, "sample_weight", "X")
+        check_same_rows(sample_weight, y, "sample_weight", "y")
         known = codes >= 0
         predicted = self._predict_proba(X, L, self.exponent_ if L is not None else 0.0).argmax(1)
         if sample_weight is not None:

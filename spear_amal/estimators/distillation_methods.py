@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from spear_amal.checks import check_name
 from spear_amal.estimators.distillation import DistilledClassifier
 from spear_amal.estimators.sskd import RotationDistiller
 from spear_amal.mixers import MIXERS
 from spear_amal.models.registry import FeatureModelLike
-from spear_amal.params import check_name
 from spear_amal.teachers.convert import TeacherLike
 
 #: Methods of distillation: name -> (what it is, parameters). The mixer is that of the name unless

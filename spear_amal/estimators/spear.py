@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from spear_amal._typing import MatrixLike, StoredVotesLike, VectorLike, VotesLike
+from spear_amal.checks import check_name
 from spear_amal.estimators.base import BaseSpearEstimator
 from spear_amal.estimators.cross_fitting import FitPlan
 from spear_amal.estimators.rules import GuardsVotes, RuleModelConfig
@@ -14,7 +15,6 @@ from spear_amal.estimators.validation import FitInputs, TrainingPool
 from spear_amal.losses import ComponentSet, GoldCrossEntropy
 from spear_amal.mixers import Fixed, Mixer, build_mixer
 from spear_amal.mixers.weight_table import MappedTable
-from spear_amal.params import check_name
 from spear_amal.training import ParquetRows, TrainerConfig
 
 #: Settings of SpearClassifier by name; see :meth:`SpearClassifier.preset`.

@@ -161,11 +161,14 @@ class _StagedFile:
         self.target = target
         self._folder = ScratchFolder(target.parent)
         self.path = self._folder.path / target.name
-        self.path.touch()  # as any new file: who may read it depends on the user's mask
+        self.path.touch()
+        # Who may read a new file depends on the user's mask; safetensors writes for the owner only.
+        self._mode = stat.S_IMODE(self.path.stat().st_mode)
 
     def rename(self) -> None:
         """Rename, so that it outlasts a loss of power."""
         with _naming(self.target, self.path):
+            os.chmod(self.path, self._mode)
             os.replace(self.path, self.target)
         if os.name != "nt":
             with suppress(OSError):  # some file systems cannot flush a folder

@@ -9,7 +9,7 @@ import numpy as np
 
 from spear_amal._typing import ClassBalanceLike
 from spear_amal.errors import InputError
-from spear_amal.params import check_not_negative
+from spear_amal.params import check_not_negative, check_whole
 from spear_amal.votes.class_set import ClassSet
 
 BALANCED = "balanced"
@@ -17,8 +17,7 @@ BALANCED = "balanced"
 
 def check_iterations(max_iter: int, tol: float, least: int = 1) -> None:
     """Raise InputError unless ``max_iter >= least`` and ``tol >= 0``."""
-    if max_iter < least:
-        raise InputError(f"max_iter must be at least {least}, found {max_iter}")
+    check_whole("max_iter", max_iter, least)
     check_not_negative("tol", tol)
 
 

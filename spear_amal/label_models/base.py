@@ -187,6 +187,8 @@ class LabelModel(BaseEstimator):
             If a metric is unknown or asks for two classes, or no row is left to score.
         """
         votes = self._votes(L)
+        if isinstance(votes, LabelMatrix):
+            votes = as_label_matrix(votes, self.classes_)
         gold = self._gold(Y, votes, "Y")
         if gold is None:
             raise InputError("Y holds no gold class, so that there is nothing to score by")

@@ -14,9 +14,11 @@ from spear_amal._typing import PathLike
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.io.atomic import refuse_existing
 from spear_amal.io.safetensors import read_tensors, write_tensors
+from spear_amal.votes.class_set import ClassNames
 
 KIND = "spear_amal label model"
-MAPPING, TUPLE = "mapping", "tuple"  # what JSON has not: a dict of any keys, and a tuple
+# What JSON has not: a dict of any keys, a tuple, and class names with the ids that go with them.
+MAPPING, TUPLE, CLASSES = "mapping", "tuple", "classes"
 PICKLE, PICKLE_PROTOCOLS = b"\x80", (b"\x02", b"\x03", b"\x04", b"\x05")  # a pickle's start
 
 
@@ -76,6 +78,7 @@ def read_label_model(receiver: Any, path: PathLike) -> Any:
     try:
         params = {key: _from_json(value) for key, value in header["params"].items()}
         learnt = {key: _from_json(value) for key, value in header["learnt"].items()}
+        learnt["classes_"] = ClassNames(learnt["classes_"])  # older files hold a plain tuple
         learnt |= {key: tensor.numpy() for key, tensor in tensors.items()}
         model = known[name]() if isinstance(receiver, type) else receiver
         model.set_params(**params)
@@ -114,6 +117,8 @@ def _to_tensor(name: str, values: np.ndarray) -> torch.Tensor:
 def _to_json(name: str, value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
+    if isinstance(value, ClassNames):
+        return {CLASSES: [_to_json(name, list(value)), _to_json(name, value.ids)]}
     if isinstance(value, Mapping):
         return {MAPPING: [[_to_json(name, k), _to_json(name, v)] for k, v in value.items()]}
     if isinstance(value, list | tuple):
@@ -133,6 +138,8 @@ def _from_json(value: Any) -> Any:
         return [_from_json(item) for item in value]
     if not isinstance(value, dict):
         return value
+    if CLASSES in value:
+        return ClassNames(*map(_from_json, value[CLASSES]))
     if TUPLE in value:
         return tuple(_from_json(value[TUPLE]))
     return {_from_json(key): _from_json(item) for key, item in value[MAPPING]}

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn import metrics as sklearn_metrics
 
 from spear_amal.errors import InputError
+from spear_amal.votes.class_set import is_listed
 from spear_amal.votes.label_matrix import ABSTAIN
 
 TIE = 1e-9  # posteriors closer than this are tied
@@ -34,7 +35,7 @@ KNOWN = (*METRICS, COVERAGE, *BINARY_METRICS, ROC_AUC)
 
 def check_tie_break_policy(policy: str) -> None:
     """Raise InputError for an unknown way to break ties."""
-    if policy not in TIE_BREAK_POLICIES:
+    if not isinstance(policy, str) or policy not in TIE_BREAK_POLICIES:
         raise InputError(f"tie_break_policy must be one of {TIE_BREAK_POLICIES}, found {policy!r}")
 
 
@@ -94,8 +95,10 @@ def score_predictions(
 def _check_metrics(metrics: Sequence[str], n_classes: int) -> None:
     if isinstance(metrics, str):
         raise InputError(f"metrics must be a list of names, such as [{metrics!r}]")
+    if not is_listed(metrics):
+        raise InputError(f"metrics must be a list of names, found {metrics!r}")
     for name in metrics:
-        if name not in KNOWN:
+        if not isinstance(name, str) or name not in KNOWN:
             raise InputError(f"unknown metric {name!r}; choose from {', '.join(KNOWN)}")
         if n_classes != 2 and name in (*BINARY_METRICS, ROC_AUC):
             raise InputError(

@@ -137,24 +137,28 @@ class WeightedMajority(LabelModel):
         """Accuracies (m,) by repeated agreement with the others."""
         entries = patterns.cast.tocoo()
         lfs, votes = np.divmod(entries.col, self.n_classes_)
-        n_rows = patterns.n_rows[entries.row]
         # Where LF j is alone there is nobody to agree with.
-        n_others = n_rows * (np.diff(patterns.cast.indptr) > 1)[entries.row]
+        n_others = patterns.n_rows * (np.diff(patterns.cast.indptr) > 1)
+        alone = self._per_lf(lfs, (patterns.n_rows - n_others)[entries.row])
+        all_rows = total(patterns.n_rows, patterns.covered) - alone
+        n_others = n_others[entries.row]
         cast = self._per_lf(lfs, n_others)
-        all_rows = total(patterns.n_rows, patterns.covered) - self._per_lf(lfs, n_rows - n_others)
+        cells = np.arange(entries.nnz), votes  # own vote in (nnz, C)
         least = 1.0 / self.n_classes_ + np.where(self.one_class_, 0.0, ABOVE_CHANCE)
         accuracies = prior
         for _ in range(self.max_iter):
             weights = log_odds(accuracies, self.n_classes_)[lfs]
             sums = vote_sums(patterns.cast.indptr, votes, self.n_classes_, weights)
-            won = winners(sums)  # by all LFs, (u, C)
+            won, n_won = winners(sums)  # by the votes of all LFs
+            shares = patterns.n_rows / n_won
+            rows = (patterns.covered * shares) @ won
+            with_own = self._per_lf(lfs, won[entries.row, votes] * shares[entries.row])
             others = sums[entries.row]  # (nnz, C)
-            others[np.arange(entries.nnz), votes] -= weights
-            agreement = winners(others)[np.arange(entries.nnz), votes]
-            right = self._per_lf(lfs, agreement * n_others)
+            others[cells] -= weights
+            won, n_won = winners(others)
+            right = self._per_lf(lfs, n_others * won[cells] / n_won)
             # Rows of its class as the others see them: where LF j fires without its own vote.
-            rows = (patterns.n_rows * patterns.covered) @ won
-            rows_of_class = rows[own] + right - self._per_lf(lfs, won[entries.row, votes] * n_rows)
+            rows_of_class = rows[own] - with_own + right
             before = accuracies
             smoothed = self._smoothed(right, cast, rows_of_class, all_rows, prior)
             accuracies = np.maximum(smoothed, least)
@@ -193,10 +197,10 @@ class WeightedMajority(LabelModel):
         return self.accuracies_
 
 
-def winners(sums: np.ndarray) -> np.ndarray:
-    """Return shares (k, C) of the classes with the highest sums (k, C) of votes; ties share."""
+def winners(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return which classes (k, C) have the highest sum (k, C) of votes, and how many (k,) do."""
     top = sums >= over_classes(np.maximum, sums)[:, None] - TIE
-    return top / over_classes(np.add, top.astype(float))[:, None]
+    return top, over_classes(np.add, top.view(np.int8))
 
 
 def log_odds(accuracies: np.ndarray, n_classes: int) -> np.ndarray:

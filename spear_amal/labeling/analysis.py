@@ -14,6 +14,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from spear_amal._typing import NamedFunction, StoredVotesLike, VectorLike
+from spear_amal.checks import check_share, check_whole
 from spear_amal.errors import InputError
 from spear_amal.labeling.error_analysis import get_label_buckets
 from spear_amal.votes.gold import gold_codes
@@ -152,8 +153,8 @@ class LFAnalysis:
         DataFrame
             One row for each LF: ``n, accuracy`` (NaN for n = 0), ``low, high, few_votes``.
         """
-        if not 0 < level < 1:
-            raise InputError(f"level must lie between 0 and 1, found {level}")
+        check_share("level", level)
+        check_whole("min_votes", min_votes, 0)
         correct, incorrect = self._counts.correct(self._gold(Y))
         n = correct + incorrect
         low, high = wilson_interval(correct, n, level)

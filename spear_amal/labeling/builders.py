@@ -6,12 +6,15 @@ import math
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from spear_amal._typing import ClassLike, PathLike
+from spear_amal.checks import check_whole
 from spear_amal.errors import InputError
 from spear_amal.labeling.cell_values import as_list, is_missing, number_column
 from spear_amal.labeling.data_points import get_column
@@ -24,6 +27,7 @@ from spear_amal.labeling.text_search import (
     search_test,
     searcher,
 )
+from spear_amal.votes.class_set import is_listed
 
 
 def keyword_lf(
@@ -57,16 +61,21 @@ def keyword_lf(
     >>> prize("You WON!"), prize("wonderful")
     (1, -1)
     """
-    words = [keywords] if isinstance(keywords, str) else list(keywords)
-    if not words or not all(isinstance(word, str) and word for word in words):
-        raise InputError(f"keyword_lf {name!r} needs non-empty keywords, found {words!r}")
-    if min_count < 1:
-        raise InputError(f"keyword_lf {name!r} needs min_count of at least 1, found {min_count}")
+    words = _words([keywords] if isinstance(keywords, str) else keywords, name, "keywords")
+    check_whole(f"min_count of LF {name!r}", min_count, 1)
     words = [word.lower() for word in words] if ignore_case else words
     test = _keyword_test(words, whole_word, ignore_case, min_count)
     proof = "" if min_count > 1 else "word" if whole_word else "part"
     needed = RequiredLiterals(tuple(words), lowered=ignore_case, proof=proof)
     return TextLF(name, column, test, label, needed)
+
+
+def _words(words: Iterable[Any], lf_name: str, what: str) -> list[str]:
+    """Return words as a list; InputError unless there are some, each a text that is not empty."""
+    listed = list(words) if is_listed(words) else []
+    if not listed or not all(isinstance(word, str) and word for word in listed):
+        raise InputError(f"LF {lf_name!r} needs non-empty {what}, found {words!r}")
+    return listed
 
 
 def _keyword_test(
@@ -172,15 +181,26 @@ def dictionary_lf(
     else:
         if label is None:
             raise InputError(f"dictionary_lf {name!r} needs label= for a list of terms")
-        classes = dict.fromkeys(_terms(terms, encoding), True)
-    if not classes or not all(isinstance(term, str) and term for term in classes):
-        raise InputError(f"dictionary_lf {name!r} needs non-empty terms, found {list(classes)!r}")
+        classes = dict.fromkeys(_words(_terms(terms, encoding), name, "terms"), True)
+    _words(list(classes), name, "terms")
     if ignore_case:
-        classes = {term.lower(): answer for term, answer in classes.items()}
+        classes = _lowered(classes, name)
     test = _dictionary_test(classes, whole_word, ignore_case)
     proof = "" if label is None else "word" if whole_word else "part"
     needed = RequiredLiterals(tuple(classes), lowered=ignore_case, proof=proof)
     return TextLF(name, column, test, label, needed, answers=object)
+
+
+def _lowered(classes: dict[str, Any], lf_name: str) -> dict[str, Any]:
+    lowered: dict[str, Any] = {}
+    for term, answer in classes.items():
+        if lowered.setdefault(term.lower(), answer) != answer:
+            raise InputError(
+                f"dictionary_lf {lf_name!r} has {term.lower()!r} for {lowered[term.lower()]!r} and "
+                f"{term!r} for {answer!r}, which are one term if case is ignored; leave one out, "
+                "or give ignore_case=False"
+            )
+    return lowered
 
 
 def _dictionary_test(
@@ -199,13 +219,17 @@ def _dictionary_test(
     return test
 
 
-def _terms(terms: Any, encoding: str) -> list[str]:
+def _terms(terms: Any, encoding: str) -> Any:
     if not isinstance(terms, str | os.PathLike):
-        return list(terms)
+        return terms
     try:
         lines = Path(terms).read_text(encoding=encoding).splitlines()
     except UnicodeDecodeError as error:
         raise InputError(f"{terms} is not {encoding} ({error}); try encoding='latin-1'") from error
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"no file of terms {str(terms)!r} can be read ({error}); a single term goes in a list"
+        ) from error
     return [line.strip() for line in lines if line.strip()]
 
 
@@ -362,6 +386,8 @@ def threshold_lf(
     """
     if above is None and below is None:
         raise InputError(f"threshold_lf {name!r} needs above=, below= or both")
+    if wrong := [x for x in (above, below) if not (x is None or isinstance(x, Real | Decimal))]:
+        raise InputError(f"threshold_lf {name!r} needs bounds that are numbers, found {wrong[0]!r}")
     low, high = (-np.inf if above is None else above), (np.inf if below is None else below)
     if not low < high:
         raise InputError(f"threshold_lf {name!r} can never fire: above={above}, below={below}")

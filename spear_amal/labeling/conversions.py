@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 
 from spear_amal._typing import MatrixLike, VectorLike, VotesLike
+from spear_amal.checks import check_name, check_not_negative, check_whole
 from spear_amal.errors import InputError
 from spear_amal.seeds import random_generator
 from spear_amal.votes.gold import read_gold
-from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
+from spear_amal.votes.label_matrix import ABSTAIN, as_label_matrix
+from spear_amal.votes.matrix_checks import as_floats, as_rows
 from spear_amal.votes.row_ids import align_votes, check_same_rows
 
 TIE_BREAKS = ("random", "true-random", "abstain")
@@ -39,12 +41,14 @@ def filter_unlabeled_dataframe(
     InputError
         If lengths differ, or the index of `X` says that L is of other rows.
     """
-    L = align_votes(L, [X])
-    covered = L.covered() if isinstance(L, LabelMatrix) else (np.asarray(L) != ABSTAIN).any(axis=1)
-    if not len(X) == len(y) == len(covered):
-        raise InputError(f"X has {len(X)} rows, y {len(y)}, L {len(covered)}; they must agree")
+    if not isinstance(X, pd.DataFrame):
+        raise InputError(f"X must be a DataFrame, found {type(X).__name__}")
+    covered = as_label_matrix(align_votes(L, [X])).covered()
+    labels = as_rows(y, "y")
+    if not len(X) == len(labels) == len(covered):
+        raise InputError(f"X has {len(X)} rows, y {len(labels)}, L {len(covered)}; they must agree")
     check_same_rows(y, X, "y", "X")
-    return X.iloc[covered], np.asarray(y)[covered]
+    return X.iloc[covered], labels[covered]
 
 
 def probs_to_preds(
@@ -70,18 +74,24 @@ def probs_to_preds(
     -------
     ndarray of int, shape (n,)
 
+    Raises
+    ------
+    InputError
+        If `probs` have another shape, or one is no finite number.
+
     Examples
     --------
     >>> probs_to_preds([[0.8, 0.2], [0.5, 0.5]], tie_break_policy="abstain")
     array([ 0, -1])
     """
-    array = np.asarray(probs, dtype=float)
+    array = as_floats(probs, "probs")
     if array.ndim != 2 or array.shape[1] < 2:
         raise InputError(f"probs must have shape (n, C) with C of at least 2, found {array.shape}")
-    if tie_break_policy not in TIE_BREAKS:
-        raise InputError(
-            f"tie_break_policy must be one of {TIE_BREAKS}, found {tie_break_policy!r}"
-        )
+    if not np.isfinite(array).all():
+        row = int((~np.isfinite(array)).any(axis=1).argmax())
+        raise InputError(f"probs must be finite numbers, found {array[row].tolist()} in row {row}")
+    check_name("tie_break_policy", tie_break_policy, TIE_BREAKS)
+    check_not_negative("tol", tol)
     best = np.argmax(array, axis=1)
     tied = array.max(axis=1, keepdims=True) - array < tol
     rows = np.flatnonzero(tied.sum(axis=1) > 1)
@@ -117,6 +127,7 @@ def preds_to_probs(preds: VectorLike, num_classes: int) -> np.ndarray:
     InputError
         If a prediction is -1 or no class.
     """
+    check_whole("num_classes", num_classes, 1)
     classes = read_gold(preds, num_classes, "preds").codes
     if (classes == ABSTAIN).any():
         raise InputError(

@@ -9,7 +9,9 @@ import numpy as np
 
 from spear_amal._typing import VectorLike
 from spear_amal.errors import InputError
+from spear_amal.votes.class_set import is_listed
 from spear_amal.votes.gold import group_labels
+from spear_amal.votes.matrix_checks import as_rows
 from spear_amal.votes.row_ids import check_same_rows
 
 
@@ -85,10 +87,20 @@ def get_label_instances(bucket: tuple[Any, ...], x: VectorLike, *y: VectorLike) 
     """
     if y:
         check_same_rows(y[0], x, "label array 0", "x")
-    rows = np.asarray(x)
-    if len(y) != len(bucket):
-        raise InputError(f"bucket has {len(bucket)} labels, but {len(y)} label arrays were given")
+    rows = as_rows(x, "x")
+    key = _as_bucket(bucket)
+    if len(y) != len(key):
+        raise InputError(f"bucket has {len(key)} labels, but {len(y)} label arrays were given")
     buckets: Mapping[tuple[Any, ...], np.ndarray] = get_label_buckets(*y)
-    if len(rows) != len(y[0]):
-        raise InputError(f"x has {len(rows)} rows, the labels have {len(y[0])}")
-    return rows[buckets.get(tuple(bucket), np.empty(0, dtype=np.int64))]
+    n_labels = sum(map(len, buckets.values()))
+    if len(rows) != n_labels:
+        raise InputError(f"x has {len(rows)} rows, the labels have {n_labels}")
+    return rows[buckets.get(key, np.empty(0, dtype=np.int64))]
+
+
+def _as_bucket(bucket: Any) -> tuple[Any, ...]:
+    """Return labels as :func:`get_label_buckets` names them: -1 for what is missing."""
+    if isinstance(bucket, str | bytes) or not is_listed(bucket):
+        raise InputError(f"bucket must be a tuple, a label for each label array, found {bucket!r}")
+    read = (group_labels([label], "bucket") for label in bucket)
+    return tuple(labels[place] for labels, (place,) in read)

@@ -11,7 +11,14 @@ import numpy as np
 from spear_amal._typing import ClassLike, NamedFunction, PointFunction, PointT
 from spear_amal.errors import InputError
 from spear_amal.labeling.preprocessing import run_chain
-from spear_amal.labeling.user_functions import checked, name_of, take_identity
+from spear_amal.labeling.user_functions import (
+    as_chain,
+    as_resources,
+    checked,
+    checked_name,
+    name_of,
+    take_identity,
+)
 from spear_amal.votes.class_set import ClassSet
 from spear_amal.votes.label_matrix import ABSTAIN
 
@@ -65,8 +72,7 @@ class LabelingFunction(Generic[PointT]):
         vectorized: bool = False,
         cont_scorer: Callable[..., Any] | None = None,
     ) -> None:
-        if not isinstance(name, str) or not name:
-            raise InputError(f"the name of an LF must be a non-empty string, found {name!r}")
+        checked_name(name, "an LF")
         take_identity(self, checked(f, f"LF {name!r}"))
         if isinstance(label, bool | float | np.floating):
             raise InputError(f"label of LF {name!r} must be a class, found {label!r}")
@@ -77,8 +83,8 @@ class LabelingFunction(Generic[PointT]):
             )
         self.name = name
         self._f = f
-        self.resources = dict(resources or {})
-        self.pre = _as_chain(pre)
+        self.resources = as_resources(resources, f"LF {name!r}")
+        self.pre = as_chain(pre, f"LF {name!r}")
         self.label = label
         self.vectorized = vectorized
         self.scorer = None if cont_scorer is None else ContinuousScorer.of(cont_scorer)
@@ -178,15 +184,12 @@ def labeling_function(
     >>> has_link(SimpleNamespace(text="see http://a.b")), has_link(SimpleNamespace(text="hi"))
     (1, -1)
     """
-    if callable(name):
-        return LabelingFunction(name_of(name), name)
 
     def decorate(f: Callable[..., Any]) -> LabelingFunction:
-        return LabelingFunction(
-            name or name_of(f), f, resources, pre, label, vectorized, cont_scorer
-        )
+        own_name = name_of(f) if name is None or f is name else name
+        return LabelingFunction(own_name, f, resources, pre, label, vectorized, cont_scorer)
 
-    return decorate
+    return decorate(name) if callable(name) else decorate
 
 
 def is_labeling_function(obj: Any) -> bool:
@@ -211,12 +214,6 @@ def as_labeling_function(obj: Any) -> LabelingFunction:
     )
 
 
-def _as_chain(pre: Any) -> tuple[Any, ...]:
-    if pre is None:
-        return ()
-    return (pre,) if callable(pre) else tuple(pre)
-
-
 class ContinuousScorer(Generic[PointT]):
     """A named function from a data point (or batch) to a score, with its resources.
 
@@ -234,10 +231,11 @@ class ContinuousScorer(Generic[PointT]):
         f: Callable[..., Any],
         resources: Mapping[str, Any] | None = None,
     ) -> None:
+        checked_name(name, "a scorer")
         take_identity(self, checked(f, f"scorer {name!r}"))
         self.name = name
         self._f = f
-        self.resources = dict(resources or {})
+        self.resources = as_resources(resources, f"scorer {name!r}")
 
     @classmethod
     def of(cls, scorer: Callable[..., Any]) -> ContinuousScorer:
@@ -283,10 +281,9 @@ def continuous_scorer(
     >>> share_of_words("win a free ring")
     0.5
     """
-    if callable(name):
-        return ContinuousScorer(name_of(name), name)
 
     def decorate(f: Callable[..., Any]) -> ContinuousScorer:
-        return ContinuousScorer(name or name_of(f), f, resources)
+        own_name = name_of(f) if name is None or f is name else name
+        return ContinuousScorer(own_name, f, resources)
 
-    return decorate
+    return decorate(name) if callable(name) else decorate

@@ -102,7 +102,7 @@ def _importable(folder: Path) -> Iterator[None]:
 
 def _line(path: Path, error: BaseException) -> str:
     if isinstance(error, SyntaxError):
-        return f", line {error.lineno}"
+        return f", line {error.lineno}" if error.lineno else ""  # null bytes have no line
     lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
     return f", line {lines[-1]}" if lines else ""
 

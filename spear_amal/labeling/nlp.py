@@ -157,7 +157,7 @@ def nlp_labeling_function(
         parser = SpacyPreprocessor(
             nlp, text_field, doc_field, disable, pre, memoize, language=language
         )
-        own_name = name_of(f) if name is None or callable(name) else name
+        own_name = name_of(f) if name is None or f is name else name
         return LabelingFunction(own_name, f, resources, [parser], label)
 
     return decorate(name) if callable(name) else decorate

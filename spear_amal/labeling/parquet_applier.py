@@ -13,6 +13,7 @@ import pandas as pd
 
 from spear_amal import __version__
 from spear_amal._typing import PathLike
+from spear_amal.checks import check_whole
 from spear_amal.errors import FileFormatError, InputError, LabelingError, OutputExistsError
 from spear_amal.labeling.appliers import BaseLFApplier
 from spear_amal.labeling.builders import ColumnLF
@@ -115,8 +116,7 @@ class ParquetLFApplier(BaseLFApplier):
             If the folder holds finished votes of other LFs or rows.
         """
         processes, folder = as_n_jobs(n_jobs), Path(output).resolve()
-        if batch_rows < 1:
-            raise InputError(f"batch_rows must be at least 1, found {batch_rows}")
+        check_whole("batch_rows", batch_rows, 1)
         read = self._columns_to_read(columns, row_id)
         needed = read if read is not None else [] if row_id is None else [row_id]
         blocks = plan_blocks(

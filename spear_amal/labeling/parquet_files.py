@@ -68,7 +68,7 @@ def source_files(
             f"needed Parquet files (a path, or a list of paths), found {type(source).__name__}; "
             "write its rows as Parquet first, for example with to_parquet(folder)"
         )
-    if order is not None and order not in ORDERS:
+    if order is not None and (not isinstance(order, str) or order not in ORDERS):
         raise InputError(f"order must be one of {ORDERS}, found {order!r}")
     listed = [source] if isinstance(source, str | os.PathLike) else list(source)
     paths: list[Path] = []

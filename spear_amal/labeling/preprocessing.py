@@ -9,10 +9,18 @@ from typing import Any, Generic, Literal, Protocol, overload
 import numpy as np
 
 from spear_amal._typing import NamedFunction, PointFunction, PointT, PreparedT
+from spear_amal.checks import check_whole
 from spear_amal.errors import InputError
 from spear_amal.labeling.memo import Memo
 from spear_amal.labeling.rows import copy_row, field, set_field
-from spear_amal.labeling.user_functions import checked, name_of, take_identity
+from spear_amal.labeling.user_functions import (
+    as_chain,
+    as_resources,
+    checked,
+    checked_name,
+    name_of,
+    take_identity,
+)
 
 # Rows that a memo keeps; a memo without bound would hold a whole corpus of parsed texts.
 MEMO_SIZE = 10_000
@@ -44,8 +52,9 @@ class BasePreprocessor(Generic[PointT, PreparedT]):
         memoize_key: Callable[[Any], Hashable] | None = None,
         memo_size: int = MEMO_SIZE,
     ) -> None:
-        self.name = name
-        self.pre = tuple(pre or ())
+        self.name = checked_name(name, "a preprocessor")
+        self.pre = as_chain(pre, f"preprocessor {name!r}")
+        check_whole(f"memo_size of preprocessor {name!r}", memo_size, 0)
         self.memoize = memoize
         self.memo_size = memo_size
         self.memoize_key = memoize_key
@@ -190,7 +199,7 @@ class LambdaPreprocessor(BasePreprocessor[PointT, PreparedT]):
         take_identity(self, checked(f, f"preprocessor {name!r}", may_generate=batched))
         super().__init__(name, pre, memoize, memoize_key, memo_size)
         self._f = f
-        self.resources = dict(resources or {})
+        self.resources = as_resources(resources, f"preprocessor {name!r}")
         self.batched = batched
 
     def _map_fresh(self, rows: list[Any]) -> list[Any]:
@@ -303,15 +312,14 @@ def preprocessor(
     >>> length(row).length
     4
     """
-    if callable(name):
-        return LambdaPreprocessor(name_of(name), name)
 
     def decorate(f: Callable[..., Any]) -> LambdaPreprocessor:
+        own_name = name_of(f) if name is None or f is name else name
         return LambdaPreprocessor(
-            name or name_of(f), f, pre, memoize, memoize_key, memo_size, resources, batched
+            own_name, f, pre, memoize, memoize_key, memo_size, resources, batched
         )
 
-    return decorate
+    return decorate(name) if callable(name) else decorate
 
 
 lambda_mapper = preprocessor

@@ -13,9 +13,10 @@ import pandas as pd
 import scipy.sparse as sp
 
 from spear_amal._typing import PathLike
-from spear_amal.errors import FileFormatError
+from spear_amal.errors import FileFormatError, InputError
 from spear_amal.labeling.builders import TextLF
 from spear_amal.labeling.text_search import needed_by, search_test
+from spear_amal.votes.class_set import is_listed
 
 # Letters of one pattern, and of all patterns of a file: it takes some microseconds a letter to make
 # a pattern ready, in which nothing can interrupt it.
@@ -188,7 +189,14 @@ def exemplar_matrix(lfs: Sequence[Any], texts: Iterable[str]) -> sp.csr_array:
     Returns
     -------
     csr_array of bool, shape (n, m)
+
+    Raises
+    ------
+    InputError
+        If `texts` is one text, or no list.
     """
+    if isinstance(texts, str) or not is_listed(texts):
+        raise InputError(f"texts must be a list of texts, found {texts!r:.99}")
     columns: dict[str, list[int]] = {}
     for j, lf in enumerate(lfs):
         if getattr(lf, "exemplar", None):

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from spear_amal._typing import StoredVotesLike, VectorLike
-from spear_amal.errors import InputError
+from spear_amal.checks import check_share, check_whole
 from spear_amal.labeling.analysis import LFAnalysis, VotesInParts, share, wilson_interval
 from spear_amal.seeds import settle_seed
 from spear_amal.votes.gold import gold_codes
@@ -110,8 +110,7 @@ def permutation_test(
     n_permutations, seed
         As for :func:`votes_test`.
     """
-    if n_permutations < 1:
-        raise InputError(f"n_permutations must be at least 1, found {n_permutations}")
+    check_whole("n_permutations", n_permutations, 1)
     n_rows, n_votes = int(counts.any(axis=1).sum()), int(counts.sum())
     if n_rows == 0:
         return VotesTest(1.0, float("nan"), float("nan"), 0, 0)
@@ -191,8 +190,7 @@ def lf_check(L: StoredVotesLike, y: VectorLike, alpha: float = 0.05) -> pd.DataF
     >>> lf_check(votes, [0] * 13 + [1] * 13)["verdict"].tolist()
     ['good', 'bad', 'silent']
     """
-    if not 0 < alpha < 1:
-        raise InputError(f"alpha must lie between 0 and 1, found {alpha}")
+    check_share("alpha", alpha)
     analysis = LFAnalysis(L)
     gold = gold_codes(y, analysis.L, "y")
     counts = VotesInParts(analysis.L)

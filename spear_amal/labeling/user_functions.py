@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from spear_amal.errors import InputError
+from spear_amal.votes.class_set import is_listed
 
 
 def name_of(f: Any) -> str:
@@ -52,6 +53,34 @@ def checked(f: Any, what: str, may_generate: bool = False) -> Callable[..., Any]
     if inspect.isgeneratorfunction(code) and not may_generate:
         raise InputError(f"{what} must return its answer: {name_of(f)!r} yields")
     return f
+
+
+def checked_name(name: Any, what: str) -> str:
+    """Return a name; InputError unless it is a text that is not empty. `what` has it."""
+    if not isinstance(name, str) or not name:
+        raise InputError(f"the name of {what} must be a non-empty string, found {name!r}")
+    return name
+
+
+def as_resources(resources: Any, what: str) -> dict[str, Any]:
+    """Return keyword arguments of a user's function; InputError unless they are a mapping."""
+    if resources is None:
+        return {}
+    if not isinstance(resources, Mapping) or not all(isinstance(key, str) for key in resources):
+        raise InputError(
+            f"resources of {what} must be a mapping of names of arguments, found {resources!r}"
+        )
+    return dict(resources)
+
+
+def as_chain(pre: Any, what: str) -> tuple[Any, ...]:
+    """Return preprocessors as a tuple; InputError if one cannot be called."""
+    if pre is None or callable(pre):
+        return () if pre is None else (pre,)
+    steps = tuple(pre) if is_listed(pre) else (pre,)
+    if wrong := [step for step in steps if not callable(step)]:
+        raise InputError(f"pre of {what} must be a list of preprocessors, found {wrong[0]!r}")
+    return steps
 
 
 def take_identity(wrapper: Any, f: Any) -> None:

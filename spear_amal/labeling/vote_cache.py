@@ -16,6 +16,7 @@ import numpy as np
 
 import spear_amal
 from spear_amal._typing import PathLike
+from spear_amal.checks import check_not_negative
 from spear_amal.errors import FileFormatError
 from spear_amal.io.arrays import arrays_of
 from spear_amal.io.atomic import write_aside
@@ -76,6 +77,7 @@ class VoteCache:
     """
 
     def __init__(self, folder: PathLike, max_bytes: int = 1_000_000_000) -> None:
+        check_not_negative("max_bytes", max_bytes)
         self.folder = Path(folder)
         self.max_bytes = max_bytes
         self.report: dict[str, str] = {}

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from spear_amal._typing import VectorLike
 from spear_amal.batch import Batch, Outputs
+from spear_amal.checks import check_name
 from spear_amal.errors import InputError
 from spear_amal.losses.base import Component, ComponentSet, Penalty
 from spear_amal.maths import losses
-from spear_amal.params import check_name
 from spear_amal.registration import check_registration
 
 if TYPE_CHECKING:
@@ -33,6 +33,21 @@ def _rules(outputs: Outputs) -> Tensor:
     return cast(Tensor, outputs.rule_logits)
 
 
+def _factors(class_weights: VectorLike) -> Tensor:
+    """Check factors by class, and return them as a tensor (C,)."""
+    try:
+        factors = torch.as_tensor(class_weights)
+        usable = factors.ndim == 1 and bool((factors.isfinite() & (factors >= 0)).all())
+    except (TypeError, ValueError, RuntimeError):
+        usable = False
+    if not usable:
+        raise InputError(
+            "class_weights must be a finite number of at least 0 for each class, found "
+            f"{class_weights!r}"
+        )
+    return factors
+
+
 class GoldCrossEntropy(Component):
     """L1: ``-log p_i[y_i]`` on L.
 
@@ -45,7 +60,7 @@ class GoldCrossEntropy(Component):
     name = "gold"
 
     def __init__(self, class_weights: VectorLike | None = None) -> None:
-        self.class_weights = None if class_weights is None else torch.as_tensor(class_weights)
+        self.class_weights = None if class_weights is None else _factors(class_weights)
 
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Cross-entropy to the gold class."""

@@ -9,6 +9,7 @@ from spear_amal.batch import Batch, Outputs
 from spear_amal.losses.base import Component
 from spear_amal.losses.spear import GoldCrossEntropy
 from spear_amal.maths import losses
+from spear_amal.params import check_choice, check_positive, check_whole
 
 DIRECTIONS = ("teacher-student", "student-teacher")
 
@@ -39,6 +40,8 @@ class TeacherDivergence(Component):
         direction: str = "teacher-student",
         name: str = "teacher",
     ) -> None:
+        check_positive("temperature", temperature)
+        check_choice("direction", direction, DIRECTIONS)
         self.teacher = teacher
         self.temperature = temperature
         self.direction = direction
@@ -78,6 +81,7 @@ def teacher_names(n_teachers: int) -> tuple[str, ...]:
     >>> teacher_names(1), teacher_names(2)
     (('teacher',), ('teacher0', 'teacher1'))
     """
+    check_whole("n_teachers", n_teachers, 0)
     if n_teachers == 1:
         return ("teacher",)
     return tuple(f"teacher{t}" for t in range(n_teachers))

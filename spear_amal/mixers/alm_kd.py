@@ -21,7 +21,7 @@ from spear_amal.maths.losses import domain_counts
 from spear_amal.mixers.base import LookAheadLike, LookAheadOptions
 from spear_amal.mixers.loss_roles import LABEL, TEACHER, in_role
 from spear_amal.mixers.row_weights import LearnedRowWeights
-from spear_amal.params import check_conditions
+from spear_amal.params import check_choice, check_not_negative, check_within
 
 GRADIENTS = ("paper", "exact")
 OUTERS = ("teacher", "feature")
@@ -98,16 +98,11 @@ class AlmKd(LearnedRowWeights):
     def check_settings(self) -> None:
         """Raise InputError for a setting that cannot be used."""
         super().check_settings()
-        check_conditions(
-            (0 <= self.start <= 1, lambda: f"start must lie in [0, 1], found {self.start}"),
-            (0 <= self.alpha <= 1, lambda: f"alpha must lie in [0, 1], found {self.alpha}"),
-            (self.beta >= 0, lambda: f"beta must not be negative, found {self.beta}"),
-            (
-                self.gradient in GRADIENTS,
-                lambda: f"gradient must be one of {GRADIENTS}, found {self.gradient!r}",
-            ),
-            (self.outer in OUTERS, lambda: f"outer must be one of {OUTERS}, found {self.outer!r}"),
-        )
+        check_within("start", self.start, 0, 1)
+        check_within("alpha", self.alpha, 0, 1)
+        check_not_negative("beta", self.beta)
+        check_choice("gradient", self.gradient, GRADIENTS)
+        check_choice("outer", self.outer, OUTERS)
 
     def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:
         """Find the rows with label and teacher, and share them."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from numbers import Real
 from typing import Any
 
 import torch
@@ -19,12 +20,12 @@ from torch import Tensor
 
 from spear_amal._typing import PathLike
 from spear_amal.batch import Batch
+from spear_amal.checks import check_choice, check_name, check_not_negative
 from spear_amal.distributed.shard import WHOLE, Shard
 from spear_amal.errors import InputError
 from spear_amal.mixers.base import LookAheadLike, LookAheadOptions
 from spear_amal.mixers.loss_roles import HINTON, by_name, check_by_name
 from spear_amal.mixers.row_weights import LearnedRowWeights
-from spear_amal.params import check_conditions, check_name, check_not_negative
 
 SHARES = ("row", "pattern", "pattern+row", "loss")
 #: Settings of AMAL by name.
@@ -170,21 +171,12 @@ class Amal(LearnedRowWeights):
     def check_settings(self) -> None:
         """Raise InputError for a setting that cannot be used."""
         super().check_settings()
-        low, high = self.clamp
-        check_conditions(
-            (
-                0 <= low < high,
-                lambda: f"clamp must be (low, high) with 0 <= low < high, found {self.clamp}",
-            ),
-            (
-                self.outer in ("feature", "feature+rules"),
-                lambda: f"outer must be 'feature' or 'feature+rules', found {self.outer!r}",
-            ),
-            (
-                self.weight_sharing in SHARES,
-                lambda: f"weight_sharing must be one of {SHARES}, found {self.weight_sharing!r}",
-            ),
-        )
+        check_choice("outer", self.outer, ("feature", "feature+rules"))
+        check_choice("weight_sharing", self.weight_sharing, SHARES)
+        check_not_negative("gamma", self.gamma)
+        if self.eta_lambda is not None:
+            check_not_negative("eta_lambda", self.eta_lambda)
+        low, high = _bounds(self.clamp)
         if isinstance(self.start, Mapping):
             check_by_name("start", self.start)
             starts: Mapping[str, float] = self.start
@@ -231,6 +223,14 @@ class Amal(LearnedRowWeights):
     def look_ahead_options(self) -> LookAheadOptions:
         """Return the options of the look-ahead."""
         return replace(super().look_ahead_options(), gamma=self.gamma)
+
+
+def _bounds(clamp: Any) -> tuple[float, float]:
+    """Check the box of the weights, and return it."""
+    numbers = isinstance(clamp, Sequence) and len(clamp) == 2
+    if numbers and all(isinstance(bound, Real) for bound in clamp) and 0 <= clamp[0] < clamp[1]:
+        return clamp[0], clamp[1]
+    raise InputError(f"clamp must be (low, high) with 0 <= low < high, found {clamp!r}")
 
 
 def group_means(

@@ -21,7 +21,7 @@ from spear_amal.maths.losses import domain_counts
 from spear_amal.maths.neumann import transposed_product
 from spear_amal.mixers.base import GraphsLike, Step
 from spear_amal.mixers.bilevel import Bilevel
-from spear_amal.params import check_whole
+from spear_amal.params import check_choice, check_flag, check_whole
 from spear_amal.seeds import settle_seed
 
 # Share of the old mean in the mean losses at which a combiner's slopes are told.
@@ -108,9 +108,13 @@ class AuxiLearn(Bilevel):
 
     def check_settings(self) -> None:
         """Raise InputError for a setting that cannot be used."""
-        if self.combiner not in KINDS:
-            raise InputError(f"combiner must be one of {KINDS}, found {self.combiner!r}")
-        if not isinstance(self.hidden, Sequence) or isinstance(self.hidden, str) or not self.hidden:
+        check_choice("combiner", self.combiner, KINDS)
+        check_flag("skip", self.skip)
+        if (
+            not isinstance(self.hidden, Sequence)
+            or isinstance(self.hidden, str | bytes)
+            or not self.hidden
+        ):
             raise InputError(f"hidden must be one or more widths, found {self.hidden!r}")
         for width in self.hidden:
             check_whole("hidden", width, 1)
@@ -122,7 +126,7 @@ class AuxiLearn(Bilevel):
         """Make the combiner."""
         super().attach(n_rows, names, domain, mixable)
         main = torch.arange(len(names), device=self.device) == self.place
-        self.alone = ~self.mixable | (main & self.skip)  # (K,): counted with weight 1
+        self.alone = ~self.mixable | (main & bool(self.skip))  # (K,): counted with weight 1
         linear = self.combiner == "linear"
         inputs = self.mixable & ~self.alone if linear else self.mixable
         self.inputs = inputs.nonzero().squeeze(1)

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from spear_amal.batch import Batch
 from spear_amal.distributed.shard import WHOLE, Shard
-from spear_amal.errors import InputError
 from spear_amal.maths.losses import domain_counts, weighted_objective
+from spear_amal.params import check_choice
 
 
 class LookAheadLike(Protocol):
@@ -266,5 +266,4 @@ class Mixer(BaseEstimator):
 
 def check_look_ahead(look_ahead: str) -> None:
     """Raise InputError unless the option `look_ahead` names parameters to differentiate."""
-    if look_ahead not in ("last-layer", "network"):
-        raise InputError(f"look_ahead must be 'last-layer' or 'network', found {look_ahead!r}")
+    check_choice("look_ahead", look_ahead, ("last-layer", "network"))

@@ -17,7 +17,7 @@ from spear_amal.errors import InputError
 from spear_amal.maths.facility_location import Distances, cluster_sizes, facility_location
 from spear_amal.mixers.base import LookAheadLike, LookAheadOptions, Mixer
 from spear_amal.mixers.loss_roles import HINTON, by_name, check_by_name
-from spear_amal.params import check_conditions, check_whole
+from spear_amal.params import check_not_negative, check_whole, check_within
 
 
 class Crust(Mixer):
@@ -66,16 +66,9 @@ class Crust(Mixer):
     def check_settings(self) -> None:
         """Raise InputError for a setting that cannot be used."""
         check_by_name("per_loss", self.per_loss)
-        check_conditions(
-            (
-                0 < self.fraction <= 1,
-                lambda: f"fraction must lie in (0, 1], found {self.fraction}",
-            ),
-            (
-                self.radius is None or self.radius >= 0,
-                lambda: f"radius must be None or at least 0, found {self.radius}",
-            ),
-        )
+        check_within("fraction", self.fraction, 0, 1, closed="right")
+        if self.radius is not None:
+            check_not_negative("radius", self.radius)
         check_whole("start_epoch", self.start_epoch, 0)
         check_whole("group_size", self.group_size, 1)
 

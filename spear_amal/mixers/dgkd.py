@@ -14,7 +14,7 @@ from spear_amal.batch import Batch
 from spear_amal.errors import InputError
 from spear_amal.mixers.base import Mixer
 from spear_amal.mixers.loss_roles import HINTON, TEACHER, by_name, check_by_name, in_role
-from spear_amal.params import check_whole
+from spear_amal.params import check_whole, check_within
 from spear_amal.seeds import settle_seed
 
 
@@ -51,8 +51,7 @@ class DGKD(Mixer):
     def check_settings(self) -> None:
         """Raise InputError for a setting that cannot be used."""
         check_by_name("per_loss", self.per_loss)
-        if not 0 <= self.keep <= 1:
-            raise InputError(f"keep must lie in [0, 1], found {self.keep}")
+        check_within("keep", self.keep, 0, 1)
         if self.drop is not None:
             check_whole("drop", self.drop, 0)
         if self.seed is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 from spear_amal.batch import Batch
 from spear_amal.errors import InputError
 from spear_amal.mixers.base import Mixer
-from spear_amal.mixers.loss_roles import by_name, check_main, main_loss
+from spear_amal.mixers.loss_roles import by_name, check_by_name, check_main, main_loss
 
 
 class Fixed(Mixer):
@@ -27,6 +28,12 @@ class Fixed(Mixer):
 
     def __init__(self, per_loss: Mapping[str, float] | None = None) -> None:
         self.per_loss = per_loss
+        self.check_settings()
+
+    def check_settings(self) -> None:
+        """Raise InputError for a setting that cannot be used."""
+        if self.per_loss is not None:
+            check_by_name("per_loss", self.per_loss, least=-math.inf)
 
     def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:
         """Check the names and lay out one weight per loss."""

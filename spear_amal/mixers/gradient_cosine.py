@@ -6,13 +6,11 @@ Du et al., "Adapting Auxiliary Losses Using Gradient Similarity" (2018).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from numbers import Real
 
 import torch
 from torch import Tensor
 
 from spear_amal.distributed.shard import mean_over_ranks
-from spear_amal.errors import InputError
 from spear_amal.maths.gradients import (
     Gradient,
     combined,
@@ -24,7 +22,7 @@ from spear_amal.maths.gradients import (
 )
 from spear_amal.mixers.base import Mixer, Step
 from spear_amal.mixers.loss_roles import check_main, main_loss
-from spear_amal.params import check_conditions
+from spear_amal.params import check_choice, check_within
 
 
 class GradientCosine(Mixer):
@@ -83,24 +81,10 @@ class GradientCosine(Mixer):
     def check_settings(self) -> None:
         """Raise InputError for a setting that cannot be used."""
         check_main(self.main)
-        for name in ("threshold", "average"):
-            if not isinstance(getattr(self, name), Real):
-                raise InputError(f"{name} must be a number, found {getattr(self, name)!r}")
-        check_conditions(
-            (
-                self.form in ("weighted", "unweighted"),
-                lambda: f"form must be 'weighted' or 'unweighted', found {self.form!r}",
-            ),
-            (
-                -1 <= self.threshold < 1,
-                lambda: f"threshold must lie in [-1, 1), found {self.threshold}",
-            ),
-            (
-                self.parameters in ("shared", "last-layer"),
-                lambda: f"parameters must be 'shared' or 'last-layer', found {self.parameters!r}",
-            ),
-            (0 <= self.average < 1, lambda: f"average must lie in [0, 1), found {self.average}"),
-        )
+        check_choice("form", self.form, ("weighted", "unweighted"))
+        check_choice("parameters", self.parameters, ("shared", "last-layer"))
+        check_within("threshold", self.threshold, -1, 1, closed="left")
+        check_within("average", self.average, 0, 1, closed="left")
 
     def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:
         """Find the main loss and forget cosines and structure."""

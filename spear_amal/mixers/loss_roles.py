@@ -40,15 +40,19 @@ def in_role(names: Sequence[str], wanted: str) -> Tensor:
     return torch.tensor([role(name) == wanted for name in names], dtype=torch.bool)
 
 
-def check_by_name(option: str, values: Any) -> None:
-    """Raise InputError unless `values` is None or gives weights of at least 0 by loss name."""
+def check_by_name(option: str, values: Any, least: float = 0.0) -> None:
+    """Raise InputError unless `values` is None or gives finite weights by loss name.
+
+    `least` is the smallest weight that is allowed.
+    """
     if values is None:
         return
-    if not isinstance(values, Mapping):
+    if not isinstance(values, Mapping) or not all(isinstance(name, str) for name in values):
         raise InputError(f"{option} must be weights by loss name, found {values!r}")
     for name, value in values.items():
-        if not isinstance(value, Real) or not 0 <= float(value) < math.inf:
-            raise InputError(f"{option}[{name!r}] must be a number from 0 on, found {value!r}")
+        if not isinstance(value, Real) or not least <= float(value) < math.inf:
+            needed = f"a number from {least:g} on" if math.isfinite(least) else "a finite number"
+            raise InputError(f"{option}[{name!r}] must be {needed}, found {value!r}")
 
 
 def by_name(

@@ -16,6 +16,7 @@ from spear_amal.maths.gradients import combined, gradient_of, inner, reaches, wi
 from spear_amal.mixers.base import GraphsLike, Step, weighted_values
 from spear_amal.mixers.bilevel import Bilevel
 from spear_amal.mixers.module_partition import ModulePartition, assign_modules, check_partition
+from spear_amal.params import check_choice
 
 POSITIVE = ("relu", "projection")
 OPTIMISERS = ("adam", "sgd")
@@ -106,8 +107,7 @@ class MAOAL(Bilevel):
         """Raise InputError for a setting that cannot be used."""
         check_partition(self.partition)
         for name, kinds in (("optimiser", OPTIMISERS), ("positive", POSITIVE)):
-            if getattr(self, name) not in kinds:
-                raise InputError(f"{name} must be one of {kinds}, found {getattr(self, name)!r}")
+            check_choice(name, getattr(self, name), kinds)
         super().check_settings()
 
     def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:

@@ -11,7 +11,7 @@ from spear_amal.batch import Batch
 from spear_amal.io.safetensors import under_prefix, with_prefix
 from spear_amal.mixers.base import LookAheadLike, LookAheadOptions, Mixer
 from spear_amal.mixers.learning_to_reweight import check_meta
-from spear_amal.params import check_positive, check_whole
+from spear_amal.params import check_not_negative, check_positive, check_whole
 from spear_amal.seeds import settle_seed
 from spear_amal.tensors.optimizer_state import load_optimizer_tensors, optimizer_tensors
 
@@ -70,6 +70,7 @@ class MetaWeightNet(Mixer):
         if self.seed is not None:
             check_whole("seed", self.seed, 0)
         check_positive("lr", self.lr)
+        check_not_negative("weight_decay", self.weight_decay)
         check_positive("lookahead_lr", self.lookahead_lr)
 
     def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:

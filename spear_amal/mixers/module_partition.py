@@ -77,8 +77,9 @@ def _given(name: str, how: Mapping[str, str] | Callable[[str], str]) -> str:
         module = next((how[start] for start in starts if start in how), None)
         if module is None:
             raise InputError(
-                f"partition gives no module for the parameter {name!r}: its keys, {sorted(how)}, "
-                "must be names of parameters as the model has them, or their beginnings up to a dot"
+                f"partition gives no module for the parameter {name!r}: its keys, "
+                f"{sorted(map(str, how))}, must be names of parameters as the model has them, or "
+                "their beginnings up to a dot"
             )
     if not isinstance(module, str):
         raise InputError(f"partition gives no module for the parameter {name!r}, but {module!r}")

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from numbers import Real
 
 import numpy as np
 import torch
 from sklearn.base import clone
 from torch import Tensor
 
-from spear_amal.errors import InputError
 from spear_amal.mixers.base import Mixer
 from spear_amal.mixers.fixed import PerLoss
 from spear_amal.mixers.loss_roles import check_main, main_loss
-from spear_amal.params import check_conditions, check_whole
+from spear_amal.params import check_conditions, check_flag, check_not_negative, check_whole
 
 
 class RandomSearch(PerLoss):
@@ -68,9 +65,8 @@ class RandomSearch(PerLoss):
             check_whole(name, getattr(self, name), least)
         check_main(self.main)
         for name in ("low", "high"):
-            value = getattr(self, name)
-            if not isinstance(value, Real) or not 0 <= float(value) < math.inf:
-                raise InputError(f"{name} must be a number from 0 on, found {value!r}")
+            check_not_negative(name, getattr(self, name))
+        check_flag("log", self.log)
         check_conditions(
             (
                 self.low <= self.high,

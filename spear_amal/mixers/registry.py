@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from spear_amal.checks import check_name
 from spear_amal.errors import InputError
 from spear_amal.mixers.alm_kd import AlmKd
 from spear_amal.mixers.amal import PRESETS, Amal
@@ -30,7 +31,6 @@ from spear_amal.mixers.meta_weight_net import MetaWeightNet
 from spear_amal.mixers.random_search import RandomSearch
 from spear_amal.mixers.superloss import SuperLoss
 from spear_amal.mixers.uncertainty import Uncertainty
-from spear_amal.params import check_name
 from spear_amal.registration import check_registration
 
 

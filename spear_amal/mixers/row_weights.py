@@ -6,6 +6,7 @@ What a refresh does with the look-ahead is the mixer's.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence, Set
 from typing import Any
 
@@ -14,9 +15,10 @@ from torch import Tensor
 
 from spear_amal._typing import PathLike
 from spear_amal.batch import Batch
+from spear_amal.errors import InputError
 from spear_amal.mixers.base import LookAheadLike, LookAheadOptions, Mixer, check_look_ahead
 from spear_amal.mixers.weight_table import DTYPES, MappedTable, WeightTable, file_of
-from spear_amal.params import check_conditions, check_positive, check_whole
+from spear_amal.params import check_choice, check_not_negative, check_positive, check_whole
 from spear_amal.tensors.bool_table import PackedBools
 
 MEAN_ROWS = 1 << 20  # rows whose weights are held at once where means are taken
@@ -48,23 +50,11 @@ class LearnedRowWeights(Mixer):
             check_whole("group_size", self.group_size, 1)
         check_positive("lookahead_lr", self.lookahead_lr)
         check_look_ahead(self.look_ahead)
-        check_conditions(
-            (
-                self.weight_lr >= 0,
-                lambda: f"weight_lr must not be negative, found {self.weight_lr}",
-            ),
-            (
-                self.normalise in ("none", "features", "max-abs", "l2"),
-                lambda: (
-                    "normalise must be 'none', 'features', 'max-abs' or 'l2', found "
-                    f"{self.normalise!r}"
-                ),
-            ),
-            (
-                self.table_dtype in DTYPES,
-                lambda: f"table_dtype must be one of {sorted(DTYPES)}, found {self.table_dtype!r}",
-            ),
-        )
+        check_not_negative("weight_lr", self.weight_lr)
+        check_choice("normalise", self.normalise, ("none", "features", "max-abs", "l2"))
+        check_choice("table_dtype", self.table_dtype, sorted(DTYPES))
+        if not isinstance(self.table_path, str | os.PathLike | None):
+            raise InputError(f"table_path must be a folder or None, found {self.table_path!r}")
 
     def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:
         """Lay out one weight per row and loss."""

@@ -17,7 +17,7 @@ from spear_amal.errors import InputError
 from spear_amal.maths.lambert import lambert_w0
 from spear_amal.mixers.base import Mixer
 from spear_amal.mixers.loss_roles import HINTON, by_name, check_by_name
-from spear_amal.params import check_conditions
+from spear_amal.params import check_positive, check_within
 
 
 class SuperLoss(Mixer):
@@ -61,15 +61,11 @@ class SuperLoss(Mixer):
     def check_settings(self) -> None:
         """Raise InputError for a setting that cannot be used."""
         check_by_name("per_loss", self.per_loss)
-        number = isinstance(self.tau, Real) and math.isfinite(self.tau)
-        check_conditions(
-            (
-                number or self.tau in ("mean", "log-classes"),
-                lambda: f"tau must be a number, 'mean' or 'log-classes', found {self.tau!r}",
-            ),
-            (self.lam > 0, lambda: f"lam must be above 0, found {self.lam}"),
-            (0 <= self.decay < 1, lambda: f"decay must lie in [0, 1), found {self.decay}"),
-        )
+        named = isinstance(self.tau, str) and self.tau in ("mean", "log-classes")
+        if not named and not (isinstance(self.tau, Real) and math.isfinite(self.tau)):
+            raise InputError(f"tau must be a number, 'mean' or 'log-classes', found {self.tau!r}")
+        check_positive("lam", self.lam)
+        check_within("decay", self.decay, 0, 1, closed="left")
 
     def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:
         """Lay out one weight per loss."""

@@ -5,9 +5,7 @@ Kendall, Gal and Cipolla, "Multi-Task Learning Using Uncertainty to Weigh Losses
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from numbers import Real
 
 import torch
 from torch import Tensor
@@ -16,7 +14,7 @@ from spear_amal.distributed.shard import mean_over_ranks
 from spear_amal.maths.losses import domain_counts
 from spear_amal.mixers.base import Step
 from spear_amal.mixers.fixed import PerLoss
-from spear_amal.params import check_conditions
+from spear_amal.params import check_choice, check_positive, check_within
 
 FORMS = {"half": 0.5, "classification": 1.0}
 # |s_k| stays below: a loss that reaches 0 would take its weight c exp(-s_k) to infinity.
@@ -64,25 +62,10 @@ class Uncertainty(PerLoss):
 
     def check_settings(self) -> None:
         """Raise InputError for a setting that cannot be used."""
-        lr, start = self.lr, self.start
-        check_conditions(
-            (
-                self.form in FORMS,
-                lambda: f"form must be one of {sorted(FORMS)}, found {self.form!r}",
-            ),
-            (
-                isinstance(lr, Real) and 0 < float(lr) < math.inf,
-                lambda: f"lr must be a number above 0, found {lr!r}",
-            ),
-            (
-                isinstance(start, Real) and abs(float(start)) <= LARGEST,
-                lambda: f"start must lie in [-{LARGEST}, {LARGEST}], found {start!r}",
-            ),
-            (
-                self.optimiser in ("adam", "sgd"),
-                lambda: f"optimiser must be 'adam' or 'sgd', found {self.optimiser!r}",
-            ),
-        )
+        check_choice("form", self.form, FORMS)
+        check_positive("lr", self.lr)
+        check_within("start", self.start, -LARGEST, LARGEST)
+        check_choice("optimiser", self.optimiser, ("adam", "sgd"))
 
     def attach(self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor) -> None:
         """Start all s_k."""

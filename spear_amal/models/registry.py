@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ from spear_amal.models.feature_model import MLP, LinearModel
 from spear_amal.models.image_model import ImageModel
 from spear_amal.models.resnet import ResNet
 from spear_amal.models.wide_resnet import WideResNet
+from spear_amal.params import check_whole
 from spear_amal.tensors.sparse_rows import SparseRows
 
 RESNET_DEPTHS = (8, 14, 20, 26, 32, 44, 56, 110)
@@ -139,6 +141,8 @@ def build_network(
         Unknown name, or no `input_shape` where it is needed.
     """
     check_network(name)
+    check_whole("n_classes", n_classes, 1)
+    check_whole("in_channels", in_channels, 1)
     widths = hidden_widths(name)
     if input_shape is None and (widths is not None or name == "convnet4"):
         raise InputError(f"{name!r} needs input_shape=, the shape of one row")
@@ -153,6 +157,14 @@ def build_network(
         return WideResNet(int(match[1]), int(match[2]), n_classes, in_channels, **options)
     kind = DenseNet if name == "densenet-40-12" else ConvNet
     return kind(n_classes, in_channels, **options)
+
+
+def check_hidden(hidden: object) -> None:
+    """Raise InputError unless the widths of an "mlp" are a sequence of whole numbers from 1 on."""
+    if not isinstance(hidden, Sequence) or isinstance(hidden, str | bytes):
+        raise InputError(f"hidden must be widths such as (512, 512), found {hidden!r}")
+    for width in hidden:
+        check_whole("hidden", width, 1)
 
 
 def n_parameters(module: nn.Module) -> int:
@@ -225,8 +237,12 @@ def build_feature_model(
         If `kind` is unknown or is a network for images and rows are not.
     """
     check_kind(kind)
+    check_whole("n_classes", n_classes, 1)
+    if isinstance(kind, str) and kind == "mlp":
+        check_hidden(hidden)
     if input_shape is None or len(input_shape) == 1:
         n = n_features if input_shape is None else input_shape[0]
+        check_whole("n_features", n, 0)
         return _on_features(kind, n, n_classes, hidden, generator)
     shape = (1, *input_shape) if len(input_shape) == 2 else tuple(input_shape)
     if len(shape) != 3 or min(shape) < 1:
@@ -276,6 +292,18 @@ def _on_images(
     return build_network(kind, n_classes, shape[0], generator, input_shape=shape)
 
 
+def _check_takes_sizes(function: FeatureFactory) -> None:
+    """Raise InputError for a callable that cannot be called with features and classes."""
+    try:
+        inspect.signature(function).bind(None, None)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"feature_model must be a name, a module, or a function of (n_features, n_classes) "
+            f"that makes one; {function!r} cannot be called so ({error}). A class of a module is "
+            "given as a module: call it first"
+        ) from error
+
+
 def _users_own(
     kind: nn.Module | FeatureFactory,
     shape: int | tuple[int, ...],
@@ -287,6 +315,7 @@ def _users_own(
         # A copy: fitting must not change what the user passed to the constructor.
         module = copy.deepcopy(kind)
     else:
+        _check_takes_sizes(kind)
         # What the user's function draws is settled by our generator, not by the global state.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0 if generator is None else generator.initial_seed())

@@ -41,7 +41,7 @@ def lf_table(votes: LabelMatrix | VoteFiles, y: VectorLike | None = None) -> pd.
     analysis = LFAnalysis(votes)
     table = pd.DataFrame({"LF": list(votes.lf_names)})
     table["votes for"] = [
-        _class_names(votes, j, codes) for j, codes in enumerate(analysis.lf_polarities())
+        _class_names(votes, j, numbers) for j, numbers in enumerate(analysis.lf_polarities())
     ]
     table["coverage"] = analysis.lf_coverages()
     table["overlaps"] = analysis.lf_overlaps()
@@ -54,11 +54,12 @@ def lf_table(votes: LabelMatrix | VoteFiles, y: VectorLike | None = None) -> pd.
     return table
 
 
-def _class_names(votes: LabelMatrix | VoteFiles, j: int, codes: list[int]) -> str:
+def _class_names(votes: LabelMatrix | VoteFiles, j: int, numbers: list[int]) -> str:
     declared = int(votes.lf_classes[j])
     if declared >= 0:
         return str(votes.classes[declared])
-    return ", ".join(str(votes.classes[code]) for code in codes) or "-"
+    names = dict(zip(votes.classes.numbers, votes.classes, strict=True))
+    return ", ".join(str(names[number]) for number in numbers) or "-"
 
 
 def readable_coverage(table: pd.DataFrame) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from spear_amal.params import check_name
+from spear_amal.checks import check_name
 
 if TYPE_CHECKING:
     from spear_amal.studies.grid.study import GridStudy

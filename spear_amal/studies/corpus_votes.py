@@ -133,6 +133,10 @@ def load_corpus_votes(
 def _corpus(source: Any, data_dir: Any, cache_dir: Any, offline: bool, progress: bool) -> Corpus:
     if isinstance(source, Corpus):
         return source
+    if not isinstance(source, str | os.PathLike):
+        raise InputError(
+            f"a corpus is given by its name, as a folder or as a Corpus, found {source!r}"
+        )
     name = os.fspath(source)
     if name in CORPORA:
         return load_corpus(name, data_dir, cache_dir, offline, progress)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from spear_amal.checks import check_name
 from spear_amal.errors import InputError
 from spear_amal.estimators import (
     BaseSpearEstimator,
@@ -17,7 +18,7 @@ from spear_amal.estimators import (
 )
 from spear_amal.label_models import LABEL_MODELS
 from spear_amal.mixers import mixer_parameters
-from spear_amal.params import check_name, option_places
+from spear_amal.params import option_places
 from spear_amal.studies.split import Split
 
 _Estimator = TypeVar("_Estimator", bound=BaseSpearEstimator)

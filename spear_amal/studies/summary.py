@@ -13,6 +13,8 @@ from spear_amal.errors import InputError
 from spear_amal.studies.results_file import read_content
 
 GROUP = ("corpus", "features", "protocol", "labels", "study")
+# What a row of a study file has, as far as it is needed here.
+COLUMNS = (*GROUP[:-1], "method", "seed", "metric", "score", "config")
 FLOOR, CEILING = "only-l", "supervised"
 RESAMPLES, LEVEL, BOOTSTRAP_SEED = 10_000, 95, 0
 
@@ -76,7 +78,12 @@ def well_run(runs: pd.DataFrame) -> pd.DataFrame:
 
     Where a method was run with differing defaults or tuned options, the latest ones count.
     """
-    runs = runs[runs["score"].notna()]
+    missing = [name for name in COLUMNS if name not in runs]
+    if len(runs) and missing:
+        raise InputError(
+            f"runs lack the columns {missing}; take them as run_study or read_study returns them"
+        )
+    runs = runs[runs["score"].notna()] if len(runs) else runs
     if not len(runs):
         raise InputError("there is no finished run to summarise")
     runs = runs.assign(study=[study_words(config) for config in runs["config"]])
@@ -110,8 +117,9 @@ def study_words(config: dict[str, Any]) -> str:
 def _table(runs: pd.DataFrame, baseline: str | None) -> pd.DataFrame:
     scores = 100 * runs.pivot(index="seed", columns="method", values="score")
     names = list(dict.fromkeys(runs["method"]))
-    baseline = baseline or (FLOOR if FLOOR in names else names[0])
-    if baseline not in names:
+    if baseline is None:
+        baseline = FLOOR if FLOOR in names else names[0]
+    if not isinstance(baseline, str) or baseline not in names:
         raise InputError(
             f"corpus {runs['corpus'].iloc[0]!r} has no runs of the baseline {baseline!r}; choose "
             f"one of {', '.join(names)}"

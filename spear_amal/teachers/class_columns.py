@@ -140,7 +140,7 @@ def from_kind(values: np.ndarray, kind: str | None) -> np.ndarray:
     InputError
         If `kind` is unknown, or is not given and every row looks like probabilities.
     """
-    if kind is not None and kind not in KINDS:
+    if kind is not None and (not isinstance(kind, str) or kind not in KINDS):
         raise InputError(f"kind must be 'logits' or 'probabilities', found {kind!r}")
     if kind == "probabilities":
         return log_probabilities(values)

@@ -70,7 +70,7 @@ def save_teacher_outputs(
         raise InputError(f"teacher outputs are written as .npz, found {path.name!r}")
     refuse_existing(path, overwrite)
     values, ids, labels = as_numbers(logits), as_teacher_ids(row_ids), check_classes(classes)
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise InputError(f"kind must be 'logits' or 'probabilities', found {kind!r}")
     if values.shape != (len(ids), len(labels)):
         raise InputError(

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from sklearn.metrics import accuracy_score, f1_score
 
+from spear_amal.checks import check_name
 from spear_amal.distributed.shard import Shard
 from spear_amal.errors import InputError
 from spear_amal.io.safetensors import Tensors
 from spear_amal.mixers import Mixer
 from spear_amal.models import JointModel
-from spear_amal.params import check_name
 from spear_amal.tensors.bool_table import PackedBools
 from spear_amal.training.callbacks import Record
 from spear_amal.training.objective import make_scaler

@@ -25,6 +25,7 @@ from spear_amal.votes.matrix_checks import (
     as_positions,
     as_score_matrix,
     as_scores,
+    as_shape,
     as_votes,
     check_fields,
     check_same_columns,
@@ -150,7 +151,7 @@ class LabelMatrix(ArrayFace):
         InputError
             If a vote is below 0 or not a class, or an LF votes twice on a row.
         """
-        votes = as_votes(votes)
+        votes, shape = as_votes(votes), as_shape(shape)
         dtype = np.int8 if votes.size == 0 or votes.max() < 127 else np.int16
         order = (
             as_positions(rows, shape[0], len(votes), "rows"),
@@ -308,11 +309,11 @@ class LabelMatrix(ArrayFace):
         >>> L.in_class_order(["action", "romance"]).to_dense().tolist()
         [[1, 0], [-1, 1]]
         """
-        classes = tuple(classes)
-        if classes == self.classes:
+        given, classes = classes, as_class_names(classes if is_listed(classes) else None)
+        if tuple(classes) == self.classes:
             return self
         if len(classes) != self.n_classes or set(classes) != set(self.classes):
-            raise InputError(f"needed are the classes {list(self.classes)}, found {list(classes)}")
+            raise InputError(f"needed are the classes {list(self.classes)}, found {given!r}")
         codes = np.array([classes.index(name) for name in self.classes] + [ABSTAIN])
         dtype = np.int8 if len(classes) < np.iinfo(np.int8).max else np.int16
         stored, moved = self.codes, copy.copy(self)
@@ -351,7 +352,7 @@ class LabelMatrix(ArrayFace):
         >>> L.for_rows(["c", "b"]).to_dense().tolist()
         [[-1], [1]]
         """
-        return self[exact_places(as_row_ids(list(row_ids)), self.row_ids)]
+        return self[exact_places(as_row_ids(row_ids), self.row_ids)]
 
     def covered(self) -> np.ndarray:
         """Rows (n,) on which at least one LF fired."""
@@ -489,7 +490,7 @@ def as_label_matrix(L: VotesLike, classes: Sequence[Any] | None = None) -> Label
     matrix = L if isinstance(L, LabelMatrix) else LabelMatrix.from_dense(L)
     if classes is None or list(matrix.classes) == list(classes):
         return matrix
-    named = all(isinstance(name, str) for name in (*matrix.classes, *classes))
+    named = not matrix.classes.mere_codes and not ClassNames(classes).mere_codes
     top = int(matrix.codes.data.max(initial=0))
     if named or top > len(classes):
         raise InputError(

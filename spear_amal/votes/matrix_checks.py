@@ -119,6 +119,28 @@ def as_vector(values: Any, name: str) -> np.ndarray:
     return array
 
 
+def as_rows(values: Any, name: str) -> np.ndarray:
+    """Return values of n rows as an array (n, ...); InputError if no array can be made of them."""
+    try:
+        array = np.asarray(None if sp.issparse(values) else values)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{name} must be an array of rows of one shape: {error}") from error
+    if array.ndim == 0:
+        raise InputError(f"{name} must be an array of n rows, found {type(values).__name__}")
+    return array
+
+
+def as_floats(values: Any, name: str) -> np.ndarray:
+    """Return numbers as an array of floats (n, ...); InputError if one is none."""
+    array = as_rows(values, name)
+    if array.dtype.kind in "cmMV":
+        raise InputError(f"{name} must be numbers, found {array.dtype}")
+    try:
+        return array.astype(float, copy=False)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise InputError(f"{name} must be numbers: {error}") from error
+
+
 def as_votes(votes: VectorLike) -> np.ndarray:
     """Return votes (nnz,) as int64, checked to be in the range that is stored."""
     array = as_whole_numbers(as_vector(votes, "votes"), "votes")
@@ -128,6 +150,16 @@ def as_votes(votes: VectorLike) -> np.ndarray:
             f"votes must be -1 (abstain) or a class from 0 to {MAX_CLASSES - 1}; found {wrong}"
         )
     return array.astype(np.int64)
+
+
+def as_shape(shape: Any) -> tuple[int, int]:
+    """Return the shape of votes; InputError unless it is two whole numbers from 0 on."""
+    sizes = tuple(shape) if is_listed(shape) else ()
+    if len(sizes) != 2 or not all(
+        isinstance(size, int | np.integer) and size >= 0 for size in sizes
+    ):
+        raise InputError(f"shape must be (rows, LFs), two whole numbers, found {shape!r}")
+    return int(sizes[0]), int(sizes[1])
 
 
 def as_positions(positions: VectorLike, size: int, count: int, name: str) -> np.ndarray:

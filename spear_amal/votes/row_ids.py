@@ -8,7 +8,7 @@ counts 0, 1, 2, .. may be one that was reset, so it is no id to join by.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn, Protocol
 
 import numpy as np
@@ -113,6 +113,7 @@ def ids_of(rows: pd.DataFrame | pd.Series) -> np.ndarray:
 
 def as_row_ids(row_ids: Iterable[Any]) -> np.ndarray:
     """Return row ids as an integer or string array: nothing that would need pickle to be saved."""
+    row_ids = list(row_ids) if isinstance(row_ids, Iterator) else row_ids
     unordered = isinstance(row_ids, str | bytes | set | frozenset | Mapping)
     foreign = hasattr(row_ids, "__array__") and not isinstance(row_ids, np.ndarray | np.generic)
     if unordered or not (is_listed(row_ids) or foreign):

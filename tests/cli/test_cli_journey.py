@@ -64,7 +64,7 @@ def test_project_runs_as_it_is(project, ok):
     assert "200 rows, 200 of them labelled and scored" in shown
     ok("predict")
     found = pd.read_csv("predictions.csv")
-    assert list(found) == ["text", "label", "predicted", "p_romance", "p_action"]
+    assert list(found) == ["text", "label", "predicted", "p_action", "p_romance"]
     np.testing.assert_allclose(found[["p_romance", "p_action"]].sum(axis=1), 1, atol=1e-6)
     names = np.array(["romance", "action"])
     best = names[found[["p_romance", "p_action"]].to_numpy().argmax(1)]
@@ -259,12 +259,12 @@ def test_predict_gives_the_users_columns_back(project, ok):
     ok("predict", "--data", "mine.csv", "--output", "out.csv")
     found = (project / "out.csv").read_bytes().decode()
     cut = re.sub(r",(romance|action),[0-9.e-]+,[0-9.e-]+(?=\r\n)", "", found)
-    assert cut.replace(",predicted,p_romance,p_action", "") == content
+    assert cut.replace(",predicted,p_action,p_romance", "") == content
     # The probabilities are those of the texts, and not of neighbouring rows.
     p = TextModel.load(project / "model.safetensors").predict_proba(
         ["a fight", "guns, a kiss", 'say "love"\r\n', "a\rb"]
     )
-    assert pd.read_csv("out.csv", lineterminator="\n")["p_romance"].tolist() == p[:, 0].tolist()
+    assert pd.read_csv("out.csv", lineterminator="\n")["p_action"].tolist() == p[:, 1].tolist()
 
 
 def test_lf_that_compares_numbers_of_a_csv(inbox, ok):

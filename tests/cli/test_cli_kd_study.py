@@ -110,7 +110,7 @@ def test_bad_input_ends_with_2_and_writes_nothing(run, arguments, message):
 def test_a_study_that_is_not_there_is_said(run, monkeypatch):
     monkeypatch.delitem(CATALOGUE, "kd-synthetic")
     result = run(*SMALL)
-    assert result.exit_code == 2 and "there is no study 'kd-synthetic'" in result.stderr
+    assert result.exit_code == 2 and "unknown study 'kd-synthetic'" in result.stderr
 
 
 def test_help_names_the_studies(ok):

@@ -89,7 +89,7 @@ def test_corpus_that_cannot_be_fetched_ends_with_3(run):
 
 def test_unknown_corpus_ends_with_2(run):
     result = run("corpora", "fetch", "plot")
-    assert result.exit_code == 2 and "choose one of" in result.stderr
+    assert result.exit_code == 2 and "choose from" in result.stderr
 
 
 def test_data_directory_that_is_no_folder(run, tmp_path):

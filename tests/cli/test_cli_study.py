@@ -120,7 +120,7 @@ def test_interrupt_says_that_nothing_is_lost(run, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((*SMALL, "--method", "speer"), "did you mean spear"),
+        ((*SMALL, "--method", "speer"), "did you mean 'spear'"),
         ((*SMALL, "--method", "spear:rhoo=1"), "has no option 'rhoo'"),
         ((*SMALL, "--seeds", 0), "at least two seeds"),
         ((*SMALL, "--seeds", 1), "at least two seeds"),

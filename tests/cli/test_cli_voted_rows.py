@@ -69,3 +69,14 @@ def test_other_rows_are_refused(table, run, ok):
 
 def test_a_table_of_labels_goes_by_position(table, ok):
     assert analysed(ok, table[["label"]]) == by_hand(table)
+
+
+def test_votes_in_parts_are_held_against_the_texts(table, run, ok):
+    pytest.importorskip("pyarrow")
+    table.to_parquet("rows.parquet")
+    ok("apply", "--data", "rows.parquet", "--lfs", "lfs.py", "--votes-folder", "parts")
+    ok("analyze", "--votes", "parts", "--data", "rows.parquet")
+    ok("analyze", "--votes", "parts", "--data", "rows.csv")  # the same rows in another file
+    table.sample(frac=1, random_state=0).to_parquet("shuffled.parquet")
+    result = run("analyze", "--votes", "parts", "--data", "shuffled.parquet")
+    assert result.exit_code == 2 and "in another order" in result.stderr.replace("\n", " ")

@@ -77,7 +77,7 @@ def test_stored_values():
         (20, 4, "validation part needs 4 rows, but 3"),
         (1, 3, "labelled part has 1 rows, fewer than the 2 classes"),
         (5, 1, "validation part has 1 rows, fewer than the 2 classes"),
-        (-1, 1, "needs -1 rows"),
+        (-1, 1, "n_labelled must be a whole number of at least 0"),
         (None, 3, "n_labelled is needed"),
     ],
 )

@@ -124,3 +124,17 @@ def test_required_columns():
     require_columns(frame, ["text"])
     with pytest.raises(InputError, match=r"rows\.csv has no column 'label'.*'Label'"):
         require_columns(frame, ["text", "label"], where="rows.csv")
+
+
+@pytest.mark.parametrize("paths", [[], (), None, 7, [None], {}])
+def test_a_list_of_paths_has_paths(paths):
+    with pytest.raises(InputError, match="needed is the path of a table, or a list of some"):
+        read_table(paths)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv"])
+def test_half_a_character_is_no_text_of_a_file(tmp_path, suffix):
+    frame = pd.DataFrame({"text": ["whole", "half \ud800"]}, dtype=object)
+    with pytest.raises(InputError, match="half of a character"):
+        write_table(frame, tmp_path / f"a{suffix}")
+    assert not list(tmp_path.iterdir())

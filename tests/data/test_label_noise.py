@@ -64,7 +64,7 @@ def test_confusable_follows_the_counts_and_not_the_diagonal():
         ([0, 1], float("nan"), 2, {}, "rate must lie in"),
         ([0, 3], 0.5, 3, {}, "0 to 2, found 0 to 3"),
         ([0, -2], 0.5, 3, {}, "found -2 to 0"),
-        ([0.5, 1.0], 0.5, 3, {}, "class numbers, found float64"),
+        ([0.5, 1.0], 0.5, 3, {}, "y must be whole numbers, found"),
         ([[0], [1]], 0.5, 3, {}, "shape"),
         ([0, 0], 0.5, 1, {}, "at least 2 classes"),
         ([0, 1], 0.5, 2, {"kind": "asym"}, "kind must be one of"),

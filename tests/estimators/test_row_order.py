@@ -107,3 +107,15 @@ def test_a_partition_by_ids_is_the_same_in_another_order():
     assert plain.labelled.tolist() == first.labelled.tolist()  # sorted ids: as without
     with pytest.raises(InputError, match="row_ids"):
         partition(y, 0, **sizes, row_ids=np.zeros(60))
+
+
+def test_sample_weight_of_other_rows_is_refused():
+    x = pd.DataFrame(np.eye(4), index=list("abcd"))
+    y = pd.Series([0, 1, 0, 1], index=x.index)
+    weight = pd.Series([1.0, 0.0, 0.0, 3.0], index=x.index)
+    model = GoldClassifier.from_options(max_epochs=1).fit(x, y)
+    right = model.predict(x) == y.to_numpy()
+    assert model.score(x, y, weight) == pytest.approx((right[0] + 3 * right[3]) / 4)
+    for rows in (x, x.to_numpy()):
+        with pytest.raises(InputError, match=r"sample_weight and . are not of the same rows"):
+            model.score(rows, y, weight.iloc[::-1])

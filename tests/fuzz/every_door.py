@@ -9,6 +9,7 @@ import doors
 from registry import DOORS, Door
 
 import spear_amal
+from spear_amal.data import images
 
 for found in pkgutil.iter_modules(doors.__path__):
     importlib.import_module(f"doors.{found.name}")
@@ -28,12 +29,51 @@ def public_names() -> set[str]:
         module = importlib.import_module(f"spear_amal.{package}")
         public = getattr(module, "__all__", None) or ["TextModel", "ImagesModel", "load_model"]
         names |= {f"{package}.{name}" for name in public}
+    names |= {f"images.{name}" for name in images.__all__}
     return names
 
 
 #: Public names that no door goes through, by reason.
 WITHOUT = {
-    "a constant": "spear_amal.ABSTAIN labeling.ABSTAIN",
+    "a constant": "spear_amal.ABSTAIN labeling.ABSTAIN images.GENERATED images.SPLITS",
+    "a result, or a table of a run, that the package makes": """
+        labeling.ApplierMetadata report.Evaluation report.Examples report.ReportContent
+        data.ImageData images.ImageData images.hold_out_validation studies.Comparison
+        studies.ComparisonRow studies.CorpusVotes studies.RunSpec
+        training.Table training.TrainingResult
+    """,
+    "an error": "training.DivergedError",
+    "a protocol or a base class, for code that goes into training": """
+        losses.Component losses.ComponentSet losses.Penalty mixers.GraphsLike
+        mixers.LookAheadLike training.Callback training.LookAhead training.ProgressBar
+        training.ValidationLoss studies.GridStudy
+    """,
+    "a loss or a part of a network without settings, reached by its name through other doors": """
+        losses.Agreement losses.GoldCrossEntropy losses.Implication losses.LabelCrossEntropy
+        losses.NoisyCrossEntropy losses.OnCovered losses.PosteriorRegularisation
+        losses.PredictionEntropy losses.QualityGuide losses.RuleConsensus losses.RuleGold
+        losses.RuleLikelihood losses.RuleReliability losses.SquaredNorm losses.TaskCrossEntropy
+        losses.TaskSquaredError losses.TeacherCrossEntropy models.Affine models.JointModel
+        models.MultiTask models.RuleModel models.RuleNetwork
+    """,
+    "it registers a user's class for the whole process": """
+        losses.register_loss mixers.register_mixer studies.register_method
+    """,
+    "it takes what other public calls returned, and no words or numbers of a user's": """
+        report.comparison_table report.extreme_rows report.require_report_extra
+        report.write_report studies.compare studies.fit_method studies.one_thread
+        training.predict_logits
+    """,
+    "it needs a cluster, a language model of spaCy, or processes of its own": """
+        labeling.DaskApplier labeling.PandasParallelLFApplier labeling.SpacyPreprocessor
+        labeling.SparkApplier labeling.nlp_labeling_function
+    """,
+    "it trains networks on images, for longer than an input may take": """
+        estimators.AuxiliaryTask estimators.RotationDistiller estimators.ViewConfig
+        studies.run_grid_study teachers.NetworkTeacher teachers.early_stopped
+    """,
+    "it may fetch a corpus": "studies.load_corpus_votes",
+    "it is read through the door of folders of votes": "training.ParquetRows",
 }
 
 

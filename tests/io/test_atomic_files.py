@@ -10,11 +10,13 @@ import tempfile
 from pathlib import Path
 
 import pytest
+import torch
 
 from spear_amal.errors import InputError, OutputExistsError
 from spear_amal.io import leftovers
 from spear_amal.io.atomic import check_writable, refuse_existing, write_aside, written_together
 from spear_amal.io.leftovers import remove_leftovers, scratch_folder
+from spear_amal.io.safetensors import write_tensors
 
 posix = pytest.mark.skipif(os.name == "nt", reason="signals, links and pipes of POSIX")
 
@@ -217,3 +219,10 @@ def test_long_names_and_endings_are_kept(tmp_path):
         assert temporary.name == path.name
         temporary.write_text("x")
     assert names(tmp_path) == [path.name]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")
+def test_who_may_read_a_model_depends_on_the_mask_alone(tmp_path):
+    (tmp_path / "plain").touch()
+    write_tensors(tmp_path / "model", {"a": torch.zeros(3)}, {"kind": "k"})
+    assert (tmp_path / "model").stat().st_mode == (tmp_path / "plain").stat().st_mode

@@ -189,6 +189,7 @@ def test_a_file_gives_the_same_model_back(make, drawn, tmp_path):
         assert type(loaded) is make
         np.testing.assert_array_equal(loaded.predict_proba(L), model.predict_proba(L))
         np.testing.assert_array_equal(loaded.get_weights(), model.get_weights())
+        np.testing.assert_array_equal(loaded.predict(L), model.predict(L))
         assert loaded.get_params() == model.get_params()
         assert (loaded.classes_, loaded.plan_) == (model.classes_, model.plan_)
     assert empty.load(path) is empty
@@ -197,6 +198,22 @@ def test_a_file_gives_the_same_model_back(make, drawn, tmp_path):
     model.save(path, overwrite=True)
     with pytest.raises(InputError, match=f"has {M - 1} LFs"):
         empty.predict(L[:, : M - 1])
+
+
+class Size(Enum):
+    """Classes that are called by other numbers than their codes."""
+
+    SMALL = 3
+    LARGE = 7
+
+
+def test_a_file_keeps_what_classes_are_called_by(tmp_path):
+    L = LabelMatrix.from_dense([[0, 0, -1], [1, 1, 0], [-1, -1, -1]], classes=Size)
+    MajorityVote().fit(L).save(tmp_path / "model.safetensors")
+    loaded = LabelModel.load(tmp_path / "model.safetensors")
+    assert loaded.predict(L).tolist() == [3, 7, -1]
+    assert loaded.classes_.ids == (3, 7)
+    assert loaded.score(L, [3, 7, None]) == {"accuracy": 1.0}
 
 
 def test_parameters_come_back(drawn, tmp_path):
@@ -282,3 +299,42 @@ def test_class_balance_of_members_and_numbered_classes():
     named = L.with_classes(["ham", "spam"])
     shares = {Kind.SPAM: 0.75, Kind.HAM: 0.25}
     assert AccuracyModel(class_balance=shares).fit(named).class_balance_.tolist() == [0.25, 0.75]
+
+
+class Stars(Enum):
+    ONE, TWO, THREE = 1, 2, 3
+
+
+@pytest.mark.parametrize("classes", [[1, 2, 3], Stars, {"x": 7, "y": 8, "z": 9}])
+def test_file_keeps_what_classes_are_called_by(make, tmp_path, classes):
+    L = synthetic_votes(N, M, 3, seed=2)[0].with_classes(classes)
+    model = make().fit(L)
+    model.save(tmp_path / "model")
+    loaded = make.load(tmp_path / "model")
+    assert (loaded.classes_, loaded.classes_.ids) == (L.classes, L.classes.ids)
+    predictions = loaded.predict(L)
+    first = 7 if isinstance(classes, dict) else 1
+    assert set(predictions.tolist()) == {-1, first, first + 1, first + 2}
+    fired = predictions != -1
+    expected = loaded.predict_proba(L)[fired].argmax(axis=1) + first
+    np.testing.assert_array_equal(predictions[fired], expected)
+    assert loaded.score(L, predictions)["accuracy"] == 1
+
+
+def test_gold_of_a_plain_array_is_read_by_the_classes_of_the_model():
+    L, y = synthetic_votes(N, M, 3, seed=3)
+    model = AccuracyModel().fit(L.with_classes([1, 2, 3]))
+    stars = np.where(y < 2, y + 1, -1)
+    right = model.predict_proba(L.to_dense()).argmax(axis=1) == y
+    expected = right[y < 2].mean()
+    for votes in (L.to_dense(), L.with_classes([1, 2, 3])):
+        assert model.score(votes, stars, tie_break_policy="first")["accuracy"] == pytest.approx(
+            expected
+        )
+
+
+def test_votes_for_the_same_numbers_in_another_order_are_refused():
+    L = synthetic_votes(N, M, 3, seed=3)[0]
+    model = AccuracyModel().fit(L.with_classes([1, 2, 3]))
+    with pytest.raises(InputError, match=r"classes \[3, 2, 1\], the model knows \[1, 2, 3\]"):
+        model.predict(L.with_classes([3, 2, 1]))

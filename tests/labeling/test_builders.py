@@ -171,3 +171,27 @@ def test_names_and_print():
     assert (lf.name, lf.__name__, lf.column, lf.label) == ("k", "k", "body", "spam")
     assert repr(lf) == "TextLF k, Column: body, Label: spam"
     assert isinstance(lf, ColumnLF) and lf({"body": "a"}) == "spam"
+
+
+def test_terms_that_differ_in_case_alone_have_one_class():
+    with pytest.raises(InputError, match="'york' for 0 and 'york' for 1"):
+        dictionary_lf("place", {"York": 0, "york": 1})
+    same = dictionary_lf("place", {"York": 0, "york": 0})
+    assert same("in YORK") == 0
+    exact = dictionary_lf("place", {"York": 0, "york": 1}, ignore_case=False)
+    assert (exact("in York"), exact("in york")) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: keyword_lf("k", None, 1), "non-empty keywords, found None"),
+        (lambda: keyword_lf("k", ["a"], 1, min_count="2"), "min_count of LF 'k' must be a whole"),
+        (lambda: dictionary_lf("d", 7, 1), "non-empty terms, found 7"),
+        (lambda: dictionary_lf("d", "no such file", 1), "a single term goes in a list"),
+        (lambda: threshold_lf("t", "n", 1, above="5"), "bounds that are numbers, found '5'"),
+    ],
+)
+def test_what_an_lf_cannot_be_made_of(make, message):
+    with pytest.raises(InputError, match=message):
+        make()

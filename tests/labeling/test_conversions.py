@@ -74,7 +74,7 @@ def test_ties():
     [
         (lambda: probs_to_preds([[1.0]]), "C of at least 2"),
         (lambda: probs_to_preds([0.5, 0.5]), r"shape \(n, C\)"),
-        (lambda: probs_to_preds(np.eye(2), "coin"), "tie_break_policy must be one of"),
+        (lambda: probs_to_preds(np.eye(2), "coin"), "unknown tie_break_policy 'coin'"),
         (lambda: preds_to_probs([0, -1], 2), "found -1 in row 1; abstained rows"),
         (
             lambda: preds_to_probs([0, 2], 2),
@@ -85,3 +85,23 @@ def test_ties():
 def test_bad_input(call, message):
     with pytest.raises(InputError, match=message):
         call()
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_what_is_no_probability_has_no_most_probable_class(wrong):
+    with pytest.raises(InputError, match=r"probs must be finite numbers, found .* in row 1"):
+        probs_to_preds([[0.2, 0.8], [wrong, 0.3]])
+
+
+def test_complex_numbers_do_not_lose_a_part():
+    with pytest.raises(InputError, match="probs must be numbers, found complex128"):
+        probs_to_preds(np.array([[1j, 0.5]]))
+
+
+def test_missing_labels_are_asked_for_as_they_are_written():
+    x, y = np.arange(4), ["a", None, "b", float("nan")]
+    for bucket in ((None,), (-1,), (float("nan"),)):
+        assert get_label_instances(bucket, x, y).tolist() == [1, 3]
+    assert get_label_instances(("b",), x, y).tolist() == [2]
+    with pytest.raises(InputError, match="bucket must be a tuple"):
+        get_label_instances("b", x, y)

@@ -172,7 +172,7 @@ def test_a_large_matrix_is_not_made_dense():
             r"Y must hold one label for each row, found shape \(7, 2\)",
         ),
         (lambda a: a.lf_summary(np.full(7, -2)), "Y holds -2 in row 0"),
-        (lambda a: a.accuracy_intervals(GOLD, 1.0), "level must lie between 0 and 1"),
+        (lambda a: a.accuracy_intervals(GOLD, 1.0), "level must lie strictly between 0 and 1"),
         (lambda a: a.wrong_rows("nobody", GOLD), "no LF 'nobody'"),
         (lambda a: a.wrong_rows(5, GOLD), "no LF 5"),
     ],

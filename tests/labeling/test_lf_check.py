@@ -154,7 +154,7 @@ def test_labels_that_do_not_fit_are_refused(check):
 
 
 def test_bad_options_are_refused():
-    with pytest.raises(InputError, match="n_permutations must be at least 1"):
+    with pytest.raises(InputError, match="n_permutations must be a whole number of at least 1"):
         votes_test(np.zeros((2, 2), dtype=int), [0, 1], n_permutations=0)
     with pytest.raises(InputError, match="alpha"):
         lf_check(np.zeros((2, 2), dtype=int), [0, 1], alpha=1.0)

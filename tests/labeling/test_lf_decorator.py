@@ -163,3 +163,15 @@ def test_a_vectorised_bad_score_is_tolerated_on_its_row_only():
     )
     assert matrix.to_dense().ravel().tolist() == [0, -1, 0] and meta.faults == {"v": 1}
     assert matrix.dense_scores().ravel().tolist() == [0.5, 0, 0.25]
+
+
+def test_options_beside_a_function_are_not_lost():
+    def has_link(x):
+        return "http" in x
+
+    lf = labeling_function(has_link, label=1, resources={})
+    assert (lf.name, lf("http"), lf("no")) == ("has_link", 1, -1)
+    step = preprocessor(lambda x, more: x + more, resources={"more": "!"}, memoize=True)
+    assert step("a") == "a!" and step.memoize
+    scorer = continuous_scorer(lambda x, by: len(x) / by, resources={"by": 4})
+    assert scorer("ab") == 0.5

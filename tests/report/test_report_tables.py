@@ -70,6 +70,20 @@ def test_lf_that_never_votes_or_declares():
     assert shown["verdict"].tolist() == ["silent", "silent", "unclear"]
 
 
+@pytest.mark.parametrize(
+    ("classes", "names"),
+    [
+        ([1, 2, 3], "123"),
+        ({"x": 1, "y": 2, "z": 3}, "xyz"),
+        ({"x": 7, "y": 0, "z": 2}, "yzx"),  # codes follow the ids
+    ],
+)
+def test_classes_called_by_numbers_are_named_as_they_are(classes, names):
+    matrix = LabelMatrix.from_dense([[0, 2, -1], [1, 2, -1]], classes=classes)
+    a, b, c = names
+    assert lf_table(matrix)["votes for"].tolist() == [f"{a}, {b}", c, "-"]
+
+
 def test_no_rows_are_no_error():
     table = lf_table(LabelMatrix.from_dense(np.zeros((0, 3), dtype=int)), np.zeros(0, dtype=int))
     assert readable_coverage(table)["coverage"].tolist() == ["0.0%"] * 3
@@ -119,3 +133,10 @@ def test_votes_of_an_example_are_named(examples):
 def test_no_such_loss_no_rows(examples, drop):
     held = replace(examples, weights=examples.weights.drop(columns=drop))
     assert len(extreme_rows(held)) == 0
+
+
+@pytest.mark.parametrize("classes", [[1, 2, 3], {"low": 7, "mid": 5, "high": 9}])
+def test_votes_are_named_whatever_the_ids_of_classes(classes):
+    L = LabelMatrix.from_dense([[0, 2], [1, -1], [-1, 2]], classes=classes)
+    names = list(L.classes)
+    assert lf_table(L)["votes for"].tolist() == [f"{names[0]}, {names[1]}", str(names[2])]

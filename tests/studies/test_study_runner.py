@@ -190,7 +190,7 @@ def test_placebo_moves_votes_and_is_stored(source):
         ({"seeds": 1}, "at least two seeds, found 1"),
         ({"seeds": [7]}, "at least two seeds, found 1"),
         ({"seeds": [1, 1]}, "different whole numbers"),
-        ({"seeds": [-1]}, "different whole numbers"),
+        ({"seeds": [-1]}, "whole number of at least 0"),
         ({"n_labelled": 76}, "takes 76 rows for L and 76 for V.* has 150 rows; choose 1 to 75"),
         ({"n_labelled": 0}, "choose 1 to 75"),
         ({"n_labelled": 1}, "fewer than the 2 classes"),

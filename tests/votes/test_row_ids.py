@@ -242,3 +242,11 @@ def test_buckets_of_columns_in_another_order_are_refused():
     with pytest.raises(InputError, match="label array 0 and x are not of the same"):
         get_label_instances((1,), gold.iloc[::-1], gold)
     assert get_label_buckets(gold, gold.reset_index(drop=True))[1, 1].tolist() == [0, 2]
+
+
+@pytest.mark.parametrize("ids", [True, 1.5, None, "ab", {"a", "b"}])
+def test_rows_are_picked_by_a_list_of_ids(ids):
+    L = LabelMatrix.from_dense([[0], [1]], row_ids=["a", "b"])
+    with pytest.raises(InputError, match="row_ids must be a list of ids"):
+        L.for_rows(ids)
+    assert L.for_rows(iter(["b", "a"])).to_dense().tolist() == [[1], [0]]

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from spear_amal._typing import PathLike
+from spear_amal.checks import check_name
 from spear_amal.data.corpora import imdb, plots, sms, youtube
 from spear_amal.data.corpora.spec import CorpusSpec
 from spear_amal.data.corpora.synthetic import GENERATED_SPEC
@@ -24,7 +25,6 @@ from spear_amal.data.download.cache import (
 )
 from spear_amal.errors import ChecksumError, InputError
 from spear_amal.io.atomic import write_aside
-from spear_amal.params import check_name
 
 #: The corpora of texts that :func:`spear_amal.data.load_corpus` knows, by name.
 CORPORA: dict[str, CorpusSpec] = {

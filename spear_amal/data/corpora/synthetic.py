@@ -48,7 +48,9 @@ def synthetic_corpus(n: int = 1500, seed: int = 0, n_test: int = 400) -> Corpus:
     >>> corpus
     Corpus('generated', classes=['romance', 'action'], rows={'train': 22, 'test': 7})
     """
-    if n < 2 or not 0 <= n_test < n:
+    check_whole("n", n, 2)
+    check_whole("n_test", n_test, 0)
+    if n_test >= n:
         raise InputError(f"n must be at least 2 and n_test below it, found n={n}, n_test={n_test}")
     generator = random_generator(seed)
     labels = generator.permutation(np.arange(n) % 2)

@@ -271,6 +271,8 @@ def _column(table: TableLike, name: str) -> list[Any]:
         column: Any = table[name]
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise InputError(f"the table has no column {name!r}; pass its name") from error
+    if isinstance(column, str | bytes) or not is_listed(column):
+        raise InputError(f"column {name!r} must be a list of values, found {column!r:.99}")
     return column.tolist() if hasattr(column, "tolist") else list(column)
 
 

@@ -19,7 +19,7 @@ from spear_amal._typing import PathLike
 from spear_amal.data.json_lines import json_bytes, unique_keys
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.io.atomic import refuse_existing, write_aside, written_together
-from spear_amal.votes.class_set import ClassNames
+from spear_amal.votes.class_set import ClassNames, is_listed
 from spear_amal.votes.gold import read_gold
 from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
 from spear_amal.votes.row_ids import align_votes
@@ -87,6 +87,8 @@ def read_wrench(
         differing numbers of votes, or an id twice; names file and row.
     """
     folder = Path(folder)
+    if isinstance(parts, str) or not is_listed(parts) or not all(isinstance(p, str) for p in parts):
+        raise InputError(f"parts must be a list of names of {PARTS}, found {parts!r}")
     files = (folder / f"{name}.json" for name in GOLD)
     classes = _classes(next((file for file in files if file.is_file()), folder / "label.json"))
     read = {part: _part(folder / f"{part}.json", classes, lf_names) for part in parts}

@@ -123,7 +123,7 @@ def human_labels(
     ChecksumError, DataUnavailableError
         As :func:`load_images`.
     """
-    if labels not in KEYS:
+    if not isinstance(labels, str) or labels not in KEYS:
         raise InputError(f"labels must be one of {list(KEYS)}, found {labels!r}")
     by_name = _find(data_dir, cache_dir, offline, progress)
     if check and file_digest(by_name) != DIGEST:

@@ -118,7 +118,7 @@ class ImageData:
 
     def rows(self, part: str) -> np.ndarray:
         """Positions (k,) of the rows of a part, in order."""
-        if part not in SPLITS:
+        if not isinstance(part, str) or part not in SPLITS:
             raise self._error(f"a part is one of {SPLITS}, found {part!r}")
         return np.flatnonzero(self.split == part)
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from spear_amal._typing import MatrixLike, VectorLike
+from spear_amal.checks import check_whole
 from spear_amal.errors import InputError
 from spear_amal.seeds import random_generator
+from spear_amal.votes.matrix_checks import as_floats, as_vector, as_whole_numbers
 
 KINDS = ("symmetric", "pairs", "confusable")
 
@@ -77,9 +80,10 @@ def add_label_noise(
     >>> int(noisy.flipped.sum()), noisy.effective, int(noisy.y[4])
     (2, 0.5, -1)
     """
+    check_whole("n_classes", n_classes, 1)
+    if not (isinstance(rate, Real) and 0.0 <= rate <= 1.0):
+        raise InputError(f"rate must lie in [0, 1], found {rate!r}")
     y = _checked_labels(y, n_classes)
-    if not 0.0 <= rate <= 1.0:
-        raise InputError(f"rate must lie in [0, 1], found {rate}")
     labelled = np.flatnonzero(y >= 0)
     count = round(rate * len(labelled))
     if count and n_classes < 2:
@@ -93,9 +97,7 @@ def add_label_noise(
 
 
 def _checked_labels(y: Any, n_classes: int) -> np.ndarray:
-    y = np.asarray(y)
-    if y.ndim != 1 or not (np.issubdtype(y.dtype, np.integer) or y.size == 0):
-        raise InputError(f"y must be a list of class numbers, found {y.dtype} of shape {y.shape}")
+    y = as_whole_numbers(as_vector(y, "y"), "y")
     if y.size and not (-1 <= y.min() and y.max() < n_classes):
         raise InputError(
             f"labels must be -1 (unlabelled) or 0 to {n_classes - 1}, found {y.min()} to {y.max()}"
@@ -105,7 +107,7 @@ def _checked_labels(y: Any, n_classes: int) -> np.ndarray:
 
 def _odds(kind: str, n_classes: int, confusion: MatrixLike | None) -> np.ndarray:
     """Weights (C, C) of going from one class to another; zero on the diagonal."""
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise InputError(f"kind must be one of {KINDS}, found {kind!r}")
     if (confusion is None) == (kind == "confusable"):
         raise InputError('kind="confusable" needs confusion=, and no other kind takes it')
@@ -114,7 +116,7 @@ def _odds(kind: str, n_classes: int, confusion: MatrixLike | None) -> np.ndarray
         return others
     if kind == "pairs":
         return np.roll(np.eye(n_classes), 1, axis=1)
-    odds = np.asarray(confusion, dtype=float)
+    odds = as_floats(confusion, "confusion")
     if odds.shape != others.shape or not (np.isfinite(odds) & (odds >= 0)).all():
         raise InputError(
             f"confusion must be {n_classes} x {n_classes} finite weights of at least 0, "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from spear_amal._typing import PathLike
+from spear_amal.checks import check_name
 from spear_amal.data.images import aircraft, cars, cifar, dogs, fashion_mnist, folders
 from spear_amal.data.images.cifar_n import human_labels
 from spear_amal.data.images.dataset import ImageData, hold_out_validation
@@ -13,7 +14,6 @@ from spear_amal.data.images.kd_synthetic import kd_synthetic
 from spear_amal.data.images.locate import find_decoded
 from spear_amal.data.images.spec import ImageSpec
 from spear_amal.errors import InputError
-from spear_amal.params import check_name
 
 #: The image data sets that are fetched or read from files, by name.
 IMAGES: dict[str, ImageSpec] = {

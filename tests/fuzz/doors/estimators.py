@@ -3,6 +3,7 @@
 import numpy as np
 from hypothesis import strategies as st
 from registry import door
+from sklearn.base import clone
 from values import arrays, gold, mostly, odd, small_odd, votes
 
 from spear_amal import estimators, training
@@ -64,7 +65,15 @@ def estimator_fits(draw, folder):
     p = model.predict_proba(X, **votes_needed)
     assert p.shape == (n, len(model.classes_)) and np.isfinite(p).all()
     np.testing.assert_allclose(p.sum(1), 1, rtol=1e-4)
-    assert set(model.predict(X, **votes_needed)) <= set(model.classes_)
+    predicted = model.predict(X, **votes_needed)
+    np.testing.assert_array_equal(predicted, np.asarray(model.classes_)[p.argmax(1)])
+    assert list(model.classes_) == sorted(model.classes_)
+    if model.get_params().get("random_state", 0) is not None:
+        again = clone(model).fit(X, y, L=L)
+        np.testing.assert_array_equal(again.predict_proba(X, **votes_needed), p)
+    path = folder / "model.safetensors"
+    model.save(path)
+    np.testing.assert_array_equal(type(model).load(path).predict_proba(X, **votes_needed), p)
     other = draw(features(4))
     assert np.isfinite(model.predict_proba(other, **votes_needed)).all()
 
@@ -75,10 +84,15 @@ def estimator_fits(draw, folder):
 )
 def options_by_name(draw, folder):
     cls = getattr(estimators, draw(st.sampled_from(NAMES)))
-    names = st.sampled_from(sorted(option_places(cls)))
-    options = draw(st.dictionaries(st.one_of(names, st.text(max_size=5)), small_odd, max_size=2))
+    known = st.sampled_from(sorted(option_places(cls)))
+    names = mostly(known, st.text(max_size=5), 12)
+    options = draw(st.dictionaries(names, small_odd, max_size=2))
     if draw(st.booleans()):
-        cls(**nest_options(cls, options)).get_params()
+        made = cls(**nest_options(cls, options)).get_params()
+        places = option_places(cls)
+        for name, value in options.items():
+            key = "__".join(filter(None, [places.get(name, ""), name]))
+            assert made[key] is value
     else:
-        method = draw(st.one_of(st.sampled_from(sorted(estimators.DISTILLATION)), small_odd))
+        method = draw(mostly(st.sampled_from(sorted(estimators.DISTILLATION)), small_odd, 3))
         distiller(method, **options)

@@ -1,6 +1,7 @@
 """Files: damaged ones are refused, or read as if they were whole; never as something else."""
 
 import contextlib
+import csv
 import functools
 import pickle
 import shutil
@@ -25,6 +26,7 @@ from spear_amal.data import (
     write_table,
     write_wrench,
 )
+from spear_amal.errors import SpearAmalError
 from spear_amal.labeling import (
     PandasLFApplier,
     VoteCache,
@@ -85,8 +87,11 @@ def damaged(draw, folder, name):
         shutil.copy(source, target)
         path = target
     content = path.read_bytes()
-    change = mutated_json if path.suffix == ".json" and draw(st.booleans()) else mutated
-    path.write_bytes(change(draw, content))
+    if draw(st.booleans()):
+        change = mutated_json if path.suffix == ".json" and draw(st.booleans()) else mutated
+        path.write_bytes(change(draw, content))
+    else:
+        draw(st.integers())  # Hypothesis enters no door twice with the same
     return target
 
 
@@ -127,29 +132,41 @@ def text_model_file(draw, folder):
 @door("teachers.TeacherFile", "teachers.save_teacher_outputs", "teachers.Teacher")
 def teacher_file(draw, folder):
     path = damaged(draw, folder, "teacher.npz")
-    found = TeacherFile(path).outputs(None, np.array(list("abc")))
-    right = TeacherFile(whole() / "teacher.npz").outputs(None, np.array(list("abc")))
-    np.testing.assert_array_equal(found.logits, right.logits)
+    ids = draw(mostly(st.permutations("abc"), odd))
+    classes = draw(mostly(st.permutations(["ham", "spam"]), odd))
+    found = TeacherFile(path).logits(None, ids, classes)
+    for row, one in zip(found, ids, strict=True):
+        right = [2.0 * "abc".index(one) + ["ham", "spam"].index(name) for name in classes]
+        np.testing.assert_array_equal(row, right)
 
 
 @door("teachers.save_teacher_outputs")
 def teacher_outputs(draw, folder):
-    ids, logits, classes = draw(arrays((1, 1))), draw(arrays((1, 2))), draw(odd)
-    save_teacher_outputs(folder / "t.npz", ids, logits, classes, kind=draw(odd))
+    n = draw(st.integers(1, 4))
+    right = st.lists(st.lists(st.floats(-3, 3), min_size=2, max_size=2), min_size=n, max_size=n)
+    logits = draw(mostly(right, arrays((1, 2))))
+    ids = draw(mostly(st.just([f"r{i}" for i in range(n)]), arrays((1, 1))))
+    classes = draw(mostly(st.just(["ham", "spam"]), odd))
+    save_teacher_outputs(
+        folder / "t.npz", ids, logits, classes, kind=draw(mostly(st.just("logits"), odd))
+    )
+    found = TeacherFile(folder / "t.npz").logits(None, ids)
+    np.testing.assert_array_equal(found, np.asarray(logits, dtype=np.float32))
 
 
 @door("data.read_wrench", "data.write_wrench", "data.WrenchPart")
 def wrench_folder(draw, folder):
-    read_wrench(damaged(draw, folder, "wrench"), parts=("train",))
+    parts = draw(mostly(st.just(("train",)), odd))
+    read_wrench(damaged(draw, folder, "wrench"), parts=parts)
 
 
 @door("data.read_wrench", "data.write_wrench")
 def wrench_round(draw, folder):
     L = draw(votes(rows=(1, 6)))
     frame = pd.DataFrame({"text": [str(i) for i in range(len(L))], "label": 0})
-    frame.index = draw(
-        st.lists(st.sampled_from([0, 1, "1", "a"]), min_size=len(L), max_size=len(L))
-    )
+    ids = st.permutations([0, 1, "b", "a", "é", 7]).map(lambda ids: ids[: len(L)])
+    repeated = st.lists(st.sampled_from([0, 1, "1", "a"]), min_size=len(L), max_size=len(L))
+    frame.index = draw(mostly(ids, repeated, 2))
     write_wrench({"train": WrenchPart(frame, L)}, folder / "w")
     part = read_wrench(folder / "w", parts=("train",))["train"]
     assert (np.asarray(part.label_matrix) == np.asarray(L)).all()
@@ -161,23 +178,21 @@ def wrench_round(draw, folder):
 )
 def rules_file(draw, folder):
     lfs = read_rules(damaged(draw, folder, "rules.tsv"))
-    exemplar_frame(lfs)
-    exemplar_matrix(lfs, ["free prize"])
+    assert len(exemplar_frame(lfs)) == sum(lf.exemplar is not None for lf in lfs)
+    exemplar_matrix(lfs, draw(mostly(st.just(["free prize", "see you"]), odd)))
 
 
 @door("labeling.load_lfs", "labeling.LoadedLFs")
 def lfs_file(draw, folder):
-    lines = ["from spear_amal.labeling import keyword_lf", "lfs = [keyword_lf('a', ['b'], 1)]"]
-    lines += [
-        "classes = ['ham', 'spam']",
-        "classes = 7",
-        "lfs = 3",
-        "raise ValueError('no')",
-        "\x00",
-    ]
-    chosen = draw(st.lists(st.sampled_from(lines), max_size=4))
-    (folder / "lfs.py").write_text("\n".join(chosen))
-    load_lfs(folder / draw(st.sampled_from(["lfs.py", "none.py", "."])))
+    lines = ["more = [keyword_lf('a', ['b'], 1)]", "LFS = [keyword_lf('c', ['b'], 0)]"]
+    lines += ["CLASSES = ['ham', 'spam']", "CLASSES = 7", "LFS = 3", "CLASSES = [None, [1]]"]
+    lines += ["raise ValueError('no')", "def (:", "\x00", "raise SystemExit", "LFS = [3]"]
+    head = "from spear_amal.labeling import keyword_lf"
+    chosen = draw(st.lists(st.sampled_from(lines[:4] * 3 + lines), max_size=3))
+    (folder / "lfs.py").write_text("\n".join([head, *chosen]))
+    lfs, _ = load_lfs(folder / draw(mostly(st.just("lfs.py"), st.sampled_from(["none.py", "."]))))
+    last = [line for line in chosen if line.startswith("LFS")][-1:]
+    assert [lf.name for lf in lfs] == (["c"] if last else ["a"])
 
 
 def cached(folder):
@@ -197,32 +212,62 @@ def cache_folder(draw, folder):
 def spear_pickle(draw, folder):
     n, m = 3, 2
     right = {
-        "x": np.zeros((n, 2)),
+        "x": np.full((n, 2), draw(st.floats(-9, 9))),
         "l": np.array([[0, 2], [1, 1], [2, 0]]),
         "m": np.array([[1, 0], [1, 1], [0, 1]]),
         "L": np.array([[0], [1], [2]]),
         "d": np.ones((n, 1)),
         "r": np.zeros((n, m)),
     }
-    changed = draw(st.sampled_from([None, *right]))
+    changed = draw(st.sampled_from([None, None, None, *right]))
     content = b"".join(
         pickle.dumps(draw(arrays((0, 3))) if name == changed else value)
         for name, value in right.items()
     )
-    if draw(st.booleans()):
+    whole_content = content
+    if draw(st.sampled_from([False, False, True])):
         content = mutated(draw, content)
     (folder / "d.p").write_bytes(content)
     arrays_read = read_spear_pickle(folder / "d.p")
-    spear_label_matrix(arrays_read)
+    L = spear_label_matrix(arrays_read)
+    if changed is None and content == whole_content:
+        assert np.asarray(L).tolist() == [[0, -1], [1, 1], [-1, 0]]
 
 
 @door("data.read_table", "data.require_columns")
 def separated_table(draw, folder):
-    suffix = draw(st.sampled_from([".csv", ".tsv", ".txt"]))
+    suffix = draw(st.sampled_from([".csv"] * 3 + [".tsv"] * 3 + [".txt"]))
     path = folder / f"t{suffix}"
     path.write_bytes(table_bytes(draw, "\t" if suffix == ".tsv" else ","))
-    frame = read_table(path)
-    require_columns(frame, draw(odd))
+    require_columns(read_table(path), draw(mostly(st.just([]), odd)))
+
+
+texts_of_cells = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
+
+
+@door("data.read_table", "data.require_columns", "data.write_table")
+def several_tables(draw, folder):
+    """Tables as the module csv writes them, read together: cell for cell the same texts."""
+    suffix = draw(st.sampled_from([".csv", ".tsv"]))
+    rows, paths = [], []
+    for number in range(draw(st.integers(1, 3))):
+        names = draw(st.permutations(["text", "label", "more"]))[: draw(st.integers(1, 3))]
+        path = folder / f"t{number}{suffix}"
+        row = st.lists(texts_of_cells, min_size=len(names), max_size=len(names))
+        cells = draw(st.lists(row, min_size=1, max_size=3))
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, delimiter="\t" if suffix == ".tsv" else ",")
+            writer.writerows([names, *cells])
+        rows += [dict(zip(names, row, strict=True)) for row in cells]
+        paths.append(path)
+    given = draw(mostly(st.just(paths), odd))
+    text_column = draw(mostly(st.sampled_from([None, "text"]), odd))
+    frame = read_table(given, text_column, "label")
+    assert len(frame) == len(rows)
+    for name in {"label", text_column} & set(frame):
+        found = [None if pd.isna(cell) else cell for cell in frame[name]]
+        assert found == [row.get(name) or None for row in rows]
+    require_columns(frame, draw(mostly(st.just(list(rows[0])), odd)))
 
 
 @door("data.read_table")
@@ -231,27 +276,39 @@ def json_lines(draw, folder):
     if draw(st.booleans()):
         rows = mutated(draw, rows)
     else:
-        rows = b"\n".join(mutated_json(draw, row) for row in rows.splitlines())
+        rows = b"\n".join(
+            mutated_json(draw, row) if draw(st.booleans()) else row for row in rows.splitlines()
+        )
     (folder / "t.jsonl").write_bytes(rows)
     read_table(folder / "t.jsonl")
 
 
 @door("data.write_table", "data.read_table")
 def table_round(draw, folder):
-    frame = draw(mostly(frames(), odd))
-    path = folder / f"t{draw(st.sampled_from(['.csv', '.jsonl', '.parquet', '.odd', '']))}"
+    frame = draw(mostly(frames(rows=(1, 8)), st.one_of(frames(), odd)))
+    kinds = st.sampled_from([".csv", ".tsv", ".jsonl", ".parquet"])
+    path = folder / f"t{draw(mostly(kinds, st.sampled_from(['.odd', ''])))}"
     write_table(frame, path)
-    assert hasattr(frame, "columns")
     assert len(read_table(path)) == len(frame)
+
+
+@functools.cache
+def stored_study():
+    """Return the path of the smallest study that is stored in the documentation."""
+    results = sorted((Path(__file__).parents[3] / "docs" / "results").glob("*.json"))
+    for path in sorted(results, key=lambda path: path.stat().st_size):
+        with contextlib.suppress(SpearAmalError):
+            read_study(path)
+            return path
+    raise LookupError("no study is stored in docs/results")
 
 
 @door("studies.read_study")
 def study_file(draw, folder):
-    stored = sorted((Path(__file__).parents[3] / "docs" / "results").glob("*.json"))
-    small = min(stored, key=lambda path: path.stat().st_size)
-    content = small.read_bytes()
+    content = stored_study().read_bytes()
     change = mutated_json if draw(st.booleans()) else mutated
-    (folder / "s.json").write_bytes(change(draw, content))
+    (folder / "s.json").write_bytes(change(draw, content) if draw(st.integers(0, 2)) else content)
+    draw(st.integers())
     read_study(folder / "s.json")
 
 

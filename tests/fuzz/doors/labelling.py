@@ -26,19 +26,22 @@ from spear_amal.labeling import (
     threshold_lf,
 )
 
-columns = st.one_of(st.just("text"), st.sampled_from(["label", "items", "missing"]), scalars)
-labels = st.one_of(st.sampled_from(["ham", "spam", 0, 1]), odd)
+columns = mostly(st.just("text"), st.one_of(st.sampled_from(["label", "missing"]), scalars))
+labels = mostly(st.sampled_from(["ham", "spam", 0, 1]), odd)
 patterns = st.one_of(
     st.sampled_from(["a", "[", "(?P<x>", "a{2}", "\\", "^$", "(?i)x|y", b"a", re.compile("b")]),
     texts,
     scalars,
 )
+names = mostly(st.text(min_size=1, max_size=5), scalars)
+words = mostly(st.lists(st.sampled_from(["ham", "spam", "a", "é"]), min_size=1), odd)
+bounds = mostly(st.sampled_from([-1, 0.5, 3]), scalars)
 built = st.one_of(
-    st.tuples(st.just(keyword_lf), st.tuples(texts, odd, labels, columns)),
-    st.tuples(st.just(regex_lf), st.tuples(texts, patterns, labels, columns)),
-    st.tuples(st.just(dictionary_lf), st.tuples(texts, odd, labels, columns)),
-    st.tuples(st.just(threshold_lf), st.tuples(texts, columns, labels, scalars, scalars)),
-    st.tuples(st.just(ColumnLF), st.tuples(texts, columns, st.just(lambda values: values))),
+    st.tuples(st.just(keyword_lf), st.tuples(names, words, labels, columns)),
+    st.tuples(st.just(regex_lf), st.tuples(names, patterns, labels, columns)),
+    st.tuples(st.just(dictionary_lf), st.tuples(names, words, labels, columns)),
+    st.tuples(st.just(threshold_lf), st.tuples(names, columns, labels, bounds, bounds)),
+    st.tuples(st.just(ColumnLF), st.tuples(names, columns, st.just(lambda values: values))),
 )
 
 
@@ -50,10 +53,10 @@ def answering(answer, name="answers"):
 @st.composite
 def functions(draw):
     """Draw an LF: a good one, one that answers anything, or one built of anything."""
-    how = draw(st.sampled_from([0] * 6 + [1, 2, 3]))
+    how = draw(st.sampled_from([0] * 20 + [1, 2, 3]))
     if how == 0:
-        name = f"good {draw(st.integers(0, 99))}"
-        return keyword_lf(name, ["ham", "spam", "a"], draw(st.sampled_from([1, 1, 0, "spam"])))
+        name = f"good {draw(st.integers(0, 9999))}"
+        return keyword_lf(name, ["ham", "spam", "a"], draw(st.sampled_from([1, 0])))
     if how == 1:
         return answering(draw(odd))
     if how == 2:
@@ -63,6 +66,15 @@ def functions(draw):
         )
     make, arguments = draw(built)
     return make(*arguments)
+
+
+def same_votes(L, lfs, cells):
+    """Check votes of keyword LFs of :func:`functions` by a plain search."""
+    pattern = re.compile(r"(?<!\w)(?:ham|spam|a)(?!\w)", re.IGNORECASE)
+    for j, lf in enumerate(lfs):
+        if lf.name.startswith("good "):
+            hits = [isinstance(cell, str) and bool(pattern.search(cell)) for cell in cells]
+            assert np.asarray(L)[:, j].tolist() == [lf.label if hit else -1 for hit in hits]
 
 
 def check(L, n):
@@ -78,10 +90,11 @@ def check(L, n):
     "labeling.LFFailure",
 )
 def appliers(draw, folder):
-    lfs = draw(st.lists(functions(), max_size=4))
-    classes = draw(mostly(st.sampled_from(CLASSES), odd))
+    lfs = draw(st.lists(functions(), min_size=1, max_size=3))
+    names_of_classes = st.sampled_from([None, 2, ["ham", "spam"], ["x", "y", "z"]])
+    classes = draw(mostly(names_of_classes, st.one_of(st.sampled_from(CLASSES), odd)))
     frame = draw(frames())
-    tolerant = draw(st.booleans())
+    tolerant = draw(st.sampled_from([False, True, True]))
     how = draw(st.sampled_from(["pandas", "rows", "arrow", "polars", "odd"]))
     if how == "pandas":
         L = PandasLFApplier(lfs, classes).apply(frame, progress_bar=False, fault_tolerant=tolerant)
@@ -96,6 +109,8 @@ def appliers(draw, folder):
         table = other_table(frame, how)
         L = ColumnLFApplier(lfs, classes).apply(table, progress_bar=False, fault_tolerant=tolerant)
     check(L, len(frame))
+    if how in ("pandas", "rows") and classes in (None, 2):
+        same_votes(L, lfs, frame["text"].tolist())
 
 
 def other_table(frame, how):
@@ -143,10 +158,13 @@ def files_and_caches(draw, folder):
 )
 def decorators(draw, folder):
     answer = draw(odd)
+    words = scalars.filter(lambda value: not callable(value))  # a class is a function itself
     mapper = draw(st.sampled_from([preprocessor, lambda_mapper]))
     options = {}
     if draw(st.booleans()):
-        options = {"name": draw(scalars), "memoize": draw(scalars), "memo_size": draw(scalars)}
+        sizes = mostly(st.sampled_from([0, 1, 7]), scalars, 4)
+        named = mostly(st.sampled_from([None, "change"]), words, 4)
+        options = {"name": draw(named), "memoize": draw(st.booleans()), "memo_size": draw(sizes)}
 
     @mapper(**options)
     def change(x):
@@ -159,11 +177,16 @@ def decorators(draw, folder):
 
     given = draw(st.sampled_from([{}, {"pre": [change]}, {"cont_scorer": score, "label": 1}]))
     if draw(st.integers(0, 3)) == 0:
-        given = given | {draw(st.sampled_from(["name", "pre", "label", "resources"])): draw(odd)}
+        name = draw(st.sampled_from(["name", "pre", "label", "resources"]))
+        given = given | {name: draw(words if name == "name" else odd)}
 
     @labeling_function(**given)
-    def lf(x):
+    def lf(x, **rest):
         return 1 if getattr(x, "more", None) in SCALARS[:3] else -1
 
     frame = draw(frames())
-    check(PandasLFApplier([lf], 2).apply(frame, progress_bar=False), len(frame))
+    L = PandasLFApplier([lf], 2).apply(frame, progress_bar=False)
+    check(L, len(frame))
+    if given == {"pre": [change]}:
+        vote = 1 if any(answer is value for value in SCALARS[:3]) else None
+        assert vote is None or (np.asarray(L) == vote).all()

@@ -3,9 +3,11 @@
 import itertools
 
 import numpy as np
+import pandas as pd
+import scipy.sparse as sp
 from hypothesis import strategies as st
 from registry import door
-from values import arrays, gold, mostly, odd, scalars, texts, votes
+from values import arrays, contained, gold, mostly, odd, scalars, small_scalars, votes
 
 from spear_amal import LabelMatrix
 from spear_amal.labeling import (
@@ -31,13 +33,13 @@ odd_fields = st.fixed_dictionaries(
     },
 )
 
-fields = mostly(st.just({}), odd_fields, 1)
+fields = mostly(st.just({}), odd_fields, 3)
+cells = st.lists(st.lists(st.integers(-1, 2), min_size=3, max_size=3), min_size=1, max_size=5)
 
 
 @door("spear_amal.LabelMatrix")
 def matrix_from_dense(draw, folder):
-    right = st.lists(st.lists(st.integers(-1, 2), min_size=3, max_size=3), max_size=5).map(np.array)
-    array = draw(mostly(right, arrays((0, 3)), 1))
+    array = draw(mostly(cells.map(np.array).flatmap(contained), arrays((0, 3)), 3))
     L = LabelMatrix.from_dense(array, **draw(fields))
     dense = array.toarray() if hasattr(array, "toarray") else np.asarray(array)
     assert L.shape == dense.shape
@@ -46,19 +48,29 @@ def matrix_from_dense(draw, folder):
 
 @door("spear_amal.LabelMatrix")
 def matrix_from_triplets(draw, folder):
-    shape = draw(st.sampled_from([(4, 3), (0, 0), (-1, 2), (4.0, 3), None, "ab", (2,), (3, 3, 3)]))
-    rows, columns, cells = (draw(arrays((1, 1))) for _ in range(3))
-    L = LabelMatrix.from_triplets(rows, columns, cells, shape, **draw(fields))
+    odd_shapes = st.sampled_from([(0, 0), (-1, 2), (4.0, 3), None, "ab", (2,), (3, 3, 3), [4, 3]])
+    shape = draw(mostly(st.just((4, 3)), odd_shapes))
+    places = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), max_size=6, unique=True)
+    pairs = np.array(draw(places), dtype=int).reshape(-1, 2)
+    votes_of_pairs = draw(st.lists(st.integers(0, 2), min_size=len(pairs), max_size=len(pairs)))
+    triplets = [pairs[:, 0], pairs[:, 1], votes_of_pairs]
+    if draw(st.sampled_from([False, False, True])):
+        triplets[draw(st.integers(0, 2))] = draw(arrays((1, 1)))
+    L = LabelMatrix.from_triplets(*triplets, shape, **draw(fields))
     want = np.full(shape, -1)
-    want[np.asarray(rows, dtype=int), np.asarray(columns, dtype=int)] = np.asarray(cells, dtype=int)
+    for row, column, vote in zip(*triplets, strict=True):
+        want[int(row), int(column)] = int(vote)
     assert (np.asarray(L) == want).all()
 
 
 @door("spear_amal.LabelMatrix")
 def matrix_of_codes(draw, folder):
-    codes = draw(arrays((2, 2)))
+    dtype = draw(st.sampled_from(["i1", "i2", "i8", "i4", "u1", "f8"]))
+    right = cells.map(lambda rows: sp.csr_array((np.array(rows) + 1).astype(dtype)))
+    codes = draw(mostly(right, arrays((2, 2)), 3))
     L = LabelMatrix(codes, **draw(fields))
     assert (L.codes.data > 0).all() and (L.codes.data <= L.n_classes).all()
+    assert (np.asarray(L) == codes.toarray() - 1).all()
 
 
 @door("spear_amal.LabelMatrix", "labeling.LabelMatrix", raises=(IndexError,))
@@ -92,9 +104,16 @@ def matrix_whole(draw, folder):
     assert (again.dense_scores() == L.dense_scores()).all()
     both = LabelMatrix.concatenate([L, again])
     assert both.shape == (2 * len(L), L.shape[1])
-    unipolar = L.to_unipolar()
-    assert unipolar.nnz == L.nnz
-    L.with_classes(draw(odd))
+    assert L.to_unipolar().nnz == (np.asarray(L) >= 0).sum()
+    if len(L):
+        order = draw(st.lists(st.integers(0, len(L) - 1), max_size=6))
+        named = LabelMatrix.from_dense(np.asarray(L), row_ids=[f"r{i}" for i in range(len(L))])
+        ids = draw(mostly(st.just([f"r{i}" for i in order]), odd, 12))
+        assert (np.asarray(named.for_rows(ids)) == np.asarray(L)[order]).all()
+    turned = L.in_class_order(draw(mostly(st.permutations(L.classes), odd)))
+    codes = np.array([list(turned.classes).index(name) for name in L.classes] + [-1])
+    assert (np.asarray(turned) == codes[np.asarray(L)]).all()
+    L.with_classes(draw(mostly(st.just(["a", "b", "c"]), odd)))
 
 
 @door(
@@ -109,6 +128,7 @@ def analysis(draw, folder):
     table = analysis.lf_summary()
     dense = np.asarray(L)
     assert np.allclose(table["Coverage"], (dense >= 0).mean(0))
+    check_overlaps(table, dense)
     y = draw(mostly(gold(len(L), classes), st.one_of(arrays((0, 2)), odd), 3))
     how = draw(st.integers(0, 5))
     if how == 0:
@@ -116,16 +136,52 @@ def analysis(draw, folder):
         if y is None:
             return
         assert ((right["Correct"] + right["Incorrect"]) <= (dense >= 0).sum(0)).all()
+        check_accuracy(right, dense, codes_of(list(y), classes))
     elif how == 1:
-        lf_check(L, y, draw(st.one_of(st.just(0.05), scalars)))
+        lf_check(L, y, draw(mostly(st.just(0.05), scalars)))
     elif how == 2:
         votes_sentence(votes_test(L, y, n_permutations=19))
     elif how == 3:
-        readable_accuracy(readable_coverage(lf_table(L, y)))
+        table = lf_table(L, y)
+        readable_coverage(table)
+        if "accuracy" in table:
+            readable_accuracy(table)
     elif how == 4:
-        analysis.wrong_rows(draw(st.one_of(st.just("lf0"), scalars)), y)
+        analysis.wrong_rows(draw(mostly(st.just("lf0"), scalars)), y)
     else:
-        analysis.error_buckets(draw(st.one_of(st.just(0), scalars)), y)
+        analysis.error_buckets(draw(mostly(st.just(0), scalars)), y)
+
+
+def check_overlaps(table, dense):
+    """Check shares of rows with other votes, and with other classes, row by row."""
+    rows = [row[row >= 0] for row in dense]
+    for j in range(dense.shape[1]):
+        fired = [row for row, vote in zip(rows, dense[:, j], strict=True) if vote >= 0]
+        overlaps = sum(len(row) > 1 for row in fired) / len(dense)
+        conflicts = sum(len(set(row.tolist())) > 1 for row in fired) / len(dense)
+        assert np.isclose(table["Overlaps"].iloc[j], overlaps)
+        assert np.isclose(table["Conflicts"].iloc[j], conflicts)
+
+
+def check_accuracy(table, dense, codes):
+    """Check right and wrong votes, row by row, where gold can be read in plain Python."""
+    for j in range(0 if codes is None else dense.shape[1]):
+        known = [(a, b) for a, b in zip(dense[:, j], codes, strict=True) if min(a, b) >= 0]
+        assert table["Correct"].iloc[j] == sum(a == b for a, b in known)
+        assert table["Incorrect"].iloc[j] == sum(a != b for a, b in known)
+
+
+def codes_of(labels, classes):
+    """Return the code of each plain label, None if one is no class or not plain."""
+    codes = []
+    for label in labels:
+        if label is None or (isinstance(label, float) and np.isnan(label)):
+            codes.append(-1)
+        elif type(label) is str and label in classes:
+            codes.append(classes.index(label))
+        else:
+            return None
+    return codes
 
 
 @door(
@@ -134,18 +190,41 @@ def analysis(draw, folder):
 )
 def conversions(draw, folder):
     how = draw(st.integers(0, 4))
+    n = draw(st.integers(1, 5))
+    labels = st.lists(st.sampled_from(["a", "b", None]), min_size=n, max_size=n)
+    column = mostly(labels, st.one_of(gold(5), arrays((0, 2))))
+    numbers = st.lists(st.integers(0, 99), min_size=n, max_size=n)
     if how == 0:
-        columns = [draw(st.one_of(gold(5), arrays((0, 2)))) for _ in range(draw(st.integers(0, 3)))]
+        columns = [draw(column) for _ in range(draw(st.integers(0, 3)))]
         buckets = get_label_buckets(*columns)
         rows = list(itertools.chain.from_iterable(buckets.values()))
-        assert len(rows) == len(set(rows))
+        assert sorted(rows) == list(range(len(columns[0])))
     elif how == 1:
-        get_label_instances(draw(odd), draw(arrays((1, 2))), draw(arrays((1, 1))))
+        y = draw(column)
+        bucket = draw(mostly(st.sampled_from([("a",), ("b",), (None,), (-1,)]), odd))
+        x = draw(mostly(numbers, arrays((1, 2))))
+        picked = get_label_instances(bucket, x, y)
+        if isinstance(x, list) and isinstance(y, list) and type(bucket) is tuple:
+            label = None if bucket[0] == -1 else bucket[0]
+            assert picked.tolist() == [x[i] for i in range(len(y)) if y[i] == label]
     elif how == 2:
-        filter_unlabeled_dataframe(draw(odd), draw(arrays((1, 2))), draw(votes()))
+        L = draw(votes(rows=(n, n)))
+        X = draw(mostly(numbers.map(lambda column: pd.DataFrame({"x": column})), odd))
+        y = draw(mostly(numbers, arrays((1, 2))))
+        kept, kept_y = filter_unlabeled_dataframe(X, y, draw(mostly(st.just(L), arrays((0, 2)))))
+        assert len(kept) == len(kept_y) <= len(X)
     elif how == 3:
-        preds_to_probs(draw(arrays((0, 2))), draw(st.one_of(st.just(3), texts, st.integers(-2, 9))))
+        codes = st.lists(st.integers(0, 2), min_size=n, max_size=n)
+        preds = draw(mostly(codes, arrays((0, 2))))
+        probs = preds_to_probs(preds, draw(mostly(st.just(3), small_scalars)))
+        assert (probs.sum(1) == 1).all()
+        if isinstance(preds, list) and all(type(pred) is int for pred in preds):
+            assert probs.argmax(1).tolist() == preds
     else:
-        policy = draw(st.one_of(st.sampled_from(["random", "abstain", "true-random"]), scalars))
-        predicted = probs_to_preds(draw(arrays((1, 2))), policy, random_state=0)
-        assert predicted.min(initial=0) >= -1
+        policy = draw(mostly(st.sampled_from(["random", "abstain", "true-random"]), scalars))
+        rows = st.lists(st.floats(0, 1), min_size=3, max_size=3)
+        probs = draw(mostly(st.lists(rows, min_size=n, max_size=n), arrays((1, 2))))
+        predicted = probs_to_preds(probs, policy, draw(mostly(st.just(1e-5), scalars)), 0)
+        if policy == "abstain":
+            for row, best in zip(np.asarray(probs, dtype=float), predicted.tolist(), strict=True):
+                assert best == -1 or row[best] == row.max()
