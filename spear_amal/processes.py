@@ -24,11 +24,13 @@ def end_with_parent(parent: int) -> None:
 
 
 if sys.platform == "win32":
-    import _winapi
+    import ctypes
+
+    _SYNCHRONIZE, _INFINITE = 0x00100000, 0xFFFFFFFF
 
     def _end_with(parent: int) -> None:
-        handle = _winapi.OpenProcess(_winapi.SYNCHRONIZE, False, parent)
-        _winapi.WaitForSingleObject(handle, _winapi.INFINITE)
+        kernel = ctypes.windll.kernel32
+        kernel.WaitForSingleObject(kernel.OpenProcess(_SYNCHRONIZE, False, parent), _INFINITE)
         os._exit(1)
 else:
 

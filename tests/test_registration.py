@@ -161,7 +161,7 @@ def test_settings_of_a_mixer_are_searched_as_nested_parameters(data):
     )
     assert clone(model).set_params(mixer__weight_lr=3.0).get_params()["mixer__weight_lr"] == 3.0
     assert model.mixer.weight_lr == Amal().weight_lr
-    with pytest.raises(InputError, match="weight_lr must not be negative"):
+    with pytest.raises(InputError, match="weight_lr must be at least 0"):
         clone(model).set_params(mixer__weight_lr=-1.0)
     search = GridSearchCV(model, {"mixer__weight_lr": [0.0, 30.0]}, cv=2, error_score="raise")
     search.fit(X, gold)

@@ -270,7 +270,7 @@ class VectorCache:
         keys = np.frombuffer(b"".join(vectors), dtype=np.uint8).reshape(-1, 32)
         try:
             arrays = {"keys": keys, "vectors": np.stack(list(vectors.values()))}
-            write_arrays(self.path, arrays, compress=False)
+            write_arrays(self.path, arrays, compress=False, durable=False)
         except OSError as error:
             warnings.warn(
                 f"vectors cannot be kept in {self.path} ({error}); they are computed again next "

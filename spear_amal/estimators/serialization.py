@@ -230,12 +230,12 @@ def _estimator(
 
 
 def _check_answer(estimator: Any) -> None:
-    """Predict one row of zeros: what in a header does not fit the rest comes to light here."""
+    """Predict a row of zeros without votes: what in a header does not fit the rest is seen here."""
     shape = getattr(estimator, "input_shape_", (estimator.n_features_in_,))
+    dtype = np.uint8 if getattr(estimator, "pixels_", None) == "bytes" else np.float32
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of names of features, which this row lacks
-        row = np.zeros((1, *shape), dtype=np.float32)
-        p = estimator._predict_proba(row, None, 0.0)  # by the features alone
+        p = estimator._predict_proba(np.zeros((1, *shape), dtype), None, estimator.exponent_)
     if p.shape != (1, len(estimator.classes_)):
         raise ValueError(f"it predicts {p.shape[1]} of {len(estimator.classes_)} classes")
 

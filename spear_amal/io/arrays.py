@@ -18,8 +18,18 @@ from spear_amal.io.guard import guarded_reading
 _MOST_PER_BYTE = 1032
 
 
-def write_arrays(path: PathLike, arrays: Mapping[str, np.ndarray], compress: bool = True) -> None:
+def write_arrays(
+    path: PathLike, arrays: Mapping[str, np.ndarray], compress: bool = True, durable: bool = True
+) -> None:
     """Write arrays by name into one file, aside first; the zip format adds a CRC-32 of each.
+
+    Parameters
+    ----------
+    path : path
+    arrays : mapping of str to array
+    compress : bool
+    durable : bool
+        As of :func:`spear_amal.io.atomic.write_aside`.
 
     Raises
     ------
@@ -27,7 +37,7 @@ def write_arrays(path: PathLike, arrays: Mapping[str, np.ndarray], compress: boo
         If the disk is full or the folder cannot be written; what stood at `path` stays.
     """
     save = np.savez_compressed if compress else np.savez
-    with write_aside(path) as temporary, open(temporary, "wb") as handle:
+    with write_aside(path, durable) as temporary, open(temporary, "wb") as handle:
         save(handle, allow_pickle=False, **arrays)
 
 

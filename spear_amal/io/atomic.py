@@ -108,12 +108,19 @@ def check_writable(path: PathLike, n_bytes: int = 0) -> None:
 
 
 @contextmanager
-def write_aside(path: PathLike) -> Iterator[Path]:
+def write_aside(path: PathLike, durable: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it over `path` if the block ends well.
 
     If the block raises (a full disk, an interrupt), the temporary file is removed and whatever
     stood at `path` before stays as it was. If the process is killed, the next one that writes into
     the folder removes it. Errors of the disk name `path`.
+
+    Parameters
+    ----------
+    path : path
+    durable : bool, default=True
+        Flush file and folder to the disk, for a loss of power. Not needed for what is held against
+        its digest when it is read, and is made again if need be.
 
     Raises
     ------
@@ -134,7 +141,7 @@ def write_aside(path: PathLike) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(path.parent)
     with _naming(path):
-        staged = _StagedFile(path)
+        staged = _StagedFile(path, durable)
     waiting = _waiting.get()
     token = _waiting.set(None)  # what is written on the way to this file is renamed at once
     try:
@@ -143,8 +150,9 @@ def write_aside(path: PathLike) -> Iterator[Path]:
                 yield staged.path
             finally:
                 _waiting.reset(token)
-            with open(staged.path, "rb") as handle:
-                os.fsync(handle.fileno())
+            if durable:
+                with open(staged.path, "rb") as handle:
+                    os.fsync(handle.fileno())
         if waiting is None:
             staged.rename()
         else:
@@ -157,8 +165,8 @@ def write_aside(path: PathLike) -> Iterator[Path]:
 class _StagedFile:
     """A file that is written in a folder of its own, to be renamed to `target`."""
 
-    def __init__(self, target: Path) -> None:
-        self.target = target
+    def __init__(self, target: Path, durable: bool) -> None:
+        self.target, self._durable = target, durable
         self._folder = ScratchFolder(target.parent)
         self.path = self._folder.path / target.name
         self.path.touch()
@@ -166,11 +174,11 @@ class _StagedFile:
         self._mode = stat.S_IMODE(self.path.stat().st_mode)
 
     def rename(self) -> None:
-        """Rename, so that it outlasts a loss of power."""
+        """Rename, where asked for so that it outlasts a loss of power."""
         with _naming(self.target, self.path):
             os.chmod(self.path, self._mode)
             os.replace(self.path, self.target)
-        if os.name != "nt":
+        if self._durable and os.name != "nt":
             with suppress(OSError):  # some file systems cannot flush a folder
                 folder = os.open(self.target.parent, os.O_RDONLY)
                 try:

@@ -19,7 +19,7 @@ _OF_PATH = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectory
 
 @contextmanager
 def guarded_reading(path: PathLike, kind: str, advice: str) -> Iterator[None]:
-    r"""Turn whatever a damaged file makes the block raise into a FileFormatError.
+    """Turn whatever a damaged file makes the block raise into a FileFormatError.
 
     Which errors libraries raise on bytes that they did not write (keys, types, depth, memory, ..)
     stands nowhere, so all of them are taken. Errors of this package, and of the path, pass.
@@ -37,8 +37,7 @@ def guarded_reading(path: PathLike, kind: str, advice: str) -> Iterator[None]:
     >>> with guarded_reading("a.json", "a study file", "write it again"):
     ...     json.loads("{}")["rows"]
     Traceback (most recent call last):
-    spear_amal.errors.FileFormatError: a.json is not a study file or is damaged (KeyError: \
-'rows'); write it again
+    spear_amal.errors.FileFormatError: a.json is not a study file or is damaged (KeyError: ...
     """
     try:
         yield

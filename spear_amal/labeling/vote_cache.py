@@ -240,7 +240,7 @@ def write_entry(path: Path, key: str, entry: Entry) -> None:
     payload = content.getvalue()
     head = _head(key) | {"n": entry.n, "clipped": entry.clipped}
     head |= {DIGEST: _digest(head, payload)}
-    with write_aside(path) as temporary:
+    with write_aside(path, durable=False) as temporary:
         temporary.write_bytes(json.dumps(head).encode() + b"\n" + payload)
 
 

@@ -213,7 +213,7 @@ def dump(value: Any, file: Any) -> None:
 
 def pack(work: Callable[[Any], Any], path: PathLike) -> None:
     """Write work to a file that :func:`run_packed` reads in other processes."""
-    with write_aside(path) as temporary, open(temporary, "wb") as file:
+    with write_aside(path, durable=False) as temporary, open(temporary, "wb") as file:
         dump((Registrations.of_this_process(), work), file)
 
 

@@ -150,7 +150,7 @@ def _read(path: Path, key: str, n: int, classes: list[Any] | None) -> np.ndarray
 def _write(path: Path, key: str, logits: np.ndarray) -> None:
     """Keep answers, whole or not at all; a folder that cannot be written warns."""
     try:
-        write_arrays(path, {"key": np.array(key), "logits": logits})
+        write_arrays(path, {"key": np.array(key), "logits": logits}, durable=False)
     except OSError as error:
         warnings.warn(
             f"teacher outputs cannot be kept in {path.parent} ({error}); they are computed again "

@@ -137,7 +137,7 @@ def test_options_that_are_probabilities_in_float64_only(rows, index):
 
 @pytest.mark.parametrize("number", [LARGE, np.inf, np.nan])
 def test_weights_of_losses(number):
-    with pytest.raises(InputError, match="per_loss must hold numbers that are finite"):
+    with pytest.raises(InputError, match="must be a finite number"):
         LossMixer("fixed", ["label", "teacher"], per_loss={"teacher": number})
 
 
