@@ -171,6 +171,8 @@ def nest_options(cls: type[NestedParameters], options: Mapping[str, Any]) -> dic
             arguments[name] = value
     for holder, values in inner.items():
         base = arguments.get(holder)
+        if base is not None and (isinstance(base, type) or not hasattr(base, "get_params")):
+            raise InputError(f"{holder} must be an object of options or None, found {base!r}")
         made = cls._nested[holder]() if base is None else type(base)(**base.get_params(deep=False))
         arguments[holder] = made.set_params(**values)
     return arguments

@@ -11,8 +11,9 @@ import sklearn
 from sklearn.base import BaseEstimator
 from sklearn.utils import _param_validation as private
 
-from spear_amal import params
+from spear_amal import GoldClassifier, TrainerConfig, params
 from spear_amal.errors import InputError
+from spear_amal.params import nest_options
 
 BROKEN = f"scikit-learn {sklearn.__version__} changed what spear_amal.params takes from it"
 
@@ -93,3 +94,17 @@ def test_numbers_are_checked_by_name(check, right, wrong, message):
         found = re.escape(repr(value))
         with pytest.raises(InputError, match=rf"^rate must .*{message}, found {found}$"):
             check("rate", value)
+
+
+@pytest.mark.parametrize("trainer", [1, [], "x", TrainerConfig])
+def test_options_go_into_an_object_of_options_only(trainer):
+    with pytest.raises(InputError, match="trainer must be an object of options"):
+        nest_options(GoldClassifier, {"trainer": trainer, "lr": 0.1})
+
+
+@pytest.mark.parametrize(
+    "options", [{"callbacks": [1.5]}, {"callbacks": "x"}, {"checkpoint": ["a"]}, {"checkpoint": 1}]
+)
+def test_callbacks_and_checkpoints_are_checked_before_training(options):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        TrainerConfig(**options).check_parameters()

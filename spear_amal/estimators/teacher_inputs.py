@@ -123,7 +123,10 @@ def _part_of(teacher: Teacher, start: int, stop: int, total: int) -> Teacher:
 
 
 def _count(X: Any) -> int:
-    return int(X.shape[0]) if hasattr(X, "shape") else len(X)
+    shape = getattr(X, "shape", None)
+    if shape == () or (shape is None and not hasattr(X, "__len__")):
+        raise InputError(f"X must have one row for each example, found {X!r}")
+    return len(X) if shape is None else int(shape[0])
 
 
 def _is_count(ids: np.ndarray) -> bool:

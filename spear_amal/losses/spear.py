@@ -38,7 +38,7 @@ def _factors(class_weights: VectorLike) -> Tensor:
     try:
         factors = torch.as_tensor(class_weights)
         usable = factors.ndim == 1 and bool((factors.isfinite() & (factors >= 0)).all())
-    except (TypeError, ValueError, RuntimeError):
+    except (TypeError, ValueError, RuntimeError, LookupError):
         usable = False
     if not usable:
         raise InputError(

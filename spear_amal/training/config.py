@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -123,6 +124,8 @@ class TrainerConfig(BaseEstimator):
         "compile": ["boolean", str],
         "device": [str],
         "distributed": [None, StrOptions({"auto"})],
+        "callbacks": [list, tuple],
+        "checkpoint": [None, str, os.PathLike],
         "checkpoint_every": [Interval(Integral, 1, None, closed="left")],
     }
 
@@ -131,6 +134,11 @@ class TrainerConfig(BaseEstimator):
         check_parameters(self)
         if self.nesterov and (self.optimiser != "sgd" or not self.momentum):
             raise InputError("nesterov=True needs optimiser='sgd' and a momentum above 0")
+        for callback in self.callbacks:
+            if isinstance(callback, type) or not hasattr(callback, "watch"):
+                raise InputError(
+                    f"callbacks must be objects of classes on training.Callback, found {callback!r}"
+                )
         for name in ("milestones", "keep_epochs"):
             epochs = getattr(self, name)
             listed = isinstance(epochs, list | tuple) or hasattr(epochs, "tolist")
