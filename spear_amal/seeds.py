@@ -18,6 +18,7 @@ __all__ = ["LARGEST_SEED", "RandomStateLike", "random_generator", "settle_seed"]
 #: The largest seed that scikit-learn's splitters take.
 LARGEST_SEED = 2**32 - 1
 
+#: What may be handed over as ``random_state``.
 RandomStateLike: TypeAlias = int | np.random.RandomState | np.random.Generator | None
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import array
 import copy
-import functools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from types import SimpleNamespace
@@ -27,7 +26,7 @@ class _ReadFromRow(Generic[ReadT]):
 
     def __init__(self, read: Callable[[Row], ReadT]) -> None:
         self._read = read
-        functools.update_wrapper(self, read)  # type: ignore[arg-type]
+        self.__doc__ = read.__doc__
 
     @overload
     def __get__(self, row: None, owner: type) -> _ReadFromRow[ReadT]: ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Hashable, Iterable, Mapping, Set
 from enum import Enum
 from typing import Any, Self, TypeAlias, TypeGuard
 
@@ -226,6 +226,8 @@ class ClassSet:
         if self.names is None:
             return
         names = self.names
+        if unhashable := [name for name in names if not isinstance(name, Hashable)]:
+            raise InputError(f"classes must be names or numbers, found {unhashable[0]!r}")
         if len(names) < 2 or len(set(names)) < len(names):
             raise InputError(f"classes must be at least two different names, found {list(names)}")
         if len({isinstance(name, str) for name in names}) > 1:

@@ -13,7 +13,7 @@ from spear_amal._typing import MatrixLike, PathLike, VectorLike, VotesLike
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.io.guard import guarded_reading
 from spear_amal.votes.array_face import ArrayFace
-from spear_amal.votes.class_set import ABSTAIN, MAX_CLASSES, ClassesLike, ClassNames, is_listed
+from spear_amal.votes.class_set import ABSTAIN, ClassesLike, ClassNames, is_listed
 from spear_amal.votes.matrix_checks import (
     as_class_names,
     as_codes,
@@ -35,7 +35,7 @@ from spear_amal.votes.other_codes import warn_of_other_codes
 from spear_amal.votes.row_ids import as_row_ids, exact_places
 from spear_amal.votes.unipolar import moved_columns, split_names, split_votes, unipolar_plan
 
-__all__ = ["ABSTAIN", "MAX_CLASSES", "LabelMatrix", "as_label_matrix"]
+__all__ = ["ABSTAIN", "LabelMatrix", "as_label_matrix"]
 
 
 class MatrixFields(TypedDict, total=False):
