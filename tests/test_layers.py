@@ -41,8 +41,8 @@ LAYERS = {
     "loop": 4,
     "estimators": 5,
     "studies": 6,
-    "pipeline": 6,
     "testing": 6,
+    "text_classifier": 7,
     "report": 7,
     "cli": 8,
 }
