@@ -35,7 +35,9 @@ def public_names() -> set[str]:
 
 #: Public names that no door goes through, by reason.
 WITHOUT = {
-    "a constant": "spear_amal.ABSTAIN labeling.ABSTAIN images.GENERATED images.SPLITS",
+    "a constant": """
+        spear_amal.ABSTAIN labeling.ABSTAIN labeling.GRADES images.GENERATED images.SPLITS
+    """,
     "a result, or a table of a run, that the package makes": """
         labeling.ApplierMetadata report.Evaluation report.Examples report.ReportContent
         data.ImageData images.ImageData images.hold_out_validation studies.Comparison
