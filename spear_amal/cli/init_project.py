@@ -154,9 +154,8 @@ def settings_file(settings: Mapping[str, Any]) -> str:
         field = CliConfig.model_fields[name]
         about = f"{field.description}{' May be a list.' if kind_of(field)[1] else ''}"
         note = textwrap.indent(textwrap.fill(about, 88), "# ")
-        blocks.append(
-            f"{note}\n{'' if name in settings else '# '}{name} = {json.dumps(value, ensure_ascii=False)}"
-        )
+        line = f"{name} = {json.dumps(value, ensure_ascii=False)}"
+        blocks.append(f"{note}\n{'' if name in settings else '# '}{line}")
     return "\n\n".join(blocks) + "\n"
 
 
