@@ -9,12 +9,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from spear_amal.cli import read_rows
 from spear_amal.cli.console import print_result, print_status, show_table
 from spear_amal.cli.options import AnalyzeOptions, ApplyOptions
 from spear_amal.cli.outputs import check_outputs
 from spear_amal.cli.voted_rows import mark_folder, mark_rows, votes_on_rows
-from spear_amal.data import read_table, write_table
+from spear_amal.data import read_rows, read_table, write_table
 from spear_amal.data.delimited import DELIMITERS, as_no_formula
 from spear_amal.errors import InputError
 from spear_amal.labeling import (
