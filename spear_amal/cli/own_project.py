@@ -12,8 +12,7 @@ from pathlib import Path
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
-from spear_amal.cli import read_rows
-from spear_amal.data import read_table, require_columns
+from spear_amal.data import read_rows, read_table, require_columns
 from spear_amal.errors import InputError
 
 _MOST_CLASSES = 50  # a column of more kinds of cells is no column of labels
