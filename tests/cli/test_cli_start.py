@@ -43,7 +43,7 @@ def test_usage_errors_end_with_2(run, arguments):
 
 def test_process_ends_with_code_and_one_message(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-m", "spear_amal.cli", "train"],
+        [sys.executable, "-m", "spear_amal", "train"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
