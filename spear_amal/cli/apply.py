@@ -78,7 +78,7 @@ def show_lfs(matrix: LabelMatrix | VoteFiles, gold: np.ndarray | None) -> pd.Dat
     Return the table in numbers.
     """
     table = lf_table(matrix, gold)
-    show_table(readable_coverage(table), "Labelling functions")
+    show_table(readable_coverage(table), "Labelling functions", table)
     covered = sum(int(part.covered().sum()) for _, part in parts_of(matrix))
     share = covered / max(len(matrix), 1)
     print_result(f"{len(matrix)} rows, at least one vote on {covered} of them ({share:.1%})")
