@@ -28,6 +28,7 @@ SETTINGS = {
 EXAMPLES = {
     **{"validation": "validation.csv", "max_epochs": 100, "report": "report.html"},
     "checkpoint": "checkpoint.safetensors",
+    **{"id_column": "id", "sep": ";", "encoding": "cp1252", "sheet": "Sheet1"},
 }
 
 README = """\

@@ -14,10 +14,9 @@ from spear_amal.cli.apply import vote
 from spear_amal.cli.console import print_result, show_rows
 from spear_amal.cli.options import EvaluateOptions, PredictOptions
 from spear_amal.cli.outputs import check_outputs
-from spear_amal.data import read_table
 from spear_amal.data.add_columns import add_columns
-from spear_amal.data.delimited import DELIMITERS, as_no_formula
-from spear_amal.data.read_table import suffix_of
+from spear_amal.data.delimited import as_no_formula
+from spear_amal.data.table_kinds import is_delimited, suffix_of
 from spear_amal.errors import InputError
 from spear_amal.pipeline import TextModel
 from spear_amal.studies import score_table
@@ -38,18 +37,18 @@ def predict(options: PredictOptions) -> None:
     suffix_of(target)
     model = TextModel.load(options.output)
     data = options.require("data")
-    frame = read_table(data, model.text_column)
+    frame = read_rows.read_frame(options, data, model.text_column)
     names = [f"p_{name}" for name in model.classes]
     clash = [name for name in (PREDICTED, *names) if name in frame]
     if clash:
         raise InputError(f"the data already has the column {clash[0]!r}; rename or drop it")
     p = _probabilities(model, frame, options.lfs)
     classes: list[Any] = list(model.classes)
-    if target.suffix.lower() in DELIMITERS:
+    if is_delimited(target):
         classes = [as_no_formula(str(name)) for name in classes]
     added: dict[str, Any] = {PREDICTED: [classes[code] for code in p.argmax(1)]}
     added |= {names[code]: p[:, code] for code in _sorted_codes(model)}
-    add_columns(data, added, target, overwrite=options.force)
+    add_columns(data, added, target, options.force, read_rows.layout_of(options))
     print_result(f"{len(frame)} predictions written to {target}")
 
 
@@ -61,7 +60,9 @@ def _sorted_codes(model: TextModel) -> list[int]:
 def evaluate(options: EvaluateOptions) -> None:
     """Print scores and the confusion matrix on the labelled rows of a table."""
     model = TextModel.load(options.output)
-    frame = read_table(options.require("test"), model.text_column, options.label_column)
+    frame = read_rows.read_frame(
+        options, options.require("test"), model.text_column, options.label_column
+    )
     where = ", ".join(str(path) for path in options.test)
     values = read_rows.label_values(frame, options.label_column, where)
     y = read_rows.class_codes(values, model.classes, where)

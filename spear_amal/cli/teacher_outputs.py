@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from spear_amal.cli import read_rows
 from spear_amal.cli.apply import vote
 from spear_amal.cli.console import print_result
 from spear_amal.cli.distill import text_log_probabilities
-from spear_amal.cli.distill_data import row_ids
 from spear_amal.cli.options import TeacherOutputsOptions
 from spear_amal.cli.outputs import check_outputs
-from spear_amal.data import load_images, read_table
+from spear_amal.data import load_images
 from spear_amal.errors import InputError
 from spear_amal.pipeline import ImagesModel, TextModel, load_model
 from spear_amal.teachers import as_teacher, save_teacher_outputs
@@ -46,13 +46,13 @@ def teacher_outputs(options: TeacherOutputsOptions) -> None:
 def _of_texts(
     model: TextModel, options: TeacherOutputsOptions
 ) -> tuple[np.ndarray, np.ndarray, list[Any]]:
-    if options.row_id_column is None:
+    frame = read_rows.read_frame(options, options.data, model.text_column)
+    ids = read_rows.read_ids(options, frame)
+    if ids is None:
         raise InputError(
-            "--row-id-column is missing: outputs are looked up by the ids of the rows, so that "
-            "they fit a table that is sorted or cut in another way"
+            "the rows have no ids: outputs are looked up by them, so that they fit a table that is "
+            "sorted or cut in another way; name their column with --id-column"
         )
-    frame = read_table(options.data, model.text_column)
-    (ids,) = row_ids([frame], options.row_id_column)
     votes = vote(frame, options.require("lfs"), model.text_column) if model.needs_votes else None
     texts = frame[model.text_column].tolist()
     return ids, text_log_probabilities(model, texts, votes), list(model.classes)

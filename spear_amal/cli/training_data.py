@@ -11,7 +11,6 @@ import pandas as pd
 from spear_amal.cli import read_rows
 from spear_amal.cli.apply import vote
 from spear_amal.cli.options import DistillOptions, TrainOptions
-from spear_amal.data import read_table
 from spear_amal.errors import InputError
 from spear_amal.votes.class_set import ClassNames
 from spear_amal.votes.label_matrix import LabelMatrix
@@ -61,7 +60,10 @@ def read_training_data(settings: TrainOptions | DistillOptions, with_votes: bool
     paths = [settings.require("data")]
     if settings.validation is not None:
         paths.append((settings.validation,))
-    frames = [read_table(files, settings.text_column, settings.label_column) for files in paths]
+    frames = [
+        read_rows.read_frame(settings, files, settings.text_column, settings.label_column)
+        for files in paths
+    ]
     names = [", ".join(str(path) for path in files) for files in paths]
     column = settings.label_column
     values = [
