@@ -17,15 +17,15 @@ from spear_amal import estimators
 from spear_amal._typing import NamedFunction, PathLike
 from spear_amal.data import read_table
 from spear_amal.data.read_rows import for_lfs
-from spear_amal.data.read_table import suffix_of
 from spear_amal.data.table_features import FeaturesLike, TableFeatures, uses_text
-from spear_amal.data.training_rows import TrainingData, texts_of, training_data
+from spear_amal.data.table_kinds import suffix_of
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.estimators import serialization
 from spear_amal.io.guard import guarded_reading
 from spear_amal.labeling import PandasLFApplier, load_lfs
 from spear_amal.studies import MethodSpec, one_thread, parse_method
 from spear_amal.training import score
+from spear_amal.training_rows import TrainingData, texts_of, training_data
 from spear_amal.votes.class_set import ClassesLike, ClassNames, class_names
 from spear_amal.votes.gold import read_gold
 from spear_amal.votes.label_matrix import LabelMatrix
@@ -249,7 +249,8 @@ class TextClassifier(BaseEstimator):
         If not `strict` the ids may be missing.
         """
         if not isinstance(table, pd.DataFrame):
-            table = read_table(table, text if uses_text(self.features) else None, label)
+            needed = text if uses_text(self.features) else None
+            table = read_table(table, needed, label, id_column=id)
         elif not len(table):
             raise InputError("the table has no rows")
         if uses_text(self.features) or text in table:
@@ -280,6 +281,11 @@ class TextClassifier(BaseEstimator):
         ]
 
     # -- prediction -----------------------------------------------------------------------------
+
+    @property
+    def needed_text_(self) -> str | None:
+        """The column of texts, or None where no features need it."""
+        return self.text_column_ if self.features_.uses_text else None
 
     @property
     def needs_votes(self) -> bool:

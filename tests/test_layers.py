@@ -42,6 +42,7 @@ LAYERS = {
     "estimators": 5,
     "studies": 6,
     "testing": 6,
+    "training_rows": 3,
     "text_classifier": 7,
     "report": 7,
     "cli": 8,

@@ -29,7 +29,8 @@ SETTINGS = {
 }
 EXAMPLES = {
     **{"validation": "validation.csv", "max_epochs": 100, "report": "report.html"},
-    "checkpoint": "checkpoint.safetensors",
+    **{"checkpoint": "checkpoint.safetensors", "features": "tfidf"},
+    **{"id_column": "id", "sep": ";", "encoding": "cp1252", "sheet": "Sheet1"},
 }
 
 README = """\
