@@ -12,9 +12,9 @@ import pandas as pd
 
 from spear_amal.studies.crossval.intervals import (
     Interval,
+    fold_overlap,
     gain_interval,
     score_interval,
-    widening,
 )
 from spear_amal.studies.crossval.runs import OuterFolds
 from spear_amal.studies.crossval.table import ComparedTable
@@ -126,19 +126,19 @@ def summarise_folds(
 ) -> Outcome:
     """Compute scores, gains over the baseline with paired intervals, and the verdict."""
     in_folds = table.test is None
-    factor = widening(folds.n_folds, len(folds.seeds)) if in_folds else 1.0
+    overlap = fold_overlap(folds.n_folds) if in_folds else 0.0
     y, groups = predictions.y, predictions.groups
     rival = predictions.by_method[baseline.text]
     gains: dict[str, Interval] = {}
     rows = []
     for spec in specs:
         predicted = predictions.by_method[spec.text]
-        found = score_interval(metric, y, predicted, groups, factor, table.positive)
+        found = score_interval(metric, y, predicted, groups, overlap, table.positive)
         row: dict[str, Any] = {"method": spec.text, "title": spec.title}
         row |= {"score": found.value, "low": found.low, "high": found.high}
         gain = Interval(np.nan, np.nan, np.nan, np.nan)
         if spec.text != baseline.text:
-            gain = gain_interval(metric, y, predicted, rival, groups, factor, table.positive)
+            gain = gain_interval(metric, y, predicted, rival, groups, overlap, table.positive)
             gains[spec.text] = gain
         row |= {"gain": gain.value, "gain_low": gain.low, "gain_high": gain.high}
         rows.append(row | {"seconds": predictions.seconds[spec.text]})

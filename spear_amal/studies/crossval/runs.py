@@ -214,10 +214,9 @@ def _features(
             held_out.inputs,
         )
     made = table.new_features()
-    fitted_on = training.rows.inputs
-    x = made.fit_transform(fitted_on)
+    made.fit(training.rows.inputs if validation is None else training.rows.joined(validation))
     return (
-        x,
+        made.transform(training.rows.inputs),
         None if validation is None else made.transform(validation.inputs),
         made.transform(held_out.inputs),
     )
