@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from spear_amal.cli.apply import vote
+from spear_amal.cli.console import warnings_as_notes
 from spear_amal.cli.options import DistillOptions, TrainOptions
 from spear_amal.cli.read_rows import read_frame
 from spear_amal.errors import InputError
@@ -28,7 +29,8 @@ def read_training_data(settings: TrainOptions | DistillOptions, with_votes: bool
         lfs = settings.require("lfs")
         votes = [vote(frame, lfs, text, settings.fault_tolerant) for frame in frames]
     names = [", ".join(str(path) for path in files) for files in paths]
-    data = training_data(frames, votes, text, label, names=names)
+    with warnings_as_notes():
+        data = training_data(frames, votes, text, label, settings.id_column, names=names)
     if not (data.train.y >= 0).any():
         raise InputError(
             f"{names[0]}: no row has a label in the column {label!r}; a few labelled rows of "
