@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix, f1_score
 
-from spear_amal.cli import read_rows
 from spear_amal.cli.apply import vote
 from spear_amal.cli.console import print_result, show_rows
 from spear_amal.cli.options import EvaluateOptions, PredictOptions
 from spear_amal.cli.outputs import check_outputs
+from spear_amal.cli.tables import layout_of, read_frame
+from spear_amal.data import read_rows
 from spear_amal.data.add_columns import add_columns
 from spear_amal.data.delimited import as_no_formula
 from spear_amal.data.table_kinds import is_delimited, suffix_of
@@ -37,7 +38,7 @@ def predict(options: PredictOptions) -> None:
     suffix_of(target)
     model = TextModel.load(options.output)
     data = options.require("data")
-    frame = read_rows.read_frame(options, data, model.text_column)
+    frame = read_frame(options, data, model.text_column)
     names = [f"p_{name}" for name in model.classes]
     clash = [name for name in (PREDICTED, *names) if name in frame]
     if clash:
@@ -48,7 +49,7 @@ def predict(options: PredictOptions) -> None:
         classes = [as_no_formula(str(name)) for name in classes]
     added: dict[str, Any] = {PREDICTED: [classes[code] for code in p.argmax(1)]}
     added |= {names[code]: p[:, code] for code in _sorted_codes(model)}
-    add_columns(data, added, target, options.force, read_rows.layout_of(options))
+    add_columns(data, added, target, options.force, layout_of(options))
     print_result(f"{len(frame)} predictions written to {target}")
 
 
@@ -60,9 +61,7 @@ def _sorted_codes(model: TextModel) -> list[int]:
 def evaluate(options: EvaluateOptions) -> None:
     """Print scores and the confusion matrix on the labelled rows of a table."""
     model = TextModel.load(options.output)
-    frame = read_rows.read_frame(
-        options, options.require("test"), model.text_column, options.label_column
-    )
+    frame = read_frame(options, options.require("test"), model.text_column, options.label_column)
     where = ", ".join(str(path) for path in options.test)
     values = read_rows.label_values(frame, options.label_column, where)
     y = read_rows.class_codes(values, model.classes, where)

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from spear_amal.cli import read_rows
 from spear_amal.cli.apply import vote
 from spear_amal.cli.console import print_result
 from spear_amal.cli.distill import text_log_probabilities
 from spear_amal.cli.options import TeacherOutputsOptions
 from spear_amal.cli.outputs import check_outputs
+from spear_amal.cli.tables import read_frame, read_ids
 from spear_amal.data import load_images
 from spear_amal.errors import InputError
 from spear_amal.pipeline import ImagesModel, TextModel, load_model
@@ -46,8 +46,8 @@ def teacher_outputs(options: TeacherOutputsOptions) -> None:
 def _of_texts(
     model: TextModel, options: TeacherOutputsOptions
 ) -> tuple[np.ndarray, np.ndarray, list[Any]]:
-    frame = read_rows.read_frame(options, options.data, model.text_column)
-    ids = read_rows.read_ids(options, frame)
+    frame = read_frame(options, options.data, model.text_column)
+    ids = read_ids(options, frame)
     if ids is None:
         raise InputError(
             "the rows have no ids: outputs are looked up by them, so that they fit a table that is "

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from spear_amal.cli import read_rows
 from spear_amal.cli.apply import vote
 from spear_amal.cli.options import DistillOptions, TrainOptions
+from spear_amal.cli.tables import read_frame
+from spear_amal.data import read_rows
 from spear_amal.errors import InputError
 from spear_amal.votes.class_set import ClassNames
 from spear_amal.votes.label_matrix import LabelMatrix
@@ -61,8 +62,7 @@ def read_training_data(settings: TrainOptions | DistillOptions, with_votes: bool
     if settings.validation is not None:
         paths.append((settings.validation,))
     frames = [
-        read_rows.read_frame(settings, files, settings.text_column, settings.label_column)
-        for files in paths
+        read_frame(settings, files, settings.text_column, settings.label_column) for files in paths
     ]
     names = [", ".join(str(path) for path in files) for files in paths]
     column = settings.label_column
