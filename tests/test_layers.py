@@ -45,6 +45,7 @@ LAYERS = {
     "testing": 6,
     "report": 7,
     "cli": 8,
+    "__main__": 9,
 }
 # Names that the package itself hands out lazily -> where they live.
 HOME = {name: module for module, names in spear_amal._LAZY.items() for name in names}

@@ -9,12 +9,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from spear_amal.cli import read_rows
 from spear_amal.cli.console import print_result, print_status, show_table
 from spear_amal.cli.options import AnalyzeOptions, ApplyOptions
 from spear_amal.cli.outputs import check_outputs
 from spear_amal.cli.voted_rows import mark_folder, mark_rows, votes_on_rows
-from spear_amal.data import read_table, write_table
+from spear_amal.data import read_rows, read_table, write_table
 from spear_amal.data.delimited import DELIMITERS, as_no_formula
 from spear_amal.errors import InputError
 from spear_amal.labeling import (
@@ -79,7 +78,7 @@ def show_lfs(matrix: LabelMatrix | VoteFiles, gold: np.ndarray | None) -> pd.Dat
     Return the table in numbers.
     """
     table = lf_table(matrix, gold)
-    show_table(readable_coverage(table), "Labelling functions")
+    show_table(readable_coverage(table), "Labelling functions", table)
     covered = sum(int(part.covered().sum()) for _, part in parts_of(matrix))
     share = covered / max(len(matrix), 1)
     print_result(f"{len(matrix)} rows, at least one vote on {covered} of them ({share:.1%})")

@@ -312,6 +312,11 @@ class InitOptions(Options):
     """Options of ``init``."""
 
     folder: Path = option(..., "New folder.", metavar="DIR")
+    data: tuple[Path, ...] = option(
+        (), "A table of your own, which stays where it is; default: made-up rows are written."
+    )
+    text_column: Text | None = option(None, "Column with the text; default: it is looked for.")
+    label_column: Text | None = option(None, "Column with gold labels; default: it is looked for.")
 
 
 class CorporaListOptions(Options):

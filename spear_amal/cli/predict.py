@@ -9,12 +9,11 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix, f1_score
 
-from spear_amal.cli import read_rows
 from spear_amal.cli.apply import vote
 from spear_amal.cli.console import print_result, show_rows
 from spear_amal.cli.options import EvaluateOptions, PredictOptions
 from spear_amal.cli.outputs import check_outputs
-from spear_amal.data import read_table
+from spear_amal.data import read_rows, read_table
 from spear_amal.data.add_columns import add_columns
 from spear_amal.data.delimited import DELIMITERS, as_no_formula
 from spear_amal.data.read_table import suffix_of

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from spear_amal.cli import read_rows
 from spear_amal.cli.apply import vote
 from spear_amal.cli.options import DistillOptions, TrainOptions
-from spear_amal.data import read_table
+from spear_amal.data import read_rows, read_table
 from spear_amal.errors import InputError
 from spear_amal.votes.class_set import ClassNames
 from spear_amal.votes.label_matrix import LabelMatrix

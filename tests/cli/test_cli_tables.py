@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spear_amal.cli import read_rows
-from spear_amal.data import read_table
+from spear_amal.data import read_rows, read_table
 from spear_amal.errors import InputError
 
 

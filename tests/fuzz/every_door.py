@@ -35,12 +35,14 @@ def public_names() -> set[str]:
 
 #: Public names that no door goes through, by reason.
 WITHOUT = {
-    "a constant": "spear_amal.ABSTAIN labeling.ABSTAIN images.GENERATED images.SPLITS",
+    "a constant": """
+        spear_amal.ABSTAIN labeling.ABSTAIN labeling.GRADES images.GENERATED images.SPLITS
+    """,
     "a result, or a table of a run, that the package makes": """
         labeling.ApplierMetadata report.ComparisonContent report.Estimate report.Evaluation
         report.Examples report.ReportContent
-        data.ImageData images.ImageData images.hold_out_validation studies.Comparison
-        studies.ComparisonRow studies.CorpusVotes studies.RunSpec
+        data.ImageData images.ImageData images.hold_out_validation studies.SplitComparison
+        studies.SplitComparisonRow studies.CorpusVotes studies.RunSpec
         training.Table training.TrainingResult
     """,
     "an error": "training.DivergedError",
@@ -62,8 +64,8 @@ WITHOUT = {
     """,
     "it takes what other public calls returned, and no words or numbers of a user's": """
         report.comparison_table report.extreme_rows report.require_report_extra
-        report.write_comparison_report report.write_report studies.compare studies.fit_method
-        studies.one_thread training.predict_logits
+        report.write_comparison_report report.write_report studies.compare_on_split
+        studies.fit_method studies.one_thread training.predict_logits
     """,
     "it needs a cluster, a language model of spaCy, or processes of its own": """
         labeling.DaskApplier labeling.PandasParallelLFApplier labeling.SpacyPreprocessor

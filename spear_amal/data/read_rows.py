@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from spear_amal.data import require_columns
+from spear_amal.data.read_table import require_columns
 from spear_amal.errors import InputError
 from spear_amal.votes.class_set import ClassNames, class_names
 from spear_amal.votes.gold import classes_with_gold, read_gold
