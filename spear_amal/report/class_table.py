@@ -56,7 +56,7 @@ def _share(part: np.ndarray, total: np.ndarray) -> np.ndarray:
     return part / np.maximum(total, 1)
 
 
-def readable_classes(table: pd.DataFrame) -> pd.DataFrame:
+def readable_class_table(table: pd.DataFrame) -> pd.DataFrame:
     """Return :func:`class_table` as strings."""
     shown = pd.DataFrame({"class": table["class"].map(str)})
     for name in ("gold rows", "predicted"):

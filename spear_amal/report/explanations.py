@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from spear_amal.labeling.advice import PROBLEMS
+from spear_amal.labeling.grades import GRADES
 from spear_amal.report.formatting import METRIC_NAMES
 
 _INTERVAL = "From data like these, the interval holds the true value 95 times in 100."
@@ -16,8 +18,27 @@ _COLUMNS = {
     "accuracy": "Share that is right, among those whose gold class is known.",
     "95% interval": _INTERVAL,
     "chance": "Accuracy that the same votes would have if they were dealt out blindly.",
-    "verdict": "Good: the interval lies above chance. Bad: below. Unclear: chance lies within. "
-    "Silent: no vote on a gold row.",
+    "grade": "; ".join(f"{grade}: {words}" for grade, words in GRADES.items()),
+    "problem": "; ".join(f"{problem}: {words}" for problem, words in PROBLEMS.items()),
+    "rank": "The worst first: by the problem, and among equals by the rows that it concerns.",
+    "rows": "How many rows it concerns.",
+    "do": "What may help.",
+    "alone": "Rows on which no other labelling function votes.",
+    "copy of": "The labelling function before it with the same votes.",
+    "covered": "Gold rows of the class on which a labelling function votes.",
+    "voted right": "Gold rows of the class on which a labelling function votes for it.",
+    "LFs": "Labelling functions that vote for the class, or against the label.",
+    "other": "The other labelling function of the pair.",
+    "right": "Gold rows on which the labelling function is right.",
+    "other right": "Gold rows on which the other labelling function is right.",
+    "vote": "Class that the labelling function votes for.",
+    "matched": "Words that the labelling function looks for and that stand in the text.",
+    "voted": "Class that good labelling functions agree on.",
+    "odds": "How much likelier the voted class is than the label, if labelling functions err "
+    "independently of each other.",
+    "class share": "Share of the labelled rows with the word that are of the class.",
+    "uncovered rows": "Rows without a vote that have the word.",
+    "covered rows": "Rows with a vote that have the word.",
     "was given": "Labels and rules that the method was trained with.",
     "log-loss": "Mean of -log(probability of the gold class); lower is better.",
     "optimism": "Validation score minus test score, in points: how far the former flatters.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from spear_amal.report.class_table import class_table, readable_classes, scores_sentence
+from spear_amal.report.class_table import class_table, readable_class_table, scores_sentence
 from spear_amal.report.run_content import Estimate, Evaluation
 
 
@@ -19,7 +19,7 @@ def outcome_parts(outcome: Evaluation | None, class_names: Sequence[Any]) -> dic
         "model": outcome.model,
         "rows": outcome.rows,
         "sentence": scores_sentence(outcome.confusion, outcome.rows),
-        "classes": readable_classes(class_table(outcome.confusion, class_names)),
+        "classes": readable_class_table(class_table(outcome.confusion, class_names)),
         "confusion": charts.confusion_map(outcome.confusion, class_names),
         "calibration": charts.calibration_chart(outcome.confidence, outcome.right),
         "confidence": charts.confidence_chart(outcome.confidence, outcome.right),

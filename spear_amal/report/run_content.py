@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from spear_amal.labeling import LFReview
 from spear_amal.votes.label_matrix import LabelMatrix
+from spear_amal.votes.parquet import VoteFiles
 
 
 @dataclass(frozen=True)
@@ -141,10 +143,13 @@ class ReportContent:
         Paragraphs: what was run, on which data.
     class_names : sequence
         In code order.
-    votes : LabelMatrix (n, m), optional
+    votes : LabelMatrix (n, m), or VoteFiles, optional
         Votes on all rows that the table of LFs is about.
     y : ndarray (n,), optional
         Gold codes that accuracies of LFs may use, -1 elsewhere.
+    review : LFReview, optional
+        Of the LFs on these votes, as :func:`spear_amal.labeling.review_lfs` makes it; by default
+        made of votes and gold, without words of the rows.
     comparison : DataFrame, optional
         As :func:`spear_amal.report.comparison_table` makes it.
     scores : DataFrame, optional
@@ -168,8 +173,9 @@ class ReportContent:
     title: str
     summary: Sequence[str]
     class_names: Sequence[Any]
-    votes: LabelMatrix | None = None
+    votes: LabelMatrix | VoteFiles | None = None
     y: np.ndarray | None = None
+    review: LFReview | None = None
     comparison: pd.DataFrame | None = None
     scores: pd.DataFrame | None = None
     models: pd.DataFrame | None = None

@@ -8,20 +8,15 @@ from typing import Any
 
 import pandas as pd
 
-from spear_amal.labeling import LFAnalysis, votes_test
+from spear_amal.labeling import review_lfs
 from spear_amal.report.figures import study
 from spear_amal.report.figures.mixers import weights_over_training
 from spear_amal.report.figures.style import CaptionedFigure
 from spear_amal.report.outcome_parts import estimate_parts, outcome_parts
 from spear_amal.report.page import now, write_page
+from spear_amal.report.review_parts import review_parts
 from spear_amal.report.run_content import Examples, ReportContent
-from spear_amal.report.run_tables import (
-    extreme_rows,
-    lf_table,
-    readable_accuracy,
-    readable_coverage,
-    votes_sentence,
-)
+from spear_amal.report.run_tables import extreme_rows
 from spear_amal.studies.weight_quality import split_weights
 
 
@@ -58,7 +53,7 @@ def _context(content: ReportContent) -> dict[str, Any]:
         "estimate": estimate_parts(content.estimate),
         "test": outcome_parts(content.test, names),
         "outcome": outcome_parts(content.outcome, names),
-        **_labelling(content),
+        "review": _review(content),
         "curves": _learning_curves(content.histories) if content.histories else None,
         "weights_over_training": list(weights_over_training(content.histories)),
         "weights": None if content.examples is None else _learnt_weights(content.examples),
@@ -71,28 +66,14 @@ def _score_dots(scores: pd.DataFrame | None) -> dict[str, Any] | None:
     return None if scores is None else comparison.score_dots(scores, "test score, points")
 
 
-def _labelling(content: ReportContent) -> dict[str, Any]:
-    """Return the parts on labelling functions; those on accuracy need gold."""
-    from spear_amal.report.charts import labelling
-
-    parts: dict[str, Any] = {"lfs": None, "accuracy": None}
+def _review(content: ReportContent) -> dict[str, Any] | None:
     if content.votes is None or not content.votes.shape[1]:
-        return parts
-    gold = None if content.y is None else content.votes.classes.as_numbers(content.y)
-    table = lf_table(content.votes, gold)
-    parts["lfs"] = {
-        "table": readable_coverage(table),
-        "covered": content.votes.covered().mean(),
-        "coverage": labelling.coverage_bars(table),
-        "conflicts": labelling.conflict_map(LFAnalysis(content.votes).conflict_matrix()),
-    }
-    if gold is not None and "verdict" in table:
-        parts["accuracy"] = {
-            "sentence": votes_sentence(votes_test(content.votes, gold)),
-            "table": readable_accuracy(table),
-            "forest": labelling.accuracy_forest(table),
-        }
-    return parts
+        return None
+    review = content.review
+    if review is None:
+        gold = None if content.y is None else content.votes.classes.as_numbers(content.y)
+        review = review_lfs(content.votes, gold)
+    return review_parts(review, content.votes)
 
 
 def _learning_curves(histories: Mapping[str, pd.DataFrame]) -> dict[str, Any]:

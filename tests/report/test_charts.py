@@ -26,12 +26,12 @@ def lf_rows(m):
 
 def checked(m):
     place = np.arange(m) / m
-    verdicts = np.resize(["good", "silent", "bad", "unclear"], m)
-    silent = verdicts == "silent"
+    grades = np.resize(["good", "silent", "bad", "unclear"], m)
+    silent = grades == "silent"
     table = pd.DataFrame({"LF": names(m), "low": place / 2, "high": place / 2 + 0.5})
     table["accuracy"] = np.where(silent, np.nan, place)
     table["chance"] = np.where(silent, np.nan, 0.4)
-    return table.assign(verdict=verdicts, **{"gold votes": 7})
+    return table.assign(grade=grades, **{"gold votes": np.where(silent, 0, 7)})
 
 
 def scores(m):
@@ -54,7 +54,7 @@ def test_numbers_of_an_lf_stand_in_its_row():
     row = labelling.coverage_bars(lf_rows(3))["datasets"]["lfs"][2]
     assert (row["coverage"], row["overlaps"], row["conflicts"]) == (0.5, 0.25, 0.125)
     row = labelling.accuracy_forest(checked(5))["datasets"]["lfs"][1]
-    assert row["LF"] == names(5)[2] and row["verdict"] == "bad"
+    assert row["LF"] == names(5)[2] and row["grade"] == "bad"
     assert (row["accuracy"], row["low"], row["high"], row["chance"]) == (0.4, 0.2, 0.7, 0.4)
 
 
@@ -195,7 +195,7 @@ def test_charts_of_nothing_are_drawn_too():
         outcome.confidence_chart(nothing, nothing > 0),
         training.method_curves({}, "val_score", "score"),
         labelling.accuracy_forest(
-            checked(2).assign(verdict="silent", accuracy=np.nan, chance=np.nan)
+            checked(2).assign(grade="silent", accuracy=np.nan, chance=np.nan)
         ),
     ):
         assert "<svg" in drawn(spec)

@@ -8,7 +8,7 @@ from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_su
 from spear_amal.report.class_table import (
     class_table,
     overall_scores,
-    readable_classes,
+    readable_class_table,
     scores_sentence,
 )
 
@@ -65,7 +65,7 @@ def test_classes_without_rows_have_no_scores():
     table = class_table(np.array([[4, 0, 0], [2, 0, 0], [0, 0, 0]]), ["a", "b", "c"])
     assert np.isnan(table.loc[1, "precision"]) and table.loc[1, "recall"] == 0
     assert table.loc[2, ["precision", "recall", "F1", "F1 low"]].isna().all()
-    assert readable_classes(table).iloc[2].tolist()[:5] == ["c", "0", "0", "n/a", "n/a"]
+    assert readable_class_table(table).iloc[2].tolist()[:5] == ["c", "0", "0", "n/a", "n/a"]
 
 
 def test_all_right_and_no_rows():

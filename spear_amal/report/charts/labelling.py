@@ -11,10 +11,12 @@ from spear_amal.report.charts.style import (
     GREY,
     INK,
     MEDIUM,
+    ORANGE,
     PALE,
     RED,
     SHORT_NAMES,
     STEP,
+    VIOLET,
     Spec,
     finished,
     kinds_scale,
@@ -23,9 +25,14 @@ from spear_amal.report.charts.style import (
 )
 
 SHARES = {"coverage": (PALE, 14), "overlaps": (MEDIUM, 9), "conflicts": (RED, 4)}
-# Colour and shape both tell the verdict, for those who see no difference in colour.
-_VERDICTS = {"good": BLUE, "unclear": GREY, "bad": RED}
-_SHAPES = {"good": "circle", "unclear": "square", "bad": "cross"}
+# Colour and shape both tell the grade, for those who see no difference in colour.
+_GRADES = {
+    "good": (BLUE, "circle"),
+    "weak": (ORANGE, "triangle-up"),
+    "unclear": (GREY, "square"),
+    "copy": (VIOLET, "diamond"),
+    "bad": (RED, "cross"),
+}
 _MOST_NAMES = 40  # beside a heat map
 _LARGEST_MAP = 560  # pixels
 
@@ -36,7 +43,7 @@ def coverage_bars(table: pd.DataFrame) -> Spec:
     Parameters
     ----------
     table : DataFrame of m rows
-        As :func:`spear_amal.report.lf_table` makes it.
+        As ``LFReview.lfs`` of :func:`spear_amal.labeling.review_lfs`.
     """
     y = names_axis("LF", table["LF"].tolist())
     colours = kinds_scale({name: colour for name, (colour, _) in SHARES.items()})
@@ -97,7 +104,7 @@ def conflict_map(conflicts: pd.DataFrame) -> Spec:
                 field="share",
                 type="quantitative",
                 scale=alt.Scale(domainMin=0, range=[0.03, 1]),
-                legend=alt.Legend(title="share of rows", format=".1%", tickCount=4),
+                legend=alt.Legend(title="share of rows", format=".2~%", tickCount=4),
             ),
             tooltip=tooltip(one_LF="", another_LF="", share=".2%"),
         )
@@ -111,20 +118,24 @@ def accuracy_forest(table: pd.DataFrame) -> Spec:
     Parameters
     ----------
     table : DataFrame of m rows
-        As :func:`spear_amal.report.lf_table` makes it with gold; silent LFs keep an empty line.
+        As ``LFReview.lfs`` of :func:`spear_amal.labeling.review_lfs`; LFs without a vote on a gold
+        row keep an empty line.
     """
     y = names_axis("LF", table["LF"].tolist())
-    chosen = alt.selection_point(fields=["verdict"], bind="legend")
+    chosen = alt.selection_point(fields=["grade"], bind="legend")
     shown = alt.condition(chosen, alt.value(1), alt.value(0.12))
     told = tooltip(
-        LF="", verdict="", accuracy=".2f", low=".2f", high=".2f", chance=".2f", gold_votes=""
+        LF="", grade="", accuracy=".2f", low=".2f", high=".2f", chance=".2f", gold_votes=""
     )
     x: Spec = {"type": "quantitative", "title": "accuracy on gold rows, with its 95% interval"}
     scale = alt.Scale(domain=[0, 1])
     axis = alt.Axis(orient="top", tickCount=5)
     base = alt.Chart(alt.NamedData("lfs")).encode(y=y, tooltip=told, opacity=shown)
-    colour = alt.Color(field="verdict", type="nominal", scale=kinds_scale(_VERDICTS))
-    shape = alt.Shape(field="verdict", type="nominal", scale=kinds_scale(_SHAPES))
+    given = {name: look for name, look in _GRADES.items() if name in set(table["grade"])}
+    colours = kinds_scale({name: colour for name, (colour, _) in given.items()})
+    shapes = kinds_scale({name: shape for name, (_, shape) in given.items()})
+    colour = alt.Color(field="grade", type="nominal", scale=colours)
+    shape = alt.Shape(field="grade", type="nominal", scale=shapes)
     interval = base.mark_rule(strokeWidth=2).encode(
         x=alt.X(field="low", scale=scale, axis=axis, **x), x2=alt.X2(field="high"), color=colour
     )
@@ -138,6 +149,6 @@ def accuracy_forest(table: pd.DataFrame) -> Spec:
     chart = alt.layer(interval, dots.add_params(chosen), chance).properties(
         height=STEP * len(table)
     )
-    columns = ["LF", "verdict", "accuracy", "low", "high", "chance", "gold votes"]
+    columns = ["LF", "grade", "accuracy", "low", "high", "chance", "gold votes"]
     judged = table[columns].rename(columns={"gold votes": "gold_votes"})
-    return finished(chart, lfs=judged[judged["verdict"] != "silent"])
+    return finished(chart, lfs=judged[judged["gold_votes"] > 0])
