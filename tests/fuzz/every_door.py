@@ -18,7 +18,7 @@ __all__ = ["DOORS", "Door", "exempt", "public_names"]
 
 PACKAGES = (
     *("cli", "data", "estimators", "label_models", "labeling", "loop", "losses", "mixers"),
-    *("models", "report", "studies", "teachers", "training", "pipeline"),
+    *("models", "report", "studies", "teachers", "training"),
 )
 
 
@@ -27,7 +27,7 @@ def public_names() -> set[str]:
     names = {f"spear_amal.{name}" for name in spear_amal.__all__}
     for package in PACKAGES:
         module = importlib.import_module(f"spear_amal.{package}")
-        public = getattr(module, "__all__", None) or ["TextModel", "ImagesModel", "load_model"]
+        public = module.__all__
         names |= {f"{package}.{name}" for name in public}
     names |= {f"images.{name}" for name in images.__all__}
     return names
