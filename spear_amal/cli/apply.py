@@ -12,7 +12,7 @@ import pandas as pd
 from spear_amal.cli.console import print_result, print_status, show_table
 from spear_amal.cli.options import AnalyzeOptions, ApplyOptions
 from spear_amal.cli.outputs import check_outputs
-from spear_amal.cli.read_rows import read_frame
+from spear_amal.cli.tables import read_frame
 from spear_amal.cli.voted_rows import mark_folder, mark_rows, votes_on_rows
 from spear_amal.data import read_rows, write_table
 from spear_amal.data.delimited import as_no_formula

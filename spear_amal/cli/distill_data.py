@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from spear_amal.cli.options import DistillOptions
-from spear_amal.cli.read_rows import read_ids
+from spear_amal.cli.tables import read_ids
 from spear_amal.cli.training_data import read_training_data
 from spear_amal.data import TextFeatures, load_images
 from spear_amal.data.id_column import ID_COLUMN

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from spear_amal.cli.apply import vote
 from spear_amal.cli.console import print_result, show_rows
 from spear_amal.cli.options import EvaluateOptions, PredictOptions
 from spear_amal.cli.outputs import check_outputs
-from spear_amal.cli.read_rows import layout_of, read_frame
+from spear_amal.cli.tables import ReadingOptions, layout_of, read_frame
 from spear_amal.data import read_rows
 from spear_amal.data.add_columns import add_columns
 from spear_amal.data.delimited import as_no_formula
@@ -38,7 +39,7 @@ def predict(options: PredictOptions) -> None:
     suffix_of(target)
     model = TextClassifier.load(options.output)
     data = options.require("data")
-    frame = read_frame(options, data, model.needed_text_)
+    frame = read_model_rows(options, data, model)
     classes = model.classes_.tolist()
     names = [f"p_{name}" for name in classes]
     clash = [name for name in (PREDICTED, *names) if name in frame]
@@ -53,10 +54,17 @@ def predict(options: PredictOptions) -> None:
     print_result(f"{len(frame)} predictions written to {target}")
 
 
+def read_model_rows(
+    options: ReadingOptions, files: Sequence[Path], model: TextClassifier, label: str | None = None
+) -> pd.DataFrame:
+    """Return rows that a model is to predict, read as the options say."""
+    return model.rows_of(read_frame(options, files, model.needed_text_, label))
+
+
 def evaluate(options: EvaluateOptions) -> None:
     """Print scores and the confusion matrix on the labelled rows of a table."""
     model = TextClassifier.load(options.output)
-    frame = read_frame(options, options.require("test"), model.needed_text_, options.label_column)
+    frame = read_model_rows(options, options.require("test"), model, options.label_column)
     where = ", ".join(str(path) for path in options.test)
     values = read_rows.label_values(frame, options.label_column, where)
     codes = read_rows.class_codes(values, model.class_names_, where)

@@ -12,7 +12,8 @@ from spear_amal.cli.distill import text_log_probabilities
 from spear_amal.cli.model_files import ImagesModel, load_model
 from spear_amal.cli.options import TeacherOutputsOptions
 from spear_amal.cli.outputs import check_outputs
-from spear_amal.cli.read_rows import read_frame, read_ids
+from spear_amal.cli.predict import read_model_rows
+from spear_amal.cli.tables import read_ids
 from spear_amal.data import load_images
 from spear_amal.errors import InputError
 from spear_amal.teachers import as_teacher, save_teacher_outputs
@@ -49,7 +50,7 @@ def teacher_outputs(options: TeacherOutputsOptions) -> None:
 def _of_texts(
     model: TextClassifier, options: TeacherOutputsOptions
 ) -> tuple[np.ndarray, np.ndarray, list[Any]]:
-    frame = read_frame(options, options.data, model.needed_text_)
+    frame = read_model_rows(options, options.data, model)
     ids = read_ids(options, frame)
     if ids is None:
         raise InputError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from spear_amal.cli.apply import vote
 from spear_amal.cli.console import warnings_as_notes
 from spear_amal.cli.options import DistillOptions, TrainOptions
-from spear_amal.cli.read_rows import read_frame
+from spear_amal.cli.tables import read_frame
 from spear_amal.errors import InputError
 from spear_amal.training_rows import TrainingData, training_data
 from spear_amal.votes.label_matrix import LabelMatrix

@@ -1,4 +1,4 @@
-"""Reading the user's tables as the options of a command say."""
+"""The user's tables, read as the options of a command say; what there is to say of them is said."""
 
 from __future__ import annotations
 
