@@ -20,7 +20,7 @@ from spear_amal.report import (
     votes_sentence,
     write_report,
 )
-from spear_amal.studies import MethodSpec
+from spear_amal.studies import MethodSpec, parse_method
 from spear_amal.text_classifier import TextClassifier
 from spear_amal.training_rows import LabelledTable, TrainingData
 
@@ -41,6 +41,7 @@ def train(settings: TrainOptions) -> None:
     print_status(f"{spec.title}: {_n_rows(data.train.y)}{n_validation}")
     with warnings_as_notes():
         model.fit_data(data)
+    spec = parse_method(model.parts_.method)  # without labels it may be another
     with written_together():
         model.save(settings.output, overwrite=settings.force)
         if settings.report is not None:
@@ -81,12 +82,21 @@ _SOURCES = {
     "training": "on the training rows themselves, as there are too few labelled rows to hold out",
     "folds": "on labelled rows that were held out, the mean over folds",
 }
+_FOLLOWS = (
+    "follows the label model: {metric} {score:.3f} against its answers on held-out rows. How often "
+    "they are right no row can tell, as none has a label"
+)
 
 
 def _print_result(
     model: TextClassifier, spec: MethodSpec, settings: TrainOptions, data: TrainingData
 ) -> None:
     estimator = model.estimator_
+    if estimator.validation_source_ == "label-model":
+        score = {"metric": estimator.metric, "score": estimator.val_score_}
+        print_result(f"The classifier {_FOLLOWS.format(**score)}")
+        print_result(f"Model written to {settings.output}")
+        return
     where, role = _SOURCES[estimator.validation_source_], _role_of_validation(spec, estimator)
     # What learnt weights from the same rows flatters itself there.
     flattered = ", so this is too good" if "weights" in role else ""
@@ -114,18 +124,27 @@ def _report(
     return ReportContent(
         title=f"{spec.title} on {', '.join(path.name for path in settings.data)}",
         summary=[
-            f"{spec.title} was trained on {_n_rows(train.y)}. Validation {estimator.metric}: "
-            f"{estimator.val_score_:.3f}, which is optimistic, as the same rows "
-            f"{_role_of_validation(spec, estimator)}.",
+            f"{spec.title} was trained on {_n_rows(train.y)}. {_validation_sentence(spec, model)}.",
             *([LEFT_OUT] if votes_left_out(estimator) else []),
         ],
         class_names=data.classes,
         votes=train.votes,
-        y=train.y,
+        y=train.y if (train.y >= 0).any() else None,
         histories={spec.title: estimator.history_},
         examples=_examples(spec, train, estimator),
         outcome=_outcome(spec, data.validation, model),
         settings=settings.as_text(),
+    )
+
+
+def _validation_sentence(spec: MethodSpec, model: TextClassifier) -> str:
+    """Return in words what the validation score says."""
+    estimator = model.estimator_
+    if estimator.validation_source_ == "label-model":
+        return f"It {_FOLLOWS.format(metric=estimator.metric, score=estimator.val_score_)}"
+    return (
+        f"Validation {estimator.metric}: {estimator.val_score_:.3f}, which is optimistic, as the "
+        f"same rows {_role_of_validation(spec, estimator)}"
     )
 
 
