@@ -44,8 +44,9 @@ LAYERS = {
     "testing": 6,
     "text_classifier": 7,
     "report": 7,
-    "cli": 8,
-    "__main__": 9,
+    "comparison": 8,
+    "cli": 9,
+    "__main__": 10,
 }
 # Names that the package itself hands out lazily -> where they live.
 HOME = {name: module for module, names in spear_amal._LAZY.items() for name in names}

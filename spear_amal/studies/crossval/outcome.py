@@ -21,6 +21,7 @@ from spear_amal.studies.crossval.table import ComparedTable
 from spear_amal.studies.crossval.verdict import SMALLEST_GAIN, RulesVerdict
 from spear_amal.studies.methods import MethodSpec, parse_method
 from spear_amal.studies.results_file import RunRow
+from spear_amal.votes.class_set import ClassNames
 
 #: The methods with rules of which the first that was run is judged.
 JUDGED = ("recommended", "amal", "amal-joint")
@@ -63,6 +64,8 @@ class Predictions:
         Of one training, the mean.
     folds : ndarray (repeats, n)
         Which fold held the row out.
+    rows : ndarray (n,)
+        Their numbers in the table that has them.
     """
 
     y: np.ndarray
@@ -71,10 +74,48 @@ class Predictions:
     confidence: dict[str, np.ndarray]
     seconds: dict[str, float]
     folds: np.ndarray
+    rows: np.ndarray
+
+    def frame(self, classes: ClassNames, ids: np.ndarray) -> pd.DataFrame:
+        """Return all predictions, one below the other.
+
+        Parameters
+        ----------
+        classes : ClassNames
+        ids : ndarray
+            Of all rows of the table that has the scored ones.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``method, repeat, fold, row, gold, predicted, confidence``.
+        """
+        names = np.array([*classes, None], dtype=object)
+        parts = [
+            pd.DataFrame(
+                {
+                    "method": method,
+                    "repeat": repeat,
+                    "fold": self.folds[repeat],
+                    "row": ids[self.rows],
+                    "gold": names[self.y],
+                    "predicted": names[codes],
+                    "confidence": self.confidence[method][repeat],
+                }
+            )
+            for method, predicted in self.by_method.items()
+            for repeat, codes in enumerate(predicted)
+        ]
+        return pd.concat(parts, ignore_index=True)
 
 
-def gather(table: ComparedTable, folds: OuterFolds, rows: Sequence[RunRow]) -> Predictions:
-    """Return the predictions of finished runs, row by row."""
+def gather(
+    table: ComparedTable, folds: OuterFolds, rows: Sequence[RunRow], kept: np.ndarray
+) -> Predictions:
+    """Return the predictions of finished runs, row by row.
+
+    `kept` are the numbers of the scored rows in the table that has them.
+    """
     scored, in_folds = table.scored, table.test is None
     place = np.full(len(table.rows), -1)
     place[table.gold] = np.arange(len(table.gold))
@@ -90,7 +131,9 @@ def gather(table: ComparedTable, folds: OuterFolds, rows: Sequence[RunRow]) -> P
         seconds[row["method"]].append(row["seconds"])
     held_out = folds.fold[:, table.gold] if in_folds else np.zeros(shape, dtype=int)
     means = {method: float(np.mean(times)) for method, times in seconds.items()}
-    return Predictions(scored.y, scored.groups, dict(predicted), dict(confidence), means, held_out)
+    return Predictions(
+        scored.y, scored.groups, dict(predicted), dict(confidence), means, held_out, kept
+    )
 
 
 @dataclass(frozen=True)

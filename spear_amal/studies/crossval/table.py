@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from spear_amal.data.table_features import FeaturesLike, TableFeatures
-from spear_amal.data.training_rows import LabelledTable, TrainingData
+from spear_amal.data.training_rows import TrainingData
 from spear_amal.studies.corpus_votes import votes_digest
 from spear_amal.studies.crossval.folds import text_groups
 from spear_amal.votes.class_set import ClassNames
@@ -140,10 +140,7 @@ class ComparedTable:
 
 
 def compared_table(
-    data: TrainingData,
-    name: str,
-    features: FeaturesLike = "tfidf",
-    test: LabelledTable | None = None,
+    data: TrainingData, name: str, features: FeaturesLike = "tfidf", *, with_test: bool = False
 ) -> ComparedTable:
     """Return what was read of a user's tables, ready to be compared on.
 
@@ -153,28 +150,26 @@ def compared_table(
     name : str
         Of the data, for the results file.
     features : as for TableFeatures
-    test : LabelledTable, optional
-        Rows to score on, in place of folds; those without a label are left out.
+    with_test : bool
+        The second table holds test rows to score on, and no validation rows.
     """
-    tables = [table for table in (data.train, data.validation, test) if table is not None]
+    tables = data.tables
     if all(table.texts for table in tables):
         groups = text_groups([text for table in tables for text in table.texts])
     else:  # no texts: every row is another one
         groups = np.arange(sum(len(table.y) for table in tables))
     ends = np.cumsum([len(table.y) for table in tables])[:-1]
-    parts = iter(
+    rows, *others = (
         TableRows(table.frame, table.y, table.votes, numbers)
         for table, numbers in zip(tables, np.split(groups, ends), strict=True)
     )
-    rows = next(parts)
-    validation = None if data.validation is None else next(parts)
-    scored = None if test is None else next(parts)
+    other = others[0] if others else None
     return ComparedTable(
         name,
         rows,
         data.classes,
         features if isinstance(features, str) else repr(features),
         partial(TableFeatures, features, data.text_column),
-        validation,
-        None if scored is None else scored.take(scored.y >= 0),
+        validation=None if with_test else other,
+        test=other if with_test else None,
     )
