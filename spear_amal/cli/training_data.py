@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from spear_amal.cli.apply import vote
 from spear_amal.cli.options import DistillOptions, TrainOptions
-from spear_amal.data import read_table
+from spear_amal.cli.tables import read_frame
 from spear_amal.data.training_rows import TrainingData, training_data
 from spear_amal.errors import InputError
 from spear_amal.votes.label_matrix import LabelMatrix
@@ -22,7 +22,7 @@ def read_training_data(settings: TrainOptions | DistillOptions, with_votes: bool
     if settings.validation is not None:
         paths.append((settings.validation,))
     text, label = settings.text_column, settings.label_column
-    frames = [read_table(files, text, label) for files in paths]
+    frames = [read_frame(settings, files, text, label) for files in paths]
     votes: list[LabelMatrix | None] = [None for _ in frames]
     if with_votes:
         lfs = settings.require("lfs")
