@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -167,9 +167,10 @@ class Comparison:
                 validation=test,
                 validation_votes=test_votes,
             )
-            rows = read.train if read.validation is None else read.validation
-            ids = rows.frame.index.to_numpy()
-            table = compared_table(read, "table", self.features, with_test=test is not None)
+            ids = (read.validation or read.train).frame.index.to_numpy()
+            table = compared_table(
+                replace(read, validation=None), "table", self.features, read.validation
+            )
         plan = ComparisonPlan(
             specs,
             baseline,

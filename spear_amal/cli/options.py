@@ -160,6 +160,43 @@ class TrainOptions(CliConfig):
     force: Force = False
 
 
+class CompareOptions(CliConfig):
+    """Options of ``compare``."""
+
+    SHOWN: ClassVar = {
+        "Options": "data lfs further html runs force",
+        "Rows": "text_column label_column id_column validation test in_folds sep encoding sheet "
+        "fault_tolerant",
+        "Comparison": "folds repeats baseline smallest_gain jobs",
+        "Training": "features metric seed max_epochs",
+    }
+
+    further: tuple[Text, ...] = option(
+        (),
+        "Compare this one as well; majority vote, gold alone and what train would train always "
+        "are. NAME or NAME:option=value,..",
+        flag="method",
+    )
+    html: Path | None = option(None, "HTML page to write; needs: pip install 'spear-amal[report]'.")
+    runs: Path = option(
+        Path("comparison.json"),
+        "JSON file with one row a run; one that is there is continued.",
+        flag="output",
+    )
+    in_folds: bool = option(
+        False, "Score in folds of the labelled rows, also where spear.toml names test rows."
+    )
+    folds: int = option(5, "Folds into which the labelled rows are dealt.", ge=2)
+    repeats: int = option(2, "How often they are dealt, each time otherwise.", ge=1)
+    baseline: str | None = option(
+        None, "Gains are taken over this method; default: gold alone in the same folds."
+    )
+    smallest_gain: float = option(1.0, "Points that rules must add to be worth having.", ge=0)
+    jobs: int = option(1, "Processes, of one thread each.", ge=1)
+    fault_tolerant: FaultTolerant = False
+    force: Force = False
+
+
 class PredictOptions(CliConfig):
     """Options of ``predict``."""
 

@@ -47,6 +47,18 @@ def judged_method(specs: Sequence[MethodSpec]) -> MethodSpec | None:
     return next(iter([*known, *with_rules]), None)
 
 
+def plain_title(spec: MethodSpec) -> str:
+    """Return the title of a method for people who do not know what L and V are.
+
+    Examples
+    --------
+    >>> plain_title(parse_method("only-lv:crossfit=5")), plain_title(parse_method("spear"))
+    ('Gold alone, 5 folds', 'SPEAR')
+    """
+    plain = {"only-l": "Gold alone, L", "only-lv": "Gold alone"}.get(spec.method.name)
+    return spec.title if plain is None else spec.title.replace(spec.method.title, plain, 1)
+
+
 @dataclass(frozen=True)
 class Predictions:
     """Predicted classes of the scored rows.
@@ -177,7 +189,7 @@ def summarise_folds(
     for spec in specs:
         predicted = predictions.by_method[spec.text]
         found = score_interval(metric, y, predicted, groups, overlap, table.positive)
-        row: dict[str, Any] = {"method": spec.text, "title": spec.title}
+        row: dict[str, Any] = {"method": spec.text, "title": plain_title(spec)}
         row |= {"score": found.value, "low": found.low, "high": found.high}
         gain = Interval(np.nan, np.nan, np.nan, np.nan)
         if spec.text != baseline.text:
@@ -192,8 +204,8 @@ def summarise_folds(
             gain=gains[judged.text],
             n_gold=len(y),
             n_unlabelled=int((table.rows.y < 0).sum()),
-            method=judged.title,
-            baseline=baseline.title,
+            method=plain_title(judged),
+            baseline=plain_title(baseline),
             smallest_gain=smallest_gain,
             in_folds=in_folds,
         )
@@ -216,7 +228,7 @@ def _per_class(
                     "class": table.classes[code],
                     "rows": int(gold.sum()),
                     "method": spec.text,
-                    "title": spec.title,
+                    "title": plain_title(spec),
                     "precision": float(np.mean(hits / np.maximum(predicted.sum(1), 1))),
                     "recall": float(np.mean(hits / gold.sum())),
                     "f1": float(np.mean(2 * hits / (predicted.sum(1) + gold.sum()))),

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from spear_amal.data.table_features import FeaturesLike, TableFeatures
-from spear_amal.data.training_rows import TrainingData
+from spear_amal.data.training_rows import LabelledTable, TrainingData
 from spear_amal.studies.corpus_votes import votes_digest
 from spear_amal.studies.crossval.folds import text_groups
 from spear_amal.votes.class_set import ClassNames
@@ -140,7 +140,10 @@ class ComparedTable:
 
 
 def compared_table(
-    data: TrainingData, name: str, features: FeaturesLike = "tfidf", *, with_test: bool = False
+    data: TrainingData,
+    name: str,
+    features: FeaturesLike = "tfidf",
+    test: LabelledTable | None = None,
 ) -> ComparedTable:
     """Return what was read of a user's tables, ready to be compared on.
 
@@ -150,10 +153,10 @@ def compared_table(
     name : str
         Of the data, for the results file.
     features : as for TableFeatures
-    with_test : bool
-        The second table holds test rows to score on, and no validation rows.
+    test : LabelledTable, optional
+        Rows to score on, in place of folds.
     """
-    tables = data.tables
+    tables = [*data.tables, *([] if test is None else [test])]
     if all(table.texts for table in tables):
         groups = text_groups([text for table in tables for text in table.texts])
     else:  # no texts: every row is another one
@@ -163,13 +166,12 @@ def compared_table(
         TableRows(table.frame, table.y, table.votes, numbers)
         for table, numbers in zip(tables, np.split(groups, ends), strict=True)
     )
-    other = others[0] if others else None
     return ComparedTable(
         name,
         rows,
         data.classes,
         features if isinstance(features, str) else repr(features),
         partial(TableFeatures, features, data.text_column),
-        validation=None if with_test else other,
-        test=other if with_test else None,
+        validation=None if data.validation is None else others[0],
+        test=None if test is None else others[-1],
     )
