@@ -497,6 +497,7 @@ class TextClassifier(BaseEstimator):
             "method": self.method,
             "features": self.features if isinstance(self.features, str) else None,
             "feature_settings": content["settings"],
+            "estimate": getattr(self, "estimate_", None),
         }
         tensors = {name: torch.tensor(array) for name, array in content["arrays"].items()}
         serialization.save(self.estimator_, path, overwrite, extra, tensors)
@@ -544,6 +545,7 @@ class TextClassifier(BaseEstimator):
                 lf_names=tuple(extra["lf_names"]),
                 method=extra["method"],
             )
+        made.estimate_ = extra.get("estimate")
         made.features = extra.get("features") or made.features
         made.max_epochs = estimator.trainer.max_epochs if estimator.trainer else made.max_epochs
         made.random_state = estimator.random_state

@@ -110,7 +110,7 @@ def comparison_content(
         verdict=NO_VERDICT if outcome.verdict is None else outcome.verdict.text,
         summary=[f"{size}. Compared: {what}."],
         table=readable_scores(outcome.table, plan.metric),
-        estimate=score_figures(outcome.table, plan),
+        estimate=score_figures(outcome.table, plan.metric),
         by_draw=_by_draw(table, plan, result),
         outcomes=[evaluation_of(spec, result, len(table.classes)) for spec in plan.specs],
         class_names=table.classes,
@@ -119,8 +119,9 @@ def comparison_content(
     )
 
 
-def score_figures(table: pd.DataFrame, plan: ComparisonPlan) -> Estimate:
+def score_figures(table: pd.DataFrame, metric: str) -> Estimate:
     """Return scores and gains in points, for figures."""
+    baseline = table.loc[table["gain"].isna(), "title"].iloc[0]
     points = 100 * table[["score", "low", "high", "gain", "gain_low", "gain_high"]]
     points.insert(0, "method", table["title"])
     gains = points[["method", "gain", "gain_low", "gain_high"]].dropna()
@@ -128,8 +129,8 @@ def score_figures(table: pd.DataFrame, plan: ComparisonPlan) -> Estimate:
         sentences=(),
         scores=points[["method", "score", "low", "high"]],
         gains=gains.rename(columns={"gain_low": "low", "gain_high": "high"}),
-        baseline=plain_title(plan.baseline),
-        metric=METRIC_NAMES[plan.metric],
+        baseline=baseline,
+        metric=METRIC_NAMES[metric],
     )
 
 

@@ -11,6 +11,7 @@ from spear_amal.cli.schema import Options, flag_of, option
 from spear_amal.errors import InputError
 
 Metric = Literal["accuracy", "f1", "macro-f1"]
+EstimateSource = Literal["cv", "test", "none"]
 
 Text = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -94,7 +95,7 @@ class CliConfig(TrainingConfig):
     HINT: ClassVar = "make a project with: spear-amal init"
     RENAMED: ClassVar = {"labels": "votes"}
 
-    test: tuple[Path, ...] = option((), "Table of labelled rows that evaluate scores a model on.")
+    test: tuple[Path, ...] = option((), "Table of labelled rows that models are scored on.")
     method: Text = option(
         "recommended",
         "What to train: recommended (AMAL in 5 folds), amal, spear, majority, only-lv (no rules), "
@@ -154,10 +155,23 @@ class TrainOptions(CliConfig):
         "Options": "data lfs method output report force",
         "Rows": "text_column label_column id_column sep encoding sheet validation fault_tolerant",
         "Training": "features metric seed max_epochs checkpoint",
+        "Estimate": "estimate test",
     }
 
+    estimate: EstimateSource | None = option(
+        None,
+        "How to estimate the score on new rows: cv (trains on five parts of the labelled rows, "
+        "about five times the cost), test (on the rows of --test) or none; default: test where "
+        "there are test rows, else cv.",
+    )
     fault_tolerant: FaultTolerant = False
     force: Force = False
+
+    def check(self) -> None:
+        """Raise InputError for an estimate on test rows without any."""
+        super().check()
+        if self.estimate == "test" and not self.test:
+            raise InputError("--estimate test needs test rows: give --test, or the key 'test'")
 
 
 class CompareOptions(CliConfig):
