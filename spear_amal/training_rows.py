@@ -79,10 +79,15 @@ class TrainingData:
 
     def as_labels(self, codes: np.ndarray) -> np.ndarray:
         """Return class codes (n,) as an estimator gets them, with None or -1 for no label."""
-        if self.classes.mere_codes:
-            return codes
-        names = np.array([*self.classes, None], dtype=object)
-        return names[codes]  # -1 takes the last
+        return labels_of(codes, self.classes)
+
+
+def labels_of(codes: np.ndarray, classes: ClassNames) -> np.ndarray:
+    """Return class codes (n,) as an estimator gets them: names with None, or codes with -1."""
+    if classes.mere_codes:
+        return codes
+    names = np.array([*classes, None], dtype=object)
+    return names[codes]  # -1 takes the last
 
 
 def training_data(
@@ -121,7 +126,7 @@ def training_data(
         other rows.
     """
     values = [
-        labels_of(frame, label_column, name) for frame, name in zip(frames, names, strict=False)
+        label_texts(frame, label_column, name) for frame, name in zip(frames, names, strict=False)
     ]
     for labels, name in zip(values[1:], names[1:], strict=False):
         if None in labels:
@@ -175,7 +180,9 @@ def texts_of(frame: pd.DataFrame, column: str, where: str = "the table") -> list
     return texts
 
 
-def labels_of(frame: pd.DataFrame, column: str | None, name: str = "the table") -> list[str | None]:
+def label_texts(
+    frame: pd.DataFrame, column: str | None, name: str = "the table"
+) -> list[str | None]:
     """Return the labels (n,) of a table as texts, None where there is none.
 
     Raises

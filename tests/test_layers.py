@@ -48,8 +48,9 @@ LAYERS = {
     "explain_row": 7,
     "report": 7,
     "text_classifier": 8,
-    "cli": 9,
-    "__main__": 10,
+    "comparison": 9,
+    "cli": 10,
+    "__main__": 11,
 }
 # Names that the package itself hands out lazily -> where they live.
 HOME = {name: module for module, names in spear_amal._LAZY.items() for name in names}

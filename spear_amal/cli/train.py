@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from sklearn.metrics import confusion_matrix
 
+from spear_amal.cli.compare import evaluation_of
 from spear_amal.cli.console import print_result, print_status, warnings_as_notes
+from spear_amal.cli.estimate import estimate_content, estimate_of, print_estimate
 from spear_amal.cli.options import TrainOptions
 from spear_amal.cli.outputs import check_outputs
 from spear_amal.cli.training_data import read_training_data
@@ -21,6 +24,7 @@ from spear_amal.report import (
     write_report,
 )
 from spear_amal.studies import MethodSpec, parse_method
+from spear_amal.studies.crossval.estimate import ScoreEstimate
 from spear_amal.text_classifier import TextClassifier
 from spear_amal.training_rows import LabelledTable, TrainingData
 
@@ -42,11 +46,17 @@ def train(settings: TrainOptions) -> None:
     with warnings_as_notes():
         model.fit_data(data)
     spec = parse_method(model.parts_.method)  # without labels it may be another
+    has_gold = bool((data.train.y >= 0).any())
+    estimate = estimate_of(settings, spec, data) if has_gold else None
+    model.estimate_ = None if estimate is None else estimate.as_json()
     with written_together():
         model.save(settings.output, overwrite=settings.force)
         if settings.report is not None:
-            write_report(settings.report, _report(settings, spec, data, model), settings.force)
-    _print_result(model, spec, settings, data)
+            content = _report(settings, spec, data, model, estimate)
+            write_report(settings.report, content, settings.force)
+    if has_gold:
+        print_estimate(estimate, settings)
+    _print_result(model, settings, data)
     if settings.report is not None:
         print_result(f"Report written to {settings.report}")
 
@@ -76,31 +86,19 @@ def _test_of_votes(estimator: Any, train: LabelledTable) -> VotesTest | None:
     return result
 
 
-_SOURCES = {
-    "given": "on the validation rows",
-    "split": "on labelled rows held out for it",
-    "training": "on the training rows themselves, as there are too few labelled rows to hold out",
-    "folds": "on labelled rows that were held out, the mean over folds",
-}
 _FOLLOWS = (
     "follows the label model: {metric} {score:.3f} against its answers on held-out rows. How often "
     "they are right no row can tell, as none has a label"
 )
 
 
-def _print_result(
-    model: TextClassifier, spec: MethodSpec, settings: TrainOptions, data: TrainingData
-) -> None:
+def _print_result(model: TextClassifier, settings: TrainOptions, data: TrainingData) -> None:
     estimator = model.estimator_
     if estimator.validation_source_ == "label-model":
         score = {"metric": estimator.metric, "score": estimator.val_score_}
         print_result(f"The classifier {_FOLLOWS.format(**score)}")
         print_result(f"Model written to {settings.output}")
         return
-    where, role = _SOURCES[estimator.validation_source_], _role_of_validation(spec, estimator)
-    # What learnt weights from the same rows flatters itself there.
-    flattered = ", so this is too good" if "weights" in role else ""
-    print_result(f"{estimator.metric} {estimator.val_score_:.3f} {where} (they {role}{flattered})")
     test = _test_of_votes(estimator, data.train)
     if test is not None:
         print_result(votes_sentence(test))
@@ -118,7 +116,11 @@ LEFT_OUT = (
 
 
 def _report(
-    settings: TrainOptions, spec: MethodSpec, data: TrainingData, model: TextClassifier
+    settings: TrainOptions,
+    spec: MethodSpec,
+    data: TrainingData,
+    model: TextClassifier,
+    estimate: ScoreEstimate | None,
 ) -> ReportContent:
     train, estimator = data.train, model.estimator_
     return ReportContent(
@@ -133,6 +135,8 @@ def _report(
         histories={spec.title: estimator.history_},
         examples=_examples(spec, train, estimator),
         outcome=_outcome(spec, data.validation, model),
+        test=_test_outcome(spec, data, estimate),
+        estimate=estimate_content(estimate),
         settings=settings.as_text(),
     )
 
@@ -146,6 +150,16 @@ def _validation_sentence(spec: MethodSpec, model: TextClassifier) -> str:
         f"Validation {estimator.metric}: {estimator.val_score_:.3f}, which is optimistic, as the "
         f"same rows {_role_of_validation(spec, estimator)}"
     )
+
+
+def _test_outcome(
+    spec: MethodSpec, data: TrainingData, estimate: ScoreEstimate | None
+) -> Evaluation | None:
+    """Return how the model did on the user's own test rows, if they were scored."""
+    if estimate is None or estimate.in_folds:
+        return None
+    found = evaluation_of(spec, estimate.result, len(data.classes))
+    return replace(found, rows=f"{len(found.right)} test rows")
 
 
 def _role_of_validation(spec: MethodSpec, estimator: Any) -> str:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from spear_amal.cli.apply import vote
 from spear_amal.cli.console import warnings_as_notes
-from spear_amal.cli.options import DistillOptions, TrainOptions
+from spear_amal.cli.options import CompareOptions, DistillOptions, TrainOptions
 from spear_amal.cli.tables import read_frame
-from spear_amal.data import require_columns
+from spear_amal.data import read_rows, require_columns
 from spear_amal.data.table_features import uses_text
-from spear_amal.training_rows import TrainingData, training_data
+from spear_amal.errors import InputError
+from spear_amal.training_rows import LabelledTable, TrainingData, texts_of, training_data
 from spear_amal.votes.label_matrix import LabelMatrix
 
 
-def read_training_data(settings: TrainOptions | DistillOptions, with_votes: bool) -> TrainingData:
+def read_training_data(
+    settings: TrainOptions | CompareOptions | DistillOptions, with_votes: bool
+) -> TrainingData:
     """Read the tables, apply the LFs and turn labels into class codes.
 
     Raises
@@ -40,3 +45,36 @@ def read_training_data(settings: TrainOptions | DistillOptions, with_votes: bool
         votes = [vote(frame, lfs, text, settings.fault_tolerant) for frame in frames]
     with warnings_as_notes():
         return training_data(frames, votes, text, label, settings.id_column, names=names)
+
+
+def require_gold(data: TrainingData) -> None:
+    """Raise InputError if no training row has a label."""
+    if not (data.train.y >= 0).any():
+        raise InputError(
+            f"{data.name}: no row has a label in the column {data.label_column!r}; a few labelled "
+            "rows of every class are needed"
+        )
+
+
+def read_test_rows(
+    settings: TrainOptions | CompareOptions, data: TrainingData, with_votes: bool
+) -> LabelledTable:
+    """Read the test table of the settings, of which rows with a label are kept.
+
+    Raises
+    ------
+    InputError
+        If a label is none of the classes of the data, or no row has one.
+    """
+    text, label, files = settings.text_column, settings.label_column, settings.test
+    name = ", ".join(str(path) for path in files)
+    frame = read_frame(settings, files, text, label)
+    codes = read_rows.class_codes(read_rows.label_values(frame, label, name), data.classes, name)
+    known = np.flatnonzero(codes >= 0)
+    if not len(known):
+        raise InputError(f"{name}: no row has a label in the column {label!r}")
+    votes = None
+    if with_votes:
+        votes = vote(frame, settings.require("lfs"), text, settings.fault_tolerant)
+    texts = texts_of(frame, text, name) if text in frame else []
+    return LabelledTable(frame, texts, codes, votes).take(known)

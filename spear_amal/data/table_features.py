@@ -82,7 +82,7 @@ class TableFeatures(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None)
     def transform(self, frame: pd.DataFrame) -> Any:
         """Return features (n, D) float32; dense where an encoder is among them and no words are."""
         check_is_fitted(self, "parts_", msg="fit TableFeatures on training rows first")
-        blocks = [part.transform(self._input_of(part, frame)) for part in self.parts_]
+        blocks: list[Any] = [part.transform(self._input_of(part, frame)) for part in self.parts_]
         if len(blocks) == 1:
             return blocks[0]
         if any(isinstance(part, TextFeatures) for part in self.parts_) or all(

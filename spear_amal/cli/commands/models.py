@@ -8,6 +8,7 @@ from spear_amal.cli.commands.command import add_command
 from spear_amal.cli.options import (
     AnalyzeOptions,
     ApplyOptions,
+    CompareOptions,
     EvaluateOptions,
     PredictOptions,
     TrainOptions,
@@ -16,7 +17,7 @@ from spear_amal.cli.options import (
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
-    for command in (apply, analyze, train, predict, evaluate):
+    for command in (apply, analyze, compare, train, predict, evaluate):
         add_command(app, command, rich_help_panel="Your own tables")
 
 
@@ -33,6 +34,18 @@ def apply(options: ApplyOptions) -> None:
 def analyze(options: AnalyzeOptions) -> None:
     """Print coverage, overlaps, conflicts and, where gold is there, accuracies with intervals."""
     from spear_amal.cli.apply import analyze as run
+
+    run(options)
+
+
+def compare(options: CompareOptions) -> None:
+    """Show what the rules add: score methods on labelled rows that their models never saw.
+
+    Repeated cross-validation on one partly labelled table, or scores on --test rows. Runs the file
+    of labelling functions that --lfs, or spear.toml in this folder, names. A comparison that was
+    stopped goes on where it was when the same command is given again.
+    """
+    from spear_amal.cli.compare import compare as run
 
     run(options)
 
