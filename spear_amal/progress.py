@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from spear_amal.printable import on_one_line
@@ -21,6 +24,18 @@ LOG_EVERY = 60.0  # seconds between two lines of a log file
 NOTEBOOK_EVERY = 0.2  # seconds between two updates of a cell's output
 # Seconds over which rich takes the speed: one step of training or of a study may last minutes.
 _PERIOD = 24 * 3600.0
+
+_is_hidden: ContextVar[bool] = ContextVar("_is_hidden", default=False)
+
+
+@contextmanager
+def hidden_progress(hidden: bool = True) -> Iterator[None]:
+    """Show no progress bar that is opened within the block."""
+    token = _is_hidden.set(hidden)
+    try:
+        yield
+    finally:
+        _is_hidden.reset(token)
 
 
 class Progress:
@@ -66,7 +81,7 @@ class Progress:
     ) -> None:
         self.title, self.unit, self.note = title, unit, ""
         self.log_every = log_every
-        self._display: _Display = _choose_display() if show else _Hidden()
+        self._display: _Display = _choose_display() if show and not _is_hidden.get() else _Hidden()
         self._is_open = False
         self.begin(total)
 

@@ -41,10 +41,11 @@ LAYERS = {
     "loop": 4,
     "estimators": 5,
     "studies": 6,
-    "pipeline": 6,
     "testing": 6,
+    "text_classifier": 7,
     "report": 7,
     "cli": 8,
+    "__main__": 9,
 }
 # Names that the package itself hands out lazily -> where they live.
 HOME = {name: module for module, names in spear_amal._LAZY.items() for name in names}

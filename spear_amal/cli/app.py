@@ -14,7 +14,7 @@ app = typer.Typer(
     name="spear-amal",
     cls=ErrorHandlingGroup,
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode="markdown",  # else "[default: ...]" in a help text is taken for markup
     pretty_exceptions_enable=False,
 )

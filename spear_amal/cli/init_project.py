@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from spear_amal.cli.console import print_result
-from spear_amal.cli.options import CliConfig
+from spear_amal.cli.options import CliConfig, InitOptions
+from spear_amal.cli.own_project import OwnTable, lfs_file, look_at_table, relative
 from spear_amal.cli.schema import kind_of
 from spear_amal.data import Corpus, synthetic_corpus, write_table
 from spear_amal.errors import OutputExistsError
@@ -26,31 +28,51 @@ SETTINGS = {
     **{"votes": "votes.npz", "output": "model.safetensors", "predictions": "predictions.csv"},
 }
 EXAMPLES = {
-    **{"validation": "validation.csv", "max_epochs": 100, "report": "report.html"},
+    **{
+        "validation": "validation.csv",
+        "features": "tfidf",
+        "max_epochs": 100,
+        "report": "report.html",
+    },
     "checkpoint": "checkpoint.safetensors",
+    **{"id_column": "id", "sep": ";", "encoding": "cp1252", "sheet": "Sheet1"},
 }
 
 README = """\
 # A project for spear-amal
 
-`data.csv` holds {rows} made-up plots of films, {labelled} of them with a label (romance or
-action); `test.csv` holds {test} more, all labelled. `lfs.py` holds labelling functions,
-`spear.toml` the settings. Run in this folder:
+{about} `lfs.py` holds labelling functions, `spear.toml` the settings. Run in this folder, again
+and again:
 
     spear-amal apply        # apply the labelling functions, print what they do
-    spear-amal analyze      # print that table again
-    spear-amal train        # train a classifier on labels and votes
-    spear-amal evaluate     # score it on test.csv
-    spear-amal predict      # add predictions to data.csv, as predictions.csv
+    spear-amal analyze      # what to mend next, and the rows that they get wrong
+    spear-amal compare      # do the rules help, and what score is to be expected on new rows?
+    spear-amal next -n 20   # which rows to label next
 
-Outputs that are there already are kept unless you add `--force`.
+and when you are content:
 
-To make it yours: put your texts into `data.csv` with a few labels, write your class names and your
-labelling functions into `lfs.py`, and look at the table of `spear-amal apply` after every change.
+    spear-amal train        # train a classifier, print the score to expect
+{evaluate}    spear-amal predict      # add predictions to the data, as predictions.csv
+
+From Python: `spear_amal.TextClassifier.load("model.safetensors").predict(["a text"])`.
+
+{own}
 """
+_EVALUATE = "    spear-amal evaluate     # score it on test.csv\n"
+_MADE_UP = (
+    "`data.csv` holds {rows} made-up plots of films, {labelled} of them with a label (romance or\n"
+    "action); `test.csv` holds {test} more, all labelled."
+)
+_MAKE_IT_YOURS = (
+    "To make it yours, begin anew with a table of your own: `spear-amal init NAME --data FILE`."
+)
+_WRITE_RULES = (
+    "The labelling functions there are a mere beginning, one for each class: write what you know,\n"
+    "and look at `spear-amal analyze` after every change."
+)
 
 
-def create_project(folder: Path) -> None:
+def create_project(options: InitOptions) -> None:
     """Write the project into a new or empty folder, wholly or not at all.
 
     Raises
@@ -58,15 +80,22 @@ def create_project(folder: Path) -> None:
     OutputExistsError
         If the folder holds something, or is a file.
     """
+    folder = options.folder
     remove_leftovers(folder)  # what a killed command left does not count
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
         raise OutputExistsError(
             f"{folder} already exists and is not an empty folder; choose a new name"
         )
-    _write_all(folder, _files())
+    if options.data:
+        table = look_at_table(options.data, options.text_column, options.label_column)
+        print_result(table.summary)
+        files = _own_files(table, folder)
+    else:
+        files = _made_up_files()
+    _write_all(folder, files)
     print_result(f"Project written to {folder}. Next:")
     print_result(f"  cd {folder}")
-    print_result("  spear-amal train")
+    print_result("  spear-amal apply" if options.data else "  spear-amal train")
     print_result("README.md there lists the other commands.")
 
 
@@ -85,31 +114,54 @@ def _write_all(folder: Path, files: dict[str, Callable[[Path], None]]) -> None:
         raise
 
 
-def _files() -> dict[str, Callable[[Path], None]]:
+def _made_up_files() -> dict[str, Callable[[Path], None]]:
     corpus = synthetic_corpus(n=N_ROWS, n_test=N_TEST)
-    rows = N_ROWS - N_TEST
-    readme = README.format(rows=rows, labelled=N_LABELLED, test=N_TEST)
+    about = _MADE_UP.format(rows=N_ROWS - N_TEST, labelled=N_LABELLED, test=N_TEST)
+    readme = README.format(about=about, evaluate=_EVALUATE, own=_MAKE_IT_YOURS)
     lfs = resources.files("spear_amal.cli.template").joinpath("lfs.py").read_text(encoding="utf-8")
     return {
         "README.md": _text(readme),
-        CliConfig.FILE: _text(settings_file()),
+        CliConfig.FILE: _text(settings_file(SETTINGS)),
         "lfs.py": _text(lfs),
         "data.csv": _rows(corpus, "train", N_LABELLED),
         "test.csv": _rows(corpus, "test", N_TEST),
     }
 
 
-def settings_file() -> str:
-    """Return the text of a project's spear.toml: every key, and what it is for."""
+def _own_files(table: OwnTable, folder: Path) -> dict[str, Callable[[Path], None]]:
+    data = [relative(path, folder) for path in table.data]
+    about = f"The rows are those of {', '.join(f'`{path}`' for path in data)}."
+    own = {
+        "data": data[0] if len(data) == 1 else data,
+        "text_column": table.text_column,
+        "label_column": table.label_column,
+    }
+    settings = {name: value for name, value in (SETTINGS | own).items() if name != "test"}
+    return {
+        "README.md": _text(README.format(about=about, evaluate="", own=_WRITE_RULES)),
+        CliConfig.FILE: _text(settings_file(settings)),
+        "lfs.py": _text(lfs_file(table.classes)),
+    }
+
+
+def settings_file(settings: Mapping[str, Any]) -> str:
+    """Return the text of a project's spear.toml: every key, and what it is for.
+
+    Parameters
+    ----------
+    settings : mapping
+        Values by key; other keys stand there as comments.
+    """
     blocks = [
         "# Settings of `spear-amal`. Flags on the command line go before them, and paths are\n"
         "# relative to this file."
     ]
-    for name, value in (SETTINGS | EXAMPLES).items():
+    for name, value in (SETTINGS | EXAMPLES | dict(settings)).items():
         field = CliConfig.model_fields[name]
         about = f"{field.description}{' May be a list.' if kind_of(field)[1] else ''}"
         note = textwrap.indent(textwrap.fill(about, 88), "# ")
-        blocks.append(f"{note}\n{'' if name in SETTINGS else '# '}{name} = {json.dumps(value)}")
+        line = f"{name} = {json.dumps(value, ensure_ascii=False)}"
+        blocks.append(f"{note}\n{'' if name in settings else '# '}{line}")
     return "\n\n".join(blocks) + "\n"
 
 

@@ -308,8 +308,9 @@ def _print_tables(runs: pd.DataFrame, baseline: str | None, markdown: bool = Fal
 
 def _print_grids(runs: pd.DataFrame, baseline: str | None, markdown: bool) -> None:
     for condition in conditions(runs):
-        table = readable_grid(condition, grid_table(condition, baseline))
-        _print_table(condition.title, table, markdown)
+        table = grid_table(condition, baseline)
+        readable = readable_grid(condition, table)
+        _print_table(condition.title, readable, markdown, table.reset_index())
         _print_text(condition.settings, markdown)
         for text in filter(None, [note_of(condition), *verdicts_of(condition)]):
             _print_text(text, markdown)
@@ -317,19 +318,21 @@ def _print_grids(runs: pd.DataFrame, baseline: str | None, markdown: bool) -> No
 
 def _print_corpora(runs: pd.DataFrame, baseline: str | None, markdown: bool) -> None:
     for title, study, table in study_tables(runs, baseline):
-        _print_table(title, readable_summary(table), markdown)
+        _print_table(title, readable_summary(table), markdown, table.reset_index())
         _print_text(study, markdown)
     for verdict in verdicts(runs):
         _print_text(verdict.text, markdown)
 
 
-def _print_table(title: str, table: pd.DataFrame, markdown: bool) -> None:
-    """Print a table of strings."""
+def _print_table(
+    title: str, table: pd.DataFrame, markdown: bool, values: pd.DataFrame | None = None
+) -> None:
+    """Print a table of strings; `values` are the same in numbers."""
     if markdown:
         head = escape_markdown(title)
         typer.echo(f"\n**{head}**\n\n{as_markdown(table)}\n")  # no line may be wrapped
     else:
-        show_table(table, title)
+        show_table(table, title, values)
 
 
 def _print_text(text: str, markdown: bool) -> None:

@@ -21,6 +21,7 @@ from spear_amal.labeling.functions import (
     continuous_scorer,
     labeling_function,
 )
+from spear_amal.labeling.grades import GRADES, lf_grades
 from spear_amal.labeling.lf_outputs import ApplierMetadata, LFFailure
 from spear_amal.labeling.load_lfs import LoadedLFs, load_lfs
 from spear_amal.labeling.nlp import SpacyPreprocessor, nlp_labeling_function
@@ -32,6 +33,7 @@ from spear_amal.labeling.preprocessing import (
     lambda_mapper,
     preprocessor,
 )
+from spear_amal.labeling.review import LFReview, review_lfs
 from spear_amal.labeling.rows import Row
 from spear_amal.labeling.rules_file import RuleLF, exemplar_frame, exemplar_matrix, read_rules
 from spear_amal.labeling.significance import VotesTest, lf_check, votes_test
@@ -40,6 +42,7 @@ from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
 
 __all__ = [
     "ABSTAIN",
+    "GRADES",
     "ApplierMetadata",
     "BasePreprocessor",
     "ColumnLF",
@@ -49,6 +52,7 @@ __all__ = [
     "LFAnalysis",
     "LFApplier",
     "LFFailure",
+    "LFReview",
     "LabelMatrix",
     "LabelingFunction",
     "LambdaPreprocessor",
@@ -74,6 +78,7 @@ __all__ = [
     "labeling_function",
     "lambda_mapper",
     "lf_check",
+    "lf_grades",
     "load_lfs",
     "nlp_labeling_function",
     "preds_to_probs",
@@ -81,6 +86,7 @@ __all__ = [
     "probs_to_preds",
     "read_rules",
     "regex_lf",
+    "review_lfs",
     "threshold_lf",
     "votes_test",
 ]

@@ -64,10 +64,12 @@ def keyword_lf(
     words = _words([keywords] if isinstance(keywords, str) else keywords, name, "keywords")
     check_whole(f"min_count of LF {name!r}", min_count, 1)
     words = [word.lower() for word in words] if ignore_case else words
-    test = _keyword_test(words, whole_word, ignore_case, min_count)
+    pattern = _any_of(words, whole_word)
+    test = _keyword_test(pattern, ignore_case, min_count)
     proof = "" if min_count > 1 else "word" if whole_word else "part"
     needed = RequiredLiterals(tuple(words), lowered=ignore_case, proof=proof)
-    return TextLF(name, column, test, label, needed)
+    prepare = str.lower if ignore_case else None
+    return TextLF(name, column, test, label, needed, pattern=pattern, prepare=prepare)
 
 
 def _words(words: Iterable[Any], lf_name: str, what: str) -> list[str]:
@@ -79,9 +81,8 @@ def _words(words: Iterable[Any], lf_name: str, what: str) -> list[str]:
 
 
 def _keyword_test(
-    words: list[str], whole_word: bool, ignore_case: bool, min_count: int
+    pattern: re.Pattern[str], ignore_case: bool, min_count: int
 ) -> Callable[[str], bool]:
-    pattern = _any_of(words, whole_word)
     occurs = searcher(pattern)
 
     def test(text: str) -> bool:
@@ -129,7 +130,8 @@ def regex_lf(
     """
     expression = compiled(name, pattern, flags)
     needed = needed_by(expression)
-    return TextLF(name, column, search_test(expression, needed), label, needed)
+    test = search_test(expression, needed)
+    return TextLF(name, column, test, label, needed, pattern=expression)
 
 
 def compiled(name: str, pattern: str | re.Pattern[str], flags: int = 0) -> re.Pattern[str]:
@@ -185,10 +187,14 @@ def dictionary_lf(
     _words(list(classes), name, "terms")
     if ignore_case:
         classes = _lowered(classes, name)
-    test = _dictionary_test(classes, whole_word, ignore_case)
+    pattern = _any_of(classes, whole_word)
+    test = _dictionary_test(classes, pattern, ignore_case)
     proof = "" if label is None else "word" if whole_word else "part"
     needed = RequiredLiterals(tuple(classes), lowered=ignore_case, proof=proof)
-    return TextLF(name, column, test, label, needed, answers=object)
+    prepare = str.lower if ignore_case else None
+    return TextLF(
+        *(name, column, test, label, needed), answers=object, pattern=pattern, prepare=prepare
+    )
 
 
 def _lowered(classes: dict[str, Any], lf_name: str) -> dict[str, Any]:
@@ -204,10 +210,8 @@ def _lowered(classes: dict[str, Any], lf_name: str) -> dict[str, Any]:
 
 
 def _dictionary_test(
-    classes: dict[str, Any], whole_word: bool, ignore_case: bool
+    classes: dict[str, Any], pattern: re.Pattern[str], ignore_case: bool
 ) -> Callable[[str], Any]:
-    pattern = _any_of(classes, whole_word)
-
     def test(text: str) -> Any:
         matches = pattern.findall(text.lower() if ignore_case else text)
         counts: dict[Any, int] = {}
@@ -307,6 +311,10 @@ class TextLF(ColumnLF):
     answers : {bool, object}
         What `test` gives; object for classes.
     exemplar : str, optional
+    pattern : compiled pattern, optional
+        What `test` searches for.
+    prepare : callable, optional
+        What is done to a text before that.
 
     Attributes
     ----------
@@ -323,9 +331,25 @@ class TextLF(ColumnLF):
         needed: RequiredLiterals | None = None,
         answers: type = bool,
         exemplar: str | None = None,
+        pattern: re.Pattern[str] | None = None,
+        prepare: Callable[[str], str] | None = None,
     ) -> None:
         super().__init__(name, column, on_texts(name, test, answers), label, exemplar)
         self.test, self.needed, self.answers = test, needed, answers
+        self._pattern, self._prepare = pattern, prepare
+
+    def matched_words(self, text: Any) -> list[str]:
+        """Return the parts of a text that the LF looks for, each once, as it compares them.
+
+        Examples
+        --------
+        >>> keyword_lf("prize", ["prize", "won"], 1).matched_words("You WON, you won a prize")
+        ['won', 'prize']
+        """
+        if self._pattern is None or not isinstance(text, str):
+            return []
+        prepared = text if self._prepare is None else self._prepare(text)
+        return list(dict.fromkeys(match.group() for match in self._pattern.finditer(prepared)))
 
 
 def text_of(value: Any, lf_name: str) -> str | None:

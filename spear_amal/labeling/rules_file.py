@@ -53,7 +53,10 @@ class RuleLF(TextLF):
         if needed is not None:
             needed = replace(needed, lowered=needed.lowered or lower)
         super().__init__(
-            name, column, lambda t: matches(self.prepare(t)), label, needed, exemplar=exemplar
+            *(name, column, lambda t: matches(self.prepare(t)), label, needed),
+            exemplar=exemplar,
+            pattern=pattern,
+            prepare=self.prepare,
         )
 
     def prepare(self, text: str) -> str:

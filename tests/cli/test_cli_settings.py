@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from spear_amal.cli.init_project import settings_file
+from spear_amal.cli.init_project import SETTINGS, settings_file
 from spear_amal.cli.options import (
     AnalyzeOptions,
     ApplyOptions,
@@ -107,7 +107,7 @@ def test_missing_options_are_named_by_flag_and_key():
 
 
 def test_settings_file_of_a_new_project_has_every_key():
-    text = settings_file()
+    text = settings_file(SETTINGS)
     settings = AnalyzeOptions.load(write(text, "p/spear.toml"))
     assert settings.votes == Path("p/votes.npz") and settings.report is None
     everything = [line.removeprefix("# ") for line in text.splitlines() if " = " in line]

@@ -1,12 +1,17 @@
 import re
 import subprocess
 import sys
+import tomllib
 import warnings
+from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import spear_amal
 from spear_amal.cli.console import warnings_as_notes
+from spear_amal.labeling import load_lfs
+from spear_amal.votes.label_matrix import LabelMatrix
 
 
 def python(code, cwd):
@@ -43,7 +48,7 @@ def test_usage_errors_end_with_2(run, arguments):
 
 def test_process_ends_with_code_and_one_message(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-m", "spear_amal.cli", "train"],
+        [sys.executable, "-m", "spear_amal", "train"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -73,6 +78,63 @@ def test_init_takes_an_empty_folder_but_no_file(run, ok, tmp_path):
     ok("init", tmp_path / "empty")
     (tmp_path / "file").write_text("x")
     assert run("init", tmp_path / "file").exit_code == 2
+
+
+def own_table(path, **columns):
+    frame = pd.DataFrame(
+        {
+            "ticket": ["T-1", "T-2", "T-3", "T-4"],
+            "body": ["a refund of my last bill, please", "I cannot log in", "thanks", "no"],
+            "team": ["billing", 'the "it" desk', None, "billing"],
+        }
+    )
+    frame.assign(**columns).to_csv(path, index=False)
+
+
+def test_init_finds_the_columns_of_a_table_of_ones_own(ok, monkeypatch, tmp_path):
+    own_table("tickets.csv")
+    shown = ok("init", tmp_path / "new", "--data", "tickets.csv").stdout
+    assert "4 rows; texts in 'body'; labels in 'team': 3 rows, 2 classes" in shown
+    monkeypatch.chdir(tmp_path / "new")
+    assert load_lfs("lfs.py").classes == ("billing", 'the "it" desk')
+    assert {path.name for path in Path().iterdir()} == {"README.md", "spear.toml", "lfs.py"}
+    ok("apply")
+    votes = LabelMatrix.load("votes.npz")
+    assert votes.lf_names == ("says_billing", "says_the_it_desk")
+    assert len(votes) == 4
+
+
+@pytest.mark.parametrize(
+    ("columns", "flags", "text", "label"),
+    [
+        ({"text": "x y"}, (), "text", "team"),
+        ({"label": ["a", "b", None, None]}, (), "body", "label"),
+        ({}, ("--text-column", "ticket", "--label-column", "body"), "ticket", "body"),
+        ({"team": None}, (), "body", "label"),  # no labels yet
+        ({"other": [1, 2, None, 1]}, (), "body", "label"),  # two may be meant, so none is taken
+    ],
+)
+def test_init_guesses_columns(ok, tmp_path, columns, flags, text, label):
+    own_table("tickets.csv", **columns)
+    ok("init", tmp_path / "new", "--data", "tickets.csv", *flags)
+    settings = tomllib.loads((tmp_path / "new" / "spear.toml").read_text())
+    assert (settings["text_column"], settings["label_column"]) == (text, label)
+    assert (tmp_path / "new" / settings["data"]).resolve() == Path("tickets.csv").resolve()
+
+
+def test_init_without_labels_leaves_the_classes_to_the_user(ok, tmp_path):
+    own_table("tickets.csv", team=None)
+    shown = ok("init", tmp_path / "new", "--data", "tickets.csv").stdout
+    assert "no labels yet" in shown
+    assert "TODO" in (tmp_path / "new" / "lfs.py").read_text()
+
+
+def test_init_with_a_table_that_has_no_text(run, tmp_path):
+    Path("numbers.csv").write_text("a,b\n1,2\n3,4\n")
+    failed = run("init", tmp_path / "new", "--data", "numbers.csv")
+    assert failed.exit_code == 2
+    assert "no column holds texts" in failed.stderr
+    assert not (tmp_path / "new").exists()
 
 
 def test_corpora_list_says_where_each_stands(ok):

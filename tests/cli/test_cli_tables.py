@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spear_amal.cli import read_rows
-from spear_amal.data import read_table
+from spear_amal.data import read_rows, read_table
 from spear_amal.errors import InputError
 
 
@@ -27,12 +26,6 @@ def test_column_named_text_is_left_alone():
 def test_numbers_as_texts_become_strings():
     Path("a.csv").write_text("text\n12\n7\n", encoding="utf-8")
     assert read_table([Path("a.csv")], "text")["text"].tolist() == ["12", "7"]
-
-
-def test_row_without_text_is_named():
-    Path("a.csv").write_text('text,n\none,1\n"",2\nthree,3\n', encoding="utf-8")
-    with pytest.raises(InputError, match=r"a\.csv: row 1 .* has no 'text', as have 1 of 3"):
-        read_table([Path("a.csv")], "text")
 
 
 def test_ways_to_be_unlabelled():

@@ -18,6 +18,8 @@ def add_command(
 ) -> None:
     """Add a command whose flags are the fields of the options that `run` takes.
 
+    Every command has ``--quiet`` and ``--json`` besides.
+
     Parameters
     ----------
     app : typer.Typer
@@ -30,13 +32,17 @@ def add_command(
     """
     model: type[Options] = get_type_hints(run)["options"]
 
-    def command(**flags: Any) -> None:
+    def command(quiet: bool = False, json: bool = False, **flags: Any) -> None:
         for former, new in model.RENAMED.items():
             if flags.pop(former, None) is not None:
                 raise InputError(f"there is no {_dashed(former)}; it is called {_dashed(new)}")
-        run(model.load(**flags))
+        from spear_amal.cli.console import printing
 
-    parameters = _parameters(model)
+        options = model.load(**flags)
+        with printing(quiet, json):
+            run(options)
+
+    parameters = [*_parameters(model), *_PRINTING]
     command.__name__, command.__doc__ = run.__name__, run.__doc__
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -86,3 +92,14 @@ def _parameter(name: str, kind: Any, info: Any, default: Any = None) -> inspect.
 
 def _dashed(name: str) -> str:
     return "--" + name.replace("_", "-")
+
+
+def _switch(name: str, *flags: str, help: str) -> inspect.Parameter:
+    info = typer.Option(*flags, help=help, rich_help_panel="Printing", show_default=False)
+    return _parameter(name, bool, info, default=False)
+
+
+_PRINTING = (
+    _switch("quiet", "--quiet", "-q", help="No progress, no remarks; warnings are printed."),
+    _switch("json", "--json", help="Print the results as one JSON document."),
+)

@@ -36,10 +36,13 @@ def demo(options: DemoOptions) -> None:
 
 
 def init(options: InitOptions) -> None:
-    """Write a small project (labelling functions, data, settings) that runs as it is."""
+    """Write a small project (labelling functions, settings) that runs as it is.
+
+    With --data it is about a table of your own, without about made-up rows.
+    """
     from spear_amal.cli.init_project import create_project
 
-    create_project(options.folder)
+    create_project(options)
 
 
 def corpora_list(options: CorporaListOptions) -> None:

@@ -26,6 +26,13 @@ class StudyGroup(ErrorHandlingGroup):
             args = [DEFAULT, *args]
         return super().parse_args(ctx, args)
 
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help of the group and of its default command: what SOURCE takes."""
+        super().format_help(ctx, formatter)
+        command = self.commands[DEFAULT]
+        with command.context_class(command, parent=ctx, info_name="") as within:
+            command.format_help(within, formatter)
+
 
 study_app = typer.Typer(
     cls=StudyGroup,

@@ -1,6 +1,7 @@
 """Label matrices, their files, and the tables of analysis made from them."""
 
 import itertools
+import json
 
 import numpy as np
 import pandas as pd
@@ -16,8 +17,10 @@ from spear_amal.labeling import (
     get_label_buckets,
     get_label_instances,
     lf_check,
+    lf_grades,
     preds_to_probs,
     probs_to_preds,
+    review_lfs,
     votes_test,
 )
 from spear_amal.report import lf_table, readable_accuracy, readable_coverage, votes_sentence
@@ -182,6 +185,23 @@ def codes_of(labels, classes):
         else:
             return None
     return codes
+
+
+@door("labeling.review_lfs", "labeling.LFReview", "labeling.lf_grades")
+def review(draw, folder):
+    L = draw(votes(rows=(1, 12)))
+    y = draw(mostly(gold(len(L), L.classes), st.one_of(arrays((0, 2)), odd), 3))
+    texts = ["free prize draw", "see you", ""] * 4
+    rows = draw(mostly(st.sampled_from([None, texts[: len(L)]]), odd))
+    made = review_lfs(L, y, rows, max_rows=draw(mostly(st.integers(0, 5), scalars, 20)))
+    assert made.lfs["grade"].tolist() == lf_grades(L, y)
+    dense = np.asarray(L)
+    assert (made.lfs["votes"] == (dense >= 0).sum(0)).all()
+    assert made.n_covered == (dense >= 0).any(1).sum()
+    assert made.advice["rank"].tolist() == list(range(1, len(made.advice) + 1))
+    json.dumps(made.to_dict(), allow_nan=False)
+    one = made.of(draw(mostly(st.just("lf0"), scalars)))
+    assert set(one.lfs["LF"]) == {"lf0"}
 
 
 @door(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from spear_amal.data import require_columns
+from spear_amal.data.read_table import require_columns
 from spear_amal.errors import InputError
 from spear_amal.votes.class_set import ClassNames, class_names
 from spear_amal.votes.gold import classes_with_gold, read_gold
@@ -21,7 +21,7 @@ LF_COLUMN = "text"  # what labelling functions look at unless they say otherwise
 
 def for_lfs(frame: pd.DataFrame, text_column: str) -> pd.DataFrame:
     """Add the text under the name that LFs expect, if the table does not use that name itself."""
-    if LF_COLUMN in frame:
+    if LF_COLUMN in frame or text_column not in frame:
         return frame
     renamed = frame.copy()
     renamed[LF_COLUMN] = frame[text_column]

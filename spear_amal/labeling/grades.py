@@ -1,0 +1,115 @@
+"""Grades of labelling functions, from good to silent, and which of them are copies."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from spear_amal._typing import StoredVotesLike, VectorLike
+from spear_amal.labeling.analysis import VotesInParts, share
+from spear_amal.labeling.significance import lf_check
+from spear_amal.votes.gold import has_label
+
+#: What a grade says, in the order from best to worst.
+GRADES = {
+    "good": "the 95% interval of its accuracy lies above chance (that of blind votes)",
+    "weak": "above chance, but nearer to chance than to always right",
+    "unclear": "chance lies within the interval, or no labelled row has a vote: label more rows",
+    "copy": "the same votes as an LF before it",
+    "bad": "the interval lies below chance",
+    "silent": "it votes on no row",
+}
+# Of the rows on which one of two LFs votes, the share with the same vote of both that makes a copy.
+ALIKE = 0.95
+# Fewer votes may be alike by chance.
+LEAST_VOTES = 10
+
+
+def lf_grades(L: StoredVotesLike, y: VectorLike | None = None) -> list[str]:
+    """Return the grade of each LF, one of :data:`GRADES`.
+
+    "silent" and "copy" need no gold. The others rest on :func:`lf_check`; a "weak" LF has
+    ``(accuracy - chance) / (1 - chance) < 1/2``.
+
+    Parameters
+    ----------
+    L : LabelMatrix, integer array of shape (n, m), or VoteFiles or the path of such a folder
+    y : array (n,), optional
+        Gold classes, -1, None or NaN where unknown.
+
+    Examples
+    --------
+    >>> gold = np.array([0, 1] * 30)
+    >>> in_three = np.where(np.arange(60) % 3 == 0, 1 - gold, gold)  # one is wrong
+    >>> lf_grades(np.stack([gold, gold, 1 - gold, 0 * gold, in_three], axis=1), gold)
+    ['good', 'copy', 'bad', 'unclear', 'weak']
+    """
+    counts = VotesInParts(L)
+    grades = np.full(counts.L.shape[1], "unclear", dtype=object)
+    if y is not None and has_label(y).any():
+        check = lf_check(counts.L, y)
+        above = (check["precision"] - check["chance"]) / (1 - check["chance"]).clip(lower=1e-12)
+        verdict = check["verdict"].to_numpy()
+        judged = np.isin(verdict, ("good", "bad"))
+        grades[judged] = verdict[judged]
+        grades[(verdict == "good") & (above < 0.5).to_numpy()] = "weak"
+    grades[[pair.lf for pair in copies(counts).itertuples()]] = "copy"
+    grades[counts.totals.fired == 0] = "silent"
+    return [str(grade) for grade in grades]
+
+
+def copies(counts: VotesInParts) -> pd.DataFrame:
+    """Return LFs that vote as one before them does, with the first such LF.
+
+    Returns
+    -------
+    DataFrame
+        ``lf, of`` (column numbers), ``rows`` (with the same vote of both) and ``share`` (of the
+        rows on which one of them votes).
+    """
+    fired, same = counts.totals.fired, counts.agreements()
+    either = fired[:, None] + fired[None, :] - counts.overlaps()
+    alike = share(same, either)
+    found = []
+    for lf in range(len(fired)):
+        before = [j for j in range(lf) if same[j, lf] >= LEAST_VOTES and alike[j, lf] >= ALIKE]
+        if before:
+            of = before[0]
+            found.append((lf, of, int(same[of, lf]), float(alike[of, lf])))
+    return pd.DataFrame(found, columns=["lf", "of", "rows", "share"])
+
+
+def at_most(successes: int, trials: int, probability: float) -> float:
+    """Return the chance of so few successes, or fewer: the lower tail of the binomial.
+
+    Examples
+    --------
+    >>> round(at_most(1, 4, 0.5), 4)
+    0.3125
+    """
+    if not 0 < probability < 1 or successes >= trials:
+        return 1.0 if probability < 1 or successes >= trials else 0.0
+    k = np.arange(successes + 1)
+    choose = np.array([math.lgamma(trials + 1) - math.lgamma(i + 1) for i in k])
+    choose -= [math.lgamma(trials - i + 1) for i in k]
+    logs = choose + k * math.log(probability) + (trials - k) * math.log1p(-probability)
+    return float(min(np.exp(logs).sum(), 1.0))
+
+
+def holm(p_values: Sequence[float]) -> np.ndarray:
+    """Return p-values (m,) adjusted for their number, by Holm's method.
+
+    Examples
+    --------
+    >>> holm([0.01, 0.04, 0.03]).tolist()
+    [0.03, 0.06, 0.06]
+    """
+    values = np.asarray(p_values, dtype=float)
+    order = np.argsort(values, kind="stable")
+    adjusted = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
+    result = np.empty_like(values)
+    result[order] = np.minimum(adjusted, 1.0)
+    return result
