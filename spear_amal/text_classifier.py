@@ -24,7 +24,7 @@ from spear_amal.errors import FileFormatError, InputError
 from spear_amal.estimators import serialization
 from spear_amal.io.guard import guarded_reading
 from spear_amal.labeling import PandasLFApplier, load_lfs
-from spear_amal.studies import MethodSpec, one_thread, parse_method
+from spear_amal.studies import METHODS, MethodSpec, one_thread, parse_method
 from spear_amal.training import score
 from spear_amal.votes.class_set import ClassesLike, ClassNames, class_names
 from spear_amal.votes.gold import read_gold
@@ -604,7 +604,13 @@ def _check_gold(spec: MethodSpec, data: TrainingData) -> None:
     """Raise an error for a table without labels, and for a ceiling that would be none."""
     y = data.train.y
     if not (y >= 0).any():
-        raise InputError("no row has a label; a few labelled rows of every class are needed")
+        if spec.method.needs_gold:
+            able = ", ".join(name for name, method in METHODS.items() if not method.needs_gold)
+            raise InputError(
+                f"no row has a label, and method {spec.text} needs a few labelled rows of every "
+                f"class; from votes alone these learn: {able}"
+            )
+        return
     n = int((y < 0).sum())
     if spec.method.gold == "all" and n:
         raise InputError(

@@ -21,7 +21,7 @@ from spear_amal.report import (
     votes_sentence,
     write_report,
 )
-from spear_amal.studies import MethodSpec
+from spear_amal.studies import WITHOUT_GOLD, MethodSpec
 from spear_amal.text_classifier import TextClassifier
 
 
@@ -37,6 +37,9 @@ def train(settings: TrainOptions) -> None:
         inputs=settings.data,
     )
     data = read_training_data(settings, spec.method.uses_votes)
+    if settings.method == RECOMMENDED and not (data.train.y >= 0).any():
+        model.set_params(method=WITHOUT_GOLD)
+        spec = model.method_spec()
     n_validation = "" if data.validation is None else f", {len(data.validation.y)} validation"
     print_status(f"{spec.title}: {_n_rows(data.train.y)}{n_validation}")
     with warnings_as_notes():
@@ -48,6 +51,9 @@ def train(settings: TrainOptions) -> None:
     _print_result(model, spec, settings, data)
     if settings.report is not None:
         print_result(f"Report written to {settings.report}")
+
+
+RECOMMENDED = "recommended"  # what is trained where no method is named
 
 
 def _n_rows(y: np.ndarray) -> str:
@@ -80,7 +86,14 @@ _SOURCES = {
     "split": "on labelled rows held out for it",
     "training": "on the training rows themselves, as there are too few labelled rows to hold out",
     "folds": "on labelled rows that were held out, the mean over folds",
+    "label-model": "with the label model's answers in place of labels, on rows held out for it",
 }
+
+UNKNOWN_WITHOUT_GOLD = (
+    "No row has a label, so nobody can know how often the model is right, how frequent the classes "
+    "are, or which labelling functions are right. To find out, label some rows drawn at random, "
+    "about 50, and give them to: spear-amal evaluate"
+)
 
 
 def _print_result(
@@ -92,7 +105,9 @@ def _print_result(
     flattered = ", so this is too good" if "weights" in role else ""
     print_result(f"{estimator.metric} {estimator.val_score_:.3f} {where} (they {role}{flattered})")
     test = _test_of_votes(estimator, data.train)
-    if test is not None:
+    if estimator.validation_source_ == "label-model":
+        print_result(UNKNOWN_WITHOUT_GOLD)
+    elif test is not None:
         print_result(votes_sentence(test))
     if votes_left_out(estimator):
         print_result(LEFT_OUT)
@@ -107,6 +122,17 @@ LEFT_OUT = (
 )
 
 
+def _validation(spec: MethodSpec, estimator: Any) -> str:
+    """Return in words what the validation score is worth."""
+    score = f"{estimator.metric}: {estimator.val_score_:.3f}"
+    if estimator.validation_source_ == "label-model":
+        return f"Agreement with the label model, {score}. {UNKNOWN_WITHOUT_GOLD}"
+    return (
+        f"Validation {score}, which is optimistic, as the same rows "
+        f"{_role_of_validation(spec, estimator)}."
+    )
+
+
 def _report(
     settings: TrainOptions, spec: MethodSpec, data: TrainingData, model: TextClassifier
 ) -> ReportContent:
@@ -114,9 +140,7 @@ def _report(
     return ReportContent(
         title=f"{spec.title} on {', '.join(path.name for path in settings.data)}",
         summary=[
-            f"{spec.title} was trained on {_n_rows(train.y)}. Validation {estimator.metric}: "
-            f"{estimator.val_score_:.3f}, which is optimistic, as the same rows "
-            f"{_role_of_validation(spec, estimator)}.",
+            f"{spec.title} was trained on {_n_rows(train.y)}. {_validation(spec, estimator)}",
             *([LEFT_OUT] if votes_left_out(estimator) else []),
         ],
         class_names=data.classes,

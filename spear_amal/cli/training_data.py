@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from spear_amal.cli.apply import vote
+from spear_amal.cli.console import print_status
 from spear_amal.cli.options import DistillOptions, TrainOptions
 from spear_amal.cli.tables import read_frame
 from spear_amal.data.training_rows import TrainingData, training_data
-from spear_amal.errors import InputError
 from spear_amal.votes.label_matrix import LabelMatrix
 
 
@@ -16,7 +16,7 @@ def read_training_data(settings: TrainOptions | DistillOptions, with_votes: bool
     Raises
     ------
     InputError
-        If no row has a label, or a validation row has none.
+        If a validation row has no label, or the column of labels that was named is not there.
     """
     paths = [settings.require("data")]
     if settings.validation is not None:
@@ -28,10 +28,7 @@ def read_training_data(settings: TrainOptions | DistillOptions, with_votes: bool
         lfs = settings.require("lfs")
         votes = [vote(frame, lfs, text, settings.fault_tolerant) for frame in frames]
     names = [", ".join(str(path) for path in files) for files in paths]
-    data = training_data(frames, votes, text, label, names=names)
-    if not (data.train.y >= 0).any():
-        raise InputError(
-            f"{names[0]}: no row has a label in the column {label!r}; a few labelled rows of "
-            "every class are needed"
-        )
-    return data
+    if label not in frames[0] and len(frames) == 1 and not settings.has_flag("label_column"):
+        print_status(f"{names[0]} has no column {label!r}: no row has a label")
+        return training_data(frames, votes, text, None, names=names)
+    return training_data(frames, votes, text, label, names=names)
