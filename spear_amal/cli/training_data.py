@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from spear_amal.cli.apply import vote
-from spear_amal.cli.console import warnings_as_notes
+from spear_amal.cli.console import print_status, warnings_as_notes
 from spear_amal.cli.options import CompareOptions, DistillOptions, TrainOptions
 from spear_amal.cli.tables import read_frame
 from spear_amal.data import read_rows
@@ -22,7 +22,7 @@ def read_training_data(
     Raises
     ------
     InputError
-        If no row has a label, or a validation row has none.
+        If a validation row has no label, or the column of labels that was named is not there.
     """
     paths = [settings.require("data")]
     if settings.validation is not None:
@@ -34,14 +34,12 @@ def read_training_data(
         lfs = settings.require("lfs")
         votes = [vote(frame, lfs, text, settings.fault_tolerant) for frame in frames]
     names = [", ".join(str(path) for path in files) for files in paths]
+    column: str | None = label
+    if label not in frames[0] and len(frames) == 1 and not settings.has_flag("label_column"):
+        print_status(f"{names[0]} has no column {label!r}: no row has a label")
+        column = None
     with warnings_as_notes():
-        data = training_data(frames, votes, text, label, settings.id_column, names=names)
-    if not (data.train.y >= 0).any():
-        raise InputError(
-            f"{names[0]}: no row has a label in the column {label!r}; a few labelled rows of "
-            "every class are needed"
-        )
-    return data
+        return training_data(frames, votes, text, column, settings.id_column, names=names)
 
 
 def read_test_rows(
