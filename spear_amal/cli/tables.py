@@ -45,11 +45,15 @@ def read_frame(
             sheet=options.sheet,
         )
     if text_column is not None:
-        n_blank = len(frame) - int(has_text(frame[text_column]).sum())
-        if n_blank:
-            names = ", ".join(map(str, files))
-            print_status(f"{names}: {n_blank:,} of {len(frame):,} rows have no text")
+        print_blank(int((~has_text(frame[text_column])).sum()), len(frame), files)
     return frame
+
+
+def print_blank(n_blank: int, n_rows: int, files: Sequence[Path]) -> None:
+    """Print how many rows have no text, if any."""
+    if n_blank:
+        names = ", ".join(map(str, files))
+        print_status(f"{names}: {n_blank:,} of {n_rows:,} rows have no text")
 
 
 def read_ids(
