@@ -16,7 +16,6 @@ from spear_amal.data.id_column import ID_COLUMN
 from spear_amal.data.images import ImageData
 from spear_amal.data.splits import draw_stratified
 from spear_amal.errors import InputError
-from spear_amal.votes.class_set import ClassNames
 from spear_amal.votes.label_matrix import LabelMatrix
 
 
@@ -164,7 +163,7 @@ def _texts(settings: DistillOptions) -> DistillData:
     train, *validation = [
         DistillSplit(
             x=features.transform(table.texts),
-            y=_named(table.y, data.classes),
+            y=data.as_labels(table.y),
             ids=ids_of_table,
             votes=table.votes,
             texts=table.texts,
@@ -202,14 +201,6 @@ def _ids_of_tables(frames: list[pd.DataFrame], settings: DistillOptions) -> np.n
 
 def _split(ids: np.ndarray, frames: list[pd.DataFrame]) -> list[np.ndarray]:
     return np.split(ids, np.cumsum([len(frame) for frame in frames])[:-1])
-
-
-def _named(codes: np.ndarray, classes: ClassNames) -> np.ndarray:
-    """Class names of codes, None for -1; mere codes stay what they are."""
-    if classes.mere_codes:
-        return codes
-    names = np.array([*classes, None], dtype=object)
-    return names[codes]  # -1 takes the last
 
 
 def _hold_out(

@@ -190,7 +190,7 @@ def test_models_that_cannot_be_used(project, run, table):
     fails(run, 2, "is damaged", *given)
     x = np.arange(22.0).reshape(11, 2)
     GoldClassifier(trainer=TrainerConfig(max_epochs=1)).fit(x, np.arange(11) % 2).save("bare")
-    fails(run, 2, "with text features and class names", *given, "--model", "bare")
+    fails(run, 2, "without features of texts and class names", *given, "--model", "bare")
 
 
 def test_data_that_cannot_be_predicted_or_scored(project, run):

@@ -9,12 +9,13 @@ from sklearn.metrics import accuracy_score, f1_score
 
 from spear_amal.studies.crossval.intervals import (
     Z,
+    fold_overlap,
     gain_interval,
     mean_variance,
     rows_needed,
     score_influence,
     score_interval,
-    widening,
+    score_variance,
     wilson,
 )
 
@@ -82,17 +83,31 @@ def test_an_accuracy_on_rows_that_no_model_saw_has_the_textbook_interval():
 def test_no_error_at_all_is_not_certainty(share):
     y = np.ones(50, dtype=int)
     predicted = np.full((1, 50), int(share))
-    interval = score_interval("accuracy", y, predicted, np.arange(50), widening(5, 1))
+    interval = score_interval("accuracy", y, predicted, np.arange(50), fold_overlap(5))
     assert interval.value == share
-    assert interval.high - interval.low > 0.1
+    assert interval.high - interval.low > 0.08
     gain = gain_interval("accuracy", y, predicted, predicted, np.arange(50))
     assert gain.value == 0
     assert gain.high == pytest.approx(Z * np.sqrt(2) / 50)
 
 
-def test_widening_is_the_correction_for_folds_that_share_rows():
-    # (1 / J + n_test / n_train) S^2 with S^2 = folds * variance, by hand for 4 folds, 3 times
-    assert widening(4, 3) == pytest.approx((1 / 12 + 1 / 3) * 4)
+def test_models_that_share_rows_widen_the_interval_by_the_rows_held_out_over_those_trained_on():
+    y, predicted = drawn(200)
+    apart = score_interval("accuracy", y, predicted[None], np.arange(200))
+    shared = score_interval("accuracy", y, predicted[None], np.arange(200), fold_overlap(5))
+    assert shared.standard_error == pytest.approx(apart.standard_error * np.sqrt(5 / 4))
+    assert shared.high - shared.low > apart.high - apart.low
+
+
+def test_repeats_narrow_what_chance_adds_and_not_what_the_rows_do():
+    y, _ = drawn(4000)
+    passes = np.stack([drawn(4000, right=0.7)[1], np.roll(drawn(4000, 9)[1], 0)])
+    same = score_variance(np.stack([np.ones(4000), np.ones(4000)]), np.arange(4000), 0.25)
+    right = (passes == y).astype(float) - (passes == y).mean(1, keepdims=True)
+    single = np.mean(right.var(1, ddof=1)) / 4000
+    mean = right.mean(0).var(ddof=1) / 4000
+    assert same == pytest.approx(1.25 / 3999)
+    assert score_variance(right, np.arange(4000), 0.25) == pytest.approx(mean + single / 4)
 
 
 def test_the_gain_is_paired():

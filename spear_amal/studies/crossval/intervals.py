@@ -34,20 +34,18 @@ class Interval:
     standard_error: float
 
 
-def widening(n_folds: int, repeats: int) -> float:
-    """Return by what the variance of cross-validated scores exceeds that of rows alone.
+def fold_overlap(n_folds: int) -> float:
+    """Return what share of the variance of one pass is added for models that share their rows.
 
-    Models of different folds share training rows, and the model that is kept is trained on other
-    rows than they are. The correction of Nadeau and Bengio for J = folds times repeats scores,
-    each on 1 / folds of the rows, (1 / J + 1 / (folds - 1)) times the variance of one of them, in
-    terms of the variance over all rows.
+    The rows of a fold over the rows trained on meanwhile, as Nadeau and Bengio correct for it: the
+    models of different folds have rows in common, and the model that is kept is none of them.
 
     Examples
     --------
-    >>> widening(5, 1), widening(5, 2), widening(10, 10) < 1.22
-    (2.25, 1.75, True)
+    >>> fold_overlap(5), fold_overlap(2)
+    (0.25, 1.0)
     """
-    return 1 / repeats + n_folds / (n_folds - 1)
+    return 1 / (n_folds - 1)
 
 
 def score_influence(
@@ -98,12 +96,30 @@ def mean_variance(influence: np.ndarray, groups: np.ndarray) -> float:
     return float((sums**2).sum() / len(influence) ** 2 * len(sums) / (len(sums) - 1))
 
 
+def score_variance(influences: np.ndarray, groups: np.ndarray, overlap: float) -> float:
+    """Compute the variance of the mean score of some repeats.
+
+    That of the rows, by their mean influence over the repeats; and for models that share rows the
+    share `overlap` of the variance of a single pass.
+
+    Parameters
+    ----------
+    influences : ndarray (repeats, n)
+    groups : ndarray (n,)
+        Rows that count as one have one number.
+    overlap : float
+        See :func:`fold_overlap`; 0 for rows that no model was trained on.
+    """
+    single = float(np.mean([mean_variance(influence, groups) for influence in influences]))
+    return mean_variance(influences.mean(0), groups) + overlap * single
+
+
 def score_interval(
     metric: str,
     y: np.ndarray,
     predictions: np.ndarray,
     groups: np.ndarray,
-    factor: float = 1.0,
+    overlap: float = 0.0,
     positive: int = 1,
 ) -> Interval:
     """Compute the mean score of some repeats and its interval, Wilson's for so many rows as count.
@@ -115,19 +131,18 @@ def score_interval(
         Class codes.
     predictions : ndarray (repeats, n)
         Predicted codes of the same rows.
-    groups : ndarray (n,)
-        Rows that count as one have one number.
-    factor : float
-        See :func:`widening`; 1 for rows that no model was trained on.
+    groups, overlap
+        As for :func:`score_variance`.
     positive : int
         Class of the metric "f1".
     """
     scored = [score_influence(metric, y, predicted, positive) for predicted in predictions]
     value = float(np.mean([score for score, _ in scored]))
-    variance = factor * float(np.mean([mean_variance(part, groups) for _, part in scored]))
-    n = len(np.unique(groups)) / factor
-    if variance > 0:
-        n = min(n, value * (1 - value) / variance) if 0 < value < 1 else n
+    influences = np.stack([influence for _, influence in scored])
+    variance = score_variance(influences, groups, overlap)
+    n = len(np.unique(groups)) / (1 + overlap)
+    if variance > 0 and 0 < value < 1:
+        n = min(n, value * (1 - value) / variance)
     low, high = wilson(value, n)
     return Interval(value, low, high, float(np.sqrt(variance)))
 
@@ -152,7 +167,7 @@ def gain_interval(
     predictions: np.ndarray,
     baseline: np.ndarray,
     groups: np.ndarray,
-    factor: float = 1.0,
+    overlap: float = 0.0,
     positive: int = 1,
 ) -> Interval:
     """Compute the mean gain over a baseline on the same rows and repeats, and its interval.
@@ -161,18 +176,20 @@ def gain_interval(
     ----------
     predictions, baseline : ndarray (repeats, n)
         Predicted codes.
-    metric, y, groups, factor, positive
+    metric, y, groups, overlap, positive
         As for :func:`score_interval`.
     """
-    gains, variances = [], []
+    gains, differences = [], []
     for ours, theirs in zip(predictions, baseline, strict=True):
         score, influence = score_influence(metric, y, ours, positive)
         other, other_influence = score_influence(metric, y, theirs, positive)
         gains.append(score - other)
-        # As if two more rows were there, one for each side: few rows that do not differ at all
-        # must not look certain (Agresti and Min's way with matched pairs).
-        variances.append(mean_variance(influence - other_influence, groups) + 2 / len(y) ** 2)
-    value, error = float(np.mean(gains)), float(np.sqrt(factor * np.mean(variances)))
+        differences.append(influence - other_influence)
+    # As if two more rows were there, one for each side: few rows that do not differ at all must
+    # not look certain (Agresti and Min's way with matched pairs).
+    least = (1 + overlap) * 2 / len(y) ** 2
+    variance = score_variance(np.stack(differences), groups, overlap) + least
+    value, error = float(np.mean(gains)), float(np.sqrt(variance))
     return Interval(value, value - Z * error, value + Z * error, error)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +12,9 @@ import pandas as pd
 
 from spear_amal.studies.crossval.intervals import (
     Interval,
+    fold_overlap,
     gain_interval,
     score_interval,
-    widening,
 )
 from spear_amal.studies.crossval.runs import OuterFolds
 from spear_amal.studies.crossval.table import ComparedTable
@@ -56,6 +57,8 @@ class Predictions:
     groups : ndarray (n,)
     by_method : dict of str to ndarray (repeats, n)
         By the text of the method.
+    confidence : dict of str to ndarray (repeats, n)
+        Probabilities of the predicted classes.
     seconds : dict of str to float
         Of one training, the mean.
     folds : ndarray (repeats, n)
@@ -65,6 +68,7 @@ class Predictions:
     y: np.ndarray
     groups: np.ndarray
     by_method: dict[str, np.ndarray]
+    confidence: dict[str, np.ndarray]
     seconds: dict[str, float]
     folds: np.ndarray
 
@@ -74,18 +78,19 @@ def gather(table: ComparedTable, folds: OuterFolds, rows: Sequence[RunRow]) -> P
     scored, in_folds = table.scored, table.test is None
     place = np.full(len(table.rows), -1)
     place[table.gold] = np.arange(len(table.gold))
-    by_method: dict[str, np.ndarray] = {}
-    seconds: dict[str, list[float]] = {}
+    shape = (len(folds.seeds), len(scored))
+    predicted: dict[str, np.ndarray] = defaultdict(lambda: np.full(shape, -1))
+    confidence: dict[str, np.ndarray] = defaultdict(lambda: np.full(shape, np.nan))
+    seconds: dict[str, list[float]] = defaultdict(list)
     for row in rows:
-        shape = (len(folds.seeds), len(scored))
-        predicted = by_method.setdefault(row["method"], np.full(shape, -1))
         numbers = np.asarray(row["rows"], dtype=int)
-        columns = place[numbers] if in_folds else numbers
-        predicted[folds.seeds.index(row["seed"]), columns] = row["predicted"]
-        seconds.setdefault(row["method"], []).append(row["seconds"])
+        places = (folds.seeds.index(row["seed"]), place[numbers] if in_folds else numbers)
+        predicted[row["method"]][places] = row["predicted"]
+        confidence[row["method"]][places] = row["confidence"]
+        seconds[row["method"]].append(row["seconds"])
     held_out = folds.fold[:, table.gold] if in_folds else np.zeros(shape, dtype=int)
     means = {method: float(np.mean(times)) for method, times in seconds.items()}
-    return Predictions(scored.y, scored.groups, by_method, means, held_out)
+    return Predictions(scored.y, scored.groups, dict(predicted), dict(confidence), means, held_out)
 
 
 @dataclass(frozen=True)
@@ -121,19 +126,19 @@ def summarise_folds(
 ) -> Outcome:
     """Compute scores, gains over the baseline with paired intervals, and the verdict."""
     in_folds = table.test is None
-    factor = widening(folds.n_folds, len(folds.seeds)) if in_folds else 1.0
+    overlap = fold_overlap(folds.n_folds) if in_folds else 0.0
     y, groups = predictions.y, predictions.groups
     rival = predictions.by_method[baseline.text]
     gains: dict[str, Interval] = {}
     rows = []
     for spec in specs:
         predicted = predictions.by_method[spec.text]
-        found = score_interval(metric, y, predicted, groups, factor, table.positive)
+        found = score_interval(metric, y, predicted, groups, overlap, table.positive)
         row: dict[str, Any] = {"method": spec.text, "title": spec.title}
         row |= {"score": found.value, "low": found.low, "high": found.high}
         gain = Interval(np.nan, np.nan, np.nan, np.nan)
         if spec.text != baseline.text:
-            gain = gain_interval(metric, y, predicted, rival, groups, factor, table.positive)
+            gain = gain_interval(metric, y, predicted, rival, groups, overlap, table.positive)
             gains[spec.text] = gain
         row |= {"gain": gain.value, "gain_low": gain.low, "gain_high": gain.high}
         rows.append(row | {"seconds": predictions.seconds[spec.text]})

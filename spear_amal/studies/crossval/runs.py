@@ -148,8 +148,8 @@ def run_fold(
     Returns
     -------
     dict
-        "predicted" (class codes), of the "rows" (their numbers), their "score", "val_score" and
-        the "seconds" of the training.
+        "predicted" (class codes) and "confidence" (their probabilities) of the "rows" (their
+        numbers), their "score", "val_score" and the "seconds" of the training.
     """
     training, held_out = _parts(table, fold, number)
     x_train, x_validation, x_held_out = _features(table, training, held_out)
@@ -157,15 +157,18 @@ def run_fold(
     estimator = fit_rows(spec, training, x_train, x_validation, seed, metric, settings)
     seconds = time.perf_counter() - began
     votes = (held_out.votes,) if getattr(estimator, "exponent_", 0.0) > 0 else ()
+    probabilities = estimator.predict_proba(x_held_out, *votes)
     numbers = table.classes.numbers
-    predicted = [numbers.index(int(number)) for number in estimator.predict(x_held_out, *votes)]
+    codes = np.array([numbers.index(int(number)) for number in estimator.classes_])
+    predicted = codes[probabilities.argmax(1)]
     rows = np.flatnonzero(fold == number) if table.test is None else np.arange(len(held_out))
     return {
-        "score": score(metric, held_out.y, np.array(predicted), table.positive),
+        "score": score(metric, held_out.y, predicted, table.positive),
         "val_score": estimator.val_score_,
         "seconds": round(seconds, 3),
         "rows": rows.tolist(),
-        "predicted": predicted,
+        "predicted": predicted.tolist(),
+        "confidence": np.round(probabilities.max(1), 3).tolist(),
     }
 
 
@@ -211,10 +214,9 @@ def _features(
             held_out.inputs,
         )
     made = table.new_features()
-    fitted_on = training.rows.inputs
-    x = made.fit_transform(fitted_on)
+    made.fit(training.rows.inputs if validation is None else training.rows.joined(validation))
     return (
-        x,
+        made.transform(training.rows.inputs),
         None if validation is None else made.transform(validation.inputs),
         made.transform(held_out.inputs),
     )

@@ -52,6 +52,12 @@ class TableRows:
             self.groups[numbers],
         )
 
+    def joined(self, other: TableRows) -> Any:
+        """Return the inputs of these rows and of others, one below the other."""
+        if isinstance(self.inputs, pd.DataFrame):
+            return pd.concat([self.inputs, other.inputs], ignore_index=True)
+        return [*self.inputs, *other.inputs]
+
     def digest_parts(self) -> list[Any]:
         """Return what tells these rows from others, for a digest."""
         inputs = self.inputs
