@@ -462,7 +462,7 @@ class TextClassifier(BaseEstimator):
         extra = {
             "text_format": _FORMAT,
             "classes": [one if isinstance(one, str) else int(one) for one in self.class_names_],
-            "class_ids": self.class_names_.ids,
+            "class_ids": self.class_names_.given_ids,
             "text_column": self.text_column_,
             "label_column": self.label_column_,
             "id_column": self.id_column_,

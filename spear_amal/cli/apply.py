@@ -12,7 +12,7 @@ import pandas as pd
 from spear_amal.cli.console import print_result, print_status, show_table
 from spear_amal.cli.options import AnalyzeOptions, ApplyOptions
 from spear_amal.cli.outputs import check_outputs
-from spear_amal.cli.tables import print_blank, read_frame
+from spear_amal.cli.tables import print_blank, print_numbers, read_frame
 from spear_amal.cli.voted_rows import have_column, mark_folder, mark_rows, votes_on_rows
 from spear_amal.data import read_rows, write_table
 from spear_amal.data.delimited import as_no_formula
@@ -186,9 +186,12 @@ def _gold(
     values = read_rows.label_values(frame, column, where)
     try:
         classes = read_rows.classes_of_table(matrix.classes, values)
-        return classes.as_numbers(read_rows.class_codes(values, classes, where))
+        votes = matrix if isinstance(matrix, LabelMatrix) else None
+        codes = read_rows.class_codes(values, classes, where, votes)
     except InputError as error:
         if is_named:
             raise
         print_status(f"No accuracies: {error}")
         return None
+    print_numbers(values, classes)
+    return classes.as_numbers(codes)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 
 from spear_amal.cli.console import print_status, warnings_as_notes
-from spear_amal.data import ids_of, read_table
+from spear_amal.data import ids_of, read_rows, read_table
 from spear_amal.data.read_table import Layout
 from spear_amal.labeling.blank_texts import has_text
 
@@ -54,6 +54,12 @@ def print_blank(n_blank: int, n_rows: int, files: Sequence[Path]) -> None:
     if n_blank:
         names = ", ".join(map(str, files))
         print_status(f"{names}: {n_blank:,} of {n_rows:,} rows have no text")
+
+
+def print_numbers(values: Sequence[str | None], classes: Sequence[Any]) -> None:
+    """Print which class a number stands for, where labels are numbers and classes have names."""
+    if note := read_rows.numbers_note(values, classes):
+        print_status(note)
 
 
 def read_ids(

@@ -28,7 +28,6 @@ from spear_amal.votes.gold import Gold, read_gold
 from spear_amal.votes.label_matrix import LabelMatrix, as_label_matrix
 from spear_amal.votes.row_ids import align_votes, check_same_rows
 
-
 # Share of the rows with votes that choose the epoch where there is no gold.
 COVERED_FRACTION = 0.2
 
