@@ -12,8 +12,8 @@ import pandas as pd
 from spear_amal.cli.console import print_result, print_status, show_table
 from spear_amal.cli.options import AnalyzeOptions, ApplyOptions
 from spear_amal.cli.outputs import check_outputs
-from spear_amal.cli.tables import read_frame
-from spear_amal.cli.voted_rows import mark_folder, mark_rows, votes_on_rows
+from spear_amal.cli.tables import print_blank, print_numbers, read_frame
+from spear_amal.cli.voted_rows import have_column, mark_folder, mark_rows, votes_on_rows
 from spear_amal.data import read_rows, write_table
 from spear_amal.data.delimited import as_no_formula
 from spear_amal.data.table_kinds import is_delimited
@@ -46,7 +46,7 @@ def vote(
 ) -> LabelMatrix:
     """Apply the LFs of a file to rows; print tolerated failures and what was not cached."""
     loaded = load_lfs(lfs)
-    applier = PandasLFApplier(loaded.lfs, classes=loaded.classes)
+    applier = PandasLFApplier(loaded.lfs, loaded.classes, text_column)
     rows = read_rows.for_lfs(frame, text_column)
     matrix, meta = applier.apply(
         rows,
@@ -126,7 +126,9 @@ def _apply_in_parts(options: ApplyOptions, folder: Path) -> None:
     if others:
         raise InputError(f"--votes-folder needs Parquet files, found {others[0]}")
     loaded = load_lfs(options.require("lfs"))
-    applier = ParquetLFApplier(loaded.lfs, classes=loaded.classes)
+    is_there = have_column(data, options.text_column, folder)
+    text_column = options.text_column if is_there else None
+    applier = ParquetLFApplier(loaded.lfs, loaded.classes, text_column)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "LFs failed")  # printed below
         votes = applier.apply(
@@ -137,7 +139,8 @@ def _apply_in_parts(options: ApplyOptions, folder: Path) -> None:
             progress_bar=True,
             overwrite=options.force,
         )
-    mark_folder(folder, data, options.text_column)
+    if is_there:
+        print_blank(mark_folder(folder, data, options.text_column), len(votes), data)
     _print_failures(meta_of(votes.about))
     print_result(
         f"{votes.nnz} votes on {len(votes)} rows, {len(votes.files)} parts, written to {folder}"
@@ -183,9 +186,12 @@ def _gold(
     values = read_rows.label_values(frame, column, where)
     try:
         classes = read_rows.classes_of_table(matrix.classes, values)
-        return classes.as_numbers(read_rows.class_codes(values, classes, where))
+        votes = matrix if isinstance(matrix, LabelMatrix) else None
+        codes = read_rows.class_codes(values, classes, where, votes)
     except InputError as error:
         if is_named:
             raise
         print_status(f"No accuracies: {error}")
         return None
+    print_numbers(values, classes)
+    return classes.as_numbers(codes)

@@ -7,7 +7,7 @@ import numpy as np
 from spear_amal.cli.apply import vote
 from spear_amal.cli.console import print_status, warnings_as_notes
 from spear_amal.cli.options import CompareOptions, DistillOptions, TrainOptions
-from spear_amal.cli.tables import read_frame
+from spear_amal.cli.tables import print_numbers, read_frame
 from spear_amal.data import read_rows
 from spear_amal.errors import InputError
 from spear_amal.training_rows import LabelledTable, TrainingData, texts_of, training_data
@@ -39,7 +39,10 @@ def read_training_data(
         print_status(f"{names[0]} has no column {label!r}: no row has a label")
         column = None
     with warnings_as_notes():
-        return training_data(frames, votes, text, column, settings.id_column, names=names)
+        data = training_data(frames, votes, text, column, settings.id_column, names=names)
+    if column is not None:
+        print_numbers(read_rows.label_values(frames[0], column, names[0]), data.classes)
+    return data
 
 
 def read_test_rows(

@@ -13,7 +13,8 @@ import numpy as np
 from spear_amal.errors import InputError
 from spear_amal.io.atomic import write_aside
 from spear_amal.io.guard import guarded_reading
-from spear_amal.labeling.cell_values import plain_values
+from spear_amal.labeling.blank_texts import has_text
+from spear_amal.labeling.cell_values import is_missing, plain_values
 from spear_amal.labeling.parquet_files import source_files
 from spear_amal.votes.label_matrix import LabelMatrix
 from spear_amal.votes.parquet import VoteFiles
@@ -30,22 +31,34 @@ def mark_rows(matrix: LabelMatrix, texts: Sequence[str]) -> None:
     matrix.row_ids = np.asarray(marks, dtype=np.str_)
 
 
-def mark_folder(folder: Path, data: Sequence[Path], column: str) -> None:
+def have_column(data: Sequence[Path], column: str, folder: Path) -> bool:
+    """Return whether all Parquet files have a column; those of votes in a folder do not count."""
+    import pyarrow.parquet as pq
+
+    for source in source_files(list(data), output=folder):
+        with guarded_reading(source.path, "a Parquet file", "write it again"):
+            if column not in pq.read_schema(source.path).names:
+                return False
+    return True
+
+
+def mark_folder(folder: Path, data: Sequence[Path], column: str) -> int:
     """Write one digest of all texts, in their order, beside votes on Parquet files.
 
-    Nothing is written where a file has no such column.
+    Return how many rows have no text.
     """
     import pyarrow.parquet as pq
 
-    texts = hashlib.blake2b(digest_size=16)
+    texts, n_blank = hashlib.blake2b(digest_size=16), 0
     for source in source_files(list(data), output=folder):
         with pq.ParquetFile(source.path) as file:
-            if column not in file.schema_arrow.names:
-                return
             for batch in file.iter_batches(columns=[column]):
-                _add(texts, batch.column(0).to_pylist())
+                listed = batch.column(0).to_pylist()
+                _add(texts, listed)
+                n_blank += int((~has_text(listed)).sum())
     with write_aside(folder / ROWS) as temporary:
         temporary.write_text(json.dumps({"texts": texts.hexdigest()}), encoding="utf-8")
+    return n_blank
 
 
 def _add(digest: Any, texts: Sequence[Any]) -> None:
@@ -129,8 +142,9 @@ def _are_marks(ids: np.ndarray) -> bool:
 
 
 def _digests(texts: Sequence[Any]) -> np.ndarray:
+    given = ("" if is_missing(text) else str(text) for text in texts)
     made = (
-        hashlib.blake2b(str(text).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
-        for text in texts
+        hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+        for text in given
     )
     return np.array(list(made), dtype=np.str_)

@@ -49,7 +49,7 @@ def write_label_matrix(matrix: Fields, path: PathLike, overwrite: bool = False) 
             "lf_names": matrix.lf_names,
             "has_row_ids": matrix.has_row_ids,
             "classes": [c if isinstance(c, str) else int(c) for c in matrix.classes],
-            "class_ids": matrix.classes.ids,
+            "class_ids": matrix.classes.given_ids,
         }
     )
     arrays = {
