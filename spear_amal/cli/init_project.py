@@ -29,7 +29,7 @@ SETTINGS = {
 }
 EXAMPLES = {
     **{"validation": "validation.csv", "max_epochs": 100, "report": "report.html"},
-    "checkpoint": "checkpoint.safetensors",
+    **{"checkpoint": "checkpoint.safetensors", "gold": "next.csv", "cache": ".spear_amal_cache"},
 }
 
 README = """\

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from spear_amal.cli.apply import vote
+from spear_amal.cli.labelled_rows import read_data
 from spear_amal.cli.options import DistillOptions, TrainOptions
+from spear_amal.cli.votes import votes_of_table
 from spear_amal.data import read_rows, read_table
 from spear_amal.errors import InputError
 from spear_amal.votes.class_set import ClassNames
@@ -60,7 +61,8 @@ def read_training_data(settings: TrainOptions | DistillOptions, with_votes: bool
     paths = [settings.require("data")]
     if settings.validation is not None:
         paths.append((settings.validation,))
-    frames = [read_table(files, settings.text_column, settings.label_column) for files in paths]
+    text, label = settings.text_column, settings.label_column
+    frames = [read_data(settings), *(read_table(files, text, label) for files in paths[1:])]
     names = [", ".join(str(path) for path in files) for files in paths]
     column = settings.label_column
     values = [
@@ -70,10 +72,7 @@ def read_training_data(settings: TrainOptions | DistillOptions, with_votes: bool
     _check_labels(values, names, column)
     votes: list[LabelMatrix | None] = [None for _ in frames]
     if with_votes:
-        lfs = settings.require("lfs")
-        votes = [
-            vote(frame, lfs, settings.text_column, settings.fault_tolerant) for frame in frames
-        ]
+        votes = [votes_of_table(settings, frame).matrix for frame in frames]
     voted = None if votes[0] is None else votes[0].classes
     classes = read_rows.classes_of_table(voted, [value for labels in values for value in labels])
     tables = [

@@ -118,6 +118,7 @@ def nlp_labeling_function(
     language: str = DEFAULT_MODEL,
     disable: Sequence[str] | None = None,
     memoize: bool = False,
+    version: str | int | None = None,
 ) -> LFDecorator: ...
 def nlp_labeling_function(
     name: Any = None,
@@ -130,12 +131,13 @@ def nlp_labeling_function(
     language: str = DEFAULT_MODEL,
     disable: Sequence[str] | None = None,
     memoize: bool = False,
+    version: str | int | None = None,
 ) -> LabelingFunction | LFDecorator:
     """Make an LF whose rows carry a parsed document in the field `doc_field`.
 
     Parameters
     ----------
-    name, resources, label
+    name, resources, label, version
         As in :class:`LabelingFunction`.
     pre : sequence of preprocessors, optional
         Run before the pipeline.
@@ -158,6 +160,6 @@ def nlp_labeling_function(
             nlp, text_field, doc_field, disable, pre, memoize, language=language
         )
         own_name = name_of(f) if name is None or f is name else name
-        return LabelingFunction(own_name, f, resources, [parser], label)
+        return LabelingFunction(own_name, f, resources, [parser], label, version=version)
 
     return decorate(name) if callable(name) else decorate

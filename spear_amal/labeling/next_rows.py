@@ -1,0 +1,171 @@
+"""Which rows to label next: uncertain ones, disputed ones, and kinds that gold has few of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from spear_amal._typing import MatrixLike, VectorLike, VotesLike
+from spear_amal.checks import check_whole
+from spear_amal.errors import InputError
+from spear_amal.votes.gold import gold_codes
+from spear_amal.votes.label_matrix import as_label_matrix
+
+# Candidates for each row that is chosen: the diverse ones are taken from these.
+_CANDIDATES = 20
+# Of two rows with a higher cosine one is enough.
+NEAR = 0.9
+
+
+def next_rows(
+    L: VotesLike,
+    y: VectorLike | None = None,
+    n: int = 20,
+    proba: MatrixLike | None = None,
+    X: Any = None,
+) -> pd.DataFrame:
+    """Choose rows whose labels would help most.
+
+    A row scores by how little is known of it: by the margin between its two most probable classes,
+    by votes that contradict each other, by having no vote, and by how few labels its most probable
+    class has. Rows are then picked one by one, the highest score first, each score lowered by the
+    likeness to rows that are picked or labelled already; near duplicates of them are left out.
+
+    Parameters
+    ----------
+    L : LabelMatrix or array (n_rows, m)
+        -1 for abstain.
+    y : array (n_rows,), optional
+        Gold classes, -1, None or NaN where unknown: these rows may be chosen.
+    n : int
+        How many.
+    proba : array (n_rows, C), optional
+        Probabilities of the classes, from a model or a label model; default: shares of the votes.
+    X : array or sparse matrix (n_rows, D), optional
+        Features such as TF-IDF, by which rows are alike; without them all rows differ.
+
+    Returns
+    -------
+    DataFrame
+        ``row`` (position), ``reason``, ``score`` and ``class`` (the most probable one), in the
+        order in which they were picked; fewer than `n` rows if no more are worth it.
+
+    Raises
+    ------
+    InputError
+        If lengths differ, or no row is without a label.
+
+    Examples
+    --------
+    >>> L = np.array([[0, 0], [0, 1], [-1, -1], [1, 1], [0, 0]])
+    >>> next_rows(L, [0, -1, -1, -1, -1], n=2)[["row", "reason"]].to_numpy().tolist()
+    [[1, 'votes contradict each other'], [2, 'no LF votes on it']]
+    """
+    check_whole("n", n, 1)
+    matrix = as_label_matrix(L)
+    gold = np.full(len(matrix), -1) if y is None else gold_codes(y, matrix, "y")
+    unlabelled = np.flatnonzero(gold < 0)
+    if not len(unlabelled):
+        raise InputError("all rows have a label: there is none to choose")
+    counts = _votes_by_class(matrix, max(matrix.n_classes, int(gold.max(initial=-1)) + 1))
+    p = _probabilities(proba, counts, gold)
+    parts = _parts(p, counts, gold)
+    score = np.sum(list(parts.values()), axis=0)
+    features = None if X is None else _unit_rows(X, len(matrix))
+    candidates = unlabelled[np.argsort(-score[unlabelled], kind="stable")]
+    picked = _diverse(candidates, score, features, np.flatnonzero(gold >= 0), n)
+    names = list(parts)
+    strongest = np.argmax(np.stack([parts[name][picked] for name in names]), axis=0)
+    classes = list(matrix.classes)
+    guesses = p[picked].argmax(1).tolist()
+    return pd.DataFrame(
+        {
+            "row": picked,
+            "reason": [names[k] for k in strongest],
+            "score": score[picked],
+            "class": [classes[code] if code < len(classes) else code for code in guesses],
+        }
+    )
+
+
+def _votes_by_class(matrix: Any, C: int) -> np.ndarray:
+    """Count votes (n, C) of each row for each class."""
+    codes = matrix.codes.tocoo()
+    rows, _ = codes.coords
+    cells = rows.astype(np.int64) * C + codes.data.astype(np.int64) - 1
+    return np.bincount(cells, minlength=len(matrix) * C).reshape(len(matrix), C)
+
+
+def _probabilities(proba: Any, counts: np.ndarray, gold: np.ndarray) -> np.ndarray:
+    """Return probabilities (n, C): those given, or shares of the votes, smoothed."""
+    n, C = counts.shape
+    if proba is None:
+        of_class = np.bincount(gold[gold >= 0], minlength=C) + 1.0
+        smoothed = counts + of_class / of_class.sum()
+        return np.asarray(smoothed / smoothed.sum(axis=1, keepdims=True))
+    p = np.asarray(proba, dtype=float)
+    if p.ndim != 2 or len(p) != n or p.shape[1] < C or not np.isfinite(p).all():
+        raise InputError(
+            f"proba must hold probabilities of {C} classes for {n} rows, found shape {p.shape}"
+        )
+    return p
+
+
+def _parts(p: np.ndarray, counts: np.ndarray, gold: np.ndarray) -> dict[str, np.ndarray]:
+    """Return what makes a row (n,) worth a label, by reason; each from 0 to 1."""
+    ordered = np.sort(p, axis=1)
+    margin = ordered[:, -1] - (ordered[:, -2] if p.shape[1] > 1 else 0)
+    voted = counts.sum(axis=1)
+    agreed = counts.max(axis=1) / np.maximum(voted, 1)
+    of_class = np.bincount(gold[gold >= 0], minlength=p.shape[1])
+    rare = 1 - of_class / max(of_class.max(), 1)
+    return {
+        "the classifier is uncertain": 1 - margin,
+        "votes contradict each other": np.where(voted > 0, 2 * (1 - agreed), 0.0).clip(max=1),
+        "no LF votes on it": 0.5 * (voted == 0),
+        "its class has few labels": 0.5 * rare[p.argmax(axis=1)],
+    }
+
+
+def _unit_rows(X: Any, n: int) -> sp.csr_array:
+    """Return features as sparse rows of length 1, or 0."""
+    features = sp.csr_array(X, dtype=np.float64)
+    if features.shape[0] != n:
+        raise InputError(f"X has {features.shape[0]} rows, L has {n}")
+    lengths = np.sqrt(features.multiply(features).sum(axis=1))
+    scale = np.divide(1.0, lengths, out=np.zeros(n), where=lengths > 0)
+    return sp.csr_array(sp.diags_array(scale) @ features)
+
+
+def _diverse(
+    candidates: np.ndarray,
+    score: np.ndarray,
+    features: sp.csr_array | None,
+    labelled: np.ndarray,
+    n: int,
+) -> np.ndarray:
+    """Pick rows greedily: the highest ``score * (1 - cosine to the nearest row picked)``."""
+    if features is None:
+        return candidates[:n]
+    candidates = candidates[: max(_CANDIDATES * n, 500)]
+    own = features[candidates]
+    nearest = np.zeros(len(candidates))
+    for start in range(0, len(labelled), 1000):
+        alike = (own @ features[labelled[start : start + 1000]].T).toarray()
+        nearest = np.maximum(nearest, alike.max(axis=1))
+    picked: list[int] = []
+    left = np.ones(len(candidates), dtype=bool)
+    while len(picked) < n:
+        left &= nearest < NEAR
+        if not left.any():
+            break
+        worth = np.where(left, (score[candidates] + 1e-9) * (1 - nearest), -1.0)
+        best = int(worth.argmax())
+        picked.append(int(candidates[best]))
+        left[best] = False
+        alike = (own @ features[candidates[[best]]].T).toarray()[:, 0]
+        nearest = np.maximum(nearest, alike)
+    return np.array(picked, dtype=np.int64)
