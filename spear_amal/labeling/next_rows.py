@@ -13,6 +13,7 @@ from spear_amal.checks import check_whole
 from spear_amal.errors import InputError
 from spear_amal.votes.gold import gold_codes
 from spear_amal.votes.label_matrix import as_label_matrix
+from spear_amal.votes.matrix_checks import as_floats
 
 # Candidates for each row that is chosen: the diverse ones are taken from these.
 _CANDIDATES = 20
@@ -106,7 +107,7 @@ def _probabilities(proba: Any, counts: np.ndarray, gold: np.ndarray) -> np.ndarr
         of_class = np.bincount(gold[gold >= 0], minlength=C) + 1.0
         smoothed = counts + of_class / of_class.sum()
         return np.asarray(smoothed / smoothed.sum(axis=1, keepdims=True))
-    p = np.asarray(proba, dtype=float)
+    p = as_floats(proba, "proba")
     if p.ndim != 2 or len(p) != n or p.shape[1] < C or not np.isfinite(p).all():
         raise InputError(
             f"proba must hold probabilities of {C} classes for {n} rows, found shape {p.shape}"
@@ -132,9 +133,12 @@ def _parts(p: np.ndarray, counts: np.ndarray, gold: np.ndarray) -> dict[str, np.
 
 def _unit_rows(X: Any, n: int) -> sp.csr_array:
     """Return features as sparse rows of length 1, or 0."""
-    features = sp.csr_array(X, dtype=np.float64)
-    if features.shape[0] != n:
-        raise InputError(f"X has {features.shape[0]} rows, L has {n}")
+    values = X if sp.issparse(X) else as_floats(X, "X")
+    if values.ndim != 2 or values.shape[0] != n:
+        raise InputError(f"X must be features of {n} rows, as L has, found shape {values.shape}")
+    features = sp.csr_array(values, dtype=np.float64)
+    if not np.isfinite(features.data).all():
+        raise InputError("X holds a value that is not finite; fill or leave out missing ones")
     lengths = np.sqrt(features.multiply(features).sum(axis=1))
     scale = np.divide(1.0, lengths, out=np.zeros(n), where=lengths > 0)
     return sp.csr_array(sp.diags_array(scale) @ features)

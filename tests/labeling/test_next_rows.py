@@ -1,0 +1,63 @@
+"""Rows to label next: uncertain, disputed, uncovered, of rare classes, and no near duplicates."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from spear_amal import LabelMatrix
+from spear_amal.errors import InputError
+from spear_amal.labeling import next_rows
+
+
+def test_each_reason():
+    L = np.array([[0, 0], [0, 1], [-1, -1], [1, 1], [0, 0], [0, 0]])
+    p = np.array([[1, 0], [0.9, 0.1], [1, 0], [0, 1], [1, 0], [0.55, 0.45]])
+    y = [0, -1, -1, -1, -1, -1]
+    chosen = next_rows(L, y, n=4, proba=p)
+    # Scores: disputed 1 + 0.2, uncertain 0.9, uncovered 0.5, of a class without labels 0.5.
+    assert chosen["row"].tolist() == [1, 5, 2, 3]
+    assert chosen["reason"].tolist() == [
+        "votes contradict each other",
+        "the classifier is uncertain",
+        "no LF votes on it",
+        "its class has few labels",
+    ]
+    assert chosen["score"].tolist() == pytest.approx([1.2, 0.9, 0.5, 0.5])
+    assert chosen["class"].tolist() == [0, 0, 0, 1]
+
+
+def test_labelled_rows_are_never_chosen():
+    draw = np.random.default_rng(3)
+    L = draw.integers(-1, 3, (101, 5))
+    y = np.where(draw.random(101) < 0.7, draw.integers(0, 3, 101), -1)
+    chosen = next_rows(L, y, n=500)
+    assert sorted(chosen["row"]) == np.flatnonzero(y < 0).tolist()
+
+
+def test_near_duplicates_are_left_out_and_others_come_first():
+    L = np.full((5, 1), -1)
+    X = np.array([[1, 0, 0], [1, 0.01, 0], [1, 1, 0], [0, 0, 1], [1, 0, 0]])
+    y = [-1, -1, -1, -1, 0]  # rows 0 and 1 are as the labelled one
+    for features in (X, sp.csr_array(X)):
+        assert next_rows(L, y, n=9, X=features)["row"].tolist() == [3, 2]
+    twice = np.array([[1, 0], [0.0, 1], [1, 0]])
+    assert next_rows(np.full((3, 1), -1), n=3, X=twice)["row"].tolist() == [0, 1]
+
+
+def test_classes_are_named():
+    L = LabelMatrix.from_dense([[0, 1], [1, 1]], classes=["ham", "spam"])
+    assert next_rows(L, ["ham", None])["class"].tolist() == ["spam"]
+
+
+def test_what_does_not_fit_is_refused():
+    L = np.array([[0], [1]])
+    with pytest.raises(InputError, match="all rows have a label"):
+        next_rows(L, [0, 1])
+    with pytest.raises(InputError, match="proba must hold probabilities of 2 classes for 2 rows"):
+        next_rows(L, proba=np.ones((3, 2)))
+    with pytest.raises(
+        InputError, match=r"X must be features of 2 rows, as L has, found shape \(3, 2\)"
+    ):
+        next_rows(L, X=np.ones((3, 2)))
+    with pytest.raises(InputError, match="n must be"):
+        next_rows(L, n=0)
