@@ -60,7 +60,7 @@ def demo(small: bool) -> Case:
     from spear_amal.data import load_corpus, synthetic_corpus
     from spear_amal.errors import DataUnavailableError
     from spear_amal.labeling import PandasLFApplier, load_lfs
-    from spear_amal.studies import compare, make_split, one_thread
+    from spear_amal.studies import compare_on_split, make_split, one_thread
 
     try:
         corpus = (
@@ -76,7 +76,7 @@ def demo(small: bool) -> Case:
 
     def ours() -> Any:
         with one_thread():
-            return compare(task, scorer, METHODS, 0, max_epochs=2 if small else 100)
+            return compare_on_split(task, scorer, METHODS, 0, max_epochs=2 if small else 100)
 
     def check(comparison: Any, _: None) -> None:
         if len(comparison.rows) != len(METHODS):

@@ -15,7 +15,7 @@ from shared import EPOCHS, load, show
 from spear_amal.data import corpus_file
 from spear_amal.errors import DataUnavailableError
 from spear_amal.labeling import LFAnalysis, PandasLFApplier, load_lfs, read_rules
-from spear_amal.studies import compare, make_split
+from spear_amal.studies import compare_on_split, make_split
 
 corpus = load("sms")
 options = {}
@@ -38,4 +38,6 @@ print(f"rows with a vote: {analysis.label_coverage():.0%}\n")
 # are dropped from test, and every row of the table says what the method was given.
 task, scorer = make_split(corpus, votes, seed=0, drop_duplicates=True, **options)
 print(f"scored on {len(scorer)} test rows")
-show(compare(task, scorer, ["only-l", "only-lv", "spear", "recommended"], max_epochs=EPOCHS))
+show(
+    compare_on_split(task, scorer, ["only-l", "only-lv", "spear", "recommended"], max_epochs=EPOCHS)
+)

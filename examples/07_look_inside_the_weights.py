@@ -19,13 +19,13 @@ from shared import EPOCHS, load, show
 from sklearn.metrics import roc_auc_score
 
 from spear_amal.labeling import PandasLFApplier, load_lfs
-from spear_amal.studies import compare, make_split
+from spear_amal.studies import compare_on_split, make_split
 
 corpus = load("plots")
 lfs, classes = load_lfs("labeling_functions/plots.py")
 votes = PandasLFApplier(lfs, classes).apply(corpus.frame)
 task, scorer = make_split(corpus, votes, seed=0)
-comparison = compare(task, scorer, ["only-lv", "recommended"], max_epochs=EPOCHS)
+comparison = compare_on_split(task, scorer, ["only-lv", "recommended"], max_epochs=EPOCHS)
 show(comparison)
 model = comparison.estimators["recommended"]  # AMAL, 5 folds
 

@@ -14,7 +14,7 @@ from spear_amal.data import Corpus, load_corpus, synthetic_corpus
 from spear_amal.errors import DataUnavailableError
 
 if TYPE_CHECKING:  # studies import torch, which the labelling examples do without
-    from spear_amal.studies import Comparison
+    from spear_amal.studies import SplitComparison
 
 # --small (or SPEAR_AMAL_SMALL=1): few rows, few epochs, no network. For trying and for the tests.
 SMALL = "--small" in sys.argv or os.environ.get("SPEAR_AMAL_SMALL") == "1"
@@ -63,7 +63,7 @@ def shrunk(corpus: Corpus) -> Corpus:
     )
 
 
-def show(comparison: Comparison) -> None:
+def show(comparison: SplitComparison) -> None:
     """Print who was given what, the test score, and what the validation rows promised."""
     rows = [
         {

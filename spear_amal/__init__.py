@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # for editors and type checkers; _LAZY says the same while th
         distiller,
     )
     from spear_amal.loop import LossMixer
+    from spear_amal.text_classifier import TextClassifier
     from spear_amal.training import TrainerConfig
     from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
 
@@ -41,6 +42,7 @@ _LAZY = {
         "distiller",
     ),
     "loop": ("LossMixer",),
+    "text_classifier": ("TextClassifier",),
     "training": ("TrainerConfig",),
     "votes.label_matrix": ("ABSTAIN", "LabelMatrix"),
 }
@@ -57,6 +59,7 @@ __all__ = [
     "RuleModelConfig",
     "RuleNetworkClassifier",
     "SpearClassifier",
+    "TextClassifier",
     "TrainerConfig",
     "distiller",
 ]

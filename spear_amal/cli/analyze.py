@@ -61,7 +61,7 @@ def _votes(
     if options.lfs is not None and options.data and not named:
         frame = read_data(options)
         cast = votes_of_table(options, frame)
-        return cast.matrix, frame, gold_of(frame, options, cast.matrix), cast.loaded.lfs
+        return cast.with_ids, frame, gold_of(frame, options, cast.matrix), cast.loaded.lfs
     source = options.require("votes")
     if not options.data:
         return load_votes(source)[0], None, None, None

@@ -34,10 +34,10 @@ from spear_amal.report import (
     write_report,
 )
 from spear_amal.studies import (
-    Comparison,
     HeldOutScorer,
     Split,
-    compare,
+    SplitComparison,
+    compare_on_split,
     make_split,
     one_thread,
     parse_method,
@@ -78,7 +78,7 @@ def demo(options: DemoOptions) -> None:
     job = _prepare(corpus, lfs, options)
     show_lfs(job.votes[job.seen], job.gold[job.seen])
     with one_thread(), warnings_as_notes():
-        comparison = compare(
+        comparison = compare_on_split(
             job.task,
             job.scorer,
             METHODS,
@@ -146,7 +146,7 @@ def _prepare(corpus: Corpus, lfs: LoadedLFs, options: DemoOptions) -> Job:
     return Job(corpus, votes, task, scorer, gold)
 
 
-def _show(comparison: Comparison, job: Job) -> None:
+def _show(comparison: SplitComparison, job: Job) -> None:
     show_table(
         comparison_table(comparison.rows).drop(columns="log-loss"),  # the report has it
         f"Comparison on the same split of {job.task.name!r}, scored on {len(job.scorer)} test rows",
@@ -160,14 +160,14 @@ def _show(comparison: Comparison, job: Job) -> None:
         print_result(text)
 
 
-def _left_out(comparison: Comparison) -> list[str]:
+def _left_out(comparison: SplitComparison) -> list[str]:
     """Return a line that names the methods whose guard left the votes out, if there are any."""
     fitted = comparison.estimators
     titles = [row.title for row in comparison.rows if votes_left_out(fitted[row.method])]
     return [f"Votes left out as no better than chance by: {'; '.join(titles)}."] if titles else []
 
 
-def _content(job: Job, comparison: Comparison, options: DemoOptions) -> ReportContent:
+def _content(job: Job, comparison: SplitComparison, options: DemoOptions) -> ReportContent:
     title, estimator = parse_method(SHOWN).title, comparison.estimators[SHOWN]
     task, made_up = job.task, job.corpus.name == "generated"
     return ReportContent(

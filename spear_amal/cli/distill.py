@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,6 +19,7 @@ from spear_amal.cli.distill_report import (
     show_weights,
     weights_with_ids,
 )
+from spear_amal.cli.model_files import ImagesModel, load_model
 from spear_amal.cli.options import MODEL_SUFFIX, DistillOptions, is_file_name
 from spear_amal.cli.outputs import check_outputs
 from spear_amal.data import write_table
@@ -28,11 +28,11 @@ from spear_amal.estimators import DISTILLATION, DistilledClassifier, distiller
 from spear_amal.io.atomic import written_together
 from spear_amal.models import JointModel, build_feature_model, check_kind, n_parameters
 from spear_amal.params import InvalidParameterError
-from spear_amal.pipeline import ImagesModel, TextModel, load_model
 from spear_amal.report import write_report
 from spear_amal.studies import one_thread
 from spear_amal.teachers import Teacher, as_teacher, early_stopped
 from spear_amal.teachers.class_columns import log_probabilities
+from spear_amal.text_classifier import TextClassifier
 from spear_amal.votes.class_set import ClassNames
 
 CHAINED = [name for name, (_, parameters) in DISTILLATION.items() if "chain" in parameters]
@@ -216,16 +216,17 @@ def _write(student: DistilledClassifier, settings: DistillOptions, data: Distill
 
 def _packed(
     student: DistilledClassifier, settings: DistillOptions, data: DistillData
-) -> TextModel | ImagesModel:
+) -> TextClassifier | ImagesModel:
     if data.features is None:
         return ImagesModel(student, data.classes, data.name)
     votes = data.train.votes
-    return TextModel(
-        estimator=student,
-        features=data.features,
-        classes=ClassNames(data.classes),
-        text_column=settings.text_column,
-        lf_names=() if votes is None else tuple(votes.lf_names),
+    return TextClassifier.from_fitted(
+        student,
+        data.features,
+        ClassNames(data.classes),
+        text=settings.text_column,
+        label=settings.label_column,
+        lf_names=() if votes is None else votes.lf_names,
         method=settings.method,
     )
 
@@ -290,33 +291,33 @@ def _from_file(path: Path, settings: DistillOptions, data: DistillData) -> Teach
 
 def _from_model(path: Path, data: DistillData) -> Teacher:
     model = load_model(path)
-    if isinstance(model, TextModel) != data.is_text:
+    if isinstance(model, TextClassifier) != data.is_text:
         kinds = ("images", "texts") if data.is_text else ("texts", "images")
         raise InputError("it is a model for {}, the student gets {}".format(*kinds))
-    if isinstance(model, TextModel):
+    if isinstance(model, TextClassifier):
         return _from_texts(model, path.stem, data)
     return as_teacher(model.estimator, name=path.stem)
 
 
-def _from_texts(model: TextModel, name: str, data: DistillData) -> Teacher:
+def _from_texts(model: TextClassifier, name: str, data: DistillData) -> Teacher:
     """Return a teacher that has answered already: its features are not the student's."""
     parts = (data.train, data.validation)
     values = np.concatenate([text_log_probabilities(model, part.texts or []) for part in parts])
     ids = np.concatenate([part.ids for part in parts])
-    frame = pd.DataFrame(values, index=ids, columns=list(model.classes))
+    frame = pd.DataFrame(values, index=ids, columns=model.classes_.tolist())
     teacher = as_teacher(frame, name=name, kind="logits")
-    teacher.n_parameters = estimator_size(model.estimator)
+    teacher.n_parameters = estimator_size(model.estimator_)
     return teacher
 
 
-def text_log_probabilities(model: TextModel, texts: Sequence[str], votes: Any = None) -> np.ndarray:
-    """Return log-probabilities (n, C) of a text model in the order of its classes."""
+def text_log_probabilities(model: TextClassifier, rows: Any, votes: Any = None) -> np.ndarray:
+    """Return log-probabilities (n, C) of a text model for rows, in the order of `classes_`."""
     if model.needs_votes and votes is None:
         raise InputError(
             "this model predicts with its rules as well: write its outputs into a file with "
             "`spear-amal teacher-outputs --lfs ..` and give that file"
         )
-    return log_probabilities(model.predict_proba(texts, votes))
+    return log_probabilities(model.predict_proba(rows, votes))
 
 
 def _check_answers(teacher: Teacher, data: DistillData) -> None:

@@ -14,7 +14,6 @@ from spear_amal.data import TextFeatures, load_images, require_columns
 from spear_amal.data.images import ImageData
 from spear_amal.data.splits import draw_stratified
 from spear_amal.errors import InputError
-from spear_amal.votes.class_set import ClassNames
 from spear_amal.votes.label_matrix import LabelMatrix
 
 
@@ -157,7 +156,7 @@ def _texts(settings: DistillOptions) -> DistillData:
     train, *validation = [
         DistillSplit(
             x=features.transform(table.texts),
-            y=_named(table.y, data.classes),
+            y=data.as_labels(table.y),
             ids=ids_of_table,
             votes=table.votes,
             texts=table.texts,
@@ -196,14 +195,6 @@ def row_ids(frames: list[pd.DataFrame], column: str | None) -> list[np.ndarray]:
         twice = ids[ids.duplicated()].iloc[0]
         raise InputError(f"{column!r} holds {twice!r} more than once; each row needs its own id")
     return [frame[column].to_numpy() for frame in frames]
-
-
-def _named(codes: np.ndarray, classes: ClassNames) -> np.ndarray:
-    """Class names of codes, None for -1; mere codes stay what they are."""
-    if classes.mere_codes:
-        return codes
-    names = np.array([*classes, None], dtype=object)
-    return names[codes]  # -1 takes the last
 
 
 def _hold_out(

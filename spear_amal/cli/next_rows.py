@@ -16,6 +16,7 @@ from spear_amal.data.id_column import ID_COLUMN
 from spear_amal.errors import InputError
 from spear_amal.label_models import AccuracyModel
 from spear_amal.labeling import next_rows
+from spear_amal.text_classifier import TextClassifier
 from spear_amal.votes.label_matrix import LabelMatrix
 
 _SHOWN = 10
@@ -29,7 +30,7 @@ def choose_next(options: NextOptions) -> None:
     gold = gold_of(frame, options, cast.matrix)
     texts = frame[options.text_column].tolist()
     features = TextFeatures(min_df=1).fit_transform(texts)
-    proba = _of_model(options, cast.matrix, texts)
+    proba = _of_model(options, cast.matrix, frame)
     if proba is None:
         proba = _of_label_model(cast.matrix, gold)
     chosen = next_rows(cast.matrix, gold, options.count, proba, features)
@@ -48,26 +49,26 @@ def choose_next(options: NextOptions) -> None:
     )
 
 
-def _of_model(options: NextOptions, votes: LabelMatrix, texts: list[str]) -> np.ndarray | None:
-    """Return probabilities (n, C) by the model file, if there is one of the same classes."""
+def _of_model(options: NextOptions, votes: LabelMatrix, frame: pd.DataFrame) -> np.ndarray | None:
+    """Return probabilities (n, C) by the model file, if there is one that fits the votes."""
     if not options.output.is_file():
-        return None
-    from spear_amal.pipeline import TextModel
-
-    model = TextModel.load(options.output)
-    if list(map(str, model.classes)) != list(map(str, votes.classes)):
         if options.has_flag("output"):
-            raise InputError(
-                f"{options.output} knows the classes {list(model.classes)}, the LFs vote for "
-                f"{list(votes.classes)}: train it again"
-            )
-        print_status(f"{options.output} is of other classes, and is not used")
+            raise InputError(f"there is no model file {options.output}")
         return None
-    if model.needs_votes and list(model.lf_names) != list(votes.lf_names):
-        print_status(f"{options.output} predicts with other LFs, and is not used: train it again")
+    model = TextClassifier.load(options.output)
+    names, voted = list(map(str, model.class_names_)), list(map(str, votes.classes))
+    other = ""
+    if names != voted:
+        other = f"it knows the classes {names}, the LFs vote for {voted}"
+    elif model.needs_votes and model.lf_names_ != votes.lf_names:
+        other = "it predicts with other LFs"
+    if other and options.has_flag("output"):
+        raise InputError(f"{options.output} does not fit: {other}; train it again")
+    if other:
+        print_status(f"{options.output} is not used: {other}")
         return None
     print_status(f"Uncertainty is that of {options.output}")
-    return model.predict_proba(texts, votes if model.needs_votes else None)
+    return model.predict_proba(frame, votes if model.needs_votes else None)[:, model.places_]
 
 
 def _of_label_model(votes: LabelMatrix, gold: np.ndarray | None) -> np.ndarray:

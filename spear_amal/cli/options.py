@@ -84,6 +84,11 @@ class CliConfig(TrainingConfig):
         "..; an unknown name lists all, docs/concepts.md says what they are. With options: "
         "amal:crossfit=3,weight_lr=30.",
     )
+    features: Text = option(
+        "tfidf",
+        "What the classifier sees: tfidf, encoder:NAME, columns:a,b (other columns of the table), "
+        "or several, as tfidf+columns:a,b.",
+    )
     votes: Path | None = option(
         None, "Label matrix (.npz) that apply writes and analyze reads, or a folder of votes."
     )
@@ -165,7 +170,7 @@ class TrainOptions(CliConfig):
     SHOWN: ClassVar = {
         "Options": "data lfs method output report force",
         "Rows": "text_column label_column gold validation fault_tolerant cache no_cache",
-        "Training": "metric seed max_epochs checkpoint",
+        "Training": "features metric seed max_epochs checkpoint",
     }
 
     fault_tolerant: FaultTolerant = False

@@ -13,13 +13,13 @@ from spear_amal.cli.apply import vote
 from spear_amal.cli.console import print_result, show_rows
 from spear_amal.cli.options import EvaluateOptions, PredictOptions
 from spear_amal.cli.outputs import check_outputs
-from spear_amal.data import read_rows, read_table
+from spear_amal.data import read_rows
 from spear_amal.data.add_columns import add_columns
 from spear_amal.data.delimited import DELIMITERS, as_no_formula
 from spear_amal.data.read_table import suffix_of
 from spear_amal.errors import InputError
-from spear_amal.pipeline import TextModel
 from spear_amal.studies import score_table
+from spear_amal.text_classifier import TextClassifier
 
 PREDICTED = "predicted"
 _TITLES = {
@@ -35,66 +35,62 @@ def predict(options: PredictOptions) -> None:
     target = options.require("predictions")
     check_outputs(options.force, target, inputs=options.data)
     suffix_of(target)
-    model = TextModel.load(options.output)
+    model = TextClassifier.load(options.output)
     data = options.require("data")
-    frame = read_table(data, model.text_column)
-    names = [f"p_{name}" for name in model.classes]
+    frame = model.rows_of(data)
+    classes = model.classes_.tolist()
+    names = [f"p_{name}" for name in classes]
     clash = [name for name in (PREDICTED, *names) if name in frame]
     if clash:
         raise InputError(f"the data already has the column {clash[0]!r}; rename or drop it")
     p = _probabilities(model, frame, options.lfs)
-    classes: list[Any] = list(model.classes)
     if target.suffix.lower() in DELIMITERS:
         classes = [as_no_formula(str(name)) for name in classes]
     added: dict[str, Any] = {PREDICTED: [classes[code] for code in p.argmax(1)]}
-    added |= {names[code]: p[:, code] for code in _sorted_codes(model)}
+    added |= dict(zip(names, p.T, strict=True))
     add_columns(data, added, target, overwrite=options.force)
     print_result(f"{len(frame)} predictions written to {target}")
 
 
-def _sorted_codes(model: TextModel) -> list[int]:
-    """Return the codes of the classes in the order of their names, as scikit-learn has columns."""
-    return sorted(range(len(model.classes)), key=model.classes.__getitem__)
-
-
 def evaluate(options: EvaluateOptions) -> None:
     """Print scores and the confusion matrix on the labelled rows of a table."""
-    model = TextModel.load(options.output)
-    frame = read_table(options.require("test"), model.text_column, options.label_column)
+    model = TextClassifier.load(options.output)
+    frame = model.rows_of(options.require("test"), options.label_column)
     where = ", ".join(str(path) for path in options.test)
     values = read_rows.label_values(frame, options.label_column, where)
-    y = read_rows.class_codes(values, model.classes, where)
-    known = np.flatnonzero(y >= 0)
+    codes = read_rows.class_codes(values, model.class_names_, where)
+    known = np.flatnonzero(codes >= 0)
     if not len(known):
         raise InputError(f"{where}: no row has a label in the column {options.label_column!r}")
-    p = _probabilities(model, frame, options.lfs)[known]
+    p, y = _probabilities(model, frame, options.lfs)[known], model.places_[codes[known]]
     print_result(f"{len(frame)} rows, {len(known)} of them labelled and scored")
-    _show_scores(p, y[known], model)
-    _show_confusion(p, y[known], model)
+    _show_scores(p, y, model)
+    _show_confusion(p, y, model)
 
 
-def _probabilities(model: TextModel, frame: pd.DataFrame, lfs: Path | None) -> np.ndarray:
+def _probabilities(model: TextClassifier, frame: pd.DataFrame, lfs: Path | None) -> np.ndarray:
     votes = None
     if model.needs_votes:
         if lfs is None:
             raise InputError("this model predicts with the rules as well: give the LFs with --lfs")
-        votes = vote(frame, lfs, model.text_column)
-    return model.predict_proba(frame[model.text_column].tolist(), votes)
+        votes = vote(frame, lfs, model.text_column_)
+    return model.predict_proba(frame, votes)
 
 
-def _show_scores(p: np.ndarray, y: np.ndarray, model: TextModel) -> None:
+def _show_scores(p: np.ndarray, y: np.ndarray, model: TextClassifier) -> None:
     scores = score_table(p, y)
     rows = [(title, f"{scores[name]:.4f}") for name, title in _TITLES.items()]
-    codes = np.arange(len(model.classes))
-    each = f1_score(y, p.argmax(1), labels=codes, average=None, zero_division=0.0)
-    rows += [(f"F1 of {model.classes[code]}", f"{each[code]:.4f}") for code in _sorted_codes(model)]
+    places = np.arange(len(model.classes_))
+    each = f1_score(y, p.argmax(1), labels=places, average=None, zero_division=0.0)
+    rows += [
+        (f"F1 of {name}", f"{value:.4f}") for name, value in zip(model.classes_, each, strict=True)
+    ]
     show_rows("Scores", ("metric", "value"), rows)
 
 
-def _show_confusion(p: np.ndarray, y: np.ndarray, model: TextModel) -> None:
-    codes = _sorted_codes(model)
-    counts = confusion_matrix(y, p.argmax(1), labels=codes)
-    names = [model.classes[code] for code in codes]
+def _show_confusion(p: np.ndarray, y: np.ndarray, model: TextClassifier) -> None:
+    names = model.classes_.tolist()
+    counts = confusion_matrix(y, p.argmax(1), labels=np.arange(len(names)))
     head = ["gold", *(f"predicted {name}" for name in names), "rows"]
     rows = [(name, *row, row.sum()) for name, row in zip(names, counts, strict=True)]
     show_rows("Confusion matrix", head, rows)

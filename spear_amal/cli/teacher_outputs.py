@@ -10,12 +10,13 @@ from spear_amal.cli.apply import vote
 from spear_amal.cli.console import print_result
 from spear_amal.cli.distill import text_log_probabilities
 from spear_amal.cli.distill_data import row_ids
+from spear_amal.cli.model_files import ImagesModel, load_model
 from spear_amal.cli.options import TeacherOutputsOptions
 from spear_amal.cli.outputs import check_outputs
-from spear_amal.data import load_images, read_table
+from spear_amal.data import load_images
 from spear_amal.errors import InputError
-from spear_amal.pipeline import ImagesModel, TextModel, load_model
 from spear_amal.teachers import as_teacher, save_teacher_outputs
+from spear_amal.text_classifier import TextClassifier
 
 
 def teacher_outputs(options: TeacherOutputsOptions) -> None:
@@ -30,10 +31,12 @@ def teacher_outputs(options: TeacherOutputsOptions) -> None:
     if bool(options.data) == (options.images is not None):
         raise InputError("give the rows: a table (--data) or images (--images), not both")
     model = load_model(options.model)
-    if isinstance(model, TextModel) != bool(options.data):
-        kind = "texts: give --data" if isinstance(model, TextModel) else "images: give --images"
+    if isinstance(model, TextClassifier) != bool(options.data):
+        kind = (
+            "texts: give --data" if isinstance(model, TextClassifier) else "images: give --images"
+        )
         raise InputError(f"{options.model} is a model for {kind}")
-    if isinstance(model, TextModel):
+    if isinstance(model, TextClassifier):
         ids, logits, classes = _of_texts(model, options)
     else:
         ids, logits, classes = _of_images(model, options)
@@ -44,18 +47,17 @@ def teacher_outputs(options: TeacherOutputsOptions) -> None:
 
 
 def _of_texts(
-    model: TextModel, options: TeacherOutputsOptions
+    model: TextClassifier, options: TeacherOutputsOptions
 ) -> tuple[np.ndarray, np.ndarray, list[Any]]:
     if options.row_id_column is None:
         raise InputError(
             "--row-id-column is missing: outputs are looked up by the ids of the rows, so that "
             "they fit a table that is sorted or cut in another way"
         )
-    frame = read_table(options.data, model.text_column)
+    frame = model.rows_of(options.data)
     (ids,) = row_ids([frame], options.row_id_column)
-    votes = vote(frame, options.require("lfs"), model.text_column) if model.needs_votes else None
-    texts = frame[model.text_column].tolist()
-    return ids, text_log_probabilities(model, texts, votes), list(model.classes)
+    votes = vote(frame, options.require("lfs"), model.text_column_) if model.needs_votes else None
+    return ids, text_log_probabilities(model, frame, votes), model.classes_.tolist()
 
 
 def _of_images(

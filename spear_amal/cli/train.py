@@ -10,13 +10,10 @@ from sklearn.metrics import confusion_matrix
 from spear_amal.cli.console import print_result, print_status, warnings_as_notes
 from spear_amal.cli.options import TrainOptions
 from spear_amal.cli.outputs import check_outputs
-from spear_amal.cli.training_data import LabelledTable, TrainingData, read_training_data
-from spear_amal.data import TextFeatures
-from spear_amal.errors import InputError
-from spear_amal.estimators import LabelModelClassifier
+from spear_amal.cli.training_data import read_training_data
+from spear_amal.data.training_rows import LabelledTable, TrainingData
 from spear_amal.io.atomic import written_together
 from spear_amal.labeling import VotesTest, votes_test
-from spear_amal.pipeline import TextModel
 from spear_amal.report import (
     Evaluation,
     Examples,
@@ -24,12 +21,14 @@ from spear_amal.report import (
     votes_sentence,
     write_report,
 )
-from spear_amal.studies import MethodSpec, one_thread, parse_method
+from spear_amal.studies import MethodSpec
+from spear_amal.text_classifier import TextClassifier
 
 
 def train(settings: TrainOptions) -> None:
     """Train on the tables of the settings and write the model file, and the report if wanted."""
-    spec = _method(settings.method)
+    model = new_text_classifier(settings)
+    spec = model.method_spec()
     check_outputs(
         settings.force,
         settings.output,
@@ -38,11 +37,10 @@ def train(settings: TrainOptions) -> None:
         inputs=settings.data,
     )
     data = read_training_data(settings, spec.method.uses_votes)
-    _check_gold(spec, data)
     n_validation = "" if data.validation is None else f", {len(data.validation.y)} validation"
     print_status(f"{spec.title}: {_n_rows(data.train.y)}{n_validation}")
-    with one_thread(), warnings_as_notes():
-        model = fit_text_model(settings, spec, data)
+    with warnings_as_notes():
+        model.fit_data(data)
     with written_together():
         model.save(settings.output, overwrite=settings.force)
         if settings.report is not None:
@@ -56,77 +54,17 @@ def _n_rows(y: np.ndarray) -> str:
     return f"{len(y)} rows, {int((y >= 0).sum())} of them labelled"
 
 
-def _method(text: str) -> MethodSpec:
-    """Read a method, and check before any work that it ends in a model file.
-
-    Raises
-    ------
-    InputError
-        If it is no method, or the estimator could not be saved.
-    """
-    spec = parse_method(text)
-    estimator = spec.make()
-    if isinstance(estimator, LabelModelClassifier) and estimator.inference != "feature":
-        raise InputError(
-            f"--method {text}: a model file holds no label model to predict with; leave out "
-            f"inference={estimator.inference}, or choose spear, amal or recommended"
-        )
-    return spec
-
-
-def _check_gold(spec: MethodSpec, data: TrainingData) -> None:
-    """Raise an error for a ceiling that would be none."""
-    n = int((data.train.y < 0).sum())
-    if spec.method.gold == "all" and n:
-        raise InputError(
-            f"--method {spec.text} is trained on gold labels of all rows, but {n} of "
-            f"{len(data.train.y)} rows have none; choose only-lv, or a method that uses votes"
-        )
-
-
-def fit_text_model(settings: TrainOptions, spec: MethodSpec, data: TrainingData) -> TextModel:
-    """Fit TF-IDF features and the method's estimator."""
-    train, validation = data.train, data.validation
-    features = TextFeatures().fit([text for table in data.tables for text in table.texts])
-    estimator = method_estimator(settings, spec)
-    _check_folds(spec, estimator, data)
-    rows: dict[str, Any] = {"L": train.votes}
-    if validation is not None:
-        x_val = features.transform(validation.texts)
-        y_val = data.classes.as_numbers(validation.y)
-        rows |= {"X_val": x_val, "y_val": y_val, "L_val": validation.votes}
-    y = data.classes.as_numbers(train.y)
-    estimator.fit(features.transform(train.texts), y, **rows)
-    names = train.votes.lf_names if train.votes is not None else ()
-    return TextModel(
-        estimator, features, data.classes, settings.text_column, tuple(names), spec.text
-    )
-
-
-def method_estimator(settings: TrainOptions, spec: MethodSpec) -> Any:
-    """Make the unfitted estimator of a method; its own options go before the settings."""
-    return spec.make(
+def new_text_classifier(settings: TrainOptions) -> TextClassifier:
+    """Make the unfitted classifier of the settings."""
+    return TextClassifier(
+        settings.method,
+        features=settings.features,
         metric=settings.metric,
-        random_state=settings.seed,
         max_epochs=settings.max_epochs,
+        random_state=settings.seed,
         checkpoint=settings.checkpoint,
         verbose=1,
     )
-
-
-def _check_folds(spec: MethodSpec, estimator: Any, data: TrainingData) -> None:
-    """Raise an error, in the words of the command line, for too few labels for folds."""
-    if not estimator.fit_strategy.startswith("crossfit"):
-        return
-    codes = np.concatenate([table.y for table in data.tables])
-    counts = np.bincount(codes[codes >= 0], minlength=len(data.classes))
-    rare = [code for code in np.flatnonzero(counts) if counts[code] < estimator.n_folds]
-    if rare:
-        raise InputError(
-            f"{spec.title} needs {estimator.n_folds} labelled rows of every class, found "
-            f"{counts[rare[0]]} of {data.classes[rare[0]]!r}; label more rows, or choose a "
-            "method that trains one model: --method amal, spear or only-lv"
-        )
 
 
 def _test_of_votes(estimator: Any, train: LabelledTable) -> VotesTest | None:
@@ -146,9 +84,9 @@ _SOURCES = {
 
 
 def _print_result(
-    model: TextModel, spec: MethodSpec, settings: TrainOptions, data: TrainingData
+    model: TextClassifier, spec: MethodSpec, settings: TrainOptions, data: TrainingData
 ) -> None:
-    estimator = model.estimator
+    estimator = model.estimator_
     where, role = _SOURCES[estimator.validation_source_], _role_of_validation(spec, estimator)
     # What learnt weights from the same rows flatters itself there.
     flattered = ", so this is too good" if "weights" in role else ""
@@ -170,9 +108,9 @@ LEFT_OUT = (
 
 
 def _report(
-    settings: TrainOptions, spec: MethodSpec, data: TrainingData, model: TextModel
+    settings: TrainOptions, spec: MethodSpec, data: TrainingData, model: TextClassifier
 ) -> ReportContent:
-    train, estimator = data.train, model.estimator
+    train, estimator = data.train, model.estimator_
     return ReportContent(
         title=f"{spec.title} on {', '.join(path.name for path in settings.data)}",
         summary=[
@@ -217,16 +155,17 @@ def _examples(spec: MethodSpec, train: LabelledTable, estimator: Any) -> Example
 
 
 def _outcome(
-    spec: MethodSpec, validation: LabelledTable | None, model: TextModel
+    spec: MethodSpec, validation: LabelledTable | None, model: TextClassifier
 ) -> Evaluation | None:
-    estimator = model.estimator
+    estimator = model.estimator_
     # Models that are refitted or cross-fitted trained on the validation rows in the end, and the
     # guard refits unasked.
     if validation is None or estimator.fit_strategy != "single" or votes_left_out(estimator):
         return None
     votes = validation.votes if model.needs_votes else None
     role = f"validation rows, which also {_role_of_validation(spec, estimator)}"
-    return evaluation(spec.title, role, validation.y, model.predict_proba(validation.texts, votes))
+    p = model.predict_proba(validation.frame, votes)[:, model.places_]
+    return evaluation(spec.title, role, validation.y, p)
 
 
 def evaluation(model: str, role: str, y: np.ndarray, p: np.ndarray) -> Evaluation:

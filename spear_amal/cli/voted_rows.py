@@ -55,7 +55,7 @@ def save_votes(cast: TableVotes, frame: pd.DataFrame, path: Path, overwrite: boo
         _DIGESTS: row_digests(frame, cast.columns),
         _ABOUT: np.frombuffer(about.encode(), dtype=np.uint8),
     }
-    write_label_matrix(cast.matrix, path, overwrite, further)
+    write_label_matrix(cast.with_ids, path, overwrite, further)
 
 
 def is_own_output(path: Path) -> bool:

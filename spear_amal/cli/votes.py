@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,9 +52,10 @@ class TableVotes:
     Attributes
     ----------
     matrix : LabelMatrix (n, m)
-        Its row ids are those of the table, if it has a column of them.
+        Its rows go by position, as the table is read.
     loaded : LoadedLFs
     ids : ndarray (n,) or None
+        Of the rows, if the table has a column of them.
     columns : tuple of str
         The columns of the table on which the votes may depend.
     """
@@ -62,6 +64,15 @@ class TableVotes:
     loaded: LoadedLFs
     ids: np.ndarray | None
     columns: tuple[str, ...]
+
+    @property
+    def with_ids(self) -> LabelMatrix:
+        """The votes with the ids of the rows, for a file or to be shown."""
+        if self.ids is None:
+            return self.matrix
+        identified = copy.copy(self.matrix)
+        identified.row_ids, identified.has_row_ids = self.ids, True
+        return identified
 
 
 def votes_of_table(options: VotingOptions, frame: pd.DataFrame) -> TableVotes:
@@ -78,8 +89,6 @@ def votes_of_table(options: VotingOptions, frame: pd.DataFrame) -> TableVotes:
     )
     with warnings_as_notes():
         ids = ids_of(frame, id_column)
-    if ids is not None:
-        matrix.row_ids, matrix.has_row_ids = ids, True
     return TableVotes(matrix, loaded, ids, _columns_seen(loaded, frame, text, label, id_column))
 
 

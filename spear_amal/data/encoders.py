@@ -16,7 +16,7 @@ from spear_amal._typing import PathLike
 from spear_amal.data.download.cache import cache_folder
 from spear_amal.data.encoder_backends import FORMS, MINILM, WORDLLAMA, Encode, Encoder, find_encoder
 from spear_amal.data.features import TextFeatures, checked_texts
-from spear_amal.errors import FileFormatError, InputError
+from spear_amal.errors import ChecksumError, FileFormatError, InputError
 from spear_amal.io.arrays import read_arrays, write_arrays
 from spear_amal.io.guard import guarded_reading
 from spear_amal.io.leftovers import remove_leftovers
@@ -115,6 +115,46 @@ class TextEncoder(TransformerMixin, BaseEstimator):
         rows = np.stack([vectors[text_key(text)] for text in texts])
         return _unit(rows) if self.normalize else rows
 
+    def to_json(self) -> dict[str, Any]:
+        """Return what :meth:`from_json` needs, fit for JSON: the name of the encoder, no weights.
+
+        Raises
+        ------
+        InputError
+            If the encoder is a function, which no file can hold.
+        """
+        if not isinstance(self.encoder, str | os.PathLike):
+            raise InputError(
+                "an encoder that is a function of your own cannot be stored; name a folder of "
+                "sentence-transformers, or a package, instead"
+            )
+        return {
+            "encoder": os.fspath(self.encoder),
+            "normalize": bool(self.normalize),
+            "batch_size": int(self.batch_size),
+            "identity": self._found().identity,
+        }
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> TextEncoder:
+        """Make an encoder of what :meth:`to_json` returned; other weights are refused when used.
+
+        Raises
+        ------
+        FileFormatError
+            If a part is missing.
+        """
+        try:
+            made = cls(
+                str(content["encoder"]),
+                normalize=bool(content["normalize"]),
+                batch_size=int(content["batch_size"]),
+            )
+            made.stored_identity_ = str(content["identity"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise FileFormatError(f"this is no stored encoder ({error!r})") from error
+        return made
+
     def __sklearn_is_fitted__(self) -> bool:
         """Return True: nothing is learnt, so a new encoder is ready."""
         return True
@@ -123,7 +163,14 @@ class TextEncoder(TransformerMixin, BaseEstimator):
         if not isinstance(self.batch_size, int) or self.batch_size < 1:
             raise InputError(f"batch_size must be a whole number >= 1, found {self.batch_size!r}")
         if isinstance(self.encoder, str | os.PathLike):
-            return find_encoder(self.encoder)
+            found = find_encoder(self.encoder)
+            stored = getattr(self, "stored_identity_", found.identity)
+            if found.identity != stored:
+                raise ChecksumError(
+                    f"the encoder {str(self.encoder)!r} is another one than that of the stored "
+                    "features: its weights differ; get the former one, or train again"
+                )
+            return found
         if not callable(self.encoder):
             raise InputError(f"encoder must be {FORMS}, or a callable; found {self.encoder!r}")
         encode = self.encoder
@@ -185,11 +232,24 @@ def make_features(
     >>> make_features("tfidf")
     TextFeatures()
     """
+    made = named_features(spec, cache_dir, progress)
+    return made.fit([]) if isinstance(made, TextEncoder) else made
+
+
+def named_features(
+    spec: str, cache_dir: PathLike | None = None, progress: bool = False
+) -> TextFeatures | TextEncoder:
+    """Make what :func:`make_features` makes, but look for an encoder only when it is fitted.
+
+    Raises
+    ------
+    InputError
+        If the form is unknown.
+    """
     if spec == "tfidf":
         return TextFeatures()
     if isinstance(spec, str) and spec.startswith(_PREFIX) and spec != _PREFIX:
-        name = spec.removeprefix(_PREFIX)
-        return TextEncoder(name, cache_dir=cache_dir, progress=progress).fit([])
+        return TextEncoder(spec.removeprefix(_PREFIX), cache_dir=cache_dir, progress=progress)
     known = ("tfidf", f"{_PREFIX}{WORDLLAMA}", f"{_PREFIX}{MINILM}")
     near = get_close_matches(str(spec), known, n=1, cutoff=0.5)  # a forgotten prefix is near
     hint = f"; did you mean {near[0]!r}?" if near else ""

@@ -21,7 +21,7 @@ LF_COLUMN = "text"  # what labelling functions look at unless they say otherwise
 
 def for_lfs(frame: pd.DataFrame, text_column: str) -> pd.DataFrame:
     """Add the text under the name that LFs expect, if the table does not use that name itself."""
-    if LF_COLUMN in frame:
+    if LF_COLUMN in frame or text_column not in frame:
         return frame
     renamed = frame.copy()
     renamed[LF_COLUMN] = frame[text_column]

@@ -272,7 +272,7 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
                 trainer=settled,
                 config=self._config_for_fingerprint,
                 metric=self.metric,
-                positive=self._positive,
+                positive=self.positive_code_,
                 seed=self.seed_,
                 fit_strategy=self.fit_strategy,
                 n_folds=self.n_folds,
@@ -462,7 +462,7 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         if sample_weight is not None:
             weight = np.asarray(sample_weight, dtype=float)[known]
             return float(np.average(predicted[known] == codes[known], weights=weight))
-        return score(self.metric, codes, predicted, self._positive)
+        return score(self.metric, codes, predicted, self.positive_code_)
 
     def _votes_of(self, X: Any, L: Any) -> LabelMatrix | None:
         """Votes in the unipolar form of training; silence where L is None."""
@@ -487,7 +487,7 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         return combine(log_p, log_q, exponent)
 
     @property
-    def _positive(self) -> int:
+    def positive_code_(self) -> int:
         """Code of the class whose F1 the metric "f1" is: class 1 of the votes, if there are any."""
         return 1 if self.vote_schema_ is None else self.vote_schema_.code_of(1)
 

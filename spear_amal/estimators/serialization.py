@@ -6,7 +6,7 @@ import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -136,11 +136,52 @@ def save(
     write_tensors(path, tensors, describe_model(estimator) | {EXTRA: extra or {}})
 
 
-def read_extra(path: str | os.PathLike[str]) -> tuple[str, dict[str, Any], Tensors]:
-    """Read the name of the estimator's class, and what :func:`save` was given as extra."""
+class StoredModel(NamedTuple):
+    """A model file that was read, and the estimator in it not yet made.
+
+    Attributes
+    ----------
+    path : path
+    kind : str
+        Name of the estimator's class.
+    extra : dict
+        What :func:`save` was given beside the estimator.
+    extra_tensors : dict of Tensor
+    tensors, config : dict
+        All of the file.
+    """
+
+    path: PathLike
+    kind: str
+    extra: dict[str, Any]
+    extra_tensors: Tensors
+    tensors: Tensors
+    config: dict[str, Any]
+
+    def estimator(self, cls: Any, **objects: Any) -> Any:
+        """Make the estimator, of class `cls`; errors as for :func:`load`."""
+        with guarded_reading(self.path, *GUARD):
+            return _estimator(cls, self.path, self.tensors, self.config, objects)
+
+
+def read_stored(path: PathLike) -> StoredModel:
+    """Read a model file; FileNotFoundError or FileFormatError if it is none."""
     tensors, config = read_tensors(path, KIND)
     with guarded_reading(path, *GUARD):
-        return config["class"], config.get(EXTRA, {}), under_prefix(EXTRA, tensors)
+        extra = dict(config.get(EXTRA, {}))
+        return StoredModel(
+            path, str(config["class"]), extra, under_prefix(EXTRA, tensors), tensors, config
+        )
+
+
+def read_extra(path: PathLike) -> tuple[str, dict[str, Any], Tensors]:
+    """Read the name of the estimator's class, and what :func:`save` was given as extra."""
+    return read_stored(path)[1:4]
+
+
+def holds_texts(extra: Mapping[str, Any]) -> bool:
+    """Return whether a file has what a text classifier needs beside its estimator."""
+    return "feature_settings" in extra
 
 
 def describe_model(estimator: Any) -> dict[str, Any]:
@@ -191,9 +232,13 @@ def load(cls: Any, path: str | os.PathLike[str], **objects: Any) -> Any:
     FileFormatError
         If the file is damaged, was altered, or holds another class.
     """
-    tensors, config = read_tensors(path, KIND)
-    with guarded_reading(path, *GUARD):
-        return _estimator(cls, path, tensors, config, objects)
+    stored = read_stored(path)
+    if holds_texts(stored.extra):
+        raise FileFormatError(
+            f"{path} holds a text classifier: a {stored.kind} with its text features and class "
+            "names; load it with spear_amal.TextClassifier.load, whose `estimator_` it is"
+        )
+    return stored.estimator(cls, **objects)
 
 
 def _estimator(

@@ -16,7 +16,7 @@ from spear_amal.votes.parquet import VoteFiles
 
 if TYPE_CHECKING:
     from spear_amal.report.run_content import Examples
-    from spear_amal.studies import ComparisonRow
+    from spear_amal.studies import SplitComparisonRow
 
 EXCERPT = 180  # characters of a text that tell what it is about
 SHARES = ("coverage", "overlaps", "conflicts")
@@ -105,12 +105,12 @@ def votes_sentence(result: VotesTest) -> str:
     )
 
 
-def comparison_table(rows: Iterable[ComparisonRow]) -> pd.DataFrame:
+def comparison_table(rows: Iterable[SplitComparisonRow]) -> pd.DataFrame:
     """Make the comparison of methods as strings: what each was given and what it reached."""
     return pd.DataFrame([_compared(row) for row in rows])
 
 
-def _compared(row: ComparisonRow) -> dict[str, str]:
+def _compared(row: SplitComparisonRow) -> dict[str, str]:
     metric = METRIC_NAMES[row.metric]
     # Where the metric is the accuracy, both are one column.
     scores = {f"test {metric}": row.scores[row.metric], "test accuracy": row.scores["accuracy"]}

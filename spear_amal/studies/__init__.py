@@ -12,7 +12,6 @@ from spear_amal._lazy import lazy_names
 
 if TYPE_CHECKING:
     from spear_amal.studies.catalogue import CATALOGUE, load_study
-    from spear_amal.studies.comparison import Comparison, ComparisonRow, compare, fit_method
     from spear_amal.studies.corpus_study import run_study, study_methods
     from spear_amal.studies.corpus_votes import CorpusVotes, load_corpus_votes, shuffled_votes
     from spear_amal.studies.engine import one_thread
@@ -32,12 +31,18 @@ if TYPE_CHECKING:
         make_split,
         score_table,
     )
+    from spear_amal.studies.split_comparison import (
+        SplitComparison,
+        SplitComparisonRow,
+        compare_on_split,
+        fit_method,
+    )
     from spear_amal.studies.summary import read_study, summarise
     from spear_amal.studies.verdict import Verdict, verdicts
 
 _LAZY = {
     "catalogue": ("CATALOGUE", "load_study"),
-    "comparison": ("Comparison", "ComparisonRow", "compare", "fit_method"),
+    "split_comparison": ("SplitComparison", "SplitComparisonRow", "compare_on_split", "fit_method"),
     "corpus_study": ("run_study", "study_methods"),
     "corpus_votes": ("CorpusVotes", "load_corpus_votes", "shuffled_votes"),
     "engine": ("one_thread",),
@@ -58,8 +63,6 @@ _LAZY = {
 __all__ = [
     "CATALOGUE",
     "METHODS",
-    "Comparison",
-    "ComparisonRow",
     "CorpusVotes",
     "GridStudy",
     "HeldOutScorer",
@@ -67,9 +70,11 @@ __all__ = [
     "MethodSpec",
     "RunSpec",
     "Split",
+    "SplitComparison",
+    "SplitComparisonRow",
     "Verdict",
     "calibration_error",
-    "compare",
+    "compare_on_split",
     "find_method",
     "fit_method",
     "load_corpus_votes",

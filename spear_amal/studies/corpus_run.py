@@ -10,7 +10,6 @@ from typing import Any
 import spear_amal
 from spear_amal.data import Corpus
 from spear_amal.errors import InputError
-from spear_amal.studies.comparison import fit_method, takes_exemplars
 from spear_amal.studies.corpus_votes import (
     CorpusVotes,
     load_corpus_votes,
@@ -21,6 +20,7 @@ from spear_amal.studies.features import default_features, study_features
 from spear_amal.studies.methods import MethodSpec
 from spear_amal.studies.results_file import RunRow
 from spear_amal.studies.split import HeldOutScorer, Split, make_split
+from spear_amal.studies.split_comparison import fit_method, takes_exemplars
 
 PROTOCOLS = ("random", "published")
 

@@ -10,13 +10,13 @@ import pandas as pd
 
 from spear_amal.data import Corpus
 from spear_amal.errors import InputError
-from spear_amal.studies.comparison import fit_method
 from spear_amal.studies.corpus_run import corpus_split, make_setup
 from spear_amal.studies.corpus_study import run_study
 from spear_amal.studies.corpus_votes import CorpusVotes
 from spear_amal.studies.curves import LOOK_AHEAD, NEVER, REFRESH, setting_of, without_mixing
 from spear_amal.studies.engine import one_thread
 from spear_amal.studies.methods import MethodSpec, find_method, parse_method
+from spear_amal.studies.split_comparison import fit_method
 from spear_amal.studies.weight_quality import weights_with_gold
 
 BUDGETS = (10, 20, 50, 100, 200, 500)

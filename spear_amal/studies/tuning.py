@@ -11,7 +11,6 @@ import numpy as np
 
 from spear_amal.data import partition
 from spear_amal.errors import InputError, MissingExtraError
-from spear_amal.studies.comparison import fit_method
 from spear_amal.studies.corpus_run import (
     StudySetup,
     has_all_gold,
@@ -23,6 +22,7 @@ from spear_amal.studies.engine import ReportProgress, StudyRun, execute
 from spear_amal.studies.methods import FIT_OPTIONS, MethodSpec
 from spear_amal.studies.results_file import RunRow, StudyFile
 from spear_amal.studies.split import HeldOutScorer, Split, cut_split, score_table
+from spear_amal.studies.split_comparison import fit_method
 
 SEEDS = (10_000, 10_001)  # partitions that no study of usual size scores on
 FOLDS = 3

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from spear_amal.cli.distill import distill
+from spear_amal.cli.model_files import load_model
 from spear_amal.cli.options import DistillOptions
 from spear_amal.errors import InputError
 from spear_amal.estimators import DISTILLATION
-from spear_amal.pipeline import load_model
 from spear_amal.teachers import as_teacher, save_teacher_outputs
 from spear_amal.training import Callback, Trainer
 
@@ -120,7 +120,7 @@ def test_rules_join_in(inbox, ok):
     page = Path("r.html").read_text(encoding="utf-8")
     assert "Teachers and student" in page and "greeting" in page and "Confusion matrix" in page
     model = load_model("model.safetensors")
-    assert model.lf_names == ("free", "greeting") and model.classes == ("ham", "spam")
+    assert model.lf_names_ == ("free", "greeting") and model.class_names_ == ("ham", "spam")
 
 
 def test_validation_table_of_its_own(inbox, ok):

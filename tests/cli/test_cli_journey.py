@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from spear_amal import TextClassifier
 from spear_amal.labeling import PandasLFApplier, load_lfs
-from spear_amal.pipeline import TextModel
 from spear_amal.studies import METHODS
 from spear_amal.votes.label_matrix import LabelMatrix
 from spear_amal.votes.parquet import VoteFiles
@@ -260,10 +260,10 @@ def test_predict_gives_the_users_columns_back(project, ok):
     cut = re.sub(r",(romance|action),[0-9.e-]+,[0-9.e-]+(?=\r\n)", "", found)
     assert cut.replace(",predicted,p_action,p_romance", "") == content
     # The probabilities are those of the texts, and not of neighbouring rows.
-    p = TextModel.load(project / "model.safetensors").predict_proba(
+    p = TextClassifier.load(project / "model.safetensors").predict_proba(
         ["a fight", "guns, a kiss", 'say "love"\r\n', "a\rb"]
     )
-    assert pd.read_csv("out.csv", lineterminator="\n")["p_action"].tolist() == p[:, 1].tolist()
+    assert pd.read_csv("out.csv", lineterminator="\n")["p_action"].tolist() == p[:, 0].tolist()
 
 
 def test_lf_that_compares_numbers_of_a_csv(inbox, ok):

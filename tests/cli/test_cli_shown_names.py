@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spear_amal import TextClassifier
 from spear_amal.cli.console import print_result, print_status, show_rows
-from spear_amal.pipeline import TextModel
 from spear_amal.printable import on_one_line, printable
 from spear_amal.report.formatting import escape_markdown, markdown
 
@@ -84,9 +84,9 @@ def test_predicted_names_are_no_formulas(folder, ok):
     ok("train", *given, "--max-epochs", 1, "--output", "m")
     ok("predict", "--data", "rows.csv", "--model", "m", "--output", "p.csv")
     ok("predict", "--data", "rows.csv", "--model", "m", "--output", "p.jsonl")
-    model = TextModel.load("m")
+    model = TextClassifier.load("m")
     frame = pd.read_csv("rows.csv")
-    best = [model.classes[code] for code in model.predict_proba(frame["text"].tolist()).argmax(1)]
+    best = model.predict(frame["text"].tolist()).tolist()
     assert set(best) == {"=1+1", RED}
     found = pd.read_csv("p.csv")
     assert found["predicted"].tolist() == [name.replace("=1+1", "'=1+1") for name in best]

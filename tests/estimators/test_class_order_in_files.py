@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from spear_amal import GoldClassifier, LabelMatrix, SpearClassifier, TrainerConfig
+from spear_amal import GoldClassifier, LabelMatrix, SpearClassifier, TextClassifier, TrainerConfig
 from spear_amal.data import TextFeatures
-from spear_amal.pipeline import TextModel
 
 VOTED = ("romance", "drama", "action")
 WORDS = {"romance": "love wedding heart", "drama": "tears family loss", "action": "gun car chase"}
@@ -32,8 +31,9 @@ def test_columns_of_a_stored_text_model_go_by_its_classes(texts, kind, coded, tm
     y = codes if coded else names
     estimator = kind(trainer=T).fit(features.transform(lines), y, L=L)
     assert estimator.classes_.tolist() == ([0, 1, 2] if coded else sorted(VOTED))
-    model = TextModel(estimator, features, VOTED, "text", ("a", "b", "c"), "spear")
+    model = TextClassifier.from_fitted(estimator, features, VOTED, lf_names=("a", "b", "c"))
     model.save(tmp_path / "model.safetensors")
-    p = TextModel.load(tmp_path / "model.safetensors").predict_proba(lines)
-    said = [VOTED[k] for k in p.argmax(1)]
+    loaded = TextClassifier.load(tmp_path / "model.safetensors")
+    said = loaded.classes_[loaded.predict_proba(lines).argmax(1)]
+    assert loaded.class_names_ == VOTED
     assert np.mean(np.array(said) == names) > 0.95

@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from spear_amal import LabelMatrix, SpearClassifier, TrainerConfig
+from spear_amal import LabelMatrix, SpearClassifier, TextClassifier, TrainerConfig
 from spear_amal.data import TextFeatures
 from spear_amal.errors import SpearAmalError
 from spear_amal.labeling import LFApplier, ParquetLFApplier, VoteCache, keyword_lf
-from spear_amal.pipeline import TextModel, load_model
 from spear_amal.studies import read_study
 from spear_amal.studies.results_file import StudyFile
 from spear_amal.teachers import TeacherFile, save_teacher_outputs
@@ -70,11 +69,11 @@ def model(folder: Path) -> Readable:
     estimator = SpearClassifier(trainer=TrainerConfig(max_epochs=2))
     estimator.fit(features.transform(TEXTS), GOLD, _votes())
     names = _votes().lf_names
-    TextModel(estimator, features, ("ham", "spam"), "text", names, "spear").save(path)
+    TextClassifier.from_fitted(estimator, features, ("ham", "spam"), lf_names=names).save(path)
 
     def read() -> Any:
-        found = load_model(path)
-        return found.predict_proba(TEXTS).tolist(), found.classes, found.text_column
+        found = TextClassifier.load(path)
+        return found.predict_proba(TEXTS).tolist(), found.class_names_, found.text_column_
 
     return path, read
 

@@ -55,9 +55,7 @@ def test_what_does_not_fit_is_refused():
         next_rows(L, [0, 1])
     with pytest.raises(InputError, match="proba must hold probabilities of 2 classes for 2 rows"):
         next_rows(L, proba=np.ones((3, 2)))
-    with pytest.raises(
-        InputError, match=r"X must be features of 2 rows, as L has, found shape \(3, 2\)"
-    ):
+    with pytest.raises(InputError, match=r"X must be features of 2 rows, as L has, found"):
         next_rows(L, X=np.ones((3, 2)))
     with pytest.raises(InputError, match="n must be"):
         next_rows(L, n=0)

@@ -14,7 +14,7 @@ from spear_amal.report import (
     readable_coverage,
     votes_sentence,
 )
-from spear_amal.studies import ComparisonRow
+from spear_amal.studies import SplitComparisonRow
 from spear_amal.votes.label_matrix import LabelMatrix
 
 
@@ -91,7 +91,7 @@ def test_no_rows_are_no_error():
 
 def test_comparison_says_what_was_given_and_how_far_validation_flatters():
     scores = {"accuracy": 0.8, "f1": 0.75, "macro-f1": 0.7, "nll": 0.5, "ece": 0.1}
-    row = ComparisonRow("m", "M", "100 gold", "f1", scores, val_score=0.8, seconds=1.25)
+    row = SplitComparisonRow("m", "M", "100 gold", "f1", scores, val_score=0.8, seconds=1.25)
     (shown,) = comparison_table([row]).to_dict(orient="records")
     assert shown["was given"] == "100 gold"
     assert (shown["test F1"], shown["validation F1"]) == ("75.0", "80.0")

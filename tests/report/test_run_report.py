@@ -17,7 +17,7 @@ from spear_amal.report import (
     write_report,
 )
 from spear_amal.report.page import versions
-from spear_amal.studies import ComparisonRow
+from spear_amal.studies import SplitComparisonRow
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
@@ -110,7 +110,7 @@ def test_judged_weights_say_that_gold_was_for_looking_only(content, tmp_path):
 
 def test_optimism_stands_in_the_comparison(tmp_path):
     scores = {"accuracy": 0.8, "f1": 0.75, "macro-f1": 0.7, "nll": 0.5, "ece": 0.1}
-    rows = [ComparisonRow("m", "M", "100 gold", "f1", scores, val_score=0.81, seconds=1.0)]
+    rows = [SplitComparisonRow("m", "M", "100 gold", "f1", scores, val_score=0.81, seconds=1.0)]
     write_report(tmp_path / "r.html", replace(BARE, comparison=comparison_table(rows)))
     text = (tmp_path / "r.html").read_text()
     assert ">optimism</th>" in text and ">+6.0</td>" in text

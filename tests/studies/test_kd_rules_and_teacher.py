@@ -13,11 +13,11 @@ from spear_amal.data import encoders
 from spear_amal.errors import InputError
 from spear_amal.estimators import DistilledClassifier
 from spear_amal.studies import corpus_run, load_study, run_grid_study, run_study
-from spear_amal.studies.comparison import fit_method
 from spear_amal.studies.corpus_run import corpus_split, load_setup
 from spear_amal.studies.distillation import rules_and_teacher
 from spear_amal.studies.distillation.text_teacher import text_teacher
 from spear_amal.studies.split import HeldOutScorer
+from spear_amal.studies.split_comparison import fit_method
 
 STUDY = load_study("rules-and-teacher")
 TINY = {"corpus": "synthetic", "max_epochs": 2}

@@ -12,7 +12,6 @@ from typing import Any
 from spear_amal.data.encoder_backends import MINILM
 from spear_amal.estimators import DistilledClassifier
 from spear_amal.mixers.amal import PRESETS
-from spear_amal.studies.comparison import fit_method
 from spear_amal.studies.corpus_run import corpus_split, load_setup
 from spear_amal.studies.distillation.text_teacher import (
     TextTeacher,
@@ -24,6 +23,7 @@ from spear_amal.studies.grid.students import mean_weights
 from spear_amal.studies.grid.study import GridStudy, RunSpec
 from spear_amal.studies.methods import make_estimator, parse_method
 from spear_amal.studies.split import HeldOutScorer
+from spear_amal.studies.split_comparison import fit_method
 from spear_amal.training import score as score_of
 
 _FEATURES = "tfidf"  # of the student

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from spear_amal.estimators import SpearClassifier
-from spear_amal.studies.comparison import fit_method
 from spear_amal.studies.corpus_run import corpus_split, load_setup
 from spear_amal.studies.grid.image_split import DataSpec
 from spear_amal.studies.grid.study import GridStudy, RunSpec
@@ -17,6 +16,7 @@ from spear_amal.studies.mixers.variants import (
     mixer_arguments,
     model_fields,
 )
+from spear_amal.studies.split_comparison import fit_method
 
 # name -> title; no rules, so nothing to mix
 _REFERENCES = {"only-l": "labels alone, L", "only-lv": "labels alone, L+V"}

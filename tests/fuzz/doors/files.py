@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from registry import door
 from values import arrays, frames, mostly, mutated, mutated_json, odd, table_bytes, votes
 
-from spear_amal import LabelMatrix, SpearClassifier, TrainerConfig
+from spear_amal import LabelMatrix, SpearClassifier, TextClassifier, TrainerConfig
 from spear_amal.data import (
     TextFeatures,
     WrenchPart,
@@ -36,7 +36,6 @@ from spear_amal.labeling import (
     load_lfs,
     read_rules,
 )
-from spear_amal.pipeline import TextModel, load_model
 from spear_amal.report import is_own_report
 from spear_amal.studies import read_study
 from spear_amal.teachers import TeacherFile, save_teacher_outputs
@@ -63,7 +62,7 @@ def whole():
     trainer = TrainerConfig(max_epochs=2)
     model = SpearClassifier(trainer=trainer).fit(features.transform(TEXTS), y, L=L)
     model.save(folder / "model.safetensors")
-    TextModel(model, features, ("ham", "spam"), "text", ("a", "b"), "spear").save(
+    TextClassifier.from_fitted(model, features, ("ham", "spam"), lf_names=("a", "b")).save(
         folder / "text.safetensors"
     )
     logits = np.arange(6.0).reshape(3, 2)
@@ -120,13 +119,12 @@ def model_file(draw, folder):
     assert list(model.classes_) == list(right.classes_)
 
 
-@door("pipeline.load_model", "pipeline.TextModel", "pipeline.ImagesModel")
+@door("spear_amal.TextClassifier")
 def text_model_file(draw, folder):
-    right = load_model(whole() / "text.safetensors")
-    model = load_model(damaged(draw, folder, "text.safetensors"))
-    assert model.classes == right.classes and model.text_column == right.text_column
-    found, want = (m.estimator.predict_proba(m.features.transform(TEXTS)) for m in (model, right))
-    np.testing.assert_array_equal(found, want)
+    right = TextClassifier.load(whole() / "text.safetensors")
+    model = TextClassifier.load(damaged(draw, folder, "text.safetensors"))
+    assert model.class_names_ == right.class_names_ and model.text_column_ == right.text_column_
+    np.testing.assert_array_equal(model.predict_proba(TEXTS), right.predict_proba(TEXTS))
 
 
 @door("teachers.TeacherFile", "teachers.save_teacher_outputs", "teachers.Teacher")

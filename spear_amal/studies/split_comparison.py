@@ -14,7 +14,7 @@ from spear_amal.studies.split import HeldOutScorer, Split
 
 
 @dataclass(frozen=True)
-class ComparisonRow:
+class SplitComparisonRow:
     """One method's result on one split.
 
     Attributes
@@ -42,21 +42,21 @@ class ComparisonRow:
 
 
 @dataclass
-class Comparison:
+class SplitComparison:
     """Rows in the order of the names, and the fitted estimators by the method's text."""
 
-    rows: list[ComparisonRow] = field(default_factory=list)
+    rows: list[SplitComparisonRow] = field(default_factory=list)
     estimators: dict[str, BaseSpearEstimator] = field(default_factory=dict)
 
 
-def compare(
+def compare_on_split(
     split: Split,
     scorer: HeldOutScorer,
     names: Sequence[str],
     seed: int = 0,
     progress: Callable[[MethodSpec], None] | None = None,
     **settings: Any,
-) -> Comparison:
+) -> SplitComparison:
     """Fit and score methods one after the other.
 
     Parameters
@@ -73,14 +73,14 @@ def compare(
         Passed to every estimator, so that comparisons stay fair (``lr=``, ``feature_model=``, ..).
     """
     methods = [parse_method(name) for name in names]  # all names are checked before any training
-    comparison = Comparison()
+    comparison = SplitComparison()
     for method in methods:
         if progress is not None:
             progress(method)
         estimator, seconds = fit_method(method, split, seed, **settings)
         comparison.estimators[method.text] = estimator
         comparison.rows.append(
-            ComparisonRow(
+            SplitComparisonRow(
                 method=method.text,
                 title=method.title,
                 given=method.was_given(split),

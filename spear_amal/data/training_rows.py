@@ -1,0 +1,192 @@
+"""What is trained on: texts, class codes and votes of a user's tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from spear_amal.data import read_rows
+from spear_amal.data.read_table import require_columns
+from spear_amal.errors import InputError
+from spear_amal.votes.class_set import ClassesLike, ClassNames, class_names
+from spear_amal.votes.label_matrix import LabelMatrix
+from spear_amal.votes.row_ids import align_votes
+
+
+@dataclass(frozen=True)
+class LabelledTable:
+    """Rows of one role.
+
+    Attributes
+    ----------
+    frame : DataFrame of n rows
+        Its index holds the ids of the rows, or counts them.
+    texts : list of str, length n
+        Empty where no features need texts.
+    y : ndarray (n,)
+        Class codes, -1 where unlabelled.
+    votes : LabelMatrix (n, m) or None
+    """
+
+    frame: pd.DataFrame
+    texts: list[str]
+    y: np.ndarray
+    votes: LabelMatrix | None
+
+    def take(self, rows: np.ndarray) -> LabelledTable:
+        """Return some of the rows, by their places (k,)."""
+        return LabelledTable(
+            self.frame.iloc[rows],
+            [self.texts[row] for row in rows] if self.texts else [],
+            self.y[rows],
+            None if self.votes is None else self.votes[rows],
+        )
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a classifier of texts is trained on.
+
+    Attributes
+    ----------
+    train : LabelledTable
+    validation : LabelledTable or None
+        Rows that came in a table of their own.
+    classes : ClassNames
+        In the order of the codes.
+    text_column, label_column, id_column : str or None
+    """
+
+    train: LabelledTable
+    validation: LabelledTable | None
+    classes: ClassNames
+    text_column: str = "text"
+    label_column: str | None = "label"
+    id_column: str | None = None
+
+    @property
+    def tables(self) -> list[LabelledTable]:
+        """Return the training rows and, if there are any, the validation rows."""
+        return [self.train] if self.validation is None else [self.train, self.validation]
+
+    def as_labels(self, codes: np.ndarray) -> np.ndarray:
+        """Return class codes (n,) as an estimator gets them, with None or -1 for no label."""
+        if self.classes.mere_codes:
+            return codes
+        names = np.array([*self.classes, None], dtype=object)
+        return names[codes]  # -1 takes the last
+
+
+def training_data(
+    frames: Sequence[pd.DataFrame],
+    votes: Sequence[LabelMatrix | None],
+    text_column: str,
+    label_column: str | None,
+    id_column: str | None = None,
+    classes: ClassesLike = None,
+    names: Sequence[str] = ("the table", "the validation table"),
+) -> TrainingData:
+    """Return tables and votes as rows to train on, with labels read as class codes.
+
+    Parameters
+    ----------
+    frames : sequence of DataFrame
+        Training rows and, if there are two, validation rows.
+    votes : sequence of LabelMatrix or None
+        Of the same rows; joined by id where they have ids.
+    text_column : str
+        May be missing: then there are no texts.
+    label_column : str or None
+        None: no row has a label.
+    id_column : str or None
+        Its values are the index of the frames, if there is one.
+    classes : as for the appliers, optional
+        The classes where votes do not tell them; default: the labels that are there.
+    names : sequence of str
+        What messages call the tables.
+
+    Raises
+    ------
+    InputError
+        If a column is missing, a label is no class, a validation row has no label, or votes are of
+        other rows.
+    """
+    values = [
+        _values(frame, label_column, name) for frame, name in zip(frames, names, strict=False)
+    ]
+    for labels, name in zip(values[1:], names[1:], strict=False):
+        if None in labels:
+            raise InputError(
+                f"{name}: row {labels.index(None)} (counted from 0) has no label in the column "
+                f"{label_column!r}; validation rows need labels"
+            )
+    matrices = [
+        None if matrix is None else _on_rows(matrix, frame, name)
+        for matrix, frame, name in zip(votes, frames, names, strict=False)
+    ]
+    known = class_names(classes) if matrices[0] is None else matrices[0].classes
+    found = read_rows.classes_of_table(known, [value for labels in values for value in labels])
+    if known is None and label_column is not None and _are_numbers(frames, label_column):
+        found = ClassNames([int(name) for name in found])
+    tables = [
+        LabelledTable(
+            frame,
+            texts_of(frame, text_column, name) if text_column in frame else [],
+            read_rows.class_codes(labels, found, name),
+            matrix,
+        )
+        for frame, labels, name, matrix in zip(frames, values, names, matrices, strict=False)
+    ]
+    validation = tables[1] if len(tables) > 1 else None
+    return TrainingData(tables[0], validation, found, text_column, label_column, id_column)
+
+
+def texts_of(frame: pd.DataFrame, column: str, where: str = "the table") -> list[str]:
+    """Return the texts (n,) of a table; a missing one is empty, a number is written out.
+
+    Raises
+    ------
+    InputError
+        If there is no such column, or a cell is no text.
+    """
+    require_columns(frame, [column], where)
+    texts = []
+    for row, cell in enumerate(frame[column].tolist()):
+        if isinstance(cell, bytes | list | dict | set | tuple | np.ndarray):
+            raise InputError(
+                f"{where}: row {row} (counted from 0) holds {type(cell).__name__} in the column "
+                f"{column!r}, which should hold texts; convert it"
+            )
+        texts.append(cell if isinstance(cell, str) else "" if pd.isna(cell) else str(cell))
+    return texts
+
+
+def _values(frame: pd.DataFrame, column: str | None, name: str) -> list[str | None]:
+    if column is None:
+        return [None] * len(frame)
+    if column not in frame:
+        raise InputError(
+            f"{name} has no column {column!r} for labels; it has {list(frame)}: name the column "
+            "of labels, or say that there is none"
+        )
+    return read_rows.label_values(frame, column, name)
+
+
+def _are_numbers(frames: Sequence[pd.DataFrame], column: str) -> bool:
+    """Return whether labels came as whole numbers, and not as texts or truth values."""
+    cells = [cell for frame in frames for cell in frame[column].tolist() if not pd.isna(cell)]
+    whole = int | np.integer | float | np.floating
+    return all(isinstance(cell, whole) and not isinstance(cell, bool) for cell in cells)
+
+
+def _on_rows(matrix: LabelMatrix, frame: pd.DataFrame, name: str) -> LabelMatrix:
+    aligned: LabelMatrix = align_votes(matrix, [frame], name, "the votes")
+    if len(aligned) != len(frame):
+        raise InputError(
+            f"{name} has {len(frame)} rows, but there are votes on {len(aligned)}; apply the "
+            "labelling functions to this table"
+        )
+    return aligned

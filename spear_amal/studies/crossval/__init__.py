@@ -1,0 +1,1 @@
+"""Repeated outer cross-validation on one partly labelled table, and what may be said from it."""

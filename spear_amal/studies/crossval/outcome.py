@@ -1,0 +1,182 @@
+"""From the runs of a comparison to its table, its scores by class and its verdict."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from spear_amal.studies.crossval.intervals import (
+    Interval,
+    fold_overlap,
+    gain_interval,
+    score_interval,
+)
+from spear_amal.studies.crossval.runs import OuterFolds
+from spear_amal.studies.crossval.table import ComparedTable
+from spear_amal.studies.crossval.verdict import SMALLEST_GAIN, RulesVerdict
+from spear_amal.studies.methods import MethodSpec, parse_method
+from spear_amal.studies.results_file import RunRow
+
+#: The methods with rules of which the first that was run is judged.
+JUDGED = ("recommended", "amal", "amal-joint")
+
+
+def fair_rival(spec: MethodSpec) -> MethodSpec:
+    """Return the classifier without rules that sees the same gold rows in the same way.
+
+    Examples
+    --------
+    >>> fair_rival(parse_method("recommended")).text, fair_rival(parse_method("spear")).text
+    ('only-lv:crossfit=5', 'only-lv')
+    """
+    settled = spec.settled
+    folds = settled.get("crossfit") or settled.get("crossfit_weights")
+    return parse_method(f"only-lv:crossfit={folds}" if folds else "only-lv")
+
+
+def judged_method(specs: Sequence[MethodSpec]) -> MethodSpec | None:
+    """Return the method whose rules are judged: AMAL's, else the first that uses votes."""
+    with_rules = [spec for spec in specs if spec.method.uses_votes]
+    known = [spec for name in JUDGED for spec in with_rules if spec.method.name == name]
+    return next(iter([*known, *with_rules]), None)
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Predicted classes of the scored rows.
+
+    Attributes
+    ----------
+    y : ndarray (n,)
+        Gold codes.
+    groups : ndarray (n,)
+    by_method : dict of str to ndarray (repeats, n)
+        By the text of the method.
+    confidence : dict of str to ndarray (repeats, n)
+        Probabilities of the predicted classes.
+    seconds : dict of str to float
+        Of one training, the mean.
+    folds : ndarray (repeats, n)
+        Which fold held the row out.
+    """
+
+    y: np.ndarray
+    groups: np.ndarray
+    by_method: dict[str, np.ndarray]
+    confidence: dict[str, np.ndarray]
+    seconds: dict[str, float]
+    folds: np.ndarray
+
+
+def gather(table: ComparedTable, folds: OuterFolds, rows: Sequence[RunRow]) -> Predictions:
+    """Return the predictions of finished runs, row by row."""
+    scored, in_folds = table.scored, table.test is None
+    place = np.full(len(table.rows), -1)
+    place[table.gold] = np.arange(len(table.gold))
+    shape = (len(folds.seeds), len(scored))
+    predicted: dict[str, np.ndarray] = defaultdict(lambda: np.full(shape, -1))
+    confidence: dict[str, np.ndarray] = defaultdict(lambda: np.full(shape, np.nan))
+    seconds: dict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        numbers = np.asarray(row["rows"], dtype=int)
+        places = (folds.seeds.index(row["seed"]), place[numbers] if in_folds else numbers)
+        predicted[row["method"]][places] = row["predicted"]
+        confidence[row["method"]][places] = row["confidence"]
+        seconds[row["method"]].append(row["seconds"])
+    held_out = folds.fold[:, table.gold] if in_folds else np.zeros(shape, dtype=int)
+    means = {method: float(np.mean(times)) for method, times in seconds.items()}
+    return Predictions(scored.y, scored.groups, dict(predicted), dict(confidence), means, held_out)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a comparison found, scores and gains as shares.
+
+    Attributes
+    ----------
+    table : DataFrame
+        One row for each method: ``method``, ``title``, ``score`` with ``low`` and ``high``,
+        ``gain`` over the baseline with ``gain_low`` and ``gain_high`` (not-a-number for the
+        baseline itself), and ``seconds`` of one training.
+    per_class : DataFrame
+        One row for each class and method: ``class``, ``rows`` (gold), ``method``, ``title``,
+        ``precision``, ``recall``, ``f1``.
+    verdict : RulesVerdict or None
+        None where no method with rules was compared with its equal without.
+    """
+
+    table: pd.DataFrame
+    per_class: pd.DataFrame
+    verdict: RulesVerdict | None
+
+
+def summarise_folds(
+    table: ComparedTable,
+    folds: OuterFolds,
+    predictions: Predictions,
+    specs: Sequence[MethodSpec],
+    baseline: MethodSpec,
+    metric: str,
+    smallest_gain: float = SMALLEST_GAIN,
+) -> Outcome:
+    """Compute scores, gains over the baseline with paired intervals, and the verdict."""
+    in_folds = table.test is None
+    overlap = fold_overlap(folds.n_folds) if in_folds else 0.0
+    y, groups = predictions.y, predictions.groups
+    rival = predictions.by_method[baseline.text]
+    gains: dict[str, Interval] = {}
+    rows = []
+    for spec in specs:
+        predicted = predictions.by_method[spec.text]
+        found = score_interval(metric, y, predicted, groups, overlap, table.positive)
+        row: dict[str, Any] = {"method": spec.text, "title": spec.title}
+        row |= {"score": found.value, "low": found.low, "high": found.high}
+        gain = Interval(np.nan, np.nan, np.nan, np.nan)
+        if spec.text != baseline.text:
+            gain = gain_interval(metric, y, predicted, rival, groups, overlap, table.positive)
+            gains[spec.text] = gain
+        row |= {"gain": gain.value, "gain_low": gain.low, "gain_high": gain.high}
+        rows.append(row | {"seconds": predictions.seconds[spec.text]})
+    judged = judged_method(specs)
+    verdict = None
+    if judged is not None and judged.text in gains:
+        verdict = RulesVerdict(
+            gain=gains[judged.text],
+            n_gold=len(y),
+            n_unlabelled=int((table.rows.y < 0).sum()),
+            method=judged.title,
+            baseline=baseline.title,
+            smallest_gain=smallest_gain,
+            in_folds=in_folds,
+        )
+    return Outcome(pd.DataFrame(rows), _per_class(table, predictions, specs), verdict)
+
+
+def _per_class(
+    table: ComparedTable, predictions: Predictions, specs: Sequence[MethodSpec]
+) -> pd.DataFrame:
+    """Compute precision, recall and F1 of every class that has gold, means over repeats."""
+    y = predictions.y
+    rows = []
+    for code in np.unique(y):
+        gold = y == code
+        for spec in specs:
+            predicted = predictions.by_method[spec.text] == code
+            hits = (predicted & gold).sum(1)
+            rows.append(
+                {
+                    "class": table.classes[code],
+                    "rows": int(gold.sum()),
+                    "method": spec.text,
+                    "title": spec.title,
+                    "precision": float(np.mean(hits / np.maximum(predicted.sum(1), 1))),
+                    "recall": float(np.mean(hits / gold.sum())),
+                    "f1": float(np.mean(2 * hits / (predicted.sum(1) + gold.sum()))),
+                }
+            )
+    return pd.DataFrame(rows)

@@ -1,0 +1,222 @@
+"""One run of a comparison: a method is trained without a fold, and predicts the rows of the fold.
+
+Whatever is learnt (features, votes' worth, weights, epochs, models) is learnt from the table
+without the rows of the fold and without rows of their texts.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+import spear_amal
+from spear_amal.errors import InputError
+from spear_amal.studies.crossval.folds import fewest_in_training, outer_folds
+from spear_amal.studies.crossval.table import ComparedTable, TableRows
+from spear_amal.studies.engine import StudyRun
+from spear_amal.studies.methods import MethodSpec
+from spear_amal.studies.results_file import RunRow
+from spear_amal.training import score
+
+IN_FOLDS, ON_TEST = "outer folds", "test table"
+
+
+@dataclass(frozen=True, eq=False)
+class OuterFolds:
+    """How rows are held out: every gold row once a repeat, or the test table.
+
+    Attributes
+    ----------
+    n_folds : int
+        1 where there is a test table.
+    seeds : tuple of int
+        One a repeat: it deals the folds and starts the training.
+    fold : ndarray (repeats, n)
+        Fold of each row, -1 for those that are never held out.
+    inner : int
+        Fewest gold rows that a class keeps in training: so many folds can a method cross-fit over.
+    rarest : int
+        Code of that class.
+    """
+
+    n_folds: int
+    seeds: tuple[int, ...]
+    fold: np.ndarray = field(repr=False)
+    inner: int
+    rarest: int
+
+    @classmethod
+    def draw(cls, table: ComparedTable, n_folds: int, repeats: int, seed: int) -> OuterFolds:
+        """Deal the gold rows of a table into folds, anew for each repeat.
+
+        Raises
+        ------
+        InputError
+            If a class would be left with fewer than two gold rows.
+        """
+        seeds = tuple(seed + number for number in range(repeats))
+        y, groups = table.rows.y, table.rows.groups
+        if table.test is not None:
+            codes, counts = np.unique(y[y >= 0], return_counts=True)
+            fold, n_folds = np.full((repeats, len(y)), -1), 1
+            inner, rarest = int(counts.min()), int(codes[counts.argmin()])
+        else:
+            fold = np.stack([outer_folds(y, groups, n_folds, one) for one in seeds])
+            inner, rarest = min(fewest_in_training(y, groups, dealt) for dealt in fold)
+        if inner < 2:
+            class_rows = int((y == rarest).sum())
+            raise InputError(
+                "a comparison needs at least 3 gold rows of every class with different texts, as "
+                f"one is held out and two are trained on; {table.classes[rarest]!r} has "
+                f"{class_rows}. Label more of its rows, or leave the class out"
+            )
+        return cls(n_folds, seeds, fold, inner, rarest)
+
+
+def fitting_spec(spec: MethodSpec, inner: int) -> MethodSpec:
+    """Return a method in as many folds of its own as the rarest class allows."""
+    settled = spec.settled
+    for name in ("crossfit", "crossfit_weights"):
+        if (settled.get(name) or 0) > inner:
+            return spec.changed(**{name: inner})
+    return spec
+
+
+def comparison_runs(
+    table: ComparedTable,
+    folds: OuterFolds,
+    specs: list[MethodSpec],
+    metric: str,
+    settings: dict[str, Any],
+) -> list[StudyRun]:
+    """Return all runs; those of one fold follow each other, since they share features."""
+    return [
+        _run(table, folds, spec, metric, settings, repeat, number)
+        for repeat in range(len(folds.seeds))
+        for number in range(folds.n_folds)
+        for spec in specs
+    ]
+
+
+def _run(
+    table: ComparedTable,
+    folds: OuterFolds,
+    spec: MethodSpec,
+    metric: str,
+    settings: dict[str, Any],
+    repeat: int,
+    number: int,
+) -> StudyRun:
+    trained, seed = fitting_spec(spec, folds.inner), folds.seeds[repeat]
+    row = {
+        "corpus": table.name,
+        "method": spec.text,
+        "title": spec.title,
+        "seed": seed,
+        "metric": metric,
+        "features": table.features,
+        "protocol": IN_FOLDS if table.test is None else ON_TEST,
+        "labels": len(table.gold),
+        "config": {
+            "options": trained.settled,
+            "settings": settings,
+            "fold": number,
+            "folds": folds.n_folds,
+            "data": table.digest,
+            "version": spear_amal.__version__,
+        },
+    }
+    arguments = (table, folds.fold[repeat], number, trained, seed, metric, settings)
+    where = f", fold {number + 1} of {folds.n_folds}" if folds.n_folds > 1 else ""
+    return StudyRun(row, run_fold, arguments, f"{spec.title}, repeat {repeat + 1}{where}")
+
+
+def run_fold(
+    table: ComparedTable,
+    fold: np.ndarray,
+    number: int,
+    spec: MethodSpec,
+    seed: int,
+    metric: str,
+    settings: dict[str, Any],
+) -> RunRow:
+    """Train a method without a fold and predict the rows of the fold.
+
+    Returns
+    -------
+    dict
+        "predicted" (class codes) and "confidence" (their probabilities) of the "rows" (their
+        numbers), their "score", "val_score" and the "seconds" of the training.
+    """
+    training, held_out = _parts(table, fold, number)
+    x_train, x_validation, x_held_out = _features(table, training, held_out)
+    began = time.perf_counter()
+    estimator = fit_rows(spec, training, x_train, x_validation, seed, metric, settings)
+    seconds = time.perf_counter() - began
+    votes = (held_out.votes,) if getattr(estimator, "exponent_", 0.0) > 0 else ()
+    probabilities = estimator.predict_proba(x_held_out, *votes)
+    numbers = table.classes.numbers
+    codes = np.array([numbers.index(int(number)) for number in estimator.classes_])
+    predicted = codes[probabilities.argmax(1)]
+    rows = np.flatnonzero(fold == number) if table.test is None else np.arange(len(held_out))
+    return {
+        "score": score(metric, held_out.y, predicted, table.positive),
+        "val_score": estimator.val_score_,
+        "seconds": round(seconds, 3),
+        "rows": rows.tolist(),
+        "predicted": predicted.tolist(),
+        "confidence": np.round(probabilities.max(1), 3).tolist(),
+    }
+
+
+def _parts(table: ComparedTable, fold: np.ndarray, number: int) -> tuple[ComparedTable, TableRows]:
+    """Return what may be learnt from, and the rows to predict."""
+    if table.test is not None:
+        return table, table.test
+    held_out = table.rows.take(fold == number)
+    return table.without_groups(held_out.groups), held_out
+
+
+def fit_rows(
+    spec: MethodSpec,
+    training: ComparedTable,
+    x: Any,
+    x_validation: Any,
+    seed: int,
+    metric: str,
+    settings: dict[str, Any],
+) -> Any:
+    """Fit a method on all rows of a table whose features were made; return the estimator."""
+    estimator = spec.make(metric=metric, random_state=seed, **settings)
+    given: dict[str, Any] = {}
+    uses_votes = spec.method.uses_votes
+    if uses_votes:
+        given["L"] = training.rows.votes
+    if training.validation is not None:
+        y_validation = training.classes.as_numbers(training.validation.y)
+        given |= {"X_val": x_validation, "y_val": y_validation}
+        given |= {"L_val": training.validation.votes} if uses_votes else {}
+    return estimator.fit(x, training.classes.as_numbers(training.rows.y), **given)
+
+
+def _features(
+    table: ComparedTable, training: ComparedTable, held_out: TableRows
+) -> tuple[Any, Any, Any]:
+    """Return features of training, validation (or None) and held-out rows."""
+    validation = training.validation
+    if table.new_features is None:
+        return (
+            training.rows.inputs,
+            None if validation is None else validation.inputs,
+            held_out.inputs,
+        )
+    made = table.new_features()
+    made.fit(training.rows.inputs if validation is None else training.rows.joined(validation))
+    return (
+        made.transform(training.rows.inputs),
+        None if validation is None else made.transform(validation.inputs),
+        made.transform(held_out.inputs),
+    )

@@ -1,0 +1,628 @@
+"""From a table of texts to class names: features, labels, rules and estimator as one object."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Self, TypeAlias
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from spear_amal import estimators
+from spear_amal._typing import NamedFunction, PathLike
+from spear_amal.data import read_table
+from spear_amal.data.read_rows import for_lfs
+from spear_amal.data.read_table import suffix_of
+from spear_amal.data.table_features import FeaturesLike, TableFeatures, uses_text
+from spear_amal.data.training_rows import TrainingData, texts_of, training_data
+from spear_amal.errors import FileFormatError, InputError
+from spear_amal.estimators import serialization
+from spear_amal.io.guard import guarded_reading
+from spear_amal.labeling import PandasLFApplier, load_lfs
+from spear_amal.studies import MethodSpec, one_thread, parse_method
+from spear_amal.training import score
+from spear_amal.votes.class_set import ClassesLike, ClassNames, class_names
+from spear_amal.votes.gold import read_gold
+from spear_amal.votes.label_matrix import LabelMatrix
+from spear_amal.votes.row_ids import align_votes
+
+__all__ = ["TextClassifier"]
+
+TablesLike: TypeAlias = PathLike | Sequence[PathLike] | pd.DataFrame
+LFsLike: TypeAlias = PathLike | Iterable[NamedFunction]
+_FORMAT = 2  # of what a file holds beside the estimator; 1 had TF-IDF alone
+
+
+class TextClassifier(BaseEstimator):
+    """A classifier of the rows of a table, from texts, labels and labelling functions.
+
+    Parameters
+    ----------
+    method : str
+        What is trained, as :func:`spear_amal.studies.parse_method` reads it: "recommended",
+        "amal:crossfit=3", "only-lv", "majority", ... Its options go before the parameters here.
+    features : str, object, or several of them
+        "tfidf", "encoder:NAME", "columns:a,b", or several joined, as "tfidf+columns:price,shop";
+        see :class:`spear_amal.data.table_features.TableFeatures`. They are fitted on the rows that
+        `fit` is given.
+    metric : {"accuracy", "f1", "macro-f1"}
+        Chooses the epoch.
+    max_epochs : int
+    random_state : int
+        Same table, parameters and number: same model.
+    checkpoint : path, optional
+        File from which a `fit` that was stopped goes on.
+    verbose : int
+        1 shows progress bars.
+
+    Attributes
+    ----------
+    estimator_ : fitted estimator
+        Such as :class:`spear_amal.SpearClassifier`, trained on `features_`.
+    features_ : TableFeatures
+    classes_ : ndarray (C,)
+        Class names, sorted; columns of probabilities follow them.
+    class_names_ : ClassNames
+        The same in the order of their codes, which is that of the votes.
+    val_score_ : float
+        Of the estimator, on validation rows; what chose the epoch flatters itself there.
+    text_column_, label_column_, id_column_ : str or None
+    lf_names_ : tuple of str
+        The LFs it was trained with, in their order.
+    training_data_ : TrainingData
+        What it was trained on; not there after `load`.
+
+    Examples
+    --------
+    >>> from spear_amal.labeling import keyword_lf
+    >>> frame = pd.DataFrame({"text": ["win a prize", "see you", "win now", "see me"] * 9})
+    >>> frame["label"] = ["spam", "ham", None, None] * 9
+    >>> lfs = [keyword_lf("win", ["win"], "spam"), keyword_lf("see", ["see"], "ham")]
+    >>> clf = TextClassifier("amal", max_epochs=3).fit(frame, lfs=lfs)
+    >>> clf.predict(["win it", "see it"]).tolist()
+    ['spam', 'ham']
+    """
+
+    def __init__(
+        self,
+        method: str = "recommended",
+        *,
+        features: FeaturesLike = "tfidf",
+        metric: str = "accuracy",
+        max_epochs: int = 100,
+        random_state: int = 0,
+        checkpoint: PathLike | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.method = method
+        self.features = features
+        self.metric = metric
+        self.max_epochs = max_epochs
+        self.random_state = random_state
+        self.checkpoint = checkpoint
+        self.verbose = verbose
+
+    # -- fitting --------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        frame: TablesLike,
+        *,
+        lfs: LFsLike | None = None,
+        votes: LabelMatrix | None = None,
+        text: str = "text",
+        label: str | None = "label",
+        id: str | None = None,
+        validation: TablesLike | None = None,
+        validation_votes: LabelMatrix | None = None,
+        classes: ClassesLike = None,
+    ) -> Self:
+        """Train on a table.
+
+        Parameters
+        ----------
+        frame : DataFrame, or path of a table (or several, which are one table)
+            Labelled and unlabelled rows. Cells of `label` are class names; an empty cell, None,
+            NaN and -1 mean that a row has no label.
+        lfs : list of LFs, or path of a Python file of them, optional
+            Applied to the rows here. A file is a program, and it is run.
+        votes : LabelMatrix, optional
+            In place of `lfs`: votes that are there already. They are joined by id where both have
+            ids, else rows go by position.
+        text, label, id : str
+            Columns. ``label=None``: no row has a label. `id` has an id of its own for each row;
+            default: the index of the frame.
+        validation : DataFrame or path, optional
+            Rows with labels that choose the epoch; default: some of the labelled rows.
+        validation_votes : LabelMatrix, optional
+            Goes with `votes`.
+        classes : list of names, mapping or Enum class, optional
+            The classes in code order; default: those of the votes or of the LF file, else the
+            labels that are there.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        InputError
+            If columns, labels, votes or parameters cannot be used.
+        """
+        spec = self.method_spec()
+        frames = [self._table(frame, text, label, id)]
+        if validation is not None:
+            frames.append(self._table(validation, text, label, id))
+        matrices: list[LabelMatrix | None] = [votes, validation_votes]
+        if spec.method.uses_votes and votes is None:
+            matrices = self._votes_of(frames, lfs, text, label, classes)
+        elif not spec.method.uses_votes:
+            matrices = [None, None]
+        elif lfs is not None:
+            raise InputError("give lfs or votes, not both")
+        if votes is not None and validation is not None and validation_votes is None:
+            raise InputError("votes of the validation rows are missing: give validation_votes")
+        return self.fit_data(training_data(frames, matrices, text, label, id, classes))
+
+    def fit_data(self, data: TrainingData) -> Self:
+        """Train on rows that were read already; arguments and errors as for :meth:`fit`.
+
+        Features are fitted on these rows alone.
+        """
+        spec = self.method_spec()
+        train, validation = data.train, data.validation
+        _check_gold(spec, data)
+        estimator = self._new_estimator(spec)
+        _check_folds(spec, estimator, data)
+        features = TableFeatures(self.features, data.text_column, progress=bool(self.verbose))
+        _check_label_is_no_feature(features, data.label_column)
+        features.fit(pd.concat([table.frame for table in data.tables], ignore_index=True))
+        rows: dict[str, Any] = {"L": train.votes}
+        if validation is not None:
+            rows |= {
+                "X_val": features.transform(validation.frame),
+                "y_val": data.as_labels(validation.y),
+                "L_val": validation.votes,
+            }
+        y = pd.Series(data.as_labels(train.y), index=train.frame.index)
+        x = features.transform(train.frame)
+        with one_thread():
+            estimator.fit(x, y, **rows)
+        self.text_column_, self.label_column_ = data.text_column, data.label_column
+        self.id_column_ = data.id_column
+        names = () if train.votes is None else train.votes.lf_names
+        self._take(estimator, features, data.classes, tuple(names))
+        self.training_data_ = data
+        return self
+
+    def _take(
+        self, estimator: Any, features: TableFeatures, classes: ClassNames, lf_names: Sequence[str]
+    ) -> None:
+        self.estimator_, self.features_ = estimator, features
+        self.class_names_, self.lf_names_ = classes, tuple(lf_names)
+        self.classes_ = np.asarray(sorted(classes))
+        self.val_score_ = estimator.val_score_
+
+    def method_spec(self) -> MethodSpec:
+        """Return what `method` names, read and checked.
+
+        Raises
+        ------
+        InputError
+            If it is no method, or its estimator could not be saved.
+        """
+        spec = parse_method(self.method)
+        estimator = spec.make()
+        if isinstance(estimator, estimators.LabelModelClassifier):
+            if estimator.inference != "feature":
+                raise InputError(
+                    f"method {self.method!r}: a model file holds no label model to predict with; "
+                    f"leave out inference={estimator.inference}, or choose spear, amal or "
+                    "recommended"
+                )
+        return spec
+
+    def _new_estimator(self, spec: MethodSpec) -> Any:
+        return spec.make(
+            metric=self.metric,
+            random_state=self.random_state,
+            max_epochs=self.max_epochs,
+            checkpoint=self.checkpoint,
+            verbose=self.verbose,
+        )
+
+    def _table(
+        self,
+        table: TablesLike,
+        text: str,
+        label: str | None,
+        id: str | None,
+        strict: bool = True,
+    ) -> pd.DataFrame:
+        """Return a table as a frame whose texts are strings and whose index has the ids.
+
+        If not `strict` the ids may be missing.
+        """
+        if not isinstance(table, pd.DataFrame):
+            table = read_table(table, text if uses_text(self.features) else None, label)
+        elif not len(table):
+            raise InputError("the table has no rows")
+        if uses_text(self.features) or text in table:
+            table = table.assign(**{text: texts_of(table, text)})
+        if id is not None and (strict or id in table):
+            if id not in table:
+                raise InputError(f"the table has no column {id!r} for ids; it has {list(table)}")
+            table = table.set_axis(pd.Index(table[id].to_numpy()), axis=0)
+        return table
+
+    def _votes_of(
+        self,
+        frames: Sequence[pd.DataFrame],
+        lfs: LFsLike | None,
+        text: str,
+        label: str | None,
+        classes: ClassesLike,
+    ) -> list[LabelMatrix | None]:
+        if lfs is None:
+            raise InputError(
+                f"method {self.method!r} learns from votes: give lfs= or votes=, or choose a "
+                "method without rules, such as only-lv"
+            )
+        applier, classes = _applier(lfs, classes, frames, label)
+        self.applier_ = applier
+        return [
+            applier.apply(for_lfs(frame, text), progress_bar=bool(self.verbose)) for frame in frames
+        ]
+
+    # -- prediction -----------------------------------------------------------------------------
+
+    @property
+    def needs_votes(self) -> bool:
+        """True if the fitted model predicts with the rules as well."""
+        check_is_fitted(self, "estimator_")
+        return bool(self.estimator_.exponent_ > 0)
+
+    def predict_proba(
+        self,
+        rows: Any,
+        votes: LabelMatrix | None = None,
+        lfs: LFsLike | None = None,
+    ) -> np.ndarray:
+        """Compute class probabilities (n, C) in the order of `classes_`.
+
+        Parameters
+        ----------
+        rows : list of n texts, DataFrame, or path of a table (or several)
+        votes : LabelMatrix, optional
+            Needed, as an alternative to `lfs`, where the model predicts with the rules as well
+            (`needs_votes`) and was loaded from a file.
+        lfs : list of LFs, or path of a file of them, optional
+
+        Raises
+        ------
+        InputError
+            If a column is missing, or votes are missing or those of other LFs.
+        """
+        check_is_fitted(self, "estimator_")
+        frame = self.rows_of(rows)
+        matrix = self._prediction_votes(frame, votes, lfs)
+        x = self.features_.transform(frame)
+        with one_thread():
+            p = self.estimator_.predict_proba(x, matrix)
+        whole = np.zeros((len(frame), len(self.classes_)))
+        codes = [self._code(label) for label in self.estimator_.classes_.tolist()]
+        whole[:, self.places_[codes]] = p
+        return whole
+
+    def predict(
+        self, rows: Any, votes: LabelMatrix | None = None, lfs: LFsLike | None = None
+    ) -> np.ndarray:
+        """Predict class names (n,); arguments and errors as for :meth:`predict_proba`."""
+        return self.classes_[self.predict_proba(rows, votes, lfs).argmax(1)]
+
+    def score(
+        self, rows: Any, y: Any = None, votes: LabelMatrix | None = None, lfs: Any = None
+    ) -> float:
+        """Score predictions by `metric` on labelled rows; unlabelled ones are left out.
+
+        `y` (n,) are class names; default: the label column of the table.
+        """
+        frame = self.rows_of(rows, self.label_column_ if y is None else None)
+        if y is None:
+            if self.label_column_ is None or self.label_column_ not in frame:
+                raise InputError(
+                    f"the rows have no column of labels {self.label_column_!r}: give y"
+                )
+            y = frame[self.label_column_]
+        codes = read_gold(y, self.class_names_).codes
+        predicted = read_gold(self.predict(frame, votes, lfs), self.class_names_).codes
+        positive = self.estimator_.classes_[self.estimator_.positive_code_]
+        return score(self.estimator_.metric, codes, predicted, self._code(positive))
+
+    def rows_of(self, rows: Any, label: str | None = None) -> pd.DataFrame:
+        """Return rows to predict as a frame, whose index has the ids if there are any.
+
+        Parameters
+        ----------
+        rows : list of texts, DataFrame, or path of a table (or several)
+        label : str, optional
+            Column of labels, whose cells in CSV and TSV stay text.
+
+        Raises
+        ------
+        InputError
+            If a table or a column that the features need is missing, or a single text was given.
+        """
+        check_is_fitted(self, "estimator_")
+        if isinstance(rows, pd.DataFrame) and not len(rows):
+            return rows
+        if isinstance(rows, pd.DataFrame) or _are_paths(rows):
+            return self._table(rows, self.text_column_, label, self.id_column_, strict=False)
+        if self.features_.columns:
+            raise InputError(
+                f"this model needs the columns {self.features_.columns}: give a DataFrame or the "
+                "path of a table"
+            )
+        texts = pd.DataFrame({self.text_column_: _as_list(rows)})
+        return self._table(texts, self.text_column_, None, None) if len(texts) else texts
+
+    def _prediction_votes(
+        self, frame: pd.DataFrame, votes: LabelMatrix | None, lfs: LFsLike | None
+    ) -> LabelMatrix | None:
+        if votes is None and self.needs_votes:
+            votes = self.votes_on(frame, lfs)
+        if votes is None:
+            return None
+        if votes.lf_names != self.lf_names_:
+            raise InputError(
+                f"the model was trained with the LFs {list(self.lf_names_)}, found "
+                f"{list(votes.lf_names)}; use the same LF file"
+            )
+        return align_votes(votes, [frame], "the rows", "the votes")
+
+    def votes_on(self, frame: pd.DataFrame, lfs: LFsLike | None = None) -> LabelMatrix:
+        """Return the votes on rows of the LFs given, or of those that `fit` was given."""
+        if lfs is None and not hasattr(self, "applier_"):
+            raise InputError(
+                "this model predicts with the rules as well, and a file holds none: give lfs= or "
+                "votes= (--lfs)"
+            )
+        applier = self.applier_ if lfs is None else _applier(lfs, self.class_names_, [], None)[0]
+        return applier.apply(for_lfs(frame, self.text_column_), progress_bar=False)
+
+    def _code(self, label: Any) -> int:
+        """Code in `class_names_` of a class of the estimator."""
+        return int(read_gold([label], self.class_names_, "the model").codes[0])
+
+    @property
+    def places_(self) -> np.ndarray:
+        """For each class (C,), in the order of the votes' codes, its place in `classes_`."""
+        listed = self.classes_.tolist()
+        return np.array([listed.index(name) for name in self.class_names_])
+
+    # -- files ----------------------------------------------------------------------------------
+
+    @classmethod
+    def from_fitted(
+        cls,
+        estimator: Any,
+        features: Any,
+        classes: ClassesLike,
+        *,
+        text: str = "text",
+        label: str | None = "label",
+        id: str | None = None,
+        lf_names: Sequence[str] = (),
+        method: str = "",
+    ) -> Self:
+        """Make a classifier of an estimator and features that are fitted already.
+
+        Parameters
+        ----------
+        estimator : fitted estimator
+        features : fitted TextFeatures, TextEncoder, ColumnFeatures or TableFeatures
+        classes : as for the appliers
+            Class names in code order.
+        text, label, id : str
+            Columns of tables.
+        lf_names : sequence of str
+            The LFs it was trained with, in their order.
+        method : str
+            For people.
+        """
+        if not isinstance(features, TableFeatures):
+            features = TableFeatures.of_fitted([features], text)
+        made = cls(method, features=features.features, metric=estimator.metric)
+        names = class_names(classes)
+        if names is None:
+            raise InputError("classes must be the class names in code order, found None")
+        made.text_column_, made.label_column_, made.id_column_ = text, label, id
+        made._take(estimator, features, names, lf_names)
+        return made
+
+    def save(self, path: PathLike, overwrite: bool = False) -> None:
+        """Write everything into one file of tensors and JSON; no pickle.
+
+        LFs are programs and stay out of it; their names are kept.
+
+        Raises
+        ------
+        OutputExistsError
+            If the file exists and `overwrite` is False.
+        OSError
+            If it cannot be written; what stood there before is kept.
+        """
+        check_is_fitted(self, "estimator_")
+        content = self.features_.to_arrays()
+        extra = {
+            "text_format": _FORMAT,
+            "classes": [one if isinstance(one, str) else int(one) for one in self.class_names_],
+            "class_ids": self.class_names_.ids,
+            "text_column": self.text_column_,
+            "label_column": self.label_column_,
+            "id_column": self.id_column_,
+            "lf_names": list(self.lf_names_),
+            "method": self.method,
+            "features": self.features if isinstance(self.features, str) else None,
+            "feature_settings": content["settings"],
+        }
+        tensors = {name: torch.tensor(array) for name, array in content["arrays"].items()}
+        serialization.save(self.estimator_, path, overwrite, extra, tensors)
+
+    @classmethod
+    def load(cls, path: PathLike, **objects: Any) -> Self:
+        """Read what :meth:`save` wrote; runs no code from the file.
+
+        Parameters
+        ----------
+        path : path
+        **objects
+            What only code can make again, as for ``SpearClassifier.load``.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        FileFormatError
+            If the file is damaged, or holds something else.
+        """
+        stored = serialization.read_stored(path)
+        extra = stored.extra
+        if not serialization.holds_texts(extra):
+            images = extra.get("images")
+            what = (
+                "holds an estimator alone"
+                if images is None
+                else f"is a model for images ({images})"
+            )
+            raise FileFormatError(
+                f"{path} {what}, without features of texts and class names: load it with "
+                f"spear_amal.{stored.kind}.load; it can teach (distill --teacher)"
+            )
+        with guarded_reading(path, "a model with text features and class names", "train again"):
+            estimator = stored.estimator(getattr(estimators, stored.kind), **objects)
+            features = TableFeatures.from_arrays(_features_of(stored), extra["text_column"])
+            made = cls.from_fitted(
+                estimator,
+                features,
+                ClassNames(extra["classes"], extra.get("class_ids")),
+                text=extra["text_column"],
+                label=extra.get("label_column", "label"),
+                id=extra.get("id_column"),
+                lf_names=tuple(extra["lf_names"]),
+                method=extra["method"],
+            )
+        made.features = extra.get("features") or made.features
+        made.max_epochs = estimator.trainer.max_epochs if estimator.trainer else made.max_epochs
+        made.random_state = estimator.random_state
+        return made
+
+
+def _features_of(stored: serialization.StoredModel) -> dict[str, Any]:
+    arrays = {name: tensor.numpy() for name, tensor in stored.extra_tensors.items()}
+    settings = stored.extra["feature_settings"]
+    if stored.extra.get("text_format", 1) > 1:
+        return {"settings": settings, "arrays": arrays}
+    return {
+        "settings": [{"kind": "tfidf", "settings": settings}],
+        "arrays": {f"0.{name}": array for name, array in arrays.items()},
+    }
+
+
+def _are_paths(rows: Any) -> bool:
+    """Return whether rows are the path of a table, or several; raise for a single text."""
+    if not isinstance(rows, str):
+        paths = rows if isinstance(rows, list | tuple) and rows else [rows]
+        return all(isinstance(path, os.PathLike) for path in paths)
+    try:
+        suffix_of(Path(rows))
+    except InputError as error:
+        raise InputError(
+            f"needed are a list of texts, a DataFrame or the path of a table, found {rows!r:.99}; "
+            "put a single text in a list"
+        ) from error
+    return True
+
+
+def _as_list(rows: Any) -> list[Any]:
+    if not isinstance(rows, Iterable):
+        raise InputError(
+            "needed are a list of texts, a DataFrame or the path of a table, found "
+            f"{type(rows).__name__}"
+        )
+    return list(rows)
+
+
+def _applier(
+    lfs: LFsLike, classes: ClassesLike, frames: Sequence[pd.DataFrame], label: str | None
+) -> tuple[PandasLFApplier, ClassesLike]:
+    """Make the applier of a file or a list of LFs, with the classes that they need."""
+    if isinstance(lfs, str | os.PathLike):
+        loaded = load_lfs(lfs)
+        classes = loaded.classes if classes is None else classes
+        return PandasLFApplier(loaded.lfs, classes=classes), classes
+    lfs = list(lfs)
+    if classes is None and label is not None:
+        classes = _classes_of_labels(lfs, frames, label)
+    return PandasLFApplier(lfs, classes=classes), classes
+
+
+def _classes_of_labels(
+    lfs: Sequence[Any], frames: Sequence[pd.DataFrame], label: str
+) -> list[str] | None:
+    """Return the gold labels as classes, where all LFs name their class; None otherwise."""
+    named = [getattr(lf, "label", None) for lf in lfs]
+    if not named or not all(isinstance(name, str) for name in named):
+        return None
+    cells = [cell for frame in frames if label in frame for cell in frame[label].tolist()]
+    gold = sorted({str(c).strip() for c in cells if not pd.isna(c)} - {"", "-1"})
+    voted = sorted({str(name) for name in named})
+    other = [name for name in voted if name not in gold]
+    if other and gold:
+        lf = next(lf for lf in lfs if lf.label == other[0])
+        raise InputError(
+            f"LF {lf.name!r} votes for {other[0]!r}, but the labels are {gold}; mend the one or "
+            "the other, or say with classes= which classes there are"
+        )
+    return gold if len(gold) > 1 else voted
+
+
+def _check_label_is_no_feature(features: TableFeatures, label: str | None) -> None:
+    if label is not None and label in features.columns:
+        raise InputError(
+            f"the column {label!r} holds the labels: as a feature it would give them away; leave "
+            "it out of columns:"
+        )
+
+
+def _check_gold(spec: MethodSpec, data: TrainingData) -> None:
+    """Raise an error for a table without labels, and for a ceiling that would be none."""
+    y = data.train.y
+    if not (y >= 0).any():
+        raise InputError("no row has a label; a few labelled rows of every class are needed")
+    n = int((y < 0).sum())
+    if spec.method.gold == "all" and n:
+        raise InputError(
+            f"method {spec.text} is trained on gold labels of all rows, but {n} of {len(y)} rows "
+            "have none; choose only-lv, or a method that uses votes"
+        )
+
+
+def _check_folds(spec: MethodSpec, estimator: Any, data: TrainingData) -> None:
+    """Raise an error for too few labels for folds."""
+    if not estimator.fit_strategy.startswith("crossfit"):
+        return
+    codes = np.concatenate([table.y for table in data.tables])
+    counts = np.bincount(codes[codes >= 0], minlength=len(data.classes))
+    rare = [code for code in np.flatnonzero(counts) if counts[code] < estimator.n_folds]
+    if rare:
+        raise InputError(
+            f"{spec.title} needs {estimator.n_folds} labelled rows of every class, found "
+            f"{counts[rare[0]]} of {data.classes[rare[0]]!r}; label more rows, or choose a "
+            "method that trains one model: amal, spear or only-lv"
+        )
