@@ -1,4 +1,4 @@
-"""Which rows to label next: uncertain ones, disputed ones, and kinds that gold has few of."""
+"""Which rows to label next: uncertain and disputed ones, and rare classes."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ import scipy.sparse as sp
 from spear_amal._typing import MatrixLike, VectorLike, VotesLike
 from spear_amal.checks import check_whole
 from spear_amal.errors import InputError
+from spear_amal.seeds import settle_seed
 from spear_amal.votes.gold import gold_codes
 from spear_amal.votes.label_matrix import as_label_matrix
 from spear_amal.votes.matrix_checks import as_floats
 
-# Candidates for each row that is chosen: the diverse ones are taken from these.
+# Candidates for each row that is chosen by its score: the diverse ones are taken from these.
 _CANDIDATES = 20
 # Of two rows with a higher cosine one is enough.
 NEAR = 0.9
+# Numbers of its own, so that a split with the same seed is another draw.
+_STREAM = 2_741
 
 
 def next_rows(
@@ -27,13 +30,17 @@ def next_rows(
     n: int = 20,
     proba: MatrixLike | None = None,
     X: Any = None,
+    seed: int = 0,
 ) -> pd.DataFrame:
     """Choose rows whose labels would help most.
 
-    A row scores by how little is known of it: by the margin between its two most probable classes,
-    by votes that contradict each other, by having no vote, and by how few labels its most probable
-    class has. Rows are then picked one by one, the highest score first, each score lowered by the
-    likeness to rows that are picked or labelled already; near duplicates of them are left out.
+    One half by a score of how little is known of a row: the margin between its two most probable
+    classes, votes that contradict each other, no vote at all. With features the score is higher for
+    typical rows, and rows are picked one by one, each score lowered by the likeness to rows that
+    are picked or labelled already; near duplicates of them are left out.
+
+    The other half is drawn at random: always from the likely rows of the class that has the fewest
+    labels so far. Uncertain rows alone are odd ones, and teach a classifier little of the rest.
 
     Parameters
     ----------
@@ -47,12 +54,14 @@ def next_rows(
         Probabilities of the classes, from a model or a label model; default: shares of the votes.
     X : array or sparse matrix (n_rows, D), optional
         Features such as TF-IDF, by which rows are alike; without them all rows differ.
+    seed : int
+        Draws the second half.
 
     Returns
     -------
     DataFrame
-        ``row`` (position), ``reason``, ``score`` and ``class`` (the most probable one), in the
-        order in which they were picked; fewer than `n` rows if no more are worth it.
+        ``row`` (position), ``reason``, ``score`` and ``class`` (the most probable one), the first
+        half in the order in which it was picked; fewer than `n` rows if no more are left.
 
     Raises
     ------
@@ -62,31 +71,30 @@ def next_rows(
     Examples
     --------
     >>> L = np.array([[0, 0], [0, 1], [-1, -1], [1, 1], [0, 0]])
-    >>> next_rows(L, [0, -1, -1, -1, -1], n=2)[["row", "reason"]].to_numpy().tolist()
-    [[1, 'votes contradict each other'], [2, 'no LF votes on it']]
+    >>> next_rows(L, [0, -1, -1, -1, -1], n=3)[["row", "reason"]].to_numpy().tolist()
+    [[1, 'votes contradict each other'], [2, 'no LF votes on it'], [3, 'its class has few labels']]
     """
     check_whole("n", n, 1)
+    generator = np.random.default_rng([_STREAM, settle_seed(seed, "seed")])
     matrix = as_label_matrix(L)
     gold = np.full(len(matrix), -1) if y is None else gold_codes(y, matrix, "y")
-    unlabelled = np.flatnonzero(gold < 0)
-    if not len(unlabelled):
+    if not (gold < 0).any():
         raise InputError("all rows have a label: there is none to choose")
     counts = _votes_by_class(matrix, max(matrix.n_classes, int(gold.max(initial=-1)) + 1))
     p = _probabilities(proba, counts, gold)
-    parts = _parts(p, counts, gold)
-    score = np.sum(list(parts.values()), axis=0)
     features = None if X is None else _unit_rows(X, len(matrix))
-    candidates = unlabelled[np.argsort(-score[unlabelled], kind="stable")]
-    picked = _diverse(candidates, score, features, np.flatnonzero(gold >= 0), n)
-    names = list(parts)
-    strongest = np.argmax(np.stack([parts[name][picked] for name in names]), axis=0)
-    classes = list(matrix.classes)
-    guesses = p[picked].argmax(1).tolist()
+    parts = _parts(p, counts)
+    score = np.sum(list(parts.values()), axis=0) * _typical(features, len(matrix))
+    picked = _diverse(score, features, gold, n - n // 2)
+    drawn = _of_rare_classes(p.argmax(axis=1), gold, picked, n - len(picked), generator)
+    reasons = [_reason(parts, row) for row in picked] + ["its class has few labels"] * len(drawn)
+    rows = np.concatenate([picked, drawn])
+    classes, guesses = list(matrix.classes), p[rows].argmax(axis=1).tolist()
     return pd.DataFrame(
         {
-            "row": picked,
-            "reason": [names[k] for k in strongest],
-            "score": score[picked],
+            "row": rows,
+            "reason": reasons,
+            "score": score[rows],
             "class": [classes[code] if code < len(classes) else code for code in guesses],
         }
     )
@@ -115,20 +123,24 @@ def _probabilities(proba: Any, counts: np.ndarray, gold: np.ndarray) -> np.ndarr
     return p
 
 
-def _parts(p: np.ndarray, counts: np.ndarray, gold: np.ndarray) -> dict[str, np.ndarray]:
+def _parts(p: np.ndarray, counts: np.ndarray) -> dict[str, np.ndarray]:
     """Return what makes a row (n,) worth a label, by reason; each from 0 to 1."""
     ordered = np.sort(p, axis=1)
     margin = ordered[:, -1] - (ordered[:, -2] if p.shape[1] > 1 else 0)
     voted = counts.sum(axis=1)
     agreed = counts.max(axis=1) / np.maximum(voted, 1)
-    of_class = np.bincount(gold[gold >= 0], minlength=p.shape[1])
-    rare = 1 - of_class / max(of_class.max(), 1)
     return {
         "the classifier is uncertain": 1 - margin,
         "votes contradict each other": np.where(voted > 0, 2 * (1 - agreed), 0.0).clip(max=1),
         "no LF votes on it": 0.5 * (voted == 0),
-        "its class has few labels": 0.5 * rare[p.argmax(axis=1)],
     }
+
+
+def _reason(parts: dict[str, np.ndarray], row: int) -> str:
+    """Return what counts most for a row; without a vote all else follows from that."""
+    if parts["no LF votes on it"][row]:
+        return "no LF votes on it"
+    return max(parts, key=lambda name: parts[name][row])
 
 
 def _unit_rows(X: Any, n: int) -> sp.csr_array:
@@ -144,18 +156,24 @@ def _unit_rows(X: Any, n: int) -> sp.csr_array:
     return sp.csr_array(sp.diags_array(scale) @ features)
 
 
+def _typical(features: sp.csr_array | None, n: int) -> np.ndarray:
+    """Return how typical rows (n,) are: root of the mean cosine to all, the largest being 1."""
+    if features is None:
+        return np.ones(n)
+    mean_cosine = features @ np.asarray(features.mean(axis=0)).ravel()
+    return np.sqrt((mean_cosine / max(mean_cosine.max(initial=0.0), 1e-12)).clip(min=0))
+
+
 def _diverse(
-    candidates: np.ndarray,
-    score: np.ndarray,
-    features: sp.csr_array | None,
-    labelled: np.ndarray,
-    n: int,
+    score: np.ndarray, features: sp.csr_array | None, gold: np.ndarray, n: int
 ) -> np.ndarray:
-    """Pick rows greedily: the highest ``score * (1 - cosine to the nearest row picked)``."""
+    """Pick rows greedily: the highest ``score * (1 - cosine to the nearest row known)``."""
+    unlabelled = np.flatnonzero(gold < 0)
+    candidates = unlabelled[np.argsort(-score[unlabelled], kind="stable")]
     if features is None:
         return candidates[:n]
     candidates = candidates[: max(_CANDIDATES * n, 500)]
-    own = features[candidates]
+    own, labelled = features[candidates], np.flatnonzero(gold >= 0)
     nearest = np.zeros(len(candidates))
     for start in range(0, len(labelled), 1000):
         alike = (own @ features[labelled[start : start + 1000]].T).toarray()
@@ -173,3 +191,25 @@ def _diverse(
         alike = (own @ features[candidates[[best]]].T).toarray()[:, 0]
         nearest = np.maximum(nearest, alike)
     return np.array(picked, dtype=np.int64)
+
+
+def _of_rare_classes(
+    guesses: np.ndarray,
+    gold: np.ndarray,
+    picked: np.ndarray,
+    n: int,
+    generator: np.random.Generator,
+) -> np.ndarray:
+    """Draw rows one by one, each among those that look like the class with the fewest labels."""
+    free = gold < 0
+    free[picked] = False
+    C = max(int(guesses.max(initial=0)), int(gold.max(initial=0))) + 1
+    likely = [np.flatnonzero(free & (guesses == code)) for code in range(C)]
+    waiting = [generator.permutation(rows).tolist() for rows in likely]
+    labels = np.bincount(gold[gold >= 0], minlength=C) + np.bincount(guesses[picked], minlength=C)
+    drawn: list[int] = []
+    while len(drawn) < n and any(waiting):
+        code = min((k for k in range(C) if waiting[k]), key=lambda k: labels[k])
+        drawn.append(waiting[code].pop())
+        labels[code] += 1
+    return np.array(drawn, dtype=np.int64)

@@ -10,11 +10,11 @@ from spear_amal.labeling import next_rows
 
 
 def test_each_reason():
-    L = np.array([[0, 0], [0, 1], [-1, -1], [1, 1], [0, 0], [0, 0]])
-    p = np.array([[1, 0], [0.9, 0.1], [1, 0], [0, 1], [1, 0], [0.55, 0.45]])
-    y = [0, -1, -1, -1, -1, -1]
-    chosen = next_rows(L, y, n=4, proba=p)
-    # Scores: disputed 1 + 0.2, uncertain 0.9, uncovered 0.5, of a class without labels 0.5.
+    L = np.array([[0, 0], [0, 1], [-1, -1], [1, 1], [0, 0], [0, 0], [0, 0]])
+    p = np.array([[1, 0], [0.9, 0.1], [1, 0], [0, 1], [1, 0], [0.55, 0.45], [1, 0]])
+    y = [0, -1, -1, -1, 0, -1, 0]
+    # Scores: disputed 1 + 0.2, uncertain 0.9, uncovered 0.5; row 3 alone looks like class 1.
+    chosen = next_rows(L, y, n=6, proba=p)
     assert chosen["row"].tolist() == [1, 5, 2, 3]
     assert chosen["reason"].tolist() == [
         "votes contradict each other",
@@ -22,7 +22,7 @@ def test_each_reason():
         "no LF votes on it",
         "its class has few labels",
     ]
-    assert chosen["score"].tolist() == pytest.approx([1.2, 0.9, 0.5, 0.5])
+    assert chosen["score"].tolist() == pytest.approx([1.2, 0.9, 0.5, 0.0])
     assert chosen["class"].tolist() == [0, 0, 0, 1]
 
 
@@ -39,9 +39,31 @@ def test_near_duplicates_are_left_out_and_others_come_first():
     X = np.array([[1, 0, 0], [1, 0.01, 0], [1, 1, 0], [0, 0, 1], [1, 0, 0]])
     y = [-1, -1, -1, -1, 0]  # rows 0 and 1 are as the labelled one
     for features in (X, sp.csr_array(X)):
-        assert next_rows(L, y, n=9, X=features)["row"].tolist() == [3, 2]
-    twice = np.array([[1, 0], [0.0, 1], [1, 0]])
-    assert next_rows(np.full((3, 1), -1), n=3, X=twice)["row"].tolist() == [0, 1]
+        chosen = next_rows(L, y, n=4, X=features)
+        by_score = chosen[chosen["reason"] != "its class has few labels"]
+        # Cosines to the labelled row: row 3 has 0, row 2 has 0.7 and is more typical.
+        assert sorted(by_score["row"]) == [2, 3] and len(chosen) == 4
+
+
+def test_the_other_half_goes_to_the_class_with_the_fewest_labels():
+    guesses = np.array([0] * 40 + [1] * 20 + [2] * 5)
+    y = np.full(65, -1)
+    y[:6], y[40:42] = 0, 1  # 6 labels of class 0, 2 of class 1, none of class 2
+    chosen = next_rows(guesses[:, None], y, n=16)
+    drawn = chosen[chosen["reason"] == "its class has few labels"]
+    by_score = chosen[chosen["reason"] != "its class has few labels"]
+    labels = np.bincount(y[y >= 0], minlength=3) + np.bincount(by_score["class"], minlength=3)
+    for code in drawn["class"]:
+        left = np.flatnonzero([labels[k] < {0: 40, 1: 20, 2: 5}[k] for k in range(3)])
+        assert labels[code] == labels[left].min()
+        labels[code] += 1
+    assert len(drawn) == 8
+
+
+def test_the_same_seed_draws_the_same_rows():
+    L = np.random.default_rng(0).integers(-1, 2, (53, 3))
+    some = [next_rows(L, n=20, seed=seed)["row"].tolist() for seed in (1, 1, 2)]
+    assert some[0] == some[1] != some[2]
 
 
 def test_classes_are_named():
