@@ -16,8 +16,9 @@ from spear_amal.cli.outputs import check_outputs
 from spear_amal.cli.voted_rows import load_votes, votes_on_rows
 from spear_amal.cli.votes import votes_of_table
 from spear_amal.data import write_table
-from spear_amal.data.delimited import DELIMITERS, as_no_formula
+from spear_amal.data.delimited import as_no_formula
 from spear_amal.data.id_column import ids_of
+from spear_amal.data.table_kinds import is_delimited
 from spear_amal.errors import InputError
 from spear_amal.labeling import LFReview, review_lfs
 from spear_amal.report.formatting import format_interval, format_numbers
@@ -66,7 +67,7 @@ def _votes(
     if not options.data:
         return load_votes(source)[0], None, None, None
     frame = read_data(options, text_column=None)
-    ids = ids_of(frame, getattr(options, "id_column", None), "the data")
+    ids = ids_of(frame, options.id_column, "the data")
     votes = votes_on_rows(source, frame, ids, options.text_column)
     return votes, frame, gold_of(frame, options, votes), None
 
@@ -74,7 +75,7 @@ def _votes(
 def _write(table: pd.DataFrame, options: AnalyzeOptions) -> None:
     if options.table is None:
         return
-    if options.table.suffix.lower() in DELIMITERS:
+    if is_delimited(options.table):
         table = table.assign(
             **{name: table[name].map(as_no_formula) for name in ("LF", "votes for")}
         )

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from spear_amal.cli.console import print_status
-from spear_amal.data import read_rows, read_table, require_columns
+from spear_amal.cli.tables import read_frame
+from spear_amal.data import read_rows, require_columns
 from spear_amal.data.id_column import ids_of
 from spear_amal.errors import InputError
 
@@ -20,6 +21,10 @@ class DataOptions(Protocol):
 
     text_column: str
     label_column: str
+    id_column: str | None
+    sep: str | None
+    encoding: str | None
+    sheet: str | None
     gold: tuple[Path, ...]
 
     def require(self, name: str) -> Any:
@@ -42,7 +47,7 @@ def read_data(options: DataOptions, text_column: str | None = "") -> pd.DataFram
         data, or has another label there.
     """
     text = options.text_column if text_column == "" else text_column
-    frame = read_table(options.require("data"), text, options.label_column)
+    frame = read_frame(options, options.require("data"), text, options.label_column)
     for path in options.gold:
         frame = fill_labels(frame, path, options)
     return frame
@@ -59,7 +64,7 @@ def fill_labels(frame: pd.DataFrame, path: Path, options: DataOptions) -> pd.Dat
         If a labelled row is no row of the data, its text is another one there, or its label.
     """
     text, label = options.text_column, options.label_column
-    further = read_table(path, None, label)
+    further = read_frame(options, [path], None, label)
     require_columns(further, [label], str(path))
     values = read_rows.label_values(further, label, str(path))
     filled = np.flatnonzero([value is not None for value in values])
@@ -90,7 +95,7 @@ def _rows_of(
     options: DataOptions,
 ) -> list[Sequence[int]]:
     """Return the rows of the data that each labelled row of a file is."""
-    text, id_column = options.text_column, getattr(options, "id_column", None)
+    text, id_column = options.text_column, options.id_column
     ids, others = ids_of(frame, id_column, "the data"), ids_of(further, id_column, str(path))
     has_texts = text in frame and text in further
     if ids is not None and others is not None:

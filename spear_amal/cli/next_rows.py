@@ -36,7 +36,7 @@ def choose_next(options: NextOptions) -> None:
     chosen = next_rows(cast.matrix, gold, options.count, proba, features)
     table = frame.iloc[chosen["row"]][[options.text_column]]
     if cast.ids is not None:
-        name = getattr(options, "id_column", None) or ID_COLUMN
+        name = options.id_column or ID_COLUMN
         table.insert(0, name, cast.ids[chosen["row"]])
     table[options.label_column] = pd.Series([None] * len(table), index=table.index, dtype=object)
     table["reason"] = chosen["reason"].tolist()

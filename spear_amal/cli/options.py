@@ -28,6 +28,30 @@ CacheDir = Annotated[
     Path | None, Field(description="Where fetched corpora are kept; default: $SPEAR_AMAL_CACHE.")
 ]
 NoCache = Annotated[bool, Field(description="Neither read votes from a cache nor keep them there.")]
+IdColumn = Annotated[
+    Text | None,
+    Field(
+        description="Column with the ids of the rows; default: id, if it is there and tells them "
+        "apart."
+    ),
+]
+Sep = Annotated[
+    Text | None,
+    Field(
+        description="What stands between the cells of a .csv: a character, tab, comma, semicolon "
+        "or pipe; default: found from the file."
+    ),
+]
+Encoding = Annotated[
+    Text | None,
+    Field(
+        description="Encoding of text files, such as cp1252; default: UTF-8, or UTF-16 if it "
+        "begins with its mark."
+    ),
+]
+Sheet = Annotated[
+    Text | None, Field(description="Sheet of an .xlsx file to read; default: the first.")
+]
 MODEL = Path("model.safetensors")
 
 # -- a project of one's own: spear.toml -----------------------------------------------------------
@@ -47,6 +71,10 @@ class TrainingConfig(Options):
     label_column: Text = option(
         "label", "Column with gold labels; an empty cell, or -1, is no label."
     )
+    id_column: IdColumn = None
+    sep: Sep = None
+    encoding: Encoding = None
+    sheet: Sheet = None
     gold: tuple[Path, ...] = option(
         (),
         "Table with further labels for rows of the data, known by id (else by text): what next "
@@ -100,7 +128,7 @@ class ApplyOptions(CliConfig):
 
     SHOWN: ClassVar = {
         "Options": "data lfs votes votes_folder force",
-        "Rows": "text_column label_column gold",
+        "Rows": "text_column label_column gold id_column sep encoding sheet",
         "Labelling functions": "fault_tolerant jobs cache no_cache",
     }
 
@@ -121,7 +149,7 @@ class AnalyzeOptions(CliConfig):
 
     SHOWN: ClassVar = {
         "Options": "data lfs lf votes table force",
-        "Rows": "text_column label_column gold",
+        "Rows": "text_column label_column gold id_column sep encoding sheet",
         "Labelling functions": "fault_tolerant jobs cache no_cache",
     }
 
@@ -145,7 +173,7 @@ class NextOptions(CliConfig):
 
     SHOWN: ClassVar = {
         "Options": "count data lfs output chosen force",
-        "Rows": "text_column label_column gold",
+        "Rows": "text_column label_column gold id_column sep encoding sheet",
         "Labelling functions": "fault_tolerant jobs cache no_cache",
     }
 
@@ -169,7 +197,8 @@ class TrainOptions(CliConfig):
 
     SHOWN: ClassVar = {
         "Options": "data lfs method output report force",
-        "Rows": "text_column label_column gold validation fault_tolerant cache no_cache",
+        "Rows": "text_column label_column gold id_column sep encoding sheet validation "
+        "fault_tolerant cache no_cache",
         "Training": "features metric seed max_epochs checkpoint",
     }
 
@@ -181,7 +210,10 @@ class TrainOptions(CliConfig):
 class PredictOptions(CliConfig):
     """Options of ``predict``."""
 
-    SHOWN: ClassVar = {"Options": "output data predictions lfs force"}
+    SHOWN: ClassVar = {
+        "Options": "output data predictions lfs force",
+        "Rows": "id_column sep encoding sheet",
+    }
 
     output: Path = option(MODEL, "Model file that train or distill wrote.", flag="model")
     predictions: Path | None = option(
@@ -193,7 +225,10 @@ class PredictOptions(CliConfig):
 class EvaluateOptions(CliConfig):
     """Options of ``evaluate``."""
 
-    SHOWN: ClassVar = {"Options": "output test label_column lfs"}
+    SHOWN: ClassVar = {
+        "Options": "output test lfs",
+        "Rows": "label_column sep encoding sheet",
+    }
 
     output: Path = option(MODEL, "Model file that train or distill wrote.", flag="model")
     test: tuple[Path, ...] = option(
@@ -227,13 +262,10 @@ Images = Annotated[
 ImagesPath = Annotated[
     Path | None, Field(description="Folder, archive or .npz file that holds the images.")
 ]
-RowIdColumn = Annotated[
-    Text | None, Field(description="Column by which files of teacher outputs know the rows.")
-]
 
 
 _ONLY_WITH = {
-    "--data": ("validation", "row_id_column", "gold", "lfs", "cache"),
+    "--data": ("validation", "gold", "id_column", "sep", "encoding", "sheet", "lfs", "cache"),
     "--images": ("images_path", "subset", "label_noise", "augment"),
 }
 
@@ -245,8 +277,8 @@ class DistillConfig(TrainingConfig):
     HINT: ClassVar = (
         "`spear-amal distill --help` lists the options, docs/distillation.md shows such a file"
     )
+    RENAMED: ClassVar = {"row_id_column": "id_column"}
 
-    row_id_column: RowIdColumn = None
     images: Images = None
     images_path: ImagesPath = None
     subset: int | None = option(None, "Draw so many training images, classes in proportion.", ge=1)
@@ -318,8 +350,8 @@ class DistillOptions(DistillConfig):
 
     SHOWN: ClassVar = {
         "Options": "data images student teacher method output report weights force",
-        "Tables": "text_column label_column row_id_column gold validation lfs fault_tolerant "
-        "cache no_cache",
+        "Tables": "text_column label_column gold id_column sep encoding sheet validation lfs "
+        "fault_tolerant cache no_cache",
         "Images": "images_path data_dir subset label_noise augment",
         "Teachers": "assistant temperature early_stopped teacher_cache",
         "Training": "metric max_epochs optimiser lr schedule milestones batch_size seed device "
@@ -335,12 +367,17 @@ class DistillOptions(DistillConfig):
 class TeacherOutputsOptions(Options):
     """Options of ``teacher-outputs``."""
 
+    RENAMED: ClassVar = {"row_id_column": "id_column"}
+
     model: Path = option(..., "Model file that train or distill wrote.")
     output: Path = option(..., "File to write (.npz).")
     data: tuple[Path, ...] = option(
         (), "Table: .csv, .tsv, .jsonl or .parquet; several files are one table."
     )
-    row_id_column: RowIdColumn = None
+    id_column: IdColumn = None
+    sep: Sep = None
+    encoding: Encoding = None
+    sheet: Sheet = None
     images: Images = None
     images_path: ImagesPath = None
     lfs: Lfs = None

@@ -36,6 +36,7 @@ class VotingOptions(Protocol):
 
     text_column: str
     label_column: str
+    id_column: str | None
     lfs: Path | None
     cache: Path | None
     fault_tolerant: bool
@@ -80,7 +81,7 @@ def votes_of_table(options: VotingOptions, frame: pd.DataFrame) -> TableVotes:
     lfs = options.require("lfs")
     loaded = load_lfs(lfs)
     text, label = options.text_column, options.label_column
-    id_column = getattr(options, "id_column", None)
+    id_column = options.id_column
     matrix = vote(
         *(frame, lfs, text, options.fault_tolerant, getattr(options, "jobs", 1)),
         cache=votes_cache(options),

@@ -1,8 +1,15 @@
 """Tables and figures of a run, and the one HTML file that holds them."""
 
+from spear_amal.report.comparison_report import write_comparison_report
 from spear_amal.report.figures.style import require_report_extra
 from spear_amal.report.page import is_own_report
-from spear_amal.report.run_content import Evaluation, Examples, ReportContent
+from spear_amal.report.run_content import (
+    ComparisonContent,
+    Estimate,
+    Evaluation,
+    Examples,
+    ReportContent,
+)
 from spear_amal.report.run_report import write_report
 from spear_amal.report.run_tables import (
     comparison_table,
@@ -14,6 +21,8 @@ from spear_amal.report.run_tables import (
 )
 
 __all__ = [
+    "ComparisonContent",
+    "Estimate",
     "Evaluation",
     "Examples",
     "ReportContent",
@@ -25,5 +34,6 @@ __all__ = [
     "readable_coverage",
     "require_report_extra",
     "votes_sentence",
+    "write_comparison_report",
     "write_report",
 ]

@@ -5,7 +5,7 @@ Templates escape whatever they are given, so that what a user wrote is shown and
 
 from __future__ import annotations
 
-import base64
+import datetime
 import os
 import platform
 from collections.abc import Callable, Mapping
@@ -19,15 +19,15 @@ import pandas as pd
 import spear_amal
 from spear_amal.io.atomic import refuse_existing, write_aside
 from spear_amal.printable import printable
-from spear_amal.report.figures.style import png, require_report_extra
+from spear_amal.report.explanations import explanation
+from spear_amal.report.figures.style import require_report_extra
 from spear_amal.report.formatting import are_numbers
 
 if TYPE_CHECKING:
     from jinja2 import Environment
-    from matplotlib.figure import Figure
 
 GENERATOR = "spear_amal"
-_PACKAGES = ("numpy", "scipy", "pandas", "scikit-learn", "torch", "matplotlib")
+_PACKAGES = ("numpy", "scipy", "pandas", "scikit-learn", "torch", "altair", "matplotlib")
 _WIDTHS = {"long": 60, "wide": 20}  # characters from which a column keeps some width
 
 
@@ -54,12 +54,15 @@ def write_page(
     OutputExistsError
         If the file exists and `overwrite` is False.
     MissingExtraError
-        If matplotlib or Jinja2 is not installed.
+        If Jinja2, Altair, vl-convert or matplotlib is not installed.
     """
     refuse_existing(path, overwrite)
     require_report_extra()
-    page = _environment().get_template(template)
-    text = page.render(generator=GENERATOR, versions=versions(), **context())
+    from spear_amal.report.page_parts import PageParts
+
+    parts = PageParts()
+    general = {"generator": GENERATOR, "versions": versions(), "page": parts}
+    text = _environment().get_template(template).render(**general, **context())
     with write_aside(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
@@ -72,6 +75,11 @@ def is_own_report(path: str | os.PathLike[str]) -> bool:
             return f'<meta name="generator" content="{GENERATOR}">' in handle.read(head)
     except (OSError, UnicodeDecodeError):
         return False
+
+
+def now() -> str:
+    """Return date and time as a page shows them."""
+    return datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
 
 
 def versions() -> dict[str, str]:
@@ -92,12 +100,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=lambda value: printable(value) if type(value) is str else value,
     )
-    environment.filters |= {"data_uri": _data_uri, "column_kinds": _column_kinds}
+    environment.filters |= {"column_kinds": _column_kinds, "explanation": explanation}
     return environment
-
-
-def _data_uri(figure: Figure) -> str:
-    return f"data:image/png;base64,{base64.b64encode(png(figure)).decode()}"
 
 
 def _column_kinds(frame: pd.DataFrame) -> list[str]:

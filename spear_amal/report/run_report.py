@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
-from spear_amal.labeling import LFAnalysis, votes_test
-from spear_amal.report.figures import labelling, outcome, study, training
+from spear_amal.labeling import review_lfs
+from spear_amal.report.figures import study
 from spear_amal.report.figures.mixers import weights_over_training
-from spear_amal.report.page import write_page
+from spear_amal.report.figures.style import CaptionedFigure
+from spear_amal.report.outcome_parts import estimate_parts, outcome_parts
+from spear_amal.report.page import now, write_page
+from spear_amal.report.review_parts import review_parts
 from spear_amal.report.run_content import Examples, ReportContent
-from spear_amal.report.run_tables import (
-    extreme_rows,
-    lf_table,
-    readable_accuracy,
-    readable_coverage,
-    votes_sentence,
-)
+from spear_amal.report.run_tables import extreme_rows
 from spear_amal.studies.weight_quality import split_weights
 
 
@@ -41,50 +37,48 @@ def write_report(
     OutputExistsError
         If the file exists and `overwrite` is False.
     MissingExtraError
-        If matplotlib or Jinja2 is not installed.
+        If Jinja2, Altair, vl-convert or matplotlib is not installed.
     """
     write_page(path, "run.html", lambda: _context(content), overwrite)
 
 
 def _context(content: ReportContent) -> dict[str, Any]:
     """Return the parts of the page; those that the content lacks are None."""
-    context: dict[str, Any] = {
+    names = content.class_names
+    return {
         "title": content.title,
-        "date": datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
+        "date": now(),
         "content": content,
-        "outcome": None,
-        "lfs": None,
-        "accuracy": None,
+        "scores": _score_dots(content.scores),
+        "estimate": estimate_parts(content.estimate),
+        "test": outcome_parts(content.test, names),
+        "outcome": outcome_parts(content.outcome, names),
+        "review": _review(content),
         "curves": _learning_curves(content.histories) if content.histories else None,
         "weights_over_training": list(weights_over_training(content.histories)),
         "weights": None if content.examples is None else _learnt_weights(content.examples),
     }
-    if content.outcome is not None:
-        context["outcome"] = {
-            "confusion": outcome.confusion_map(content.outcome.confusion, content.class_names),
-            "calibration": outcome.calibration_plot(
-                content.outcome.confidence, content.outcome.right
-            ),
-        }
-    if content.votes is not None and content.votes.shape[1]:
+
+
+def _score_dots(scores: pd.DataFrame | None) -> dict[str, Any] | None:
+    from spear_amal.report.charts import comparison
+
+    return None if scores is None else comparison.score_dots(scores, "test score, points")
+
+
+def _review(content: ReportContent) -> dict[str, Any] | None:
+    if content.votes is None or not content.votes.shape[1]:
+        return None
+    review = content.review
+    if review is None:
         gold = None if content.y is None else content.votes.classes.as_numbers(content.y)
-        table = lf_table(content.votes, gold)
-        context["lfs"] = {
-            "table": readable_coverage(table),
-            "covered": content.votes.covered().mean(),
-            "coverage": labelling.coverage_bars(table),
-            "conflicts": labelling.conflict_map(LFAnalysis(content.votes).conflict_matrix()),
-        }
-        if gold is not None and "verdict" in table:
-            context["accuracy"] = {
-                "sentence": votes_sentence(votes_test(content.votes, gold)),
-                "table": readable_accuracy(table),
-                "forest": labelling.accuracy_forest(table),
-            }
-    return context
+        review = review_lfs(content.votes, gold)
+    return review_parts(review, content.votes)
 
 
 def _learning_curves(histories: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
+    from spear_amal.report.charts import training
+
     recorded = {name for history in histories.values() for name in history}
     on_labels = next((name for name in ("loss/gold", "loss/label") if name in recorded), "")
     return {
@@ -99,9 +93,14 @@ def _learning_curves(histories: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
 
 
 def _learnt_weights(examples: Examples) -> dict[str, Any]:
+    from spear_amal.report.charts import training
+
     judged = examples.judged is not None and len(examples.judged) > 0
     return {
-        "by_loss": training.weight_histograms(examples.weights),
+        "by_loss": [
+            CaptionedFigure(loss, words, chart)
+            for loss, (words, chart) in training.weight_histograms(examples.weights).items()
+        ],
         "by_correctness": study.weights_by_correctness(*split_weights(examples.judged))
         if judged
         else None,

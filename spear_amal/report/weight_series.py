@@ -10,7 +10,7 @@ import pandas as pd
 
 from spear_amal.errors import InputError
 from spear_amal.history import MODULE, WEIGHT
-from spear_amal.report.figures.training import curve, selected_part
+from spear_amal.report.history_curves import curve, selected_part
 
 BY_EPOCH, MODULES_BY_EPOCH = "weights_by_epoch", "module_weights_by_epoch"  # fields of a row
 

@@ -219,7 +219,6 @@ def test_rows_are_split_by_a_mask():
     titles = [ax.get_title(loc="left") for ax in shown(figure)]
     assert "right: mean 0.85, 2 rows\nwrong: mean 0.10, 1 rows" in titles[0]
     assert [t.get_text() for t in figure.legends[0].get_texts()] == ["label right", "label wrong"]
-    assert len(shown(mixers.instance_weights(weights))) == 2
     with pytest.raises(InputError, match="4 rows"):
         mixers.instance_weights(weights, np.array([0, 1, 1, 0]))
 
@@ -252,7 +251,7 @@ def test_rows_of_studies_are_found_by_title():
 def test_a_report_has_the_section_after_the_learning_curves(content, tmp_path):
     histories = {"MAOAL": history(modules=("x", "y")).assign(**{"loss/label": 0.5})}
     write_report(tmp_path / "r.html", replace(content, histories=histories))
-    titles = re.findall(r"<h2>(.*?)</h2>", (tmp_path / "r.html").read_text(encoding="utf-8"))
+    titles = re.findall(r"<h2 id=.*?>(.*?)</h2>", (tmp_path / "r.html").read_text(encoding="utf-8"))
     assert titles.index("Weights over training") == titles.index("Learning curves") + 1
 
 

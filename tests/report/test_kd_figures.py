@@ -136,6 +136,6 @@ def test_the_page_holds_tables_verdicts_and_pictures(tmp_path):
     write_grid_report(path, runs)
     page = path.read_text(encoding="utf-8")
     assert "AMAL above labels alone by" in page and "&lt;b&gt;KD" in page and "<b>KD" not in page
-    assert page.count("<img ") == 2 + 3 * 2 and "http" not in page
+    assert page.count("<img ") == 2 + 3 * 2 and "http:" not in page and "https:" not in page
     assert "kd-noise, digits: test accuracy by condition" in page
     assert "kd-noise, digits: human" in page

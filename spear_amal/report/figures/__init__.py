@@ -1,1 +1,1 @@
-"""Figures of reports and documents, drawn with matplotlib (extra ``report``)."""
+"""Pictures for documents and for pages of studies, drawn with matplotlib (extra ``report``)."""

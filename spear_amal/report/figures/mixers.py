@@ -28,7 +28,6 @@ from spear_amal.report.figures.style import (
     whole_numbers,
     wrapped,
 )
-from spear_amal.report.figures.training import weight_histograms
 from spear_amal.report.weight_series import (
     Run,
     at_stages,
@@ -155,25 +154,23 @@ def _line(ax: Axes, means: pd.DataFrame, i: int) -> None:
 
 def instance_weights(
     weights: pd.DataFrame,
-    marked: Any = None,
+    marked: Any,
     names: tuple[str, str] = ("right", "wrong"),
     of: str = "label",
 ) -> Figure:
-    """Draw histograms of the weights of rows, one panel a loss.
+    """Draw histograms of the weights of rows, marked ones told from the others, one panel a loss.
 
     Parameters
     ----------
     weights : DataFrame (n, K)
         NaN where a loss did not count.
-    marked : array of bool (n,), optional
-        Rows to be told from the others, such as those with a wrong label.
+    marked : array of bool (n,)
+        Such as the rows with a wrong label.
     names : (str, str)
         What the other rows and the marked ones are.
     of : str
         Of what they are it, for the legend.
     """
-    if marked is None:
-        return weight_histograms(weights)
     marked = np.asarray(marked)
     if marked.dtype != bool or marked.shape != (len(weights),):
         raise InputError(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#555555")
 DASHES = ("-", "--", "-.", (0, (1, 0.8)))
 MARKERS = "osD^vPX*<>"
-LIGHT, MIDDLE, STRONG = "#B9D7EA", "#56A0D3", "#D55E00"
+STRONG = "#D55E00"
 INK, FAINT = "#222222", "#8A8A8A"
 DPI = 150
 NAME_LENGTH = 28
@@ -40,14 +40,14 @@ class CaptionedFigure:
     Attributes
     ----------
     title, caption : str
-    figure : Figure
+    figure : Figure, or the specification of a chart
     name : str, optional
         Of a file, without its ending.
     """
 
     title: str
     caption: str
-    figure: Figure
+    figure: Any
     name: str = ""
 
 
@@ -57,9 +57,9 @@ def require_report_extra() -> None:
     Raises
     ------
     MissingExtraError
-        If matplotlib or Jinja2 is not installed.
+        If Jinja2, Altair, vl-convert or matplotlib is not installed.
     """
-    for module in ("matplotlib", "jinja2"):
+    for module in ("jinja2", "altair", "vl_convert", "matplotlib"):
         if importlib.util.find_spec(module) is None:
             raise MissingExtraError(module, "report", "the HTML report")
 
