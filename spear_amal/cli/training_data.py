@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from spear_amal.cli.apply import vote
 from spear_amal.cli.console import print_status, warnings_as_notes
+from spear_amal.cli.labelled_rows import read_data
 from spear_amal.cli.options import CompareOptions, DistillOptions, TrainOptions
 from spear_amal.cli.tables import print_numbers, read_frame
+from spear_amal.cli.votes import votes_of_table
 from spear_amal.data import read_rows
 from spear_amal.errors import InputError
 from spear_amal.training_rows import LabelledTable, TrainingData, texts_of, training_data
@@ -28,11 +29,10 @@ def read_training_data(
     if settings.validation is not None:
         paths.append((settings.validation,))
     text, label = settings.text_column, settings.label_column
-    frames = [read_frame(settings, files, text, label) for files in paths]
+    frames = [read_data(settings), *(read_frame(settings, f, text, label) for f in paths[1:])]
     votes: list[LabelMatrix | None] = [None for _ in frames]
     if with_votes:
-        lfs = settings.require("lfs")
-        votes = [vote(frame, lfs, text, settings.fault_tolerant) for frame in frames]
+        votes = [votes_of_table(settings, frame).matrix for frame in frames]
     names = [", ".join(str(path) for path in files) for files in paths]
     column: str | None = label
     if label not in frames[0] and len(frames) == 1 and not settings.has_flag("label_column"):
@@ -64,6 +64,6 @@ def read_test_rows(
         raise InputError(f"{name}: no row has a label in the column {label!r}")
     votes = None
     if with_votes:
-        votes = vote(frame, settings.require("lfs"), text, settings.fault_tolerant)
+        votes = votes_of_table(settings, frame).matrix
     texts = texts_of(frame, text, name) if text in frame else []
     return LabelledTable(frame, texts, codes, votes).take(known)
