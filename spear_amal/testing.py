@@ -460,4 +460,10 @@ def _check_unlabelled(estimator: BaseSpearEstimator) -> None:
         estimator.fit(rows["X"], np.full(83, -1), L=rows["L"])
     except InputError:
         return
-    raise ContractError(f"{name}.fit takes rows without any gold label; it must raise InputError")
+    if estimator._needs_gold:
+        raise ContractError(
+            f"{name}.fit takes rows without any gold label; it must raise InputError, or the class "
+            "says _needs_gold = False"
+        )
+    finite = np.isfinite(estimator.predict_proba(rows["X"])).all()
+    _require(bool(finite), f"{name} must predict after a fit without gold as well")

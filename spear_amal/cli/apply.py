@@ -12,9 +12,11 @@ import pandas as pd
 from spear_amal.cli.console import print_result, print_status, show_table
 from spear_amal.cli.options import AnalyzeOptions, ApplyOptions
 from spear_amal.cli.outputs import check_outputs
+from spear_amal.cli.tables import read_frame
 from spear_amal.cli.voted_rows import mark_folder, mark_rows, votes_on_rows
-from spear_amal.data import read_rows, read_table, write_table
-from spear_amal.data.delimited import DELIMITERS, as_no_formula
+from spear_amal.data import read_rows, write_table
+from spear_amal.data.delimited import as_no_formula
+from spear_amal.data.table_kinds import is_delimited
 from spear_amal.errors import InputError
 from spear_amal.labeling import (
     ApplierMetadata,
@@ -98,7 +100,7 @@ def apply(options: ApplyOptions) -> None:
     check_outputs(options.force, target)
     if target.suffix != ".npz":
         raise InputError(f"{target}: a label matrix is written as .npz; choose such a name")
-    frame = read_table(options.require("data"), options.text_column, options.label_column)
+    frame = read_frame(options, options.require("data"), options.text_column, options.label_column)
     matrix = vote(
         frame,
         options.require("lfs"),
@@ -152,14 +154,14 @@ def analyze(options: AnalyzeOptions) -> None:
     matrix = VoteFiles(source) if source.is_dir() else LabelMatrix.load(source)
     gold = None
     if options.data:
-        frame = read_table(options.data, label_column=options.label_column)
+        frame = read_frame(options, options.data, label_column=options.label_column)
         column = options.text_column
         texts = frame[column].tolist() if column in frame else None
         matrix = votes_on_rows(matrix, texts, len(frame), source)
         gold = _gold(frame, options, matrix)
     table = show_lfs(matrix, gold)
     if options.table is not None:
-        if options.table.suffix.lower() in DELIMITERS:
+        if is_delimited(options.table):
             table = table.assign(
                 **{name: table[name].map(as_no_formula) for name in ("LF", "votes for")}
             )

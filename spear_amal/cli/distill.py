@@ -281,10 +281,10 @@ def network_size(name: str, data: DistillData) -> int:
 def _from_file(path: Path, settings: DistillOptions, data: DistillData) -> Teacher:
     if path.suffix.lower() == MODEL_SUFFIX:
         return _from_model(path, data)
-    if data.is_text and settings.row_id_column is None:
+    if data.is_text and not data.has_ids:
         raise InputError(
-            "a file of outputs is matched by row id: say with --row-id-column which column of the "
-            "data has the ids"
+            "a file of outputs is matched by row id: say with --id-column which column of the data "
+            "has the ids"
         )
     return as_teacher(path)
 

@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 
 from spear_amal.cli.options import DistillOptions
+from spear_amal.cli.tables import read_ids
 from spear_amal.cli.training_data import read_training_data
-from spear_amal.data import TextFeatures, load_images, require_columns
+from spear_amal.data import TextFeatures, load_images
+from spear_amal.data.id_column import ID_COLUMN
 from spear_amal.data.images import ImageData
 from spear_amal.data.splits import draw_stratified
 from spear_amal.errors import InputError
@@ -72,6 +74,8 @@ class DistillData:
         Test rows, if there are any.
     noisy : ndarray (n,) bool or None
         Training rows whose class is known to be wrong, for looking at the weights only.
+    has_ids : bool
+        False if rows are merely numbered.
     """
 
     name: str
@@ -82,6 +86,7 @@ class DistillData:
     features: TextFeatures | None = None
     scorer: DistillScorer | None = None
     noisy: np.ndarray | None = None
+    has_ids: bool = True
 
     @property
     def is_text(self) -> bool:
@@ -151,7 +156,9 @@ def _drawn(data: ImageData, n_train: int, seed: int) -> ImageData:
 
 def _texts(settings: DistillOptions) -> DistillData:
     data = read_training_data(settings, settings.lfs is not None)
-    ids = row_ids([table.frame for table in data.tables], settings.row_id_column)
+    frames = [table.frame for table in data.tables]
+    known = None if data.id_column is None else _ids_of_tables(frames, settings)
+    ids = _split(np.arange(sum(map(len, frames))) if known is None else known, frames)
     features = TextFeatures().fit([text for table in data.tables for text in table.texts])
     train, *validation = [
         DistillSplit(
@@ -172,29 +179,28 @@ def _texts(settings: DistillOptions) -> DistillData:
         classes=data.classes,
         labels=data.classes,
         features=features,
+        has_ids=known is not None,
     )
 
 
-def row_ids(frames: list[pd.DataFrame], column: str | None) -> list[np.ndarray]:
-    """Ids of the rows of tables: those of a column, else running numbers over all of them.
+def _ids_of_tables(frames: list[pd.DataFrame], settings: DistillOptions) -> np.ndarray | None:
+    """Return the ids of the rows of all tables, each there once; None if they have no ids.
 
     Raises
     ------
     InputError
-        If there is no such column, or an id is missing or there twice.
+        If a column was named and is not there, or an id is missing or there twice.
     """
-    if column is None:
-        ends = np.cumsum([len(frame) for frame in frames])
-        return [np.arange(end - len(frame), end) for end, frame in zip(ends, frames, strict=True)]
-    for frame in frames:
-        require_columns(frame, [column], "the data")
-    ids = pd.concat([frame[column] for frame in frames], ignore_index=True)
-    if ids.isna().any():
-        raise InputError(f"row {int(ids.isna().argmax())} (counted from 0) has no {column!r}")
-    if not ids.is_unique:
-        twice = ids[ids.duplicated()].iloc[0]
-        raise InputError(f"{column!r} holds {twice!r} more than once; each row needs its own id")
-    return [frame[column].to_numpy() for frame in frames]
+    column = settings.id_column or ID_COLUMN
+    lacking = [frame for frame in frames if column not in frame]
+    if lacking:
+        return read_ids(settings, lacking[0])
+    columns = [frame[[column]] for frame in frames]
+    return read_ids(settings, pd.concat(columns, ignore_index=True))
+
+
+def _split(ids: np.ndarray, frames: list[pd.DataFrame]) -> list[np.ndarray]:
+    return np.split(ids, np.cumsum([len(frame) for frame in frames])[:-1])
 
 
 def _hold_out(

@@ -28,8 +28,14 @@ SETTINGS = {
     **{"votes": "votes.npz", "output": "model.safetensors", "predictions": "predictions.csv"},
 }
 EXAMPLES = {
-    **{"validation": "validation.csv", "max_epochs": 100, "report": "report.html"},
+    **{
+        "validation": "validation.csv",
+        "features": "tfidf",
+        "max_epochs": 100,
+        "report": "report.html",
+    },
     "checkpoint": "checkpoint.safetensors",
+    **{"id_column": "id", "sep": ";", "encoding": "cp1252", "sheet": "Sheet1"},
 }
 
 README = """\

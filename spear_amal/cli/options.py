@@ -27,6 +27,30 @@ DataDir = Annotated[
 CacheDir = Annotated[
     Path | None, Field(description="Where fetched corpora are kept; default: $SPEAR_AMAL_CACHE.")
 ]
+IdColumn = Annotated[
+    Text | None,
+    Field(
+        description="Column with the ids of the rows; default: id, if it is there and tells them "
+        "apart."
+    ),
+]
+Sep = Annotated[
+    Text | None,
+    Field(
+        description="What stands between the cells of a .csv: a character, tab, comma, semicolon "
+        "or pipe; default: found from the file."
+    ),
+]
+Encoding = Annotated[
+    Text | None,
+    Field(
+        description="Encoding of text files, such as cp1252; default: UTF-8, or UTF-16 if it "
+        "begins with its mark."
+    ),
+]
+Sheet = Annotated[
+    Text | None, Field(description="Sheet of an .xlsx file to read; default: the first.")
+]
 MODEL = Path("model.safetensors")
 
 # -- a project of one's own: spear.toml -----------------------------------------------------------
@@ -46,6 +70,10 @@ class TrainingConfig(Options):
     label_column: Text = option(
         "label", "Column with gold labels; an empty cell, or -1, is no label."
     )
+    id_column: IdColumn = None
+    sep: Sep = None
+    encoding: Encoding = None
+    sheet: Sheet = None
     lfs: Lfs = None
     metric: Metric = option("accuracy", "What chooses the epoch: accuracy, f1 or macro-f1.")
     seed: int = option(0, "Starts the training; the same seed gives the same model.", ge=0)
@@ -88,8 +116,8 @@ class ApplyOptions(CliConfig):
     """Options of ``apply``."""
 
     SHOWN: ClassVar = {
-        "Options": "data lfs votes text_column label_column fault_tolerant jobs cache votes_folder "
-        "force"
+        "Options": "data lfs votes fault_tolerant jobs cache votes_folder force",
+        "Rows": "text_column label_column id_column sep encoding sheet",
     }
 
     votes: Path | None = option(None, "Label matrix to write (.npz).", flag="output")
@@ -109,7 +137,10 @@ class ApplyOptions(CliConfig):
 class AnalyzeOptions(CliConfig):
     """Options of ``analyze``."""
 
-    SHOWN: ClassVar = {"Options": "votes data label_column text_column table force"}
+    SHOWN: ClassVar = {
+        "Options": "votes data table force",
+        "Rows": "text_column label_column id_column sep encoding sheet",
+    }
 
     votes: Path | None = option(None, "Label matrix, or folder of votes, that apply wrote.")
     table: Path | None = option(None, "Also write the table here.", flag="output")
@@ -121,7 +152,7 @@ class TrainOptions(CliConfig):
 
     SHOWN: ClassVar = {
         "Options": "data lfs method output report force",
-        "Rows": "text_column label_column validation fault_tolerant",
+        "Rows": "text_column label_column id_column sep encoding sheet validation fault_tolerant",
         "Training": "features metric seed max_epochs checkpoint",
     }
 
@@ -132,7 +163,10 @@ class TrainOptions(CliConfig):
 class PredictOptions(CliConfig):
     """Options of ``predict``."""
 
-    SHOWN: ClassVar = {"Options": "output data predictions lfs force"}
+    SHOWN: ClassVar = {
+        "Options": "output data predictions lfs force",
+        "Rows": "id_column sep encoding sheet",
+    }
 
     output: Path = option(MODEL, "Model file that train or distill wrote.", flag="model")
     predictions: Path | None = option(
@@ -144,7 +178,10 @@ class PredictOptions(CliConfig):
 class EvaluateOptions(CliConfig):
     """Options of ``evaluate``."""
 
-    SHOWN: ClassVar = {"Options": "output test label_column lfs"}
+    SHOWN: ClassVar = {
+        "Options": "output test lfs",
+        "Rows": "label_column sep encoding sheet",
+    }
 
     output: Path = option(MODEL, "Model file that train or distill wrote.", flag="model")
     test: tuple[Path, ...] = option(
@@ -178,13 +215,10 @@ Images = Annotated[
 ImagesPath = Annotated[
     Path | None, Field(description="Folder, archive or .npz file that holds the images.")
 ]
-RowIdColumn = Annotated[
-    Text | None, Field(description="Column by which files of teacher outputs know the rows.")
-]
 
 
 _ONLY_WITH = {
-    "--data": ("validation", "row_id_column", "lfs"),
+    "--data": ("validation", "id_column", "sep", "encoding", "sheet", "lfs"),
     "--images": ("images_path", "subset", "label_noise", "augment"),
 }
 
@@ -196,8 +230,8 @@ class DistillConfig(TrainingConfig):
     HINT: ClassVar = (
         "`spear-amal distill --help` lists the options, docs/distillation.md shows such a file"
     )
+    RENAMED: ClassVar = {"row_id_column": "id_column"}
 
-    row_id_column: RowIdColumn = None
     images: Images = None
     images_path: ImagesPath = None
     subset: int | None = option(None, "Draw so many training images, classes in proportion.", ge=1)
@@ -269,7 +303,8 @@ class DistillOptions(DistillConfig):
 
     SHOWN: ClassVar = {
         "Options": "data images student teacher method output report weights force",
-        "Tables": "text_column label_column row_id_column validation lfs fault_tolerant",
+        "Tables": "text_column label_column id_column sep encoding sheet validation lfs "
+        "fault_tolerant",
         "Images": "images_path data_dir subset label_noise augment",
         "Teachers": "assistant temperature early_stopped teacher_cache",
         "Training": "metric max_epochs optimiser lr schedule milestones batch_size seed device "
@@ -284,12 +319,17 @@ class DistillOptions(DistillConfig):
 class TeacherOutputsOptions(Options):
     """Options of ``teacher-outputs``."""
 
+    RENAMED: ClassVar = {"row_id_column": "id_column"}
+
     model: Path = option(..., "Model file that train or distill wrote.")
     output: Path = option(..., "File to write (.npz).")
     data: tuple[Path, ...] = option(
         (), "Table: .csv, .tsv, .jsonl or .parquet; several files are one table."
     )
-    row_id_column: RowIdColumn = None
+    id_column: IdColumn = None
+    sep: Sep = None
+    encoding: Encoding = None
+    sheet: Sheet = None
     images: Images = None
     images_path: ImagesPath = None
     lfs: Lfs = None

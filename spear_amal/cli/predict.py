@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from spear_amal.cli.apply import vote
 from spear_amal.cli.console import print_result, show_rows
 from spear_amal.cli.options import EvaluateOptions, PredictOptions
 from spear_amal.cli.outputs import check_outputs
+from spear_amal.cli.tables import ReadingOptions, layout_of, read_frame
 from spear_amal.data import read_rows
 from spear_amal.data.add_columns import add_columns
-from spear_amal.data.delimited import DELIMITERS, as_no_formula
-from spear_amal.data.read_table import suffix_of
+from spear_amal.data.delimited import as_no_formula
+from spear_amal.data.table_kinds import is_delimited, suffix_of
 from spear_amal.errors import InputError
 from spear_amal.studies import score_table
 from spear_amal.text_classifier import TextClassifier
@@ -37,25 +39,32 @@ def predict(options: PredictOptions) -> None:
     suffix_of(target)
     model = TextClassifier.load(options.output)
     data = options.require("data")
-    frame = model.rows_of(data)
+    frame = read_model_rows(options, data, model)
     classes = model.classes_.tolist()
     names = [f"p_{name}" for name in classes]
     clash = [name for name in (PREDICTED, *names) if name in frame]
     if clash:
         raise InputError(f"the data already has the column {clash[0]!r}; rename or drop it")
     p = _probabilities(model, frame, options.lfs)
-    if target.suffix.lower() in DELIMITERS:
+    if is_delimited(target):
         classes = [as_no_formula(str(name)) for name in classes]
     added: dict[str, Any] = {PREDICTED: [classes[code] for code in p.argmax(1)]}
     added |= dict(zip(names, p.T, strict=True))
-    add_columns(data, added, target, overwrite=options.force)
+    add_columns(data, added, target, options.force, layout_of(options))
     print_result(f"{len(frame)} predictions written to {target}")
+
+
+def read_model_rows(
+    options: ReadingOptions, files: Sequence[Path], model: TextClassifier, label: str | None = None
+) -> pd.DataFrame:
+    """Return rows that a model is to predict, read as the options say."""
+    return model.rows_of(read_frame(options, files, model.needed_text_, label))
 
 
 def evaluate(options: EvaluateOptions) -> None:
     """Print scores and the confusion matrix on the labelled rows of a table."""
     model = TextClassifier.load(options.output)
-    frame = model.rows_of(options.require("test"), options.label_column)
+    frame = read_model_rows(options, options.require("test"), model, options.label_column)
     where = ", ".join(str(path) for path in options.test)
     values = read_rows.label_values(frame, options.label_column, where)
     codes = read_rows.class_codes(values, model.class_names_, where)

@@ -9,10 +9,11 @@ import numpy as np
 from spear_amal.cli.apply import vote
 from spear_amal.cli.console import print_result
 from spear_amal.cli.distill import text_log_probabilities
-from spear_amal.cli.distill_data import row_ids
 from spear_amal.cli.model_files import ImagesModel, load_model
 from spear_amal.cli.options import TeacherOutputsOptions
 from spear_amal.cli.outputs import check_outputs
+from spear_amal.cli.predict import read_model_rows
+from spear_amal.cli.tables import read_ids
 from spear_amal.data import load_images
 from spear_amal.errors import InputError
 from spear_amal.teachers import as_teacher, save_teacher_outputs
@@ -49,13 +50,13 @@ def teacher_outputs(options: TeacherOutputsOptions) -> None:
 def _of_texts(
     model: TextClassifier, options: TeacherOutputsOptions
 ) -> tuple[np.ndarray, np.ndarray, list[Any]]:
-    if options.row_id_column is None:
+    frame = read_model_rows(options, options.data, model)
+    ids = read_ids(options, frame)
+    if ids is None:
         raise InputError(
-            "--row-id-column is missing: outputs are looked up by the ids of the rows, so that "
-            "they fit a table that is sorted or cut in another way"
+            "the rows have no ids: outputs are looked up by them, so that they fit a table that is "
+            "sorted or cut in another way; name their column with --id-column"
         )
-    frame = model.rows_of(options.data)
-    (ids,) = row_ids([frame], options.row_id_column)
     votes = vote(frame, options.require("lfs"), model.text_column_) if model.needs_votes else None
     return ids, text_log_probabilities(model, frame, votes), model.classes_.tolist()
 

@@ -11,7 +11,6 @@ from spear_amal.cli.console import print_result, print_status, warnings_as_notes
 from spear_amal.cli.options import TrainOptions
 from spear_amal.cli.outputs import check_outputs
 from spear_amal.cli.training_data import read_training_data
-from spear_amal.data.training_rows import LabelledTable, TrainingData
 from spear_amal.io.atomic import written_together
 from spear_amal.labeling import VotesTest, votes_test
 from spear_amal.report import (
@@ -23,6 +22,7 @@ from spear_amal.report import (
 )
 from spear_amal.studies import MethodSpec
 from spear_amal.text_classifier import TextClassifier
+from spear_amal.training_rows import LabelledTable, TrainingData
 
 
 def train(settings: TrainOptions) -> None:

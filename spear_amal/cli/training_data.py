@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from spear_amal.cli.apply import vote
+from spear_amal.cli.console import warnings_as_notes
 from spear_amal.cli.options import DistillOptions, TrainOptions
-from spear_amal.data import read_table
-from spear_amal.data.training_rows import TrainingData, training_data
+from spear_amal.cli.tables import read_frame
 from spear_amal.errors import InputError
+from spear_amal.training_rows import TrainingData, training_data
 from spear_amal.votes.label_matrix import LabelMatrix
 
 
@@ -22,13 +23,14 @@ def read_training_data(settings: TrainOptions | DistillOptions, with_votes: bool
     if settings.validation is not None:
         paths.append((settings.validation,))
     text, label = settings.text_column, settings.label_column
-    frames = [read_table(files, text, label) for files in paths]
+    frames = [read_frame(settings, files, text, label) for files in paths]
     votes: list[LabelMatrix | None] = [None for _ in frames]
     if with_votes:
         lfs = settings.require("lfs")
         votes = [vote(frame, lfs, text, settings.fault_tolerant) for frame in frames]
     names = [", ".join(str(path) for path in files) for files in paths]
-    data = training_data(frames, votes, text, label, names=names)
+    with warnings_as_notes():
+        data = training_data(frames, votes, text, label, settings.id_column, names=names)
     if not (data.train.y >= 0).any():
         raise InputError(
             f"{names[0]}: no row has a label in the column {label!r}; a few labelled rows of "

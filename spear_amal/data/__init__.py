@@ -25,10 +25,12 @@ from spear_amal.data.formats.other_votes import (
 )
 from spear_amal.data.formats.spear import read_spear_pickle, spear_label_matrix
 from spear_amal.data.formats.wrench import WrenchPart, read_wrench, write_wrench
+from spear_amal.data.id_column import ids_of
 from spear_amal.data.images import IMAGES, ImageData, digits, kd_synthetic, load_images
 from spear_amal.data.images.label_noise import NoisyLabels, add_label_noise
-from spear_amal.data.read_table import read_table, require_columns, write_table
+from spear_amal.data.read_table import read_table, require_columns
 from spear_amal.data.splits import Partition, check_disjoint, partition
+from spear_amal.data.write_table import write_table
 
 __all__ = [
     "CORPORA",
@@ -50,6 +52,7 @@ __all__ = [
     "digits",
     "fetch_corpus",
     "flyingsquid_label_matrix",
+    "ids_of",
     "kd_synthetic",
     "load_corpus",
     "load_images",

@@ -1,18 +1,18 @@
-"""CSV and TSV as they lie in the file: records of cells, none of which is changed or guessed at."""
+"""CSV and TSV as they lie in the file: records of cells, none of which is changed."""
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from spear_amal.data.text_lines import line_error, numbered_lines, split_line_end
+from spear_amal.data.text_lines import line_error, numbered_lines, read_text, split_line_end
 from spear_amal.errors import FileFormatError, InputError
-
-DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
 _QUOTE = '"'
 # From within a quoted cell up to its closing quote; two quotes stand for one.
@@ -42,13 +42,16 @@ class RawRecord(NamedTuple):
     cells: list[str]
 
 
-def delimiter_of(path: Path) -> str:
-    """Return what stands between the cells of a file, by its suffix."""
-    return DELIMITERS[path.suffix.lower()]
-
-
-def read_records(path: Path) -> Iterator[RawRecord]:
+def read_records(path: Path, sep: str, encoding: str | None = None) -> Iterator[RawRecord]:
     """Yield the header, then all other records; blank lines have no cells.
+
+    Parameters
+    ----------
+    path : Path
+    sep : str
+        One character, which stands between cells.
+    encoding : str, optional
+        As for :func:`~spear_amal.data.text_lines.numbered_lines`.
 
     Raises
     ------
@@ -57,7 +60,7 @@ def read_records(path: Path) -> Iterator[RawRecord]:
     InputError
         If the file has no header.
     """
-    records = _split(path, delimiter_of(path))
+    records = split_records(path, numbered_lines(path, encoding), sep)
     header = next((record for record in records if record.cells), None)
     if header is None:
         raise InputError(f"{path} is empty; it needs a header or rows")
@@ -70,12 +73,12 @@ def read_records(path: Path) -> Iterator[RawRecord]:
                 path,
                 record.line,
                 f"{len(record.cells)} cells, where the header has {n_cells}; a cell that holds "
-                f"{delimiter_of(path)!r} or a line end needs quotes around it",
+                f"{sep!r} or a line end needs quotes around it",
             )
         yield record
 
 
-def read_cells(path: Path) -> dict[str, list[str]]:
+def read_cells(path: Path, sep: str, encoding: str | None = None) -> dict[str, list[str]]:
     """Return the cells of a file by column, as they are.
 
     A column without a name is called by its place, as "Unnamed: 0".
@@ -85,21 +88,51 @@ def read_cells(path: Path) -> dict[str, list[str]]:
     FileFormatError, InputError
         As :func:`read_records`.
     """
-    records = read_records(path)
-    columns: dict[str, list[str]] = {name: [] for name in column_names(next(records))}
-    rows = (record.cells for record in records if record.cells)
-    while chunk := list(islice(rows, _ROWS_AT_A_TIME)):
+    columns = _read_in_c(path, sep, encoding)
+    if columns is None:  # something is wrong, or odd: the slow reader tells what, and in which line
+        records = read_records(path, sep, encoding)
+        header = next(records).cells
+        rows = (record.cells for record in records if record.cells)
+        columns = _by_column(header, rows)
+    return columns
+
+
+def _read_in_c(path: Path, sep: str, encoding: str | None) -> dict[str, list[str]] | None:
+    """Return the cells by column; None unless they are surely those of the slow reader."""
+    content = read_text(path, encoding)
+    if "\0" in content or content.count("\r") != content.count("\r\n"):
+        return None  # the module csv ends a record at a carriage return
+    rows = filter(None, csv.reader(io.StringIO(content, newline=""), delimiter=sep, strict=True))
+    try:
+        header = next(rows, [])
+        names = column_names(header)
+        return _by_column(header, rows) if header and len(set(names)) == len(names) else None
+    except (csv.Error, ValueError):  # wrong quotes, or a very long cell; rows of other lengths
+        return None
+
+
+def _by_column(header: Sequence[str], rows: Iterable[Sequence[str]]) -> dict[str, list[str]]:
+    """Return the cells of rows by column.
+
+    Raises
+    ------
+    ValueError
+        If a row has not as many cells as the header.
+    """
+    columns: dict[str, list[str]] = {name: [] for name in column_names(header)}
+    remaining = iter(rows)
+    while chunk := list(islice(remaining, _ROWS_AT_A_TIME)):
         for column, cells in zip(columns.values(), zip(*chunk, strict=True), strict=True):
             column.extend(cells)
     return columns
 
 
-def column_names(header: RawRecord) -> list[str]:
+def column_names(header: Sequence[str]) -> list[str]:
     """Return the names of the columns; one without a name is called by its place."""
-    return [name or f"Unnamed: {place}" for place, name in enumerate(header.cells)]
+    return [name or f"Unnamed: {place}" for place, name in enumerate(header)]
 
 
-def format_record(cells: Iterable[str], delimiter: str) -> str:
+def format_record(cells: Iterable[str], sep: str) -> str:
     r"""Return cells as a record without its line end; quotes stand where a reader needs them.
 
     Examples
@@ -107,9 +140,9 @@ def format_record(cells: Iterable[str], delimiter: str) -> str:
     >>> format_record(["a", "b, c", "two\nlines"], ",")
     'a,"b, c","two\nlines"'
     """
-    return delimiter.join(
+    return sep.join(
         f'"{cell.replace(_QUOTE, _QUOTE * 2)}"'
-        if delimiter in cell or _MUST_BE_QUOTED.search(cell)
+        if sep in cell or _MUST_BE_QUOTED.search(cell)
         else cell
         for cell in cells
     )
@@ -131,12 +164,15 @@ def as_no_formula(name: str) -> str:
 def _check_header(path: Path, header: RawRecord) -> None:
     content, end = split_line_end(header.raw)
     if "\0" in content:
-        raise FileFormatError(f"{path} holds NUL characters, as UTF-16 does; save it as UTF-8")
+        raise FileFormatError(
+            f"{path} holds NUL characters, as UTF-16 without its mark does; save it as UTF-8, or "
+            "name its encoding: encoding='utf-16' (--encoding utf-16)"
+        )
     if "\r" in content and not end:
         raise FileFormatError(
             f"{path} ends its lines with carriage returns alone; save it with line feeds"
         )
-    counts = Counter(column_names(header))
+    counts = Counter(column_names(header.cells))
     twice = [name for name, count in counts.items() if count > 1]
     if twice:
         raise line_error(
@@ -144,18 +180,25 @@ def _check_header(path: Path, header: RawRecord) -> None:
         )
 
 
-def _split(path: Path, delimiter: str) -> Iterator[RawRecord]:
-    lines = numbered_lines(path)
+def split_records(path: Path, lines: Iterable[tuple[int, str]], sep: str) -> Iterator[RawRecord]:
+    """Yield the records of numbered lines, whatever number of cells they have.
+
+    Raises
+    ------
+    FileFormatError
+        If the quotes of a record are wrong; names the line.
+    """
+    lines = iter(lines)
     for number, line in lines:
         if _QUOTE in line:
-            yield _record_with_quotes(path, number, line, lines, delimiter)
+            yield _record_with_quotes(path, number, line, lines, sep)
         else:
             content, _ = split_line_end(line)
-            yield RawRecord(number, line, content.split(delimiter) if content else [])
+            yield RawRecord(number, line, content.split(sep) if content else [])
 
 
 def _record_with_quotes(
-    path: Path, number: int, line: str, lines: Iterator[tuple[int, str]], delimiter: str
+    path: Path, number: int, line: str, lines: Iterator[tuple[int, str]], sep: str
 ) -> RawRecord:
     """Return the record that begins in a line; a quoted cell may take further lines."""
     read, cells, position = [line], [], 0
@@ -173,13 +216,13 @@ def _record_with_quotes(
             cells.append("".join(parts).replace(_QUOTE * 2, _QUOTE))
             position = closing.end()
         else:
-            stop = line.find(delimiter, position)
+            stop = line.find(sep, position)
             stop = len(split_line_end(line)[0]) if stop < 0 else stop
             cells.append(line[position:stop])
             position = stop
         if position == len(split_line_end(line)[0]):
             return RawRecord(number, "".join(read), cells)
-        if not line.startswith(delimiter, position):
+        if not line.startswith(sep, position):
             raise line_error(
                 path,
                 number,

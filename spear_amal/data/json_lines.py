@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import date, time
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,9 @@ class _NumberText(str):
     """A number as it is written, such as 1.10."""
 
 
-def read_objects(path: Path, as_cells: bool = False) -> Iterator[dict[str, Any]]:
+def read_objects(
+    path: Path, as_cells: bool = False, encoding: str | None = None
+) -> Iterator[dict[str, Any]]:
     """Yield the objects of a file; blank lines are left out.
 
     Parameters
@@ -29,6 +31,8 @@ def read_objects(path: Path, as_cells: bool = False) -> Iterator[dict[str, Any]]
     path : Path
     as_cells : bool
         Make strings of all values but null: numbers as they are written, lists and objects in JSON.
+    encoding : str, optional
+        As for :func:`~spear_amal.data.text_lines.numbered_lines`.
 
     Raises
     ------
@@ -39,7 +43,7 @@ def read_objects(path: Path, as_cells: bool = False) -> Iterator[dict[str, Any]]
         {"parse_float": _NumberText, "parse_int": _NumberText} if as_cells else {}
     )
     decode = json.JSONDecoder(object_pairs_hook=unique_keys, **numbers).decode
-    for number, line in numbered_lines(path):
+    for number, line in numbered_lines(path, encoding):
         if not line or line.isspace():
             continue
         try:
@@ -75,7 +79,9 @@ def _as_written(value: Any) -> str:
     return as_json(value)
 
 
-def read_values(path: Path, as_cells: bool = False) -> dict[str, list[Any]]:
+def read_values(
+    path: Path, as_cells: bool = False, encoding: str | None = None
+) -> dict[str, list[Any]]:
     """Return the values of a file by column, None where a row has none.
 
     Raises
@@ -84,7 +90,7 @@ def read_values(path: Path, as_cells: bool = False) -> dict[str, list[Any]]:
         As :func:`read_objects`.
     """
     columns: dict[str, list[Any]] = {}
-    for n_rows, row in enumerate(read_objects(path, as_cells)):
+    for n_rows, row in enumerate(read_objects(path, as_cells, encoding)):
         for name, value in row.items():
             if name not in columns:
                 columns[name] = [None] * n_rows
@@ -95,7 +101,7 @@ def read_values(path: Path, as_cells: bool = False) -> dict[str, list[Any]]:
     return columns
 
 
-def write_values(frame: pd.DataFrame, path: Path) -> None:
+def write_values(frame: pd.DataFrame, handle: TextIO) -> None:
     """Write a table: one object a line, null for what is missing, dates as ISO 8601.
 
     Raises
@@ -105,14 +111,18 @@ def write_values(frame: pd.DataFrame, path: Path) -> None:
     """
     names = [str(name) for name in frame.columns]
     columns = [frame[name].tolist() for name in frame.columns]
-    with open(path, "wb") as handle:
-        for row, values in enumerate(zip(*columns, strict=True)):
-            cells = dict(zip(names, values, strict=True))
-            handle.write(json_bytes(cells, f"row {row}") + b"\n")
+    for row, values in enumerate(zip(*columns, strict=True)):
+        cells = dict(zip(names, values, strict=True))
+        handle.write(json_text(cells, f"row {row}", handle.encoding) + "\n")
 
 
 def json_bytes(value: Any, what: str) -> bytes:
-    """Return a value in JSON as UTF-8; half a character is written as an escape.
+    """Return a value in JSON as UTF-8; otherwise as :func:`json_text`."""
+    return json_text(value, what).encode()
+
+
+def json_text(value: Any, what: str, encoding: str = "utf-8") -> str:
+    """Return a value in JSON; what an encoding cannot hold, as half a character, is escaped.
 
     Raises
     ------
@@ -124,9 +134,10 @@ def json_bytes(value: Any, what: str) -> bytes:
     except (TypeError, ValueError, RecursionError) as error:
         raise InputError(f"{what} holds a value that JSON cannot hold: {error}") from error
     try:
-        return text.encode()
+        text.encode(encoding)
     except UnicodeEncodeError:
-        return json.dumps(json_value(value)).encode()
+        return json.dumps(json_value(value))
+    return text
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode

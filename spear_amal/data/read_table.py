@@ -1,40 +1,86 @@
-"""Tables of the user: CSV, TSV, Parquet and JSON Lines, with errors that say what to do."""
+"""Tables of the user: CSV, TSV, Excel, Parquet and JSON Lines, with errors that say what to do."""
 
 from __future__ import annotations
 
-import csv
-import importlib.util
 import os
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from pandas.api.types import is_datetime64_any_dtype, is_numeric_dtype, is_object_dtype
+from pandas.api.types import is_object_dtype
 
 from spear_amal._typing import PathLike
 from spear_amal.data.column_types import column_of_cells, column_of_values, stack_frames
-from spear_amal.data.delimited import DELIMITERS, delimiter_of, read_cells
-from spear_amal.data.json_lines import as_json, read_values, write_values
-from spear_amal.errors import FileFormatError, InputError, MissingExtraError
-from spear_amal.io.atomic import refuse_existing, write_aside
+from spear_amal.data.delimited import read_cells
+from spear_amal.data.excel import read_sheet
+from spear_amal.data.id_column import ID_COLUMN, column_of_ids
+from spear_amal.data.json_lines import read_values
+from spear_amal.data.separators import separator_of
+from spear_amal.data.table_kinds import EXCEL, PARQUET, is_delimited, need_package, suffix_of
+from spear_amal.errors import FileFormatError, InputError
 from spear_amal.votes.class_set import is_listed
 
-JSON_LINES = (".jsonl", ".ndjson")
-PARQUET = (".parquet",)
-_SUFFIXES = (*DELIMITERS, *JSON_LINES, *PARQUET)
+
+@dataclass(frozen=True)
+class ColumnRoles:
+    """Columns whose cells are more than what they look like.
+
+    Attributes
+    ----------
+    text, label : str or None
+    id : str
+    """
+
+    text: str | None = None
+    label: str | None = None
+    id: str = ID_COLUMN
+
+    def of_cells(self, name: str, cells: list[str]) -> pd.Series:
+        """Return a column from its cells in a text file."""
+        if name == self.text:
+            return pd.Series(cells)
+        if name == self.label:
+            return column_of_values([cell or None for cell in cells])
+        return column_of_ids(cells) if name == self.id else column_of_cells(cells)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How files are to be read where they do not tell; None is found from the file.
+
+    Attributes
+    ----------
+    sep : str or None
+        Between the cells of .csv and .tsv.
+    encoding : str or None
+        Of text files.
+    sheet : str or None
+        Of .xlsx.
+    """
+
+    sep: str | None = None
+    encoding: str | None = None
+    sheet: str | None = None
 
 
 def read_table(
     path: PathLike | Sequence[PathLike],
     text_column: str | None = None,
     label_column: str | None = None,
+    *,
+    id_column: str | None = None,
+    sep: str | None = None,
+    encoding: str | None = None,
+    sheet: str | None = None,
 ) -> pd.DataFrame:
-    """Read a table; its suffix says how: .csv, .tsv, .jsonl (or .ndjson), .parquet.
+    """Read a table; its suffix says how: .csv, .tsv, .jsonl (or .ndjson), .parquet, .xlsx.
 
-    Text is UTF-8. In CSV and TSV only empty cells are missing values ("NA" is text), and the type
-    of a column is that of all its cells: whole numbers, numbers, true and false, or texts.
+    Text files may be compressed (.csv.gz, ..). In CSV and TSV only empty cells are missing values
+    ("NA" is text), and the type of a column is that of all its cells: whole numbers, numbers, true
+    and false, or texts.
 
     Parameters
     ----------
@@ -42,10 +88,21 @@ def read_table(
         Several files are one table: rows one below the other, and a column that only some of
         them have is missing in the rows of the others.
     text_column : str, optional
-        Column that must be there and complete, and is made of strings: cells as they are.
+        Column that must be there, and is made of strings: cells as they are, "" where there is
+        none.
     label_column : str, optional
         Column, if it is there, whose cells in CSV and TSV stay text: true is no True, and 1.10 is
         another class than 1.1.
+    id_column : str, optional
+        Column, if it is there, whose cells in CSV and TSV stay text unless all of them are whole
+        numbers: 1.10 and 1e5 are ids. Default: ``id``. :func:`~spear_amal.data.ids_of` checks them.
+    sep : str, optional
+        What stands between the cells of .csv and .tsv: a character, or comma, semicolon, tab or
+        pipe. Default: tab in .tsv, in .csv whichever of the four the header shows.
+    encoding : str, optional
+        Of text files, such as cp1252. Default: UTF-8, or what the mark (BOM) of the file says.
+    sheet : str, optional
+        Of .xlsx. Default: the first one.
 
     Returns
     -------
@@ -55,36 +112,24 @@ def read_table(
     Raises
     ------
     InputError
-        If there is no such file, its suffix is unknown, it has no rows, or a row has no text.
+        If there is no such file, its suffix is unknown, it has no rows, no such column of texts or
+        no such sheet, or if several separators fit.
     FileFormatError
         If the content is not what the suffix says; names the line of a text file.
     MissingExtraError
-        If Parquet is asked for and pyarrow is not installed.
+        If a package that the kind of file needs is not installed.
+
+    Warns
+    -----
+    UserWarning
+        If .xlsx has several sheets and none was named.
     """
     files = _files(path)
-    if not {suffix_of(file) for file in files} <= DELIMITERS.keys():
-        return stack_frames([_read_typed(file, text_column, label_column) for file in files])
-    # The cells of all files, since one of them may hold the word among numbers.
-    columns: dict[str, list[str]] = {}
-    n_rows = 0
-    for file in files:
-        _check_is_file(file)
-        cells = read_cells(file)
-        _check_rows(file, cells, text_column)
-        n_more = len(next(iter(cells.values())))
-        for name in columns | cells:
-            column = columns.setdefault(name, [""] * n_rows)
-            column.extend(cells.get(name) or [""] * n_more)
-        n_rows += n_more
-    return pd.DataFrame(
-        {
-            # What is converted is let go, so that a table is not held twice.
-            name: column_of_values([cell or None for cell in columns.pop(name)])
-            if name in (text_column, label_column)
-            else column_of_cells(columns.pop(name))
-            for name in list(columns)
-        }
-    )
+    columns = ColumnRoles(text_column, label_column, id_column or ID_COLUMN)
+    layout = Layout(sep, encoding, sheet)
+    if all(map(is_delimited, files)):
+        return _read_delimited(files, columns, layout)
+    return stack_frames([_read_file(file, columns, layout) for file in files])
 
 
 def _files(path: Any) -> list[Path]:
@@ -95,18 +140,46 @@ def _files(path: Any) -> list[Path]:
     return [Path(one) for one in listed]
 
 
-def _read_typed(path: Path, text_column: str | None, label_column: str | None) -> pd.DataFrame:
-    if suffix_of(path) in DELIMITERS:
-        return read_table(path, text_column, label_column)
-    frame = read_typed(path)
-    _check_rows(path, frame, text_column)
-    if text_column is not None:
-        frame[text_column] = _as_texts(frame[text_column], path)
+def _read_delimited(files: Sequence[Path], columns: ColumnRoles, layout: Layout) -> pd.DataFrame:
+    # The cells of all files, since one of them may hold the word among numbers.
+    cells: dict[str, list[str]] = {}
+    n_rows = 0
+    for file in files:
+        new = cells_of(file, layout)
+        _check_rows(file, new, columns.text)
+        n_more = len(next(iter(new.values())))
+        for name in cells | new:
+            column = cells.setdefault(name, [""] * n_rows)
+            column.extend(new.get(name) or [""] * n_more)
+        n_rows += n_more
+    # What is converted is let go, so that a table is not held twice.
+    return pd.DataFrame({name: columns.of_cells(name, cells.pop(name)) for name in list(cells)})
+
+
+def cells_of(path: Path, layout: Layout) -> dict[str, list[str]]:
+    """Return the cells of a CSV or TSV file by column, as they are.
+
+    Raises
+    ------
+    InputError, FileFormatError
+        As for :func:`read_table`.
+    """
+    _check_is_file(path)
+    return read_cells(path, separator_of(path, layout.sep, layout.encoding), layout.encoding)
+
+
+def _read_file(path: Path, columns: ColumnRoles, layout: Layout) -> pd.DataFrame:
+    if is_delimited(path):
+        return _read_delimited([path], columns, layout)
+    frame = read_typed(path, layout)
+    _check_rows(path, frame, columns.text)
+    if columns.text is not None:
+        frame[columns.text] = _as_texts(frame[columns.text], path)
     return frame
 
 
-def read_typed(path: Path, as_cells: bool = False) -> pd.DataFrame:
-    """Read a file of a kind that knows types: JSON Lines (or its values as cells) or Parquet.
+def read_typed(path: Path, layout: Layout, as_cells: bool = False) -> pd.DataFrame:
+    """Read a file of a kind that knows types: Parquet, Excel, or JSON Lines (its values as cells).
 
     Raises
     ------
@@ -114,10 +187,15 @@ def read_typed(path: Path, as_cells: bool = False) -> pd.DataFrame:
         As for :func:`read_table`.
     """
     _check_is_file(path)
-    if suffix_of(path) in PARQUET:
+    suffix = suffix_of(path)
+    if suffix in PARQUET:
         return _read_parquet(path)
-    columns = read_values(path, as_cells)
-    return pd.DataFrame({name: column_of_values(columns.pop(name)) for name in list(columns)})
+    if suffix in EXCEL:
+        need_package(path)
+        values = read_sheet(path, layout.sheet)
+    else:
+        values = read_values(path, as_cells, layout.encoding)
+    return pd.DataFrame({name: column_of_values(values.pop(name)) for name in list(values)})
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
@@ -140,7 +218,7 @@ def read_arrow(path: Path) -> Any:
     MissingExtraError
         If pyarrow is not installed.
     """
-    _need_pyarrow(path)
+    need_package(path)
     import pyarrow.parquet as pq
 
     try:
@@ -153,7 +231,33 @@ def read_arrow(path: Path) -> Any:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise FileFormatError(f"{path}: the columns {twice} are there more than once; rename them")
+    _check_values(path, table)
     return table
+
+
+def _check_values(path: Path, table: Any) -> None:
+    """Raise FileFormatError, naming the first row, if a value is none of its type."""
+    for name in table.column_names:
+        column = table.column(name)
+        if not (fault := _fault(column)):
+            continue
+        row, stop = 0, len(column)  # the fault is in row..stop-1
+        while stop - row > 1:
+            middle = (row + stop) // 2
+            row, stop = (row, middle) if _fault(column[row:middle]) else (middle, stop)
+        raise FileFormatError(
+            f"{path}: row {row} (counted from 0) holds a damaged value in the column {name!r}, "
+            f"such as half a character ({fault}); repair it"
+        )
+
+
+def _fault(column: Any) -> str:
+    """Return in Arrow's words what is wrong with a column; empty if nothing is."""
+    try:
+        column.validate(full=True)
+    except ValueError as error:  # Arrow's own is such an error
+        return str(error)
+    return ""
 
 
 def _check_is_file(path: Path) -> None:
@@ -166,107 +270,24 @@ def _check_is_file(path: Path) -> None:
 def _check_rows(
     path: Path, table: Mapping[str, Any] | pd.DataFrame, text_column: str | None
 ) -> None:
-    """Raise unless a table has rows and, if a column of texts is named, a text in each."""
+    """Raise unless a table has rows and, if one is named, the column of texts."""
     names = list(table)
-    n_rows = len(table[names[0]]) if names else 0
-    if not n_rows:
+    if not names or not len(table[names[0]]):
         raise InputError(f"{path} has no rows, only columns {names}")
-    if text_column is None:
-        return
-    require_columns(table, [text_column], str(path))
-    texts = table[text_column]
-    missing = np.flatnonzero(
-        [not text for text in texts] if isinstance(texts, list) else texts.isna()
-    )
-    if len(missing):
-        raise InputError(
-            f"{path}: row {missing[0]} (counted from 0) has no {text_column!r}, as have "
-            f"{len(missing)} of {n_rows} rows; fill or drop them"
-        )
+    if text_column is not None:
+        require_columns(table, [text_column], str(path))
 
 
 def _as_texts(values: pd.Series, path: Path) -> pd.Series:
-    """Return a column as strings; numbers and dates are written out, other things are refused."""
-    listed = values.tolist()
+    """Return a column as strings, "" for a missing one; numbers and dates are written out."""
+    listed = ["" if gone else value for value, gone in zip(values, values.isna(), strict=True)]
     for row, value in enumerate(listed):
         if isinstance(value, bytes | list | dict | np.ndarray):
             raise InputError(
                 f"{path}: row {row} (counted from 0) holds {type(value).__name__} in the column "
                 f"{values.name!r}, which should hold texts; convert it"
             )
-    return pd.Series([str(value) for value in listed])
-
-
-def write_table(frame: pd.DataFrame, path: PathLike, overwrite: bool = False) -> None:
-    """Write a table without its index; the suffix says how, as for :func:`read_table`.
-
-    Written aside and renamed, so that a full disk leaves no half table.
-
-    Raises
-    ------
-    OutputExistsError
-        If the path exists and `overwrite` is False.
-    InputError
-        If the suffix is unknown, or Parquet has no type for what a column holds.
-    MissingExtraError
-        If Parquet is asked for and pyarrow is not installed.
-    """
-    if not isinstance(frame, pd.DataFrame):
-        raise InputError(f"needed is a DataFrame to write, found {type(frame).__name__}")
-    path = Path(path)
-    suffix = suffix_of(path)
-    if suffix in PARQUET:
-        _need_pyarrow(path)
-    refuse_existing(path, overwrite)
-    with write_aside(path) as temporary:
-        try:
-            if suffix in DELIMITERS:
-                _write_delimited(frame, temporary)
-            elif suffix in JSON_LINES:
-                write_values(frame, temporary)
-            else:
-                _write_parquet(frame, temporary, path)
-        except UnicodeEncodeError as error:
-            raise InputError(
-                f"{path}: {error.object[error.start : error.end]!r} is half of a character, which "
-                "UTF-8 cannot hold; mend the text"
-            ) from error
-
-
-def _write_delimited(frame: pd.DataFrame, path: Path) -> None:
-    texts = {name: column for name, column in frame.items() if not _is_plain(column)}
-    nested = {
-        name: column.map(_as_cell) for name, column in texts.items() if is_object_dtype(column)
-    }
-    # Programs take a carriage return outside quotes for the end of a row.
-    has_return = any("\r" in str(cell) for cells in (frame, *texts.values()) for cell in cells)
-    frame.assign(**nested).to_csv(
-        path,
-        sep=delimiter_of(path),
-        index=False,
-        encoding="utf-8",
-        lineterminator="\n",
-        quoting=csv.QUOTE_NONNUMERIC if has_return else csv.QUOTE_MINIMAL,
-    )
-
-
-def _is_plain(column: pd.Series) -> bool:
-    return is_numeric_dtype(column) or is_datetime64_any_dtype(column)
-
-
-def _as_cell(value: Any) -> Any:
-    return as_json(value) if isinstance(value, list | dict | np.ndarray) else value
-
-
-def _write_parquet(frame: pd.DataFrame, temporary: Path, path: Path) -> None:
-    try:
-        frame.to_parquet(temporary, engine="pyarrow", index=False)
-    except UnicodeEncodeError:
-        raise  # told by the caller
-    except (ValueError, TypeError, OverflowError) as error:  # those of Arrow are such errors
-        raise InputError(
-            f"{path}: Parquet has no type for a column ({error}); write .jsonl, or mend the column"
-        ) from error
+    return pd.Series([value if type(value) is str else str(value) for value in listed])
 
 
 def require_columns(
@@ -287,24 +308,3 @@ def require_columns(
         raise InputError(
             f"{where} has no column {', '.join(map(repr, missing))}; it has {list(known)}"
         )
-
-
-def suffix_of(path: Path) -> str:
-    """Return the suffix, in small letters, of a kind of table that is known.
-
-    Raises
-    ------
-    InputError
-        If it is unknown.
-    """
-    suffix = path.suffix.lower()
-    if suffix not in _SUFFIXES:
-        raise InputError(
-            f"{path}: the suffix {path.suffix!r} is none of {', '.join(_SUFFIXES)}; convert it"
-        )
-    return suffix
-
-
-def _need_pyarrow(path: Path) -> None:
-    if importlib.util.find_spec("pyarrow") is None:
-        raise MissingExtraError("pyarrow", "parquet", f"the table {path}")

@@ -95,6 +95,7 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
     _nested: ClassVar[dict[str, Any]] = {"trainer": TrainerConfig}
     _not_stored: ClassVar[tuple[str, ...]] = ()  # parameters that prediction does without
     _uses_rules: ClassVar[bool] = False
+    _needs_gold: ClassVar[bool] = True
     _takes_images: ClassVar[bool] = False
     _patience: ClassVar[int | None] = 10
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -159,7 +160,7 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
     def fit(
         self,
         X: MatrixLike,
-        y: VectorLike,
+        y: VectorLike | None = None,
         L: VotesLike | None = None,
         X_val: MatrixLike | None = None,
         y_val: VectorLike | None = None,
@@ -174,7 +175,8 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         y : array of shape (n,)
             Gold labels; -1, None or NaN where unlabelled. With L they are read against its
             classes: names, codes, members of an Enum or the numbers that classes are called by.
-            An index of pandas must be that of X and L, or have nothing to do with it.
+            An index of pandas must be that of X and L, or have nothing to do with it. Without any
+            gold label only :class:`LabelModelClassifier` can be trained.
         L : LabelMatrix or array of shape (n, m), optional
             Votes of the labelling functions, -1 for abstain.
         X_val, y_val, L_val : optional

@@ -12,7 +12,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.model_selection import StratifiedKFold, train_test_split
+from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 
 from spear_amal.distributed.shard import WHOLE, Shard
 from spear_amal.errors import InputError
@@ -184,7 +184,9 @@ def _fit_here(pool: TrainingPool, plan: FitPlan) -> list[FoldResult]:
 
 
 def _folds(pool: TrainingPool, plan: FitPlan) -> list[np.ndarray]:
-    """Each gold row of L and V plays validation once."""
+    """Each gold row of L and V plays validation once; without gold each row with votes."""
+    if not pool.has_gold:
+        return _covered_folds(pool, plan)
     counts = np.bincount(pool.y[pool.gold])
     smallest, rarest = min((int(n), code) for code, n in enumerate(counts) if n)
     if smallest < plan.n_folds:
@@ -197,11 +199,31 @@ def _folds(pool: TrainingPool, plan: FitPlan) -> list[np.ndarray]:
     return [pool.gold[held_out] for _, held_out in folds.split(pool.gold, pool.y[pool.gold])]
 
 
-def _training_rows(pool: TrainingPool, gold: np.ndarray, plan: FitPlan) -> np.ndarray:
-    """Gold rows and, if wanted, unlabelled rows; uncovered ones only on request."""
+def _covered_folds(pool: TrainingPool, plan: FitPlan) -> list[np.ndarray]:
+    rows = pool.ordered(np.flatnonzero(pool.covered()))
+    if len(rows) < plan.n_folds:
+        raise InputError(
+            f"cross-fitting over {plan.n_folds} folds needs as many rows with votes, found "
+            f"{len(rows)}; use fewer folds"
+        )
+    folds = KFold(plan.n_folds, shuffle=True, random_state=plan.seed)
+    return [rows[validation] for _, validation in folds.split(rows)]
+
+
+def _training_rows(
+    pool: TrainingPool, gold: np.ndarray, plan: FitPlan, validation: np.ndarray | None = None
+) -> np.ndarray:
+    """Gold rows and, if wanted, unlabelled rows; uncovered ones only on request.
+
+    Rows of V have no place here, also where they are without gold.
+    """
     if not plan.use_unlabelled:
         return pool.ordered(gold)
     extra = pool.unlabelled
+    if validation is not None and not pool.has_gold:
+        kept = np.setdiff1d(extra, validation)
+        # Of a few rows with votes V are all: better trained on twice than not at all.
+        extra = kept if pool.covered()[kept].any() else extra
     if not plan.keep_uncovered:
         extra = extra[pool.covered()[extra]]
     return pool.ordered(np.concatenate([gold, extra]))
@@ -232,10 +254,12 @@ def _fit_one(
 ) -> FoldResult:
     """Train with `validation` as V: for the mixer's outer loss and for the choice of the epoch."""
     gold = np.setdiff1d(pool.gold, validation)
-    used = "shared" if len(gold) else "training"
-    gold = gold if len(gold) else pool.gold
+    used = "shared"
+    if pool.source == "training" and not len(gold):
+        used, gold = "training", pool.gold
     chooser, outer = validation, validation
-    if plan.validation == "split" and np.bincount(pool.y[validation]).max() >= 2:
+    codes = pool.y[validation]
+    if plan.validation == "split" and pool.has_gold and np.bincount(codes).max() >= 2:
         chooser, outer = _halves(validation, pool.y[validation], plan.seed)
         used = "split" if used == "shared" else used
     components = plan.make_losses(gold)
@@ -243,7 +267,7 @@ def _fit_one(
     selection, driver = tables.of(chooser, teachers), tables.of(outer, teachers)
     source: TrainingRows = tables.training(teachers)
     if stream is None:
-        rows = _training_rows(pool, gold, plan)
+        rows = _training_rows(pool, gold, plan, validation)
     else:
         source, rows = stream.table, stream.rows(gold, plan.keep_uncovered)
     best: FoldResult | None = None
@@ -345,10 +369,14 @@ def _with_mean_weights(
 
 
 def _frozen(weights: Any, first: FoldResult, tables: TableFactory) -> Frozen:
-    """Learnt weights; rows of V, which had none, get the mean of the labelled training rows."""
+    """Learnt weights; rows of V, which had none, get the mean of the labelled training rows.
+
+    Where none is labelled, that of all training rows.
+    """
     table = weights[:].clone()
     new = np.setdiff1d(first.validation, first.trained)
-    table[new] = table[np.intersect1d(first.trained, tables.pool.gold)].mean(0)
+    labelled = np.intersect1d(first.trained, tables.pool.gold)
+    table[new] = table[labelled if len(labelled) else first.trained].mean(0)
     return Frozen(tables.own(table))
 
 

@@ -26,6 +26,15 @@ SMALLEST = 1e-12  # below this a probability counts as this
 class LabelModelClassifier(BaseSpearEstimator):
     """End model on gold labels and a label model's soft answers on covered unlabelled rows.
 
+    Gold labels may be missing altogether: with ``fit(X, L=votes)``, or a y of -1, the label model
+    learns from the votes alone and the classifier from its answers. Nothing can then tell how right
+    either is. A fifth of the rows with votes is held out, and the epoch is the one with the lowest
+    cross-entropy to the label model's answers there (``validation_source_`` is "label-model");
+    ``val_score_`` is the metric with the label model's favourite class in place of gold, that is
+    how well the classifier follows the label model, not how often it is right. Validation rows with
+    gold choose the epoch as ever. For ``inference="product"``, ``prior_correction`` and learnt
+    weights there must be gold.
+
     Parameters
     ----------
     label_model : name in ``label_models.LABEL_MODELS`` or LabelModel
@@ -39,6 +48,7 @@ class LabelModelClassifier(BaseSpearEstimator):
     """
 
     _uses_rules = True
+    _needs_gold = False
 
     label_model: str | LabelModel = "majority"
     label_model_options: Mapping[str, Any] | None = None
@@ -49,12 +59,24 @@ class LabelModelClassifier(BaseSpearEstimator):
         self._new_label_model().check_parameters()
 
     def _plan(self, pool: TrainingPool, given: Any = None) -> FitPlan:
+        self._check_without_gold(pool)
         self.label_models_: list[LabelModel] = []
         return self._new_plan(
             pool,
             lambda class_weights: self._make_losses(pool.votes is not None, class_weights),
             make_teachers=lambda gold: self._label_model_log_proba(pool, gold),
         )
+
+    def _check_without_gold(self, pool: TrainingPool) -> None:
+        """Raise InputError for what only gold can choose, where there is none."""
+        needs = {"inference='product'": self.inference != "feature"}
+        needs["prior_correction=True"] = self.prior_correction
+        asked = [option for option, wanted in needs.items() if wanted]
+        if asked and not pool.has_gold:
+            raise InputError(
+                f"{' and '.join(asked)} need rows with gold, and y holds no gold label; leave "
+                "them out, or label some rows"
+            )
 
     def _make_losses(self, with_votes: bool, class_weights: np.ndarray | None) -> ComponentSet:
         gold = GoldCrossEntropy(class_weights)
@@ -164,6 +186,8 @@ class ReweightedClassifier(LabelModelClassifier):
     .. [1] Ren et al., "Learning to Reweight Examples for Robust Deep Learning", 2018.
     .. [2] Shu et al., "Meta-Weight-Net: Learning an Explicit Mapping For Sample Weighting", 2019.
     """
+
+    _needs_gold = True
 
     mixer: str | Mixer = "l2r"
     mixer_options: Mapping[str, Any] | None = None

@@ -28,6 +28,9 @@ from spear_amal.votes.gold import Gold, read_gold
 from spear_amal.votes.label_matrix import LabelMatrix, as_label_matrix
 from spear_amal.votes.row_ids import align_votes, check_same_rows
 
+# Share of the rows with votes that choose the epoch where there is no gold.
+COVERED_FRACTION = 0.2
+
 
 class FitInputs(NamedTuple):
     """The rows that ``fit`` is given, of training and of validation."""
@@ -51,10 +54,10 @@ class TrainingPool:
         Class codes; -1 where unlabelled.
     votes : LabelMatrix (n, m) in unipolar form, or None
     validation : ndarray of int
-        Row numbers of V; all of them labelled.
+        Row numbers of V; all of them labelled, or none if there is no gold at all.
     classes : ndarray (C,)
-    source : {"given", "split", "training"}
-        Where V came from.
+    source : {"given", "split", "training", "folds", "label-model"}
+        Where V came from; "label-model": there is no gold, and V are rows with votes.
     n_train : int
         Rows of X.
     places : ndarray of int (n,)
@@ -85,6 +88,11 @@ class TrainingPool:
     def ordered(self, rows: np.ndarray) -> np.ndarray:
         """Return row numbers in the order of their places."""
         return rows[np.argsort(self.places[rows])]
+
+    @property
+    def has_gold(self) -> bool:
+        """True if any row, V included, has a gold label."""
+        return bool((self.y >= 0).any())
 
     def covered(self) -> np.ndarray:
         """Rows (n,) on which an LF fired."""
@@ -119,8 +127,11 @@ def make_pool(
         check_rows("L", len(votes), X.shape[0], "X")
         if plan is None and votes.nnz == 0:
             raise InputError("all LFs abstain on all rows of L; without votes leave L out")
+    learns_from_votes = votes is not None and not estimator._needs_gold
+    if inputs.y is None and learns_from_votes:
+        inputs = inputs._replace(y=np.full(X.shape[0], -1))
     gold = read_target(inputs.y, votes, inputs.X, X.shape[0])
-    order = _learn_classes(estimator, gold)
+    order = _learn_classes(estimator, gold, votes if learns_from_votes else None)
     codes = codes_of_model(gold.codes, order)
     if order is None and votes is not None and estimator.classes_.dtype.kind in "iu":
         warn_of_sorted_codes(votes, codes)
@@ -137,7 +148,10 @@ def make_pool(
     places = places_by_id(tables, len(codes))
     if inputs.X_val is None:
         fraction, seed = estimator.validation_fraction, estimator.seed_
-        validation, source = hold_out(codes, fraction, seed, places)
+        if votes is not None and (codes < 0).all():
+            validation, source = hold_out_covered(votes, seed, places), "label-model"
+        else:
+            validation, source = hold_out(codes, fraction, seed, places)
     else:
         x_val, codes_val, votes_val = _validation_rows(estimator, inputs)
         places_val = places_by_id((inputs.L_val, inputs.X_val, inputs.y_val), len(codes_val))
@@ -153,15 +167,26 @@ def make_pool(
         validation=validation,
         classes=estimator.classes_,
         plan=plan,
-        source="folds" if estimator.fit_strategy.startswith("crossfit") else source,
+        source=_source_of(estimator, source),
         n_train=X.shape[0],
         places=places,
     )
 
 
-def _learn_classes(estimator: Any, gold: Gold) -> tuple[int, ...] | None:
-    """Set ``classes_`` from gold; return the order in which the votes have them, if another."""
-    check_gold(gold)
+def _source_of(estimator: Any, source: str) -> str:
+    in_folds = estimator.fit_strategy.startswith("crossfit") and source != "label-model"
+    return "folds" if in_folds else source
+
+
+def _learn_classes(estimator: Any, gold: Gold, votes: LabelMatrix | None) -> tuple[int, ...] | None:
+    """Set ``classes_`` from gold; return the order in which the votes have them, if another.
+
+    `votes` are given where they are enough to learn from; without gold the classes are theirs.
+    """
+    if votes is not None and (gold.codes < 0).all():
+        check_voted_classes(votes)
+    else:
+        check_gold(gold)
     if (gold.codes < 0).any():
         refuse_unlabelled_in_calibration()
     estimator.classes_ = sorted_classes(gold.labels)
@@ -255,13 +280,39 @@ def check_gold(gold: Gold) -> None:
     """Raise unless two classes or more are among the gold labels."""
     seen = np.unique(gold.codes[gold.codes >= 0])
     if len(seen) == 0:
-        raise InputError("y holds no gold label (all rows are -1); a few labelled rows are needed")
+        raise InputError(
+            "y holds no gold label (all rows are -1); a few labelled rows are needed. From votes "
+            "alone LabelModelClassifier learns (methods label-model, majority, dawid-skene, ..)"
+        )
     if len(seen) < 2:
         advice = "label some rows of another class as well"
         if gold.from_signs:
             advice = "-1 means unlabelled: where it is a class, give class names, or 0 for it"
         only = gold.classes[seen[0]]
         raise InputError(f"the labelled rows hold only one class ({only!r}); {advice}")
+
+
+def check_voted_classes(votes: LabelMatrix) -> None:
+    """Raise unless LFs vote for two classes or more; warn of a class that none votes for.
+
+    Without gold nothing else says what a class looks like.
+    """
+    counts = np.bincount(votes.codes.data.astype(int), minlength=votes.n_classes + 1)[1:]
+    names = list(votes.classes)
+    if (counts > 0).sum() < 2:
+        only = names[int(counts.argmax())]
+        raise InputError(
+            f"y holds no gold label, and all votes are for one class ({only!r}); add labelling "
+            "functions for another class, or label some rows of each"
+        )
+    silent = [name for name, count in zip(names, counts, strict=True) if not count]
+    if silent:
+        warnings.warn(
+            f"without gold, no row shows what the classes {silent} look like, for which no "
+            "labelling function votes: the model will hardly ever predict them",
+            UserWarning,
+            stacklevel=6,
+        )
 
 
 def check_rows(name: str, found: int, needed: int, of: str) -> None:
@@ -412,6 +463,20 @@ def hold_out(
         return gold, "training"
     _, held = train_test_split(common, test_size=size, stratify=y[common], random_state=seed)
     return common[np.isin(common, held)], "split"
+
+
+def hold_out_covered(votes: LabelMatrix, seed: int, places: np.ndarray) -> np.ndarray:
+    """Choose a fifth of the rows with votes, which are the validation rows where none has gold.
+
+    Of fewer than five all. They are drawn from in the order of `places`.
+    """
+    rows = np.flatnonzero(votes.covered())
+    rows = rows[np.argsort(places[rows])]
+    size = round(COVERED_FRACTION * len(rows))
+    if size < 1:
+        return rows
+    drawn = np.random.default_rng(seed).permutation(len(rows))[:size]
+    return rows[np.sort(drawn)]
 
 
 def stack(parts: list[Any]) -> Any:

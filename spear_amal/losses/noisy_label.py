@@ -15,6 +15,19 @@ from spear_amal.maths import losses
 TIE = 1e-6  # log probabilities closer than this are tied
 
 
+def favourite_classes(log_p: Tensor) -> Tensor:
+    """Return the most probable class (B,) of log probabilities (B, C); -1 for a tie, and for NaN.
+
+    Examples
+    --------
+    >>> favourite_classes(torch.tensor([[0.0, -1.0], [0.5, 0.5], [torch.nan, torch.nan]])).tolist()
+    [0, -1, -1]
+    """
+    best = log_p.amax(1, keepdim=True)  # NaN where the teacher is silent
+    lone = (log_p >= best - TIE).sum(1) == 1
+    return torch.where(lone, torch.nan_to_num(log_p, nan=0.0).argmax(1), -1)
+
+
 class NoisyCrossEntropy(Component):
     """Cross-entropy to the gold class or, without one, to teacher t's most probable class.
 
@@ -57,6 +70,4 @@ class NoisyCrossEntropy(Component):
 
     def applies(self, batch: Batch) -> Tensor:
         """Gold rows, and rows whose teacher has one favourite."""
-        logits = batch.teachers[:, self.teacher]
-        best = logits.amax(1, keepdim=True)  # NaN where the teacher is silent
-        return (batch.y >= 0) | ((logits >= best - TIE).sum(1) == 1)
+        return (batch.y >= 0) | (favourite_classes(batch.teachers[:, self.teacher]) >= 0)

@@ -41,15 +41,17 @@ class Selection:
     loss: float = float("inf")
     epoch: int = -1
 
-    def better(self, score: float, loss: float) -> bool:
-        """Return whether (score, loss) beats the best so far."""
+    def better(self, score: float, loss: float, by_loss: bool = False) -> bool:
+        """Return whether (score, loss) beats the best so far, by the loss alone if wanted."""
+        if by_loss:
+            return loss < self.loss
         if abs(score - self.score) <= TOLERANCE:
             return loss < self.loss
         return score > self.score
 
-    def offer(self, epoch: int, score: float, loss: float) -> bool:
+    def offer(self, epoch: int, score: float, loss: float, by_loss: bool = False) -> bool:
         """Select an epoch if it is better; return whether it was."""
-        if not self.better(score, loss):
+        if not self.better(score, loss, by_loss):
             return False
         self.score, self.loss, self.epoch = score, loss, epoch
         return True

@@ -5,6 +5,7 @@ It knows neither which losses nor which weights it trains with. Test rows never 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from spear_amal.distributed.shard import WHOLE, Shard
 from spear_amal.errors import SpearAmalError
 from spear_amal.history import MODULE, WEIGHT
 from spear_amal.losses import ComponentSet
+from spear_amal.losses.noisy_label import favourite_classes
+from spear_amal.maths.losses import soft_cross_entropy
 from spear_amal.mixers import Mixer
 from spear_amal.models import JointModel
 from spear_amal.models.feature_model import twice_differentiable
@@ -101,8 +104,8 @@ class Trainer:
         rows : ndarray of int
             Which rows of the table take part.
         selection : Table, optional
-            Validation rows that choose the epoch. Without them all epochs are trained and the
-            last one is kept.
+            Validation rows that choose the epoch, by gold or, where none of them has gold, by the
+            first teacher's answers. Without them all epochs are trained and the last one is kept.
         outer : Table, optional
             Validation rows that drive the weights; default `selection`.
         fingerprint : str
@@ -255,13 +258,26 @@ class Trainer:
         model.train()
 
     def _validate(self, state: RunState, selection: Table, shard: Shard) -> Record:
-        """Score the feature model on validation rows, keep the epoch if best, see if to stop."""
+        """Score the feature model on validation rows, keep the epoch if best, see if to stop.
+
+        Rows without gold are held against the first teacher's answers, by their loss: how often
+        its favourite class is met says less, and says nothing of whether it is right.
+        """
         logits, _ = predict_logits(state.model, selection)
-        loss = torch.nn.functional.cross_entropy(logits, selection.y).item()
+        by_loss = bool((selection.y < 0).all())
+        y, loss = selection.y, 0.0
+        if by_loss:
+            y = favourite_classes(selection.teachers[:, 0])
+            loss = soft_cross_entropy(logits, selection.teachers[:, 0]).mean().item()
+        else:
+            loss = torch.nn.functional.cross_entropy(logits, y).item()
         _check_finite({"validation": loss}, state.epoch)
-        y, predicted = selection.y.cpu().numpy(), logits.argmax(1).cpu().numpy()
-        value, loss = shard.agreed((score(self.metric, y, predicted, self.positive), loss))
-        if state.selection.offer(state.epoch, value, loss):
+        value = math.nan
+        if (y >= 0).any():
+            predicted = logits.argmax(1).cpu().numpy()
+            value = score(self.metric, y.cpu().numpy(), predicted, self.positive)
+        value, loss = shard.agreed((value, loss))
+        if state.selection.offer(state.epoch, value, loss, by_loss):
             state.keep_best()
         given = self.settings.patience
         patience = PATIENCE if given == "auto" else int(given or self.settings.max_epochs)

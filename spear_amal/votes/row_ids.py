@@ -57,7 +57,7 @@ def align_votes(L: Any, tables: Sequence[Any], name: str = "X", of: str = "L") -
     """
     for table in tables if getattr(L, "has_row_ids", False) else ():
         if isinstance(table, pd.DataFrame | pd.Series):
-            places = row_places(ids_of(table), L.row_ids, name, of)
+            places = row_places(index_ids(table), L.row_ids, name, of)
             return L if places is None else L[places]
     return L
 
@@ -87,7 +87,7 @@ def align_column(y: Any, votes: HasRowIds, name: str = "Y", of: str = "L") -> An
     """
     if not (isinstance(y, pd.Series) and votes.has_row_ids):
         return y
-    places = row_places(votes.row_ids, ids_of(y), of, name, partly=True)
+    places = row_places(votes.row_ids, index_ids(y), of, name, partly=True)
     if places is None:
         return y
     taken = y.iloc[np.maximum(places, 0)]
@@ -101,12 +101,12 @@ def check_same_rows(rows: Any, others: Any, name: str, of: str) -> None:
     """
     tables = pd.DataFrame | pd.Series
     if isinstance(rows, tables) and isinstance(others, tables) and len(rows) == len(others):
-        ids, known = ids_of(rows), ids_of(others)
+        ids, known = index_ids(rows), index_ids(others)
         if row_places(ids, known, name, of) is not None:
             _refuse(*_comparable(ids, known), name, of)
 
 
-def ids_of(rows: pd.DataFrame | pd.Series) -> np.ndarray:
+def index_ids(rows: pd.DataFrame | pd.Series) -> np.ndarray:
     """Return the index of a table as row ids (n,), as a label matrix has them."""
     return as_row_ids(rows.index)
 

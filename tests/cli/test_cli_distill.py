@@ -68,7 +68,7 @@ def fails(run, said, *arguments):
 
 
 def test_student_of_a_file_of_outputs_predicts_and_is_scored(inbox, ok):
-    shown = ok(*TEXT, "--teacher", "teacher.npz", "--row-id-column", "id", "--weights", "w.csv")
+    shown = ok(*TEXT, "--teacher", "teacher.npz", "--id-column", "id", "--weights", "w.csv")
     assert "Teachers and student" in shown.stdout and "Weights per loss" in shown.stdout
     assert "52 training rows (38 labelled), 9 validation rows, 2 classes" in shown.stderr
     ok("predict", "--data", "mail.csv", "--output", "p.csv")
@@ -83,7 +83,7 @@ def test_student_of_a_file_of_outputs_predicts_and_is_scored(inbox, ok):
 
 def test_outputs_are_matched_by_id_and_not_by_place(inbox, ok):
     # All that distillation from a perfect teacher needs; labels are left out of it.
-    taught = (*TEXT, "--teacher", "teacher.npz", "--row-id-column", "id", "--method", "kd")
+    taught = (*TEXT, "--teacher", "teacher.npz", "--id-column", "id", "--method", "kd")
     ok(*taught, "--max-epochs", 60)
     ok("predict", "--data", "mail.csv", "--output", "p.csv")
     assert pd.read_csv("p.csv")["predicted"].tolist() == ["ham", "spam"] * 30 + ["ham"]
@@ -92,7 +92,7 @@ def test_outputs_are_matched_by_id_and_not_by_place(inbox, ok):
 def test_teachers_of_every_kind_in_their_order(inbox, ok):
     ok("train", *MAIL, "--method", "only-l", "--max-epochs", 2, "--output", "old.safetensors")
     given = ("--teacher", "mlp:7", "--teacher", "old.safetensors", "--teacher", "teacher.npz")
-    shown = ok(*TEXT, *given, "--row-id-column", "id", "--method", "alm-kd").stdout
+    shown = ok(*TEXT, *given, "--id-column", "id", "--method", "alm-kd").stdout
     rows = [line.split("│")[1:] for line in shown.splitlines() if "│ teacher │" in line]
     assert [row[1].strip() for row in rows] == ["mlp:7", "old", "teacher"]
     assert [row[2].strip() == "n/a" for row in rows] == [False, False, True]
@@ -101,7 +101,7 @@ def test_teachers_of_every_kind_in_their_order(inbox, ok):
 
 def test_written_outputs_teach_as_the_model_itself(inbox, ok):
     ok("train", *MAIL, "--method", "only-l", "--max-epochs", 3, "--output", "old.safetensors")
-    ids = ("--row-id-column", "id")
+    ids = ("--id-column", "id")
     outputs = ("teacher-outputs", "--model", "old.safetensors", "--data", "mail.csv", *ids)
     shown = ok(*outputs, "--output", "said.npz").stdout
     assert "Outputs for 61 rows written to said.npz" in shown
@@ -114,7 +114,7 @@ def test_written_outputs_teach_as_the_model_itself(inbox, ok):
 
 
 def test_rules_join_in(inbox, ok):
-    given = ("--teacher", "teacher.npz", "--row-id-column", "id", "--lfs", "lfs.py")
+    given = ("--teacher", "teacher.npz", "--id-column", "id", "--lfs", "lfs.py")
     shown = ok(*TEXT, *given, "--report", "r.html").stdout
     assert all(name in shown for name in ("gold", "consensus", "agreement", "teacher"))
     page = Path("r.html").read_text(encoding="utf-8")
@@ -126,7 +126,7 @@ def test_rules_join_in(inbox, ok):
 def test_validation_table_of_its_own(inbox, ok):
     held = messages(19, 19, seed=11).assign(id=[f"v{i}" for i in range(19)])
     held.to_json("held.jsonl", orient="records", lines=True)
-    shown = ok(*TEXT, "--teacher", "mlp:5", "--validation", "held.jsonl", "--row-id-column", "id")
+    shown = ok(*TEXT, "--teacher", "mlp:5", "--validation", "held.jsonl", "--id-column", "id")
     assert "61 training rows (47 labelled), 19 validation rows" in shown.stderr
 
 
@@ -238,7 +238,7 @@ def stopping(trainer, stop):
 
 def test_toml_is_relative_to_its_file_and_arguments_go_first(inbox, ok, tmp_path, monkeypatch):
     (inbox / "d.toml").write_text(
-        'data = "mail.csv"\ntext_column = "body"\nlabel_column = "kind"\nrow_id_column = "id"\n'
+        'data = "mail.csv"\ntext_column = "body"\nlabel_column = "kind"\nid_column = "id"\n'
         'student = "linear"\nteacher = ["teacher.npz", "mlp:5"]\nmethod = "kd"\nmax_epochs = 2\n'
         'output = "m.safetensors"\ntemperature = 3\n',
         encoding="utf-8",
@@ -280,16 +280,16 @@ def test_bad_toml(line, said, inbox, run):
         (("--student", "mpl", "--teacher", "mlp:5"), "there is no network 'mpl'"),
         (("--teacher", "resnt20"), "did you mean 'resnet20'"),
         (("--teacher", "convnet"), "teacher 0 ('convnet'): 'convnet' needs images"),
-        (("--teacher", "none.npz", "--row-id-column", "id"), "there is no file none.npz"),
+        (("--teacher", "none.npz", "--id-column", "id"), "there is no file none.npz"),
         (("--teacher", "none.safetensors"), "there is no file"),
-        (("--teacher", "teacher.npz"), "say with --row-id-column"),
-        (("--teacher", "teacher.npz", "--row-id-column", "kind"), "has no 'kind'"),
-        (("--teacher", "teacher.npz", "--row-id-column", "number"), "the data has no column"),
-        (("--teacher", "teacher.npz", "--row-id-column", "half"), "rows have no outputs"),
+        (("--teacher", "teacher.npz", "--id-column", "kind"), "row 47 (counted from 0) has none"),
+        (("--teacher", "teacher.npz", "--row-id-column", "id"), "it is called --id-column"),
+        (("--teacher", "teacher.npz", "--id-column", "number"), "mail.csv has no column 'number'"),
+        (("--teacher", "teacher.npz", "--id-column", "half"), "rows have no outputs"),
         (("--teacher", "lfs.py"), "there is no network 'lfs.py'"),
-        (("--teacher", "other.npz", "--row-id-column", "id"), "its classes ['ham', 'egg']"),
-        (("--teacher", "broken.npz", "--row-id-column", "id"), "is not a file of teacher"),
-        (("--teacher", "nan.npz", "--row-id-column", "id"), "logits are NaN or infinite in 1 of"),
+        (("--teacher", "other.npz", "--id-column", "id"), "its classes ['ham', 'egg']"),
+        (("--teacher", "broken.npz", "--id-column", "id"), "is not a file of teacher"),
+        (("--teacher", "nan.npz", "--id-column", "id"), "logits are NaN or infinite in 1 of"),
         (("--teacher", "mlp:5", "--method", "ce"), "ce learns from labels alone"),
         (("--teacher", "mlp:5", "--assistant", "mlp:4"), "amal has none"),
         (("--teacher", "mlp:5", "--method", "dgkd-drop"), "give two or more"),
@@ -337,7 +337,7 @@ def test_bad_input_is_said_before_any_training(arguments, said, inbox, run, monk
         (("--images", "digitz"), "unknown images 'digitz'"),
         (("--subset", 9999), "--subset asks for 9999 training rows"),
         (("--lfs", "lfs.py"), "--lfs goes with --data only"),
-        (("--row-id-column", "id"), "--row-id-column goes with --data only"),
+        (("--id-column", "id"), "--id-column goes with --data only"),
         (("--teacher", "text.safetensors"), "it is a model for texts, the student gets images"),
         (("--augment", "mirror"), "'augment'"),
     ],
@@ -356,8 +356,26 @@ def test_too_few_labels_for_validation(inbox, run):
 
 def test_ids_must_be_unique(inbox, run):
     messages(61, 47).assign(id="m1").to_csv("mail.csv", index=False)
-    given = ("--teacher", "teacher.npz", "--row-id-column", "id")
-    fails(run, "holds 'm1' more than once", *TEXT, *given)
+    given = ("--teacher", "teacher.npz", "--id-column", "id")
+    fails(run, "rows 0 and 1 (counted from 0) both have 'm1'", *TEXT, *given)
+    # nobody named the column: it cannot be that of the ids, which a file of outputs needs
+    fails(run, "say with --id-column", *TEXT, "--teacher", "teacher.npz")
+
+
+def test_a_table_without_ids(inbox, run):
+    messages(61, 47).rename(columns={"id": "number"}).to_csv("mail.csv", index=False)
+    fails(run, "say with --id-column", *TEXT, "--teacher", "teacher.npz")
+
+
+def test_ids_are_found_by_their_name(inbox, ok):
+    shown = ok(*TEXT, "--teacher", "teacher.npz", "--method", "kd", "--weights", "w.csv")
+    named = ok(*TEXT, "--teacher", "teacher.npz", "--method", "kd", "--id-column", "id", "--force")
+    assert shown.stdout.splitlines()[0] == named.stdout.splitlines()[0]
+
+
+def test_former_name_of_the_key(inbox, run):
+    Path("distill.toml").write_text('row_id_column = "id"\n', encoding="utf-8")
+    fails(run, "unknown key 'row_id_column'; it is called 'id_column'", *TEXT)
 
 
 def test_images_models_are_not_for_tables(inbox, run, ok):
@@ -373,8 +391,9 @@ def test_images_models_are_not_for_tables(inbox, run, ok):
 
 def test_outputs_need_ids(inbox, run, ok):
     ok("train", *MAIL, "--method", "only-l", "--max-epochs", 1)
-    given = ("--model", "model.safetensors", "--data", "mail.csv", "--output", "o.npz")
-    fails(run, "--row-id-column is missing", "teacher-outputs", *given)
+    messages(61, 47).drop(columns="id").to_csv("other.csv", index=False)
+    given = ("--model", "model.safetensors", "--data", "other.csv", "--output", "o.npz")
+    fails(run, "the rows have no ids", "teacher-outputs", *given)
 
 
 def test_interrupt_leaves_nothing(inbox, run, monkeypatch):

@@ -28,12 +28,6 @@ def test_numbers_as_texts_become_strings():
     assert read_table([Path("a.csv")], "text")["text"].tolist() == ["12", "7"]
 
 
-def test_row_without_text_is_named():
-    Path("a.csv").write_text('text,n\none,1\n"",2\nthree,3\n', encoding="utf-8")
-    with pytest.raises(InputError, match=r"a\.csv: row 1 .* has no 'text', as have 1 of 3"):
-        read_table([Path("a.csv")], "text")
-
-
 def test_ways_to_be_unlabelled():
     held = pd.DataFrame({"label": [None, float("nan"), "", " ", -1, "-1", -1.0, "spam", 2.0, 3]})
     values = read_rows.label_values(held.astype(object), "label", "t.csv")

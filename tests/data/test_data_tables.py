@@ -56,7 +56,8 @@ def test_csv_of_a_spreadsheet(tmp_path):
     ("name", "content", "error", "told"),
     [
         ("none.csv", None, InputError, "there is no file"),
-        ("a.xlsx", b"x", InputError, r"suffix '\.xlsx' is none of \.csv, "),
+        ("a.docx", b"x", InputError, r"suffix '\.docx' is none of \.csv, "),
+        ("a.parquet.gz", b"x", InputError, r"suffix '\.gz' is none of \.csv, "),
         ("plain", b"x", InputError, "suffix '' is none of"),
         ("a.csv", b"", InputError, "is empty"),
         ("a.csv", b"text,label\n", InputError, r"has no rows, only columns \['text', 'label'\]"),
@@ -67,7 +68,8 @@ def test_csv_of_a_spreadsheet(tmp_path):
         ("a.jsonl", b"text,label\n", FileFormatError, "line 1: no JSON"),
         ("a.jsonl", b"[1, 2]\n", FileFormatError, "line 1: no JSON object, but list"),
         ("a.jsonl", b"\n\n", InputError, "has no rows"),
-        ("a.jsonl", b"\xff\xfe{}", FileFormatError, "line [12]: not UTF-8"),
+        ("a.jsonl", b"\xff\xfe{}", FileFormatError, "line 1: no JSON"),
+        ("a.jsonl", b"\xfe{}", FileFormatError, "line 1: not UTF-8"),
         ("a.parquet", b"PAR1 and no more", FileFormatError, "truncated or of another kind"),
     ],
 )
@@ -97,9 +99,8 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
     frame = pd.DataFrame({"a": [1]})
     write_table(frame, tmp_path / "a.csv")
 
-    def full_disk(self, path, **options):
-        with open(path, "w") as handle:
-            handle.write("a\n")
+    def full_disk(self, handle, **options):
+        handle.write("a\n")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(pd.DataFrame, "to_csv", full_disk)

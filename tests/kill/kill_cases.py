@@ -50,7 +50,7 @@ COMMANDS = {
     ),
     "teacher-outputs": (
         *("teacher-outputs", "--model", "made.safetensors", *_TABLE),
-        *("--row-id-column", "id", "--output", "teacher.npz"),
+        *("--id-column", "id", "--output", "teacher.npz"),
     ),
     "study": _STUDY,
     "study --jobs": (*_STUDY, "--jobs", "2"),

@@ -140,11 +140,11 @@ def flags(draw, cls):
     """Draw flags of a command, and what they are given; mostly those it needs."""
     known = {n: f for n, f in cls.model_fields.items() if n not in WORK and not is_argument(f)}
     right = {"model": "model", "output": "out.npz", "votes": "votes.npz", "data": "t.csv"}
-    right |= {"row_id_column": "id", "text_column": "text", "label_column": "label"}
+    right |= {"id_column": "id", "text_column": "text", "label_column": "label"}
     given = []
     for name, field in known.items():
         flag = flag_of(name, field)
-        needed = field.is_required() or name in ("model", "row_id_column") or flag == "--output"
+        needed = field.is_required() or name in ("model", "id_column") or flag == "--output"
         if needed and name in right and draw(st.integers(0, 6)) > 0:
             value = "out.npz" if flag == "--output" else right[name]
             given += [flag, value]
