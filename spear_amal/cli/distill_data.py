@@ -157,7 +157,7 @@ def _drawn(data: ImageData, n_train: int, seed: int) -> ImageData:
 def _texts(settings: DistillOptions) -> DistillData:
     data = read_training_data(settings, settings.lfs is not None)
     frames = [table.frame for table in data.tables]
-    known = _ids_of_tables(frames, settings)
+    known = None if data.id_column is None else _ids_of_tables(frames, settings)
     ids = _split(np.arange(sum(map(len, frames))) if known is None else known, frames)
     features = TextFeatures().fit([text for table in data.tables for text in table.texts])
     train, *validation = [

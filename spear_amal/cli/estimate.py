@@ -9,7 +9,6 @@ from spear_amal.cli.compare import score_figures
 from spear_amal.cli.console import add_to_json, print_result, print_status, print_warning
 from spear_amal.cli.options import TrainOptions
 from spear_amal.cli.training_data import read_test_rows
-from spear_amal.data.training_rows import TrainingData
 from spear_amal.errors import InputError
 from spear_amal.progress import Progress
 from spear_amal.report import Estimate
@@ -18,6 +17,7 @@ from spear_amal.studies import MethodSpec
 from spear_amal.studies.crossval.estimate import FOLDS, ScoreEstimate, estimate_score
 from spear_amal.studies.crossval.table import compared_table
 from spear_amal.studies.results_file import StudyFile
+from spear_amal.training_rows import TrainingData
 
 
 def estimate_of(

@@ -14,7 +14,6 @@ from spear_amal.cli.estimate import estimate_content, estimate_of, print_estimat
 from spear_amal.cli.options import TrainOptions
 from spear_amal.cli.outputs import check_outputs
 from spear_amal.cli.training_data import read_training_data
-from spear_amal.data.training_rows import LabelledTable, TrainingData
 from spear_amal.io.atomic import written_together
 from spear_amal.labeling import VotesTest, votes_test
 from spear_amal.report import (
@@ -24,9 +23,10 @@ from spear_amal.report import (
     votes_sentence,
     write_report,
 )
-from spear_amal.studies import MethodSpec
+from spear_amal.studies import WITHOUT_GOLD, MethodSpec
 from spear_amal.studies.crossval.estimate import ScoreEstimate
 from spear_amal.text_classifier import TextClassifier
+from spear_amal.training_rows import LabelledTable, TrainingData
 
 
 def train(settings: TrainOptions) -> None:
@@ -41,21 +41,29 @@ def train(settings: TrainOptions) -> None:
         inputs=settings.data,
     )
     data = read_training_data(settings, spec.method.uses_votes)
+    has_gold = bool((data.train.y >= 0).any())
+    if settings.method == RECOMMENDED and not has_gold:
+        model.set_params(method=WITHOUT_GOLD)
+        spec = model.method_spec()
     n_validation = "" if data.validation is None else f", {len(data.validation.y)} validation"
     print_status(f"{spec.title}: {_n_rows(data.train.y)}{n_validation}")
     with warnings_as_notes():
         model.fit_data(data)
-    estimate = estimate_of(settings, spec, data)
+    estimate = estimate_of(settings, spec, data) if has_gold else None
     model.estimate_ = None if estimate is None else estimate.as_json()
     with written_together():
         model.save(settings.output, overwrite=settings.force)
         if settings.report is not None:
             content = _report(settings, spec, data, model, estimate)
             write_report(settings.report, content, settings.force)
-    print_estimate(estimate, settings)
+    if has_gold:
+        print_estimate(estimate, settings)
     _print_result(model, settings, data)
     if settings.report is not None:
         print_result(f"Report written to {settings.report}")
+
+
+RECOMMENDED = "recommended"  # what is trained where no method is named
 
 
 def _n_rows(y: np.ndarray) -> str:
@@ -83,10 +91,19 @@ def _test_of_votes(estimator: Any, train: LabelledTable) -> VotesTest | None:
     return result
 
 
+UNKNOWN_WITHOUT_GOLD = (
+    "No row has a label, so nobody can know how often the model is right, how frequent the classes "
+    "are, or which labelling functions are right. To find out, label some rows drawn at random, "
+    "about 50, and give them to: spear-amal evaluate"
+)
+
+
 def _print_result(model: TextClassifier, settings: TrainOptions, data: TrainingData) -> None:
     estimator = model.estimator_
     test = _test_of_votes(estimator, data.train)
-    if test is not None:
+    if estimator.validation_source_ == "label-model":
+        print_result(UNKNOWN_WITHOUT_GOLD)
+    elif test is not None:
         print_result(votes_sentence(test))
     if votes_left_out(estimator):
         print_result(LEFT_OUT)
@@ -101,6 +118,17 @@ LEFT_OUT = (
 )
 
 
+def _validation(spec: MethodSpec, estimator: Any) -> str:
+    """Return in words what the validation score is worth."""
+    score = f"{estimator.metric}: {estimator.val_score_:.3f}"
+    if estimator.validation_source_ == "label-model":
+        return f"Agreement with the label model, {score}. {UNKNOWN_WITHOUT_GOLD}"
+    return (
+        f"Validation {score}, which is optimistic, as the same rows "
+        f"{_role_of_validation(spec, estimator)}."
+    )
+
+
 def _report(
     settings: TrainOptions,
     spec: MethodSpec,
@@ -112,9 +140,7 @@ def _report(
     return ReportContent(
         title=f"{spec.title} on {', '.join(path.name for path in settings.data)}",
         summary=[
-            f"{spec.title} was trained on {_n_rows(train.y)}. Validation {estimator.metric}: "
-            f"{estimator.val_score_:.3f}, which is optimistic, as the same rows "
-            f"{_role_of_validation(spec, estimator)}.",
+            f"{spec.title} was trained on {_n_rows(train.y)}. {_validation(spec, estimator)}",
             *([LEFT_OUT] if votes_left_out(estimator) else []),
         ],
         class_names=data.classes,

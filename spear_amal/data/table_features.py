@@ -90,17 +90,22 @@ class TableFeatures(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None)
         return np.concatenate(blocks, axis=1)
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
-        """Return names (D,): words, columns and categories; numbers for those of an encoder.
+        """Return names (D,): words, columns and categories.
 
         Raises
         ------
         InputError
-            If an encoder is among the sources, whose size no fit learns.
+            If they have no names.
         """
         check_is_fitted(self, "parts_", msg="fit TableFeatures on training rows first")
-        if any(isinstance(part, TextEncoder) for part in self.parts_):
+        if not self.has_names:
             raise InputError("features of an encoder have no names")
         return np.concatenate([part.get_feature_names_out() for part in self.parts_])
+
+    @property
+    def has_names(self) -> bool:
+        """Return whether features have names: those of an encoder have none."""
+        return not any(isinstance(part, TextEncoder) for part in parse_features(self.features))
 
     @property
     def uses_text(self) -> bool:

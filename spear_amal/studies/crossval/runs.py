@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 import spear_amal
-from spear_amal.data.training_rows import labels_of
 from spear_amal.errors import InputError
 from spear_amal.studies.crossval.folds import fewest_in_training, outer_folds
 from spear_amal.studies.crossval.table import ComparedTable, TableRows
@@ -21,6 +20,7 @@ from spear_amal.studies.engine import StudyRun
 from spear_amal.studies.methods import MethodSpec
 from spear_amal.studies.results_file import RunRow
 from spear_amal.training import score
+from spear_amal.training_rows import labels_of
 from spear_amal.votes.gold import read_gold
 
 IN_FOLDS, ON_TEST = "outer folds", "test table"

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from spear_amal.data.table_features import FeaturesLike, TableFeatures
-from spear_amal.data.training_rows import LabelledTable, TrainingData
 from spear_amal.studies.corpus_votes import votes_digest
 from spear_amal.studies.crossval.folds import text_groups
+from spear_amal.training_rows import LabelledTable, TrainingData
 from spear_amal.votes.class_set import ClassNames
 from spear_amal.votes.label_matrix import LabelMatrix
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from spear_amal.data import read_rows
+from spear_amal.data import ids_of, read_rows
+from spear_amal.data.id_column import ID_COLUMN
 from spear_amal.data.read_table import require_columns
 from spear_amal.errors import InputError
 from spear_amal.votes.class_set import ClassesLike, ClassNames, class_names
 from spear_amal.votes.label_matrix import LabelMatrix
-from spear_amal.votes.row_ids import align_votes
+from spear_amal.votes.row_ids import align_votes, counts_rows, index_ids
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,8 @@ def training_data(
     label_column : str or None
         None: no row has a label.
     id_column : str or None
-        Its values are the index of the frames, if there is one.
+        Has an id of its own for each row; default: a column ``id`` where it does. The ids become
+        the index of the frames.
     classes : as for the appliers, optional
         The classes where votes do not tell them; default: the labels that are there.
     names : sequence of str
@@ -128,10 +130,12 @@ def training_data(
                 f"{name}: row {labels.index(None)} (counted from 0) has no label in the column "
                 f"{label_column!r}; validation rows need labels"
             )
+    ids = [ids_of(frame, id_column, name) for frame, name in zip(frames, names, strict=False)]
     matrices = [
-        None if matrix is None else _on_rows(matrix, frame, name)
-        for matrix, frame, name in zip(votes, frames, names, strict=False)
+        None if matrix is None else votes_of_rows(matrix, frame, row_ids, name)
+        for matrix, frame, row_ids, name in zip(votes, frames, ids, names, strict=False)
     ]
+    frames = [with_ids(frame, row_ids) for frame, row_ids in zip(frames, ids, strict=True)]
     known = class_names(classes) if matrices[0] is None else matrices[0].classes
     found = read_rows.classes_of_table(known, [value for labels in values for value in labels])
     if known is None and label_column is not None and _are_numbers(frames, label_column):
@@ -140,12 +144,14 @@ def training_data(
         LabelledTable(
             frame,
             texts_of(frame, text_column, name) if text_column in frame else [],
-            read_rows.class_codes(labels, found, name),
+            read_rows.class_codes(labels, found, name, matrix),
             matrix,
         )
         for frame, labels, name, matrix in zip(frames, values, names, matrices, strict=False)
     ]
     validation = tables[1] if len(tables) > 1 else None
+    if id_column is None and ids[0] is not None:
+        id_column = ID_COLUMN
     return TrainingData(tables[0], validation, found, text_column, label_column, id_column)
 
 
@@ -187,8 +193,40 @@ def _are_numbers(frames: Sequence[pd.DataFrame], column: str) -> bool:
     return all(isinstance(cell, whole) and not isinstance(cell, bool) for cell in cells)
 
 
-def _on_rows(matrix: LabelMatrix, frame: pd.DataFrame, name: str) -> LabelMatrix:
-    aligned: LabelMatrix = align_votes(matrix, [frame], name, "the votes")
+def with_ids(frame: pd.DataFrame, ids: np.ndarray | None) -> pd.DataFrame:
+    """Return a frame whose index are the ids (n,) of its rows, or the frame as it is."""
+    return frame if ids is None else frame.set_axis(pd.Index(ids), axis=0)
+
+
+def votes_of_rows(
+    matrix: LabelMatrix, frame: pd.DataFrame, ids: np.ndarray | None, name: str = "the table"
+) -> LabelMatrix:
+    """Return votes in the order of the rows of a frame, joined by id where both have ids.
+
+    Parameters
+    ----------
+    matrix : LabelMatrix
+        Its row ids are those of a column, or the index of the frame that was voted on.
+    frame : DataFrame of n rows
+    ids : ndarray (n,) or None
+        Ids of a column of the frame.
+    name : str
+        What messages call the frame.
+
+    Raises
+    ------
+    InputError
+        If the votes are of other rows, or of more or fewer.
+    """
+    # An index that merely counts the rows says nothing of them where votes have ids.
+    by_index = ids is None or counts_rows(matrix.row_ids) or not counts_rows(index_ids(frame))
+    try:
+        known = frame if by_index else with_ids(frame, ids)
+        aligned: LabelMatrix = align_votes(matrix, [known], name, "the votes")
+    except InputError:
+        if ids is None or not by_index:
+            raise
+        aligned = align_votes(matrix, [with_ids(frame, ids)], name, "the votes")
     if len(aligned) != len(frame):
         raise InputError(
             f"{name} has {len(frame)} rows, but there are votes on {len(aligned)}; apply the "
