@@ -46,15 +46,14 @@ def train(settings: TrainOptions) -> None:
     with warnings_as_notes():
         model.fit_data(data)
     spec = parse_method(model.parts_.method)  # without labels it may be another
-    has_gold = bool((data.train.y >= 0).any())
-    estimate = estimate_of(settings, spec, data) if has_gold else None
+    estimate = estimate_of(settings, spec, data) if (data.train.y >= 0).any() else None
     model.estimate_ = None if estimate is None else estimate.as_json()
     with written_together():
         model.save(settings.output, overwrite=settings.force)
         if settings.report is not None:
             content = _report(settings, spec, data, model, estimate)
             write_report(settings.report, content, settings.force)
-    if has_gold:
+    if (data.train.y >= 0).any():
         print_estimate(estimate, settings)
     _print_result(model, settings, data)
     if settings.report is not None:
@@ -86,21 +85,19 @@ def _test_of_votes(estimator: Any, train: LabelledTable) -> VotesTest | None:
     return result
 
 
-_FOLLOWS = (
-    "follows the label model: {metric} {score:.3f} against its answers on held-out rows. How often "
-    "they are right no row can tell, as none has a label"
+UNKNOWN_WITHOUT_GOLD = (
+    "No row has a label, so nobody can know how often the model is right, how frequent the classes "
+    "are, or which labelling functions are right. To find out, label some rows drawn at random, "
+    "about 50, and give them to: spear-amal evaluate"
 )
 
 
 def _print_result(model: TextClassifier, settings: TrainOptions, data: TrainingData) -> None:
     estimator = model.estimator_
-    if estimator.validation_source_ == "label-model":
-        score = {"metric": estimator.metric, "score": estimator.val_score_}
-        print_result(f"The classifier {_FOLLOWS.format(**score)}")
-        print_result(f"Model written to {settings.output}")
-        return
     test = _test_of_votes(estimator, data.train)
-    if test is not None:
+    if estimator.validation_source_ == "label-model":
+        print_result(UNKNOWN_WITHOUT_GOLD)
+    elif test is not None:
         print_result(votes_sentence(test))
     if votes_left_out(estimator):
         print_result(LEFT_OUT)
@@ -115,6 +112,17 @@ LEFT_OUT = (
 )
 
 
+def _validation(spec: MethodSpec, estimator: Any) -> str:
+    """Return in words what the validation score is worth."""
+    score = f"{estimator.metric}: {estimator.val_score_:.3f}"
+    if estimator.validation_source_ == "label-model":
+        return f"Agreement with the label model, {score}. {UNKNOWN_WITHOUT_GOLD}"
+    return (
+        f"Validation {score}, which is optimistic, as the same rows "
+        f"{_role_of_validation(spec, estimator)}."
+    )
+
+
 def _report(
     settings: TrainOptions,
     spec: MethodSpec,
@@ -126,7 +134,7 @@ def _report(
     return ReportContent(
         title=f"{spec.title} on {', '.join(path.name for path in settings.data)}",
         summary=[
-            f"{spec.title} was trained on {_n_rows(train.y)}. {_validation_sentence(spec, model)}.",
+            f"{spec.title} was trained on {_n_rows(train.y)}. {_validation(spec, estimator)}",
             *([LEFT_OUT] if votes_left_out(estimator) else []),
         ],
         class_names=data.classes,
@@ -138,17 +146,6 @@ def _report(
         test=_test_outcome(spec, data, estimate),
         estimate=estimate_content(estimate),
         settings=settings.as_text(),
-    )
-
-
-def _validation_sentence(spec: MethodSpec, model: TextClassifier) -> str:
-    """Return in words what the validation score says."""
-    estimator = model.estimator_
-    if estimator.validation_source_ == "label-model":
-        return f"It {_FOLLOWS.format(metric=estimator.metric, score=estimator.val_score_)}"
-    return (
-        f"Validation {estimator.metric}: {estimator.val_score_:.3f}, which is optimistic, as the "
-        f"same rows {_role_of_validation(spec, estimator)}"
     )
 
 

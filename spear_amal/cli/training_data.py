@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from spear_amal.cli.apply import vote
-from spear_amal.cli.console import warnings_as_notes
+from spear_amal.cli.console import print_status, warnings_as_notes
+from spear_amal.cli.labelled_rows import read_data
 from spear_amal.cli.options import CompareOptions, DistillOptions, TrainOptions
-from spear_amal.cli.tables import read_frame
+from spear_amal.cli.tables import print_numbers, read_frame
+from spear_amal.cli.votes import votes_of_table
 from spear_amal.data import read_rows, require_columns
 from spear_amal.data.table_features import uses_text
 from spear_amal.errors import InputError
@@ -31,20 +32,26 @@ def read_training_data(
     text = settings.text_column
     label: str | None = settings.label_column
     needed = text if uses_text(getattr(settings, "features", "tfidf")) else None
-    frames = [read_frame(settings, files, needed, label) for files in paths]
+    frames = [
+        read_data(settings, needed),
+        *(read_frame(settings, files, needed, label) for files in paths[1:]),
+    ]
     names = [", ".join(str(path) for path in files) for files in paths]
     # A column that nobody named need not be there: then no row has a label.
     named = "label_column" in settings.model_fields_set
     if not named and not any(label in frame for frame in frames):
+        print_status(f"{names[0]} has no column {label!r}: no row has a label")
         label = None
     for frame, name in zip(frames, names, strict=True):  # before LFs run, which may take long
         require_columns(frame, [] if label is None else [label], name)
     votes: list[LabelMatrix | None] = [None for _ in frames]
     if with_votes:
-        lfs = settings.require("lfs")
-        votes = [vote(frame, lfs, text, settings.fault_tolerant) for frame in frames]
+        votes = [votes_of_table(settings, frame).matrix for frame in frames]
     with warnings_as_notes():
-        return training_data(frames, votes, text, label, settings.id_column, names=names)
+        data = training_data(frames, votes, text, label, settings.id_column, names=names)
+    if label is not None:
+        print_numbers(read_rows.label_values(frames[0], label, names[0]), data.classes)
+    return data
 
 
 def require_gold(data: TrainingData) -> None:
@@ -75,6 +82,6 @@ def read_test_rows(
         raise InputError(f"{name}: no row has a label in the column {label!r}")
     votes = None
     if with_votes:
-        votes = vote(frame, settings.require("lfs"), text, settings.fault_tolerant)
+        votes = votes_of_table(settings, frame).matrix
     texts = texts_of(frame, text, name) if text in frame else []
     return LabelledTable(frame, texts, codes, votes).take(known)

@@ -8,11 +8,8 @@ from typing import Any
 import numpy as np
 
 from spear_amal.errors import InputError
-from spear_amal.studies.methods import MethodSpec, parse_method
+from spear_amal.studies.methods import METHODS, WITHOUT_GOLD, MethodSpec, parse_method
 from spear_amal.votes.class_set import ClassNames
-
-#: What learns from votes alone, where the method is left to this package.
-WITHOUT_GOLD = "label-model"
 
 
 def method_for(spec: MethodSpec, y: np.ndarray, where: str = "the table") -> MethodSpec:
@@ -54,11 +51,12 @@ def method_for(spec: MethodSpec, y: np.ndarray, where: str = "the table") -> Met
 
 
 def _without_gold(spec: MethodSpec, where: str) -> MethodSpec:
-    learns_from_votes = spec.method.uses_votes and not spec.method.estimator._needs_gold
+    learns_from_votes = spec.method.uses_votes and not spec.method.needs_gold
     if not learns_from_votes and spec.text != "recommended":
         advice = "label a few rows of every class"
         if spec.method.uses_votes:
-            advice += f", or choose a method that learns from votes alone: {WITHOUT_GOLD}, majority"
+            able = ", ".join(name for name, method in METHODS.items() if not method.needs_gold)
+            advice += f", or choose a method; from votes alone these learn: {able}"
         raise InputError(
             f"{where}: no row has a label, and method {spec.text} needs some; {advice}"
         )
