@@ -296,7 +296,9 @@ class TextClassifier(BaseEstimator):
         elif not len(table):
             raise InputError("the table has no rows")
         if uses_text(self.features) or text in table:
-            table = table.assign(**{text: texts_of(table, text)})
+            # As objects: pandas' own texts cannot hold half of a character.
+            texts = pd.Series(texts_of(table, text), index=table.index, dtype=object)
+            table = table.assign(**{text: texts})
         return table
 
     def _votes_of(
@@ -418,7 +420,7 @@ class TextClassifier(BaseEstimator):
                 f"this model needs the columns {self.features_.columns}: give a DataFrame or the "
                 "path of a table"
             )
-        texts = pd.DataFrame({self.text_column_: _as_list(rows)})
+        texts = pd.DataFrame({self.text_column_: pd.Series(_as_list(rows), dtype=object)})
         return self._table(texts, self.text_column_, None, None) if len(texts) else texts
 
     def _prediction_votes(
