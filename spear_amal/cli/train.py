@@ -13,6 +13,7 @@ from spear_amal.cli.outputs import check_outputs
 from spear_amal.cli.training_data import read_training_data
 from spear_amal.data.training_rows import LabelledTable, TrainingData
 from spear_amal.io.atomic import written_together
+from spear_amal.label_models import UNKNOWN_WITHOUT_GOLD
 from spear_amal.labeling import VotesTest, votes_test
 from spear_amal.report import (
     Evaluation,
@@ -88,12 +89,6 @@ _SOURCES = {
     "folds": "on labelled rows that were held out, the mean over folds",
     "label-model": "with the label model's answers in place of labels, on rows held out for it",
 }
-
-UNKNOWN_WITHOUT_GOLD = (
-    "No row has a label, so nobody can know how often the model is right, how frequent the classes "
-    "are, or which labelling functions are right. To find out, label some rows drawn at random, "
-    "about 50, and give them to: spear-amal evaluate"
-)
 
 
 def _print_result(

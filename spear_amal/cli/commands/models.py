@@ -9,6 +9,7 @@ from spear_amal.cli.options import (
     AnalyzeOptions,
     ApplyOptions,
     EvaluateOptions,
+    LabelOptions,
     PredictOptions,
     TrainOptions,
 )
@@ -16,7 +17,7 @@ from spear_amal.cli.options import (
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
-    for command in (apply, analyze, train, predict, evaluate):
+    for command in (apply, analyze, label, train, predict, evaluate):
         add_command(app, command, rich_help_panel="Your own tables")
 
 
@@ -33,6 +34,16 @@ def apply(options: ApplyOptions) -> None:
 def analyze(options: AnalyzeOptions) -> None:
     """Print coverage, overlaps, conflicts and, where gold is there, accuracies with intervals."""
     from spear_amal.cli.apply import analyze as run
+
+    run(options)
+
+
+def label(options: LabelOptions) -> None:
+    """Write a label for each row by the votes, with probabilities, votes and conflicts.
+
+    Runs the file of labelling functions that --lfs, or spear.toml in this folder, names.
+    """
+    from spear_amal.cli.label import label as run
 
     run(options)
 
