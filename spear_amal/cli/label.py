@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from spear_amal.cli.apply import vote
 from spear_amal.cli.console import add_to_json, print_result, print_status
+from spear_amal.cli.labelled_rows import read_data
 from spear_amal.cli.options import LabelOptions
 from spear_amal.cli.outputs import check_outputs
-from spear_amal.cli.predict import read_model_rows
-from spear_amal.cli.tables import layout_of, read_frame
+from spear_amal.cli.tables import layout_of
+from spear_amal.cli.votes import votes_of_table
 from spear_amal.data import read_rows
 from spear_amal.data.add_columns import add_columns
 from spear_amal.data.delimited import as_no_formula
@@ -25,14 +25,13 @@ from spear_amal.labeling.analysis import wilson_interval
 from spear_amal.studies import parse_method
 from spear_amal.text_classifier import TextClassifier
 from spear_amal.votes.class_set import ClassNames
-from spear_amal.votes.label_matrix import LabelMatrix
 
 LEVEL = 0.95
 # What a spreadsheet might run, where it stands in a cell of CSV.
 _NAMES = ("predicted", "lf_")
 
 
-def label(options: LabelOptions) -> None:
+def label_table(options: LabelOptions) -> None:
     """Write the table with labels added; print what is known of them."""
     target = options.require("labelled")
     data = options.require("data")
@@ -60,15 +59,15 @@ def label(options: LabelOptions) -> None:
 def _by_votes(options: LabelOptions) -> tuple[pd.DataFrame, pd.DataFrame, ClassNames, str]:
     """Rows, their labels by the label model, the classes and what labelled."""
     model = _label_model(options.label_model)
-    frame = read_frame(options, options.require("data"), options.text_column, options.label_column)
-    votes = _votes(options, frame)
+    frame = read_data(options)
+    votes = votes_of_table(options, frame).matrix
     return frame, label_rows(votes, model, options.lf_votes), votes.classes, options.label_model
 
 
 def _by_model(options: LabelOptions) -> tuple[pd.DataFrame, pd.DataFrame, ClassNames, str]:
     model = TextClassifier.load(options.model)  # type: ignore[arg-type]
-    frame = read_model_rows(options, options.require("data"), model, options.label_column)
-    votes = None if options.lfs is None else _votes(options, frame)
+    frame = model.rows_of(read_data(options, model.needed_text_))
+    votes = None if options.lfs is None else votes_of_table(options, frame).matrix
     if votes is None and model.needs_votes:
         raise InputError("this model predicts with the rules as well: give the LFs with --lfs")
     if votes is None and options.lf_votes:
@@ -86,10 +85,6 @@ def _label_model(text: str) -> LabelModel:
             f"--label-model {text} is no label model; choose label-model, majority, dawid-skene, .."
         )
     return estimator.new_label_model()
-
-
-def _votes(options: LabelOptions, frame: pd.DataFrame) -> LabelMatrix:
-    return vote(frame, options.require("lfs"), options.text_column, options.fault_tolerant)
 
 
 def _print_what_is_known(labels: pd.DataFrame, by: str) -> None:
@@ -133,15 +128,15 @@ def _print_accuracy(
 def _gold(options: LabelOptions, frame: pd.DataFrame, classes: ClassNames) -> np.ndarray:
     """Gold (n,) by class name, None where unknown; a column that nobody named may be missing."""
     names: Any = np.array([*classes, None], dtype=object)
-    column = options.label_column
-    if column not in frame and not options.has_flag("label_column"):
+    column, is_named = options.label_column, options.has_flag("label_column") or options.gold
+    if column not in frame and not is_named:
         return names[np.full(len(frame), -1)]
     where = ", ".join(str(path) for path in options.data)
     values = read_rows.label_values(frame, column, where)
     try:
         return names[read_rows.class_codes(values, classes, where)]
     except InputError as error:
-        if options.has_flag("label_column"):
+        if is_named:
             raise
         print_status(f"No accuracy: {error}")
         return names[np.full(len(frame), -1)]

@@ -109,7 +109,7 @@ class NLPLabelingFunction(LabelingFunction):
 
     Parameters
     ----------
-    name, f, resources, label
+    name, f, resources, label, version
         As in :class:`LabelingFunction`.
     pre : sequence of preprocessors, optional
         Run before the pipeline.
@@ -132,11 +132,12 @@ class NLPLabelingFunction(LabelingFunction):
         *,
         nlp: Any = None,
         label: ClassLike | None = None,
+        version: str | int | None = None,
     ) -> None:
         parser = SpacyPreprocessor(
             nlp, text_field, doc_field, disable, pre, memoize, memoize_key, language=language
         )
-        super().__init__(name, f, resources, [parser], label)
+        super().__init__(name, f, resources, [parser], label, version=version)
 
 
 @overload
@@ -154,6 +155,7 @@ def nlp_labeling_function(
     disable: Sequence[str] | None = None,
     memoize: bool = False,
     memoize_key: Callable[[Any], Hashable] | None = None,
+    version: str | int | None = None,
 ) -> LFDecorator: ...
 def nlp_labeling_function(
     name: Any = None,
@@ -167,12 +169,13 @@ def nlp_labeling_function(
     disable: Sequence[str] | None = None,
     memoize: bool = False,
     memoize_key: Callable[[Any], Hashable] | None = None,
+    version: str | int | None = None,
 ) -> LabelingFunction | LFDecorator:
     """Make an LF whose rows carry a parsed document in the field `doc_field`.
 
     Parameters
     ----------
-    name, resources, label
+    name, resources, label, version
         As in :class:`LabelingFunction`.
     pre : sequence of preprocessors, optional
         Run before the pipeline.
@@ -193,6 +196,8 @@ def nlp_labeling_function(
     def decorate(f: Callable[..., Any]) -> NLPLabelingFunction:
         own_name = name_of(f) if name is None or f is name else name
         options = (text_field, doc_field, language, disable, memoize, memoize_key)
-        return NLPLabelingFunction(own_name, f, resources, pre, *options, nlp=nlp, label=label)
+        return NLPLabelingFunction(
+            own_name, f, resources, pre, *options, nlp=nlp, label=label, version=version
+        )
 
     return decorate(name) if callable(name) else decorate
