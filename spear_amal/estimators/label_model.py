@@ -72,6 +72,7 @@ class LabelModelClassifier(BaseSpearEstimator):
         """Raise InputError for what only gold can choose, where there is none."""
         needs = {"inference='product'": self.inference != "feature"}
         needs["prior_correction=True"] = self.prior_correction
+        needs["class_weight"] = self.class_weight is not None
         asked = [option for option, wanted in needs.items() if wanted]
         if asked and not pool.has_gold:
             raise InputError(
