@@ -117,6 +117,14 @@ class Progress:
             self.note = note
         self._display.show(self)
 
+    def follow(self, done: int, total: int, what: str) -> None:
+        """Show how far a study is: `what` was just finished, or nothing at the start."""
+        self.title = what or self.title
+        if not what or total != self.total:
+            self.begin(total, done - bool(what))
+        if what:
+            self.move_to(done)
+
     def reset(self) -> None:
         """Restart at 0, keeping the total."""
         self.begin(self._total)

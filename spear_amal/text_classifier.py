@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, TypeAlias
 
@@ -153,6 +154,33 @@ class TextClassifier(BaseEstimator):
         InputError
             If columns, labels, votes or parameters cannot be used.
         """
+        data = self.read_data(
+            frame,
+            lfs=lfs,
+            votes=votes,
+            text=text,
+            label=label,
+            id=id,
+            validation=validation,
+            validation_votes=validation_votes,
+            classes=classes,
+        )
+        return self.fit_data(data)
+
+    def read_data(
+        self,
+        frame: TablesLike,
+        *,
+        lfs: LFsLike | None = None,
+        votes: LabelMatrix | None = None,
+        text: str = "text",
+        label: str | None = "label",
+        id: str | None = None,
+        validation: TablesLike | None = None,
+        validation_votes: LabelMatrix | None = None,
+        classes: ClassesLike = None,
+    ) -> TrainingData:
+        """Return what `fit` trains on, for :meth:`fit_data`; arguments and errors as for `fit`."""
         spec = self.method_spec()
         frames = [self._table(frame, text, label, id)]
         if validation is not None:
@@ -166,7 +194,7 @@ class TextClassifier(BaseEstimator):
             raise InputError("give lfs or votes, not both")
         if votes is not None and validation is not None and validation_votes is None:
             raise InputError("votes of the validation rows are missing: give validation_votes")
-        return self.fit_data(training_data(frames, matrices, text, label, id, classes))
+        return training_data(frames, matrices, text, label, id, classes)
 
     def fit_data(self, data: TrainingData) -> Self:
         """Train on rows that were read already; arguments and errors as for :meth:`fit`.
@@ -224,7 +252,7 @@ class TextClassifier(BaseEstimator):
         self.class_names_, self.lf_names_ = parts.classes, parts.lf_names
         self.classes_ = np.asarray(sorted(parts.classes))
         self.text_column_, self.label_column_ = parts.text_column, parts.label_column
-        self.id_column_ = parts.id_column
+        self.id_column_, self.estimate_ = parts.id_column, parts.estimate
         self.val_score_ = parts.estimator.val_score_
 
     def method_spec(self) -> MethodSpec:
@@ -512,7 +540,7 @@ class TextClassifier(BaseEstimator):
             If it cannot be written; what stood there before is kept.
         """
         check_is_fitted(self, "estimator_")
-        self.parts_.save(path, overwrite)
+        replace(self.parts_, estimate=getattr(self, "estimate_", None)).save(path, overwrite)
 
     @classmethod
     def load(cls, path: PathLike, **objects: Any) -> Self:

@@ -75,10 +75,15 @@ class TrainingData:
 
     def as_labels(self, codes: np.ndarray) -> np.ndarray:
         """Return class codes (n,) as an estimator gets them, with None or -1 for no label."""
-        if self.classes.mere_codes:
-            return codes
-        names = np.array([*self.classes, None], dtype=object)
-        return names[codes]  # -1 takes the last
+        return labels_of(codes, self.classes)
+
+
+def labels_of(codes: np.ndarray, classes: ClassNames) -> np.ndarray:
+    """Return class codes (n,) as an estimator gets them: names with None, or codes with -1."""
+    if classes.mere_codes:
+        return codes
+    names = np.array([*classes, None], dtype=object)
+    return names[codes]  # -1 takes the last
 
 
 def training_data(
@@ -139,7 +144,7 @@ def training_data(
         LabelledTable(
             frame,
             texts_of(frame, text_column, name) if text_column in frame else [],
-            read_rows.class_codes(labels, found, name),
+            read_rows.class_codes(labels, found, name, matrix),
             matrix,
         )
         for frame, labels, name, matrix in zip(frames, values, names, matrices, strict=False)

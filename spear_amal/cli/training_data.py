@@ -2,38 +2,68 @@
 
 from __future__ import annotations
 
-from spear_amal.cli.apply import vote
-from spear_amal.cli.console import warnings_as_notes
-from spear_amal.cli.options import DistillOptions, TrainOptions
-from spear_amal.cli.tables import read_frame
+import numpy as np
+
+from spear_amal.cli.console import print_status, warnings_as_notes
+from spear_amal.cli.labelled_rows import read_data
+from spear_amal.cli.options import CompareOptions, DistillOptions, TrainOptions
+from spear_amal.cli.tables import print_numbers, read_frame
+from spear_amal.cli.votes import votes_of_table
+from spear_amal.data import read_rows
 from spear_amal.errors import InputError
-from spear_amal.training_rows import TrainingData, training_data
+from spear_amal.training_rows import LabelledTable, TrainingData, texts_of, training_data
 from spear_amal.votes.label_matrix import LabelMatrix
 
 
-def read_training_data(settings: TrainOptions | DistillOptions, with_votes: bool) -> TrainingData:
+def read_training_data(
+    settings: TrainOptions | CompareOptions | DistillOptions, with_votes: bool
+) -> TrainingData:
     """Read the tables, apply the LFs and turn labels into class codes.
 
     Raises
     ------
     InputError
-        If no row has a label, or a validation row has none.
+        If a validation row has no label, or the column of labels that was named is not there.
     """
     paths = [settings.require("data")]
     if settings.validation is not None:
         paths.append((settings.validation,))
     text, label = settings.text_column, settings.label_column
-    frames = [read_frame(settings, files, text, label) for files in paths]
+    frames = [read_data(settings), *(read_frame(settings, f, text, label) for f in paths[1:])]
     votes: list[LabelMatrix | None] = [None for _ in frames]
     if with_votes:
-        lfs = settings.require("lfs")
-        votes = [vote(frame, lfs, text, settings.fault_tolerant) for frame in frames]
+        votes = [votes_of_table(settings, frame).matrix for frame in frames]
     names = [", ".join(str(path) for path in files) for files in paths]
+    column: str | None = label
+    if label not in frames[0] and len(frames) == 1 and not settings.has_flag("label_column"):
+        print_status(f"{names[0]} has no column {label!r}: no row has a label")
+        column = None
     with warnings_as_notes():
-        data = training_data(frames, votes, text, label, settings.id_column, names=names)
-    if not (data.train.y >= 0).any():
-        raise InputError(
-            f"{names[0]}: no row has a label in the column {label!r}; a few labelled rows of "
-            "every class are needed"
-        )
+        data = training_data(frames, votes, text, column, settings.id_column, names=names)
+    if column is not None:
+        print_numbers(read_rows.label_values(frames[0], column, names[0]), data.classes)
     return data
+
+
+def read_test_rows(
+    settings: TrainOptions | CompareOptions, data: TrainingData, with_votes: bool
+) -> LabelledTable:
+    """Read the test table of the settings, of which rows with a label are kept.
+
+    Raises
+    ------
+    InputError
+        If a label is none of the classes of the data, or no row has one.
+    """
+    text, label, files = settings.text_column, settings.label_column, settings.test
+    name = ", ".join(str(path) for path in files)
+    frame = read_frame(settings, files, text, label)
+    codes = read_rows.class_codes(read_rows.label_values(frame, label, name), data.classes, name)
+    known = np.flatnonzero(codes >= 0)
+    if not len(known):
+        raise InputError(f"{name}: no row has a label in the column {label!r}")
+    votes = None
+    if with_votes:
+        votes = votes_of_table(settings, frame).matrix
+    texts = texts_of(frame, text, name) if text in frame else []
+    return LabelledTable(frame, texts, codes, votes).take(known)

@@ -39,6 +39,7 @@ def keyword_lf(
     whole_word: bool = True,
     ignore_case: bool = True,
     min_count: int = 1,
+    version: str | int | None = None,
 ) -> ColumnLF:
     """LF that votes where a text holds at least `min_count` keywords.
 
@@ -55,6 +56,8 @@ def keyword_lf(
         Compare the lower-cased text with the lower-cased keywords.
     min_count : int, default=1
         Occurrences needed, of all keywords together and not overlapping.
+    version : str or int, optional
+        As in :class:`LabelingFunction`; here it is one more thing that a cache of votes compares.
 
     Examples
     --------
@@ -70,7 +73,9 @@ def keyword_lf(
     proof = "" if min_count > 1 else "word" if whole_word else "part"
     needed = RequiredLiterals(tuple(words), lowered=ignore_case, proof=proof)
     prepare = str.lower if ignore_case else None
-    return TextLF(name, column, test, label, needed, pattern=pattern, prepare=prepare)
+    return TextLF(
+        *(name, column, test, label, needed), pattern=pattern, prepare=prepare, version=version
+    )
 
 
 def _words(words: Iterable[Any], lf_name: str, what: str) -> list[str]:
@@ -106,6 +111,7 @@ def regex_lf(
     label: ClassLike,
     column: str = "text",
     flags: int = 0,
+    version: str | int | None = None,
 ) -> ColumnLF:
     """LF that votes where a regular expression is found anywhere in a text.
 
@@ -117,6 +123,8 @@ def regex_lf(
     column : str, default="text"
     flags : int, default=0
         Flags of the module ``re``, for a pattern that is not compiled yet.
+    version : str or int, optional
+        As in :func:`keyword_lf`.
 
     Raises
     ------
@@ -132,7 +140,7 @@ def regex_lf(
     expression = compiled(name, pattern, flags)
     needed = needed_by(expression)
     test = search_test(expression, needed)
-    return TextLF(name, column, test, label, needed, pattern=expression)
+    return TextLF(name, column, test, label, needed, pattern=expression, version=version)
 
 
 def compiled(name: str, pattern: str | re.Pattern[str], flags: int = 0) -> re.Pattern[str]:
@@ -153,6 +161,7 @@ def dictionary_lf(
     whole_word: bool = True,
     ignore_case: bool = True,
     encoding: str = "utf-8",
+    version: str | int | None = None,
 ) -> ColumnLF:
     """LF from a gazetteer: a word list of one class, or a mapping from term to class.
 
@@ -166,7 +175,7 @@ def dictionary_lf(
         A file holds one term a line; empty lines are skipped.
     label : int, str or Enum member
         The class of a word list; not given with a mapping.
-    column, whole_word, ignore_case
+    column, whole_word, ignore_case, version
         As in :func:`keyword_lf`.
     encoding : str, default="utf-8"
         Of the file.
@@ -194,7 +203,11 @@ def dictionary_lf(
     needed = RequiredLiterals(tuple(classes), lowered=ignore_case, proof=proof)
     prepare = str.lower if ignore_case else None
     return TextLF(
-        *(name, column, test, label, needed), answers=object, pattern=pattern, prepare=prepare
+        *(name, column, test, label, needed),
+        answers=object,
+        pattern=pattern,
+        prepare=prepare,
+        version=version,
     )
 
 
@@ -254,6 +267,7 @@ class ColumnLF(LabelingFunction):
         A text from which the rule was written.
     reads : callable
         Makes of a column what `decide` takes: a list of Python objects by default.
+    version : str or int, optional
 
     Attributes
     ----------
@@ -269,8 +283,9 @@ class ColumnLF(LabelingFunction):
         label: ClassLike | None = None,
         exemplar: str | None = None,
         reads: Callable[[Any], Any] = as_list,
+        version: str | int | None = None,
     ) -> None:
-        super().__init__(name, self._on_batch, label=label, vectorized=True)
+        super().__init__(name, self._on_batch, label=label, vectorized=True, version=version)
         self.__name__ = name
         self.__doc__ = f"{type(self).__name__} {name} on column {column!r}."
         self.column = column
@@ -324,6 +339,7 @@ class TextLF(ColumnLF):
         What `test` searches for.
     prepare : callable, optional
         What is done to a text before that.
+    version : str or int, optional
 
     Attributes
     ----------
@@ -342,8 +358,11 @@ class TextLF(ColumnLF):
         exemplar: str | None = None,
         pattern: re.Pattern[str] | None = None,
         prepare: Callable[[str], str] | None = None,
+        version: str | int | None = None,
     ) -> None:
-        super().__init__(name, column, on_texts(name, test, answers), label, exemplar)
+        super().__init__(
+            name, column, on_texts(name, test, answers), label, exemplar, version=version
+        )
         self.test, self.needed, self.answers = test, needed, answers
         self._pattern, self._prepare = pattern, prepare
 
@@ -410,6 +429,7 @@ def threshold_lf(
     label: ClassLike,
     above: float | None = None,
     below: float | None = None,
+    version: str | int | None = None,
 ) -> ColumnLF:
     """LF that votes where a number lies above and/or below a bound (both exclusive).
 
@@ -419,6 +439,8 @@ def threshold_lf(
     label : int, str or Enum member
     above, below : float, optional
         At least one. Missing values abstain.
+    version : str or int, optional
+        As in :func:`keyword_lf`.
 
     Examples
     --------
@@ -444,7 +466,7 @@ def threshold_lf(
             inside = inside & (numbers > bounds[0])
         return inside if below is None else inside & (numbers < bounds[1])
 
-    return ColumnLF(name, column, decide, label, reads=_as_they_are)
+    return ColumnLF(name, column, decide, label, reads=_as_they_are, version=version)
 
 
 def _whole(bound: float, rounded: Callable[[float], int]) -> float:

@@ -16,6 +16,7 @@ from spear_amal.labeling.user_functions import (
     as_resources,
     checked,
     checked_name,
+    checked_version,
     name_of,
     source_of,
     take_identity,
@@ -48,10 +49,14 @@ class LabelingFunction(Generic[PointT]):
     cont_scorer : callable or ContinuousScorer, optional
         Gives a score in [0, 1]; `f` receives it as the keyword ``continuous_score`` and the
         score is kept in the label matrix where the LF fires.
+    version : str or int, optional
+        Your word for what the votes depend on: a cache of votes computes them anew when it changes.
+        An LF that uses the network, the clock, files or a model of compiled code is not cached
+        without it; with it, name, version, and the code of the function itself are what counts.
 
     Attributes
     ----------
-    name, resources, pre, label, vectorized, scorer
+    name, resources, pre, label, vectorized, scorer, version
         As above.
     continuous : bool
         True if there is a scorer.
@@ -73,6 +78,7 @@ class LabelingFunction(Generic[PointT]):
         label: ClassLike | None = None,
         vectorized: bool = False,
         cont_scorer: Callable[..., Any] | None = None,
+        version: str | int | None = None,
     ) -> None:
         checked_name(name, "an LF")
         take_identity(self, checked(f, f"LF {name!r}"))
@@ -90,6 +96,7 @@ class LabelingFunction(Generic[PointT]):
         self.label = label
         self.vectorized = vectorized
         self.scorer = None if cont_scorer is None else ContinuousScorer.of(cont_scorer)
+        self.version = checked_version(version, f"LF {name!r}")
 
     @property
     def row_form(self) -> LabelingFunction[PointT] | None:
@@ -179,6 +186,7 @@ def labeling_function(
     label: ClassLike | None = None,
     vectorized: bool = False,
     cont_scorer: Callable[..., Any] | None = None,
+    version: str | int | None = None,
 ) -> LFDecorator: ...
 def labeling_function(
     name: Any = None,
@@ -187,6 +195,7 @@ def labeling_function(
     label: ClassLike | None = None,
     vectorized: bool = False,
     cont_scorer: Callable[..., Any] | None = None,
+    version: str | int | None = None,
 ) -> LabelingFunction | LFDecorator:
     """Make a :class:`LabelingFunction` of a function; with brackets or without.
 
@@ -195,7 +204,7 @@ def labeling_function(
     name : str, optional
         Name of the LF; by default that of the function, of what a partial calls, or of the class
         of an object that can be called.
-    resources, pre, label, vectorized, cont_scorer
+    resources, pre, label, vectorized, cont_scorer, version
         As in :class:`LabelingFunction`.
 
     Examples
@@ -212,7 +221,9 @@ def labeling_function(
 
     def decorate(f: Callable[..., Any]) -> LabelingFunction:
         own_name = name_of(f) if name is None or f is name else name
-        return LabelingFunction(own_name, f, resources, pre, label, vectorized, cont_scorer)
+        return LabelingFunction(
+            own_name, f, resources, pre, label, vectorized, cont_scorer, version
+        )
 
     return decorate(name) if callable(name) else decorate
 

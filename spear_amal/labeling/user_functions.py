@@ -63,6 +63,15 @@ def checked_name(name: Any, what: str) -> str:
     return name
 
 
+def checked_version(version: Any, what: str) -> str | int | None:
+    """Return a version; InputError unless it is a text, a whole number or None."""
+    if version is None or (isinstance(version, str) and version):
+        return version
+    if isinstance(version, int) and not isinstance(version, bool):
+        return version
+    raise InputError(f"version of {what} must be a text or a whole number, found {version!r}")
+
+
 def as_resources(resources: Any, what: str) -> dict[str, Any]:
     """Return keyword arguments of a user's function; InputError unless they are a mapping."""
     if resources is None:

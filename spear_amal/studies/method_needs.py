@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from spear_amal.errors import InputError
-from spear_amal.studies.methods import MethodSpec
+from spear_amal.studies.methods import METHODS, MethodSpec
 from spear_amal.votes.class_set import ClassNames
 
 
@@ -21,7 +21,13 @@ def check_labels_of_method(spec: MethodSpec, y: np.ndarray) -> None:
         Class codes of the training rows, -1 where unlabelled.
     """
     if not (y >= 0).any():
-        raise InputError("no row has a label; a few labelled rows of every class are needed")
+        if spec.method.needs_gold:
+            able = ", ".join(name for name, method in METHODS.items() if not method.needs_gold)
+            raise InputError(
+                f"no row has a label, and method {spec.text} needs a few labelled rows of every "
+                f"class; from votes alone these learn: {able}"
+            )
+        return
     n = int((y < 0).sum())
     if spec.method.gold == "all" and n:
         raise InputError(
