@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from spear_amal.notebook_html import html_block, html_table
 from spear_amal.printable import printable
 
 COEFFICIENTS, OCCLUSION = "coefficients", "occlusion"
@@ -77,16 +77,14 @@ class Explanation:
         return printable("\n".join([*lines, *(f"\nNote: {note}" for note in self.notes)]))
 
     def _repr_html_(self) -> str:
-        parts = [f"<p>{html.escape(_short(self.text, _TEXT))}</p>"]
-        for title, rows in self._parts():
-            cells = "".join(
-                f"<tr><td style='text-align:left'>{html.escape(name)}</td>"
-                f"<td>{html.escape(value)}</td></tr>"
-                for name, value in rows
+        parts = [
+            html_block(
+                title, parts=[html_table({"": [n for n, _ in rows], " ": [v for _, v in rows]})]
             )
-            parts.append(f"<table><caption>{html.escape(title)}</caption>{cells}</table>")
-        parts += [f"<p>{html.escape(note)}</p>" for note in self.notes]
-        return "<div>" + "".join(parts) + "</div>"
+            for title, rows in self._parts()
+        ]
+        notes = {"Note": "; ".join(self.notes)} if self.notes else {}
+        return html_block(_short(self.text, _TEXT), notes, parts)
 
     def _parts(self) -> list[tuple[str, list[tuple[str, str]]]]:
         """Titles and rows of the tables that are shown."""

@@ -145,7 +145,7 @@ def test_what_is_printed_and_shown_in_a_notebook(clf):
     text, page = str(found), found._repr_html_()
     assert "Predicted: " in text and "great" in text and "(2 abstain)" in text
     assert "Weights of losses" in text and "\x1b" not in text
-    assert "&lt;b&gt;" in page and "<b>" not in page and "<table>" in page
+    assert "&lt;b&gt;service" in page and "<b>service" not in page and "<table>" in page
     assert repr(found).startswith("Explanation(predicted=")
     assert "trained without labelling functions" in str(
         TextClassifier("only-l", max_epochs=1).fit(FRAME).explain("great")
