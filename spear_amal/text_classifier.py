@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from spear_amal import estimators
 from spear_amal._typing import PathLike
-from spear_amal.data import ids_of, read_table
+from spear_amal.data import ids_of, read_table, require_columns
 from spear_amal.data.read_rows import for_lfs
 from spear_amal.data.table_features import FeaturesLike, TableFeatures, uses_text
 from spear_amal.data.table_kinds import suffix_of
@@ -36,8 +36,8 @@ from spear_amal.training_rows import (
 )
 from spear_amal.votes.class_set import ClassesLike, class_names
 from spear_amal.votes.gold import read_gold
-from spear_amal.votes.label_matrix import LabelMatrix
-from spear_amal.votes.row_ids import index_ids
+from spear_amal.votes.label_matrix import LabelMatrix, as_label_matrix
+from spear_amal.votes.row_ids import check_same_rows, index_ids
 
 __all__ = ["TextClassifier"]
 
@@ -61,6 +61,8 @@ class TextClassifier(BaseEstimator):
     max_epochs : int
     random_state : int
         Same table, parameters and number: same model.
+    class_weight : "balanced" or dict of class name to float, optional
+        How much the rows of each class count, as for the estimators.
     checkpoint : path, optional
         File from which a `fit` that was stopped goes on.
     verbose : int
@@ -102,6 +104,7 @@ class TextClassifier(BaseEstimator):
         metric: str = "accuracy",
         max_epochs: int = 100,
         random_state: int = 0,
+        class_weight: Any = None,
         checkpoint: PathLike | None = None,
         verbose: int = 0,
     ) -> None:
@@ -110,6 +113,7 @@ class TextClassifier(BaseEstimator):
         self.metric = metric
         self.max_epochs = max_epochs
         self.random_state = random_state
+        self.class_weight = class_weight
         self.checkpoint = checkpoint
         self.verbose = verbose
 
@@ -127,6 +131,7 @@ class TextClassifier(BaseEstimator):
         validation: TablesLike | None = None,
         validation_votes: LabelMatrix | None = None,
         classes: ClassesLike = None,
+        sample_weight: Any = None,
     ) -> Self:
         """Train on a table.
 
@@ -150,6 +155,8 @@ class TextClassifier(BaseEstimator):
         classes : list of names, mapping or Enum class, optional
             The classes in code order; default: those of the votes or of the LF file, else the
             labels that are there.
+        sample_weight : str or array (n,), optional
+            How much each row counts: a column of the table, or numbers; only ratios matter.
 
         Returns
         -------
@@ -171,7 +178,7 @@ class TextClassifier(BaseEstimator):
             validation_votes=validation_votes,
             classes=classes,
         )
-        return self.fit_data(data)
+        return self.fit_data(data, _row_weights(sample_weight, frame, data.train.frame))
 
     def read_data(
         self,
@@ -187,11 +194,11 @@ class TextClassifier(BaseEstimator):
         classes: ClassesLike = None,
     ) -> TrainingData:
         """Return what `fit` trains on, for :meth:`fit_data`; arguments and errors as for `fit`."""
-        spec = self.method_spec()
+        spec, given = self.method_spec(), (votes, validation_votes)
         frames = [self._table(frame, text, label, id)]
         if validation is not None:
             frames.append(self._table(validation, text, label, id))
-        matrices: list[LabelMatrix | None] = [votes, validation_votes]
+        matrices = [None if one is None else as_label_matrix(one) for one in given]
         if spec.method.uses_votes and votes is None:
             matrices = self._votes_of(frames, lfs, text, label, classes)
         elif not spec.method.uses_votes:
@@ -202,7 +209,7 @@ class TextClassifier(BaseEstimator):
             raise InputError("votes of the validation rows are missing: give validation_votes")
         return training_data(frames, matrices, text, label, id, classes)
 
-    def fit_data(self, data: TrainingData) -> Self:
+    def fit_data(self, data: TrainingData, sample_weight: np.ndarray | None = None) -> Self:
         """Train on rows that were read already; arguments and errors as for :meth:`fit`.
 
         Features are fitted on these rows alone.
@@ -213,7 +220,7 @@ class TextClassifier(BaseEstimator):
         y_all = np.concatenate([table.y for table in data.tables])
         check_labels_of_folds(spec, estimator, y_all, data.classes)
         features = self._fit_features(data)
-        rows: dict[str, Any] = {"L": train.votes}
+        rows: dict[str, Any] = {"L": train.votes, "sample_weight": sample_weight}
         if validation is not None:
             rows |= {
                 "X_val": features.transform(validation.frame),
@@ -284,6 +291,7 @@ class TextClassifier(BaseEstimator):
             metric=self.metric,
             random_state=self.random_state,
             max_epochs=self.max_epochs,
+            class_weight=self.class_weight,
             checkpoint=self.checkpoint,
             verbose=self.verbose,
         )
@@ -296,7 +304,9 @@ class TextClassifier(BaseEstimator):
         elif not len(table):
             raise InputError("the table has no rows")
         if uses_text(self.features) or text in table:
-            table = table.assign(**{text: texts_of(table, text)})
+            # As objects: pandas' own texts cannot hold half of a character.
+            texts = pd.Series(texts_of(table, text), index=table.index, dtype=object)
+            table = table.assign(**{text: texts})
         return table
 
     def _votes_of(
@@ -418,7 +428,7 @@ class TextClassifier(BaseEstimator):
                 f"this model needs the columns {self.features_.columns}: give a DataFrame or the "
                 "path of a table"
             )
-        texts = pd.DataFrame({self.text_column_: _as_list(rows)})
+        texts = pd.DataFrame({self.text_column_: pd.Series(_as_list(rows), dtype=object)})
         return self._table(texts, self.text_column_, None, None) if len(texts) else texts
 
     def _prediction_votes(
@@ -563,6 +573,17 @@ class TextClassifier(BaseEstimator):
             If the file is damaged, or holds something else.
         """
         return cls._of_parts(TextModelParts.load(path, **objects))
+
+
+def _row_weights(sample_weight: Any, table: Any, frame: pd.DataFrame) -> np.ndarray | None:
+    """Return the weights (n,) of rows: a column of the frame by name, or numbers in its order."""
+    if sample_weight is None:
+        return None
+    if isinstance(sample_weight, str):
+        require_columns(frame, [sample_weight])
+        return np.asarray(frame[sample_weight].tolist())
+    check_same_rows(sample_weight, table, "sample_weight", "the table")
+    return np.asarray(sample_weight)
 
 
 def _are_paths(rows: Any) -> bool:
