@@ -141,11 +141,12 @@ def test_several_files_are_one_table(inbox, ok):
     assert "78 rows, 40 of them labelled" in result.stderr
 
 
-def test_few_labels_are_said_to_be_used_twice(inbox, ok):
+def test_few_labels_are_too_few_for_an_estimate(inbox, ok):
     messages(61, 3).to_csv("few.csv", index=False)
     given = ("--data", "few.csv", "--lfs", "lfs.py", "--method", "amal")
-    shown = ok("train", *given, *QUICK).stdout
-    assert "on the training rows themselves" in shown
+    result = ok("train", *given, *QUICK)
+    assert "cannot be estimated" in result.stderr
+    assert "Estimated" not in result.stdout
 
 
 def test_class_without_a_label_is_predicted_with_0(inbox, ok):
