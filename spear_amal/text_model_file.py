@@ -58,7 +58,7 @@ class TextModelParts:
         extra = {
             "text_format": _FORMAT,
             "classes": [one if isinstance(one, str) else int(one) for one in self.classes],
-            "class_ids": self.classes.ids,
+            "class_ids": self.classes.given_ids,
             "text_column": self.text_column,
             "label_column": self.label_column,
             "id_column": self.id_column,

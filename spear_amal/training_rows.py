@@ -139,7 +139,7 @@ def training_data(
         LabelledTable(
             frame,
             texts_of(frame, text_column, name) if text_column in frame else [],
-            read_rows.class_codes(labels, found, name),
+            read_rows.class_codes(labels, found, name, matrix),
             matrix,
         )
         for frame, labels, name, matrix in zip(frames, values, names, matrices, strict=False)

@@ -13,7 +13,14 @@ from spear_amal.cli.console import print_result, print_status, show_table
 from spear_amal.cli.labelled_rows import read_data
 from spear_amal.cli.options import ApplyOptions, CliConfig
 from spear_amal.cli.outputs import check_outputs
-from spear_amal.cli.voted_rows import ROWS, is_own_output, mark_folder, save_votes
+from spear_amal.cli.tables import print_blank, print_numbers
+from spear_amal.cli.voted_rows import (
+    ROWS,
+    have_column,
+    is_own_output,
+    mark_folder,
+    save_votes,
+)
 from spear_amal.cli.votes import print_failures, vote, votes_of_table
 from spear_amal.data import read_rows
 from spear_amal.errors import InputError
@@ -56,7 +63,9 @@ def _apply_in_parts(options: ApplyOptions, folder: Path) -> None:
     if others:
         raise InputError(f"--votes-folder needs Parquet files, found {others[0]}")
     loaded = load_lfs(options.require("lfs"))
-    applier = ParquetLFApplier(loaded.lfs, classes=loaded.classes)
+    is_there = have_column(data, options.text_column, folder)
+    text_column = options.text_column if is_there else None
+    applier = ParquetLFApplier(loaded.lfs, loaded.classes, text_column)
     earlier = _content(folder / MANIFEST) if (folder / ROWS).is_file() else None
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "LFs failed")  # printed below
@@ -68,7 +77,8 @@ def _apply_in_parts(options: ApplyOptions, folder: Path) -> None:
             progress_bar=True,
             overwrite=options.force or earlier is not None,
         )
-    mark_folder(folder, data, options.text_column)
+    if is_there:
+        print_blank(mark_folder(folder, data, options.text_column), len(votes), data)
     print_failures(meta_of(votes.about))
     replaces = earlier is not None and earlier != _content(folder / MANIFEST)
     said = ", in place of those of an earlier apply" if replaces else ""
@@ -119,9 +129,12 @@ def gold_of(
     values = read_rows.label_values(frame, column, where)
     try:
         classes = read_rows.classes_of_table(matrix.classes, values)
-        return classes.as_numbers(read_rows.class_codes(values, classes, where))
+        votes = matrix if isinstance(matrix, LabelMatrix) else None
+        codes = read_rows.class_codes(values, classes, where, votes)
     except InputError as error:
         if is_named:
             raise
         print_status(f"No accuracies: {error}")
         return None
+    print_numbers(values, classes)
+    return classes.as_numbers(codes)

@@ -14,7 +14,7 @@ from spear_amal.cli.apply import vote
 from spear_amal.cli.console import print_result, show_rows
 from spear_amal.cli.options import EvaluateOptions, PredictOptions
 from spear_amal.cli.outputs import check_outputs
-from spear_amal.cli.tables import ReadingOptions, layout_of, read_frame
+from spear_amal.cli.tables import ReadingOptions, layout_of, print_numbers, read_frame
 from spear_amal.data import read_rows
 from spear_amal.data.add_columns import add_columns
 from spear_amal.data.delimited import as_no_formula
@@ -68,6 +68,7 @@ def evaluate(options: EvaluateOptions) -> None:
     where = ", ".join(str(path) for path in options.test)
     values = read_rows.label_values(frame, options.label_column, where)
     codes = read_rows.class_codes(values, model.class_names_, where)
+    print_numbers(values, model.class_names_)
     known = np.flatnonzero(codes >= 0)
     if not len(known):
         raise InputError(f"{where}: no row has a label in the column {options.label_column!r}")

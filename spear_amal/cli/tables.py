@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 
 from spear_amal.cli.console import print_status, warnings_as_notes
-from spear_amal.data import ids_of, read_table
+from spear_amal.data import ids_of, read_rows, read_table
 from spear_amal.data.read_table import Layout
 from spear_amal.labeling.blank_texts import has_text
 
@@ -45,11 +45,21 @@ def read_frame(
             sheet=options.sheet,
         )
     if text_column is not None:
-        n_blank = len(frame) - int(has_text(frame[text_column]).sum())
-        if n_blank:
-            names = ", ".join(map(str, files))
-            print_status(f"{names}: {n_blank:,} of {len(frame):,} rows have no text")
+        print_blank(int((~has_text(frame[text_column])).sum()), len(frame), files)
     return frame
+
+
+def print_blank(n_blank: int, n_rows: int, files: Sequence[Path]) -> None:
+    """Print how many rows have no text, if any."""
+    if n_blank:
+        names = ", ".join(map(str, files))
+        print_status(f"{names}: {n_blank:,} of {n_rows:,} rows have no text")
+
+
+def print_numbers(values: Sequence[str | None], classes: Sequence[Any]) -> None:
+    """Print which class a number stands for, where labels are numbers and classes have names."""
+    if note := read_rows.numbers_note(values, classes):
+        print_status(note)
 
 
 def read_ids(

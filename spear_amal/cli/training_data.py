@@ -5,8 +5,9 @@ from __future__ import annotations
 from spear_amal.cli.console import warnings_as_notes
 from spear_amal.cli.labelled_rows import read_data
 from spear_amal.cli.options import DistillOptions, TrainOptions
-from spear_amal.cli.tables import read_frame
+from spear_amal.cli.tables import print_numbers, read_frame
 from spear_amal.cli.votes import votes_of_table
+from spear_amal.data import read_rows
 from spear_amal.errors import InputError
 from spear_amal.training_rows import TrainingData, training_data
 from spear_amal.votes.label_matrix import LabelMatrix
@@ -36,4 +37,5 @@ def read_training_data(settings: TrainOptions | DistillOptions, with_votes: bool
             f"{names[0]}: no row has a label in the column {label!r}; a few labelled rows of "
             "every class are needed"
         )
+    print_numbers(read_rows.label_values(frames[0], label, names[0]), data.classes)
     return data

@@ -17,6 +17,7 @@ from spear_amal.errors import FileFormatError, InputError
 from spear_amal.io.arrays import read_arrays
 from spear_amal.io.atomic import write_aside
 from spear_amal.io.guard import guarded_reading
+from spear_amal.labeling.blank_texts import has_text
 from spear_amal.labeling.cell_values import as_list, plain_values
 from spear_amal.labeling.parquet_files import source_files
 from spear_amal.votes.label_matrix import LabelMatrix
@@ -229,22 +230,34 @@ def _digest(text: str) -> int:
 # -- votes in parts ------------------------------------------------------------------------------
 
 
-def mark_folder(folder: Path, data: Sequence[Path], column: str) -> None:
+def have_column(data: Sequence[Path], column: str, folder: Path) -> bool:
+    """Return whether all Parquet files have a column; those of votes in a folder do not count."""
+    import pyarrow.parquet as pq
+
+    for source in source_files(list(data), output=folder):
+        with guarded_reading(source.path, "a Parquet file", "write it again"):
+            if column not in pq.read_schema(source.path).names:
+                return False
+    return True
+
+
+def mark_folder(folder: Path, data: Sequence[Path], column: str) -> int:
     """Write one digest of all texts, in their order, beside votes on Parquet files.
 
-    Nothing is written where a file has no such column.
+    Return how many rows have no text.
     """
     import pyarrow.parquet as pq
 
-    texts = hashlib.blake2b(digest_size=16)
+    texts, n_blank = hashlib.blake2b(digest_size=16), 0
     for source in source_files(list(data), output=folder):
         with pq.ParquetFile(source.path) as file:
-            if column not in file.schema_arrow.names:
-                return
             for batch in file.iter_batches(columns=[column]):
-                _add(texts, batch.column(0).to_pylist())
+                listed = batch.column(0).to_pylist()
+                _add(texts, listed)
+                n_blank += int((~has_text(listed)).sum())
     with write_aside(folder / ROWS) as temporary:
         temporary.write_text(json.dumps({"texts": texts.hexdigest()}), encoding="utf-8")
+    return n_blank
 
 
 def _add(digest: Any, texts: Sequence[Any]) -> None:

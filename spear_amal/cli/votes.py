@@ -120,7 +120,7 @@ def vote(
         What the file holds, if it was run already.
     """
     loaded = load_lfs(lfs) if loaded is None else loaded
-    applier = PandasLFApplier(loaded.lfs, classes=loaded.classes)
+    applier = PandasLFApplier(loaded.lfs, loaded.classes, text_column)
     rows = read_rows.for_lfs(frame, text_column)
     if label_column in rows and label_column not in (text_column, read_rows.LF_COLUMN):
         rows = rows.drop(columns=[label_column])

@@ -12,6 +12,7 @@ import pandas as pd
 
 from spear_amal._typing import NamedFunction, SupportsArray, TableLike
 from spear_amal.errors import InputError
+from spear_amal.labeling.blank_texts import votes_where_text
 from spear_amal.labeling.data_points import FrameSource, ListSource, RowSource, source_of_columns
 from spear_amal.labeling.functions import LabelingFunction, as_labeling_function
 from spear_amal.labeling.lf_outputs import ApplierMetadata
@@ -44,6 +45,9 @@ class BaseLFApplier:
     classes : int, iterable of names or Enum class, optional
         The classes in code order; needed if an LF names its class. Without it any class number
         from 0 is accepted, and an Enum that an LF declares as label is taken.
+    text_column : str, optional
+        Column that must hold a text: where it is missing, empty or white space, no LF sees the row
+        and all of them abstain, whatever column they look at. By default LFs see all rows.
 
     Attributes
     ----------
@@ -56,7 +60,12 @@ class BaseLFApplier:
         If there are no LFs, two have one name, or a declared label is no class.
     """
 
-    def __init__(self, lfs: Iterable[NamedFunction], classes: ClassesLike = None) -> None:
+    def __init__(
+        self,
+        lfs: Iterable[NamedFunction],
+        classes: ClassesLike = None,
+        text_column: str | None = None,
+    ) -> None:
         self._lfs = [as_labeling_function(lf) for lf in _as_iterable(lfs)]
         if not self._lfs:
             raise InputError("needed at least one labelling function, found none")
@@ -68,6 +77,7 @@ class BaseLFApplier:
             )
         self.cache_report: dict[str, str] = {}
         self._classes = ClassSet(_enum_of_labels(self._lfs) if classes is None else classes)
+        self._text_column = text_column
 
     def _apply(
         self,
@@ -82,17 +92,19 @@ class BaseLFApplier:
         processes = as_n_jobs(n_jobs)
         with Progress("Labelling", source.n * len(self._lfs), show=progress_bar) as bar:
 
-            def compute(lfs: list[LabelingFunction]) -> Labelled:
-                return label(
-                    lfs, self._classes, source, fault_tolerant, bar.update, batch_size, processes
-                )
+            def label_rows(rows: RowSource) -> Labelled:
+                def compute(lfs: list[LabelingFunction]) -> Labelled:
+                    return label(
+                        lfs, self._classes, rows, fault_tolerant, bar.update, batch_size, processes
+                    )
 
-            if cache is None:
-                matrix, meta = compute(self._lfs)
-            else:
+                if cache is None:
+                    return compute(self._lfs)
                 kept = VoteCache.of(cache)
                 self.cache_report = kept.report = {}
-                matrix, meta = kept.label(self._lfs, self._classes, source, batch_size, compute)
+                return kept.label(self._lfs, self._classes, rows, batch_size, compute)
+
+            matrix, meta = votes_where_text(source, self._text_column, label_rows)
         if return_meta:
             return matrix, meta
         _warn_of(meta)

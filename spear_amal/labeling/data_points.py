@@ -27,6 +27,9 @@ class RowSource(Protocol):
     def batch(self, start: int, stop: int) -> Any:
         """Return data points start..stop-1 as a batch for a vectorised LF."""
 
+    def take(self, places: np.ndarray) -> RowSource:
+        """Return the data points at these places, in this order; their ids stay with them."""
+
 
 class ListSource:
     """A sequence of data points of any type, or an array whose first axis counts them."""
@@ -57,6 +60,10 @@ class ListSource:
         """Return data points start..stop-1 as a batch for a vectorised LF."""
         return self._points[start:stop]
 
+    def take(self, places: np.ndarray) -> RowSource:
+        """Return the data points at these places."""
+        return _with_ids(ListSource([self._points[place] for place in places]), self, places)
+
 
 class FrameSource:
     """A pandas DataFrame; rows are taken by position, ids are its index."""
@@ -83,6 +90,10 @@ class FrameSource:
         whole = start == 0 and stop == self.n
         return self._frame if whole else self._frame.iloc[start:stop]
 
+    def take(self, places: np.ndarray) -> RowSource:
+        """Return the data points at these places."""
+        return FrameSource(self._frame.iloc[places])
+
 
 class TableSource:
     """A pyarrow Table or RecordBatch, or a polars DataFrame; batches are slices without a copy."""
@@ -103,6 +114,12 @@ class TableSource:
         """Return data points start..stop-1 as a batch for a vectorised LF."""
         whole = start == 0 and stop == self.n
         return self._table if whole else self._table.slice(start, stop - start)
+
+    def take(self, places: np.ndarray) -> RowSource:
+        """Return the data points at these places."""
+        table = self._table
+        taken = table.take(places) if hasattr(table, "take") else table[places]  # Arrow, Polars
+        return _with_ids(TableSource(taken), self, places)
 
 
 class ColumnSource:
@@ -131,6 +148,11 @@ class ColumnSource:
             return self._columns
         return {name: _part(values, start, stop) for name, values in self._columns.items()}
 
+    def take(self, places: np.ndarray) -> RowSource:
+        """Return the data points at these places."""
+        taken = {name: _taken(values, places) for name, values in self._columns.items()}
+        return _with_ids(ColumnSource(taken), self, places)
+
 
 def source_of_columns(columns: Any) -> RowSource:
     """Source of a mapping of columns, or of a table of pandas, Arrow or Polars."""
@@ -149,6 +171,20 @@ def _refuse_twice(names: Iterable[Any]) -> None:
 def _part(values: Any, start: int, stop: int) -> Any:
     # A Series with integer labels would be sliced by position anyway; iloc says so.
     return values.iloc[start:stop] if isinstance(values, pd.Series) else values[start:stop]
+
+
+def _taken(values: Any, places: np.ndarray) -> Any:
+    if isinstance(values, pd.Series):
+        return values.iloc[places]
+    if isinstance(values, np.ndarray):
+        return values[places]
+    return values.take(places) if hasattr(values, "take") else [values[i] for i in places.tolist()]
+
+
+def _with_ids(taken: RowSource, source: RowSource, places: np.ndarray) -> RowSource:
+    """Return what was taken with the ids of its rows, or else the numbers that they had."""
+    taken.ids = places if source.ids is None else source.ids[places]
+    return taken
 
 
 def _zip_rows(columns: Mapping[Any, Any], n: int, labels: list[Any] | None = None) -> list[Any]:

@@ -31,7 +31,7 @@ class DaskApplier(ParquetLFApplier):
 
     Parameters
     ----------
-    lfs, classes
+    lfs, classes, text_column
         As in :class:`LFApplier`.
     client : distributed.Client, optional
         By default ``apply`` starts a cluster on this machine, with `n_jobs` processes, and ends it.
@@ -43,9 +43,13 @@ class DaskApplier(ParquetLFApplier):
     """
 
     def __init__(
-        self, lfs: Iterable[NamedFunction], classes: ClassesLike = None, client: Any = None
+        self,
+        lfs: Iterable[NamedFunction],
+        classes: ClassesLike = None,
+        client: Any = None,
+        text_column: str | None = None,
     ) -> None:
-        super().__init__(lfs, classes)
+        super().__init__(lfs, classes, text_column)
         self.client = client
 
     def _map(self, work: BlockWork, blocks: list[Block], n_jobs: int) -> Iterator[list[PartRecord]]:
@@ -62,7 +66,7 @@ class SparkApplier(ParquetLFApplier):
 
     Parameters
     ----------
-    lfs, classes
+    lfs, classes, text_column
         As in :class:`LFApplier`.
     spark : pyspark.sql.SparkSession, optional
         Of this process or of Spark Connect (``SparkSession.builder.remote(...)``). By default
@@ -75,9 +79,13 @@ class SparkApplier(ParquetLFApplier):
     """
 
     def __init__(
-        self, lfs: Iterable[NamedFunction], classes: ClassesLike = None, spark: Any = None
+        self,
+        lfs: Iterable[NamedFunction],
+        classes: ClassesLike = None,
+        spark: Any = None,
+        text_column: str | None = None,
     ) -> None:
-        super().__init__(lfs, classes)
+        super().__init__(lfs, classes, text_column)
         self.spark = spark
 
     def _map(self, work: BlockWork, blocks: list[Block], n_jobs: int) -> Iterator[list[PartRecord]]:

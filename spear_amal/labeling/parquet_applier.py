@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from spear_amal import __version__
@@ -16,13 +17,14 @@ from spear_amal._typing import PathLike
 from spear_amal.checks import check_whole
 from spear_amal.errors import FileFormatError, InputError, LabelingError, OutputExistsError
 from spear_amal.labeling.appliers import BaseLFApplier
+from spear_amal.labeling.blank_texts import votes_where_text
 from spear_amal.labeling.builders import ColumnLF
 from spear_amal.labeling.cell_values import as_list, frame_of_schema
-from spear_amal.labeling.data_points import TableSource
+from spear_amal.labeling.data_points import RowSource, TableSource
 from spear_amal.labeling.functions import LabelingFunction
 from spear_amal.labeling.hashing import Unhashable, function_hash, lf_hash
 from spear_amal.labeling.lf_outputs import ApplierMetadata, LFFailure, OutputParser
-from spear_amal.labeling.parallel import label, merged
+from spear_amal.labeling.parallel import Labelled, label, merged
 from spear_amal.labeling.parquet_files import source_files
 from spear_amal.labeling.parquet_reader import Block, count_nan_texts, plan_blocks, read_tables
 from spear_amal.labeling.worker_pool import as_n_jobs, map_in_processes
@@ -117,17 +119,17 @@ class ParquetLFApplier(BaseLFApplier):
         """
         processes, folder = as_n_jobs(n_jobs), Path(output).resolve()
         check_whole("batch_rows", batch_rows, 1)
-        read = self._columns_to_read(columns, row_id)
+        read = self._columns_to_read(columns, row_id, self._text_column)
         needed = read if read is not None else [] if row_id is None else [row_id]
         blocks = plan_blocks(
             source_files(source, order, by_id=row_id is not None, output=folder), needed, batch_rows
         )
-        made_by = self._made_by(read, row_id, batch_rows)
+        made_by = self._made_by(read, row_id, batch_rows, self._text_column)
         run = function_hash([made_by, [block.stamp for block in blocks]]) if made_by else ""
         _make_way(folder, run, overwrite)
         work = BlockWork(
             *(self._lfs, self._classes, str(folder), read, row_id, batch_rows),
-            *(fault_tolerant, made_by if resume else ""),
+            *(fault_tolerant, made_by if resume else "", self._text_column),
         )
         records: list[PartRecord] = []
         rows = sum(block.rows for block in blocks)
@@ -143,12 +145,12 @@ class ParquetLFApplier(BaseLFApplier):
             return map(work, blocks)
         return map_in_processes(work, blocks, n_jobs, _describe)
 
-    def _columns_to_read(self, columns: Any, row_id: str | None) -> list[str] | None:
+    def _columns_to_read(self, columns: Any, *further: str | None) -> list[str] | None:
         if columns is None:
             if not all(isinstance(lf, ColumnLF) for lf in self._lfs):
                 return None
             columns = [lf.column for lf in self._lfs if isinstance(lf, ColumnLF)]
-        return list(dict.fromkeys([*columns, *([] if row_id is None else [row_id])]))
+        return list(dict.fromkeys([*columns, *(name for name in further if name is not None)]))
 
     def _made_by(self, *settings: Any) -> str:
         try:
@@ -251,6 +253,8 @@ class BlockWork:
     made_by : str
         Fingerprint of all that votes depend on beside the rows; empty if it is not known, so that
         every part is made anew.
+    text_column : str or None
+        Rows without a text in it get no votes.
     """
 
     lfs: list[LabelingFunction]
@@ -261,6 +265,7 @@ class BlockWork:
     batch_rows: int
     tolerant: bool
     made_by: str
+    text_column: str | None
 
     def __call__(self, block: Block) -> list[PartRecord]:
         """Make the parts that are not there yet."""
@@ -290,13 +295,16 @@ class BlockWork:
     def _make(self, block: Block, k: int, table: Any) -> PartRecord:
         source = PartSource(table, self._ids(block, k, table))
         try:
-            votes, meta = label(self.lfs, self.classes, source, self.tolerant, _nothing, None)
+            votes, meta = votes_where_text(source, self.text_column, self._label)
         except LabelingError as error:
             raise LabelingError(f"{block.file}: {error}") from error.__cause__
         texts = count_nan_texts(table) if block.by_spark else {}
         about = meta._asdict() | {"nan_texts": texts}
         part = write_part(self.folder, block.first_part + k, votes, self._note(block, k), about)
         return PartRecord(part, meta, texts)
+
+    def _label(self, source: RowSource) -> Labelled:
+        return label(self.lfs, self.classes, source, self.tolerant, _nothing, None)
 
     def _ids(self, block: Block, k: int, table: Any) -> pd.Index:
         start = block.first_row + k * self.batch_rows
@@ -314,7 +322,7 @@ class PartSource(TableSource):
 
     def __init__(self, table: Any, ids: pd.Index) -> None:
         super().__init__(table)
-        self.ids = ids
+        self.ids: pd.Index = ids
 
     @cached_property
     def _frame(self) -> pd.DataFrame:
@@ -324,6 +332,10 @@ class PartSource(TableSource):
         """Return rows start..stop-1 as a DataFrame, with the row ids as its index."""
         whole = start == 0 and stop == self.n
         return self._frame if whole else self._frame.iloc[start:stop]
+
+    def take(self, places: np.ndarray) -> PartSource:
+        """Return the rows at these places."""
+        return PartSource(self._table.take(places), self.ids[places])
 
 
 def meta_of(record: dict[str, Any]) -> ApplierMetadata:

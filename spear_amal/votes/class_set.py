@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
+import unicodedata
 from collections.abc import Hashable, Iterable, Mapping, Set
 from enum import Enum
 from typing import Any, Self, TypeAlias, TypeGuard
@@ -37,18 +38,29 @@ class ClassNames(tuple[Any, ...]):
     ids : tuple or None
         Of each class the value of its Enum member, or its id in a mapping of names and ids; None
         where they say no more than the names.
+    given_ids : tuple or None
+        The same wherever there were any, so that it can be told whether somebody numbered the
+        classes.
     """
 
     ids: tuple[Any, ...] | None
+    given_ids: tuple[Any, ...] | None = None
 
     def __new__(cls, names: Iterable[Any], ids: Iterable[Any] | None = None) -> Self:
         """Make the tuple; ids are by default those of `names`, and kept where they say more."""
         made = super().__new__(cls, names)
-        own = getattr(names, "ids", None) if ids is None else tuple(ids)
-        made.ids = None
+        own = getattr(names, "given_ids", None) if ids is None else tuple(ids)
+        made.ids, made.given_ids = None, own
         if own not in (None, made.numbers, tuple(made)):
             made.ids = own
         return made
+
+    @property
+    def are_numbered(self) -> bool:
+        """True if classes are called by numbers, or somebody gave each a number."""
+        if self.given_ids is not None and all(type(number) is int for number in self.given_ids):
+            return True
+        return all(whole_number(name) is not None for name in self)
 
     @property
     def mere_codes(self) -> bool:
@@ -82,6 +94,19 @@ def whole_number(value: Any) -> int | None:
         return operator.index(value)
     except TypeError:
         return None
+
+
+def spelling(name: str) -> str:
+    r"""Return a name without what two spellings of one class differ by: case, white space, accents.
+
+    Accents differ in how they are encoded alone.
+
+    Examples
+    --------
+    >>> spelling(" Card  Lost"), spelling("cafe\u0301") == spelling("caf\u00e9")
+    ('card lost', True)
+    """
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def is_listed(values: Any) -> TypeGuard[Iterable[Any]]:
@@ -294,7 +319,10 @@ class ClassSet:
 
     def _needed(self) -> str:
         if self.names is None:
-            return "needed None or -1 (abstain) or a class number from 0 (names need classes=[...])"
+            return (
+                "needed None or -1 (abstain) or a class number from 0 (names need classes=[...], "
+                "in an LF file CLASSES)"
+            )
         return (
             "needed None or -1 (abstain) or one of the "
             f"{len(self.names)} classes {list(self.names)} or its number "

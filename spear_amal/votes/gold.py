@@ -24,6 +24,7 @@ from spear_amal.votes.class_set import (
     ClassNames,
     ClassSet,
     class_names,
+    spelling,
     whole_number,
 )
 from spear_amal.votes.counted_from_one import warn_of_counting_from_one
@@ -354,7 +355,7 @@ def _advice(label: Any, names: ClassNames) -> str:
 
 
 def _advice_on_text(label: str, names: ClassNames) -> str:
-    alike = [n for n in names if str(n).casefold() == label.strip().casefold()]
+    alike = [n for n in names if spelling(str(n)) == spelling(label)]
     if alike:
         return f"did you mean {alike[0]!r}?"
     if label in _TEXT_OF_MISSING:

@@ -63,7 +63,7 @@ def write_label_matrix(
             "lf_names": matrix.lf_names,
             "has_row_ids": matrix.has_row_ids,
             "classes": [c if isinstance(c, str) else int(c) for c in matrix.classes],
-            "class_ids": matrix.classes.ids,
+            "class_ids": matrix.classes.given_ids,
         }
     )
     arrays = {

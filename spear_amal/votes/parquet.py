@@ -363,7 +363,7 @@ def finish_votes(
         "format": FORMAT,
         "lf_names": list(lf_names),
         "classes": _plain(names),
-        "class_ids": names.ids,
+        "class_ids": names.given_ids,
         "lf_classes": _plain(np.full(m, -1) if lf_classes is None else lf_classes),
         "continuous": [bool(c) for c in (np.zeros(m) if continuous is None else continuous)],
         "parts": [asdict(part) for part in parts],

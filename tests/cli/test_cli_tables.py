@@ -46,6 +46,7 @@ def test_whole_numbers_with_gaps(tmp_path):
 @given(st.lists(st.sampled_from(["ham", "spam", "egg", None]), max_size=23))
 def test_names_and_codes_mean_the_same(values):
     classes = ("egg", "ham", "spam")
+    values = ["egg", *values]  # numbers are codes for sure if one of them is 0
     codes = read_rows.class_codes(values, classes, "t.csv")
     as_codes = [None if code < 0 else str(code) for code in codes]
     assert read_rows.class_codes(as_codes, classes, "t.csv").tolist() == codes.tolist()
@@ -66,7 +67,7 @@ def test_label_that_is_no_class_is_named():
     ("voted", "values", "classes"),
     [
         (None, ["b", None, "a"], ("a", "b")),
-        (None, ["10", "9", "x"], ("9", "10", "x")),
+        (None, ["10", "9", None], ("9", "10")),
         (("ham", "spam"), ["spam"], ("ham", "spam")),
         ((0, 1), ["2", None], (0, 1, 2)),
         ((0, 1), [None], (0, 1)),
