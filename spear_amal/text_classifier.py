@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, TypeAlias
 
@@ -15,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from spear_amal import estimators
 from spear_amal._typing import PathLike
 from spear_amal.data import ids_of, read_table
-from spear_amal.data.read_rows import for_lfs, label_values
+from spear_amal.data.read_rows import for_lfs
 from spear_amal.data.table_features import FeaturesLike, TableFeatures, uses_text
 from spear_amal.data.table_kinds import suffix_of
 from spear_amal.errors import InputError
@@ -23,10 +24,16 @@ from spear_amal.explain_row import explain_row
 from spear_amal.explanation import Explanation
 from spear_amal.labeling.classes_of_lfs import LFsLike, applier_of
 from spear_amal.studies import MethodSpec, one_thread, parse_method
-from spear_amal.studies.method_needs import check_labels_of_folds, check_labels_of_method
+from spear_amal.studies.method_needs import check_labels_of_folds, method_for
 from spear_amal.text_model_file import TextModelParts
 from spear_amal.training import score
-from spear_amal.training_rows import TrainingData, texts_of, training_data, votes_of_rows
+from spear_amal.training_rows import (
+    TrainingData,
+    label_texts,
+    texts_of,
+    training_data,
+    votes_of_rows,
+)
 from spear_amal.votes.class_set import ClassesLike, class_names
 from spear_amal.votes.gold import read_gold
 from spear_amal.votes.label_matrix import LabelMatrix
@@ -153,6 +160,33 @@ class TextClassifier(BaseEstimator):
         InputError
             If columns, labels, votes or parameters cannot be used.
         """
+        data = self.read_data(
+            frame,
+            lfs=lfs,
+            votes=votes,
+            text=text,
+            label=label,
+            id=id,
+            validation=validation,
+            validation_votes=validation_votes,
+            classes=classes,
+        )
+        return self.fit_data(data)
+
+    def read_data(
+        self,
+        frame: TablesLike,
+        *,
+        lfs: LFsLike | None = None,
+        votes: LabelMatrix | None = None,
+        text: str = "text",
+        label: str | None = "label",
+        id: str | None = None,
+        validation: TablesLike | None = None,
+        validation_votes: LabelMatrix | None = None,
+        classes: ClassesLike = None,
+    ) -> TrainingData:
+        """Return what `fit` trains on, for :meth:`fit_data`; arguments and errors as for `fit`."""
         spec = self.method_spec()
         frames = [self._table(frame, text, label, id)]
         if validation is not None:
@@ -166,16 +200,15 @@ class TextClassifier(BaseEstimator):
             raise InputError("give lfs or votes, not both")
         if votes is not None and validation is not None and validation_votes is None:
             raise InputError("votes of the validation rows are missing: give validation_votes")
-        return self.fit_data(training_data(frames, matrices, text, label, id, classes))
+        return training_data(frames, matrices, text, label, id, classes)
 
     def fit_data(self, data: TrainingData) -> Self:
         """Train on rows that were read already; arguments and errors as for :meth:`fit`.
 
         Features are fitted on these rows alone.
         """
-        spec = self.method_spec()
         train, validation = data.train, data.validation
-        check_labels_of_method(spec, train.y)
+        spec = method_for(self.method_spec(), train.y, data.name)
         estimator = self._new_estimator(spec)
         y_all = np.concatenate([table.y for table in data.tables])
         check_labels_of_folds(spec, estimator, y_all, data.classes)
@@ -200,7 +233,7 @@ class TextClassifier(BaseEstimator):
                 label_column=data.label_column,
                 id_column=data.id_column,
                 lf_names=() if train.votes is None else tuple(train.votes.lf_names),
-                method=self.method,
+                method=spec.text,
                 row_ids=None if data.id_column is None else index_ids(train.frame),
             )
         )
@@ -224,7 +257,7 @@ class TextClassifier(BaseEstimator):
         self.class_names_, self.lf_names_ = parts.classes, parts.lf_names
         self.classes_ = np.asarray(sorted(parts.classes))
         self.text_column_, self.label_column_ = parts.text_column, parts.label_column
-        self.id_column_ = parts.id_column
+        self.id_column_, self.estimate_ = parts.id_column, parts.estimate
         self.val_score_ = parts.estimator.val_score_
 
     def method_spec(self) -> MethodSpec:
@@ -280,11 +313,7 @@ class TextClassifier(BaseEstimator):
                 "method without rules, such as only-lv"
             )
         labels = [
-            value
-            for frame in frames
-            if label is not None
-            for value in label_values(frame, label, "the table")
-            if value is not None
+            value for frame in frames for value in label_texts(frame, label) if value is not None
         ]
         self.applier_ = applier_of(lfs, classes, labels)
         return [
@@ -328,6 +357,8 @@ class TextClassifier(BaseEstimator):
         """
         check_is_fitted(self, "estimator_")
         frame = self.rows_of(rows)
+        if not len(frame):
+            return np.zeros((0, len(self.classes_)))
         matrix = self._prediction_votes(frame, votes, lfs)
         x = self.features_.transform(frame)
         with one_thread():
@@ -512,7 +543,7 @@ class TextClassifier(BaseEstimator):
             If it cannot be written; what stood there before is kept.
         """
         check_is_fitted(self, "estimator_")
-        self.parts_.save(path, overwrite)
+        replace(self.parts_, estimate=getattr(self, "estimate_", None)).save(path, overwrite)
 
     @classmethod
     def load(cls, path: PathLike, **objects: Any) -> Self:

@@ -39,6 +39,8 @@ class TextModelParts:
     method : str
     row_ids : ndarray or None
         Of the training rows, in the order of the estimator's weights.
+    estimate : dict or None
+        What is to be expected on new rows, as ``train`` estimated it.
     """
 
     estimator: Any
@@ -50,6 +52,7 @@ class TextModelParts:
     lf_names: tuple[str, ...]
     method: str
     row_ids: np.ndarray | None = None
+    estimate: dict[str, Any] | None = None
 
     def save(self, path: PathLike, overwrite: bool = False) -> None:
         """Write everything into one file; errors as for :meth:`TextClassifier.save`."""
@@ -66,6 +69,7 @@ class TextModelParts:
             "method": self.method,
             "features": given if isinstance(given, str) else None,
             "feature_settings": content["settings"],
+            "estimate": self.estimate,
         }
         tensors = {name: torch.tensor(array) for name, array in content["arrays"].items()}
         if self.row_ids is not None:
@@ -96,6 +100,7 @@ class TextModelParts:
                 lf_names=tuple(extra["lf_names"]),
                 method=str(extra["method"]),
                 row_ids=_row_ids(stored),
+                estimate=extra.get("estimate"),
             )
 
 

@@ -34,6 +34,12 @@ LAYERS = {
     "label_models": 2,
     "data": 2,
     "models": 2,
+    "utils": 3,
+    "slicing": 3,
+    "preprocess": 3,
+    "map": 3,
+    "analysis": 4,
+    "snorkel_models": 5,
     "losses": 3,
     "mixers": 3,
     "training": 4,
@@ -48,12 +54,13 @@ LAYERS = {
     "explain_row": 7,
     "report": 7,
     "text_classifier": 8,
-    "cli": 9,
-    "__main__": 10,
+    "comparison": 9,
+    "cli": 10,
+    "__main__": 11,
 }
 # Names that the package itself hands out lazily -> where they live.
 HOME = {name: module for module, names in spear_amal._LAZY.items() for name in names}
-NO_TORCH = ("labeling", "data")
+NO_TORCH = ("labeling", "data", "utils", "slicing", "preprocess", "map", "analysis")
 
 
 def part_of(path: Path) -> str:

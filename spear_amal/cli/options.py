@@ -11,6 +11,7 @@ from spear_amal.cli.schema import Options, flag_of, option
 from spear_amal.errors import InputError
 
 Metric = Literal["accuracy", "f1", "macro-f1"]
+EstimateSource = Literal["cv", "test", "none"]
 
 Text = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -105,7 +106,7 @@ class CliConfig(TrainingConfig):
     HINT: ClassVar = "make a project with: spear-amal init"
     RENAMED: ClassVar = {"labels": "votes"}
 
-    test: tuple[Path, ...] = option((), "Table of labelled rows that evaluate scores a model on.")
+    test: tuple[Path, ...] = option((), "Table of labelled rows that models are scored on.")
     method: Text = option(
         "recommended",
         "What to train: recommended (AMAL in 5 folds), amal, spear, majority, only-lv (no rules), "
@@ -148,7 +149,7 @@ class AnalyzeOptions(CliConfig):
     """Options of ``analyze``."""
 
     SHOWN: ClassVar = {
-        "Options": "data lfs lf votes table force",
+        "Options": "data lfs lf votes table html force",
         "Rows": "text_column label_column gold id_column sep encoding sheet",
         "Labelling functions": "fault_tolerant jobs cache no_cache",
     }
@@ -161,6 +162,10 @@ class AnalyzeOptions(CliConfig):
     lf: Text | None = option(None, "Show this labelling function alone: its wrong rows, conflicts.")
     table: Path | None = option(
         None, "Also write the table of labelling functions here.", flag="output"
+    )
+    html: Path | None = option(
+        None,
+        "HTML page of the review to write, with figures; needs: pip install 'spear-amal[report]'.",
     )
     fault_tolerant: FaultTolerant = False
     jobs: int = option(1, "Processes; -1 for all cores.")
@@ -200,8 +205,59 @@ class TrainOptions(CliConfig):
         "Rows": "text_column label_column gold id_column sep encoding sheet validation "
         "fault_tolerant cache no_cache",
         "Training": "features metric seed max_epochs checkpoint",
+        "Estimate": "estimate test",
     }
 
+    estimate: EstimateSource | None = option(
+        None,
+        "How to estimate the score on new rows: cv (trains on five parts of the labelled rows, "
+        "about five times the cost), test (on the rows of --test) or none; default: test where "
+        "there are test rows, else cv.",
+    )
+    fault_tolerant: FaultTolerant = False
+    no_cache: NoCache = False
+    force: Force = False
+
+    def check(self) -> None:
+        """Raise InputError for an estimate on test rows without any."""
+        super().check()
+        if self.estimate == "test" and not self.test:
+            raise InputError("--estimate test needs test rows: give --test, or the key 'test'")
+
+
+class CompareOptions(CliConfig):
+    """Options of ``compare``."""
+
+    SHOWN: ClassVar = {
+        "Options": "data lfs further html runs force",
+        "Rows": "text_column label_column gold id_column sep encoding sheet validation test "
+        "in_folds fault_tolerant cache no_cache",
+        "Comparison": "folds repeats baseline smallest_gain jobs",
+        "Training": "features metric seed max_epochs",
+    }
+
+    further: tuple[Text, ...] = option(
+        (),
+        "Compare this one as well; majority vote, gold alone and what train would train always "
+        "are. NAME or NAME:option=value,..",
+        flag="method",
+    )
+    html: Path | None = option(None, "HTML page to write; needs: pip install 'spear-amal[report]'.")
+    runs: Path = option(
+        Path("comparison.json"),
+        "JSON file with one row a run; one that is there is continued.",
+        flag="output",
+    )
+    in_folds: bool = option(
+        False, "Score in folds of the labelled rows, also where spear.toml names test rows."
+    )
+    folds: int = option(5, "Folds into which the labelled rows are dealt.", ge=2)
+    repeats: int = option(2, "How often they are dealt, each time otherwise.", ge=1)
+    baseline: str | None = option(
+        None, "Gains are taken over this method; default: gold alone in the same folds."
+    )
+    smallest_gain: float = option(1.0, "Points that rules must add to be worth having.", ge=0)
+    jobs: int = option(1, "Processes, of one thread each.", ge=1)
     fault_tolerant: FaultTolerant = False
     no_cache: NoCache = False
     force: Force = False
@@ -219,6 +275,33 @@ class PredictOptions(CliConfig):
     predictions: Path | None = option(
         None, "Table to write: the data with predictions added.", flag="output"
     )
+    force: Force = False
+
+
+class LabelOptions(CliConfig):
+    """Options of ``label``."""
+
+    SHOWN: ClassVar = {
+        "Options": "data lfs label_model model labelled lf_votes force",
+        "Rows": "text_column label_column gold id_column sep encoding sheet",
+        "Labelling functions": "fault_tolerant jobs cache no_cache",
+    }
+
+    label_model: Text = option(
+        "label-model",
+        "What labels by the votes: label-model, majority, dawid-skene, ..; with options, as "
+        "dawid-skene:model_abstains=false.",
+    )
+    model: Path | None = option(
+        None, "Label by this model file instead; with --lfs votes are told as well."
+    )
+    labelled: Path | None = option(
+        None, "Table to write: the data with labels added.", flag="output"
+    )
+    lf_votes: bool = option(False, "Also write the vote of each labelling function.")
+    fault_tolerant: FaultTolerant = False
+    jobs: int = option(1, "Processes; -1 for all cores.")
+    no_cache: NoCache = False
     force: Force = False
 
 

@@ -27,6 +27,7 @@ from spear_amal.labeling.text_search import (
     search_test,
     searcher,
 )
+from spear_amal.notebook_html import html_block
 from spear_amal.votes.class_set import is_listed
 
 
@@ -310,6 +311,14 @@ class ColumnLF(LabelingFunction):
         label = "" if self.label is None else f", Label: {self.label}"
         return f"{type(self).__name__} {self.name}, Column: {self.column}{label}"
 
+    def _repr_html_(self) -> str:
+        return html_block(f"{type(self).__name__} {self.name}", self.facts())
+
+    def facts(self) -> dict[str, str]:
+        """Return what is known of the LF, in words by name."""
+        facts = super().facts() | {"reads": f"the column {self.column!r}"}
+        return facts if self.exemplar is None else facts | {"written from": self.exemplar}
+
 
 class TextLF(ColumnLF):
     """An LF that tests one text at a time.
@@ -356,6 +365,15 @@ class TextLF(ColumnLF):
         )
         self.test, self.needed, self.answers = test, needed, answers
         self._pattern, self._prepare = pattern, prepare
+
+    def facts(self) -> dict[str, str]:
+        """Return what is known of the LF, in words by name, what it looks for among it."""
+        facts = super().facts()
+        if self.needed is not None and self.needed.proof:  # a word is all that it takes
+            facts["looks for"] = ", ".join(self.needed.words)
+        elif self._pattern is not None:
+            facts["looks for"] = self._pattern.pattern
+        return facts
 
     def matched_words(self, text: Any) -> list[str]:
         """Return the parts of a text that the LF looks for, each once, as it compares them.

@@ -18,8 +18,10 @@ from spear_amal.labeling.user_functions import (
     checked_name,
     checked_version,
     name_of,
+    source_of,
     take_identity,
 )
+from spear_amal.notebook_html import html_block, html_code
 from spear_amal.votes.class_set import ClassSet
 from spear_amal.votes.label_matrix import ABSTAIN
 
@@ -140,6 +142,29 @@ class LabelingFunction(Generic[PointT]):
     def __repr__(self) -> str:
         label = "" if self.label is None else f", Label: {self.label}"
         return f"{type(self).__name__} {self.name}, Preprocessors: {list(self.pre)}{label}"
+
+    def _repr_html_(self) -> str:
+        """Return kind, name, what it votes for and the source, for a notebook."""
+        source = source_of(self._f)
+        parts = [html_code(source)] if source else []
+        return html_block(f"{type(self).__name__} {self.name}", self.facts(), parts)
+
+    def facts(self) -> dict[str, str]:
+        """Return what is known of the LF, in words by name: what it votes for, what it reads.
+
+        Examples
+        --------
+        >>> LabelingFunction("short", len, label=1).facts()
+        {'votes for': '1', 'reads': 'one row'}
+        """
+        facts = {} if self.label is None else {"votes for": str(self.label)}
+        facts["reads"] = "a batch of rows" if self.vectorized else "one row"
+        more = {
+            "preprocessors": [first.name for first in self.pre],
+            "resources": list(self.resources),
+            "score": [] if self.scorer is None else [self.scorer.name],
+        }
+        return facts | {name: ", ".join(names) for name, names in more.items() if names}
 
 
 class LFDecorator(Protocol):

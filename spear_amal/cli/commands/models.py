@@ -8,7 +8,9 @@ from spear_amal.cli.commands.command import add_command
 from spear_amal.cli.options import (
     AnalyzeOptions,
     ApplyOptions,
+    CompareOptions,
     EvaluateOptions,
+    LabelOptions,
     NextOptions,
     PredictOptions,
     TrainOptions,
@@ -17,8 +19,9 @@ from spear_amal.cli.options import (
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
-    for command in (apply, analyze, train, predict, evaluate):
+    for command in (apply, analyze, compare, train, predict, evaluate):
         add_command(app, command, rich_help_panel="Your own tables")
+    add_command(app, label_table, "label", rich_help_panel="Your own tables")
     add_command(app, choose_next, "next", rich_help_panel="Your own tables")
 
 
@@ -50,6 +53,28 @@ def choose_next(options: NextOptions) -> None:
     Runs the file of labelling functions that --lfs, or spear.toml in this folder, names.
     """
     from spear_amal.cli.next_rows import choose_next as run
+
+    run(options)
+
+
+def compare(options: CompareOptions) -> None:
+    """Show what the rules add: score methods on labelled rows that their models never saw.
+
+    Repeated cross-validation on one partly labelled table, or scores on --test rows. Runs the file
+    of labelling functions that --lfs, or spear.toml in this folder, names. A comparison that was
+    stopped goes on where it was when the same command is given again.
+    """
+    from spear_amal.cli.compare import compare as run
+
+    run(options)
+
+
+def label_table(options: LabelOptions) -> None:
+    """Write a label for each row by the votes, with probabilities, votes and conflicts.
+
+    Runs the file of labelling functions that --lfs, or spear.toml in this folder, names.
+    """
+    from spear_amal.cli.label import label_table as run
 
     run(options)
 
