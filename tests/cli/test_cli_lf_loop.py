@@ -106,7 +106,7 @@ def test_an_lf_that_did_not_change_is_not_applied_again(loop, ok):
     before = LabelMatrix.load("votes.npz").to_dense()
     Path("lfs.py").write_text(text.replace('"lunch"]', '"lunch", "nothing"]'), encoding="utf-8")
     said = flat(ok("apply").stderr)
-    assert "Votes of 1 LFs computed (lunch); those of 2 others read from" in said
+    assert "Votes of 1 LF computed (lunch); those of 2 others read from" in said
     after = LabelMatrix.load("votes.npz").to_dense()
     changed = np.flatnonzero((before != after).any(axis=1)).tolist()
     assert changed == np.flatnonzero(loop["kind"] == "nothing").tolist() and calls() == N
@@ -294,6 +294,16 @@ def test_labels_that_do_not_fit_are_refused(loop, ok, run):
     assert "the id 'new', which no row of the data has" in refusal(some.assign(id=["t1", "new"]))
     assert "has another text than row 2" in refusal(some.assign(text=[loop["text"][1], "x"]))
     assert "needs the column of ids" in refusal(some[["label"]])
+
+
+def test_rows_without_a_text_are_not_chosen(loop, ok):
+    loop.loc[::3, "text"] = ""
+    loop.to_csv("rows.csv", index=False)
+    ok("next", "-n", N)
+    chosen = pd.read_csv("next.csv")
+    blank = np.arange(N) % 3 == 0
+    wanted = loop["id"][(loop["label"] == "") & ~blank]
+    assert set(chosen["id"]) == set(wanted)
 
 
 def test_without_ids_rows_are_known_by_their_texts(loop, ok):

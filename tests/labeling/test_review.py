@@ -131,6 +131,15 @@ def test_luck_among_many_lfs_is_not_called_wrong_often():
     assert among[among["LF"] == "lf0"]["problem"].tolist()[0] in ("looks wrong", "loses conflicts")
 
 
+def test_votes_for_a_rare_class_that_are_mostly_wrong_are_bad():
+    gold = np.array([1] * 4 + [0] * 96)
+    rare = np.full(100, -1)
+    rare[[0, *range(50, 84)]] = 1  # right on 1 of 35, where blind votes would be on 4 of 100
+    review = review_lfs(rare[:, None], gold)
+    assert review.lfs["grade"].tolist() == ["bad"]
+    assert review.advice["problem"].tolist()[0] == "wrong often"
+
+
 def test_labels_against_good_lfs_are_suspect():
     gold = np.array([0, 1] * 40)
     votes = np.stack([gold, gold, gold], 1)
