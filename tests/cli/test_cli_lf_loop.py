@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 
 from spear_amal import LabelMatrix
+from spear_amal.errors import InputError
+from spear_amal.labeling import LFAnalysis, lf_check
 
 LFS = """
 from spear_amal.labeling import keyword_lf, labeling_function
@@ -172,6 +174,30 @@ def test_rows_are_joined_by_id(loop, ok):
     assert table_of(ok, some)["coverage"]["free"] == pytest.approx(n / 31)
     votes = LabelMatrix.load("votes.npz")
     assert votes.row_ids.tolist() == loop["id"].tolist() and votes.has_row_ids
+
+
+def test_in_python_the_file_of_apply_knows_its_rows(loop, ok):
+    ok("apply")
+    votes = LabelMatrix.load("votes.npz")
+    gold = loop.set_index("id")["label"].replace("", None)
+    moved = gold.sample(frac=1, random_state=2)
+    for analysed in (lf_check, lambda L, y: LFAnalysis(L).lf_summary(y)):
+        pd.testing.assert_frame_equal(analysed(votes, moved), analysed(votes, gold.to_numpy()))
+    some = loop.sample(13, random_state=3)
+    np.testing.assert_array_equal(votes.for_rows(some["id"]), votes.to_dense()[some.index])
+    with pytest.raises(InputError, match="the id 't7', which y does not have"):
+        lf_check(votes, moved.rename({"t7": "t99"}))
+
+
+def test_ids_that_number_the_rows_anew(loop, ok):
+    numbers = np.random.default_rng(5).permutation(N)
+    loop = loop.assign(id=numbers)
+    loop.to_csv("rows.csv", index=False)
+    ok("apply")
+    ok("analyze")
+    whole = table_of(ok, loop)
+    assert table_of(ok, loop.sort_values("id")).equals(whole)
+    ok("train")
 
 
 def test_more_labels_and_columns_change_no_rows(loop, ok):

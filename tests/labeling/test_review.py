@@ -184,10 +184,20 @@ def test_votes_in_a_folder_are_reviewed_alike(tickets, tmp_path):
         pd.testing.assert_frame_equal(getattr(made, name), getattr(needed, name))
 
 
+def test_rows_that_moved_are_joined_by_their_index(tickets):
+    frame, lfs, votes, gold = tickets
+    moved = review_lfs(votes, pd.Series(gold, frame.index)[::-1], frame.sample(frac=1), lfs)
+    needed = review_lfs(votes, gold, frame, lfs)
+    for name in moved.TABLES:
+        pd.testing.assert_frame_equal(getattr(moved, name), getattr(needed, name))
+    with pytest.raises(InputError, match="has the id 't0', which rows does not have"):
+        review_lfs(votes, gold, frame.rename({"t0": "u0"}))
+
+
 def test_what_does_not_fit_is_refused(tickets):
     frame, lfs, votes, gold = tickets
     with pytest.raises(InputError, match="rows has 10 rows, L has 150"):
-        review_lfs(votes, gold, frame.head(10))
+        review_lfs(votes, gold, frame["text"].tolist()[:10])
     with pytest.raises(InputError, match=r"\['thanks_is_bug'"):
         review_lfs(votes, gold, frame, lfs[:3])
     with pytest.raises(InputError, match="no column 'body'"):
