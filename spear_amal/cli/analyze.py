@@ -47,7 +47,7 @@ def analyze(options: AnalyzeOptions) -> None:
     if options.lf is not None:
         _show_one(review.of(options.lf), options.lf)
         return
-    table = show_lfs(votes, gold)
+    table = show_lfs(votes, gold, review.test)
     add_to_json(review=review.to_dict())
     if not wants_json():
         _show_review(review)

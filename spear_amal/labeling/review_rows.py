@@ -161,7 +161,10 @@ def wrong_rows(voted: GoldVotes, reviewed: ReviewedRows, max_rows: int) -> pd.Da
 def wrong_words(voted: GoldVotes, reviewed: ReviewedRows) -> pd.DataFrame:
     """Return what each LF matched on rows with gold, and how often its vote was right there."""
     found = []
-    for j, name in enumerate(reviewed.counts.L.lf_names):
+    lfs = reviewed.lfs or []
+    tells = [j for j, lf in enumerate(lfs) if hasattr(lf, "matched_words")]
+    for j in tells:
+        name = reviewed.counts.L.lf_names[j]
         votes, right = voted.votes[:, j], Counter[str]()
         seen = Counter[str]()
         for k in np.flatnonzero(votes >= 0):
