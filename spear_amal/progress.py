@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 from spear_amal.printable import on_one_line
 
@@ -117,6 +117,14 @@ class Progress:
             self.note = note
         self._display.show(self)
 
+    def follow(self, done: int, total: int, what: str) -> None:
+        """Show how far a study is: `what` was just finished, or nothing at the start."""
+        self.title = what or self.title
+        if not what or total != self.total:
+            self.begin(total, done - bool(what))
+        if what:
+            self.move_to(done)
+
     def reset(self) -> None:
         """Restart at 0, keeping the total."""
         self.begin(self._total)
@@ -188,8 +196,12 @@ def _choose_display() -> _Display:
 
 def _in_notebook() -> bool:
     """Return whether this is a kernel of Jupyter, whose front end shows what is displayed."""
-    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    return hasattr(shell, "kernel")
+    return hasattr(_shell(), "kernel")
+
+
+def _shell() -> Any:
+    """Return IPython's shell; None outside."""
+    return getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
 
 
 class _Hidden:
@@ -259,12 +271,15 @@ def _rich_progress() -> RichProgress:
 
 
 class _Notebook:
-    """A line of text below the cell, updated in place and emptied at the end.
+    """A line of text below the cell for each open bar, updated in place and emptied at the end.
 
-    What is over at once leaves no trace in the notebook.
+    All bars of a cell share one place, one after the other or one within another: a cell that
+    trains five folds shows one line, not five. What is over at once leaves no trace.
     """
 
-    _handle: Any = None
+    _lines: ClassVar[dict[_Notebook, str]] = {}  # of the bars that are open, in their order
+    _cell: ClassVar[object] = None
+    _handle: ClassVar[Any] = None
 
     def open(self, bar: Progress) -> None:
         self._last = time.monotonic()
@@ -278,17 +293,25 @@ class _Notebook:
             self._put(bar.line())
 
     def close(self, bar: Progress) -> None:
-        if self._handle is not None:
-            self._put("")
+        if self in _Notebook._lines:
+            self._put(None)
 
-    def _put(self, line: str) -> None:
+    def _put(self, line: str | None) -> None:
         from IPython.display import display
 
-        text = {"text/plain": line}
-        if self._handle is None:
-            self._handle = display(text, raw=True, display_id=True)
+        lines = _Notebook._lines
+        if line is None:
+            del lines[self]
         else:
-            self._handle.update(text, raw=True)
+            lines[self] = line
+        cell = getattr(_shell(), "execution_count", None)
+        if cell != _Notebook._cell:
+            _Notebook._cell, _Notebook._handle = cell, None
+        text = {"text/plain": "\n".join(lines.values())}
+        if _Notebook._handle is None:
+            _Notebook._handle = display(text, raw=True, display_id=True)
+        else:
+            _Notebook._handle.update(text, raw=True)
 
 
 class _Log:

@@ -4,38 +4,38 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, TypeAlias
 
 import numpy as np
 import pandas as pd
-import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from spear_amal import estimators
-from spear_amal._typing import NamedFunction, PathLike
-from spear_amal.data import read_table
+from spear_amal._typing import PathLike
+from spear_amal.data import ids_of, read_table
 from spear_amal.data.read_rows import for_lfs
-from spear_amal.data.read_table import suffix_of
 from spear_amal.data.table_features import FeaturesLike, TableFeatures, uses_text
-from spear_amal.data.training_rows import TrainingData, texts_of, training_data
-from spear_amal.errors import FileFormatError, InputError
-from spear_amal.estimators import serialization
-from spear_amal.io.guard import guarded_reading
-from spear_amal.labeling import PandasLFApplier, load_lfs
+from spear_amal.data.table_kinds import suffix_of
+from spear_amal.errors import InputError
+from spear_amal.explain_row import explain_row
+from spear_amal.explanation import Explanation
+from spear_amal.labeling.classes_of_lfs import LFsLike, applier_of
 from spear_amal.studies import MethodSpec, one_thread, parse_method
+from spear_amal.studies.method_needs import check_labels_of_folds, method_for
+from spear_amal.text_model_file import TextModelParts
 from spear_amal.training import score
-from spear_amal.votes.class_set import ClassesLike, ClassNames, class_names
+from spear_amal.training_rows import TrainingData, labels_of, texts_of, training_data, votes_of_rows
+from spear_amal.votes.class_set import ClassesLike, class_names
 from spear_amal.votes.gold import read_gold
 from spear_amal.votes.label_matrix import LabelMatrix
-from spear_amal.votes.row_ids import align_votes
+from spear_amal.votes.row_ids import index_ids
 
 __all__ = ["TextClassifier"]
 
 TablesLike: TypeAlias = PathLike | Sequence[PathLike] | pd.DataFrame
-LFsLike: TypeAlias = PathLike | Iterable[NamedFunction]
-_FORMAT = 2  # of what a file holds beside the estimator; 1 had TF-IDF alone
 
 
 class TextClassifier(BaseEstimator):
@@ -136,7 +136,7 @@ class TextClassifier(BaseEstimator):
             ids, else rows go by position.
         text, label, id : str
             Columns. ``label=None``: no row has a label. `id` has an id of its own for each row;
-            default: the index of the frame.
+            default: the column ``id`` where it does, else the index of the frame.
         validation : DataFrame or path, optional
             Rows with labels that choose the epoch; default: some of the labelled rows.
         validation_votes : LabelMatrix, optional
@@ -154,6 +154,33 @@ class TextClassifier(BaseEstimator):
         InputError
             If columns, labels, votes or parameters cannot be used.
         """
+        data = self.read_data(
+            frame,
+            lfs=lfs,
+            votes=votes,
+            text=text,
+            label=label,
+            id=id,
+            validation=validation,
+            validation_votes=validation_votes,
+            classes=classes,
+        )
+        return self.fit_data(data)
+
+    def read_data(
+        self,
+        frame: TablesLike,
+        *,
+        lfs: LFsLike | None = None,
+        votes: LabelMatrix | None = None,
+        text: str = "text",
+        label: str | None = "label",
+        id: str | None = None,
+        validation: TablesLike | None = None,
+        validation_votes: LabelMatrix | None = None,
+        classes: ClassesLike = None,
+    ) -> TrainingData:
+        """Return what `fit` trains on, for :meth:`fit_data`; arguments and errors as for `fit`."""
         spec = self.method_spec()
         frames = [self._table(frame, text, label, id)]
         if validation is not None:
@@ -167,21 +194,19 @@ class TextClassifier(BaseEstimator):
             raise InputError("give lfs or votes, not both")
         if votes is not None and validation is not None and validation_votes is None:
             raise InputError("votes of the validation rows are missing: give validation_votes")
-        return self.fit_data(training_data(frames, matrices, text, label, id, classes))
+        return training_data(frames, matrices, text, label, id, classes)
 
     def fit_data(self, data: TrainingData) -> Self:
         """Train on rows that were read already; arguments and errors as for :meth:`fit`.
 
         Features are fitted on these rows alone.
         """
-        spec = self.method_spec()
         train, validation = data.train, data.validation
-        _check_gold(spec, data)
+        spec = method_for(self.method_spec(), train.y, data.name)
         estimator = self._new_estimator(spec)
-        _check_folds(spec, estimator, data)
-        features = TableFeatures(self.features, data.text_column, progress=bool(self.verbose))
-        _check_label_is_no_feature(features, data.label_column)
-        features.fit(pd.concat([table.frame for table in data.tables], ignore_index=True))
+        y_all = np.concatenate([table.y for table in data.tables])
+        check_labels_of_folds(spec, estimator, y_all, data.classes)
+        features = self._fit_features(data)
         rows: dict[str, Any] = {"L": train.votes}
         if validation is not None:
             rows |= {
@@ -193,20 +218,41 @@ class TextClassifier(BaseEstimator):
         x = features.transform(train.frame)
         with one_thread():
             estimator.fit(x, y, **rows)
-        self.text_column_, self.label_column_ = data.text_column, data.label_column
-        self.id_column_ = data.id_column
-        names = () if train.votes is None else train.votes.lf_names
-        self._take(estimator, features, data.classes, tuple(names))
+        self._take(
+            TextModelParts(
+                estimator=estimator,
+                features=features,
+                classes=data.classes,
+                text_column=data.text_column,
+                label_column=data.label_column,
+                id_column=data.id_column,
+                lf_names=() if train.votes is None else tuple(train.votes.lf_names),
+                method=spec.text,
+                row_ids=None if data.id_column is None else index_ids(train.frame),
+            )
+        )
         self.training_data_ = data
         return self
 
-    def _take(
-        self, estimator: Any, features: TableFeatures, classes: ClassNames, lf_names: Sequence[str]
-    ) -> None:
-        self.estimator_, self.features_ = estimator, features
-        self.class_names_, self.lf_names_ = classes, tuple(lf_names)
-        self.classes_ = np.asarray(sorted(classes))
-        self.val_score_ = estimator.val_score_
+    def _fit_features(self, data: TrainingData) -> TableFeatures:
+        features = TableFeatures(self.features, data.text_column, progress=bool(self.verbose))
+        if data.label_column in features.columns:
+            raise InputError(
+                f"the column {data.label_column!r} holds the labels: as a feature it would give "
+                "them away; leave it out of columns:"
+            )
+        frames = [table.frame for table in data.tables]
+        return features.fit(frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True))
+
+    def _take(self, parts: TextModelParts) -> None:
+        """Set what a fit, or a file, leaves behind."""
+        self.parts_ = parts
+        self.estimator_, self.features_ = parts.estimator, parts.features
+        self.class_names_, self.lf_names_ = parts.classes, parts.lf_names
+        self.classes_ = np.asarray(sorted(parts.classes))
+        self.text_column_, self.label_column_ = parts.text_column, parts.label_column
+        self.id_column_, self.estimate_ = parts.id_column, parts.estimate
+        self.val_score_ = parts.estimator.val_score_
 
     def method_spec(self) -> MethodSpec:
         """Return what `method` names, read and checked.
@@ -236,28 +282,15 @@ class TextClassifier(BaseEstimator):
             verbose=self.verbose,
         )
 
-    def _table(
-        self,
-        table: TablesLike,
-        text: str,
-        label: str | None,
-        id: str | None,
-        strict: bool = True,
-    ) -> pd.DataFrame:
-        """Return a table as a frame whose texts are strings and whose index has the ids.
-
-        If not `strict` the ids may be missing.
-        """
+    def _table(self, table: TablesLike, text: str, label: str | None, id: str | None) -> Any:
+        """Return a table as a frame whose texts are strings."""
         if not isinstance(table, pd.DataFrame):
-            table = read_table(table, text if uses_text(self.features) else None, label)
+            needed = text if uses_text(self.features) else None
+            table = read_table(table, needed, label, id_column=id)
         elif not len(table):
             raise InputError("the table has no rows")
         if uses_text(self.features) or text in table:
             table = table.assign(**{text: texts_of(table, text)})
-        if id is not None and (strict or id in table):
-            if id not in table:
-                raise InputError(f"the table has no column {id!r} for ids; it has {list(table)}")
-            table = table.set_axis(pd.Index(table[id].to_numpy()), axis=0)
         return table
 
     def _votes_of(
@@ -273,13 +306,21 @@ class TextClassifier(BaseEstimator):
                 f"method {self.method!r} learns from votes: give lfs= or votes=, or choose a "
                 "method without rules, such as only-lv"
             )
-        applier, classes = _applier(lfs, classes, frames, label)
-        self.applier_ = applier
+        labels = [
+            value for frame in frames for value in labels_of(frame, label) if value is not None
+        ]
+        self.applier_ = applier_of(lfs, classes, labels)
         return [
-            applier.apply(for_lfs(frame, text), progress_bar=bool(self.verbose)) for frame in frames
+            self.applier_.apply(for_lfs(frame, text), progress_bar=bool(self.verbose))
+            for frame in frames
         ]
 
     # -- prediction -----------------------------------------------------------------------------
+
+    @property
+    def needed_text_(self) -> str | None:
+        """The column of texts, or None where no features need it."""
+        return self.text_column_ if self.features_.uses_text else None
 
     @property
     def needs_votes(self) -> bool:
@@ -310,13 +351,15 @@ class TextClassifier(BaseEstimator):
         """
         check_is_fitted(self, "estimator_")
         frame = self.rows_of(rows)
+        if not len(frame):
+            return np.zeros((0, len(self.classes_)))
         matrix = self._prediction_votes(frame, votes, lfs)
         x = self.features_.transform(frame)
         with one_thread():
             p = self.estimator_.predict_proba(x, matrix)
         whole = np.zeros((len(frame), len(self.classes_)))
-        codes = [self._code(label) for label in self.estimator_.classes_.tolist()]
-        whole[:, self.places_[codes]] = p
+        listed = self.classes_.tolist()
+        whole[:, [listed.index(name) for name in self.names_of(self.estimator_.classes_)]] = p
         return whole
 
     def predict(
@@ -341,8 +384,9 @@ class TextClassifier(BaseEstimator):
             y = frame[self.label_column_]
         codes = read_gold(y, self.class_names_).codes
         predicted = read_gold(self.predict(frame, votes, lfs), self.class_names_).codes
-        positive = self.estimator_.classes_[self.estimator_.positive_code_]
-        return score(self.estimator_.metric, codes, predicted, self._code(positive))
+        positive = self.estimator_.classes_[[self.estimator_.positive_code_]]
+        [code] = read_gold(positive, self.class_names_).codes
+        return score(self.estimator_.metric, codes, predicted, int(code))
 
     def rows_of(self, rows: Any, label: str | None = None) -> pd.DataFrame:
         """Return rows to predict as a frame, whose index has the ids if there are any.
@@ -362,7 +406,7 @@ class TextClassifier(BaseEstimator):
         if isinstance(rows, pd.DataFrame) and not len(rows):
             return rows
         if isinstance(rows, pd.DataFrame) or _are_paths(rows):
-            return self._table(rows, self.text_column_, label, self.id_column_, strict=False)
+            return self._table(rows, self.text_column_, label, self.id_column_)
         if self.features_.columns:
             raise InputError(
                 f"this model needs the columns {self.features_.columns}: give a DataFrame or the "
@@ -376,14 +420,16 @@ class TextClassifier(BaseEstimator):
     ) -> LabelMatrix | None:
         if votes is None and self.needs_votes:
             votes = self.votes_on(frame, lfs)
-        if votes is None:
+        if votes is None or not self.lf_names_:
             return None
         if votes.lf_names != self.lf_names_:
             raise InputError(
                 f"the model was trained with the LFs {list(self.lf_names_)}, found "
                 f"{list(votes.lf_names)}; use the same LF file"
             )
-        return align_votes(votes, [frame], "the rows", "the votes")
+        has_ids = self.id_column_ is not None and self.id_column_ in frame
+        ids = ids_of(frame, self.id_column_) if has_ids else None
+        return votes_of_rows(votes, frame, ids, "the rows")
 
     def votes_on(self, frame: pd.DataFrame, lfs: LFsLike | None = None) -> LabelMatrix:
         """Return the votes on rows of the LFs given, or of those that `fit` was given."""
@@ -392,18 +438,43 @@ class TextClassifier(BaseEstimator):
                 "this model predicts with the rules as well, and a file holds none: give lfs= or "
                 "votes= (--lfs)"
             )
-        applier = self.applier_ if lfs is None else _applier(lfs, self.class_names_, [], None)[0]
+        applier = self.applier_ if lfs is None else applier_of(lfs, self.class_names_)
         return applier.apply(for_lfs(frame, self.text_column_), progress_bar=False)
 
-    def _code(self, label: Any) -> int:
-        """Code in `class_names_` of a class of the estimator."""
-        return int(read_gold([label], self.class_names_, "the model").codes[0])
+    def names_of(self, labels: Any) -> list[Any]:
+        """Return the class names of labels (k,) of the estimator, which may be codes."""
+        codes = read_gold(labels, self.class_names_, "the model").codes
+        return [self.class_names_[code] for code in codes]
 
     @property
     def places_(self) -> np.ndarray:
         """For each class (C,), in the order of the votes' codes, its place in `classes_`."""
         listed = self.classes_.tolist()
         return np.array([listed.index(name) for name in self.class_names_])
+
+    # -- explanation ----------------------------------------------------------------------------
+
+    def explain(
+        self, row: Any, *, votes: LabelMatrix | None = None, lfs: LFsLike | None = None
+    ) -> Explanation:
+        """Return why a row is classified as it is.
+
+        Parameters
+        ----------
+        row : int, id, text, mapping, Series or DataFrame of one row
+            A training row by its id, where there is a column of ids, else by its position; or any
+            row. What losses weighed is known of training rows only.
+        votes : LabelMatrix (1, m), optional
+            Of the row; default: what `lfs`, or the LFs that `fit` was given, say of it.
+        lfs : list of LFs, or path of a file of them, optional
+
+        Raises
+        ------
+        InputError
+            If there is no such training row, or several rows were given.
+        """
+        check_is_fitted(self, "estimator_")
+        return explain_row(self, row, votes, lfs)
 
     # -- files ----------------------------------------------------------------------------------
 
@@ -437,12 +508,20 @@ class TextClassifier(BaseEstimator):
         """
         if not isinstance(features, TableFeatures):
             features = TableFeatures.of_fitted([features], text)
-        made = cls(method, features=features.features, metric=estimator.metric)
         names = class_names(classes)
         if names is None:
             raise InputError("classes must be the class names in code order, found None")
-        made.text_column_, made.label_column_, made.id_column_ = text, label, id
-        made._take(estimator, features, names, lf_names)
+        return cls._of_parts(
+            TextModelParts(estimator, features, names, text, label, id, tuple(lf_names), method)
+        )
+
+    @classmethod
+    def _of_parts(cls, parts: TextModelParts) -> Self:
+        estimator = parts.estimator
+        made = cls(parts.method, features=parts.features.features, metric=estimator.metric)
+        made.max_epochs = estimator._options_of("trainer").max_epochs
+        made.random_state = estimator.random_state
+        made._take(parts)
         return made
 
     def save(self, path: PathLike, overwrite: bool = False) -> None:
@@ -458,21 +537,7 @@ class TextClassifier(BaseEstimator):
             If it cannot be written; what stood there before is kept.
         """
         check_is_fitted(self, "estimator_")
-        content = self.features_.to_arrays()
-        extra = {
-            "text_format": _FORMAT,
-            "classes": [one if isinstance(one, str) else int(one) for one in self.class_names_],
-            "class_ids": self.class_names_.given_ids,
-            "text_column": self.text_column_,
-            "label_column": self.label_column_,
-            "id_column": self.id_column_,
-            "lf_names": list(self.lf_names_),
-            "method": self.method,
-            "features": self.features if isinstance(self.features, str) else None,
-            "feature_settings": content["settings"],
-        }
-        tensors = {name: torch.tensor(array) for name, array in content["arrays"].items()}
-        serialization.save(self.estimator_, path, overwrite, extra, tensors)
+        replace(self.parts_, estimate=getattr(self, "estimate_", None)).save(path, overwrite)
 
     @classmethod
     def load(cls, path: PathLike, **objects: Any) -> Self:
@@ -491,47 +556,7 @@ class TextClassifier(BaseEstimator):
         FileFormatError
             If the file is damaged, or holds something else.
         """
-        stored = serialization.read_stored(path)
-        extra = stored.extra
-        if not serialization.holds_texts(extra):
-            images = extra.get("images")
-            what = (
-                "holds an estimator alone"
-                if images is None
-                else f"is a model for images ({images})"
-            )
-            raise FileFormatError(
-                f"{path} {what}, without features of texts and class names: load it with "
-                f"spear_amal.{stored.kind}.load; it can teach (distill --teacher)"
-            )
-        with guarded_reading(path, "a model with text features and class names", "train again"):
-            estimator = stored.estimator(getattr(estimators, stored.kind), **objects)
-            features = TableFeatures.from_arrays(_features_of(stored), extra["text_column"])
-            made = cls.from_fitted(
-                estimator,
-                features,
-                ClassNames(extra["classes"], extra.get("class_ids")),
-                text=extra["text_column"],
-                label=extra.get("label_column", "label"),
-                id=extra.get("id_column"),
-                lf_names=tuple(extra["lf_names"]),
-                method=extra["method"],
-            )
-        made.features = extra.get("features") or made.features
-        made.max_epochs = estimator.trainer.max_epochs if estimator.trainer else made.max_epochs
-        made.random_state = estimator.random_state
-        return made
-
-
-def _features_of(stored: serialization.StoredModel) -> dict[str, Any]:
-    arrays = {name: tensor.numpy() for name, tensor in stored.extra_tensors.items()}
-    settings = stored.extra["feature_settings"]
-    if stored.extra.get("text_format", 1) > 1:
-        return {"settings": settings, "arrays": arrays}
-    return {
-        "settings": [{"kind": "tfidf", "settings": settings}],
-        "arrays": {f"0.{name}": array for name, array in arrays.items()},
-    }
+        return cls._of_parts(TextModelParts.load(path, **objects))
 
 
 def _are_paths(rows: Any) -> bool:
@@ -556,73 +581,3 @@ def _as_list(rows: Any) -> list[Any]:
             f"{type(rows).__name__}"
         )
     return list(rows)
-
-
-def _applier(
-    lfs: LFsLike, classes: ClassesLike, frames: Sequence[pd.DataFrame], label: str | None
-) -> tuple[PandasLFApplier, ClassesLike]:
-    """Make the applier of a file or a list of LFs, with the classes that they need."""
-    if isinstance(lfs, str | os.PathLike):
-        loaded = load_lfs(lfs)
-        classes = loaded.classes if classes is None else classes
-        return PandasLFApplier(loaded.lfs, classes=classes), classes
-    lfs = list(lfs)
-    if classes is None and label is not None:
-        classes = _classes_of_labels(lfs, frames, label)
-    return PandasLFApplier(lfs, classes=classes), classes
-
-
-def _classes_of_labels(
-    lfs: Sequence[Any], frames: Sequence[pd.DataFrame], label: str
-) -> list[str] | None:
-    """Return the gold labels as classes, where all LFs name their class; None otherwise."""
-    named = [getattr(lf, "label", None) for lf in lfs]
-    if not named or not all(isinstance(name, str) for name in named):
-        return None
-    cells = [cell for frame in frames if label in frame for cell in frame[label].tolist()]
-    gold = sorted({str(c).strip() for c in cells if not pd.isna(c)} - {"", "-1"})
-    voted = sorted({str(name) for name in named})
-    other = [name for name in voted if name not in gold]
-    if other and gold:
-        lf = next(lf for lf in lfs if lf.label == other[0])
-        raise InputError(
-            f"LF {lf.name!r} votes for {other[0]!r}, but the labels are {gold}; mend the one or "
-            "the other, or say with classes= which classes there are"
-        )
-    return gold if len(gold) > 1 else voted
-
-
-def _check_label_is_no_feature(features: TableFeatures, label: str | None) -> None:
-    if label is not None and label in features.columns:
-        raise InputError(
-            f"the column {label!r} holds the labels: as a feature it would give them away; leave "
-            "it out of columns:"
-        )
-
-
-def _check_gold(spec: MethodSpec, data: TrainingData) -> None:
-    """Raise an error for a table without labels, and for a ceiling that would be none."""
-    y = data.train.y
-    if not (y >= 0).any():
-        raise InputError("no row has a label; a few labelled rows of every class are needed")
-    n = int((y < 0).sum())
-    if spec.method.gold == "all" and n:
-        raise InputError(
-            f"method {spec.text} is trained on gold labels of all rows, but {n} of {len(y)} rows "
-            "have none; choose only-lv, or a method that uses votes"
-        )
-
-
-def _check_folds(spec: MethodSpec, estimator: Any, data: TrainingData) -> None:
-    """Raise an error for too few labels for folds."""
-    if not estimator.fit_strategy.startswith("crossfit"):
-        return
-    codes = np.concatenate([table.y for table in data.tables])
-    counts = np.bincount(codes[codes >= 0], minlength=len(data.classes))
-    rare = [code for code in np.flatnonzero(counts) if counts[code] < estimator.n_folds]
-    if rare:
-        raise InputError(
-            f"{spec.title} needs {estimator.n_folds} labelled rows of every class, found "
-            f"{counts[rare[0]]} of {data.classes[rare[0]]!r}; label more rows, or choose a "
-            "method that trains one model: amal, spear or only-lv"
-        )

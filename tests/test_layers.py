@@ -34,6 +34,12 @@ LAYERS = {
     "label_models": 2,
     "data": 2,
     "models": 2,
+    "utils": 3,
+    "slicing": 3,
+    "preprocess": 3,
+    "map": 3,
+    "analysis": 4,
+    "snorkel_models": 5,
     "losses": 3,
     "mixers": 3,
     "training": 4,
@@ -41,15 +47,20 @@ LAYERS = {
     "loop": 4,
     "estimators": 5,
     "studies": 6,
+    "explanation": 6,
+    "text_model_file": 6,
     "testing": 6,
-    "text_classifier": 7,
+    "training_rows": 3,
+    "explain_row": 7,
     "report": 7,
-    "cli": 8,
-    "__main__": 9,
+    "text_classifier": 8,
+    "comparison": 9,
+    "cli": 10,
+    "__main__": 11,
 }
 # Names that the package itself hands out lazily -> where they live.
 HOME = {name: module for module, names in spear_amal._LAZY.items() for name in names}
-NO_TORCH = ("labeling", "data")
+NO_TORCH = ("labeling", "data", "utils", "slicing", "preprocess", "map", "analysis")
 
 
 def part_of(path: Path) -> str:

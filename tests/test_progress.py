@@ -61,21 +61,29 @@ def open_terminal(monkeypatch):
     return put
 
 
+class Shown(list):
+    """Texts in the order in which they were shown, and how many places they took."""
+
+    displays = 0
+
+
 @pytest.fixture
 def notebook(monkeypatch):
     """What a cell shows, as it is now and was before."""
-    shown = []
+    shown = Shown()
 
     class Handle:
         def update(self, data, raw):
             shown.append(data["text/plain"])
 
     def display(data, raw, display_id):
+        shown.displays += 1
         shown.append(data["text/plain"])
         return Handle()
 
     fake = types.ModuleType("IPython")
-    fake.get_ipython = lambda: types.SimpleNamespace(kernel=object())
+    shell = types.SimpleNamespace(kernel=object(), execution_count=object())  # a cell of its own
+    fake.get_ipython = lambda: shell
     fake.display = types.ModuleType("IPython.display")
     fake.display.display = display
     monkeypatch.setitem(sys.modules, "IPython", fake)
@@ -127,6 +135,26 @@ def test_a_notebook_updates_one_line_without_widgets(clock, notebook, log):
             bar.update(note=note)
     assert notebook == ["75% reading, one, 0:03 left", "100% reading, two", ""]
     assert log() == []
+
+
+def test_bars_of_a_cell_share_one_place(clock, notebook):
+    """Five folds leave one line, and a bar within another one is a line below it."""
+    for fold in (1, 2):
+        with Progress(f"fold {fold}", total=1) as bar:
+            clock.now += 10
+            bar.update()
+    with Progress("study", total=2, unit="") as outer:
+        clock.now += 10
+        outer.update()
+        with Progress("training") as inner:
+            clock.now += 10
+            inner.update()
+    assert notebook == [
+        *("100% fold 1", "", "100% fold 2", "", "1/2 study, 0:10 left"),
+        *("1/2 study, 0:10 left\ntraining", "1/2 study, 0:10 left\ntraining"),
+        *("1/2 study, 0:10 left", ""),
+    ]
+    assert notebook.displays == 1
 
 
 def test_the_line_goes_where_the_block_fails(notebook):

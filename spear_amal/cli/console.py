@@ -23,6 +23,7 @@ from rich.text import Text
 from spear_amal.printable import on_one_line, printable
 from spear_amal.progress import hidden_progress
 from spear_amal.report.formatting import are_numbers
+from spear_amal.warn_once import each_warning_once
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -135,7 +136,7 @@ def print_warning(text: str) -> None:
 
 @contextmanager
 def warnings_as_notes() -> Iterator[None]:
-    """Print every UserWarning of the block as a remark: its text, without a place in the code."""
+    """Print each UserWarning of the block as a remark: its text, without a place in the code."""
     with warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)
         shown = warnings.showwarning
@@ -149,7 +150,8 @@ def warnings_as_notes() -> Iterator[None]:
                 shown(message, category, *where, **further)
 
         warnings.showwarning = cast(Any, show)
-        yield
+        with each_warning_once():
+            yield
 
 
 def show_table(frame: pd.DataFrame, title: str, values: pd.DataFrame | None = None) -> None:

@@ -34,7 +34,7 @@ EXAMPLES = {
         "max_epochs": 100,
         "report": "report.html",
     },
-    "checkpoint": "checkpoint.safetensors",
+    **{"checkpoint": "checkpoint.safetensors", "gold": "next.csv", "cache": ".spear_amal_cache"},
     **{"id_column": "id", "sep": ";", "encoding": "cp1252", "sheet": "Sheet1"},
 }
 

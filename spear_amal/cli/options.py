@@ -11,6 +11,7 @@ from spear_amal.cli.schema import Options, flag_of, option
 from spear_amal.errors import InputError
 
 Metric = Literal["accuracy", "f1", "macro-f1"]
+EstimateSource = Literal["cv", "test", "none"]
 
 Text = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -27,6 +28,7 @@ DataDir = Annotated[
 CacheDir = Annotated[
     Path | None, Field(description="Where fetched corpora are kept; default: $SPEAR_AMAL_CACHE.")
 ]
+NoCache = Annotated[bool, Field(description="Neither read votes from a cache nor keep them there.")]
 IdColumn = Annotated[
     Text | None,
     Field(
@@ -74,7 +76,17 @@ class TrainingConfig(Options):
     sep: Sep = None
     encoding: Encoding = None
     sheet: Sheet = None
+    gold: tuple[Path, ...] = option(
+        (),
+        "Table with further labels for rows of the data, known by id (else by text): what next "
+        "wrote, filled in.",
+    )
     lfs: Lfs = None
+    cache: Path | None = option(
+        None,
+        "Folder where votes are kept, so that only edited labelling functions run again; default: "
+        ".spear_amal_cache beside the file of labelling functions.",
+    )
     metric: Metric = option("accuracy", "What chooses the epoch: accuracy, f1 or macro-f1.")
     seed: int = option(0, "Starts the training; the same seed gives the same model.", ge=0)
     max_epochs: int = option(100, "Number of epochs at most.", ge=1)
@@ -94,7 +106,7 @@ class CliConfig(TrainingConfig):
     HINT: ClassVar = "make a project with: spear-amal init"
     RENAMED: ClassVar = {"labels": "votes"}
 
-    test: tuple[Path, ...] = option((), "Table of labelled rows that evaluate scores a model on.")
+    test: tuple[Path, ...] = option((), "Table of labelled rows that models are scored on.")
     method: Text = option(
         "recommended",
         "What to train: recommended (AMAL in 5 folds), amal, spear, majority, only-lv (no rules), "
@@ -116,16 +128,15 @@ class ApplyOptions(CliConfig):
     """Options of ``apply``."""
 
     SHOWN: ClassVar = {
-        "Options": "data lfs votes fault_tolerant jobs cache votes_folder force",
-        "Rows": "text_column label_column id_column sep encoding sheet",
+        "Options": "data lfs votes votes_folder force",
+        "Rows": "text_column label_column gold id_column sep encoding sheet",
+        "Labelling functions": "fault_tolerant jobs cache no_cache",
     }
 
     votes: Path | None = option(None, "Label matrix to write (.npz).", flag="output")
     fault_tolerant: FaultTolerant = False
     jobs: int = option(1, "Processes; -1 for all cores.")
-    cache: Path | None = option(
-        None, "Folder where votes are kept, so that only edited labelling functions run again."
-    )
+    no_cache: NoCache = False
     votes_folder: Path | None = option(
         None,
         "For Parquet files of any size: write votes in parts here, in place of a label matrix. A "
@@ -138,12 +149,47 @@ class AnalyzeOptions(CliConfig):
     """Options of ``analyze``."""
 
     SHOWN: ClassVar = {
-        "Options": "votes data table force",
-        "Rows": "text_column label_column id_column sep encoding sheet",
+        "Options": "data lfs lf votes table force",
+        "Rows": "text_column label_column gold id_column sep encoding sheet",
+        "Labelling functions": "fault_tolerant jobs cache no_cache",
     }
 
-    votes: Path | None = option(None, "Label matrix, or folder of votes, that apply wrote.")
-    table: Path | None = option(None, "Also write the table here.", flag="output")
+    votes: Path | None = option(
+        None,
+        "Label matrix, or folder of votes, that apply wrote; default: the votes of the labelling "
+        "functions as they are now.",
+    )
+    lf: Text | None = option(None, "Show this labelling function alone: its wrong rows, conflicts.")
+    table: Path | None = option(
+        None, "Also write the table of labelling functions here.", flag="output"
+    )
+    fault_tolerant: FaultTolerant = False
+    jobs: int = option(1, "Processes; -1 for all cores.")
+    no_cache: NoCache = False
+    force: Force = False
+
+
+class NextOptions(CliConfig):
+    """Options of ``next``."""
+
+    SHOWN: ClassVar = {
+        "Options": "count data lfs output chosen force",
+        "Rows": "text_column label_column gold id_column sep encoding sheet",
+        "Labelling functions": "fault_tolerant jobs cache no_cache",
+    }
+
+    count: int = option(20, "How many rows.", flag="count", short="n", ge=1)
+    output: Path = option(
+        MODEL, "Model file whose uncertainty counts, where it is there.", flag="model"
+    )
+    chosen: Path = option(
+        Path("next.csv"),
+        "Table to write: id, text, an empty column of labels, and the reason for each row.",
+        flag="output",
+    )
+    fault_tolerant: FaultTolerant = False
+    jobs: int = option(1, "Processes; -1 for all cores.")
+    no_cache: NoCache = False
     force: Force = False
 
 
@@ -152,11 +198,64 @@ class TrainOptions(CliConfig):
 
     SHOWN: ClassVar = {
         "Options": "data lfs method output report force",
-        "Rows": "text_column label_column id_column sep encoding sheet validation fault_tolerant",
+        "Rows": "text_column label_column gold id_column sep encoding sheet validation "
+        "fault_tolerant cache no_cache",
         "Training": "features metric seed max_epochs checkpoint",
+        "Estimate": "estimate test",
     }
 
+    estimate: EstimateSource | None = option(
+        None,
+        "How to estimate the score on new rows: cv (trains on five parts of the labelled rows, "
+        "about five times the cost), test (on the rows of --test) or none; default: test where "
+        "there are test rows, else cv.",
+    )
     fault_tolerant: FaultTolerant = False
+    no_cache: NoCache = False
+    force: Force = False
+
+    def check(self) -> None:
+        """Raise InputError for an estimate on test rows without any."""
+        super().check()
+        if self.estimate == "test" and not self.test:
+            raise InputError("--estimate test needs test rows: give --test, or the key 'test'")
+
+
+class CompareOptions(CliConfig):
+    """Options of ``compare``."""
+
+    SHOWN: ClassVar = {
+        "Options": "data lfs further html runs force",
+        "Rows": "text_column label_column gold id_column sep encoding sheet validation test "
+        "in_folds fault_tolerant cache no_cache",
+        "Comparison": "folds repeats baseline smallest_gain jobs",
+        "Training": "features metric seed max_epochs",
+    }
+
+    further: tuple[Text, ...] = option(
+        (),
+        "Compare this one as well; majority vote, gold alone and what train would train always "
+        "are. NAME or NAME:option=value,..",
+        flag="method",
+    )
+    html: Path | None = option(None, "HTML page to write; needs: pip install 'spear-amal[report]'.")
+    runs: Path = option(
+        Path("comparison.json"),
+        "JSON file with one row a run; one that is there is continued.",
+        flag="output",
+    )
+    in_folds: bool = option(
+        False, "Score in folds of the labelled rows, also where spear.toml names test rows."
+    )
+    folds: int = option(5, "Folds into which the labelled rows are dealt.", ge=2)
+    repeats: int = option(2, "How often they are dealt, each time otherwise.", ge=1)
+    baseline: str | None = option(
+        None, "Gains are taken over this method; default: gold alone in the same folds."
+    )
+    smallest_gain: float = option(1.0, "Points that rules must add to be worth having.", ge=0)
+    jobs: int = option(1, "Processes, of one thread each.", ge=1)
+    fault_tolerant: FaultTolerant = False
+    no_cache: NoCache = False
     force: Force = False
 
 
@@ -218,7 +317,7 @@ ImagesPath = Annotated[
 
 
 _ONLY_WITH = {
-    "--data": ("validation", "id_column", "sep", "encoding", "sheet", "lfs"),
+    "--data": ("validation", "gold", "id_column", "sep", "encoding", "sheet", "lfs", "cache"),
     "--images": ("images_path", "subset", "label_noise", "augment"),
 }
 
@@ -303,8 +402,8 @@ class DistillOptions(DistillConfig):
 
     SHOWN: ClassVar = {
         "Options": "data images student teacher method output report weights force",
-        "Tables": "text_column label_column id_column sep encoding sheet validation lfs "
-        "fault_tolerant",
+        "Tables": "text_column label_column gold id_column sep encoding sheet validation lfs "
+        "fault_tolerant cache no_cache",
         "Images": "images_path data_dir subset label_noise augment",
         "Teachers": "assistant temperature early_stopped teacher_cache",
         "Training": "metric max_epochs optimiser lr schedule milestones batch_size seed device "
@@ -312,6 +411,7 @@ class DistillOptions(DistillConfig):
     }
 
     fault_tolerant: FaultTolerant = False
+    no_cache: NoCache = False
     data_dir: DataDir = None
     force: Force = False
 

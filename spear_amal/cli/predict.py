@@ -18,7 +18,6 @@ from spear_amal.cli.tables import ReadingOptions, layout_of, print_numbers, read
 from spear_amal.data import read_rows
 from spear_amal.data.add_columns import add_columns
 from spear_amal.data.delimited import as_no_formula
-from spear_amal.data.table_features import uses_text
 from spear_amal.data.table_kinds import is_delimited, suffix_of
 from spear_amal.errors import InputError
 from spear_amal.studies import score_table
@@ -59,8 +58,7 @@ def read_model_rows(
     options: ReadingOptions, files: Sequence[Path], model: TextClassifier, label: str | None = None
 ) -> pd.DataFrame:
     """Return rows that a model is to predict, read as the options say."""
-    text = model.text_column_ if uses_text(model.features) else None
-    return model.rows_of(read_frame(options, files, text, label))
+    return model.rows_of(read_frame(options, files, model.needed_text_, label))
 
 
 def evaluate(options: EvaluateOptions) -> None:

@@ -21,6 +21,7 @@ def option(
     *,
     flag: str | None = None,
     metavar: str | None = None,
+    short: str | None = None,
     **limits: Any,
 ) -> Any:
     """Return a field of :class:`Options`.
@@ -35,10 +36,12 @@ def option(
         Name on the command line; default: that of the field.
     metavar : str, optional
         Makes it an argument without a flag, shown by this name.
+    short : str, optional
+        A letter that is a flag as well: "n" for ``-n``.
     **limits
         Of :func:`pydantic.Field`, as ``ge=1``.
     """
-    names: dict[str, Any] = {"flag": flag, "metavar": metavar}
+    names: dict[str, Any] = {"flag": flag, "metavar": metavar, "short": short}
     return Field(default, description=help, json_schema_extra=names, **limits)
 
 
@@ -212,6 +215,12 @@ def flag_of(name: str, field: FieldInfo) -> str:
     """Return the flag of a field, or the metavar of an argument."""
     extra = _extra(field)
     return extra.get("metavar") or "--" + (extra.get("flag") or name).replace("_", "-")
+
+
+def flags_of(name: str, field: FieldInfo) -> list[str]:
+    """Return the flag of a field, and its short form if it has one."""
+    short = _extra(field).get("short")
+    return [flag_of(name, field), *([f"-{short}"] if short else [])]
 
 
 def is_argument(field: FieldInfo) -> bool:

@@ -207,16 +207,8 @@ def study_progress(output: Path, further: str = "") -> Iterator[Advance]:
     `further` says what is kept besides the runs.
     """
     with Progress("loading", unit="", log_every=0) as bar:
-
-        def advance(done: int, total: int, what: str) -> None:
-            bar.title = what or "training"
-            if not what or total != bar.total:
-                bar.begin(total, done - bool(what))
-            if what:
-                bar.move_to(done)
-
         try:
-            yield advance
+            yield bar.follow
         except KeyboardInterrupt:
             print_status(
                 f"Finished runs are kept in {output}{further}; the same command goes on from there"

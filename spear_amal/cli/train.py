@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from sklearn.metrics import confusion_matrix
 
+from spear_amal.cli.compare import evaluation_of
 from spear_amal.cli.console import print_result, print_status, warnings_as_notes
+from spear_amal.cli.estimate import estimate_content, estimate_of, print_estimate
 from spear_amal.cli.options import TrainOptions
 from spear_amal.cli.outputs import check_outputs
 from spear_amal.cli.training_data import read_training_data
-from spear_amal.data.training_rows import LabelledTable, TrainingData
 from spear_amal.io.atomic import written_together
 from spear_amal.labeling import VotesTest, votes_test
 from spear_amal.report import (
@@ -21,8 +23,10 @@ from spear_amal.report import (
     votes_sentence,
     write_report,
 )
-from spear_amal.studies import MethodSpec
+from spear_amal.studies import MethodSpec, parse_method
+from spear_amal.studies.crossval.estimate import ScoreEstimate
 from spear_amal.text_classifier import TextClassifier
+from spear_amal.training_rows import LabelledTable, TrainingData
 
 
 def train(settings: TrainOptions) -> None:
@@ -41,11 +45,17 @@ def train(settings: TrainOptions) -> None:
     print_status(f"{spec.title}: {_n_rows(data.train.y)}{n_validation}")
     with warnings_as_notes():
         model.fit_data(data)
+    spec = parse_method(model.parts_.method)  # without labels it may be another
+    estimate = estimate_of(settings, spec, data) if (data.train.y >= 0).any() else None
+    model.estimate_ = None if estimate is None else estimate.as_json()
     with written_together():
         model.save(settings.output, overwrite=settings.force)
         if settings.report is not None:
-            write_report(settings.report, _report(settings, spec, data, model), settings.force)
-    _print_result(model, spec, settings, data)
+            content = _report(settings, spec, data, model, estimate)
+            write_report(settings.report, content, settings.force)
+    if (data.train.y >= 0).any():
+        print_estimate(estimate, settings)
+    _print_result(model, settings, data)
     if settings.report is not None:
         print_result(f"Report written to {settings.report}")
 
@@ -75,24 +85,19 @@ def _test_of_votes(estimator: Any, train: LabelledTable) -> VotesTest | None:
     return result
 
 
-_SOURCES = {
-    "given": "on the validation rows",
-    "split": "on labelled rows held out for it",
-    "training": "on the training rows themselves, as there are too few labelled rows to hold out",
-    "folds": "on labelled rows that were held out, the mean over folds",
-}
+UNKNOWN_WITHOUT_GOLD = (
+    "No row has a label, so nobody can know how often the model is right, how frequent the classes "
+    "are, or which labelling functions are right. To find out, label some rows drawn at random, "
+    "about 50, and give them to: spear-amal evaluate"
+)
 
 
-def _print_result(
-    model: TextClassifier, spec: MethodSpec, settings: TrainOptions, data: TrainingData
-) -> None:
+def _print_result(model: TextClassifier, settings: TrainOptions, data: TrainingData) -> None:
     estimator = model.estimator_
-    where, role = _SOURCES[estimator.validation_source_], _role_of_validation(spec, estimator)
-    # What learnt weights from the same rows flatters itself there.
-    flattered = ", so this is too good" if "weights" in role else ""
-    print_result(f"{estimator.metric} {estimator.val_score_:.3f} {where} (they {role}{flattered})")
     test = _test_of_votes(estimator, data.train)
-    if test is not None:
+    if estimator.validation_source_ == "label-model":
+        print_result(UNKNOWN_WITHOUT_GOLD)
+    elif test is not None:
         print_result(votes_sentence(test))
     if votes_left_out(estimator):
         print_result(LEFT_OUT)
@@ -107,26 +112,51 @@ LEFT_OUT = (
 )
 
 
+def _validation(spec: MethodSpec, estimator: Any) -> str:
+    """Return in words what the validation score is worth."""
+    score = f"{estimator.metric}: {estimator.val_score_:.3f}"
+    if estimator.validation_source_ == "label-model":
+        return f"Agreement with the label model, {score}. {UNKNOWN_WITHOUT_GOLD}"
+    return (
+        f"Validation {score}, which is optimistic, as the same rows "
+        f"{_role_of_validation(spec, estimator)}."
+    )
+
+
 def _report(
-    settings: TrainOptions, spec: MethodSpec, data: TrainingData, model: TextClassifier
+    settings: TrainOptions,
+    spec: MethodSpec,
+    data: TrainingData,
+    model: TextClassifier,
+    estimate: ScoreEstimate | None,
 ) -> ReportContent:
     train, estimator = data.train, model.estimator_
     return ReportContent(
         title=f"{spec.title} on {', '.join(path.name for path in settings.data)}",
         summary=[
-            f"{spec.title} was trained on {_n_rows(train.y)}. Validation {estimator.metric}: "
-            f"{estimator.val_score_:.3f}, which is optimistic, as the same rows "
-            f"{_role_of_validation(spec, estimator)}.",
+            f"{spec.title} was trained on {_n_rows(train.y)}. {_validation(spec, estimator)}",
             *([LEFT_OUT] if votes_left_out(estimator) else []),
         ],
         class_names=data.classes,
         votes=train.votes,
-        y=train.y,
+        y=train.y if (train.y >= 0).any() else None,
         histories={spec.title: estimator.history_},
         examples=_examples(spec, train, estimator),
         outcome=_outcome(spec, data.validation, model),
+        test=_test_outcome(spec, data, estimate),
+        estimate=estimate_content(estimate),
         settings=settings.as_text(),
     )
+
+
+def _test_outcome(
+    spec: MethodSpec, data: TrainingData, estimate: ScoreEstimate | None
+) -> Evaluation | None:
+    """Return how the model did on the user's own test rows, if they were scored."""
+    if estimate is None or estimate.in_folds:
+        return None
+    found = evaluation_of(spec, estimate.result, len(data.classes))
+    return replace(found, rows=f"{len(found.right)} test rows")
 
 
 def _role_of_validation(spec: MethodSpec, estimator: Any) -> str:

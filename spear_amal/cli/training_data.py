@@ -2,42 +2,79 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from spear_amal.checks import check_metric
-from spear_amal.cli.apply import vote
-from spear_amal.cli.options import DistillOptions, TrainOptions
+from spear_amal.cli.console import print_status, warnings_as_notes
+from spear_amal.cli.labelled_rows import read_data
+from spear_amal.cli.options import CompareOptions, DistillOptions, TrainOptions
 from spear_amal.cli.tables import print_numbers, read_frame
-from spear_amal.data import read_rows
-from spear_amal.data.training_rows import TrainingData, training_data
+from spear_amal.cli.votes import votes_of_table
+from spear_amal.data import read_rows, require_columns
+from spear_amal.data.table_features import uses_text
 from spear_amal.errors import InputError
+from spear_amal.training_rows import LabelledTable, TrainingData, texts_of, training_data
 from spear_amal.votes.label_matrix import LabelMatrix
 
 
-def read_training_data(settings: TrainOptions | DistillOptions, with_votes: bool) -> TrainingData:
+def read_training_data(
+    settings: TrainOptions | CompareOptions | DistillOptions, with_votes: bool
+) -> TrainingData:
     """Read the tables, apply the LFs and turn labels into class codes.
 
     Raises
     ------
     InputError
-        If no row has a label, or a validation row has none.
+        If a column that was named is missing, or a validation row has no label.
     """
     paths = [settings.require("data")]
     if settings.validation is not None:
         paths.append((settings.validation,))
-    text, label = settings.text_column, settings.label_column
-    frames = [read_frame(settings, files, text, label) for files in paths]
+    text = settings.text_column
+    label: str | None = settings.label_column
+    needed = text if uses_text(getattr(settings, "features", "tfidf")) else None
+    frames = [
+        read_data(settings, needed),
+        *(read_frame(settings, files, needed, label) for files in paths[1:]),
+    ]
     names = [", ".join(str(path) for path in files) for files in paths]
-    is_there = label in frames[0]  # if not, it is told below
-    values = read_rows.label_values(frames[0], label, names[0]) if is_there else []
-    check_metric(settings.metric, len(set(values) - {None}))  # before the LFs run
+    # A column that nobody named need not be there: then no row has a label.
+    named = "label_column" in settings.model_fields_set
+    if not named and not any(label in frame for frame in frames):
+        print_status(f"{names[0]} has no column {label!r}: no row has a label")
+        label = None
+    for frame, name in zip(frames, names, strict=True):  # before LFs run, which may take long
+        require_columns(frame, [] if label is None else [label], name)
+    values = [] if label is None else read_rows.label_values(frames[0], label, names[0])
+    check_metric(settings.metric, len(set(values) - {None}))
     votes: list[LabelMatrix | None] = [None for _ in frames]
     if with_votes:
-        lfs = settings.require("lfs")
-        votes = [vote(frame, lfs, text, settings.fault_tolerant) for frame in frames]
-    data = training_data(frames, votes, text, label, names=names)
-    if not (data.train.y >= 0).any():
-        raise InputError(
-            f"{names[0]}: no row has a label in the column {label!r}; a few labelled rows of "
-            "every class are needed"
-        )
+        votes = [votes_of_table(settings, frame).matrix for frame in frames]
+    with warnings_as_notes():
+        data = training_data(frames, votes, text, label, settings.id_column, names=names)
     print_numbers(values, data.classes)
     return data
+
+
+def read_test_rows(
+    settings: TrainOptions | CompareOptions, data: TrainingData, with_votes: bool
+) -> LabelledTable:
+    """Read the test table of the settings, of which rows with a label are kept.
+
+    Raises
+    ------
+    InputError
+        If a label is none of the classes of the data, or no row has one.
+    """
+    text, label, files = settings.text_column, settings.label_column, settings.test
+    name = ", ".join(str(path) for path in files)
+    frame = read_frame(settings, files, text, label)
+    codes = read_rows.class_codes(read_rows.label_values(frame, label, name), data.classes, name)
+    known = np.flatnonzero(codes >= 0)
+    if not len(known):
+        raise InputError(f"{name}: no row has a label in the column {label!r}")
+    votes = None
+    if with_votes:
+        votes = votes_of_table(settings, frame).matrix
+    texts = texts_of(frame, text, name) if text in frame else []
+    return LabelledTable(frame, texts, codes, votes).take(known)

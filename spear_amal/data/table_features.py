@@ -80,27 +80,36 @@ class TableFeatures(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None)
         return self
 
     def transform(self, frame: pd.DataFrame) -> Any:
-        """Return features (n, D) float32, sparse if a part of them is."""
+        """Return features (n, D) float32; dense where an encoder is among them and no words are."""
         check_is_fitted(self, "parts_", msg="fit TableFeatures on training rows first")
-        blocks = [part.transform(self._input_of(part, frame)) for part in self.parts_]
+        blocks: list[Any] = [part.transform(self._input_of(part, frame)) for part in self.parts_]
         if len(blocks) == 1:
             return blocks[0]
-        if any(sp.issparse(block) for block in blocks):
+        if any(isinstance(part, TextFeatures) for part in self.parts_) or all(
+            sp.issparse(block) for block in blocks
+        ):
             return sp.csr_array(sp.hstack([sp.csr_array(block) for block in blocks]))
-        return np.concatenate(blocks, axis=1)
+        # Beside the dense vectors of an encoder, columns are few.
+        dense = [block.toarray() if sp.issparse(block) else block for block in blocks]
+        return np.concatenate(dense, axis=1)
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
-        """Return names (D,): words, columns and categories; numbers for those of an encoder.
+        """Return names (D,): words, columns and categories.
 
         Raises
         ------
         InputError
-            If an encoder is among the sources, whose size no fit learns.
+            If they have no names.
         """
         check_is_fitted(self, "parts_", msg="fit TableFeatures on training rows first")
-        if any(isinstance(part, TextEncoder) for part in self.parts_):
+        if not self.has_names:
             raise InputError("features of an encoder have no names")
         return np.concatenate([part.get_feature_names_out() for part in self.parts_])
+
+    @property
+    def has_names(self) -> bool:
+        """Return whether features have names: those of an encoder have none."""
+        return not any(isinstance(part, TextEncoder) for part in parse_features(self.features))
 
     @property
     def uses_text(self) -> bool:

@@ -133,7 +133,7 @@ validation_fraction, prior_correction, metric, random_state, verbose
     def fit(
         self,
         X: MatrixLike,
-        y: VectorLike,
+        y: VectorLike | None = None,
         L: VotesLike | None = None,
         X_val: MatrixLike | None = None,
         y_val: VectorLike | None = None,

@@ -46,6 +46,7 @@ from spear_amal.training import METRICS, ProgressBar, Table, TrainerConfig, scor
 from spear_amal.training.config import DTYPES
 from spear_amal.votes.label_matrix import LabelMatrix, as_label_matrix
 from spear_amal.votes.row_ids import align_votes, check_same_rows
+from spear_amal.warn_once import each_warning_once
 
 BATCH, IMAGE_BATCH = 64, 128
 LOGIT_STEP = 0.14  # 0.01 on bags of 14 words, the rate that a first study used
@@ -200,10 +201,11 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
 
     def _fit(self, inputs: FitInputs, given: Any = None) -> Self:
         """Check, plan and train; `given` are what the plan of a subclass needs of its `fit`."""
-        self._begin()
-        pool = make_pool(self, inputs)
-        plan = self._plan(pool, given)
-        self._set_fitted_attributes(pool, fit_plan(pool, plan), plan)
+        with each_warning_once():  # every fold would say it again
+            self._begin()
+            pool = make_pool(self, inputs)
+            plan = self._plan(pool, given)
+            self._set_fitted_attributes(pool, fit_plan(pool, plan), plan)
         return self
 
     def _begin(self) -> None:

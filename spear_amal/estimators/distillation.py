@@ -160,7 +160,7 @@ metric, random_state, verbose
     def fit(
         self,
         X: MatrixLike,
-        y: VectorLike,
+        y: VectorLike | None = None,
         L: VotesLike | None = None,
         X_val: MatrixLike | None = None,
         y_val: VectorLike | None = None,

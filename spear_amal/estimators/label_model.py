@@ -28,11 +28,12 @@ class LabelModelClassifier(BaseSpearEstimator):
 
     Gold labels may be missing altogether: with ``fit(X, L=votes)``, or a y of -1, the label model
     learns from the votes alone and the classifier from its answers. Nothing can then tell how right
-    either is. A fifth of the rows with votes is held out, and the epoch is the one with the lowest
-    cross-entropy to the label model's answers there (``validation_source_`` is "label-model");
-    ``val_score_`` is the metric with the label model's favourite class in place of gold, that is
-    how well the classifier follows the label model, not how often it is right. Validation rows with
-    gold choose the epoch as ever. For ``inference="product"``, ``prior_correction`` and learnt
+    either is. A fifth of the rows with votes is held out, and the cross-entropy to the label
+    model's answers there chooses the epoch (``validation_source_`` is "label-model"): the last one
+    that lowered it by 2%, as later ones mostly learn the label model's mistakes. ``val_score_`` is
+    the metric with the label model's favourite class in place of gold, that is how well the
+    classifier follows the label model, not how often it is right. Validation rows with gold choose
+    the epoch as ever. For ``inference="product"``, ``prior_correction`` and learnt
     weights there must be gold.
 
     Parameters

@@ -79,7 +79,7 @@ class RuleNetworkClassifier(BaseSpearEstimator):
     def fit(
         self,
         X: MatrixLike,
-        y: VectorLike,
+        y: VectorLike | None = None,
         L: VotesLike | None = None,
         X_val: MatrixLike | None = None,
         y_val: VectorLike | None = None,

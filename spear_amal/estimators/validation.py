@@ -127,11 +127,8 @@ def make_pool(
         check_rows("L", len(votes), X.shape[0], "X")
         if plan is None and votes.nnz == 0:
             raise InputError("all LFs abstain on all rows of L; without votes leave L out")
-    learns_from_votes = votes is not None and not estimator._needs_gold
-    if inputs.y is None and learns_from_votes:
-        inputs = inputs._replace(y=np.full(X.shape[0], -1))
-    gold = read_target(inputs.y, votes, inputs.X, X.shape[0])
-    order = _learn_classes(estimator, gold, votes if learns_from_votes else None)
+    gold = read_target(_given_gold(estimator, inputs, X.shape[0]), votes, inputs.X, X.shape[0])
+    order = _learn_classes(estimator, gold, None if estimator._needs_gold else votes)
     codes = codes_of_model(gold.codes, order)
     if order is None and votes is not None and estimator.classes_.dtype.kind in "iu":
         warn_of_sorted_codes(votes, codes)
@@ -147,11 +144,7 @@ def make_pool(
     tables = () if streamed else (inputs.L, inputs.X, inputs.y)  # rows on disk stay as they lie
     places = places_by_id(tables, len(codes))
     if inputs.X_val is None:
-        fraction, seed = estimator.validation_fraction, estimator.seed_
-        if votes is not None and (codes < 0).all():
-            validation, source = hold_out_covered(votes, seed, places), "label-model"
-        else:
-            validation, source = hold_out(codes, fraction, seed, places)
+        validation, source = _held_out(estimator, codes, votes, places)
     else:
         x_val, codes_val, votes_val = _validation_rows(estimator, inputs)
         places_val = places_by_id((inputs.L_val, inputs.X_val, inputs.y_val), len(codes_val))
@@ -171,6 +164,22 @@ def make_pool(
         n_train=X.shape[0],
         places=places,
     )
+
+
+def _given_gold(estimator: Any, inputs: FitInputs, n_rows: int) -> Any:
+    """Gold as it was given; none of any row where votes are enough."""
+    if inputs.y is None and inputs.L is not None and not estimator._needs_gold:
+        return np.full(n_rows, -1)
+    return inputs.y
+
+
+def _held_out(
+    estimator: Any, codes: np.ndarray, votes: LabelMatrix | None, places: np.ndarray
+) -> tuple[np.ndarray, str]:
+    """Rows of V where none were given, and where they came from."""
+    if votes is not None and (codes < 0).all():
+        return hold_out_covered(votes, estimator.seed_, places), "label-model"
+    return hold_out(codes, estimator.validation_fraction, estimator.seed_, places)
 
 
 def _source_of(estimator: Any, source: str) -> str:

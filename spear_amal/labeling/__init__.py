@@ -24,6 +24,7 @@ from spear_amal.labeling.functions import (
 from spear_amal.labeling.grades import GRADES, lf_grades
 from spear_amal.labeling.lf_outputs import ApplierMetadata, LFFailure
 from spear_amal.labeling.load_lfs import LoadedLFs, load_lfs
+from spear_amal.labeling.next_rows import next_rows
 from spear_amal.labeling.nlp import SpacyPreprocessor, nlp_labeling_function
 from spear_amal.labeling.parquet_applier import ParquetLFApplier
 from spear_amal.labeling.preprocessing import (
@@ -80,6 +81,7 @@ __all__ = [
     "lf_check",
     "lf_grades",
     "load_lfs",
+    "next_rows",
     "nlp_labeling_function",
     "preds_to_probs",
     "preprocessor",

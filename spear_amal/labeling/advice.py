@@ -26,6 +26,7 @@ PROBLEMS = {
     "rows uncovered": "some rows have no vote",
 }
 LEVEL = 0.05
+_FEW_WRONG = 2  # wrong votes from which a word is named
 
 
 class Advice(NamedTuple):
@@ -94,15 +95,16 @@ def _wrong(tables: Mapping[str, pd.DataFrame]) -> Iterator[Advice]:
 
 def _mend(tables: Mapping[str, pd.DataFrame], lf: str, sure: bool) -> str:
     words = tables["words"]
-    bad = words[(words["LF"] == lf) & (words["right"] * 2 < words["gold votes"])]
+    n_wrong = words["gold votes"] - words["right"]
+    bad = words[(words["LF"] == lf) & (n_wrong >= _FEW_WRONG) & (n_wrong > words["right"])]
     if len(bad):
         listed = ", ".join(
             f"{row['word']!r} (wrong {row['gold votes'] - row['right']} of {row['gold votes']})"
             for row in bad.head(3).to_dict("records")
         )
-        return f"leave out {listed}, or narrow them"
+        return f"leave out or narrow {listed}"
     if sure:
-        return "narrow it by the rows that it gets wrong, or drop it; does it vote the wrong way?"
+        return "narrow it by the rows that it gets wrong, or drop it"
     return "look at the rows that it gets wrong, and label more rows on which it votes"
 
 

@@ -17,7 +17,9 @@ from spear_amal._typing import NamedFunction, StoredVotesLike, VectorLike
 from spear_amal.checks import check_share, check_whole
 from spear_amal.errors import InputError
 from spear_amal.labeling.error_analysis import get_label_buckets
+from spear_amal.notebook_html import html_block, html_table, more
 from spear_amal.votes.gold import gold_codes
+from spear_amal.votes.html_view import MOST_LFS
 from spear_amal.votes.label_matrix import LabelMatrix
 from spear_amal.votes.parquet import open_votes, parts_of
 
@@ -68,6 +70,24 @@ class LFAnalysis:
     @property
     def _index(self) -> list[Any]:
         return list(range(self.L.shape[1])) if self._names is None else self._names
+
+    def _repr_html_(self) -> str:
+        """Return the summary of the LFs, without gold, for a notebook."""
+        n, m = self.L.shape
+        summary = self.lf_summary().head(MOST_LFS)
+        shares = {
+            name: [f"{value:.1%}" for value in summary[name]]
+            for name in ("Coverage", "Overlaps", "Conflicts")
+        }
+        columns = {"LF": list(summary.index), "Polarity": list(summary["Polarity"]), **shares}
+        facts = {
+            "rows with a vote": f"{self.label_coverage():.1%}",
+            "with two or more": f"{self.label_overlap():.1%}",
+            "with different ones": f"{self.label_conflict():.1%}",
+        }
+        title = f"{type(self).__name__}: {n:,} rows, {m:,} labelling functions"
+        note = more(m, MOST_LFS, "labelling functions")
+        return html_block(title, facts, [html_table(columns, note)])
 
     # -- rows ------------------------------------------------------------------------------------
 

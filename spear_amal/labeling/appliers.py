@@ -19,8 +19,10 @@ from spear_amal.labeling.lf_outputs import ApplierMetadata
 from spear_amal.labeling.parallel import Labelled, label
 from spear_amal.labeling.vote_cache import CacheLike, VoteCache
 from spear_amal.labeling.worker_pool import as_n_jobs
+from spear_amal.notebook_html import html_block, html_table, more
 from spear_amal.progress import Progress
 from spear_amal.votes.class_set import ClassesLike, ClassSet
+from spear_amal.votes.html_view import MOST_LFS
 from spear_amal.votes.label_matrix import LabelMatrix
 
 VotesAndMeta = tuple[LabelMatrix, ApplierMetadata]
@@ -112,6 +114,24 @@ class BaseLFApplier:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}, LFs: {[lf.name for lf in self._lfs]}"
+
+    def _repr_html_(self) -> str:
+        """Return the LFs with what each votes for and looks for, for a notebook."""
+        shown = [(lf.name, type(lf).__name__, lf.facts()) for lf in self._lfs[:MOST_LFS]]
+        columns = {
+            "LF": [name for name, _, _ in shown],
+            "kind": [kind for _, kind, _ in shown],
+            "votes for": [facts.pop("votes for", "") for _, _, facts in shown],
+            "what is known": [
+                "; ".join(f"{name}: {words}" for name, words in facts.items())
+                for _, _, facts in shown
+            ],
+        }
+        names = self._classes.names
+        facts = {} if names is None else {"classes": ", ".join(map(str, names))}
+        title = f"{type(self).__name__}: {len(self._lfs)} labelling functions"
+        note = more(len(self._lfs), MOST_LFS, "labelling functions")
+        return html_block(title, facts, [html_table(columns, note)])
 
 
 class LFApplier(BaseLFApplier):

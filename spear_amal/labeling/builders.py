@@ -27,6 +27,7 @@ from spear_amal.labeling.text_search import (
     search_test,
     searcher,
 )
+from spear_amal.notebook_html import html_block
 from spear_amal.votes.class_set import is_listed
 
 
@@ -38,6 +39,7 @@ def keyword_lf(
     whole_word: bool = True,
     ignore_case: bool = True,
     min_count: int = 1,
+    version: str | int | None = None,
 ) -> ColumnLF:
     """LF that votes where a text holds at least `min_count` keywords.
 
@@ -54,6 +56,8 @@ def keyword_lf(
         Compare the lower-cased text with the lower-cased keywords.
     min_count : int, default=1
         Occurrences needed, of all keywords together and not overlapping.
+    version : str or int, optional
+        As in :class:`LabelingFunction`; here it is one more thing that a cache of votes compares.
 
     Examples
     --------
@@ -69,7 +73,9 @@ def keyword_lf(
     proof = "" if min_count > 1 else "word" if whole_word else "part"
     needed = RequiredLiterals(tuple(words), lowered=ignore_case, proof=proof)
     prepare = str.lower if ignore_case else None
-    return TextLF(name, column, test, label, needed, pattern=pattern, prepare=prepare)
+    return TextLF(
+        *(name, column, test, label, needed), pattern=pattern, prepare=prepare, version=version
+    )
 
 
 def _words(words: Iterable[Any], lf_name: str, what: str) -> list[str]:
@@ -105,6 +111,7 @@ def regex_lf(
     label: ClassLike,
     column: str = "text",
     flags: int = 0,
+    version: str | int | None = None,
 ) -> ColumnLF:
     """LF that votes where a regular expression is found anywhere in a text.
 
@@ -116,6 +123,8 @@ def regex_lf(
     column : str, default="text"
     flags : int, default=0
         Flags of the module ``re``, for a pattern that is not compiled yet.
+    version : str or int, optional
+        As in :func:`keyword_lf`.
 
     Raises
     ------
@@ -131,7 +140,7 @@ def regex_lf(
     expression = compiled(name, pattern, flags)
     needed = needed_by(expression)
     test = search_test(expression, needed)
-    return TextLF(name, column, test, label, needed, pattern=expression)
+    return TextLF(name, column, test, label, needed, pattern=expression, version=version)
 
 
 def compiled(name: str, pattern: str | re.Pattern[str], flags: int = 0) -> re.Pattern[str]:
@@ -152,6 +161,7 @@ def dictionary_lf(
     whole_word: bool = True,
     ignore_case: bool = True,
     encoding: str = "utf-8",
+    version: str | int | None = None,
 ) -> ColumnLF:
     """LF from a gazetteer: a word list of one class, or a mapping from term to class.
 
@@ -165,7 +175,7 @@ def dictionary_lf(
         A file holds one term a line; empty lines are skipped.
     label : int, str or Enum member
         The class of a word list; not given with a mapping.
-    column, whole_word, ignore_case
+    column, whole_word, ignore_case, version
         As in :func:`keyword_lf`.
     encoding : str, default="utf-8"
         Of the file.
@@ -193,7 +203,11 @@ def dictionary_lf(
     needed = RequiredLiterals(tuple(classes), lowered=ignore_case, proof=proof)
     prepare = str.lower if ignore_case else None
     return TextLF(
-        *(name, column, test, label, needed), answers=object, pattern=pattern, prepare=prepare
+        *(name, column, test, label, needed),
+        answers=object,
+        pattern=pattern,
+        prepare=prepare,
+        version=version,
     )
 
 
@@ -253,6 +267,7 @@ class ColumnLF(LabelingFunction):
         A text from which the rule was written.
     reads : callable
         Makes of a column what `decide` takes: a list of Python objects by default.
+    version : str or int, optional
 
     Attributes
     ----------
@@ -268,8 +283,9 @@ class ColumnLF(LabelingFunction):
         label: ClassLike | None = None,
         exemplar: str | None = None,
         reads: Callable[[Any], Any] = as_list,
+        version: str | int | None = None,
     ) -> None:
-        super().__init__(name, self._on_batch, label=label, vectorized=True)
+        super().__init__(name, self._on_batch, label=label, vectorized=True, version=version)
         self.__name__ = name
         self.__doc__ = f"{type(self).__name__} {name} on column {column!r}."
         self.column = column
@@ -295,6 +311,14 @@ class ColumnLF(LabelingFunction):
         label = "" if self.label is None else f", Label: {self.label}"
         return f"{type(self).__name__} {self.name}, Column: {self.column}{label}"
 
+    def _repr_html_(self) -> str:
+        return html_block(f"{type(self).__name__} {self.name}", self.facts())
+
+    def facts(self) -> dict[str, str]:
+        """Return what is known of the LF, in words by name."""
+        facts = super().facts() | {"reads": f"the column {self.column!r}"}
+        return facts if self.exemplar is None else facts | {"written from": self.exemplar}
+
 
 class TextLF(ColumnLF):
     """An LF that tests one text at a time.
@@ -315,6 +339,7 @@ class TextLF(ColumnLF):
         What `test` searches for.
     prepare : callable, optional
         What is done to a text before that.
+    version : str or int, optional
 
     Attributes
     ----------
@@ -333,10 +358,22 @@ class TextLF(ColumnLF):
         exemplar: str | None = None,
         pattern: re.Pattern[str] | None = None,
         prepare: Callable[[str], str] | None = None,
+        version: str | int | None = None,
     ) -> None:
-        super().__init__(name, column, on_texts(name, test, answers), label, exemplar)
+        super().__init__(
+            name, column, on_texts(name, test, answers), label, exemplar, version=version
+        )
         self.test, self.needed, self.answers = test, needed, answers
         self._pattern, self._prepare = pattern, prepare
+
+    def facts(self) -> dict[str, str]:
+        """Return what is known of the LF, in words by name, what it looks for among it."""
+        facts = super().facts()
+        if self.needed is not None and self.needed.proof:  # a word is all that it takes
+            facts["looks for"] = ", ".join(self.needed.words)
+        elif self._pattern is not None:
+            facts["looks for"] = self._pattern.pattern
+        return facts
 
     def matched_words(self, text: Any) -> list[str]:
         """Return the parts of a text that the LF looks for, each once, as it compares them.
@@ -392,6 +429,7 @@ def threshold_lf(
     label: ClassLike,
     above: float | None = None,
     below: float | None = None,
+    version: str | int | None = None,
 ) -> ColumnLF:
     """LF that votes where a number lies above and/or below a bound (both exclusive).
 
@@ -401,6 +439,8 @@ def threshold_lf(
     label : int, str or Enum member
     above, below : float, optional
         At least one. Missing values abstain.
+    version : str or int, optional
+        As in :func:`keyword_lf`.
 
     Examples
     --------
@@ -426,7 +466,7 @@ def threshold_lf(
             inside = inside & (numbers > bounds[0])
         return inside if below is None else inside & (numbers < bounds[1])
 
-    return ColumnLF(name, column, decide, label, reads=_as_they_are)
+    return ColumnLF(name, column, decide, label, reads=_as_they_are, version=version)
 
 
 def _whole(bound: float, rounded: Callable[[float], int]) -> float:

@@ -16,9 +16,12 @@ from spear_amal.labeling.user_functions import (
     as_resources,
     checked,
     checked_name,
+    checked_version,
     name_of,
+    source_of,
     take_identity,
 )
+from spear_amal.notebook_html import html_block, html_code
 from spear_amal.votes.class_set import ClassSet
 from spear_amal.votes.label_matrix import ABSTAIN
 
@@ -46,10 +49,14 @@ class LabelingFunction(Generic[PointT]):
     cont_scorer : callable or ContinuousScorer, optional
         Gives a score in [0, 1]; `f` receives it as the keyword ``continuous_score`` and the
         score is kept in the label matrix where the LF fires.
+    version : str or int, optional
+        Your word for what the votes depend on: a cache of votes computes them anew when it changes.
+        An LF that uses the network, the clock, files or a model of compiled code is not cached
+        without it; with it, name, version, and the code of the function itself are what counts.
 
     Attributes
     ----------
-    name, resources, pre, label, vectorized, scorer
+    name, resources, pre, label, vectorized, scorer, version
         As above.
     continuous : bool
         True if there is a scorer.
@@ -71,6 +78,7 @@ class LabelingFunction(Generic[PointT]):
         label: ClassLike | None = None,
         vectorized: bool = False,
         cont_scorer: Callable[..., Any] | None = None,
+        version: str | int | None = None,
     ) -> None:
         checked_name(name, "an LF")
         take_identity(self, checked(f, f"LF {name!r}"))
@@ -88,6 +96,7 @@ class LabelingFunction(Generic[PointT]):
         self.label = label
         self.vectorized = vectorized
         self.scorer = None if cont_scorer is None else ContinuousScorer.of(cont_scorer)
+        self.version = checked_version(version, f"LF {name!r}")
 
     @property
     def row_form(self) -> LabelingFunction[PointT] | None:
@@ -134,6 +143,29 @@ class LabelingFunction(Generic[PointT]):
         label = "" if self.label is None else f", Label: {self.label}"
         return f"{type(self).__name__} {self.name}, Preprocessors: {list(self.pre)}{label}"
 
+    def _repr_html_(self) -> str:
+        """Return kind, name, what it votes for and the source, for a notebook."""
+        source = source_of(self._f)
+        parts = [html_code(source)] if source else []
+        return html_block(f"{type(self).__name__} {self.name}", self.facts(), parts)
+
+    def facts(self) -> dict[str, str]:
+        """Return what is known of the LF, in words by name: what it votes for, what it reads.
+
+        Examples
+        --------
+        >>> LabelingFunction("short", len, label=1).facts()
+        {'votes for': '1', 'reads': 'one row'}
+        """
+        facts = {} if self.label is None else {"votes for": str(self.label)}
+        facts["reads"] = "a batch of rows" if self.vectorized else "one row"
+        more = {
+            "preprocessors": [first.name for first in self.pre],
+            "resources": list(self.resources),
+            "score": [] if self.scorer is None else [self.scorer.name],
+        }
+        return facts | {name: ", ".join(names) for name, names in more.items() if names}
+
 
 class LFDecorator(Protocol):
     """What :func:`labeling_function` with brackets returns."""
@@ -154,6 +186,7 @@ def labeling_function(
     label: ClassLike | None = None,
     vectorized: bool = False,
     cont_scorer: Callable[..., Any] | None = None,
+    version: str | int | None = None,
 ) -> LFDecorator: ...
 def labeling_function(
     name: Any = None,
@@ -162,6 +195,7 @@ def labeling_function(
     label: ClassLike | None = None,
     vectorized: bool = False,
     cont_scorer: Callable[..., Any] | None = None,
+    version: str | int | None = None,
 ) -> LabelingFunction | LFDecorator:
     """Make a :class:`LabelingFunction` of a function; with brackets or without.
 
@@ -170,7 +204,7 @@ def labeling_function(
     name : str, optional
         Name of the LF; by default that of the function, of what a partial calls, or of the class
         of an object that can be called.
-    resources, pre, label, vectorized, cont_scorer
+    resources, pre, label, vectorized, cont_scorer, version
         As in :class:`LabelingFunction`.
 
     Examples
@@ -187,7 +221,9 @@ def labeling_function(
 
     def decorate(f: Callable[..., Any]) -> LabelingFunction:
         own_name = name_of(f) if name is None or f is name else name
-        return LabelingFunction(own_name, f, resources, pre, label, vectorized, cont_scorer)
+        return LabelingFunction(
+            own_name, f, resources, pre, label, vectorized, cont_scorer, version
+        )
 
     return decorate(name) if callable(name) else decorate
 

@@ -69,6 +69,37 @@ def function_hash(value: Any) -> str:
         raise Unhashable("it reaches through too many objects, or through itself") from None
 
 
+def lf_hash(lf: Any) -> str:
+    """Hash a labelling function: all that its votes can depend on, or what its version stands for.
+
+    Where something cannot be seen through, an LF with a version is hashed by its name, version,
+    class and the code of its function alone.
+
+    Raises
+    ------
+    Unhashable
+        If something cannot be seen through, and the LF has no version.
+    """
+    try:
+        return function_hash(lf)
+    except Unhashable:
+        version = getattr(lf, "version", None)
+        if version is None:
+            raise
+        code = _code_of(getattr(lf, "_f", lf))
+        return function_hash(["stated", lf.name, version, repr(lf.label), lf.vectorized, code])
+
+
+def _code_of(f: Any) -> types.CodeType | None:
+    """Return the compiled code of a function, method, partial or object that can be called."""
+    while isinstance(f, functools.partial):
+        f = f.func
+    f = getattr(f, "__func__", f)
+    if not hasattr(f, "__code__"):
+        f = vars(type(f)).get("__call__")
+    return getattr(f, "__code__", None)
+
+
 class _Walk:
     """One walk over everything a value reaches; what was met before is named by its number."""
 

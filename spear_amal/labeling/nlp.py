@@ -104,6 +104,42 @@ def _load(name: str) -> Any:
         ) from error
 
 
+class NLPLabelingFunction(LabelingFunction):
+    """An LF whose rows carry a document that spaCy has parsed; see :func:`nlp_labeling_function`.
+
+    Parameters
+    ----------
+    name, f, resources, label, version
+        As in :class:`LabelingFunction`.
+    pre : sequence of preprocessors, optional
+        Run before the pipeline.
+    text_field, doc_field, language, disable, memoize, memoize_key, nlp
+        As in :class:`SpacyPreprocessor`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        f: Callable[..., Any],
+        resources: Mapping[str, Any] | None = None,
+        pre: Sequence[NamedFunction] | None = None,
+        text_field: str = "text",
+        doc_field: str = "doc",
+        language: str = DEFAULT_MODEL,
+        disable: Sequence[str] | None = None,
+        memoize: bool = True,
+        memoize_key: Callable[[Any], Hashable] | None = None,
+        *,
+        nlp: Any = None,
+        label: ClassLike | None = None,
+        version: str | int | None = None,
+    ) -> None:
+        parser = SpacyPreprocessor(
+            nlp, text_field, doc_field, disable, pre, memoize, memoize_key, language=language
+        )
+        super().__init__(name, f, resources, [parser], label, version=version)
+
+
 @overload
 def nlp_labeling_function(name: PointFunction[PointT, Any]) -> LabelingFunction[PointT]: ...
 @overload
@@ -118,6 +154,8 @@ def nlp_labeling_function(
     language: str = DEFAULT_MODEL,
     disable: Sequence[str] | None = None,
     memoize: bool = False,
+    memoize_key: Callable[[Any], Hashable] | None = None,
+    version: str | int | None = None,
 ) -> LFDecorator: ...
 def nlp_labeling_function(
     name: Any = None,
@@ -130,16 +168,18 @@ def nlp_labeling_function(
     language: str = DEFAULT_MODEL,
     disable: Sequence[str] | None = None,
     memoize: bool = False,
+    memoize_key: Callable[[Any], Hashable] | None = None,
+    version: str | int | None = None,
 ) -> LabelingFunction | LFDecorator:
     """Make an LF whose rows carry a parsed document in the field `doc_field`.
 
     Parameters
     ----------
-    name, resources, label
+    name, resources, label, version
         As in :class:`LabelingFunction`.
     pre : sequence of preprocessors, optional
         Run before the pipeline.
-    text_field, doc_field, nlp, language, disable, memoize
+    text_field, doc_field, nlp, language, disable, memoize, memoize_key
         As in :class:`SpacyPreprocessor`.
 
     Examples
@@ -153,11 +193,11 @@ def nlp_labeling_function(
     0
     """
 
-    def decorate(f: Callable[..., Any]) -> LabelingFunction:
-        parser = SpacyPreprocessor(
-            nlp, text_field, doc_field, disable, pre, memoize, language=language
-        )
+    def decorate(f: Callable[..., Any]) -> NLPLabelingFunction:
         own_name = name_of(f) if name is None or f is name else name
-        return LabelingFunction(own_name, f, resources, [parser], label)
+        options = (text_field, doc_field, language, disable, memoize, memoize_key)
+        return NLPLabelingFunction(
+            own_name, f, resources, pre, *options, nlp=nlp, label=label, version=version
+        )
 
     return decorate(name) if callable(name) else decorate

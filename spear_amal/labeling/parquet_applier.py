@@ -22,7 +22,7 @@ from spear_amal.labeling.builders import ColumnLF
 from spear_amal.labeling.cell_values import as_list, frame_of_schema
 from spear_amal.labeling.data_points import RowSource, TableSource
 from spear_amal.labeling.functions import LabelingFunction
-from spear_amal.labeling.hashing import Unhashable, function_hash
+from spear_amal.labeling.hashing import Unhashable, function_hash, lf_hash
 from spear_amal.labeling.lf_outputs import ApplierMetadata, LFFailure, OutputParser
 from spear_amal.labeling.parallel import Labelled, label, merged
 from spear_amal.labeling.parquet_files import source_files
@@ -154,8 +154,9 @@ class ParquetLFApplier(BaseLFApplier):
 
     def _made_by(self, *settings: Any) -> str:
         try:
+            lfs = [lf_hash(lf) for lf in self._lfs]
             # With the version: another one may hand other cells to the same LF.
-            return function_hash([__version__, self._lfs, self._classes.key, settings])
+            return function_hash([__version__, lfs, self._classes.key, settings])
         except Unhashable:
             return ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -181,6 +182,15 @@ def review_lfs(
     counts = VotesInParts(L)
     gold = np.full(len(counts.L), -1) if y is None else gold_codes(y, counts.L, "y")
     reviewed = ReviewedRows.of(_columns(rows, text_column, len(counts.L)), counts, lfs)
+    with warnings.catch_warnings():
+        # Whatever is odd about the labels was said above; the parts read their codes anew.
+        warnings.simplefilter("ignore", UserWarning)
+        return _reviewed(counts, gold, reviewed, max_rows)
+
+
+def _reviewed(
+    counts: VotesInParts, gold: np.ndarray, reviewed: ReviewedRows, max_rows: int
+) -> LFReview:
     voted = GoldVotes.of(counts, gold)
     table = _lf_table(counts, voted)
     parts = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import textwrap
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -62,6 +63,15 @@ def checked_name(name: Any, what: str) -> str:
     return name
 
 
+def checked_version(version: Any, what: str) -> str | int | None:
+    """Return a version; InputError unless it is a text, a whole number or None."""
+    if version is None or (isinstance(version, str) and version):
+        return version
+    if isinstance(version, int) and not isinstance(version, bool):
+        return version
+    raise InputError(f"version of {what} must be a text or a whole number, found {version!r}")
+
+
 def as_resources(resources: Any, what: str) -> dict[str, Any]:
     """Return keyword arguments of a user's function; InputError unless they are a mapping."""
     if resources is None:
@@ -92,3 +102,26 @@ def take_identity(wrapper: Any, f: Any) -> None:
     for name, value in getattr(f, "__dict__", {}).items():
         if inspect.isroutine(f) and not hasattr(type(wrapper), name):
             setattr(wrapper, name, value)
+
+
+def source_of(f: Any, longest: int = 40) -> str:
+    """Return the source of a callable, cut after some lines; empty where there is none to read.
+
+    Examples
+    --------
+    >>> source_of(name_of).splitlines()[0]
+    'def name_of(f: Any) -> str:'
+    >>> source_of(len)
+    ''
+    """
+    while isinstance(f, functools.partial):
+        f = f.func
+    f = getattr(f, "_f", f)  # a wrapper, ours or another package's
+    if not inspect.isroutine(f):
+        f = getattr(type(f), "__call__", f)  # noqa: B004  # the method itself is wanted
+    try:
+        lines = inspect.getsource(f).splitlines()
+    except (OSError, TypeError):
+        return ""
+    rest = [f"... ({len(lines) - longest} more lines)"] if len(lines) > longest else []
+    return textwrap.dedent("\n".join([*lines[:longest], *rest]))

@@ -25,7 +25,7 @@ from spear_amal.io.leftovers import remove_leftovers
 from spear_amal.labeling.builders import ColumnLF
 from spear_amal.labeling.data_points import RowSource, get_column
 from spear_amal.labeling.functions import LabelingFunction
-from spear_amal.labeling.hashing import Unhashable, column_of, function_hash
+from spear_amal.labeling.hashing import Unhashable, column_of, function_hash, lf_hash
 from spear_amal.labeling.lf_outputs import ApplierMetadata
 from spear_amal.labeling.parallel import (
     Labelled,
@@ -48,8 +48,8 @@ class VoteCache:
     What an LF does is its code, that of functions, preprocessors and scorers it reaches, their
     constants, defaults, resources and the globals that they read; installed packages count by
     version. An LF for which that cannot be told (it reads files, the clock or random numbers, it
-    changes a global, it holds objects of compiled code) is computed every time, and so is one that
-    failed on a row. Nothing is guessed.
+    changes a global, it holds objects of compiled code) is computed every time, unless it states a
+    ``version``, and so is one that failed on a row. Nothing is guessed.
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ class VoteCache:
             return
         if lf.name in meta.faults:
             self.report[lf.name] = f"not cached: it failed on {meta.faults[lf.name]} rows"
-        elif self._key(keys, lf) != key:
+        elif lf.version is None and self._key(keys, lf) != key:
             self.report[lf.name] = "not cached: it changes while it runs"
         else:
             self.report[lf.name] = "computed"
@@ -208,7 +208,7 @@ class _Keys:
         """
         read = lf.column if isinstance(lf, ColumnLF) else None
         batch_size = self._batch_size if lf.vectorized and read is None else None
-        return function_hash([lf, self._classes.key, self._rows(read), batch_size])
+        return function_hash([lf_hash(lf), self._classes.key, self._rows(read), batch_size])
 
     def _rows(self, name: str | None) -> str:
         if name not in self._data:

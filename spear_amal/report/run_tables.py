@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from spear_amal._typing import VectorLike
-from spear_amal.labeling import LFAnalysis, VotesTest, lf_check
+from spear_amal.labeling import LFAnalysis, VotesTest, lf_check, lf_grades
 from spear_amal.report.formatting import METRIC_NAMES, format_interval, format_numbers
 from spear_amal.votes.gold import has_label
 from spear_amal.votes.label_matrix import LabelMatrix
@@ -36,7 +36,8 @@ def lf_table(votes: LabelMatrix | VoteFiles, y: VectorLike | None = None) -> pd.
     DataFrame
         ``LF, votes for, coverage, overlaps, conflicts`` (shares of rows) and, with gold, ``gold
         votes`` (fired rows with gold), ``accuracy`` there, the bounds ``low, high`` of its 95%
-        Wilson interval, ``chance`` and ``verdict``, as :func:`spear_amal.labeling.lf_check` says.
+        Wilson interval, ``chance`` and ``verdict``, as :func:`spear_amal.labeling.lf_check` says,
+        and ``grade``, as :func:`spear_amal.labeling.lf_grades` does.
     """
     analysis = LFAnalysis(votes)
     table = pd.DataFrame({"LF": list(votes.lf_names)})
@@ -51,6 +52,7 @@ def lf_table(votes: LabelMatrix | VoteFiles, y: VectorLike | None = None) -> pd.
     check = lf_check(votes, y).rename(columns={"votes": "gold votes", "precision": "accuracy"})
     for name in ("gold votes", "accuracy", "low", "high", "chance", "verdict"):
         table[name] = check[name].to_numpy()
+    table["grade"] = lf_grades(votes, y)
     return table
 
 
@@ -78,7 +80,7 @@ def readable_accuracy(table: pd.DataFrame) -> pd.DataFrame:
             "accuracy": format_numbers(table["accuracy"], "{:.2f}"),
             "95% interval": [format_interval(a, b, ".2f") if n else "" for n, a, b in rows],
             "chance": format_numbers(table["chance"], "{:.2f}"),
-            "verdict": table["verdict"],
+            "grade": table["grade"],
         }
     )
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from spear_amal.studies.grid.study import GridStudy, RunSpec, run_grid_study
     from spear_amal.studies.methods import (
         METHODS,
+        WITHOUT_GOLD,
         Method,
         MethodSpec,
         find_method,
@@ -49,6 +50,7 @@ _LAZY = {
     "grid.study": ("GridStudy", "RunSpec", "run_grid_study"),
     "methods": (
         "METHODS",
+        "WITHOUT_GOLD",
         "Method",
         "MethodSpec",
         "find_method",
@@ -63,6 +65,7 @@ _LAZY = {
 __all__ = [
     "CATALOGUE",
     "METHODS",
+    "WITHOUT_GOLD",
     "CorpusVotes",
     "GridStudy",
     "HeldOutScorer",

@@ -77,6 +77,11 @@ class Method:
     gold: str = "L"
     space: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
+    @property
+    def needs_gold(self) -> bool:
+        """Whether it learns nothing where no row at all has gold."""
+        return self.estimator._needs_gold
+
 
 @dataclass(frozen=True)
 class MethodSpec:
@@ -283,6 +288,8 @@ _ALL = (
         **_BY_V,
     ),
 )
+#: The method to train where no row has gold: of those that need none, as good as any.
+WITHOUT_GOLD = "label-model"
 #: The methods that studies compare, by name; :func:`register_method` adds to them.
 METHODS: dict[str, Method] = {method.name: method for method in _ALL}
 

@@ -11,6 +11,7 @@ from typing import Any
 from spear_amal.estimators import BaseSpearEstimator
 from spear_amal.studies.methods import MethodSpec, parse_method
 from spear_amal.studies.split import HeldOutScorer, Split
+from spear_amal.warn_once import each_warning_once
 
 
 @dataclass(frozen=True)
@@ -74,22 +75,23 @@ def compare_on_split(
     """
     methods = [parse_method(name) for name in names]  # all names are checked before any training
     comparison = SplitComparison()
-    for method in methods:
-        if progress is not None:
-            progress(method)
-        estimator, seconds = fit_method(method, split, seed, **settings)
-        comparison.estimators[method.text] = estimator
-        comparison.rows.append(
-            SplitComparisonRow(
-                method=method.text,
-                title=method.title,
-                given=method.was_given(split),
-                metric=split.metric,
-                scores=scorer.score(estimator),
-                val_score=estimator.val_score_,
-                seconds=seconds,
+    with each_warning_once():  # methods on the same votes say the same of them
+        for method in methods:
+            if progress is not None:
+                progress(method)
+            estimator, seconds = fit_method(method, split, seed, **settings)
+            comparison.estimators[method.text] = estimator
+            comparison.rows.append(
+                SplitComparisonRow(
+                    method=method.text,
+                    title=method.title,
+                    given=method.was_given(split),
+                    metric=split.metric,
+                    scores=scorer.score(estimator),
+                    val_score=estimator.val_score_,
+                    seconds=seconds,
+                )
             )
-        )
     return comparison
 
 

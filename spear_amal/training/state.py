@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 Parts = dict[str, Tensors]  # of "model" and "mixer"
 TOLERANCE = 1e-12  # scores closer than this are ties
+LEAST_GAIN = 0.02  # share of the loss by which an epoch must be better, where loss alone chooses
 
 
 @dataclass
@@ -42,9 +43,13 @@ class Selection:
     epoch: int = -1
 
     def better(self, score: float, loss: float, by_loss: bool = False) -> bool:
-        """Return whether (score, loss) beats the best so far, by the loss alone if wanted."""
+        """Return whether (score, loss) beats the best so far, by the loss alone if wanted.
+
+        By the loss alone an epoch must be better by :data:`LEAST_GAIN`: later ones learn the
+        answers of a label model ever more closely, and its mistakes with them.
+        """
         if by_loss:
-            return loss < self.loss
+            return loss < (1 - LEAST_GAIN) * self.loss
         if abs(score - self.score) <= TOLERANCE:
             return loss < self.loss
         return score > self.score

@@ -14,6 +14,7 @@ from spear_amal.errors import FileFormatError, InputError
 from spear_amal.io.guard import guarded_reading
 from spear_amal.votes.array_face import ArrayFace
 from spear_amal.votes.class_set import ABSTAIN, ClassesLike, ClassNames, is_listed
+from spear_amal.votes.html_view import matrix_html
 from spear_amal.votes.matrix_checks import (
     as_class_names,
     as_codes,
@@ -242,6 +243,9 @@ class LabelMatrix(ArrayFace):
         n, m = self.shape
         covered = float(np.mean(np.diff(self.codes.indptr) > 0)) if n else 0.0
         return f"LabelMatrix(n={n}, m={m}, classes={list(self.classes)}, coverage={covered:.3f})"
+
+    def _repr_html_(self) -> str:
+        return matrix_html(self)
 
     @overload
     def __getitem__(self, key: int | np.integer) -> np.ndarray: ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -33,8 +34,21 @@ class Fields(Protocol):
     continuous: np.ndarray
 
 
-def write_label_matrix(matrix: Fields, path: PathLike, overwrite: bool = False) -> None:
+def write_label_matrix(
+    matrix: Fields,
+    path: PathLike,
+    overwrite: bool = False,
+    further: Mapping[str, np.ndarray] | None = None,
+) -> None:
     """Write a label matrix aside, then rename it to `path`.
+
+    Parameters
+    ----------
+    matrix : LabelMatrix
+    path : path
+    overwrite : bool, default=False
+    further : mapping of str to array, optional
+        Kept beside it, for whoever reads the arrays of the file.
 
     Raises
     ------
@@ -59,6 +73,7 @@ def write_label_matrix(matrix: Fields, path: PathLike, overwrite: bool = False) 
         "continuous": matrix.continuous,
         **_parts("codes", matrix.codes),
         **({} if matrix.scores is None else _parts("scores", matrix.scores)),
+        **(further or {}),
     }
     write_arrays(path, arrays)
 

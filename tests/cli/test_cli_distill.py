@@ -284,7 +284,7 @@ def test_bad_toml(line, said, inbox, run):
         (("--teacher", "none.safetensors"), "there is no file"),
         (("--teacher", "teacher.npz", "--id-column", "kind"), "row 47 (counted from 0) has none"),
         (("--teacher", "teacher.npz", "--row-id-column", "id"), "it is called --id-column"),
-        (("--teacher", "teacher.npz", "--id-column", "number"), "the data has no column"),
+        (("--teacher", "teacher.npz", "--id-column", "number"), "mail.csv has no column 'number'"),
         (("--teacher", "teacher.npz", "--id-column", "half"), "rows have no outputs"),
         (("--teacher", "lfs.py"), "there is no network 'lfs.py'"),
         (("--teacher", "other.npz", "--id-column", "id"), "its classes ['ham', 'egg']"),

@@ -105,7 +105,7 @@ def test_bad_arguments_of_train(arguments, said, table, run):
 @pytest.mark.parametrize(
     ("labels", "said"),
     [
-        ([""] * 17, "no row has a label in the column 'label'"),
+        ([""] * 17, "no gold label, and all votes are for one class ('a')"),
         (["a"] * 5 + [""] * 12, "hold only one class"),
     ],
 )

@@ -101,8 +101,8 @@ def test_missing_options_are_named_by_flag_and_key():
     assert str(caught.value) == "--data is missing: give it, or the key 'data' in spear.toml"
     with pytest.raises(InputError, match=r"--output is missing: .* the key 'votes' in"):
         options.require("votes")
-    with pytest.raises(InputError, match=r"--cache is missing: give it$"):
-        options.require("cache")
+    with pytest.raises(InputError, match=r"--votes-folder is missing: give it$"):
+        options.require("votes_folder")
     assert options.require("seed") == 0
 
 

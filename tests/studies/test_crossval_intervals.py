@@ -91,11 +91,11 @@ def test_no_error_at_all_is_not_certainty(share):
     assert gain.high == pytest.approx(Z * np.sqrt(2) / 50)
 
 
-def test_models_that_share_rows_widen_the_interval_by_the_rows_held_out_over_those_trained_on():
+def test_models_of_folds_widen_the_interval_by_twice_the_rows_held_out_over_those_trained_on():
     y, predicted = drawn(200)
     apart = score_interval("accuracy", y, predicted[None], np.arange(200))
     shared = score_interval("accuracy", y, predicted[None], np.arange(200), fold_overlap(5))
-    assert shared.standard_error == pytest.approx(apart.standard_error * np.sqrt(5 / 4))
+    assert shared.standard_error == pytest.approx(apart.standard_error * np.sqrt(1 + 2 / 4))
     assert shared.high - shared.low > apart.high - apart.low
 
 

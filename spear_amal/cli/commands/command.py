@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from spear_amal.cli.schema import Options, default_text, is_argument, kind_of
+from spear_amal.cli.schema import Options, default_text, flags_of, is_argument, kind_of
 from spear_amal.errors import InputError
 
 
@@ -73,7 +73,8 @@ def _option(model: type[Options], name: str) -> inspect.Parameter:
     if default := default_text(field):
         about += f" [default: {default}]"
     panel = None if heading == "Options" else heading
-    info: Any = typer.Option(label, help=about, rich_help_panel=panel, show_default=False)
+    flags = flags_of(name, field)
+    info: Any = typer.Option(*flags, help=about, rich_help_panel=panel, show_default=False)
     if is_argument(field):
         info = typer.Argument(metavar=label, help=about, show_default=False)
     if kind is bool:

@@ -8,7 +8,9 @@ from spear_amal.cli.commands.command import add_command
 from spear_amal.cli.options import (
     AnalyzeOptions,
     ApplyOptions,
+    CompareOptions,
     EvaluateOptions,
+    NextOptions,
     PredictOptions,
     TrainOptions,
 )
@@ -16,8 +18,9 @@ from spear_amal.cli.options import (
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
-    for command in (apply, analyze, train, predict, evaluate):
+    for command in (apply, analyze, compare, train, predict, evaluate):
         add_command(app, command, rich_help_panel="Your own tables")
+    add_command(app, choose_next, "next", rich_help_panel="Your own tables")
 
 
 def apply(options: ApplyOptions) -> None:
@@ -31,8 +34,35 @@ def apply(options: ApplyOptions) -> None:
 
 
 def analyze(options: AnalyzeOptions) -> None:
-    """Print coverage, overlaps, conflicts and, where gold is there, accuracies with intervals."""
-    from spear_amal.cli.apply import analyze as run
+    """Print what to mend next: which labelling functions are wrong, silent or copies, and where.
+
+    Runs the file of labelling functions that --lfs, or spear.toml in this folder, names, unless
+    --votes names votes. Those that did not change have their votes read from the cache.
+    """
+    from spear_amal.cli.analyze import analyze as run
+
+    run(options)
+
+
+def choose_next(options: NextOptions) -> None:
+    """Choose the rows whose labels would help most; write them with an empty column of labels.
+
+    Fill it in and name the file as --gold (in spear.toml: gold), as it is.
+    Runs the file of labelling functions that --lfs, or spear.toml in this folder, names.
+    """
+    from spear_amal.cli.next_rows import choose_next as run
+
+    run(options)
+
+
+def compare(options: CompareOptions) -> None:
+    """Tell what the rules add: score methods on labelled rows that their models never saw.
+
+    Repeated cross-validation on one partly labelled table, or scores on --test rows. Runs the file
+    of labelling functions that --lfs, or spear.toml in this folder, names. A comparison that was
+    stopped goes on where it was when the same command is given again.
+    """
+    from spear_amal.cli.compare import compare as run
 
     run(options)
 

@@ -85,7 +85,8 @@ def plan_methods(
 ) -> tuple[list[MethodSpec], MethodSpec]:
     """Read methods, each once, and the baseline, which comes first if it is not among them.
 
-    Default for the baseline: the equal without rules of the method that is judged.
+    Two names of one training (only-l and only-lv, both in folds) count as one. Default for the
+    baseline: the equal without rules of the method that is judged.
 
     Raises
     ------
@@ -106,10 +107,17 @@ def plan_methods(
         rival = read[0] if judged is None else fair_rival(judged)
     else:
         rival = baseline if isinstance(baseline, MethodSpec) else parse_method(baseline)
-    specs = {spec.text: spec for spec in read}
-    if rival.text not in specs:
-        specs = {rival.text: rival, **specs}
-    return list(specs.values()), specs[rival.text]
+    specs: dict[tuple[Any, ...], MethodSpec] = {}
+    for spec in read:
+        specs.setdefault(_training(spec), spec)
+    if _training(rival) not in specs:
+        specs = {_training(rival): rival, **specs}
+    return list(specs.values()), specs[_training(rival)]
+
+
+def _training(spec: MethodSpec) -> tuple[Any, ...]:
+    """Return what tells trainings apart: only-l and only-lv are one under cross-fitting."""
+    return spec.method.estimator, repr(sorted(spec.settled.items()))
 
 
 def check_comparison(table: ComparedTable, plan: ComparisonPlan) -> None:
@@ -159,12 +167,12 @@ def compare_methods(
         For what cannot be compared; an error of a run ends the comparison, finished runs are kept.
     """
     check_comparison(table, plan)
-    table, notes = _without_known_test_rows(table)
+    table, kept, notes = _without_known_test_rows(table)
     folds = OuterFolds.draw(table, plan.folds, plan.repeats, plan.seed)
     runs = comparison_runs(table, folds, plan.specs, plan.metric, plan.settings)
     store = StudyFile() if store is None else store
     rows = execute(runs, store, jobs=jobs, progress=progress, fatal=(Exception,))
-    predictions = gather(table, folds, rows)
+    predictions = gather(table, folds, rows, kept)
     outcome = summarise_folds(
         table, folds, predictions, plan.specs, plan.baseline, plan.metric, plan.smallest_gain
     )
@@ -172,21 +180,26 @@ def compare_methods(
     return ComparisonResult(outcome, predictions, folds, notes)
 
 
-def _without_known_test_rows(table: ComparedTable) -> tuple[ComparedTable, list[str]]:
-    """Leave test rows out whose texts are in the data: models saw them."""
+def _without_known_test_rows(
+    table: ComparedTable,
+) -> tuple[ComparedTable, np.ndarray, list[str]]:
+    """Leave test rows out whose texts are in the data: models saw them.
+
+    Return the table, the numbers of the rows that are scored, and what is to be said.
+    """
     if table.test is None:
-        return table, []
+        return table, table.gold, []
     others = [rows.groups for rows in (table.rows, table.validation) if rows is not None]
     known = np.isin(table.test.groups, np.concatenate(others))
     if not known.any():
-        return table, []
+        return table, np.arange(len(known)), []
     if known.all():
         raise InputError(
             "the text of every test row is also in the data, so that nothing is left to score on; "
             "take other test rows, or leave the test table out to compare in folds"
         )
     note = f"{int(known.sum())} test rows were left out, as their texts are in the data as well."
-    return replace(table, test=table.test.take(~known)), [note]
+    return replace(table, test=table.test.take(~known)), np.flatnonzero(~known), [note]
 
 
 def _held_out(table: ComparedTable, folds: OuterFolds) -> str:

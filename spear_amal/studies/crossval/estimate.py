@@ -45,6 +45,11 @@ class ScoreEstimate:
     result: ComparisonResult
 
     @property
+    def in_folds(self) -> bool:
+        """True if it rests on the labelled rows themselves, False if on test rows."""
+        return self.source == IN_FOLDS
+
+    @property
     def rules_add_nothing(self) -> bool:
         """True if it can be said that the method is no better than gold alone."""
         return self.rules is not None and self.rules.answer == "nothing"

@@ -35,17 +35,18 @@ class Interval:
 
 
 def fold_overlap(n_folds: int) -> float:
-    """Return what share of the variance of one pass is added for models that share their rows.
+    """Return what share of the variance of one pass is added for the models behind it.
 
-    The rows of a fold over the rows trained on meanwhile, as Nadeau and Bengio correct for it: the
-    models of different folds have rows in common, and the model that is kept is none of them.
+    The rows of a fold over the rows trained on meanwhile, which is how Nadeau and Bengio correct
+    for models that have rows in common; and once more, since the model that is kept is none of
+    those that were scored.
 
     Examples
     --------
     >>> fold_overlap(5), fold_overlap(2)
-    (0.25, 1.0)
+    (0.5, 2.0)
     """
-    return 1 / (n_folds - 1)
+    return 2 / (n_folds - 1)
 
 
 def score_influence(
@@ -99,8 +100,8 @@ def mean_variance(influence: np.ndarray, groups: np.ndarray) -> float:
 def score_variance(influences: np.ndarray, groups: np.ndarray, overlap: float) -> float:
     """Compute the variance of the mean score of some repeats.
 
-    That of the rows, by their mean influence over the repeats; and for models that share rows the
-    share `overlap` of the variance of a single pass.
+    That of the rows, by their mean influence over the repeats; and for the models, which share
+    rows and are not the one that is kept, the share `overlap` of the variance of a single pass.
 
     Parameters
     ----------

@@ -21,6 +21,7 @@ from spear_amal.studies.crossval.table import ComparedTable
 from spear_amal.studies.crossval.verdict import SMALLEST_GAIN, RulesVerdict
 from spear_amal.studies.methods import MethodSpec, parse_method
 from spear_amal.studies.results_file import RunRow
+from spear_amal.votes.class_set import ClassNames
 
 #: The methods with rules of which the first that was run is judged.
 JUDGED = ("recommended", "amal", "amal-joint")
@@ -46,6 +47,18 @@ def judged_method(specs: Sequence[MethodSpec]) -> MethodSpec | None:
     return next(iter([*known, *with_rules]), None)
 
 
+def plain_title(spec: MethodSpec) -> str:
+    """Return the title of a method for people who do not know what L and V are.
+
+    Examples
+    --------
+    >>> plain_title(parse_method("only-lv:crossfit=5")), plain_title(parse_method("spear"))
+    ('Gold alone, 5 folds', 'SPEAR')
+    """
+    plain = {"only-l": "Gold alone, L", "only-lv": "Gold alone"}.get(spec.method.name)
+    return spec.title if plain is None else spec.title.replace(spec.method.title, plain, 1)
+
+
 @dataclass(frozen=True)
 class Predictions:
     """Predicted classes of the scored rows.
@@ -63,6 +76,8 @@ class Predictions:
         Of one training, the mean.
     folds : ndarray (repeats, n)
         Which fold held the row out.
+    rows : ndarray (n,)
+        Their numbers in the table that has them.
     """
 
     y: np.ndarray
@@ -71,10 +86,48 @@ class Predictions:
     confidence: dict[str, np.ndarray]
     seconds: dict[str, float]
     folds: np.ndarray
+    rows: np.ndarray
+
+    def frame(self, classes: ClassNames, ids: np.ndarray) -> pd.DataFrame:
+        """Return all predictions, one below the other.
+
+        Parameters
+        ----------
+        classes : ClassNames
+        ids : ndarray
+            Of all rows of the table that has the scored ones.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``method, repeat, fold, row, gold, predicted, confidence``.
+        """
+        names = np.array([*classes, None], dtype=object)
+        parts = [
+            pd.DataFrame(
+                {
+                    "method": method,
+                    "repeat": repeat,
+                    "fold": self.folds[repeat],
+                    "row": ids[self.rows],
+                    "gold": names[self.y],
+                    "predicted": names[codes],
+                    "confidence": self.confidence[method][repeat],
+                }
+            )
+            for method, predicted in self.by_method.items()
+            for repeat, codes in enumerate(predicted)
+        ]
+        return pd.concat(parts, ignore_index=True)
 
 
-def gather(table: ComparedTable, folds: OuterFolds, rows: Sequence[RunRow]) -> Predictions:
-    """Return the predictions of finished runs, row by row."""
+def gather(
+    table: ComparedTable, folds: OuterFolds, rows: Sequence[RunRow], kept: np.ndarray
+) -> Predictions:
+    """Return the predictions of finished runs, row by row.
+
+    `kept` are the numbers of the scored rows in the table that has them.
+    """
     scored, in_folds = table.scored, table.test is None
     place = np.full(len(table.rows), -1)
     place[table.gold] = np.arange(len(table.gold))
@@ -90,7 +143,9 @@ def gather(table: ComparedTable, folds: OuterFolds, rows: Sequence[RunRow]) -> P
         seconds[row["method"]].append(row["seconds"])
     held_out = folds.fold[:, table.gold] if in_folds else np.zeros(shape, dtype=int)
     means = {method: float(np.mean(times)) for method, times in seconds.items()}
-    return Predictions(scored.y, scored.groups, dict(predicted), dict(confidence), means, held_out)
+    return Predictions(
+        scored.y, scored.groups, dict(predicted), dict(confidence), means, held_out, kept
+    )
 
 
 @dataclass(frozen=True)
@@ -134,7 +189,7 @@ def summarise_folds(
     for spec in specs:
         predicted = predictions.by_method[spec.text]
         found = score_interval(metric, y, predicted, groups, overlap, table.positive)
-        row: dict[str, Any] = {"method": spec.text, "title": spec.title}
+        row: dict[str, Any] = {"method": spec.text, "title": plain_title(spec)}
         row |= {"score": found.value, "low": found.low, "high": found.high}
         gain = Interval(np.nan, np.nan, np.nan, np.nan)
         if spec.text != baseline.text:
@@ -149,8 +204,8 @@ def summarise_folds(
             gain=gains[judged.text],
             n_gold=len(y),
             n_unlabelled=int((table.rows.y < 0).sum()),
-            method=judged.title,
-            baseline=baseline.title,
+            method=plain_title(judged),
+            baseline=plain_title(baseline),
             smallest_gain=smallest_gain,
             in_folds=in_folds,
         )
@@ -173,7 +228,7 @@ def _per_class(
                     "class": table.classes[code],
                     "rows": int(gold.sum()),
                     "method": spec.text,
-                    "title": spec.title,
+                    "title": plain_title(spec),
                     "precision": float(np.mean(hits / np.maximum(predicted.sum(1), 1))),
                     "recall": float(np.mean(hits / gold.sum())),
                     "f1": float(np.mean(2 * hits / (predicted.sum(1) + gold.sum()))),

@@ -20,6 +20,8 @@ from spear_amal.studies.engine import StudyRun
 from spear_amal.studies.methods import MethodSpec
 from spear_amal.studies.results_file import RunRow
 from spear_amal.training import score
+from spear_amal.training_rows import named_labels
+from spear_amal.votes.gold import read_gold
 
 IN_FOLDS, ON_TEST = "outer folds", "test table"
 
@@ -158,8 +160,7 @@ def run_fold(
     seconds = time.perf_counter() - began
     votes = (held_out.votes,) if getattr(estimator, "exponent_", 0.0) > 0 else ()
     probabilities = estimator.predict_proba(x_held_out, *votes)
-    numbers = table.classes.numbers
-    codes = np.array([numbers.index(int(number)) for number in estimator.classes_])
+    codes = read_gold(estimator.classes_, table.classes, "the model").codes
     predicted = codes[probabilities.argmax(1)]
     rows = np.flatnonzero(fold == number) if table.test is None else np.arange(len(held_out))
     return {
@@ -196,10 +197,10 @@ def fit_rows(
     if uses_votes:
         given["L"] = training.rows.votes
     if training.validation is not None:
-        y_validation = training.classes.as_numbers(training.validation.y)
+        y_validation = named_labels(training.validation.y, training.classes)
         given |= {"X_val": x_validation, "y_val": y_validation}
         given |= {"L_val": training.validation.votes} if uses_votes else {}
-    return estimator.fit(x, training.classes.as_numbers(training.rows.y), **given)
+    return estimator.fit(x, named_labels(training.rows.y, training.classes), **given)
 
 
 def _features(

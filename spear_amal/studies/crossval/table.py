@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from spear_amal.data.table_features import FeaturesLike, TableFeatures
 from spear_amal.studies.corpus_votes import votes_digest
+from spear_amal.studies.crossval.folds import text_groups
+from spear_amal.training_rows import LabelledTable, TrainingData
 from spear_amal.votes.class_set import ClassNames
 from spear_amal.votes.label_matrix import LabelMatrix
 
@@ -134,3 +137,41 @@ class ComparedTable:
             validation = validation.take(~np.isin(validation.groups, groups))
         kept = self.rows.take(~np.isin(self.rows.groups, groups))
         return replace(self, rows=kept, validation=validation)
+
+
+def compared_table(
+    data: TrainingData,
+    name: str,
+    features: FeaturesLike = "tfidf",
+    test: LabelledTable | None = None,
+) -> ComparedTable:
+    """Return what was read of a user's tables, ready to be compared on.
+
+    Parameters
+    ----------
+    data : TrainingData
+    name : str
+        Of the data, for the results file.
+    features : as for TableFeatures
+    test : LabelledTable, optional
+        Rows to score on, in place of folds.
+    """
+    tables = [*data.tables, *([] if test is None else [test])]
+    if all(table.texts for table in tables):
+        groups = text_groups([text for table in tables for text in table.texts])
+    else:  # no texts: every row is another one
+        groups = np.arange(sum(len(table.y) for table in tables))
+    ends = np.cumsum([len(table.y) for table in tables])[:-1]
+    rows, *others = (
+        TableRows(table.frame, table.y, table.votes, numbers)
+        for table, numbers in zip(tables, np.split(groups, ends), strict=True)
+    )
+    return ComparedTable(
+        name,
+        rows,
+        data.classes,
+        features if isinstance(features, str) else repr(features),
+        partial(TableFeatures, features, data.text_column),
+        validation=None if data.validation is None else others[0],
+        test=None if test is None else others[-1],
+    )

@@ -18,6 +18,7 @@ from spear_amal.labeling import (
     get_label_instances,
     lf_check,
     lf_grades,
+    next_rows,
     preds_to_probs,
     probs_to_preds,
     review_lfs,
@@ -185,6 +186,20 @@ def codes_of(labels, classes):
         else:
             return None
     return codes
+
+
+@door("labeling.next_rows")
+def to_label_next(draw, folder):
+    L = draw(votes(rows=(1, 12)))
+    y = draw(mostly(gold(len(L), L.classes), st.one_of(arrays((0, 2)), odd), 3))
+    n = draw(mostly(st.integers(1, 20), scalars))
+    X = draw(mostly(st.sampled_from([None, np.eye(len(L))]), arrays((0, 3)), 5))
+    p = draw(mostly(st.none(), arrays((0, 3)), 5))
+    chosen = next_rows(L, y, n, p, X)
+    assert len(chosen) <= n and chosen["row"].is_unique
+    codes = codes_of(list(y), L.classes) if y is not None else None
+    if codes is not None:
+        assert {codes[row] for row in chosen["row"]} == {-1}
 
 
 @door("labeling.review_lfs", "labeling.LFReview", "labeling.lf_grades")

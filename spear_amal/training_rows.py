@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from spear_amal.data import read_rows
+from spear_amal.data import ids_of, read_rows
+from spear_amal.data.id_column import ID_COLUMN
 from spear_amal.data.read_table import require_columns
 from spear_amal.errors import InputError
 from spear_amal.votes.class_set import ClassesLike, ClassNames, class_names
 from spear_amal.votes.label_matrix import LabelMatrix
-from spear_amal.votes.row_ids import align_votes
+from spear_amal.votes.row_ids import align_votes, as_row_ids, counts_rows, index_ids
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ class TrainingData:
     classes : ClassNames
         In the order of the codes.
     text_column, label_column, id_column : str or None
+    name : str
+        What messages call the training rows.
     """
 
     train: LabelledTable
@@ -66,6 +70,7 @@ class TrainingData:
     text_column: str = "text"
     label_column: str | None = "label"
     id_column: str | None = None
+    name: str = "the table"
 
     @property
     def tables(self) -> list[LabelledTable]:
@@ -74,10 +79,15 @@ class TrainingData:
 
     def as_labels(self, codes: np.ndarray) -> np.ndarray:
         """Return class codes (n,) as an estimator gets them, with None or -1 for no label."""
-        if self.classes.mere_codes:
-            return codes
-        names = np.array([*self.classes, None], dtype=object)
-        return names[codes]  # -1 takes the last
+        return named_labels(codes, self.classes)
+
+
+def named_labels(codes: np.ndarray, classes: ClassNames) -> np.ndarray:
+    """Return class codes (n,) as an estimator gets them: names with None, or codes with -1."""
+    if classes.mere_codes:
+        return codes
+    names = np.array([*classes, None], dtype=object)
+    return names[codes]  # -1 takes the last
 
 
 def training_data(
@@ -102,7 +112,8 @@ def training_data(
     label_column : str or None
         None: no row has a label.
     id_column : str or None
-        Its values are the index of the frames, if there is one.
+        Has an id of its own for each row; default: a column ``id`` where it does. The ids become
+        the index of the frames.
     classes : as for the appliers, optional
         The classes where votes do not tell them; default: the labels that are there.
     names : sequence of str
@@ -115,7 +126,7 @@ def training_data(
         other rows.
     """
     values = [
-        _values(frame, label_column, name) for frame, name in zip(frames, names, strict=False)
+        labels_of(frame, label_column, name) for frame, name in zip(frames, names, strict=False)
     ]
     for labels, name in zip(values[1:], names[1:], strict=False):
         if None in labels:
@@ -123,10 +134,12 @@ def training_data(
                 f"{name}: row {labels.index(None)} (counted from 0) has no label in the column "
                 f"{label_column!r}; validation rows need labels"
             )
+    ids = [ids_of(frame, id_column, name) for frame, name in zip(frames, names, strict=False)]
     matrices = [
-        None if matrix is None else _on_rows(matrix, frame, name)
-        for matrix, frame, name in zip(votes, frames, names, strict=False)
+        None if matrix is None else votes_of_rows(matrix, frame, row_ids, name)
+        for matrix, frame, row_ids, name in zip(votes, frames, ids, names, strict=False)
     ]
+    frames = [with_ids(frame, row_ids) for frame, row_ids in zip(frames, ids, strict=True)]
     known = class_names(classes) if matrices[0] is None else matrices[0].classes
     found = read_rows.classes_of_table(known, [value for labels in values for value in labels])
     if known is None and label_column is not None and _are_numbers(frames, label_column):
@@ -141,7 +154,10 @@ def training_data(
         for frame, labels, name, matrix in zip(frames, values, names, matrices, strict=False)
     ]
     validation = tables[1] if len(tables) > 1 else None
-    return TrainingData(tables[0], validation, found, text_column, label_column, id_column)
+    if id_column is None and ids[0] is not None:
+        id_column = ID_COLUMN
+    columns = (text_column, label_column, id_column)
+    return TrainingData(tables[0], validation, found, *columns, name=names[0])
 
 
 def texts_of(frame: pd.DataFrame, column: str, where: str = "the table") -> list[str]:
@@ -164,7 +180,14 @@ def texts_of(frame: pd.DataFrame, column: str, where: str = "the table") -> list
     return texts
 
 
-def _values(frame: pd.DataFrame, column: str | None, name: str) -> list[str | None]:
+def labels_of(frame: pd.DataFrame, column: str | None, name: str = "the table") -> list[str | None]:
+    """Return the labels (n,) of a table as texts, None where there is none.
+
+    Raises
+    ------
+    InputError
+        If there is no such column.
+    """
     if column is None:
         return [None] * len(frame)
     if column not in frame:
@@ -182,11 +205,48 @@ def _are_numbers(frames: Sequence[pd.DataFrame], column: str) -> bool:
     return all(isinstance(cell, whole) and not isinstance(cell, bool) for cell in cells)
 
 
-def _on_rows(matrix: LabelMatrix, frame: pd.DataFrame, name: str) -> LabelMatrix:
-    aligned: LabelMatrix = align_votes(matrix, [frame], name, "the votes")
+def with_ids(frame: pd.DataFrame, ids: np.ndarray | None) -> pd.DataFrame:
+    """Return a frame whose index are the ids (n,) of its rows, or the frame as it is."""
+    return frame if ids is None else frame.set_axis(pd.Index(ids), axis=0)
+
+
+def votes_of_rows(
+    matrix: LabelMatrix, frame: pd.DataFrame, ids: np.ndarray | None, name: str = "the table"
+) -> LabelMatrix:
+    """Return votes in the order of the rows of a frame, joined by id where both have ids.
+
+    Their row ids are the ids given, if there are any.
+
+    Parameters
+    ----------
+    matrix : LabelMatrix
+        Its row ids are those of a column, or the index of the frame that was voted on.
+    frame : DataFrame of n rows
+    ids : ndarray (n,) or None
+        Ids of a column of the frame.
+    name : str
+        What messages call the frame.
+
+    Raises
+    ------
+    InputError
+        If the votes are of other rows, or of more or fewer.
+    """
+    # An index that merely counts the rows says nothing of them where votes have ids.
+    by_index = ids is None or counts_rows(matrix.row_ids) or not counts_rows(index_ids(frame))
+    try:
+        known = frame if by_index else with_ids(frame, ids)
+        aligned: LabelMatrix = align_votes(matrix, [known], name, "the votes")
+    except InputError:
+        if ids is None or not by_index:
+            raise
+        aligned = align_votes(matrix, [with_ids(frame, ids)], name, "the votes")
     if len(aligned) != len(frame):
         raise InputError(
             f"{name} has {len(frame)} rows, but there are votes on {len(aligned)}; apply the "
             "labelling functions to this table"
         )
+    if ids is not None:
+        aligned = copy.copy(aligned)
+        aligned.row_ids, aligned.has_row_ids = as_row_ids(ids), True
     return aligned

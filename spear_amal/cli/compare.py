@@ -1,0 +1,167 @@
+"""The command ``compare``: what the rules add on the user's own, partly labelled table."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import confusion_matrix
+
+from spear_amal.cli.console import add_to_json, print_result, print_status, show_table
+from spear_amal.cli.options import CompareOptions
+from spear_amal.cli.outputs import check_outputs
+from spear_amal.cli.study import study_progress
+from spear_amal.cli.training_data import read_test_rows, read_training_data
+from spear_amal.report import (
+    ComparisonContent,
+    Estimate,
+    Evaluation,
+    write_comparison_report,
+)
+from spear_amal.report.comparison_tables import readable_class_scores, readable_scores
+from spear_amal.report.formatting import METRIC_NAMES
+from spear_amal.studies.crossval.compare import (
+    DEFAULT_METHODS,
+    ComparisonPlan,
+    ComparisonResult,
+    compare_methods,
+    plan_methods,
+)
+from spear_amal.studies.crossval.outcome import plain_title
+from spear_amal.studies.crossval.table import ComparedTable, compared_table
+from spear_amal.studies.methods import MethodSpec, parse_method
+from spear_amal.studies.results_file import StudyFile
+from spear_amal.training import score
+
+NO_VERDICT = "No method with rules was compared with gold alone in the same folds."
+
+
+def compare(options: CompareOptions) -> None:
+    """Score methods on rows that their models never saw, print tables and verdict."""
+    specs, baseline = plan_methods(_methods(options), options.baseline)
+    check_outputs(options.force, report=options.html, continued=options.runs, inputs=options.data)
+    plan = ComparisonPlan(
+        specs,
+        baseline,
+        metric=options.metric,
+        folds=options.folds,
+        repeats=options.repeats,
+        seed=options.seed,
+        settings={"max_epochs": options.max_epochs},
+        smallest_gain=options.smallest_gain / 100,
+    )
+    table = _read(options, any(spec.method.uses_votes for spec in specs))
+    trainings = len(specs) * plan.repeats * (1 if table.test is not None else plan.folds)
+    print_status(
+        f"{len(table.rows):,} rows, {len(table.gold)} of them labelled; {trainings} trainings"
+    )
+    with study_progress(options.runs) as progress:
+        result = compare_methods(table, plan, StudyFile(options.runs), options.jobs, progress)
+    content = comparison_content(table, plan, result, options)
+    if options.html is not None:
+        write_comparison_report(options.html, content, options.force)
+    _print(content, result, options)
+
+
+def _methods(options: CompareOptions) -> list[str]:
+    """Return the names of what is compared: the defaults, what train would train, and others."""
+    trained = parse_method(options.method)
+    [*others, recommended] = DEFAULT_METHODS[1:]
+    judged = [options.method] if trained.method.uses_votes else [options.method, recommended]
+    return list(dict.fromkeys([*others, *judged, *options.further]))
+
+
+def _read(options: CompareOptions, with_votes: bool) -> ComparedTable:
+    data = read_training_data(options, with_votes)
+    name = ", ".join(path.name for path in options.data)
+    test = None
+    if options.test and not options.in_folds:
+        test = read_test_rows(options, data, with_votes)
+    return compared_table(data, name, options.features, test)
+
+
+def _print(content: ComparisonContent, result: ComparisonResult, options: CompareOptions) -> None:
+    show_table(content.table, "Scores on rows that no model saw, in points", result.outcome.table)
+    per_class = result.outcome.per_class
+    show_table(readable_class_scores(per_class), "Class by class, in points", per_class)
+    for note in content.notes:
+        print_result(note)
+    print_result(f"Runs are in {options.runs}")
+    if options.html is not None:
+        print_result(f"Page written to {options.html}")
+    print_result(content.verdict)
+    verdict = result.outcome.verdict
+    add_to_json(verdict=content.verdict, answer=None if verdict is None else verdict.answer)
+    if verdict is not None:
+        add_to_json(rows_to_label=verdict.more_rows if verdict.answer == "unclear" else 0)
+
+
+# -- the page -------------------------------------------------------------------------------------
+
+
+def comparison_content(
+    table: ComparedTable, plan: ComparisonPlan, result: ComparisonResult, options: CompareOptions
+) -> ComparisonContent:
+    """Return what the page of a comparison shows."""
+    outcome = result.outcome
+    what = ", ".join(plain_title(spec) for spec in plan.specs)
+    size = f"{len(table.rows):,} rows, {len(table.gold)} of them labelled"
+    return ComparisonContent(
+        title=f"What the rules add on {table.name}",
+        verdict=NO_VERDICT if outcome.verdict is None else outcome.verdict.text,
+        summary=[f"{size}. Compared: {what}."],
+        table=readable_scores(outcome.table, plan.metric),
+        estimate=score_figures(outcome.table, plan.metric),
+        by_draw=_by_draw(table, plan, result),
+        outcomes=[evaluation_of(spec, result, len(table.classes)) for spec in plan.specs],
+        class_names=table.classes,
+        notes=result.notes,
+        settings=options.as_text(),
+    )
+
+
+def score_figures(table: pd.DataFrame, metric: str) -> Estimate:
+    """Return scores and gains in points, for figures."""
+    baseline = table.loc[table["gain"].isna(), "title"].iloc[0]
+    points = 100 * table[["score", "low", "high", "gain", "gain_low", "gain_high"]]
+    points.insert(0, "method", table["title"])
+    gains = points[["method", "gain", "gain_low", "gain_high"]].dropna()
+    return Estimate(
+        sentences=(),
+        scores=points[["method", "score", "low", "high"]],
+        gains=gains.rename(columns={"gain_low": "low", "gain_high": "high"}),
+        baseline=baseline,
+        metric=METRIC_NAMES[metric],
+    )
+
+
+def _by_draw(
+    table: ComparedTable, plan: ComparisonPlan, result: ComparisonResult
+) -> pd.DataFrame | None:
+    """Return the score of every method in every fold, in points; None where there are no folds."""
+    if table.test is not None:
+        return None
+    predictions = result.predictions
+    rows = []
+    for spec in plan.specs:
+        for repeat, predicted in enumerate(predictions.by_method[spec.text]):
+            for fold in range(result.folds.n_folds):
+                held_out = predictions.folds[repeat] == fold
+                value = score(
+                    plan.metric, predictions.y[held_out], predicted[held_out], table.positive
+                )
+                draw = f"{repeat + 1}.{fold + 1}"
+                rows.append({"method": plain_title(spec), "draw": draw, "score": 100 * value})
+    return pd.DataFrame(rows)
+
+
+def evaluation_of(spec: MethodSpec, result: ComparisonResult, n_classes: int) -> Evaluation:
+    """Return how a method did on the rows that its models never saw, in the first repeat."""
+    predictions = result.predictions
+    predicted = predictions.by_method[spec.text][0]
+    return Evaluation(
+        model=plain_title(spec),
+        rows=f"{len(predicted)} rows that its models never saw",
+        confusion=confusion_matrix(predictions.y, predicted, labels=np.arange(n_classes)),
+        confidence=predictions.confidence[spec.text][0],
+        right=predicted == predictions.y,
+    )

@@ -1,0 +1,10 @@
+"""Preprocessors of data points, under Snorkel's names; imports no torch."""
+
+from spear_amal.labeling.preprocessing import (
+    BasePreprocessor,
+    LambdaPreprocessor,
+    Preprocessor,
+    preprocessor,
+)
+
+__all__ = ["BasePreprocessor", "LambdaPreprocessor", "Preprocessor", "preprocessor"]
