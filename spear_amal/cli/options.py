@@ -149,7 +149,7 @@ class AnalyzeOptions(CliConfig):
     """Options of ``analyze``."""
 
     SHOWN: ClassVar = {
-        "Options": "data lfs lf votes table force",
+        "Options": "data lfs lf votes table html force",
         "Rows": "text_column label_column gold id_column sep encoding sheet",
         "Labelling functions": "fault_tolerant jobs cache no_cache",
     }
@@ -162,6 +162,10 @@ class AnalyzeOptions(CliConfig):
     lf: Text | None = option(None, "Show this labelling function alone: its wrong rows, conflicts.")
     table: Path | None = option(
         None, "Also write the table of labelling functions here.", flag="output"
+    )
+    html: Path | None = option(
+        None,
+        "HTML page of the review to write, with figures; needs: pip install 'spear-amal[report]'.",
     )
     fault_tolerant: FaultTolerant = False
     jobs: int = option(1, "Processes; -1 for all cores.")
@@ -271,6 +275,33 @@ class PredictOptions(CliConfig):
     predictions: Path | None = option(
         None, "Table to write: the data with predictions added.", flag="output"
     )
+    force: Force = False
+
+
+class LabelOptions(CliConfig):
+    """Options of ``label``."""
+
+    SHOWN: ClassVar = {
+        "Options": "data lfs label_model model labelled lf_votes force",
+        "Rows": "text_column label_column gold id_column sep encoding sheet",
+        "Labelling functions": "fault_tolerant jobs cache no_cache",
+    }
+
+    label_model: Text = option(
+        "label-model",
+        "What labels by the votes: label-model, majority, dawid-skene, ..; with options, as "
+        "dawid-skene:model_abstains=false.",
+    )
+    model: Path | None = option(
+        None, "Label by this model file instead; with --lfs votes are told as well."
+    )
+    labelled: Path | None = option(
+        None, "Table to write: the data with labels added.", flag="output"
+    )
+    lf_votes: bool = option(False, "Also write the vote of each labelling function.")
+    fault_tolerant: FaultTolerant = False
+    jobs: int = option(1, "Processes; -1 for all cores.")
+    no_cache: NoCache = False
     force: Force = False
 
 

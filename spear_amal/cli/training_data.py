@@ -56,6 +56,15 @@ def read_training_data(
     return data
 
 
+def require_gold(data: TrainingData) -> None:
+    """Raise InputError if no training row has a label."""
+    if not (data.train.y >= 0).any():
+        raise InputError(
+            f"{data.name}: no row has a label in the column {data.label_column!r}; a few labelled "
+            "rows of every class are needed"
+        )
+
+
 def read_test_rows(
     settings: TrainOptions | CompareOptions, data: TrainingData, with_votes: bool
 ) -> LabelledTable:
