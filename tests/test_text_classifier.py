@@ -208,6 +208,7 @@ def test_tables_in_files(fitted, suffix, tmp_path):
     assert clf.class_names_ == ("refund", "delivery", "praise")  # of the LF file
 
 
+@pytest.mark.slow
 def test_another_process_answers_bit_for_bit_the_same(fitted, tmp_path):
     fitted.save(tmp_path / "m")
     np.save(tmp_path / "p.npy", fitted.predict_proba(TEXTS))
@@ -268,7 +269,7 @@ def test_without_gold_votes_alone_are_learnt_from(label):
     assert clf.classes_.tolist() == sorted(WORDS)
     gold = FRAME["label"][:53]
     assert (clf.predict(FRAME[:53]) == gold).mean() > 0.7
-    with pytest.raises(InputError, match=r"method spear needs some.*label-model, majority"):
+    with pytest.raises(InputError, match=r"method spear needs some.*votes alone these learn: majority"):
         TextClassifier("spear").fit(frame, lfs=LFS, label=label)
     with pytest.raises(InputError, match="method only-l needs some; label a few rows"):
         TextClassifier("only-l").fit(frame, label=label)

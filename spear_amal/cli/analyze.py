@@ -21,6 +21,7 @@ from spear_amal.data.id_column import ids_of
 from spear_amal.data.table_kinds import is_delimited
 from spear_amal.errors import InputError
 from spear_amal.labeling import LFReview, review_lfs
+from spear_amal.report import ReportContent, write_report
 from spear_amal.report.formatting import format_interval, format_numbers
 from spear_amal.votes.label_matrix import LabelMatrix
 from spear_amal.votes.parquet import VoteFiles
@@ -31,14 +32,16 @@ _ALL = 10_000  # rows of a kind that a script gets
 
 def analyze(options: AnalyzeOptions) -> None:
     """Print the LF table and what to mend next; with ``--lf`` all about one LF."""
-    if options.table is not None:
-        check_outputs(options.force, options.table)
+    check_outputs(options.force, options.table, report=options.html)
     if options.has_flag("label_column") and not options.data:
         raise InputError("--label-column needs the table that has it: give --data as well")
     votes, frame, gold, lfs = _votes(options)
     texts = frame if frame is not None and options.text_column in frame else None
     most = _ALL if wants_json() else _MANY
     review = review_lfs(votes, gold, texts, lfs, options.text_column, max_rows=most)
+    if options.html is not None:
+        write_report(options.html, _page(review, votes, options), options.force)
+        print_result(f"Page written to {options.html}")
     if options.lf is not None:
         _show_one(review.of(options.lf), options.lf)
         return
@@ -70,6 +73,20 @@ def _votes(
     ids = ids_of(frame, options.id_column, "the data")
     votes = votes_on_rows(source, frame, ids, options.text_column)
     return votes, frame, gold_of(frame, options, votes), None
+
+
+def _page(
+    review: LFReview, votes: LabelMatrix | VoteFiles, options: AnalyzeOptions
+) -> ReportContent:
+    data = ", ".join(path.name for path in options.data)
+    return ReportContent(
+        title=f"Labelling functions{' on ' if data else ''}{data}",
+        summary=[],
+        class_names=review.class_names,
+        votes=votes,
+        review=review,
+        settings=options.as_text(),
+    )
 
 
 def _write(table: pd.DataFrame, options: AnalyzeOptions) -> None:

@@ -149,7 +149,7 @@ class AnalyzeOptions(CliConfig):
     """Options of ``analyze``."""
 
     SHOWN: ClassVar = {
-        "Options": "data lfs lf votes table force",
+        "Options": "data lfs lf votes table html force",
         "Rows": "text_column label_column gold id_column sep encoding sheet",
         "Labelling functions": "fault_tolerant jobs cache no_cache",
     }
@@ -162,6 +162,10 @@ class AnalyzeOptions(CliConfig):
     lf: Text | None = option(None, "Show this labelling function alone: its wrong rows, conflicts.")
     table: Path | None = option(
         None, "Also write the table of labelling functions here.", flag="output"
+    )
+    html: Path | None = option(
+        None,
+        "HTML page of the review to write, with figures; needs: pip install 'spear-amal[report]'.",
     )
     fault_tolerant: FaultTolerant = False
     jobs: int = option(1, "Processes; -1 for all cores.")

@@ -16,7 +16,7 @@ from spear_amal.cli.outputs import check_outputs
 from spear_amal.cli.training_data import read_training_data
 from spear_amal.io.atomic import written_together
 from spear_amal.label_models import UNKNOWN_WITHOUT_GOLD
-from spear_amal.labeling import VotesTest, votes_test
+from spear_amal.labeling import LFReview, VotesTest, load_lfs, review_lfs, votes_test
 from spear_amal.report import (
     Evaluation,
     Examples,
@@ -134,6 +134,7 @@ def _report(
         class_names=data.classes,
         votes=train.votes,
         y=train.y if (train.y >= 0).any() else None,
+        review=_review(settings, train),
         histories={spec.title: estimator.history_},
         examples=_examples(spec, train, estimator),
         outcome=_outcome(spec, data.validation, model),
@@ -141,6 +142,15 @@ def _report(
         estimate=estimate_content(estimate),
         settings=settings.as_text(),
     )
+
+
+def _review(settings: TrainOptions, train: LabelledTable) -> LFReview | None:
+    """Return the review of the rules, with the words of the rows; None without rules."""
+    if train.votes is None or settings.lfs is None:
+        return None
+    gold = train.votes.classes.as_numbers(train.y)
+    lfs = load_lfs(settings.lfs).lfs  # they know the words that they look for
+    return review_lfs(train.votes, gold, train.texts or None, lfs)
 
 
 def _test_outcome(

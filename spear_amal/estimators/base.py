@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from spear_amal._typing import MatrixLike, PathLike, VectorLike, VotesLike
+from spear_amal.checks import check_metric
 from spear_amal.errors import InputError
 from spear_amal.estimators import serialization
 from spear_amal.estimators.cross_fitting import FitPlan, FoldResult, fit_plan, weights_frame
@@ -287,6 +288,7 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         **changes
             Fields of :class:`FitPlan`.
         """
+        check_metric(self.metric, len(pool.classes))
         trainer: TrainerConfig = self._options_of("trainer")
         images = pool.x.ndim > 2
         if trainer.augment is not None and not images:

@@ -67,7 +67,7 @@ def test_lf_that_never_votes_or_declares():
     assert shown["accuracy"].tolist() == ["n/a", "n/a", "0.50"]
     assert shown["95% interval"].tolist()[:2] == ["", ""]
     assert shown["chance"].tolist() == ["n/a", "n/a", "0.50"]
-    assert shown["verdict"].tolist() == ["silent", "silent", "unclear"]
+    assert shown["grade"].tolist() == ["silent", "silent", "unclear"]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from spear_amal.report.charts.style import (
     Spec,
     finished,
     kinds_scale,
+    legend,
     names_axis,
     tooltip,
 )
@@ -70,10 +71,14 @@ def gain_dots(gains: pd.DataFrame, baseline: str) -> Spec:
     x["axis"] = alt.Axis(orient="top", format="+~g", tickCount=6)
     told = tooltip(method="", gain="+.1f", low="+.1f", high="+.1f")
     looks: Spec = {
-        "color": alt.Color(field="side", type="nominal", scale=kinds_scale(_SIDES)),
+        "color": alt.Color(
+            field="side", type="nominal", scale=kinds_scale(_SIDES), legend=legend(_SIDES)
+        ),
         "tooltip": told,
     }
-    shape = alt.Shape(field="side", type="nominal", scale=kinds_scale(_SHAPES))
+    shape = alt.Shape(
+        field="side", type="nominal", scale=kinds_scale(_SHAPES), legend=legend(_SIDES)
+    )
     interval = base.mark_rule(strokeWidth=2).encode(
         x=alt.X(field="low", **x), x2=alt.X2(field="high"), **looks
     )
@@ -135,6 +140,8 @@ def label_curve(by_labels: pd.DataFrame, label: str) -> Spec:
     """
     rows = _with_bounds(by_labels)
     chosen = alt.selection_point(fields=["method"], bind="legend")
+    names = legend(rows["method"].unique())
+    names.symbolOpacity = 1  # bands are faint, their names are not
     base = alt.Chart(alt.NamedData("points")).encode(
         x=alt.X(
             field="labels",
@@ -142,9 +149,7 @@ def label_curve(by_labels: pd.DataFrame, label: str) -> Spec:
             title="gold labels",
             scale=alt.Scale(zero=False, padding=12),
         ),
-        color=alt.Color(
-            field="method", type="nominal", sort=None, legend=alt.Legend(symbolOpacity=1)
-        ),
+        color=alt.Color(field="method", type="nominal", sort=None, legend=names),
         tooltip=tooltip(method="", labels="", score=".1f", low=".1f", high=".1f"),
     )
     y: Spec = {"type": "quantitative", "title": label, "scale": alt.Scale(zero=False)}

@@ -20,6 +20,7 @@ from spear_amal.report.charts.style import (
     Spec,
     finished,
     kinds_scale,
+    legend,
     names_axis,
     tooltip,
 )
@@ -55,7 +56,9 @@ def coverage_bars(table: pd.DataFrame) -> Spec:
         .encode(
             x=alt.X(field=name, type="quantitative", title="share of rows", axis=_percent_axis()),
             y=y,
-            color=alt.Color(field=f"is_{name}", type="nominal", scale=colours),
+            color=alt.Color(
+                field=f"is_{name}", type="nominal", scale=colours, legend=legend(SHARES)
+            ),
             tooltip=told,
         )
         for name, (_, size) in SHARES.items()
@@ -104,7 +107,7 @@ def conflict_map(conflicts: pd.DataFrame) -> Spec:
                 field="share",
                 type="quantitative",
                 scale=alt.Scale(domainMin=0, range=[0.03, 1]),
-                legend=alt.Legend(title="share of rows", format=".2~%", tickCount=4),
+                legend=alt.Legend(title="share of rows", format=".2~%", tickCount=4, columns=4),
             ),
             tooltip=tooltip(one_LF="", another_LF="", share=".2%"),
         )
@@ -134,8 +137,8 @@ def accuracy_forest(table: pd.DataFrame) -> Spec:
     given = {name: look for name, look in _GRADES.items() if name in set(table["grade"])}
     colours = kinds_scale({name: colour for name, (colour, _) in given.items()})
     shapes = kinds_scale({name: shape for name, (_, shape) in given.items()})
-    colour = alt.Color(field="grade", type="nominal", scale=colours)
-    shape = alt.Shape(field="grade", type="nominal", scale=shapes)
+    colour = alt.Color(field="grade", type="nominal", scale=colours, legend=legend(given))
+    shape = alt.Shape(field="grade", type="nominal", scale=shapes, legend=legend(given))
     interval = base.mark_rule(strokeWidth=2).encode(
         x=alt.X(field="low", scale=scale, axis=axis, **x), x2=alt.X2(field="high"), color=colour
     )

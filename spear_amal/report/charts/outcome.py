@@ -16,10 +16,12 @@ from spear_amal.report.charts.style import (
     INK,
     MEDIUM,
     PALE,
+    RED,
     SHORT_NAMES,
     Spec,
     finished,
     kinds_scale,
+    legend,
     tooltip,
 )
 
@@ -85,7 +87,8 @@ def calibration_chart(confidence: np.ndarray, right: np.ndarray) -> Spec:
     start = min(float(bins["from"].min()), 0.5) if len(bins) else 0.0
     scale = alt.Scale(domain=[start, 1], nice=False)
     told = tooltip(confidence="", rows="", right="", accuracy=".1%", mean_confidence=".1%")
-    looks = kinds_scale({"accuracy": PALE, "mean confidence": BLUE, "as it should be": GREY})
+    colours = {"accuracy": PALE, "mean confidence": BLUE, "as it should be": GREY}
+    looks: Spec = {"scale": kinds_scale(colours), "legend": legend(colours)}
     y: Spec = {
         "type": "quantitative",
         "title": "share that is right",
@@ -103,7 +106,7 @@ def calibration_chart(confidence: np.ndarray, right: np.ndarray) -> Spec:
             x=alt.X(field="from", bin="binned", axis=alt.Axis(grid=False), **x),
             x2=alt.X2(field="to"),
             y=alt.Y(field="accuracy", **y),
-            color=alt.Color(field="is_accuracy", type="nominal", scale=looks),
+            color=alt.Color(field="is_accuracy", type="nominal", **looks),
             tooltip=told,
         )
     )
@@ -113,7 +116,7 @@ def calibration_chart(confidence: np.ndarray, right: np.ndarray) -> Spec:
         .encode(
             x=alt.X(field="mean_confidence", **x),
             y=alt.Y(field="accuracy", **y),
-            color=alt.Color(field="is_mean", type="nominal", scale=looks),
+            color=alt.Color(field="is_mean", type="nominal", **looks),
             tooltip=told,
         )
     )
@@ -123,7 +126,7 @@ def calibration_chart(confidence: np.ndarray, right: np.ndarray) -> Spec:
         .encode(
             x=alt.X(field="x", **x),
             y=alt.Y(field="x", **y),
-            color=alt.Color(field="is_as", type="nominal", scale=looks),
+            color=alt.Color(field="is_as", type="nominal", **looks),
         )
     )
     # What a layer is, for the legend.
@@ -154,7 +157,8 @@ def confidence_chart(confidence: np.ndarray, right: np.ndarray) -> Spec:
             color=alt.Color(
                 field="kind",
                 type="nominal",
-                scale=kinds_scale({"right": MEDIUM, "wrong": "#D55E00"}),
+                scale=kinds_scale({"right": MEDIUM, "wrong": RED}),
+                legend=legend(["right", "wrong"]),
             ),
             tooltip=tooltip(confidence="", rows="", right="", accuracy=".1%"),
         )

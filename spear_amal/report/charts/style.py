@@ -7,7 +7,7 @@ light to dark.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -28,6 +28,7 @@ PALE, MEDIUM = "#B9D7EA", "#56A0D3"
 GREY = "#8A8A8A"
 PALETTE = [*COLOURS[:-1], GREY]
 STEP = 19  # pixels for one name in a list of lines or bars
+_ROOM = 52  # characters of a legend in one line
 HEIGHT = 260  # pixels of a chart with a free height
 # Long names keep both ends: those of a family often differ in the last word only.
 SHORT_NAMES = (
@@ -132,6 +133,14 @@ def names_axis(field: str, names: list[str]) -> alt.Y:
     domain = [on_one_line(str(name)) for name in names]
     axis = alt.Axis(title=None, grid=False, ticks=False, domain=False, labelExpr=SHORT_NAMES)
     return alt.Y(field=field, type="nominal", scale=alt.Scale(domain=domain), axis=axis)
+
+
+def legend(names: Iterable[object]) -> alt.Legend:
+    """Return a legend with as many names side by side as a phone has room for."""
+    import altair as alt
+
+    longest = max((len(str(name)) for name in names), default=0)
+    return alt.Legend(columns=max(1, _ROOM // (longest + 4)))
 
 
 def kinds_scale(looks: Mapping[str, Any]) -> alt.Scale:

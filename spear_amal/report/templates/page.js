@@ -80,9 +80,7 @@
     const spec = JSON.parse(place.querySelector("script").textContent);
     const look = JSON.parse(config.textContent);
     look.axis.labelLimit = Math.min(230, Math.round(place.clientWidth * 0.42));
-    const columns = Math.max(1, Math.min(4, Math.floor(place.clientWidth / 160)));
-    look.legend.columns = columns;
-    look.legend.labelLimit = Math.round(place.clientWidth / columns) - 40;
+    look.legend.labelLimit = place.clientWidth - 70;
     vegaEmbed(place, spec, {
       mode: "vega-lite", logLevel: 1 /* errors */, renderer: "svg", ast: true, config: look,
       actions: { export: true, source: false, compiled: false, editor: false },
