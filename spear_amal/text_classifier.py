@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from spear_amal import estimators
 from spear_amal._typing import PathLike
 from spear_amal.data import ids_of, read_table
-from spear_amal.data.read_rows import for_lfs, label_values
+from spear_amal.data.read_rows import for_lfs
 from spear_amal.data.table_features import FeaturesLike, TableFeatures, uses_text
 from spear_amal.data.table_kinds import suffix_of
 from spear_amal.errors import InputError
@@ -24,10 +24,10 @@ from spear_amal.explain_row import explain_row
 from spear_amal.explanation import Explanation
 from spear_amal.labeling.classes_of_lfs import LFsLike, applier_of
 from spear_amal.studies import MethodSpec, one_thread, parse_method
-from spear_amal.studies.method_needs import check_labels_of_folds, check_labels_of_method
+from spear_amal.studies.method_needs import check_labels_of_folds, method_for
 from spear_amal.text_model_file import TextModelParts
 from spear_amal.training import score
-from spear_amal.training_rows import TrainingData, texts_of, training_data, votes_of_rows
+from spear_amal.training_rows import TrainingData, labels_of, texts_of, training_data, votes_of_rows
 from spear_amal.votes.class_set import ClassesLike, class_names
 from spear_amal.votes.gold import read_gold
 from spear_amal.votes.label_matrix import LabelMatrix
@@ -201,9 +201,8 @@ class TextClassifier(BaseEstimator):
 
         Features are fitted on these rows alone.
         """
-        spec = self.method_spec()
         train, validation = data.train, data.validation
-        check_labels_of_method(spec, train.y)
+        spec = method_for(self.method_spec(), train.y, data.name)
         estimator = self._new_estimator(spec)
         y_all = np.concatenate([table.y for table in data.tables])
         check_labels_of_folds(spec, estimator, y_all, data.classes)
@@ -228,7 +227,7 @@ class TextClassifier(BaseEstimator):
                 label_column=data.label_column,
                 id_column=data.id_column,
                 lf_names=() if train.votes is None else tuple(train.votes.lf_names),
-                method=self.method,
+                method=spec.text,
                 row_ids=None if data.id_column is None else index_ids(train.frame),
             )
         )
@@ -308,11 +307,7 @@ class TextClassifier(BaseEstimator):
                 "method without rules, such as only-lv"
             )
         labels = [
-            value
-            for frame in frames
-            if label is not None
-            for value in label_values(frame, label, "the table")
-            if value is not None
+            value for frame in frames for value in labels_of(frame, label) if value is not None
         ]
         self.applier_ = applier_of(lfs, classes, labels)
         return [
@@ -356,6 +351,8 @@ class TextClassifier(BaseEstimator):
         """
         check_is_fitted(self, "estimator_")
         frame = self.rows_of(rows)
+        if not len(frame):
+            return np.zeros((0, len(self.classes_)))
         matrix = self._prediction_votes(frame, votes, lfs)
         x = self.features_.transform(frame)
         with one_thread():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from spear_amal.data.read_table import require_columns
 from spear_amal.errors import InputError
 from spear_amal.votes.class_set import ClassesLike, ClassNames, class_names
 from spear_amal.votes.label_matrix import LabelMatrix
-from spear_amal.votes.row_ids import align_votes, counts_rows, index_ids
+from spear_amal.votes.row_ids import align_votes, as_row_ids, counts_rows, index_ids
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ class TrainingData:
     classes : ClassNames
         In the order of the codes.
     text_column, label_column, id_column : str or None
+    name : str
+        What messages call the training rows.
     """
 
     train: LabelledTable
@@ -67,6 +70,7 @@ class TrainingData:
     text_column: str = "text"
     label_column: str | None = "label"
     id_column: str | None = None
+    name: str = "the table"
 
     @property
     def tables(self) -> list[LabelledTable]:
@@ -75,10 +79,10 @@ class TrainingData:
 
     def as_labels(self, codes: np.ndarray) -> np.ndarray:
         """Return class codes (n,) as an estimator gets them, with None or -1 for no label."""
-        return labels_of(codes, self.classes)
+        return named_labels(codes, self.classes)
 
 
-def labels_of(codes: np.ndarray, classes: ClassNames) -> np.ndarray:
+def named_labels(codes: np.ndarray, classes: ClassNames) -> np.ndarray:
     """Return class codes (n,) as an estimator gets them: names with None, or codes with -1."""
     if classes.mere_codes:
         return codes
@@ -122,7 +126,7 @@ def training_data(
         other rows.
     """
     values = [
-        _values(frame, label_column, name) for frame, name in zip(frames, names, strict=False)
+        labels_of(frame, label_column, name) for frame, name in zip(frames, names, strict=False)
     ]
     for labels, name in zip(values[1:], names[1:], strict=False):
         if None in labels:
@@ -152,7 +156,8 @@ def training_data(
     validation = tables[1] if len(tables) > 1 else None
     if id_column is None and ids[0] is not None:
         id_column = ID_COLUMN
-    return TrainingData(tables[0], validation, found, text_column, label_column, id_column)
+    columns = (text_column, label_column, id_column)
+    return TrainingData(tables[0], validation, found, *columns, name=names[0])
 
 
 def texts_of(frame: pd.DataFrame, column: str, where: str = "the table") -> list[str]:
@@ -175,7 +180,14 @@ def texts_of(frame: pd.DataFrame, column: str, where: str = "the table") -> list
     return texts
 
 
-def _values(frame: pd.DataFrame, column: str | None, name: str) -> list[str | None]:
+def labels_of(frame: pd.DataFrame, column: str | None, name: str = "the table") -> list[str | None]:
+    """Return the labels (n,) of a table as texts, None where there is none.
+
+    Raises
+    ------
+    InputError
+        If there is no such column.
+    """
     if column is None:
         return [None] * len(frame)
     if column not in frame:
@@ -202,6 +214,8 @@ def votes_of_rows(
     matrix: LabelMatrix, frame: pd.DataFrame, ids: np.ndarray | None, name: str = "the table"
 ) -> LabelMatrix:
     """Return votes in the order of the rows of a frame, joined by id where both have ids.
+
+    Their row ids are the ids given, if there are any.
 
     Parameters
     ----------
@@ -232,4 +246,7 @@ def votes_of_rows(
             f"{name} has {len(frame)} rows, but there are votes on {len(aligned)}; apply the "
             "labelling functions to this table"
         )
+    if ids is not None:
+        aligned = copy.copy(aligned)
+        aligned.row_ids, aligned.has_row_ids = as_row_ids(ids), True
     return aligned

@@ -156,6 +156,11 @@ def _drawn(data: ImageData, n_train: int, seed: int) -> ImageData:
 
 def _texts(settings: DistillOptions) -> DistillData:
     data = read_training_data(settings, settings.lfs is not None)
+    if not (data.train.y >= 0).any():
+        raise InputError(
+            f"{data.name}: no row has a label in the column {settings.label_column!r}; a few "
+            "labelled rows of every class are needed"
+        )
     frames = [table.frame for table in data.tables]
     known = None if data.id_column is None else _ids_of_tables(frames, settings)
     ids = _split(np.arange(sum(map(len, frames))) if known is None else known, frames)

@@ -23,7 +23,7 @@ from spear_amal.report import (
     votes_sentence,
     write_report,
 )
-from spear_amal.studies import WITHOUT_GOLD, MethodSpec
+from spear_amal.studies import MethodSpec, parse_method
 from spear_amal.studies.crossval.estimate import ScoreEstimate
 from spear_amal.text_classifier import TextClassifier
 from spear_amal.training_rows import LabelledTable, TrainingData
@@ -41,29 +41,23 @@ def train(settings: TrainOptions) -> None:
         inputs=settings.data,
     )
     data = read_training_data(settings, spec.method.uses_votes)
-    has_gold = bool((data.train.y >= 0).any())
-    if settings.method == RECOMMENDED and not has_gold:
-        model.set_params(method=WITHOUT_GOLD)
-        spec = model.method_spec()
     n_validation = "" if data.validation is None else f", {len(data.validation.y)} validation"
     print_status(f"{spec.title}: {_n_rows(data.train.y)}{n_validation}")
     with warnings_as_notes():
         model.fit_data(data)
-    estimate = estimate_of(settings, spec, data) if has_gold else None
+    spec = parse_method(model.parts_.method)  # without labels it may be another
+    estimate = estimate_of(settings, spec, data) if (data.train.y >= 0).any() else None
     model.estimate_ = None if estimate is None else estimate.as_json()
     with written_together():
         model.save(settings.output, overwrite=settings.force)
         if settings.report is not None:
             content = _report(settings, spec, data, model, estimate)
             write_report(settings.report, content, settings.force)
-    if has_gold:
+    if (data.train.y >= 0).any():
         print_estimate(estimate, settings)
     _print_result(model, settings, data)
     if settings.report is not None:
         print_result(f"Report written to {settings.report}")
-
-
-RECOMMENDED = "recommended"  # what is trained where no method is named
 
 
 def _n_rows(y: np.ndarray) -> str:
@@ -145,7 +139,7 @@ def _report(
         ],
         class_names=data.classes,
         votes=train.votes,
-        y=train.y,
+        y=train.y if (train.y >= 0).any() else None,
         review=_review(settings, train),
         histories={spec.title: estimator.history_},
         examples=_examples(spec, train, estimator),

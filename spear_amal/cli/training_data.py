@@ -9,7 +9,8 @@ from spear_amal.cli.labelled_rows import read_data
 from spear_amal.cli.options import CompareOptions, DistillOptions, TrainOptions
 from spear_amal.cli.tables import print_numbers, read_frame
 from spear_amal.cli.votes import votes_of_table
-from spear_amal.data import read_rows
+from spear_amal.data import read_rows, require_columns
+from spear_amal.data.table_features import uses_text
 from spear_amal.errors import InputError
 from spear_amal.training_rows import LabelledTable, TrainingData, texts_of, training_data
 from spear_amal.votes.label_matrix import LabelMatrix
@@ -23,25 +24,33 @@ def read_training_data(
     Raises
     ------
     InputError
-        If a validation row has no label, or the column of labels that was named is not there.
+        If a column that was named is missing, or a validation row has no label.
     """
     paths = [settings.require("data")]
     if settings.validation is not None:
         paths.append((settings.validation,))
-    text, label = settings.text_column, settings.label_column
-    frames = [read_data(settings), *(read_frame(settings, f, text, label) for f in paths[1:])]
+    text = settings.text_column
+    label: str | None = settings.label_column
+    needed = text if uses_text(getattr(settings, "features", "tfidf")) else None
+    frames = [
+        read_data(settings, needed),
+        *(read_frame(settings, files, needed, label) for files in paths[1:]),
+    ]
+    names = [", ".join(str(path) for path in files) for files in paths]
+    # A column that nobody named need not be there: then no row has a label.
+    named = "label_column" in settings.model_fields_set
+    if not named and not any(label in frame for frame in frames):
+        print_status(f"{names[0]} has no column {label!r}: no row has a label")
+        label = None
+    for frame, name in zip(frames, names, strict=True):  # before LFs run, which may take long
+        require_columns(frame, [] if label is None else [label], name)
     votes: list[LabelMatrix | None] = [None for _ in frames]
     if with_votes:
         votes = [votes_of_table(settings, frame).matrix for frame in frames]
-    names = [", ".join(str(path) for path in files) for files in paths]
-    column: str | None = label
-    if label not in frames[0] and len(frames) == 1 and not settings.has_flag("label_column"):
-        print_status(f"{names[0]} has no column {label!r}: no row has a label")
-        column = None
     with warnings_as_notes():
-        data = training_data(frames, votes, text, column, settings.id_column, names=names)
-    if column is not None:
-        print_numbers(read_rows.label_values(frames[0], column, names[0]), data.classes)
+        data = training_data(frames, votes, text, label, settings.id_column, names=names)
+    if label is not None:
+        print_numbers(read_rows.label_values(frames[0], label, names[0]), data.classes)
     return data
 
 

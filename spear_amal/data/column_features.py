@@ -77,8 +77,9 @@ class ColumnFeatures(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         with np.errstate(over="ignore", invalid="ignore"):
             if values.shape[1]:
                 scaler.fit(values)
-        means, scales = getattr(scaler, "mean_", np.empty(0)), getattr(scaler, "scale_", [])
-        too_large = ~np.isfinite(np.array(scales, dtype=np.float64))
+        means = getattr(scaler, "mean_", np.empty(0))
+        scales = getattr(scaler, "scale_", np.empty(0))
+        too_large = ~np.isfinite(means) | ~np.isfinite(getattr(scaler, "var_", np.empty(0)))
         if too_large.any():
             name = self._of(NUMBER)[int(too_large.argmax())]
             raise InputError(f"the numbers in the column {name!r} are too large; divide them")

@@ -80,14 +80,18 @@ class TableFeatures(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None)
         return self
 
     def transform(self, frame: pd.DataFrame) -> Any:
-        """Return features (n, D) float32, sparse if a part of them is."""
+        """Return features (n, D) float32; dense where an encoder is among them and no words are."""
         check_is_fitted(self, "parts_", msg="fit TableFeatures on training rows first")
-        blocks = [part.transform(self._input_of(part, frame)) for part in self.parts_]
+        blocks: list[Any] = [part.transform(self._input_of(part, frame)) for part in self.parts_]
         if len(blocks) == 1:
             return blocks[0]
-        if any(sp.issparse(block) for block in blocks):
+        if any(isinstance(part, TextFeatures) for part in self.parts_) or all(
+            sp.issparse(block) for block in blocks
+        ):
             return sp.csr_array(sp.hstack([sp.csr_array(block) for block in blocks]))
-        return np.concatenate(blocks, axis=1)
+        # Beside the dense vectors of an encoder, columns are few.
+        dense = [block.toarray() if sp.issparse(block) else block for block in blocks]
+        return np.concatenate(dense, axis=1)
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
         """Return names (D,): words, columns and categories.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -122,7 +123,7 @@ def load_corpus_votes(
     """
     if isinstance(source, CorpusVotes):
         return source
-    corpus = _corpus(source, data_dir, cache_dir, offline, progress)
+    corpus = _corpus(source, data_dir, cache_dir, offline, progress, lfs)
     if lfs is not None:
         return _apply_file(corpus, Path(lfs), progress)
     if corpus.label_matrix is not None:
@@ -130,7 +131,14 @@ def load_corpus_votes(
     return _apply_known(corpus, data_dir, cache_dir, progress)
 
 
-def _corpus(source: Any, data_dir: Any, cache_dir: Any, offline: bool, progress: bool) -> Corpus:
+def _corpus(
+    source: Any,
+    data_dir: Any,
+    cache_dir: Any,
+    offline: bool,
+    progress: bool,
+    lfs: Any = None,
+) -> Corpus:
     if isinstance(source, Corpus):
         return source
     if not isinstance(source, str | os.PathLike):
@@ -142,6 +150,12 @@ def _corpus(source: Any, data_dir: Any, cache_dir: Any, offline: bool, progress:
         return load_corpus(name, data_dir, cache_dir, offline, progress)
     if Path(name).is_dir():
         return wrench_corpus(Path(name))
+    if Path(name).is_file():
+        raise InputError(
+            f"{name} is a file, and a study runs on a corpus, or on a folder in WRENCH format, "
+            "that has test rows. For a partly labelled table of your own: spear-amal compare "
+            f"--data {shlex.quote(name)} --lfs {shlex.quote(os.fspath(lfs or 'lfs.py'))}"
+        )
     near = get_close_matches(name, CORPORA, n=2)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     raise InputError(

@@ -82,16 +82,33 @@ def _judge(runs: pd.DataFrame) -> Verdict | None:
         return None
     # Cross-fitted ones first.
     row = min(candidates, key=lambda row: (not _folds(row), AMAL.index(_name(row))))
-    rival = f"{RIVAL}:crossfit={_folds(row)}" if _folds(row) else RIVAL
+    rivals = _rivals(_folds(row))
     placebo = ", votes shuffled" if row["config"].get("placebo") else ""
     where = f"{row['corpus']} ({row['labels']} labels{placebo})"
     scores = 100 * runs.pivot(index="seed", columns="method", values="score")
     gains = np.empty(0)
+    rival = next((name for name in rivals if name in scores), rivals[0])
     if rival in scores:
         gains = (scores[row["method"]] - scores[rival]).dropna().to_numpy()
     low, high = interval(gains)
     gain = float(gains.mean()) if len(gains) else 0.0
     return Verdict(where, row["method"], row["title"], rival, gain, low, high, len(gains))
+
+
+def _rivals(folds: int | None) -> tuple[str, ...]:
+    """Return the names of the classifier without rules that is trained as AMAL is.
+
+    Under cross-fitting each gold row plays L and V, so that only-l and only-lv are one method; and
+    only-l that is refitted on L+V is only-lv.
+
+    Examples
+    --------
+    >>> _rivals(5), _rivals(None)
+    (('only-lv:crossfit=5', 'only-l:crossfit=5'), ('only-lv', 'only-l:refit=true'))
+    """
+    if folds:
+        return f"{RIVAL}:crossfit={folds}", f"only-l:crossfit={folds}"
+    return RIVAL, "only-l:refit=true"
 
 
 def _name(row: dict[str, Any]) -> str:

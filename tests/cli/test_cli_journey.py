@@ -127,7 +127,7 @@ def test_validation_file_and_json_lines(inbox, ok):
     given = ("--data", "mail.jsonl", "--validation", "held.jsonl", "--lfs", "lfs.py")
     result = ok("train", *given, *QUICK, "--method", "spear", "--report", "r.html")
     assert "61 rows, 13 of them labelled, 19 validation" in result.stderr
-    assert "on the validation rows" in result.stdout
+    assert "Estimated accuracy on new rows" in result.stdout
     assert "19 validation rows, which also chose the epoch" in (inbox / "r.html").read_text()
     ok("predict", "--data", "mail.jsonl", "--output", "out.jsonl")
     rows = [json.loads(line) for line in (inbox / "out.jsonl").read_text().splitlines()]
@@ -141,11 +141,12 @@ def test_several_files_are_one_table(inbox, ok):
     assert "78 rows, 40 of them labelled" in result.stderr
 
 
-def test_few_labels_are_said_to_be_used_twice(inbox, ok):
+def test_few_labels_are_too_few_for_an_estimate(inbox, ok):
     messages(61, 3).to_csv("few.csv", index=False)
     given = ("--data", "few.csv", "--lfs", "lfs.py", "--method", "amal")
-    shown = ok("train", *given, *QUICK).stdout
-    assert "on the training rows themselves" in shown
+    result = ok("train", *given, *QUICK)
+    assert "cannot be estimated" in result.stderr
+    assert "Estimated" not in result.stdout
 
 
 def test_class_without_a_label_is_predicted_with_0(inbox, ok):

@@ -205,3 +205,12 @@ def test_features_of_a_file_tell_runs_apart(source, tmp_path):
             source, ["only-l"], 2, features=f"file:{path}", output=out, only=True, max_epochs=1
         )
     assert len(json.loads(out.read_text())["rows"]) == 4
+
+
+def test_a_table_is_sent_to_the_command_for_tables(tmp_path):
+    table = tmp_path / "my mail.csv"
+    table.write_text("text,label\na,\n")
+    with pytest.raises(InputError) as raised:
+        load_corpus_votes(table, lfs=tmp_path / "rules.py")
+    command = f"spear-amal compare --data '{table}' --lfs {tmp_path / 'rules.py'}"
+    assert str(raised.value).endswith(command)

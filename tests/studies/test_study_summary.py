@@ -139,3 +139,10 @@ def test_files_that_are_no_study(tmp_path):
     (tmp_path / "a.json").write_text("{")
     with pytest.raises(FileFormatError, match="damaged"):
         read_study(tmp_path / "a.json")
+
+
+def test_verdict_knows_that_only_l_and_only_lv_in_folds_are_one_method():
+    base = np.array([0.7, 0.71, 0.69, 0.7, 0.72])
+    (found,) = verdicts(runs({"only-l:crossfit=3": base, "amal:crossfit=3": base + 0.02}))
+    assert (found.rival, found.seeds) == ("only-l:crossfit=3", 5)
+    assert found.gain == pytest.approx(2.0)

@@ -56,7 +56,7 @@ def choose_next(options: NextOptions) -> None:
 
 
 def compare(options: CompareOptions) -> None:
-    """Tell what the rules add: score methods on labelled rows that their models never saw.
+    """Score methods on labelled rows that their models never saw.
 
     Repeated cross-validation on one partly labelled table, or scores on --test rows. Runs the file
     of labelling functions that --lfs, or spear.toml in this folder, names. A comparison that was

@@ -85,7 +85,8 @@ def plan_methods(
 ) -> tuple[list[MethodSpec], MethodSpec]:
     """Read methods, each once, and the baseline, which comes first if it is not among them.
 
-    Default for the baseline: the equal without rules of the method that is judged.
+    Two names of one training (only-l and only-lv, both in folds) count as one. Default for the
+    baseline: the equal without rules of the method that is judged.
 
     Raises
     ------
@@ -106,10 +107,17 @@ def plan_methods(
         rival = read[0] if judged is None else fair_rival(judged)
     else:
         rival = baseline if isinstance(baseline, MethodSpec) else parse_method(baseline)
-    specs = {spec.text: spec for spec in read}
-    if rival.text not in specs:
-        specs = {rival.text: rival, **specs}
-    return list(specs.values()), specs[rival.text]
+    specs: dict[tuple[Any, ...], MethodSpec] = {}
+    for spec in read:
+        specs.setdefault(_training(spec), spec)
+    if _training(rival) not in specs:
+        specs = {_training(rival): rival, **specs}
+    return list(specs.values()), specs[_training(rival)]
+
+
+def _training(spec: MethodSpec) -> tuple[Any, ...]:
+    """Return what tells trainings apart: only-l and only-lv are one under cross-fitting."""
+    return spec.method.estimator, repr(sorted(spec.settled.items()))
 
 
 def check_comparison(table: ComparedTable, plan: ComparisonPlan) -> None:

@@ -20,7 +20,7 @@ from spear_amal.studies.engine import StudyRun
 from spear_amal.studies.methods import MethodSpec
 from spear_amal.studies.results_file import RunRow
 from spear_amal.training import score
-from spear_amal.training_rows import labels_of
+from spear_amal.training_rows import named_labels
 from spear_amal.votes.gold import read_gold
 
 IN_FOLDS, ON_TEST = "outer folds", "test table"
@@ -197,10 +197,10 @@ def fit_rows(
     if uses_votes:
         given["L"] = training.rows.votes
     if training.validation is not None:
-        y_validation = labels_of(training.validation.y, training.classes)
+        y_validation = named_labels(training.validation.y, training.classes)
         given |= {"X_val": x_validation, "y_val": y_validation}
         given |= {"L_val": training.validation.votes} if uses_votes else {}
-    return estimator.fit(x, labels_of(training.rows.y, training.classes), **given)
+    return estimator.fit(x, named_labels(training.rows.y, training.classes), **given)
 
 
 def _features(
