@@ -35,6 +35,8 @@ class Batch:
     tasks : mapping of str to Tensor (B,)
         Targets of auxiliary tasks by name: class codes, -1 where unknown, or numbers, NaN where
         unknown.
+    weights : Tensor (B,) or None
+        What the losses of each row are multiplied by; None for 1.
     """
 
     index: Tensor
@@ -44,6 +46,7 @@ class Batch:
     scores: Tensor
     teachers: Tensor
     tasks: Mapping[str, Tensor] = field(default_factory=dict)
+    weights: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.index)

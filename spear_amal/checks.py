@@ -16,6 +16,7 @@ from spear_amal.errors import InputError
 __all__ = [
     "check_choice",
     "check_flag",
+    "check_metric",
     "check_name",
     "check_not_negative",
     "check_positive",
@@ -41,6 +42,24 @@ accuracy, f1
     near = get_close_matches(name, known, n=2) if isinstance(name, str) else []
     hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
     raise InputError(f"unknown {what} {name!r}; {hint}choose from {', '.join(known)}")
+
+
+def check_metric(metric: str, n_classes: int) -> None:
+    """Raise InputError if a metric is that of two classes, and there are more.
+
+    Examples
+    --------
+    >>> check_metric("f1", 2)
+    >>> check_metric("f1", 3)
+    Traceback (most recent call last):
+    spear_amal.errors.InputError: the metric f1 is that of one class of two, and there are 3 \
+classes; take macro-f1, the mean F1 of all classes
+    """
+    if metric == "f1" and n_classes > 2:
+        raise InputError(
+            f"the metric f1 is that of one class of two, and there are {n_classes} classes; take "
+            "macro-f1, the mean F1 of all classes"
+        )
 
 
 def check_choice(name: str, value: Any, choices: Iterable[str]) -> None:

@@ -27,7 +27,13 @@ from spear_amal.studies import MethodSpec, one_thread, parse_method
 from spear_amal.studies.method_needs import check_labels_of_folds, method_for
 from spear_amal.text_model_file import TextModelParts
 from spear_amal.training import score
-from spear_amal.training_rows import TrainingData, labels_of, texts_of, training_data, votes_of_rows
+from spear_amal.training_rows import (
+    TrainingData,
+    label_texts,
+    texts_of,
+    training_data,
+    votes_of_rows,
+)
 from spear_amal.votes.class_set import ClassesLike, class_names
 from spear_amal.votes.gold import read_gold
 from spear_amal.votes.label_matrix import LabelMatrix
@@ -307,7 +313,7 @@ class TextClassifier(BaseEstimator):
                 "method without rules, such as only-lv"
             )
         labels = [
-            value for frame in frames for value in labels_of(frame, label) if value is not None
+            value for frame in frames for value in label_texts(frame, label) if value is not None
         ]
         self.applier_ = applier_of(lfs, classes, labels)
         return [

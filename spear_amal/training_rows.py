@@ -126,7 +126,7 @@ def training_data(
         other rows.
     """
     values = [
-        labels_of(frame, label_column, name) for frame, name in zip(frames, names, strict=False)
+        label_texts(frame, label_column, name) for frame, name in zip(frames, names, strict=False)
     ]
     for labels, name in zip(values[1:], names[1:], strict=False):
         if None in labels:
@@ -180,7 +180,9 @@ def texts_of(frame: pd.DataFrame, column: str, where: str = "the table") -> list
     return texts
 
 
-def labels_of(frame: pd.DataFrame, column: str | None, name: str = "the table") -> list[str | None]:
+def label_texts(
+    frame: pd.DataFrame, column: str | None, name: str = "the table"
+) -> list[str | None]:
     """Return the labels (n,) of a table as texts, None where there is none.
 
     Raises

@@ -208,6 +208,7 @@ def test_tables_in_files(fitted, suffix, tmp_path):
     assert clf.class_names_ == ("refund", "delivery", "praise")  # of the LF file
 
 
+@pytest.mark.slow
 def test_another_process_answers_bit_for_bit_the_same(fitted, tmp_path):
     fitted.save(tmp_path / "m")
     np.save(tmp_path / "p.npy", fitted.predict_proba(TEXTS))

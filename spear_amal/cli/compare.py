@@ -10,7 +10,7 @@ from spear_amal.cli.console import add_to_json, print_result, print_status, show
 from spear_amal.cli.options import CompareOptions
 from spear_amal.cli.outputs import check_outputs
 from spear_amal.cli.study import study_progress
-from spear_amal.cli.training_data import read_test_rows, read_training_data
+from spear_amal.cli.training_data import read_test_rows, read_training_data, require_gold
 from spear_amal.report import (
     ComparisonContent,
     Estimate,
@@ -72,6 +72,7 @@ def _methods(options: CompareOptions) -> list[str]:
 
 def _read(options: CompareOptions, with_votes: bool) -> ComparedTable:
     data = read_training_data(options, with_votes)
+    require_gold(data)
     name = ", ".join(path.name for path in options.data)
     test = None
     if options.test and not options.in_folds:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from spear_amal.cli.options import DistillOptions
 from spear_amal.cli.tables import read_ids
-from spear_amal.cli.training_data import read_training_data
+from spear_amal.cli.training_data import read_training_data, require_gold
 from spear_amal.data import TextFeatures, load_images
 from spear_amal.data.id_column import ID_COLUMN
 from spear_amal.data.images import ImageData
@@ -156,11 +156,7 @@ def _drawn(data: ImageData, n_train: int, seed: int) -> ImageData:
 
 def _texts(settings: DistillOptions) -> DistillData:
     data = read_training_data(settings, settings.lfs is not None)
-    if not (data.train.y >= 0).any():
-        raise InputError(
-            f"{data.name}: no row has a label in the column {settings.label_column!r}; a few "
-            "labelled rows of every class are needed"
-        )
+    require_gold(data)
     frames = [table.frame for table in data.tables]
     known = None if data.id_column is None else _ids_of_tables(frames, settings)
     ids = _split(np.arange(sum(map(len, frames))) if known is None else known, frames)

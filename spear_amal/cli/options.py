@@ -278,6 +278,33 @@ class PredictOptions(CliConfig):
     force: Force = False
 
 
+class LabelOptions(CliConfig):
+    """Options of ``label``."""
+
+    SHOWN: ClassVar = {
+        "Options": "data lfs label_model model labelled lf_votes force",
+        "Rows": "text_column label_column gold id_column sep encoding sheet",
+        "Labelling functions": "fault_tolerant jobs cache no_cache",
+    }
+
+    label_model: Text = option(
+        "label-model",
+        "What labels by the votes: label-model, majority, dawid-skene, ..; with options, as "
+        "dawid-skene:model_abstains=false.",
+    )
+    model: Path | None = option(
+        None, "Label by this model file instead; with --lfs votes are told as well."
+    )
+    labelled: Path | None = option(
+        None, "Table to write: the data with labels added.", flag="output"
+    )
+    lf_votes: bool = option(False, "Also write the vote of each labelling function.")
+    fault_tolerant: FaultTolerant = False
+    jobs: int = option(1, "Processes; -1 for all cores.")
+    no_cache: NoCache = False
+    force: Force = False
+
+
 class EvaluateOptions(CliConfig):
     """Options of ``evaluate``."""
 

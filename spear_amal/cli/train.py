@@ -15,6 +15,7 @@ from spear_amal.cli.options import TrainOptions
 from spear_amal.cli.outputs import check_outputs
 from spear_amal.cli.training_data import read_training_data
 from spear_amal.io.atomic import written_together
+from spear_amal.label_models import UNKNOWN_WITHOUT_GOLD
 from spear_amal.labeling import LFReview, VotesTest, load_lfs, review_lfs, votes_test
 from spear_amal.report import (
     Evaluation,
@@ -83,13 +84,6 @@ def _test_of_votes(estimator: Any, train: LabelledTable) -> VotesTest | None:
     if result is None and train.votes is not None:
         result = votes_test(train.votes, train.votes.classes.as_numbers(train.y))
     return result
-
-
-UNKNOWN_WITHOUT_GOLD = (
-    "No row has a label, so nobody can know how often the model is right, how frequent the classes "
-    "are, or which labelling functions are right. To find out, label some rows drawn at random, "
-    "about 50, and give them to: spear-amal evaluate"
-)
 
 
 def _print_result(model: TextClassifier, settings: TrainOptions, data: TrainingData) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from spear_amal.checks import check_metric
 from spear_amal.cli.console import print_status, warnings_as_notes
 from spear_amal.cli.labelled_rows import read_data
 from spear_amal.cli.options import CompareOptions, DistillOptions, TrainOptions
@@ -44,14 +45,24 @@ def read_training_data(
         label = None
     for frame, name in zip(frames, names, strict=True):  # before LFs run, which may take long
         require_columns(frame, [] if label is None else [label], name)
+    values = [] if label is None else read_rows.label_values(frames[0], label, names[0])
+    check_metric(settings.metric, len(set(values) - {None}))
     votes: list[LabelMatrix | None] = [None for _ in frames]
     if with_votes:
         votes = [votes_of_table(settings, frame).matrix for frame in frames]
     with warnings_as_notes():
         data = training_data(frames, votes, text, label, settings.id_column, names=names)
-    if label is not None:
-        print_numbers(read_rows.label_values(frames[0], label, names[0]), data.classes)
+    print_numbers(values, data.classes)
     return data
+
+
+def require_gold(data: TrainingData) -> None:
+    """Raise InputError if no training row has a label."""
+    if not (data.train.y >= 0).any():
+        raise InputError(
+            f"{data.name}: no row has a label in the column {data.label_column!r}; a few labelled "
+            "rows of every class are needed"
+        )
 
 
 def read_test_rows(

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from spear_amal._typing import Features
+from spear_amal.checks import check_metric
 from spear_amal.errors import InputError
 from spear_amal.votes.class_set import is_listed
 from spear_amal.votes.label_matrix import LabelMatrix
@@ -78,6 +79,7 @@ class Corpus:
             raise InputError(f"corpus {self.name!r}: the index of the frame must be unique")
         if not isinstance(self.metric, str) or self.metric not in METRICS:
             raise InputError(f"corpus {self.name!r}: metric {self.metric!r} is none of {METRICS}")
+        check_metric(self.metric, len(list(self.classes)))
         self._check_values()
         for what in ("features", "label_matrix"):
             values = getattr(self, what)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ from spear_amal.io.guard import guarded_reading
 
 MAX_ROWS, MAX_COLUMNS, MAX_TEXT = 2**20, 2**14, 32_767  # rows and columns of a sheet; characters
 _EXACT = 10**15  # Excel keeps 15 digits of a number
+_NO_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]").search
 _FORMULA, _ERROR = "f", "e"  # types of cells
 
 Cells = list[list[Any]]
@@ -153,35 +155,40 @@ def write_sheet(frame: pd.DataFrame, path: Path, target: Path) -> None:
             f"{target}: a sheet holds {MAX_ROWS - 1} rows and {MAX_COLUMNS} columns at most, the "
             f"table has {len(frame)} and {frame.shape[1]}; write .csv or .parquet"
         )
+    header = [_checked(str(name), target, "the header") for name in frame.columns]
+    columns = [frame[name].tolist() for name in frame.columns]
+    rows = [
+        [_checked(_plain(value), target, f"row {number}") for value in values]
+        for number, values in enumerate(zip(*columns, strict=True))
+    ]
     book = Workbook(write_only=True)
     sheet = book.create_sheet("rows")
-    sheet.append([_cell(sheet, str(name), target, "the header") for name in frame.columns])
-    columns = [frame[name].tolist() for name in frame.columns]
-    for number, values in enumerate(zip(*columns, strict=True)):
-        sheet.append([_cell(sheet, value, target, f"row {number}") for value in values])
+    for values in [header, *rows]:
+        sheet.append([_text_cell(sheet, v) if isinstance(v, str) else v for v in values])
     book.save(path)
 
 
-def _cell(sheet: Any, value: Any, target: Path, where: str) -> Any:
-    from openpyxl.cell import WriteOnlyCell
-    from openpyxl.utils.exceptions import IllegalCharacterError
-
-    plain = _plain(value)
-    if not isinstance(plain, str):
-        return plain
-    if len(plain) > MAX_TEXT:
+def _checked(value: Any, target: Path, where: str) -> Any:
+    """Return a value as it is; raise InputError if no cell can hold it."""
+    if not isinstance(value, str):
+        return value
+    if len(value) > MAX_TEXT:
         raise InputError(
-            f"{target}: {where} holds a text of {len(plain)} characters, a cell holds {MAX_TEXT}; "
+            f"{target}: {where} holds a text of {len(value)} characters, a cell holds {MAX_TEXT}; "
             "write .csv, .jsonl or .parquet"
         )
-    cell = WriteOnlyCell(sheet)
-    try:
-        cell.value = plain
-    except IllegalCharacterError as error:
+    if wrong := _NO_XML(value):
         raise InputError(
-            f"{target}: {where} holds a character that .xlsx cannot hold in {plain!r:.60}; write "
+            f"{target}: {where} holds {wrong[0]!r}, a character that .xlsx cannot hold; write "
             ".csv, .jsonl or .parquet"
-        ) from error
+        )
+    return value
+
+
+def _text_cell(sheet: Any, text: str) -> Any:
+    from openpyxl.cell import WriteOnlyCell
+
+    cell = WriteOnlyCell(sheet, text)
     cell.data_type = "s"  # whatever it begins with
     return cell
 

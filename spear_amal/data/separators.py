@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
-from spear_amal.data.delimited import split_records
+from spear_amal.data.delimited import RawRecord, split_records
 from spear_amal.data.table_kinds import suffix_of
-from spear_amal.data.text_lines import numbered_lines
+from spear_amal.data.text_lines import numbered_lines, split_line_end
 from spear_amal.errors import FileFormatError, InputError
 
 COMMA, TAB = ",", "\t"
@@ -73,17 +73,25 @@ def named_separator(sep: str) -> str:
 
 
 def _cell_counts(path: Path, lines: Sequence[tuple[int, str]], sep: str) -> list[int]:
-    """Return the numbers of cells of the first records, up to one whose quotes are wrong: 0."""
-    counts = []
+    """Return the numbers of cells of the first records; 0 for one whose quotes are wrong."""
+    counts, remaining = [], iter(lines)
     try:
-        for record in split_records(path, lines, sep):
+        for record in split_records(path, remaining, sep):
             if record.cells:
-                counts.append(len(record.cells))
+                counts.append(0 if _has_stray_quotes(record) else len(record.cells))
             if len(counts) == _RECORDS:
                 break
     except FileFormatError:
-        counts.append(0)
+        is_cut = len(lines) == _LINES and next(remaining, None) is None
+        counts += [] if is_cut else [0]
     return counts
+
+
+def _has_stray_quotes(record: RawRecord) -> bool:
+    """Return whether a cell holds a quote, and has none around it."""
+    content, _ = split_line_end(record.raw)
+    n_quotes = len(content) - sum(map(len, record.cells)) - (len(record.cells) - 1)
+    return n_quotes < sum(cell.count('"') + 2 for cell in record.cells if '"' in cell)
 
 
 def _most_even(path: Path, counts: dict[str, list[int]]) -> str:

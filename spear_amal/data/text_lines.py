@@ -139,7 +139,7 @@ def open_to_write(
         try:
             yield handle
         except UnicodeEncodeError as error:
-            raise unwritable(target, error) from error
+            raise unwritable(target, error, codec) from error
 
 
 def comes_back(path: Path, encoding: TextEncoding) -> bool:
@@ -154,9 +154,9 @@ def comes_back(path: Path, encoding: TextEncoding) -> bool:
     return read_text(path, encoding.codec).encode(encoding.codec) == content
 
 
-def unwritable(target: Path, error: UnicodeEncodeError) -> InputError:
+def unwritable(target: Path, error: UnicodeEncodeError, codec: str = UTF_8) -> InputError:
     """Make the error of a text that the encoding of a file cannot hold."""
-    character, codec = error.object[error.start], error.encoding
+    character = error.object[error.start]
     if "\ud800" <= character <= "\udfff":
         return InputError(
             f"{target}: {character!r} is half of a character, which {codec} cannot hold; mend the "
@@ -171,7 +171,7 @@ def unwritable(target: Path, error: UnicodeEncodeError) -> InputError:
 def _codec(name: str) -> str:
     try:
         codec = codecs.lookup(name)
-        b"".decode(name)  # some codecs are of bytes to bytes
+        "a".encode(name)  # some codecs are of bytes to bytes
     except (LookupError, ValueError, TypeError) as error:
         raise InputError(
             f"there is no encoding {name!r}; usual ones are utf-8, utf-16, cp1252 and latin-1"
@@ -208,7 +208,7 @@ def numbered_lines(path: Path, encoding: str | None = None) -> Iterator[tuple[in
             try:
                 yield number, line.decode(UTF_8)
             except UnicodeDecodeError as error:
-                raise _no_text(path, number, error, error.start) from error
+                raise _no_text(path, number, codec, error, error.start) from error
 
 
 def read_text(path: Path, encoding: str | None = None) -> str:
@@ -223,16 +223,19 @@ def read_text(path: Path, encoding: str | None = None) -> str:
     except UnicodeDecodeError as error:
         before = content[: error.start].decode(codec)
         place = error.start - max(content.rfind(b"\n", 0, error.start) + 1, 0)
-        raise _no_text(path, before.count("\n") + 1, error, place) from error
+        raise _no_text(path, before.count("\n") + 1, codec, error, place) from error
     except UnicodeEncodeError as error:
         number = text.count("\n", 0, error.start) + 1
         raise line_error(path, number, f"half a character ({text[error.start]!r})") from error
     return text
 
 
-def _no_text(path: Path, number: int, error: UnicodeDecodeError, place: int) -> FileFormatError:
-    name = error.encoding.upper()
-    return line_error(path, number, f"not {name} ({error.reason}, byte {place}); {_ADVICE}")
+def _no_text(
+    path: Path, number: int, codec: str, error: UnicodeDecodeError, place: int
+) -> FileFormatError:
+    return line_error(
+        path, number, f"not {codec.upper()} ({error.reason}, byte {place}); {_ADVICE}"
+    )
 
 
 def split_line_end(line: str) -> tuple[str, str]:

@@ -140,6 +140,7 @@ validation_fraction, prior_correction, metric, random_state, verbose
         L_val: VotesLike | None = None,
         *,
         tasks: Mapping[str, VectorLike] | None = None,
+        sample_weight: VectorLike | None = None,
     ) -> Self:
         """Train.
 
@@ -157,14 +158,20 @@ validation_fraction, prior_correction, metric, random_state, verbose
             Targets on the rows of X: class codes, -1 where unknown, or floats, NaN where unknown.
             Numbers should be of the order of 1: their loss is a squared error. None are needed on
             validation rows.
+        sample_weight : array (n,), optional
+            As for :meth:`SpearClassifier.fit`; the losses of the tasks are multiplied as well.
 
         Returns
         -------
         self
         """
+        inputs = FitInputs(X, y, L, X_val, y_val, L_val, sample_weight)
+        fitted = self._fit_those_that_count(inputs, {"tasks": tasks})
+        if fitted is not None:
+            return fitted
         plan = plan_tasks(check_tasks(self.tasks), tasks)
         self.tasks_ = plan.tasks
-        return self._fit(FitInputs(X, y, L, X_val, y_val, L_val), plan)
+        return self._fit(inputs, plan)
 
     def _check_features(self, X: Any, reset: bool) -> Any:
         checked = super()._check_features(X, reset)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -15,10 +15,19 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from spear_amal._typing import MatrixLike, PathLike, VectorLike, VotesLike
+from spear_amal.checks import check_metric
 from spear_amal.errors import InputError
 from spear_amal.estimators import serialization
 from spear_amal.estimators.cross_fitting import FitPlan, FoldResult, fit_plan, weights_frame
 from spear_amal.estimators.prediction import choose_exponent, combine, log_posteriors
+from spear_amal.estimators.row_weights import (
+    BALANCED,
+    class_factors,
+    read_weights,
+    rows_that_count,
+    take_rows,
+    with_left_out,
+)
 from spear_amal.estimators.validation import (
     FitInputs,
     TrainingPool,
@@ -88,12 +97,14 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
     validation: str = "shared"
     validation_fraction: float = 0.5
     prior_correction: bool = False
+    class_weight: str | Mapping[Any, float] | None = None
     metric: str = "accuracy"
     random_state: RandomStateLike = 0
     verbose: int = 0
 
     _nested: ClassVar[dict[str, Any]] = {"trainer": TrainerConfig}
-    _not_stored: ClassVar[tuple[str, ...]] = ()  # parameters that prediction does without
+    # Parameters that prediction does without.
+    _not_stored: ClassVar[tuple[str, ...]] = ("class_weight",)
     _uses_rules: ClassVar[bool] = False
     _needs_gold: ClassVar[bool] = True
     _takes_images: ClassVar[bool] = False
@@ -107,6 +118,7 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         "validation": [StrOptions({"shared", "split"})],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "prior_correction": ["boolean"],
+        "class_weight": [None, StrOptions({BALANCED}), Mapping],
         "metric": [StrOptions(set(METRICS))],
         "random_state": [
             None,
@@ -165,6 +177,8 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         X_val: MatrixLike | None = None,
         y_val: VectorLike | None = None,
         L_val: VotesLike | None = None,
+        *,
+        sample_weight: VectorLike | None = None,
     ) -> Self:
         """Train.
 
@@ -182,6 +196,9 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         X_val, y_val, L_val : optional
             Validation rows with gold and their votes. They choose the epoch and, with AMAL, drive
             the weights. Without them `validation_fraction` of the gold rows is held out.
+        sample_weight : array (n,), optional
+            What the losses of each row of X are multiplied by, with gold or without; only ratios
+            matter. A row of weight 0 is as if it were not there. Validation rows count alike.
 
         Returns
         -------
@@ -196,7 +213,31 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         the same model, but for rounding. Without ids it goes by position, and rows in another
         order give another split and another model.
         """
-        return self._fit(FitInputs(X, y, L, X_val, y_val, L_val))
+        inputs = FitInputs(X, y, L, X_val, y_val, L_val, sample_weight)
+        fitted = self._fit_those_that_count(inputs)
+        return self._fit(inputs) if fitted is None else fitted
+
+    def _fit_those_that_count(
+        self,
+        inputs: FitInputs,
+        of_x: Mapping[str, Any] | None = None,
+        others: Mapping[str, Any] | None = None,
+    ) -> Self | None:
+        """Train without the rows of weight 0; None if there are none.
+
+        What `fit` takes beside: `of_x` has a value for each row of X, `others` has not.
+        """
+        weights = read_weights(inputs.sample_weight, inputs.X, inputs.y)
+        rows = rows_that_count(weights)
+        if weights is None or rows is None:
+            return None
+        given = inputs._asdict() | dict(of_x or {}) | dict(others or {})
+        per_row = ("X", "y", "L", "sample_weight", *(of_x or {}))
+        self.fit(**given | {name: take_rows(given[name], rows) for name in per_row})
+        for name in ("weights_", "last_weights_"):
+            if hasattr(self, name):
+                setattr(self, name, with_left_out(getattr(self, name), rows, len(weights)))
+        return self
 
     def _fit(self, inputs: FitInputs, given: Any = None) -> Self:
         """Check, plan and train; `given` are what the plan of a subclass needs of its `fit`."""
@@ -247,6 +288,7 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         **changes
             Fields of :class:`FitPlan`.
         """
+        check_metric(self.metric, len(pool.classes))
         trainer: TrainerConfig = self._options_of("trainer")
         images = pool.x.ndim > 2
         if trainer.augment is not None and not images:
@@ -320,17 +362,24 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         return int(np.clip(n_rows // STEPS_PER_EPOCH, 4, 32))
 
     def _class_weights(self, pool: TrainingPool, gold: np.ndarray) -> np.ndarray | None:
-        """Return weights (C,) that give the gold rows of training the class balance of V.
+        """Return weights (C,) of gold by class: those given, and for the class balance of V.
 
         V as it was handed in is the sample that the classifier is meant for; L may be drawn
         otherwise, such as one exemplar per rule. Counts are smoothed by one.
         """
-        if not self.prior_correction:
-            return None
         n_classes = len(pool.classes)
+        weights = None if pool.weights is None else pool.weights[gold]
+        factors = class_factors(
+            self.class_weight,
+            lambda classes: known_codes(self, classes, "class_weight"),
+            *(pool.y[gold], weights, n_classes),
+        )
+        if not self.prior_correction:
+            return factors
         wanted = np.bincount(pool.y[pool.validation], minlength=n_classes) + 1.0
         present = np.bincount(pool.y[gold], minlength=n_classes) + 1.0
-        return (wanted / wanted.sum()) / (present / present.sum())
+        corrected = (wanted / wanted.sum()) / (present / present.sum())
+        return corrected if factors is None else corrected * factors
 
     def _feature_model(
         self, statistics: Any = None, generator: torch.Generator | None = None

@@ -427,6 +427,7 @@ class TableFactory:
             teachers,
             tasks={name: targets[chosen] for name, targets in plan.tasks.items()},
             n_classes=len(pool.classes),
+            weights=None if pool.weights is None else pool.weights[chosen],
             dtype=plan.dtype,
             device=plan.device,
         )
@@ -455,6 +456,7 @@ def fingerprint(pool: TrainingPool, config: dict[str, Any]) -> str:
     """Return the hash of a pool and of settings as JSON."""
     parts = [pool.y, pool.validation, np.array([len(pool.classes), *pool.x.shape])]
     parts += [pool.x] if isinstance(pool.x, np.ndarray) else _csr_parts(pool.x)
+    parts += [] if pool.weights is None else [pool.weights]
     if pool.votes is not None:
         parts += [*_csr_parts(pool.votes.codes), pool.votes.continuous, pool.votes.lf_classes]
         parts += [] if pool.votes.scores is None else _csr_parts(pool.votes.scores)

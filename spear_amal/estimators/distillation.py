@@ -67,7 +67,7 @@ class DistilledClassifier(GuardsVotes, BaseSpearEstimator):
     rule_model : RuleModelConfig, optional
         For votes of labelling functions; by default rows on which no LF fires are trained on.
     hidden, fit_strategy, n_folds, inference, validation, validation_fraction, prior_correction, \
-metric, random_state, verbose
+class_weight, metric, random_state, verbose
         As in :class:`SpearClassifier`.
 
     Attributes
@@ -125,7 +125,12 @@ metric, random_state, verbose
         "trainer": TrainerConfig,
         "rule_model": partial(RuleModelConfig, keep_uncovered=True),
     }
-    _not_stored: ClassVar[tuple[str, ...]] = ("teachers", "assistants", "teacher_cache")
+    _not_stored: ClassVar[tuple[str, ...]] = (
+        *BaseSpearEstimator._not_stored,
+        "teachers",
+        "assistants",
+        "teacher_cache",
+    )
     _uses_rules = True
     _takes_images = True
     _patience = None
@@ -170,6 +175,7 @@ metric, random_state, verbose
         teacher_X_val: MatrixLike | None = None,
         row_ids: VectorLike | None = None,
         row_ids_val: VectorLike | None = None,
+        sample_weight: VectorLike | None = None,
     ) -> Self:
         """Train.
 
@@ -186,6 +192,8 @@ metric, random_state, verbose
             What the teachers are asked about, if not X: texts for a pipeline, other features.
         row_ids, row_ids_val : sequence, optional
             Ids under which a file of teacher outputs knows the rows.
+        sample_weight : array (n,), optional
+            As for :meth:`SpearClassifier.fit`; networks trained here as teachers get it as well.
 
         Returns
         -------
@@ -194,10 +202,16 @@ metric, random_state, verbose
         self.check_parameters()
         if teacher_X is not None and not self._takes_teacher_X:
             raise InputError("sskd asks the teacher about turned X; leave out teacher_X")
+        inputs = FitInputs(X, y, L, X_val, y_val, L_val, sample_weight)
+        of_v = {"teacher_X_val": teacher_X_val, "row_ids_val": row_ids_val}
+        of_x = {"teacher_X": teacher_X, "row_ids": row_ids}
+        fitted = self._fit_those_that_count(inputs, of_x, of_v)
+        if fitted is not None:
+            return fitted
         asked = TeacherRows.of(X, L, X_val, L_val, teacher_X, teacher_X_val, row_ids, row_ids_val)
-        given = {"X": X, "y": y, "X_val": X_val, "y_val": y_val}
+        given = {"X": X, "y": y, "X_val": X_val, "y_val": y_val, "sample_weight": sample_weight}
         self.teachers_ = train_teachers(self, asked, given)
-        return self._fit(FitInputs(X, y, L, X_val, y_val, L_val), asked)
+        return self._fit(inputs, asked)
 
     def _plan(self, pool: TrainingPool, given: Any = None) -> FitPlan:
         asked: TeacherRows = given

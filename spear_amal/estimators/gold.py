@@ -22,7 +22,7 @@ class GoldClassifier(BaseSpearEstimator):
     Parameters
     ----------
     feature_model, hidden, trainer, fit_strategy, n_folds, validation, validation_fraction, \
-prior_correction, metric, random_state, verbose
+prior_correction, class_weight, metric, random_state, verbose
         As in :class:`SpearClassifier`. The default batch size gives about 16 steps per epoch.
 
     Examples

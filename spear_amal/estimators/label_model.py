@@ -57,7 +57,7 @@ class LabelModelClassifier(BaseSpearEstimator):
     def check_parameters(self) -> None:
         """Raise an error for a parameter that cannot be used; `fit` calls it first."""
         super().check_parameters()
-        self._new_label_model().check_parameters()
+        self.new_label_model().check_parameters()
 
     def _plan(self, pool: TrainingPool, given: Any = None) -> FitPlan:
         self._check_without_gold(pool)
@@ -72,6 +72,7 @@ class LabelModelClassifier(BaseSpearEstimator):
         """Raise InputError for what only gold can choose, where there is none."""
         needs = {"inference='product'": self.inference != "feature"}
         needs["prior_correction=True"] = self.prior_correction
+        needs["class_weight"] = self.class_weight is not None
         asked = [option for option, wanted in needs.items() if wanted]
         if asked and not pool.has_gold:
             raise InputError(
@@ -84,7 +85,8 @@ class LabelModelClassifier(BaseSpearEstimator):
         soft = [TeacherCrossEntropy(name="label-model")] if with_votes else []
         return ComponentSet([gold, *soft])
 
-    def _new_label_model(self) -> LabelModel:
+    def new_label_model(self) -> LabelModel:
+        """Make the label model, unfitted."""
         if not isinstance(self.label_model_options, Mapping | None):
             raise InputError(
                 f"label_model_options must be options by name, found {self.label_model_options!r}"
@@ -118,7 +120,7 @@ class LabelModelClassifier(BaseSpearEstimator):
         if pool.votes is None:
             return None
         schema: VoteSchema = self.vote_schema_
-        model, votes = self._new_label_model(), self._as_given(pool.votes, pool.plan)
+        model, votes = self.new_label_model(), self._as_given(pool.votes, pool.plan)
         if self.label_models_ and not model.uses_gold:
             model = self.label_models_[-1]  # it learns from votes alone, and they are the same
         else:

@@ -85,6 +85,8 @@ class RuleNetworkClassifier(BaseSpearEstimator):
         y_val: VectorLike | None = None,
         L_val: VotesLike | None = None,
         exemplars: MatrixLike | None = None,
+        *,
+        sample_weight: VectorLike | None = None,
     ) -> Self:
         """Train; see :meth:`BaseSpearEstimator.fit`.
 
@@ -93,11 +95,15 @@ class RuleNetworkClassifier(BaseSpearEstimator):
         X, y, L, X_val, y_val, L_val
         exemplars : array or sparse matrix of shape (n, m), bool, optional
             True where LF j was written from row i.
+        sample_weight : array (n,), optional
         """
         if exemplars is not None and L is None:
             raise InputError("exemplars say which row an LF was written from; pass the votes as L=")
         matrix = None if exemplars is None else _matrix(exemplars)
-        return self._fit(FitInputs(X, y, L, X_val, y_val, L_val), matrix)
+        inputs = FitInputs(X, y, L, X_val, y_val, L_val, sample_weight)
+        return self._fit_those_that_count(inputs, {"exemplars": matrix}) or self._fit(
+            inputs, matrix
+        )
 
     def check_parameters(self) -> None:
         """Raise an error for a parameter that cannot be used; `fit` calls it first."""

@@ -76,6 +76,9 @@ class SpearClassifier(GuardsVotes, BaseSpearEstimator):
         Gold rows held out if `fit` gets no validation rows.
     prior_correction : bool
         Weigh gold rows so that their class balance is that of the validation rows.
+    class_weight : {"balanced"}, mapping of class to number, or None
+        What the gold loss of a row is multiplied by, by its class; only ratios matter. "balanced":
+        every class counts as much as the others.
     metric : {"accuracy", "f1", "macro-f1"}
         Chooses the epoch; "f1" is that of class 1 (of the votes, if there are any). Ties go to
         the lower validation loss.

@@ -22,6 +22,7 @@ from spear_amal.estimators.class_order import (
     sorted_classes,
     warn_of_sorted_codes,
 )
+from spear_amal.estimators.row_weights import normalised, read_weights
 from spear_amal.models.image_model import check_pixels, pixel_kind
 from spear_amal.votes.class_set import ClassNames
 from spear_amal.votes.gold import Gold, read_gold
@@ -41,6 +42,7 @@ class FitInputs(NamedTuple):
     X_val: Any = None
     y_val: Any = None
     L_val: Any = None
+    sample_weight: Any = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ class TrainingPool:
     places : ndarray of int (n,)
         The order in which rows are drawn from, for each row its place: by row id where rows have
         ids, so that a table in another order gives the same model but for rounding.
+    weights : ndarray (n,) or None
+        What the losses of each row are multiplied by: 1 in the mean over gold rows of training.
     """
 
     x: Any
@@ -74,6 +78,7 @@ class TrainingPool:
     source: str
     n_train: int
     places: np.ndarray
+    weights: np.ndarray | None = None
 
     @property
     def gold(self) -> np.ndarray:
@@ -163,6 +168,7 @@ def make_pool(
         source=_source_of(estimator, source),
         n_train=X.shape[0],
         places=places,
+        weights=_row_weights(inputs, y, validation),
     )
 
 
@@ -180,6 +186,17 @@ def _held_out(
     if votes is not None and (codes < 0).all():
         return hold_out_covered(votes, estimator.seed_, places), "label-model"
     return hold_out(codes, estimator.validation_fraction, estimator.seed_, places)
+
+
+def _row_weights(inputs: FitInputs, y: np.ndarray, validation: np.ndarray) -> np.ndarray | None:
+    """Weights of all rows; validation rows that were given count alike."""
+    weights = read_weights(inputs.sample_weight, inputs.X, inputs.y)
+    if weights is None:
+        return None
+    gold = np.flatnonzero(y[: len(weights)] >= 0)
+    kept = np.setdiff1d(gold, validation)
+    weights = normalised(weights, kept if len(kept) else gold)
+    return np.concatenate([weights, np.ones(len(y) - len(weights))])
 
 
 def _source_of(estimator: Any, source: str) -> str:

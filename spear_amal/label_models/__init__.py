@@ -4,6 +4,7 @@ from spear_amal.label_models.accuracy import AccuracyModel
 from spear_amal.label_models.base import LabelModel
 from spear_amal.label_models.cage import Cage
 from spear_amal.label_models.dawid_skene import DawidSkene
+from spear_amal.label_models.label_rows import UNKNOWN_WITHOUT_GOLD, label_rows
 from spear_amal.label_models.majority import MajorityVote
 from spear_amal.label_models.registry import LABEL_MODELS, register_label_model
 from spear_amal.label_models.snorkel_model import SnorkelLabelModel
@@ -11,6 +12,7 @@ from spear_amal.label_models.weighted_majority import WeightedMajority
 
 __all__ = [
     "LABEL_MODELS",
+    "UNKNOWN_WITHOUT_GOLD",
     "AccuracyModel",
     "Cage",
     "DawidSkene",
@@ -18,5 +20,6 @@ __all__ = [
     "MajorityVote",
     "SnorkelLabelModel",
     "WeightedMajority",
+    "label_rows",
     "register_label_model",
 ]

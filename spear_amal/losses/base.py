@@ -63,6 +63,8 @@ class Penalty:
 class ComponentSet:
     """The list of losses that training minimises: K components and penalties.
 
+    All losses of a row are multiplied by its weight, where rows have weights.
+
     Parameters
     ----------
     components : sequence of Component
@@ -89,7 +91,8 @@ class ComponentSet:
         """
         on = self.applies(batch) if applies is None else applies
         values = torch.stack([c.loss(outputs, batch) for c in self.components], dim=1)
-        return torch.where(on, values, torch.zeros_like(values))
+        values = torch.where(on, values, torch.zeros_like(values))
+        return values if batch.weights is None else values * batch.weights[:, None]
 
     def slopes(self, outputs: Outputs, batch: Batch, applies: Tensor) -> Tensor:
         """Derive all losses by the logits (B, K, C), zeros outside the domains.
@@ -107,7 +110,7 @@ class ComponentSet:
                 loss = component.loss(leaf, batch).unsqueeze(1)
                 slope = score_gradients(loss, leaf.logits).squeeze(1)
             torch.mul(slope, applies[:, k : k + 1], out=slopes[:, k])
-        return slopes
+        return slopes if batch.weights is None else slopes.mul_(batch.weights[:, None, None])
 
     def columns(self, outputs: Outputs, batch: Batch, applies: Tensor) -> list[Tensor]:
         """Compute the same losses one by one, K of (B,), each with a graph of its own.
@@ -115,10 +118,11 @@ class ComponentSet:
         From a stacked matrix every loss would reach every parameter, most with zeros.
         """
         values = [c.loss(outputs, batch) for c in self.components]
-        return [
+        columns = [
             torch.where(on, value, torch.zeros_like(value))
             for on, value in zip(applies.unbind(1), values, strict=True)
         ]
+        return columns if batch.weights is None else [c * batch.weights for c in columns]
 
     def applies(self, batch: Batch) -> Tensor:
         """Domains (B, K) bool."""

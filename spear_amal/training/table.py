@@ -75,6 +75,8 @@ class Table:
         Targets of auxiliary tasks: class codes, -1 where unknown, or floats, NaN where unknown.
     n_classes : int
         C; used to shape empty teachers.
+    weights : ndarray of shape (n,), optional
+        What the losses of each row are multiplied by.
 
     Attributes
     ----------
@@ -97,6 +99,7 @@ class Table:
         *,
         tasks: Mapping[str, np.ndarray] | None = None,
         n_classes: int = 2,
+        weights: np.ndarray | None = None,
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
     ) -> None:
@@ -107,6 +110,7 @@ class Table:
         self._padded = self._pad()
         self.teachers = self._logits(np.zeros((n, 0, n_classes)) if teachers is None else teachers)
         self.tasks = {name: self._targets(values) for name, values in (tasks or {}).items()}
+        self.weights = None if weights is None else torch.as_tensor(weights).to(device, dtype)
         empty = sp.csr_array((n, 0), dtype=np.float32)
         self.fired = self._votes(empty if votes is None else (votes.codes > 0))
         scored = votes is not None and votes.scores is not None
@@ -127,7 +131,7 @@ class Table:
         """Make a table of some rows, in that order, without augmentation."""
         other = copy.copy(self)
         index = torch.as_tensor(rows).to(self.device)
-        for name in ("x", "y", "teachers", "fired", "scores"):
+        for name in ("x", "y", "teachers", "fired", "scores", "weights"):
             values = getattr(self, name)
             if values is not None:
                 setattr(other, name, values[index if isinstance(values, Tensor) else rows])
@@ -216,6 +220,7 @@ class Table:
             else self._dense_rows(self.scores, host_index, index),
             teachers=teachers,
             tasks={name: values[index] for name, values in self.tasks.items()},
+            weights=None if self.weights is None else self.weights[index],
         )
 
     def shuffled(self, rows: Tensor, generator: torch.Generator) -> Tensor:

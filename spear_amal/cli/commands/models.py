@@ -10,6 +10,7 @@ from spear_amal.cli.options import (
     ApplyOptions,
     CompareOptions,
     EvaluateOptions,
+    LabelOptions,
     NextOptions,
     PredictOptions,
     TrainOptions,
@@ -20,6 +21,7 @@ def register(app: typer.Typer) -> None:
     """Add these commands."""
     for command in (apply, analyze, compare, train, predict, evaluate):
         add_command(app, command, rich_help_panel="Your own tables")
+    add_command(app, label_table, "label", rich_help_panel="Your own tables")
     add_command(app, choose_next, "next", rich_help_panel="Your own tables")
 
 
@@ -56,13 +58,23 @@ def choose_next(options: NextOptions) -> None:
 
 
 def compare(options: CompareOptions) -> None:
-    """Score methods on labelled rows that their models never saw.
+    """Show what the rules add: score methods on labelled rows that their models never saw.
 
     Repeated cross-validation on one partly labelled table, or scores on --test rows. Runs the file
     of labelling functions that --lfs, or spear.toml in this folder, names. A comparison that was
     stopped goes on where it was when the same command is given again.
     """
     from spear_amal.cli.compare import compare as run
+
+    run(options)
+
+
+def label_table(options: LabelOptions) -> None:
+    """Write a label for each row by the votes, with probabilities, votes and conflicts.
+
+    Runs the file of labelling functions that --lfs, or spear.toml in this folder, names.
+    """
+    from spear_amal.cli.label import label_table as run
 
     run(options)
 

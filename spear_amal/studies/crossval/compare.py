@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from spear_amal.checks import check_name, check_whole
+from spear_amal.checks import check_metric, check_name, check_whole
 from spear_amal.errors import InputError
 from spear_amal.studies.crossval.folds import training_rows
 from spear_amal.studies.crossval.outcome import (
@@ -133,11 +133,7 @@ def check_comparison(table: ComparedTable, plan: ComparisonPlan) -> None:
             "a comparison needs gold rows of two classes at least, found those of "
             f"{', '.join(names) or 'none'}; label some rows of every class"
         )
-    if plan.metric == "f1" and len(table.classes) > 2:
-        raise InputError(
-            f"the metric f1 is that of one class of two, and there are {len(table.classes)}; take "
-            "macro-f1, the mean F1 of all classes"
-        )
+    check_metric(plan.metric, len(table.classes))
     if table.rows.votes is None and any(spec.method.uses_votes for spec in plan.specs):
         raise InputError("methods with rules need labelling functions or votes, found none")
     if table.test is not None and (table.test.y < 0).any():
