@@ -22,6 +22,7 @@ from spear_amal.data.table_kinds import suffix_of
 from spear_amal.errors import InputError
 from spear_amal.explain_row import explain_row
 from spear_amal.explanation import Explanation
+from spear_amal.hf_datasets import as_frame
 from spear_amal.labeling.classes_of_lfs import LFsLike, applier_of
 from spear_amal.studies import MethodSpec, one_thread, parse_method
 from spear_amal.studies.method_needs import check_labels_of_folds, method_for
@@ -298,6 +299,7 @@ class TextClassifier(BaseEstimator):
 
     def _table(self, table: TablesLike, text: str, label: str | None, id: str | None) -> Any:
         """Return a table as a frame whose texts are strings."""
+        table = as_frame(table)
         if not isinstance(table, pd.DataFrame):
             needed = text if uses_text(self.features) else None
             table = read_table(table, needed, label, id_column=id)
@@ -325,11 +327,15 @@ class TextClassifier(BaseEstimator):
         labels = [
             value for frame in frames for value in label_texts(frame, label) if value is not None
         ]
-        self.applier_ = applier_of(lfs, classes, labels)
+        self.applier_ = applier_of(lfs, classes, labels, self._needed_by_lfs(frames[0], text))
         return [
             self.applier_.apply(for_lfs(frame, text), progress_bar=bool(self.verbose))
             for frame in frames
         ]
+
+    def _needed_by_lfs(self, frame: pd.DataFrame, text: str) -> str | None:
+        """Return the column without which rows get no votes: that of texts, if there is one."""
+        return text if uses_text(self.features) and text in frame else None
 
     # -- prediction -----------------------------------------------------------------------------
 
@@ -419,6 +425,7 @@ class TextClassifier(BaseEstimator):
             If a table or a column that the features need is missing, or a single text was given.
         """
         check_is_fitted(self, "estimator_")
+        rows = as_frame(rows)
         if isinstance(rows, pd.DataFrame) and not len(rows):
             return rows
         if isinstance(rows, pd.DataFrame) or _are_paths(rows):
@@ -454,7 +461,11 @@ class TextClassifier(BaseEstimator):
                 "this model predicts with the rules as well, and a file holds none: give lfs= or "
                 "votes= (--lfs)"
             )
-        applier = self.applier_ if lfs is None else applier_of(lfs, self.class_names_)
+        if lfs is None:
+            applier = self.applier_
+        else:
+            column = self._needed_by_lfs(frame, self.text_column_)
+            applier = applier_of(lfs, self.class_names_, text_column=column)
         return applier.apply(for_lfs(frame, self.text_column_), progress_bar=False)
 
     def names_of(self, labels: Any) -> list[Any]:

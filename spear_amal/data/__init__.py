@@ -33,6 +33,7 @@ from spear_amal.data.read_table import read_table, require_columns
 from spear_amal.data.splits import Partition, check_disjoint, partition
 from spear_amal.data.table_features import TableFeatures
 from spear_amal.data.write_table import write_table
+from spear_amal.hf_datasets import to_dataset
 
 __all__ = [
     "CORPORA",
@@ -72,6 +73,7 @@ __all__ = [
     "synthetic_corpus",
     "synthetic_votes",
     "to_crowd",
+    "to_dataset",
     "to_flyingsquid",
     "to_metal",
     "to_names",
