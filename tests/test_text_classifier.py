@@ -269,7 +269,9 @@ def test_without_gold_votes_alone_are_learnt_from(label):
     assert clf.classes_.tolist() == sorted(WORDS)
     gold = FRAME["label"][:53]
     assert (clf.predict(FRAME[:53]) == gold).mean() > 0.7
-    with pytest.raises(InputError, match=r"method spear needs some.*votes alone these learn: majority"):
+    with pytest.raises(
+        InputError, match=r"method spear needs some.*votes alone these learn: majority"
+    ):
         TextClassifier("spear").fit(frame, lfs=LFS, label=label)
     with pytest.raises(InputError, match="method only-l needs some; label a few rows"):
         TextClassifier("only-l").fit(frame, label=label)
