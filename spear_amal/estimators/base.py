@@ -288,7 +288,8 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         **changes
             Fields of :class:`FitPlan`.
         """
-        check_metric(self.metric, len(pool.classes))
+        if self.metric == "f1":
+            check_metric(self.metric, len(pool.classes))
         trainer: TrainerConfig = self._options_of("trainer")
         images = pool.x.ndim > 2
         if trainer.augment is not None and not images:
