@@ -47,7 +47,8 @@ class Comparison:
     Parameters
     ----------
     methods : sequence of str
-        As :func:`spear_amal.studies.parse_method` reads them.
+        As :func:`spear_amal.studies.parse_method` reads them. The first with rules, majority vote
+        aside, is the one that the verdict is about.
     baseline : str, optional
         Gains are taken over it; default: the classifier on the same gold rows in the same folds,
         without rules. It is added where it is not among the methods.

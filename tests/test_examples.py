@@ -156,6 +156,11 @@ EXPECTED = {
     "26": [GENERATED, rf"focal for gold +test f1 {SCORE}"],
     "27": [GENERATED, rf"self-paced +test f1 {SCORE}"],
     "28": [GENERATED, rf"agreeing +test f1 {SCORE}"],
+    "29": [
+        rf"AMAL recommended, 5 folds +{SCORE}",
+        "scored only by models that never saw it: 5 folds",
+        "The rules add|Too early to say",
+    ],
 }
 WITH_DATA = {
     "04": [r"^73 published rules|^\d+ LFs of", "AMAL recommended, 5 folds +0"],

@@ -155,6 +155,12 @@ def _by_draw(
     return pd.DataFrame(rows)
 
 
+OF_ROWS_ALONE = (
+    "The intervals here are those of the rows alone; those of the scores above are wider, as they "
+    "allow for models that share rows."
+)
+
+
 def evaluation_of(spec: MethodSpec, result: ComparisonResult, n_classes: int) -> Evaluation:
     """Return how a method did on the rows that its models never saw, in the first repeat."""
     predictions = result.predictions
@@ -165,4 +171,5 @@ def evaluation_of(spec: MethodSpec, result: ComparisonResult, n_classes: int) ->
         confusion=confusion_matrix(predictions.y, predicted, labels=np.arange(n_classes)),
         confidence=predictions.confidence[spec.text][0],
         right=predicted == predictions.y,
+        note=OF_ROWS_ALONE if result.folds.n_folds > 1 else "",
     )

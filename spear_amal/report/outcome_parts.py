@@ -18,7 +18,7 @@ def outcome_parts(outcome: Evaluation | None, class_names: Sequence[Any]) -> dic
     return {
         "model": outcome.model,
         "rows": outcome.rows,
-        "sentence": scores_sentence(outcome.confusion, outcome.rows),
+        "sentence": f"{scores_sentence(outcome.confusion, outcome.rows)} {outcome.note}".strip(),
         "classes": readable_class_table(class_table(outcome.confusion, class_names)),
         "confusion": charts.confusion_map(outcome.confusion, class_names),
         "calibration": charts.calibration_chart(outcome.confidence, outcome.right),

@@ -29,6 +29,8 @@ class Evaluation:
     confidence : ndarray (n,)
         Probability of the predicted class.
     right : ndarray (n,), bool
+    note : str
+        What is to be said of the intervals.
     """
 
     model: str
@@ -36,6 +38,7 @@ class Evaluation:
     confusion: np.ndarray
     confidence: np.ndarray
     right: np.ndarray
+    note: str = ""
 
 
 @dataclass(frozen=True)

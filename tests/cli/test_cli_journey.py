@@ -127,7 +127,7 @@ def test_validation_file_and_json_lines(inbox, ok):
     given = ("--data", "mail.jsonl", "--validation", "held.jsonl", "--lfs", "lfs.py")
     result = ok("train", *given, *QUICK, "--method", "spear", "--report", "r.html")
     assert "61 rows, 13 of them labelled, 19 validation" in result.stderr
-    assert "Estimated accuracy on new rows" in result.stdout
+    assert "was not estimated (--estimate none)" in result.stdout
     assert "19 validation rows, which also chose the epoch" in (inbox / "r.html").read_text()
     ok("predict", "--data", "mail.jsonl", "--output", "out.jsonl")
     rows = [json.loads(line) for line in (inbox / "out.jsonl").read_text().splitlines()]

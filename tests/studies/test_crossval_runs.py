@@ -166,6 +166,10 @@ def test_the_rival_is_treated_alike_and_comes_first():
     assert baseline.text == "only-lv:crossfit=3"
     assert judged_method(specs).text == "amal:crossfit=3"
     assert judged_method([parse_method("only-lv")]) is None
+    names = ["only-lv", "majority", "spear", "recommended"]
+    assert judged_method([parse_method(name) for name in names]).text == "spear"
+    specs, baseline = plan_methods(["only-l:crossfit=2", "amal:crossfit=2"])
+    assert [spec.text for spec in specs] == ["only-lv:crossfit=2", "amal:crossfit=2"]
 
 
 @pytest.mark.parametrize(

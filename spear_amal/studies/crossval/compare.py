@@ -110,9 +110,9 @@ def plan_methods(
     specs: dict[tuple[Any, ...], MethodSpec] = {}
     for spec in read:
         specs.setdefault(_training(spec), spec)
-    if _training(rival) not in specs:
-        specs = {_training(rival): rival, **specs}
-    return list(specs.values()), specs[_training(rival)]
+    key = _training(rival)
+    specs = specs | {key: rival} if key in specs else {key: rival, **specs}
+    return list(specs.values()), rival
 
 
 def _training(spec: MethodSpec) -> tuple[Any, ...]:

@@ -23,8 +23,7 @@ from spear_amal.studies.methods import MethodSpec, parse_method
 from spear_amal.studies.results_file import RunRow
 from spear_amal.votes.class_set import ClassNames
 
-#: The methods with rules of which the first that was run is judged.
-JUDGED = ("recommended", "amal", "amal-joint")
+PLAINEST = "majority"  # of the methods with rules; judged where there is no other
 
 
 def fair_rival(spec: MethodSpec) -> MethodSpec:
@@ -41,10 +40,10 @@ def fair_rival(spec: MethodSpec) -> MethodSpec:
 
 
 def judged_method(specs: Sequence[MethodSpec]) -> MethodSpec | None:
-    """Return the method whose rules are judged: AMAL's, else the first that uses votes."""
+    """Return the method whose rules are judged: the first that uses votes, majority vote aside."""
     with_rules = [spec for spec in specs if spec.method.uses_votes]
-    known = [spec for name in JUDGED for spec in with_rules if spec.method.name == name]
-    return next(iter([*known, *with_rules]), None)
+    others = [spec for spec in with_rules if spec.method.name != PLAINEST]
+    return next(iter([*others, *with_rules]), None)
 
 
 def plain_title(spec: MethodSpec) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 import spear_amal
 from spear_amal.errors import InputError
@@ -200,7 +201,10 @@ def fit_rows(
         y_validation = named_labels(training.validation.y, training.classes)
         given |= {"X_val": x_validation, "y_val": y_validation}
         given |= {"L_val": training.validation.votes} if uses_votes else {}
-    return estimator.fit(x, named_labels(training.rows.y, training.classes), **given)
+    y: Any = named_labels(training.rows.y, training.classes)
+    if isinstance(training.rows.inputs, pd.DataFrame):
+        y = pd.Series(y, index=training.rows.inputs.index)  # rows are drawn in the order of ids
+    return estimator.fit(x, y, **given)
 
 
 def _features(

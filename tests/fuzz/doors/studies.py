@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from registry import door
 from values import mostly, odd, small_odd, texts, votes
 
-from spear_amal import LabelMatrix, studies
+from spear_amal import Comparison, LabelMatrix, studies
 from spear_amal.data import synthetic_corpus
 
 METHOD = st.one_of(
@@ -53,6 +53,25 @@ def splits(draw, folder):
     assert len(split.y_train) + len(split.y_val) == 30
     again, _ = studies.make_split(CORPUS, L, seed, **sizes)
     np.testing.assert_array_equal(split.train_rows, again.train_rows)
+
+
+ROWS = np.random.default_rng(0).normal(size=(24, 3))
+
+
+@door("Comparison")
+def comparisons(draw, folder):
+    y = draw(mostly(st.lists(st.integers(-1, 1), min_size=24, max_size=24), odd))
+    L = draw(mostly(votes(rows=(24, 24)), st.one_of(votes(), odd)))
+    groups = draw(mostly(st.none(), st.one_of(st.just(np.arange(24) // 2), odd)))
+    method = draw(mostly(st.sampled_from(["spear", "majority", "amal:crossfit=2"]), small_odd))
+    folds = draw(mostly(st.integers(2, 3), small_odd))
+    comparison = Comparison(methods=[method], folds=folds, repeats=1, max_epochs=1)
+    comparison.fit(ROWS, y, L, groups=groups)
+    table, scores = comparison.table_, comparison.scores_
+    assert ((0 <= table["low"]) & (table["low"] <= table["score"] + 1e-9)).all()
+    assert ((table["score"] <= table["high"] + 1e-9) & (table["high"] <= 1)).all()
+    assert scores.groupby("method")["row"].nunique().nunique() == 1
+    assert not scores.duplicated(["method", "row"]).any()
 
 
 @door("studies.calibration_error", "studies.score_table", "studies.shuffled_votes")
