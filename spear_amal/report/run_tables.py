@@ -13,6 +13,7 @@ from spear_amal.report.formatting import METRIC_NAMES, format_interval, format_n
 from spear_amal.votes.gold import has_label
 from spear_amal.votes.label_matrix import LabelMatrix
 from spear_amal.votes.parquet import VoteFiles
+from spear_amal.warn_once import each_warning_once
 
 if TYPE_CHECKING:
     from spear_amal.report.run_content import Examples
@@ -49,10 +50,12 @@ def lf_table(votes: LabelMatrix | VoteFiles, y: VectorLike | None = None) -> pd.
     table["conflicts"] = analysis.lf_conflicts()
     if y is None or not has_label(y).any():
         return table
-    check = lf_check(votes, y).rename(columns={"votes": "gold votes", "precision": "accuracy"})
+    with each_warning_once():  # both read the same labels
+        check, grades = lf_check(votes, y), lf_grades(votes, y)
+    check = check.rename(columns={"votes": "gold votes", "precision": "accuracy"})
     for name in ("gold votes", "accuracy", "low", "high", "chance", "verdict"):
         table[name] = check[name].to_numpy()
-    table["grade"] = lf_grades(votes, y)
+    table["grade"] = grades
     return table
 
 
