@@ -82,7 +82,7 @@ def with_left_out(table: pd.DataFrame, rows: np.ndarray, n: int) -> pd.DataFrame
     return pd.DataFrame(whole, columns=table.columns)
 
 
-def normalised(weights: np.ndarray, gold: np.ndarray) -> np.ndarray:
+def with_mean_one(weights: np.ndarray, gold: np.ndarray) -> np.ndarray:
     """Return weights (n,) over their mean on the rows `gold`, or on all rows if there are none."""
     return weights / (weights[gold] if len(gold) else weights).mean()
 

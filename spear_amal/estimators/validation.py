@@ -22,7 +22,7 @@ from spear_amal.estimators.class_order import (
     sorted_classes,
     warn_of_sorted_codes,
 )
-from spear_amal.estimators.row_weights import normalised, read_weights
+from spear_amal.estimators.row_weights import read_weights, with_mean_one
 from spear_amal.models.image_model import check_pixels, pixel_kind
 from spear_amal.votes.class_set import ClassNames
 from spear_amal.votes.gold import Gold, read_gold
@@ -195,7 +195,7 @@ def _row_weights(inputs: FitInputs, y: np.ndarray, validation: np.ndarray) -> np
         return None
     gold = np.flatnonzero(y[: len(weights)] >= 0)
     kept = np.setdiff1d(gold, validation)
-    weights = normalised(weights, kept if len(kept) else gold)
+    weights = with_mean_one(weights, kept if len(kept) else gold)
     return np.concatenate([weights, np.ones(len(y) - len(weights))])
 
 
