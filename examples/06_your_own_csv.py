@@ -1,14 +1,13 @@
-"""Your own CSV: read it, label it, train, save the model, load it and predict new rows.
+"""Your own CSV: from a partly labelled table and rules to one model file that answers new rows.
 
 You learn what your file needs (a text column and a label column that is empty where nobody has
-labelled), that validation rows can be split off the labelled ones, and what to save: the model and
-the text features, both in files that run no code when they are read.
+labelled), how to see what your labelling functions do, how to train and ask a model, why it says
+what it says, and what to keep: one file, which runs no code when it is read.
 
 Run from the repository root: python examples/06_your_own_csv.py [--small]
 (the script first writes a made-up table of plots into a temporary folder)
 """
 
-import json
 import tempfile
 from pathlib import Path
 
@@ -16,8 +15,8 @@ import numpy as np
 import pandas as pd
 from shared import EPOCHS, SMALL
 
-from spear_amal import LabelMatrix, SpearClassifier, TrainerConfig
-from spear_amal.data import TextFeatures, read_table, synthetic_corpus
+from spear_amal import TextClassifier
+from spear_amal.data import read_table, synthetic_corpus
 from spear_amal.labeling import LFAnalysis, PandasLFApplier, keyword_lf, labeling_function
 
 folder = Path(tempfile.mkdtemp())
@@ -26,10 +25,11 @@ folder = Path(tempfile.mkdtemp())
 made_up = synthetic_corpus(n=500 if SMALL else 1500, n_test=0)
 genres = np.array(made_up.classes, dtype=object)[made_up.labels]
 genres[np.random.default_rng(0).permutation(len(genres))[120:]] = None
-pd.DataFrame({"plot": made_up.texts, "genre": genres}).to_csv(folder / "plots.csv", index=False)
+rows = {"id": [f"p{i}" for i in range(len(genres))], "plot": made_up.texts, "genre": genres}
+pd.DataFrame(rows).to_csv(folder / "plots.csv", index=False)
 
 # 1. Read it. An empty cell is "no label".
-table = read_table(folder / "plots.csv")
+table = read_table(folder / "plots.csv", text_column="plot", label_column="genre")
 print(f"{len(table)} rows, {table['genre'].notna().sum()} of them labelled\n")
 
 # 2. Labelling functions for the column `plot`.
@@ -45,30 +45,23 @@ def marries(row):
 
 applier = PandasLFApplier([love, arms, fight, marries], classes=["romance", "action"])
 votes = applier.apply(table)
-codes = table["genre"].map({name: code for code, name in enumerate(votes.classes)}).fillna(-1)
-print(LFAnalysis(votes).lf_summary(Y=codes).round(2).to_string(), "\n")
+print(LFAnalysis(votes).lf_summary(Y=table["genre"]).round(2).to_string(), "\n")
 
-# 3. Train. Without X_val a part of the labelled rows is held out as validation rows.
-features = TextFeatures(ngram_range=(1, 1))
-x = features.fit_transform(table["plot"])
-model = SpearClassifier(metric="macro-f1", trainer=TrainerConfig(max_epochs=EPOCHS), random_state=0)
-model.fit(x, table["genre"], L=votes)
-print(f"classes {', '.join(model.classes_)}; {model.metric} on V {model.val_score_:.3f}")
-
-# 4. Save: votes, model (safetensors with a JSON header) and text features (plain JSON).
-votes.save(folder / "votes.npz")
-model.save(folder / "model.safetensors")
-held = features.to_arrays() | {"idf": features.idf_.tolist()}
-(folder / "features.json").write_text(json.dumps(held), encoding="utf-8")
-
-# 5. Load, perhaps elsewhere, and predict rows that are new: no votes are needed for that.
-loaded = SpearClassifier.load(folder / "model.safetensors")
-words = TextFeatures.from_arrays(json.loads((folder / "features.json").read_text("utf-8")))
-love_story, thriller = "He falls in love and writes letters.", "A gang kills him in a gun battle."
-new = [love_story, thriller]
-p = loaded.predict_proba(words.transform(new))
-for text, name, sure in zip(new, loaded.classes_[p.argmax(1)], p.max(1), strict=True):
-    print(f"{name:8} {sure:.2f}  {text}")
+# 3. Train. A part of the labelled rows is held out and chooses the epoch.
+model = TextClassifier("amal", metric="macro-f1", max_epochs=EPOCHS)
+model.fit(table, votes=votes, text="plot", label="genre")
 print(
-    "the same votes after loading:", bool((LabelMatrix.load(folder / "votes.npz") == votes).all())
+    f"classes {', '.join(model.classes_)}; {model.metric} on rows held out {model.val_score_:.3f}"
 )
+
+# 4. Why is a row of the table classified as it is?
+print(f"\n{model.explain('p7')}\n")
+
+# 5. Save, load, perhaps elsewhere, and predict rows that are new: no votes are needed for that.
+model.save(folder / "model.safetensors")
+loaded = TextClassifier.load(folder / "model.safetensors")
+new = ["He falls in love and writes letters.", "A gang kills him in a gun battle."]
+p = loaded.predict_proba(new)
+for text, name, sure in zip(new, loaded.predict(new), p.max(1), strict=True):
+    print(f"{name:8} {sure:.2f}  {text}")
+print("the same answers as before:", bool((p == model.predict_proba(new)).all()))

@@ -54,6 +54,7 @@ def explain_row(
     p = model.predict_proba(found.frame, matrix)[0]
     predicted = model.classes_[p.argmax()].item()
     words, how, constant, more = _words(model, found.frame, matrix, predicted)
+    weights = _weights(model, found.place)
     text = found.frame[model.text_column_].iloc[0] if model.text_column_ in found.frame else ""
     return Explanation(
         text=str(text),
@@ -65,17 +66,23 @@ def explain_row(
         label=_gold(model, found.place),
         votes=None if matrix is None else _votes_by_name(model, matrix),
         rules=_rules(model, matrix),
-        weights=_weights(model, found.place),
-        notes=[*_notes(model, matrix), *more],
+        weights=weights,
+        notes=[*_notes(model, matrix, weights), *more],
     )
 
 
-def _notes(model: TextClassifier, matrix: LabelMatrix | None) -> list[str]:
+def _notes(
+    model: TextClassifier, matrix: LabelMatrix | None, weights: dict[str, float] | None
+) -> list[str]:
+    """Return in words what an explanation lacks, and why."""
+    notes = []
     if not model.lf_names_:
-        return ["it was trained without labelling functions"]
-    if matrix is None:
-        return ["the labelling functions are not at hand: give lfs= for their votes"]
-    return []
+        notes.append("it was trained without labelling functions")
+    elif matrix is None:
+        notes.append("the labelling functions are not at hand: give lfs= for their votes")
+    if weights == {}:
+        notes.append("no loss is defined on this training row: it was held out, or has no vote")
+    return notes
 
 
 # -- which row ------------------------------------------------------------------------------------

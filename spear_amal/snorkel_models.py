@@ -193,7 +193,7 @@ class SnorkelStyleLabelModel(_FromProbabilities, AccuracyModel):  # type: ignore
     >>> L = np.array([[0, 0, -1], [-1, 0, 1], [1, -1, 1], [0, 0, 0]])
     >>> model = SnorkelStyleLabelModel(cardinality=2, verbose=False)
     >>> model.fit(L_train=L, n_epochs=500, log_freq=100, seed=123).predict(L)
-    array([0, 0, 1, 0])
+    array([0, 1, 1, 0])
     """
 
     def __init__(self, cardinality: int = 2, verbose: bool = True) -> None:

@@ -15,13 +15,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from spear_amal import estimators
 from spear_amal._typing import PathLike
-from spear_amal.data import ids_of, read_table
+from spear_amal.data import ids_of, read_table, require_columns
 from spear_amal.data.read_rows import for_lfs
 from spear_amal.data.table_features import FeaturesLike, TableFeatures, uses_text
 from spear_amal.data.table_kinds import suffix_of
 from spear_amal.errors import InputError
 from spear_amal.explain_row import explain_row
 from spear_amal.explanation import Explanation
+from spear_amal.hf_datasets import as_frame
 from spear_amal.labeling.classes_of_lfs import LFsLike, applier_of
 from spear_amal.studies import MethodSpec, one_thread, parse_method
 from spear_amal.studies.method_needs import check_labels_of_folds, method_for
@@ -36,8 +37,8 @@ from spear_amal.training_rows import (
 )
 from spear_amal.votes.class_set import ClassesLike, class_names
 from spear_amal.votes.gold import read_gold
-from spear_amal.votes.label_matrix import LabelMatrix
-from spear_amal.votes.row_ids import index_ids
+from spear_amal.votes.label_matrix import LabelMatrix, as_label_matrix
+from spear_amal.votes.row_ids import check_same_rows, index_ids
 
 __all__ = ["TextClassifier"]
 
@@ -61,6 +62,8 @@ class TextClassifier(BaseEstimator):
     max_epochs : int
     random_state : int
         Same table, parameters and number: same model.
+    class_weight : "balanced" or dict of class name to float, optional
+        How much the rows of each class count, as for the estimators.
     checkpoint : path, optional
         File from which a `fit` that was stopped goes on.
     verbose : int
@@ -102,6 +105,7 @@ class TextClassifier(BaseEstimator):
         metric: str = "accuracy",
         max_epochs: int = 100,
         random_state: int = 0,
+        class_weight: Any = None,
         checkpoint: PathLike | None = None,
         verbose: int = 0,
     ) -> None:
@@ -110,6 +114,7 @@ class TextClassifier(BaseEstimator):
         self.metric = metric
         self.max_epochs = max_epochs
         self.random_state = random_state
+        self.class_weight = class_weight
         self.checkpoint = checkpoint
         self.verbose = verbose
 
@@ -127,6 +132,7 @@ class TextClassifier(BaseEstimator):
         validation: TablesLike | None = None,
         validation_votes: LabelMatrix | None = None,
         classes: ClassesLike = None,
+        sample_weight: Any = None,
     ) -> Self:
         """Train on a table.
 
@@ -150,6 +156,8 @@ class TextClassifier(BaseEstimator):
         classes : list of names, mapping or Enum class, optional
             The classes in code order; default: those of the votes or of the LF file, else the
             labels that are there.
+        sample_weight : str or array (n,), optional
+            How much each row counts: a column of the table, or numbers; only ratios matter.
 
         Returns
         -------
@@ -171,7 +179,7 @@ class TextClassifier(BaseEstimator):
             validation_votes=validation_votes,
             classes=classes,
         )
-        return self.fit_data(data)
+        return self.fit_data(data, _row_weights(sample_weight, frame, data.train.frame))
 
     def read_data(
         self,
@@ -187,11 +195,11 @@ class TextClassifier(BaseEstimator):
         classes: ClassesLike = None,
     ) -> TrainingData:
         """Return what `fit` trains on, for :meth:`fit_data`; arguments and errors as for `fit`."""
-        spec = self.method_spec()
+        spec, given = self.method_spec(), (votes, validation_votes)
         frames = [self._table(frame, text, label, id)]
         if validation is not None:
             frames.append(self._table(validation, text, label, id))
-        matrices: list[LabelMatrix | None] = [votes, validation_votes]
+        matrices = [None if one is None else as_label_matrix(one) for one in given]
         if spec.method.uses_votes and votes is None:
             matrices = self._votes_of(frames, lfs, text, label, classes)
         elif not spec.method.uses_votes:
@@ -202,7 +210,7 @@ class TextClassifier(BaseEstimator):
             raise InputError("votes of the validation rows are missing: give validation_votes")
         return training_data(frames, matrices, text, label, id, classes)
 
-    def fit_data(self, data: TrainingData) -> Self:
+    def fit_data(self, data: TrainingData, sample_weight: np.ndarray | None = None) -> Self:
         """Train on rows that were read already; arguments and errors as for :meth:`fit`.
 
         Features are fitted on these rows alone.
@@ -213,7 +221,7 @@ class TextClassifier(BaseEstimator):
         y_all = np.concatenate([table.y for table in data.tables])
         check_labels_of_folds(spec, estimator, y_all, data.classes)
         features = self._fit_features(data)
-        rows: dict[str, Any] = {"L": train.votes}
+        rows: dict[str, Any] = {"L": train.votes, "sample_weight": sample_weight}
         if validation is not None:
             rows |= {
                 "X_val": features.transform(validation.frame),
@@ -284,19 +292,23 @@ class TextClassifier(BaseEstimator):
             metric=self.metric,
             random_state=self.random_state,
             max_epochs=self.max_epochs,
+            class_weight=self.class_weight,
             checkpoint=self.checkpoint,
             verbose=self.verbose,
         )
 
     def _table(self, table: TablesLike, text: str, label: str | None, id: str | None) -> Any:
         """Return a table as a frame whose texts are strings."""
+        table = as_frame(table)
         if not isinstance(table, pd.DataFrame):
             needed = text if uses_text(self.features) else None
             table = read_table(table, needed, label, id_column=id)
         elif not len(table):
             raise InputError("the table has no rows")
         if uses_text(self.features) or text in table:
-            table = table.assign(**{text: texts_of(table, text)})
+            # As objects: pandas' own texts cannot hold half of a character.
+            texts = pd.Series(texts_of(table, text), index=table.index, dtype=object)
+            table = table.assign(**{text: texts})
         return table
 
     def _votes_of(
@@ -315,11 +327,15 @@ class TextClassifier(BaseEstimator):
         labels = [
             value for frame in frames for value in label_texts(frame, label) if value is not None
         ]
-        self.applier_ = applier_of(lfs, classes, labels)
+        self.applier_ = applier_of(lfs, classes, labels, self._needed_by_lfs(frames[0], text))
         return [
             self.applier_.apply(for_lfs(frame, text), progress_bar=bool(self.verbose))
             for frame in frames
         ]
+
+    def _needed_by_lfs(self, frame: pd.DataFrame, text: str) -> str | None:
+        """Return the column without which rows get no votes: that of texts, if there is one."""
+        return text if uses_text(self.features) and text in frame else None
 
     # -- prediction -----------------------------------------------------------------------------
 
@@ -409,6 +425,7 @@ class TextClassifier(BaseEstimator):
             If a table or a column that the features need is missing, or a single text was given.
         """
         check_is_fitted(self, "estimator_")
+        rows = as_frame(rows)
         if isinstance(rows, pd.DataFrame) and not len(rows):
             return rows
         if isinstance(rows, pd.DataFrame) or _are_paths(rows):
@@ -418,7 +435,7 @@ class TextClassifier(BaseEstimator):
                 f"this model needs the columns {self.features_.columns}: give a DataFrame or the "
                 "path of a table"
             )
-        texts = pd.DataFrame({self.text_column_: _as_list(rows)})
+        texts = pd.DataFrame({self.text_column_: pd.Series(_as_list(rows), dtype=object)})
         return self._table(texts, self.text_column_, None, None) if len(texts) else texts
 
     def _prediction_votes(
@@ -444,7 +461,11 @@ class TextClassifier(BaseEstimator):
                 "this model predicts with the rules as well, and a file holds none: give lfs= or "
                 "votes= (--lfs)"
             )
-        applier = self.applier_ if lfs is None else applier_of(lfs, self.class_names_)
+        if lfs is None:
+            applier = self.applier_
+        else:
+            column = self._needed_by_lfs(frame, self.text_column_)
+            applier = applier_of(lfs, self.class_names_, text_column=column)
         return applier.apply(for_lfs(frame, self.text_column_), progress_bar=False)
 
     def names_of(self, labels: Any) -> list[Any]:
@@ -563,6 +584,17 @@ class TextClassifier(BaseEstimator):
             If the file is damaged, or holds something else.
         """
         return cls._of_parts(TextModelParts.load(path, **objects))
+
+
+def _row_weights(sample_weight: Any, table: Any, frame: pd.DataFrame) -> np.ndarray | None:
+    """Return the weights (n,) of rows: a column of the frame by name, or numbers in its order."""
+    if sample_weight is None:
+        return None
+    if isinstance(sample_weight, str):
+        require_columns(frame, [sample_weight])
+        return np.asarray(frame[sample_weight].tolist())
+    check_same_rows(sample_weight, table, "sample_weight", "the table")
+    return np.asarray(sample_weight)
 
 
 def _are_paths(rows: Any) -> bool:

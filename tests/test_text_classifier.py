@@ -269,9 +269,8 @@ def test_without_gold_votes_alone_are_learnt_from(label):
     assert clf.classes_.tolist() == sorted(WORDS)
     gold = FRAME["label"][:53]
     assert (clf.predict(FRAME[:53]) == gold).mean() > 0.7
-    with pytest.raises(
-        InputError, match=r"method spear needs some.*votes alone these learn: majority"
-    ):
+    said = r"method spear needs some.*votes alone these learn: majority"
+    with pytest.raises(InputError, match=said):
         TextClassifier("spear").fit(frame, lfs=LFS, label=label)
     with pytest.raises(InputError, match="method only-l needs some; label a few rows"):
         TextClassifier("only-l").fit(frame, label=label)
@@ -406,3 +405,46 @@ def test_plain_votes_of_codes():
     codes = FRAME["label"].map({n: i for i, n in enumerate(sorted(WORDS))})
     clf = TextClassifier("amal", max_epochs=2).fit(FRAME.assign(label=codes), votes=L)
     assert clf.classes_.tolist() == [0, 1, 2]
+
+
+# -- weights of rows and classes ------------------------------------------------------------------
+
+
+def test_weights_of_rows_and_classes_are_those_of_the_estimator():
+    weights = np.linspace(0.5, 2, 97)
+    x = TextFeatures().fit_transform(TEXTS)
+    y = pd.Series(FRAME["label"].to_numpy(), index=FRAME["id"])
+    balance = {"refund": 3.0, "delivery": 1.0, "praise": 1.0}
+    made = GoldClassifier(trainer=T, class_weight=balance).fit(x, y, sample_weight=weights)
+    clf = TextClassifier("only-l", max_epochs=3, class_weight=balance)
+    clf.fit(FRAME, sample_weight=weights)
+    np.testing.assert_array_equal(clf.predict_proba(TEXTS), made.predict_proba(x))
+    by_name = clone(clf).fit(FRAME.assign(counts=weights), sample_weight="counts")
+    np.testing.assert_array_equal(by_name.predict_proba(TEXTS), made.predict_proba(x))
+    plain = TextClassifier("only-l", max_epochs=3).fit(FRAME)
+    assert (plain.predict_proba(TEXTS) != made.predict_proba(x)).any()
+    as_option = TextClassifier("only-l:class_weight=balanced", max_epochs=3).fit(FRAME)
+    assert as_option.estimator_.class_weight == "balanced"
+
+
+def test_weights_of_other_rows_are_refused():
+    clf = TextClassifier("only-l", max_epochs=1)
+    with pytest.raises(InputError, match="no column 'weight'"):
+        clf.fit(FRAME, sample_weight="weight")
+    with pytest.raises(InputError, match="sample_weight must be one number a row"):
+        clf.fit(FRAME, sample_weight=np.ones(5))
+    moved = pd.Series(np.linspace(1, 2, 97)).sample(frac=1, random_state=1)
+    with pytest.raises(InputError, match="not of the same rows in the same order"):
+        clf.fit(FRAME, sample_weight=moved)
+    with pytest.raises(InputError, match="finite numbers of at least 0"):
+        clf.fit(FRAME, sample_weight=np.full(97, -1.0))
+
+
+def test_votes_as_a_plain_array():
+    names = dict(enumerate(sorted(WORDS)))
+    codes = FRAME["label"].map({name: code for code, name in names.items()})
+    clf = TextClassifier("amal", max_epochs=1)
+    clf.fit(FRAME.assign(label=codes), votes=votes_on(FRAME).to_dense())
+    assert clf.classes_.tolist() == [0, 1, 2]
+    with pytest.raises(InputError, match=r"votes|label matrix|L "):
+        clf.fit(FRAME, votes="votes.npz")

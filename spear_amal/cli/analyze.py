@@ -37,6 +37,8 @@ def analyze(options: AnalyzeOptions) -> None:
         raise InputError("--label-column needs the table that has it: give --data as well")
     votes, frame, gold, lfs = _votes(options)
     texts = frame if frame is not None and options.text_column in frame else None
+    if texts is not None and isinstance(votes, LabelMatrix) and votes.has_row_ids:
+        texts = texts.set_axis(votes.row_ids)  # they are in the order of the votes
     most = _ALL if wants_json() else _MANY
     review = review_lfs(votes, gold, texts, lfs, options.text_column, max_rows=most)
     if options.html is not None:
@@ -45,7 +47,7 @@ def analyze(options: AnalyzeOptions) -> None:
     if options.lf is not None:
         _show_one(review.of(options.lf), options.lf)
         return
-    table = show_lfs(votes, gold)
+    table = show_lfs(votes, gold, review.test)
     add_to_json(review=review.to_dict())
     if not wants_json():
         _show_review(review)

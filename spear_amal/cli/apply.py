@@ -24,7 +24,7 @@ from spear_amal.cli.voted_rows import (
 from spear_amal.cli.votes import print_failures, vote, votes_of_table
 from spear_amal.data import read_rows
 from spear_amal.errors import InputError
-from spear_amal.labeling import GRADES, ParquetLFApplier, load_lfs, votes_test
+from spear_amal.labeling import GRADES, ParquetLFApplier, VotesTest, load_lfs, votes_test
 from spear_amal.labeling.parquet_applier import meta_of
 from spear_amal.report import lf_table, readable_accuracy, readable_coverage, votes_sentence
 from spear_amal.votes.label_matrix import LabelMatrix
@@ -92,10 +92,12 @@ def _content(path: Path) -> bytes | None:
     return path.read_bytes() if path.is_file() else None
 
 
-def show_lfs(matrix: LabelMatrix | VoteFiles, gold: np.ndarray | None) -> pd.DataFrame:
+def show_lfs(
+    matrix: LabelMatrix | VoteFiles, gold: np.ndarray | None, test: VotesTest | None = None
+) -> pd.DataFrame:
     """Print the LF table, the coverage of all LFs and whether they beat chance.
 
-    Return the table in numbers.
+    Return the table in numbers. `test` is that of all votes, where it was made already.
     """
     table = lf_table(matrix, gold)
     show_table(readable_coverage(table), "Labelling functions", table)
@@ -105,7 +107,7 @@ def show_lfs(matrix: LabelMatrix | VoteFiles, gold: np.ndarray | None) -> pd.Dat
     if gold is not None and "accuracy" in table:
         show_table(readable_accuracy(table), "Accuracy on labelled rows")
         print_result(grades_in_words(table["grade"]))
-        print_result(votes_sentence(votes_test(matrix, gold)))
+        print_result(votes_sentence(test or votes_test(matrix, gold)))
     return table
 
 

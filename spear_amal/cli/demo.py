@@ -23,7 +23,7 @@ from spear_amal.cli.train import learnt, votes_left_out
 from spear_amal.data import Corpus, load_corpus, synthetic_corpus
 from spear_amal.errors import DataUnavailableError
 from spear_amal.io.shipped import shipped_file
-from spear_amal.labeling import LoadedLFs, PandasLFApplier, load_lfs
+from spear_amal.labeling import LFReview, LoadedLFs, PandasLFApplier, load_lfs, review_lfs
 from spear_amal.report import (
     Evaluation,
     Examples,
@@ -55,9 +55,10 @@ DEFAULT_REPORT = Path("report.html")
 
 @dataclass(frozen=True)
 class Job:
-    """Corpus, votes and split of the demo, and the labels that training sees."""
+    """Corpus, LFs, votes and split of the demo, and the labels that training sees."""
 
     corpus: Corpus
+    lfs: LoadedLFs
     votes: LabelMatrix
     task: Split
     scorer: HeldOutScorer
@@ -143,7 +144,7 @@ def _prepare(corpus: Corpus, lfs: LoadedLFs, options: DemoOptions) -> Job:
     gold = np.full(len(corpus), -1)
     gold[task.train_rows] = task.y_train
     gold[corpus.frame.index.get_indexer(task.votes_val.row_ids)] = task.y_val
-    return Job(corpus, votes, task, scorer, gold)
+    return Job(corpus, lfs, votes, task, scorer, gold)
 
 
 def _show(comparison: SplitComparison, job: Job) -> None:
@@ -181,7 +182,11 @@ def _content(job: Job, comparison: SplitComparison, options: DemoOptions) -> Rep
         class_names=job.corpus.classes,
         votes=job.votes[job.seen],
         y=job.gold[job.seen],
+        review=_review(job),
         comparison=comparison_table(comparison.rows),
+        scores=pd.DataFrame(
+            {"method": row.title, "score": 100 * row.scores[row.metric]} for row in comparison.rows
+        ),
         histories={
             row.title: comparison.estimators[row.method].history_ for row in comparison.rows
         },
@@ -189,6 +194,12 @@ def _content(job: Job, comparison: SplitComparison, options: DemoOptions) -> Rep
         outcome=_outcome(job, title, estimator),
         settings=_settings(job, options),
     )
+
+
+def _review(job: Job) -> LFReview:
+    votes = job.votes[job.seen]
+    gold = votes.classes.as_numbers(job.gold[job.seen])
+    return review_lfs(votes, gold, job.corpus.frame.iloc[job.seen], job.lfs.lfs)
 
 
 def _examples(job: Job, title: str, estimator: Any) -> Examples:

@@ -63,7 +63,7 @@ def fill_labels(frame: pd.DataFrame, path: Path, options: DataOptions) -> pd.Dat
     InputError
         If a labelled row is no row of the data, its text is another one there, or its label.
     """
-    text, label = options.text_column, options.label_column
+    label = options.label_column
     further = read_frame(options, [path], None, label)
     require_columns(further, [label], str(path))
     values = read_rows.label_values(further, label, str(path))
@@ -84,7 +84,7 @@ def fill_labels(frame: pd.DataFrame, path: Path, options: DataOptions) -> pd.Dat
     still = f", {waiting} rows are not labelled yet" if waiting else ""
     print_status(f"{path}: {len(filled)} labels for rows of the data{still}")
     column = pd.Series(present, index=frame.index, dtype=object, name=label)
-    return frame.assign(**{text: frame[text]} if text in frame else {}, **{label: column})
+    return frame.assign(**{label: column})
 
 
 def _rows_of(

@@ -16,6 +16,7 @@ from spear_amal.data.id_column import ID_COLUMN
 from spear_amal.errors import InputError
 from spear_amal.label_models import AccuracyModel
 from spear_amal.labeling import next_rows
+from spear_amal.labeling.blank_texts import has_text
 from spear_amal.text_classifier import TextClassifier
 from spear_amal.votes.label_matrix import LabelMatrix
 
@@ -33,7 +34,11 @@ def choose_next(options: NextOptions) -> None:
     proba = _of_model(options, cast.matrix, frame)
     if proba is None:
         proba = _of_label_model(cast.matrix, gold)
-    chosen = next_rows(cast.matrix, gold, options.count, proba, features)
+    # Without a text there is nothing to read a label from.
+    rows = np.flatnonzero(has_text(texts))
+    known = None if gold is None else gold[rows]
+    chosen = next_rows(cast.matrix[rows], known, options.count, proba[rows], features[rows])
+    chosen["row"] = rows[chosen["row"]]
     table = frame.iloc[chosen["row"]][[options.text_column]]
     if cast.ids is not None:
         name = options.id_column or ID_COLUMN

@@ -242,27 +242,44 @@ def have_column(data: Sequence[Path], column: str, folder: Path) -> bool:
 
 
 def mark_folder(folder: Path, data: Sequence[Path], column: str) -> int:
-    """Write one digest of all texts, in their order, beside votes on Parquet files.
+    """Write digests of the texts, in their order, beside votes on Parquet files.
 
     Return how many rows have no text.
     """
     import pyarrow.parquet as pq
 
-    texts, n_blank = hashlib.blake2b(digest_size=16), 0
+    texts, n_blank = _TextsInOrder(), 0
     for source in source_files(list(data), output=folder):
         with pq.ParquetFile(source.path) as file:
             for batch in file.iter_batches(columns=[column]):
                 listed = batch.column(0).to_pylist()
-                _add(texts, listed)
+                texts.add(listed)
                 n_blank += int((~has_text(listed)).sum())
     with write_aside(folder / ROWS) as temporary:
-        temporary.write_text(json.dumps({"texts": texts.hexdigest()}), encoding="utf-8")
+        temporary.write_text(json.dumps(texts.noted()), encoding="utf-8")
     return n_blank
 
 
-def _add(digest: Any, texts: Sequence[Any]) -> None:
-    for text in plain_values(list(texts)):
-        digest.update(_digest(_as_text(text)).to_bytes(8, "little"))
+class _TextsInOrder:
+    """A running digest of texts, noted every so many rows: the first other one tells where."""
+
+    EVERY = 256
+
+    def __init__(self) -> None:
+        self._digest, self._n = hashlib.blake2b(digest_size=16), 0
+        self._notes: list[str] = []
+
+    def add(self, texts: Sequence[Any]) -> None:
+        """Go on with further texts."""
+        for text in plain_values(list(texts)):
+            self._digest.update(_digest(_as_text(text)).to_bytes(8, "little"))
+            self._n += 1
+            if self._n % self.EVERY == 0:
+                self._notes.append(self._digest.hexdigest()[:8])
+
+    def noted(self) -> dict[str, Any]:
+        """Return what is kept: the digest of all texts, and those on the way."""
+        return {"texts": self._digest.hexdigest(), "every": self.EVERY, "notes": self._notes}
 
 
 def _check_folder(folder: Path, texts: Sequence[Any]) -> None:
@@ -272,12 +289,18 @@ def _check_folder(folder: Path, texts: Sequence[Any]) -> None:
     """
     if not (folder / ROWS).is_file():
         return
-    found = hashlib.blake2b(digest_size=16)
-    _add(found, texts)
+    present = _TextsInOrder()
+    present.add(texts)
+    found = present.noted()
     with guarded_reading(folder / ROWS, "a digest of the rows voted on", _AGAIN):
-        stored = json.loads((folder / ROWS).read_text(encoding="utf-8"))["texts"]
-    if stored != found.hexdigest():
+        stored = json.loads((folder / ROWS).read_text(encoding="utf-8"))
+        notes, every, same = stored["notes"], stored["every"], stored["texts"] == found["texts"]
+    if not same:
+        pairs = zip(notes, found["notes"], strict=False)
+        block = next((i for i, (a, b) in enumerate(pairs) if a != b), len(notes))
+        first, last = block * every, min((block + 1) * every, len(texts)) - 1
         raise InputError(
-            f"{folder} holds votes on rows of other texts, or of these in another order: give the "
-            f"data as they were, or {_AGAIN}"
+            f"{folder} holds votes on rows of other texts, or of these in another order, the first "
+            f"of them among rows {first} to {last} (counted from 0): give the data as they were, "
+            f"or {_AGAIN}"
         )

@@ -178,7 +178,8 @@ def _print_report(report: dict[str, str], cache: Path) -> None:
     else:
         names = ", ".join(computed[:5]) + (", .." if len(computed) > 5 else "")
         read = f"; those of {n_read} others read from {cache}" if n_read else f", kept in {cache}"
-        print_status(f"Votes of {len(computed)} LFs computed ({names}){read}")
+        n = f"{len(computed)} LF{'' if len(computed) == 1 else 's'}"
+        print_status(f"Votes of {n} computed ({names}){read}")
     for name, outcome in report.items():
         if outcome not in ("cached", "computed"):
             advice = "" if "failed on" in outcome else "; give it version=.. to have them kept"

@@ -1,5 +1,6 @@
 """Corpora and fetching, splits, text features, known truth, other tools' formats; no torch."""
 
+from spear_amal.data.column_features import ColumnFeatures
 from spear_amal.data.corpora.registry import (
     CORPORA,
     CorpusStatus,
@@ -30,17 +31,21 @@ from spear_amal.data.images import IMAGES, ImageData, digits, kd_synthetic, load
 from spear_amal.data.images.label_noise import NoisyLabels, add_label_noise
 from spear_amal.data.read_table import read_table, require_columns
 from spear_amal.data.splits import Partition, check_disjoint, partition
+from spear_amal.data.table_features import TableFeatures
 from spear_amal.data.write_table import write_table
+from spear_amal.hf_datasets import to_dataset
 
 __all__ = [
     "CORPORA",
     "IMAGES",
+    "ColumnFeatures",
     "Corpus",
     "CorpusSpec",
     "CorpusStatus",
     "ImageData",
     "NoisyLabels",
     "Partition",
+    "TableFeatures",
     "TextEncoder",
     "TextFeatures",
     "WrenchPart",
@@ -68,6 +73,7 @@ __all__ = [
     "synthetic_corpus",
     "synthetic_votes",
     "to_crowd",
+    "to_dataset",
     "to_flyingsquid",
     "to_metal",
     "to_names",

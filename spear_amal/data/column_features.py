@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from spear_amal.data.read_table import require_columns
 from spear_amal.errors import FileFormatError, InputError
+from spear_amal.votes.class_set import is_listed
 
 # From here on values that hardly repeat are taken for ids or texts, not for categories.
 _MANY = 50
@@ -202,7 +203,8 @@ class ColumnFeatures(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
 
 
 def _checked_names(columns: Any) -> list[str]:
-    names = [columns] if isinstance(columns, str) else list(columns)
+    named = [columns] if isinstance(columns, str) else columns
+    names = list(named) if is_listed(named) else []
     if not names or not all(isinstance(name, str) and name for name in names):
         raise InputError(f"columns must be names of columns, at least one, found {columns!r}")
     if len(set(names)) < len(names):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from spear_amal.errors import InputError
+from spear_amal.hf_datasets import as_frame
 from spear_amal.votes.row_ids import as_row_ids
 
 #: The column that holds the ids where none is named.
@@ -58,6 +59,11 @@ def ids_of(
     >>> ids_of(pd.DataFrame({"text": ["a", "b"]})) is None
     True
     """
+    frame = as_frame(frame)
+    if not isinstance(frame, pd.DataFrame):
+        raise InputError(f"needed is a DataFrame with ids, found {type(frame).__name__}")
+    if not isinstance(id_column, Hashable):
+        raise InputError(f"id_column must be the name of a column, found {id_column!r}")
     column = ID_COLUMN if id_column is None else id_column
     if column not in frame:
         if id_column is None:

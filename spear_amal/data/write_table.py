@@ -17,6 +17,7 @@ from spear_amal.data.separators import COMMA, TAB, named_separator
 from spear_amal.data.table_kinds import DELIMITED, EXCEL, PARQUET, need_package, suffix_of
 from spear_amal.data.text_lines import encoding_to_write, open_to_write, unwritable
 from spear_amal.errors import InputError
+from spear_amal.hf_datasets import as_frame
 from spear_amal.io.atomic import refuse_existing, write_aside
 
 
@@ -52,6 +53,7 @@ def write_table(
     MissingExtraError
         If a package that the kind of file needs is not installed.
     """
+    frame = as_frame(frame)
     if not isinstance(frame, pd.DataFrame):
         raise InputError(f"needed is a DataFrame to write, found {type(frame).__name__}")
     path = Path(path)

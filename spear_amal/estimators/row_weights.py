@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.utils import _safe_indexing
+from sklearn.utils.validation import _num_samples
 
 from spear_amal.errors import InputError
 from spear_amal.votes.label_matrix import LabelMatrix
@@ -33,12 +34,13 @@ def read_weights(sample_weight: Any, X: Any, y: Any) -> np.ndarray | None:
     if sample_weight is None:
         return None
     weights = as_floats(sample_weight, "sample_weight")
+    n = _num_samples(X)
     if weights.ndim == 0:
-        weights = np.full(_n_rows(X), float(weights))
-    if weights.shape != (_n_rows(X),):
+        weights = np.full(n, float(weights))
+    if weights.shape != (n,):
         raise InputError(
-            f"sample_weight must be one number a row, for {_n_rows(X)} rows, found an array of "
-            f"shape {weights.shape}"
+            f"sample_weight must be one number a row, for {n} rows, found an array of shape "
+            f"{weights.shape}"
         )
     check_same_rows(sample_weight, X, "sample_weight", "X")
     check_same_rows(sample_weight, y, "sample_weight", "y")
@@ -49,12 +51,8 @@ def read_weights(sample_weight: Any, X: Any, y: Any) -> np.ndarray | None:
             f"{int(wrong.argmax())}"
         )
     if not weights.any():
-        raise InputError("sample_weight is 0 on all rows: there is nothing to train on")
+        raise InputError("sample_weight is zero on all rows: there is nothing to train on")
     return weights
-
-
-def _n_rows(X: Any) -> int:
-    return int(X.shape[0]) if hasattr(X, "shape") else len(X)
 
 
 def rows_that_count(weights: np.ndarray | None) -> np.ndarray | None:

@@ -12,14 +12,14 @@ from spear_amal.labeling.grades import at_most, holm
 
 #: Problems in the order in which they are worth mending; the figure says how bad they are.
 PROBLEMS = {
-    "wrong often": "its accuracy lies below chance, and not by luck among so many LFs",
+    "wrong often": "its accuracy lies below chance or one half, and not by luck among so many LFs",
     "loses conflicts": "where it quarrels with another LF, the other one is right",
     "gold looks wrong": "good LFs agree against the label",
     "class without votes": "no LF votes for a class that rows have",
     "few rows covered": "most rows have no vote",
     "weak": "above chance, but nearer to chance than to always right",
     "copy": "the same votes as another LF: it counts twice",
-    "looks wrong": "its accuracy lies below chance, which may be luck",
+    "looks wrong": "its accuracy lies below chance or one half, which may be luck",
     "silent": "it votes on no row",
     "unclear": "too few labelled rows with its vote to judge it",
     "adds nothing": "every row it votes on has votes of others that say the same",
@@ -78,7 +78,7 @@ def _with_grade(tables: Mapping[str, pd.DataFrame], *grades: str) -> Iterator[di
 def _wrong(tables: Mapping[str, pd.DataFrame]) -> Iterator[Advice]:
     judged = tables["lfs"][tables["lfs"]["gold votes"] > 0]
     records = judged.to_dict("records")
-    tails = holm([at_most(r["right"], r["gold votes"], r["chance"]) for r in records])
+    tails = holm([at_most(r["right"], r["gold votes"], max(r["chance"], 0.5)) for r in records])
     for record, tail in zip(records, tails, strict=True):
         if record["grade"] != "bad":
             continue
@@ -87,7 +87,7 @@ def _wrong(tables: Mapping[str, pd.DataFrame]) -> Iterator[Advice]:
             record["LF"],
             "wrong often" if sure else "looks wrong",
             _wrong_votes(record),
-            f"right on {_of_gold(record)}, where blind votes would be on {record['chance']:.0%}"
+            f"right on {_of_gold(record)} alone, blind votes would be on {record['chance']:.0%}"
             + ("" if sure else "; among so many LFs that may be luck"),
             _mend(tables, record["LF"], sure),
         )

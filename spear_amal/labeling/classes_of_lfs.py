@@ -16,7 +16,10 @@ LFsLike: TypeAlias = PathLike | Iterable[NamedFunction]
 
 
 def applier_of(
-    lfs: LFsLike, classes: ClassesLike = None, labels: Iterable[Any] = ()
+    lfs: LFsLike,
+    classes: ClassesLike = None,
+    labels: Iterable[Any] = (),
+    text_column: str | None = None,
 ) -> PandasLFApplier:
     """Make the applier of LFs.
 
@@ -29,6 +32,8 @@ def applier_of(
         by name, the labels that are there.
     labels : iterable of str
         Gold labels of the table, as names.
+    text_column : str, optional
+        As for the appliers: rows without a text in it get no votes.
 
     Raises
     ------
@@ -43,11 +48,12 @@ def applier_of(
     """
     if isinstance(lfs, str | os.PathLike):
         loaded = load_lfs(lfs)
-        return PandasLFApplier(loaded.lfs, loaded.classes if classes is None else classes)
+        classes = loaded.classes if classes is None else classes
+        return PandasLFApplier(loaded.lfs, classes, text_column)
     listed = list(lfs) if isinstance(lfs, Iterable) and not callable(lfs) else lfs
     if classes is None and isinstance(listed, list):
         classes = _classes_of_labels(listed, sorted(set(labels)))
-    return PandasLFApplier(listed, classes)
+    return PandasLFApplier(listed, classes, text_column)
 
 
 def _classes_of_labels(lfs: Sequence[Any], gold: list[str]) -> list[str] | None:

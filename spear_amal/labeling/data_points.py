@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from spear_amal.errors import InputError
+from spear_amal.hf_datasets import as_frame, is_dataset
 from spear_amal.labeling.cell_values import as_list
 from spear_amal.labeling.rows import field, row_of
 
@@ -37,7 +38,7 @@ class ListSource:
     def __init__(self, points: Any) -> None:
         if isinstance(points, pd.DataFrame):
             raise InputError("data_points is a DataFrame; use PandasLFApplier")
-        table = is_table(points) or is_not_yet_table(points)
+        table = is_table(points) or is_not_yet_table(points) or is_dataset(points)
         if table or isinstance(points, str | Mapping) or not hasattr(points, "__iter__"):
             raise InputError(
                 f"data_points must be a list of rows, found {type_name(points)}; use "
@@ -69,6 +70,7 @@ class FrameSource:
     """A pandas DataFrame; rows are taken by position, ids are its index."""
 
     def __init__(self, frame: Any) -> None:
+        frame = as_frame(frame)
         if not isinstance(frame, pd.DataFrame):
             raise InputError(
                 f"needed a pandas DataFrame, found {type_name(frame)}; use LFApplier for a list of "
@@ -156,7 +158,7 @@ class ColumnSource:
 
 def source_of_columns(columns: Any) -> RowSource:
     """Source of a mapping of columns, or of a table of pandas, Arrow or Polars."""
-    if isinstance(columns, pd.DataFrame):
+    if isinstance(columns, pd.DataFrame) or is_dataset(columns):
         return FrameSource(columns)
     return TableSource(columns) if is_table(columns) else ColumnSource(columns)
 

@@ -19,7 +19,7 @@ GRADES = {
     "weak": "above chance, but nearer to chance than to always right",
     "unclear": "chance lies within the interval, or no labelled row has a vote: label more rows",
     "copy": "the same votes as an LF before it",
-    "bad": "the interval lies below chance",
+    "bad": "the interval lies below chance, or it holds chance and lies below one half",
     "silent": "it votes on no row",
 }
 # Of the rows on which one of two LFs votes, the share with the same vote of both that makes a copy.
@@ -32,7 +32,9 @@ def lf_grades(L: StoredVotesLike, y: VectorLike | None = None) -> list[str]:
     """Return the grade of each LF, one of :data:`GRADES`.
 
     "silent" and "copy" need no gold. The others rest on :func:`lf_check`; a "weak" LF has
-    ``(accuracy - chance) / (1 - chance) < 1/2``.
+    ``(accuracy - chance) / (1 - chance) < 1/2``. Votes for a rare class may be as good as blind
+    ones and wrong nearly always, so an LF that is not told from chance is "bad" if its interval
+    lies below one half.
 
     Parameters
     ----------
@@ -56,6 +58,7 @@ def lf_grades(L: StoredVotesLike, y: VectorLike | None = None) -> list[str]:
         judged = np.isin(verdict, ("good", "bad"))
         grades[judged] = verdict[judged]
         grades[(verdict == "good") & (above < 0.5).to_numpy()] = "weak"
+        grades[(verdict == "unclear") & (check["high"] < 0.5).to_numpy()] = "bad"
     grades[[pair.lf for pair in copies(counts).itertuples()]] = "copy"
     grades[counts.totals.fired == 0] = "silent"
     return [str(grade) for grade in grades]

@@ -30,6 +30,9 @@ from spear_amal.labeling.review_rows import (
 from spear_amal.labeling.significance import VotesTest, lf_check, votes_test
 from spear_amal.votes.class_set import is_listed
 from spear_amal.votes.gold import gold_codes
+from spear_amal.votes.label_matrix import LabelMatrix
+from spear_amal.votes.parquet import VoteFiles
+from spear_amal.votes.row_ids import index_ids, row_places
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,8 @@ def review_lfs(
         Gold classes: names, codes or numbers that classes are called by; -1, None or NaN where
         unknown.
     rows : DataFrame, mapping of columns, or list of n texts, optional
-        What the votes are of, for excerpts and words.
+        What the votes are of, for excerpts and words. A DataFrame is joined by its index, where
+        that holds ids as the votes have them.
     lfs : sequence of LFs, optional
         Those behind the votes, for the words that they matched: LFs of builders know them.
     text_column : str, default="text"
@@ -164,7 +168,7 @@ def review_lfs(
     Raises
     ------
     InputError
-        If lengths differ, or a label is no class of L.
+        If lengths or ids differ, or a label is no class of L.
 
     Examples
     --------
@@ -181,7 +185,8 @@ def review_lfs(
     check_whole("max_rows", max_rows, 0)
     counts = VotesInParts(L)
     gold = np.full(len(counts.L), -1) if y is None else gold_codes(y, counts.L, "y")
-    reviewed = ReviewedRows.of(_columns(rows, text_column, len(counts.L)), counts, lfs)
+    columns = _columns(_in_order(rows, counts.L), text_column, len(counts.L))
+    reviewed = ReviewedRows.of(columns, counts, lfs)
     with warnings.catch_warnings():
         # Whatever is odd about the labels was said above; the parts read their codes anew.
         warnings.simplefilter("ignore", UserWarning)
@@ -214,6 +219,14 @@ def _reviewed(
         test=votes_test(counts.L, voted.everywhere) if len(voted.gold) else None,
         **parts,
     )
+
+
+def _in_order(rows: Any, L: LabelMatrix | VoteFiles) -> Any:
+    """Return a table of pandas in the order of the votes; anything else as it is."""
+    if not (isinstance(rows, pd.DataFrame) and L.has_row_ids):
+        return rows
+    places = row_places(L.row_ids, index_ids(rows), "L", "rows")
+    return rows if places is None else rows.iloc[places]
 
 
 def _columns(rows: Any, text_column: str, n: int) -> dict[str, list[Any]] | None:

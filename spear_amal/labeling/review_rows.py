@@ -14,6 +14,7 @@ import pandas as pd
 from spear_amal._typing import NamedFunction
 from spear_amal.errors import InputError
 from spear_amal.labeling.analysis import VotesInParts
+from spear_amal.labeling.blank_texts import has_text
 from spear_amal.votes.label_matrix import LabelMatrix
 from spear_amal.votes.parquet import parts_of
 
@@ -160,7 +161,10 @@ def wrong_rows(voted: GoldVotes, reviewed: ReviewedRows, max_rows: int) -> pd.Da
 def wrong_words(voted: GoldVotes, reviewed: ReviewedRows) -> pd.DataFrame:
     """Return what each LF matched on rows with gold, and how often its vote was right there."""
     found = []
-    for j, name in enumerate(reviewed.counts.L.lf_names):
+    lfs = reviewed.lfs or []
+    tells = [j for j, lf in enumerate(lfs) if hasattr(lf, "matched_words")]
+    for j in tells:
+        name = reviewed.counts.L.lf_names[j]
         votes, right = voted.votes[:, j], Counter[str]()
         seen = Counter[str]()
         for k in np.flatnonzero(votes >= 0):
@@ -179,6 +183,8 @@ def uncovered_rows(
     uncovered = np.flatnonzero(~covered_rows(counts))
     labelled = uncovered[gold[uncovered] >= 0][:max_rows]
     others = uncovered[gold[uncovered] < 0]
+    if reviewed.texts is not None:  # a row without a text says nothing of what LFs lack
+        others = others[has_text([reviewed.texts[row] for row in others.tolist()])]
     room = max_rows - len(labelled)
     spread = others[np.linspace(0, len(others) - 1, min(room, len(others))).astype(int)]
     listed = []

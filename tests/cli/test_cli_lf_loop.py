@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 
 from spear_amal import LabelMatrix
+from spear_amal.errors import InputError
+from spear_amal.labeling import LFAnalysis, lf_check
 
 LFS = """
 from spear_amal.labeling import keyword_lf, labeling_function
@@ -106,7 +108,7 @@ def test_an_lf_that_did_not_change_is_not_applied_again(loop, ok):
     before = LabelMatrix.load("votes.npz").to_dense()
     Path("lfs.py").write_text(text.replace('"lunch"]', '"lunch", "nothing"]'), encoding="utf-8")
     said = flat(ok("apply").stderr)
-    assert "Votes of 1 LFs computed (lunch); those of 2 others read from" in said
+    assert "Votes of 1 LF computed (lunch); those of 2 others read from" in said
     after = LabelMatrix.load("votes.npz").to_dense()
     changed = np.flatnonzero((before != after).any(axis=1)).tolist()
     assert changed == np.flatnonzero(loop["kind"] == "nothing").tolist() and calls() == N
@@ -172,6 +174,30 @@ def test_rows_are_joined_by_id(loop, ok):
     assert table_of(ok, some)["coverage"]["free"] == pytest.approx(n / 31)
     votes = LabelMatrix.load("votes.npz")
     assert votes.row_ids.tolist() == loop["id"].tolist() and votes.has_row_ids
+
+
+def test_in_python_the_file_of_apply_knows_its_rows(loop, ok):
+    ok("apply")
+    votes = LabelMatrix.load("votes.npz")
+    gold = loop.set_index("id")["label"].replace("", None)
+    moved = gold.sample(frac=1, random_state=2)
+    for analysed in (lf_check, lambda L, y: LFAnalysis(L).lf_summary(y)):
+        pd.testing.assert_frame_equal(analysed(votes, moved), analysed(votes, gold.to_numpy()))
+    some = loop.sample(13, random_state=3)
+    np.testing.assert_array_equal(votes.for_rows(some["id"]), votes.to_dense()[some.index])
+    with pytest.raises(InputError, match="the id 't7', which y does not have"):
+        lf_check(votes, moved.rename({"t7": "t99"}))
+
+
+def test_ids_that_number_the_rows_anew(loop, ok):
+    numbers = np.random.default_rng(5).permutation(N)
+    loop = loop.assign(id=numbers)
+    loop.to_csv("rows.csv", index=False)
+    ok("apply")
+    ok("analyze")
+    whole = table_of(ok, loop)
+    assert table_of(ok, loop.sort_values("id")).equals(whole)
+    ok("train")
 
 
 def test_more_labels_and_columns_change_no_rows(loop, ok):
@@ -294,6 +320,16 @@ def test_labels_that_do_not_fit_are_refused(loop, ok, run):
     assert "the id 'new', which no row of the data has" in refusal(some.assign(id=["t1", "new"]))
     assert "has another text than row 2" in refusal(some.assign(text=[loop["text"][1], "x"]))
     assert "needs the column of ids" in refusal(some[["label"]])
+
+
+def test_rows_without_a_text_are_not_chosen(loop, ok):
+    loop.loc[::3, "text"] = ""
+    loop.to_csv("rows.csv", index=False)
+    ok("next", "-n", N)
+    chosen = pd.read_csv("next.csv")
+    blank = np.arange(N) % 3 == 0
+    wanted = loop["id"][(loop["label"] == "") & ~blank]
+    assert set(chosen["id"]) == set(wanted)
 
 
 def test_without_ids_rows_are_known_by_their_texts(loop, ok):

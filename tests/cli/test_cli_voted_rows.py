@@ -80,3 +80,17 @@ def test_votes_in_parts_are_held_against_the_texts(table, run, ok):
     table.sample(frac=1, random_state=0).to_parquet("shuffled.parquet")
     result = run("analyze", "--votes", "parts", "--data", "shuffled.parquet")
     assert result.exit_code == 2 and "in another order" in result.stderr.replace("\n", " ")
+
+
+def test_votes_in_parts_say_where_rows_differ(table, run, ok):
+    pytest.importorskip("pyarrow")
+    many = pd.concat([table] * 20, ignore_index=True)  # 800 rows
+    many.to_parquet("rows.parquet")
+    ok("apply", "--data", "rows.parquet", "--lfs", "lfs.py", "--votes-folder", "parts")
+    for row, rows in ((0, "0 to 255"), (600, "512 to 767"), (799, "768 to 799")):
+        edited = many.copy()
+        edited.loc[row, "text"] = "another"
+        edited.to_parquet("edited.parquet")
+        result = run("analyze", "--votes", "parts", "--data", "edited.parquet")
+        assert result.exit_code == 2
+        assert f"among rows {rows} (counted from 0)" in " ".join(result.stderr.split())

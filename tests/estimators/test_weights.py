@@ -210,7 +210,7 @@ def test_weights_go_through_scikit_learn(tmp_path):
         (np.ones(N - 1), "one number a row, for 97 rows"),
         (np.full(N, -1.0), "at least 0, found -1.0 in row 0"),
         (np.where(np.arange(N) == 3, np.nan, 1), "found nan in row 3"),
-        (np.zeros(N), "0 on all rows"),
+        (np.zeros(N), "zero on all rows"),
         (["a"] * N, "sample_weight"),
         (pd.Series(np.ones(N), index=np.arange(N)[::-1]), "sample_weight"),
     ],

@@ -36,7 +36,8 @@ def public_names() -> set[str]:
 #: Public names that no door goes through, by reason.
 WITHOUT = {
     "a constant": """
-        spear_amal.ABSTAIN labeling.ABSTAIN labeling.GRADES images.GENERATED images.SPLITS
+        spear_amal.ABSTAIN labeling.ABSTAIN label_models.UNKNOWN_WITHOUT_GOLD studies.WITHOUT_GOLD
+        labeling.GRADES images.GENERATED images.SPLITS
     """,
     "a result, or a table of a run, that the package makes": """
         labeling.ApplierMetadata report.ComparisonContent report.Estimate report.Evaluation

@@ -131,6 +131,15 @@ def test_luck_among_many_lfs_is_not_called_wrong_often():
     assert among[among["LF"] == "lf0"]["problem"].tolist()[0] in ("looks wrong", "loses conflicts")
 
 
+def test_votes_for_a_rare_class_that_are_mostly_wrong_are_bad():
+    gold = np.array([1] * 4 + [0] * 96)
+    rare = np.full(100, -1)
+    rare[[0, *range(50, 84)]] = 1  # right on 1 of 35, where blind votes would be on 4 of 100
+    review = review_lfs(rare[:, None], gold)
+    assert review.lfs["grade"].tolist() == ["bad"]
+    assert review.advice["problem"].tolist()[0] == "wrong often"
+
+
 def test_labels_against_good_lfs_are_suspect():
     gold = np.array([0, 1] * 40)
     votes = np.stack([gold, gold, gold], 1)
@@ -175,10 +184,20 @@ def test_votes_in_a_folder_are_reviewed_alike(tickets, tmp_path):
         pd.testing.assert_frame_equal(getattr(made, name), getattr(needed, name))
 
 
+def test_rows_that_moved_are_joined_by_their_index(tickets):
+    frame, lfs, votes, gold = tickets
+    moved = review_lfs(votes, pd.Series(gold, frame.index)[::-1], frame.sample(frac=1), lfs)
+    needed = review_lfs(votes, gold, frame, lfs)
+    for name in moved.TABLES:
+        pd.testing.assert_frame_equal(getattr(moved, name), getattr(needed, name))
+    with pytest.raises(InputError, match="has the id 't0', which rows does not have"):
+        review_lfs(votes, gold, frame.rename({"t0": "u0"}))
+
+
 def test_what_does_not_fit_is_refused(tickets):
     frame, lfs, votes, gold = tickets
     with pytest.raises(InputError, match="rows has 10 rows, L has 150"):
-        review_lfs(votes, gold, frame.head(10))
+        review_lfs(votes, gold, frame["text"].tolist()[:10])
     with pytest.raises(InputError, match=r"\['thanks_is_bug'"):
         review_lfs(votes, gold, frame, lfs[:3])
     with pytest.raises(InputError, match="no column 'body'"):

@@ -16,8 +16,8 @@ from spear_amal.report.charts.style import (
     Spec,
     finished,
     kinds_scale,
-    legend,
     names_axis,
+    names_legend,
     tooltip,
 )
 
@@ -72,12 +72,12 @@ def gain_dots(gains: pd.DataFrame, baseline: str) -> Spec:
     told = tooltip(method="", gain="+.1f", low="+.1f", high="+.1f")
     looks: Spec = {
         "color": alt.Color(
-            field="side", type="nominal", scale=kinds_scale(_SIDES), legend=legend(_SIDES)
+            field="side", type="nominal", scale=kinds_scale(_SIDES), legend=names_legend(_SIDES)
         ),
         "tooltip": told,
     }
     shape = alt.Shape(
-        field="side", type="nominal", scale=kinds_scale(_SHAPES), legend=legend(_SIDES)
+        field="side", type="nominal", scale=kinds_scale(_SHAPES), legend=names_legend(_SIDES)
     )
     interval = base.mark_rule(strokeWidth=2).encode(
         x=alt.X(field="low", **x), x2=alt.X2(field="high"), **looks
@@ -140,7 +140,7 @@ def label_curve(by_labels: pd.DataFrame, label: str) -> Spec:
     """
     rows = _with_bounds(by_labels)
     chosen = alt.selection_point(fields=["method"], bind="legend")
-    names = legend(rows["method"].unique())
+    names = names_legend(rows["method"].unique())
     names.symbolOpacity = 1  # bands are faint, their names are not
     base = alt.Chart(alt.NamedData("points")).encode(
         x=alt.X(

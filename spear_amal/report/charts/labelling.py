@@ -20,8 +20,8 @@ from spear_amal.report.charts.style import (
     Spec,
     finished,
     kinds_scale,
-    legend,
     names_axis,
+    names_legend,
     tooltip,
 )
 
@@ -57,7 +57,7 @@ def coverage_bars(table: pd.DataFrame) -> Spec:
             x=alt.X(field=name, type="quantitative", title="share of rows", axis=_percent_axis()),
             y=y,
             color=alt.Color(
-                field=f"is_{name}", type="nominal", scale=colours, legend=legend(SHARES)
+                field=f"is_{name}", type="nominal", scale=colours, legend=names_legend(SHARES)
             ),
             tooltip=told,
         )
@@ -137,8 +137,8 @@ def accuracy_forest(table: pd.DataFrame) -> Spec:
     given = {name: look for name, look in _GRADES.items() if name in set(table["grade"])}
     colours = kinds_scale({name: colour for name, (colour, _) in given.items()})
     shapes = kinds_scale({name: shape for name, (_, shape) in given.items()})
-    colour = alt.Color(field="grade", type="nominal", scale=colours, legend=legend(given))
-    shape = alt.Shape(field="grade", type="nominal", scale=shapes, legend=legend(given))
+    colour = alt.Color(field="grade", type="nominal", scale=colours, legend=names_legend(given))
+    shape = alt.Shape(field="grade", type="nominal", scale=shapes, legend=names_legend(given))
     interval = base.mark_rule(strokeWidth=2).encode(
         x=alt.X(field="low", scale=scale, axis=axis, **x), x2=alt.X2(field="high"), color=colour
     )

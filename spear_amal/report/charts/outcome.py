@@ -21,7 +21,7 @@ from spear_amal.report.charts.style import (
     Spec,
     finished,
     kinds_scale,
-    legend,
+    names_legend,
     tooltip,
 )
 
@@ -88,7 +88,7 @@ def calibration_chart(confidence: np.ndarray, right: np.ndarray) -> Spec:
     scale = alt.Scale(domain=[start, 1], nice=False)
     told = tooltip(confidence="", rows="", right="", accuracy=".1%", mean_confidence=".1%")
     colours = {"accuracy": PALE, "mean confidence": BLUE, "as it should be": GREY}
-    looks: Spec = {"scale": kinds_scale(colours), "legend": legend(colours)}
+    looks: Spec = {"scale": kinds_scale(colours), "legend": names_legend(colours)}
     y: Spec = {
         "type": "quantitative",
         "title": "share that is right",
@@ -158,7 +158,7 @@ def confidence_chart(confidence: np.ndarray, right: np.ndarray) -> Spec:
                 field="kind",
                 type="nominal",
                 scale=kinds_scale({"right": MEDIUM, "wrong": RED}),
-                legend=legend(["right", "wrong"]),
+                legend=names_legend(["right", "wrong"]),
             ),
             tooltip=tooltip(confidence="", rows="", right="", accuracy=".1%"),
         )

@@ -135,7 +135,7 @@ def names_axis(field: str, names: list[str]) -> alt.Y:
     return alt.Y(field=field, type="nominal", scale=alt.Scale(domain=domain), axis=axis)
 
 
-def legend(names: Iterable[object]) -> alt.Legend:
+def names_legend(names: Iterable[object]) -> alt.Legend:
     """Return a legend with as many names side by side as a phone has room for."""
     import altair as alt
 

@@ -17,7 +17,7 @@ from spear_amal.report.charts.style import (
     PALETTE,
     Spec,
     finished,
-    legend,
+    names_legend,
     tooltip,
 )
 from spear_amal.report.history_curves import curve
@@ -78,13 +78,15 @@ def _epochs(curves: Mapping[str, pd.Series], label: str, log: bool) -> Spec:
             scale=alt.Scale(type="log") if log else alt.Scale(zero=False),
             axis=alt.Axis(format="~g", tickCount=6),
         ),
-        color=alt.Color(field="name", type="nominal", scale=scale["color"], legend=legend(looks)),
+        color=alt.Color(
+            field="name", type="nominal", scale=scale["color"], legend=names_legend(looks)
+        ),
         opacity=alt.condition(chosen, alt.value(1), alt.value(0.1)),
         tooltip=tooltip(name="", epoch="", value=".4~g"),
     )
     lines = base.mark_line(strokeWidth=2).encode(
         strokeDash=alt.StrokeDash(
-            field="name", type="nominal", scale=scale["dash"], legend=legend(looks)
+            field="name", type="nominal", scale=scale["dash"], legend=names_legend(looks)
         )
     )
     # Wide and faint: what the pointer finds, and the whole line of a single epoch.

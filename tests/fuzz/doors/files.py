@@ -6,6 +6,7 @@ import functools
 import pickle
 import shutil
 import tempfile
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +19,13 @@ from spear_amal import LabelMatrix, SpearClassifier, TextClassifier, TrainerConf
 from spear_amal.data import (
     TextFeatures,
     WrenchPart,
+    ids_of,
     read_spear_pickle,
     read_table,
     read_wrench,
     require_columns,
     spear_label_matrix,
+    to_dataset,
     write_table,
     write_wrench,
 )
@@ -263,9 +266,31 @@ def several_tables(draw, folder):
     frame = read_table(given, text_column, "label")
     assert len(frame) == len(rows)
     for name in {"label", text_column} & set(frame):
-        found = [None if pd.isna(cell) else cell for cell in frame[name]]
+        found = [None if pd.isna(cell) or cell == "" else cell for cell in frame[name]]
         assert found == [row.get(name) or None for row in rows]
     require_columns(frame, draw(mostly(st.just(list(rows[0])), odd)))
+
+
+@door("data.ids_of")
+def ids_of_rows(draw, folder):
+    frame = draw(mostly(frames(rows=(1, 8)), st.one_of(frames(), odd)))
+    names = list(frame) if isinstance(frame, pd.DataFrame) else []
+    column = draw(mostly(st.sampled_from([None, "id", *names]), odd))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a column "id" that holds no ids
+        ids = ids_of(frame, column)
+    assert ids is None or len(set(ids.tolist())) == len(frame)
+
+
+@door("data.to_dataset")
+def dataset_of_rows(draw, folder):
+    frame = draw(mostly(st.just(pd.DataFrame({"text": ["a", None], "label": ["x", None]})), odd))
+    options = {
+        "label": draw(mostly(st.sampled_from([None, "label"]), odd)),
+        "classes": draw(mostly(st.sampled_from([None, ["x", "y"]]), odd)),
+        "probabilities": draw(mostly(st.sampled_from([None, [[0.5, 0.5]] * 2]), odd)),
+    }
+    assert len(to_dataset(frame, **options)) == 2
 
 
 @door("data.read_table")

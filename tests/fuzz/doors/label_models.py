@@ -7,7 +7,12 @@ from sklearn import metrics as sklearn_metrics
 from values import arrays, gold, mostly, odd, small_odd, votes
 
 from spear_amal import LabelMatrix
-from spear_amal.label_models import LABEL_MODELS, LabelModel, register_label_model
+from spear_amal.label_models import (
+    LABEL_MODELS,
+    LabelModel,
+    label_rows,
+    register_label_model,
+)
 
 
 @door(
@@ -67,6 +72,21 @@ def label_model_scores(draw, folder):
         if len(pairs) == sum(label in ("ham", "spam") for label in y):
             want = sklearn_metrics.accuracy_score(*zip(*pairs, strict=True))
             assert np.isclose(found["accuracy"], want)
+
+
+@door("label_models.label_rows")
+def labels_of_rows(draw, folder):
+    L = draw(mostly(votes(rows=(3, 12)), arrays((1, 3))))
+    name = draw(mostly(st.sampled_from(["majority", "label-model"]), odd))
+    table = label_rows(L, name, draw(st.booleans()))
+    dense = np.asarray(L, dtype=float)
+    assert table["n_votes"].tolist() == (dense >= 0).sum(1).tolist()
+    assert table["covered"].tolist() == (dense >= 0).any(1).tolist()
+    several = [len(set(row[row >= 0].tolist())) > 1 for row in dense]
+    assert table["conflict"].tolist() == several
+    p = table[[column for column in table if column.startswith("p_")]].to_numpy()
+    assert np.allclose(p.sum(1), 1) and np.allclose(table["confidence"], p.max(1))
+    assert all(label is None for label in table["predicted"][~table["covered"]])
 
 
 @door("label_models.register_label_model")
