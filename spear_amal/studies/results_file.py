@@ -36,6 +36,8 @@ TYPES: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("config", "chosen", "space"), (dict, NoneType)),
     **dict.fromkeys(("warnings",), (list, NoneType)),
 }
+# Protocols of comparisons on one partly labelled table, whose rows are folds and no seeds.
+IN_FOLDS, ON_TEST = "outer folds", "test table"
 # Options by the names that they have in older files -> their names now, so that runs of those
 # files are found again.
 RENAMED = {

@@ -72,6 +72,12 @@ def test_what_was_run_is_not_run_again_and_another_method_is_added(ok, mail):
     assert len(rows) == 8  # only-l that is refitted is gold alone
 
 
+def test_its_file_is_no_study(ok, run):
+    ok(*COMPARE)
+    refused = run("study", "report", "comparison.json")
+    assert refused.exit_code == 2 and "holds runs of a comparison" in refused.stderr
+
+
 def test_json(ok):
     document = json.loads(ok(*COMPARE, "--json").stdout)
     scores = document["tables"][0]["rows"]

@@ -7,12 +7,11 @@ from typing import Any
 
 from spear_amal.studies.crossval.compare import ComparisonPlan, ComparisonResult, compare_methods
 from spear_amal.studies.crossval.outcome import fair_rival
-from spear_amal.studies.crossval.runs import IN_FOLDS, ON_TEST
 from spear_amal.studies.crossval.table import ComparedTable
 from spear_amal.studies.crossval.verdict import RulesVerdict
 from spear_amal.studies.engine import ReportProgress
 from spear_amal.studies.methods import MethodSpec
-from spear_amal.studies.results_file import StudyFile
+from spear_amal.studies.results_file import IN_FOLDS, ON_TEST, StudyFile
 
 FOLDS, REPEATS = 5, 1
 

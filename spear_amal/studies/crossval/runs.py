@@ -19,12 +19,10 @@ from spear_amal.studies.crossval.folds import fewest_in_training, outer_folds
 from spear_amal.studies.crossval.table import ComparedTable, TableRows
 from spear_amal.studies.engine import StudyRun
 from spear_amal.studies.methods import MethodSpec
-from spear_amal.studies.results_file import RunRow
+from spear_amal.studies.results_file import IN_FOLDS, ON_TEST, RunRow
 from spear_amal.training import score
 from spear_amal.training_rows import named_labels
 from spear_amal.votes.gold import read_gold
-
-IN_FOLDS, ON_TEST = "outer folds", "test table"
 
 
 @dataclass(frozen=True, eq=False)

@@ -58,7 +58,7 @@ def splits(draw, folder):
 ROWS = np.random.default_rng(0).normal(size=(24, 3))
 
 
-@door("Comparison")
+@door("spear_amal.Comparison")
 def comparisons(draw, folder):
     y = draw(mostly(st.lists(st.integers(-1, 1), min_size=24, max_size=24), odd))
     L = draw(mostly(votes(rows=(24, 24)), st.one_of(votes(), odd)))
