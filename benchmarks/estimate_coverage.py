@@ -134,6 +134,7 @@ def run_draw(draw: int, method: str, metric: str, settings: dict[str, Any]) -> d
     return {
         "score": written["score"],
         "val_score": written["val_score"],
+        "dedup": None,  # as rows of studies have it
         "n_rows": len(table.rows),
         "n_gold": len(table.gold),
         "estimate": {name: _short(value) for name, value in estimate.as_json().items()},
