@@ -426,9 +426,12 @@ def _plain(values: Iterable[Any]) -> list[Any]:
 
 
 def open_votes(L: StoredVotesLike) -> LabelMatrix | VoteFiles:
-    """Return votes as a label matrix; as VoteFiles where they are those or a folder's path."""
+    """Return votes as a label matrix; as VoteFiles where they are those or a folder's path.
+
+    The path of a file is that of a label matrix.
+    """
     if isinstance(L, str | os.PathLike):
-        return VoteFiles(L)
+        return LabelMatrix.load(L) if Path(L).is_file() else VoteFiles(L)
     return L if isinstance(L, LabelMatrix | VoteFiles) else LabelMatrix.from_dense(L)
 
 
