@@ -464,7 +464,8 @@ class TextClassifier(BaseEstimator):
         if lfs is None and not hasattr(self, "applier_"):
             raise InputError(
                 "this model predicts with the rules as well, and a file holds none: give lfs= or "
-                "votes= (--lfs)"
+                "votes= (--lfs), or train with inference=feature, as in "
+                "'recommended:inference=feature', a model that needs none"
             )
         if lfs is None:
             applier = self.applier_
