@@ -137,7 +137,7 @@ def test_a_declared_class_is_there_though_its_lf_is_silent():
         ({"lf_classes": ["a", "b"]}, "lf_classes must be whole numbers"),
         ({"lf_classes": [2, 0], "classes": 2}, "lf_classes must be -1 or a class"),
         ({"lf_classes": [-2, 0]}, "lf_classes must be -1 or a class"),
-        ({"lf_classes": [10**9, 0]}, "number of classes must be 0 to"),
+        ({"lf_classes": [10**9, 0]}, "lf_classes must be -1 or a class"),
         ({"continuous": ["no", "no"]}, "continuous must be True or False"),
         ({"continuous": [2, 0]}, "continuous must be True or False"),
         ({"classes": np.array(2.5)}, "classes must be"),
