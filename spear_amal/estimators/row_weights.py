@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import _num_samples
 
 from spear_amal.errors import InputError
 from spear_amal.votes.label_matrix import LabelMatrix
@@ -34,7 +32,7 @@ def read_weights(sample_weight: Any, X: Any, y: Any) -> np.ndarray | None:
     if sample_weight is None:
         return None
     weights = as_floats(sample_weight, "sample_weight")
-    n = _num_samples(X)
+    n = X.shape[0] if getattr(X, "shape", ()) else len(X)
     if weights.ndim == 0:
         weights = np.full(n, float(weights))
     if weights.shape != (n,):
@@ -70,7 +68,13 @@ def take_rows(values: Any, rows: np.ndarray) -> Any:
         return values[rows]
     if isinstance(values, Mapping):
         return {name: take_rows(column, rows) for name, column in values.items()}
-    return _safe_indexing(values, rows)
+    if hasattr(values, "iloc"):
+        return values.iloc[rows]
+    if hasattr(values, "tocsr"):
+        return values.tocsr()[rows]
+    if hasattr(values, "schema") and hasattr(values, "take"):  # a table of Arrow
+        return values.take(rows)
+    return values[rows] if hasattr(values, "shape") else [values[row] for row in rows.tolist()]
 
 
 def with_left_out(table: pd.DataFrame, rows: np.ndarray, n: int) -> pd.DataFrame:

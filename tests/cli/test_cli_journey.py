@@ -144,7 +144,7 @@ def test_several_files_are_one_table(inbox, ok):
 def test_few_labels_are_too_few_for_an_estimate(inbox, ok):
     messages(61, 3).to_csv("few.csv", index=False)
     given = ("--data", "few.csv", "--lfs", "lfs.py", "--method", "amal")
-    result = ok("train", *given, *QUICK)
+    result = ok("train", *given, *QUICK, "--estimate", "cv")
     assert "cannot be estimated" in result.stderr
     assert "Estimated" not in result.stdout
 

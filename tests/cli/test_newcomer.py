@@ -102,7 +102,7 @@ def test_empty_texts_are_counted_and_kept(walked):
 def test_a_second_apply_replaces_its_own_output_and_runs_what_changed(walked):
     again = walked[1]["apply again"]
     assert "in place of those of an earlier apply" in again.stdout
-    assert "Votes of 1 LFs computed (paying)" in again.stderr
+    assert "Votes of 1 LF computed (paying)" in again.stderr
 
 
 def test_later_commands_read_the_votes(walked):
@@ -127,7 +127,7 @@ def test_compare_ends_in_a_sentence(walked):
 
 def test_rows_to_label_next_are_rows_without_a_label(walked):
     folder = walked[0]
-    chosen = pd.read_csv(folder / "next.csv", dtype=str, keep_default_na=False)
+    chosen = pd.read_csv(folder / "next.csv", sep=";", dtype=str, keep_default_na=False)
     gold = {f"T-{i:04}" for i in range(N_GOLD)}
     assert len(chosen) == 6 and not gold & set(chosen["id"])
     assert (chosen["kind"] == "").all()
@@ -145,8 +145,8 @@ def test_train_estimates_the_score_on_new_rows(walked):
 
 def test_filled_rows_are_read_back(walked, monkeypatch):
     monkeypatch.chdir(walked[0])
-    chosen = pd.read_csv("next.csv", dtype=str, keep_default_na=False)
-    chosen.assign(kind="billing").to_csv("filled.csv", index=False)
+    chosen = pd.read_csv("next.csv", sep=";", dtype=str, keep_default_na=False)
+    chosen.assign(kind="billing").to_csv("filled.csv", sep=";", index=False)
     said = run("analyze", "--gold", "filled.csv").stderr
     assert "6 labels for rows of the data" in said
 
