@@ -13,7 +13,7 @@ from spear_amal._typing import MatrixLike, PathLike, VectorLike, VotesLike
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.io.guard import guarded_reading
 from spear_amal.votes.array_face import ArrayFace
-from spear_amal.votes.class_set import ABSTAIN, ClassesLike, ClassNames, is_listed
+from spear_amal.votes.class_set import ABSTAIN, MAX_CLASSES, ClassesLike, ClassNames, is_listed
 from spear_amal.votes.html_view import matrix_html
 from spear_amal.votes.matrix_checks import (
     as_class_names,
@@ -108,11 +108,13 @@ class LabelMatrix(ArrayFace):
         self.codes = as_codes(codes)
         n, m = self.codes.shape
         self.lf_names = as_lf_names([f"lf{j}" for j in range(m)] if lf_names is None else lf_names)
-        top = max(int(self.codes.data.max(initial=0)), 2)
-        self.classes = as_class_names(range(top) if classes is None else classes)
+        self.lf_classes = as_lf_classes(lf_classes, m)
+        if classes is None:  # a class that was declared is there, whether its LF fires or not
+            declared = min(int(self.lf_classes.max(initial=ABSTAIN)) + 1, MAX_CLASSES)
+            classes = range(max(int(self.codes.data.max(initial=0)), declared, 2))
+        self.classes = as_class_names(classes)
         self.row_ids = np.arange(n) if row_ids is None else as_row_ids(row_ids)
         self.has_row_ids = row_ids is not None
-        self.lf_classes = as_lf_classes(lf_classes, m)
         self.scores = as_score_matrix(scores, self.codes)
         self.continuous = as_flags(continuous, m, "continuous")
         check_fields(self)
