@@ -189,7 +189,7 @@ def test_init_without_labels_leaves_the_classes_to_the_user(ok, tmp_path):
     assert "label_column" not in settings  # one that is named and missing is an error of train
 
 
-def test_a_project_without_labels_trains_and_takes_labels_later(ok, monkeypatch, tmp_path):
+def test_a_project_without_labels_trains_and_takes_labels_later(ok, run, monkeypatch, tmp_path):
     words = ["free prize", "see you at home"]
     texts = [f"{words[i % 2]} number {i}" for i in range(40)]
     pd.DataFrame({"text": texts}).to_csv("rows.csv", index=False)
@@ -199,6 +199,9 @@ def test_a_project_without_labels_trains_and_takes_labels_later(ok, monkeypatch,
     lfs = lfs.replace('["first"]', '["prize"]').replace('["second"]', '["home"]')
     Path("lfs.py").write_text(lfs, encoding="utf-8")
     ok("apply")
+    refused = run("compare")
+    assert refused.exit_code == 2
+    assert "no row has a label; a few" in refused.stderr
     ok("train", "--max-epochs", 2)
     ok("predict")
     ok("next", "-n", 6)
