@@ -54,7 +54,10 @@ and when you are content:
     spear-amal train        # train a classifier, print the score to expect
 {evaluate}    spear-amal predict      # add predictions to the data, as predictions.csv
 
-From Python: `spear_amal.TextClassifier.load("model.safetensors").predict(["a text"])`.
+From Python:
+
+    from spear_amal import TextClassifier
+    TextClassifier.load("model.safetensors").predict(["a text"], lfs="lfs.py")
 
 {own}
 """

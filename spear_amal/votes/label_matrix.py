@@ -13,7 +13,7 @@ from spear_amal._typing import MatrixLike, PathLike, VectorLike, VotesLike
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.io.guard import guarded_reading
 from spear_amal.votes.array_face import ArrayFace
-from spear_amal.votes.class_set import ABSTAIN, ClassesLike, ClassNames, is_listed
+from spear_amal.votes.class_set import ABSTAIN, MAX_CLASSES, ClassesLike, ClassNames, is_listed
 from spear_amal.votes.html_view import matrix_html
 from spear_amal.votes.matrix_checks import (
     as_class_names,
@@ -35,6 +35,7 @@ from spear_amal.votes.npz import ADVICE, KIND, read_label_matrix, write_label_ma
 from spear_amal.votes.other_codes import warn_of_other_codes
 from spear_amal.votes.row_ids import as_row_ids, exact_places
 from spear_amal.votes.unipolar import moved_columns, split_names, split_votes, unipolar_plan
+from spear_amal.votes.voted_rows import VotedRows
 
 __all__ = ["ABSTAIN", "LabelMatrix", "as_label_matrix"]
 
@@ -75,6 +76,9 @@ class LabelMatrix(ArrayFace):
         The class that LF j was declared to vote for; -1 if none was declared.
     continuous : ndarray of bool, shape (m,)
         True for LFs that give scores.
+    voted_rows : VotedRows or None
+        Digests of the rows that were voted on, where the file that the votes were read from has
+        them: a table that votes are given with is held against them.
 
     Examples
     --------
@@ -88,6 +92,7 @@ class LabelMatrix(ArrayFace):
     """
 
     has_row_ids = True  # of a matrix that an older version pickled
+    voted_rows: VotedRows | None = None
 
     def __init__(
         self,
@@ -103,11 +108,13 @@ class LabelMatrix(ArrayFace):
         self.codes = as_codes(codes)
         n, m = self.codes.shape
         self.lf_names = as_lf_names([f"lf{j}" for j in range(m)] if lf_names is None else lf_names)
-        top = max(int(self.codes.data.max(initial=0)), 2)
-        self.classes = as_class_names(range(top) if classes is None else classes)
+        self.lf_classes = as_lf_classes(lf_classes, m)
+        if classes is None:  # a class that was declared is there, whether its LF fires or not
+            declared = min(int(self.lf_classes.max(initial=ABSTAIN)) + 1, MAX_CLASSES)
+            classes = range(max(int(self.codes.data.max(initial=0)), declared, 2))
+        self.classes = as_class_names(classes)
         self.row_ids = np.arange(n) if row_ids is None else as_row_ids(row_ids)
         self.has_row_ids = row_ids is not None
-        self.lf_classes = as_lf_classes(lf_classes, m)
         self.scores = as_score_matrix(scores, self.codes)
         self.continuous = as_flags(continuous, m, "continuous")
         check_fields(self)
@@ -285,6 +292,7 @@ class LabelMatrix(ArrayFace):
             continuous=self.continuous[columns],
         )
         taken.has_row_ids = self.has_row_ids
+        taken.voted_rows = None if self.voted_rows is None else self.voted_rows.take(rows)
         return taken
 
     def to_dense(self) -> np.ndarray:
@@ -445,13 +453,13 @@ class LabelMatrix(ArrayFace):
             If the file is truncated, damaged or not a label matrix.
         """
         fields = read_label_matrix(path)
-        has_row_ids = fields.pop("has_row_ids")
+        has_row_ids, voted_rows = fields.pop("has_row_ids"), fields.pop("voted_rows")
         try:
             with guarded_reading(path, KIND, ADVICE):
                 matrix = cls(fields.pop("codes"), **fields)
         except InputError as error:
             raise FileFormatError(f"{path} is not {KIND} or is damaged ({error})") from error
-        matrix.has_row_ids = has_row_ids
+        matrix.has_row_ids, matrix.voted_rows = has_row_ids, voted_rows
         return matrix
 
 

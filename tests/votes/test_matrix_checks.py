@@ -110,6 +110,13 @@ def test_votes_of_many_types_are_the_same_votes():
     assert whole.to_dense().tolist() == [[1, 0]]
 
 
+def test_a_declared_class_is_there_though_its_lf_is_silent():
+    L = LabelMatrix.from_dense([[0, -1], [-1, -1]], lf_classes=[0, 2])
+    assert list(L.classes) == [0, 1, 2]
+    assert list(L[:0].classes) == [0, 1, 2]
+    assert L.to_unipolar().lf_classes.tolist() == [0, 2]
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
@@ -128,7 +135,9 @@ def test_votes_of_many_types_are_the_same_votes():
         ({"row_ids": "a"}, "row_ids must be a list"),
         ({"lf_classes": [0.5, 1]}, "lf_classes must be whole numbers"),
         ({"lf_classes": ["a", "b"]}, "lf_classes must be whole numbers"),
-        ({"lf_classes": [5, 0]}, "lf_classes must be -1 or a class"),
+        ({"lf_classes": [2, 0], "classes": 2}, "lf_classes must be -1 or a class"),
+        ({"lf_classes": [-2, 0]}, "lf_classes must be -1 or a class"),
+        ({"lf_classes": [10**9, 0]}, "lf_classes must be -1 or a class"),
         ({"continuous": ["no", "no"]}, "continuous must be True or False"),
         ({"continuous": [2, 0]}, "continuous must be True or False"),
         ({"classes": np.array(2.5)}, "classes must be"),
