@@ -62,8 +62,8 @@ def require_gold(data: TrainingData) -> None:
         column = data.label_column
         where = "" if column is None else f" in the column {column!r}"
         raise InputError(
-            f"{data.name}: no row has a label{where}; a few labelled rows of every class are needed "
-            "(`spear-amal next` says which to label first)"
+            f"{data.name}: no row has a label{where}; a few labelled rows of every class are "
+            "needed (`spear-amal next` says which to label first)"
         )
 
 
