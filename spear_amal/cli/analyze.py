@@ -118,7 +118,8 @@ def _show_review(review: LFReview) -> None:
         _show(_accuracies(several), "Accuracy by class that an LF votes for")
         _show(review.classes, "Classes")
     wrong = review.wrong.groupby("LF", sort=False).head(2)
-    _show(wrong.drop(columns="row"), "Labelled rows that LFs get wrong (all: --lf NAME)", _MANY)
+    title = "Some labelled rows that LFs get wrong (more: --lf NAME)"
+    _show(wrong.drop(columns="row").head(_MANY), title)
     _show(
         review.suspect_gold.drop(columns="row").assign(
             odds=format_numbers(review.suspect_gold["odds"], "{:.3g} : 1")
@@ -126,7 +127,7 @@ def _show_review(review: LFReview) -> None:
         "Labels that look wrong: good LFs agree against them",
         _MANY,
     )
-    _show(review.uncovered.drop(columns="row"), "Some rows without a vote", _FEW)
+    _show(review.uncovered.drop(columns="row").head(_FEW), "Some rows without a vote")
     _show(_words(review.uncovered_words), "Words that are frequent in rows without a vote", _MANY)
 
 
@@ -144,7 +145,11 @@ def _show_one(review: LFReview, lf: str) -> None:
     _show(review.advice, "What to mend")
     _show(_accuracies(review.by_class), "By class that it votes for")
     _show(review.words, "What it matched on labelled rows, the most often wrong first", _MANY)
-    _show(review.wrong.drop(columns="row"), "Labelled rows that it gets wrong", _MANY)
+    n_wrong = int(about["gold votes"] - about["right"])
+    title = f"{min(_MANY, n_wrong)} of {n_wrong} labelled rows that it gets wrong (all: --json)"
+    if n_wrong <= _MANY:
+        title = "Labelled rows that it gets wrong"
+    _show(review.wrong.drop(columns="row"), title, _MANY)
     _show(review.conflicts, "Rows on which another LF votes for another class", _MANY)
 
 

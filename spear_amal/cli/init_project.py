@@ -149,8 +149,10 @@ def _own_files(table: OwnTable, options: InitOptions) -> dict[str, Callable[[Pat
         "text_column": table.text_column,
         "label_column": table.label_column,
     }
+    # A column that the settings name must be there; one that they do not may come later.
+    without = {"test"} | ({"label_column"} if table.label_column is None else set())
     own |= {n: value for n, value in _reading_options(options).items() if n not in own}
-    settings = {name: value for name, value in (SETTINGS | own).items() if name != "test"}
+    settings = {name: value for name, value in (SETTINGS | own).items() if name not in without}
     return {
         "README.md": _text(README.format(about=about, evaluate="", own=_WRITE_RULES)),
         CliConfig.FILE: _text(settings_file(settings)),

@@ -54,8 +54,9 @@ class OwnTable:
     Attributes
     ----------
     data : tuple of Path
-    text_column, label_column : str
-        The latter names a column that may still have to be made.
+    text_column : str
+    label_column : str or None
+        None if the table has none.
     rows, labelled : int
         Numbers of rows.
     classes : tuple of str
@@ -64,7 +65,7 @@ class OwnTable:
 
     data: tuple[Path, ...]
     text_column: str
-    label_column: str
+    label_column: str | None
     rows: int
     labelled: int
     classes: tuple[str, ...]
@@ -76,7 +77,8 @@ class OwnTable:
             f"labels in {self.label_column!r}: {self.labelled} rows, {len(self.classes)} classes"
         )
         if not self.classes:
-            labels = f"no labels yet (they would stand in a column {self.label_column!r})"
+            column = self.label_column or "label"
+            labels = f"no labels yet (they would stand in a column {column!r})"
         return f"{self.rows} rows; texts in {self.text_column!r}; {labels}"
 
 
@@ -104,7 +106,7 @@ def look_at_table(options: InitOptions) -> OwnTable:
             read = read_table(options.data, label_column=label, **layout)
             values = [value for value in read_rows.label_values(read, label, where) if value]
     classes = tuple(read_rows.classes_of_table(None, values))
-    return OwnTable(options.data, text, label or "label", len(frame), len(values), classes)
+    return OwnTable(options.data, text, label, len(frame), len(values), classes)
 
 
 def _text_column(frame: pd.DataFrame, ids: str | None, where: str) -> str:

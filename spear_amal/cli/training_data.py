@@ -59,9 +59,11 @@ def read_training_data(
 def require_gold(data: TrainingData) -> None:
     """Raise InputError if no training row has a label."""
     if not (data.train.y >= 0).any():
+        column = data.label_column
+        where = "" if column is None else f" in the column {column!r}"
         raise InputError(
-            f"{data.name}: no row has a label in the column {data.label_column!r}; a few labelled "
-            "rows of every class are needed"
+            f"{data.name}: no row has a label{where}; a few labelled rows of every class are "
+            "needed (`spear-amal next` says which to label first)"
         )
 
 

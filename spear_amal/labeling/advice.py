@@ -17,7 +17,7 @@ PROBLEMS = {
     "gold looks wrong": "good LFs agree against the label",
     "class without votes": "no LF votes for a class that rows have",
     "few rows covered": "most rows have no vote",
-    "weak": "above chance, but nearer to chance than to always right",
+    "weak": "nearer to chance than to always right",
     "copy": "the same votes as another LF: it counts twice",
     "looks wrong": "its accuracy lies below chance or one half, which may be luck",
     "silent": "it votes on no row",
@@ -87,7 +87,7 @@ def _wrong(tables: Mapping[str, pd.DataFrame]) -> Iterator[Advice]:
             record["LF"],
             "wrong often" if sure else "looks wrong",
             _wrong_votes(record),
-            f"right on {_of_gold(record)} alone, blind votes would be on {record['chance']:.0%}"
+            f"right on only {_of_gold(record)}, blind votes would be on {record['chance']:.0%}"
             + ("" if sure else "; among so many LFs that may be luck"),
             _mend(tables, record["LF"], sure),
         )
@@ -144,7 +144,7 @@ def _losing(tables: Mapping[str, pd.DataFrame]) -> Iterator[Advice]:
 
 def _weak(tables: Mapping[str, pd.DataFrame]) -> Iterator[Advice]:
     for record in _with_grade(tables, "weak"):
-        reason = f"right on {_of_gold(record)}, blind votes on {record['chance']:.0%}"
+        reason = f"right on {_of_gold(record)}, blind votes would be on {record['chance']:.0%}"
         yield Advice(
             record["LF"], "weak", _wrong_votes(record), reason, _mend(tables, record["LF"], True)
         )
@@ -180,7 +180,7 @@ def _unclear(tables: Mapping[str, pd.DataFrame]) -> Iterator[Advice]:
         if record["gold votes"]:
             reason = (
                 f"right on {_of_gold(record)}: between {record['low']:.0%} and "
-                f"{record['high']:.0%}, blind votes are on {record['chance']:.0%}"
+                f"{record['high']:.0%}, blind votes would be on {record['chance']:.0%}"
             )
         else:
             reason = f"it votes on {record['votes']} rows, none of them labelled"

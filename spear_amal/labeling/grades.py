@@ -16,7 +16,7 @@ from spear_amal.votes.gold import has_label
 #: What a grade says, in the order from best to worst.
 GRADES = {
     "good": "the 95% interval of its accuracy lies above chance (that of blind votes)",
-    "weak": "above chance, but nearer to chance than to always right",
+    "weak": "nearer to chance than to always right; or that is the most that its interval allows",
     "unclear": "chance lies within the interval, or no labelled row has a vote: label more rows",
     "copy": "the same votes as an LF before it",
     "bad": "the interval lies below chance, or it holds chance and lies below one half",
@@ -32,9 +32,10 @@ def lf_grades(L: StoredVotesLike, y: VectorLike | None = None) -> list[str]:
     """Return the grade of each LF, one of :data:`GRADES`.
 
     "silent" and "copy" need no gold. The others rest on :func:`lf_check`; a "weak" LF has
-    ``(accuracy - chance) / (1 - chance) < 1/2``. Votes for a rare class may be as good as blind
-    ones and wrong nearly always, so an LF that is not told from chance is "bad" if its interval
-    lies below one half.
+    ``(accuracy - chance) / (1 - chance) < 1/2``, and is above chance or has this even at the upper
+    end of its interval: more labels would not make it a good one. Votes for a rare class may be as
+    good as blind ones and wrong nearly always, so an LF that is not told from chance is "bad" if
+    its interval lies below one half.
 
     Parameters
     ----------
@@ -47,17 +48,18 @@ def lf_grades(L: StoredVotesLike, y: VectorLike | None = None) -> list[str]:
     >>> gold = np.array([0, 1] * 30)
     >>> in_three = np.where(np.arange(60) % 3 == 0, 1 - gold, gold)  # one is wrong
     >>> lf_grades(np.stack([gold, gold, 1 - gold, 0 * gold, in_three], axis=1), gold)
-    ['good', 'copy', 'bad', 'unclear', 'weak']
+    ['good', 'copy', 'bad', 'weak', 'weak']
     """
     counts = VotesInParts(L)
     grades = np.full(counts.L.shape[1], "unclear", dtype=object)
     if y is not None and has_label(y).any():
         check = lf_check(counts.L, y)
-        above = (check["precision"] - check["chance"]) / (1 - check["chance"]).clip(lower=1e-12)
+        middle = (1 + check["chance"]) / 2
         verdict = check["verdict"].to_numpy()
         judged = np.isin(verdict, ("good", "bad"))
         grades[judged] = verdict[judged]
-        grades[(verdict == "good") & (above < 0.5).to_numpy()] = "weak"
+        grades[(verdict == "good") & (check["precision"] < middle).to_numpy()] = "weak"
+        grades[(verdict == "unclear") & (check["high"] < middle).to_numpy()] = "weak"
         grades[(verdict == "unclear") & (check["high"] < 0.5).to_numpy()] = "bad"
     grades[[pair.lf for pair in copies(counts).itertuples()]] = "copy"
     grades[counts.totals.fired == 0] = "silent"

@@ -86,7 +86,7 @@ class FailureLog:
             raise LabelingError(f"{where}: {error}") from error.__cause__
         raise LabelingError(
             f"{where}: raised {type(error).__name__}: {error}; mend the LF, or apply with "
-            "fault_tolerant=True to let it abstain there"
+            "fault_tolerant=True (--fault-tolerant) to let it abstain there"
         ) from error
 
 

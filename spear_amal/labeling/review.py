@@ -183,7 +183,7 @@ def review_lfs(
     >>> votes = LFApplier(lfs, classes=["ham", "spam"]).apply(texts, progress_bar=False)
     >>> review = review_lfs(votes, ["spam", "ham", "ham", "spam"] * 10, texts, lfs)
     >>> review.lfs[["LF", "grade", "accuracy"]].to_numpy().tolist()
-    [['free', 'unclear', 0.5], ['prize', 'good', 1.0]]
+    [['free', 'weak', 0.5], ['prize', 'good', 1.0]]
     >>> review.wrong[["id", "matched", "text"]].to_numpy().tolist()[0]
     [1, 'free', 'free lunch']
     """

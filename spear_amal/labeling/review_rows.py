@@ -181,10 +181,10 @@ def uncovered_rows(
 ) -> pd.DataFrame:
     """Return some rows without a vote, labelled ones first, the others from all over the table."""
     uncovered = np.flatnonzero(~covered_rows(counts))
+    if reviewed.texts is not None:  # a row without a text says nothing of what LFs lack
+        uncovered = uncovered[has_text([reviewed.texts[row] for row in uncovered.tolist()])]
     labelled = uncovered[gold[uncovered] >= 0][:max_rows]
     others = uncovered[gold[uncovered] < 0]
-    if reviewed.texts is not None:  # a row without a text says nothing of what LFs lack
-        others = others[has_text([reviewed.texts[row] for row in others.tolist()])]
     room = max_rows - len(labelled)
     spread = others[np.linspace(0, len(others) - 1, min(room, len(others))).astype(int)]
     listed = []

@@ -278,6 +278,17 @@ def test_analyze_of_one_lf_and_for_scripts(loop, ok, run):
     assert run("analyze", "--lf", "nobody").exit_code == 2
 
 
+def test_lists_that_are_cut_say_so(loop, ok):
+    loop.assign(label=["ham", "spam"] * (N // 2)).to_csv("rows.csv", index=False)
+    Path("lfs.py").write_text(LFS + "LFS = [keyword_lf('all', ['about'], 'spam')]\n")
+    assert f"20 of {N // 2} labelled rows that it gets wrong" in flat(
+        ok("analyze", "--lf", "all").stdout
+    )
+    review = json.loads(ok("analyze", "--lf", "all", "--json").stdout)["review"]
+    assert len(review["wrong"]) == N // 2
+    assert "more)" not in ok("analyze").stdout.replace("(more: --lf NAME)", "")
+
+
 # -- next ----------------------------------------------------------------------------------------
 
 

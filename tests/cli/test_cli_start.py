@@ -118,7 +118,7 @@ def test_init_guesses_columns(ok, tmp_path, columns, flags, text, label):
     own_table("tickets.csv", **columns)
     ok("init", tmp_path / "new", "--data", "tickets.csv", *flags)
     settings = tomllib.loads((tmp_path / "new" / "spear.toml").read_text())
-    assert (settings["text_column"], settings["label_column"]) == (text, label)
+    assert (settings["text_column"], settings.get("label_column", "label")) == (text, label)
     assert (tmp_path / "new" / settings["data"]).resolve() == Path("tickets.csv").resolve()
 
 
@@ -185,6 +185,31 @@ def test_init_without_labels_leaves_the_classes_to_the_user(ok, tmp_path):
     shown = ok("init", tmp_path / "new", "--data", "tickets.csv").stdout
     assert "no labels yet" in shown
     assert "TODO" in (tmp_path / "new" / "lfs.py").read_text()
+    settings = tomllib.loads((tmp_path / "new" / "spear.toml").read_text())
+    assert "label_column" not in settings  # one that is named and missing is an error of train
+
+
+def test_a_project_without_labels_trains_and_takes_labels_later(ok, run, monkeypatch, tmp_path):
+    words = ["free prize", "see you at home"]
+    texts = [f"{words[i % 2]} number {i}" for i in range(40)]
+    pd.DataFrame({"text": texts}).to_csv("rows.csv", index=False)
+    ok("init", tmp_path / "new", "--data", "rows.csv")
+    monkeypatch.chdir(tmp_path / "new")
+    lfs = Path("lfs.py").read_text(encoding="utf-8")
+    lfs = lfs.replace('["first"]', '["prize"]').replace('["second"]', '["home"]')
+    Path("lfs.py").write_text(lfs, encoding="utf-8")
+    ok("apply")
+    refused = run("compare")
+    assert refused.exit_code == 2
+    assert "no row has a label; a few" in refused.stderr
+    ok("train", "--max-epochs", 2)
+    ok("predict")
+    ok("next", "-n", 6)
+    chosen = pd.read_csv("next.csv")
+    kinds = ["FIRST" if "prize" in text else "SECOND" for text in chosen["text"]]
+    chosen.assign(label=kinds).to_csv("next.csv", index=False)
+    shown = ok("train", "--gold", "next.csv", "--method", "only-lv", "--max-epochs", 2, "--force")
+    assert "6 of them labelled" in shown.stderr
 
 
 def test_init_with_a_table_that_has_no_text(run, tmp_path):

@@ -115,7 +115,7 @@ def test_an_lf_that_raises_is_named_with_its_cause():
     with pytest.raises(LabelingError, match="LF 'fails_on_b', row 'r1': raised KeyError") as caught:
         apply(fails_on_b)
     assert isinstance(caught.value.__cause__, KeyError)
-    assert "fault_tolerant=True" in str(caught.value)
+    assert "fault_tolerant=True (--fault-tolerant)" in str(caught.value)
 
 
 def test_tolerated_failures_abstain_and_are_handed_back():

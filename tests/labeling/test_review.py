@@ -212,3 +212,20 @@ def test_tails():
 
 def test_grades_of_one_class_alone():
     assert lf_grades(np.zeros((30, 1), dtype=int), [0] * 30) == ["unclear"]
+
+
+def test_an_lf_that_many_labels_leave_near_chance_is_weak():
+    # 60 of 111 right: Wilson's 95% interval is 0.448 to 0.630, blind votes would reach 0.5
+    gold = np.array([0] * 60 + [1] * 51 + [1] * 9)
+    votes = np.r_[np.zeros(111, int), np.full(9, -1)]
+    assert lf_grades(votes[:, None], gold) == ["weak"]
+    few = np.r_[0:6, 60:65, 111:120]  # 6 of 11: up to 0.79, more labels may tell
+    assert lf_grades(votes[few, None], gold[few]) == ["unclear"]
+    advice = review_lfs(votes[:, None], gold).advice
+    assert "label more rows" not in " ".join(advice["do"])
+
+
+def test_rows_without_a_text_are_no_example_of_uncovered_rows():
+    texts = ["", "none of these", "  ", "prize"]
+    review = review_lfs(np.array([[-1], [-1], [-1], [0]]), [0, -1, 1, 0], texts)
+    assert review.uncovered["text"].tolist() == ["none of these"]
