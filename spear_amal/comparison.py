@@ -28,6 +28,7 @@ from spear_amal.studies.crossval.table import ComparedTable, TableRows, compared
 from spear_amal.studies.crossval.verdict import SMALLEST_GAIN
 from spear_amal.studies.results_file import StudyFile
 from spear_amal.text_classifier import LFsLike, TablesLike, TextClassifier
+from spear_amal.training_rows import VotesOfRows
 from spear_amal.votes.gold import read_gold
 from spear_amal.votes.label_matrix import LabelMatrix
 
@@ -120,12 +121,12 @@ class Comparison:
         L: VotesLike | None = None,
         *,
         lfs: LFsLike | None = None,
-        votes: LabelMatrix | None = None,
+        votes: VotesOfRows | None = None,
         text: str = "text",
         label: str = "label",
         id: str | None = None,
         test: TablesLike | None = None,
-        test_votes: LabelMatrix | None = None,
+        test_votes: VotesOfRows | None = None,
         groups: VectorLike | None = None,
     ) -> Self:
         """Train and score all methods.
@@ -142,7 +143,7 @@ class Comparison:
             As for :meth:`spear_amal.TextClassifier.fit`.
         test : DataFrame or path, optional
             Rows with labels to score on, in place of folds.
-        test_votes : LabelMatrix, optional
+        test_votes : LabelMatrix or path, optional
             Goes with `votes` and `test`.
         groups : array (n,), optional
             Beside an array: rows with one number are held out together.

@@ -30,6 +30,7 @@ from spear_amal.text_model_file import TextModelParts
 from spear_amal.training import score
 from spear_amal.training_rows import (
     TrainingData,
+    VotesOfRows,
     label_texts,
     texts_of,
     training_data,
@@ -125,12 +126,12 @@ class TextClassifier(BaseEstimator):
         frame: TablesLike,
         *,
         lfs: LFsLike | None = None,
-        votes: LabelMatrix | None = None,
+        votes: VotesOfRows | None = None,
         text: str = "text",
         label: str | None = "label",
         id: str | None = None,
         validation: TablesLike | None = None,
-        validation_votes: LabelMatrix | None = None,
+        validation_votes: VotesOfRows | None = None,
         classes: ClassesLike = None,
         sample_weight: Any = None,
     ) -> Self:
@@ -143,15 +144,18 @@ class TextClassifier(BaseEstimator):
             NaN and -1 mean that a row has no label.
         lfs : list of LFs, or path of a Python file of them, optional
             Applied to the rows here. A file is a program, and it is run.
-        votes : LabelMatrix, optional
-            In place of `lfs`: votes that are there already. They are joined by id where both have
-            ids, else rows go by position.
+        votes : LabelMatrix, or path of a file or folder of votes, optional
+            In place of `lfs`: votes that are there already. Those that `spear-amal apply` wrote
+            know their rows, also once they were read by ``LabelMatrix.load``: a table that was
+            shuffled, filtered or labelled since is joined exactly, by id or by what its rows hold,
+            and other rows are refused. Other votes are joined by id where both have ids, else rows
+            go by position.
         text, label, id : str
             Columns. ``label=None``: no row has a label. `id` has an id of its own for each row;
             default: the column ``id`` where it does, else the index of the frame.
         validation : DataFrame or path, optional
             Rows with labels that choose the epoch; default: some of the labelled rows.
-        validation_votes : LabelMatrix, optional
+        validation_votes : LabelMatrix or path, optional
             Goes with `votes`.
         classes : list of names, mapping or Enum class, optional
             The classes in code order; default: those of the votes or of the LF file, else the
@@ -186,12 +190,12 @@ class TextClassifier(BaseEstimator):
         frame: TablesLike,
         *,
         lfs: LFsLike | None = None,
-        votes: LabelMatrix | None = None,
+        votes: VotesOfRows | None = None,
         text: str = "text",
         label: str | None = "label",
         id: str | None = None,
         validation: TablesLike | None = None,
-        validation_votes: LabelMatrix | None = None,
+        validation_votes: VotesOfRows | None = None,
         classes: ClassesLike = None,
     ) -> TrainingData:
         """Return what `fit` trains on, for :meth:`fit_data`; arguments and errors as for `fit`."""
@@ -199,9 +203,9 @@ class TextClassifier(BaseEstimator):
         frames = [self._table(frame, text, label, id)]
         if validation is not None:
             frames.append(self._table(validation, text, label, id))
-        matrices = [None if one is None else as_label_matrix(one) for one in given]
+        matrices: list[VotesOfRows | None] = [_as_votes(matrix) for matrix in given]
         if spec.method.uses_votes and votes is None:
-            matrices = self._votes_of(frames, lfs, text, label, classes)
+            matrices = [*self._votes_of(frames, lfs, text, label, classes)]
         elif not spec.method.uses_votes:
             matrices = [None, None]
         elif lfs is not None:
@@ -354,7 +358,7 @@ class TextClassifier(BaseEstimator):
     def predict_proba(
         self,
         rows: Any,
-        votes: LabelMatrix | None = None,
+        votes: VotesOfRows | None = None,
         lfs: LFsLike | None = None,
     ) -> np.ndarray:
         """Compute class probabilities (n, C) in the order of `classes_`.
@@ -362,9 +366,9 @@ class TextClassifier(BaseEstimator):
         Parameters
         ----------
         rows : list of n texts, DataFrame, or path of a table (or several)
-        votes : LabelMatrix, optional
-            Needed, as an alternative to `lfs`, where the model predicts with the rules as well
-            (`needs_votes`) and was loaded from a file.
+        votes : LabelMatrix or path, optional
+            As for :meth:`fit`. Needed, as an alternative to `lfs`, where the model predicts with
+            the rules as well (`needs_votes`) and was loaded from a file.
         lfs : list of LFs, or path of a file of them, optional
 
         Raises
@@ -386,13 +390,13 @@ class TextClassifier(BaseEstimator):
         return whole
 
     def predict(
-        self, rows: Any, votes: LabelMatrix | None = None, lfs: LFsLike | None = None
+        self, rows: Any, votes: VotesOfRows | None = None, lfs: LFsLike | None = None
     ) -> np.ndarray:
         """Predict class names (n,); arguments and errors as for :meth:`predict_proba`."""
         return self.classes_[self.predict_proba(rows, votes, lfs).argmax(1)]
 
     def score(
-        self, rows: Any, y: Any = None, votes: LabelMatrix | None = None, lfs: Any = None
+        self, rows: Any, y: Any = None, votes: VotesOfRows | None = None, lfs: Any = None
     ) -> float:
         """Score predictions by `metric` on labelled rows; unlabelled ones are left out.
 
@@ -443,27 +447,29 @@ class TextClassifier(BaseEstimator):
         return self._table(texts, self.text_column_, None, None) if len(texts) else texts
 
     def _prediction_votes(
-        self, frame: pd.DataFrame, votes: LabelMatrix | None, lfs: LFsLike | None
+        self, frame: pd.DataFrame, votes: VotesOfRows | None, lfs: LFsLike | None
     ) -> LabelMatrix | None:
         if votes is None and self.needs_votes:
             votes = self.votes_on(frame, lfs)
         if votes is None or not self.lf_names_:
             return None
-        if votes.lf_names != self.lf_names_:
-            raise InputError(
-                f"the model was trained with the LFs {list(self.lf_names_)}, found "
-                f"{list(votes.lf_names)}; use the same LF file"
-            )
         has_ids = self.id_column_ is not None and self.id_column_ in frame
         ids = ids_of(frame, self.id_column_) if has_ids else None
-        return votes_of_rows(votes, frame, ids, "the rows")
+        matrix = votes_of_rows(votes, frame, ids, "the rows", self.text_column_)
+        if matrix.lf_names != self.lf_names_:
+            raise InputError(
+                f"the model was trained with the LFs {list(self.lf_names_)}, found "
+                f"{list(matrix.lf_names)}; use the same LF file"
+            )
+        return matrix
 
     def votes_on(self, frame: pd.DataFrame, lfs: LFsLike | None = None) -> LabelMatrix:
         """Return the votes on rows of the LFs given, or of those that `fit` was given."""
         if lfs is None and not hasattr(self, "applier_"):
             raise InputError(
                 "this model predicts with the rules as well, and a file holds none: give lfs= or "
-                "votes= (--lfs)"
+                "votes= (--lfs), or train with inference=feature, as in "
+                "'recommended:inference=feature', a model that needs none"
             )
         if lfs is None:
             applier = self.applier_
@@ -588,6 +594,13 @@ class TextClassifier(BaseEstimator):
             If the file is damaged, or holds something else.
         """
         return cls._of_parts(TextModelParts.load(path, **objects))
+
+
+def _as_votes(votes: Any) -> VotesOfRows | None:
+    """Return votes as a label matrix; paths, and None, as they are."""
+    return (
+        votes if votes is None or isinstance(votes, str | os.PathLike) else as_label_matrix(votes)
+    )
 
 
 def _row_weights(sample_weight: Any, table: Any, frame: pd.DataFrame) -> np.ndarray | None:

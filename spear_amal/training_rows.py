@@ -5,17 +5,23 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 
+from spear_amal._typing import PathLike
 from spear_amal.data import ids_of, read_rows
 from spear_amal.data.id_column import ID_COLUMN
 from spear_amal.data.read_table import require_columns
 from spear_amal.errors import InputError
+from spear_amal.labeling.join_votes import matrix_on_rows
 from spear_amal.votes.class_set import ClassesLike, ClassNames, class_names
 from spear_amal.votes.label_matrix import LabelMatrix
 from spear_amal.votes.row_ids import align_votes, as_row_ids, counts_rows, index_ids
+
+# Votes in memory, or the path of a file or folder of them.
+VotesOfRows: TypeAlias = LabelMatrix | PathLike
 
 
 @dataclass(frozen=True)
@@ -92,7 +98,7 @@ def named_labels(codes: np.ndarray, classes: ClassNames) -> np.ndarray:
 
 def training_data(
     frames: Sequence[pd.DataFrame],
-    votes: Sequence[LabelMatrix | None],
+    votes: Sequence[VotesOfRows | None],
     text_column: str,
     label_column: str | None,
     id_column: str | None = None,
@@ -105,8 +111,8 @@ def training_data(
     ----------
     frames : sequence of DataFrame
         Training rows and, if there are two, validation rows.
-    votes : sequence of LabelMatrix or None
-        Of the same rows; joined by id where they have ids.
+    votes : sequence of LabelMatrix, path or None
+        Of the same rows, as for :func:`votes_of_rows`.
     text_column : str
         May be missing: then there are no texts.
     label_column : str or None
@@ -136,7 +142,7 @@ def training_data(
             )
     ids = [ids_of(frame, id_column, name) for frame, name in zip(frames, names, strict=False)]
     matrices = [
-        None if matrix is None else votes_of_rows(matrix, frame, row_ids, name)
+        None if matrix is None else votes_of_rows(matrix, frame, row_ids, name, text_column)
         for matrix, frame, row_ids, name in zip(votes, frames, ids, names, strict=False)
     ]
     frames = [with_ids(frame, row_ids) for frame, row_ids in zip(frames, ids, strict=True)]
@@ -213,7 +219,11 @@ def with_ids(frame: pd.DataFrame, ids: np.ndarray | None) -> pd.DataFrame:
 
 
 def votes_of_rows(
-    matrix: LabelMatrix, frame: pd.DataFrame, ids: np.ndarray | None, name: str = "the table"
+    votes: VotesOfRows,
+    frame: pd.DataFrame,
+    ids: np.ndarray | None,
+    name: str = "the table",
+    text_column: str = "text",
 ) -> LabelMatrix:
     """Return votes in the order of the rows of a frame, joined by id where both have ids.
 
@@ -221,19 +231,23 @@ def votes_of_rows(
 
     Parameters
     ----------
-    matrix : LabelMatrix
-        Its row ids are those of a column, or the index of the frame that was voted on.
+    votes : LabelMatrix, or path of a file or folder of votes
+        Its row ids are those of a column, or the index of the frame that was voted on. What a file
+        tells of its rows is held against the frame, see
+        :func:`spear_amal.labeling.join_votes.votes_on_rows`.
     frame : DataFrame of n rows
     ids : ndarray (n,) or None
         Ids of a column of the frame.
     name : str
         What messages call the frame.
+    text_column : str
 
     Raises
     ------
     InputError
         If the votes are of other rows, or of more or fewer.
     """
+    matrix = matrix_on_rows(votes, frame, ids, text_column)
     # An index that merely counts the rows says nothing of them where votes have ids.
     by_index = ids is None or counts_rows(matrix.row_ids) or not counts_rows(index_ids(frame))
     try:

@@ -476,5 +476,7 @@ def test_votes_as_a_plain_array():
     clf = TextClassifier("amal", max_epochs=1)
     clf.fit(FRAME.assign(label=codes), votes=votes_on(FRAME).to_dense())
     assert clf.classes_.tolist() == [0, 1, 2]
-    with pytest.raises(InputError, match=r"votes|label matrix|L "):
+    with pytest.raises(FileNotFoundError, match=r"votes\.npz"):
         clf.fit(FRAME, votes="votes.npz")
+    with pytest.raises(InputError, match=r"votes|label matrix|L "):
+        clf.fit(FRAME, votes=3)

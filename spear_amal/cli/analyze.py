@@ -13,7 +13,6 @@ from spear_amal.cli.console import add_to_json, print_result, show_table, wants_
 from spear_amal.cli.labelled_rows import read_data
 from spear_amal.cli.options import AnalyzeOptions
 from spear_amal.cli.outputs import check_outputs
-from spear_amal.cli.voted_rows import load_votes, votes_on_rows
 from spear_amal.cli.votes import votes_of_table
 from spear_amal.data import write_table
 from spear_amal.data.delimited import as_no_formula
@@ -21,10 +20,11 @@ from spear_amal.data.id_column import ids_of
 from spear_amal.data.table_kinds import is_delimited
 from spear_amal.errors import InputError
 from spear_amal.labeling import LFReview, review_lfs
+from spear_amal.labeling.join_votes import votes_on_rows
 from spear_amal.report import ReportContent, write_report
 from spear_amal.report.formatting import format_interval, format_numbers
 from spear_amal.votes.label_matrix import LabelMatrix
-from spear_amal.votes.parquet import VoteFiles
+from spear_amal.votes.parquet import VoteFiles, open_votes
 
 _FEW, _MANY = 5, 20  # rows of a table in the overview, and of one LF
 _ALL = 10_000  # rows of a kind that a script gets
@@ -70,7 +70,7 @@ def _votes(
         return cast.with_ids, frame, gold_of(frame, options, cast.matrix), cast.loaded.lfs
     source = options.require("votes")
     if not options.data:
-        return load_votes(source)[0], None, None, None
+        return open_votes(source), None, None, None
     frame = read_data(options, text_column=None)
     ids = ids_of(frame, options.id_column, "the data")
     votes = votes_on_rows(source, frame, ids, options.text_column)

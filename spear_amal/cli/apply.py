@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,23 +15,24 @@ from spear_amal.cli.labelled_rows import read_data
 from spear_amal.cli.options import ApplyOptions, CliConfig
 from spear_amal.cli.outputs import check_outputs
 from spear_amal.cli.tables import print_blank, print_numbers
-from spear_amal.cli.voted_rows import (
-    ROWS,
-    have_column,
-    is_own_output,
-    mark_folder,
-    save_votes,
-)
-from spear_amal.cli.votes import print_failures, vote, votes_of_table
+from spear_amal.cli.votes import TableVotes, print_failures, vote, votes_of_table
 from spear_amal.data import read_rows
-from spear_amal.errors import InputError
+from spear_amal.errors import FileFormatError, InputError
+from spear_amal.io.arrays import read_arrays
 from spear_amal.labeling import GRADES, ParquetLFApplier, VotesTest, load_lfs, votes_test
 from spear_amal.labeling.parquet_applier import meta_of
+from spear_amal.labeling.row_digests import row_digests
+from spear_amal.labeling.voted_folders import has_texts, have_column, mark_folder
 from spear_amal.report import lf_table, readable_accuracy, readable_coverage, votes_sentence
 from spear_amal.votes.label_matrix import LabelMatrix
+from spear_amal.votes.npz import ADVICE, KIND, write_label_matrix
 from spear_amal.votes.parquet import MANIFEST, VoteFiles, parts_of
+from spear_amal.votes.voted_rows import VotedRows
 
 __all__ = ["apply", "gold_of", "grades_in_words", "show_lfs", "vote"]
+
+# In a file of votes: made by the command, which may replace it.
+_MARK = "written_by_apply"
 
 
 def apply(options: ApplyOptions) -> None:
@@ -39,7 +41,7 @@ def apply(options: ApplyOptions) -> None:
         _apply_in_parts(options, options.votes_folder)
         return
     target = options.require("votes")
-    replaces = is_own_output(target)
+    replaces = _is_own_output(target)
     check_outputs(options.force or replaces, target)
     if target.suffix != ".npz":
         raise InputError(f"{target}: a label matrix is written as .npz; choose such a name")
@@ -47,12 +49,29 @@ def apply(options: ApplyOptions) -> None:
     cast = votes_of_table(options, frame)
     gold = gold_of(frame, options, cast.matrix)
     # Before the tables: a reader that closes the pipe must not cost the votes.
-    save_votes(cast, frame, target, options.force or replaces)
+    _save_votes(cast, frame, target, options.force or replaces)
     show_lfs(cast.matrix, gold)
     said = ", in place of those of an earlier apply" if replaces else ""
     print_result(f"Label matrix written to {target}{said}")
     if gold is not None:
         print_result("What to mend next: spear-amal analyze")
+
+
+def _save_votes(cast: TableVotes, frame: pd.DataFrame, path: Path, overwrite: bool) -> None:
+    """Write votes with the ids and digests of their rows, and with the mark of the command."""
+    matrix = copy.copy(cast.with_ids)
+    matrix.voted_rows = VotedRows(cast.columns, row_digests(frame, cast.columns))
+    write_label_matrix(matrix, path, overwrite, {_MARK: np.ones(1, dtype=np.uint8)})
+
+
+def _is_own_output(path: Path) -> bool:
+    """Return whether ``apply`` wrote a file; False for one that is missing, damaged or foreign."""
+    if not path.is_file():
+        return False
+    try:
+        return _MARK in read_arrays(path, KIND, ADVICE)
+    except (FileFormatError, OSError):
+        return False
 
 
 def _apply_in_parts(options: ApplyOptions, folder: Path) -> None:
@@ -66,7 +85,7 @@ def _apply_in_parts(options: ApplyOptions, folder: Path) -> None:
     is_there = have_column(data, options.text_column, folder)
     text_column = options.text_column if is_there else None
     applier = ParquetLFApplier(loaded.lfs, loaded.classes, text_column)
-    earlier = _content(folder / MANIFEST) if (folder / ROWS).is_file() else None
+    earlier = _content(folder / MANIFEST) if has_texts(folder) else None
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "LFs failed")  # printed below
         votes = applier.apply(

@@ -81,7 +81,11 @@ def _read(options: CompareOptions, with_votes: bool) -> ComparedTable:
 
 
 def _print(content: ComparisonContent, result: ComparisonResult, options: CompareOptions) -> None:
-    show_table(content.table, "Scores on rows that no model saw, in points", result.outcome.table)
+    # The name of the baseline would make a column of five lines: it goes into the title.
+    over = next(name for name in content.table if name.startswith("gain over"))
+    scores = content.table.rename(columns={over: "gain"})
+    title = f"Scores on rows that no model saw, in points; {over}"
+    show_table(scores, title, result.outcome.table)
     per_class = result.outcome.per_class
     show_table(readable_class_scores(per_class), "Class by class, in points", per_class)
     for note in content.notes:
@@ -164,10 +168,12 @@ OF_ROWS_ALONE = (
 def evaluation_of(spec: MethodSpec, result: ComparisonResult, n_classes: int) -> Evaluation:
     """Return how a method did on the rows that its models never saw, in the first repeat."""
     predictions = result.predictions
-    predicted = predictions.by_method[spec.text][0]
+    repeats = predictions.by_method[spec.text]
+    predicted = repeats[0]
+    first = f", in the first of {len(repeats)} repeats" if len(repeats) > 1 else ""
     return Evaluation(
         model=plain_title(spec),
-        rows=f"{len(predicted)} rows that its models never saw",
+        rows=f"{len(predicted)} rows that its models never saw{first}",
         confusion=confusion_matrix(predictions.y, predicted, labels=np.arange(n_classes)),
         confidence=predictions.confidence[spec.text][0],
         right=predicted == predictions.y,

@@ -15,7 +15,7 @@ from spear_amal.cli.options import CliConfig, InitOptions
 from spear_amal.cli.own_project import OwnTable, lfs_file, look_at_table, relative
 from spear_amal.cli.schema import kind_of
 from spear_amal.data import Corpus, synthetic_corpus, write_table
-from spear_amal.errors import OutputExistsError
+from spear_amal.errors import InputError, OutputExistsError
 from spear_amal.io.atomic import write_aside, written_together
 from spear_amal.io.leftovers import remove_leftovers
 
@@ -54,7 +54,10 @@ and when you are content:
     spear-amal train        # train a classifier, print the score to expect
 {evaluate}    spear-amal predict      # add predictions to the data, as predictions.csv
 
-From Python: `spear_amal.TextClassifier.load("model.safetensors").predict(["a text"])`.
+From Python:
+
+    from spear_amal import TextClassifier
+    TextClassifier.load("model.safetensors").predict(["a text"], lfs="lfs.py")
 
 {own}
 """
@@ -79,6 +82,8 @@ def create_project(options: InitOptions) -> None:
     ------
     OutputExistsError
         If the folder holds something, or is a file.
+    InputError
+        If the table cannot be read, or options about one were given without one.
     """
     folder = options.folder
     remove_leftovers(folder)  # what a killed command left does not count
@@ -87,9 +92,12 @@ def create_project(options: InitOptions) -> None:
             f"{folder} already exists and is not an empty folder; choose a new name"
         )
     if options.data:
-        table = look_at_table(options.data, options.text_column, options.label_column)
+        table = look_at_table(options)
         print_result(table.summary)
-        files = _own_files(table, folder)
+        files = _own_files(table, options)
+    elif given := _reading_options(options):
+        flags = ", ".join("--" + name.replace("_", "-") for name in given)
+        raise InputError(f"{flags}: needs a table of your own, name it with --data FILE")
     else:
         files = _made_up_files()
     _write_all(folder, files)
@@ -97,6 +105,11 @@ def create_project(options: InitOptions) -> None:
     print_result(f"  cd {folder}")
     print_result("  spear-amal apply" if options.data else "  spear-amal train")
     print_result("README.md there lists the other commands.")
+
+
+def _reading_options(options: InitOptions) -> dict[str, str]:
+    """Return the options that were given about how to read a table."""
+    return options.model_dump(exclude={"folder", "data"}, exclude_none=True)
 
 
 def _write_all(folder: Path, files: dict[str, Callable[[Path], None]]) -> None:
@@ -128,14 +141,15 @@ def _made_up_files() -> dict[str, Callable[[Path], None]]:
     }
 
 
-def _own_files(table: OwnTable, folder: Path) -> dict[str, Callable[[Path], None]]:
-    data = [relative(path, folder) for path in table.data]
-    about = f"The rows are those of {', '.join(f'`{path}`' for path in data)}."
+def _own_files(table: OwnTable, options: InitOptions) -> dict[str, Callable[[Path], None]]:
+    data = [relative(path, options.folder) for path in table.data]
+    about = f"The rows are those of {', '.join(f'`{path}`' for path in data)}.\n"
     own = {
         "data": data[0] if len(data) == 1 else data,
         "text_column": table.text_column,
         "label_column": table.label_column,
     }
+    own |= {n: value for n, value in _reading_options(options).items() if n not in own}
     settings = {name: value for name, value in (SETTINGS | own).items() if name != "test"}
     return {
         "README.md": _text(README.format(about=about, evaluate="", own=_WRITE_RULES)),

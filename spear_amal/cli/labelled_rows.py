@@ -19,6 +19,7 @@ from spear_amal.errors import InputError
 class DataOptions(Protocol):
     """What the options of a command say of its table."""
 
+    data: tuple[Path, ...]
     text_column: str
     label_column: str
     id_column: str | None

@@ -10,8 +10,9 @@ from spear_amal.cli.console import print_result, print_status, show_table
 from spear_amal.cli.labelled_rows import read_data
 from spear_amal.cli.options import NextOptions
 from spear_amal.cli.outputs import check_outputs
+from spear_amal.cli.tables import write_as_data
 from spear_amal.cli.votes import votes_of_table
-from spear_amal.data import TextFeatures, write_table
+from spear_amal.data import TextFeatures
 from spear_amal.data.id_column import ID_COLUMN
 from spear_amal.errors import InputError
 from spear_amal.label_models import AccuracyModel
@@ -45,7 +46,7 @@ def choose_next(options: NextOptions) -> None:
         table.insert(0, name, cast.ids[chosen["row"]])
     table[options.label_column] = pd.Series([None] * len(table), index=table.index, dtype=object)
     table["reason"] = chosen["reason"].tolist()
-    write_table(table, options.chosen, overwrite=options.force)
+    write_as_data(options, table, options.chosen, options.force)
     show_table(table.head(_SHOWN).drop(columns=options.label_column).astype(str), "To label next")
     print_result(f"{len(table)} rows to label written to {options.chosen}")
     print_result(

@@ -487,12 +487,21 @@ class DemoOptions(Options):
 class InitOptions(Options):
     """Options of ``init``."""
 
+    SHOWN: ClassVar = {
+        "Options": "folder data",
+        "Rows": "text_column label_column id_column sep encoding sheet",
+    }
+
     folder: Path = option(..., "New folder.", metavar="DIR")
     data: tuple[Path, ...] = option(
         (), "A table of your own, which stays where it is; default: made-up rows are written."
     )
     text_column: Text | None = option(None, "Column with the text; default: it is looked for.")
     label_column: Text | None = option(None, "Column with gold labels; default: it is looked for.")
+    id_column: IdColumn = None
+    sep: Sep = None
+    encoding: Encoding = None
+    sheet: Sheet = None
 
 
 class CorporaListOptions(Options):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from pathlib import Path
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
+from spear_amal.cli.console import warnings_as_notes
+from spear_amal.cli.options import InitOptions
 from spear_amal.data import read_rows, read_table, require_columns
 from spear_amal.errors import InputError
 
@@ -77,46 +80,40 @@ class OwnTable:
         return f"{self.rows} rows; texts in {self.text_column!r}; {labels}"
 
 
-def look_at_table(
-    data: Sequence[Path], text_column: str | None = None, label_column: str | None = None
-) -> OwnTable:
-    """Read a table and find out which column holds texts and which labels.
+def look_at_table(options: InitOptions) -> OwnTable:
+    """Read the table that the options name and find out which column holds texts and which labels.
 
-    Parameters
-    ----------
-    data : sequence of Path
-        Files that are one table.
-    text_column : str, optional
-        Default: ``text``, else the column of texts that are longest in the mean.
-    label_column : str, optional
-        Default: ``label``, else the one column of few different cells, some of them empty.
+    A text column that is not named is ``text``, else the column of texts that are longest in the
+    mean; one of labels is ``label``, else the one column of few different cells, some empty.
 
     Raises
     ------
     InputError
         If a column that was named is not there, or none looks like texts.
     """
-    frame = read_table(data)
-    where = ", ".join(map(str, data))
-    named = [name for name in (text_column, label_column) if name is not None]
-    require_columns(frame, named, where)
-    text = text_column or _text_column(frame, where)
-    label = label_column or _label_column(frame, text)
-    values: list[str] = []
-    if label is not None:
-        read = read_table(data, label_column=label)
-        values = [value for value in read_rows.label_values(read, label, where) if value]
+    layout = options.model_dump(include={"id_column", "sep", "encoding", "sheet"})
+    with warnings_as_notes():  # both readings in one block: their notes are the same
+        frame = read_table(options.data, **layout)
+        where = ", ".join(map(str, options.data))
+        named = (options.text_column, options.label_column, options.id_column)
+        require_columns(frame, [name for name in named if name is not None], where)
+        text = options.text_column or _text_column(frame, options.id_column, where)
+        label = options.label_column or _label_column(frame, text, options.id_column)
+        values: list[str] = []
+        if label is not None:
+            read = read_table(options.data, label_column=label, **layout)
+            values = [value for value in read_rows.label_values(read, label, where) if value]
     classes = tuple(read_rows.classes_of_table(None, values))
-    return OwnTable(tuple(data), text, label or "label", len(frame), len(values), classes)
+    return OwnTable(options.data, text, label or "label", len(frame), len(values), classes)
 
 
-def _text_column(frame: pd.DataFrame, where: str) -> str:
+def _text_column(frame: pd.DataFrame, ids: str | None, where: str) -> str:
     if "text" in frame:
         return "text"
     lengths = {
         str(name): frame[name].dropna().astype(str).str.len().mean()
         for name in frame
-        if not is_numeric_dtype(frame[name]) and frame[name].notna().any()
+        if name != ids and not is_numeric_dtype(frame[name]) and frame[name].notna().any()
     }
     if not lengths:
         raise InputError(
@@ -125,13 +122,13 @@ def _text_column(frame: pd.DataFrame, where: str) -> str:
     return max(lengths, key=lengths.__getitem__)
 
 
-def _label_column(frame: pd.DataFrame, text: str) -> str | None:
+def _label_column(frame: pd.DataFrame, text: str, ids: str | None) -> str | None:
     if "label" in frame:
         return "label"
     partly = [
         str(name)
         for name in frame
-        if name != text
+        if name not in (text, ids)
         and 0 < frame[name].notna().sum() < len(frame)
         and 2 <= frame[name].nunique() <= _MOST_CLASSES
     ]
@@ -143,8 +140,10 @@ def lfs_file(classes: Sequence[str]) -> str:
 
     Nothing is counted on labelled rows: words found there would look good on just these rows.
     """
-    names = tuple(classes) or _NAMES
-    remark = "" if classes else "\n# TODO: put your own in place of these."
+    missing = max(0, len(_NAMES) - len(classes))  # there are at least two
+    invented = [name for name in _NAMES if name not in classes][:missing]
+    names = (*classes, *invented)
+    remark = f"\n# TODO: put your own in place of {' and '.join(invented)}." if invented else ""
     keywords = [
         f"{lf} = keyword_lf({_quoted(lf)}, [{_quoted(name.lower())}], label={_quoted(name)})"
         for lf, name in zip(_lf_names(names), names, strict=True)
@@ -166,7 +165,8 @@ def _lf_names(classes: Sequence[str]) -> list[str]:
     """Return a name for each class's LF that Python takes, each another."""
     names: list[str] = []
     for number, name in enumerate(classes):
-        word = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+        plain = unicodedata.normalize("NFKD", name.casefold())  # ö is o and two dots
+        word = re.sub(r"[^a-z0-9]+", "_", re.sub(r"[\u0300-\u036f]", "", plain)).strip("_")
         lf = f"says_{word}"
         names.append(lf if word and lf not in names else f"says_class_{number}")
     return names

@@ -10,14 +10,17 @@ import numpy as np
 import pandas as pd
 
 from spear_amal.cli.console import print_status, warnings_as_notes
-from spear_amal.data import ids_of, read_rows, read_table
+from spear_amal.data import ids_of, read_rows, read_table, write_table
 from spear_amal.data.read_table import Layout
+from spear_amal.data.separators import separator_of
+from spear_amal.data.table_kinds import DELIMITED, suffix_of
 from spear_amal.labeling.blank_texts import has_text
 
 
 class ReadingOptions(Protocol):
     """How the options of a command say that tables are to be read."""
 
+    data: tuple[Path, ...]
     id_column: str | None
     sep: str | None
     encoding: str | None
@@ -76,3 +79,18 @@ def read_ids(
 def layout_of(options: ReadingOptions) -> Layout:
     """Return how the options say that files are laid out."""
     return Layout(options.sep, options.encoding, options.sheet)
+
+
+def write_as_data(
+    options: ReadingOptions, frame: pd.DataFrame, target: Path, overwrite: bool
+) -> None:
+    """Write a table that the same options will read: separator, encoding and sheet of the data.
+
+    Errors as of :func:`~spear_amal.data.write_table`.
+    """
+    layout = layout_of(options)
+    kinds = {suffix_of(path) for path in (*options.data[:1], target)}
+    sep = layout.sep
+    if len(kinds) == 1 and kinds <= set(DELIMITED):
+        sep = separator_of(options.data[0], sep, layout.encoding)
+    write_table(frame, target, overwrite, sep=sep, encoding=layout.encoding, sheet=layout.sheet)

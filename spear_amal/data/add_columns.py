@@ -90,7 +90,7 @@ def add_columns(
     _check_length(files, len(frame) == len(next(iter(added.values()))))
     frame = pd.concat([frame, pd.DataFrame(dict(added))], axis=1)
     sep = layout.sep if form is None else form.sep
-    write_table(frame, target, overwrite, sep=sep, encoding=layout.encoding)
+    write_table(frame, target, overwrite, sep=sep, encoding=layout.encoding, sheet=layout.sheet)
 
 
 @dataclass(frozen=True)

@@ -128,7 +128,7 @@ def _by_column(rows: Cells, path: Path, sheet: str) -> dict[str, list[Any]]:
     return {name: list(column[1:]) for name, column in zip(names, filled, strict=True)}
 
 
-def write_sheet(frame: pd.DataFrame, path: Path, target: Path) -> None:
+def write_sheet(frame: pd.DataFrame, path: Path, target: Path, sheet_name: str) -> None:
     """Write a table as the only sheet of a workbook; texts stay texts, none becomes a formula.
 
     Whole numbers of more than 15 digits are written as texts, since Excel rounds them; lists and
@@ -141,6 +141,7 @@ def write_sheet(frame: pd.DataFrame, path: Path, target: Path) -> None:
         The file itself, such as a temporary one.
     target : Path
         What messages call it.
+    sheet_name : str
 
     Raises
     ------
@@ -162,7 +163,7 @@ def write_sheet(frame: pd.DataFrame, path: Path, target: Path) -> None:
         for number, values in enumerate(zip(*columns, strict=True))
     ]
     book = Workbook(write_only=True)
-    sheet = book.create_sheet("rows")
+    sheet = book.create_sheet(sheet_name)
     for values in [header, *rows]:
         sheet.append([_text_cell(sheet, v) if isinstance(v, str) else v for v in values])
     book.save(path)

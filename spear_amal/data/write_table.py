@@ -28,6 +28,7 @@ def write_table(
     *,
     sep: str | None = None,
     encoding: str | None = None,
+    sheet: str | None = None,
 ) -> None:
     """Write a table without its index; the suffix says how, as for :func:`read_table`.
 
@@ -43,6 +44,8 @@ def write_table(
         pipe. Default: comma, and tab in .tsv.
     encoding : str, default="utf-8"
         Of text files.
+    sheet : str, default="rows"
+        Name of the sheet of .xlsx.
 
     Raises
     ------
@@ -67,7 +70,7 @@ def write_table(
         if suffix in PARQUET:
             _write_parquet(frame, temporary, path)
         elif suffix in EXCEL:
-            write_sheet(frame, temporary, path)
+            write_sheet(frame, temporary, path, sheet or "rows")
         else:
             with open_to_write(temporary, path, written_as) as handle:
                 if suffix in DELIMITED:

@@ -2,35 +2,43 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from spear_amal._typing import MatrixLike, VectorLike, VotesLike
+from spear_amal._typing import MatrixLike, PathLike, VectorLike, VotesLike
 from spear_amal.checks import check_whole
 from spear_amal.errors import InputError
+from spear_amal.labeling.join_votes import matrix_on_rows
 from spear_amal.seeds import settle_seed
 from spear_amal.votes.gold import gold_codes
-from spear_amal.votes.label_matrix import as_label_matrix
+from spear_amal.votes.label_matrix import LabelMatrix, as_label_matrix
 from spear_amal.votes.matrix_checks import as_floats
+from spear_amal.votes.parquet import open_votes
+from spear_amal.votes.row_ids import align_votes
 
 # Candidates for each row that is chosen by its score: the diverse ones are taken from these.
 _CANDIDATES = 20
 # Of two rows with a higher cosine one is enough.
 NEAR = 0.9
+_DRAWN = "its class has the fewest labels"
 # Numbers of its own, so that a split with the same seed is another draw.
 _STREAM = 2_741
 
 
 def next_rows(
-    L: VotesLike,
+    L: VotesLike | PathLike,
     y: VectorLike | None = None,
     n: int = 20,
     proba: MatrixLike | None = None,
     X: Any = None,
     seed: int = 0,
+    *,
+    rows: pd.DataFrame | None = None,
+    text_column: str = "text",
 ) -> pd.DataFrame:
     """Choose rows whose labels would help most.
 
@@ -44,7 +52,7 @@ def next_rows(
 
     Parameters
     ----------
-    L : LabelMatrix or array (n_rows, m)
+    L : LabelMatrix, array (n_rows, m), or path of a file or folder of votes
         -1 for abstain.
     y : array (n_rows,), optional
         Gold classes, -1, None or NaN where unknown: these rows may be chosen.
@@ -56,6 +64,11 @@ def next_rows(
         Features such as TF-IDF, by which rows are alike; without them all rows differ.
     seed : int
         Draws the second half.
+    rows : DataFrame of n_rows rows, optional
+        What the votes are of. Votes that know their rows, as those of ``spear-amal apply`` do, are
+        brought into its order, exactly; other rows are refused. `y`, `proba` and `X` go with it.
+    text_column : str
+        Of `rows`.
 
     Returns
     -------
@@ -71,12 +84,12 @@ def next_rows(
     Examples
     --------
     >>> L = np.array([[0, 0], [0, 1], [-1, -1], [1, 1], [0, 0]])
-    >>> next_rows(L, [0, -1, -1, -1, -1], n=3)[["row", "reason"]].to_numpy().tolist()
-    [[1, 'votes contradict each other'], [2, 'no LF votes on it'], [3, 'its class has few labels']]
+    >>> next_rows(L, [0, -1, -1, -1, -1], n=3)[["row", "reason"]].to_numpy().tolist()[1:]
+    [[2, 'no LF votes on it'], [3, 'its class has the fewest labels']]
     """
     check_whole("n", n, 1)
     generator = np.random.default_rng([_STREAM, settle_seed(seed, "seed")])
-    matrix = as_label_matrix(L)
+    matrix = _votes(L, rows, text_column)
     gold = np.full(len(matrix), -1) if y is None else gold_codes(y, matrix, "y")
     if not (gold < 0).any():
         raise InputError("all rows have a label: there is none to choose")
@@ -87,7 +100,7 @@ def next_rows(
     score = np.sum(list(parts.values()), axis=0) * _typical(features, len(matrix))
     picked = _diverse(score, features, gold, n - n // 2)
     drawn = _of_rare_classes(p.argmax(axis=1), gold, picked, n - len(picked), generator)
-    reasons = [_reason(parts, row) for row in picked] + ["its class has few labels"] * len(drawn)
+    reasons = [_reason(parts, row) for row in picked] + [_DRAWN] * len(drawn)
     rows = np.concatenate([picked, drawn])
     classes, guesses = list(matrix.classes), p[rows].argmax(axis=1).tolist()
     return pd.DataFrame(
@@ -98,6 +111,22 @@ def next_rows(
             "class": [classes[code] if code < len(classes) else code for code in guesses],
         }
     )
+
+
+def _votes(L: Any, rows: pd.DataFrame | None, text_column: str) -> LabelMatrix:
+    is_path = isinstance(L, str | os.PathLike)
+    if rows is not None and not isinstance(rows, pd.DataFrame):
+        raise InputError(f"rows must be a DataFrame, found {type(rows).__name__}")
+    if rows is not None and (is_path or isinstance(L, LabelMatrix)):
+        matrix: LabelMatrix = align_votes(matrix_on_rows(L, rows, None, text_column), [rows])
+    elif is_path:
+        opened = open_votes(L)
+        matrix = opened if isinstance(opened, LabelMatrix) else opened.to_label_matrix()
+    else:
+        matrix = as_label_matrix(L)
+    if rows is not None and len(rows) != len(matrix):
+        raise InputError(f"rows has {len(rows)} rows, L has {len(matrix)}")
+    return matrix
 
 
 def _votes_by_class(matrix: Any, C: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from spear_amal.labeling.analysis import VotesInParts, share, wilson_interval
 from spear_amal.labeling.cell_values import as_list
 from spear_amal.labeling.data_points import is_table, names_of
 from spear_amal.labeling.grades import copies, lf_grades
+from spear_amal.labeling.join_votes import check_voted_rows, votes_on_rows
 from spear_amal.labeling.review_rows import (
     GoldVotes,
     ReviewedRows,
@@ -31,7 +33,7 @@ from spear_amal.labeling.significance import VotesTest, lf_check, votes_test
 from spear_amal.votes.class_set import is_listed
 from spear_amal.votes.gold import gold_codes
 from spear_amal.votes.label_matrix import LabelMatrix
-from spear_amal.votes.parquet import VoteFiles
+from spear_amal.votes.parquet import VoteFiles, open_votes
 from spear_amal.votes.row_ids import index_ids, row_places
 
 
@@ -147,13 +149,16 @@ def review_lfs(
 
     Parameters
     ----------
-    L : LabelMatrix, integer array of shape (n, m), or VoteFiles or the path of such a folder
+    L : LabelMatrix, integer array of shape (n, m), VoteFiles, or path of a file or folder of votes
+        Votes of a path are brought into the order of `rows`, exactly, where the file or folder
+        knows its rows, as those of ``spear-amal apply`` do; other rows are refused.
     y : array (n,), optional
         Gold classes: names, codes or numbers that classes are called by; -1, None or NaN where
         unknown.
     rows : DataFrame, mapping of columns, or list of n texts, optional
         What the votes are of, for excerpts and words. A DataFrame is joined by its index, where
-        that holds ids as the votes have them.
+        that holds ids as the votes have them; it is held against the rows of votes that know
+        theirs.
     lfs : sequence of LFs, optional
         Those behind the votes, for the words that they matched: LFs of builders know them.
     text_column : str, default="text"
@@ -183,9 +188,10 @@ def review_lfs(
     [1, 'free', 'free lunch']
     """
     check_whole("max_rows", max_rows, 0)
+    L, rows = _on_one_order(L, rows, text_column)
     counts = VotesInParts(L)
     gold = np.full(len(counts.L), -1) if y is None else gold_codes(y, counts.L, "y")
-    columns = _columns(_in_order(rows, counts.L), text_column, len(counts.L))
+    columns = None if rows is None else _columns(rows, text_column, len(counts.L))
     reviewed = ReviewedRows.of(columns, counts, lfs)
     with warnings.catch_warnings():
         # Whatever is odd about the labels was said above; the parts read their codes anew.
@@ -221,23 +227,34 @@ def _reviewed(
     )
 
 
-def _in_order(rows: Any, L: LabelMatrix | VoteFiles) -> Any:
-    """Return a table of pandas in the order of the votes; anything else as it is."""
-    if not (isinstance(rows, pd.DataFrame) and L.has_row_ids):
-        return rows
-    places = row_places(L.row_ids, index_ids(rows), "L", "rows")
-    return rows if places is None else rows.iloc[places]
-
-
-def _columns(rows: Any, text_column: str, n: int) -> dict[str, list[Any]] | None:
-    """Return columns (n,) of texts by name; a list of texts is the column of texts."""
+def _on_one_order(L: Any, rows: Any, text_column: str) -> tuple[Any, Any]:
+    """Return votes and rows in one order: votes that know their rows are held against these."""
+    from_path = isinstance(L, str | os.PathLike)
+    votes = open_votes(L)
     if rows is None:
-        return None
+        return votes, None
+    knows = isinstance(votes, VoteFiles) or votes.voted_rows is not None
+    frame = rows
+    if knows and not isinstance(rows, pd.DataFrame):
+        frame = pd.DataFrame(_columns(rows, text_column))
+    if from_path and knows and isinstance(votes, LabelMatrix):
+        return votes_on_rows(L, frame, None, text_column), frame
+    if isinstance(frame, pd.DataFrame) and votes.has_row_ids:
+        places = row_places(votes.row_ids, index_ids(frame), "L", "rows")
+        frame = frame if places is None else frame.iloc[places]
+    if knows:
+        check_voted_rows(votes, frame, text_column, "rows")
+    return votes, frame
+
+
+def _columns(rows: Any, text_column: str, n: int | None = None) -> dict[str, list[Any]]:
+    """Return columns (n,) of texts by name; a list of texts is the column of texts."""
     if isinstance(rows, pd.DataFrame | Mapping) or is_table(rows):
         names = names_of(rows) if is_table(rows) else list(rows)
         columns = {str(name): as_list(rows[name]) for name in names}
     elif isinstance(rows, str) or not is_listed(rows):
-        raise InputError(f"rows must be a table, or a list of {n} texts, found {rows!r:.99}")
+        number = "" if n is None else f"{n} "
+        raise InputError(f"rows must be a table, or a list of {number}texts, found {rows!r:.99}")
     else:
         columns = {text_column: as_list(rows)}
     if text_column not in columns:
@@ -245,9 +262,10 @@ def _columns(rows: Any, text_column: str, n: int) -> dict[str, list[Any]] | None
             f"rows has no column {text_column!r} of texts; the columns are {list(columns)}: name "
             "it with text_column="
         )
-    if len(columns[text_column]) != n:
-        raise InputError(f"rows has {len(columns[text_column])} rows, L has {n}")
-    columns = {name: column for name, column in columns.items() if len(column) == n}
+    present = len(columns[text_column])
+    if n is not None and present != n:
+        raise InputError(f"rows has {present} rows, L has {n}")
+    columns = {name: column for name, column in columns.items() if len(column) == present}
     return {text_column: columns.pop(text_column), **columns}  # the text first
 
 

@@ -35,6 +35,7 @@ from spear_amal.votes.npz import ADVICE, KIND, read_label_matrix, write_label_ma
 from spear_amal.votes.other_codes import warn_of_other_codes
 from spear_amal.votes.row_ids import as_row_ids, exact_places
 from spear_amal.votes.unipolar import moved_columns, split_names, split_votes, unipolar_plan
+from spear_amal.votes.voted_rows import VotedRows
 
 __all__ = ["ABSTAIN", "LabelMatrix", "as_label_matrix"]
 
@@ -75,6 +76,9 @@ class LabelMatrix(ArrayFace):
         The class that LF j was declared to vote for; -1 if none was declared.
     continuous : ndarray of bool, shape (m,)
         True for LFs that give scores.
+    voted_rows : VotedRows or None
+        Digests of the rows that were voted on, where the file that the votes were read from has
+        them: a table that votes are given with is held against them.
 
     Examples
     --------
@@ -88,6 +92,7 @@ class LabelMatrix(ArrayFace):
     """
 
     has_row_ids = True  # of a matrix that an older version pickled
+    voted_rows: VotedRows | None = None
 
     def __init__(
         self,
@@ -287,6 +292,7 @@ class LabelMatrix(ArrayFace):
             continuous=self.continuous[columns],
         )
         taken.has_row_ids = self.has_row_ids
+        taken.voted_rows = None if self.voted_rows is None else self.voted_rows.take(rows)
         return taken
 
     def to_dense(self) -> np.ndarray:
@@ -447,13 +453,13 @@ class LabelMatrix(ArrayFace):
             If the file is truncated, damaged or not a label matrix.
         """
         fields = read_label_matrix(path)
-        has_row_ids = fields.pop("has_row_ids")
+        has_row_ids, voted_rows = fields.pop("has_row_ids"), fields.pop("voted_rows")
         try:
             with guarded_reading(path, KIND, ADVICE):
                 matrix = cls(fields.pop("codes"), **fields)
         except InputError as error:
             raise FileFormatError(f"{path} is not {KIND} or is damaged ({error})") from error
-        matrix.has_row_ids = has_row_ids
+        matrix.has_row_ids, matrix.voted_rows = has_row_ids, voted_rows
         return matrix
 
 

@@ -16,6 +16,7 @@ from spear_amal.io.atomic import refuse_existing
 from spear_amal.io.guard import guarded_reading
 from spear_amal.votes.class_set import ClassNames
 from spear_amal.votes.row_ids import counts_rows
+from spear_amal.votes.voted_rows import VotedRows
 
 FORMAT = 1
 KIND, ADVICE = "a label matrix file", "apply the LFs again"
@@ -32,6 +33,7 @@ class Fields(Protocol):
     has_row_ids: bool
     lf_classes: np.ndarray
     continuous: np.ndarray
+    voted_rows: VotedRows | None
 
 
 def write_label_matrix(
@@ -56,23 +58,26 @@ def write_label_matrix(
         If the file exists and `overwrite` is False.
     """
     refuse_existing(path, overwrite)
-    meta = json.dumps(
-        {
-            "format": FORMAT,
-            "shape": matrix.codes.shape,
-            "lf_names": matrix.lf_names,
-            "has_row_ids": matrix.has_row_ids,
-            "classes": [c if isinstance(c, str) else int(c) for c in matrix.classes],
-            "class_ids": matrix.classes.given_ids,
-        }
-    )
+    meta = {
+        "format": FORMAT,
+        "shape": matrix.codes.shape,
+        "lf_names": matrix.lf_names,
+        "has_row_ids": matrix.has_row_ids,
+        "classes": [c if isinstance(c, str) else int(c) for c in matrix.classes],
+        "class_ids": matrix.classes.given_ids,
+    }
+    digests: dict[str, np.ndarray] = {}
+    if matrix.voted_rows is not None:
+        meta["voted_columns"] = matrix.voted_rows.columns
+        digests["row_digests"] = matrix.voted_rows.digests
     arrays = {
-        "meta": np.frombuffer(meta.encode(), dtype=np.uint8),
+        "meta": np.frombuffer(json.dumps(meta).encode(), dtype=np.uint8),
         "row_ids": matrix.row_ids,
         "lf_classes": matrix.lf_classes,
         "continuous": matrix.continuous,
         **_parts("codes", matrix.codes),
         **({} if matrix.scores is None else _parts("scores", matrix.scores)),
+        **digests,
         **(further or {}),
     }
     write_arrays(path, arrays)
@@ -111,7 +116,19 @@ def _fields(path: Any, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
         "has_row_ids": bool(meta.get("has_row_ids", not counts_rows(arrays["row_ids"]))),
         "lf_classes": arrays["lf_classes"],
         "continuous": arrays["continuous"],
+        "voted_rows": _voted_rows(meta, arrays),
     }
+
+
+def _voted_rows(meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> VotedRows | None:
+    if "voted_columns" not in meta:
+        return None
+    columns, digests = tuple(meta["voted_columns"]), arrays["row_digests"]
+    if digests.shape != arrays["row_ids"].shape or digests.dtype != np.uint64:
+        raise ValueError(f"there are no digests of its rows, but {digests.dtype} {digests.shape}")
+    if not all(isinstance(name, str) for name in columns):
+        raise ValueError(f"its columns are no names: {columns!r:.99}")
+    return VotedRows(columns, digests)
 
 
 def _parts(name: str, matrix: sp.csr_array) -> dict[str, np.ndarray]:

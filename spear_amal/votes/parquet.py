@@ -426,9 +426,21 @@ def _plain(values: Iterable[Any]) -> list[Any]:
 
 
 def open_votes(L: StoredVotesLike) -> LabelMatrix | VoteFiles:
-    """Return votes as a label matrix; as VoteFiles where they are those or a folder's path."""
+    """Return votes as a label matrix; as VoteFiles where they are those or a folder's path.
+
+    The path of a file is that of a label matrix.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is neither.
+    FileFormatError
+        If it holds something else, or is damaged.
+    """
     if isinstance(L, str | os.PathLike):
-        return VoteFiles(L)
+        path = Path(L)
+        is_matrix = path.is_file() or (path.suffix == ".npz" and not path.exists())
+        return LabelMatrix.load(path) if is_matrix else VoteFiles(path)
     return L if isinstance(L, LabelMatrix | VoteFiles) else LabelMatrix.from_dense(L)
 
 

@@ -8,10 +8,12 @@ import pandas as pd
 import pytest
 
 from spear_amal import LabelMatrix
+from spear_amal.data import read_table, write_table
 from spear_amal.errors import InputError
 from spear_amal.labeling import LFAnalysis, lf_check
 
 LFS = """
+from spear_amal.data import read_table, write_table
 from spear_amal.labeling import keyword_lf, labeling_function
 CLASSES = ["ham", "spam"]
 free = keyword_lf("free", ["free", "prize"], "spam")
@@ -296,6 +298,32 @@ def test_next_is_filled_in_and_read_back_as_it_is(loop, ok, run):
     ok("next", "-n", 50, "--gold", "next.csv", "--output", "more.csv")
     assert not set(pd.read_csv("more.csv")["id"]) & set(chosen["id"][:5])
     assert run("next", "-n", 7).exit_code == 2  # a table that may be filled in already is kept
+
+
+@pytest.mark.parametrize(
+    ("data", "output", "further"),
+    [
+        ("rows.csv", "next.csv", {"encoding": "cp1252"}),
+        ("rows.csv", "next.csv", {"encoding": "cp1252", "sep": "~"}),
+        ("rows.xlsx", "next.xlsx", {"sheet": "Größen"}),
+        ("rows.xlsx", "next.csv", {"sheet": "Größen"}),
+        ("rows.csv", "next.xlsx", {"encoding": "cp1252"}),
+    ],
+)
+def test_next_is_written_as_the_data_are_read(loop, ok, data, output, further):
+    pytest.importorskip("openpyxl")
+    loop["text"] = loop["text"] + " für Größe"
+    write_table(loop, data, overwrite=True, **{"sep": ";", **further})
+    settings = "".join(f'{name} = "{value}"\n' for name, value in further.items())
+    Path("spear.toml").write_text(SPEAR.replace("rows.csv", data) + settings, encoding="utf-8")
+    ok("next", "-n", 5, "--output", output)
+    if data == output.replace("next", "rows") and data.endswith(".csv"):
+        head = Path(output).read_text(encoding="cp1252").splitlines()[0]
+        assert head == further.get("sep", ";").join(["id", "text", "label", "reason"])
+    chosen = read_table(output, **further)
+    write_table(chosen.assign(label="spam"), output, overwrite=True, **further)
+    said = flat(ok("apply", "--gold", output).stderr)
+    assert "5 labels for rows of the data" in said
 
 
 def test_labels_filled_in_are_those_of_training(loop, ok):

@@ -122,6 +122,64 @@ def test_init_guesses_columns(ok, tmp_path, columns, flags, text, label):
     assert (tmp_path / "new" / settings["data"]).resolve() == Path("tickets.csv").resolve()
 
 
+@pytest.mark.parametrize(
+    ("name", "writing", "flags"),
+    [
+        ("t.csv", {"sep": ";", "encoding": "cp1252"}, {"encoding": "cp1252"}),
+        ("t.csv", {"sep": "~"}, {"sep": "~"}),
+        ("t.xlsx", {"sheet_name": "Daten"}, {"sheet": "Daten"}),
+    ],
+)
+def test_init_keeps_how_the_table_is_read(ok, monkeypatch, tmp_path, name, writing, flags):
+    frame = pd.DataFrame(
+        {
+            "Kennung": ["ein langer Name der Zeile 1", "ein langer Name der Zeile 2"],
+            "Satz": ["Größe; ja", "Maß, nein"],
+            "Art": ["Größe", None],
+        }
+    )
+    if name.endswith(".xlsx"):
+        pytest.importorskip("openpyxl")
+        frame.to_excel(name, index=False, **writing)
+    else:
+        frame.to_csv(name, index=False, **writing)
+    flags = {"id_column": "Kennung", **flags}
+    words = [word for key, value in flags.items() for word in (f"--{key.replace('_', '-')}", value)]
+    shown = ok("init", tmp_path / "new", "--data", name, "--label-column", "Art", *words)
+    assert "2 rows; texts in 'Satz'; labels in 'Art': 1 rows, 1 classes" in shown.stdout
+    settings = tomllib.loads((tmp_path / "new" / "spear.toml").read_text(encoding="utf-8"))
+    assert {key: settings[key] for key in flags} == flags
+    monkeypatch.chdir(tmp_path / "new")
+    assert load_lfs("lfs.py").lfs[0].name == "says_grosse"
+    ok("apply")
+    votes = LabelMatrix.load("votes.npz")
+    assert list(votes.row_ids) == list(frame["Kennung"])
+
+
+def test_init_says_once_that_there_are_other_sheets(ok, tmp_path):
+    pytest.importorskip("openpyxl")
+    with pd.ExcelWriter("t.xlsx") as book:
+        for sheet in ("first", "second"):
+            pd.DataFrame({"text": ["a b"], "label": ["x"]}).to_excel(book, sheet_name=sheet)
+    said = ok("init", tmp_path / "new", "--data", "t.xlsx").stderr
+    assert said.count("of which 'first' is read") == 1 and ".py" not in said
+
+
+def test_init_without_a_table_takes_no_options_about_one(run, tmp_path):
+    failed = run("init", tmp_path / "new", "--sep", ";", "--text-column", "body")
+    assert failed.exit_code == 2
+    assert "--text-column, --sep: needs a table of your own" in failed.stderr
+    assert not (tmp_path / "new").exists()
+
+
+def test_init_with_labels_of_one_class_leaves_a_place_for_the_second(ok, monkeypatch, tmp_path):
+    own_table("tickets.csv", team=["FIRST", None, None, None])
+    ok("init", tmp_path / "new", "--data", "tickets.csv", "--label-column", "team")
+    assert "put your own in place of SECOND" in (tmp_path / "new" / "lfs.py").read_text()
+    monkeypatch.chdir(tmp_path / "new")
+    ok("apply")
+
+
 def test_init_without_labels_leaves_the_classes_to_the_user(ok, tmp_path):
     own_table("tickets.csv", team=None)
     shown = ok("init", tmp_path / "new", "--data", "tickets.csv").stdout

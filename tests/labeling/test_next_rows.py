@@ -20,7 +20,7 @@ def test_each_reason():
         "votes contradict each other",
         "the classifier is uncertain",
         "no LF votes on it",
-        "its class has few labels",
+        "its class has the fewest labels",
     ]
     assert chosen["score"].tolist() == pytest.approx([1.2, 0.9, 0.5, 0.0])
     assert chosen["class"].tolist() == [0, 0, 0, 1]
@@ -40,7 +40,7 @@ def test_near_duplicates_are_left_out_and_others_come_first():
     y = [-1, -1, -1, -1, 0]  # rows 0 and 1 are as the labelled one
     for features in (X, sp.csr_array(X)):
         chosen = next_rows(L, y, n=4, X=features)
-        by_score = chosen[chosen["reason"] != "its class has few labels"]
+        by_score = chosen[chosen["reason"] != "its class has the fewest labels"]
         # Cosines to the labelled row: row 3 has 0, row 2 has 0.7 and is more typical.
         assert sorted(by_score["row"]) == [2, 3] and len(chosen) == 4
 
@@ -50,8 +50,8 @@ def test_the_other_half_goes_to_the_class_with_the_fewest_labels():
     y = np.full(65, -1)
     y[:6], y[40:42] = 0, 1  # 6 labels of class 0, 2 of class 1, none of class 2
     chosen = next_rows(guesses[:, None], y, n=16)
-    drawn = chosen[chosen["reason"] == "its class has few labels"]
-    by_score = chosen[chosen["reason"] != "its class has few labels"]
+    drawn = chosen[chosen["reason"] == "its class has the fewest labels"]
+    by_score = chosen[chosen["reason"] != "its class has the fewest labels"]
     labels = np.bincount(y[y >= 0], minlength=3) + np.bincount(by_score["class"], minlength=3)
     for code in drawn["class"]:
         left = np.flatnonzero([labels[k] < {0: 40, 1: 20, 2: 5}[k] for k in range(3)])
