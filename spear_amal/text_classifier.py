@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, TypeAlias
@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from spear_amal import estimators
 from spear_amal._typing import PathLike
 from spear_amal.data import ids_of, read_table, require_columns
-from spear_amal.data.read_rows import for_lfs
+from spear_amal.data.read_rows import check_learnt, for_lfs
 from spear_amal.data.table_features import FeaturesLike, TableFeatures, uses_text
 from spear_amal.data.table_kinds import suffix_of
 from spear_amal.errors import InputError
@@ -328,9 +328,10 @@ class TextClassifier(BaseEstimator):
                 f"method {self.method!r} learns from votes: give lfs= or votes=, or choose a "
                 "method without rules, such as only-lv"
             )
-        labels = [
-            value for frame in frames for value in label_texts(frame, label) if value is not None
-        ]
+        values = [value for frame in frames for value in label_texts(frame, label)]
+        if classes is None and not isinstance(lfs, str | os.PathLike):
+            check_learnt(values)  # else two spellings of a class were two classes of the LFs
+        labels = [value for value in values if value is not None]
         self.applier_ = applier_of(lfs, classes, labels, self._needed_by_lfs(frames[0], text))
         return [
             self.applier_.apply(for_lfs(frame, text), progress_bar=bool(self.verbose))
@@ -408,6 +409,9 @@ class TextClassifier(BaseEstimator):
                     f"the rows have no column of labels {self.label_column_!r}: give y"
                 )
             y = frame[self.label_column_]
+        check_same_rows(y, rows, "y", "the rows")
+        if len(y) != len(frame):
+            raise InputError(f"y has {len(y)} labels, the rows are {len(frame)}")
         codes = read_gold(y, self.class_names_).codes
         predicted = read_gold(self.predict(frame, votes, lfs), self.class_names_).codes
         positive = self.estimator_.classes_[[self.estimator_.positive_code_]]
@@ -626,7 +630,7 @@ def _are_paths(rows: Any) -> bool:
 
 
 def _as_list(rows: Any) -> list[Any]:
-    if not isinstance(rows, Iterable):
+    if isinstance(rows, Mapping) or not isinstance(rows, Iterable):
         raise InputError(
             "needed are a list of texts, a DataFrame or the path of a table, found "
             f"{type(rows).__name__}"

@@ -356,6 +356,36 @@ def test_what_cannot_be_used(change, arguments, said):
         TextClassifier(**parameters).fit(FRAME, **{"lfs": LFS, **arguments})
 
 
+def test_two_spellings_of_a_class_are_no_two_classes():
+    frame = tickets()
+    frame.loc[3, "label"] = frame["label"][3].upper()
+    with pytest.raises(InputError, match="differ by case or white space alone"):
+        TextClassifier("amal").fit(frame, lfs=LFS)
+    both = [*WORDS, frame["label"][3]]
+    fitted = TextClassifier("amal", max_epochs=2).fit(frame, lfs=LFS, classes=both)
+    assert set(fitted.classes_) == set(both)
+
+
+@pytest.mark.parametrize("column", ["text", "label"])
+def test_a_column_that_is_there_twice_is_refused(column):
+    frame = tickets()
+    with pytest.raises(InputError, match=f"has 2 columns '{column}'; rename all but one"):
+        TextClassifier("only-lv").fit(pd.concat([frame, frame[[column]]], axis=1))
+
+
+def test_gold_of_other_rows_is_refused(fitted):
+    rows = tickets()[["id", "text", "label"]].set_index("id", drop=False)
+    with pytest.raises(InputError, match="not of the same rows in the same order"):
+        fitted.score(rows, rows["label"][::-1])
+    with pytest.raises(InputError, match="y has 1 labels, the rows are 2"):
+        fitted.score(["refund", "great"], ["refund"])
+
+
+def test_a_mapping_is_no_list_of_texts(fitted):
+    with pytest.raises(InputError, match="the path of a table, found dict"):
+        fitted.predict({"text": ["refund", "great"]})
+
+
 def test_lfs_and_votes_together_are_refused():
     with pytest.raises(InputError, match="not both"):
         TextClassifier("amal").fit(FRAME, lfs=LFS, votes=votes_on(FRAME))

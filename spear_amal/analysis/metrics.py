@@ -13,6 +13,7 @@ from spear_amal._typing import MatrixLike, VectorLike
 from spear_amal.checks import check_name
 from spear_amal.errors import InputError
 from spear_amal.utils.core import filter_labels, to_int_label_array
+from spear_amal.votes.matrix_checks import as_floats
 
 __all__ = ["METRICS", "metric_score"]
 
@@ -30,8 +31,8 @@ def _f1(golds: np.ndarray, preds: np.ndarray) -> float:
 
 
 def _roc_auc(golds: np.ndarray, probs: np.ndarray) -> float:
-    if probs.shape[1] != 2:
-        raise InputError(f"the metric 'roc_auc' is for two classes, probs have {probs.shape[1]}")
+    if probs.ndim != 2 or probs.shape[1] != 2:
+        raise InputError(f"the metric 'roc_auc' needs probs (n, 2), found {probs.shape}")
     return float(sklearn_metrics.roc_auc_score(golds, probs[:, 1]))
 
 
@@ -75,7 +76,8 @@ def metric_score(
     Raises
     ------
     InputError
-        If the metric is unknown, an array that it takes is missing, or labels are no codes.
+        If the metric is unknown, an array that it takes is missing, labels are no codes, or the
+        metric is not defined for them.
 
     Examples
     --------
@@ -86,7 +88,7 @@ def metric_score(
     arrays = {
         "golds": None if golds is None else to_int_label_array(golds),
         "preds": None if preds is None else to_int_label_array(preds),
-        "probs": None if probs is None else np.asarray(probs),
+        "probs": None if probs is None else as_floats(probs, "probs"),
     }
     if filter_dict:
         if set(filter_dict) - set(ARRAYS):
@@ -96,4 +98,7 @@ def metric_score(
     missing = [name for name in takes if arrays[name] is None]
     if missing:
         raise InputError(f"the metric {metric!r} needs {' and '.join(missing)}")
-    return float(function(*(arrays[name] for name in takes), **kwargs))
+    try:
+        return float(function(*(arrays[name] for name in takes), **kwargs))
+    except ValueError as error:  # of scikit-learn: no rows are left, or classes it has no score of
+        raise InputError(f"the metric {metric!r} cannot be computed: {error}") from error

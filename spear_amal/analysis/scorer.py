@@ -13,6 +13,7 @@ from spear_amal._typing import MatrixLike, VectorLike
 from spear_amal.analysis.metrics import METRICS, metric_score
 from spear_amal.checks import check_name
 from spear_amal.errors import InputError
+from spear_amal.votes.matrix_checks import as_rows
 
 __all__ = ["Scorer"]
 
@@ -68,7 +69,7 @@ class Scorer:
         InputError
             If there are no rows, or a metric lacks what it needs.
         """
-        if len(golds) == 0:
+        if len(as_rows(golds, "golds")) == 0:
             raise InputError("there are no rows to score")
         scores: dict[str, float] = {}
         for name, metric in self.metrics.items():

@@ -65,7 +65,7 @@ def classes_of_table(voted: Sequence[Any] | None, values: Sequence[str | None]) 
     seen = {value for value in values if value is not None}
     declared = class_names(voted)
     if declared is None:
-        _check_learnt(values)
+        check_learnt(values)
         return ClassNames(sorted(seen, key=_by_number))
     names = sorted(value for value in seen if not value.isdecimal())
     if declared.mere_codes and names:
@@ -80,7 +80,7 @@ def _by_number(value: str) -> tuple[int, int, str]:
     return (0, int(value), "") if value.isdecimal() else (1, 0, value)
 
 
-def _check_learnt(values: Sequence[str | None]) -> None:
+def check_learnt(values: Sequence[str | None]) -> None:
     """Raise InputError if labels, of which nobody said what the classes are, do not look right."""
     rows: dict[str, int] = {}
     for row, value in enumerate(values):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -298,7 +299,7 @@ def require_columns(
     Raises
     ------
     InputError
-        Names the missing columns and those there are.
+        Names the missing columns and those there are, or a column that is there twice.
     """
     if isinstance(columns, str | bytes) or not is_listed(columns):
         raise InputError(f"columns must be a list of names, found {columns!r}")
@@ -308,3 +309,7 @@ def require_columns(
         raise InputError(
             f"{where} has no column {', '.join(map(repr, missing))}; it has {list(known)}"
         )
+    counts = Counter(iter(table))
+    twice = [one for one in columns if counts[one] > 1]
+    if twice:
+        raise InputError(f"{where} has {counts[twice[0]]} columns {twice[0]!r}; rename all but one")

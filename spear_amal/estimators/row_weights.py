@@ -32,7 +32,7 @@ def read_weights(sample_weight: Any, X: Any, y: Any) -> np.ndarray | None:
     if sample_weight is None:
         return None
     weights = as_floats(sample_weight, "sample_weight")
-    n = X.shape[0] if getattr(X, "shape", ()) else len(X)
+    n = X.shape[0] if getattr(X, "shape", ()) else len(_listed(X))
     if weights.ndim == 0:
         weights = np.full(n, float(weights))
     if weights.shape != (n,):
@@ -74,7 +74,15 @@ def take_rows(values: Any, rows: np.ndarray) -> Any:
         return values.tocsr()[rows]
     if hasattr(values, "schema") and hasattr(values, "take"):  # a table of Arrow
         return values.take(rows)
-    return values[rows] if hasattr(values, "shape") else [values[row] for row in rows.tolist()]
+    if hasattr(values, "shape"):
+        return values[rows]
+    listed = _listed(values)
+    return [listed[row] for row in rows.tolist()]
+
+
+def _listed(values: Any) -> Any:
+    """Return what may be no more than an array in waiting as something to count and index."""
+    return values if hasattr(values, "__getitem__") else np.asarray(values)
 
 
 def with_left_out(table: pd.DataFrame, rows: np.ndarray, n: int) -> pd.DataFrame:

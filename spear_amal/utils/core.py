@@ -10,6 +10,7 @@ import numpy as np
 from spear_amal._typing import VectorLike
 from spear_amal.errors import InputError
 from spear_amal.labeling.conversions import preds_to_probs, probs_to_preds
+from spear_amal.votes.matrix_checks import as_rows
 
 __all__ = ["filter_labels", "preds_to_probs", "probs_to_preds", "to_int_label_array"]
 
@@ -33,7 +34,7 @@ def to_int_label_array(X: VectorLike, flatten_vector: bool = True) -> np.ndarray
     >>> to_int_label_array(np.array([[1.0], [0.0]]))
     array([1, 0])
     """
-    labels = np.asarray(X)
+    labels = np.asarray(X) if np.isscalar(X) else as_rows(X, "labels")
     if labels.dtype.kind not in "iufb":
         raise InputError(f"labels must be whole numbers, found an array of {labels.dtype}")
     whole = labels.astype(float) % 1 == 0
@@ -70,7 +71,7 @@ def filter_labels(
     >>> kept["golds"], kept["preds"]
     (array([0, 1]), array([0, 2]))
     """
-    arrays = {n: None if a is None else np.asarray(a) for n, a in label_dict.items()}
+    arrays = {n: None if a is None else as_rows(a, n) for n, a in label_dict.items()}
     lengths = {len(array) for array in arrays.values() if array is not None}
     names = [name for name in filter_dict if arrays.get(name) is not None]
     if len(lengths) > 1:
@@ -79,6 +80,6 @@ def filter_labels(
         raise InputError(f"filter_dict names none of the arrays {list(label_dict)}")
     kept = np.ones(lengths.pop(), dtype=bool)
     for name in names:
-        left_out = np.isin(np.asarray(arrays[name]), list(filter_dict[name]))
-        kept &= ~left_out.reshape(len(kept), -1).any(axis=1)
+        left_out = np.isin(arrays[name], list(filter_dict[name]))
+        kept &= ~left_out.any(axis=tuple(range(1, left_out.ndim)))
     return {name: None if array is None else array[kept] for name, array in arrays.items()}

@@ -17,8 +17,8 @@ for found in pkgutil.iter_modules(doors.__path__):
 __all__ = ["DOORS", "Door", "exempt", "public_names"]
 
 PACKAGES = (
-    *("cli", "data", "estimators", "label_models", "labeling", "loop", "losses", "mixers"),
-    *("models", "report", "studies", "teachers", "training"),
+    *("analysis", "cli", "data", "estimators", "label_models", "labeling", "loop", "losses"),
+    *("mixers", "models", "report", "slicing", "studies", "teachers", "training", "utils"),
 )
 
 

@@ -461,3 +461,16 @@ def test_too_many_classes_are_refused():
     for model in (our_models.LabelModel(), our_models.MajorityLabelVoter()):
         with pytest.raises(InputError, match="give cardinality=3"):
             (model.fit if hasattr(model, "fit") else model.predict)([[2, 0, 1]])
+
+
+def test_metrics_that_are_not_defined_are_refused():
+    from spear_amal.analysis import metric_score
+    from spear_amal.utils import filter_labels, to_int_label_array
+
+    with pytest.raises(InputError, match="'precision' cannot be computed"):
+        metric_score([0, 2, 1], [0, 1, 2], metric="precision")
+    with pytest.raises(InputError, match="'accuracy' cannot be computed"):  # no row is left
+        metric_score([0], [-1], filter_dict={"preds": [-1]})
+    with pytest.raises(InputError, match="labels must be an array of rows of one shape"):
+        to_int_label_array([[0, 1], [0]])
+    assert filter_labels({"golds": [[]]}, {"golds": [-1]})["golds"].shape == (1, 0)
