@@ -80,6 +80,6 @@ def filter_labels(
         raise InputError(f"filter_dict names none of the arrays {list(label_dict)}")
     kept = np.ones(lengths.pop(), dtype=bool)
     for name in names:
-        left_out = np.isin(arrays[name], list(filter_dict[name]))
+        left_out = np.isin(np.asarray(arrays[name]), list(filter_dict[name]))
         kept &= ~left_out.any(axis=tuple(range(1, left_out.ndim)))
     return {name: None if array is None else array[kept] for name, array in arrays.items()}
