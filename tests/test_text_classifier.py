@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -480,3 +481,20 @@ def test_votes_as_a_plain_array():
         clf.fit(FRAME, votes="votes.npz")
     with pytest.raises(InputError, match=r"votes|label matrix|L "):
         clf.fit(FRAME, votes=3)
+
+
+@pytest.mark.parametrize(
+    ("n_rare", "method", "said"),
+    [(3, "recommended:crossfit=3", "in 3 folds"), (1, "amal", "as one model")],
+)
+def test_few_labels_of_a_class_get_fewer_folds(n_rare, method, said):
+    rows = np.flatnonzero(FRAME["label"] == FRAME["label"].iloc[0])
+    frame = FRAME.copy()
+    frame.loc[frame.index[rows[n_rare:]], "label"] = None
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        clf = TextClassifier(max_epochs=2).fit(frame, lfs=LFS)
+    assert [text for text in map(str, (w.message for w in caught)) if said in text]
+    assert clf.parts_.method == method
+    with pytest.raises(InputError, match="needs 5 labelled rows of every class"):
+        TextClassifier("recommended:crossfit=5", max_epochs=2).fit(frame, lfs=LFS)

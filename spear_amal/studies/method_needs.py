@@ -70,6 +70,41 @@ def _without_gold(spec: MethodSpec, where: str) -> MethodSpec:
     return chosen
 
 
+def with_possible_folds(spec: MethodSpec, y: np.ndarray, classes: ClassNames) -> MethodSpec:
+    """Return the method that is trained unasked, in as many folds as the rarest class allows.
+
+    Parameters
+    ----------
+    spec : MethodSpec
+        Only ``recommended`` as it is named by default is changed.
+    y : ndarray (n,)
+        Class codes of training and validation rows, -1 where unlabelled.
+    classes : ClassNames
+
+    Warns
+    -----
+    UserWarning
+        If a class has fewer labelled rows than the method has folds.
+    """
+    counts = np.bincount(y[y >= 0], minlength=len(classes))
+    seen = np.flatnonzero(counts)
+    if spec.text != "recommended" or not len(seen):
+        return spec
+    rarest = seen[counts[seen].argmin()]
+    fewest = int(counts[rarest])
+    if fewest >= spec.settled["crossfit"]:
+        return spec
+    chosen = spec.changed(crossfit=fewest) if fewest > 1 else parse_method("amal")
+    instead = f"in {fewest} folds" if fewest > 1 else "as one model"
+    warnings.warn(
+        f"the class {str(classes[rarest])!r} has {fewest} labelled row{'s' * (fewest > 1)}, so "
+        f"AMAL is trained {instead}; label more rows of it",
+        UserWarning,
+        stacklevel=3,
+    )
+    return chosen
+
+
 def check_labels_of_folds(
     spec: MethodSpec, estimator: Any, y: np.ndarray, classes: ClassNames
 ) -> None:
