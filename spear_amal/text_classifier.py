@@ -24,6 +24,7 @@ from spear_amal.explain_row import explain_row
 from spear_amal.explanation import Explanation
 from spear_amal.hf_datasets import as_frame
 from spear_amal.labeling.classes_of_lfs import LFsLike, applier_of
+from spear_amal.labeling.row_digests import digests_of_texts
 from spear_amal.studies import MethodSpec, one_thread, parse_method
 from spear_amal.studies.method_needs import (
     check_labels_of_folds,
@@ -252,6 +253,7 @@ class TextClassifier(BaseEstimator):
                 lf_names=() if train.votes is None else tuple(train.votes.lf_names),
                 method=spec.text,
                 row_ids=None if data.id_column is None else index_ids(train.frame),
+                gold_digests=_gold_digests(data),
             )
         )
         self.training_data_ = data
@@ -422,6 +424,14 @@ class TextClassifier(BaseEstimator):
         positive = self.estimator_.classes_[[self.estimator_.positive_code_]]
         [code] = read_gold(positive, self.class_names_).codes
         return score(self.estimator_.metric, codes, predicted, int(code))
+
+    def are_gold_rows(self, texts: Sequence[Any]) -> np.ndarray:
+        """Return which texts (n,) are those of labelled rows that the model learnt from.
+
+        A score on these is too good. Rows without a text are never among them.
+        """
+        check_is_fitted(self, "estimator_")
+        return np.isin(digests_of_texts(texts), self.parts_.gold_digests)
 
     def rows_of(self, rows: Any, label: str | None = None) -> pd.DataFrame:
         """Return rows to predict as a frame, whose index has the ids if there are any.
@@ -617,6 +627,17 @@ def _row_weights(sample_weight: Any, table: Any, frame: pd.DataFrame) -> np.ndar
         return np.asarray(frame[sample_weight].tolist())
     check_same_rows(sample_weight, table, "sample_weight", "the table")
     return np.asarray(sample_weight)
+
+
+def _gold_digests(data: TrainingData) -> np.ndarray:
+    labelled = [
+        table.texts[row]
+        for table in data.tables
+        if table.texts
+        for row in np.flatnonzero(table.y >= 0).tolist()
+        if table.texts[row].strip()
+    ]
+    return np.unique(digests_of_texts(labelled))
 
 
 def _are_paths(rows: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from spear_amal.votes.class_set import ClassNames
 from spear_amal.votes.row_ids import as_row_ids
 
 _FORMAT = 2  # of what a file holds beside the estimator; files of 1 had TF-IDF alone
-_IDS = "row_ids"
+_IDS, _GOLD = "row_ids", "gold_digests"
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,8 @@ class TextModelParts:
     method : str
     row_ids : ndarray or None
         Of the training rows, in the order of the estimator's weights.
+    gold_digests : ndarray of uint64
+        Digests of the texts of labelled rows; empty where texts were no features.
     estimate : dict or None
         What is to be expected on new rows, as ``train`` estimated it.
     """
@@ -52,6 +54,7 @@ class TextModelParts:
     lf_names: tuple[str, ...]
     method: str
     row_ids: np.ndarray | None = None
+    gold_digests: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.uint64))
     estimate: dict[str, Any] | None = None
 
     def save(self, path: PathLike, overwrite: bool = False) -> None:
@@ -75,6 +78,8 @@ class TextModelParts:
         if self.row_ids is not None:
             ids = json.dumps(self.row_ids.tolist()).encode()
             tensors[_IDS] = torch.frombuffer(bytearray(ids), dtype=torch.uint8)
+        if len(self.gold_digests):
+            tensors[_GOLD] = torch.from_numpy(self.gold_digests.view(np.int64).copy())
         serialization.save(self.estimator, path, overwrite, extra, tensors)
 
     @classmethod
@@ -100,6 +105,7 @@ class TextModelParts:
                 lf_names=tuple(extra["lf_names"]),
                 method=str(extra["method"]),
                 row_ids=_row_ids(stored),
+                gold_digests=_gold_digests(stored),
                 estimate=extra.get("estimate"),
             )
 
@@ -121,3 +127,9 @@ def _row_ids(stored: serialization.StoredModel) -> np.ndarray | None:
     if _IDS not in stored.extra_tensors:
         return None
     return as_row_ids(json.loads(stored.extra_tensors[_IDS].numpy().tobytes()))
+
+
+def _gold_digests(stored: serialization.StoredModel) -> np.ndarray:
+    if _GOLD not in stored.extra_tensors:  # a file of an earlier version
+        return np.empty(0, dtype=np.uint64)
+    return stored.extra_tensors[_GOLD].numpy().view(np.uint64)

@@ -498,3 +498,23 @@ def test_few_labels_of_a_class_get_fewer_folds(n_rare, method, said):
     assert clf.parts_.method == method
     with pytest.raises(InputError, match="needs 5 labelled rows of every class"):
         TextClassifier("recommended:crossfit=5", max_epochs=2).fit(frame, lfs=LFS)
+
+
+def test_labelled_rows_of_the_training_are_known_again(tmp_path):
+    frame = FRAME.copy()
+    frame.loc[frame.index[10:], "label"] = None
+    clf = TextClassifier("majority", max_epochs=1).fit(frame, lfs=LFS)
+    clf.save(tmp_path / "m.safetensors")
+    texts = [f"  {FRAME['text'].iloc[3]} ", FRAME["text"].iloc[3] + " more", ""]
+    for model in (clf, TextClassifier.load(tmp_path / "m.safetensors")):
+        assert model.are_gold_rows(texts).tolist() == [True, False, False]
+        expected = FRAME["text"].isin(set(FRAME["text"][:10].dropna()) - {""}).to_numpy()
+        np.testing.assert_array_equal(model.are_gold_rows(FRAME["text"].tolist()), expected)
+
+
+@pytest.mark.parametrize("word", ["nan", "NaN", "<NA>", "NaT"])
+def test_a_missing_label_made_a_text_is_no_class(word):
+    frame = FRAME.copy()
+    frame.loc[frame.index[7], "label"] = word
+    with pytest.raises(InputError, match=rf"row 7 .* label '{word}', which is a missing value"):
+        TextClassifier("majority", max_epochs=1).fit(frame, lfs=LFS)

@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn.metrics import confusion_matrix, f1_score
 
 from spear_amal.cli.apply import vote
-from spear_amal.cli.console import print_result, show_rows
+from spear_amal.cli.console import print_result, print_warning, show_rows
 from spear_amal.cli.options import EvaluateOptions, PredictOptions
 from spear_amal.cli.outputs import check_outputs
 from spear_amal.cli.tables import ReadingOptions, layout_of, print_numbers, read_frame
@@ -74,8 +74,21 @@ def evaluate(options: EvaluateOptions) -> None:
         raise InputError(f"{where}: no row has a label in the column {options.label_column!r}")
     p, y = _probabilities(model, frame, options.lfs)[known], model.places_[codes[known]]
     print_result(f"{len(frame)} rows, {len(known)} of them labelled and scored")
+    _warn_of_known_rows(model, frame.iloc[known])
     _show_scores(p, y, model)
     _show_confusion(p, y, model)
+
+
+def _warn_of_known_rows(model: TextClassifier, scored: pd.DataFrame) -> None:
+    if model.text_column_ not in scored:
+        return
+    n_known = int(model.are_gold_rows(scored[model.text_column_].tolist()).sum())
+    if n_known:
+        print_warning(
+            f"Warning: {n_known} of these rows have the texts of labelled rows that the model was "
+            "trained on, so this score is too good; score it on other rows, or go by the estimate "
+            "that train printed"
+        )
 
 
 def _probabilities(model: TextClassifier, frame: pd.DataFrame, lfs: Path | None) -> np.ndarray:

@@ -19,6 +19,8 @@ from spear_amal.votes.label_matrix import LabelMatrix
 UNLABELLED = -1
 _WHOLE = re.compile(r"[+-]?(?:0|[1-9][0-9]{0,14})(?:\.0*)?")
 _SHOWN = 12
+# What tools write for a missing value when they make texts of a column.
+_WRITTEN_MISSING = ("nan", "NaN", "<NA>", "NaT")
 LF_COLUMN = "text"  # what labelling functions look at unless they say otherwise
 
 
@@ -37,10 +39,17 @@ def label_values(frame: pd.DataFrame, column: str, where: str) -> list[str | Non
     Raises
     ------
     InputError
-        If there is no such column.
+        If there is no such column, or a label is the word for a missing value.
     """
     require_columns(frame, [column], where)
-    return [_value(cell) for cell in frame[column].tolist()]
+    values = [_value(cell) for cell in frame[column].tolist()]
+    for word in _WRITTEN_MISSING:
+        if word in values:
+            raise InputError(
+                f"{where}: row {values.index(word)} (counted from 0) has the label {word!r}, which "
+                "is a missing value made a text; leave the cell empty where a row has no label"
+            )
+    return values
 
 
 def _value(cell: Any) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from spear_amal.labeling.cell_values import as_list
+from spear_amal.labeling.cell_values import as_list, is_missing
 
 
 def row_digests(frame: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
@@ -34,3 +34,9 @@ def text_digest(text: str) -> int:
     """Return a digest of a text, of 64 bits."""
     made = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8)
     return int.from_bytes(made.digest(), "little")
+
+
+def digests_of_texts(texts: Sequence[Any]) -> np.ndarray:
+    """Return digests (n,) uint64 of texts, without regard to white space around them."""
+    made = (text_digest("" if is_missing(text) else str(text).strip()) for text in texts)
+    return np.fromiter(made, dtype=np.uint64, count=len(texts))

@@ -1,6 +1,7 @@
 """The path of a newcomer: from a table of her own to a score to trust and a model to use."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -173,3 +174,11 @@ def test_predictions_of_a_fresh_process_are_those_of_python(walked, suffix):
     assert written["predicted"].tolist() == model.classes_[p.argmax(1)].tolist()
     columns = [f"p_{name}" for name in model.classes_]
     np.testing.assert_allclose(written[columns].to_numpy(), p, rtol=0, atol=1e-12)
+
+
+def test_evaluate_warns_of_rows_that_the_model_was_trained_on(walked, monkeypatch):
+    monkeypatch.chdir(walked[0])
+    tickets(60, 60, seed=4, prefix="N").to_csv("fresh.csv", index=False)
+    known = run("evaluate", "--data", "../tickets.csv")
+    assert re.search(r"Warning: 1[0-9]+ of these rows have the texts of labelled", known.stderr)
+    assert "Warning" not in run("evaluate", "--data", "fresh.csv").stderr
