@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import gzip
 import io
+import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -24,6 +25,7 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _OF_WINDOWS = {"utf-16": "utf-16-le", "utf-32": "utf-32-le"}  # where no mark tells
+_LOOKED_AT = 1_000_000  # bytes at the head of a file that tell whether it looks like UTF-8
 _ADVICE = (
     "save it as UTF-8, or name its encoding: encoding='cp1252' (--encoding cp1252) if a program of "
     "Windows wrote it"
@@ -72,9 +74,14 @@ def encoding_of(path: Path, wanted: str | None = None) -> TextEncoding:
     ------
     InputError
         If there is no such encoding, or the mark of the file says that it has another one.
+
+    Warns
+    -----
+    UserWarning
+        If another encoding than UTF-8 is wanted of a file whose bytes look like UTF-8.
     """
     with open_bytes(path) as handle:
-        head = handle.read(4)
+        head = handle.read(4 if wanted is None else _LOOKED_AT)
     mark, marked = next((pair for pair in _MARKS if head.startswith(pair[0])), (b"", None))
     if wanted is None:
         return TextEncoding(marked or UTF_8, mark)
@@ -84,7 +91,25 @@ def encoding_of(path: Path, wanted: str | None = None) -> TextEncoding:
             f"{path} begins with the mark of {marked.upper()}, so that it is no {wanted}; leave "
             "the encoding out"
         )
+    if not codec.startswith("utf") and _looks_like_utf_8(head):
+        warnings.warn(
+            f"{path} is read as {wanted}, as was asked for, but its bytes look like UTF-8: letters "
+            "with accents may come out as two others; if so, leave the encoding out",
+            UserWarning,
+            stacklevel=2,
+        )
     return TextEncoding(marked or _OF_WINDOWS.get(codec, codec), mark)
+
+
+def _looks_like_utf_8(head: bytes) -> bool:
+    """Return whether bytes are UTF-8 beyond ASCII; those of other encodings hardly ever are."""
+    if head.isascii():
+        return False
+    try:
+        codecs.getincrementaldecoder(UTF_8)().decode(head)  # the last letter may be cut
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def encoding_to_write(name: str | None = None) -> TextEncoding:

@@ -362,6 +362,17 @@ def test_what_a_cell_cannot_hold(tmp_path, text):
 ADDED = {"predicted": ["größer", "b"]}
 
 
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl"])
+def test_utf_8_that_is_read_as_another_encoding_is_said(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    line = '{"text": "Größe"}\n' if suffix == "jsonl" else "text\nGröße\n"
+    path.write_text(line, encoding="utf-8")
+    with pytest.warns(UserWarning, match="its bytes look like UTF-8"):
+        read_table(path, encoding="cp1252")
+    path.write_text(line, encoding="cp1252")
+    assert read_table(path, encoding="cp1252")["text"].tolist() == ["Größe"]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "cp1252", "utf-8-sig"])
 @pytest.mark.parametrize("sep", [";", "\t", "|", ","])
 def test_predictions_are_written_in_the_dialect_of_the_data(tmp_path, sep, encoding):
