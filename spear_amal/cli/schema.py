@@ -137,6 +137,8 @@ class Options(BaseModel):
         if value is None or value == ():
             flag = flag_of(name, type(self).model_fields[name])
             in_file = f", or the key {name!r} in {self.FILE}" if name in self.keys() else ""
+            if in_file and not Path(self.FILE).is_file():
+                in_file += f" (there is none here; {self.HINT})"
             raise InputError(f"{flag} is missing: give it{in_file}")
         return value
 

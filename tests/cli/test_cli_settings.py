@@ -98,7 +98,10 @@ def test_missing_options_are_named_by_flag_and_key():
     options = ApplyOptions.load()
     with pytest.raises(InputError) as caught:
         options.require("data")
-    assert str(caught.value) == "--data is missing: give it, or the key 'data' in spear.toml"
+    assert str(caught.value) == (
+        "--data is missing: give it, or the key 'data' in spear.toml (there is none here; make a "
+        "project with: spear-amal init)"
+    )
     with pytest.raises(InputError, match=r"--output is missing: .* the key 'votes' in"):
         options.require("votes")
     with pytest.raises(InputError, match=r"--votes-folder is missing: give it$"):

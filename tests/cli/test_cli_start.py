@@ -56,7 +56,8 @@ def test_process_ends_with_code_and_one_message(tmp_path):
     )
     assert done.returncode == 2
     assert done.stderr.strip() == (
-        "Error: --data is missing: give it, or the key 'data' in spear.toml"
+        "Error: --data is missing: give it, or the key 'data' in spear.toml (there is none here; "
+        "make a project with: spear-amal init)"
     )
     assert done.stdout == ""
 
