@@ -273,7 +273,8 @@ def kill_once(workshop: Workshop, case: str, how: str, when: float, outcome: Out
         if found.get(name) != expected.get(name):
             kind = "litter" if name not in expected else "missing" if name not in found else "other"
             outcome.faults.append(f"{where}: {name}: {kind}")
-    folders = {p.name for p in folder.rglob(".*")}
+    known = {part for name in expected for part in Path(name).parts}  # a cache, for one
+    folders = {p.name for p in folder.rglob(".*")} - known
     litter = sorted(folders | {p.name for p in workshop.temporary.iterdir()})
     if litter:
         outcome.faults.append(f"{where}: litter {litter}")

@@ -52,6 +52,12 @@ COMMANDS = {
         *("teacher-outputs", "--model", "made.safetensors", *_TABLE),
         *("--id-column", "id", "--output", "teacher.npz"),
     ),
+    "next": ("next", *_TABLE, *_LFS, "-n", "3", "--output", "next.csv"),
+    "label": ("label", *_TABLE, *_LFS, "--output", "labelled.csv"),
+    "compare": (
+        *("compare", *_TABLE, *_LFS, "--method", "spear", "--max-epochs", "1", "--folds", "2"),
+        *("--repeats", "1", "--output", "comparison.json", "--html", "comparison.html"),
+    ),
     "study": _STUDY,
     "study --jobs": (*_STUDY, "--jobs", "2"),
     "study kd-synthetic": (
@@ -93,6 +99,12 @@ def write_inputs(folder: Path) -> None:
 # -- comparing ------------------------------------------------------------------------------------
 
 
+STUDIES = (
+    *("study.json", "runs.json", "made.json"),
+    *("comparison.json", "checkpoint-estimate.json"),
+)
+
+
 def outputs(folder: Path) -> dict[str, bytes]:
     """Return every file of a folder by name, without times and file times."""
     return {
@@ -104,7 +116,7 @@ def outputs(folder: Path) -> dict[str, bytes]:
 
 def _without_times(path: Path) -> bytes:
     content = path.read_bytes()
-    if path.suffix == ".json" and path.name in ("study.json", "runs.json", "made.json"):
+    if path.suffix == ".json" and path.name in STUDIES:
         study = json.loads(content)
         study.pop("sha256")
         rows = [
