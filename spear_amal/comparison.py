@@ -155,6 +155,9 @@ class Comparison:
             the comparison; what was trained is kept in `output`.
         """
         specs, baseline = plan_methods(self.methods, self.baseline)
+        _check_form(
+            y, {"lfs": lfs, "votes": votes, "test": test, "test_votes": test_votes}, L, groups
+        )
         if y is not None:
             table, ids = _table_of_arrays(data, y, L, groups)
         else:
@@ -201,6 +204,15 @@ class Comparison:
         lines = [line for line in (self.verdict_, *self.notes_) if line]
         paragraphs = "".join(f"<p>{html.escape(line)}</p>" for line in lines)
         return table.to_html(index=False, border=0) + paragraphs
+
+
+def _check_form(y: Any, of_tables: dict[str, Any], votes: Any, groups: Any) -> None:
+    """Raise InputError for arguments that the other form takes, which would be left unread."""
+    of_arrays = {"L": votes, "groups": groups}
+    form, other = ("arrays", of_tables) if y is not None else ("a table", of_arrays)
+    unread = [name for name, value in other.items() if value is not None]
+    if unread:
+        raise InputError(f"{', '.join(unread)} cannot be used with {form}; leave it out")
 
 
 def _table_of_arrays(

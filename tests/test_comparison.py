@@ -114,3 +114,11 @@ def test_what_cannot_be_compared():
         Comparison(methods=["spear"], folds=2, max_epochs=1).fit(frame, lfs=LFS)
     with pytest.raises(InputError, match="unknown method"):
         Comparison(methods=["amol"]).fit(messages(), lfs=LFS)
+
+
+def test_arguments_of_the_other_form_are_refused():
+    x, y = np.eye(6), np.arange(6) % 2
+    with pytest.raises(InputError, match="test cannot be used with arrays"):
+        Comparison().fit(x, y, test=messages(5))
+    with pytest.raises(InputError, match="L, groups cannot be used with a table"):
+        Comparison().fit(messages(), lfs=LFS, L=np.zeros((61, 1)), groups=np.arange(61))

@@ -33,6 +33,8 @@ _ALL = 10_000  # rows of a kind that a script gets
 def analyze(options: AnalyzeOptions) -> None:
     """Print the LF table and what to mend next; with ``--lf`` all about one LF."""
     check_outputs(options.force, options.table, report=options.html)
+    if options.lf is not None and options.table is not None:
+        raise InputError("--output writes the table of all LFs: leave out --lf, or --output")
     if options.has_flag("label_column") and not options.data:
         raise InputError("--label-column needs the table that has it: give --data as well")
     votes, frame, gold, lfs = _votes(options)

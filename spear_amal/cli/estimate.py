@@ -17,20 +17,31 @@ from spear_amal.studies import MethodSpec
 from spear_amal.studies.crossval.estimate import FOLDS, ScoreEstimate, estimate_score
 from spear_amal.studies.crossval.table import compared_table
 from spear_amal.studies.results_file import StudyFile
-from spear_amal.training_rows import TrainingData
+from spear_amal.training_rows import LabelledTable, TrainingData
+
+
+def read_estimate_rows(
+    settings: TrainOptions, spec: MethodSpec, data: TrainingData
+) -> LabelledTable | None:
+    """Read the test rows that the score is estimated on; None where it is not on such rows.
+
+    Before the training, so that a fault in them does not cost it.
+    """
+    wanted = settings.estimate == "test" or (settings.estimate is None and bool(settings.test))
+    if not wanted or not (data.train.y >= 0).any():
+        return None
+    return read_test_rows(settings, data, spec.method.uses_votes)
 
 
 def estimate_of(
-    settings: TrainOptions, spec: MethodSpec, data: TrainingData
+    settings: TrainOptions, spec: MethodSpec, data: TrainingData, test: LabelledTable | None
 ) -> ScoreEstimate | None:
-    """Estimate the score of a method on new rows as the settings say.
+    """Estimate the score of a method on new rows, on test rows where there are some.
 
     Return None where none is wanted, or none can be had; why is printed.
     """
-    if settings.estimate == "none":
+    if settings.estimate == "none" or not (data.train.y >= 0).any():
         return None
-    on_test = settings.estimate == "test" or (settings.estimate is None and bool(settings.test))
-    test = read_test_rows(settings, data, spec.method.uses_votes) if on_test else None
     name = ", ".join(path.name for path in settings.data)
     table = compared_table(data, name, settings.features, test)
     if test is None:

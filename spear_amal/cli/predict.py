@@ -45,7 +45,7 @@ def predict(options: PredictOptions) -> None:
     clash = [name for name in (PREDICTED, *names) if name in frame]
     if clash:
         raise InputError(f"the data already has the column {clash[0]!r}; rename or drop it")
-    p = _probabilities(model, frame, options.lfs)
+    p = _probabilities(model, frame, options.lfs, model.label_column_)
     if is_delimited(target):
         classes = [as_no_formula(str(name)) for name in classes]
     added: dict[str, Any] = {PREDICTED: [classes[code] for code in p.argmax(1)]}
@@ -72,7 +72,10 @@ def evaluate(options: EvaluateOptions) -> None:
     known = np.flatnonzero(codes >= 0)
     if not len(known):
         raise InputError(f"{where}: no row has a label in the column {options.label_column!r}")
-    p, y = _probabilities(model, frame, options.lfs)[known], model.places_[codes[known]]
+    p, y = (
+        _probabilities(model, frame, options.lfs, options.label_column)[known],
+        model.places_[codes[known]],
+    )
     print_result(f"{len(frame)} rows, {len(known)} of them labelled and scored")
     _warn_of_known_rows(model, frame.iloc[known])
     _show_scores(p, y, model)
@@ -91,12 +94,15 @@ def _warn_of_known_rows(model: TextClassifier, scored: pd.DataFrame) -> None:
         )
 
 
-def _probabilities(model: TextClassifier, frame: pd.DataFrame, lfs: Path | None) -> np.ndarray:
+def _probabilities(
+    model: TextClassifier, frame: pd.DataFrame, lfs: Path | None, label: str | None
+) -> np.ndarray:
+    """Return probabilities (n, C); LFs do not see the column of labels, as in training."""
     votes = None
     if model.needs_votes:
         if lfs is None:
             raise InputError("this model predicts with the rules as well: give the LFs with --lfs")
-        votes = vote(frame, lfs, model.text_column_)
+        votes = vote(frame, lfs, model.text_column_, label_column=label)
     return model.predict_proba(frame, votes)
 
 

@@ -10,7 +10,12 @@ from sklearn.metrics import confusion_matrix
 
 from spear_amal.cli.compare import evaluation_of
 from spear_amal.cli.console import print_result, print_status, warnings_as_notes
-from spear_amal.cli.estimate import estimate_content, estimate_of, print_estimate
+from spear_amal.cli.estimate import (
+    estimate_content,
+    estimate_of,
+    print_estimate,
+    read_estimate_rows,
+)
 from spear_amal.cli.options import TrainOptions
 from spear_amal.cli.outputs import check_outputs
 from spear_amal.cli.training_data import read_training_data
@@ -42,12 +47,13 @@ def train(settings: TrainOptions) -> None:
         inputs=settings.data,
     )
     data = read_training_data(settings, spec.method.uses_votes)
+    test = read_estimate_rows(settings, spec, data)
     n_validation = "" if data.validation is None else f", {len(data.validation.y)} validation"
     print_status(f"{spec.title}: {_n_rows(data.train.y)}{n_validation}")
     with warnings_as_notes():
         model.fit_data(data)
     spec = parse_method(model.parts_.method)  # without labels it may be another
-    estimate = estimate_of(settings, spec, data) if (data.train.y >= 0).any() else None
+    estimate = estimate_of(settings, spec, data, test)
     model.estimate_ = None if estimate is None else estimate.as_json()
     with written_together():
         model.save(settings.output, overwrite=settings.force)

@@ -79,7 +79,8 @@ def read_test_rows(
     """
     text, label, files = settings.text_column, settings.label_column, settings.test
     name = ", ".join(str(path) for path in files)
-    frame = read_frame(settings, files, text, label)
+    needed = text if uses_text(settings.features) else None
+    frame = read_frame(settings, files, needed, label)
     codes = read_rows.class_codes(read_rows.label_values(frame, label, name), data.classes, name)
     known = np.flatnonzero(codes >= 0)
     if not len(known):

@@ -20,7 +20,7 @@ from spear_amal.mixers import Mixer, build_mixer
 from spear_amal.votes.label_matrix import LabelMatrix
 
 SMALLEST = 1e-12  # below this a probability counts as this
-# A label model's mistakes are learnt as well if training goes on: 10 was worse on real corpora.
+# A label model's mistakes are learnt as well if training goes on.
 PATIENCE_WITHOUT_GOLD = 3
 
 

@@ -97,7 +97,18 @@ def slice_dataframe(df: pd.DataFrame, slicing_function: NamedFunction) -> pd.Dat
 
 
 def _as_numbers(function: LabelingFunction) -> LabelingFunction:
-    """Return the function with 1 for True and 0 for False, as an LF."""
+    """Return the function with 1 for True and 0 for False, as an LF.
+
+    Raises
+    ------
+    InputError
+        If it is an LF of another form, whose answers are no memberships.
+    """
+    if function.vectorized or function.scorer is not None or function.label is not None:
+        raise InputError(
+            f"{function.name!r} is a labelling function that votes for a class, works on columns "
+            "or gives scores; make it a @slicing_function that says True or False of a row"
+        )
     answer = function.function
 
     def number(x: Any) -> Any:

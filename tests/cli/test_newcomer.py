@@ -182,3 +182,21 @@ def test_evaluate_warns_of_rows_that_the_model_was_trained_on(walked, monkeypatc
     known = run("evaluate", "--data", "../tickets.csv")
     assert re.search(r"Warning: 1[0-9]+ of these rows have the texts of labelled", known.stderr)
     assert "Warning" not in run("evaluate", "--data", "fresh.csv").stderr
+
+
+def test_a_fault_in_the_test_rows_ends_train_before_the_training(walked, monkeypatch):
+    monkeypatch.chdir(walked[0])
+    tickets(9, 0, seed=5, prefix="N").to_csv("unlabelled.csv", index=False)
+    words = ["train", "--test", "unlabelled.csv", "--output", "none.safetensors"]
+    failed = CliRunner().invoke(app, words)
+    assert failed.exit_code == 2
+    assert "no row has a label" in failed.stderr
+    assert "epoch" not in failed.stderr
+    assert not Path("none.safetensors").exists()
+
+
+def test_analyze_of_one_lf_writes_no_table(walked, monkeypatch):
+    monkeypatch.chdir(walked[0])
+    failed = CliRunner().invoke(app, ["analyze", "--lf", "money", "--output", "table.csv"])
+    assert failed.exit_code == 2
+    assert "leave out --lf" in failed.stderr

@@ -30,7 +30,9 @@ def test_macro_f1_and_two_classes_are_fine():
     SpearClassifier(metric="macro-f1", trainer=once).fit(X, Y, L=VOTES)
     two = Y < 2
     votes = LabelMatrix.from_dense(Y[two][:, None], classes=["a", "b"])
-    SpearClassifier(metric="f1", trainer=once).fit(X[two], Y[two], L=votes)
+    model = SpearClassifier(metric="f1", trainer=once).fit(X[two], Y[two], L=votes)
+    assert model.metric == "f1"
+    assert model.classes_.tolist() == [0, 1]
 
 
 def test_corpora():

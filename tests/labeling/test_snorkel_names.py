@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from spear_amal.errors import InputError, OutputExistsError
+from spear_amal.labeling import keyword_lf
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -474,3 +475,9 @@ def test_metrics_that_are_not_defined_are_refused():
     with pytest.raises(InputError, match="labels must be an array of rows of one shape"):
         to_int_label_array([[0, 1], [0]])
     assert filter_labels({"golds": [[]]}, {"golds": [-1]})["golds"].shape == (1, 0)
+
+
+def test_an_lf_that_votes_for_a_class_is_no_slicing_function():
+    lf = keyword_lf("short", ["a"], 0)
+    with pytest.raises(InputError, match="make it a @slicing_function"):
+        spear_amal.slicing.slice_dataframe(FRAME, lf)

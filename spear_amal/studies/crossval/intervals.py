@@ -11,10 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-LEVEL = 0.95
 Z = 1.959963984540054  # the normal quantile of a two-sided interval of 95%
 POWER_Z = 0.8416212335729143  # and of a power of 80%
-POWER = 0.80
 
 
 @dataclass(frozen=True)
