@@ -8,7 +8,7 @@ in lock step want one call for all of them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -46,17 +46,17 @@ class Optimiser:
 
     @property
     def settings(self) -> tuple[Any, ...]:
-        """What optimisers that step in one call have in common, beside the rates."""
+        """Return what optimisers that step in one call have in common, beside the rates."""
         return self.kind, self.momentum, self.nesterov
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradients."""
+        """Remove the gradients."""
         for group in self.param_groups:
             for parameter in group["params"]:
                 parameter.grad = None
 
     def step(self) -> None:
-        """Take one step along the gradients; parameters without one stay."""
+        """Move one step along the gradients; parameters without one stay."""
         step_all([self])
 
     def _entries(self) -> Iterable[tuple[tuple[float, float], Tensor, dict[str, Tensor]]]:
@@ -103,14 +103,14 @@ class Optimiser:
 
 @torch.no_grad()
 def step_all(optimisers: Sequence[Optimiser]) -> None:
-    """Take one step of each; those with equal settings and rates share one call of the kernel."""
+    """Move each by one step; those with equal settings and rates share one call of the kernel."""
     calls: dict[tuple[Any, ...], list[tuple[Tensor, dict[str, Tensor]]]] = {}
     for optimiser in optimisers:
         for rates, parameter, state in optimiser._entries():
             calls.setdefault((optimiser.settings, rates), []).append((parameter, state))
     for ((kind, momentum, nesterov), (lr, decay)), entries in calls.items():
         parameters = [parameter for parameter, _ in entries]
-        gradients = [parameter.grad for parameter in parameters]
+        gradients = [cast(Tensor, parameter.grad) for parameter in parameters]
         if kind == "sgd":
             buffers = [state["momentum_buffer"] for _, state in entries] if momentum else []
             torch._fused_sgd_(

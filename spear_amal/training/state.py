@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -254,7 +254,9 @@ def make_optimiser(model: JointModel, settings: TrainerConfig) -> Optimiser:
 
 
 def optimiser_of(
-    feature: list[torch.Tensor], rules: list[torch.Tensor] | None, settings: TrainerConfig
+    feature: Sequence[torch.Tensor],
+    rules: Sequence[torch.Tensor] | None,
+    settings: TrainerConfig,
 ) -> Optimiser:
     """Adam or SGD for the parameters of a feature model and, where there are any, of rules."""
     groups: list[dict[str, Any]] = [
