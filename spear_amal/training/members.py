@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from spear_amal.models import JointModel
 from spear_amal.training.state import TrainingResult
 from spear_amal.training.table import Table, TrainingRows
 from spear_amal.training.trainer import DivergedError, Trainer
+from spear_amal.warn_once import ShownTexts, each_warning_once
 
 
 @dataclass(frozen=True)
@@ -46,29 +48,38 @@ class Member:
     label: str = ""
 
 
-def fit_members(members: Sequence[Member]) -> list[TrainingResult | DivergedError]:
+def fit_members(members: Sequence[Member]) -> list[TrainingResult | Exception]:
     """Train every member; each gets the result that it gets alone.
 
     Returns
     -------
-    list of TrainingResult or DivergedError
-        In the order of `members`; a member that diverges takes no other along.
+    list of TrainingResult or Exception
+        In the order of `members`; a member that fails, such as one that diverges, takes no other
+        along.
     """
     return [_fit_alone(member) for member in members]
 
 
-def _fit_alone(member: Member) -> TrainingResult | DivergedError:
+def _fit_alone(member: Member) -> TrainingResult | Exception:
+    shown: ShownTexts = {}
+    began = time.perf_counter()
     try:
-        return member.trainer.fit(
-            member.model,
-            member.components,
-            member.mixer,
-            member.table,
-            member.rows,
-            member.selection,
-            member.outer,
-            fingerprint=member.fingerprint,
-            shard=member.shard,
-        )
+        with each_warning_once(shown):
+            result = member.trainer.fit(
+                member.model,
+                member.components,
+                member.mixer,
+                member.table,
+                member.rows,
+                member.selection,
+                member.outer,
+                fingerprint=member.fingerprint,
+                shard=member.shard,
+            )
     except DivergedError as error:
         return DivergedError(f"{member.label}: {error}" if member.label else str(error))
+    except Exception as error:  # of its checkpoint, its own loss: no matter of the others
+        return error
+    result.seconds = time.perf_counter() - began
+    result.warnings = tuple(text for _, text in shown)
+    return result
