@@ -208,8 +208,13 @@ def get_column(batch: Any, name: str) -> Any:
     InputError
         If the batch has no such column.
     """
-    if isinstance(batch, pd.DataFrame | Mapping):
-        if name not in batch:
+    if isinstance(batch, pd.DataFrame):
+        try:
+            return batch[name]
+        except KeyError:
+            raise InputError(f"no column {name!r}; the columns are {list(batch)}") from None
+    if isinstance(batch, Mapping):
+        if name not in batch:  # some make what they lack
             raise InputError(f"no column {name!r}; the columns are {list(batch)}")
         return batch[name]
     if is_table(batch):
