@@ -76,7 +76,8 @@ class FrameSource:
                 f"needed a pandas DataFrame, found {type_name(frame)}; use LFApplier for a list of "
                 "rows, ColumnLFApplier for a mapping of columns or a table of Arrow or Polars"
             )
-        _refuse_twice(frame.columns)
+        if not frame.columns.is_unique:  # which pandas remembers
+            _refuse_twice(frame.columns)
         self._frame = frame
         self.n = len(frame)
         self.ids = frame.index

@@ -210,7 +210,7 @@ class OutputParser:
                 raise InvalidOutput("returned a Series whose index is not that of the batch")
         array = as_column(answers, n)
         if array.dtype.kind == "b" and self.declared != ABSTAIN:
-            rows = np.flatnonzero(array)
+            rows = array.nonzero()[0]
             return Fired(rows, np.full(len(rows), self.declared, CODE)), {}
         if not isinstance(answers, list | tuple):  # those are read as answers on rows
             array = _without_nulls(array)
@@ -218,7 +218,7 @@ class OutputParser:
             codes, bad = _read(self.code, array.tolist(), np.int64(ABSTAIN))
             return Fired.of_dense(codes), bad
         if array.dtype.kind == "i":
-            rows = np.flatnonzero(array != ABSTAIN)
+            rows = (array != ABSTAIN).nonzero()[0]
             votes = array[rows]
             if self._all_good(votes):
                 return Fired(rows, votes.astype(CODE)), {}
@@ -246,11 +246,14 @@ def as_column(answers: Any, n: int) -> np.ndarray:
     InvalidOutput
         If they have another shape.
     """
-    # A list is read one by one: as an array, [1, True] would lose what True means.
-    if is_column(answers) and holds_nulls(answers):
-        answers = as_list(answers)
-    listed = isinstance(answers, list | tuple)
-    array = np.fromiter(answers, dtype=object) if listed else np.asarray(answers)
+    if type(answers) is np.ndarray:
+        array = answers
+    else:
+        if is_column(answers) and holds_nulls(answers):
+            answers = as_list(answers)
+        # A list is read one by one: as an array, [1, True] would lose what True means.
+        listed = isinstance(answers, list | tuple)
+        array = np.fromiter(answers, dtype=object) if listed else np.asarray(answers)
     if array.shape != (n,):
         raise InvalidOutput(
             f"returned shape {array.shape}; a vectorised function must return ({n},)"
