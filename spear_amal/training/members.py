@@ -11,9 +11,10 @@ from spear_amal.distributed.shard import WHOLE, Shard
 from spear_amal.losses import ComponentSet
 from spear_amal.mixers import Mixer
 from spear_amal.models import JointModel
+from spear_amal.training.run import DivergedError
 from spear_amal.training.state import TrainingResult
 from spear_amal.training.table import Table, TrainingRows
-from spear_amal.training.trainer import DivergedError, Trainer
+from spear_amal.training.trainer import Trainer
 
 
 @dataclass(frozen=True)
