@@ -95,7 +95,7 @@ def table_2(seeds: int, small: bool) -> Work:
     sys.path.insert(0, str(_tree() / "examples"))
     table = importlib.import_module("14_table_2")
     methods = table.SINGLE + table.REFIT + table.FOLDS
-    seeds = 1 if small else seeds
+    seeds = 2 if small else seeds
 
     def do() -> Any:
         return run_study("imdb", methods, seeds, max_epochs=2 if small else EPOCHS)
@@ -123,7 +123,7 @@ def train(n: int, small: bool) -> Work:
     from spear_amal.data import synthetic_corpus
 
     folder = tempfile.TemporaryDirectory()
-    frame = synthetic_corpus(n=60 if small else n, n_test=0).frame
+    frame = synthetic_corpus(n=200 if small else n, n_test=0).frame
     labels = np.where(frame["label"] == 1, "action", "romance")
     frame = frame.assign(label=np.where(np.arange(len(frame)) % 10 == 0, labels, ""))
     frame[["text", "label"]].to_csv(Path(folder.name) / "rows.csv", index=False)
