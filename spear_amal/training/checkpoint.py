@@ -27,7 +27,6 @@ from spear_amal.io.safetensors import (
     with_prefix,
     write_tensors,
 )
-from spear_amal.tensors.optimizer_state import load_optimizer_tensors, optimizer_tensors
 from spear_amal.training.state import Parts, RunState, Selection
 
 KIND, PART = "training checkpoint", "part of a training checkpoint"
@@ -131,7 +130,7 @@ class Checkpoint:
 
 def _tensors(state: RunState) -> Tensors:
     tensors = {
-        **with_prefix("optimiser", optimizer_tensors(state.optimiser)),
+        **with_prefix("optimiser", state.optimiser.tensors()),
         "random.order": state.order.get_state(),
         "random.groups": state.groups.get_state(),
         "random.global": torch.get_rng_state(),
@@ -172,7 +171,7 @@ def _take(state: RunState, tensors: Tensors, header: dict[str, Any]) -> None:
     now, state.best = _parts("now", tensors), _parts("best", tensors)
     state.put_back(now)
     state.saved_files = state.files(now) | state.files(state.best)
-    load_optimizer_tensors(state.optimiser, under_prefix("optimiser", tensors))
+    state.optimiser.load(under_prefix("optimiser", tensors))
     state.kept = {n: under_prefix(f"kept.{n}", tensors) for n in header.get("kept", [])}
     state.order.set_state(tensors["random.order"])
     state.groups.set_state(tensors["random.groups"])

@@ -12,9 +12,10 @@ from spear_amal.distributed.shard import WHOLE, Shard
 from spear_amal.losses import ComponentSet
 from spear_amal.mixers import Mixer
 from spear_amal.models import JointModel
+from spear_amal.training.run import DivergedError
 from spear_amal.training.state import TrainingResult
 from spear_amal.training.table import Table, TrainingRows
-from spear_amal.training.trainer import DivergedError, Trainer
+from spear_amal.training.trainer import Trainer
 from spear_amal.warn_once import ShownTexts, each_warning_once
 
 
@@ -81,5 +82,5 @@ def _fit_alone(member: Member) -> TrainingResult | Exception:
     except Exception as error:  # of its checkpoint, its own loss: no matter of the others
         return error
     result.seconds = time.perf_counter() - began
-    result.warnings = tuple(text for _, text in shown)
+    result.warnings = shown
     return result

@@ -18,7 +18,7 @@ from spear_amal import (
 from spear_amal.distributed.shard import Shard
 from spear_amal.errors import InputError
 from spear_amal.estimators import together
-from spear_amal.estimators.together import Stopwatch, finish_together, fit_together, train
+from spear_amal.estimators.together import Stopwatch, finish_together, fit_together, train_members
 from spear_amal.studies import shuffled_votes
 from spear_amal.training import DivergedError, members
 
@@ -188,7 +188,7 @@ def test_warnings_are_those_of_each_fit_and_shown_once(rows):
         warnings.simplefilter("always")
         steps = (SpearClassifier(trainer=SHORT).fit_steps(**one) for one in given)
         endings = sorted(finish_together(steps), key=lambda ending: ending.number)
-    said = [[text.split(",")[0] for text in ending.warnings] for ending in endings]
+    said = [[text.split(",")[0] for _, text in ending.warnings] for ending in endings]
     guard = said[0]
     assert len(guard) == 1 and "no better than" in guard[0]
     assert said == [
@@ -257,7 +257,7 @@ def test_a_stopwatch_leaves_out_the_time_of_others(rows, monkeypatch):
 
     def steps():
         clock[0] += 2
-        results = yield from train(["a model"])
+        results = yield from train_members(["a model"])
         clock[0] += 3
         return results
 
