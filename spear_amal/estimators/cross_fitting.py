@@ -404,7 +404,8 @@ def _refit_with(
     (result,) = yield from train_members([member])
     history = first.result.history + [dict(record, refit=True) for record in result.history]
     weights = {name: getattr(result, name) for name in ("weights", "last_weights", "domain")}
-    merged = replace(first.result, history=history, **weights)
+    path = ", ".join(dict.fromkeys((first.result.path, result.path)))
+    merged = replace(first.result, history=history, path=path, **weights)
     return replace(first, model=model, result=merged, trained=rows, names=components.names)
 
 

@@ -110,9 +110,8 @@ class Stack:
                 _move(layer.bias, stacked.bias[m])
 
     def _stack_rules(self, rules: Sequence[RuleModel]) -> None:
-        table = ParameterTable(
-            [rules[0].theta.shape, rules[0].pi.shape], len(rules), rules[0].theta
-        )
+        shapes = (rules[0].theta.shape, rules[0].pi.shape)
+        table = ParameterTable(shapes, len(rules), rules[0].theta)
         self._rules = table
         for m, model in enumerate(rules):
             _move(model.theta, table.views[0][m])
@@ -186,7 +185,8 @@ class Stack:
         if self._rules is None:
             return None
         fired, scores = (votes.unflatten(0, (len(self), -1)) for votes in (fired, scores))
-        return RulePass(*self._rules.views, self._beliefs, fired, scores)
+        theta, pi = self._rules.views
+        return RulePass(theta, pi, self._beliefs, fired, scores)
 
     def _rules_backward(self, rules: RulePass, slope: Tensor, components: ComponentSet) -> None:
         by_theta, by_pi = rules.slopes(slope)
@@ -205,6 +205,6 @@ def linear_layers(feature: nn.Module) -> list[nn.Linear]:
     return []
 
 
-def _move(parameter: nn.Parameter, place: Tensor) -> None:
+def _move(parameter: Tensor, place: Tensor) -> None:
     place.copy_(parameter)
     parameter.data = place
