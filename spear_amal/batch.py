@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,6 +52,23 @@ class Batch:
     def __len__(self) -> int:
         return len(self.index)
 
+    # Asked for by several losses; computed once.
+
+    @cached_property
+    def labelled(self) -> Tensor:
+        """Rows (B,) bool with a gold class."""
+        return self.y >= 0
+
+    @cached_property
+    def covered(self) -> Tensor:
+        """Rows (B,) bool on which a rule fired."""
+        return self.fired.sum(1) > 0
+
+    @cached_property
+    def gold_column(self) -> Tensor:
+        """Gold classes (B, 1) as an index for ``gather``; 0 where unlabelled."""
+        return self.y.clamp(min=0).unsqueeze(1)
+
 
 @dataclass(frozen=True)
 class Views:
@@ -81,6 +99,28 @@ class TaskAnswer:
 
     values: Tensor
     targets: Tensor | None = None
+
+
+class _Shared:
+    """A property of outputs that several losses ask for: computed once.
+
+    It is not kept where its graph is cut off (no_grad), since a loss with a graph may come after.
+    """
+
+    def __init__(self, compute: Callable[[Outputs], Tensor]) -> None:
+        self._compute = compute
+        self.__doc__ = compute.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, outputs: Outputs | None, owner: type) -> Tensor:
+        if outputs is None:
+            return cast("Tensor", self)
+        value = self._compute(outputs)
+        if value.requires_grad or not outputs.takes_gradients:
+            vars(outputs)[self._name] = value  # found before this descriptor from now on
+        return value
 
 
 @dataclass(frozen=True)
@@ -115,3 +155,36 @@ class Outputs:
     teacher_views: Views | None = None
     tasks: Mapping[str, TaskAnswer] = field(default_factory=dict)
     squared_norm: Tensor | None = None
+
+    @property
+    def takes_gradients(self) -> bool:
+        """Whether the scores of the feature model or of the rule model have a graph."""
+        rules = self.rule_logits is not None and self.rule_logits.requires_grad
+        return self.logits.requires_grad or rules
+
+    def detached(self) -> Outputs:
+        """Return the outputs with scores that have no graph: themselves, if so."""
+        if not self.takes_gradients:
+            return self
+        rules = None if self.rule_logits is None else self.rule_logits.detach()
+        return replace(self, logits=self.logits.detach(), rule_logits=rules)
+
+    @_Shared
+    def log_p(self) -> Tensor:
+        """Log-probabilities (B, C) of the feature model."""
+        return self.logits.log_softmax(1)
+
+    @_Shared
+    def p(self) -> Tensor:
+        """Probabilities (B, C) of the feature model."""
+        return self.log_p.exp()
+
+    @_Shared
+    def log_q(self) -> Tensor:
+        """Log posterior (B, C) of the rule model."""
+        return cast("Tensor", self.rule_logits).log_softmax(1)
+
+    @_Shared
+    def q(self) -> Tensor:
+        """Posterior (B, C) of the rule model."""
+        return self.log_q.exp()

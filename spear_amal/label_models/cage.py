@@ -145,7 +145,8 @@ class Cage(LabelModel):
             return None
         q_c = torch.full((len(c),), self.quality_index, dtype=torch.float64)
         voted = torch.as_tensor(fired[:, c].toarray())
-        return cage.log_score_density(pi, torch.as_tensor(self.k_[c]), q_c, voted, scores)
+        densities = cage.ScoreDensities(pi, torch.as_tensor(self.k_[c]), q_c)
+        return densities.log_density(cage.LogScores.of(voted, scores))
 
     def _posterior(self, L: LabelMatrix) -> np.ndarray:
         unipolar = L.to_unipolar(self.plan_)
@@ -161,8 +162,9 @@ class Cage(LabelModel):
 
     def _weights(self) -> np.ndarray:
         heard = self.votes_ > 0
-        theta, k = torch.as_tensor(self.theta_[:, heard]), torch.as_tensor(self.k_[heard])
-        right = np.exp(cage.log_precision(theta, k)[0].numpy()) * self.votes_[heard]
+        potentials = cage.Potentials(torch.as_tensor(self.theta_[:, heard]))
+        declared = cage.declared_classes(len(self.theta_), torch.as_tensor(self.k_[heard]))
+        right = np.exp(potentials.log_precision(declared)[0].numpy()) * self.votes_[heard]
         lfs = np.array([j for j, _ in self.plan_])[heard]
         with np.errstate(invalid="ignore"):  # an LF without votes has none to be right
             return np.bincount(lfs, right, self.n_lfs_) / np.bincount(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 from torch import Tensor
 
 from spear_amal._typing import VectorLike
 from spear_amal.batch import Batch, Outputs
-from spear_amal.losses.base import Component
+from spear_amal.losses.base import ClosedForm
+from spear_amal.losses.slopes import Slopes
 from spear_amal.maths import losses
 
 TIE = 1e-6  # log probabilities closer than this are tied
@@ -28,7 +27,7 @@ def favourite_classes(log_p: Tensor) -> Tensor:
     return torch.where(lone, torch.nan_to_num(log_p, nan=0.0).argmax(1), -1)
 
 
-class NoisyCrossEntropy(Component):
+class NoisyCrossEntropy(ClosedForm):
     """Cross-entropy to the gold class or, without one, to teacher t's most probable class.
 
     Rows without gold whose teacher is silent or undecided have no label and no loss: an argmax of
@@ -50,24 +49,27 @@ class NoisyCrossEntropy(Component):
 
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Cross-entropy to the row's label."""
-        value = losses.cross_entropy(outputs.logits, self._label(batch))
-        return value if self.class_weights is None else value * self._factor(value, batch)
+        return self._weighted(losses.negative_log(outputs.log_p, self._label(batch)), batch)
 
-    def slope(self, outputs: Outputs, batch: Batch) -> Tensor:
+    def add_slopes(self, slopes: Slopes, batch: Batch, weight: Tensor) -> bool:
         """``p - e_y``, times the factor of a gold row's class."""
-        value = losses.cross_entropy_slope(outputs.logits, self._label(batch))
-        if self.class_weights is None:
-            return value
-        return value * self._factor(value, batch).unsqueeze(1)
+        weight = self._weighted(weight.squeeze(1), batch).unsqueeze(1)
+        slopes.by_log_p.scatter_add_(1, self._label(batch), -weight)
+        return True
 
     def _label(self, batch: Batch) -> Tensor:
-        guessed = torch.nan_to_num(batch.teachers[:, self.teacher], nan=0.0).argmax(1)
-        return torch.where(batch.y >= 0, batch.y, guessed)
+        """Labels (B, 1)."""
+        teacher = torch.nan_to_num(batch.teachers[:, self.teacher], nan=0.0)
+        guessed = teacher.argmax(1, keepdim=True)
+        return torch.where(batch.labelled.unsqueeze(1), batch.gold_column, guessed)
 
-    def _factor(self, value: Tensor, batch: Batch) -> Tensor:
-        factor = cast(Tensor, self.class_weights).to(value)[batch.y.clamp(min=0)]
-        return torch.where(batch.y >= 0, factor, torch.ones_like(factor))
+    def _weighted(self, value: Tensor, batch: Batch) -> Tensor:
+        """Multiply values of gold rows by the factors of their classes."""
+        if self.class_weights is None:
+            return value
+        factor = self.class_weights.to(value)[batch.gold_column.squeeze(1)]
+        return torch.where(batch.labelled, value * factor, value)
 
     def applies(self, batch: Batch) -> Tensor:
         """Gold rows, and rows whose teacher has one favourite."""
-        return (batch.y >= 0) | (favourite_classes(batch.teachers[:, self.teacher]) >= 0)
+        return batch.labelled | (favourite_classes(batch.teachers[:, self.teacher]) >= 0)
