@@ -39,7 +39,7 @@ class DivergedError(SpearAmalError, ArithmeticError):
     """A loss became NaN or infinite during training."""
 
 
-@dataclass
+@dataclass(eq=False)
 class TrainingRun:
     """A model on its way through the epochs.
 

@@ -98,7 +98,7 @@ class Trainer:
                 model, components, mixer, table, rows, selection, outer, fingerprint, shard
             )
             if self.settings.checkpoint is not None:
-                run.checkpoint().load(run.state)
+                run.checkpoint().load([run.state])
             precise = MixedPrecisionForward(
                 model.feature, self.settings.precision, self.settings.compile
             )
@@ -109,7 +109,7 @@ class Trainer:
                     run.before_epoch()
                     run.after_epoch(*_train_epoch(run, objective))
                     if run.is_checkpoint_due:
-                        run.checkpoint().save(run.state)
+                        run.checkpoint().save([run.state])
             finally:
                 run.end()
             return run.result()
