@@ -11,7 +11,7 @@ import scipy.sparse as sp
 
 from spear_amal.errors import InputError
 from spear_amal.labeling.builders import ColumnLF, TextLF
-from spear_amal.labeling.data_points import RowSource, get_column
+from spear_amal.labeling.data_points import RowSource
 from spear_amal.labeling.functions import LabelingFunction
 from spear_amal.labeling.lf_outputs import (
     CODE,
@@ -106,7 +106,7 @@ class LFRunner:
     ) -> None:
         """Apply LFs that read one column of texts: each tests the texts with its words only."""
         try:
-            chunks = text_chunks(get_column(self._source.batch(start, stop), name))
+            chunks = text_chunks(self._source.column(name, start, stop))
         except InputError:
             chunks = None
         if chunks is None:
@@ -175,16 +175,18 @@ class LFRunner:
         return np.array(codes, dtype=np.int64)
 
     def _on_batch(self, lfs: list[int], start: int, stop: int) -> None:
-        """Apply vectorised LFs to a batch; a column of numbers is read once for all of them."""
-        batch, numbers = self._source.batch(start, stop), None
+        """Apply vectorised LFs to a batch; a column that several read is read once."""
+        read: dict[Callable[[Any], Any], Any] = {}
         for j in lfs:
             lf = self._lfs[j]
             try:
-                if isinstance(lf, ThresholdLF):
-                    numbers = numbers or lf.read(batch)
-                    fired, bad = self._readers[j].fired(lf.fires_on(numbers), batch, stop - start)
+                if isinstance(lf, TextLF | ThresholdLF):  # they change nothing that they are given
+                    if lf.reads not in read:
+                        read[lf.reads] = lf.reads(self._source.column(lf.column, start, stop))
+                    answers = lf.decide(read[lf.reads])
+                    fired, bad = self._readers[j].fired(answers, None, stop - start)
                 else:
-                    fired, bad = self._answers(j, batch, stop - start)
+                    fired, bad = self._answers(j, self._source.batch(start, stop), stop - start)
             except Exception as error:
                 fired, bad = self._after_failure(j, start, stop, error), {}
             for row, reason in bad.items():

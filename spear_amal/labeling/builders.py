@@ -265,7 +265,7 @@ class ColumnLF(LabelingFunction):
 
     Attributes
     ----------
-    column, exemplar
+    column, decide, exemplar, reads
         As above.
     """
 
@@ -284,13 +284,13 @@ class ColumnLF(LabelingFunction):
         self.__doc__ = f"{type(self).__name__} {name} on column {column!r}."
         self.column = column
         self.exemplar = exemplar
-        self._decide, self._reads = decide, reads
+        self.decide, self.reads = decide, reads
 
     def _on_batch(self, batch: Any) -> Any:
-        return self._decide(self._reads(get_column(batch, self.column)))
+        return self.decide(self.reads(get_column(batch, self.column)))
 
     def _on_row(self, x: Any) -> Any:
-        return as_list(self._decide(self._reads([field(x, self.column)])))[0]
+        return as_list(self.decide(self.reads([field(x, self.column)])))[0]
 
     @property
     def row_form(self) -> LabelingFunction:
