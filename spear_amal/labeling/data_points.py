@@ -76,7 +76,8 @@ class FrameSource:
                 f"needed a pandas DataFrame, found {type_name(frame)}; use LFApplier for a list of "
                 "rows, ColumnLFApplier for a mapping of columns or a table of Arrow or Polars"
             )
-        _refuse_twice(frame.columns)
+        if not frame.columns.is_unique:  # which pandas remembers
+            _refuse_twice(frame.columns)
         self._frame = frame
         self.n = len(frame)
         self.ids = frame.index
@@ -208,8 +209,13 @@ def get_column(batch: Any, name: str) -> Any:
     InputError
         If the batch has no such column.
     """
-    if isinstance(batch, pd.DataFrame | Mapping):
-        if name not in batch:
+    if isinstance(batch, pd.DataFrame):
+        try:
+            return batch[name]
+        except KeyError:
+            raise InputError(f"no column {name!r}; the columns are {list(batch)}") from None
+    if isinstance(batch, Mapping):
+        if name not in batch:  # some make what they lack
             raise InputError(f"no column {name!r}; the columns are {list(batch)}")
         return batch[name]
     if is_table(batch):

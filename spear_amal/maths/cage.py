@@ -149,7 +149,7 @@ class Guides:
 
     @classmethod
     def of(cls, n_classes: int, k: Tensor, q_t: Tensor) -> Guides:
-        """Take the class (.., m) of each LF and its guide."""
+        """Make them from the class (.., m) of each LF and its guide."""
         return cls(declared_classes(n_classes, k), q_t)
 
     @cached_property
@@ -219,7 +219,7 @@ class LogScores:
 
     @classmethod
     def of(cls, fired: Tensor, scores: Tensor) -> LogScores:
-        """Take votes and scores (.., B, m_c); scores matter only where fired."""
+        """Make them from votes and scores (.., B, m_c); scores matter only where fired."""
         # Masked before the logarithm: a score behind a mask may be anything, NaN included.
         inside = torch.where(fired > 0, scores, torch.full_like(scores, 0.5))
         s = inside.clamp(SCORE_MARGIN, 1 - SCORE_MARGIN)

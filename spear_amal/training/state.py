@@ -162,7 +162,8 @@ class TrainingResult:
 
     `weights` are those of the selected epoch, `last_weights` those after the last refresh: tensors
     (n, K), also where rows were spread over processes, or tables on disk, of which rows are taken
-    in the same way. `path` says how it was trained: "alone", or "lock step of M" models.
+    in the same way. `path` says how it was trained, "alone" or "lock step of 5"; `seconds` are its
+    share of the time, `warnings` the texts that it gave occasion to.
     """
 
     history: list[Record]
@@ -174,6 +175,8 @@ class TrainingResult:
     domain: PackedBools | None = None
     kept: dict[int, Tensors] = field(default_factory=dict)
     path: str = "alone"
+    seconds: float = 0.0
+    warnings: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, state: RunState, shard: Shard, chosen: bool) -> TrainingResult:
