@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,6 +51,23 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.index)
+
+    # Asked for by several losses; computed once.
+
+    @cached_property
+    def labelled(self) -> Tensor:
+        """Rows (B,) bool with a gold class."""
+        return self.y >= 0
+
+    @cached_property
+    def covered(self) -> Tensor:
+        """Rows (B,) bool on which a rule fired."""
+        return self.fired.sum(1) > 0
+
+    @cached_property
+    def gold_column(self) -> Tensor:
+        """Gold classes (B, 1) as an index for ``gather``; 0 where unlabelled."""
+        return self.y.clamp(min=0).unsqueeze(1)
 
 
 @dataclass(frozen=True)
@@ -115,3 +133,50 @@ class Outputs:
     teacher_views: Views | None = None
     tasks: Mapping[str, TaskAnswer] = field(default_factory=dict)
     squared_norm: Tensor | None = None
+
+    _shared: dict[Hashable, Tensor] = field(default_factory=dict, init=False, compare=False)
+
+    @property
+    def takes_gradients(self) -> bool:
+        """Whether the scores of the feature model or of the rule model have a graph."""
+        rules = self.rule_logits is not None and self.rule_logits.requires_grad
+        return self.logits.requires_grad or rules
+
+    def detached(self) -> Outputs:
+        """Return the outputs with scores that have no graph: themselves, if so."""
+        if not self.takes_gradients:
+            return self
+        rules = None if self.rule_logits is None else self.rule_logits.detach()
+        return replace(self, logits=self.logits.detach(), rule_logits=rules)
+
+    def shared(self, key: Hashable, compute: Callable[[], Tensor]) -> Tensor:
+        """Return what is computed of the scores, once for all that ask for it by the same key.
+
+        Nothing is kept whose graph is cut off (no_grad): a loss with a graph may come after.
+        """
+        value = self._shared.get(key)
+        if value is None:
+            value = compute()
+            if value.requires_grad or not self.takes_gradients:
+                self._shared[key] = value
+        return value
+
+    @property
+    def log_p(self) -> Tensor:
+        """Log-probabilities (B, C) of the feature model."""
+        return self.shared("log_p", lambda: self.logits.log_softmax(1))
+
+    @property
+    def p(self) -> Tensor:
+        """Probabilities (B, C) of the feature model."""
+        return self.shared("p", lambda: self.log_p.exp())
+
+    @property
+    def log_q(self) -> Tensor:
+        """Log posterior (B, C) of the rule model."""
+        return self.shared("log_q", lambda: cast("Tensor", self.rule_logits).log_softmax(1))
+
+    @property
+    def q(self) -> Tensor:
+        """Posterior (B, C) of the rule model."""
+        return self.shared("q", lambda: self.log_q.exp())

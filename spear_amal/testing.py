@@ -17,7 +17,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -169,12 +169,15 @@ def _check_gradients(
 
 
 def _check_slope(name: str, values: ComponentSet) -> None:
-    """Compare the slope by the logits, as a formula or by autograd, with autograd."""
+    """Compare the slopes by the logits and by the rules', in closed form or not, with autograd."""
     outputs, batch = example_batch(seed=3)
     applies = values.applies(batch)
-    expected = score_gradients(values.losses(outputs, batch, applies), outputs.logits)
-    slope = values.slopes(outputs, batch, applies)
-    _require(torch.allclose(slope, expected, rtol=1e-7, atol=1e-9), f"{name} has a wrong slope")
+    losses = values.losses(outputs, batch, applies)
+    slopes = values.slopes(outputs, batch, applies)
+    for scores, slope in zip((outputs.logits, outputs.rule_logits), slopes, strict=True):
+        expected = score_gradients(losses, cast(Tensor, scores))
+        right = torch.allclose(cast(Tensor, slope), expected, rtol=1e-7, atol=1e-9)
+        _require(right, f"{name} has a wrong slope")
 
 
 # -- mixers ---------------------------------------------------------------------------------------

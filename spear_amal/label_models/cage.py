@@ -14,6 +14,7 @@ from spear_amal.label_models.vote_patterns import find_patterns
 from spear_amal.maths import cage
 from spear_amal.maths.cage import objective
 from spear_amal.maths.posteriors import normalise
+from spear_amal.tensors.optimiser import Optimiser
 from spear_amal.votes.label_matrix import LabelMatrix
 
 
@@ -100,7 +101,7 @@ class Cage(LabelModel):
         shares = rows / rows.sum()
         pi = torch.ones(L.n_classes, scores.shape[1], dtype=torch.float64)
         parameters = [theta.requires_grad_(), pi.requires_grad_()]
-        optimiser = torch.optim.Adam(parameters, lr=self.lr)
+        optimiser = Optimiser([{"params": parameters, "lr": self.lr}])
         self.losses_: list[float] = []
         for _ in range(self.epochs):
             optimiser.zero_grad()
@@ -145,7 +146,8 @@ class Cage(LabelModel):
             return None
         q_c = torch.full((len(c),), self.quality_index, dtype=torch.float64)
         voted = torch.as_tensor(fired[:, c].toarray())
-        return cage.log_score_density(pi, torch.as_tensor(self.k_[c]), q_c, voted, scores)
+        densities = cage.ScoreDensities(pi, torch.as_tensor(self.k_[c]), q_c)
+        return densities.log_density(cage.LogScores.of(voted, scores))
 
     def _posterior(self, L: LabelMatrix) -> np.ndarray:
         unipolar = L.to_unipolar(self.plan_)
@@ -161,8 +163,9 @@ class Cage(LabelModel):
 
     def _weights(self) -> np.ndarray:
         heard = self.votes_ > 0
-        theta, k = torch.as_tensor(self.theta_[:, heard]), torch.as_tensor(self.k_[heard])
-        right = np.exp(cage.log_precision(theta, k)[0].numpy()) * self.votes_[heard]
+        potentials = cage.Potentials(torch.as_tensor(self.theta_[:, heard]))
+        declared = cage.declared_classes(len(self.theta_), torch.as_tensor(self.k_[heard]))
+        right = np.exp(potentials.log_precision(declared)[0].numpy()) * self.votes_[heard]
         lfs = np.array([j for j, _ in self.plan_])[heard]
         with np.errstate(invalid="ignore"):  # an LF without votes has none to be right
             return np.bincount(lfs, right, self.n_lfs_) / np.bincount(

@@ -7,7 +7,7 @@ from spear_amal.labeling.appliers import (
     PandasLFApplier,
     PandasParallelLFApplier,
 )
-from spear_amal.labeling.builders import ColumnLF, dictionary_lf, keyword_lf, regex_lf, threshold_lf
+from spear_amal.labeling.builders import ColumnLF, dictionary_lf, keyword_lf, regex_lf
 from spear_amal.labeling.conversions import (
     filter_unlabeled_dataframe,
     preds_to_probs,
@@ -38,6 +38,7 @@ from spear_amal.labeling.review import LFReview, review_lfs
 from spear_amal.labeling.rows import Row
 from spear_amal.labeling.rules_file import RuleLF, exemplar_frame, exemplar_matrix, read_rules
 from spear_amal.labeling.significance import VotesTest, lf_check, votes_test
+from spear_amal.labeling.thresholds import threshold_lf
 from spear_amal.labeling.vote_cache import VoteCache
 from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, cast
 
 import numpy as np
 import scipy.sparse as sp
 
 from spear_amal.errors import InputError
-from spear_amal.labeling.builders import TextLF
-from spear_amal.labeling.data_points import RowSource, get_column
+from spear_amal.labeling.builders import ColumnLF, TextLF
+from spear_amal.labeling.data_points import RowSource
 from spear_amal.labeling.functions import LabelingFunction
 from spear_amal.labeling.lf_outputs import (
+    CODE,
+    BadRows,
     FailureLog,
+    Fired,
     InvalidOutput,
     OutputParser,
     evaluated,
@@ -24,14 +27,12 @@ from spear_amal.labeling.lf_outputs import (
 from spear_amal.labeling.preprocessing import Failure, PreparedRows, flat_chain
 from spear_amal.labeling.text_chunks import TextChunk, text_chunks
 from spear_amal.labeling.text_search import Candidates, TextScanner
+from spear_amal.labeling.thresholds import ThresholdLF
 from spear_amal.votes.class_set import ClassSet
 from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
 
 # Rows prepared at a time: bounds how many preprocessed rows (parsed texts) exist at once.
 CHUNK = 1024
-
-# Codes (n,) of one LF on n rows, and scores (n,) if it gives any.
-CodesAndScores = tuple[np.ndarray, np.ndarray | None]
 
 
 class LFRunner:
@@ -59,8 +60,8 @@ class LFRunner:
         self._classes = classes
         self._readers = [OutputParser(lf, classes) for lf in lfs]
         self._source, self._book, self._advance = source, book, advance
-        # Rows, codes and scores of the votes of each LF, span by span.
-        self._found: list[list[tuple[Any, ...]]] = [[] for _ in lfs]
+        # Votes of each LF, span by span.
+        self._fired: list[list[Fired]] = [[] for _ in lfs]
 
     def run(self, batch_size: int | None = None) -> LabelMatrix:
         """Label matrix of all rows, in their order."""
@@ -71,16 +72,15 @@ class LFRunner:
             for start, stop in _spans(n, batch_size or n):
                 self._search(name, lfs, scanner, start, stop)
         done = {j for lfs in joined.values() for j in lfs}
-        for j, lf in enumerate(self._lfs):
-            if lf.vectorized and j not in done:
-                for start, stop in _spans(n, batch_size or n):
-                    self._keep(j, start, self._batch_column(j, start, stop))
+        for lfs in self._by_column(done):
+            for start, stop in _spans(n, batch_size or n):
+                self._on_batch(lfs, start, stop)
         row_lfs = [j for j, lf in enumerate(self._lfs) if not lf.vectorized]
         for start, stop in _spans(n, CHUNK) if row_lfs else ():
             prepared = PreparedRows(self._source.rows(start, stop))
             for j in row_lfs:
                 rows = prepared.get(flat_chain(self._lfs[j].pre))
-                self._keep(j, start, self._row_column(self._lfs[j], j, rows, start))
+                self._keep(j, start, len(rows), self._on_rows(self._lfs[j], j, rows, start))
         return self._matrix()
 
     def _groups(self) -> dict[str, list[int]]:
@@ -93,30 +93,33 @@ class LFRunner:
                     groups.setdefault(lf.column, []).append(j)
         return groups
 
+    def _by_column(self, done: set[int]) -> list[list[int]]:
+        """Vectorised LFs that are not done; those that decide by one column together."""
+        groups: dict[Hashable, list[int]] = {}
+        for j, lf in enumerate(self._lfs):
+            if lf.vectorized and j not in done:
+                groups.setdefault((lf.column,) if isinstance(lf, ColumnLF) else j, []).append(j)
+        return list(groups.values())
+
     def _search(
         self, name: str, lfs: list[int], scanner: TextScanner, start: int, stop: int
     ) -> None:
         """Apply LFs that read one column of texts: each tests the texts with its words only."""
         try:
-            chunks = text_chunks(get_column(self._source.batch(start, stop), name))
+            chunks = text_chunks(self._source.column(name, start, stop))
         except InputError:
             chunks = None
         if chunks is None:
             # One by one; each LF says what is wrong with the column or with a value.
-            for j in lfs:
-                self._keep(j, start, self._batch_column(j, start, stop))
+            self._on_batch(lfs, start, stop)
             return
         for chunk in chunks:
             for j, candidates in zip(lfs, scanner.scan(chunk), strict=True):
-                rows, codes = self._test_texts(j, chunk, candidates, start)
-                self._found[j].append((rows + start, codes, None))
-                self._advance(len(chunk))
+                self._keep(j, start, len(chunk), self._test_texts(j, chunk, candidates, start))
             start += len(chunk)
 
-    def _test_texts(
-        self, j: int, chunk: TextChunk, candidates: Candidates, start: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Rows of a chunk on which an LF fires, in order, and its codes on them."""
+    def _test_texts(self, j: int, chunk: TextChunk, candidates: Candidates, start: int) -> Fired:
+        """Votes of one LF on a chunk of texts."""
         lf, reader = cast(TextLF, self._lfs[j]), self._readers[j]
         sure, rows = candidates
         answers = [lf.test(chunk.text(row)) for row in rows.tolist()]
@@ -129,19 +132,17 @@ class LFRunner:
                     codes[k] = reader.code(answer)
                 except InvalidOutput as error:
                     self._book.report(lf.name, start + int(rows[k]), error)
-        fired = codes != ABSTAIN
+        places, codes, _ = Fired.of_dense(codes)
         if not len(sure):
-            return rows[fired], codes[fired]
-        rows = np.concatenate([sure, rows[fired]])
-        codes = np.concatenate([np.full(len(sure), reader.declared), codes[fired]])
+            return Fired(rows[places], codes)
+        rows = np.concatenate([sure, rows[places]])
+        codes = np.concatenate([np.full(len(sure), reader.declared, CODE), codes])
         order = np.argsort(rows, kind="stable")
-        return rows[order], codes[order]
+        return Fired(rows[order], codes[order])
 
-    def _row_column(
-        self, lf: LabelingFunction, j: int, rows: list[Any], start: int
-    ) -> CodesAndScores:
+    def _on_rows(self, lf: LabelingFunction, j: int, rows: list[Any], start: int) -> Fired:
         if lf.scorer is None:
-            return self._plain_column(lf, j, rows, start), None
+            return Fired.of_dense(self._plain_column(lf, j, rows, start))
         codes, scores = np.full(len(rows), ABSTAIN), np.zeros(len(rows))
         for i, x in enumerate(rows):
             try:
@@ -152,7 +153,7 @@ class LFRunner:
                 codes[i] = self._readers[j].code(answer)
             except Exception as error:
                 self._book.report(lf.name, start + i, error)
-        return self._clipped(lf, codes, scores)
+        return Fired.of_dense(codes, scores)
 
     def _plain_column(
         self, lf: LabelingFunction, j: int, rows: list[Any], start: int
@@ -173,69 +174,76 @@ class LFRunner:
                 codes.append(ABSTAIN)
         return np.array(codes, dtype=np.int64)
 
-    def _batch_column(self, j: int, start: int, stop: int) -> CodesAndScores:
-        lf, n = self._lfs[j], stop - start
-        batch = self._source.batch(start, stop)
-        try:
-            answers, answered_scores = lf.evaluate(batch)
-            codes, bad = self._readers[j].codes(evaluated(answers, batch), batch, n)
-            scores = None
-            if lf.scorer is not None:
-                scores, bad_scores = score_column(evaluated(answered_scores, batch), n)
-                bad = bad | bad_scores
-        except Exception as error:
-            return self._after_failure(j, start, stop, error)
-        for row, reason in bad.items():
-            self._book.report(lf.name, start + row, reason)
-        if bad:
-            codes[list(bad)] = ABSTAIN
-        return self._clipped(lf, codes, scores)
+    def _on_batch(self, lfs: list[int], start: int, stop: int) -> None:
+        """Apply vectorised LFs to a batch; a column that several read is read once."""
+        read: dict[Callable[[Any], Any], Any] = {}
+        for j in lfs:
+            lf = self._lfs[j]
+            try:
+                if isinstance(lf, TextLF | ThresholdLF):  # they change nothing that they are given
+                    if lf.reads not in read:
+                        read[lf.reads] = lf.reads(self._source.column(lf.column, start, stop))
+                    answers = lf.decide(read[lf.reads])
+                    fired, bad = self._readers[j].fired(answers, None, stop - start)
+                else:
+                    fired, bad = self._answers(j, self._source.batch(start, stop), stop - start)
+            except Exception as error:
+                fired, bad = self._after_failure(j, start, stop, error), {}
+            for row, reason in bad.items():
+                self._book.report(lf.name, start + row, reason)
+            self._keep(j, start, stop - start, fired.without(bad))
 
-    def _after_failure(self, j: int, start: int, stop: int, error: Exception) -> CodesAndScores:
+    def _answers(self, j: int, batch: Any, n: int) -> tuple[Fired, BadRows]:
+        """Votes of a vectorised LF on a batch, and rows with answers that are none."""
+        lf = self._lfs[j]
+        answers, answered_scores = lf.evaluate(batch)
+        fired, bad = self._readers[j].fired(evaluated(answers, batch), batch, n)
+        if lf.scorer is None:
+            return fired, bad
+        scores, bad_scores = score_column(evaluated(answered_scores, batch), n)
+        return fired._replace(scores=scores[fired.rows]), bad | bad_scores
+
+    def _after_failure(self, j: int, start: int, stop: int, error: Exception) -> Fired:
         """Find the rows that fail if the LF has a row form; else all rows of the batch failed."""
         row_form = self._lfs[j].row_form
         if row_form is not None:
-            return self._row_column(row_form, j, self._source.rows(start, stop), start)
+            return self._on_rows(row_form, j, self._source.rows(start, stop), start)
         for row in range(start, stop):
             self._book.report(self._lfs[j].name, row, error)
-        return np.full(stop - start, ABSTAIN), None
+        return Fired.of_dense(np.empty(0))
 
-    def _clipped(
-        self, lf: LabelingFunction, codes: np.ndarray, scores: np.ndarray | None
-    ) -> CodesAndScores:
-        if scores is None:
-            return codes, None
-        outside = (codes != ABSTAIN) & ((scores < 0) | (scores > 1))
-        self._book.clip(lf.name, int(outside.sum()))
-        return codes, np.clip(scores, 0, 1)
-
-    def _keep(self, j: int, start: int, column: CodesAndScores) -> None:
-        codes, scores = column
-        fired = np.flatnonzero(codes != ABSTAIN)
-        kept = None if scores is None else scores[fired]
-        self._found[j].append((fired + start if start else fired, codes[fired], kept))
-        self._advance(len(codes))
+    def _keep(self, j: int, start: int, n: int, fired: Fired) -> None:
+        """Keep the votes of an LF on rows from `start` on, after it was applied to n of them."""
+        rows, codes, scores = fired
+        if scores is not None:
+            self._book.clip(self._lfs[j].name, int(((scores < 0) | (scores > 1)).sum()))
+            scores = np.clip(scores, 0, 1)
+        self._fired[j].append(Fired(rows + start if start else rows, codes, scores))
+        self._advance(n)
 
     def _matrix(self) -> LabelMatrix:
-        """Return the label matrix of all columns, each with its rows in order."""
-        parts = list(itertools.chain.from_iterable(self._found))
-        rows = _joined([rows for rows, _, _ in parts], np.int64)
-        codes = _joined([codes for _, codes, _ in parts], np.int64)
-        counts = [sum(len(rows) for rows, _, _ in spans) for spans in self._found]
-        indptr = np.cumsum([0, *counts])
+        """Return the label matrix of all LFs, each with its rows in order."""
+        parts = list(itertools.chain.from_iterable(self._fired))
+        counts = [sum(len(fired.rows) for fired in spans) for spans in self._fired]
         shape = (self._source.n, len(self._lfs))
+        # Half as much to move about, where numbers of rows and votes fit.
+        index = np.int32 if max(shape[0], sum(counts)) <= np.iinfo(np.int32).max else np.int64
+        rows = _joined([fired.rows for fired in parts], index)
+        indptr = np.cumsum([0, *counts]).astype(index)
 
         def by_rows(values: np.ndarray) -> sp.csr_array:
-            return sp.csc_array((values, rows, indptr), shape=shape).tocsr()
+            matrix = sp.csc_array((values, rows, indptr), shape=shape).tocsr()
+            matrix.has_canonical_format = True  # an LF votes once on a row
+            return matrix
 
-        dtype = np.int8 if codes.max(initial=0) < 127 else np.int16
+        codes = _joined([fired.codes for fired in parts], CODE) + CODE(1)
         continuous = [lf.continuous for lf in self._lfs]
         scores = None
         if any(continuous):
-            dense = [np.zeros(len(c)) if s is None else s for _, c, s in parts]
-            scores = by_rows(_joined(dense, np.float64).astype(np.float32))
+            dense = [np.zeros(len(f.rows)) if f.scores is None else f.scores for f in parts]
+            scores = by_rows(_joined(dense, np.float32))
         return LabelMatrix(
-            by_rows((codes + 1).astype(dtype)),
+            by_rows(codes if codes.max(initial=0) > 127 else codes.astype(np.int8)),
             scores=scores,
             continuous=continuous,
             lf_names=[lf.name for lf in self._lfs],
@@ -246,7 +254,7 @@ class LFRunner:
 
 
 def _joined(parts: list[np.ndarray], dtype: Any) -> np.ndarray:
-    return np.concatenate(parts) if parts else np.empty(0, dtype)
+    return np.concatenate(parts, dtype=dtype) if parts else np.empty(0, dtype)
 
 
 def _spans(n: int, size: int) -> Iterator[tuple[int, int]]:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from decimal import Decimal
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +13,7 @@ import numpy as np
 from spear_amal._typing import ClassLike, PathLike
 from spear_amal.checks import check_whole
 from spear_amal.errors import InputError
-from spear_amal.labeling.cell_values import as_list, is_missing, number_column
+from spear_amal.labeling.cell_values import as_list, is_missing
 from spear_amal.labeling.data_points import get_column
 from spear_amal.labeling.functions import LabelingFunction
 from spear_amal.labeling.required_literals import RequiredLiterals, any_of, needed_by, searcher
@@ -268,7 +265,7 @@ class ColumnLF(LabelingFunction):
 
     Attributes
     ----------
-    column, exemplar
+    column, decide, exemplar, reads
         As above.
     """
 
@@ -287,13 +284,13 @@ class ColumnLF(LabelingFunction):
         self.__doc__ = f"{type(self).__name__} {name} on column {column!r}."
         self.column = column
         self.exemplar = exemplar
-        self._decide, self._reads = decide, reads
+        self.decide, self.reads = decide, reads
 
     def _on_batch(self, batch: Any) -> Any:
-        return self._decide(self._reads(get_column(batch, self.column)))
+        return self.decide(self.reads(get_column(batch, self.column)))
 
     def _on_row(self, x: Any) -> Any:
-        return as_list(self._decide([field(x, self.column)]))[0]
+        return as_list(self.decide(self.reads([field(x, self.column)])))[0]
 
     @property
     def row_form(self) -> LabelingFunction:
@@ -421,57 +418,3 @@ def on_texts(
         return np.fromiter(answers, dtype, len(values))
 
     return decide
-
-
-def threshold_lf(
-    name: str,
-    column: str,
-    label: ClassLike,
-    above: float | None = None,
-    below: float | None = None,
-    version: str | int | None = None,
-) -> ColumnLF:
-    """LF that votes where a number lies above and/or below a bound (both exclusive).
-
-    Parameters
-    ----------
-    name, column : str
-    label : int, str or Enum member
-    above, below : float, optional
-        At least one. Missing values abstain.
-    version : str or int, optional
-        As in :func:`keyword_lf`.
-
-    Examples
-    --------
-    >>> short = threshold_lf("short", "n_words", 0, below=5)
-    >>> short({"n_words": 3}), short({"n_words": 5}), short({"n_words": float("nan")})
-    (0, -1, -1)
-    """
-    if above is None and below is None:
-        raise InputError(f"threshold_lf {name!r} needs above=, below= or both")
-    if wrong := [x for x in (above, below) if not (x is None or isinstance(x, Real | Decimal))]:
-        raise InputError(f"threshold_lf {name!r} needs bounds that are numbers, found {wrong[0]!r}")
-    low, high = (-np.inf if above is None else above), (np.inf if below is None else below)
-    if not low < high:
-        raise InputError(f"threshold_lf {name!r} can never fire: above={above}, below={below}")
-
-    def decide(values: Any) -> np.ndarray:
-        numbers, known = number_column(values)
-        bounds = (low, high)
-        if numbers.dtype.kind != "f":  # whole bounds are compared with whole numbers exactly
-            bounds = (_whole(low, math.floor), _whole(high, math.ceil))
-        inside = np.ones(len(numbers), dtype=bool) if known is None else known
-        if above is not None:
-            inside = inside & (numbers > bounds[0])
-        return inside if below is None else inside & (numbers < bounds[1])
-
-    return ColumnLF(name, column, decide, label, reads=_as_they_are, version=version)
-
-
-def _whole(bound: float, rounded: Callable[[float], int]) -> float:
-    return rounded(bound) if math.isfinite(bound) else bound
-
-
-def _as_they_are(values: Any) -> Any:
-    return values

@@ -173,7 +173,8 @@ def _of_polars(values: Any) -> list[Any]:
 def number_column(values: Any) -> tuple[np.ndarray, np.ndarray | None]:
     """Return a column of numbers as an array (n,), and which rows have one; None if all have.
 
-    Whole numbers stay whole beside a missing one, however large they are.
+    Whole numbers stay whole beside a missing one, however large they are; truth values are 0 and 1.
+    A missing one among floats may be NaN as well, which compares as False.
 
     Raises
     ------
@@ -185,12 +186,11 @@ def number_column(values: Any) -> tuple[np.ndarray, np.ndarray | None]:
     >>> number_column([2**53 + 1, None])
     (array([9007199254740993,                0]), array([ True, False]))
     """
-    if not _holds_nulls(values):
-        array = np.asarray(values)
-        if array.dtype.kind in "iu":
-            return array, None
-        if array.dtype.kind == "f":  # comparisons with NaN are False: no need to look for it
-            return array.astype(np.float64, copy=False), None
+    array, known = _as_array(values)
+    if array.dtype.kind == "f":
+        return array.astype(np.float64, copy=False), known
+    if array.dtype.kind in "iub":
+        return array.view(np.int8) if array.dtype == bool else array, known
     cells = as_list(values)
     known = np.array([cell is not None for cell in cells], dtype=bool)
     if all(isinstance(cell, int) for cell in cells if cell is not None):
@@ -198,12 +198,37 @@ def number_column(values: Any) -> tuple[np.ndarray, np.ndarray | None]:
     return np.array([np.nan if cell is None else cell for cell in cells], dtype=np.float64), known
 
 
-def _holds_nulls(values: Any) -> bool:
-    """Return whether a typed column holds a null, for which NumPy would make floats of it."""
-    if isinstance(values, pd.Series) and not isinstance(values.dtype, np.dtype):
-        return bool(values.isna().any())
-    nulls = getattr(values, "null_count", 0)  # a method of Polars, an attribute of Arrow
-    return bool(nulls() if callable(nulls) else nulls)
+# Stands for a column of which NumPy would make something else beside a null, as floats of integers.
+_CELL_BY_CELL = np.empty(0, dtype=object), None
+
+
+def _as_array(values: Any) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return a column as an array, 0 or NaN where a number is missing, and where one is known."""
+    if isinstance(values, pd.Series):
+        return _array_of_pandas(values)
+    package = type(values).__module__.partition(".")[0]
+    if package not in ("pyarrow", "polars") or not holds_nulls(values):
+        return np.asarray(values), None
+    if package == "polars":
+        if values.dtype.is_integer():
+            return values.fill_null(0).to_numpy(), values.is_not_null().to_numpy()
+        return (values.to_numpy(), None) if values.dtype.is_float() else _CELL_BY_CELL
+    kind = str(values.type)
+    if kind.lstrip("u").startswith("int"):
+        return np.asarray(values.fill_null(0)), np.asarray(values.is_valid())
+    return (np.asarray(values), None) if kind in ("float", "double") else _CELL_BY_CELL
+
+
+def _array_of_pandas(values: pd.Series) -> tuple[np.ndarray, np.ndarray | None]:
+    if isinstance(values.dtype, np.dtype):
+        return values.to_numpy(), None
+    known = values.notna().to_numpy()
+    if known.all():
+        return np.asarray(values), None
+    kind = getattr(values.dtype, "numpy_dtype", np.dtype(object))  # of columns with a mask
+    if kind.kind not in "iufb":
+        return _CELL_BY_CELL
+    return values.to_numpy(dtype=kind, na_value=0), known
 
 
 def frame_of_schema(table: Any) -> pd.DataFrame:

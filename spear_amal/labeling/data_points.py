@@ -28,11 +28,15 @@ class RowSource(Protocol):
     def batch(self, start: int, stop: int) -> Any:
         """Return data points start..stop-1 as a batch for a vectorised LF."""
 
+    def column(self, name: str, start: int, stop: int) -> Any:
+        """Return one field of data points start..stop-1, as :func:`get_column` does of a batch."""
+        return get_column(self.batch(start, stop), name)
+
     def take(self, places: np.ndarray) -> RowSource:
         """Return the data points at these places, in this order; their ids stay with them."""
 
 
-class ListSource:
+class ListSource(RowSource):
     """A sequence of data points of any type, or an array whose first axis counts them."""
 
     def __init__(self, points: Any) -> None:
@@ -66,7 +70,7 @@ class ListSource:
         return _with_ids(ListSource([self._points[place] for place in places]), self, places)
 
 
-class FrameSource:
+class FrameSource(RowSource):
     """A pandas DataFrame; rows are taken by position, ids are its index."""
 
     def __init__(self, frame: Any) -> None:
@@ -76,7 +80,8 @@ class FrameSource:
                 f"needed a pandas DataFrame, found {type_name(frame)}; use LFApplier for a list of "
                 "rows, ColumnLFApplier for a mapping of columns or a table of Arrow or Polars"
             )
-        _refuse_twice(frame.columns)
+        if not frame.columns.is_unique:  # which pandas remembers
+            _refuse_twice(frame.columns)
         self._frame = frame
         self.n = len(frame)
         self.ids = frame.index
@@ -97,7 +102,7 @@ class FrameSource:
         return FrameSource(self._frame.iloc[places])
 
 
-class TableSource:
+class TableSource(RowSource):
     """A pyarrow Table or RecordBatch, or a polars DataFrame; batches are slices without a copy."""
 
     def __init__(self, table: Any) -> None:
@@ -124,7 +129,7 @@ class TableSource:
         return _with_ids(TableSource(taken), self, places)
 
 
-class ColumnSource:
+class ColumnSource(RowSource):
     """A mapping of columns of equal length."""
 
     def __init__(self, columns: Any) -> None:
@@ -208,8 +213,13 @@ def get_column(batch: Any, name: str) -> Any:
     InputError
         If the batch has no such column.
     """
-    if isinstance(batch, pd.DataFrame | Mapping):
-        if name not in batch:
+    if isinstance(batch, pd.DataFrame):
+        try:
+            return batch[name]
+        except KeyError:
+            raise InputError(f"no column {name!r}; the columns are {list(batch)}") from None
+    if isinstance(batch, Mapping):
+        if name not in batch:  # some make what they lack
             raise InputError(f"no column {name!r}; the columns are {list(batch)}")
         return batch[name]
     if is_table(batch):

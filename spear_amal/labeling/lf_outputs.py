@@ -100,6 +100,37 @@ BadRows = dict[int, InvalidOutput]
 CODE = np.int16
 
 
+class Fired(NamedTuple):
+    """Votes of one LF on a batch: the rows on which it fired, in order, and what it voted there.
+
+    Attributes
+    ----------
+    rows : ndarray of int, shape (k,)
+    codes : ndarray of int16, shape (k,)
+    scores : ndarray of float, shape (k,), or None
+        Of an LF that gives scores, not yet clipped.
+    """
+
+    rows: np.ndarray
+    codes: np.ndarray
+    scores: np.ndarray | None = None
+
+    @classmethod
+    def of_dense(cls, codes: np.ndarray, scores: np.ndarray | None = None) -> Fired:
+        """Return the votes among codes (n,), -1 for abstain, and scores (n,)."""
+        rows = np.flatnonzero(codes != ABSTAIN)
+        votes = codes[rows].astype(CODE, copy=False)
+        return cls(rows, votes, None if scores is None else scores[rows])
+
+    def without(self, rows: BadRows) -> Fired:
+        """Return the votes on all other rows."""
+        if not rows:
+            return self
+        kept = ~np.isin(self.rows, list(rows))
+        scores = None if self.scores is None else self.scores[kept]
+        return Fired(self.rows[kept], self.codes[kept], scores)
+
+
 class OutputParser:
     """Reads what one LF answers, given the classes and the label that the LF declares.
 
@@ -120,6 +151,7 @@ class OutputParser:
     def __init__(self, lf: LabelingFunction, classes: ClassSet) -> None:
         self._classes = classes
         self._label = lf.label
+        self._top = classes.numbered
         self.declared = self._declare(lf)
         self.known: dict[int, int] = {}
 
@@ -165,8 +197,8 @@ class OutputParser:
             )
         return code
 
-    def codes(self, answers: Any, batch: Any, n: int) -> tuple[np.ndarray, BadRows]:
-        """Class codes (n,) of the answers of a vectorised LF, and the rows with bad answers.
+    def fired(self, answers: Any, batch: Any, n: int) -> tuple[Fired, BadRows]:
+        """Votes in the answers of a vectorised LF on n rows, and the rows with bad answers.
 
         Raises
         ------
@@ -178,25 +210,32 @@ class OutputParser:
                 raise InvalidOutput("returned a Series whose index is not that of the batch")
         array = as_column(answers, n)
         if array.dtype.kind == "b" and self.declared != ABSTAIN:
-            return np.where(array, CODE(self.declared), CODE(ABSTAIN)), {}
+            rows = array.nonzero()[0]
+            return Fired(rows, np.full(len(rows), self.declared, CODE)), {}
         if not isinstance(answers, list | tuple):  # those are read as answers on rows
             array = _without_nulls(array)
         if array.dtype.kind not in "iub":
-            return _read(self.code, array.tolist(), np.int64(ABSTAIN))
-        if array.dtype.kind == "i" and self._all_good(array):
-            return array.astype(CODE), {}
+            codes, bad = _read(self.code, array.tolist(), np.int64(ABSTAIN))
+            return Fired.of_dense(codes), bad
+        if array.dtype.kind == "i":
+            rows = (array != ABSTAIN).nonzero()[0]
+            votes = array[rows]
+            if self._all_good(votes):
+                return Fired(rows, votes.astype(CODE)), {}
         # One check of each distinct value instead of one of each row.
         values, inverse = np.unique(array, return_inverse=True)
-        codes, bad = _read(self.code, values.tolist(), np.int64(ABSTAIN))
-        rows = {int(row): bad[k] for k in bad for row in np.flatnonzero(inverse == k)}
-        return codes[inverse], dict(sorted(rows.items()))
+        codes, bad_values = _read(self.code, values.tolist(), np.int64(ABSTAIN))
+        bad = {int(i): bad_values[k] for k in bad_values for i in np.flatnonzero(inverse == k)}
+        return Fired.of_dense(codes[inverse]), dict(sorted(bad.items()))
 
-    def _all_good(self, array: np.ndarray) -> bool:
-        """Return whether whole numbers (n,) are codes as they stand; False where that is open."""
-        top = self._classes.numbered
+    def _all_good(self, votes: np.ndarray) -> bool:
+        """Return whether numbers, none of them -1, are codes as they stand; False if in doubt."""
+        if not self._top or not len(votes):
+            return not len(votes)
+        low, high = votes.min(), votes.max()
         if self.declared != ABSTAIN:
-            return bool(top and ((array == ABSTAIN) | (array == self.declared)).all())
-        return bool(top and array.min(initial=0) >= ABSTAIN and array.max(initial=-1) < top)
+            return bool(low == high == self.declared)
+        return bool(low >= 0 and high < self._top)
 
 
 def as_column(answers: Any, n: int) -> np.ndarray:
@@ -207,11 +246,14 @@ def as_column(answers: Any, n: int) -> np.ndarray:
     InvalidOutput
         If they have another shape.
     """
-    # A list is read one by one: as an array, [1, True] would lose what True means.
-    if is_column(answers) and holds_nulls(answers):
-        answers = as_list(answers)
-    listed = isinstance(answers, list | tuple)
-    array = np.fromiter(answers, dtype=object) if listed else np.asarray(answers)
+    if type(answers) is np.ndarray:
+        array = answers
+    else:
+        if is_column(answers) and holds_nulls(answers):
+            answers = as_list(answers)
+        # A list is read one by one: as an array, [1, True] would lose what True means.
+        listed = isinstance(answers, list | tuple)
+        array = np.fromiter(answers, dtype=object) if listed else np.asarray(answers)
     if array.shape != (n,):
         raise InvalidOutput(
             f"returned shape {array.shape}; a vectorised function must return ({n},)"

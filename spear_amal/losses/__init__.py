@@ -1,9 +1,10 @@
 """Loss components: SPEAR's seven, distillation, label models and auxiliary tasks."""
 
 from spear_amal.losses.auxiliary import SquaredNorm, TaskCrossEntropy, TaskSquaredError
-from spear_amal.losses.base import Component, ComponentSet, Penalty
+from spear_amal.losses.base import ClosedForm, Component, ComponentSet, Penalty
 from spear_amal.losses.imply_loss import Implication, PosteriorRegularisation, RuleReliability
 from spear_amal.losses.noisy_label import NoisyCrossEntropy
+from spear_amal.losses.slopes import Slopes
 from spear_amal.losses.spear import (
     EVERY_LOSS,
     NAMES,
@@ -31,6 +32,7 @@ __all__ = [
     "EVERY_LOSS",
     "NAMES",
     "Agreement",
+    "ClosedForm",
     "Component",
     "ComponentSet",
     "GoldCrossEntropy",
@@ -46,6 +48,7 @@ __all__ = [
     "RuleGold",
     "RuleLikelihood",
     "RuleReliability",
+    "Slopes",
     "SquaredNorm",
     "TaskCrossEntropy",
     "TaskSquaredError",

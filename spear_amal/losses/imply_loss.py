@@ -46,7 +46,7 @@ class RuleReliability(Component):
 
     def applies(self, batch: Batch) -> Tensor:
         """Labelled rows on which a rule fired."""
-        return (batch.y >= 0) & (batch.fired.sum(1) > 0)
+        return batch.labelled & batch.covered
 
 
 class Implication(Component):
@@ -71,7 +71,7 @@ class Implication(Component):
 
     def applies(self, batch: Batch) -> Tensor:
         """Unlabelled rows on which a rule fired."""
-        return (batch.y < 0) & (batch.fired.sum(1) > 0)
+        return batch.covered & ~batch.labelled
 
 
 class PosteriorRegularisation(Implication):

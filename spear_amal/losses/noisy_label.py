@@ -9,7 +9,8 @@ from torch import Tensor
 
 from spear_amal._typing import VectorLike
 from spear_amal.batch import Batch, Outputs
-from spear_amal.losses.base import Component
+from spear_amal.losses.base import ClosedForm
+from spear_amal.losses.slopes import Slopes
 from spear_amal.maths import losses
 
 TIE = 1e-6  # log probabilities closer than this are tied
@@ -28,7 +29,7 @@ def favourite_classes(log_p: Tensor) -> Tensor:
     return torch.where(lone, torch.nan_to_num(log_p, nan=0.0).argmax(1), -1)
 
 
-class NoisyCrossEntropy(Component):
+class NoisyCrossEntropy(ClosedForm):
     """Cross-entropy to the gold class or, without one, to teacher t's most probable class.
 
     Rows without gold whose teacher is silent or undecided have no label and no loss: an argmax of
@@ -50,24 +51,24 @@ class NoisyCrossEntropy(Component):
 
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Cross-entropy to the row's label."""
-        value = losses.cross_entropy(outputs.logits, self._label(batch))
+        value = losses.negative_log(outputs.log_p, self._label(batch))
         return value if self.class_weights is None else value * self._factor(value, batch)
 
-    def slope(self, outputs: Outputs, batch: Batch) -> Tensor:
+    def add_slopes(self, slopes: Slopes, batch: Batch, weight: Tensor) -> bool:
         """``p - e_y``, times the factor of a gold row's class."""
-        value = losses.cross_entropy_slope(outputs.logits, self._label(batch))
-        if self.class_weights is None:
-            return value
-        return value * self._factor(value, batch).unsqueeze(1)
+        if self.class_weights is not None:
+            weight = weight * self._factor(weight, batch).unsqueeze(1)
+        slopes.pull_p.scatter_add_(1, self._label(batch).unsqueeze(1), weight)
+        return True
 
     def _label(self, batch: Batch) -> Tensor:
         guessed = torch.nan_to_num(batch.teachers[:, self.teacher], nan=0.0).argmax(1)
-        return torch.where(batch.y >= 0, batch.y, guessed)
+        return torch.where(batch.labelled, batch.y, guessed)
 
-    def _factor(self, value: Tensor, batch: Batch) -> Tensor:
-        factor = cast(Tensor, self.class_weights).to(value)[batch.y.clamp(min=0)]
-        return torch.where(batch.y >= 0, factor, torch.ones_like(factor))
+    def _factor(self, like: Tensor, batch: Batch) -> Tensor:
+        factor = cast(Tensor, self.class_weights).to(like)[batch.gold_column.squeeze(1)]
+        return torch.where(batch.labelled, factor, torch.ones_like(factor))
 
     def applies(self, batch: Batch) -> Tensor:
         """Gold rows, and rows whose teacher has one favourite."""
-        return (batch.y >= 0) | (favourite_classes(batch.teachers[:, self.teacher]) >= 0)
+        return batch.labelled | (favourite_classes(batch.teachers[:, self.teacher]) >= 0)

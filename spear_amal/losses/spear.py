@@ -17,20 +17,21 @@ from spear_amal._typing import VectorLike
 from spear_amal.batch import Batch, Outputs
 from spear_amal.checks import check_name
 from spear_amal.errors import InputError
-from spear_amal.losses.base import Component, ComponentSet, Penalty
+from spear_amal.losses.base import (
+    ClosedForm,
+    Component,
+    ComponentSet,
+    Penalty,
+    add_in_closed_form,
+)
+from spear_amal.losses.slopes import Slopes
 from spear_amal.maths import losses
 from spear_amal.registration import check_registration
 
 if TYPE_CHECKING:
     from torch import nn
 
-
-def _labelled(batch: Batch) -> Tensor:
-    return batch.y >= 0
-
-
-def _rules(outputs: Outputs) -> Tensor:
-    return cast(Tensor, outputs.rule_logits)
+    from spear_amal.maths.cage import Guides, Potentials
 
 
 def _factors(class_weights: VectorLike) -> Tensor:
@@ -48,7 +49,7 @@ def _factors(class_weights: VectorLike) -> Tensor:
     return factors
 
 
-class GoldCrossEntropy(Component):
+class GoldCrossEntropy(ClosedForm):
     """L1: ``-log p_i[y_i]`` on L.
 
     Parameters
@@ -64,42 +65,48 @@ class GoldCrossEntropy(Component):
 
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Cross-entropy to the gold class."""
-        value = losses.cross_entropy(outputs.logits, batch.y)
-        if self.class_weights is None:
-            return value
-        return value * self.class_weights.to(value)[batch.y.clamp(min=0)]
+        value = losses.negative_log(outputs.log_p, batch.y)
+        return value if self.class_weights is None else value * self._factor(value, batch)
 
-    def slope(self, outputs: Outputs, batch: Batch) -> Tensor:
+    def add_slopes(self, slopes: Slopes, batch: Batch, weight: Tensor) -> bool:
         """``p - e_y``, times the factor of the class."""
-        value = losses.cross_entropy_slope(outputs.logits, batch.y)
-        if self.class_weights is None:
-            return value
-        return value * self.class_weights.to(value)[batch.y.clamp(min=0)].unsqueeze(1)
+        if self.class_weights is not None:
+            weight = weight * self._factor(weight, batch).unsqueeze(1)
+        slopes.pull_p.scatter_add_(1, batch.gold_column, weight)
+        return True
+
+    def _factor(self, like: Tensor, batch: Batch) -> Tensor:
+        """Factor (B,) of the class of each row."""
+        return cast(Tensor, self.class_weights).to(like)[batch.gold_column.squeeze(1)]
 
     def applies(self, batch: Batch) -> Tensor:
         """Labelled rows."""
-        return _labelled(batch)
+        return batch.labelled
 
 
-class PredictionEntropy(Component):
+class PredictionEntropy(ClosedForm):
     """L2: entropy of p_i on U; small entropy means confident predictions."""
 
     name = "entropy"
 
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
-        """Entropy of the feature model."""
-        return losses.entropy(outputs.logits)
+        """``-sum_c p_c log p_c``."""
+        return -self._terms(outputs).sum(1)
 
-    def slope(self, outputs: Outputs, batch: Batch) -> Tensor:
+    def add_slopes(self, slopes: Slopes, batch: Batch, weight: Tensor) -> bool:
         """``-p_c (log p_c + H(p))``."""
-        return losses.entropy_slope(outputs.logits)
+        slopes.pull_p.addcmul_(self._terms(slopes.outputs), weight)
+        return True
+
+    def _terms(self, outputs: Outputs) -> Tensor:
+        return outputs.shared("p log p", lambda: outputs.p * outputs.log_p)
 
     def applies(self, batch: Batch) -> Tensor:
         """Unlabelled rows."""
-        return ~_labelled(batch)
+        return ~batch.labelled
 
 
-class RuleConsensus(Component):
+class RuleConsensus(ClosedForm):
     """L3: cross-entropy of p_i to the rule model's answer on U; no gradient to the rule model.
 
     Parameters
@@ -119,31 +126,40 @@ class RuleConsensus(Component):
 
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Cross-entropy to the rule model's class or posterior."""
-        rules = self._target(outputs)
-        if self.target != "hard":
-            return losses.soft_cross_entropy(outputs.logits, rules)
-        return losses.cross_entropy(outputs.logits, rules.argmax(1))
+        if self.target == "hard":
+            return losses.negative_log(outputs.log_p, _favourites(outputs).squeeze(1))
+        return -(self._posterior(outputs) * outputs.log_p).sum(1)
 
-    def slope(self, outputs: Outputs, batch: Batch) -> Tensor:
+    def add_slopes(self, slopes: Slopes, batch: Batch, weight: Tensor) -> bool:
         """``p`` less the target."""
-        rules = self._target(outputs)
-        if self.target != "hard":
-            return losses.soft_cross_entropy_slope(outputs.logits, rules)
-        return losses.cross_entropy_slope(outputs.logits, rules.argmax(1))
+        if self.target == "hard":
+            slopes.pull_p.scatter_add_(1, _favourites(slopes.outputs), weight)
+        else:
+            slopes.pull_p.addcmul_(self._posterior(slopes.outputs), weight)
+        return True
 
-    def _target(self, outputs: Outputs) -> Tensor:
-        rules = _rules(outputs).detach()
-        if self.target != "joint":
-            return rules
-        # Joint log-probabilities differ from the posterior by a constant per row.
-        return rules + torch.log_softmax(outputs.logits.detach(), dim=1)
+    def _posterior(self, outputs: Outputs) -> Tensor:
+        """Target (B, C) of the soft forms."""
+        if self.target == "soft":
+            return outputs.q.detach()
+        return (outputs.log_q + outputs.log_p).detach().softmax(1)
 
     def applies(self, batch: Batch) -> Tensor:
         """Unlabelled rows on which a rule fired; without one the posterior is a tie."""
-        return ~_labelled(batch) & (batch.fired.sum(1) > 0)
+        return batch.covered & ~batch.labelled
 
 
-class RuleGold(Component):
+def _favourites(outputs: Outputs) -> Tensor:
+    """Most probable classes (B, 1) of the rule model."""
+    rules = _rules(outputs).detach()
+    return outputs.shared("favourites", lambda: rules.argmax(1, keepdim=True))
+
+
+def _rules(outputs: Outputs) -> Tensor:
+    return cast(Tensor, outputs.rule_logits)
+
+
+class RuleGold(ClosedForm):
     """L4 on L: ``-log q_i[y_i]`` (form "conditional", as coded) or ``-log P(l_i, y_i)`` ("joint").
 
     Touches the rule model only: under ``outer="feature"`` its weights have zero gradient.
@@ -159,38 +175,44 @@ class RuleGold(Component):
 
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Cross-entropy of the rule posterior, or negative joint log-likelihood."""
-        value = losses.cross_entropy if self.form == "conditional" else losses.negative_log_joint
-        return value(_rules(outputs), batch.y)
+        log_q = outputs.log_q if self.form == "conditional" else _rules(outputs)
+        return losses.negative_log(log_q, batch.y)
 
-    def slope(self, outputs: Outputs, batch: Batch) -> Tensor:
-        """Zero: it does not see the feature model."""
-        return torch.zeros_like(outputs.logits)
+    def add_slopes(self, slopes: Slopes, batch: Batch, weight: Tensor) -> bool:
+        """``q - e_y`` by the rule model's logits, or ``-e_y``."""
+        if self.form == "conditional":
+            slopes.pull_q.scatter_add_(1, batch.gold_column, weight)
+        else:
+            slopes.by_rule_logits.scatter_add_(1, batch.gold_column, -weight)
+        return True
 
     def applies(self, batch: Batch) -> Tensor:
         """Labelled rows."""
-        return _labelled(batch)
+        return batch.labelled
 
 
-class RuleLikelihood(Component):
-    """L5: ``-log P(l_i)`` on U, the marginal likelihood of the votes."""
+class RuleLikelihood(ClosedForm):
+    """L5: ``-log P(l_i)`` on U, the marginal likelihood of the votes (CAGE's objective)."""
 
     name = "rule-likelihood"
     needs_rules = True
 
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
-        """Negative log marginal likelihood."""
-        return losses.negative_log_marginal(_rules(outputs))
+        """``-log sum_y P(l_i, y)``."""
+        # P(l) is P(l, y) over P(y | l), for any class y; torch's logsumexp is many small steps.
+        return outputs.log_q[:, 0] - _rules(outputs)[:, 0]
 
-    def slope(self, outputs: Outputs, batch: Batch) -> Tensor:
-        """Zero: it does not see the feature model."""
-        return torch.zeros_like(outputs.logits)
+    def add_slopes(self, slopes: Slopes, batch: Batch, weight: Tensor) -> bool:
+        """``-q`` by the rule model's logits."""
+        slopes.by_rule_logits.addcmul_(slopes.outputs.q, weight, value=-1)
+        return True
 
     def applies(self, batch: Batch) -> Tensor:
         """Unlabelled rows."""
-        return ~_labelled(batch)
+        return ~batch.labelled
 
 
-class Agreement(Component):
+class Agreement(ClosedForm):
     """L6: KL divergence between both models on all rows, with gradients into both.
 
     Parameters
@@ -211,18 +233,28 @@ class Agreement(Component):
 
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """KL divergence of the two posteriors of the same row."""
-        pair = (outputs.logits, _rules(outputs))
-        return losses.kl_divergence(*(pair if self.direction == "feature-rules" else pair[::-1]))
+        return self._terms(outputs).sum(1)
 
-    def slope(self, outputs: Outputs, batch: Batch) -> Tensor:
-        """``p_c (log(p_c / q_c) - KL)``, or ``p - q`` in the other direction."""
+    def add_slopes(self, slopes: Slopes, batch: Batch, weight: Tensor) -> bool:
+        """``p_c (log(p_c / q_c) - KL)`` and ``q - p``; or the other way round."""
+        outputs = slopes.outputs
         if self.direction == "feature-rules":
-            return losses.kl_divergence_slope(outputs.logits, _rules(outputs))
-        return losses.soft_cross_entropy_slope(outputs.logits, _rules(outputs))
+            slopes.pull_p.addcmul_(self._terms(outputs), weight, value=-1)
+            slopes.pull_q.addcmul_(outputs.p, weight)
+        else:
+            slopes.pull_q.addcmul_(self._terms(outputs), weight, value=-1)
+            slopes.pull_p.addcmul_(outputs.q, weight)
+        return True
+
+    def _terms(self, outputs: Outputs) -> Tensor:
+        """``p_c log(p_c / q_c)``, or ``q_c log(q_c / p_c)``."""
+        if self.direction == "feature-rules":
+            return outputs.shared("p log p/q", lambda: outputs.p * (outputs.log_p - outputs.log_q))
+        return outputs.shared("q log q/p", lambda: outputs.q * (outputs.log_q - outputs.log_p))
 
     def applies(self, batch: Batch) -> Tensor:
         """All rows."""
-        return torch.ones_like(batch.y, dtype=torch.bool)
+        return torch.ones_like(batch.labelled)
 
 
 class QualityGuide(Penalty):
@@ -233,6 +265,10 @@ class QualityGuide(Penalty):
     def value(self, model: nn.Module) -> Tensor:
         """Sum over LFs of the cross-entropy between guide and model precision."""
         return cast(Any, model).rules.quality_penalty()
+
+    def theta_slope(self, potentials: Potentials, guides: Guides) -> Tensor:
+        """Derive it by theta (.., C, m)."""
+        return potentials.quality_slope(guides)
 
 
 #: SPEAR's seven losses by name, and those that users have registered.
@@ -342,7 +378,7 @@ def _registered(name: str) -> Component:
     return component
 
 
-class OnCovered(Component):
+class OnCovered(ClosedForm):
     """A loss on labelled rows and on unlabelled ones where a rule fired, and on no others.
 
     Where no rule fires the rule model's posterior says nothing, so that agreement with it pulls
@@ -364,11 +400,10 @@ class OnCovered(Component):
         """Loss of the component."""
         return self.component.loss(outputs, batch)
 
-    def slope(self, outputs: Outputs, batch: Batch) -> Tensor | None:
-        """Slope of the component."""
-        return self.component.slope(outputs, batch)
+    def add_slopes(self, slopes: Slopes, batch: Batch, weight: Tensor) -> bool:
+        """Slopes of the component, if it has a closed form."""
+        return add_in_closed_form(self.component, slopes, batch, weight)
 
     def applies(self, batch: Batch) -> Tensor:
         """Rows of the component that are labelled or covered."""
-        known = (batch.y >= 0) | (batch.fired.sum(1) > 0)
-        return self.component.applies(batch) & known
+        return self.component.applies(batch) & (batch.labelled | batch.covered)

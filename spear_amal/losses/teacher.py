@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from spear_amal.batch import Batch, Outputs
-from spear_amal.losses.base import Component
+from spear_amal.losses.base import ClosedForm, Component
+from spear_amal.losses.slopes import Slopes
 from spear_amal.losses.spear import GoldCrossEntropy
 from spear_amal.maths import losses
 from spear_amal.params import check_choice, check_positive, check_whole
@@ -20,7 +21,7 @@ class LabelCrossEntropy(GoldCrossEntropy):
     name = "label"
 
 
-class TeacherDivergence(Component):
+class TeacherDivergence(ClosedForm):
     """``tau^2 KL(teacher_tau || student_tau)`` where teacher t says something.
 
     Parameters
@@ -54,15 +55,18 @@ class TeacherDivergence(Component):
             return losses.tempered_kl(outputs.logits, teacher, self.temperature)
         return losses.tempered_kl(teacher, outputs.logits, self.temperature)
 
-    def slope(self, outputs: Outputs, batch: Batch) -> Tensor:
+    def add_slopes(self, slopes: Slopes, batch: Batch, weight: Tensor) -> bool:
         """``tau (s - t)``, or ``tau s_c (log(s_c / t_c) - KL(s || t))`` in the other direction."""
-        slope = (
-            losses.soft_cross_entropy_slope
-            if self.direction == "teacher-student"
-            else losses.kl_divergence_slope
-        )
         tau = self.temperature
-        return slope(outputs.logits / tau, self._teacher_logits(batch) / tau).mul_(tau)
+        log_s = (slopes.outputs.logits / tau).log_softmax(1)
+        log_t = (self._teacher_logits(batch) / tau).log_softmax(1)
+        if self.direction == "teacher-student":
+            slopes.by_logits.addcmul_(log_s.exp() - log_t.exp(), weight, value=tau)
+        else:
+            s, ratio = log_s.exp(), log_s - log_t
+            slope = s * (ratio - (s * ratio).sum(1, keepdim=True))
+            slopes.by_logits.addcmul_(slope, weight, value=tau)
+        return True
 
     def _teacher_logits(self, batch: Batch) -> Tensor:
         # NaN is replaced before the loss: behind an output mask it would reach the gradient.
@@ -97,7 +101,7 @@ def teacher_components(
     ]
 
 
-class TeacherCrossEntropy(Component):
+class TeacherCrossEntropy(ClosedForm):
     """Cross-entropy to teacher t's distribution where it says something.
 
     A label model's posterior is a teacher: this is how an end model learns from soft labels.
@@ -118,18 +122,19 @@ class TeacherCrossEntropy(Component):
         self.name = name
 
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
-        """Soft cross-entropy."""
-        return losses.soft_cross_entropy(outputs.logits, self._teacher_logits(batch))
+        """``-sum_c t_c log p_c`` for the teacher's distribution t."""
+        return -(self._target(batch) * outputs.log_p).sum(1)
 
-    def slope(self, outputs: Outputs, batch: Batch) -> Tensor:
+    def add_slopes(self, slopes: Slopes, batch: Batch, weight: Tensor) -> bool:
         """``p - t``."""
-        return losses.soft_cross_entropy_slope(outputs.logits, self._teacher_logits(batch))
+        slopes.pull_p.addcmul_(self._target(batch), weight)
+        return True
 
-    def _teacher_logits(self, batch: Batch) -> Tensor:
+    def _target(self, batch: Batch) -> Tensor:
         # NaN is replaced before the loss: behind an output mask it would reach the gradient.
-        return torch.nan_to_num(batch.teachers[:, self.teacher], nan=0.0)
+        return torch.nan_to_num(batch.teachers[:, self.teacher], nan=0.0).softmax(1)
 
     def applies(self, batch: Batch) -> Tensor:
         """Rows whose teacher speaks."""
         speaks = ~batch.teachers[:, self.teacher].amax(1).isnan()
-        return speaks & ~(batch.y >= 0) if self.unlabelled_only else speaks
+        return speaks & ~batch.labelled if self.unlabelled_only else speaks

@@ -25,12 +25,15 @@ costs O(votes C), and a few calls of NumPy in place of a graph.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 import torch
 import torch.nn.functional as F
+from scipy.optimize import minimize
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -40,62 +43,199 @@ LOWEST_START = 0.2  # no guide is taken lower than this for the start
 SCORE_MARGIN = 1e-3  # scores are kept this far from 0 and 1, as in the reference code
 
 
-def log_partition(theta: Tensor) -> Tensor:
-    """``log Z`` of potentials theta (C, m), a scalar."""
-    return torch.logsumexp(F.softplus(theta).sum(1), dim=0)
+def declared_classes(n_classes: int, k: Tensor) -> Tensor:
+    """Return (.., C, m) bool: true at the class k (.., m) of each LF."""
+    return torch.arange(n_classes, device=k.device).unsqueeze(1) == k.unsqueeze(-2)
 
 
-def log_joint(theta: Tensor, fired: Tensor) -> Tensor:
-    """``log P(y, l_i)`` (B, C) of discrete votes: theta (C, m), fired (B, m) in {0, 1}."""
-    return fired @ theta.t() - log_partition(theta)
+class Potentials:
+    """Potentials theta (.., C, m) of one or several models, and what their terms share.
 
-
-def beta_concentrations(pi: Tensor, k: Tensor, q_c: Tensor) -> tuple[Tensor, Tensor]:
-    """Both parameters (C, m_c) of the Beta densities of continuous LFs."""
-    agrees = torch.arange(len(pi), device=pi.device).unsqueeze(1) == k  # (C, m_c)
-    c = torch.where(agrees, q_c, 1 - q_c)
-    rho = pi.exp()
-    return c * rho, (1 - c) * rho
-
-
-def log_score_density(pi: Tensor, k: Tensor, q_c: Tensor, fired: Tensor, scores: Tensor) -> Tensor:
-    """``sum_j m_ij log Beta(s_ij; ..)`` (B, C) over continuous LFs.
+    Values and derivatives of the models' terms; each part is computed once, when it is needed.
+    Leading dimensions count models, and are those of all arguments.
 
     Parameters
     ----------
-    pi : Tensor (C, m_c)
-    k, q_c : Tensor (m_c,)
+    theta : Tensor (.., C, m)
+    """
+
+    def __init__(self, theta: Tensor) -> None:
+        self.theta = theta
+
+    @cached_property
+    def soft(self) -> Tensor:
+        """``softplus(theta)`` (.., C, m)."""
+        # Above torch's usual threshold of 20 it would be 2e-9 off, and so would its derivative.
+        return F.softplus(self.theta, threshold=40.0)
+
+    @cached_property
+    def fires(self) -> Tensor:
+        """Probability (.., C, m) that LF j fires on a row of class y."""
+        return self.theta.sigmoid()
+
+    @cached_property
+    def class_scores(self) -> Tensor:
+        """``sum_j softplus(theta_yj)`` (.., C, 1), the log of a class' share of Z."""
+        return self.soft.sum(-1, keepdim=True)
+
+    @cached_property
+    def _log_prior(self) -> Tensor:
+        """Log-probabilities (.., C, 1) of the classes, whatever the votes."""
+        return self.class_scores.log_softmax(-2)
+
+    @cached_property
+    def expected_votes(self) -> Tensor:
+        """``d log Z / d theta`` (.., C, m): probability that the class is y and LF j fires."""
+        return self.fires * self._log_prior.exp()
+
+    @cached_property
+    def log_partition(self) -> Tensor:
+        """``log Z`` (.., 1, 1)."""
+        # Of any class; torch's logsumexp is many small steps.
+        return (self.class_scores - self._log_prior)[..., :1, :]
+
+    def log_joint(self, fired: Tensor) -> Tensor:
+        """``log P(y, l_i)`` (.., B, C) of votes (.., B, m) in {0, 1}."""
+        return _product(fired, self.theta.mT).sub(self.log_partition)
+
+    def log_joint_slope(self, fired: Tensor, slope: Tensor) -> Tensor:
+        """Derive by theta (.., C, m) what has `slope` (.., B, C) by :meth:`log_joint`."""
+        mass = slope.sum((-2, -1), keepdim=True)
+        return _product(slope.mT, fired).addcmul_(mass, self.expected_votes, value=-1)
+
+    def log_joint_along(self, fired: Tensor, tangent: Tensor) -> Tensor:
+        """Derive :meth:`log_joint` (.., B, C) in the direction `tangent` (.., C, m) of theta."""
+        of_partition = (self.expected_votes * tangent).sum((-2, -1), keepdim=True)
+        return _product(fired, tangent.mT).sub_(of_partition)
+
+    @cached_property
+    def _class_scores_if_fired(self) -> Tensor:
+        """Log score (.., C, m) of class y on a row where LF j fires, whatever the others do."""
+        return self.theta - self.soft + self.class_scores
+
+    def log_precision(self, declared: Tensor) -> tuple[Tensor, Tensor]:
+        """``log g_j`` and ``log(1 - g_j)``, each (.., m), with g_j = P(y = k_j | LF j fires).
+
+        `declared` (.., C, m) is true at y = k_j: see :func:`declared_classes`.
+
+        g_j = softmax_y( theta_yj + sum_{r != j} softplus(theta_yr) )[k_j]
+        """
+        log_q = self._class_scores_if_fired.log_softmax(-2)  # (.., C, m)
+        log_g = log_q.masked_fill(~declared, 0.0).sum(-2)
+        # log(1 - g) as the mass of the other classes: exact even where g rounds to one.
+        log_rest = log_q.masked_fill(declared, -torch.inf).logsumexp(-2)
+        return log_g, log_rest
+
+    def quality_penalty(self, guides: Guides) -> Tensor:
+        """``R = -sum_j q^t_j log g_j + (1 - q^t_j) log(1 - g_j)`` (..), SPEAR's seventh loss."""
+        log_g, log_rest = self.log_precision(guides.declared)
+        return -(guides.q_t * log_g + (1 - guides.q_t) * log_rest).sum(-1)
+
+    def quality_slope(self, guides: Guides) -> Tensor:
+        """Derive :meth:`quality_penalty` by theta (.., C, m)."""
+        scores = self._class_scores_if_fired
+        rest = scores.masked_fill(guides.declared, -torch.inf).softmax(-2)
+        slope = scores.softmax(-2).sub_(guides.target).addcmul_(rest, guides.doubt, value=-1)
+        return slope.addcmul_(self.fires, slope.sum(-1, keepdim=True) - slope)
+
+
+def _product(left: Tensor, right: Tensor) -> Tensor:
+    """Product of matrices, one or several; without what ``@`` asks first."""
+    return torch.bmm(left, right) if left.ndim == 3 else left @ right
+
+
+@dataclass(frozen=True)
+class Guides:
+    """What is believed of LFs before training.
+
+    Attributes
+    ----------
+    declared : Tensor (.., C, m), bool
+        True at the class that an LF votes for.
+    q_t : Tensor (.., m)
+        How often each is right when it fires.
+    """
+
+    declared: Tensor
+    q_t: Tensor
+
+    @classmethod
+    def of(cls, n_classes: int, k: Tensor, q_t: Tensor) -> Guides:
+        """Make them from the class (.., m) of each LF and its guide."""
+        return cls(declared_classes(n_classes, k), q_t)
+
+    @cached_property
+    def target(self) -> Tensor:
+        """Guides (.., C, m) at the declared classes, 0 elsewhere."""
+        return self.q_t.unsqueeze(-2) * self.declared
+
+    @cached_property
+    def doubt(self) -> Tensor:
+        """``1 - q_t`` (.., 1, m)."""
+        return 1 - self.q_t.unsqueeze(-2)
+
+
+class ScoreDensities:
+    """Beta densities of continuous LFs of one or several models.
+
+    Parameters
+    ----------
+    pi : Tensor (.., C, m_c)
+    k, q_c : Tensor (.., m_c)
         Class and quality index of each continuous LF.
-    fired, scores : Tensor (B, m_c)
-        Scores matter only where fired.
     """
-    a, b = beta_concentrations(pi, k, q_c)  # (C, m_c)
-    log_normaliser = torch.lgamma(a + b) - torch.lgamma(a) - torch.lgamma(b)
-    # Masked before the logarithm: a score behind a mask may be anything, NaN included.
-    inside = torch.where(fired > 0, scores, torch.full_like(scores, 0.5))
-    s = inside.clamp(SCORE_MARGIN, 1 - SCORE_MARGIN)
-    log_s, log_1s = fired * s.log(), fired * torch.log1p(-s)
-    return log_s @ (a - 1).t() + log_1s @ (b - 1).t() + fired @ log_normaliser.t()
+
+    def __init__(self, pi: Tensor, k: Tensor, q_c: Tensor) -> None:
+        declared, index = declared_classes(pi.shape[-2], k), q_c.unsqueeze(-2)
+        c, rho = torch.where(declared, index, 1 - index), pi.exp()
+        #: Both parameters (.., C, m_c) of the densities.
+        self.a, self.b = c * rho, (1 - c) * rho
+
+    def log_density(self, scores: LogScores) -> Tensor:
+        """``sum_j m_ij log Beta(s_ij; ..)`` (.., B, C)."""
+        a, b = self.a, self.b
+        log_normaliser = torch.lgamma(a + b) - torch.lgamma(a) - torch.lgamma(b)
+        inside = scores.log_s @ (a - 1).mT + scores.log_1s @ (b - 1).mT
+        return inside + scores.fired @ log_normaliser.mT
+
+    @cached_property
+    def _of_normaliser(self) -> tuple[Tensor, Tensor]:
+        """Derivatives (.., C, m_c) of the log normaliser by a and by b."""
+        both = torch.digamma(self.a + self.b)
+        return both - torch.digamma(self.a), both - torch.digamma(self.b)
+
+    def slope(self, scores: LogScores, slope: Tensor) -> Tensor:
+        """Derive by pi (.., C, m_c) what has `slope` (.., B, C) by :meth:`log_density`."""
+        by_a, by_b = self._of_normaliser
+        rows = slope.mT
+        votes = rows @ scores.fired
+        # d a / d pi = a, d b / d pi = b
+        by_pi = self.a * (rows @ scores.log_s + votes * by_a)
+        return by_pi + self.b * (rows @ scores.log_1s + votes * by_b)
+
+    def along(self, scores: LogScores, tangent: Tensor) -> Tensor:
+        """Derive :meth:`log_density` (.., B, C) in the direction `tangent` (.., C, m_c) of pi."""
+        by_a, by_b = self._of_normaliser
+        of_a, of_b = self.a * tangent, self.b * tangent
+        inside = scores.log_s @ of_a.mT + scores.log_1s @ of_b.mT
+        return inside + scores.fired @ (by_a * of_a + by_b * of_b).mT
 
 
-def log_precision(theta: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
-    """``log g_j`` and ``log(1 - g_j)``, each (m,), with g_j = P(y = k_j | LF j fires).
+@dataclass(frozen=True)
+class LogScores:
+    """Scores of continuous LFs (.., B, m_c): where they fired, and logarithms, 0 elsewhere."""
 
-    g_j = softmax_y( theta_yj + sum_{r != j} softplus(theta_yr) )[k_j]
-    """
-    soft = F.softplus(theta)
-    log_q = F.log_softmax(theta - soft + soft.sum(1, keepdim=True), dim=0)  # (C, m)
-    agrees = torch.arange(len(theta), device=theta.device).unsqueeze(1) == k
-    log_g = log_q.gather(0, k.unsqueeze(0)).squeeze(0)
-    # log(1 - g) as the mass of the other classes: exact even where g rounds to one.
-    log_rest = torch.logsumexp(log_q.masked_fill(agrees, -torch.inf), dim=0)
-    return log_g, log_rest
+    fired: Tensor
+    log_s: Tensor
+    log_1s: Tensor
 
-
-def quality_penalty(theta: Tensor, k: Tensor, q_t: Tensor) -> Tensor:
-    """``R = -sum_j q^t_j log g_j + (1 - q^t_j) log(1 - g_j)``, a scalar (SPEAR's seventh loss)."""
-    log_g, log_rest = log_precision(theta, k)
-    return -(q_t * log_g + (1 - q_t) * log_rest).sum()
+    @classmethod
+    def of(cls, fired: Tensor, scores: Tensor) -> LogScores:
+        """Make them from votes and scores (.., B, m_c); scores matter only where fired."""
+        # Masked before the logarithm: a score behind a mask may be anything, NaN included.
+        inside = torch.where(fired > 0, scores, torch.full_like(scores, 0.5))
+        s = inside.clamp(SCORE_MARGIN, 1 - SCORE_MARGIN)
+        return cls(fired, fired * s.log(), fired * torch.log1p(-s))
 
 
 def guided_start(n_classes: int, k: Tensor, q_t: Tensor, iterations: int = 200) -> Tensor:
@@ -105,33 +245,27 @@ def guided_start(n_classes: int, k: Tensor, q_t: Tensor, iterations: int = 200) 
     all class 0. Raising theta at y = k_j alone cannot do it: sigmoid(theta_yj) is the probability
     that LF j fires in class y, which 1 already puts at 0.73, so two balanced LFs reach at most
     g = 0.58. Hence the other classes are lowered. One unknown per LF, coupled through the sums
-    over the other LFs, found by L-BFGS on :func:`quality_penalty`, whose minimum it is. Guides
+    over the other LFs, found by L-BFGS on the quality penalty, whose minimum it is. Guides
     that differ much among very many LFs of one class are met to about 0.05, guides below chance to
     about 0.2, others exactly.
     """
-    fall = torch.ones_like(q_t, dtype=torch.float64, requires_grad=True)
     # Far below chance there may be no such theta; training moves on from the nearest.
-    guides = q_t.to(torch.float64).clamp(min(LOWEST_START, 1 / n_classes), 1 - SCORE_MARGIN)
-    elsewhere = (torch.arange(n_classes, device=k.device).unsqueeze(1) != k).to(torch.float64)
-    solver = torch.optim.LBFGS(
-        [fall],
-        max_iter=iterations,
-        max_eval=4 * iterations,
-        history_size=50,
-        tolerance_grad=1e-9,
-        tolerance_change=1e-14,
-        line_search_fn="strong_wolfe",
-    )
+    lowest, highest = min(LOWEST_START, 1 / n_classes), 1 - SCORE_MARGIN
+    classes, guides = k.numpy(force=True), q_t.double().clamp(lowest, highest).numpy(force=True)
+    elsewhere = (np.arange(n_classes)[:, None] != classes).astype(float)
 
-    def closure() -> Tensor:
-        solver.zero_grad()
-        value = quality_penalty(1 - elsewhere * fall, k, guides)
-        value.backward()
-        return value
+    def penalty_and_slope(fall: np.ndarray) -> tuple[float, np.ndarray]:
+        theta = 1 - elsewhere * fall
+        soft = np.logaddexp(0, theta)
+        value, slope = _penalty(theta, soft, np.exp(theta - soft), classes, guides)
+        return value, -(elsewhere * slope).sum(0)
 
-    if len(k):
-        solver.step(closure)
-    return (1 - elsewhere * fall).detach().to(q_t.dtype)
+    fall = np.ones(len(classes))
+    if len(fall):
+        limits = {"maxiter": iterations, "maxfun": 4 * iterations, "maxcor": 50}
+        options = limits | {"gtol": 1e-9, "ftol": 1e-16}
+        fall = minimize(penalty_and_slope, fall, jac=True, method="L-BFGS-B", options=options).x
+    return torch.from_numpy(1 - elsewhere * fall).to(q_t)
 
 
 def objective(

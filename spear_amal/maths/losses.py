@@ -24,21 +24,17 @@ def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
     >>> cross_entropy(torch.zeros(2, 4), torch.tensor([1, -1]))
     tensor([1.3863, 0.0000])
     """
-    known = y >= 0
-    # The input is masked, not only the output: index -1 would pick the last class.
-    picked = -F.log_softmax(logits, dim=-1).gather(1, y.clamp(min=0).unsqueeze(1)).squeeze(1)
-    return torch.where(known, picked, torch.zeros_like(picked))
+    return negative_log(F.log_softmax(logits, dim=-1), y)
+
+
+def negative_log(log_p: Tensor, y: Tensor) -> Tensor:
+    """``-log_p[y]`` per row; 0 where y = -1."""
+    return F.nll_loss(log_p, y, reduction="none", ignore_index=-1)
 
 
 def soft_cross_entropy(logits: Tensor, log_target: Tensor) -> Tensor:
     """``-sum_c t_c log p_c`` for targets ``t = softmax(log_target)``. Gradient: ``p - t``."""
     return -(F.softmax(log_target, dim=-1) * F.log_softmax(logits, dim=-1)).sum(-1)
-
-
-def entropy(logits: Tensor) -> Tensor:
-    """``-sum_c p_c log p_c`` (SPEAR's L2). Gradient: ``-p_c (log p_c + H(p))``."""
-    log_p = F.log_softmax(logits, dim=-1)
-    return -(log_p.exp() * log_p).sum(-1)
 
 
 def kl_divergence(logits_p: Tensor, logits_q: Tensor) -> Tensor:
@@ -49,17 +45,6 @@ def kl_divergence(logits_p: Tensor, logits_q: Tensor) -> Tensor:
     """
     log_p, log_q = F.log_softmax(logits_p, dim=-1), F.log_softmax(logits_q, dim=-1)
     return (log_p.exp() * (log_p - log_q)).sum(-1)
-
-
-def negative_log_marginal(log_joint: Tensor) -> Tensor:
-    """``-log sum_y P(l, y)`` from joint log-probabilities (SPEAR's L5, CAGE's objective)."""
-    return -torch.logsumexp(log_joint, dim=-1)
-
-
-def negative_log_joint(log_joint: Tensor, y: Tensor) -> Tensor:
-    """``-log P(l, y)`` at the gold class (L4 in the joint form of the paper); 0 where y = -1."""
-    picked = -log_joint.gather(1, y.clamp(min=0).unsqueeze(1)).squeeze(1)
-    return torch.where(y >= 0, picked, torch.zeros_like(picked))
 
 
 def tempered_kl(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
@@ -80,28 +65,6 @@ def cross_entropy_slope(logits: Tensor, y: Tensor) -> Tensor:
     """``p - e_y`` (B, C), the derivative of :func:`cross_entropy`; 0 where y = -1."""
     known = (y >= 0).unsqueeze(1).to(logits.dtype)
     return F.softmax(logits, dim=-1).mul_(known).scatter_add_(1, y.clamp(min=0)[:, None], -known)
-
-
-def soft_cross_entropy_slope(logits: Tensor, log_target: Tensor) -> Tensor:
-    """``p - t`` (B, C), the derivative of :func:`soft_cross_entropy` by `logits`."""
-    return F.softmax(logits, dim=-1).sub_(F.softmax(log_target, dim=-1))
-
-
-def entropy_slope(logits: Tensor) -> Tensor:
-    """``-p_c (log p_c + H(p))`` (B, C), the derivative of :func:`entropy`."""
-    log_p = F.log_softmax(logits, dim=-1)
-    p = log_p.exp()
-    return -p * (log_p - (p * log_p).sum(-1, keepdim=True))
-
-
-def kl_divergence_slope(logits_p: Tensor, logits_q: Tensor) -> Tensor:
-    """``p_c (log(p_c / q_c) - KL)`` (B, C), the derivative of :func:`kl_divergence` by `logits_p`.
-
-    That by `logits_q` is ``q - p``: :func:`soft_cross_entropy_slope` of q to the target p.
-    """
-    log_p = F.log_softmax(logits_p, dim=-1)
-    p, ratio = log_p.exp(), log_p - F.log_softmax(logits_q, dim=-1)
-    return p * (ratio - (p * ratio).sum(-1, keepdim=True))
 
 
 def domain_counts(applies: Tensor, shard: Shard = WHOLE) -> Tensor:

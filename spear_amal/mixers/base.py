@@ -191,6 +191,24 @@ class Mixer(BaseEstimator):
         """Weights (B, K) for a batch with losses (B, K); constants to the model's gradient."""
         return torch.ones_like(losses)
 
+    def row_weights(self, rows: Tensor) -> Tensor | None:
+        """Weights (B, K) of rows by number; None where they hang on more than that.
+
+        Where a mixer gives them, :meth:`weights` must be the same, and :meth:`combine` the plain
+        weighted objective: models with such mixers are trained in lock step. A class that
+        overrides one of these two alone does not inherit it.
+        """
+        return None
+
+    @classmethod
+    def weighs_by_row(cls) -> bool:
+        """Return whether :meth:`row_weights` was written for the weights that the class gives."""
+        for ancestor in cls.__mro__:
+            own = vars(ancestor)
+            if "row_weights" in own or "weights" in own or "combine" in own:
+                return "row_weights" in own and ancestor is not Mixer
+        return False
+
     def should_refresh(self, epoch: int) -> bool:
         """Return whether :meth:`refresh` is wanted before epoch `epoch` (from 0)."""
         return False

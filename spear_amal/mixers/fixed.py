@@ -47,6 +47,10 @@ class Fixed(Mixer):
         """Return the same weights for every row."""
         return self.vector.to(losses).expand_as(losses)
 
+    def row_weights(self, rows: Tensor) -> Tensor:
+        """Return the same weights for every row."""
+        return self.vector.expand(len(rows), -1)
+
     def table(self) -> Tensor:
         """All weights (n_rows, K)."""
         return self.vector.expand(self.n_rows, -1)
@@ -72,7 +76,11 @@ class Frozen(Mixer):
 
     def weights(self, batch: Batch, losses: Tensor) -> Tensor:
         """Return the weights (B, K) of the batch's rows."""
-        return self.lambdas[batch.index].to(losses)
+        return self.row_weights(batch.index).to(losses)
+
+    def row_weights(self, rows: Tensor) -> Tensor:
+        """Return the weights (B, K) of rows."""
+        return self.lambdas[rows]
 
     def table(self) -> Tensor:
         """All weights."""
@@ -87,6 +95,10 @@ class PerLoss(Mixer):
     def weights(self, batch: Batch, losses: Tensor) -> Tensor:
         """Return the same weights for every row."""
         return self.vector.to(losses).expand_as(losses)
+
+    def row_weights(self, rows: Tensor) -> Tensor:
+        """Return the same weights for every row."""
+        return self.vector.expand(len(rows), -1)
 
     def mean_weights(self, rows: Tensor) -> dict[str, float]:
         """Weight of each loss."""

@@ -76,7 +76,11 @@ class LearnedRowWeights(Mixer):
 
     def weights(self, batch: Batch, losses: Tensor) -> Tensor:
         """Return the weights (B, K) of the batch's rows, from the table."""
-        return self.lambdas[batch.index].to(losses)
+        return self.row_weights(batch.index).to(losses)
+
+    def row_weights(self, rows: Tensor) -> Tensor:
+        """Return the weights (B, K) of rows, from the table."""
+        return self.lambdas[rows]
 
     def should_refresh(self, epoch: int) -> bool:
         """Every `refresh_every` epochs from `warmup` on."""

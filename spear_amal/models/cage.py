@@ -2,11 +2,90 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
 import torch
 from torch import Tensor, nn
 
 from spear_amal.batch import Batch
 from spear_amal.maths import cage
+
+
+@dataclass(frozen=True)
+class Beliefs:
+    """What is believed of m LFs before training; leading dimensions count models.
+
+    Attributes
+    ----------
+    n_classes : int
+    k, q_t : Tensor (.., m)
+        Class and quality guide of each LF.
+    continuous : Tensor (m_c,), int64
+        Columns of continuous LFs, the same for all models.
+    q_c : Tensor (.., m_c)
+        Quality index of each continuous LF.
+    """
+
+    n_classes: int
+    k: Tensor
+    q_t: Tensor
+    continuous: Tensor
+    q_c: Tensor
+
+    @classmethod
+    def stack(cls, beliefs: Sequence[Beliefs]) -> Beliefs:
+        """Stack those of single models with as many classes and the same continuous LFs."""
+        k, q_t, q_c = (torch.stack([getattr(b, n) for b in beliefs]) for n in ("k", "q_t", "q_c"))
+        return cls(beliefs[0].n_classes, k, q_t, beliefs[0].continuous, q_c)
+
+    @cached_property
+    def guides(self) -> cage.Guides:
+        """Guides of all LFs, as penalties take them."""
+        return cage.Guides.of(self.n_classes, self.k, self.q_t)
+
+
+class RulePass:
+    """One pass of CAGE over a batch, with its derivatives in closed form.
+
+    For one model, or for several at once: all arguments then have the same leading dimension.
+
+    Parameters
+    ----------
+    theta : Tensor (.., C, m)
+    pi : Tensor (.., C, m_c)
+    beliefs : Beliefs
+    fired, scores : Tensor (.., B, m)
+    """
+
+    def __init__(
+        self, theta: Tensor, pi: Tensor, beliefs: Beliefs, fired: Tensor, scores: Tensor
+    ) -> None:
+        self.potentials, self.fired, self.pi = cage.Potentials(theta), fired, pi
+        self._scored = len(beliefs.continuous) > 0
+        if self._scored:
+            columns = beliefs.continuous
+            self._densities = cage.ScoreDensities(pi, beliefs.k[..., columns], beliefs.q_c)
+            self._scores = cage.LogScores.of(fired[..., columns], scores[..., columns])
+
+    @property
+    def log_joint(self) -> Tensor:
+        """``log P(l_i, s_i, y)`` (.., B, C)."""
+        votes = self.potentials.log_joint(self.fired)
+        return votes + self._densities.log_density(self._scores) if self._scored else votes
+
+    def slopes(self, slope: Tensor) -> tuple[Tensor, Tensor]:
+        """Derive by theta and pi what has `slope` (.., B, C) by the log joint."""
+        by_theta = self.potentials.log_joint_slope(self.fired, slope)
+        if not self._scored:
+            return by_theta, torch.zeros_like(self.pi)
+        return by_theta, self._densities.slope(self._scores, slope)
+
+    def along(self, theta: Tensor, pi: Tensor) -> Tensor:
+        """Derive the log joint (.., B, C) in a direction of theta and pi."""
+        votes = self.potentials.log_joint_along(self.fired, theta)
+        return votes + self._densities.along(self._scores, pi) if self._scored else votes
 
 
 class RuleModel(nn.Module):
@@ -63,16 +142,11 @@ class RuleModel(nn.Module):
 
     def forward(self, fired: Tensor, scores: Tensor) -> Tensor:
         """Joint log-probability ``log P(l_i, s_i, y)`` (B, C) from votes and scores (B, m)."""
-        log_joint = cage.log_joint(self.theta, fired)
-        if len(self.continuous) == 0:
-            return log_joint
-        return log_joint + cage.log_score_density(
-            self.pi,
-            self.k[self.continuous],
-            self.q_c,
-            fired[:, self.continuous],
-            scores[:, self.continuous],
-        )
+        return RulePass(self.theta, self.pi, self.beliefs(), fired, scores).log_joint
+
+    def beliefs(self) -> Beliefs:
+        """Return what training does not change of the model."""
+        return Beliefs(len(self.theta), self.k, self.q_t, self.continuous, self.q_c)
 
     def answer(self, batch: Batch) -> tuple[Tensor, None]:
         """Joint log-probabilities (B, C); CAGE has no opinion on single votes."""
@@ -80,4 +154,4 @@ class RuleModel(nn.Module):
 
     def quality_penalty(self) -> Tensor:
         """SPEAR's seventh loss at the current parameters, a scalar."""
-        return cage.quality_penalty(self.theta, self.k, self.q_t)
+        return cage.Potentials(self.theta).quality_penalty(self.beliefs().guides)

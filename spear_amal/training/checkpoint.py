@@ -10,6 +10,7 @@ killed, the newest file is therefore complete.
 from __future__ import annotations
 
 import glob
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,10 @@ from spear_amal.io.safetensors import (
     with_prefix,
     write_tensors,
 )
-from spear_amal.tensors.optimizer_state import load_optimizer_tensors, optimizer_tensors
 from spear_amal.training.state import Parts, RunState, Selection
 
 KIND, PART = "training checkpoint", "part of a training checkpoint"
+GROUP = "training checkpoint of several models"
 # What differs from process to process: weights of rows, and what is drawn for them.
 OWN = ("now.mixer.", "best.mixer.", "random.global", "random.cuda")
 
@@ -45,8 +46,15 @@ class Checkpoint:
     path: Path
     shard: Shard = WHOLE
 
-    def save(self, state: RunState) -> None:
-        """Write; the previous checkpoint stays until the new one is complete."""
+    def save(self, states: Sequence[RunState]) -> None:
+        """Write the state of a run, or of all that train in lock step, in one file.
+
+        The previous checkpoint stays until the new one is complete.
+        """
+        if len(states) > 1:
+            self._save_group(states)
+            return
+        (state,) = states
         tensors, header = _tensors(state), self._header(state)
         if self.shard.world == 1:
             write_tensors(self.path, tensors, header)
@@ -60,7 +68,21 @@ class Checkpoint:
             write_tensors(self.path, shared, header)
             self._remove_old(state.epoch)
 
-    def load(self, state: RunState) -> None:
+    def _save_group(self, states: Sequence[RunState]) -> None:
+        parts = [_tensors(state) for state in states]
+        tensors = Tensors()
+        for i, part in enumerate(parts):
+            tensors |= with_prefix(f"{i}", part)
+        header = {
+            "kind": GROUP,
+            "fingerprint": _fingerprint(states),
+            "members": [self._header(state) for state in states],
+        }
+        write_tensors(self.path, tensors, header)
+        for state, part in zip(states, parts, strict=True):
+            state.note_saved(_parts("now", part))
+
+    def load(self, states: Sequence[RunState]) -> None:
         """Continue from the checkpoint of the same data and settings, if there is one.
 
         Raises
@@ -78,16 +100,28 @@ class Checkpoint:
         if seen[0]:
             advice = "remove the file to start afresh"
             with guarded_reading(self.path, f"a {KIND} of this training", advice):
-                _take(state, *self._read(state.fingerprint))
+                if len(states) > 1:
+                    self._take_group(states)
+                else:
+                    _take(states[0], *self._read(states[0].fingerprint))
 
-    def _read(self, fingerprint: str) -> tuple[Tensors, dict[str, Any]]:
-        tensors, header = read_tensors(self.path, KIND)
-        world = header.get("world", 1)
+    def _take_group(self, states: Sequence[RunState]) -> None:
+        tensors, header = read_tensors(self.path, GROUP)
+        self._check_fingerprint(header, _fingerprint(states))
+        for i, (state, own) in enumerate(zip(states, header["members"], strict=True)):
+            _take(state, under_prefix(f"{i}", tensors), own)
+
+    def _check_fingerprint(self, header: dict[str, Any], fingerprint: str) -> None:
         if header["fingerprint"] != fingerprint:
             raise FileFormatError(
                 f"{self.path} is a checkpoint of other data or settings; give another checkpoint "
                 "path or remove the file to start afresh"
             )
+
+    def _read(self, fingerprint: str) -> tuple[Tensors, dict[str, Any]]:
+        tensors, header = read_tensors(self.path, KIND)
+        world = header.get("world", 1)
+        self._check_fingerprint(header, fingerprint)
         if world != self.shard.world:
             raise FileFormatError(
                 f"{self.path} is a checkpoint of {world} processes, these are {self.shard.world}: "
@@ -129,9 +163,13 @@ class Checkpoint:
                 part.unlink()
 
 
+def _fingerprint(states: Sequence[RunState]) -> str:
+    return "+".join(state.fingerprint for state in states)
+
+
 def _tensors(state: RunState) -> Tensors:
     tensors = {
-        **with_prefix("optimiser", optimizer_tensors(state.optimiser)),
+        **with_prefix("optimiser", state.optimiser.tensors()),
         "random.order": state.order.get_state(),
         "random.groups": state.groups.get_state(),
         "random.global": torch.get_rng_state(),
@@ -172,7 +210,7 @@ def _take(state: RunState, tensors: Tensors, header: dict[str, Any]) -> None:
     now, state.best = _parts("now", tensors), _parts("best", tensors)
     state.put_back(now)
     state.saved_files = state.files(now) | state.files(state.best)
-    load_optimizer_tensors(state.optimiser, under_prefix("optimiser", tensors))
+    state.optimiser.load(under_prefix("optimiser", tensors))
     state.kept = {n: under_prefix(f"kept.{n}", tensors) for n in header.get("kept", [])}
     state.order.set_state(tensors["random.order"])
     state.groups.set_state(tensors["random.groups"])

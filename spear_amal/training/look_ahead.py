@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -154,14 +154,9 @@ class LookAhead:
         """D_ikc of both models' scores: at unchanged parameters they serve every weight update."""
         with torch.no_grad():
             outputs = Outputs(self._logits, self.hidden, *self._rule_side(self.at, self.batch))
-        self.slopes = self.components.slopes(outputs, self.batch, self.applies)  # (B, K, C)
-        self.rule_slopes = None
-        if self.outer.rules and outputs.rule_logits is not None:
-            rules = outputs.rule_logits.detach().requires_grad_()
-            losses = self.components.losses(
-                replace(outputs, rule_logits=rules), self.batch, self.applies
-            )
-            self.rule_slopes = hypergradient.score_gradients(losses, rules)
+        # (B, K, C) each; rules that do not take the step need none
+        self.slopes, rules = self.components.slopes(outputs, self.batch, self.applies)
+        self.rule_slopes = rules if self.outer.rules else None
 
     # -- the step and the validation gradient after it ------------------------------------------
 

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
 
 import numpy as np
 
 from spear_amal.distributed.shard import WHOLE, Shard
 from spear_amal.losses import ComponentSet
+from spear_amal.maths.cage import Potentials
 from spear_amal.mixers import Mixer
-from spear_amal.models import JointModel
+from spear_amal.models import JointModel, RuleModel
+from spear_amal.training.callbacks import ProgressBar
+from spear_amal.training.lock_step import fit_in_lock_step, kind_of_losses, linear_layers
+from spear_amal.training.run import DivergedError
 from spear_amal.training.state import TrainingResult
 from spear_amal.training.table import Table, TrainingRows
-from spear_amal.training.trainer import DivergedError, Trainer
+from spear_amal.training.trainer import BATCH_SIZE, Trainer
+from spear_amal.warn_once import ShownTexts, each_warning_once
 
 
 @dataclass(frozen=True)
@@ -46,29 +54,114 @@ class Member:
     label: str = ""
 
 
-def fit_members(members: Sequence[Member]) -> list[TrainingResult | DivergedError]:
+def fit_members(members: Sequence[Member]) -> list[TrainingResult | Exception]:
     """Train every member; each gets the result that it gets alone.
+
+    Those of one kind (see :func:`kind_of`) are trained in lock step, the others one by one.
 
     Returns
     -------
-    list of TrainingResult or DivergedError
-        In the order of `members`; a member that diverges takes no other along.
+    list of TrainingResult or Exception
+        In the order of `members`; a member that fails, such as one that diverges, takes no other
+        along.
     """
+    kinds = [kind_of(member) for member in members]
+    outcomes: dict[int, TrainingResult | Exception] = {}
+    for kind in dict.fromkeys(kinds):
+        numbers = [i for i, other in enumerate(kinds) if other == kind]
+        same = [members[i] for i in numbers]
+        trained = fit_one_by_one(same) if kind is None else fit_in_lock_step(same)
+        outcomes |= dict(zip(numbers, trained, strict=True))
+    return [_labelled(outcomes[i], member.label) for i, member in enumerate(members)]
+
+
+def fit_one_by_one(members: Sequence[Member]) -> list[TrainingResult | Exception]:
+    """Train every member by itself, with gradients by autograd: the way that suits any module."""
     return [_fit_alone(member) for member in members]
 
 
-def _fit_alone(member: Member) -> TrainingResult | DivergedError:
+def _fit_alone(member: Member) -> TrainingResult | Exception:
+    shown: ShownTexts = {}
+    began = time.perf_counter()
     try:
-        return member.trainer.fit(
-            member.model,
-            member.components,
-            member.mixer,
-            member.table,
-            member.rows,
-            member.selection,
-            member.outer,
-            fingerprint=member.fingerprint,
-            shard=member.shard,
-        )
-    except DivergedError as error:
-        return DivergedError(f"{member.label}: {error}" if member.label else str(error))
+        with each_warning_once(shown):
+            result = member.trainer.fit(
+                member.model,
+                member.components,
+                member.mixer,
+                member.table,
+                member.rows,
+                member.selection,
+                member.outer,
+                fingerprint=member.fingerprint,
+                shard=member.shard,
+            )
+    except Exception as error:  # divergence, its checkpoint, its loss: no matter of the others
+        return error
+    result.seconds = time.perf_counter() - began
+    result.warnings = shown
+    return result
+
+
+def _labelled(outcome: TrainingResult | Exception, label: str) -> TrainingResult | Exception:
+    if isinstance(outcome, DivergedError) and label:
+        return DivergedError(f"{label}: {outcome}")
+    return outcome
+
+
+def kind_of(member: Member) -> Hashable | None:
+    """Return what members that are trained in lock step have in common.
+
+    None for a member that cannot be: another module than a linear model or an MLP, rules other
+    than CAGE, a mixer that needs more than a row's number, half precision, changed images, rows
+    that are not in memory or are spread over processes.
+    """
+    settings, table = member.trainer.settings, member.table
+    rules = cast(RuleModel | None, member.model.rules)
+    layers = linear_layers(member.model.feature)
+    if not layers or type(table) is not Table or table.x.ndim != 2 or not len(member.rows):
+        return None
+    plain = (
+        settings.precision == "fp32"
+        and not settings.compile
+        and table.augment is None
+        and member.shard.world == 1
+        and member.mixer.weighs_by_row()
+    )
+    if not plain or not _has_closed_rules(member):
+        return None
+    n_features = layers[0].in_features if len(layers) > 1 else None
+    weight = layers[0].weight
+    return (
+        (type(member.model.feature), n_features, *(layer.out_features for layer in layers)),
+        (weight.dtype, weight.device, table.csr is None),
+        None if rules is None else (tuple(rules.theta.shape), tuple(rules.continuous.tolist())),
+        kind_of_losses(member.components),
+        (settings.batch_size or BATCH_SIZE, settings.optimiser),
+        (tuple(table.tasks), table.weights is None, tuple(table.teachers.shape[1:])),
+        (table.fired.shape[1], id(member) if _is_watched(member) else None),
+        _kind_of_checkpoint(member),
+    )
+
+
+def _is_watched(member: Member) -> bool:
+    """Return whether callbacks of the user watch the model, which they do one at a time."""
+    callbacks = (*member.trainer.callbacks, *member.trainer.settings.callbacks)
+    return any(type(callback) is not ProgressBar for callback in callbacks)
+
+
+def _has_closed_rules(member: Member) -> bool:
+    """Return whether the rule model and the penalties have their slopes in closed form."""
+    rules = member.model.rules
+    if rules is None:
+        return not member.components.penalties
+    if type(rules) is not RuleModel:
+        return False
+    guides = rules.beliefs().guides
+    return member.components.theta_slope(Potentials(rules.theta.detach()), guides) is not None
+
+
+def _kind_of_checkpoint(member: Member) -> Hashable:
+    """Return what members have in common that share a checkpoint: the folder, and the fit."""
+    path = member.trainer.settings.checkpoint
+    return None if path is None else (Path(path).parent, member.fingerprint.split("-")[0])

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from sklearn.metrics import accuracy_score, f1_score
 
 from spear_amal.checks import check_name
 from spear_amal.distributed.shard import Shard
@@ -18,8 +17,10 @@ from spear_amal.io.safetensors import Tensors
 from spear_amal.mixers import Mixer
 from spear_amal.models import JointModel
 from spear_amal.tensors.bool_table import PackedBools
+from spear_amal.tensors.optimiser import Optimiser
 from spear_amal.training.callbacks import Record
 from spear_amal.training.objective import make_scaler
+from spear_amal.warn_once import ShownTexts
 
 if TYPE_CHECKING:
     from spear_amal.training.config import TrainerConfig
@@ -85,7 +86,7 @@ class RunState:
 
     model: JointModel
     mixer: Mixer
-    optimiser: torch.optim.Optimizer
+    optimiser: Optimiser
     order: torch.Generator
     groups: torch.Generator  # apart from `order`: whether weights are refreshed moves no batch
     fingerprint: str
@@ -162,7 +163,8 @@ class TrainingResult:
 
     `weights` are those of the selected epoch, `last_weights` those after the last refresh: tensors
     (n, K), also where rows were spread over processes, or tables on disk, of which rows are taken
-    in the same way.
+    in the same way. `path` says how it was trained, "alone" or "lock step of 5"; `seconds` are its
+    share of the time, `warnings` what it warned of.
     """
 
     history: list[Record]
@@ -173,6 +175,9 @@ class TrainingResult:
     refreshes: int = 0
     domain: PackedBools | None = None
     kept: dict[int, Tensors] = field(default_factory=dict)
+    path: str = "alone"
+    seconds: float = 0.0
+    warnings: ShownTexts = field(default_factory=dict)
 
     @classmethod
     def of(cls, state: RunState, shard: Shard, chosen: bool) -> TrainingResult:
@@ -196,16 +201,25 @@ def _all_rows(mixer: Mixer, shard: Shard) -> Any:
     return table if table is None or shard.world == 1 else shard.whole(table)
 
 
+def _f1_by_class(y: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """F1 (C,) of each class that is gold or predicted, 0 / 0 as 0; NaN for the others."""
+    n = int(max(y.max(), predicted.max())) + 1
+    total = np.bincount(y, minlength=n) + np.bincount(predicted, minlength=n)
+    both = 2.0 * np.bincount(y[y == predicted], minlength=n)
+    return np.divide(both, total, out=np.full(n, np.nan), where=total > 0)
+
+
 def _binary_f1(y: np.ndarray, predicted: np.ndarray, positive: int) -> float:
-    return float(f1_score(y, predicted, labels=[positive], average="macro", zero_division=0.0))
+    by_class = _f1_by_class(y, predicted)
+    return 0.0 if positive >= len(by_class) else float(np.nan_to_num(by_class[positive]))
 
 
 def _macro_f1(y: np.ndarray, predicted: np.ndarray, positive: int) -> float:
-    return float(f1_score(y, predicted, average="macro", zero_division=0.0))
+    return float(np.nanmean(_f1_by_class(y, predicted)))
 
 
 def _accuracy(y: np.ndarray, predicted: np.ndarray, positive: int) -> float:
-    return float(accuracy_score(y, predicted))
+    return float((y == predicted).mean())
 
 
 #: The metrics by name; each takes gold and predicted classes, (n,) each, and the positive one.
@@ -238,26 +252,33 @@ SCHEDULES = ("constant", "cosine", "steps")
 LR, LR_RULES = 1e-2, 1e-2  # where none is given; estimators choose by the data
 
 
-def make_optimiser(model: JointModel, settings: TrainerConfig) -> torch.optim.Optimizer:
+def make_optimiser(model: JointModel, settings: TrainerConfig) -> Optimiser:
     """Adam or SGD with one rate for the feature model and one for the rule model."""
+    rules = None if model.rules is None else list(model.rules.parameters())
+    return optimiser_of(list(model.feature.parameters()), rules, settings)
+
+
+def optimiser_of(
+    feature: Sequence[torch.Tensor],
+    rules: Sequence[torch.Tensor] | None,
+    settings: TrainerConfig,
+) -> Optimiser:
+    """Adam or SGD for the parameters of a feature model and, where there are any, of rules."""
     groups: list[dict[str, Any]] = [
         {
-            "params": list(model.feature.parameters()),
+            "params": feature,
             "lr": settings.lr_scale * (LR if settings.lr is None else settings.lr),
             "weight_decay": settings.weight_decay,
         }
     ]
-    if model.rules is not None:
+    if rules is not None:
         rate = LR_RULES if settings.lr_rules is None else settings.lr_rules
-        groups.append({"params": list(model.rules.parameters()), "lr": rate})
+        groups.append({"params": rules, "lr": rate})
     for group in groups:
         group["full_lr"] = group["lr"]
-    # One kernel per step: the many small ones of the plain form cost more than the arithmetic.
     if settings.optimiser == "sgd":
-        return torch.optim.SGD(
-            groups, momentum=settings.momentum, nesterov=settings.nesterov, fused=True
-        )
-    return torch.optim.Adam(groups, fused=True)
+        return Optimiser(groups, "sgd", settings.momentum, settings.nesterov)
+    return Optimiser(groups)
 
 
 def rate_factor(settings: TrainerConfig, epoch: int) -> float:
@@ -279,7 +300,7 @@ def rate_factor(settings: TrainerConfig, epoch: int) -> float:
     return 1.0
 
 
-def set_rates(optimiser: torch.optim.Optimizer, settings: TrainerConfig, epoch: int) -> None:
+def set_rates(optimiser: Optimiser, settings: TrainerConfig, epoch: int) -> None:
     """Set the rate of every group for an epoch."""
     factor = rate_factor(settings, epoch)
     for group in optimiser.param_groups:

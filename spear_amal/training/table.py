@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -106,6 +106,8 @@ class Table:
         n = x.shape[0]
         self.dtype, self.device = dtype, torch.device(device)
         self.y = torch.as_tensor(np.full(n, -1) if y is None else np.asarray(y)).long().to(device)
+        # Kept beside a dense copy: rows of few entries are better trained on as they are.
+        self.csr = sp.csr_array(x) if sp.issparse(x) else None
         self.x = self._features(x)
         self._padded = self._pad()
         self.teachers = self._logits(np.zeros((n, 0, n_classes)) if teachers is None else teachers)
@@ -137,6 +139,7 @@ class Table:
                 setattr(other, name, values[index if isinstance(values, Tensor) else rows])
         other.tasks = {name: values[index] for name, values in self.tasks.items()}
         other.augment, other.online_teachers = None, ()
+        other.csr = None if isinstance(other.x, Tensor) else other.x
         other._padded = other._pad()
         return other
 
@@ -160,8 +163,8 @@ class Table:
             images = torch.as_tensor(_tensor_ready(x)).to(self.device)
             return images if images.dtype == torch.uint8 else images.to(self.dtype)
         narrow = x.shape[1] <= DENSE_WIDTH and x.shape[0] * x.shape[1] <= DENSE_ENTRIES
-        if sp.issparse(x) and not narrow:
-            return sp.csr_array(x)
+        if self.csr is not None and not narrow:
+            return self.csr
         dense = x.toarray() if sp.issparse(x) else _tensor_ready(x)
         return torch.as_tensor(dense).to(device=self.device, dtype=self.dtype)
 
@@ -188,9 +191,10 @@ class Table:
             return matrix
         return torch.as_tensor(matrix.toarray()).to(device=self.device, dtype=self.dtype)
 
-    def _dense_rows(
+    def dense_rows(
         self, matrix: Tensor | sp.csr_array, host_index: Tensor, index: Tensor
     ) -> Tensor:
+        """Rows (B, m) of a matrix of this table, by an index in main memory and one here."""
         if isinstance(matrix, Tensor):
             return matrix[index]
         rows = matrix[host_index.cpu().numpy()].toarray()
@@ -201,7 +205,7 @@ class Table:
         # What lies in main memory is looked up by the index as it came, mostly from there as well:
         # an index on a GPU would have to be waited for.
         host_index, index = index, index.to(self.device)
-        fired = self._dense_rows(self.fired, host_index, index)
+        fired = self.dense_rows(self.fired, host_index, index)
         x = self.x[index] if isinstance(self.x, Tensor) else self._sparse_rows(host_index, index)
         teachers = self.teachers[index]
         if augmented and self.augment is not None and isinstance(x, Tensor):
@@ -217,7 +221,7 @@ class Table:
             fired=fired,
             scores=torch.zeros_like(fired)
             if self.scores is None
-            else self._dense_rows(self.scores, host_index, index),
+            else self.dense_rows(self.scores, host_index, index),
             teachers=teachers,
             tasks={name: values[index] for name, values in self.tasks.items()},
             weights=None if self.weights is None else self.weights[index],
@@ -226,6 +230,18 @@ class Table:
     def shuffled(self, rows: Tensor, generator: torch.Generator) -> Tensor:
         """Rows in a random order to go through them in."""
         return shuffle(rows, generator)
+
+    def feature_chunks(self) -> Iterator[Tensor | SparseRows]:
+        """Yield the features of all rows in order, as many at a time as a network takes."""
+        size = chunk_size(self.x)
+        for first in range(0, len(self), size):
+            rows = slice(first, first + size)
+            if isinstance(self.x, Tensor):
+                yield self.x[rows]
+            elif self._padded is not None:
+                yield self._padded[rows]
+            else:
+                yield SparseRows.from_csr(self.x[rows], self.dtype, self.device)
 
     def whole(self) -> Batch:
         """All rows as one batch."""

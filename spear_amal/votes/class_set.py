@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 import re
 import unicodedata
@@ -266,7 +267,7 @@ class ClassSet:
         """What tells these classes from others, as plain tuples: names and ids."""
         return () if self.names is None else (tuple(self.names), self.names.ids)
 
-    @property
+    @functools.cached_property
     def numbered(self) -> int:
         """Count of numbers from 0 on that are their own codes; 0 where they must be looked up."""
         if self.names is None:

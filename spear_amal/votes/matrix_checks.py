@@ -268,7 +268,9 @@ def as_flags(flags: VectorLike | None, m: int, name: str) -> np.ndarray:
     if flags is None:
         return np.zeros(m, dtype=bool)
     array = as_vector(flags, name)
-    if array.dtype.kind not in "biuf" or not np.isin(array, (0, 1)).all():
+    if array.dtype == bool:
+        return array.copy()
+    if array.dtype.kind not in "iuf" or not np.isin(array, (0, 1)).all():
         raise InputError(f"{name} must be True or False for each LF, found {flags!r}")
     return array.astype(bool)
 

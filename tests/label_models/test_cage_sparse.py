@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from spear_amal.label_models import Cage
-from spear_amal.maths import cage, losses
+from spear_amal.maths import cage
 from spear_amal.votes.label_matrix import LabelMatrix
 
 N, M, C, EPOCHS = 211, 13, 3, 17
@@ -30,17 +30,20 @@ def test_equals_dense_steps_over_all_rows(scored):
     scores = torch.as_tensor(unipolar.dense_scores()[:, at], dtype=torch.float64)
     k = torch.as_tensor(model.k_)
     guides = torch.full((len(k),), 0.9, dtype=torch.float64)
+    believed = cage.Guides.of(C, k, guides)
     theta = cage.guided_start(C, k, guides).requires_grad_()
     pi = torch.ones(C, len(at), dtype=torch.float64, requires_grad=True)
     optimiser = torch.optim.Adam([theta, pi], lr=model.lr)
     for _ in range(EPOCHS):
         optimiser.zero_grad()
-        joint = cage.log_joint(theta, fired)
+        potentials = cage.Potentials(theta)
+        joint = potentials.log_joint(fired)
         if scored:
             q_c = torch.full((len(at),), model.quality_index, dtype=torch.float64)
-            joint = joint + cage.log_score_density(pi, k[at], q_c, fired[:, at], scores)
-        value = losses.negative_log_marginal(joint).mean()
-        (value + cage.quality_penalty(theta, k, guides)).backward()
+            densities = cage.ScoreDensities(pi, k[at], q_c)
+            joint = joint + densities.log_density(cage.LogScores.of(fired[:, at], scores))
+        value = potentials.quality_penalty(believed) - joint.logsumexp(1).mean()
+        value.backward()
         optimiser.step()
     np.testing.assert_allclose(model.theta_, theta.detach(), atol=1e-9)
     np.testing.assert_allclose(model.pi_, pi.detach(), atol=1e-9)

@@ -4,10 +4,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from spear_amal.errors import InputError
 from spear_amal.losses import (
     Agreement,
+    ClosedForm,
     Component,
     ComponentSet,
     GoldCrossEntropy,
@@ -89,7 +92,7 @@ def test_every_component_of_the_package_is_covered():
 
     named = {**vars(losses), **vars(self_supervised)}
     kinds = [k for k in named.values() if isinstance(k, type)]
-    losses = {k for k in kinds if issubclass(k, Component)} - {Component}
+    losses = {k for k in kinds if issubclass(k, Component)} - {Component, ClosedForm}
     assert losses == {type(member) for member in ALL.values()}
 
 
@@ -206,16 +209,110 @@ def test_mixable_is_reported_per_component():
 
 
 @ROWWISE
-@pytest.mark.parametrize("extreme", [1.0, 40.0])
+@pytest.mark.parametrize("extreme", [1.0, 60.0])
 def test_slopes_in_closed_form_are_those_of_autograd(component, extreme):
     outputs, batch = example_batch(seed=3)
     logits = (extreme * outputs.logits).detach().requires_grad_()
-    outputs = replace(outputs, logits=logits)
+    rules = (extreme * outputs.rule_logits).detach().requires_grad_()
+    outputs = replace(outputs, logits=logits, rule_logits=rules)
     chosen = ComponentSet([component])
     applies = chosen.applies(batch)
     losses = chosen.losses(outputs, batch, applies)
-    expected = score_gradients(losses, logits)
-    torch.testing.assert_close(chosen.slopes(outputs, batch, applies), expected)
+    slopes = chosen.slopes(outputs, batch, applies)
+    for scores, found in zip((logits, rules), slopes, strict=True):
+        torch.testing.assert_close(found, score_gradients(losses, scores), rtol=1e-12, atol=1e-11)
+
+
+def every_loss(**options):
+    """SPEAR's, a distillation's and a loss without a closed form, in one set."""
+
+    class Curved(Component):
+        name, needs_rules = "curved", True
+
+        def loss(self, outputs, batch):
+            return (outputs.logits[:, 0] * outputs.rule_logits[:, 1]).tanh()
+
+        def applies(self, batch):
+            return batch.index % 2 == 0
+
+    return ComponentSet(
+        [
+            *spear_components("123456", **options).components,
+            *teacher_components(2),
+            NoisyCrossEntropy(1),
+            TeacherCrossEntropy(1, name="soft"),
+            Curved(),
+        ]
+    )
+
+
+def by_autograd(members, outputs, batch, weights):
+    """Gradients of the weighted sum by the logits and the rules' logits, from its definition."""
+    leaves = [outputs.logits.detach().requires_grad_()]
+    if outputs.rule_logits is not None:
+        leaves.append(outputs.rule_logits.detach().requires_grad_())
+    seen = replace(outputs, logits=leaves[0], rule_logits=None if len(leaves) == 1 else leaves[1])
+    total = (members.losses(seen, batch) * weights).sum()
+    gradients = torch.autograd.grad(total, leaves, allow_unused=True)
+    return [torch.zeros_like(a) if g is None else g for g, a in zip(gradients, leaves, strict=True)]
+
+
+OPTIONS = [
+    {},
+    {"consensus": "soft", "rule_gold": "joint", "agreement": "rules-feature"},
+    {"consensus": "joint", "class_weights": [0.5, 2.0, 1.0, 0.0, 0.25]},
+]
+
+
+@given(
+    seed=st.integers(0, 2**31),
+    scale=st.sampled_from([0.0, 1.0, 60.0]),
+    labelled=st.integers(0, B),
+    options=st.sampled_from(OPTIONS),
+    row_weights=st.booleans(),
+)
+@settings(max_examples=40, deadline=None)
+def test_weighted_slopes_are_those_of_the_weighted_sum(seed, scale, labelled, options, row_weights):
+    members = every_loss(**options)
+    outputs, batch = example_batch(B, labelled, seed)
+    generator = torch.Generator().manual_seed(seed)
+
+    def drawn(*shape):
+        return torch.rand(*shape, generator=generator, dtype=torch.float64)
+
+    sides = {n: scale * getattr(outputs, n).detach() for n in ("logits", "rule_logits")}
+    outputs = replace(outputs, **sides)
+    if row_weights:
+        batch = replace(batch, weights=drawn(B))
+    weights = drawn(B, len(members)) * members.applies(batch)
+    weights[drawn(B, len(members)) < 0.3] = 0
+    found = members.weighted_slopes(outputs, batch, weights)
+    for ours, expected in zip(found, by_autograd(members, outputs, batch, weights), strict=True):
+        torch.testing.assert_close(ours, expected, rtol=1e-12, atol=1e-11)
+
+
+def test_weighted_slopes_without_rules():
+    members = ComponentSet([GoldCrossEntropy(), PredictionEntropy()])
+    outputs, batch = example_batch()
+    outputs = replace(outputs, rule_logits=None)
+    weights = members.applies(batch) * 0.5
+    by_logits, by_rules = members.weighted_slopes(outputs, batch, weights)
+    (expected,) = by_autograd(members, outputs, batch, weights)
+    torch.testing.assert_close(by_logits, expected, rtol=1e-12, atol=1e-12)
+    assert by_rules is None
+
+
+def test_slopes_leave_what_they_are_given_and_its_graph_alone():
+    outputs, batch = example_batch()
+    members = every_loss()
+    with torch.no_grad():  # what is shared here has no graph, and must not serve what follows
+        members.losses(outputs, batch)
+    members.weighted_slopes(outputs, batch, members.applies(batch).double())
+    members.losses(outputs, batch).sum().backward()
+    alone, _ = example_batch()
+    members.losses(alone, batch).sum().backward()
+    torch.testing.assert_close(outputs.logits.grad, alone.logits.grad)
+    torch.testing.assert_close(outputs.rule_logits.grad, alone.rule_logits.grad)
 
 
 def test_losses_of_the_training_tables_know_their_slopes():
@@ -223,17 +320,36 @@ def test_losses_of_the_training_tables_know_their_slopes():
     outputs, batch = example_batch()
     for component in closed:
         assert component.slope(outputs, batch) is not None
+        assert component.rule_slope(outputs, batch) is not None
 
 
-def test_an_overridden_loss_does_not_inherit_a_slope():
-    class Doubled(GoldCrossEntropy):
+@pytest.mark.parametrize("inner", [GoldCrossEntropy, Agreement])
+def test_an_overridden_loss_does_not_inherit_a_slope(inner):
+    class Doubled(inner):
         name = "doubled"
 
         def loss(self, outputs, batch):
             return 2 * super().loss(outputs, batch)
 
+    class HalfWritten(Doubled):
+        """Its slope by the rules is still that of the other loss, and must not be used."""
+
+        name = "half-written"
+
+        def loss(self, outputs, batch):
+            return 2 * inner.loss(self, outputs, batch)
+
+        def slope(self, outputs, batch):
+            return 2 * inner().slope(outputs, batch)
+
     outputs, batch = example_batch()
-    both = ComponentSet([GoldCrossEntropy(), Doubled()])
-    slopes = both.slopes(outputs, batch, both.applies(batch))
-    torch.testing.assert_close(slopes[:, 1], 2 * slopes[:, 0])
-    assert slopes[:, 1].abs().sum() > 0
+    covered = OnCovered(Doubled())
+    covered.name = "covered"
+    members = ComponentSet([inner(), Doubled(), HalfWritten(), covered])
+    factors = members.applies(batch) * torch.tensor([1, 2, 2, 2])
+    slopes = members.slopes(outputs, batch, members.applies(batch))
+    weighted = members.weighted_slopes(outputs, batch, members.applies(batch))
+    expected = inner().slope(outputs, batch), inner().rule_slope(outputs, batch)
+    for alone, apart, total in zip(expected, slopes, weighted, strict=True):
+        torch.testing.assert_close(apart, factors.unsqueeze(2) * alone.unsqueeze(1))
+        torch.testing.assert_close(total, factors.sum(1, keepdim=True) * alone)

@@ -8,6 +8,7 @@ import torch
 
 from spear_amal.batch import Batch, Outputs
 from spear_amal.losses import (
+    ComponentSet,
     GoldCrossEntropy,
     Implication,
     NoisyCrossEntropy,
@@ -87,8 +88,8 @@ def test_sums_that_differ_by_rounding_are_tied_and_small_leads_are_not():
 def test_class_weights_are_factors_of_gold_rows_only():
     outputs, batch = make()
     for kind, options in ((GoldCrossEntropy, {}), (NoisyCrossEntropy, {"teacher": 1})):
-        plain = kind(**options).loss(outputs, batch).detach()
-        weighted = kind(class_weights=np.array(WEIGHTS), **options).loss(outputs, batch).detach()
+        members = (kind(**options), kind(class_weights=np.array(WEIGHTS), **options))
+        plain, weighted = (ComponentSet([one]).losses(outputs, batch)[:, 0] for one in members)
         factor = torch.tensor([WEIGHTS[y] if y >= 0 else 1.0 for y in Y.tolist()]).double()
         torch.testing.assert_close(weighted, factor * plain)
         assert weighted.dtype == plain.dtype
@@ -133,6 +134,6 @@ def test_exemplars_are_looked_up_by_row_number():
 
 def test_gold_rows_without_gold_have_no_loss_under_weights():
     outputs, batch = make()
-    value = GoldCrossEntropy(WEIGHTS).loss(outputs, batch)
+    value = ComponentSet([GoldCrossEntropy(WEIGHTS)]).losses(outputs, batch)[:, 0]
     assert (value[batch.y < 0] == 0).all()
     torch.testing.assert_close(value[5], 0.5 * losses.cross_entropy(outputs.logits, batch.y)[5])

@@ -8,7 +8,8 @@ import scipy.integrate
 import scipy.stats
 import torch
 
-from spear_amal.maths import cage, losses
+from spear_amal.maths import cage
+from spear_amal.maths.cage import Guides, LogScores, Potentials, ScoreDensities
 
 F64 = torch.float64
 
@@ -26,7 +27,7 @@ def patterns(m):
 @pytest.mark.parametrize(("C", "m"), [(2, 1), (2, 5), (3, 7), (5, 3)])
 def test_joint_sums_to_one_over_all_votes(C, m):
     theta, _ = parameters(C, m)
-    total = cage.log_joint(theta, patterns(m)).exp().sum()
+    total = Potentials(theta).log_joint(patterns(m)).exp().sum()
     assert total.item() == pytest.approx(1.0, abs=1e-12)
 
 
@@ -37,15 +38,15 @@ def test_joint_equals_the_product_form(C, m):
     t = theta.detach().numpy()
     Z = np.prod(1 + np.exp(t), axis=1).sum()
     expected = np.array([[np.prod(np.exp(t[y]) ** row) for y in range(C)] for row in fired.numpy()])
-    found = cage.log_joint(theta, fired).exp().detach()
+    found = Potentials(theta).log_joint(fired).exp().detach()
     np.testing.assert_allclose(found, expected / Z, rtol=1e-12)
 
 
 @pytest.mark.parametrize(("C", "m"), [(2, 5), (3, 7)])
 def test_precision_equals_enumeration(C, m):
     theta, k = parameters(C, m)
-    joint, fired = cage.log_joint(theta, patterns(m)).exp(), patterns(m)
-    log_g, log_rest = cage.log_precision(theta, k)
+    joint, fired = Potentials(theta).log_joint(patterns(m)).exp(), patterns(m)
+    log_g, log_rest = Potentials(theta).log_precision(cage.declared_classes(C, k))
     for j in range(m):
         on = fired[:, j] == 1
         expected = joint[on, k[j]].sum() / joint[on].sum()
@@ -60,8 +61,8 @@ def test_score_density_equals_scipy_and_integrates_to_one():
     k, q_c = torch.tensor([0, 2]), torch.tensor([0.85, 0.7], dtype=F64)
     fired = torch.tensor([[1.0, 1.0], [1.0, 0.0], [0.0, 0.0]], dtype=F64)
     scores = torch.tensor([[0.3, 0.8], [0.6, torch.nan], [torch.nan, torch.nan]], dtype=F64)
-    found = cage.log_score_density(pi, k, q_c, fired, scores)
-    a, b = cage.beta_concentrations(pi, k, q_c)
+    densities = ScoreDensities(pi, k, q_c)
+    found, a, b = densities.log_density(LogScores.of(fired, scores)), densities.a, densities.b
     for i, y in itertools.product(range(3), range(C)):
         expected = sum(
             scipy.stats.beta.logpdf(scores[i, j].item(), a[y, j].item(), b[y, j].item())
@@ -72,8 +73,8 @@ def test_score_density_equals_scipy_and_integrates_to_one():
 
     def density(s):
         one = torch.tensor([[s]], dtype=F64)
-        value = cage.log_score_density(pi[:, :1], k[:1], q_c[:1], torch.ones_like(one), one)
-        return value.exp()[0, 0].item()
+        seen = LogScores.of(torch.ones_like(one), one)
+        return ScoreDensities(pi[:, :1], k[:1], q_c[:1]).log_density(seen).exp()[0, 0].item()
 
     inside, _ = scipy.integrate.quad(density, cage.SCORE_MARGIN, 1 - cage.SCORE_MARGIN)
     a0, b0 = a[0, 0].item(), b[0, 0].item()
@@ -90,13 +91,15 @@ def test_likelihood_and_penalty_pass_gradcheck():
     q_c = torch.full((2,), 0.85, dtype=F64)
 
     def likelihood(theta, pi):
-        joint = cage.log_joint(theta, fired)
-        joint = joint + cage.log_score_density(pi, k[:2], q_c, fired[:, :2], scores)
-        return losses.negative_log_marginal(joint)
+        joint = Potentials(theta).log_joint(fired)
+        seen = LogScores.of(fired[:, :2], scores)
+        joint = joint + ScoreDensities(pi, k[:2], q_c).log_density(seen)
+        return -joint.logsumexp(1)
 
     assert torch.autograd.gradcheck(likelihood, (theta, pi))
     guides = torch.full((5,), 0.8, dtype=F64)
-    assert torch.autograd.gradcheck(lambda t: cage.quality_penalty(t, k, guides), (theta,))
+    guides = Guides.of(3, k, guides)
+    assert torch.autograd.gradcheck(lambda t: Potentials(t).quality_penalty(guides), (theta,))
 
 
 @pytest.mark.parametrize("m", [1, 2, 15, 40, 73, 164, 1000])
@@ -108,11 +111,12 @@ def test_gradients_are_finite_and_not_zero_for_any_number_of_lfs(m, dtype):
     theta = torch.ones(2, m, dtype=dtype, requires_grad=True)
     fired = (torch.rand(31, m, generator=generator) < 0.05).to(dtype)
     fired[:, 0] = 1
-    value = losses.negative_log_marginal(cage.log_joint(theta, fired)).mean()
+    value = -Potentials(theta).log_joint(fired).logsumexp(1).mean()
     (gradient,) = torch.autograd.grad(value, theta)
     assert torch.isfinite(gradient).all()
     assert gradient.abs().max() > 1e-3
-    penalty = cage.quality_penalty(theta, k, torch.full((m,), 0.9, dtype=dtype))
+    guides = Guides.of(2, k, torch.full((m,), 0.9, dtype=dtype))
+    penalty = Potentials(theta).quality_penalty(guides)
     if m > 1:
         (gradient,) = torch.autograd.grad(penalty, theta)
         assert torch.isfinite(gradient).all()
@@ -121,7 +125,8 @@ def test_gradients_are_finite_and_not_zero_for_any_number_of_lfs(m, dtype):
 
 def test_saturated_precision_stays_finite():
     theta = torch.tensor([[80.0], [-80.0]], dtype=F64, requires_grad=True)
-    penalty = cage.quality_penalty(theta, torch.tensor([0]), torch.tensor([0.9], dtype=F64))
+    guides = Guides.of(2, torch.tensor([0]), torch.tensor([0.9], dtype=F64))
+    penalty = Potentials(theta).quality_penalty(guides)
     (gradient,) = torch.autograd.grad(penalty, theta)
     assert torch.isfinite(penalty)
     assert torch.isfinite(gradient).all()
@@ -136,7 +141,7 @@ def test_guided_start_reaches_the_guides(C, per_class):
     for low, tolerance in ((0.9, 1e-4), (0.6, 0.05)):
         guides = torch.linspace(low, 0.9, len(k), dtype=F64)
         theta = cage.guided_start(C, k, guides)
-        log_g, _ = cage.log_precision(theta, k)
+        log_g, _ = Potentials(theta).log_precision(cage.declared_classes(C, k))
         torch.testing.assert_close(log_g.exp(), guides, rtol=0, atol=tolerance)
     assert (theta.gather(0, k.unsqueeze(0)) == 1).all()
 

@@ -8,7 +8,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from spear_amal import DistilledClassifier, RuleModelConfig, SpearClassifier, TrainerConfig
 from spear_amal.mixers import Amal
-from spear_amal.training import Table, Trainer
+from spear_amal.training import Table, trainer
 
 # Operators whose result's size or value the host must know before it goes on.
 WAITING = {"_local_scalar_dense", "nonzero", "masked_select", "_unique2", "unique_dim"}
@@ -37,7 +37,7 @@ class Watch(TorchDispatchMode):
 def watch(monkeypatch):
     """Watch the making of batches, forward and backward passes; the optimiser has its own ways."""
     watch = Watch()
-    batch, step = Table.batch, Trainer._train_batch
+    batch, step = Table.batch, trainer._train_batch
 
     def watched_batch(self, index, augmented=False):
         if not augmented:  # not of training
@@ -45,18 +45,18 @@ def watch(monkeypatch):
         with watch:
             return batch(self, index, augmented=True)
 
-    def watched_step(self, state, objective, rows):
+    def watched_step(state, objective, rows):
         optimise = state.optimiser.step
         with watch, monkeypatch.context() as patch:
             patch.setattr(state.optimiser, "step", lambda *a, **k: unwatched(optimise))
-            return step(self, state, objective, rows)
+            return step(state, objective, rows)
 
     def unwatched(optimise):
         with torch.utils._python_dispatch._disable_current_modes():
             return optimise()
 
     monkeypatch.setattr(Table, "batch", watched_batch)
-    monkeypatch.setattr(Trainer, "_train_batch", watched_step)
+    monkeypatch.setattr(trainer, "_train_batch", watched_step)
     return watch
 
 

@@ -38,7 +38,7 @@ _DAMAGE = (
     ValueError,
 )
 MemberFilter = Callable[[str], bool]
-Member = tuple[str, bytes]
+ArchiveMember = tuple[str, bytes]
 
 
 def base_name(name: str) -> str:
@@ -51,7 +51,7 @@ def is_archive(path: Path) -> bool:
     return path.name.lower().endswith(ARCHIVES)
 
 
-def members(path: Path, wanted: MemberFilter) -> Iterator[Member]:
+def members(path: Path, wanted: MemberFilter) -> Iterator[ArchiveMember]:
     """Yield name and content of the wanted files of a folder or an archive, one after another.
 
     Archives inside a folder are looked into as well, after its plain files, so that a download
@@ -90,7 +90,7 @@ def held_files(path: Path) -> list[Path]:
     return sorted(files, key=is_archive)  # stable: plain files come first
 
 
-def _of_folder(folder: Path, wanted: MemberFilter) -> Iterator[Member]:
+def _of_folder(folder: Path, wanted: MemberFilter) -> Iterator[ArchiveMember]:
     for file in held_files(folder):
         name = file.relative_to(folder).as_posix()
         if is_archive(file):
@@ -99,7 +99,7 @@ def _of_folder(folder: Path, wanted: MemberFilter) -> Iterator[Member]:
             yield name, file.read_bytes()
 
 
-def _of_archive(path: Path, wanted: MemberFilter) -> Iterator[Member]:
+def _of_archive(path: Path, wanted: MemberFilter) -> Iterator[ArchiveMember]:
     """Yield from the reader of this kind; what goes wrong in it names the archive."""
     reader = {".zip": _of_zip, ".whl": _of_zip, ".deb": _of_deb}.get(path.suffix.lower(), _of_tar)
     allowance = max(LEAST_ALLOWANCE, MOST_GROWTH * path.stat().st_size)
@@ -180,7 +180,7 @@ def _decompressed(handle: Any) -> Any:
     return bz2.BZ2File(handle) if start.startswith(b"BZh") else handle
 
 
-def _of_tar(handle: Any, wanted: MemberFilter, allowance: int) -> Iterator[Member]:
+def _of_tar(handle: Any, wanted: MemberFilter, allowance: int) -> Iterator[ArchiveMember]:
     stream: Any = _Bounded(_decompressed(handle), allowance)
     with tarfile.open(fileobj=stream, mode="r:") as archive:
         for info in archive:
@@ -194,7 +194,7 @@ def _of_tar(handle: Any, wanted: MemberFilter, allowance: int) -> Iterator[Membe
             yield name, content.read()
 
 
-def _of_zip(handle: Any, wanted: MemberFilter, allowance: int) -> Iterator[Member]:
+def _of_zip(handle: Any, wanted: MemberFilter, allowance: int) -> Iterator[ArchiveMember]:
     unpacked = 0
     with zipfile.ZipFile(handle) as archive:
         for info in archive.infolist():
@@ -208,7 +208,7 @@ def _of_zip(handle: Any, wanted: MemberFilter, allowance: int) -> Iterator[Membe
                 yield name, archive.read(info)
 
 
-def _of_deb(handle: Any, wanted: MemberFilter, allowance: int) -> Iterator[Member]:
+def _of_deb(handle: Any, wanted: MemberFilter, allowance: int) -> Iterator[ArchiveMember]:
     """Yield the files that a Debian package would install: the data.tar.* of an "ar" archive."""
     if handle.read(8) != b"!<arch>\n":
         raise FileFormatError("is no Debian package")

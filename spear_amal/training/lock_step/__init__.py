@@ -1,0 +1,7 @@
+"""Models of one shape trained as one: folds, seeds and trials share every step."""
+
+from spear_amal.training.lock_step.engine import fit_in_lock_step
+from spear_amal.training.lock_step.losses import kind_of_losses
+from spear_amal.training.lock_step.stack import linear_layers
+
+__all__ = ["fit_in_lock_step", "kind_of_losses", "linear_layers"]

@@ -1,0 +1,135 @@
+"""Features of the rows of one step, dense or sparse, and the first layer's products with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+# More outputs than this, and a dense product is faster than looking up weights for each.
+FEW_OUTPUTS = 16
+
+
+class StepFeatures(Protocol):
+    """Features of M x B rows."""
+
+    def affine(self, weight: Tensor, bias: Tensor) -> Tensor:
+        """Compute ``x weight^T + bias`` (M, B, n_out): weight (M, n_out, D), bias (M, n_out)."""
+
+    def outer_sum(self, slope: Tensor, out: Tensor) -> None:
+        """Write ``slope^T x`` (M, n_out, D) of slope (M, B, n_out) to `out`."""
+
+
+@dataclass(frozen=True)
+class DenseFeatures:
+    """Features x (M, B, D)."""
+
+    x: Tensor
+
+    def affine(self, weight: Tensor, bias: Tensor) -> Tensor:
+        """Compute ``x weight^T + bias``."""
+        return torch.baddbmm(bias.unsqueeze(1), self.x, weight.mT)
+
+    def outer_sum(self, slope: Tensor, out: Tensor) -> None:
+        """Write ``slope^T x`` to `out`."""
+        out.copy_(torch.bmm(slope.mT, self.x))
+
+
+@dataclass(frozen=True)
+class SparseFeatures:
+    """Non-zero features, row by row.
+
+    The weights lie in a table (M, P) whose rows begin with them. Sums run in the order of a row's
+    entries, whatever the other rows are.
+
+    Attributes
+    ----------
+    places : Tensor (N,), int64
+        Which number of the table an entry is multiplied with for output 0.
+    values : Tensor (N,)
+    starts : Tensor (M * B,), int64
+        First entry of each row.
+    rows : Tensor (N,), int64
+        Row of each entry.
+    """
+
+    places: Tensor
+    values: Tensor
+    starts: Tensor
+    rows: Tensor
+
+    def affine(self, weight: Tensor, bias: Tensor) -> Tensor:
+        """Compute ``x weight^T + bias``."""
+        n_members, n_out, _ = weight.shape
+        sums = torch.cat(
+            [
+                F.embedding_bag(
+                    self.places, numbers, self.starts, mode="sum", per_sample_weights=self.values
+                )
+                for numbers in _by_output(weight)
+            ],
+            dim=1,
+        )
+        return sums.view(n_members, -1, n_out).add_(bias.unsqueeze(1))
+
+    def outer_sum(self, slope: Tensor, out: Tensor) -> None:
+        """Write ``slope^T x`` to `out`."""
+        out.zero_()
+        by_output = slope.flatten(0, 1).t().contiguous()
+        for numbers, of_rows in zip(_by_output(out), by_output, strict=True):
+            spread = of_rows.index_select(0, self.rows).mul_(self.values)
+            numbers.squeeze(1).scatter_add_(0, self.places, spread)
+
+
+def _by_output(weight: Tensor) -> list[Tensor]:
+    """Return for each output the numbers (.., 1) of the table from its first weight on.
+
+    The table's rows begin with the weights (M, n_out, D).
+    """
+    n_members, n_out, _ = weight.shape
+    width, between = weight.stride()[:2]
+    numbers = weight.as_strided((n_members * width, 1), (1, 1))
+    return [numbers[c * between :] for c in range(n_out)]
+
+
+def sparse_steps(
+    csr: sp.csr_array, n_members: int, n_rows: int, weight: Tensor
+) -> Iterator[StepFeatures]:
+    """Cut rows of a matrix into steps of `n_members` x `n_rows` rows.
+
+    Parameters
+    ----------
+    csr : csr_array (S * M * B, D)
+        Rows step by step, within a step member by member.
+    n_members, n_rows : int
+        M and B.
+    weight : Tensor (M, n_out, D)
+        Of the first layer: what the features are multiplied with.
+    """
+    step, device = n_members * n_rows, weight.device
+    if weight.shape[1] > FEW_OUTPUTS:
+        for first in range(0, csr.shape[0], step):
+            dense = torch.from_numpy(csr[first : first + step].toarray())
+            x = dense.to(device=device, dtype=weight.dtype)
+            x = F.pad(x, (0, weight.shape[2] - x.shape[1]))
+            yield DenseFeatures(x.view(n_members, n_rows, -1))
+        return
+    lengths = np.diff(csr.indptr)
+    row = np.arange(csr.shape[0]) % step  # within its step
+    of_member = (row // n_rows) * weight.stride(0)
+    places = torch.from_numpy(np.repeat(of_member, lengths) + csr.indices).to(device)
+    rows = torch.from_numpy(np.repeat(row, lengths)).to(device)
+    values = torch.from_numpy(csr.data).to(device=device, dtype=weight.dtype)
+    ends = csr.indptr.astype(np.int64)
+    first_entries = torch.from_numpy(ends[:-1] - np.repeat(ends[:-1:step], step)).to(device)
+    for first in range(0, csr.shape[0], step):
+        entries = slice(int(ends[first]), int(ends[first + step]))
+        yield SparseFeatures(
+            places[entries], values[entries], first_entries[first : first + step], rows[entries]
+        )

@@ -1,0 +1,222 @@
+"""One run of training, epoch by epoch: what happens around the steps, whoever takes them.
+
+Before an epoch rates are set and the weights may be refreshed; after it the epoch is scored on
+validation rows, kept if it is the best, told to callbacks and written to disk. The steps between
+are taken by :class:`.trainer.Trainer` for one model, or in lock step for many.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spear_amal.batch import Batch
+from spear_amal.distributed.shard import WHOLE, Shard
+from spear_amal.errors import SpearAmalError
+from spear_amal.history import MODULE, WEIGHT
+from spear_amal.losses import ComponentSet
+from spear_amal.losses.noisy_label import favourite_classes
+from spear_amal.maths.losses import soft_cross_entropy
+from spear_amal.models.feature_model import eval_mode, twice_differentiable
+from spear_amal.tensors.bool_table import PackedBools
+from spear_amal.training.callbacks import Callback, Record
+from spear_amal.training.checkpoint import Checkpoint
+from spear_amal.training.config import TrainerConfig
+from spear_amal.training.look_ahead import LookAhead
+from spear_amal.training.state import RunState, TrainingResult, score, set_rates
+from spear_amal.training.table import Table, TrainingRows
+
+PATIENCE = 10  # where none is given; estimators choose by the data
+
+
+class DivergedError(SpearAmalError, ArithmeticError):
+    """A loss became NaN or infinite during training."""
+
+
+@dataclass(eq=False)
+class TrainingRun:
+    """A model on its way through the epochs.
+
+    Attributes
+    ----------
+    settings : TrainerConfig
+    metric : str
+    positive : int
+    callbacks : sequence of Callback
+    state : RunState
+        All that changes.
+    components : ComponentSet
+    table : Table or ShardTable
+    rows : Tensor of int
+        Which rows of the table take part.
+    selection, outer : Table or None
+        Validation rows that choose the epoch, and those that drive the weights.
+    shard : Shard
+    domain : PackedBools (n, K)
+        Where each loss is defined, of the rows that are here.
+    """
+
+    settings: TrainerConfig
+    metric: str
+    positive: int
+    callbacks: Sequence[Callback]
+    state: RunState
+    components: ComponentSet
+    table: TrainingRows
+    rows: Tensor
+    selection: Table | None
+    outer: Table | None
+    shard: Shard
+    domain: PackedBools
+    local_rows: Tensor = field(init=False)  # numbers here of those of `rows` that are here
+
+    def __post_init__(self) -> None:
+        self.local_rows = self.shard.local(self.rows)
+        self._outer_batch: Batch | None = None
+
+    # -- epochs ---------------------------------------------------------------------------------
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether no epoch is left to train."""
+        return self.state.epoch >= self.settings.max_epochs or self.state.stopped
+
+    def announce(self) -> None:
+        """Call the callbacks: training starts, or goes on."""
+        for callback in self.callbacks:
+            callback.watch(self.state.model)
+            callback.on_begin(self.settings.max_epochs, self.state.epoch)
+
+    def end(self) -> None:
+        """Call the callbacks: training ended or was interrupted."""
+        for callback in self.callbacks:
+            callback.on_end()
+
+    def before_epoch(self) -> None:
+        """Set the rates, and refresh the mixer where it is due."""
+        self._began = time.perf_counter()
+        state, mixer = self.state, self.state.mixer
+        set_rates(state.optimiser, self.settings, state.epoch)
+        grouped = mixer.needs_look_ahead and not mixer.every_step
+        if grouped and self.outer is not None and mixer.should_refresh(state.epoch):
+            with twice_differentiable(state.model):
+                self._refresh(self._validation_batch(self.outer))
+            state.refreshes += 1
+
+    def order(self) -> Tensor:
+        """Draw the order of the rows of the coming epoch."""
+        state = self.state
+        return self.table.shuffled(state.mixer.visits(self.rows, state.epoch), state.order)
+
+    def after_epoch(self, sums: Tensor, counts: Tensor) -> None:
+        """Record an epoch by the sums (K,) of its losses over `counts` (K,) rows.
+
+        Raises
+        ------
+        DivergedError
+            If a loss is not finite.
+        """
+        state, mixer = self.state, self.state.mixer
+        means = (sums / counts.clamp(min=1)).tolist()
+        losses = dict(zip(self.components.names, means, strict=True))
+        _check_finite(losses, state.epoch)
+        epoch = state.epoch
+        record: Record = {"epoch": epoch, **{f"loss/{name}": v for name, v in losses.items()}}
+        record |= {f"{WEIGHT}{k}": v for k, v in mixer.mean_weights(self.local_rows).items()}
+        record |= {f"{MODULE}{k}/{m}": v for (k, m), v in mixer.module_weights().items()}
+        if self.selection is not None:
+            record |= self._validate(self.selection)
+        record["seconds"] = time.perf_counter() - self._began
+        state.history.append(record)
+        state.epoch += 1
+        if state.epoch in self.settings.keep_epochs:
+            state.keep_epoch()
+        for callback in self.callbacks:
+            callback.on_epoch(epoch, record)
+
+    @property
+    def is_checkpoint_due(self) -> bool:
+        """Return whether the state is to be written after the epoch that has just ended."""
+        due = self.state.epoch % self.settings.checkpoint_every == 0
+        return self.settings.checkpoint is not None and (due or self.state.stopped)
+
+    def checkpoint(self) -> Checkpoint:
+        """Return the file that the state is written to."""
+        return Checkpoint(Path(str(self.settings.checkpoint)), self.shard)
+
+    def result(self) -> TrainingResult:
+        """Return what was found, and leave the selected epoch's parameters in the model."""
+        result = TrainingResult.of(self.state, self.shard, chosen=self.selection is not None)
+        domain = self.domain
+        whole = domain if self.shard.world == 1 else PackedBools.pack(self.shard.whole(domain[:]))
+        result.domain = whole.cpu()
+        self.state.mixer.shard = WHOLE  # it may go on elsewhere
+        return result
+
+    def _validation_batch(self, outer: Table) -> Batch:
+        """All rows of V; where they are features they are put together once."""
+        if self._outer_batch is None or outer.x.ndim > 2:
+            self._outer_batch = outer.whole()
+        return self._outer_batch
+
+    def _refresh(self, validation: Batch) -> None:
+        """One look-ahead per group of rows; V goes once through the model, which stands still."""
+        mixer, model = self.state.mixer, self.state.model
+        options = mixer.look_ahead_options()
+        order = self.table.shuffled(self.rows, self.state.groups)
+        model.eval()
+        hidden = None
+        for index in order.split(options.group_size or len(order)):
+            batch = self.table.batch(self.shard.local(index))
+            look = LookAhead.from_options(
+                model, self.components, batch, validation, options, hidden, self.shard
+            )
+            hidden = look.validation_hidden
+            mixer.refresh(look, batch)
+        mixer.end_refresh()
+
+    def _validate(self, selection: Table) -> Record:
+        """Score the feature model on validation rows, keep the epoch if best, see if to stop.
+
+        Rows without gold are held against the first teacher's answers, by their loss: how often
+        its favourite class is met says less, and says nothing of whether it is right.
+        """
+        state = self.state
+        with torch.no_grad(), eval_mode(state.model):
+            said = [state.model.feature(x)[0] for x in selection.feature_chunks()]
+        logits = torch.cat(said)
+        by_loss = bool((selection.y < 0).all())
+        y, loss = selection.y, 0.0
+        if by_loss:
+            y = favourite_classes(selection.teachers[:, 0])
+            loss = soft_cross_entropy(logits, selection.teachers[:, 0]).mean().item()
+        else:
+            loss = torch.nn.functional.cross_entropy(logits, y).item()
+        _check_finite({"validation": loss}, state.epoch)
+        value = math.nan
+        if (y >= 0).any():
+            predicted = logits.argmax(1).cpu().numpy()
+            value = score(self.metric, y.cpu().numpy(), predicted, self.positive)
+        value, loss = self.shard.agreed((value, loss))
+        if state.selection.offer(state.epoch, value, loss, by_loss):
+            state.keep_best()
+        given = self.settings.patience
+        patience = PATIENCE if given == "auto" else int(given or self.settings.max_epochs)
+        state.stopped = state.selection.exhausted(state.epoch, patience)
+        return {"val_score": value, "val_loss": loss}
+
+
+def _check_finite(means: dict[str, float], epoch: int) -> None:
+    bad = [name for name, value in means.items() if not np.isfinite(value)]
+    if bad:
+        raise DivergedError(
+            f"loss {bad[0]!r} became {means[bad[0]]} in epoch {epoch}; use a smaller lr, or look "
+            "for extreme feature values"
+        )
