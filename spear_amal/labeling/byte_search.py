@@ -105,7 +105,9 @@ class WordSearch:
         rest = data[inner:]
         room = np.zeros(2 * margin, np.uint8)
         room[: len(rest)] = rest
-        found += self._in_block(room, inner, len(rest))
+        for starts, which in self._in_block(room, inner, len(rest)):
+            whole = starts + self.lengths[which] <= len(data)  # not with the zeros behind
+            found.append((starts[whole], which[whole]))
         return np.concatenate([p for p, _ in found]), np.concatenate([w for _, w in found])
 
     def _in_block(self, data: np.ndarray, base: int, size: int) -> Iterator[Matches]:
