@@ -122,6 +122,9 @@ class LFRunner:
         """Votes of one LF on a chunk of texts."""
         lf, reader = cast(TextLF, self._lfs[j]), self._readers[j]
         sure, rows = candidates
+        sure_codes = np.full(len(sure), reader.declared, CODE)
+        if not len(rows):
+            return Fired(sure, sure_codes)
         answers = [lf.test(chunk.text(row)) for row in rows.tolist()]
         if lf.answers is bool:
             codes = np.where(np.array(answers, dtype=bool), reader.declared, ABSTAIN)
@@ -133,10 +136,7 @@ class LFRunner:
                 except InvalidOutput as error:
                     self._book.report(lf.name, start + int(rows[k]), error)
         places, codes, _ = Fired.of_dense(codes)
-        if not len(sure):
-            return Fired(rows[places], codes)
-        rows = np.concatenate([sure, rows[places]])
-        codes = np.concatenate([np.full(len(sure), reader.declared, CODE), codes])
+        rows, codes = np.concatenate([sure, rows[places]]), np.concatenate([sure_codes, codes])
         order = np.argsort(rows, kind="stable")
         return Fired(rows[order], codes[order])
 

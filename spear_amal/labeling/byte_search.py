@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 # Bytes that are looked up at a time, few enough for the caches next to a core, and bytes of which
 # the hits are compared with words together.
 LOOKED_UP = 1 << 18
-BLOCK = 1 << 20
+BLOCK = 1 << 21
 # The bit that lower-case letters of ASCII have and upper-case ones have not.
 CASE_BIT = 0x20
 # Entries of a table for each key that is stored: few other bytes then share a key.
@@ -173,8 +174,9 @@ class _Table:
     keys, words, offsets : arrays of int of shape (entries,)
     """
 
-    # Bytes of which a key is made beyond the first two.
+    # Bytes of which a key is made beyond the first two, and its type.
     _ahead = 0
+    _kind: Any = np.uint16
 
     def __init__(self, size: int, keys: np.ndarray, words: np.ndarray, offsets: np.ndarray) -> None:
         # In the order of keys, and each once: an open byte may lead to one key in several ways.
@@ -187,9 +189,12 @@ class _Table:
     def seen(self, data: np.ndarray) -> Matches:
         """Return where words may begin, and which, by what is seen from each even place on."""
         found, keys_of = [], []
+        room = [np.empty(LOOKED_UP // 2 + 1, kind) for kind in (np.uint16, self._kind, bool)]
         for start in range(0, len(data), LOOKED_UP):
-            keys = self._keys(data[start : start + LOOKED_UP + self._ahead].view("<u2"))
-            hits = np.flatnonzero(self._known.take(keys, mode="clip"))
+            pairs = data[start : start + LOOKED_UP + self._ahead].view("<u2")
+            keys = self._keys(pairs, room[0][: len(pairs)], room[1])
+            known = self._known.take(keys, mode="clip", out=room[2][: len(keys)])
+            hits = np.flatnonzero(known)
             keys_of.append(keys[hits])
             found.append(hits + start // 2)
         hits, keys = np.concatenate(found), np.concatenate(keys_of)
@@ -202,8 +207,8 @@ class _Table:
             hits = np.concatenate([hits, np.repeat(hits[several], counts)])
         return 2 * hits - self._offsets[entries], self._words[entries]
 
-    def _keys(self, pairs: np.ndarray) -> np.ndarray:
-        """Return a key for each pair of bytes, by what begins with it."""
+    def _keys(self, pairs: np.ndarray, room: np.ndarray, keys: np.ndarray) -> np.ndarray:
+        """Return a key for each pair of bytes, by what begins with it; there is room to use."""
         raise NotImplementedError
 
 
@@ -214,6 +219,7 @@ class _QuadTable(_Table):
 
     def __init__(self, words: Sequence[bytes], bits: Sequence[bytes], which: np.ndarray) -> None:
         self._bits = max(16, (2 * SPARSENESS * len(which)).bit_length())
+        self._kind = np.uint16 if self._bits == 16 else np.uint32
         # A quad may begin a byte before the word, and end one behind it, with any byte there.
         letters = np.frombuffer(b"".join(b" %b " % words[w] for w in which.tolist()), np.uint8)
         fixed = np.frombuffer(b"".join(b"\0%b\0" % bits[w] for w in which.tolist()), np.uint8)
@@ -237,25 +243,27 @@ class _QuadTable(_Table):
             )
         super().__init__(1 << self._bits, *map(np.concatenate, zip(*entries, strict=True)))
 
-    def _keys(self, pairs: np.ndarray) -> np.ndarray:
-        pairs = pairs | np.uint16(CASE_BIT * 0x101)
-        return self._mixed(pairs[:-1], pairs[1:])
+    def _keys(self, pairs: np.ndarray, room: np.ndarray, keys: np.ndarray) -> np.ndarray:
+        np.bitwise_or(pairs, np.uint16(CASE_BIT * 0x101), out=room)
+        return self._mixed(room[:-1], room[1:], keys[: len(pairs) - 1])
 
     def _keys_of(self, quads: np.ndarray) -> np.ndarray:
         """Return the keys of some quads (quads, 4), as integers of 64 bits."""
         pairs = np.ascontiguousarray(quads | np.uint8(CASE_BIT)).view("<u2")
-        return self._mixed(pairs[:, 0], pairs[:, 1]).astype(np.int64)
+        keys = np.empty(len(quads), self._kind)
+        return self._mixed(pairs[:, 0], pairs[:, 1], keys).astype(np.int64)
 
-    def _mixed(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """Return a key for each two pairs of bytes that follow each other."""
-        first = first & np.uint16(FEW_BITS | 0xFF00)
+    def _mixed(self, first: np.ndarray, second: np.ndarray, keys: np.ndarray) -> np.ndarray:
+        """Return a key for each two pairs of bytes that follow each other; changes the first."""
+        factors = [self._kind(factor & np.iinfo(self._kind).max) for factor in MIX]
+        np.multiply(second, factors[1], out=keys)
+        first &= np.uint16(FEW_BITS | 0xFF00)
         if self._bits == 16:
-            first *= np.uint16(MIX[0] & 0xFFFF)
-            first += second * np.uint16(MIX[1] & 0xFFFF)
-            return first
-        keys = np.multiply(first, MIX[0], dtype=np.uint32)
-        keys += np.multiply(second, MIX[1], dtype=np.uint32)
-        keys >>= np.uint32(32 - self._bits)
+            first *= factors[0]
+            keys += first
+        else:
+            keys += np.multiply(first, factors[0])
+            keys >>= self._kind(32 - self._bits)
         return keys
 
 
@@ -283,7 +291,7 @@ class _PairTable(_Table):
                 owners.append(w)
         super().__init__(1 << 16, np.array(keys), np.array(owners), np.zeros(len(keys), np.int64))
 
-    def _keys(self, pairs: np.ndarray) -> np.ndarray:
+    def _keys(self, pairs: np.ndarray, room: np.ndarray, keys: np.ndarray) -> np.ndarray:
         return pairs
 
 
