@@ -66,7 +66,8 @@ def lfs(draw):
         elif kind == "pattern":
             made.append(regex_lf(name, draw(patterns()), 0, flags=ignore * re.IGNORECASE))
         else:
-            terms = words if kind == "list" else {word: k % 2 for k, word in enumerate(words)}
+            distinct = {word.lower(): word for word in words}.values()
+            terms = words if kind == "list" else {word: k % 2 for k, word in enumerate(distinct)}
             label = 1 if kind == "list" else None
             made.append(dictionary_lf(name, terms, label, "text", whole, ignore))
     return made
