@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from spear_amal.errors import InputError
 from spear_amal.labeling.cell_values import as_list, is_missing
 
 # Bytes of a chunk at most, unless a single text has more.
@@ -56,6 +57,11 @@ def text_chunks(values: Any) -> Iterator[TextChunk] | None:
     Parameters
     ----------
     values : pandas Series, array of Arrow or Polars, or sequence, of shape (n,)
+
+    Raises
+    ------
+    InputError
+        While the chunks are read, if what Arrow holds as text is no UTF-8.
 
     Examples
     --------
@@ -145,6 +151,10 @@ def _of_arrow(values: Any) -> Iterator[Any] | None:
     # Dictionaries, and views of strings, whose texts do not lie in order.
     if not (is_type.is_string(kind) or is_type.is_large_string(kind) or _is_view(kind)):
         return None
+    try:
+        values[:0].cast(pa.large_string())
+    except pa.ArrowNotImplementedError:  # early versions have views, and cannot cast them
+        return None
     return (
         chunk.slice(start, COPIED_ROWS).cast(pa.large_string())
         for chunk in chunks
@@ -156,6 +166,19 @@ def _is_view(kind: Any) -> bool:
     return str(kind) == "string_view"
 
 
+def _check_utf8(array: Any) -> None:
+    """Raise InputError unless the texts are UTF-8, which no reader of Parquet makes sure of."""
+    import pyarrow as pa
+
+    try:
+        array.validate(full=True)
+    except pa.ArrowInvalid as error:
+        raise InputError(
+            f"a column of texts holds bytes that are no UTF-8 ({error}); read it as binary, and "
+            "decode it by the encoding that it has"
+        ) from error
+
+
 def _chunks_of_arrow(arrays: Iterator[Any]) -> Iterator[TextChunk]:
     for array in arrays:
         if not len(array):
@@ -165,6 +188,8 @@ def _chunks_of_arrow(arrays: Iterator[Any]) -> Iterator[TextChunk]:
         rows = slice(array.offset, array.offset + len(array) + 1)
         offsets = np.frombuffer(places, width)[rows]
         letters = np.frombuffer(data, np.uint8) if data is not None else np.empty(0, np.uint8)
+        if letters[offsets[0] : offsets[-1]].max(initial=0) >= 0x80:
+            _check_utf8(array)
         missing = None
         if array.null_count:
             bits = np.unpackbits(np.frombuffer(known, np.uint8), bitorder="little")
