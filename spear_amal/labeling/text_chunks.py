@@ -9,7 +9,7 @@ import importlib.util
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ from spear_amal.labeling.cell_values import as_list, is_missing
 # Bytes of a chunk at most, unless a single text has more.
 CHUNK_BYTES = 1 << 23
 # Rows, or letters of Python's texts, that are copied at a time where no UTF-8 lies in order.
-COPIED_ROWS = 1 << 14
+COPIED_ROWS = 1 << 16
 COPIED_LETTERS = 1 << 22
 
 
@@ -82,8 +82,10 @@ def text_chunks(values: Any) -> Iterator[TextChunk] | None:
 
 def chunks_of_texts(values: Sequence[str | None]) -> Iterator[TextChunk]:
     """Write texts of Python as UTF-8, a bounded number of letters at a time."""
-    missing = np.fromiter((value is None for value in values), bool, len(values))
-    texts = [value or "" for value in values]
+    missing, texts = None, cast("Sequence[str]", values)
+    if None in values:
+        missing = np.fromiter((value is None for value in values), bool, len(values))
+        texts = [value or "" for value in values]
     ends = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)))
     for start, stop in _spans(np.concatenate([[0], ends]), COPIED_LETTERS):
         part = texts[start:stop]
@@ -92,8 +94,8 @@ def chunks_of_texts(values: Sequence[str | None]) -> Iterator[TextChunk]:
         if len(data) > letters[-1]:  # some letters take several bytes
             letters = np.cumsum([len(text.encode("utf-8", "surrogatepass")) for text in part])
         offsets = np.concatenate([[0], letters])
-        some = missing[start:stop]
-        yield TextChunk(np.frombuffer(data, np.uint8), offsets, some if some.any() else None)
+        some = None if missing is None else missing[start:stop]
+        yield TextChunk(np.frombuffer(data, np.uint8), offsets, some)
 
 
 def _spans(offsets: np.ndarray, size: int) -> Iterator[tuple[int, int]]:
