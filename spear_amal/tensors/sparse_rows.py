@@ -17,6 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from spear_amal.tensors.layout import FEW_CLASSES
+
 
 @dataclass(frozen=True)
 class SparseRows:
@@ -84,7 +86,11 @@ def affine(x: Tensor | SparseRows, weight: Tensor, bias: Tensor | None = None) -
         gathered = weight.gather(1, _flat(x, len(weight))).view(len(weight), *x.columns.shape)
         out = (x.values * gathered).sum(-1).t()  # (C, B, P) -> (B, C)
         return out if bias is None else out + bias
-    return F.linear(x, weight, bias)
+    if len(weight) > FEW_CLASSES:
+        return F.linear(x, weight, bias)
+    # (C, B): faster than (B, C), and laid out for what comes after
+    by_class = weight @ x.t() if bias is None else torch.addmm(bias.unsqueeze(1), weight, x.t())
+    return by_class.t()
 
 
 def outer_sum(delta: Tensor, x: Tensor | SparseRows) -> Tensor:

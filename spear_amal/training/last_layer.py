@@ -72,8 +72,8 @@ def head_at(at: Parameters) -> tuple[Tensor, Tensor | None]:
 def mean_squared_norm(hidden: Tensor | SparseRows, shard: Shard) -> float:
     """Mean over rows (B, H), those in other processes included."""
     values = hidden.values if isinstance(hidden, SparseRows) else hidden
-    squares = values.square().sum(1)
-    total, count = shard.total([squares.sum(), squares.new_tensor(float(len(squares)))])
+    every = values.reshape(-1)
+    total, count = shard.total([every.dot(every), every.new_tensor(float(len(values)))])
     return float(total / count)
 
 
