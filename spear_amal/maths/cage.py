@@ -33,6 +33,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 import torch.nn.functional as F
+from scipy.optimize import minimize
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -259,30 +260,23 @@ def guided_start(n_classes: int, k: Tensor, q_t: Tensor, iterations: int = 200) 
     that differ much among very many LFs of one class are met to about 0.05, guides below chance to
     about 0.2, others exactly.
     """
-    fall = torch.ones_like(q_t, dtype=torch.float64, requires_grad=True)
     # Far below chance there may be no such theta; training moves on from the nearest.
-    guides = q_t.to(torch.float64).clamp(min(LOWEST_START, 1 / n_classes), 1 - SCORE_MARGIN)
-    wanted = Guides.of(n_classes, k, guides)
-    elsewhere = (~wanted.declared).to(torch.float64)
-    solver = torch.optim.LBFGS(
-        [fall],
-        max_iter=iterations,
-        max_eval=4 * iterations,
-        history_size=50,
-        tolerance_grad=1e-9,
-        tolerance_change=1e-14,
-        line_search_fn="strong_wolfe",
-    )
+    lowest, highest = min(LOWEST_START, 1 / n_classes), 1 - SCORE_MARGIN
+    classes, guides = k.numpy(force=True), q_t.double().clamp(lowest, highest).numpy(force=True)
+    elsewhere = (np.arange(n_classes)[:, None] != classes).astype(float)
 
-    def closure() -> Tensor:
-        solver.zero_grad()
-        value = Potentials(1 - elsewhere * fall).quality_penalty(wanted)
-        value.backward()
-        return value
+    def penalty_and_slope(fall: np.ndarray) -> tuple[float, np.ndarray]:
+        theta = 1 - elsewhere * fall
+        soft = np.logaddexp(0, theta)
+        value, slope = _penalty(theta, soft, np.exp(theta - soft), classes, guides)
+        return value, -(elsewhere * slope).sum(0)
 
-    if len(k):
-        solver.step(closure)
-    return (1 - elsewhere * fall).detach().to(q_t.dtype)
+    fall = np.ones(len(classes))
+    if len(fall):
+        limits = {"maxiter": iterations, "maxfun": 4 * iterations, "maxcor": 50}
+        options = limits | {"gtol": 1e-9, "ftol": 1e-16}
+        fall = minimize(penalty_and_slope, fall, jac=True, method="L-BFGS-B", options=options).x
+    return torch.from_numpy(1 - elsewhere * fall).to(q_t)
 
 
 def objective(
