@@ -17,9 +17,9 @@ from spear_amal.io.safetensors import Tensors
 from spear_amal.mixers import Mixer
 from spear_amal.models import JointModel
 from spear_amal.tensors.bool_table import PackedBools
+from spear_amal.tensors.optimiser import Optimiser
 from spear_amal.training.callbacks import Record
 from spear_amal.training.objective import make_scaler
-from spear_amal.training.optimiser import Optimiser
 from spear_amal.warn_once import ShownTexts
 
 if TYPE_CHECKING:

@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 
 from spear_amal.batch import Batch, Outputs
+from spear_amal.tensors.optimiser import step_all
 from spear_amal.training.callbacks import Callback
 from spear_amal.training.lock_step.losses import StackedLosses
 from spear_amal.training.lock_step.stack import Stack
 from spear_amal.training.lock_step.steps import Schedule, StepRows
-from spear_amal.training.optimiser import step_all
 from spear_amal.training.run import TrainingRun
 from spear_amal.training.state import TrainingResult
 from spear_amal.training.table import Table
