@@ -15,7 +15,7 @@ from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 from spear_amal.distributed.shard import WHOLE, Shard
 from spear_amal.errors import InputError
 from spear_amal.estimators.plan_tables import TableFactory, run_mark
-from spear_amal.estimators.together import Steps, train
+from spear_amal.estimators.together import Steps, train_members
 from spear_amal.estimators.validation import TrainingPool
 from spear_amal.losses import ComponentSet
 from spear_amal.mixers import Mixer
@@ -280,7 +280,7 @@ class _Part:
         part: str = "",
         label: str = "",
     ) -> _Part:
-        """Take `validation` as V: for the mixer's outer loss and for the choice of the epoch."""
+        """Make one whose V are the rows `validation`: of the outer loss and the choice of epoch."""
         gold = np.setdiff1d(pool.gold, validation)
         used = "shared"
         if pool.source == "training" and not len(gold):
@@ -346,7 +346,8 @@ def _joined(sign: str, *parts: str) -> str:
 
 def _trained(parts: list[_Part]) -> Steps[list[FoldResult]]:
     """Train all candidates of all parts together, and choose those of each."""
-    results = iter((yield from train([member for part in parts for member in part.members])))
+    members = [member for part in parts for member in part.members]
+    results = iter((yield from train_members(members)))
     return [part.chosen([next(results) for _ in part.members]) for part in parts]
 
 
@@ -400,10 +401,11 @@ def _refit_with(
         shard=plan.shard,
         label=f"refit, seed {plan.seed}",
     )
-    (result,) = yield from train([member])
+    (result,) = yield from train_members([member])
     history = first.result.history + [dict(record, refit=True) for record in result.history]
     weights = {name: getattr(result, name) for name in ("weights", "last_weights", "domain")}
-    merged = replace(first.result, history=history, **weights)
+    path = ", ".join(dict.fromkeys((first.result.path, result.path)))
+    merged = replace(first.result, history=history, path=path, **weights)
     return replace(first, model=model, result=merged, trained=rows, names=components.names)
 
 

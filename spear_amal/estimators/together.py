@@ -34,8 +34,8 @@ _COPIES = 5  # of a parameter: itself, gradient, two moments of Adam, that of th
 _TABLES = 3  # of weights of rows: now, of the best epoch, after the last one
 
 
-def train(members: list[Member]) -> Steps[list[TrainingResult]]:
-    """Have models trained; raise the first one's error after all others are done."""
+def train_members(members: list[Member]) -> Steps[list[TrainingResult]]:
+    """Return results of models that were trained; the first error is raised after all are done."""
     results = yield members
     trained = [result for result in results if isinstance(result, TrainingResult)]
     for result in results:
@@ -63,7 +63,7 @@ class Stopwatch:
     seconds: float = 0.0
 
     def time(self, steps: Steps[T]) -> Steps[T]:
-        """Take the time of steps, and not that in which they wait for others."""
+        """Run steps, counting their time and not that in which they wait for others."""
         results: Any = None
         with closing(steps):
             while True:
@@ -90,14 +90,14 @@ class Ending(Generic[T]):
     value : object
         What it returned; None after an error.
     error : Exception or None
-    warnings : list of str
+    warnings : ShownTexts
         What it warned of, each text once, as it would have alone.
     """
 
     number: int
     value: T | None = None
     error: Exception | None = None
-    warnings: list[str] = field(default_factory=list)
+    warnings: ShownTexts = field(default_factory=dict)
 
 
 class _Walk(Generic[T]):
@@ -111,9 +111,9 @@ class _Walk(Generic[T]):
         self._shown: ShownTexts = {}
 
     def advance(self, results: Any = None) -> None:
-        """Take the next step; what goes wrong is its ending, and nobody else's."""
+        """Run to the next request; what goes wrong is its ending, and nobody else's."""
         for result in results or ():
-            self._shown |= {(UserWarning, text): None for text in getattr(result, "warnings", ())}
+            self._shown |= getattr(result, "warnings", {})
         value, error = None, None
         try:
             with each_warning_once(self._shown):
@@ -124,16 +124,15 @@ class _Walk(Generic[T]):
             value = end.value
         except Exception as caught:
             error = caught
-        texts = list(dict.fromkeys(text for _, text in self._shown))
-        self.members, self.ending = [], Ending(self._number, value, error, texts)
+        self.members, self.ending = [], Ending(self._number, value, error, self._shown)
 
     def run(self) -> None:
-        """Go to the end, alone."""
+        """Run to the end, alone."""
         while self.ending is None:
             self.advance(fit_members(self.members))
 
     def close(self) -> None:
-        """Give up what is under way."""
+        """Close what is under way."""
         self._steps.close()
 
 
@@ -165,7 +164,7 @@ def finish_together(fits: Iterable[Steps[T]], memory: int = MEMORY) -> Iterator[
                 under_way.append(walk)
                 walk.advance()
                 # Processes that share rows meet within the fit: no other may be open meanwhile.
-                if any(member.shard.world > 1 for member in walk.members):
+                if _spread(walk.members):
                     walk.run()
                 if walk.ending is not None:
                     under_way.remove(walk)
@@ -179,6 +178,11 @@ def finish_together(fits: Iterable[Steps[T]], memory: int = MEMORY) -> Iterator[
             walk.close()
 
 
+def _spread(members: Sequence[Member]) -> bool:
+    """Return whether several processes share the rows."""
+    return any(member.shard.world > 1 for member in members)
+
+
 def _train_pooled(walks: Sequence[_Walk[Any]]) -> None:
     """Train what all fits under way wait for in one call, and let each take its next step."""
     if not walks:
@@ -187,6 +191,26 @@ def _train_pooled(walks: Sequence[_Walk[Any]]) -> None:
         results = iter(fit_members([member for walk in walks for member in walk.members]))
     for walk in walks:
         walk.advance([next(results) for _ in walk.members])
+
+
+def steps_of(estimator: BaseSpearEstimator, given: Mapping[str, Any]) -> Steps[BaseSpearEstimator]:
+    """Return the fit of an estimator in steps; one whose class writes `fit` alone takes one step.
+
+    Parameters
+    ----------
+    estimator : BaseSpearEstimator
+    given : mapping
+        Arguments of its `fit` by name.
+    """
+    owner = next(cls for cls in type(estimator).__mro__ if "fit" in vars(cls))
+    if {"fit_steps", "_fit_steps"} & set(vars(owner)):
+        return estimator.fit_steps(**given)
+    return _in_one(estimator, given)
+
+
+def _in_one(estimator: BaseSpearEstimator, given: Mapping[str, Any]) -> Steps[BaseSpearEstimator]:
+    return estimator.fit(**given)
+    yield  # a generator that asks for nothing
 
 
 def fit_together(
@@ -205,7 +229,7 @@ def fit_together(
     list of fitted estimator or Exception
         In the order of `fits`.
     """
-    steps = (estimator.fit_steps(**arguments) for estimator, arguments in fits)
+    steps = (steps_of(estimator, given) for estimator, given in fits)
     with each_warning_once():
         endings = sorted(finish_together(steps, memory), key=lambda ending: ending.number)
     return [ending.error or ending.value for ending in endings]  # type: ignore[misc]

@@ -75,37 +75,43 @@ class Potentials:
 
     @cached_property
     def class_scores(self) -> Tensor:
-        """``sum_j softplus(theta_yj)`` (.., C), the log of a class' share of Z."""
-        return self.soft.sum(-1)
+        """``sum_j softplus(theta_yj)`` (.., C, 1), the log of a class' share of Z."""
+        return self.soft.sum(-1, keepdim=True)
+
+    @cached_property
+    def _log_prior(self) -> Tensor:
+        """Log-probabilities (.., C, 1) of the classes, whatever the votes."""
+        return self.class_scores.log_softmax(-2)
 
     @cached_property
     def expected_votes(self) -> Tensor:
         """``d log Z / d theta`` (.., C, m): probability that the class is y and LF j fires."""
-        return self.fires * self.class_scores.softmax(-1).unsqueeze(-1)
+        return self.fires * self._log_prior.exp()
 
     @cached_property
     def log_partition(self) -> Tensor:
-        """``log Z`` (..)."""
-        return self.class_scores.logsumexp(-1)
+        """``log Z`` (.., 1, 1)."""
+        # Of any class; torch's logsumexp is many small steps.
+        return (self.class_scores - self._log_prior)[..., :1, :]
 
     def log_joint(self, fired: Tensor) -> Tensor:
         """``log P(y, l_i)`` (.., B, C) of votes (.., B, m) in {0, 1}."""
-        return fired @ self.theta.mT - self.log_partition[..., None, None]
+        return _product(fired, self.theta.mT).sub(self.log_partition)
 
     def log_joint_slope(self, fired: Tensor, slope: Tensor) -> Tensor:
         """Derive by theta (.., C, m) what has `slope` (.., B, C) by :meth:`log_joint`."""
-        mass = slope.sum((-2, -1))[..., None, None]
-        return (slope.mT @ fired).addcmul_(mass, self.expected_votes, value=-1)
+        mass = slope.sum((-2, -1), keepdim=True)
+        return _product(slope.mT, fired).addcmul_(mass, self.expected_votes, value=-1)
 
     def log_joint_along(self, fired: Tensor, tangent: Tensor) -> Tensor:
         """Derive :meth:`log_joint` (.., B, C) in the direction `tangent` (.., C, m) of theta."""
-        of_partition = (self.expected_votes * tangent).sum((-2, -1))
-        return fired @ tangent.mT - of_partition[..., None, None]
+        of_partition = (self.expected_votes * tangent).sum((-2, -1), keepdim=True)
+        return _product(fired, tangent.mT).sub_(of_partition)
 
     @cached_property
     def _class_scores_if_fired(self) -> Tensor:
         """Log score (.., C, m) of class y on a row where LF j fires, whatever the others do."""
-        return self.theta - self.soft + self.class_scores.unsqueeze(-1)
+        return self.theta - self.soft + self.class_scores
 
     def log_precision(self, declared: Tensor) -> tuple[Tensor, Tensor]:
         """``log g_j`` and ``log(1 - g_j)``, each (.., m), with g_j = P(y = k_j | LF j fires).
@@ -131,6 +137,11 @@ class Potentials:
         rest = scores.masked_fill(guides.declared, -torch.inf).softmax(-2)
         slope = scores.softmax(-2).sub_(guides.target).addcmul_(rest, guides.doubt, value=-1)
         return slope.addcmul_(self.fires, slope.sum(-1, keepdim=True) - slope)
+
+
+def _product(left: Tensor, right: Tensor) -> Tensor:
+    """Product of matrices, one or several; without what ``@`` asks first."""
+    return torch.bmm(left, right) if left.ndim == 3 else left @ right
 
 
 @dataclass(frozen=True)

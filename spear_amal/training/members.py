@@ -99,7 +99,7 @@ def _fit_alone(member: Member) -> TrainingResult | Exception:
     except Exception as error:  # divergence, its checkpoint, its loss: no matter of the others
         return error
     result.seconds = time.perf_counter() - began
-    result.warnings = tuple(text for _, text in shown)
+    result.warnings = shown
     return result
 
 

@@ -20,6 +20,7 @@ from spear_amal.tensors.bool_table import PackedBools
 from spear_amal.tensors.optimiser import Optimiser
 from spear_amal.training.callbacks import Record
 from spear_amal.training.objective import make_scaler
+from spear_amal.warn_once import ShownTexts
 
 if TYPE_CHECKING:
     from spear_amal.training.config import TrainerConfig
@@ -163,7 +164,7 @@ class TrainingResult:
     `weights` are those of the selected epoch, `last_weights` those after the last refresh: tensors
     (n, K), also where rows were spread over processes, or tables on disk, of which rows are taken
     in the same way. `path` says how it was trained, "alone" or "lock step of 5"; `seconds` are its
-    share of the time, `warnings` the texts that it gave occasion to.
+    share of the time, `warnings` what it warned of.
     """
 
     history: list[Record]
@@ -176,7 +177,7 @@ class TrainingResult:
     kept: dict[int, Tensors] = field(default_factory=dict)
     path: str = "alone"
     seconds: float = 0.0
-    warnings: tuple[str, ...] = ()
+    warnings: ShownTexts = field(default_factory=dict)
 
     @classmethod
     def of(cls, state: RunState, shard: Shard, chosen: bool) -> TrainingResult:

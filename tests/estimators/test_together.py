@@ -6,6 +6,7 @@ import warnings
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from spear_amal import (
@@ -18,12 +19,13 @@ from spear_amal import (
 from spear_amal.distributed.shard import Shard
 from spear_amal.errors import InputError
 from spear_amal.estimators import together
-from spear_amal.estimators.together import Stopwatch, finish_together, fit_together, train
+from spear_amal.estimators.together import Stopwatch, finish_together, fit_together, train_members
 from spear_amal.studies import shuffled_votes
 from spear_amal.training import DivergedError, members
+from spear_amal.training.run import TrainingRun
 
 N_L, N_U, N_V, D = 61, 97, 53, 5
-SHORT = TrainerConfig(max_epochs=3)
+SHORT = TrainerConfig(max_epochs=3, dtype="float64")
 EARLY = {"warmup": 1, "refresh_every": 1}  # so that weights are learnt
 
 
@@ -77,12 +79,14 @@ def alone(rows):
 
 
 def same(one, other, rows):
-    np.testing.assert_array_equal(one.predict_proba(rows["X"]), other.predict_proba(rows["X"]))
-    np.testing.assert_array_equal(one.weights_.to_numpy(), other.weights_.to_numpy())
-    timeless = [model.history_.drop(columns="seconds") for model in (one, other)]
-    assert timeless[0].equals(timeless[1])
-    for name in ("best_epoch_", "val_score_", "seed_", "validation_used_", "exponent_"):
+    tables = [[model.predict_proba(rows["X"]), model.weights_] for model in (one, other)]
+    for ours, theirs in zip(*tables, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-10)
+    ours, theirs = (model.history_.drop(columns="seconds") for model in (one, other))
+    pd.testing.assert_frame_equal(ours, theirs, rtol=0, atol=1e-10)
+    for name in ("best_epoch_", "seed_", "validation_used_", "exponent_"):
         assert getattr(one, name) == getattr(other, name)
+    assert one.val_score_ == pytest.approx(other.val_score_, abs=1e-10)
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -90,7 +94,14 @@ def test_together_each_fit_gets_what_it_gets_alone(rows, alone, order):
     driven = fit_together(many_fits(rows)[::order])[::order]
     for one, other in zip(alone, driven, strict=True):
         same(one, other, rows)
-        assert other.training_path_ == one.training_path_
+    paths = [[estimator.training_path_ for estimator in fits] for fits in (alone, driven)]
+    assert paths[0] == [f"lock step of {n}" for n in (3, 1, 1, 1, 2)] + [
+        "lock step of 2, lock step of 1"
+    ]
+    assert paths[1] == [
+        *("lock step of 6", "lock step of 6, lock step of 1", "lock step of 1", "lock step of 1"),
+        *("lock step of 6", "lock step of 2, lock step of 1"),
+    ]
 
 
 def test_memory_bounds_how_many_are_under_way(rows, alone, monkeypatch):
@@ -124,9 +135,10 @@ def test_fits_begin_only_when_there_is_room(rows):
     assert next(endings).number == 1 and len(begun) == 2
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of sums over such rows
 def test_a_fit_that_diverges_takes_no_other_along(rows, alone):
     wild = GoldClassifier(trainer=replace(SHORT, lr=50.0), random_state=3)
-    overflowing = {"X_val": np.where(rows["X_val"] < 0, -3e38, 3e38)}
+    overflowing = {"X_val": np.where(rows["X_val"] < 0, -1e308, 1e308)}
     fits = many_fits(rows)[:3]
     fits.insert(1, (wild, without_votes(rows) | overflowing))
     driven = fit_together(fits)
@@ -136,31 +148,39 @@ def test_a_fit_that_diverges_takes_no_other_along(rows, alone):
         same(one, other, rows)
 
 
-def test_a_fold_that_diverges_is_named_after_the_others_are_done(rows, monkeypatch):
-    trained = []
-    fit = members.Trainer.fit
+@pytest.fixture
+def second_diverges(monkeypatch):
+    """Make the second model that is trained diverge in its first epoch; the list of all."""
+    trained, after_epoch = [], TrainingRun.after_epoch
 
-    def fit_or_diverge(self, model, *given, **options):
-        trained.append(model)
-        if len(trained) == 2:
+    def diverge(self, *sums):
+        if self not in trained:
+            trained.append(self)
+        if [self] == trained[1:2]:
             raise DivergedError("loss 'gold' became nan in epoch 0")
-        return fit(self, model, *given, **options)
+        after_epoch(self, *sums)
 
-    monkeypatch.setattr(members.Trainer, "fit", fit_or_diverge)
-    model = SpearClassifier(trainer=SHORT, fit_strategy="crossfit", n_folds=3, random_state=4)
-    with pytest.raises(DivergedError, match=r"^fold 2 of 3, seed 4: loss 'gold' became nan"):
+    monkeypatch.setattr(TrainingRun, "after_epoch", diverge)
+    return trained
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"fit_strategy": "crossfit", "n_folds": 3}, "fold 2 of 3, seed 4"),
+        ({"mixer": "random-search", "mixer_options": {"trials": 3}}, "trial 2 of 3, seed 4"),
+        ({"fit_strategy": "refit"}, "refit, seed 4"),
+    ],
+)
+def test_a_model_that_diverges_is_named_after_the_others_are_done(
+    rows, second_diverges, options, name
+):
+    model = SpearClassifier(trainer=SHORT, random_state=4, **options)
+    with pytest.raises(DivergedError, match=rf"^{name}: loss 'gold' became nan"):
         model.fit(**rows)
-    assert len(trained) == 3
-
-
-def test_a_trial_that_diverges_is_named(rows, monkeypatch):
-    def diverge(self, *given, **options):
-        raise DivergedError("loss 'gold' became nan in epoch 0")
-
-    monkeypatch.setattr(members.Trainer, "fit", diverge)
-    options = {"mixer": "random-search", "mixer_options": {"trials": 3}}
-    with pytest.raises(DivergedError, match=r"^trial 1 of 3, seed 0: loss 'gold' became nan"):
-        SpearClassifier(trainer=SHORT, **options).fit(**rows)
+    assert all(
+        len(run.state.history) == 3 for run in second_diverges if run is not second_diverges[1]
+    )
 
 
 def test_other_errors_end_their_own_fit_only(rows, tmp_path):
@@ -188,7 +208,7 @@ def test_warnings_are_those_of_each_fit_and_shown_once(rows):
         warnings.simplefilter("always")
         steps = (SpearClassifier(trainer=SHORT).fit_steps(**one) for one in given)
         endings = sorted(finish_together(steps), key=lambda ending: ending.number)
-    said = [[text.split(",")[0] for text in ending.warnings] for ending in endings]
+    said = [[text.split(",")[0] for _, text in ending.warnings] for ending in endings]
     guard = said[0]
     assert len(guard) == 1 and "no better than" in guard[0]
     assert said == [
@@ -257,7 +277,7 @@ def test_a_stopwatch_leaves_out_the_time_of_others(rows, monkeypatch):
 
     def steps():
         clock[0] += 2
-        results = yield from train(["a model"])
+        results = yield from train_members(["a model"])
         clock[0] += 3
         return results
 

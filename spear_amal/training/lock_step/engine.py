@@ -98,7 +98,7 @@ class _Place:
         for parameter in self.run.state.model.parameters():
             # Else every model keeps the parameters of all in memory.
             parameter.data = parameter.data.clone(memory_format=torch.contiguous_format)
-        result.warnings = tuple(text for _, text in self.shown)
+        result.warnings = self.shown
         return result
 
 
@@ -285,8 +285,8 @@ class _GroupBar:
     def __init__(self, runs: Sequence[TrainingRun]) -> None:
         self._runs, self._bars = runs, list[Callback]()
         if len(runs) > 1:
-            every = [callback for run in runs for callback in run.callbacks]
-            self._bars = list({id(callback): callback for callback in every}.values())
+            # One for all: bars of several fits cannot be drawn at the same time.
+            self._bars = [callback for run in runs for callback in run.callbacks][:1]
             for run in runs:
                 run.callbacks = ()
 
