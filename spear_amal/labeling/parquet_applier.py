@@ -19,7 +19,7 @@ from spear_amal.checks import check_whole
 from spear_amal.errors import FileFormatError, InputError, LabelingError, OutputExistsError
 from spear_amal.labeling.appliers import BaseLFApplier
 from spear_amal.labeling.blank_texts import votes_where_text
-from spear_amal.labeling.builders import ColumnLF
+from spear_amal.labeling.builders import declared_columns
 from spear_amal.labeling.cell_values import as_list, frame_of_schema
 from spear_amal.labeling.data_points import RowSource, TableSource, get_column
 from spear_amal.labeling.functions import LabelingFunction
@@ -121,7 +121,8 @@ class ParquetLFApplier(BaseLFApplier):
         """
         processes, folder = as_n_jobs(n_jobs), Path(output).resolve()
         check_whole("batch_rows", batch_rows, 1)
-        read = self._columns_to_read(columns, row_id, self._text_column)
+        further = (row_id, self._text_column)
+        read = declared_columns(self._lfs if columns is None else (), *(columns or ()), *further)
         needed = read if read is not None else [] if row_id is None else [row_id]
         blocks = plan_blocks(
             source_files(source, order, by_id=row_id is not None, output=folder), needed, batch_rows
@@ -149,13 +150,6 @@ class ParquetLFApplier(BaseLFApplier):
         if n_jobs == 1 or len(blocks) < 2:
             return work.one_by_one(blocks)
         return map_in_processes(work, blocks, n_jobs, _describe)
-
-    def _columns_to_read(self, columns: Any, *further: str | None) -> list[str] | None:
-        if columns is None:
-            if not all(isinstance(lf, ColumnLF) for lf in self._lfs):
-                return None
-            columns = [lf.column for lf in self._lfs if isinstance(lf, ColumnLF)]
-        return list(dict.fromkeys([*columns, *(name for name in further if name is not None)]))
 
     def _made_by(self, *settings: Any) -> str:
         try:
