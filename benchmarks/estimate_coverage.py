@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +25,13 @@ import pandas as pd
 
 import spear_amal
 from spear_amal.data import TextFeatures
+from spear_amal.estimators.together import finish
 from spear_amal.labeling import PandasLFApplier, keyword_lf, labeling_function
 from spear_amal.studies import parse_method
 from spear_amal.studies.crossval.estimate import FOLDS, REPEATS, estimate_score
 from spear_amal.studies.crossval.folds import text_groups
 from spear_amal.studies.crossval.outcome import fair_rival
-from spear_amal.studies.crossval.runs import run_fold
+from spear_amal.studies.crossval.runs import HeldOutFold, run_fold
 from spear_amal.studies.crossval.table import ComparedTable, TableRows
 from spear_amal.studies.engine import StudyRun, execute
 from spear_amal.studies.results_file import StudyFile
@@ -127,10 +127,9 @@ def run_draw(draw: int, method: str, metric: str, settings: dict[str, Any]) -> d
     estimate = estimate_score(table, spec, metric, settings=settings)
     # Fresh rows are held out as a test table, all of them: their texts are as they come.
     on_fresh = replace(table, test=fresh)
-    none = np.full(len(table.rows), -1)
-    score_on_fresh = partial(run_fold, on_fresh, none, 0)
-    written = score_on_fresh(spec, 0, metric, settings)
-    gold_alone = score_on_fresh(fair_rival(spec), 0, metric, settings)
+    none = HeldOutFold(on_fresh, np.full(len(table.rows), -1))
+    both = [run_fold(none, trained, 0, metric, settings) for trained in (spec, fair_rival(spec))]
+    written, gold_alone = map(finish, both)
     return {
         "score": written["score"],
         "val_score": written["val_score"],

@@ -1,4 +1,4 @@
-"""How cost grows with rows, votes, classes, width, losses and batch: curves on logarithmic axes.
+"""How cost grows with rows, votes, classes, features, members and more: curves on logarithmic axes.
 
     python benchmarks/growth.py                      # writes docs/figures/growth.png
     python benchmarks/growth.py --json growth.json   # and the numbers

@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 import torch
 
 from spear_amal import SpearClassifier
 from spear_amal.batch import Batch
 from spear_amal.data import synthetic_corpus
+from spear_amal.estimators.together import fit_together
 from spear_amal.label_models import AccuracyModel, DawidSkene, MajorityVote
 from spear_amal.labeling import (
     PandasLFApplier,
@@ -145,27 +147,74 @@ def batch(n: int, width: int, n_classes: int, n_teachers: int) -> Batch:
 
 # -- training -------------------------------------------------------------------------------------
 
-EPOCHS, FEATURES = 6, 100
+EPOCHS, FEATURES = 2, 100
+MIXERS = {"SPEAR": "fixed", "AMAL": "amal"}
+MEMBER_ROWS, SPARSE_ROWS, WORDS_A_ROW = 1_000, 2_000, 50
+N_VAL = 100
 
 
-def training(mixer: str, n: int) -> Job:
-    """Six epochs on n rows, a tenth of them labelled, with a refresh of AMAL's weights."""
+def drawn(n: int, features: int = FEATURES) -> dict[str, Any]:
+    """Draw n rows with votes, a tenth of them labelled, and V."""
     rng = np.random.default_rng(0)
-    y = rng.integers(0, 2, n + 100)
-    x = rng.normal(size=(n + 100, FEATURES)) + 0.3 * y[:, None]
-    votes = np.where(rng.random((n + 100, 10)) < 0.8, y[:, None], 1 - y[:, None])
+    y = rng.integers(0, 2, n + N_VAL)
+    x = rng.standard_normal((n + N_VAL, features), dtype=np.float32)
+    x += np.float32(0.3) * y[:, None].astype(np.float32)
+    return arguments(x, y, rng)
+
+
+def drawn_sparse(features: int) -> dict[str, Any]:
+    """Draw rows of as many words each, out of more and more."""
+    rng = np.random.default_rng(0)
+    n = SPARSE_ROWS + N_VAL
+    y = rng.integers(0, 2, n)
+    words = rng.integers(0, features, (n, WORDS_A_ROW))
+    words[:, :5] = 2 * (words[:, :5] // 2) + y[:, None]  # five words a row tell its class
+    words = words.clip(max=features - 1)
+    indptr = np.arange(0, n * WORDS_A_ROW + 1, WORDS_A_ROW)
+    values = np.full(n * WORDS_A_ROW, WORDS_A_ROW**-0.5, dtype=np.float32)
+    x = sp.csr_array((values, words.ravel(), indptr), shape=(n, features))
+    x.sum_duplicates()
+    return arguments(x, y, rng)
+
+
+def arguments(x: Any, y: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
+    """What `fit` takes by name; the last rows are V."""
+    n = len(y) - N_VAL
+    votes = np.where(rng.random((len(y), 10)) < 0.8, y[:, None], 1 - y[:, None])
     votes = np.where(rng.random(votes.shape) < 0.2, votes, -1)
     gold = np.where(np.arange(n) < max(n // 10, 20), y[:n], -1)
-    options = {"mixer_options": {"refresh_every": EPOCHS}} if mixer == "amal" else {}
-    model = SpearClassifier.from_options(mixer=mixer, max_epochs=EPOCHS, patience=EPOCHS, **options)
-    given = {"L": votes[:n], "X_val": x[n:], "y_val": y[n:], "L_val": votes[n:]}
+    held = {"X_val": x[n:], "y_val": y[n:], "L_val": votes[n:]}
+    return {"X": x[:n], "y": gold, "L": votes[:n], **held}
+
+
+def estimator(mixer: str, seed: int = 0) -> SpearClassifier:
+    """Train for two epochs, AMAL with a refresh of its weights after the first."""
+    options = {"mixer_options": {"refresh_every": 1, "warmup": 1}} if mixer == "amal" else {}
+    trainer = {"max_epochs": EPOCHS, "patience": EPOCHS}
+    return SpearClassifier.from_options(mixer=mixer, random_state=seed, **trainer, **options)
+
+
+def training(mixer: str, data: Callable[[int], dict[str, Any]], size: int) -> Job:
+    """Train one model."""
+    given = data(size)
+    return lambda: quietly(lambda: estimator(mixer).fit(**given))
+
+
+def training_together(mixer: str, n_members: int) -> Job:
+    """Train models that differ by their seed in lock step."""
+    given = drawn(MEMBER_ROWS)
 
     def job() -> Any:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return model.fit(x[:n], gold, **given)
+        return fit_together((estimator(mixer, seed), given) for seed in range(n_members))
 
-    return job
+    return lambda: quietly(job)
+
+
+def quietly(job: Job) -> Any:
+    """Do a job without its warnings."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return job()
 
 
 PANELS = {
@@ -200,10 +249,22 @@ PANELS = {
             "rows B": partial(meta_gradient, "B"),
         },
     ),
-    "Training, 6 epochs": Panel(
+    f"Training, {EPOCHS} epochs, {FEATURES} features": Panel(
         "rows",
-        (500, 2_000, 8_000, 32_000),
+        (1_000, 10_000, 100_000, 1_000_000),
         (200, 400),
-        {"SPEAR": partial(training, "fixed"), "AMAL": partial(training, "amal")},
+        {name: partial(training, mixer, drawn) for name, mixer in MIXERS.items()},
+    ),
+    f"The same, {SPARSE_ROWS:,} rows of {WORDS_A_ROW} words": Panel(
+        "features, sparse",
+        (1_000, 10_000, 100_000, 1_000_000),
+        (100, 200),
+        {name: partial(training, mixer, drawn_sparse) for name, mixer in MIXERS.items()},
+    ),
+    f"Members in lock step, {MEMBER_ROWS:,} rows each": Panel(
+        "members",
+        (1, 2, 4, 8, 16, 32, 64),
+        (1, 2),
+        {name: partial(training_together, mixer) for name, mixer in MIXERS.items()},
     ),
 }

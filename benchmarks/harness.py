@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import resource
 import statistics
 import time
 from collections.abc import Callable
@@ -77,6 +78,8 @@ class Benchmark:
 
 
 BENCHMARKS: dict[str, Benchmark] = {}
+#: Checkout of the build before this one, where ``run.py --against`` names it.
+BUILD_BEFORE: Path | None = None
 
 
 class Skip(Exception):
@@ -157,12 +160,21 @@ def row_of(one: Benchmark, size: str, ours_s: float, peer_s: float | None) -> di
 
 
 def timed(call: Callable[[], Any], calls: int) -> float:
-    """Seconds of one call, the mean over `calls`, with garbage collected before."""
+    """Seconds of the processor for one call, the mean over `calls`; garbage goes before."""
     gc.collect()
-    began = time.perf_counter()
+    began = processor_seconds()
     for _ in range(calls):
         call()
-    return (time.perf_counter() - began) / calls
+    return (processor_seconds() - began) / calls
+
+
+def processor_seconds() -> float:
+    """Seconds that this process and those that it waited for have had of a processor.
+
+    Other programs on a busy machine change them little.
+    """
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
 
 
 def side_memory(one: Benchmark, side: str, small: bool) -> float | None:

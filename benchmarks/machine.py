@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import subprocess
 from pathlib import Path
 
 # Set before anything that reads them is imported.
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
 PACKAGES = (
     *("numpy", "scipy", "pandas", "scikit-learn", "torch", "pyarrow", "polars"),
-    *("ahocorasick_rs", "snorkel", "crowd-kit", "torchopt", "higher"),
+    *("ahocorasick_rs", "snorkel", "crowd-kit", "torchopt", "higher", "decile-spear", "numba"),
 )
 
 
@@ -31,14 +32,24 @@ def pin_threads(threads: int) -> None:
 
 
 def about() -> dict[str, object]:
-    """Name the machine and the versions of Python and of what is installed of :data:`PACKAGES`."""
+    """Name machine, commit, and versions of Python and of what is installed of :data:`PACKAGES`."""
     versions = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return {"machine": f"{processor()}, {cores()} cores", "versions": versions}
+    machine = f"{processor()}, {cores()} cores"
+    return {"machine": machine, "commit": commit(Path(__file__).parent), "versions": versions}
+
+
+def commit(folder: Path) -> str | None:
+    """Return the commit of a checkout, None outside of one."""
+    line = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--exclude", "*"]
+    try:
+        return subprocess.run(line, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
 
 
 def processor() -> str:

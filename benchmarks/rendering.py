@@ -19,7 +19,7 @@ def cells(row: dict[str, Any]) -> list[str]:
     """Write one row under :data:`HEADS`."""
     return [
         *(row["benchmark"], row["size"], seconds(row["ours_s"]), seconds(row["peer_s"])),
-        *(row["peer"], number(row["ratio"]), goal(row), MARKS[row.get("met")]),
+        *(row["peer"], number(row["ratio"]) + spread(row), goal(row), MARKS[row.get("met")]),
         *(number(row["ours_mb"]), number(row["peer_mb"])),
     ]
 
@@ -47,13 +47,16 @@ def markdown(rows: list[dict[str, Any]]) -> str:
 
 
 def _origin(row: dict[str, Any]) -> list[Any]:
-    return [row.get("machine"), row.get("threads"), row.get("versions", {})]
+    names = ("machine", "threads", "commit", "against")
+    return [*(row.get(name) for name in names), row.get("versions", {})]
 
 
 def _origin_line(origin: list[Any], n: int) -> str:
-    machine, threads, versions = origin
+    machine, threads, commit, before, versions = origin
     listed = ", ".join(f"{name} {version}" for name, version in versions.items())
-    return f"{n} rows from {machine}, {threads} threads: {listed}."
+    build = "" if commit is None else f", commit {commit}"
+    build += "" if before is None else f" against {before}"
+    return f"{n} rows from {machine}, {threads} threads{build}: {listed}."
 
 
 def fill(page: Path, rows: list[dict[str, Any]]) -> None:
@@ -85,6 +88,15 @@ def number(value: float | None) -> str:
     if value is None:
         return ""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def spread(row: dict[str, Any]) -> str:
+    """Write the least and the largest ratio of single rounds, where there were several."""
+    rounds = list(zip(row.get("ours_runs", []), row.get("peer_runs", []), strict=False))
+    if len(rounds) < 2:
+        return ""
+    ratios = [peer / ours for ours, peer in rounds]
+    return f" ({number(min(ratios))} to {number(max(ratios))})"
 
 
 def goal(row: dict[str, Any]) -> str:

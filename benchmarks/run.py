@@ -3,6 +3,7 @@
     python benchmarks/run.py                      # everything, some minutes to half an hour
     python benchmarks/run.py --only majority-vote --only import
     python benchmarks/run.py --small              # sizes for a quick look; ratios mean little
+    python benchmarks/run.py --against ../before  # a checkout of the build before as a peer
     python benchmarks/run.py --json benchmarks.json
     python benchmarks/run.py --report benchmarks.json                              # Markdown
     python benchmarks/run.py --report benchmarks.json --into docs/performance.md
@@ -33,6 +34,7 @@ def main() -> int:
     if asked.report is not None:
         return report(asked)
     machine.pin_threads(asked.threads)
+    harness.BUILD_BEFORE = asked.against
     failed = [failure(name, error) for name, error in harness.load_all().items()]
     unknown = set(asked.only) - set(harness.BENCHMARKS)
     if unknown:
@@ -55,6 +57,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--small", action="store_true", help="small sizes, for a quick look")
     parser.add_argument("--json", type=Path, help="also write the rows to this file")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--against", type=Path, help="a checkout of the build before, as a peer")
     parser.add_argument("--no-memory", action="store_true", help="do not measure peak memory")
     parser.add_argument("--list", action="store_true", help="print the names and stop")
     parser.add_argument("--report", type=Path, help="print this file of rows as Markdown and stop")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
@@ -101,28 +101,6 @@ class TaskAnswer:
     targets: Tensor | None = None
 
 
-class _Shared:
-    """A property of outputs that several losses ask for: computed once.
-
-    It is not kept where its graph is cut off (no_grad), since a loss with a graph may come after.
-    """
-
-    def __init__(self, compute: Callable[[Outputs], Tensor]) -> None:
-        self._compute = compute
-        self.__doc__ = compute.__doc__
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
-
-    def __get__(self, outputs: Outputs | None, owner: type) -> Tensor:
-        if outputs is None:
-            return cast("Tensor", self)
-        value = self._compute(outputs)
-        if value.requires_grad or not outputs.takes_gradients:
-            vars(outputs)[self._name] = value  # found before this descriptor from now on
-        return value
-
-
 @dataclass(frozen=True)
 class Outputs:
     """What a model says about a batch.
@@ -156,6 +134,8 @@ class Outputs:
     tasks: Mapping[str, TaskAnswer] = field(default_factory=dict)
     squared_norm: Tensor | None = None
 
+    _shared: dict[Hashable, Tensor] = field(default_factory=dict, init=False, compare=False)
+
     @property
     def takes_gradients(self) -> bool:
         """Whether the scores of the feature model or of the rule model have a graph."""
@@ -169,22 +149,34 @@ class Outputs:
         rules = None if self.rule_logits is None else self.rule_logits.detach()
         return replace(self, logits=self.logits.detach(), rule_logits=rules)
 
-    @_Shared
+    def shared(self, key: Hashable, compute: Callable[[], Tensor]) -> Tensor:
+        """Return what is computed of the scores, once for all that ask for it by the same key.
+
+        Nothing is kept whose graph is cut off (no_grad): a loss with a graph may come after.
+        """
+        value = self._shared.get(key)
+        if value is None:
+            value = compute()
+            if value.requires_grad or not self.takes_gradients:
+                self._shared[key] = value
+        return value
+
+    @property
     def log_p(self) -> Tensor:
         """Log-probabilities (B, C) of the feature model."""
-        return self.logits.log_softmax(1)
+        return self.shared("log_p", lambda: self.logits.log_softmax(1))
 
-    @_Shared
+    @property
     def p(self) -> Tensor:
         """Probabilities (B, C) of the feature model."""
-        return self.log_p.exp()
+        return self.shared("p", lambda: self.log_p.exp())
 
-    @_Shared
+    @property
     def log_q(self) -> Tensor:
         """Log posterior (B, C) of the rule model."""
-        return cast("Tensor", self.rule_logits).log_softmax(1)
+        return self.shared("log_q", lambda: cast("Tensor", self.rule_logits).log_softmax(1))
 
-    @_Shared
+    @property
     def q(self) -> Tensor:
         """Posterior (B, C) of the rule model."""
-        return self.log_q.exp()
+        return self.shared("q", lambda: self.log_q.exp())

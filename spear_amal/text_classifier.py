@@ -230,18 +230,17 @@ class TextClassifier(BaseEstimator):
         spec = with_possible_folds(spec, y_all, data.classes)
         estimator = self._new_estimator(spec)
         check_labels_of_folds(spec, estimator, y_all, data.classes)
-        features = self._fit_features(data)
+        features, x = self._fit_features(data)
         rows: dict[str, Any] = {"L": train.votes, "sample_weight": sample_weight}
         if validation is not None:
             rows |= {
-                "X_val": features.transform(validation.frame),
+                "X_val": x[len(train.y) :],
                 "y_val": data.as_labels(validation.y),
                 "L_val": validation.votes,
             }
         y = pd.Series(data.as_labels(train.y), index=train.frame.index)
-        x = features.transform(train.frame)
         with one_thread():
-            estimator.fit(x, y, **rows)
+            estimator.fit(x if validation is None else x[: len(train.y)], y, **rows)
         self._take(
             TextModelParts(
                 estimator=estimator,
@@ -259,7 +258,8 @@ class TextClassifier(BaseEstimator):
         self.training_data_ = data
         return self
 
-    def _fit_features(self, data: TrainingData) -> TableFeatures:
+    def _fit_features(self, data: TrainingData) -> tuple[TableFeatures, Any]:
+        """Return fitted features, and those of the training rows and the validation rows below."""
         features = TableFeatures(self.features, data.text_column, progress=bool(self.verbose))
         if data.label_column in features.columns:
             raise InputError(
@@ -267,7 +267,8 @@ class TextClassifier(BaseEstimator):
                 "them away; leave it out of columns:"
             )
         frames = [table.frame for table in data.tables]
-        return features.fit(frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True))
+        frame = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+        return features, features.fit_transform(frame)
 
     def _take(self, parts: TextModelParts) -> None:
         """Set what a fit, or a file, leaves behind."""

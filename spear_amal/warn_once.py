@@ -5,31 +5,39 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
+
+#: What was shown, in order: category and text; the values say nothing.
+ShownTexts: TypeAlias = dict[tuple[type[Warning], str], None]
 
 
 class _ShowOnce:
     """A stand-in for ``warnings.showwarning`` that passes each text on once."""
 
-    def __init__(self, show: Any) -> None:
-        self.show = show
-        self._texts: set[tuple[type, str]] = set()
+    def __init__(self, show: Any, shown: ShownTexts) -> None:
+        self.show, self.shown = show, shown
 
     def __call__(
         self, message: Warning | str, category: type[Warning], *where: Any, **further: Any
     ) -> None:
         text = (category, str(message))
-        if text not in self._texts:
-            self._texts.add(text)
+        if text not in self.shown:
+            self.shown[text] = None
             self.show(message, category, *where, **further)
 
 
 @contextmanager
-def each_warning_once() -> Iterator[None]:
+def each_warning_once(shown: ShownTexts | None = None) -> Iterator[None]:
     """Show each text of a warning once while the block runs, whatever the filters say.
 
     Filters stay as they are: what they ignore is not shown, what they make an error is one. A block
     within another one, in whatever thread, shares what was shown.
+
+    Parameters
+    ----------
+    shown : dict, optional
+        What was shown already, to which the block adds: for work that is left and taken up again.
+        Such a block within another one notes what it would have shown alone.
 
     Examples
     --------
@@ -42,11 +50,11 @@ def each_warning_once() -> Iterator[None]:
     1
     """
     before = warnings.showwarning
-    if isinstance(before, _ShowOnce):
+    if isinstance(before, _ShowOnce) and shown is None:
         yield
         return
     # Not catch_warnings: with it Python forgets what it has shown, and shows it again later.
-    once: Any = _ShowOnce(before)
+    once: Any = _ShowOnce(before, {} if shown is None else shown)
     warnings.showwarning = once
     try:
         yield

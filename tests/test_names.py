@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import pkgutil
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from types import ModuleType
 import pytest
 
 import spear_amal
-from spear_amal import studies
+from spear_amal import data, report, studies
 
 PACKAGE = Path(spear_amal.__file__).parent
 TREES = {
@@ -60,13 +61,17 @@ def seen_by_checkers(tree: ast.Module) -> dict[str, set[str]]:
     return {node.module or "": {alias.name for alias in node.names} for node in imports}
 
 
-@pytest.mark.parametrize("package", [spear_amal, studies], ids=lambda package: package.__name__)
+@pytest.mark.parametrize(
+    "package", [spear_amal, data, report, studies], ids=lambda package: package.__name__
+)
 def test_lazy_names_are_what_checkers_see(package: ModuleType) -> None:
     init = Path(package.__file__ or "").relative_to(PACKAGE).as_posix()
     lazy = {f"{package.__name__}.{module}": set(names) for module, names in package._LAZY.items()}
     assert seen_by_checkers(TREES[init]) == lazy
     assert set().union(*lazy.values()) <= set(package.__all__)
     assert all(hasattr(package, name) for name in package.__all__)
+    modules = {module.name for module in pkgutil.iter_modules(package.__path__)}
+    assert not modules & set().union(*lazy.values()), "importing the module would hide the name"
     with pytest.raises(AttributeError, match="has no attribute 'SpearClassifer'"):
         _ = package.SpearClassifer
 

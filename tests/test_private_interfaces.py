@@ -17,7 +17,7 @@ from torch import nn
 
 import spear_amal
 from spear_amal.data.formats import safe_pickle
-from spear_amal.labeling import required_literals, worker_pool
+from spear_amal.labeling import required_literals
 from spear_amal.models.feature_model import batch_norms
 
 PYTHON = f"Python {platform.python_version()}"
@@ -71,7 +71,8 @@ def test_the_parser_of_regular_expressions():
 
 def test_the_pool_of_joblib():
     version = f"joblib {joblib.__version__}"
-    executor = worker_pool.ProcessPoolExecutor
+    from joblib.externals.loky.process_executor import ProcessPoolExecutor as executor
+
     taken = set(inspect.signature(executor).parameters)
     assert {"max_workers", "env"} <= taken, f"{version}: its pool takes {sorted(taken)}"
     taken = set(inspect.signature(executor.shutdown).parameters)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -21,10 +21,12 @@ from spear_amal.data.table_kinds import is_delimited
 from spear_amal.errors import InputError
 from spear_amal.labeling import LFReview, review_lfs
 from spear_amal.labeling.join_votes import votes_on_rows
-from spear_amal.report import ReportContent, write_report
 from spear_amal.report.formatting import format_interval, format_numbers
 from spear_amal.votes.label_matrix import LabelMatrix
 from spear_amal.votes.parquet import VoteFiles, open_votes
+
+if TYPE_CHECKING:
+    from spear_amal.report import ReportContent
 
 _FEW, _MANY = 5, 20  # rows of a table in the overview, and of one LF
 _ALL = 10_000  # rows of a kind that a script gets
@@ -44,6 +46,8 @@ def analyze(options: AnalyzeOptions) -> None:
     most = _ALL if wants_json() else _MANY
     review = review_lfs(votes, gold, texts, lfs, options.text_column, max_rows=most)
     if options.html is not None:
+        from spear_amal.report import write_report
+
         write_report(options.html, _page(review, votes, options), options.force)
         print_result(f"Page written to {options.html}")
     if options.lf is not None:
@@ -82,6 +86,8 @@ def _votes(
 def _page(
     review: LFReview, votes: LabelMatrix | VoteFiles, options: AnalyzeOptions
 ) -> ReportContent:
+    from spear_amal.report import ReportContent
+
     data = ", ".join(path.name for path in options.data)
     return ReportContent(
         title=f"Labelling functions{' on ' if data else ''}{data}",

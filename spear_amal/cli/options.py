@@ -535,7 +535,7 @@ class StudyOptions(RunOptions):
     SHOWN: ClassVar = {
         "Options": "source output method seeds n_labelled jobs baseline only",
         "Rows and features": "features protocol lfs placebo data_dir",
-        "Training": "max_epochs tune",
+        "Training": "max_epochs tune trials_at_once",
     }
 
     RENAMED: ClassVar = {"labels": "n_labelled"}
@@ -557,6 +557,9 @@ class StudyOptions(RunOptions):
     )
     protocol: str = option("random", "random, or published: the corpus' own labelled rows.")
     tune: int = option(0, "Trials of tuning for every method.", ge=0)
+    trials_at_once: int = option(
+        10, "Trials that tuning proposes at a time, and trains together.", ge=1
+    )
     lfs: Lfs = None
     placebo: bool = option(False, "Shuffle the votes, so that the rules tell nothing.")
     only: bool = option(False, "Do not add only-l, only-lv and supervised.")

@@ -76,6 +76,7 @@ def run(options: StudyOptions) -> None:
             features=options.features,
             protocol=options.protocol,
             tune=options.tune,
+            trials_at_once=options.trials_at_once,
             jobs=options.jobs,
             output=options.output,
             data_dir=options.data_dir,

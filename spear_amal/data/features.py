@@ -202,4 +202,7 @@ def checked_texts(texts: Iterable[str]) -> list[str]:
 
 
 def _as_csr(matrix: Any) -> sp.csr_array:
-    return sp.csr_array(matrix, dtype=np.float32)
+    """Return counted texts with columns in order, so that both ways to them sum alike."""
+    features = sp.csr_array(matrix, dtype=np.float32)
+    features.sort_indices()
+    return features

@@ -64,7 +64,12 @@ class TableFeatures(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None)
         self.progress = progress
 
     def fit(self, frame: pd.DataFrame, y: object = None) -> Self:
-        """Learn words, and what columns hold.
+        """Learn words, and what columns hold; errors as for :meth:`fit_transform`."""
+        self.fit_transform(frame)
+        return self
+
+    def fit_transform(self, frame: pd.DataFrame, y: object = None, **_: object) -> Any:
+        """Fit, and return the features of the same rows, counting words once.
 
         Raises
         ------
@@ -72,17 +77,22 @@ class TableFeatures(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None)
             If the sources cannot be read, or a column is not there or no feature.
         """
         parts = parse_features(self.features, self.progress)
+        blocks = []
         for part in parts:
             if isinstance(part, ColumnFeatures):
                 self._check_columns(part, frame)
-            part.fit(self._input_of(part, frame))
+            blocks.append(part.fit_transform(self._input_of(part, frame)))
         self.parts_ = parts
-        return self
+        return self._side_by_side(blocks)
 
     def transform(self, frame: pd.DataFrame) -> Any:
         """Return features (n, D) float32; dense where an encoder is among them and no words are."""
         check_is_fitted(self, "parts_", msg="fit TableFeatures on training rows first")
-        blocks: list[Any] = [part.transform(self._input_of(part, frame)) for part in self.parts_]
+        return self._side_by_side(
+            [part.transform(self._input_of(part, frame)) for part in self.parts_]
+        )
+
+    def _side_by_side(self, blocks: list[Any]) -> Any:
         if len(blocks) == 1:
             return blocks[0]
         if any(isinstance(part, TextFeatures) for part in self.parts_) or all(

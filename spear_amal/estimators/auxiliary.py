@@ -26,6 +26,7 @@ from spear_amal.estimators.base import BaseSpearEstimator
 from spear_amal.estimators.cross_fitting import FitPlan
 from spear_amal.estimators.distillation import DistilledClassifier
 from spear_amal.estimators.rules import GuardsVotes, RuleModelConfig
+from spear_amal.estimators.together import Steps, finish
 from spear_amal.estimators.validation import FitInputs, TrainingPool, check_rows
 from spear_amal.losses import (
     Component,
@@ -111,6 +112,7 @@ validation_fraction, prior_correction, metric, random_state, verbose
     _nested: ClassVar[dict[str, Any]] = DistilledClassifier._nested
     _uses_rules = True
     _takes_images = True
+    _given_by_row = (*BaseSpearEstimator._given_by_row, "tasks")
     _patience = None
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseSpearEstimator._parameter_constraints,
@@ -166,12 +168,12 @@ validation_fraction, prior_correction, metric, random_state, verbose
         self
         """
         inputs = FitInputs(X, y, L, X_val, y_val, L_val, sample_weight)
-        fitted = self._fit_those_that_count(inputs, {"tasks": tasks})
-        if fitted is not None:
-            return fitted
-        plan = plan_tasks(check_tasks(self.tasks), tasks)
+        return finish(self.fit_steps(**inputs._asdict(), tasks=tasks))
+
+    def _fit_steps(self, inputs: FitInputs, given: Any = None) -> Steps[None]:
+        plan = plan_tasks(check_tasks(self.tasks), given.get("tasks"))
         self.tasks_ = plan.tasks
-        return self._fit(inputs, plan)
+        yield from super()._fit_steps(inputs, plan)
 
     def _check_features(self, X: Any, reset: bool) -> Any:
         checked = super()._check_features(X, reset)

@@ -28,6 +28,7 @@ from spear_amal.estimators.row_weights import (
     take_rows,
     with_left_out,
 )
+from spear_amal.estimators.together import Steps, finish
 from spear_amal.estimators.validation import (
     FitInputs,
     TrainingPool,
@@ -54,7 +55,6 @@ from spear_amal.training import METRICS, ProgressBar, Table, TrainerConfig, scor
 from spear_amal.training.config import DTYPES
 from spear_amal.votes.label_matrix import LabelMatrix, as_label_matrix
 from spear_amal.votes.row_ids import align_votes, check_same_rows
-from spear_amal.warn_once import each_warning_once
 
 BATCH, IMAGE_BATCH = 64, 128
 LOGIT_STEP = 0.14  # 0.01 on bags of 14 words, the rate that a first study used
@@ -103,6 +103,8 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
     verbose: int = 0
 
     _nested: ClassVar[dict[str, Any]] = {"trainer": TrainerConfig}
+    # What `fit` takes that has a value for each row of X.
+    _given_by_row: ClassVar[tuple[str, ...]] = ("X", "y", "L", "sample_weight")
     # Parameters that prediction does without.
     _not_stored: ClassVar[tuple[str, ...]] = ("class_weight",)
     _uses_rules: ClassVar[bool] = False
@@ -214,39 +216,36 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         order give another split and another model.
         """
         inputs = FitInputs(X, y, L, X_val, y_val, L_val, sample_weight)
-        fitted = self._fit_those_that_count(inputs)
-        return self._fit(inputs) if fitted is None else fitted
+        return finish(self.fit_steps(**inputs._asdict()))
 
-    def _fit_those_that_count(
-        self,
-        inputs: FitInputs,
-        of_x: Mapping[str, Any] | None = None,
-        others: Mapping[str, Any] | None = None,
-    ) -> Self | None:
-        """Train without the rows of weight 0; None if there are none.
+    def fit_steps(self, **given: Any) -> Steps[Self]:
+        """Fit in steps, which :func:`.together.fit_together` takes with those of other fits.
 
-        What `fit` takes beside: `of_x` has a value for each row of X, `others` has not.
+        Parameters
+        ----------
+        **given
+            What :meth:`fit` takes, by name.
         """
+        inputs = FitInputs(**{name: given.get(name) for name in FitInputs._fields})
         weights = read_weights(inputs.sample_weight, inputs.X, inputs.y)
         rows = rows_that_count(weights)
         if weights is None or rows is None:
-            return None
-        given = inputs._asdict() | dict(of_x or {}) | dict(others or {})
-        per_row = ("X", "y", "L", "sample_weight", *(of_x or {}))
-        self.fit(**given | {name: take_rows(given[name], rows) for name in per_row})
+            yield from self._fit_steps(inputs, given)
+            return self
+        per_row = {name: take_rows(given.get(name), rows) for name in self._given_by_row}
+        yield from self.fit_steps(**given | per_row)
         for name in ("weights_", "last_weights_"):
             if hasattr(self, name):
                 setattr(self, name, with_left_out(getattr(self, name), rows, len(weights)))
         return self
 
-    def _fit(self, inputs: FitInputs, given: Any = None) -> Self:
+    def _fit_steps(self, inputs: FitInputs, given: Any = None) -> Steps[None]:
         """Check, plan and train; `given` are what the plan of a subclass needs of its `fit`."""
-        with each_warning_once():  # every fold would say it again
-            self._begin()
-            pool = make_pool(self, inputs)
-            plan = self._plan(pool, given)
-            self._set_fitted_attributes(pool, fit_plan(pool, plan), plan)
-        return self
+        self._begin()
+        pool = make_pool(self, inputs)
+        plan = self._plan(pool, given)
+        results = yield from fit_plan(pool, plan)
+        self._set_fitted_attributes(pool, results, plan)
 
     def _begin(self) -> None:
         """Check the parameters, and settle the seed that all of this fit starts from."""
@@ -410,6 +409,7 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         self.best_epoch_ = [result.result.best_epoch for result in results]
         frames = [pd.DataFrame(r.result.history).assign(member=i) for i, r in enumerate(results)]
         self.history_ = pd.concat(frames, ignore_index=True)
+        self.training_path_ = ", ".join(dict.fromkeys(result.result.path for result in results))
         self.weights_ = weights_frame(results)
         self.exponent_ = self._choose_exponent(pool, results, plan)
         self.snapshots_ = {

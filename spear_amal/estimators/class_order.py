@@ -88,7 +88,7 @@ def warn_of_sorted_codes(votes: LabelMatrix, y: np.ndarray) -> None:
             "cross_val_predict(method='predict_proba'), VotingClassifier and StackingClassifier "
             "pass such codes on: give them L.in_class_order(sorted(L.classes))",
             UserWarning,
-            stacklevel=5,
+            stacklevel=7,
         )
 
 

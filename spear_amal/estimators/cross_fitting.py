@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +14,8 @@ from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 
 from spear_amal.distributed.shard import WHOLE, Shard
 from spear_amal.errors import InputError
+from spear_amal.estimators.plan_tables import TableFactory, run_mark
+from spear_amal.estimators.together import Steps, train_members
 from spear_amal.estimators.validation import TrainingPool
 from spear_amal.losses import ComponentSet
 from spear_amal.mixers import Mixer
@@ -25,14 +25,13 @@ from spear_amal.models import JointModel
 from spear_amal.tensors.bool_table import PackedBools
 from spear_amal.training import (
     Callback,
-    Table,
     Trainer,
     TrainerConfig,
     TrainingResult,
 )
 from spear_amal.training.augment import AUGMENTATIONS, Augmentation
 from spear_amal.training.config import DTYPES
-from spear_amal.training.distributed_checks import check_same
+from spear_amal.training.members import Member
 from spear_amal.training.table import TrainingRows
 
 
@@ -158,29 +157,37 @@ class Stream(Protocol):
         """Numbers of the rows to train on, for the gold rows of the pool that may be."""
 
 
-def fit_plan(pool: TrainingPool, plan: FitPlan) -> list[FoldResult]:
+def fit_plan(pool: TrainingPool, plan: FitPlan) -> Steps[list[FoldResult]]:
     """Train by ``plan.fit_strategy``: "single", "refit", "crossfit" or "crossfit-weights"."""
     if plan.trainer.distributed is None:
-        return _fit_here(pool, plan)
+        return (yield from _fit_here(pool, plan))
     from spear_amal.distributed.process_group import process_group
 
     with process_group(plan.trainer.distributed, plan.device) as shard:
-        return _fit_here(pool, replace(plan, shard=shard))
+        return (yield from _fit_here(pool, replace(plan, shard=shard)))
 
 
-def _fit_here(pool: TrainingPool, plan: FitPlan) -> list[FoldResult]:
+def _fit_here(pool: TrainingPool, plan: FitPlan) -> Steps[list[FoldResult]]:
     mark = run_mark(pool, plan)
     tables = TableFactory(pool, plan)
     if plan.fit_strategy in ("crossfit", "crossfit-weights"):
-        results = [
-            _fit_one(pool, tables, held_out, plan, f"{mark}-{i}", f"fold{i}")
+        folds = [
+            _Part.of(
+                *(pool, tables, held_out, plan, f"{mark}-{i}"),
+                part=f"fold{i}",
+                label=f"fold {i + 1} of {plan.n_folds}",
+            )
             for i, held_out in enumerate(_folds(pool, plan))
         ]
+        results = yield from _trained(folds)
         if plan.fit_strategy == "crossfit":
             return results
-        return [_with_mean_weights(pool, tables, results, plan, mark)]
-    first = _fit_one(pool, tables, pool.validation, plan, mark)
-    return [_refit(pool, tables, first, plan, mark) if plan.fit_strategy == "refit" else first]
+        return [(yield from _with_mean_weights(pool, tables, results, plan, mark))]
+    first = _Part.of(pool, tables, pool.validation, plan, mark)
+    results = yield from _trained([first])
+    if plan.fit_strategy == "refit":
+        return [(yield from _refit(pool, tables, results[0], plan, mark))]
+    return results
 
 
 def _folds(pool: TrainingPool, plan: FitPlan) -> list[np.ndarray]:
@@ -237,67 +244,111 @@ def _new_model(pool: TrainingPool, validation: np.ndarray, plan: FitPlan) -> Joi
     return plan.make_model(y, generator).to(plan.device, plan.dtype)
 
 
-def fit_streamed(pool: TrainingPool, plan: FitPlan, stream: Stream) -> FoldResult:
+def fit_streamed(pool: TrainingPool, plan: FitPlan, stream: Stream) -> Steps[list[FoldResult]]:
     """Train one model on a stream of rows, of which the pool holds those with gold, and V."""
-    tables = TableFactory(pool, plan)
-    return _fit_one(pool, tables, pool.validation, plan, run_mark(pool, plan), stream=stream)
+    tables, mark = TableFactory(pool, plan), run_mark(pool, plan)
+    return (yield from _trained([_Part.of(pool, tables, pool.validation, plan, mark, stream)]))
 
 
-def _fit_one(
-    pool: TrainingPool,
-    tables: TableFactory,
-    validation: np.ndarray,
-    plan: FitPlan,
-    mark: str,
-    part: str = "",
-    stream: Stream | None = None,
-) -> FoldResult:
-    """Train with `validation` as V: for the mixer's outer loss and for the choice of the epoch."""
-    gold = np.setdiff1d(pool.gold, validation)
-    used = "shared"
-    if pool.source == "training" and not len(gold):
-        used, gold = "training", pool.gold
-    chooser, outer = validation, validation
-    codes = pool.y[validation]
-    if plan.validation == "split" and pool.has_gold and np.bincount(codes).max() >= 2:
-        chooser, outer = _halves(validation, pool.y[validation], plan.seed)
-        used = "split" if used == "shared" else used
-    components = plan.make_losses(gold)
-    teachers = plan.make_teachers(gold)
-    selection, driver = tables.of(chooser, teachers), tables.of(outer, teachers)
-    source: TrainingRows = tables.training(teachers)
-    if stream is None:
-        rows = _training_rows(pool, gold, plan, validation)
-    else:
-        source, rows = stream.table, stream.rows(gold, plan.keep_uncovered)
-    best: FoldResult | None = None
-    for i, mixer in enumerate(plan.make_mixer().candidates(components.names)):
-        trial = f"trial{i}" if i else ""
-        model = _new_model(pool, validation, plan)
-        result = plan.new_trainer("-".join(filter(None, (part, trial)))).fit(
-            model,
-            components,
-            mixer,
-            source,
-            rows,
-            selection,
-            driver,
-            fingerprint="-".join(filter(None, (mark, trial))),
-            shard=plan.shard,
-        )
-        if best is None or cast(float, result.val_score) > cast(float, best.result.val_score):
-            best = FoldResult(
-                model=model,
-                result=result,
-                trained=rows,
-                validation=validation,
-                names=components.names,
-                judge=model,
-                validation_used=used,
+@dataclass
+class _Part:
+    """One model of a fit before its training, once for each candidate of the mixer.
+
+    Attributes
+    ----------
+    members : list of Member
+    trained, validation, validation_used, streamed
+        As of :class:`FoldResult`.
+    """
+
+    members: list[Member]
+    trained: np.ndarray
+    validation: np.ndarray
+    validation_used: str
+    streamed: bool
+
+    @classmethod
+    def of(
+        cls,
+        pool: TrainingPool,
+        tables: TableFactory,
+        validation: np.ndarray,
+        plan: FitPlan,
+        mark: str,
+        stream: Stream | None = None,
+        *,
+        part: str = "",
+        label: str = "",
+    ) -> _Part:
+        """Make one whose V are the rows `validation`: of the outer loss and the choice of epoch."""
+        gold = np.setdiff1d(pool.gold, validation)
+        used = "shared"
+        if pool.source == "training" and not len(gold):
+            used, gold = "training", pool.gold
+        chooser, outer = validation, validation
+        codes = pool.y[validation]
+        if plan.validation == "split" and pool.has_gold and np.bincount(codes).max() >= 2:
+            chooser, outer = _halves(validation, pool.y[validation], plan.seed)
+            used = "split" if used == "shared" else used
+        components = plan.make_losses(gold)
+        teachers = plan.make_teachers(gold)
+        selection, driver = tables.of(chooser, teachers), tables.of(outer, teachers)
+        source: TrainingRows = tables.training(teachers)
+        if stream is None:
+            rows = _training_rows(pool, gold, plan, validation)
+        else:
+            source, rows = stream.table, stream.rows(gold, plan.keep_uncovered)
+        mixers = plan.make_mixer().candidates(components.names)
+        members = []
+        for i, mixer in enumerate(mixers):
+            trial = f"trial{i}" if i else ""
+            member = Member(
+                trainer=plan.new_trainer(_joined("-", part, trial)),
+                model=_new_model(pool, validation, plan),
+                components=components,
                 mixer=mixer,
-                streamed=stream is not None,
+                table=source,
+                rows=rows,
+                selection=selection,
+                outer=driver,
+                fingerprint=_joined("-", mark, trial),
+                shard=plan.shard,
+                label=_joined(
+                    ", ",
+                    f"trial {i + 1} of {len(mixers)}" if len(mixers) > 1 else "",
+                    label,
+                    f"seed {plan.seed}",
+                ),
             )
-    return cast(FoldResult, best)
+            members.append(member)
+        return cls(members, rows, validation, used, stream is not None)
+
+    def chosen(self, results: list[TrainingResult]) -> FoldResult:
+        """Return the candidate with the best score on V, the earliest of equals."""
+        i = max(range(len(results)), key=lambda trial: cast(float, results[trial].val_score))
+        member = self.members[i]
+        return FoldResult(
+            model=member.model,
+            result=results[i],
+            trained=self.trained,
+            validation=self.validation,
+            names=member.components.names,
+            judge=member.model,
+            validation_used=self.validation_used,
+            mixer=member.mixer,
+            streamed=self.streamed,
+        )
+
+
+def _joined(sign: str, *parts: str) -> str:
+    return sign.join(filter(None, parts))
+
+
+def _trained(parts: list[_Part]) -> Steps[list[FoldResult]]:
+    """Train all candidates of all parts together, and choose those of each."""
+    members = [member for part in parts for member in part.members]
+    results = iter((yield from train_members(members)))
+    return [part.chosen([next(results) for _ in part.members]) for part in parts]
 
 
 def _halves(held: np.ndarray, y: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -313,14 +364,15 @@ def _halves(held: np.ndarray, y: np.ndarray, seed: int) -> tuple[np.ndarray, np.
 
 def _refit(
     pool: TrainingPool, tables: TableFactory, first: FoldResult, plan: FitPlan, mark: str
-) -> FoldResult:
+) -> Steps[FoldResult]:
     """Train anew on L and V for the chosen number of epochs, with the learnt weights frozen.
 
     A mixer that weighs each batch as it comes has none to freeze: it goes on learning from V.
     """
     weights = first.result.weights
     mixer = first.mixer if weights is None else _frozen(weights, first, tables)
-    return _refit_with(mixer, first.result.best_epoch + 1, pool, tables, first, plan, mark)
+    epochs = first.result.best_epoch + 1
+    return (yield from _refit_with(mixer, epochs, pool, tables, first, plan, mark))
 
 
 def _refit_with(
@@ -331,31 +383,35 @@ def _refit_with(
     first: FoldResult,
     plan: FitPlan,
     mark: str,
-) -> FoldResult:
+) -> Steps[FoldResult]:
     """Train on L and V for a number of epochs; `first` keeps its part as the judge."""
     rows = _training_rows(pool, pool.gold, plan)
     model = _new_model(pool, first.validation, plan)
     components = plan.make_losses(pool.gold)
     teachers = plan.make_teachers(pool.gold)
-    result = plan.new_trainer("refit", max_epochs=epochs).fit(
-        model,
-        components,
-        mixer,
-        tables.training(teachers),
-        rows,
+    member = Member(
+        trainer=plan.new_trainer("refit", max_epochs=epochs),
+        model=model,
+        components=components,
+        mixer=mixer,
+        table=tables.training(teachers),
+        rows=rows,
         outer=tables.of(first.validation, teachers) if mixer.learns_from_validation else None,
         fingerprint=f"{mark}-refit",
         shard=plan.shard,
+        label=f"refit, seed {plan.seed}",
     )
+    (result,) = yield from train_members([member])
     history = first.result.history + [dict(record, refit=True) for record in result.history]
     weights = {name: getattr(result, name) for name in ("weights", "last_weights", "domain")}
-    merged = replace(first.result, history=history, **weights)
+    path = ", ".join(dict.fromkeys((first.result.path, result.path)))
+    merged = replace(first.result, history=history, path=path, **weights)
     return replace(first, model=model, result=merged, trained=rows, names=components.names)
 
 
 def _with_mean_weights(
     pool: TrainingPool, tables: TableFactory, members: list[FoldResult], plan: FitPlan, mark: str
-) -> FoldResult:
+) -> Steps[FoldResult]:
     """Train one model on L and V under the folds' mean weights, for their mean number of epochs.
 
     Every gold row was training row in all folds but one, so that each has weights of its own.
@@ -365,7 +421,7 @@ def _with_mean_weights(
     score = float(np.mean([member.result.val_score for member in members]))
     first = replace(members[0], result=replace(members[0].result, val_score=score))
     mixer = Frozen(tables.own(torch.nan_to_num(weights, nan=1.0)))
-    return _refit_with(mixer, epochs, pool, tables, first, plan, mark)
+    return (yield from _refit_with(mixer, epochs, pool, tables, first, plan, mark))
 
 
 def _frozen(weights: Any, first: FoldResult, tables: TableFactory) -> Frozen:
@@ -378,97 +434,6 @@ def _frozen(weights: Any, first: FoldResult, tables: TableFactory) -> Frozen:
     labelled = np.intersect1d(first.trained, tables.pool.gold)
     table[new] = table[labelled if len(labelled) else first.trained].mean(0)
     return Frozen(tables.own(table))
-
-
-class TableFactory:
-    """What a plan trains on and judges by.
-
-    Where several processes train together, features, votes, teachers and weights of training rows
-    are spread over them; validation rows are few and complete in each.
-
-    Raises
-    ------
-    InputError
-        If there are fewer rows than processes.
-    """
-
-    def __init__(self, pool: TrainingPool, plan: FitPlan) -> None:
-        self.pool, self.plan = pool, plan
-        n, world = len(pool.y), plan.shard.world
-        if n < world:
-            raise InputError(f"{n} rows cannot be spread over {world} processes; start fewer")
-        self.rows = None if world == 1 else plan.shard.rows(n).numpy()
-        self.table = self._table(self.rows)
-        self.table.augment, self.table.online_teachers = plan.augment, plan.online_teachers
-
-    def training(self, teachers: np.ndarray | None) -> Table:
-        """Rows that are here, with logits (n, T, C) of teachers."""
-        here = teachers if self.rows is None or teachers is None else teachers[self.rows]
-        return self.table.with_teachers(here)
-
-    def of(self, rows: np.ndarray, teachers: np.ndarray | None) -> Table:
-        """Make a table of some rows of the pool, without augmentation."""
-        if self.rows is None:
-            return self.table.with_teachers(teachers).subset(rows)
-        return self._table(rows, None if teachers is None else teachers[rows])
-
-    def own(self, weights: torch.Tensor) -> torch.Tensor:
-        """Pick from weights of the whole pool those of the rows that are here."""
-        return weights if self.rows is None else weights[self.rows]
-
-    def _table(self, rows: np.ndarray | None, teachers: np.ndarray | None = None) -> Table:
-        pool, plan = self.pool, self.plan
-        chosen = slice(None) if rows is None else rows
-        x, votes = pool.x, pool.votes
-        return Table(
-            x if rows is None else x[rows],
-            pool.y[chosen],
-            votes if rows is None or votes is None else votes[rows],
-            teachers,
-            tasks={name: targets[chosen] for name, targets in plan.tasks.items()},
-            n_classes=len(pool.classes),
-            weights=None if pool.weights is None else pool.weights[chosen],
-            dtype=plan.dtype,
-            device=plan.device,
-        )
-
-
-# What changes nothing in the result: a run may go on with another value.
-NO_MATTER = ("verbose",)
-
-
-def run_mark(pool: TrainingPool, plan: FitPlan) -> str:
-    """Return the hash of data, roles and settings where something is held to it, else "".
-
-    A checkpoint is only used by its own run, and processes that train together must have been
-    given the same; all rows are read for it, so nothing else asks.
-    """
-    if plan.trainer.checkpoint is None and plan.shard.world == 1:
-        return ""
-    config = {k: v for k, v in plan.config().items() if k not in NO_MATTER}
-    mark = fingerprint(pool, config)
-    if plan.shard.world > 1:
-        check_same(plan.shard, mark)
-    return mark
-
-
-def fingerprint(pool: TrainingPool, config: dict[str, Any]) -> str:
-    """Return the hash of a pool and of settings as JSON."""
-    parts = [pool.y, pool.validation, np.array([len(pool.classes), *pool.x.shape])]
-    parts += [pool.x] if isinstance(pool.x, np.ndarray) else _csr_parts(pool.x)
-    parts += [] if pool.weights is None else [pool.weights]
-    if pool.votes is not None:
-        parts += [*_csr_parts(pool.votes.codes), pool.votes.continuous, pool.votes.lf_classes]
-        parts += [] if pool.votes.scores is None else _csr_parts(pool.votes.scores)
-    digest = hashlib.sha256(json.dumps(config, sort_keys=True, default=repr).encode())
-    for part in parts:
-        digest.update(np.ascontiguousarray(part).data)  # in place: images may fill the memory
-        digest.update(b"|")
-    return digest.hexdigest()[:32]
-
-
-def _csr_parts(matrix: Any) -> list[np.ndarray]:
-    return [matrix.data, matrix.indices, matrix.indptr]
 
 
 def weights_frame(members: list[FoldResult], last: bool = False) -> pd.DataFrame:

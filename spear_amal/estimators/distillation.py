@@ -14,6 +14,7 @@ from spear_amal.estimators.base import BaseSpearEstimator, network_name
 from spear_amal.estimators.cross_fitting import FitPlan, named
 from spear_amal.estimators.rules import GuardsVotes, RuleModelConfig
 from spear_amal.estimators.teacher_inputs import TeacherRows, check_columns
+from spear_amal.estimators.together import Steps, finish
 from spear_amal.estimators.validation import FitInputs, TrainingPool
 from spear_amal.losses import ComponentSet, LabelCrossEntropy, OnCovered, teacher_components
 from spear_amal.losses.teacher import DIRECTIONS
@@ -133,6 +134,7 @@ class_weight, metric, random_state, verbose
     )
     _uses_rules = True
     _takes_images = True
+    _given_by_row = (*BaseSpearEstimator._given_by_row, "teacher_X", "row_ids")
     _patience = None
     _takes_teacher_X: ClassVar[bool] = True
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -199,19 +201,28 @@ class_weight, metric, random_state, verbose
         -------
         self
         """
-        self.check_parameters()
-        if teacher_X is not None and not self._takes_teacher_X:
-            raise InputError("sskd asks the teacher about turned X; leave out teacher_X")
         inputs = FitInputs(X, y, L, X_val, y_val, L_val, sample_weight)
-        of_v = {"teacher_X_val": teacher_X_val, "row_ids_val": row_ids_val}
         of_x = {"teacher_X": teacher_X, "row_ids": row_ids}
-        fitted = self._fit_those_that_count(inputs, of_x, of_v)
-        if fitted is not None:
-            return fitted
-        asked = TeacherRows.of(X, L, X_val, L_val, teacher_X, teacher_X_val, row_ids, row_ids_val)
-        given = {"X": X, "y": y, "X_val": X_val, "y_val": y_val, "sample_weight": sample_weight}
-        self.teachers_ = train_teachers(self, asked, given)
-        return self._fit(inputs, asked)
+        of_v = {"teacher_X_val": teacher_X_val, "row_ids_val": row_ids_val}
+        return finish(self.fit_steps(**inputs._asdict(), **of_x, **of_v))
+
+    def fit_steps(self, **given: Any) -> Steps[Self]:
+        """Fit in steps; see :meth:`BaseSpearEstimator.fit_steps`."""
+        self.check_parameters()
+        if given.get("teacher_X") is not None and not self._takes_teacher_X:
+            raise InputError("sskd asks the teacher about turned X; leave out teacher_X")
+        return (yield from super().fit_steps(**given))
+
+    def _fit_steps(self, inputs: FitInputs, given: Any = None) -> Steps[None]:
+        about = ("teacher_X", "teacher_X_val", "row_ids", "row_ids_val")
+        asked = TeacherRows.of(
+            *(inputs.X, inputs.L, inputs.X_val, inputs.L_val), *map(given.get, about)
+        )
+        names = ("X", "y", "X_val", "y_val", "sample_weight")
+        self.teachers_ = yield from train_teachers(
+            self, asked, {name: getattr(inputs, name) for name in names}
+        )
+        yield from super()._fit_steps(inputs, asked)
 
     def _plan(self, pool: TrainingPool, given: Any = None) -> FitPlan:
         asked: TeacherRows = given
@@ -257,7 +268,7 @@ class_weight, metric, random_state, verbose
 
 def train_teachers(
     student: DistilledClassifier, asked: TeacherRows, given: dict[str, Any]
-) -> list[Teacher]:
+) -> Steps[list[Teacher]]:
     """Return the student's teachers, training first those that are not there yet.
 
     TAKD (Mirzadeh et al., 2020) hands knowledge down a chain, each model taught by the one before
@@ -279,10 +290,11 @@ def train_teachers(
         )
     # Those that are there come first: a file that is missing is said before hours of training.
     ready = [None if _is_untrained(t) else as_teacher(t) for t in student.teachers]
-    teachers = [
-        _trained(student, i, cast(str, student.teachers[i]), given) if teacher is None else teacher
-        for i, teacher in enumerate(ready)
-    ]
+    teachers: list[Teacher] = []
+    for i, teacher in enumerate(ready):
+        if teacher is None:
+            teacher = yield from _trained(student, i, cast(str, student.teachers[i]), given)
+        teachers.append(teacher)
     ids = {f"row_ids{part}": i for part, (_, i) in zip(("", "_val"), asked.parts, strict=False)}
     for i, network in enumerate(student.assistants):
         by = teachers if student.chain == "dgkd" else teachers[-1:]
@@ -290,7 +302,8 @@ def train_teachers(
         options = student.mixer_options if mixer == student.mixer else None
         changes = {"teachers": tuple(by), "mixer": mixer, "mixer_options": options}
         assistant = _like(student, network, f"assistant{i}", **changes)
-        teachers.append(as_teacher(assistant.fit(**given, **ids), name=network_name(network)))
+        yield from assistant.fit_steps(**given, **ids)
+        teachers.append(as_teacher(assistant, name=network_name(network)))
     return teachers[-1:] if student.chain == "takd" else teachers
 
 
@@ -308,10 +321,13 @@ def _is_untrained(teacher: Any) -> bool:
     return isinstance(teacher, str) and is_network(teacher)
 
 
-def _trained(student: DistilledClassifier, i: int, network: str, given: dict[str, Any]) -> Teacher:
+def _trained(
+    student: DistilledClassifier, i: int, network: str, given: dict[str, Any]
+) -> Steps[Teacher]:
     """Train a network on the labels alone."""
     teacher = _like(student, network, f"teacher{i}", mixer="ce", mixer_options=None)
-    return as_teacher(teacher.fit(**given), name=network)
+    yield from teacher.fit_steps(**given)
+    return as_teacher(teacher, name=network)
 
 
 def _like(

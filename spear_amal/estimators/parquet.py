@@ -17,6 +17,7 @@ from spear_amal.errors import InputError
 from spear_amal.estimators import validation
 from spear_amal.estimators.base import BaseSpearEstimator
 from spear_amal.estimators.cross_fitting import FitPlan, FoldResult, fit_plan, fit_streamed
+from spear_amal.estimators.together import finish
 from spear_amal.estimators.validation import FitInputs, TrainingPool, make_pool
 from spear_amal.params import check_whole
 from spear_amal.training import ParquetRows
@@ -37,7 +38,7 @@ def fit_parquet(
     pool = make_pool(estimator, inputs, known.plan)
     plan = estimator._plan(pool)
     if pool.votes is None:  # the guard left the votes out: gold rows are all there is
-        return pool, plan, fit_plan(pool, plan)
+        return pool, plan, finish(fit_plan(pool, plan))
     config = plan.config
     plan = replace(plan, config=lambda: config() | {"window": window, **marks(rows, votes)})
     codes = pool.y[: pool.n_train]
@@ -51,7 +52,7 @@ def fit_parquet(
         dtype=plan.dtype,
         device=plan.device,
     )
-    return pool, plan, [fit_streamed(pool, plan, stream)]
+    return pool, plan, finish(fit_streamed(pool, plan, stream))
 
 
 def _check_streaming(estimator: BaseSpearEstimator, rows: Any, window: Any) -> None:

@@ -15,6 +15,7 @@ from spear_amal._typing import MatrixLike, VectorLike, VotesLike
 from spear_amal.errors import InputError
 from spear_amal.estimators.base import BaseSpearEstimator
 from spear_amal.estimators.cross_fitting import FitPlan, FoldResult
+from spear_amal.estimators.together import Steps, finish
 from spear_amal.estimators.validation import FitInputs, TrainingPool
 from spear_amal.losses import (
     ComponentSet,
@@ -61,6 +62,7 @@ class RuleNetworkClassifier(BaseSpearEstimator):
     """
 
     _uses_rules = True
+    _given_by_row = (*BaseSpearEstimator._given_by_row, "exemplars")
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseSpearEstimator._parameter_constraints,
         "inference": [StrOptions({"feature", "product", "sum"})],
@@ -97,13 +99,16 @@ class RuleNetworkClassifier(BaseSpearEstimator):
             True where LF j was written from row i.
         sample_weight : array (n,), optional
         """
-        if exemplars is not None and L is None:
+        inputs = FitInputs(X, y, L, X_val, y_val, L_val, sample_weight)
+        return finish(self.fit_steps(**inputs._asdict(), exemplars=exemplars))
+
+    def fit_steps(self, **given: Any) -> Steps[Self]:
+        """Fit in steps; see :meth:`BaseSpearEstimator.fit_steps`."""
+        exemplars = given.get("exemplars")
+        if exemplars is not None and given.get("L") is None:
             raise InputError("exemplars say which row an LF was written from; pass the votes as L=")
         matrix = None if exemplars is None else _matrix(exemplars)
-        inputs = FitInputs(X, y, L, X_val, y_val, L_val, sample_weight)
-        return self._fit_those_that_count(inputs, {"exemplars": matrix}) or self._fit(
-            inputs, matrix
-        )
+        return (yield from super().fit_steps(**given | {"exemplars": matrix}))
 
     def check_parameters(self) -> None:
         """Raise an error for a parameter that cannot be used; `fit` calls it first."""
@@ -115,7 +120,7 @@ class RuleNetworkClassifier(BaseSpearEstimator):
             )
 
     def _plan(self, pool: TrainingPool, given: Any = None) -> FitPlan:
-        exemplars: sp.csr_array | None = given
+        exemplars: sp.csr_array | None = given["exemplars"]
 
         def config() -> dict[str, Any]:
             places = None if exemplars is None else np.transpose(exemplars.nonzero()).tolist()

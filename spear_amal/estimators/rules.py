@@ -184,7 +184,7 @@ def guard_votes(votes: LabelMatrix, y: np.ndarray, guard: bool) -> tuple[VotesTe
             f"chance (p = {test.p_value:.2f}), so they are left out and training uses "
             "gold only; look at the labelling functions, or insist with guard=False",
             UserWarning,
-            stacklevel=6,
+            stacklevel=8,
         )
     return test, left_out
 

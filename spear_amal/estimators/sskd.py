@@ -13,8 +13,9 @@ from sklearn.base import BaseEstimator
 
 from spear_amal.batch import Views
 from spear_amal.errors import InputError
-from spear_amal.estimators.cross_fitting import FitPlan, FoldResult, named, run_mark
+from spear_amal.estimators.cross_fitting import FitPlan, FoldResult, named
 from spear_amal.estimators.distillation import DistilledClassifier
+from spear_amal.estimators.plan_tables import run_mark
 from spear_amal.estimators.validation import TrainingPool
 from spear_amal.io.safetensors import under_prefix
 from spear_amal.losses import ComponentSet, TeacherDivergence

@@ -230,7 +230,7 @@ def _check_pairs(inputs: FitInputs) -> None:
         warnings.warn(
             "validation rows came without L_val: LF quality cannot be estimated on them",
             UserWarning,
-            stacklevel=5,
+            stacklevel=7,
         )
 
 
@@ -337,7 +337,7 @@ def check_voted_classes(votes: LabelMatrix) -> None:
             f"without gold, no row shows what the classes {silent} look like, for which no "
             "labelling function votes: the model will hardly ever predict them",
             UserWarning,
-            stacklevel=6,
+            stacklevel=8,
         )
 
 

@@ -14,6 +14,7 @@ from spear_amal.label_models.vote_patterns import find_patterns
 from spear_amal.maths import cage
 from spear_amal.maths.cage import objective
 from spear_amal.maths.posteriors import normalise
+from spear_amal.tensors.optimiser import Optimiser
 from spear_amal.votes.label_matrix import LabelMatrix
 
 
@@ -100,7 +101,7 @@ class Cage(LabelModel):
         shares = rows / rows.sum()
         pi = torch.ones(L.n_classes, scores.shape[1], dtype=torch.float64)
         parameters = [theta.requires_grad_(), pi.requires_grad_()]
-        optimiser = torch.optim.Adam(parameters, lr=self.lr)
+        optimiser = Optimiser([{"params": parameters, "lr": self.lr}])
         self.losses_: list[float] = []
         for _ in range(self.epochs):
             optimiser.zero_grad()

@@ -22,8 +22,6 @@ from types import CodeType
 from typing import Any, ClassVar, NamedTuple
 
 import cloudpickle
-import joblib
-from joblib.externals.loky.process_executor import ProcessPoolExecutor
 
 from spear_amal._typing import PathLike
 from spear_amal.errors import InputError, LabelingError, SpearAmalError
@@ -47,7 +45,11 @@ def as_n_jobs(n_jobs: Any) -> int:
     """
     if isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or (n_jobs < 1 and n_jobs != -1):
         raise InputError(f"n_jobs must be a number of processes or -1 for all cores: {n_jobs!r}")
-    return joblib.cpu_count() if n_jobs == -1 else n_jobs
+    if n_jobs != -1:
+        return n_jobs
+    import joblib  # 0.1 s, which one process needs not wait for
+
+    return joblib.cpu_count()
 
 
 def map_in_processes(
@@ -142,6 +144,8 @@ def _run(folder: str, i: int, task: Any) -> TaskOutcome:
 
 @contextmanager
 def _processes(n: int) -> Iterator[Any]:
+    from joblib.externals.loky.process_executor import ProcessPoolExecutor
+
     threads = {name: os.environ.get(name, "1") for name in _THREADS}
     pool = ProcessPoolExecutor(
         max_workers=n, env=threads, initializer=end_with_parent, initargs=(os.getpid(),)

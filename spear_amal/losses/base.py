@@ -135,7 +135,7 @@ class ComponentSet:
         """
         on = self.applies(batch) if applies is None else applies
         values = torch.stack([c.loss(outputs, batch) for c in self.components], dim=1)
-        values = torch.where(on, values, torch.zeros_like(values))
+        values = torch.where(on, values, 0.0)
         return values if batch.weights is None else values * batch.weights[:, None]
 
     def slopes(
@@ -211,15 +211,15 @@ class ComponentSet:
 
         Zeros without penalties.
         """
-        total = torch.zeros_like(potentials.theta)
+        total = None
         for penalty in self.penalties:
             kind: Any = type(penalty)
             known = _is_written(kind, "theta_slope", ("value",))
             slope = penalty.theta_slope(potentials, guides) if known else None
             if slope is None:
                 return None
-            total = total + slope
-        return total
+            total = slope if total is None else total + slope
+        return torch.zeros_like(potentials.theta) if total is None else total
 
 
 def _columns(weights: Tensor, slopes: Slopes, batch: Batch) -> tuple[Tensor, ...]:
@@ -271,7 +271,7 @@ def _add_by_autograd(
         losses = torch.stack([component.loss(outputs, batch) for component, _ in weighted], dim=1)
         weights = torch.cat([weight for _, weight in weighted], dim=1)
         # Outside its domain a loss may be anything.
-        total = torch.where(weights == 0, torch.zeros_like(losses), weights * losses).sum()
+        total = torch.where(weights == 0, 0.0, weights * losses).sum()
     if not total.requires_grad:
         return
     gradients = torch.autograd.grad(total, leaves, allow_unused=True)

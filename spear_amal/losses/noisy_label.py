@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor
 
@@ -49,26 +51,23 @@ class NoisyCrossEntropy(ClosedForm):
 
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Cross-entropy to the row's label."""
-        return self._weighted(losses.negative_log(outputs.log_p, self._label(batch)), batch)
+        value = losses.negative_log(outputs.log_p, self._label(batch))
+        return value if self.class_weights is None else value * self._factor(value, batch)
 
     def add_slopes(self, slopes: Slopes, batch: Batch, weight: Tensor) -> bool:
         """``p - e_y``, times the factor of a gold row's class."""
-        weight = self._weighted(weight.squeeze(1), batch).unsqueeze(1)
-        slopes.by_log_p.scatter_add_(1, self._label(batch), -weight)
+        if self.class_weights is not None:
+            weight = weight * self._factor(weight, batch).unsqueeze(1)
+        slopes.pull_p.scatter_add_(1, self._label(batch).unsqueeze(1), weight)
         return True
 
     def _label(self, batch: Batch) -> Tensor:
-        """Labels (B, 1)."""
-        teacher = torch.nan_to_num(batch.teachers[:, self.teacher], nan=0.0)
-        guessed = teacher.argmax(1, keepdim=True)
-        return torch.where(batch.labelled.unsqueeze(1), batch.gold_column, guessed)
+        guessed = torch.nan_to_num(batch.teachers[:, self.teacher], nan=0.0).argmax(1)
+        return torch.where(batch.labelled, batch.y, guessed)
 
-    def _weighted(self, value: Tensor, batch: Batch) -> Tensor:
-        """Multiply values of gold rows by the factors of their classes."""
-        if self.class_weights is None:
-            return value
-        factor = self.class_weights.to(value)[batch.gold_column.squeeze(1)]
-        return torch.where(batch.labelled, value * factor, value)
+    def _factor(self, like: Tensor, batch: Batch) -> Tensor:
+        factor = cast(Tensor, self.class_weights).to(like)[batch.gold_column.squeeze(1)]
+        return torch.where(batch.labelled, factor, torch.ones_like(factor))
 
     def applies(self, batch: Batch) -> Tensor:
         """Gold rows, and rows whose teacher has one favourite."""

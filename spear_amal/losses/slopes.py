@@ -1,9 +1,10 @@
 """Slopes of losses by what the models say of a row, in closed form, summed over losses.
 
-A loss on log-probabilities ``log p = z - logsumexp(z)`` has a short derivative by them: one number
-per row for a cross-entropy. The derivative by the logits z,
+A loss on log-probabilities ``log p = z - logsumexp(z)`` pulls them up by ``u = -d l / d log p``,
+which is short: a cross-entropy pulls by 1, at the class that it wants. The derivative by the
+logits z,
 
-    d l / d z_c = g_c - p_c sum_d g_d,    g = d l / d log p,
+    d l / d z_c = p_c sum_d u_d - u_c,
 
 is taken once, of the sum.
 """
@@ -25,16 +26,16 @@ class Slopes:
     ----------
     outputs : Outputs
         Without a graph.
-    by_log_p, by_logits : Tensor (B, C)
-        Derivatives by the feature model's log-probabilities, and directly by its logits.
-    by_log_q, by_rule_logits : Tensor (B, C)
-        The same of the rule model; not to be looked at without LFs.
+    pull_p, pull_q : Tensor (B, C)
+        Minus the derivatives by the log-probabilities of the feature model and of the rules.
+    by_logits, by_rule_logits : Tensor (B, C)
+        Derivatives by the scores themselves.
     """
 
     outputs: Outputs
-    by_log_p: Tensor
+    pull_p: Tensor
+    pull_q: Tensor
     by_logits: Tensor
-    by_log_q: Tensor
     by_rule_logits: Tensor
 
     @classmethod
@@ -46,20 +47,20 @@ class Slopes:
 
     def of(self, loss: int) -> Slopes:
         """Return where one of the losses that are kept apart adds its own."""
-        parts = (self.by_log_p, self.by_logits, self.by_log_q, self.by_rule_logits)
+        parts = (self.pull_p, self.pull_q, self.by_logits, self.by_rule_logits)
         return Slopes(self.outputs, *(part[:, loss] for part in parts))
 
     def total(self) -> tuple[Tensor, Tensor | None]:
         """Compute the slopes by the logits and, with LFs, by the rule model's; ends the sum."""
         outputs = self.outputs
-        by_logits = _through_softmax(self.by_log_p, outputs.p, self.by_logits)
+        _through_softmax(self.pull_p, outputs.p, self.by_logits)
         if outputs.rule_logits is None:
-            return by_logits, None
-        return by_logits, _through_softmax(self.by_log_q, outputs.q, self.by_rule_logits)
+            return self.by_logits, None
+        _through_softmax(self.pull_q, outputs.q, self.by_rule_logits)
+        return self.by_logits, self.by_rule_logits
 
 
-def _through_softmax(by_log_p: Tensor, p: Tensor, by_logits: Tensor) -> Tensor:
-    """Add to `by_logits` what `by_log_p` is by the logits."""
-    p = p if by_log_p.ndim == 2 else p.unsqueeze(1)
-    mass = by_log_p.sum(-1, keepdim=True)
-    return by_logits.add_(by_log_p).addcmul_(p, mass, value=-1)
+def _through_softmax(pull: Tensor, p: Tensor, by_logits: Tensor) -> None:
+    """Add to `by_logits` what `pull` on the log-probabilities is by the logits."""
+    p = p if pull.ndim == 2 else p.unsqueeze(1)
+    by_logits.addcmul_(p, pull.sum(-1, keepdim=True)).sub_(pull)

@@ -65,20 +65,19 @@ class GoldCrossEntropy(ClosedForm):
 
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Cross-entropy to the gold class."""
-        value = losses.negative_log(outputs.log_p, batch.gold_column)
-        return self._weighted(value, batch)
+        value = losses.negative_log(outputs.log_p, batch.y)
+        return value if self.class_weights is None else value * self._factor(value, batch)
 
     def add_slopes(self, slopes: Slopes, batch: Batch, weight: Tensor) -> bool:
         """``p - e_y``, times the factor of the class."""
-        weight = self._weighted(weight.squeeze(1), batch).unsqueeze(1)
-        slopes.by_log_p.scatter_add_(1, batch.gold_column, -weight)
+        if self.class_weights is not None:
+            weight = weight * self._factor(weight, batch).unsqueeze(1)
+        slopes.pull_p.scatter_add_(1, batch.gold_column, weight)
         return True
 
-    def _weighted(self, value: Tensor, batch: Batch) -> Tensor:
-        """Multiply values of rows by the factors of their classes."""
-        if self.class_weights is None:
-            return value
-        return value * self.class_weights.to(value)[batch.gold_column.squeeze(1)]
+    def _factor(self, like: Tensor, batch: Batch) -> Tensor:
+        """Factor (B,) of the class of each row."""
+        return cast(Tensor, self.class_weights).to(like)[batch.gold_column.squeeze(1)]
 
     def applies(self, batch: Batch) -> Tensor:
         """Labelled rows."""
@@ -92,13 +91,15 @@ class PredictionEntropy(ClosedForm):
 
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """``-sum_c p_c log p_c``."""
-        return -(outputs.p * outputs.log_p).sum(1)
+        return -self._terms(outputs).sum(1)
 
     def add_slopes(self, slopes: Slopes, batch: Batch, weight: Tensor) -> bool:
         """``-p_c (log p_c + H(p))``."""
-        outputs = slopes.outputs
-        slopes.by_log_p.addcmul_(outputs.p * outputs.log_p, weight, value=-1)
+        slopes.pull_p.addcmul_(self._terms(slopes.outputs), weight)
         return True
+
+    def _terms(self, outputs: Outputs) -> Tensor:
+        return outputs.shared("p log p", lambda: outputs.p * outputs.log_p)
 
     def applies(self, batch: Batch) -> Tensor:
         """Unlabelled rows."""
@@ -126,15 +127,15 @@ class RuleConsensus(ClosedForm):
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Cross-entropy to the rule model's class or posterior."""
         if self.target == "hard":
-            return losses.negative_log(outputs.log_p, _favourites(outputs))
+            return losses.negative_log(outputs.log_p, _favourites(outputs).squeeze(1))
         return -(self._posterior(outputs) * outputs.log_p).sum(1)
 
     def add_slopes(self, slopes: Slopes, batch: Batch, weight: Tensor) -> bool:
         """``p`` less the target."""
         if self.target == "hard":
-            slopes.by_log_p.scatter_add_(1, _favourites(slopes.outputs), -weight)
+            slopes.pull_p.scatter_add_(1, _favourites(slopes.outputs), weight)
         else:
-            slopes.by_log_p.addcmul_(self._posterior(slopes.outputs), weight, value=-1)
+            slopes.pull_p.addcmul_(self._posterior(slopes.outputs), weight)
         return True
 
     def _posterior(self, outputs: Outputs) -> Tensor:
@@ -150,7 +151,8 @@ class RuleConsensus(ClosedForm):
 
 def _favourites(outputs: Outputs) -> Tensor:
     """Most probable classes (B, 1) of the rule model."""
-    return _rules(outputs).argmax(1, keepdim=True)
+    rules = _rules(outputs).detach()
+    return outputs.shared("favourites", lambda: rules.argmax(1, keepdim=True))
 
 
 def _rules(outputs: Outputs) -> Tensor:
@@ -174,12 +176,14 @@ class RuleGold(ClosedForm):
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Cross-entropy of the rule posterior, or negative joint log-likelihood."""
         log_q = outputs.log_q if self.form == "conditional" else _rules(outputs)
-        return losses.negative_log(log_q, batch.gold_column)
+        return losses.negative_log(log_q, batch.y)
 
     def add_slopes(self, slopes: Slopes, batch: Batch, weight: Tensor) -> bool:
         """``q - e_y`` by the rule model's logits, or ``-e_y``."""
-        by = slopes.by_log_q if self.form == "conditional" else slopes.by_rule_logits
-        by.scatter_add_(1, batch.gold_column, -weight)
+        if self.form == "conditional":
+            slopes.pull_q.scatter_add_(1, batch.gold_column, weight)
+        else:
+            slopes.by_rule_logits.scatter_add_(1, batch.gold_column, -weight)
         return True
 
     def applies(self, batch: Batch) -> Tensor:
@@ -195,7 +199,8 @@ class RuleLikelihood(ClosedForm):
 
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """``-log sum_y P(l_i, y)``."""
-        return -_rules(outputs).logsumexp(1)
+        # P(l) is P(l, y) over P(y | l), for any class y; torch's logsumexp is many small steps.
+        return outputs.log_q[:, 0] - _rules(outputs)[:, 0]
 
     def add_slopes(self, slopes: Slopes, batch: Batch, weight: Tensor) -> bool:
         """``-q`` by the rule model's logits."""
@@ -228,22 +233,24 @@ class Agreement(ClosedForm):
 
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """KL divergence of the two posteriors of the same row."""
-        ratio = outputs.log_p - outputs.log_q
-        if self.direction == "feature-rules":
-            return (outputs.p * ratio).sum(1)
-        return -(outputs.q * ratio).sum(1)
+        return self._terms(outputs).sum(1)
 
     def add_slopes(self, slopes: Slopes, batch: Batch, weight: Tensor) -> bool:
         """``p_c (log(p_c / q_c) - KL)`` and ``q - p``; or the other way round."""
         outputs = slopes.outputs
-        ratio = outputs.log_p - outputs.log_q
         if self.direction == "feature-rules":
-            slopes.by_log_p.addcmul_(outputs.p * ratio, weight)
-            slopes.by_log_q.addcmul_(outputs.p, weight, value=-1)
+            slopes.pull_p.addcmul_(self._terms(outputs), weight, value=-1)
+            slopes.pull_q.addcmul_(outputs.p, weight)
         else:
-            slopes.by_log_q.addcmul_(outputs.q * ratio, weight, value=-1)
-            slopes.by_log_p.addcmul_(outputs.q, weight, value=-1)
+            slopes.pull_q.addcmul_(self._terms(outputs), weight, value=-1)
+            slopes.pull_p.addcmul_(outputs.q, weight)
         return True
+
+    def _terms(self, outputs: Outputs) -> Tensor:
+        """``p_c log(p_c / q_c)``, or ``q_c log(q_c / p_c)``."""
+        if self.direction == "feature-rules":
+            return outputs.shared("p log p/q", lambda: outputs.p * (outputs.log_p - outputs.log_q))
+        return outputs.shared("q log q/p", lambda: outputs.q * (outputs.log_q - outputs.log_p))
 
     def applies(self, batch: Batch) -> Tensor:
         """All rows."""

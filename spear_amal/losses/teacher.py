@@ -127,7 +127,7 @@ class TeacherCrossEntropy(ClosedForm):
 
     def add_slopes(self, slopes: Slopes, batch: Batch, weight: Tensor) -> bool:
         """``p - t``."""
-        slopes.by_log_p.addcmul_(self._target(batch), weight, value=-1)
+        slopes.pull_p.addcmul_(self._target(batch), weight)
         return True
 
     def _target(self, batch: Batch) -> Tensor:

@@ -33,6 +33,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 import torch.nn.functional as F
+from scipy.optimize import minimize
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -74,37 +75,43 @@ class Potentials:
 
     @cached_property
     def class_scores(self) -> Tensor:
-        """``sum_j softplus(theta_yj)`` (.., C), the log of a class' share of Z."""
-        return self.soft.sum(-1)
+        """``sum_j softplus(theta_yj)`` (.., C, 1), the log of a class' share of Z."""
+        return self.soft.sum(-1, keepdim=True)
+
+    @cached_property
+    def _log_prior(self) -> Tensor:
+        """Log-probabilities (.., C, 1) of the classes, whatever the votes."""
+        return self.class_scores.log_softmax(-2)
 
     @cached_property
     def expected_votes(self) -> Tensor:
         """``d log Z / d theta`` (.., C, m): probability that the class is y and LF j fires."""
-        return self.fires * self.class_scores.softmax(-1).unsqueeze(-1)
+        return self.fires * self._log_prior.exp()
 
     @cached_property
     def log_partition(self) -> Tensor:
-        """``log Z`` (..)."""
-        return self.class_scores.logsumexp(-1)
+        """``log Z`` (.., 1, 1)."""
+        # Of any class; torch's logsumexp is many small steps.
+        return (self.class_scores - self._log_prior)[..., :1, :]
 
     def log_joint(self, fired: Tensor) -> Tensor:
         """``log P(y, l_i)`` (.., B, C) of votes (.., B, m) in {0, 1}."""
-        return fired @ self.theta.mT - self.log_partition[..., None, None]
+        return _product(fired, self.theta.mT).sub(self.log_partition)
 
     def log_joint_slope(self, fired: Tensor, slope: Tensor) -> Tensor:
         """Derive by theta (.., C, m) what has `slope` (.., B, C) by :meth:`log_joint`."""
-        mass = slope.sum((-2, -1))[..., None, None]
-        return (slope.mT @ fired).addcmul_(mass, self.expected_votes, value=-1)
+        mass = slope.sum((-2, -1), keepdim=True)
+        return _product(slope.mT, fired).addcmul_(mass, self.expected_votes, value=-1)
 
     def log_joint_along(self, fired: Tensor, tangent: Tensor) -> Tensor:
         """Derive :meth:`log_joint` (.., B, C) in the direction `tangent` (.., C, m) of theta."""
-        of_partition = (self.expected_votes * tangent).sum((-2, -1))
-        return fired @ tangent.mT - of_partition[..., None, None]
+        of_partition = (self.expected_votes * tangent).sum((-2, -1), keepdim=True)
+        return _product(fired, tangent.mT).sub_(of_partition)
 
     @cached_property
     def _class_scores_if_fired(self) -> Tensor:
         """Log score (.., C, m) of class y on a row where LF j fires, whatever the others do."""
-        return self.theta - self.soft + self.class_scores.unsqueeze(-1)
+        return self.theta - self.soft + self.class_scores
 
     def log_precision(self, declared: Tensor) -> tuple[Tensor, Tensor]:
         """``log g_j`` and ``log(1 - g_j)``, each (.., m), with g_j = P(y = k_j | LF j fires).
@@ -132,6 +139,11 @@ class Potentials:
         return slope.addcmul_(self.fires, slope.sum(-1, keepdim=True) - slope)
 
 
+def _product(left: Tensor, right: Tensor) -> Tensor:
+    """Product of matrices, one or several; without what ``@`` asks first."""
+    return torch.bmm(left, right) if left.ndim == 3 else left @ right
+
+
 @dataclass(frozen=True)
 class Guides:
     """What is believed of LFs before training.
@@ -149,7 +161,7 @@ class Guides:
 
     @classmethod
     def of(cls, n_classes: int, k: Tensor, q_t: Tensor) -> Guides:
-        """Take the class (.., m) of each LF and its guide."""
+        """Make them from the class (.., m) of each LF and its guide."""
         return cls(declared_classes(n_classes, k), q_t)
 
     @cached_property
@@ -219,7 +231,7 @@ class LogScores:
 
     @classmethod
     def of(cls, fired: Tensor, scores: Tensor) -> LogScores:
-        """Take votes and scores (.., B, m_c); scores matter only where fired."""
+        """Make them from votes and scores (.., B, m_c); scores matter only where fired."""
         # Masked before the logarithm: a score behind a mask may be anything, NaN included.
         inside = torch.where(fired > 0, scores, torch.full_like(scores, 0.5))
         s = inside.clamp(SCORE_MARGIN, 1 - SCORE_MARGIN)
@@ -237,30 +249,23 @@ def guided_start(n_classes: int, k: Tensor, q_t: Tensor, iterations: int = 200) 
     that differ much among very many LFs of one class are met to about 0.05, guides below chance to
     about 0.2, others exactly.
     """
-    fall = torch.ones_like(q_t, dtype=torch.float64, requires_grad=True)
     # Far below chance there may be no such theta; training moves on from the nearest.
-    guides = q_t.to(torch.float64).clamp(min(LOWEST_START, 1 / n_classes), 1 - SCORE_MARGIN)
-    wanted = Guides.of(n_classes, k, guides)
-    elsewhere = (~wanted.declared).to(torch.float64)
-    solver = torch.optim.LBFGS(
-        [fall],
-        max_iter=iterations,
-        max_eval=4 * iterations,
-        history_size=50,
-        tolerance_grad=1e-9,
-        tolerance_change=1e-14,
-        line_search_fn="strong_wolfe",
-    )
+    lowest, highest = min(LOWEST_START, 1 / n_classes), 1 - SCORE_MARGIN
+    classes, guides = k.numpy(force=True), q_t.double().clamp(lowest, highest).numpy(force=True)
+    elsewhere = (np.arange(n_classes)[:, None] != classes).astype(float)
 
-    def closure() -> Tensor:
-        solver.zero_grad()
-        value = Potentials(1 - elsewhere * fall).quality_penalty(wanted)
-        value.backward()
-        return value
+    def penalty_and_slope(fall: np.ndarray) -> tuple[float, np.ndarray]:
+        theta = 1 - elsewhere * fall
+        soft = np.logaddexp(0, theta)
+        value, slope = _penalty(theta, soft, np.exp(theta - soft), classes, guides)
+        return value, -(elsewhere * slope).sum(0)
 
-    if len(k):
-        solver.step(closure)
-    return (1 - elsewhere * fall).detach().to(q_t.dtype)
+    fall = np.ones(len(classes))
+    if len(fall):
+        limits = {"maxiter": iterations, "maxfun": 4 * iterations, "maxcor": 50}
+        options = limits | {"gtol": 1e-9, "ftol": 1e-16}
+        fall = minimize(penalty_and_slope, fall, jac=True, method="L-BFGS-B", options=options).x
+    return torch.from_numpy(1 - elsewhere * fall).to(q_t)
 
 
 def objective(

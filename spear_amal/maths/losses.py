@@ -24,14 +24,12 @@ def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
     >>> cross_entropy(torch.zeros(2, 4), torch.tensor([1, -1]))
     tensor([1.3863, 0.0000])
     """
-    # The input is masked, not only the output: index -1 would pick the last class.
-    value = negative_log(F.log_softmax(logits, dim=-1), y.clamp(min=0).unsqueeze(1))
-    return torch.where(y >= 0, value, torch.zeros_like(value))
+    return negative_log(F.log_softmax(logits, dim=-1), y)
 
 
-def negative_log(log_p: Tensor, column: Tensor) -> Tensor:
-    """``-log_p[column]`` per row, of log-probabilities (B, C) and classes (B, 1)."""
-    return -log_p.gather(1, column).squeeze(1)
+def negative_log(log_p: Tensor, y: Tensor) -> Tensor:
+    """``-log_p[y]`` per row; 0 where y = -1."""
+    return F.nll_loss(log_p, y, reduction="none", ignore_index=-1)
 
 
 def soft_cross_entropy(logits: Tensor, log_target: Tensor) -> Tensor:

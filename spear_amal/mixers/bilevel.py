@@ -18,7 +18,7 @@ from spear_amal.maths.neumann import neumann_sum, transposed_product
 from spear_amal.mixers.base import GraphsLike, LookAheadOptions, Mixer
 from spear_amal.mixers.loss_roles import check_main, main_loss
 from spear_amal.params import check_not_negative, check_positive, check_whole
-from spear_amal.tensors.optimizer_state import load_optimizer_tensors, optimizer_tensors
+from spear_amal.tensors.optimiser import Optimiser
 
 MOMENTS = "upper"  # prefix of the upper optimiser's state
 
@@ -72,13 +72,8 @@ class Bilevel(Mixer):
         self.upper = list(upper)
         for tensor in self.upper:
             tensor.requires_grad_()
-        self.optimiser_ = (
-            torch.optim.Adam(self.upper, lr=self.lr, weight_decay=self.weight_decay)
-            if optimiser == "adam"
-            else torch.optim.SGD(
-                self.upper, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay
-            )
-        )
+        group = {"params": self.upper, "lr": self.lr, "weight_decay": self.weight_decay}
+        self.optimiser_ = Optimiser([group], optimiser, self.momentum)
 
     def _series(self, graphs: GraphsLike, gradient: Gradient, terms: int) -> list[Tensor]:
         """``p = sum_{t < terms} (I - eta J^T)^t grad L_val``, by parameter."""
@@ -104,7 +99,7 @@ class Bilevel(Mixer):
     def state_dict(self) -> dict[str, Tensor]:
         """Return the count of steps, what is learnt and the optimiser's moments."""
         state = {f"learnt.{i}": tensor.detach().clone() for i, tensor in enumerate(self.upper)}
-        moments = with_prefix(MOMENTS, optimizer_tensors(self.optimiser_))
+        moments = with_prefix(MOMENTS, self.optimiser_.tensors())
         copies = {name: tensor.clone() for name, tensor in moments.items()}
         return {"since": torch.tensor(self.since), **state, **copies}
 
@@ -123,4 +118,4 @@ class Bilevel(Mixer):
         with torch.no_grad():
             for i, tensor in enumerate(self.upper):
                 tensor.copy_(state[f"learnt.{i}"])
-        load_optimizer_tensors(self.optimiser_, under_prefix(MOMENTS, state))
+        self.optimiser_.load(under_prefix(MOMENTS, state))

@@ -13,7 +13,7 @@ from spear_amal.mixers.base import LookAheadLike, LookAheadOptions, Mixer
 from spear_amal.mixers.learning_to_reweight import check_meta
 from spear_amal.params import check_not_negative, check_positive, check_whole
 from spear_amal.seeds import settle_seed
-from spear_amal.tensors.optimizer_state import load_optimizer_tensors, optimizer_tensors
+from spear_amal.tensors.optimiser import Optimiser
 
 NET, MOMENTS = "net", "upper"  # prefixes of the state
 
@@ -81,9 +81,8 @@ class MetaWeightNet(Mixer):
         if self.seed is not None:
             generator = torch.Generator().manual_seed(settle_seed(self.seed, "seed"))
         self.net = _Nets(len(names), self.hidden, generator).to(domain.device)
-        self.optimiser = torch.optim.Adam(
-            self.net.parameters(), lr=self.lr, weight_decay=self.weight_decay
-        )
+        group = {"lr": self.lr, "weight_decay": self.weight_decay}
+        self.optimiser = Optimiser([{"params": list(self.net.parameters()), **group}])
 
     def look_ahead_options(self) -> LookAheadOptions:
         """Return the options of the look-ahead."""
@@ -93,7 +92,7 @@ class MetaWeightNet(Mixer):
         """One Adam step of the net on the hypergradient."""
         weights = self._weigh(look_ahead.losses())
         slopes = look_ahead.hypergradient(weights.detach())
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimiser.zero_grad()
         weights.backward(slopes.to(weights))
         self.optimiser.step()
 
@@ -108,13 +107,13 @@ class MetaWeightNet(Mixer):
     def state_dict(self) -> dict[str, Tensor]:
         """Return the net and Adam's moments."""
         state = with_prefix(NET, self.net.state_dict())
-        state |= with_prefix(MOMENTS, optimizer_tensors(self.optimiser))
+        state |= with_prefix(MOMENTS, self.optimiser.tensors())
         return {name: tensor.clone() for name, tensor in state.items()}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Restore the network and its moments."""
         self.net.load_state_dict(under_prefix(NET, state))
-        load_optimizer_tensors(self.optimiser, under_prefix(MOMENTS, state))
+        self.optimiser.load(under_prefix(MOMENTS, state))
 
 
 class _Nets(nn.Module):

@@ -31,17 +31,16 @@ class Affine(nn.Linear):
     def __init__(
         self, n_in: int, n_out: int, generator: torch.Generator | None = None, zero: bool = False
     ) -> None:
-        # skip_init leaves the global random state alone; the start is drawn below.
-        super().__init__(n_in, n_out, device="meta")
-        if torch.get_default_device().type != "meta":  # else shapes are all that is asked for
-            self.to_empty(device="cpu")
+        # Within torch.device("meta") shapes are all that is asked for.
+        shapes_only = torch.get_default_device().type == "meta"
+        super().__init__(n_in, n_out, device="meta" if shapes_only else "cpu")
         bound = 0.0 if zero else 1 / math.sqrt(max(n_in, 1))
         with torch.no_grad():
             self.weight.uniform_(-bound, bound, generator=generator)
             self.bias.uniform_(-bound, bound, generator=generator)
 
     def reset_parameters(self) -> None:
-        """Do nothing: the constructor sets the parameters."""
+        """Do nothing: the constructor draws the start, and leaves torch's global state alone."""
 
     def forward(self, input: Tensor | SparseRows) -> Tensor:
         """Affine map (B, D) to (B, C)."""

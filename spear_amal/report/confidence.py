@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t
+from scipy.special import stdtrit  # the quantiles of scipy.stats.t, without 0.5 s of imports
 
 FEWEST = 3  # seeds: the interval of two is thirteen times as wide as their distance
 
@@ -39,7 +39,7 @@ def over_seeds(
     keys = [runs[name] for name in ([by] if isinstance(by, str) else by)]
     groups = (scale * runs[column].astype(float)).groupby(keys if len(keys) > 1 else keys[0])
     n, mean = groups.size(), groups.mean()
-    half = t.ppf(0.975, np.maximum(n - 1, 1)) * groups.std(ddof=1) / np.sqrt(n)
+    half = stdtrit(np.maximum(n - 1, 1), 0.975) * groups.std(ddof=1) / np.sqrt(n)
     half = half.where(n >= FEWEST, 0.0)
     intervals = pd.DataFrame({"mean": mean, "low": mean - half, "high": mean + half})
     return intervals.clip(0, scale if most is None else most)

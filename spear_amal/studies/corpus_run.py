@@ -10,6 +10,7 @@ from typing import Any
 import spear_amal
 from spear_amal.data import Corpus
 from spear_amal.errors import InputError
+from spear_amal.estimators.together import Steps, Stopwatch
 from spear_amal.studies.corpus_votes import (
     CorpusVotes,
     load_corpus_votes,
@@ -20,9 +21,11 @@ from spear_amal.studies.features import default_features, study_features
 from spear_amal.studies.methods import MethodSpec
 from spear_amal.studies.results_file import RunRow
 from spear_amal.studies.split import HeldOutScorer, Split, make_split
-from spear_amal.studies.split_comparison import fit_method, takes_exemplars
+from spear_amal.studies.split_comparison import fit_method_steps, takes_exemplars
 
 PROTOCOLS = ("random", "published")
+#: Trials of tuning that are proposed and trained at a time; TPE draws its first ten at random.
+TRIALS_AT_ONCE = 10
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,8 @@ class StudySetup:
     features, protocol : str
     placebo : bool
         Deal the rows of votes out anew.
-    tune : int
-        Trials of tuning; 0 for none.
+    tune, trials_at_once : int
+        Trials of tuning, 0 for none, and how many are proposed and trained at a time.
     settings : dict
         Passed to every estimator.
     exemplars : str
@@ -60,6 +63,7 @@ class StudySetup:
     tune: int = 0
     settings: dict[str, Any] = field(default_factory=dict, compare=False)
     exemplars: str = ""
+    trials_at_once: int = TRIALS_AT_ONCE
 
     @property
     def row_fields(self) -> RunRow:
@@ -80,6 +84,7 @@ def make_setup(
     tune: int = 0,
     settings: dict[str, Any] | None = None,
     show: bool = False,
+    trials_at_once: int = TRIALS_AT_ONCE,
 ) -> StudySetup:
     """Check sizes, make features, and put together what all runs share.
 
@@ -107,6 +112,7 @@ def make_setup(
         tune=tune,
         settings=settings or {},
         exemplars=votes_digest([source.exemplars]),
+        trials_at_once=trials_at_once,
     )
 
 
@@ -216,13 +222,15 @@ def installed_version(package: str) -> str | None:
         return None
 
 
-def run_method(setup: StudySetup, spec: MethodSpec, seed: int, tuned: dict[str, Any]) -> RunRow:
-    """Train and score one method on the split of a seed.
+def run_method(
+    setup: StudySetup, spec: MethodSpec, seed: int, tuned: dict[str, Any]
+) -> Steps[RunRow]:
+    """Train and score one method on the split of a seed, in steps.
 
     Returns
     -------
     dict
-        Scores, seconds of the fit and sizes, see ``docs/studies.md``.
+        Scores, seconds and path of the fit and sizes, see ``docs/studies.md``.
     """
     split, scorer = corpus_split(setup, seed)
     sizes = {
@@ -232,12 +240,14 @@ def run_method(setup: StudySetup, spec: MethodSpec, seed: int, tuned: dict[str, 
     }
     if has_all_gold(spec):
         split, scorer = corpus_split(setup, seed, supervised=True)
-    estimator, seconds = fit_method(spec.changed(**tuned), split, seed, **setup.settings)
+    watch, fitted = Stopwatch(), spec.changed(**tuned)
+    estimator = yield from watch.time(fit_method_steps(fitted, split, seed, **setup.settings))
     scores, distinct = scorer.score_both(estimator)
     return {
         "score": scores[split.metric],
         "val_score": getattr(estimator, "val_score_", None),
-        "seconds": round(seconds, 3),
+        "seconds": round(watch.seconds, 3),
+        "path": getattr(estimator, "training_path_", None),
         **sizes,
         **scores,
         "dedup": distinct,

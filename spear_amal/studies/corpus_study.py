@@ -11,7 +11,13 @@ import pandas as pd
 from spear_amal.data import Corpus
 from spear_amal.errors import InputError
 from spear_amal.params import check_whole
-from spear_amal.studies.corpus_run import corpus_split, make_setup, run_identity, run_method
+from spear_amal.studies.corpus_run import (
+    TRIALS_AT_ONCE,
+    corpus_split,
+    make_setup,
+    run_identity,
+    run_method,
+)
 from spear_amal.studies.corpus_votes import CorpusVotes, load_corpus_votes
 from spear_amal.studies.engine import ReportProgress, StudyRun, check_seeds, execute
 from spear_amal.studies.methods import MethodSpec, estimator_options, parse_method
@@ -31,6 +37,7 @@ def run_study(
     features: str | None = None,
     protocol: str = "random",
     tune: int = 0,
+    trials_at_once: int = TRIALS_AT_ONCE,
     jobs: int = 1,
     output: str | os.PathLike[str] | None = None,
     data_dir: str | os.PathLike[str] | None = None,
@@ -61,6 +68,9 @@ def run_study(
         drawn.
     tune : int
         Trials for each method that has something to tune; see :func:`tune_methods`.
+    trials_at_once : int
+        How many of them are proposed and trained at a time. Optuna's TPE learns from those it has
+        been told of, so with more than 11 trials another number gives other proposals.
     jobs : int
         Processes, of one thread each.
     output : path, optional
@@ -92,6 +102,7 @@ def run_study(
     specs = study_methods(methods, only)
     seeds = check_seeds(seeds)
     check_whole("tune", tune, 0)
+    check_whole("trials_at_once", trials_at_once, 1)
     if tune:
         need_optuna()
     _check_settings(specs, settings)
@@ -100,7 +111,9 @@ def run_study(
     source = load_corpus_votes(source, lfs=lfs, data_dir=data_dir, progress=show)
     if not source.votes.nnz and any(spec.method.uses_votes for spec in specs):
         raise InputError(f"no LF votes on any row of {source.name!r} (votes: {source.lfs})")
-    setup = make_setup(source, n_labelled, features, protocol, placebo, tune, settings, show)
+    setup = make_setup(
+        *(source, n_labelled, features, protocol, placebo, tune, settings, show, trials_at_once)
+    )
     corpus_split(setup, seeds[0])  # what cannot be partitioned is said before any training
     tuned = tune_methods(setup, specs, jobs, store, progress) if tune else {}
     runs = [
@@ -109,9 +122,10 @@ def run_study(
             run_method,
             (setup, spec, seed, tuned.get(spec.text, {})),
             f"{spec.title}, seed {seed}",
+            group=spec.text,
         )
-        for seed in seeds  # runs of one seed follow each other, since they share a split
         for spec in specs
+        for seed in seeds  # the seeds of a method are trained together
     ]
     rows = execute(runs, store, jobs=jobs, progress=progress)
     order = [spec.text for spec in specs]

@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import os
-import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Integral
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import joblib
 
 from spear_amal.errors import InputError
+from spear_amal.package_build import package_build
 from spear_amal.params import check_whole
 from spear_amal.processes import end_with_parent
 from spear_amal.seeds import LARGEST_SEED
 from spear_amal.studies.results_file import RunRow, StudyFile, identity, plain_json
 
+if TYPE_CHECKING:
+    from spear_amal.estimators.together import Ending
+
 _MESSAGE = 300  # characters of an error or a warning that a row keeps
+#: Runs that are trained together at most: what a kill loses, and has to be done again.
+BATCH = 64
 
 # done, total, what was just finished
 ReportProgress = Callable[[int, int, str], None]
+RowSteps: TypeAlias = Generator[Any, Any, RunRow]
 FunctionCall = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
@@ -57,25 +63,34 @@ class StudyRun:
         Its title and the fields that identify it, see
         :func:`spear_amal.studies.results_file.identity`.
     function : callable
-        Returns the other fields of the row: scores, "seconds" where not the whole call counts, ..
-        A module-level function, since it goes to other processes.
+        Returns the other fields of the row: scores, "seconds" where not the whole call counts, ..,
+        at once or in steps (:mod:`spear_amal.estimators.together`). A module-level function, since
+        it goes to other processes.
     arguments : tuple
     label : str
         What progress calls it.
+    group : str
+        Runs of one group are trained together, as far as they are alike; "" stands alone.
     prerequisites : tuple of Prerequisite
         Files that are made first, once each.
     """
 
     row: RunRow
-    function: Callable[..., RunRow]
+    function: Callable[..., RunRow | RowSteps]
     arguments: tuple[Any, ...]
     label: str
     prerequisites: tuple[Prerequisite, ...] = ()
+    group: str = ""
 
     @cached_property
     def key(self) -> str:
         """Identity of the row as it is stored."""
         return identity(plain_json(self.row))
+
+    def steps(self) -> RowSteps:
+        """Call the function; one that gives its result at once asks for no training."""
+        result = self.function(*self.arguments)
+        return (yield from result) if isinstance(result, Generator) else result
 
 
 def execute(
@@ -89,6 +104,9 @@ def execute(
 ) -> list[RunRow]:
     """Run what a file of results does not hold yet; each row is stored as soon as it is there.
 
+    The rows of runs that are trained together are there at the same time: a study that is killed
+    meanwhile repeats those, at most :data:`BATCH`.
+
     Parameters
     ----------
     runs : iterable of StudyRun
@@ -100,8 +118,8 @@ def execute(
     table : {"rows", "tuning"}
         Where the rows are stored.
     fatal : tuple of exception classes
-        Errors that end the study; any other becomes a row with an "error", and is tried again by
-        the next study of the same file.
+        Errors that end the study, after the runs that are trained together; any other becomes a row
+        with an "error", and is tried again by the next study of the same file.
 
     Returns
     -------
@@ -121,12 +139,37 @@ def execute(
     for label in in_parallel(jobs, [(_prepare, (file,)) for file in files]):
         done += 1
         show(done, total, label)
-    for label, row in in_parallel(jobs, [(_perform, (run, fatal)) for run in missing]):
-        store.add(row, table)
-        done += 1
-        show(done, total, label)
+    batches = batches_of(missing, jobs)
+    perform = _perform if jobs == 1 or len(batches) == 1 else _performed
+    for outcomes in in_parallel(jobs, [(perform, (batch, fatal)) for batch in batches]):
+        failures = []
+        for label, outcome in outcomes:
+            if isinstance(outcome, Exception):
+                failures.append(outcome)
+                continue
+            store.add(outcome, table)
+            done += 1
+            show(done, total, label)
+        if failures:
+            raise failures[0]
     stored = store.by_identity(table)
     return [stored[run.key] for run in runs]
+
+
+def batches_of(runs: Sequence[StudyRun], jobs: int = 1) -> list[list[StudyRun]]:
+    """Deal runs into batches that are trained together, of one group each, in order.
+
+    None has more than :data:`BATCH` runs, or more than its share where there are several processes.
+    """
+    groups: dict[str | int, list[StudyRun]] = {}
+    for number, run in enumerate(runs):
+        groups.setdefault(run.group or number, []).append(run)
+    size = max(min(BATCH, -(-len(runs) // jobs)), 1)
+    return [
+        group[start : start + size]
+        for group in groups.values()
+        for start in range(0, len(group), size)
+    ]
 
 
 def _prepare(file: Prerequisite) -> str:
@@ -135,24 +178,45 @@ def _prepare(file: Prerequisite) -> str:
     return file.label
 
 
-def _perform(run: StudyRun, fatal: tuple[type[Exception], ...]) -> tuple[str, RunRow]:
-    """Return the label and the row of a run; a failure that is not fatal becomes a row as well."""
-    began = time.perf_counter()
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
-        try:
-            with one_thread():
-                result = {"error": None, **run.function(*run.arguments)}
-        except fatal:
-            raise
-        except Exception as error:  # one run's failure must not lose the others
-            message = f"{type(error).__name__}: {error}"[:_MESSAGE]
-            result = {"score": None, "val_score": None, "error": message}
-    seconds = round(time.perf_counter() - began, 3)
+def _perform(
+    runs: Sequence[StudyRun], fatal: tuple[type[Exception], ...]
+) -> Iterator[tuple[str, RunRow | Exception]]:
+    """Yield the label and the row of each run as it ends, or the error where that is fatal."""
+    # Imported here, since it imports torch: stored rows are shown without it.
+    from spear_amal.estimators.together import Stopwatch, finish_together
+
+    watches = [Stopwatch() for _ in runs]
+    steps = [watch.time(run.steps()) for watch, run in zip(watches, runs, strict=True)]
+    endings = finish_together(steps)
+    while True:
+        with warnings.catch_warnings(record=True), one_thread():
+            warnings.simplefilter("always", UserWarning)
+            ending = next(endings, None)
+        if ending is None:
+            return
+        run = runs[ending.number]
+        if isinstance(ending.error, fatal):
+            yield run.label, ending.error
+        else:
+            yield run.label, _row(run, ending, watches[ending.number].seconds)
+
+
+def _performed(*batch: Any) -> list[tuple[str, RunRow | Exception]]:
+    """Return what :func:`_perform` yields, from another process."""
+    return list(_perform(*batch))
+
+
+def _row(run: StudyRun, ending: Ending[RunRow], seconds: float) -> RunRow:
+    """Return what is stored of a run; one that failed has a row as well."""
+    if ending.error is None:
+        result = {"error": None, **(ending.value or {})}
+    else:
+        message = f"{type(ending.error).__name__}: {ending.error}"[:_MESSAGE]
+        result = {"score": None, "val_score": None, "error": message}
     kinds = (UserWarning, RuntimeWarning)
-    messages = [str(w.message)[:_MESSAGE] for w in caught if issubclass(w.category, kinds)]
-    further = {"warnings": list(dict.fromkeys(messages))}
-    return run.label, run.row | {"seconds": seconds} | result | further
+    messages = [text[:_MESSAGE] for kind, text in ending.warnings if issubclass(kind, kinds)]
+    further = {"warnings": list(dict.fromkeys(messages)), "build": package_build()}
+    return run.row | {"seconds": round(seconds, 3)} | result | further
 
 
 def in_parallel(jobs: int, calls: Sequence[FunctionCall]) -> Iterator[Any]:

@@ -32,7 +32,7 @@ NEEDED = {
 TYPES: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("corpus", "method", "title", "metric"), str),
     **dict.fromkeys(("score", "val_score", "seconds", "seed"), (Real, NoneType)),
-    **dict.fromkeys(("error", "features", "protocol"), (str, NoneType)),
+    **dict.fromkeys(("error", "features", "protocol", "build", "path"), (str, NoneType)),
     **dict.fromkeys(("config", "chosen", "space"), (dict, NoneType)),
     **dict.fromkeys(("warnings",), (list, NoneType)),
 }

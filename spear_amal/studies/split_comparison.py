@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from spear_amal.estimators import BaseSpearEstimator
+from spear_amal.estimators.together import Steps, Stopwatch, finish, finish_together, steps_of
 from spear_amal.studies.methods import MethodSpec, parse_method
 from spear_amal.studies.split import HeldOutScorer, Split
 from spear_amal.warn_once import each_warning_once
@@ -25,7 +25,7 @@ class SplitComparisonRow:
     val_score : float
         Validation score of the chosen epoch, in the same metric.
     seconds : float
-        Wall time of ``fit``.
+        Wall time of ``fit``: its own steps, and its share of what was trained together.
     """
 
     method: str
@@ -58,7 +58,7 @@ def compare_on_split(
     progress: Callable[[MethodSpec], None] | None = None,
     **settings: Any,
 ) -> SplitComparison:
-    """Fit and score methods one after the other.
+    """Fit methods, training together what is alike, and score them.
 
     Parameters
     ----------
@@ -69,29 +69,40 @@ def compare_on_split(
     seed : int
         Random state of every estimator.
     progress : callable, optional
-        Called with each method before it is trained.
+        Called with each method as its fit begins.
     **settings
         Passed to every estimator, so that comparisons stay fair (``lr=``, ``feature_model=``, ..).
     """
     methods = [parse_method(name) for name in names]  # all names are checked before any training
+    watches = [Stopwatch() for _ in methods]
+
+    def begun(number: int) -> Steps[BaseSpearEstimator]:
+        if progress is not None:
+            progress(methods[number])
+        steps = fit_method_steps(methods[number], split, seed, **settings)
+        return (yield from watches[number].time(steps))
+
     comparison = SplitComparison()
     with each_warning_once():  # methods on the same votes say the same of them
-        for method in methods:
-            if progress is not None:
-                progress(method)
-            estimator, seconds = fit_method(method, split, seed, **settings)
-            comparison.estimators[method.text] = estimator
-            comparison.rows.append(
-                SplitComparisonRow(
-                    method=method.text,
-                    title=method.title,
-                    given=method.was_given(split),
-                    metric=split.metric,
-                    scores=scorer.score(estimator),
-                    val_score=estimator.val_score_,
-                    seconds=seconds,
-                )
+        endings = sorted(
+            finish_together(map(begun, range(len(methods)))), key=lambda ending: ending.number
+        )
+    for method, watch, ending in zip(methods, watches, endings, strict=True):
+        if ending.error is not None:
+            raise ending.error
+        estimator = cast(BaseSpearEstimator, ending.value)
+        comparison.estimators[method.text] = estimator
+        comparison.rows.append(
+            SplitComparisonRow(
+                method=method.text,
+                title=method.title,
+                given=method.was_given(split),
+                metric=split.metric,
+                scores=scorer.score(estimator),
+                val_score=estimator.val_score_,
+                seconds=watch.seconds,
             )
+        )
     return comparison
 
 
@@ -99,15 +110,21 @@ def fit_method(
     spec: MethodSpec, split: Split, seed: int = 0, **settings: Any
 ) -> tuple[BaseSpearEstimator, float]:
     """Train one method on a split; return the estimator and the seconds it took."""
+    watch = Stopwatch()
+    return finish(watch.time(fit_method_steps(spec, split, seed, **settings))), watch.seconds
+
+
+def fit_method_steps(
+    spec: MethodSpec, split: Split, seed: int = 0, **settings: Any
+) -> Steps[BaseSpearEstimator]:
+    """Train one method on a split in steps; see :mod:`spear_amal.estimators.together`."""
     estimator = spec.make(metric=split.metric, random_state=seed, **settings)
-    votes: dict[str, Any] = {}
+    given = {"X": split.x_train, "y": split.y_train, "X_val": split.x_val, "y_val": split.y_val}
     if spec.method.uses_votes:
-        votes = {"L": split.votes_train, "L_val": split.votes_val}
+        given |= {"L": split.votes_train, "L_val": split.votes_val}
         if takes_exemplars(spec) and split.exemplars is not None:
-            votes["exemplars"] = split.exemplars
-    began = time.perf_counter()
-    estimator.fit(split.x_train, split.y_train, X_val=split.x_val, y_val=split.y_val, **votes)
-    return estimator, time.perf_counter() - began
+            given["exemplars"] = split.exemplars
+    return (yield from steps_of(estimator, given))
 
 
 def takes_exemplars(spec: MethodSpec) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from spear_amal.data import partition
 from spear_amal.errors import InputError, MissingExtraError
+from spear_amal.estimators.together import Ending, Steps, finish_together
 from spear_amal.studies.corpus_run import (
     StudySetup,
     has_all_gold,
@@ -22,11 +24,12 @@ from spear_amal.studies.engine import ReportProgress, StudyRun, execute
 from spear_amal.studies.methods import FIT_OPTIONS, MethodSpec
 from spear_amal.studies.results_file import RunRow, StudyFile
 from spear_amal.studies.split import HeldOutScorer, Split, cut_split, score_table
-from spear_amal.studies.split_comparison import fit_method
+from spear_amal.studies.split_comparison import fit_method_steps
 
 SEEDS = (10_000, 10_001)  # partitions that no study of usual size scores on
 FOLDS = 3
 SAMPLER_SEED = 0
+RANDOM_TRIALS = 10  # of TPE, before it learns from those that it was told of
 
 
 def need_optuna() -> None:
@@ -70,9 +73,15 @@ def tune_methods(
 
 
 def _identity(setup: StudySetup, spec: MethodSpec) -> RunRow:
-    """Return what identifies a tuning; for one seed versions of Optuna propose other trials."""
+    """Return what identifies a tuning: for one seed versions of Optuna propose other trials.
+
+    So does another number of trials at once, but for the first ones, which are drawn at random.
+    """
     identity = run_identity(setup, spec, None)
-    return {**identity, "config": {**identity["config"], "optuna": installed_version("optuna")}}
+    config = {**identity["config"], "optuna": installed_version("optuna")}
+    if setup.tune - 1 > RANDOM_TRIALS:
+        config["trials_at_once"] = setup.trials_at_once
+    return {**identity, "config": config}
 
 
 def without_folds(spec: MethodSpec) -> MethodSpec:
@@ -85,6 +94,9 @@ def without_folds(spec: MethodSpec) -> MethodSpec:
 def tune_method(setup: StudySetup, spec: MethodSpec) -> RunRow:
     """Tune one method; the first trial is its defaults, the others are Optuna's (TPE).
 
+    Optuna proposes ``setup.trials_at_once`` trials at a time, and hears how they went before the
+    next ones. They are trained together, the defaults with the first ones.
+
     Returns
     -------
     dict
@@ -96,7 +108,7 @@ def tune_method(setup: StudySetup, spec: MethodSpec) -> RunRow:
     InputError
         If no trial could be trained.
     """
-    trials = [_trial(setup, spec, {}), *_search(setup, spec, setup.tune - 1)]
+    trials = _trials(setup, spec)
     successful = [trial for trial in trials if trial["value"] is not None]
     if not successful:
         raise InputError(f"tuning of {spec.text!r}: every trial failed; {trials[0]['error']}")
@@ -112,29 +124,35 @@ def tune_method(setup: StudySetup, spec: MethodSpec) -> RunRow:
     }
 
 
-def _search(setup: StudySetup, spec: MethodSpec, n: int) -> list[RunRow]:
-    """Run n trials that Optuna proposes, one after the other, so that each learns from others."""
+def _trials(setup: StudySetup, spec: MethodSpec) -> list[RunRow]:
+    """Score the defaults and what Optuna proposes."""
     import optuna
+    from optuna.trial import TrialState
 
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         sampler = optuna.samplers.TPESampler(seed=SAMPLER_SEED)
         study = optuna.create_study(direction="maximize", sampler=sampler)
-        return [_proposed(setup, spec, study) for _ in range(n)]
+        trials: list[RunRow] = []
+        while len(trials) < setup.tune:
+            # The defaults, of which Optuna knows nothing.
+            first: list[RunRow] = [] if trials else [{}]
+            n = min(setup.trials_at_once, setup.tune - len(first) - len(trials))
+            asked = [study.ask() for _ in range(n)]
+            proposed = [_params(proposal, spec) for proposal in asked]
+            scored = _scored(setup, spec, [*first, *proposed])
+            for proposal, trial in zip(asked, scored[len(first) :], strict=True):
+                failed = trial["value"] is None
+                study.tell(proposal, trial["value"], state=TrialState.FAIL if failed else None)
+            trials += scored
+        return trials
     finally:
         optuna.logging.set_verbosity(before)
 
 
-def _proposed(setup: StudySetup, spec: MethodSpec, study: Any) -> RunRow:
-    from optuna.trial import TrialState
-
-    proposal = study.ask()
-    params = {name: suggest(proposal, name, *form) for name, form in spec.space().items()}
-    trial = _trial(setup, spec, params)
-    failed = trial["value"] is None
-    study.tell(proposal, trial["value"], state=TrialState.FAIL if failed else None)
-    return trial
+def _params(proposal: Any, spec: MethodSpec) -> dict[str, Any]:
+    return {name: suggest(proposal, name, *form) for name, form in spec.space().items()}
 
 
 def suggest(trial: Any, name: str, kind: str, *form: Any) -> Any:
@@ -156,24 +174,48 @@ def suggest(trial: Any, name: str, kind: str, *form: Any) -> Any:
     return trial.suggest_float(name, form[0], form[1], log=form[2] == "log")
 
 
-def _trial(setup: StudySetup, spec: MethodSpec, params: dict[str, Any]) -> RunRow:
-    """Score options on held-out gold, mean over the partitions; a failure has no value."""
-    try:
-        scores = [_held_out_score(setup, spec.changed(**params), seed) for seed in SEEDS]
-    except Exception as error:  # options that cannot be trained are one lost trial
-        return {"params": params, "value": None, "nll": None, "error": str(error)[:300]}
+def _scored(
+    setup: StudySetup, spec: MethodSpec, proposals: Sequence[dict[str, Any]]
+) -> list[RunRow]:
+    """Score options on held-out gold, means over the partitions; what fails has no value."""
+    cells = list(itertools.product(range(len(proposals)), SEEDS, range(FOLDS)))
+    fits = (_held_out(setup, spec, proposals[trial], seed, fold) for trial, seed, fold in cells)
+    endings = sorted(finish_together(fits), key=lambda ending: ending.number)
+    size = len(SEEDS) * FOLDS
+    return [
+        _trial(setup, params, endings[trial * size : (trial + 1) * size])
+        for trial, params in enumerate(proposals)
+    ]
+
+
+def _trial(setup: StudySetup, params: dict[str, Any], endings: Sequence[Ending[Any]]) -> RunRow:
+    """Return what is kept of a trial, from its folds of all partitions."""
+    errors = [str(ending.error)[:300] for ending in endings if ending.error is not None]
+    if errors:  # options that cannot be trained are one lost trial
+        return {"params": params, "value": None, "nll": None, "error": errors[0]}
+    folds = [ending.value for ending in endings if ending.value is not None]
+    parts = [folds[start : start + FOLDS] for start in range(0, len(folds), FOLDS)]
+    scores = [_held_out_score(setup, part) for part in parts]
     value, nll = np.mean(scores, axis=0).tolist()
-    return {"params": params, "value": value, "nll": nll}
+    path = ", ".join(dict.fromkeys(path for _, _, path in folds))
+    return {"params": params, "value": value, "nll": nll, "path": path}
 
 
-def _held_out_score(setup: StudySetup, spec: MethodSpec, seed: int) -> tuple[float, float]:
+def _held_out(
+    setup: StudySetup, spec: MethodSpec, params: dict[str, Any], seed: int, fold: int
+) -> Steps[tuple[np.ndarray, np.ndarray, str]]:
+    """Train without a fold; return probabilities and gold of the fold, and how it was trained."""
+    changed = spec.changed(**params)
+    split, scorer, y = fold_split(setup, seed, fold, has_all_gold(changed))
+    estimator = yield from fit_method_steps(changed, split, seed, **setup.settings)
+    return scorer.probabilities(estimator), y, getattr(estimator, "training_path_", "alone")
+
+
+def _held_out_score(
+    setup: StudySetup, folds: Sequence[tuple[np.ndarray, np.ndarray, str]]
+) -> tuple[float, float]:
     """Return score and log-loss of the pooled predictions of all folds of one partition."""
-    predictions = []
-    for fold in range(FOLDS):
-        split, scorer, y = fold_split(setup, seed, fold, has_all_gold(spec))
-        estimator, _ = fit_method(spec, split, seed, **setup.settings)
-        predictions.append((scorer.probabilities(estimator), y))
-    p, y = (np.concatenate(column) for column in zip(*predictions, strict=True))
+    p, y = (np.concatenate(column) for column in list(zip(*folds, strict=True))[:2])
     scores = score_table(p, y)
     return scores[setup.source.corpus.metric], scores["nll"]
 

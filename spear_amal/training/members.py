@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from spear_amal.training.run import DivergedError
 from spear_amal.training.state import TrainingResult
 from spear_amal.training.table import Table, TrainingRows
 from spear_amal.training.trainer import BATCH_SIZE, Trainer
+from spear_amal.warn_once import ShownTexts, each_warning_once
 
 
 @dataclass(frozen=True)
@@ -52,18 +54,19 @@ class Member:
     label: str = ""
 
 
-def fit_members(members: Sequence[Member]) -> list[TrainingResult | DivergedError]:
+def fit_members(members: Sequence[Member]) -> list[TrainingResult | Exception]:
     """Train every member; each gets the result that it gets alone.
 
     Those of one kind (see :func:`kind_of`) are trained in lock step, the others one by one.
 
     Returns
     -------
-    list of TrainingResult or DivergedError
-        In the order of `members`; a member that diverges takes no other along.
+    list of TrainingResult or Exception
+        In the order of `members`; a member that fails, such as one that diverges, takes no other
+        along.
     """
     kinds = [kind_of(member) for member in members]
-    outcomes: dict[int, TrainingResult | DivergedError] = {}
+    outcomes: dict[int, TrainingResult | Exception] = {}
     for kind in dict.fromkeys(kinds):
         numbers = [i for i, other in enumerate(kinds) if other == kind]
         same = [members[i] for i in numbers]
@@ -72,31 +75,35 @@ def fit_members(members: Sequence[Member]) -> list[TrainingResult | DivergedErro
     return [_labelled(outcomes[i], member.label) for i, member in enumerate(members)]
 
 
-def fit_one_by_one(members: Sequence[Member]) -> list[TrainingResult | DivergedError]:
+def fit_one_by_one(members: Sequence[Member]) -> list[TrainingResult | Exception]:
     """Train every member by itself, with gradients by autograd: the way that suits any module."""
     return [_fit_alone(member) for member in members]
 
 
-def _fit_alone(member: Member) -> TrainingResult | DivergedError:
+def _fit_alone(member: Member) -> TrainingResult | Exception:
+    shown: ShownTexts = {}
+    began = time.perf_counter()
     try:
-        return member.trainer.fit(
-            member.model,
-            member.components,
-            member.mixer,
-            member.table,
-            member.rows,
-            member.selection,
-            member.outer,
-            fingerprint=member.fingerprint,
-            shard=member.shard,
-        )
-    except DivergedError as error:
+        with each_warning_once(shown):
+            result = member.trainer.fit(
+                member.model,
+                member.components,
+                member.mixer,
+                member.table,
+                member.rows,
+                member.selection,
+                member.outer,
+                fingerprint=member.fingerprint,
+                shard=member.shard,
+            )
+    except Exception as error:  # divergence, its checkpoint, its loss: no matter of the others
         return error
+    result.seconds = time.perf_counter() - began
+    result.warnings = shown
+    return result
 
 
-def _labelled(
-    outcome: TrainingResult | DivergedError, label: str
-) -> TrainingResult | DivergedError:
+def _labelled(outcome: TrainingResult | Exception, label: str) -> TrainingResult | Exception:
     if isinstance(outcome, DivergedError) and label:
         return DivergedError(f"{label}: {outcome}")
     return outcome
@@ -107,7 +114,7 @@ def kind_of(member: Member) -> Hashable | None:
 
     None for a member that cannot be: another module than a linear model or an MLP, rules other
     than CAGE, a mixer that needs more than a row's number, half precision, changed images, rows
-    that are not in memory or are spread over processes, and callbacks, which watch one model.
+    that are not in memory or are spread over processes.
     """
     settings, table = member.trainer.settings, member.table
     rules = cast(RuleModel | None, member.model.rules)
@@ -120,8 +127,6 @@ def kind_of(member: Member) -> Hashable | None:
         and table.augment is None
         and member.shard.world == 1
         and member.mixer.weighs_by_row()
-        and not settings.callbacks
-        and all(type(callback) is ProgressBar for callback in member.trainer.callbacks)
     )
     if not plain or not _has_closed_rules(member):
         return None
@@ -134,8 +139,15 @@ def kind_of(member: Member) -> Hashable | None:
         kind_of_losses(member.components),
         (settings.batch_size or BATCH_SIZE, settings.optimiser),
         (tuple(table.tasks), table.weights is None, tuple(table.teachers.shape[1:])),
+        (table.fired.shape[1], id(member) if _is_watched(member) else None),
         _kind_of_checkpoint(member),
     )
+
+
+def _is_watched(member: Member) -> bool:
+    """Return whether callbacks of the user watch the model, which they do one at a time."""
+    callbacks = (*member.trainer.callbacks, *member.trainer.settings.callbacks)
+    return any(type(callback) is not ProgressBar for callback in callbacks)
 
 
 def _has_closed_rules(member: Member) -> bool:

@@ -17,20 +17,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spear_amal.batch import Batch
 from spear_amal.distributed.shard import WHOLE, Shard
 from spear_amal.errors import SpearAmalError
 from spear_amal.history import MODULE, WEIGHT
 from spear_amal.losses import ComponentSet
 from spear_amal.losses.noisy_label import favourite_classes
 from spear_amal.maths.losses import soft_cross_entropy
-from spear_amal.models.feature_model import twice_differentiable
+from spear_amal.models.feature_model import eval_mode, twice_differentiable
 from spear_amal.tensors.bool_table import PackedBools
 from spear_amal.training.callbacks import Callback, Record
 from spear_amal.training.checkpoint import Checkpoint
 from spear_amal.training.config import TrainerConfig
 from spear_amal.training.look_ahead import LookAhead
 from spear_amal.training.state import RunState, TrainingResult, score, set_rates
-from spear_amal.training.table import Table, TrainingRows, predict_logits
+from spear_amal.training.table import Table, TrainingRows
 
 PATIENCE = 10  # where none is given; estimators choose by the data
 
@@ -39,7 +40,7 @@ class DivergedError(SpearAmalError, ArithmeticError):
     """A loss became NaN or infinite during training."""
 
 
-@dataclass
+@dataclass(eq=False)
 class TrainingRun:
     """A model on its way through the epochs.
 
@@ -78,6 +79,7 @@ class TrainingRun:
 
     def __post_init__(self) -> None:
         self.local_rows = self.shard.local(self.rows)
+        self._outer_batch: Batch | None = None
 
     # -- epochs ---------------------------------------------------------------------------------
 
@@ -105,7 +107,7 @@ class TrainingRun:
         grouped = mixer.needs_look_ahead and not mixer.every_step
         if grouped and self.outer is not None and mixer.should_refresh(state.epoch):
             with twice_differentiable(state.model):
-                self._refresh(self.outer)
+                self._refresh(self._validation_batch(self.outer))
             state.refreshes += 1
 
     def order(self) -> Tensor:
@@ -158,9 +160,15 @@ class TrainingRun:
         self.state.mixer.shard = WHOLE  # it may go on elsewhere
         return result
 
-    def _refresh(self, outer: Table) -> None:
+    def _validation_batch(self, outer: Table) -> Batch:
+        """All rows of V; where they are features they are put together once."""
+        if self._outer_batch is None or outer.x.ndim > 2:
+            self._outer_batch = outer.whole()
+        return self._outer_batch
+
+    def _refresh(self, validation: Batch) -> None:
         """One look-ahead per group of rows; V goes once through the model, which stands still."""
-        mixer, model, validation = self.state.mixer, self.state.model, outer.whole()
+        mixer, model = self.state.mixer, self.state.model
         options = mixer.look_ahead_options()
         order = self.table.shuffled(self.rows, self.state.groups)
         model.eval()
@@ -181,7 +189,9 @@ class TrainingRun:
         its favourite class is met says less, and says nothing of whether it is right.
         """
         state = self.state
-        logits, _ = predict_logits(state.model, selection)
+        with torch.no_grad(), eval_mode(state.model):
+            said = [state.model.feature(x)[0] for x in selection.feature_chunks()]
+        logits = torch.cat(said)
         by_loss = bool((selection.y < 0).all())
         y, loss = selection.y, 0.0
         if by_loss:

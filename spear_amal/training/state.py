@@ -17,9 +17,10 @@ from spear_amal.io.safetensors import Tensors
 from spear_amal.mixers import Mixer
 from spear_amal.models import JointModel
 from spear_amal.tensors.bool_table import PackedBools
+from spear_amal.tensors.optimiser import Optimiser
 from spear_amal.training.callbacks import Record
 from spear_amal.training.objective import make_scaler
-from spear_amal.training.optimiser import Optimiser
+from spear_amal.warn_once import ShownTexts
 
 if TYPE_CHECKING:
     from spear_amal.training.config import TrainerConfig
@@ -162,7 +163,8 @@ class TrainingResult:
 
     `weights` are those of the selected epoch, `last_weights` those after the last refresh: tensors
     (n, K), also where rows were spread over processes, or tables on disk, of which rows are taken
-    in the same way. `path` says how it was trained: "alone", or "lock step of M" models.
+    in the same way. `path` says how it was trained, "alone" or "lock step of 5"; `seconds` are its
+    share of the time, `warnings` what it warned of.
     """
 
     history: list[Record]
@@ -174,6 +176,8 @@ class TrainingResult:
     domain: PackedBools | None = None
     kept: dict[int, Tensors] = field(default_factory=dict)
     path: str = "alone"
+    seconds: float = 0.0
+    warnings: ShownTexts = field(default_factory=dict)
 
     @classmethod
     def of(cls, state: RunState, shard: Shard, chosen: bool) -> TrainingResult:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -230,6 +230,18 @@ class Table:
     def shuffled(self, rows: Tensor, generator: torch.Generator) -> Tensor:
         """Rows in a random order to go through them in."""
         return shuffle(rows, generator)
+
+    def feature_chunks(self) -> Iterator[Tensor | SparseRows]:
+        """Yield the features of all rows in order, as many at a time as a network takes."""
+        size = chunk_size(self.x)
+        for first in range(0, len(self), size):
+            rows = slice(first, first + size)
+            if isinstance(self.x, Tensor):
+                yield self.x[rows]
+            elif self._padded is not None:
+                yield self._padded[rows]
+            else:
+                yield SparseRows.from_csr(self.x[rows], self.dtype, self.device)
 
     def whole(self) -> Batch:
         """All rows as one batch."""

@@ -50,6 +50,14 @@ def test_parts_stand_side_by_side():
     assert features.transform(FRAME).dtype == np.float32
 
 
+@pytest.mark.parametrize("given", ["tfidf", "columns:price", 'tfidf+columns:price,"kind, of"'])
+def test_features_of_the_rows_fitted_on_are_those_of_a_transform(given):
+    at_once, later = TableFeatures(given), TableFeatures(given)
+    found, expected = at_once.fit_transform(FRAME), later.fit(FRAME).transform(FRAME)
+    for name in ("data", "indices", "indptr"):  # entry by entry: sums go in their order
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+
+
 @pytest.mark.parametrize(
     "given",
     [

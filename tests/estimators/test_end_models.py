@@ -48,8 +48,12 @@ def seen(monkeypatch):
     from spear_amal.estimators import base
 
     kept = []
-    fit_plan = base.fit_plan
-    monkeypatch.setattr(base, "fit_plan", lambda *a: kept.append(fit_plan(*a)) or kept[-1])
+    keep = base.BaseSpearEstimator._set_fitted_attributes
+    monkeypatch.setattr(
+        base.BaseSpearEstimator,
+        "_set_fitted_attributes",
+        lambda self, pool, results, plan: kept.append(results) or keep(self, pool, results, plan),
+    )
     Spy.fits = []
     return kept
 

@@ -175,11 +175,13 @@ def test_randomised_test_labels_change_nothing(tmp_path):
 @pytest.mark.parametrize("final", ["single", "refit", "crossfit"])
 def test_validation_rows_are_not_trained_on(data, final, fraction, monkeypatch):
     """Also where too few gold rows would make a single fit validate on its training rows."""
-    from spear_amal.estimators import base
-
     kept = []
-    fit_plan = base.fit_plan
-    monkeypatch.setattr(base, "fit_plan", lambda *a: kept.append(fit_plan(*a)) or kept[-1])
+    keep = SpearClassifier._set_fitted_attributes
+    monkeypatch.setattr(
+        SpearClassifier,
+        "_set_fitted_attributes",
+        lambda self, pool, results, plan: kept.append(results) or keep(self, pool, results, plan),
+    )
     X, _y, L, gold = data
     few = np.where(np.arange(N) < 17, gold, -1)
     model = SpearClassifier(

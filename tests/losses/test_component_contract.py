@@ -346,10 +346,10 @@ def test_an_overridden_loss_does_not_inherit_a_slope(inner):
     covered = OnCovered(Doubled())
     covered.name = "covered"
     members = ComponentSet([inner(), Doubled(), HalfWritten(), covered])
-    applies = torch.ones(B, 4, dtype=torch.bool)
-    for slopes in members.slopes(outputs, batch, applies):
-        for k in (1, 2, 3):
-            torch.testing.assert_close(slopes[:, k], 2 * slopes[:, 0])
-    by_logits, by_rules = members.weighted_slopes(outputs, batch, applies)
-    torch.testing.assert_close(by_logits, 7 * inner().slope(outputs, batch))
-    torch.testing.assert_close(by_rules, 7 * inner().rule_slope(outputs, batch))
+    factors = members.applies(batch) * torch.tensor([1, 2, 2, 2])
+    slopes = members.slopes(outputs, batch, members.applies(batch))
+    weighted = members.weighted_slopes(outputs, batch, members.applies(batch))
+    expected = inner().slope(outputs, batch), inner().rule_slope(outputs, batch)
+    for alone, apart, total in zip(expected, slopes, weighted, strict=True):
+        torch.testing.assert_close(apart, factors.unsqueeze(2) * alone.unsqueeze(1))
+        torch.testing.assert_close(total, factors.sum(1, keepdim=True) * alone)

@@ -11,12 +11,13 @@ import pytest
 
 from spear_amal.data import TextFeatures, synthetic_corpus
 from spear_amal.errors import InputError
+from spear_amal.estimators.together import finish
 from spear_amal.labeling import PandasLFApplier, keyword_lf
 from spear_amal.studies import parse_method
 from spear_amal.studies.crossval.compare import ComparisonPlan, compare_methods, plan_methods
 from spear_amal.studies.crossval.folds import text_groups
 from spear_amal.studies.crossval.outcome import judged_method
-from spear_amal.studies.crossval.runs import OuterFolds, fitting_spec, run_fold
+from spear_amal.studies.crossval.runs import HeldOutFold, OuterFolds, fitting_spec, run_fold
 from spear_amal.studies.crossval.table import ComparedTable, TableRows
 from spear_amal.studies.results_file import StudyFile
 from spear_amal.votes.class_set import ClassNames
@@ -58,7 +59,7 @@ def learnt_by(table, fold, number, method, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr(spec.method.estimator, "fit", recorded)
-        row = run_fold(table, fold, number, spec, 0, "accuracy", FAST)
+        row = finish(run_fold(HeldOutFold(table, fold, number), spec, 0, "accuracy", FAST))
     return row, arrays
 
 

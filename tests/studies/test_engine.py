@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import warnings
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+import spear_amal
 from spear_amal.errors import InputError
+from spear_amal.estimators import together
+from spear_amal.studies import engine
 from spear_amal.studies.engine import Prerequisite, StudyRun, execute
 from spear_amal.studies.results_file import StudyFile
 
@@ -107,3 +111,68 @@ def test_files_that_runs_need_are_made_first_and_once(tmp_path):
     (tmp_path / "b").unlink()
     execute(runs, store)
     assert made == ["b"]
+
+
+def in_steps(log, seed):
+    """Ask twice for one model to be trained; odd seeds fail after the first."""
+    log.append(f"{seed} begins")
+    for time in (1, 2):
+        yield [f"model {seed}.{time}"]
+        if seed % 2:
+            warnings.warn(f"seed {seed} is odd", UserWarning, stacklevel=2)
+            raise ArithmeticError("odd")
+    log.append(f"{seed} ends")
+    return {"score": seed / 10, "val_score": None, "seconds": 7.0}
+
+
+@pytest.fixture
+def pooled(monkeypatch):
+    """What was trained together, in order."""
+    calls = []
+    monkeypatch.setattr(together, "bytes_of", lambda members: 1)
+
+    def record(members):
+        calls.append(members)
+        return [None] * len(members)
+
+    monkeypatch.setattr(together, "fit_members", record)
+    monkeypatch.setattr(together, "_spread", lambda members: False)
+    return calls
+
+
+def test_runs_of_a_group_are_trained_together_and_fail_alone(pooled):
+    log = []
+    runs = [run_of(seed, partial(in_steps, log), group=group) for seed, group in GROUPED]
+    rows = execute(runs, StudyFile())
+    assert pooled == [
+        ["model 2.1", "model 3.1", "model 6.1"],
+        ["model 2.2", "model 6.2"],
+        ["model 4.1", "model 8.1"],
+        ["model 4.2", "model 8.2"],
+        ["model 1.1"],
+    ]
+    assert [row["score"] for row in rows] == [0.2, 0.4, None, None, 0.6, 0.8]
+    assert [row["error"] for row in rows][2:4] == 2 * ["ArithmeticError: odd"]
+    assert [row["warnings"] for row in rows][2:4] == [["seed 1 is odd"], ["seed 3 is odd"]]
+    assert all(row["build"].startswith(spear_amal.__version__) for row in rows)
+
+
+GROUPED = [(2, "a"), (4, "b"), (1, ""), (3, "a"), (6, "a"), (8, "b")]
+
+
+def test_a_fatal_error_leaves_those_trained_with_it(pooled):
+    store = StudyFile()
+    runs = [run_of(seed, partial(in_steps, []), group=group) for seed, group in GROUPED]
+    with pytest.raises(ArithmeticError, match="odd"):
+        execute(runs, store, fatal=(ArithmeticError,))
+    assert [row["seed"] for row in store.rows] == [2, 6]
+
+
+def test_batches_are_of_one_group_and_shared_by_processes():
+    runs = [run_of(seed, group="a" if seed % 3 else "") for seed in range(7)]
+    seeds = [[run.row["seed"] for run in batch] for batch in engine.batches_of(runs)]
+    assert seeds == [[0], [1, 2, 4, 5], [3], [6]]
+    halves = [[run.row["seed"] for run in batch] for batch in engine.batches_of(runs, 3)]
+    assert halves == [[0], [1, 2, 4], [5], [3], [6]]
+    many = engine.batches_of([run_of(seed, group="a") for seed in range(3 * engine.BATCH)])
+    assert [len(batch) for batch in many] == 3 * [engine.BATCH]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+import spear_amal
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.estimators import GoldClassifier, SpearClassifier
 from spear_amal.mixers import Amal
@@ -36,6 +37,7 @@ KEYS = {
     *("corpus", "method", "title", "seed", "metric", "score", "val_score", "seconds"),
     *("labels", "n_validation", "n_unlabelled", "n_test", "features", "protocol", "config"),
     *("accuracy", "f1", "macro-f1", "nll", "ece", "dedup", "n_test_dedup", "error", "warnings"),
+    *("build", "path"),
 }
 
 
@@ -64,7 +66,9 @@ def test_row_holds_what_the_contract_names(source, tmp_path):
     frame = run_study(source, ["majority"], [5, 6], n_labelled=13, output=path, **QUICK)
     content = stored(path)
     assert content["format"] == 1 and content["tuning"] == []
-    assert [row["method"] for row in content["rows"]] == 2 * [*ALWAYS, "majority"]
+    assert [row["method"] for row in content["rows"]] == list(
+        np.repeat([*ALWAYS, "majority"], 2)  # seeds of a method are trained together
+    )
     assert sorted(frame["method"]) == sorted(2 * [*ALWAYS, "majority"])
     for row in content["rows"]:
         assert set(row) == KEYS and row["error"] is None
@@ -73,30 +77,31 @@ def test_row_holds_what_the_contract_names(source, tmp_path):
         assert row["score"] == row["f1"] and row["metric"] == "f1"
         assert row["n_test_dedup"] == 61 and row["dedup"]["f1"] == row["f1"]
         assert row["config"]["settings"] == QUICK and row["config"]["placebo"] is False
+        assert row["build"].startswith(spear_amal.__version__) and row["path"]
     assert content["rows"][-1]["config"]["options"]["label_model"] == "majority"
 
 
 def test_interrupted_study_goes_on_to_the_same_scores(source, whole, tmp_path, monkeypatch):
     path, run, calls = tmp_path / "a.json", corpus_study.run_method, []
 
-    def stop_in_the_second(*unit):
+    def stop_in_the_second_method(*unit):
         calls.append(unit)
-        if len(calls) == 2:
+        if len(calls) == 4:
             raise KeyboardInterrupt
         return run(*unit)
 
-    monkeypatch.setattr(corpus_study, "run_method", stop_in_the_second)
+    monkeypatch.setattr(corpus_study, "run_method", stop_in_the_second_method)
     with pytest.raises(KeyboardInterrupt):
         run_study(source, NAMES, 2, output=path, only=True, **QUICK)
-    assert len(stored(path)["rows"]) == 1
+    assert len(stored(path)["rows"]) == 2  # the seeds of the first one
     told = []
     resumed = run_study(
         source, NAMES, 2, output=path, only=True, progress=lambda *said: told.append(said), **QUICK
     )
-    assert len(calls) == 2 + 5 and told[0] == (1, 6, "") and told[-1][:2] == (6, 6)
+    assert len(calls) == 4 + 4 and told[0] == (2, 6, "") and told[-1][:2] == (6, 6)
     assert resumed[COMPARED].equals(whole[COMPARED])
     again = run_study(source, NAMES, 2, output=path, only=True, **QUICK)
-    assert len(calls) == 7 and again[COMPARED].equals(whole[COMPARED])
+    assert len(calls) == 8 and again[COMPARED].equals(whole[COMPARED])
 
 
 KILLED = """
@@ -148,13 +153,13 @@ def test_failed_run_leaves_the_others_and_is_tried_again(source, methods, tmp_pa
     path = tmp_path / "a.json"
     frame = run_study(source, ["broken", "only-l"], 2, output=path, only=True, **QUICK)
     assert frame["error"].notna().tolist() == [False, True, False, False]
-    failed = stored(path)["rows"][2]
+    failed = stored(path)["rows"][1]
     assert failed["error"] == "ArithmeticError: the matrix is singular"
     assert failed["score"] is None and failed["labels"] == 23
     assert [row["warnings"] for row in stored(path)["rows"]] == [
         ["feels unwell"],
-        [],
         ["feels unwell"],
+        [],
         [],
     ]
     monkeypatch.setattr(Broken, "fit", GoldClassifier.fit)

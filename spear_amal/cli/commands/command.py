@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
+from pydantic.fields import FieldInfo
 
 from spear_amal.cli.schema import Options, default_text, flags_of, is_argument, kind_of
 from spear_amal.errors import InputError
@@ -51,13 +52,14 @@ def add_command(
 
 
 def _parameters(model: type[Options]) -> list[inspect.Parameter]:
-    parameters = [_option(model, name) for name in model.shown()]
+    shown = model.shown()
+    parameters = [_option(name, model.model_fields[name], *shown[name]) for name in shown]
     if model.FILE:
         about = f"TOML file with these settings; default: {model.FILE} here, if there is one."
         parameters.append(
             _parameter("config", Path, typer.Option("--config", help=about, show_default=False))
         )
-    flags = {flag for flag, _ in model.shown().values()}
+    flags = {flag for flag, _ in shown.values()}
     for former, new in model.RENAMED.items():
         if _dashed(new) in flags:
             hidden = typer.Option(_dashed(former), hidden=True)
@@ -65,9 +67,7 @@ def _parameters(model: type[Options]) -> list[inspect.Parameter]:
     return parameters
 
 
-def _option(model: type[Options], name: str) -> inspect.Parameter:
-    field = model.model_fields[name]
-    label, heading = model.shown()[name]
+def _option(name: str, field: FieldInfo, label: str, heading: str) -> inspect.Parameter:
     kind, several = kind_of(field)
     about = f"{field.description}{' May be repeated.' if several else ''}"
     if default := default_text(field):

@@ -6,7 +6,7 @@ without the rows of the fold and without rows of their texts.
 
 from __future__ import annotations
 
-import time
+import functools
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ import pandas as pd
 
 import spear_amal
 from spear_amal.errors import InputError
+from spear_amal.estimators.together import Steps, Stopwatch, steps_of
 from spear_amal.studies.crossval.folds import fewest_in_training, outer_folds
 from spear_amal.studies.crossval.table import ComparedTable, TableRows
 from spear_amal.studies.engine import StudyRun
@@ -95,22 +96,22 @@ def comparison_runs(
 ) -> list[StudyRun]:
     """Return all runs; those of one fold follow each other, since they share features."""
     return [
-        _run(table, folds, spec, metric, settings, repeat, number)
-        for repeat in range(len(folds.seeds))
-        for number in range(folds.n_folds)
+        _run(held_out, folds, spec, metric, settings, repeat)
+        for repeat, fold in enumerate(folds.fold)
+        for held_out in (HeldOutFold(table, fold, number) for number in range(folds.n_folds))
         for spec in specs
     ]
 
 
 def _run(
-    table: ComparedTable,
+    held_out: HeldOutFold,
     folds: OuterFolds,
     spec: MethodSpec,
     metric: str,
     settings: dict[str, Any],
     repeat: int,
-    number: int,
 ) -> StudyRun:
+    table, number = held_out.table, held_out.number
     trained, seed = fitting_spec(spec, folds.inner), folds.seeds[repeat]
     row = {
         "corpus": table.name,
@@ -130,54 +131,72 @@ def _run(
             "version": spear_amal.__version__,
         },
     }
-    arguments = (table, folds.fold[repeat], number, trained, seed, metric, settings)
     where = f", fold {number + 1} of {folds.n_folds}" if folds.n_folds > 1 else ""
-    return StudyRun(row, run_fold, arguments, f"{spec.title}, repeat {repeat + 1}{where}")
+    return StudyRun(
+        row,
+        run_fold,
+        (held_out, trained, seed, metric, settings),
+        f"{spec.title}, repeat {repeat + 1}{where}",
+        group="folds",
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOutFold:
+    """One fold of a table, whose rows are held out, or the table's test rows.
+
+    Attributes
+    ----------
+    table : ComparedTable
+    fold : ndarray (n,)
+        Fold of each row, -1 for those that are never held out.
+    number : int
+        Of the fold; no matter where there are test rows.
+    """
+
+    table: ComparedTable
+    fold: np.ndarray = field(repr=False)
+    number: int = 0
+
+    def parts(self) -> tuple[ComparedTable, TableRows]:
+        """Return what may be learnt from, and the rows to predict."""
+        if self.table.test is not None:
+            return self.table, self.table.test
+        held_out = self.table.rows.take(self.fold == self.number)
+        return self.table.without_groups(held_out.groups), held_out
 
 
 def run_fold(
-    table: ComparedTable,
-    fold: np.ndarray,
-    number: int,
-    spec: MethodSpec,
-    seed: int,
-    metric: str,
-    settings: dict[str, Any],
-) -> RunRow:
-    """Train a method without a fold and predict the rows of the fold.
+    fold: HeldOutFold, spec: MethodSpec, seed: int, metric: str, settings: dict[str, Any]
+) -> Steps[RunRow]:
+    """Train a method without a fold and predict the rows of the fold, in steps.
 
     Returns
     -------
     dict
         "predicted" (class codes) and "confidence" (their probabilities) of the "rows" (their
-        numbers), their "score", "val_score" and the "seconds" of the training.
+        numbers), their "score", "val_score", and the "seconds" and the "path" of the training.
     """
-    training, held_out = _parts(table, fold, number)
-    x_train, x_validation, x_held_out = _features(table, training, held_out)
-    began = time.perf_counter()
-    estimator = fit_rows(spec, training, x_train, x_validation, seed, metric, settings)
-    seconds = time.perf_counter() - began
+    table, watch = fold.table, Stopwatch()
+    training, held_out, (x_train, x_validation, x_held_out) = _with_features(fold)
+    fit = fit_rows(spec, training, x_train, x_validation, seed, metric, settings)
+    estimator = yield from watch.time(fit)
     votes = (held_out.votes,) if getattr(estimator, "exponent_", 0.0) > 0 else ()
     probabilities = estimator.predict_proba(x_held_out, *votes)
     codes = read_gold(estimator.classes_, table.classes, "the model").codes
     predicted = codes[probabilities.argmax(1)]
-    rows = np.flatnonzero(fold == number) if table.test is None else np.arange(len(held_out))
+    rows = np.arange(len(held_out))
+    if table.test is None:
+        rows = np.flatnonzero(fold.fold == fold.number)
     return {
         "score": score(metric, held_out.y, predicted, table.positive),
         "val_score": estimator.val_score_,
-        "seconds": round(seconds, 3),
+        "seconds": round(watch.seconds, 3),
+        "path": getattr(estimator, "training_path_", None),
         "rows": rows.tolist(),
         "predicted": predicted.tolist(),
         "confidence": np.round(probabilities.max(1), 3).tolist(),
     }
-
-
-def _parts(table: ComparedTable, fold: np.ndarray, number: int) -> tuple[ComparedTable, TableRows]:
-    """Return what may be learnt from, and the rows to predict."""
-    if table.test is not None:
-        return table, table.test
-    held_out = table.rows.take(fold == number)
-    return table.without_groups(held_out.groups), held_out
 
 
 def fit_rows(
@@ -188,8 +207,8 @@ def fit_rows(
     seed: int,
     metric: str,
     settings: dict[str, Any],
-) -> Any:
-    """Fit a method on all rows of a table whose features were made; return the estimator."""
+) -> Steps[Any]:
+    """Fit a method in steps on all rows of a table whose features were made."""
     estimator = spec.make(metric=metric, random_state=seed, **settings)
     given: dict[str, Any] = {}
     uses_votes = spec.method.uses_votes
@@ -202,13 +221,22 @@ def fit_rows(
     y: Any = named_labels(training.rows.y, training.classes)
     if isinstance(training.rows.inputs, pd.DataFrame):
         y = pd.Series(y, index=training.rows.inputs.index)  # rows are drawn in the order of ids
-    return estimator.fit(x, y, **given)
+    return (yield from steps_of(estimator, {"X": x, "y": y, **given}))
+
+
+# All methods are trained on one fold before the next.
+@functools.lru_cache(maxsize=1)
+def _with_features(
+    fold: HeldOutFold,
+) -> tuple[ComparedTable, TableRows, tuple[Any, Any, Any]]:
+    """Return both parts of a fold, and features of training, validation (or None) and held out."""
+    training, held_out = fold.parts()
+    return training, held_out, _features(fold.table, training, held_out)
 
 
 def _features(
     table: ComparedTable, training: ComparedTable, held_out: TableRows
 ) -> tuple[Any, Any, Any]:
-    """Return features of training, validation (or None) and held-out rows."""
     validation = training.validation
     if table.new_features is None:
         return (

@@ -117,6 +117,7 @@ def _run(spec: RunSpec, folder: str) -> dict[str, Any]:
     fields = {
         "score": scorer.score(student),
         "val_score": student.val_score_,
+        "path": student.training_path_,
         "noise_rate": round(float(split.noisy.mean()), 5),
         "best_epoch": student.best_epoch_[0] + 1,
         **separation(student.weights_, split.noisy),

@@ -98,6 +98,7 @@ def _run(spec: RunSpec, folder: str) -> dict[str, Any]:
         "score": scorer.score(student),
         "final_score": curve.values[-1] if curve.values else None,
         "val_score": student.val_score_,
+        "path": student.training_path_,
         "teacher_score": scorer.score(teacher),
         "curve": curve.values,
         "curve_every": _EVERY,

@@ -162,6 +162,7 @@ def student_fields(student: DistilledClassifier, scorer: ImageTestScorer) -> dic
     return {
         "score": scorer.score(student),
         "val_score": student.val_score_,
+        "path": getattr(student, "training_path_", None),  # not of one from a file
         "best_epoch": student.best_epoch_[0] + 1,
         "parameters": size(student),
         "mean_weights": mean_weights(student),

@@ -16,7 +16,13 @@ import pandas as pd
 import spear_amal
 from spear_amal.errors import InputError
 from spear_amal.studies.catalogue import load_study
-from spear_amal.studies.engine import ReportProgress, StudyRun, check_seeds, execute
+from spear_amal.studies.engine import (
+    ReportProgress,
+    RowSteps,
+    StudyRun,
+    check_seeds,
+    execute,
+)
 from spear_amal.studies.grid.config import Plan, change_plan
 from spear_amal.studies.grid.image_split import DataSpec
 from spear_amal.studies.results_file import RunRow, StudyFile
@@ -71,14 +77,17 @@ class GridStudy:
         of the study.
     seeds : int
         How many, unless the user says.
+    together : bool
+        Whether `run` goes in steps, so that the seeds of a method are trained together.
     """
 
     name: str
     specs: Callable[..., list[RunSpec]]
-    run: Callable[[RunSpec, str], RunRow]
+    run: Callable[[RunSpec, str], RunRow | RowSteps]
     teachers: Callable[[RunSpec], list[TeacherSpec]] = field(default=lambda spec: [])
     scales: Mapping[str, Plan] = field(default_factory=dict)
     seeds: int = 5
+    together: bool = False
 
     @property
     def options(self) -> list[str]:
@@ -184,6 +193,7 @@ def run_grid_study(
             (spec, folder),
             f"{spec.title}, {study.name}: {spec.condition}, seed {spec.seed}",
             tuple(teacher.prerequisite(folder) for teacher in study.teachers(spec)),
+            group=f"{spec.condition}: {spec.method}" if study.together else "",
         )
         for spec in specs
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from spear_amal.estimators import SpearClassifier
+from spear_amal.estimators.together import Steps, Stopwatch
 from spear_amal.studies.corpus_run import corpus_split, load_setup
 from spear_amal.studies.grid.image_split import DataSpec
 from spear_amal.studies.grid.study import GridStudy, RunSpec
@@ -16,7 +17,7 @@ from spear_amal.studies.mixers.variants import (
     mixer_arguments,
     model_fields,
 )
-from spear_amal.studies.split_comparison import fit_method
+from spear_amal.studies.split_comparison import fit_method_steps
 
 # name -> title; no rules, so nothing to mix
 _REFERENCES = {"only-l": "labels alone, L", "only-lv": "labels alone, L+V"}
@@ -61,15 +62,16 @@ def _specs(
     ]
 
 
-def _run(spec: RunSpec, folder: str) -> dict[str, Any]:
-    """Train and score one model."""
+def _run(spec: RunSpec, folder: str) -> Steps[dict[str, Any]]:
+    """Train and score one model, in steps."""
     data, settings = spec.data, spec.settings
     setup = load_setup(data.corpus, data.data_dir, data.n_train, settings["features"])
     split, scorer = corpus_split(setup, spec.seed)
     method = parse_method(spec.method) if spec.method in _REFERENCES else _method(spec)
-    model, seconds = fit_method(method, split, spec.seed, max_epochs=settings["max_epochs"])
+    watch, options = Stopwatch(), {"max_epochs": settings["max_epochs"]}
+    model = yield from watch.time(fit_method_steps(method, split, spec.seed, **options))
     scores, distinct = scorer.score_both(model)
-    fields = model_fields(model, seconds, scores[split.metric]) | scores
+    fields = model_fields(model, watch.seconds, scores[split.metric]) | scores
     weights = {} if spec.method in _REFERENCES else end_weights(model, **settings["own"])
     return fields | {"dedup": distinct, "n_test": len(scorer)} | weights
 
@@ -80,4 +82,4 @@ def _method(spec: RunSpec) -> MethodSpec:
     return MethodSpec(Method(spec.method, spec.title, SpearClassifier, options))
 
 
-STUDY = GridStudy("mixers-rules", _specs, _run, seeds=10)
+STUDY = GridStudy("mixers-rules", _specs, _run, seeds=10, together=True)

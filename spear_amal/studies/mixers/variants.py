@@ -93,6 +93,7 @@ def model_fields(model: Any, seconds: float, score: float) -> dict[str, Any]:
     return {
         "score": score,
         "val_score": model.val_score_,
+        "path": getattr(model, "training_path_", None),
         "best_epoch": model.best_epoch_[0] + 1,
         "seconds": round(seconds, 3),
         "seconds_per_epoch": round(float(model.history_["seconds"].mean()), 4),

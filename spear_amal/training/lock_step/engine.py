@@ -7,40 +7,51 @@ the usual loop makes more than a hundred and a graph for each.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
 
 from spear_amal.batch import Batch, Outputs
+from spear_amal.tensors.optimiser import step_all
 from spear_amal.training.callbacks import Callback
 from spear_amal.training.lock_step.losses import StackedLosses
 from spear_amal.training.lock_step.stack import Stack
 from spear_amal.training.lock_step.steps import Schedule, StepRows
-from spear_amal.training.optimiser import step_all
-from spear_amal.training.run import DivergedError, TrainingRun
+from spear_amal.training.run import TrainingRun
 from spear_amal.training.state import TrainingResult
 from spear_amal.training.table import Table
 from spear_amal.training.trainer import BATCH_SIZE
+from spear_amal.warn_once import ShownTexts, each_warning_once
 
 if TYPE_CHECKING:
     from spear_amal.training.members import Member
 
 
-def fit_in_lock_step(members: Sequence[Member]) -> list[TrainingResult | DivergedError]:
+def fit_in_lock_step(members: Sequence[Member]) -> list[TrainingResult | Exception]:
     """Train members that have in common what :func:`.members.kind_of` says.
 
     Returns
     -------
-    list of TrainingResult or DivergedError
-        In the order of `members`.
+    list of TrainingResult or Exception
+        In the order of `members`; one that fails takes no other along.
     """
-    device = members[0].table.device
+    began, device = time.perf_counter(), members[0].table.device
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        group = _Group([_begin(member) for member in members])
+        group = _Group()
+        for member in members:
+            group.add(member)
         group.train()
-    return group.results()
+        results = group.results()
+    for result in results:
+        if isinstance(result, TrainingResult):
+            result.seconds = (time.perf_counter() - began) / len(members)
+            result.path = f"lock step of {len(members)}"
+    return results
 
 
 def _begin(member: Member) -> TrainingRun:
@@ -57,58 +68,111 @@ def _begin(member: Member) -> TrainingRun:
     )
 
 
-class _Group:
-    """The runs of all members, those that are over included."""
+@dataclass
+class _Place:
+    """Where a member stands: its run, or what ended it, and the texts that it warned of."""
 
-    def __init__(self, runs: Sequence[TrainingRun]) -> None:
-        self.runs = list(runs)
-        self._errors: dict[int, DivergedError] = {}
-        self._bars = _GroupBar(runs)
+    run: TrainingRun | None = None
+    error: Exception | None = None
+    shown: ShownTexts = field(default_factory=dict)
+
+    @contextmanager
+    def own(self) -> Iterator[None]:
+        """Note warnings and an error of the block as this member's: it ends no other."""
+        try:
+            with each_warning_once(self.shown):
+                yield
+        except Exception as error:
+            self.error = error
+
+    @property
+    def going(self) -> bool:
+        """Whether the member has epochs to train."""
+        return self.error is None and self.run is not None and not self.run.is_over
+
+    def result(self) -> TrainingResult | Exception:
+        """Return what came of the member; its model has storage of its own again."""
+        if self.run is None or self.error is not None:
+            return cast(Exception, self.error)
+        result = self.run.result()
+        for parameter in self.run.state.model.parameters():
+            # Else every model keeps the parameters of all in memory.
+            parameter.data = parameter.data.clone(memory_format=torch.contiguous_format)
+        result.warnings = self.shown
+        return result
+
+
+class _Group:
+    """All members, those that are over included."""
+
+    def __init__(self) -> None:
+        self._places: list[_Place] = []
         self._lock_step: LockStep | None = None
+
+    def add(self, member: Member) -> None:
+        """Begin the run of a member."""
+        place = _Place()
+        with place.own():
+            place.run = _begin(member)
+        self._places.append(place)
 
     def train(self) -> None:
         """Train until every member is over; each epoch is one of all that are not."""
+        runs = [place.run for place in self._places if place.run is not None]
         self._line_up()
-        if self.runs[0].settings.checkpoint is not None:
-            self.runs[0].checkpoint().load([run.state for run in self.runs])
-            self._line_up()
-        self._bars.begin()
+        if runs and runs[0].settings.checkpoint is not None:
+            self._continue(runs)
+        bar = _GroupBar(runs)
+        bar.begin()
         try:
             while self._lock_step is not None:
-                self._epoch(self._lock_step)
+                trained = self._epoch()
+                bar.move()
+                if any(run.is_checkpoint_due for run in trained):
+                    runs[0].checkpoint().save([run.state for run in runs])
                 self._line_up()
         finally:
-            self._bars.end()
+            bar.end()
+
+    def _continue(self, runs: Sequence[TrainingRun]) -> None:
+        """Restore what a killed run has left, if there is anything."""
+        try:
+            runs[0].checkpoint().load([run.state for run in runs])
+        except Exception as error:
+            for place in self._places:
+                place.error = place.error or error
+        self._line_up()
 
     def _line_up(self) -> None:
         """Form a lock step of the members that are not over."""
-        going = [r for i, r in enumerate(self.runs) if i not in self._errors and not r.is_over]
+        going = [cast(TrainingRun, place.run) for place in self._places if place.going]
         if self._lock_step is None or self._lock_step.runs != going:
             self._lock_step = LockStep(going) if going else None
 
-    def _epoch(self, lock_step: LockStep) -> None:
-        for run in lock_step.runs:
-            run.before_epoch()
-        for run, (sums, counts) in zip(lock_step.runs, lock_step.train_epoch(), strict=True):
-            try:
-                run.after_epoch(sums, counts)
-            except DivergedError as error:
-                self._errors[self.runs.index(run)] = error
-        self._bars.move(lock_step.runs)
-        if any(run.is_checkpoint_due for run in lock_step.runs):
-            self.runs[0].checkpoint().save([run.state for run in self.runs])
+    def _epoch(self) -> list[TrainingRun]:
+        """Train an epoch, and return whose."""
+        for place in self._places:
+            if place.going:
+                with place.own():
+                    cast(TrainingRun, place.run).before_epoch()
+        self._line_up()
+        if self._lock_step is None:
+            return []
+        places, runs = [place for place in self._places if place.going], self._lock_step.runs
+        try:
+            sums = self._lock_step.train_epoch()
+        except Exception as error:  # of all: they took the step together
+            for place in places:
+                place.error = error
+            return []
+        for place, run, (losses, counts) in zip(places, runs, sums, strict=True):
+            with place.own():
+                run.after_epoch(losses, counts)
+        return runs
 
-    def results(self) -> list[TrainingResult | DivergedError]:
-        """Return what came of each member; models have storage of their own again."""
-        return [self._errors.get(i) or self._result(run) for i, run in enumerate(self.runs)]
-
-    def _result(self, run: TrainingRun) -> TrainingResult:
-        result = run.result()
-        for parameter in run.state.model.parameters():
-            # Else every model keeps the parameters of all in memory.
-            parameter.data = parameter.data.clone(memory_format=torch.contiguous_format)
-        result.path = "alone" if len(self.runs) == 1 else f"lock step of {len(self.runs)}"
-        return result
+    def results(self) -> list[TrainingResult | Exception]:
+        """Return what came of each member."""
+        return [place.result() for place in self._places]
 
 
 class LockStep:
@@ -219,11 +283,10 @@ class _GroupBar:
     """Callbacks of a group: of one member its own, of several one bar for all."""
 
     def __init__(self, runs: Sequence[TrainingRun]) -> None:
-        self._n_epochs = max(run.settings.max_epochs for run in runs)
         self._runs, self._bars = runs, list[Callback]()
         if len(runs) > 1:
-            every = [callback for run in runs for callback in run.callbacks]
-            self._bars = list({id(callback): callback for callback in every}.values())
+            # One for all: bars of several fits cannot be drawn at the same time.
+            self._bars = [callback for run in runs for callback in run.callbacks][:1]
             for run in runs:
                 run.callbacks = ()
 
@@ -231,16 +294,17 @@ class _GroupBar:
         """Open the bar."""
         if len(self._runs) == 1:
             self._runs[0].announce()
-        first = min(run.state.epoch for run in self._runs)
+        first = min((run.state.epoch for run in self._runs), default=0)
         for bar in self._bars:
-            bar.on_begin(self._n_epochs, first)
+            bar.on_begin(max(run.settings.max_epochs for run in self._runs), first)
 
-    def move(self, runs: Sequence[TrainingRun]) -> None:
-        """Show the epoch that was trained, with the mean of the members' scores."""
+    def move(self) -> None:
+        """Show the epoch that was trained, with the mean of the members' latest scores."""
         for bar in self._bars:
-            scores = [run.state.history[-1]["val_score"] for run in runs if run.selection]
-            record = {"val_score": sum(scores) / len(scores)} if scores else {}
-            bar.on_epoch(max(run.state.epoch for run in runs) - 1, record)
+            latest = [run.state.history[-1] for run in self._runs if run.state.history]
+            scores = [record["val_score"] for record in latest if "val_score" in record]
+            note = {"val_score": sum(scores) / len(scores)} if scores else {}
+            bar.on_epoch(max(run.state.epoch for run in self._runs) - 1, note)
 
     def end(self) -> None:
         """Close the bar."""

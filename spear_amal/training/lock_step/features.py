@@ -43,55 +43,63 @@ class DenseFeatures:
 
 @dataclass(frozen=True)
 class SparseFeatures:
-    """Non-zero features by output: entries of output 0 first, each row by row.
+    """Non-zero features, row by row.
 
-    The weights lie in a table (M, P), where ``positions`` says which number an entry belongs to.
-    Sums run in the order of a row's entries, whatever the other rows are.
+    The weights lie in a table (M, P) whose rows begin with them. Sums run in the order of a row's
+    entries, whatever the other rows are.
 
     Attributes
     ----------
-    positions : Tensor (n_out * N,), int64
-    values : Tensor (n_out * N,)
-    starts : Tensor (n_out * M * B,), int64
+    places : Tensor (N,), int64
+        Which number of the table an entry is multiplied with for output 0.
+    values : Tensor (N,)
+    starts : Tensor (M * B,), int64
         First entry of each row.
-    rows : Tensor (n_out * N,), int64
-        Row of each entry; those of output c come after c * M * B.
+    rows : Tensor (N,), int64
+        Row of each entry.
     """
 
-    positions: Tensor
+    places: Tensor
     values: Tensor
     starts: Tensor
     rows: Tensor
 
     def affine(self, weight: Tensor, bias: Tensor) -> Tensor:
         """Compute ``x weight^T + bias``."""
-        m, n_out, _ = weight.shape
-        numbers = _storage(weight).unsqueeze(1)
-        sums = F.embedding_bag(
-            self.positions, numbers, self.starts, mode="sum", per_sample_weights=self.values
+        n_members, n_out, _ = weight.shape
+        sums = torch.cat(
+            [
+                F.embedding_bag(
+                    self.places, numbers, self.starts, mode="sum", per_sample_weights=self.values
+                )
+                for numbers in _by_output(weight)
+            ],
+            dim=1,
         )
-        by_output = sums.view(n_out, m, -1)
-        return torch.add(by_output.permute(1, 2, 0), bias.unsqueeze(1)).contiguous()
+        return sums.view(n_members, -1, n_out).add_(bias.unsqueeze(1))
 
     def outer_sum(self, slope: Tensor, out: Tensor) -> None:
         """Write ``slope^T x`` to `out`."""
-        by_output = slope.flatten(0, 1).t().reshape(-1)
-        spread = by_output.index_select(0, self.rows).mul_(self.values)
         out.zero_()
-        _storage(out).scatter_add_(0, self.positions, spread)
+        by_output = slope.flatten(0, 1).t().contiguous()
+        for numbers, of_rows in zip(_by_output(out), by_output, strict=True):
+            spread = of_rows.index_select(0, self.rows).mul_(self.values)
+            numbers.squeeze(1).scatter_add_(0, self.places, spread)
 
 
-def _storage(weight: Tensor) -> Tensor:
-    """Return all numbers (M * P,) of the table whose rows begin with the weights (M, n_out, D)."""
-    m, width = weight.shape[0], weight.stride(0)
-    return weight.as_strided((m * width,), (1,))
+def _by_output(weight: Tensor) -> list[Tensor]:
+    """Return for each output the numbers (.., 1) of the table from its first weight on.
+
+    The table's rows begin with the weights (M, n_out, D).
+    """
+    n_members, n_out, _ = weight.shape
+    width, between = weight.stride()[:2]
+    numbers = weight.as_strided((n_members * width, 1), (1, 1))
+    return [numbers[c * between :] for c in range(n_out)]
 
 
 def sparse_steps(
-    csr: sp.csr_array,
-    n_members: int,
-    n_rows: int,
-    weight: Tensor,
+    csr: sp.csr_array, n_members: int, n_rows: int, weight: Tensor
 ) -> Iterator[StepFeatures]:
     """Cut rows of a matrix into steps of `n_members` x `n_rows` rows.
 
@@ -104,37 +112,24 @@ def sparse_steps(
     weight : Tensor (M, n_out, D)
         Of the first layer: what the features are multiplied with.
     """
-    step, n_out = n_members * n_rows, weight.shape[1]
-    values = csr.data.astype(np.float32 if weight.dtype == torch.float32 else np.float64)
-    if n_out > FEW_OUTPUTS:
+    step, device = n_members * n_rows, weight.device
+    if weight.shape[1] > FEW_OUTPUTS:
         for first in range(0, csr.shape[0], step):
             dense = torch.from_numpy(csr[first : first + step].toarray())
-            x = dense.to(device=weight.device, dtype=weight.dtype)
+            x = dense.to(device=device, dtype=weight.dtype)
             x = F.pad(x, (0, weight.shape[2] - x.shape[1]))
             yield DenseFeatures(x.view(n_members, n_rows, -1))
         return
-    yield from _sparse_steps(csr, values, step, n_members, weight)
-
-
-def _sparse_steps(
-    csr: sp.csr_array, values: np.ndarray, step: int, n_members: int, weight: Tensor
-) -> Iterator[StepFeatures]:
-    n_out, (width, between) = weight.shape[1], weight.stride()[:2]
     lengths = np.diff(csr.indptr)
     row = np.arange(csr.shape[0]) % step  # within its step
-    member = row // (step // n_members)
-    places = csr.indices + np.repeat(member * width, lengths)
-    rows = np.repeat(row, lengths)
-    outputs = np.arange(n_out)[:, None]
+    of_member = (row // n_rows) * weight.stride(0)
+    places = torch.from_numpy(np.repeat(of_member, lengths) + csr.indices).to(device)
+    rows = torch.from_numpy(np.repeat(row, lengths)).to(device)
+    values = torch.from_numpy(csr.data).to(device=device, dtype=weight.dtype)
+    ends = csr.indptr.astype(np.int64)
+    first_entries = torch.from_numpy(ends[:-1] - np.repeat(ends[:-1:step], step)).to(device)
     for first in range(0, csr.shape[0], step):
-        low, high = csr.indptr[first], csr.indptr[first + step]
-        n = high - low
-        starts = csr.indptr[first : first + step].astype(np.int64) - low
-        arrays = (
-            places[low:high] + outputs * between,
-            np.broadcast_to(values[low:high], (n_out, n)),
-            starts + outputs * n,
-            rows[low:high] + outputs * step,
+        entries = slice(int(ends[first]), int(ends[first + step]))
+        yield SparseFeatures(
+            places[entries], values[entries], first_entries[first : first + step], rows[entries]
         )
-        tensors = (torch.from_numpy(np.ascontiguousarray(a).reshape(-1)) for a in arrays)
-        yield SparseFeatures(*(tensor.to(weight.device) for tensor in tensors))

@@ -15,8 +15,8 @@ from spear_amal.batch import Batch
 from spear_amal.training.lock_step.features import DenseFeatures, StepFeatures, sparse_steps
 from spear_amal.training.table import Table
 
-# Numbers that are gathered at a time, about: few enough to stay in the cache.
-CHUNK = 1 << 20
+# Numbers of 4 bytes that are gathered at a time, about.
+CHUNK = 1 << 22
 # Sparser rows are multiplied entry by entry: an entry costs as much as 16 of a dense row.
 DENSE_SHARE = 1 / 16
 

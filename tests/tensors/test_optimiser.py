@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from spear_amal.training.optimiser import Optimiser, step_all
+from spear_amal.tensors.optimiser import Optimiser, step_all
 
 KINDS = [("adam", 0.0, False), ("sgd", 0.0, False), ("sgd", 0.9, False), ("sgd", 0.9, True)]
 
