@@ -328,9 +328,7 @@ def test_an_lf_that_fails_ends_reading_and_leaves_the_parts_before(source, tmp_p
 
     applier = ParquetLFApplier([LabelingFunction("fail", fail)])
     with pytest.raises(LabelingError, match=r"a\.parquet: LF 'fail', row 12: .*unlucky"):
-        ParquetLFApplier([LabelingFunction("fail", fail)]).apply(
-            source, tmp_path / "v", batch_rows=11
-        )
+        applier.apply(source, tmp_path / "v", batch_rows=11)
     assert os.listdir(tmp_path / "v") == [part_name(0)]
 
 
