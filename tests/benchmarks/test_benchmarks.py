@@ -1,12 +1,18 @@
 """The benchmarks run, in small, and both sides of each give the same."""
 
+import importlib
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+
+from spear_amal.data.formats.spear import read_spear_pickle
+from spear_amal.votes.label_matrix import LabelMatrix
 
 pytestmark = pytest.mark.slow
 FOLDER = Path(__file__).parents[2] / "benchmarks"
@@ -45,6 +51,44 @@ def test_every_benchmark_of_the_folder_is_listed():
         names = [line.split('"')[1] for line in path.read_text().split("\n@benchmark(")[1:]]
         for name in names:
             assert name in done.stdout
+
+
+def test_the_build_before_is_a_peer(tmp_path):
+    path, tree = tmp_path / "rows.json", FOLDER.parent
+    only = ("--only", "drawn-dawid-skene", "--small", "--json", path)
+    assert "skipped (needs --against" in run("run.py", *only).stdout
+    done = run("run.py", *only, "--against", tree)
+    (row,) = json.loads(path.read_text())
+    assert row["peer"] == "the build before", done.stdout + done.stderr
+    assert row["ratio"] == pytest.approx(row["peer_s"] / row["ours_s"])
+
+
+def test_a_worker_refuses_the_package_of_another_tree(tmp_path):
+    done = run("side_jobs.py", "drawn-dawid-skene", tmp_path)
+    assert done.returncode == 1
+    assert f"needed that of {tmp_path}" in done.stderr
+
+
+def test_files_for_decile_spear_are_read_back(tmp_path, monkeypatch):
+    """By our reader of its pickles, which was written against files that the package wrote."""
+    monkeypatch.syspath_prepend(FOLDER)
+    decile = importlib.import_module("decile")
+    votes = LabelMatrix.from_dense(
+        [[0, -1], [-1, 1], [0, 1], [-1, -1], [0, -1]], classes=["a", "b"]
+    )
+    x = np.arange(15.0).reshape(5, 3)
+    split = SimpleNamespace(
+        x_train=x[:3], y_train=np.array([0, -1, 1]), votes_train=votes[:3], x_val=x[3:]
+    )
+    split.y_val, split.votes_val = np.array([1, 0]), votes[3:]
+    paths = decile.write_files(split, tmp_path)
+    assert json.loads(Path(paths["classes"]).read_text()) == {"0": "a", "1": "b"}
+    for part, rows, gold in (("L", [0, 2], [0, 1]), ("U", [1], [-1]), ("V", [3, 4], [1, 0])):
+        read = read_spear_pickle(paths[part])
+        np.testing.assert_array_equal(read["x"], x[rows])
+        np.testing.assert_array_equal(read["L"].ravel(), gold)
+        np.testing.assert_array_equal(read["l"], votes.to_dense()[rows])
+        assert read["k"].tolist() == [0, 1]
 
 
 def test_growth_is_drawn(tmp_path):
