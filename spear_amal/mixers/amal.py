@@ -28,6 +28,7 @@ from spear_amal.mixers.loss_roles import HINTON, by_name, check_by_name
 from spear_amal.mixers.row_weights import LearnedRowWeights
 
 SHARES = ("row", "pattern", "pattern+row", "loss")
+_FLAGS_A_WORD = 50  # bits that a whole number of float64 holds exactly
 #: Settings of AMAL by name.
 PRESETS: dict[str, dict[str, Any]] = {
     # Published KD code (LearnMultiLambdaMeta.py): step 1500, eta 0.1, batch 128 -> rho 1.17;
@@ -210,8 +211,8 @@ class Amal(LearnedRowWeights):
         if self.weight_sharing != "loss":
             kinds = torch.cat([batch.fired, batch.y.unsqueeze(1).to(batch.fired)], dim=1)
             everywhere, here = self.shard.stacked(kinds)
-            patterns, groups = torch.unique(everywhere, dim=0, return_inverse=True)
-            n, group = len(patterns), groups[here]
+            n, groups = number_equal_rows(everywhere[:, :-1], everywhere[:, -1].long())
+            group = groups[here]
         by_row = 1.0 if self.weight_sharing == "pattern+row" else 0.0
         return lambda step, learnt: by_row * step + group_means(step, learnt, group, n, self.shard)
 
@@ -245,3 +246,25 @@ def group_means(
     count = step.new_zeros(n, step.shape[1]).index_add_(0, group, learnt.to(step))
     total, count = shard.total([total, count])
     return (total / count.clamp(min=1))[group]
+
+
+def number_equal_rows(flags: Tensor, codes: Tensor) -> tuple[int, Tensor]:
+    """Return how many kinds of rows there are, and which each is: equal flags and an equal code.
+
+    Flags are read as the bits of whole numbers, which are sorted far faster than rows.
+
+    Parameters
+    ----------
+    flags : Tensor (B, m) of zeros and ones
+    codes : Tensor (B,) of int
+
+    Returns
+    -------
+    int, Tensor (B,) of int
+    """
+    kinds, of_rows = torch.unique(codes, return_inverse=True)
+    for part in flags.split(_FLAGS_A_WORD, dim=1):
+        bits = 2.0 ** torch.arange(part.shape[1], dtype=torch.float64, device=part.device)
+        words, of_part = torch.unique(part.to(torch.float64) @ bits, return_inverse=True)
+        kinds, of_rows = torch.unique(of_rows * len(words) + of_part, return_inverse=True)
+    return len(kinds), of_rows
