@@ -17,7 +17,7 @@ from torch import nn
 
 import spear_amal
 from spear_amal.data.formats import safe_pickle
-from spear_amal.labeling import text_search
+from spear_amal.labeling import required_literals
 from spear_amal.models.feature_model import batch_norms
 
 PYTHON = f"Python {platform.python_version()}"
@@ -25,7 +25,7 @@ PACKAGE = Path(spear_amal.__file__).parent
 # Private name of others -> the module that may import it.
 PRIVATE = {
     "sklearn.utils._param_validation": "params.py",
-    "re._parser": "labeling/text_search.py",
+    "re._parser": "labeling/required_literals.py",
     "joblib.externals": "labeling/worker_pool.py",
     "torch.nn.modules.batchnorm._BatchNorm": "models/feature_model.py",
     "torch._dynamo": "training/objective.py",
@@ -53,7 +53,7 @@ def test_private_names_of_others_are_imported_in_one_module_each():
 
 
 def test_the_parser_of_regular_expressions():
-    assert text_search.parser is not None, f"{PYTHON} has no re._parser"
+    assert required_literals.parser is not None, f"{PYTHON} has no re._parser"
     patterns = {
         r"(won|win)ner.*prize": ["prize"],
         r"(?:free|cash)+ now": [" now"],
@@ -63,7 +63,7 @@ def test_the_parser_of_regular_expressions():
     }
     for pattern, words in patterns.items():
         try:
-            found = text_search.needed_words(re.compile(pattern))
+            found = required_literals.needed_words(re.compile(pattern))
         except (AttributeError, TypeError, ValueError) as error:
             pytest.fail(f"{PYTHON} parses {pattern!r} into another tree: {error!r}")
         assert found == words, f"{PYTHON} parses {pattern!r} into another tree"

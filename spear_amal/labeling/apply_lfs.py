@@ -11,8 +11,7 @@ import scipy.sparse as sp
 
 from spear_amal.errors import InputError
 from spear_amal.labeling.builders import ColumnLF, TextLF
-from spear_amal.labeling.cell_values import as_list
-from spear_amal.labeling.data_points import RowSource, get_column
+from spear_amal.labeling.data_points import RowSource
 from spear_amal.labeling.functions import LabelingFunction
 from spear_amal.labeling.lf_outputs import (
     CODE,
@@ -26,7 +25,8 @@ from spear_amal.labeling.lf_outputs import (
     score_of,
 )
 from spear_amal.labeling.preprocessing import Failure, PreparedRows, flat_chain
-from spear_amal.labeling.text_search import MultiPatternSearch, as_texts, can_join
+from spear_amal.labeling.text_chunks import TextChunk, text_chunks
+from spear_amal.labeling.text_search import Candidates, TextScanner
 from spear_amal.labeling.thresholds import ThresholdLF
 from spear_amal.votes.class_set import ClassSet
 from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
@@ -68,9 +68,9 @@ class LFRunner:
         n = self._source.n
         joined = self._groups()
         for name, lfs in joined.items():
-            search = MultiPatternSearch([self._lfs[j].needed for j in lfs])  # type: ignore[attr-defined]
+            scanner = TextScanner([self._lfs[j].needed for j in lfs])  # type: ignore[attr-defined]
             for start, stop in _spans(n, batch_size or n):
-                self._search(name, lfs, search, start, stop)
+                self._search(name, lfs, scanner, start, stop)
         done = {j for lfs in joined.values() for j in lfs}
         for lfs in self._by_column(done):
             for start, stop in _spans(n, batch_size or n):
@@ -88,7 +88,7 @@ class LFRunner:
         groups: dict[str, list[int]] = {}
         for j, lf in enumerate(self._lfs):
             # A truth value without a class is a bad answer on every row: no row can be left out.
-            if isinstance(lf, TextLF) and can_join(lf.needed):
+            if isinstance(lf, TextLF) and lf.needed is not None:
                 if lf.answers is object or self._readers[j].declared != ABSTAIN:
                     groups.setdefault(lf.column, []).append(j)
         return groups
@@ -102,37 +102,43 @@ class LFRunner:
         return list(groups.values())
 
     def _search(
-        self, name: str, lfs: list[int], search: MultiPatternSearch, start: int, stop: int
+        self, name: str, lfs: list[int], scanner: TextScanner, start: int, stop: int
     ) -> None:
         """Apply LFs that read one column of texts: each tests the texts with its words only."""
         try:
-            texts = as_texts(as_list(get_column(self._source.batch(start, stop), name)))
+            chunks = text_chunks(self._source.column(name, start, stop))
         except InputError:
-            texts = None
-        candidates = None if texts is None else search.candidates(texts)
-        if texts is None or candidates is None:
+            chunks = None
+        if chunks is None:
             # One by one; each LF says what is wrong with the column or with a value.
             self._on_batch(lfs, start, stop)
             return
-        for j, rows in zip(lfs, candidates, strict=True):
-            fired = Fired.of_dense(self._test_texts(j, texts, rows, start))
-            self._keep(j, start, stop - start, Fired(rows[fired.rows], fired.codes))
+        for chunk in chunks:
+            for j, candidates in zip(lfs, scanner.scan(chunk), strict=True):
+                self._keep(j, start, len(chunk), self._test_texts(j, chunk, candidates, start))
+            start += len(chunk)
 
-    def _test_texts(self, j: int, texts: list[str], rows: np.ndarray, start: int) -> np.ndarray:
-        """Codes of one LF on the texts with numbers `rows`."""
+    def _test_texts(self, j: int, chunk: TextChunk, candidates: Candidates, start: int) -> Fired:
+        """Votes of one LF on a chunk of texts."""
         lf, reader = cast(TextLF, self._lfs[j]), self._readers[j]
-        if lf.needed is not None and lf.needed.proof:
-            return np.full(len(rows), reader.declared)
-        answers = [lf.test(texts[i]) for i in rows.tolist()]
+        sure, rows = candidates
+        answers = [lf.test(chunk.text(row)) for row in rows.tolist()]
         if lf.answers is bool:
-            return np.where(np.array(answers, dtype=bool), reader.declared, ABSTAIN)
-        codes = np.full(len(rows), ABSTAIN)
-        for k, answer in enumerate(answers):
-            try:
-                codes[k] = reader.code(answer)
-            except InvalidOutput as error:
-                self._book.report(lf.name, start + int(rows[k]), error)
-        return codes
+            codes = np.where(np.array(answers, dtype=bool), reader.declared, ABSTAIN)
+        else:
+            codes = np.full(len(rows), ABSTAIN)
+            for k, answer in enumerate(answers):
+                try:
+                    codes[k] = reader.code(answer)
+                except InvalidOutput as error:
+                    self._book.report(lf.name, start + int(rows[k]), error)
+        places, codes, _ = Fired.of_dense(codes)
+        if not len(sure):
+            return Fired(rows[places], codes)
+        rows = np.concatenate([sure, rows[places]])
+        codes = np.concatenate([np.full(len(sure), reader.declared, CODE), codes])
+        order = np.argsort(rows, kind="stable")
+        return Fired(rows[order], codes[order])
 
     def _on_rows(self, lf: LabelingFunction, j: int, rows: list[Any], start: int) -> Fired:
         if lf.scorer is None:
@@ -169,16 +175,18 @@ class LFRunner:
         return np.array(codes, dtype=np.int64)
 
     def _on_batch(self, lfs: list[int], start: int, stop: int) -> None:
-        """Apply vectorised LFs to a batch; a column of numbers is read once for all of them."""
-        batch, numbers = self._source.batch(start, stop), None
+        """Apply vectorised LFs to a batch; a column that several read is read once."""
+        read: dict[Callable[[Any], Any], Any] = {}
         for j in lfs:
             lf = self._lfs[j]
             try:
-                if isinstance(lf, ThresholdLF):
-                    numbers = numbers or lf.read(batch)
-                    fired, bad = self._readers[j].fired(lf.fires_on(numbers), batch, stop - start)
+                if isinstance(lf, TextLF | ThresholdLF):  # they change nothing that they are given
+                    if lf.reads not in read:
+                        read[lf.reads] = lf.reads(self._source.column(lf.column, start, stop))
+                    answers = lf.decide(read[lf.reads])
+                    fired, bad = self._readers[j].fired(answers, None, stop - start)
                 else:
-                    fired, bad = self._answers(j, batch, stop - start)
+                    fired, bad = self._answers(j, self._source.batch(start, stop), stop - start)
             except Exception as error:
                 fired, bad = self._after_failure(j, start, stop, error), {}
             for row, reason in bad.items():

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from spear_amal.labeling.cell_values import as_list
-from spear_amal.labeling.data_points import RowSource, get_column
+from spear_amal.labeling.data_points import RowSource
 from spear_amal.labeling.parallel import Labelled
 from spear_amal.votes.label_matrix import LabelMatrix
 
@@ -45,7 +45,7 @@ def votes_where_text(
     """
     if column is None:
         return label(source)
-    places = np.flatnonzero(has_text(get_column(source.batch(0, source.n), column)))
+    places = np.flatnonzero(has_text(source.column(column, 0, source.n)))
     if len(places) == source.n:
         return label(source)
     votes, meta = label(source.take(places))

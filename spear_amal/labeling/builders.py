@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,8 @@ from spear_amal.errors import InputError
 from spear_amal.labeling.cell_values import as_list, is_missing
 from spear_amal.labeling.data_points import get_column
 from spear_amal.labeling.functions import LabelingFunction
+from spear_amal.labeling.required_literals import RequiredLiterals, any_of, needed_by, searcher
 from spear_amal.labeling.rows import field
-from spear_amal.labeling.text_search import (
-    RequiredLiterals,
-    any_of,
-    needed_by,
-    search_test,
-    searcher,
-)
 from spear_amal.notebook_html import html_block
 from spear_amal.votes.class_set import is_listed
 
@@ -67,11 +61,14 @@ def keyword_lf(
     words = [word.lower() for word in words] if ignore_case else words
     pattern = _any_of(words, whole_word)
     test = _keyword_test(pattern, ignore_case, min_count)
-    proof = "" if min_count > 1 else "word" if whole_word else "part"
-    needed = RequiredLiterals(tuple(words), lowered=ignore_case, proof=proof)
+    needed = RequiredLiterals(tuple(words), ignore_case, min_count == 1, (whole_word, whole_word))
     prepare = str.lower if ignore_case else None
     return TextLF(
-        *(name, column, test, label, needed), pattern=pattern, prepare=prepare, version=version
+        *(name, column, test, label, needed),
+        pattern=pattern,
+        prepare=prepare,
+        words=words,
+        version=version,
     )
 
 
@@ -135,8 +132,7 @@ def regex_lf(
     (1, -1)
     """
     expression = compiled(name, pattern, flags)
-    needed = needed_by(expression)
-    test = search_test(expression, needed)
+    needed, test = needed_by(expression), searcher(expression)
     return TextLF(name, column, test, label, needed, pattern=expression, version=version)
 
 
@@ -196,14 +192,15 @@ def dictionary_lf(
         classes = _lowered(classes, name)
     pattern = _any_of(classes, whole_word)
     test = _dictionary_test(classes, pattern, ignore_case)
-    proof = "" if label is None else "word" if whole_word else "part"
-    needed = RequiredLiterals(tuple(classes), lowered=ignore_case, proof=proof)
+    proof, alone = label is not None, (whole_word, whole_word)
+    needed = RequiredLiterals(tuple(classes), ignore_case, proof, alone)
     prepare = str.lower if ignore_case else None
     return TextLF(
         *(name, column, test, label, needed),
         answers=object,
         pattern=pattern,
         prepare=prepare,
+        words=list(classes),
         version=version,
     )
 
@@ -268,7 +265,7 @@ class ColumnLF(LabelingFunction):
 
     Attributes
     ----------
-    column, exemplar
+    column, decide, exemplar, reads
         As above.
     """
 
@@ -287,13 +284,13 @@ class ColumnLF(LabelingFunction):
         self.__doc__ = f"{type(self).__name__} {name} on column {column!r}."
         self.column = column
         self.exemplar = exemplar
-        self._decide, self._reads = decide, reads
+        self.decide, self.reads = decide, reads
 
     def _on_batch(self, batch: Any) -> Any:
-        return self._decide(self._reads(get_column(batch, self.column)))
+        return self.decide(self.reads(get_column(batch, self.column)))
 
     def _on_row(self, x: Any) -> Any:
-        return as_list(self._decide(self._reads([field(x, self.column)])))[0]
+        return as_list(self.decide(self.reads([field(x, self.column)])))[0]
 
     @property
     def row_form(self) -> LabelingFunction:
@@ -336,6 +333,8 @@ class TextLF(ColumnLF):
         What `test` searches for.
     prepare : callable, optional
         What is done to a text before that.
+    words : sequence of str, optional
+        What the pattern stands for, where it was made of words.
     version : str or int, optional
 
     Attributes
@@ -355,19 +354,20 @@ class TextLF(ColumnLF):
         exemplar: str | None = None,
         pattern: re.Pattern[str] | None = None,
         prepare: Callable[[str], str] | None = None,
+        words: Sequence[str] = (),
         version: str | int | None = None,
     ) -> None:
         super().__init__(
             name, column, on_texts(name, test, answers), label, exemplar, version=version
         )
         self.test, self.needed, self.answers = test, needed, answers
-        self._pattern, self._prepare = pattern, prepare
+        self._pattern, self._prepare, self._words = pattern, prepare, words
 
     def facts(self) -> dict[str, str]:
         """Return what is known of the LF, in words by name, what it looks for among it."""
         facts = super().facts()
-        if self.needed is not None and self.needed.proof:  # a word is all that it takes
-            facts["looks for"] = ", ".join(self.needed.words)
+        if self._words:
+            facts["looks for"] = ", ".join(self._words)
         elif self._pattern is not None:
             facts["looks for"] = self._pattern.pattern
         return facts

@@ -28,11 +28,15 @@ class RowSource(Protocol):
     def batch(self, start: int, stop: int) -> Any:
         """Return data points start..stop-1 as a batch for a vectorised LF."""
 
+    def column(self, name: str, start: int, stop: int) -> Any:
+        """Return one field of data points start..stop-1, as :func:`get_column` does of a batch."""
+        return get_column(self.batch(start, stop), name)
+
     def take(self, places: np.ndarray) -> RowSource:
         """Return the data points at these places, in this order; their ids stay with them."""
 
 
-class ListSource:
+class ListSource(RowSource):
     """A sequence of data points of any type, or an array whose first axis counts them."""
 
     def __init__(self, points: Any) -> None:
@@ -66,7 +70,7 @@ class ListSource:
         return _with_ids(ListSource([self._points[place] for place in places]), self, places)
 
 
-class FrameSource:
+class FrameSource(RowSource):
     """A pandas DataFrame; rows are taken by position, ids are its index."""
 
     def __init__(self, frame: Any) -> None:
@@ -98,7 +102,7 @@ class FrameSource:
         return FrameSource(self._frame.iloc[places])
 
 
-class TableSource:
+class TableSource(RowSource):
     """A pyarrow Table or RecordBatch, or a polars DataFrame; batches are slices without a copy."""
 
     def __init__(self, table: Any) -> None:
@@ -125,7 +129,7 @@ class TableSource:
         return _with_ids(TableSource(taken), self, places)
 
 
-class ColumnSource:
+class ColumnSource(RowSource):
     """A mapping of columns of equal length."""
 
     def __init__(self, columns: Any) -> None:

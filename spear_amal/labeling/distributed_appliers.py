@@ -7,7 +7,7 @@ import os
 import pickle
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,9 @@ class DaskApplier(ParquetLFApplier):
         super().__init__(lfs, classes, text_column)
         self.client = client
 
-    def _map(self, work: BlockWork, blocks: list[Block], n_jobs: int) -> Iterator[list[PartRecord]]:
+    def _map(
+        self, work: BlockWork, blocks: list[Block], n_jobs: int
+    ) -> Generator[list[PartRecord]]:
         with ExitStack() as stack:
             client = self.client or stack.enter_context(_local_dask(n_jobs))
             _check_session("client", client, "map", "a distributed.Client")
@@ -88,7 +90,9 @@ class SparkApplier(ParquetLFApplier):
         super().__init__(lfs, classes, text_column)
         self.spark = spark
 
-    def _map(self, work: BlockWork, blocks: list[Block], n_jobs: int) -> Iterator[list[PartRecord]]:
+    def _map(
+        self, work: BlockWork, blocks: list[Block], n_jobs: int
+    ) -> Generator[list[PartRecord]]:
         if not blocks:
             return
         with ExitStack() as stack:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,13 +21,14 @@ from spear_amal.labeling.appliers import BaseLFApplier
 from spear_amal.labeling.blank_texts import votes_where_text
 from spear_amal.labeling.builders import ColumnLF
 from spear_amal.labeling.cell_values import as_list, frame_of_schema
-from spear_amal.labeling.data_points import RowSource, TableSource
+from spear_amal.labeling.data_points import RowSource, TableSource, get_column
 from spear_amal.labeling.functions import LabelingFunction
 from spear_amal.labeling.hashing import Unhashable, function_hash, lf_hash
 from spear_amal.labeling.lf_outputs import ApplierMetadata, LFFailure, OutputParser
 from spear_amal.labeling.parallel import Labelled, label, merged
 from spear_amal.labeling.parquet_files import source_files
 from spear_amal.labeling.parquet_reader import Block, count_nan_texts, plan_blocks, read_tables
+from spear_amal.labeling.read_ahead import read_ahead
 from spear_amal.labeling.worker_pool import as_n_jobs, map_in_processes
 from spear_amal.progress import Progress
 from spear_amal.votes.class_set import ClassSet
@@ -134,15 +136,18 @@ class ParquetLFApplier(BaseLFApplier):
         records: list[PartRecord] = []
         rows = sum(block.rows for block in blocks)
         with Progress("Labelling", rows, show=progress_bar) as bar:
-            for block, made in zip(blocks, self._map(work, blocks, processes), strict=True):
-                records += made
-                bar.update(block.rows)
+            with closing(self._map(work, blocks, processes)) as parts:
+                for made in parts:
+                    records += made
+                    bar.update(sum(record.part.rows for record in made))
         return self._finish(folder, records, run)
 
-    def _map(self, work: BlockWork, blocks: list[Block], n_jobs: int) -> Iterator[list[PartRecord]]:
-        """Apply the work to all blocks; other engines differ in this alone."""
+    def _map(
+        self, work: BlockWork, blocks: list[Block], n_jobs: int
+    ) -> Generator[list[PartRecord]]:
+        """Apply the work to all blocks, in their order; other engines differ in this alone."""
         if n_jobs == 1 or len(blocks) < 2:
-            return map(work, blocks)
+            return work.one_by_one(blocks)
         return map_in_processes(work, blocks, n_jobs, _describe)
 
     def _columns_to_read(self, columns: Any, *further: str | None) -> list[str] | None:
@@ -233,6 +238,15 @@ class PartRecord(NamedTuple):
     nan_texts: dict[str, list[int]]
 
 
+class _Piece(NamedTuple):
+    """Part k of a block: what an earlier run left of it, and its rows, needed if that is None."""
+
+    block: Block
+    k: int
+    kept: PartRecord | None
+    table: Any
+
+
 @dataclass(frozen=True)
 class BlockWork:
     """Applies LFs to a block and writes its parts; can be sent to other processes.
@@ -268,15 +282,26 @@ class BlockWork:
     text_column: str | None
 
     def __call__(self, block: Block) -> list[PartRecord]:
-        """Make the parts that are not there yet."""
-        starts = range(0, block.rows, self.batch_rows)
-        kept = [self._kept(block, k) for k in range(len(starts))]
-        if all(kept):
-            return [record for record in kept if record is not None]
-        records = []
-        for k, table in enumerate(read_tables(block, self.columns, self.batch_rows)):
-            records.append(kept[k] or self._make(block, k, table))
-        return records
+        """Make the parts of a block that are not there yet."""
+        return [self._made(piece) for piece in self._pieces([block])]
+
+    def one_by_one(self, blocks: Iterable[Block]) -> Generator[list[PartRecord]]:
+        """Make the parts of all blocks one after the other, while the next rows are being read."""
+        with closing(read_ahead(self._pieces(blocks))) as pieces:
+            for piece in pieces:
+                yield [self._made(piece)]
+
+    def _pieces(self, blocks: Iterable[Block]) -> Generator[_Piece]:
+        for block in blocks:
+            kept = [self._kept(block, k) for k in range(-(-block.rows // self.batch_rows))]
+            if all(kept):
+                yield from (_Piece(block, k, record, None) for k, record in enumerate(kept))
+                continue
+            tables = read_tables(block, self.columns, self.batch_rows)
+            yield from (_Piece(block, k, kept[k], table) for k, table in enumerate(tables))
+
+    def _made(self, piece: _Piece) -> PartRecord:
+        return piece.kept or self._make(piece.block, piece.k, piece.table)
 
     def _note(self, block: Block, k: int) -> str:
         if not self.made_by:
@@ -332,6 +357,10 @@ class PartSource(TableSource):
         """Return rows start..stop-1 as a DataFrame, with the row ids as its index."""
         whole = start == 0 and stop == self.n
         return self._frame if whole else self._frame.iloc[start:stop]
+
+    def column(self, name: str, start: int, stop: int) -> Any:
+        """Return one column of rows start..stop-1 as it was read."""
+        return get_column(super().batch(start, stop), name)
 
     def take(self, places: np.ndarray) -> PartSource:
         """Return the rows at these places."""

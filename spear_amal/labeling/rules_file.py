@@ -15,7 +15,7 @@ import scipy.sparse as sp
 from spear_amal._typing import PathLike
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.labeling.builders import TextLF
-from spear_amal.labeling.text_search import needed_by, search_test
+from spear_amal.labeling.required_literals import needed_by, searcher
 from spear_amal.votes.class_set import is_listed
 
 # Letters of one pattern, and of all patterns of a file: it takes some microseconds a letter to make
@@ -48,10 +48,11 @@ class RuleLF(TextLF):
     ) -> None:
         self.pattern = pattern.pattern
         self.lower, self.strip = lower, strip
-        needed = needed_by(pattern)
-        matches = search_test(pattern, needed)
+        needed, matches = needed_by(pattern), searcher(pattern)
         if needed is not None:
-            needed = replace(needed, lowered=needed.lowered or lower)
+            # A space at the end of a text is no proof of one in the text without it.
+            inner = not strip or all(word == word.strip() for word in needed.words)
+            needed = replace(needed, lowered=needed.lowered or lower, proof=needed.proof and inner)
         super().__init__(
             *(name, column, lambda t: matches(self.prepare(t)), label, needed),
             exemplar=exemplar,

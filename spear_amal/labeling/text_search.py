@@ -1,47 +1,44 @@
 """Search for the words of many labelling functions in a column of texts, in one pass.
 
 Most LFs fire on few texts, and a text can only match if it holds one of some words that the LF
-needs (:mod:`spear_amal.labeling.text_search`). So the texts are joined, all words of all LFs are
-looked for in the joined text at once, and an LF's own test runs on those texts only that hold one
-of its words. The votes are those of the tests: a word found too often costs a test, never a vote.
-
-A quick look for words before a regular expression is searched; it changes no result.
-
-``word in text`` is much faster than ``pattern.search(text)``, and most patterns of
-labelling functions hold a word that most texts do not.
+needs (:mod:`spear_amal.labeling.required_literals`). So all words of all LFs are looked for in the
+bytes of the column at once. Where a word is all that an LF asks for, that is its vote; else the
+LF's own test runs on those texts that hold one of its words. The votes are those of the tests: a
+word found too often costs a test, never a vote.
 """
 
 from __future__ import annotations
 
-import itertools
-import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from spear_amal.labeling.cell_values import is_missing
+from spear_amal.labeling.byte_search import WordSearch
+from spear_amal.labeling.required_literals import RequiredLiterals
+from spear_amal.labeling.text_chunks import TextChunk, chunks_of_texts
 
-AhoCorasick: Any
-try:
-    from ahocorasick_rs import AhoCorasick
-except ImportError:  # the extra `fast`
-    AhoCorasick = None
-
-# Half of a pair of code units that stands alone, as "surrogateescape" makes: UTF-8 has none.
-_SURROGATE = re.compile("[\ud800-\udfff]")
-# What may stand between joined texts: control characters, which change the case of no neighbour.
-SEPARATORS = "\x00\x01\x02\x03\x1c\x1d\x1e\x1f"
-# Up to so many words a search for each of them is as fast as one for all.
-FEW_WORDS = 6
-# Without the extra, LFs of more words are tested text by text.
-MANY_WORDS = 30
-# Letters of texts joined at a time; bounds memory whatever the number of rows.
-LETTERS = 1 << 24
+# Letters beyond ASCII that lower case, or ``re.IGNORECASE``, takes for "i", "k" or "s".
+ODD_LETTERS = "\u0130\u0131\u017f\u212a"
+_UTF8 = ("utf-8", "surrogatepass")
 
 
-class MultiPatternSearch:
+class Candidates(NamedTuple):
+    """Rows on which an LF can fire, in order; all others hold none of its words.
+
+    Attributes
+    ----------
+    sure : array of int of shape (s,)
+        It fires on them.
+    open : array of int of shape (o,)
+        Its own test has to say.
+    """
+
+    sure: np.ndarray
+    open: np.ndarray
+
+
+class TextScanner:
     """Finds the texts on which each of several LFs can fire.
 
     Parameters
@@ -50,332 +47,178 @@ class MultiPatternSearch:
 
     Examples
     --------
-    >>> search = MultiPatternSearch(
-    ...     [RequiredLiterals(("won",), lowered=True), RequiredLiterals(("Prize",))]
+    >>> from spear_amal.labeling.text_chunks import text_chunks
+    >>> scanner = TextScanner(
+    ...     [RequiredLiterals(("won",), lowered=True, proof=True), RequiredLiterals(("Prize",))]
     ... )
-    >>> [rows.tolist() for rows in search.candidates(["You WON", "a Prize", "prize won"])]
-    [[0, 2], [1]]
+    >>> (chunk,) = text_chunks(["You WON", "a Prize", "prize won"])
+    >>> [(rows.sure.tolist(), rows.open.tolist()) for rows in scanner.scan(chunk)]
+    [([0, 2], []), ([], [1])]
     """
 
     def __init__(self, needs: Sequence[RequiredLiterals]) -> None:
         self._needs = needs
-        words = {letter for need in needs for word in need.words for letter in word}
-        # No word may hold the separator either: it would be found where two texts meet.
-        self._separators = [letter for letter in SEPARATORS if letter not in words]
-        # Without a separator texts are not joined, and nothing is searched.
-        unused = "".join(self._separators[:1])
-        self._matchers = {
-            lowered: _Matcher([(k, n) for k, n in enumerate(needs) if n.lowered == lowered], unused)
-            for lowered in {need.lowered for need in needs}
-        }
-
-    def candidates(self, texts: Sequence[str]) -> list[np.ndarray] | None:
-        """Numbers of the texts that each LF may fire on, in order; a list as long as `needs`.
-
-        An LF with a proof fires on them. None if the texts cannot be joined.
-        """
-        rows_of: list[list[np.ndarray]] = [[np.empty(0, np.int64)] for _ in self._needs]
-        for start, stop in _spans(texts):
-            hits = self._span(texts[start:stop])
-            if hits is None:
-                return None
-            for k, rows in enumerate(hits):
-                rows_of[k].append(rows + start)
-        return [np.concatenate(parts) for parts in rows_of]
-
-    def _span(self, texts: Sequence[str]) -> list[np.ndarray] | None:
-        separator, joined = _join(texts, self._separators)
-        if not separator:
-            return None
-        hits: list[np.ndarray] = [np.empty(0, np.int64)] * len(self._needs)
-        for lowered, matcher in self._matchers.items():
-            haystack, starts = _haystack(joined, texts, separator, lowered)
-            for k, places in matcher.find(haystack).items():
-                # The texts in order, each once: unique() would sort again.
-                rows = np.searchsorted(starts, np.sort(places), side="right") - 1
-                hits[k] = rows[np.diff(rows, prepend=-1) > 0]
-        if joined.isascii():
-            return hits
-        beyond = np.flatnonzero(np.fromiter((not t.isascii() for t in texts), bool, len(texts)))
-        return [
-            np.union1d(rows, beyond) if need.ascii_only else rows
-            for rows, need in zip(hits, self._needs, strict=True)
-        ]
-
-
-class _Matcher:
-    """Finds the words of some LFs in one text; `unused` is a character that no word holds."""
-
-    def __init__(self, needs: Sequence[tuple[int, RequiredLiterals]], unused: str) -> None:
-        owners: dict[str, list[tuple[int, bool]]] = {}
-        for k, need in needs:
+        as_they_are, in_lower_case = [], []
+        for k, need in enumerate(needs):
             for word in need.words:
-                owners.setdefault(word, []).append((k, need.proof == "word"))
-        self._words, self._owners = list(owners), list(owners.values())
-        self._alone = any(alone for pairs in self._owners for _, alone in pairs)
-        self._unused = unused
-        many = AhoCorasick is not None and len(owners) > FEW_WORDS
-        encoded = not any(map(_SURROGATE.search, self._words))
-        self._automaton: Any = AhoCorasick(self._words) if many and encoded else None
+                if need.lowered and not word.isascii():
+                    in_lower_case.append(_Word(word.encode(*_UTF8), False, k, need.alone))
+                elif not need.lowered or word == word.lower():  # else no text can hold it
+                    as_they_are.append(_Word(word.encode(*_UTF8), need.lowered, k, need.alone))
+        self._words = _OwnedWords(as_they_are)
+        self._lowered_words = _OwnedWords(in_lower_case) if in_lower_case else None
 
-    def find(self, haystack: str) -> dict[int, np.ndarray]:
-        """Places where a word of each LF begins, unordered."""
-        places = self._by_automaton(haystack) if self._automaton else self._one_by_one(haystack)
-        letters = _letters(haystack) if self._alone else np.empty(0, np.uint32)
-        parts: dict[int, list[np.ndarray]] = {}
-        for word, owners, starts in zip(self._words, self._owners, places, strict=True):
-            for k, alone in owners:
-                whole = starts[_stands_alone(letters, starts, len(word))] if alone else starts
-                parts.setdefault(k, []).append(whole)
-        return {k: np.concatenate(starts) for k, starts in parts.items()}
-
-    def _by_automaton(self, haystack: str) -> list[np.ndarray]:
-        try:
-            matches = self._automaton.find_matches_as_indexes(haystack, overlapping=True)
-        except UnicodeEncodeError:
-            haystack = _SURROGATE.sub(self._unused, haystack)  # no letter moves
-            matches = self._automaton.find_matches_as_indexes(haystack, overlapping=True)
-        flat = np.fromiter(itertools.chain.from_iterable(matches), np.int64, 3 * len(matches))
-        words, starts = flat.reshape(-1, 3)[:, 0], flat.reshape(-1, 3)[:, 1]
-        order = np.argsort(words, kind="stable")
-        cuts = np.searchsorted(words[order], np.arange(1, len(self._words)))
-        return np.split(starts[order], cuts)
-
-    def _one_by_one(self, haystack: str) -> list[np.ndarray]:
-        return [np.array(list(_places(haystack, word)), dtype=np.int64) for word in self._words]
+    def scan(self, chunk: TextChunk) -> list[Candidates]:
+        """Return the candidates of each LF among the texts of a chunk; as many as `needs`."""
+        numbers = [self._words.find(chunk)]
+        odd = np.empty(0, np.int64)
+        if any(need.lowered for need in self._needs) and not _is_ascii(chunk):
+            odd = _rows_with_odd_letters(chunk)
+            if self._lowered_words is not None:
+                numbers.append(_find_in_lower_case(self._lowered_words, chunk))
+        found = np.sort(np.concatenate(numbers))
+        found = found[np.diff(found, prepend=-1) > 0]
+        cuts = np.searchsorted(found, np.arange(len(self._needs) + 1) * len(chunk))
+        none = np.empty(0, np.int64)
+        candidates = []
+        for k, need in enumerate(self._needs):
+            rows = found[cuts[k] : cuts[k + 1]] - k * len(chunk)
+            further = odd if need.lowered else none
+            if need.proof:
+                candidates.append(Candidates(rows, np.setdiff1d(further, rows)))
+            else:
+                candidates.append(Candidates(none, np.union1d(rows, further)))
+        return candidates
 
 
-def _letters(haystack: str) -> np.ndarray:
-    """Code points, with one more at each end that is part of no word."""
-    return np.frombuffer(f" {haystack} ".encode("utf-32-le", "surrogatepass"), dtype="<u4")
+class _Word(NamedTuple):
+    """A word of one LF: its bytes, whether case counts, and what must not touch it."""
+
+    letters: bytes
+    folded: bool
+    need: int
+    alone: tuple[bool, bool]
 
 
-def _stands_alone(letters: np.ndarray, places: np.ndarray, length: int) -> np.ndarray:
-    r"""Return where no character of the class ``\w`` touches a word of some length, (places,)."""
-    touching, which = np.unique(
-        np.concatenate([letters[places], letters[places + length + 1]]), return_inverse=True
-    )
-    word = np.array([chr(c).isalnum() or chr(c) == "_" for c in touching.tolist()], dtype=bool)
-    before, after = word[which].reshape(2, -1)
-    return ~(before | after)
+class _OwnedWords:
+    """The words of several LFs, each looked for once."""
+
+    def __init__(self, words: Sequence[_Word]) -> None:
+        numbers: dict[tuple[bytes, bool], int] = {}
+        of = [numbers.setdefault((word.letters, word.folded), len(numbers)) for word in words]
+        order = np.argsort(np.array(of, np.int64), kind="stable")
+        self._search = WordSearch([w for w, _ in numbers], [folded for _, folded in numbers])
+        self._lengths = np.array([len(w) for w, _ in numbers], np.int64)
+        self._needs = np.array([word.need for word in words], np.int64)[order]
+        alone = np.array([word.alone for word in words], bool).reshape(-1, 2)[order]
+        self._before, self._behind = alone[:, 0], alone[:, 1]
+        self._counts = np.bincount(np.array(of, np.int64), minlength=len(numbers))
+        self._firsts = np.cumsum(self._counts) - self._counts
+
+    def find(self, chunk: TextChunk) -> np.ndarray:
+        """Return LFs and rows with a word that counts, as numbers LF * n + row, in no order."""
+        first, last = chunk.offsets[[0, -1]]
+        starts, words = self._search.find(chunk.data[first:last])
+        starts = (starts + first).astype(chunk.offsets.dtype, copy=False)
+        rows = np.searchsorted(chunk.offsets, starts, side="right") - 1
+        ends = starts + self._lengths[words]
+        within = ends <= chunk.offsets[rows + 1]
+        if chunk.missing is not None:
+            within &= ~chunk.missing[rows]
+        match = np.flatnonzero(within)
+        counts = self._counts[words[match]]
+        match = np.repeat(match, counts)
+        place = np.arange(len(match)) - np.repeat(np.cumsum(counts) - counts, counts)
+        owner = self._firsts[words[match]] + place
+        fits = np.ones(len(match), bool)
+        if self._before.any():
+            asked = np.flatnonzero(self._before[owner])
+            fits[asked] = ~_letter_before(chunk, starts[match[asked]], rows[match[asked]])
+        if self._behind.any():
+            asked = np.flatnonzero(self._behind[owner] & fits)
+            fits[asked] = ~_letter_behind(chunk, ends[match[asked]], rows[match[asked]])
+        return self._needs[owner[fits]] * len(chunk) + rows[match[fits]]
 
 
-def _places(haystack: str, word: str) -> Iterable[int]:
-    place = haystack.find(word)
-    while place >= 0:
-        yield place
-        place = haystack.find(word, place + 1)
+def _letter_before(chunk: TextChunk, starts: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return whether a letter, digit or underscore stands before a place in its text, (places,)."""
+    inner = np.flatnonzero(starts > chunk.offsets[rows])
+    touched = np.zeros(len(starts), bool)
+    places = starts[inner] - 1
+    for _ in range(3):  # to the first byte of the letter
+        continued = np.flatnonzero(chunk.data[places] & 0xC0 == 0x80)
+        if not len(continued):
+            break
+        places[continued] -= 1
+    touched[inner] = _in_word(chunk.data, places)
+    return touched
 
 
-def _haystack(
-    joined: str, texts: Sequence[str], separator: str, lowered: bool
-) -> tuple[str, np.ndarray]:
-    """Text to search, and where each of the texts begins in it."""
-    if not lowered:
-        return joined, _starts(texts)
-    lower = joined.lower()
-    # Lower case never is shorter, so that an equal length means letter by letter.
-    return lower, _starts(texts if len(lower) == len(joined) else lower.split(separator))
+def _letter_behind(chunk: TextChunk, ends: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return whether a letter, digit or underscore stands behind a place in its text, (places,)."""
+    inner = np.flatnonzero(ends < chunk.offsets[rows + 1])
+    touched = np.zeros(len(ends), bool)
+    touched[inner] = _in_word(chunk.data, ends[inner])
+    return touched
 
 
-def _starts(texts: Sequence[str]) -> np.ndarray:
-    lengths = np.fromiter(map(len, texts), np.int64, len(texts)) + 1
-    return np.cumsum(lengths) - lengths
+def _is_word_letter(code: int) -> bool:
+    r"""Return whether a character is of the class ``\w``."""
+    return chr(code).isalnum() or code == ord("_")
 
 
-def _join(texts: Sequence[str], separators: Iterable[str]) -> tuple[str, str]:
-    """Return a character that no text holds, and the texts joined by it; "" if each one occurs."""
-    for separator in separators:
-        joined = separator.join(texts)
-        if joined.count(separator) == len(texts) - 1:
-            return separator, joined
-    return "", ""
+_ASCII_WORD_LETTERS = np.array([code < 128 and _is_word_letter(code) for code in range(256)])
 
 
-def _spans(texts: Sequence[str]) -> Iterable[tuple[int, int]]:
-    """Spans of texts of a bounded number of letters, at least one text each."""
-    ends = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)))
-    start = 0
-    while start < len(texts):
-        base = ends[start - 1] if start else 0
-        stop = max(int(np.searchsorted(ends, base + LETTERS, side="right")), start + 1)
-        yield start, stop
-        start = stop
+def _in_word(data: np.ndarray, places: np.ndarray) -> np.ndarray:
+    r"""Return whether the letters that begin at some places are of the class ``\w``, (places,)."""
+    first = data[places]
+    inside = _ASCII_WORD_LETTERS[first]
+    beyond = np.flatnonzero(first >= 0x80)
+    if len(beyond):
+        codes, which = np.unique(_code_points(data, places[beyond]), return_inverse=True)
+        inside[beyond] = np.array([_is_word_letter(code) for code in codes.tolist()])[which]
+    return inside
 
 
-def as_texts(values: list[Any]) -> list[str] | None:
-    """Return texts, missing values as empty ones; None if something else is among them."""
-    if set(map(type, values)) <= {str}:
-        return values
-    texts = ["" if is_missing(value) else value for value in values]
-    return texts if all(isinstance(text, str) for text in texts) else None
+def _code_points(data: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Return the characters beyond ASCII that begin at some places, (places,)."""
+    first = data[places].astype(np.int64)
+    length = np.where(first >= 0xF0, 4, np.where(first >= 0xE0, 3, 2))
+    codes = first & (0x7F >> length)
+    for k in (1, 2, 3):
+        more = length > k
+        codes[more] = codes[more] << 6 | (data[places[more] + k] & 0x3F)
+    return codes
 
 
-def can_join(need: RequiredLiterals | None) -> bool:
-    """Return whether a search for the words of an LF in the joined texts is worth it."""
-    return need is not None and (AhoCorasick is not None or len(need.words) <= MANY_WORDS)
+def _is_ascii(chunk: TextChunk) -> bool:
+    first, last = chunk.offsets[[0, -1]]
+    return bool(chunk.data[first:last].max(initial=0) < 0x80)
 
 
-try:
-    # The parser of `re` has no public name; without it patterns are searched as they are.
-    from re import _parser as parser  # type: ignore[attr-defined]
-except ImportError:
-    parser = None
-
-# Shorter literals are in most texts; more alternatives cost as much as the pattern.
-SHORTEST = 2
-MOST_ALTERNATIVES = 16
-# A longer pattern takes longer to read than its words can save.
-LONGEST_PATTERN = 10_000
+def _rows_with_odd_letters(chunk: TextChunk) -> np.ndarray:
+    """Return the rows that hold one of the odd letters, in order, (rows,)."""
+    return np.unique(_ODD_WORDS.find(chunk))
 
 
-@dataclass(frozen=True)
-class RequiredLiterals:
-    """What a text must hold for an LF to fire.
+_ODD_WORDS = _OwnedWords([_Word(c.encode(), False, 0, (False, False)) for c in ODD_LETTERS])
 
-    Attributes
-    ----------
-    words : tuple of str
-        One of them at least.
-    lowered : bool
-        In the lower-cased text.
-    ascii_only : bool
-        True of ASCII texts only; any other text may match without them.
-    proof : {"", "part", "word"}
-        Whether a word found is all that it takes: not at all, anywhere in the text, or where no
-        letter, digit or underscore touches it.
+
+def _find_in_lower_case(words: _OwnedWords, chunk: TextChunk) -> np.ndarray:
+    """Return LFs and rows as :meth:`_OwnedWords.find` does, of the texts in lower case.
+
+    The words are not of ASCII, so that texts of ASCII hold none of them.
     """
-
-    words: tuple[str, ...]
-    lowered: bool = False
-    ascii_only: bool = False
-    proof: str = ""
-
-
-def needed_by(pattern: re.Pattern[str]) -> RequiredLiterals | None:
-    r"""Return the words that a text must hold to match; None if nothing of use is known.
-
-    Examples
-    --------
-    >>> needed_by(re.compile(r"(won|win)ner.*prize", re.IGNORECASE))
-    RequiredLiterals(words=('prize',), lowered=True, ascii_only=True, proof='')
-    """
-    words = tuple(needed_words(pattern))
-    if not words:
-        return None
-    if not pattern.flags & re.IGNORECASE:
-        return RequiredLiterals(words)
-    # Beyond ASCII, letters that match without case need not be equal in lower case.
-    return RequiredLiterals(tuple(word.lower() for word in words), lowered=True, ascii_only=True)
-
-
-def searcher(pattern: re.Pattern[str]) -> Callable[[str], bool]:
-    """Make a test that equals ``pattern.search(text) is not None``.
-
-    Examples
-    --------
-    >>> test = searcher(re.compile(r"(won|win)ner.*prize"))
-    >>> test("a winner of a prize"), test("no prize")
-    (True, False)
-    """
-    return search_test(pattern, needed_by(pattern))
-
-
-def search_test(pattern: re.Pattern[str], need: RequiredLiterals | None) -> Callable[[str], bool]:
-    """Make the test of :func:`searcher`, given the words that a text must hold to match."""
-    search = pattern.search
-    if need is None:
-        return lambda text: search(text) is not None
-    words = need.words
-    if need.lowered:
-
-        def test_any_case(text: str) -> bool:
-            if text.isascii() and not holds_any(text.lower(), words):
-                return False
-            return search(text) is not None
-
-        return test_any_case
-
-    return lambda text: holds_any(text, words) and search(text) is not None
-
-
-def holds_any(text: str, words: Iterable[str]) -> bool:
-    """Return whether one of the words is part of the text."""
-    for word in words:
-        if word in text:
-            return True
-    return False
-
-
-def needed_words(pattern: re.Pattern[str]) -> list[str]:
-    r"""Return words of which every text that matches holds at least one; empty if there are none.
-
-    Examples
-    --------
-    >>> needed_words(re.compile(r"( |^)(call|ring)s? \w+ free"))
-    [' free']
-    """
-    if parser is None or len(pattern.pattern) > LONGEST_PATTERN:
-        return []
-    try:
-        words = _needed(parser.parse(pattern.pattern, pattern.flags & ~re.DEBUG))
-    except RecursionError:  # deeper than can be looked into, if not than can be searched
-        return []
-    usable = words and min(map(len, words)) >= SHORTEST and len(words) <= MOST_ALTERNATIVES
-    ignores_case = bool(pattern.flags & re.IGNORECASE)
-    return words if usable and (not ignores_case or "".join(words).isascii()) else []
-
-
-def _needed(sequence: Any) -> list[str]:
-    """Best set of alternatives among the parts of a sequence: all parts must match."""
-    options = []
-    for is_literal, run in itertools.groupby(sequence, lambda item: item[0] is parser.LITERAL):
-        if is_literal:
-            options.append(["".join(chr(code) for _, code in run)])
-        else:
-            options += [_needed_of(operator, argument) for operator, argument in run]
-    usable = [words for words in options if words]
-    return max(usable, key=lambda words: (min(map(len, words)), -len(words)), default=[])
-
-
-def _needed_of(operator: Any, argument: Any) -> list[str]:
-    name = str(operator)
-    if name == "SUBPATTERN":
-        _, added_flags, removed_flags, inner = argument
-        return [] if added_flags or removed_flags else _needed(inner)
-    if name == "ATOMIC_GROUP":
-        return _needed(argument)
-    if name in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
-        least, _, inner = argument
-        return _needed(inner) if least else []
-    if name == "BRANCH":
-        branches = [_needed(branch) for branch in argument[1]]
-        return sorted(set(itertools.chain(*branches))) if all(branches) else []
-    return []
-
-
-def any_of(words: Iterable[str]) -> str:
-    r"""Return a pattern of any of the words, the longest possible first.
-
-    Common beginnings are written once, so that the time to search does not grow with the number
-    of words.
-
-    Examples
-    --------
-    >>> any_of(["new", "new york", "newark"])
-    '(?:new(?:\\ york|ark)?)'
-    """
-    ordered = sorted(set(words))
-    branches = []
-    for _, group in itertools.groupby((word for word in ordered if word), lambda word: word[0]):
-        same = list(group)
-        start = _common_start(same[0], same[-1])
-        rest = any_of(word[len(start) :] for word in same) if len(same) > 1 else ""
-        branches.append(re.escape(start) + rest)
-    return f"(?:{'|'.join(branches)})" + ("?" if "" in ordered[:1] else "")
-
-
-def _common_start(first: str, last: str) -> str:
-    """Beginning that two words, and all words sorted between them, have in common."""
-    pairs = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
-    return "".join(letter for letter, _ in pairs)
+    first, last = chunk.offsets[[0, -1]]
+    beyond = np.flatnonzero(chunk.data[first:last] & 0x80) + first
+    beyond = beyond.astype(chunk.offsets.dtype, copy=False)
+    rows = np.unique(np.searchsorted(chunk.offsets, beyond, side="right") - 1)
+    if chunk.missing is not None:
+        rows = rows[~chunk.missing[rows]]
+    found, start = [np.empty(0, np.int64)], 0
+    for lowered in chunks_of_texts([chunk.text(row).lower() for row in rows.tolist()]):
+        need, place = np.divmod(words.find(lowered), len(lowered))
+        found.append(need * len(chunk) + rows[start + place])
+        start += len(lowered)
+    return np.concatenate(found)

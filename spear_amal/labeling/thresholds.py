@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable
 from decimal import Decimal
 from numbers import Real
-from typing import Any
 
 import numpy as np
 
@@ -15,7 +14,6 @@ from spear_amal._typing import ClassLike
 from spear_amal.errors import InputError
 from spear_amal.labeling.builders import ColumnLF
 from spear_amal.labeling.cell_values import number_column
-from spear_amal.labeling.data_points import get_column
 
 # Numbers of a column (n,), and which rows have one; None if all have.
 Numbers = tuple[np.ndarray, np.ndarray | None]
@@ -71,12 +69,8 @@ class ThresholdLF(ColumnLF):
         super().__init__(name, column, self.fires_on, label, reads=number_column, version=version)
         self._above, self._below = above, below
 
-    def read(self, batch: Any) -> Numbers:
-        """Return the numbers of the column in a batch."""
-        return number_column(get_column(batch, self.column))
-
     def fires_on(self, numbers: Numbers) -> np.ndarray:
-        """Return whether the LF votes on each row (n,), given what :meth:`read` returned."""
+        """Return whether the LF votes on each row (n,)."""
         values, known = numbers
         whole = values.dtype.kind != "f"  # compared with whole bounds exactly
         parts = [] if known is None else [known]

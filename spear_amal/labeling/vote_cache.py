@@ -23,7 +23,7 @@ from spear_amal.io.atomic import write_aside
 from spear_amal.io.guard import DIGEST, guarded_reading, json_digest
 from spear_amal.io.leftovers import remove_leftovers
 from spear_amal.labeling.builders import ColumnLF
-from spear_amal.labeling.data_points import RowSource, get_column
+from spear_amal.labeling.data_points import RowSource
 from spear_amal.labeling.functions import LabelingFunction
 from spear_amal.labeling.hashing import Unhashable, column_of, function_hash, lf_hash
 from spear_amal.labeling.lf_outputs import ApplierMetadata
@@ -212,10 +212,12 @@ class _Keys:
 
     def _rows(self, name: str | None) -> str:
         if name not in self._data:
-            batch = self._source.batch(0, self._source.n)
+            source = self._source
             try:
                 self._data[name] = function_hash(
-                    batch if name is None else column_of(get_column(batch, name))
+                    source.batch(0, source.n)
+                    if name is None
+                    else column_of(source.column(name, 0, source.n))
                 )
             except Unhashable as reason:
                 raise Unhashable(f"the rows cannot be hashed: {reason}") from reason

@@ -14,7 +14,7 @@ import pickle
 import sys
 import traceback
 from collections import ChainMap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -57,7 +57,7 @@ def map_in_processes(
     tasks: Sequence[Any],
     n_jobs: int,
     describe: Callable[[Any], str],
-) -> Iterator[Any]:
+) -> Generator[Any]:
     """Results of ``work(task)``, in the order of the tasks, computed by `n_jobs` processes.
 
     The work travels once to each process, the tasks one by one. Processes are started afresh, not

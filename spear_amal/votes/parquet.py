@@ -53,6 +53,10 @@ class VotePart:
 
 
 METADATA = b"spear_amal"
+# What takes time and saves no place: dictionaries of ids, bounds of values.
+_FORM = {"compression": "zstd", "write_page_checksum": True} | dict.fromkeys(
+    ["use_dictionary", "write_statistics"], False
+)
 _COLUMNS = ("row_id", "lf", "vote", "score")  # scores only with continuous LFs
 
 
@@ -82,24 +86,25 @@ def write_part(
         Kept beside the note, as JSON: what happened while these votes were made.
     """
     pa, pq = _arrow()
-    codes, scores = matrix.codes.sorted_indices(), matrix.scores
-    ids = matrix.row_ids
+    codes, scores, ids = matrix.codes, matrix.scores, matrix.row_ids
     columns = {
         "row_id": pa.array(ids.tolist(), pa.string()) if ids.dtype.kind == "U" else pa.array(ids),
         "lf": _lists(codes.indptr, codes.indices.astype(np.int32)),
         "vote": _lists(codes.indptr, codes.data.astype(np.int16) - np.int16(1)),
     }
     if scores is not None:
-        values = scores.sorted_indices().data.astype(np.float32)
+        values = scores.data.astype(np.float32)
         columns["score"] = _lists(codes.indptr, values)
     table = pa.table(columns)
+    # Ids that count differ by little from one to the next.
+    coded = {"row_id": "DELTA_BINARY_PACKED"} if ids.dtype.kind in "iu" else None
     top, crc = int(codes.data.max(initial=0)) - 1, _checksum(table)
     record = {"note": note, "top": top, "votes": matrix.nnz, "crc": crc, "about": about or {}}
     path = Path(folder) / part_name(i)
     with write_aside(path) as temporary:
         record = with_digest(record)
         noted = table.replace_schema_metadata({METADATA: json.dumps(record)})
-        pq.write_table(noted, temporary, compression="zstd", write_page_checksum=True)
+        pq.write_table(noted, temporary, column_encoding=coded, **_FORM)
         size = temporary.stat().st_size
     return VotePart(path.name, len(matrix), matrix.nnz, size, top, crc)
 

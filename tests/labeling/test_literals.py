@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spear_amal.labeling import dictionary_lf, keyword_lf, text_search
+from spear_amal.labeling import dictionary_lf, keyword_lf, required_literals
 
 LETTERS = "abAB1 .-\N{LATIN SMALL LETTER LONG S}\N{KELVIN SIGN}ksKS"
 
@@ -38,7 +38,7 @@ REGEXES = st.recursive(
 @given(REGEXES, st.lists(st.text(alphabet=LETTERS, max_size=9), max_size=4), st.booleans())
 def test_the_quick_look_changes_no_result(regex, texts, ignore_case):
     pattern = re.compile(regex, re.IGNORECASE if ignore_case else 0)
-    test = text_search.searcher(pattern)
+    test = required_literals.searcher(pattern)
     for text in [*texts, re.sub(r"[^\w ]", "", regex)]:
         assert test(text) == (pattern.search(text) is not None)
 
@@ -58,7 +58,7 @@ def test_the_quick_look_changes_no_result(regex, texts, ignore_case):
     ],
 )
 def test_needed_words(regex, words):
-    assert text_search.needed_words(re.compile(regex)) == words
+    assert required_literals.needed_words(re.compile(regex)) == words
 
 
 @pytest.mark.parametrize(
@@ -70,12 +70,12 @@ def test_needed_words(regex, words):
     ],
 )
 def test_letters_of_another_case_are_found(regex, flags, text):
-    assert text_search.searcher(re.compile(regex, flags))(text)
+    assert required_literals.searcher(re.compile(regex, flags))(text)
 
 
 def test_without_the_parser_of_re(monkeypatch):
-    monkeypatch.setattr(text_search, "parser", None)
-    test = text_search.searcher(re.compile("fr.*ee"))
+    monkeypatch.setattr(required_literals, "parser", None)
+    test = required_literals.searcher(re.compile("fr.*ee"))
     assert test("frxee") and not test("free2"[1:])
 
 
@@ -84,14 +84,14 @@ def test_without_the_parser_of_re(monkeypatch):
 )
 def test_any_of_finds_what_the_longest_first_finds(words, text, whole):
     longest_first = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
-    a, b = rf"(?:{longest_first})", text_search.any_of(words)
+    a, b = rf"(?:{longest_first})", required_literals.any_of(words)
     if whole:
         a, b = rf"(?<!\w){a}(?!\w)", rf"(?<!\w){b}(?!\w)"
     assert re.findall(a, text) == re.findall(b, text)
 
 
 def test_any_of_a_word_and_its_beginning():
-    pattern = re.compile(text_search.any_of(["new", "new york", "newark", "old"]))
+    pattern = re.compile(required_literals.any_of(["new", "new york", "newark", "old"]))
     assert pattern.findall("new, newark, new york, old, ne") == ["new", "newark", "new york", "old"]
 
 

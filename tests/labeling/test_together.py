@@ -18,9 +18,7 @@ from spear_amal.labeling import (
     keyword_lf,
     read_rules,
     regex_lf,
-    text_search,
 )
-from spear_amal.labeling.text_search import SEPARATORS, MultiPatternSearch, RequiredLiterals
 
 # Letters whose lower case is longer, depends on the neighbours or is another one's too; what `\w`
 # takes for a letter, and what texts are joined by.
@@ -65,35 +63,12 @@ def one_by_one(lf, text):
     return -1 if answer is None or answer is False else int(answer)
 
 
-@pytest.fixture(params=["with the extra", "without"])
-def automaton(request, monkeypatch):
-    if request.param == "without":
-        monkeypatch.setattr(text_search, "AhoCorasick", None)
-    elif text_search.AhoCorasick is None:
-        pytest.skip("needs ahocorasick_rs")
-    else:
-        monkeypatch.setattr(text_search, "FEW_WORDS", 0)
-
-
-@pytest.mark.usefixtures("automaton")
 class TestTogether:
     @given(lfs(), TEXTS)
     def test_equals_one_by_one(self, lfs, texts):
         votes = LFApplier(lfs, classes=2).apply(texts, progress_bar=False).to_dense()
         alone = [[one_by_one(lf, text) for lf in lfs] for text in texts]
         np.testing.assert_array_equal(votes, np.array(alone).reshape(len(texts), len(lfs)))
-
-    @given(TEXTS)
-    def test_in_small_spans(self, texts):
-        search = MultiPatternSearch(
-            [RequiredLiterals(("a",)), RequiredLiterals(("b", "σ"), lowered=True)]
-        )
-        whole = search.candidates(texts)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(text_search, "LETTERS", 5)
-            parts = search.candidates(texts)
-        if whole is not None and parts is not None:
-            assert [p.tolist() for p in parts] == [w.tolist() for w in whole]
 
     def test_many_terms(self):
         terms = [f"term{k}" for k in range(3_000)]
@@ -112,12 +87,6 @@ class TestTogether:
         alone = [[rule(text) in ("ham", "spam") for rule in rules] for text in texts]
         np.testing.assert_array_equal(votes >= 0, alone)
         assert votes[0].tolist() == [1, -1, -1]
-
-
-def test_a_text_with_every_separator_is_no_obstacle():
-    texts = [SEPARATORS + " won", "won", "lost"]
-    votes = LFApplier([keyword_lf("w", "won", 1)], classes=2).apply(texts, progress_bar=False)
-    assert votes.to_dense()[:, 0].tolist() == [1, 1, -1]
 
 
 def test_missing_values_abstain_and_others_are_faults():
