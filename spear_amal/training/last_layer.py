@@ -71,8 +71,10 @@ def head_at(at: Parameters) -> tuple[Tensor, Tensor | None]:
 
 def mean_squared_norm(hidden: Tensor | SparseRows, shard: Shard) -> float:
     """Mean over rows (B, H), those in other processes included."""
-    values = hidden.values if isinstance(hidden, SparseRows) else hidden
-    squares = values.square().sum(1)
+    if isinstance(hidden, SparseRows):
+        squares = hidden.squared_norms()
+    else:
+        squares = hidden.square().sum(1)
     total, count = shard.total([squares.sum(), squares.new_tensor(float(len(squares)))])
     return float(total / count)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,6 +33,8 @@ from spear_amal.training.look_ahead import LookAhead
 from spear_amal.training.state import RunState, TrainingResult, score, set_rates
 from spear_amal.training.table import Table, TrainingRows
 
+# Numbers of features of all rows, if dense, up to which they are kept from refresh to refresh.
+KEPT = 4_000_000
 PATIENCE = 10  # where none is given; estimators choose by the data
 
 
@@ -80,6 +82,7 @@ class TrainingRun:
     def __post_init__(self) -> None:
         self.local_rows = self.shard.local(self.rows)
         self._outer_batch: Batch | None = None
+        self._all_rows: Batch | None = None
 
     # -- epochs ---------------------------------------------------------------------------------
 
@@ -166,15 +169,28 @@ class TrainingRun:
             self._outer_batch = outer.whole()
         return self._outer_batch
 
+    def _groups(self, size: int | None) -> Iterator[Batch]:
+        """Yield all rows in groups of `size`, drawn anew, or as one, in their order."""
+        if size is not None and size < len(self.rows):
+            order = self.table.shuffled(self.rows, self.state.groups)
+            for index in order.split(size):
+                yield self.table.batch(self.shard.local(index))
+            return
+        if self._all_rows is not None:
+            yield self._all_rows
+            return
+        batch = self.table.batch(self.local_rows)
+        if isinstance(self.table, Table) and len(batch) * self.table.n_features <= KEPT:
+            self._all_rows = batch
+        yield batch
+
     def _refresh(self, validation: Batch) -> None:
         """One look-ahead per group of rows; V goes once through the model, which stands still."""
         mixer, model = self.state.mixer, self.state.model
         options = mixer.look_ahead_options()
-        order = self.table.shuffled(self.rows, self.state.groups)
         model.eval()
         hidden = None
-        for index in order.split(options.group_size or len(order)):
-            batch = self.table.batch(self.shard.local(index))
+        for batch in self._groups(options.group_size):
             look = LookAhead.from_options(
                 model, self.components, batch, validation, options, hidden, self.shard
             )
