@@ -1,9 +1,10 @@
 """How cost grows with rows, votes, classes, features, members and more: curves on logarithmic axes.
 
-    python benchmarks/growth.py                      # docs/figures/growth.png, docs/results/growth.json
-    python benchmarks/growth.py --only Members       # panels with this in their title; others are kept
+    python benchmarks/growth.py                  # docs/figures/growth.png
+    python benchmarks/growth.py --only Members   # panels with this in their title
     python benchmarks/growth.py --small --output /tmp/growth.png --json /tmp/growth.json
 
+The numbers are in docs/results/growth.json; those of panels that are not measured anew are kept.
 A slope of 1 is growth in proportion; the grey line has it. Legends give the slope of the last
 doubling or more that was measured, where fixed costs count least.
 """
