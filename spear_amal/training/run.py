@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from spear_amal.losses.noisy_label import favourite_classes
 from spear_amal.maths.losses import soft_cross_entropy
 from spear_amal.models.feature_model import eval_mode, twice_differentiable
 from spear_amal.tensors.bool_table import PackedBools
+from spear_amal.tensors.sparse_rows import SparseRows
 from spear_amal.training.callbacks import Callback, Record
 from spear_amal.training.checkpoint import Checkpoint
 from spear_amal.training.config import TrainerConfig
@@ -33,6 +34,8 @@ from spear_amal.training.look_ahead import LookAhead
 from spear_amal.training.state import RunState, TrainingResult, score, set_rates
 from spear_amal.training.table import Table, TrainingRows
 
+# Numbers that the features of all rows may take to be kept from refresh to refresh.
+KEPT = 4_000_000
 PATIENCE = 10  # where none is given; estimators choose by the data
 
 
@@ -80,6 +83,7 @@ class TrainingRun:
     def __post_init__(self) -> None:
         self.local_rows = self.shard.local(self.rows)
         self._outer_batch: Batch | None = None
+        self._all_rows: Batch | None = None
 
     # -- epochs ---------------------------------------------------------------------------------
 
@@ -166,15 +170,29 @@ class TrainingRun:
             self._outer_batch = outer.whole()
         return self._outer_batch
 
+    def _groups(self, size: int | None) -> Iterator[Batch]:
+        """Yield all rows in groups of `size`, drawn anew, or as one, in their order."""
+        if size is not None and size < len(self.rows):
+            order = self.table.shuffled(self.rows, self.state.groups)
+            for index in order.split(size):
+                yield self.table.batch(self.shard.local(index))
+            return
+        if self._all_rows is not None:
+            yield self._all_rows
+            return
+        batch = self.table.batch(self.local_rows)
+        numbers = batch.x.entries if isinstance(batch.x, SparseRows) else batch.x
+        if isinstance(self.table, Table) and numbers.numel() <= KEPT:
+            self._all_rows = batch
+        yield batch
+
     def _refresh(self, validation: Batch) -> None:
         """One look-ahead per group of rows; V goes once through the model, which stands still."""
         mixer, model = self.state.mixer, self.state.model
         options = mixer.look_ahead_options()
-        order = self.table.shuffled(self.rows, self.state.groups)
         model.eval()
         hidden = None
-        for index in order.split(options.group_size or len(order)):
-            batch = self.table.batch(self.shard.local(index))
+        for batch in self._groups(options.group_size):
             look = LookAhead.from_options(
                 model, self.components, batch, validation, options, hidden, self.shard
             )
