@@ -297,9 +297,10 @@ class ColumnLFApplier(BaseLFApplier):
         ----------
         columns : mapping of str to sequences of one length, or table
             A pandas or polars DataFrame, a pyarrow Table or RecordBatch. Read block by block, each
-            once: a LazyFrame of Polars, a RecordBatchReader or Dataset of pyarrow, a relation of
-            DuckDB, or what else has a stream of Arrow's C interface; as a whole with `n_jobs`,
-            `cache` or without `batch_size`.
+            once: the path of a Parquet file or of a folder of them, a LazyFrame of Polars, a
+            RecordBatchReader or Dataset of pyarrow, a relation of DuckDB, or what else has a
+            stream of Arrow's C interface; as a whole with `n_jobs`, `cache` or without
+            `batch_size`.
         batch_size : int or None, default=65536
             Rows that a vectorised LF gets at a time; None for all at once.
         """

@@ -1,4 +1,4 @@
-"""Tables that come block by block: LazyFrames, readers and datasets of Arrow, relations of DuckDB.
+"""Tables that come block by block: Parquet files, LazyFrames, readers of Arrow, DuckDB's relations.
 
 What is in memory is a block and what its maker holds ready. Blocks are tables of Arrow, or of
 Polars where the stream is, of a size that does not depend on how the stream happens to be cut.
@@ -6,13 +6,19 @@ Polars where the stream is, of a size that does not depend on how the stream hap
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import os
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from typing import Any, Protocol
 
 import pandas as pd
 
-from spear_amal.errors import InputError, MissingExtraError
+from spear_amal._typing import PathLike
+from spear_amal.errors import InputError, MissingExtraError, SpearAmalError
 from spear_amal.labeling.data_points import RowSource, TableSource, is_lazy, is_scanned
+from spear_amal.labeling.overlap import read_ahead
+from spear_amal.labeling.parquet_files import source_files
+from spear_amal.labeling.parquet_reader import column_names, plan_blocks, read_tables
 
 
 class TableStream(Protocol):
@@ -50,12 +56,41 @@ def as_stream(x: Any) -> TableStream:
     MissingExtraError
         If pyarrow, which reads it, is not installed.
     """
+    if isinstance(x, str | os.PathLike):
+        return _ParquetStream(x)
     if is_lazy(x):
         return _LazyStream(x)
     if is_scanned(x):
         return _ScannedStream(x)
     is_relation = type(x).__name__ == "DuckDBPyRelation"
     return _RelationStream(x) if is_relation else _ArrowStream(x)
+
+
+class _ParquetStream:
+    """Parquet files: one, or those of a folder. Blocks are those of :class:`ParquetLFApplier`."""
+
+    def __init__(self, path: PathLike) -> None:
+        self._files = source_files(path)
+        self.names = column_names(self._files[0])
+
+    def blocks(self, size: int, columns: Sequence[str] | None) -> Iterator[Any]:
+        tables = self._tables(size, columns)
+        with closing(read_ahead(tables)) as ahead:  # while the block before is looked at
+            yield from ahead
+
+    def _tables(self, size: int, columns: Sequence[str] | None) -> Generator[Any]:
+        import pyarrow as pa
+
+        planned = plan_blocks(self._files, columns or (), size)
+        for block in planned:
+            yield from read_tables(block, columns, size)
+        if not planned:
+            yield pa.table({name: [] for name in self.names})
+
+    def whole(self) -> Any:
+        import pyarrow as pa
+
+        return pa.concat_tables(self._tables(1 << 20, None), promote_options="permissive")
 
 
 class _LazyStream:
@@ -208,6 +243,8 @@ def sources_of_stream(
     while True:
         try:
             block = next(blocks, None)
+        except (SpearAmalError, FileNotFoundError):
+            raise  # which say it all
         except Exception as error:
             raise InputError(
                 f"rows from {first} on cannot be read: {type(error).__name__}: {error}"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 import importlib.util
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spear_amal.errors import InputError, LabelingError
+from spear_amal.errors import FileFormatError, InputError, LabelingError
 from spear_amal.labeling import (
     ColumnLFApplier,
     LFApplier,
@@ -28,6 +30,7 @@ from spear_amal.labeling.streams import rechunked
 
 pa = pytest.importorskip("pyarrow")
 pads = pytest.importorskip("pyarrow.dataset")
+pq = pytest.importorskip("pyarrow.parquet")
 pl = pytest.importorskip("polars")
 
 CLASSES = ["ham", "spam"]
@@ -66,6 +69,19 @@ def of_duckdb(table: Any) -> Any:
     return duckdb.connect().from_arrow(table)
 
 
+def as_file(table: Any) -> str:
+    path = Path(tempfile.mkdtemp()) / "rows.parquet"
+    pq.write_table(table, path, row_group_size=3)
+    return str(path)
+
+
+def as_folder(table: Any) -> Path:
+    folder = Path(tempfile.mkdtemp())
+    for k, start in enumerate(range(0, max(len(table), 1), 2)):
+        pq.write_table(table.slice(start, 2), folder / f"{k:02d}.parquet")
+    return folder
+
+
 STREAMS: dict[str, Callable[[Any], Any]] = {
     "reader": lambda table: table.to_reader(),
     "uneven reader": uneven,
@@ -74,6 +90,8 @@ STREAMS: dict[str, Callable[[Any], Any]] = {
     "lazy": lambda table: pl.from_arrow(table).lazy(),
     "lazy query": lambda table: pl.from_arrow(table).lazy().filter(pl.lit(True)),
     "foreign": Foreign,
+    "file": as_file,
+    "folder": as_folder,
     "duckdb": of_duckdb,
 }
 
@@ -124,7 +142,7 @@ def test_votes_equal_those_on_a_pandas_frame(kind, rows, size, text_column):
     assert found.lf_classes.tolist() == expected.lf_classes.tolist()
 
 
-@pytest.mark.parametrize("kind", sorted(STREAMS))
+@pytest.mark.parametrize("kind", sorted(set(STREAMS) - {"file", "folder"}))
 def test_batches_are_those_of_the_table_in_memory(kind):
     table = pa.table({"n": list(range(11))})
     applier = ColumnLFApplier([first], CLASSES)
@@ -198,6 +216,24 @@ def test_a_stream_that_breaks_says_from_which_row_on():
     reader = pa.RecordBatchReader.from_batches(schema, batches())
     with pytest.raises(InputError, match=r"rows from 2 on cannot be read: .*gone"):
         ColumnLFApplier(LFS[:1], CLASSES).apply(reader, batch_size=2, progress_bar=False)
+
+
+def test_files_say_themselves_what_is_wrong_with_them(tmp_path):
+    applier = ColumnLFApplier(LFS[:1], CLASSES)
+    with pytest.raises(FileNotFoundError, match="no such Parquet file"):
+        applier.apply(tmp_path / "nothing.parquet")
+    with pytest.raises(InputError, match="found none"):
+        applier.apply(str(tmp_path))
+    path = Path(as_file(pa.table({"text": ["win"] * 7})))
+    content = bytearray(path.read_bytes())
+    where = pq.read_metadata(path).row_group(1).column(0).data_page_offset
+    content[where : where + 30] = bytes(30)
+    path.write_bytes(bytes(content))
+    with pytest.raises(FileFormatError, match=r"(?s)rows\.parquet is damaged"):
+        applier.apply(path, progress_bar=False)
+    path.write_bytes(bytes(content)[:-9])
+    with pytest.raises(FileFormatError, match=r"rows\.parquet is truncated"):
+        applier.apply(path, progress_bar=False)
 
 
 def test_a_stream_of_something_else_than_a_table_is_refused():
@@ -281,7 +317,7 @@ def test_no_thread_stays_and_nothing_is_held_after_an_error():
     before = {thread.ident for thread in threading.enumerate()}
     table = pa.table({"text": ["win"] * 50})
     lf = labeling_function("bad")(lambda x: 7)
-    for kind in ("dataset", "reader", "lazy"):
+    for kind in ("dataset", "reader", "lazy", "folder"):
         with pytest.raises(LabelingError):
             ColumnLFApplier([lf], CLASSES).apply(STREAMS[kind](table), batch_size=5)
     gc.collect()
