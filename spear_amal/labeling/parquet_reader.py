@@ -71,7 +71,7 @@ def plan_blocks(files: Sequence[SourceFile], needed: Iterable[str], batch_rows: 
     return blocks
 
 
-def column_names(file: SourceFile) -> list[str]:
+def names_in_file(file: SourceFile) -> list[str]:
     """Return the names of the columns of a file, and of those that its folders are named for.
 
     Raises

@@ -18,7 +18,7 @@ from spear_amal.errors import InputError, MissingExtraError, SpearAmalError
 from spear_amal.labeling.data_points import RowSource, TableSource, is_lazy, is_scanned
 from spear_amal.labeling.overlap import read_ahead
 from spear_amal.labeling.parquet_files import source_files
-from spear_amal.labeling.parquet_reader import column_names, plan_blocks, read_tables
+from spear_amal.labeling.parquet_reader import names_in_file, plan_blocks, read_tables
 
 
 class TableStream(Protocol):
@@ -71,7 +71,7 @@ class _ParquetStream:
 
     def __init__(self, path: PathLike) -> None:
         self._files = source_files(path)
-        self.names = column_names(self._files[0])
+        self.names = names_in_file(self._files[0])
 
     def blocks(self, size: int, columns: Sequence[str] | None) -> Iterator[Any]:
         tables = self._tables(size, columns)
