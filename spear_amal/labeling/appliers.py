@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import closing
 from enum import Enum
 from typing import Any, Literal, TypedDict, Unpack, overload
 
@@ -327,10 +328,9 @@ class ColumnLFApplier(BaseLFApplier):
             def label_rows(rows: RowSource) -> Labelled:
                 return label(self._lfs, self._classes, rows, fault_tolerant, bar.update, None)
 
-            labelled = []
-            for source in sources_of_stream(stream, batch_size, needed):
-                labelled.append(votes_where_text(source, self._text_column, label_rows))
-        return stacked(labelled, self._classes)
+            with closing(sources_of_stream(stream, batch_size, needed)) as sources:
+                labelled = (votes_where_text(s, self._text_column, label_rows) for s in sources)
+                return stacked(labelled, self._lfs, self._classes)
 
 
 def _as_iterable(lfs: Any) -> Iterable[Any]:

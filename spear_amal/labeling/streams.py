@@ -32,7 +32,7 @@ class TableStream(Protocol):
 
     names: list[str]
 
-    def blocks(self, size: int, columns: Sequence[str] | None) -> Iterator[Any]:
+    def blocks(self, size: int, columns: Sequence[str] | None) -> Generator[Any]:
         """Yield tables of `size` rows, the last one shorter; one without rows if there are none.
 
         Parameters
@@ -73,7 +73,7 @@ class _ParquetStream:
         self._files = source_files(path)
         self.names = names_in_file(self._files[0])
 
-    def blocks(self, size: int, columns: Sequence[str] | None) -> Iterator[Any]:
+    def blocks(self, size: int, columns: Sequence[str] | None) -> Generator[Any]:
         tables = self._tables(size, columns)
         with closing(read_ahead(tables)) as ahead:  # while the block before is looked at
             yield from ahead
@@ -100,7 +100,7 @@ class _LazyStream:
         self._frame = frame
         self.names: list[str] = frame.collect_schema().names()
 
-    def blocks(self, size: int, columns: Sequence[str] | None) -> Iterator[Any]:
+    def blocks(self, size: int, columns: Sequence[str] | None) -> Generator[Any]:
         import polars as pl
 
         frame = self._frame if columns is None else self._frame.select(columns)
@@ -124,7 +124,7 @@ class _ScannedStream:
         self._schema = dataset.projected_schema if scanner else dataset.schema
         self.names: list[str] = self._schema.names
 
-    def blocks(self, size: int, columns: Sequence[str] | None) -> Iterator[Any]:
+    def blocks(self, size: int, columns: Sequence[str] | None) -> Generator[Any]:
         import pyarrow as pa
 
         schema, scanner = self._schema, self._dataset
@@ -150,7 +150,7 @@ class _RelationStream:
         self._relation = relation
         self.names = list(relation.columns)
 
-    def blocks(self, size: int, columns: Sequence[str] | None) -> Iterator[Any]:
+    def blocks(self, size: int, columns: Sequence[str] | None) -> Generator[Any]:
         relation = self._relation
         if columns is not None:
             quoted = ('"' + name.replace('"', '""') + '"' for name in columns)
@@ -168,7 +168,7 @@ class _ArrowStream:
         self._reader = _reader(source)
         self.names: list[str] = self._reader.schema.names
 
-    def blocks(self, size: int, columns: Sequence[str] | None) -> Iterator[Any]:
+    def blocks(self, size: int, columns: Sequence[str] | None) -> Generator[Any]:
         import pyarrow as pa
 
         empty = self._reader.schema.empty_table()
@@ -193,7 +193,7 @@ def _reader(source: Any) -> Any:
 
 def rechunked(
     pieces: Iterable[Any], size: int, join: Callable[[list[Any]], Any], empty: Any
-) -> Iterator[Any]:
+) -> Generator[Any]:
     """Yield the rows of tables in tables of `size` rows, the last one shorter.
 
     Parameters
@@ -231,7 +231,7 @@ def rechunked(
 
 def sources_of_stream(
     stream: TableStream, size: int, columns: Sequence[str] | None
-) -> Iterator[RowSource]:
+) -> Generator[RowSource]:
     """Yield the blocks of a stream as sources; the ids of rows are their numbers in the stream.
 
     Raises
@@ -239,19 +239,21 @@ def sources_of_stream(
     InputError
         If reading it fails, whatever the reason; names the row from which on.
     """
-    blocks, first = iter(stream.blocks(size, columns)), 0
-    while True:
-        try:
-            block = next(blocks, None)
-        except (SpearAmalError, FileNotFoundError):
-            raise  # which say it all
-        except Exception as error:
-            raise InputError(
-                f"rows from {first} on cannot be read: {type(error).__name__}: {error}"
-            ) from error
-        if block is None:
-            return
-        source = TableSource(block)
-        source.ids = pd.RangeIndex(first, first + source.n)
-        yield source
-        first += source.n
+    first = 0
+    with closing(stream.blocks(size, columns)) as blocks:
+        while (block := _next(blocks, first)) is not None:
+            source = TableSource(block)
+            source.ids = pd.RangeIndex(first, first + source.n)
+            yield source
+            first += source.n
+
+
+def _next(blocks: Iterator[Any], first: int) -> Any:
+    try:
+        return next(blocks, None)
+    except (SpearAmalError, FileNotFoundError):
+        raise  # which say it all
+    except Exception as error:
+        raise InputError(
+            f"rows from {first} on cannot be read: {type(error).__name__}: {error}"
+        ) from error
