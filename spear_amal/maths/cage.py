@@ -38,6 +38,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from spear_amal.maths.posteriors import normalise, total
+from spear_amal.tensors.layout import FEW_CLASSES
 
 LOWEST_START = 0.2  # no guide is taken lower than this for the start
 SCORE_MARGIN = 1e-3  # scores are kept this far from 0 and 1, as in the reference code
@@ -96,7 +97,7 @@ class Potentials:
 
     def log_joint(self, fired: Tensor) -> Tensor:
         """``log P(y, l_i)`` (.., B, C) of votes (.., B, m) in {0, 1}."""
-        return _product(fired, self.theta.mT).sub(self.log_partition)
+        return _by_class(fired, self.theta).sub(self.log_partition)
 
     def log_joint_slope(self, fired: Tensor, slope: Tensor) -> Tensor:
         """Derive by theta (.., C, m) what has `slope` (.., B, C) by :meth:`log_joint`."""
@@ -106,7 +107,7 @@ class Potentials:
     def log_joint_along(self, fired: Tensor, tangent: Tensor) -> Tensor:
         """Derive :meth:`log_joint` (.., B, C) in the direction `tangent` (.., C, m) of theta."""
         of_partition = (self.expected_votes * tangent).sum((-2, -1), keepdim=True)
-        return _product(fired, tangent.mT).sub_(of_partition)
+        return _by_class(fired, tangent).sub_(of_partition)
 
     @cached_property
     def _class_scores_if_fired(self) -> Tensor:
@@ -137,6 +138,16 @@ class Potentials:
         rest = scores.masked_fill(guides.declared, -torch.inf).softmax(-2)
         slope = scores.softmax(-2).sub_(guides.target).addcmul_(rest, guides.doubt, value=-1)
         return slope.addcmul_(self.fires, slope.sum(-1, keepdim=True) - slope)
+
+
+def _by_class(rows: Tensor, potentials: Tensor) -> Tensor:
+    """Product (.., B, C) of rows (.., B, m) and potentials (.., C, m).
+
+    Of few classes it is laid out class by class.
+    """
+    if potentials.shape[-2] > FEW_CLASSES:
+        return _product(rows, potentials.mT)
+    return _product(potentials, rows.mT).mT
 
 
 def _product(left: Tensor, right: Tensor) -> Tensor:

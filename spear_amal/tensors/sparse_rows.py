@@ -17,6 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from spear_amal.tensors.layout import FEW_CLASSES
+
 
 @dataclass(frozen=True)
 class SparseRows:
@@ -116,11 +118,6 @@ class SparseRows:
         padded[self.row_of_entry, within] = entries
         return padded
 
-    def squared_norms(self) -> Tensor:
-        """Sum of the squared values (B,) of each row."""
-        sums = self.entries.new_zeros(len(self))
-        return sums.index_add_(0, self.row_of_entry, self.entries.square())
-
     def to_dense(self) -> Tensor:
         """Rows as a dense tensor (B, D)."""
         dense = self.entries.new_zeros(len(self) * self.width)
@@ -149,7 +146,11 @@ def affine(x: Tensor | SparseRows, weight: Tensor, bias: Tensor | None = None) -
         gathered = weight.gather(1, _flat(x, len(weight))).view(len(weight), *x.columns.shape)
         out = (x.values * gathered).sum(-1).t()  # (C, B, P) -> (B, C)
         return out if bias is None else out + bias
-    return F.linear(x, weight, bias)
+    if len(weight) > FEW_CLASSES:
+        return F.linear(x, weight, bias)
+    # (C, B): faster than (B, C), and laid out for what comes after
+    by_class = weight @ x.t() if bias is None else torch.addmm(bias.unsqueeze(1), weight, x.t())
+    return by_class.t()
 
 
 def outer_sum(delta: Tensor, x: Tensor | SparseRows) -> Tensor:

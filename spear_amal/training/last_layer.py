@@ -71,11 +71,8 @@ def head_at(at: Parameters) -> tuple[Tensor, Tensor | None]:
 
 def mean_squared_norm(hidden: Tensor | SparseRows, shard: Shard) -> float:
     """Mean over rows (B, H), those in other processes included."""
-    if isinstance(hidden, SparseRows):
-        squares = hidden.squared_norms()
-    else:
-        squares = hidden.square().sum(1)
-    total, count = shard.total([squares.sum(), squares.new_tensor(float(len(squares)))])
+    every = (hidden.entries if isinstance(hidden, SparseRows) else hidden).reshape(-1)
+    total, count = shard.total([every.dot(every), every.new_tensor(float(len(hidden)))])
     return float(total / count)
 
 

@@ -26,6 +26,7 @@ from spear_amal.losses.noisy_label import favourite_classes
 from spear_amal.maths.losses import soft_cross_entropy
 from spear_amal.models.feature_model import eval_mode, twice_differentiable
 from spear_amal.tensors.bool_table import PackedBools
+from spear_amal.tensors.sparse_rows import SparseRows
 from spear_amal.training.callbacks import Callback, Record
 from spear_amal.training.checkpoint import Checkpoint
 from spear_amal.training.config import TrainerConfig
@@ -33,7 +34,7 @@ from spear_amal.training.look_ahead import LookAhead
 from spear_amal.training.state import RunState, TrainingResult, score, set_rates
 from spear_amal.training.table import Table, TrainingRows
 
-# Numbers of features of all rows, if dense, up to which they are kept from refresh to refresh.
+# Numbers that the features of all rows may take to be kept from refresh to refresh.
 KEPT = 4_000_000
 PATIENCE = 10  # where none is given; estimators choose by the data
 
@@ -180,7 +181,8 @@ class TrainingRun:
             yield self._all_rows
             return
         batch = self.table.batch(self.local_rows)
-        if isinstance(self.table, Table) and len(batch) * self.table.n_features <= KEPT:
+        numbers = batch.x.entries if isinstance(batch.x, SparseRows) else batch.x
+        if isinstance(self.table, Table) and numbers.numel() <= KEPT:
             self._all_rows = batch
         yield batch
 

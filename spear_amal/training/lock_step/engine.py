@@ -21,7 +21,7 @@ from spear_amal.tensors.optimiser import step_all
 from spear_amal.training.callbacks import Callback
 from spear_amal.training.lock_step.losses import StackedLosses
 from spear_amal.training.lock_step.stack import Stack
-from spear_amal.training.lock_step.steps import Schedule, StepRows
+from spear_amal.training.lock_step.steps import Joined, Schedule, StepRows
 from spear_amal.training.run import TrainingRun
 from spear_amal.training.state import TrainingResult
 from spear_amal.training.table import Table
@@ -108,6 +108,7 @@ class _Group:
     def __init__(self) -> None:
         self._places: list[_Place] = []
         self._lock_step: LockStep | None = None
+        self._joined: dict[str, Joined | None] = {}
 
     def add(self, member: Member) -> None:
         """Begin the run of a member."""
@@ -147,7 +148,7 @@ class _Group:
         """Form a lock step of the members that are not over."""
         going = [cast(TrainingRun, place.run) for place in self._places if place.going]
         if self._lock_step is None or self._lock_step.runs != going:
-            self._lock_step = LockStep(going) if going else None
+            self._lock_step = LockStep(going, self._joined) if going else None
 
     def _epoch(self) -> list[TrainingRun]:
         """Train an epoch, and return whose."""
@@ -178,7 +179,9 @@ class _Group:
 class LockStep:
     """Members on their way through one epoch after another, all of them to the end."""
 
-    def __init__(self, runs: Sequence[TrainingRun]) -> None:
+    def __init__(
+        self, runs: Sequence[TrainingRun], joined: dict[str, Joined | None] | None = None
+    ) -> None:
         self.runs = list(runs)
         self._optimisers = [run.state.optimiser for run in runs]
         self._stack = Stack([run.state.model for run in runs])
@@ -186,7 +189,7 @@ class LockStep:
             parameters = self._stack.parameters_of(m)
             for group, row in zip(optimiser.param_groups, parameters, strict=False):
                 group["params"] = [row]
-        self._rows = StepRows([cast(Table, run.table) for run in runs])
+        self._rows = StepRows([cast(Table, run.table) for run in runs], joined)
         self._losses = StackedLosses([run.components for run in runs], self._rows.device)
         self._batch_size = runs[0].settings.batch_size or BATCH_SIZE
 
