@@ -76,19 +76,17 @@ class Batch:
         """Whether each teacher says something (B, T), bool."""
         return ~self.teachers.amax(2).isnan()
 
-    @cached_property
-    def _soft_targets(self) -> dict[float, tuple[Tensor, ...]]:
-        return {}
-
     def teacher_log_p(self, teacher: int, temperature: float = 1.0) -> Tensor:
         """Log-probabilities (B, C) of a teacher at a temperature, uniform where it is silent."""
-        known = self._soft_targets.get(temperature)
-        if known is None:
+        if temperature not in self._by_teacher:
             # NaN is replaced before the loss: behind an output mask it would reach the gradient.
-            logits = self.teachers.nan_to_num(nan=0.0).div_(temperature).unbind(1)
-            known = tuple(log_softmax(class_by_class(own)) for own in logits)
-            self._soft_targets[temperature] = known
-        return known[teacher]
+            logits = class_by_class(self.teachers.transpose(0, 1)).nan_to_num(nan=0.0)
+            self._by_teacher[temperature] = log_softmax(logits.div_(temperature)).unbind()
+        return self._by_teacher[temperature][teacher]
+
+    @cached_property
+    def _by_teacher(self) -> dict[float, tuple[Tensor, ...]]:
+        return {}
 
 
 @dataclass(frozen=True)

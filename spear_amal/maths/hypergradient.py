@@ -51,7 +51,7 @@ def weighted_slopes(slopes: Tensor, weights: Tensor) -> Tensor:
     Slopes are zeros where a loss is not defined; there the weights do not matter.
     """
     by_loss = weights.to(slopes).t().contiguous()
-    if is_class_by_class(slopes[0]):
+    if is_class_by_class(slopes):
         return (slopes.mT * by_loss.unsqueeze(1)).sum(0).t()  # laid out as they are
     return (slopes * by_loss.unsqueeze(2)).sum(0)
 

@@ -16,16 +16,16 @@ FEW_CLASSES = 16
 
 
 def class_by_class(scores: Tensor) -> Tensor:
-    """Return scores (B, C), laid out class by class if the classes are few."""
-    return scores.t().contiguous().t() if scores.shape[1] <= FEW_CLASSES else scores
+    """Return scores (.., B, C), laid out class by class if the classes are few."""
+    return scores.mT.contiguous().mT if scores.shape[-1] <= FEW_CLASSES else scores
 
 
 def is_class_by_class(scores: Tensor) -> bool:
-    """Return whether scores (B, C) lie class by class."""
-    return scores.stride(0) == 1
+    """Return whether scores (.., B, C) lie class by class."""
+    return scores.stride(-2) == 1
 
 
 def log_softmax(scores: Tensor) -> Tensor:
-    """Log-probabilities (B, C) of scores, laid out as they are."""
+    """Log-probabilities (.., B, C) of scores, laid out as they are."""
     # Asked for along the rows of what it has to copy first, it would lay the copy out by rows.
-    return scores.t().log_softmax(0).t() if is_class_by_class(scores) else scores.log_softmax(1)
+    return scores.mT.log_softmax(-2).mT if is_class_by_class(scores) else scores.log_softmax(-1)
