@@ -156,7 +156,8 @@ class Cage(LabelModel):
 
         q_c = torch.full((len(c),), self.quality_index, dtype=torch.float64)
         voted = torch.as_tensor(fired[:, c].toarray())
-        densities = cage.ScoreDensities(torch.as_tensor(pi), torch.as_tensor(self.k_[c]), q_c)
+        means = cage.mean_scores(len(pi), torch.as_tensor(self.k_[c]), q_c)
+        densities = cage.ScoreDensities(torch.as_tensor(pi), means)
         return densities.log_density(cage.LogScores.of(voted, torch.as_tensor(scores)))
 
     def _posterior(self, L: LabelMatrix) -> np.ndarray:

@@ -187,19 +187,31 @@ class Guides:
         return 1 - self.q_t.unsqueeze(-2)
 
 
+def mean_scores(n_classes: int, k: Tensor, q_c: Tensor) -> Tensor:
+    """Return the mean score (.., C, m_c) of continuous LFs in each class.
+
+    Parameters
+    ----------
+    n_classes : int
+    k, q_c : Tensor (.., m_c)
+        Class and quality index of each continuous LF.
+    """
+    index = q_c.unsqueeze(-2)
+    return torch.where(declared_classes(n_classes, k), index, 1 - index)
+
+
 class ScoreDensities:
     """Beta densities of continuous LFs of one or several models.
 
     Parameters
     ----------
     pi : Tensor (.., C, m_c)
-    k, q_c : Tensor (.., m_c)
-        Class and quality index of each continuous LF.
+    means : Tensor (.., C, m_c)
+        See :func:`mean_scores`.
     """
 
-    def __init__(self, pi: Tensor, k: Tensor, q_c: Tensor) -> None:
-        declared, index = declared_classes(pi.shape[-2], k), q_c.unsqueeze(-2)
-        c, rho = torch.where(declared, index, 1 - index), pi.exp()
+    def __init__(self, pi: Tensor, means: Tensor) -> None:
+        c, rho = means, pi.exp()
         #: Both parameters (.., C, m_c) of the densities.
         self.a, self.b = c * rho, (1 - c) * rho
 
@@ -207,8 +219,7 @@ class ScoreDensities:
         """``sum_j m_ij log Beta(s_ij; ..)`` (.., B, C)."""
         a, b = self.a, self.b
         log_normaliser = torch.lgamma(a + b) - torch.lgamma(a) - torch.lgamma(b)
-        inside = scores.log_s @ (a - 1).mT + scores.log_1s @ (b - 1).mT
-        return inside + scores.fired @ log_normaliser.mT
+        return scores.parts @ torch.cat([log_normaliser, a - 1, b - 1], dim=-1).mT
 
     @cached_property
     def _of_normaliser(self) -> tuple[Tensor, Tensor]:
@@ -219,27 +230,29 @@ class ScoreDensities:
     def slope(self, scores: LogScores, slope: Tensor) -> Tensor:
         """Derive by pi (.., C, m_c) what has `slope` (.., B, C) by :meth:`log_density`."""
         by_a, by_b = self._of_normaliser
-        rows = slope.mT
-        votes = rows @ scores.fired
+        votes, of_log_s, of_log_1s = (slope.mT @ scores.parts).chunk(3, dim=-1)
         # d a / d pi = a, d b / d pi = b
-        by_pi = self.a * (rows @ scores.log_s + votes * by_a)
-        return by_pi + self.b * (rows @ scores.log_1s + votes * by_b)
+        by_pi = torch.addcmul(of_log_s, votes, by_a).mul_(self.a)
+        return by_pi.addcmul_(torch.addcmul(of_log_1s, votes, by_b), self.b)
 
     def along(self, scores: LogScores, tangent: Tensor) -> Tensor:
         """Derive :meth:`log_density` (.., B, C) in the direction `tangent` (.., C, m_c) of pi."""
         by_a, by_b = self._of_normaliser
         of_a, of_b = self.a * tangent, self.b * tangent
-        inside = scores.log_s @ of_a.mT + scores.log_1s @ of_b.mT
-        return inside + scores.fired @ (by_a * of_a + by_b * of_b).mT
+        return scores.parts @ torch.cat([by_a * of_a + by_b * of_b, of_a, of_b], dim=-1).mT
 
 
 @dataclass(frozen=True)
 class LogScores:
-    """Scores of continuous LFs (.., B, m_c): where they fired, and logarithms, 0 elsewhere."""
+    """Where continuous LFs fired, and logarithms of their scores, which training does not change.
 
-    fired: Tensor
-    log_s: Tensor
-    log_1s: Tensor
+    Attributes
+    ----------
+    parts : Tensor (.., B, 3 m_c)
+        Votes, ``log s`` and ``log (1 - s)`` where they fired, zeros elsewhere.
+    """
+
+    parts: Tensor
 
     @classmethod
     def of(cls, fired: Tensor, scores: Tensor) -> LogScores:
@@ -247,7 +260,7 @@ class LogScores:
         # Masked before the logarithm: a score behind a mask may be anything, NaN included.
         inside = torch.where(fired > 0, scores, torch.full_like(scores, 0.5))
         s = inside.clamp(SCORE_MARGIN, 1 - SCORE_MARGIN)
-        return cls(fired, fired * s.log(), fired * torch.log1p(-s))
+        return cls(torch.cat([fired, fired * s.log(), fired * torch.log1p(-s)], dim=-1))
 
 
 def guided_start(n_classes: int, k: Tensor, q_t: Tensor, iterations: int = 200) -> Tensor:

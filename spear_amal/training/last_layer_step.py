@@ -69,7 +69,8 @@ class LastLayerStep:
         if self._beliefs is None:
             return None
         theta, pi = at["rules.theta"], at["rules.pi"]
-        return RulePass(theta, pi, self._beliefs, batch.fired, batch.scores)
+        log_scores = self._beliefs.log_scores(batch.fired, batch.scores)
+        return RulePass(theta, pi, self._beliefs, batch.fired, log_scores)
 
     def logit_gradients(self, weights: Tensor) -> Tensor:
         """``sum_k Lambda_ik D_ikc`` (B, C), over the losses that are defined."""

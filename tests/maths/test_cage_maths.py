@@ -63,7 +63,7 @@ def test_score_density_equals_scipy_and_integrates_to_one():
     k, q_c = torch.tensor([0, 2]), torch.tensor([0.85, 0.7], dtype=F64)
     fired = torch.tensor([[1.0, 1.0], [1.0, 0.0], [0.0, 0.0]], dtype=F64)
     scores = torch.tensor([[0.3, 0.8], [0.6, torch.nan], [torch.nan, torch.nan]], dtype=F64)
-    densities = ScoreDensities(pi, k, q_c)
+    densities = ScoreDensities(pi, cage.mean_scores(len(pi), k, q_c))
     found, a, b = densities.log_density(LogScores.of(fired, scores)), densities.a, densities.b
     for i, y in itertools.product(range(3), range(C)):
         expected = sum(
@@ -76,7 +76,8 @@ def test_score_density_equals_scipy_and_integrates_to_one():
     def density(s):
         one = torch.tensor([[s]], dtype=F64)
         seen = LogScores.of(torch.ones_like(one), one)
-        return ScoreDensities(pi[:, :1], k[:1], q_c[:1]).log_density(seen).exp()[0, 0].item()
+        means = cage.mean_scores(len(pi), k[:1], q_c[:1])
+        return ScoreDensities(pi[:, :1], means).log_density(seen).exp()[0, 0].item()
 
     inside, _ = scipy.integrate.quad(density, cage.SCORE_MARGIN, 1 - cage.SCORE_MARGIN)
     a0, b0 = a[0, 0].item(), b[0, 0].item()
@@ -95,7 +96,7 @@ def test_likelihood_and_penalty_pass_gradcheck():
     def likelihood(theta, pi):
         joint = Potentials(theta).log_joint(fired)
         seen = LogScores.of(fired[:, :2], scores)
-        joint = joint + ScoreDensities(pi, k[:2], q_c).log_density(seen)
+        joint = joint + ScoreDensities(pi, cage.mean_scores(len(pi), k[:2], q_c)).log_density(seen)
         return -joint.logsumexp(1)
 
     assert torch.autograd.gradcheck(likelihood, (theta, pi))

@@ -223,6 +223,7 @@ class LockStep:
         weights = weights if factors is None else weights * factors
         per_step = (n_members * size,) * n_steps
         batches = _cut(batch, n_members * size)
+        scores = self._stack.log_scores(batch.fired, batch.scores, n_members * size)
         features = self._rows.features(rows, self._stack.first_layer.weight)
         said = []
         for i, (own, x, w) in enumerate(
@@ -234,7 +235,8 @@ class LockStep:
             ) -> tuple[Tensor, Tensor | None]:
                 return components.weighted_slopes(outputs, own, w)
 
-            said.append(self._stack.step(x, own.fired, own.scores, slopes, components))
+            own_scores = None if scores is None else scores[i]
+            said.append(self._stack.step(x, own.fired, own_scores, slopes, components))
             step = steps.start + i
             training = zip(self._optimisers, schedule.n_steps, strict=True)
             step_all([optimiser for optimiser, n in training if step < n])
