@@ -168,7 +168,9 @@ class LookAhead:
 
     def _gradient(self, value: Callable[[Parameters], Tensor], at: Parameters) -> Parameters:
         leaves = {name: p.detach().requires_grad_() for name, p in at.items()}
-        gradients = torch.autograd.grad(value(leaves), list(leaves.values()), allow_unused=True)
+        with torch.enable_grad():
+            total = value(leaves)
+        gradients = torch.autograd.grad(total, list(leaves.values()), allow_unused=True)
         return {
             name: torch.zeros_like(p) if g is None else g
             for (name, p), g in zip(leaves.items(), gradients, strict=True)
@@ -245,9 +247,11 @@ class LookAhead:
 
     def alignment(self, weights: Tensor) -> Tensor:
         """Inner products ``<V, grad l_ik>`` (B, K); exact zeros outside the domains."""
-        tangent = self.validation_gradient(weights)
         if self._closed is not None:
-            return self._closed.along(tangent)  # slopes are zeros outside the domains
+            with torch.no_grad():  # products of sparse rows are faster then
+                # Slopes are zeros outside the domains.
+                return self._closed.along(self.validation_gradient(weights))
+        tangent = self.validation_gradient(weights)
         return torch.where(self.applies, self._along(tangent), 0.0).detach()
 
     def _along(self, tangent: Parameters) -> Tensor:
