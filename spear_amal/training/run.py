@@ -171,15 +171,15 @@ class TrainingRun:
         mixer, model = self.state.mixer, self.state.model
         options = mixer.look_ahead_options()
         order = self.table.shuffled(self.rows, self.state.groups)
-        model.eval()
         hidden = None
-        for index in order.split(options.group_size or len(order)):
-            batch = self.table.batch(self.shard.local(index))
-            look = LookAhead.from_options(
-                model, self.components, batch, validation, options, hidden, self.shard
-            )
-            hidden = look.validation_hidden
-            mixer.refresh(look, batch)
+        with eval_mode(model):
+            for index in order.split(options.group_size or len(order)):
+                batch = self.table.batch(self.shard.local(index))
+                look = LookAhead.from_options(
+                    model, self.components, batch, validation, options, hidden, self.shard
+                )
+                hidden = look.validation_hidden
+                mixer.refresh(look, batch)
         mixer.end_refresh()
 
     def _validate(self, selection: Table) -> Record:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from spear_amal.batch import Batch
@@ -101,11 +102,12 @@ class StepRows:
 
     def features(self, rows: Tensor, weight: Tensor) -> Iterator[StepFeatures]:
         """Features of each of the steps (S, M, B); `weight` is that of the first layer."""
+        width = weight.shape[2]
         if self.sparse:
-            matrix = self._sparse(rows, weight.shape[2])
+            matrix = self._sparse(rows, width)
             yield from sparse_steps(matrix, rows.shape[1], rows.shape[2], weight)
             return
-        x = self._gather(lambda table: table.x, rows, rows.to(self.device))
+        x = self._gather(lambda table: table.x, rows, rows.to(self.device), width)
         for step in x.view(*rows.shape, -1):
             yield DenseFeatures(step)
 
@@ -124,13 +126,16 @@ class StepRows:
     def _task(self, name: str, rows: Tensor, here: Tensor) -> Tensor:
         return self._gather(lambda table: table.tasks[name], rows, here)
 
-    def _gather(self, of: Callable[[Table], Any], rows: Tensor, here: Tensor) -> Tensor:
-        """Rows (S, M, B) of one part of the tables, flattened."""
+    def _gather(
+        self, of: Callable[[Table], Any], rows: Tensor, here: Tensor, width: int | None = None
+    ) -> Tensor:
+        """Rows (S, M, B) of one part of the tables, flattened; zeros fill up to a `width`."""
         parts = [of(table) for table in self.tables]
         if all(part is parts[0] for part in parts):
-            return self.tables[0].dense_rows(parts[0], rows.flatten(), here.flatten())
+            whole = self.tables[0].dense_rows(parts[0], rows.flatten(), here.flatten())
+            return _filled_up(whole, width)
         by_member = [
-            table.dense_rows(part, rows[:, m].flatten(), here[:, m].flatten())
+            _filled_up(table.dense_rows(part, rows[:, m].flatten(), here[:, m].flatten()), width)
             for m, (table, part) in enumerate(zip(self.tables, parts, strict=True))
         ]
         shape = (len(parts), rows.shape[0], rows.shape[2])
@@ -148,6 +153,12 @@ def is_sparse(table: Table) -> bool:
 
 def _scores(table: Table) -> Any:
     return table.fired * 0 if table.scores is None else table.scores
+
+
+def _filled_up(values: Tensor, width: int | None) -> Tensor:
+    """Rows with columns of zeros added up to a width."""
+    missing = 0 if width is None else width - values.shape[1]
+    return F.pad(values, (0, missing)) if missing else values
 
 
 def _widened(matrix: sp.csr_array, width: int) -> sp.csr_array:
