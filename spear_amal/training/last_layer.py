@@ -9,7 +9,7 @@ from spear_amal.distributed.shard import Shard
 from spear_amal.errors import InputError
 from spear_amal.maths.hypergradient import Parameters
 from spear_amal.mixers import Mixer
-from spear_amal.models import JointModel
+from spear_amal.models import JointModel, LinearModel
 from spear_amal.models.feature_model import eval_mode
 from spear_amal.tensors.sparse_rows import SparseRows, affine
 from spear_amal.training.table import IMAGES, TrainingRows
@@ -52,14 +52,14 @@ def head_inputs(
 
 def look_ahead_parameters(model: JointModel, last_layer: bool, with_rules: bool) -> Parameters:
     """Return the parameters that a look-ahead moves: all, or the head's and maybe the rules'."""
-    named = {name: p.detach() for name, p in model.named_parameters()}
+    named = list(model.named_parameters())
     if not last_layer:
-        return named
+        return {name: p.detach() for name, p in named}
     head = model.feature.head
     wanted = {id(head.weight), id(head.bias)}  # type: ignore[union-attr]
     if with_rules and model.rules is not None:
         wanted |= {id(p) for p in model.rules.parameters()}
-    return {n: named[n] for n, p in model.named_parameters() if id(p) in wanted}
+    return {name: p.detach() for name, p in named if id(p) in wanted}
 
 
 def head_at(at: Parameters) -> tuple[Tensor, Tensor | None]:
@@ -71,9 +71,8 @@ def head_at(at: Parameters) -> tuple[Tensor, Tensor | None]:
 
 def mean_squared_norm(hidden: Tensor | SparseRows, shard: Shard) -> float:
     """Mean over rows (B, H), those in other processes included."""
-    values = hidden.values if isinstance(hidden, SparseRows) else hidden
-    squares = values.square().sum(1)
-    total, count = shard.total([squares.sum(), squares.new_tensor(float(len(squares)))])
+    every = (hidden.entries if isinstance(hidden, SparseRows) else hidden).reshape(-1)
+    total, count = shard.total([every.dot(every), every.new_tensor(float(len(hidden)))])
     return float(total / count)
 
 
@@ -93,6 +92,8 @@ def features_of(
     feature: torch.nn.Module, x: Tensor | SparseRows
 ) -> tuple[Tensor, Tensor | SparseRows]:
     """Logits (B, C) and the head's input (B, H), without gradients; images in chunks."""
+    if type(feature) is LinearModel:
+        return affine(x, feature.head.weight, feature.head.bias), x
     if isinstance(x, SparseRows) or x.ndim == 2 or len(x) <= IMAGES:
         return feature(x)
     parts = [feature(part) for part in x.split(IMAGES)]

@@ -16,7 +16,7 @@ from spear_amal.maths.cage import Potentials
 from spear_amal.mixers import Mixer
 from spear_amal.models import JointModel, RuleModel
 from spear_amal.training.callbacks import ProgressBar
-from spear_amal.training.lock_step import fit_in_lock_step, kind_of_losses, linear_layers
+from spear_amal.training.lock_step import fit_in_lock_step, is_sparse, kind_of_losses, linear_layers
 from spear_amal.training.run import DivergedError
 from spear_amal.training.state import TrainingResult
 from spear_amal.training.table import Table, TrainingRows
@@ -113,10 +113,11 @@ def kind_of(member: Member) -> Hashable | None:
     """Return what members that are trained in lock step have in common.
 
     None for a member that cannot be: another module than a linear model or an MLP, rules other
-    than CAGE, a mixer that needs more than a row's number, half precision, changed images, rows
-    that are not in memory or are spread over processes.
+    than CAGE, losses whose slopes are not known in closed form, a mixer that needs more than a
+    row's number, half precision, changed images, rows that are not in memory or are spread over
+    processes.
     """
-    settings, table = member.trainer.settings, member.table
+    settings, table, mixer = member.trainer.settings, member.table, member.mixer
     rules = cast(RuleModel | None, member.model.rules)
     layers = linear_layers(member.model.feature)
     if not layers or type(table) is not Table or table.x.ndim != 2 or not len(member.rows):
@@ -126,15 +127,18 @@ def kind_of(member: Member) -> Hashable | None:
         and not settings.compile
         and table.augment is None
         and member.shard.world == 1
-        and member.mixer.weighs_by_row()
+        and mixer.weighs_by_row()
+        and not (mixer.every_step or mixer.needs_graphs or mixer.separates)
+        and all(parameter.requires_grad for parameter in member.model.parameters())
     )
-    if not plain or not _has_closed_rules(member):
+    if not plain or not member.components.has_closed_form() or not _has_closed_rules(member):
         return None
-    n_features = layers[0].in_features if len(layers) > 1 else None
-    weight = layers[0].weight
+    # Linear models on sparse rows may differ in the number of features.
+    free = len(layers) == 1 and is_sparse(table)
+    weight, n_features = layers[0].weight, None if free else layers[0].in_features
     return (
         (type(member.model.feature), n_features, *(layer.out_features for layer in layers)),
-        (weight.dtype, weight.device, table.csr is None),
+        (weight.dtype, weight.device, is_sparse(table)),
         None if rules is None else (tuple(rules.theta.shape), tuple(rules.continuous.tolist())),
         kind_of_losses(member.components),
         (settings.batch_size or BATCH_SIZE, settings.optimiser),
