@@ -70,6 +70,11 @@ class SparseRows:
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and features (B, D)."""
+        return len(self), self.width
+
     def __getitem__(self, rows: slice | Tensor) -> SparseRows:
         """Return some of the rows."""
         if isinstance(rows, slice):
