@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import cast
 
+import torch
 from torch import Tensor
 
 from spear_amal.batch import Batch, Outputs
@@ -75,6 +76,7 @@ class LastLayerStep:
         """``sum_k Lambda_ik D_ikc`` (B, C), over the losses that are defined."""
         return weighted_slopes(self.slopes, weights)
 
+    @torch.no_grad()  # products of sparse rows are faster then
     def direction(self, weights: Tensor) -> Parameters:
         """Sum over rows of gradients of losses with weights (B, K), by name; without penalties."""
         by_rules = None
@@ -84,6 +86,7 @@ class LastLayerStep:
             self.logit_gradients(weights), by_rules, self.rows.hidden, self.rules
         )
 
+    @torch.no_grad()
     def outer_gradient(self, at: Parameters, rows: HeadRows, shard: Shard = WHOLE) -> Parameters:
         """Gradient of the outer loss on rows by the parameters, where they are `at`."""
         rules = self._rule_pass(at, rows.batch)
@@ -106,6 +109,7 @@ class LastLayerStep:
                 gradient[name] = by_logits.sum(0) if bias else outer_sum(by_logits, hidden)
         return gradient
 
+    @torch.no_grad()
     def along(self, tangent: Parameters) -> Tensor:
         """Derive all losses (B, K) in a direction of the parameters."""
         scores = affine(self.rows.hidden, *head_at(tangent))  # (B, C)

@@ -257,11 +257,9 @@ class LookAhead:
         """Inner products ``<V, grad l_ik>`` (B, K); exact zeros outside the domains."""
         if self._products is not None:
             return self._alignment_by_products(weights, self._products)
-        if self._closed is not None:
-            with torch.no_grad():  # products of sparse rows are faster then
-                # Slopes are zeros outside the domains.
-                return self._closed.along(self.validation_gradient(weights))
         tangent = self.validation_gradient(weights)
+        if self._closed is not None:
+            return self._closed.along(tangent)  # slopes are zeros outside the domains
         return torch.where(self.applies, self._along(tangent), 0.0).detach()
 
     @torch.no_grad()
