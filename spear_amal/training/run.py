@@ -213,21 +213,21 @@ class TrainingRun:
         """One look-ahead per group of rows; V goes once through the model, which stands still."""
         mixer, model = self.state.mixer, self.state.model
         options = mixer.look_ahead_options()
-        model.eval()
         hidden = None
-        for batch in self._groups(options.group_size):
-            look = LookAhead.from_options(
-                model,
-                self.components,
-                batch,
-                validation,
-                options,
-                hidden,
-                self.shard,
-                self._inner_products(batch, validation),
-            )
-            hidden = look.validation_hidden
-            mixer.refresh(look, batch)
+        with eval_mode(model):
+            for batch in self._groups(options.group_size):
+                look = LookAhead.from_options(
+                    model,
+                    self.components,
+                    batch,
+                    validation,
+                    options,
+                    hidden,
+                    self.shard,
+                    self._inner_products(batch, validation),
+                )
+                hidden = look.validation_hidden
+                mixer.refresh(look, batch)
         mixer.end_refresh()
 
     def _validate(self, selection: Table) -> Record:
