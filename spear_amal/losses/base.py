@@ -57,6 +57,12 @@ class Component:
         """
         return None if self.needs_rules else torch.zeros_like(outputs.logits)
 
+    def has_closed_form(self) -> bool:
+        """Return whether the slopes were written for the loss that the class computes."""
+        kind: Any = type(self)
+        by_rules = not self.needs_rules or _is_written(kind, "rule_slope", ("loss",))
+        return _writes_add_slopes(kind) or (by_rules and _is_written(kind, "slope", ("loss",)))
+
     def applies(self, batch: Batch) -> Tensor:
         """Rows (B,) bool on which this loss is defined."""
         raise NotImplementedError
@@ -199,6 +205,13 @@ class ComponentSet:
         """Domains (B, K) bool."""
         return torch.stack([component.applies(batch) for component in self.components], dim=1)
 
+    def has_closed_form(self) -> bool:
+        """Return whether slopes in closed form were written for every loss.
+
+        A loss without may look at more than the scores, such as the features, and learn by that.
+        """
+        return all(component.has_closed_form() for component in self.components)
+
     def mixable(self) -> Tensor:
         """Components (K,) bool whose weights may be learnt."""
         return torch.tensor([component.mixable for component in self.components])
@@ -239,14 +252,11 @@ def add_in_closed_form(component: Component, slopes: Slopes, batch: Batch, weigh
     bool
         False, and nothing is added, where no closed form was written for its loss.
     """
-    kind: Any = type(component)
-    if _is_written(kind, "add_slopes", ("loss", "slope", "rule_slope")):
+    if _writes_add_slopes(type(component)):
         return cast(ClosedForm, component).add_slopes(slopes, batch, weight)
     outputs = slopes.outputs
     sees_rules = component.needs_rules and outputs.rule_logits is not None
-    if not _is_written(kind, "slope", ("loss",)):
-        return False
-    if sees_rules and not _is_written(kind, "rule_slope", ("loss",)):
+    if not component.has_closed_form():
         return False
     by_logits = component.slope(outputs, batch)
     by_rule_logits = component.rule_slope(outputs, batch) if sees_rules else None
@@ -279,6 +289,10 @@ def _add_by_autograd(
     for whole, gradient in zip((slopes.by_logits, slopes.by_rule_logits), gradients, strict=False):
         if gradient is not None:
             whole.add_(gradient)
+
+
+def _writes_add_slopes(kind: Any) -> bool:
+    return _is_written(kind, "add_slopes", ("loss", "slope", "rule_slope"))
 
 
 @cache

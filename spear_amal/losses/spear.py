@@ -401,6 +401,10 @@ class OnCovered(ClosedForm):
         """Loss of the component."""
         return self.component.loss(outputs, batch)
 
+    def has_closed_form(self) -> bool:
+        """Return whether the component has its slopes in closed form."""
+        return self.component.has_closed_form()
+
     def add_slopes(self, slopes: Slopes, batch: Batch, weight: Tensor) -> bool:
         """Slopes of the component, if it has a closed form."""
         return add_in_closed_form(self.component, slopes, batch, weight)

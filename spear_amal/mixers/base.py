@@ -196,7 +196,7 @@ class Mixer(BaseEstimator):
 
         Where a mixer gives them, :meth:`weights` must be the same, and :meth:`combine` the plain
         weighted objective: models with such mixers are trained in lock step. A class that
-        overrides one of these two alone does not inherit it.
+        overrides one of these two, or :meth:`due`, alone does not inherit it.
         """
         return None
 
@@ -205,7 +205,7 @@ class Mixer(BaseEstimator):
         """Return whether :meth:`row_weights` was written for the weights that the class gives."""
         for ancestor in cls.__mro__:
             own = vars(ancestor)
-            if "row_weights" in own or "weights" in own or "combine" in own:
+            if own.keys() & {"row_weights", "weights", "combine", "due"}:
                 return "row_weights" in own and ancestor is not Mixer
         return False
 

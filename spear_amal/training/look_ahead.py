@@ -64,6 +64,9 @@ class LookAhead:
         has it already.
     shard : Shard
         Where the group is spread over processes: `batch` are the rows that are here.
+    products : Tensor (B, V), optional
+        Inner products of the head's input on the group's rows with that on the validation rows,
+        where they are at hand: all that "closed" then needs of either.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class LookAhead:
         method: str = "closed",
         validation_hidden: Hidden | None = None,
         shard: Shard = WHOLE,
+        products: Tensor | None = None,
     ) -> None:
         if method not in METHODS or (method == "closed" and parameters != "last-layer"):
             raise InputError(f"method {method!r} cannot differentiate {parameters!r}")
@@ -101,6 +105,8 @@ class LookAhead:
                 self.validation_hidden = head_inputs(model.feature, validation.x)[1]
         self.at = look_ahead_parameters(model, self.last_layer, self.outer.rules)
         self._closed = self._last_layer_step() if method == "closed" else None
+        alone = self.outer.sees_group or self.outer.rules or shard.world > 1
+        self._products = None if self._closed is None or alone else products
 
     @classmethod
     def from_options(
@@ -112,6 +118,7 @@ class LookAhead:
         options: LookAheadOptions,
         validation_hidden: Hidden | None = None,
         shard: Shard = WHOLE,
+        products: Tensor | None = None,
     ) -> LookAhead:
         """Make the look-ahead that a mixer asks for, by the cheapest exact method."""
         return cls(
@@ -125,6 +132,7 @@ class LookAhead:
             method="closed" if options.parameters == "last-layer" else "forward",
             validation_hidden=validation_hidden,
             shard=shard,
+            products=products,
         )
 
     def _outputs(self, at: Parameters, batch: Batch, hidden: object) -> Outputs:
@@ -168,7 +176,9 @@ class LookAhead:
 
     def _gradient(self, value: Callable[[Parameters], Tensor], at: Parameters) -> Parameters:
         leaves = {name: p.detach().requires_grad_() for name, p in at.items()}
-        gradients = torch.autograd.grad(value(leaves), list(leaves.values()), allow_unused=True)
+        with torch.enable_grad():
+            total = value(leaves)
+        gradients = torch.autograd.grad(total, list(leaves.values()), allow_unused=True)
         return {
             name: torch.zeros_like(p) if g is None else g
             for (name, p), g in zip(leaves.items(), gradients, strict=True)
@@ -245,10 +255,31 @@ class LookAhead:
 
     def alignment(self, weights: Tensor) -> Tensor:
         """Inner products ``<V, grad l_ik>`` (B, K); exact zeros outside the domains."""
+        if self._products is not None:
+            return self._alignment_by_products(weights, self._products)
         tangent = self.validation_gradient(weights)
         if self._closed is not None:
             return self._closed.along(tangent)  # slopes are zeros outside the domains
         return torch.where(self.applies, self._along(tangent), 0.0).detach()
+
+    @torch.no_grad()
+    def _alignment_by_products(self, weights: Tensor, products: Tensor) -> Tensor:
+        """Compute the same (B, K) without the head's inputs: all they do is be multiplied."""
+        closed, bias = cast(LastLayerStep, self._closed), head_at(self.at)[1] is not None
+        slope = closed.logit_gradients(weights / self.counts)  # (B, C)
+        moved = products.mT @ slope  # of the validation rows' logits, along the gradient
+        moved = moved.add_(slope.sum(0)) if bias else moved
+        logits = torch.sub(self._validation_logits, moved, alpha=self.eta)
+        outputs = Outputs(logits, logits)
+        by_logits, _ = self.outer.slopes(outputs, self.validation)
+        scores = products @ by_logits
+        scores = scores.add_(by_logits.sum(0)) if bias else scores
+        return hypergradient.tangent_closed_form(closed.slopes, scores)
+
+    @cached_property
+    def _validation_logits(self) -> Tensor:
+        """Logits (V, C) of the validation rows before the step."""
+        return affine(cast(Hidden, self.validation_hidden), *head_at(self.at))
 
     def _along(self, tangent: Parameters) -> Tensor:
         """Differentiate along `tangent`; backwards twice where an operator has no forward mode."""

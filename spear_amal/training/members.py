@@ -113,10 +113,11 @@ def kind_of(member: Member) -> Hashable | None:
     """Return what members that are trained in lock step have in common.
 
     None for a member that cannot be: another module than a linear model or an MLP, rules other
-    than CAGE, a mixer that needs more than a row's number, half precision, changed images, rows
-    that are not in memory or are spread over processes.
+    than CAGE, losses whose slopes are not known in closed form, a mixer that needs more than a
+    row's number, half precision, changed images, rows that are not in memory or are spread over
+    processes.
     """
-    settings, table = member.trainer.settings, member.table
+    settings, table, mixer = member.trainer.settings, member.table, member.mixer
     rules = cast(RuleModel | None, member.model.rules)
     layers = linear_layers(member.model.feature)
     if not layers or type(table) is not Table or table.x.ndim != 2 or not len(member.rows):
@@ -126,9 +127,11 @@ def kind_of(member: Member) -> Hashable | None:
         and not settings.compile
         and table.augment is None
         and member.shard.world == 1
-        and member.mixer.weighs_by_row()
+        and mixer.weighs_by_row()
+        and not (mixer.every_step or mixer.needs_graphs or mixer.separates)
+        and all(parameter.requires_grad for parameter in member.model.parameters())
     )
-    if not plain or not _has_closed_rules(member):
+    if not plain or not member.components.has_closed_form() or not _has_closed_rules(member):
         return None
     # Linear models on sparse rows may differ in the number of features.
     free = len(layers) == 1 and is_sparse(table)

@@ -24,9 +24,9 @@ from spear_amal.history import MODULE, WEIGHT
 from spear_amal.losses import ComponentSet
 from spear_amal.losses.noisy_label import favourite_classes
 from spear_amal.maths.losses import soft_cross_entropy
-from spear_amal.models.feature_model import eval_mode, twice_differentiable
+from spear_amal.models.feature_model import LinearModel, eval_mode, twice_differentiable
 from spear_amal.tensors.bool_table import PackedBools
-from spear_amal.tensors.sparse_rows import SparseRows
+from spear_amal.tensors.sparse_rows import SparseRows, affine
 from spear_amal.training.callbacks import Callback, Record
 from spear_amal.training.checkpoint import Checkpoint
 from spear_amal.training.config import TrainerConfig
@@ -36,6 +36,7 @@ from spear_amal.training.table import Table, TrainingRows
 
 # Numbers that the features of all rows may take to be kept from refresh to refresh.
 KEPT = 4_000_000
+GROUP = 1024  # rows at a time for inner products
 PATIENCE = 10  # where none is given; estimators choose by the data
 
 
@@ -84,6 +85,7 @@ class TrainingRun:
         self.local_rows = self.shard.local(self.rows)
         self._outer_batch: Batch | None = None
         self._all_rows: Batch | None = None
+        self._products: Tensor | None = None
 
     # -- epochs ---------------------------------------------------------------------------------
 
@@ -181,23 +183,51 @@ class TrainingRun:
             yield self._all_rows
             return
         batch = self.table.batch(self.local_rows)
-        numbers = batch.x.entries if isinstance(batch.x, SparseRows) else batch.x
-        if isinstance(self.table, Table) and numbers.numel() <= KEPT:
+        if isinstance(self.table, Table) and _numbers(batch).numel() <= KEPT:
             self._all_rows = batch
         yield batch
+
+    def _inner_products(self, batch: Batch, validation: Batch) -> Tensor | None:
+        """Return ``x_i . x_v`` (B, V) of a group with all of V; None where it does not pay.
+
+        It does where the head takes the features as they are, which do not change, and V are fewer
+        than the numbers of a row.
+        """
+        if self.shard.world > 1 or type(self.state.model.feature) is not LinearModel:
+            return None
+        n_validation = len(validation)
+        pays = n_validation * len(batch) < _numbers(batch).numel()
+        small = max(len(self.table), validation.x.shape[1] // 4) * n_validation <= KEPT
+        if not pays or not small:
+            return None
+        if self._products is None:
+            seen = validation.x
+            seen = seen.to_dense() if isinstance(seen, SparseRows) else seen
+            self._products = seen.new_zeros(len(self.table), n_validation)
+            with torch.no_grad():
+                for index in self.rows.split(GROUP):
+                    self._products[index] = affine(self.table.batch(index).x, seen)
+        return self._products[batch.index]
 
     def _refresh(self, validation: Batch) -> None:
         """One look-ahead per group of rows; V goes once through the model, which stands still."""
         mixer, model = self.state.mixer, self.state.model
         options = mixer.look_ahead_options()
-        model.eval()
         hidden = None
-        for batch in self._groups(options.group_size):
-            look = LookAhead.from_options(
-                model, self.components, batch, validation, options, hidden, self.shard
-            )
-            hidden = look.validation_hidden
-            mixer.refresh(look, batch)
+        with eval_mode(model):
+            for batch in self._groups(options.group_size):
+                look = LookAhead.from_options(
+                    model,
+                    self.components,
+                    batch,
+                    validation,
+                    options,
+                    hidden,
+                    self.shard,
+                    self._inner_products(batch, validation),
+                )
+                hidden = look.validation_hidden
+                mixer.refresh(look, batch)
         mixer.end_refresh()
 
     def _validate(self, selection: Table) -> Record:
@@ -229,6 +259,11 @@ class TrainingRun:
         patience = PATIENCE if given == "auto" else int(given or self.settings.max_epochs)
         state.stopped = state.selection.exhausted(state.epoch, patience)
         return {"val_score": value, "val_loss": loss}
+
+
+def _numbers(batch: Batch) -> Tensor:
+    """Return the numbers that the features of a batch consist of."""
+    return batch.x.entries if isinstance(batch.x, SparseRows) else batch.x
 
 
 def _check_finite(means: dict[str, float], epoch: int) -> None:

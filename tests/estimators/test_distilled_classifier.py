@@ -64,12 +64,13 @@ def distilled(mixer="kd", student="mlp:5", teachers=None, **options):
     )
 
 
-def alike(one, other, kind="features"):
-    """Whether two fitted models hold the same numbers bit for bit."""
+def alike(one, other, kind="features", tolerance=0.0):
+    """Whether two fitted models hold the same numbers, by default bit for bit."""
     states = [model.models_[0].state_dict().values() for model in (one, other)]
-    same = all(torch.equal(a, b) for a, b in zip(*states, strict=True))
+    close = {"rtol": 0, "atol": tolerance}
+    same = all(torch.allclose(a, b, **close) for a, b in zip(*states, strict=True))
     x = rows(kind)
-    return same and np.array_equal(one.predict_proba(x), other.predict_proba(x))
+    return same and np.allclose(one.predict_proba(x), other.predict_proba(x), **close)
 
 
 # -- every method ---------------------------------------------------------------------------------
@@ -143,7 +144,9 @@ def test_weights_of_known_mixers():
 @pytest.mark.parametrize("mixer", ["kd", "amal", "alm-kd", "dgkd", "dgkd-drop", "crust"])
 def test_without_teachers_the_label_counts_fully(mixer):
     options = {"teachers": [], "optimiser": "sgd", "max_epochs": 3}  # Adam hides a factor
-    assert alike(fitted(distilled("ce", **options)), fitted(distilled(mixer, **options)))
+    alone = fitted(distilled("ce", **options))
+    # Some train by autograd, others by slopes in closed form: two ways to sum.
+    assert alike(alone, fitted(distilled(mixer, **options)), tolerance=1e-6)
     # SuperLoss weighs rows by their losses from the start.
     assert distilled("superloss", teachers=[])._new_mixer().per_loss == {"label": 1.0}
 

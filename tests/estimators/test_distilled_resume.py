@@ -10,7 +10,8 @@ from sklearn.linear_model import LogisticRegression
 
 from spear_amal.errors import FileFormatError
 from spear_amal.estimators import DistilledClassifier, distiller
-from spear_amal.training import Callback, Trainer
+from spear_amal.training import Callback
+from spear_amal.training.run import TrainingRun
 
 N, N_VAL, C, EPOCHS = 53, 23, 3, 5
 SHAPE = (1, 11, 11)
@@ -112,15 +113,15 @@ def test_a_callback_that_interrupts_costs_nothing(method, at, whole, tmp_path_fa
 def test_killed_in_a_teacher_an_assistant_or_the_student(at, whole, tmp_path, monkeypatch):
     """Five epochs each of a teacher by name, an assistant and the student: killed in one."""
     path = tmp_path / "student.safetensors"
-    original, count = Trainer._epoch, [0]
+    original, count = TrainingRun.before_epoch, [0]
 
-    def epoch(self, state, job):
+    def before_epoch(self):
         count[0] += 1
         if count[0] == at:
             raise KeyboardInterrupt
-        original(self, state, job)
+        original(self)
 
-    monkeypatch.setattr(Trainer, "_epoch", epoch)
+    monkeypatch.setattr(TrainingRun, "before_epoch", before_epoch)
     with pytest.raises(KeyboardInterrupt):
         run("dgkd", path)
     resumed = run("dgkd", path)

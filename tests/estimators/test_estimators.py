@@ -474,7 +474,7 @@ def test_checkpoint_resumes_and_refuses_other_data(data, tmp_path):
     path = tmp_path / "run.safetensors"
     options = {"max_epochs": 6, "checkpoint": path, "fit_strategy": "crossfit", "n_folds": 2}
     first = SpearClassifier.from_options(**options).fit(X, y, L=L)
-    assert {p.name for p in tmp_path.iterdir()} == {f"run-fold{i}.safetensors" for i in range(2)}
+    assert [p.name for p in tmp_path.iterdir()] == ["run-fold0.safetensors"]  # of both folds
     second = SpearClassifier.from_options(**options).fit(X, y, L=L)
     np.testing.assert_array_equal(first.predict_proba(X), second.predict_proba(X))
     with pytest.raises(FileFormatError, match="other data"):

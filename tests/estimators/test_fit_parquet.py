@@ -1,6 +1,7 @@
 """Training from Parquet shards: what it equals, how it goes on, what it refuses."""
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -72,7 +73,8 @@ def timeless(model):
 
 @pytest.mark.parametrize("given", [True, False])
 @pytest.mark.parametrize("kind", ["dense", "sparse", "names", "unsorted names"])
-def test_one_window_over_all_shards_is_training_in_memory_bit_for_bit(tmp_path, kind, given):
+def test_one_window_over_all_shards_is_training_in_memory(tmp_path, kind, given):
+    """Up to rounding: rows from disk are trained by autograd, those in memory in closed form."""
     known = {"names": ["low", "mid", "top"], "unsorted names": ["mid", "top", "low"]}
     names = known.get(kind)
     rows = Rows(tmp_path, kind == "sparse", names)
@@ -82,10 +84,12 @@ def test_one_window_over_all_shards_is_training_in_memory_bit_for_bit(tmp_path, 
     model = SpearClassifier.from_options(**OPTIONS, inference=inference)
     streamed = model.fit_parquet(rows.on_disk, rows.votes, *held, window=len(SHARDS))
     asked = (rows.x, rows.L)
-    np.testing.assert_array_equal(streamed.predict_proba(*asked), plain.predict_proba(*asked))
+    close = {"rtol": 0, "atol": 1e-5}
+    probabilities = [model.predict_proba(*asked) for model in (streamed, plain)]
+    np.testing.assert_allclose(*probabilities, **close)
     found, wanted = streamed.weights_, plain.weights_.iloc[:N]
-    np.testing.assert_array_equal(found.to_numpy(), wanted.to_numpy())
-    assert timeless(streamed).equals(timeless(plain))
+    np.testing.assert_allclose(found.to_numpy(), wanted.to_numpy(), **close)
+    pd.testing.assert_frame_equal(timeless(streamed), timeless(plain), **close)
     assert streamed.classes_.tolist() == plain.classes_.tolist()
     assert streamed.exponent_ == plain.exponent_
     assert (plain.weights_.min() < 1).any()

@@ -8,7 +8,7 @@ import torch
 from spear_amal import DistilledClassifier, LabelMatrix, SpearClassifier
 from spear_amal.errors import InputError
 from spear_amal.mixers import Fixed, GradientCosine, RandomSearch, Uncertainty
-from spear_amal.training import Trainer
+from spear_amal.training.run import TrainingRun
 
 N, N_LABELLED, N_VAL, D, M, C, EPOCHS = 61, 23, 37, 5, 3, 2, 3
 # By name, with options that let little data do.
@@ -96,15 +96,15 @@ def test_other_finals(data, name, final):
 
 def killed_at(monkeypatch, at):
     """Training that stops before its epoch number `at`, over all models that are trained."""
-    original, count = Trainer._epoch, [0]
+    original, count = TrainingRun.before_epoch, [0]
 
-    def epoch(self, state, job):
+    def before_epoch(self):
         count[0] += 1
         if count[0] == at:
             raise KeyboardInterrupt
-        original(self, state, job)
+        original(self)
 
-    monkeypatch.setattr(Trainer, "_epoch", epoch)
+    monkeypatch.setattr(TrainingRun, "before_epoch", before_epoch)
     return count
 
 
@@ -112,17 +112,17 @@ def killed_at(monkeypatch, at):
 @KINDS
 def test_a_killed_run_goes_on_bit_for_bit(data, kind, name, tmp_path, monkeypatch):
     whole = fitted(data, kind, name)
-    at = 5 if name == "random-search" else 3  # in the second trial
+    at = 5 if name == "random-search" else 3  # in the middle of an epoch of all trials
     path = tmp_path / "run.safetensors"
     count = killed_at(monkeypatch, at)
     with pytest.raises(KeyboardInterrupt):
         fitted(data, kind, name, checkpoint=path)
     resumed = fitted(data, kind, name, checkpoint=path)
     trials = MIXERS[name].get("trials", 1)
-    assert count[0] == trials * EPOCHS + 1  # one epoch was begun twice, no other
+    begun_twice = (at - 1) % trials + 1  # trials take each epoch together
+    assert count[0] == trials * EPOCHS + begun_twice
     assert_same(resumed, whole, data[0])
-    expected = ["run-trial1.safetensors", "run-trial2.safetensors", "run.safetensors"]
-    assert sorted(one.name for one in tmp_path.iterdir()) == expected[-trials:]
+    assert [one.name for one in tmp_path.iterdir()] == ["run.safetensors"]  # of all trials
 
 
 # -- random search --------------------------------------------------------------------------------
@@ -143,7 +143,9 @@ def test_the_draw_that_is_kept_is_the_best_on_v(data, kind):
     scores = [one.val_score_ for one in alone]
     best = alone[int(np.argmax(scores))]
     assert model.val_score_ == max(scores) >= scores[0]
-    assert np.array_equal(model.predict_proba(data[0]), best.predict_proba(data[0]))
+    # Sums run in other orders where the trials are trained as one.
+    close = {"rtol": 0, "atol": 1e-5}
+    np.testing.assert_allclose(model.predict_proba(data[0]), best.predict_proba(data[0]), **close)
     assert np.array_equal(model.weights_, best.weights_, equal_nan=True)
     told = model.history_.filter(like="weight/").iloc[-1]
     in_table = model.weights_.max()
@@ -155,10 +157,7 @@ def test_each_fold_searches_for_itself(data, tmp_path):
     path = tmp_path / "run.safetensors"
     model = fitted(data, "spear", "random-search", checkpoint=path, **options)
     assert len(model.models_) == 2
-    names = sorted(one.name for one in tmp_path.iterdir())
-    assert names == sorted(
-        f"run-fold{i}{trial}.safetensors" for i in (0, 1) for trial in ("", "-trial1", "-trial2")
-    )
+    assert [one.name for one in tmp_path.iterdir()] == ["run-fold0.safetensors"]  # of all models
     again = fitted(data, "spear", "random-search", checkpoint=path, **options)
     assert_same(again, model, data[0])
 

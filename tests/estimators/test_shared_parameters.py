@@ -54,13 +54,13 @@ def fitted(unbalanced, cls=GoldClassifier, **options):
 
 def caught(monkeypatch):
     """Components and settings of each run."""
-    seen, fit = [], Trainer.fit
+    seen, begin = [], Trainer.begin
 
     def watch(self, model, components, *rest, **named):
         seen.append((components, self.settings))
-        return fit(self, model, components, *rest, **named)
+        return begin(self, model, components, *rest, **named)
 
-    monkeypatch.setattr(Trainer, "fit", watch)
+    monkeypatch.setattr(Trainer, "begin", watch)
     return seen
 
 

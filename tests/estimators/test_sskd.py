@@ -376,7 +376,7 @@ def test_settings_that_cannot_be(images, teacher, monkeypatch, options, message)
     def refuse(*args):
         raise AssertionError("an error of settings must come before any training")
 
-    monkeypatch.setattr("spear_amal.training.Trainer._run", refuse)
+    monkeypatch.setattr("spear_amal.training.Trainer.begin", refuse)
     with pytest.raises((InputError, ValueError), match=message):
         sskd(images, [teacher], **options)
 

@@ -111,10 +111,10 @@ def test_a_run_in_bf16_resumes_bit_for_bit(tmp_path, monkeypatch):
     options = {"precision": "bf16", "checkpoint": tmp_path / "run.safetensors"}
     save, saved = Checkpoint.save, []
 
-    def killed(self, state):
-        save(self, state)
-        saved.append(state.epoch)
-        if state.epoch == 2:
+    def killed(self, states):
+        save(self, states)
+        saved.append(states[0].epoch)
+        if states[0].epoch == 2:
             raise KeyboardInterrupt
 
     monkeypatch.setattr(Checkpoint, "save", killed)

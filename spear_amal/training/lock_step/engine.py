@@ -20,7 +20,7 @@ from spear_amal.batch import Batch, Outputs
 from spear_amal.tensors.optimiser import step_all
 from spear_amal.training.callbacks import Callback
 from spear_amal.training.lock_step.losses import StackedLosses
-from spear_amal.training.lock_step.stack import Stack
+from spear_amal.training.lock_step.stack import Stack, linear_layers
 from spear_amal.training.lock_step.steps import Joined, Schedule, StepRows
 from spear_amal.training.run import TrainingRun
 from spear_amal.training.state import TrainingResult
@@ -75,6 +75,7 @@ class _Place:
     run: TrainingRun | None = None
     error: Exception | None = None
     shown: ShownTexts = field(default_factory=dict)
+    order: Tensor | None = None  # of the rows in the epoch that comes
 
     @contextmanager
     def own(self) -> Iterator[None]:
@@ -90,16 +91,21 @@ class _Place:
         """Whether the member has epochs to train."""
         return self.error is None and self.run is not None and not self.run.is_over
 
+    def begin_epoch(self) -> None:
+        """Do what comes before the steps of an epoch."""
+        with self.own():
+            run = cast(TrainingRun, self.run)
+            run.before_epoch()
+            self.order = run.order()
+
     def result(self) -> TrainingResult | Exception:
-        """Return what came of the member; its model has storage of its own again."""
-        if self.run is None or self.error is not None:
-            return cast(Exception, self.error)
-        result = self.run.result()
-        for parameter in self.run.state.model.parameters():
-            # Else every model keeps the parameters of all in memory.
-            parameter.data = parameter.data.clone(memory_format=torch.contiguous_format)
-        result.warnings = self.shown
-        return result
+        """Return what came of the member."""
+        with self.own():
+            if self.run is not None and self.error is None:
+                result = self.run.result()
+                result.warnings = self.shown
+                return result
+        return cast(Exception, self.error)
 
 
 class _Group:
@@ -109,6 +115,7 @@ class _Group:
         self._places: list[_Place] = []
         self._lock_step: LockStep | None = None
         self._joined: dict[str, Joined | None] = {}
+        self._n_features = 0  # of the member that has most
 
     def add(self, member: Member) -> None:
         """Begin the run of a member."""
@@ -116,10 +123,21 @@ class _Group:
         with place.own():
             place.run = _begin(member)
         self._places.append(place)
+        n_features = linear_layers(member.model.feature)[0].in_features
+        self._n_features = max(self._n_features, n_features)
 
     def train(self) -> None:
         """Train until every member is over; each epoch is one of all that are not."""
-        runs = [place.run for place in self._places if place.run is not None]
+        try:
+            self._train([place.run for place in self._places if place.run is not None])
+        except Exception as error:  # of all that are under way: steps and files are common
+            for place in self._places:
+                place.error = error if place.going else place.error
+        finally:
+            if self._lock_step is not None:
+                self._lock_step.release()
+
+    def _train(self, runs: Sequence[TrainingRun]) -> None:
         self._line_up()
         if runs and runs[0].settings.checkpoint is not None:
             self._continue(runs)
@@ -129,7 +147,10 @@ class _Group:
             while self._lock_step is not None:
                 trained = self._epoch()
                 bar.move()
-                if any(run.is_checkpoint_due for run in trained):
+                # The file stays what it was before a member failed: half an epoch is no state to
+                # go on from.
+                failed = any(place.error is not None for place in self._places)
+                if not failed and any(run.is_checkpoint_due for run in trained):
                     runs[0].checkpoint().save([run.state for run in runs])
                 self._line_up()
         finally:
@@ -147,25 +168,22 @@ class _Group:
     def _line_up(self) -> None:
         """Form a lock step of the members that are not over."""
         going = [cast(TrainingRun, place.run) for place in self._places if place.going]
-        if self._lock_step is None or self._lock_step.runs != going:
-            self._lock_step = LockStep(going, self._joined) if going else None
+        former = self._lock_step
+        if former is not None and former.runs != going:
+            former.release(going)
+        if former is None or former.runs != going:
+            self._lock_step = LockStep(going, self._n_features, self._joined) if going else None
 
     def _epoch(self) -> list[TrainingRun]:
         """Train an epoch, and return whose."""
         for place in self._places:
             if place.going:
-                with place.own():
-                    cast(TrainingRun, place.run).before_epoch()
+                place.begin_epoch()
         self._line_up()
         if self._lock_step is None:
             return []
         places, runs = [place for place in self._places if place.going], self._lock_step.runs
-        try:
-            sums = self._lock_step.train_epoch()
-        except Exception as error:  # of all: they took the step together
-            for place in places:
-                place.error = error
-            return []
+        sums = self._lock_step.train_epoch([cast(Tensor, place.order) for place in places])
         for place, run, (losses, counts) in zip(places, runs, sums, strict=True):
             with place.own():
                 run.after_epoch(losses, counts)
@@ -177,14 +195,27 @@ class _Group:
 
 
 class LockStep:
-    """Members on their way through one epoch after another, all of them to the end."""
+    """Members on their way through one epoch after another, all of them to the end.
+
+    Parameters
+    ----------
+    runs : sequence of TrainingRun
+    n_features : int
+        Columns of the first layer. It stays as it is when a member leaves, and so does the layout
+        of the optimisers' moments.
+    joined : dict, optional
+        Parts of tables that were put together before.
+    """
 
     def __init__(
-        self, runs: Sequence[TrainingRun], joined: dict[str, Joined | None] | None = None
+        self,
+        runs: Sequence[TrainingRun],
+        n_features: int,
+        joined: dict[str, Joined | None] | None = None,
     ) -> None:
         self.runs = list(runs)
         self._optimisers = [run.state.optimiser for run in runs]
-        self._stack = Stack([run.state.model for run in runs])
+        self._stack = Stack([run.state.model for run in runs], n_features)
         for m, optimiser in enumerate(self._optimisers):
             parameters = self._stack.parameters_of(m)
             for group, row in zip(optimiser.param_groups, parameters, strict=False):
@@ -193,16 +224,27 @@ class LockStep:
         self._losses = StackedLosses([run.components for run in runs], self._rows.device)
         self._batch_size = runs[0].settings.batch_size or BATCH_SIZE
 
+    def release(self, others: Sequence[TrainingRun] = ()) -> None:
+        """Give the models storage of their own again, except `others`, which go on elsewhere.
+
+        Else each model that has left would keep the parameters of all in memory.
+        """
+        for m, run in enumerate(self.runs):
+            if run not in others:
+                self._stack.release(m)
+                for group in self._optimisers[m].param_groups:
+                    group["params"] = []  # moments stay, for the checkpoint
+
     @torch.no_grad()
-    def train_epoch(self) -> Tensor:
-        """Train all members for one epoch.
+    def train_epoch(self, orders: Sequence[Tensor]) -> Tensor:
+        """Train all members for one epoch, each on its rows in its order.
 
         Returns
         -------
         Tensor (M, 2, K), float64
             Sums of the losses, each at the parameters before its step, and counts of their rows.
         """
-        schedule = Schedule.of([run.order() for run in self.runs], self._batch_size)
+        schedule = Schedule.of(orders, self._batch_size)
         n_losses = len(self._losses.components)
         total = torch.zeros(
             len(self.runs), 2, n_losses, dtype=torch.float64, device=self._rows.device

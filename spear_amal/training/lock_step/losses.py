@@ -10,24 +10,29 @@ import torch
 from torch import Tensor
 
 from spear_amal.batch import Batch
-from spear_amal.losses import ComponentSet, GoldCrossEntropy
+from spear_amal.losses import Component, ComponentSet, GoldCrossEntropy
 
 
 def kind_of_losses(components: ComponentSet) -> Hashable:
     """Return what members that are trained in lock step must have in common of their losses."""
-    return tuple(map(_describe, (*components.components, *components.penalties)))
+    return tuple(map(_kind, (*components.components, *components.penalties)))
 
 
-def _describe(loss: Any) -> Hashable:
-    options = dict(vars(loss))
-    if type(loss) is GoldCrossEntropy:
-        del options["class_weights"]
-    return type(loss), tuple((name, _value(value)) for name, value in sorted(options.items()))
+def _kind(loss: Any) -> Hashable:
+    return _describe(loss, ["class_weights"] if type(loss) is GoldCrossEntropy else [])
+
+
+def _describe(loss: Any, without: Sequence[str] = ()) -> Hashable:
+    """Return the class of a loss and its options."""
+    options = sorted(vars(loss).items())
+    return type(loss), tuple((name, _value(v)) for name, v in options if name not in without)
 
 
 def _value(value: Any) -> Hashable:
     if isinstance(value, str | int | float | bool | None):
         return value
+    if isinstance(value, Component):
+        return _describe(value)
     if isinstance(value, Tensor):
         value = value.detach().cpu().numpy()
     if isinstance(value, np.ndarray):

@@ -78,12 +78,14 @@ class Stack:
     models : sequence of JointModel
         With a linear model or an MLP, and CAGE or no rules. Linear models may differ in the number
         of features: weights of features that a model has not are zeros that nothing moves.
+    n_features : int
+        Columns of the first layer, at least those of the model that has most.
     """
 
     @torch.no_grad()
-    def __init__(self, models: Sequence[JointModel]) -> None:
+    def __init__(self, models: Sequence[JointModel], n_features: int) -> None:
         self.models = tuple(models)
-        self._stack_layers([linear_layers(model.feature) for model in models])
+        self._stack_layers([linear_layers(model.feature) for model in models], n_features)
         self._rules: ParameterTable | None = None
         if models[0].rules is not None:
             self._stack_rules([cast(RuleModel, model.rules) for model in models])
@@ -91,9 +93,9 @@ class Stack:
     def __len__(self) -> int:
         return len(self.models)
 
-    def _stack_layers(self, layers: Sequence[Sequence[nn.Linear]]) -> None:
+    def _stack_layers(self, layers: Sequence[Sequence[nn.Linear]], n_features: int) -> None:
         """Lay out the layers of the feature models, `layers` by model."""
-        widths = [max(layer.in_features for layer in same) for same in zip(*layers, strict=True)]
+        widths = [n_features, *(layer.in_features for layer in layers[0][1:])]
         shapes = [
             shape
             for layer, width in zip(layers[0], widths, strict=True)

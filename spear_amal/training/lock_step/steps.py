@@ -153,8 +153,9 @@ class StepRows:
 
     def features(self, rows: Tensor, weight: Tensor) -> Iterator[StepFeatures]:
         """Features of each of the steps (S, M, B); `weight` is that of the first layer."""
+        width = weight.shape[2]
         if self.sparse:
-            matrix = self._sparse(rows, weight.shape[2])
+            matrix = self._sparse(rows, width)
             yield from sparse_steps(matrix, rows.shape[1], rows.shape[2], weight)
             return
         x = self._gather("x", rows, rows.to(self.device))
