@@ -1,9 +1,10 @@
 """How cost grows with rows, votes, classes, features, members and more: curves on logarithmic axes.
 
-    python benchmarks/growth.py                      # writes docs/figures/growth.png
-    python benchmarks/growth.py --json growth.json   # and the numbers
-    python benchmarks/growth.py --small --output /tmp/growth.png
+    python benchmarks/growth.py                  # docs/figures/growth.png
+    python benchmarks/growth.py --only Members   # panels with this in their title
+    python benchmarks/growth.py --small --output /tmp/growth.png --json /tmp/growth.json
 
+The numbers are in docs/results/growth.json; those of panels that are not measured anew are kept.
 A slope of 1 is growth in proportion; the grey line has it. Legends give the slope of the last
 doubling or more that was measured, where fixed costs count least.
 """
@@ -25,7 +26,7 @@ from harness import timed
 from spear_amal.io.atomic import write_aside
 from spear_amal.report.figures.style import FAINT, line_style, new_figure, png
 
-FIGURE = Path(__file__).parents[1] / "docs" / "figures" / "growth.png"
+DOCS = Path(__file__).parents[1] / "docs"
 REPEATS = 5
 LONG = 2.0  # seconds; what takes longer is timed once
 
@@ -35,20 +36,24 @@ Curve = list[tuple[float, float]]  # size, seconds
 def main() -> None:
     """Measure and draw."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--output", type=Path, default=FIGURE)
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--output", type=Path, default=DOCS / "figures" / "growth.png")
+    parser.add_argument("--json", type=Path, default=DOCS / "results" / "growth.json")
+    parser.add_argument("--only", default="", help="part of the titles of panels to measure anew")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--small", action="store_true", help="two small sizes a curve")
     asked = parser.parse_args()
     machine.pin_threads(asked.threads)
-    found = {title: measure(panel, asked.small) for title, panel in growth_jobs.PANELS.items()}
-    for title, curves in found.items():
-        slopes = ", ".join(f"{name} {slope(curve):.2f}" for name, curve in curves.items())
-        print(f"{title}: slopes {slopes}")
+    kept = json.loads(asked.json.read_text(encoding="utf-8")) if asked.json.exists() else {}
+    for title, panel in growth_jobs.PANELS.items():
+        if asked.only in title:
+            kept[title] = {**machine.about(), "curves": measure(panel, asked.small)}
+            slopes = (f"{name} {slope(curve):.2f}" for name, curve in kept[title]["curves"].items())
+            print(f"{title}: slopes {', '.join(slopes)}", flush=True)
+            with write_aside(asked.json) as path:
+                path.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    found = {title: kept[title]["curves"] for title in growth_jobs.PANELS if title in kept}
     with write_aside(asked.output) as path:
         path.write_bytes(draw(found))
-    if asked.json is not None:
-        asked.json.write_text(json.dumps({**machine.about(), "curves": found}, indent=1) + "\n")
 
 
 def measure(panel: growth_jobs.Panel, small: bool) -> dict[str, Curve]:

@@ -56,6 +56,26 @@ class TableLike(Protocol):
     def __getitem__(self, name: str, /) -> Any: ...
 
 
+class ArrowStream(Protocol):
+    """What hands out a stream of Arrow's C interface, such as a relation of DuckDB."""
+
+    def __arrow_c_stream__(self, requested_schema: Any = None, /) -> Any: ...
+
+
+class LazyTable(Protocol):
+    """A LazyFrame of Polars."""
+
+    def collect_schema(self) -> Any:
+        """Return names and types of its columns."""
+
+
+class ScannedTable(Protocol):
+    """A Dataset or Scanner of Arrow."""
+
+    def to_table(self) -> Any:
+        """Return all of it as one table."""
+
+
 class SparseMatrix(Protocol):
     """A matrix or array of ``scipy.sparse``."""
 
@@ -75,6 +95,8 @@ PointFunction: TypeAlias = "Callable[Concatenate[PointT, ...], PreparedT]"
 PathLike: TypeAlias = str | os.PathLike[str]
 # Values (n,), one a row: gold labels, row ids.
 VectorLike: TypeAlias = SupportsArray | Sequence[Any]
+# A table that is read block by block.
+StreamLike: TypeAlias = ArrowStream | LazyTable | ScannedTable
 # Features (n, D), or images (n, channels, height, width).
 MatrixLike: TypeAlias = SupportsArray | SparseMatrix | Sequence[Sequence[float]]
 # Features (n, D) as the package holds them.

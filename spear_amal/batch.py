@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
+from spear_amal.tensors.layout import class_by_class, log_softmax
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -68,6 +70,23 @@ class Batch:
     def gold_column(self) -> Tensor:
         """Gold classes (B, 1) as an index for ``gather``; 0 where unlabelled."""
         return self.y.clamp(min=0).unsqueeze(1)
+
+    @cached_property
+    def taught(self) -> Tensor:
+        """Whether each teacher says something (B, T), bool."""
+        return ~self.teachers.amax(2).isnan()
+
+    def teacher_log_p(self, teacher: int, temperature: float = 1.0) -> Tensor:
+        """Log-probabilities (B, C) of a teacher at a temperature, uniform where it is silent."""
+        if temperature not in self._by_teacher:
+            # NaN is replaced before the loss: behind an output mask it would reach the gradient.
+            logits = class_by_class(self.teachers.transpose(0, 1)).nan_to_num(nan=0.0)
+            self._by_teacher[temperature] = log_softmax(logits.div_(temperature)).unbind()
+        return self._by_teacher[temperature][teacher]
+
+    @cached_property
+    def _by_teacher(self) -> dict[float, tuple[Tensor, ...]]:
+        return {}
 
 
 @dataclass(frozen=True)
@@ -164,7 +183,7 @@ class Outputs:
     @property
     def log_p(self) -> Tensor:
         """Log-probabilities (B, C) of the feature model."""
-        return self.shared("log_p", lambda: self.logits.log_softmax(1))
+        return self.shared("log_p", lambda: log_softmax(self.logits))
 
     @property
     def p(self) -> Tensor:
@@ -174,7 +193,7 @@ class Outputs:
     @property
     def log_q(self) -> Tensor:
         """Log posterior (B, C) of the rule model."""
-        return self.shared("log_q", lambda: cast("Tensor", self.rule_logits).log_softmax(1))
+        return self.shared("log_q", lambda: log_softmax(cast("Tensor", self.rule_logits)))
 
     @property
     def q(self) -> Tensor:

@@ -9,14 +9,9 @@ from sklearn.metrics import confusion_matrix
 from spear_amal.cli.console import add_to_json, print_result, print_status, show_table
 from spear_amal.cli.options import CompareOptions
 from spear_amal.cli.outputs import check_outputs
-from spear_amal.cli.study import study_progress
+from spear_amal.cli.study_progress import study_progress
 from spear_amal.cli.training_data import read_test_rows, read_training_data, require_gold
-from spear_amal.report import (
-    ComparisonContent,
-    Estimate,
-    Evaluation,
-    write_comparison_report,
-)
+from spear_amal.report import ComparisonContent, Estimate, Evaluation
 from spear_amal.report.comparison_tables import readable_class_scores, readable_scores
 from spear_amal.report.formatting import METRIC_NAMES
 from spear_amal.studies.crossval.compare import (
@@ -58,6 +53,8 @@ def compare(options: CompareOptions) -> None:
         result = compare_methods(table, plan, StudyFile(options.runs), options.jobs, progress)
     content = comparison_content(table, plan, result, options)
     if options.html is not None:
+        from spear_amal.report import write_comparison_report
+
         write_comparison_report(options.html, content, options.force)
     _print(content, result, options)
 

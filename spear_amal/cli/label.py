@@ -18,12 +18,10 @@ from spear_amal.data.add_columns import add_columns
 from spear_amal.data.delimited import as_no_formula
 from spear_amal.data.table_kinds import is_delimited, suffix_of
 from spear_amal.errors import InputError
-from spear_amal.estimators import LabelModelClassifier
-from spear_amal.label_models import UNKNOWN_WITHOUT_GOLD, LabelModel, label_rows
+from spear_amal.label_models import LABEL_MODELS, UNKNOWN_WITHOUT_GOLD, LabelModel, label_rows
 from spear_amal.label_models.label_rows import table_of_labels
+from spear_amal.label_models.registry import make_label_model
 from spear_amal.labeling.analysis import wilson_interval
-from spear_amal.studies import parse_method
-from spear_amal.text_classifier import TextClassifier
 from spear_amal.votes.class_set import ClassNames
 
 LEVEL = 0.95
@@ -65,6 +63,8 @@ def _by_votes(options: LabelOptions) -> tuple[pd.DataFrame, pd.DataFrame, ClassN
 
 
 def _by_model(options: LabelOptions) -> tuple[pd.DataFrame, pd.DataFrame, ClassNames, str]:
+    from spear_amal.text_classifier import TextClassifier  # imports torch
+
     model = TextClassifier.load(options.model)  # type: ignore[arg-type]
     frame = model.rows_of(read_data(options, model.needed_text_))
     votes = None if options.lfs is None else votes_of_table(options, frame).matrix
@@ -79,6 +79,12 @@ def _by_model(options: LabelOptions) -> tuple[pd.DataFrame, pd.DataFrame, ClassN
 
 
 def _label_model(text: str) -> LabelModel:
+    if text in LABEL_MODELS:
+        return make_label_model(text, {})
+    # With options it is read as a method of training is, whose classifier is of no use here.
+    from spear_amal.estimators import LabelModelClassifier
+    from spear_amal.studies import parse_method
+
     estimator = parse_method(text).make()
     if type(estimator) is not LabelModelClassifier:
         raise InputError(

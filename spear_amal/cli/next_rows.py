@@ -18,7 +18,6 @@ from spear_amal.errors import InputError
 from spear_amal.label_models import AccuracyModel
 from spear_amal.labeling import next_rows
 from spear_amal.labeling.blank_texts import has_text
-from spear_amal.text_classifier import TextClassifier
 from spear_amal.votes.label_matrix import LabelMatrix
 
 _SHOWN = 10
@@ -61,6 +60,8 @@ def _of_model(options: NextOptions, votes: LabelMatrix, frame: pd.DataFrame) -> 
         if options.has_flag("output"):
             raise InputError(f"there is no model file {options.output}")
         return None
+    from spear_amal.text_classifier import TextClassifier  # imports torch
+
     model = TextClassifier.load(options.output)
     names, voted = list(map(str, model.class_names_)), list(map(str, votes.classes))
     other = ""

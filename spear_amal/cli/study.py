@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +15,9 @@ from spear_amal import studies
 from spear_amal.cli.console import print_result, print_status, show_table
 from spear_amal.cli.options import GridStudyOptions, StudyOptions, StudyReportOptions
 from spear_amal.cli.outputs import check_outputs
+from spear_amal.cli.study_progress import study_progress
 from spear_amal.errors import InputError, SpearAmalError
 from spear_amal.io.atomic import write_aside, written_together
-from spear_amal.progress import Progress
 from spear_amal.report import require_report_extra
 from spear_amal.report.figures.style import png
 from spear_amal.report.formatting import escape_markdown
@@ -194,27 +193,6 @@ def _parsed(text: str) -> tuple[str, Any]:
         return name, value
     except RecursionError:
         raise InputError(f"--set {name}: the value is nested too deeply to be read") from None
-
-
-# -- progress -------------------------------------------------------------------------------------
-
-Advance = Callable[[int, int, str], None]
-
-
-@contextmanager
-def study_progress(output: Path, further: str = "") -> Iterator[Advance]:
-    """Yield a function that shows how far a study is; after Ctrl-C, print what is kept.
-
-    `further` says what is kept besides the runs.
-    """
-    with Progress("loading", unit="", log_every=0) as bar:
-        try:
-            yield bar.follow
-        except KeyboardInterrupt:
-            print_status(
-                f"Finished runs are kept in {output}{further}; the same command goes on from there"
-            )
-            raise
 
 
 # -- tables, page and figures ---------------------------------------------------------------------

@@ -22,13 +22,7 @@ from spear_amal.cli.training_data import read_training_data
 from spear_amal.io.atomic import written_together
 from spear_amal.label_models import UNKNOWN_WITHOUT_GOLD
 from spear_amal.labeling import LFReview, VotesTest, load_lfs, review_lfs, votes_test
-from spear_amal.report import (
-    Evaluation,
-    Examples,
-    ReportContent,
-    votes_sentence,
-    write_report,
-)
+from spear_amal.report import Evaluation, Examples, ReportContent, votes_sentence
 from spear_amal.studies import MethodSpec, parse_method
 from spear_amal.studies.crossval.estimate import ScoreEstimate
 from spear_amal.text_classifier import TextClassifier
@@ -58,6 +52,8 @@ def train(settings: TrainOptions) -> None:
     with written_together():
         model.save(settings.output, overwrite=settings.force)
         if settings.report is not None:
+            from spear_amal.report import write_report
+
             content = _report(settings, spec, data, model, estimate)
             write_report(settings.report, content, settings.force)
     if (data.train.y >= 0).any():

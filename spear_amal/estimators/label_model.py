@@ -15,6 +15,7 @@ from spear_amal.estimators.base import BaseSpearEstimator
 from spear_amal.estimators.cross_fitting import FitPlan, FoldResult
 from spear_amal.estimators.validation import TrainingPool, VoteSchema
 from spear_amal.label_models import LABEL_MODELS, LabelModel
+from spear_amal.label_models.registry import make_label_model
 from spear_amal.losses import ComponentSet, GoldCrossEntropy, NoisyCrossEntropy, TeacherCrossEntropy
 from spear_amal.mixers import Mixer, build_mixer
 from spear_amal.votes.label_matrix import LabelMatrix
@@ -106,19 +107,7 @@ class LabelModelClassifier(BaseSpearEstimator):
                     f"names: {sorted(LABEL_MODELS)}"
                 )
             return clone(self.label_model)
-        if self.label_model not in LABEL_MODELS:
-            raise InputError(
-                f"unknown label_model {self.label_model!r}; choose from {sorted(LABEL_MODELS)}"
-            )
-        try:
-            model = LABEL_MODELS[self.label_model](**options)
-        except TypeError as error:
-            raise InputError(
-                f"label model {self.label_model!r} cannot take {options}: {error}"
-            ) from error
-        if "random_state" in model.get_params():
-            model.set_params(random_state=getattr(self, "seed_", 0))
-        return model
+        return make_label_model(self.label_model, options, getattr(self, "seed_", 0))
 
     def _label_model_log_proba(self, pool: TrainingPool, gold: np.ndarray) -> np.ndarray | None:
         """Log posteriors (n, 1, C) of the label model; NaN where no LF fires."""

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import scipy.sparse as sp
-import torch
-from torch import Tensor
 
 from spear_amal._typing import VectorLike
 from spear_amal.errors import InputError
 from spear_amal.label_models.base import LabelModel
 from spear_amal.label_models.vote_patterns import find_patterns
-from spear_amal.maths import cage
-from spear_amal.maths.cage import objective
 from spear_amal.maths.posteriors import normalise
-from spear_amal.tensors.optimiser import Optimiser
 from spear_amal.votes.label_matrix import LabelMatrix
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Cage(LabelModel):
@@ -94,6 +94,11 @@ class Cage(LabelModel):
         # Columns without votes take no part: by their guides alone they would shift the classes.
         heard = self.votes_ > 0
         k, guides, fired_heard = self.k_[heard], guides[heard], fired[:, heard]
+        import torch  # here and below: to name label models takes no torch
+
+        from spear_amal.maths import cage
+        from spear_amal.tensors.optimiser import Optimiser
+
         if self.start == "ones":
             theta = torch.ones(L.n_classes, len(guides), dtype=torch.float64)
         else:
@@ -106,7 +111,7 @@ class Cage(LabelModel):
         for _ in range(self.epochs):
             optimiser.zero_grad()
             density = self._log_density(pi, fired, scores)
-            value = objective(theta, k, guides, fired_heard, shares, density)
+            value = cage.objective(theta, k, guides, fired_heard, shares, density)
             value.backward()
             optimiser.step()
             self.losses_.append(value.item())
@@ -116,7 +121,7 @@ class Cage(LabelModel):
 
     def _distinct(
         self, unipolar: LabelMatrix, n_rows: np.ndarray | None
-    ) -> tuple[np.ndarray, sp.csr_array, Tensor]:
+    ) -> tuple[np.ndarray, sp.csr_array, np.ndarray]:
         """Distinct rows: how many there are of each (u,), their votes (u, m) and scores (u, m_c).
 
         Rows with equal votes share everything, unless there are scores, which differ.
@@ -128,26 +133,32 @@ class Cage(LabelModel):
         cast, m = patterns.cast, unipolar.shape[1]
         lfs = cast.indices // unipolar.n_classes
         fired = sp.csr_array((cast.data, lfs, cast.indptr), shape=(cast.shape[0], m))
-        scores = torch.zeros(len(patterns.n_rows), 0, dtype=torch.float64)
-        return patterns.n_rows, fired, scores
+        return patterns.n_rows, fired, np.zeros((len(patterns.n_rows), 0))
 
-    def _inputs(self, unipolar: LabelMatrix) -> tuple[sp.csr_array, Tensor]:
+    def _inputs(self, unipolar: LabelMatrix) -> tuple[sp.csr_array, np.ndarray]:
         """Votes (n, m) and the scores of continuous columns (n, m_c), row by row."""
         fired = (unipolar.codes > 0).astype(np.float64)
         c = self.continuous_
         if len(c) == 0 or unipolar.scores is None:
-            return fired, torch.zeros(len(unipolar), len(c), dtype=torch.float64)
-        return fired, torch.as_tensor(unipolar.scores[:, c].toarray(), dtype=torch.float64)
+            return fired, np.zeros((len(unipolar), len(c)))
+        return fired, unipolar.scores[:, c].toarray().astype(float)
 
-    def _log_density(self, pi: Tensor, fired: sp.csr_array, scores: Tensor) -> Tensor | None:
+    def _log_density(
+        self, pi: Tensor | np.ndarray, fired: sp.csr_array, scores: np.ndarray
+    ) -> Tensor | None:
         """Log density (n, C) of the scores; None if no LF gives any."""
         c = self.continuous_
         if len(c) == 0:
             return None
+        import torch
+
+        from spear_amal.maths import cage
+
         q_c = torch.full((len(c),), self.quality_index, dtype=torch.float64)
         voted = torch.as_tensor(fired[:, c].toarray())
-        densities = cage.ScoreDensities(pi, torch.as_tensor(self.k_[c]), q_c)
-        return densities.log_density(cage.LogScores.of(voted, scores))
+        means = cage.mean_scores(len(pi), torch.as_tensor(self.k_[c]), q_c)
+        densities = cage.ScoreDensities(torch.as_tensor(pi), means)
+        return densities.log_density(cage.LogScores.of(voted, torch.as_tensor(scores)))
 
     def _posterior(self, L: LabelMatrix) -> np.ndarray:
         unipolar = L.to_unipolar(self.plan_)
@@ -155,13 +166,17 @@ class Cage(LabelModel):
             raise InputError("L has no scores for continuous LFs that gave scores in fit")
         fired, scores = self._inputs(unipolar)
         p = fired @ self.theta_.T
-        density = self._log_density(torch.as_tensor(self.pi_), fired, scores)
+        density = self._log_density(self.pi_, fired, scores)
         if density is not None:
             p += density.numpy()
         normalise(p)
         return p
 
     def _weights(self) -> np.ndarray:
+        import torch
+
+        from spear_amal.maths import cage
+
         heard = self.votes_ > 0
         potentials = cage.Potentials(torch.as_tensor(self.theta_[:, heard]))
         declared = cage.declared_classes(len(self.theta_), torch.as_tensor(self.k_[heard]))

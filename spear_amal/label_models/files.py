@@ -5,16 +5,17 @@ from __future__ import annotations
 import types
 from collections.abc import Callable, Mapping
 from functools import update_wrapper
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from spear_amal._typing import PathLike
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.io.atomic import refuse_existing
-from spear_amal.io.safetensors import read_tensors, write_tensors
 from spear_amal.votes.class_set import ClassNames
+
+if TYPE_CHECKING:
+    import torch
 
 KIND = "spear_amal label model"
 # What JSON has not: a dict of any keys, a tuple, and class names with the ids that go with them.
@@ -53,6 +54,8 @@ def write_label_model(model: Any, path: PathLike, overwrite: bool = False) -> No
         "params": {k: _to_json(k, v) for k, v in model.get_params(deep=False).items()},
         "learnt": {k: _to_json(k, v) for k, v in learnt.items() if k not in arrays},
     }
+    from spear_amal.io.safetensors import write_tensors  # imports torch, as reading does
+
     write_tensors(path, {name: _to_tensor(name, a) for name, a in arrays.items()}, header)
 
 
@@ -64,6 +67,8 @@ def read_label_model(receiver: Any, path: PathLike) -> Any:
     FileFormatError
         If the file is damaged, holds something else or a model of another class.
     """
+    from spear_amal.io.safetensors import read_tensors
+
     try:
         tensors, header = read_tensors(path, KIND)
     except FileFormatError as error:
@@ -111,6 +116,8 @@ def _with_subclasses(cls: type) -> list[type]:
 def _to_tensor(name: str, values: np.ndarray) -> torch.Tensor:
     if values.dtype.kind not in "fiub":
         raise InputError(f"{name} holds {values.dtype}, which the file cannot hold")
+    import torch
+
     return torch.from_numpy(np.ascontiguousarray(values))
 
 

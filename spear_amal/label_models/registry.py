@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from spear_amal.errors import InputError
 from spear_amal.label_models.accuracy import AccuracyModel
 from spear_amal.label_models.base import LabelModel
 from spear_amal.label_models.cage import Cage
@@ -20,6 +24,25 @@ LABEL_MODELS: dict[str, type[LabelModel]] = {
     "label-model": AccuracyModel,
     "snorkel": SnorkelLabelModel,
 }
+
+
+def make_label_model(name: str, options: Mapping[str, Any], seed: int = 0) -> LabelModel:
+    """Return an unfitted label model by name; `seed` is for one that draws.
+
+    Raises
+    ------
+    InputError
+        If there is none of the name, or it cannot take the options.
+    """
+    if name not in LABEL_MODELS:
+        raise InputError(f"unknown label_model {name!r}; choose from {sorted(LABEL_MODELS)}")
+    try:
+        model = LABEL_MODELS[name](**options)
+    except TypeError as error:
+        raise InputError(f"label model {name!r} cannot take {dict(options)}: {error}") from error
+    if "random_state" in model.get_params():
+        model.set_params(random_state=seed)
+    return model
 
 
 def register_label_model(name: str, label_model: type[LabelModel]) -> None:

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import torch
 
 from spear_amal._typing import ClassBalanceLike
 from spear_amal.errors import InputError, MissingExtraError, is_out_of_memory
@@ -171,6 +170,8 @@ def untouched_globals() -> Iterator[None]:
 
     Snorkel seeds Python, NumPy and torch globally, and draws from NumPy when it is imported.
     """
+    import torch  # Snorkel's model is a network of it
+
     python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002 (kept, not used)
     devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
     try:

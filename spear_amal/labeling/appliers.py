@@ -10,13 +10,22 @@ from typing import Any, Literal, TypedDict, Unpack, overload
 
 import pandas as pd
 
-from spear_amal._typing import NamedFunction, SupportsArray, TableLike
+from spear_amal._typing import NamedFunction, StreamLike, SupportsArray, TableLike
+from spear_amal.checks import check_whole
 from spear_amal.errors import InputError
 from spear_amal.labeling.blank_texts import votes_where_text
-from spear_amal.labeling.data_points import FrameSource, ListSource, RowSource, source_of_columns
+from spear_amal.labeling.builders import declared_columns
+from spear_amal.labeling.data_points import (
+    FrameSource,
+    ListSource,
+    RowSource,
+    is_stream,
+    source_of_columns,
+)
 from spear_amal.labeling.functions import LabelingFunction, as_labeling_function
 from spear_amal.labeling.lf_outputs import ApplierMetadata
-from spear_amal.labeling.parallel import Labelled, label
+from spear_amal.labeling.parallel import Labelled, label, stacked
+from spear_amal.labeling.streams import TableStream, as_stream, sources_of_stream
 from spear_amal.labeling.vote_cache import CacheLike, VoteCache
 from spear_amal.labeling.worker_pool import as_n_jobs
 from spear_amal.notebook_html import html_block, html_table, more
@@ -106,11 +115,8 @@ class BaseLFApplier:
                 self.cache_report = kept.report = {}
                 return kept.label(self._lfs, self._classes, rows, batch_size, compute)
 
-            matrix, meta = votes_where_text(source, self._text_column, label_rows)
-        if return_meta:
-            return matrix, meta
-        _warn_of(meta)
-        return matrix
+            labelled = votes_where_text(source, self._text_column, label_rows)
+        return _handed_out(labelled, return_meta)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}, LFs: {[lf.name for lf in self._lfs]}"
@@ -258,12 +264,16 @@ class ColumnLFApplier(BaseLFApplier):
 
     @overload
     def apply(
-        self, columns: TableLike, *, return_meta: Literal[True], **options: Unpack[ColumnKeywords]
+        self,
+        columns: TableLike | StreamLike,
+        *,
+        return_meta: Literal[True],
+        **options: Unpack[ColumnKeywords],
     ) -> VotesAndMeta: ...
     @overload
     def apply(
         self,
-        columns: TableLike,
+        columns: TableLike | StreamLike,
         progress_bar: bool = True,
         fault_tolerant: bool = False,
         return_meta: Literal[False] = False,
@@ -273,7 +283,7 @@ class ColumnLFApplier(BaseLFApplier):
     ) -> LabelMatrix: ...
     def apply(
         self,
-        columns: TableLike,
+        columns: TableLike | StreamLike,
         progress_bar: bool = True,
         fault_tolerant: bool = False,
         return_meta: bool = False,
@@ -286,14 +296,40 @@ class ColumnLFApplier(BaseLFApplier):
         Parameters
         ----------
         columns : mapping of str to sequences of one length, or table
-            A pandas or polars DataFrame, a pyarrow Table or RecordBatch.
+            A pandas or polars DataFrame, a pyarrow Table or RecordBatch. Read block by block, each
+            once: a LazyFrame of Polars, a RecordBatchReader or Dataset of pyarrow, a relation of
+            DuckDB, or what else has a stream of Arrow's C interface; as a whole with `n_jobs`,
+            `cache` or without `batch_size`.
         batch_size : int or None, default=65536
             Rows that a vectorised LF gets at a time; None for all at once.
         """
+        if is_stream(columns):
+            stream = as_stream(columns)
+            if batch_size is not None and as_n_jobs(n_jobs) == 1 and cache is None:
+                labelled = self._label_stream(stream, progress_bar, fault_tolerant, batch_size)
+                return _handed_out(labelled, return_meta)
+            columns = stream.whole()
         return self._apply(
             source_of_columns(columns),
             *(progress_bar, fault_tolerant, return_meta, n_jobs, cache, batch_size),
         )
+
+    def _label_stream(
+        self, stream: TableStream, progress_bar: bool, fault_tolerant: bool, batch_size: int
+    ) -> Labelled:
+        check_whole("batch_size", batch_size, 1)
+        needed = declared_columns(self._lfs, self._text_column)
+        if needed is not None and not set(needed) <= set(stream.names):
+            needed = None  # so that an LF can say which columns there are
+        with Progress("Labelling", show=progress_bar) as bar:
+
+            def label_rows(rows: RowSource) -> Labelled:
+                return label(self._lfs, self._classes, rows, fault_tolerant, bar.update, None)
+
+            labelled = []
+            for source in sources_of_stream(stream, batch_size, needed):
+                labelled.append(votes_where_text(source, self._text_column, label_rows))
+        return stacked(labelled, self._classes)
 
 
 def _as_iterable(lfs: Any) -> Iterable[Any]:
@@ -312,6 +348,14 @@ def _enum_of_labels(lfs: list[LabelingFunction]) -> type[Enum] | None:
     return next(iter(enums), None)
 
 
+def _handed_out(labelled: Labelled, return_meta: bool) -> LabelMatrix | VotesAndMeta:
+    """Return what the caller asked for; warn of faults if that is the votes alone."""
+    if return_meta:
+        return labelled
+    _warn_of(labelled[1])
+    return labelled[0]
+
+
 def _warn_of(meta: ApplierMetadata) -> None:
     """Warn of what was tolerated, since the metadata that say so were not asked for."""
     for counts, what in (
@@ -320,7 +364,7 @@ def _warn_of(meta: ApplierMetadata) -> None:
     ):
         if counts:
             warnings.warn(
-                f"{what}: {counts}; apply with return_meta=True for details", UserWarning, 4
+                f"{what}: {counts}; apply with return_meta=True for details", UserWarning, 5
             )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, cast
@@ -25,6 +26,7 @@ from spear_amal.labeling.lf_outputs import (
     score_of,
 )
 from spear_amal.labeling.preprocessing import Failure, PreparedRows, flat_chain
+from spear_amal.labeling.required_literals import RequiredLiterals
 from spear_amal.labeling.text_chunks import TextChunk, text_chunks
 from spear_amal.labeling.text_search import Candidates, TextScanner
 from spear_amal.labeling.thresholds import ThresholdLF
@@ -68,7 +70,7 @@ class LFRunner:
         n = self._source.n
         joined = self._groups()
         for name, lfs in joined.items():
-            scanner = TextScanner([self._lfs[j].needed for j in lfs])  # type: ignore[attr-defined]
+            scanner = _scanner(tuple(cast(TextLF, self._lfs[j]).needed for j in lfs))
             for start, stop in _spans(n, batch_size or n):
                 self._search(name, lfs, scanner, start, stop)
         done = {j for lfs in joined.values() for j in lfs}
@@ -122,6 +124,9 @@ class LFRunner:
         """Votes of one LF on a chunk of texts."""
         lf, reader = cast(TextLF, self._lfs[j]), self._readers[j]
         sure, rows = candidates
+        fired = Fired(sure, np.full(len(sure), reader.declared, CODE))
+        if not len(rows):
+            return fired
         answers = [lf.test(chunk.text(row)) for row in rows.tolist()]
         if lf.answers is bool:
             codes = np.where(np.array(answers, dtype=bool), reader.declared, ABSTAIN)
@@ -132,11 +137,9 @@ class LFRunner:
                     codes[k] = reader.code(answer)
                 except InvalidOutput as error:
                     self._book.report(lf.name, start + int(rows[k]), error)
-        places, codes, _ = Fired.of_dense(codes)
-        if not len(sure):
-            return Fired(rows[places], codes)
-        rows = np.concatenate([sure, rows[places]])
-        codes = np.concatenate([np.full(len(sure), reader.declared, CODE), codes])
+        tested = Fired.of_dense(codes)
+        rows = np.concatenate([sure, rows[tested.rows]])
+        codes = np.concatenate([fired.codes, tested.codes])
         order = np.argsort(rows, kind="stable")
         return Fired(rows[order], codes[order])
 
@@ -251,6 +254,12 @@ class LFRunner:
             row_ids=self._source.ids,
             lf_classes=[reader.declared for reader in self._readers],
         )
+
+
+@functools.lru_cache(maxsize=4)
+def _scanner(needs: tuple[RequiredLiterals, ...]) -> TextScanner:
+    """Make a scanner, once for all blocks of a table: its tables take a while to build."""
+    return TextScanner(needs)
 
 
 def _joined(parts: list[np.ndarray], dtype: Any) -> np.ndarray:

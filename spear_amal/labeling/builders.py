@@ -314,6 +314,16 @@ class ColumnLF(LabelingFunction):
         return facts if self.exemplar is None else facts | {"written from": self.exemplar}
 
 
+def declared_columns(lfs: Iterable[LabelingFunction], *further: str | None) -> list[str] | None:
+    """Return the columns that LFs read, and further ones; None unless all LFs declare theirs."""
+    names: list[str | None] = []
+    for lf in lfs:
+        if not isinstance(lf, ColumnLF):
+            return None
+        names.append(lf.column)
+    return [name for name in dict.fromkeys([*names, *further]) if name is not None]
+
+
 class TextLF(ColumnLF):
     """An LF that tests one text at a time.
 

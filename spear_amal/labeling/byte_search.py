@@ -13,18 +13,35 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-# Bytes that are searched at a time. The arrays for them take eight times as many.
+# Bytes that are looked up at a time, few enough for the caches next to a core, and bytes of which
+# the hits are compared with words together.
+LOOKED_UP = 1 << 18
 BLOCK = 1 << 20
 # The bit that lower-case letters of ASCII have and upper-case ones have not.
 CASE_BIT = 0x20
 LETTERS = frozenset(string.ascii_letters.encode())
 # Entries of a table for each key that is stored: few other bytes then share a key.
 SPARSENESS = 16
-# Odd numbers, by which pairs of bytes are mixed.
-MIX = 2_654_435_769, 2_246_822_519
+# Quads of a word among which the best are chosen.
+MOST_QUADS = 32
+# Of the first of four bytes four bits count, and of the last one too where keys have 16 bits (the
+# other bits are shifted out): a byte that may be any is then only sixteen different ones.
+FEW_BITS = np.uint16(0xFF0F)
+MIX = 2_654_435_769, 16 * 2_246_822_519 % 2**32
 
 # Where words begin (matches,) and which words they are (matches,).
 Matches = tuple[np.ndarray, np.ndarray]
+
+
+def count_within(counts: np.ndarray) -> np.ndarray:
+    """Return 0, 1, .. for the members of each group, one group after the other, (sum of counts,).
+
+    Examples
+    --------
+    >>> count_within(np.array([2, 0, 3])).tolist()
+    [0, 1, 0, 1, 2]
+    """
+    return np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
 
 
 class WordSearch:
@@ -54,10 +71,9 @@ class WordSearch:
         self.lengths = np.fromiter(map(len, words), np.int64, len(words))
         self._letters = _WordLetters(words, self.lengths, folded)
         self._reach = int(self.lengths.max(initial=0)) + 8
-        short = np.flatnonzero(self.lengths < 3).tolist()
-        long = np.flatnonzero(self.lengths >= 3).tolist()
-        self._quads = _QuadTable(words, long) if long else None
-        self._pairs = _PairTable(words, folded, short) if short else None
+        long, short = np.flatnonzero(self.lengths > 2), np.flatnonzero(self.lengths < 3)
+        self._quads = _QuadTable(words, long) if len(long) else None
+        self._pairs = _PairTable(words, folded, short) if len(short) else None
 
     def find(self, data: np.ndarray) -> Matches:
         """Return all places of all words, in no order; those that overlap too.
@@ -67,28 +83,30 @@ class WordSearch:
         data : array of uint8 of shape (bytes,)
         """
         none = np.empty(0, np.int64)
-        places, words = [none], [none]
-        # A copy of a block with zeros behind it: eight bytes can be read at any place.
-        room = np.zeros(min(BLOCK, len(data)) + self._reach + 16, np.uint8)
-        for start in range(0, len(data), BLOCK):
-            part = data[start : start + BLOCK + self._reach]
-            room[: len(part)] = part
-            room[len(part) :] = 0
-            for found, which in self._in_block(room, min(BLOCK, len(data) - start)):
-                places.append(found + start)
-                words.append(which)
-        return np.concatenate(places), np.concatenate(words)
+        found: list[Matches] = [(none, none)]
+        # Eight bytes are read wherever a word may begin or go on: the end is copied to more room.
+        margin = self._reach + MOST_QUADS + 8
+        inner = max(len(data) - margin, 0)
+        for start in range(0, inner, BLOCK):
+            size = min(BLOCK, inner - start)
+            found += self._in_block(data[start : start + size + margin], start, size)
+        rest = data[inner:]
+        room = np.zeros(2 * margin, np.uint8)
+        room[: len(rest)] = rest
+        found += self._in_block(room, inner, len(rest))
+        return np.concatenate([p for p, _ in found]), np.concatenate([w for _, w in found])
 
-    def _in_block(self, room: np.ndarray, size: int) -> Iterator[Matches]:
-        """Return the words that begin in the first `size` bytes."""
-        last = 2 * (size // 2 + 1)
+    def _in_block(self, data: np.ndarray, base: int, size: int) -> Iterator[Matches]:
+        """Return the words that begin in the first `size` bytes; `base` is where those begin."""
+        last = 2 * ((size + MOST_QUADS) // 2 + 1)
         if self._quads is not None:
-            seen = self._quads.seen(room[: last + 2])
-            yield self._letters.compared(room, size, *seen)
+            starts, words = self._letters.compared(data, size, *self._quads.seen(data[: last + 2]))
+            yield starts + base, words
         if self._pairs is not None:
             for odd in (0, 1):
-                starts, words = self._pairs.seen(room[odd : odd + last])
-                yield self._letters.compared(room, size, starts + odd, words)
+                starts, words = self._pairs.seen(data[odd : odd + last])
+                starts, words = self._letters.compared(data, size, starts + odd, words)
+                yield starts + base, words
 
 
 class _WordLetters:
@@ -108,10 +126,10 @@ class _WordLetters:
         self._bits = np.frombuffer(b"".join(bits), "<u8")
 
     def compared(
-        self, room: np.ndarray, size: int, starts: np.ndarray, words: np.ndarray
+        self, data: np.ndarray, size: int, starts: np.ndarray, words: np.ndarray
     ) -> Matches:
         """Return those of the places in the first `size` bytes where the word really stands."""
-        at = np.ndarray((len(room) - 7,), "<u8", room, 0, (1,))
+        at = np.ndarray((len(data) - 7,), "<u8", data, 0, (1,))
         equal = np.flatnonzero(self._differ(at[starts], self._firsts[words]) == 0)
         starts, words = starts[equal], words[equal]
         inside = (starts >= 0) & (starts < size)
@@ -147,70 +165,87 @@ class _Table:
     keys, words, offsets : arrays of int of shape (entries,)
     """
 
+    # Bytes of which a key is made beyond the first two.
+    _ahead = 0
+
     def __init__(self, size: int, keys: np.ndarray, words: np.ndarray, offsets: np.ndarray) -> None:
         # In the order of keys, and each once: an open byte may lead to one key in several ways.
-        packed = np.unique((keys << 40) | (words << 4) | (offsets + 1))
-        self._words, self._offsets = (packed >> 4) & 0xFFFFFFFFF, (packed & 0xF) - 1
+        packed = np.unique((keys << 40) | (words << 8) | (offsets + 1))
+        self._words, self._offsets = (packed >> 8) & 0xFFFFFFFF, (packed & 0xFF) - 1
         self._counts = np.bincount(packed >> 40, minlength=size).astype(np.int32)
         self._firsts = np.cumsum(self._counts, dtype=np.int32) - self._counts
         self._known = self._counts > 0
 
-    def looked_up(self, keys: np.ndarray) -> Matches:
-        """Return where words may begin, given a key for every second place from 0 on."""
-        hits = np.flatnonzero(self._known.take(keys, mode="clip"))
-        keys = keys[hits]
+    def seen(self, data: np.ndarray) -> Matches:
+        """Return where words may begin, and which, by what is seen from each even place on."""
+        found, keys_of = [], []
+        for start in range(0, len(data), LOOKED_UP):
+            keys = self._keys(data[start : start + LOOKED_UP + self._ahead].view("<u2"))
+            hits = np.flatnonzero(self._known.take(keys, mode="clip"))
+            keys_of.append(keys[hits])
+            found.append(hits + start // 2)
+        hits, keys = np.concatenate(found), np.concatenate(keys_of)
         entries, counts = self._firsts[keys], self._counts[keys]
         several = np.flatnonzero(counts > 1)
         if len(several):
             counts = counts[several] - 1
-            before = np.repeat(np.cumsum(counts) - counts, counts)
-            further = np.repeat(entries[several] + 1, counts) + np.arange(len(before)) - before
+            further = np.repeat(entries[several] + 1, counts) + count_within(counts)
             entries = np.concatenate([entries, further])
             hits = np.concatenate([hits, np.repeat(hits[several], counts)])
-        hits *= 2
-        hits -= self._offsets[entries]
-        return hits, self._words[entries]
+        return 2 * hits - self._offsets[entries], self._words[entries]
+
+    def _keys(self, pairs: np.ndarray) -> np.ndarray:
+        """Return a key for each pair of bytes, by what begins with it."""
+        raise NotImplementedError
 
 
 class _QuadTable(_Table):
     """Words by four of their bytes, whatever the case."""
 
-    def __init__(self, words: Sequence[bytes], which: Sequence[int]) -> None:
-        self._bits = max(16, (2 * SPARSENESS * len(which)).bit_length())
-        quads, owners, offsets, gaps = [], [], [], []
-        for w in which:
-            word = words[w]
-            # From an even place on; from an odd one, either the bytes behind the first one, or
-            # with the one before a word that is too short.
-            odd = 1 if len(word) > 4 else -1
-            quads += [word[:4].ljust(4), (b" " + word if odd < 0 else word[1:])[:4]]
-            owners += [w, w]
-            offsets += [0, odd]
-            gaps += [3 if len(word) < 4 else -1, 0 if odd < 0 else -1]
-        letters, gap = np.frombuffer(b"".join(quads), np.uint8).reshape(-1, 4), np.array(gaps)
-        known = np.flatnonzero(gap < 0)
-        filled, entries = [letters[known]], [known]
-        for place in (0, 3):
-            open_ones = np.flatnonzero(gap == place)
-            each = np.repeat(letters[open_ones], 256, axis=0)
-            each[:, place] = np.tile(np.arange(256), len(open_ones))
-            filled.append(each)
-            entries.append(np.repeat(open_ones, 256))
-        keys = self._keys(np.concatenate(filled).view("<u2"))[::2].astype(np.int64)
-        every = np.concatenate(entries)
-        super().__init__(1 << self._bits, keys, np.array(owners)[every], np.array(offsets)[every])
+    _ahead = 2
 
-    def seen(self, data: np.ndarray) -> Matches:
-        """Return where words may begin, and which, by each four bytes from an even place on."""
-        return self.looked_up(self._keys(data.view("<u2")))
+    def __init__(self, words: Sequence[bytes], which: np.ndarray) -> None:
+        self._bits = max(16, (2 * SPARSENESS * len(which)).bit_length())
+        # A quad may begin a byte before the word, and end one behind it, with any byte there.
+        letters = np.frombuffer(b"".join(b" %b " % words[w] for w in which.tolist()), np.uint8)
+        lengths = np.array([len(words[w]) for w in which.tolist()])
+        counts = np.minimum(lengths - 1, MOST_QUADS)
+        offsets = count_within(counts) - 1
+        begins = np.repeat(np.cumsum(lengths + 2) - lengths - 1, counts) + offsets
+        quads = letters[begins[:, None] + np.arange(4)]
+        owners, keys = np.repeat(which, counts), self._keys_of(quads)
+        before, behind = offsets < 0, offsets == np.repeat(lengths - 3, counts)
+        shared_by = np.bincount(keys)[keys] + (before | behind) * len(keys)
+        place = 2 * owners + (offsets & 1)
+        order = np.lexsort((offsets, shared_by, place))
+        best = order[np.diff(place[order], prepend=-1) > 0]
+        known = best[~(before | behind)[best]]
+        entries = [(keys[known], owners[known], offsets[known])]
+        for gap, opened in ((0, before), (3, behind)):
+            some = best[opened[best]]
+            each = np.repeat(quads[some], 256, axis=0)
+            each[:, gap] = np.tile(np.arange(256), len(some))
+            entries.append((self._keys_of(each), *np.repeat([owners[some], offsets[some]], 256, 1)))
+        super().__init__(1 << self._bits, *map(np.concatenate, zip(*entries, strict=True)))
 
     def _keys(self, pairs: np.ndarray) -> np.ndarray:
+        pairs = pairs | np.uint16(CASE_BIT * 0x101)
+        return self._mixed(pairs[:-1], pairs[1:])
+
+    def _keys_of(self, quads: np.ndarray) -> np.ndarray:
+        """Return the keys of some quads (quads, 4), as integers of 64 bits."""
+        pairs = np.ascontiguousarray(quads | np.uint8(CASE_BIT)).view("<u2")
+        return self._mixed(pairs[:, 0], pairs[:, 1]).astype(np.int64)
+
+    def _mixed(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Return a key for each two pairs of bytes that follow each other."""
-        pairs = (pairs | np.uint16(CASE_BIT * 0x101)).ravel()
+        first = first & FEW_BITS
         if self._bits == 16:
-            return pairs[:-1] * np.uint16(MIX[0] & 0xFFFF) + pairs[1:] * np.uint16(MIX[1] & 0xFFFF)
-        keys = np.multiply(pairs[:-1], MIX[0], dtype=np.uint32)
-        keys += np.multiply(pairs[1:], MIX[1], dtype=np.uint32)
+            first *= np.uint16(MIX[0] & 0xFFFF)
+            first += second * np.uint16(MIX[1] & 0xFFFF)
+            return first
+        keys = np.multiply(first, MIX[0], dtype=np.uint32)
+        keys += np.multiply(second, MIX[1], dtype=np.uint32)
         keys >>= np.uint32(32 - self._bits)
         return keys
 
@@ -218,17 +253,14 @@ class _QuadTable(_Table):
 class _PairTable(_Table):
     """Words of one byte or two; the keys are pairs of bytes as they are."""
 
-    def __init__(
-        self, words: Sequence[bytes], folded: Sequence[bool], which: Sequence[int]
-    ) -> None:
+    def __init__(self, words: Sequence[bytes], folded: Sequence[bool], which: np.ndarray) -> None:
         keys, owners = [], []
-        for w in which:
+        for w in which.tolist():
             cases = [[c, c ^ CASE_BIT * (folded[w] and c in LETTERS)] for c in words[w]]
             for low, high in itertools.product(cases[0], cases[1] if cases[1:] else range(256)):
                 keys.append(low | high << 8)
                 owners.append(w)
         super().__init__(1 << 16, np.array(keys), np.array(owners), np.zeros(len(keys), np.int64))
 
-    def seen(self, data: np.ndarray) -> Matches:
-        """Return where words begin, and which, by each two bytes from an even place on."""
-        return self.looked_up(data.view("<u2"))
+    def _keys(self, pairs: np.ndarray) -> np.ndarray:
+        return pairs

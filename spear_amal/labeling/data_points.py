@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,7 +13,7 @@ import pandas as pd
 
 from spear_amal.errors import InputError
 from spear_amal.hf_datasets import as_frame, is_dataset
-from spear_amal.labeling.cell_values import as_list
+from spear_amal.labeling.cell_values import as_list, holds_nulls
 from spear_amal.labeling.rows import field, row_of
 
 
@@ -42,20 +43,30 @@ class ListSource(RowSource):
     def __init__(self, points: Any) -> None:
         if isinstance(points, pd.DataFrame):
             raise InputError("data_points is a DataFrame; use PandasLFApplier")
-        table = is_table(points) or is_not_yet_table(points) or is_dataset(points)
+        table = is_table(points) or is_stream(points) or is_dataset(points)
         if table or isinstance(points, str | Mapping) or not hasattr(points, "__iter__"):
             raise InputError(
-                f"data_points must be a list of rows, found {type_name(points)}; use "
+                f"data_points must be a list of rows, found {type(points).__name__}; use "
                 "PandasLFApplier for a pandas DataFrame, ColumnLFApplier for a mapping of columns "
-                "or a table of Arrow or Polars"
+                "or a table of Arrow, Polars or DuckDB"
             )
-        column = any(hasattr(points, name) for name in ("to_pylist", "to_list"))
-        if column or (isinstance(points, np.ndarray) and points.ndim == 1):
-            self._points: Any = as_list(points)  # one column, of Arrow, Polars, pandas or NumPy
-        else:
-            self._points = points if isinstance(points, Sequence | np.ndarray) else list(points)
-        self.n = len(self._points)
+        typed = any(hasattr(points, name) for name in ("to_pylist", "to_list"))
+        self._is_column = typed or (isinstance(points, np.ndarray) and points.ndim == 1)
+        sized = self._is_column or isinstance(points, Sequence | np.ndarray)
+        self._given = points if sized else list(points)
+        self.n = len(self._given)
         self.ids = points.index if isinstance(points, pd.Series) else None
+
+    @cached_property
+    def _points(self) -> Any:
+        """Return the points one by one; made of a column of Arrow, Polars, pandas or NumPy."""
+        return as_list(self._given) if self._is_column else self._given
+
+    def column(self, name: str, start: int, stop: int) -> Any:
+        """Return one field of data points start..stop-1; of texts, which are their own, these."""
+        if is_text_column(self._given):
+            return _part(self._given, start, stop)
+        return super().column(name, start, stop)
 
     def rows(self, start: int, stop: int) -> list[Any]:
         """Return data points start..stop-1 as row objects."""
@@ -77,8 +88,9 @@ class FrameSource(RowSource):
         frame = as_frame(frame)
         if not isinstance(frame, pd.DataFrame):
             raise InputError(
-                f"needed a pandas DataFrame, found {type_name(frame)}; use LFApplier for a list of "
-                "rows, ColumnLFApplier for a mapping of columns or a table of Arrow or Polars"
+                f"needed a pandas DataFrame, found {type(frame).__name__}; use LFApplier for a "
+                "list of rows, ColumnLFApplier for a mapping of columns or a table of Arrow, "
+                "Polars or DuckDB"
             )
         if not frame.columns.is_unique:  # which pandas remembers
             _refuse_twice(frame.columns)
@@ -135,8 +147,8 @@ class ColumnSource(RowSource):
     def __init__(self, columns: Any) -> None:
         if not isinstance(columns, Mapping):
             raise InputError(
-                "needed a mapping of columns, or a table of pandas, Arrow or Polars, found "
-                f"{type_name(columns)}"
+                "needed a mapping of columns, or a table of pandas, Arrow, Polars or DuckDB, found "
+                f"{type(columns).__name__}"
             )
         lengths = {name: len(values) for name, values in columns.items()}
         if len(set(lengths.values())) > 1:
@@ -231,13 +243,21 @@ def get_column(batch: Any, name: str) -> Any:
 
 _TABLES = {"pyarrow": ("Table", "RecordBatch"), "polars": ("DataFrame",)}
 _COLUMNS = {"pyarrow": ("Array", "ChunkedArray"), "polars": ("Series",)}
-# What becomes a table by a call that only the user can make: it may take all memory.
-_NOT_YET = {"LazyFrame": ".collect()", "RecordBatchReader": ".read_all()"}
 
 
 def is_table(x: Any) -> bool:
     """Return whether `x` is a table of Arrow (Table, RecordBatch) or a DataFrame of Polars."""
     return _is_one_of(x, _TABLES)
+
+
+def is_text_column(column: Any) -> bool:
+    """Return whether a column of pandas, Arrow or Polars is typed as texts, and none is missing."""
+    if isinstance(column, pd.Series):
+        return isinstance(column.dtype, pd.StringDtype) and not column.hasnans
+    if not is_column(column):
+        return False
+    kind = getattr(column, "type", None) or column.dtype  # of Arrow, of Polars
+    return str(kind).lower() in ("string", "large_string") and not holds_nulls(column)
 
 
 def is_column(x: Any) -> bool:
@@ -259,18 +279,26 @@ def names_of(table: Any) -> list[str]:
     return list(table.column_names if hasattr(table, "column_names") else table.columns)
 
 
-def is_not_yet_table(x: Any) -> bool:
-    """Return whether `x` becomes a table by a call, such as a LazyFrame."""
-    return type(x).__name__ in _NOT_YET
+def is_stream(x: Any) -> bool:
+    """Return whether `x` is a table that is read block by block.
 
-
-def type_name(x: Any) -> str:
-    """Return the type's name, with the call that makes a table of the object, for messages.
-
-    Examples
-    --------
-    >>> type_name(3)
-    'int'
+    That is a LazyFrame of Polars, a RecordBatchReader, Dataset or Scanner of Arrow, a relation of
+    DuckDB, and whatever else hands out a stream of Arrow's C interface, but for what is in memory
+    as a table or column of pandas, Arrow or Polars.
     """
-    name = type(x).__name__
-    return f"{name} (call {_NOT_YET[name]} first)" if is_not_yet_table(x) else name
+    if is_lazy(x) or is_scanned(x):
+        return True
+    in_memory = isinstance(x, pd.DataFrame | pd.Series | pd.Index) or is_table(x) or is_column(x)
+    return hasattr(type(x), "__arrow_c_stream__") and not in_memory
+
+
+def is_lazy(x: Any) -> bool:
+    """Return whether `x` is a LazyFrame of Polars."""
+    polars = sys.modules.get("polars")
+    return polars is not None and isinstance(x, polars.LazyFrame)
+
+
+def is_scanned(x: Any) -> bool:
+    """Return whether `x` is a Dataset or Scanner of Arrow."""
+    dataset = sys.modules.get("pyarrow.dataset")
+    return dataset is not None and isinstance(x, dataset.Dataset | dataset.Scanner)

@@ -211,6 +211,20 @@ class LabelMatrixBuilder:
         )
 
 
+def stacked(labelled: Sequence[Labelled], classes: ClassSet) -> Labelled:
+    """Return votes on consecutive rows as one label matrix, whose rows are numbered; at least one.
+
+    Classes that are not named are as many as the votes of all parts need.
+    """
+    parts = [votes for votes, _ in labelled]
+    if classes.names is None:
+        count = max(votes.n_classes for votes in parts)
+        parts = [votes.with_classes(range(count)) for votes in parts]
+    votes = LabelMatrix.concatenate(parts)
+    votes.has_row_ids = False
+    return votes, merged(meta for _, meta in labelled)
+
+
 def merged(metas: Iterable[ApplierMetadata]) -> ApplierMetadata:
     """Sum of what went wrong, with the first tracebacks of each LF; `metas` in row order."""
     total = ApplierMetadata({}, {}, {})

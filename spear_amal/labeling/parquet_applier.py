@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,16 +19,16 @@ from spear_amal.checks import check_whole
 from spear_amal.errors import FileFormatError, InputError, LabelingError, OutputExistsError
 from spear_amal.labeling.appliers import BaseLFApplier
 from spear_amal.labeling.blank_texts import votes_where_text
-from spear_amal.labeling.builders import ColumnLF
+from spear_amal.labeling.builders import declared_columns
 from spear_amal.labeling.cell_values import as_list, frame_of_schema
 from spear_amal.labeling.data_points import RowSource, TableSource, get_column
 from spear_amal.labeling.functions import LabelingFunction
 from spear_amal.labeling.hashing import Unhashable, function_hash, lf_hash
 from spear_amal.labeling.lf_outputs import ApplierMetadata, LFFailure, OutputParser
+from spear_amal.labeling.overlap import read_ahead, run_behind
 from spear_amal.labeling.parallel import Labelled, label, merged
 from spear_amal.labeling.parquet_files import source_files
 from spear_amal.labeling.parquet_reader import Block, count_nan_texts, plan_blocks, read_tables
-from spear_amal.labeling.read_ahead import read_ahead
 from spear_amal.labeling.worker_pool import as_n_jobs, map_in_processes
 from spear_amal.progress import Progress
 from spear_amal.votes.class_set import ClassSet
@@ -121,7 +121,8 @@ class ParquetLFApplier(BaseLFApplier):
         """
         processes, folder = as_n_jobs(n_jobs), Path(output).resolve()
         check_whole("batch_rows", batch_rows, 1)
-        read = self._columns_to_read(columns, row_id, self._text_column)
+        further = (row_id, self._text_column)
+        read = declared_columns(self._lfs if columns is None else (), *(columns or ()), *further)
         needed = read if read is not None else [] if row_id is None else [row_id]
         blocks = plan_blocks(
             source_files(source, order, by_id=row_id is not None, output=folder), needed, batch_rows
@@ -149,13 +150,6 @@ class ParquetLFApplier(BaseLFApplier):
         if n_jobs == 1 or len(blocks) < 2:
             return work.one_by_one(blocks)
         return map_in_processes(work, blocks, n_jobs, _describe)
-
-    def _columns_to_read(self, columns: Any, *further: str | None) -> list[str] | None:
-        if columns is None:
-            if not all(isinstance(lf, ColumnLF) for lf in self._lfs):
-                return None
-            columns = [lf.column for lf in self._lfs if isinstance(lf, ColumnLF)]
-        return list(dict.fromkeys([*columns, *(name for name in further if name is not None)]))
 
     def _made_by(self, *settings: Any) -> str:
         try:
@@ -283,13 +277,17 @@ class BlockWork:
 
     def __call__(self, block: Block) -> list[PartRecord]:
         """Make the parts of a block that are not there yet."""
-        return [self._made(piece) for piece in self._pieces([block])]
+        return [self._labelled(piece)() for piece in self._pieces([block])]
 
     def one_by_one(self, blocks: Iterable[Block]) -> Generator[list[PartRecord]]:
-        """Make the parts of all blocks one after the other, while the next rows are being read."""
+        """Make the parts of all blocks one after the other.
+
+        While the votes of a part are found, the next rows are read and the part before is written.
+        """
         with closing(read_ahead(self._pieces(blocks))) as pieces:
-            for piece in pieces:
-                yield [self._made(piece)]
+            with closing(run_behind(map(self._labelled, pieces))) as records:
+                for record in records:
+                    yield [record]
 
     def _pieces(self, blocks: Iterable[Block]) -> Generator[_Piece]:
         for block in blocks:
@@ -300,8 +298,25 @@ class BlockWork:
             tables = read_tables(block, self.columns, self.batch_rows)
             yield from (_Piece(block, k, kept[k], table) for k, table in enumerate(tables))
 
-    def _made(self, piece: _Piece) -> PartRecord:
-        return piece.kept or self._make(piece.block, piece.k, piece.table)
+    def _labelled(self, piece: _Piece) -> Callable[[], PartRecord]:
+        """Find the votes of a part; return what writes it."""
+        block, k, kept, table = piece
+        if kept is not None:
+            return lambda: kept
+        source = PartSource(table, self._ids(block, k, table))
+        try:
+            votes, meta = votes_where_text(source, self.text_column, self._label)
+        except LabelingError as error:
+            raise LabelingError(f"{block.file}: {error}") from error.__cause__
+        texts = count_nan_texts(table) if block.by_spark else {}
+
+        def write() -> PartRecord:
+            about = meta._asdict() | {"nan_texts": texts}
+            note = self._note(block, k)
+            part = write_part(self.folder, block.first_part + k, votes, note, about)
+            return PartRecord(part, meta, texts)
+
+        return write
 
     def _note(self, block: Block, k: int) -> str:
         if not self.made_by:
@@ -316,17 +331,6 @@ class BlockWork:
         if stored is None or (stored[1]["faults"] and not self.tolerant):
             return None
         return PartRecord(stored[0], meta_of(stored[1]), stored[1].get("nan_texts", {}))
-
-    def _make(self, block: Block, k: int, table: Any) -> PartRecord:
-        source = PartSource(table, self._ids(block, k, table))
-        try:
-            votes, meta = votes_where_text(source, self.text_column, self._label)
-        except LabelingError as error:
-            raise LabelingError(f"{block.file}: {error}") from error.__cause__
-        texts = count_nan_texts(table) if block.by_spark else {}
-        about = meta._asdict() | {"nan_texts": texts}
-        part = write_part(self.folder, block.first_part + k, votes, self._note(block, k), about)
-        return PartRecord(part, meta, texts)
 
     def _label(self, source: RowSource) -> Labelled:
         return label(self.lfs, self.classes, source, self.tolerant, _nothing, None)

@@ -17,7 +17,7 @@ import pandas as pd
 from spear_amal.labeling.cell_values import as_list, is_missing
 
 # Bytes of a chunk at most, unless a single text has more.
-CHUNK_BYTES = 1 << 24
+CHUNK_BYTES = 1 << 23
 # Rows, or letters of Python's texts, that are copied at a time where no UTF-8 lies in order.
 COPIED_ROWS = 1 << 14
 COPIED_LETTERS = 1 << 22

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spear_amal.labeling.byte_search import WordSearch
+from spear_amal.labeling.byte_search import WordSearch, count_within
 from spear_amal.labeling.required_literals import RequiredLiterals
 from spear_amal.labeling.text_chunks import TextChunk, chunks_of_texts
 
@@ -70,25 +70,36 @@ class TextScanner:
 
     def scan(self, chunk: TextChunk) -> list[Candidates]:
         """Return the candidates of each LF among the texts of a chunk; as many as `needs`."""
-        numbers = [self._words.find(chunk)]
-        odd = np.empty(0, np.int64)
+        found, odd = [self._words.find(chunk)], _NO_ROWS
         if any(need.lowered for need in self._needs) and not _is_ascii(chunk):
             odd = _rows_with_odd_letters(chunk)
             if self._lowered_words is not None:
-                numbers.append(_find_in_lower_case(self._lowered_words, chunk))
-        found = np.sort(np.concatenate(numbers))
-        found = found[np.diff(found, prepend=-1) > 0]
-        cuts = np.searchsorted(found, np.arange(len(self._needs) + 1) * len(chunk))
-        none = np.empty(0, np.int64)
-        candidates = []
-        for k, need in enumerate(self._needs):
-            rows = found[cuts[k] : cuts[k + 1]] - k * len(chunk)
-            further = odd if need.lowered else none
-            if need.proof:
-                candidates.append(Candidates(rows, np.setdiff1d(further, rows)))
-            else:
-                candidates.append(Candidates(none, np.union1d(rows, further)))
-        return candidates
+                found.append(_find_in_lower_case(self._lowered_words, chunk))
+        pairs = _distinct(np.concatenate(found))
+        cuts = np.searchsorted(pairs, np.arange(len(self._needs) + 1) * len(chunk))
+        return [
+            _candidates(need, pairs[cuts[k] : cuts[k + 1]] - k * len(chunk), odd)
+            for k, need in enumerate(self._needs)
+        ]
+
+
+_NO_ROWS = np.empty(0, np.int64)
+
+
+def _candidates(need: RequiredLiterals, rows: np.ndarray, odd: np.ndarray) -> Candidates:
+    """Candidates of one LF, given the rows with its words and those with odd letters."""
+    further = odd if need.lowered else _NO_ROWS
+    if need.proof:
+        return Candidates(rows, further[~np.isin(further, rows)] if len(further) else further)
+    return Candidates(
+        _NO_ROWS, _distinct(np.concatenate([rows, further])) if len(further) else rows
+    )
+
+
+def _distinct(numbers: np.ndarray) -> np.ndarray:
+    """Return numbers from 0 on in order, each once; faster than ``np.unique``."""
+    ordered = np.sort(numbers)
+    return ordered[np.diff(ordered, prepend=-1) > 0]
 
 
 class _Word(NamedTuple):
@@ -121,64 +132,40 @@ class _OwnedWords:
         starts, words = self._search.find(chunk.data[first:last])
         starts = (starts + first).astype(chunk.offsets.dtype, copy=False)
         rows = np.searchsorted(chunk.offsets, starts, side="right") - 1
-        ends = starts + self._lengths[words]
-        within = ends <= chunk.offsets[rows + 1]
+        ends, stops = starts + self._lengths[words], chunk.offsets[rows + 1]
+        counts = (ends <= stops) * self._counts[words]
         if chunk.missing is not None:
-            within &= ~chunk.missing[rows]
-        match = np.flatnonzero(within)
-        counts = self._counts[words[match]]
-        match = np.repeat(match, counts)
-        place = np.arange(len(match)) - np.repeat(np.cumsum(counts) - counts, counts)
-        owner = self._firsts[words[match]] + place
-        fits = np.ones(len(match), bool)
-        if self._before.any():
-            asked = np.flatnonzero(self._before[owner])
-            fits[asked] = ~_letter_before(chunk, starts[match[asked]], rows[match[asked]])
-        if self._behind.any():
-            asked = np.flatnonzero(self._behind[owner] & fits)
-            fits[asked] = ~_letter_behind(chunk, ends[match[asked]], rows[match[asked]])
-        return self._needs[owner[fits]] * len(chunk) + rows[match[fits]]
+            counts *= ~chunk.missing[rows]
+        match = np.repeat(np.arange(len(words)), counts)
+        owner = self._firsts[words[match]] + count_within(counts)
+        starts, ends, rows, stops = starts[match], ends[match], rows[match], stops[match]
+        before = self._before[owner] & (starts > chunk.offsets[rows])
+        behind = self._behind[owner] & (ends < stops)
+        fits = ~_is_word_letter(chunk.data, starts - 1, before)
+        fits &= ~_is_word_letter(chunk.data, ends, behind)
+        return self._needs[owner[fits]] * len(chunk) + rows[fits]
 
 
-def _letter_before(chunk: TextChunk, starts: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Return whether a letter, digit or underscore stands before a place in its text, (places,)."""
-    inner = np.flatnonzero(starts > chunk.offsets[rows])
-    touched = np.zeros(len(starts), bool)
-    places = starts[inner] - 1
-    for _ in range(3):  # to the first byte of the letter
-        continued = np.flatnonzero(chunk.data[places] & 0xC0 == 0x80)
-        if not len(continued):
-            break
-        places[continued] -= 1
-    touched[inner] = _in_word(chunk.data, places)
-    return touched
+def _is_word_letter(data: np.ndarray, places: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    r"""Return where the letter with the byte at a place is of the class ``\w``, (places,).
 
-
-def _letter_behind(chunk: TextChunk, ends: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Return whether a letter, digit or underscore stands behind a place in its text, (places,)."""
-    inner = np.flatnonzero(ends < chunk.offsets[rows + 1])
-    touched = np.zeros(len(ends), bool)
-    touched[inner] = _in_word(chunk.data, ends[inner])
-    return touched
-
-
-def _is_word_letter(code: int) -> bool:
-    r"""Return whether a character is of the class ``\w``."""
-    return chr(code).isalnum() or code == ord("_")
-
-
-_ASCII_WORD_LETTERS = np.array([code < 128 and _is_word_letter(code) for code in range(256)])
-
-
-def _in_word(data: np.ndarray, places: np.ndarray) -> np.ndarray:
-    r"""Return whether the letters that begin at some places are of the class ``\w``, (places,)."""
-    first = data[places]
-    inside = _ASCII_WORD_LETTERS[first]
-    beyond = np.flatnonzero(first >= 0x80)
+    False where it is not asked for; `places` may then lie outside the data.
+    """
+    byte = data.take(places, mode="clip")
+    of_class = _ASCII_WORD_LETTERS[byte] & asked
+    beyond = np.flatnonzero((byte >= 0x80) & asked)
     if len(beyond):
-        codes, which = np.unique(_code_points(data, places[beyond]), return_inverse=True)
-        inside[beyond] = np.array([_is_word_letter(code) for code in codes.tolist()])[which]
-    return inside
+        first = places[beyond]
+        for _ in range(3):  # back to the first byte of the letter
+            first = first - (data[first] & 0xC0 == 0x80)
+        codes, which = np.unique(_code_points(data, first), return_inverse=True)
+        of_class[beyond] = np.array([chr(code).isalnum() for code in codes.tolist()])[which]
+    return of_class
+
+
+_ASCII_WORD_LETTERS = np.array(
+    [chr(c).isalnum() or c == ord("_") for c in range(128)] + [False] * 128
+)
 
 
 def _code_points(data: np.ndarray, places: np.ndarray) -> np.ndarray:
@@ -199,7 +186,7 @@ def _is_ascii(chunk: TextChunk) -> bool:
 
 def _rows_with_odd_letters(chunk: TextChunk) -> np.ndarray:
     """Return the rows that hold one of the odd letters, in order, (rows,)."""
-    return np.unique(_ODD_WORDS.find(chunk))
+    return _distinct(_ODD_WORDS.find(chunk))
 
 
 _ODD_WORDS = _OwnedWords([_Word(c.encode(), False, 0, (False, False)) for c in ODD_LETTERS])
@@ -213,7 +200,7 @@ def _find_in_lower_case(words: _OwnedWords, chunk: TextChunk) -> np.ndarray:
     first, last = chunk.offsets[[0, -1]]
     beyond = np.flatnonzero(chunk.data[first:last] & 0x80) + first
     beyond = beyond.astype(chunk.offsets.dtype, copy=False)
-    rows = np.unique(np.searchsorted(chunk.offsets, beyond, side="right") - 1)
+    rows = _distinct(np.searchsorted(chunk.offsets, beyond, side="right") - 1)
     if chunk.missing is not None:
         rows = rows[~chunk.missing[rows]]
     found, start = [np.empty(0, np.int64)], 0

@@ -103,6 +103,7 @@ class CapturedLookAhead:
 
     def __init__(self, head: nn.Linear, rows: RowBatch, validation: Validation, eta: float) -> None:
         self.rows, self.validation, self.eta = rows, validation, eta
+        self.slopes = rows.slopes.transpose(0, 1).contiguous()  # (K, B, C)
         self.weight = head.weight.detach().to(rows.hidden)
         self.bias = None if head.bias is None else head.bias.detach().to(rows.hidden)
 
@@ -120,7 +121,7 @@ class CapturedLookAhead:
 
     def _score_gradients(self, weights: Tensor) -> Tensor:
         """``sum_k Lambda_ik D_ikc`` (B, C), over the losses that are defined."""
-        return weighted_slopes(self.rows.slopes, weights, self.rows.applies)
+        return weighted_slopes(self.slopes, weights)
 
     def validation_gradient(self, weights: Tensor) -> tuple[Tensor, Tensor | None]:
         """V: gradient of the validation loss at ``w' = w - eta grad L(w; Lambda)``."""
@@ -132,7 +133,7 @@ class CapturedLookAhead:
     def alignment(self, weights: Tensor) -> Tensor:
         """Inner products ``<V, grad l_ik>`` (B, K); exact zeros outside the domains."""
         along = F.linear(self.rows.hidden, *self.validation_gradient(weights))  # (B, C)
-        products = tangent_closed_form(self.rows.slopes, along)
+        products = tangent_closed_form(self.slopes, along)
         return torch.where(self.rows.applies, products, torch.zeros_like(products))
 
     def hypergradient(self, weights: Tensor) -> Tensor:
@@ -348,7 +349,8 @@ def _rows(losses: RowLosses, rows: Tensor, applies: Tensor, call: Call) -> RowBa
             "what the model gives out, and not under torch.no_grad()"
         )
     hidden = _wide(call.hidden, call.module)
-    slopes = score_gradients(losses.stacked, call.logits).to(hidden)
+    slopes = score_gradients(losses.stacked, call.logits).to(hidden).transpose(0, 1)
+    slopes = torch.where(applies.unsqueeze(2), slopes, 0.0)
     return RowBatch(rows, hidden, slopes, losses.stacked.detach(), applies)
 
 

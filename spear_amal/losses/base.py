@@ -147,17 +147,18 @@ class ComponentSet:
     def slopes(
         self, outputs: Outputs, batch: Batch, applies: Tensor
     ) -> tuple[Tensor, Tensor | None]:
-        """Derive every loss by the logits and, with LFs, by the rule model's (B, K, C each).
+        """Derive every loss by the logits and, with LFs, by the rule model's (K, B, C each).
 
         Zeros outside the domains. In closed form where a component knows it, by one backward pass
         for each of the others.
         """
-        apart = Slopes.zeros(outputs.detached(), len(self))
-        for k, weight in enumerate(_columns(applies, apart, batch)):
-            slopes, component = apart.of(k), self.components[k]
+        together = Slopes.zeros(outputs.detached(), len(self))
+        columns = _columns(applies, together, batch)
+        for each in zip(self.components, together.apart(), columns, strict=True):
+            component, slopes, weight = each
             if not add_in_closed_form(component, slopes, batch, weight):
                 _add_by_autograd([(component, weight)], slopes, batch)
-        return apart.total()
+        return together.total()
 
     def weighted_slopes(
         self, outputs: Outputs, batch: Batch, weights: Tensor

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from spear_amal.batch import Batch, Outputs
@@ -11,6 +10,7 @@ from spear_amal.losses.slopes import Slopes
 from spear_amal.losses.spear import GoldCrossEntropy
 from spear_amal.maths import losses
 from spear_amal.params import check_choice, check_positive, check_whole
+from spear_amal.tensors.layout import log_softmax
 
 DIRECTIONS = ("teacher-student", "student-teacher")
 
@@ -50,31 +50,33 @@ class TeacherDivergence(ClosedForm):
 
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Tempered divergence per row."""
-        teacher = self._teacher_logits(batch)
-        if self.direction == "teacher-student":
-            return losses.tempered_kl(outputs.logits, teacher, self.temperature)
-        return losses.tempered_kl(teacher, outputs.logits, self.temperature)
+        log_s, log_t = self._log_pair(outputs, batch)
+        if self.direction == "student-teacher":
+            log_s, log_t = log_t, log_s
+        return self.temperature**2 * losses.divergence(log_t, log_s)
 
     def add_slopes(self, slopes: Slopes, batch: Batch, weight: Tensor) -> bool:
         """``tau (s - t)``, or ``tau s_c (log(s_c / t_c) - KL(s || t))`` in the other direction."""
-        tau = self.temperature
-        log_s = (slopes.outputs.logits / tau).log_softmax(1)
-        log_t = (self._teacher_logits(batch) / tau).log_softmax(1)
+        outputs, tau = slopes.outputs, self.temperature
+        log_s, log_t = self._log_pair(outputs, batch)
+        s = outputs.shared(("s", tau), log_s.exp)
         if self.direction == "teacher-student":
-            slopes.by_logits.addcmul_(log_s.exp() - log_t.exp(), weight, value=tau)
+            slope = s - log_t.exp()
         else:
-            s, ratio = log_s.exp(), log_s - log_t
+            ratio = log_s - log_t
             slope = s * (ratio - (s * ratio).sum(1, keepdim=True))
-            slopes.by_logits.addcmul_(slope, weight, value=tau)
+        slopes.by_logits.addcmul_(slope, weight, value=tau)
         return True
 
-    def _teacher_logits(self, batch: Batch) -> Tensor:
-        # NaN is replaced before the loss: behind an output mask it would reach the gradient.
-        return torch.nan_to_num(batch.teachers[:, self.teacher], nan=0.0)
+    def _log_pair(self, outputs: Outputs, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Tempered log-probabilities (B, C) of student and teacher."""
+        tau = self.temperature
+        log_s = outputs.shared(("log s", tau), lambda: log_softmax(outputs.logits / tau))
+        return log_s, batch.teacher_log_p(self.teacher, tau)
 
     def applies(self, batch: Batch) -> Tensor:
         """Rows whose teacher speaks, labelled or not."""
-        return ~batch.teachers[:, self.teacher].amax(1).isnan()
+        return batch.taught[:, self.teacher]
 
 
 def teacher_names(n_teachers: int) -> tuple[str, ...]:
@@ -131,10 +133,9 @@ class TeacherCrossEntropy(ClosedForm):
         return True
 
     def _target(self, batch: Batch) -> Tensor:
-        # NaN is replaced before the loss: behind an output mask it would reach the gradient.
-        return torch.nan_to_num(batch.teachers[:, self.teacher], nan=0.0).softmax(1)
+        return batch.teacher_log_p(self.teacher).exp()
 
     def applies(self, batch: Batch) -> Tensor:
         """Rows whose teacher speaks."""
-        speaks = ~batch.teachers[:, self.teacher].amax(1).isnan()
+        speaks = batch.taught[:, self.teacher]
         return speaks & ~batch.labelled if self.unlabelled_only else speaks

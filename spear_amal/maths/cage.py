@@ -33,13 +33,15 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 import torch.nn.functional as F
-from scipy.optimize import minimize
+from scipy.optimize import minimize, root
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from spear_amal.maths.posteriors import normalise, total
+from spear_amal.tensors.layout import FEW_CLASSES
 
 LOWEST_START = 0.2  # no guide is taken lower than this for the start
+_SURELY = -1e-9  # log of the largest chance to fire
 SCORE_MARGIN = 1e-3  # scores are kept this far from 0 and 1, as in the reference code
 
 
@@ -96,7 +98,7 @@ class Potentials:
 
     def log_joint(self, fired: Tensor) -> Tensor:
         """``log P(y, l_i)`` (.., B, C) of votes (.., B, m) in {0, 1}."""
-        return _product(fired, self.theta.mT).sub(self.log_partition)
+        return _by_class(fired, self.theta).sub(self.log_partition)
 
     def log_joint_slope(self, fired: Tensor, slope: Tensor) -> Tensor:
         """Derive by theta (.., C, m) what has `slope` (.., B, C) by :meth:`log_joint`."""
@@ -106,7 +108,7 @@ class Potentials:
     def log_joint_along(self, fired: Tensor, tangent: Tensor) -> Tensor:
         """Derive :meth:`log_joint` (.., B, C) in the direction `tangent` (.., C, m) of theta."""
         of_partition = (self.expected_votes * tangent).sum((-2, -1), keepdim=True)
-        return _product(fired, tangent.mT).sub_(of_partition)
+        return _by_class(fired, tangent).sub_(of_partition)
 
     @cached_property
     def _class_scores_if_fired(self) -> Tensor:
@@ -137,6 +139,16 @@ class Potentials:
         rest = scores.masked_fill(guides.declared, -torch.inf).softmax(-2)
         slope = scores.softmax(-2).sub_(guides.target).addcmul_(rest, guides.doubt, value=-1)
         return slope.addcmul_(self.fires, slope.sum(-1, keepdim=True) - slope)
+
+
+def _by_class(rows: Tensor, potentials: Tensor) -> Tensor:
+    """Product (.., B, C) of rows (.., B, m) and potentials (.., C, m).
+
+    Of few classes it is laid out class by class.
+    """
+    if potentials.shape[-2] > FEW_CLASSES:
+        return _product(rows, potentials.mT)
+    return _product(potentials, rows.mT).mT
 
 
 def _product(left: Tensor, right: Tensor) -> Tensor:
@@ -175,19 +187,31 @@ class Guides:
         return 1 - self.q_t.unsqueeze(-2)
 
 
+def mean_scores(n_classes: int, k: Tensor, q_c: Tensor) -> Tensor:
+    """Return the mean score (.., C, m_c) of continuous LFs in each class.
+
+    Parameters
+    ----------
+    n_classes : int
+    k, q_c : Tensor (.., m_c)
+        Class and quality index of each continuous LF.
+    """
+    index = q_c.unsqueeze(-2)
+    return torch.where(declared_classes(n_classes, k), index, 1 - index)
+
+
 class ScoreDensities:
     """Beta densities of continuous LFs of one or several models.
 
     Parameters
     ----------
     pi : Tensor (.., C, m_c)
-    k, q_c : Tensor (.., m_c)
-        Class and quality index of each continuous LF.
+    means : Tensor (.., C, m_c)
+        See :func:`mean_scores`.
     """
 
-    def __init__(self, pi: Tensor, k: Tensor, q_c: Tensor) -> None:
-        declared, index = declared_classes(pi.shape[-2], k), q_c.unsqueeze(-2)
-        c, rho = torch.where(declared, index, 1 - index), pi.exp()
+    def __init__(self, pi: Tensor, means: Tensor) -> None:
+        c, rho = means, pi.exp()
         #: Both parameters (.., C, m_c) of the densities.
         self.a, self.b = c * rho, (1 - c) * rho
 
@@ -195,8 +219,7 @@ class ScoreDensities:
         """``sum_j m_ij log Beta(s_ij; ..)`` (.., B, C)."""
         a, b = self.a, self.b
         log_normaliser = torch.lgamma(a + b) - torch.lgamma(a) - torch.lgamma(b)
-        inside = scores.log_s @ (a - 1).mT + scores.log_1s @ (b - 1).mT
-        return inside + scores.fired @ log_normaliser.mT
+        return scores.parts @ torch.cat([log_normaliser, a - 1, b - 1], dim=-1).mT
 
     @cached_property
     def _of_normaliser(self) -> tuple[Tensor, Tensor]:
@@ -207,27 +230,29 @@ class ScoreDensities:
     def slope(self, scores: LogScores, slope: Tensor) -> Tensor:
         """Derive by pi (.., C, m_c) what has `slope` (.., B, C) by :meth:`log_density`."""
         by_a, by_b = self._of_normaliser
-        rows = slope.mT
-        votes = rows @ scores.fired
+        votes, of_log_s, of_log_1s = (slope.mT @ scores.parts).chunk(3, dim=-1)
         # d a / d pi = a, d b / d pi = b
-        by_pi = self.a * (rows @ scores.log_s + votes * by_a)
-        return by_pi + self.b * (rows @ scores.log_1s + votes * by_b)
+        by_pi = torch.addcmul(of_log_s, votes, by_a).mul_(self.a)
+        return by_pi.addcmul_(torch.addcmul(of_log_1s, votes, by_b), self.b)
 
     def along(self, scores: LogScores, tangent: Tensor) -> Tensor:
         """Derive :meth:`log_density` (.., B, C) in the direction `tangent` (.., C, m_c) of pi."""
         by_a, by_b = self._of_normaliser
         of_a, of_b = self.a * tangent, self.b * tangent
-        inside = scores.log_s @ of_a.mT + scores.log_1s @ of_b.mT
-        return inside + scores.fired @ (by_a * of_a + by_b * of_b).mT
+        return scores.parts @ torch.cat([by_a * of_a + by_b * of_b, of_a, of_b], dim=-1).mT
 
 
 @dataclass(frozen=True)
 class LogScores:
-    """Scores of continuous LFs (.., B, m_c): where they fired, and logarithms, 0 elsewhere."""
+    """Where continuous LFs fired, and logarithms of their scores, which training does not change.
 
-    fired: Tensor
-    log_s: Tensor
-    log_1s: Tensor
+    Attributes
+    ----------
+    parts : Tensor (.., B, 3 m_c)
+        Votes, ``log s`` and ``log (1 - s)`` where they fired, zeros elsewhere.
+    """
+
+    parts: Tensor
 
     @classmethod
     def of(cls, fired: Tensor, scores: Tensor) -> LogScores:
@@ -235,7 +260,7 @@ class LogScores:
         # Masked before the logarithm: a score behind a mask may be anything, NaN included.
         inside = torch.where(fired > 0, scores, torch.full_like(scores, 0.5))
         s = inside.clamp(SCORE_MARGIN, 1 - SCORE_MARGIN)
-        return cls(fired, fired * s.log(), fired * torch.log1p(-s))
+        return cls(torch.cat([fired, fired * s.log(), fired * torch.log1p(-s)], dim=-1))
 
 
 def guided_start(n_classes: int, k: Tensor, q_t: Tensor, iterations: int = 200) -> Tensor:
@@ -244,28 +269,65 @@ def guided_start(n_classes: int, k: Tensor, q_t: Tensor, iterations: int = 200) 
     A start with equal classes makes every posterior uniform, so that the first pseudo-labels are
     all class 0. Raising theta at y = k_j alone cannot do it: sigmoid(theta_yj) is the probability
     that LF j fires in class y, which 1 already puts at 0.73, so two balanced LFs reach at most
-    g = 0.58. Hence the other classes are lowered. One unknown per LF, coupled through the sums
-    over the other LFs, found by L-BFGS on the quality penalty, whose minimum it is. Guides
-    that differ much among very many LFs of one class are met to about 0.05, guides below chance to
-    about 0.2, others exactly.
+    g = 0.58. Hence the other classes are lowered, by one number for each LF: :func:`_falls`, which
+    meets guides exactly. Where there is no such theta, as for guides that differ much among very
+    many LFs of one class, L-BFGS on the quality penalty, whose minimum it would be, comes to about
+    0.05; guides below chance are met to about 0.2.
     """
     # Far below chance there may be no such theta; training moves on from the nearest.
     lowest, highest = min(LOWEST_START, 1 / n_classes), 1 - SCORE_MARGIN
     classes, guides = k.numpy(force=True), q_t.double().clamp(lowest, highest).numpy(force=True)
-    elsewhere = (np.arange(n_classes)[:, None] != classes).astype(float)
+    elsewhere = np.arange(n_classes)[:, None] != classes
+    falls = np.ones(0) if len(classes) == 0 else _falls(classes, guides, elsewhere)
+    if falls is None:
+        falls = _nearest_falls(classes, guides, elsewhere, iterations)
+    return torch.from_numpy(1 - elsewhere * falls).to(q_t)
 
-    def penalty_and_slope(fall: np.ndarray) -> tuple[float, np.ndarray]:
-        theta = 1 - elsewhere * fall
+
+def _falls(classes: np.ndarray, guides: np.ndarray, elsewhere: np.ndarray) -> np.ndarray | None:
+    """Return by how much theta falls for the LFs' other classes (m,); None if nothing is found.
+
+    With ``S_y = sum_r softplus(theta_yr)``, all that LF j has to do with the others, its odds are
+
+        log g_j / (1 - g_j) = log s(1) + S_k - log sum_{y != k} exp(S_y) - log s(theta_yj),
+
+    s the sigmoid. So for given S every theta is at hand, and they give S: C unknowns, not m.
+    """
+    log_s, soft = -np.logaddexp(0, -1), np.logaddexp(0, 1)  # at the own class, where theta is 1
+    log_odds = np.log(guides) - np.log1p(-guides)
+
+    def log_fires(scores: np.ndarray) -> np.ndarray:
+        """Log s(theta_yj) (m,) at the other classes, for S (C,)."""
+        others = np.where(elsewhere, scores[:, None], -np.inf)
+        return log_s + scores[classes] - np.logaddexp.reduce(others) - log_odds
+
+    def gap(scores: np.ndarray) -> np.ndarray:
+        quiet = -np.log(-np.expm1(np.minimum(log_fires(scores), _SURELY)))  # softplus(theta_yj)
+        return scores - np.where(elsewhere, quiet, soft).sum(1)
+
+    start = (elsewhere * np.log(2) + ~elsewhere * soft).sum(1)
+    scores = root(gap, start, options={"xtol": 1e-13}).x
+    fires = log_fires(scores)
+    if not (fires < _SURELY).all() or np.abs(gap(scores)).max() > 1e-9 * np.abs(scores).max():
+        return None
+    return 1 - fires + np.log(-np.expm1(fires))
+
+
+def _nearest_falls(
+    classes: np.ndarray, guides: np.ndarray, elsewhere: np.ndarray, iterations: int
+) -> np.ndarray:
+    """Minimise the quality penalty over the falls (m,)."""
+
+    def penalty_and_slope(falls: np.ndarray) -> tuple[float, np.ndarray]:
+        theta = 1 - elsewhere * falls
         soft = np.logaddexp(0, theta)
         value, slope = _penalty(theta, soft, np.exp(theta - soft), classes, guides)
         return value, -(elsewhere * slope).sum(0)
 
-    fall = np.ones(len(classes))
-    if len(fall):
-        limits = {"maxiter": iterations, "maxfun": 4 * iterations, "maxcor": 50}
-        options = limits | {"gtol": 1e-9, "ftol": 1e-16}
-        fall = minimize(penalty_and_slope, fall, jac=True, method="L-BFGS-B", options=options).x
-    return torch.from_numpy(1 - elsewhere * fall).to(q_t)
+    limits = {"maxiter": iterations, "maxfun": 4 * iterations, "maxcor": 50}
+    options = limits | {"gtol": 1e-9, "ftol": 1e-16}
+    start = np.ones(len(classes))
+    return minimize(penalty_and_slope, start, jac=True, method="L-BFGS-B", options=options).x
 
 
 def objective(

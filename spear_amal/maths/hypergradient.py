@@ -18,13 +18,14 @@ import torch
 from torch import Tensor
 
 from spear_amal.errors import is_out_of_memory
+from spear_amal.tensors.layout import is_class_by_class
 
 Parameters = dict[str, Tensor]
 LossMatrix = Callable[[Parameters], Tensor]  # parameters -> (B, K)
 
 
 def score_gradients(losses: Tensor, scores: Tensor) -> Tensor:
-    """``D_ikc = d l_ik / d score_ic`` (B, K, C), for losses (B, K) whose row i sees scores_i only.
+    """``D_kic = d l_ik / d score_ic`` (K, B, C), for losses (B, K) whose row i sees scores_i only.
 
     Row separability lets one backward pass per component serve all rows.
     """
@@ -35,23 +36,24 @@ def score_gradients(losses: Tensor, scores: Tensor) -> Tensor:
         if total.requires_grad:
             (gradient,) = torch.autograd.grad(total, scores, retain_graph=True, allow_unused=True)
         columns.append(torch.zeros_like(scores) if gradient is None else gradient)
-    return torch.stack(columns, dim=1).detach()
+    return torch.stack(columns).detach()
 
 
 def tangent_closed_form(slopes: Tensor, score_tangent: Tensor) -> Tensor:
-    """``sum_c D_ikc dscore_ic`` (B, K) from slopes D (B, K, C) and score tangents (B, C)."""
+    """``sum_c D_kic dscore_ic`` (B, K) from slopes D (K, B, C) and score tangents (B, C)."""
     # Not by einsum: as B small products of matrices it takes two to five times as long.
-    return (slopes * score_tangent.unsqueeze(1)).sum(2)
+    return (slopes * score_tangent).sum(2).t()
 
 
-def weighted_slopes(slopes: Tensor, weights: Tensor, applies: Tensor) -> Tensor:
-    """``sum_k Lambda_ik D_ikc`` (B, C) from slopes D (B, K, C) and weights (B, K).
+def weighted_slopes(slopes: Tensor, weights: Tensor) -> Tensor:
+    """``sum_k Lambda_ik D_kic`` (B, C) from slopes D (K, B, C) and weights (B, K).
 
-    Over the losses that are defined, by `applies` (B, K).
+    Slopes are zeros where a loss is not defined; there the weights do not matter.
     """
-    weights = weights.to(slopes)
-    kept = torch.where(applies, weights, torch.zeros_like(weights))
-    return (slopes * kept.unsqueeze(2)).sum(1)
+    by_loss = weights.to(slopes).t().contiguous()
+    if is_class_by_class(slopes):
+        return (slopes.mT * by_loss.unsqueeze(1)).sum(0).t()  # laid out as they are
+    return (slopes * by_loss.unsqueeze(2)).sum(0)
 
 
 def tangent_forward(losses: LossMatrix, at: Parameters, tangent: Parameters) -> Tensor:

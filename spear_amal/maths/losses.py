@@ -43,7 +43,11 @@ def kl_divergence(logits_p: Tensor, logits_q: Tensor) -> Tensor:
     SPEAR's L6 with p the feature model and q the rule model. Gradients:
     ``p_c (log(p_c / q_c) - KL)`` for `logits_p`, ``q - p`` for `logits_q`.
     """
-    log_p, log_q = F.log_softmax(logits_p, dim=-1), F.log_softmax(logits_q, dim=-1)
+    return divergence(F.log_softmax(logits_p, dim=-1), F.log_softmax(logits_q, dim=-1))
+
+
+def divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
+    """``KL(p || q)`` of log-probabilities (B, C)."""
     return (log_p.exp() * (log_p - log_q)).sum(-1)
 
 
@@ -59,12 +63,6 @@ def tempered_kl(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     tensor([0.])
     """
     return temperature**2 * kl_divergence(teacher / temperature, logits / temperature)
-
-
-def cross_entropy_slope(logits: Tensor, y: Tensor) -> Tensor:
-    """``p - e_y`` (B, C), the derivative of :func:`cross_entropy`; 0 where y = -1."""
-    known = (y >= 0).unsqueeze(1).to(logits.dtype)
-    return F.softmax(logits, dim=-1).mul_(known).scatter_add_(1, y.clamp(min=0)[:, None], -known)
 
 
 def domain_counts(applies: Tensor, shard: Shard = WHOLE) -> Tensor:

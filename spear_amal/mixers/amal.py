@@ -15,6 +15,7 @@ from dataclasses import replace
 from numbers import Real
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -196,24 +197,23 @@ class Amal(LearnedRowWeights):
         """Update the weights of a group `inner_repeats` times at unchanged parameters."""
         rows = batch.index
         weights, learnt = self.lambdas[rows], self.learnt[rows]
-        shared = self._sharing(batch)
+        shared = self._sharing(batch, learnt)
         for _ in range(self.inner_repeats):
-            step = shared(self._step(look_ahead, weights), learnt)
-            weights = torch.where(learnt, (weights + step).clamp(*self.clamp), weights)
+            step = shared(self._step(look_ahead, weights))
+            weights = torch.where(learnt, (weights + step).clamp_(*self.clamp), weights)
         self.lambdas[rows] = weights
 
-    def _sharing(self, batch: Batch) -> Callable[[Tensor, Tensor], Tensor]:
-        """Make a function of steps and learnt entries, both (B, K), that averages over groups."""
+    def _sharing(self, batch: Batch, learnt: Tensor) -> Callable[[Tensor], Tensor]:
+        """Make a function of steps (B, K) that averages over groups of rows."""
         if self.weight_sharing == "row":
-            return lambda step, learnt: step
-        n, group = 1, torch.zeros_like(batch.index)
-        if self.weight_sharing != "loss":
-            kinds = torch.cat([batch.fired, batch.y.unsqueeze(1).to(batch.fired)], dim=1)
-            everywhere, here = self.shard.stacked(kinds)
-            patterns, groups = torch.unique(everywhere, dim=0, return_inverse=True)
-            n, group = len(patterns), groups[here]
-        by_row = 1.0 if self.weight_sharing == "pattern+row" else 0.0
-        return lambda step, learnt: by_row * step + group_means(step, learnt, group, n, self.shard)
+            return lambda step: step
+        if self.weight_sharing == "loss":
+            mean = GroupMeans(torch.zeros_like(batch.index), 1, learnt, self.shard)
+        else:
+            mean = GroupMeans(*same_patterns(batch, self.shard), learnt, self.shard)
+        if self.weight_sharing == "pattern+row":
+            return lambda step: mean(step).add_(step)
+        return mean
 
     def _step(self, look_ahead: LookAheadLike, weights: Tensor) -> Tensor:
         if self.eta_lambda is not None:
@@ -233,15 +233,45 @@ def _bounds(clamp: Any) -> tuple[float, float]:
     raise InputError(f"clamp must be (low, high) with 0 <= low < high, found {clamp!r}")
 
 
-def group_means(
-    step: Tensor, learnt: Tensor, group: Tensor, n: int, shard: Shard = WHOLE
-) -> Tensor:
-    """Mean of steps (B, K) over the learnt entries of each row's group, back on all rows.
+def same_patterns(batch: Batch, shard: Shard = WHOLE) -> tuple[Tensor, int]:
+    """Return the number of each row's group: rows on which the same LFs fired, of one gold class.
 
-    `group` (B,) are numbers below `n`; a group may have rows in other processes.
+    Returns
+    -------
+    group : Tensor (B,), int64
+    n : int
+        Groups on all processes.
     """
-    kept = torch.where(learnt, step, torch.zeros_like(step))
-    total = step.new_zeros(n, step.shape[1]).index_add_(0, group, kept)
-    count = step.new_zeros(n, step.shape[1]).index_add_(0, group, learnt.to(step))
-    total, count = shard.total([total, count])
-    return (total / count.clamp(min=1))[group]
+    # Compared as strings of bytes, rows are told apart ten times as fast as rows of numbers.
+    fired = np.packbits(batch.fired.cpu().numpy() > 0, axis=1)
+    gold = batch.y.cpu().numpy().astype(np.int64)[:, None].view(np.uint8)
+    kinds = torch.from_numpy(np.concatenate([fired, gold], axis=1))
+    everywhere, here = shard.stacked(kinds.to(batch.y.device))
+    strings = everywhere.cpu().numpy().view(f"S{kinds.shape[1]}").ravel()
+    patterns, groups = np.unique(strings, return_inverse=True)
+    return torch.from_numpy(groups).to(batch.y.device)[here], len(patterns)
+
+
+class GroupMeans:
+    """Means of values (B, K) over the learnt entries of each row's group, back on all rows.
+
+    Parameters
+    ----------
+    group : Tensor (B,)
+        Numbers below `n`; a group may have rows in other processes.
+    n : int
+    learnt : Tensor (B, K), bool
+    """
+
+    def __init__(self, group: Tensor, n: int, learnt: Tensor, shard: Shard = WHOLE) -> None:
+        self.group, self.n, self.learnt, self.shard = group, n, learnt, shard
+        self.counts = self._sums(learnt.float()).clamp(min=1)  # (n, K)
+
+    def _sums(self, values: Tensor) -> Tensor:
+        sums = values.new_zeros(self.n, values.shape[1]).index_add_(0, self.group, values)
+        return self.shard.total([sums])[0]
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """Average values (B, K)."""
+        sums = self._sums(torch.where(self.learnt, values, 0.0))
+        return sums.div_(self.counts).index_select(0, self.group)

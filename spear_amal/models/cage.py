@@ -45,6 +45,18 @@ class Beliefs:
         """Guides of all LFs, as penalties take them."""
         return cage.Guides.of(self.n_classes, self.k, self.q_t)
 
+    @cached_property
+    def mean_scores(self) -> Tensor:
+        """Mean score (.., C, m_c) of each continuous LF by class."""
+        return cage.mean_scores(self.n_classes, self.k[..., self.continuous], self.q_c)
+
+    def log_scores(self, fired: Tensor, scores: Tensor) -> cage.LogScores | None:
+        """Prepare votes and scores (.., B, m) of rows; None without continuous LFs."""
+        columns = self.continuous
+        if not len(columns):
+            return None
+        return cage.LogScores.of(fired[..., columns], scores[..., columns])
+
 
 class RulePass:
     """One pass of CAGE over a batch, with its derivatives in closed form.
@@ -56,36 +68,43 @@ class RulePass:
     theta : Tensor (.., C, m)
     pi : Tensor (.., C, m_c)
     beliefs : Beliefs
-    fired, scores : Tensor (.., B, m)
+    fired : Tensor (.., B, m)
+    scores : LogScores or None
+        What :meth:`Beliefs.log_scores` makes of the same rows.
     """
 
     def __init__(
-        self, theta: Tensor, pi: Tensor, beliefs: Beliefs, fired: Tensor, scores: Tensor
+        self,
+        theta: Tensor,
+        pi: Tensor,
+        beliefs: Beliefs,
+        fired: Tensor,
+        scores: cage.LogScores | None,
     ) -> None:
         self.potentials, self.fired, self.pi = cage.Potentials(theta), fired, pi
-        self._scored = len(beliefs.continuous) > 0
-        if self._scored:
-            columns = beliefs.continuous
-            self._densities = cage.ScoreDensities(pi, beliefs.k[..., columns], beliefs.q_c)
-            self._scores = cage.LogScores.of(fired[..., columns], scores[..., columns])
+        self._scores = scores
+        if scores is not None:
+            self._densities = cage.ScoreDensities(pi, beliefs.mean_scores)
 
     @property
     def log_joint(self) -> Tensor:
         """``log P(l_i, s_i, y)`` (.., B, C)."""
         votes = self.potentials.log_joint(self.fired)
-        return votes + self._densities.log_density(self._scores) if self._scored else votes
+        if self._scores is None:
+            return votes
+        return votes + self._densities.log_density(self._scores)
 
     def slopes(self, slope: Tensor) -> tuple[Tensor, Tensor]:
         """Derive by theta and pi what has `slope` (.., B, C) by the log joint."""
         by_theta = self.potentials.log_joint_slope(self.fired, slope)
-        if not self._scored:
+        if self._scores is None:
             return by_theta, torch.zeros_like(self.pi)
         return by_theta, self._densities.slope(self._scores, slope)
 
     def along(self, theta: Tensor, pi: Tensor) -> Tensor:
         """Derive the log joint (.., B, C) in a direction of theta and pi."""
         votes = self.potentials.log_joint_along(self.fired, theta)
-        return votes + self._densities.along(self._scores, pi) if self._scored else votes
+        return votes if self._scores is None else votes + self._densities.along(self._scores, pi)
 
 
 class RuleModel(nn.Module):
@@ -142,7 +161,9 @@ class RuleModel(nn.Module):
 
     def forward(self, fired: Tensor, scores: Tensor) -> Tensor:
         """Joint log-probability ``log P(l_i, s_i, y)`` (B, C) from votes and scores (B, m)."""
-        return RulePass(self.theta, self.pi, self.beliefs(), fired, scores).log_joint
+        beliefs = self.beliefs()
+        log_scores = beliefs.log_scores(fired, scores)
+        return RulePass(self.theta, self.pi, beliefs, fired, log_scores).log_joint
 
     def beliefs(self) -> Beliefs:
         """Return what training does not change of the model."""

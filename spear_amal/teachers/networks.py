@@ -94,7 +94,7 @@ class NetworkTeacher(Teacher):
         """Logits (B, C) for a batch as it is now, on its device."""
         logits = self._mean(x)
         order = column_order(logits.shape[1], self.classes, classes, self.missing)
-        device = x.values.device if isinstance(x, SparseRows) else x.device
+        device = x.entries.device if isinstance(x, SparseRows) else x.device
         return arrange(logits, order).to(device)
 
     def _mean(self, x: Tensor | SparseRows) -> Tensor:
@@ -137,9 +137,7 @@ class NetworkTeacher(Teacher):
         tensors = (t for t in (*module.parameters(), *module.buffers()) if t.is_floating_point())
         first = next(tensors, torch.empty(0))
         if isinstance(x, SparseRows):
-            moved = SparseRows(
-                x.columns.to(first.device), x.values.to(first.device, first.dtype), x.width
-            )
+            moved = x.to(first.device, first.dtype)
             return moved if self.takes_sparse else moved.to_dense()
         return x.to(first.device) if x.dtype == torch.uint8 else x.to(first.device, first.dtype)
 

@@ -2,12 +2,13 @@
 
 from spear_amal.training.callbacks import Callback, ProgressBar
 from spear_amal.training.config import TrainerConfig
-from spear_amal.training.look_ahead import LookAhead, ValidationLoss
+from spear_amal.training.look_ahead import LookAhead
 from spear_amal.training.parquet_table import ParquetRows
 from spear_amal.training.run import DivergedError
 from spear_amal.training.state import METRICS, TrainingResult, score
 from spear_amal.training.table import Table, predict_logits
 from spear_amal.training.trainer import Trainer
+from spear_amal.training.validation_loss import ValidationLoss
 
 __all__ = [
     "METRICS",

@@ -11,7 +11,7 @@ from spear_amal.batch import Batch
 from spear_amal.losses import ComponentSet
 from spear_amal.models import JointModel
 from spear_amal.models.multi_task import main_answer
-from spear_amal.training.look_ahead import ValidationLoss
+from spear_amal.training.validation_loss import ValidationLoss
 
 
 @dataclass(frozen=True)

@@ -52,14 +52,14 @@ def head_inputs(
 
 def look_ahead_parameters(model: JointModel, last_layer: bool, with_rules: bool) -> Parameters:
     """Return the parameters that a look-ahead moves: all, or the head's and maybe the rules'."""
-    named = {name: p.detach() for name, p in model.named_parameters()}
+    named = list(model.named_parameters())
     if not last_layer:
-        return named
+        return {name: p.detach() for name, p in named}
     head = model.feature.head
     wanted = {id(head.weight), id(head.bias)}  # type: ignore[union-attr]
     if with_rules and model.rules is not None:
         wanted |= {id(p) for p in model.rules.parameters()}
-    return {n: named[n] for n, p in model.named_parameters() if id(p) in wanted}
+    return {name: p.detach() for name, p in named if id(p) in wanted}
 
 
 def head_at(at: Parameters) -> tuple[Tensor, Tensor | None]:
@@ -71,9 +71,8 @@ def head_at(at: Parameters) -> tuple[Tensor, Tensor | None]:
 
 def mean_squared_norm(hidden: Tensor | SparseRows, shard: Shard) -> float:
     """Mean over rows (B, H), those in other processes included."""
-    values = hidden.values if isinstance(hidden, SparseRows) else hidden
-    squares = values.square().sum(1)
-    total, count = shard.total([squares.sum(), squares.new_tensor(float(len(squares)))])
+    every = (hidden.entries if isinstance(hidden, SparseRows) else hidden).reshape(-1)
+    total, count = shard.total([every.dot(every), every.new_tensor(float(len(hidden)))])
     return float(total / count)
 
 

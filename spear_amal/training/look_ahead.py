@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import cached_property
 from typing import cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -26,19 +25,21 @@ from spear_amal.errors import InputError
 from spear_amal.losses import ComponentSet
 from spear_amal.maths import hypergradient
 from spear_amal.maths.hypergradient import Parameters
-from spear_amal.maths.losses import cross_entropy_slope, domain_counts, weighted_objective
+from spear_amal.maths.losses import domain_counts, weighted_objective
 from spear_amal.mixers import LookAheadOptions
 from spear_amal.models import JointModel, RuleModel
 from spear_amal.models.multi_task import main_answer
-from spear_amal.tensors.sparse_rows import SparseRows, affine, outer_sum
+from spear_amal.tensors.layout import class_by_class
+from spear_amal.tensors.sparse_rows import affine
 from spear_amal.training.last_layer import (
     head_at,
     head_inputs,
     look_ahead_parameters,
     mean_squared_norm,
 )
+from spear_amal.training.last_layer_step import HeadRows, Hidden, LastLayerStep
+from spear_amal.training.validation_loss import ValidationLoss
 
-Hidden = Tensor | SparseRows  # the head's input (B, H)
 METHODS = ("closed", "forward", "double-backward")
 
 
@@ -63,6 +64,9 @@ class LookAhead:
         has it already.
     shard : Shard
         Where the group is spread over processes: `batch` are the rows that are here.
+    products : Tensor (B, V), optional
+        Inner products of the head's input on the group's rows with that on the validation rows,
+        where they are at hand: all that "closed" then needs of either.
     """
 
     def __init__(
@@ -78,6 +82,7 @@ class LookAhead:
         method: str = "closed",
         validation_hidden: Hidden | None = None,
         shard: Shard = WHOLE,
+        products: Tensor | None = None,
     ) -> None:
         if method not in METHODS or (method == "closed" and parameters != "last-layer"):
             raise InputError(f"method {method!r} cannot differentiate {parameters!r}")
@@ -99,8 +104,9 @@ class LookAhead:
             if not known:
                 self.validation_hidden = head_inputs(model.feature, validation.x)[1]
         self.at = look_ahead_parameters(model, self.last_layer, self.outer.rules)
-        if method == "closed":
-            self._prepare_slopes()
+        self._closed = self._last_layer_step() if method == "closed" else None
+        alone = self.outer.sees_group or self.outer.rules or shard.world > 1
+        self._products = None if self._closed is None or alone else products
 
     @classmethod
     def from_options(
@@ -112,6 +118,7 @@ class LookAhead:
         options: LookAheadOptions,
         validation_hidden: Hidden | None = None,
         shard: Shard = WHOLE,
+        products: Tensor | None = None,
     ) -> LookAhead:
         """Make the look-ahead that a mixer asks for, by the cheapest exact method."""
         return cls(
@@ -125,6 +132,7 @@ class LookAhead:
             method="closed" if options.parameters == "last-layer" else "forward",
             validation_hidden=validation_hidden,
             shard=shard,
+            products=products,
         )
 
     def _outputs(self, at: Parameters, batch: Batch, hidden: object) -> Outputs:
@@ -150,13 +158,19 @@ class LookAhead:
         hidden = self.hidden if self.last_layer else None
         return self.components.losses(self._outputs(at, self.batch, hidden), self.batch)
 
-    def _prepare_slopes(self) -> None:
-        """D_ikc of both models' scores: at unchanged parameters they serve every weight update."""
+    def _last_layer_step(self) -> LastLayerStep:
         with torch.no_grad():
-            outputs = Outputs(self._logits, self.hidden, *self._rule_side(self.at, self.batch))
-        # (B, K, C) each; rules that do not take the step need none
-        self.slopes, rules = self.components.slopes(outputs, self.batch, self.applies)
-        self.rule_slopes = rules if self.outer.rules else None
+            answer = self._rule_side(self.at, self.batch)
+        rules = self.model.rules if self.outer.rules else None
+        return LastLayerStep(
+            self.components,
+            HeadRows(self.batch, self.hidden),
+            Outputs(class_by_class(self._logits), self.hidden, *answer),
+            self.applies,
+            self.at,
+            None if rules is None else cast(RuleModel, rules).beliefs(),
+            self.outer,
+        )
 
     # -- the step and the validation gradient after it ------------------------------------------
 
@@ -169,15 +183,28 @@ class LookAhead:
         }
 
     def _step_direction(self, weights: Tensor) -> Parameters:
-        """``grad L(w; Lambda)`` by name; from the stored slopes where they suffice."""
-        if self.method != "closed" or self.rule_slopes is not None:
+        """``grad L(w; Lambda)`` by name."""
+        if self._closed is None:
             return self.shard.total_by_name(self._gradient(self._training_value(weights), self.at))
-        delta = self._logit_gradients(weights / self.counts)
-        return self.shard.total_by_name(self._to_head(delta, self.hidden))
+        step = self._closed.direction(weights / self.counts)
+        for name, slope in self._penalty_gradient.items():
+            step[name] = step[name].add(slope, alpha=1 / self.shard.world)
+        return self.shard.total_by_name(step)
 
-    def _logit_gradients(self, weights: Tensor) -> Tensor:
-        """``sum_k Lambda_ik D_ikc`` (B, C), over the losses that are defined."""
-        return hypergradient.weighted_slopes(self.slopes, weights, self.applies)
+    @cached_property
+    def _penalty_gradient(self) -> Parameters:
+        """Gradient of the penalties by the rule model's parameters, if it takes the step."""
+        closed = cast(LastLayerStep, self._closed)
+        if closed.rules is None or not self.components.penalties:
+            return {}
+        guides = cast(RuleModel, self.model.rules).beliefs().guides
+        by_theta = self.components.theta_slope(closed.rules.potentials, guides)
+        if by_theta is not None:
+            return {"rules.theta": by_theta}
+        own = {name: p for name, p in self.at.items() if name.startswith("rules.")}
+        return self._gradient(
+            lambda at: cast(Tensor, penalty_at(self.model, self.components, at)), own
+        )
 
     def _training_value(self, weights: Tensor) -> Callable[[Parameters], Tensor]:
         def value(at: Parameters) -> Tensor:
@@ -192,31 +219,17 @@ class LookAhead:
         """V: gradient of the validation loss at ``w' = w - eta grad L(w; Lambda)``, by name."""
         step = self._step_direction(weights)
         ahead = {name: torch.sub(p, step[name], alpha=self.eta) for name, p in self.at.items()}
-        if self.method != "closed" or self.rule_slopes is not None:
+        if self._closed is None:
             gradient = self._gradient(self._outer_value, ahead)
             return self.shard.total_by_name(gradient) if self.outer.sees_group else gradient
-        gradient = self._head_gradient(ahead, self.validation, cast(Hidden, self.validation_hidden))
+        seen = HeadRows(self.validation, cast(Hidden, self.validation_hidden))
+        gradient = self._closed.outer_gradient(ahead, seen)
         if self.outer.sees_group:
-            group = self.shard.total_by_name(
-                self._head_gradient(ahead, self.batch, self.hidden, self.shard)
-            )
+            own = self._closed.outer_gradient(ahead, self._closed.rows, self.shard)
+            group = self.shard.total_by_name(own)
             for name, g in gradient.items():
                 g.add_(group[name], alpha=self.outer.beta)
         return gradient
-
-    def _head_gradient(
-        self, at: Parameters, batch: Batch, hidden: Hidden, shard: Shard = WHOLE
-    ) -> Parameters:
-        """Gradient of the outer loss on stored features by the head's parameters."""
-        slope = self.outer.slope(affine(hidden, *head_at(at)), batch, shard)
-        return self._to_head(slope, hidden)
-
-    def _to_head(self, delta: Tensor, hidden: Hidden) -> Parameters:
-        """Sum over rows of the head's gradients, from those (B, C) of the logits."""
-        return {
-            name: delta.sum(0) if name.endswith("bias") else outer_sum(delta, hidden)
-            for name in self.at
-        }
 
     def _outer_value(self, at: Parameters) -> Tensor:
         hidden, seen = (self.hidden, self.validation_hidden) if self.last_layer else (None, None)
@@ -233,17 +246,38 @@ class LookAhead:
 
     def losses(self) -> Tensor:
         """Losses (B, K) at the parameters before the step; zeros outside the domains."""
+        if self._closed is not None:
+            return self.components.losses(self._closed.outputs, self.batch, self.applies)
         # Without no_grad(), in which models answer no auxiliary task; nothing asks for a graph.
         return self._losses(self.at).detach()
 
     def alignment(self, weights: Tensor) -> Tensor:
         """Inner products ``<V, grad l_ik>`` (B, K); exact zeros outside the domains."""
+        if self._products is not None:
+            return self._alignment_by_products(weights, self._products)
         tangent = self.validation_gradient(weights)
-        if self.method == "closed":
-            derivative = self._closed(tangent)
-        else:
-            derivative = self._along(tangent)
-        return torch.where(self.applies, derivative, torch.zeros_like(derivative)).detach()
+        if self._closed is not None:
+            return self._closed.along(tangent)  # slopes are zeros outside the domains
+        return torch.where(self.applies, self._along(tangent), 0.0).detach()
+
+    @torch.no_grad()
+    def _alignment_by_products(self, weights: Tensor, products: Tensor) -> Tensor:
+        """Compute the same (B, K) without the head's inputs: all they do is be multiplied."""
+        closed, bias = cast(LastLayerStep, self._closed), head_at(self.at)[1] is not None
+        slope = closed.logit_gradients(weights / self.counts)  # (B, C)
+        moved = products.mT @ slope  # of the validation rows' logits, along the gradient
+        moved = moved.add_(slope.sum(0)) if bias else moved
+        logits = torch.sub(self._validation_logits, moved, alpha=self.eta)
+        outputs = Outputs(logits, logits)
+        by_logits, _ = self.outer.slopes(outputs, self.validation)
+        scores = products @ by_logits
+        scores = scores.add_(by_logits.sum(0)) if bias else scores
+        return hypergradient.tangent_closed_form(closed.slopes, scores)
+
+    @cached_property
+    def _validation_logits(self) -> Tensor:
+        """Logits (V, C) of the validation rows before the step."""
+        return affine(cast(Hidden, self.validation_hidden), *head_at(self.at))
 
     def _along(self, tangent: Parameters) -> Tensor:
         """Differentiate along `tangent`; backwards twice where an operator has no forward mode."""
@@ -264,9 +298,9 @@ class LookAhead:
 
     def hidden_gradients(self, weights: Tensor) -> Tensor:
         """Gradient (B, H) of each row's own weighted losses by the head's input."""
-        if self.method != "closed":
+        if self._closed is None:
             raise InputError("gradients by the head's input need a linear head and 'last-layer'")
-        return self._logit_gradients(weights) @ head_at(self.at)[0]
+        return self._closed.logit_gradients(weights) @ head_at(self.at)[0]
 
     def feature_scale(self) -> float:
         """Mean squared norm of the head's input over the group, with the bias' constant 1.
@@ -282,19 +316,7 @@ class LookAhead:
 
     def hypergradient(self, weights: Tensor) -> Tensor:
         """``dL_val/dLambda_ik = -(eta/n_k) <V, grad l_ik>`` (B, K)."""
-        return -self.eta * self.alignment(weights) / self.counts
-
-    def _closed(self, tangent: Parameters) -> Tensor:
-        weight, bias = head_at(tangent)
-        along = affine(self.hidden, weight, bias)  # (B, C) tangent of the logits
-        derivative = hypergradient.tangent_closed_form(self.slopes, along)
-        if self.rule_slopes is None:
-            return derivative
-        rules = {n: t for n, t in tangent.items() if n.startswith("rules.")}
-        along_rules = hypergradient.tangent_forward(
-            lambda at: self._rule_logits(at, self.batch), {n: self.at[n] for n in rules}, rules
-        )
-        return derivative + hypergradient.tangent_closed_form(self.rule_slopes, along_rules)
+        return self.alignment(weights).mul_(-self.eta) / self.counts
 
     def _rule_logits(self, at: Parameters, batch: Batch) -> Tensor:
         """Joint log-probabilities (B, C) of the rule model with those parameters that `at` has."""
@@ -320,91 +342,3 @@ class _Penalised(nn.Module):
 
     def forward(self) -> Tensor | float:
         return self._components.penalty(self.model)
-
-
-@dataclass(frozen=True)
-class ValidationLoss:
-    """Cross-entropy of the feature model; or with the rule model's; or ALM-KD's divergence.
-
-    Attributes
-    ----------
-    rules : bool
-        Add `gamma` times the cross-entropy of the rule model on covered rows.
-    teacher : bool
-        In place of the cross-entropy: ``KL(p' || p_student)`` from the perturbed teacher
-        ``p' = (1 - alpha) p_T + alpha e_y`` at temperature 1, plus `beta` times the same on the
-        training group (ALM-KD, section 4). Of several teachers p_T is the mean.
-    """
-
-    rules: bool = False
-    gamma: float = 1.0
-    teacher: bool = False
-    alpha: float = 0.2
-    beta: float = 0.1
-
-    @classmethod
-    def of(cls, options: LookAheadOptions) -> ValidationLoss:
-        """Make the loss that a mixer asks for."""
-        kinds = {"rules": options.outer == "feature+rules", "teacher": options.outer == "teacher"}
-        return cls(gamma=options.gamma, alpha=options.alpha, beta=options.beta, **kinds)
-
-    def loss(self, outputs: Outputs, batch: Batch, shard: Shard = WHOLE) -> Tensor:
-        """Mean over validation rows (and over covered ones for the rule model), a scalar.
-
-        Of a training group that is spread over processes, the part of the rows that are here.
-        """
-        if self.teacher:
-            y, teachers = batch.y, batch.teachers
-            return perturbed_divergence(outputs.logits, teachers, y, self.alpha, shard)
-        value = F.cross_entropy(outputs.logits, batch.y)
-        if not self.rules or outputs.rule_logits is None:
-            return value
-        covered = batch.fired.sum(1) > 0
-        losses = F.cross_entropy(outputs.rule_logits, batch.y, reduction="none")
-        total = torch.where(covered, losses, torch.zeros_like(losses)).sum()
-        return value + self.gamma * total / covered.sum().clamp(min=1)
-
-    def slope(self, logits: Tensor, batch: Batch, shard: Shard = WHOLE) -> Tensor:
-        """Derive :meth:`loss` by the feature model's logits (B, C), without a graph."""
-        if not self.teacher:
-            return cross_entropy_slope(logits.detach(), batch.y).div_(len(batch.y))
-        leaf = logits.detach().requires_grad_()
-        return torch.autograd.grad(self.loss(Outputs(leaf, leaf), batch, shard), leaf)[0]
-
-    @property
-    def sees_group(self) -> bool:
-        """Whether the training group counts as well."""
-        return self.teacher and self.beta > 0
-
-
-def perturbed_divergence(
-    logits: Tensor, teachers: Tensor, y: Tensor, alpha: float, shard: Shard = WHOLE
-) -> Tensor:
-    """Mean ``KL(p' || softmax(logits))`` over the rows that have a teacher or a label.
-
-    Parameters
-    ----------
-    logits : Tensor (B, C)
-    teachers : Tensor (B, T, C)
-        Teacher logits; rows of NaN are silent. ``p_T`` is the mean over those that speak.
-    y : Tensor (B,)
-        Gold class, or -1: then ``p' = p_T``. Without a teacher ``p' = e_y``.
-    alpha : float
-    shard : Shard
-        Counts the rows of a batch that is spread over processes.
-    """
-    target = perturbed_target(teachers, y, alpha)
-    known = target.sum(1) > 0
-    terms = torch.xlogy(target, target) - target * F.log_softmax(logits, dim=1)
-    return terms.sum(1)[known].sum() / shard.total([known.sum()])[0].clamp(min=1)
-
-
-def perturbed_target(teachers: Tensor, y: Tensor, alpha: float) -> Tensor:
-    """Probabilities p' (B, C); zeros on a row with neither teacher nor label."""
-    speaks = ~teachers.isnan().any(2)  # (B, T)
-    p = torch.nan_to_num(teachers, nan=0.0).softmax(2) * speaks.unsqueeze(2)
-    mean = p.sum(1) / speaks.sum(1).clamp(min=1).unsqueeze(1)  # (B, C)
-    gold = F.one_hot(y.clamp(min=0), teachers.shape[2]).to(mean) * (y >= 0).unsqueeze(1)
-    # Filled, not chosen between numbers: those would be float32, whatever the teachers are.
-    share = torch.ones_like(mean[:, 0]).masked_fill(speaks.any(1), alpha) * (y >= 0)
-    return (1 - share).unsqueeze(1) * mean + share.unsqueeze(1) * gold

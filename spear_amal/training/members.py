@@ -16,12 +16,7 @@ from spear_amal.maths.cage import Potentials
 from spear_amal.mixers import Mixer
 from spear_amal.models import JointModel, RuleModel
 from spear_amal.training.callbacks import ProgressBar
-from spear_amal.training.lock_step import (
-    fit_in_lock_step,
-    is_sparse,
-    kind_of_losses,
-    linear_layers,
-)
+from spear_amal.training.lock_step import fit_in_lock_step, is_sparse, kind_of_losses, linear_layers
 from spear_amal.training.run import DivergedError
 from spear_amal.training.state import TrainingResult
 from spear_amal.training.table import Table, TrainingRows
@@ -138,8 +133,9 @@ def kind_of(member: Member) -> Hashable | None:
     )
     if not plain or not member.components.has_closed_form() or not _has_closed_rules(member):
         return None
-    n_features = layers[0].in_features if len(layers) > 1 else None
-    weight = layers[0].weight
+    # Linear models on sparse rows may differ in the number of features.
+    free = len(layers) == 1 and is_sparse(table)
+    weight, n_features = layers[0].weight, None if free else layers[0].in_features
     return (
         (type(member.model.feature), n_features, *(layer.out_features for layer in layers)),
         (weight.dtype, weight.device, is_sparse(table)),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,8 +24,9 @@ from spear_amal.history import MODULE, WEIGHT
 from spear_amal.losses import ComponentSet
 from spear_amal.losses.noisy_label import favourite_classes
 from spear_amal.maths.losses import soft_cross_entropy
-from spear_amal.models.feature_model import eval_mode, twice_differentiable
+from spear_amal.models.feature_model import LinearModel, eval_mode, twice_differentiable
 from spear_amal.tensors.bool_table import PackedBools
+from spear_amal.tensors.sparse_rows import SparseRows, affine
 from spear_amal.training.callbacks import Callback, Record
 from spear_amal.training.checkpoint import Checkpoint
 from spear_amal.training.config import TrainerConfig
@@ -33,6 +34,8 @@ from spear_amal.training.look_ahead import LookAhead
 from spear_amal.training.state import RunState, TrainingResult, score, set_rates
 from spear_amal.training.table import Table, TrainingRows
 
+# Numbers that the features of all rows may take to be kept from refresh to refresh.
+KEPT = 4_000_000
 PATIENCE = 10  # where none is given; estimators choose by the data
 
 
@@ -80,6 +83,8 @@ class TrainingRun:
     def __post_init__(self) -> None:
         self.local_rows = self.shard.local(self.rows)
         self._outer_batch: Batch | None = None
+        self._all_rows: Batch | None = None
+        self._products: Tensor | None = None
 
     # -- epochs ---------------------------------------------------------------------------------
 
@@ -166,17 +171,56 @@ class TrainingRun:
             self._outer_batch = outer.whole()
         return self._outer_batch
 
+    def _groups(self, size: int | None) -> Iterator[Batch]:
+        """Yield all rows in groups of `size`, drawn anew, or as one, in their order."""
+        if size is not None and size < len(self.rows):
+            order = self.table.shuffled(self.rows, self.state.groups)
+            for index in order.split(size):
+                yield self.table.batch(self.shard.local(index))
+            return
+        if self._all_rows is not None:
+            yield self._all_rows
+            return
+        batch = self.table.batch(self.local_rows)
+        if isinstance(self.table, Table) and _numbers(batch).numel() <= KEPT:
+            self._all_rows = batch
+        yield batch
+
+    @torch.no_grad()
+    def _inner_products(self, batch: Batch, validation: Batch) -> Tensor | None:
+        """Return ``x_i . x_v`` (B, V) of all rows with those of V; None where it does not pay.
+
+        It does where the head takes the features as they are, all rows are kept, and V are fewer
+        than the numbers of a row.
+        """
+        if batch is not self._all_rows or type(self.state.model.feature) is not LinearModel:
+            return None
+        n_rows, n_validation = len(batch), len(validation)
+        pays = n_validation * n_rows < min(_numbers(batch).numel(), KEPT)
+        if not pays or n_validation * validation.x.shape[1] > 4 * KEPT:
+            return None
+        if self._products is None:
+            seen = validation.x
+            seen = seen.to_dense() if isinstance(seen, SparseRows) else seen
+            self._products = affine(batch.x, seen)
+        return self._products
+
     def _refresh(self, validation: Batch) -> None:
         """One look-ahead per group of rows; V goes once through the model, which stands still."""
         mixer, model = self.state.mixer, self.state.model
         options = mixer.look_ahead_options()
-        order = self.table.shuffled(self.rows, self.state.groups)
         hidden = None
         with eval_mode(model):
-            for index in order.split(options.group_size or len(order)):
-                batch = self.table.batch(self.shard.local(index))
+            for batch in self._groups(options.group_size):
                 look = LookAhead.from_options(
-                    model, self.components, batch, validation, options, hidden, self.shard
+                    model,
+                    self.components,
+                    batch,
+                    validation,
+                    options,
+                    hidden,
+                    self.shard,
+                    self._inner_products(batch, validation),
                 )
                 hidden = look.validation_hidden
                 mixer.refresh(look, batch)
@@ -211,6 +255,11 @@ class TrainingRun:
         patience = PATIENCE if given == "auto" else int(given or self.settings.max_epochs)
         state.stopped = state.selection.exhausted(state.epoch, patience)
         return {"val_score": value, "val_loss": loss}
+
+
+def _numbers(batch: Batch) -> Tensor:
+    """Return the numbers that the features of a batch consist of."""
+    return batch.x.entries if isinstance(batch.x, SparseRows) else batch.x
 
 
 def _check_finite(means: dict[str, float], epoch: int) -> None:

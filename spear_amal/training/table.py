@@ -109,7 +109,7 @@ class Table:
         # Kept beside a dense copy: rows of few entries are better trained on as they are.
         self.csr = sp.csr_array(x) if sp.issparse(x) else None
         self.x = self._features(x)
-        self._padded = self._pad()
+        self._sparse = self._entries()
         self.teachers = self._logits(np.zeros((n, 0, n_classes)) if teachers is None else teachers)
         self.tasks = {name: self._targets(values) for name, values in (tasks or {}).items()}
         self.weights = None if weights is None else torch.as_tensor(weights).to(device, dtype)
@@ -140,7 +140,7 @@ class Table:
         other.tasks = {name: values[index] for name, values in self.tasks.items()}
         other.augment, other.online_teachers = None, ()
         other.csr = None if isinstance(other.x, Tensor) else other.x
-        other._padded = other._pad()
+        other._sparse = other._entries()
         return other
 
     @property
@@ -168,23 +168,18 @@ class Table:
         dense = x.toarray() if sp.issparse(x) else _tensor_ready(x)
         return torch.as_tensor(dense).to(device=self.device, dtype=self.dtype)
 
-    def _pad(self) -> SparseRows | None:
-        """All sparse rows padded once, where that fits: cutting rows of a CSR is slow per batch."""
-        if isinstance(self.x, Tensor) or len(self.y) * _longest(self.x) > DENSE_ENTRIES:
+    def _entries(self) -> SparseRows | None:
+        """All sparse rows as tensors, where that fits: cutting rows of a CSR is slow per batch."""
+        on_host = self.device.type == "cpu"  # elsewhere each batch would be waited for
+        if isinstance(self.x, Tensor) or self.x.nnz > DENSE_ENTRIES or not on_host:
             return None
-        self._lengths = torch.as_tensor(np.diff(self.x.indptr)).long()
-        return SparseRows.from_csr(self.x, self.dtype, self.device)
+        return SparseRows.from_csr(self.x, self.dtype)
 
     def _sparse_rows(self, host_index: Tensor, index: Tensor) -> SparseRows:
-        if self._padded is None:
-            rows = self.x[host_index.cpu().numpy()]
-            return SparseRows.from_csr(rows, self.dtype, self.device)
-        longest = max(int(self._lengths[host_index.cpu()].max()) if len(host_index) else 0, 1)
-        return SparseRows(
-            self._padded.columns[:, :longest][index],
-            self._padded.values[:, :longest][index],
-            self._padded.width,
-        )
+        if self._sparse is not None:
+            return self._sparse[index]
+        rows = self.x[host_index.cpu().numpy()]
+        return SparseRows.from_csr(rows, self.dtype, self.device)
 
     def _votes(self, matrix: sp.csr_array) -> Tensor | sp.csr_array:
         if matrix.shape[0] * matrix.shape[1] > DENSE_ENTRIES:
@@ -238,8 +233,8 @@ class Table:
             rows = slice(first, first + size)
             if isinstance(self.x, Tensor):
                 yield self.x[rows]
-            elif self._padded is not None:
-                yield self._padded[rows]
+            elif self._sparse is not None:
+                yield self._sparse if size >= len(self) else self._sparse[rows]
             else:
                 yield SparseRows.from_csr(self.x[rows], self.dtype, self.device)
 
@@ -252,10 +247,6 @@ def _tensor_ready(x: np.ndarray) -> np.ndarray:
     """Copy read-only and reversed arrays: tensors are writable and have positive strides."""
     ready = x.flags["C_CONTIGUOUS"] and x.flags["WRITEABLE"] and min(x.strides, default=0) >= 0
     return x if ready else np.array(x, order="C")
-
-
-def _longest(matrix: sp.csr_array) -> int:
-    return int(np.diff(matrix.indptr).max(initial=0))
 
 
 def shuffle(rows: Tensor, generator: torch.Generator) -> Tensor:

@@ -24,11 +24,12 @@ from spear_amal.training.config import TrainerConfig
 from spear_amal.training.distributed_checks import check_spreads
 from spear_amal.training.graph_losses import Graphs
 from spear_amal.training.last_layer import check_head
-from spear_amal.training.look_ahead import LookAhead, ValidationLoss
+from spear_amal.training.look_ahead import LookAhead
 from spear_amal.training.objective import MixedPrecisionForward, Objective, wrap_ddp
 from spear_amal.training.run import TrainingRun
 from spear_amal.training.state import RunState, TrainingResult
 from spear_amal.training.table import Table, TrainingRows, batches, chunk_size
+from spear_amal.training.validation_loss import ValidationLoss
 
 BATCH_SIZE = 32  # where none is given; estimators choose by the data
 

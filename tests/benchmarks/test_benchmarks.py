@@ -92,8 +92,13 @@ def test_files_for_decile_spear_are_read_back(tmp_path, monkeypatch):
 
 
 def test_growth_is_drawn(tmp_path):
-    picture = tmp_path / "growth.png"
-    done = run("growth.py", "--small", "--threads", 1, "--output", picture)
+    picture, numbers = tmp_path / "growth.png", tmp_path / "growth.json"
+    asked = ("--small", "--threads", 1, "--output", picture, "--json", numbers)
+    done = run("growth.py", *asked)
     assert done.returncode == 0, done.stderr
-    assert "slopes" in done.stdout
+    first = json.loads(numbers.read_text())
+    assert done.stdout.count("slopes") == len(first)
     assert picture.read_bytes().startswith(b"\x89PNG")
+    assert run("growth.py", *asked, "--only", "Label models").stdout.count("slopes") == 1
+    again = json.loads(numbers.read_text())
+    assert [title for title in first if again[title] != first[title]] == ["Label models, 20 steps"]

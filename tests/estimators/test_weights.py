@@ -150,7 +150,7 @@ def test_losses_and_slopes_of_a_batch_are_multiplied():
     slopes, _ = parts.slopes(outputs, batch, applies)
     for k in range(2):
         (gradient,) = torch.autograd.grad(losses[:, k].sum(), logits, retain_graph=True)
-        assert torch.allclose(slopes[:, k], gradient)
+        assert torch.allclose(slopes[k], gradient)
 
 
 # -- classes --------------------------------------------------------------------------------------

@@ -40,7 +40,7 @@ def test_equals_dense_steps_over_all_rows(scored):
         joint = potentials.log_joint(fired)
         if scored:
             q_c = torch.full((len(at),), model.quality_index, dtype=torch.float64)
-            densities = cage.ScoreDensities(pi, k[at], q_c)
+            densities = cage.ScoreDensities(pi, cage.mean_scores(len(pi), k[at], q_c))
             joint = joint + densities.log_density(cage.LogScores.of(fired[:, at], scores))
         value = potentials.quality_penalty(believed) - joint.logsumexp(1).mean()
         value.backward()

@@ -61,6 +61,64 @@ def test_needed_words(regex, words):
     assert required_literals.needed_words(re.compile(regex)) == words
 
 
+NEITHER, BOTH = (False, False), (True, True)
+
+
+@pytest.mark.parametrize(
+    "regex, flags, words, alone",
+    [
+        (r"escape[sd]?", 0, {"escape"}, NEITHER),
+        (r"(?:fell|fall)s? now", 0, {"fell now", "fells now", "fall now", "falls now"}, NEITHER),
+        (r"\b(?:kill|hunt)\w*", 0, {"kill", "hunt"}, (True, False)),
+        (r"\bwin\w*\b", 0, {"win"}, (True, False)),
+        (r"\w*win\b", 0, {"win"}, (False, True)),
+        (r"\bcolou?r\b", re.IGNORECASE, {"colour", "color"}, BOTH),
+        (r"(?<!\w)[ab]1(?!\w)", 0, {"a1", "b1"}, BOTH),
+        (r"(?<!\w)-(?!\w)", 0, {"-"}, BOTH),
+        (r".*(free) *", 0, {"free"}, NEITHER),
+        (r"(?:ha)+", 0, {"ha"}, NEITHER),
+        (r"!{2,}", 0, {"!!"}, NEITHER),
+        (r"x(?:ab){1,2}y", 0, {"xaby", "xababy"}, NEITHER),
+        (r"Free", re.IGNORECASE, {"free"}, NEITHER),
+        (r"é", 0, {"é"}, NEITHER),
+    ],
+)
+def test_patterns_that_stand_for_words(regex, flags, words, alone):
+    need = required_literals.needed_by(re.compile(regex, flags))
+    assert need.proof and set(need.words) == words and need.alone == alone
+    assert need.lowered == bool(flags)
+
+
+@pytest.mark.parametrize(
+    "regex, flags",
+    [
+        (r"\b-free", 0),  # a letter must stand before it
+        (r"free-\b", 0),
+        (r"\b(?:free|-free)", 0),
+        (r"\bfree-\w*\b", 0),
+        (r"f*+free", 0),  # gives nothing back
+        (r"(?>f|fr)free", 0),
+        (r"^free", 0),
+        (r"free$", 0),
+        (r"free(?!!)", 0),
+        (r"(?<!un)free", 0),
+        (r"(?=free)free", 0),
+        (r"free\B", 0),
+        (r"\bfree\b", re.ASCII),
+        (r"(?i:free)", 0),
+        (r"(free) \1", 0),
+        (r"free.", 0),
+        (r"[^x]free", 0),
+        (r"\bfree+\b", 0),
+        (r"free|cash|", 0),
+        (r"[a-z]{2}free", 0),
+    ],
+)
+def test_patterns_that_ask_for_more_than_words(regex, flags):
+    need = required_literals.needed_by(re.compile(regex, flags))
+    assert need is None or not need.proof
+
+
 @pytest.mark.parametrize(
     "regex, flags, text",
     [

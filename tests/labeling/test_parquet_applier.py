@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
 import sys
+import threading
 
 import numpy as np
 import pandas as pd
@@ -20,6 +22,9 @@ from spear_amal.labeling import (
     SparkApplier,
     keyword_lf,
     labeling_function,
+    parquet_applier,
+    regex_lf,
+    threshold_lf,
 )
 from spear_amal.votes.parquet import MANIFEST, VoteFiles, part_name
 
@@ -291,3 +296,95 @@ def test_kept_parts_have_the_numbers_of_their_rows_now(tmp_path):
     frame(5, 2).to_parquet(tmp_path / "a.parquet")
     votes = applier.apply(files, tmp_path / "v", batch_rows=100, overwrite=True)
     assert votes.to_label_matrix().row_ids.tolist() == list(range(9))
+
+
+@pytest.fixture
+def no_thread_stays():
+    before = set(threading.enumerate())
+    yield
+    assert set(threading.enumerate()) <= before
+
+
+@pytest.mark.usefixtures("no_thread_stays")
+def test_a_file_that_is_damaged_within_is_named_and_parts_before_it_stay(source, tmp_path):
+    damaged = source / "b.parquet"
+    content = bytearray(damaged.read_bytes())
+    where = pq.ParquetFile(damaged).metadata.row_group(1).column(0).data_page_offset
+    content[where : where + 30] = bytes(30)
+    damaged.write_bytes(bytes(content))
+    applier = ParquetLFApplier([keyword_lf("free", ["free"], 1)])
+    with pytest.raises(FileFormatError, match=r"(?s)b\.parquet is damaged .*finished is kept"):
+        applier.apply(source, tmp_path / "v", batch_rows=11)
+    # Those of a.parquet (31 rows) and of the first row group of b.parquet.
+    assert sorted(os.listdir(tmp_path / "v")) == [part_name(i) for i in range(4)]
+
+
+@pytest.mark.usefixtures("no_thread_stays")
+def test_an_lf_that_fails_ends_reading_and_leaves_the_parts_before(source, tmp_path):
+    def fail(x):
+        if x.key == "1/12":  # in the second part of a.parquet
+            raise ValueError("unlucky")
+        return 0
+
+    applier = ParquetLFApplier([LabelingFunction("fail", fail)])
+    with pytest.raises(LabelingError, match=r"a\.parquet: LF 'fail', row 12: .*unlucky"):
+        applier.apply(source, tmp_path / "v", batch_rows=11)
+    assert os.listdir(tmp_path / "v") == [part_name(0)]
+
+
+@pytest.mark.usefixtures("no_thread_stays")
+def test_a_disk_that_is_full_is_an_error_of_its_own(source, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(parquet_applier, "write_part", full)
+    with pytest.raises(OSError, match="No space left"):
+        ParquetLFApplier([keyword_lf("free", ["free"], 1)]).apply(source, tmp_path / "v")
+    assert not (tmp_path / "v" / MANIFEST).exists()
+
+
+@pytest.mark.parametrize("kinds", [["string", "large_string"], ["string_view"], ["dictionary"]])
+def test_columns_of_texts_of_every_type(tmp_path, kinds):
+    pa = pytest.importorskip("pyarrow")
+    made = {
+        "string": pa.string(),
+        "large_string": pa.large_string(),
+        "string_view": pa.string_view(),
+        "dictionary": pa.dictionary(pa.int32(), pa.string()),
+    }
+    texts = ["win", None, "straße 12", "", "you WON", "x" * 40 + " won"]
+    lfs = [keyword_lf("win", ["win", "won"], 1), regex_lf("digits", r"\d\d", 0)]
+    for kind in kinds:
+        table = pa.table({"text": pa.array(texts, made[kind])})
+        pq.write_table(table, tmp_path / f"{kind}.parquet", row_group_size=4)
+        for rows in (1, 3, 100):
+            votes = ParquetLFApplier(lfs).apply(
+                tmp_path / f"{kind}.parquet", tmp_path / f"{kind}{rows}", batch_rows=rows
+            )
+            found = votes.to_label_matrix().to_dense()
+            assert found[:, 0].tolist() == [1, -1, -1, -1, 1, 1]
+            assert found[:, 1].tolist() == [-1, -1, 0, -1, -1, -1]
+
+
+def test_numbers_keep_what_they_are_on_the_way_from_a_file(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    whole = [2**53, 2**53 + 1, None, -5]
+    table = pa.table(
+        {
+            "whole": pa.array(whole, pa.int64()),
+            "float": pa.array([0.5, None, float("nan"), float("inf")]),
+            "flag": pa.array([True, None, False, True]),
+        }
+    )
+    pq.write_table(table, tmp_path / "rows.parquet")
+    lfs = [
+        threshold_lf("large", "whole", 1, above=2**53),
+        threshold_lf("float", "float", 1, above=0.25),
+        threshold_lf("flag", "flag", 1, above=0),
+    ]
+    for rows in (1, 3, 100):
+        votes = ParquetLFApplier(lfs).apply(
+            tmp_path / "rows.parquet", tmp_path / f"v{rows}", batch_rows=rows
+        )
+        found = votes.to_label_matrix().to_dense()
+        assert found.T.tolist() == [[-1, 1, -1, -1], [1, -1, -1, 1], [1, -1, -1, 1]]

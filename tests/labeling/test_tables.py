@@ -179,17 +179,12 @@ def test_a_missing_column_is_named(kind):
         ColumnLFApplier(LFS[:1], CLASSES).apply(table, progress_bar=False)
 
 
-def test_what_is_no_table_yet_is_refused_with_advice():
+def test_tables_are_refused_where_rows_are_wanted():
     frame = pl.DataFrame({"text": ["win"]})
     table = frame.to_arrow()
-    for applier in (ColumnLFApplier, LFApplier, PandasLFApplier):
-        with pytest.raises(InputError, match=r"LazyFrame \(call \.collect\(\) first\)"):
-            applier(LFS, CLASSES).apply(frame.lazy())
-        with pytest.raises(InputError, match=r"RecordBatchReader \(call \.read_all\(\) first\)"):
-            applier(LFS, CLASSES).apply(table.to_reader())
-    for one in (frame, table, table.to_batches()[0]):
+    for one in (frame, table, table.to_batches()[0], frame.lazy(), table.to_reader()):
         for applier in (LFApplier, PandasLFApplier):
-            with pytest.raises(InputError, match=r"use .*ColumnLFApplier for .* Arrow or Polars"):
+            with pytest.raises(InputError, match=r"ColumnLFApplier for .* Arrow,? (or )?Polars"):
                 applier(LFS, CLASSES).apply(one)
     with pytest.raises(InputError, match="needed a mapping of columns, or a table"):
         ColumnLFApplier(LFS, CLASSES).apply(["win"])

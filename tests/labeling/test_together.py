@@ -19,10 +19,11 @@ from spear_amal.labeling import (
     read_rules,
     regex_lf,
 )
+from spear_amal.labeling.text_search import ODD_LETTERS
 
 # Letters whose lower case is longer, depends on the neighbours or is another one's too; what `\w`
 # takes for a letter, and what texts are joined by.
-LETTERS = "abAB_1 \n\x00\x01İıſKΣσςßé①"
+LETTERS = "abikABIKs_1 \n\x00\x01İıſKΣσςßéÉ①"
 TEXTS = st.lists(st.text(LETTERS, max_size=8), max_size=12)
 WORDS = st.lists(st.text(LETTERS, min_size=1, max_size=3), min_size=1, max_size=3)
 
@@ -30,11 +31,24 @@ WORDS = st.lists(st.text(LETTERS, min_size=1, max_size=3), min_size=1, max_size=
 @st.composite
 def patterns(draw):
     """Regular expressions with literals in them."""
+    words = st.text("abikABIKs_1 Σſé", min_size=1, max_size=3).map(re.escape)
     parts = st.one_of(
-        st.text("abAB_1 Σſ", min_size=1, max_size=3).map(re.escape),
+        words,
         st.sampled_from([r"\w", r".*", r"\b", r"(?:ab|BA|Σ)", r"a?", r"(?<!a)", r"[^b]+", r"\d"]),
     )
-    return "".join(draw(st.lists(parts, min_size=1, max_size=4)))
+    free = st.sampled_from(["", r"\w*", "a?", "b*?", "(?:ab)*", "a*+", r"\s*", r"(?>a?)"])
+    edges = st.sampled_from(["", r"\b", r"\B", r"(?<!\w)", r"(?!\w)", r"\w*\b", r"\b\w*", "^", "$"])
+    inner = st.one_of(
+        st.lists(parts, min_size=1, max_size=4).map("".join),
+        words,
+        st.lists(words, min_size=1, max_size=3).map(lambda some: f"(?:{'|'.join(some)})"),
+        words.map(lambda word: f"(?:{word}){{1,3}}"),
+        words.map(lambda word: f"(?:{word})+"),
+        st.sampled_from(["[ab]k", "a[i-kI-K]", "[^a]b", "i+", "(?:a|b?)k", "(?:s|ss)?a"]),
+    )
+    order = draw(st.permutations([draw(free), draw(edges)]))
+    after = draw(st.permutations([draw(free), draw(edges)]))
+    return "".join([*order, draw(inner), *after])
 
 
 @st.composite
@@ -55,6 +69,30 @@ def lfs(draw):
             label = 1 if kind == "list" else None
             made.append(dictionary_lf(name, terms, label, "text", whole, ignore))
     return made
+
+
+@settings(max_examples=150)
+@given(patterns(), TEXTS, st.sampled_from([0, re.IGNORECASE, re.ASCII, re.IGNORECASE | re.ASCII]))
+def test_patterns_match_where_re_says(pattern, texts, flags):
+    expression = re.compile(pattern, flags)
+    texts = [*texts, re.sub(r"[^\w ]", "", pattern)]
+    votes = LFApplier([regex_lf("r", pattern, 1, flags=flags)]).apply(texts, progress_bar=False)
+    expected = [expression.search(text) is not None for text in texts]
+    assert (votes.to_dense()[:, 0] == 1).tolist() == expected
+
+
+def test_letters_that_are_letters_of_ascii_in_another_case():
+    others = "".join(map(chr, range(128, 0x110000)))
+    folded = set(re.findall("[\x00-\x7f]", others, re.IGNORECASE))
+    for letter in "abcdefghijklmnopqrstuvwxyz":
+        folded |= set(re.findall(letter, others, re.IGNORECASE))
+    lowered = {letter for letter in others if letter.lower() != letter}
+    holding = {letter for letter in lowered if any(part.isascii() for part in letter.lower())}
+    assert folded | holding == set(ODD_LETTERS)
+    # What touches a word in lower case is a letter if it was one before.
+    for letter in lowered - set(ODD_LETTERS):
+        ends = {letter, letter.lower()[0], letter.lower()[-1]}
+        assert len({end.isalnum() or end == "_" for end in ends}) == 1
 
 
 def one_by_one(lf, text):

@@ -351,5 +351,5 @@ def test_an_overridden_loss_does_not_inherit_a_slope(inner):
     weighted = members.weighted_slopes(outputs, batch, members.applies(batch))
     expected = inner().slope(outputs, batch), inner().rule_slope(outputs, batch)
     for alone, apart, total in zip(expected, slopes, weighted, strict=True):
-        torch.testing.assert_close(apart, factors.unsqueeze(2) * alone.unsqueeze(1))
+        torch.testing.assert_close(apart, factors.t().unsqueeze(2) * alone)
         torch.testing.assert_close(total, factors.sum(1, keepdim=True) * alone)

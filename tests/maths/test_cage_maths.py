@@ -7,6 +7,8 @@ import pytest
 import scipy.integrate
 import scipy.stats
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from spear_amal.maths import cage
 from spear_amal.maths.cage import Guides, LogScores, Potentials, ScoreDensities
@@ -61,7 +63,7 @@ def test_score_density_equals_scipy_and_integrates_to_one():
     k, q_c = torch.tensor([0, 2]), torch.tensor([0.85, 0.7], dtype=F64)
     fired = torch.tensor([[1.0, 1.0], [1.0, 0.0], [0.0, 0.0]], dtype=F64)
     scores = torch.tensor([[0.3, 0.8], [0.6, torch.nan], [torch.nan, torch.nan]], dtype=F64)
-    densities = ScoreDensities(pi, k, q_c)
+    densities = ScoreDensities(pi, cage.mean_scores(len(pi), k, q_c))
     found, a, b = densities.log_density(LogScores.of(fired, scores)), densities.a, densities.b
     for i, y in itertools.product(range(3), range(C)):
         expected = sum(
@@ -74,7 +76,8 @@ def test_score_density_equals_scipy_and_integrates_to_one():
     def density(s):
         one = torch.tensor([[s]], dtype=F64)
         seen = LogScores.of(torch.ones_like(one), one)
-        return ScoreDensities(pi[:, :1], k[:1], q_c[:1]).log_density(seen).exp()[0, 0].item()
+        means = cage.mean_scores(len(pi), k[:1], q_c[:1])
+        return ScoreDensities(pi[:, :1], means).log_density(seen).exp()[0, 0].item()
 
     inside, _ = scipy.integrate.quad(density, cage.SCORE_MARGIN, 1 - cage.SCORE_MARGIN)
     a0, b0 = a[0, 0].item(), b[0, 0].item()
@@ -93,7 +96,7 @@ def test_likelihood_and_penalty_pass_gradcheck():
     def likelihood(theta, pi):
         joint = Potentials(theta).log_joint(fired)
         seen = LogScores.of(fired[:, :2], scores)
-        joint = joint + ScoreDensities(pi, k[:2], q_c).log_density(seen)
+        joint = joint + ScoreDensities(pi, cage.mean_scores(len(pi), k[:2], q_c)).log_density(seen)
         return -joint.logsumexp(1)
 
     assert torch.autograd.gradcheck(likelihood, (theta, pi))
@@ -144,6 +147,19 @@ def test_guided_start_reaches_the_guides(C, per_class):
         log_g, _ = Potentials(theta).log_precision(cage.declared_classes(C, k))
         torch.testing.assert_close(log_g.exp(), guides, rtol=0, atol=tolerance)
     assert (theta.gather(0, k.unsqueeze(0)) == 1).all()
+
+
+@given(st.integers(2, 11), st.integers(1, 60), st.integers(0, 2**31))
+@settings(max_examples=30, deadline=None)
+def test_guides_above_chance_are_met_exactly(C, m, seed):
+    rng = np.random.default_rng(seed)
+    k = torch.from_numpy(rng.integers(0, C, m))
+    guides = torch.from_numpy(rng.uniform(0.6, 0.95, m))
+    # As far apart as 0.6 and 0.95 they may be out of reach where all LFs are of two classes.
+    guides = guides if C > 2 or m < 20 else 0.7 + guides / 5
+    theta = cage.guided_start(C, k, guides)
+    log_g, _ = Potentials(theta).log_precision(cage.declared_classes(C, k))
+    torch.testing.assert_close(log_g.exp(), guides, rtol=0, atol=1e-6)
 
 
 def test_guided_start_of_no_lfs_is_empty():

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from spear_amal.batch import Batch
 from spear_amal.errors import InputError
 from spear_amal.mixers import Amal
-from spear_amal.mixers.amal import SHARES, group_means
+from spear_amal.mixers.amal import SHARES, GroupMeans
 
 N, K, M = 11, 3, 2
 FIRED = torch.tensor([[1, 0], [1, 0], [0, 1], [0, 0], [0, 0], [1, 1], [1, 0]]).float()
@@ -89,7 +89,7 @@ def test_group_means_against_a_loop(n, groups, seed):
     step = torch.randn(n, K, generator=generator, dtype=torch.float64)
     on = torch.rand(n, K, generator=generator) < 0.6
     group = torch.randint(groups, (n,), generator=generator)
-    found = group_means(step, on, group, groups)
+    found = GroupMeans(group, groups, on)(step)
     for i in range(n):
         for k in range(K):
             same = (group == group[i]) & on[:, k]

@@ -46,7 +46,8 @@ class Drawn:
     def taken(self, theta=None, pi=None):
         theta = self.theta if theta is None else theta
         pi = self.pi if pi is None else pi
-        return RulePass(theta, pi, self.beliefs, self.fired, self.scores)
+        log_scores = self.beliefs.log_scores(self.fired, self.scores)
+        return RulePass(theta, pi, self.beliefs, self.fired, log_scores)
 
     def by_autograd(self, value):
         """Derive `value` of a pass by theta and pi."""
@@ -133,8 +134,7 @@ def test_float32_is_float64_rounded():
     drawn = Drawn(scored=False)
     exact = drawn.taken().slopes(drawn.slope)[0]
     rounded = RulePass(
-        *(drawn.theta.float(), drawn.pi.float(), drawn.beliefs),
-        *(drawn.fired.float(), drawn.scores.float()),
+        *(drawn.theta.float(), drawn.pi.float(), drawn.beliefs), drawn.fired.float(), None
     ).slopes(drawn.slope.float())[0]
     assert rounded.dtype == torch.float32
     torch.testing.assert_close(rounded.double(), exact, rtol=1e-4, atol=1e-5)

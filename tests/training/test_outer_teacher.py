@@ -7,7 +7,11 @@ from scipy.special import softmax
 from scipy.stats import entropy
 
 from spear_amal.batch import Batch, Outputs
-from spear_amal.training.look_ahead import ValidationLoss, perturbed_divergence, perturbed_target
+from spear_amal.training.validation_loss import (
+    ValidationLoss,
+    perturbed_divergence,
+    perturbed_target,
+)
 
 B, T, C = 7, 2, 3
 ALPHA = 0.2

@@ -21,7 +21,7 @@ from spear_amal.tensors.optimiser import step_all
 from spear_amal.training.callbacks import Callback
 from spear_amal.training.lock_step.losses import StackedLosses
 from spear_amal.training.lock_step.stack import Stack, linear_layers
-from spear_amal.training.lock_step.steps import Schedule, StepRows
+from spear_amal.training.lock_step.steps import Joined, Schedule, StepRows
 from spear_amal.training.run import TrainingRun
 from spear_amal.training.state import TrainingResult
 from spear_amal.training.table import Table
@@ -115,6 +115,7 @@ class _Group:
         self._places: list[_Place] = []
         self._lock_step: LockStep | None = None
         self._n_features = 0  # of the member that has most
+        self._joined: dict[str, Joined | None] = {}
 
     def add(self, member: Member) -> None:
         """Begin the run of a member."""
@@ -171,7 +172,7 @@ class _Group:
         if former is not None and former.runs != going:
             former.release(going)
         if former is None or former.runs != going:
-            self._lock_step = LockStep(going, self._n_features) if going else None
+            self._lock_step = LockStep(going, self._n_features, self._joined) if going else None
 
     def _epoch(self) -> list[TrainingRun]:
         """Train an epoch, and return whose."""
@@ -202,9 +203,13 @@ class LockStep:
     n_features : int
         Columns of the first layer. It stays as it is when a member leaves, and so does the layout
         of the optimisers' moments.
+    joined : dict
+        What was joined of the members' tables before.
     """
 
-    def __init__(self, runs: Sequence[TrainingRun], n_features: int) -> None:
+    def __init__(
+        self, runs: Sequence[TrainingRun], n_features: int, joined: dict[str, Joined | None]
+    ) -> None:
         self.runs = list(runs)
         self._optimisers = [run.state.optimiser for run in runs]
         self._stack = Stack([run.state.model for run in runs], n_features)
@@ -212,7 +217,7 @@ class LockStep:
             parameters = self._stack.parameters_of(m)
             for group, row in zip(optimiser.param_groups, parameters, strict=False):
                 group["params"] = [row]
-        self._rows = StepRows([cast(Table, run.table) for run in runs])
+        self._rows = StepRows([cast(Table, run.table) for run in runs], joined)
         self._losses = StackedLosses([run.components for run in runs], self._rows.device)
         self._batch_size = runs[0].settings.batch_size or BATCH_SIZE
 
@@ -257,6 +262,7 @@ class LockStep:
         weights = weights if factors is None else weights * factors
         per_step = (n_members * size,) * n_steps
         batches = _cut(batch, n_members * size)
+        scores = self._stack.log_scores(batch.fired, batch.scores, n_members * size)
         features = self._rows.features(rows, self._stack.first_layer.weight)
         said = []
         for i, (own, x, w) in enumerate(
@@ -268,7 +274,8 @@ class LockStep:
             ) -> tuple[Tensor, Tensor | None]:
                 return components.weighted_slopes(outputs, own, w)
 
-            said.append(self._stack.step(x, own.fired, own.scores, slopes, components))
+            own_scores = None if scores is None else scores[i]
+            said.append(self._stack.step(x, own.fired, own_scores, slopes, components))
             step = steps.start + i
             training = zip(self._optimisers, schedule.n_steps, strict=True)
             step_all([optimiser for optimiser, n in training if step < n])

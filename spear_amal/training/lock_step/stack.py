@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from spear_amal.batch import Outputs
 from spear_amal.losses import ComponentSet
+from spear_amal.maths.cage import LogScores
 from spear_amal.models import MLP, JointModel, LinearModel, RuleModel
 from spear_amal.models.cage import Beliefs, RulePass
 from spear_amal.training.lock_step.features import StepFeatures
@@ -134,11 +135,18 @@ class Stack:
         for parameter in self.models[member].parameters():
             parameter.data = parameter.data.clone(memory_format=torch.contiguous_format)
 
+    def log_scores(self, fired: Tensor, scores: Tensor, size: int) -> list[LogScores] | None:
+        """Prepare votes and scores (S * `size`, m) of S steps; None without continuous LFs."""
+        if self._rules is None:
+            return None
+        prepared = self._beliefs.log_scores(fired, scores)
+        return None if prepared is None else [LogScores(p) for p in prepared.parts.split(size)]
+
     def step(
         self,
         x: StepFeatures,
         fired: Tensor,
-        scores: Tensor,
+        scores: LogScores | None,
         slopes: SlopesOf,
         components: ComponentSet,
     ) -> Outputs:
@@ -148,7 +156,9 @@ class Stack:
         ----------
         x : StepFeatures
             Of M x B rows.
-        fired, scores : Tensor (M*B, m)
+        fired : Tensor (M*B, m)
+        scores : LogScores or None
+            What :meth:`log_scores` makes of the same rows.
         slopes : function
         components : ComponentSet
             Its penalties are added.
@@ -183,12 +193,16 @@ class Stack:
         x.outer_sum(slope, first.weight_gradient)
         torch.sum(slope, 1, out=first.bias_gradient)
 
-    def _rule_pass(self, fired: Tensor, scores: Tensor) -> RulePass | None:
+    def _rule_pass(self, fired: Tensor, scores: LogScores | None) -> RulePass | None:
         if self._rules is None:
             return None
-        fired, scores = (votes.unflatten(0, (len(self), -1)) for votes in (fired, scores))
+        if scores is not None:
+            scores = LogScores(self._by_member(scores.parts))
         theta, pi = self._rules.views
-        return RulePass(theta, pi, self._beliefs, fired, scores)
+        return RulePass(theta, pi, self._beliefs, self._by_member(fired), scores)
+
+    def _by_member(self, rows: Tensor) -> Tensor:
+        return rows.view(len(self), -1, rows.shape[1])
 
     def _rules_backward(self, rules: RulePass, slope: Tensor, components: ComponentSet) -> None:
         by_theta, by_pi = rules.slopes(slope)

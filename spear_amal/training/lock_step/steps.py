@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from spear_amal.batch import Batch
@@ -18,6 +17,9 @@ from spear_amal.training.table import Table
 
 # Numbers of 4 bytes that are gathered at a time, about.
 CHUNK = 1 << 22
+# Numbers of 4 bytes that tables which are trained together may hold a second time.
+JOINED = 1 << 26
+TASK = "tasks."  # before the name of one
 # Sparser rows are multiplied entry by entry: an entry costs as much as 16 of a dense row.
 DENSE_SHARE = 1 / 16
 
@@ -64,16 +66,68 @@ class Schedule:
             yield slice(first, min(first + each, n_steps))
 
 
+@dataclass(frozen=True)
+class Joined:
+    """One part of several tables, such as their votes: each one once, one below the other.
+
+    Attributes
+    ----------
+    values : Tensor (N, ..) or csr_array (N, D)
+    parts : dict
+        By the part's identity: it, so that nothing else gets the identity, and its first row.
+    """
+
+    values: Any
+    parts: dict[int, tuple[Any, int]]
+
+    @classmethod
+    def of(cls, parts: Sequence[Any]) -> Joined | None:
+        """Join parts; None where they are of several kinds, or too many numbers to have twice."""
+        distinct = list({id(part): part for part in parts}.values())
+        numbers = sum(p.nnz if sp.issparse(p) else p.numel() for p in distinct)
+        if len(distinct) > 1 and (numbers > JOINED or len(set(map(type, distinct))) > 1):
+            return None
+        firsts = np.cumsum([0, *(part.shape[0] for part in distinct)]).tolist()
+        if len(distinct) == 1:
+            values = distinct[0]
+        elif sp.issparse(distinct[0]):
+            width = max(part.shape[1] for part in distinct)
+            values = sp.vstack([_widened(part, width) for part in distinct], format="csr")
+        else:
+            values = torch.cat(distinct)
+        places = zip(distinct, firsts, strict=False)
+        return cls(values, {id(part): (part, first) for part, first in places})
+
+    def has(self, parts: Sequence[Any]) -> bool:
+        """Return whether all of some parts are here."""
+        return all(id(part) in self.parts for part in parts)
+
+    def rows(self, parts: Sequence[Any], rows: Tensor) -> Tensor:
+        """Return the numbers here of rows (S, M, B) of the members' parts, flattened."""
+        firsts = [self.parts[id(part)][1] for part in parts]
+        if not any(firsts):
+            return rows.flatten()
+        return (rows + torch.tensor(firsts, device=rows.device).view(-1, 1)).flatten()
+
+
 class StepRows:
     """Gathers the rows of several steps from the members' tables at once.
 
-    What the tables share, such as the features of folds, is gathered in one call.
+    Parameters
+    ----------
+    tables : sequence of Table
+        One for each member.
+    joined : dict, optional
+        What was joined of these tables, or of more of them, before.
     """
 
-    def __init__(self, tables: Sequence[Table]) -> None:
+    def __init__(
+        self, tables: Sequence[Table], joined: dict[str, Joined | None] | None = None
+    ) -> None:
         self.tables = tuple(tables)
         self.device = tables[0].device
         self.sparse = all(is_sparse(table) for table in tables)
+        self._joined = {} if joined is None else joined
         #: Numbers that a row has, about.
         self.width = int(np.mean([self._width(table) for table in tables]))
 
@@ -85,62 +139,71 @@ class StepRows:
     def batch(self, rows: Tensor) -> Batch:
         """Rows (S, M, B) in this order as one batch, without features."""
         here = rows.to(self.device)
-        fired = self._gather(lambda table: table.fired, rows, here)
+        fired = self._gather("fired", rows, here)
         scored = any(table.scores is not None for table in self.tables)
         return Batch(
             index=here.flatten(),
             x=fired[:, :0],
-            y=self._gather(lambda table: table.y, rows, here),
+            y=self._gather("y", rows, here),
             fired=fired,
-            scores=self._gather(_scores, rows, here) if scored else torch.zeros_like(fired),
-            teachers=self._gather(lambda table: table.teachers, rows, here),
-            tasks={name: self._task(name, rows, here) for name in self.tables[0].tasks},
-            weights=None
-            if self.tables[0].weights is None
-            else self._gather(lambda table: table.weights, rows, here),
+            scores=self._gather("scores", rows, here) if scored else torch.zeros_like(fired),
+            teachers=self._gather("teachers", rows, here),
+            tasks={
+                name: self._gather(f"{TASK}{name}", rows, here) for name in self.tables[0].tasks
+            },
+            weights=None if self.tables[0].weights is None else self._gather("weights", rows, here),
         )
 
     def features(self, rows: Tensor, weight: Tensor) -> Iterator[StepFeatures]:
         """Features of each of the steps (S, M, B); `weight` is that of the first layer."""
-        width = weight.shape[2]
         if self.sparse:
-            matrix = self._sparse(rows, width)
+            matrix = self._sparse(rows, weight.shape[2])
             yield from sparse_steps(matrix, rows.shape[1], rows.shape[2], weight)
             return
-        x = self._gather(lambda table: table.x, rows, rows.to(self.device), width)
+        x = self._gather("x", rows, rows.to(self.device))
         for step in x.view(*rows.shape, -1):
             yield DenseFeatures(step)
 
     def _sparse(self, rows: Tensor, width: int) -> sp.csr_array:
-        matrices: list[Any] = [table.csr for table in self.tables]
-        if all(matrix is matrices[0] for matrix in matrices):
-            return matrices[0][rows.flatten().numpy()]
+        parts, joined = self._parts("csr")
+        if joined is not None:
+            return _widened(joined.values[joined.rows(parts, rows).numpy()], width)
         by_member = [
-            _widened(matrix[rows[:, m].flatten().numpy()], width)
-            for m, matrix in enumerate(matrices)
+            _widened(part[rows[:, m].flatten().numpy()], width) for m, part in enumerate(parts)
         ]
         n_steps, n_members, size = rows.shape
         order = np.arange(rows.numel()).reshape(n_members, n_steps, size).transpose(1, 0, 2)
         return sp.vstack(by_member, format="csr")[order.ravel()]
 
-    def _task(self, name: str, rows: Tensor, here: Tensor) -> Tensor:
-        return self._gather(lambda table: table.tasks[name], rows, here)
-
-    def _gather(
-        self, of: Callable[[Table], Any], rows: Tensor, here: Tensor, width: int | None = None
-    ) -> Tensor:
-        """Rows (S, M, B) of one part of the tables, flattened; zeros fill up to a `width`."""
-        parts = [of(table) for table in self.tables]
-        if all(part is parts[0] for part in parts):
-            whole = self.tables[0].dense_rows(parts[0], rows.flatten(), here.flatten())
-            return _filled_up(whole, width)
+    def _gather(self, name: str, rows: Tensor, here: Tensor) -> Tensor:
+        """Rows (S, M, B) of one part of the tables, flattened."""
+        parts, joined = self._parts(name)
+        if joined is not None:
+            numbers = [joined.rows(parts, index) for index in (rows, here)]
+            return self.tables[0].dense_rows(joined.values, *numbers)
         by_member = [
-            _filled_up(table.dense_rows(part, rows[:, m].flatten(), here[:, m].flatten()), width)
+            table.dense_rows(part, rows[:, m].flatten(), here[:, m].flatten())
             for m, (table, part) in enumerate(zip(self.tables, parts, strict=True))
         ]
         shape = (len(parts), rows.shape[0], rows.shape[2])
         stacked = torch.stack(by_member).unflatten(1, shape[1:])
         return stacked.transpose(0, 1).flatten(0, 2)
+
+    def _parts(self, name: str) -> tuple[list[Any], Joined | None]:
+        """Return a part of every member's table, by its name or that of a task, and all joined."""
+        parts = [_part(table, name) for table in self.tables]
+        joined = self._joined.get(name)
+        if name not in self._joined or (joined is not None and not joined.has(parts)):
+            joined = self._joined[name] = Joined.of(parts)
+        return parts, joined
+
+
+def _part(table: Table, name: str) -> Any:
+    if name.startswith(TASK):
+        return table.tasks[name.removeprefix(TASK)]
+    if name == "scores" and table.scores is None:
+        return table.fired * 0
+    return getattr(table, name)
 
 
 def is_sparse(table: Table) -> bool:
@@ -149,16 +212,6 @@ def is_sparse(table: Table) -> bool:
         return False
     is_wide = not isinstance(table.x, Tensor)
     return is_wide or table.csr.nnz < DENSE_SHARE * table.csr.shape[0] * table.csr.shape[1]
-
-
-def _scores(table: Table) -> Any:
-    return table.fired * 0 if table.scores is None else table.scores
-
-
-def _filled_up(values: Tensor, width: int | None) -> Tensor:
-    """Rows with columns of zeros added up to a width."""
-    missing = 0 if width is None else width - values.shape[1]
-    return F.pad(values, (0, missing)) if missing else values
 
 
 def _widened(matrix: sp.csr_array, width: int) -> sp.csr_array:

@@ -170,7 +170,7 @@ def assert_same(
     assert member.model.training == other.model.training
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def train():
     """Train a group by some function of members; members and what came of each."""
 
@@ -181,19 +181,19 @@ def train():
     return run
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def own():
     """Make the part of one member."""
     return Own
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def group():
     """Make a group."""
     return Group
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def same():
     """Compare two trained members."""
     return assert_same
