@@ -24,7 +24,7 @@ import numpy as np
 from harness import timed
 
 from spear_amal.io.atomic import write_aside
-from spear_amal.report.figures.style import FAINT, line_style, new_figure, png
+from spear_amal.report.figures.style import FAINT, line_style, panel_grid, png
 
 DOCS = Path(__file__).parents[1] / "docs"
 REPEATS = 5
@@ -83,7 +83,7 @@ def slope(curve: Sequence[tuple[float, float]]) -> float:
 
 def draw(found: dict[str, dict[str, Curve]]) -> bytes:
     """Draw one panel for each title, two side by side."""
-    figure, axes = new_figure(6.2, -(-len(found) // 2), 2)
+    figure, axes = panel_grid(len(found), 3.1, 0.0)
     for ax, (title, curves) in zip(axes, found.items(), strict=True):
         panel = growth_jobs.PANELS[title]
         for i, (name, curve) in enumerate(curves.items()):

@@ -150,7 +150,7 @@ def batch(n: int, width: int, n_classes: int, n_teachers: int) -> Batch:
 EPOCHS, FEATURES = 2, 100
 MIXERS = {"SPEAR": "fixed", "AMAL": "amal"}
 MEMBER_ROWS, SPARSE_ROWS, WORDS_A_ROW = 1_000, 2_000, 50
-N_VAL = 100
+N_VAL, MEMBER_EPOCHS = 100, 20
 
 
 def drawn(n: int, features: int = FEATURES) -> dict[str, Any]:
@@ -187,17 +187,17 @@ def arguments(x: Any, y: np.ndarray, rng: np.random.Generator) -> dict[str, Any]
     return {"X": x[:n], "y": gold, "L": votes[:n], **held}
 
 
-def estimator(mixer: str, seed: int = 0) -> SpearClassifier:
-    """Train for two epochs, AMAL with a refresh of its weights after the first."""
-    options = {"mixer_options": {"refresh_every": 1, "warmup": 1}} if mixer == "amal" else {}
-    trainer = {"max_epochs": EPOCHS, "patience": EPOCHS}
+def estimator(mixer: str, epochs: int, seed: int = 0) -> SpearClassifier:
+    """Make what trains for some epochs, AMAL with a refresh of its weights before every second."""
+    options = {"mixer_options": {"refresh_every": 2, "warmup": 1}} if mixer == "amal" else {}
+    trainer = {"max_epochs": epochs, "patience": epochs}
     return SpearClassifier.from_options(mixer=mixer, random_state=seed, **trainer, **options)
 
 
 def training(mixer: str, data: Callable[[int], dict[str, Any]], size: int) -> Job:
     """Train one model."""
     given = data(size)
-    return lambda: quietly(lambda: estimator(mixer).fit(**given))
+    return lambda: quietly(lambda: estimator(mixer, EPOCHS).fit(**given))
 
 
 def training_together(mixer: str, n_members: int) -> Job:
@@ -205,7 +205,9 @@ def training_together(mixer: str, n_members: int) -> Job:
     given = drawn(MEMBER_ROWS)
 
     def job() -> Any:
-        return fit_together((estimator(mixer, seed), given) for seed in range(n_members))
+        return fit_together(
+            (estimator(mixer, MEMBER_EPOCHS, seed), given) for seed in range(n_members)
+        )
 
     return lambda: quietly(job)
 
@@ -261,7 +263,7 @@ PANELS = {
         (100, 200),
         {name: partial(training, mixer, drawn_sparse) for name, mixer in MIXERS.items()},
     ),
-    f"Members in lock step, {MEMBER_ROWS:,} rows each": Panel(
+    f"Members in lock step, {MEMBER_ROWS:,} rows, {MEMBER_EPOCHS} epochs": Panel(
         "members",
         (1, 2, 4, 8, 16, 32, 64),
         (1, 2),

@@ -118,8 +118,8 @@ LFS = romance + action
 """
 
 
-def train(n: int, small: bool) -> Work:
-    """Train `recommended` by the command, on n rows of which every tenth has a label."""
+def project(n: int, small: bool) -> tempfile.TemporaryDirectory[str]:
+    """Make a folder with a table of n rows, of which every tenth has a label, and a file of LFs."""
     from spear_amal.data import synthetic_corpus
 
     folder = tempfile.TemporaryDirectory()
@@ -128,8 +128,25 @@ def train(n: int, small: bool) -> Work:
     frame = frame.assign(label=np.where(np.arange(len(frame)) % 10 == 0, labels, ""))
     frame[["text", "label"]].to_csv(Path(folder.name) / "rows.csv", index=False)
     (Path(folder.name) / "lfs.py").write_text(LFS, encoding="utf-8")
-    options = ["--data", "rows.csv", "--lfs", "lfs.py", "--output", "out.model", "--force"]
-    return command("train", options, folder)
+    return folder
+
+
+ON_ROWS = ["--data", "rows.csv", "--lfs", "lfs.py", "--force"]
+MODEL = ["--model", "out.model"]
+
+
+def train(n: int, small: bool) -> Work:
+    """Train `recommended` by the command."""
+    return command("train", [*ON_ROWS, "--output", "out.model"], project(n, small))
+
+
+def start(words: list[str], small: bool) -> Work:
+    """Run a command whose work is small on 3,000 rows, so that it is mostly its start."""
+    folder = project(3_000, small)
+    if "--model" in words:
+        quick = ["--output", "out.model", "--estimate", "none", "--max-epochs", "1"]
+        command("train", [*ON_ROWS, *quick], folder).do()
+    return command(words[0], words[1:], folder)
 
 
 def demo(small: bool) -> Work:
@@ -253,6 +270,13 @@ JOBS: dict[str, Callable[[bool], Work]] = {
     "table-2-part": partial(table_2, 4),
     "demo": demo,
     "train-3000": partial(train, 3_000),
+    "start-help": partial(start, ["--help"]),
+    "start-train-help": partial(start, ["train", "--help"]),
+    "start-apply": partial(start, ["apply", *ON_ROWS, "--output", "votes.npz"]),
+    "start-analyze": partial(start, ["analyze", *ON_ROWS]),
+    "start-label": partial(start, ["label", *ON_ROWS, "--output", "labelled.csv"]),
+    "start-next": partial(start, ["next", *ON_ROWS]),
+    "start-predict": partial(start, ["predict", *ON_ROWS, "--output", "predicted.csv", *MODEL]),
     "train-20000": partial(train, 20_000),
     "joint-learning": joint_learning,
     "joint-learning-mlp": partial(joint_learning, feature_model="mlp", hidden=(512, 512)),

@@ -96,7 +96,7 @@ PathLike: TypeAlias = str | os.PathLike[str]
 # Values (n,), one a row: gold labels, row ids.
 VectorLike: TypeAlias = SupportsArray | Sequence[Any]
 # A table that is read block by block.
-StreamLike: TypeAlias = ArrowStream | LazyTable | ScannedTable
+StreamLike: TypeAlias = PathLike | ArrowStream | LazyTable | ScannedTable
 # Features (n, D), or images (n, channels, height, width).
 MatrixLike: TypeAlias = SupportsArray | SparseMatrix | Sequence[Sequence[float]]
 # Features (n, D) as the package holds them.

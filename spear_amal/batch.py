@@ -76,17 +76,29 @@ class Batch:
         """Whether each teacher says something (B, T), bool."""
         return ~self.teachers.amax(2).isnan()
 
-    def teacher_log_p(self, teacher: int, temperature: float = 1.0) -> Tensor:
-        """Log-probabilities (B, C) of a teacher at a temperature, uniform where it is silent."""
-        if temperature not in self._by_teacher:
+    def teacher_log_p(self, temperature: float = 1.0) -> Tensor:
+        """Log-probabilities (T, B, C) of teachers at a temperature; of silent ones uniform."""
+
+        def compute() -> Tensor:
             # NaN is replaced before the loss: behind an output mask it would reach the gradient.
             logits = class_by_class(self.teachers.transpose(0, 1)).nan_to_num(nan=0.0)
-            self._by_teacher[temperature] = log_softmax(logits.div_(temperature)).unbind()
-        return self._by_teacher[temperature][teacher]
+            return log_softmax(logits.div_(temperature))
+
+        return self.kept(("log", temperature), compute)
+
+    def teacher_p(self, temperature: float = 1.0) -> Tensor:
+        """Probabilities (T, B, C) of teachers at a temperature; of silent ones uniform."""
+        return self.kept(("p", temperature), lambda: self.teacher_log_p(temperature).exp())
 
     @cached_property
-    def _by_teacher(self) -> dict[float, tuple[Tensor, ...]]:
+    def _kept(self) -> dict[Hashable, Tensor]:
         return {}
+
+    def kept(self, key: Hashable, compute: Callable[[], Tensor]) -> Tensor:
+        """Return what is computed of the rows alone, once for all that ask by the same key."""
+        if key not in self._kept:
+            self._kept[key] = compute()
+        return self._kept[key]
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import closing
 from enum import Enum
 from typing import Any, Literal, TypedDict, Unpack, overload
 
@@ -297,9 +298,10 @@ class ColumnLFApplier(BaseLFApplier):
         ----------
         columns : mapping of str to sequences of one length, or table
             A pandas or polars DataFrame, a pyarrow Table or RecordBatch. Read block by block, each
-            once: a LazyFrame of Polars, a RecordBatchReader or Dataset of pyarrow, a relation of
-            DuckDB, or what else has a stream of Arrow's C interface; as a whole with `n_jobs`,
-            `cache` or without `batch_size`.
+            once: the path of a Parquet file or of a folder of them, a LazyFrame of Polars, a
+            RecordBatchReader or Dataset of pyarrow, a relation of DuckDB, or what else has a
+            stream of Arrow's C interface; as a whole with `n_jobs`, `cache` or without
+            `batch_size`.
         batch_size : int or None, default=65536
             Rows that a vectorised LF gets at a time; None for all at once.
         """
@@ -326,10 +328,9 @@ class ColumnLFApplier(BaseLFApplier):
             def label_rows(rows: RowSource) -> Labelled:
                 return label(self._lfs, self._classes, rows, fault_tolerant, bar.update, None)
 
-            labelled = []
-            for source in sources_of_stream(stream, batch_size, needed):
-                labelled.append(votes_where_text(source, self._text_column, label_rows))
-        return stacked(labelled, self._classes)
+            with closing(sources_of_stream(stream, batch_size, needed)) as sources:
+                labelled = (votes_where_text(s, self._text_column, label_rows) for s in sources)
+                return stacked(labelled, self._lfs, self._classes)
 
 
 def _as_iterable(lfs: Any) -> Iterable[Any]:

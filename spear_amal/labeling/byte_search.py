@@ -8,25 +8,24 @@ for every second byte is enough. What the table lets through is compared byte by
 from __future__ import annotations
 
 import itertools
-import string
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 # Bytes that are looked up at a time, few enough for the caches next to a core, and bytes of which
 # the hits are compared with words together.
 LOOKED_UP = 1 << 18
-BLOCK = 1 << 20
+BLOCK = 1 << 21
 # The bit that lower-case letters of ASCII have and upper-case ones have not.
 CASE_BIT = 0x20
-LETTERS = frozenset(string.ascii_letters.encode())
 # Entries of a table for each key that is stored: few other bytes then share a key.
 SPARSENESS = 16
 # Quads of a word among which the best are chosen.
 MOST_QUADS = 32
 # Of the first of four bytes four bits count, and of the last one too where keys have 16 bits (the
 # other bits are shifted out): a byte that may be any is then only sixteen different ones.
-FEW_BITS = np.uint16(0xFF0F)
+FEW_BITS = 0x0F
 MIX = 2_654_435_769, 16 * 2_246_822_519 % 2**32
 
 # Where words begin (matches,) and which words they are (matches,).
@@ -44,15 +43,29 @@ def count_within(counts: np.ndarray) -> np.ndarray:
     return np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
 
 
+def bits_of_any_case(word: bytes) -> bytes:
+    """Return the bits of a word that are the same in any case of its letters of ASCII.
+
+    Examples
+    --------
+    >>> bits_of_any_case(b"a-z").hex()
+    'dfffdf'
+    """
+    return word.translate(_BITS)
+
+
+_BITS = bytes(0xFF ^ CASE_BIT * chr(byte).isalpha() * (byte < 128) for byte in range(256))
+
+
 class WordSearch:
-    """Finds words in bytes.
+    r"""Finds words in bytes.
 
     Parameters
     ----------
     words : sequence of bytes
         None empty.
-    folded : sequence of bool
-        Which of them are found in any case of their ASCII letters.
+    bits : sequence of bytes
+        As long as the words: the bits of each byte in which it must equal what stands there.
 
     Attributes
     ----------
@@ -60,20 +73,20 @@ class WordSearch:
 
     Examples
     --------
-    >>> search = WordSearch([b"won", b"Prize"], [True, False])
+    >>> search = WordSearch([b"won", b"Prize"], [bits_of_any_case(b"won"), b"\xff" * 5])
     >>> data = np.frombuffer(b"You WON a Prize, won a prize", np.uint8)
     >>> starts, words = search.find(data)
     >>> sorted(zip(starts.tolist(), words.tolist()))
     [(4, 0), (10, 1), (17, 0)]
     """
 
-    def __init__(self, words: Sequence[bytes], folded: Sequence[bool]) -> None:
+    def __init__(self, words: Sequence[bytes], bits: Sequence[bytes]) -> None:
         self.lengths = np.fromiter(map(len, words), np.int64, len(words))
-        self._letters = _WordLetters(words, self.lengths, folded)
+        self._letters = _WordLetters(words, bits, self.lengths)
         self._reach = int(self.lengths.max(initial=0)) + 8
         long, short = np.flatnonzero(self.lengths > 2), np.flatnonzero(self.lengths < 3)
-        self._quads = _QuadTable(words, long) if len(long) else None
-        self._pairs = _PairTable(words, folded, short) if len(short) else None
+        self._quads = _QuadTable(words, bits, long) if len(long) else None
+        self._pairs = _PairTable(words, bits, short) if len(short) else None
 
     def find(self, data: np.ndarray) -> Matches:
         """Return all places of all words, in no order; those that overlap too.
@@ -93,7 +106,9 @@ class WordSearch:
         rest = data[inner:]
         room = np.zeros(2 * margin, np.uint8)
         room[: len(rest)] = rest
-        found += self._in_block(room, inner, len(rest))
+        for starts, which in self._in_block(room, inner, len(rest)):
+            whole = starts + self.lengths[which] <= len(data)  # not with the zeros behind
+            found.append((starts[whole], which[whole]))
         return np.concatenate([p for p, _ in found]), np.concatenate([w for _, w in found])
 
     def _in_block(self, data: np.ndarray, base: int, size: int) -> Iterator[Matches]:
@@ -112,18 +127,16 @@ class WordSearch:
 class _WordLetters:
     """Compares words with the bytes at a place, eight at a time."""
 
-    def __init__(self, words: Sequence[bytes], lengths: np.ndarray, folded: Sequence[bool]) -> None:
+    def __init__(self, words: Sequence[bytes], bits: Sequence[bytes], lengths: np.ndarray) -> None:
         # Eights of letters of all words behind one another, and which bits of them count.
         self._eights = (lengths + 7) // 8
         self._firsts = np.cumsum(self._eights) - self._eights
-        letters, bits = [], []
-        for word, fold in zip(words, folded, strict=True):
-            size = -(-len(word) // 8) * 8
-            counted = word.translate(_BITS) if fold else b"\xff" * len(word)
-            letters.append(word.ljust(size, b"\0"))
-            bits.append(counted.ljust(size, b"\0"))
-        self._letters = np.frombuffer(b"".join(letters), "<u8")
-        self._bits = np.frombuffer(b"".join(bits), "<u8")
+        self._letters, self._bits = (
+            np.frombuffer(
+                b"".join(part.ljust(-(-len(part) // 8) * 8, b"\0") for part in parts), "<u8"
+            )
+            for parts in (words, bits)
+        )
 
     def compared(
         self, data: np.ndarray, size: int, starts: np.ndarray, words: np.ndarray
@@ -151,10 +164,6 @@ class _WordLetters:
         return seen
 
 
-# Bits of a byte that count where case does not.
-_BITS = bytes(0xFF ^ CASE_BIT * (byte in LETTERS) for byte in range(256))
-
-
 class _Table:
     """What may stand where a key is seen: words, and how far behind their beginning.
 
@@ -165,8 +174,9 @@ class _Table:
     keys, words, offsets : arrays of int of shape (entries,)
     """
 
-    # Bytes of which a key is made beyond the first two.
+    # Bytes of which a key is made beyond the first two, and its type.
     _ahead = 0
+    _kind: Any = np.uint16
 
     def __init__(self, size: int, keys: np.ndarray, words: np.ndarray, offsets: np.ndarray) -> None:
         # In the order of keys, and each once: an open byte may lead to one key in several ways.
@@ -179,9 +189,12 @@ class _Table:
     def seen(self, data: np.ndarray) -> Matches:
         """Return where words may begin, and which, by what is seen from each even place on."""
         found, keys_of = [], []
+        room = [np.empty(LOOKED_UP // 2 + 1, kind) for kind in (np.uint16, self._kind, bool)]
         for start in range(0, len(data), LOOKED_UP):
-            keys = self._keys(data[start : start + LOOKED_UP + self._ahead].view("<u2"))
-            hits = np.flatnonzero(self._known.take(keys, mode="clip"))
+            pairs = data[start : start + LOOKED_UP + self._ahead].view("<u2")
+            keys = self._keys(pairs, room[0][: len(pairs)], room[1])
+            known = self._known.take(keys, mode="clip", out=room[2][: len(keys)])
+            hits = np.flatnonzero(known)
             keys_of.append(keys[hits])
             found.append(hits + start // 2)
         hits, keys = np.concatenate(found), np.concatenate(keys_of)
@@ -194,8 +207,8 @@ class _Table:
             hits = np.concatenate([hits, np.repeat(hits[several], counts)])
         return 2 * hits - self._offsets[entries], self._words[entries]
 
-    def _keys(self, pairs: np.ndarray) -> np.ndarray:
-        """Return a key for each pair of bytes, by what begins with it."""
+    def _keys(self, pairs: np.ndarray, room: np.ndarray, keys: np.ndarray) -> np.ndarray:
+        """Return a key for each pair of bytes, by what begins with it; there is room to use."""
         raise NotImplementedError
 
 
@@ -204,63 +217,84 @@ class _QuadTable(_Table):
 
     _ahead = 2
 
-    def __init__(self, words: Sequence[bytes], which: np.ndarray) -> None:
+    def __init__(self, words: Sequence[bytes], bits: Sequence[bytes], which: np.ndarray) -> None:
         self._bits = max(16, (2 * SPARSENESS * len(which)).bit_length())
+        self._kind = np.uint16 if self._bits == 16 else np.uint32
         # A quad may begin a byte before the word, and end one behind it, with any byte there.
         letters = np.frombuffer(b"".join(b" %b " % words[w] for w in which.tolist()), np.uint8)
+        fixed = np.frombuffer(b"".join(b"\0%b\0" % bits[w] for w in which.tolist()), np.uint8)
         lengths = np.array([len(words[w]) for w in which.tolist()])
         counts = np.minimum(lengths - 1, MOST_QUADS)
-        offsets = count_within(counts) - 1
+        owners, offsets = np.repeat(which, counts), count_within(counts) - 1
         begins = np.repeat(np.cumsum(lengths + 2) - lengths - 1, counts) + offsets
         quads = letters[begins[:, None] + np.arange(4)]
-        owners, keys = np.repeat(which, counts), self._keys_of(quads)
-        before, behind = offsets < 0, offsets == np.repeat(lengths - 3, counts)
-        shared_by = np.bincount(keys)[keys] + (before | behind) * len(keys)
+        open_bits = ~fixed[begins[:, None] + np.arange(4)] & _QUAD_BITS
+        keys = self._keys_of(quads)
         place = 2 * owners + (offsets & 1)
-        order = np.lexsort((offsets, shared_by, place))
+        n_open, n_sharing = np.bitwise_count(open_bits).sum(1), np.bincount(keys)[keys]
+        order = np.lexsort((offsets, n_sharing, n_open, place))
         best = order[np.diff(place[order], prepend=-1) > 0]
-        known = best[~(before | behind)[best]]
-        entries = [(keys[known], owners[known], offsets[known])]
-        for gap, opened in ((0, before), (3, behind)):
-            some = best[opened[best]]
-            each = np.repeat(quads[some], 256, axis=0)
-            each[:, gap] = np.tile(np.arange(256), len(some))
-            entries.append((self._keys_of(each), *np.repeat([owners[some], offsets[some]], 256, 1)))
+        entries = []
+        for some, variants in _with_all_variants(open_bits[best]):
+            each = quads[best[some], None] & ~open_bits[best[some[0]]] | variants
+            keys = self._keys_of(each.reshape(-1, 4))
+            entries.append(
+                (keys, *np.repeat([owners[best[some]], offsets[best[some]]], len(variants), 1))
+            )
         super().__init__(1 << self._bits, *map(np.concatenate, zip(*entries, strict=True)))
 
-    def _keys(self, pairs: np.ndarray) -> np.ndarray:
-        pairs = pairs | np.uint16(CASE_BIT * 0x101)
-        return self._mixed(pairs[:-1], pairs[1:])
+    def _keys(self, pairs: np.ndarray, room: np.ndarray, keys: np.ndarray) -> np.ndarray:
+        np.bitwise_or(pairs, np.uint16(CASE_BIT * 0x101), out=room)
+        return self._mixed(room[:-1], room[1:], keys[: len(pairs) - 1])
 
     def _keys_of(self, quads: np.ndarray) -> np.ndarray:
         """Return the keys of some quads (quads, 4), as integers of 64 bits."""
         pairs = np.ascontiguousarray(quads | np.uint8(CASE_BIT)).view("<u2")
-        return self._mixed(pairs[:, 0], pairs[:, 1]).astype(np.int64)
+        keys = np.empty(len(quads), self._kind)
+        return self._mixed(pairs[:, 0], pairs[:, 1], keys).astype(np.int64)
 
-    def _mixed(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """Return a key for each two pairs of bytes that follow each other."""
-        first = first & FEW_BITS
+    def _mixed(self, first: np.ndarray, second: np.ndarray, keys: np.ndarray) -> np.ndarray:
+        """Return a key for each two pairs of bytes that follow each other; changes the first."""
+        factors = [self._kind(factor & np.iinfo(self._kind).max) for factor in MIX]
+        np.multiply(second, factors[1], out=keys)
+        first &= np.uint16(FEW_BITS | 0xFF00)
         if self._bits == 16:
-            first *= np.uint16(MIX[0] & 0xFFFF)
-            first += second * np.uint16(MIX[1] & 0xFFFF)
-            return first
-        keys = np.multiply(first, MIX[0], dtype=np.uint32)
-        keys += np.multiply(second, MIX[1], dtype=np.uint32)
-        keys >>= np.uint32(32 - self._bits)
+            first *= factors[0]
+            keys += first
+        else:
+            keys += np.multiply(first, factors[0])
+            keys >>= self._kind(32 - self._bits)
         return keys
+
+
+# Bits of four bytes that change their key.
+_QUAD_BITS = np.array([FEW_BITS, 0xFF, 0xFF, 0xFF], np.uint8) & ~np.uint8(CASE_BIT)
+
+
+def _with_all_variants(open_bits: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Return groups of quads with the same open bits (quads, 4), and all values of those bits."""
+    distinct, group = np.unique(open_bits.view("<u4").ravel(), return_inverse=True)
+    for k, bits in enumerate(distinct.view(np.uint8).reshape(-1, 4).tolist()):
+        values = (_equal_in(0, ~byte) for byte in bits)
+        yield np.flatnonzero(group == k), np.array(list(itertools.product(*values)), np.uint8)
 
 
 class _PairTable(_Table):
     """Words of one byte or two; the keys are pairs of bytes as they are."""
 
-    def __init__(self, words: Sequence[bytes], folded: Sequence[bool], which: np.ndarray) -> None:
+    def __init__(self, words: Sequence[bytes], bits: Sequence[bytes], which: np.ndarray) -> None:
         keys, owners = [], []
         for w in which.tolist():
-            cases = [[c, c ^ CASE_BIT * (folded[w] and c in LETTERS)] for c in words[w]]
-            for low, high in itertools.product(cases[0], cases[1] if cases[1:] else range(256)):
+            word, fixed = words[w].ljust(2), bits[w].ljust(2, b"\0")
+            for low, high in itertools.product(*map(_equal_in, word, fixed)):
                 keys.append(low | high << 8)
                 owners.append(w)
         super().__init__(1 << 16, np.array(keys), np.array(owners), np.zeros(len(keys), np.int64))
 
-    def _keys(self, pairs: np.ndarray) -> np.ndarray:
+    def _keys(self, pairs: np.ndarray, room: np.ndarray, keys: np.ndarray) -> np.ndarray:
         return pairs
+
+
+def _equal_in(byte: int, bits: int) -> list[int]:
+    """Return the bytes that equal one in some bits."""
+    return [other for other in range(256) if (other ^ byte) & bits == 0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -282,11 +283,11 @@ def names_of(table: Any) -> list[str]:
 def is_stream(x: Any) -> bool:
     """Return whether `x` is a table that is read block by block.
 
-    That is a LazyFrame of Polars, a RecordBatchReader, Dataset or Scanner of Arrow, a relation of
-    DuckDB, and whatever else hands out a stream of Arrow's C interface, but for what is in memory
-    as a table or column of pandas, Arrow or Polars.
+    That is the path of Parquet files, a LazyFrame of Polars, a RecordBatchReader, Dataset or
+    Scanner of Arrow, a relation of DuckDB, and whatever else hands out a stream of Arrow's C
+    interface, but for what is in memory as a table or column of pandas, Arrow or Polars.
     """
-    if is_lazy(x) or is_scanned(x):
+    if isinstance(x, str | os.PathLike) or is_lazy(x) or is_scanned(x):
         return True
     in_memory = isinstance(x, pd.DataFrame | pd.Series | pd.Index) or is_table(x) or is_column(x)
     return hasattr(type(x), "__arrow_c_stream__") and not in_memory

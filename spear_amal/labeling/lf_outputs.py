@@ -232,10 +232,9 @@ class OutputParser:
         """Return whether numbers, none of them -1, are codes as they stand; False if in doubt."""
         if not self._top or not len(votes):
             return not len(votes)
-        low, high = votes.min(), votes.max()
         if self.declared != ABSTAIN:
-            return bool(low == high == self.declared)
-        return bool(low >= 0 and high < self._top)
+            return bool((votes == self.declared).all())
+        return bool(votes.min() >= 0 and votes.max() < self._top)
 
 
 def as_column(answers: Any, n: int) -> np.ndarray:

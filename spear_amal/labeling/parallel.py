@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy.sparse as sp
 
 from spear_amal.io.leftovers import scratch_folder
 from spear_amal.labeling.apply_lfs import CHUNK, LFRunner
@@ -211,18 +212,25 @@ class LabelMatrixBuilder:
         )
 
 
-def stacked(labelled: Sequence[Labelled], classes: ClassSet) -> Labelled:
-    """Return votes on consecutive rows as one label matrix, whose rows are numbered; at least one.
-
-    Classes that are not named are as many as the votes of all parts need.
-    """
-    parts = [votes for votes, _ in labelled]
-    if classes.names is None:
-        count = max(votes.n_classes for votes in parts)
-        parts = [votes.with_classes(range(count)) for votes in parts]
-    votes = LabelMatrix.concatenate(parts)
-    votes.has_row_ids = False
-    return votes, merged(meta for _, meta in labelled)
+def stacked(
+    labelled: Iterable[Labelled], lfs: Sequence[LabelingFunction], classes: ClassSet
+) -> Labelled:
+    """Return votes on consecutive rows, one part at least, as one label matrix of numbered rows."""
+    codes, scores, metas = [], [], []
+    for votes, meta in labelled:  # no more of each part is kept than goes into the whole
+        codes.append(votes.codes)
+        scores.append(votes.scores)
+        metas.append(meta)
+    continuous = [lf.continuous for lf in lfs]
+    whole = LabelMatrix(
+        sp.vstack(codes, format="csr"),
+        scores=sp.vstack(scores, format="csr") if any(continuous) else None,
+        continuous=continuous,
+        lf_names=[lf.name for lf in lfs],
+        classes=classes.names,
+        lf_classes=[OutputParser(lf, classes).declared for lf in lfs],
+    )
+    return whole, merged(metas)
 
 
 def merged(metas: Iterable[ApplierMetadata]) -> ApplierMetadata:

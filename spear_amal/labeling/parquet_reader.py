@@ -57,7 +57,7 @@ def plan_blocks(files: Sequence[SourceFile], needed: Iterable[str], batch_rows: 
     needed = list(needed)
     footers = [(*file, _footer(file.path)) for file in files]
     for path, partition, footer in footers:
-        names = [*footer.schema.to_arrow_schema().names, *dict(partition)]
+        names = [*_names(footer), *dict(partition)]
         missing = [name for name in needed if name not in names]
         if missing:
             raise InputError(f"{path} has no column {missing}; its columns are {names}")
@@ -69,6 +69,22 @@ def plan_blocks(files: Sequence[SourceFile], needed: Iterable[str], batch_rows: 
             blocks.append(Block(str(path), groups, rows, row, part, *about))
             row, part = row + rows, part - -rows // batch_rows
     return blocks
+
+
+def names_in_file(file: SourceFile) -> list[str]:
+    """Return the names of the columns of a file, and of those that its folders are named for.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is truncated or no Parquet file; names it.
+    """
+    return [*_names(_footer(file.path)), *dict(file.partition)]
+
+
+def _names(footer: Any) -> list[str]:
+    names: list[str] = footer.schema.to_arrow_schema().names
+    return names
 
 
 def _grouped(footer: Any, batch_rows: int) -> Iterator[tuple[tuple[int, ...], int]]:

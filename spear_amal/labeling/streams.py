@@ -1,4 +1,4 @@
-"""Tables that come block by block: LazyFrames, readers and datasets of Arrow, relations of DuckDB.
+"""Tables that come block by block: Parquet files, LazyFrames, readers of Arrow, DuckDB's relations.
 
 What is in memory is a block and what its maker holds ready. Blocks are tables of Arrow, or of
 Polars where the stream is, of a size that does not depend on how the stream happens to be cut.
@@ -6,13 +6,19 @@ Polars where the stream is, of a size that does not depend on how the stream hap
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import os
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from typing import Any, Protocol
 
 import pandas as pd
 
-from spear_amal.errors import InputError, MissingExtraError
+from spear_amal._typing import PathLike
+from spear_amal.errors import InputError, MissingExtraError, SpearAmalError
 from spear_amal.labeling.data_points import RowSource, TableSource, is_lazy, is_scanned
+from spear_amal.labeling.overlap import read_ahead
+from spear_amal.labeling.parquet_files import source_files
+from spear_amal.labeling.parquet_reader import names_in_file, plan_blocks, read_tables
 
 
 class TableStream(Protocol):
@@ -26,7 +32,7 @@ class TableStream(Protocol):
 
     names: list[str]
 
-    def blocks(self, size: int, columns: Sequence[str] | None) -> Iterator[Any]:
+    def blocks(self, size: int, columns: Sequence[str] | None) -> Generator[Any]:
         """Yield tables of `size` rows, the last one shorter; one without rows if there are none.
 
         Parameters
@@ -50,12 +56,41 @@ def as_stream(x: Any) -> TableStream:
     MissingExtraError
         If pyarrow, which reads it, is not installed.
     """
+    if isinstance(x, str | os.PathLike):
+        return _ParquetStream(x)
     if is_lazy(x):
         return _LazyStream(x)
     if is_scanned(x):
         return _ScannedStream(x)
     is_relation = type(x).__name__ == "DuckDBPyRelation"
     return _RelationStream(x) if is_relation else _ArrowStream(x)
+
+
+class _ParquetStream:
+    """Parquet files: one, or those of a folder. Blocks are those of :class:`ParquetLFApplier`."""
+
+    def __init__(self, path: PathLike) -> None:
+        self._files = source_files(path)
+        self.names = names_in_file(self._files[0])
+
+    def blocks(self, size: int, columns: Sequence[str] | None) -> Generator[Any]:
+        tables = self._tables(size, columns)
+        with closing(read_ahead(tables)) as ahead:  # while the block before is looked at
+            yield from ahead
+
+    def _tables(self, size: int, columns: Sequence[str] | None) -> Generator[Any]:
+        import pyarrow as pa
+
+        planned = plan_blocks(self._files, columns or (), size)
+        for block in planned:
+            yield from read_tables(block, columns, size)
+        if not planned:
+            yield pa.table({name: [] for name in self.names})
+
+    def whole(self) -> Any:
+        import pyarrow as pa
+
+        return pa.concat_tables(self._tables(1 << 20, None), promote_options="permissive")
 
 
 class _LazyStream:
@@ -65,7 +100,7 @@ class _LazyStream:
         self._frame = frame
         self.names: list[str] = frame.collect_schema().names()
 
-    def blocks(self, size: int, columns: Sequence[str] | None) -> Iterator[Any]:
+    def blocks(self, size: int, columns: Sequence[str] | None) -> Generator[Any]:
         import polars as pl
 
         frame = self._frame if columns is None else self._frame.select(columns)
@@ -89,7 +124,7 @@ class _ScannedStream:
         self._schema = dataset.projected_schema if scanner else dataset.schema
         self.names: list[str] = self._schema.names
 
-    def blocks(self, size: int, columns: Sequence[str] | None) -> Iterator[Any]:
+    def blocks(self, size: int, columns: Sequence[str] | None) -> Generator[Any]:
         import pyarrow as pa
 
         schema, scanner = self._schema, self._dataset
@@ -115,7 +150,7 @@ class _RelationStream:
         self._relation = relation
         self.names = list(relation.columns)
 
-    def blocks(self, size: int, columns: Sequence[str] | None) -> Iterator[Any]:
+    def blocks(self, size: int, columns: Sequence[str] | None) -> Generator[Any]:
         relation = self._relation
         if columns is not None:
             quoted = ('"' + name.replace('"', '""') + '"' for name in columns)
@@ -133,7 +168,7 @@ class _ArrowStream:
         self._reader = _reader(source)
         self.names: list[str] = self._reader.schema.names
 
-    def blocks(self, size: int, columns: Sequence[str] | None) -> Iterator[Any]:
+    def blocks(self, size: int, columns: Sequence[str] | None) -> Generator[Any]:
         import pyarrow as pa
 
         empty = self._reader.schema.empty_table()
@@ -158,7 +193,7 @@ def _reader(source: Any) -> Any:
 
 def rechunked(
     pieces: Iterable[Any], size: int, join: Callable[[list[Any]], Any], empty: Any
-) -> Iterator[Any]:
+) -> Generator[Any]:
     """Yield the rows of tables in tables of `size` rows, the last one shorter.
 
     Parameters
@@ -196,7 +231,7 @@ def rechunked(
 
 def sources_of_stream(
     stream: TableStream, size: int, columns: Sequence[str] | None
-) -> Iterator[RowSource]:
+) -> Generator[RowSource]:
     """Yield the blocks of a stream as sources; the ids of rows are their numbers in the stream.
 
     Raises
@@ -204,17 +239,21 @@ def sources_of_stream(
     InputError
         If reading it fails, whatever the reason; names the row from which on.
     """
-    blocks, first = iter(stream.blocks(size, columns)), 0
-    while True:
-        try:
-            block = next(blocks, None)
-        except Exception as error:
-            raise InputError(
-                f"rows from {first} on cannot be read: {type(error).__name__}: {error}"
-            ) from error
-        if block is None:
-            return
-        source = TableSource(block)
-        source.ids = pd.RangeIndex(first, first + source.n)
-        yield source
-        first += source.n
+    first = 0
+    with closing(stream.blocks(size, columns)) as blocks:
+        while (block := _next(blocks, first)) is not None:
+            source = TableSource(block)
+            source.ids = pd.RangeIndex(first, first + source.n)
+            yield source
+            first += source.n
+
+
+def _next(blocks: Iterator[Any], first: int) -> Any:
+    try:
+        return next(blocks, None)
+    except (SpearAmalError, FileNotFoundError):
+        raise  # which say it all
+    except Exception as error:
+        raise InputError(
+            f"rows from {first} on cannot be read: {type(error).__name__}: {error}"
+        ) from error

@@ -14,12 +14,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spear_amal.labeling.byte_search import WordSearch, count_within
+from spear_amal.labeling.byte_search import WordSearch, bits_of_any_case, count_within
+from spear_amal.labeling.letter_cases import SIGMAS, as_upper_case, odd_letters
 from spear_amal.labeling.required_literals import RequiredLiterals
-from spear_amal.labeling.text_chunks import TextChunk, chunks_of_texts
+from spear_amal.labeling.text_chunks import TextChunk
 
-# Letters beyond ASCII that lower case, or ``re.IGNORECASE``, takes for "i", "k" or "s".
-ODD_LETTERS = "\u0130\u0131\u017f\u212a"
 _UTF8 = ("utf-8", "surrogatepass")
 
 
@@ -57,43 +56,36 @@ class TextScanner:
     """
 
     def __init__(self, needs: Sequence[RequiredLiterals]) -> None:
-        self._needs = needs
-        as_they_are, in_lower_case = [], []
-        for k, need in enumerate(needs):
-            for word in need.words:
-                if need.lowered and not word.isascii():
-                    in_lower_case.append(_Word(word.encode(*_UTF8), False, k, need.alone))
-                elif not need.lowered or word == word.lower():  # else no text can hold it
-                    as_they_are.append(_Word(word.encode(*_UTF8), need.lowered, k, need.alone))
-        self._words = _OwnedWords(as_they_are)
-        self._lowered_words = _OwnedWords(in_lower_case) if in_lower_case else None
+        words = [_Word.of(word, k, need) for k, need in enumerate(needs) for word in need.words]
+        self._words = _OwnedWords([word for word in words if word is not None])
+        lowered = {word for need in needs if need.lowered for word in need.words}
+        self._odd = odd_letters("".join(lowered))
+        self._lowered = [need.lowered for need in needs]
+        # The lower case of a sigma depends on where in a text it stands: it is no proof.
+        self._proofs = [
+            need.proof and not (need.lowered and any(map(_holds_sigma, need.words)))
+            for need in needs
+        ]
 
     def scan(self, chunk: TextChunk) -> list[Candidates]:
         """Return the candidates of each LF among the texts of a chunk; as many as `needs`."""
-        found, odd = [self._words.find(chunk)], _NO_ROWS
-        if any(need.lowered for need in self._needs) and not _is_ascii(chunk):
-            odd = _rows_with_odd_letters(chunk)
-            if self._lowered_words is not None:
-                found.append(_find_in_lower_case(self._lowered_words, chunk))
-        pairs = _distinct(np.concatenate(found))
-        cuts = np.searchsorted(pairs, np.arange(len(self._needs) + 1) * len(chunk))
-        return [
-            _candidates(need, pairs[cuts[k] : cuts[k + 1]] - k * len(chunk), odd)
-            for k, need in enumerate(self._needs)
-        ]
+        pairs = _distinct(self._words.find(chunk))
+        odd = _rows_with(self._odd, chunk)
+        cuts = np.searchsorted(pairs, np.arange(len(self._proofs) + 1) * len(chunk))
+        candidates = []
+        for k, proof in enumerate(self._proofs):
+            rows = pairs[cuts[k] : cuts[k + 1]] - k * len(chunk)
+            further = odd[~np.isin(odd, rows)] if len(odd) and self._lowered[k] else _NO_ROWS
+            if proof:
+                candidates.append(Candidates(rows, further))
+            elif len(further):
+                candidates.append(Candidates(_NO_ROWS, _distinct(np.concatenate([rows, further]))))
+            else:
+                candidates.append(Candidates(_NO_ROWS, rows))
+        return candidates
 
 
 _NO_ROWS = np.empty(0, np.int64)
-
-
-def _candidates(need: RequiredLiterals, rows: np.ndarray, odd: np.ndarray) -> Candidates:
-    """Candidates of one LF, given the rows with its words and those with odd letters."""
-    further = odd if need.lowered else _NO_ROWS
-    if need.proof:
-        return Candidates(rows, further[~np.isin(further, rows)] if len(further) else further)
-    return Candidates(
-        _NO_ROWS, _distinct(np.concatenate([rows, further])) if len(further) else rows
-    )
 
 
 def _distinct(numbers: np.ndarray) -> np.ndarray:
@@ -103,27 +95,65 @@ def _distinct(numbers: np.ndarray) -> np.ndarray:
 
 
 class _Word(NamedTuple):
-    """A word of one LF: its bytes, whether case counts, and what must not touch it."""
+    """A word of one LF: its bytes, which of their bits count, and what must not touch it."""
 
     letters: bytes
-    folded: bool
+    bits: bytes
+    # Set where other letters have the same bits, so that the lower case must be compared.
+    lower: str
     need: int
     alone: tuple[bool, bool]
+
+    @classmethod
+    def of(cls, word: str, k: int, need: RequiredLiterals) -> _Word | None:
+        """Return a word of the LF with number `k`; None if no text can hold it."""
+        letters, lower = word.encode(*_UTF8), ""
+        if not need.lowered:
+            bits = b"\xff" * len(letters)
+        elif word != word.lower():
+            return None
+        elif word.isascii():
+            bits = bits_of_any_case(letters)
+        else:
+            bits, exact = _bits_of_any_case(word)
+            lower = "" if exact else word
+        return cls(letters, bits, lower, k, need.alone)
+
+
+def _bits_of_any_case(word: str) -> tuple[bytes, bool]:
+    """Return the bits that all letters of which the word is the lower case share, and if no others.
+
+    Sigma, whose lower case depends on its neighbours, is not compared further.
+    """
+    bits, exact = [], True
+    for letter in word:
+        letters = letter.encode(*_UTF8)
+        others = [other.encode() for other in as_upper_case(letter)]
+        open_bits = [0] * len(letters)
+        for other in others:
+            open_bits = [b | (x ^ y) for b, x, y in zip(open_bits, letters, other, strict=True)]
+        exact &= 2 ** sum(b.bit_count() for b in open_bits) == 1 + len(others)
+        bits += [0xFF ^ b for b in open_bits]
+    return bytes(bits), exact or _holds_sigma(word)
+
+
+def _holds_sigma(word: str) -> bool:
+    return any(letter in SIGMAS for letter in word)
 
 
 class _OwnedWords:
     """The words of several LFs, each looked for once."""
 
     def __init__(self, words: Sequence[_Word]) -> None:
-        numbers: dict[tuple[bytes, bool], int] = {}
-        of = [numbers.setdefault((word.letters, word.folded), len(numbers)) for word in words]
-        order = np.argsort(np.array(of, np.int64), kind="stable")
-        self._search = WordSearch([w for w, _ in numbers], [folded for _, folded in numbers])
-        self._lengths = np.array([len(w) for w, _ in numbers], np.int64)
+        numbers: dict[tuple[bytes, bytes, str], int] = {}
+        of = np.array([numbers.setdefault(word[:3], len(numbers)) for word in words], np.int64)
+        order = np.argsort(of, kind="stable")
+        self._search = WordSearch([letters for letters, *_ in numbers], [b for _, b, _ in numbers])
+        self._lower = {number: lower for (*_, lower), number in numbers.items() if lower}
         self._needs = np.array([word.need for word in words], np.int64)[order]
         alone = np.array([word.alone for word in words], bool).reshape(-1, 2)[order]
         self._before, self._behind = alone[:, 0], alone[:, 1]
-        self._counts = np.bincount(np.array(of, np.int64), minlength=len(numbers))
+        self._counts = np.bincount(of, minlength=len(numbers))
         self._firsts = np.cumsum(self._counts) - self._counts
 
     def find(self, chunk: TextChunk) -> np.ndarray:
@@ -132,8 +162,10 @@ class _OwnedWords:
         starts, words = self._search.find(chunk.data[first:last])
         starts = (starts + first).astype(chunk.offsets.dtype, copy=False)
         rows = np.searchsorted(chunk.offsets, starts, side="right") - 1
-        ends, stops = starts + self._lengths[words], chunk.offsets[rows + 1]
+        ends, stops = starts + self._search.lengths[words], chunk.offsets[rows + 1]
         counts = (ends <= stops) * self._counts[words]
+        if self._lower:
+            counts *= self._same_in_lower_case(chunk.data, starts, ends, words)
         if chunk.missing is not None:
             counts *= ~chunk.missing[rows]
         match = np.repeat(np.arange(len(words)), counts)
@@ -144,6 +176,18 @@ class _OwnedWords:
         fits = ~_is_word_letter(chunk.data, starts - 1, before)
         fits &= ~_is_word_letter(chunk.data, ends, behind)
         return self._needs[owner[fits]] * len(chunk) + rows[fits]
+
+    def _same_in_lower_case(
+        self, data: np.ndarray, starts: np.ndarray, ends: np.ndarray, words: np.ndarray
+    ) -> np.ndarray:
+        """Return whether places hold their words, where that is open, and not only their bits."""
+        same = np.ones(len(words), bool)
+        asked = np.flatnonzero(np.isin(words, list(self._lower)))
+        spans = zip(asked.tolist(), starts[asked].tolist(), ends[asked].tolist(), strict=True)
+        for k, start, end in spans:
+            letters = data[start:end].tobytes().decode(*_UTF8)
+            same[k] = letters.lower() == self._lower[int(words[k])]
+        return same
 
 
 def _is_word_letter(data: np.ndarray, places: np.ndarray, asked: np.ndarray) -> np.ndarray:
@@ -179,33 +223,21 @@ def _code_points(data: np.ndarray, places: np.ndarray) -> np.ndarray:
     return codes
 
 
-def _is_ascii(chunk: TextChunk) -> bool:
+def _rows_with(letters: str, chunk: TextChunk) -> np.ndarray:
+    """Return the rows that hold one of some letters beyond ASCII, in order, (rows,)."""
     first, last = chunk.offsets[[0, -1]]
-    return bool(chunk.data[first:last].max(initial=0) < 0x80)
-
-
-def _rows_with_odd_letters(chunk: TextChunk) -> np.ndarray:
-    """Return the rows that hold one of the odd letters, in order, (rows,)."""
-    return _distinct(_ODD_WORDS.find(chunk))
-
-
-_ODD_WORDS = _OwnedWords([_Word(c.encode(), False, 0, (False, False)) for c in ODD_LETTERS])
-
-
-def _find_in_lower_case(words: _OwnedWords, chunk: TextChunk) -> np.ndarray:
-    """Return LFs and rows as :meth:`_OwnedWords.find` does, of the texts in lower case.
-
-    The words are not of ASCII, so that texts of ASCII hold none of them.
-    """
-    first, last = chunk.offsets[[0, -1]]
-    beyond = np.flatnonzero(chunk.data[first:last] & 0x80) + first
-    beyond = beyond.astype(chunk.offsets.dtype, copy=False)
-    rows = _distinct(np.searchsorted(chunk.offsets, beyond, side="right") - 1)
-    if chunk.missing is not None:
-        rows = rows[~chunk.missing[rows]]
-    found, start = [np.empty(0, np.int64)], 0
-    for lowered in chunks_of_texts([chunk.text(row).lower() for row in rows.tolist()]):
-        need, place = np.divmod(words.find(lowered), len(lowered))
-        found.append(need * len(chunk) + rows[start + place])
-        start += len(lowered)
-    return np.concatenate(found)
+    data = chunk.data[first:last]
+    if not letters or data.max(initial=0) < 0x80:
+        return _NO_ROWS
+    places = []
+    for letter in map(str.encode, letters):
+        pair = np.uint16(letter[0] | letter[1] << 8)
+        for odd in (0, 1):
+            pairs = data[odd : len(data) - (len(data) - odd) % 2].view("<u2")
+            begins = 2 * np.flatnonzero(pairs == pair) + odd
+            for k in range(2, len(letter)):
+                begins = begins[data.take(begins + k, mode="clip") == letter[k]]
+            places.append(begins)
+    begins = (np.concatenate(places) + first).astype(chunk.offsets.dtype, copy=False)
+    rows = _distinct(np.searchsorted(chunk.offsets, begins, side="right") - 1)
+    return rows if chunk.missing is None else rows[~chunk.missing[rows]]

@@ -20,7 +20,7 @@ from spear_amal.batch import Outputs
 from spear_amal.tensors.layout import is_class_by_class
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Slopes:
     """Where losses add their weighted slopes on B rows.
 

@@ -61,7 +61,7 @@ class TeacherDivergence(ClosedForm):
         log_s, log_t = self._log_pair(outputs, batch)
         s = outputs.shared(("s", tau), log_s.exp)
         if self.direction == "teacher-student":
-            slope = s - log_t.exp()
+            slope = s - batch.teacher_p(tau)[self.teacher]
         else:
             ratio = log_s - log_t
             slope = s * (ratio - (s * ratio).sum(1, keepdim=True))
@@ -72,7 +72,7 @@ class TeacherDivergence(ClosedForm):
         """Tempered log-probabilities (B, C) of student and teacher."""
         tau = self.temperature
         log_s = outputs.shared(("log s", tau), lambda: log_softmax(outputs.logits / tau))
-        return log_s, batch.teacher_log_p(self.teacher, tau)
+        return log_s, batch.teacher_log_p(tau)[self.teacher]
 
     def applies(self, batch: Batch) -> Tensor:
         """Rows whose teacher speaks, labelled or not."""
@@ -133,7 +133,7 @@ class TeacherCrossEntropy(ClosedForm):
         return True
 
     def _target(self, batch: Batch) -> Tensor:
-        return batch.teacher_log_p(self.teacher).exp()
+        return batch.teacher_p()[self.teacher]
 
     def applies(self, batch: Batch) -> Tensor:
         """Rows whose teacher speaks."""

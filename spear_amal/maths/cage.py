@@ -41,7 +41,7 @@ from spear_amal.maths.posteriors import normalise, total
 from spear_amal.tensors.layout import FEW_CLASSES
 
 LOWEST_START = 0.2  # no guide is taken lower than this for the start
-_SURELY = -1e-9  # log of the largest chance to fire
+_MOST = (-0.1, -1e-3)  # log of the largest chance to fire: of a smooth way there, and in truth
 SCORE_MARGIN = 1e-3  # scores are kept this far from 0 and 1, as in the reference code
 
 
@@ -301,14 +301,18 @@ def _falls(classes: np.ndarray, guides: np.ndarray, elsewhere: np.ndarray) -> np
         others = np.where(elsewhere, scores[:, None], -np.inf)
         return log_s + scores[classes] - np.logaddexp.reduce(others) - log_odds
 
-    def gap(scores: np.ndarray) -> np.ndarray:
-        quiet = -np.log(-np.expm1(np.minimum(log_fires(scores), _SURELY)))  # softplus(theta_yj)
+    def gap(scores: np.ndarray, most: float) -> np.ndarray:
+        # softplus(theta_yj); straight on above `most`, where no chance to fire is left
+        fires = log_fires(scores)
+        inside = np.minimum(fires, most)
+        quiet = -np.log(-np.expm1(inside)) + (fires - inside) / np.expm1(-most)
         return scores - np.where(elsewhere, quiet, soft).sum(1)
 
-    start = (elsewhere * np.log(2) + ~elsewhere * soft).sum(1)
-    scores = root(gap, start, options={"xtol": 1e-13}).x
-    fires = log_fires(scores)
-    if not (fires < _SURELY).all() or np.abs(gap(scores)).max() > 1e-9 * np.abs(scores).max():
+    scores = (elsewhere * np.log(2) + ~elsewhere * soft).sum(1)
+    for most in _MOST:
+        scores = root(gap, scores, (most,), options={"xtol": 1e-13}).x
+    fires, off = log_fires(scores), np.abs(gap(scores, _MOST[-1])).max()
+    if not (fires < _MOST[-1]).all() or off > 1e-9 * np.abs(scores).max():
         return None
     return 1 - fires + np.log(-np.expm1(fires))
 

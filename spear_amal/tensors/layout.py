@@ -17,7 +17,8 @@ FEW_CLASSES = 16
 
 def class_by_class(scores: Tensor) -> Tensor:
     """Return scores (.., B, C), laid out class by class if the classes are few."""
-    return scores.mT.contiguous().mT if scores.shape[-1] <= FEW_CLASSES else scores
+    few = scores.shape[-1] <= FEW_CLASSES
+    return scores.mT.contiguous().mT if few and not is_class_by_class(scores) else scores
 
 
 def is_class_by_class(scores: Tensor) -> bool:

@@ -145,7 +145,7 @@ def affine(x: Tensor | SparseRows, weight: Tensor, bias: Tensor | None = None) -
             F.embedding_bag(x.places, w, starts, mode="sum", per_sample_weights=entries)
             for w in weight.unsqueeze(2)
         ]
-        out = torch.cat(by_output, dim=1)
+        out = torch.cat(by_output).view(len(weight), -1).t()  # laid out for what comes after
         return out if bias is None else out + bias
     if isinstance(x, SparseRows):
         gathered = weight.gather(1, _flat(x, len(weight))).view(len(weight), *x.columns.shape)

@@ -9,7 +9,7 @@ from spear_amal.distributed.shard import Shard
 from spear_amal.errors import InputError
 from spear_amal.maths.hypergradient import Parameters
 from spear_amal.mixers import Mixer
-from spear_amal.models import JointModel
+from spear_amal.models import JointModel, LinearModel
 from spear_amal.models.feature_model import eval_mode
 from spear_amal.tensors.sparse_rows import SparseRows, affine
 from spear_amal.training.table import IMAGES, TrainingRows
@@ -92,6 +92,8 @@ def features_of(
     feature: torch.nn.Module, x: Tensor | SparseRows
 ) -> tuple[Tensor, Tensor | SparseRows]:
     """Logits (B, C) and the head's input (B, H), without gradients; images in chunks."""
+    if type(feature) is LinearModel:
+        return affine(x, feature.head.weight, feature.head.bias), x
     if isinstance(x, SparseRows) or x.ndim == 2 or len(x) <= IMAGES:
         return feature(x)
     parts = [feature(part) for part in x.split(IMAGES)]

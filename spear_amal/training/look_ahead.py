@@ -176,7 +176,9 @@ class LookAhead:
 
     def _gradient(self, value: Callable[[Parameters], Tensor], at: Parameters) -> Parameters:
         leaves = {name: p.detach().requires_grad_() for name, p in at.items()}
-        gradients = torch.autograd.grad(value(leaves), list(leaves.values()), allow_unused=True)
+        with torch.enable_grad():
+            total = value(leaves)
+        gradients = torch.autograd.grad(total, list(leaves.values()), allow_unused=True)
         return {
             name: torch.zeros_like(p) if g is None else g
             for (name, p), g in zip(leaves.items(), gradients, strict=True)

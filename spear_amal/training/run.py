@@ -36,6 +36,7 @@ from spear_amal.training.table import Table, TrainingRows
 
 # Numbers that the features of all rows may take to be kept from refresh to refresh.
 KEPT = 4_000_000
+GROUP = 1024  # rows at a time for inner products
 PATIENCE = 10  # where none is given; estimators choose by the data
 
 
@@ -186,24 +187,27 @@ class TrainingRun:
             self._all_rows = batch
         yield batch
 
-    @torch.no_grad()
     def _inner_products(self, batch: Batch, validation: Batch) -> Tensor | None:
-        """Return ``x_i . x_v`` (B, V) of all rows with those of V; None where it does not pay.
+        """Return ``x_i . x_v`` (B, V) of a group with all of V; None where it does not pay.
 
-        It does where the head takes the features as they are, all rows are kept, and V are fewer
+        It does where the head takes the features as they are, which do not change, and V are fewer
         than the numbers of a row.
         """
-        if batch is not self._all_rows or type(self.state.model.feature) is not LinearModel:
+        if self.shard.world > 1 or type(self.state.model.feature) is not LinearModel:
             return None
-        n_rows, n_validation = len(batch), len(validation)
-        pays = n_validation * n_rows < min(_numbers(batch).numel(), KEPT)
-        if not pays or n_validation * validation.x.shape[1] > 4 * KEPT:
+        n_validation = len(validation)
+        pays = n_validation * len(batch) < _numbers(batch).numel()
+        small = max(len(self.table), validation.x.shape[1] // 4) * n_validation <= KEPT
+        if not pays or not small:
             return None
         if self._products is None:
             seen = validation.x
             seen = seen.to_dense() if isinstance(seen, SparseRows) else seen
-            self._products = affine(batch.x, seen)
-        return self._products
+            self._products = seen.new_zeros(len(self.table), n_validation)
+            with torch.no_grad():
+                for index in self.rows.split(GROUP):
+                    self._products[index] = affine(self.table.batch(index).x, seen)
+        return self._products[batch.index]
 
     def _refresh(self, validation: Batch) -> None:
         """One look-ahead per group of rows; V goes once through the model, which stands still."""

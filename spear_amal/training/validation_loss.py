@@ -79,9 +79,11 @@ class ValidationLoss:
 
 
 def _less_gold(p: Tensor, batch: Batch) -> Tensor:
-    """``p - e_y`` (B, C) of labelled rows, as a tensor of its own."""
-    gold = batch.gold_column
-    return p.clone().scatter_add_(1, gold, p.new_full((1, 1), -1.0).expand(gold.shape))
+    """``p - e_y`` (B, C) of labelled rows."""
+    return p - batch.kept(
+        ("gold", p.shape, p.dtype, p.stride()),
+        lambda: torch.zeros_like(p).scatter_(1, batch.gold_column, 1.0),  # laid out as p is
+    )
 
 
 def perturbed_divergence(

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spear_amal.labeling import byte_search
-from spear_amal.labeling.byte_search import WordSearch
+from spear_amal.labeling.byte_search import WordSearch, bits_of_any_case
 
 FEW = st.sampled_from([b"ab", b"aB", b"Ab \xc3", b"aZ_@[`{"])
 SMALL_LETTERS = bytes(range(ord("a"), ord("z") + 1))
@@ -19,8 +19,14 @@ def places(word, folded, data):
     return [i for i in range(len(data) - len(word) + 1) if data.startswith(word, i)]
 
 
+def bits_of(words, folded):
+    """Which bits of words count."""
+    pairs = zip(words, folded, strict=True)
+    return [bits_of_any_case(word) if fold else b"\xff" * len(word) for word, fold in pairs]
+
+
 def found(words, folded, data):
-    starts, which = WordSearch(words, folded).find(np.frombuffer(data, np.uint8))
+    starts, which = WordSearch(words, bits_of(words, folded)).find(np.frombuffer(data, np.uint8))
     assert len(set(zip(starts.tolist(), which.tolist(), strict=True))) == len(starts)
     return [sorted(starts[which == k].tolist()) for k in range(len(words))]
 
@@ -65,6 +71,26 @@ def test_at_every_place_of_a_block(monkeypatch, length, start):
     assert found([word], [True], data[: start + length - 1]) == [[]]
 
 
+@given(
+    st.binary(max_size=70),
+    st.lists(
+        st.tuples(st.binary(min_size=1, max_size=6), st.binary(min_size=6, max_size=6)), max_size=3
+    ),
+)
+def test_some_bits_of_each_byte(data, words_and_bits):
+    words = [word for word, _ in words_and_bits]
+    # Up to four bits are open in each byte.
+    bits = [bytes(b | 0xC3 for b in part[: len(word)]) for word, part in words_and_bits]
+    starts, which = WordSearch(words, bits).find(np.frombuffer(data, np.uint8))
+    expected = {
+        (i, k)
+        for k, (word, counted) in enumerate(zip(words, bits, strict=True))
+        for i in range(len(data) - len(word) + 1)
+        if not any((a ^ b) & c for a, b, c in zip(word, data[i:], counted, strict=False))
+    }
+    assert sorted(zip(starts.tolist(), which.tolist(), strict=True)) == sorted(expected)
+
+
 def test_many_words():
     rng = np.random.default_rng(0)
     words = [bytes(rng.choice(list(SMALL_LETTERS), 5 + k % 7).tolist()) for k in range(5_003)]
@@ -81,4 +107,6 @@ def test_many_words():
 def test_no_words_and_no_data():
     nothing = np.empty(0, np.uint8)
     assert [len(part) for part in WordSearch([], []).find(np.zeros(5, np.uint8))] == [0, 0]
-    assert [len(part) for part in WordSearch([b"a", b"abc"], [True, True]).find(nothing)] == [0, 0]
+    assert [
+        len(part) for part in WordSearch([b"a", b"abc"], [b"\xff", b"\xff" * 3]).find(nothing)
+    ] == [0, 0]

@@ -16,14 +16,15 @@ from spear_amal.labeling import (
     PandasLFApplier,
     dictionary_lf,
     keyword_lf,
+    letter_cases,
     read_rules,
     regex_lf,
 )
-from spear_amal.labeling.text_search import ODD_LETTERS
 
 # Letters whose lower case is longer, depends on the neighbours or is another one's too; what `\w`
 # takes for a letter, and what texts are joined by.
-LETTERS = "abikABIKs_1 \n\x00\x01İıſKΣσςßéÉ①"
+LETTERS = "abikABIKs_1 \n\x00İıſKΣσςßẞéÉрРѐåÅθϴ①"
+ASCII = "".join(map(chr, range(128)))
 TEXTS = st.lists(st.text(LETTERS, max_size=8), max_size=12)
 WORDS = st.lists(st.text(LETTERS, min_size=1, max_size=3), min_size=1, max_size=3)
 
@@ -31,7 +32,7 @@ WORDS = st.lists(st.text(LETTERS, min_size=1, max_size=3), min_size=1, max_size=
 @st.composite
 def patterns(draw):
     """Regular expressions with literals in them."""
-    words = st.text("abikABIKs_1 Σſé", min_size=1, max_size=3).map(re.escape)
+    words = st.text("abikABIKs_1 Σſéр", min_size=1, max_size=3).map(re.escape)
     parts = st.one_of(
         words,
         st.sampled_from([r"\w", r".*", r"\b", r"(?:ab|BA|Σ)", r"a?", r"(?<!a)", r"[^b]+", r"\d"]),
@@ -65,7 +66,8 @@ def lfs(draw):
         elif kind == "pattern":
             made.append(regex_lf(name, draw(patterns()), 0, flags=ignore * re.IGNORECASE))
         else:
-            terms = words if kind == "list" else {word: k % 2 for k, word in enumerate(words)}
+            distinct = {word.lower(): word for word in words}.values()
+            terms = words if kind == "list" else {word: k % 2 for k, word in enumerate(distinct)}
             label = 1 if kind == "list" else None
             made.append(dictionary_lf(name, terms, label, "text", whole, ignore))
     return made
@@ -81,18 +83,25 @@ def test_patterns_match_where_re_says(pattern, texts, flags):
     assert (votes.to_dense()[:, 0] == 1).tolist() == expected
 
 
-def test_letters_that_are_letters_of_ascii_in_another_case():
-    others = "".join(map(chr, range(128, 0x110000)))
-    folded = set(re.findall("[\x00-\x7f]", others, re.IGNORECASE))
-    for letter in "abcdefghijklmnopqrstuvwxyz":
-        folded |= set(re.findall(letter, others, re.IGNORECASE))
-    lowered = {letter for letter in others if letter.lower() != letter}
-    holding = {letter for letter in lowered if any(part.isascii() for part in letter.lower())}
-    assert folded | holding == set(ODD_LETTERS)
-    # What touches a word in lower case is a letter if it was one before.
-    for letter in lowered - set(ODD_LETTERS):
-        ends = {letter, letter.lower()[0], letter.lower()[-1]}
-        assert len({end.isalnum() or end == "_" for end in ends}) == 1
+def test_letters_in_other_cases():
+    beyond = "".join(map(chr, range(128, 0x110000)))
+    cased = {letter for letter in beyond if letter.lower() != letter}
+    assert max(map(ord, cased)) < letter_cases.LAST_CASED
+    odd = set("".join(letter_cases.ODD_OF_ASCII.values()))
+    folded = set(re.findall("[\x00-\x7f]", beyond, re.IGNORECASE))
+    assert folded | {letter for letter in cased if set(letter.lower()) & set(ASCII)} == odd
+    for letter in ASCII:
+        others = letter_cases.ODD_OF_ASCII.get(letter.lower(), "")
+        assert set(re.findall(re.escape(letter), beyond, re.IGNORECASE)) == set(others)
+    for letter in cased:
+        lower = letter.lower()
+        assert lower.lower() == lower
+        for part in lower:
+            known = [*letter_cases.as_upper_case(part), *letter_cases.odd_letters(part)]
+            assert letter in known
+        if letter not in odd:  # what touches a word in lower case is a letter if it was one before
+            ends = {letter, lower[0], lower[-1]}
+            assert len({end.isalnum() or end == "_" for end in ends}) == 1
 
 
 def one_by_one(lf, text):

@@ -13,6 +13,7 @@ import spear_amal
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.estimators import GoldClassifier, SpearClassifier
 from spear_amal.mixers import Amal
+from spear_amal.package_build import package_build
 from spear_amal.report.study_report import study_tables
 from spear_amal.studies import (
     METHODS,
@@ -298,3 +299,14 @@ def test_two_studies_may_write_one_file(tmp_path, whole):
 def test_methods_stand_once_in_the_order_given():
     specs = study_methods(["spear", parse_method("only-lv"), "spear"])
     assert [spec.text for spec in specs] == [*ALWAYS, "spear"]
+
+
+def test_rows_say_how_they_were_trained(source):
+    frame = run_study(source, ["only-l", "only-lv:crossfit=3", "l2r"], 2, only=True, **QUICK)
+    paths = frame.groupby("method", sort=False)["path"].agg(list).to_dict()
+    assert paths == {
+        "only-l": 2 * ["lock step of 2"],
+        "only-lv:crossfit=3": 2 * ["lock step of 6"],
+        "l2r": 2 * ["alone"],
+    }
+    assert (frame["build"] == package_build()).all()

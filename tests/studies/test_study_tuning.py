@@ -170,3 +170,29 @@ def test_snorkels_label_model_is_known_by_the_version_of_its_package(source, mon
         keys.append([run_identity(setup, parse_method(m), 0) for m in ("snorkel", "majority")])
     assert identity(keys[0][0]) != identity(keys[1][0])
     assert identity(keys[0][1]) == identity(keys[1][1])
+
+
+def test_the_first_trials_are_the_same_however_many_are_asked_for_at_once(source):
+    """TPE draws its first ten at random, so that it does not matter what it was told before."""
+    spec, found = parse_method("only-l"), []
+    for at_once in (1, 2, 10):
+        setup = make_setup(source, tune=5, settings=QUICK, trials_at_once=at_once)
+        found.append(tuning.tune_method(setup, spec))
+    first, *others = found
+    assert first["trials"][0]["params"] == {} and len(first["trials"]) == 5
+    for record in others:
+        for ours, theirs in zip(record["trials"], first["trials"], strict=True):
+            assert ours["params"] == theirs["params"]
+            assert ours["value"] == pytest.approx(theirs["value"], abs=1e-6)
+    assert [record["trials"][1]["path"] for record in found] == [
+        "lock step of 12",  # partitions times folds, of the defaults and another one
+        "lock step of 18",
+        "lock step of 30",
+    ]
+
+
+@pytest.mark.parametrize(("tune", "matters"), [(11, False), (12, True)])
+def test_another_number_of_trials_at_once_is_another_tuning_where_it_matters(source, tune, matters):
+    setups = [make_setup(source, tune=tune, trials_at_once=n) for n in (1, 7)]
+    keys = [identity(tuning._identity(setup, parse_method("spear"))) for setup in setups]
+    assert (keys[0] != keys[1]) == matters

@@ -288,3 +288,44 @@ def test_what_torch_says_of_a_function_without_forward_mode_is_known():
         assert hypergradient.lacks_forward_mode(caught.value), (
             f"torch {torch.__version__} words it anew: {caught.value}"
         )
+
+
+@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
+@pytest.mark.parametrize("feature", ["linear", "mlp"])
+@pytest.mark.parametrize("kind", ["spear", "options", "teachers"])
+def test_inner_products_are_all_that_is_needed(kind, feature, sparse):
+    generator = torch.Generator().manual_seed(3)
+    model, components = make_model(feature, generator), dict(component_sets())[kind]
+    batch = make_batch(9, generator, labelled=4, sparse=sparse)
+    validation = make_batch(N_VAL, generator, sparse=sparse)
+    hidden = [
+        model.feature(each.x)[1].detach() if feature == "mlp" else each.x
+        for each in (batch, validation)
+    ]
+    own, seen = (h.to_dense() if isinstance(h, SparseRows) else h for h in hidden)
+    weights = torch.rand(9, len(components), generator=generator, dtype=torch.float64)
+    plain = LookAhead(model, components, batch, validation, eta=ETA)
+    quick = LookAhead(model, components, batch, validation, eta=ETA, products=own @ seen.T)
+    witness = LookAhead(model, components, batch, validation, eta=ETA, method="double-backward")
+    for look in (plain, quick):
+        torch.testing.assert_close(
+            look.alignment(weights), witness.alignment(weights), rtol=1e-11, atol=1e-13
+        )
+    torch.testing.assert_close(
+        quick.hypergradient(weights), witness.hypergradient(weights), rtol=1e-11, atol=1e-13
+    )
+
+
+@pytest.mark.parametrize(
+    "outer", [ValidationLoss(rules=True, gamma=0.6), ValidationLoss(teacher=True)]
+)
+def test_products_are_left_alone_where_more_than_the_head_counts(outer):
+    generator = torch.Generator().manual_seed(3)
+    model, components = make_model("linear", generator), dict(component_sets())["spear"]
+    batch, validation = make_batch(9, generator, labelled=4), make_batch(N_VAL, generator)
+    weights = torch.rand(9, len(components), generator=generator, dtype=torch.float64)
+    options = {"eta": ETA, "outer": outer}
+    plain = LookAhead(model, components, batch, validation, **options)
+    wrong = torch.full((9, N_VAL), torch.nan, dtype=torch.float64)
+    quick = LookAhead(model, components, batch, validation, **options, products=wrong)
+    assert torch.equal(quick.alignment(weights), plain.alignment(weights))

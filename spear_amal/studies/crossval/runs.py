@@ -244,10 +244,8 @@ def _features(
             None if validation is None else validation.inputs,
             held_out.inputs,
         )
-    made = table.new_features()
-    made.fit(training.rows.inputs if validation is None else training.rows.joined(validation))
-    return (
-        made.transform(training.rows.inputs),
-        None if validation is None else made.transform(validation.inputs),
-        made.transform(held_out.inputs),
-    )
+    made, n = table.new_features(), len(training.rows)
+    if validation is None:
+        return made.fit_transform(training.rows.inputs), None, made.transform(held_out.inputs)
+    x = made.fit_transform(training.rows.joined(validation))
+    return x[:n], x[n:], made.transform(held_out.inputs)

@@ -114,8 +114,8 @@ class _Group:
     def __init__(self) -> None:
         self._places: list[_Place] = []
         self._lock_step: LockStep | None = None
-        self._n_features = 0  # of the member that has most
         self._joined: dict[str, Joined | None] = {}
+        self._n_features = 0  # of the member that has most
 
     def add(self, member: Member) -> None:
         """Begin the run of a member."""
@@ -203,12 +203,15 @@ class LockStep:
     n_features : int
         Columns of the first layer. It stays as it is when a member leaves, and so does the layout
         of the optimisers' moments.
-    joined : dict
-        What was joined of the members' tables before.
+    joined : dict, optional
+        Parts of tables that were put together before.
     """
 
     def __init__(
-        self, runs: Sequence[TrainingRun], n_features: int, joined: dict[str, Joined | None]
+        self,
+        runs: Sequence[TrainingRun],
+        n_features: int,
+        joined: dict[str, Joined | None] | None = None,
     ) -> None:
         self.runs = list(runs)
         self._optimisers = [run.state.optimiser for run in runs]
