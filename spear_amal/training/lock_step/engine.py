@@ -235,7 +235,7 @@ class LockStep:
                 for group in self._optimisers[m].param_groups:
                     group["params"] = []  # moments stay, for the checkpoint
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def train_epoch(self, orders: Sequence[Tensor]) -> Tensor:
         """Train all members for one epoch, each on its rows in its order.
 
