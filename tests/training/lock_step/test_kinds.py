@@ -19,7 +19,7 @@ from spear_amal.mixers import (
 )
 from spear_amal.models import LinearModel
 from spear_amal.training import Trainer, TrainerConfig
-from spear_amal.training.members import fit_members, fit_one_by_one, kind_of
+from spear_amal.training.members import fit_members, fit_one_by_one, kind_of_member
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def member(group):
 
 @pytest.mark.parametrize("mixer", [Fixed, Amal, AlmKd])
 def test_plain_members_are_stacked(member, mixer):
-    assert kind_of(replace(member, mixer=mixer())) is not None
+    assert kind_of_member(replace(member, mixer=mixer())) is not None
 
 
 class OtherWeights(Amal):
@@ -63,7 +63,7 @@ class Separates(Amal):
     ],
 )
 def test_mixers_that_need_more_than_a_number_of_a_row_are_not(member, mixer):
-    assert kind_of(replace(member, mixer=mixer())) is None
+    assert kind_of_member(replace(member, mixer=mixer())) is None
 
 
 class BothWritten(Amal):
@@ -112,7 +112,7 @@ def test_losses_of_the_covered_rows_are_stacked_by_their_content(group):
     def kind(weights):
         (member, _) = group().draw()
         losses = ComponentSet([OnCovered(GoldCrossEntropy(weights)), PredictionEntropy()])
-        return kind_of(replace(member, components=losses))
+        return kind_of_member(replace(member, components=losses))
 
     assert kind([1.0, 2.0, 3.0]) == kind([1.0, 2.0, 3.0]) != kind([3.0, 2.0, 1.0])
 
@@ -125,7 +125,7 @@ class OtherLinear(LinearModel):
 
 def test_modules_of_users_are_trained_alone(member):
     member.model.feature = OtherLinear(6, 3).double()
-    assert kind_of(member) is None
+    assert kind_of_member(member) is None
 
 
 @pytest.mark.parametrize("name", ["feature.head.bias", "rules.theta"])
@@ -143,14 +143,14 @@ def test_frozen_parameters_stay(name, group, own, train, same):
 
 @pytest.mark.parametrize("options", [{"precision": "bf16", "dtype": "float32"}, {"compile": True}])
 def test_other_forward_passes_are_trained_alone(member, options):
-    assert kind_of(replace(member, trainer=Trainer(TrainerConfig(**options)))) is None
+    assert kind_of_member(replace(member, trainer=Trainer(TrainerConfig(**options)))) is None
 
 
 def test_rows_that_others_have_and_changed_images_are_trained_alone(member):
-    assert kind_of(replace(member, shard=Shard(0, 2))) is None
-    assert kind_of(replace(member, rows=member.rows[:0])) is None
+    assert kind_of_member(replace(member, shard=Shard(0, 2))) is None
+    assert kind_of_member(replace(member, rows=member.rows[:0])) is None
     member.table.augment = lambda x: x
-    assert kind_of(member) is None
+    assert kind_of_member(member) is None
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_rows_that_others_have_and_changed_images_are_trained_alone(member):
     ],
 )
 def test_members_that_differ_are_of_other_kinds(other, group):
-    kinds = {kind_of(g.draw()[0]) for g in (group(), replace(group(), **other))}
+    kinds = {kind_of_member(g.draw()[0]) for g in (group(), replace(group(), **other))}
     assert len(kinds) == 2 and None not in kinds
 
 

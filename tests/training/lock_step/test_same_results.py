@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from spear_amal.mixers import AlmKd, Amal, Fixed, RandomSearch, Single
 from spear_amal.mixers.fixed import Frozen
-from spear_amal.training.members import fit_members, fit_one_by_one, kind_of
+from spear_amal.training.members import fit_members, fit_one_by_one, kind_of_member
 
 EARLY = {"warmup": 0, "refresh_every": 1}
 #: Adam divides by the size of a gradient: where that is nothing but rounding, so is the step.
@@ -22,7 +22,7 @@ LFS = [(), (False,) * 4, (True,) * 3, (True, False, True, False)]
 def check(group, train, same, tolerance):
     """Train a group in lock step; by autograd; and one member without the others."""
     members = group.draw()
-    assert len({kind_of(member) for member in members} - {None}) == 1
+    assert len({kind_of_member(member) for member in members} - {None}) == 1
     together = train(group, fit_members)
     for one, other in zip(together, train(group, fit_one_by_one), strict=True):
         assert one[1].path == f"lock step of {len(members)}"
