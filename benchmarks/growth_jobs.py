@@ -257,7 +257,7 @@ PANELS = {
         (200, 400),
         {name: partial(training, mixer, drawn) for name, mixer in MIXERS.items()},
     ),
-    f"The same, {SPARSE_ROWS:,} rows of {WORDS_A_ROW} words": Panel(
+    f"Training, {EPOCHS} epochs, {SPARSE_ROWS:,} rows of {WORDS_A_ROW} words": Panel(
         "features, sparse",
         (1_000, 10_000, 100_000, 1_000_000),
         (100, 200),
