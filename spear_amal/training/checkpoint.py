@@ -106,10 +106,20 @@ class Checkpoint:
                     _take(states[0], *self._read(states[0].fingerprint))
 
     def _take_group(self, states: Sequence[RunState]) -> None:
-        tensors, header = read_tensors(self.path, GROUP)
+        tensors, header = read_tensors(self.path, GROUP, KIND)
+        self._check_kind(header, GROUP)
         self._check_fingerprint(header, _fingerprint(states))
         for i, (state, own) in enumerate(zip(states, header["members"], strict=True)):
             _take(state, under_prefix(f"{i}", tensors), own)
+
+    def _check_kind(self, header: dict[str, Any], kind: str) -> None:
+        if header["kind"] != kind:
+            how = {KIND: "one by one", GROUP: "together"}
+            raise FileFormatError(
+                f"{self.path} is of a run whose models were trained {how[header['kind']]}, here "
+                f"they are trained {how[kind]}: give the callbacks that the run began with (with "
+                "any, models are trained one by one), or remove the file to start afresh"
+            )
 
     def _check_fingerprint(self, header: dict[str, Any], fingerprint: str) -> None:
         if header["fingerprint"] != fingerprint:
@@ -119,7 +129,8 @@ class Checkpoint:
             )
 
     def _read(self, fingerprint: str) -> tuple[Tensors, dict[str, Any]]:
-        tensors, header = read_tensors(self.path, KIND)
+        tensors, header = read_tensors(self.path, KIND, GROUP)
+        self._check_kind(header, KIND)
         world = header.get("world", 1)
         self._check_fingerprint(header, fingerprint)
         if world != self.shard.world:
