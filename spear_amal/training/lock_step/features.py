@@ -12,8 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# More outputs than this, and a dense product is faster than looking up weights for each.
-FEW_OUTPUTS = 16
+# More outputs than this, and a dense product is faster than looking up weights for each, unless
+# fewer than one number in so many is an entry.
+FEW_OUTPUTS, THIN = 16, 256
 
 
 class StepFeatures(Protocol):
@@ -113,7 +114,8 @@ def sparse_steps(
         Of the first layer: what the features are multiplied with.
     """
     step, device = n_members * n_rows, weight.device
-    if weight.shape[1] > FEW_OUTPUTS:
+    is_thin = csr.nnz * THIN < csr.shape[0] * weight.shape[2]
+    if weight.shape[1] > FEW_OUTPUTS and not is_thin:
         for first in range(0, csr.shape[0], step):
             dense = torch.from_numpy(csr[first : first + step].toarray())
             x = dense.to(device=device, dtype=weight.dtype)
