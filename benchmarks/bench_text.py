@@ -109,10 +109,10 @@ def lf_text_growth(small: bool) -> list[dict[str, Any]]:
 
 
 def drawn_words(n_lfs: int, n_words: int) -> Words:
-    """Draw words of the texts, and where those are too few, words that no text holds."""
+    """Draw words of four letters and more; most of them in texts, others if those are too few."""
     draw = random.Random(0)
     known = {word for text in frame(2_000)["text"] for word in text.lower().split()}
-    some = sorted(word for word in known if word.isalpha())
+    some = sorted(word for word in known if word.isalpha() and len(word) > 3)
     draw.shuffle(some)
     needed = n_lfs * n_words
     some += [f"{draw.choice(some)}{k}" for k in range(needed - len(some))]

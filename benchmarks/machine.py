@@ -12,7 +12,7 @@ from pathlib import Path
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
 PACKAGES = (
     *("numpy", "scipy", "pandas", "scikit-learn", "torch", "pyarrow", "polars"),
-    *("ahocorasick_rs", "snorkel", "crowd-kit", "torchopt", "higher", "decile-spear", "numba"),
+    *("snorkel", "crowd-kit", "torchopt", "higher", "decile-spear", "numba"),
 )
 
 

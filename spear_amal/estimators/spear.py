@@ -103,6 +103,9 @@ class SpearClassifier(GuardsVotes, BaseSpearEstimator):
     exponent_ : float
         Power of the rule model at prediction.
     models_ : list of JointModel
+    training_path_ : str
+        How they were trained: "alone", or "lock step of 5" with the other folds or with other fits;
+        not in files.
     validation_source_ : {"given", "split", "training", "folds"}
         Where V came from. "training": too few gold rows to hold any out.
     weight_table_ : MappedTable or None

@@ -31,6 +31,7 @@ Steps: TypeAlias = Generator[list[Member], list[TrainingResult | Exception], T]
 #: Bytes that fits which train together may hold; one that needs more trains alone.
 MEMORY = 2**30
 _COPIES = 5  # of a parameter: itself, gradient, two moments of Adam, that of the best epoch
+_ROWS = 2  # of a table: itself, and beside those of other fits
 _TABLES = 3  # of weights of rows: now, of the best epoch, after the last one
 
 
@@ -244,7 +245,7 @@ def bytes_of(members: Sequence[Member]) -> int:
         total += _COPIES * parameters + _TABLES * 4 * len(member.table) * len(member.components)
         for table in (member.table, member.selection, member.outer):
             rows |= {} if table is None else dict(_storages(vars(table)))
-    return total + sum(rows.values())
+    return total + _ROWS * sum(rows.values())
 
 
 def _storages(parts: Mapping[str, Any]) -> Iterator[tuple[int, int]]:

@@ -9,17 +9,18 @@ import importlib.util
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
+from spear_amal.errors import InputError
 from spear_amal.labeling.cell_values import as_list, is_missing
 
 # Bytes of a chunk at most, unless a single text has more.
 CHUNK_BYTES = 1 << 23
 # Rows, or letters of Python's texts, that are copied at a time where no UTF-8 lies in order.
-COPIED_ROWS = 1 << 14
+COPIED_ROWS = 1 << 16
 COPIED_LETTERS = 1 << 22
 
 
@@ -57,6 +58,11 @@ def text_chunks(values: Any) -> Iterator[TextChunk] | None:
     ----------
     values : pandas Series, array of Arrow or Polars, or sequence, of shape (n,)
 
+    Raises
+    ------
+    InputError
+        While the chunks are read, if what Arrow holds as text is no UTF-8.
+
     Examples
     --------
     >>> (chunk,) = text_chunks(["won", None, "lost"])
@@ -76,8 +82,10 @@ def text_chunks(values: Any) -> Iterator[TextChunk] | None:
 
 def chunks_of_texts(values: Sequence[str | None]) -> Iterator[TextChunk]:
     """Write texts of Python as UTF-8, a bounded number of letters at a time."""
-    missing = np.fromiter((value is None for value in values), bool, len(values))
-    texts = [value or "" for value in values]
+    missing, texts = None, cast("Sequence[str]", values)
+    if None in values:
+        missing = np.fromiter((value is None for value in values), bool, len(values))
+        texts = [value or "" for value in values]
     ends = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)))
     for start, stop in _spans(np.concatenate([[0], ends]), COPIED_LETTERS):
         part = texts[start:stop]
@@ -86,8 +94,8 @@ def chunks_of_texts(values: Sequence[str | None]) -> Iterator[TextChunk]:
         if len(data) > letters[-1]:  # some letters take several bytes
             letters = np.cumsum([len(text.encode("utf-8", "surrogatepass")) for text in part])
         offsets = np.concatenate([[0], letters])
-        some = missing[start:stop]
-        yield TextChunk(np.frombuffer(data, np.uint8), offsets, some if some.any() else None)
+        some = None if missing is None else missing[start:stop]
+        yield TextChunk(np.frombuffer(data, np.uint8), offsets, some)
 
 
 def _spans(offsets: np.ndarray, size: int) -> Iterator[tuple[int, int]]:
@@ -145,6 +153,10 @@ def _of_arrow(values: Any) -> Iterator[Any] | None:
     # Dictionaries, and views of strings, whose texts do not lie in order.
     if not (is_type.is_string(kind) or is_type.is_large_string(kind) or _is_view(kind)):
         return None
+    try:
+        values[:0].cast(pa.large_string())
+    except pa.ArrowNotImplementedError:  # early versions have views, and cannot cast them
+        return None
     return (
         chunk.slice(start, COPIED_ROWS).cast(pa.large_string())
         for chunk in chunks
@@ -156,6 +168,19 @@ def _is_view(kind: Any) -> bool:
     return str(kind) == "string_view"
 
 
+def _check_utf8(array: Any) -> None:
+    """Raise InputError unless the texts are UTF-8, which no reader of Parquet makes sure of."""
+    import pyarrow as pa
+
+    try:
+        array.validate(full=True)
+    except pa.ArrowInvalid as error:
+        raise InputError(
+            f"a column of texts holds bytes that are no UTF-8 ({error}); read it as binary, and "
+            "decode it by the encoding that it has"
+        ) from error
+
+
 def _chunks_of_arrow(arrays: Iterator[Any]) -> Iterator[TextChunk]:
     for array in arrays:
         if not len(array):
@@ -165,6 +190,8 @@ def _chunks_of_arrow(arrays: Iterator[Any]) -> Iterator[TextChunk]:
         rows = slice(array.offset, array.offset + len(array) + 1)
         offsets = np.frombuffer(places, width)[rows]
         letters = np.frombuffer(data, np.uint8) if data is not None else np.empty(0, np.uint8)
+        if letters[offsets[0] : offsets[-1]].max(initial=0) >= 0x80:
+            _check_utf8(array)
         missing = None
         if array.null_count:
             bits = np.unpackbits(np.frombuffer(known, np.uint8), bitorder="little")

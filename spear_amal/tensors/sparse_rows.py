@@ -48,7 +48,7 @@ class SparseRows:
     def from_csr(
         cls, matrix: sp.csr_array, dtype: torch.dtype, device: torch.device | str = "cpu"
     ) -> SparseRows:
-        """Take the rows of a CSR matrix (B, D)."""
+        """Return the rows of a CSR matrix (B, D)."""
         places, offsets = (part.astype(np.int64) for part in (matrix.indices, matrix.indptr))
         return cls(
             torch.from_numpy(places).to(device),

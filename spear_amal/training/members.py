@@ -16,7 +16,7 @@ from spear_amal.maths.cage import Potentials
 from spear_amal.mixers import Mixer
 from spear_amal.models import JointModel, RuleModel
 from spear_amal.training.callbacks import ProgressBar
-from spear_amal.training.lock_step import fit_in_lock_step, is_sparse, kind_of_losses, linear_layers
+from spear_amal.training.lock_step import fit_in_lock_step, is_sparse, kind_of_losses, layers_of
 from spear_amal.training.run import DivergedError
 from spear_amal.training.state import TrainingResult
 from spear_amal.training.table import Table, TrainingRows
@@ -57,7 +57,7 @@ class Member:
 def fit_members(members: Sequence[Member]) -> list[TrainingResult | Exception]:
     """Train every member; each gets the result that it gets alone.
 
-    Those of one kind (see :func:`kind_of`) are trained in lock step, the others one by one.
+    Those of one kind (see :func:`kind_of_member`) are trained in lock step, the others one by one.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def fit_members(members: Sequence[Member]) -> list[TrainingResult | Exception]:
         In the order of `members`; a member that fails, such as one that diverges, takes no other
         along.
     """
-    kinds = [kind_of(member) for member in members]
+    kinds = [kind_of_member(member) for member in members]
     outcomes: dict[int, TrainingResult | Exception] = {}
     for kind in dict.fromkeys(kinds):
         numbers = [i for i, other in enumerate(kinds) if other == kind]
@@ -109,7 +109,7 @@ def _labelled(outcome: TrainingResult | Exception, label: str) -> TrainingResult
     return outcome
 
 
-def kind_of(member: Member) -> Hashable | None:
+def kind_of_member(member: Member) -> Hashable | None:
     """Return what members that are trained in lock step have in common.
 
     None for a member that cannot be: another module than a linear model or an MLP, rules other
@@ -119,7 +119,7 @@ def kind_of(member: Member) -> Hashable | None:
     """
     settings, table, mixer = member.trainer.settings, member.table, member.mixer
     rules = cast(RuleModel | None, member.model.rules)
-    layers = linear_layers(member.model.feature)
+    layers = layers_of(member.model.feature)
     if not layers or type(table) is not Table or table.x.ndim != 2 or not len(member.rows):
         return None
     plain = (

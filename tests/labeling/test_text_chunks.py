@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spear_amal.errors import InputError
 from spear_amal.labeling import ColumnLFApplier, PandasLFApplier, keyword_lf, regex_lf, text_chunks
 
 TEXTS = [
@@ -95,6 +96,14 @@ def test_what_stands_under_a_null_is_no_text():
     lfs = [keyword_lf("w", "won", 1), regex_lf("r", "wo.", 1), keyword_lf("é", "é", 1)]
     votes = ColumnLFApplier(lfs).apply(pa.table({"text": array}), progress_bar=False)
     assert votes.to_dense().tolist() == [[1, 1, -1], [-1, -1, -1], [-1, -1, -1]]
+
+
+def test_bytes_that_are_no_utf8():
+    offsets = pa.py_buffer(np.array([0, 4, 8], np.int32).tobytes())
+    array = pa.Array.from_buffers(pa.string(), 2, [None, offsets, pa.py_buffer(b"\xffwonwon\xc3")])
+    applier = ColumnLFApplier([keyword_lf("w", "won", 1)])
+    with pytest.raises(InputError, match=r"no UTF-8.*read it as binary"):
+        applier.apply(pa.table({"text": array}), progress_bar=False)
 
 
 @pytest.mark.parametrize(

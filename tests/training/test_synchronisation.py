@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import torch
 from sklearn.linear_model import LogisticRegression
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -9,6 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from spear_amal import DistilledClassifier, RuleModelConfig, SpearClassifier, TrainerConfig
 from spear_amal.mixers import Amal
 from spear_amal.training import Table, trainer
+from spear_amal.training.lock_step.engine import LockStep
 
 # Operators whose result's size or value the host must know before it goes on.
 WAITING = {"_local_scalar_dense", "nonzero", "masked_select", "_unique2", "unique_dim"}
@@ -20,6 +22,7 @@ class Watch(TorchDispatchMode):
     def __init__(self):
         super().__init__()
         self.found, self.calls = [], 0
+        self.members = set()  # of lock steps that were watched
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         self.calls += 1
@@ -35,9 +38,18 @@ class Watch(TorchDispatchMode):
 
 @pytest.fixture
 def watch(monkeypatch):
-    """Watch the making of batches, forward and backward passes; the optimiser has its own ways."""
+    """Watch the making of batches, forward and backward passes, and all that a lock step does.
+
+    Alone the optimiser has its own ways.
+    """
     watch = Watch()
     batch, step = Table.batch, trainer._train_batch
+    steps = LockStep._train_steps
+
+    def watched_steps(self, schedule, chunk):
+        watch.members.add(len(self.runs))
+        with watch:
+            return steps(self, schedule, chunk)
 
     def watched_batch(self, index, augmented=False):
         if not augmented:  # not of training
@@ -57,6 +69,7 @@ def watch(monkeypatch):
 
     monkeypatch.setattr(Table, "batch", watched_batch)
     monkeypatch.setattr(trainer, "_train_batch", watched_step)
+    monkeypatch.setattr(LockStep, "_train_steps", watched_steps)
     return watch
 
 
@@ -80,6 +93,25 @@ def test_steps_of_spear_wait_for_nothing(watch, mixer, feature_model):
         trainer=TrainerConfig(max_epochs=2),
         rule_model=RuleModelConfig(losses="1234567"),
     ).fit(X, gold, votes, X[40:60], y[40:60], votes[40:60])
+    assert watch.calls > 100
+    assert watch.found == []
+
+
+@pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.parametrize("mixer", ["fixed", "amal"])
+def test_steps_of_folds_wait_for_nothing(watch, mixer, wide, monkeypatch):
+    X, _, gold, votes = drawn()
+    if wide:
+        monkeypatch.setattr("spear_amal.training.table.DENSE_WIDTH", 1)
+        X = sp.csr_array(X)
+    SpearClassifier(
+        mixer=Amal(warmup=0, refresh_every=1) if mixer == "amal" else mixer,
+        fit_strategy="crossfit",
+        n_folds=3,
+        prior_correction=True,
+        trainer=TrainerConfig(max_epochs=2),
+    ).fit(X, gold, votes)
+    assert watch.members == {3}
     assert watch.calls > 100
     assert watch.found == []
 

@@ -9,6 +9,7 @@ from typing import Any, assert_type
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import scipy.sparse as sp
 import torch
 
@@ -106,6 +107,8 @@ assert_type(L, LabelMatrix)
 pair = PandasLFApplier(lfs).apply(frame, return_meta=True, fault_tolerant=True)
 assert_type(pair, tuple[LabelMatrix, ApplierMetadata])
 assert_type(ColumnLFApplier([words]).apply({"text": ["a", "b"]}, batch_size=2), LabelMatrix)
+assert_type(ColumnLFApplier([words]).apply(Path("rows.parquet")), LabelMatrix)
+assert_type(ColumnLFApplier([words]).apply(pl.scan_parquet("rows.parquet")), LabelMatrix)
 assert_type(LFApplier([words]).apply(["free", "see you"], progress_bar=False), LabelMatrix)
 assert_type(L.to_dense(), np.ndarray)
 assert_type(L.shape, tuple[int, int])

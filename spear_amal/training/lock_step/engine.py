@@ -20,7 +20,7 @@ from spear_amal.batch import Batch, Outputs
 from spear_amal.tensors.optimiser import step_all
 from spear_amal.training.callbacks import Callback
 from spear_amal.training.lock_step.losses import StackedLosses
-from spear_amal.training.lock_step.stack import Stack, linear_layers
+from spear_amal.training.lock_step.stack import Stack, layers_of
 from spear_amal.training.lock_step.steps import Joined, Schedule, StepRows
 from spear_amal.training.run import TrainingRun
 from spear_amal.training.state import TrainingResult
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def fit_in_lock_step(members: Sequence[Member]) -> list[TrainingResult | Exception]:
-    """Train members that have in common what :func:`.members.kind_of` says.
+    """Train members that have in common what :func:`.members.kind_of_member` says.
 
     Returns
     -------
@@ -123,7 +123,7 @@ class _Group:
         with place.own():
             place.run = _begin(member)
         self._places.append(place)
-        n_features = linear_layers(member.model.feature)[0].in_features
+        n_features = layers_of(member.model.feature)[0].in_features
         self._n_features = max(self._n_features, n_features)
 
     def train(self) -> None:
@@ -225,7 +225,7 @@ class LockStep:
         self._batch_size = runs[0].settings.batch_size or BATCH_SIZE
 
     def release(self, others: Sequence[TrainingRun] = ()) -> None:
-        """Give the models storage of their own again, except `others`, which go on elsewhere.
+        """Move the models to storage of their own again, except `others`, which go on elsewhere.
 
         Else each model that has left would keep the parameters of all in memory.
         """

@@ -85,7 +85,7 @@ class Stack:
     @torch.no_grad()
     def __init__(self, models: Sequence[JointModel], n_features: int) -> None:
         self.models = tuple(models)
-        self._stack_layers([linear_layers(model.feature) for model in models], n_features)
+        self._stack_layers([layers_of(model.feature) for model in models], n_features)
         self._rules: ParameterTable | None = None
         if models[0].rules is not None:
             self._stack_rules([cast(RuleModel, model.rules) for model in models])
@@ -212,7 +212,7 @@ class Stack:
         pi.copy_(by_pi)
 
 
-def linear_layers(feature: nn.Module) -> list[nn.Linear]:
+def layers_of(feature: nn.Module) -> list[nn.Linear]:
     """Return the layers of a linear model or an MLP from first to last; none of other modules."""
     if type(feature) is LinearModel:
         return [feature.head]

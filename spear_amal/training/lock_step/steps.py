@@ -19,6 +19,7 @@ from spear_amal.training.table import Table
 CHUNK = 1 << 22
 # Numbers of 4 bytes that tables which are trained together may hold a second time.
 JOINED = 1 << 26
+TASK = "tasks."  # before the name of one
 # Sparser rows are multiplied entry by entry: an entry costs as much as 16 of a dense row.
 DENSE_SHARE = 1 / 16
 
@@ -81,10 +82,10 @@ class Joined:
 
     @classmethod
     def of(cls, parts: Sequence[Any]) -> Joined | None:
-        """Join parts; None where they are too many numbers to have twice."""
+        """Join parts; None where they are of several kinds, or too many numbers to have twice."""
         distinct = list({id(part): part for part in parts}.values())
         numbers = sum(p.nnz if sp.issparse(p) else p.numel() for p in distinct)
-        if len(distinct) > 1 and numbers > JOINED:
+        if len(distinct) > 1 and (numbers > JOINED or len(set(map(type, distinct))) > 1):
             return None
         firsts = np.cumsum([0, *(part.shape[0] for part in distinct)]).tolist()
         if len(distinct) == 1:
@@ -147,15 +148,16 @@ class StepRows:
             fired=fired,
             scores=self._gather("scores", rows, here) if scored else torch.zeros_like(fired),
             teachers=self._gather("teachers", rows, here),
-            tasks={name: self._gather(name, rows, here) for name in self.tables[0].tasks},
+            tasks={
+                name: self._gather(f"{TASK}{name}", rows, here) for name in self.tables[0].tasks
+            },
             weights=None if self.tables[0].weights is None else self._gather("weights", rows, here),
         )
 
     def features(self, rows: Tensor, weight: Tensor) -> Iterator[StepFeatures]:
         """Features of each of the steps (S, M, B); `weight` is that of the first layer."""
-        width = weight.shape[2]
         if self.sparse:
-            matrix = self._sparse(rows, width)
+            matrix = self._sparse(rows, weight.shape[2])
             yield from sparse_steps(matrix, rows.shape[1], rows.shape[2], weight)
             return
         x = self._gather("x", rows, rows.to(self.device))
@@ -197,8 +199,8 @@ class StepRows:
 
 
 def _part(table: Table, name: str) -> Any:
-    if name in table.tasks:
-        return table.tasks[name]
+    if name.startswith(TASK):
+        return table.tasks[name.removeprefix(TASK)]
     if name == "scores" and table.scores is None:
         return table.fired * 0
     return getattr(table, name)

@@ -95,7 +95,7 @@ def appliers(draw, folder):
     classes = draw(mostly(names_of_classes, st.one_of(st.sampled_from(CLASSES), odd)))
     frame = draw(frames())
     tolerant = draw(st.sampled_from([False, True, True]))
-    how = draw(st.sampled_from(["pandas", "rows", "arrow", "polars", "odd"]))
+    how = draw(st.sampled_from(["pandas", "rows", "odd", "arrow", "reader", "polars", "lazy"]))
     if how == "pandas":
         L = PandasLFApplier(lfs, classes).apply(frame, progress_bar=False, fault_tolerant=tolerant)
     elif how == "rows":
@@ -103,7 +103,8 @@ def appliers(draw, folder):
         L = LFApplier(lfs, classes).apply(rows, progress_bar=False, fault_tolerant=tolerant)
     elif how == "odd":
         anything = draw(odd)
-        PandasLFApplier(lfs, classes).apply(anything, progress_bar=False)
+        applier = draw(st.sampled_from([PandasLFApplier, ColumnLFApplier]))
+        applier(lfs, classes).apply(anything, progress_bar=False)
         return
     else:
         table = other_table(frame, how)
@@ -116,13 +117,16 @@ def appliers(draw, folder):
 def other_table(frame, how):
     """Return the texts of a frame that encode as such, as a table of another library."""
     cells = [x if isinstance(x, str) and _encodes(x) else None for x in frame["text"]]
-    if how == "arrow":
+    label = [1] * len(cells)
+    if how in ("arrow", "reader"):
         import pyarrow as pa
 
-        return pa.table({"text": pa.array(cells, pa.string()), "label": [1] * len(cells)})
+        table = pa.table({"text": pa.array(cells, pa.string()), "label": label})
+        return table if how == "arrow" else table.to_reader()
     import polars as pl
 
-    return pl.DataFrame({"text": pl.Series(cells, dtype=pl.String), "label": [1] * len(cells)})
+    frame = pl.DataFrame({"text": pl.Series(cells, dtype=pl.String), "label": label})
+    return frame if how == "polars" else frame.lazy()
 
 
 def _encodes(text):

@@ -104,8 +104,9 @@ class Group:
         if self.lfs:
             k = torch.as_tensor(np.arange(len(self.lfs)) % self.n_classes)
             guides = torch.as_tensor(rng.uniform(0.6, 0.9, len(k)))
-            rules = RuleModel(self.n_classes, k, guides, torch.tensor(self.lfs))
-        # Not zeros: there entropy has no slope, and Adam would make steps of rounding errors.
+            rules = RuleModel(self.n_classes, k, guides, torch.tensor(self.lfs), start="ones")
+        # Neither guides nor zeros: there the penalty and entropy have no slope, and Adam would
+        # make steps of rounding errors.
         torch.nn.init.normal_(feature.head.weight, std=0.3, generator=generator)
         return JointModel(feature, rules).to(getattr(torch, self.dtype))
 
@@ -118,9 +119,10 @@ class Group:
         y = rng.integers(0, self.n_classes, n)
         x = rng.normal(size=(n, own.n_features))
         x[:, : self.n_classes] += 0.7 * np.eye(self.n_classes)[y][:, : own.n_features]
-        density = {"narrow": 0.02, "wide": 0.2, "full": 0.6}.get(self.features)
-        if density is not None:
-            x = sp.csr_array(np.where(rng.random(x.shape) < density, x, 0))
+        share = {"narrow": 0.05, "wide": 0.2, "full": 0.6}.get(self.features)
+        if share is not None:
+            kept = rng.permutation(x.size) < share * x.size - 1
+            x = sp.csr_array(np.where(kept.reshape(x.shape), x, 0))
         teachers = rng.normal(size=(n, self.n_teachers, self.n_classes))
         teachers[rng.random((n, self.n_teachers)) < 0.2] = np.nan
         width = 1 if self.features == "wide" else 2048
@@ -170,7 +172,7 @@ def assert_same(
     assert member.model.training == other.model.training
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def train():
     """Train a group by some function of members; members and what came of each."""
 
@@ -181,19 +183,19 @@ def train():
     return run
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def own():
     """Make the part of one member."""
     return Own
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def group():
     """Make a group."""
     return Group
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def same():
     """Compare two trained members."""
     return assert_same
