@@ -307,14 +307,17 @@ def _cut(batch: Batch, size: int) -> list[Batch]:
     whole = {name: getattr(batch, name) for name in names}
     parts = {name: value.split(size) for name, value in whole.items() if value is not None}
     tasks = {name: value.split(size) for name, value in batch.tasks.items()}
-    return [
+    cut = [
         Batch(
-            x=fired[:, :0],
+            x=batch.x[:0],
             tasks={name: values[i] for name, values in tasks.items()},
             **{name: values[i] for name, values in parts.items()},
         )
-        for i, fired in enumerate(parts["fired"])
+        for i in range(len(parts["index"]))
     ]
+    for own, gold_column in zip(cut, batch.gold_column.split(size), strict=True):
+        vars(own)["gold_column"] = gold_column  # what the batch would compute, for all at once
+    return cut
 
 
 def _joined(said: Sequence[Outputs]) -> Outputs:
