@@ -1,8 +1,8 @@
 """Training of M models in lock step: each step is one for all of them.
 
 Every member has its own rows, order, validation rows, weights, rates and best epoch, and leaves
-when it has stopped. A step costs some sixty calls of torch however many members there are, where
-the usual loop makes more than a hundred and a graph for each.
+when it has stopped. A step costs some ninety calls of torch however many members there are, where
+the usual loop makes more than that, and a graph, for each.
 """
 
 from __future__ import annotations
