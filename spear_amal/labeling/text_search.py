@@ -15,7 +15,12 @@ from typing import NamedTuple
 import numpy as np
 
 from spear_amal.labeling.byte_search import WordSearch, bits_of_any_case, count_within
-from spear_amal.labeling.letter_cases import SIGMAS, as_upper_case, odd_letters
+from spear_amal.labeling.letter_cases import (
+    ENDS_IN_A_MARK,
+    SIGMAS,
+    as_upper_case,
+    odd_letters,
+)
 from spear_amal.labeling.required_literals import RequiredLiterals
 from spear_amal.labeling.text_chunks import TextChunk
 
@@ -60,6 +65,8 @@ class TextScanner:
         self._words = _OwnedWords([word for word in words if word is not None])
         lowered = {word for need in needs if need.lowered for word in need.words}
         self._odd = odd_letters("".join(lowered))
+        if any(need.lowered and need.alone[0] for need in needs):
+            self._odd += ENDS_IN_A_MARK
         self._lowered = [need.lowered for need in needs]
         # The lower case of a sigma depends on where in a text it stands: it is no proof.
         self._proofs = [

@@ -99,9 +99,18 @@ def test_letters_in_other_cases():
         for part in lower:
             known = [*letter_cases.as_upper_case(part), *letter_cases.odd_letters(part)]
             assert letter in known
-        if letter not in odd:  # what touches a word in lower case is a letter if it was one before
-            ends = {letter, lower[0], lower[-1]}
-            assert len({end.isalnum() or end == "_" for end in ends}) == 1
+        # What touches a word in lower case is a letter if it was one before.
+        assert lower[0].isalnum() == letter.isalnum()
+        assert lower[-1].isalnum() == letter.isalnum() or letter == letter_cases.ENDS_IN_A_MARK
+
+
+def test_a_word_behind_a_letter_whose_lower_case_ends_in_a_mark():
+    texts = ["\u0130x", "x\u0130", "a\u0130x", "\u0130 x", "\u0130ax"]
+    lfs = [keyword_lf("w", ["x"], 1), dictionary_lf("d", ["x"], 1), regex_lf("r", r"(?i)\bx\b", 1)]
+    votes = LFApplier(lfs).apply(texts, progress_bar=False).to_dense() == 1
+    lowered = [re.search(r"(?<!\w)x(?!\w)", text.lower()) is not None for text in texts]
+    assert lowered == [True, False, True, True, False]
+    assert votes.T.tolist() == [lowered, lowered, [False, False, False, True, False]]
 
 
 def one_by_one(lf, text):
