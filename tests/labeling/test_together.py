@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from spear_amal.errors import LabelingError
 from spear_amal.labeling import (
+    ColumnLFApplier,
     LFApplier,
     PandasLFApplier,
     dictionary_lf,
@@ -20,6 +21,7 @@ from spear_amal.labeling import (
     read_rules,
     regex_lf,
 )
+from spear_amal.labeling.text_search import too_frequent
 
 # Letters whose lower case is longer, depends on the neighbours or is another one's too; what `\w`
 # takes for a letter, and what texts are joined by.
@@ -111,6 +113,21 @@ def test_a_word_behind_a_letter_whose_lower_case_ends_in_a_mark():
     lowered = [re.search(r"(?<!\w)x(?!\w)", text.lower()) is not None for text in texts]
     assert lowered == [True, False, True, True, False]
     assert votes.T.tolist() == [lowered, lowered, [False, False, False, True, False]]
+
+
+def test_words_that_are_in_most_of_many_texts():
+    texts = ["a banana, a melon", "Onions", None, "an onion and an apple", ""] * 300
+    patterns = ["[aeiou]", "an.*le$", "melon", "an", "(?i)ON", r"\ban\b", "zebra|xylophone"]
+    lfs = [regex_lf(f"r{k}", pattern, 1) for k, pattern in enumerate(patterns)]
+    needs = [lf.needed for lf in lfs]
+    often = [too_frequent(need, texts[:2] + texts[3:4]) for need in needs]
+    assert often == [True, True, False, False, False, False, False]
+    votes = ColumnLFApplier(lfs).apply({"text": texts}, progress_bar=False).to_dense() == 1
+    expected = [
+        [text is not None and re.search(pattern, text) is not None for pattern in patterns]
+        for text in texts
+    ]
+    np.testing.assert_array_equal(votes, expected)
 
 
 def one_by_one(lf, text):
