@@ -145,8 +145,8 @@ def _sizes(corpus: Corpus, n_labelled: int | None, protocol: str) -> tuple[int, 
     return n_labelled, n_labelled
 
 
-# A run takes its split with and without all gold. Other methods make those of all seeds again, which
-# is quick; to keep them would hold the rows of every seed in memory.
+# A run takes its split with and without all gold. Other methods make the splits of all seeds
+# again, which is quick; to keep them would hold the rows of every seed in memory.
 @functools.lru_cache(maxsize=2)
 def corpus_split(
     setup: StudySetup, seed: int, supervised: bool = False
