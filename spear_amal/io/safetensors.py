@@ -44,10 +44,11 @@ def write_tensors(path: PathLike, tensors: Tensors, header: dict[str, Any]) -> N
             raise OSError(f"{path} cannot be written: {error}") from error
 
 
-def read_tensors(path: PathLike, kind: str) -> tuple[Tensors, dict[str, Any]]:
+def read_tensors(path: PathLike, kind: str, advice: str = "") -> tuple[Tensors, dict[str, Any]]:
     """Read back what :func:`write_tensors` wrote, if it is of this kind.
 
-    Files of earlier versions have no digest and are taken without.
+    Files of earlier versions have no digest and are taken without. The error for a file of another
+    kind ends in `advice`.
 
     Raises
     ------
@@ -66,9 +67,8 @@ def read_tensors(path: PathLike, kind: str) -> tuple[Tensors, dict[str, Any]]:
         if DIGEST in header and header.pop(DIGEST) != _digest(tensors, header):
             raise ValueError("its content is not what was written: the digest is another one")
         if header.get("kind") != kind:
-            raise FileFormatError(
-                f"{path} holds {header.get('kind', 'something else')}, not a {kind}"
-            )
+            other = f"a {header['kind']}" if "kind" in header else "something else"
+            raise FileFormatError(f"{path} holds {other}, not a {kind}{advice and f': {advice}'}")
         if header["format"] > FORMAT:
             raise FileFormatError(
                 f"{path} has format {header['format']}, this version reads up to {FORMAT}: "

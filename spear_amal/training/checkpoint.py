@@ -32,6 +32,8 @@ from spear_amal.training.state import Parts, RunState, Selection
 
 KIND, PART = "training checkpoint", "part of a training checkpoint"
 GROUP = "training checkpoint of several models"
+# An earlier version trained folds one by one; so does this one where they are not alike.
+OF_ANOTHER_WAY = "remove the file to start afresh, or go on with what wrote it"
 # What differs from process to process: weights of rows, and what is drawn for them.
 OWN = ("now.mixer.", "best.mixer.", "random.global", "random.cuda")
 
@@ -106,7 +108,7 @@ class Checkpoint:
                     _take(states[0], *self._read(states[0].fingerprint))
 
     def _take_group(self, states: Sequence[RunState]) -> None:
-        tensors, header = read_tensors(self.path, GROUP)
+        tensors, header = read_tensors(self.path, GROUP, OF_ANOTHER_WAY)
         self._check_fingerprint(header, _fingerprint(states))
         for i, (state, own) in enumerate(zip(states, header["members"], strict=True)):
             _take(state, under_prefix(f"{i}", tensors), own)
@@ -119,7 +121,7 @@ class Checkpoint:
             )
 
     def _read(self, fingerprint: str) -> tuple[Tensors, dict[str, Any]]:
-        tensors, header = read_tensors(self.path, KIND)
+        tensors, header = read_tensors(self.path, KIND, OF_ANOTHER_WAY)
         world = header.get("world", 1)
         self._check_fingerprint(header, fingerprint)
         if world != self.shard.world:

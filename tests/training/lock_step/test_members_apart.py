@@ -245,6 +245,18 @@ def test_a_file_of_other_members_is_refused(own, group, train, tmp_path):
             assert isinstance(error, FileFormatError)
 
 
+def test_a_file_of_a_model_that_trained_alone_is_refused_with_advice(own, group, train, tmp_path):
+    def asked(n):
+        settings = {"checkpoint": tmp_path / "run.safetensors"}
+        return group(members=[own(seed=i, fingerprint="a", trainer=settings) for i in range(n)])
+
+    train(asked(1), fit_members)  # as earlier versions trained each fold
+    for _, error in train(asked(2), fit_members):
+        assert isinstance(error, FileFormatError)
+        assert "holds a training checkpoint, not a training checkpoint of several" in str(error)
+        assert "remove the file to start afresh" in str(error)
+
+
 def test_a_checkpoint_that_cannot_be_written_ends_no_other_group(
     own, group, train, tmp_path, monkeypatch
 ):
