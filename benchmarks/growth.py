@@ -43,7 +43,8 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="two small sizes a curve")
     asked = parser.parse_args()
     machine.pin_threads(asked.threads)
-    kept = json.loads(asked.json.read_text(encoding="utf-8")) if asked.json.exists() else {}
+    stored = json.loads(asked.json.read_text(encoding="utf-8")) if asked.json.exists() else {}
+    kept = {title: panel for title, panel in stored.items() if title in growth_jobs.PANELS}
     for title, panel in growth_jobs.PANELS.items():
         if asked.only in title:
             kept[title] = {**machine.about(), "curves": measure(panel, asked.small)}

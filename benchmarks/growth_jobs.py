@@ -241,7 +241,7 @@ PANELS = {
         },
     ),
     "Meta-gradient": Panel(
-        f"times the sizes {', '.join(f'{name}={size}' for name, size in BASE.items())}",
+        f"times {', '.join(f'{name}={size}' for name, size in BASE.items())}",
         (1, 2, 4, 8, 16, 32),
         (1, 2),
         {
@@ -251,20 +251,20 @@ PANELS = {
             "rows B": partial(meta_gradient, "B"),
         },
     ),
-    f"Training, {EPOCHS} epochs, {FEATURES} features": Panel(
-        "rows",
+    f"Training, {EPOCHS} epochs": Panel(
+        f"rows of {FEATURES} features",
         (1_000, 10_000, 100_000, 1_000_000),
         (200, 400),
         {name: partial(training, mixer, drawn) for name, mixer in MIXERS.items()},
     ),
-    f"Training, {EPOCHS} epochs, {SPARSE_ROWS:,} rows of {WORDS_A_ROW} words": Panel(
-        "features, sparse",
+    "Training on sparse features": Panel(
+        f"features; {SPARSE_ROWS:,} rows of {WORDS_A_ROW} words",
         (1_000, 10_000, 100_000, 1_000_000),
         (100, 200),
         {name: partial(training, mixer, drawn_sparse) for name, mixer in MIXERS.items()},
     ),
-    f"Members in lock step, {MEMBER_ROWS:,} rows, {MEMBER_EPOCHS} epochs": Panel(
-        "members",
+    "Members in lock step": Panel(
+        f"members; {MEMBER_ROWS:,} rows, {MEMBER_EPOCHS} epochs",
         (1, 2, 4, 8, 16, 32, 64),
         (1, 2),
         {name: partial(training_together, mixer) for name, mixer in MIXERS.items()},

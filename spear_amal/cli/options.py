@@ -95,7 +95,9 @@ class TrainingConfig(Options):
         None, "HTML report to write; needs: pip install 'spear-amal[report]'."
     )
     checkpoint: Path | None = option(
-        None, "File (one for each fold or network) from which a run that was stopped goes on."
+        None,
+        "File from which a run that was stopped goes on; one for each fold or network, or for "
+        "folds that are trained together.",
     )
 
 

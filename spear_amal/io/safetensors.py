@@ -44,10 +44,11 @@ def write_tensors(path: PathLike, tensors: Tensors, header: dict[str, Any]) -> N
             raise OSError(f"{path} cannot be written: {error}") from error
 
 
-def read_tensors(path: PathLike, *kinds: str) -> tuple[Tensors, dict[str, Any]]:
-    """Read back what :func:`write_tensors` wrote, if it is of one of these kinds.
+def read_tensors(path: PathLike, kind: str, advice: str = "") -> tuple[Tensors, dict[str, Any]]:
+    """Read back what :func:`write_tensors` wrote, if it is of this kind.
 
-    Files of earlier versions have no digest and are taken without.
+    Files of earlier versions have no digest and are taken without. The error for a file of another
+    kind ends in `advice`.
 
     Raises
     ------
@@ -58,17 +59,16 @@ def read_tensors(path: PathLike, *kinds: str) -> tuple[Tensors, dict[str, Any]]:
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"there is no file {path}")
-    with guarded_reading(path, f"a {kinds[0]}", "it cannot be used, make it again"):
+    with guarded_reading(path, f"a {kind}", "it cannot be used, make it again"):
         # The library holds the sizes in its header against that of the file before it reads.
         with safe_open(path, framework="pt") as file:
             header: dict[str, Any] = json.loads((file.metadata() or {}).get(_HEADER, "{}"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}
         if DIGEST in header and header.pop(DIGEST) != _digest(tensors, header):
             raise ValueError("its content is not what was written: the digest is another one")
-        if header.get("kind") not in kinds:
-            raise FileFormatError(
-                f"{path} holds {header.get('kind', 'something else')}, not a {kinds[0]}"
-            )
+        if header.get("kind") != kind:
+            other = f"a {header['kind']}" if "kind" in header else "something else"
+            raise FileFormatError(f"{path} holds {other}, not a {kind}{advice and f': {advice}'}")
         if header["format"] > FORMAT:
             raise FileFormatError(
                 f"{path} has format {header['format']}, this version reads up to {FORMAT}: "

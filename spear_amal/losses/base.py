@@ -69,7 +69,7 @@ class Component:
 
 
 class ClosedForm(Component):
-    """A loss that writes `loss` and :meth:`add_slopes`, and has its slopes from the latter."""
+    """A loss that writes `loss` and ``add_slopes``, and has its slopes from the latter."""
 
     def add_slopes(self, slopes: Slopes, batch: Batch, weight: Tensor) -> bool:
         """Add both slopes, times the weight (B, 1) of each row; False leaves them to autograd.

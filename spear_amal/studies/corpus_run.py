@@ -145,7 +145,8 @@ def _sizes(corpus: Corpus, n_labelled: int | None, protocol: str) -> tuple[int, 
     return n_labelled, n_labelled
 
 
-# Runs come ordered by seed, so two splits a process (with and without all gold) are enough.
+# A run takes its split with and without all gold. Other methods make the splits of all seeds
+# again, which is quick; to keep them would hold the rows of every seed in memory.
 @functools.lru_cache(maxsize=2)
 def corpus_split(
     setup: StudySetup, seed: int, supervised: bool = False

@@ -32,6 +32,8 @@ from spear_amal.training.state import Parts, RunState, Selection
 
 KIND, PART = "training checkpoint", "part of a training checkpoint"
 GROUP = "training checkpoint of several models"
+# An earlier version trained folds one by one; so does this one where they are not alike.
+OF_ANOTHER_WAY = "remove the file to start afresh, or go on with what wrote it"
 # What differs from process to process: weights of rows, and what is drawn for them.
 OWN = ("now.mixer.", "best.mixer.", "random.global", "random.cuda")
 
@@ -106,20 +108,10 @@ class Checkpoint:
                     _take(states[0], *self._read(states[0].fingerprint))
 
     def _take_group(self, states: Sequence[RunState]) -> None:
-        tensors, header = read_tensors(self.path, GROUP, KIND)
-        self._check_kind(header, GROUP)
+        tensors, header = read_tensors(self.path, GROUP, OF_ANOTHER_WAY)
         self._check_fingerprint(header, _fingerprint(states))
         for i, (state, own) in enumerate(zip(states, header["members"], strict=True)):
             _take(state, under_prefix(f"{i}", tensors), own)
-
-    def _check_kind(self, header: dict[str, Any], kind: str) -> None:
-        if header["kind"] != kind:
-            how = {KIND: "one by one", GROUP: "together"}
-            raise FileFormatError(
-                f"{self.path} is of a run whose models were trained {how[header['kind']]}, here "
-                f"they are trained {how[kind]}: give the callbacks that the run began with (with "
-                "any, models are trained one by one), or remove the file to start afresh"
-            )
 
     def _check_fingerprint(self, header: dict[str, Any], fingerprint: str) -> None:
         if header["fingerprint"] != fingerprint:
@@ -129,8 +121,7 @@ class Checkpoint:
             )
 
     def _read(self, fingerprint: str) -> tuple[Tensors, dict[str, Any]]:
-        tensors, header = read_tensors(self.path, KIND, GROUP)
-        self._check_kind(header, KIND)
+        tensors, header = read_tensors(self.path, KIND, OF_ANOTHER_WAY)
         world = header.get("world", 1)
         self._check_fingerprint(header, fingerprint)
         if world != self.shard.world:

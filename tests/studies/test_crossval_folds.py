@@ -66,3 +66,13 @@ def test_rows_of_one_text_that_are_all_of_a_class_leave_none_to_train_on():
 def test_too_few_texts_for_the_folds():
     with pytest.raises(InputError, match=r"5 folds need as many gold rows .* found 3"):
         outer_folds(np.array([0, 0, 1, -1]), np.arange(4), 5, 0)
+
+
+def test_fewer_rows_of_every_class_than_folds():
+    y = np.array([0, 0, 0, 1, 1, 1, -1, 1])
+    groups = np.array([0, 1, 2, 3, 4, 5, 6, 3])  # two rows of one text
+    fold = outer_folds(y, groups, 5, 0)
+    assert fold[6] == -1 and fold[3] == fold[7]
+    assert sorted(set(fold[y >= 0])) == [0, 1, 2, 3, 4]
+    assert np.bincount(fold[[0, 1, 2]]).max() == 1  # rows of a class are spread
+    assert (fold == outer_folds(y, groups, 5, 0)).all()

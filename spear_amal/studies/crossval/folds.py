@@ -58,13 +58,26 @@ def outer_folds(y: np.ndarray, groups: np.ndarray, n_folds: int, seed: int) -> n
             f"{n_folds} folds need as many gold rows with different texts, found {n_groups}; "
             "label more rows, or ask for fewer folds"
         )
-    dealer = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
     fold = np.full(len(y), NOT_HELD_OUT)
+    if np.bincount(y[gold]).max() < n_folds:  # too few rows of every class for scikit-learn
+        fold[gold] = _dealt(y[gold], groups[gold], n_folds, seed)
+        return fold
+    dealer = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():  # a class of fewer rows than folds is in some folds only
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
         for number, (_, held_out) in enumerate(dealer.split(gold, y[gold], groups[gold])):
             fold[gold[held_out]] = number
     return fold
+
+
+def _dealt(y: np.ndarray, groups: np.ndarray, n_folds: int, seed: int) -> np.ndarray:
+    """Deal groups out one by one, class by class: the folds (n,) of few rows."""
+    _, first, group = np.unique(groups, return_index=True, return_inverse=True)
+    shuffled = np.random.default_rng(seed).permutation(len(first))
+    order = shuffled[np.argsort(y[first[shuffled]], kind="stable")]
+    fold = np.empty(len(first), dtype=np.int64)
+    fold[order] = np.arange(len(first)) % n_folds
+    return fold[group]
 
 
 def training_rows(fold: np.ndarray, groups: np.ndarray, number: int) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -17,14 +18,44 @@ from torch import Tensor
 FEW_OUTPUTS, THIN = 16, 256
 
 
+@dataclass(frozen=True)
+class Layer:
+    """One linear layer of M models: weights (M, n_out, n_in), biases (M, n_out), gradients.
+
+    A first layer's weights lie at the beginning of the rows of a table (M, P).
+    """
+
+    weight: Tensor
+    bias: Tensor
+    weight_gradient: Tensor
+    bias_gradient: Tensor
+
+    @cached_property
+    def weights_by_output(self) -> list[Tensor]:
+        """Numbers (.., 1) of the table for each output, from its first weight on."""
+        return [numbers.unsqueeze(1) for numbers in _by_output(self.weight)]
+
+    @cached_property
+    def gradients_by_output(self) -> list[Tensor]:
+        """Numbers (..) of the table of gradients for each output, from its first weight's on."""
+        return _by_output(self.weight_gradient)
+
+
+def _by_output(weight: Tensor) -> list[Tensor]:
+    n_members, n_out, _ = weight.shape
+    width, between = weight.stride()[:2]
+    numbers = weight.as_strided((n_members * width,), (1,))
+    return [numbers[c * between :] for c in range(n_out)]
+
+
 class StepFeatures(Protocol):
-    """Features of M x B rows."""
+    """Features x of M x B rows, and the first layer's products with them."""
 
-    def affine(self, weight: Tensor, bias: Tensor) -> Tensor:
-        """Compute ``x weight^T + bias`` (M, B, n_out): weight (M, n_out, D), bias (M, n_out)."""
+    def affine(self, layer: Layer) -> Tensor:
+        """Compute ``x weight^T + bias`` (M, B, n_out)."""
 
-    def outer_sum(self, slope: Tensor, out: Tensor) -> None:
-        """Write ``slope^T x`` (M, n_out, D) of slope (M, B, n_out) to `out`."""
+    def set_weight_gradient(self, slope: Tensor, layer: Layer) -> None:
+        """Write ``slope^T x`` (M, n_out, D) of slope (M, B, n_out)."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +64,13 @@ class DenseFeatures:
 
     x: Tensor
 
-    def affine(self, weight: Tensor, bias: Tensor) -> Tensor:
+    def affine(self, layer: Layer) -> Tensor:
         """Compute ``x weight^T + bias``."""
-        return torch.baddbmm(bias.unsqueeze(1), self.x, weight.mT)
+        return torch.baddbmm(layer.bias.unsqueeze(1), self.x, layer.weight.mT)
 
-    def outer_sum(self, slope: Tensor, out: Tensor) -> None:
-        """Write ``slope^T x`` to `out`."""
-        out.copy_(torch.bmm(slope.mT, self.x))
+    def set_weight_gradient(self, slope: Tensor, layer: Layer) -> None:
+        """Write ``slope^T x``."""
+        layer.weight_gradient.copy_(torch.bmm(slope.mT, self.x))
 
 
 @dataclass(frozen=True)
@@ -65,38 +96,23 @@ class SparseFeatures:
     starts: Tensor
     rows: Tensor
 
-    def affine(self, weight: Tensor, bias: Tensor) -> Tensor:
+    def affine(self, layer: Layer) -> Tensor:
         """Compute ``x weight^T + bias``."""
-        n_members, n_out, _ = weight.shape
-        sums = torch.cat(
-            [
-                F.embedding_bag(
-                    self.places, numbers, self.starts, mode="sum", per_sample_weights=self.values
-                )
-                for numbers in _by_output(weight)
-            ],
-            dim=1,
-        )
-        return sums.view(n_members, -1, n_out).add_(bias.unsqueeze(1))
+        places, starts, values = self.places, self.starts, self.values
+        sums = [
+            F.embedding_bag(places, numbers, starts, mode="sum", per_sample_weights=values)
+            for numbers in layer.weights_by_output
+        ]
+        n_members, n_out, _ = layer.weight.shape
+        return torch.cat(sums, dim=1).view(n_members, -1, n_out).add_(layer.bias.unsqueeze(1))
 
-    def outer_sum(self, slope: Tensor, out: Tensor) -> None:
-        """Write ``slope^T x`` to `out`."""
-        out.zero_()
+    def set_weight_gradient(self, slope: Tensor, layer: Layer) -> None:
+        """Write ``slope^T x``."""
+        layer.weight_gradient.zero_()
         by_output = slope.flatten(0, 1).t().contiguous()
-        for numbers, of_rows in zip(_by_output(out), by_output, strict=True):
+        for numbers, of_rows in zip(layer.gradients_by_output, by_output, strict=True):
             spread = of_rows.index_select(0, self.rows).mul_(self.values)
-            numbers.squeeze(1).scatter_add_(0, self.places, spread)
-
-
-def _by_output(weight: Tensor) -> list[Tensor]:
-    """Return for each output the numbers (.., 1) of the table from its first weight on.
-
-    The table's rows begin with the weights (M, n_out, D).
-    """
-    n_members, n_out, _ = weight.shape
-    width, between = weight.stride()[:2]
-    numbers = weight.as_strided((n_members * width, 1), (1, 1))
-    return [numbers[c * between :] for c in range(n_out)]
+            numbers.scatter_add_(0, self.places, spread)
 
 
 def sparse_steps(

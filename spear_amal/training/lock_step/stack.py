@@ -7,7 +7,6 @@ views of its row, so that look-aheads, predictions and files go on as if it were
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -18,7 +17,7 @@ from spear_amal.losses import ComponentSet
 from spear_amal.maths.cage import LogScores
 from spear_amal.models import MLP, JointModel, LinearModel, RuleModel
 from spear_amal.models.cage import Beliefs, RulePass
-from spear_amal.training.lock_step.features import StepFeatures
+from spear_amal.training.lock_step.features import Layer, StepFeatures
 
 # From outputs to derivatives (M*B, C) of the objective by logits and by the rule model's.
 SlopesOf = Callable[[Outputs], tuple[Tensor, Tensor | None]]
@@ -55,16 +54,6 @@ class ParameterTable:
         row = self.rows[member]
         row.grad = self.gradients[member]
         return row
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One linear layer of M models: weights (M, n_out, n_in), biases (M, n_out), gradients."""
-
-    weight: Tensor
-    bias: Tensor
-    weight_gradient: Tensor
-    bias_gradient: Tensor
 
 
 class Stack:
@@ -176,7 +165,7 @@ class Stack:
     def _logits(self, x: StepFeatures) -> tuple[Tensor, list[Tensor]]:
         """Compute the logits (M, B, C), and the inputs (M, B, H) of all layers but the first."""
         first, *others = self._layers
-        value = x.affine(first.weight, first.bias)
+        value = x.affine(first)
         inputs = []
         for layer in others:
             inputs.append(value.relu_())
@@ -190,7 +179,7 @@ class Stack:
             torch.sum(slope, 1, out=layer.bias_gradient)
             slope = torch.bmm(slope, layer.weight).mul_(value > 0)
         first = self._layers[0]
-        x.outer_sum(slope, first.weight_gradient)
+        x.set_weight_gradient(slope, first)
         torch.sum(slope, 1, out=first.bias_gradient)
 
     def _rule_pass(self, fired: Tensor, scores: LogScores | None) -> RulePass | None:
@@ -208,8 +197,9 @@ class Stack:
         by_theta, by_pi = rules.slopes(slope)
         penalty = components.theta_slope(rules.potentials, self._beliefs.guides)
         theta, pi = cast(ParameterTable, self._rules).gradient_views
-        theta.copy_(by_theta.add_(cast(Tensor, penalty)))
-        pi.copy_(by_pi)
+        torch.add(by_theta, cast(Tensor, penalty), out=theta)
+        if pi.numel():
+            pi.copy_(by_pi)
 
 
 def layers_of(feature: nn.Module) -> list[nn.Linear]:

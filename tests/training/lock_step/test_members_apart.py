@@ -245,6 +245,18 @@ def test_a_file_of_other_members_is_refused(own, group, train, tmp_path):
             assert isinstance(error, FileFormatError)
 
 
+def test_a_file_of_a_model_that_trained_alone_is_refused_with_advice(own, group, train, tmp_path):
+    def asked(n):
+        settings = {"checkpoint": tmp_path / "run.safetensors"}
+        return group(members=[own(seed=i, fingerprint="a", trainer=settings) for i in range(n)])
+
+    train(asked(1), fit_members)  # as earlier versions trained each fold
+    for _, error in train(asked(2), fit_members):
+        assert isinstance(error, FileFormatError)
+        assert "holds a training checkpoint, not a training checkpoint of several" in str(error)
+        assert "remove the file to start afresh" in str(error)
+
+
 def test_a_checkpoint_that_cannot_be_written_ends_no_other_group(
     own, group, train, tmp_path, monkeypatch
 ):
@@ -314,29 +326,3 @@ def test_a_user_who_watches_sees_a_model_alone(own, group, train, same):
     same(trained[0], alone, 0)
     assert watching[0].told == watching[1].told
     assert [entry[0] for entry in watching[0].told] == ["begin", 0, 1, 2, 3, "e"]
-
-
-def test_a_run_that_began_with_callbacks_goes_on_with_callbacks(own, group, train, tmp_path):
-    """Callbacks have models trained one by one, each with a file of its own."""
-
-    def asked(callbacks):
-        paths = [tmp_path / f"{i}.safetensors" for i in range(2)]
-        return group(
-            members=[
-                own(
-                    seed=i,
-                    fingerprint=f"a-{i}",
-                    trainer={"checkpoint": path, "callbacks": callbacks},
-                )
-                for i, path in enumerate(paths)
-            ]
-        )
-
-    for first, second, how in (((Callback(),), (), "one by one"), ((), (Callback(),), "together")):
-        train(asked(first), fit_members)
-        _, error = train(asked(second), fit_members)[0]
-        assert isinstance(error, FileFormatError)
-        assert f"were trained {how}" in str(error)
-        assert "remove the file" in str(error)
-        for path in tmp_path.iterdir():
-            path.unlink()

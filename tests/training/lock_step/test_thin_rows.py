@@ -5,7 +5,12 @@ import pytest
 import scipy.sparse as sp
 import torch
 
-from spear_amal.training.lock_step.features import DenseFeatures, SparseFeatures, sparse_steps
+from spear_amal.training.lock_step.features import (
+    DenseFeatures,
+    Layer,
+    SparseFeatures,
+    sparse_steps,
+)
 
 
 @pytest.mark.parametrize(("n_out", "density", "way"), [
@@ -26,10 +31,11 @@ def test_products_with_rows_of_any_density(n_out, density, way):
     )
     dense = rows.toarray().reshape(n_steps, n_members, n_rows, -1)
     gradient = torch.zeros_like(table)[:, : n_out * n_features].unflatten(1, (n_out, n_features))
+    layer = Layer(weight, bias, gradient, torch.zeros_like(bias))
     for x, step in zip(sparse_steps(rows, n_members, n_rows, weight), dense, strict=True):
         assert type(x) is way
         for m in range(n_members):
             expected = step[m] @ weight[m].numpy().T
-            np.testing.assert_allclose(x.affine(weight, bias)[m], expected, atol=1e-12)
-            x.outer_sum(slope, gradient)
+            np.testing.assert_allclose(x.affine(layer)[m], expected, atol=1e-12)
+            x.set_weight_gradient(slope, layer)
             np.testing.assert_allclose(gradient[m], slope[m].numpy().T @ step[m], atol=1e-12)
