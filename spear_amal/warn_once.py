@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,19 +12,33 @@ from typing import Any, TypeAlias
 ShownTexts: TypeAlias = dict[tuple[type[Warning], str], None]
 
 
+_exchange = threading.Lock()  # of ``warnings.showwarning``, which all threads share
+
+
 class _ShowOnce:
-    """A stand-in for ``warnings.showwarning`` that passes each text on once."""
+    """A stand-in for ``warnings.showwarning`` that passes each text on once, until it is over.
+
+    Blocks of several threads may end in another order than they began, so that one that is over
+    may be called by one that is not.
+    """
 
     def __init__(self, show: Any, shown: ShownTexts) -> None:
-        self.show, self.shown = show, shown
+        self.show, self.shown, self.is_over = show, shown, False
 
     def __call__(
         self, message: Warning | str, category: type[Warning], *where: Any, **further: Any
     ) -> None:
         text = (category, str(message))
-        if text not in self.shown:
+        if self.is_over or text not in self.shown:
             self.shown[text] = None
             self.show(message, category, *where, **further)
+
+
+def _in_force(show: Any) -> Any:
+    """Return the first of a chain of stand-ins that is not over, or what they stand in for."""
+    while isinstance(show, _ShowOnce) and show.is_over:
+        show = show.show
+    return show
 
 
 @contextmanager
@@ -49,15 +64,15 @@ def each_warning_once(shown: ShownTexts | None = None) -> Iterator[None]:
     >>> len(shown)
     1
     """
-    before = warnings.showwarning
-    if isinstance(before, _ShowOnce) and shown is None:
-        yield
-        return
-    # Not catch_warnings: with it Python forgets what it has shown, and shows it again later.
-    once: Any = _ShowOnce(before, {} if shown is None else shown)
-    warnings.showwarning = once
+    with _exchange:
+        before = _in_force(warnings.showwarning)
+        shares = isinstance(before, _ShowOnce) and shown is None
+        once: Any = before if shares else _ShowOnce(before, {} if shown is None else shown)
+        # Not catch_warnings: with it Python forgets what it has shown, and shows it again later.
+        warnings.showwarning = once
     try:
         yield
     finally:
-        if warnings.showwarning is once:
-            warnings.showwarning = before
+        with _exchange:
+            once.is_over = once.is_over or not shares
+            warnings.showwarning = _in_force(warnings.showwarning)

@@ -77,6 +77,23 @@ def test_what_is_recorded_within_the_block_stays_recorded():
     assert warnings.showwarning is before
 
 
+def test_blocks_that_end_in_another_order_leave_nothing_behind():
+    """As those of fits in several threads do, which note what each of them has shown."""
+
+    def call():
+        before = warnings.showwarning
+        outer, first, second = each_warning_once(), each_warning_once({}), each_warning_once({})
+        for block in (outer, first, second):
+            block.__enter__()
+        say()
+        for block in (first, outer, second):
+            block.__exit__(None, None, None)
+        assert warnings.showwarning is before
+        say()
+
+    assert warned(call) == {"again": 2}
+
+
 def test_an_error_ends_the_block():
     before = warnings.showwarning
     with pytest.raises(ZeroDivisionError), each_warning_once():

@@ -11,6 +11,7 @@ from spear_amal.estimators.rule_network import RuleNetworkClassifier
 from spear_amal.estimators.rules import RuleModelConfig
 from spear_amal.estimators.spear import PRESETS, SpearClassifier
 from spear_amal.estimators.sskd import RotationDistiller, ViewConfig
+from spear_amal.estimators.together import fit_together
 from spear_amal.params import nest_options, option_places
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "SpearClassifier",
     "ViewConfig",
     "distiller",
+    "fit_together",
     "nest_options",
     "option_places",
 ]

@@ -12,6 +12,7 @@ import scipy.sparse as sp
 
 from spear_amal.errors import InputError
 from spear_amal.labeling.builders import ColumnLF, TextLF
+from spear_amal.labeling.cell_values import as_list
 from spear_amal.labeling.data_points import RowSource
 from spear_amal.labeling.functions import LabelingFunction
 from spear_amal.labeling.lf_outputs import (
@@ -28,13 +29,18 @@ from spear_amal.labeling.lf_outputs import (
 from spear_amal.labeling.preprocessing import Failure, PreparedRows, flat_chain
 from spear_amal.labeling.required_literals import RequiredLiterals
 from spear_amal.labeling.text_chunks import TextChunk, text_chunks
-from spear_amal.labeling.text_search import Candidates, TextScanner
+from spear_amal.labeling.text_search import Candidates, TextScanner, too_frequent
 from spear_amal.labeling.thresholds import ThresholdLF
 from spear_amal.votes.class_set import ClassSet
 from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
 
 # Rows prepared at a time: bounds how many preprocessed rows (parsed texts) exist at once.
 CHUNK = 1024
+# Texts, and letters of each, by which it is judged whether to look for words, where there are
+# many more.
+SAMPLE = 128
+LONGEST_JUDGED = 4096
+FEWEST_JUDGED = 8 * SAMPLE
 
 
 class LFRunner:
@@ -93,7 +99,20 @@ class LFRunner:
             if isinstance(lf, TextLF) and lf.needed is not None:
                 if lf.answers is object or self._readers[j].declared != ABSTAIN:
                     groups.setdefault(lf.column, []).append(j)
-        return groups
+        worthy = {name: self._worth_a_search(name, lfs) for name, lfs in groups.items()}
+        return {name: lfs for name, lfs in worthy.items() if lfs}
+
+    def _worth_a_search(self, name: str, lfs: list[int]) -> list[int]:
+        """Return the LFs whose words are not so frequent that a test of each text takes less."""
+        if self._source.n < FEWEST_JUDGED:
+            return lfs
+        try:
+            cells = as_list(self._source.column(name, 0, SAMPLE))
+        except InputError:  # each LF says what is wrong with the column
+            return lfs
+        texts = [cell[:LONGEST_JUDGED] for cell in cells if isinstance(cell, str)]
+        needs = [cast(RequiredLiterals, cast(TextLF, self._lfs[j]).needed) for j in lfs]
+        return [j for j, need in zip(lfs, needs, strict=True) if not too_frequent(need, texts)]
 
     def _by_column(self, done: set[int]) -> list[list[int]]:
         """Vectorised LFs that are not done; those that decide by one column together."""

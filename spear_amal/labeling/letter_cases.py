@@ -10,6 +10,8 @@ LAST_CASED = 0x20000
 SIGMAS = "\u03c3\u03c2"
 # Letters beyond ASCII that lower case, or ``re.IGNORECASE``, takes for letters of ASCII.
 ODD_OF_ASCII = {"i": "\u0130\u0131", "k": "\u212a", "s": "\u017f"}
+# The one letter of which the lower case ends in none, but in a mark: a word may follow that.
+ENDS_IN_A_MARK = "\u0130"
 
 
 def as_upper_case(letter: str) -> list[str]:

@@ -15,11 +15,20 @@ from typing import NamedTuple
 import numpy as np
 
 from spear_amal.labeling.byte_search import WordSearch, bits_of_any_case, count_within
-from spear_amal.labeling.letter_cases import SIGMAS, as_upper_case, odd_letters
-from spear_amal.labeling.required_literals import RequiredLiterals
+from spear_amal.labeling.letter_cases import (
+    ENDS_IN_A_MARK,
+    SIGMAS,
+    as_upper_case,
+    odd_letters,
+)
+from spear_amal.labeling.required_literals import RequiredLiterals, holds_any
 from spear_amal.labeling.text_chunks import TextChunk
 
 _UTF8 = ("utf-8", "surrogatepass")
+# What it takes to find so many places of words is as much as to search a text by `re`; and to
+# search one after its words were found is as much as so many more.
+PLACES_OF_A_TEST = 5
+PLACES_OF_AN_OPEN_ROW = 8
 
 
 class Candidates(NamedTuple):
@@ -35,6 +44,29 @@ class Candidates(NamedTuple):
 
     sure: np.ndarray
     open: np.ndarray
+
+
+def too_frequent(need: RequiredLiterals, texts: Sequence[str]) -> bool:
+    """Return whether a test of every text takes less than to find all the words in them.
+
+    Parameters
+    ----------
+    need : RequiredLiterals
+    texts : sequence of str
+        Some of the column, by which it is judged.
+
+    Examples
+    --------
+    >>> texts = ["a banana and a fox"]
+    >>> [too_frequent(RequiredLiterals((word,), proof=True), texts) for word in "ax"]
+    [True, False]
+    """
+    if need.lowered or any(need.alone):  # to compare these takes `re` far longer
+        return False
+    cost = sum(map("\0".join(texts).count, need.words))
+    if not need.proof:
+        cost += PLACES_OF_AN_OPEN_ROW * sum(holds_any(text, need.words) for text in texts)
+    return cost > PLACES_OF_A_TEST * len(texts)
 
 
 class TextScanner:
@@ -60,6 +92,8 @@ class TextScanner:
         self._words = _OwnedWords([word for word in words if word is not None])
         lowered = {word for need in needs if need.lowered for word in need.words}
         self._odd = odd_letters("".join(lowered))
+        if any(need.lowered and need.alone[0] for need in needs):
+            self._odd += ENDS_IN_A_MARK
         self._lowered = [need.lowered for need in needs]
         # The lower case of a sigma depends on where in a text it stands: it is no proof.
         self._proofs = [
@@ -183,10 +217,12 @@ class _OwnedWords:
         """Return whether places hold their words, where that is open, and not only their bits."""
         same = np.ones(len(words), bool)
         asked = np.flatnonzero(np.isin(words, list(self._lower)))
-        spans = zip(asked.tolist(), starts[asked].tolist(), ends[asked].tolist(), strict=True)
-        for k, start, end in spans:
-            letters = data[start:end].tobytes().decode(*_UTF8)
-            same[k] = letters.lower() == self._lower[int(words[k])]
+        letters = data.data
+        spans = zip(starts[asked].tolist(), ends[asked].tolist(), strict=True)
+        spelt = [bytes(letters[start:end]) for start, end in spans]
+        lowered = {part: part.decode(*_UTF8).lower() for part in set(spelt)}  # few, and many places
+        wanted = map(self._lower.__getitem__, words[asked].tolist())
+        same[asked] = [lowered[part] == word for part, word in zip(spelt, wanted, strict=True)]
         return same
 
 

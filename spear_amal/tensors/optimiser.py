@@ -7,7 +7,7 @@ in lock step want one call for all of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import torch
@@ -101,18 +101,39 @@ class Optimiser:
             self._state.setdefault(int(i), {})[key] = copied
 
 
-@torch.no_grad()
 def step_all(optimisers: Sequence[Optimiser]) -> None:
     """Move each by one step; those with equal settings and rates share one call of the kernel."""
+    for step in plan_steps(optimisers):
+        step()
+
+
+@torch.no_grad()
+def plan_steps(optimisers: Sequence[Optimiser]) -> list[Callable[[], None]]:
+    """Return what to call for one step of each, as often as parameters and rates are the same.
+
+    Gradients are looked up once: they must be written to where they are.
+    """
     calls: dict[tuple[Any, ...], list[tuple[Tensor, dict[str, Tensor]]]] = {}
     for optimiser in optimisers:
         for rates, parameter, state in optimiser._entries():
             calls.setdefault((optimiser.settings, rates), []).append((parameter, state))
-    for ((kind, momentum, nesterov), (lr, decay)), entries in calls.items():
-        parameters = [parameter for parameter, _ in entries]
-        gradients = [cast(Tensor, parameter.grad) for parameter in parameters]
-        if kind == "sgd":
-            buffers = [state["momentum_buffer"] for _, state in entries] if momentum else []
+    return [_plan(settings, rates, entries) for (settings, rates), entries in calls.items()]
+
+
+def _plan(
+    settings: tuple[Any, ...],
+    rates: tuple[float, float],
+    entries: Sequence[tuple[Tensor, dict[str, Tensor]]],
+) -> Callable[[], None]:
+    """Return the call of a kernel for parameters with their states."""
+    (kind, momentum, nesterov), (lr, decay) = settings, rates
+    parameters = [parameter for parameter, _ in entries]
+    gradients = [cast(Tensor, parameter.grad) for parameter in parameters]
+    if kind == "sgd":
+        buffers = [state["momentum_buffer"] for _, state in entries] if momentum else []
+
+        @torch.no_grad()
+        def sgd() -> None:
             torch._fused_sgd_(
                 parameters,
                 gradients,
@@ -125,18 +146,22 @@ def step_all(optimisers: Sequence[Optimiser]) -> None:
                 maximize=False,
                 is_first_step=False,
             )
-            continue
-        moments = [
-            [state[name] for _, state in entries] for name in ("exp_avg", "exp_avg_sq", "step")
-        ]
-        torch._foreach_add_(moments[2], 1)
+
+        return sgd
+    means, squares, counts = (
+        [state[name] for _, state in entries] for name in ("exp_avg", "exp_avg_sq", "step")
+    )
+
+    @torch.no_grad()
+    def adam() -> None:
+        torch._foreach_add_(counts, 1)
         torch._fused_adam_(
             parameters,
             gradients,
-            moments[0],
-            moments[1],
+            means,
+            squares,
             [],
-            moments[2],
+            counts,
             lr=lr,
             beta1=BETAS[0],
             beta2=BETAS[1],
@@ -145,3 +170,5 @@ def step_all(optimisers: Sequence[Optimiser]) -> None:
             amsgrad=False,
             maximize=False,
         )
+
+    return adam

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from spear_amal.errors import LabelingError
 from spear_amal.labeling import (
+    ColumnLFApplier,
     LFApplier,
     PandasLFApplier,
     dictionary_lf,
@@ -20,6 +21,7 @@ from spear_amal.labeling import (
     read_rules,
     regex_lf,
 )
+from spear_amal.labeling.text_search import too_frequent
 
 # Letters whose lower case is longer, depends on the neighbours or is another one's too; what `\w`
 # takes for a letter, and what texts are joined by.
@@ -99,9 +101,33 @@ def test_letters_in_other_cases():
         for part in lower:
             known = [*letter_cases.as_upper_case(part), *letter_cases.odd_letters(part)]
             assert letter in known
-        if letter not in odd:  # what touches a word in lower case is a letter if it was one before
-            ends = {letter, lower[0], lower[-1]}
-            assert len({end.isalnum() or end == "_" for end in ends}) == 1
+        # What touches a word in lower case is a letter if it was one before.
+        assert lower[0].isalnum() == letter.isalnum()
+        assert lower[-1].isalnum() == letter.isalnum() or letter == letter_cases.ENDS_IN_A_MARK
+
+
+def test_a_word_behind_a_letter_whose_lower_case_ends_in_a_mark():
+    texts = ["\u0130x", "x\u0130", "a\u0130x", "\u0130 x", "\u0130ax"]
+    lfs = [keyword_lf("w", ["x"], 1), dictionary_lf("d", ["x"], 1), regex_lf("r", r"(?i)\bx\b", 1)]
+    votes = LFApplier(lfs).apply(texts, progress_bar=False).to_dense() == 1
+    lowered = [re.search(r"(?<!\w)x(?!\w)", text.lower()) is not None for text in texts]
+    assert lowered == [True, False, True, True, False]
+    assert votes.T.tolist() == [lowered, lowered, [False, False, False, True, False]]
+
+
+def test_words_that_are_in_most_of_many_texts():
+    texts = ["a banana, a melon", "Onions", None, "an onion and an apple", ""] * 300
+    patterns = ["[aeiou]", "an.*le$", "melon", "an", "(?i)ON", r"\ban\b", "zebra|xylophone"]
+    lfs = [regex_lf(f"r{k}", pattern, 1) for k, pattern in enumerate(patterns)]
+    needs = [lf.needed for lf in lfs]
+    often = [too_frequent(need, texts[:2] + texts[3:4]) for need in needs]
+    assert often == [True, True, False, False, False, False, False]
+    votes = ColumnLFApplier(lfs).apply({"text": texts}, progress_bar=False).to_dense() == 1
+    expected = [
+        [text is not None and re.search(pattern, text) is not None for pattern in patterns]
+        for text in texts
+    ]
+    np.testing.assert_array_equal(votes, expected)
 
 
 def one_by_one(lf, text):
