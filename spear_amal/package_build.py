@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import functools
+import os
 import subprocess
 from pathlib import Path
 
 import spear_amal
+
+# Set in a hook of Git, where they would lead to the repository of the hook.
+_OF_A_HOOK = (
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_COMMON_DIR",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+)
 
 
 @functools.cache
@@ -19,8 +29,11 @@ def package_build() -> str:
     if not (root / ".git").exists():
         return spear_amal.__version__
     command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--exclude=*"]
+    surroundings = {name: value for name, value in os.environ.items() if name not in _OF_A_HOOK}
     try:
-        found = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+        found = subprocess.run(
+            command, capture_output=True, text=True, timeout=10, check=True, env=surroundings
+        )
     except (OSError, subprocess.SubprocessError):
         return spear_amal.__version__
     return f"{spear_amal.__version__}+{found.stdout.strip()}"

@@ -42,3 +42,14 @@ def test_a_checkout_is_known_by_its_commit_and_whether_it_was_changed(module, tm
 def test_a_folder_that_git_cannot_read_has_the_version_alone(module, tmp_path):
     (tmp_path / ".git").write_text("no such thing")
     assert package_build.__wrapped__() == spear_amal.__version__
+
+
+def test_a_hook_of_another_repository_does_not_lend_its_commit(module, tmp_path, monkeypatch):
+    own, other = tmp_path, tmp_path / "other"
+    other.mkdir()
+    for folder, message in ((own, "first"), (other, "second")):
+        git(folder, "init")
+        git(folder, "commit", "--allow-empty", "-m", message)
+    before = package_build.__wrapped__()
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
+    assert package_build.__wrapped__() == before
