@@ -109,7 +109,7 @@ def test_bytes_that_are_no_utf8():
 @pytest.mark.parametrize(
     "column",
     [[1, 2], ["a", 3], pa.array([b"won"]), pl.Series([1]), pd.Series([0.5]), [["won"]]],
-    ids=repr,
+    ids=["numbers", "mixed", "bytes", "polars", "pandas", "lists"],
 )
 def test_columns_of_something_else(column):
     assert text_chunks.text_chunks(column) is None
