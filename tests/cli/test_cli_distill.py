@@ -15,6 +15,7 @@ from spear_amal.errors import InputError
 from spear_amal.estimators import DISTILLATION
 from spear_amal.teachers import as_teacher, save_teacher_outputs
 from spear_amal.training import Callback, Trainer
+from spear_amal.training.run import TrainingRun
 
 LFS = """
 from spear_amal.labeling import keyword_lf
@@ -327,7 +328,7 @@ def test_bad_input_is_said_before_any_training(arguments, said, inbox, run, monk
     save_teacher_outputs("nan.npz", frame["id"], values, ["ham", "spam"])
     content = (inbox / "teacher.npz").read_bytes()
     (inbox / "broken.npz").write_bytes(content[: len(content) // 2])
-    monkeypatch.setattr(Trainer, "fit", None)
+    monkeypatch.setattr(Trainer, "begin", None)
     fails(run, said, *TEXT, *arguments)
 
 
@@ -345,7 +346,7 @@ def test_bad_input_is_said_before_any_training(arguments, said, inbox, run, monk
 def test_bad_input_with_images(arguments, said, inbox, run, ok, monkeypatch):
     if "text.safetensors" in arguments:
         ok("train", *MAIL, "--method", "only-l", "--max-epochs", 1, "--output", "text.safetensors")
-    monkeypatch.setattr(Trainer, "fit", None)
+    monkeypatch.setattr(Trainer, "begin", None)
     fails(run, said, *DIGITS, "--teacher", "mlp:5", *arguments)
 
 
@@ -400,7 +401,7 @@ def test_interrupt_leaves_nothing(inbox, run, monkeypatch):
     def stop(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Trainer, "fit", stop)
+    monkeypatch.setattr(TrainingRun, "before_epoch", stop)
     before = set(os.listdir())
     result = run(*TEXT, "--teacher", "mlp:5")
     assert result.exit_code == 130 and set(os.listdir()) == before

@@ -205,7 +205,7 @@ def test_teachers_of_something_else(features, refused, tmp_path):
 
 
 def test_a_missing_teacher_is_said_before_another_is_trained(features, refused, monkeypatch):
-    monkeypatch.setattr(Trainer, "fit", None)
+    monkeypatch.setattr(Trainer, "begin", None)
     refused("there is no file none.npz", *features, "mlp:5", ["mlp:7", "none.npz"])
 
 

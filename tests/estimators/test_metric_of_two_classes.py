@@ -20,7 +20,7 @@ SAID = "the metric f1 .* there are 3 classes; take macro-f1"
 
 @pytest.mark.parametrize("name", ["SpearClassifier", "GoldClassifier", "LabelModelClassifier"])
 def test_estimators(name, monkeypatch):
-    monkeypatch.setattr(Trainer, "fit", None)  # nothing is trained
+    monkeypatch.setattr(Trainer, "begin", None)  # nothing is trained
     with pytest.raises(InputError, match=SAID):
         getattr(estimators, name)(metric="f1").fit(X, Y, L=VOTES)
 

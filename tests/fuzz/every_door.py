@@ -48,7 +48,8 @@ WITHOUT = {
     """,
     "an error": "training.DivergedError",
     "a protocol or a base class, for code that goes into training": """
-        losses.Component losses.ComponentSet losses.Penalty mixers.GraphsLike
+        losses.ClosedForm losses.Component losses.ComponentSet losses.Penalty losses.Slopes
+        mixers.GraphsLike
         mixers.LookAheadLike training.Callback training.LookAhead training.ProgressBar
         training.ValidationLoss studies.GridStudy
     """,
@@ -75,6 +76,9 @@ WITHOUT = {
     "it trains networks on images, for longer than an input may take": """
         estimators.AuxiliaryTask estimators.RotationDistiller estimators.ViewConfig
         studies.run_grid_study teachers.NetworkTeacher teachers.early_stopped
+    """,
+    "it hands all that it is given to the fits of estimators, which have doors": """
+        estimators.fit_together
     """,
     "it may fetch a corpus": "studies.load_corpus_votes",
     "it is read through the door of folders of votes": "training.ParquetRows",
