@@ -105,6 +105,10 @@ STUDIES = (
 )
 
 
+# Times; and with how many others a model was trained, of which some were stored before the kill.
+_NOT_COMPARED = ("seconds", "path")
+
+
 def outputs(folder: Path) -> dict[str, bytes]:
     """Return every file of a folder by name, without times and file times."""
     return {
@@ -120,7 +124,7 @@ def _without_times(path: Path) -> bytes:
         study = json.loads(content)
         study.pop("sha256")
         rows = [
-            {name: value for name, value in row.items() if not name.startswith("seconds")}
+            {name: value for name, value in row.items() if not name.startswith(_NOT_COMPARED)}
             for row in study["rows"]
         ]
         # Runs that end at the same time are stored in the order in which they end.

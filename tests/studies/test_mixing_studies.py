@@ -124,7 +124,8 @@ def test_a_killed_study_goes_on_where_it_was(whole, name, tmp_path, killed_and_c
     rows, n = killed_and_continued(
         load_study(name), lambda study: run_tiny(name, tmp_path, study), 3
     )
-    assert n == len(rows)
+    # Where runs train together, those that were under way are repeated.
+    assert n == len(rows) or (name == "mixers-rules" and len(rows) < n <= len(rows) + 3)
     assert results(rows) == results(whole(name)[0])
 
 
