@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -53,6 +53,13 @@ class Member:
     shard: Shard = WHOLE
     label: str = ""
 
+    def arguments(self) -> dict[str, Any]:
+        """Return what the trainer's `fit` and `begin` take, by name."""
+        apart = ("trainer", "label")
+        return {
+            each.name: getattr(self, each.name) for each in fields(self) if each.name not in apart
+        }
+
 
 def fit_members(members: Sequence[Member]) -> list[TrainingResult | Exception]:
     """Train every member; each gets the result that it gets alone.
@@ -85,17 +92,7 @@ def _fit_alone(member: Member) -> TrainingResult | Exception:
     began = time.perf_counter()
     try:
         with each_warning_once(shown):
-            result = member.trainer.fit(
-                member.model,
-                member.components,
-                member.mixer,
-                member.table,
-                member.rows,
-                member.selection,
-                member.outer,
-                fingerprint=member.fingerprint,
-                shard=member.shard,
-            )
+            result = member.trainer.fit(**member.arguments())
     except Exception as error:  # divergence, its checkpoint, its loss: no matter of the others
         return error
     result.seconds = time.perf_counter() - began

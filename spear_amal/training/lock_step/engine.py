@@ -57,16 +57,7 @@ def fit_in_lock_step(members: Sequence[Member]) -> list[TrainingResult | Excepti
 
 def _begin(member: Member) -> TrainingRun:
     torch.manual_seed(member.trainer.seed)
-    return member.trainer.begin(
-        member.model,
-        member.components,
-        member.mixer,
-        member.table,
-        member.rows,
-        member.selection,
-        member.outer,
-        member.fingerprint,
-    )
+    return member.trainer.begin(**member.arguments())
 
 
 @dataclass
