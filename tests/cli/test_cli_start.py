@@ -111,15 +111,15 @@ def test_init_finds_the_columns_of_a_table_of_ones_own(ok, monkeypatch, tmp_path
         ({"text": "x y"}, (), "text", "team"),
         ({"label": ["a", "b", None, None]}, (), "body", "label"),
         ({}, ("--text-column", "ticket", "--label-column", "body"), "ticket", "body"),
-        ({"team": None}, (), "body", "label"),  # no labels yet
-        ({"other": [1, 2, None, 1]}, (), "body", "label"),  # two may be meant, so none is taken
+        ({"team": None}, (), "body", None),  # no labels yet
+        ({"other": [1, 2, None, 1]}, (), "body", None),  # two may be meant, so none is taken
     ],
 )
 def test_init_guesses_columns(ok, tmp_path, columns, flags, text, label):
     own_table("tickets.csv", **columns)
     ok("init", tmp_path / "new", "--data", "tickets.csv", *flags)
     settings = tomllib.loads((tmp_path / "new" / "spear.toml").read_text())
-    assert (settings["text_column"], settings.get("label_column", "label")) == (text, label)
+    assert (settings["text_column"], settings.get("label_column")) == (text, label)
     assert (tmp_path / "new" / settings["data"]).resolve() == Path("tickets.csv").resolve()
 
 

@@ -47,7 +47,9 @@ def alone(monkeypatch):
         estimator, given = unfitted(name, method, seed, **settings)
         with monkeypatch.context() as patch:
             patch.setattr(together, "fit_members", fit_one_by_one)
-            return estimator.fit(**given)
+            estimator.fit(**given)
+        assert estimator.training_path_ == "alone"
+        return estimator
 
     return fit
 
@@ -58,6 +60,7 @@ def stacked(name, method, seed=0, **settings):
 
 
 def assert_same(ours, expected, name, tolerance):
+    assert ours.training_path_.startswith("lock step of")
     assert ours.best_epoch_ == expected.best_epoch_
     assert ours.exponent_ == expected.exponent_
     assert len(ours.history_) == len(expected.history_)
