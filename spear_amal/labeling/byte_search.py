@@ -164,6 +164,9 @@ class _WordLetters:
         return seen
 
 
+MOST_BITS = 23  # of a key that is packed with a word (32 bits) and an offset (8)
+
+
 class _Table:
     """What may stand where a key is seen: words, and how far behind their beginning.
 
@@ -218,7 +221,9 @@ class _QuadTable(_Table):
     _ahead = 2
 
     def __init__(self, words: Sequence[bytes], bits: Sequence[bytes], which: np.ndarray) -> None:
-        self._bits = max(16, (2 * SPARSENESS * len(which)).bit_length())
+        # Keys of more bits would not fit beside word and offset; shared keys cost a comparison.
+        bits_of_key = (2 * SPARSENESS * len(which)).bit_length()
+        self._bits = min(max(16, bits_of_key), MOST_BITS)
         self._kind = np.uint16 if self._bits == 16 else np.uint32
         # A quad may begin a byte before the word, and end one behind it, with any byte there.
         letters = np.frombuffer(b"".join(b" %b " % words[w] for w in which.tolist()), np.uint8)

@@ -39,7 +39,7 @@ class RequiredLiterals:
         One of them at least.
     lowered : bool
         In the lower-cased text. A text with letters that only some ways of comparing without case
-        take for letters of ASCII (:data:`spear_amal.labeling.text_search.ODD_LETTERS`) may match
+        take for letters of ASCII (:func:`.letter_cases.odd_letters`) may match
         without a word.
     proof : bool
         Whether a word is all that it takes, and every text that holds one matches.

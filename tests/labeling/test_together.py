@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -216,3 +217,12 @@ def test_texts_that_utf8_cannot_hold(texts, n_words, odd):
     ]
     votes = LFApplier(lfs).apply(texts, progress_bar=False).to_dense()
     assert (votes == 1).tolist() == expected
+
+
+@pytest.mark.slow
+def test_a_quarter_of_a_million_words():
+    """Beyond 2^18 words the keys of their bytes are cut short."""
+    texts = pd.DataFrame({"text": ["so w0200000x it is", "nothing", "W0000001X", "w0262199xx"]})
+    lf = keyword_lf("many", [f"w{n:07}x" for n in range(262_200)], 1)
+    votes = PandasLFApplier([lf]).apply(texts, progress_bar=False)
+    assert np.asarray(votes).ravel().tolist() == [1, -1, 1, -1]
