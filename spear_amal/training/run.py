@@ -85,6 +85,7 @@ class TrainingRun:
         self.local_rows = self.shard.local(self.rows)
         self._outer_batch: Batch | None = None
         self._all_rows: Batch | None = None
+        self._seconds_before = 0.0  # of what came before the steps of this epoch
         self._products: Tensor | None = None
 
     # -- epochs ---------------------------------------------------------------------------------
@@ -107,7 +108,7 @@ class TrainingRun:
 
     def before_epoch(self) -> None:
         """Set the rates, and refresh the mixer where it is due."""
-        self._began = time.perf_counter()
+        began = time.perf_counter()
         state, mixer = self.state, self.state.mixer
         set_rates(state.optimiser, self.settings, state.epoch)
         grouped = mixer.needs_look_ahead and not mixer.every_step
@@ -115,20 +116,24 @@ class TrainingRun:
             with twice_differentiable(state.model):
                 self._refresh(self._validation_batch(self.outer))
             state.refreshes += 1
+        self._seconds_before = time.perf_counter() - began
 
     def order(self) -> Tensor:
         """Draw the order of the rows of the coming epoch."""
         state = self.state
         return self.table.shuffled(state.mixer.visits(self.rows, state.epoch), state.order)
 
-    def after_epoch(self, sums: Tensor, counts: Tensor) -> None:
+    def after_epoch(self, sums: Tensor, counts: Tensor, seconds: float) -> None:
         """Record an epoch by the sums (K,) of its losses over `counts` (K,) rows.
+
+        `seconds` are those of the steps: of members in lock step, each one's share.
 
         Raises
         ------
         DivergedError
             If a loss is not finite.
         """
+        began = time.perf_counter()
         state, mixer = self.state, self.state.mixer
         means = (sums / counts.clamp(min=1)).tolist()
         losses = dict(zip(self.components.names, means, strict=True))
@@ -139,7 +144,7 @@ class TrainingRun:
         record |= {f"{MODULE}{k}/{m}": v for (k, m), v in mixer.module_weights().items()}
         if self.selection is not None:
             record |= self._validate(self.selection)
-        record["seconds"] = time.perf_counter() - self._began
+        record["seconds"] = self._seconds_before + seconds + time.perf_counter() - began
         state.history.append(record)
         state.epoch += 1
         if state.epoch in self.settings.keep_epochs:

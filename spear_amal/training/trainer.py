@@ -5,6 +5,7 @@ It knows neither which losses nor which weights it trains with. Test rows never 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -108,7 +109,9 @@ class Trainer:
             try:
                 while not run.is_over:
                     run.before_epoch()
-                    run.after_epoch(*_train_epoch(run, objective))
+                    began = time.perf_counter()
+                    sums, counts = _train_epoch(run, objective)
+                    run.after_epoch(sums, counts, time.perf_counter() - began)
                     if run.is_checkpoint_due:
                         run.checkpoint().save([run.state])
             finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from dataclasses import replace
 
@@ -289,3 +290,15 @@ def test_a_stopwatch_leaves_out_the_time_of_others(rows, monkeypatch):
     with pytest.raises(StopIteration) as end:
         timed.send([result])
     assert end.value.value == [result] and watch.seconds == 10.0
+
+
+def test_seconds_of_models_in_lock_step_are_shares():
+    """Of all together they are no more than the time that passed."""
+    points = np.random.default_rng(0).normal(size=(60, 4))
+    given = {"X": points, "y": (points[:, 0] > 0).astype(int)}
+    began = time.perf_counter()
+    fits = [(GoldClassifier(random_state=seed), given) for seed in range(4)]
+    models = fit_together(fits)
+    passed = time.perf_counter() - began
+    assert {model.training_path_ for model in models} == {"lock step of 4"}
+    assert sum(model.history_["seconds"].sum() for model in models) <= passed

@@ -175,10 +175,12 @@ class _Group:
         if self._lock_step is None:
             return []
         places, runs = [place for place in self._places if place.going], self._lock_step.runs
+        began = time.perf_counter()
         sums = self._lock_step.train_epoch([cast(Tensor, place.order) for place in places])
+        seconds = (time.perf_counter() - began) / len(runs)
         for place, run, (losses, counts) in zip(places, runs, sums, strict=True):
             with place.own():
-                run.after_epoch(losses, counts)
+                run.after_epoch(losses, counts, seconds)
         return runs
 
     def results(self) -> list[TrainingResult | Exception]:
