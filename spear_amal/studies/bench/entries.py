@@ -33,7 +33,7 @@ _ALONE = Method("label-model-alone", "label model alone", LabelModelClassifier)
 
 
 @dataclass(frozen=True)
-class Entry:
+class BenchEntry:
     """One row of a benchmark's tables.
 
     Attributes
@@ -62,7 +62,7 @@ def bench_entries(
     label_models: Sequence[str] | None = None,
     end_models: Sequence[str] | None = None,
     methods: Sequence[str] | None = None,
-) -> list[Entry]:
+) -> list[BenchEntry]:
     """Read names of label models, end models and methods; None stands for those run unasked.
 
     Parameters
@@ -94,7 +94,7 @@ def installed_label_models() -> list[str]:
     return [name for name in LABEL_MODELS if name not in missing]
 
 
-def _label_model_entry(text: str, end_model: str) -> Entry:
+def _label_model_entry(text: str, end_model: str) -> BenchEntry:
     name, _, options = text.partition(":")
     name = name.strip()
     check_name("label model", name, LABEL_MODELS)
@@ -104,7 +104,7 @@ def _label_model_entry(text: str, end_model: str) -> Entry:
     spec = parse_method(f"{start}{ends}{options}")
     if end_model == NO_END_MODEL:
         spec = MethodSpec(_ALONE, {**spec.options, "label_model": name})
-    return Entry(name if not options else text, end_model, spec)
+    return BenchEntry(name if not options else text, end_model, spec)
 
 
 def _end_method(label_model: str) -> Method | None:
@@ -118,14 +118,14 @@ def _end_method(label_model: str) -> Method | None:
     return found[0] if found else None
 
 
-def _method_entry(text: str) -> Entry:
+def _method_entry(text: str) -> BenchEntry:
     spec = parse_method(text)
     end_model = str(spec.settled.get("feature_model", "linear"))
     if spec.method.gold == "all":
-        return Entry(GOLD, end_model, spec)
+        return BenchEntry(GOLD, end_model, spec)
     if spec.method.estimator is LabelModelClassifier and set(spec.options) <= {"feature_model"}:
-        return Entry(str(spec.settled["label_model"]), end_model, spec)
-    return Entry("", "", spec)
+        return BenchEntry(str(spec.settled["label_model"]), end_model, spec)
+    return BenchEntry("", "", spec)
 
 
 def run_alone(setup: StudySetup, spec: MethodSpec, seed: int) -> RunRow:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from spear_amal.data import CORPORA, corpus_status
 from spear_amal.errors import InputError, SpearAmalError
-from spear_amal.studies.bench.entries import NO_END_MODEL, Entry, run_alone
+from spear_amal.studies.bench.entries import NO_END_MODEL, BenchEntry, run_alone
 from spear_amal.studies.bench.published import PublishedCorpus, published_corpus
 from spear_amal.studies.corpus_run import StudySetup, make_setup, run_identity, run_method
 from spear_amal.studies.corpus_votes import CorpusVotes, load_corpus_votes
@@ -70,21 +70,21 @@ class Bench:
 
     Attributes
     ----------
-    entries : list of Entry
+    entries : list of BenchEntry
     runs : DataFrame
         Rows of the study file, of these corpora and entries only; ``error`` where a run failed.
     corpora : list of CorpusFacts
     not_at_hand : list of NotAtHand
     """
 
-    entries: list[Entry]
+    entries: list[BenchEntry]
     runs: pd.DataFrame
     corpora: list[CorpusFacts] = field(default_factory=list)
     not_at_hand: list[NotAtHand] = field(default_factory=list)
 
 
 def run_bench(
-    entries: Sequence[Entry],
+    entries: Sequence[BenchEntry],
     corpora: Sequence[str | os.PathLike[str]] | None = None,
     seeds: int | Sequence[int] = 5,
     *,
@@ -104,7 +104,7 @@ def run_bench(
 
     Parameters
     ----------
-    entries : sequence of Entry
+    entries : sequence of BenchEntry
         As :func:`spear_amal.studies.bench.entries.bench_entries` makes them.
     corpora : sequence of str or path, optional
         Names, and folders or archives in WRENCH's format; default: the known ones at hand.
@@ -240,7 +240,7 @@ def _facts(
     )
 
 
-def _run(setup: StudySetup, entry: Entry, seed: int) -> StudyRun:
+def _run(setup: StudySetup, entry: BenchEntry, seed: int) -> StudyRun:
     spec = entry.spec
     alone = entry.end_model == NO_END_MODEL
     row = run_identity(setup, spec, seed) | {
