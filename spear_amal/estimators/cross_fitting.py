@@ -131,6 +131,8 @@ class FoldResult:
         Of several candidates the one that validation rows chose.
     streamed : bool
         Whether `trained` are rows of a stream and not of the pool.
+    unseen : ndarray of int
+        Gold rows that were neither trained on nor in V; none but with "crossfit-rotated".
     validation_used : {"shared", "split", "training"}
         How V served: whole for weights and epoch, one half each, or V was in training as well.
     """
@@ -144,6 +146,7 @@ class FoldResult:
     validation_used: str
     mixer: Mixer
     streamed: bool = False
+    unseen: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=int))
 
 
 class Stream(Protocol):
@@ -158,7 +161,7 @@ class Stream(Protocol):
 
 
 def fit_plan(pool: TrainingPool, plan: FitPlan) -> Steps[list[FoldResult]]:
-    """Train by ``plan.fit_strategy``: "single", "refit", "crossfit" or "crossfit-weights"."""
+    """Train by ``plan.fit_strategy``; see :class:`~.spear.SpearClassifier`."""
     if plan.trainer.distributed is None:
         return (yield from _fit_here(pool, plan))
     from spear_amal.distributed.process_group import process_group
@@ -170,17 +173,20 @@ def fit_plan(pool: TrainingPool, plan: FitPlan) -> Steps[list[FoldResult]]:
 def _fit_here(pool: TrainingPool, plan: FitPlan) -> Steps[list[FoldResult]]:
     mark = run_mark(pool, plan)
     tables = TableFactory(pool, plan)
-    if plan.fit_strategy in ("crossfit", "crossfit-weights"):
-        folds = [
+    if plan.fit_strategy.startswith("crossfit"):
+        folds = _folds(pool, plan)
+        rotated = plan.fit_strategy == "crossfit-rotated"
+        parts = [
             _Part.of(
-                *(pool, tables, held_out, plan, f"{mark}-{i}"),
+                *(pool, tables, validation, plan, f"{mark}-{i}"),
+                unseen=folds[i - 1] if rotated else None,
                 part=f"fold{i}",
-                label=f"fold {i + 1} of {plan.n_folds}",
+                label=f"fold {i + 1} of {len(folds)}",
             )
-            for i, held_out in enumerate(_folds(pool, plan))
+            for i, validation in enumerate(folds)
         ]
-        results = yield from _trained(folds)
-        if plan.fit_strategy == "crossfit":
+        results = yield from _trained(parts)
+        if plan.fit_strategy != "crossfit-weights":
             return results
         return [(yield from _with_mean_weights(pool, tables, results, plan, mark))]
     first = _Part.of(pool, tables, pool.validation, plan, mark)
@@ -257,7 +263,7 @@ class _Part:
     Attributes
     ----------
     members : list of Member
-    trained, validation, validation_used, streamed
+    trained, validation, validation_used, streamed, unseen
         As of :class:`FoldResult`.
     """
 
@@ -266,6 +272,7 @@ class _Part:
     validation: np.ndarray
     validation_used: str
     streamed: bool
+    unseen: np.ndarray
 
     @classmethod
     def of(
@@ -277,11 +284,16 @@ class _Part:
         mark: str,
         stream: Stream | None = None,
         *,
+        unseen: np.ndarray | None = None,
         part: str = "",
         label: str = "",
     ) -> _Part:
-        """Make one whose V are the rows `validation`: of the outer loss and the choice of epoch."""
-        gold = np.setdiff1d(pool.gold, validation)
+        """Make one whose V are the rows `validation`: of the outer loss and the choice of epoch.
+
+        The gold rows `unseen` have no part in it at all.
+        """
+        unseen = np.empty(0, dtype=int) if unseen is None else unseen
+        gold = np.setdiff1d(pool.gold, np.concatenate([validation, unseen]))
         used = "shared"
         if pool.source == "training" and not len(gold):
             used, gold = "training", pool.gold
@@ -321,7 +333,7 @@ class _Part:
                 ),
             )
             members.append(member)
-        return cls(members, rows, validation, used, stream is not None)
+        return cls(members, rows, validation, used, stream is not None, unseen)
 
     def chosen(self, results: list[TrainingResult]) -> FoldResult:
         """Return the candidate with the best score on V, the earliest of equals."""
@@ -337,6 +349,7 @@ class _Part:
             validation_used=self.validation_used,
             mixer=member.mixer,
             streamed=self.streamed,
+            unseen=self.unseen,
         )
 
 
