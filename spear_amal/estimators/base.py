@@ -559,6 +559,11 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         return 1 if self.vote_schema_ is None else self.vote_schema_.code_of(1)
 
     @property
+    def row_weights_(self) -> pd.DataFrame:
+        """Weights (rows, losses) that were learnt by row; of a pool those of its member."""
+        return self.weights_
+
+    @property
     def n_lfs_(self) -> int:
         """Number of LFs in training; 0 without L."""
         return 0 if self.vote_schema_ is None else len(self.vote_schema_.continuous)

@@ -84,7 +84,11 @@ class_weight, metric, random_state, verbose
         Weight of the rule model.
     guarded_ : bool
         True if the guard left the votes out.
-    classes_, n_features_in_, history_, training_path_
+    history_ : DataFrame
+        Of the last member, AMAL where it is one; each has its own.
+    row_weights_ : DataFrame
+        What that member learnt of the rows: weights by row and loss.
+    classes_, n_features_in_, training_path_
         As in :class:`SpearClassifier`.
 
     Examples
@@ -202,9 +206,7 @@ class_weight, metric, random_state, verbose
             {
                 "weight": pooled.weights,
                 "score": [self._score_of(first, p) for p in log_p.values()],
-                "log_likelihood": [
-                    p[np.arange(len(p)), first.gold].mean() for p in log_p.values()
-                ],
+                "log_likelihood": [p[np.arange(len(p)), first.gold].mean() for p in log_p.values()],
             },
             index=pd.Index(list(log_p), name="member"),
         )
@@ -219,33 +221,42 @@ class_weight, metric, random_state, verbose
                 setattr(self, name, getattr(last, name))
         self.models_ = [model for member in members for model in member.models_]
         self.best_epoch_ = [epoch for member in members for epoch in member.best_epoch_]
-        histories = [m.history_.assign(method=name) for name, m in self.members_.items()]
-        self.history_ = pd.concat(histories, ignore_index=True)
+        self.history_ = last.history_
         paths = ", ".join(member.training_path_ for member in members).split(", ")
         self.training_path_ = ", ".join(dict.fromkeys(paths))
         self.validation_source_, self.validation_used_ = "folds", last.validation_used_
         self.snapshots_: dict[int, Any] = {}
 
+    @property
+    def row_weights_(self) -> pd.DataFrame:
+        """Weights (rows, losses) of the member that learnt any, AMAL where it is one."""
+        return list(self.members_.values())[-1].weights_
+
     def _score_of(self, unseen: OutOfFold, log_p: np.ndarray) -> float:
         return score(self.metric, unseen.gold, log_p.argmax(1), self.positive_code_)
+
+    def _get_extra_state(self) -> dict[str, Any]:
+        strength = self.strength_ if np.isfinite(self.strength_) else None  # JSON has no infinity
+        return {"guarded": self.guarded_, "strength": strength}
+
+    def _set_extra_state(self, state: dict[str, Any]) -> None:
+        self.guarded_ = bool(state["guarded"])
+        self.strength_ = np.inf if state["strength"] is None else float(state["strength"])
+        self.votes_test_ = getattr(list(self.members_.values())[-1], "votes_test_", None)
 
     # -- prediction -----------------------------------------------------------------------------
 
     def _predict_proba(self, X: Any, L: Any, exponent: float) -> np.ndarray:
-        weights = self.weights_["weight"]
-        asked = [name for name in self.members_ if weights[name] > 0]
-        # Without votes the others answer; where the rules alone had a weight, these are all at hand.
-        asked = asked or list(self.members_)
-        parts = [self.members_[name]._predict_proba(X, None, 0.0) for name in asked]
-        shares = [weights[name] for name in asked]
-        if not any(shares):
-            shares = [PRIOR.get(name, 0.0) for name in asked]
+        weights = {name: self.weights_["weight"][name] for name in self.members_}
+        if exponent == 0 and not any(weights.values()):  # the rules say all, and are not heard
+            weights = {name: PRIOR.get(name, 0.0) for name in self.members_}
+        weights = {name: weight for name, weight in weights.items() if weight > 0}
+        parts = [self.members_[name]._predict_proba(X, None, 0.0) for name in weights]
         if exponent > 0:
             parts.append(self.rule_predict_proba(align_votes(L, [X])))
-            shares = [*[weights[name] for name in asked], exponent]
-        with np.errstate(divide="ignore"):
-            log_p = np.log(np.stack(parts))
-        return np.exp(pool(log_p, np.array(shares)))
+        shares = [*weights.values(), *([exponent] if exponent > 0 else [])]
+        with np.errstate(divide="ignore"):  # the pool has a floor
+            return np.exp(pool(np.log(np.stack(parts)), np.array(shares)))
 
     def rule_predict_proba(self, L: VotesLike) -> np.ndarray:
         """Compute the rule model's class probabilities (n, C); uniform where no LF fires.

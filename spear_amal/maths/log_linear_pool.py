@@ -44,9 +44,7 @@ def pool(log_p: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return normalised
 
 
-def fit_weights(
-    log_p: np.ndarray, y: np.ndarray, prior: np.ndarray, strength: float
-) -> np.ndarray:
+def fit_weights(log_p: np.ndarray, y: np.ndarray, prior: np.ndarray, strength: float) -> np.ndarray:
     """Return the weights (E,) with the least ``sum_i -log p(y_i) + strength ||w - prior||^2``.
 
     Parameters
@@ -75,9 +73,7 @@ def fit_weights(
     return np.asarray(minimize(loss, prior, jac=True, bounds=bounds, method="L-BFGS-B").x)
 
 
-def fit_pool(
-    log_p: np.ndarray, y: np.ndarray, fold: np.ndarray, prior: np.ndarray
-) -> Pooled:
+def fit_pool(log_p: np.ndarray, y: np.ndarray, fold: np.ndarray, prior: np.ndarray) -> Pooled:
     """Learn weights, with as much pull towards the prior as costs nothing that can be told.
 
     The strength is the largest one whose negative log-likelihood on folds that the weights were not
