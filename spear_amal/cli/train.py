@@ -25,8 +25,8 @@ from spear_amal.cli.estimate import (
 from spear_amal.cli.options import TrainOptions
 from spear_amal.cli.outputs import check_outputs
 from spear_amal.cli.training_data import read_training_data
-from spear_amal.io.atomic import written_together
 from spear_amal.estimators import PooledClassifier
+from spear_amal.io.atomic import written_together
 from spear_amal.label_models import UNKNOWN_WITHOUT_GOLD
 from spear_amal.labeling import LFReview, VotesTest, load_lfs, review_lfs, votes_test
 from spear_amal.report import Evaluation, Examples, ReportContent, votes_sentence

@@ -20,6 +20,7 @@ from spear_amal.errors import InputError
 from spear_amal.estimators import serialization
 from spear_amal.estimators.cross_fitting import FitPlan, FoldResult, fit_plan, weights_frame
 from spear_amal.estimators.prediction import (
+    OutOfFold,
     choose_exponent,
     combine,
     log_posteriors,
@@ -116,6 +117,8 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
     _uses_rules: ClassVar[bool] = False
     _needs_gold: ClassVar[bool] = True
     _takes_images: ClassVar[bool] = False
+    # Classes of the fitted estimators that one may consist of, by name: files hold them by it.
+    _member_classes: ClassVar[dict[str, Any]] = {}
     _patience: ClassVar[int | None] = 10
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "hidden": ["array-like"],
@@ -424,7 +427,9 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         self.training_path_ = ", ".join(dict.fromkeys(result.result.path for result in results))
         self.weights_ = weights_frame(results)
         self.exponent_ = self._choose_exponent(pool, results, plan)
-        self.out_of_fold_ = out_of_fold(pool, results, plan)
+        self.out_of_fold_: OutOfFold | None = None
+        if plan.fit_strategy == "crossfit-rotated":
+            self.out_of_fold_ = out_of_fold(pool, results, plan)
         self.snapshots_ = {
             epoch: self._snapshot(parameters, plan)
             for epoch, parameters in results[0].result.kept.items()

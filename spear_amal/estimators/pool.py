@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 import pandas as pd
@@ -41,9 +41,9 @@ class PooledClassifier(BaseSpearEstimator):
     `n_folds` models whose probabilities are averaged, and the model of the rules. Of the `n_folds`
     parts of the gold rows, each model is trained without two: on the one it chooses its epoch (and
     with AMAL learns its weights), the other it never sees. So every gold row is once predicted by
-    models that know nothing of it. On these predictions the weights of a log-linear pool are learnt,
-    ``log p = sum_e w_e log p_e + constant`` with ``w >= 0``, with a pull towards one half each of
-    gold alone and AMAL that is as strong as costs nothing which the gold rows could tell
+    models that know nothing of it. These predictions tell the weights of a log-linear pool,
+    ``log p = sum_e w_e log p_e + constant`` with ``w >= 0``. They are pulled towards one half each
+    of gold alone and AMAL, as strongly as costs nothing that the gold rows could tell
     (:mod:`spear_amal.maths.log_linear_pool`). Where rules say nothing, what comes out is the
     classifier on gold alone; where they say all, the rules.
 
@@ -114,6 +114,9 @@ class_weight, metric, random_state, verbose
 
     _nested: ClassVar[dict[str, Any]] = {"trainer": TrainerConfig, "rule_model": RuleModelConfig}
     _uses_rules = True
+    _member_classes: ClassVar[dict[str, Any]] = {
+        cls.__name__: cls for cls in (GoldClassifier, LabelModelClassifier, SpearClassifier)
+    }
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseSpearEstimator._parameter_constraints,
         "members": ["array-like"],
@@ -143,7 +146,7 @@ class_weight, metric, random_state, verbose
         shared |= {"fit_strategy": "crossfit-rotated"}
         shared["random_state"] = getattr(self, "seed_", self.random_state)
         rules = {"rule_model": self.rule_model}
-        label_model = {"label_model": self.label_model}
+        label_model: dict[str, Any] = {"label_model": self.label_model}
         label_model |= {"label_model_options": self.label_model_options}
         amal = {"mixer": self.mixer, "mixer_options": self.mixer_options}
         makers: dict[str, tuple[type[BaseSpearEstimator], dict[str, Any]]] = {
@@ -189,7 +192,9 @@ class_weight, metric, random_state, verbose
         self.votes_test_ = next((test for test in tests if test is not None), None)
         self.members_ = {"gold": members["gold"]} if self.guarded_ else members
         self._take_inputs()
-        unseen = {name: member.out_of_fold_ for name, member in self.members_.items()}
+        unseen = {
+            name: cast(OutOfFold, member.out_of_fold_) for name, member in self.members_.items()
+        }
         log_p = {name: one.log_p for name, one in unseen.items()}
         rules = unseen["amal"].log_q if "amal" in unseen else None
         if rules is not None and self.inference == "product":

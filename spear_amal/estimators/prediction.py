@@ -110,13 +110,14 @@ def out_of_fold(
     parts = [result for result in results if len(result.unseen)]
     if not parts:
         return None
-    log_p, log_q = [], []
+    log_p: list[np.ndarray] = []
+    log_q: list[np.ndarray] = []
     for result in parts:
         votes = None if pool.votes is None else pool.votes[result.unseen]
         table = Table(pool.x[result.unseen], votes=votes, dtype=plan.dtype, device=plan.device)
         pair = log_posteriors([result.model], table)[0]
         log_p.append(pair[0])
-        log_q.append(pair[1])
+        log_q += [] if pair[1] is None else [pair[1]]
     rows = np.concatenate([result.unseen for result in parts])
     order = np.argsort(rows)
     return OutOfFold(
@@ -124,5 +125,5 @@ def out_of_fold(
         gold=pool.y[rows[order]],
         fold=np.repeat(np.arange(len(parts)), [len(r.unseen) for r in parts])[order],
         log_p=np.concatenate(log_p)[order],
-        log_q=None if log_q[0] is None else np.concatenate(log_q)[order],
+        log_q=np.concatenate(log_q)[order] if log_q else None,
     )

@@ -261,19 +261,16 @@ def load(cls: Any, path: str | os.PathLike[str], **objects: Any) -> Any:
 
 
 def _members(
-    path: PathLike, tensors: Tensors, config: dict[str, Any], objects: dict[str, Any]
+    cls: Any, path: PathLike, tensors: Tensors, config: dict[str, Any], objects: dict[str, Any]
 ) -> dict[str, Any]:
     """Make the members of a pool, of the classes that their parts of the header name."""
-    from spear_amal import estimators
-
     members = {}
     for name, part in config.get("members", {}).items():
-        cls = getattr(estimators, part["class"])
+        member_class = cls._member_classes[part["class"]]
+        part = {"format": config["format"], **part}
         known = {key: value for key, value in objects.items() if key in part["params"]}
         of_member = under_prefix(f"{MEMBER}{name}", tensors)
-        members[name] = _estimator(
-            cls, path, of_member, {"format": config["format"], **part}, known
-        )
+        members[name] = _estimator(member_class, path, of_member, part, known)
     return members
 
 
@@ -298,7 +295,7 @@ def _estimator(
     estimator.vote_schema_ = None if form is None else VoteSchema(**_tuples(form))
     for name in ("exponent", "val_score", "best_epoch", "validation_source", "validation_used"):
         setattr(estimator, f"{name}_", config[name])
-    members = _members(path, tensors, config, objects)
+    members = _members(cls, path, tensors, config, objects)
     if members:
         estimator.members_ = members
     estimator._set_extra_state(config.get("own", {}))
