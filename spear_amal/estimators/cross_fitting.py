@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -200,26 +201,78 @@ def _folds(pool: TrainingPool, plan: FitPlan) -> list[np.ndarray]:
     """Each gold row of L and V plays validation once; without gold each row with votes."""
     if not pool.has_gold:
         return _covered_folds(pool, plan)
-    counts = np.bincount(pool.y[pool.gold])
-    smallest, rarest = min((int(n), code) for code, n in enumerate(counts) if n)
-    if smallest < plan.n_folds:
-        raise InputError(
-            f"cross-fitting over {plan.n_folds} folds needs as many gold rows of every class; "
-            f"the rarest, {pool.classes.tolist()[rarest]!r}, has {smallest}. Use fewer folds or "
-            "fit_strategy='refit'"
-        )
-    folds = StratifiedKFold(plan.n_folds, shuffle=True, random_state=plan.seed)
-    return [pool.gold[held_out] for _, held_out in folds.split(pool.gold, pool.y[pool.gold])]
+    n_folds = possible_folds(plan.n_folds, len(pool.gold), "gold rows")
+    return [pool.gold[places] for places in gold_folds(pool.y[pool.gold], n_folds, plan.seed)]
+
+
+def gold_folds(y: np.ndarray, n_folds: int, seed: int) -> list[np.ndarray]:
+    """Deal rows with gold into folds, classes in proportion.
+
+    A class with fewer rows than folds is in as many folds as it has rows.
+
+    Parameters
+    ----------
+    y : ndarray (n,)
+        Class codes of the gold rows; as many rows as folds at least.
+    n_folds, seed : int
+
+    Returns
+    -------
+    list of ndarray of int
+        Places in `y` of the rows of each fold, ascending; none is empty.
+
+    Examples
+    --------
+    >>> y = np.array([0, 1, 0, 0, 2, 0])
+    >>> [y[fold].tolist() for fold in gold_folds(y, 2, seed=0)]
+    [[0, 0, 2], [1, 0, 0]]
+    """
+    if np.bincount(y).max() < n_folds:  # too few rows of every class for scikit-learn
+        shuffled = np.random.default_rng(seed).permutation(len(y))
+        fold = np.empty(len(y), dtype=np.int64)
+        fold[shuffled[np.argsort(y[shuffled], kind="stable")]] = np.arange(len(y)) % n_folds
+        return [np.flatnonzero(fold == number) for number in range(n_folds)]
+    dealer = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():  # a class of fewer rows than folds is in some folds only
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        return [held_out for _, held_out in dealer.split(y, y)]
+
+
+def possible_folds(n_folds: int, n_rows: int, rows: str) -> int:
+    """Return the number of folds that there are rows for, at least two.
+
+    Parameters
+    ----------
+    n_folds, n_rows : int
+    rows : str
+        What messages call them.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than two rows.
+
+    Warns
+    -----
+    UserWarning
+        If there are fewer rows than folds.
+    """
+    if n_rows >= n_folds:
+        return n_folds
+    if n_rows < 2:
+        raise InputError(f"folds need two {rows} at least, found {n_rows}; use one model")
+    warnings.warn(
+        f"{n_folds} folds need as many {rows}, found {n_rows}: there are {n_rows} folds",
+        UserWarning,
+        stacklevel=3,
+    )
+    return n_rows
 
 
 def _covered_folds(pool: TrainingPool, plan: FitPlan) -> list[np.ndarray]:
     rows = pool.ordered(np.flatnonzero(pool.covered()))
-    if len(rows) < plan.n_folds:
-        raise InputError(
-            f"cross-fitting over {plan.n_folds} folds needs as many rows with votes, found "
-            f"{len(rows)}; use fewer folds"
-        )
-    folds = KFold(plan.n_folds, shuffle=True, random_state=plan.seed)
+    n_folds = possible_folds(plan.n_folds, len(rows), "rows with votes")
+    folds = KFold(n_folds, shuffle=True, random_state=plan.seed)
     return [rows[validation] for _, validation in folds.split(rows)]
 
 
