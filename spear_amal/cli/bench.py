@@ -73,8 +73,8 @@ def _print_tables(result: Bench) -> None:
         title = table_title(facts, protocol, result)
         show_table(readable_bench(table, facts.metric), title, table)
     for protocol, ranks in mean_ranks(result):
-        n_corpora = len(ranks.columns) - 2
-        title = f"{protocol}: mean rank over {n_corpora} corpora, and scores"
+        n = len(ranks.columns) - 2
+        title = f"{protocol}: mean rank over {n} corp{'us' if n == 1 else 'ora'}, and scores"
         show_table(readable_ranks(ranks), title, ranks)
     if result.not_at_hand:
         rows = [(item.name, item.reason) for item in result.not_at_hand]

@@ -24,7 +24,7 @@ from spear_amal.votes.label_matrix import LabelMatrix
 NO_END_MODEL = "none"
 #: Methods that a benchmark runs unasked, beside label models; each says what gold it is given.
 BENCH_METHODS = (
-    *("supervised", "only-lv:crossfit=5", "imply-loss:refit", "l2r:crossfit=5"),
+    *("supervised", "only-lv:crossfit=5", "imply-loss:refit", "l2r"),
     *("spear:crossfit=5", "amal", "recommended"),
 )
 END_MODELS = (NO_END_MODEL, "linear")
@@ -52,8 +52,9 @@ class BenchEntry:
         """Name for tables."""
         if self.end_model != NO_END_MODEL:
             return self.spec.title
-        plain = _end_method(self.label_model)
-        name = plain.title.removesuffix(" + classifier") if plain else self.label_model
+        label_model = str(self.spec.options["label_model"])
+        plain = _end_method(label_model)
+        name = plain.title.removesuffix(" + classifier") if plain else label_model
         options = {k: v for k, v in self.spec.options.items() if k != "label_model"}
         return ", ".join([f"{name} alone", *(f"{k}={v}" for k, v in options.items())])
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from spear_amal.data import CORPORA, corpus_status
+from spear_amal.data import CORPORA, Corpus, corpus_status
 from spear_amal.errors import InputError, SpearAmalError
 from spear_amal.studies.bench.entries import NO_END_MODEL, BenchEntry, run_alone
 from spear_amal.studies.bench.published import PublishedCorpus, published_corpus
@@ -85,7 +85,7 @@ class Bench:
 
 def run_bench(
     entries: Sequence[BenchEntry],
-    corpora: Sequence[str | os.PathLike[str]] | None = None,
+    corpora: Sequence[str | os.PathLike[str] | Corpus | CorpusVotes] | None = None,
     seeds: int | Sequence[int] = 5,
     *,
     protocols: Sequence[str] = BENCH_PROTOCOLS,
@@ -106,8 +106,9 @@ def run_bench(
     ----------
     entries : sequence of BenchEntry
         As :func:`spear_amal.studies.bench.entries.bench_entries` makes them.
-    corpora : sequence of str or path, optional
-        Names, and folders or archives in WRENCH's format; default: the known ones at hand.
+    corpora : sequence of str, path, Corpus or CorpusVotes, optional
+        Names, folders or archives in WRENCH's format, and corpora of your own; default: the known
+        ones at hand.
     seeds : int or sequence of int
     protocols : sequence of str
         See :func:`spear_amal.studies.run_study`; "wrench" is left out where a corpus has no
@@ -138,7 +139,7 @@ def run_bench(
     """
     numbers = check_seeds(seeds)
     bench = Bench(list(entries), pd.DataFrame())
-    sources = _at_hand(bench, data_dir, cache_dir) if corpora is None else list(corpora)
+    sources: list[Any] = _at_hand(bench, data_dir, cache_dir) if corpora is None else list(corpora)
     rows: list[RunRow] = []
     show = progress is not None
     for name in sources:
@@ -149,7 +150,7 @@ def run_bench(
             setups = list(_setups(source, protocols, n_labelled, features, settings))
         except (SpearAmalError, OSError) as error:
             asked = corpora is not None
-            bench.not_at_hand.append(NotAtHand(os.fspath(name), str(error), asked))
+            bench.not_at_hand.append(NotAtHand(_name_of(name), str(error), asked))
             continue
         bench.corpora.append(_facts(source, published, setups))
         runs = [
@@ -180,6 +181,10 @@ def _at_hand(bench: Bench, data_dir: Any, cache_dir: Any) -> list[str]:
         else:
             names.append(name)  # what is damaged says so when it is loaded
     return names
+
+
+def _name_of(source: Any) -> str:
+    return source.name if isinstance(source, Corpus | CorpusVotes) else os.fspath(source)
 
 
 def _as_published(source: CorpusVotes) -> tuple[CorpusVotes, PublishedCorpus | None]:
