@@ -75,7 +75,7 @@ class_weight, metric, random_state, verbose
         One row a member, the rule model among them: its `weight` in the pool, and its `score` and
         mean log-likelihood (`log_likelihood`) on gold rows that it had not seen, one model a row.
     strength_ : float
-        Of the pull towards the weights without evidence; infinite: these it is.
+        Of the pull towards the weights without evidence.
     out_of_fold_ : OutOfFold
         The pool's own predictions of gold rows, by members and weights that had not seen them.
     val_score_ : float
@@ -241,12 +241,11 @@ class_weight, metric, random_state, verbose
         return score(self.metric, unseen.gold, log_p.argmax(1), self.positive_code_)
 
     def _get_extra_state(self) -> dict[str, Any]:
-        strength = self.strength_ if np.isfinite(self.strength_) else None  # JSON has no infinity
-        return {"guarded": self.guarded_, "strength": strength}
+        return {"guarded": self.guarded_, "strength": self.strength_}
 
     def _set_extra_state(self, state: dict[str, Any]) -> None:
         self.guarded_ = bool(state["guarded"])
-        self.strength_ = np.inf if state["strength"] is None else float(state["strength"])
+        self.strength_ = float(state["strength"])
         self.votes_test_ = getattr(list(self.members_.values())[-1], "votes_test_", None)
 
     # -- prediction -----------------------------------------------------------------------------
