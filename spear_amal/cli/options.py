@@ -111,7 +111,7 @@ class CliConfig(TrainingConfig):
     test: tuple[Path, ...] = option((), "Table of labelled rows that models are scored on.")
     method: Text = option(
         "recommended",
-        "What to train: recommended (AMAL in 5 folds), amal, spear, majority, only-lv (no rules), "
+        "What to train: recommended (a pool of gold alone and AMAL in 5 folds), amal, spear, majority, only-lv (no rules), "
         "..; an unknown name lists all, docs/concepts.md says what they are. With options: "
         "amal:crossfit=3,weight_lr=30.",
     )

@@ -252,13 +252,14 @@ class_weight, metric, random_state, verbose
 
     def _predict_proba(self, X: Any, L: Any, exponent: float) -> np.ndarray:
         weights = {name: self.weights_["weight"][name] for name in self.members_}
-        if exponent == 0 and not any(weights.values()):  # the rules say all, and are not heard
+        if not any(weights.values()):  # the rules say all, and are not heard
             weights = {name: PRIOR.get(name, 0.0) for name in self.members_}
         weights = {name: weight for name, weight in weights.items() if weight > 0}
         parts = [self.members_[name]._predict_proba(X, None, 0.0) for name in weights]
-        if exponent > 0:
+        shares = list(weights.values())
+        if exponent > 0 and L is not None:  # silence says nothing
             parts.append(self.rule_predict_proba(align_votes(L, [X])))
-        shares = [*weights.values(), *([exponent] if exponent > 0 else [])]
+            shares.append(exponent)
         with np.errstate(divide="ignore"):  # the pool has a floor
             return np.exp(pool(np.log(np.stack(parts)), np.array(shares)))
 

@@ -12,9 +12,9 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
-#: Strengths of the pull towards the prior weights that cross-validation chooses among, ascending:
-#: in rows, as the penalty stands beside a sum over rows. Larger ones leave the prior as it is, which
-#: is half a classifier that may know nothing of a rare class.
+#: Strengths of the pull to the prior weights that cross-validation chooses among, ascending: in
+#: rows, as the penalty stands beside a sum over rows. Larger ones would leave the prior as it is,
+#: which is half a classifier that may know nothing of a rare class.
 STRENGTHS = (1.0, 3.0, 10.0)
 #: A member that gives gold less than this is as wrong as can be: one row must not decide alone.
 LOG_FLOOR = float(np.log(1e-4))
