@@ -5,6 +5,7 @@ from spear_amal.label_models.auto import AutoLabelModel
 from spear_amal.label_models.base import LabelModel
 from spear_amal.label_models.cage import Cage
 from spear_amal.label_models.dawid_skene import DawidSkene
+from spear_amal.label_models.flying_squid import FlyingSquid
 from spear_amal.label_models.label_rows import UNKNOWN_WITHOUT_GOLD, label_rows
 from spear_amal.label_models.majority import MajorityVote
 from spear_amal.label_models.registry import LABEL_MODELS, register_label_model
@@ -21,6 +22,7 @@ __all__ = [
     "AutoLabelModel",
     "Cage",
     "DawidSkene",
+    "FlyingSquid",
     "LabelModel",
     "MajorityVote",
     "SnorkelLabelModel",

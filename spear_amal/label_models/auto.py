@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn.base import clone
 
+from spear_amal._typing import ClassBalanceLike
 from spear_amal.checks import check_choice, check_whole
 from spear_amal.errors import InputError
 from spear_amal.label_models.base import LabelModel
@@ -50,6 +51,8 @@ class AutoLabelModel(LabelModel):
     n_folds : int
         Folds of the gold rows for candidates that learn from gold; fewer where there are fewer
         rows.
+    class_balance : str, mapping of class name to share, or array of shape (C,), optional
+        That of all candidates; see :class:`LabelModel`.
     random_state : int
         Seed of candidates that draw.
 
@@ -78,6 +81,8 @@ class AutoLabelModel(LabelModel):
 
     uses_gold = True
     uses_scores = True
+    has_balance = True  # that of the one chosen
+    estimates_balance = True
 
     def __init__(
         self,
@@ -86,12 +91,14 @@ class AutoLabelModel(LabelModel):
         without_gold: str = WITHOUT_GOLD,
         loss: str = "brier",
         n_folds: int = 5,
+        class_balance: ClassBalanceLike | None = None,
         random_state: int = 0,
     ) -> None:
         self.candidates = candidates
         self.without_gold = without_gold
         self.loss = loss
         self.n_folds = n_folds
+        self.class_balance = class_balance
         self.random_state = random_state
 
     def check_parameters(self) -> None:
@@ -129,12 +136,13 @@ class AutoLabelModel(LabelModel):
         self.model_ = self._new(self.chosen_).fit(L, gold_names(L, gold))
 
     def _new(self, name: str) -> LabelModel:
-        return make_label_model(name, {}, self.random_state)
+        given = {} if self.class_balance is None else {"class_balance": self.class_balance}
+        return make_label_model(name, given, self.random_state)
 
     def _losses(self, name: str, L: LabelMatrix, gold: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Losses (k,) of a candidate on the gold rows (k,), which it did not learn from."""
         model, votes = self._new(name), L[rows]
-        if not model.uses_gold:
+        if not model.learns_from_gold:
             return row_losses(self.loss, model.fit(L).predict_proba(votes), gold[rows])
         fold = deal(votes, gold[rows], self.n_folds)
         p = np.empty((len(rows), L.n_classes))
