@@ -126,7 +126,7 @@ class LabelModelClassifier(BaseSpearEstimator):
             return None
         schema: VoteSchema = self.vote_schema_
         model, votes = self.new_label_model(), self._as_given(pool.votes, pool.plan)
-        if self.label_models_ and not model.uses_gold:
+        if self.label_models_ and not model.learns_from_gold:
             model = self.label_models_[-1]  # it learns from votes alone, and they are the same
         else:
             y = np.full_like(pool.y, -1)
