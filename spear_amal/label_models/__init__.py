@@ -4,6 +4,7 @@ from spear_amal.label_models.accuracy import AccuracyModel
 from spear_amal.label_models.base import LabelModel
 from spear_amal.label_models.cage import Cage
 from spear_amal.label_models.dawid_skene import DawidSkene
+from spear_amal.label_models.hyper import HyperLabelModel
 from spear_amal.label_models.label_rows import UNKNOWN_WITHOUT_GOLD, label_rows
 from spear_amal.label_models.majority import MajorityVote
 from spear_amal.label_models.registry import LABEL_MODELS, register_label_model
@@ -16,6 +17,7 @@ __all__ = [
     "AccuracyModel",
     "Cage",
     "DawidSkene",
+    "HyperLabelModel",
     "LabelModel",
     "MajorityVote",
     "SnorkelLabelModel",

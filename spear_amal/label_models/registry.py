@@ -10,6 +10,7 @@ from spear_amal.label_models.accuracy import AccuracyModel
 from spear_amal.label_models.base import LabelModel
 from spear_amal.label_models.cage import Cage
 from spear_amal.label_models.dawid_skene import DawidSkene
+from spear_amal.label_models.hyper import HyperLabelModel
 from spear_amal.label_models.majority import MajorityVote
 from spear_amal.label_models.snorkel_model import SnorkelLabelModel
 from spear_amal.label_models.weighted_majority import WeightedMajority
@@ -23,6 +24,7 @@ LABEL_MODELS: dict[str, type[LabelModel]] = {
     "cage": Cage,
     "label-model": AccuracyModel,
     "snorkel": SnorkelLabelModel,
+    "hyper": HyperLabelModel,
 }
 
 

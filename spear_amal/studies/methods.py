@@ -246,6 +246,7 @@ _ALL = (
     _end_model("cage", "CAGE"),
     _end_model("snorkel", "Snorkel's label model"),
     _end_model("label-model", "Label model"),
+    _end_model("hyper", "Hyper label model"),
     Method(
         "imply-loss",
         "Imply Loss",
