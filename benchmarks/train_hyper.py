@@ -71,7 +71,10 @@ class Sparse:
 
 
 def make_lesson(draw: Draw) -> Lesson | None:
-    """Return the graph of a draw; None if no row is left whose class the model is not told."""
+    """Return the graph of a draw; None if no row is left whose class the model is not told.
+
+    None too if the matrix is so large that its messages come in parts.
+    """
     L = LabelMatrix.from_dense(draw.votes, classes=range(draw.n_classes))
     patterns = find_patterns(L, draw.n_classes, draw.gold)
     rows = np.zeros((len(patterns.n_rows), draw.n_classes), dtype=np.float32)
@@ -81,14 +84,12 @@ def make_lesson(draw: Draw) -> Lesson | None:
     if not rows.any():
         return None
     graph, _ = vote_graph(patterns, draw.n_classes, draw.balance)
-    return Lesson(graph, rows / rows.sum())
+    return Lesson(graph, rows / rows.sum()) if len(graph.parts) == 1 else None
 
 
 def one_graph(graphs: Sequence[VoteGraph]) -> VoteGraph:
     """Join graphs of as many classes into one, in torch."""
     parts = [part for graph in graphs for part in graph.parts]
-    if len(parts) > len(graphs):
-        raise ValueError("graphs in several parts cannot be joined")
 
     def joined(nodes: Sequence[Any], name: str) -> Sparse:
         return Sparse(sp.block_diag([getattr(node, name) for node in nodes], format="csr"))

@@ -34,7 +34,7 @@ HIDDEN = 32
 #: Rounds of messages.
 ROUNDS = 3
 # Votes, times classes, whose messages are in memory at once.
-MESSAGES_AT_ONCE = 1 << 16
+MESSAGES_AT_ONCE = 1 << 18
 # Pairs whose overlaps with all others are in memory at once.
 PAIRS_AT_ONCE = 256
 # Keeps logarithms of shares finite.
