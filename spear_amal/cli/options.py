@@ -557,7 +557,11 @@ class StudyOptions(RunOptions):
     features: str | None = option(
         None, "tfidf, published, encoder:NAME or file:PATH; default: tfidf."
     )
-    protocol: str = option("random", "random, or published: the corpus' own labelled rows.")
+    protocol: str = option(
+        "random",
+        "random; published: the corpus' own labelled rows; or wrench: no labelled rows, and the "
+        "corpus' own validation rows.",
+    )
     tune: int = option(0, "Trials of tuning for every method.", ge=0)
     trials_at_once: int = option(
         10, "Trials that tuning proposes at a time, and trains together.", ge=1

@@ -19,7 +19,13 @@ from spear_amal.checks import check_metric
 from spear_amal.errors import InputError
 from spear_amal.estimators import serialization
 from spear_amal.estimators.cross_fitting import FitPlan, FoldResult, fit_plan, weights_frame
-from spear_amal.estimators.prediction import choose_exponent, combine, log_posteriors
+from spear_amal.estimators.prediction import (
+    OutOfFold,
+    choose_exponent,
+    combine,
+    log_posteriors,
+    out_of_fold,
+)
 from spear_amal.estimators.row_weights import (
     BALANCED,
     class_factors,
@@ -60,6 +66,7 @@ BATCH, IMAGE_BATCH = 64, 128
 LOGIT_STEP = 0.14  # 0.01 on bags of 14 words, the rate that a first study used
 RATE_RANGE = (1e-4, 0.1)
 STEPS_PER_EPOCH = 16
+CROSSFIT = ("crossfit", "crossfit-weights", "crossfit-rotated")
 SGD_RATE = 0.05
 MakeLosses = Callable[[np.ndarray | None], ComponentSet]
 MakeRules = Callable[[np.ndarray, torch.Generator], Any]
@@ -110,11 +117,13 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
     _uses_rules: ClassVar[bool] = False
     _needs_gold: ClassVar[bool] = True
     _takes_images: ClassVar[bool] = False
+    # Classes of the fitted estimators that one may consist of, by name: files hold them by it.
+    _member_classes: ClassVar[dict[str, Any]] = {}
     _patience: ClassVar[int | None] = 10
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "hidden": ["array-like"],
         "trainer": [None, TrainerConfig],
-        "fit_strategy": [StrOptions({"single", "refit", "crossfit", "crossfit-weights"})],
+        "fit_strategy": [StrOptions({"single", "refit", *CROSSFIT})],
         "n_folds": [Interval(Integral, 2, None, closed="left")],
         "inference": [StrOptions({"feature", "product"})],
         "validation": [StrOptions({"shared", "split"})],
@@ -161,6 +170,11 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
             raise InputError(
                 "random_state=None starts every run anew: a run that goes on from a checkpoint, or "
                 "in several processes, needs a number"
+            )
+        if self.fit_strategy == "crossfit-rotated" and self.n_folds < 3:
+            raise InputError(
+                "fit_strategy='crossfit-rotated' keeps one fold from a model and validates on "
+                f"another one, so n_folds must be at least 3, found {self.n_folds}"
             )
         keeps_none = type(self._new_mixer()).table is Mixer.table
         if self.fit_strategy == "crossfit-weights" and keeps_none:
@@ -358,7 +372,8 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         """
         n_rows = len(np.setdiff1d(pool.gold, pool.validation)) or len(pool.gold)
         if self.fit_strategy.startswith("crossfit"):
-            n_rows = len(pool.gold) * (self.n_folds - 1) // self.n_folds
+            kept = self.n_folds - (2 if self.fit_strategy == "crossfit-rotated" else 1)
+            n_rows = len(pool.gold) * kept // self.n_folds
         return int(np.clip(n_rows // STEPS_PER_EPOCH, 4, 32))
 
     def _class_weights(self, pool: TrainingPool, gold: np.ndarray) -> np.ndarray | None:
@@ -412,6 +427,9 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         self.training_path_ = ", ".join(dict.fromkeys(result.result.path for result in results))
         self.weights_ = weights_frame(results)
         self.exponent_ = self._choose_exponent(pool, results, plan)
+        self.out_of_fold_: OutOfFold | None = None
+        if plan.fit_strategy == "crossfit-rotated":
+            self.out_of_fold_ = out_of_fold(pool, results, plan)
         self.snapshots_ = {
             epoch: self._snapshot(parameters, plan)
             for epoch, parameters in results[0].result.kept.items()
@@ -544,6 +562,11 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
     def positive_code_(self) -> int:
         """Code of the class whose F1 the metric "f1" is: class 1 of the votes, if there are any."""
         return 1 if self.vote_schema_ is None else self.vote_schema_.code_of(1)
+
+    @property
+    def row_weights_(self) -> pd.DataFrame:
+        """Weights (rows, losses) that were learnt by row; of a pool those of its member."""
+        return self.weights_
 
     @property
     def n_lfs_(self) -> int:

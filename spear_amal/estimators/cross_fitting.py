@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -131,6 +132,8 @@ class FoldResult:
         Of several candidates the one that validation rows chose.
     streamed : bool
         Whether `trained` are rows of a stream and not of the pool.
+    unseen : ndarray of int
+        Gold rows that were neither trained on nor in V; none but with "crossfit-rotated".
     validation_used : {"shared", "split", "training"}
         How V served: whole for weights and epoch, one half each, or V was in training as well.
     """
@@ -144,6 +147,7 @@ class FoldResult:
     validation_used: str
     mixer: Mixer
     streamed: bool = False
+    unseen: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=int))
 
 
 class Stream(Protocol):
@@ -158,7 +162,7 @@ class Stream(Protocol):
 
 
 def fit_plan(pool: TrainingPool, plan: FitPlan) -> Steps[list[FoldResult]]:
-    """Train by ``plan.fit_strategy``: "single", "refit", "crossfit" or "crossfit-weights"."""
+    """Train by ``plan.fit_strategy``; see :class:`~.spear.SpearClassifier`."""
     if plan.trainer.distributed is None:
         return (yield from _fit_here(pool, plan))
     from spear_amal.distributed.process_group import process_group
@@ -170,17 +174,20 @@ def fit_plan(pool: TrainingPool, plan: FitPlan) -> Steps[list[FoldResult]]:
 def _fit_here(pool: TrainingPool, plan: FitPlan) -> Steps[list[FoldResult]]:
     mark = run_mark(pool, plan)
     tables = TableFactory(pool, plan)
-    if plan.fit_strategy in ("crossfit", "crossfit-weights"):
-        folds = [
+    if plan.fit_strategy.startswith("crossfit"):
+        folds = _folds(pool, plan)
+        rotated = plan.fit_strategy == "crossfit-rotated"
+        parts = [
             _Part.of(
-                *(pool, tables, held_out, plan, f"{mark}-{i}"),
+                *(pool, tables, validation, plan, f"{mark}-{i}"),
+                unseen=folds[i - 1] if rotated else None,
                 part=f"fold{i}",
-                label=f"fold {i + 1} of {plan.n_folds}",
+                label=f"fold {i + 1} of {len(folds)}",
             )
-            for i, held_out in enumerate(_folds(pool, plan))
+            for i, validation in enumerate(folds)
         ]
-        results = yield from _trained(folds)
-        if plan.fit_strategy == "crossfit":
+        results = yield from _trained(parts)
+        if plan.fit_strategy != "crossfit-weights":
             return results
         return [(yield from _with_mean_weights(pool, tables, results, plan, mark))]
     first = _Part.of(pool, tables, pool.validation, plan, mark)
@@ -194,26 +201,78 @@ def _folds(pool: TrainingPool, plan: FitPlan) -> list[np.ndarray]:
     """Each gold row of L and V plays validation once; without gold each row with votes."""
     if not pool.has_gold:
         return _covered_folds(pool, plan)
-    counts = np.bincount(pool.y[pool.gold])
-    smallest, rarest = min((int(n), code) for code, n in enumerate(counts) if n)
-    if smallest < plan.n_folds:
-        raise InputError(
-            f"cross-fitting over {plan.n_folds} folds needs as many gold rows of every class; "
-            f"the rarest, {pool.classes.tolist()[rarest]!r}, has {smallest}. Use fewer folds or "
-            "fit_strategy='refit'"
-        )
-    folds = StratifiedKFold(plan.n_folds, shuffle=True, random_state=plan.seed)
-    return [pool.gold[held_out] for _, held_out in folds.split(pool.gold, pool.y[pool.gold])]
+    n_folds = possible_folds(plan.n_folds, len(pool.gold), "gold rows")
+    return [pool.gold[places] for places in gold_folds(pool.y[pool.gold], n_folds, plan.seed)]
+
+
+def gold_folds(y: np.ndarray, n_folds: int, seed: int) -> list[np.ndarray]:
+    """Deal rows with gold into folds, classes in proportion.
+
+    A class with fewer rows than folds is in as many folds as it has rows.
+
+    Parameters
+    ----------
+    y : ndarray (n,)
+        Class codes of the gold rows; as many rows as folds at least.
+    n_folds, seed : int
+
+    Returns
+    -------
+    list of ndarray of int
+        Places in `y` of the rows of each fold, ascending; none is empty.
+
+    Examples
+    --------
+    >>> y = np.array([0, 1, 0, 0, 2, 0])
+    >>> [y[fold].tolist() for fold in gold_folds(y, 2, seed=0)]
+    [[0, 0, 2], [1, 0, 0]]
+    """
+    if np.bincount(y).max() < n_folds:  # too few rows of every class for scikit-learn
+        shuffled = np.random.default_rng(seed).permutation(len(y))
+        fold = np.empty(len(y), dtype=np.int64)
+        fold[shuffled[np.argsort(y[shuffled], kind="stable")]] = np.arange(len(y)) % n_folds
+        return [np.flatnonzero(fold == number) for number in range(n_folds)]
+    dealer = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():  # a class of fewer rows than folds is in some folds only
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        return [held_out for _, held_out in dealer.split(y, y)]
+
+
+def possible_folds(n_folds: int, n_rows: int, rows: str) -> int:
+    """Return the number of folds that there are rows for, at least two.
+
+    Parameters
+    ----------
+    n_folds, n_rows : int
+    rows : str
+        What messages call them.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than two rows.
+
+    Warns
+    -----
+    UserWarning
+        If there are fewer rows than folds.
+    """
+    if n_rows >= n_folds:
+        return n_folds
+    if n_rows < 2:
+        raise InputError(f"folds need two {rows} at least, found {n_rows}; use one model")
+    warnings.warn(
+        f"{n_folds} folds need as many {rows}, found {n_rows}: there are {n_rows} folds",
+        UserWarning,
+        stacklevel=3,
+    )
+    return n_rows
 
 
 def _covered_folds(pool: TrainingPool, plan: FitPlan) -> list[np.ndarray]:
     rows = pool.ordered(np.flatnonzero(pool.covered()))
-    if len(rows) < plan.n_folds:
-        raise InputError(
-            f"cross-fitting over {plan.n_folds} folds needs as many rows with votes, found "
-            f"{len(rows)}; use fewer folds"
-        )
-    folds = KFold(plan.n_folds, shuffle=True, random_state=plan.seed)
+    n_folds = possible_folds(plan.n_folds, len(rows), "rows with votes")
+    folds = KFold(n_folds, shuffle=True, random_state=plan.seed)
     return [rows[validation] for _, validation in folds.split(rows)]
 
 
@@ -257,7 +316,7 @@ class _Part:
     Attributes
     ----------
     members : list of Member
-    trained, validation, validation_used, streamed
+    trained, validation, validation_used, streamed, unseen
         As of :class:`FoldResult`.
     """
 
@@ -266,6 +325,7 @@ class _Part:
     validation: np.ndarray
     validation_used: str
     streamed: bool
+    unseen: np.ndarray
 
     @classmethod
     def of(
@@ -277,11 +337,16 @@ class _Part:
         mark: str,
         stream: Stream | None = None,
         *,
+        unseen: np.ndarray | None = None,
         part: str = "",
         label: str = "",
     ) -> _Part:
-        """Make one whose V are the rows `validation`: of the outer loss and the choice of epoch."""
-        gold = np.setdiff1d(pool.gold, validation)
+        """Make one whose V are the rows `validation`: of the outer loss and the choice of epoch.
+
+        The gold rows `unseen` have no part in it at all.
+        """
+        unseen = np.empty(0, dtype=int) if unseen is None else unseen
+        gold = np.setdiff1d(pool.gold, np.concatenate([validation, unseen]))
         used = "shared"
         if pool.source == "training" and not len(gold):
             used, gold = "training", pool.gold
@@ -321,7 +386,7 @@ class _Part:
                 ),
             )
             members.append(member)
-        return cls(members, rows, validation, used, stream is not None)
+        return cls(members, rows, validation, used, stream is not None, unseen)
 
     def chosen(self, results: list[TrainingResult]) -> FoldResult:
         """Return the candidate with the best score on V, the earliest of equals."""
@@ -337,6 +402,7 @@ class _Part:
             validation_used=self.validation_used,
             mixer=member.mixer,
             streamed=self.streamed,
+            unseen=self.unseen,
         )
 
 

@@ -26,8 +26,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "inference": "feature",
         "quality_guides": 0.9,
     },
-    # First study: the largest gains came from cross-fitting over L+V.
-    "recommended": {
+    # The largest gains of one method came from cross-fitting over L+V.
+    "folds": {
         "mixer": "amal",
         "fit_strategy": "crossfit",
         "n_folds": 5,
@@ -150,11 +150,11 @@ class SpearClassifier(GuardsVotes, BaseSpearEstimator):
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> Self:
-        """Make a classifier with the settings called "paper" or "recommended".
+        """Make a classifier with the settings called "paper" or "folds".
 
         Parameters
         ----------
-        name : {"paper", "recommended"}
+        name : {"paper", "folds"}
         **changes
             Options by name that differ, as for :meth:`from_options`.
         """

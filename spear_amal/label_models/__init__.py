@@ -1,6 +1,7 @@
 """Label models: votes in, class distributions out."""
 
 from spear_amal.label_models.accuracy import AccuracyModel
+from spear_amal.label_models.auto import AutoLabelModel
 from spear_amal.label_models.base import LabelModel
 from spear_amal.label_models.cage import Cage
 from spear_amal.label_models.dawid_skene import DawidSkene
@@ -11,10 +12,14 @@ from spear_amal.label_models.registry import LABEL_MODELS, register_label_model
 from spear_amal.label_models.snorkel_model import SnorkelLabelModel
 from spear_amal.label_models.weighted_majority import WeightedMajority
 
+# It chooses among the registered ones, and so comes after them.
+register_label_model("auto", AutoLabelModel)
+
 __all__ = [
     "LABEL_MODELS",
     "UNKNOWN_WITHOUT_GOLD",
     "AccuracyModel",
+    "AutoLabelModel",
     "Cage",
     "DawidSkene",
     "HyperLabelModel",

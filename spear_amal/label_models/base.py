@@ -265,7 +265,7 @@ class LabelModel(BaseEstimator):
             If the file is damaged, holds something else or a model of another class. Files of
             Snorkel's ``LabelModel.save`` are pickles, which are never read.
         """
-        return read_label_model(receiver, path)
+        return read_label_model(receiver, path, LabelModel)
 
     def _votes(self, L: StoredVotesLike) -> LabelMatrix | VoteFiles:
         """Open votes to predict on."""

@@ -524,7 +524,6 @@ def test_bad_input_is_named(data):
     refused("without votes", X, y, options={"losses": (3, 4)})
     refused("weight_lr", X, y, L=L, options={"mixer_options": {"weight_lr": -1.0}})
     refused("L_val has 6 LFs", X, y, L=L, X_val=X[:5], y_val=gold[:5], L_val=np.asarray(L)[:5, :6])
-    refused("fewer folds", X, y, L=L, options={"fit_strategy": "crossfit", "n_folds": 40})
     refused("unknown loss", X, y, L=L, options={"losses": ("gold", "silver")})
     refused("unknown mixer", X, y, L=L, options={"mixer": "blender"})
     refused("quality_guides", X, y, L=L, options={"quality_guides": 1.5})
