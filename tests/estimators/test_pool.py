@@ -76,7 +76,7 @@ def test_each_gold_row_is_unseen_once_validation_once_and_trained_on_otherwise()
 
 
 def test_without_votes_gold_alone_is_the_pool():
-    X, y, _, gold = _table()
+    X, y, _, _gold = _table()
     model = PooledClassifier(trainer=QUICK).fit(X, y)
     alone = GoldClassifier(fit_strategy="crossfit-rotated", trainer=QUICK).fit(X, y)
     assert list(model.members_) == list(model.weights_.index) == ["gold"]

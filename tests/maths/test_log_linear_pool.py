@@ -25,7 +25,9 @@ def _loss(weights, log_p, y, prior, strength):
     """The penalised loss, row by row in plain Python."""
     total = strength * float(((weights - prior) ** 2).sum())
     for i, gold in enumerate(y):
-        products = np.exp(sum(w * np.maximum(p[i], LOG_FLOOR) for w, p in zip(weights, log_p)))
+        products = np.exp(
+            sum(w * np.maximum(p[i], LOG_FLOOR) for w, p in zip(weights, log_p, strict=False))
+        )
         total -= float(np.log(products[gold] / products.sum()))
     return total
 
