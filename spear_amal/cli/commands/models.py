@@ -71,7 +71,7 @@ def compare(options: CompareOptions) -> None:
 
 
 def crossover(options: CrossoverOptions) -> None:
-    """Say what would help most: write a rule, label n more rows, or stop.
+    """Compute what would help most: write a rule, label n more rows, or stop.
 
     Scores with rules and without against the number of labels, on labelled rows that no training
     saw, and where plain supervision catches up. Runs the file of labelling functions that --lfs, or
