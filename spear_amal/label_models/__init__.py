@@ -7,6 +7,7 @@ from spear_amal.label_models.cage import Cage
 from spear_amal.label_models.committee import LabelModelCommittee
 from spear_amal.label_models.dawid_skene import DawidSkene
 from spear_amal.label_models.flying_squid import FlyingSquid
+from spear_amal.label_models.hyper import HyperLabelModel
 from spear_amal.label_models.label_rows import UNKNOWN_WITHOUT_GOLD, label_rows
 from spear_amal.label_models.majority import MajorityVote
 from spear_amal.label_models.registry import LABEL_MODELS, register_label_model
@@ -25,6 +26,7 @@ __all__ = [
     "Cage",
     "DawidSkene",
     "FlyingSquid",
+    "HyperLabelModel",
     "LabelModel",
     "LabelModelCommittee",
     "MajorityVote",
