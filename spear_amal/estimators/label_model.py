@@ -17,6 +17,7 @@ from spear_amal.estimators.cut_statistic import SHARE, row_selection
 from spear_amal.estimators.validation import TrainingPool, VoteSchema
 from spear_amal.label_models import LABEL_MODELS, LabelModel
 from spear_amal.label_models.against_majority import BothWrong
+from spear_amal.label_models.committee import gold_names
 from spear_amal.label_models.registry import make_label_model
 from spear_amal.losses import ComponentSet, GoldCrossEntropy, NoisyCrossEntropy, TeacherCrossEntropy
 from spear_amal.mixers import Mixer, build_mixer
@@ -133,7 +134,7 @@ class LabelModelClassifier(BaseSpearEstimator):
         else:
             y = np.full_like(pool.y, -1)
             y[gold] = schema.order[pool.y[gold]]
-            model._fit_silently(votes, votes.classes.as_numbers(y))
+            model._fit_silently(votes, gold_names(votes, y))
         self.label_models_.append(model)
         unseen = np.where(pool.y >= 0, schema.order[pool.y], -1)
         unseen[gold] = -1

@@ -19,7 +19,7 @@ from spear_amal.votes.label_matrix import LabelMatrix
 
 #: What "auto" chooses from unless it is told otherwise, the simplest first.
 CANDIDATES = (
-    *("majority", "weighted-majority", "label-model", "flying-squid", "committee"),
+    *("majority", "weighted-majority", "label-model", "flying-squid", "hyper", "committee"),
     *("cage", "dawid-skene"),
 )
 #: What "auto" is where too few rows have gold.
