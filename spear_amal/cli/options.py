@@ -112,7 +112,8 @@ class CliConfig(TrainingConfig):
     method: Text = option(
         "recommended",
         "What to train: recommended (a pool of gold alone and AMAL in 5 folds), amal, spear, "
-        "majority, only-lv (no rules), ..; an unknown name lists all, docs/concepts.md says what they are. With options: "
+        "majority, only-lv (no rules), ..; an unknown name lists all, docs/concepts.md says what "
+        "they are. With options: "
         "amal:crossfit=3,weight_lr=30.",
     )
     features: Text = option(
@@ -260,6 +261,54 @@ class CompareOptions(CliConfig):
     )
     smallest_gain: float = option(1.0, "Points that rules must add to be worth having.", ge=0)
     jobs: int = option(1, "Processes, of one thread each.", ge=1)
+    fault_tolerant: FaultTolerant = False
+    no_cache: NoCache = False
+    force: Force = False
+
+
+class CrossoverOptions(CliConfig):
+    """Options of ``crossover``."""
+
+    SHOWN: ClassVar = {
+        "Options": "source data lfs method html runs force",
+        "Rows": "text_column label_column gold id_column sep encoding sheet test in_folds "
+        "fault_tolerant cache no_cache data_dir",
+        "Labels": "sizes largest folds repeats smallest_gain labels_per_rule jobs",
+        "Training": "features metric seed max_epochs",
+    }
+
+    source: str | None = option(
+        None,
+        "A corpus (plots, sms, youtube, imdb) or a WRENCH folder, whose rows all have gold; "
+        "default: the table of --data.",
+        metavar="SOURCE",
+    )
+    html: Path | None = option(None, "HTML page to write; needs: pip install 'spear-amal[report]'.")
+    runs: Path = option(
+        Path("crossover.json"),
+        "JSON file with one row a run; one that is there is continued.",
+        flag="output",
+    )
+    in_folds: bool = option(
+        False, "Score in folds of the labelled rows, also where spear.toml names test rows."
+    )
+    sizes: int = option(5, "How many numbers of labels, from few to all.", ge=3)
+    largest: int | None = option(
+        None,
+        "Labels at most; default: all that training has while a fold is held out, of a corpus its "
+        "usual labelled and validation rows together.",
+        ge=1,
+    )
+    folds: int = option(5, "Folds into which the labelled rows are dealt.", ge=2)
+    repeats: int | None = option(
+        None, "How often labels are drawn anew; default: 1 in folds, 5 on test rows.", ge=1
+    )
+    smallest_gain: float = option(1.0, "Points that are worth having.", ge=0.01)
+    labels_per_rule: float = option(
+        20.0, "How many labels take as long as writing one labelling function.", gt=0
+    )
+    jobs: int = option(1, "Processes, of one thread each.", ge=1)
+    data_dir: DataDir = None
     fault_tolerant: FaultTolerant = False
     no_cache: NoCache = False
     force: Force = False

@@ -38,6 +38,7 @@ TYPES: dict[str, type | tuple[type, ...]] = {
 }
 # Protocols of comparisons on one partly labelled table, whose rows are folds and no seeds.
 IN_FOLDS, ON_TEST = "outer folds", "test table"
+LABEL_DRAWS = "draws of labels"
 # Options by the names that they have in older files -> their names now, so that runs of those
 # files are found again.
 RENAMED = {
