@@ -83,9 +83,10 @@ class SpearClassifier(GuardsVotes, BaseSpearEstimator):
     class_weight : {"balanced"}, mapping of class to number, or None
         What the gold loss of a row is multiplied by, by its class; only ratios matter. "balanced":
         every class counts as much as the others.
-    metric : {"accuracy", "f1", "macro-f1"}
+    metric : {"accuracy", "f1", "macro-f1", "auto"}
         Chooses the epoch; "f1" is that of class 1 (of the votes, if there are any). Ties go to
-        the lower validation loss.
+        the lower validation loss. "auto" chooses by the bounded likelihood of gold, in which rare
+        classes count (:mod:`spear_amal.training.epoch_choice`), and scores are accuracies.
     random_state : int, RandomState, Generator or None
         An int gives the same model each time; None another one each time, and so does a generator,
         which is drawn from. ``seed_`` is the number that it came to.

@@ -19,6 +19,7 @@ from spear_amal.models import JointModel
 from spear_amal.tensors.bool_table import PackedBools
 from spear_amal.tensors.optimiser import Optimiser
 from spear_amal.training.callbacks import Record
+from spear_amal.training.epoch_choice import AUTO
 from spear_amal.training.objective import make_scaler
 from spear_amal.warn_once import ShownTexts
 
@@ -188,7 +189,7 @@ class TrainingResult:
         return cls(
             history=state.history,
             best_epoch=state.selection.epoch if chosen else state.epoch - 1,
-            val_score=state.selection.score if chosen else None,
+            val_score=state.history[state.selection.epoch]["val_score"] if chosen else None,
             weights=_all_rows(state.mixer, shard),
             last_weights=last,
             refreshes=state.refreshes,
@@ -230,21 +231,32 @@ METRICS: dict[str, Callable[[np.ndarray, np.ndarray, int], float]] = {
 }
 
 
+#: What ``metric=`` may be where an epoch is chosen. "auto": by :mod:`.epoch_choice`, and what is
+#: reported is the accuracy.
+CHOICES = (*METRICS, AUTO)
+
+
+def reported_metric(metric: str) -> str:
+    """Return the metric of scores that are shown, of one that chooses epochs."""
+    return "accuracy" if metric == AUTO else metric
+
+
 def score(metric: str, y: np.ndarray, predicted: np.ndarray, positive: int = 1) -> float:
     """Score predicted class codes against gold ones, both (n,); rows with gold -1 are left out.
 
-    `positive` is the class whose F1 the metric "f1" is.
+    `positive` is the class whose F1 the metric "f1" is. Of "auto" the accuracy is computed.
 
     Examples
     --------
     >>> score("accuracy", np.array([0, 1, -1]), np.array([0, 0, 1]))
     0.5
     """
-    check_name("metric", metric, METRICS)
+    check_name("metric", metric, CHOICES)
     known = np.asarray(y) >= 0
     if not known.any():
         raise InputError("nothing to score: no row has a gold label")
-    return METRICS[metric](np.asarray(y)[known], np.asarray(predicted)[known], positive)
+    compute = METRICS[reported_metric(metric)]
+    return compute(np.asarray(y)[known], np.asarray(predicted)[known], positive)
 
 
 OPTIMISERS = ("adam", "sgd")
