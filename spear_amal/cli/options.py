@@ -90,7 +90,7 @@ class TrainingConfig(Options):
     metric: Metric = option(
         "accuracy",
         "What chooses the epoch and is reported: accuracy, f1 or macro-f1; auto reports accuracy, "
-        "and chooses by the likelihood of gold, rare classes with it.",
+        "and chooses by the likelihood of gold, which sees rare classes.",
     )
     seed: int = option(0, "Starts the training; the same seed gives the same model.", ge=0)
     max_epochs: int = option(100, "Number of epochs at most.", ge=1)

@@ -140,6 +140,7 @@ class TrainingRun:
         losses = dict(zip(self.components.names, means, strict=True))
         _check_finite(losses, state.epoch)
         epoch = state.epoch
+        mixer.end_epoch()
         record: Record = {"epoch": epoch, **{f"loss/{name}": v for name, v in losses.items()}}
         record |= {f"{WEIGHT}{k}": v for k, v in mixer.mean_weights(self.local_rows).items()}
         record |= {f"{MODULE}{k}/{m}": v for (k, m), v in mixer.module_weights().items()}

@@ -164,8 +164,9 @@ class TrainingResult:
 
     `weights` are those of the selected epoch, `last_weights` those after the last refresh: tensors
     (n, K), also where rows were spread over processes, or tables on disk, of which rows are taken
-    in the same way. `path` says how it was trained, "alone" or "lock step of 5"; `seconds` are its
-    share of the time, `warnings` what it warned of.
+    in the same way. `mean_weights` (n, K) are means over the epochs up to the selected one, where
+    the mixer was asked for them. `path` says how it was trained, "alone" or "lock step of 5";
+    `seconds` are its share of the time, `warnings` what it warned of.
     """
 
     history: list[Record]
@@ -173,6 +174,7 @@ class TrainingResult:
     val_score: float | None
     weights: Any
     last_weights: Any = None
+    mean_weights: Any = None
     refreshes: int = 0
     domain: PackedBools | None = None
     kept: dict[int, Tensors] = field(default_factory=dict)
@@ -183,22 +185,22 @@ class TrainingResult:
     @classmethod
     def of(cls, state: RunState, shard: Shard, chosen: bool) -> TrainingResult:
         """Restore the chosen epoch, if validation rows chose one, and collect the results."""
-        last = _all_rows(state.mixer, shard)
+        last = _all_rows(state.mixer.snapshot(), shard)
         if chosen:
             state.restore_best()
         return cls(
             history=state.history,
             best_epoch=state.selection.epoch if chosen else state.epoch - 1,
             val_score=state.history[state.selection.epoch]["val_score"] if chosen else None,
-            weights=_all_rows(state.mixer, shard),
+            weights=_all_rows(state.mixer.snapshot(), shard),
             last_weights=last,
+            mean_weights=_all_rows(state.mixer.mean_over_epochs(), shard),
             refreshes=state.refreshes,
             kept=state.kept,
         )
 
 
-def _all_rows(mixer: Mixer, shard: Shard) -> Any:
-    table = mixer.snapshot()
+def _all_rows(table: Any, shard: Shard) -> Any:
     return table if table is None or shard.world == 1 else shard.whole(table)
 
 

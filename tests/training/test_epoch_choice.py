@@ -15,12 +15,9 @@ from spear_amal.training.epoch_choice import epoch_worth
 def test_the_worth_of_an_epoch_by_hand():
     p = [[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.0, 1.0, 0.0], [0.2, 0.2, 0.6], [0.9, 0.1, 0.0]]
     y = [0, 1, 0, 2, 0]
-    counts = {0: 3, 1: 1, 2: 1}
     bounded = [math.log(0.8 * row[code] + 0.2 / 3) for row, code in zip(p, y, strict=True)]
-    weights = [1 / math.sqrt(counts[code]) for code in y]
-    wanted = sum(w * b for w, b in zip(weights, bounded, strict=True)) / sum(weights)
     found = epoch_worth(torch.tensor(p).log(), torch.tensor(y))
-    assert found == pytest.approx(math.exp(wanted), rel=1e-6)
+    assert found == pytest.approx(math.exp(sum(bounded) / 5), rel=1e-6)
 
 
 def test_the_rare_class_counts_where_accuracy_cannot_see_it():
@@ -42,6 +39,12 @@ def test_one_row_that_is_surely_wrong_cannot_decide_alone():
     fair = torch.full((50, 2), 0.4)
     fair[:, 0] = 0.6
     assert epoch_worth(good.log(), y) > epoch_worth(fair.log(), y)
+
+
+def test_to_learn_how_rare_a_class_is_is_worth_more_than_to_know_nothing():
+    y = torch.tensor([0] * 18 + [1] * 2)
+    shares = torch.tensor([[0.9, 0.1]] * 20)
+    assert epoch_worth(shares.log(), y) > epoch_worth(torch.full((20, 2), 0.5).log(), y)
 
 
 @pytest.fixture(scope="module")
