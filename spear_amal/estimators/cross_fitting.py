@@ -194,6 +194,11 @@ def _fit_here(pool: TrainingPool, plan: FitPlan) -> Steps[list[FoldResult]]:
     if plan.fit_strategy.startswith("crossfit"):
         folds = _folds(pool, plan)
         rotated = plan.fit_strategy == "crossfit-rotated"
+        if rotated and len(folds) < 3:
+            raise InputError(
+                f"each model needs a fold to train on, one to validate on and one that it does not "
+                f"see, and {len(pool.gold)} labelled rows make {len(folds)} folds; label more rows"
+            )
         parts = [
             _Part.of(
                 *(pool, tables, validation, plan, f"{mark}-{i}"),

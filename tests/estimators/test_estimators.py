@@ -541,7 +541,7 @@ def test_votes_of_another_width_are_refused_at_prediction(data):
 
 
 def test_unknown_presets_and_label_models(data):
-    with pytest.raises(InputError, match="recommended"):
+    with pytest.raises(InputError, match="folds"):
         SpearClassifier.preset("fast")
     with pytest.raises(InputError, match="majority"):
         fitted(data, LabelModelClassifier, label_model="minority")
