@@ -11,7 +11,6 @@ import scipy.sparse as sp
 from safetensors.numpy import load_file
 
 from spear_amal._typing import ClassBalanceLike
-from spear_amal.label_models._validation import resolve_class_balance
 from spear_amal.label_models.base import LabelModel
 from spear_amal.label_models.hyper_network import network_states, read_out, row_states, vote_graph
 from spear_amal.label_models.one_class import count_votes, gold_tells_balance
@@ -72,17 +71,19 @@ class HyperLabelModel(LabelModel):
     uses_gold = True
     counts_rows = True
     drops_constant = True
+    has_balance = True
 
     def __init__(self, *, class_balance: ClassBalanceLike | None = None) -> None:
         self.class_balance = class_balance
 
     def _fit(self, L: LabelMatrix, y: np.ndarray | None, n_rows: np.ndarray | None = None) -> None:
         weights = network_weights()
-        counts = count_votes(L, n_rows)
+        counts, balance = count_votes(L, n_rows), self._known_balance(L, y, n_rows)
         if y is not None and not gold_tells_balance(y, counts, n_rows).all():
             y = None  # the network takes the shares of gold for those of the classes
         patterns = find_patterns(L, L.n_classes, y, n_rows)
-        balance = resolve_class_balance(self.class_balance, self.classes_)
+        even = np.full(self.n_classes_, 1 / self.n_classes_)
+        self.class_balance_ = even if balance is None else balance
         graph, self.pairs_ = vote_graph(patterns, L.n_classes, balance)
         self.pair_states_, self.class_states_ = network_states(graph, weights)
         self.readout_ = weights["readout"]
