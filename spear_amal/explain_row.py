@@ -164,7 +164,7 @@ def _gold(model: TextClassifier, place: int | None) -> Any:
 
 
 def _weights(model: TextClassifier, place: int | None) -> dict[str, float] | None:
-    weights = model.estimator_.weights_
+    weights = model.estimator_.row_weights_
     if place is None or place >= len(weights):
         return None
     return {str(name): float(value) for name, value in weights.iloc[place].dropna().items()}

@@ -144,15 +144,26 @@ def linear_contributions(
     code : int
         Of the class, in ``estimator.classes_``.
     """
-    heads = [model.feature.head for model in estimator.models_]
-    weights = np.mean([head.weight.detach().double().cpu().numpy() for head in heads], axis=0)
-    constants = np.mean([head.bias.detach().double().cpu().numpy() for head in heads], axis=0)
+    weights, constants = _coefficients(estimator)
     others = np.arange(len(constants)) != code
     margin = weights[code] - weights[others].mean(0)
     row = sp.csr_array(x)
     products = row.data.astype(np.float64) * margin[row.indices]
     named = zip(names[row.indices].tolist(), products.tolist(), strict=True)
     return largest_first(named), float(constants[code] - constants[others].mean())
+
+
+def _coefficients(estimator: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return coefficients (C, D) and constants (C,): means over models, weighted sums of a pool."""
+    members = getattr(estimator, "members_", {})
+    if members:
+        shares = estimator.weights_["weight"]
+        parts = [(shares[name], _coefficients(m)) for name, m in members.items()]
+        coefficients = sum(share * part[0] for share, part in parts)
+        return coefficients, sum(share * part[1] for share, part in parts)
+    heads = [model.feature.head for model in estimator.models_]
+    weights = np.mean([head.weight.detach().double().cpu().numpy() for head in heads], axis=0)
+    return weights, np.mean([head.bias.detach().double().cpu().numpy() for head in heads], axis=0)
 
 
 def texts_without_words(text: str) -> tuple[dict[str, str], bool]:

@@ -26,11 +26,7 @@ from spear_amal.hf_datasets import as_frame
 from spear_amal.labeling.classes_of_lfs import LFsLike, applier_of
 from spear_amal.labeling.row_digests import digests_of_texts
 from spear_amal.studies import MethodSpec, one_thread, parse_method
-from spear_amal.studies.method_needs import (
-    check_labels_of_folds,
-    method_for,
-    with_possible_folds,
-)
+from spear_amal.studies.method_needs import method_for
 from spear_amal.text_model_file import TextModelParts
 from spear_amal.training import score
 from spear_amal.training_rows import (
@@ -226,10 +222,7 @@ class TextClassifier(BaseEstimator):
         """
         train, validation = data.train, data.validation
         spec = method_for(self.method_spec(), train.y, data.name)
-        y_all = np.concatenate([table.y for table in data.tables])
-        spec = with_possible_folds(spec, y_all, data.classes)
         estimator = self._new_estimator(spec)
-        check_labels_of_folds(spec, estimator, y_all, data.classes)
         features, x = self._fit_features(data)
         rows: dict[str, Any] = {"L": train.votes, "sample_weight": sample_weight}
         if validation is not None:

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import warnings
 
 import numpy as np
 import pandas as pd
@@ -345,7 +344,6 @@ def test_methods_without_rules_leave_votes_alone():
         ({"features": "columns:nothing"}, {}, "no column 'nothing'"),
         ({"features": "bag of words"}, {}, "features are 'tfidf'"),
         ({"method": "supervised"}, {}, "gold labels of all rows"),
-        ({"method": "amal:crossfit=41"}, {}, "needs 41 labelled rows of every class"),
         ({}, {"lfs": None}, "give lfs= or votes="),
         ({}, {"validation": FRAME}, "has no label in the column 'label'"),
         ({"metric": "precision"}, {}, "metric"),
@@ -483,21 +481,13 @@ def test_votes_as_a_plain_array():
         clf.fit(FRAME, votes=3)
 
 
-@pytest.mark.parametrize(
-    ("n_rare", "method", "said"),
-    [(3, "recommended:crossfit=3", "in 3 folds"), (1, "amal", "as one model")],
-)
-def test_few_labels_of_a_class_get_fewer_folds(n_rare, method, said):
+def test_one_label_of_a_class_leaves_the_folds_as_they_are():
     rows = np.flatnonzero(FRAME["label"] == FRAME["label"].iloc[0])
     frame = FRAME.copy()
-    frame.loc[frame.index[rows[n_rare:]], "label"] = None
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        clf = TextClassifier(max_epochs=2).fit(frame, lfs=LFS)
-    assert [text for text in map(str, (w.message for w in caught)) if said in text]
-    assert clf.parts_.method == method
-    with pytest.raises(InputError, match="needs 5 labelled rows of every class"):
-        TextClassifier("recommended:crossfit=5", max_epochs=2).fit(frame, lfs=LFS)
+    frame.loc[frame.index[rows[1:]], "label"] = None
+    clf = TextClassifier(max_epochs=2).fit(frame, lfs=LFS)
+    assert clf.parts_.method == "recommended"
+    assert len(clf.parts_.estimator.models_) == 5
 
 
 def test_labelled_rows_of_the_training_are_known_again(tmp_path):

@@ -203,7 +203,7 @@ def _review(job: Job) -> LFReview:
 
 
 def _examples(job: Job, title: str, estimator: Any) -> Examples:
-    task, weights = job.task, estimator.weights_
+    task, weights = job.task, estimator.row_weights_
     texts = job.corpus.frame["text"].iloc[task.train_rows].tolist()
     shown = weights.iloc[: len(texts)]
     return Examples(title, shown, task.y_train, task.votes_train, texts, _judged(job, estimator))

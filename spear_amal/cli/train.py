@@ -6,10 +6,16 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.metrics import confusion_matrix
 
 from spear_amal.cli.compare import evaluation_of
-from spear_amal.cli.console import print_result, print_status, warnings_as_notes
+from spear_amal.cli.console import (
+    add_to_json,
+    print_result,
+    print_status,
+    warnings_as_notes,
+)
 from spear_amal.cli.estimate import (
     estimate_content,
     estimate_of,
@@ -19,6 +25,7 @@ from spear_amal.cli.estimate import (
 from spear_amal.cli.options import TrainOptions
 from spear_amal.cli.outputs import check_outputs
 from spear_amal.cli.training_data import read_training_data
+from spear_amal.estimators import PooledClassifier
 from spear_amal.io.atomic import written_together
 from spear_amal.label_models import UNKNOWN_WITHOUT_GOLD
 from spear_amal.labeling import LFReview, VotesTest, load_lfs, review_lfs, votes_test
@@ -97,9 +104,29 @@ def _print_result(model: TextClassifier, settings: TrainOptions, data: TrainingD
         print_result(votes_sentence(test))
     if votes_left_out(estimator):
         print_result(LEFT_OUT)
+    if isinstance(estimator, PooledClassifier):
+        weights = estimator.weights_["weight"]
+        shares = ", ".join(f"{name} {weight:.2f}" for name, weight in weights.items())
+        print_result(f"Weights in the pool: {shares}")
+        add_to_json(pool={str(name): float(weight) for name, weight in weights.items()})
     if model.needs_votes:
         print_result("The model predicts with the rules as well: give predict and evaluate --lfs")
     print_result(f"Model written to {settings.output}")
+
+
+def members_table(estimator: Any) -> pd.DataFrame | None:
+    """Return the members of a pool with weight and score, as strings; None for other estimators."""
+    if not isinstance(estimator, PooledClassifier):
+        return None
+    frame = estimator.weights_
+    return pd.DataFrame(
+        {
+            "member": [str(name) for name in frame.index],
+            "weight": [f"{weight:.2f}" for weight in frame["weight"]],
+            f"{estimator.metric} on unseen gold rows": [f"{s:.3f}" for s in frame["score"]],
+            "log-likelihood": [f"{value:.3f}" for value in frame["log_likelihood"]],
+        }
+    )
 
 
 LEFT_OUT = (
@@ -137,6 +164,7 @@ def _report(
         votes=train.votes,
         y=train.y if (train.y >= 0).any() else None,
         review=_review(settings, train),
+        members=members_table(estimator),
         histories={spec.title: estimator.history_},
         examples=_examples(spec, train, estimator),
         outcome=_outcome(spec, data.validation, model),
@@ -179,14 +207,14 @@ def votes_left_out(estimator: Any) -> bool:
 
 def learnt(estimator: Any) -> bool:
     """Return whether weights differ from 1 anywhere, so that there is something to look at."""
-    values = estimator.weights_.to_numpy()
+    values = estimator.row_weights_.to_numpy()
     return bool((values[~np.isnan(values)] != 1).any())
 
 
 def _examples(spec: MethodSpec, train: LabelledTable, estimator: Any) -> Examples | None:
     if train.votes is None or not learnt(estimator):
         return None
-    weights = estimator.weights_.iloc[: len(train.y)]  # validation rows of their own follow
+    weights = estimator.row_weights_.iloc[: len(train.y)]  # validation rows of their own follow
     return Examples(spec.title, weights, train.y, train.votes, train.texts)
 
 

@@ -17,6 +17,9 @@ from spear_amal.seeds import RandomStateLike, random_generator
 from spear_amal.votes.gold import group_labels, read_gold
 from spear_amal.votes.matrix_checks import as_vector, as_whole_numbers
 
+#: Which rows are labelled in :func:`partition`.
+LABELLED = ("random", "published", "wrench")
+
 
 def normalise_texts(texts: Iterable[str]) -> list[str]:
     """Texts as they are compared for duplicates: stripped and casefolded."""
@@ -181,8 +184,10 @@ def partition(
         Sizes; default: those of the corpus.
     test : array of int, optional
         Test rows, where they are not the corpus' own part "test".
-    labelled : {"random", "published"}
+    labelled : {"random", "published", "wrench"}
         "published" takes the corpus' own part "labelled" whole (`n_labelled` is then not used).
+        Under "wrench" gold is that of the corpus' own part "validation": `n_labelled` of its rows
+        (default 0) are drawn as labelled ones, and the others are V (`n_validation` is not used).
     drop_duplicates : bool
         Leave out test rows whose text (stripped, casefolded) is also a text of the pool.
     texts : sequence of str, length n, optional
@@ -214,20 +219,25 @@ def partition(
         raise InputError(
             f"labels must be gold for every row; row {int((y < 0).argmax())} has none (-1)"
         )
+    n_labelled = 0 if labelled == "wrench" and n_labelled is None else n_labelled
     n_labelled = _size("n_labelled", n_labelled, corpus)
     n_validation = _size("n_validation", n_validation, corpus)
     test = _test_rows(corpus, test, len(y))
     order = _order_of(row_ids, len(y))
     pool = order[~np.isin(order, test)]
     generator = random_generator(seed)
+    if labelled not in LABELLED:
+        raise InputError(f"labelled must be one of {LABELLED}, found {labelled!r}")
     if labelled == "published":
-        drawn = _published_rows(corpus)
-    elif labelled == "random":
-        drawn = draw_stratified(pool, y, n_labelled, generator, "the labelled part")
+        drawn = _own_rows(corpus, "labelled", labelled)
     else:
-        raise InputError(f'labelled must be "random" or "published", found {labelled!r}')
+        gold = _own_rows(corpus, "validation", labelled) if labelled == "wrench" else pool
+        drawn = draw_stratified(gold, y, n_labelled, generator, "the labelled part")
     rest = pool[~np.isin(pool, drawn)]
-    validation = draw_stratified(rest, y, n_validation, generator, "the validation part")
+    if labelled == "wrench":
+        validation = np.setdiff1d(gold, drawn)
+    else:
+        validation = draw_stratified(rest, y, n_validation, generator, "the validation part")
     if drop_duplicates:
         test = without_duplicates(test, pool, corpus.texts if corpus is not None else texts)
     return Partition(drawn, np.setdiff1d(rest, validation), validation, test)
@@ -261,12 +271,18 @@ def _test_rows(corpus: Corpus | None, test: Any, n: int) -> np.ndarray:
     return rows
 
 
-def _published_rows(corpus: Corpus | None) -> np.ndarray:
-    rows = corpus.rows("labelled") if corpus is not None else np.empty(0, dtype=np.int64)
+_HAVE = {
+    "labelled": "imdb, and sms from a data directory with the published split",
+    "validation": "imdb, youtube, census, mushroom and folders in WRENCH's format",
+}
+
+
+def _own_rows(corpus: Corpus | None, part: str, labelled: str) -> np.ndarray:
+    """Return the rows of a part with which the corpus was published."""
+    rows = corpus.rows(part) if corpus is not None else np.empty(0, dtype=np.int64)
     if not len(rows):
         raise InputError(
-            'labelled="published" needs a corpus with a part "labelled" (imdb, and sms from a '
-            "data directory with the published split)"
+            f'labelled="{labelled}" needs a corpus with a part "{part}" ({_HAVE[part]})'
         )
     return rows
 

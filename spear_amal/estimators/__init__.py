@@ -7,6 +7,7 @@ from spear_amal.estimators.distillation import DistilledClassifier
 from spear_amal.estimators.distillation_methods import DISTILLATION, distiller
 from spear_amal.estimators.gold import GoldClassifier
 from spear_amal.estimators.label_model import LabelModelClassifier, ReweightedClassifier
+from spear_amal.estimators.pool import PooledClassifier
 from spear_amal.estimators.rule_network import RuleNetworkClassifier
 from spear_amal.estimators.rules import RuleModelConfig
 from spear_amal.estimators.spear import PRESETS, SpearClassifier
@@ -23,6 +24,7 @@ __all__ = [
     "DistilledClassifier",
     "GoldClassifier",
     "LabelModelClassifier",
+    "PooledClassifier",
     "ReweightedClassifier",
     "RotationDistiller",
     "RuleModelConfig",

@@ -18,8 +18,20 @@ from spear_amal._typing import MatrixLike, PathLike, VectorLike, VotesLike
 from spear_amal.checks import check_metric
 from spear_amal.errors import InputError
 from spear_amal.estimators import serialization
-from spear_amal.estimators.cross_fitting import FitPlan, FoldResult, fit_plan, weights_frame
-from spear_amal.estimators.prediction import choose_exponent, combine, log_posteriors
+from spear_amal.estimators.cross_fitting import (
+    FitPlan,
+    FoldResult,
+    SeenGold,
+    fit_plan,
+    weights_frame,
+)
+from spear_amal.estimators.prediction import (
+    OutOfFold,
+    choose_exponent,
+    combine,
+    log_posteriors,
+    out_of_fold,
+)
 from spear_amal.estimators.row_weights import (
     BALANCED,
     class_factors,
@@ -60,9 +72,10 @@ BATCH, IMAGE_BATCH = 64, 128
 LOGIT_STEP = 0.14  # 0.01 on bags of 14 words, the rate that a first study used
 RATE_RANGE = (1e-4, 0.1)
 STEPS_PER_EPOCH = 16
+CROSSFIT = ("crossfit", "crossfit-weights", "crossfit-rotated")
 SGD_RATE = 0.05
 MakeLosses = Callable[[np.ndarray | None], ComponentSet]
-MakeRules = Callable[[np.ndarray, torch.Generator], Any]
+MakeRules = Callable[[SeenGold, torch.Generator], Any]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -110,11 +123,13 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
     _uses_rules: ClassVar[bool] = False
     _needs_gold: ClassVar[bool] = True
     _takes_images: ClassVar[bool] = False
+    # Classes of the fitted estimators that one may consist of, by name: files hold them by it.
+    _member_classes: ClassVar[dict[str, Any]] = {}
     _patience: ClassVar[int | None] = 10
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "hidden": ["array-like"],
         "trainer": [None, TrainerConfig],
-        "fit_strategy": [StrOptions({"single", "refit", "crossfit", "crossfit-weights"})],
+        "fit_strategy": [StrOptions({"single", "refit", *CROSSFIT})],
         "n_folds": [Interval(Integral, 2, None, closed="left")],
         "inference": [StrOptions({"feature", "product"})],
         "validation": [StrOptions({"shared", "split"})],
@@ -161,6 +176,11 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
             raise InputError(
                 "random_state=None starts every run anew: a run that goes on from a checkpoint, or "
                 "in several processes, needs a number"
+            )
+        if self.fit_strategy == "crossfit-rotated" and self.n_folds < 3:
+            raise InputError(
+                "fit_strategy='crossfit-rotated' keeps one fold from a model and validates on "
+                f"another one, so n_folds must be at least 3, found {self.n_folds}"
             )
         keeps_none = type(self._new_mixer()).table is Mixer.table
         if self.fit_strategy == "crossfit-weights" and keeps_none:
@@ -280,8 +300,8 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         pool : TrainingPool
         make_losses : function (class_weights) -> ComponentSet
             `class_weights` (C,) or None are for losses on gold labels.
-        make_rules : function (y, generator) -> module, optional
-            The rule side of the model; `y` (n,) holds gold codes of V only.
+        make_rules : function (seen, generator) -> module, optional
+            The rule side of the model, by the gold of training and of V.
         batch_size, lr_rules : optional
             Where the trainer's options leave them open.
         **changes
@@ -306,9 +326,9 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
             keep_epochs=tuple(int(epoch) for epoch in trainer.keep_epochs),
         )
 
-        def make_model(y: np.ndarray, generator: torch.Generator) -> JointModel:
+        def make_model(seen: SeenGold, generator: torch.Generator) -> JointModel:
             feature = self._feature_model(statistics, generator)
-            return JointModel(feature, None if make_rules is None else make_rules(y, generator))
+            return JointModel(feature, None if make_rules is None else make_rules(seen, generator))
 
         return replace(
             FitPlan(
@@ -358,7 +378,8 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         """
         n_rows = len(np.setdiff1d(pool.gold, pool.validation)) or len(pool.gold)
         if self.fit_strategy.startswith("crossfit"):
-            n_rows = len(pool.gold) * (self.n_folds - 1) // self.n_folds
+            kept = self.n_folds - (2 if self.fit_strategy == "crossfit-rotated" else 1)
+            n_rows = len(pool.gold) * kept // self.n_folds
         return int(np.clip(n_rows // STEPS_PER_EPOCH, 4, 32))
 
     def _class_weights(self, pool: TrainingPool, gold: np.ndarray) -> np.ndarray | None:
@@ -412,6 +433,9 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         self.training_path_ = ", ".join(dict.fromkeys(result.result.path for result in results))
         self.weights_ = weights_frame(results)
         self.exponent_ = self._choose_exponent(pool, results, plan)
+        self.out_of_fold_: OutOfFold | None = None
+        if plan.fit_strategy == "crossfit-rotated":
+            self.out_of_fold_ = out_of_fold(pool, results, plan)
         self.snapshots_ = {
             epoch: self._snapshot(parameters, plan)
             for epoch, parameters in results[0].result.kept.items()
@@ -544,6 +568,11 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
     def positive_code_(self) -> int:
         """Code of the class whose F1 the metric "f1" is: class 1 of the votes, if there are any."""
         return 1 if self.vote_schema_ is None else self.vote_schema_.code_of(1)
+
+    @property
+    def row_weights_(self) -> pd.DataFrame:
+        """Weights (rows, losses) that were learnt by row; of a pool those of its member."""
+        return self.weights_
 
     @property
     def n_lfs_(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -36,6 +37,19 @@ from spear_amal.training.table import TrainingRows
 
 
 @dataclass(frozen=True)
+class SeenGold:
+    """Gold codes (n,) by rows of the pool, -1 elsewhere: of rows to train on, and of V."""
+
+    training: np.ndarray
+    validation: np.ndarray
+
+    @property
+    def all(self) -> np.ndarray:
+        """Codes (n,) of both."""
+        return np.maximum(self.training, self.validation)
+
+
+@dataclass(frozen=True)
 class FitPlan:
     """Everything a fit needs beside the pool. Each call of a maker gives a fresh object.
 
@@ -44,8 +58,8 @@ class FitPlan:
 
     Attributes
     ----------
-    make_model : function (y, generator) -> JointModel
-        `y` (n,) holds gold codes of V only, for quality guides.
+    make_model : function (seen, generator) -> JointModel
+        `seen` is the gold of training and of V, for quality guides.
     make_losses : function (gold) -> ComponentSet
         `gold` are the rows of the pool whose labels may count.
     make_mixer : function () -> Mixer
@@ -61,13 +75,15 @@ class FitPlan:
         Code of the class whose F1 the metric "f1" is.
     use_unlabelled, keep_uncovered : bool
         Whether unlabelled rows are trained on, and those on which no LF fires.
+    select_rows : function (teachers) -> ndarray of int, optional
+        Of the rows on which LFs fire those to keep; `teachers` are what `make_teachers` gave.
     config : function () -> dict
         What makes a run this run, beside its pool, as JSON: checkpoints are held to it.
     shard : Shard
         Which training rows this process has.
     """
 
-    make_model: Callable[[np.ndarray, torch.Generator], JointModel]
+    make_model: Callable[[SeenGold, torch.Generator], JointModel]
     make_losses: Callable[[np.ndarray], ComponentSet]
     make_mixer: Callable[[], Mixer]
     trainer: TrainerConfig
@@ -83,6 +99,7 @@ class FitPlan:
     validation: str = "shared"
     use_unlabelled: bool = True
     keep_uncovered: bool = False
+    select_rows: Callable[[np.ndarray | None], np.ndarray] | None = None
     callbacks: tuple[Callback, ...] = ()
     shard: Shard = WHOLE
 
@@ -131,6 +148,8 @@ class FoldResult:
         Of several candidates the one that validation rows chose.
     streamed : bool
         Whether `trained` are rows of a stream and not of the pool.
+    unseen : ndarray of int
+        Gold rows that were neither trained on nor in V; none but with "crossfit-rotated".
     validation_used : {"shared", "split", "training"}
         How V served: whole for weights and epoch, one half each, or V was in training as well.
     """
@@ -144,6 +163,7 @@ class FoldResult:
     validation_used: str
     mixer: Mixer
     streamed: bool = False
+    unseen: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=int))
 
 
 class Stream(Protocol):
@@ -158,7 +178,7 @@ class Stream(Protocol):
 
 
 def fit_plan(pool: TrainingPool, plan: FitPlan) -> Steps[list[FoldResult]]:
-    """Train by ``plan.fit_strategy``: "single", "refit", "crossfit" or "crossfit-weights"."""
+    """Train by ``plan.fit_strategy``; see :class:`~.spear.SpearClassifier`."""
     if plan.trainer.distributed is None:
         return (yield from _fit_here(pool, plan))
     from spear_amal.distributed.process_group import process_group
@@ -170,17 +190,25 @@ def fit_plan(pool: TrainingPool, plan: FitPlan) -> Steps[list[FoldResult]]:
 def _fit_here(pool: TrainingPool, plan: FitPlan) -> Steps[list[FoldResult]]:
     mark = run_mark(pool, plan)
     tables = TableFactory(pool, plan)
-    if plan.fit_strategy in ("crossfit", "crossfit-weights"):
-        folds = [
-            _Part.of(
-                *(pool, tables, held_out, plan, f"{mark}-{i}"),
-                part=f"fold{i}",
-                label=f"fold {i + 1} of {plan.n_folds}",
+    if plan.fit_strategy.startswith("crossfit"):
+        folds = _folds(pool, plan)
+        rotated = plan.fit_strategy == "crossfit-rotated"
+        if rotated and len(folds) < 3:
+            raise InputError(
+                f"each model needs a fold to train on, one to validate on and one that it does not "
+                f"see, and {len(pool.gold)} labelled rows make {len(folds)} folds; label more rows"
             )
-            for i, held_out in enumerate(_folds(pool, plan))
+        parts = [
+            _Part.of(
+                *(pool, tables, validation, plan, f"{mark}-{i}"),
+                unseen=folds[i - 1] if rotated else None,
+                part=f"fold{i}",
+                label=f"fold {i + 1} of {len(folds)}",
+            )
+            for i, validation in enumerate(folds)
         ]
-        results = yield from _trained(folds)
-        if plan.fit_strategy == "crossfit":
+        results = yield from _trained(parts)
+        if plan.fit_strategy != "crossfit-weights":
             return results
         return [(yield from _with_mean_weights(pool, tables, results, plan, mark))]
     first = _Part.of(pool, tables, pool.validation, plan, mark)
@@ -194,31 +222,87 @@ def _folds(pool: TrainingPool, plan: FitPlan) -> list[np.ndarray]:
     """Each gold row of L and V plays validation once; without gold each row with votes."""
     if not pool.has_gold:
         return _covered_folds(pool, plan)
-    counts = np.bincount(pool.y[pool.gold])
-    smallest, rarest = min((int(n), code) for code, n in enumerate(counts) if n)
-    if smallest < plan.n_folds:
-        raise InputError(
-            f"cross-fitting over {plan.n_folds} folds needs as many gold rows of every class; "
-            f"the rarest, {pool.classes.tolist()[rarest]!r}, has {smallest}. Use fewer folds or "
-            "fit_strategy='refit'"
-        )
-    folds = StratifiedKFold(plan.n_folds, shuffle=True, random_state=plan.seed)
-    return [pool.gold[held_out] for _, held_out in folds.split(pool.gold, pool.y[pool.gold])]
+    n_folds = possible_folds(plan.n_folds, len(pool.gold), "gold rows")
+    return [pool.gold[places] for places in gold_folds(pool.y[pool.gold], n_folds, plan.seed)]
+
+
+def gold_folds(y: np.ndarray, n_folds: int, seed: int) -> list[np.ndarray]:
+    """Deal rows with gold into folds, classes in proportion.
+
+    A class with fewer rows than folds is in as many folds as it has rows.
+
+    Parameters
+    ----------
+    y : ndarray (n,)
+        Class codes of the gold rows; as many rows as folds at least.
+    n_folds, seed : int
+
+    Returns
+    -------
+    list of ndarray of int
+        Places in `y` of the rows of each fold, ascending; none is empty.
+
+    Examples
+    --------
+    >>> y = np.array([0, 1, 0, 0, 2, 0])
+    >>> [y[fold].tolist() for fold in gold_folds(y, 2, seed=0)]
+    [[0, 0, 2], [1, 0, 0]]
+    """
+    if np.bincount(y).max() < n_folds:  # too few rows of every class for scikit-learn
+        shuffled = np.random.default_rng(seed).permutation(len(y))
+        fold = np.empty(len(y), dtype=np.int64)
+        fold[shuffled[np.argsort(y[shuffled], kind="stable")]] = np.arange(len(y)) % n_folds
+        return [np.flatnonzero(fold == number) for number in range(n_folds)]
+    dealer = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():  # a class of fewer rows than folds is in some folds only
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        return [held_out for _, held_out in dealer.split(y, y)]
+
+
+def possible_folds(n_folds: int, n_rows: int, rows: str) -> int:
+    """Return the number of folds that there are rows for, at least two.
+
+    Parameters
+    ----------
+    n_folds, n_rows : int
+    rows : str
+        What messages call them.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than two rows.
+
+    Warns
+    -----
+    UserWarning
+        If there are fewer rows than folds.
+    """
+    if n_rows >= n_folds:
+        return n_folds
+    if n_rows < 2:
+        raise InputError(f"folds need two {rows} at least, found {n_rows}; use one model")
+    warnings.warn(
+        f"{n_folds} folds need as many {rows}, found {n_rows}: there are {n_rows} folds",
+        UserWarning,
+        stacklevel=3,
+    )
+    return n_rows
 
 
 def _covered_folds(pool: TrainingPool, plan: FitPlan) -> list[np.ndarray]:
     rows = pool.ordered(np.flatnonzero(pool.covered()))
-    if len(rows) < plan.n_folds:
-        raise InputError(
-            f"cross-fitting over {plan.n_folds} folds needs as many rows with votes, found "
-            f"{len(rows)}; use fewer folds"
-        )
-    folds = KFold(plan.n_folds, shuffle=True, random_state=plan.seed)
+    n_folds = possible_folds(plan.n_folds, len(rows), "rows with votes")
+    folds = KFold(n_folds, shuffle=True, random_state=plan.seed)
     return [rows[validation] for _, validation in folds.split(rows)]
 
 
 def _training_rows(
-    pool: TrainingPool, gold: np.ndarray, plan: FitPlan, validation: np.ndarray | None = None
+    pool: TrainingPool,
+    gold: np.ndarray,
+    plan: FitPlan,
+    teachers: np.ndarray | None,
+    validation: np.ndarray | None = None,
 ) -> np.ndarray:
     """Gold rows and, if wanted, unlabelled rows; uncovered ones only on request.
 
@@ -233,15 +317,21 @@ def _training_rows(
         extra = kept if pool.covered()[kept].any() else extra
     if not plan.keep_uncovered:
         extra = extra[pool.covered()[extra]]
+    if plan.select_rows is not None and pool.votes is not None:
+        dropped = np.setdiff1d(np.flatnonzero(pool.covered()), plan.select_rows(teachers))
+        extra = np.setdiff1d(extra, dropped)
     return pool.ordered(np.concatenate([gold, extra]))
 
 
-def _new_model(pool: TrainingPool, validation: np.ndarray, plan: FitPlan) -> JointModel:
-    """Make an untrained model; of the gold labels it sees those of V only, for quality guides."""
-    y = np.full_like(pool.y, -1)
-    y[validation] = pool.y[validation]
+def _new_model(
+    pool: TrainingPool, gold: np.ndarray, validation: np.ndarray, plan: FitPlan
+) -> JointModel:
+    """Make an untrained model, which may know the gold labels of these rows of training and V."""
+    codes = np.full((2, len(pool.y)), -1)
+    for known, rows in zip(codes, (gold, validation), strict=True):
+        known[rows] = pool.y[rows]
     generator = torch.Generator().manual_seed(plan.seed)
-    return plan.make_model(y, generator).to(plan.device, plan.dtype)
+    return plan.make_model(SeenGold(*codes), generator).to(plan.device, plan.dtype)
 
 
 def fit_streamed(pool: TrainingPool, plan: FitPlan, stream: Stream) -> Steps[list[FoldResult]]:
@@ -257,7 +347,7 @@ class _Part:
     Attributes
     ----------
     members : list of Member
-    trained, validation, validation_used, streamed
+    trained, validation, validation_used, streamed, unseen
         As of :class:`FoldResult`.
     """
 
@@ -266,6 +356,7 @@ class _Part:
     validation: np.ndarray
     validation_used: str
     streamed: bool
+    unseen: np.ndarray
 
     @classmethod
     def of(
@@ -277,11 +368,16 @@ class _Part:
         mark: str,
         stream: Stream | None = None,
         *,
+        unseen: np.ndarray | None = None,
         part: str = "",
         label: str = "",
     ) -> _Part:
-        """Make one whose V are the rows `validation`: of the outer loss and the choice of epoch."""
-        gold = np.setdiff1d(pool.gold, validation)
+        """Make one whose V are the rows `validation`: of the outer loss and the choice of epoch.
+
+        The gold rows `unseen` have no part in it at all.
+        """
+        unseen = np.empty(0, dtype=int) if unseen is None else unseen
+        gold = np.setdiff1d(pool.gold, np.concatenate([validation, unseen]))
         used = "shared"
         if pool.source == "training" and not len(gold):
             used, gold = "training", pool.gold
@@ -295,7 +391,7 @@ class _Part:
         selection, driver = tables.of(chooser, teachers), tables.of(outer, teachers)
         source: TrainingRows = tables.training(teachers)
         if stream is None:
-            rows = _training_rows(pool, gold, plan, validation)
+            rows = _training_rows(pool, gold, plan, teachers, validation)
         else:
             source, rows = stream.table, stream.rows(gold, plan.keep_uncovered)
         mixers = plan.make_mixer().candidates(components.names)
@@ -304,7 +400,7 @@ class _Part:
             trial = f"trial{i}" if i else ""
             member = Member(
                 trainer=plan.new_trainer(_joined("-", part, trial)),
-                model=_new_model(pool, validation, plan),
+                model=_new_model(pool, gold, validation, plan),
                 components=components,
                 mixer=mixer,
                 table=source,
@@ -321,7 +417,7 @@ class _Part:
                 ),
             )
             members.append(member)
-        return cls(members, rows, validation, used, stream is not None)
+        return cls(members, rows, validation, used, stream is not None, unseen)
 
     def chosen(self, results: list[TrainingResult]) -> FoldResult:
         """Return the candidate with the best score on V, the earliest of equals."""
@@ -337,6 +433,7 @@ class _Part:
             validation_used=self.validation_used,
             mixer=member.mixer,
             streamed=self.streamed,
+            unseen=self.unseen,
         )
 
 
@@ -385,10 +482,10 @@ def _refit_with(
     mark: str,
 ) -> Steps[FoldResult]:
     """Train on L and V for a number of epochs; `first` keeps its part as the judge."""
-    rows = _training_rows(pool, pool.gold, plan)
-    model = _new_model(pool, first.validation, plan)
     components = plan.make_losses(pool.gold)
     teachers = plan.make_teachers(pool.gold)
+    rows = _training_rows(pool, pool.gold, plan, teachers)
+    model = _new_model(pool, np.setdiff1d(pool.gold, first.validation), first.validation, plan)
     member = Member(
         trainer=plan.new_trainer("refit", max_epochs=epochs),
         model=model,

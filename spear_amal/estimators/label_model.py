@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from sklearn.base import clone
@@ -13,8 +13,11 @@ from spear_amal._typing import PathLike
 from spear_amal.errors import InputError
 from spear_amal.estimators.base import BaseSpearEstimator
 from spear_amal.estimators.cross_fitting import FitPlan, FoldResult
+from spear_amal.estimators.cut_statistic import SHARE, row_selection
 from spear_amal.estimators.validation import TrainingPool, VoteSchema
 from spear_amal.label_models import LABEL_MODELS, LabelModel
+from spear_amal.label_models.against_majority import BothWrong
+from spear_amal.label_models.committee import gold_names
 from spear_amal.label_models.registry import make_label_model
 from spear_amal.losses import ComponentSet, GoldCrossEntropy, NoisyCrossEntropy, TeacherCrossEntropy
 from spear_amal.mixers import Mixer, build_mixer
@@ -48,6 +51,9 @@ class LabelModelClassifier(BaseSpearEstimator):
     label_model_options : dict, optional
         Parameters of a label model given by name. What is given per class, such as
         ``class_balance``, is in the order of the classes of the votes.
+    cut_statistic : float, optional
+        Share of the rows with votes to train on: those whose neighbours in the features have the
+        same answer of the label model (:mod:`.cut_statistic`). Default: all.
     feature_model, ... : see :class:`SpearClassifier`
     """
 
@@ -56,6 +62,12 @@ class LabelModelClassifier(BaseSpearEstimator):
 
     label_model: str | LabelModel = "majority"
     label_model_options: Mapping[str, Any] | None = None
+    cut_statistic: float | None = None
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseSpearEstimator._parameter_constraints,
+        "cut_statistic": SHARE,
+    }
 
     def check_parameters(self) -> None:
         """Raise an error for a parameter that cannot be used; `fit` calls it first."""
@@ -65,10 +77,12 @@ class LabelModelClassifier(BaseSpearEstimator):
     def _plan(self, pool: TrainingPool, given: Any = None) -> FitPlan:
         self._check_without_gold(pool)
         self.label_models_: list[LabelModel] = []
+        self._compared: list[BothWrong] = []
         plan = self._new_plan(
             pool,
             lambda class_weights: self._make_losses(pool.votes is not None, class_weights),
             make_teachers=lambda gold: self._label_model_log_proba(pool, gold),
+            select_rows=row_selection(pool, self.cut_statistic, _favourites),
         )
         if pool.has_gold or self._options_of("trainer").patience != "auto":
             return plan
@@ -115,13 +129,16 @@ class LabelModelClassifier(BaseSpearEstimator):
             return None
         schema: VoteSchema = self.vote_schema_
         model, votes = self.new_label_model(), self._as_given(pool.votes, pool.plan)
-        if self.label_models_ and not model.uses_gold:
+        if self.label_models_ and not model.learns_from_gold:
             model = self.label_models_[-1]  # it learns from votes alone, and they are the same
         else:
             y = np.full_like(pool.y, -1)
             y[gold] = schema.order[pool.y[gold]]
-            model.fit(votes, votes.classes.as_numbers(y))
+            model._fit_silently(votes, gold_names(votes, y))
         self.label_models_.append(model)
+        unseen = np.where(pool.y >= 0, schema.order[pool.y], -1)
+        unseen[gold] = -1
+        self._compared.append(BothWrong.of(model.predict_proba, votes, unseen))
         p = model.predict_proba(votes)[:, schema.order]
         p[~pool.covered()] = np.nan
         return np.log(np.clip(p, SMALLEST, None))[:, None, :]
@@ -139,6 +156,9 @@ class LabelModelClassifier(BaseSpearEstimator):
         self, pool: TrainingPool, results: list[FoldResult], plan: FitPlan
     ) -> None:
         # A refit fits its label model last, on V's gold as well; the exponent is chosen on V.
+        if self._compared:  # on gold that the label models were not given, of all folds
+            BothWrong.joined(self._compared).warn(self._label_model_name(), stacklevel=8)
+        del self._compared
         last = self.label_models_[-len(results) :]
         self.label_models_ = self.label_models_[: len(results)]
         super()._set_fitted_attributes(pool, results, plan)
@@ -154,6 +174,10 @@ class LabelModelClassifier(BaseSpearEstimator):
         p = self.label_models_[i].predict_proba(self._as_given(votes, self.plan_))[:, schema.order]
         return np.log(np.clip(p, SMALLEST, None))
 
+    def _label_model_name(self) -> str:
+        named = isinstance(self.label_model, str)
+        return f"the label model {self.label_model if named else type(self.label_model).__name__}"
+
     def save(self, path: PathLike, overwrite: bool = False) -> None:
         """Write the fitted model into one file; see :meth:`BaseSpearEstimator.save`."""
         if getattr(self, "exponent_", 0) > 0:
@@ -162,6 +186,11 @@ class LabelModelClassifier(BaseSpearEstimator):
                 "hold; fit with inference='feature', or use SpearClassifier"
             )
         super().save(path, overwrite)
+
+
+def _favourites(teachers: np.ndarray | None) -> np.ndarray:
+    """Return the label model's most probable class (n,) of each row, 0 where it says nothing."""
+    return np.nan_to_num(cast(np.ndarray, teachers)[:, 0], nan=-np.inf).argmax(1)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

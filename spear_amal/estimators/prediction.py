@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,7 +14,36 @@ from spear_amal.errors import InputError
 from spear_amal.models import JointModel
 from spear_amal.training import Table, predict_logits
 
+if TYPE_CHECKING:
+    from spear_amal.estimators.cross_fitting import FitPlan, FoldResult
+    from spear_amal.estimators.validation import TrainingPool
+
 EXPONENTS = (0.0, 0.25, 0.5, 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class OutOfFold:
+    """What models say of gold rows that they have not seen, in training or in validation.
+
+    Attributes
+    ----------
+    rows : ndarray of int (n,)
+        Gold rows by their number in the pool, ascending.
+    gold : ndarray of int (n,)
+        Their codes.
+    fold : ndarray of int (n,)
+        Rows of one fold are judged by one model.
+    log_p : ndarray (n, C)
+        Log posteriors of the feature model.
+    log_q : ndarray (n, C), or None
+        Those of the rule model, uniform where no LF fires; None without rules.
+    """
+
+    rows: np.ndarray
+    gold: np.ndarray
+    fold: np.ndarray
+    log_p: np.ndarray
+    log_q: np.ndarray | None
 
 
 def log_posteriors(
@@ -70,3 +101,29 @@ def choose_exponent(log_p: np.ndarray, log_q: np.ndarray, y: np.ndarray) -> floa
     error = behind.std(1, ddof=1) / np.sqrt(len(y))
     within = behind.mean(1) <= error
     return EXPONENTS[int(np.flatnonzero(within)[0])]
+
+
+def out_of_fold(
+    pool: TrainingPool, results: Sequence[FoldResult], plan: FitPlan
+) -> OutOfFold | None:
+    """Predict the gold rows, each by the model that has not seen it; None if there is none."""
+    parts = [result for result in results if len(result.unseen)]
+    if not parts:
+        return None
+    log_p: list[np.ndarray] = []
+    log_q: list[np.ndarray] = []
+    for result in parts:
+        votes = None if pool.votes is None else pool.votes[result.unseen]
+        table = Table(pool.x[result.unseen], votes=votes, dtype=plan.dtype, device=plan.device)
+        pair = log_posteriors([result.model], table)[0]
+        log_p.append(pair[0])
+        log_q += [] if pair[1] is None else [pair[1]]
+    rows = np.concatenate([result.unseen for result in parts])
+    order = np.argsort(rows)
+    return OutOfFold(
+        rows=rows[order],
+        gold=pool.y[rows[order]],
+        fold=np.repeat(np.arange(len(parts)), [len(r.unseen) for r in parts])[order],
+        log_p=np.concatenate(log_p)[order],
+        log_q=np.concatenate(log_q)[order] if log_q else None,
+    )

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 KIND = "spear_amal model"
 GUARD = (f"a {KIND}", "it cannot be used, make it again")
 EXTRA = "extra"
+MEMBER = "member-"
 SETTINGS = "settings"
 NOT_STORED = ("callbacks",)  # of a trainer: they watch training, a model does without
 # Of a trainer, what changes nothing in the result: a run may go on with another value.
@@ -128,12 +129,26 @@ def save(
 ) -> None:
     """Write a fitted estimator, and with it what belongs to its inputs (JSON and tensors)."""
     refuse_existing(path, overwrite)
-    tensors: Tensors = {}
-    for i, model in enumerate(estimator.models_):
-        tensors |= with_prefix(f"model{i}", model.state_dict())
-    tensors["weights"] = torch.tensor(estimator.weights_.to_numpy(dtype=np.float32))
-    tensors |= with_prefix(EXTRA, extra_tensors or {})
+    tensors = _tensors_of(estimator) | with_prefix(EXTRA, extra_tensors or {})
     write_tensors(path, tensors, describe_model(estimator) | {EXTRA: extra or {}})
+
+
+def _tensors_of(estimator: Any) -> Tensors:
+    """Return models and weights; of a pool those of its members."""
+    members = _members_of(estimator)
+    dtype = np.float64 if members else np.float32  # few, and predictions are made with them
+    tensors: Tensors = {"weights": torch.tensor(estimator.weights_.to_numpy(dtype=dtype))}
+    for i, model in enumerate([] if members else estimator.models_):
+        tensors |= with_prefix(f"model{i}", model.state_dict())
+    for name, member in members.items():
+        tensors |= with_prefix(f"{MEMBER}{name}", _tensors_of(member))
+    return tensors
+
+
+def _members_of(estimator: Any) -> dict[str, Any]:
+    """Return the fitted estimators that an estimator is a pool of."""
+    members: dict[str, Any] = getattr(estimator, "members_", {})
+    return members
 
 
 class StoredModel(NamedTuple):
@@ -195,7 +210,11 @@ def describe_model(estimator: Any) -> dict[str, Any]:
         "params": {
             name: value for name, value in params.items() if name not in estimator._not_stored
         },
-        "n_models": len(estimator.models_),
+        "n_models": 0 if _members_of(estimator) else len(estimator.models_),
+        "pooled": list(estimator.weights_.index) if _members_of(estimator) else None,
+        "members": {
+            name: describe_model(member) for name, member in _members_of(estimator).items()
+        },
         "classes": estimator.classes_.tolist(),
         "n_features_in": estimator.n_features_in_,
         "plan": estimator.plan_,
@@ -241,6 +260,20 @@ def load(cls: Any, path: str | os.PathLike[str], **objects: Any) -> Any:
     return stored.estimator(cls, **objects)
 
 
+def _members(
+    cls: Any, path: PathLike, tensors: Tensors, config: dict[str, Any], objects: dict[str, Any]
+) -> dict[str, Any]:
+    """Make the members of a pool, of the classes that their parts of the header name."""
+    members = {}
+    for name, part in config.get("members", {}).items():
+        member_class = cls._member_classes[part["class"]]
+        part = {"format": config["format"], **part}
+        known = {key: value for key, value in objects.items() if key in part["params"]}
+        of_member = under_prefix(f"{MEMBER}{name}", tensors)
+        members[name] = _estimator(member_class, path, of_member, part, known)
+    return members
+
+
 def _estimator(
     cls: Any, path: PathLike, tensors: Tensors, config: dict[str, Any], objects: dict[str, Any]
 ) -> Any:
@@ -262,13 +295,22 @@ def _estimator(
     estimator.vote_schema_ = None if form is None else VoteSchema(**_tuples(form))
     for name in ("exponent", "val_score", "best_epoch", "validation_source", "validation_used"):
         setattr(estimator, f"{name}_", config[name])
+    members = _members(cls, path, tensors, config, objects)
+    if members:
+        estimator.members_ = members
     estimator._set_extra_state(config.get("own", {}))
-    estimator.weights_ = pd.DataFrame(tensors["weights"].numpy(), columns=config["component_names"])
+    estimator.weights_ = pd.DataFrame(
+        tensors["weights"].numpy(),
+        columns=config["component_names"],
+        index=config.get("pooled"),
+    )
     estimator.history_ = pd.DataFrame(config["history"])
     estimator.models_ = [
         estimator._restore_model(under_prefix(f"model{i}", tensors))
         for i in range(config["n_models"])
     ]
+    if members:
+        estimator.models_ = [model for member in members.values() for model in member.models_]
     sort_loaded_classes(estimator)
     _check_answer(estimator)
     return estimator

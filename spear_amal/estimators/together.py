@@ -45,6 +45,27 @@ def train_members(members: list[Member]) -> Steps[list[TrainingResult]]:
     return trained
 
 
+def all_of(fits: Sequence[Steps[T]]) -> Steps[list[T]]:
+    """Run several fits as one: what each wants trained next is asked for in one list."""
+    values: dict[int, T] = {}
+    results: dict[int, Any] = dict.fromkeys(range(len(fits)))
+    try:
+        while results:
+            asked: dict[int, list[Member]] = {}
+            for i, trained in results.items():
+                try:
+                    asked[i] = fits[i].send(trained)
+                except StopIteration as end:
+                    values[i] = end.value
+            if asked:
+                answers = iter((yield [member for members in asked.values() for member in members]))
+            results = {i: [next(answers) for _ in members] for i, members in asked.items()}
+    finally:
+        for fit in fits:
+            fit.close()
+    return [values[i] for i in range(len(fits))]
+
+
 def finish(steps: Steps[T]) -> T:
     """Run a fit to its end, alone."""
     with each_warning_once(), closing(steps):  # every fold would say it again

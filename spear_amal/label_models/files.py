@@ -8,6 +8,7 @@ from functools import update_wrapper
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
 
 from spear_amal._typing import PathLike
 from spear_amal.errors import FileFormatError, InputError
@@ -46,21 +47,44 @@ def write_label_model(model: Any, path: PathLike, overwrite: bool = False) -> No
         If a parameter, or what ``fit`` learnt, is no number, text or array.
     """
     refuse_existing(path, overwrite)
-    learnt = {name: value for name, value in vars(model).items() if name.endswith("_")}
-    arrays = {name: value for name, value in learnt.items() if isinstance(value, np.ndarray)}
-    header = {
-        "kind": KIND,
-        "class": type(model).__name__,
-        "params": {k: _to_json(k, v) for k, v in model.get_params(deep=False).items()},
-        "learnt": {k: _to_json(k, v) for k, v in learnt.items() if k not in arrays},
-    }
+    arrays: dict[str, np.ndarray] = {}
+    header = {"kind": KIND} | _described(model, "", arrays)
     from spear_amal.io.safetensors import write_tensors  # imports torch, as reading does
 
     write_tensors(path, {name: _to_tensor(name, a) for name, a in arrays.items()}, header)
 
 
-def read_label_model(receiver: Any, path: PathLike) -> Any:
+def _described(model: Any, prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Return class, parameters and what was learnt; what are arrays goes to `arrays` by name.
+
+    Label models within it, by name in a dict, are described alike, their arrays as
+    ``DICT/NAME/ARRAY``.
+    """
+    learnt = {name: value for name, value in vars(model).items() if name.endswith("_")}
+    own = {name: value for name, value in learnt.items() if isinstance(value, np.ndarray)}
+    within = {name: value for name, value in learnt.items() if _holds_models(value)}
+    arrays |= {prefix + name: value for name, value in own.items()}
+    others = {k: _to_json(k, v) for k, v in learnt.items() if k not in own and k not in within}
+    return {
+        "class": type(model).__name__,
+        "params": {k: _to_json(k, v) for k, v in model.get_params(deep=False).items()},
+        "learnt": others,
+        "within": {
+            k: {name: _described(v, f"{prefix}{k}/{name}/", arrays) for name, v in models.items()}
+            for k, models in within.items()
+        },
+    }
+
+
+def _holds_models(value: Any) -> bool:
+    models = list(value.values()) if isinstance(value, dict) else []
+    return bool(models) and all(isinstance(model, BaseEstimator) for model in models)
+
+
+def read_label_model(receiver: Any, path: PathLike, base: type) -> Any:
     """Read a label model; `receiver` is the class to make, or a model to fill.
+
+    Label models within it are made by their classes, derived from `base`.
 
     Raises
     ------
@@ -73,6 +97,25 @@ def read_label_model(receiver: Any, path: PathLike) -> Any:
         tensors, header = read_tensors(path, KIND)
     except FileFormatError as error:
         raise _what_it_is(path, error) from error
+    arrays = {key: tensor.numpy() for key, tensor in tensors.items()}
+    try:
+        return _made(receiver, header, arrays, path, base)
+    except FileFormatError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise FileFormatError(
+            f"{path} is damaged or of another version ({error}); fit the label model again"
+        ) from error
+
+
+def _made(
+    receiver: Any,
+    header: Mapping[str, Any],
+    arrays: Mapping[str, np.ndarray],
+    path: PathLike,
+    base: type,
+) -> Any:
+    """Return the model that :func:`_described` described, made or filled."""
     cls = receiver if isinstance(receiver, type) else type(receiver)
     known = {c.__name__: c for c in _with_subclasses(cls)}
     name = header.get("class")
@@ -80,18 +123,19 @@ def read_label_model(receiver: Any, path: PathLike) -> Any:
         raise FileFormatError(
             f"{path} holds a {name}; load it with {name}.load, once its class is imported"
         )
-    try:
-        params = {key: _from_json(value) for key, value in header["params"].items()}
-        learnt = {key: _from_json(value) for key, value in header["learnt"].items()}
-        learnt["classes_"] = ClassNames(learnt["classes_"])  # older files hold a plain tuple
-        learnt |= {key: tensor.numpy() for key, tensor in tensors.items()}
-        model = known[name]() if isinstance(receiver, type) else receiver
-        model.set_params(**params)
-        vars(model).update(learnt)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise FileFormatError(
-            f"{path} is damaged or of another version ({error}); fit the label model again"
-        ) from error
+    params = {key: _from_json(value) for key, value in header["params"].items()}
+    learnt = {key: _from_json(value) for key, value in header["learnt"].items()}
+    learnt["classes_"] = ClassNames(learnt["classes_"])  # older files hold a plain tuple
+    learnt |= {key: array for key, array in arrays.items() if "/" not in key}
+    for key, models in header.get("within", {}).items():
+        learnt[key] = {}
+        for inner, described in models.items():
+            start = f"{key}/{inner}/"
+            of_it = {k.removeprefix(start): a for k, a in arrays.items() if k.startswith(start)}
+            learnt[key][inner] = _made(base, described, of_it, path, base)
+    model = known[name]() if isinstance(receiver, type) else receiver
+    model.set_params(**params)
+    vars(model).update(learnt)
     return model
 
 

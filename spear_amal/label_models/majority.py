@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from spear_amal._typing import ClassBalanceLike
 from spear_amal.label_models.base import LabelModel
-from spear_amal.label_models.vote_patterns import vote_sums
+from spear_amal.label_models.vote_patterns import majority_shares
 from spear_amal.votes.label_matrix import LabelMatrix
 
 
@@ -13,6 +14,11 @@ class MajorityVote(LabelModel):
     """Probability mass shared equally by the classes with the most votes.
 
     Every vote counts as much, that of an LF which always fires as well, and ``get_weights`` are 1.
+
+    Parameters
+    ----------
+    class_balance : str, mapping of class name to share, or array of shape (C,), optional
+        How frequent the classes are; see :class:`LabelModel`. It decides ties, and nothing else.
 
     Examples
     --------
@@ -27,13 +33,14 @@ class MajorityVote(LabelModel):
 
     counts_rows = True
 
+    def __init__(self, *, class_balance: ClassBalanceLike | None = None) -> None:
+        self.class_balance = class_balance
+
     def _fit(self, L: LabelMatrix, y: np.ndarray | None, n_rows: np.ndarray | None = None) -> None:
         """Nothing to learn."""
 
     def _posterior(self, L: LabelMatrix) -> np.ndarray:
-        counts = vote_sums(L.codes.indptr, L.codes.data - 1, self.n_classes_)
-        top = counts == counts.max(1, keepdims=True)
-        return top / top.sum(1, keepdims=True)
+        return majority_shares(L, self.n_classes_)
 
     def _weights(self) -> np.ndarray:
         return np.ones(self.n_lfs_)

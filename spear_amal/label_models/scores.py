@@ -32,6 +32,9 @@ BINARY_METRICS: dict[str, Callable[..., Any]] = {
 ROC_AUC = "roc_auc"
 KNOWN = (*METRICS, COVERAGE, *BINARY_METRICS, ROC_AUC)
 
+#: What :func:`row_losses` can compute.
+ROW_LOSSES = ("brier", "accuracy", "balanced_accuracy")
+
 
 def check_tie_break_policy(policy: str) -> None:
     """Raise InputError for an unknown way to break ties."""
@@ -90,6 +93,37 @@ def score_predictions(
             metric = METRICS[name] if name in METRICS else BINARY_METRICS[name]
             scores[name] = float(metric(gold[scored], predicted[scored]))
     return scores
+
+
+def row_losses(loss: str, p: np.ndarray, gold: np.ndarray) -> np.ndarray:
+    """Return the loss of each row (k,), whose mean compares label models, from posteriors (k, C).
+
+    Parameters
+    ----------
+    loss : {"brier", "accuracy", "balanced_accuracy"}
+        Half the squared distance of the probabilities from gold; the share of a wrong class among
+        the tied ones; that, weighted so that all classes of `gold` count alike.
+    p : ndarray of shape (k, C)
+    gold : ndarray of int, shape (k,)
+        Codes; none is unknown.
+
+    Examples
+    --------
+    >>> p = np.array([[0.5, 0.5], [0.9, 0.1], [0.2, 0.8], [0.9, 0.1]])
+    >>> row_losses("brier", p, np.array([0, 0, 1, 1])).round(2).tolist()
+    [0.25, 0.01, 0.04, 0.81]
+    >>> row_losses("accuracy", p, np.array([0, 0, 1, 1])).tolist()
+    [0.5, 0.0, 0.0, 1.0]
+    """
+    rows = np.arange(len(gold))
+    if loss == "brier":
+        return ((p - np.eye(p.shape[1])[gold]) ** 2).sum(1) / 2
+    top = p >= p.max(1, keepdims=True) - TIE
+    wrong = 1 - top[rows, gold] / top.sum(1)
+    if loss == "accuracy":
+        return wrong
+    counts = np.bincount(gold, minlength=p.shape[1])
+    return wrong * len(gold) / (np.count_nonzero(counts) * counts[gold])
 
 
 def _check_metrics(metrics: Sequence[str], n_classes: int) -> None:

@@ -158,6 +158,8 @@ class ReportContent:
     scores : DataFrame, optional
         ``method, score`` (points), and ``low, high`` where there are intervals: the numbers behind
         the comparison, for its figure.
+    members : DataFrame, optional
+        Members of a pool with their weights, as strings.
     models : DataFrame, optional
         Teachers and student of a distillation, as strings.
     histories : dict of str to DataFrame
@@ -181,6 +183,7 @@ class ReportContent:
     review: LFReview | None = None
     comparison: pd.DataFrame | None = None
     scores: pd.DataFrame | None = None
+    members: pd.DataFrame | None = None
     models: pd.DataFrame | None = None
     histories: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     examples: Examples | None = None

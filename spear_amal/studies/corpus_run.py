@@ -9,6 +9,7 @@ from typing import Any
 
 import spear_amal
 from spear_amal.data import Corpus
+from spear_amal.data.splits import LABELLED as PROTOCOLS
 from spear_amal.errors import InputError
 from spear_amal.estimators.together import Steps, Stopwatch
 from spear_amal.studies.corpus_votes import (
@@ -23,7 +24,6 @@ from spear_amal.studies.results_file import RunRow
 from spear_amal.studies.split import HeldOutScorer, Split, make_split
 from spear_amal.studies.split_comparison import fit_method_steps, takes_exemplars
 
-PROTOCOLS = ("random", "published")
 #: Trials of tuning that are proposed and trained at a time; TPE draws its first ten at random.
 TRIALS_AT_ONCE = 10
 
@@ -40,7 +40,8 @@ class StudySetup:
     data : str
         Digest of rows, votes and features.
     n_labelled, n_validation : int
-        Sizes of L and V; of V only under the protocol "published".
+        Sizes of L and V; of V only under the protocol "published"; of the corpus' own parts, 0 and
+        all of "validation", under "wrench".
     features, protocol : str
     placebo : bool
         Deal the rows of votes out anew.
@@ -127,14 +128,17 @@ def load_setup(
 def _sizes(corpus: Corpus, n_labelled: int | None, protocol: str) -> tuple[int, int]:
     if protocol not in PROTOCOLS:
         raise InputError(f"protocol must be one of {PROTOCOLS}, found {protocol!r}")
-    if protocol == "published" and n_labelled is not None:
+    if protocol != "random" and n_labelled is not None:
+        kept = "labelled" if protocol == "published" else "validation"
         raise InputError(
-            "the protocol 'published' keeps the published labelled rows, so their number cannot "
+            f"the protocol {protocol!r} keeps the published {kept} rows, so their number cannot "
             "be set; leave out --n-labelled (n_labelled=), or take the protocol 'random'"
         )
     pool = len(corpus) - len(corpus.rows("test"))
     if not len(corpus.rows("test")):
         raise InputError(f"corpus {corpus.name!r} has no test rows to score on")
+    if protocol == "wrench":
+        return 0, len(corpus.rows("validation"))
     if n_labelled is None:
         return corpus.n_labelled, corpus.n_validation
     if n_labelled < 1 or 2 * n_labelled > pool:
@@ -149,15 +153,19 @@ def _sizes(corpus: Corpus, n_labelled: int | None, protocol: str) -> tuple[int, 
 # again, which is quick; to keep them would hold the rows of every seed in memory.
 @functools.lru_cache(maxsize=2)
 def corpus_split(
-    setup: StudySetup, seed: int, supervised: bool = False
+    setup: StudySetup, seed: int, supervised: bool = False, halved: bool = False
 ) -> tuple[Split, HeldOutScorer]:
-    """Make the split of a seed and its scorer, once a process while they are needed."""
+    """Make the split of a seed and its scorer, once a process while they are needed.
+
+    With `halved` half of the validation rows of the protocol "wrench" are labelled ones, for
+    methods that learn nothing without; those in folds use all of them either way.
+    """
     votes = setup.source.votes
     return make_split(
         setup.source.corpus,
         shuffled_votes(votes, seed) if setup.placebo else votes,
         seed,
-        n_labelled=setup.n_labelled,
+        n_labelled=setup.n_validation // 2 if halved else setup.n_labelled,
         n_validation=setup.n_validation,
         features=setup.x,
         supervised=supervised,
@@ -169,6 +177,12 @@ def corpus_split(
 def has_all_gold(spec: MethodSpec) -> bool:
     """Return whether a method is the ceiling, which alone gets gold for every training row."""
     return bool(getattr(spec.method, "gold", "L") == "all")
+
+
+def wants_halves(setup: StudySetup, spec: MethodSpec) -> bool:
+    """Return whether a method gets half of the validation rows of "wrench" as labelled ones."""
+    needs_gold = bool(getattr(spec.method, "needs_gold", False))
+    return setup.protocol == "wrench" and needs_gold and not has_all_gold(spec)
 
 
 def run_identity(
@@ -233,7 +247,7 @@ def run_method(
     dict
         Scores, seconds and path of the fit and sizes, see ``docs/studies.md``.
     """
-    split, scorer = corpus_split(setup, seed)
+    split, scorer = corpus_split(setup, seed, halved=wants_halves(setup, spec))
     sizes = {
         "n_validation": len(split.y_val),
         "n_unlabelled": split.n_unlabelled,
@@ -249,6 +263,7 @@ def run_method(
         "val_score": getattr(estimator, "val_score_", None),
         "seconds": round(watch.seconds, 3),
         "path": getattr(estimator, "training_path_", None),
+        "given": fitted.was_given(split),
         **sizes,
         **scores,
         "dedup": distinct,

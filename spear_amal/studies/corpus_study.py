@@ -63,9 +63,10 @@ def run_study(
         Rows in L and in V; default: those of the corpus.
     features : str, optional
         See :func:`study_features`; default "tfidf", or "published" for a corpus without texts.
-    protocol : {"random", "published"}
+    protocol : {"random", "published", "wrench"}
         "published" keeps the labelled rows that the corpus was published with; only U and V are
-        drawn.
+        drawn. "wrench" draws nothing: training rows have votes and no gold, and V is the corpus'
+        own validation part, whole; seeds start the training.
     tune : int
         Trials for each method that has something to tune; see :func:`tune_methods`.
     trials_at_once : int
@@ -105,6 +106,7 @@ def run_study(
     check_whole("trials_at_once", trials_at_once, 1)
     if tune:
         need_optuna()
+        _check_tuning(protocol)
     _check_settings(specs, settings)
     store = StudyFile(output)
     show = progress is not None
@@ -130,6 +132,15 @@ def run_study(
     rows = execute(runs, store, jobs=jobs, progress=progress)
     order = [spec.text for spec in specs]
     return pd.DataFrame(sorted(rows, key=lambda row: order.index(row["method"])))
+
+
+def _check_tuning(protocol: str) -> None:
+    """Raise for the protocol whose sizes of L and V tuning cannot draw."""
+    if protocol == "wrench":
+        raise InputError(
+            "methods are tuned on partitions of the study's own sizes, and under the protocol "
+            "'wrench' no row is labelled; leave out --tune (tune=), or take the protocol 'random'"
+        )
 
 
 def study_methods(methods: Sequence[str | MethodSpec], only: bool = False) -> list[MethodSpec]:

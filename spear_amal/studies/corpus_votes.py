@@ -1,4 +1,4 @@
-"""What a study runs on: a corpus by name, or a WRENCH folder, with the votes of its LFs."""
+"""What a study runs on: a corpus by name, or a WRENCH folder or archive, with its LFs' votes."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import scipy.sparse as sp
 
-from spear_amal.data import CORPORA, Corpus, WrenchPart, corpus_file, load_corpus, read_wrench
-from spear_amal.errors import DataUnavailableError, FileFormatError, InputError
+from spear_amal.data import CORPORA, Corpus, corpus_file, load_corpus
+from spear_amal.data.corpora.wrench import wrench_corpus
+from spear_amal.data.download.archives import is_archive
+from spear_amal.errors import DataUnavailableError, InputError
 from spear_amal.io.shipped import shipped_file
 from spear_amal.labeling import PandasLFApplier, exemplar_matrix, load_lfs, read_rules
 from spear_amal.seeds import random_generator
@@ -104,7 +105,7 @@ def load_corpus_votes(
     ----------
     source : str, path, Corpus or CorpusVotes
         A key of :data:`spear_amal.data.CORPORA`, else a WRENCH folder (``./sms`` names a folder
-        even where a corpus has that name), else a corpus of your own.
+        even where a corpus has that name) or an archive of one, else a corpus of your own.
     lfs : path, optional
         File of labelling functions. Default: the published votes of the corpus; for "sms" the
         published rules where they are at hand; else the package's own file
@@ -119,7 +120,8 @@ def load_corpus_votes(
     InputError
         If there is no such corpus or folder, or no votes can be had.
     FileFormatError
-        If a WRENCH folder lacks a part, or holds votes or labels that are no class.
+        If a WRENCH folder lacks a part, or holds votes or labels that are no class; if an archive
+        is damaged or unsafe.
     """
     if isinstance(source, CorpusVotes):
         return source
@@ -148,19 +150,20 @@ def _corpus(
     name = os.fspath(source)
     if name in CORPORA:
         return load_corpus(name, data_dir, cache_dir, offline, progress)
-    if Path(name).is_dir():
+    if Path(name).is_dir() or (Path(name).is_file() and is_archive(Path(name))):
         return wrench_corpus(Path(name))
     if Path(name).is_file():
         raise InputError(
-            f"{name} is a file, and a study runs on a corpus, or on a folder in WRENCH format, "
-            "that has test rows. For a partly labelled table of your own: spear-amal compare "
-            f"--data {shlex.quote(name)} --lfs {shlex.quote(os.fspath(lfs or 'lfs.py'))}"
+            f"{name} is a file, and a study runs on a corpus, or on a folder or archive in WRENCH "
+            "format, that has test rows. For a partly labelled table of your own: spear-amal "
+            f"compare --data {shlex.quote(name)} --lfs {shlex.quote(os.fspath(lfs or 'lfs.py'))}"
         )
     near = get_close_matches(name, CORPORA, n=2)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     raise InputError(
         f"{name!r} is neither a corpus nor a folder; {hint}corpora: {', '.join(sorted(CORPORA))}; "
-        "a folder must be in WRENCH format (train.json, valid.json, test.json, label.json)"
+        "a folder (or .tar.gz, .zip) must be in WRENCH format (train.json, valid.json, test.json, "
+        "label.json)"
     )
 
 
@@ -242,75 +245,3 @@ def shuffled_votes(L: LabelMatrix, seed: int = 0) -> LabelMatrix:
     shuffled: LabelMatrix = L[random_generator(seed).permutation(len(L))]
     shuffled.row_ids = L.row_ids
     return shuffled
-
-
-_PARTS = {"train": "train", "valid": "validation", "test": "test"}
-_MOST_LABELS, _SHARE = 100, 0.1  # default size of L and of V: so many rows, or a tenth of the pool
-
-
-def wrench_corpus(folder: Path) -> Corpus:
-    """Read a WRENCH folder with its votes; named after the folder, scored by accuracy.
-
-    Features are the texts (field ``text``), or the published vectors (field ``feature``).
-
-    Raises
-    ------
-    FileFormatError
-        If a part is missing, empty or damaged, a row has no gold label, or rows have neither text
-        nor feature vectors of one length.
-    """
-    parts = read_wrench(folder)
-    for part, rows in parts.items():
-        _check_gold(folder / f"{part}.json", rows)
-    frames = [rows.frame.assign(part=_PARTS[part]) for part, rows in parts.items()]
-    ids = [f"{part}/{row}" for part, rows in parts.items() for row in rows.frame.index]
-    frame = pd.concat(frames).set_axis(ids)
-    features = None if "text" in frame else _vectors(folder, frame)
-    if features is None:
-        _check_texts(folder, frame)
-    classes = parts["train"].label_matrix.classes
-    n_pool = int((frame["part"] != "test").sum())
-    size = max(len(classes), min(_MOST_LABELS, int(n_pool * _SHARE)))
-    votes = np.concatenate([rows.label_matrix.to_dense() for rows in parts.values()])
-    return Corpus(
-        name=folder.resolve().name,
-        classes=classes,
-        frame=frame,
-        metric="accuracy",
-        source=f"WRENCH folder {folder}",
-        features=features,
-        label_matrix=LabelMatrix.from_dense(
-            votes, classes=classes, lf_names=parts["train"].label_matrix.lf_names, row_ids=ids
-        ),
-        n_labelled=size,
-        n_validation=size,
-    )
-
-
-def _check_gold(path: Path, part: WrenchPart) -> None:
-    if not len(part.frame):
-        raise FileFormatError(f"{path} holds no rows; a study needs rows in every part")
-    without = part.frame.index[(part.frame["label"] < 0).to_numpy()]
-    if len(without):
-        raise FileFormatError(
-            f"{path}, row {without[0]}: no gold label ({len(without)} rows lack one); a study "
-            "draws its labelled rows and scores predictions, so every row needs gold"
-        )
-
-
-def _check_texts(folder: Path, frame: pd.DataFrame) -> None:
-    wrong = [row for row, text in frame["text"].items() if not isinstance(text, str)]
-    if wrong:
-        raise FileFormatError(f"{folder}: row {wrong[0]} has no text, other rows have")
-
-
-def _vectors(folder: Path, frame: pd.DataFrame) -> Any:
-    try:
-        vectors = np.asarray(frame["feature"].tolist(), dtype=np.float32)
-    except (KeyError, TypeError, ValueError) as error:
-        raise FileFormatError(
-            f"{folder}: the rows' data hold neither 'text' nor 'feature' vectors of one length"
-        ) from error
-    if vectors.ndim != 2 or not np.isfinite(vectors).all():
-        raise FileFormatError(f"{folder}: 'feature' must be a vector of finite numbers per row")
-    return vectors

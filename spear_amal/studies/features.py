@@ -1,4 +1,4 @@
-"""Features of a study by name: TF-IDF, published ones, an encoder's, or a file's."""
+"""Features of a study by name: TF-IDF, published ones, columns, an encoder's, or a file's."""
 
 from __future__ import annotations
 
@@ -7,17 +7,24 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 
-from spear_amal.data import Corpus, read_table
+from spear_amal.data import ColumnFeatures, Corpus, TableFeatures, read_table
 from spear_amal.data.encoders import make_features
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.io.arrays import read_array, read_arrays
 
-FORMS = '"tfidf", "published", "encoder:NAME" or "file:PATH"'
+FORMS = (
+    '"tfidf", "published", "columns", "codes", "columns:a,b", "encoder:NAME", "file:PATH", or '
+    'columns beside texts, as "tfidf+columns:a,b"'
+)
+ALL_COLUMNS = ("columns", "codes")
+NO_FEATURES = ("text", "label", "part")  # columns of the frame that hold something else
+_MOST_CODES = 50  # different whole numbers in a column that are taken for codes
 
 
 def default_features(corpus: Corpus) -> str:
-    """Name the features that a corpus gets unasked: TF-IDF of its texts, else its published ones.
+    """Name the features that a corpus gets unasked: its texts', else published, else columns.
 
     Examples
     --------
@@ -25,7 +32,9 @@ def default_features(corpus: Corpus) -> str:
     >>> default_features(synthetic_corpus(n=29, n_test=7))
     'tfidf'
     """
-    return "tfidf" if "text" in corpus.frame else "published"
+    if "text" in corpus.frame:
+        return "tfidf"
+    return "columns" if corpus.features is None else "published"
 
 
 def study_features(corpus: Corpus, name: str, progress: bool = False) -> Any:
@@ -35,9 +44,15 @@ def study_features(corpus: Corpus, name: str, progress: bool = False) -> Any:
     ----------
     corpus : Corpus of n rows
     name : str
-        "tfidf" (fitted on the pool), "published", "encoder:NAME" (see
-        :func:`spear_amal.data.encoders.make_features`) or "file:PATH": a .npy or .npz array, or a
-        table of numbers (.csv, .parquet, .jsonl), one row for each row of the corpus, in order.
+        * "tfidf" : fitted on the pool
+        * "published" : as they are
+        * "columns" : the published numbers, else all columns of the frame, standardised on the
+          pool, categories one-hot (:class:`spear_amal.data.ColumnFeatures`)
+        * "codes" : the same, where columns of whole numbers are codes of categories
+        * "columns:a,b" : these columns of the frame; also beside texts, as "tfidf+columns:a,b"
+        * "encoder:NAME" : see :func:`spear_amal.data.encoders.make_features`
+        * "file:PATH" : a .npy or .npz array, or a table of numbers (.csv, .parquet, .jsonl), one
+          row for each row of the corpus, in order
     progress : bool
         Show a bar while an encoder is at work.
 
@@ -59,15 +74,73 @@ def study_features(corpus: Corpus, name: str, progress: bool = False) -> Any:
         return corpus.features
     if kind == "file" and detail:
         return _from_file(Path(detail), len(corpus))
+    if name in ALL_COLUMNS:
+        return _all_columns(corpus, as_codes=name == "codes")
+    if "columns:" in name:
+        return _named_columns(corpus, name, progress)
     if name != "tfidf" and not (kind == "encoder" and detail):
         raise InputError(f"features must be {FORMS}, found {name!r}")
-    if "text" not in corpus.frame:
-        raise InputError(
-            f"corpus {corpus.name!r} has no texts for {name!r}; its features are 'published'"
-        )
-    pool = corpus.frame["text"][(corpus.frame["part"] != "test").to_numpy()]
+    _need_texts(corpus, name)
+    pool = corpus.frame["text"][_in_pool(corpus)]
     made = make_features(name, progress=progress)
     return made.fit(pool.tolist()).transform(corpus.texts)
+
+
+def _in_pool(corpus: Corpus) -> np.ndarray:
+    in_pool: np.ndarray = (corpus.frame["part"] != "test").to_numpy()
+    return in_pool
+
+
+def _need_texts(corpus: Corpus, name: str) -> None:
+    if "text" not in corpus.frame:
+        raise InputError(
+            f"corpus {corpus.name!r} has no texts for {name!r}; its features are "
+            f"{default_features(corpus)!r}"
+        )
+
+
+def _all_columns(corpus: Corpus, as_codes: bool) -> Any:
+    """Return features (n, D) of the published numbers, or of all columns that are features."""
+    if corpus.features is None:
+        frame = corpus.frame.drop(columns=[*NO_FEATURES], errors="ignore")
+    elif sp.issparse(corpus.features):
+        raise InputError(
+            f"the published features of corpus {corpus.name!r} are sparse and stay as they are; "
+            "ask for 'published'"
+        )
+    else:
+        values = np.asarray(corpus.features)
+        frame = pd.DataFrame(values, columns=[f"x{j}" for j in range(values.shape[1])])
+    if not len(frame.columns):
+        raise InputError(
+            f"corpus {corpus.name!r} has no columns but its texts; ask for "
+            f"{default_features(corpus)!r}"
+        )
+    in_pool = _in_pool(corpus)
+    if as_codes:
+        codes = [name for name in frame if _holds_codes(frame[name][in_pool])]
+        frame = frame.astype(dict.fromkeys(codes, "category"))
+    made = ColumnFeatures([str(name) for name in frame]).fit(frame[in_pool]).transform(frame)
+    # Numbers are dense, and categories mostly zeros.
+    return made if made.nnz < made.shape[0] * made.shape[1] / 2 else made.toarray()
+
+
+def _holds_codes(column: pd.Series) -> bool:
+    """Return whether the pool's numbers in a column are few whole ones."""
+    if not pd.api.types.is_numeric_dtype(column):
+        return False
+    distinct = column.dropna().unique()
+    return len(distinct) <= _MOST_CODES and bool((distinct == np.round(distinct)).all())
+
+
+def _named_columns(corpus: Corpus, name: str, progress: bool) -> Any:
+    made = TableFeatures(name, progress=progress)
+    given_away = sorted(set(made.columns) & set(NO_FEATURES))
+    if given_away:
+        raise InputError(f"the column {given_away[0]!r} of a corpus is no feature; leave it out")
+    if made.uses_text:
+        _need_texts(corpus, name)
+    return made.fit(corpus.frame[_in_pool(corpus)]).transform(corpus.frame)
 
 
 def _from_file(path: Path, n: int) -> Any:

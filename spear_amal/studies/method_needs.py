@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
 
 import numpy as np
 
 from spear_amal.errors import InputError
 from spear_amal.studies.methods import METHODS, WITHOUT_GOLD, MethodSpec, parse_method
-from spear_amal.votes.class_set import ClassNames
 
 
 def method_for(spec: MethodSpec, y: np.ndarray, where: str = "the table") -> MethodSpec:
@@ -68,63 +66,3 @@ def _without_gold(spec: MethodSpec, where: str) -> MethodSpec:
         stacklevel=4,
     )
     return chosen
-
-
-def with_possible_folds(spec: MethodSpec, y: np.ndarray, classes: ClassNames) -> MethodSpec:
-    """Return the method that is trained unasked, in as many folds as the rarest class allows.
-
-    Parameters
-    ----------
-    spec : MethodSpec
-        Only ``recommended`` as it is named by default is changed.
-    y : ndarray (n,)
-        Class codes of training and validation rows, -1 where unlabelled.
-    classes : ClassNames
-
-    Warns
-    -----
-    UserWarning
-        If a class has fewer labelled rows than the method has folds.
-    """
-    counts = np.bincount(y[y >= 0], minlength=len(classes))
-    seen = np.flatnonzero(counts)
-    if spec.text != "recommended" or not len(seen):
-        return spec
-    rarest = seen[counts[seen].argmin()]
-    fewest = int(counts[rarest])
-    if fewest >= spec.settled["crossfit"]:
-        return spec
-    chosen = spec.changed(crossfit=fewest) if fewest > 1 else parse_method("amal")
-    instead = f"in {fewest} folds" if fewest > 1 else "as one model"
-    warnings.warn(
-        f"the class {str(classes[rarest])!r} has {fewest} labelled row{'s' * (fewest > 1)}, so "
-        f"AMAL is trained {instead}; label more rows of it",
-        UserWarning,
-        stacklevel=3,
-    )
-    return chosen
-
-
-def check_labels_of_folds(
-    spec: MethodSpec, estimator: Any, y: np.ndarray, classes: ClassNames
-) -> None:
-    """Raise an error for too few labels for folds.
-
-    Parameters
-    ----------
-    spec : MethodSpec
-    estimator : estimator of the method
-    y : ndarray (n,)
-        Class codes of training and validation rows, -1 where unlabelled.
-    classes : ClassNames
-    """
-    if not estimator.fit_strategy.startswith("crossfit"):
-        return
-    counts = np.bincount(y[y >= 0], minlength=len(classes))
-    rare = [code for code in np.flatnonzero(counts) if counts[code] < estimator.n_folds]
-    if rare:
-        raise InputError(
-            f"{spec.title} needs {estimator.n_folds} labelled rows of every class, found "
-            f"{counts[rare[0]]} of {classes[rare[0]]!r}; label more rows, or choose a method that "
-            "trains one model: --method amal, spear or only-lv"
-        )

@@ -46,13 +46,13 @@ def weights_with_gold(split: Split, estimator: Any, gold: Any) -> pd.DataFrame:
             f"gold must be the codes of the {n} training rows (split.train_rows), found shape "
             f"{gold.shape}"
         )
-    if "consensus" not in estimator.weights_:
+    if "consensus" not in estimator.row_weights_:
         raise InputError(
             "the estimator has no weights of the loss 'consensus'; its losses are "
-            f"{list(estimator.weights_)}"
+            f"{list(estimator.row_weights_)}"
         )
     # Training rows stand first, validation rows of their own follow.
-    weights = estimator.weights_.iloc[:n].reset_index(drop=True)
+    weights = estimator.row_weights_.iloc[:n].reset_index(drop=True)
     picked = estimator.rule_predict_proba(split.votes_train).argmax(1)
     pseudo = np.asarray(estimator.classes_)[picked]
     table = pd.DataFrame({"pseudo": pseudo, "gold": gold, "right": pseudo == gold})

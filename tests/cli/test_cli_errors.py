@@ -89,16 +89,10 @@ def test_bad_labelling_functions(body, said, table, run):
         (("--metric", "auc"), "unknown metric 'auc'"),
         (("--validation", "rows.csv"), "rows.csv: row 11 (counted from 0) has no label"),
         (("--config", "none.toml"), "there is no settings file none.toml"),
-        (
-            ("--method", "recommended:crossfit=5"),
-            "AMAL recommended, 5 folds needs 5 labelled rows of every class, found 3 of 'a'",
-        ),
     ],
 )
 def test_bad_arguments_of_train(arguments, said, table, run):
     write_lfs(VOTES)
-    if "recommended:crossfit=5" in arguments:  # too few labels for five folds
-        table.assign(label=["a", "a", "a", "b", "b", *[""] * 12]).to_csv("rows.csv", index=False)
     fails(run, 2, said, *TRAIN, *arguments)
 
 

@@ -173,7 +173,11 @@ def test_more_folds_than_rows_with_votes(data):
     X, _, _ = data
     codes = np.full((N, 2), -1)
     codes[:3, 0] = [0, 1, 1]
-    with pytest.raises(InputError, match="5 folds needs as many rows with votes, found 3"):
+    with pytest.warns(UserWarning, match="5 folds need as many rows with votes, found 3"):
+        model = estimator(fit_strategy="crossfit").fit(X, L=codes)
+    assert len(model.models_) == 3
+    codes[:3] = [[0, 1], [-1, -1], [-1, -1]]
+    with pytest.raises(InputError, match="two rows with votes at least, found 1"):
         estimator(fit_strategy="crossfit").fit(X, L=codes)
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from spear_amal.errors import InputError
 from spear_amal.studies.crossval.folds import (
-    fewest_in_training,
+    classes_in_training,
     outer_folds,
     text_groups,
     training_rows,
@@ -51,21 +51,28 @@ def test_classes_keep_their_shares():
         assert np.bincount(y[fold == number]).tolist() == [10, 6, 2]
 
 
-def test_a_class_of_few_rows_is_dealt_out_and_its_least_rest_is_known():
-    y = np.repeat([0, 1, -1], [20, 3, 7])
+def test_a_class_of_few_rows_is_dealt_out():
+    y = np.repeat([0, 1, 2, -1], [20, 3, 1, 6])
     fold = outer_folds(y, np.arange(30), 5, 0)
-    assert fewest_in_training(y, np.arange(30), fold) == (2, 1)
+    assert np.bincount(fold[y == 1]).max() == 1
+    kept = classes_in_training(y, np.arange(30), fold)
+    wanted = [[0, 1] if number == fold[y == 2] else [0, 1, 2] for number in range(5)]
+    assert [codes.tolist() for codes in kept] == wanted
 
 
 def test_rows_of_one_text_that_are_all_of_a_class_leave_none_to_train_on():
     y = np.repeat([0, 1], [20, 6])
     groups = np.concatenate([np.arange(20), np.full(6, 99)])
-    assert fewest_in_training(y, groups, outer_folds(y, groups, 3, 0)) == (0, 1)
+    kept = classes_in_training(y, groups, outer_folds(y, groups, 3, 0))
+    assert sorted(codes.tolist() for codes in kept) == [[0], [0, 1], [0, 1]]
 
 
 def test_too_few_texts_for_the_folds():
-    with pytest.raises(InputError, match=r"5 folds need as many gold rows .* found 3"):
-        outer_folds(np.array([0, 0, 1, -1]), np.arange(4), 5, 0)
+    with pytest.warns(UserWarning, match=r"5 folds need as many gold rows .* found 3"):
+        fold = outer_folds(np.array([0, 0, 1, -1]), np.arange(4), 5, 0)
+    assert sorted(fold) == [-1, 0, 1, 2]
+    with pytest.raises(InputError, match=r"two gold rows .* found 1"):
+        outer_folds(np.array([0, 0]), np.zeros(2), 5, 0)
 
 
 def test_fewer_rows_of_every_class_than_folds():

@@ -17,7 +17,7 @@ from spear_amal.studies import parse_method
 from spear_amal.studies.crossval.compare import ComparisonPlan, compare_methods, plan_methods
 from spear_amal.studies.crossval.folds import text_groups
 from spear_amal.studies.crossval.outcome import judged_method
-from spear_amal.studies.crossval.runs import HeldOutFold, OuterFolds, fitting_spec, run_fold
+from spear_amal.studies.crossval.runs import HeldOutFold, OuterFolds, run_fold
 from spear_amal.studies.crossval.table import ComparedTable, TableRows
 from spear_amal.studies.results_file import StudyFile
 from spear_amal.votes.class_set import ClassNames
@@ -92,22 +92,30 @@ def test_a_row_without_gold_that_repeats_a_held_out_text_is_left_out(table, monk
         assert len(arrays[1]) == expected
 
 
-def test_methods_cross_fit_over_as_many_folds_as_the_rarest_class_allows(table):
-    y = np.where(np.cumsum(table.rows.y == 1) > 4, -1, table.rows.y)
-    y[np.flatnonzero(table.rows.y == 0)] = 0
+def test_a_class_with_one_gold_row_is_scored_by_models_that_had_none(table):
+    y = np.where((np.cumsum(table.rows.y == 1) > 1) & (table.rows.y == 1), -1, table.rows.y)
     few = replace(table, rows=replace(table.rows, y=y))
     specs, baseline = plan_methods(["amal:crossfit=5"])
     plan = ComparisonPlan(specs, baseline, folds=5, repeats=1, settings=FAST)
-    result = compare_methods(few, plan)
-    assert result.folds.inner == 3
-    assert any(
-        "in 3 folds here, as the class 'action' has only so many gold rows" in note
-        for note in result.notes
-    )
-    assert fitting_spec(parse_method("amal:crossfit=2"), 3).text == "amal:crossfit=2"
-    y[np.flatnonzero(y == 1)[:2]] = -1
-    with pytest.raises(InputError, match=r"at least 3 gold rows .* 'action' has 2"):
+    with pytest.raises(InputError, match=r"gold rows of two classes at least .* 'action': 1"):
         compare_methods(few, plan)
+    y[np.flatnonzero(table.rows.y == 1)[1]] = 1
+    result = compare_methods(few, plan)
+    assert result.folds.unseen == ()
+    assert len(result.predictions.y) == (y >= 0).sum()
+
+
+def test_a_third_class_with_one_gold_row_is_said(table):
+    codes = table.rows.y.copy()
+    codes[np.flatnonzero(codes == 1)[0]] = 2
+    classes = ClassNames((*CLASSES, "horror"))
+    texts = pd.DataFrame({"text": table.rows.inputs})
+    votes = PandasLFApplier(LFS, classes).apply(texts)
+    three = replace(table, rows=replace(table.rows, y=codes, votes=votes), classes=classes)
+    specs, baseline = plan_methods(["majority"])
+    result = compare_methods(three, ComparisonPlan(specs, baseline, repeats=1, settings=FAST))
+    assert result.folds.unseen == (2,)
+    assert any("Too few gold rows of 'horror'" in note for note in result.notes)
 
 
 def test_a_comparison_that_was_killed_goes_on_and_ends_alike(table, tmp_path, monkeypatch):

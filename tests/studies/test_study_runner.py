@@ -36,7 +36,16 @@ QUICK = {"max_epochs": 2}
 COMPARED = ["method", "seed", "score", "val_score", "nll", "ece"]
 KEYS = {
     *("corpus", "method", "title", "seed", "metric", "score", "val_score", "seconds"),
-    *("labels", "n_validation", "n_unlabelled", "n_test", "features", "protocol", "config"),
+    *(
+        "labels",
+        "n_validation",
+        "n_unlabelled",
+        "n_test",
+        "features",
+        "protocol",
+        "config",
+        "given",
+    ),
     *("accuracy", "f1", "macro-f1", "nll", "ece", "dedup", "n_test_dedup", "error", "warnings"),
     *("build", "path"),
 }

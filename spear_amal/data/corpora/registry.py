@@ -10,7 +10,7 @@ from pathlib import Path
 
 from spear_amal._typing import PathLike
 from spear_amal.checks import check_name
-from spear_amal.data.corpora import imdb, plots, sms, youtube
+from spear_amal.data.corpora import imdb, plots, sms, wrench, youtube
 from spear_amal.data.corpora.spec import CorpusSpec
 from spear_amal.data.corpora.synthetic import GENERATED_SPEC
 from spear_amal.data.corpus import Corpus
@@ -26,9 +26,13 @@ from spear_amal.data.download.cache import (
 from spear_amal.errors import ChecksumError, InputError
 from spear_amal.io.atomic import write_aside
 
-#: The corpora of texts that :func:`spear_amal.data.load_corpus` knows, by name.
+#: The corpora that :func:`spear_amal.data.load_corpus` knows, by name.
 CORPORA: dict[str, CorpusSpec] = {
-    spec.name: spec for spec in (plots.SPEC, sms.SPEC, youtube.SPEC, imdb.SPEC, GENERATED_SPEC)
+    spec.name: spec
+    for spec in (
+        *(plots.SPEC, sms.SPEC, youtube.SPEC, imdb.SPEC),
+        *(wrench.CENSUS, wrench.MUSHROOM, GENERATED_SPEC),
+    )
 }
 
 
@@ -106,8 +110,8 @@ def fetch_corpus(name: str, cache_dir: PathLike | None = None, progress: bool = 
     if not spec.files:
         raise InputError(f"corpus {name!r} is generated, there is nothing to fetch")
     try:
-        _check(cache / name, spec.files)
-        return cache / name
+        _check(cache / spec.place, spec.files)
+        return cache / spec.place
     except (FileNotFoundError, ChecksumError):
         return _fetch(spec, cache, progress)[0]
 
@@ -152,7 +156,7 @@ def corpus_file(
     if file not in known:
         raise InputError(f"corpus {name!r} has no file {file!r}; it has {sorted(known)}")
     folders = (data_folder(data_dir), cache_folder(cache_dir))
-    for path in (folder / name / file for folder in folders if folder is not None):
+    for path in (folder / spec.place / file for folder in folders if folder is not None):
         if path.is_file():
             _check(path.parent, {file: known[file]})
             return path
@@ -169,8 +173,8 @@ def _place(
 ) -> tuple[Path, str] | None:
     """First folder that has all needed files, and its name for people."""
     named = data_folder(data_dir)
-    candidates = [] if named is None else [(named / spec.name, f"data directory ({named})")]
-    cached = cache_folder(cache_dir) / spec.name
+    candidates = [] if named is None else [(named / spec.place, f"data directory ({named})")]
+    cached = cache_folder(cache_dir) / spec.place
     for folder, label in [*candidates, (cached, f"cache ({cached})")]:
         if len(_present(folder, spec.files)) == len(spec.files):
             return folder, label
@@ -202,7 +206,7 @@ def _fetch(
     spec: CorpusSpec, cache: Path, progress: bool, offline: bool = False
 ) -> tuple[Path, str]:
     """Fetch the files of a corpus into the cache; returns their folder and the source's name."""
-    keep = partial(_keep, spec, cache / spec.name)
+    keep = partial(_keep, spec, cache / spec.place)
     return fetch_first(_wanted(spec), spec.sources, keep, offline=offline, progress=progress)
 
 
@@ -212,7 +216,7 @@ def _wanted(spec: CorpusSpec, files: Iterable[str] | None = None) -> Wanted:
     return Wanted(
         spec.name,
         f"corpus {spec.name!r}",
-        f"If you have its files ({names}), put them into DIR/{spec.name}",
+        f"If you have its files ({names}), put them into {Path('DIR', spec.place)}",
         f"The card {spec.card} says where they are published.",
     )
 

@@ -28,6 +28,9 @@ class CorpusSpec:
         them; they cannot be fetched.
     sources : tuple of Source
         Where the needed files can be fetched, in the order to try.
+    folder : str, optional
+        Where the files lie in a data directory or the cache; default: a folder with the corpus'
+        name, "" for the directory itself.
     """
 
     name: str
@@ -37,6 +40,12 @@ class CorpusSpec:
     files: dict[str, str] = field(default_factory=dict)
     published: dict[str, str] = field(default_factory=dict)
     sources: tuple[DownloadSource, ...] = ()
+    folder: str | None = None
+
+    @property
+    def place(self) -> str:
+        """Folder of the files in a data directory or the cache."""
+        return self.name if self.folder is None else self.folder
 
     @property
     def card(self) -> Path:

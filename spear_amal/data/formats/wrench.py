@@ -1,4 +1,4 @@
-"""WRENCH folders: train, valid and test with data, gold and votes; label.json with classes.
+"""WRENCH folders and archives: train, valid and test with data, gold, votes; label.json: classes.
 
 BoxWRENCH's folders are the same, with ``labels`` for ``label`` in some rows.
 """
@@ -9,13 +9,14 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from spear_amal._typing import PathLike
+from spear_amal.data.download.archives import is_archive, members
 from spear_amal.data.json_lines import json_bytes, unique_keys
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.io.atomic import refuse_existing, write_aside, written_together
@@ -61,16 +62,48 @@ class WrenchPart:
             raise InputError("the frame needs a column 'label' (-1 or None for no gold)")
 
 
+class _WrenchFiles:
+    """The files of a folder, or those of an archive, which is read without unpacking it."""
+
+    def __init__(self, path: Path, names: Sequence[str]) -> None:
+        self.folder = path
+        self._contents: dict[Path, bytes] | None = None
+        if is_archive(path) and path.is_file():
+            wanted = {f"{name}.json" for name in names}
+            found = dict(members(path, lambda name: PurePosixPath(name).name in wanted))
+            folders = sorted({PurePosixPath(name).parent for name in found})
+            if len(folders) > 1:
+                named = ", ".join(map(str, folders[:3]))
+                raise FileFormatError(
+                    f"{path} holds such files in {len(folders)} folders ({named}, ..); unpack it "
+                    "and name one of them"
+                )
+            self.folder = path.joinpath(*folders)
+            self._contents = {path / name: content for name, content in found.items()}
+
+    def __contains__(self, path: Path) -> bool:
+        return path.is_file() if self._contents is None else path in self._contents
+
+    def read(self, path: Path) -> bytes:
+        """Return a file's content, that of an archive once: it does not stay in memory."""
+        if self._contents is None:
+            return path.read_bytes()
+        if path not in self._contents:
+            raise FileNotFoundError(path)
+        return self._contents.pop(path)
+
+
 def read_wrench(
     folder: PathLike,
     parts: Sequence[str] = PARTS,
     lf_names: Sequence[str] | None = None,
 ) -> dict[str, WrenchPart]:
-    """Read a WRENCH or BoxWRENCH folder.
+    """Read a WRENCH or BoxWRENCH folder, or an archive of one (.tar.gz, .zip, ..).
 
     Parameters
     ----------
     folder : path
+        Archives are read without unpacking them; the files lie at the top or in one folder of it.
     parts : sequence of str
         Parts to read; a part that is not there is an error, so leave out what a folder lacks.
     lf_names : sequence of str, optional
@@ -84,14 +117,16 @@ def read_wrench(
     ------
     FileFormatError
         If a file is missing, is no JSON, or holds votes or labels that are no class, rows with
-        differing numbers of votes, or an id twice; names file and row.
+        differing numbers of votes, or an id twice; names file and row. If an archive is damaged, or
+        holds the files of several folders.
     """
     folder = Path(folder)
     if isinstance(parts, str) or not is_listed(parts) or not all(isinstance(p, str) for p in parts):
         raise InputError(f"parts must be a list of names of {PARTS}, found {parts!r}")
-    files = (folder / f"{name}.json" for name in GOLD)
-    classes = _classes(next((file for file in files if file.is_file()), folder / "label.json"))
-    read = {part: _part(folder / f"{part}.json", classes, lf_names) for part in parts}
+    files = _WrenchFiles(folder, (*parts, *GOLD))
+    label_files = [files.folder / f"{name}.json" for name in GOLD]
+    classes = _classes(next((path for path in label_files if path in files), label_files[0]), files)
+    read = {part: _part(files.folder / f"{part}.json", classes, lf_names, files) for part in parts}
     widths = {part: rows.label_matrix.shape[1] for part, rows in read.items() if len(rows.frame)}
     if len(set(widths.values())) > 1:
         raise FileFormatError(f"{folder}: the parts have differing numbers of votes: {widths}")
@@ -157,9 +192,10 @@ def _as_json(name: str, part: WrenchPart) -> dict[str, Any]:
     }
 
 
-def _load(path: Path) -> dict[str, Any]:
+def _load(path: Path, files: _WrenchFiles) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=unique_keys)
+        text = files.read(path).decode("utf-8")
+        content = json.loads(text, object_pairs_hook=unique_keys)
     except FileNotFoundError as error:
         raise FileFormatError(
             f"{path} is missing; a WRENCH folder holds label.json and {', '.join(PARTS)}.json "
@@ -172,16 +208,18 @@ def _load(path: Path) -> dict[str, Any]:
     return content
 
 
-def _classes(path: Path) -> ClassNames:
-    content = _load(path)
+def _classes(path: Path, files: _WrenchFiles) -> ClassNames:
+    content = _load(path, files)
     if set(content) != {str(code) for code in range(len(content))}:
         raise FileFormatError(f"{path} must number its classes 0, 1, ..; found {sorted(content)}")
     # With ids, since labels are codes also where classes are called "1", "2", ...
     return ClassNames((str(content[str(c)]) for c in range(len(content))), range(len(content)))
 
 
-def _part(path: Path, classes: ClassNames, lf_names: Sequence[str] | None) -> WrenchPart:
-    content = _load(path)
+def _part(
+    path: Path, classes: ClassNames, lf_names: Sequence[str] | None, files: _WrenchFiles
+) -> WrenchPart:
+    content = _load(path, files)
     for row, fields in content.items():
         _check_row(path, row, fields)
     votes = [fields["weak_labels"] for fields in content.values()]

@@ -21,7 +21,7 @@ from spear_amal.studies.crossval.outcome import (
     judged_method,
     summarise_folds,
 )
-from spear_amal.studies.crossval.runs import OuterFolds, comparison_runs, fitting_spec
+from spear_amal.studies.crossval.runs import OuterFolds, comparison_runs
 from spear_amal.studies.crossval.table import ComparedTable
 from spear_amal.studies.crossval.verdict import SMALLEST_GAIN
 from spear_amal.studies.engine import ReportProgress, execute
@@ -176,7 +176,7 @@ def compare_methods(
     outcome = summarise_folds(
         table, folds, predictions, plan.specs, plan.baseline, plan.metric, plan.smallest_gain
     )
-    notes = [_held_out(table, folds), *notes, *_fewer_folds(table, folds, plan)]
+    notes = [_held_out(table, folds), *notes, *_unseen_classes(table, folds)]
     notes += run_warnings(rows)
     return ComparisonResult(outcome, predictions, folds, notes)
 
@@ -232,14 +232,14 @@ def _held_out(table: ComparedTable, folds: OuterFolds) -> str:
     return text
 
 
-def _fewer_folds(table: ComparedTable, folds: OuterFolds, plan: ComparisonPlan) -> list[str]:
-    """Return which methods had to make do with fewer folds of their own than asked for."""
-    fewer = [spec.title for spec in plan.specs if fitting_spec(spec, folds.inner).text != spec.text]
-    if not fewer:
+def _unseen_classes(table: ComparedTable, folds: OuterFolds) -> list[str]:
+    """Return which classes are too rare to be held out and trained on at once."""
+    names = ", ".join(repr(str(table.classes[code])) for code in folds.unseen)
+    if not names:
         return []
     return [
-        f"{', '.join(fewer)}: in {folds.inner} folds here, as the class "
-        f"{str(table.classes[folds.rarest])!r} has only so many gold rows beside those held out."
+        f"Too few gold rows of {names}: some were scored by models that had none to learn from; "
+        "label more of them."
     ]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
 from spear_amal.data.splits import normalise_texts
-from spear_amal.errors import InputError
+from spear_amal.estimators.cross_fitting import gold_folds, possible_folds
 
 NOT_HELD_OUT = -1
 
@@ -46,21 +46,20 @@ def outer_folds(y: np.ndarray, groups: np.ndarray, n_folds: int, seed: int) -> n
     ndarray of int (n,)
         The fold that holds a gold row out; -1 for rows without gold.
 
-    Raises
-    ------
-    InputError
-        If there are fewer groups of gold rows than folds.
+    Warns
+    -----
+    UserWarning
+        If there are fewer groups of gold rows than folds; then there are as many folds as groups.
     """
     gold = np.flatnonzero(y >= 0)
-    n_groups = len(np.unique(groups[gold]))
-    if n_groups < n_folds:
-        raise InputError(
-            f"{n_folds} folds need as many gold rows with different texts, found {n_groups}; "
-            "label more rows, or ask for fewer folds"
-        )
+    _, first, group = np.unique(groups[gold], return_index=True, return_inverse=True)
+    n_folds = possible_folds(n_folds, len(first), "gold rows with different texts")
     fold = np.full(len(y), NOT_HELD_OUT)
     if np.bincount(y[gold]).max() < n_folds:  # too few rows of every class for scikit-learn
-        fold[gold] = _dealt(y[gold], groups[gold], n_folds, seed)
+        of_group = np.empty(len(first), dtype=np.int64)
+        for number, dealt in enumerate(gold_folds(y[gold][first], n_folds, seed)):
+            of_group[dealt] = number
+        fold[gold] = of_group[group]
         return fold
     dealer = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():  # a class of fewer rows than folds is in some folds only
@@ -68,16 +67,6 @@ def outer_folds(y: np.ndarray, groups: np.ndarray, n_folds: int, seed: int) -> n
         for number, (_, held_out) in enumerate(dealer.split(gold, y[gold], groups[gold])):
             fold[gold[held_out]] = number
     return fold
-
-
-def _dealt(y: np.ndarray, groups: np.ndarray, n_folds: int, seed: int) -> np.ndarray:
-    """Deal groups out one by one, class by class: the folds (n,) of few rows."""
-    _, first, group = np.unique(groups, return_index=True, return_inverse=True)
-    shuffled = np.random.default_rng(seed).permutation(len(first))
-    order = shuffled[np.argsort(y[first[shuffled]], kind="stable")]
-    fold = np.empty(len(first), dtype=np.int64)
-    fold[order] = np.arange(len(first)) % n_folds
-    return fold[group]
 
 
 def training_rows(fold: np.ndarray, groups: np.ndarray, number: int) -> np.ndarray:
@@ -88,14 +77,7 @@ def training_rows(fold: np.ndarray, groups: np.ndarray, number: int) -> np.ndarr
     return ~np.isin(groups, groups[fold == number])
 
 
-def fewest_in_training(y: np.ndarray, groups: np.ndarray, fold: np.ndarray) -> tuple[int, int]:
-    """Return the least number of gold rows that a class has in training, and the class's code."""
-    codes = np.unique(y[y >= 0])
-    counts = np.array(
-        [
-            [int((y[training_rows(fold, groups, number)] == code).sum()) for code in codes]
-            for number in range(fold.max() + 1)
-        ]
-    ).min(0)
-    rarest = int(counts.argmin())
-    return int(counts[rarest]), int(codes[rarest])
+def classes_in_training(y: np.ndarray, groups: np.ndarray, fold: np.ndarray) -> list[np.ndarray]:
+    """Return for each fold the codes of the classes that keep gold rows in training."""
+    kept = (training_rows(fold, groups, number) & (y >= 0) for number in range(fold.max() + 1))
+    return [np.unique(y[rows]) for rows in kept]

@@ -17,7 +17,11 @@ import pandas as pd
 import spear_amal
 from spear_amal.errors import InputError
 from spear_amal.estimators.together import Steps, Stopwatch, steps_of
-from spear_amal.studies.crossval.folds import fewest_in_training, outer_folds, training_rows
+from spear_amal.studies.crossval.folds import (
+    classes_in_training,
+    outer_folds,
+    training_rows,
+)
 from spear_amal.studies.crossval.table import ComparedTable, TableRows
 from spear_amal.studies.engine import StudyRun
 from spear_amal.studies.methods import MethodSpec
@@ -40,17 +44,14 @@ class OuterFolds:
         One a repeat: it deals the folds and starts the training.
     fold : ndarray (repeats, n)
         Fold of each row, -1 for those that are never held out.
-    inner : int
-        Fewest gold rows that a class keeps in training: so many folds can a method cross-fit over.
-    rarest : int
-        Code of that class.
+    unseen : tuple of int
+        Codes of classes that have no gold row in training while one of their rows is held out.
     """
 
     n_folds: int
     seeds: tuple[int, ...]
     fold: np.ndarray = field(repr=False)
-    inner: int
-    rarest: int
+    unseen: tuple[int, ...] = ()
 
     @classmethod
     def draw(cls, table: ComparedTable, n_folds: int, repeats: int, seed: int) -> OuterFolds:
@@ -59,34 +60,23 @@ class OuterFolds:
         Raises
         ------
         InputError
-            If a class would be left with fewer than two gold rows.
+            If fewer than two classes would be left to train on.
         """
         seeds = tuple(seed + number for number in range(repeats))
         y, groups = table.rows.y, table.rows.groups
         if table.test is not None:
-            codes, counts = np.unique(y[y >= 0], return_counts=True)
-            fold, n_folds = np.full((repeats, len(y)), -1), 1
-            inner, rarest = int(counts.min()), int(codes[counts.argmin()])
-        else:
-            fold = np.stack([outer_folds(y, groups, n_folds, one) for one in seeds])
-            inner, rarest = min(fewest_in_training(y, groups, dealt) for dealt in fold)
-        if inner < 2:
-            class_rows = int((y == rarest).sum())
+            return cls(1, seeds, np.full((repeats, len(y)), -1))
+        fold = np.stack([outer_folds(y, groups, n_folds, one) for one in seeds])
+        kept = [codes for dealt in fold for codes in classes_in_training(y, groups, dealt)]
+        if min(map(len, kept)) < 2:
+            counts = {table.classes[code]: int((y == code).sum()) for code in np.unique(y[y >= 0])}
             raise InputError(
-                "a comparison needs at least 3 gold rows of every class with different texts, as "
-                f"one is held out and two are trained on; {table.classes[rarest]!r} has "
-                f"{class_rows}. Label more of its rows, or leave the class out"
+                "a comparison needs gold rows of two classes at least beside those held out, with "
+                f"other texts; there are {counts}. Label more rows of every class"
             )
-        return cls(n_folds, seeds, fold, inner, rarest)
-
-
-def fitting_spec(spec: MethodSpec, inner: int) -> MethodSpec:
-    """Return a method in as many folds of its own as the rarest class allows."""
-    settled = spec.settled
-    for name in ("crossfit", "crossfit_weights"):
-        if (settled.get(name) or 0) > inner:
-            return spec.changed(**{name: inner})
-    return spec
+        always = functools.reduce(np.intersect1d, kept)
+        unseen = np.setdiff1d(y[y >= 0], always)
+        return cls(int(fold.max()) + 1, seeds, fold, tuple(unseen.tolist()))
 
 
 def comparison_runs(
@@ -114,7 +104,7 @@ def _run(
     repeat: int,
 ) -> StudyRun:
     table, number = held_out.table, held_out.number
-    trained, seed = fitting_spec(spec, folds.inner), folds.seeds[repeat]
+    seed = folds.seeds[repeat]
     row = {
         "corpus": table.name,
         "method": spec.text,
@@ -125,7 +115,7 @@ def _run(
         "protocol": IN_FOLDS if table.test is None else ON_TEST,
         "labels": len(table.gold),
         "config": {
-            "options": trained.settled,
+            "options": spec.settled,
             "settings": settings,
             "fold": number,
             "folds": folds.n_folds,
@@ -137,7 +127,7 @@ def _run(
     return StudyRun(
         row,
         run_fold,
-        (held_out, trained, seed, metric, settings),
+        (held_out, spec, seed, metric, settings),
         f"{spec.title}, repeat {repeat + 1}{where}",
         group="folds",
     )

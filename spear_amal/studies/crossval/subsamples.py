@@ -11,7 +11,7 @@ import scipy.sparse as sp
 
 import spear_amal
 from spear_amal.errors import InputError
-from spear_amal.studies.crossval.runs import HeldOutFold, OuterFolds, fitting_spec, run_fold
+from spear_amal.studies.crossval.runs import HeldOutFold, OuterFolds, run_fold
 from spear_amal.studies.crossval.table import ComparedTable
 from spear_amal.studies.engine import StudyRun
 from spear_amal.studies.methods import MethodSpec
@@ -151,10 +151,8 @@ class LabelDraws:
     ) -> StudyRun:
         part, labelled = self.held_out[draw], self.labelled(draw, size)
         table, seed = part.table, self.folds.seeds[self.repeats[draw]]
-        counts = np.bincount(table.rows.y[labelled])
-        trained = fitting_spec(spec, int(counts[counts > 0].min()))
         config = {
-            "options": trained.settled,
+            "options": spec.settled,
             "settings": settings,
             "fold": part.number,
             "folds": self.folds.n_folds,
@@ -175,7 +173,7 @@ class LabelDraws:
         return StudyRun(
             row,
             run_fold,
-            (part, trained, seed, metric, settings, labelled),
+            (part, spec, seed, metric, settings, labelled),
             f"{spec.title}, {size} labels, draw {draw + 1} of {len(self.held_out)}",
             group="draws",
         )
