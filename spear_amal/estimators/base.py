@@ -351,8 +351,8 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         """Return the votes (n, m) of all rows, if they are to be trained on; `y` (n,) are codes."""
         return votes if self._uses_rules else None
 
-    def _classes_of_teachers(self) -> Any:
-        """Return the classes that are known without gold and votes; None if there are none."""
+    def _classes_told(self) -> Any:
+        """Return the classes (C,) that are known without gold and votes; else None."""
         return None
 
     def _check_features(self, X: Any, reset: bool) -> Any:

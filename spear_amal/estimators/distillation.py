@@ -184,11 +184,8 @@ class_weight, metric, random_state, verbose
         Parameters
         ----------
         X : array (n, D), sparse matrix (n, D), or images (n, channels, height, width)
-        y : array of shape (n,), optional
-            Labels, which may be noisy; -1 (or None) where unlabelled. Without y and L the student
-            learns from its teachers alone, of which one must know its classes: one row in five is
-            held out, and the cross-entropy to the first teacher's answers there chooses the epoch.
-            Nothing says then how often they are right.
+        y : array of shape (n,)
+            Labels, which may be noisy; -1 (or None) where unlabelled.
         L, L_val : LabelMatrix or array, optional
             Votes of labelling functions: SPEAR's losses join in.
         X_val, y_val : optional
@@ -227,11 +224,7 @@ class_weight, metric, random_state, verbose
         )
         yield from super()._fit_steps(inputs, asked)
 
-    def _classes_of_teachers(self) -> Any:
-        return next((one.classes for one in self.teachers_ if one.classes is not None), None)
-
     def _plan(self, pool: TrainingPool, given: Any = None) -> FitPlan:
-        self._check_without_gold(pool)
         asked: TeacherRows = given
         check_columns(self.teachers_, self.vote_schema_)
         # Asked here, so that what is wrong with a teacher is said before any training.
@@ -250,20 +243,6 @@ class_weight, metric, random_state, verbose
             use_unlabelled=bool(self.teachers_) or pool.votes is not None,
             keep_uncovered=rules.keep_uncovered is not False,
         )
-
-    def _check_without_gold(self, pool: TrainingPool) -> None:
-        """Raise InputError for what only gold can choose, where there is none."""
-        if pool.has_gold:
-            return
-        needs = {"prior_correction=True": self.prior_correction}
-        needs["class_weight"] = self.class_weight is not None
-        needs[f"mixer={self.mixer!r}"] = self._new_mixer().learns_from_validation
-        asked = [option for option, wanted in needs.items() if wanted]
-        if asked:
-            raise InputError(
-                f"{' and '.join(asked)} need rows with gold, and there is no y; give labels, or "
-                "let teachers alone say what is right: mixer='kd'"
-            )
 
     def _make_losses(self, pool: TrainingPool, class_weights: Any) -> ComponentSet:
         teachers = teacher_components(len(self.teachers_), self.temperature, self.direction)

@@ -137,7 +137,7 @@ def make_pool(
         check_rows("L", len(votes), X.shape[0], "X")
         if plan is None and votes.nnz == 0:
             raise InputError("all LFs abstain on all rows of L; without votes leave L out")
-    told = estimator._classes_of_teachers() if inputs.y is None and votes is None else None
+    told = estimator._classes_told() if inputs.y is None and votes is None else None
     y_given = _given_gold(estimator, inputs, X.shape[0], told)
     gold = read_target(y_given, votes, inputs.X, X.shape[0], told)
     order = _learn_classes(estimator, gold, None if estimator._needs_gold else votes, told)
@@ -528,7 +528,7 @@ def stack(parts: list[Any]) -> Any:
 def read_target(
     y: Any, votes: LabelMatrix | None, X: Any, n_rows: int, classes: Any = None
 ) -> Gold:
-    """Read the labels (n,) of training rows, and the classes where neither votes nor `classes` do."""
+    """Read the labels (n,) of the training rows, and the classes if neither argument has them."""
     gold = read_gold(_as_column(y, "y"), classes if votes is None else votes)
     check_rows("y", len(gold.codes), n_rows, "X")
     check_same_rows(y, X, "y", "X")
