@@ -39,5 +39,5 @@ print(f"rows with a vote: {analysis.label_coverage():.0%}\n")
 task, scorer = make_split(corpus, votes, seed=0, drop_duplicates=True, **options)
 print(f"scored on {len(scorer)} test rows")
 show(
-    compare_on_split(task, scorer, ["only-l", "only-lv", "spear", "recommended"], max_epochs=EPOCHS)
+    compare_on_split(task, scorer, ["only-l", "only-lv", "spear", "amal-folds"], max_epochs=EPOCHS)
 )

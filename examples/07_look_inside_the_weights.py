@@ -25,9 +25,9 @@ corpus = load("plots")
 lfs, classes = load_lfs("labeling_functions/plots.py")
 votes = PandasLFApplier(lfs, classes).apply(corpus.frame)
 task, scorer = make_split(corpus, votes, seed=0)
-comparison = compare_on_split(task, scorer, ["only-lv", "recommended"], max_epochs=EPOCHS)
+comparison = compare_on_split(task, scorer, ["only-lv", "amal-folds"], max_epochs=EPOCHS)
 show(comparison)
-model = comparison.estimators["recommended"]  # AMAL, 5 folds
+model = comparison.estimators["amal-folds"]  # AMAL, 5 folds
 
 # 1. How the mean weights moved, and how the losses fell.
 print("\nhistory_, its last lines:")

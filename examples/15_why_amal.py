@@ -37,7 +37,7 @@ def bent():
         return [*sweeps.sweep("amal", REFRESH, (1, 3, math.inf)), "amal:lookahead_lr=5"]
     names = [name for base in MODELS for name in sweeps.sweep(base, REFRESH)]
     names += [name for base in MODELS[:2] for name in sweeps.sweep(base, LOOK_AHEAD)]
-    folds = sweeps.sweep("recommended", REFRESH, (1, 3, math.inf))
+    folds = sweeps.sweep("amal-folds", REFRESH, (1, 3, math.inf))
     return [*names, "only-lv:crossfit=5", *folds]
 
 

@@ -13,7 +13,7 @@ from spear_amal._lazy import lazy_names
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # for editors and type checkers; _LAZY says the same while the program runs
-    from spear_amal.comparison import Comparison
+    from spear_amal.comparison import Comparison, Crossover
     from spear_amal.estimators import (
         AuxiliaryClassifier,
         DistilledClassifier,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:  # for editors and type checkers; _LAZY says the same while th
     from spear_amal.votes.label_matrix import ABSTAIN, LabelMatrix
 
 _LAZY = {
-    "comparison": ("Comparison",),
+    "comparison": ("Comparison", "Crossover"),
     "estimators": (
         "AuxiliaryClassifier",
         "DistilledClassifier",
@@ -53,6 +53,7 @@ __all__ = [
     "ABSTAIN",
     "AuxiliaryClassifier",
     "Comparison",
+    "Crossover",
     "DistilledClassifier",
     "GoldClassifier",
     "LabelMatrix",

@@ -1,4 +1,4 @@
-"""Methods compared on one partly labelled table: scores that can be trusted, and a verdict."""
+"""Questions to a partly labelled table: how methods compare, what labels or rules would add."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from spear_amal._typing import MatrixLike, PathLike, VectorLike, VotesLike
 from spear_amal.data.table_features import FeaturesLike
 from spear_amal.errors import InputError
 from spear_amal.progress import Progress
-from spear_amal.report.comparison_tables import readable_scores
+from spear_amal.report.comparison_tables import readable_crossover, readable_scores
 from spear_amal.seeds import RandomStateLike, settle_seed
 from spear_amal.studies.crossval.compare import (
     DEFAULT_METHODS,
@@ -24,6 +24,15 @@ from spear_amal.studies.crossval.compare import (
     compare_methods,
     plan_methods,
 )
+from spear_amal.studies.crossval.crossover import (
+    LABELS_PER_RULE,
+    SIZES,
+    CrossoverPlan,
+    CrossoverResult,
+    find_crossover,
+    plan_rules,
+    usual_repeats,
+)
 from spear_amal.studies.crossval.table import ComparedTable, TableRows, compared_table
 from spear_amal.studies.crossval.verdict import SMALLEST_GAIN
 from spear_amal.studies.results_file import StudyFile
@@ -32,7 +41,7 @@ from spear_amal.training_rows import VotesOfRows
 from spear_amal.votes.gold import read_gold
 from spear_amal.votes.label_matrix import LabelMatrix
 
-__all__ = ["Comparison"]
+__all__ = ["Comparison", "Crossover"]
 
 _SEEDS = 2**31  # the first seed is below it, so that repeats have room to count up
 
@@ -155,27 +164,15 @@ class Comparison:
             the comparison; what was trained is kept in `output`.
         """
         specs, baseline = plan_methods(self.methods, self.baseline)
-        _check_form(
-            y, {"lfs": lfs, "votes": votes, "test": test, "test_votes": test_votes}, L, groups
+        with_votes = next((spec for spec in specs if spec.method.uses_votes), specs[0])
+        table, ids = _read_rows(
+            with_votes.text,
+            self.features,
+            data,
+            {"y": y, "L": L, "groups": groups},
+            {"lfs": lfs, "votes": votes, "test": test, "test_votes": test_votes},
+            {"text": text, "label": label, "id": id},
         )
-        if y is not None:
-            table, ids = _table_of_arrays(data, y, L, groups)
-        else:
-            with_votes = next((spec for spec in specs if spec.method.uses_votes), specs[0])
-            read = TextClassifier(with_votes.text, features=self.features).read_data(
-                data,
-                lfs=lfs,
-                votes=votes,
-                text=text,
-                label=label,
-                id=id,
-                validation=test,
-                validation_votes=test_votes,
-            )
-            ids = (read.validation or read.train).frame.index.to_numpy()
-            table = compared_table(
-                replace(read, validation=None), "table", self.features, read.validation
-            )
         plan = ComparisonPlan(
             specs,
             baseline,
@@ -206,13 +203,181 @@ class Comparison:
         return table.to_html(index=False, border=0) + paragraphs
 
 
-def _check_form(y: Any, of_tables: dict[str, Any], votes: Any, groups: Any) -> None:
-    """Raise InputError for arguments that the other form takes, which would be left unread."""
-    of_arrays = {"L": votes, "groups": groups}
-    form, other = ("arrays", of_tables) if y is not None else ("a table", of_arrays)
-    unread = [name for name, value in other.items() if value is not None]
-    if unread:
+@dataclass(kw_only=True, eq=False)
+class Crossover:
+    """Scores with rules and without against the number of labels, on one partly labelled table.
+
+    A method with rules and its equal without are trained with few of the gold rows, then with
+    more, each draw within the next larger one; the others stay as unlabelled rows. They are scored
+    on gold rows of other folds, which no training saw, or on test rows. Inverse power laws are
+    fitted to the scores, and to bootstrap samples of rows and draws.
+
+    Parameters
+    ----------
+    method : str
+        A method with rules, as :func:`spear_amal.studies.parse_method` reads it.
+    sizes : int
+        How many numbers of labels, each by the same factor larger than the one before.
+    largest : int, optional
+        Labels at most; default: all that training has while a fold is held out.
+    folds, repeats : int
+        Outer folds, and how often the gold rows are dealt into them, or drawn from for test rows;
+        default of `repeats`: 1, on test rows 5.
+    smallest_gain : float
+        Gain worth having, as a share.
+    labels_per_rule : float
+        How many labels take as long as writing one labelling function.
+    metric, features, max_epochs, random_state, jobs, output, verbose
+        As for :class:`Comparison`.
+
+    Attributes
+    ----------
+    table_ : DataFrame
+        One row for each number of ``labels``: scores ``plain`` and ``rules``, and their ``gain``,
+        each with the bounds of its 95% interval (``_low``, ``_high``), as shares.
+    curves_ : DataFrame
+        ``method, labels, score, low, high`` of the fitted curves; ``measured`` is False beyond the
+        numbers of labels that were tried.
+    crossing_, worth_ : LabelNumber
+        Labels from which on rules add less than `smallest_gain`; labels with which a classifier
+        without rules is as good as the rules are now. Both have ``value, low, high`` (infinity
+        beyond what the labels can tell) and ``text``.
+    answer_ : {"rule", "label", "stop"}
+        What to do next.
+    verdict_ : str
+        The same in one sentence.
+    notes_ : list of str
+        Where plain supervision catches up, what the rules are worth, and how it was measured.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> y = np.arange(90) % 2
+    >>> X = y[:, None] + np.random.default_rng(0).normal(size=(90, 3))
+    >>> L = np.where(np.arange(90)[:, None] % 3 == 0, y[:, None], -1)
+    >>> crossover = Crossover(method="spear", sizes=3, folds=2, max_epochs=2).fit(X, y, L)
+    >>> crossover.table_["labels"].tolist()
+    [10, 21, 45]
+    """
+
+    method: str = DEFAULT_METHODS[-1]
+    sizes: int = SIZES
+    largest: int | None = None
+    folds: int = FOLDS
+    repeats: int | None = None
+    metric: str = "accuracy"
+    features: FeaturesLike = "tfidf"
+    max_epochs: int | None = None
+    smallest_gain: float = SMALLEST_GAIN
+    labels_per_rule: float = LABELS_PER_RULE
+    random_state: RandomStateLike = 0
+    jobs: int = 1
+    output: PathLike | None = None
+    verbose: bool = False
+    result_: CrossoverResult = field(init=False, repr=False)
+
+    def fit(
+        self,
+        data: TablesLike | MatrixLike,
+        y: VectorLike | None = None,
+        L: VotesLike | None = None,
+        *,
+        lfs: LFsLike | None = None,
+        votes: VotesOfRows | None = None,
+        text: str = "text",
+        label: str = "label",
+        id: str | None = None,
+        test: TablesLike | None = None,
+        test_votes: VotesOfRows | None = None,
+        groups: VectorLike | None = None,
+    ) -> Self:
+        """Train with few labels and with more, and read off what is to be done.
+
+        Parameters
+        ----------
+        data, y, L, lfs, votes, text, label, id, test, test_votes, groups
+            As for :meth:`Comparison.fit`.
+
+        Raises
+        ------
+        InputError
+            For what cannot be asked, such as too few labels, before anything is trained. An error
+            of a training ends all; what was trained is kept in `output`.
+        """
+        rules, baseline = plan_rules(self.method)
+        table, _ = _read_rows(
+            rules.text,
+            self.features,
+            data,
+            {"y": y, "L": L, "groups": groups},
+            {"lfs": lfs, "votes": votes, "test": test, "test_votes": test_votes},
+            {"text": text, "label": label, "id": id},
+        )
+        plan = CrossoverPlan(
+            rules,
+            baseline,
+            metric=self.metric,
+            sizes=self.sizes,
+            largest=self.largest,
+            folds=self.folds,
+            repeats=usual_repeats(table) if self.repeats is None else self.repeats,
+            seed=settle_seed(self.random_state) % _SEEDS,
+            settings={} if self.max_epochs is None else {"max_epochs": self.max_epochs},
+            smallest_gain=self.smallest_gain,
+            labels_per_rule=self.labels_per_rule,
+        )
+        with Progress("drawing labels", unit="", show=self.verbose) as bar:
+            store = StudyFile(self.output)
+            self.result_ = find_crossover(table, plan, store, self.jobs, bar.follow)
+        result = self.result_
+        self.table_, self.curves_ = result.table, result.curves
+        self.crossing_, self.worth_ = result.crossing, result.worth
+        self.answer_, self.verdict_ = result.advice.answer, result.advice.text
+        self.notes_ = [*result.sentences, *result.notes]
+        return self
+
+    def _repr_html_(self) -> str:
+        """Return table and verdict for a notebook."""
+        if not hasattr(self, "table_"):
+            return f"<pre>{html.escape(repr(self))}</pre>"
+        table = readable_crossover(self.table_)
+        lines = (self.verdict_, *self.notes_)
+        paragraphs = "".join(f"<p>{html.escape(line)}</p>" for line in lines)
+        return table.to_html(index=False, border=0) + paragraphs
+
+
+def _read_rows(
+    method: str,
+    features: FeaturesLike,
+    data: Any,
+    arrays: dict[str, Any],
+    tables: dict[str, Any],
+    columns: dict[str, Any],
+) -> tuple[ComparedTable, np.ndarray]:
+    """Return rows of either form as a table to compare on, and the ids of the scored rows' table.
+
+    Raises
+    ------
+    InputError
+        For arguments that the other form takes, which would be left unread.
+    """
+    y = arrays["y"]
+    form, other = ("arrays", tables) if y is not None else ("a table", arrays)
+    if unread := [name for name, value in other.items() if value is not None]:
         raise InputError(f"{', '.join(unread)} cannot be used with {form}; leave it out")
+    if y is not None:
+        return _table_of_arrays(data, y, arrays["L"], arrays["groups"])
+    read = TextClassifier(method, features=features).read_data(
+        data,
+        lfs=tables["lfs"],
+        votes=tables["votes"],
+        validation=tables["test"],
+        validation_votes=tables["test_votes"],
+        **columns,
+    )
+    ids = (read.validation or read.train).frame.index.to_numpy()
+    rows = replace(read, validation=None)
+    return compared_table(rows, "table", features, read.validation), ids
 
 
 def _table_of_arrays(

@@ -115,7 +115,7 @@ def test_demo_of_an_installed_wheel(built, environment, tmp_path):
     assert where == [str(package / "__init__.py"), str(lfs), "True"]
 
     said = run(programs / "spear-amal", "demo", "--offline", "--max-epochs", "1", cwd=tmp_path)
-    assert "Corpus 'generated'" in said and "AMAL recommended, 5 folds" in said
+    assert "Corpus 'generated'" in said and "Recommended pool, 5 folds" in said
     assert all(name in said for name in ("wedding", "outlaws", "tender_tone"))
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Methods compared on made-up movie plots" in page

@@ -52,7 +52,7 @@ EXPECTED = {
         GENERATED,
         r"scored on \d+ test rows",
         rf"L\+V +{SCORE}",
-        rf"AMAL recommended, 5 folds +{SCORE}",
+        rf"AMAL \+ rules, 5 folds +{SCORE}",
     ],
     "05": [
         GENERATED,
@@ -80,7 +80,7 @@ EXPECTED = {
     "11": [
         GENERATED,
         r"gain over only-lv:crossfit=5",
-        r"AMAL recommended, 5 folds +\d\d\.\d",
+        r"Recommended pool, 5 folds +\d\d\.\d",
         VERDICT,
         r"one model against one model: [+-]\d.* on [012] of 2 partitions",
     ],
@@ -94,7 +94,7 @@ EXPECTED = {
     "14": [
         GENERATED,
         r"Imply Loss +\d\d\.\d",
-        r"AMAL recommended, 5 folds +\d\d\.\d",
+        r"Recommended pool, 5 folds +\d\d\.\d",
         "Is AMAL worth it",
     ],
     "15": [
@@ -163,13 +163,13 @@ EXPECTED = {
     "27": [GENERATED, rf"self-paced +test f1 {SCORE}"],
     "28": [GENERATED, rf"agreeing +test f1 {SCORE}"],
     "29": [
-        rf"AMAL recommended, 5 folds +{SCORE}",
+        rf"Recommended pool, 5 folds +{SCORE}",
         "scored only by models that never saw it: 5 folds",
         "The rules add|Too early to say",
     ],
 }
 WITH_DATA = {
-    "04": [r"^73 published rules|^\d+ LFs of", "AMAL recommended, 5 folds +0"],
+    "04": [r"^73 published rules|^\d+ LFs of", "AMAL \\+ rules, 5 folds +0"],
     "05": [r"'youtube'", r"amal:crossfit=5 +\d\d\.\d"],
     "10": [r"^73 LFs \(published rules\), labelled rows: published", "sms: 69 labels", VERDICT],
     "12": ["imdb: 30 labels", "imdb: 15 labels", VERDICT],

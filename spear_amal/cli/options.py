@@ -111,8 +111,9 @@ class CliConfig(TrainingConfig):
     test: tuple[Path, ...] = option((), "Table of labelled rows that models are scored on.")
     method: Text = option(
         "recommended",
-        "What to train: recommended (AMAL in 5 folds), amal, spear, majority, only-lv (no rules), "
-        "..; an unknown name lists all, docs/concepts.md says what they are. With options: "
+        "What to train: recommended (a pool of gold alone and AMAL in 5 folds), amal, spear, "
+        "majority, only-lv (no rules), ..; an unknown name lists all, docs/concepts.md says what "
+        "they are. With options: "
         "amal:crossfit=3,weight_lr=30.",
     )
     features: Text = option(
@@ -260,6 +261,54 @@ class CompareOptions(CliConfig):
     )
     smallest_gain: float = option(1.0, "Points that rules must add to be worth having.", ge=0)
     jobs: int = option(1, "Processes, of one thread each.", ge=1)
+    fault_tolerant: FaultTolerant = False
+    no_cache: NoCache = False
+    force: Force = False
+
+
+class CrossoverOptions(CliConfig):
+    """Options of ``crossover``."""
+
+    SHOWN: ClassVar = {
+        "Options": "source data lfs method html runs force",
+        "Rows": "text_column label_column gold id_column sep encoding sheet test in_folds "
+        "fault_tolerant cache no_cache data_dir",
+        "Labels": "sizes largest folds repeats smallest_gain labels_per_rule jobs",
+        "Training": "features metric seed max_epochs",
+    }
+
+    source: str | None = option(
+        None,
+        "A corpus (plots, sms, youtube, imdb) or a WRENCH folder, whose rows all have gold; "
+        "default: the table of --data.",
+        metavar="SOURCE",
+    )
+    html: Path | None = option(None, "HTML page to write; needs: pip install 'spear-amal[report]'.")
+    runs: Path = option(
+        Path("crossover.json"),
+        "JSON file with one row a run; one that is there is continued.",
+        flag="output",
+    )
+    in_folds: bool = option(
+        False, "Score in folds of the labelled rows, also where spear.toml names test rows."
+    )
+    sizes: int = option(5, "How many numbers of labels, from few to all.", ge=3)
+    largest: int | None = option(
+        None,
+        "Labels at most; default: all that training has while a fold is held out, of a corpus its "
+        "usual labelled and validation rows together.",
+        ge=1,
+    )
+    folds: int = option(5, "Folds into which the labelled rows are dealt.", ge=2)
+    repeats: int | None = option(
+        None, "How often labels are drawn anew; default: 1 in folds, 5 on test rows.", ge=1
+    )
+    smallest_gain: float = option(1.0, "Points that are worth having.", ge=0.01)
+    labels_per_rule: float = option(
+        20.0, "How many labels take as long as writing one labelling function.", gt=0
+    )
+    jobs: int = option(1, "Processes, of one thread each.", ge=1)
+    data_dir: DataDir = None
     fault_tolerant: FaultTolerant = False
     no_cache: NoCache = False
     force: Force = False
@@ -544,7 +593,8 @@ class StudyOptions(RunOptions):
 
     source: str = option(
         ...,
-        "A corpus (plots, sms, youtube, imdb, generated) or a WRENCH folder.",
+        "A corpus (plots, sms, youtube, imdb, census, mushroom, generated), or a folder or archive "
+        "in WRENCH's format.",
         metavar="SOURCE",
     )
     method: tuple[str, ...] = option(
@@ -555,7 +605,9 @@ class StudyOptions(RunOptions):
         None, "Labelled rows for training, and as many for validation; default: the corpus' own."
     )
     features: str | None = option(
-        None, "tfidf, published, encoder:NAME or file:PATH; default: tfidf."
+        None,
+        "tfidf, published, columns (standardised), codes (one-hot), columns:a,b, encoder:NAME or "
+        "file:PATH; default: tfidf of texts, else published.",
     )
     protocol: str = option(
         "random",
@@ -570,6 +622,61 @@ class StudyOptions(RunOptions):
     placebo: bool = option(False, "Shuffle the votes, so that the rules tell nothing.")
     only: bool = option(False, "Do not add only-l, only-lv and supervised.")
     baseline: str | None = option(None, "Gains are taken over this method; default: only-l.")
+
+
+class BenchOptions(Options):
+    """Options of ``bench``."""
+
+    SHOWN: ClassVar = {
+        "Options": "corpus label_model end_model method seeds output html force jobs",
+        "Rows and features": "protocol n_labelled features data_dir cache_dir",
+        "Training": "max_epochs",
+    }
+
+    corpus: tuple[str, ...] = option(
+        (),
+        "A corpus by name, or a folder or archive (.tar.gz, .zip) in WRENCH's format; default: all "
+        "known ones on this machine.",
+    )
+    label_model: tuple[str, ...] = option(
+        (), "NAME or NAME:option=value,..; none for none; default: all that are installed."
+    )
+    end_model: tuple[str, ...] = option(
+        (),
+        "Classifier on a label model's answers: linear, mlp, ..; none for the label model alone; "
+        "default: none and linear.",
+    )
+    method: tuple[str, ...] = option(
+        (),
+        "NAME or NAME:option=value,.. beside them; none for none; default: classifiers without "
+        "rules, Imply Loss, L2R, SPEAR, AMAL, recommended.",
+    )
+    seeds: int = option(5, "Seeds 0 to N-1.")
+    output: Path = option(
+        Path("bench.json"),
+        "JSON file with one row a run, or a folder with a file for each corpus; one that is there "
+        "is continued.",
+    )
+    html: Path | None = option(None, "HTML page to write; an earlier one is replaced.")
+    force: Force = False
+    jobs: int = option(1, "Processes, of one thread each.", ge=1)
+    protocol: tuple[str, ...] = option(
+        (),
+        "random: a few labelled rows of each class, and as many for validation; wrench: no "
+        "labelled rows, and the corpus' own validation rows, as for published figures; default: "
+        "both.",
+    )
+    n_labelled: int | None = option(
+        None, "Labelled rows under random, and as many for validation; default: the corpus' own."
+    )
+    features: str | None = option(
+        None,
+        "tfidf, published, columns (standardised), codes (one-hot), encoder:NAME, ..; default: "
+        "tfidf of texts, else published.",
+    )
+    data_dir: DataDir = None
+    cache_dir: CacheDir = None
+    max_epochs: int | None = option(None, "Number of epochs at most.", ge=1)
 
 
 class GridStudyOptions(RunOptions):

@@ -7,7 +7,7 @@ import numpy as np
 from spear_amal.checks import check_metric
 from spear_amal.cli.console import print_status, warnings_as_notes
 from spear_amal.cli.labelled_rows import read_data
-from spear_amal.cli.options import CompareOptions, DistillOptions, TrainOptions
+from spear_amal.cli.options import CompareOptions, CrossoverOptions, DistillOptions, TrainOptions
 from spear_amal.cli.tables import print_numbers, read_frame
 from spear_amal.cli.votes import votes_of_table
 from spear_amal.data import read_rows, require_columns
@@ -18,7 +18,7 @@ from spear_amal.votes.label_matrix import LabelMatrix
 
 
 def read_training_data(
-    settings: TrainOptions | CompareOptions | DistillOptions, with_votes: bool
+    settings: TrainOptions | CompareOptions | CrossoverOptions | DistillOptions, with_votes: bool
 ) -> TrainingData:
     """Read the tables, apply the LFs and turn labels into class codes.
 
@@ -68,7 +68,9 @@ def require_gold(data: TrainingData) -> None:
 
 
 def read_test_rows(
-    settings: TrainOptions | CompareOptions, data: TrainingData, with_votes: bool
+    settings: TrainOptions | CompareOptions | CrossoverOptions,
+    data: TrainingData,
+    with_votes: bool,
 ) -> LabelledTable:
     """Read the test table of the settings, of which rows with a label are kept.
 

@@ -190,7 +190,7 @@ validation_fraction, prior_correction, metric, random_state, verbose
         return self._new_plan(
             pool,
             lambda class_weights: self._make_losses(pool, class_weights),
-            lambda y, generator: rules.make_model(pool, y, self.n_lfs_),
+            lambda seen, generator: rules.make_model(pool, seen, self.n_lfs_),
             tasks=targets.padded(len(pool.y)),
             config=lambda: config() | {"targets": _digest(targets)},
             # Without tasks of rows nothing is said of unlabelled ones: empty batches at best.

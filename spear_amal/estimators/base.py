@@ -18,7 +18,13 @@ from spear_amal._typing import MatrixLike, PathLike, VectorLike, VotesLike
 from spear_amal.checks import check_metric
 from spear_amal.errors import InputError
 from spear_amal.estimators import serialization
-from spear_amal.estimators.cross_fitting import FitPlan, FoldResult, fit_plan, weights_frame
+from spear_amal.estimators.cross_fitting import (
+    FitPlan,
+    FoldResult,
+    SeenGold,
+    fit_plan,
+    weights_frame,
+)
 from spear_amal.estimators.prediction import (
     OutOfFold,
     choose_exponent,
@@ -69,7 +75,7 @@ STEPS_PER_EPOCH = 16
 CROSSFIT = ("crossfit", "crossfit-weights", "crossfit-rotated")
 SGD_RATE = 0.05
 MakeLosses = Callable[[np.ndarray | None], ComponentSet]
-MakeRules = Callable[[np.ndarray, torch.Generator], Any]
+MakeRules = Callable[[SeenGold, torch.Generator], Any]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -294,8 +300,8 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         pool : TrainingPool
         make_losses : function (class_weights) -> ComponentSet
             `class_weights` (C,) or None are for losses on gold labels.
-        make_rules : function (y, generator) -> module, optional
-            The rule side of the model; `y` (n,) holds gold codes of V only.
+        make_rules : function (seen, generator) -> module, optional
+            The rule side of the model, by the gold of training and of V.
         batch_size, lr_rules : optional
             Where the trainer's options leave them open.
         **changes
@@ -320,9 +326,9 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
             keep_epochs=tuple(int(epoch) for epoch in trainer.keep_epochs),
         )
 
-        def make_model(y: np.ndarray, generator: torch.Generator) -> JointModel:
+        def make_model(seen: SeenGold, generator: torch.Generator) -> JointModel:
             feature = self._feature_model(statistics, generator)
-            return JointModel(feature, None if make_rules is None else make_rules(y, generator))
+            return JointModel(feature, None if make_rules is None else make_rules(seen, generator))
 
         return replace(
             FitPlan(

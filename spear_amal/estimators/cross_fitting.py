@@ -37,6 +37,19 @@ from spear_amal.training.table import TrainingRows
 
 
 @dataclass(frozen=True)
+class SeenGold:
+    """Gold codes (n,) by rows of the pool, -1 elsewhere: of rows to train on, and of V."""
+
+    training: np.ndarray
+    validation: np.ndarray
+
+    @property
+    def all(self) -> np.ndarray:
+        """Codes (n,) of both."""
+        return np.maximum(self.training, self.validation)
+
+
+@dataclass(frozen=True)
 class FitPlan:
     """Everything a fit needs beside the pool. Each call of a maker gives a fresh object.
 
@@ -45,8 +58,8 @@ class FitPlan:
 
     Attributes
     ----------
-    make_model : function (y, generator) -> JointModel
-        `y` (n,) holds gold codes of V only, for quality guides.
+    make_model : function (seen, generator) -> JointModel
+        `seen` is the gold of training and of V, for quality guides.
     make_losses : function (gold) -> ComponentSet
         `gold` are the rows of the pool whose labels may count.
     make_mixer : function () -> Mixer
@@ -62,13 +75,15 @@ class FitPlan:
         Code of the class whose F1 the metric "f1" is.
     use_unlabelled, keep_uncovered : bool
         Whether unlabelled rows are trained on, and those on which no LF fires.
+    select_rows : function (teachers) -> ndarray of int, optional
+        Of the rows on which LFs fire those to keep; `teachers` are what `make_teachers` gave.
     config : function () -> dict
         What makes a run this run, beside its pool, as JSON: checkpoints are held to it.
     shard : Shard
         Which training rows this process has.
     """
 
-    make_model: Callable[[np.ndarray, torch.Generator], JointModel]
+    make_model: Callable[[SeenGold, torch.Generator], JointModel]
     make_losses: Callable[[np.ndarray], ComponentSet]
     make_mixer: Callable[[], Mixer]
     trainer: TrainerConfig
@@ -84,6 +99,7 @@ class FitPlan:
     validation: str = "shared"
     use_unlabelled: bool = True
     keep_uncovered: bool = False
+    select_rows: Callable[[np.ndarray | None], np.ndarray] | None = None
     callbacks: tuple[Callback, ...] = ()
     shard: Shard = WHOLE
 
@@ -177,6 +193,11 @@ def _fit_here(pool: TrainingPool, plan: FitPlan) -> Steps[list[FoldResult]]:
     if plan.fit_strategy.startswith("crossfit"):
         folds = _folds(pool, plan)
         rotated = plan.fit_strategy == "crossfit-rotated"
+        if rotated and len(folds) < 3:
+            raise InputError(
+                f"each model needs a fold to train on, one to validate on and one that it does not "
+                f"see, and {len(pool.gold)} labelled rows make {len(folds)} folds; label more rows"
+            )
         parts = [
             _Part.of(
                 *(pool, tables, validation, plan, f"{mark}-{i}"),
@@ -277,7 +298,11 @@ def _covered_folds(pool: TrainingPool, plan: FitPlan) -> list[np.ndarray]:
 
 
 def _training_rows(
-    pool: TrainingPool, gold: np.ndarray, plan: FitPlan, validation: np.ndarray | None = None
+    pool: TrainingPool,
+    gold: np.ndarray,
+    plan: FitPlan,
+    teachers: np.ndarray | None,
+    validation: np.ndarray | None = None,
 ) -> np.ndarray:
     """Gold rows and, if wanted, unlabelled rows; uncovered ones only on request.
 
@@ -292,15 +317,21 @@ def _training_rows(
         extra = kept if pool.answered()[kept].any() else extra
     if not plan.keep_uncovered:
         extra = extra[pool.covered()[extra]]
+    if plan.select_rows is not None and pool.votes is not None:
+        dropped = np.setdiff1d(np.flatnonzero(pool.covered()), plan.select_rows(teachers))
+        extra = np.setdiff1d(extra, dropped)
     return pool.ordered(np.concatenate([gold, extra]))
 
 
-def _new_model(pool: TrainingPool, validation: np.ndarray, plan: FitPlan) -> JointModel:
-    """Make an untrained model; of the gold labels it sees those of V only, for quality guides."""
-    y = np.full_like(pool.y, -1)
-    y[validation] = pool.y[validation]
+def _new_model(
+    pool: TrainingPool, gold: np.ndarray, validation: np.ndarray, plan: FitPlan
+) -> JointModel:
+    """Make an untrained model, which may know the gold labels of these rows of training and V."""
+    codes = np.full((2, len(pool.y)), -1)
+    for known, rows in zip(codes, (gold, validation), strict=True):
+        known[rows] = pool.y[rows]
     generator = torch.Generator().manual_seed(plan.seed)
-    return plan.make_model(y, generator).to(plan.device, plan.dtype)
+    return plan.make_model(SeenGold(*codes), generator).to(plan.device, plan.dtype)
 
 
 def fit_streamed(pool: TrainingPool, plan: FitPlan, stream: Stream) -> Steps[list[FoldResult]]:
@@ -360,7 +391,7 @@ class _Part:
         selection, driver = tables.of(chooser, teachers), tables.of(outer, teachers)
         source: TrainingRows = tables.training(teachers)
         if stream is None:
-            rows = _training_rows(pool, gold, plan, validation)
+            rows = _training_rows(pool, gold, plan, teachers, validation)
         else:
             source, rows = stream.table, stream.rows(gold, plan.keep_uncovered)
         mixers = plan.make_mixer().candidates(components.names)
@@ -369,7 +400,7 @@ class _Part:
             trial = f"trial{i}" if i else ""
             member = Member(
                 trainer=plan.new_trainer(_joined("-", part, trial)),
-                model=_new_model(pool, validation, plan),
+                model=_new_model(pool, gold, validation, plan),
                 components=components,
                 mixer=mixer,
                 table=source,
@@ -451,10 +482,10 @@ def _refit_with(
     mark: str,
 ) -> Steps[FoldResult]:
     """Train on L and V for a number of epochs; `first` keeps its part as the judge."""
-    rows = _training_rows(pool, pool.gold, plan)
-    model = _new_model(pool, first.validation, plan)
     components = plan.make_losses(pool.gold)
     teachers = plan.make_teachers(pool.gold)
+    rows = _training_rows(pool, pool.gold, plan, teachers)
+    model = _new_model(pool, np.setdiff1d(pool.gold, first.validation), first.validation, plan)
     member = Member(
         trainer=plan.new_trainer("refit", max_epochs=epochs),
         model=model,

@@ -234,7 +234,7 @@ class_weight, metric, random_state, verbose
         return self._new_plan(
             pool,
             lambda class_weights: self._make_losses(pool, class_weights),
-            lambda y, generator: rules.make_model(pool, y, self.n_lfs_),
+            lambda seen, generator: rules.make_model(pool, seen, self.n_lfs_),
             make_mixer=lambda: self._new_mixer(pool.votes is not None),
             make_teachers=lambda gold: logits,
             online_teachers=self._online_teachers() if asked.own else (),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from sklearn.base import clone
@@ -13,6 +13,7 @@ from spear_amal._typing import PathLike
 from spear_amal.errors import InputError
 from spear_amal.estimators.base import BaseSpearEstimator
 from spear_amal.estimators.cross_fitting import FitPlan, FoldResult
+from spear_amal.estimators.cut_statistic import SHARE, row_selection
 from spear_amal.estimators.validation import TrainingPool, VoteSchema
 from spear_amal.label_models import LABEL_MODELS, LabelModel
 from spear_amal.label_models.registry import make_label_model
@@ -48,6 +49,9 @@ class LabelModelClassifier(BaseSpearEstimator):
     label_model_options : dict, optional
         Parameters of a label model given by name. What is given per class, such as
         ``class_balance``, is in the order of the classes of the votes.
+    cut_statistic : float, optional
+        Share of the rows with votes to train on: those whose neighbours in the features have the
+        same answer of the label model (:mod:`.cut_statistic`). Default: all.
     feature_model, ... : see :class:`SpearClassifier`
     """
 
@@ -56,6 +60,12 @@ class LabelModelClassifier(BaseSpearEstimator):
 
     label_model: str | LabelModel = "majority"
     label_model_options: Mapping[str, Any] | None = None
+    cut_statistic: float | None = None
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseSpearEstimator._parameter_constraints,
+        "cut_statistic": SHARE,
+    }
 
     def check_parameters(self) -> None:
         """Raise an error for a parameter that cannot be used; `fit` calls it first."""
@@ -69,6 +79,7 @@ class LabelModelClassifier(BaseSpearEstimator):
             pool,
             lambda class_weights: self._make_losses(pool.votes is not None, class_weights),
             make_teachers=lambda gold: self._label_model_log_proba(pool, gold),
+            select_rows=row_selection(pool, self.cut_statistic, _favourites),
         )
         if pool.has_gold or self._options_of("trainer").patience != "auto":
             return plan
@@ -115,7 +126,7 @@ class LabelModelClassifier(BaseSpearEstimator):
             return None
         schema: VoteSchema = self.vote_schema_
         model, votes = self.new_label_model(), self._as_given(pool.votes, pool.plan)
-        if self.label_models_ and not model.uses_gold:
+        if self.label_models_ and not model.learns_from_gold:
             model = self.label_models_[-1]  # it learns from votes alone, and they are the same
         else:
             y = np.full_like(pool.y, -1)
@@ -162,6 +173,11 @@ class LabelModelClassifier(BaseSpearEstimator):
                 "hold; fit with inference='feature', or use SpearClassifier"
             )
         super().save(path, overwrite)
+
+
+def _favourites(teachers: np.ndarray | None) -> np.ndarray:
+    """Return the label model's most probable class (n,) of each row, 0 where it says nothing."""
+    return np.nan_to_num(cast(np.ndarray, teachers)[:, 0], nan=-np.inf).argmax(1)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

@@ -67,6 +67,8 @@ def _check_streaming(estimator: BaseSpearEstimator, rows: Any, window: Any) -> N
             f"fit_parquet trains one model, found fit_strategy={estimator.fit_strategy!r}; "
             "use fit_strategy='single'"
         )
+    if estimator.cut_statistic is not None:
+        raise InputError("cut_statistic compares rows in memory: leave it out, or use fit")
     check_whole("window", window, 1)
 
 

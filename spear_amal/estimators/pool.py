@@ -75,7 +75,7 @@ class_weight, metric, random_state, verbose
         One row a member, the rule model among them: its `weight` in the pool, and its `score` and
         mean log-likelihood (`log_likelihood`) on gold rows that it had not seen, one model a row.
     strength_ : float
-        Of the pull towards the weights without evidence; infinite: these it is.
+        Of the pull towards the weights without evidence.
     out_of_fold_ : OutOfFold
         The pool's own predictions of gold rows, by members and weights that had not seen them.
     val_score_ : float
@@ -241,25 +241,25 @@ class_weight, metric, random_state, verbose
         return score(self.metric, unseen.gold, log_p.argmax(1), self.positive_code_)
 
     def _get_extra_state(self) -> dict[str, Any]:
-        strength = self.strength_ if np.isfinite(self.strength_) else None  # JSON has no infinity
-        return {"guarded": self.guarded_, "strength": strength}
+        return {"guarded": self.guarded_, "strength": self.strength_}
 
     def _set_extra_state(self, state: dict[str, Any]) -> None:
         self.guarded_ = bool(state["guarded"])
-        self.strength_ = np.inf if state["strength"] is None else float(state["strength"])
+        self.strength_ = float(state["strength"])
         self.votes_test_ = getattr(list(self.members_.values())[-1], "votes_test_", None)
 
     # -- prediction -----------------------------------------------------------------------------
 
     def _predict_proba(self, X: Any, L: Any, exponent: float) -> np.ndarray:
         weights = {name: self.weights_["weight"][name] for name in self.members_}
-        if exponent == 0 and not any(weights.values()):  # the rules say all, and are not heard
+        if not any(weights.values()):  # the rules say all, and are not heard
             weights = {name: PRIOR.get(name, 0.0) for name in self.members_}
         weights = {name: weight for name, weight in weights.items() if weight > 0}
         parts = [self.members_[name]._predict_proba(X, None, 0.0) for name in weights]
-        if exponent > 0:
+        shares = list(weights.values())
+        if exponent > 0 and L is not None:  # silence says nothing
             parts.append(self.rule_predict_proba(align_votes(L, [X])))
-        shares = [*weights.values(), *([exponent] if exponent > 0 else [])]
+            shares.append(exponent)
         with np.errstate(divide="ignore"):  # the pool has a floor
             return np.exp(pool(np.log(np.stack(parts)), np.array(shares)))
 

@@ -14,7 +14,7 @@ import torch
 from spear_amal._typing import MatrixLike, VectorLike, VotesLike
 from spear_amal.errors import InputError
 from spear_amal.estimators.base import BaseSpearEstimator
-from spear_amal.estimators.cross_fitting import FitPlan, FoldResult
+from spear_amal.estimators.cross_fitting import FitPlan, FoldResult, SeenGold
 from spear_amal.estimators.together import Steps, finish
 from spear_amal.estimators.validation import FitInputs, TrainingPool
 from spear_amal.losses import (
@@ -141,7 +141,7 @@ class RuleNetworkClassifier(BaseSpearEstimator):
                 unlabelled = Implication(classes, self.gamma)
             return ComponentSet([gold, RuleReliability(classes, marked), unlabelled])
 
-        def make_rules(y: np.ndarray, generator: torch.Generator) -> RuleNetwork | None:
+        def make_rules(seen: SeenGold, generator: torch.Generator) -> RuleNetwork | None:
             if pool.votes is None:
                 return None
             widths = tuple(self.rule_hidden)

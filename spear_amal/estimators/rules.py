@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from numbers import Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from sklearn.base import BaseEstimator
 
 from spear_amal._typing import VectorLike
 from spear_amal.errors import InputError
+from spear_amal.estimators.cross_fitting import SeenGold
 from spear_amal.estimators.validation import TrainingPool
 from spear_amal.labeling import VotesTest
 from spear_amal.labeling.significance import permutation_test
@@ -27,6 +28,8 @@ from spear_amal.votes.label_matrix import LabelMatrix
 
 PRIOR_MEAN = 0.9  # the published default guide
 PRIOR_STRENGTH = 2.0  # counts as two imagined firings, so that rare LFs stay near the default
+STRENGTHS = (2.0, 50.0)  # of shrinkage that is estimated
+ESTIMATED = ("validation", "labelled", "gold")  # ways to estimate guides
 
 
 @dataclass(kw_only=True, repr=False)
@@ -45,10 +48,11 @@ class RuleModelConfig(BaseEstimator):
         Form of the fourth.
     agreement : {"feature-rules", "rules-feature"}
         Direction of the sixth, a KL divergence.
-    quality_guides : "validation", float or array
+    quality_guides : "validation", "labelled", "gold", float or array
         How often each LF is believed to be right when it fires: estimated from fired validation
-        rows (LFs that fire on none keep the published 0.9), one number, one per LF, or one per LF
-        and class as ``L.unipolar_plan()`` lists them.
+        rows (LFs that fire on none keep the published 0.9); from labelled training rows, or from
+        these and V, each shrunk towards the LFs of its class (:func:`shrunk_guides`); one number,
+        one per LF, or one per LF and class as ``L.unipolar_plan()`` lists them.
     quality_index : float
         Mean score of continuous LFs where they agree with the class.
     rule_start : {"guides", "ones"}
@@ -103,11 +107,11 @@ class RuleModelConfig(BaseEstimator):
             agreement=self.agreement,
         )
 
-    def make_model(self, pool: TrainingPool, y: np.ndarray, n_lfs: int) -> RuleModel | None:
-        """Make an untrained rule model, None without votes; `y` (n,) holds gold codes of V only."""
+    def make_model(self, pool: TrainingPool, seen: SeenGold, n_lfs: int) -> RuleModel | None:
+        """Make an untrained rule model, None without votes."""
         if pool.votes is None:
             return None
-        guides = resolve_guides(self.quality_guides, pool.votes, y, pool.plan, n_lfs)
+        guides = resolve_guides(self.quality_guides, pool.votes, seen, pool.plan, n_lfs)
         return RuleModel(
             len(pool.classes),
             torch.as_tensor([k for _, k in pool.plan]),
@@ -172,11 +176,8 @@ def guard_votes(votes: LabelMatrix, y: np.ndarray, guard: bool) -> tuple[VotesTe
     left_out : bool
     """
     known = y >= 0
-    cast = votes.codes[known].tocoo()
     n_classes = max(votes.n_classes, int(y.max(initial=-1)) + 1)
-    counts = np.zeros((int(known.sum()), n_classes))
-    np.add.at(counts, (cast.row, cast.data.astype(int) - 1), 1.0)
-    test = permutation_test(counts, y[known])
+    test = permutation_test(vote_counts(votes[known], n_classes), y[known])
     left_out = bool(guard and not test.informative)
     if left_out:
         warnings.warn(
@@ -189,11 +190,27 @@ def guard_votes(votes: LabelMatrix, y: np.ndarray, guard: bool) -> tuple[VotesTe
     return test, left_out
 
 
+def vote_counts(votes: LabelMatrix, n_classes: int) -> np.ndarray:
+    """Return how many of the votes (n, m) of each row are for each class (n, C)."""
+    votes_cast = votes.codes.tocoo()
+    counts = np.zeros((len(votes), n_classes))
+    np.add.at(counts, (votes_cast.row, votes_cast.data.astype(int) - 1), 1.0)
+    return counts
+
+
+def majority(pool: TrainingPool) -> np.ndarray:
+    """Return the class (n,) with most votes on each row of a pool, the first of equals."""
+    votes = cast(LabelMatrix, pool.votes)
+    return vote_counts(votes, len(pool.classes)).argmax(1)
+
+
 def check_guides(guides: Any) -> None:
     """Raise InputError for guides that are no number between 0 and 1, whatever the votes are."""
     if isinstance(guides, str):
-        if guides != "validation":
-            raise InputError(f"quality_guides must be numbers or 'validation', found {guides!r}")
+        if guides not in ESTIMATED:
+            raise InputError(
+                f"quality_guides must be numbers or one of {ESTIMATED}, found {guides!r}"
+            )
         return
     values = np.asarray(guides, dtype=float)
     if not ((values > 0) & (values < 1)).all():
@@ -201,15 +218,18 @@ def check_guides(guides: Any) -> None:
 
 
 def resolve_guides(
-    guides: Any, votes: LabelMatrix, y: np.ndarray, plan: list[tuple[int, int]], n_lfs: int
+    guides: Any, votes: LabelMatrix, seen: SeenGold, plan: list[tuple[int, int]], n_lfs: int
 ) -> np.ndarray:
-    """Return guides (columns,) from a number, one per LF, one per column, or ``"validation"``.
+    """Return guides (columns,) from a number, one per LF, one per column, or by gold rows.
 
     `plan` holds (LF, class) of each column; silent LFs have none.
     """
     check_guides(guides)
     if isinstance(guides, str):
-        return estimate_guides(votes, y)
+        if guides == "validation":
+            return estimate_guides(votes, seen.validation)
+        y = seen.training if guides == "labelled" else seen.all
+        return shrunk_guides(votes, y, np.array([k for _, k in plan]))
     values = np.asarray(guides, dtype=float)
     if values.ndim == 1 and len(values) == n_lfs:
         values = values[[j for j, _ in plan]]
@@ -233,10 +253,61 @@ def estimate_guides(votes: LabelMatrix, y: np.ndarray) -> np.ndarray:
     y : ndarray (n,)
         Gold codes, -1 where unknown.
     """
-    known = y >= 0
-    cast = votes.codes[known].tocoo()
-    right = (cast.data.astype(int) - 1) == y[known][cast.row]
-    m = votes.shape[1]
-    fired = np.bincount(cast.col, minlength=m)
-    correct = np.bincount(cast.col[right], minlength=m)
+    fired, correct = _counts_on_gold(votes, y)
     return (PRIOR_MEAN * PRIOR_STRENGTH + correct) / (PRIOR_STRENGTH + fired)
+
+
+def shrunk_guides(votes: LabelMatrix, y: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Estimate guides (m,) from gold rows, each shrunk towards the LFs of its class.
+
+    LFs are taken as draws from a Beta distribution, of which the spread of all LFs tells how
+    strongly one is drawn to the others (:func:`prior_strength`). The mean of a class' LFs is in
+    turn drawn to that of all of them, and that to the published 0.9, as by two firings. So an LF
+    that fires on few gold rows, as of many LFs most do, is believed as others of its class are.
+
+    Parameters
+    ----------
+    votes : LabelMatrix (n, m), unipolar
+    y : ndarray (n,)
+        Gold codes, -1 where unknown.
+    classes : ndarray of int (m,)
+        The class that each column votes for.
+    """
+    fired, correct = _counts_on_gold(votes, y)
+    overall = (PRIOR_MEAN * PRIOR_STRENGTH + correct.sum()) / (PRIOR_STRENGTH + fired.sum())
+    strength = prior_strength(fired, correct, overall)
+    of_class = np.bincount(classes, fired), np.bincount(classes, correct)
+    means = (strength * overall + of_class[1]) / (strength + of_class[0])
+    return (strength * means[classes] + correct) / (strength + fired)
+
+
+def prior_strength(fired: np.ndarray, correct: np.ndarray, mean: float) -> float:
+    """Return the imagined firings by which an LF is drawn to the others, between 2 and 50.
+
+    By the method of moments: of a Beta distribution with strength s around `mean`, the squared
+    distance of an LF's share of right votes has the mean ``mean (1 - mean) (1 + s / n) / (1 + s)``
+    where it fired n times, which is solved for s over all LFs that fired twice or more.
+
+    Parameters
+    ----------
+    fired, correct : ndarray of int (m,)
+    mean : float
+    """
+    several = fired >= 2
+    n = fired[several].astype(float)
+    squares = (n * (correct[several] / np.maximum(n, 1) - mean) ** 2).sum()
+    spread = mean * (1 - mean)
+    # sum n (share - mean)^2 = spread (sum n + s * count) / (1 + s)
+    gap = squares - spread * several.sum()
+    if gap <= 0:  # no more spread than chance gives
+        return STRENGTHS[1]
+    return float(np.clip((spread * n.sum() - squares) / gap, *STRENGTHS))
+
+
+def _counts_on_gold(votes: LabelMatrix, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return how often each LF (m,) fired on gold rows, and how often it was right."""
+    known = y >= 0
+    fired_on = votes.codes[known].tocoo()
+    right = (fired_on.data.astype(int) - 1) == y[known][fired_on.row]
+    m = votes.shape[1]
+    return np.bincount(fired_on.col, minlength=m), np.bincount(fired_on.col[right], minlength=m)

@@ -10,7 +10,8 @@ from spear_amal._typing import MatrixLike, StoredVotesLike, VectorLike, VotesLik
 from spear_amal.checks import check_name
 from spear_amal.estimators.base import BaseSpearEstimator
 from spear_amal.estimators.cross_fitting import FitPlan
-from spear_amal.estimators.rules import GuardsVotes, RuleModelConfig
+from spear_amal.estimators.cut_statistic import SHARE, row_selection
+from spear_amal.estimators.rules import GuardsVotes, RuleModelConfig, majority
 from spear_amal.estimators.validation import FitInputs, TrainingPool
 from spear_amal.losses import ComponentSet, GoldCrossEntropy
 from spear_amal.mixers import Fixed, Mixer, build_mixer
@@ -56,6 +57,9 @@ class SpearClassifier(GuardsVotes, BaseSpearEstimator):
     rule_model : RuleModelConfig, optional
         Which of SPEAR's losses count, what is believed of the rules, and the guard that leaves
         useless votes out; nested as ``rule_model__quality_guides``.
+    cut_statistic : float, optional
+        Share of the rows with votes to train on without gold: those whose neighbours in the
+        features have the same majority vote (:mod:`.cut_statistic`). Default: all.
     trainer : TrainerConfig, optional
         Rates, batches, epochs, device, checkpoint; nested as ``trainer__lr``.
     feature_model : {"linear", "mlp"}, module or function (n_features, n_classes) -> module
@@ -140,12 +144,14 @@ class SpearClassifier(GuardsVotes, BaseSpearEstimator):
     mixer: str | Mixer = "amal"
     mixer_options: Mapping[str, Any] | None = None
     rule_model: RuleModelConfig | None = None
+    cut_statistic: float | None = None
 
     _nested: ClassVar[dict[str, Any]] = {"trainer": TrainerConfig, "rule_model": RuleModelConfig}
     _uses_rules = True
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseSpearEstimator._parameter_constraints,
         "rule_model": [None, RuleModelConfig],
+        "cut_statistic": SHARE,
     }
 
     @classmethod
@@ -177,8 +183,9 @@ class SpearClassifier(GuardsVotes, BaseSpearEstimator):
         return self._new_plan(
             pool,
             lambda class_weights: rules.make_losses(pool.votes is not None, class_weights),
-            lambda y, generator: rules.make_model(pool, y, self.n_lfs_),
+            lambda seen, generator: rules.make_model(pool, seen, self.n_lfs_),
             keep_uncovered=bool(rules.keep_uncovered),
+            select_rows=row_selection(pool, self.cut_statistic, lambda _: majority(pool)),
         )
 
     def _new_mixer(self) -> Mixer:

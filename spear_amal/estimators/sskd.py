@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator
 
 from spear_amal.batch import Views
 from spear_amal.errors import InputError
-from spear_amal.estimators.cross_fitting import FitPlan, FoldResult, named
+from spear_amal.estimators.cross_fitting import FitPlan, FoldResult, SeenGold, named
 from spear_amal.estimators.distillation import DistilledClassifier
 from spear_amal.estimators.plan_tables import run_mark
 from spear_amal.estimators.validation import TrainingPool
@@ -166,8 +166,8 @@ class RotationDistiller(DistilledClassifier):
             plan = replace(plan, trainer=replace(plan.trainer, batch_size=SSKD_BATCH))
         views = self._views_of_teacher(pool, plan)
 
-        def make(y: np.ndarray, generator: torch.Generator) -> JointModel:
-            model = plan.make_model(y, generator)
+        def make(seen: SeenGold, generator: torch.Generator) -> JointModel:
+            model = plan.make_model(seen, generator)
             head = projection_head(_width(model.feature, pool.x), generator)
             model.feature = RotationModel(model.feature, head, views)
             return model

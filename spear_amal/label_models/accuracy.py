@@ -6,8 +6,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from spear_amal._typing import ClassBalanceLike
-from spear_amal.label_models._validation import check_iterations, resolve_class_balance
+from spear_amal.label_models._validation import check_iterations
 from spear_amal.label_models.base import LabelModel
+from spear_amal.label_models.class_balance import BALANCE_STRENGTH
 from spear_amal.label_models.mixture import Mixture, expect, safe_log
 from spear_amal.label_models.one_class import (
     count_votes,
@@ -21,8 +22,6 @@ from spear_amal.maths.posteriors import over_classes, total
 from spear_amal.params import check_not_negative, check_positive, check_share
 from spear_amal.votes.label_matrix import LabelMatrix
 
-# Even rows added to each class: enough that a few rows cannot rule a class out.
-BALANCE_STRENGTH = 10.0
 # How far a row with votes of one-class LFs only counts for the class balance; the rest is even.
 ONE_CLASS_TRUST = 0.3
 
@@ -73,8 +72,8 @@ class AccuracyModel(LabelModel):
         Votes per class by which a table is drawn to the one accuracy; above 0.
     one_class_strength : float
         Further prior votes of an LF that votes for one class only, per vote that it cast.
-    class_balance : "balanced", mapping of class name to share, or array of shape (C,), optional
-        Shares of the classes, if known; they are then not estimated. "balanced": all equal.
+    class_balance : "balanced", "gold", mapping of class name to share, or array (C,), optional
+        Shares of the classes, if known; see :class:`LabelModel`. Otherwise they are estimated.
     max_iter : int
         Most EM steps.
     tol : float
@@ -106,6 +105,8 @@ class AccuracyModel(LabelModel):
     uses_gold = True
     counts_rows = True
     drops_constant = True
+    has_balance = True
+    estimates_balance = True
 
     def __init__(
         self,
@@ -146,8 +147,10 @@ class AccuracyModel(LabelModel):
         drawn = weights * gold_tells_balance(patterns.gold, counts, patterns.n_rows)
         even = total(drawn, 1 - telling) / self.n_classes_
         posterior = vote_shares(patterns, self.n_classes_)
+        known = self._known_balance(L, y, n_rows)
         for step in range(self.max_iter):
-            self.class_balance_ = self._balance((drawn * telling) @ posterior + even)
+            rows = (drawn * telling) @ posterior + even + BALANCE_STRENGTH
+            self.class_balance_ = rows / rows.sum() if known is None else known
             self._learn_lfs(patterns.cast, weights, posterior)
             before = posterior
             posterior, _ = expect(self._mixture().log_joint(patterns.cast), patterns.gold)
@@ -189,12 +192,6 @@ class AccuracyModel(LabelModel):
         """Return what each LF (m,) is believed to be before EM; see `most_accuracy`."""
         most = most_accuracy(cast, n_rows, self.n_classes_)
         return np.where(self.one_class_, np.minimum(self.prior_accuracy, most), self.prior_accuracy)
-
-    def _balance(self, rows: np.ndarray) -> np.ndarray:
-        """Class shares (C,): given, or from expected rows (C,) per class."""
-        known = resolve_class_balance(self.class_balance, self.classes_)
-        rows = rows + BALANCE_STRENGTH
-        return rows / rows.sum() if known is None else known
 
     def _mixture(self) -> Mixture:
         table = self.conditionals_.reshape(-1, self.n_classes_)

@@ -7,18 +7,22 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn.base import clone
 
+from spear_amal._typing import ClassBalanceLike
 from spear_amal.checks import check_choice, check_whole
-from spear_amal.errors import InputError
 from spear_amal.label_models.base import LabelModel
+from spear_amal.label_models.committee import balance_options, check_member_names, gold_names
 from spear_amal.label_models.one_class import count_votes, gold_tells_balance
-from spear_amal.label_models.registry import LABEL_MODELS, make_label_model
+from spear_amal.label_models.registry import make_label_model
 from spear_amal.label_models.scores import ROW_LOSSES, row_losses
 from spear_amal.votes.label_matrix import LabelMatrix
 
 #: What "auto" chooses from unless it is told otherwise, the simplest first.
-CANDIDATES = ("majority", "weighted-majority", "label-model", "cage", "dawid-skene")
+CANDIDATES = (
+    *("majority", "weighted-majority", "label-model", "flying-squid", "committee"),
+    *("cage", "dawid-skene"),
+)
 #: What "auto" is where too few rows have gold.
-WITHOUT_GOLD = "label-model"
+WITHOUT_GOLD = "committee"
 #: Fewer gold rows with votes cannot tell label models apart.
 FEWEST_GOLD = 20
 
@@ -50,6 +54,8 @@ class AutoLabelModel(LabelModel):
     n_folds : int
         Folds of the gold rows for candidates that learn from gold; fewer where there are fewer
         rows.
+    class_balance : str, mapping of class name to share, or array of shape (C,), optional
+        That of all candidates; see :class:`LabelModel`.
     random_state : int
         Seed of candidates that draw.
 
@@ -58,7 +64,7 @@ class AutoLabelModel(LabelModel):
     chosen_ : str
         Name of the label model.
     model_ : LabelModel
-        It, fitted.
+        It, fitted; alone in ``models_``, by its name.
     losses_ : dict of str to float
         Mean loss of each candidate; empty where nothing could be compared.
     excess_errors_ : dict of str to float
@@ -71,13 +77,15 @@ class AutoLabelModel(LabelModel):
     >>> from spear_amal.data import synthetic_votes
     >>> L, y = synthetic_votes(400, 5, 2, accuracies=[0.95, 0.6, 0.6, 0.4, 0.4], coverages=0.8)
     >>> AutoLabelModel().fit(L).chosen_
-    'label-model'
+    'committee'
     >>> AutoLabelModel().fit(L, y).chosen_
     'weighted-majority'
     """
 
     uses_gold = True
     uses_scores = True
+    has_balance = True  # that of the one chosen
+    estimates_balance = True
 
     def __init__(
         self,
@@ -86,35 +94,25 @@ class AutoLabelModel(LabelModel):
         without_gold: str = WITHOUT_GOLD,
         loss: str = "brier",
         n_folds: int = 5,
+        class_balance: ClassBalanceLike | None = None,
         random_state: int = 0,
     ) -> None:
         self.candidates = candidates
         self.without_gold = without_gold
         self.loss = loss
         self.n_folds = n_folds
+        self.class_balance = class_balance
         self.random_state = random_state
 
     def check_parameters(self) -> None:
         """Raise an error for a parameter that cannot be used, whatever the votes; `fit` does."""
         check_whole("n_folds", self.n_folds, 2)
         check_choice("loss", self.loss, ROW_LOSSES)
-        for name in (*self._names(), self.without_gold):
-            if not isinstance(name, str) or name not in LABEL_MODELS or self._is_auto(name):
-                others = sorted(n for n in LABEL_MODELS if not self._is_auto(n))
-                raise InputError(f"'auto' cannot choose {name!r}; it chooses from {others}")
+        check_member_names("candidates", self._names(), AutoLabelModel)
+        check_member_names("without_gold", [self.without_gold], AutoLabelModel)
 
-    def _names(self) -> tuple[str, ...]:
-        if self.candidates is None:
-            return CANDIDATES
-        if isinstance(self.candidates, str) or not len(self.candidates):
-            raise InputError(
-                f"candidates must be a list of names of label models, found {self.candidates!r}"
-            )
-        return tuple(self.candidates)
-
-    @staticmethod
-    def _is_auto(name: str) -> bool:
-        return issubclass(LABEL_MODELS[name], AutoLabelModel)
+    def _names(self) -> Sequence[str]:
+        return CANDIDATES if self.candidates is None else self.candidates
 
     def _fit(self, L: LabelMatrix, y: np.ndarray | None) -> None:
         gold = np.full(len(L), -1) if y is None else y
@@ -126,15 +124,20 @@ class AutoLabelModel(LabelModel):
         if len(rows) >= FEWEST_GOLD and gold_tells_balance(gold, count_votes(L)).all():
             losses = {name: self._losses(name, L, gold, rows) for name in self._names()}
             self._choose(losses)
-        self.model_ = self._new(self.chosen_).fit(L, gold_names(L, gold))
+        self.models_ = {self.chosen_: self._new(self.chosen_).fit(L, gold_names(L, gold))}
+
+    @property
+    def model_(self) -> LabelModel:
+        """The chosen label model, fitted."""
+        return self.models_[self.chosen_]
 
     def _new(self, name: str) -> LabelModel:
-        return make_label_model(name, {}, self.random_state)
+        return make_label_model(name, balance_options(self.class_balance), self.random_state)
 
     def _losses(self, name: str, L: LabelMatrix, gold: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Losses (k,) of a candidate on the gold rows (k,), which it did not learn from."""
         model, votes = self._new(name), L[rows]
-        if not model.uses_gold:
+        if not model.learns_from_gold:
             return row_losses(self.loss, model.fit(L).predict_proba(votes), gold[rows])
         fold = deal(votes, gold[rows], self.n_folds)
         p = np.empty((len(rows), L.n_classes))
@@ -161,11 +164,6 @@ class AutoLabelModel(LabelModel):
 
     def _weights(self) -> np.ndarray:
         return self.model_.get_weights()
-
-
-def gold_names(L: LabelMatrix, gold: np.ndarray) -> np.ndarray:
-    """Return gold codes (n,) by the names of the classes, None where unknown."""
-    return np.array([*L.classes, None], dtype=object)[gold]
 
 
 def deal(votes: LabelMatrix, gold: np.ndarray, n_folds: int) -> np.ndarray:

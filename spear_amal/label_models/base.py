@@ -14,6 +14,15 @@ from sklearn.utils.validation import check_is_fitted
 from spear_amal._typing import PathLike, StoredVotesLike, VectorLike
 from spear_amal.errors import InputError, MissingExtraError
 from spear_amal.io.atomic import refuse_existing, write_aside
+from spear_amal.label_models.class_balance import (
+    ESTIMATED,
+    GOLD,
+    asks_for,
+    estimate_shares,
+    gold_shares,
+    resolve_class_balance,
+    with_balance_ratio,
+)
 from spear_amal.label_models.files import class_or_object, read_label_model, write_label_model
 from spear_amal.label_models.one_class import constant_lfs, count_votes, without_votes
 from spear_amal.label_models.scores import (
@@ -30,7 +39,19 @@ from spear_amal.votes.parquet import VoteFiles, open_votes, parts_of
 class LabelModel(BaseEstimator):
     """Base: input checks, ties and ``predict``; a model writes ``_fit`` and ``_posterior``.
 
-    Parameters of all label models are keyword-only and only stored by the constructor.
+    Parameters of all label models are keyword-only and only stored by the constructor. One that
+    all of them have is ``class_balance``, how frequent the classes are:
+
+    * None: what the model does of itself.
+    * "balanced", shares by class name or an array (C,): these.
+    * "gold": counted on the gold rows that ``fit`` is given, one row added to each class. Gold that
+      was chosen by its class cannot tell.
+    * "estimated": from the votes, by EM. A model that does not estimate it has its posteriors
+      turned to the balance that is their own mean
+      (:func:`~spear_amal.label_models.class_balance.estimate_shares`).
+
+    A model that has no class balance of its own, as the majority vote, reckons with equal shares,
+    and its posteriors are then multiplied by the shares asked for.
 
     Votes may lie on disk (:class:`~spear_amal.votes.parquet.VoteFiles`). ``fit`` then needs memory
     for the *distinct* rows of votes, and for one part; predictions for one part and what they
@@ -41,7 +62,8 @@ class LabelModel(BaseEstimator):
     classes_ : ClassNames
         Classes (C,) in the order of the columns of ``predict_proba``, as L names them.
     uses_gold : bool
-        Of the class: ``fit`` learns from `y` where it is given; other models ignore it.
+        Of the class: ``fit`` learns from `y` where it is given; other models ignore it, unless
+        ``class_balance="gold"``.
     uses_scores : bool
         Of the class: ``fit`` learns from scores of continuous LFs.
     counts_rows : bool
@@ -50,14 +72,22 @@ class LabelModel(BaseEstimator):
     drops_constant : bool
         Of the class: LFs that cast the same vote on every row are not heard, in ``fit`` and later.
         They tell nothing of any row, but a model that believes them draws all rows to their class.
+    has_balance, estimates_balance : bool
+        Of the class: ``_fit`` takes the class balance into account and sets ``class_balance_``; and
+        estimates it where it is not known.
     constant_ : ndarray of bool, shape (m,)
         Those LFs; none where scores are learnt from, or where no other LF votes.
+    class_balance_ : ndarray of shape (C,)
+        Where the model has a class balance, or was asked for one.
     """
 
     uses_gold: bool = False
     uses_scores: bool = False
     counts_rows: bool = False
     drops_constant: bool = False
+    has_balance: bool = False
+    estimates_balance: bool = False
+    class_balance_: np.ndarray
 
     def fit(self, L: StoredVotesLike, y: VectorLike | None = None) -> Self:
         """Learn from votes (n, m); `y` (n,), where known, is used by models that take gold.
@@ -80,7 +110,7 @@ class LabelModel(BaseEstimator):
         votes = open_votes(L)
         if votes.nnz == 0:
             raise InputError("all LFs abstain on all rows: there is nothing to learn from")
-        gold = self._gold(y, votes, "y") if self.uses_gold else None
+        gold = self._gold(y, votes, "y") if self.learns_from_gold else None
         self.classes_ = votes.classes
         self.n_classes_ = votes.n_classes
         self.n_lfs_ = votes.shape[1]
@@ -89,12 +119,69 @@ class LabelModel(BaseEstimator):
             votes, gold, n_rows = self._read_files(votes, gold)
         self.plan_ = votes.unipolar_plan()
         self.constant_ = self._find_constant(votes, n_rows)
-        counted = () if n_rows is None else (n_rows,)
-        self._fit(self._heard(votes), gold, *counted)
+        heard, counted = self._heard(votes), () if n_rows is None else (n_rows,)
+        self._fit(heard, gold, *counted)
+        self._turn_balance(heard, gold, n_rows)
         return self
 
     def check_parameters(self) -> None:
         """Raise an error for a parameter that cannot be used, whatever the votes; `fit` does."""
+
+    @property
+    def learns_from_gold(self) -> bool:
+        """True if what ``fit`` learns hangs on `y`."""
+        return self.uses_gold or asks_for(self._balance_asked, GOLD)
+
+    @property
+    def _balance_asked(self) -> Any:
+        """What ``class_balance`` is; None for a model that has no such parameter."""
+        return getattr(self, "class_balance", None)
+
+    def _known_balance(
+        self, L: LabelMatrix, y: np.ndarray | None, n_rows: np.ndarray | None = None
+    ) -> np.ndarray | None:
+        """Class shares (C,) that were given or are counted on gold; None where there are none.
+
+        Raises
+        ------
+        InputError
+            If they are wrong, or gold is to tell them and there is none that can.
+        """
+        if not asks_for(self._balance_asked, GOLD):
+            return resolve_class_balance(self._balance_asked, self.classes_)
+        shares = gold_shares(y, count_votes(L, n_rows), n_rows)
+        if shares is None:
+            raise InputError(
+                "class_balance='gold' needs gold rows that were drawn by chance, and y holds none; "
+                "say the shares, as class_balance={'ham': 0.9, 'spam': 0.1}, or take 'estimated'"
+            )
+        return shares
+
+    def _balance_or_even(
+        self, L: LabelMatrix, y: np.ndarray | None, n_rows: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Class shares (C,): known, unasked counted on gold, or even, as to be estimated later."""
+        shares = self._known_balance(L, y, n_rows)
+        if shares is None and self._balance_asked is None:
+            shares = gold_shares(y, count_votes(L, n_rows), n_rows)
+        return np.full(self.n_classes_, 1 / self.n_classes_) if shares is None else shares
+
+    def _turn_balance(
+        self, L: LabelMatrix, y: np.ndarray | None, n_rows: np.ndarray | None
+    ) -> None:
+        """Set the ratio (C,) by which posteriors are turned to the class balance asked for."""
+        self.balance_ratio_ = np.ones(self.n_classes_)
+        estimated = asks_for(self._balance_asked, ESTIMATED)
+        done = self.estimates_balance if estimated else self.has_balance
+        if done or self._balance_asked is None:
+            return
+        even = np.full(self.n_classes_, 1 / self.n_classes_)
+        assumed = self.class_balance_ if self.has_balance else even
+        shares = self._known_balance(L, y, n_rows)
+        if shares is None:
+            weights = L.covered() * (1.0 if n_rows is None else n_rows)
+            shares = estimate_shares(self._posterior(L), assumed, weights, y)
+        self.class_balance_, self.balance_ratio_ = shares, shares / assumed
 
     @staticmethod
     def _gold(y: VectorLike | None, votes: LabelMatrix | VoteFiles, name: str) -> np.ndarray | None:
@@ -278,6 +365,9 @@ class LabelModel(BaseEstimator):
     def _probabilities(self, L: LabelMatrix) -> np.ndarray:
         matrix = self._heard(as_label_matrix(L, self.classes_))
         p = self._posterior(matrix)
+        ratio = vars(self).get("balance_ratio_")  # files of earlier versions have none
+        if ratio is not None and (ratio != 1).any():
+            p = with_balance_ratio(p, ratio)
         p[~matrix.covered()] = 1.0 / self.n_classes_
         return p
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse as sp
 
-from spear_amal._typing import VectorLike
+from spear_amal._typing import ClassBalanceLike, VectorLike
 from spear_amal.errors import InputError
 from spear_amal.label_models.base import LabelModel
 from spear_amal.label_models.vote_patterns import find_patterns
@@ -36,6 +36,8 @@ class Cage(LabelModel):
     lr, epochs : float, int
     start : {"guides", "ones"}
         Start at the guides, or all ones as the published code.
+    class_balance : str, mapping of class name to share, or array of shape (C,), optional
+        How frequent the classes are; see :class:`LabelModel`.
 
     Attributes
     ----------
@@ -59,12 +61,14 @@ class Cage(LabelModel):
         lr: float = 0.01,
         epochs: int = 100,
         start: str = "guides",
+        class_balance: ClassBalanceLike | None = None,
     ) -> None:
         self.quality_guides = quality_guides
         self.quality_index = quality_index
         self.lr = lr
         self.epochs = epochs
         self.start = start
+        self.class_balance = class_balance
 
     def check_parameters(self) -> None:
         """Raise an error for a parameter that cannot be used, whatever the votes; `fit` does."""

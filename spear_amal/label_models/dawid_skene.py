@@ -6,7 +6,7 @@ import numpy as np
 
 from spear_amal._typing import ClassBalanceLike
 from spear_amal.errors import InputError
-from spear_amal.label_models._validation import check_iterations, resolve_class_balance
+from spear_amal.label_models._validation import check_iterations
 from spear_amal.label_models.base import LabelModel
 from spear_amal.label_models.mixture import Mixture, expect, safe_log
 from spear_amal.label_models.one_class import count_votes, gold_tells_balance, votes_one_class
@@ -48,8 +48,8 @@ class DawidSkene(LabelModel):
     smoothing : float
         Votes added to each cell of each confusion matrix and rows added to each class (a
         symmetric Dirichlet prior with parameter 1 + smoothing); 0 is maximum likelihood.
-    class_balance : "balanced", mapping of class name to share, or array of shape (C,), optional
-        Shares of the classes, if known; they are then not estimated. "balanced": all equal.
+    class_balance : "balanced", "gold", mapping of class name to share, or array (C,), optional
+        Shares of the classes, if known; see :class:`LabelModel`. Otherwise they are estimated.
     max_iter : int
         Most EM steps.
     tol : float
@@ -88,6 +88,8 @@ class DawidSkene(LabelModel):
     uses_gold = True
     counts_rows = True
     drops_constant = True
+    has_balance = True
+    estimates_balance = True
 
     def __init__(
         self,
@@ -116,7 +118,7 @@ class DawidSkene(LabelModel):
             )
 
     def _fit(self, L: LabelMatrix, y: np.ndarray | None, n_rows: np.ndarray | None = None) -> None:
-        known_balance = resolve_class_balance(self.class_balance, self.classes_)
+        known_balance = self._known_balance(L, y, n_rows)
         counts = count_votes(L, n_rows)
         self.abstains_modelled_ = self._whose_abstention(counts)
         patterns = find_patterns(L, L.n_classes, y if self.clamp_gold else None, n_rows)

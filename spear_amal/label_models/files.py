@@ -57,25 +57,34 @@ def write_label_model(model: Any, path: PathLike, overwrite: bool = False) -> No
 def _described(model: Any, prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     """Return class, parameters and what was learnt; what are arrays goes to `arrays` by name.
 
-    A label model within it is described alike, its arrays as ``OUTER/INNER``.
+    Label models within it, by name in a dict, are described alike, their arrays as
+    ``DICT/NAME/ARRAY``.
     """
     learnt = {name: value for name, value in vars(model).items() if name.endswith("_")}
     own = {name: value for name, value in learnt.items() if isinstance(value, np.ndarray)}
-    within = {name: value for name, value in learnt.items() if isinstance(value, BaseEstimator)}
+    within = {name: value for name, value in learnt.items() if _holds_models(value)}
     arrays |= {prefix + name: value for name, value in own.items()}
     others = {k: _to_json(k, v) for k, v in learnt.items() if k not in own and k not in within}
     return {
         "class": type(model).__name__,
         "params": {k: _to_json(k, v) for k, v in model.get_params(deep=False).items()},
         "learnt": others,
-        "within": {k: _described(v, f"{prefix}{k}/", arrays) for k, v in within.items()},
+        "within": {
+            k: {name: _described(v, f"{prefix}{k}/{name}/", arrays) for name, v in models.items()}
+            for k, models in within.items()
+        },
     }
+
+
+def _holds_models(value: Any) -> bool:
+    models = list(value.values()) if isinstance(value, dict) else []
+    return bool(models) and all(isinstance(model, BaseEstimator) for model in models)
 
 
 def read_label_model(receiver: Any, path: PathLike, base: type) -> Any:
     """Read a label model; `receiver` is the class to make, or a model to fill.
 
-    A label model within it is made by its class, one derived from `base`.
+    Label models within it are made by their classes, derived from `base`.
 
     Raises
     ------
@@ -118,10 +127,12 @@ def _made(
     learnt = {key: _from_json(value) for key, value in header["learnt"].items()}
     learnt["classes_"] = ClassNames(learnt["classes_"])  # older files hold a plain tuple
     learnt |= {key: array for key, array in arrays.items() if "/" not in key}
-    for key, described in header.get("within", {}).items():
-        start = f"{key}/"
-        of_it = {k.removeprefix(start): a for k, a in arrays.items() if k.startswith(start)}
-        learnt[key] = _made(base, described, of_it, path, base)
+    for key, models in header.get("within", {}).items():
+        learnt[key] = {}
+        for inner, described in models.items():
+            start = f"{key}/{inner}/"
+            of_it = {k.removeprefix(start): a for k, a in arrays.items() if k.startswith(start)}
+            learnt[key][inner] = _made(base, described, of_it, path, base)
     model = known[name]() if isinstance(receiver, type) else receiver
     model.set_params(**params)
     vars(model).update(learnt)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from spear_amal._typing import ClassBalanceLike
 from spear_amal.label_models.base import LabelModel
 from spear_amal.label_models.vote_patterns import vote_sums
 from spear_amal.votes.label_matrix import LabelMatrix
@@ -13,6 +14,11 @@ class MajorityVote(LabelModel):
     """Probability mass shared equally by the classes with the most votes.
 
     Every vote counts as much, that of an LF which always fires as well, and ``get_weights`` are 1.
+
+    Parameters
+    ----------
+    class_balance : str, mapping of class name to share, or array of shape (C,), optional
+        How frequent the classes are; see :class:`LabelModel`. It decides ties, and nothing else.
 
     Examples
     --------
@@ -26,6 +32,9 @@ class MajorityVote(LabelModel):
     """
 
     counts_rows = True
+
+    def __init__(self, *, class_balance: ClassBalanceLike | None = None) -> None:
+        self.class_balance = class_balance
 
     def _fit(self, L: LabelMatrix, y: np.ndarray | None, n_rows: np.ndarray | None = None) -> None:
         """Nothing to learn."""

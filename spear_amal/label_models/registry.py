@@ -10,6 +10,8 @@ from spear_amal.label_models.accuracy import AccuracyModel
 from spear_amal.label_models.base import LabelModel
 from spear_amal.label_models.cage import Cage
 from spear_amal.label_models.dawid_skene import DawidSkene
+from spear_amal.label_models.flying_squid import FlyingSquid
+from spear_amal.label_models.hyper import HyperLabelModel
 from spear_amal.label_models.majority import MajorityVote
 from spear_amal.label_models.snorkel_model import SnorkelLabelModel
 from spear_amal.label_models.weighted_majority import WeightedMajority
@@ -22,7 +24,9 @@ LABEL_MODELS: dict[str, type[LabelModel]] = {
     "dawid-skene": DawidSkene,
     "cage": Cage,
     "label-model": AccuracyModel,
+    "flying-squid": FlyingSquid,
     "snorkel": SnorkelLabelModel,
+    "hyper": HyperLabelModel,
 }
 
 

@@ -13,10 +13,9 @@ import numpy as np
 
 from spear_amal._typing import ClassBalanceLike
 from spear_amal.errors import InputError, MissingExtraError, is_out_of_memory
-from spear_amal.label_models._validation import resolve_class_balance
 from spear_amal.label_models.base import LabelModel
 from spear_amal.label_models.mixture import Mixture
-from spear_amal.label_models.one_class import count_votes, gold_tells_balance
+from spear_amal.label_models.one_class import count_votes
 from spear_amal.label_models.vote_patterns import cast_votes
 from spear_amal.seeds import settle_seed
 from spear_amal.votes.label_matrix import LabelMatrix
@@ -40,10 +39,10 @@ class SnorkelLabelModel(LabelModel):
 
     Parameters
     ----------
-    class_balance : "balanced", mapping of class name to share, or array of shape (C,), optional
-        Shares of the classes, all above 0; "balanced" is uniform. Default: counted from gold `y`
-        with one row added to each class, if ``fit`` gets any that was not chosen by its class, as
-        gold of positives only is; else uniform. Snorkel does not estimate it from votes.
+    class_balance : str, mapping of class name to share, or array of shape (C,), optional
+        Shares of the classes; see :class:`LabelModel`. Default: counted from gold `y`, if ``fit``
+        gets any that was not chosen by its class, as gold of positives only is; else even. Snorkel
+        does not estimate it from votes: "estimated" turns the posteriors of even shares.
     n_epochs : int
         Steps of Snorkel's optimiser.
     lr : float
@@ -74,6 +73,7 @@ class SnorkelLabelModel(LabelModel):
 
     uses_gold = True
     drops_constant = True
+    has_balance = True
 
     def __init__(
         self,
@@ -96,7 +96,7 @@ class SnorkelLabelModel(LabelModel):
                 f"Snorkel's label model needs at least {FEWEST_LFS} LFs, L has {self.n_lfs_}; "
                 "use another label model"
             )
-        balance = self._balance(L, y)
+        balance = self._balance_or_even(L, y)
         mu = self._snorkel_fit(L, balance)
         if not np.isfinite(mu).all():
             raise InputError(DIVERGED.format("a parameter is NaN"))
@@ -123,17 +123,6 @@ class SnorkelLabelModel(LabelModel):
                     raise
                 raise InputError(DIVERGED.format(error)) from error
         return model.mu.detach().cpu().numpy().astype(float)
-
-    def _balance(self, L: LabelMatrix, y: np.ndarray | None) -> np.ndarray:
-        """Class shares (C,): given, counted or uniform."""
-        given = resolve_class_balance(self.class_balance, self.classes_)
-        if given is not None:
-            return given
-        known = np.empty(0, dtype=np.int64) if y is None else y[y >= 0]
-        if not gold_tells_balance(known, count_votes(L)).all():
-            known = known[:0]
-        counts = np.bincount(known, minlength=self.n_classes_) + 1.0
-        return counts / counts.sum()
 
     def _posterior(self, L: LabelMatrix) -> np.ndarray:
         table = np.log(self.conditionals_.reshape(-1, self.n_classes_))

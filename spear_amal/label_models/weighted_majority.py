@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from spear_amal._typing import ClassBalanceLike
 from spear_amal.label_models._validation import check_iterations
 from spear_amal.label_models.base import LabelModel
 from spear_amal.label_models.one_class import (
@@ -59,6 +60,8 @@ class WeightedMajority(LabelModel):
         LFs of one class fire so often that theirs is lower.
     tol : float
         Stop when no accuracy moves by more.
+    class_balance : str, mapping of class name to share, or array of shape (C,), optional
+        How frequent the classes are; see :class:`LabelModel`.
 
     Attributes
     ----------
@@ -90,11 +93,13 @@ class WeightedMajority(LabelModel):
         prior_strength: float = 5.0,
         max_iter: int = 2,
         tol: float = 1e-4,
+        class_balance: ClassBalanceLike | None = None,
     ) -> None:
         self.prior_accuracy = prior_accuracy
         self.prior_strength = prior_strength
         self.max_iter = max_iter
         self.tol = tol
+        self.class_balance = class_balance
 
     def check_parameters(self) -> None:
         """Raise an error for a parameter that cannot be used, whatever the votes; `fit` does."""

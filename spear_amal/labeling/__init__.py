@@ -23,6 +23,7 @@ from spear_amal.labeling.functions import (
 )
 from spear_amal.labeling.grades import GRADES, lf_grades
 from spear_amal.labeling.lf_outputs import ApplierMetadata, LFFailure
+from spear_amal.labeling.lf_values import lf_values
 from spear_amal.labeling.load_lfs import LoadedLFs, load_lfs
 from spear_amal.labeling.next_rows import next_rows
 from spear_amal.labeling.nlp import SpacyPreprocessor, nlp_labeling_function
@@ -81,6 +82,7 @@ __all__ = [
     "lambda_mapper",
     "lf_check",
     "lf_grades",
+    "lf_values",
     "load_lfs",
     "next_rows",
     "nlp_labeling_function",

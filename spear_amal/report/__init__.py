@@ -8,6 +8,7 @@ from spear_amal._lazy import lazy_names
 
 if TYPE_CHECKING:
     from spear_amal.report.comparison_report import write_comparison_report
+    from spear_amal.report.crossover_report import CrossoverContent, write_crossover_report
     from spear_amal.report.figures.style import require_report_extra
     from spear_amal.report.page import is_own_report
     from spear_amal.report.run_content import (
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _LAZY = {
     "comparison_report": ("write_comparison_report",),
+    "crossover_report": ("CrossoverContent", "write_crossover_report"),
     "figures.style": ("require_report_extra",),
     "page": ("is_own_report",),
     "run_content": (
@@ -51,6 +53,7 @@ _LAZY = {
 
 __all__ = [
     "ComparisonContent",
+    "CrossoverContent",
     "Estimate",
     "Evaluation",
     "Examples",
@@ -64,6 +67,7 @@ __all__ = [
     "require_report_extra",
     "votes_sentence",
     "write_comparison_report",
+    "write_crossover_report",
     "write_report",
 ]
 

@@ -38,6 +38,24 @@ def readable_scores(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     )
 
 
+def readable_crossover(table: pd.DataFrame) -> pd.DataFrame:
+    """Return scores with few labels and with more as strings, in points.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As ``Crossover.table_``.
+    """
+    points = table.drop(columns="labels") * 100
+    columns: dict[str, list[str]] = {"labels": [f"{number:,}" for number in table["labels"]]}
+    for name, title in (("plain", "gold alone"), ("rules", "with rules"), ("gain", "gain")):
+        form = "+.1f" if name == "gain" else ".1f"
+        columns[title] = format_numbers(points[name], f"{{:{form}}}")
+        low, high = points[f"{name}_low"], points[f"{name}_high"]
+        columns[f"{title}, 95%"] = _intervals(low, high, form)
+    return pd.DataFrame(columns)
+
+
 def _intervals(lows: pd.Series, highs: pd.Series, form: str) -> list[str]:
     bounds = zip(lows, highs, strict=True)
     return ["" if math.isnan(low) else format_interval(low, high, form) for low, high in bounds]

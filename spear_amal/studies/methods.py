@@ -248,6 +248,9 @@ _ALL = (
     _end_model("cage", "CAGE"),
     _end_model("snorkel", "Snorkel's label model"),
     _end_model("label-model", "Label model"),
+    _end_model("flying-squid", "FlyingSquid"),
+    _end_model("committee", "Mean of label models"),
+    _end_model("hyper", "Hyper label model"),
     _end_model("auto", "Chosen label model"),
     Method(
         "imply-loss",

@@ -38,6 +38,7 @@ TYPES: dict[str, type | tuple[type, ...]] = {
 }
 # Protocols of comparisons on one partly labelled table, whose rows are folds and no seeds.
 IN_FOLDS, ON_TEST = "outer folds", "test table"
+LABEL_DRAWS = "draws of labels"
 # Options by the names that they have in older files -> their names now, so that runs of those
 # files are found again.
 RENAMED = {
@@ -182,7 +183,10 @@ def _check_row(row: Any, table: str, where: str) -> None:
 
 
 def _with_present_names(row: RunRow) -> RunRow:
-    """Return a row in which options have their present names, in texts as well."""
+    """Return a row in which methods and options have their present names, in texts as well."""
+    if _was_recommended(row):
+        texts = {name: row[name].replace("AMAL recommended", "AMAL + rules") for name in ("title",)}
+        row = row | texts | {"method": re.sub("^recommended", "amal-folds", row["method"])}
     words = {name: _renamed_text(row[name]) for name in ("method", "title") if name in row}
     options = {
         name: _renamed_options(row[name])
@@ -190,6 +194,12 @@ def _with_present_names(row: RunRow) -> RunRow:
         if name in row
     }
     return row | words | options
+
+
+def _was_recommended(row: RunRow) -> bool:
+    """Return whether a row is of AMAL in folds under the name that the pool has today."""
+    options = (row.get("config") or {}).get("options") or {}
+    return row.get("method", "").partition(":")[0] == "recommended" and "mixer" in options
 
 
 def _renamed_text(text: str) -> str:

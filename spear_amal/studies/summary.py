@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from spear_amal.errors import InputError
-from spear_amal.studies.results_file import IN_FOLDS, ON_TEST, read_content
+from spear_amal.studies.results_file import IN_FOLDS, LABEL_DRAWS, ON_TEST, read_content
 
 GROUP = ("corpus", "features", "protocol", "labels", "study")
 # What a row of a study file has, as far as it is needed here.
@@ -34,7 +34,7 @@ def read_study(path: str | os.PathLike[str]) -> pd.DataFrame:
     rows = read_content(path)["rows"]
     if not rows:
         raise InputError(f"{os.fspath(path)} holds no runs yet")
-    if any(row["protocol"] in (IN_FOLDS, ON_TEST) for row in rows):
+    if any(row["protocol"] in (IN_FOLDS, LABEL_DRAWS, ON_TEST) for row in rows):
         raise InputError(
             f"{os.fspath(path)} holds runs of a comparison on one table and no study: the command "
             "spear-amal compare that wrote it prints its tables"

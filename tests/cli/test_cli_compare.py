@@ -161,3 +161,26 @@ def test_train_warns_where_rules_add_nothing(ok, mail):
     shown = ok(*TRAIN[:5], *method, "--estimate", "cv")
     assert "The rules add nothing here" in shown.stdout
     assert "Warning: the rules add nothing here" in shown.stderr
+
+
+def test_a_crossover_ends_in_what_to_do(ok, mail):
+    messages(97, 47).to_csv("mail.csv", index=False)
+    crossover = ("crossover", *SPEAR, "--folds", 2, "--sizes", 3)
+    result = ok(*crossover, "--html", "page.html")
+    assert "97 rows, 47 of them labelled; 12 trainings" in result.stderr
+    last = result.stdout.strip().splitlines()[-1]
+    assert last.startswith(("Write a rule: ", "Label ", "Stop: "))
+    page = (mail / "page.html").read_text()
+    assert last in page and "Score against the number of labels" in page
+    document = json.loads(ok(*crossover, "--json").stdout)
+    assert document["answer"] in ("rule", "label", "stop") and document["verdict"] == last
+    assert set(document["catches_up"]) == {"value", "low", "high"}
+    assert len(json.loads((mail / "crossover.json").read_text())["rows"]) == 12
+
+
+def test_a_crossover_on_a_corpus(ok, mail):
+    result = ok(
+        *("crossover", "generated", "--method", "majority", "--sizes", 3, "--repeats", 2),
+        *("--max-epochs", 1, "--largest", 40),
+    )
+    assert "Trained with 10, 20, 40 of the labels, 2 draws each" in result.stdout

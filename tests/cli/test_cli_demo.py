@@ -93,6 +93,6 @@ def test_demo_names_methods_that_left_useless_votes_out(ok, monkeypatch):
     Path("lfs.py").write_text(lfs, encoding="utf-8")
     result = ok(*QUICK)
     assert result.stderr.count("Warning: on ") == 1  # both methods say it
-    said = "Votes left out as no better than chance by: SPEAR; AMAL recommended, 5 folds."
+    said = "Votes left out as no better than chance by: SPEAR; Recommended pool, 5 folds."
     assert said in result.stdout
     assert said in Path("report.html").read_text(encoding="utf-8")

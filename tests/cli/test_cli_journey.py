@@ -187,7 +187,7 @@ def test_checkpoint_and_report(inbox, ok):
     # One for all folds, which train in lock step.
     assert [path.name for path in inbox.glob("c*.safetensors")] == ["c-fold0.safetensors"]
     page = (inbox / "r.html").read_text(encoding="utf-8")
-    assert "AMAL recommended, 5 folds on mail.csv" in page and "greeting" in page
+    assert "Recommended pool, 5 folds on mail.csv" in page and "greeting" in page
 
 
 def test_outputs_are_overwritten_on_request_only(project, run, ok):

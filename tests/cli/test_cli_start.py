@@ -247,7 +247,10 @@ def test_help_of_train_names_methods_and_defaults(ok):
     # without frames, and without the colours that some build servers ask for
     bare = re.sub(r"\x1b\[[\d;]*m|│", " ", ok("train", "--help").stdout)
     shown = " ".join(bare.split())
-    assert "recommended (AMAL in 5 folds)" in shown and "docs/concepts.md" in shown
+    assert (
+        "recommended (a pool of gold alone and AMAL in 5 folds)" in shown
+        and "docs/concepts.md" in shown
+    )
     assert "[default: recommended]" in shown and "[default: accuracy]" in shown
 
 

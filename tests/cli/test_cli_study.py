@@ -41,7 +41,7 @@ def test_one_command_answers_whether_amal_is_worth_it(ok):
         "Classifier on L+V",
         "Supervised",
         "SPEAR",
-        "AMAL recommended, 5 folds",
+        "Recommended pool, 5 folds",
     ):
         assert title in result.stdout
     assert "Is AMAL worth it on generated (23 labels)? Too early to say" in result.stdout

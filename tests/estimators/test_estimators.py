@@ -541,7 +541,7 @@ def test_votes_of_another_width_are_refused_at_prediction(data):
 
 
 def test_unknown_presets_and_label_models(data):
-    with pytest.raises(InputError, match="recommended"):
+    with pytest.raises(InputError, match="folds"):
         SpearClassifier.preset("fast")
     with pytest.raises(InputError, match="majority"):
         fitted(data, LabelModelClassifier, label_model="minority")
@@ -596,14 +596,14 @@ def test_guides_count_fired_rows_only():
 def test_guides_per_lf_reach_both_columns_of_a_two_sided_lf():
     L = LabelMatrix.from_dense([[0, 1], [1, 1]])
     plan = L.unipolar_plan()
-    guides = resolve_guides([0.6, 0.7], L.to_unipolar(plan), np.array([0, 1]), plan, 2)
+    guides = resolve_guides([0.6, 0.7], L.to_unipolar(plan), None, plan, 2)
     assert guides.tolist() == [0.6, 0.6, 0.7]
 
 
 def test_guides_per_lf_skip_silent_lfs():
     L = LabelMatrix.from_dense([[-1, 0, 1, -1], [-1, 1, 1, -1]])
     plan = L.unipolar_plan()
-    guides = resolve_guides([0.1, 0.2, 0.3, 0.4], L.to_unipolar(plan), np.array([0, 1]), plan, 4)
+    guides = resolve_guides([0.1, 0.2, 0.3, 0.4], L.to_unipolar(plan), None, plan, 4)
     assert guides.tolist() == [0.2, 0.2, 0.3]
 
 

@@ -12,7 +12,7 @@ from spear_amal.training.members import fit_one_by_one
 
 DATA = os.environ.get("SPEAR_AMAL_DATA")
 CORPORA = ("imdb", "plots", "sms", "youtube")
-METHODS = ("spear", "amal", "recommended")
+METHODS = ("spear", "amal", "amal-folds")
 OTHERS = ("only-l", "majority", "amal-joint", "amal:refit", "spear:crossfit=5")  # on small corpora
 MLP = {"feature_model": "mlp", "hidden": (16,)}
 
@@ -85,8 +85,8 @@ def test_single_precision(name, method, alone):
 
 @pytest.mark.parametrize(
     ("name", "method", "network"),
-    [(name, "recommended", {}) for name in CORPORA]
-    + [("imdb", method, MLP) for method in ("spear", "recommended")],
+    [(name, "amal-folds", {}) for name in CORPORA]
+    + [("imdb", method, MLP) for method in ("spear", "amal-folds")],
 )
 def test_double_precision(name, method, network, alone):
     settings = {"max_epochs": 8, "dtype": "float64", **network}

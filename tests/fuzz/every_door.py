@@ -40,7 +40,8 @@ WITHOUT = {
         labeling.GRADES images.GENERATED images.SPLITS
     """,
     "a result, or a table of a run, that the package makes": """
-        labeling.ApplierMetadata report.ComparisonContent report.Estimate report.Evaluation
+        labeling.ApplierMetadata report.ComparisonContent report.CrossoverContent report.Estimate
+        report.Evaluation
         report.Examples report.ReportContent
         data.ImageData images.ImageData images.hold_out_validation studies.SplitComparison
         studies.SplitComparisonRow studies.CorpusVotes studies.RunSpec
@@ -66,7 +67,8 @@ WITHOUT = {
     """,
     "it takes what other public calls returned, and no words or numbers of a user's": """
         report.comparison_table report.extreme_rows report.require_report_extra
-        report.write_comparison_report report.write_report studies.compare_on_split
+        report.write_comparison_report report.write_crossover_report report.write_report
+        studies.compare_on_split
         studies.fit_method studies.one_thread training.predict_logits
     """,
     "it needs a cluster, a language model of spaCy, or processes of its own": """

@@ -280,7 +280,7 @@ def test_class_balance_by_name_by_order_and_balanced(name):
         ({"ham": 0.5, "Spam": 0.5}, "by these names"),
         ([0.2, 0.3, 0.5], r"2 shares, one for each of the 2 classes \['spam', 'ham'\]"),
         ({"ham": 0.5, "spam": 0.6}, r"sum to 1, found \{'spam': 0.6, 'ham': 0.5\}"),
-        ("even", "must be 'balanced', shares by class name"),
+        ("even", "must be 'balanced', 'gold', 'estimated', shares by class name"),
         (["a", "b"], "must be numbers"),
     ):
         with pytest.raises(InputError, match=message):

@@ -214,3 +214,50 @@ def test_a_table_is_sent_to_the_command_for_tables(tmp_path):
         load_corpus_votes(table, lfs=tmp_path / "rules.py")
     command = f"spear-amal compare --data '{table}' --lfs {tmp_path / 'rules.py'}"
     assert str(raised.value).endswith(command)
+
+
+def test_columns_are_standardised_on_the_pool_and_codes_one_hot(tmp_path):
+    def vectors(y, generator):
+        codes = generator.integers(0, 3, len(y))
+        return np.stack([7 + 3 * generator.normal(size=len(y)), codes], axis=1).tolist()
+
+    write_wrench({k: part(n, 1, vectors) for k, n in SIZES.items()}, tmp_path / "v")
+    corpus = load_corpus_votes(tmp_path / "v").corpus
+    pool = (corpus.frame["part"] != "test").to_numpy()
+    scaled = study_features(corpus, "columns")
+    raw = np.asarray(corpus.features, dtype=float)
+    by_hand = (raw - raw[pool].mean(0)) / raw[pool].std(0)
+    assert np.allclose(scaled, by_hand, atol=1e-5)
+    codes = study_features(corpus, "codes")
+    assert codes.shape == (139, 4) and np.allclose(codes[:, 0], by_hand[:, 0], atol=1e-5)
+    assert (codes[:, 1:].argmax(1) == raw[:, 1]).all()
+    rows = run_study(
+        *(tmp_path / "v", ["majority", "only-lv", "spear", "amal", "imply-loss", "l2r"], 2),
+        features="codes",
+        only=True,
+        max_epochs=1,
+    )
+    assert rows["error"].isna().all() and set(rows["features"]) == {"codes"}
+
+
+def test_named_columns_stand_beside_texts_and_gold_is_none(source):
+    priced = replace(source.corpus, frame=source.corpus.frame.assign(price=range(211)))
+    words = study_features(priced, "tfidf")
+    both = study_features(priced, "tfidf+columns:price")
+    assert both.shape == (211, words.shape[1] + 1)
+    assert study_features(priced, "columns:price").shape == (211, 1)
+    for gold in ("columns:label", "tfidf+columns:part"):
+        with pytest.raises(InputError, match="is no feature; leave it out"):
+            study_features(priced, gold)
+    with pytest.raises(InputError, match="nothing"):
+        study_features(priced, "columns:nothing")
+    with pytest.raises(InputError, match="no columns but its texts"):
+        bare = source.corpus.frame[["text", "label", "part"]]
+        study_features(replace(source.corpus, frame=bare), "columns")
+
+
+def test_wrenchs_protocol_is_not_tuned(folder):
+    with pytest.raises(InputError, match="leave out --tune"):
+        run_study(folder, ["spear"], 2, protocol="wrench", tune=2)
+    with pytest.raises(InputError, match="keeps the published validation rows"):
+        run_study(folder, ["spear"], 2, protocol="wrench", n_labelled=5)

@@ -24,7 +24,7 @@ from spear_amal.studies.sweeps import (
         ("amal:weight_lr=30,weight_sharing=row", "spear"),
         ("amal-joint", "spear"),
         ("amal:validation=split", "spear:validation=split"),
-        ("recommended", "spear:crossfit=5,inference=product"),
+        ("amal-folds", "spear:crossfit=5,inference=product"),
     ],
 )
 def test_never_is_spear_with_the_same_estimator(base, never):
@@ -39,7 +39,7 @@ def test_never_is_spear_with_the_same_estimator(base, never):
 def test_the_own_value_keeps_the_name_and_every_name_is_a_method():
     assert sweep("amal", LOOK_AHEAD) == ["amal:lookahead_lr=0.05", "amal", "amal:lookahead_lr=5"]
     assert sweep("amal:refresh_every=10", REFRESH, (3, 10))[1] == "amal:refresh_every=10"
-    for base in ("amal:weight_sharing=row", "recommended"):
+    for base in ("amal:weight_sharing=row", "amal-folds"):
         values = [setting_of(parse_method(text).settled, REFRESH) for text in sweep(base, REFRESH)]
         assert values == [1, 3, 10, 30, math.inf]
 

@@ -9,6 +9,7 @@ from spear_amal.cli.options import (
     AnalyzeOptions,
     ApplyOptions,
     CompareOptions,
+    CrossoverOptions,
     EvaluateOptions,
     LabelOptions,
     NextOptions,
@@ -19,7 +20,7 @@ from spear_amal.cli.options import (
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
-    for command in (apply, analyze, compare, train, predict, evaluate):
+    for command in (apply, analyze, compare, crossover, train, predict, evaluate):
         add_command(app, command, rich_help_panel="Your own tables")
     add_command(app, label_table, "label", rich_help_panel="Your own tables")
     add_command(app, choose_next, "next", rich_help_panel="Your own tables")
@@ -65,6 +66,19 @@ def compare(options: CompareOptions) -> None:
     stopped goes on where it was when the same command is given again.
     """
     from spear_amal.cli.compare import compare as run
+
+    run(options)
+
+
+def crossover(options: CrossoverOptions) -> None:
+    """Compute what would help most: write a rule, label n more rows, or stop.
+
+    Scores with rules and without against the number of labels, on labelled rows that no training
+    saw, and where plain supervision catches up. Runs the file of labelling functions that --lfs, or
+    spear.toml in this folder, names. A run that was stopped goes on when the same command is given
+    again.
+    """
+    from spear_amal.cli.crossover import crossover as run
 
     run(options)
 

@@ -1,4 +1,4 @@
-"""The command ``study`` and those under it. Heavy imports wait for the call."""
+"""The commands ``study``, those under it, and ``bench``. Heavy imports wait for the call."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ import typer
 
 from spear_amal.cli.commands.command import add_command
 from spear_amal.cli.errors import ErrorHandlingGroup
-from spear_amal.cli.options import GridStudyOptions, StudyOptions, StudyReportOptions
+from spear_amal.cli.options import (
+    BenchOptions,
+    GridStudyOptions,
+    StudyOptions,
+    StudyReportOptions,
+)
 from spear_amal.studies.catalogue import CATALOGUE
 
 DEFAULT = "run"
@@ -49,6 +54,7 @@ def register(app: typer.Typer) -> None:
     for name in CATALOGUE:
         add_command(study_app, _grid_command(name), name, rich_help_panel="Studies with a name")
     app.add_typer(study_app, name="study", rich_help_panel="Comparisons")
+    add_command(app, bench, rich_help_panel="Comparisons")
 
 
 def run(options: StudyOptions) -> None:
@@ -64,6 +70,17 @@ def run(options: StudyOptions) -> None:
 def report(options: StudyReportOptions) -> None:
     """Print the tables of a study file: scores, gains with intervals, what of the gap is closed."""
     from spear_amal.cli.study import report as run_command
+
+    run_command(options)
+
+
+def bench(options: BenchOptions) -> None:
+    """Run label models, end models and methods on all corpora at hand, beside published figures.
+
+    A run that was stopped goes on where it was when the same command is given again. What fails
+    stands in the tables, and stops nothing else.
+    """
+    from spear_amal.cli.bench import bench as run_command
 
     run_command(options)
 

@@ -167,7 +167,7 @@ def compare_methods(
         For what cannot be compared; an error of a run ends the comparison, finished runs are kept.
     """
     check_comparison(table, plan)
-    table, kept, notes = _without_known_test_rows(table)
+    table, kept, notes = without_known_test_rows(table)
     folds = OuterFolds.draw(table, plan.folds, plan.repeats, plan.seed)
     runs = comparison_runs(table, folds, plan.specs, plan.metric, plan.settings)
     store = StudyFile() if store is None else store
@@ -176,11 +176,12 @@ def compare_methods(
     outcome = summarise_folds(
         table, folds, predictions, plan.specs, plan.baseline, plan.metric, plan.smallest_gain
     )
-    notes = [_held_out(table, folds), *notes, *_unseen_classes(table, folds), *_warnings(rows)]
+    notes = [_held_out(table, folds), *notes, *_unseen_classes(table, folds)]
+    notes += run_warnings(rows)
     return ComparisonResult(outcome, predictions, folds, notes)
 
 
-def _without_known_test_rows(
+def without_known_test_rows(
     table: ComparedTable,
 ) -> tuple[ComparedTable, np.ndarray, list[str]]:
     """Leave test rows out whose texts are in the data: models saw them.
@@ -242,7 +243,7 @@ def _unseen_classes(table: ComparedTable, folds: OuterFolds) -> list[str]:
     ]
 
 
-def _warnings(rows: Sequence[RunRow]) -> list[str]:
+def run_warnings(rows: Sequence[RunRow]) -> list[str]:
     """Return once for each method what its runs warned of; numbers in the words may differ."""
     frame = pd.DataFrame(
         [

@@ -13,6 +13,10 @@ import numpy as np
 
 Z = 1.959963984540054  # the normal quantile of a two-sided interval of 95%
 POWER_Z = 0.8416212335729143  # and of a power of 80%
+#: How much of it the training rows add, of r² / unshared in :func:`model_overlap`: chosen on the
+#: simulated classifiers of ``benchmarks/interval_coverage.py``, one number for all of them.
+TRAINING_ROWS = 1.2
+MOST_OVERLAP = 3.0  # models that have nothing in common would be far above it
 
 
 @dataclass(frozen=True)
@@ -33,11 +37,11 @@ class Interval:
 
 
 def fold_overlap(n_folds: int) -> float:
-    """Return what share of the variance of one pass is added for the models behind it.
+    """Return what share of the variance of one pass is added where nobody knows how models differ.
 
     The rows of a fold over the rows trained on meanwhile, which is how Nadeau and Bengio correct
     for models that have rows in common; and once more, since the model that is kept is none of
-    those that were scored.
+    those that were scored. Where models can be held against each other, see :func:`model_overlap`.
 
     Examples
     --------
@@ -45,6 +49,36 @@ def fold_overlap(n_folds: int) -> float:
     (0.5, 2.0)
     """
     return 2 / (n_folds - 1)
+
+
+def model_overlap(changed: float, score: float, unshared: float) -> float:
+    """Return what share of the variance of one pass is added for the models behind it.
+
+    It is measured: models that differ in a few of their training rows answer some rows otherwise.
+    The share of such rows, over what it would be for models that have nothing to do with each
+    other, 2 a (1 - a), is r. It grows with the square root of the training rows that differ, so
+    that r² / `unshared` tells how much hangs on the training rows as a whole.
+
+    Parameters
+    ----------
+    changed : float
+        Share of rows on which one of two such models is right and the other one wrong.
+    score : float
+        Accuracy a of the models.
+    unshared : float
+        Share of its training rows that such a model does not have in common with another one.
+
+    Examples
+    --------
+    >>> round(model_overlap(changed=0.03, score=0.875, unshared=1 / 5), 2)
+    0.11
+    >>> model_overlap(changed=0.0, score=0.875, unshared=1 / 5)
+    0.0
+    """
+    unlike = 2 * score * (1 - score)
+    if unlike <= 0:
+        return 0.0
+    return min(TRAINING_ROWS * (changed / unlike) ** 2 / unshared, MOST_OVERLAP)
 
 
 def score_influence(
@@ -107,7 +141,7 @@ def score_variance(influences: np.ndarray, groups: np.ndarray, overlap: float) -
     groups : ndarray (n,)
         Rows that count as one have one number.
     overlap : float
-        See :func:`fold_overlap`; 0 for rows that no model was trained on.
+        See :func:`model_overlap`; 0 for rows that no model was trained on.
     """
     single = float(np.mean([mean_variance(influence, groups) for influence in influences]))
     return mean_variance(influences.mean(0), groups) + overlap * single
@@ -139,11 +173,19 @@ def score_interval(
     value = float(np.mean([score for score, _ in scored]))
     influences = np.stack([influence for _, influence in scored])
     variance = score_variance(influences, groups, overlap)
-    n = len(np.unique(groups)) / (1 + overlap)
-    if variance > 0 and 0 < value < 1:
-        n = min(n, value * (1 - value) / variance)
-    low, high = wilson(value, n)
+    low, high = wilson_of(value, variance, len(np.unique(groups)) / (1 + overlap))
     return Interval(value, low, high, float(np.sqrt(variance)))
+
+
+def wilson_of(score: float, variance: float, most: float) -> tuple[float, float]:
+    """Compute Wilson's interval of a score on as many rows as its variance stands for.
+
+    At most on `most` rows, so that it has a width where no row is wrong.
+    """
+    n = most
+    if variance > 0 and 0 < score < 1:
+        n = min(n, score * (1 - score) / variance)
+    return wilson(score, n)
 
 
 def wilson(share: float, n: float) -> tuple[float, float]:

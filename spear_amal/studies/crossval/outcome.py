@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from spear_amal.studies.crossval.intervals import (
     Interval,
     fold_overlap,
     gain_interval,
+    model_overlap,
     score_interval,
 )
 from spear_amal.studies.crossval.runs import OuterFolds
@@ -77,6 +79,8 @@ class Predictions:
         Which fold held the row out.
     rows : ndarray (n,)
         Their numbers in the table that has them.
+    watched : dict of str to ndarray (folds, w)
+        Predicted codes of rows without gold, by the models of the folds of the first repeat.
     """
 
     y: np.ndarray
@@ -86,6 +90,24 @@ class Predictions:
     seconds: dict[str, float]
     folds: np.ndarray
     rows: np.ndarray
+    watched: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def overlap(self, method: str) -> float:
+        """Return what share of the variance of one pass is added for the models behind a score.
+
+        0 on test rows. Models are held against each other on the scored rows, where there are
+        repeats, else on the watched rows; where there are none either, a rule of thumb is left.
+        """
+        n_folds = int(self.folds.max()) + 1
+        if n_folds == 1:
+            return 0.0
+        right = (self.by_method[method] == self.y).astype(float)
+        watched = self.watched.get(method, np.zeros((n_folds, 0)))
+        if len(right) > 1:  # the models of a row lack the rows of a fold each
+            return model_overlap(_changed(right), right.mean(), 1 / n_folds)
+        if watched.shape[1]:
+            return model_overlap(_changed(watched), right.mean(), 1 / (n_folds - 1))
+        return fold_overlap(n_folds)
 
     def frame(self, classes: ClassNames, ids: np.ndarray) -> pd.DataFrame:
         """Return all predictions, one below the other.
@@ -120,6 +142,12 @@ class Predictions:
         return pd.concat(parts, ignore_index=True)
 
 
+def _changed(answers: np.ndarray) -> float:
+    """Return the share of rows on which two of several models (k, n) differ, mean over pairs."""
+    pairs = itertools.combinations(answers, 2)
+    return float(np.mean([(one != other).mean() for one, other in pairs]))
+
+
 def gather(
     table: ComparedTable, folds: OuterFolds, rows: Sequence[RunRow], kept: np.ndarray
 ) -> Predictions:
@@ -134,16 +162,26 @@ def gather(
     predicted: dict[str, np.ndarray] = defaultdict(lambda: np.full(shape, -1))
     confidence: dict[str, np.ndarray] = defaultdict(lambda: np.full(shape, np.nan))
     seconds: dict[str, list[float]] = defaultdict(list)
+    watched: dict[str, list[list[int]]] = defaultdict(list)
     for row in rows:
         numbers = np.asarray(row["rows"], dtype=int)
         places = (folds.seeds.index(row["seed"]), place[numbers] if in_folds else numbers)
         predicted[row["method"]][places] = row["predicted"]
         confidence[row["method"]][places] = row["confidence"]
         seconds[row["method"]].append(row["seconds"])
+        if row["seed"] == folds.seeds[0]:
+            watched[row["method"]].append(row.get("watched", []))
     held_out = folds.fold[:, table.gold] if in_folds else np.zeros(shape, dtype=int)
     means = {method: float(np.mean(times)) for method, times in seconds.items()}
     return Predictions(
-        scored.y, scored.groups, dict(predicted), dict(confidence), means, held_out, kept
+        scored.y,
+        scored.groups,
+        dict(predicted),
+        dict(confidence),
+        means,
+        held_out,
+        kept,
+        {method: np.array(codes) for method, codes in watched.items()},
     )
 
 
@@ -180,19 +218,21 @@ def summarise_folds(
 ) -> Outcome:
     """Compute scores, gains over the baseline with paired intervals, and the verdict."""
     in_folds = table.test is None
-    overlap = fold_overlap(folds.n_folds) if in_folds else 0.0
+    overlaps = {spec.text: predictions.overlap(spec.text) for spec in specs}
     y, groups = predictions.y, predictions.groups
     rival = predictions.by_method[baseline.text]
     gains: dict[str, Interval] = {}
     rows = []
     for spec in specs:
         predicted = predictions.by_method[spec.text]
+        overlap = overlaps[spec.text]
         found = score_interval(metric, y, predicted, groups, overlap, table.positive)
         row: dict[str, Any] = {"method": spec.text, "title": plain_title(spec)}
         row |= {"score": found.value, "low": found.low, "high": found.high}
         gain = Interval(np.nan, np.nan, np.nan, np.nan)
         if spec.text != baseline.text:
-            gain = gain_interval(metric, y, predicted, rival, groups, overlap, table.positive)
+            mean = (overlap + overlaps[baseline.text]) / 2
+            gain = gain_interval(metric, y, predicted, rival, groups, mean, table.positive)
             gains[spec.text] = gain
         row |= {"gain": gain.value, "gain_low": gain.low, "gain_high": gain.high}
         rows.append(row | {"seconds": predictions.seconds[spec.text]})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,11 @@ import pandas as pd
 import spear_amal
 from spear_amal.errors import InputError
 from spear_amal.estimators.together import Steps, Stopwatch, steps_of
-from spear_amal.studies.crossval.folds import classes_in_training, outer_folds
+from spear_amal.studies.crossval.folds import (
+    classes_in_training,
+    outer_folds,
+    training_rows,
+)
 from spear_amal.studies.crossval.table import ComparedTable, TableRows
 from spear_amal.studies.engine import StudyRun
 from spear_amal.studies.methods import MethodSpec
@@ -24,6 +29,7 @@ from spear_amal.studies.results_file import IN_FOLDS, ON_TEST, RunRow
 from spear_amal.training import score
 from spear_amal.training_rows import named_labels
 from spear_amal.votes.gold import read_gold
+from spear_amal.votes.label_matrix import LabelMatrix
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,6 +150,13 @@ class HeldOutFold:
     fold: np.ndarray = field(repr=False)
     number: int = 0
 
+    @cached_property
+    def kept(self) -> np.ndarray:
+        """Which rows (n,) of the table may be learnt from."""
+        if self.table.test is not None:
+            return np.ones(len(self.fold), dtype=bool)
+        return training_rows(self.fold, self.table.rows.groups, self.number)
+
     def parts(self) -> tuple[ComparedTable, TableRows]:
         """Return what may be learnt from, and the rows to predict."""
         if self.table.test is not None:
@@ -153,23 +166,38 @@ class HeldOutFold:
 
 
 def run_fold(
-    fold: HeldOutFold, spec: MethodSpec, seed: int, metric: str, settings: dict[str, Any]
+    fold: HeldOutFold,
+    spec: MethodSpec,
+    seed: int,
+    metric: str,
+    settings: dict[str, Any],
+    labelled: np.ndarray | None = None,
 ) -> Steps[RunRow]:
     """Train a method without a fold and predict the rows of the fold, in steps.
+
+    Parameters
+    ----------
+    fold : HeldOutFold
+    spec, seed, metric, settings
+        What is trained.
+    labelled : ndarray of bool (n,), optional
+        Rows of the table whose gold is used; the others are trained on as if they had none.
 
     Returns
     -------
     dict
         "predicted" (class codes) and "confidence" (their probabilities) of the "rows" (their
-        numbers), their "score", "val_score", and the "seconds" and the "path" of the training.
+        numbers), their "score", "val_score", "watched" (predicted codes of the table's watched
+        rows), and the "seconds" and the "path" of the training.
     """
     table, watch = fold.table, Stopwatch()
     training, held_out, (x_train, x_validation, x_held_out) = _with_features(fold)
+    if labelled is not None:
+        training = training.with_gold_of(labelled[fold.kept])
     fit = fit_rows(spec, training, x_train, x_validation, seed, metric, settings)
     estimator = yield from watch.time(fit)
-    votes = (held_out.votes,) if getattr(estimator, "exponent_", 0.0) > 0 else ()
-    probabilities = estimator.predict_proba(x_held_out, *votes)
     codes = read_gold(estimator.classes_, table.classes, "the model").codes
+    probabilities = _probabilities(estimator, x_held_out, held_out.votes)
     predicted = codes[probabilities.argmax(1)]
     rows = np.arange(len(held_out))
     if table.test is None:
@@ -182,7 +210,28 @@ def run_fold(
         "rows": rows.tolist(),
         "predicted": predicted.tolist(),
         "confidence": np.round(probabilities.max(1), 3).tolist(),
+        "watched": codes[_watched_answers(fold, estimator, x_train, training)].tolist(),
     }
+
+
+def _watched_answers(
+    fold: HeldOutFold, estimator: Any, x: Any, training: ComparedTable
+) -> np.ndarray:
+    """Return the answers (w,) of a model to the table's watched rows, which it was trained on."""
+    watched = fold.table.watched
+    if not len(watched):
+        return np.empty(0, dtype=np.int64)
+    places = np.searchsorted(np.flatnonzero(fold.kept), watched)
+    votes = None if training.rows.votes is None else training.rows.votes[places]
+    answers: np.ndarray = _probabilities(estimator, x[places], votes).argmax(1)
+    return answers
+
+
+def _probabilities(estimator: Any, x: Any, votes: LabelMatrix | None) -> np.ndarray:
+    """Return class probabilities (n, C) by features, and by votes where the model takes these."""
+    given = (votes,) if getattr(estimator, "exponent_", 0.0) > 0 else ()
+    probabilities: np.ndarray = estimator.predict_proba(x, *given)
+    return probabilities
 
 
 def fit_rows(

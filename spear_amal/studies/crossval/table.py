@@ -19,6 +19,7 @@ from spear_amal.votes.label_matrix import LabelMatrix
 
 # Makes an unfitted object with ``fit_transform`` and ``transform``.
 NewFeatures = Callable[[], Any]
+_WATCHED = 300
 
 
 @dataclass(frozen=True)
@@ -125,10 +126,26 @@ class ComparedTable:
         """Numbers of the rows with gold."""
         return np.flatnonzero(self.rows.y >= 0)
 
+    @cached_property
+    def watched(self) -> np.ndarray:
+        """Numbers of up to 300 rows without gold and without the text of a row with gold.
+
+        No fold leaves them out, so that the models of all folds can be held against each other.
+        """
+        groups = self.rows.groups
+        always = np.flatnonzero((self.rows.y < 0) & ~np.isin(groups, groups[self.gold]))
+        order = np.random.default_rng(0).permutation(len(always))
+        return np.sort(always[order[:_WATCHED]])
+
     @property
     def scored(self) -> TableRows:
         """The rows that methods are scored on: those of the test table, else those with gold."""
         return self.rows.take(self.gold) if self.test is None else self.test
+
+    def with_gold_of(self, labelled: np.ndarray) -> ComparedTable:
+        """Return the table with the gold of some rows only; `labelled` is a mask (n,)."""
+        y = np.where(labelled, self.rows.y, -1)
+        return replace(self, rows=replace(self.rows, y=y))
 
     def without_groups(self, groups: np.ndarray) -> ComparedTable:
         """Return the table without rows of some groups, in training and validation alike."""

@@ -68,7 +68,7 @@ class RulesVerdict:
         return f"Too early to say: {value:+.1f} points ({interval}); {self._advice()}."
 
     def _advice(self) -> str:
-        about = _rounded(self.more_rows)
+        about = rounded_up(self.more_rows)
         if not self.in_folds:
             return f"a test table with about {about:,} more rows would most likely tell"
         if self.more_rows > self.n_unlabelled:
@@ -83,12 +83,12 @@ def _bounds(interval: Interval) -> tuple[float, float, float]:
     return interval.value, interval.low, interval.high
 
 
-def _rounded(count: int) -> int:
+def rounded_up(count: int) -> int:
     """Round up to two digits, as the number is a rough one.
 
     Examples
     --------
-    >>> _rounded(7), _rounded(231), _rounded(1999)
+    >>> rounded_up(7), rounded_up(231), rounded_up(1999)
     (7, 240, 2000)
     """
     step = 10 ** max(len(str(count)) - 2, 0)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from registry import door
 from values import mostly, odd, small_odd, texts, votes
 
-from spear_amal import Comparison, LabelMatrix, studies
+from spear_amal import Comparison, Crossover, LabelMatrix, studies
 from spear_amal.data import synthetic_corpus
 
 METHOD = st.one_of(
@@ -72,6 +72,29 @@ def comparisons(draw, folder):
     assert ((table["score"] <= table["high"] + 1e-9) & (table["high"] <= 1)).all()
     assert scores.groupby("method")["row"].nunique().nunique() == 1
     assert not scores.duplicated(["method", "row"]).any()
+
+
+MORE_ROWS = np.random.default_rng(0).normal(size=(60, 3))
+
+
+@door("spear_amal.Crossover")
+def crossovers(draw, folder):
+    y = draw(mostly(st.lists(st.integers(-1, 1), min_size=60, max_size=60), odd))
+    L = draw(mostly(votes(rows=(60, 60)), st.one_of(votes(), odd)))
+    groups = draw(mostly(st.none(), st.one_of(st.just(np.arange(60) // 2), odd)))
+    options = {
+        "method": draw(mostly(st.sampled_from(["spear", "majority"]), small_odd)),
+        "sizes": draw(mostly(st.just(3), small_odd)),
+        "folds": draw(mostly(st.just(2), small_odd)),
+        "labels_per_rule": draw(mostly(st.just(20.0), small_odd)),
+        "smallest_gain": draw(mostly(st.just(0.01), small_odd)),
+    }
+    crossover = Crossover(max_epochs=1, **options).fit(MORE_ROWS, y, L, groups=groups)
+    table = crossover.table_
+    assert table["labels"].is_monotonic_increasing
+    assert table[["plain", "rules"]].stack().between(0, 1).all()
+    assert crossover.crossing_.low <= crossover.crossing_.high
+    assert crossover.answer_ in ("rule", "label", "stop") and crossover.verdict_
 
 
 @door("studies.calibration_error", "studies.score_table", "studies.shuffled_votes")

@@ -1,0 +1,1 @@
+"""The benchmark: corpora times label models, end models and methods, beside published figures."""
