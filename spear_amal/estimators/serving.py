@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
+import torch
 from sklearn.base import clone
 
 from spear_amal._typing import MatrixLike, VectorLike, VotesLike
@@ -27,6 +28,7 @@ from spear_amal.estimators.validation import (
 )
 from spear_amal.losses import ComponentSet
 from spear_amal.losses.teacher import TeacherDivergence
+from spear_amal.models import LinearModel
 from spear_amal.params import Interval, StrOptions
 
 SMALLEST = 1e-6  # a probability below this counts as this: one of 0 asks for infinite scores
@@ -161,6 +163,18 @@ random_state, verbose
             p[known, codes[known]] += self.gold_share
         return np.clip(p, SMALLEST, None)
 
+    def _feature_model(
+        self, statistics: Any = None, generator: torch.Generator | None = None
+    ) -> torch.nn.Module:
+        """Build the one model; of linear models it begins with those of the ensemble, merged."""
+        network = super()._feature_model(statistics, generator)
+        merged = _merged(getattr(self, "ensemble_", None))
+        if merged is not None and isinstance(network, LinearModel):
+            with torch.no_grad():
+                for parameter, values in zip(network.head.parameters(), merged, strict=True):
+                    parameter.copy_(torch.as_tensor(values))
+        return network
+
     def _classes_told(self) -> Any:
         return self.ensemble_.classes_.tolist()
 
@@ -174,6 +188,26 @@ random_state, verbose
             use_unlabelled=True,
             keep_uncovered=True,
         )
+
+
+def _merged(ensemble: Any) -> list[np.ndarray] | None:
+    """Return the linear model that is nearest to an ensemble of linear ones, without the rules.
+
+    Coefficients (C, D) and constants (C,): means over models, sums over the members of a pool by
+    their weights. None where there is no ensemble, or one of other models.
+    """
+    if isinstance(ensemble, PooledClassifier):
+        shares = ensemble.weights_["weight"]
+        parts = [(shares[name], _merged(member)) for name, member in ensemble.members_.items()]
+        used = [(share, part) for share, part in parts if share > 0]
+        if not used or any(part is None for _, part in used):
+            return None
+        return [sum(share * part[i] for share, part in used) for i in (0, 1)]
+    networks = [model.feature for model in getattr(ensemble, "models_", ()) if model is not None]
+    if not networks or not all(isinstance(network, LinearModel) for network in networks):
+        return None
+    heads = [[p.detach().cpu().numpy() for p in network.head.parameters()] for network in networks]
+    return [np.mean(values, axis=0) for values in zip(*heads, strict=True)]
 
 
 def distilled(
