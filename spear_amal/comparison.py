@@ -391,6 +391,8 @@ def _table_of_arrays(
         matrix = LabelMatrix.from_dense(np.asarray(votes))
     gold = read_gold(y, matrix)
     lengths = {"y": len(gold.codes), "L": None if matrix is None else len(matrix)}
+    if groups is not None and np.ndim(groups) != 1:
+        raise InputError(f"groups must be a list of {n} numbers or names, found {groups!r:.99}")
     lengths["groups"] = None if groups is None else len(np.asarray(groups))
     for name, length in lengths.items():
         if length not in (None, n):

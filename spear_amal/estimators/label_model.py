@@ -16,6 +16,8 @@ from spear_amal.estimators.cross_fitting import FitPlan, FoldResult
 from spear_amal.estimators.cut_statistic import SHARE, row_selection
 from spear_amal.estimators.validation import TrainingPool, VoteSchema
 from spear_amal.label_models import LABEL_MODELS, LabelModel
+from spear_amal.label_models.against_majority import BothWrong
+from spear_amal.label_models.committee import gold_names
 from spear_amal.label_models.registry import make_label_model
 from spear_amal.losses import ComponentSet, GoldCrossEntropy, NoisyCrossEntropy, TeacherCrossEntropy
 from spear_amal.mixers import Mixer, build_mixer
@@ -75,6 +77,7 @@ class LabelModelClassifier(BaseSpearEstimator):
     def _plan(self, pool: TrainingPool, given: Any = None) -> FitPlan:
         self._check_without_gold(pool)
         self.label_models_: list[LabelModel] = []
+        self._compared: list[BothWrong] = []
         plan = self._new_plan(
             pool,
             lambda class_weights: self._make_losses(pool.votes is not None, class_weights),
@@ -131,8 +134,11 @@ class LabelModelClassifier(BaseSpearEstimator):
         else:
             y = np.full_like(pool.y, -1)
             y[gold] = schema.order[pool.y[gold]]
-            model.fit(votes, votes.classes.as_numbers(y))
+            model._fit_silently(votes, gold_names(votes, y))
         self.label_models_.append(model)
+        unseen = np.where(pool.y >= 0, schema.order[pool.y], -1)
+        unseen[gold] = -1
+        self._compared.append(BothWrong.of(model.predict_proba, votes, unseen))
         p = model.predict_proba(votes)[:, schema.order]
         p[~pool.covered()] = np.nan
         return np.log(np.clip(p, SMALLEST, None))[:, None, :]
@@ -150,6 +156,9 @@ class LabelModelClassifier(BaseSpearEstimator):
         self, pool: TrainingPool, results: list[FoldResult], plan: FitPlan
     ) -> None:
         # A refit fits its label model last, on V's gold as well; the exponent is chosen on V.
+        if self._compared:  # on gold that the label models were not given, of all folds
+            BothWrong.joined(self._compared).warn(self._label_model_name(), stacklevel=8)
+        del self._compared
         last = self.label_models_[-len(results) :]
         self.label_models_ = self.label_models_[: len(results)]
         super()._set_fitted_attributes(pool, results, plan)
@@ -164,6 +173,10 @@ class LabelModelClassifier(BaseSpearEstimator):
         schema: VoteSchema = self.vote_schema_
         p = self.label_models_[i].predict_proba(self._as_given(votes, self.plan_))[:, schema.order]
         return np.log(np.clip(p, SMALLEST, None))
+
+    def _label_model_name(self) -> str:
+        named = isinstance(self.label_model, str)
+        return f"the label model {self.label_model if named else type(self.label_model).__name__}"
 
     def save(self, path: PathLike, overwrite: bool = False) -> None:
         """Write the fitted model into one file; see :meth:`BaseSpearEstimator.save`."""

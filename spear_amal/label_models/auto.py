@@ -9,6 +9,7 @@ from sklearn.base import clone
 
 from spear_amal._typing import ClassBalanceLike
 from spear_amal.checks import check_choice, check_whole
+from spear_amal.label_models.against_majority import FEWEST_GOLD
 from spear_amal.label_models.base import LabelModel
 from spear_amal.label_models.committee import balance_options, check_member_names, gold_names
 from spear_amal.label_models.one_class import count_votes, gold_tells_balance
@@ -18,13 +19,11 @@ from spear_amal.votes.label_matrix import LabelMatrix
 
 #: What "auto" chooses from unless it is told otherwise, the simplest first.
 CANDIDATES = (
-    *("majority", "weighted-majority", "label-model", "flying-squid", "committee"),
+    *("majority", "weighted-majority", "label-model", "flying-squid", "hyper", "committee"),
     *("cage", "dawid-skene"),
 )
 #: What "auto" is where too few rows have gold.
 WITHOUT_GOLD = "committee"
-#: Fewer gold rows with votes cannot tell label models apart.
-FEWEST_GOLD = 20
 
 
 class AutoLabelModel(LabelModel):
@@ -124,7 +123,8 @@ class AutoLabelModel(LabelModel):
         if len(rows) >= FEWEST_GOLD and gold_tells_balance(gold, count_votes(L)).all():
             losses = {name: self._losses(name, L, gold, rows) for name in self._names()}
             self._choose(losses)
-        self.models_ = {self.chosen_: self._new(self.chosen_).fit(L, gold_names(L, gold))}
+        self.models_ = {self.chosen_: self._new(self.chosen_)}
+        self.model_._fit_silently(L, gold_names(L, gold))
 
     @property
     def model_(self) -> LabelModel:
@@ -138,13 +138,15 @@ class AutoLabelModel(LabelModel):
         """Losses (k,) of a candidate on the gold rows (k,), which it did not learn from."""
         model, votes = self._new(name), L[rows]
         if not model.learns_from_gold:
-            return row_losses(self.loss, model.fit(L).predict_proba(votes), gold[rows])
+            model._fit_silently(L)
+            return row_losses(self.loss, model.predict_proba(votes), gold[rows])
         fold = deal(votes, gold[rows], self.n_folds)
         p = np.empty((len(rows), L.n_classes))
         for k in np.unique(fold):
             given = gold.copy()
             given[rows[fold == k]] = -1
-            learnt = clone(model).fit(L, gold_names(L, given))
+            learnt = clone(model)
+            learnt._fit_silently(L, gold_names(L, given))
             p[fold == k] = learnt.predict_proba(votes[fold == k])
         return row_losses(self.loss, p, gold[rows])
 

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from spear_amal._typing import PathLike, StoredVotesLike, VectorLike
 from spear_amal.errors import InputError, MissingExtraError
 from spear_amal.io.atomic import refuse_existing, write_aside
+from spear_amal.label_models.against_majority import BothWrong
 from spear_amal.label_models.class_balance import (
     ESTIMATED,
     GOLD,
@@ -99,18 +100,31 @@ class LabelModel(BaseEstimator):
             rows and uses no scores that are there; the result is that of all rows in memory.
         y : array (n,), optional
             Gold classes: names, codes or numbers that classes are called by; -1, None or NaN where
-            unknown. Ignored unless ``uses_gold``.
+            unknown. Learnt from only if ``uses_gold``.
 
         Raises
         ------
         InputError
             If no LF votes, or `y` has other rows or a label that is no class of L.
+
+        Warns
+        -----
+        UserWarning
+            If `y` has 20 rows with votes or more, and the model is right on fewer of them than the
+            majority vote, beyond chance. What learnt from these rows is flattered by them.
         """
+        compared = self._fit_silently(L, y)
+        if compared is not None:
+            compared.warn(type(self).__name__, stacklevel=2)
+        return self
+
+    def _fit_silently(self, L: StoredVotesLike, y: VectorLike | None = None) -> BothWrong | None:
+        """Fit without the warning; return how the model compares with the majority vote on gold."""
         self.check_parameters()
         votes = open_votes(L)
         if votes.nnz == 0:
             raise InputError("all LFs abstain on all rows: there is nothing to learn from")
-        gold = self._gold(y, votes, "y") if self.learns_from_gold else None
+        gold = self._gold(y, votes, "y")
         self.classes_ = votes.classes
         self.n_classes_ = votes.n_classes
         self.n_lfs_ = votes.shape[1]
@@ -120,9 +134,10 @@ class LabelModel(BaseEstimator):
         self.plan_ = votes.unipolar_plan()
         self.constant_ = self._find_constant(votes, n_rows)
         heard, counted = self._heard(votes), () if n_rows is None else (n_rows,)
-        self._fit(heard, gold, *counted)
-        self._turn_balance(heard, gold, n_rows)
-        return self
+        learnt_from = gold if self.learns_from_gold else None
+        self._fit(heard, learnt_from, *counted)
+        self._turn_balance(heard, learnt_from, n_rows)
+        return None if gold is None else BothWrong.of(self._probabilities, votes, gold, n_rows)
 
     def check_parameters(self) -> None:
         """Raise an error for a parameter that cannot be used, whatever the votes; `fit` does."""

@@ -70,9 +70,9 @@ class LabelModelCommittee(LabelModel):
         gold = None if y is None else gold_names(L, y)
         options = balance_options(self.class_balance)
         names = MEMBERS if self.members is None else self.members
-        self.models_ = {
-            name: make_label_model(name, options, self.random_state).fit(L, gold) for name in names
-        }
+        self.models_ = {name: make_label_model(name, options, self.random_state) for name in names}
+        for model in self.models_.values():
+            model._fit_silently(L, gold)
 
     def _posterior(self, L: LabelMatrix) -> np.ndarray:
         return np.mean([model.predict_proba(L) for model in self.models_.values()], axis=0)

@@ -6,7 +6,7 @@ import numpy as np
 
 from spear_amal._typing import ClassBalanceLike
 from spear_amal.label_models.base import LabelModel
-from spear_amal.label_models.vote_patterns import vote_sums
+from spear_amal.label_models.vote_patterns import majority_shares
 from spear_amal.votes.label_matrix import LabelMatrix
 
 
@@ -40,9 +40,7 @@ class MajorityVote(LabelModel):
         """Nothing to learn."""
 
     def _posterior(self, L: LabelMatrix) -> np.ndarray:
-        counts = vote_sums(L.codes.indptr, L.codes.data - 1, self.n_classes_)
-        top = counts == counts.max(1, keepdims=True)
-        return top / top.sum(1, keepdims=True)
+        return majority_shares(L, self.n_classes_)
 
     def _weights(self) -> np.ndarray:
         return np.ones(self.n_lfs_)

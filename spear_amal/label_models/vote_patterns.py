@@ -122,6 +122,13 @@ def vote_sums(
     return sums.reshape(n, n_classes)
 
 
+def majority_shares(L: LabelMatrix, n_classes: int) -> np.ndarray:
+    """Return 1 for the class with most votes of each row (n, C), a k-th where k classes tie."""
+    counts = vote_sums(L.codes.indptr, L.codes.data - 1, n_classes)
+    top = counts == counts.max(1, keepdims=True)
+    return top / top.sum(1, keepdims=True)
+
+
 def vote_shares(patterns: VotePatterns, n_classes: int) -> np.ndarray:
     """Share of each class in the votes of a pattern (u, C); even without votes; gold where known.
 

@@ -7,8 +7,10 @@ from typing import Any
 
 import pandas as pd
 
+from spear_amal.report.figures.style import CaptionedFigure
 from spear_amal.report.formatting import METRIC_NAMES, format_interval, format_numbers
 from spear_amal.report.page import now, write_page
+from spear_amal.report.study_report import gain_figures
 from spear_amal.studies.bench.published import SOURCES
 from spear_amal.studies.bench.run import Bench, CorpusFacts
 from spear_amal.studies.bench.table import PUBLISHED_PROTOCOL, bench_tables, mean_ranks
@@ -56,8 +58,9 @@ def _context(bench: Bench) -> dict[str, Any]:
         "tables": [
             (
                 table_title(facts, protocol, bench),
-                readable_bench(table, facts.metric),
+                readable_bench(table[table["method"] != ""], facts.metric),
                 _note(facts, protocol),
+                _gains(table),
                 readable_figures(table),
             )
             for facts, protocol, table in tables
@@ -78,6 +81,11 @@ def table_title(facts: CorpusFacts, protocol: str, bench: Bench) -> str:
         return f"{facts.name}: WRENCH's protocol, {facts.validation:,} validation rows"
     labels = of_table["labels"].iloc[0]
     return f"{facts.name}: {protocol}, {labels} labels and as many validation rows"
+
+
+def _gains(table: pd.DataFrame) -> list[CaptionedFigure]:
+    scored = table[table["score"].notna()]
+    return gain_figures(scored.set_index("method")) if len(scored) else []
 
 
 def _note(facts: CorpusFacts, protocol: str) -> str:

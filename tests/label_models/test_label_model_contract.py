@@ -134,21 +134,21 @@ def test_clone_keeps_the_parameters(make):
         assert clone(changed).get_params()[name] == 0.123
 
 
+@pytest.mark.filterwarnings("ignore:SnorkelLabelModel is right on:UserWarning")
 def test_gold_is_used_or_ignored_as_the_class_says(make):
     L, y = synthetic_votes(N, M, C, accuracies=0.6, coverages=0.6, seed=3)
     without = make().fit(L).predict_proba(L)
     np.testing.assert_array_equal(make().fit(L, np.full(N, -1)).predict_proba(L), without)
     same = np.array_equal(make().fit(L, y).predict_proba(L), without)
     assert same is not make.uses_gold
-    if make.uses_gold:
-        for wrong, message in (
-            (y[1:], f"y has {N - 1} labels, L has {N} rows"),
-            (y + C, "none of the classes 0, 1, 2"),
-            (y - 2, "y holds -2"),
-            (y + 0.5, "no probabilities or amounts"),
-        ):
-            with pytest.raises(InputError, match=message):
-                make().fit(L, wrong)
+    for wrong, message in (
+        (y[1:], f"y has {N - 1} labels, L has {N} rows"),
+        (y + C, "none of the classes 0, 1, 2"),
+        (y - 2, "y holds -2"),
+        (y + 0.5, "no probabilities or amounts"),
+    ):
+        with pytest.raises(InputError, match=message):
+            make().fit(L, wrong)
 
 
 def test_the_base_ignores_gold():
