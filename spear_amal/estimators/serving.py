@@ -199,10 +199,10 @@ def _merged(ensemble: Any) -> list[np.ndarray] | None:
     if isinstance(ensemble, PooledClassifier):
         shares = ensemble.weights_["weight"]
         parts = [(shares[name], _merged(member)) for name, member in ensemble.members_.items()]
-        used = [(share, part) for share, part in parts if share > 0]
-        if not used or any(part is None for _, part in used):
+        used = [(share, part) for share, part in parts if share > 0 and part is not None]
+        if not used or len(used) < (shares[list(ensemble.members_)] > 0).sum():
             return None
-        return [sum(share * part[i] for share, part in used) for i in (0, 1)]
+        return [np.sum([share * part[i] for share, part in used], axis=0) for i in (0, 1)]
     networks = [model.feature for model in getattr(ensemble, "models_", ()) if model is not None]
     if not networks or not all(isinstance(network, LinearModel) for network in networks):
         return None
