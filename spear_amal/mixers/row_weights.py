@@ -41,7 +41,7 @@ class LearnedRowWeights(Mixer):
     look_ahead: str
     table_dtype: str = "float32"
     table_path: PathLike | None = None
-    #: Whether means over epochs are kept, which a refit asks for; of tables in memory only.
+    #: Whether means over epochs are kept, in memory; a refit asks for it.
     averages: bool = False
 
     def check_settings(self) -> None:
@@ -140,7 +140,7 @@ class LearnedRowWeights(Mixer):
 
     def end_epoch(self) -> None:
         """Take the weights of an epoch into the mean, if it is wanted."""
-        if not self.averages or isinstance(self.lambdas, MappedTable):
+        if not self.averages:
             return
         self._epochs += 1
         weights = self.table()
