@@ -48,7 +48,7 @@ class LearnedRowWeights(Mixer):
     look_ahead: str
     table_dtype: str = "float32"
     table_path: PathLike | None = None
-    #: Whether means over epochs are kept, which a refit asks for; of tables in memory only.
+    #: Whether means over epochs are kept, in memory; a refit asks for it.
     averages: bool = False
     label_aware: bool = False
     #: Probability (n_rows, T) that each teacher gives the label of each row, NaN where there is no
@@ -169,7 +169,7 @@ class LearnedRowWeights(Mixer):
 
     def end_epoch(self) -> None:
         """Take the weights of an epoch into the mean, if it is wanted."""
-        if not self.averages or isinstance(self.lambdas, MappedTable):
+        if not self.averages:
             return
         self._epochs += 1
         weights = self.table()
