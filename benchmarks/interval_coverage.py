@@ -22,7 +22,7 @@ from scipy.stats import norm
 
 from spear_amal.labeling.analysis import VotesInParts
 from spear_amal.labeling.guessed_rows import GuessedRows
-from spear_amal.labeling.lf_values import values_of
+from spear_amal.labeling.lf_values import lf_value_table
 from spear_amal.labeling.review_rows import GoldVotes
 from spear_amal.maths.prediction_powered import powered_share
 from spear_amal.studies.crossval.intervals import Interval, gain_interval, score_interval
@@ -163,7 +163,7 @@ def show_votes(draws: int, rng: np.random.Generator) -> None:
         for _ in range(draws):
             quality, coverage = rng.uniform(0.4, 0.95, 9), rng.uniform(0.05, 0.3, 9)
             many_y, many = made_votes(20_000, rng, quality, coverage)
-            truth = values_of(_rows(many, many_y, None), names, "abc")
+            truth = lf_value_table(_rows(many, many_y, None), names, "abc")
             y, votes = made_votes(1_500, rng, quality, coverage)
             rows = _rows(votes, y, n_gold)
             for c, mean in enumerate(rows.class_shares()):
@@ -172,7 +172,7 @@ def show_votes(draws: int, rng: np.random.Generator) -> None:
                 fired = many[:, lf] >= 0
                 right = (many[fired, lf] == many_y[fired]).mean()
                 held["accuracy"].append(mean.low <= right <= mean.high)
-            table = values_of(rows, names, "abc")
+            table = lf_value_table(rows, names, "abc")
             for name, column in (("value", "value"), ("drop", "dropping")):
                 inside = table[f"{column} low"].le(truth[column] + 1e-12)
                 inside &= table[f"{column} high"].ge(truth[column] - 1e-12)

@@ -22,6 +22,11 @@ from spear_amal.errors import InputError
 from spear_amal.labeling import LFReview, review_lfs
 from spear_amal.labeling.join_votes import votes_on_rows
 from spear_amal.report.formatting import format_interval, format_numbers
+from spear_amal.report.review_tables import (
+    readable_classes,
+    readable_values,
+    values_sentence,
+)
 from spear_amal.votes.label_matrix import LabelMatrix
 from spear_amal.votes.parquet import VoteFiles, open_votes
 
@@ -124,7 +129,9 @@ def _show_review(review: LFReview) -> None:
     if review.n_gold:
         several = review.by_class[review.by_class["LF"].duplicated(keep=False)]
         _show(_accuracies(several), "Accuracy by class that an LF votes for")
-        _show(review.classes, "Classes")
+        _show(readable_classes(review), "Classes")
+        _show(readable_values(review), "What each is worth, in points of a majority vote")
+        print_result(values_sentence(review))
     wrong = review.wrong.groupby("LF", sort=False).head(2)
     title = "Some labelled rows that LFs get wrong (more: --lf NAME)"
     _show(wrong.drop(columns="row").head(_MANY), title)
@@ -152,6 +159,7 @@ def _show_one(review: LFReview, lf: str) -> None:
     print_result(grades_in_words([about["grade"]]))
     _show(review.advice, "What to mend")
     _show(_accuracies(review.by_class), "By class that it votes for")
+    _show(readable_values(review), "What it is worth, in points of a majority vote")
     _show(review.words, "What it matched on labelled rows, the most often wrong first", _MANY)
     n_wrong = int(about["gold votes"] - about["right"])
     title = f"{min(_MANY, n_wrong)} of {n_wrong} labelled rows that it gets wrong (all: --json)"

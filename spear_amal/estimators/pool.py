@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 import pandas as pd
+from sklearn.base import clone
 
 from spear_amal._typing import VotesLike
 from spear_amal.errors import InputError
@@ -45,7 +46,9 @@ class PooledClassifier(BaseSpearEstimator):
     ``log p = sum_e w_e log p_e + constant`` with ``w >= 0``. They are pulled towards one half each
     of gold alone and AMAL, as strongly as costs nothing that the gold rows could tell
     (:mod:`spear_amal.maths.log_linear_pool`). Where rules say nothing, what comes out is the
-    classifier on gold alone; where they say all, the rules.
+    classifier on gold alone; where they say all, the rules. (For predictions of new rows gold alone
+    is trained once more, in plain folds: it is quick, and misses the fold most that models are kept
+    from.)
 
     Parameters
     ----------
@@ -176,25 +179,32 @@ class_weight, metric, random_state, verbose
         members = self.new_members()
         if given.get("L") is None:
             members = {"gold": members["gold"]}
-        fits = [member.fit_steps(**given) for member in members.values()]
+        # A fold that is kept for the weights is missed most where gold is all that is learnt from.
+        final = clone(members["gold"]).set_params(
+            fit_strategy="crossfit", trainer=self._trainer_of("gold-final")
+        )
+        fits = [member.fit_steps(**given) for member in (*members.values(), final)]
         if self._options_of("trainer").distributed is None:
             yield from all_of(fits)
         else:  # processes meet within a fit: one after the other
             for fit in fits:
                 yield from fit
-        self._take_members(members)
+        self._take_members(members, final)
         return self
 
-    def _take_members(self, members: dict[str, BaseSpearEstimator]) -> None:
-        """Pool fitted members, and set what a fit leaves behind."""
+    def _take_members(
+        self, members: dict[str, BaseSpearEstimator], final: BaseSpearEstimator
+    ) -> None:
+        """Pool fitted members, of which `final` is gold alone; set what a fit leaves behind."""
         self.guarded_ = any(getattr(member, "guarded_", False) for member in members.values())
         tests = [getattr(member, "votes_test_", None) for member in members.values()]
         self.votes_test_ = next((test for test in tests if test is not None), None)
-        self.members_ = {"gold": members["gold"]} if self.guarded_ else members
-        self._take_inputs()
+        pooled_members = {"gold": members["gold"]} if self.guarded_ else members
         unseen = {
-            name: cast(OutOfFold, member.out_of_fold_) for name, member in self.members_.items()
+            name: cast(OutOfFold, member.out_of_fold_) for name, member in pooled_members.items()
         }
+        self.members_ = pooled_members | {"gold": final}
+        self._take_inputs()
         log_p = {name: one.log_p for name, one in unseen.items()}
         rules = unseen["amal"].log_q if "amal" in unseen else None
         if rules is not None and self.inference == "product":

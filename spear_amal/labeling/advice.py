@@ -14,6 +14,7 @@ from spear_amal.labeling.grades import at_most, holm
 PROBLEMS = {
     "wrong often": "its accuracy lies below chance or one half, and not by luck among so many LFs",
     "loses conflicts": "where it quarrels with another LF, the other one is right",
+    "costs points": "a change of it gains points, and not by luck among so many LFs",
     "gold looks wrong": "good LFs agree against the label",
     "class without votes": "no LF votes for a class that rows have",
     "few rows covered": "most rows have no vote",
@@ -57,7 +58,7 @@ def advise(
         ``rank, LF, problem, rows, reason, do``.
     """
     lines: list[Advice] = []
-    for look in (_wrong, _losing, _weak, _copies, _silent, _unclear, _adding_nothing):
+    for look in (_wrong, _losing, _costing, _weak, _copies, _silent, _unclear, _adding_nothing):
         lines += look(tables)
     lines += _gold(tables)
     lines += _coverage(tables, n_rows, n_covered)
@@ -140,6 +141,21 @@ def _losing(tables: Mapping[str, pd.DataFrame]) -> Iterator[Advice]:
             f"let it abstain where {other} votes",
         )
     yield from worst.values()
+
+
+def _costing(tables: Mapping[str, pd.DataFrame]) -> Iterator[Advice]:
+    mentioned = {record["LF"] for record in _with_grade(tables, "bad")}
+    for record in tables["values"].to_dict("records"):
+        if record["sure"] and record["LF"] not in mentioned:
+            low, high = 100 * record["gain low"], 100 * record["gain high"]
+            yield Advice(
+                record["LF"],
+                "costs points",
+                record["gold votes"],
+                f"with this change a majority vote gains {100 * record['gain']:.1f} points (95% "
+                f"interval {low:+.1f} to {high:+.1f})",
+                record["change"],
+            )
 
 
 def _weak(tables: Mapping[str, pd.DataFrame]) -> Iterator[Advice]:

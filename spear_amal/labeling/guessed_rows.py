@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -134,11 +133,9 @@ class _NaiveBayes:
 
 def with_powered(table: pd.DataFrame, means: list[PoweredMean], name: str) -> pd.DataFrame:
     """Return a table with an estimate and its bounds, ``NAME``, ``NAME low`` and ``NAME high``."""
-    columns: Iterator[tuple[str, list[float]]] = iter(
-        [
-            (name, [mean.value for mean in means]),
-            (f"{name} low", [mean.low for mean in means]),
-            (f"{name} high", [mean.high for mean in means]),
-        ]
-    )
-    return table.assign(**dict(columns))
+    columns = {
+        name: [mean.value for mean in means],
+        f"{name} low": [mean.low for mean in means],
+        f"{name} high": [mean.high for mean in means],
+    }
+    return table.assign(**columns)

@@ -74,10 +74,12 @@ def lf_values(L: StoredVotesLike, y: VectorLike) -> pd.DataFrame:
     with warnings.catch_warnings():  # whatever is odd about the labels was said above
         warnings.simplefilter("ignore", UserWarning)
         rows = GuessedRows.of(counts, voted, gold)
-    return values_of(rows, list(counts.L.lf_names), voted.names)
+    return lf_value_table(rows, list(counts.L.lf_names), voted.names)
 
 
-def values_of(rows: GuessedRows, lf_names: Sequence[str], classes: Sequence[Any]) -> pd.DataFrame:
+def lf_value_table(
+    rows: GuessedRows, lf_names: Sequence[str], classes: Sequence[Any]
+) -> pd.DataFrame:
     """Return the table of :func:`lf_values`; empty without gold."""
     if not len(rows.gold):
         return pd.DataFrame(columns=list(COLUMNS))

@@ -19,7 +19,9 @@ from spear_amal.labeling.analysis import VotesInParts, share, wilson_interval
 from spear_amal.labeling.cell_values import as_list
 from spear_amal.labeling.data_points import is_table, names_of
 from spear_amal.labeling.grades import copies, lf_grades
+from spear_amal.labeling.guessed_rows import GuessedRows, with_powered
 from spear_amal.labeling.join_votes import check_voted_rows, votes_on_rows
+from spear_amal.labeling.lf_values import lf_value_table
 from spear_amal.labeling.review_rows import (
     GoldVotes,
     ReviewedRows,
@@ -64,7 +66,9 @@ class LFReview:
         accuracy, low, high``.
     classes : DataFrame
         One row for each class: ``class, gold rows, covered`` (gold rows with a vote), ``voted
-        right`` (gold rows with a right vote), ``votes`` (of all LFs for it, on all rows), ``LFs``.
+        right`` (gold rows with a right vote), ``votes`` (of all LFs for it, on all rows), ``LFs``,
+        ``share`` (of rows like these, from gold and votes) with its 95% interval ``share low, share
+        high``.
     conflicts : DataFrame
         Pairs of LFs that quarrel: ``LF, other, rows, gold rows, right, other right``, the most
         rows first.
@@ -78,6 +82,10 @@ class LFReview:
     uncovered_words : DataFrame
         ``word, uncovered rows, covered rows, gold rows, class, class share``: words that stand
         more often in rows without votes than in others, and what labelled rows with them are.
+    values : DataFrame
+        What each LF is worth, and which change of it would gain most: the columns of
+        :func:`~spear_amal.labeling.lf_values.lf_values`, and ``accuracy`` where it votes, from gold
+        and votes, with ``accuracy low, accuracy high``.
     suspect_gold : DataFrame
         ``row, id, gold, voted, odds`` (by which the votes speak for the voted class), ``LFs``,
         ``text``.
@@ -98,13 +106,14 @@ class LFReview:
     words: pd.DataFrame
     uncovered: pd.DataFrame
     uncovered_words: pd.DataFrame
+    values: pd.DataFrame
     suspect_gold: pd.DataFrame
     test: VotesTest | None = None
 
     #: Names of the tables, in the order in which they are read.
     TABLES = (
         *("advice", "lfs", "by_class", "classes", "conflicts", "wrong", "words"),
-        *("uncovered", "uncovered_words", "suspect_gold"),
+        *("values", "uncovered", "uncovered_words", "suspect_gold"),
     )
 
     def of(self, lf: str) -> LFReview:
@@ -204,10 +213,12 @@ def _reviewed(
 ) -> LFReview:
     voted = GoldVotes.of(counts, gold)
     table = _lf_table(counts, voted)
+    guessed = GuessedRows.of(counts, voted, gold)
     parts = {
         "lfs": table,
         "by_class": _by_class(counts, voted),
-        "classes": _classes(counts, voted),
+        "classes": with_powered(_classes(counts, voted), guessed.class_shares(), "share"),
+        "values": _values(guessed, voted, list(counts.L.lf_names)),
         "conflicts": _conflicts(counts, voted),
         "wrong": wrong_rows(voted, reviewed, max_rows),
         "words": wrong_words(voted, reviewed),
@@ -326,6 +337,12 @@ def _classes(counts: VotesInParts, voted: GoldVotes) -> pd.DataFrame:
             "LFs": (by_class > 0).sum(axis=0),
         }
     )
+
+
+def _values(guessed: GuessedRows, voted: GoldVotes, lf_names: list[str]) -> pd.DataFrame:
+    values = lf_value_table(guessed, lf_names, voted.names)
+    accuracies = guessed.lf_accuracies() if len(values) else []
+    return with_powered(values, accuracies, "accuracy")
 
 
 def _conflicts(counts: VotesInParts, voted: GoldVotes) -> pd.DataFrame:

@@ -12,9 +12,12 @@ from spear_amal.printable import printable
 from spear_amal.report.review_tables import (
     as_text,
     readable_by_class,
+    readable_classes,
     readable_lfs,
     readable_suspects,
+    readable_values,
     readable_words,
+    values_sentence,
 )
 from spear_amal.report.run_tables import votes_sentence
 from spear_amal.votes.label_matrix import LabelMatrix
@@ -46,7 +49,9 @@ def review_parts(review: LFReview, votes: LabelMatrix | VoteFiles) -> dict[str, 
         "forest": labelling.accuracy_forest(review.lfs) if review.n_gold else None,
         "conflict_map": labelling.conflict_map(LFAnalysis(votes).conflict_matrix()),
         "by_class": readable_by_class(review),
-        "classes": as_text(review.classes),
+        "classes": readable_classes(review),
+        "worth": readable_values(review),
+        "worth_sentence": values_sentence(review),
         "pairs": as_text(review.conflicts.head(MOST_PAIRS)),
         "n_pairs": len(review.conflicts),
         "wrong": _wrong(review),

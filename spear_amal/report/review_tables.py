@@ -8,6 +8,7 @@ from spear_amal.labeling import LFReview
 from spear_amal.report.formatting import format_interval, format_numbers
 
 _SHARES = ("coverage", "overlaps", "conflicts")
+_FORMS = {"accuracy": ".1f", "value": "+.1f", "dropping": "+.1f", "gain": "+.1f"}
 _ON_GOLD = ("gold votes", "accuracy", "95% interval", "chance")
 
 
@@ -20,6 +21,58 @@ def readable_lfs(review: LFReview) -> pd.DataFrame:
     names += _ON_GOLD if review.n_gold else []
     names += ["copy of"] if table["copy of"].any() else []
     return as_text(table[names])
+
+
+def readable_values(review: LFReview) -> pd.DataFrame:
+    """Return what each LF is worth, in points of a majority vote; empty without gold."""
+    table = review.values
+    names = [f"{name}{bound}" for name in _FORMS for bound in ("", " low", " high")]
+    points = {name: 100 * table[name].astype(float) for name in names}
+    columns = {"LF": table["LF"].astype(str), "gold votes": table["gold votes"].astype(str)}
+    for name, form in _FORMS.items():
+        if name == "gain":
+            columns["best change"] = table["change"].astype(str)
+        columns[name] = pd.Series(format_numbers(points[name], f"{{:{form}}}", ""), dtype=object)
+        bounds = zip(points[f"{name} low"], points[f"{name} high"], strict=True)
+        columns[f"{name}, 95%"] = pd.Series(
+            ["" if pd.isna(a) else format_interval(a, b, form) for a, b in bounds], dtype=object
+        )
+    columns["sure"] = table["sure"].map({True: "yes", False: ""}).astype(str)
+    return pd.DataFrame(columns)
+
+
+def values_sentence(review: LFReview) -> str:
+    """Return what is to be known of the values, and whether any change is sure."""
+    n_sure = int(review.values["sure"].sum()) if len(review.values) else 0
+    few = (
+        f"No change is surely a gain: {review.n_gold} gold rows do not tell."
+        if not n_sure
+        else f"{n_sure} of the changes {'is' if n_sure == 1 else 'are'} surely a gain."
+    )
+    return (
+        "Accuracy: where it votes, from gold rows and votes on all rows. The rest in points of a "
+        "majority vote. Value: what a function adds on the average, when they come one after "
+        "the other in any order (Shapley). Dropping: what the others gain without it. The "
+        "interval of the best change allows for its choice among several; sure allows for the "
+        f"number of functions as well. {few}"
+    )
+
+
+def readable_classes(review: LFReview) -> pd.DataFrame:
+    """Return the table of classes, shares with their intervals."""
+    table = review.classes
+    bounds = zip(table["share low"], table["share high"], strict=True)
+    shown = table.drop(columns=["share", "share low", "share high"])
+    return as_text(
+        shown.assign(
+            share=format_numbers(table["share"], "{:.1%}", ""),
+            **{
+                "share, 95%": [
+                    "" if pd.isna(a) else format_interval(a, b, ".1%") for a, b in bounds
+                ]
+            },
+        )
+    )
 
 
 def readable_by_class(review: LFReview) -> pd.DataFrame:

@@ -184,3 +184,19 @@ def test_a_crossover_on_a_corpus(ok, mail):
         *("--max-epochs", 1, "--largest", 40),
     )
     assert "Trained with 10, 20, 40 of the labels, 2 draws each" in result.stdout
+
+
+def test_evaluate_tells_an_interval_that_rows_without_labels_narrow(ok):
+    ok(*TRAIN, "--estimate", "none")
+    messages(90, 90, seed=7).to_csv("all.csv", index=False)
+    messages(90, 30, seed=7).to_csv("some.csv", index=False)
+    parts = {}
+    for name in ("all", "some"):
+        document = json.loads(ok("evaluate", "--data", f"{name}.csv", "--json").stdout)
+        parts[name] = document["accuracy"]
+        assert parts[name]["low"] <= parts[name]["value"] <= parts[name]["high"]
+    shown = ok("evaluate", "--data", "some.csv").stdout
+    assert "Accuracy on rows like these" in shown and "from 30 labelled rows" in shown
+    assert (
+        "Accuracy on rows" not in ok("evaluate", "--data", "mail.csv").stdout
+    )  # it was trained on

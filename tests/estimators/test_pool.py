@@ -60,6 +60,8 @@ def test_no_model_that_predicts_a_gold_row_has_seen_it():
     same_fold = unseen.fold == unseen.fold[0]
     same_fold[0] = False
     for name, member in before.members_.items():
+        if name == "gold":  # trained in plain folds: its unseen predictions are another fit's
+            continue
         was, now = member.out_of_fold_.log_p, after.members_[name].out_of_fold_.log_p
         np.testing.assert_allclose(was[same_fold], now[same_fold], atol=1e-5)
         assert abs(was - now)[unseen.fold != unseen.fold[0]].max() > 1e-3
@@ -78,7 +80,7 @@ def test_each_gold_row_is_unseen_once_validation_once_and_trained_on_otherwise()
 def test_without_votes_gold_alone_is_the_pool():
     X, y, _, _gold = _table()
     model = PooledClassifier(trainer=QUICK).fit(X, y)
-    alone = GoldClassifier(fit_strategy="crossfit-rotated", trainer=QUICK).fit(X, y)
+    alone = GoldClassifier(fit_strategy="crossfit", trainer=QUICK).fit(X, y)
     assert list(model.members_) == list(model.weights_.index) == ["gold"]
     np.testing.assert_array_equal(model.predict(X), alone.predict(X))
     assert model.exponent_ == 0

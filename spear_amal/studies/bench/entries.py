@@ -14,14 +14,12 @@ from spear_amal.errors import InputError
 from spear_amal.estimators import LabelModelClassifier
 from spear_amal.label_models import LABEL_MODELS, LabelModel
 from spear_amal.label_models.scores import TIE, best_classes
-from spear_amal.studies.bench.published import GOLD
+from spear_amal.studies.bench.published import GOLD, NO_END_MODEL, end_method, title_of
 from spear_amal.studies.corpus_run import StudySetup, corpus_split
-from spear_amal.studies.methods import METHODS, Method, MethodSpec, parse_method
+from spear_amal.studies.methods import Method, MethodSpec, parse_method
 from spear_amal.studies.results_file import RunRow
 from spear_amal.votes.label_matrix import LabelMatrix
 
-#: The end model that is none: the label model answers on test rows by their votes.
-NO_END_MODEL = "none"
 #: Methods that a benchmark runs unasked, beside label models; each says what gold it is given.
 BENCH_METHODS = (
     *("supervised", "only-lv:crossfit=5", "imply-loss:refit", "l2r"),
@@ -52,9 +50,7 @@ class BenchEntry:
         """Name for tables."""
         if self.end_model != NO_END_MODEL:
             return self.spec.title
-        label_model = str(self.spec.options["label_model"])
-        plain = _end_method(label_model)
-        name = plain.title.removesuffix(" + classifier") if plain else label_model
+        name = title_of(str(self.spec.options["label_model"]))
         options = {k: v for k, v in self.spec.options.items() if k != "label_model"}
         return ", ".join([f"{name} alone", *(f"{k}={v}" for k, v in options.items())])
 
@@ -99,24 +95,13 @@ def _label_model_entry(text: str, end_model: str) -> BenchEntry:
     name, _, options = text.partition(":")
     name = name.strip()
     check_name("label model", name, LABEL_MODELS)
-    method = _end_method(name)
+    method = end_method(name)
     start = f"{method.name}:" if method else f"label-model:label_model={name},"
     ends = "" if end_model in (NO_END_MODEL, "linear") else f"feature_model={end_model},"
     spec = parse_method(f"{start}{ends}{options}")
     if end_model == NO_END_MODEL:
         spec = MethodSpec(_ALONE, {**spec.options, "label_model": name})
     return BenchEntry(name if not options else text, end_model, spec)
-
-
-def _end_method(label_model: str) -> Method | None:
-    """Return the method that is this label model and a classifier, where there is one."""
-    found = [
-        method
-        for method in METHODS.values()
-        if method.estimator is LabelModelClassifier
-        and dict(method.defaults) == {"label_model": label_model}
-    ]
-    return found[0] if found else None
 
 
 def _method_entry(text: str) -> BenchEntry:

@@ -8,7 +8,9 @@ from importlib.resources import files
 
 import pandas as pd
 
+from spear_amal.estimators import LabelModelClassifier
 from spear_amal.studies.corpus_votes import CorpusVotes
+from spear_amal.studies.methods import METHODS, Method
 
 #: Where figures come from, by the name that stands beside them.
 SOURCES = {
@@ -19,6 +21,8 @@ SOURCES = {
     "Realistic Tasks, NeurIPS 2024 (arXiv 2501.07727): result files below end_model_training/ of "
     "github.com/jeffreywpli/stronger-than-you-think",
 }
+#: The end model that is none: the label model answers on test rows by their votes.
+NO_END_MODEL = "none"
 #: The label model of a figure that rests on gold labels of all training rows.
 GOLD = "gold"
 
@@ -54,21 +58,41 @@ class PublishedFigure:
 
         Examples
         --------
-        >>> PublishedFigure("c", "flyingsquid", "none", 77.6, 0.0, "", "", "").title
+        >>> PublishedFigure("c", "flying-squid", "none", 77.6, 0.0, "", "", "").title
         'FlyingSquid alone'
         """
-        label_model = _TITLES.get(self.label_model, self.label_model.capitalize())
-        if self.end_model == "none":
+        label_model = title_of(self.label_model)
+        if self.end_model == NO_END_MODEL:
             return f"{label_model} alone"
-        return f"{label_model} + {_TITLES.get(self.end_model, self.end_model)}"
+        return f"{label_model} + {_END_MODELS.get(self.end_model, self.end_model)}"
 
 
-_TITLES = {
-    "majority": "Majority vote",
-    "dawid-skene": "Dawid-Skene",
-    "snorkel": "Snorkel's label model",
-    "flyingsquid": "FlyingSquid",
-    "gold": "Gold labels",
+def end_method(label_model: str) -> Method | None:
+    """Return the method that is this label model and a classifier, where there is one."""
+    found = [
+        method
+        for method in METHODS.values()
+        if method.estimator is LabelModelClassifier
+        and dict(method.defaults) == {"label_model": label_model}
+    ]
+    return found[0] if found else None
+
+
+def title_of(label_model: str) -> str:
+    """Return the name of a label model for tables.
+
+    Examples
+    --------
+    >>> title_of("dawid-skene"), title_of("best label model")
+    ('Dawid-Skene', 'Best label model')
+    """
+    method = end_method(label_model)
+    if method is None:
+        return label_model.capitalize()
+    return method.title.removesuffix(" + classifier")
+
+
+_END_MODELS = {
     "linear": "logistic regression",
     "mlp": "MLP",
     "bert": "BERT",
@@ -97,10 +121,12 @@ class PublishedCorpus:
 def published_corpus(source: CorpusVotes) -> PublishedCorpus | None:
     """Return the published corpus that this one is; None if it is none of them.
 
-    Of the same name is not the same: only where the numbers of rows in each part, of LFs and of
-    classes are those published do figures stand side by side.
+    Of the same name is not the same: only where the votes came with the corpus, and the numbers of
+    rows in each part, of LFs and of classes are those published, do figures stand side by side.
     """
     corpus = source.corpus
+    if corpus.label_matrix is None:
+        return None
     rows = [len(corpus.rows(part)) for part in ("train", "validation", "test")]
     sizes = (*rows, source.votes.shape[1], len(corpus.classes))
     known = [corpus for corpus in _corpora() if corpus.sizes == sizes]

@@ -13,8 +13,8 @@ import pandas as pd
 
 from spear_amal.data import CORPORA, Corpus, corpus_status
 from spear_amal.errors import InputError, SpearAmalError
-from spear_amal.studies.bench.entries import NO_END_MODEL, BenchEntry, run_alone
-from spear_amal.studies.bench.published import PublishedCorpus, published_corpus
+from spear_amal.studies.bench.entries import BenchEntry, run_alone
+from spear_amal.studies.bench.published import NO_END_MODEL, PublishedCorpus, published_corpus
 from spear_amal.studies.corpus_run import StudySetup, make_setup, run_identity, run_method
 from spear_amal.studies.corpus_votes import CorpusVotes, load_corpus_votes
 from spear_amal.studies.engine import ReportProgress, StudyRun, check_seeds, execute

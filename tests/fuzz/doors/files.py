@@ -76,6 +76,8 @@ def whole():
     )
     (folder / "rules.tsv").write_text("spam\tfree\tfree prize\nham\tsee\tsee you\n")
     cached(folder / "cache")
+    for kind in ("zip", "gztar"):
+        shutil.make_archive(str(folder / "wrench"), kind, folder / "wrench")
     return folder
 
 
@@ -159,6 +161,12 @@ def teacher_outputs(draw, folder):
 def wrench_folder(draw, folder):
     parts = draw(mostly(st.just(("train",)), odd))
     read_wrench(damaged(draw, folder, "wrench"), parts=parts)
+
+
+@door("data.read_wrench")
+def wrench_archive(draw, folder):
+    archive = damaged(draw, folder, draw(st.sampled_from(["wrench.zip", "wrench.tar.gz"])))
+    read_wrench(archive, parts=("train",))
 
 
 @door("data.read_wrench", "data.write_wrench")

@@ -18,6 +18,7 @@ from spear_amal.labeling import (
     get_label_instances,
     lf_check,
     lf_grades,
+    lf_values,
     next_rows,
     preds_to_probs,
     probs_to_preds,
@@ -202,7 +203,7 @@ def to_label_next(draw, folder):
         assert {codes[row] for row in chosen["row"]} == {-1}
 
 
-@door("labeling.review_lfs", "labeling.LFReview", "labeling.lf_grades")
+@door("labeling.review_lfs", "labeling.LFReview", "labeling.lf_grades", "labeling.lf_values")
 def review(draw, folder):
     L = draw(votes(rows=(1, 12)))
     y = draw(mostly(gold(len(L), L.classes), st.one_of(arrays((0, 2)), odd), 3))
@@ -215,6 +216,11 @@ def review(draw, folder):
     assert made.n_covered == (dense >= 0).any(1).sum()
     assert made.advice["rank"].tolist() == list(range(1, len(made.advice) + 1))
     json.dumps(made.to_dict(), allow_nan=False)
+    if made.n_gold:
+        values = lf_values(L, y)
+        pd.testing.assert_frame_equal(values, made.values[values.columns])
+        assert values["dropping"].fillna(0).between(-1, 1).all()
+        assert (values["value low"] <= values["value high"]).all()
     one = made.of(draw(mostly(st.just("lf0"), scalars)))
     assert set(one.lfs["LF"]) == {"lf0"}
 
