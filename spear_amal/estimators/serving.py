@@ -51,7 +51,7 @@ class SingleModelClassifier(BaseSpearEstimator):
         Above 1 the model learns more of what the ensemble says of its less favoured classes.
     gold_share : float
         What a row with gold is to be learnt as: so much gold, and for the rest the ensemble's
-        answer.
+        answer, which has seen that gold. Half of each cost two points of F1 on SMS.
     feature_model, hidden
         Of the one model.
     fit_strategy : {"crossfit"}
@@ -88,7 +88,7 @@ random_state, verbose
 
     ensemble: Any = None
     temperature: float = 1.0
-    gold_share: float = 0.5
+    gold_share: float = 0.0
     fit_strategy: str = "crossfit"
 
     _not_stored: ClassVar[tuple[str, ...]] = (*BaseSpearEstimator._not_stored, "ensemble")
@@ -198,11 +198,11 @@ def _merged(ensemble: Any) -> list[np.ndarray] | None:
     """
     if isinstance(ensemble, PooledClassifier):
         shares = ensemble.weights_["weight"]
-        parts = [(shares[name], _merged(member)) for name, member in ensemble.members_.items()]
-        used = [(share, part) for share, part in parts if share > 0 and part is not None]
-        if not used or len(used) < (shares[list(ensemble.members_)] > 0).sum():
+        used = [(shares[n], _merged(m)) for n, m in ensemble.members_.items() if shares[n] > 0]
+        known = [[share * values for values in part] for share, part in used if part is not None]
+        if not used or len(known) < len(used):
             return None
-        return [np.sum([share * part[i] for share, part in used], axis=0) for i in (0, 1)]
+        return [np.sum(values, axis=0) for values in zip(*known, strict=True)]
     networks = [model.feature for model in getattr(ensemble, "models_", ()) if model is not None]
     if not networks or not all(isinstance(network, LinearModel) for network in networks):
         return None
