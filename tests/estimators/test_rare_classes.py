@@ -102,3 +102,12 @@ def test_fewer_gold_rows_than_folds_are_as_many_folds(rows):
     with pytest.warns(UserWarning, match="5 folds need as many gold rows, found 3"):
         model = parse_method("amal:crossfit=5").make(**FAST).fit(X, labelled(y, 1, 1, 1), L=L)
     assert len(model.models_) == 3
+
+
+def test_three_gold_rows_are_enough_for_the_recommended_method(rows):
+    """Each model is trained on one gold row, validated on another one, and never sees the third."""
+    X, y, L = rows
+    with pytest.warns(UserWarning, match="5 folds need as many gold rows, found 3"):
+        model = parse_method("recommended").make(**FAST).fit(X, labelled(y, 2, 1), L=L)
+    assert np.isfinite(model.predict_proba(X, L=L)).all()
+    assert model.weights_["weight"].sum() > 0
