@@ -143,6 +143,8 @@ def _validation(spec: MethodSpec, estimator: Any) -> str:
     score = f"{reported_metric(estimator.metric)}: {estimator.val_score_:.3f}"
     if estimator.validation_source_ == "label-model":
         return f"Agreement with the label model, {score}. {UNKNOWN_WITHOUT_GOLD}"
+    if estimator.validation_source_ == "teacher":
+        return f"Agreement with the ensemble that taught it, on rows of any kind, {score}."
     return (
         f"Validation {score}, which is optimistic, as the same rows "
         f"{_role_of_validation(spec, estimator)}."

@@ -10,6 +10,7 @@ from spear_amal.estimators.label_model import LabelModelClassifier, ReweightedCl
 from spear_amal.estimators.pool import PooledClassifier
 from spear_amal.estimators.rule_network import RuleNetworkClassifier
 from spear_amal.estimators.rules import RuleModelConfig
+from spear_amal.estimators.serving import SingleModelClassifier, distilled
 from spear_amal.estimators.spear import PRESETS, SpearClassifier
 from spear_amal.estimators.sskd import RotationDistiller, ViewConfig
 from spear_amal.estimators.together import fit_together
@@ -29,8 +30,10 @@ __all__ = [
     "RotationDistiller",
     "RuleModelConfig",
     "RuleNetworkClassifier",
+    "SingleModelClassifier",
     "SpearClassifier",
     "ViewConfig",
+    "distilled",
     "distiller",
     "fit_together",
     "nest_options",

@@ -357,6 +357,10 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         """Return the votes (n, m) of all rows, if they are to be trained on; `y` (n,) are codes."""
         return votes if self._uses_rules else None
 
+    def _classes_told(self) -> Any:
+        """Return the classes (C,) that are known without gold and votes; else None."""
+        return None
+
     def _check_features(self, X: Any, reset: bool) -> Any:
         check = check_features_or_images if self._takes_images else check_features
         return check(self, X, reset)

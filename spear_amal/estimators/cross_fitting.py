@@ -292,7 +292,7 @@ def possible_folds(n_folds: int, n_rows: int, rows: str) -> int:
 
 
 def _covered_folds(pool: TrainingPool, plan: FitPlan) -> list[np.ndarray]:
-    rows = pool.ordered(np.flatnonzero(pool.covered()))
+    rows = pool.ordered(np.flatnonzero(pool.answered()))
     n_folds = possible_folds(plan.n_folds, len(rows), "rows with votes")
     folds = KFold(n_folds, shuffle=True, random_state=plan.seed)
     return [rows[validation] for _, validation in folds.split(rows)]
@@ -315,7 +315,7 @@ def _training_rows(
     if validation is not None and not pool.has_gold:
         kept = np.setdiff1d(extra, validation)
         # Of a few rows with votes V are all: better trained on twice than not at all.
-        extra = kept if pool.covered()[kept].any() else extra
+        extra = kept if pool.answered()[kept].any() else extra
     if not plan.keep_uncovered:
         extra = extra[pool.covered()[extra]]
     if plan.select_rows is not None and pool.votes is not None:

@@ -8,6 +8,10 @@ from functools import partial
 from numbers import Real
 from typing import Any, ClassVar, Self, cast
 
+import numpy as np
+import torch
+from scipy.special import softmax
+
 from spear_amal._typing import MatrixLike, PathLike, VectorLike, VotesLike
 from spear_amal.errors import InputError
 from spear_amal.estimators.base import BaseSpearEstimator, network_name
@@ -235,7 +239,7 @@ class_weight, metric, random_state, verbose
             pool,
             lambda class_weights: self._make_losses(pool, class_weights),
             lambda seen, generator: rules.make_model(pool, seen, self.n_lfs_),
-            make_mixer=lambda: self._new_mixer(pool.votes is not None),
+            make_mixer=lambda: self._mixer_of_rows(pool, logits),
             make_teachers=lambda gold: logits,
             online_teachers=self._online_teachers() if asked.own else (),
             config=lambda: config() | {"teachers": asked.digest, "teacher_cache": None},
@@ -259,6 +263,15 @@ class_weight, metric, random_state, verbose
             n_teachers=len(getattr(self, "teachers_", self.teachers)),
             with_rules=with_rules,
         )
+
+    def _mixer_of_rows(self, pool: TrainingPool, logits: np.ndarray) -> Mixer:
+        """Make the mixer, and tell one that is aware of labels what teachers say of them."""
+        mixer = self._new_mixer(pool.votes is not None)
+        if getattr(mixer, "label_aware", False):
+            labels = np.maximum(pool.y, 0)[:, None, None]
+            told = np.take_along_axis(softmax(logits, axis=2), labels, axis=2)[:, :, 0]
+            mixer.told = torch.tensor(np.where(pool.y[:, None] >= 0, told, np.nan))
+        return mixer
 
     def _online_teachers(self) -> tuple[Any, ...]:
         """For each teacher, how to ask about an augmented batch; see :class:`Table`."""

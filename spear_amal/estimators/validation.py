@@ -29,8 +29,8 @@ from spear_amal.votes.gold import Gold, read_gold
 from spear_amal.votes.label_matrix import LabelMatrix, as_label_matrix
 from spear_amal.votes.row_ids import align_votes, check_same_rows
 
-# Share of the rows with votes that choose the epoch where there is no gold.
-COVERED_FRACTION = 0.2
+# Share of the rows with votes, or a teacher, that choose the epoch where there is no gold.
+ANSWERED_FRACTION = 0.2
 
 
 class FitInputs(NamedTuple):
@@ -58,8 +58,9 @@ class TrainingPool:
     validation : ndarray of int
         Row numbers of V; all of them labelled, or none if there is no gold at all.
     classes : ndarray (C,)
-    source : {"given", "split", "training", "folds", "label-model"}
-        Where V came from; "label-model": there is no gold, and V are rows with votes.
+    source : {"given", "split", "training", "folds", "label-model", "teacher"}
+        Where V came from; "label-model": there is no gold, and V are rows with votes; "teacher":
+        there are neither, and V are rows of any kind.
     n_train : int
         Rows of X.
     places : ndarray of int (n,)
@@ -103,6 +104,10 @@ class TrainingPool:
         """Rows (n,) on which an LF fired."""
         return np.zeros(len(self.y), dtype=bool) if self.votes is None else self.votes.covered()
 
+    def answered(self) -> np.ndarray:
+        """Rows (n,) of which something is said without gold: by LFs, or else by teachers."""
+        return np.ones(len(self.y), dtype=bool) if self.votes is None else self.votes.covered()
+
 
 def make_pool(
     estimator: Any, inputs: FitInputs, plan: list[tuple[int, int]] | None = None
@@ -132,8 +137,10 @@ def make_pool(
         check_rows("L", len(votes), X.shape[0], "X")
         if plan is None and votes.nnz == 0:
             raise InputError("all LFs abstain on all rows of L; without votes leave L out")
-    gold = read_target(_given_gold(estimator, inputs, X.shape[0]), votes, inputs.X, X.shape[0])
-    order = _learn_classes(estimator, gold, None if estimator._needs_gold else votes)
+    told = estimator._classes_told() if inputs.y is None and votes is None else None
+    y_given = _given_gold(estimator, inputs, X.shape[0], told)
+    gold = read_target(y_given, votes, inputs.X, X.shape[0], told)
+    order = _learn_classes(estimator, gold, None if estimator._needs_gold else votes, told)
     codes = codes_of_model(gold.codes, order)
     if order is None and votes is not None and estimator.classes_.dtype.kind in "iu":
         warn_of_sorted_codes(votes, codes)
@@ -172,9 +179,10 @@ def make_pool(
     )
 
 
-def _given_gold(estimator: Any, inputs: FitInputs, n_rows: int) -> Any:
-    """Gold as it was given; none of any row where votes are enough."""
-    if inputs.y is None and inputs.L is not None and not estimator._needs_gold:
+def _given_gold(estimator: Any, inputs: FitInputs, n_rows: int, told: Any) -> Any:
+    """Gold as it was given; none of any row where votes, or teachers, are enough."""
+    votes_do = inputs.L is not None and not estimator._needs_gold
+    if inputs.y is None and (votes_do or told is not None):
         return np.full(n_rows, -1)
     return inputs.y
 
@@ -183,8 +191,10 @@ def _held_out(
     estimator: Any, codes: np.ndarray, votes: LabelMatrix | None, places: np.ndarray
 ) -> tuple[np.ndarray, str]:
     """Rows of V where none were given, and where they came from."""
-    if votes is not None and (codes < 0).all():
-        return hold_out_covered(votes, estimator.seed_, places), "label-model"
+    if (codes < 0).all():
+        rows = np.arange(len(codes)) if votes is None else np.flatnonzero(votes.covered())
+        source = "teacher" if votes is None else "label-model"
+        return hold_out_answered(rows, estimator.seed_, places), source
     return hold_out(codes, estimator.validation_fraction, estimator.seed_, places)
 
 
@@ -200,18 +210,22 @@ def _row_weights(inputs: FitInputs, y: np.ndarray, validation: np.ndarray) -> np
 
 
 def _source_of(estimator: Any, source: str) -> str:
-    in_folds = estimator.fit_strategy.startswith("crossfit") and source != "label-model"
+    without_gold = source in ("label-model", "teacher")
+    in_folds = estimator.fit_strategy.startswith("crossfit") and not without_gold
     return "folds" if in_folds else source
 
 
-def _learn_classes(estimator: Any, gold: Gold, votes: LabelMatrix | None) -> tuple[int, ...] | None:
+def _learn_classes(
+    estimator: Any, gold: Gold, votes: LabelMatrix | None, told: Any
+) -> tuple[int, ...] | None:
     """Set ``classes_`` from gold; return the order in which the votes have them, if another.
 
-    `votes` are given where they are enough to learn from; without gold the classes are theirs.
+    `votes` are given where they are enough to learn from; without gold the classes are theirs, or
+    those that teachers told.
     """
     if votes is not None and (gold.codes < 0).all():
         check_voted_classes(votes)
-    else:
+    elif told is None:
         check_gold(gold)
     if (gold.codes < 0).any():
         refuse_unlabelled_in_calibration()
@@ -491,14 +505,13 @@ def hold_out(
     return common[np.isin(common, held)], "split"
 
 
-def hold_out_covered(votes: LabelMatrix, seed: int, places: np.ndarray) -> np.ndarray:
-    """Choose a fifth of the rows with votes, which are the validation rows where none has gold.
+def hold_out_answered(rows: np.ndarray, seed: int, places: np.ndarray) -> np.ndarray:
+    """Choose a fifth of the rows (k,), which are the validation rows where none has gold.
 
     Of fewer than five all. They are drawn from in the order of `places`.
     """
-    rows = np.flatnonzero(votes.covered())
     rows = rows[np.argsort(places[rows])]
-    size = round(COVERED_FRACTION * len(rows))
+    size = round(ANSWERED_FRACTION * len(rows))
     if size < 1:
         return rows
     drawn = np.random.default_rng(seed).permutation(len(rows))[:size]
@@ -512,9 +525,11 @@ def stack(parts: list[Any]) -> Any:
     return np.concatenate(parts)
 
 
-def read_target(y: Any, votes: LabelMatrix | None, X: Any, n_rows: int) -> Gold:
-    """Read the labels (n,) of the training rows, and the classes if no votes know them."""
-    gold = read_gold(_as_column(y, "y"), votes)
+def read_target(
+    y: Any, votes: LabelMatrix | None, X: Any, n_rows: int, classes: Any = None
+) -> Gold:
+    """Read the labels (n,) of the training rows, and the classes if neither argument has them."""
+    gold = read_gold(_as_column(y, "y"), classes if votes is None else votes)
     check_rows("y", len(gold.codes), n_rows, "X")
     check_same_rows(y, X, "y", "X")
     return gold

@@ -39,6 +39,9 @@ class AlmKd(LearnedRowWeights):
         Step of lambda per unit of gradient inner product, as AMAL's.
     start : float
         First lambda of every teacher, in [0, 1]. The paper names none; 0.9 is its later code's.
+    label_aware : bool
+        Begin with `start` times the probability that the teacher gives the row's label: less where
+        it contradicts the label.
     gradient : {"paper", "exact"}
         With several teachers, subtract the label's gradient from every teacher's (Eq. 14); or from
         that of the largest lambda only (ties share it), which is the derivative of the objective.
@@ -68,6 +71,7 @@ class AlmKd(LearnedRowWeights):
         weight_lr: float = 1.2,
         *,
         start: float = 0.9,
+        label_aware: bool = False,
         gradient: str = "paper",
         outer: str = "teacher",
         alpha: float = 0.2,
@@ -82,6 +86,7 @@ class AlmKd(LearnedRowWeights):
     ) -> None:
         self.weight_lr = weight_lr
         self.start = start
+        self.label_aware = label_aware
         self.gradient = gradient
         self.outer = outer
         self.alpha = alpha
@@ -114,7 +119,8 @@ class AlmKd(LearnedRowWeights):
         both = (learnt & self.label).any(1) & (learnt & teacher).any(1)
         self.mixed = learnt & teacher & both.unsqueeze(1)  # (n_rows, K)
         every = torch.arange(n_rows, device=domain.device)
-        started = torch.where(self.mixed, float(self.start), self.lambdas[every])
+        begun = self.lambdas[every]  # 1, or what a teacher says of the label
+        started = torch.where(self.mixed, self.start * begun, begun)
         self.lambdas[every] = self._completed(started, every)
 
     def _completed(self, weights: Tensor, rows: Tensor) -> Tensor:

@@ -92,6 +92,9 @@ class Amal(LearnedRowWeights):
         First weight of every loss on every row; 1 is SPEAR. Or first weights by loss name, where
         "label" stands for the loss on labels and "teacher" for every teacher's; losses that are
         not named start at 1, and so do those that are not mixable.
+    label_aware : bool
+        Begin with a teacher's `start` times the probability that it gives the row's label: less
+        where it contradicts the label.
     refresh_every, warmup : int
         Epochs between refreshes, and epochs before the first.
     lookahead_lr : float
@@ -132,6 +135,7 @@ class Amal(LearnedRowWeights):
         eta_lambda: float | None = None,
         clamp: tuple[float, float] = (0.0, 1.0),
         start: float | Mapping[str, float] = 1.0,
+        label_aware: bool = False,
         refresh_every: int = 3,
         warmup: int = 2,
         lookahead_lr: float = 0.5,
@@ -149,6 +153,7 @@ class Amal(LearnedRowWeights):
         self.eta_lambda = eta_lambda
         self.clamp = clamp
         self.start = start
+        self.label_aware = label_aware
         self.refresh_every = refresh_every
         self.warmup = warmup
         self.lookahead_lr = lookahead_lr

@@ -17,8 +17,15 @@ from spear_amal._typing import PathLike
 from spear_amal.batch import Batch
 from spear_amal.errors import InputError
 from spear_amal.mixers.base import LookAheadLike, LookAheadOptions, Mixer, check_look_ahead
+from spear_amal.mixers.loss_roles import TEACHER, in_role
 from spear_amal.mixers.weight_table import DTYPES, MappedTable, WeightTable, file_of
-from spear_amal.params import check_choice, check_not_negative, check_positive, check_whole
+from spear_amal.params import (
+    check_choice,
+    check_flag,
+    check_not_negative,
+    check_positive,
+    check_whole,
+)
 from spear_amal.tensors.bool_table import PackedBools
 
 MEAN_ROWS = 1 << 20  # rows whose weights are held at once where means are taken
@@ -41,8 +48,12 @@ class LearnedRowWeights(Mixer):
     look_ahead: str
     table_dtype: str = "float32"
     table_path: PathLike | None = None
-    #: Whether means over epochs are kept, which a refit asks for; of tables in memory only.
+    #: Whether means over epochs are kept, in memory; a refit asks for it.
     averages: bool = False
+    label_aware: bool = False
+    #: Probability (n_rows, T) that each teacher gives the label of each row, NaN where there is no
+    #: such thing; whoever knows the rows sets it before `attach` where `label_aware` asks for it.
+    told: Tensor | None = None
 
     def check_settings(self) -> None:
         """Raise InputError for a setting that cannot be used."""
@@ -52,6 +63,7 @@ class LearnedRowWeights(Mixer):
             check_whole("group_size", self.group_size, 1)
         check_positive("lookahead_lr", self.lookahead_lr)
         check_look_ahead(self.look_ahead)
+        check_flag("label_aware", self.label_aware)
         check_not_negative("weight_lr", self.weight_lr)
         check_choice("normalise", self.normalise, ("none", "features", "max-abs", "l2"))
         check_choice("table_dtype", self.table_dtype, sorted(DTYPES))
@@ -64,9 +76,26 @@ class LearnedRowWeights(Mixer):
         # On the table's device: looking weights up costs no transfer per step.
         start = self._starts(names, mixable).to(domain.device)
         self.lambdas = self._new_table(n_rows, start)  # (n_rows, K)
+        if self.label_aware:
+            self._begin_by_labels(n_rows, names, domain, mixable)
         self.learnt = PackedBools.pack(domain, mixable)  # (n_rows, K)
         self._means: tuple[Tensor, int, dict[str, float]] | None = None
         self._mean, self._epochs = torch.zeros(0), 0
+
+    def _begin_by_labels(
+        self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor
+    ) -> None:
+        """Multiply each teacher's first weight by the probability that it gives the row's label."""
+        teachers = in_role(names, TEACHER) & mixable.cpu()
+        if self.told is None or self.told.shape != (n_rows, int(teachers.sum())):
+            raise InputError(
+                "label_aware needs labels and teachers, of all rows in one process: use it with "
+                "DistilledClassifier, or leave it out"
+            )
+        every = torch.arange(n_rows, device=domain.device)
+        begun = self.lambdas[every]
+        begun[:, teachers] *= torch.nan_to_num(self.told, nan=1.0).to(begun)
+        self.lambdas[every] = begun
 
     def _starts(self, names: Sequence[str], mixable: Tensor) -> Tensor:
         """First weights (K,)."""
@@ -140,7 +169,7 @@ class LearnedRowWeights(Mixer):
 
     def end_epoch(self) -> None:
         """Take the weights of an epoch into the mean, if it is wanted."""
-        if not self.averages or isinstance(self.lambdas, MappedTable):
+        if not self.averages:
             return
         self._epochs += 1
         weights = self.table()

@@ -15,6 +15,7 @@ from spear_amal.estimators import (
     PooledClassifier,
     ReweightedClassifier,
     RuleNetworkClassifier,
+    SingleModelClassifier,
     SpearClassifier,
 )
 from spear_amal.label_models import LABEL_MODELS
@@ -298,6 +299,14 @@ _ALL = (
         PooledClassifier,
         {"crossfit": 5},
         space=AMAL_SPACE,
+        **_BY_V,
+    ),
+    Method(
+        "single-model",
+        "One model of the pool",
+        SingleModelClassifier,
+        {"crossfit": 5},
+        space=RATE,
         **_BY_V,
     ),
 )

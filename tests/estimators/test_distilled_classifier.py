@@ -580,3 +580,21 @@ def test_a_second_fit_forgets_the_first():
     model.set_params(teachers=[teacher()])
     fitted(model)
     assert np.array_equal(model.predict_proba(rows("features")), first)
+
+
+@pytest.mark.parametrize("mixer", ["alm-kd", "amal"])
+def test_a_label_aware_start_is_told_by_the_teacher(mixer):
+    """With no step of the weights they stay as they began, by the teacher's own probabilities."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(97, 3)), np.arange(97) % 3
+    logits = rng.normal(size=(97, 3))
+    options = {"label_aware": True, "weight_lr": 0.0, "start": 0.9}
+    trainer = TrainerConfig(max_epochs=2)
+    student = DistilledClassifier(
+        "linear", [logits], mixer=mixer, mixer_options=options, trainer=trainer
+    ).fit(X, y)
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    begun = student.weights_["teacher"].to_numpy()
+    trained = ~np.isnan(begun)
+    assert trained.sum() > 40
+    np.testing.assert_allclose(begun[trained], 0.9 * p[np.arange(97), y][trained], rtol=1e-4)

@@ -8,6 +8,7 @@ from spear_amal.errors import InputError
 from spear_amal.losses import ComponentSet, GoldCrossEntropy
 from spear_amal.losses.teacher import teacher_components
 from spear_amal.maths.losses import domain_counts, weighted_objective
+from spear_amal.mixers import Amal
 from spear_amal.mixers.alm_kd import AlmKd
 from spear_amal.models import MLP, JointModel, LinearModel
 from spear_amal.training.look_ahead import LookAhead
@@ -204,3 +205,39 @@ def test_the_look_ahead_is_told_what_the_outer_loss_is():
 def test_nonsense_is_refused_by_name(options):
     with pytest.raises(InputError, match=next(iter(options))):
         AlmKd(**options)
+
+
+@TEACHERS
+def test_a_label_aware_start_is_less_where_the_teacher_contradicts_the_label(n_teachers):
+    _, components, batch, _ = setting(n_teachers)
+    p = batch.teachers.softmax(2)
+    told = torch.full((B, n_teachers), torch.nan, dtype=torch.float64)
+    for i in range(B):
+        if batch.y[i] >= 0:
+            told[i] = p[i, :, batch.y[i]]
+    mixer = AlmKd(start=0.8, label_aware=True)
+    mixer.told = told
+    table = attached(mixer, components, batch).table().double()
+    for i in range(B):
+        speaks = ~batch.teachers[i].isnan().any(1)
+        if batch.y[i] < 0 or not speaks.any():
+            assert (table[i] == 1).all()  # nothing to share
+            continue
+        expected = 0.8 * p[i, speaks, batch.y[i]]
+        assert table[i, 1:][speaks].tolist() == pytest.approx(expected.tolist(), rel=1e-5)
+        assert table[i, 0].item() == pytest.approx(1 - expected.max().item(), rel=1e-5)
+
+
+def test_amal_begins_with_its_start_times_what_the_teacher_says_of_the_label():
+    _, components, batch, _ = setting(1, gaps=False)
+    mixer = Amal(start={"label": 0.5, "teacher": 0.9}, label_aware=True)
+    mixer.told = batch.teachers.softmax(2)[:, 0].gather(1, batch.y[:, None])
+    table = attached(mixer, components, batch).table().double()
+    assert table[:, 0].tolist() == [0.5] * B
+    assert table[:, 1].tolist() == pytest.approx((0.9 * mixer.told[:, 0]).tolist(), rel=1e-5)
+
+
+def test_a_label_aware_start_without_teachers_answers_is_an_error():
+    _, components, batch, _ = setting(2)
+    with pytest.raises(InputError, match="label_aware needs labels and teachers"):
+        attached(AlmKd(label_aware=True), components, batch)

@@ -11,7 +11,7 @@ from spear_amal.estimators import distiller, nest_options, option_places
 
 NAMES = [
     *("GoldClassifier", "LabelModelClassifier", "ReweightedClassifier", "RuleNetworkClassifier"),
-    *("SpearClassifier", "DistilledClassifier", "AuxiliaryClassifier"),
+    *("SpearClassifier", "DistilledClassifier", "AuxiliaryClassifier", "SingleModelClassifier"),
 ]
 #: Numbers of epochs, rows and folds ask for work: small ones alone are drawn.
 QUICK = {"trainer__max_epochs": 2, "trainer__batch_size": 8, "hidden": (4,)}
