@@ -37,6 +37,7 @@ from spear_amal.studies.crossval.table import ComparedTable, TableRows, compared
 from spear_amal.studies.crossval.verdict import SMALLEST_GAIN
 from spear_amal.studies.results_file import StudyFile
 from spear_amal.text_classifier import LFsLike, TablesLike, TextClassifier
+from spear_amal.training import reported_metric
 from spear_amal.training_rows import VotesOfRows
 from spear_amal.votes.gold import read_gold
 from spear_amal.votes.label_matrix import LabelMatrix
@@ -64,7 +65,7 @@ class Comparison:
         without rules. It is added where it is not among the methods.
     folds, repeats : int
         Outer folds, and how often the gold rows are dealt into them.
-    metric : {"accuracy", "f1", "macro-f1"}
+    metric : {"accuracy", "f1", "macro-f1", "auto"}
     features : as for :class:`spear_amal.TextClassifier`
         Fitted anew in each fold.
     max_epochs : int, optional
@@ -197,7 +198,7 @@ class Comparison:
         """Return table and verdict for a notebook."""
         if not hasattr(self, "table_"):
             return f"<pre>{html.escape(repr(self))}</pre>"
-        table = readable_scores(self.table_, self.metric)
+        table = readable_scores(self.table_, reported_metric(self.metric))
         lines = [line for line in (self.verdict_, *self.notes_) if line]
         paragraphs = "".join(f"<p>{html.escape(line)}</p>" for line in lines)
         return table.to_html(index=False, border=0) + paragraphs

@@ -59,7 +59,7 @@ class TextClassifier(BaseEstimator):
         "tfidf", "encoder:NAME", "columns:a,b", or several joined, as "tfidf+columns:price,shop";
         see :class:`spear_amal.data.table_features.TableFeatures`. They are fitted on the rows that
         `fit` is given.
-    metric : {"accuracy", "f1", "macro-f1"}
+    metric : {"accuracy", "f1", "macro-f1", "auto"}
         Chooses the epoch.
     max_epochs : int
     random_state : int

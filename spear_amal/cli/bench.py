@@ -10,6 +10,7 @@ from spear_amal.cli.outputs import check_outputs
 from spear_amal.cli.study import FailedRunsError
 from spear_amal.cli.study_progress import study_progress
 from spear_amal.report.bench_report import (
+    gain_words,
     readable_bench,
     readable_ranks,
     table_title,
@@ -70,7 +71,8 @@ def _named(names: Sequence[str]) -> Sequence[str] | None:
 
 def _print_tables(result: Bench) -> None:
     for facts, protocol, table in bench_tables(result):
-        title = table_title(facts, protocol, result)
+        gain = gain_words(table)
+        title = table_title(facts, protocol, result) + (f"; {gain}" if gain else "")
         show_table(readable_bench(table, facts.metric), title, table)
     for protocol, ranks in mean_ranks(result):
         n = len(ranks.columns) - 2

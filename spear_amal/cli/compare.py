@@ -111,8 +111,8 @@ def comparison_content(
         title=f"What the rules add on {table.name}",
         verdict=NO_VERDICT if outcome.verdict is None else outcome.verdict.text,
         summary=[f"{size}. Compared: {what}."],
-        table=readable_scores(outcome.table, plan.metric),
-        estimate=score_figures(outcome.table, plan.metric),
+        table=readable_scores(outcome.table, plan.reported),
+        estimate=score_figures(outcome.table, plan.reported),
         by_draw=_by_draw(table, plan, result),
         outcomes=[evaluation_of(spec, result, len(table.classes)) for spec in plan.specs],
         class_names=table.classes,
@@ -149,7 +149,7 @@ def _by_draw(
             for fold in range(result.folds.n_folds):
                 held_out = predictions.folds[repeat] == fold
                 value = score(
-                    plan.metric, predictions.y[held_out], predicted[held_out], table.positive
+                    plan.reported, predictions.y[held_out], predicted[held_out], table.positive
                 )
                 draw = f"{repeat + 1}.{fold + 1}"
                 rows.append({"method": plain_title(spec), "draw": draw, "score": 100 * value})

@@ -24,6 +24,7 @@ from spear_amal.studies.crossval.crossover import (
 from spear_amal.studies.crossval.outcome import plain_title
 from spear_amal.studies.crossval.table import ComparedTable, compared_table
 from spear_amal.studies.results_file import StudyFile
+from spear_amal.training import reported_metric
 
 
 def crossover(options: CrossoverOptions) -> None:
@@ -75,7 +76,7 @@ def _read(options: CrossoverOptions) -> tuple[ComparedTable, str, int | None]:
 
 
 def _print(plan: CrossoverPlan, result: CrossoverResult, options: CrossoverOptions) -> None:
-    what = f"{METRIC_NAMES[plan.metric]} on rows that no training saw, in points"
+    what = f"{METRIC_NAMES[reported_metric(plan.metric)]} on rows that no training saw, in points"
     show_table(readable_crossover(result.table), f"With rules and without, {what}", result.table)
     for line in (*result.notes, *result.sentences):
         print_result(line)
@@ -118,7 +119,7 @@ def _content(
                 "high": points["gain_high"],
             }
         ),
-        metric=METRIC_NAMES[plan.metric],
+        metric=METRIC_NAMES[reported_metric(plan.metric)],
         notes=result.notes,
         settings=options.as_text(),
     )

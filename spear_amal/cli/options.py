@@ -10,7 +10,7 @@ from pydantic import Field
 from spear_amal.cli.schema import Options, flag_of, option
 from spear_amal.errors import InputError
 
-Metric = Literal["accuracy", "f1", "macro-f1"]
+Metric = Literal["accuracy", "f1", "macro-f1", "auto"]
 EstimateSource = Literal["cv", "test", "none"]
 
 Text = Annotated[str, Field(min_length=1)]
@@ -87,7 +87,11 @@ class TrainingConfig(Options):
         "Folder where votes are kept, so that only edited labelling functions run again; default: "
         ".spear_amal_cache beside the file of labelling functions.",
     )
-    metric: Metric = option("accuracy", "What chooses the epoch: accuracy, f1 or macro-f1.")
+    metric: Metric = option(
+        "accuracy",
+        "What chooses the epoch and is reported: accuracy, f1 or macro-f1; auto reports accuracy, "
+        "and chooses by the likelihood of gold, which sees rare classes.",
+    )
     seed: int = option(0, "Starts the training; the same seed gives the same model.", ge=0)
     max_epochs: int = option(100, "Number of epochs at most.", ge=1)
     output: Path = option(MODEL, "Model file to write.")

@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn.metrics import confusion_matrix, f1_score
 
 from spear_amal.cli.apply import vote
-from spear_amal.cli.console import print_result, print_warning, show_rows
+from spear_amal.cli.console import add_to_json, print_result, print_warning, show_rows
 from spear_amal.cli.options import EvaluateOptions, PredictOptions
 from spear_amal.cli.outputs import check_outputs
 from spear_amal.cli.tables import ReadingOptions, layout_of, print_numbers, read_frame
@@ -20,6 +20,7 @@ from spear_amal.data.add_columns import add_columns
 from spear_amal.data.delimited import as_no_formula
 from spear_amal.data.table_kinds import is_delimited, suffix_of
 from spear_amal.errors import InputError
+from spear_amal.maths.prediction_powered import powered_share
 from spear_amal.studies import score_table
 from spear_amal.text_classifier import TextClassifier
 
@@ -72,19 +73,33 @@ def evaluate(options: EvaluateOptions) -> None:
     known = np.flatnonzero(codes >= 0)
     if not len(known):
         raise InputError(f"{where}: no row has a label in the column {options.label_column!r}")
-    p, y = (
-        _probabilities(model, frame, options.lfs, options.label_column)[known],
-        model.places_[codes[known]],
-    )
+    everywhere = _probabilities(model, frame, options.lfs, options.label_column)
+    p, y = everywhere[known], model.places_[codes[known]]
     print_result(f"{len(frame)} rows, {len(known)} of them labelled and scored")
-    _warn_of_known_rows(model, frame.iloc[known])
+    new = not _warn_of_known_rows(model, frame.iloc[known])
     _show_scores(p, y, model)
     _show_confusion(p, y, model)
+    if new:
+        _print_accuracy(p, y, everywhere[codes < 0])
 
 
-def _warn_of_known_rows(model: TextClassifier, scored: pd.DataFrame) -> None:
+def _print_accuracy(p: np.ndarray, y: np.ndarray, others: np.ndarray) -> None:
+    """Print the accuracy to expect on rows like these, from labelled rows and from confidence."""
+    accuracy = powered_share(p.argmax(1) == y, p.max(1), others.max(1, initial=0.0))
+    source = f"{len(y)} labelled rows"
+    if accuracy.weight:
+        source += f" and the confidence on {len(others)} others"
+    print_result(
+        f"Accuracy on rows like these {accuracy.value:.3f} (95% interval {accuracy.low:.3f} to "
+        f"{accuracy.high:.3f}), from {source}"
+    )
+    add_to_json(accuracy={"value": accuracy.value, "low": accuracy.low, "high": accuracy.high})
+
+
+def _warn_of_known_rows(model: TextClassifier, scored: pd.DataFrame) -> bool:
+    """Print a warning if the model was trained on labels of these texts; return whether it was."""
     if model.text_column_ not in scored:
-        return
+        return False
     n_known = int(model.are_gold_rows(scored[model.text_column_].tolist()).sum())
     if n_known:
         print_warning(
@@ -92,6 +107,7 @@ def _warn_of_known_rows(model: TextClassifier, scored: pd.DataFrame) -> None:
             "trained on, so this score is too good; score it on other rows, or go by the estimate "
             "that train printed"
         )
+    return n_known > 0
 
 
 def _probabilities(

@@ -33,6 +33,7 @@ from spear_amal.report import Evaluation, Examples, ReportContent, votes_sentenc
 from spear_amal.studies import MethodSpec, parse_method
 from spear_amal.studies.crossval.estimate import ScoreEstimate
 from spear_amal.text_classifier import TextClassifier
+from spear_amal.training import reported_metric
 from spear_amal.training_rows import LabelledTable, TrainingData
 
 
@@ -123,7 +124,9 @@ def members_table(estimator: Any) -> pd.DataFrame | None:
         {
             "member": [str(name) for name in frame.index],
             "weight": [f"{weight:.2f}" for weight in frame["weight"]],
-            f"{estimator.metric} on unseen gold rows": [f"{s:.3f}" for s in frame["score"]],
+            f"{reported_metric(estimator.metric)} on unseen gold rows": [
+                f"{s:.3f}" for s in frame["score"]
+            ],
             "log-likelihood": [f"{value:.3f}" for value in frame["log_likelihood"]],
         }
     )
@@ -137,7 +140,7 @@ LEFT_OUT = (
 
 def _validation(spec: MethodSpec, estimator: Any) -> str:
     """Return in words what the validation score is worth."""
-    score = f"{estimator.metric}: {estimator.val_score_:.3f}"
+    score = f"{reported_metric(estimator.metric)}: {estimator.val_score_:.3f}"
     if estimator.validation_source_ == "label-model":
         return f"Agreement with the label model, {score}. {UNKNOWN_WITHOUT_GOLD}"
     if estimator.validation_source_ == "teacher":

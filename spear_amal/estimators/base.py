@@ -63,7 +63,7 @@ from spear_amal.models import (
 from spear_amal.models.registry import FeatureModelLike
 from spear_amal.params import Interval, NestedParameters, StrOptions, nest_options
 from spear_amal.seeds import LARGEST_SEED, RandomStateLike, settle_seed
-from spear_amal.training import METRICS, ProgressBar, Table, TrainerConfig, score
+from spear_amal.training import CHOICES, ProgressBar, Table, TrainerConfig, score
 from spear_amal.training.config import DTYPES
 from spear_amal.votes.label_matrix import LabelMatrix, as_label_matrix
 from spear_amal.votes.row_ids import align_votes, check_same_rows
@@ -136,7 +136,7 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "prior_correction": ["boolean"],
         "class_weight": [None, StrOptions({BALANCED}), Mapping],
-        "metric": [StrOptions(set(METRICS))],
+        "metric": [StrOptions(set(CHOICES))],
         "random_state": [
             None,
             Interval(Integral, 0, LARGEST_SEED, closed="both"),

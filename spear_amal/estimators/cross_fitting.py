@@ -21,6 +21,7 @@ from spear_amal.estimators.validation import TrainingPool
 from spear_amal.losses import ComponentSet
 from spear_amal.mixers import Mixer
 from spear_amal.mixers.fixed import Frozen
+from spear_amal.mixers.row_weights import LearnedRowWeights
 from spear_amal.mixers.weight_table import MappedTable
 from spear_amal.models import JointModel
 from spear_amal.tensors.bool_table import PackedBools
@@ -395,6 +396,9 @@ class _Part:
         else:
             source, rows = stream.table, stream.rows(gold, plan.keep_uncovered)
         mixers = plan.make_mixer().candidates(components.names)
+        for mixer in mixers:
+            if plan.fit_strategy == "refit" and isinstance(mixer, LearnedRowWeights):
+                mixer.averages = True
         members = []
         for i, mixer in enumerate(mixers):
             trial = f"trial{i}" if i else ""
@@ -464,9 +468,14 @@ def _refit(
 ) -> Steps[FoldResult]:
     """Train anew on L and V for the chosen number of epochs, with the learnt weights frozen.
 
+    Learnt weights steer: at the end they hold back what the model has too much of by then, which
+    says little of what another model wants from its start on. So each row gets the mean of its
+    weights over the epochs, which is how much it counted on the whole.
+
     A mixer that weighs each batch as it comes has none to freeze: it goes on learning from V.
     """
-    weights = first.result.weights
+    result = first.result
+    weights = result.weights if result.mean_weights is None else result.mean_weights
     mixer = first.mixer if weights is None else _frozen(weights, first, tables)
     epochs = first.result.best_epoch + 1
     return (yield from _refit_with(mixer, epochs, pool, tables, first, plan, mark))

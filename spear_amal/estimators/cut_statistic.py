@@ -108,20 +108,18 @@ def kept_rows(graph: NeighbourGraph, labels: np.ndarray, share: float) -> np.nda
 
 def row_selection(
     pool: TrainingPool,
-    share: float | None,
+    share: float,
     labels_of: Callable[[np.ndarray | None], np.ndarray],
-) -> Callable[[np.ndarray | None], np.ndarray] | None:
-    """Return what chooses the rows with votes to train on, for a plan; None where all are kept.
+) -> Callable[[np.ndarray | None], np.ndarray]:
+    """Return what chooses the rows with votes to train on, for a plan.
 
     Parameters
     ----------
     pool : TrainingPool
-    share : float or None
+    share : float
     labels_of : function (teachers) -> ndarray of int (n,)
         Pseudo-labels of all rows of the pool.
     """
-    if share is None or pool.votes is None:
-        return None
 
     @cache  # the folds of a fit share one graph
     def graph() -> NeighbourGraph:

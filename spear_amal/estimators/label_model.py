@@ -82,7 +82,7 @@ class LabelModelClassifier(BaseSpearEstimator):
             pool,
             lambda class_weights: self._make_losses(pool.votes is not None, class_weights),
             make_teachers=lambda gold: self._label_model_log_proba(pool, gold),
-            select_rows=row_selection(pool, self.cut_statistic, _favourites),
+            select_rows=self.cut_statistic and row_selection(pool, self.cut_statistic, _favourites),
         )
         if pool.has_gold or self._options_of("trainer").patience != "auto":
             return plan

@@ -83,9 +83,10 @@ class SpearClassifier(GuardsVotes, BaseSpearEstimator):
     class_weight : {"balanced"}, mapping of class to number, or None
         What the gold loss of a row is multiplied by, by its class; only ratios matter. "balanced":
         every class counts as much as the others.
-    metric : {"accuracy", "f1", "macro-f1"}
+    metric : {"accuracy", "f1", "macro-f1", "auto"}
         Chooses the epoch; "f1" is that of class 1 (of the votes, if there are any). Ties go to
-        the lower validation loss.
+        the lower validation loss. "auto" chooses by the bounded likelihood of gold, which sees
+        rare classes (:mod:`spear_amal.training.epoch_choice`), and scores are accuracies.
     random_state : int, RandomState, Generator or None
         An int gives the same model each time; None another one each time, and so does a generator,
         which is drawn from. ``seed_`` is the number that it came to.
@@ -185,7 +186,8 @@ class SpearClassifier(GuardsVotes, BaseSpearEstimator):
             lambda class_weights: rules.make_losses(pool.votes is not None, class_weights),
             lambda seen, generator: rules.make_model(pool, seen, self.n_lfs_),
             keep_uncovered=bool(rules.keep_uncovered),
-            select_rows=row_selection(pool, self.cut_statistic, lambda _: majority(pool)),
+            select_rows=self.cut_statistic
+            and row_selection(pool, self.cut_statistic, lambda _: majority(pool)),
         )
 
     def _new_mixer(self) -> Mixer:

@@ -51,8 +51,8 @@ class LabelModel(BaseEstimator):
       turned to the balance that is their own mean
       (:func:`~spear_amal.label_models.class_balance.estimate_shares`).
 
-    A model that has no class balance of its own, as the majority vote, reckons with equal shares,
-    and its posteriors are then multiplied by the shares asked for.
+    A model that takes no class balance, as the majority vote, has its posteriors multiplied by how
+    much more frequent each class is than it assumes, mostly that all are alike.
 
     Votes may lie on disk (:class:`~spear_amal.votes.parquet.VoteFiles`). ``fit`` then needs memory
     for the *distinct* rows of votes, and for one part; predictions for one part and what they
@@ -181,6 +181,12 @@ class LabelModel(BaseEstimator):
             shares = gold_shares(y, count_votes(L, n_rows), n_rows)
         return np.full(self.n_classes_, 1 / self.n_classes_) if shares is None else shares
 
+    def _assumed_balance(self) -> np.ndarray:
+        """Class balance (C,) under which ``_posterior`` holds."""
+        if self.has_balance:
+            return self.class_balance_
+        return np.full(self.n_classes_, 1 / self.n_classes_)
+
     def _turn_balance(
         self, L: LabelMatrix, y: np.ndarray | None, n_rows: np.ndarray | None
     ) -> None:
@@ -190,8 +196,7 @@ class LabelModel(BaseEstimator):
         done = self.estimates_balance if estimated else self.has_balance
         if done or self._balance_asked is None:
             return
-        even = np.full(self.n_classes_, 1 / self.n_classes_)
-        assumed = self.class_balance_ if self.has_balance else even
+        assumed = self._assumed_balance()
         shares = self._known_balance(L, y, n_rows)
         if shares is None:
             weights = L.covered() * (1.0 if n_rows is None else n_rows)

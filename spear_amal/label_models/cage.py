@@ -176,6 +176,13 @@ class Cage(LabelModel):
         normalise(p)
         return p
 
+    def _assumed_balance(self) -> np.ndarray:
+        """Shares of the classes (C,) that the potentials imply, whatever the votes."""
+        heard = self.theta_[:, self.votes_ > 0]
+        shares = np.logaddexp(0, heard).sum(1)[None]
+        normalise(shares)
+        return shares[0]
+
     def _weights(self) -> np.ndarray:
         import torch
 

@@ -13,9 +13,9 @@ from spear_amal.label_models.base import LabelModel
 from spear_amal.label_models.registry import LABEL_MODELS, make_label_model
 from spear_amal.votes.label_matrix import LabelMatrix
 
-#: Who votes unless told otherwise: three that learn by different principles (agreement, EM,
-#: triplets), all of them with guards against the collapse to one class.
-MEMBERS = ("weighted-majority", "label-model", "flying-squid")
+#: Who votes unless told otherwise: three that learn by different principles (agreement, EM, a
+#: network that has seen drawn votes), none of which falls to one class where classes are uneven.
+MEMBERS = ("weighted-majority", "label-model", "hyper")
 
 
 class LabelModelCommittee(LabelModel):

@@ -219,6 +219,13 @@ class Mixer(BaseEstimator):
     def end_refresh(self) -> None:
         """All groups of a refresh were seen."""
 
+    def end_epoch(self) -> None:
+        """Note that an epoch was trained under the present weights."""
+
+    def mean_over_epochs(self) -> Tensor | None:
+        """Mean (n_rows, K) of the weights over the epochs so far, if it was asked for and kept."""
+        return None
+
     def due(self) -> bool:
         """Return whether :meth:`learn` is wanted before the step that comes."""
         return False

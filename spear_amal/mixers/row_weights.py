@@ -48,6 +48,8 @@ class LearnedRowWeights(Mixer):
     look_ahead: str
     table_dtype: str = "float32"
     table_path: PathLike | None = None
+    #: Whether means over epochs are kept, in memory; a refit asks for it.
+    averages: bool = False
     label_aware: bool = False
     #: Probability (n_rows, T) that each teacher gives the label of each row, NaN where there is no
     #: such thing; whoever knows the rows sets it before `attach` where `label_aware` asks for it.
@@ -78,6 +80,7 @@ class LearnedRowWeights(Mixer):
             self._begin_by_labels(n_rows, names, domain, mixable)
         self.learnt = PackedBools.pack(domain, mixable)  # (n_rows, K)
         self._means: tuple[Tensor, int, dict[str, float]] | None = None
+        self._mean, self._epochs = torch.zeros(0), 0
 
     def _begin_by_labels(
         self, n_rows: int, names: Sequence[str], domain: Tensor, mixable: Tensor
@@ -164,6 +167,19 @@ class LearnedRowWeights(Mixer):
             return self.lambdas.snapshot()
         return super().snapshot()
 
+    def end_epoch(self) -> None:
+        """Take the weights of an epoch into the mean, if it is wanted."""
+        if not self.averages:
+            return
+        self._epochs += 1
+        weights = self.table()
+        mean = torch.zeros_like(weights) if self._epochs == 1 else self._mean
+        self._mean = mean + (weights - mean) / self._epochs
+
+    def mean_over_epochs(self) -> Tensor | None:
+        """Mean (n_rows, K) of the weights over the epochs so far, None if it was not kept."""
+        return self._mean.cpu().clone() if self._epochs else None
+
     def files(self, state: dict[str, Tensor]) -> set[str]:
         """Return the file of a table on disk."""
         return {file_of(state)} - {""}
@@ -175,8 +191,14 @@ class LearnedRowWeights(Mixer):
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the weight table."""
-        return self.lambdas.state_dict()
+        state = self.lambdas.state_dict()
+        if self._epochs:
+            state |= {"mean": self._mean, "epochs": torch.tensor(self._epochs)}
+        return state
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Restore the weight table."""
         self.lambdas.load_state_dict(state)
+        if "mean" in state:
+            self._mean = state["mean"].to(self.lambdas.device)
+            self._epochs = int(state["epochs"])

@@ -59,7 +59,7 @@ def _context(bench: Bench) -> dict[str, Any]:
             (
                 table_title(facts, protocol, bench),
                 readable_bench(table[table["method"] != ""], facts.metric),
-                _note(facts, protocol),
+                _note(facts, protocol, table),
                 _gains(table),
                 readable_figures(table),
             )
@@ -88,7 +88,23 @@ def _gains(table: pd.DataFrame) -> list[CaptionedFigure]:
     return gain_figures(scored.set_index("method")) if len(scored) else []
 
 
-def _note(facts: CorpusFacts, protocol: str) -> str:
+def gain_words(table: pd.DataFrame) -> str:
+    """Return what gains of a table are taken over, in words; empty where there are none."""
+    titles = table["title"][_is_baseline(table)].tolist()
+    return f"gain over {titles[0]}" if titles else ""
+
+
+def _is_baseline(table: pd.DataFrame) -> pd.Series:
+    return (table["method"] == table["baseline"]) & (table["baseline"] != "")
+
+
+def _note(facts: CorpusFacts, protocol: str, table: pd.DataFrame) -> str:
+    gain = gain_words(table)
+    first = f"{gain[0].upper() + gain[1:]}. " if gain else ""
+    return first + _note_on_figures(facts, protocol)
+
+
+def _note_on_figures(facts: CorpusFacts, protocol: str) -> str:
     if protocol != PUBLISHED_PROTOCOL:
         return ""
     if facts.published:
@@ -101,7 +117,7 @@ def _note(facts: CorpusFacts, protocol: str) -> str:
 
 def readable_bench(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Return one table of :func:`bench_tables` as strings."""
-    baselines = [name for name in table["baseline"] if name]
+    is_baseline = _is_baseline(table)
     bounds = zip(table["low"], table["high"], strict=True)
     columns = {
         "method": list(table["title"]),
@@ -111,9 +127,7 @@ def readable_bench(table: pd.DataFrame, metric: str) -> pd.DataFrame:
         ],
         f"test {METRIC_NAMES[metric]}": format_numbers(table["score"], "{:.1f}", ""),
         "sd": format_numbers(table["sd"], "{:.1f}", ""),
-        f"gain over {baselines[0] if baselines else 'baseline'}": format_numbers(
-            table["gain"], "{:+.1f}", ""
-        ),
+        "gain": format_numbers(table["gain"].where(~is_baseline), "{:+.1f}", ""),
         "95% interval": [
             "" if pd.isna(low) else format_interval(low, high) for low, high in bounds
         ],

@@ -5,12 +5,13 @@ from spear_amal.training.config import TrainerConfig
 from spear_amal.training.look_ahead import LookAhead
 from spear_amal.training.parquet_table import ParquetRows
 from spear_amal.training.run import DivergedError
-from spear_amal.training.state import METRICS, TrainingResult, score
+from spear_amal.training.state import CHOICES, METRICS, TrainingResult, reported_metric, score
 from spear_amal.training.table import Table, predict_logits
 from spear_amal.training.trainer import Trainer
 from spear_amal.training.validation_loss import ValidationLoss
 
 __all__ = [
+    "CHOICES",
     "METRICS",
     "Callback",
     "DivergedError",
@@ -23,5 +24,6 @@ __all__ = [
     "TrainingResult",
     "ValidationLoss",
     "predict_logits",
+    "reported_metric",
     "score",
 ]

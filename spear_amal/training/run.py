@@ -30,6 +30,7 @@ from spear_amal.tensors.sparse_rows import SparseRows, affine
 from spear_amal.training.callbacks import Callback, Record
 from spear_amal.training.checkpoint import Checkpoint
 from spear_amal.training.config import TrainerConfig
+from spear_amal.training.epoch_choice import AUTO, epoch_worth
 from spear_amal.training.look_ahead import LookAhead
 from spear_amal.training.state import RunState, TrainingResult, score, set_rates
 from spear_amal.training.table import Table, TrainingRows
@@ -139,6 +140,7 @@ class TrainingRun:
         losses = dict(zip(self.components.names, means, strict=True))
         _check_finite(losses, state.epoch)
         epoch = state.epoch
+        mixer.end_epoch()
         record: Record = {"epoch": epoch, **{f"loss/{name}": v for name, v in losses.items()}}
         record |= {f"{WEIGHT}{k}": v for k, v in mixer.mean_weights(self.local_rows).items()}
         record |= {f"{MODULE}{k}/{m}": v for (k, m), v in mixer.module_weights().items()}
@@ -258,7 +260,10 @@ class TrainingRun:
             predicted = logits.argmax(1).cpu().numpy()
             value = score(self.metric, y.cpu().numpy(), predicted, self.positive)
         value, loss = self.shard.agreed((value, loss))
-        if state.selection.offer(state.epoch, value, loss, by_loss):
+        worth = value
+        if self.metric == AUTO and not by_loss:
+            (worth,) = self.shard.agreed((epoch_worth(logits.log_softmax(1), y),))
+        if state.selection.offer(state.epoch, worth, loss, by_loss):
             state.keep_best()
         given = self.settings.patience
         patience = PATIENCE if given == "auto" else int(given or self.settings.max_epochs)

@@ -19,6 +19,7 @@ from spear_amal.models import JointModel
 from spear_amal.tensors.bool_table import PackedBools
 from spear_amal.tensors.optimiser import Optimiser
 from spear_amal.training.callbacks import Record
+from spear_amal.training.epoch_choice import AUTO
 from spear_amal.training.objective import make_scaler
 from spear_amal.warn_once import ShownTexts
 
@@ -163,8 +164,9 @@ class TrainingResult:
 
     `weights` are those of the selected epoch, `last_weights` those after the last refresh: tensors
     (n, K), also where rows were spread over processes, or tables on disk, of which rows are taken
-    in the same way. `path` says how it was trained, "alone" or "lock step of 5"; `seconds` are its
-    share of the time, `warnings` what it warned of.
+    in the same way. `mean_weights` (n, K) are means over the epochs up to the selected one, where
+    the mixer was asked for them. `path` says how it was trained, "alone" or "lock step of 5";
+    `seconds` are its share of the time, `warnings` what it warned of.
     """
 
     history: list[Record]
@@ -172,6 +174,7 @@ class TrainingResult:
     val_score: float | None
     weights: Any
     last_weights: Any = None
+    mean_weights: Any = None
     refreshes: int = 0
     domain: PackedBools | None = None
     kept: dict[int, Tensors] = field(default_factory=dict)
@@ -182,22 +185,22 @@ class TrainingResult:
     @classmethod
     def of(cls, state: RunState, shard: Shard, chosen: bool) -> TrainingResult:
         """Restore the chosen epoch, if validation rows chose one, and collect the results."""
-        last = _all_rows(state.mixer, shard)
+        last = _all_rows(state.mixer.snapshot(), shard)
         if chosen:
             state.restore_best()
         return cls(
             history=state.history,
             best_epoch=state.selection.epoch if chosen else state.epoch - 1,
-            val_score=state.selection.score if chosen else None,
-            weights=_all_rows(state.mixer, shard),
+            val_score=state.history[state.selection.epoch]["val_score"] if chosen else None,
+            weights=_all_rows(state.mixer.snapshot(), shard),
             last_weights=last,
+            mean_weights=_all_rows(state.mixer.mean_over_epochs(), shard),
             refreshes=state.refreshes,
             kept=state.kept,
         )
 
 
-def _all_rows(mixer: Mixer, shard: Shard) -> Any:
-    table = mixer.snapshot()
+def _all_rows(table: Any, shard: Shard) -> Any:
     return table if table is None or shard.world == 1 else shard.whole(table)
 
 
@@ -230,21 +233,32 @@ METRICS: dict[str, Callable[[np.ndarray, np.ndarray, int], float]] = {
 }
 
 
+#: What ``metric=`` may be where an epoch is chosen. "auto": by :mod:`.epoch_choice`, and what is
+#: reported is the accuracy.
+CHOICES = (*METRICS, AUTO)
+
+
+def reported_metric(metric: str) -> str:
+    """Return the metric of scores that are shown, of one that chooses epochs."""
+    return "accuracy" if metric == AUTO else metric
+
+
 def score(metric: str, y: np.ndarray, predicted: np.ndarray, positive: int = 1) -> float:
     """Score predicted class codes against gold ones, both (n,); rows with gold -1 are left out.
 
-    `positive` is the class whose F1 the metric "f1" is.
+    `positive` is the class whose F1 the metric "f1" is. Of "auto" the accuracy is computed.
 
     Examples
     --------
     >>> score("accuracy", np.array([0, 1, -1]), np.array([0, 0, 1]))
     0.5
     """
-    check_name("metric", metric, METRICS)
+    check_name("metric", metric, CHOICES)
     known = np.asarray(y) >= 0
     if not known.any():
         raise InputError("nothing to score: no row has a gold label")
-    return METRICS[metric](np.asarray(y)[known], np.asarray(predicted)[known], positive)
+    compute = METRICS[reported_metric(metric)]
+    return compute(np.asarray(y)[known], np.asarray(predicted)[known], positive)
 
 
 OPTIMISERS = ("adam", "sgd")

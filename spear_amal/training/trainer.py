@@ -42,7 +42,7 @@ class Trainer:
     Parameters
     ----------
     settings : TrainerConfig
-    metric : {"accuracy", "f1", "macro-f1"}
+    metric : {"accuracy", "f1", "macro-f1", "auto"}
         Chooses the epoch; ties go to the lower validation loss.
     seed : int
         Of the order of rows and of what is drawn on the way.

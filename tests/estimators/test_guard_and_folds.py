@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from spear_amal import GoldClassifier, LabelMatrix, SpearClassifier
+from spear_amal.mixers import Amal
 from spear_amal.studies import shuffled_votes
 
 N_L, N_U, N_V, D = 61, 97, 53, 5
@@ -120,6 +121,25 @@ def test_weights_of_the_folds_train_one_model(rows):
     assert one.weights_["gold"].iloc[gold_rows].notna().all()  # V is trained on as well
     assert one.val_score_ == pytest.approx(folds.val_score_)
     assert one.validation_source_ == "folds"
+
+
+def test_a_refit_freezes_the_mean_of_the_weights_over_the_epochs(rows, monkeypatch):
+    """Last weights counter what a model has too much of by then; a new one starts without it."""
+    tables, end = [], Amal.end_epoch
+
+    def recorded(self):
+        tables.append(self.table().clone().numpy())
+        end(self)
+
+    monkeypatch.setattr(Amal, "end_epoch", recorded)
+    model = fit(rows, fit_strategy="refit", mixer_options={"warmup": 1, "refresh_every": 2})
+    wanted = np.mean(tables[: model.best_epoch_[0] + 1], axis=0)
+    frozen = model.weights_.to_numpy()[: N_L + N_U]
+    known = ~np.isnan(frozen)
+    np.testing.assert_allclose(frozen[known], wanted[: N_L + N_U][known], atol=1e-6)
+    assert np.abs(tables[model.best_epoch_[0]] - wanted).max() > 0.01
+    in_v = model.weights_.to_numpy()[N_L + N_U :, 0]
+    np.testing.assert_allclose(in_v, wanted[:N_L, 0].mean(), atol=1e-6)
 
 
 def test_joint_consensus_is_the_product_of_both_models():

@@ -11,6 +11,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from spear_amal import (
     GoldClassifier,
     LabelModelClassifier,
+    PooledClassifier,
     SpearClassifier,
     TrainerConfig,
     estimators,
@@ -23,6 +24,7 @@ from spear_amal.estimators import (
     ReweightedClassifier,
     RotationDistiller,
     RuleNetworkClassifier,
+    SingleModelClassifier,
 )
 from spear_amal.labeling import PandasLFApplier, keyword_lf
 from spear_amal.testing import ContractError, check_estimator
@@ -43,6 +45,8 @@ SGD = TrainerConfig(optimiser="sgd", batch_size=31, max_epochs=7, dtype="float64
 ESTIMATORS = [
     GoldClassifier(trainer=TrainerConfig(max_epochs=5)),
     *(kind(trainer=TrainerConfig(max_epochs=7)) for kind in KINDS),
+    PooledClassifier(trainer=TrainerConfig(max_epochs=4)),
+    SingleModelClassifier(trainer=TrainerConfig(max_epochs=4)),
     # Single precision rounds hidden layers by more than the checks allow.
     DistilledClassifier("mlp:11", trainer=SGD),
     AuxiliaryClassifier(

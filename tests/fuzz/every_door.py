@@ -80,7 +80,7 @@ WITHOUT = {
         studies.run_grid_study teachers.NetworkTeacher teachers.early_stopped
     """,
     "it hands all that it is given to the fits of estimators, which have doors": """
-        estimators.fit_together
+        estimators.PooledClassifier estimators.fit_together
     """,
     "it may fetch a corpus": "studies.load_corpus_votes",
     "it is read through the door of folders of votes": "training.ParquetRows",

@@ -1,6 +1,7 @@
 """How frequent classes are: given, counted on gold or estimated, in every label model."""
 
 from functools import partial
+from itertools import product
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from spear_amal import LabelMatrix, LabelModelClassifier
 from spear_amal.data import synthetic_votes
 from spear_amal.errors import InputError
-from spear_amal.label_models import LABEL_MODELS, LabelModel, MajorityVote, WeightedMajority
+from spear_amal.label_models import LABEL_MODELS, Cage, LabelModel, MajorityVote, WeightedMajority
 from spear_amal.label_models.class_balance import estimate_shares, gold_shares
 from spear_amal.studies import parse_method
 from spear_amal.training import TrainerConfig
@@ -76,6 +77,18 @@ def test_posteriors_are_turned_by_the_rule_of_bayes(drawn):
     expected = even * [0.9, 0.1] / (even * [0.9, 0.1]).sum(1, keepdims=True)
     np.testing.assert_allclose(model.predict_proba(L)[covered], expected)
     assert model.class_balance_.tolist() == [0.9, 0.1]
+
+
+def test_cage_is_turned_from_the_shares_that_it_implies():
+    """By enumeration: P(y | votes) of the model's joint, with another P(y)."""
+    L, _y = synthetic_votes(101, 3, 2, coverages=0.6, seed=6)
+    votes = LabelMatrix.from_dense(np.where(L.to_dense() == [0, 1, 1], [0, 1, 1], -1))
+    model = Cage(class_balance=[0.9, 0.1], epochs=30).fit(votes)
+    rows = np.array(list(product([0, -1], [1, -1], [1, -1])))
+    joint = np.exp((rows >= 0).astype(float) @ model.theta_.T)  # (8, C), up to a factor
+    given_class = joint / joint.sum(0)  # P(votes | y)
+    expected = given_class * [0.9, 0.1] / (given_class * [0.9, 0.1]).sum(1, keepdims=True)
+    np.testing.assert_allclose(model.predict_proba(rows)[:-1], expected[:-1], atol=1e-9)
 
 
 def test_majority_has_its_ties_decided():

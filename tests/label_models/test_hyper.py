@@ -212,7 +212,7 @@ def right_share(p, y):
     return (p.argmax(1) == y).mean()
 
 
-@pytest.mark.parametrize("n_classes", [2, 5])
+@pytest.mark.parametrize("n_classes", [2, 5, 17])
 def test_better_than_the_majority_where_lfs_differ(n_classes):
     accuracies = [0.9, 0.9, *[0.55] * 5]
     L, y = synthetic_votes(2003, 7, n_classes, accuracies=accuracies, coverages=0.5, seed=0)

@@ -83,8 +83,8 @@ def title_of(label_model: str) -> str:
 
     Examples
     --------
-    >>> title_of("dawid-skene"), title_of("best of the table")
-    ('Dawid-Skene', 'Best of the table')
+    >>> title_of("dawid-skene"), title_of("best label model")
+    ('Dawid-Skene', 'Best label model')
     """
     method = end_method(label_model)
     if method is None:
@@ -121,10 +121,12 @@ class PublishedCorpus:
 def published_corpus(source: CorpusVotes) -> PublishedCorpus | None:
     """Return the published corpus that this one is; None if it is none of them.
 
-    Of the same name is not the same: only where the numbers of rows in each part, of LFs and of
-    classes are those published do figures stand side by side.
+    Of the same name is not the same: only where the votes came with the corpus, and the numbers of
+    rows in each part, of LFs and of classes are those published, do figures stand side by side.
     """
     corpus = source.corpus
+    if corpus.label_matrix is None:
+        return None
     rows = [len(corpus.rows(part)) for part in ("train", "validation", "test")]
     sizes = (*rows, source.votes.shape[1], len(corpus.classes))
     known = [corpus for corpus in _corpora() if corpus.sizes == sizes]

@@ -27,7 +27,7 @@ from spear_amal.studies.crossval.verdict import SMALLEST_GAIN
 from spear_amal.studies.engine import ReportProgress, execute
 from spear_amal.studies.methods import MethodSpec, parse_method
 from spear_amal.studies.results_file import RunRow, StudyFile
-from spear_amal.training import METRICS
+from spear_amal.training import CHOICES, reported_metric
 
 #: What is compared unasked: gold alone, majority vote and AMAL.
 DEFAULT_METHODS = ("only-lv:crossfit=5", "majority", "recommended")
@@ -59,6 +59,11 @@ class ComparisonPlan:
     seed: int = 0
     settings: dict[str, Any] = field(default_factory=dict)
     smallest_gain: float = SMALLEST_GAIN
+
+    @property
+    def reported(self) -> str:
+        """Metric of the scores; another one than `metric` where that is "auto"."""
+        return reported_metric(self.metric)
 
 
 @dataclass(frozen=True)
@@ -122,7 +127,7 @@ def _training(spec: MethodSpec) -> tuple[Any, ...]:
 
 def check_comparison(table: ComparedTable, plan: ComparisonPlan) -> None:
     """Raise InputError for what cannot be compared, before anything is trained."""
-    check_name("metric", plan.metric, METRICS)
+    check_name("metric", plan.metric, CHOICES)
     check_whole("folds", plan.folds, 2)
     check_whole("repeats", plan.repeats, 1)
     check_whole("random_state", plan.seed, 0)
@@ -174,7 +179,13 @@ def compare_methods(
     rows = execute(runs, store, jobs=jobs, progress=progress, fatal=(Exception,))
     predictions = gather(table, folds, rows, kept)
     outcome = summarise_folds(
-        table, folds, predictions, plan.specs, plan.baseline, plan.metric, plan.smallest_gain
+        table,
+        folds,
+        predictions,
+        plan.specs,
+        plan.baseline,
+        plan.reported,
+        plan.smallest_gain,
     )
     notes = [_held_out(table, folds), *notes, *_unseen_classes(table, folds)]
     notes += run_warnings(rows)

@@ -34,6 +34,7 @@ from spear_amal.studies.crossval.verdict import SMALLEST_GAIN
 from spear_amal.studies.engine import ReportProgress, execute
 from spear_amal.studies.methods import MethodSpec, parse_method
 from spear_amal.studies.results_file import StudyFile
+from spear_amal.training import reported_metric
 
 SIZES, FOLDS, REPEATS, REPEATS_ON_TEST = 5, 5, 1, 5
 #: How many labels take as long as writing one labelling function, unless a user knows better.
@@ -208,7 +209,13 @@ def read_off(
     """Fit curves to predictions and to bootstrap samples of them, and read off what was asked."""
     weights = Weights.bootstrap(predictions.groups, len(predictions.rows), _BOOTSTRAP, plan.seed)
     plain, rules = (
-        np.stack([predictions.scores(spec.text, n, plan.metric, weights) for n in sizes], axis=1)
+        np.stack(
+            [
+                predictions.scores(spec.text, n, reported_metric(plan.metric), weights)
+                for n in sizes
+            ],
+            axis=1,
+        )
         for spec in (plan.baseline, plan.rules)
     )  # (B, S)
     numbers = np.array(sizes, dtype=float)

@@ -12,6 +12,7 @@ from spear_amal.studies.crossval.verdict import RulesVerdict
 from spear_amal.studies.engine import ReportProgress
 from spear_amal.studies.methods import MethodSpec
 from spear_amal.studies.results_file import IN_FOLDS, ON_TEST, StudyFile
+from spear_amal.training import reported_metric
 
 FOLDS, REPEATS = 5, 1
 
@@ -94,7 +95,7 @@ def estimate_score(
     result = compare_methods(table, plan, store, progress=progress)
     row = result.outcome.table.set_index("method").loc[spec.text]
     return ScoreEstimate(
-        metric=metric,
+        metric=reported_metric(metric),
         score=float(row["score"]),
         low=float(row["low"]),
         high=float(row["high"]),

@@ -26,7 +26,7 @@ from spear_amal.studies.crossval.table import ComparedTable, TableRows
 from spear_amal.studies.engine import StudyRun
 from spear_amal.studies.methods import MethodSpec
 from spear_amal.studies.results_file import IN_FOLDS, ON_TEST, RunRow
-from spear_amal.training import score
+from spear_amal.training import reported_metric, score
 from spear_amal.training_rows import named_labels
 from spear_amal.votes.gold import read_gold
 from spear_amal.votes.label_matrix import LabelMatrix
@@ -110,7 +110,7 @@ def _run(
         "method": spec.text,
         "title": spec.title,
         "seed": seed,
-        "metric": metric,
+        "metric": reported_metric(metric),
         "features": table.features,
         "protocol": IN_FOLDS if table.test is None else ON_TEST,
         "labels": len(table.gold),
@@ -121,6 +121,7 @@ def _run(
             "folds": folds.n_folds,
             "data": table.digest,
             "version": spear_amal.__version__,
+            **({} if metric == reported_metric(metric) else {"chooses": metric}),
         },
     }
     where = f", fold {number + 1} of {folds.n_folds}" if folds.n_folds > 1 else ""
