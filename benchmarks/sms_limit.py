@@ -19,13 +19,22 @@ from spear_amal.data import partition
 from spear_amal.studies import load_corpus_votes, parse_method
 from spear_amal.studies.features import study_features
 
-METHODS = ("only-lv:crossfit=5", "majority:crossfit=5", "amal-folds", "recommended")
+METHODS = (
+    "only-l",
+    "only-lv:crossfit=5",
+    "majority:crossfit=5",
+    "amal",
+    "amal-folds",
+    "recommended",
+)
 ASIDE = 0.25  # share of U that stands in for the test rows
 GAP = 0.75  # of the way from gold alone to gold everywhere
 BOUNDS = "gold of every covered row", "gold of every pool row", "and 1-nearest neighbour, either"
 
 
-def one_seed(corpus: Any, x: Any, votes: Any, seed: int) -> tuple[dict[str, float], dict[str, Any]]:
+def one_seed(
+    corpus: Any, x: Any, words: Any, votes: Any, seed: int
+) -> tuple[dict[str, float], dict[str, Any]]:
     """Return F1 of methods and of bounds on the rows set aside, and counts of those rows."""
     y = corpus.labels
     parts = partition(
@@ -47,7 +56,7 @@ def one_seed(corpus: Any, x: Any, votes: Any, seed: int) -> tuple[dict[str, floa
     answers |= _bounds(x, y, gold, unlabelled, aside, covered)
     scores = {name: 100 * f1_score(y[aside], said) for name, said in answers.items()}
     wrong = np.stack([answers[name] != y[aside] for name in METHODS])
-    return scores, _counts(x, y, gold, aside, covered, wrong, answers)
+    return scores, _counts(words, y, gold, aside, covered, wrong, answers)
 
 
 def _bounds(
@@ -68,7 +77,7 @@ def _bounds(
 
 
 def _counts(
-    x: Any,
+    words: Any,
     y: np.ndarray,
     gold: np.ndarray,
     aside: np.ndarray,
@@ -79,7 +88,7 @@ def _counts(
     """Count the rows that no method has right, by class, votes and words in common with gold."""
     never = wrong.all(0)
     spam_gold = gold[y[gold] == 1]
-    shared = sp.csr_array(x[aside]) @ sp.csr_array(x[spam_gold]).T
+    shared = sp.csr_array(words[aside]) @ sp.csr_array(words[spam_gold]).T
     strange = np.asarray(shared.sum(1)).ravel() == 0
     spam, silent = y[aside] == 1, ~covered[aside]
     beyond = answers[BOUNDS[1]] != y[aside]
@@ -99,11 +108,14 @@ def main() -> None:
     """Print means over seeds."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data-dir")
+    parser.add_argument("--features", default="tfidf")
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()
     source = load_corpus_votes("sms", data_dir=arguments.data_dir)
-    x = study_features(source.corpus, "tfidf")
-    runs = [one_seed(source.corpus, x, source.votes, seed) for seed in range(arguments.seeds)]
+    x = study_features(source.corpus, arguments.features)
+    words = study_features(source.corpus, "tfidf")
+    seeds = range(arguments.seeds)
+    runs = [one_seed(source.corpus, x, words, source.votes, seed) for seed in seeds]
     scores = {name: np.array([run[0][name] for run in runs]) for name in runs[0][0]}
     for name, values in scores.items():
         print(f"{name:50s} F1 {values.mean():5.1f} ({values.std(ddof=1):.1f})")
