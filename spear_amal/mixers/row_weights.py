@@ -168,7 +168,7 @@ class LearnedRowWeights(Mixer):
         return super().snapshot()
 
     def end_epoch(self) -> None:
-        """Take the weights of an epoch into the mean, if it is wanted."""
+        """Add the weights of an epoch to the mean, if it is wanted."""
         if not self.averages:
             return
         self._epochs += 1
