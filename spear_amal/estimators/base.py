@@ -389,9 +389,13 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
     def _class_weights(self, pool: TrainingPool, gold: np.ndarray) -> np.ndarray | None:
         """Return weights (C,) of gold by class: those given, and for the class balance of V.
 
+        None where no gold is trained on, as in a student that is taught by answers alone.
+
         V as it was handed in is the sample that the classifier is meant for; L may be drawn
         otherwise, such as one exemplar per rule. Counts are smoothed by one.
         """
+        if not len(gold):
+            return None
         n_classes = len(pool.classes)
         weights = None if pool.weights is None else pool.weights[gold]
         factors = class_factors(

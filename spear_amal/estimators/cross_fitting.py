@@ -558,6 +558,7 @@ def weights_frame(members: list[FoldResult], last: bool = False) -> pd.DataFrame
         held = member.result
         table = held.last_weights if last else held.weights
         on = cast(PackedBools, held.domain)[rows].numpy()
-        total[rows] += np.where(on, 1.0 if table is None else table[rows].numpy(), 0.0)
-        count[rows] += on
+        # By numbers of NumPy: it takes a tensor of one number for that number.
+        total[member.trained] += np.where(on, 1.0 if table is None else table[rows].numpy(), 0.0)
+        count[member.trained] += on
     return pd.DataFrame(total / np.where(count == 0, np.nan, count), columns=names)
