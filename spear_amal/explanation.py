@@ -160,7 +160,7 @@ def _coefficients(estimator: Any) -> tuple[np.ndarray, np.ndarray]:
         shares = estimator.weights_["weight"]
         parts = [(shares[name], _coefficients(m)) for name, m in members.items()]
         coefficients = sum(share * part[0] for share, part in parts)
-        return coefficients, sum(share * part[1] for share, part in parts)
+        return coefficients, sum(share * part[1] for share, part in parts) + estimator.by_class_
     heads = [model.feature.head for model in estimator.models_]
     weights = np.mean([head.weight.detach().double().cpu().numpy() for head in heads], axis=0)
     return weights, np.mean([head.bias.detach().double().cpu().numpy() for head in heads], axis=0)

@@ -21,7 +21,7 @@ from spear_amal.estimators.rules import RuleModelConfig
 from spear_amal.estimators.spear import SpearClassifier
 from spear_amal.estimators.together import Steps, all_of
 from spear_amal.label_models import LabelModel
-from spear_amal.maths.log_linear_pool import fit_pool, pool
+from spear_amal.maths.log_linear_pool import Pool, fit_pool
 from spear_amal.mixers import Mixer, build_mixer
 from spear_amal.params import StrOptions
 from spear_amal.training import TrainerConfig, score
@@ -43,8 +43,9 @@ class PooledClassifier(BaseSpearEstimator):
     parts of the gold rows, each model is trained without two: on the one it chooses its epoch (and
     with AMAL learns its weights), the other it never sees. So every gold row is once predicted by
     models that know nothing of it. These predictions tell the weights of a log-linear pool,
-    ``log p = sum_e w_e log p_e + constant`` with ``w >= 0``. They are pulled towards one half each
-    of gold alone and AMAL, as strongly as costs nothing that the gold rows could tell
+    ``log p = sum_e w_e log p_e + b + constant`` with ``w >= 0``, b by class. They are pulled
+    towards one half each of gold alone and AMAL, as strongly as costs nothing that the gold rows
+    could tell
     (:mod:`spear_amal.maths.log_linear_pool`). Where rules say nothing, what comes out is the
     classifier on gold alone; where they say all, the rules. (For predictions of new rows gold alone
     is trained once more, in plain folds: it is quick, and misses the fold most that models are kept
@@ -77,6 +78,8 @@ class_weight, metric, random_state, verbose
     weights_ : DataFrame
         One row a member, the rule model among them: its `weight` in the pool, and its `score` and
         mean log-likelihood (`log_likelihood`) on gold rows that it had not seen, one model a row.
+    by_class_ : ndarray (C,)
+        What is added to the log probability of each class.
     strength_ : float
         Of the pull towards the weights without evidence.
     out_of_fold_ : OutOfFold
@@ -211,15 +214,14 @@ class_weight, metric, random_state, verbose
             log_p[RULES] = rules
         first = unseen["gold"]
         prior = np.array([PRIOR.get(name, 0.0) for name in log_p])
-        pooled = fit_pool(
-            np.stack(list(log_p.values())), first.gold, first.fold, prior / prior.sum()
-        )
-        self.strength_ = pooled.strength
+        stacked = np.stack(list(log_p.values()))
+        pooled = fit_pool(stacked, first.gold, first.fold, prior / prior.sum())
+        self.strength_, self.by_class_ = pooled.strength, pooled.pool.by_class
         self.out_of_fold_ = replace(first, log_p=pooled.log_p, log_q=None)
         self.val_score_ = self._score_of(first, pooled.log_p)
         self.weights_ = pd.DataFrame(
             {
-                "weight": pooled.weights,
+                "weight": pooled.pool.weights,
                 "score": [self._score_of(first, p) for p in log_p.values()],
                 "log_likelihood": [p[np.arange(len(p)), first.gold].mean() for p in log_p.values()],
             },
@@ -251,11 +253,13 @@ class_weight, metric, random_state, verbose
         return score(self.metric, unseen.gold, log_p.argmax(1), self.positive_code_)
 
     def _get_extra_state(self) -> dict[str, Any]:
-        return {"guarded": self.guarded_, "strength": self.strength_}
+        state = {"guarded": self.guarded_, "strength": self.strength_}
+        return state | {"by_class": self.by_class_.tolist()}
 
     def _set_extra_state(self, state: dict[str, Any]) -> None:
         self.guarded_ = bool(state["guarded"])
         self.strength_ = float(state["strength"])
+        self.by_class_ = np.array(state["by_class"])
         self.votes_test_ = getattr(list(self.members_.values())[-1], "votes_test_", None)
 
     # -- prediction -----------------------------------------------------------------------------
@@ -271,7 +275,8 @@ class_weight, metric, random_state, verbose
             parts.append(self.rule_predict_proba(align_votes(L, [X])))
             shares.append(exponent)
         with np.errstate(divide="ignore"):  # the pool has a floor
-            return np.exp(pool(np.log(np.stack(parts)), np.array(shares)))
+            log_p = np.log(np.stack(parts))
+        return np.exp(Pool(np.array(shares), self.by_class_).log_proba(log_p))
 
     def rule_predict_proba(self, L: VotesLike) -> np.ndarray:
         """Compute the rule model's class probabilities (n, C); uniform where no LF fires.

@@ -202,7 +202,8 @@ def _merged(ensemble: Any) -> list[np.ndarray] | None:
         known = [[share * values for values in part] for share, part in used if part is not None]
         if not used or len(known) < len(used):
             return None
-        return [np.sum(values, axis=0) for values in zip(*known, strict=True)]
+        coefficients, constants = (np.sum(values, axis=0) for values in zip(*known, strict=True))
+        return [coefficients, constants + ensemble.by_class_]
     networks = [model.feature for model in getattr(ensemble, "models_", ()) if model is not None]
     if not networks or not all(isinstance(network, LinearModel) for network in networks):
         return None

@@ -1,7 +1,9 @@
-"""A log-linear pool of class probabilities: few weights, learnt on rows that no member has seen.
+"""A log-linear pool of class probabilities: few numbers, learnt on rows that no member has seen.
 
-``log p(c | row) = sum_e w_e log p_e(c | row) - log Z(row)`` with ``w >= 0``. Its mean negative
-log-likelihood is convex in w, so that there is one answer.
+``log p(c | row) = sum_e w_e log p_e(c | row) + b_c - log Z(row)`` with ``w >= 0``. Its negative
+log-likelihood is convex in w and b, so that there is one answer. The terms b by class undo what
+members have in common: weights that do not sum to 1 count the shares of the classes too often, or
+too seldom, and a rare class is then missed.
 """
 
 from __future__ import annotations
@@ -20,33 +22,54 @@ STRENGTHS = (1.0, 3.0, 10.0)
 LOG_FLOOR = float(np.log(1e-4))
 
 
+#: Strength of the pull of the terms by class to 0.
+CLASS_STRENGTH = 1.0
+
+
 @dataclass(frozen=True, eq=False)
-class Pooled:
-    """Weights of a pool, and how it does on rows that the weights were not learnt on.
+class Pool:
+    """What a log-linear pool is made with.
 
     Attributes
     ----------
     weights : ndarray (E,)
-    strength : float
-        Of the pull towards the prior weights.
-    log_p : ndarray (n, C)
-        Log probabilities of the rows, those of each fold by weights of the other folds.
+        Of the members, 0 or more.
+    by_class : ndarray (C,)
+        What is added to the log probability of each class.
     """
 
     weights: np.ndarray
+    by_class: np.ndarray
+
+    def log_proba(self, log_p: np.ndarray) -> np.ndarray:
+        """Compute log probabilities (n, C) from those of the members (E, n, C)."""
+        combined = np.tensordot(self.weights, np.maximum(log_p, LOG_FLOOR), 1) + self.by_class
+        normalised: np.ndarray = log_softmax(combined, axis=1)
+        return normalised
+
+
+@dataclass(frozen=True, eq=False)
+class FittedPool:
+    """A pool, and how it does on rows that it was not learnt on.
+
+    Attributes
+    ----------
+    pool : Pool
+    strength : float
+        Of the pull to the prior weights.
+    log_p : ndarray (n, C)
+        Log probabilities of the rows, those of each fold by a pool that the other folds taught.
+    """
+
+    pool: Pool
     strength: float
     log_p: np.ndarray
 
 
-def pool(log_p: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Compute log probabilities (n, C) of members' (E, n, C) under weights (E,)."""
-    combined = np.tensordot(weights, np.maximum(log_p, LOG_FLOOR), 1)
-    normalised: np.ndarray = log_softmax(combined, axis=1)
-    return normalised
+def fit_weights(log_p: np.ndarray, y: np.ndarray, prior: np.ndarray, strength: float) -> Pool:
+    """Return the pool with the least penalised negative log-likelihood.
 
-
-def fit_weights(log_p: np.ndarray, y: np.ndarray, prior: np.ndarray, strength: float) -> np.ndarray:
-    """Return the weights (E,) with the least ``sum_i -log p(y_i) + strength ||w - prior||^2``.
+    ``sum_i -log p(y_i) + strength ||w - prior||^2 + CLASS_STRENGTH ||b||^2``
 
     Parameters
     ----------
@@ -54,28 +77,34 @@ def fit_weights(log_p: np.ndarray, y: np.ndarray, prior: np.ndarray, strength: f
         Log probabilities on rows with gold.
     y : ndarray of int (n,)
     prior : ndarray (E,)
-        Weights that there is a pull towards.
+        Weights that there is a pull to.
     strength : float
         0 or more; 0 is maximum likelihood.
     """
-    log_p, rows = np.maximum(log_p, LOG_FLOOR), np.arange(len(y))
-    of_gold = log_p[:, rows, y].sum(1)
+    n_members, n, n_classes = log_p.shape
+    log_p, rows = np.maximum(log_p, LOG_FLOOR), np.arange(n)
+    of_gold, counts = log_p[:, rows, y].sum(1), np.bincount(y, minlength=n_classes)
 
-    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
-        pooled = log_softmax(np.tensordot(weights, log_p, 1), axis=1)
-        expected = np.einsum("nc,enc->e", np.exp(pooled), log_p)
-        away = weights - prior
+    def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
+        weights, by_class = values[:n_members], values[n_members:]
+        pooled = Pool(weights, by_class).log_proba(log_p)
+        p, away = np.exp(pooled), weights - prior
         value = -pooled[rows, y].sum() + strength * (away**2).sum()
-        return value, expected - of_gold + 2 * strength * away
+        value += CLASS_STRENGTH * (by_class**2).sum()
+        by_weight = np.einsum("nc,enc->e", p, log_p) - of_gold + 2 * strength * away
+        return value, np.append(by_weight, p.sum(0) - counts + 2 * CLASS_STRENGTH * by_class)
 
-    bounds = [(0, None)] * len(prior)
-    return np.asarray(minimize(loss, prior, jac=True, bounds=bounds, method="L-BFGS-B").x)
+    start = np.append(prior, np.zeros(n_classes))
+    bounds = [(0, None)] * n_members + [(None, None)] * n_classes
+    tight = {"ftol": 1e-12, "gtol": 1e-5}
+    values = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B", options=tight).x
+    return Pool(values[:n_members], values[n_members:])
 
 
-def fit_pool(log_p: np.ndarray, y: np.ndarray, fold: np.ndarray, prior: np.ndarray) -> Pooled:
-    """Learn weights, with as much pull towards the prior as costs nothing that can be told.
+def fit_pool(log_p: np.ndarray, y: np.ndarray, fold: np.ndarray, prior: np.ndarray) -> FittedPool:
+    """Learn a pool, with as much pull to the prior weights as costs nothing that can be told.
 
-    The strength is the largest one whose negative log-likelihood on folds that the weights were not
+    The strength is the largest one whose negative log-likelihood on folds that the pool was not
     learnt on is within one standard error of the best (paired by row). For `log_p` of the result
     that choice is made anew without each fold, so that its score is that of the whole procedure.
 
@@ -91,9 +120,9 @@ def fit_pool(log_p: np.ndarray, y: np.ndarray, fold: np.ndarray, prior: np.ndarr
     for k in np.unique(fold):
         rest = fold != k
         of_rest = (log_p[:, rest], y[rest])
-        weights = fit_weights(*of_rest, prior, _choose_strength(*of_rest, fold[rest], prior))
-        nested[~rest] = pool(log_p[:, ~rest], weights)
-    return Pooled(fit_weights(log_p, y, prior, strength), strength, nested)
+        chosen = _choose_strength(*of_rest, fold[rest], prior)
+        nested[~rest] = fit_weights(*of_rest, prior, chosen).log_proba(log_p[:, ~rest])
+    return FittedPool(fit_weights(log_p, y, prior, strength), strength, nested)
 
 
 def _choose_strength(
@@ -107,8 +136,8 @@ def _choose_strength(
         left = np.flatnonzero(fold == k)
         rest = fold != k
         for s, strength in enumerate(STRENGTHS):
-            weights = fit_weights(log_p[:, rest], y[rest], prior, strength)
-            losses[s, left] = -pool(log_p[:, left], weights)[np.arange(len(left)), y[left]]
+            pool = fit_weights(log_p[:, rest], y[rest], prior, strength)
+            losses[s, left] = -pool.log_proba(log_p[:, left])[np.arange(len(left)), y[left]]
     behind = losses - losses[losses.mean(1).argmin()]
     error = behind.std(1, ddof=1) / np.sqrt(len(y))
     return STRENGTHS[int(np.flatnonzero(behind.mean(1) <= error)[-1])]

@@ -8,7 +8,7 @@ import pytest
 from spear_amal import LabelMatrix
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.estimators import GoldClassifier, PooledClassifier, SpearClassifier
-from spear_amal.maths.log_linear_pool import pool
+from spear_amal.maths.log_linear_pool import Pool
 from spear_amal.studies import shuffled_votes
 from spear_amal.training import TrainerConfig
 
@@ -41,7 +41,8 @@ def test_probabilities_are_the_members_in_the_pool(fitted):
     weights = model.weights_["weight"]
     parts = [model.members_[name].predict_proba(X) for name in model.members_]
     parts.append(model.members_["amal"].rule_predict_proba(L))
-    expected = np.exp(pool(np.log(np.stack(parts)), weights.to_numpy()))
+    pool = Pool(weights.to_numpy(), model.by_class_)
+    expected = np.exp(pool.log_proba(np.log(np.stack(parts))))
     np.testing.assert_allclose(model.predict_proba(X, L), expected, atol=1e-12)
     assert model.exponent_ == weights["rules"] > 0
     with pytest.raises(InputError, match="pass the votes"):
