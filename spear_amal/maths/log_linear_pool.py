@@ -107,6 +107,7 @@ def fit_pool(log_p: np.ndarray, y: np.ndarray, fold: np.ndarray, prior: np.ndarr
     The strength is the largest one whose negative log-likelihood on folds that the pool was not
     learnt on is within one standard error of the best (paired by row). For `log_p` of the result
     that choice is made anew without each fold, so that its score is that of the whole procedure.
+    One member alone is left as it is.
 
     Parameters
     ----------
@@ -115,6 +116,8 @@ def fit_pool(log_p: np.ndarray, y: np.ndarray, fold: np.ndarray, prior: np.ndarr
     y, fold : ndarray of int (n,)
     prior : ndarray (E,)
     """
+    if len(log_p) == 1:
+        return FittedPool(Pool(np.ones(1), np.zeros(log_p.shape[2])), STRENGTHS[-1], log_p[0])
     strength = _choose_strength(log_p, y, fold, prior)
     nested = np.empty(log_p.shape[1:])
     for k in np.unique(fold):

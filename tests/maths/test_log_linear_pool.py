@@ -107,3 +107,10 @@ def test_a_class_that_members_count_twice_is_found_again():
     log_p = np.log(np.tile([0.9, 0.1], (2, 100, 1)))
     fitted = fit_weights(log_p, y, np.array([1.0, 1.0]), 1e4)
     np.testing.assert_allclose(np.exp(fitted.log_proba(log_p)[0]), [0.9, 0.1], atol=0.02)
+
+
+def test_one_member_alone_is_left_as_it_is():
+    log_p, y = _members(np.random.default_rng(5))
+    fitted = fit_pool(log_p[:1], y, np.arange(len(y)) % 3, np.ones(1))
+    np.testing.assert_array_equal(fitted.log_p, log_p[0])
+    np.testing.assert_allclose(fitted.pool.log_proba(np.maximum(log_p[:1], -9)), log_p[0])
