@@ -392,7 +392,8 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         None where no gold is trained on, as in a student that is taught by answers alone.
 
         V as it was handed in is the sample that the classifier is meant for; L may be drawn
-        otherwise, such as one exemplar per rule. Counts are smoothed by one.
+        otherwise, such as one exemplar per rule. Counts are smoothed by one. Where a fold is kept
+        from a model, of V the rows that it trains on are counted.
         """
         if not len(gold):
             return None
@@ -405,7 +406,10 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         )
         if not self.prior_correction:
             return factors
-        wanted = np.bincount(pool.y[pool.validation], minlength=n_classes) + 1.0
+        counted = pool.validation
+        if self.fit_strategy == "crossfit-rotated":
+            counted = np.intersect1d(counted, gold)
+        wanted = np.bincount(pool.y[counted], minlength=n_classes) + 1.0
         present = np.bincount(pool.y[gold], minlength=n_classes) + 1.0
         corrected = (wanted / wanted.sum()) / (present / present.sum())
         return corrected if factors is None else corrected * factors

@@ -175,7 +175,7 @@ def make_pool(
         source=_source_of(estimator, source),
         n_train=X.shape[0],
         places=places,
-        weights=_row_weights(inputs, y, validation),
+        weights=_row_weights(estimator, inputs, y, validation),
     )
 
 
@@ -198,13 +198,17 @@ def _held_out(
     return hold_out(codes, estimator.validation_fraction, estimator.seed_, places)
 
 
-def _row_weights(inputs: FitInputs, y: np.ndarray, validation: np.ndarray) -> np.ndarray | None:
+def _row_weights(
+    estimator: Any, inputs: FitInputs, y: np.ndarray, validation: np.ndarray
+) -> np.ndarray | None:
     """Weights of all rows; validation rows that were given count alike."""
     weights = read_weights(inputs.sample_weight, inputs.X, inputs.y)
     if weights is None:
         return None
     gold = np.flatnonzero(y[: len(weights)] >= 0)
-    kept = np.setdiff1d(gold, validation)
+    # In folds all gold is trained on, and which rows would be held out hangs on their labels.
+    in_folds = estimator.fit_strategy.startswith("crossfit")
+    kept = gold if in_folds else np.setdiff1d(gold, validation)
     weights = with_mean_one(weights, kept if len(kept) else gold)
     return np.concatenate([weights, np.ones(len(y) - len(weights))])
 

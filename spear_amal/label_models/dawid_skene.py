@@ -174,6 +174,8 @@ class DawidSkene(LabelModel):
         self.confusion_ = (votes / answers[:, None]).swapaxes(1, 2)
         self.abstains_ = np.where(heard[:, None], silent / answers, 1.0)
         balance = drawn @ posterior + self.smoothing
+        if not balance.any():  # no row tells it: all have gold that was chosen by its class
+            balance = np.ones(n_classes)
         self.class_balance_ = balance / balance.sum() if known_balance is None else known_balance
 
     def _mixture(self) -> Mixture:

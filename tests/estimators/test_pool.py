@@ -7,8 +7,15 @@ import pytest
 
 from spear_amal import LabelMatrix
 from spear_amal.errors import FileFormatError, InputError
-from spear_amal.estimators import GoldClassifier, PooledClassifier, SpearClassifier
-from spear_amal.maths.log_linear_pool import Pool
+from spear_amal.estimators import (
+    GoldClassifier,
+    PooledClassifier,
+    RuleModelConfig,
+    SpearClassifier,
+    cross_fitting,
+    pool,
+)
+from spear_amal.maths.log_linear_pool import Pool, fit_pool
 from spear_amal.studies import shuffled_votes
 from spear_amal.training import TrainerConfig
 
@@ -41,8 +48,7 @@ def test_probabilities_are_the_members_in_the_pool(fitted):
     weights = model.weights_["weight"]
     parts = [model.members_[name].predict_proba(X) for name in model.members_]
     parts.append(model.members_["amal"].rule_predict_proba(L))
-    pool = Pool(weights.to_numpy(), model.by_class_)
-    expected = np.exp(pool.log_proba(np.log(np.stack(parts))))
+    expected = np.exp(Pool(weights.to_numpy(), model.by_class_).log_proba(np.log(np.stack(parts))))
     np.testing.assert_allclose(model.predict_proba(X, L), expected, atol=1e-12)
     assert model.exponent_ == weights["rules"] > 0
     with pytest.raises(InputError, match="pass the votes"):
@@ -66,6 +72,41 @@ def test_no_model_that_predicts_a_gold_row_has_seen_it():
         was, now = member.out_of_fold_.log_p, after.members_[name].out_of_fold_.log_p
         np.testing.assert_allclose(was[same_fold], now[same_fold], atol=1e-5)
         assert abs(was - now)[unseen.fold != unseen.fold[0]].max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"rule_model": RuleModelConfig(quality_guides="gold"), "class_weight": "balanced"},
+        {"prior_correction": True},
+        {"label_model": "flying-squid", "metric": "auto"},
+        {"label_model": "majority", "label_model_options": {"class_balance": "gold"}},
+        {"weighted": True},
+    ],
+    ids=str,
+)
+def test_the_label_of_a_gold_row_reaches_no_model_that_predicts_it(options, monkeypatch):
+    X, y, L, _ = _table()
+    options = dict(options)
+    weight = (
+        np.random.default_rng(1).uniform(0.5, 2, len(y)) if options.pop("weighted", 0) else None
+    )
+    # Dealing by class looks at labels: here folds stay as they are.
+    monkeypatch.setattr(
+        cross_fitting, "gold_folds", lambda y, n, seed: [np.arange(len(y))[i::n] for i in range(n)]
+    )
+    said = []
+    monkeypatch.setattr(
+        pool, "fit_pool", lambda log_p, *rest: said.append(log_p) or fit_pool(log_p, *rest)
+    )
+    row = np.flatnonzero(y >= 0)[7]
+    other = np.where(np.arange(len(y)) == row, (y + 1) % 3, y)
+    for labels in (y, other):
+        model = PooledClassifier(trainer=QUICK, **options)
+        model.fit(X, labels, L, sample_weight=weight)
+    place = np.flatnonzero(model.out_of_fold_.rows == row)[0]
+    np.testing.assert_array_equal(said[0][:, place], said[1][:, place])
+    assert np.abs(said[0] - said[1]).max() > 1e-3
 
 
 def test_each_gold_row_is_unseen_once_validation_once_and_trained_on_otherwise():

@@ -132,6 +132,13 @@ def test_gold_on_all_rows_is_counting():
     np.testing.assert_array_equal(ignored, DawidSkene().fit(votes).confusion_)
 
 
+def test_gold_that_was_chosen_and_is_everywhere_tells_no_balance():
+    votes = [[0, 1, 1, 0], [1, 1, 1, 0]]  # all gold is of one class, though LFs vote for both
+    model = DawidSkene().fit(votes, [1, 1])
+    np.testing.assert_array_equal(model.class_balance_, [0.5, 0.5])
+    assert np.isfinite(model.predict_proba(votes)).all()
+
+
 def test_some_gold_draws_the_estimates_to_the_truth():
     L, y = synthetic_votes(
         401, 5, 2, accuracies=0.65, coverages=0.6, class_balance=[0.7, 0.3], seed=4
