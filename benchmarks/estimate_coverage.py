@@ -175,7 +175,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--draws", type=int, default=100)
     parser.add_argument("--first", type=int, default=0, help="number of the first draw")
-    parser.add_argument("--method", default="recommended:crossfit=3")
+    parser.add_argument("--method", default="amal-folds:crossfit=3")
     parser.add_argument("--metric", default="accuracy")
     parser.add_argument("--max-epochs", type=int, default=4)
     parser.add_argument("--jobs", type=int, default=1)

@@ -185,8 +185,9 @@ def _check_row(row: Any, table: str, where: str) -> None:
 def _with_present_names(row: RunRow) -> RunRow:
     """Return a row in which methods and options have their present names, in texts as well."""
     if _was_recommended(row):
-        texts = {name: row[name].replace("AMAL recommended", "AMAL + rules") for name in ("title",)}
-        row = row | texts | {"method": re.sub("^recommended", "amal-folds", row["method"])}
+        row = row | {"method": re.sub("^recommended", "amal-folds", row["method"])}
+        if "title" in row:
+            row["title"] = row["title"].replace("AMAL recommended", "AMAL + rules")
     words = {name: _renamed_text(row[name]) for name in ("method", "title") if name in row}
     options = {
         name: _renamed_options(row[name])
@@ -197,9 +198,14 @@ def _with_present_names(row: RunRow) -> RunRow:
 
 
 def _was_recommended(row: RunRow) -> bool:
-    """Return whether a row is of AMAL in folds under the name that the pool has today."""
+    """Return whether a row is of AMAL in folds under the name that the pool has today.
+
+    That had a mixer and a way of inference of itself; the pool has those that it was asked for.
+    """
     options = (row.get("config") or {}).get("options") or {}
-    return row.get("method", "").partition(":")[0] == "recommended" and "mixer" in options
+    name, _, asked = row["method"].partition(":")
+    unasked = {"mixer", "inference"} - {pair.partition("=")[0] for pair in asked.split(",")}
+    return name == "recommended" and bool(unasked & set(options))
 
 
 def _renamed_text(text: str) -> str:

@@ -12,7 +12,14 @@ from pathlib import Path
 import pytest
 
 from spear_amal.report.grid_tables import conditions
-from spear_amal.studies import CATALOGUE, load_study, read_study, run_grid_study, run_study
+from spear_amal.studies import (
+    CATALOGUE,
+    load_study,
+    parse_method,
+    read_study,
+    run_grid_study,
+    run_study,
+)
 from spear_amal.studies.curves import LOOK_AHEAD, REFRESH, over_setting
 from spear_amal.studies.results_file import RENAMED, StudyFile, identity, plain_json
 from spear_amal.studies.summary import summarise
@@ -115,6 +122,27 @@ def test_a_file_of_older_names_goes_on(source, tmp_path):
     again = run_study(source, methods, 2, progress=lambda *said: told.append(said), **options)
     assert told == [(2, 2, ""), (4, 4, "")]
     assert again.equals(first)
+
+
+def test_recommended_of_earlier_files_is_amal_in_folds_and_the_pool_is_itself(tmp_path):
+    """The pool has a mixer among its options only where it was asked for one."""
+    of_amal = {"mixer": "amal", "crossfit": 5, "inference": "product"}
+    cases = {
+        "recommended": (of_amal, "amal-folds"),
+        "recommended:mixer=amal-paper": (of_amal, "amal-folds:mixer=amal-paper"),
+        "recommended:crossfit=3": (parse_method("recommended:crossfit=3").settled, None),
+        "recommended:mixer=spear": (parse_method("recommended:mixer=spear").settled, None),
+    }
+    row = {"corpus": "a", "seed": 0, "metric": "accuracy", "features": "b", "protocol": "c"}
+    row |= {"labels": 9, "score": 0.5, "val_score": 0.5, "seconds": 1.0}
+    rows = [
+        row | {"method": method, "config": {"options": options}}
+        for method, (options, _) in cases.items()
+    ]
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({"format": 1, "rows": rows}), "utf-8")
+    now = [row["method"] for row in StudyFile(path).rows]
+    assert now == [present or method for method, (_, present) in cases.items()]
 
 
 def test_tables_are_printed_without_torch():
