@@ -17,7 +17,7 @@ from spear_amal.estimators.cross_fitting import named
 from spear_amal.estimators.gold import GoldClassifier
 from spear_amal.estimators.label_model import LabelModelClassifier
 from spear_amal.estimators.prediction import OutOfFold
-from spear_amal.estimators.rules import RuleModelConfig
+from spear_amal.estimators.rules import GuardsVotes, RuleModelConfig
 from spear_amal.estimators.spear import SpearClassifier
 from spear_amal.estimators.together import Steps, all_of
 from spear_amal.label_models import LabelModel
@@ -35,7 +35,7 @@ PRIOR = {"gold": 0.5, "amal": 0.5}
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class PooledClassifier(BaseSpearEstimator):
+class PooledClassifier(GuardsVotes, BaseSpearEstimator):
     """Classifiers with and without rules, pooled by weights that gold rows decide on.
 
     Members are a classifier on gold alone, one on a label model's answers, SPEAR and AMAL, each as
@@ -90,6 +90,8 @@ class_weight, metric, random_state, verbose
         Weight of the rule model.
     guarded_ : bool
         True if the guard left the votes out.
+    votes_test_ : VotesTest or None
+        What the test of the votes found, where SPEAR or AMAL is a member and there were votes.
     history_ : DataFrame
         Of the last member, AMAL where it is one; each has its own.
     row_weights_ : DataFrame
@@ -253,14 +255,13 @@ class_weight, metric, random_state, verbose
         return score(self.metric, unseen.gold, log_p.argmax(1), self.positive_code_)
 
     def _get_extra_state(self) -> dict[str, Any]:
-        state = {"guarded": self.guarded_, "strength": self.strength_}
-        return state | {"by_class": self.by_class_.tolist()}
+        state = {"strength": self.strength_, "by_class": self.by_class_.tolist()}
+        return super()._get_extra_state() | state
 
     def _set_extra_state(self, state: dict[str, Any]) -> None:
-        self.guarded_ = bool(state["guarded"])
+        super()._set_extra_state(state)
         self.strength_ = float(state["strength"])
         self.by_class_ = np.array(state["by_class"])
-        self.votes_test_ = getattr(list(self.members_.values())[-1], "votes_test_", None)
 
     # -- prediction -----------------------------------------------------------------------------
 

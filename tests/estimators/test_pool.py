@@ -128,13 +128,16 @@ def test_without_votes_gold_alone_is_the_pool():
     assert model.exponent_ == 0
 
 
-def test_votes_of_other_rows_are_left_out():
+def test_votes_of_other_rows_are_left_out(tmp_path):
     X, y, L, _ = _table(n_gold=120)
     with pytest.warns(UserWarning, match="no better than chance"):
         model = PooledClassifier(trainer=QUICK).fit(X, y, shuffled_votes(L, 3))
     assert model.guarded_
     assert list(model.weights_.index) == ["gold"]
-    model.predict_proba(X)  # needs no votes
+    model.save(tmp_path / "pool.safetensors")
+    again = PooledClassifier.load(tmp_path / "pool.safetensors")
+    np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))  # no votes needed
+    assert again.guarded_ and again.votes_test_ == model.votes_test_ is not None
 
 
 def test_its_own_score_is_that_of_predictions_out_of_fold(fitted):
