@@ -83,9 +83,10 @@ class_weight, metric, random_state, verbose
     strength_ : float
         Of the pull towards the weights without evidence.
     out_of_fold_ : OutOfFold
-        The pool's own predictions of gold rows, by members and weights that had not seen them.
+        The pool's own predictions of gold rows, by members that had not seen them, and by weights
+        learnt on the rows of other folds (of which members speak that had seen these rows).
     val_score_ : float
-        Their score: honest, and of one model a member where predictions average several.
+        Their score, of one model a member where predictions average several.
     exponent_ : float
         Weight of the rule model.
     guarded_ : bool
