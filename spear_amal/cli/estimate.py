@@ -57,7 +57,7 @@ def estimate_of(
             "leaves it out)"
         )
     try:
-        with Progress("estimating", unit="") as bar, warnings_as_notes():
+        with warnings_as_notes(), Progress("estimating", unit="") as bar:
             return estimate_score(
                 table,
                 spec,
