@@ -54,6 +54,10 @@ def explain_row(
     p = model.predict_proba(found.frame, matrix)[0]
     predicted = model.classes_[p.argmax()].item()
     words, how, constant, more = _words(model, found.frame, matrix, predicted)
+    rules = _rules(model, matrix)
+    if how == COEFFICIENTS:
+        total = sum(value for _, value in words) + constant
+        more = [*more, *_what_words_leave_open(model, p, total, rules is not None)]
     weights = _weights(model, found.place)
     text = found.frame[model.text_column_].iloc[0] if model.text_column_ in found.frame else ""
     return Explanation(
@@ -65,7 +69,7 @@ def explain_row(
         constant=constant,
         label=_gold(model, found.place),
         votes=None if matrix is None else _votes_by_name(model, matrix),
-        rules=_rules(model, matrix),
+        rules=rules,
         weights=weights,
         notes=[*_notes(model, matrix, weights), *more],
     )
@@ -192,6 +196,24 @@ def _words(
         words, constant = linear_contributions(model.estimator_, x, names, code)
         return words, COEFFICIENTS, constant, []
     return (*_occluded(model, frame, matrix, predicted),)
+
+
+def _what_words_leave_open(
+    model: TextClassifier, p: np.ndarray, total: float, with_rules: bool
+) -> list[str]:
+    """Return a note on what of the log-odds of a prediction (C,) is not a sum over words."""
+    log_p = np.log(p[model.places_].clip(_SMALLEST))
+    best = log_p.argmax()
+    log_odds = log_p[best] - np.delete(log_p, best).mean()
+    reasons = ["of the model of the rules"] if with_rules else []
+    if len(model.estimator_.models_) > 1:
+        reasons.append("of averaging the probabilities of several models")
+    if not reasons:
+        return []
+    return [
+        f"words and their constant ({total:+.3f} in all) are not the whole: the log-odds of the "
+        f"prediction are {log_odds:+.3f}, and the difference comes {' and '.join(reasons)}"
+    ]
 
 
 def _occluded(

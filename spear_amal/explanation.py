@@ -47,7 +47,9 @@ class Explanation:
     how : {"coefficients", "occlusion"}
         Whether `words` are products of coefficients and features, which with `constant` sum up to
         the log-odds against the mean of the other classes; or by how much the log-odds fall when a
-        word is left out.
+        word is left out. Of several models the coefficients are means, and of a pool weighted sums
+        of these: then, and where the rules predict as well, the sum is not that of the prediction,
+        and a note tells both.
     constant : float
         Of the coefficients; 0 otherwise.
     notes : list of str
@@ -157,8 +159,8 @@ def _coefficients(estimator: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return coefficients (C, D) and constants (C,): means over models, weighted sums of a pool."""
     members = getattr(estimator, "members_", {})
     if members:
-        shares = estimator.weights_["weight"]
-        parts = [(shares[name], _coefficients(m)) for name, m in members.items()]
+        shares = estimator.feature_weights()
+        parts = [(share, _coefficients(members[name])) for name, share in shares.items()]
         coefficients = sum(share * part[0] for share, part in parts)
         return coefficients, sum(share * part[1] for share, part in parts) + estimator.by_class_
     heads = [model.feature.head for model in estimator.models_]

@@ -57,7 +57,26 @@ def test_one_model_of_two_classes_sums_up_to_its_log_odds():
     p = model.predict_proba(row)[0].max()
     total = sum(value for _, value in found.words) + found.constant
     assert total == pytest.approx(np.log(p / (1 - p)), rel=1e-4)
-    assert "hour" in dict(found.words)
+    assert "hour" in dict(found.words) and not any("whole" in note for note in found.notes)
+
+
+def test_a_pool_says_what_words_leave_open():
+    model = TextClassifier("recommended:crossfit=3", max_epochs=3).fit(FRAME, lfs=LFS)
+    row = FRAME.iloc[[4]]
+    found = model.explain(row)
+    code = model.classes_.tolist().index(found.predicted)
+    others = [k for k in range(3) if k != code]
+    constant = model.estimator_.by_class_.copy()
+    for name, member in model.estimator_.members_.items():
+        heads = [one.feature.head.bias.detach().numpy() for one in member.models_]
+        constant += model.estimator_.weights_["weight"][name] * np.mean(heads, axis=0)
+    expected = constant[code] - constant[others].mean()
+    assert found.constant == pytest.approx(expected, rel=1e-4, abs=1e-6)
+    log_p = np.log(model.predict_proba(row, votes=model.votes_on(row, None))[0])
+    total = sum(value for _, value in found.words) + found.constant
+    note = next(note for note in found.notes if "not the whole" in note)
+    assert f"({total:+.3f} in all)" in note and "averaging" in note and "rules" in note
+    assert f"are {log_p[code] - log_p[others].mean():+.3f}" in note
 
 
 def test_training_row_by_id_and_by_position(clf):

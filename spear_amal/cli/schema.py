@@ -198,7 +198,7 @@ class Options(BaseModel):
         if kind in _NEEDED:
             raise InputError(f"{where}{key!r} must be {_NEEDED[kind]}, found {value!r}")
         if kind == "literal_error":
-            choices = ", ".join(get_args(cls.model_fields[key].annotation))
+            choices = ", ".join(get_args(_of_one_value(cls.model_fields[key].annotation)))
             raise InputError(f"{where}unknown {key} {value!r}; choose one of {choices}")
         if kind == "greater_than_equal":
             raise InputError(f"{where}{key} must be {first['ctx']['ge']} or more, found {value!r}")
@@ -236,13 +236,18 @@ def _extra(field: FieldInfo) -> dict[str, Any]:
 
 def kind_of(field: FieldInfo) -> tuple[type, bool]:
     """Return the plain type of a field's values, and whether it takes several of them."""
-    kind: Any = field.annotation
-    several = get_origin(kind) is tuple
-    while get_origin(kind) in (tuple, Union, UnionType, Annotated):
-        kind = get_args(kind)[0]  # of "X or None" and "X, ..." the X
+    several = get_origin(field.annotation) is tuple
+    kind = _of_one_value(field.annotation)
     if get_origin(kind) is Literal:
         kind = str
     return get_origin(kind) or kind, several
+
+
+def _of_one_value(annotation: Any) -> Any:
+    """Return X of the annotations "X or None" and "X, ..."."""
+    while get_origin(annotation) in (tuple, Union, UnionType, Annotated):
+        annotation = get_args(annotation)[0]
+    return annotation
 
 
 def default_text(field: FieldInfo) -> str:

@@ -14,6 +14,7 @@ from spear_amal.cli.console import (
     add_to_json,
     print_result,
     print_status,
+    print_warning,
     warnings_as_notes,
 )
 from spear_amal.cli.estimate import (
@@ -52,6 +53,7 @@ def train(settings: TrainOptions) -> None:
     test = read_estimate_rows(settings, spec, data)
     n_validation = "" if data.validation is None else f", {len(data.validation.y)} validation"
     print_status(f"{spec.title}: {_n_rows(data.train.y)}{n_validation}")
+    _warn_of_classes_without_gold(data)
     with warnings_as_notes():
         model.fit_data(data)
     spec = parse_method(model.parts_.method)  # without labels it may be another
@@ -69,6 +71,18 @@ def train(settings: TrainOptions) -> None:
     _print_result(model, settings, data)
     if settings.report is not None:
         print_result(f"Report written to {settings.report}")
+
+
+def _warn_of_classes_without_gold(data: TrainingData) -> None:
+    """Print which classes have no labelled row while others have some."""
+    gold = data.train.y if data.validation is None else np.append(data.train.y, data.validation.y)
+    missing = [name for code, name in enumerate(data.classes) if code not in gold]
+    if 0 < len(missing) < len(data.classes):
+        names = ", ".join(repr(name) for name in missing)
+        print_warning(
+            f"Warning: no row is labelled {names}, which a model can know from the rules alone, "
+            "and no score tells how well; label some such rows"
+        )
 
 
 def _n_rows(y: np.ndarray) -> str:
@@ -145,6 +159,11 @@ def _validation(spec: MethodSpec, estimator: Any) -> str:
         return f"Agreement with the label model, {score}. {UNKNOWN_WITHOUT_GOLD}"
     if estimator.validation_source_ == "teacher":
         return f"Agreement with the ensemble that taught it, on rows of any kind, {score}."
+    if isinstance(estimator, PooledClassifier):
+        return (
+            f"On the labelled rows {score}, each row predicted by models, and pooled by weights, "
+            "that had not seen it."
+        )
     return (
         f"Validation {score}, which is optimistic, as the same rows "
         f"{_role_of_validation(spec, estimator)}."

@@ -267,10 +267,7 @@ class_weight, metric, random_state, verbose
     # -- prediction -----------------------------------------------------------------------------
 
     def _predict_proba(self, X: Any, L: Any, exponent: float) -> np.ndarray:
-        weights = {name: self.weights_["weight"][name] for name in self.members_}
-        if not any(weights.values()):  # the rules say all, and are not heard
-            weights = {name: PRIOR.get(name, 0.0) for name in self.members_}
-        weights = {name: weight for name, weight in weights.items() if weight > 0}
+        weights = self.feature_weights()
         parts = [self.members_[name]._predict_proba(X, None, 0.0) for name in weights]
         shares = list(weights.values())
         if exponent > 0 and L is not None:  # silence says nothing
@@ -279,6 +276,13 @@ class_weight, metric, random_state, verbose
         with np.errstate(divide="ignore"):  # the pool has a floor
             log_p = np.log(np.stack(parts))
         return np.exp(Pool(np.array(shares), self.by_class_).log_proba(log_p))
+
+    def feature_weights(self) -> dict[str, float]:
+        """Return the weights above 0 that members which see features predict with."""
+        weights = {name: float(self.weights_["weight"][name]) for name in self.members_}
+        if not any(weights.values()):  # the rules say all, and are not heard
+            weights = {name: PRIOR.get(name, 0.0) for name in self.members_}
+        return {name: weight for name, weight in weights.items() if weight > 0}
 
     def rule_predict_proba(self, L: VotesLike) -> np.ndarray:
         """Compute the rule model's class probabilities (n, C); uniform where no LF fires.

@@ -98,6 +98,9 @@ class HeldOutScorer:
         """Return class probabilities (n, C) of the test rows; 0 for classes not in training."""
         votes = (self._votes,) if getattr(estimator, "exponent_", 0.0) > 0 else ()
         p = estimator.predict_proba(self._x, *votes)
+        schema = getattr(estimator, "vote_schema_", None)
+        if schema is not None and schema.codes is not None:  # classes_ are sorted names
+            p = p[:, list(schema.codes)]
         n_classes = self._votes.n_classes
         if p.shape[1] == n_classes:
             return p

@@ -192,6 +192,37 @@ def test_checkpoint_and_report(inbox, ok):
     assert "Recommended pool, 5 folds on mail.csv" in page and "greeting" in page
 
 
+def test_a_pool_tells_its_weights_and_an_honest_score(inbox, ok):
+    given = ("--data", "mail.csv", "--lfs", "lfs.py", *QUICK)
+    result = ok("train", *given, "--method", "recommended", "--report", "r.html", "--json")
+    document = json.loads(result.stdout)
+    estimator = TextClassifier.load("model.safetensors").estimator_
+    assert document["pool"] == pytest.approx(estimator.weights_["weight"].to_dict())
+    shares = ", ".join(f"{name} {weight:.2f}" for name, weight in document["pool"].items())
+    assert f"Weights in the pool: {shares}" in document["lines"]
+    page = (inbox / "r.html").read_text(encoding="utf-8")
+    assert f"On the labelled rows accuracy: {estimator.val_score_:.3f}, each row predicted" in page
+    assert "optimistic" not in page
+
+
+def test_a_class_without_labels_is_named(inbox, ok):
+    third = LFS.replace('("ham", "spam")', '("ham", "spam", "news")')
+    (inbox / "lfs.py").write_text(f'{third}news = keyword_lf("news", ["word3"], label="news")\n')
+    given = ("--data", "mail.csv", *QUICK, "--method", "spear")
+    result = ok("train", *given, "--lfs", "lfs.py", "--output", "three.safetensors")
+    assert "no row is labelled 'news'" in result.stderr
+    without = ok("train", *given[:-1], "only-lv", "--output", "gold.safetensors")
+    assert "no row is labelled" not in without.stderr
+
+
+def test_three_labels_are_few_and_that_is_said_without_code(inbox, ok):
+    messages(61, 3).to_csv("mail.csv", index=False)
+    given = ("--data", "mail.csv", "--lfs", "lfs.py", *QUICK, "--estimate", "cv")
+    result = ok("train", *given)
+    assert "The score on new rows cannot be estimated" in result.stderr
+    assert ".py:" not in result.stderr and "UserWarning" not in result.stderr
+
+
 def test_outputs_are_overwritten_on_request_only(project, run, ok):
     held = (project / "model.safetensors").read_bytes()
     refused = run("train", "--max-epochs", 2)

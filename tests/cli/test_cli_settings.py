@@ -75,6 +75,11 @@ def test_wrong_settings_are_named_also_where_a_command_has_no_use_for_them(text,
     assert said in str(caught.value)
 
 
+def test_choices_of_an_option_that_may_be_left_out_are_listed():
+    with pytest.raises(InputError, match="unknown estimate 'folds'; choose one of cv, test, none"):
+        TrainOptions.load(estimate="folds")
+
+
 def test_wrong_flags_are_not_blamed_on_the_file():
     write("seed = 3")
     with pytest.raises(InputError) as caught:

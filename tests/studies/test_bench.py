@@ -123,6 +123,15 @@ def test_majority_vote_alone_is_scored_as_votes_counted_by_hand(folder):
     assert set(bench.runs["given"]) == {"votes on 61"}
 
 
+def test_names_of_classes_need_not_be_sorted(tmp_path):
+    # Without gold a model has its classes sorted by name, whatever codes the corpus gives them.
+    folder = make_folder(tmp_path / "renamed", first_seed=7)
+    (folder / "label.json").write_text(json.dumps({"0": "z", "1": "a"}))
+    given = entries(ends=["linear"], methods=())
+    bench = run_bench(given, [folder], protocols=["wrench"], seeds=2, max_epochs=5)
+    assert bench.runs["score"].min() > 0.6  # the wrong way round it would be below 0.4
+
+
 def test_ties_go_to_either_class_and_to_the_same_again():
     model = LABEL_MODELS["majority"]().fit([[0, 1], [1, 0]])
     tied, clear = np.tile([0, 1], (40, 1)), np.array([[1, -1]])

@@ -31,8 +31,8 @@ def verdict(value, error, n_gold=300, n_unlabelled=2000, in_folds=True):
         (
             0.02,
             0.015,
-            "Too early to say: +2.0 points (95% interval -0.9 to +4.9); label about 1,100 more "
-            "rows.",
+            "Too early to say whether the rules help: +2.0 points (95% interval -0.9 to +4.9); "
+            "label about 1,100 more rows.",
         ),
     ],
 )

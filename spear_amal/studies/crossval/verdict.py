@@ -65,7 +65,10 @@ class RulesVerdict:
             )
         if self.answer == "nothing":
             return f"The rules add nothing here worth having: {value:+.1f} points ({interval})."
-        return f"Too early to say: {value:+.1f} points ({interval}); {self._advice()}."
+        return (
+            f"Too early to say whether the rules help: {value:+.1f} points ({interval}); "
+            f"{self._advice()}."
+        )
 
     def _advice(self) -> str:
         about = rounded_up(self.more_rows)
