@@ -54,7 +54,8 @@ class RuleModelConfig(BaseEstimator):
         How often each LF is believed to be right when it fires: estimated from fired validation
         rows (LFs that fire on none keep the published 0.9); from labelled training rows, or from
         these and V, each shrunk towards the LFs of its class (:func:`shrunk_guides`); one number,
-        one per LF, or one per LF and class as ``L.unipolar_plan()`` lists them.
+        one per LF, or one per LF and class as ``L.unipolar_plan()`` lists them, less those that
+        `drop_copies` leaves out.
     quality_index : float
         Mean score of continuous LFs where they agree with the class.
     rule_start : {"guides", "ones"}
