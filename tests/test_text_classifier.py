@@ -487,7 +487,7 @@ def test_one_label_of_a_class_leaves_the_folds_as_they_are():
     frame.loc[frame.index[rows[1:]], "label"] = None
     clf = TextClassifier(max_epochs=2).fit(frame, lfs=LFS)
     assert clf.parts_.method == "recommended"
-    assert len(clf.parts_.estimator.models_) == 5
+    assert {len(member.models_) for member in clf.estimator_.members_.values()} == {5}
 
 
 def test_labelled_rows_of_the_training_are_known_again(tmp_path):

@@ -6,7 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from spear_amal.cli.compare import score_figures
-from spear_amal.cli.console import add_to_json, print_result, print_status, print_warning
+from spear_amal.cli.console import (
+    add_to_json,
+    print_result,
+    print_status,
+    print_warning,
+    warnings_as_notes,
+)
 from spear_amal.cli.options import TrainOptions
 from spear_amal.cli.training_data import read_test_rows
 from spear_amal.errors import InputError
@@ -51,7 +57,7 @@ def estimate_of(
             "leaves it out)"
         )
     try:
-        with Progress("estimating", unit="") as bar:
+        with warnings_as_notes(), Progress("estimating", unit="") as bar:
             return estimate_score(
                 table,
                 spec,

@@ -44,6 +44,10 @@ class Fitted:
     weights_: pd.DataFrame
     classes_: np.ndarray = field(default_factory=lambda: np.arange(3))
 
+    @property
+    def row_weights_(self):
+        return self.weights_
+
     def rule_predict_proba(self, L):
         return np.eye(3)[np.maximum(L.to_dense()[:, 0], 0)]
 
