@@ -94,6 +94,17 @@ def mean_ranks(results: dict[str, dict[str, list[float]]]) -> pd.Series:
     return means.dropna().rank(ascending=False).mean(axis=1).sort_values()
 
 
+def write_scores(path: Path, results: dict[str, dict[str, list[float]]]) -> None:
+    """Write scores by corpus and method, those of a method in one line."""
+    lines = [
+        f"  {json.dumps(f'{corpus}: {method}')}: {json.dumps(values)}"
+        for corpus, scores in results.items()
+        for method, values in scores.items()
+    ]
+    with write_aside(path) as temporary:
+        temporary.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+
+
 def main() -> None:
     """Run what is missing, write the scores, and print tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -123,13 +134,7 @@ def main() -> None:
                 labels = LABELS[corpus]
                 results[name] = run(corpus, options.seeds, labels, placebo, options)
                 print(table({name: results[name]}).T.to_string(), flush=True)
-    lines = [
-        f"  {json.dumps(f'{corpus}: {method}')}: {json.dumps(values)}"
-        for corpus, scores in results.items()
-        for method, values in scores.items()
-    ]
-    with write_aside(options.output) as temporary:
-        temporary.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+    write_scores(options.output, results)
     print(table(results).to_string())
     print(mean_ranks(results).round(2).to_string())
 

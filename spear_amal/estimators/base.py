@@ -89,8 +89,8 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
         ``_new_plan``, which settles what all estimators have.
     check_parameters()
         Further checks before a fit.
-    _select_votes(votes, y)
-        Which votes are trained on.
+    _select_columns(votes, plan), _select_votes(votes, y)
+        Which columns (LF, class) of the votes are trained on, and whether votes are at all.
     _feature_model(statistics, generator), _restore_rules(tensors)
         Networks that are built otherwise; the second fills in stored parameters.
     _rule_log_proba(i, log_q, votes), _combine(log_p, log_q, exponent)
@@ -352,6 +352,12 @@ class BaseSpearEstimator(NestedParameters, ClassifierMixin, BaseEstimator):
     def _new_mixer(self) -> Mixer:
         """Make the mixer; a fresh one for each model that is trained."""
         return Fixed()
+
+    def _select_columns(
+        self, votes: LabelMatrix, plan: list[tuple[int, int]]
+    ) -> list[tuple[int, int]]:
+        """Return the columns (LF, class) of the votes (n, m) to train on; here all of the plan."""
+        return plan
 
     def _select_votes(self, votes: LabelMatrix | None, y: np.ndarray) -> LabelMatrix | None:
         """Return the votes (n, m) of all rows, if they are to be trained on; `y` (n,) are codes."""

@@ -69,6 +69,8 @@ def _check_streaming(estimator: BaseSpearEstimator, rows: Any, window: Any) -> N
         )
     if estimator.cut_statistic is not None:
         raise InputError("cut_statistic compares rows in memory: leave it out, or use fit")
+    if estimator._options_of("rule_model").drop_copies is not None:
+        raise InputError("drop_copies compares votes in memory: leave it out, or use fit")
     check_whole("window", window, 1)
 
 

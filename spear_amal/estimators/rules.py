@@ -20,6 +20,8 @@ from spear_amal.errors import InputError
 from spear_amal.estimators.cross_fitting import SeenGold
 from spear_amal.estimators.validation import TrainingPool
 from spear_amal.labeling import VotesTest
+from spear_amal.labeling.analysis import VotesInParts
+from spear_amal.labeling.grades import copies
 from spear_amal.labeling.significance import permutation_test
 from spear_amal.losses import EVERY_LOSS, ComponentSet, spear_components
 from spear_amal.models import RuleModel
@@ -52,11 +54,17 @@ class RuleModelConfig(BaseEstimator):
         How often each LF is believed to be right when it fires: estimated from fired validation
         rows (LFs that fire on none keep the published 0.9); from labelled training rows, or from
         these and V, each shrunk towards the LFs of its class (:func:`shrunk_guides`); one number,
-        one per LF, or one per LF and class as ``L.unipolar_plan()`` lists them.
+        one per LF, or one per LF and class as ``L.unipolar_plan()`` lists them, less those that
+        `drop_copies` leaves out.
     quality_index : float
         Mean score of continuous LFs where they agree with the class.
     rule_start : {"guides", "ones"}
         Start of the rule model: at the guides, or all ones as published.
+    drop_copies : float, optional
+        Count LFs that vote alike once: of two that vote for a class, the later one takes no part,
+        in training and in prediction, where on at least this share of the rows on which either
+        votes for it both do (0.9, say; 10 rows at least). Judged by the votes that are trained on,
+        without gold. `L` keeps all LFs. Default: none is left out.
     guard : bool
         Test on all gold rows whether the votes say more than chance; if they do not, warn, leave
         them out and train on the gold rows of L and V alone. The test (see
@@ -73,12 +81,14 @@ class RuleModelConfig(BaseEstimator):
     quality_guides: str | float | VectorLike | None = "validation"
     quality_index: float = 0.85
     rule_start: str = "guides"
+    drop_copies: float | None = None
     guard: bool = True
     keep_uncovered: bool | None = None
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "quality_index": [Interval(Real, 0, 1, closed="neither")],
         "rule_start": [StrOptions({"guides", "ones"})],
+        "drop_copies": [None, Interval(Real, 0, 1, closed="right")],
         "guard": ["boolean"],
         "keep_uncovered": [None, "boolean"],
     }
@@ -125,6 +135,8 @@ class RuleModelConfig(BaseEstimator):
 class GuardsVotes:
     """Mixin of estimators with ``rule_model=``: useless votes are left out, and the fit says so.
 
+    So are those of LFs that repeat others, if that is wanted.
+
     Attributes
     ----------
     votes_test_ : VotesTest or None
@@ -135,6 +147,12 @@ class GuardsVotes:
 
     votes_test_: VotesTest | None
     guarded_: bool
+
+    def _select_columns(
+        self, votes: LabelMatrix, plan: list[tuple[int, int]]
+    ) -> list[tuple[int, int]]:
+        alike = self._options_of("rule_model").drop_copies  # type: ignore[attr-defined]
+        return plan if alike is None else without_copies(votes, plan, alike)
 
     def _select_votes(self, votes: LabelMatrix | None, y: np.ndarray) -> LabelMatrix | None:
         self.votes_test_, self.guarded_ = None, False
@@ -188,6 +206,28 @@ def guard_votes(votes: LabelMatrix, y: np.ndarray, guard: bool) -> tuple[VotesTe
             stacklevel=8,
         )
     return test, left_out
+
+
+def without_copies(
+    votes: LabelMatrix, plan: list[tuple[int, int]], alike: float
+) -> list[tuple[int, int]]:
+    """Return the columns (LF, class) of a plan that repeat no earlier one.
+
+    Parameters
+    ----------
+    votes : LabelMatrix (n, m)
+    plan : list of (LF, class)
+    alike : float
+        See :func:`spear_amal.labeling.grades.copies`.
+
+    Examples
+    --------
+    >>> L = LabelMatrix.from_dense([[0, 0, 1]] * 10 + [[1, -1, 1]])
+    >>> without_copies(L, L.unipolar_plan(), 0.9)
+    [(0, 0), (0, 1), (2, 1)]
+    """
+    left_out = set(copies(VotesInParts(votes.to_unipolar(plan)), alike)["lf"])
+    return [column for i, column in enumerate(plan) if i not in left_out]
 
 
 def vote_counts(votes: LabelMatrix, n_classes: int) -> np.ndarray:

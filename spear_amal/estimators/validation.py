@@ -150,7 +150,7 @@ def make_pool(
     if votes is not None:
         schema = VoteSchema.of(inputs.L, votes, len(gold.labels), order)
         votes = schema.to_model(votes.with_classes(schema.class_names))
-        plan = schema.plan_of_model(plan)
+        plan = estimator._select_columns(votes, schema.plan_of_model(plan))
     estimator.vote_schema_ = schema
     features, all_codes, all_votes = [X], [codes], [votes]
     tables = () if streamed else (inputs.L, inputs.X, inputs.y)  # rows on disk stay as they lie

@@ -66,8 +66,17 @@ def lf_grades(L: StoredVotesLike, y: VectorLike | None = None) -> list[str]:
     return [str(grade) for grade in grades]
 
 
-def copies(counts: VotesInParts) -> pd.DataFrame:
+def copies(counts: VotesInParts, alike: float = ALIKE) -> pd.DataFrame:
     """Return LFs that vote as one before them does, with the first such LF.
+
+    The one before is no copy itself, so that LFs which drift apart step by step are not all left
+    out for the sake of the first.
+
+    Parameters
+    ----------
+    counts : VotesInParts
+    alike : float
+        Least share of the rows on which one of two LFs votes that have the same vote of both.
 
     Returns
     -------
@@ -77,14 +86,17 @@ def copies(counts: VotesInParts) -> pd.DataFrame:
     """
     fired, same = counts.totals.fired, counts.agreements()
     either = fired[:, None] + fired[None, :] - counts.overlaps()
-    alike = share(same, either)
-    found = []
+    shares = share(same, either)
+    pairs: list[tuple[int, int, int, float]] = []
+    originals: list[int] = []
     for lf in range(len(fired)):
-        before = [j for j in range(lf) if same[j, lf] >= LEAST_VOTES and alike[j, lf] >= ALIKE]
+        before = [j for j in originals if same[j, lf] >= LEAST_VOTES and shares[j, lf] >= alike]
         if before:
             of = before[0]
-            found.append((lf, of, int(same[of, lf]), float(alike[of, lf])))
-    return pd.DataFrame(found, columns=["lf", "of", "rows", "share"])
+            pairs.append((lf, of, int(same[of, lf]), float(shares[of, lf])))
+        else:
+            originals.append(lf)
+    return pd.DataFrame(pairs, columns=["lf", "of", "rows", "share"])
 
 
 def at_most(successes: int, trials: int, probability: float) -> float:

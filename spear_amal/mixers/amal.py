@@ -28,7 +28,9 @@ from spear_amal.mixers.base import LookAheadLike, LookAheadOptions
 from spear_amal.mixers.loss_roles import HINTON, by_name, check_by_name
 from spear_amal.mixers.row_weights import LearnedRowWeights
 
-SHARES = ("row", "pattern", "pattern+row", "loss")
+SHARES = ("row", "pattern", "pattern+row", "pooled", "loss")
+#: Rows of a pattern at which "pooled" takes half of the pattern's mean and half of the row's own.
+POOLED_ROWS = 10
 #: Settings of AMAL by name.
 PRESETS: dict[str, dict[str, Any]] = {
     # Published KD code (LearnMultiLambdaMeta.py): step 1500, eta 0.1, batch 128 -> rho 1.17;
@@ -112,11 +114,12 @@ class Amal(LearnedRowWeights):
         `gamma` times that of the rule model on covered rows (Variant B).
     gamma : float
         Used by ``outer="feature+rules"``.
-    weight_sharing : {"row", "pattern", "pattern+row", "loss"}
+    weight_sharing : {"row", "pattern", "pattern+row", "pooled", "loss"}
         Who moves together: each row for itself; rows on which the same LFs fired and whose gold
         class, or lack of one, is the same; both, the row's gradient on top of its pattern's mean;
-        or all rows. Means are over the rows of one look-ahead, so with more than `group_size`
-        rows those of a pattern may come to differ a little.
+        a mixture of the two, the more of the mean the more rows n have the pattern, n / (n + 10)
+        of it; or all rows. Means are over the rows of one look-ahead, so with more than
+        `group_size` rows those of a pattern may come to differ a little.
     look_ahead : {"last-layer", "network"}
         Differentiate the head's step only (the paper) or all parameters'.
     table_dtype : {"float32", "float16"}
@@ -218,6 +221,9 @@ class Amal(LearnedRowWeights):
             mean = GroupMeans(*same_patterns(batch, self.shard), learnt, self.shard)
         if self.weight_sharing == "pattern+row":
             return lambda step: mean(step).add_(step)
+        if self.weight_sharing == "pooled":
+            rows = mean.counts.index_select(0, mean.group)
+            return lambda step: torch.lerp(step, mean(step), rows / (rows + POOLED_ROWS))
         return mean
 
     def _step(self, look_ahead: LookAheadLike, weights: Tensor) -> Tensor:

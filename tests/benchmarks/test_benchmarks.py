@@ -102,3 +102,16 @@ def test_growth_is_drawn(tmp_path):
     assert run("growth.py", *asked, "--only", "Label models").stdout.count("slopes") == 1
     again = json.loads(numbers.read_text())
     assert [title for title in first if again[title] != first[title]] == ["Label models, 20 steps"]
+
+
+def test_options_of_amal_are_held_against_its_defaults(tmp_path):
+    path = tmp_path / "scores.json"
+    asked = ("--corpus", "topics-weak", "--draws", 1, "--seeds", 2, "--output", path)
+    done = run("amal_options.py", *asked)
+    assert done.returncode == 0, done.stderr
+    scores = json.loads(path.read_text())
+    first, second = scores["topics-weak-0: AMAL, one model"]
+    cut = scores["topics-weak-0: cut statistic, 0.6 of the rows"]
+    gain = (cut[0] - first + cut[1] - second) / 2
+    (line,) = {line for line in done.stdout.splitlines() if line.startswith("cut statistic")}
+    assert line.split()[6] == f"{gain:+.1f}"

@@ -185,6 +185,7 @@ def test_a_truncated_part_of_the_votes_is_named_before_training(rows, monkeypatc
     ("options", "given", "match"),
     [
         ({"fit_strategy": "refit"}, {}, "fit_strategy='single'"),
+        ({"drop_copies": 0.9}, {}, "drop_copies compares votes in memory"),
         ({}, {"window": 0}, "window must be a whole number of at least 1"),
         ({}, {"rows": np.ones((3, 2))}, "must be ParquetRows, found ndarray"),
         ({}, {"L": np.ones((3, 2))}, "found ndarray; apply the LFs"),

@@ -54,12 +54,18 @@ def pattern_means(values):
     return out
 
 
+def sharers():
+    """How many rows (B,) have the pattern of each."""
+    return torch.tensor([sum(len(rows) for rows in PATTERNS if i in rows) for i in range(B)])
+
+
 def test_steps_of_every_form_against_plain_means():
     g = gradient()
     wanted = {
         "row": g,
         "pattern": pattern_means(g),
         "pattern+row": g + pattern_means(g),
+        "pooled": g + (pattern_means(g) - g) * sharers()[:, None] / (sharers()[:, None] + 10),
         "loss": g.mean(0).expand(B, K),
     }
     assert set(wanted) == set(SHARES)
@@ -75,6 +81,17 @@ def test_entries_outside_the_domain_do_not_count_and_do_not_move():
     assert weights[0, 1] == 1.0
     torch.testing.assert_close(weights[1, 1], 1 + 0.01 * g[1, 1])
     torch.testing.assert_close(weights[0, 0], 1 + 0.01 * g[:2, 0].mean())
+
+
+def test_a_row_leans_to_its_pattern_as_far_as_other_rows_of_the_loss_have_it():
+    g = torch.zeros(B, K)
+    g[0] = 12.0  # its pattern has two rows, of which one has the second loss
+    domain = torch.ones(N, K, dtype=torch.bool)
+    domain[0, 1] = False  # row 1 of the batch
+    weights = learnt("pooled", g, domain)
+    # 12 and a mean of 6, of which 2 / 12 counts: 11 for the row itself, 1 for its neighbour
+    torch.testing.assert_close(weights[:2, 0], torch.tensor([1.11, 1.01]))
+    torch.testing.assert_close(weights[:2, 1], torch.tensor([1.12, 1.0]))
 
 
 def test_gold_rows_of_other_classes_are_other_patterns():

@@ -84,6 +84,7 @@ LEARNT = {
 SHARED = {
     "loss": lambda: Amal(**EARLY, weight_sharing="loss", normalise="max-abs"),
     "half": lambda: Amal(**EARLY, table_dtype="float16"),
+    "pooled": lambda: Amal(**EARLY, weight_sharing="pooled", group_size=9),
     "pattern": lambda: Amal(**EARLY, weight_sharing="pattern", normalise="none", group_size=9),
 }
 FIXED = {
