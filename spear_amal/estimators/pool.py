@@ -270,7 +270,7 @@ class_weight, metric, random_state, verbose
         weights = self.feature_weights()
         parts = [self.members_[name]._predict_proba(X, None, 0.0) for name in weights]
         shares = list(weights.values())
-        if exponent > 0 and L is not None:  # silence says nothing
+        if heard:
             parts.append(self.rule_predict_proba(align_votes(L, [X])))
             shares.append(exponent)
         with np.errstate(divide="ignore"):  # the pool has a floor
@@ -280,7 +280,8 @@ class_weight, metric, random_state, verbose
     def feature_weights(self) -> dict[str, float]:
         """Return the weights above 0 that members which see features predict with."""
         weights = {name: float(self.weights_["weight"][name]) for name in self.members_}
-        if not any(weights.values()):  # the rules say all, and are not heard
+        heard = exponent > 0 and L is not None
+        if not heard and not any(weights.values()):  # the rules say all, and are not heard
             weights = {name: PRIOR.get(name, 0.0) for name in self.members_}
         return {name: weight for name, weight in weights.items() if weight > 0}
 

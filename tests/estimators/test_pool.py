@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -212,3 +214,15 @@ def test_too_few_labels_for_three_folds_are_an_error():
     y[:2] = gold[:2]
     with pytest.raises(InputError, match="label more rows"), pytest.warns(UserWarning):
         PooledClassifier(trainer=QUICK).fit(X, y, L)
+
+
+def test_rules_that_have_all_the_weight_are_alone_where_they_are_heard(fitted):
+    model, X, _, L, _ = fitted
+    alone = copy.copy(model)
+    alone.weights_ = model.weights_.assign(weight=[0.0, 0.0, 0.0, 0.0, 1.0])
+    alone.exponent_, alone.by_class_ = 1.0, np.zeros(3)
+    q = model.members_["amal"].rule_predict_proba(L)
+    expected = np.exp(Pool(np.ones(1), np.zeros(3)).log_proba(np.log(q)[None]))
+    np.testing.assert_allclose(alone.predict_proba(X, L), expected)
+    unheard = alone._predict_proba(X, None, 1.0)
+    assert not np.allclose(unheard, expected)  # half gold, half AMAL in their place
