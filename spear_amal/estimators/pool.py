@@ -267,7 +267,8 @@ class_weight, metric, random_state, verbose
     # -- prediction -----------------------------------------------------------------------------
 
     def _predict_proba(self, X: Any, L: Any, exponent: float) -> np.ndarray:
-        weights = self.feature_weights()
+        heard = exponent > 0 and L is not None  # silence says nothing
+        weights = self.feature_weights(rules_heard=heard)
         parts = [self.members_[name]._predict_proba(X, None, 0.0) for name in weights]
         shares = list(weights.values())
         if heard:
@@ -277,11 +278,13 @@ class_weight, metric, random_state, verbose
             log_p = np.log(np.stack(parts))
         return np.exp(Pool(np.array(shares), self.by_class_).log_proba(log_p))
 
-    def feature_weights(self) -> dict[str, float]:
-        """Return the weights above 0 that members which see features predict with."""
+    def feature_weights(self, rules_heard: bool = False) -> dict[str, float]:
+        """Return the weights above 0 that members which see features predict with.
+
+        Where only the rule model has a weight and it is not heard, those without evidence.
+        """
         weights = {name: float(self.weights_["weight"][name]) for name in self.members_}
-        heard = exponent > 0 and L is not None
-        if not heard and not any(weights.values()):  # the rules say all, and are not heard
+        if not rules_heard and not any(weights.values()):
             weights = {name: PRIOR.get(name, 0.0) for name in self.members_}
         return {name: weight for name, weight in weights.items() if weight > 0}
 
