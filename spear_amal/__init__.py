@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # for editors and type checkers; _LAZY says the same while th
         ReweightedClassifier,
         RuleModelConfig,
         RuleNetworkClassifier,
+        SingleModelClassifier,
         SpearClassifier,
         distiller,
     )
@@ -42,6 +43,7 @@ _LAZY = {
         "ReweightedClassifier",
         "RuleModelConfig",
         "RuleNetworkClassifier",
+        "SingleModelClassifier",
         "SpearClassifier",
         "distiller",
     ),
@@ -65,6 +67,7 @@ __all__ = [
     "ReweightedClassifier",
     "RuleModelConfig",
     "RuleNetworkClassifier",
+    "SingleModelClassifier",
     "SpearClassifier",
     "TextClassifier",
     "TrainerConfig",

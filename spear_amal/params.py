@@ -121,9 +121,13 @@ class NestedParameters:
     def set_params(self, **params: Any) -> Any:
         """Set parameters, also by ``trainer__lr`` where ``trainer`` is None."""
         for name, make in self._nested.items():
-            inner = any(key.startswith(f"{name}__") for key in params)
-            if inner and params.get(name, getattr(self, name)) is None:
+            if not any(key.startswith(f"{name}__") for key in params):
+                continue
+            holder = params.get(name, getattr(self, name))
+            if holder is None:
                 params = {name: make()} | {k: v for k, v in params.items() if k != name}
+            elif not hasattr(holder, "set_params"):
+                raise InputError(f"{name} must be an object of options or None, found {holder!r}")
         return super().set_params(**params)  # type: ignore[misc]
 
 

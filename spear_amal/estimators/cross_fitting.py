@@ -247,7 +247,7 @@ def gold_folds(y: np.ndarray, n_folds: int, seed: int) -> list[np.ndarray]:
     --------
     >>> y = np.array([0, 1, 0, 0, 2, 0])
     >>> [y[fold].tolist() for fold in gold_folds(y, 2, seed=0)]
-    [[0, 0, 2], [1, 0, 0]]
+    [[1, 0, 0], [0, 0, 2]]
     """
     if np.bincount(y).max() < n_folds:  # too few rows of every class for scikit-learn
         shuffled = np.random.default_rng(seed).permutation(len(y))

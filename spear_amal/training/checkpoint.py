@@ -194,17 +194,19 @@ def _parts(moment: str, tensors: Tensors) -> Parts:
 
 
 def _check_header(header: dict[str, Any], tensors: Tensors) -> None:
-    """Raise TypeError for values of other types than :class:`Checkpoint` writes."""
+    """Raise TypeError for values that :class:`Checkpoint` does not write."""
     selection, history, kept = header["selection"], header["history"], header.get("kept", [])
     fits = (
         all(type(n) is int for n in (header["epoch"], header["refreshes"], selection["epoch"]))
         and isinstance(selection["score"], float | int)
         and isinstance(history, list)
         and all(isinstance(record, dict) for record in history)
+        and all(isinstance(record.get("val_score", 0.0), float | int) for record in history)
+        and -1 <= selection["epoch"] < max(len(history), 1)
         and all(under_prefix(f"kept.{epoch}", tensors) for epoch in kept)
     )
     if not fits:
-        raise TypeError("its header holds values of other types")
+        raise TypeError("its header holds values that no training wrote")
 
 
 def _take(state: RunState, tensors: Tensors, header: dict[str, Any]) -> None:

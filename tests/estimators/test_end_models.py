@@ -86,19 +86,22 @@ def test_the_exponent_is_judged_by_label_models_that_never_saw_v(data, seen, fin
 
     monkeypatch.setattr(Spy, "predict_proba", predict)
     fitted(data, label_model=Spy(), fit_strategy=final, inference="product", max_epochs=2)
-    on_validation = [(n, known) for n, known in posteriors if n < N]
+    # Twice each: to hold it against the majority vote (rows with votes), and for the exponent.
+    on_validation = [(n, known) for n, known in posteriors if 0 < n < N]
     members = seen[0]
-    assert len(on_validation) == len(members)
-    for (n, known), member in zip(on_validation, members, strict=True):
-        assert n == len(member.validation)
+    assert len(on_validation) == 2 * len(members)
+    for (n, known), member in zip(on_validation, [*members, *members], strict=True):
+        assert n <= len(member.validation)
         assert len(np.intersect1d(known, member.validation)) == 0
+    for (n, _), member in zip(on_validation[-len(members) :], members, strict=True):
+        assert n == len(member.validation)
 
 
 def test_the_label_model_sees_lfs_and_not_their_columns(data, monkeypatch):
     seen_votes = []
-    fit = MajorityVote.fit
+    fit = MajorityVote._fit
     monkeypatch.setattr(
-        MajorityVote, "fit", lambda self, L, y=None: seen_votes.append(L) or fit(self, L, y)
+        MajorityVote, "_fit", lambda self, L, *rest: seen_votes.append(L) or fit(self, L, *rest)
     )
     X, y, labels, _ = data
     L = labels.with_classes(["m", "z", "a"])  # not in the order of classes_

@@ -36,9 +36,11 @@ from spear_amal.estimators import (
     DistilledClassifier,
     GoldClassifier,
     LabelModelClassifier,
+    PooledClassifier,
     ReweightedClassifier,
     RotationDistiller,
     RuleNetworkClassifier,
+    SingleModelClassifier,
     SpearClassifier,
 )
 
@@ -51,6 +53,8 @@ ESTIMATORS = [
     LabelModelClassifier(trainer=T),
     ReweightedClassifier(trainer=T),
     RuleNetworkClassifier(trainer=T, inference="feature"),
+    PooledClassifier(trainer=T, inference="feature"),
+    SingleModelClassifier(trainer=T),
     DistilledClassifier("mlp:5", trainer=NETWORK),
     AuxiliaryClassifier("mlp:5", ["l2"], trainer=NETWORK),
     RotationDistiller("mlp:5", mixer="ce", trainer=NETWORK),

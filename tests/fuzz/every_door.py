@@ -37,7 +37,7 @@ def public_names() -> set[str]:
 WITHOUT = {
     "a constant": """
         spear_amal.ABSTAIN labeling.ABSTAIN label_models.UNKNOWN_WITHOUT_GOLD studies.WITHOUT_GOLD
-        labeling.GRADES images.GENERATED images.SPLITS
+        labeling.GRADES training.CHOICES images.GENERATED images.SPLITS
     """,
     "a result, or a table of a run, that the package makes": """
         labeling.ApplierMetadata report.ComparisonContent report.CrossoverContent report.Estimate
@@ -70,6 +70,7 @@ WITHOUT = {
         report.write_comparison_report report.write_crossover_report report.write_report
         studies.compare_on_split
         studies.fit_method studies.one_thread training.predict_logits
+        training.reported_metric
     """,
     "it needs a cluster, a language model of spaCy, or processes of its own": """
         labeling.DaskApplier labeling.PandasParallelLFApplier labeling.SpacyPreprocessor
@@ -80,7 +81,8 @@ WITHOUT = {
         studies.run_grid_study teachers.NetworkTeacher teachers.early_stopped
     """,
     "it hands all that it is given to the fits of estimators, which have doors": """
-        estimators.PooledClassifier estimators.fit_together
+        estimators.PooledClassifier spear_amal.PooledClassifier estimators.distilled
+        estimators.fit_together
     """,
     "it may fetch a corpus": "studies.load_corpus_votes",
     "it is read through the door of folders of votes": "training.ParquetRows",

@@ -106,9 +106,8 @@ def bounds() -> Any:
 
     def open_range(pair: tuple[Any, Any]) -> bool:
         above, below = pair
-        if above is None or below is None:
-            return above is not below
-        return bool(above < below)
+        low, high = -math.inf if above is None else above, math.inf if below is None else below
+        return above is not below and bool(low < high)
 
     return st.tuples(bound, bound).filter(open_range)
 
