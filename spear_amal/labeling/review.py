@@ -84,7 +84,7 @@ class LFReview:
         more often in rows without votes than in others, and what labelled rows with them are.
     values : DataFrame
         What each LF is worth, and which change of it would gain most: the columns of
-        :func:`~spear_amal.labeling.lf_values.lf_values`, and ``accuracy`` where it votes, from gold
+        :func:`~spear_amal.labeling.lf_values`, and ``accuracy`` where it votes, from gold
         and votes, with ``accuracy low, accuracy high``.
     suspect_gold : DataFrame
         ``row, id, gold, voted, odds`` (by which the votes speak for the voted class), ``LFs``,
