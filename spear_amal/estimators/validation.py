@@ -231,7 +231,7 @@ def _learn_classes(
         check_voted_classes(votes)
     elif told is None:
         check_gold(gold)
-    if (gold.codes < 0).any():
+    if (gold.codes < 0).any() and (gold.codes >= 0).any():  # without any there is no such class
         refuse_unlabelled_in_calibration()
     estimator.classes_ = sorted_classes(gold.labels)
     return codes_of_votes(gold.labels.tolist(), estimator.classes_)
