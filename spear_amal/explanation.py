@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import scipy.sparse as sp
@@ -146,26 +146,15 @@ def linear_contributions(
     code : int
         Of the class, in ``estimator.classes_``.
     """
-    weights, constants = _coefficients(estimator)
+    from spear_amal.estimators.serving import merged_coefficients  # imports torch
+
+    weights, constants = cast(Any, merged_coefficients(estimator))  # asked of linear models only
     others = np.arange(len(constants)) != code
     margin = weights[code] - weights[others].mean(0)
     row = sp.csr_array(x)
     products = row.data.astype(np.float64) * margin[row.indices]
     named = zip(names[row.indices].tolist(), products.tolist(), strict=True)
     return largest_first(named), float(constants[code] - constants[others].mean())
-
-
-def _coefficients(estimator: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return coefficients (C, D) and constants (C,): means over models, weighted sums of a pool."""
-    members = getattr(estimator, "members_", {})
-    if members:
-        shares = estimator.feature_weights()
-        parts = [(share, _coefficients(members[name])) for name, share in shares.items()]
-        coefficients = sum(share * part[0] for share, part in parts)
-        return coefficients, sum(share * part[1] for share, part in parts) + estimator.by_class_
-    heads = [model.feature.head for model in estimator.models_]
-    weights = np.mean([head.weight.detach().double().cpu().numpy() for head in heads], axis=0)
-    return weights, np.mean([head.bias.detach().double().cpu().numpy() for head in heads], axis=0)
 
 
 def texts_without_words(text: str) -> tuple[dict[str, str], bool]:

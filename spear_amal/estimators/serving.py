@@ -168,7 +168,7 @@ random_state, verbose
     ) -> torch.nn.Module:
         """Build the one model; of linear models it begins with those of the ensemble, merged."""
         network = super()._feature_model(statistics, generator)
-        merged = _merged(getattr(self, "ensemble_", None))
+        merged = merged_coefficients(getattr(self, "ensemble_", None))
         if merged is not None and isinstance(network, LinearModel):
             with torch.no_grad():
                 for parameter, values in zip(network.head.parameters(), merged, strict=True):
@@ -190,25 +190,26 @@ random_state, verbose
         )
 
 
-def _merged(ensemble: Any) -> list[np.ndarray] | None:
+def merged_coefficients(ensemble: Any) -> tuple[np.ndarray, np.ndarray] | None:
     """Return the linear model that is nearest to an ensemble of linear ones, without the rules.
 
     Coefficients (C, D) and constants (C,): means over models, sums over the members of a pool by
     their weights. None where there is no ensemble, or one of other models.
     """
     if isinstance(ensemble, PooledClassifier):
-        shares = ensemble.weights_["weight"]
-        used = [(shares[n], _merged(m)) for n, m in ensemble.members_.items() if shares[n] > 0]
-        known = [[share * values for values in part] for share, part in used if part is not None]
-        if not used or len(known) < len(used):
+        shares = ensemble.feature_weights()
+        parts = [(w, merged_coefficients(ensemble.members_[n])) for n, w in shares.items()]
+        known = [(share * part[0], share * part[1]) for share, part in parts if part is not None]
+        if len(known) < len(parts):
             return None
         coefficients, constants = (np.sum(values, axis=0) for values in zip(*known, strict=True))
-        return [coefficients, constants + ensemble.by_class_]
+        return coefficients, constants + ensemble.by_class_
     networks = [model.feature for model in getattr(ensemble, "models_", ()) if model is not None]
     if not networks or not all(isinstance(network, LinearModel) for network in networks):
         return None
-    heads = [[p.detach().cpu().numpy() for p in network.head.parameters()] for network in networks]
-    return [np.mean(values, axis=0) for values in zip(*heads, strict=True)]
+    weights = [network.head.weight.detach().double().cpu().numpy() for network in networks]
+    constants = [network.head.bias.detach().double().cpu().numpy() for network in networks]
+    return np.mean(weights, axis=0), np.mean(constants, axis=0)
 
 
 def distilled(
