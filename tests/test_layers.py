@@ -55,8 +55,9 @@ LAYERS = {
     "report": 7,
     "text_classifier": 8,
     "comparison": 9,
-    "cli": 10,
-    "__main__": 11,
+    "workbench": 10,
+    "cli": 11,
+    "__main__": 12,
 }
 # Names that the package itself hands out lazily -> where they live.
 HOME = {name: module for module, names in spear_amal._LAZY.items() for name in names}

@@ -559,6 +559,18 @@ class InitOptions(Options):
     sheet: Sheet = None
 
 
+class WorkbenchOptions(Options):
+    """Options of ``workbench``."""
+
+    place: Path = option(
+        Path("."),
+        "Folder of a project, or a table, around which a project is made beside it; default: here.",
+        metavar="DIR",
+    )
+    port: int = option(0, "Port of this machine to listen on; default: a free one.", ge=0)
+    no_browser: bool = option(False, "Print the address, and open no browser.")
+
+
 class CorporaListOptions(Options):
     """Options of ``corpora list``."""
 

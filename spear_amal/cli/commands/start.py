@@ -1,4 +1,4 @@
-"""Commands for a start: ``demo``, ``init`` and ``corpora``. Heavy imports wait for the call."""
+"""Commands for a start: ``demo``, ``init``, ``workbench``, ``corpora``; heavy imports wait."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from spear_amal.cli.options import (
     CorporaListOptions,
     DemoOptions,
     InitOptions,
+    WorkbenchOptions,
 )
 
 corpora_app = typer.Typer(no_args_is_help=True, help="The corpora: list them, fetch one.")
@@ -17,7 +18,7 @@ corpora_app = typer.Typer(no_args_is_help=True, help="The corpora: list them, fe
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
-    for command in (demo, init):
+    for command in (demo, init, workbench):
         add_command(app, command, rich_help_panel="Start here")
     add_command(corpora_app, corpora_list, "list")
     add_command(corpora_app, corpora_fetch, "fetch")
@@ -43,6 +44,17 @@ def init(options: InitOptions) -> None:
     from spear_amal.cli.init_project import create_project
 
     create_project(options)
+
+
+def workbench(options: WorkbenchOptions) -> None:
+    """Open a project in the browser: rules, rows and their effect at once.
+
+    It listens on this machine alone, by an address with a token. Needs: pip install
+    'spear-amal[workbench]'.
+    """
+    from spear_amal.cli.workbench import open_workbench
+
+    open_workbench(options)
 
 
 def corpora_list(options: CorporaListOptions) -> None:

@@ -1,0 +1,68 @@
+"""The web application: pages, the stream of events, files of its own; nothing else is served."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from sse_starlette import EventSourceResponse
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from spear_amal.errors import SpearAmalError
+from spear_amal.workbench.pages import report, rows, rules, suggestions, training
+from spear_amal.workbench.render import render, workspace_of
+from spear_amal.workbench.security import Guard
+from spear_amal.workbench.workspace import Workspace
+
+_STATIC = Path(__file__).parent / "static"
+
+
+def create_app(workspace: Workspace, token: str, hosts: tuple[str, ...]) -> Starlette:
+    """Return the application.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        It is closed when the application ends.
+    token : str
+    hosts : tuple of str
+        Hosts that may be asked for, with ports; see :class:`~spear_amal.workbench.security.Guard`.
+    """
+    pages = (rules, rows, suggestions, training, report)
+    app = Starlette(
+        routes=[
+            Route("/", lambda request: RedirectResponse("/rules"), name="home"),
+            Route("/events", events),
+            Mount("/static", StaticFiles(directory=_STATIC), name="static"),
+            *(route for page in pages for route in page.routes),
+        ],
+        middleware=[Middleware(Guard, token=token, hosts=hosts)],
+        exception_handlers={SpearAmalError: say_error},
+        lifespan=_lifespan,
+    )
+    app.state.workspace = workspace
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: Starlette) -> AsyncIterator[None]:
+    yield
+    await run_in_threadpool(app.state.workspace.close)
+
+
+async def events(request: Request) -> Response:
+    """Stream what changes to one tab."""
+    hub = workspace_of(request).hub
+    return EventSourceResponse({"data": text} async for text in hub.listen())
+
+
+def say_error(request: Request, error: Exception) -> Response:
+    """Return a user's error as a part of the page, where the page shows messages."""
+    return render(request, "_message.html", status=422, message=str(error))

@@ -1,0 +1,145 @@
+"""What a workbench shows at one moment; never changed, only replaced."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+
+from spear_amal.votes.label_matrix import LabelMatrix
+
+#: Kinds of LFs: of the user's Python file, or declared in the file of rules.
+PYTHON, DECLARED = "python", "declared"
+
+
+@dataclass(frozen=True)
+class LFError:
+    """Why an LF has no votes, or too few.
+
+    Attributes
+    ----------
+    message : str
+    row : int or None
+        Position of the first row that failed.
+    line : int or None
+        Line of the user's file.
+    n_rows : int
+        How many rows failed; 0 where the LF did not run at all.
+    """
+
+    message: str
+    row: int | None = None
+    line: int | None = None
+    n_rows: int = 0
+
+
+@dataclass(frozen=True)
+class LFState:
+    """One LF.
+
+    Attributes
+    ----------
+    name : str
+    kind : {"python", "declared"}
+    votes : ndarray of int (n,)
+        Class codes, -1 where it abstains; all -1 while it has not run.
+    label : str or None
+        The class it votes for, where there is one alone.
+    about : str
+        What it looks for, in words.
+    rule : object or None
+        The declared rule; None for Python LFs.
+    is_muted, is_running : bool
+        A muted LF is left out of votes and training; a running one has votes of its former self.
+    error : LFError or None
+    changed : datetime or None
+        When the workbench first saw it as it is.
+    line : int or None
+        Where it stands in the Python file.
+    """
+
+    name: str
+    kind: str
+    votes: np.ndarray
+    label: str | None = None
+    about: str = ""
+    rule: object | None = None
+    is_muted: bool = False
+    is_running: bool = False
+    error: LFError | None = None
+    changed: datetime | None = None
+    line: int | None = None
+
+
+@dataclass(frozen=True)
+class RowOutputs:
+    """What the model that was trained last says of the rows.
+
+    Attributes
+    ----------
+    proba : ndarray (n, C)
+        Probabilities of the classifier, in the order of the classes.
+    rule_proba : ndarray (n, C) or None
+        Probabilities of the rule model.
+    weights : DataFrame of n rows or None
+        Learnt weight of each loss; NaN where a loss says nothing of a row.
+    trained : datetime
+    """
+
+    proba: np.ndarray
+    rule_proba: np.ndarray | None
+    weights: pd.DataFrame | None
+    trained: datetime
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Everything that a page may show.
+
+    Attributes
+    ----------
+    revision : int
+        Larger with every change.
+    frame : DataFrame of n rows
+        Rows by position; a changed table on disk is another frame.
+    texts : list of str
+        Of the text column.
+    ids : ndarray (n,) or None
+    classes : tuple of str
+        In code order.
+    gold : ndarray of int (n,)
+        Codes, -1 where unknown: labels of the table and those given here.
+    lfs : tuple of LFState
+        All LFs, muted ones and those with errors too, in file order.
+    outputs : RowOutputs or None
+    problems : tuple of str
+        What is wrong with files of the project, each with what to do.
+    """
+
+    revision: int
+    frame: pd.DataFrame
+    texts: list[str]
+    ids: np.ndarray | None
+    classes: tuple[str, ...]
+    gold: np.ndarray
+    lfs: tuple[LFState, ...] = ()
+    outputs: RowOutputs | None = None
+    problems: tuple[str, ...] = ()
+
+    @property
+    def active(self) -> tuple[LFState, ...]:
+        """LFs that vote: neither muted nor without votes by an error."""
+        return tuple(lf for lf in self.lfs if not lf.is_muted)
+
+    def matrix(self) -> LabelMatrix:
+        """Return the votes (n, m) of the active LFs."""
+        columns = [lf.votes for lf in self.active]
+        votes = np.stack(columns, axis=1) if columns else np.empty((len(self.texts), 0), np.int64)
+        names = [lf.name for lf in self.active]
+        return LabelMatrix.from_dense(votes, lf_names=names, classes=self.classes)
+
+    def named(self, name: str) -> LFState | None:
+        """Return an LF by its name, None if there is none."""
+        return next((lf for lf in self.lfs if lf.name == name), None)
