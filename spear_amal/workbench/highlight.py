@@ -26,7 +26,7 @@ def pieces(
     >>> pieces("a free prize", [(2, 6)])
     [('a ', False), ('free', True), (' prize', False)]
     >>> pieces("it is a free prize for you", [(8, 12)], width=14)
-    [('…is a ', False), ('free', True), (' prize…', False)]
+    [('…a ', False), ('free', True), (' prize…', False)]
     """
     marked = list(_apart(spans, len(text)))
     start, end = _window(text, marked, width)
