@@ -19,7 +19,7 @@ from spear_amal.declared_lfs.rules_toml import (
     rules_version,
 )
 from spear_amal.declared_lfs.settings_toml import add_to_settings
-from spear_amal.declared_lfs.similar import similar_lf, similarities, vectors_of
+from spear_amal.declared_lfs.similar import nearest_similarities, similar_lf, vectors_of
 
 __all__ = [
     "KeywordRule",
@@ -35,10 +35,10 @@ __all__ = [
     "describe",
     "load_project_lfs",
     "make_lf",
+    "nearest_similarities",
     "read_rules_file",
     "rule_from_fields",
     "rules_version",
     "similar_lf",
-    "similarities",
     "vectors_of",
 ]

@@ -101,7 +101,9 @@ class SimilarLF(ColumnLF):
         fires = np.zeros(len(texts), dtype=bool)
         if len(known):
             vectors = vectors_of(self.encoder, [texts[row] for row in known])
-            nearest = similarities(vectors, _examples(self.identity, self.encoder, self.examples))
+            nearest = nearest_similarities(
+                vectors, _examples(self.identity, self.encoder, self.examples)
+            )
             fires[known] = nearest >= self.at_least
         return fires
 
@@ -111,7 +113,7 @@ class SimilarLF(ColumnLF):
         return super().facts() | {"is like": f"{shown} ({self.at_least} or more by {self.encoder})"}
 
 
-def similarities(vectors: Vectors, examples: Vectors) -> np.ndarray:
+def nearest_similarities(vectors: Vectors, examples: Vectors) -> np.ndarray:
     """Return of each text (n,) the cosine similarity to the example that is nearest to it.
 
     It depends on the vectors of that text and the examples alone, to the last bit, and is rounded
