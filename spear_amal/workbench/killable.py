@@ -61,16 +61,19 @@ class KillableWorker:
         self.handler = handler
         self._lock = Lock()
         self._process: subprocess.Popen[bytes] | None = None
+        self._is_closed = False
         self._queue: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
 
     def start(self) -> None:
         """Start the process, if it does not run, so that the first request need not wait."""
         with self._lock:
-            self._running()
+            if not self._is_closed:
+                self._running()
 
     def close(self) -> None:
-        """End the process."""
+        """End the process, for good."""
         with self._lock:
+            self._is_closed = True
             self._kill()
 
     def answers(
@@ -97,6 +100,8 @@ class KillableWorker:
             If the process ends by itself; the next request starts another one.
         """
         with self._lock:
+            if self._is_closed:
+                raise WorkerDiedError("the process that did the work was ended")
             process = self._running()
             whole = False
             try:
