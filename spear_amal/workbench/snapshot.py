@@ -154,6 +154,11 @@ class Snapshot:
         """LFs that vote: neither muted nor without votes by an error."""
         return tuple(lf for lf in self.lfs if lf.is_active)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no LF is being run, or waits to be."""
+        return not (self.is_loading or any(lf.is_running for lf in self.lfs))
+
     def label_of(self, row: int) -> str | None:
         """Return the gold class of a row by name, None where it is not known."""
         code = int(self.gold[row])

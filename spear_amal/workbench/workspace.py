@@ -40,7 +40,7 @@ from spear_amal.workbench.worker import LFLane, LFWorker
 SeenRule: TypeAlias = "Rule | Mapping[str, Any]"
 
 _PAUSE = 0.25  # seconds between two snapshots while LFs run
-_FIRST_LOOK = 3.0  # seconds that the user's file may take before pages are served without it
+_FIRST_LOOK = 5.0  # seconds that the user's file may take before pages are served without it
 _TIMES = "lf_times.json"
 
 
@@ -72,6 +72,8 @@ class Workspace:
         self._news = Condition(self._lock)
         self._workers = {PYTHON: LFWorker(time_limit), DECLARED: LFWorker(rule_limit)}
         self._workers[PYTHON].start()  # while the table is read
+        self._problems: dict[str, str] = {}
+        self._board, self._classes, self._labelling = LFBoard(), NO_CLASSES, Labelling()
         self._watch = FileWatch(
             {
                 "settings": lambda: [self.project.settings_file],
@@ -82,8 +84,6 @@ class Workspace:
             },
             self._changed_on_disk,
         )
-        self._problems: dict[str, str] = {}
-        self._board, self._classes, self._labelling = LFBoard(), NO_CLASSES, Labelling()
         self._times = LFTimes(project.state / _TIMES)
         self._tables = RuleTables(lambda: self._show("rules"))
         self._outputs_path: Path | None = None
