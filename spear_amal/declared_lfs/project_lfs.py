@@ -64,7 +64,9 @@ def load_project_lfs(
     return LoadedLFs(_audible(loaded, file.muted, where), classes)
 
 
-def classes_of_project(python: LoadedLFs, rules: Sequence[Rule], labels: Iterable[str]) -> ClassesLike:
+def classes_of_project(
+    python: LoadedLFs, rules: Sequence[Rule], labels: Iterable[str]
+) -> ClassesLike:
     """Return the classes that LFs vote for; None where they are mere numbers."""
     if python.classes is not None or not rules:
         return python.classes

@@ -103,9 +103,7 @@ class LFBoard:
         """Have LFs run again, and forget what they voted."""
         for name, lf in self._lfs.items():
             if chosen(lf):
-                self._lfs[name] = replace(
-                    lf, votes=self._no_votes, is_running=True, error=None
-                )
+                self._lfs[name] = replace(lf, votes=self._no_votes, is_running=True, error=None)
 
     def take_votes(self, name: str, key: str, voted: LFVotes, classes: Sequence[str]) -> bool:
         """Note what came of running an LF; False if it is another one by now."""

@@ -159,9 +159,7 @@ class LFLane(Thread):
         Runs one of them.
     """
 
-    def __init__(
-        self, refresh: Callable[[], Iterable[str]], run: Callable[[str], None]
-    ) -> None:
+    def __init__(self, refresh: Callable[[], Iterable[str]], run: Callable[[str], None]) -> None:
         super().__init__(daemon=True)
         self._refresh, self._run_one = refresh, run
         self._woken, self._is_closed = Event(), False

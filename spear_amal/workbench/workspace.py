@@ -146,7 +146,9 @@ class Workspace:
         voted = self._workers[DECLARED].run_rule(rule, classes.names, self._rule_limit)
         if voted.error is not None:
             where = "" if voted.error.row is None else f" (row {voted.error.row})"
-            raise InputError(f"the rule {rule.name!r} is not added: it {voted.error.message}{where}")
+            raise InputError(
+                f"the rule {rule.name!r} is not added: it {voted.error.message}{where}"
+            )
         believed: dict[str, Rule | None] = {}
         if replaces is not None and seen is not None:
             believed[replaces] = _as_rule(seen, replaces)
@@ -477,7 +479,9 @@ class Workspace:
                 self._show("rules")
 
     def _change_rules(
-        self, change: Callable[[RulesFile], RulesFile], seen: Mapping[str, Rule | None] | None = None
+        self,
+        change: Callable[[RulesFile], RulesFile],
+        seen: Mapping[str, Rule | None] | None = None,
     ) -> None:
         """Change the file of rules, as it is now, and take what it says then."""
         self._take_rules(change_rules(self.project.rules, change, seen))
