@@ -8,6 +8,7 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 
+from spear_amal.declared_lfs.rules import Rule
 from spear_amal.votes.label_matrix import LabelMatrix
 
 #: Kinds of LFs: of the user's Python file, or declared in the file of rules.
@@ -34,6 +35,12 @@ class LFError:
     line: int | None = None
     n_rows: int = 0
 
+    def __str__(self) -> str:
+        """Return the message with the place."""
+        where = [f"row {self.row}"] * (self.row is not None)
+        where += [f"line {self.line}"] * (self.line is not None)
+        return f"{self.message} ({', '.join(where)})" if where else self.message
+
 
 @dataclass(frozen=True)
 class LFState:
@@ -49,7 +56,7 @@ class LFState:
         The class it votes for, where there is one alone.
     about : str
         What it looks for, in words.
-    rule : object or None
+    rule : Rule or None
         The declared rule; None for Python LFs.
     is_muted, is_running : bool
         A muted LF is left out of votes and training; a running one has votes of its former self.
@@ -67,7 +74,7 @@ class LFState:
     votes: np.ndarray
     label: str | None = None
     about: str = ""
-    rule: object | None = None
+    rule: Rule | None = None
     is_muted: bool = False
     is_running: bool = False
     error: LFError | None = None
