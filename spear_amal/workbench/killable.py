@@ -17,6 +17,7 @@ from threading import Lock, Thread
 from typing import Any, BinaryIO
 
 from spear_amal.errors import SpearAmalError
+from spear_amal.workbench.fork_source import FORKS, ForkedProcess
 
 _LOOK = 0.02  # seconds between two looks at whether the answer is still wanted
 _ANSWER, _FAILED, _DONE = "answer", "failed", "done"
@@ -60,20 +61,20 @@ class KillableWorker:
     def __init__(self, handler: str) -> None:
         self.handler = handler
         self._lock = Lock()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._is_closed = False
+        self._closed = False
+        self._process: subprocess.Popen[bytes] | ForkedProcess | None = None
         self._queue: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
 
     def start(self) -> None:
         """Start the process, if it does not run, so that the first request need not wait."""
         with self._lock:
-            if not self._is_closed:
+            if not self._closed:
                 self._running()
 
     def close(self) -> None:
-        """End the process, for good."""
+        """End the process, for good; a request that is under way is ended first."""
+        self._closed = True
         with self._lock:
-            self._is_closed = True
             self._kill()
 
     def answers(
@@ -100,8 +101,6 @@ class KillableWorker:
             If the process ends by itself; the next request starts another one.
         """
         with self._lock:
-            if self._is_closed:
-                raise WorkerDiedError("the process that did the work was ended")
             process = self._running()
             whole = False
             try:
@@ -129,7 +128,7 @@ class KillableWorker:
                     Thread(target=self.start, daemon=True).start()
 
     def _next(self, end: float, wanted: Callable[[], bool]) -> tuple[str, Any]:
-        while wanted():
+        while wanted() and not self._closed:
             left = end - time.monotonic()
             try:
                 return self._queue.get(timeout=max(0, min(_LOOK, left)))
@@ -138,20 +137,14 @@ class KillableWorker:
                     raise TimeLimitError("stopped at the time limit") from None
         raise SupersededError("a newer request took the place of this one")
 
-    def _running(self) -> subprocess.Popen[bytes]:
+    def _running(self) -> subprocess.Popen[bytes] | ForkedProcess:
         """Return the process, started and ready."""
+        if self._closed:
+            raise SupersededError("what this was asked of is closed: the table has changed")
         if self._process is not None and self._process.poll() is None:
             return self._process
         self._kill()
-        code = "from spear_amal.workbench.killable import serve_requests as s; s(" + repr(
-            self.handler
-        )
-        # Without -P a file of the user's folder could stand for a module of the library.
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", f"{code}, {os.getpid()})"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
+        self._process = FORKS.start(self.handler) or _new_process(self.handler)
         self._queue = queue.SimpleQueue()
         Thread(target=_read, args=(self._process.stdout, self._queue), daemon=True).start()
         self._queue.get()  # its greeting, or the end of the stream
@@ -164,6 +157,16 @@ class KillableWorker:
             process.wait()
             for stream in (process.stdin, process.stdout):
                 _close_quietly(stream)
+
+
+def _new_process(handler: str) -> subprocess.Popen[bytes]:
+    code = f"from spear_amal.workbench.killable import serve_requests as s; s({handler!r}, "
+    # Without -P a file of the user's folder could stand for a module of the library.
+    return subprocess.Popen(
+        [sys.executable, "-P", "-c", f"{code}{os.getpid()})"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
 
 
 def _close_quietly(stream: Any) -> None:
