@@ -17,7 +17,7 @@ KINDS = {
     "threshold": "Numbers",
     "similar": "Rows like these",
 }
-# Fields of each kind: texts as they are typed, and boxes with what they are unless said.
+# FormFields of each kind: texts as they are typed, and boxes with what they are unless said.
 _OF_KIND = {
     "keyword": ("keywords", "min_count"),
     "regex": ("pattern",),
@@ -33,7 +33,7 @@ _LIKENESS = "0.4"  # of a row to the nearest example, where nothing else is said
 _LONGEST_NAME = 30
 
 
-class Fields(Protocol):
+class FormFields(Protocol):
     """What a form or an address holds: texts by name, some of them several times."""
 
     def get(self, key: Any, default: Any = None) -> Any:
@@ -68,7 +68,7 @@ class RuleForm:
     replaces: str = ""
 
     @classmethod
-    def of(cls, fields: Fields) -> RuleForm:
+    def of(cls, fields: FormFields) -> RuleForm:
         """Return the form that a page sent, or that an address describes."""
         kind = fields.get("kind", "")
         kind = kind if kind in KINDS else "keyword"
