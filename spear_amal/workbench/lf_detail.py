@@ -11,7 +11,6 @@ import numpy as np
 
 from spear_amal.workbench.snapshot import LFState, Snapshot
 
-Spans = tuple[tuple[int, int], ...]
 _MOST_WORDS = 40
 _LONGEST_WORD = 60
 
@@ -25,17 +24,17 @@ class VotedRow:
     row : int
         Its position.
     text : str
-    spans : tuple of (int, int)
-        What the LF matched, where that is known.
     vote, gold : int
         Class codes; gold is -1 where unknown.
+    spans : tuple of (int, int)
+        What the LF matched, where that is known.
     """
 
     row: int
     text: str
-    spans: Spans
     vote: int
     gold: int
+    spans: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class Quarrel:
 
 
 def rows_with_votes(
-    lf: LFState, snapshot: Snapshot, marks: Callable[[str], Spans], most: int
+    lf: LFState, snapshot: Snapshot, most: int
 ) -> dict[str, tuple[VotedRow, ...]]:
     """Return rows of an LF by kind: "wrong" and "right" ones with a label, and "other" ones.
 
@@ -70,8 +69,6 @@ def rows_with_votes(
     ----------
     lf : LFState
     snapshot : Snapshot
-    marks : callable
-        From a text to what is to be marked in it.
     most : int
         Rows of each kind.
     """
@@ -80,7 +77,7 @@ def rows_with_votes(
     is_right = known & (lf.votes == snapshot.gold)
     masks = {"wrong": known & ~is_right, "right": is_right, "other": fired & ~known}
     return {
-        kind: tuple(_voted_row(row, lf, snapshot, marks) for row in _some(mask, most))
+        kind: tuple(_voted_row(row, lf, snapshot) for row in _some(mask, most))
         for kind, mask in masks.items()
     }
 
@@ -93,11 +90,9 @@ def _some(mask: np.ndarray, most: int) -> list[int]:
     return [int(place) for place in places]
 
 
-def _voted_row(
-    row: int, lf: LFState, snapshot: Snapshot, marks: Callable[[str], Spans]
-) -> VotedRow:
+def _voted_row(row: int, lf: LFState, snapshot: Snapshot) -> VotedRow:
     text = str(snapshot.texts[row])
-    return VotedRow(row, text, marks(text), int(lf.votes[row]), int(snapshot.gold[row]))
+    return VotedRow(row, text, int(lf.votes[row]), int(snapshot.gold[row]))
 
 
 def quarrels(lf: LFState, snapshot: Snapshot) -> list[Quarrel]:
