@@ -16,7 +16,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from spear_amal.errors import SpearAmalError
+from spear_amal.errors import SpearAmalError, StaleError
 from spear_amal.workbench.pages import report, rows, rules, suggestions, training
 from spear_amal.workbench.render import render, workspace_of
 from spear_amal.workbench.security import HEADERS, Guard
@@ -70,7 +70,7 @@ async def events(request: Request) -> Response:
 
 def say_error(request: Request, error: Exception) -> Response:
     """Return a user's error, with what to do."""
-    return _said(request, str(error), status=422)
+    return _said(request, str(error), 409 if isinstance(error, StaleError) else 422)
 
 
 def say_no_page(request: Request, error: Exception) -> Response:

@@ -60,9 +60,7 @@ class Quarrel:
     example: int
 
 
-def rows_with_votes(
-    lf: LFState, snapshot: Snapshot, most: int
-) -> dict[str, tuple[VotedRow, ...]]:
+def rows_with_votes(lf: LFState, snapshot: Snapshot, most: int) -> dict[str, tuple[VotedRow, ...]]:
     """Return rows of an LF by kind: "wrong" and "right" ones with a label, and "other" ones.
 
     Parameters

@@ -97,10 +97,9 @@ class RuleForm:
         """Return what was typed into a field, "" for one of another kind."""
         return self.values.get(name, "")
 
-    def ticked(self, name: str) -> bool:
-        """Return whether a box is ticked; one of another kind is as usual."""
-        usual = next(boxes[name] for boxes in _BOXES.values() if name in boxes)
-        return self.boxes.get(name, usual)
+    def is_ticked(self, kind: str, name: str) -> bool:
+        """Return whether a box of a kind is ticked; one of another kind is as usual."""
+        return self.boxes[name] if kind == self.kind else _BOXES[kind][name]
 
     @property
     def label(self) -> str:

@@ -182,7 +182,7 @@ def run_again(request: Request, sent: FormData) -> Response:
     return render(request, "_lf_list.html", snapshot=snapshot, **parts)
 
 
-# -- what templates show ----------------------------------------------------------------------------
+# -- what templates show --------------------------------------------------------------------------
 
 
 def _list_parts(workspace: Workspace, snapshot: Snapshot, view: LFView) -> dict[str, Any]:
