@@ -18,6 +18,7 @@ from starlette.staticfiles import StaticFiles
 
 from spear_amal.errors import SpearAmalError, StaleError
 from spear_amal.workbench.pages import report, rows, rules, suggestions, training
+from spear_amal.workbench.preview import Previewer
 from spear_amal.workbench.render import render, workspace_of
 from spear_amal.workbench.security import HEADERS, Guard
 from spear_amal.workbench.workspace import Workspace
@@ -53,12 +54,14 @@ def create_app(workspace: Workspace, token: str, hosts: tuple[str, ...]) -> Star
         lifespan=_lifespan,
     )
     app.state.workspace = workspace
+    app.state.previewer = Previewer(workspace.snapshot.frame, workspace.project.text_column)
     return app
 
 
 @asynccontextmanager
 async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     yield
+    await run_in_threadpool(app.state.previewer.close)
     await run_in_threadpool(app.state.workspace.close)
 
 
