@@ -104,9 +104,12 @@ def quarrels(lf: LFState, snapshot: Snapshot) -> list[Quarrel]:
             continue
         gold = snapshot.gold[differ]
         known = differ[gold >= 0]
-        right = [int((side.votes[known] == snapshot.gold[known]).sum()) for side in (lf, other)]
+        right, other_right = (
+            int((side.votes[known] == snapshot.gold[known]).sum()) for side in (lf, other)
+        )
+        counts = (len(differ), len(known), right, other_right)
         example = int(known[0] if len(known) else differ[0])
-        listed.append(Quarrel(other.name, len(differ), len(known), *right, example))
+        listed.append(Quarrel(other.name, *counts, example))
     return sorted(listed, key=lambda quarrel: -quarrel.rows)
 
 

@@ -33,6 +33,7 @@ SHOWS = {
     "errors": "with errors",
 }
 _WORST = len(GRADES)
+_ASKED = ("q", "class", "grade", "show")
 
 
 @dataclass(frozen=True)
@@ -56,21 +57,18 @@ class LFView:
     sort: str = ""
 
     @classmethod
-    def of(cls, query: Mapping[str, str]) -> LFView:
+    def of(cls, query: Mapping[str, Any]) -> LFView:
         """Return the view that an address asks for; what it says of other things is left out."""
-        sort = query.get("by") or query.get("sort", "")  # a click on a header says "by"
-        return cls(
-            q=query.get("q", ""),
-            label=query.get("class", ""),
-            grade=query.get("grade", ""),
-            show=query.get("show", ""),
-            sort=sort if sort.removeprefix("-") in SORTS else "",
-        )
+        q, label, grade, show = (str(query.get(name, "")) for name in _ASKED)
+        sort = str(query.get("by") or query.get("sort", ""))  # a click on a header says "by"
+        known = sort if sort.removeprefix("-") in SORTS else ""
+        return cls(q, label, grade, show, known)
 
     def query(self) -> dict[str, str]:
         """Return the values of an address that restores the view."""
-        values = {"q": self.q, "class": self.label, "grade": self.grade, "show": self.show}
-        return {name: text for name, text in {**values, "sort": self.sort}.items() if text}
+        texts = (self.q, self.label, self.grade, self.show, self.sort)
+        pairs = zip((*_ASKED, "sort"), texts, strict=True)
+        return {name: text for name, text in pairs if text}
 
     @property
     def is_filtered(self) -> bool:

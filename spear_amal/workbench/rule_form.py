@@ -6,7 +6,9 @@ import csv
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, TypeAlias
+
+from starlette.datastructures import ImmutableMultiDict
 
 from spear_amal.errors import InputError
 
@@ -33,14 +35,8 @@ _LIKENESS = "0.4"  # of a row to the nearest example, where nothing else is said
 _LONGEST_NAME = 30
 
 
-class FormFields(Protocol):
-    """What a form or an address holds: texts by name, some of them several times."""
-
-    def get(self, key: Any, default: Any = None) -> Any:
-        """Return the last value of a name."""
-
-    def getlist(self, key: Any) -> list[Any]:
-        """Return all values of a name."""
+# What a form or an address holds: texts by name, some of them several times.
+FormFields: TypeAlias = ImmutableMultiDict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -120,7 +116,8 @@ class RuleForm:
         boxes = {name: str(int(on)) for name, on in self.boxes.items() if on != usual[name]}
         values: dict[str, Any] = {"kind": self.kind, **self.values, **boxes}
         values |= {"examples": list(self.examples), "replaces": self.replaces}
-        return {name: value for name, value in values.items() if value}
+        values = {name: value for name, value in values.items() if value}
+        return {name: value for name, value in values.items() if _USUAL.get(name) != value}
 
     def rule_fields(self, texts: Sequence[str], taken: Collection[str] = ()) -> dict[str, Any]:
         """Return the fields of the rule that is meant, for ``rule_from_fields``.
@@ -150,6 +147,7 @@ class RuleForm:
 
 
 _UNTICKED = ("", "0", "false")
+_USUAL = {"min_count": "1", "encoder": "ngrams"}
 _LOOKED_FOR = {**_OF_KIND, "keyword": ("keywords",), "similar": ("rows",)}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from starlette.datastructures import FormData
+from starlette.datastructures import FormData, ImmutableMultiDict
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,7 +20,7 @@ from spear_amal.workbench.forms import tab_of, with_form
 from spear_amal.workbench.killable import SupersededError
 from spear_amal.workbench.lf_detail import matched_words, quarrels, rows_with_votes
 from spear_amal.workbench.lf_list import SHOWS, LFView, lf_lines
-from spear_amal.workbench.render import link, render, workspace_of
+from spear_amal.workbench.render import link, previewer_of, render, workspace_of
 from spear_amal.workbench.rule_form import KINDS, RuleForm, proposed_name
 from spear_amal.workbench.snapshot import LFState, Snapshot
 from spear_amal.workbench.workspace import Workspace
@@ -53,7 +53,7 @@ def rules_page(request: Request) -> Response:
         removed=query.get("removed", ""),
         **_list_parts(workspace, snapshot, LFView.of(query)),
         **_editor_parts(workspace, snapshot, form, seen),
-        **_preview_parts(workspace, snapshot, form),
+        **_preview_parts(request, snapshot, form),
     )
 
 
@@ -71,7 +71,7 @@ def lf_page(request: Request) -> Response:
         snapshot=snapshot,
         line=next(line for line in lines if line.lf is lf),
         effect=workspace.effect_of_muting(name),
-        rows=_rows_of(workspace, lf, snapshot),
+        rows=_rows_of(request, lf, snapshot),
         quarrels=quarrels(lf, snapshot),
         words=_words_of(lf, snapshot),
         seen=_as_json(lf.rule),
@@ -92,13 +92,12 @@ def list_part(request: Request) -> Response:
 
 def preview_part(request: Request, sent: FormData) -> Response:
     """Show what the rule in the editor would do; 204 where a newer one was asked for."""
-    workspace = workspace_of(request)
-    snapshot = workspace.snapshot
+    snapshot, form = workspace_of(request).snapshot, RuleForm.of(sent)
     try:
-        parts = _preview_parts(workspace, snapshot, RuleForm.of(sent), tab_of(request))
+        parts = _preview_parts(request, snapshot, form, tab_of(request))
     except SupersededError:
         return Response(status_code=204)
-    return render(request, "_rule_preview.html", snapshot=snapshot, **parts)
+    return render(request, "_rule_preview.html", snapshot=snapshot, form=form, **parts)
 
 
 # -- changes --------------------------------------------------------------------------------------
@@ -114,7 +113,8 @@ def save_rule(request: Request, sent: FormData) -> Response:
     except StaleError as error:
         return _stale(request, form, error)
     snapshot = workspace.snapshot
-    fresh = RuleForm.of(FormData({"kind": form.kind, "label": rule.label, "column": rule.column}))
+    kept = {"kind": form.kind, "label": form.label, "column": rule.column}
+    fresh = RuleForm.of(ImmutableMultiDict(kept))
     return render(
         request,
         "_rule_saved.html",
@@ -123,7 +123,7 @@ def save_rule(request: Request, sent: FormData) -> Response:
         was_edited=bool(form.replaces),
         **_editor_parts(workspace, snapshot, fresh, None),
         **_list_parts(workspace, snapshot, LFView.of(sent)),
-        **_preview_parts(workspace, snapshot, fresh),
+        **_preview_parts(request, snapshot, fresh),
     )
 
 
@@ -210,17 +210,18 @@ def _editor_parts(
 
 
 def _preview_parts(
-    workspace: Workspace, snapshot: Snapshot, form: RuleForm, tab: str | None = None
+    request: Request, snapshot: Snapshot, form: RuleForm, tab: str | None = None
 ) -> dict[str, Any]:
-    parts: dict[str, Any] = {"form": form, "preview": None, "complaint": "", "by_class": []}
+    parts: dict[str, Any] = {"preview": None, "complaint": "", "by_class": []}
     parts["proposed"] = proposed_name(form, {lf.name for lf in snapshot.lfs}, snapshot.texts)
     if form.is_empty:
         return parts
     try:
         rule = _rule_of(form, snapshot)
-        preview = workspace.previewer.preview(rule, snapshot, _ROWS_OF_PREVIEW, tab)
+        preview = previewer_of(request).preview(rule, snapshot, _ROWS_OF_PREVIEW, tab)
     except InputError as error:
-        return {**parts, "complaint": str(error)}
+        about = f"rule {form.value('name').strip() or parts['proposed']!r}: "
+        return {**parts, "complaint": str(error).removeprefix(about)}
     gold = snapshot.gold[preview.fires]
     counts = np.bincount(gold[gold >= 0], minlength=len(snapshot.classes)).tolist()
     by_class = sorted((-n, code) for code, n in enumerate(counts) if n)
@@ -232,11 +233,11 @@ def _rule_of(form: RuleForm, snapshot: Snapshot) -> Rule:
     return rule_from_fields(form.rule_fields(snapshot.texts, taken))
 
 
-def _rows_of(workspace: Workspace, lf: LFState, snapshot: Snapshot) -> dict[str, Any]:
+def _rows_of(request: Request, lf: LFState, snapshot: Snapshot) -> dict[str, Any]:
     """Return rows of an LF by kind; those of a declared rule with what it matched."""
     if lf.rule is None or lf.error is not None:
         return rows_with_votes(lf, snapshot, _ROWS_OF_LF)
-    preview = workspace.previewer.preview(lf.rule, snapshot, _ROWS_OF_LF)
+    preview = previewer_of(request).preview(lf.rule, snapshot, _ROWS_OF_LF)
     others = tuple(row for row in preview.rows if row.gold < 0)
     return {"wrong": preview.wrong_rows, "right": preview.right_rows, "other": others}
 

@@ -37,8 +37,11 @@ function proposeName() {
 }
 
 let scrolled = 0; // of the table, which is put in place anew
-document.body.addEventListener("htmx:beforeSwap", () => {
+document.body.addEventListener("htmx:beforeSwap", (event) => {
   scrolled = list.querySelector(".table")?.scrollLeft ?? 0;
+  const { target, requestConfig } = event.detail;
+  // What was asked for before an LF was made of it says nothing of the editor that followed.
+  if (target === preview && !requestConfig.elt.isConnected) event.detail.shouldSwap = false;
 });
 document.body.addEventListener("htmx:afterSettle", (event) => {
   const table = list.querySelector(".table");
