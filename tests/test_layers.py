@@ -40,6 +40,7 @@ LAYERS = {
     "preprocess": 3,
     "map": 3,
     "analysis": 4,
+    "suggest": 4,
     "snorkel_models": 5,
     "losses": 3,
     "mixers": 3,
