@@ -11,6 +11,7 @@ __all__ = [
     "MissingExtraError",
     "OutputExistsError",
     "SpearAmalError",
+    "StaleError",
     "is_out_of_memory",
 ]
 
@@ -33,6 +34,10 @@ class FileFormatError(InputError):
 
 class OutputExistsError(InputError):
     """An output is already there and overwriting was not asked for."""
+
+
+class StaleError(InputError):
+    """A change rests on a state that is no longer so: somebody else was quicker."""
 
 
 class ChecksumError(FileFormatError):

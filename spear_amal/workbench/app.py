@@ -15,7 +15,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from spear_amal.errors import SpearAmalError
+from spear_amal.errors import SpearAmalError, StaleError
 from spear_amal.workbench.pages import report, rows, rules, suggestions, training
 from spear_amal.workbench.render import render, workspace_of
 from spear_amal.workbench.security import Guard
@@ -65,4 +65,5 @@ async def events(request: Request) -> Response:
 
 def say_error(request: Request, error: Exception) -> Response:
     """Return a user's error as a part of the page, where the page shows messages."""
-    return render(request, "_message.html", status=422, message=str(error))
+    status = 409 if isinstance(error, StaleError) else 422
+    return render(request, "_message.html", status=status, message=str(error))
