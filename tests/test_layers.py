@@ -50,6 +50,7 @@ LAYERS = {
     "explanation": 6,
     "text_model_file": 6,
     "testing": 6,
+    "row_outputs": 3,
     "training_rows": 3,
     "explain_row": 7,
     "report": 7,

@@ -9,6 +9,7 @@ from pathlib import Path
 from sse_starlette import EventSourceResponse
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -16,9 +17,9 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from spear_amal.errors import SpearAmalError, StaleError
-from spear_amal.workbench.pages import report, rows, rules, suggestions, training
+from spear_amal.workbench.pages import label, report, rows, rules, suggestions, training
 from spear_amal.workbench.render import render, workspace_of
-from spear_amal.workbench.security import Guard
+from spear_amal.workbench.security import HEADERS, Guard
 from spear_amal.workbench.workspace import Workspace
 
 _STATIC = Path(__file__).parent / "static"
@@ -35,7 +36,7 @@ def create_app(workspace: Workspace, token: str, hosts: tuple[str, ...]) -> Star
     hosts : tuple of str
         Hosts that may be asked for, with ports; see :class:`~spear_amal.workbench.security.Guard`.
     """
-    pages = (rules, rows, suggestions, training, report)
+    pages = (rules, rows, label, suggestions, training, report)
     app = Starlette(
         routes=[
             Route("/", lambda request: RedirectResponse("/rules"), name="home"),
@@ -44,7 +45,11 @@ def create_app(workspace: Workspace, token: str, hosts: tuple[str, ...]) -> Star
             *(route for page in pages for route in page.routes),
         ],
         middleware=[Middleware(Guard, token=token, hosts=hosts)],
-        exception_handlers={SpearAmalError: say_error},
+        exception_handlers={
+            SpearAmalError: say_error,
+            HTTPException: say_no_page,
+            Exception: say_fault,
+        },
         lifespan=_lifespan,
     )
     app.state.workspace = workspace
@@ -64,6 +69,29 @@ async def events(request: Request) -> Response:
 
 
 def say_error(request: Request, error: Exception) -> Response:
-    """Return a user's error as a part of the page, where the page shows messages."""
-    status = 409 if isinstance(error, StaleError) else 422
-    return render(request, "_message.html", status=status, message=str(error))
+    """Return a user's error, with what to do."""
+    return _said(request, str(error), status=409 if isinstance(error, StaleError) else 422)
+
+
+def say_no_page(request: Request, error: Exception) -> Response:
+    """Return that an address, or what was asked of it, is none of the workbench's."""
+    status = getattr(error, "status_code", 404)
+    said = {404: "There is no such page.", 405: "This page cannot be asked for in this way."}
+    return _said(request, said.get(status, str(error)), status)
+
+
+def say_fault(request: Request, error: Exception) -> Response:
+    """Return that something unexpected happened; the server writes the traceback."""
+    message = (
+        f"Unexpected {type(error).__name__}: {error}. This is a fault of spear-amal or of what it "
+        "uses; the terminal of the workbench has the traceback. Please report it."
+    )
+    response = _said(request, message, status=500)
+    response.headers.update(HEADERS)  # the guard does not see this answer
+    return response
+
+
+def _said(request: Request, message: str, status: int) -> Response:
+    """Return a message as a part of the page where a part was asked for, else as a page."""
+    template = "_message.html" if "hx-request" in request.headers else "problem.html"
+    return render(request, template, status=status, message=message)
