@@ -83,6 +83,4 @@ def _of_votes(snapshot: Snapshot) -> Iterable[Disagreement]:
         index=False, name=None
     ):
         codes = snapshot.classes.index(label), snapshot.classes.index(vote)
-        yield Disagreement(
-            row, codes[0], voted=codes[1], vote_odds=min(odds, _MOST_ODDS), lfs=lfs
-        )
+        yield Disagreement(row, codes[0], voted=codes[1], vote_odds=min(odds, _MOST_ODDS), lfs=lfs)

@@ -51,9 +51,7 @@ class LabelQueue:
         waiting = now < 0 if self.gold is None else now == self.gold
         return np.asarray(waiting & ~np.isin(self.rows, list(without)))
 
-    def following(
-        self, row: int | None, snapshot: Snapshot, without: frozenset[int]
-    ) -> int | None:
+    def following(self, row: int | None, snapshot: Snapshot, without: frozenset[int]) -> int | None:
         """Return the next row that waits, from the beginning again after the last one.
 
         Parameters

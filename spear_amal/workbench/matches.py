@@ -24,7 +24,7 @@ def search_spans(text: str, query: RowQuery) -> list[tuple[int, int]]:
     for term in search_terms(query.words):
         if term.is_excluded:
             continue
-        # A few letters change their number with their case: then places are those of the text itself.
+        # A few letters become two in lower case: then places are looked for in the text itself.
         same = len(lowered) == len(text)
         pattern = term.pattern if same else re.compile(term.pattern.pattern, re.IGNORECASE)
         spans += _spans(pattern, lowered if same else text)

@@ -102,7 +102,7 @@ class NextQueue:
         chosen, error = NextRows(), None
         try:
             chosen = choose_rows(snapshot, among, without, seed)
-        except Exception as failure:  # noqa: BLE001  (whoever asks for the queue is told)
+        except Exception as failure:
             error = failure
         with self._changed:
             reasons = dict(chosen.reasons)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any
 from urllib.parse import urlencode
 
 from spear_amal.errors import InputError
@@ -17,16 +18,6 @@ ORDERS = ("position", "confidence", "-confidence", "votes", "-votes")
 #: What may be asked of all votes of a row.
 VOTED = ("conflict", "none", "some", "agree")
 _TERM = re.compile(r'(-?)(?:"([^"]*)"?|(\S+))')
-
-
-class AddressValues(Protocol):
-    """Values of an address by name, as Starlette has them."""
-
-    def get(self, key: str, default: str = ..., /) -> str | None:
-        """Return the last value of a name."""
-
-    def getlist(self, key: str, /) -> list[str]:
-        """Return all values of a name."""
 
 
 @dataclass(frozen=True)
@@ -134,21 +125,34 @@ class RowQuery:
     order: str = "position"
 
     @classmethod
-    def of(cls, values: AddressValues) -> RowQuery:
+    def of(cls, pairs: Iterable[tuple[str, str]]) -> RowQuery:
         """Read the values of an address; what is not filled in asks nothing.
+
+        Parameters
+        ----------
+        pairs : iterable of (str, str)
+            Names and values in their order; other names are passed over.
 
         Raises
         ------
         InputError
             If a number is none, or an order or a condition is unknown.
+
+        Examples
+        --------
+        >>> RowQuery.of([("words", "free"), ("lf", "prize"), ("vote", "wrong")]).lf_votes
+        (('prize', 'wrong'),)
         """
+        values: dict[str, list[str]] = {}
+        for name, text in pairs:
+            values.setdefault(name, []).append(text)
 
         def value(name: str) -> str:
-            return (values.get(name) or "").strip()
+            return values.get(name, [""])[-1].strip()
 
         return cls(
             words=value("words"),
-            regex=values.get("regex") or "",
+            regex=values.get("regex", [""])[-1],
             minds_case=bool(value("case")),
             lf_votes=tuple(
                 (name, vote or ANY) for name, vote in _side_by_side(values, "lf", "vote") if name
@@ -203,10 +207,9 @@ class RowQuery:
         pairs = self.values() + more
         return f"{path}?{urlencode(pairs)}" if pairs else path
 
-    @property
-    def is_open(self) -> bool:
-        """Whether all rows are found."""
-        return replace(self, order=ORDERS[0], minds_case=False) == RowQuery()
+    def changed(self, **changes: Any) -> RowQuery:
+        """Return the query with other values of some attributes."""
+        return replace(self, **changes)
 
 
 def conditions(query: RowQuery) -> list[tuple[str, RowQuery]]:
@@ -220,32 +223,32 @@ def conditions(query: RowQuery) -> list[tuple[str, RowQuery]]:
     found = []
     for name, text in [("words", query.words), ("regex", query.regex)]:
         if text:
-            found.append((f"{name}: {text}", replace(query, **{name: ""})))
+            found.append((f"{name}: {text}", query.changed(**{name: ""})))
     found += [
         (
             f"{name} {_vote_in_words(vote)}",
-            replace(query, lf_votes=tuple(pair for pair in query.lf_votes if pair != (name, vote))),
+            query.changed(lf_votes=tuple(pair for pair in query.lf_votes if pair != (name, vote))),
         )
         for name, vote in query.lf_votes
     ]
     if query.votes:
-        found.append((_VOTED_IN_WORDS[query.votes], replace(query, votes="")))
+        found.append((_VOTED_IN_WORDS[query.votes], query.changed(votes="")))
     for name, wanted in [
         ("gold", query.gold),
         ("model", query.model),
         ("majority", query.majority),
     ]:
         if wanted:
-            found.append((_class_in_words(name, wanted), replace(query, **{name: ""})))
+            found.append((_class_in_words(name, wanted), query.changed(**{name: ""})))
     if query.low is not None or query.high is not None:
         sure = f"confidence {_range_in_words(query.low, query.high)}"
-        found.append((sure, replace(query, low=None, high=None)))
+        found.append((sure, query.changed(low=None, high=None)))
     for part in query.slices:
         is_range = part.least is not None or part.most is not None
         about = [f"= {part.equals}"] if part.equals else []
         about += [_range_in_words(part.least, part.most)] if is_range else []
         rest = tuple(other for other in query.slices if other is not part)
-        found.append((f"{part.column} {' and '.join(about) or 'any'}", replace(query, slices=rest)))
+        found.append((f"{part.column} {' and '.join(about) or 'any'}", query.changed(slices=rest)))
     return found
 
 
@@ -284,9 +287,9 @@ def _range_in_words(least: float | None, most: float | None) -> str:
     return f"up to {_written(most)}" if least is None else f"{_written(least)} to {_written(most)}"
 
 
-def _side_by_side(values: AddressValues, *names: str) -> list[tuple[str, ...]]:
+def _side_by_side(values: Mapping[str, list[str]], *names: str) -> list[tuple[str, ...]]:
     """Return values of names that stand in an address as often as the first of them."""
-    lists = [[text.strip() for text in values.getlist(name)] for name in names]
+    lists = [[text.strip() for text in values.get(name, [])] for name in names]
     length = len(lists[0])
     return list(zip(*(part[:length] + [""] * (length - len(part)) for part in lists), strict=True))
 

@@ -109,7 +109,8 @@ class RowSearch:
 
     Examples
     --------
-    >>> snapshot = Snapshot(1, pd.DataFrame(), ["a free prize", "lunch"], None, ("ham",), -np.ones(2))
+    >>> texts, gold = ["a free prize", "lunch"], np.full(2, -1)
+    >>> snapshot = Snapshot(1, pd.DataFrame(), texts, None, ("ham", "spam"), gold)
     >>> RowSearch().find(snapshot, RowQuery(words="free")).rows
     array([0])
     """
@@ -266,7 +267,9 @@ def in_slice(frame: pd.DataFrame, part: ColumnSlice) -> np.ndarray:
         If there is no such column, or a range is asked of one that holds no numbers.
     """
     if part.column not in frame:
-        raise InputError(f"the table has no column {part.column!r}, but {', '.join(map(str, frame))}")
+        raise InputError(
+            f"the table has no column {part.column!r}, but {', '.join(map(str, frame))}"
+        )
     column = frame[part.column]
     mask = np.ones(len(frame), dtype=bool)
     if part.equals:

@@ -71,7 +71,7 @@ def label_page(request: Request) -> Response:
     """Show a row to label: one that is named, or the next of a queue."""
     params, state = request.query_params, row_state(request)
     snapshot = workspace_of(request).snapshot
-    kind, query = params.get("queue") or "next", RowQuery.of(params)
+    kind, query = params.get("queue") or "next", RowQuery.of(params.multi_items())
     session_id, session = _session(request, state)
     tab = params.get("tab") or secrets.token_hex(6)
     row = _whole(params.get("row"))
@@ -97,7 +97,7 @@ def _act(request: Request, form: FormData) -> Response:
     session_id, session = _session(request, state)
     view = LabelView(
         kind=request.query_params.get("queue") or "next",
-        query=RowQuery.of(request.query_params),
+        query=RowQuery.of(request.query_params.multi_items()),
         row=_whole(form.get("row")),
         tab=_text(form, "tab") or secrets.token_hex(6),
         last=_whole(form.get("last")),
@@ -167,9 +167,7 @@ def _undone(request: Request, session: LabelSession, view: LabelView) -> LabelVi
         raise InputError("there is nothing to take back")
     if step.deed == LABEL:
         try:
-            workspace.label(
-                [step.row], step.before, {step.row: step.after}, view.tab, step.table
-            )
+            workspace.label([step.row], step.before, {step.row: step.after}, view.tab, step.table)
         except StaleError:
             session.steps.pop(step.number, None)
             raise
@@ -291,9 +289,7 @@ def _closed(state: RowState, session: LabelSession, table: str, tab: str) -> fro
     elsewhere = {
         row for other, (row, since) in list(state.shown.items()) if other != tab and since > oldest
     }
-    return frozenset(
-        session.rows_of(SKIP, table) | session.rows_of(KEEP, table) | elsewhere
-    )
+    return frozenset(session.rows_of(SKIP, table) | session.rows_of(KEEP, table) | elsewhere)
 
 
 def _text(form: FormData, name: str) -> str:

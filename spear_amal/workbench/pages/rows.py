@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
@@ -60,12 +60,16 @@ def rows_page(request: Request) -> Response:
     snapshot = workspace_of(request).snapshot
     params = request.query_params
     try:
-        query = RowQuery.of(params)
+        query = RowQuery.of(params.multi_items())
         page = max(int(params.get("page") or 1), 1)
         found = row_state(request).search.find(snapshot, query)
     except (SpearAmalError, ValueError) as error:
         return render(
-            request, "rows.html", snapshot=snapshot, **_form(snapshot, _kept(params)), error=str(error)
+            request,
+            "rows.html",
+            snapshot=snapshot,
+            **_form(snapshot, _kept(params)),
+            error=str(error),
         )
     n_pages = max(-(-len(found.rows) // PAGE_ROWS), 1)
     page = min(page, n_pages)
@@ -96,7 +100,7 @@ def row_page(request: Request) -> Response:
     row = int(request.path_params["row"])
     if row >= len(snapshot.texts):
         raise HTTPException(404, f"There is no row {row}: the table has {len(snapshot.texts)}.")
-    query = RowQuery.of(request.query_params)
+    query = RowQuery.of(request.query_params.multi_items())
     found = row_state(request).search.find(snapshot, query)
     before, after = found.neighbours(row)
     spans = search_spans(snapshot.texts[row], query)
@@ -174,7 +178,7 @@ def _summary(request: Request, snapshot: Snapshot, found: RowsFound) -> dict[str
     for kind, codes in kinds.items():
         here = codes[found.rows]
         counts[kind] = [
-            (code, int(n), replace(found.query, **{kind: f"class:{name}"}).address("/rows"))
+            (code, int(n), found.query.changed(**{kind: f"class:{name}"}).address("/rows"))
             for code, name in enumerate(snapshot.classes)
             if (n := (here == code).sum())
         ]
