@@ -37,7 +37,7 @@ class OutputExistsError(InputError):
 
 
 class StaleError(InputError):
-    """A change rests on a state that is no longer so: somebody else was quicker."""
+    """What is to be changed was changed meanwhile, by somebody else; nothing was done."""
 
 
 class ChecksumError(FileFormatError):
