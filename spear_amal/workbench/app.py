@@ -17,7 +17,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from spear_amal.errors import SpearAmalError, StaleError
-from spear_amal.workbench.pages import report, rows, rules, suggestions, training
+from spear_amal.workbench.pages import label, report, rows, rules, suggestions, training
 from spear_amal.workbench.preview import Previewer
 from spear_amal.workbench.render import render, workspace_of
 from spear_amal.workbench.security import HEADERS, Guard

@@ -1,4 +1,4 @@
-"""Where in a text stands what a search or an LF looks for."""
+"""Texts of rows, and where in them stand the words of a search."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator
 
 from spear_amal.workbench.row_query import RowQuery, search_terms
-from spear_amal.workbench.snapshot import LFState
+from spear_amal.workbench.snapshot import Snapshot
 
 _MOST_SPANS = 500  # of one text: more are no help to the eye
 
 
 def search_spans(text: str, query: RowQuery) -> list[tuple[int, int]]:
-    """Return starts and ends of the words of a search, and of what its regex matches.
+    """Return starts and ends of the words of a search.
 
     Examples
     --------
@@ -28,8 +28,6 @@ def search_spans(text: str, query: RowQuery) -> list[tuple[int, int]]:
         same = len(lowered) == len(text)
         pattern = term.pattern if same else re.compile(term.pattern.pattern, re.IGNORECASE)
         spans += _spans(pattern, lowered if same else text)
-    if query.regex:
-        spans += _regex_spans(text, query)
     return spans[:_MOST_SPANS]
 
 
@@ -37,14 +35,7 @@ def _spans(pattern: re.Pattern[str], text: str) -> Iterator[tuple[int, int]]:
     return (match.span() for match in pattern.finditer(text))
 
 
-def _regex_spans(text: str, query: RowQuery) -> list[tuple[int, int]]:
-    import re2
-
-    options = re2.Options()
-    options.case_sensitive, options.log_errors = query.minds_case, False
-    return [match.span() for match in re2.compile(query.regex, options).finditer(text)]
-
-
-def lf_spans(lf: LFState, text: str) -> list[tuple[int, int]]:
-    """Return what an LF looks for in a text, where it tells."""
-    return []
+def text_of(snapshot: Snapshot, row: int) -> str:
+    """Return the text of a row, "" where there is none."""
+    text: object = snapshot.texts[row]
+    return text if isinstance(text, str) else ""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from spear_amal.declared_lfs import rule_from_fields
 from spear_amal.errors import InputError
 from spear_amal.workbench.identity_cache import IdentityCache
+from spear_amal.workbench.matches import search_spans, text_of
 from spear_amal.workbench.row_query import (
     ANY,
     CLASS,
@@ -22,10 +25,13 @@ from spear_amal.workbench.row_query import (
     SearchTerm,
     search_terms,
 )
+from spear_amal.workbench.rule_search import RuleSearch, RuleVotes
 from spear_amal.workbench.snapshot import Snapshot
 
 TIED = -2  # "class code" of a majority that several classes share
-_KEPT = 32  # results of each kind that are kept
+_KEPT = 32  # results that are kept
+#: Time limit of a regex where Python's ``re`` has to try it.
+REGEX_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -76,10 +82,13 @@ class RowsFound:
     rows : ndarray of int (k,)
         Positions, in the order that was asked for.
     query : RowQuery
+    remark : str
+        What is to be said of the search: that its pattern was too slow for all rows.
     """
 
     rows: np.ndarray
     query: RowQuery
+    remark: str = ""
 
     def neighbours(self, row: int) -> tuple[int | None, int | None]:
         """Return the rows before and after one; of one that was not found those by position."""
@@ -107,15 +116,24 @@ class RowSearch:
 
     Methods may be called from several threads.
 
+    Parameters
+    ----------
+    rule_search : callable
+        From a snapshot to the search for rules in its table: regexes are looked for by it.
+    text_column : str
+
     Examples
     --------
-    >>> texts, gold = ["a free prize", "lunch"], np.full(2, -1)
-    >>> snapshot = Snapshot(1, pd.DataFrame(), texts, None, ("ham", "spam"), gold)
-    >>> RowSearch().find(snapshot, RowQuery(words="free")).rows
+    >>> frame = pd.DataFrame({"text": ["a free prize", "lunch"]})
+    >>> texts, gold = frame["text"].tolist(), np.full(2, -1)
+    >>> snapshot = Snapshot(1, frame, texts, None, ("ham", "spam"), gold)
+    >>> search = RowSearch(lambda snapshot: RuleSearch(snapshot.frame, "text"), "text")
+    >>> search.find(snapshot, RowQuery(words="free")).rows
     array([0])
     """
 
-    def __init__(self) -> None:
+    def __init__(self, rule_search: Callable[[Snapshot], RuleSearch], text_column: str) -> None:
+        self._rule_search, self._text_column = rule_search, text_column
         self._cache = IdentityCache(_KEPT)
 
     def find(self, snapshot: Snapshot, query: RowQuery) -> RowsFound:
@@ -127,8 +145,18 @@ class RowSearch:
             If it names an LF, a class or a column that is not there, or the regex is none.
         """
         about = (snapshot.revision, snapshot.frame)
-        rows = self._cache.get(query, about, lambda: self._ordered(snapshot, query))
-        return RowsFound(rows, query)
+        return self._cache.get(query, about, lambda: self._found(snapshot, query))
+
+    def spans(
+        self, snapshot: Snapshot, query: RowQuery, rows: Sequence[int]
+    ) -> list[list[tuple[int, int]]]:
+        """Return for each of some rows starts and ends of what a query looks for in its text."""
+        spans = [search_spans(text_of(snapshot, row), query) for row in rows]
+        if query.regex and rows:
+            rule = self._rule_of(query)
+            _, matched = self._rule_search(snapshot).shown(rule, list(rows))
+            spans = [[*some, *more] for some, more in zip(spans, matched, strict=True)]
+        return spans
 
     def summary(self, snapshot: Snapshot) -> VoteSummary:
         """Return the votes of a snapshot, counted once for each set of votes."""
@@ -136,8 +164,15 @@ class RowSearch:
         about = (snapshot.texts, snapshot.classes, *votes)
         return self._cache.get("summary", about, lambda: VoteSummary.of(snapshot))
 
-    def _ordered(self, snapshot: Snapshot, query: RowQuery) -> np.ndarray:
-        rows = np.flatnonzero(self._matching(snapshot, query))
+    def _found(self, snapshot: Snapshot, query: RowQuery) -> RowsFound:
+        mask, remark = self._matching(snapshot, query), ""
+        if query.regex:
+            votes = self._fitting(snapshot, query)
+            mask &= votes.fires
+            remark = _remark(votes)
+        return RowsFound(self._ordered(snapshot, query, np.flatnonzero(mask)), query, remark)
+
+    def _ordered(self, snapshot: Snapshot, query: RowQuery, rows: np.ndarray) -> np.ndarray:
         name = query.order.lstrip("-")
         if name == "position":
             return rows
@@ -150,7 +185,7 @@ class RowSearch:
         return rows[np.argsort(keys, kind="stable")]
 
     def _matching(self, snapshot: Snapshot, query: RowQuery) -> np.ndarray:
-        """Return whether all conditions hold (n,): those on texts come last, on what is left."""
+        """Return whether all conditions hold (n,), but that of the regex."""
         mask = np.ones(len(snapshot.texts), dtype=bool)
         for name, wanted in query.lf_votes:
             lf = snapshot.named(name)
@@ -168,10 +203,8 @@ class RowSearch:
         for part in query.slices:
             mask &= in_slice(snapshot.frame, part)
         for term in search_terms(query.words):
-            holds = self._holding(snapshot.texts, term)
+            holds = self._holding(snapshot, term)
             mask &= ~holds if term.is_excluded else holds
-        if query.regex:
-            mask &= self._fitting(snapshot.texts, query)
         return mask
 
     def _on_votes(self, snapshot: Snapshot, query: RowQuery) -> np.ndarray:
@@ -189,16 +222,37 @@ class RowSearch:
             mask &= (summary.n_votes > 1) & (summary.n_classes == 1)
         return mask
 
-    def _holding(self, texts: list[str], term: SearchTerm) -> np.ndarray:
-        term = replace(term, is_excluded=False)
-        lowered = self._cache.get("lowered", (texts,), lambda: [text.lower() for text in texts])
-        return self._cache.get(term, (texts,), lambda: rows_holding(lowered, term))
+    def _holding(self, snapshot: Snapshot, term: SearchTerm) -> np.ndarray:
+        term, about = replace(term, is_excluded=False), (snapshot.texts,)
+        lowered = self._cache.get("lowered", about, lambda: _lowered(snapshot))
+        return self._cache.get(term, about, lambda: rows_holding(lowered, term))
 
-    def _fitting(self, texts: list[str], query: RowQuery) -> np.ndarray:
-        key = ("regex", query.regex, query.minds_case)
-        return self._cache.get(
-            key, (texts,), lambda: rows_fitting(texts, query.regex, query.minds_case)
+    def _fitting(self, snapshot: Snapshot, query: RowQuery) -> RuleVotes:
+        rule = self._rule_of(query)
+        search = self._rule_search(snapshot)
+        return self._cache.get(rule, (snapshot.frame,), lambda: search.votes(rule, REGEX_SECONDS))
+
+    def _rule_of(self, query: RowQuery) -> Any:
+        """Return the regex of a query as a rule; InputError if it is none."""
+        return rule_from_fields(
+            {
+                **{"kind": "regex", "name": "search", "label": 0, "column": self._text_column},
+                **{"pattern": query.regex, "ignore_case": not query.minds_case},
+            }
         )
+
+
+def _lowered(snapshot: Snapshot) -> list[str]:
+    return [text_of(snapshot, row).lower() for row in range(len(snapshot.texts))]
+
+
+def _remark(votes: RuleVotes) -> str:
+    if not votes.is_partial:
+        return ""
+    return (
+        f"The pattern is slow: only {votes.n_tried:,} of {len(votes.fires):,} rows could be tried "
+        f"within {REGEX_SECONDS:g} s. {votes.remark}"
+    ).strip()
 
 
 # -- conditions -----------------------------------------------------------------------------------
@@ -311,22 +365,3 @@ def rows_holding(lowered: Sequence[str], term: SearchTerm) -> np.ndarray:
         return np.array([word in text for text in lowered], dtype=bool)
     # The plain test is much quicker, and leaves few texts to the other one.
     return np.array([word in text and occurs(text) is not None for text in lowered], dtype=bool)
-
-
-def rows_fitting(texts: Sequence[str], regex: str, minds_case: bool) -> np.ndarray:
-    """Return which texts (n,) a regular expression is found in.
-
-    Raises
-    ------
-    InputError
-        If it is none.
-    """
-    import re2
-
-    options = re2.Options()
-    options.case_sensitive, options.log_errors = minds_case, False
-    try:
-        occurs = re2.compile(regex, options).search
-    except re2.error as error:
-        raise InputError(f"{regex!r} is no regular expression: {error}") from error
-    return np.array([occurs(text) is not None for text in texts], dtype=bool)

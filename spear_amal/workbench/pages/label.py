@@ -17,7 +17,7 @@ from starlette.routing import Route
 from spear_amal.errors import InputError, StaleError
 from spear_amal.workbench.label_queues import QUEUES, LabelQueue
 from spear_amal.workbench.label_session import KEEP, LABEL, SKIP, LabelSession
-from spear_amal.workbench.matches import search_spans
+from spear_amal.workbench.matches import text_of
 from spear_amal.workbench.pages.rows import (
     RowState,
     chances_of_row,
@@ -212,7 +212,10 @@ def _context(request: Request, view: LabelView, snapshot: Snapshot) -> dict[str,
         "keys": [*CLASS_KEYS[:n_classes], *[""] * (n_classes - len(CLASS_KEYS))],
         "counts": np.bincount(gold, minlength=n_classes).tolist(),
         "given": session.labels(),
-        "listed": list(queue.against.values())[:_LISTED],
+        "listed": [
+            (found, text_of(snapshot, found.row))
+            for found in list(queue.against.values())[:_LISTED]
+        ],
         **_about_row(request, view, queue, snapshot),
     }
 
@@ -223,13 +226,13 @@ def _about_row(
     row = view.row
     if row is None:
         return {}
-    votes = votes_of_row(snapshot, row, workspace_of(request).project.text_column)
+    votes = votes_of_row(request, snapshot, row)
     return {
-        "text": snapshot.texts[row],
+        "text": text_of(snapshot, row),
         "id": None if snapshot.ids is None else str(snapshot.ids[row]),
         "gold": int(snapshot.gold[row]),
         "gold_source": gold_source(request, snapshot, row),
-        "spans": search_spans(snapshot.texts[row], view.query),
+        "spans": row_state(request).search.spans(snapshot, view.query, [row])[0],
         "reason": queue.reasons.get(row, ""),
         "against": queue.against.get(row),
         "before": queue.beside(row, -1),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
@@ -16,8 +17,8 @@ from starlette.routing import Route
 from spear_amal.errors import SpearAmalError
 from spear_amal.workbench.label_queues import LabelQueues
 from spear_amal.workbench.label_session import LabelSession
-from spear_amal.workbench.matches import lf_spans, search_spans
-from spear_amal.workbench.render import render, workspace_of
+from spear_amal.workbench.matches import text_of
+from spear_amal.workbench.render import previewer_of, render, workspace_of
 from spear_amal.workbench.row_query import ColumnSlice, RowQuery, conditions
 from spear_amal.workbench.row_search import (
     TIED,
@@ -26,7 +27,7 @@ from spear_amal.workbench.row_search import (
     confidence,
     predicted,
 )
-from spear_amal.workbench.snapshot import Snapshot
+from spear_amal.workbench.snapshot import LFState, Snapshot
 
 PAGE_ROWS = 50
 _LONGEST_CELL = 2_000
@@ -37,7 +38,7 @@ _LOCK = Lock()
 class RowState:
     """What the pages of rows keep between requests, all tabs together."""
 
-    search: RowSearch = field(default_factory=RowSearch)
+    search: RowSearch
     sessions: dict[str, LabelSession] = field(default_factory=dict)
     shown: dict[str, tuple[int, float]] = field(default_factory=dict)
 
@@ -50,9 +51,14 @@ def row_state(request: Request) -> RowState:
     state = request.app.state
     with _LOCK:
         if not hasattr(state, "rows"):
-            state.rows = RowState()
+            state.rows = RowState(_search_of(request))
     kept: RowState = state.rows
     return kept
+
+
+def _search_of(request: Request) -> RowSearch:
+    text_column = workspace_of(request).project.text_column
+    return RowSearch(previewer_of(request).rule_search, text_column)
 
 
 def rows_page(request: Request) -> Response:
@@ -103,8 +109,8 @@ def row_page(request: Request) -> Response:
     query = RowQuery.of(request.query_params.multi_items())
     found = row_state(request).search.find(snapshot, query)
     before, after = found.neighbours(row)
-    spans = search_spans(snapshot.texts[row], query)
-    votes = votes_of_row(snapshot, row, workspace_of(request).project.text_column)
+    spans = row_state(request).search.spans(snapshot, query, [row])[0]
+    votes = votes_of_row(request, snapshot, row)
     return render(
         request,
         "row.html",
@@ -115,6 +121,7 @@ def row_page(request: Request) -> Response:
         n_found=len(found.rows),
         before=before,
         after=after,
+        text=text_of(snapshot, row),
         spans=[*spans, *(span for vote in votes for span in vote["spans"])],
         votes=votes,
         cells=_cells(request, snapshot, row),
@@ -151,19 +158,20 @@ def _listed(
     rows = found.rows[(page - 1) * PAGE_ROWS : page * PAGE_ROWS].tolist()
     counts = row_state(request).search.summary(snapshot).counts
     model, sure = predicted(snapshot), confidence(snapshot)
+    spans = row_state(request).search.spans(snapshot, found.query, rows)
     return [
         {
             "row": row,
             "id": None if snapshot.ids is None else str(snapshot.ids[row]),
-            "text": snapshot.texts[row],
-            "spans": search_spans(snapshot.texts[row], found.query),
+            "text": text_of(snapshot, row),
+            "spans": spans[place],
             "gold": int(snapshot.gold[row]),
             "model": int(model[row]),
             "confidence": float(sure[row]),
             "votes": [(code, int(n)) for code, n in enumerate(counts[row]) if n],
             "address": found.query.address(f"/rows/{row}"),
         }
-        for row in rows
+        for place, row in enumerate(rows)
     ]
 
 
@@ -191,16 +199,24 @@ def _summary(request: Request, snapshot: Snapshot, found: RowsFound) -> dict[str
     }
 
 
-def votes_of_row(snapshot: Snapshot, row: int, text_column: str) -> list[dict[str, Any]]:
+def votes_of_row(request: Request, snapshot: Snapshot, row: int) -> list[dict[str, Any]]:
     """Return every LF with its vote on a row, those that vote first, and what it matched there."""
     votes = []
     for lf in snapshot.lfs:
         code = int(lf.votes[row])
-        values = snapshot.frame[text_column] if text_column in snapshot.frame else None
-        text = snapshot.texts[row]
-        spans = lf_spans(lf, text) if code >= 0 and values is not None else []
+        spans = _matched(request, snapshot, lf, row) if code >= 0 else ()
         votes.append({"lf": lf, "vote": code, "spans": spans})
     return sorted(votes, key=lambda vote: (vote["vote"] < 0, vote["lf"].is_muted))
+
+
+def _matched(
+    request: Request, snapshot: Snapshot, lf: LFState, row: int
+) -> Sequence[tuple[int, int]]:
+    """Return starts and ends of what an LF matched in the text of a row, where it tells."""
+    text_column = workspace_of(request).project.text_column
+    if getattr(lf.rule, "column", None) != text_column:
+        return ()
+    return previewer_of(request).rule_search(snapshot).shown(lf.rule, [row])[1][0]
 
 
 def chances_of_row(snapshot: Snapshot, row: int) -> list[dict[str, Any]]:
