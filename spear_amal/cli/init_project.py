@@ -15,7 +15,7 @@ from spear_amal.cli.options import CliConfig, InitOptions
 from spear_amal.cli.own_project import OwnTable, lfs_file, look_at_table, relative
 from spear_amal.cli.schema import kind_of
 from spear_amal.data import Corpus, synthetic_corpus, write_table
-from spear_amal.errors import InputError, OutputExistsError
+from spear_amal.errors import OutputExistsError
 from spear_amal.io.atomic import write_aside, written_together
 from spear_amal.io.leftovers import remove_leftovers
 
@@ -76,7 +76,7 @@ _WRITE_RULES = (
 
 
 def create_project(options: InitOptions) -> None:
-    """Write the project into a new or empty folder, wholly or not at all.
+    """Write the project into a new or empty folder, wholly or not at all, and say what comes next.
 
     Raises
     ------
@@ -85,6 +85,15 @@ def create_project(options: InitOptions) -> None:
     InputError
         If the table cannot be read, or options about one were given without one.
     """
+    write_project(options)
+    print_result(f"Project written to {options.folder}. Next:")
+    print_result(f"  cd {options.folder}")
+    print_result("  spear-amal apply" if options.data else "  spear-amal train")
+    print_result("README.md there lists the other commands.")
+
+
+def write_project(options: InitOptions) -> None:
+    """Write the project; errors are those of :func:`create_project`."""
     folder = options.folder
     remove_leftovers(folder)  # what a killed command left does not count
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
@@ -95,21 +104,10 @@ def create_project(options: InitOptions) -> None:
         table = look_at_table(options)
         print_result(table.summary)
         files = _own_files(table, options)
-    elif given := _reading_options(options):
-        flags = ", ".join("--" + name.replace("_", "-") for name in given)
-        raise InputError(f"{flags}: needs a table of your own, name it with --data FILE")
     else:
+        options.refuse_reading("needs a table of your own, name it with --data FILE")
         files = _made_up_files()
     _write_all(folder, files)
-    print_result(f"Project written to {folder}. Next:")
-    print_result(f"  cd {folder}")
-    print_result("  spear-amal apply" if options.data else "  spear-amal train")
-    print_result("README.md there lists the other commands.")
-
-
-def _reading_options(options: InitOptions) -> dict[str, str]:
-    """Return the options that were given about how to read a table."""
-    return options.model_dump(exclude={"folder", "data"}, exclude_none=True)
 
 
 def _write_all(folder: Path, files: dict[str, Callable[[Path], None]]) -> None:
@@ -151,7 +149,7 @@ def _own_files(table: OwnTable, options: InitOptions) -> dict[str, Callable[[Pat
     }
     # A column that the settings name must be there; one that they do not may come later.
     without = {"test"} | ({"label_column"} if table.label_column is None else set())
-    own |= {n: value for n, value in _reading_options(options).items() if n not in own}
+    own |= {n: value for n, value in options.reading().items() if n not in own}
     settings = {name: value for name, value in (SETTINGS | own).items() if name not in without}
     return {
         "README.md": _text(README.format(about=about, evaluate="", own=_WRITE_RULES)),

@@ -53,6 +53,13 @@ Encoding = Annotated[
 Sheet = Annotated[
     Text | None, Field(description="Sheet of an .xlsx file to read; default: the first.")
 ]
+Events = Annotated[
+    Path | None,
+    Field(
+        description="File to write a line of JSON into for every epoch of every model, and every "
+        "finished part, as they end; of those that --jobs trains in other processes parts only."
+    ),
+]
 MODEL = Path("model.safetensors")
 
 # -- a project of one's own: spear.toml -----------------------------------------------------------
@@ -208,13 +215,19 @@ class TrainOptions(CliConfig):
     """Options of ``train``."""
 
     SHOWN: ClassVar = {
-        "Options": "data lfs method output report force",
+        "Options": "data lfs method output report row_outputs events force",
         "Rows": "text_column label_column gold id_column sep encoding sheet validation "
         "fault_tolerant cache no_cache",
         "Training": "features metric seed max_epochs checkpoint",
         "Estimate": "estimate test",
     }
 
+    events: Events = None
+    row_outputs: Path | None = option(
+        None,
+        "File (.npz) to write with what the model says of every row of the data: probabilities, "
+        "those of its rule model, learnt weights.",
+    )
     estimate: EstimateSource | None = option(
         None,
         "How to estimate the score on new rows: cv (trains on five parts of the labelled rows, "
@@ -236,7 +249,7 @@ class CompareOptions(CliConfig):
     """Options of ``compare``."""
 
     SHOWN: ClassVar = {
-        "Options": "data lfs further html runs force",
+        "Options": "data lfs further html runs events force",
         "Rows": "text_column label_column gold id_column sep encoding sheet validation test "
         "in_folds fault_tolerant cache no_cache",
         "Comparison": "folds repeats baseline smallest_gain jobs",
@@ -250,6 +263,7 @@ class CompareOptions(CliConfig):
         flag="method",
     )
     html: Path | None = option(None, "HTML page to write; needs: pip install 'spear-amal[report]'.")
+    events: Events = None
     runs: Path = option(
         Path("comparison.json"),
         "JSON file with one row a run; one that is there is continued.",
@@ -539,7 +553,29 @@ class DemoOptions(Options):
     max_epochs: int = option(100, "Number of epochs at most.", ge=1)
 
 
-class InitOptions(Options):
+class OwnTableOptions(Options):
+    """How a table is read around which a project is made."""
+
+    text_column: Text | None = option(None, "Column with the text; default: it is looked for.")
+    label_column: Text | None = option(None, "Column with gold labels; default: it is looked for.")
+    id_column: IdColumn = None
+    sep: Sep = None
+    encoding: Encoding = None
+    sheet: Sheet = None
+
+    def reading(self) -> dict[str, str]:
+        """Return the options that were given about how to read the table."""
+        given = {name: getattr(self, name) for name in OwnTableOptions.model_fields}
+        return {name: value for name, value in given.items() if value is not None}
+
+    def refuse_reading(self, reason: str) -> None:
+        """Raise InputError if options about a table were given where none is read."""
+        if given := self.reading():
+            flags = ", ".join("--" + name.replace("_", "-") for name in given)
+            raise InputError(f"{flags}: {reason}")
+
+
+class InitOptions(OwnTableOptions):
     """Options of ``init``."""
 
     SHOWN: ClassVar = {
@@ -551,23 +587,24 @@ class InitOptions(Options):
     data: tuple[Path, ...] = option(
         (), "A table of your own, which stays where it is; default: made-up rows are written."
     )
-    text_column: Text | None = option(None, "Column with the text; default: it is looked for.")
-    label_column: Text | None = option(None, "Column with gold labels; default: it is looked for.")
-    id_column: IdColumn = None
-    sep: Sep = None
-    encoding: Encoding = None
-    sheet: Sheet = None
 
 
-class WorkbenchOptions(Options):
+class WorkbenchOptions(OwnTableOptions):
     """Options of ``workbench``."""
+
+    SHOWN: ClassVar = {
+        "Options": "place port no_browser",
+        "Rows of a table": "text_column label_column id_column sep encoding sheet",
+    }
 
     place: Path = option(
         Path("."),
         "Folder of a project, or a table, around which a project is made beside it; default: here.",
         metavar="DIR",
     )
-    port: int = option(0, "Port of this machine to listen on; default: a free one.", ge=0)
+    port: int = option(
+        0, "Port of this machine to listen on; default: a free one.", ge=0, le=65_535
+    )
     no_browser: bool = option(False, "Print the address, and open no browser.")
 
 

@@ -174,7 +174,7 @@ def _send(stream: Any, value: Any) -> None:
 
 
 def _read(stream: BinaryIO, answers: queue.SimpleQueue[tuple[str, Any]]) -> None:
-    """Put the answers of a process into a queue, until its stream ends."""
+    """Collect the answers of a process in a queue, until its stream ends."""
     try:
         while True:
             answers.put(pickle.load(stream))  # noqa: S301 - of our own process

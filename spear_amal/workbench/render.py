@@ -17,6 +17,7 @@ from spear_amal.workbench.highlight import pieces
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+    from spear_amal.workbench.preview import Previewer
     from spear_amal.workbench.workspace import Workspace
 
 
@@ -24,6 +25,12 @@ def workspace_of(request: Request) -> Workspace:
     """Return the workspace that a request is about."""
     workspace: Workspace = request.app.state.workspace
     return workspace
+
+
+def previewer_of(request: Request) -> Previewer:
+    """Return what tries rules on the table of the workspace."""
+    previewer: Previewer = request.app.state.previewer
+    return previewer
 
 
 def render(request: Request, template: str, status: int = 200, **context: Any) -> HTMLResponse:
