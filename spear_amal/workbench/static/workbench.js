@@ -60,6 +60,13 @@ document.body.addEventListener("htmx:sendError", () => {
   say("The workbench does not answer: nothing was changed. Is it still running?");
 });
 
+// A tab is known by a name of its own, also after it is loaded anew.
+const tab = sessionStorage.getItem("tab") || crypto.randomUUID();
+sessionStorage.setItem("tab", tab);
+document.body.addEventListener("htmx:configRequest", (event) => {
+  event.detail.headers["X-Tab"] = tab;
+});
+
 // The stream of events
 const events = new EventSource("/events");
 events.addEventListener("message", (event) => {
