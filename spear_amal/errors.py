@@ -11,6 +11,7 @@ __all__ = [
     "MissingExtraError",
     "OutputExistsError",
     "SpearAmalError",
+    "StaleError",
     "is_out_of_memory",
 ]
 
@@ -33,6 +34,10 @@ class FileFormatError(InputError):
 
 class OutputExistsError(InputError):
     """An output is already there and overwriting was not asked for."""
+
+
+class StaleError(InputError):
+    """What is to be changed was changed meanwhile, by somebody else; nothing was done."""
 
 
 class ChecksumError(FileFormatError):

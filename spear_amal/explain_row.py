@@ -24,7 +24,7 @@ from spear_amal.explanation import (
 from spear_amal.votes.label_matrix import LabelMatrix
 
 if TYPE_CHECKING:
-    from spear_amal.labeling.classes_of_lfs import LFsLike
+    from spear_amal.declared_lfs.classes_of_lfs import LFsLike
     from spear_amal.text_classifier import TextClassifier
 
 _SMALLEST = 1e-12  # of probabilities whose logarithm is taken

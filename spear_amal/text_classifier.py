@@ -19,11 +19,11 @@ from spear_amal.data import ids_of, read_table, require_columns
 from spear_amal.data.read_rows import check_learnt, for_lfs
 from spear_amal.data.table_features import FeaturesLike, TableFeatures, uses_text
 from spear_amal.data.table_kinds import suffix_of
+from spear_amal.declared_lfs.classes_of_lfs import LFsLike, applier_of, files_of_lfs
 from spear_amal.errors import InputError
 from spear_amal.explain_row import explain_row
 from spear_amal.explanation import Explanation
 from spear_amal.hf_datasets import as_frame
-from spear_amal.labeling.classes_of_lfs import LFsLike, applier_of
 from spear_amal.labeling.row_digests import digests_of_texts
 from spear_amal.studies import MethodSpec, one_thread, parse_method
 from spear_amal.studies.method_needs import method_for
@@ -143,7 +143,7 @@ class TextClassifier(BaseEstimator):
         frame : DataFrame, or path of a table (or several, which are one table)
             Labelled and unlabelled rows. Cells of `label` are class names; an empty cell, None,
             NaN and -1 mean that a row has no label.
-        lfs : list of LFs, or path of a Python file of them, optional
+        lfs : list of LFs, or path of a Python file, a file of declared rules, or both, optional
             Applied to the rows here. A file is a program, and it is run.
         votes : LabelMatrix, or path of a file or folder of votes, optional
             In place of `lfs`: votes that are there already. Those that `spear-amal apply` wrote
@@ -330,7 +330,8 @@ class TextClassifier(BaseEstimator):
                 "method without rules, such as only-lv"
             )
         values = [value for frame in frames for value in label_texts(frame, label)]
-        if classes is None and not isinstance(lfs, str | os.PathLike):
+        python, _ = files_of_lfs(lfs) or (None, None)
+        if classes is None and python is None:
             check_learnt(values)  # else two spellings of a class were two classes of the LFs
         labels = [value for value in values if value is not None]
         self.applier_ = applier_of(lfs, classes, labels, self._needed_by_lfs(frames[0], text))
@@ -370,7 +371,7 @@ class TextClassifier(BaseEstimator):
         votes : LabelMatrix or path, optional
             As for :meth:`fit`. Needed, as an alternative to `lfs`, where the model predicts with
             the rules as well (`needs_votes`) and was loaded from a file.
-        lfs : list of LFs, or path of a file of them, optional
+        lfs : list of LFs, or paths of files of them, optional
 
         Raises
         ------
@@ -512,7 +513,7 @@ class TextClassifier(BaseEstimator):
             row. What losses weighed is known of training rows only.
         votes : LabelMatrix (1, m), optional
             Of the row; default: what `lfs`, or the LFs that `fit` was given, say of it.
-        lfs : list of LFs, or path of a file of them, optional
+        lfs : list of LFs, or paths of files of them, optional
 
         Raises
         ------

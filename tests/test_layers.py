@@ -34,11 +34,13 @@ LAYERS = {
     "label_models": 2,
     "data": 2,
     "models": 2,
+    "declared_lfs": 3,
     "utils": 3,
     "slicing": 3,
     "preprocess": 3,
     "map": 3,
     "analysis": 4,
+    "suggest": 4,
     "snorkel_models": 5,
     "losses": 3,
     "mixers": 3,
@@ -50,6 +52,7 @@ LAYERS = {
     "explanation": 6,
     "text_model_file": 6,
     "testing": 6,
+    "row_outputs": 3,
     "training_rows": 3,
     "explain_row": 7,
     "report": 7,
@@ -61,7 +64,7 @@ LAYERS = {
 }
 # Names that the package itself hands out lazily -> where they live.
 HOME = {name: module for module, names in spear_amal._LAZY.items() for name in names}
-NO_TORCH = ("labeling", "data", "utils", "slicing", "preprocess", "map", "analysis")
+NO_TORCH = ("labeling", "data", "declared_lfs", "utils", "slicing", "preprocess", "map", "analysis")
 
 
 def part_of(path: Path) -> str:

@@ -53,6 +53,13 @@ Encoding = Annotated[
 Sheet = Annotated[
     Text | None, Field(description="Sheet of an .xlsx file to read; default: the first.")
 ]
+Events = Annotated[
+    Path | None,
+    Field(
+        description="File to write a line of JSON into for every epoch of every model, and every "
+        "finished part, as they end; of those that --jobs trains in other processes parts only."
+    ),
+]
 MODEL = Path("model.safetensors")
 
 # -- a project of one's own: spear.toml -----------------------------------------------------------
@@ -208,13 +215,19 @@ class TrainOptions(CliConfig):
     """Options of ``train``."""
 
     SHOWN: ClassVar = {
-        "Options": "data lfs method output report force",
+        "Options": "data lfs method output report row_outputs events force",
         "Rows": "text_column label_column gold id_column sep encoding sheet validation "
         "fault_tolerant cache no_cache",
         "Training": "features metric seed max_epochs checkpoint",
         "Estimate": "estimate test",
     }
 
+    events: Events = None
+    row_outputs: Path | None = option(
+        None,
+        "File (.npz) to write with what the model says of every row of the data: probabilities, "
+        "those of its rule model, learnt weights.",
+    )
     estimate: EstimateSource | None = option(
         None,
         "How to estimate the score on new rows: cv (trains on five parts of the labelled rows, "
@@ -236,7 +249,7 @@ class CompareOptions(CliConfig):
     """Options of ``compare``."""
 
     SHOWN: ClassVar = {
-        "Options": "data lfs further html runs force",
+        "Options": "data lfs further html runs events force",
         "Rows": "text_column label_column gold id_column sep encoding sheet validation test "
         "in_folds fault_tolerant cache no_cache",
         "Comparison": "folds repeats baseline smallest_gain jobs",
@@ -250,6 +263,7 @@ class CompareOptions(CliConfig):
         flag="method",
     )
     html: Path | None = option(None, "HTML page to write; needs: pip install 'spear-amal[report]'.")
+    events: Events = None
     runs: Path = option(
         Path("comparison.json"),
         "JSON file with one row a run; one that is there is continued.",

@@ -23,8 +23,10 @@ from spear_amal.cli.estimate import (
     print_estimate,
     read_estimate_rows,
 )
+from spear_amal.cli.events import event_file, write_event
 from spear_amal.cli.options import TrainOptions
 from spear_amal.cli.outputs import check_outputs
+from spear_amal.cli.row_outputs import check_texts, write_outputs
 from spear_amal.cli.training_data import read_training_data
 from spear_amal.estimators import PooledClassifier
 from spear_amal.io.atomic import written_together
@@ -40,20 +42,29 @@ from spear_amal.training_rows import LabelledTable, TrainingData
 
 def train(settings: TrainOptions) -> None:
     """Train on the tables of the settings and write the model file, and the report if wanted."""
+    with event_file(settings.events, "train", settings.force, method=settings.method):
+        _train(settings)
+
+
+def _train(settings: TrainOptions) -> None:
     model = new_text_classifier(settings)
     spec = model.method_spec()
     check_outputs(
         settings.force,
         settings.output,
+        settings.row_outputs,
         report=settings.report,
         continued=settings.checkpoint,
         inputs=settings.data,
     )
     data = read_training_data(settings, spec.method.uses_votes)
+    if settings.row_outputs is not None:
+        check_texts(data)
     test = read_estimate_rows(settings, spec, data)
     n_validation = "" if data.validation is None else f", {len(data.validation.y)} validation"
     print_status(f"{spec.title}: {_n_rows(data.train.y)}{n_validation}")
     _warn_of_classes_without_gold(data)
+    write_event("stage", name="training")
     with warnings_as_notes():
         model.fit_data(data)
     spec = parse_method(model.parts_.method)  # without labels it may be another
@@ -61,6 +72,8 @@ def train(settings: TrainOptions) -> None:
     model.estimate_ = None if estimate is None else estimate.as_json()
     with written_together():
         model.save(settings.output, overwrite=settings.force)
+        if settings.row_outputs is not None:
+            write_outputs(settings.row_outputs, model, data, test, estimate)
         if settings.report is not None:
             from spear_amal.report import write_report
 

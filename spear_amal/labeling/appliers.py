@@ -88,7 +88,7 @@ class BaseLFApplier:
                 f"LF names must be unique; given more than once: {repeated}; rename with name=..."
             )
         self.cache_report: dict[str, str] = {}
-        self._classes = ClassSet(_enum_of_labels(self._lfs) if classes is None else classes)
+        self._classes = ClassSet(enum_of_labels(self._lfs) if classes is None else classes)
         self._text_column = text_column
 
     def _apply(
@@ -339,8 +339,16 @@ def _as_iterable(lfs: Any) -> Iterable[Any]:
     return lfs
 
 
-def _enum_of_labels(lfs: list[LabelingFunction]) -> type[Enum] | None:
-    enums = {type(lf.label) for lf in lfs if isinstance(lf.label, Enum)}
+def enum_of_labels(lfs: Iterable[Any]) -> type[Enum] | None:
+    """Return the Enum class of the labels that LFs declare, None if they are no members.
+
+    Raises
+    ------
+    InputError
+        If they come from several.
+    """
+    labels = [getattr(lf, "label", None) for lf in lfs]
+    enums = {type(label) for label in labels if isinstance(label, Enum)}
     if len(enums) > 1:
         raise InputError(
             f"labels come from several Enum classes {sorted(e.__name__ for e in enums)}; "

@@ -32,7 +32,7 @@ class LoadedLFs(NamedTuple):
     classes: ClassesLike
 
 
-def load_lfs(path: PathLike) -> LoadedLFs:
+def load_lfs(path: PathLike, may_be_empty: bool = False) -> LoadedLFs:
     """Run a Python file and take its labelling functions.
 
     Takes the list ``LFS`` if the file defines one; else all public labelling functions, and those
@@ -42,6 +42,8 @@ def load_lfs(path: PathLike) -> LoadedLFs:
     Parameters
     ----------
     path : path of a Python file
+    may_be_empty : bool
+        Whether it may hold no labelling function.
 
     Raises
     ------
@@ -54,7 +56,7 @@ def load_lfs(path: PathLike) -> LoadedLFs:
         raise InputError(f"no such file of labelling functions: {path}")
     names = vars(_run(path))
     lfs = _declared(path, names["LFS"]) if "LFS" in names else _found(names)
-    if not lfs:
+    if not lfs and not may_be_empty:
         raise InputError(
             f"{path} holds no labelling function; decorate functions with @labeling_function "
             "or define a list LFS"

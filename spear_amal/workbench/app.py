@@ -16,8 +16,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from spear_amal.errors import SpearAmalError
+from spear_amal.errors import SpearAmalError, StaleError
 from spear_amal.workbench.pages import report, rows, rules, suggestions, training
+from spear_amal.workbench.preview import Previewer
 from spear_amal.workbench.render import render, workspace_of
 from spear_amal.workbench.security import HEADERS, Guard
 from spear_amal.workbench.workspace import Workspace
@@ -53,12 +54,14 @@ def create_app(workspace: Workspace, token: str, hosts: tuple[str, ...]) -> Star
         lifespan=_lifespan,
     )
     app.state.workspace = workspace
+    app.state.previewer = Previewer(workspace.snapshot.frame, workspace.project.text_column)
     return app
 
 
 @asynccontextmanager
 async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     yield
+    await run_in_threadpool(app.state.previewer.close)
     await run_in_threadpool(app.state.workspace.close)
 
 
@@ -70,7 +73,7 @@ async def events(request: Request) -> Response:
 
 def say_error(request: Request, error: Exception) -> Response:
     """Return a user's error, with what to do."""
-    return _said(request, str(error), status=422)
+    return _said(request, str(error), 409 if isinstance(error, StaleError) else 422)
 
 
 def say_no_page(request: Request, error: Exception) -> Response:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from spear_amal.printable import printable
+from spear_amal.workbench.highlight import pieces
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+    from spear_amal.workbench.preview import Previewer
     from spear_amal.workbench.workspace import Workspace
 
 
@@ -20,6 +25,12 @@ def workspace_of(request: Request) -> Workspace:
     """Return the workspace that a request is about."""
     workspace: Workspace = request.app.state.workspace
     return workspace
+
+
+def previewer_of(request: Request) -> Previewer:
+    """Return what tries rules on the table of the workspace."""
+    previewer: Previewer = request.app.state.previewer
+    return previewer
 
 
 def render(request: Request, template: str, status: int = 200, **context: Any) -> HTMLResponse:
@@ -57,10 +68,55 @@ def environment() -> Environment:
         lstrip_blocks=True,
         finalize=lambda value: printable(value) if type(value) is str else value,
     )
-    made.filters["percent"] = _percent
+    made.filters |= {"percent": _percent, "points": _points, "count": _count, "when": _when}
+    made.filters["pieces"] = pieces
     return made
+
+
+def link(path: str, query: Mapping[str, Any], **changes: Any) -> str:
+    """Return the address of a view, with some of its values changed.
+
+    Parameters
+    ----------
+    path : str
+    query : mapping
+        What the view is told now.
+    **changes
+        Values to change; None and "" leave one out.
+
+    Examples
+    --------
+    >>> link("/rows", {"q": "free", "page": 3}, page=None, label="not spam")
+    '/rows?q=free&label=not+spam'
+    """
+    values = {**query, **changes}
+    shown = {name: value for name, value in values.items() if value not in (None, "")}
+    return f"{path}?{urlencode(shown, doseq=True)}" if shown else path
 
 
 def _percent(value: float | None, digits: int = 1) -> str:
     """Return a share as a percentage; a dash for what is not known."""
     return "-" if value is None or value != value else f"{100 * value:.{digits}f}"
+
+
+def _points(value: float | None, digits: int = 1) -> str:
+    """Return a difference of shares in points, with its sign."""
+    if value is None or value != value:
+        return "-"
+    text = f"{100 * value:+.{digits}f}"
+    return text.lstrip("+-") if not float(text) else text
+
+
+def _count(value: int) -> str:
+    """Return a whole number with its thousands apart."""
+    return f"{value:,}"
+
+
+def _when(moment: datetime | None) -> str:
+    """Return the time of today, the date of another day."""
+    if moment is None:
+        return "-"
+    now = datetime.now(moment.tzinfo)
+    if moment.date() == now.date():
+        return f"{moment:%H:%M:%S}"
+    return f"{moment:%d %b %H:%M}" if moment.year == now.year else f"{moment:%d %b %Y}"

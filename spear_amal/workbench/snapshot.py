@@ -43,7 +43,7 @@ class LFState:
     ----------
     name : str
     kind : {"python", "declared"}
-    votes : ndarray of int (n,)
+    votes : ndarray of int16 (n,)
         Class codes, -1 where it abstains; all -1 while it has not run.
     label : str or None
         The class it votes for, where there is one alone.
@@ -71,6 +71,11 @@ class LFState:
     error: LFError | None = None
     changed: datetime | None = None
     line: int | None = None
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it votes: neither muted nor without votes by an error."""
+        return not self.is_muted and (self.error is None or self.error.n_rows > 0)
 
 
 @dataclass(frozen=True)
@@ -110,12 +115,17 @@ class Snapshot:
     classes : tuple of str
         In code order.
     gold : ndarray of int (n,)
-        Codes, -1 where unknown: labels of the table and those given here.
+        Codes, -1 where unknown: labels of the table and those given here. Another array after
+        every change.
     lfs : tuple of LFState
         All LFs, muted ones and those with errors too, in file order.
     outputs : RowOutputs or None
     problems : tuple of str
         What is wrong with files of the project, each with what to do.
+    table : str
+        Another one as soon as rows of the table differ: positions of rows mean nothing then.
+    is_loading : bool
+        Whether the Python file of LFs is being run, so that there may be others in a moment.
     """
 
     revision: int
@@ -127,11 +137,18 @@ class Snapshot:
     lfs: tuple[LFState, ...] = ()
     outputs: RowOutputs | None = None
     problems: tuple[str, ...] = ()
+    table: str = ""
+    is_loading: bool = False
 
     @property
     def active(self) -> tuple[LFState, ...]:
         """LFs that vote: neither muted nor without votes by an error."""
-        return tuple(lf for lf in self.lfs if not lf.is_muted)
+        return tuple(lf for lf in self.lfs if lf.is_active)
+
+    def label_of(self, row: int) -> str | None:
+        """Return the gold class of a row by name, None where it is not known."""
+        code = int(self.gold[row])
+        return None if code < 0 else self.classes[code]
 
     def matrix(self) -> LabelMatrix:
         """Return the votes (n, m) of the active LFs."""

@@ -1,17 +1,66 @@
 "use strict";
-// What all pages share: the theme, and the stream of events. A page hears of a change as the
-// event "workbench:TOPIC" on its body, so that a part of it may have hx-trigger="workbench:rules
-// from:body".
+// What all pages share: the theme, the keys, messages, and the stream of events. A page hears of a
+// change as the event "workbench:TOPIC" on its body, so that a part of it may have
+// hx-trigger="workbench:rules from:body".
 
-const theme = document.getElementById("theme");
-const kept = localStorage.getItem("theme");
-if (kept) document.documentElement.dataset.theme = kept;
-theme.addEventListener("click", () => {
+document.getElementById("theme").addEventListener("click", () => {
   const dark = getComputedStyle(document.documentElement).colorScheme === "dark";
   document.documentElement.dataset.theme = dark ? "light" : "dark";
   localStorage.setItem("theme", dark ? "light" : "dark");
 });
 
+// Keys: "?" lists them, "g" and a letter goes to a page. Nothing listens while a text is typed.
+const keys = document.getElementById("keys");
+let goes = 0; // until when a letter after "g" counts, in ms
+
+function isTyping(event) {
+  return event.ctrlKey || event.metaKey || event.altKey || event.isComposing ||
+    Boolean(event.target.closest?.("input:not([type=checkbox], [type=radio]), textarea, select, dialog, [contenteditable]"));
+}
+window.isTyping = isTyping;
+
+document.getElementById("show-keys").addEventListener("click", () => keys.showModal());
+document.addEventListener("keydown", (event) => {
+  if (isTyping(event) || event.defaultPrevented) return;
+  if (event.key === "?") {
+    event.preventDefault();
+    keys.showModal();
+  } else if (event.timeStamp < goes) {
+    goes = 0;
+    const link = document.querySelector(`nav a[data-key="${CSS.escape(event.key)}"]`);
+    if (link) { event.preventDefault(); event.stopImmediatePropagation(); link.click(); }
+  } else if (event.key === "g") {
+    goes = event.timeStamp + 1500;
+    event.stopImmediatePropagation();
+  }
+}, true);
+keys.addEventListener("click", (event) => { if (event.target === keys) keys.close(); });
+
+// Messages: an answer that went well, to something that was done, clears what stood there.
+const messages = document.getElementById("messages");
+function say(text) {
+  const message = document.createElement("p");
+  message.className = "message";
+  message.role = "alert";
+  message.textContent = text;
+  messages.replaceChildren(message);
+}
+document.body.addEventListener("htmx:beforeSwap", (event) => {
+  const { requestConfig, target, elt } = event.detail;
+  const quiet = elt?.closest?.("[data-quiet]") || requestConfig?.elt?.closest("[data-quiet]");
+  if (requestConfig?.verb === "post" && target !== messages && !quiet) messages.replaceChildren();
+});
+document.body.addEventListener("htmx:responseError", (event) => {
+  const { status } = event.detail.xhr;
+  if (status !== 409 && status !== 422) {
+    say(`The workbench answered ${status}: ${event.detail.xhr.responseText.slice(0, 300)}`);
+  }
+});
+document.body.addEventListener("htmx:sendError", () => {
+  say("The workbench does not answer: nothing was changed. Is it still running?");
+});
+
+// The stream of events
 const events = new EventSource("/events");
 events.addEventListener("message", (event) => {
   const change = JSON.parse(event.data);

@@ -1,0 +1,231 @@
+"""The text of ``rules.toml``: what did not change stays as it stands, with the user's comments."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from spear_amal.declared_lfs.rules import Rule
+
+if TYPE_CHECKING:
+    from spear_amal.declared_lfs.rules_toml import RulesFile
+
+HEAD = """\
+# Labelling functions (LFs) that are declared here, one table each, sorted by name. The workbench
+# writes them, and so may you; docs/labelling.md says what a table may hold.
+"""
+_INDENT = "    "
+_HEADER = re.compile(r"[ \t]*\[[ \t]*rules[ \t]*\.")
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+
+
+class _Block(NamedTuple):
+    """One rule as it stands in a file: comments above it, and its table."""
+
+    comments: str
+    table: str
+
+
+def rewritten(text: str, before: RulesFile, after: RulesFile) -> str:
+    """Return the text of a file that says something else from now on.
+
+    Parameters
+    ----------
+    text : str
+        The file as it is.
+    before : RulesFile
+        What that says.
+    after : RulesFile
+        What it is to say.
+    """
+    head, blocks, tail = _taken_apart(text, before)
+    gone = [rule for rule in before.rules if after.named(rule.name) is None]
+    new = [rule for rule in after.rules if before.named(rule.name) is None]
+    if len(gone) == len(new) == 1 and gone[0].name in blocks:  # renamed: its comments go with it
+        blocks[new[0].name] = _Block(blocks[gone[0].name].comments, "")
+    parts = [_head(head or HEAD, before, after)]
+    for rule in after.rules:
+        block = blocks.get(rule.name, _Block("", ""))
+        table = block.table
+        if not table:
+            table = _table(rule)
+        elif before.named(rule.name) != rule:
+            table = _updated(table, rule)
+        parts.append(block.comments + table)
+    return "\n\n".join(part.strip("\n") for part in (*parts, tail) if part.strip()) + "\n"
+
+
+def _taken_apart(text: str, before: RulesFile) -> tuple[str, dict[str, _Block], str]:
+    """Return what stands above the rules, the rules by name, and comments below them.
+
+    A file of another shape (rules in braces, say) gives no blocks: its rules are written anew.
+    """
+    lines = text.splitlines(keepends=True)
+    starts = [number for number, line in enumerate(lines) if _HEADER.match(line)]
+    if not starts:
+        return ("" if before.rules else text), {}, ""
+    begins = [_comments_begin(lines, start) for start in starts]
+    blocks: dict[str, _Block] = {}
+    ends = [*begins[1:], _comments_begin(lines, len(lines), with_blanks=True)]
+    for begin, start, end in zip(begins, starts, ends, strict=True):
+        table = "".join(lines[start:end])
+        name = _only_name(table)
+        if name is None:  # the line stands within a text
+            return "", {}, ""
+        blocks[name] = _Block("".join(lines[begin:start]), table)
+    if set(blocks) != {rule.name for rule in before.rules}:
+        return "", {}, ""
+    return "".join(lines[: begins[0]]), blocks, "".join(lines[ends[-1] :])
+
+
+def _comments_begin(lines: list[str], end: int, with_blanks: bool = False) -> int:
+    """Return where the comments begin that end just before a line."""
+    begin = end
+    while begin and _is_comment(lines[begin - 1], with_blanks):
+        begin -= 1
+    return begin
+
+
+def _is_comment(line: str, or_blank: bool) -> bool:
+    return line.lstrip().startswith("#") or (or_blank and not line.strip())
+
+
+def _only_name(table: str) -> str | None:
+    """Return the name of the rule that a text holds, None unless it is one alone."""
+    try:
+        content = tomllib.loads(table)
+    except ValueError:
+        return None
+    rules = content.get("rules")
+    if set(content) != {"rules"} or not isinstance(rules, dict) or len(rules) != 1:
+        return None
+    return str(next(iter(rules)))
+
+
+def _head(text: str, before: RulesFile, after: RulesFile) -> str:
+    """Return what stands above the rules, with the lists that changed."""
+    lists = {"muted": (before.muted, after.muted), "rejected": (before.rejected, after.rejected)}
+    changed = {key: sorted(now) for key, (then, now) in lists.items() if then != now}
+    missing = {key: sorted(now) for key, (_, now) in lists.items() if now and f"{key}" not in text}
+    if not (changed or missing):
+        return text
+    import tomlkit
+
+    document = tomlkit.parse(text)
+    for key, names in (changed | missing).items():
+        if key in document:
+            _set(document, key, names)
+        elif names:
+            document.update(tomlkit.parse(f"\n{key} = {_value(names)}\n"))
+        if not names and key in document:
+            document.remove(key)
+    return tomlkit.dumps(document)
+
+
+def _table(rule: Rule) -> str:
+    """Return the text of a rule; what it does not say is as usual."""
+    name = rule.name if _BARE.fullmatch(rule.name) else _quoted(rule.name)
+    lines = [f"[rules.{name}]"]
+    for key, value in _said(rule).items():
+        text = _literal(value) if key == "pattern" else _value(value)
+        lines.append(f"{key} = {text}")
+    return "\n".join(lines) + "\n"
+
+
+def _said(rule: Rule) -> dict[str, Any]:
+    """Return the fields of a rule that are not as usual, as they stand in its table."""
+    fields = {"kind": rule.kind, **rule.model_dump(exclude_defaults=True)}
+    del fields["name"]
+    return fields
+
+
+def _updated(table: str, rule: Rule) -> str:
+    """Return the text of a table that says what a rule says, with the comments in it."""
+    import tomlkit
+
+    document: Any = tomlkit.parse(table)
+    said, full = _said(rule), rule.model_dump()
+    keys = document["rules"][rule.name]
+    for key in list(keys):
+        if full.get(key) is None:
+            keys.remove(key)
+        elif _plain(keys[key]) != _plain(full[key]):
+            _set(keys, key, full[key])
+    for key, value in said.items():
+        if key not in keys:
+            keys[key] = tomlkit.value(_literal(value) if key == "pattern" else _value(value))
+    return tomlkit.dumps(document)
+
+
+def _plain(value: Any) -> Any:
+    value = value.unwrap() if hasattr(value, "unwrap") else value
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _set(keys: Any, key: str, value: Any) -> None:
+    import tomlkit
+
+    old = keys[key].as_string() if hasattr(keys[key], "as_string") else ""
+    if isinstance(value, list | tuple):
+        keys[key] = tomlkit.value(_array(value, _comments_of(old)))
+    else:
+        keys[key] = tomlkit.value(_literal(value) if key == "pattern" else _value(value))
+
+
+# -- values ---------------------------------------------------------------------------------------
+
+
+def _value(value: Any) -> str:
+    """Return a value as TOML writes it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return _quoted(value)
+    if isinstance(value, list | tuple):
+        return _array(value, {})
+    return repr(value)
+
+
+def _quoted(text: str) -> str:
+    """Return a text in quotes; JSON's are those of TOML but for one letter."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _literal(text: str) -> str:
+    """Return a text in single quotes, where a backslash is a backslash, if it can be."""
+    return _quoted(text) if "'" in text or not text.isprintable() else f"'{text}'"
+
+
+def _array(texts: Iterable[str], comments: Mapping[str, tuple[str, str]]) -> str:
+    """Return a list with a line for each text, and the comments that belong to it."""
+    lines = ["["]
+    for text in texts:
+        above, beside = comments.get(text, ("", ""))
+        lines += [f"{_INDENT}{line}" for line in above.splitlines()]
+        lines.append(f"{_INDENT}{_quoted(text)},{'  ' + beside if beside else ''}")
+    return "\n".join([*lines, "]"])
+
+
+def _comments_of(array: str) -> dict[str, tuple[str, str]]:
+    """Return the comments above and beside the texts of a list of one text a line."""
+    comments: dict[str, tuple[str, str]] = {}
+    above: list[str] = []
+    for line in array.removeprefix("[").removesuffix("]").splitlines():
+        stripped = line.strip()
+        if stripped.startswith("#"):
+            above.append(stripped)
+            continue
+        for place in [match.start() for match in re.finditer("#", stripped)] + [len(stripped)]:
+            try:
+                texts = tomllib.loads(f"x = [{stripped[:place]}]")["x"]
+            except ValueError:
+                continue
+            if len(texts) == 1:
+                comments[texts[0]] = ("\n".join(above), stripped[place:])
+            break
+        if stripped:
+            above = []
+    return comments

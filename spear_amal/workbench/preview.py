@@ -1,0 +1,401 @@
+"""What a rule would do, before it is one: its matches, and how right they are on gold rows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from spear_amal.labeling.significance import lf_check
+from spear_amal.votes.label_matrix import LabelMatrix
+from spear_amal.workbench.killable import SupersededError
+from spear_amal.workbench.rule_search import RuleSearch, RuleVotes
+from spear_amal.workbench.snapshot import Snapshot
+
+#: Characters of a text that are shown around its first match.
+LONGEST_SHOWN = 400
+
+
+@dataclass(frozen=True)
+class MatchedRow:
+    """A row on which a rule fires.
+
+    Attributes
+    ----------
+    row : int
+        Its position.
+    text : str
+        Of the column that the rule reads, or of the text column if that holds numbers.
+    spans : tuple of pair of int
+        What is to be marked: from and to which character of the text, in order, not overlapping.
+    gold : int
+        Class code, -1 where unknown.
+    is_new : bool
+        No other LF votes there.
+    conflicts : bool
+        Another LF votes for another class there.
+    """
+
+    row: int
+    text: str
+    spans: tuple[tuple[int, int], ...]
+    gold: int
+    is_new: bool
+    conflicts: bool
+
+    def parts(self, longest: int = LONGEST_SHOWN) -> list[tuple[str, bool]]:
+        """Return the text in parts, each with whether it is to be marked.
+
+        Parameters
+        ----------
+        longest : int
+            A longer text is cut around its first span; an ellipsis stands for what is left out.
+        """
+        return marked_parts(self.text, self.spans, longest)
+
+
+def marked_parts(
+    text: str, spans: tuple[tuple[int, int], ...], longest: int = LONGEST_SHOWN
+) -> list[tuple[str, bool]]:
+    """Return a text in parts, each with whether it is marked.
+
+    Parameters
+    ----------
+    text : str
+    spans : tuple of pair of int
+        In order, not overlapping.
+    longest : int
+        As for :meth:`MatchedRow.parts`.
+
+    Examples
+    --------
+    >>> marked_parts("you won a prize", ((4, 7), (10, 15)))
+    [('you ', False), ('won', True), (' a ', False), ('prize', True)]
+    >>> marked_parts("you won a prize", ((10, 15),), longest=8)
+    [('… a ', False), ('prize', True)]
+    """
+    start, stop = 0, len(text)
+    if stop > longest:
+        first = spans[0][0] if spans else 0
+        start = max(0, min(first - longest // 4, len(text) - longest))
+        stop = start + longest
+    parts, place = [("…", False)] if start else [], start
+    for begin, end in spans:
+        begin, end = max(begin, place), min(end, stop)
+        if begin < end:
+            parts += [(text[place:begin], False), (text[begin:end], True)]
+            place = end
+    parts.append((text[place:stop] + ("…" if stop < len(text) else ""), False))
+    return _joined([part for part in parts if part[0]])
+
+
+def _joined(parts: list[tuple[str, bool]]) -> list[tuple[str, bool]]:
+    """Return parts of which no two unmarked ones follow each other."""
+    joined: list[tuple[str, bool]] = []
+    for text, is_marked in parts:
+        if joined and not is_marked and not joined[-1][1]:
+            text = joined.pop()[0] + text
+        joined.append((text, is_marked))
+    return joined
+
+
+@dataclass(frozen=True)
+class GoldCheck:
+    """A rule on gold rows, as the table of rules has it.
+
+    Attributes
+    ----------
+    votes, right : int
+        Gold rows that match, and those of the rule's class among them.
+    precision, low, high : float
+        The precision and its Wilson interval; NaN, 0 and 1 without votes.
+    chance : float
+        What blind votes for the class would reach; NaN without votes.
+    verdict : {"good", "bad", "unclear", "silent"}
+    """
+
+    votes: int
+    right: int
+    precision: float
+    low: float
+    high: float
+    chance: float
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a rule would do.
+
+    Attributes
+    ----------
+    rule : object
+    n_rows : int
+        Rows of the table.
+    n_tried : int
+        Rows that were tried; fewer where the time limit stopped the search.
+    n_matches, n_new, n_overlaps, n_conflicts : int
+        Rows that match; those on which no other LF votes, on which another does, and on which one
+        votes for another class.
+    gold : GoldCheck
+    rows, right_rows, wrong_rows : tuple of MatchedRow
+        Matching rows to show; those with gold of the rule's class, and of another class.
+    seconds : float
+        Time that it took.
+    is_partial : bool
+        Not all rows were tried: the numbers are of those tried, and the rule cannot be accepted.
+    remark : str
+        How the rule was tried where that is worth saying; may be empty.
+    fires : ndarray of bool (n,)
+    revision : int
+        Of the snapshot.
+    """
+
+    rule: Any
+    n_rows: int
+    n_tried: int
+    n_matches: int
+    n_new: int
+    n_overlaps: int
+    n_conflicts: int
+    gold: GoldCheck
+    rows: tuple[MatchedRow, ...]
+    right_rows: tuple[MatchedRow, ...]
+    wrong_rows: tuple[MatchedRow, ...]
+    seconds: float
+    is_partial: bool
+    remark: str
+    revision: int
+    fires: np.ndarray = field(repr=False)
+
+    @property
+    def coverage(self) -> float:
+        """Share of rows that match, among those tried."""
+        return self.n_matches / max(self.n_tried, 1)
+
+
+class Previewer:
+    """Previews of rules on one table; bounded in memory, used by many threads at once.
+
+    Parameters
+    ----------
+    frame : DataFrame of n rows
+    text_column : str
+    seconds : float
+        Time limit of a preview, where Python's ``re`` has to try a pattern.
+    """
+
+    def __init__(self, frame: pd.DataFrame, text_column: str, seconds: float = 1.0) -> None:
+        self.text_column = text_column
+        self.seconds = seconds
+        self._search = RuleSearch(frame, text_column)
+        self._lock = Lock()
+        self._newest: dict[str, int] = {}
+        self._votes: tuple[Snapshot, _PresentVotes] | None = None
+
+    def preview(
+        self, rule: Any, snapshot: Snapshot, n_rows: int = 20, tab: str | None = None
+    ) -> Preview:
+        """Compute what a rule would do.
+
+        Parameters
+        ----------
+        rule : Rule
+            Of :mod:`spear_amal.declared_lfs`. An LF of the same name is left out of what is
+            counted as present votes: it is the one that is edited.
+        snapshot : Snapshot
+        n_rows : int
+            Rows to show, of each kind.
+        tab : str, optional
+            Who asks; a newer preview of the same tab ends an older one.
+
+        Raises
+        ------
+        SupersededError
+            If a newer preview of the same tab was asked for meanwhile.
+        InputError
+            If the rule cannot be used: no regular expression, no such column, a column of another
+            type.
+        """
+        started = time.perf_counter()
+        search = self._search_of(snapshot.frame)
+        wanted = self._turn_of(tab)
+        votes = search.votes(rule, self.seconds, wanted)
+        if not wanted():
+            raise SupersededError("a newer preview took the place of this one")
+        counts = self._present_votes(snapshot).without(snapshot.named(rule.name))
+        code = _code_of(rule.label, snapshot.classes)
+        matches = np.flatnonzero(votes.fires)
+        n_others = counts.total[matches]
+        n_against = n_others - (
+            counts.by_class[matches, code] if code < len(snapshot.classes) else 0
+        )
+        shown = _Shown(search, rule, snapshot, matches, n_others == 0, n_against > 0)
+        gold = snapshot.gold[matches]
+        return Preview(
+            rule=rule,
+            n_rows=len(snapshot.frame),
+            n_tried=votes.n_tried,
+            n_matches=len(matches),
+            n_new=int((n_others == 0).sum()),
+            n_overlaps=int((n_others > 0).sum()),
+            n_conflicts=int((n_against > 0).sum()),
+            gold=_gold_check(votes.fires, code, snapshot),
+            rows=shown.mixed(n_rows),
+            right_rows=shown.first(gold == code, n_rows),
+            wrong_rows=shown.first((gold >= 0) & (gold != code), n_rows),
+            seconds=time.perf_counter() - started,
+            is_partial=votes.is_partial,
+            remark=votes.remark,
+            revision=snapshot.revision,
+            fires=votes.fires,
+        )
+
+    def votes_within(self, rule: Any, snapshot: Snapshot, seconds: float) -> RuleVotes:
+        """Compute on which rows the LF of a rule fires, exactly as it will, within a time limit.
+
+        A preview takes shortcuts that the LF cannot take; this takes none.
+
+        Parameters
+        ----------
+        rule : Rule
+        snapshot : Snapshot
+        seconds : float
+        """
+        return self._search_of(snapshot.frame).votes_of_lf(rule, seconds)
+
+    def is_safe(self, rule: Any, snapshot: Snapshot, seconds: float = 10.0) -> bool:
+        """Return whether the LF of a rule is done with all rows within a time limit."""
+        return not self.votes_within(rule, snapshot, seconds).is_partial
+
+    def close(self) -> None:
+        """End the processes and remove the files behind it."""
+        with self._lock:
+            self._search.close()
+
+    def _search_of(self, frame: pd.DataFrame) -> RuleSearch:
+        """Return the search in a table; another one if the table on disk has changed."""
+        with self._lock:
+            if self._search.frame is not frame:
+                self._search.close()
+                self._search = RuleSearch(frame, self.text_column)
+            return self._search
+
+    def _turn_of(self, tab: str | None) -> Callable[[], bool]:
+        """Return the test whether the request that begins now is the newest of its tab."""
+        if tab is None:
+            return lambda: True
+        with self._lock:
+            turn = self._newest.pop(tab, 0) + 1
+            self._newest[tab] = turn  # now the last
+            while len(self._newest) > _MOST_TABS:
+                del self._newest[next(iter(self._newest))]
+        return lambda: self._newest.get(tab, turn) == turn
+
+    def _present_votes(self, snapshot: Snapshot) -> _PresentVotes:
+        with self._lock:
+            if self._votes is None or self._votes[0] is not snapshot:
+                self._votes = snapshot, _PresentVotes.of(snapshot)
+            return self._votes[1]
+
+
+_MOST_TABS = 64
+
+
+@dataclass(frozen=True)
+class _PresentVotes:
+    """Votes by row: of all LFs (n,), and by class (n, C)."""
+
+    total: np.ndarray
+    by_class: np.ndarray
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> _PresentVotes:
+        by_class = np.zeros((len(snapshot.frame), len(snapshot.classes)), np.int32)
+        for lf in snapshot.active:
+            _count(by_class, lf.votes, 1)
+        return cls(by_class.sum(axis=1), by_class)
+
+    def without(self, lf: Any) -> _PresentVotes:
+        """Return the votes without those of an LF that may be None."""
+        if lf is None or lf.is_muted:
+            return self
+        by_class = self.by_class.copy()
+        _count(by_class, lf.votes, -1)
+        return _PresentVotes(by_class.sum(axis=1), by_class)
+
+
+def _count(by_class: np.ndarray, votes: np.ndarray, weight: int) -> None:
+    rows = np.flatnonzero(votes >= 0)
+    by_class[rows, votes[rows]] += weight
+
+
+def _code_of(label: Any, classes: tuple[str, ...]) -> int:
+    """Return the code of a class; that of a class that nobody has used yet is the next free one."""
+    return classes.index(str(label)) if str(label) in classes else len(classes)
+
+
+def _gold_check(fires: np.ndarray, code: int, snapshot: Snapshot) -> GoldCheck:
+    known = np.flatnonzero(snapshot.gold >= 0)
+    votes = np.where(fires[known], code, -1)[:, None]
+    n_classes = max(len(snapshot.classes), code + 1)
+    names = (*snapshot.classes, "")[:n_classes]
+    L = LabelMatrix.from_dense(votes, classes=[name or "a new class" for name in names])
+    row = lf_check(L, snapshot.gold[known]).iloc[0]
+    shares = {name: float(row[name]) for name in ("precision", "low", "high", "chance")}
+    return GoldCheck(int(row["votes"]), int(row["right"]), **shares, verdict=str(row["verdict"]))
+
+
+class _Shown:
+    """The rows of a preview that are shown: the same ones while a rule is edited a little."""
+
+    def __init__(
+        self,
+        search: RuleSearch,
+        rule: Any,
+        snapshot: Snapshot,
+        matches: np.ndarray,
+        is_new: np.ndarray,
+        conflicts: np.ndarray,
+    ) -> None:
+        self._search, self._rule, self._snapshot = search, rule, snapshot
+        self._matches, self._is_new, self._conflicts = matches, is_new, conflicts
+        # Multiples of the golden ratio scatter neighbours; a row has the same number every time.
+        self._place = (matches.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(20)
+
+    def first(self, chosen: np.ndarray, n_rows: int) -> tuple[MatchedRow, ...]:
+        """Return some of the matches that a mask chooses."""
+        return self._rows(self._some(chosen, n_rows))
+
+    def mixed(self, n_rows: int) -> tuple[MatchedRow, ...]:
+        """Return matches of all kinds: up to a half new ones, a quarter conflicts, then any."""
+        new = self._some(self._is_new, n_rows // 2)
+        against = self._some(self._conflicts, n_rows // 4)
+        rest = np.ones(len(self._matches), bool)
+        rest[new] = rest[against] = False
+        rest = self._some(rest, n_rows - len(new) - len(against))
+        chosen = np.concatenate([new, against, rest])
+        return self._rows(chosen[np.argsort(self._place[chosen])])
+
+    def _some(self, mask: np.ndarray, most: int) -> np.ndarray:
+        """Return the first places by the scattered order among those of a mask."""
+        places = np.flatnonzero(mask)
+        if len(places) > most > 0:
+            places = places[np.argpartition(self._place[places], most - 1)[:most]]
+        return places[np.argsort(self._place[places])][:most]
+
+    def _rows(self, places: np.ndarray) -> tuple[MatchedRow, ...]:
+        rows = self._matches[places].tolist()
+        texts, spans = self._search.shown(self._rule, rows)
+        gold = self._snapshot.gold
+        return tuple(
+            MatchedRow(row, text, span, int(gold[row]), bool(new), bool(against))
+            for row, text, span, new, against in zip(
+                rows, texts, spans, self._is_new[places], self._conflicts[places], strict=True
+            )
+        )

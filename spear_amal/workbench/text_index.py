@@ -1,0 +1,195 @@
+"""A column of texts laid out for search: bytes in a file that two processes share.
+
+Texts stand behind one another with a newline between them, so that one search runs through all.
+"""
+
+from __future__ import annotations
+
+import mmap
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spear_amal.errors import InputError
+from spear_amal.io.leftovers import ScratchFolder, remove_leftovers
+from spear_amal.labeling.cell_values import as_list
+from spear_amal.labeling.text_chunks import CHUNK_BYTES, TextChunk
+
+# Characters that may stand for a newline: no letters, no white space, of one byte.
+_STAND_INS = [chr(code) for code in (*range(1, 9), *range(0x0E, 0x1C))]
+_LETTER_BEYOND_ASCII = re.compile(r"[^\W\x00-\x7f]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_UTF8 = ("utf-8", "surrogatepass")
+
+
+@dataclass(frozen=True)
+class Group:
+    r"""Texts behind one another, each with a newline behind it.
+
+    Attributes
+    ----------
+    rows : ndarray of int (k,)
+        Their rows in the table.
+    data : bytes-like
+        UTF-8, of other groups too.
+    starts, stops : ndarray of int (k,)
+        Text i is ``data[starts[i]:stops[i]]``.
+    newline : str or None
+        The character that stands for a newline in a text: no text has it. None if no text of the
+        column has a newline.
+    is_plain : bool
+        All letters and digits are of ASCII: there ``\b`` and ``\w`` mean the same in every engine.
+    """
+
+    rows: np.ndarray
+    data: Any
+    starts: np.ndarray
+    stops: np.ndarray
+    newline: str | None
+    is_plain: bool
+
+    def slices(self, size: int) -> Iterator[tuple[int, int]]:
+        """Yield spans of texts with about `size` bytes, at least one text each."""
+        first = 0
+        while first < len(self.rows):
+            last = int(np.searchsorted(self.starts, self.starts[first] + size)) - 1
+            stop = min(max(last, first) + 1, len(self.rows))
+            yield first, stop
+            first = stop
+
+    def chunks(self) -> Iterator[tuple[np.ndarray, TextChunk]]:
+        """Yield the texts as a search for words takes them, with their rows.
+
+        What stands between two texts comes as a text of its own, with row -1.
+        """
+        data = np.frombuffer(self.data, np.uint8)
+        for first, stop in self.slices(CHUNK_BYTES):
+            edges = np.stack([self.starts[first:stop], self.stops[first:stop]], axis=1).ravel()
+            rows = np.full(len(edges), -1)
+            rows[::2] = self.rows[first:stop]
+            yield rows[:-1], TextChunk(data, edges)
+
+
+class TextIndex:
+    """The texts of a column, laid out for search.
+
+    Parameters
+    ----------
+    values : sequence or Series of n texts, None or NaN where there is none
+    column : str
+        For messages.
+
+    Attributes
+    ----------
+    texts : list of str or None
+    groups : list of Group
+    odd : ndarray of int
+        Rows of texts that no group can hold: empty ones, and those with half a character.
+    starts, stops : ndarray of int (n,)
+        Where the text of each row lies in the file.
+    newline : str or None
+        As of the groups; in odd rows newlines are newlines.
+
+    Raises
+    ------
+    InputError
+        If the column holds something else than texts.
+    """
+
+    def __init__(self, values: Any, column: str) -> None:
+        self.texts: list[str | None] = as_list(values)
+        if not set(map(type, self.texts)) <= {str, type(None)}:
+            other = next(text for text in self.texts if not isinstance(text, str | None))
+            raise InputError(
+                f"column {column!r} holds {other!r} ({type(other).__name__}); words and patterns "
+                "are looked for in texts only"
+            )
+        plain, lettered, odd = _sorted_rows(self.texts)
+        self.newline, odd_too = _newline_for(self.texts)
+        if odd_too:
+            odd = sorted({*odd, *odd_too})
+            plain, lettered = (sorted({*rows} - {*odd}) for rows in (plain, lettered))
+        self.odd = np.array(odd, np.int64)
+        self.starts = np.zeros(len(self.texts), np.int64)
+        self.stops = np.zeros(len(self.texts), np.int64)
+        remove_leftovers(Path(tempfile.gettempdir()))
+        self._folder = ScratchFolder(Path(tempfile.gettempdir()))
+        self.file = self._folder.path / "texts"
+        self._write((plain, lettered, odd))
+        parts = (np.array(plain, np.int64), True), (np.array(lettered, np.int64), False)
+        self.groups = [
+            Group(rows, self.data, self.starts[rows], self.stops[rows], self.newline, is_plain)
+            for rows, is_plain in parts
+            if len(rows)
+        ]
+
+    def _write(self, parts: Sequence[list[int]]) -> None:
+        """Write the texts to the file, and where they lie."""
+        place = 0
+        with open(self.file, "wb") as handle:
+            for rows in parts:
+                texts: Any = [self.texts[row] for row in rows]
+                joined = "\n".join([*texts, ""])
+                if self.newline is not None and rows is not parts[-1]:
+                    texts = [text.replace("\n", self.newline) for text in texts]
+                    joined = "\n".join([*texts, ""])
+                data = joined.encode(*_UTF8)
+                sizes = map(len, texts)
+                if len(data) > len(joined):
+                    sizes = (len(text.encode(*_UTF8)) for text in texts)
+                lengths = np.fromiter(sizes, np.int64, len(texts))
+                stops = place + np.cumsum(lengths + 1) - 1
+                self.starts[rows], self.stops[rows] = stops - lengths, stops
+                handle.write(data)
+                place += len(data)
+
+    @cached_property
+    def data(self) -> Any:
+        """The bytes of the file, in memory as long as they are used."""
+        with open(self.file, "rb") as handle:
+            if not self.file.stat().st_size:
+                return b""
+            return mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)
+
+    @property
+    def present(self) -> np.ndarray:
+        """All rows that have a text."""
+        parts = [group.rows for group in self.groups]
+        return np.sort(np.concatenate([*parts, self.odd]))
+
+    def close(self) -> None:
+        """Remove the file."""
+        self._folder.remove()
+
+
+def _sorted_rows(texts: Sequence[str | None]) -> tuple[list[int], list[int], list[int]]:
+    """Return rows without letters beyond ASCII, rows with some, and rows that are odd."""
+    plain, lettered, odd = [], [], []
+    for row, text in enumerate(texts):
+        if not text:
+            if text is not None:
+                odd.append(row)
+        elif text.isascii():
+            plain.append(row)
+        elif _SURROGATE.search(text):
+            odd.append(row)
+        else:
+            (lettered if _LETTER_BEYOND_ASCII.search(text) else plain).append(row)
+    return plain, lettered, odd
+
+
+def _newline_for(texts: Sequence[str | None]) -> tuple[str | None, list[int]]:
+    """Return what may stand for a newline, and rows with newlines if nothing may."""
+    rows = [row for row, text in enumerate(texts) if text and "\n" in text]
+    if not rows:
+        return None, []
+    for letter in _STAND_INS:
+        if not any(letter in text for text in texts if text):
+            return letter, []
+    return None, rows
