@@ -73,6 +73,7 @@ def environment() -> Environment:
         finalize=lambda value: printable(value) if type(value) is str else value,
     )
     made.filters |= {"percent": _percent, "points": _points, "count": _count, "when": _when}
+    made.filters["query"] = _query
     made.filters["pieces"] = pieces
     return made
 
@@ -93,9 +94,14 @@ def link(path: str, query: Mapping[str, Any], **changes: Any) -> str:
     >>> link("/rows", {"q": "free", "page": 3}, page=None, label="not spam")
     '/rows?q=free&label=not+spam'
     """
-    values = {**query, **changes}
+    shown = _query({**query, **changes})
+    return f"{path}?{shown}" if shown else path
+
+
+def _query(values: Mapping[str, Any]) -> str:
+    """Return values as they stand in an address, without those that are not given."""
     shown = {name: value for name, value in values.items() if value not in (None, "")}
-    return f"{path}?{urlencode(shown, doseq=True)}" if shown else path
+    return urlencode(shown, doseq=True)
 
 
 def _percent(value: float | None, digits: int = 1) -> str:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from spear_amal.votes.label_matrix import LabelMatrix
+
+if TYPE_CHECKING:
+    from spear_amal.declared_lfs import Rule
 
 #: Kinds of LFs: of the user's Python file, or declared in the file of rules.
 PYTHON, DECLARED = "python", "declared"
@@ -49,7 +53,7 @@ class LFState:
         The class it votes for, where there is one alone.
     about : str
         What it looks for, in words.
-    rule : object or None
+    rule : Rule or None
         The declared rule; None for Python LFs.
     is_muted, is_running : bool
         A muted LF is left out of votes and training; a running one has votes of its former self.
@@ -65,7 +69,7 @@ class LFState:
     votes: np.ndarray
     label: str | None = None
     about: str = ""
-    rule: object | None = None
+    rule: Rule | None = None
     is_muted: bool = False
     is_running: bool = False
     error: LFError | None = None

@@ -60,6 +60,13 @@ document.body.addEventListener("htmx:sendError", () => {
   say("The workbench does not answer: nothing was changed. Is it still running?");
 });
 
+// A tab is known by a name of its own, also after it is loaded anew.
+const tab = sessionStorage.getItem("tab") || crypto.randomUUID();
+sessionStorage.setItem("tab", tab);
+document.body.addEventListener("htmx:configRequest", (event) => {
+  event.detail.headers["X-Tab"] = tab;
+});
+
 // The stream of events. A browser opens six connections to one server and no more, and a stream
 // keeps one: so one tab listens, whichever has the lock, and tells the others. All know which event
 // they heard last, so that none is missed when another tab takes over.
