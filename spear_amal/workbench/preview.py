@@ -148,7 +148,9 @@ class Preview:
     seconds : float
         Time that it took.
     is_partial : bool
-        Not all rows were tried: the numbers are of those tried, and the rule cannot be accepted.
+        Not all rows were tried: the numbers are of those tried.
+    is_too_slow : bool
+        The time limit stopped the pattern: the rule cannot become an LF.
     remark : str
         How the rule was tried where that is worth saying; may be empty.
     fires : ndarray of bool (n,)
@@ -169,6 +171,7 @@ class Preview:
     wrong_rows: tuple[MatchedRow, ...]
     seconds: float
     is_partial: bool
+    is_too_slow: bool
     remark: str
     revision: int
     fires: np.ndarray = field(repr=False)
@@ -193,7 +196,7 @@ class Previewer:
     def __init__(self, frame: pd.DataFrame, text_column: str, seconds: float = 1.0) -> None:
         self.text_column = text_column
         self.seconds = seconds
-        self._search = RuleSearch(frame, text_column)
+        self._search = self._started(frame)
         self._lock = Lock()
         self._newest: dict[str, int] = {}
         self._votes: tuple[Snapshot, _PresentVotes] | None = None
@@ -251,6 +254,7 @@ class Previewer:
             wrong_rows=shown.first((gold >= 0) & (gold != code), n_rows),
             seconds=time.perf_counter() - started,
             is_partial=votes.is_partial,
+            is_too_slow=votes.is_too_slow,
             remark=votes.remark,
             revision=snapshot.revision,
             fires=votes.fires,
@@ -271,7 +275,7 @@ class Previewer:
 
     def is_safe(self, rule: Any, snapshot: Snapshot, seconds: float = 10.0) -> bool:
         """Return whether the LF of a rule is done with all rows within a time limit."""
-        return not self.votes_within(rule, snapshot, seconds).is_partial
+        return not self.votes_within(rule, snapshot, seconds).is_too_slow
 
     def close(self) -> None:
         """End the processes and remove the files behind it."""
@@ -283,8 +287,13 @@ class Previewer:
         with self._lock:
             if self._search.frame is not frame:
                 self._search.close()
-                self._search = RuleSearch(frame, self.text_column)
+                self._search = self._started(frame)
             return self._search
+
+    def _started(self, frame: pd.DataFrame) -> RuleSearch:
+        search = RuleSearch(frame, self.text_column)
+        search.start()
+        return search
 
     def _turn_of(self, tab: str | None) -> Callable[[], bool]:
         """Return the test whether the request that begins now is the newest of its tab."""

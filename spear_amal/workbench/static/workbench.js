@@ -51,10 +51,8 @@ document.body.addEventListener("htmx:beforeSwap", (event) => {
   if (requestConfig?.verb === "post" && target !== messages && !quiet) messages.replaceChildren();
 });
 document.body.addEventListener("htmx:responseError", (event) => {
-  const { status } = event.detail.xhr;
-  if (status !== 409 && status !== 422) {
-    say(`The workbench answered ${status}: ${event.detail.xhr.responseText.slice(0, 300)}`);
-  }
+  const { status, responseText } = event.detail.xhr;
+  say(`The workbench answered ${status}: ${responseText.slice(0, 300)}`);
 });
 document.body.addEventListener("htmx:sendError", () => {
   say("The workbench does not answer: nothing was changed. Is it still running?");
