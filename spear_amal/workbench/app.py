@@ -18,7 +18,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from spear_amal.errors import SpearAmalError, StaleError
-from spear_amal.workbench.pages import report, rows, rules, suggestions, training
+from spear_amal.workbench.pages import label, report, rows, rules, suggestions, training
 from spear_amal.workbench.preview import Previewer
 from spear_amal.workbench.render import render, workspace_of
 from spear_amal.workbench.security import HEADERS, Guard
@@ -38,7 +38,7 @@ def create_app(workspace: Workspace, token: str, hosts: tuple[str, ...]) -> Star
     hosts : tuple of str
         Hosts that may be asked for, with ports; see :class:`~spear_amal.workbench.security.Guard`.
     """
-    pages = (rules, rows, suggestions, training, report)
+    pages = (rules, rows, label, suggestions, training, report)
     app = Starlette(
         routes=[
             Route("/", lambda request: RedirectResponse("/rules"), name="home"),
