@@ -67,9 +67,11 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
 
 
 async def events(request: Request) -> Response:
-    """Stream what changes to one tab."""
-    hub = workspace_of(request).hub
-    return EventSourceResponse({"data": text} async for text in hub.listen())
+    """Stream what changes, from the event on that the tab has heard of."""
+    last = request.headers.get("last-event-id") or request.query_params.get("after", "")
+    after = int(last) if last.isascii() and last.isdigit() and len(last) < 20 else None
+    stream = workspace_of(request).hub.listen(after)
+    return EventSourceResponse({"id": event.number, "data": event.text} async for event in stream)
 
 
 def say_error(request: Request, error: Exception) -> Response:
