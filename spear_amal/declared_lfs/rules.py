@@ -18,15 +18,6 @@ NGRAMS = "ngrams"
 _SHOWN = 5  # words or texts of a rule that a description names
 
 
-def _text(value: str) -> str:
-    """Return a text that a TOML file can hold."""
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError:
-        raise ValueError("holds half of a character, which no file can hold") from None
-    return value
-
-
 def _shown_text(value: str) -> str:
     """Return a text of one line, without white space around it."""
     if not value.isprintable() or value != value.strip() or not value:
@@ -49,8 +40,8 @@ def _finite(value: int | float) -> int | float:
     return value
 
 
-_Text = Annotated[str, Field(min_length=1), AfterValidator(_text)]
-_Line = Annotated[str, AfterValidator(_shown_text), AfterValidator(_text)]
+_Text = Annotated[str, Field(min_length=1)]
+_Line = Annotated[str, AfterValidator(_shown_text)]
 _Texts = Annotated[
     tuple[_Text, ...], BeforeValidator(_listed), Field(min_length=1), AfterValidator(_sorted)
 ]
@@ -228,7 +219,7 @@ _NEEDED = {
     **{"string_type": "needed a text", "string_too_short": "needed a text that is not empty"},
     **{"int_type": "needed a whole number", "float_type": "needed a number"},
     **{"bool_type": "needed true or false", "tuple_type": "needed a list of texts"},
-    "too_short": "needed at least one",
+    **{"too_short": "needed at least one", "string_unicode": "needed a text of whole characters"},
 }
 
 
