@@ -61,7 +61,8 @@ class ModelOutputs:
     rule_proba : ndarray (n, C) or None
         Probabilities of the rule model; None for a method without one.
     weights : DataFrame of n rows or None
-        Learnt weight of each loss; NaN where a loss says nothing of a row. None where all are 1.
+        Weight of each loss, learnt or 1; NaN where a loss says nothing of a row. None where the
+        method keeps none.
     unseen : UnseenAnswers or None
         None where no score was estimated.
     """
@@ -145,9 +146,9 @@ def read_row_outputs(path: PathLike) -> ModelOutputs:
         if "unseen_gold" in arrays:
             names = ("digests", "gold", "predicted")
             unseen = UnseenAnswers(
-                *(arrays[f"unseen_{name}"] for name in names),
-                float(arrays["unseen_overlap"]),
-                int(arrays["unseen_positive"]),
+                **{name: arrays[f"unseen_{name}"] for name in names},
+                overlap=float(arrays["unseen_overlap"]),
+                positive=int(arrays["unseen_positive"]),
             )
         outputs = ModelOutputs(
             classes, arrays["proba"], arrays["digests"], arrays.get("rule_proba"), weights, unseen

@@ -7,6 +7,7 @@ import pandas as pd
 from sklearn.metrics import confusion_matrix
 
 from spear_amal.cli.console import add_to_json, print_result, print_status, show_table
+from spear_amal.cli.events import event_file, with_events, write_event
 from spear_amal.cli.options import CompareOptions
 from spear_amal.cli.outputs import check_outputs
 from spear_amal.cli.study_progress import study_progress
@@ -32,6 +33,11 @@ NO_VERDICT = "No method with rules was compared with gold alone in the same fold
 
 def compare(options: CompareOptions) -> None:
     """Score methods on rows that their models never saw, print tables and verdict."""
+    with event_file(options.events, "compare", options.force, methods=_methods(options)):
+        _compare(options)
+
+
+def _compare(options: CompareOptions) -> None:
     specs, baseline = plan_methods(_methods(options), options.baseline)
     check_outputs(options.force, report=options.html, continued=options.runs, inputs=options.data)
     plan = ComparisonPlan(
@@ -49,8 +55,10 @@ def compare(options: CompareOptions) -> None:
     print_status(
         f"{len(table.rows):,} rows, {len(table.gold)} of them labelled; {trainings} trainings"
     )
+    write_event("stage", name="comparing")
     with study_progress(options.runs) as progress:
-        result = compare_methods(table, plan, StudyFile(options.runs), options.jobs, progress)
+        follow = with_events(progress)
+        result = compare_methods(table, plan, StudyFile(options.runs), options.jobs, follow)
     content = comparison_content(table, plan, result, options)
     if options.html is not None:
         from spear_amal.report import write_comparison_report

@@ -64,9 +64,20 @@ def printing(quiet: bool = False, as_json: bool = False) -> Iterator[None]:
         with hidden_progress(quiet):
             yield
     finally:
+        print_json_now()
         _manner.reset(token)
-        if manner.document:
-            sys.stdout.write(json.dumps(manner.document, indent=2, allow_nan=False) + "\n")
+
+
+def print_json_now() -> None:
+    """Print the document of ``--json`` so far and begin another: for a command that goes on.
+
+    Without ``--json``, or without results, nothing is printed.
+    """
+    document = _manner.get().document
+    if document:
+        sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")
+        sys.stdout.flush()
+        document.clear()
 
 
 def wants_json() -> bool:

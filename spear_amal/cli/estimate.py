@@ -13,6 +13,7 @@ from spear_amal.cli.console import (
     print_warning,
     warnings_as_notes,
 )
+from spear_amal.cli.events import with_events, write_event
 from spear_amal.cli.options import TrainOptions
 from spear_amal.cli.training_data import read_test_rows
 from spear_amal.errors import InputError
@@ -48,6 +49,7 @@ def estimate_of(
     """
     if settings.estimate == "none" or not (data.train.y >= 0).any():
         return None
+    write_event("stage", name="estimating")
     name = ", ".join(path.name for path in settings.data)
     table = compared_table(data, name, settings.features, test)
     if test is None:
@@ -65,7 +67,7 @@ def estimate_of(
                 settings.seed,
                 {"max_epochs": settings.max_epochs},
                 store=StudyFile(_kept_runs(settings.checkpoint)),
-                progress=bar.follow,
+                progress=with_events(bar.follow),
             )
     except InputError as error:  # the model is there all the same
         print_warning(f"The score on new rows cannot be estimated: {error}")

@@ -15,7 +15,8 @@ from spear_amal.cli.options import CliConfig, InitOptions
 from spear_amal.cli.own_project import OwnTable, lfs_file, look_at_table, relative
 from spear_amal.cli.schema import kind_of
 from spear_amal.data import Corpus, synthetic_corpus, write_table
-from spear_amal.errors import InputError, OutputExistsError
+from spear_amal.declared_lfs.rules_text import RULES_HEAD
+from spear_amal.errors import OutputExistsError
 from spear_amal.io.atomic import write_aside, written_together
 from spear_amal.io.leftovers import remove_leftovers
 
@@ -24,7 +25,8 @@ N_ROWS, N_TEST, N_LABELLED = 700, 200, 100
 # Keys of the project's spear.toml, and others that stand there as comments.
 SETTINGS = {
     **{"data": "data.csv", "test": "test.csv", "text_column": "text", "label_column": "label"},
-    **{"lfs": "lfs.py", "method": "recommended", "metric": "accuracy", "seed": 0},
+    **{"lfs": "lfs.py", "rules": "rules.toml"},
+    **{"method": "recommended", "metric": "accuracy", "seed": 0},
     **{"votes": "votes.npz", "output": "model.safetensors", "predictions": "predictions.csv"},
 }
 EXAMPLES = {
@@ -41,8 +43,8 @@ EXAMPLES = {
 README = """\
 # A project for spear-amal
 
-{about} `lfs.py` holds labelling functions, `spear.toml` the settings. Run in this folder, again
-and again:
+{about} `lfs.py` holds labelling functions, `rules.toml` declared ones, `spear.toml` the settings.
+Run in this folder, again and again:
 
     spear-amal apply        # apply the labelling functions, print what they do
     spear-amal analyze      # what to mend next, and the rows that they get wrong
@@ -57,7 +59,7 @@ and when you are content:
 From Python:
 
     from spear_amal import TextClassifier
-    TextClassifier.load("model.safetensors").predict(["a text"], lfs="lfs.py")
+    TextClassifier.load("model.safetensors").predict(["a text"], lfs=["lfs.py", "rules.toml"])
 
 {own}
 """
@@ -76,7 +78,7 @@ _WRITE_RULES = (
 
 
 def create_project(options: InitOptions) -> None:
-    """Write the project into a new or empty folder, wholly or not at all.
+    """Write the project into a new or empty folder, wholly or not at all, and say what comes next.
 
     Raises
     ------
@@ -85,6 +87,15 @@ def create_project(options: InitOptions) -> None:
     InputError
         If the table cannot be read, or options about one were given without one.
     """
+    write_project(options)
+    print_result(f"Project written to {options.folder}. Next:")
+    print_result(f"  cd {options.folder}")
+    print_result("  spear-amal apply" if options.data else "  spear-amal train")
+    print_result("README.md there lists the other commands.")
+
+
+def write_project(options: InitOptions) -> None:
+    """Write the project; errors are those of :func:`create_project`."""
     folder = options.folder
     remove_leftovers(folder)  # what a killed command left does not count
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
@@ -95,21 +106,10 @@ def create_project(options: InitOptions) -> None:
         table = look_at_table(options)
         print_result(table.summary)
         files = _own_files(table, options)
-    elif given := _reading_options(options):
-        flags = ", ".join("--" + name.replace("_", "-") for name in given)
-        raise InputError(f"{flags}: needs a table of your own, name it with --data FILE")
     else:
+        options.refuse_reading("needs a table of your own, name it with --data FILE")
         files = _made_up_files()
     _write_all(folder, files)
-    print_result(f"Project written to {folder}. Next:")
-    print_result(f"  cd {folder}")
-    print_result("  spear-amal apply" if options.data else "  spear-amal train")
-    print_result("README.md there lists the other commands.")
-
-
-def _reading_options(options: InitOptions) -> dict[str, str]:
-    """Return the options that were given about how to read a table."""
-    return options.model_dump(exclude={"folder", "data"}, exclude_none=True)
 
 
 def _write_all(folder: Path, files: dict[str, Callable[[Path], None]]) -> None:
@@ -136,6 +136,7 @@ def _made_up_files() -> dict[str, Callable[[Path], None]]:
         "README.md": _text(readme),
         CliConfig.FILE: _text(settings_file(SETTINGS)),
         "lfs.py": _text(lfs),
+        "rules.toml": _text(RULES_HEAD),
         "data.csv": _rows(corpus, "train", N_LABELLED),
         "test.csv": _rows(corpus, "test", N_TEST),
     }
@@ -151,12 +152,13 @@ def _own_files(table: OwnTable, options: InitOptions) -> dict[str, Callable[[Pat
     }
     # A column that the settings name must be there; one that they do not may come later.
     without = {"test"} | ({"label_column"} if table.label_column is None else set())
-    own |= {n: value for n, value in _reading_options(options).items() if n not in own}
+    own |= {n: value for n, value in options.reading().items() if n not in own}
     settings = {name: value for name, value in (SETTINGS | own).items() if name not in without}
     return {
         "README.md": _text(README.format(about=about, evaluate="", own=_WRITE_RULES)),
         CliConfig.FILE: _text(settings_file(settings)),
         "lfs.py": _text(lfs_file(table.classes)),
+        "rules.toml": _text(RULES_HEAD),
     }
 
 

@@ -18,6 +18,13 @@ Count = Annotated[int, Field(ge=1)]
 Lfs = Annotated[
     Path | None, Field(description="Python file with the labelling functions; it is run.")
 ]
+Rules = Annotated[
+    Path | None,
+    Field(
+        description="TOML file with declared labelling functions, and the names of muted ones, "
+        "which are left out."
+    ),
+]
 Force = Annotated[bool, Field(description="Overwrite outputs that are there.")]
 FaultTolerant = Annotated[
     bool, Field(description="Let a labelling function that fails on a row abstain there.")
@@ -53,6 +60,13 @@ Encoding = Annotated[
 Sheet = Annotated[
     Text | None, Field(description="Sheet of an .xlsx file to read; default: the first.")
 ]
+Events = Annotated[
+    Path | None,
+    Field(
+        description="File to write a line of JSON into for every epoch of every model, and every "
+        "finished part, as they end; of those that --jobs trains in other processes parts only."
+    ),
+]
 MODEL = Path("model.safetensors")
 
 # -- a project of one's own: spear.toml -----------------------------------------------------------
@@ -82,6 +96,7 @@ class TrainingConfig(Options):
         "wrote, filled in.",
     )
     lfs: Lfs = None
+    rules: Rules = None
     cache: Path | None = option(
         None,
         "Folder where votes are kept, so that only edited labelling functions run again; default: "
@@ -135,7 +150,7 @@ class ApplyOptions(CliConfig):
     """Options of ``apply``."""
 
     SHOWN: ClassVar = {
-        "Options": "data lfs votes votes_folder force",
+        "Options": "data lfs rules votes votes_folder force",
         "Rows": "text_column label_column gold id_column sep encoding sheet",
         "Labelling functions": "fault_tolerant jobs cache no_cache",
     }
@@ -156,7 +171,7 @@ class AnalyzeOptions(CliConfig):
     """Options of ``analyze``."""
 
     SHOWN: ClassVar = {
-        "Options": "data lfs lf votes table html force",
+        "Options": "data lfs rules lf votes table html force",
         "Rows": "text_column label_column gold id_column sep encoding sheet",
         "Labelling functions": "fault_tolerant jobs cache no_cache",
     }
@@ -184,7 +199,7 @@ class NextOptions(CliConfig):
     """Options of ``next``."""
 
     SHOWN: ClassVar = {
-        "Options": "count data lfs output chosen force",
+        "Options": "count data lfs rules output chosen force",
         "Rows": "text_column label_column gold id_column sep encoding sheet",
         "Labelling functions": "fault_tolerant jobs cache no_cache",
     }
@@ -208,13 +223,19 @@ class TrainOptions(CliConfig):
     """Options of ``train``."""
 
     SHOWN: ClassVar = {
-        "Options": "data lfs method output report force",
+        "Options": "data lfs rules method output report row_outputs events force",
         "Rows": "text_column label_column gold id_column sep encoding sheet validation "
         "fault_tolerant cache no_cache",
         "Training": "features metric seed max_epochs checkpoint",
         "Estimate": "estimate test",
     }
 
+    events: Events = None
+    row_outputs: Path | None = option(
+        None,
+        "File (.npz) to write with what the model says of every row of the data: probabilities, "
+        "those of its rule model, learnt weights.",
+    )
     estimate: EstimateSource | None = option(
         None,
         "How to estimate the score on new rows: cv (trains on five parts of the labelled rows, "
@@ -236,7 +257,7 @@ class CompareOptions(CliConfig):
     """Options of ``compare``."""
 
     SHOWN: ClassVar = {
-        "Options": "data lfs further html runs force",
+        "Options": "data lfs rules further html runs events force",
         "Rows": "text_column label_column gold id_column sep encoding sheet validation test "
         "in_folds fault_tolerant cache no_cache",
         "Comparison": "folds repeats baseline smallest_gain jobs",
@@ -250,6 +271,7 @@ class CompareOptions(CliConfig):
         flag="method",
     )
     html: Path | None = option(None, "HTML page to write; needs: pip install 'spear-amal[report]'.")
+    events: Events = None
     runs: Path = option(
         Path("comparison.json"),
         "JSON file with one row a run; one that is there is continued.",
@@ -274,7 +296,7 @@ class CrossoverOptions(CliConfig):
     """Options of ``crossover``."""
 
     SHOWN: ClassVar = {
-        "Options": "source data lfs method html runs force",
+        "Options": "source data lfs rules method html runs force",
         "Rows": "text_column label_column gold id_column sep encoding sheet test in_folds "
         "fault_tolerant cache no_cache data_dir",
         "Labels": "sizes largest folds repeats smallest_gain labels_per_rule jobs",
@@ -322,7 +344,7 @@ class PredictOptions(CliConfig):
     """Options of ``predict``."""
 
     SHOWN: ClassVar = {
-        "Options": "output data predictions lfs force",
+        "Options": "output data predictions lfs rules force",
         "Rows": "id_column sep encoding sheet",
     }
 
@@ -337,7 +359,7 @@ class LabelOptions(CliConfig):
     """Options of ``label``."""
 
     SHOWN: ClassVar = {
-        "Options": "data lfs label_model model labelled lf_votes force",
+        "Options": "data lfs rules label_model model labelled lf_votes force",
         "Rows": "text_column label_column gold id_column sep encoding sheet",
         "Labelling functions": "fault_tolerant jobs cache no_cache",
     }
@@ -364,7 +386,7 @@ class EvaluateOptions(CliConfig):
     """Options of ``evaluate``."""
 
     SHOWN: ClassVar = {
-        "Options": "output test lfs",
+        "Options": "output test lfs rules",
         "Rows": "label_column sep encoding sheet",
     }
 
@@ -403,7 +425,9 @@ ImagesPath = Annotated[
 
 
 _ONLY_WITH = {
-    "--data": ("validation", "gold", "id_column", "sep", "encoding", "sheet", "lfs", "cache"),
+    "--data": (
+        *("validation", "gold", "id_column", "sep", "encoding", "sheet", "lfs", "rules", "cache"),
+    ),
     "--images": ("images_path", "subset", "label_noise", "augment"),
 }
 
@@ -489,7 +513,7 @@ class DistillOptions(DistillConfig):
     SHOWN: ClassVar = {
         "Options": "data images student teacher method output report weights force",
         "Tables": "text_column label_column gold id_column sep encoding sheet validation lfs "
-        "fault_tolerant cache no_cache",
+        "rules fault_tolerant cache no_cache",
         "Images": "images_path data_dir subset label_noise augment",
         "Teachers": "assistant temperature early_stopped teacher_cache",
         "Training": "metric max_epochs optimiser lr schedule milestones batch_size seed device "
@@ -519,6 +543,7 @@ class TeacherOutputsOptions(Options):
     images: Images = None
     images_path: ImagesPath = None
     lfs: Lfs = None
+    rules: Rules = None
     data_dir: DataDir = None
     force: Force = False
 
@@ -539,7 +564,29 @@ class DemoOptions(Options):
     max_epochs: int = option(100, "Number of epochs at most.", ge=1)
 
 
-class InitOptions(Options):
+class OwnTableOptions(Options):
+    """How a table is read around which a project is made."""
+
+    text_column: Text | None = option(None, "Column with the text; default: it is looked for.")
+    label_column: Text | None = option(None, "Column with gold labels; default: it is looked for.")
+    id_column: IdColumn = None
+    sep: Sep = None
+    encoding: Encoding = None
+    sheet: Sheet = None
+
+    def reading(self) -> dict[str, str]:
+        """Return the options that were given about how to read the table."""
+        given = {name: getattr(self, name) for name in OwnTableOptions.model_fields}
+        return {name: value for name, value in given.items() if value is not None}
+
+    def refuse_reading(self, reason: str) -> None:
+        """Raise InputError if options about a table were given where none is read."""
+        if given := self.reading():
+            flags = ", ".join("--" + name.replace("_", "-") for name in given)
+            raise InputError(f"{flags}: {reason}")
+
+
+class InitOptions(OwnTableOptions):
     """Options of ``init``."""
 
     SHOWN: ClassVar = {
@@ -551,23 +598,24 @@ class InitOptions(Options):
     data: tuple[Path, ...] = option(
         (), "A table of your own, which stays where it is; default: made-up rows are written."
     )
-    text_column: Text | None = option(None, "Column with the text; default: it is looked for.")
-    label_column: Text | None = option(None, "Column with gold labels; default: it is looked for.")
-    id_column: IdColumn = None
-    sep: Sep = None
-    encoding: Encoding = None
-    sheet: Sheet = None
 
 
-class WorkbenchOptions(Options):
+class WorkbenchOptions(OwnTableOptions):
     """Options of ``workbench``."""
+
+    SHOWN: ClassVar = {
+        "Options": "place port no_browser",
+        "Rows of a table": "text_column label_column id_column sep encoding sheet",
+    }
 
     place: Path = option(
         Path("."),
         "Folder of a project, or a table, around which a project is made beside it; default: here.",
         metavar="DIR",
     )
-    port: int = option(0, "Port of this machine to listen on; default: a free one.", ge=0)
+    port: int = option(
+        0, "Port of this machine to listen on; default: a free one.", ge=0, le=65_535
+    )
     no_browser: bool = option(False, "Print the address, and open no browser.")
 
 

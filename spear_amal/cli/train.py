@@ -23,13 +23,16 @@ from spear_amal.cli.estimate import (
     print_estimate,
     read_estimate_rows,
 )
+from spear_amal.cli.events import event_file, write_event
 from spear_amal.cli.options import TrainOptions
 from spear_amal.cli.outputs import check_outputs
+from spear_amal.cli.row_outputs import check_texts, write_outputs
 from spear_amal.cli.training_data import read_training_data
+from spear_amal.cli.votes import has_lfs, lfs_of
 from spear_amal.estimators import PooledClassifier
 from spear_amal.io.atomic import written_together
 from spear_amal.label_models import UNKNOWN_WITHOUT_GOLD
-from spear_amal.labeling import LFReview, VotesTest, load_lfs, review_lfs, votes_test
+from spear_amal.labeling import LFReview, VotesTest, review_lfs, votes_test
 from spear_amal.report import Evaluation, Examples, ReportContent, votes_sentence
 from spear_amal.studies import MethodSpec, parse_method
 from spear_amal.studies.crossval.estimate import ScoreEstimate
@@ -40,20 +43,29 @@ from spear_amal.training_rows import LabelledTable, TrainingData
 
 def train(settings: TrainOptions) -> None:
     """Train on the tables of the settings and write the model file, and the report if wanted."""
+    with event_file(settings.events, "train", settings.force, method=settings.method):
+        _train(settings)
+
+
+def _train(settings: TrainOptions) -> None:
     model = new_text_classifier(settings)
     spec = model.method_spec()
     check_outputs(
         settings.force,
         settings.output,
+        settings.row_outputs,
         report=settings.report,
         continued=settings.checkpoint,
         inputs=settings.data,
     )
     data = read_training_data(settings, spec.method.uses_votes)
+    if settings.row_outputs is not None:
+        check_texts(data)
     test = read_estimate_rows(settings, spec, data)
     n_validation = "" if data.validation is None else f", {len(data.validation.y)} validation"
     print_status(f"{spec.title}: {_n_rows(data.train.y)}{n_validation}")
     _warn_of_classes_without_gold(data)
+    write_event("stage", name="training")
     with warnings_as_notes():
         model.fit_data(data)
     spec = parse_method(model.parts_.method)  # without labels it may be another
@@ -61,6 +73,8 @@ def train(settings: TrainOptions) -> None:
     model.estimate_ = None if estimate is None else estimate.as_json()
     with written_together():
         model.save(settings.output, overwrite=settings.force)
+        if settings.row_outputs is not None:
+            write_outputs(settings.row_outputs, model, data, test, estimate)
         if settings.report is not None:
             from spear_amal.report import write_report
 
@@ -200,10 +214,10 @@ def _report(
 
 def _review(settings: TrainOptions, train: LabelledTable) -> LFReview | None:
     """Return the review of the rules, with the words of the rows; None without rules."""
-    if train.votes is None or settings.lfs is None:
+    if train.votes is None or not has_lfs(settings):
         return None
     gold = train.votes.classes.as_numbers(train.y)
-    lfs = load_lfs(settings.lfs).lfs  # they know the words that they look for
+    lfs = lfs_of(settings).lfs  # they know the words that they look for
     return review_lfs(train.votes, gold, train.texts or None, lfs)
 
 

@@ -41,6 +41,25 @@ def suffix_of(path: Path) -> str:
     return suffix
 
 
+def is_table_file(path: Path) -> bool:
+    """Return whether a file has the suffix of a table."""
+    try:
+        return suffix_of(path) != ""
+    except InputError:
+        return False
+
+
+def bare_name(path: Path) -> str:
+    """Return the name of a table without its suffix and that of compression.
+
+    Examples
+    --------
+    >>> bare_name(Path("mail.2024.csv")), bare_name(Path("mail.jsonl.gz"))
+    ('mail.2024', 'mail')
+    """
+    return Path(path.stem).stem if path.suffix.lower() == COMPRESSED else path.stem
+
+
 def is_delimited(path: Path) -> bool:
     """Return whether a table is CSV or TSV, compressed or not."""
     return suffix_of(path) in DELIMITED

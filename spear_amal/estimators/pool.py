@@ -19,7 +19,7 @@ from spear_amal.estimators.label_model import LabelModelClassifier
 from spear_amal.estimators.prediction import OutOfFold
 from spear_amal.estimators.rules import GuardsVotes, RuleModelConfig
 from spear_amal.estimators.spear import SpearClassifier
-from spear_amal.estimators.together import Steps, all_of
+from spear_amal.estimators.together import Steps, all_of, named_within
 from spear_amal.label_models import LabelModel
 from spear_amal.maths.log_linear_pool import Pool, fit_pool
 from spear_amal.mixers import Mixer, build_mixer
@@ -189,7 +189,10 @@ class_weight, metric, random_state, verbose
         final = clone(members["gold"]).set_params(
             fit_strategy="crossfit", trainer=self._trainer_of("gold-final")
         )
-        fits = [member.fit_steps(**given) for member in (*members.values(), final)]
+        fits = [
+            named_within(name, member.fit_steps(**given))
+            for name, member in [*members.items(), ("gold, all rows", final)]
+        ]
         if self._options_of("trainer").distributed is None:
             yield from all_of(fits)
         else:  # processes meet within a fit: one after the other

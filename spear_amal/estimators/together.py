@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 import scipy.sparse as sp
@@ -64,6 +64,19 @@ def all_of(fits: Sequence[Steps[T]]) -> Steps[list[T]]:
         for fit in fits:
             fit.close()
     return [values[i] for i in range(len(fits))]
+
+
+def named_within(title: str, steps: Steps[T]) -> Steps[T]:
+    """Run steps whose models are said to be trained for `title`."""
+    results: Any = None
+    with closing(steps):
+        while True:
+            try:
+                members = steps.send(results)
+            except StopIteration as end:
+                value: T = end.value
+                return value
+            results = yield [replace(member, within=(title, *member.within)) for member in members]
 
 
 def finish(steps: Steps[T]) -> T:

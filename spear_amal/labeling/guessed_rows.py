@@ -31,14 +31,17 @@ class GuessedRows:
         On rows with gold; -1 for abstain.
     gold : ndarray of int (g,)
     guesses : ndarray (g, C)
+    other_rows : ndarray of int (N,)
+        Positions of the rows without gold, or of a sample of them.
     other_votes : ndarray of int (N, m)
-        On rows without gold, or a sample of them.
+        On these rows.
     other_guesses : ndarray (N, C)
     """
 
     votes: np.ndarray
     gold: np.ndarray
     guesses: np.ndarray
+    other_rows: np.ndarray
     other_votes: np.ndarray
     other_guesses: np.ndarray
 
@@ -54,10 +57,12 @@ class GuessedRows:
         gold : ndarray (n,)
             Class codes of all rows, -1 for none.
         """
-        others = _other_votes(counts, gold)
+        other_rows = _other_rows(gold)
+        others = _votes_of(counts, other_rows)
         votes, y, C = voted.votes.to_dense(), voted.gold, len(voted.names)
         bayes = _NaiveBayes.of(votes, y, np.concatenate([votes, others]), C)
-        return cls(votes, y, bayes.posteriors(votes, y), others, bayes.posteriors(others, None))
+        guesses = bayes.posteriors(votes, y), bayes.posteriors(others, None)
+        return cls(votes, y, guesses[0], other_rows, others, guesses[1])
 
     @property
     def n_classes(self) -> int:
@@ -85,12 +90,17 @@ class GuessedRows:
         )
 
 
-def _other_votes(counts: VotesInParts, gold: np.ndarray) -> np.ndarray:
-    """Return the votes (N, m) on rows without gold, of a random sample where there are many."""
+def _other_rows(gold: np.ndarray) -> np.ndarray:
+    """Return the rows (N,) without gold, a random sample of them where there are many."""
     others = np.flatnonzero(gold < 0)
     if len(others) > MOST_OTHERS:
         generator = np.random.default_rng(0)
         others = np.sort(generator.choice(others, MOST_OTHERS, replace=False))
+    return others
+
+
+def _votes_of(counts: VotesInParts, others: np.ndarray) -> np.ndarray:
+    """Return the votes (N, m) on some rows, in order."""
     parts = [np.empty((0, counts.L.shape[1]), dtype=np.int64)]
     for rows, part in parts_of(counts.L):
         here = others[(others >= rows.start) & (others < rows.stop)] - rows.start

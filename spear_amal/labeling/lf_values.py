@@ -80,10 +80,10 @@ def lf_values(L: StoredVotesLike, y: VectorLike) -> pd.DataFrame:
 def lf_value_table(
     rows: GuessedRows, lf_names: Sequence[str], classes: Sequence[Any]
 ) -> pd.DataFrame:
-    """Return the table of :func:`lf_values`; empty without gold."""
-    if not len(rows.gold):
+    """Return the table of :func:`lf_values`; empty without gold or LFs."""
+    if not len(rows.gold) or not lf_names:
         return pd.DataFrame(columns=list(COLUMNS))
-    game = _Game.of(rows)
+    game = VoteGame.of(rows)
     records, tails = [], []
     for lf, name in enumerate(lf_names):
         value = game.shapley(lf)
@@ -114,7 +114,7 @@ def lf_value_table(
 
 
 def _changes(
-    game: _Game, lf: int, classes: Sequence[Any]
+    game: VoteGame, lf: int, classes: Sequence[Any]
 ) -> Iterator[tuple[str, tuple[np.ndarray, np.ndarray]]]:
     """Yield changes of an LF in words, and its votes then on gold and on other rows."""
     columns = game.columns(lf)
@@ -146,29 +146,27 @@ def _among(gain: PoweredMean, n_changes: int) -> tuple[PoweredMean, float]:
     half = gain.high - gain.value
     if not half > 0:
         return gain, 1.0
-    error = half / _Z
-    wide = error * _NORMAL.inv_cdf(1 - LEVEL / 2 / n_changes)
-    tail = min(2 * n_changes * _NORMAL.cdf(-gain.value / error), 1.0)
-    widened = PoweredMean(
-        gain.value,
-        gain.value - wide,
-        gain.value + wide,
-        gain.n_gold,
-        gain.n_effective,
-        gain.weight,
-    )
-    return widened, tail
+    tail = min(2 * n_changes * _NORMAL.cdf(-gain.value * _Z / half), 1.0)
+    return gain.at_level(1 - LEVEL / n_changes), tail
 
 
 @dataclass(frozen=True)
-class _Game:
-    """Rows with the number of their votes for each class: (g, C) of gold rows, (N, C) of others."""
+class VoteGame:
+    """What votes are worth to the majority vote of their rows, as :func:`lf_values` has it.
+
+    Attributes
+    ----------
+    rows : GuessedRows
+    for_class : pair of ndarray of int (g, C), (N, C)
+        The number of votes for each class, of gold rows and of others.
+    """
 
     rows: GuessedRows
     for_class: tuple[np.ndarray, np.ndarray]
 
     @classmethod
-    def of(cls, rows: GuessedRows) -> _Game:
+    def of(cls, rows: GuessedRows) -> VoteGame:
+        """Count the votes."""
         both = (rows.votes, rows.other_votes)
         for_class = [
             np.stack([(votes == c).sum(1) for c in range(rows.n_classes)], axis=1) for votes in both
@@ -188,8 +186,17 @@ class _Game:
 
     def gain(self, lf: int, new: tuple[np.ndarray, np.ndarray]) -> PoweredMean:
         """Return by how much the mean credit of rows grows if the LF voted otherwise."""
+        return self._gain(self.columns(lf), new)
+
+    def gain_of_adding(self, new: tuple[np.ndarray, np.ndarray]) -> PoweredMean:
+        """Return by how much it grows with the votes of one more LF: on gold rows, on others."""
+        return self._gain(_mapped(new, lambda votes: np.full_like(votes, -1)), new)
+
+    def _gain(
+        self, old: tuple[np.ndarray, np.ndarray], new: tuple[np.ndarray, np.ndarray]
+    ) -> PoweredMean:
         changed, gains = [], []
-        for votes, votes_then, counts in zip(self.columns(lf), new, self.for_class, strict=True):
+        for votes, votes_then, counts in zip(old, new, self.for_class, strict=True):
             where = np.flatnonzero(votes != votes_then)
             before = counts[where]
             after = before - _one_hot(votes[where], before) + _one_hot(votes_then[where], before)

@@ -12,7 +12,7 @@ near 0, and the mean of the gold rows is left.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import numpy as np
@@ -48,6 +48,11 @@ class PoweredMean:
     n_gold: int
     n_effective: float
     weight: float
+
+    def at_level(self, level: float) -> PoweredMean:
+        """Return the mean with an interval of another level, as of a normal distribution."""
+        half = (self.high - self.value) / _Z * NormalDist().inv_cdf((1 + level) / 2)
+        return replace(self, low=self.value - half, high=self.value + half)
 
 
 def powered_share(y: np.ndarray, guesses: np.ndarray, others: np.ndarray) -> PoweredMean:
@@ -131,7 +136,8 @@ def _tuned(y: np.ndarray, guesses: np.ndarray, others: np.ndarray) -> tuple[floa
         return mean, 0.0, float(n)
     spread, slope = _line(y, guesses)
     explained = 1 - _unexplained(y, guesses, slope)
-    if explained <= 0:
+    # Guesses that point the wrong way were made without the row itself and tell nothing else.
+    if explained <= 0 or slope <= 0:
         return mean, 0.0, float(n)
     share = n_others / (n + n_others)
     weight = slope * share

@@ -183,10 +183,13 @@ def _perform(
 ) -> Iterator[tuple[str, RunRow | Exception]]:
     """Yield the label and the row of each run as it ends, or the error where that is fatal."""
     # Imported here, since it imports torch: stored rows are shown without it.
-    from spear_amal.estimators.together import Stopwatch, finish_together
+    from spear_amal.estimators.together import Stopwatch, finish_together, named_within
 
     watches = [Stopwatch() for _ in runs]
-    steps = [watch.time(run.steps()) for watch, run in zip(watches, runs, strict=True)]
+    steps = [
+        named_within(run.label, watch.time(run.steps()))
+        for watch, run in zip(watches, runs, strict=True)
+    ]
     endings = finish_together(steps)
     while True:
         with warnings.catch_warnings(record=True), one_thread():

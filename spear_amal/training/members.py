@@ -39,6 +39,8 @@ class Member:
     shard : Shard
     label : str
         What errors and progress call it, such as "fold 2 of 5, seed 3".
+    within : tuple of str
+        What it is a part of, from the outside in: a run of a study, a member of a pool.
     """
 
     trainer: Trainer
@@ -52,13 +54,15 @@ class Member:
     fingerprint: str = ""
     shard: Shard = WHOLE
     label: str = ""
+    within: tuple[str, ...] = ()
 
     def arguments(self) -> dict[str, Any]:
         """Return what the trainer's `fit` and `begin` take, by name."""
-        apart = ("trainer", "label")
-        return {
+        apart = ("trainer", "label", "within")
+        given = {
             each.name: getattr(self, each.name) for each in fields(self) if each.name not in apart
         }
+        return given | {"name": (*self.within, self.label)}
 
 
 def fit_members(members: Sequence[Member]) -> list[TrainingResult | Exception]:

@@ -34,6 +34,7 @@ from spear_amal.training.epoch_choice import AUTO, epoch_worth
 from spear_amal.training.look_ahead import LookAhead
 from spear_amal.training.state import RunState, TrainingResult, score, set_rates
 from spear_amal.training.table import Table, TrainingRows
+from spear_amal.training.watching import WATCHER, WatchedEpoch
 
 # Numbers that the features of all rows may take to be kept from refresh to refresh.
 KEPT = 4_000_000
@@ -66,6 +67,8 @@ class TrainingRun:
     shard : Shard
     domain : PackedBools (n, K)
         Where each loss is defined, of the rows that are here.
+    name : tuple of str
+        What a watcher is told whose epochs these are.
     """
 
     settings: TrainerConfig
@@ -80,6 +83,7 @@ class TrainingRun:
     outer: Table | None
     shard: Shard
     domain: PackedBools
+    name: tuple[str, ...] = ()
     local_rows: Tensor = field(init=False)  # numbers here of those of `rows` that are here
 
     def __post_init__(self) -> None:
@@ -153,6 +157,9 @@ class TrainingRun:
             state.keep_epoch()
         for callback in self.callbacks:
             callback.on_epoch(epoch, record)
+        watcher = WATCHER.get()
+        if watcher is not None and self.shard.rank == 0:
+            watcher(WatchedEpoch(self.name, record, self.settings.max_epochs, self.is_over))
 
     @property
     def is_checkpoint_due(self) -> bool:

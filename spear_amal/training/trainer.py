@@ -69,6 +69,7 @@ class Trainer:
         outer: Table | None = None,
         fingerprint: str = "",
         shard: Shard = WHOLE,
+        name: tuple[str, ...] = (),
     ) -> TrainingResult:
         """Train on `rows` of `table` and leave the selected epoch's parameters in `model`.
 
@@ -89,6 +90,8 @@ class Trainer:
         shard : Shard
             Where several processes train together: `table` holds the rows of this one, `rows` are
             numbers in the whole table, validation rows are complete in each. All call this.
+        name : tuple of str
+            What a watcher is told whose epochs these are; see :mod:`.training.watching`.
         """
         if shard.world > 1:
             check_spreads(shard, model, mixer)
@@ -97,7 +100,7 @@ class Trainer:
             # What is drawn for rows, such as dropout, differs from process to process.
             torch.manual_seed(self.seed + (shard.rank << 33))
             run = self.begin(
-                model, components, mixer, table, rows, selection, outer, fingerprint, shard
+                model, components, mixer, table, rows, selection, outer, fingerprint, shard, name
             )
             if self.settings.checkpoint is not None:
                 run.checkpoint().load([run.state])
@@ -129,6 +132,7 @@ class Trainer:
         outer: Table | None = None,
         fingerprint: str = "",
         shard: Shard = WHOLE,
+        name: tuple[str, ...] = (),
     ) -> TrainingRun:
         """Attach the mixer and lay out a run that has not trained yet; arguments as of `fit`."""
         mixer.shard = shard
@@ -152,6 +156,7 @@ class Trainer:
             outer=outer,
             shard=shard,
             domain=domain,
+            name=name,
         )
 
 

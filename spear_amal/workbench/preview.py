@@ -277,6 +277,10 @@ class Previewer:
         """Return whether the LF of a rule is done with all rows within a time limit."""
         return not self.votes_within(rule, snapshot, seconds).is_too_slow
 
+    def rule_search(self, snapshot: Snapshot) -> RuleSearch:
+        """Return the search for rules in the table of a snapshot."""
+        return self._search_of(snapshot.frame)
+
     def close(self) -> None:
         """End the processes and remove the files behind it."""
         with self._lock:

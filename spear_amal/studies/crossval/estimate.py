@@ -29,6 +29,10 @@ class ScoreEstimate:
     rows : int
         Gold rows that it rests on.
     source : {"outer folds", "test table"}
+    method : str
+        The text of the method.
+    positive : int
+        Code of the class whose F1 the metric "f1" is.
     rules : RulesVerdict or None
         What the rules add; None for a method without rules.
     result : ComparisonResult
@@ -41,6 +45,8 @@ class ScoreEstimate:
     high: float
     rows: int
     source: str
+    method: str
+    positive: int
     rules: RulesVerdict | None
     result: ComparisonResult
 
@@ -101,6 +107,8 @@ def estimate_score(
         high=float(row["high"]),
         rows=len(result.predictions.y),
         source=IN_FOLDS if table.test is None else ON_TEST,
+        method=spec.text,
+        positive=table.positive,
         rules=result.outcome.verdict,
         result=result,
     )
