@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock, Thread
 from typing import Any, Generic, TypeVar, cast
 
@@ -15,11 +15,18 @@ import pandas as pd
 from spear_amal.declared_lfs import KeywordRule, RegexRule, Rule, SimilarRule, make_lf
 from spear_amal.errors import InputError
 from spear_amal.labeling.builders import ColumnLF, TextLF, compiled
-from spear_amal.labeling.required_literals import RequiredLiterals, needed_by
+from spear_amal.labeling.required_literals import needed_by
 from spear_amal.workbench import pattern_search
+from spear_amal.workbench.keyword_search import rows_for_lf, rows_with_keywords
 from spear_amal.workbench.killable import always
 from spear_amal.workbench.neighbours import Neighbours
-from spear_amal.workbench.pattern_search import FoundRows, PatternProcess, TriedRows, Wanted
+from spear_amal.workbench.pattern_search import (
+    FoundRows,
+    PatternProcess,
+    TriedRows,
+    Wanted,
+    in_order,
+)
 from spear_amal.workbench.patterns import translated
 from spear_amal.workbench.text_index import TextIndex
 
@@ -120,27 +127,10 @@ class RuleSearch:
         if isinstance(rule, RegexRule):
             return self._by_pattern(rule, seconds, wanted)
         if isinstance(rule, KeywordRule):
-            return self._by_words(rule)
+            return self._by_words(rule, seconds, wanted)
         if isinstance(rule, SimilarRule):
             return self._by_vectors(rule, seconds, wanted)
         return self._by_numbers(rule)
-
-    def votes_of_lf(self, rule: Rule, seconds: float) -> RuleVotes:
-        """Return on which rows the LF of a rule fires, by the way that the LF itself takes.
-
-        Parameters
-        ----------
-        rule : Rule
-        seconds : float
-            Time limit for patterns.
-        """
-        if not isinstance(rule, RegexRule):
-            return self.votes(rule, seconds)
-        index = self._index(rule.column)
-        pattern = compiled(rule.name, rule.pattern, rule.flags)
-        return self._tried_by_re(
-            pattern, index, _rows_for_lf(needed_by(pattern), index), seconds, always
-        )
 
     def shown(self, rule: Rule, rows: list[int]) -> tuple[list[str], list[Spans]]:
         """Return the texts of some rows, and what to mark in them."""
@@ -163,9 +153,9 @@ class RuleSearch:
 
     # -- kinds of rules ---------------------------------------------------------------------------
 
-    def _by_words(self, rule: KeywordRule) -> RuleVotes:
+    def _by_words(self, rule: KeywordRule, seconds: float, wanted: Wanted) -> RuleVotes:
         lf, index = _text_lf(rule), self._index(rule.column)
-        found = _rows_for_lf(lf.needed, index)
+        found = rows_with_keywords(rule, lf, index, seconds, wanted)
         fires = np.zeros(index.n, bool)
         fires[found.sure] = True
         fires[[row for row in found.open.tolist() if lf.test(index.text(row))]] = True
@@ -190,9 +180,11 @@ class RuleSearch:
     def _by_pattern(self, rule: RegexRule, seconds: float, wanted: Wanted) -> RuleVotes:
         index = self._index(rule.column)
         pattern = compiled(rule.name, rule.pattern, rule.flags)
-        found = pattern_search.rows_by_re2(pattern, index, seconds, wanted)
+        found = pattern_search.rows_by_re2(pattern, index.groups, seconds, wanted)
         if found is None:
-            found = _rows_for_lf(needed_by(pattern), index)
+            found = rows_for_lf(needed_by(pattern), index)
+        else:
+            found = replace(found, open=in_order([found.open, index.odd]))
         return self._tried_by_re(pattern, index, found, seconds, wanted)
 
     def _tried_by_re(
@@ -236,13 +228,6 @@ def _remark(found: FoundRows, n_open: int) -> str:
     if not found.beyond or not n_open:
         return ""
     return f"Python's re tried {n_open:,} rows: the pattern has {' and '.join(found.beyond)}."
-
-
-def _rows_for_lf(needed: RequiredLiterals | None, index: TextIndex) -> FoundRows:
-    """Return the rows on which an LF fires for sure, and those that it has to test."""
-    if needed is None:
-        return FoundRows(np.empty(0, np.int64), index.present)
-    return pattern_search.rows_with_words(needed, index)
 
 
 def _text_lf(rule: Rule) -> TextLF:
