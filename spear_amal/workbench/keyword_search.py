@@ -28,9 +28,8 @@ def rows_with_keywords(
         As for :func:`rows_by_re2`.
     """
     plain = [group for group in index.groups if group.is_plain]
-    pattern = (
-        _as_pattern(rule) if rule.min_count > 1 or any(group.is_long for group in plain) else None
-    )
+    pays = rule.min_count > 1 or any(group.is_long for group in plain)
+    pattern = _as_pattern(rule) if pays else None
     found = None if pattern is None else rows_by_re2(pattern, plain, seconds, wanted)
     if found is None or found.untried:
         return rows_for_lf(lf.needed, index)

@@ -154,6 +154,8 @@ class Preview:
         Not all rows were tried: the numbers are of those tried.
     is_too_slow : bool
         The pattern was stopped within a text that takes very long: it cannot become an LF.
+    is_growing : bool
+        Rows are still being prepared: the same preview soon says more.
     remark : str
         How the rule was tried where that is worth saying; may be empty.
     fires : ndarray of bool (n,)
@@ -176,6 +178,7 @@ class Preview:
     seconds: float
     is_partial: bool
     is_too_slow: bool
+    is_growing: bool
     remark: str
     revision: int
     fires: np.ndarray = field(repr=False)
@@ -255,6 +258,7 @@ class Previewer:
             seconds=time.perf_counter() - started,
             is_partial=votes.is_partial,
             is_too_slow=votes.is_too_slow,
+            is_growing=votes.is_growing,
             remark=votes.remark,
             revision=snapshot.revision,
             fires=votes.fires,

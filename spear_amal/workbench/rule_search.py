@@ -54,6 +54,8 @@ class RuleVotes:
         How it was tried, where that is worth saying.
     is_too_slow : bool
         A pattern was stopped within a text that takes very long: it is not to be an LF.
+    is_growing : bool
+        Vectors of the other rows are being made: soon more is known.
     """
 
     fires: np.ndarray = field(repr=False)
@@ -61,6 +63,7 @@ class RuleVotes:
     n_likely: int
     remark: str = ""
     is_too_slow: bool = False
+    is_growing: bool = False
 
     @property
     def is_partial(self) -> bool:
@@ -174,8 +177,11 @@ class RuleSearch:
         fires, n_tried = neighbours.fires(rule, seconds, wanted)
         remark, n_likely = "", round(int(fires.sum()) * index.n / max(n_tried, 1))
         if n_tried < index.n:
-            remark = f"{n_tried:,} of {index.n:,} rows have been compared; {neighbours.state}"
-        return RuleVotes(fires, n_tried, n_likely, remark)
+            more = (
+                "the others follow" if neighbours.is_growing else "memory is set aside for no more"
+            )
+            remark = f"{n_tried:,} of {index.n:,} rows have been compared; {more}."
+        return RuleVotes(fires, n_tried, n_likely, remark, is_growing=neighbours.is_growing)
 
     def _by_pattern(self, rule: RegexRule, seconds: float, wanted: Wanted) -> RuleVotes:
         index = self._index(rule.column)
