@@ -18,7 +18,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from spear_amal.errors import SpearAmalError, StaleError
-from spear_amal.workbench.pages import report, rows, rules, suggestions, training
+from spear_amal.workbench.pages import label, report, rows, rules, suggestions, training
 from spear_amal.workbench.preview import Previewer
 from spear_amal.workbench.render import render, workspace_of
 from spear_amal.workbench.security import HEADERS, Guard
@@ -38,7 +38,7 @@ def create_app(workspace: Workspace, token: str, hosts: tuple[str, ...]) -> Star
     hosts : tuple of str
         Hosts that may be asked for, with ports; see :class:`~spear_amal.workbench.security.Guard`.
     """
-    pages = (rules, rows, suggestions, training, report)
+    pages = (rules, rows, label, suggestions, training, report)
     app = Starlette(
         routes=[
             Route("/", lambda request: RedirectResponse("/rules"), name="home"),
@@ -67,9 +67,11 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
 
 
 async def events(request: Request) -> Response:
-    """Stream what changes to one tab."""
-    hub = workspace_of(request).hub
-    return EventSourceResponse({"data": text} async for text in hub.listen())
+    """Stream what changes, from the event on that the tab has heard of."""
+    last = request.headers.get("last-event-id") or request.query_params.get("after", "")
+    after = int(last) if last.isascii() and last.isdigit() and len(last) < 20 else None
+    stream = workspace_of(request).hub.listen(after)
+    return EventSourceResponse({"id": event.number, "data": event.text} async for event in stream)
 
 
 def say_error(request: Request, error: Exception) -> Response:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from spear_amal.labeling.required_literals import RequiredLiterals, needed_by
 from spear_amal.workbench import pattern_search
 from spear_amal.workbench.killable import always
 from spear_amal.workbench.neighbours import Neighbours
-from spear_amal.workbench.pattern_search import FoundRows, PatternProcess, Wanted
+from spear_amal.workbench.pattern_search import FoundRows, PatternProcess, TriedRows, Wanted
 from spear_amal.workbench.patterns import translated
 from spear_amal.workbench.text_index import TextIndex
 
@@ -42,14 +41,17 @@ class RuleVotes:
         False also where a row was not tried.
     n_tried : int
         Rows that were tried; below n if time did not suffice.
+    n_likely : int
+        Rows on which it fires, among those not tried as well, so far as can be told.
     remark : str
         How it was tried, where that is worth saying.
     is_too_slow : bool
-        The time limit stopped a pattern: such a rule is not to be an LF.
+        A pattern was stopped within a text that takes very long: it is not to be an LF.
     """
 
     fires: np.ndarray = field(repr=False)
     n_tried: int
+    n_likely: int
     remark: str = ""
     is_too_slow: bool = False
 
@@ -167,31 +169,31 @@ class RuleSearch:
         fires = np.zeros(index.n, bool)
         fires[found.sure] = True
         fires[[row for row in found.open.tolist() if lf.test(index.text(row))]] = True
-        return RuleVotes(fires, index.n)
+        return RuleVotes(fires, index.n, int(fires.sum()))
 
     def _by_numbers(self, rule: Rule) -> RuleVotes:
         lf = make_lf(rule)
         numbers = self._numbers.get(rule.column, lambda: _numbers(lf, self.frame[rule.column]))
-        return RuleVotes(np.asarray(lf.decide(numbers), bool), len(self.frame))
+        fires = np.asarray(lf.decide(numbers), bool)
+        return RuleVotes(fires, len(fires), int(fires.sum()))
 
     def _by_vectors(self, rule: SimilarRule, seconds: float, wanted: Wanted) -> RuleVotes:
         index = self._index(rule.column)
         key = rule.column, rule.encoder
         neighbours = self._neighbours.get(key, lambda: Neighbours(rule.encoder, index))
         fires, n_tried = neighbours.fires(rule, seconds, wanted)
-        remark = ""
+        remark, n_likely = "", round(int(fires.sum()) * index.n / max(n_tried, 1))
         if n_tried < index.n:
             remark = f"{n_tried:,} of {index.n:,} rows have been compared; {neighbours.state}"
-        return RuleVotes(fires, n_tried, remark)
+        return RuleVotes(fires, n_tried, n_likely, remark)
 
     def _by_pattern(self, rule: RegexRule, seconds: float, wanted: Wanted) -> RuleVotes:
         index = self._index(rule.column)
         pattern = compiled(rule.name, rule.pattern, rule.flags)
-        end = time.monotonic() + seconds
         found = pattern_search.rows_by_re2(pattern, index, seconds, wanted)
         if found is None:
             found = _rows_for_lf(needed_by(pattern), index)
-        return self._tried_by_re(pattern, index, found, end - time.monotonic(), wanted)
+        return self._tried_by_re(pattern, index, found, seconds, wanted)
 
     def _tried_by_re(
         self,
@@ -204,21 +206,28 @@ class RuleSearch:
         """Return the votes of a pattern, once `re` has tried the rows that are open."""
         fires = np.zeros(index.n, bool)
         fires[found.sure] = True
-        untried, n_open = found.untried, len(found.open)
-        if n_open:
-            rows, n_tried = self._process.matching(
-                pattern, index, found.open, max(seconds, 0), wanted
+        n_open = len(found.open)
+        if not n_open:
+            tried = TriedRows(found.open, 0, is_stuck=False)
+        else:
+            tried = self._process.matching(pattern, index, found.open, seconds, wanted)
+        fires[tried.matching] = True
+        untried = found.untried + n_open - tried.n_tried
+        if not untried:
+            return RuleVotes(fires, index.n, int(fires.sum()), _remark(found, n_open))
+        share = len(tried.matching) / max(tried.n_tried, 1)
+        n_likely = len(found.sure) + share * n_open
+        n_likely *= index.n / max(index.n - found.untried, 1)
+        remark = f"Stopped at the time limit after {index.n - untried:,} of {index.n:,} rows"
+        if tried.is_stuck:
+            remark += (
+                ", within a text that takes Python's re very long. Such a pattern cannot become an "
+                "LF; make it simpler: fewer repeats within repeats, fewer alternatives that begin "
+                "alike"
             )
-            fires[rows] = True
-            untried += n_open - n_tried
-        if untried:
-            remark = (
-                f"Stopped at the time limit after {index.n - untried:,} of {index.n:,} rows. A "
-                "pattern that is so slow cannot become an LF; make it simpler: fewer repeats "
-                "within repeats, fewer alternatives that begin alike."
-            )
-            return RuleVotes(fires, index.n - untried, remark, is_too_slow=True)
-        return RuleVotes(fires, index.n, _remark(found, n_open))
+        return RuleVotes(
+            fires, index.n - untried, round(n_likely), f"{remark}.", is_too_slow=tried.is_stuck
+        )
 
 
 def _remark(found: FoundRows, n_open: int) -> str:
