@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from pathlib import Path
 
 from sse_starlette import EventSourceResponse
@@ -66,9 +67,11 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
 
 
 async def events(request: Request) -> Response:
-    """Stream what changes to one tab."""
-    hub = workspace_of(request).hub
-    return EventSourceResponse({"data": text} async for text in hub.listen())
+    """Stream what changes, from the event on that the tab has heard of."""
+    last = request.headers.get("last-event-id") or request.query_params.get("after", "")
+    after = int(last) if last.isascii() and last.isdigit() and len(last) < 20 else None
+    stream = workspace_of(request).hub.listen(after)
+    return EventSourceResponse({"id": event.number, "data": event.text} async for event in stream)
 
 
 def say_error(request: Request, error: Exception) -> Response:
@@ -78,9 +81,10 @@ def say_error(request: Request, error: Exception) -> Response:
 
 def say_no_page(request: Request, error: Exception) -> Response:
     """Return that an address, or what was asked of it, is none of the workbench's."""
-    status = getattr(error, "status_code", 404)
-    said = {404: "There is no such page.", 405: "This page cannot be asked for in this way."}
-    return _said(request, said.get(status, str(error)), status)
+    status, detail = getattr(error, "status_code", 404), getattr(error, "detail", str(error))
+    usual = {404: "There is no such page.", 405: "This page cannot be asked for in this way."}
+    is_usual = detail == HTTPStatus(status).phrase
+    return _said(request, usual.get(status, detail) if is_usual else detail, status)
 
 
 def say_fault(request: Request, error: Exception) -> Response:
