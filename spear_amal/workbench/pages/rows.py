@@ -116,6 +116,7 @@ def row_page(request: Request) -> Response:
         "row.html",
         snapshot=snapshot,
         row=row,
+        id=id_of(snapshot, row),
         query=query,
         place=found.place(row),
         n_found=len(found.rows),
@@ -162,7 +163,7 @@ def _listed(
     return [
         {
             "row": row,
-            "id": None if snapshot.ids is None else str(snapshot.ids[row]),
+            "id": id_of(snapshot, row),
             "text": text_of(snapshot, row),
             "spans": spans[place],
             "gold": int(snapshot.gold[row]),
@@ -197,6 +198,12 @@ def _summary(request: Request, snapshot: Snapshot, found: RowsFound) -> dict[str
         "n_tied": int((majority == TIED).sum()),
         "n_silent": int((majority == -1).sum()),
     }
+
+
+def id_of(snapshot: Snapshot, row: int) -> str:
+    """Return the id of a row, "" where its position says the same."""
+    text = "" if snapshot.ids is None else str(snapshot.ids[row])
+    return "" if text == str(row) else text
 
 
 def votes_of_row(request: Request, snapshot: Snapshot, row: int) -> list[dict[str, Any]]:
