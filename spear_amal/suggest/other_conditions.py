@@ -15,7 +15,7 @@ from spear_amal.labeling.cell_values import number_column
 from spear_amal.suggest.condition import Mined, RowCondition
 
 if TYPE_CHECKING:
-    from spear_amal.declared_lfs.similar import Vectors
+    from spear_amal.declared_lfs.similar import UnitVectors
 
 _BOUNDS = 9  # of a column of numbers, by quantiles
 # Shares of the rows that a neighbourhood holds, from a few near rows to many.
@@ -68,7 +68,7 @@ def numeric_columns(frame: pd.DataFrame, without: Iterable[str]) -> list[str]:
 
 
 def neighbour_conditions(
-    texts: Sequence[str], vectors: Vectors, gold_rows: np.ndarray, encoder: str, least_rows: int
+    texts: Sequence[str], vectors: UnitVectors, gold_rows: np.ndarray, encoder: str, least_rows: int
 ) -> Mined:
     """Return conditions on likeness to rows with gold and to the middles of clusters.
 
@@ -108,7 +108,7 @@ def neighbour_conditions(
     return kept, np.stack(masks, axis=1) if masks else np.empty((len(texts), 0), bool)
 
 
-def _middles(vectors: Vectors) -> list[list[int]]:
+def _middles(vectors: UnitVectors) -> list[list[int]]:
     """Return the rows next to the middle of each cluster."""
     from sklearn.cluster import MiniBatchKMeans
 
