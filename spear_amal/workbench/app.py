@@ -22,6 +22,7 @@ from spear_amal.workbench.pages import label, report, rows, rules, suggestions, 
 from spear_amal.workbench.preview import Previewer
 from spear_amal.workbench.render import render, workspace_of
 from spear_amal.workbench.security import HEADERS, Guard
+from spear_amal.workbench.suggester import Suggester
 from spear_amal.workbench.workspace import Workspace
 
 _STATIC = Path(__file__).parent / "static"
@@ -55,6 +56,7 @@ def create_app(workspace: Workspace, token: str, hosts: tuple[str, ...]) -> Star
         lifespan=_lifespan,
     )
     app.state.workspace = workspace
+    app.state.suggester = Suggester(workspace.project, workspace.hub)
     app.state.previewer = Previewer(workspace.snapshot.frame, workspace.project.text_column)
     return app
 
@@ -62,6 +64,7 @@ def create_app(workspace: Workspace, token: str, hosts: tuple[str, ...]) -> Star
 @asynccontextmanager
 async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     yield
+    await run_in_threadpool(app.state.suggester.close)
     await run_in_threadpool(app.state.previewer.close)
     await run_in_threadpool(app.state.workspace.close)
 
