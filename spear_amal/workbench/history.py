@@ -110,6 +110,23 @@ class Run:
         return self.outcome.get("estimate")
 
     @property
+    def verdict(self) -> str | None:
+        """What a comparison says of the rules, in a sentence."""
+        return self.outcome.get("verdict")
+
+    @property
+    def methods(self) -> list[dict[str, Any]]:
+        """The rows of a comparison: ``title, score, low, high, gain, gain_low, gain_high``."""
+        return self.outcome.get("methods") or []
+
+    @property
+    def lines(self) -> list[str]:
+        """What the command said at its end, beside the score, the verdict and its outputs."""
+        said = self.outcome.get("lines") or []
+        outputs = ("Estimated", "Model written", "Runs are in", "The model predicts with the rules")
+        return [line for line in said if not line.startswith(outputs) and line != self.verdict]
+
+    @property
     def kind(self) -> tuple[str, ...]:
         """What runs have in common whose scores can be held against each other."""
         estimate = self.estimate or {}

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 from threading import Event, RLock, Thread
 from typing import Any
@@ -150,6 +151,15 @@ class TrainingJob:
         with self.lock:
             return self.events.read()
 
+    def seconds(self) -> float:
+        """Return how long it ran until it wrote something for the last time."""
+        begun = self.state().get("begun")
+        with suppress(FileNotFoundError):
+            if begun is not None:
+                wrote = (self.folder / _EVENTS).stat().st_mtime
+                return max(wrote - datetime.fromisoformat(begun).timestamp(), 0.0)
+        return 0.0
+
     def result(self) -> dict[str, Any]:
         """Read the document that the command printed; empty where there is none."""
         try:
@@ -231,6 +241,7 @@ class TrainingJobs:
         self._over = Event()
         self._threads: list[Thread] = []
         self._is_watched = False
+        self._state: tuple[tuple[int, str], dict[str, Any]] | None = None
 
     def watch(self) -> None:
         """Begin to follow runs, those that another server started too."""
@@ -318,6 +329,7 @@ class TrainingJobs:
         self.watch()
         self._in_thread(lambda: self._keep_state(run, files))
         self._workspace.hub.publish("job", run=run, status="running")
+        self._workspace.hub.publish("history", run=run)
         return job
 
     def stop(self, run: str) -> None:
@@ -404,6 +416,7 @@ class TrainingJobs:
         if outcome["status"] == "done" and path.is_file():
             self._show_outputs(path)
         self._workspace.hub.publish("job", run=job.id, status=outcome["status"])
+        self._workspace.hub.publish("history", run=job.id)
 
     def _prune(self) -> None:
         """Remove models, outputs and curves of runs that are long over; their scores stay."""
@@ -414,6 +427,18 @@ class TrainingJobs:
                         path.unlink()
 
     # -- going back ------------------------------------------------------------------------------
+
+    def present_state(self) -> tuple[dict[str, Any], str]:
+        """Compute what a report shows of the project as it is, and the digest of its rules."""
+        workspace, files = self._workspace, self.files_now()
+        snapshot, key = workspace.snapshot, (workspace.snapshot.revision, files.digest)
+        with self._lock:
+            if self._state is not None and self._state[0] == key:
+                return self._state[1], files.digest
+        state = project_state(snapshot, workspace.project, files)
+        with self._lock:
+            self._state = (key, state)
+        return state, files.digest
 
     def files_now(self) -> RuleFiles:
         """Return the rule files as they are on the disk."""
@@ -460,7 +485,7 @@ def outcome_of(job: TrainingJob) -> dict[str, Any]:
     outcome: dict[str, Any] = {
         "status": str(end.get("status", "killed")),
         "message": str(end.get("message", "")),
-        "seconds": events.seconds,
+        "seconds": round(job.seconds(), 1),
         "ended": local_time().isoformat(),
     }
     if state.get("is_stopping") and outcome["status"] != "done":
