@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -44,9 +45,9 @@ class RuleFiles:
 
     @cached_property
     def digest(self) -> str:
-        """What tells this rule set from others."""
-        parts = ["-" if part is None else _digest(part) for part in (self.lfs, self.rules)]
-        return _digest("+".join(parts).encode())
+        """What tells this rule set from others; of the declared rules it is their meaning."""
+        lfs = "-" if self.lfs is None else _digest(self.lfs)
+        return _digest(f"{lfs}+{_digest(_meaning(self.rules or b''))}".encode())
 
     def texts(self) -> dict[str, str]:
         """Return the contents as text, by what the files are called here."""
@@ -338,6 +339,16 @@ def _bytes_of(path: Path) -> bytes | None:
         return path.read_bytes()
     except FileNotFoundError:
         return None
+
+
+def _meaning(rules: bytes) -> bytes:
+    """Return what a file of rules says, without comments and rejected suggestions."""
+    try:
+        content = tomllib.loads(rules.decode("utf-8-sig"))
+    except ValueError:
+        return rules
+    content.pop("rejected", None)
+    return json.dumps(content, sort_keys=True, default=str).encode()
 
 
 def _digest(content: bytes) -> str:

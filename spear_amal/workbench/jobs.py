@@ -15,12 +15,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from threading import Event, RLock, Thread
 from typing import Any
 
+from spear_amal.declared_lfs import change_rules, read_rules_file
 from spear_amal.errors import InputError, SpearAmalError, StaleError
 from spear_amal.io.atomic import write_aside
 from spear_amal.io.locks import exclusive, take_lock
@@ -37,6 +38,8 @@ KEPT_RUNS = 20  # runs whose models, outputs and curves are kept
 
 _STATE, _EVENTS, _RESULT, _ERRORS = "job.json", "events.jsonl", "result.json", "errors.txt"
 _OUTPUTS, MODEL, _LOCK = "outputs.npz", "model.safetensors", "running"
+#: What runs the command line. -P as for spear-amal itself: the project's files are no modules.
+PROGRAM = (sys.executable, "-P", "-m", "spear_amal")
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
@@ -195,8 +198,7 @@ class TrainingJob:
             with suppress(OSError):  # a file system without locks: a later server takes it for dead
                 take_lock(lock.fileno())
             self.process = subprocess.Popen(
-                # -P as for spear-amal itself: the project's files are no modules of Python.
-                [sys.executable, "-P", "-m", "spear_amal", *words],
+                [*PROGRAM, *words],
                 cwd=cwd,
                 env=environment,
                 stdin=lock,
@@ -218,6 +220,8 @@ class TrainingJob:
                 return
             waited.wait(LOOK_EVERY)
         _signal(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+        if self.process is not None:
+            self.process.wait()
 
 
 class TrainingJobs:
@@ -266,18 +270,28 @@ class TrainingJobs:
 
     def job(self, run: str) -> TrainingJob | None:
         """Return a run by its id; None where nothing is left of it, or nothing ever was."""
-        if run not in self.ids():
-            return None
-        with self._lock:
-            job = self._jobs.setdefault(run, TrainingJob.at(self._folder / run))
+        job = self._jobs.get(run)
+        if job is None:
+            if run not in self.ids():
+                return None
+            with self._lock:
+                job = self._jobs.setdefault(run, TrainingJob.at(self._folder / run))
         job.read_events()
         return job
+
+    def _latest(self) -> TrainingJob | None:
+        """Return the run that began last, without reading what it has written since."""
+        ids = self.ids()
+        if not ids:
+            return None
+        with self._lock:
+            return self._jobs.setdefault(ids[-1], TrainingJob.at(self._folder / ids[-1]))
 
     @property
     def latest(self) -> TrainingJob | None:
         """The run that began last."""
-        ids = self.ids()
-        return self.job(ids[-1]) if ids else None
+        job = self._latest()
+        return None if job is None else self.job(job.id)
 
     @property
     def running(self) -> TrainingJob | None:
@@ -364,22 +378,23 @@ class TrainingJobs:
 
     def _watch(self) -> None:
         """Tell the tabs what runs write, and finish those that are over, until closed."""
-        self._finish_former()
+        self.find_former()
         while not self._over.wait(LOOK_EVERY):
-            run = next(iter(self.ids()[-1:]), None)
-            job = None if run is None else self._jobs.get(run) or TrainingJob.at(self._folder / run)
-            if job is None or (run in self._jobs and job.status != "running"):
-                continue
-            with self._lock:
-                job = self._jobs.setdefault(job.id, job)
-            alive = job.is_alive  # first: what it wrote before its end is read below
-            if job.read_events():
-                self._workspace.hub.publish("job", run=job.id, status="running")
-            if not alive:
-                self._finish(job)
+            self.look()
 
-    def _finish_former(self) -> None:
-        """Finish runs that ended while nobody looked, and show the outputs of the last one."""
+    def look(self) -> None:
+        """Look once at the run that began last: tell the tabs what is new, finish it if over."""
+        job = self._latest()
+        if job is None or job.status != "running":
+            return
+        is_alive = job.is_alive  # first: what it wrote before its end is read below
+        if job.read_events():
+            self._workspace.hub.publish("job", run=job.id, status="running")
+        if not is_alive:
+            self._finish(job)
+
+    def find_former(self) -> None:
+        """Finish runs that ended while nobody looked; show what the last one says of the rows."""
         for run in self.ids():
             job = self.job(run)
             if job is not None and job.status == "running" and not job.is_alive:
@@ -448,6 +463,8 @@ class TrainingJobs:
     def go_back(self, rules: str, seen: str) -> None:
         """Put the files of a rule set in the place of the present ones, which are kept before.
 
+        Suggestions that were rejected stay so.
+
         Parameters
         ----------
         rules : str
@@ -474,7 +491,12 @@ class TrainingJobs:
             lfs = self.history.keep_json(lf_records(self._workspace.snapshot))
             self.history.keep_files(present)
             self.history.add_kept(present.digest, lfs, f"before going back to {rules}")
+            rejected = _rejected(project.rules)
             wanted.write(project.lfs, project.rules)
+        if rejected - _rejected(project.rules):
+            change_rules(
+                project.rules, lambda file: replace(file, rejected=file.rejected | rejected)
+            )
         self._workspace.hub.publish("history")
 
 
@@ -530,6 +552,14 @@ def _scores(result: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, An
         shown = "accuracy" if metric == "auto" else metric
         scores["estimate"] = judged_row | {"metric": shown, "source": source, "rows": None}
     return scores
+
+
+def _rejected(rules: Path) -> frozenset[str]:
+    """Return the rejected suggestions of a file of rules; none where it cannot be read."""
+    try:
+        return read_rules_file(rules).rejected
+    except InputError:
+        return frozenset()
 
 
 def _listed(value: Any) -> Any:
