@@ -230,11 +230,10 @@ class RuleHistory:
             raise unknown
         try:
             parts = json.loads(self._place(digest).read_text(encoding="utf-8"))
-            return RuleFiles(
-                *(None if parts[n] is None else self.content(parts[n]) for n in ("lfs", "rules"))
-            )
+            named = [parts["lfs"], parts["rules"]]
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             raise unknown from None
+        return RuleFiles(*(None if part is None else self.content(part) for part in named))
 
     def _place(self, digest: str) -> Path:
         return self._folder / _CONTENTS / digest

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, RLock, Thread
 from typing import Any
@@ -325,7 +324,7 @@ class TrainingJobs:
             if self.running is not None:
                 raise InputError("a run is under way already: wait for it, or stop it")
             begun = local_time()
-            run = f"{begun:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+            run = f"{begun.astimezone(UTC):%Y%m%d-%H%M%S-%f}"  # sorts by time
             folder = (self._folder / run).resolve()
             words = request.words(folder, "test" in project.settings)
             files = RuleFiles.read(project.lfs, project.rules)
