@@ -13,7 +13,7 @@ from spear_amal.cli.console import add_to_json, print_result, show_table, wants_
 from spear_amal.cli.labelled_rows import read_data
 from spear_amal.cli.options import AnalyzeOptions
 from spear_amal.cli.outputs import check_outputs
-from spear_amal.cli.votes import votes_of_table
+from spear_amal.cli.votes import has_lfs, votes_of_table
 from spear_amal.data import write_table
 from spear_amal.data.delimited import as_no_formula
 from spear_amal.data.id_column import ids_of
@@ -75,7 +75,7 @@ def _votes(
     is printed is about the LFs as they are now.
     """
     named = options.has_flag("votes") or (options.votes is not None and options.votes.is_dir())
-    if options.lfs is not None and options.data and not named:
+    if has_lfs(options) and options.data and not named:
         frame = read_data(options)
         cast = votes_of_table(options, frame)
         return cast.with_ids, frame, gold_of(frame, options, cast.matrix), cast.loaded.lfs

@@ -15,11 +15,11 @@ from spear_amal.cli.labelled_rows import read_data
 from spear_amal.cli.options import ApplyOptions, CliConfig
 from spear_amal.cli.outputs import check_outputs
 from spear_amal.cli.tables import print_blank, print_numbers
-from spear_amal.cli.votes import TableVotes, print_failures, vote, votes_of_table
+from spear_amal.cli.votes import TableVotes, lfs_of, print_failures, votes_of_table
 from spear_amal.data import read_rows
 from spear_amal.errors import FileFormatError, InputError
 from spear_amal.io.arrays import read_arrays
-from spear_amal.labeling import GRADES, ParquetLFApplier, VotesTest, load_lfs, votes_test
+from spear_amal.labeling import GRADES, ParquetLFApplier, VotesTest, votes_test
 from spear_amal.labeling.parquet_applier import meta_of
 from spear_amal.labeling.row_digests import row_digests
 from spear_amal.labeling.voted_folders import has_texts, have_column, mark_folder
@@ -29,7 +29,7 @@ from spear_amal.votes.npz import ADVICE, KIND, write_label_matrix
 from spear_amal.votes.parquet import MANIFEST, VoteFiles, parts_of
 from spear_amal.votes.voted_rows import VotedRows
 
-__all__ = ["apply", "gold_of", "grades_in_words", "show_lfs", "vote"]
+__all__ = ["apply", "gold_of", "grades_in_words", "show_lfs"]
 
 # In a file of votes: made by the command, which may replace it.
 _MARK = "written_by_apply"
@@ -81,7 +81,7 @@ def _apply_in_parts(options: ApplyOptions, folder: Path) -> None:
     others = [path for path in data if path.is_file() and path.suffix != ".parquet"]
     if others:
         raise InputError(f"--votes-folder needs Parquet files, found {others[0]}")
-    loaded = load_lfs(options.require("lfs"))
+    loaded = lfs_of(options)
     is_there = have_column(data, options.text_column, folder)
     text_column = options.text_column if is_there else None
     applier = ParquetLFApplier(loaded.lfs, loaded.classes, text_column)

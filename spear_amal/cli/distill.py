@@ -22,6 +22,7 @@ from spear_amal.cli.distill_report import (
 from spear_amal.cli.model_files import ImagesModel, load_model
 from spear_amal.cli.options import MODEL_SUFFIX, DistillOptions, is_file_name
 from spear_amal.cli.outputs import check_outputs
+from spear_amal.cli.votes import has_lfs
 from spear_amal.data import write_table
 from spear_amal.errors import InputError
 from spear_amal.estimators import DISTILLATION, DistilledClassifier, distiller
@@ -87,7 +88,7 @@ def check_method(settings: DistillOptions) -> None:
         raise InputError(f"assistants are for {', '.join(CHAINED)}; {name} has none")
     if name == "ce" and settings.teacher:
         raise InputError("ce learns from labels alone: leave --teacher out, or choose kd or amal")
-    if not settings.teacher and settings.lfs is None and name not in WITHOUT_TEACHER:
+    if not settings.teacher and not has_lfs(settings) and name not in WITHOUT_TEACHER:
         raise InputError(
             f"{name} needs a teacher: --teacher with a network's name, a model file or a file of "
             "teacher outputs"

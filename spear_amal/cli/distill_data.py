@@ -11,6 +11,7 @@ import pandas as pd
 from spear_amal.cli.options import DistillOptions
 from spear_amal.cli.tables import read_ids
 from spear_amal.cli.training_data import read_training_data, require_gold
+from spear_amal.cli.votes import has_lfs
 from spear_amal.data import TextFeatures, load_images
 from spear_amal.data.id_column import ID_COLUMN
 from spear_amal.data.images import ImageData
@@ -155,7 +156,7 @@ def _drawn(data: ImageData, n_train: int, seed: int) -> ImageData:
 
 
 def _texts(settings: DistillOptions) -> DistillData:
-    data = read_training_data(settings, settings.lfs is not None)
+    data = read_training_data(settings, has_lfs(settings))
     require_gold(data)
     frames = [table.frame for table in data.tables]
     known = None if data.id_column is None else _ids_of_tables(frames, settings)

@@ -15,6 +15,7 @@ from spear_amal.cli.options import CliConfig, InitOptions
 from spear_amal.cli.own_project import OwnTable, lfs_file, look_at_table, relative
 from spear_amal.cli.schema import kind_of
 from spear_amal.data import Corpus, synthetic_corpus, write_table
+from spear_amal.declared_lfs.rules_text import RULES_HEAD
 from spear_amal.errors import OutputExistsError
 from spear_amal.io.atomic import write_aside, written_together
 from spear_amal.io.leftovers import remove_leftovers
@@ -24,7 +25,8 @@ N_ROWS, N_TEST, N_LABELLED = 700, 200, 100
 # Keys of the project's spear.toml, and others that stand there as comments.
 SETTINGS = {
     **{"data": "data.csv", "test": "test.csv", "text_column": "text", "label_column": "label"},
-    **{"lfs": "lfs.py", "method": "recommended", "metric": "accuracy", "seed": 0},
+    **{"lfs": "lfs.py", "rules": "rules.toml"},
+    **{"method": "recommended", "metric": "accuracy", "seed": 0},
     **{"votes": "votes.npz", "output": "model.safetensors", "predictions": "predictions.csv"},
 }
 EXAMPLES = {
@@ -41,8 +43,8 @@ EXAMPLES = {
 README = """\
 # A project for spear-amal
 
-{about} `lfs.py` holds labelling functions, `spear.toml` the settings. Run in this folder, again
-and again:
+{about} `lfs.py` holds labelling functions, `rules.toml` declared ones, `spear.toml` the settings.
+Run in this folder, again and again:
 
     spear-amal apply        # apply the labelling functions, print what they do
     spear-amal analyze      # what to mend next, and the rows that they get wrong
@@ -57,7 +59,7 @@ and when you are content:
 From Python:
 
     from spear_amal import TextClassifier
-    TextClassifier.load("model.safetensors").predict(["a text"], lfs="lfs.py")
+    TextClassifier.load("model.safetensors").predict(["a text"], lfs=["lfs.py", "rules.toml"])
 
 {own}
 """
@@ -134,6 +136,7 @@ def _made_up_files() -> dict[str, Callable[[Path], None]]:
         "README.md": _text(readme),
         CliConfig.FILE: _text(settings_file(SETTINGS)),
         "lfs.py": _text(lfs),
+        "rules.toml": _text(RULES_HEAD),
         "data.csv": _rows(corpus, "train", N_LABELLED),
         "test.csv": _rows(corpus, "test", N_TEST),
     }
@@ -155,6 +158,7 @@ def _own_files(table: OwnTable, options: InitOptions) -> dict[str, Callable[[Pat
         "README.md": _text(README.format(about=about, evaluate="", own=_WRITE_RULES)),
         CliConfig.FILE: _text(settings_file(settings)),
         "lfs.py": _text(lfs_file(table.classes)),
+        "rules.toml": _text(RULES_HEAD),
     }
 
 

@@ -12,7 +12,7 @@ from spear_amal.cli.labelled_rows import read_data
 from spear_amal.cli.options import LabelOptions
 from spear_amal.cli.outputs import check_outputs
 from spear_amal.cli.tables import layout_of
-from spear_amal.cli.votes import votes_of_table
+from spear_amal.cli.votes import has_lfs, votes_of_table
 from spear_amal.data import read_rows
 from spear_amal.data.add_columns import add_columns
 from spear_amal.data.delimited import as_no_formula
@@ -67,7 +67,7 @@ def _by_model(options: LabelOptions) -> tuple[pd.DataFrame, pd.DataFrame, ClassN
 
     model = TextClassifier.load(options.model)  # type: ignore[arg-type]
     frame = model.rows_of(read_data(options, model.needed_text_))
-    votes = None if options.lfs is None else votes_of_table(options, frame).matrix
+    votes = votes_of_table(options, frame).matrix if has_lfs(options) else None
     if votes is None and model.needs_votes:
         raise InputError("this model predicts with the rules as well: give the LFs with --lfs")
     if votes is None and options.lf_votes:

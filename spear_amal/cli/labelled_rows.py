@@ -15,6 +15,9 @@ from spear_amal.data import read_rows, require_columns
 from spear_amal.data.id_column import ids_of
 from spear_amal.errors import InputError
 
+#: Column of a file of gold with the label that a row has in the data, which is to be corrected.
+REPLACES = "replaces"
+
 
 class DataOptions(Protocol):
     """What the options of a command say of its table."""
@@ -27,6 +30,9 @@ class DataOptions(Protocol):
     encoding: str | None
     sheet: str | None
     gold: tuple[Path, ...]
+
+    def has_flag(self, name: str) -> bool:
+        """Return whether a value was given on the command line."""
 
     def require(self, name: str) -> Any:
         """Return the value of an option that the command cannot do without."""
@@ -50,39 +56,53 @@ def read_data(options: DataOptions, text_column: str | None = "") -> pd.DataFram
     text = options.text_column if text_column == "" else text_column
     frame = read_frame(options, options.require("data"), text, options.label_column)
     for path in options.gold:
-        frame = fill_labels(frame, path, options)
+        if path.exists() or options.has_flag("gold"):
+            frame = fill_labels(frame, path, options)
+        else:  # as long as nobody has labelled a row in the workbench
+            print_status(f"{path} is not there yet: no labels from it")
     return frame
 
 
 def fill_labels(frame: pd.DataFrame, path: Path, options: DataOptions) -> pd.DataFrame:
     """Return the table with the labels of one file filled in, where it has none.
 
-    Rows are known by their ids if both have a column of them, else by their texts.
+    Rows are known by their ids if both have a column of them, else by their texts. A label that the
+    row has already is corrected if the file names it in the column ``replaces``.
 
     Raises
     ------
     InputError
-        If a labelled row is no row of the data, its text is another one there, or its label.
+        If a labelled row is no row of the data, its text is another one there, or its label is and
+        the file does not say that it replaces that.
     """
     label = options.label_column
     further = read_frame(options, [path], None, label)
     require_columns(further, [label], str(path))
     values = read_rows.label_values(further, label, str(path))
     filled = np.flatnonzero([value is not None for value in values])
+    replaced: list[str | None] = [None] * len(further)
+    if REPLACES in further:
+        as_labels = read_frame(options, [path], None, REPLACES)
+        replaced = read_rows.label_values(as_labels, REPLACES, str(path))
     present: list[str | None] = [None] * len(frame)
     if label in frame:
         present = read_rows.label_values(frame, label, "the data")
     rows_of = _rows_of(frame, further, filled, path, options)
+    n_corrected = 0
     for row, places in zip(filled.tolist(), rows_of, strict=True):
         for place in places:
-            if present[place] not in (None, values[row]):
+            if present[place] not in (None, values[row], replaced[row]):
                 raise InputError(
-                    f"{path}: row {row} (counted from 0) has the label {values[row]!r}, but that "
-                    f"row of the data (row {place}) has {present[place]!r}; mend one of the two"
+                    f"{path}: row {row} (counted from 0) has the label {values[row]!r}"
+                    f"{f' in place of {replaced[row]!r}' if replaced[row] else ''}, but that "
+                    f"row of the data (row {place}) has {present[place]!r}; mend one of the two, "
+                    f"or say in a column {REPLACES!r} which label it is to replace"
                 )
+            n_corrected += present[place] not in (None, values[row])
             present[place] = values[row]
     waiting = len(further) - len(filled)
-    still = f", {waiting} rows are not labelled yet" if waiting else ""
+    still = f", {n_corrected} of them in place of others" if n_corrected else ""
+    still += f", {waiting} rows are not labelled yet" if waiting else ""
     print_status(f"{path}: {len(filled)} labels for rows of the data{still}")
     column = pd.Series(present, index=frame.index, dtype=object, name=label)
     return frame.assign(**{label: column})

@@ -18,6 +18,13 @@ Count = Annotated[int, Field(ge=1)]
 Lfs = Annotated[
     Path | None, Field(description="Python file with the labelling functions; it is run.")
 ]
+Rules = Annotated[
+    Path | None,
+    Field(
+        description="TOML file with declared labelling functions, and the names of muted ones, "
+        "which are left out."
+    ),
+]
 Force = Annotated[bool, Field(description="Overwrite outputs that are there.")]
 FaultTolerant = Annotated[
     bool, Field(description="Let a labelling function that fails on a row abstain there.")
@@ -89,6 +96,7 @@ class TrainingConfig(Options):
         "wrote, filled in.",
     )
     lfs: Lfs = None
+    rules: Rules = None
     cache: Path | None = option(
         None,
         "Folder where votes are kept, so that only edited labelling functions run again; default: "
@@ -142,7 +150,7 @@ class ApplyOptions(CliConfig):
     """Options of ``apply``."""
 
     SHOWN: ClassVar = {
-        "Options": "data lfs votes votes_folder force",
+        "Options": "data lfs rules votes votes_folder force",
         "Rows": "text_column label_column gold id_column sep encoding sheet",
         "Labelling functions": "fault_tolerant jobs cache no_cache",
     }
@@ -163,7 +171,7 @@ class AnalyzeOptions(CliConfig):
     """Options of ``analyze``."""
 
     SHOWN: ClassVar = {
-        "Options": "data lfs lf votes table html force",
+        "Options": "data lfs rules lf votes table html force",
         "Rows": "text_column label_column gold id_column sep encoding sheet",
         "Labelling functions": "fault_tolerant jobs cache no_cache",
     }
@@ -191,7 +199,7 @@ class NextOptions(CliConfig):
     """Options of ``next``."""
 
     SHOWN: ClassVar = {
-        "Options": "count data lfs output chosen force",
+        "Options": "count data lfs rules output chosen force",
         "Rows": "text_column label_column gold id_column sep encoding sheet",
         "Labelling functions": "fault_tolerant jobs cache no_cache",
     }
@@ -215,7 +223,7 @@ class TrainOptions(CliConfig):
     """Options of ``train``."""
 
     SHOWN: ClassVar = {
-        "Options": "data lfs method output report row_outputs events force",
+        "Options": "data lfs rules method output report row_outputs events force",
         "Rows": "text_column label_column gold id_column sep encoding sheet validation "
         "fault_tolerant cache no_cache",
         "Training": "features metric seed max_epochs checkpoint",
@@ -249,7 +257,7 @@ class CompareOptions(CliConfig):
     """Options of ``compare``."""
 
     SHOWN: ClassVar = {
-        "Options": "data lfs further html runs events force",
+        "Options": "data lfs rules further html runs events force",
         "Rows": "text_column label_column gold id_column sep encoding sheet validation test "
         "in_folds fault_tolerant cache no_cache",
         "Comparison": "folds repeats baseline smallest_gain jobs",
@@ -288,7 +296,7 @@ class CrossoverOptions(CliConfig):
     """Options of ``crossover``."""
 
     SHOWN: ClassVar = {
-        "Options": "source data lfs method html runs force",
+        "Options": "source data lfs rules method html runs force",
         "Rows": "text_column label_column gold id_column sep encoding sheet test in_folds "
         "fault_tolerant cache no_cache data_dir",
         "Labels": "sizes largest folds repeats smallest_gain labels_per_rule jobs",
@@ -336,7 +344,7 @@ class PredictOptions(CliConfig):
     """Options of ``predict``."""
 
     SHOWN: ClassVar = {
-        "Options": "output data predictions lfs force",
+        "Options": "output data predictions lfs rules force",
         "Rows": "id_column sep encoding sheet",
     }
 
@@ -351,7 +359,7 @@ class LabelOptions(CliConfig):
     """Options of ``label``."""
 
     SHOWN: ClassVar = {
-        "Options": "data lfs label_model model labelled lf_votes force",
+        "Options": "data lfs rules label_model model labelled lf_votes force",
         "Rows": "text_column label_column gold id_column sep encoding sheet",
         "Labelling functions": "fault_tolerant jobs cache no_cache",
     }
@@ -378,7 +386,7 @@ class EvaluateOptions(CliConfig):
     """Options of ``evaluate``."""
 
     SHOWN: ClassVar = {
-        "Options": "output test lfs",
+        "Options": "output test lfs rules",
         "Rows": "label_column sep encoding sheet",
     }
 
@@ -417,7 +425,9 @@ ImagesPath = Annotated[
 
 
 _ONLY_WITH = {
-    "--data": ("validation", "gold", "id_column", "sep", "encoding", "sheet", "lfs", "cache"),
+    "--data": (
+        *("validation", "gold", "id_column", "sep", "encoding", "sheet", "lfs", "rules", "cache"),
+    ),
     "--images": ("images_path", "subset", "label_noise", "augment"),
 }
 
@@ -503,7 +513,7 @@ class DistillOptions(DistillConfig):
     SHOWN: ClassVar = {
         "Options": "data images student teacher method output report weights force",
         "Tables": "text_column label_column gold id_column sep encoding sheet validation lfs "
-        "fault_tolerant cache no_cache",
+        "rules fault_tolerant cache no_cache",
         "Images": "images_path data_dir subset label_noise augment",
         "Teachers": "assistant temperature early_stopped teacher_cache",
         "Training": "metric max_epochs optimiser lr schedule milestones batch_size seed device "
@@ -533,6 +543,7 @@ class TeacherOutputsOptions(Options):
     images: Images = None
     images_path: ImagesPath = None
     lfs: Lfs = None
+    rules: Rules = None
     data_dir: DataDir = None
     force: Force = False
 

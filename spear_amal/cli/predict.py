@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix, f1_score
 
-from spear_amal.cli.apply import vote
 from spear_amal.cli.console import add_to_json, print_result, print_warning, show_rows
 from spear_amal.cli.options import EvaluateOptions, PredictOptions
 from spear_amal.cli.outputs import check_outputs
 from spear_amal.cli.tables import ReadingOptions, layout_of, print_numbers, read_frame
+from spear_amal.cli.votes import LFOptions, has_lfs, lfs_of, vote
 from spear_amal.data import read_rows
 from spear_amal.data.add_columns import add_columns
 from spear_amal.data.delimited import as_no_formula
@@ -46,7 +46,7 @@ def predict(options: PredictOptions) -> None:
     clash = [name for name in (PREDICTED, *names) if name in frame]
     if clash:
         raise InputError(f"the data already has the column {clash[0]!r}; rename or drop it")
-    p = _probabilities(model, frame, options.lfs, model.label_column_)
+    p = _probabilities(model, frame, options, model.label_column_)
     if is_delimited(target):
         classes = [as_no_formula(str(name)) for name in classes]
     added: dict[str, Any] = {PREDICTED: [classes[code] for code in p.argmax(1)]}
@@ -73,7 +73,7 @@ def evaluate(options: EvaluateOptions) -> None:
     known = np.flatnonzero(codes >= 0)
     if not len(known):
         raise InputError(f"{where}: no row has a label in the column {options.label_column!r}")
-    everywhere = _probabilities(model, frame, options.lfs, options.label_column)
+    everywhere = _probabilities(model, frame, options, options.label_column)
     p, y = everywhere[known], model.places_[codes[known]]
     print_result(f"{len(frame)} rows, {len(known)} of them labelled and scored")
     new = not _warn_of_known_rows(model, frame.iloc[known])
@@ -111,14 +111,14 @@ def _warn_of_known_rows(model: TextClassifier, scored: pd.DataFrame) -> bool:
 
 
 def _probabilities(
-    model: TextClassifier, frame: pd.DataFrame, lfs: Path | None, label: str | None
+    model: TextClassifier, frame: pd.DataFrame, options: LFOptions, label: str | None
 ) -> np.ndarray:
     """Return probabilities (n, C); LFs do not see the column of labels, as in training."""
     votes = None
     if model.needs_votes:
-        if lfs is None:
+        if not has_lfs(options):
             raise InputError("this model predicts with the rules as well: give the LFs with --lfs")
-        votes = vote(frame, lfs, model.text_column_, label_column=label)
+        votes = vote(frame, lfs_of(options), model.text_column_, label_column=label)
     return model.predict_proba(frame, votes)
 
 

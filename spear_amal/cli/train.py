@@ -28,10 +28,11 @@ from spear_amal.cli.options import TrainOptions
 from spear_amal.cli.outputs import check_outputs
 from spear_amal.cli.row_outputs import check_texts, write_outputs
 from spear_amal.cli.training_data import read_training_data
+from spear_amal.cli.votes import has_lfs, lfs_of
 from spear_amal.estimators import PooledClassifier
 from spear_amal.io.atomic import written_together
 from spear_amal.label_models import UNKNOWN_WITHOUT_GOLD
-from spear_amal.labeling import LFReview, VotesTest, load_lfs, review_lfs, votes_test
+from spear_amal.labeling import LFReview, VotesTest, review_lfs, votes_test
 from spear_amal.report import Evaluation, Examples, ReportContent, votes_sentence
 from spear_amal.studies import MethodSpec, parse_method
 from spear_amal.studies.crossval.estimate import ScoreEstimate
@@ -213,10 +214,10 @@ def _report(
 
 def _review(settings: TrainOptions, train: LabelledTable) -> LFReview | None:
     """Return the review of the rules, with the words of the rows; None without rules."""
-    if train.votes is None or settings.lfs is None:
+    if train.votes is None or not has_lfs(settings):
         return None
     gold = train.votes.classes.as_numbers(train.y)
-    lfs = load_lfs(settings.lfs).lfs  # they know the words that they look for
+    lfs = lfs_of(settings).lfs  # they know the words that they look for
     return review_lfs(train.votes, gold, train.texts or None, lfs)
 
 

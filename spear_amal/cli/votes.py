@@ -1,4 +1,4 @@
-"""Votes of a file of labelling functions on a table: read from the cache, or computed."""
+"""Votes of a project's labelling functions on a table: read from the cache, or computed."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ import pandas as pd
 from spear_amal.cli.console import print_status, warnings_as_notes
 from spear_amal.data import read_rows
 from spear_amal.data.id_column import ids_of
+from spear_amal.declared_lfs import load_project_lfs
+from spear_amal.errors import InputError
 from spear_amal.io.atomic import write_aside
 from spear_amal.labeling import (
     ApplierMetadata,
@@ -21,7 +23,6 @@ from spear_amal.labeling import (
     LoadedLFs,
     PandasLFApplier,
     VoteCache,
-    load_lfs,
 )
 from spear_amal.votes.label_matrix import LabelMatrix
 
@@ -31,6 +32,24 @@ CACHE_FOLDER = ".spear_amal_cache"
 CACHE_BYTES = 500_000_000
 
 
+class LFOptions(Protocol):
+    """What the options of a command say of LFs."""
+
+    @property
+    def lfs(self) -> Path | None:
+        """Python file."""
+
+    @property
+    def rules(self) -> Path | None:
+        """File of declared rules."""
+
+    def has_flag(self, name: str) -> bool:
+        """Return whether a value was given on the command line."""
+
+    def require(self, name: str) -> Any:
+        """Return the value of an option that the command cannot do without."""
+
+
 class VotingOptions(Protocol):
     """What the options of a command say of applying LFs."""
 
@@ -38,9 +57,13 @@ class VotingOptions(Protocol):
     label_column: str
     id_column: str | None
     lfs: Path | None
+    rules: Path | None
     cache: Path | None
     fault_tolerant: bool
     no_cache: bool
+
+    def has_flag(self, name: str) -> bool:
+        """Return whether a value was given on the command line."""
 
     def require(self, name: str) -> Any:
         """Return the value of an option that the command cannot do without."""
@@ -76,17 +99,39 @@ class TableVotes:
         return identified
 
 
+def has_lfs(options: LFOptions) -> bool:
+    """Return whether options name LFs: a Python file, or a file of rules that is there."""
+    return options.lfs is not None or (options.rules is not None and options.rules.is_file())
+
+
+def lfs_of(options: LFOptions) -> LoadedLFs:
+    """Load the LFs that options name, without muted ones; print which muted names are no LFs.
+
+    Raises
+    ------
+    InputError
+        As :func:`~spear_amal.declared_lfs.load_project_lfs`; if none are named, or a flag names a
+        file of rules that is missing. One that the settings name may be missing: it comes with the
+        first rule.
+    """
+    rules = options.rules
+    if rules is not None and options.has_flag("rules") and not rules.is_file():
+        raise InputError(f"no such file of declared rules: {rules}")
+    if not has_lfs(options):
+        options.require("lfs")
+    with warnings_as_notes():
+        return load_project_lfs(options.lfs, rules)
+
+
 def votes_of_table(options: VotingOptions, frame: pd.DataFrame) -> TableVotes:
     """Apply the LFs that options name to the rows of a table; see :func:`vote`."""
-    lfs = options.require("lfs")
-    loaded = load_lfs(lfs)
+    loaded = lfs_of(options)
     text, label = options.text_column, options.label_column
     id_column = options.id_column
     matrix = vote(
-        *(frame, lfs, text, options.fault_tolerant, getattr(options, "jobs", 1)),
+        *(frame, loaded, text, options.fault_tolerant, getattr(options, "jobs", 1)),
         cache=votes_cache(options),
         label_column=label,
-        loaded=loaded,
     )
     with warnings_as_notes():
         ids = ids_of(frame, id_column)
@@ -95,20 +140,19 @@ def votes_of_table(options: VotingOptions, frame: pd.DataFrame) -> TableVotes:
 
 def vote(
     frame: pd.DataFrame,
-    lfs: Path,
+    loaded: LoadedLFs,
     text_column: str,
     fault_tolerant: bool = False,
     n_jobs: int = 1,
     cache: Path | None = None,
     label_column: str | None = None,
-    loaded: LoadedLFs | None = None,
 ) -> LabelMatrix:
-    """Apply the LFs of a file to rows; print what was read from a cache, and tolerated failures.
+    """Apply LFs to rows; print what was read from a cache, and tolerated failures.
 
     Parameters
     ----------
     frame : DataFrame of n rows
-    lfs : path
+    loaded : LoadedLFs
     text_column : str
     fault_tolerant : bool
     n_jobs : int
@@ -116,10 +160,7 @@ def vote(
         Folder where votes are kept: only LFs run that were edited since, or new rows need.
     label_column : str, optional
         A column that LFs do not see: votes must not depend on gold, nor change with it.
-    loaded : LoadedLFs, optional
-        What the file holds, if it was run already.
     """
-    loaded = load_lfs(lfs) if loaded is None else loaded
     applier = PandasLFApplier(loaded.lfs, loaded.classes, text_column)
     rows = read_rows.for_lfs(frame, text_column)
     if label_column in rows and label_column not in (text_column, read_rows.LF_COLUMN):
@@ -153,11 +194,12 @@ def _columns_seen(
 
 def votes_cache(options: VotingOptions) -> Path | None:
     """Return the folder of votes of a command, made if it is the default one; None without one."""
-    if options.no_cache or options.lfs is None:
+    beside = options.lfs or options.rules
+    if options.no_cache or beside is None:
         return None
     if options.cache is not None:
         return options.cache
-    folder = options.lfs.parent / CACHE_FOLDER
+    folder = beside.parent / CACHE_FOLDER
     ignore = folder / ".gitignore"
     try:
         if not ignore.is_file():

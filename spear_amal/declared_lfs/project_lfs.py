@@ -50,8 +50,8 @@ def load_project_lfs(
     if lfs is not None:
         python = load_lfs(lfs, may_be_empty=bool(file.rules))
     if classes is None:
-        classes = _classes(python, file.rules, labels)
-    declared = [make_lf(_with_class(rule, classes, where, lfs)) for rule in file.rules]
+        classes = classes_of_project(python, file.rules, labels)
+    declared = [make_lf(rule_with_class(rule, classes, where, lfs)) for rule in file.rules]
     clash = {lf.name for lf in python.lfs} & {lf.name for lf in declared}
     if clash:
         raise InputError(
@@ -64,7 +64,9 @@ def load_project_lfs(
     return LoadedLFs(_audible(loaded, file.muted, where), classes)
 
 
-def _classes(python: LoadedLFs, rules: Sequence[Rule], labels: Iterable[str]) -> ClassesLike:
+def classes_of_project(
+    python: LoadedLFs, rules: Sequence[Rule], labels: Iterable[str]
+) -> ClassesLike:
     """Return the classes that LFs vote for; None where they are mere numbers."""
     if python.classes is not None or not rules:
         return python.classes
@@ -82,7 +84,7 @@ def _classes(python: LoadedLFs, rules: Sequence[Rule], labels: Iterable[str]) ->
     return tuple(sorted(named))
 
 
-def _with_class(rule: Rule, classes: ClassesLike, where: str, lfs: PathLike | None) -> Rule:
+def rule_with_class(rule: Rule, classes: ClassesLike, where: str, lfs: PathLike | None) -> Rule:
     """Return a rule whose label is one of the classes: of numbers, a number."""
     known = ClassSet(classes)
     number = whole_number(rule.label)

@@ -13,9 +13,17 @@ from spear_amal.declared_lfs.rules import Rule
 if TYPE_CHECKING:
     from spear_amal.declared_lfs.rules_toml import RulesFile
 
-HEAD = """\
-# Labelling functions (LFs) that are declared here, one table each, sorted by name. The workbench
-# writes them, and so may you; docs/labelling.md says what a table may hold.
+#: What a file without rules begins with.
+RULES_HEAD = """\
+# Labelling functions (LFs) that are declared, one table each, sorted by name. The workbench writes
+# them, and so may you:
+#
+#     [rules.prize]
+#     kind = "keyword"
+#     label = "spam"
+#     keywords = ["prize", "won"]
+#
+# docs/labelling.md says what else there may be.
 """
 _INDENT = "    "
 _HEADER = re.compile(r"[ \t]*\[[ \t]*rules[ \t]*\.")
@@ -46,7 +54,7 @@ def rewritten(text: str, before: RulesFile, after: RulesFile) -> str:
     new = [rule for rule in after.rules if before.named(rule.name) is None]
     if len(gone) == len(new) == 1 and gone[0].name in blocks:  # renamed: its comments go with it
         blocks[new[0].name] = _Block(blocks[gone[0].name].comments, "")
-    parts = [_head(head or HEAD, before, after)]
+    parts = [_head(head or RULES_HEAD, before, after)]
     for rule in after.rules:
         block = blocks.get(rule.name, _Block("", ""))
         table = block.table

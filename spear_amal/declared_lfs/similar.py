@@ -7,18 +7,18 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+import scipy.sparse as sp
 
 from spear_amal._typing import ClassLike
 from spear_amal.data.encoder_backends import WORDLLAMA, Encode, find_encoder
-from spear_amal.data.encoders import TextEncoder
 from spear_amal.declared_lfs.rules import NGRAMS, checked_rule
 from spear_amal.labeling.builders import ColumnLF, text_of
 
 if TYPE_CHECKING:
-    import scipy.sparse as sp
+    from spear_amal.data.encoders import TextEncoder
 
-    # Unit vectors (n, D) of texts, one a row.
-    Vectors: TypeAlias = np.ndarray | sp.csr_array
+# Unit vectors (n, D) of texts, one a row.
+UnitVectors: TypeAlias = np.ndarray | sp.csr_array
 
 _DIGITS = 4
 _COLUMNS = 2**20  # hashed n-grams rarely fall together there
@@ -113,7 +113,7 @@ class SimilarLF(ColumnLF):
         return super().facts() | {"is like": f"{shown} ({self.at_least} or more by {self.encoder})"}
 
 
-def nearest_similarities(vectors: Vectors, examples: Vectors) -> np.ndarray:
+def nearest_similarities(vectors: UnitVectors, examples: UnitVectors) -> np.ndarray:
     """Return of each text (n,) the cosine similarity to the example that is nearest to it.
 
     It depends on the vectors of that text and the examples alone, to the last bit, and is rounded
@@ -125,14 +125,14 @@ def nearest_similarities(vectors: Vectors, examples: Vectors) -> np.ndarray:
         Of :func:`vectors_of`.
     """
     if not isinstance(vectors, np.ndarray):
-        products = (vectors @ examples.T.tocsr()).toarray()  # row by row, in order
+        products = (vectors @ sp.csr_array(examples.T)).toarray()  # row by row, in order
     else:  # one example after the other: products of matrices round by how many rows there are
         columns = [(vectors * row).sum(axis=1, dtype=np.float64) for row in np.asarray(examples)]
         products = np.stack(columns, axis=1)
     return np.asarray(np.round(products.max(axis=1), _DIGITS))
 
 
-def vectors_of(encoder: str, texts: Sequence[str]) -> Vectors:
+def vectors_of(encoder: str, texts: Sequence[str]) -> UnitVectors:
     """Return unit vectors (n, D) of texts, each by itself alone: a dense or a sparse array.
 
     Parameters
@@ -151,7 +151,6 @@ def vectors_of(encoder: str, texts: Sequence[str]) -> Vectors:
 
 def _ngrams(texts: Sequence[str]) -> sp.csr_array:
     """Return hashed counts of letter n-grams within words, by the logarithm."""
-    import scipy.sparse as sp
     from sklearn.feature_extraction.text import HashingVectorizer
     from sklearn.preprocessing import normalize
 
@@ -171,6 +170,8 @@ def _identity(encoder: str) -> str:
 @lru_cache(maxsize=8)
 def _encoder(name: str) -> TextEncoder:
     """Return an encoder that gives every text the vector that it gets alone."""
+    from spear_amal.data.encoders import TextEncoder  # imports scikit-learn
+
     if name == WORDLLAMA:  # averages words: others of a batch make no difference, and it is fast
         return TextEncoder(name, cache=False)
     found, loaded = find_encoder(name), list[Encode]()
@@ -185,5 +186,5 @@ def _encoder(name: str) -> TextEncoder:
 
 
 @lru_cache(maxsize=256)
-def _examples(identity: str, encoder: str, examples: tuple[str, ...]) -> Vectors:
+def _examples(identity: str, encoder: str, examples: tuple[str, ...]) -> UnitVectors:
     return vectors_of(encoder, examples)

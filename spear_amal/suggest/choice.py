@@ -14,6 +14,7 @@ from spear_amal.suggest.pool import ConditionPool
 
 #: Share of the rows of two candidates that both have, from which one stands for both.
 ALIKE = 0.7
+_MOST_LIKE = 5  # candidates "like these rows" of a list: they are many, and hard to read
 _MOST_COMPARED = 400
 # Gold rows that confident rows count for; and of chance, where there are none.
 _WORTH, _BLIND = 4.0, 2.0
@@ -227,12 +228,15 @@ class _Picked:
         places = list(range(len(self._picked)))
         everything = [*self._picked, *pairs]
         shown: dict[tuple[int, int], list[int]] = {}
+        is_like = [condition.kind == "similar" for condition in self._pool.conditions]
+        n_like = 0
         for place in range(len(self._picked), len(everything)):
             j, c = everything[place]
             same = [p for p in places if everything[p][1] == c and alike[p, place]]
             if same:
                 shown.get(everything[same[0]], []).append(j)
-            elif len(shown) < n:
+            elif len(shown) < n and not (is_like[j] and n_like >= _MOST_LIKE):
+                n_like += is_like[j]
                 shown[j, c] = []
                 places.append(place)
         self._picked = [everything[place] for place in places]

@@ -28,11 +28,13 @@ from spear_amal.row_outputs import read_row_outputs
 from spear_amal.workbench.history import RuleFiles, RuleHistory, Run, local_time
 from spear_amal.workbench.project_state import gold_counts, lf_records, project_state
 from spear_amal.workbench.run_events import RunEvents
+from spear_amal.workbench.snapshot import Snapshot
 from spear_amal.workbench.workspace import Workspace
 
 LOOK_EVERY = 0.4  # seconds between two looks at what a run has written
 PATIENCE = 10.0  # seconds that a run has to stop when it is asked to
 TAIL = 20  # lines of what a run wrote to stderr that are shown
+_SETTLE = 5.0  # seconds that a start waits for LFs that are running
 KEPT_RUNS = 20  # runs whose models, outputs and curves are kept
 
 _STATE, _EVENTS, _RESULT, _ERRORS = "job.json", "events.jsonl", "result.json", "errors.txt"
@@ -318,7 +320,9 @@ class TrainingJobs:
         InputError
             If another one is under way, or no such run can be asked for.
         """
-        project, snapshot = self._workspace.project, self._workspace.snapshot
+        project = self._workspace.project
+        self._workspace.wait(_is_settled, _SETTLE)
+        snapshot = self._workspace.snapshot
         self._folder.mkdir(parents=True, exist_ok=True)
         with exclusive(self._folder), self._lock:
             if self.running is not None:
@@ -340,7 +344,7 @@ class TrainingJobs:
             self.history.begin(Run(run, begun, asked, rules, lfs, gold_counts(snapshot)))
             job.start(words, project.folder)
         self.watch()
-        self._in_thread(lambda: self._keep_state(run, files))
+        self._in_thread(lambda: self._keep_state(run, files, snapshot))
         self._workspace.hub.publish("job", run=run, status="running")
         self._workspace.hub.publish("history", run=run)
         return job
@@ -366,10 +370,10 @@ class TrainingJobs:
         self._threads = [other for other in self._threads if other.is_alive()] + [thread]
         thread.start()
 
-    def _keep_state(self, run: str, files: RuleFiles) -> None:
+    def _keep_state(self, run: str, files: RuleFiles, snapshot: Snapshot) -> None:
         """Keep what a report shows of the project as it is at the start of a run."""
         workspace = self._workspace
-        state = project_state(workspace.snapshot, workspace.project, files)
+        state = project_state(snapshot, workspace.project, files)
         self.history.set_state(run, self.history.keep_json(state))
         workspace.hub.publish("history", run=run)
 
@@ -407,7 +411,7 @@ class TrainingJobs:
 
     def _show_outputs(self, path: Path) -> None:
         # Outputs of a file that somebody damaged must not end the watching.
-        with suppress(SpearAmalError, OSError, NotImplementedError):
+        with suppress(SpearAmalError, OSError):
             self._workspace.take_outputs(path)
 
     def _finish(self, job: TrainingJob) -> None:
@@ -551,6 +555,11 @@ def _scores(result: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, An
         shown = "accuracy" if metric == "auto" else metric
         scores["estimate"] = judged_row | {"metric": shown, "source": source, "rows": None}
     return scores
+
+
+def _is_settled(snapshot: Snapshot) -> bool:
+    """Return whether no LF has votes of its former self."""
+    return not any(lf.is_running for lf in snapshot.lfs)
 
 
 def _rejected(rules: Path) -> frozenset[str]:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 def workspace_of(request: Request) -> Workspace:
     """Return the workspace that a request is about."""
     workspace: Workspace = request.app.state.workspace
+    if not hasattr(request.state, "heard"):  # before the page looks at anything
+        request.state.heard = workspace.hub.last
     return workspace
 
 
@@ -43,12 +45,14 @@ def render(request: Request, template: str, status: int = 200, **context: Any) -
         Name of a file in the folder of templates. Those of parts begin with an underscore.
     status : int
     **context
-        What the template shows, beside ``project``, ``path`` and ``snapshot``.
+        What the template shows, beside ``project``, ``path``, ``snapshot``, and ``heard``: the
+        number of the last event before.
     """
     workspace = workspace_of(request)
     general = {
         "project": workspace.project,
         "path": request.url.path,
+        "heard": request.state.heard,
         "snapshot": context.pop("snapshot", None) or workspace.snapshot,
     }
     text = environment().get_template(template).render(**general, **context)

@@ -62,6 +62,8 @@ class LFState:
         When the workbench first saw it as it is.
     line : int or None
         Where it stands in the Python file.
+    key : str
+        Another one as soon as the LF does something else.
     """
 
     name: str
@@ -75,6 +77,7 @@ class LFState:
     error: LFError | None = None
     changed: datetime | None = None
     line: int | None = None
+    key: str = ""
 
     @property
     def is_active(self) -> bool:
@@ -95,12 +98,15 @@ class RowOutputs:
     weights : DataFrame of n rows or None
         Learnt weight of each loss; NaN where a loss says nothing of a row.
     trained : datetime
+    is_stale : bool
+        Whether the table has rows that the model was never asked about; they are NaN here.
     """
 
     proba: np.ndarray
     rule_proba: np.ndarray | None
     weights: pd.DataFrame | None
     trained: datetime
+    is_stale: bool = False
 
 
 @dataclass(frozen=True)
@@ -130,6 +136,8 @@ class Snapshot:
         Another one as soon as rows of the table differ: positions of rows mean nothing then.
     is_loading : bool
         Whether the Python file of LFs is being run, so that there may be others in a moment.
+    rejected : frozenset of str
+        Signatures of suggestions that are not made again.
     """
 
     revision: int
@@ -143,11 +151,17 @@ class Snapshot:
     problems: tuple[str, ...] = ()
     table: str = ""
     is_loading: bool = False
+    rejected: frozenset[str] = frozenset()
 
     @property
     def active(self) -> tuple[LFState, ...]:
         """LFs that vote: neither muted nor without votes by an error."""
         return tuple(lf for lf in self.lfs if lf.is_active)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no LF is being run, or waits to be."""
+        return not (self.is_loading or any(lf.is_running for lf in self.lfs))
 
     def label_of(self, row: int) -> str | None:
         """Return the gold class of a row by name, None where it is not known."""

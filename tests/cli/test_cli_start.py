@@ -66,7 +66,7 @@ def test_init_writes_a_project_once(run, ok, tmp_path):
     folder = tmp_path / "a" / "new"
     ok("init", folder)
     names = {path.name for path in folder.iterdir()}
-    assert names == {"README.md", "spear.toml", "lfs.py", "data.csv", "test.csv"}
+    assert names == {"README.md", "spear.toml", "lfs.py", "rules.toml", "data.csv", "test.csv"}
     (folder / "lfs.py").write_text("mine")
     again = run("init", folder)
     assert again.exit_code == 2
@@ -98,7 +98,8 @@ def test_init_finds_the_columns_of_a_table_of_ones_own(ok, monkeypatch, tmp_path
     assert "4 rows; texts in 'body'; labels in 'team': 3 rows, 2 classes" in shown
     monkeypatch.chdir(tmp_path / "new")
     assert load_lfs("lfs.py").classes == ("billing", 'the "it" desk')
-    assert {path.name for path in Path().iterdir()} == {"README.md", "spear.toml", "lfs.py"}
+    names = {path.name for path in Path().iterdir()}
+    assert names == {"README.md", "spear.toml", "lfs.py", "rules.toml"}
     ok("apply")
     votes = LabelMatrix.load("votes.npz")
     assert votes.lf_names == ("says_billing", "says_the_it_desk")

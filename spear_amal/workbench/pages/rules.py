@@ -59,24 +59,7 @@ def rules_page(request: Request) -> Response:
 
 def lf_page(request: Request) -> Response:
     """Show one LF closely."""
-    workspace = workspace_of(request)
-    snapshot, name = workspace.snapshot, request.path_params["name"]
-    lf = snapshot.named(name)
-    if lf is None:
-        raise HTTPException(404, f"There is no LF {name!r}; was it renamed or removed?")
-    lines = lf_lines(snapshot, workspace.rule_table(), LFView())
-    return render(
-        request,
-        "lf.html",
-        snapshot=snapshot,
-        line=next(line for line in lines if line.lf is lf),
-        effect=workspace.effect_of_muting(name),
-        rows=_rows_of(request, lf, snapshot),
-        quarrels=quarrels(lf, snapshot),
-        words=_words_of(lf, snapshot),
-        seen=_as_json(lf.rule),
-        grades=GRADES,
-    )
+    return _lf_closely(request, "lf.html", request.path_params["name"])
 
 
 # -- parts ----------------------------------------------------------------------------------------
@@ -88,6 +71,32 @@ def list_part(request: Request) -> Response:
     snapshot, view = workspace.snapshot, LFView.of(request.query_params)
     parts = _list_parts(workspace, snapshot, view)
     return render(request, "_lf_list.html", snapshot=snapshot, **parts)
+
+
+def lf_part(request: Request) -> Response:
+    """Show what is known of one LF alone."""
+    return _lf_closely(request, "_lf.html", request.query_params.get("name", ""))
+
+
+def _lf_closely(request: Request, template: str, name: str) -> Response:
+    workspace = workspace_of(request)
+    snapshot = workspace.snapshot
+    lf = snapshot.named(name)
+    if lf is None:
+        raise HTTPException(404, f"There is no LF {name!r}; was it renamed or removed?")
+    lines = lf_lines(snapshot, workspace.rule_table(), LFView())
+    return render(
+        request,
+        template,
+        snapshot=snapshot,
+        line=next(line for line in lines if line.lf is lf),
+        effect=workspace.effect_of_muting(name),
+        rows=_rows_of(request, lf, snapshot),
+        quarrels=quarrels(lf, snapshot),
+        words=_words_of(lf, snapshot),
+        seen=_as_json(lf.rule),
+        grades=GRADES,
+    )
 
 
 def preview_part(request: Request, sent: FormData) -> Response:
@@ -271,6 +280,7 @@ routes = [
     Route("/rules", with_form(save_rule), methods=["POST"]),
     Route("/rules/{name:path}", lf_page),
     Route("/parts/rules/list", list_part),
+    Route("/parts/rules/lf", lf_part),
     Route("/parts/rules/preview", with_form(preview_part), methods=["POST"]),
     Route("/parts/rules/mute", with_form(mute_lf), methods=["POST"]),
     Route("/parts/rules/remove", with_form(remove_rule), methods=["POST"]),
