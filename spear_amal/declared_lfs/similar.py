@@ -13,6 +13,7 @@ from spear_amal._typing import ClassLike
 from spear_amal.data.encoder_backends import WORDLLAMA, Encode, find_encoder
 from spear_amal.declared_lfs.rules import NGRAMS, checked_rule
 from spear_amal.labeling.builders import ColumnLF, text_of
+from spear_amal.votes.class_set import is_listed
 
 if TYPE_CHECKING:
     from spear_amal.data.encoders import TextEncoder
@@ -64,7 +65,8 @@ def similar_lf(
     (0, -1)
     """
     fields = {"kind": "similar", "name": name, "label": 0, "column": column, "encoder": encoder}
-    listed = [examples] if isinstance(examples, str) else list(examples)
+    listed: Any = [examples] if isinstance(examples, str) else examples
+    listed = list(listed) if is_listed(listed) else listed
     rule: Any = checked_rule({**fields, "examples": listed, "at_least": at_least})
     return SimilarLF(name, rule.examples, label, rule.at_least, column, encoder, version)
 
@@ -157,7 +159,8 @@ def _ngrams(texts: Sequence[str]) -> sp.csr_array:
     vectorizer = HashingVectorizer(
         analyzer="char_wb", ngram_range=(3, 5), n_features=_COLUMNS, alternate_sign=False, norm=None
     )
-    counts = sp.csr_array(vectorizer.transform(texts), dtype=np.float64)
+    whole = [text.encode("utf-8", "replace").decode() for text in texts]  # no half characters
+    counts = sp.csr_array(vectorizer.transform(whole), dtype=np.float64)
     counts.sort_indices()
     counts.data = 1.0 + np.log(counts.data)
     return sp.csr_array(normalize(counts))
