@@ -69,6 +69,7 @@ class FreshLoader(importlib.machinery.SourceFileLoader):
     """Compiles the file every time: no stale byte code, nothing written beside the user's file."""
 
     def get_code(self, fullname: str) -> CodeType:
+        """Compile the file."""
         return self.source_to_code(self.get_data(self.path), self.path)
 
 

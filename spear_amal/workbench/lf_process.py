@@ -39,8 +39,8 @@ from spear_amal.labeling.data_points import FrameSource
 from spear_amal.labeling.functions import LabelingFunction, as_labeling_function
 from spear_amal.labeling.hashing import Unhashable, lf_hash
 from spear_amal.labeling.installed import is_installed, is_installed_file
-from spear_amal.labeling.load_lfs import FreshLoader
 from spear_amal.labeling.lf_outputs import ApplierMetadata, OutputParser
+from spear_amal.labeling.load_lfs import FreshLoader
 from spear_amal.labeling.parallel import Labelled, label
 from spear_amal.labeling.user_functions import source_of
 from spear_amal.votes.class_set import ClassNames, ClassSet

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from spear_amal.declared_lfs.rules import Rule
 from spear_amal.votes.label_matrix import LabelMatrix
+
+if TYPE_CHECKING:
+    from spear_amal.declared_lfs import Rule
 
 #: Kinds of LFs: of the user's Python file, or declared in the file of rules.
 PYTHON, DECLARED = "python", "declared"
