@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from threading import Lock, Thread
 from typing import Any, BinaryIO
 
@@ -68,7 +69,8 @@ class KillableWorker:
         """Start the process, if it does not run, so that the first request need not wait."""
         with self._lock:
             if not self._closed:
-                self._running()
+                with suppress(SupersededError):  # it was closed meanwhile
+                    self._running()
 
     def close(self) -> None:
         """End the process, for good; a request that is under way is ended first."""
@@ -154,8 +156,11 @@ class KillableWorker:
         )
         self._queue = queue.SimpleQueue()
         Thread(target=_read, args=(self._process.stdout, self._queue), daemon=True).start()
-        self._queue.get()  # its greeting, or the end of the stream
-        return self._process
+        while not self._closed:  # until its greeting, or the end of the stream
+            with suppress(queue.Empty):
+                self._queue.get(timeout=_LOOK)
+                return self._process
+        raise SupersededError("what this was asked of is closed")
 
     def _kill(self) -> None:
         process, self._process = self._process, None
