@@ -6,7 +6,7 @@ import sys
 import tomllib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spear_amal.declared_lfs import (
@@ -24,8 +24,8 @@ from spear_amal.declared_lfs.rules_toml import rules_of_text
 from spear_amal.errors import FileFormatError, InputError, StaleError
 
 # No halves of characters: a file of UTF-8 cannot hold them.
-TEXTS = st.text(st.characters(exclude_categories=("Cs",)), min_size=1)
-WORDS = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1)
+TEXTS = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=9)
+WORDS = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=5)
 LINES = st.lists(WORDS, min_size=1, max_size=3).map(" ".join)
 LABELS = LINES | st.integers(0, 2**40)
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**70), 2**70)
@@ -34,7 +34,7 @@ RULES = st.one_of(
     st.builds(
         KeywordRule,
         **COMMON,
-        keywords=st.lists(TEXTS, min_size=1),
+        keywords=st.lists(TEXTS, min_size=1, max_size=4),
         whole_word=st.booleans(),
         ignore_case=st.booleans(),
         min_count=st.integers(1, 3),
@@ -52,9 +52,9 @@ RULES = st.one_of(
 )
 FILES = st.builds(
     RulesFile,
-    st.lists(RULES, unique_by=lambda rule: rule.name).map(tuple),
-    st.frozensets(TEXTS),
-    st.frozensets(TEXTS),
+    st.lists(RULES, max_size=3, unique_by=lambda rule: rule.name).map(tuple),
+    st.frozensets(TEXTS, max_size=3),
+    st.frozensets(TEXTS, max_size=3),
 )
 PRIZE = KeywordRule(name="prize", label="spam", keywords=["won", "prize"])
 CALL = RegexRule(name="call", label="spam", pattern=r"\bcall\b")
@@ -91,6 +91,7 @@ def put(path, file):
     return change_rules(path, lambda _: file)
 
 
+@settings(max_examples=50, deadline=None)
 @given(FILES, FILES)
 def test_what_is_written_is_read(first, second):
     text = rewritten("", RulesFile(), first)
@@ -101,6 +102,7 @@ def test_what_is_written_is_read(first, second):
     assert other == rewritten("", RulesFile(), second)
 
 
+@settings(max_examples=50, deadline=None)
 @given(FILES, st.data())
 def test_a_changed_rule_is_written_as_if_it_were_new(file, data):
     """In place key by key, which keeps comments: the same rule comes out."""
