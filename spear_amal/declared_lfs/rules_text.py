@@ -77,7 +77,7 @@ def _taken_apart(text: str, before: RulesFile) -> tuple[str, dict[str, _Block], 
         return ("" if before.rules else text), {}, ""
     begins = [_comments_begin(lines, start) for start in starts]
     blocks: dict[str, _Block] = {}
-    ends = [*begins[1:], _comments_begin(lines, len(lines), with_blanks=True)]
+    ends = [*begins[1:], _table_end(lines)]
     for begin, start, end in zip(begins, starts, ends, strict=True):
         table = "".join(lines[start:end])
         name = _only_name(table)
@@ -89,16 +89,20 @@ def _taken_apart(text: str, before: RulesFile) -> tuple[str, dict[str, _Block], 
     return "".join(lines[: begins[0]]), blocks, "".join(lines[ends[-1] :])
 
 
-def _comments_begin(lines: list[str], end: int, with_blanks: bool = False) -> int:
+def _comments_begin(lines: list[str], end: int) -> int:
     """Return where the comments begin that end just before a line."""
-    begin = end
-    while begin and _is_comment(lines[begin - 1], with_blanks):
-        begin -= 1
-    return begin
+    while end and lines[end - 1].lstrip().startswith("#"):
+        end -= 1
+    return end
 
 
-def _is_comment(line: str, or_blank: bool) -> bool:
-    return line.lstrip().startswith("#") or (or_blank and not line.strip())
+def _table_end(lines: list[str]) -> int:
+    """Return where the last table ends: comments below an empty line are those of the file."""
+    end = number = len(lines)
+    while number and lines[number - 1].lstrip()[:1] in ("", "#"):
+        number -= 1
+        end = end if lines[number].strip() else number
+    return end
 
 
 def _only_name(table: str) -> str | None:
@@ -116,21 +120,28 @@ def _only_name(table: str) -> str | None:
 def _head(text: str, before: RulesFile, after: RulesFile) -> str:
     """Return what stands above the rules, with the lists that changed."""
     lists = {"muted": (before.muted, after.muted), "rejected": (before.rejected, after.rejected)}
-    changed = {key: sorted(now) for key, (then, now) in lists.items() if then != now}
-    missing = {key: sorted(now) for key, (_, now) in lists.items() if now and f"{key}" not in text}
-    if not (changed or missing):
+    if all(then == now for then, now in lists.values()):
         return text
     import tomlkit
 
-    document = tomlkit.parse(text)
-    for key, names in (changed | missing).items():
-        if key in document:
+    document: Any = tomlkit.parse(text.rstrip() + "\n")
+    missing: dict[str, list[str]] = {}
+    for key, (_, now) in lists.items():
+        names = sorted(now)
+        if not names:
+            document.pop(key, None)
+        elif key in document and set(document[key]) != now:
             _set(document, key, names)
-        elif names:
-            document.update(tomlkit.parse(f"\n{key} = {_value(names)}\n"))
-        if not names and key in document:
-            document.remove(key)
-    return tomlkit.dumps(document)
+        elif key not in document:
+            missing[key] = names
+    text = tomlkit.dumps(document)
+    if missing and not document:  # comments about the file as a whole
+        text = text.strip("\n") + "\n\n" * bool(text.strip())
+    for key, names in missing.items():
+        later = re.search(r"^(#.*\n)*rejected\b", text, re.MULTILINE) if key == "muted" else None
+        place = later.start() if later else len(text)
+        text = f"{text[:place]}{key} = {_value(names)}\n{text[place:]}"
+    return text
 
 
 def _table(rule: Rule) -> str:

@@ -86,7 +86,15 @@ class LoadedFile:
 
 
 class LFVotes(NamedTuple):
-    """Votes (n,) int16 of an LF, the class that it is declared to vote for (-1: none), its error."""
+    """What came of running an LF.
+
+    Attributes
+    ----------
+    votes : ndarray of int16 (n,)
+    declared : int
+        Code of the class that the LF is declared to vote for, -1 for none.
+    error : LFError or None
+    """
 
     votes: np.ndarray
     declared: int
@@ -158,7 +166,7 @@ class _LFProcess:
         return self._votes(lf, ClassSet(classes))
 
     def _votes(self, lf: LabelingFunction, classes: ClassSet) -> LFVotes:
-        source = self._source
+        source: Any = self._source
         votes = np.full(self._n, -1, dtype=np.int16)
 
         def compute(lfs: list[LabelingFunction]) -> Labelled:
@@ -212,11 +220,11 @@ def _about(lf: LabelingFunction) -> str:
 
 
 def lines_of_lfs(source: str) -> dict[str, int]:
-    """Return the lines in which LFs stand, by name: functions, and calls with the name in them.
+    r"""Return the lines in which LFs stand, by name: functions, and calls with the name in them.
 
     Examples
     --------
-    >>> lines_of_lfs('a = keyword_lf("words", ["x"], 1)\\n@lf\\ndef b(x): pass')
+    >>> lines_of_lfs('a = keyword_lf("words", ["x"], 1)\n@lf\ndef b(x): pass')
     {'words': 1, 'b': 3}
     """
     try:
@@ -229,12 +237,11 @@ def lines_of_lfs(source: str) -> dict[str, int]:
             names = [node.name]
         elif isinstance(node, ast.Call):
             parts = [*node.args[:1], *(word.value for word in node.keywords if word.arg == "name")]
-            names = [part.value for part in parts if isinstance(part, ast.Constant)]
+            names = [str(part.value) for part in parts if isinstance(part, ast.Constant)]
         else:
             continue
         for name in names:
-            if isinstance(name, str):
-                lines.setdefault(name, node.lineno)
+            lines.setdefault(name, node.lineno)
     return lines
 
 
