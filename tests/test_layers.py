@@ -64,7 +64,17 @@ LAYERS = {
 }
 # Names that the package itself hands out lazily -> where they live.
 HOME = {name: module for module, names in spear_amal._LAZY.items() for name in names}
-NO_TORCH = ("labeling", "data", "declared_lfs", "utils", "slicing", "preprocess", "map", "analysis")
+NO_TORCH = (
+    "labeling",
+    "data",
+    "declared_lfs",
+    "suggest",
+    "utils",
+    "slicing",
+    "preprocess",
+    "map",
+    "analysis",
+)
 
 
 def part_of(path: Path) -> str:

@@ -127,6 +127,7 @@ def project_of(folder: Path) -> Project:
         return read_data(reading)
 
     texts = config.as_text()
+    rules: Path | None = getattr(config, "rules", None)
     return Project(
         folder=folder,
         data=config.data,
@@ -137,4 +138,8 @@ def project_of(folder: Path) -> Project:
         cache=config.cache or folder / CACHE_FOLDER,
         read_table=read_table,
         settings={name: texts[name] for name in _SHOWN if name in texts},
+        gold_files=others,
+        named=frozenset(["gold"] * (len(others) < len(config.gold)) + ["rules"] * bool(rules)),
+        rules_file=rules,
+        reopen=lambda: project_of(folder),
     )

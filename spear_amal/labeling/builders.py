@@ -395,6 +395,26 @@ class TextLF(ColumnLF):
         prepared = text if self._prepare is None else self._prepare(text)
         return list(dict.fromkeys(match.group() for match in self._pattern.finditer(prepared)))
 
+    def matched_spans(self, text: Any) -> list[tuple[int, int]]:
+        """Return where in a text the parts stand that the LF looks for, in order: from, to.
+
+        Empty ones are left out.
+
+        Examples
+        --------
+        >>> keyword_lf("prize", ["prize", "won"], 1).matched_spans("You WON, you won a prize")
+        [(4, 7), (13, 16), (19, 24)]
+        """
+        if self._pattern is None or not isinstance(text, str):
+            return []
+        prepared = text if self._prepare is None else self._prepare(text)
+        spans = [match.span() for match in self._pattern.finditer(prepared)]
+        if len(prepared) != len(text):  # a letter that becomes two in lower case
+            sizes = (1 if self._prepare is None else len(self._prepare(letter)) for letter in text)
+            places = [place for place, size in enumerate(sizes) for _ in range(size)]
+            spans = [(places[start], places[stop - 1] + 1) for start, stop in spans if stop > start]
+        return [(start, stop) for start, stop in spans if stop > start]
+
 
 def text_of(value: Any, lf_name: str) -> str | None:
     """Return a text as it is, None for a missing value.

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -190,12 +191,16 @@ class VoteCache:
                 total -= about.st_size
 
 
+# Of sources that are in use: their rows never change, so they are hashed once.
+_row_hashes: WeakKeyDictionary[RowSource, dict[str | None, str]] = WeakKeyDictionary()
+
+
 class _Keys:
-    """Keys of LFs on one source; rows are hashed once, whatever the number of LFs."""
+    """Keys of LFs on one source."""
 
     def __init__(self, classes: ClassSet, source: RowSource, batch_size: int | None) -> None:
         self._classes, self._source, self._batch_size = classes, source, batch_size
-        self._data: dict[str | None, str] = {}
+        self._data = _row_hashes.setdefault(source, {})
         self.n = source.n
 
     def of(self, lf: LabelingFunction) -> str:

@@ -6,15 +6,18 @@ import hashlib
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
+
+import numpy as np
+import scipy.sparse as sp
 
 from spear_amal.declared_lfs import Rule, rule_from_fields
 
-_COUNTED = re.compile(r"\{(\d+,|0,\d+)\}")  # how long a text is
+_LENGTH = re.compile(r"(?<=\\A\.\{)(0,)?\d+")  # the bound of how long a text is
 
 
 @dataclass(frozen=True)
-class Condition:
+class RowCondition:
     """A candidate rule without class and name.
 
     Attributes
@@ -72,5 +75,9 @@ class Condition:
             asked = f"{self.words} ({digest.hexdigest()[:8]})"
         else:
             asked = fields["pattern"] if self.kind == "regex" else " ".join(fields["keywords"])
-            asked = _COUNTED.sub("{}", asked)
+            asked = _LENGTH.sub(r"\1..", asked)
         return f"{self.kind} for {label}: {asked}"
+
+
+#: Conditions, and the rows on which each holds: a matrix of bool (n, J).
+Mined: TypeAlias = tuple[list[RowCondition], np.ndarray | sp.csc_array]

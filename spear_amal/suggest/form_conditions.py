@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import scipy.sparse as sp
 
-from spear_amal.suggest.condition import Condition
+from spear_amal.suggest.condition import RowCondition
 
 #: Forms that occur in texts of all kinds: name, pattern.
 FORMS = (
@@ -69,7 +69,9 @@ _LENGTHS = 6  # bounds of the length, by quantiles
 _LONGEST_LENGTH = 1_000  # engines count no further
 
 
-def form_conditions(texts: Sequence[str], least_rows: int) -> tuple[list[Condition], sp.csc_array]:
+def form_conditions(
+    texts: Sequence[str], least_rows: int
+) -> tuple[list[RowCondition], sp.csc_array]:
     """Return conditions that hold on some rows, and on which ones (n, J).
 
     Parameters
@@ -89,21 +91,21 @@ def form_conditions(texts: Sequence[str], least_rows: int) -> tuple[list[Conditi
     return list(kept), sp.csc_array((np.ones(len(rows), bool), (rows, columns)), shape=shape)
 
 
-def _matching(texts: Sequence[str], condition: Condition) -> np.ndarray:
+def _matching(texts: Sequence[str], condition: RowCondition) -> np.ndarray:
     """Return the rows on which a pattern is found."""
     fields = dict(condition.fields)
     search = re.compile(fields["pattern"], re.IGNORECASE if fields["ignore_case"] else 0).search
     return np.flatnonzero(np.fromiter((bool(search(text)) for text in texts), bool, len(texts)))
 
 
-def _form(name: str, pattern: str, ignore_case: bool, cost: int = 2) -> Condition:
+def _form(name: str, pattern: str, ignore_case: bool, cost: int = 2) -> RowCondition:
     ignore_case = ignore_case and any(map(str.isalpha, re.sub(r"\\.", "", pattern)))
-    return Condition("regex", (("pattern", pattern), ("ignore_case", ignore_case)), name, cost)
+    return RowCondition("regex", (("pattern", pattern), ("ignore_case", ignore_case)), name, cost)
 
 
-def _edges(texts: Sequence[str]) -> dict[Condition, np.ndarray]:
+def _edges(texts: Sequence[str]) -> dict[RowCondition, np.ndarray]:
     """Return conditions on the first and on the last word, with their rows."""
-    found: dict[Condition, np.ndarray] = {}
+    found: dict[RowCondition, np.ndarray] = {}
     for place, edge, shape in _EDGES:
         rows_of = defaultdict(list)
         for row, text in enumerate(texts):
@@ -114,8 +116,10 @@ def _edges(texts: Sequence[str]) -> dict[Condition, np.ndarray]:
     return found
 
 
-def _lengths(texts: Sequence[str]) -> list[Condition]:
+def _lengths(texts: Sequence[str]) -> list[RowCondition]:
     """Return conditions on the number of characters, with round bounds."""
+    if not texts:
+        return []
     lengths = np.fromiter(map(len, texts), np.int64, len(texts))
     inner = np.arange(1, _LENGTHS + 1) / (_LENGTHS + 1)
     bounds = sorted({_round(value) for value in np.quantile(lengths, inner).tolist()})

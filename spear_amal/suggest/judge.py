@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from spear_amal.data import read_rows
-from spear_amal.declared_lfs import make_lf
+from spear_amal.declared_lfs import Rule, SimilarRule, make_lf, nearest_similarities, vectors_of
 from spear_amal.labeling import PandasLFApplier
 from spear_amal.labeling.analysis import VotesInParts, wilson_interval
 from spear_amal.labeling.guessed_rows import GuessedRows
@@ -50,19 +51,19 @@ def judged(
     taken : collection of str
         Names of LFs.
     """
+    if not choices:
+        return []
     labels = tuple(votes.classes)
     names, rules = set(taken), []
     for choice in choices:
         condition = pool.conditions[choice.condition]
         rules.append(condition.rule(labels[choice.code], text_column, names))
         names.add(rules[-1].name)
-    applier = PandasLFApplier([make_lf(rule) for rule in rules], labels, text_column)
-    cast = applier.apply(read_rows.for_lfs(frame, text_column), progress_bar=False)
-    fires = cast.codes.tocsc()
+    rows_of = _rows_of(rules, frame, text_column, labels)
     before = _Before(votes, gold)
     candidates = []
-    for k, (choice, rule) in enumerate(zip(choices, rules, strict=True)):
-        rows = np.sort(fires.indices[fires.indptr[k] : fires.indptr[k + 1]])
+    for choice, rule in zip(choices, rules, strict=True):
+        rows = rows_of[rule.name]
         # What is judged must be what was tested.
         tested = pool.holds[: pool.n_gold, [choice.condition]].toarray().ravel()
         if not np.array_equal(np.isin(pool.rows[: pool.n_gold], rows), tested):
@@ -97,6 +98,33 @@ def judged(
         )
         candidates.append((choice, candidate))
     return candidates
+
+
+def _rows_of(
+    rules: Sequence[Rule], frame: pd.DataFrame, text_column: str, labels: Sequence[str | int]
+) -> dict[str, np.ndarray]:
+    """Return the rows on which each rule votes, by its name."""
+    rows_of: dict[str, np.ndarray] = {}
+    likeness: dict[str, Any] = {}
+    texts = [value if isinstance(value, str) else "" for value in frame[text_column].tolist()]
+    for rule in rules:
+        # All texts become vectors once, not once for each rule.
+        if isinstance(rule, SimilarRule):
+            if rule.encoder not in likeness:
+                likeness[rule.encoder] = vectors_of(rule.encoder, texts)
+            examples = vectors_of(rule.encoder, rule.examples)
+            nearest = nearest_similarities(likeness[rule.encoder], examples)
+            blank = np.array([not text.strip() for text in texts])
+            rows_of[rule.name] = np.flatnonzero((nearest >= rule.at_least) & ~blank)
+    lfs = [make_lf(rule) for rule in rules if rule.name not in rows_of]
+    if lfs:
+        applier = PandasLFApplier(lfs, labels, text_column)
+        fires = applier.apply(
+            read_rows.for_lfs(frame, text_column), progress_bar=False
+        ).codes.tocsc()
+        for k, lf in enumerate(lfs):
+            rows_of[lf.name] = np.sort(fires.indices[fires.indptr[k] : fires.indptr[k + 1]])
+    return rows_of
 
 
 class _Before:

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from spear_amal.declared_lfs import nearest_similarities
+from spear_amal.declared_lfs.rules import NGRAMS
 from spear_amal.labeling.cell_values import number_column
-from spear_amal.suggest.condition import Condition
+from spear_amal.suggest.condition import Mined, RowCondition
 
 if TYPE_CHECKING:
     from spear_amal.declared_lfs.similar import UnitVectors
@@ -21,12 +22,12 @@ _BOUNDS = 9  # of a column of numbers, by quantiles
 _SHARES = (0.005, 0.01, 0.02, 0.05, 0.1)
 _CLUSTERS = 24
 _FEW_ROWS = 200  # rows with gold around which neighbourhoods are drawn
+# Texts below this similarity have hardly more in common than any two.
+_LEAST_LIKE, _LEAST_LIKE_NGRAMS = 0.4, 0.2
 _EXAMPLES = 3  # rows that stand for a cluster
 
 
-def number_conditions(
-    frame: pd.DataFrame, columns: Iterable[str], least_rows: int
-) -> tuple[list[Condition], np.ndarray]:
+def number_conditions(frame: pd.DataFrame, columns: Iterable[str], least_rows: int) -> Mined:
     """Return conditions on columns of numbers, and the rows on which they hold (n, J).
 
     Bounds are quantiles with three figures.
@@ -43,13 +44,15 @@ def number_conditions(
         for bound in sorted({float(f"{value:.3g}") for value in quantiles.tolist()}):
             for side, mask in (("at_least", numbers >= bound), ("at_most", numbers <= bound)):
                 if least_rows <= mask.sum() < len(finite):
-                    words = f"{column} {side} {bound:g}"
-                    kept.append(Condition("threshold", (("column", column), (side, bound)), words))
+                    words = f"{column} {side.replace('_', ' ')} {bound:g}"
+                    kept.append(
+                        RowCondition("threshold", (("column", column), (side, bound)), words)
+                    )
                     masks.append(mask)
     return kept, np.stack(masks, axis=1) if masks else np.empty((len(frame), 0), bool)
 
 
-def numeric_columns(frame: pd.DataFrame, without: Iterable[str | None]) -> list[str]:
+def numeric_columns(frame: pd.DataFrame, without: Iterable[str]) -> list[str]:
     """Return the columns of numbers that may tell something: not those of ids."""
     left_out = set(without)
     names = []
@@ -66,7 +69,7 @@ def numeric_columns(frame: pd.DataFrame, without: Iterable[str | None]) -> list[
 
 def neighbour_conditions(
     texts: Sequence[str], vectors: UnitVectors, gold_rows: np.ndarray, encoder: str, least_rows: int
-) -> tuple[list[Condition], np.ndarray]:
+) -> Mined:
     """Return conditions on likeness to rows with gold and to the middles of clusters.
 
     Parameters
@@ -79,6 +82,7 @@ def neighbour_conditions(
         Its name, for the rule.
     least_rows : int
     """
+    least_like = _LEAST_LIKE_NGRAMS if encoder == NGRAMS else _LEAST_LIKE
     groups = [[int(row)] for row in gold_rows[:_FEW_ROWS]] + _middles(vectors)
     kept, masks = [], []
     for group in groups:
@@ -90,12 +94,16 @@ def neighbour_conditions(
         for share in _SHARES:
             bound = float(np.floor(np.quantile(likeness, 1 - share) * 100) / 100)
             mask = likeness >= bound
-            if bound in bounds or bound <= 0 or not least_rows <= mask.sum() <= len(texts) // 2:
+            if (
+                bound in bounds
+                or bound < least_like
+                or not least_rows <= mask.sum() <= len(texts) // 2
+            ):
                 continue
             bounds.add(bound)
             fields = (("examples", examples), ("at_least", bound), ("encoder", encoder))
             words = "like " + " ".join(examples[0].split()[:4])
-            kept.append(Condition("similar", fields, words, 8))
+            kept.append(RowCondition("similar", fields, words, 8))
             masks.append(mask)
     return kept, np.stack(masks, axis=1) if masks else np.empty((len(texts), 0), bool)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from spear_amal.declared_lfs import vectors_of
-from spear_amal.suggest.condition import Condition
+from spear_amal.suggest.condition import Mined, RowCondition
 from spear_amal.suggest.form_conditions import form_conditions
 from spear_amal.suggest.other_conditions import (
     neighbour_conditions,
@@ -40,13 +40,13 @@ class ConditionPool:
         Positions of the sample: rows with gold first.
     n_gold : int
         How many of them have gold.
-    conditions : tuple of Condition
+    conditions : tuple of RowCondition
     holds : sparse array of bool (s, J)
     """
 
     rows: np.ndarray
     n_gold: int
-    conditions: tuple[Condition, ...]
+    conditions: tuple[RowCondition, ...]
     holds: sp.csc_array
 
 
@@ -54,7 +54,7 @@ def mine_conditions(
     frame: pd.DataFrame,
     text_column: str,
     has_gold: np.ndarray,
-    without: Sequence[str | None] = (),
+    without: Collection[str] = (),
     encoder: str | None = None,
     seed: int = 0,
 ) -> ConditionPool:
@@ -66,7 +66,7 @@ def mine_conditions(
     text_column : str
     has_gold : ndarray of bool (n,)
         Which rows have gold; of which class it is must not matter here.
-    without : sequence of str
+    without : collection of str
         Columns to leave alone: labels, ids.
     encoder : str, optional
         For conditions on likeness.
@@ -77,7 +77,7 @@ def mine_conditions(
     sample = [texts[row][:_SHOWN_OF_A_TEXT] for row in rows.tolist()]
     least = max(_LEAST_ROWS, int(_LEAST_SHARE * len(rows)))
     part = frame.iloc[rows]
-    mined: list[tuple[list[Condition], np.ndarray | sp.csc_array]] = [
+    mined: list[Mined] = [
         word_conditions(sample, least),
         form_conditions(sample, least),
         number_conditions(part, numeric_columns(part, (text_column, *without)), least),

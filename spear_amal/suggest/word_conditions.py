@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import scipy.sparse as sp
 
-from spear_amal.suggest.condition import Condition
+from spear_amal.suggest.condition import RowCondition
 
 _WORDS = re.compile(r"(\W+)")
 _DIGITS = re.compile(r"\d+")
@@ -23,7 +23,9 @@ _LONGEST = 24  # letters of a word: longer ones are addresses and noise
 _NUMBER, _ANY = r"\d+", r"\w+"
 
 
-def word_conditions(texts: Sequence[str], least_rows: int) -> tuple[list[Condition], sp.csc_array]:
+def word_conditions(
+    texts: Sequence[str], least_rows: int
+) -> tuple[list[RowCondition], sp.csc_array]:
     """Return conditions that hold on some rows, and on which ones (n, J).
 
     Parameters
@@ -36,7 +38,8 @@ def word_conditions(texts: Sequence[str], least_rows: int) -> tuple[list[Conditi
     n_rows = Counter(word for parts in split for word in set(parts[::2]))
     known = {w for w, n in n_rows.items() if n >= least_rows and 0 < len(w) <= _LONGEST}
     ids: dict[str, int] = {}
-    rows, columns = [], []
+    rows: list[int] = []
+    columns: list[int] = []
     for row, parts in enumerate(split):
         keys = {ids.setdefault(key, len(ids)) for key in _keys(parts, known)}
         columns.extend(keys)
@@ -90,20 +93,21 @@ def _pattern(inside: str) -> str:
     return rf"\b{inside}\b"
 
 
-def _condition(key: str) -> Condition:
+def _condition(key: str) -> RowCondition:
     n_words = 1 + sum(key.count(joint) for joint in _JOINTS)
     if not key.startswith(r"\b"):
-        return Condition("keyword", (("keywords", (key,)),), key, n_words)
+        return RowCondition("keyword", (("keywords", (key,)),), key, n_words)
     spoken = key.replace(r"\b", "").replace(_NUMBER, "[number]").replace(_ANY, "[any word]")
     fields = (("pattern", key), ("ignore_case", True))
-    return Condition("regex", fields, spoken, 2 + n_words)
+    return RowCondition("regex", fields, spoken, 2 + n_words)
 
 
 class _Fragments:
-    """Tells runs of words that begin or end within a word such as "don't"."""
+    """Words that are halves of others, as the don and the t of "don't" mostly are."""
 
     def __init__(self, n_rows: dict[str, int]) -> None:
-        self._starts, self._ends = set(), set()
+        self._starts: set[str] = set()
+        self._ends: set[str] = set()
         for key, n in n_rows.items():
             words, joints = _WORDS.split(key)[::2], _WORDS.split(key)[1::2]
             if len(words) == 2 and joints[0] in _APOSTROPHES:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from pathlib import Path
 
 from sse_starlette import EventSourceResponse
@@ -17,10 +18,12 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from spear_amal.errors import SpearAmalError, StaleError
-from spear_amal.workbench.pages import report, rows, rules, suggestions, training
+from spear_amal.workbench.jobs import TrainingJobs
+from spear_amal.workbench.pages import label, report, rows, rules, suggestions, training
 from spear_amal.workbench.preview import Previewer
 from spear_amal.workbench.render import render, workspace_of
 from spear_amal.workbench.security import HEADERS, Guard
+from spear_amal.workbench.suggester import Suggester
 from spear_amal.workbench.workspace import Workspace
 
 _STATIC = Path(__file__).parent / "static"
@@ -37,7 +40,7 @@ def create_app(workspace: Workspace, token: str, hosts: tuple[str, ...]) -> Star
     hosts : tuple of str
         Hosts that may be asked for, with ports; see :class:`~spear_amal.workbench.security.Guard`.
     """
-    pages = (rules, rows, suggestions, training, report)
+    pages = (rules, rows, label, suggestions, training, report)
     app = Starlette(
         routes=[
             Route("/", lambda request: RedirectResponse("/rules"), name="home"),
@@ -54,21 +57,28 @@ def create_app(workspace: Workspace, token: str, hosts: tuple[str, ...]) -> Star
         lifespan=_lifespan,
     )
     app.state.workspace = workspace
+    app.state.suggester = Suggester(workspace.project, workspace.hub)
+    app.state.jobs = TrainingJobs(workspace)
     app.state.previewer = Previewer(workspace.snapshot.frame, workspace.project.text_column)
     return app
 
 
 @asynccontextmanager
 async def _lifespan(app: Starlette) -> AsyncIterator[None]:
+    app.state.jobs.watch()
     yield
+    await run_in_threadpool(app.state.suggester.close)
+    await run_in_threadpool(app.state.jobs.close)
     await run_in_threadpool(app.state.previewer.close)
     await run_in_threadpool(app.state.workspace.close)
 
 
 async def events(request: Request) -> Response:
-    """Stream what changes to one tab."""
-    hub = workspace_of(request).hub
-    return EventSourceResponse({"data": text} async for text in hub.listen())
+    """Stream what changes, from the event on that the tab has heard of."""
+    last = request.headers.get("last-event-id") or request.query_params.get("after", "")
+    after = int(last) if last.isascii() and last.isdigit() and len(last) < 20 else None
+    stream = workspace_of(request).hub.listen(after)
+    return EventSourceResponse({"id": event.number, "data": event.text} async for event in stream)
 
 
 def say_error(request: Request, error: Exception) -> Response:
@@ -78,9 +88,10 @@ def say_error(request: Request, error: Exception) -> Response:
 
 def say_no_page(request: Request, error: Exception) -> Response:
     """Return that an address, or what was asked of it, is none of the workbench's."""
-    status = getattr(error, "status_code", 404)
-    said = {404: "There is no such page.", 405: "This page cannot be asked for in this way."}
-    return _said(request, said.get(status, str(error)), status)
+    status, detail = getattr(error, "status_code", 404), getattr(error, "detail", str(error))
+    usual = {404: "There is no such page.", 405: "This page cannot be asked for in this way."}
+    is_usual = detail == HTTPStatus(status).phrase
+    return _said(request, usual.get(status, detail) if is_usual else detail, status)
 
 
 def say_fault(request: Request, error: Exception) -> Response:

@@ -60,16 +60,19 @@ class KillableWorker:
     def __init__(self, handler: str) -> None:
         self.handler = handler
         self._lock = Lock()
+        self._closed = False
         self._process: subprocess.Popen[bytes] | None = None
         self._queue: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
 
     def start(self) -> None:
         """Start the process, if it does not run, so that the first request need not wait."""
         with self._lock:
-            self._running()
+            if not self._closed:
+                self._running()
 
     def close(self) -> None:
-        """End the process."""
+        """End the process, for good; a request that is under way is ended first."""
+        self._closed = True
         with self._lock:
             self._kill()
 
@@ -124,7 +127,7 @@ class KillableWorker:
                     Thread(target=self.start, daemon=True).start()
 
     def _next(self, end: float, wanted: Callable[[], bool]) -> tuple[str, Any]:
-        while wanted():
+        while wanted() and not self._closed:
             left = end - time.monotonic()
             try:
                 return self._queue.get(timeout=max(0, min(_LOOK, left)))
@@ -135,6 +138,8 @@ class KillableWorker:
 
     def _running(self) -> subprocess.Popen[bytes]:
         """Return the process, started and ready."""
+        if self._closed:
+            raise SupersededError("what this was asked of is closed: the table has changed")
         if self._process is not None and self._process.poll() is None:
             return self._process
         self._kill()

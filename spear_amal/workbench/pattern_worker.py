@@ -6,7 +6,7 @@ import mmap
 import re
 import time
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -16,7 +16,10 @@ MOST_SPANS = 200  # of a text
 
 def answer(task: str, *request: Any) -> Iterator[Any]:
     """Yield the answers to one request; see the functions that it may name."""
-    tasks = {"rows": matching_rows, "spans": spans_in_texts}
+    tasks: dict[str, Callable[..., Iterator[Any]]] = {
+        "rows": matching_rows,
+        "spans": spans_in_texts,
+    }
     yield from tasks[task](*request)
 
 
@@ -36,20 +39,25 @@ def matching_rows(
     pattern : str
     flags : int
     """
-    search, data = re.compile(pattern, flags).search, _content(file)
-    first, last = array("q", starts), array("q", stops)
+    search = re.compile(pattern, flags).search
     matches: list[int] = []
+    n_tried = 0
     due = time.perf_counter() + _REPORT
-    for k, (start, stop) in enumerate(zip(first, last, strict=True)):
-        text = data[start:stop].decode("utf-8", "surrogatepass")
-        if newline is not None and newline in text:
-            text = text.replace(newline, "\n")
+    for n_tried, text in enumerate(texts_in_file(file, starts, stops, newline), 1):
         if search(text) is not None:
-            matches.append(k)
+            matches.append(n_tried - 1)
         if time.perf_counter() > due:
-            yield k + 1, matches
+            yield n_tried, matches
             matches, due = [], time.perf_counter() + _REPORT
-    yield len(first), matches
+    yield n_tried, matches
+
+
+def texts_in_file(file: str, starts: bytes, stops: bytes, newline: str | None) -> Iterator[str]:
+    """Yield texts that lie in a file; see :func:`matching_rows`."""
+    data = _content(file)
+    for start, stop in zip(array("q", starts), array("q", stops), strict=True):
+        text = data[start:stop].decode("utf-8", "surrogatepass")
+        yield text if newline is None else text.replace(newline, "\n")
 
 
 @lru_cache(maxsize=4)

@@ -14,7 +14,8 @@ import pandas as pd
 from spear_amal.labeling.significance import lf_check
 from spear_amal.votes.label_matrix import LabelMatrix
 from spear_amal.workbench.killable import SupersededError
-from spear_amal.workbench.rule_search import RuleSearch, RuleVotes
+from spear_amal.workbench.pattern_search import scattered
+from spear_amal.workbench.rule_search import RuleSearch
 from spear_amal.workbench.snapshot import Snapshot
 
 #: Characters of a text that are shown around its first match.
@@ -139,6 +140,8 @@ class Preview:
         Rows of the table.
     n_tried : int
         Rows that were tried; fewer where the time limit stopped the search.
+    coverage : float
+        Share of rows that match; an estimate where not all were tried.
     n_matches, n_new, n_overlaps, n_conflicts : int
         Rows that match; those on which no other LF votes, on which another does, and on which one
         votes for another class.
@@ -148,7 +151,11 @@ class Preview:
     seconds : float
         Time that it took.
     is_partial : bool
-        Not all rows were tried: the numbers are of those tried, and the rule cannot be accepted.
+        Not all rows were tried: the numbers are of those tried.
+    is_too_slow : bool
+        The pattern was stopped within a text that takes very long: it cannot become an LF.
+    is_growing : bool
+        Rows are still being prepared: the same preview soon says more.
     remark : str
         How the rule was tried where that is worth saying; may be empty.
     fires : ndarray of bool (n,)
@@ -159,6 +166,7 @@ class Preview:
     rule: Any
     n_rows: int
     n_tried: int
+    coverage: float
     n_matches: int
     n_new: int
     n_overlaps: int
@@ -169,14 +177,11 @@ class Preview:
     wrong_rows: tuple[MatchedRow, ...]
     seconds: float
     is_partial: bool
+    is_too_slow: bool
+    is_growing: bool
     remark: str
     revision: int
     fires: np.ndarray = field(repr=False)
-
-    @property
-    def coverage(self) -> float:
-        """Share of rows that match, among those tried."""
-        return self.n_matches / max(self.n_tried, 1)
 
 
 class Previewer:
@@ -193,7 +198,7 @@ class Previewer:
     def __init__(self, frame: pd.DataFrame, text_column: str, seconds: float = 1.0) -> None:
         self.text_column = text_column
         self.seconds = seconds
-        self._search = RuleSearch(frame, text_column)
+        self._search = self._started(frame)
         self._lock = Lock()
         self._newest: dict[str, int] = {}
         self._votes: tuple[Snapshot, _PresentVotes] | None = None
@@ -241,6 +246,7 @@ class Previewer:
             rule=rule,
             n_rows=len(snapshot.frame),
             n_tried=votes.n_tried,
+            coverage=votes.n_likely / max(len(votes.fires), 1),
             n_matches=len(matches),
             n_new=int((n_others == 0).sum()),
             n_overlaps=int((n_others > 0).sum()),
@@ -251,27 +257,16 @@ class Previewer:
             wrong_rows=shown.first((gold >= 0) & (gold != code), n_rows),
             seconds=time.perf_counter() - started,
             is_partial=votes.is_partial,
+            is_too_slow=votes.is_too_slow,
+            is_growing=votes.is_growing,
             remark=votes.remark,
             revision=snapshot.revision,
             fires=votes.fires,
         )
 
-    def votes_within(self, rule: Any, snapshot: Snapshot, seconds: float) -> RuleVotes:
-        """Compute on which rows the LF of a rule fires, exactly as it will, within a time limit.
-
-        A preview takes shortcuts that the LF cannot take; this takes none.
-
-        Parameters
-        ----------
-        rule : Rule
-        snapshot : Snapshot
-        seconds : float
-        """
-        return self._search_of(snapshot.frame).votes_of_lf(rule, seconds)
-
-    def is_safe(self, rule: Any, snapshot: Snapshot, seconds: float = 10.0) -> bool:
-        """Return whether the LF of a rule is done with all rows within a time limit."""
-        return not self.votes_within(rule, snapshot, seconds).is_partial
+    def rule_search(self, snapshot: Snapshot) -> RuleSearch:
+        """Return the search for rules in the table of a snapshot."""
+        return self._search_of(snapshot.frame)
 
     def close(self) -> None:
         """End the processes and remove the files behind it."""
@@ -283,8 +278,13 @@ class Previewer:
         with self._lock:
             if self._search.frame is not frame:
                 self._search.close()
-                self._search = RuleSearch(frame, self.text_column)
+                self._search = self._started(frame)
             return self._search
+
+    def _started(self, frame: pd.DataFrame) -> RuleSearch:
+        search = RuleSearch(frame, self.text_column)
+        search.start()
+        return search
 
     def _turn_of(self, tab: str | None) -> Callable[[], bool]:
         """Return the test whether the request that begins now is the newest of its tab."""
@@ -365,8 +365,7 @@ class _Shown:
     ) -> None:
         self._search, self._rule, self._snapshot = search, rule, snapshot
         self._matches, self._is_new, self._conflicts = matches, is_new, conflicts
-        # Multiples of the golden ratio scatter neighbours; a row has the same number every time.
-        self._place = (matches.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(20)
+        self._place = scattered(matches)
 
     def first(self, chosen: np.ndarray, n_rows: int) -> tuple[MatchedRow, ...]:
         """Return some of the matches that a mask chooses."""

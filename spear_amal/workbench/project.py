@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,14 @@ class Project:
         filled in; raises the errors of :mod:`spear_amal.errors`.
     settings : dict of str to str
         Further settings to show: method, features, metric.
+    gold_files : tuple of Path
+        Further files of gold, which ``read_table`` reads.
+    named : frozenset of str
+        Which of the files "gold" and "rules" the settings name.
+    rules_file : Path or None
+        The file of declared LFs that the settings name.
+    reopen : callable or None
+        Returns the project as the settings are now; raises the errors of :mod:`spear_amal.errors`.
     """
 
     folder: Path
@@ -46,6 +55,10 @@ class Project:
     cache: Path
     read_table: Callable[[], pd.DataFrame]
     settings: dict[str, str]
+    gold_files: tuple[Path, ...] = ()
+    named: frozenset[str] = frozenset()
+    rules_file: Path | None = None
+    reopen: Callable[[], Project] | None = None
 
     @property
     def settings_file(self) -> Path:
@@ -55,7 +68,7 @@ class Project:
     @property
     def rules(self) -> Path:
         """The file of declared LFs; it need not exist."""
-        return self.folder / RULES
+        return self.rules_file or self.folder / RULES
 
     @property
     def gold(self) -> Path:
@@ -67,7 +80,31 @@ class Project:
         """The folder of the workbench's own files."""
         return self.folder / STATE
 
+    def usable_cache(self) -> Path | None:
+        """Return the folder of votes, made if need be; None if it cannot be written."""
+        try:
+            if not self.cache.is_dir():
+                ignore_in_git(self.cache)
+            with tempfile.TemporaryFile(dir=self.cache):
+                return self.cache
+        except OSError:
+            return None
+
     @property
     def name(self) -> str:
         """Name to show."""
         return self.folder.resolve().name
+
+
+def ignore_in_git(folder: Path) -> None:
+    """Make a folder, if it is not there, and have git leave out what lies in it.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    ignore = folder / ".gitignore"
+    if not ignore.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        ignore.write_text("*\n", encoding="utf-8")

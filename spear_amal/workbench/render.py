@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 def workspace_of(request: Request) -> Workspace:
     """Return the workspace that a request is about."""
     workspace: Workspace = request.app.state.workspace
+    if not hasattr(request.state, "heard"):  # before the page looks at anything
+        request.state.heard = workspace.hub.last
     return workspace
 
 
@@ -43,12 +45,14 @@ def render(request: Request, template: str, status: int = 200, **context: Any) -
         Name of a file in the folder of templates. Those of parts begin with an underscore.
     status : int
     **context
-        What the template shows, beside ``project``, ``path`` and ``snapshot``.
+        What the template shows, beside ``project``, ``path``, ``snapshot``, and ``heard``: the
+        number of the last event before.
     """
     workspace = workspace_of(request)
     general = {
         "project": workspace.project,
         "path": request.url.path,
+        "heard": request.state.heard,
         "snapshot": context.pop("snapshot", None) or workspace.snapshot,
     }
     text = environment().get_template(template).render(**general, **context)
@@ -69,6 +73,8 @@ def environment() -> Environment:
         finalize=lambda value: printable(value) if type(value) is str else value,
     )
     made.filters |= {"percent": _percent, "points": _points, "count": _count, "when": _when}
+    made.filters["query"] = _query
+    made.filters["clock"] = _clock
     made.filters["pieces"] = pieces
     return made
 
@@ -89,9 +95,14 @@ def link(path: str, query: Mapping[str, Any], **changes: Any) -> str:
     >>> link("/rows", {"q": "free", "page": 3}, page=None, label="not spam")
     '/rows?q=free&label=not+spam'
     """
-    values = {**query, **changes}
+    shown = _query({**query, **changes})
+    return f"{path}?{shown}" if shown else path
+
+
+def _query(values: Mapping[str, Any]) -> str:
+    """Return values as they stand in an address, without those that are not given."""
     shown = {name: value for name, value in values.items() if value not in (None, "")}
-    return f"{path}?{urlencode(shown, doseq=True)}" if shown else path
+    return urlencode(shown, doseq=True)
 
 
 def _percent(value: float | None, digits: int = 1) -> str:
@@ -105,6 +116,12 @@ def _points(value: float | None, digits: int = 1) -> str:
         return "-"
     text = f"{100 * value:+.{digits}f}"
     return text.lstrip("+-") if not float(text) else text
+
+
+def _clock(seconds: float) -> str:
+    """Return a time as minutes and seconds."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02}"
 
 
 def _count(value: int) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from threading import Lock
 
 import numpy as np
 import pandas as pd
@@ -61,6 +63,78 @@ class MutingEffect:
     value: float
     value_low: float
     value_high: float
+
+
+class RuleTables:
+    """The table of rules of the newest snapshot; values of LFs are computed in the background.
+
+    Parameters
+    ----------
+    values_known : callable
+        Called in the background when values are there that a table lacked.
+    """
+
+    def __init__(self, values_known: Callable[[], None]) -> None:
+        self._values_known = values_known
+        self._lock = Lock()
+        self._background = ThreadPoolExecutor(1, "values")
+        self._counted: tuple[Snapshot, pd.DataFrame] | None = None
+        self._valued: tuple[Snapshot, pd.DataFrame] | None = None
+        self._valuing: Future[None] | None = None
+        self._is_lacked = False
+
+    def close(self) -> None:
+        """Begin no further computation."""
+        self._background.shutdown(wait=False, cancel_futures=True)
+
+    def table(self, snapshot: Snapshot, seconds: float = 0.2) -> pd.DataFrame:
+        """Return the table of :func:`rule_table` with values and times of change.
+
+        Parameters
+        ----------
+        snapshot : Snapshot
+        seconds : float
+            How long to wait for values.
+        """
+        with self._lock:
+            if self._counted is None or not _is_same(self._counted[0], snapshot):
+                self._counted = snapshot, rule_table(snapshot)
+            counted = self._counted[1]
+            is_known = self._valued is not None and _is_same(self._valued[0], snapshot)
+            if not is_known and (self._valuing is None or self._valuing.done()):
+                self._valuing = self._background.submit(self._compute, snapshot)
+            valuing = self._valuing
+        if not is_known and valuing is not None:
+            wait([valuing], seconds)
+        with self._lock:
+            valued = self._valued
+            is_known = valued is not None and _is_same(valued[0], snapshot)
+            self._is_lacked = not is_known
+        values = pd.DataFrame(columns=list(_VALUES.values())) if valued is None else valued[1]
+        table = counted.join(values)
+        return table.assign(
+            is_value_pending=not is_known, changed=[lf.changed for lf in snapshot.lfs]
+        )
+
+    def _compute(self, snapshot: Snapshot) -> None:
+        values = value_table(snapshot)
+        with self._lock:
+            self._valued, is_lacked = (snapshot, values), self._is_lacked
+        if is_lacked:
+            self._values_known()
+
+
+def _is_same(one: Snapshot, other: Snapshot) -> bool:
+    """Return whether two snapshots have the same votes, gold and classes."""
+    return (
+        one.gold is other.gold
+        and one.classes == other.classes
+        and len(one.lfs) == len(other.lfs)
+        and all(
+            (a.name, a.is_active) == (b.name, b.is_active) and a.votes is b.votes
+            for a, b in zip(one.lfs, other.lfs, strict=True)
+        )
+    )
 
 
 def rule_table(snapshot: Snapshot) -> pd.DataFrame:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from spear_amal.declared_lfs.rules import Rule
 from spear_amal.votes.label_matrix import LabelMatrix
+
+if TYPE_CHECKING:
+    from spear_amal.declared_lfs import Rule
 
 #: Kinds of LFs: of the user's Python file, or declared in the file of rules.
 PYTHON, DECLARED = "python", "declared"
@@ -34,6 +39,12 @@ class LFError:
     line: int | None = None
     n_rows: int = 0
 
+    def __str__(self) -> str:
+        """Return the message with the place."""
+        where = [f"row {self.row}"] * (self.row is not None)
+        where += [f"line {self.line}"] * (self.line is not None)
+        return f"{self.message} ({', '.join(where)})" if where else self.message
+
 
 @dataclass(frozen=True)
 class LFState:
@@ -49,7 +60,7 @@ class LFState:
         The class it votes for, where there is one alone.
     about : str
         What it looks for, in words.
-    rule : object or None
+    rule : Rule or None
         The declared rule; None for Python LFs.
     is_muted, is_running : bool
         A muted LF is left out of votes and training; a running one has votes of its former self.
@@ -58,6 +69,8 @@ class LFState:
         When the workbench first saw it as it is.
     line : int or None
         Where it stands in the Python file.
+    key : str
+        Another one as soon as the LF does something else.
     """
 
     name: str
@@ -65,12 +78,13 @@ class LFState:
     votes: np.ndarray
     label: str | None = None
     about: str = ""
-    rule: object | None = None
+    rule: Rule | None = None
     is_muted: bool = False
     is_running: bool = False
     error: LFError | None = None
     changed: datetime | None = None
     line: int | None = None
+    key: str = ""
 
     @property
     def is_active(self) -> bool:
@@ -91,12 +105,15 @@ class RowOutputs:
     weights : DataFrame of n rows or None
         Learnt weight of each loss; NaN where a loss says nothing of a row.
     trained : datetime
+    is_stale : bool
+        Whether the table has rows that the model was never asked about; they are NaN here.
     """
 
     proba: np.ndarray
     rule_proba: np.ndarray | None
     weights: pd.DataFrame | None
     trained: datetime
+    is_stale: bool = False
 
 
 @dataclass(frozen=True)
@@ -126,6 +143,8 @@ class Snapshot:
         Another one as soon as rows of the table differ: positions of rows mean nothing then.
     is_loading : bool
         Whether the Python file of LFs is being run, so that there may be others in a moment.
+    rejected : frozenset of str
+        Signatures of suggestions that are not made again.
     """
 
     revision: int
@@ -139,11 +158,17 @@ class Snapshot:
     problems: tuple[str, ...] = ()
     table: str = ""
     is_loading: bool = False
+    rejected: frozenset[str] = frozenset()
 
     @property
     def active(self) -> tuple[LFState, ...]:
         """LFs that vote: neither muted nor without votes by an error."""
         return tuple(lf for lf in self.lfs if lf.is_active)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no LF is being run, or waits to be."""
+        return not (self.is_loading or any(lf.is_running for lf in self.lfs))
 
     def label_of(self, row: int) -> str | None:
         """Return the gold class of a row by name, None where it is not known."""

@@ -30,6 +30,10 @@ class OpenTable:
     ids : ndarray (n,) or None
     labels : list of (str or None) (n,)
         Labels of the table and of further files of gold.
+    label_values : tuple of str
+        The different ones.
+    label_places : ndarray of int (n,)
+        Which of them each row has; -1 for none.
     digest : str
         Another one as soon as texts or ids differ, or their order.
     """
@@ -39,6 +43,8 @@ class OpenTable:
     texts: list[str]
     ids: np.ndarray | None
     labels: list[str | None]
+    label_values: tuple[str, ...]
+    label_places: np.ndarray
     digest: str
 
     @classmethod
@@ -56,7 +62,9 @@ class OpenTable:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # said when the table was read
             ids = ids_of(frame, project.id_column)
-        return cls(frame, rows, texts, ids, labels, _digest(texts, ids))
+        places, values = pd.factorize(np.array(labels, dtype=object))
+        digest = _digest(texts, ids)
+        return cls(frame, rows, texts, ids, labels, tuple(values.tolist()), places, digest)
 
     def known_rows(self, project: Project) -> KnownRows:
         """Return the rows as the file of gold knows them."""

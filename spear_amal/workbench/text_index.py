@@ -8,7 +8,7 @@ from __future__ import annotations
 import mmap
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +25,7 @@ from spear_amal.labeling.text_chunks import CHUNK_BYTES, TextChunk
 _STAND_INS = [chr(code) for code in (*range(1, 9), *range(0x0E, 0x1C))]
 _LETTER_BEYOND_ASCII = re.compile(r"[^\W\x00-\x7f]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_LONG = 500  # bytes
 _UTF8 = ("utf-8", "surrogatepass")
 
 
@@ -53,6 +54,11 @@ class Group:
     stops: np.ndarray
     newline: str | None
     is_plain: bool
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it takes longer to search a text to its end than to begin anew behind it."""
+        return len(self.rows) > 0 and self.stops[-1] - self.starts[0] > _LONG * len(self.rows)
 
     def slices(self, size: int) -> Iterator[tuple[int, int]]:
         """Yield spans of texts with about `size` bytes, at least one text each."""
@@ -87,7 +93,7 @@ class TextIndex:
 
     Attributes
     ----------
-    texts : list of str or None
+    n : int
     groups : list of Group
     odd : ndarray of int
         Rows of texts that no group can hold: empty ones, and those with half a character.
@@ -103,25 +109,26 @@ class TextIndex:
     """
 
     def __init__(self, values: Any, column: str) -> None:
-        self.texts: list[str | None] = as_list(values)
-        if not set(map(type, self.texts)) <= {str, type(None)}:
-            other = next(text for text in self.texts if not isinstance(text, str | None))
+        texts: list[str | None] = as_list(values)
+        if not set(map(type, texts)) <= {str, type(None)}:
+            other = next(text for text in texts if not isinstance(text, str | None))
             raise InputError(
                 f"column {column!r} holds {other!r} ({type(other).__name__}); words and patterns "
                 "are looked for in texts only"
             )
-        plain, lettered, odd = _sorted_rows(self.texts)
-        self.newline, odd_too = _newline_for(self.texts)
+        plain, lettered, odd = _sorted_rows(texts)
+        self.newline, odd_too = _newline_for(texts)
         if odd_too:
             odd = sorted({*odd, *odd_too})
             plain, lettered = (sorted({*rows} - {*odd}) for rows in (plain, lettered))
+        self.n = len(texts)
         self.odd = np.array(odd, np.int64)
-        self.starts = np.zeros(len(self.texts), np.int64)
-        self.stops = np.zeros(len(self.texts), np.int64)
+        self.starts = np.zeros(len(texts), np.int64)
+        self.stops = np.zeros(len(texts), np.int64)
         remove_leftovers(Path(tempfile.gettempdir()))
         self._folder = ScratchFolder(Path(tempfile.gettempdir()))
         self.file = self._folder.path / "texts"
-        self._write((plain, lettered, odd))
+        self._write(texts, (plain, lettered, odd))
         parts = (np.array(plain, np.int64), True), (np.array(lettered, np.int64), False)
         self.groups = [
             Group(rows, self.data, self.starts[rows], self.stops[rows], self.newline, is_plain)
@@ -129,21 +136,20 @@ class TextIndex:
             if len(rows)
         ]
 
-    def _write(self, parts: Sequence[list[int]]) -> None:
+    def _write(self, texts: Sequence[str | None], parts: Sequence[list[int]]) -> None:
         """Write the texts to the file, and where they lie."""
         place = 0
         with open(self.file, "wb") as handle:
             for rows in parts:
-                texts: Any = [self.texts[row] for row in rows]
-                joined = "\n".join([*texts, ""])
+                part = [texts[row] or "" for row in rows]
                 if self.newline is not None and rows is not parts[-1]:
-                    texts = [text.replace("\n", self.newline) for text in texts]
-                    joined = "\n".join([*texts, ""])
+                    part = [text.replace("\n", self.newline) for text in part]
+                joined = "\n".join([*part, ""])
                 data = joined.encode(*_UTF8)
-                sizes = map(len, texts)
+                sizes: Iterable[int] = map(len, part)
                 if len(data) > len(joined):
-                    sizes = (len(text.encode(*_UTF8)) for text in texts)
-                lengths = np.fromiter(sizes, np.int64, len(texts))
+                    sizes = (len(text.encode(*_UTF8)) for text in part)
+                lengths = np.fromiter(sizes, np.int64, len(part))
                 stops = place + np.cumsum(lengths + 1) - 1
                 self.starts[rows], self.stops[rows] = stops - lengths, stops
                 handle.write(data)
@@ -163,6 +169,16 @@ class TextIndex:
         parts = [group.rows for group in self.groups]
         return np.sort(np.concatenate([*parts, self.odd]))
 
+    def located(self, rows: np.ndarray) -> tuple[str, bytes, bytes, str | None]:
+        """Return where the texts of some rows lie, for other processes: see ``pattern_worker``."""
+        starts, stops = self.starts[rows].tobytes(), self.stops[rows].tobytes()
+        return str(self.file), starts, stops, self.newline
+
+    def text(self, row: int) -> str:
+        """Return the text of a row, "" where there is none."""
+        text = self.data[self.starts[row] : self.stops[row]].decode(*_UTF8)
+        return text if self.newline is None else text.replace(self.newline, "\n")
+
     def close(self) -> None:
         """Remove the file."""
         self._folder.remove()
@@ -170,7 +186,9 @@ class TextIndex:
 
 def _sorted_rows(texts: Sequence[str | None]) -> tuple[list[int], list[int], list[int]]:
     """Return rows without letters beyond ASCII, rows with some, and rows that are odd."""
-    plain, lettered, odd = [], [], []
+    plain: list[int] = []
+    lettered: list[int] = []
+    odd: list[int] = []
     for row, text in enumerate(texts):
         if not text:
             if text is not None:

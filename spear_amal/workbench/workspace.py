@@ -1,30 +1,47 @@
 """The state behind the pages: it reads files, changes them when asked, and tells who listens.
 
 Pages read :attr:`Workspace.snapshot`, which never changes under their hands; all changes go
-through the methods, which keep each other out and publish what changed.
+through the methods, which keep each other out and publish what changed. A file that was changed by
+somebody else is read again, and wins.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from threading import RLock
-from typing import Any
+from threading import Condition, RLock
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 
-from spear_amal.data import read_rows
-from spear_amal.errors import InputError, StaleError
-from spear_amal.labeling import PandasLFApplier, load_lfs
-from spear_amal.votes.class_set import ClassSet
-from spear_amal.workbench.gold_file import GivenLabel, GoldFile, replaced_label
+from spear_amal.declared_lfs import RulesFile, add_to_settings, change_rules, read_rules_file
+from spear_amal.declared_lfs.rules import Rule, checked_rule
+from spear_amal.errors import InputError, SpearAmalError, StaleError
+from spear_amal.workbench.coded_labels import CodedLabels
+from spear_amal.workbench.file_watch import FileWatch
+from spear_amal.workbench.gold_file import GoldFile
 from spear_amal.workbench.hub import Hub
-from spear_amal.workbench.project import Project
-from spear_amal.workbench.rule_table import MutingEffect, effect_of_muting, rule_table, value_table
-from spear_amal.workbench.snapshot import PYTHON, LFState, Snapshot
+from spear_amal.workbench.labelling import Labelling
+from spear_amal.workbench.lf_board import LFBoard, rule_key
+from spear_amal.workbench.lf_process import LFVotes
+from spear_amal.workbench.lf_times import LFTimes
+from spear_amal.workbench.outputs import outputs_of_rows
+from spear_amal.workbench.project import GOLD, RULES, Project
+from spear_amal.workbench.project_classes import NO_CLASSES, ProjectClasses
+from spear_amal.workbench.rule_table import MutingEffect, RuleTables, effect_of_muting
+from spear_amal.workbench.snapshot import DECLARED, PYTHON, LFState, Snapshot
 from spear_amal.workbench.table import OpenTable
+from spear_amal.workbench.worker import LFLane, LFWorker
+
+#: What a page believes a declared rule to be: the rule itself, or its fields.
+SeenRule: TypeAlias = "Rule | Mapping[str, Any]"
+
+_PAUSE = 0.25  # seconds between two snapshots while LFs run
+_FIRST_LOOK = 5.0  # seconds that the user's file may take before pages are served without it
+_TIMES = "lf_times.json"
 
 
 class Workspace:
@@ -34,7 +51,9 @@ class Workspace:
     ----------
     project : Project
     time_limit : float
-        Seconds after which an LF is stopped.
+        Seconds after which an LF of the user's file is stopped.
+    rule_limit : float
+        Seconds after which a declared rule is stopped; a new one is refused then.
 
     Attributes
     ----------
@@ -44,22 +63,65 @@ class Workspace:
         The present state; replaced as a whole.
     """
 
-    def __init__(self, project: Project, time_limit: float = 60.0) -> None:
-        self.project = project
-        self.hub = Hub()
+    def __init__(
+        self, project: Project, time_limit: float = 120.0, rule_limit: float = 10.0
+    ) -> None:
+        self.project, self.hub = project, Hub()
+        self._rule_limit = rule_limit
         self._lock = RLock()
+        self._news = Condition(self._lock)
+        self._workers = {PYTHON: LFWorker(time_limit), DECLARED: LFWorker(rule_limit)}
+        self._workers[PYTHON].start()  # while the table is read
+        self._problems: dict[str, str] = {}
+        self._board, self._classes, self._labelling = LFBoard(), NO_CLASSES, Labelling()
+        self._watch = FileWatch(
+            {
+                "settings": lambda: [self.project.settings_file],
+                "table": lambda: [*self.project.data, *self.project.gold_files],
+                "lfs": self._python_files,
+                "rules": lambda: [self.project.rules],
+                "gold": lambda: [self.project.gold],
+            },
+            self._changed_on_disk,
+        )
+        self._times = LFTimes(project.state / _TIMES)
+        self._tables = RuleTables(lambda: self._show("rules"))
+        self._outputs_path: Path | None = None
+        self._must_load, self._shown, self._is_closed = True, 0.0, False
+        self._lanes = {
+            PYTHON: LFLane(self._waiting_python, self._run_python),
+            DECLARED: LFLane(lambda: self._board.waiting(DECLARED), self._run_rule),
+        }
         self._table = OpenTable.read(project)
         self._gold = GoldFile(project.gold, self._table.known_rows(project))
-        self._undo: dict[str, list[_Labelling]] = {}
-        self.snapshot = self._read()
+        self.snapshot = _empty_snapshot(self._table)
+        self._take_table(self._table)
+        self._reread("rules", self._read_rules)
+        for thread in (*self._lanes.values(), self._watch):
+            thread.start()
+        self._lanes[PYTHON].wake()
+        self.wait(lambda snapshot: not snapshot.is_loading, _FIRST_LOOK)
+        self._workers[DECLARED].start()
 
     def close(self) -> None:
         """End what runs in the background."""
+        self._is_closed = True
+        self._watch.close()
+        for lane in self._lanes.values():
+            lane.close()
+        for worker in self._workers.values():
+            worker.close()
+        self._tables.close()
+
+    def wait(self, wanted: Callable[[Snapshot], bool], seconds: float) -> bool:
+        """Wait until a snapshot is as wanted; return False if the time is over before."""
+        with self._news:
+            return self._news.wait_for(lambda: wanted(self.snapshot), seconds)
 
     # -- rules -----------------------------------------------------------------------------------
 
     def add_rule(
-        self, rule: Any, replaces: str | None = None, seen: Mapping[str, Any] | None = None
+        self, rule: Rule, replaces: str | None = None, seen: SeenRule | None = None
     ) -> LFState:
         """Make a declared rule an LF, on the disk when this returns.
 
@@ -69,8 +131,8 @@ class Workspace:
             Of :mod:`spear_amal.declared_lfs`.
         replaces : str, optional
             Name of the declared rule that this one takes the place of; it may be the same name.
-        seen : rule or None
-            The rule `replaces` as the page saw it.
+        seen : rule or mapping of its fields, optional
+            The rule `replaces` as the page showed it.
 
         Returns
         -------
@@ -84,35 +146,66 @@ class Workspace:
         StaleError
             If the rule that it replaces was changed or removed meanwhile.
         """
-        raise NotImplementedError
+        classes = self._checked(rule, replaces)
+        voted = self._workers[DECLARED].run_rule(rule, classes.names, self._rule_limit)
+        if voted.error is not None:
+            raise InputError(f"the rule {rule.name!r} is not added: it {voted.error}")
+        believed: dict[str, Rule | None] = {}
+        if replaces is not None and seen is not None:
+            believed[replaces] = _as_rule(seen, replaces)
+        with self._lock:
+            self._change_rules(lambda file: file.with_rule(rule, replaces), believed)
+            if classes.key == self._classes.key:
+                self._board.take_votes(rule.name, rule_key(rule), voted, self._classes.shown)
+            self._show("rules")
+            return self._lf(rule.name)
 
-    def remove_rule(self, name: str, seen: Any = None) -> None:
-        """Remove a declared rule; StaleError if it is no longer the rule that the page saw."""
-        raise NotImplementedError
+    def remove_rule(self, name: str, seen: SeenRule | None = None) -> None:
+        """Remove a declared rule.
+
+        Raises
+        ------
+        InputError
+            If there is none.
+        StaleError
+            If it is no longer the rule that the page showed, `seen`.
+        """
+        with self._lock:
+            believed = {} if seen is None else {name: _as_rule(seen, name)}
+            self._change_rules(lambda file: file.without_rule(name), believed)
+            self._show("rules")
 
     def mute(self, name: str, muted: bool) -> None:
         """Mute an LF, which leaves it out of votes and training, or take it in again."""
         with self._lock:
             self._lf(name)
-            lfs = tuple(
-                replace(lf, is_muted=muted) if lf.name == name else lf for lf in self.snapshot.lfs
-            )
-            self._replace("rules", lfs=lfs)
+            self._change_rules(lambda file: file.with_muted(name, muted))
+            self._show("rules")
 
-    def reject(self, signature: str) -> None:
-        """Keep a suggestion from ever being made again."""
-        raise NotImplementedError
+    def reject(self, signature: str, rejected: bool = True) -> None:
+        """Keep a suggestion from being made again, or allow it."""
+        with self._lock:
+            self._change_rules(lambda file: file.with_rejected(signature, rejected))
+            self._show("rules")
 
     def run_again(self, name: str) -> None:
         """Run an LF again, as after it was stopped."""
-        self._lf(name)
+        with self._lock:
+            kind = self._lf(name).kind
+            self._board.rerun(lambda lf: lf.name == name)
+            self._show("rules")
+        self._lanes[kind].wake()
 
     def stop(self, name: str) -> None:
-        """Stop an LF that is running; its error then says so."""
-        self._lf(name)
+        """Stop an LF that runs, or waits to run; its error then says so."""
+        with self._lock:
+            lf = self._lf(name)
+            if lf.is_running and not self._workers[lf.kind].stop(name):
+                self._board.fail(name, "was stopped")
+                self._show("rules")
 
     def rule_table(self) -> pd.DataFrame:
-        """Return the statistics of all LFs, computed once a revision.
+        """Return the statistics of all LFs, computed once for the same votes and labels.
 
         Returns
         -------
@@ -120,12 +213,10 @@ class Workspace:
             Index: names of LFs, in file order. Columns as of
             :func:`~spear_amal.workbench.rule_table.rule_table`, further ``value, value_low,
             value_high`` with ``advice, gain, is_sure`` (NaN for LFs that do not vote),
-            ``is_value_pending`` (the values are of a former state, and are being computed) and
-            ``changed``.
+            ``is_value_pending`` (the values are of a former state, and the hub tells of new ones)
+            and ``changed``.
         """
-        snapshot = self.snapshot
-        table = rule_table(snapshot).join(value_table(snapshot)).assign(is_value_pending=False)
-        return table.assign(changed=[lf.changed for lf in snapshot.lfs])
+        return self._tables.table(self.snapshot)
 
     def effect_of_muting(self, name: str) -> MutingEffect:
         """Return what changes if an LF is muted, or taken in again if it is muted."""
@@ -141,6 +232,7 @@ class Workspace:
         seen: Mapping[int, str | None] | None = None,
         client: str = "",
         table: str | None = None,
+        new_class: bool = False,
     ) -> tuple[int, ...]:
         """Write the label of rows, on the disk when this returns.
 
@@ -158,6 +250,8 @@ class Workspace:
             The tab, which may undo this.
         table : str, optional
             ``Snapshot.table`` as the page saw it.
+        new_class : bool
+            Whether `label` may be a class that there was not yet.
 
         Returns
         -------
@@ -174,32 +268,21 @@ class Workspace:
         with self._lock, self._gold.exclusively():
             if table is not None and table != self.snapshot.table:
                 raise StaleError("the table has changed on the disk; look at the row anew")
-            given = self._gold.read()
-            self._show_gold()
-            self._check_seen(seen or {})
-            if label is not None and label not in self.snapshot.classes:
-                raise InputError(f"no class {label!r}; the classes are {self.snapshot.classes}")
-            known = self._gold.rows
-            changes: dict[str, GivenLabel | None] = {}
-            for row in rows:
-                key = known.key(row, given.by_id)
-                present = self.snapshot.label_of(row)
-                if label is None and key not in given.by_key and present is not None:
-                    raise InputError("the label stands in the table itself; change it there")
-                places = known.places(given.by_id)[key]
-                own = {known.labels[place] for place in places}
-                if label is None or own == {label}:
-                    changes[key] = None
-                else:
-                    changes[key] = GivenLabel(label, replaced_label(known, places, label))
-            changes = {key: new for key, new in changes.items() if given.by_key.get(key) != new}
-            if not changes:
-                return ()
-            self._gold.change(changes)
-            before = {key: given.by_key.get(key) for key in changes}
-            self._undo.setdefault(client, []).append(_Labelling(before, changes))
-            self._show_gold()
-            return self._places(changes, given.by_id)
+            if wrong := [row for row in rows if not 0 <= row < len(self.snapshot.texts)]:
+                raise InputError(f"there is no row {wrong[0]}")
+            self._show_labels()  # those that somebody else gave meanwhile
+            for row, label_seen in (seen or {}).items():
+                if self.snapshot.label_of(row) != label_seen:
+                    raise StaleError(
+                        f"row {row} is labelled {self.snapshot.label_of(row)!r} by now, the page "
+                        f"showed {label_seen!r}; look at it anew"
+                    )
+            spelled = None if label is None else self._spelled(label, new_class)
+            changed = self._labelling.label(self._gold, rows, spelled, client)
+            if changed:
+                self._name_in_settings("gold", GOLD)
+                self._show_labels()
+            return changed
 
     def undo(self, client: str) -> tuple[int, ...]:
         """Undo what a tab labelled last, as long as nobody labelled the same since.
@@ -215,84 +298,276 @@ class Workspace:
             If the label was changed since; it stays, and is not tried again.
         """
         with self._lock, self._gold.exclusively():
-            if not self._undo.get(client):
-                return ()
-            last = self._undo[client].pop()
-            given = self._gold.read()
-            if any(given.by_key.get(key) != after for key, after in last.after.items()):
-                self._show_gold()
-                raise StaleError("somebody has changed that label since; it stays as it is")
-            self._gold.change(last.before)
-            self._show_gold()
-            return self._places(last.before, given.by_id)
+            try:
+                return self._labelling.undo(self._gold, client)
+            finally:
+                self._show_labels()
 
     def take_outputs(self, path: Path) -> None:
-        """Show what a trained model says of the rows, from the file that training wrote."""
-        raise NotImplementedError
+        """Show what a trained model says of the rows.
+
+        Parameters
+        ----------
+        path : path
+            Of what training wrote by ``--row-outputs``; see :mod:`spear_amal.row_outputs`.
+
+        Raises
+        ------
+        FileFormatError
+            If it is no such file, or of other classes.
+        """
+        with self._lock:
+            self._outputs_path = path
+            outputs = outputs_of_rows(path, self._table.texts, self._classes.shown)
+            self._show("rows", outputs=outputs)
+
+    # -- labels and classes ----------------------------------------------------------------------
+
+    def _spelled(self, label: str, new_class: bool) -> str:
+        """Return a class as the table spells labels; InputError if it is none, and must be one."""
+        known = self._table.label_values
+        if label in self._classes.shown or not new_class or not label.strip():
+            return self._classes.spelled(label, known)
+        if not self._classes.is_open:
+            raise InputError(
+                f"there is no class {label!r}; add it to CLASSES in {self.project.lfs}, which says "
+                f"that there are {list(self._classes.shown)}"
+            )
+        self._classes_of([*known, *self._gold.read().by_row.values(), label.strip()])
+        return label.strip()
+
+    def _classes_of(self, labels: Sequence[str], *rules: Rule) -> ProjectClasses:
+        """Return the classes, with these labels and further rules."""
+        board = self._board
+        n_voted = board.n_voted if self._classes.names is None else 0
+        labels = list(dict.fromkeys(labels))
+        return ProjectClasses.of(board.file, (*board.rules.rules, *rules), labels, n_voted)
+
+    def _code_labels(self) -> np.ndarray:
+        """Return gold (n,) by the classes as they are now, which are kept."""
+        coded = CodedLabels.read(self._table, self._gold, self._classes_of)
+        self._problems.pop("labels", None)
+        if coded.problem:
+            self._problems["labels"] = coded.problem
+        before, self._classes = self._classes, coded.classes
+        if before.key != coded.classes.key:
+            self._board.rerun(lambda lf: lf.kind == DECLARED)
+            self._lanes[DECLARED].wake()
+        is_same = np.array_equal(coded.gold, self.snapshot.gold)
+        return self.snapshot.gold if is_same else coded.gold
+
+    def _show_labels(self) -> None:
+        """Show labels as the files have them now, if that is something else."""
+        gold, problem = self._code_labels(), self._problems.get("labels")
+        is_same = gold is self.snapshot.gold and self._classes.shown == self.snapshot.classes
+        if not is_same or (problem is not None) != (problem in self.snapshot.problems):
+            self._show("rows", gold=gold)
+
+    # -- running LFs -----------------------------------------------------------------------------
+
+    def _waiting_python(self) -> list[str]:
+        if self._must_load:
+            self._must_load = False
+            self._show("rules", is_loading=True)
+            self._reread("lfs", self._load_file)
+            with self._lock:
+                if "lfs" in self._problems:
+                    for name in self._board.waiting(PYTHON):
+                        self._board.fail(name, "was not run: the file cannot be run")
+                self._show("rules", gold=self._code_labels(), is_loading=False)
+        return self._board.waiting(PYTHON)
+
+    def _load_file(self) -> None:
+        path, file = self.project.lfs, None
+        if path is not None and path.is_file():
+            file = self._workers[PYTHON].load(path)
+        with self._lock:
+            self._board.take_file(file)
+            self._watch.adopt("lfs")
+            self._note_clashes()
+
+    def _run_python(self, name: str) -> None:
+        lf, path = self._board.named(name), self.project.lfs
+        if lf is not None and lf.is_running and path is not None:
+            self._take_votes(lf, self._workers[PYTHON].run(path, name), self._classes)
+
+    def _run_rule(self, name: str) -> None:
+        lf, classes = self._board.named(name), self._classes
+        if lf is not None and lf.is_running and lf.rule is not None:
+            limit = self._rule_limit
+            voted = self._workers[DECLARED].run_rule(lf.rule, classes.names, limit)
+            self._take_votes(lf, voted, classes)
+
+    def _take_votes(self, lf: LFState, voted: LFVotes, classes: ProjectClasses) -> None:
+        with self._lock:
+            if self._is_closed or classes.key != self._classes.key:
+                return
+            if not self._board.take_votes(lf.name, lf.key, voted, self._classes.shown):
+                return
+            is_last = not self._board.waiting(lf.kind)
+            if is_last or time.monotonic() - self._shown >= _PAUSE:
+                grows = self._classes.names is None
+                gold = self._code_labels() if grows else self.snapshot.gold
+                self._show("rules", gold=gold)
+
+    # -- files -----------------------------------------------------------------------------------
+
+    def _changed_on_disk(self, group: str) -> None:
+        """Read again what somebody else has changed."""
+        if group == "gold":
+            with self._lock:
+                self._show_labels()
+        elif group == "lfs":
+            self._must_load = True
+            self._lanes[PYTHON].wake()
+        else:
+            deeds = {
+                "settings": self._reopen,
+                "table": self._read_table,
+                "rules": self._read_rules,
+            }
+            self._reread(group, deeds[group])
+
+    def _reread(self, group: str, read: Callable[[], None]) -> None:
+        """Read a group of files; what is wrong with it is a problem to show."""
+        try:
+            read()
+            problem = None
+        except (SpearAmalError, OSError) as error:
+            problem = str(error)
+        with self._lock:
+            if self._is_closed or problem == self._problems.get(group):
+                return
+            self._problems.pop(group, None)
+            if problem is not None:
+                self._problems[group] = problem
+            self._show("problems")
+
+    def _reopen(self) -> None:
+        if self.project.reopen is None:
+            return
+        before, self.project = self.project, self.project.reopen()
+        for group in ("table", "lfs", "rules", "gold"):
+            self._watch.adopt(group)
+        self._read_table()
+        self._read_rules()
+        if before.lfs != self.project.lfs:
+            self._changed_on_disk("lfs")
+
+    def _read_table(self) -> None:
+        self._take_table(OpenTable.read(self.project))
+
+    def _take_table(self, table: OpenTable) -> None:
+        with self._lock:
+            before, self._table = self._table, table
+            self._gold = GoldFile(self.project.gold, table.known_rows(self.project))
+            if before is table or not before.lf_rows.equals(table.lf_rows):
+                cache = self.project.usable_cache()
+                for worker in self._workers.values():
+                    worker.hold(table, self.project.text_column, cache)
+                self._board.take_table(len(table.texts))
+                for lane in self._lanes.values():
+                    lane.wake()
+            changes = {"frame": table.frame, "texts": table.texts, "ids": table.ids}
+            self._show("rows", gold=self._code_labels(), table=table.digest, **changes)
+            if (outputs := self._outputs_path) is not None:
+                self._reread("outputs", lambda: self.take_outputs(outputs))
+
+    def _read_rules(self) -> None:
+        rules = read_rules_file(self.project.rules)
+        with self._lock:
+            if rules != self._board.rules:
+                self._take_rules(rules)
+                self._show("rules")
+
+    def _change_rules(
+        self,
+        change: Callable[[RulesFile], RulesFile],
+        seen: Mapping[str, Rule | None] | None = None,
+    ) -> None:
+        """Change the file of rules, as it is now, and take what it says then."""
+        self._take_rules(change_rules(self.project.rules, change, seen))
+        self._name_in_settings("rules", RULES)
+
+    def _take_rules(self, rules: RulesFile) -> None:
+        self._board.take_rules(rules)
+        self._code_labels()
+        self._note_clashes()
+        self._lanes[DECLARED].wake()
+
+    def _note_clashes(self) -> None:
+        self._problems.pop("names", None)
+        if clashes := self._board.clashes:
+            self._problems["names"] = (
+                f"{self.project.rules.name}: the rule {clashes[0]!r} has the name of an LF of "
+                f"{self.project.lfs}; rename one of the two, until then the rule does not vote"
+            )
+
+    def _name_in_settings(self, key: str, file: str) -> None:
+        """Write into the settings that there is such a file, so that all commands read it."""
+        if key not in self.project.named:
+            add_to_settings(self.project.settings_file, key, file)
+            self.project = replace(self.project, named=self.project.named | {key})
+
+    def _python_files(self) -> list[Path]:
+        """Return the user's file, what lies beside it, and modules that it imported."""
+        path = self.project.lfs
+        if path is None:
+            return []
+        file = self._board.file
+        imported = [] if file is None else [Path(name) for name in file.files]
+        return [path, *sorted(path.parent.glob("*.py")), *imported]
 
     # -- inside ----------------------------------------------------------------------------------
 
     def _lf(self, name: str) -> LFState:
         lf = self.snapshot.named(name)
         if lf is None:
-            raise InputError(f"no LF {name!r}; was it removed meanwhile?")
+            raise InputError(f"there is no LF {name!r}; was it renamed or removed meanwhile?")
         return lf
 
-    def _check_seen(self, seen: Mapping[int, str | None]) -> None:
-        for row, label in seen.items():
-            present = self.snapshot.label_of(row)
-            if present != label:
-                raise StaleError(
-                    f"row {row} was labelled {present!r} meanwhile, the page showed {label!r}"
-                )
-
-    def _places(self, keys: Mapping[str, Any], by_id: bool) -> tuple[int, ...]:
-        places = self._gold.rows.places(by_id)
-        return tuple(row for key in keys for row in places[key])
-
-    def _show_gold(self) -> None:
-        """Bring the labels of the file into the snapshot, if they are others."""
-        gold = self._codes(self.snapshot.classes)
-        if not np.array_equal(gold, self.snapshot.gold):
-            self._replace("rows", gold=gold)
-
-    def _codes(self, classes: Sequence[str]) -> np.ndarray:
-        labels = list(self._table.labels)
-        for row, label in self._gold.read().by_row.items():
-            labels[row] = label
-        return np.asarray(read_rows.class_codes(labels, classes, "the data"))
-
-    def _read(self) -> Snapshot:
-        project, table = self.project, self._table
-        loaded = load_lfs(project.lfs or project.folder / "lfs.py")
-        classes = tuple(
-            map(str, read_rows.classes_of_table(ClassSet(loaded.classes).names, table.labels))
-        )
-        matrix = PandasLFApplier(loaded.lfs, classes, project.text_column).apply(
-            table.lf_rows, progress_bar=False
-        )
-        dense = matrix.to_dense().astype(np.int16)
-        lfs = tuple(
-            LFState(lf.name, PYTHON, dense[:, j], label=getattr(lf, "label", None))
-            for j, lf in enumerate(loaded.lfs)
-        )
-        gold = self._codes(classes)
-        return Snapshot(
-            *(1, table.frame, table.texts, table.ids, classes, gold, lfs), table=table.digest
-        )
-
-    def _replace(self, topic: str, **changes: Any) -> None:
-        """Replace the snapshot by a changed one, and publish that."""
+    def _checked(self, rule: Rule, replaces: str | None) -> ProjectClasses:
+        """Return the classes once there is this rule; InputError if it fits nothing here."""
         with self._lock:
-            revision = self.snapshot.revision + 1
-            self.snapshot = replace(self.snapshot, revision=revision, **changes)
-        self.hub.publish(topic, revision=revision)
+            file, rows = self._board.file, self._table.lf_rows
+            if file is not None and rule.name in {lf.name for lf in file.lfs}:
+                raise InputError(
+                    f"{self.project.lfs} has an LF {rule.name!r} already; choose another name"
+                )
+            if rule.column not in rows:
+                raise InputError(f"there is no column {rule.column!r}; there are {list(rows)}")
+            self._board.rules.with_rule(rule, replaces)
+            labels = [*self._table.label_values, *self._gold.read().by_row.values()]
+            return self._classes_of(labels, rule)
+
+    def _show(self, topic: str, **changes: Any) -> None:
+        """Replace the snapshot by one of the present state, and publish that."""
+        with self._lock:
+            changes |= {
+                "revision": self.snapshot.revision + 1,
+                "classes": self._classes.shown,
+                "lfs": self._times.dated(self._board.lfs),
+                "problems": tuple(self._problems.values()),
+                "rejected": self._board.rules.rejected,
+            }
+            self.snapshot = replace(self.snapshot, **changes)
+            self._shown = time.monotonic()
+            self._news.notify_all()
+            revision = self.snapshot.revision
+            n_running = sum(lf.is_running for lf in self.snapshot.lfs)
+        self.hub.publish(topic, revision=revision, running=n_running)
 
 
-class _Labelling:
-    """One act of labelling: labels by key before and after, None for no record of the file."""
+def _empty_snapshot(table: OpenTable) -> Snapshot:
+    gold = np.full(len(table.texts), -1)
+    return Snapshot(0, table.frame, table.texts, table.ids, (), gold, is_loading=True)
 
-    def __init__(
-        self, before: Mapping[str, GivenLabel | None], after: Mapping[str, GivenLabel | None]
-    ) -> None:
-        self.before, self.after = before, after
+
+def _as_rule(seen: SeenRule, name: str) -> Rule:
+    """Return what a page believes of a rule; StaleError if no rule can be so."""
+    if not isinstance(seen, Mapping):
+        return seen
+    try:
+        return checked_rule(seen)
+    except InputError as error:
+        raise StaleError(f"the page knows the rule {name!r} wrongly: {error}") from error

@@ -7,8 +7,11 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -17,14 +20,15 @@ pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
 pytest.importorskip("sse_starlette")
 
+from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from spear_amal.cli.workbench import project_of
 from spear_amal.workbench import Workspace
 from spear_amal.workbench.app import create_app
-from spear_amal.workbench.security import Guard
 from spear_amal.workbench.server import hosts_of
 
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 PORT, TOKEN = 8765, "a-token-of-tests"
 
 LFS = """
@@ -64,13 +68,13 @@ def _write_project(folder: Path, frame: pd.DataFrame | None = None, lfs: str = L
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def made_up_rows():
     """Makes the table of `project_folder` in another size: ``made_up_rows(n, n_gold)``."""
     return _made_up_rows
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def write_project():
     """Writes a project: ``write_project(folder, frame, lfs)``."""
     return _write_project
@@ -82,46 +86,43 @@ def project_folder(tmp_path: Path) -> Path:
     return _write_project(tmp_path / "messages")
 
 
-@pytest.fixture
-def open_workspace() -> Iterator[object]:
-    """Opens the workbench of a folder, without a server; closed in the end."""
-    opened: list[Workspace] = []
+def _opened() -> Iterator[Callable[[Path], Starlette]]:
+    apps: list[Starlette] = []
 
-    def open_it(folder: Path) -> Workspace:
-        opened.append(Workspace(project_of(folder)))
-        return opened[-1]
+    def open_it(folder: Path) -> Starlette:
+        apps.append(create_app(Workspace(project_of(folder)), TOKEN, hosts_of(PORT)))
+        return apps[-1]
 
     yield open_it
-    for workspace in opened:
-        workspace.close()
-
-
-def _client_of(workspace: Workspace, token: str | None = TOKEN) -> TestClient:
-    """Return a client that talks to a workbench as a browser would that has the token."""
-    hosts = hosts_of(PORT)
-    app = create_app(workspace, TOKEN, hosts)
-    client = TestClient(app, base_url=f"http://127.0.0.1:{PORT}", raise_server_exceptions=False)
-    if token is not None:
-        client.cookies.set(Guard(app, TOKEN, hosts).cookie, token, domain="127.0.0.1")
-    return client
+    for app in apps:
+        app.state.previewer.close()
+        app.state.workspace.close()
 
 
 @pytest.fixture
-def workspace(open_workspace, project_folder: Path) -> Workspace:
-    """The workbench of `project_folder`, without a server."""
-    return open_workspace(project_folder)
+def open_app() -> Iterator[Callable[[Path], Starlette]]:
+    """Opens the application on a folder, without a server; closed after the test."""
+    yield from _opened()
+
+
+@pytest.fixture(scope="module")
+def open_app_once() -> Iterator[Callable[[Path], Starlette]]:
+    """As `open_app`, for all tests of a file."""
+    yield from _opened()
 
 
 @pytest.fixture
-def client(workspace: Workspace) -> TestClient:
-    """A client of `workspace` that has the token."""
-    return _client_of(workspace)
+def client_of() -> Callable[..., TestClient]:
+    """Makes a client of an application: ``client_of(app, token)``; None has no cookie."""
 
+    def make(app: Starlette, token: str | None = TOKEN) -> TestClient:
+        here = f"http://127.0.0.1:{PORT}"
+        client = TestClient(app, base_url=here, raise_server_exceptions=False)
+        if token is not None:
+            client.cookies.set(f"spear_amal_{PORT}", token, domain="127.0.0.1")
+        return client
 
-@pytest.fixture
-def client_of():
-    """Makes a client of a workspace: ``client_of(workspace, token)``; None has no cookie."""
-    return _client_of
+    return make
 
 
 class Served:
@@ -170,13 +171,11 @@ class Served:
         return self.process.returncode
 
 
-@pytest.fixture
-def serve(tmp_path: Path) -> Iterator[object]:
-    """Starts workbenches in processes of their own; ended in the end."""
+def _serving(logs: Path) -> Iterator[Callable[..., Served]]:
     started: list[Served] = []
 
     def start(folder: Path, *flags: str) -> Served:
-        started.append(Served(folder, tmp_path / f"server-{len(started)}.log", *flags))
+        started.append(Served(folder, logs / f"server-{len(started)}.log", *flags))
         return started[-1]
 
     yield start
@@ -184,19 +183,69 @@ def serve(tmp_path: Path) -> Iterator[object]:
         served.end(kill=True)
 
 
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
+    """Starts workbenches in processes of their own: ``serve(folder)``; ended after the test."""
+    yield from _serving(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def serve_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Served]]:
+    """As `serve`, for all tests of a file."""
+    yield from _serving(tmp_path_factory.mktemp("logs"))
+
+
 @pytest.fixture(scope="session")
 def chromium():
     """A headless browser; skips with the reason where there is none."""
     playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    found = next(
-        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-    )
-    if found is None:
+    program = next(filter(None, map(shutil.which, _BROWSERS)), None)
+    if program is None:
         pytest.skip("no Chromium on this machine")
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def other_site() -> Iterator[str]:
+    """Address of a page that another program serves on another port of this machine."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _OtherSite)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+class _OtherSite(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<title>another site</title>")
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="session")
+def serious_findings():
+    """Checks a page with axe: returns its serious and critical findings, each in a line."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+
+    def find(page: Any) -> list[str]:
+        found = axe.run(page).response["violations"]
+        return [
+            f"{item['id']} ({item['impact']}): {item['help']}: {node['html'][:120]}"
+            for item in found
+            if item["impact"] in ("serious", "critical")
+            for node in item["nodes"]
+        ]
+
+    return find
 
 
 class Tab:
@@ -218,13 +267,18 @@ class Tab:
         if message.type == "error":
             self.problems.append(f"console: {message.text}")
 
+    def scrolls_sideways(self) -> bool:
+        """Return whether the page is wider than the window."""
+        wide = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+        return bool(self.page.evaluate(wide))
+
     def go(self, path: str) -> None:
         """Open a page of the workbench."""
         self.page.goto(self.base + path)
 
 
 @pytest.fixture
-def open_tab(chromium) -> Iterator[object]:
+def open_tab(chromium) -> Iterator[Callable[..., Any]]:
     """Opens tabs on a served workbench, each browser context with its own cookies."""
     contexts = []
 

@@ -51,24 +51,66 @@ document.body.addEventListener("htmx:beforeSwap", (event) => {
   if (requestConfig?.verb === "post" && target !== messages && !quiet) messages.replaceChildren();
 });
 document.body.addEventListener("htmx:responseError", (event) => {
-  const { status } = event.detail.xhr;
-  if (status !== 409 && status !== 422) {
-    say(`The workbench answered ${status}: ${event.detail.xhr.responseText.slice(0, 300)}`);
-  }
+  const { status, responseText } = event.detail.xhr;
+  say(`The workbench answered ${status}: ${responseText.slice(0, 300)}`);
 });
 document.body.addEventListener("htmx:sendError", () => {
   say("The workbench does not answer: nothing was changed. Is it still running?");
 });
 
-// The stream of events
-const events = new EventSource("/events");
-events.addEventListener("message", (event) => {
-  const change = JSON.parse(event.data);
-  document.body.dispatchEvent(new CustomEvent(`workbench:${change.topic}`, { detail: change }));
+// A tab is known by a name of its own, also after it is loaded anew.
+const tab = sessionStorage.getItem("tab") || crypto.randomUUID();
+sessionStorage.setItem("tab", tab);
+document.body.addEventListener("htmx:configRequest", (event) => {
+  event.detail.headers["X-Tab"] = tab;
 });
+
+// The stream of events. A browser opens six connections to one server and no more, and a stream
+// keeps one: so one tab listens, whichever has the lock, and tells the others. All know which event
+// they heard last, so that none is missed when another tab takes over.
 const stale = document.getElementById("stale");
-events.addEventListener("error", () => {
-  stale.hidden = false;
-  stale.textContent = "The workbench does not answer: is it still running? What is shown may be old.";
+const channel = new BroadcastChannel("events");
+const told = []; // what this tab told the others, if it is the one that listens
+let heard = Number(document.body.dataset.heard);
+
+function hear(change) {
+  if ("answers" in change) {
+    stale.hidden = change.answers;
+    stale.textContent = "The workbench does not answer: is it still running? What is shown may be old.";
+  } else if (change.number > heard) {
+    heard = change.number;
+    if (change.topic === "missed") {
+      const link = document.createElement("a");
+      link.href = location.href;
+      link.textContent = "load it anew";
+      stale.replaceChildren("Something changed that this page did not hear of: ", link, ".");
+      stale.hidden = false;
+    }
+    document.body.dispatchEvent(new CustomEvent(`workbench:${change.topic}`, { detail: change }));
+  }
+}
+
+function tell(change) {
+  channel.postMessage(change);
+  hear(change);
+}
+
+function listen() {
+  const events = new EventSource(`/events?after=${heard}`);
+  events.addEventListener("message", (event) => {
+    told.push({ number: Number(event.lastEventId), ...JSON.parse(event.data) });
+    if (told.length > 100) told.shift();
+    tell(told.at(-1));
+  });
+  events.addEventListener("open", () => tell({ answers: true }));
+  events.addEventListener("error", () => tell({ answers: false }));
+  return new Promise(() => {}); // keeps the lock until the tab is closed
+}
+
+channel.addEventListener("message", ({ data }) => {
+  if (!("after" in data)) hear(data);
+  else told.filter((change) => change.number > data.after).forEach((change) => channel.postMessage(change));
 });
-events.addEventListener("open", () => { stale.hidden = true; });
+channel.postMessage({ after: heard });
+if (navigator.locks) navigator.locks.request("events", listen);
+else listen();

@@ -1,0 +1,161 @@
+"""Every page in a real browser: accessible, in both themes and widths; no user's text is run."""
+
+from __future__ import annotations
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+PAGES = ("/rules", "/rows", "/suggestions", "/training", "/report", "/nowhere")
+EVIL = "<script>window.harmed = 1</script><img src=x onerror='window.harmed = 1'>"
+LFS = """
+from spear_amal.labeling import LabelingFunction, keyword_lf
+
+CLASSES = ("ham", "<b onmouseover='window.harmed=1'>spam</b>")
+NAME = "<img src=x onerror='window.harmed=1'>"
+
+first = LabelingFunction(NAME, lambda x: 1 if "prize" in x.text else -1)
+second = keyword_lf("second", ["<script>"], label=CLASSES[1])
+"""
+
+
+# What a page would do that put a text into itself unescaped.
+INSERT = """() => {
+  document.body.insertAdjacentHTML("beforeend", "<img src='/x.png' onerror='window.harmed = 1'>");
+  const script = document.createElement("script");
+  script.textContent = "window.harmed = 1";
+  document.body.append(script);
+}"""
+
+
+@pytest.fixture(scope="module")
+def served(serve_once, write_project, tmp_path_factory):
+    return serve_once(write_project(tmp_path_factory.mktemp("pages") / "messages"))
+
+
+@pytest.fixture(scope="module")
+def evil(serve_once, write_project, made_up_rows, tmp_path_factory):
+    """A project whose folder, texts, ids, classes and LFs are markup."""
+    frame = made_up_rows(40)
+    frame["label"] = frame["label"].replace({"spam": "<b onmouseover='window.harmed=1'>spam</b>"})
+    frame["text"] = [f"{EVIL} {text} \x1b[31m" for text in frame["text"]]
+    frame["id"] = [f"<i>{i}</i>{EVIL}" for i in range(len(frame))]
+    folder = tmp_path_factory.mktemp("pages") / "<b>messages & more"
+    return serve_once(write_project(folder, frame, LFS))
+
+
+@pytest.mark.parametrize("width", [380, 1600])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_is_accessible(served, open_tab, serious_findings, path, theme, width):
+    tab = open_tab(served, path, color_scheme=theme, viewport={"width": width, "height": 900})
+    tab.page.wait_for_load_state("load")
+    assert serious_findings(tab.page) == []
+    assert tab.scrolls_sideways() is False
+    assert tab.problems == ([] if path != "/nowhere" else tab.problems)
+    assert tab.page.locator("h1").count() == 1
+    assert tab.page.title()
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_what_a_user_wrote_is_shown_and_never_run(evil, open_tab, path):
+    tab = open_tab(evil, path)
+    tab.page.wait_for_load_state("load")
+    assert tab.page.evaluate("window.harmed") is None
+    run = "main img[src=x], main script, main i, main b[onmouseover]"
+    assert tab.page.locator(run).count() == 0
+    assert [problem for problem in tab.problems if "404" not in problem] == []
+
+
+def test_the_policy_stops_code_that_slipped_through(served, open_tab):
+    tab = open_tab(served)
+    tab.page.evaluate(INSERT)
+    tab.page.wait_for_function("document.images.length && document.images[0].complete")
+    assert tab.page.evaluate("window.harmed") is None
+
+
+def test_the_theme_is_kept(served, open_tab):
+    tab = open_tab(served, color_scheme="light")
+    colour = "getComputedStyle(document.body).backgroundColor"
+    light = tab.page.evaluate(colour)
+    tab.page.get_by_role("button", name="Light or dark").click()
+    dark = tab.page.evaluate(colour)
+    assert dark != light
+    tab.go("/rows")
+    assert tab.page.evaluate(colour) == dark
+
+
+def test_pages_are_reached_by_keys(served, open_tab):
+    tab = open_tab(served)
+    tab.page.keyboard.press("Tab")
+    assert tab.page.evaluate("document.activeElement.textContent") == "To the content"
+    tab.page.keyboard.press("Enter")
+    assert tab.page.url.endswith("#main")
+    for name in ("Rules", "Rows", "Suggestions", "Train", "Report"):
+        tab.page.get_by_role("navigation", name="Pages").get_by_role("link", name=name).press(
+            "Enter"
+        )
+        assert tab.page.locator("[aria-current=page]").inner_text() == name
+
+
+def test_many_tabs_at_once(served, open_tab, chromium):
+    """A browser has six connections to a host: streams of events must not use them up."""
+    context = chromium.new_context()
+    try:
+        tabs = [open_tab(served, "/rules", context=context) for _ in range(8)]
+        for tab in tabs:
+            tab.page.set_default_timeout(10_000)
+            tab.go("/rows")
+            assert tab.page.locator("h1").inner_text() == "Rows"
+    finally:
+        context.close()
+
+
+def test_a_page_says_when_the_server_has_gone(serve, open_tab, write_project, tmp_path):
+    served = serve(write_project(tmp_path / "messages"))
+    tab = open_tab(served)
+    stale = tab.page.locator("#stale")
+    stale.wait_for(state="hidden")
+    served.end(kill=True)
+    stale.wait_for(state="visible")
+    assert "is it still running" in stale.inner_text()
+
+
+def test_without_the_token_a_browser_sees_nothing(served, chromium):
+    context = chromium.new_context()
+    page = context.new_page()
+    answer = page.goto(served.base + "/rules")
+    assert answer.status == 403 and "Refused" in page.inner_text("body")
+    context.close()
+
+
+def test_a_page_of_another_site_can_neither_read_nor_write(served, open_tab, other_site):
+    """The browser has the cookie: what another port of this machine sends is refused."""
+    tab = open_tab(served)
+    page = tab.page.context.new_page()
+    page.goto(other_site)
+    outcome = page.evaluate(
+        """async (base) => {
+          const told = {};
+          for (const [name, options] of [
+            ["read", {credentials: "include"}],
+            ["blind", {credentials: "include", mode: "no-cors"}],
+            ["post", {credentials: "include", method: "POST", mode: "no-cors",
+                      body: new URLSearchParams({name: "x"})}],
+          ]) {
+            try { told[name] = (await fetch(base + "/rules", options)).type; }
+            catch (error) { told[name] = "refused"; }
+          }
+          return told;
+        }""",
+        served.base,
+    )
+    assert outcome["read"] == "refused"
+    assert set(outcome.values()) <= {"refused", "opaque"}
+    page.set_content(
+        f"<form method=post action='{served.base}/rules'><button>go</button></form>"
+        f"<iframe src='{served.base}/rules'></iframe>"
+    )
+    with page.expect_navigation() as navigation:
+        page.get_by_role("button", name="go").click()
+    assert navigation.value.status == 403
