@@ -12,11 +12,19 @@ from typing import Any, Generic, TypeVar, cast
 import numpy as np
 import pandas as pd
 
-from spear_amal.declared_lfs import KeywordRule, RegexRule, Rule, SimilarRule, make_lf
+from spear_amal.declared_lfs import (
+    KeywordRule,
+    RegexRule,
+    Rule,
+    SimilarRule,
+    ThresholdRule,
+    make_lf,
+)
 from spear_amal.errors import InputError
 from spear_amal.labeling.builders import ColumnLF, TextLF, compiled
 from spear_amal.labeling.required_literals import needed_by
 from spear_amal.workbench import pattern_search
+from spear_amal.workbench.distribution import Distribution
 from spear_amal.workbench.keyword_search import rows_for_lf, rows_with_keywords
 from spear_amal.workbench.killable import always
 from spear_amal.workbench.neighbours import Neighbours
@@ -151,6 +159,16 @@ class RuleSearch:
             return texts, [tuple(lf.matched_spans(text)) for text in texts]
         return texts, [() for _ in texts]
 
+    def distribution(self, rule: Rule, gold: np.ndarray, n_classes: int) -> Distribution | None:
+        """Return how the numbers lie that a threshold compares; None for other rules."""
+        if not isinstance(rule, ThresholdRule):
+            return None
+        values, known = self._numbers_of(rule)
+        numbers = values.astype(np.float64)
+        return Distribution.of(
+            numbers if known is None else np.where(known, numbers, np.nan), gold, n_classes
+        )
+
     def _index(self, column: str) -> TextIndex:
         return self._indexes.get(column, lambda: TextIndex(self.frame[column], column))
 
@@ -164,11 +182,13 @@ class RuleSearch:
         fires[[row for row in found.open.tolist() if lf.test(index.text(row))]] = True
         return RuleVotes(fires, index.n, int(fires.sum()))
 
-    def _by_numbers(self, rule: Rule) -> RuleVotes:
-        lf = make_lf(rule)
-        numbers = self._numbers.get(rule.column, lambda: _numbers(lf, self.frame[rule.column]))
-        fires = np.asarray(lf.decide(numbers), bool)
+    def _by_numbers(self, rule: ThresholdRule) -> RuleVotes:
+        fires = np.asarray(make_lf(rule).decide(self._numbers_of(rule)), bool)
         return RuleVotes(fires, len(fires), int(fires.sum()))
+
+    def _numbers_of(self, rule: ThresholdRule) -> Any:
+        lf = make_lf(rule)
+        return self._numbers.get(rule.column, lambda: _numbers(lf, self.frame[rule.column]))
 
     def _by_vectors(self, rule: SimilarRule, seconds: float, wanted: Wanted) -> RuleVotes:
         index = self._index(rule.column)
