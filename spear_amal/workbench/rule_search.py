@@ -31,8 +31,8 @@ from spear_amal.workbench.neighbours import Neighbours
 from spear_amal.workbench.pattern_search import (
     FoundRows,
     PatternProcess,
+    StillWanted,
     TriedRows,
-    Wanted,
     in_order,
 )
 from spear_amal.workbench.patterns import translated
@@ -112,7 +112,7 @@ class RuleSearch:
         for kept in (self._neighbours, self._indexes):
             kept.close()
 
-    def votes(self, rule: Rule, seconds: float, wanted: Wanted = always) -> RuleVotes:
+    def votes(self, rule: Rule, seconds: float, wanted: StillWanted = always) -> RuleVotes:
         """Return on which rows a rule fires, as quickly as it can be known.
 
         Parameters
@@ -174,7 +174,7 @@ class RuleSearch:
 
     # -- kinds of rules ---------------------------------------------------------------------------
 
-    def _by_words(self, rule: KeywordRule, seconds: float, wanted: Wanted) -> RuleVotes:
+    def _by_words(self, rule: KeywordRule, seconds: float, wanted: StillWanted) -> RuleVotes:
         lf, index = _text_lf(rule), self._index(rule.column)
         found = rows_with_keywords(rule, lf, index, seconds, wanted)
         fires = np.zeros(index.n, bool)
@@ -190,7 +190,7 @@ class RuleSearch:
         lf = make_lf(rule)
         return self._numbers.get(rule.column, lambda: _numbers(lf, self.frame[rule.column]))
 
-    def _by_vectors(self, rule: SimilarRule, seconds: float, wanted: Wanted) -> RuleVotes:
+    def _by_vectors(self, rule: SimilarRule, seconds: float, wanted: StillWanted) -> RuleVotes:
         index = self._index(rule.column)
         key = rule.column, rule.encoder
         neighbours = self._neighbours.get(key, lambda: Neighbours(rule.encoder, index))
@@ -203,7 +203,7 @@ class RuleSearch:
             remark = f"{n_tried:,} of {index.n:,} rows have been compared; {more}."
         return RuleVotes(fires, n_tried, n_likely, remark, is_growing=neighbours.is_growing)
 
-    def _by_pattern(self, rule: RegexRule, seconds: float, wanted: Wanted) -> RuleVotes:
+    def _by_pattern(self, rule: RegexRule, seconds: float, wanted: StillWanted) -> RuleVotes:
         index = self._index(rule.column)
         pattern = compiled(rule.name, rule.pattern, rule.flags)
         found = pattern_search.rows_by_re2(pattern, index.groups, seconds, wanted)
@@ -219,7 +219,7 @@ class RuleSearch:
         index: TextIndex,
         found: FoundRows,
         seconds: float,
-        wanted: Wanted,
+        wanted: StillWanted,
     ) -> RuleVotes:
         """Return the votes of a pattern, once `re` has tried the rows that are open."""
         fires = np.zeros(index.n, bool)
