@@ -50,7 +50,7 @@ def row_state(request: Request) -> RowState:
     """Return what is kept for a workspace."""
     state = request.app.state
     with _LOCK:
-        if not hasattr(state, "rows"):
+        if getattr(state, "rows", None) is None:
             state.rows = RowState(_search_of(request))
     kept: RowState = state.rows
     return kept
