@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from spear_amal.declared_lfs import RegexRule
 from spear_amal.workbench.snapshot import RowOutputs
 
 PART = {"HX-Request": "true"}
@@ -167,6 +168,16 @@ def test_a_class_that_was_not_there_can_be_named(
         page = act(client, page, new=name, do="new").text
         assert workspace.snapshot.label_of(row) == name
     assert act(client, page, new=" ", do="new").status_code == 422
+
+
+def test_what_lfs_matched_is_marked(client, workspace) -> None:
+    page = client.get("/rows/3").text
+    assert "<mark>free</mark> <mark>prize</mark> 3" in page
+    workspace.add_rule(RegexRule(name="three", label="spam", pattern="3$"))
+    try:
+        assert "<mark>prize</mark> <mark>3</mark>" in client.get("/rows/3").text
+    finally:
+        workspace.remove_rule("three")
 
 
 def test_a_row_that_is_not_there_is_said(client) -> None:
