@@ -18,6 +18,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from spear_amal.errors import SpearAmalError, StaleError
+from spear_amal.workbench.jobs import TrainingJobs
 from spear_amal.workbench.pages import label, report, rows, rules, suggestions, training
 from spear_amal.workbench.preview import Previewer
 from spear_amal.workbench.render import render, workspace_of
@@ -57,14 +58,17 @@ def create_app(workspace: Workspace, token: str, hosts: tuple[str, ...]) -> Star
     )
     app.state.workspace = workspace
     app.state.suggester = Suggester(workspace.project, workspace.hub)
+    app.state.jobs = TrainingJobs(workspace)
     app.state.previewer = Previewer(workspace.snapshot.frame, workspace.project.text_column)
     return app
 
 
 @asynccontextmanager
 async def _lifespan(app: Starlette) -> AsyncIterator[None]:
+    app.state.jobs.watch()
     yield
     await run_in_threadpool(app.state.suggester.close)
+    await run_in_threadpool(app.state.jobs.close)
     await run_in_threadpool(app.state.previewer.close)
     await run_in_threadpool(app.state.workspace.close)
 

@@ -17,9 +17,28 @@ for found in pkgutil.iter_modules(doors.__path__):
 __all__ = ["DOORS", "Door", "exempt", "public_names"]
 
 PACKAGES = (
-    *("analysis", "cli", "data", "estimators", "label_models", "labeling", "loop", "losses"),
-    *("mixers", "models", "report", "slicing", "studies", "suggest", "teachers", "training"),
-    "utils",
+    *(
+        "analysis",
+        "cli",
+        "data",
+        "declared_lfs",
+        "estimators",
+        "label_models",
+        "labeling",
+        "loop",
+        "losses",
+    ),
+    *(
+        "mixers",
+        "models",
+        "report",
+        "slicing",
+        "studies",
+        "suggest",
+        "teachers",
+        "training",
+        "utils",
+    ),
 )
 
 

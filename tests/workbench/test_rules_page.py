@@ -296,7 +296,6 @@ def test_muting_says_what_it_changed(client, workspace) -> None:
     assert client.post("/parts/rules/mute", data={"name": "x", "muted": "1"}).status_code == 422
 
 
-@pytest.mark.xfail(reason="the workspace cannot change rules yet", strict=False)
 def test_a_rule_becomes_an_lf_is_edited_and_removed(client, workspace) -> None:
     sent = {"kind": "keyword", "keywords": "cash", "label": "spam", "sort": "name"}
     answer = client.post("/rules", data=sent)
@@ -323,7 +322,6 @@ def test_a_rule_becomes_an_lf_is_edited_and_removed(client, workspace) -> None:
     assert workspace.snapshot.named("cash") is None
 
 
-@pytest.mark.xfail(reason="the workspace cannot change rules yet", strict=False)
 def test_a_stale_page_keeps_what_was_typed_and_shows_the_new_state(client, workspace) -> None:
     client.post("/rules", data={"kind": "keyword", "keywords": "cash", "label": "spam"})
     page = client.get("/rules", params={"edit": "cash"}).text
@@ -343,7 +341,6 @@ def test_a_stale_page_keeps_what_was_typed_and_shows_the_new_state(client, works
     assert workspace.snapshot.named("cash").rule.keywords == ("cash", "now")
 
 
-@pytest.mark.xfail(reason="the workspace cannot change rules yet", strict=False)
 def test_a_name_that_is_taken_is_refused(client, workspace) -> None:
     sent = {"kind": "keyword", "keywords": "cash", "label": "spam", "name": "prize"}
     answer = client.post("/rules", data=sent)
