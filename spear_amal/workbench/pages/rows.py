@@ -221,7 +221,7 @@ def _matched(
 ) -> Sequence[tuple[int, int]]:
     """Return starts and ends of what an LF matched in the text of a row, where it tells."""
     text_column = workspace_of(request).project.text_column
-    if getattr(lf.rule, "column", None) != text_column:
+    if lf.rule is None or lf.rule.column != text_column:
         return ()
     return previewer_of(request).rule_search(snapshot).shown(lf.rule, [row])[1][0]
 
