@@ -92,7 +92,7 @@ def train(page):
     page.locator("#job .tag", has_text=re.compile("^(done|failed|killed)$")).wait_for()
     assert page.locator("#job .tag").first.inner_text() == "done", page.locator("#job").inner_text()
     page.locator("#history tbody tr").first.wait_for()
-    return page.locator("#history tbody tr.present td.number").last.inner_text()
+    return page.locator("#history tbody tr").first.locator("td.number").last.inner_text()
 
 
 def test_the_whole_loop(project, serve, open_tab):
@@ -124,7 +124,7 @@ def test_the_whole_loop(project, serve, open_tab):
     assert len(labels_of(folder)) == 11
     again = open_tab(serve(folder), "/rules")
     again.page.set_default_timeout(PATIENCE)
-    again.page.locator("#lf-list").get_by_role("link", name="my_rule").wait_for()
+    again.page.locator("#lf-list").get_by_role("link", name="my_rule", exact=True).wait_for()
     again.go(f"/rows/{row}")
     assert "label: " in again.page.locator("main .says .chip").first.inner_text()
     assert again.problems == []
@@ -136,11 +136,11 @@ def make_lf(page, folder, keywords, label):
     assert n_matches > 0
     page.locator("#rule-name").fill("my_rule")
     page.keyboard.press("Control+Enter")
-    page.locator("#lf-list").get_by_role("link", name="my_rule").wait_for()
+    page.locator("#lf-list").get_by_role("link", name="my_rule", exact=True).wait_for()
     (rule,) = [rule for rule in rules_of(folder)["rules"] if rule["name"] == "my_rule"]
     assert rule["label"] == label and rule["keywords"] == sorted(keywords.split(", "))
     n_rows = len(pd.read_csv(next(folder.glob("[pr]*s.csv"))))
-    line = page.locator("#lf-list tr", has=page.get_by_role("link", name="my_rule"))
+    line = page.locator("#lf-list tr", has=page.get_by_role("link", name="my_rule", exact=True))
     line.get_by_text(f"{100 * n_matches / n_rows:.1f}").first.wait_for()
 
 
@@ -156,7 +156,7 @@ def test_two_tabs_hear_of_each_other_and_of_the_disk(serve, open_tab, project_fo
         one.page.locator("#rule-name").fill("of_one")
         one.page.keyboard.press("Control+Enter")
         for tab in (one, two):
-            tab.page.locator("#lf-list").get_by_role("link", name="of_one").wait_for()
+            tab.page.locator("#lf-list").get_by_role("link", name="of_one", exact=True).wait_for()
         one.page.close()  # the tab that listened for both, or the other
         lfs = project_folder / "lfs.py"
         lfs.write_text(
@@ -164,7 +164,7 @@ def test_two_tabs_hear_of_each_other_and_of_the_disk(serve, open_tab, project_fo
         )
         two.page.locator("#lf-list").get_by_text("prize").first.wait_for()
         three = open_tab(served, "/rules", context=context)
-        three.page.locator("#lf-list").get_by_role("link", name="of_one").wait_for()
+        three.page.locator("#lf-list").get_by_role("link", name="of_one", exact=True).wait_for()
         assert two.problems == three.problems == []
     finally:
         context.close()
