@@ -10,7 +10,7 @@ pytest.importorskip("starlette")
 
 from spear_amal.declared_lfs import read_rules_file
 from spear_amal.errors import FileFormatError, InputError, StaleError
-from spear_amal.workbench.history import RuleFiles, RuleHistory, Run, local_time
+from spear_amal.workbench.history import RecordedRun, RuleFiles, RuleHistory, local_time
 from spear_amal.workbench.jobs import TrainingJobs
 from spear_amal.workbench.moves import move_between, move_since_change
 from spear_amal.workbench.rule_diff import rule_diff
@@ -28,7 +28,7 @@ def history(tmp_path):
 def add_run(history, name, files=OLD, score=0.8, half=0.1, unseen=None, request=REQUEST, n=10):
     rules, lfs = history.keep_files(files), history.keep_json([])
     begun = local_time() + timedelta(seconds=len(history.runs()))
-    history.begin(Run(name, begun, request, rules, lfs, {"ham": n}))
+    history.begin(RecordedRun(name, begun, request, rules, lfs, {"ham": n}))
     estimate = {"metric": "accuracy", "score": score, "low": score - half, "high": score + half}
     estimate |= {"rows": n, "source": "outer folds"}
     outcome = {"status": "done", "seconds": 1.0, "estimate": estimate}
@@ -222,6 +222,7 @@ def test_going_back_from_a_stale_page_changes_nothing(jobs, workspace):
 
 
 def test_a_state_is_plain_json_and_says_what_the_project_was(jobs, workspace):
+    assert workspace.wait(lambda snapshot: snapshot.is_idle, 30)
     state, rules = jobs.present_state()
     assert json.loads(json.dumps(state, allow_nan=False)) == state
     assert rules == jobs.files_now().digest
