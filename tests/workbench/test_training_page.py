@@ -16,11 +16,29 @@ EVIL = "<script>alert(1)</script>"
 
 
 @pytest.fixture
-def jobs(client, workspace, monkeypatch):
-    """The runs behind the client's pages, once all LFs have voted; nobody watches them."""
-    assert workspace.wait(lambda snapshot: snapshot.is_idle, 30)
+def workspace(voted, quiet_workspace):
+    return quiet_workspace
+
+
+@pytest.fixture
+def jobs(workspace, monkeypatch):
+    """The runs behind the client's pages; nobody watches them."""
     monkeypatch.setattr(TrainingJobs, "watch", lambda self: None)
-    return client.app.state.jobs
+    return TrainingJobs(workspace)
+
+
+@pytest.fixture
+def client(workspace, jobs, app, client_of):
+    """A client of an application about the quiet workspace."""
+    own = app.state.workspace, app.state.jobs
+    app.state.workspace, app.state.jobs = workspace, jobs
+    yield client_of(app)
+    app.state.workspace, app.state.jobs = own
+
+
+@pytest.fixture(scope="module")
+def app(open_app_once, write_project, tmp_path_factory):
+    return open_app_once(write_project(tmp_path_factory.mktemp("app") / "messages"))
 
 
 @pytest.fixture
@@ -136,14 +154,14 @@ def test_the_report_of_a_past_state_shows_what_was(client, jobs, workspace):
 
 
 def test_a_report_of_a_project_without_runs_and_with_markup_in_names(
-    open_workspace, project_folder, client_of
+    open_app, project_folder, client_of
 ):
     lfs = project_folder / "lfs.py"
     text = lfs.read_text(encoding="utf-8").replace('"prize", [', '"<b>prize</b>", [')
     lfs.write_text(text, encoding="utf-8")
-    workspace = open_workspace(project_folder)
-    assert workspace.wait(lambda snapshot: snapshot.is_idle, 30)
-    client = client_of(workspace)
+    app = open_app(project_folder)
+    assert app.state.workspace.wait(lambda snapshot: snapshot.is_idle, 60)
+    client = client_of(app)
     text = client.get("/report/file").text
     assert "<b>prize" not in text and "&lt;b&gt;prize" in text
     assert "No score was estimated" in text
