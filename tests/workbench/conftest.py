@@ -93,6 +93,7 @@ def open_workspace() -> Iterator[Callable[..., Any]]:
 
     def open_it(folder: Path) -> Workspace:
         opened.append(Workspace(project_of(folder)))
+        assert opened[-1].wait(lambda snapshot: snapshot.is_idle, 60)
         return opened[-1]
 
     yield open_it
@@ -117,15 +118,23 @@ def workspace(open_workspace, project_folder: Path) -> Workspace:
 
 
 @pytest.fixture
-def client(workspace: Workspace) -> TestClient:
+def client(workspace: Workspace, client_of: Callable[..., TestClient]) -> TestClient:
     """A client of `workspace` that has the token."""
-    return _client_of(workspace)
+    return client_of(workspace)
 
 
 @pytest.fixture
-def client_of():
+def client_of() -> Iterator[Callable[..., TestClient]]:
     """Makes a client of a workspace: ``client_of(workspace, token)``; None has no cookie."""
-    return _client_of
+    clients: list[TestClient] = []
+
+    def make(*arguments: Any) -> TestClient:
+        clients.append(_client_of(*arguments))
+        return clients[-1]
+
+    yield make
+    for client in clients:
+        client.app.state.previewer.close()
 
 
 class Served:

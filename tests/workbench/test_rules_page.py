@@ -29,7 +29,7 @@ from spear_amal.workbench.render import link
 from spear_amal.workbench.rule_form import RuleForm, keywords_of, proposed_name, typed_keywords
 from spear_amal.workbench.snapshot import DECLARED, PYTHON, LFError, LFState, Snapshot
 
-NASTY = "<img src=x onerror='alert(1)'>\"&"
+NASTY = "<img src=x onerror='alert(1)'>&"
 RULES = [
     KeywordRule(name="k", label="spam", keywords=["free", "well, ok", 'say "hi"'], min_count=2),
     KeywordRule(name="k", label="spam", keywords=["a"], whole_word=False, ignore_case=False),
@@ -235,7 +235,7 @@ def test_the_address_is_the_view(client) -> None:
     assert 'value="lun.h"' in page
     assert re.search(r'value="ham" checked|value="ham"\s+checked', page)
     assert "20 rows, 16.7" in page
-    assert re.search(r'aria-sort="descending"[^>]*><button[^>]*id="by-coverage"', page)
+    assert re.search(r'aria-sort="descending"[^>]*>\s*<button[^>]*id="by-coverage"', page)
     assert "2 of 3 LFs" in page
 
 
