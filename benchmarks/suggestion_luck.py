@@ -19,8 +19,8 @@ import argparse
 import numpy as np
 import pandas as pd
 
+from spear_amal.data import load_corpus
 from spear_amal.labeling.analysis import wilson_interval
-from spear_amal.studies.corpus_votes import load_corpus_votes
 from spear_amal.suggest import mine_conditions, suggest_lfs
 from spear_amal.suggest.many_tests import LEVEL, ManyTests, try_conditions
 
@@ -31,7 +31,7 @@ class Source:
     """A corpus without its test rows."""
 
     def __init__(self, name: str, data_dir: str | None, most_rows: int) -> None:
-        corpus = load_corpus_votes(name, data_dir=data_dir).corpus
+        corpus = load_corpus(name, data_dir=data_dir)
         order = np.random.default_rng(0).permutation(len(corpus.labels))
         kept = order[min(len(order) // 3, MOST_TEST) :][:most_rows]
         self.frame = pd.DataFrame({"text": corpus.frame["text"].to_numpy()[kept]})

@@ -18,6 +18,7 @@ from spear_amal import (
 )
 from spear_amal.data import TextEncoder, TextFeatures, write_table
 from spear_amal.data.column_features import ColumnFeatures
+from spear_amal.declared_lfs import KeywordRule, change_rules
 from spear_amal.errors import InputError
 from spear_amal.labeling import PandasLFApplier, keyword_lf, labeling_function
 
@@ -299,6 +300,28 @@ def test_classes_of_a_list_of_lfs():
     clf = TextClassifier("amal", max_epochs=1)
     clf.fit(FRAME, lfs=[*LFS, answers_names], classes=sorted(WORDS))
     assert clf.lf_names_ == ("money", "courier", "nice", "answers_names")
+
+
+def test_declared_rules_beside_a_python_file(tmp_path):
+    """Files of LFs and of rules are LFs like those of a list, without muted ones."""
+    python, rules = tmp_path / "lfs.py", tmp_path / "rules.toml"
+    python.write_text(LF_FILE, encoding="utf-8")
+    late = KeywordRule(name="late", label="delivery", keywords=["late", "arrived"])
+    change_rules(rules, lambda file: file.with_rule(late).with_muted("nice", True))
+    rows, files = tickets(), [str(python), rules]
+    clf = TextClassifier("spear:inference=product", max_epochs=1).fit(rows, lfs=files)
+    by_hand = [*LFS[:2], keyword_lf("late", ["arrived", "late"], "delivery")]
+    same = TextClassifier("spear:inference=product", max_epochs=1)
+    same.fit(rows, lfs=by_hand, classes=["refund", "delivery", "praise"])
+    assert clf.lf_names_ == same.lf_names_ == ("money", "courier", "late")
+    assert (clf.predict_proba(rows) == same.predict_proba(rows)).all()
+    clf.save(tmp_path / "model.safetensors")
+    loaded = TextClassifier.load(tmp_path / "model.safetensors")
+    assert (loaded.predict(rows, lfs=files) == clf.predict(rows)).all()
+    others = [late.model_copy(update={"name": n, "label": n}) for n in ("refund", "praise")]
+    change_rules(rules, lambda file: type(file)((late, *others)))
+    alone = TextClassifier("spear", max_epochs=1).fit(rows, lfs=rules)
+    assert alone.lf_names_ == ("late", "praise", "refund")
 
 
 def test_model_that_predicts_with_the_rules_uses_the_lfs_of_fit(tmp_path):

@@ -18,15 +18,6 @@ NGRAMS = "ngrams"
 _SHOWN = 5  # words or texts of a rule that a description names
 
 
-def _text(value: str) -> str:
-    """Return a text that a TOML file can hold."""
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError:
-        raise ValueError("holds half of a character, which no file can hold") from None
-    return value
-
-
 def _shown_text(value: str) -> str:
     """Return a text of one line, without white space around it."""
     if not value.isprintable() or value != value.strip() or not value:
@@ -49,8 +40,8 @@ def _finite(value: int | float) -> int | float:
     return value
 
 
-_Text = Annotated[str, Field(min_length=1), AfterValidator(_text)]
-_Line = Annotated[str, AfterValidator(_shown_text), AfterValidator(_text)]
+_Text = Annotated[str, Field(min_length=1)]
+_Line = Annotated[str, AfterValidator(_shown_text)]
 _Texts = Annotated[
     tuple[_Text, ...], BeforeValidator(_listed), Field(min_length=1), AfterValidator(_sorted)
 ]
@@ -68,6 +59,11 @@ class DeclaredRule(BaseModel):
         The class that the LF votes for.
     column : str
         The column that it reads.
+
+    Raises
+    ------
+    InputError
+        For an unknown key, or a value that is of the wrong type or not allowed.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
@@ -76,6 +72,13 @@ class DeclaredRule(BaseModel):
     name: _Line
     label: _Line | Annotated[int, Field(ge=0)]
     column: _Line = "text"
+
+    def __init__(self, **fields: Any) -> None:
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            about = f"rule {str(fields.get('name', ''))!r}"
+            raise InputError(f"{about}: {_complaint(error, type(self))}") from error
 
 
 class KeywordRule(DeclaredRule):
@@ -195,18 +198,18 @@ def checked_rule(fields: Mapping[str, Any], where: str = "") -> Rule:
     InputError
         For an unknown kind or key, or a value that is of the wrong type or not allowed.
     """
-    about = f"{where}rule {str(fields.get('name', ''))!r}"
     kind = fields.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
+        about = f"{where}rule {str(fields.get('name', ''))!r}"
         found = "it has none" if kind is None else f"found {kind!r}"
         raise InputError(f"{about}: kind must be one of {', '.join(KINDS)}; {found}")
     try:
         return KINDS[kind](**{str(key): value for key, value in fields.items()})
-    except ValidationError as error:
-        raise InputError(f"{about}: {_complaint(error, KINDS[kind])}") from error
+    except InputError as error:
+        raise InputError(f"{where}{error}") from error
 
 
-def _complaint(error: ValidationError, kind: type[Rule]) -> str:
+def _complaint(error: ValidationError, kind: type[BaseModel]) -> str:
     """Return the first complaint of pydantic in the words of this package."""
     first = error.errors()[0]
     what, value = first["type"], first["input"]
@@ -228,7 +231,7 @@ _NEEDED = {
     **{"string_type": "needed a text", "string_too_short": "needed a text that is not empty"},
     **{"int_type": "needed a whole number", "float_type": "needed a number"},
     **{"bool_type": "needed true or false", "tuple_type": "needed a list of texts"},
-    "too_short": "needed at least one",
+    **{"too_short": "needed at least one", "string_unicode": "needed a text of whole characters"},
 }
 
 
@@ -250,8 +253,12 @@ def rule_from_fields(fields: Mapping[str, Any]) -> Rule:
     KeywordRule(kind='keyword', name='x', label='spam', column='text', keywords=('free', 'won'), \
 whole_word=True, ignore_case=True, min_count=1)
     """
-    given = {key: value for key, value in fields.items() if value not in (None, "")}
+    given = {key: value for key, value in fields.items() if not _is_left_out(value)}
     return checked_rule({key: _READ_AS.get(key, _as_it_is)(value) for key, value in given.items()})
+
+
+def _is_left_out(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value)
 
 
 def _as_it_is(value: Any) -> Any:

@@ -116,7 +116,7 @@ def read_rules_file(path: PathLike) -> RulesFile:
         For an unknown key, a value of the wrong kind, or two rules of one name; names the file and
         the rule.
     """
-    return _parsed(_text_of(Path(path)), path)
+    return rules_of_text(_text_of(Path(path)), path)
 
 
 def rules_version(path: PathLike) -> str:
@@ -162,14 +162,14 @@ def change_rules(
     with exclusive(path):
         while True:
             text = _text_of(path)
-            before = _parsed(text, path)
+            before = rules_of_text(text, path)
             _check_seen(before, seen or {}, path)
             after = change(before)
             if after == before:
                 return after
             written = rewritten(text, before, after)
-            if _parsed(written, path) != after:
-                raise InputError(f"{path} cannot hold these rules: it would be read otherwise")
+            if not _says(written, after):  # written in a way that cannot be changed in part
+                written = rewritten("", RulesFile(), after)
             # An editor asks for no lock: what it saved meanwhile is read before it is replaced.
             with write_aside(path) as temporary:
                 temporary.write_text(written, encoding="utf-8", newline="\n")
@@ -201,7 +201,8 @@ def _text_of(path: Path) -> str:
         raise FileFormatError(f"{path} is no valid TOML: {error}; save it as UTF-8") from error
 
 
-def _parsed(text: str, path: PathLike) -> RulesFile:
+def rules_of_text(text: str, path: PathLike) -> RulesFile:
+    """Return what the text of a file says; errors as of :func:`read_rules_file`."""
     where = f"{path}: "
     content = _loaded(text, path)
     for key in content:
@@ -235,6 +236,13 @@ def _loaded(text: str, path: PathLike) -> dict[str, Any]:
                 f"{path}: two rules are called {twice[1]}{twice[2]}; rename one"
             ) from error
         raise FileFormatError(f"{path} is no valid TOML: {error}") from error
+
+
+def _says(text: str, file: RulesFile) -> bool:
+    try:
+        return rules_of_text(text, "") == file
+    except InputError:
+        return False
 
 
 def _names(content: Mapping[str, Any], key: str, path: PathLike) -> frozenset[str]:

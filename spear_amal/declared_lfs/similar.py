@@ -157,7 +157,8 @@ def _ngrams(texts: Sequence[str]) -> sp.csr_array:
     vectorizer = HashingVectorizer(
         analyzer="char_wb", ngram_range=(3, 5), n_features=_COLUMNS, alternate_sign=False, norm=None
     )
-    counts = sp.csr_array(vectorizer.transform(texts), dtype=np.float64)
+    whole = (text.encode("utf-8", "replace").decode() for text in texts)  # no halves of characters
+    counts = sp.csr_array(vectorizer.transform(whole), dtype=np.float64)
     counts.sort_indices()
     counts.data = 1.0 + np.log(counts.data)
     return sp.csr_array(normalize(counts))

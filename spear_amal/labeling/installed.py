@@ -30,11 +30,12 @@ def is_installed(module: ModuleType | str | None) -> bool:
     loaded = sys.modules.get(name) if isinstance(module, str) else module
     if loaded is None:
         return False
-    return _is_installed_file(vars(loaded).get("__file__"))
+    return is_installed_file(vars(loaded).get("__file__"))
 
 
 @functools.lru_cache(maxsize=8192)
-def _is_installed_file(file: str | None) -> bool:
+def is_installed_file(file: str | None) -> bool:
+    """Return whether a file of code, None for none, is of Python or of an installed package."""
     if file is None:  # built into the interpreter, or a namespace package, which holds no code
         return True
     path = os.path.realpath(file)

@@ -65,17 +65,18 @@ def load_lfs(path: PathLike, may_be_empty: bool = False) -> LoadedLFs:
     return LoadedLFs(lfs, tuple(classes) if isinstance(classes, list) else classes)
 
 
-class _FreshLoader(importlib.machinery.SourceFileLoader):
+class FreshLoader(importlib.machinery.SourceFileLoader):
     """Compiles the file every time: no stale byte code, nothing written beside the user's file."""
 
     def get_code(self, fullname: str) -> CodeType:
+        """Compile the file."""
         return self.source_to_code(self.get_data(self.path), self.path)
 
 
 def _run(path: Path) -> ModuleType:
     # Registered while it runs, as dataclasses and pickle look their module up by name.
     name = f"labeling_functions_file_{path.stem}"
-    loader = _FreshLoader(name, str(path))
+    loader = FreshLoader(name, str(path))
     spec = importlib.util.spec_from_loader(name, loader)
     if spec is None:
         raise InputError(f"{path} cannot be loaded as a Python file")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -22,7 +23,13 @@ _LEAST_EVIDENCE = 1.0  # less luck than one in e, or confident rows that weigh a
 # As many unrelated tests as a few hundred gold rows allow: with ten there are hardly any, but the
 # bar rises when rows are added.
 _LATER_TESTS = 100
-_MOST_MORE_GOLD = 5_000
+# Numbers of further gold rows that are told apart.
+_MORE_GOLD = (
+    *range(5, 50, 5),
+    *range(50, 200, 10),
+    *range(200, 1_000, 50),
+    *range(1_000, 5_001, 500),
+)
 
 
 @dataclass(frozen=True)
@@ -176,20 +183,20 @@ class _Evidence:
 
     def more_gold(self, j: int, c: int) -> int | None:
         """Return how many random gold rows more would pass the test, were all as expected."""
-        coverage, expected = self.coverage[j], self.expected()[j, c]
         bar = min(self.tests.threshold or 1.0, LEVEL / _LATER_TESTS)
-        more = 1.0
-        while more <= _MOST_MORE_GOLD:
-            votes = self.tests.votes[j] + coverage * more
-            right = self.tests.right[j, c] + expected * coverage * more
-            total = self.n_gold + more
-            of_class = max(self.chance[c] * total, right)
-            tail = upper_tail(round(total), round(of_class), round(votes))
-            if tail[min(int(right), len(tail) - 1)] <= bar:
-                size = 10 ** max(len(str(int(more))) - 2, 0)
-                return int(np.ceil(more / size)) * size
-            more *= 1.15
-        return None
+        expected = self.expected()[j, c]
+        place = bisect_left(
+            _MORE_GOLD, 1, key=lambda more: self._later(j, c, expected, more) <= bar
+        )
+        return _MORE_GOLD[place] if place < len(_MORE_GOLD) else None
+
+    def _later(self, j: int, c: int, expected: float, more: int) -> float:
+        """Return the p-value with more gold rows, were those with votes right as is expected."""
+        votes = self.tests.votes[j] + self.coverage[j] * more
+        right = self.tests.right[j, c] + expected * self.coverage[j] * more
+        total = self.n_gold + more
+        tail = upper_tail(total, round(max(self.chance[c] * total, right)), round(votes))
+        return float(tail[min(int(right), len(tail) - 1)])
 
     def _sorted(self, j: np.ndarray, c: np.ndarray, score: np.ndarray) -> list[tuple[int, int]]:
         """Return pairs by score, of equal ones those that are read most easily."""
@@ -205,6 +212,7 @@ class _Picked:
         self._holds = pool.holds.astype(np.float32)
         self._sizes = np.diff(pool.holds.indptr)
         self._picked: list[tuple[int, int]] = []
+        self._signatures: set[str] = set()
 
     def block(self, rejected: Collection[str]) -> None:
         """Leave out what was rejected, and its near copies."""
@@ -232,12 +240,16 @@ class _Picked:
         n_like = 0
         for place in range(len(self._picked), len(everything)):
             j, c = everything[place]
+            signature = self._pool.conditions[j].signature(self._labels[c])
             same = [p for p in places if everything[p][1] == c and alike[p, place]]
             if same:
                 shown.get(everything[same[0]], []).append(j)
+            elif signature in self._signatures:  # with another bound
+                continue
             elif len(shown) < n and not (is_like[j] and n_like >= _MOST_LIKE):
                 n_like += is_like[j]
                 shown[j, c] = []
                 places.append(place)
+                self._signatures.add(signature)
         self._picked = [everything[place] for place in places]
         return shown

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 
 from spear_amal.declared_lfs import Rule, rule_from_fields
 
-_COUNTED = re.compile(r"\{(\d+,|0,\d+)\}")  # how long a text is
+_LENGTH = re.compile(r"(?<=\\A\.\{)(0,)?\d+")  # the bound of how long a text is
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class RowCondition:
             asked = f"{self.words} ({digest.hexdigest()[:8]})"
         else:
             asked = fields["pattern"] if self.kind == "regex" else " ".join(fields["keywords"])
-            asked = _COUNTED.sub("{}", asked)
+            asked = _LENGTH.sub(r"\1..", asked)
         return f"{self.kind} for {label}: {asked}"
 
 

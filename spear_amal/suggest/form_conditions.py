@@ -118,6 +118,8 @@ def _edges(texts: Sequence[str]) -> dict[RowCondition, np.ndarray]:
 
 def _lengths(texts: Sequence[str]) -> list[RowCondition]:
     """Return conditions on the number of characters, with round bounds."""
+    if not texts:
+        return []
     lengths = np.fromiter(map(len, texts), np.int64, len(texts))
     inner = np.arange(1, _LENGTHS + 1) / (_LENGTHS + 1)
     bounds = sorted({_round(value) for value in np.quantile(lengths, inner).tolist()})

@@ -51,6 +51,8 @@ def judged(
     taken : collection of str
         Names of LFs.
     """
+    if not choices:
+        return []
     labels = tuple(votes.classes)
     names, rules = set(taken), []
     for choice in choices:

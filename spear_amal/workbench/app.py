@@ -18,10 +18,12 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from spear_amal.errors import SpearAmalError, StaleError
+from spear_amal.workbench.jobs import TrainingJobs
 from spear_amal.workbench.pages import label, report, rows, rules, suggestions, training
 from spear_amal.workbench.preview import Previewer
 from spear_amal.workbench.render import render, workspace_of
 from spear_amal.workbench.security import HEADERS, Guard
+from spear_amal.workbench.suggester import Suggester
 from spear_amal.workbench.workspace import Workspace
 
 _STATIC = Path(__file__).parent / "static"
@@ -55,13 +57,18 @@ def create_app(workspace: Workspace, token: str, hosts: tuple[str, ...]) -> Star
         lifespan=_lifespan,
     )
     app.state.workspace = workspace
+    app.state.suggester = Suggester(workspace.project, workspace.hub)
+    app.state.jobs = TrainingJobs(workspace)
     app.state.previewer = Previewer(workspace.snapshot.frame, workspace.project.text_column)
     return app
 
 
 @asynccontextmanager
 async def _lifespan(app: Starlette) -> AsyncIterator[None]:
+    app.state.jobs.watch()
     yield
+    await run_in_threadpool(app.state.suggester.close)
+    await run_in_threadpool(app.state.jobs.close)
     await run_in_threadpool(app.state.previewer.close)
     await run_in_threadpool(app.state.workspace.close)
 
@@ -71,7 +78,9 @@ async def events(request: Request) -> Response:
     last = request.headers.get("last-event-id") or request.query_params.get("after", "")
     after = int(last) if last.isascii() and last.isdigit() and len(last) < 20 else None
     stream = workspace_of(request).hub.listen(after)
-    return EventSourceResponse({"id": event.number, "data": event.text} async for event in stream)
+    return EventSourceResponse(
+        {"id": str(event.number), "data": event.text} async for event in stream
+    )
 
 
 def say_error(request: Request, error: Exception) -> Response:

@@ -239,6 +239,5 @@ def interval_chart(
     ]
     ticks = [Tick(at, run.text) for at, run in zip(places, runs, strict=True)]
     every = -(-len(ticks) // 8)
-    return Chart(
-        about, width, height, x_title, y_title, ticks[::-every][::-1], y.ticks(4), [], marks
-    )
+    shown = ticks[::-every][::-1]
+    return Chart(about, width, height, x_title, y_title, shown, y.ticks(4), [], marks)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -44,9 +45,9 @@ class RuleFiles:
 
     @cached_property
     def digest(self) -> str:
-        """What tells this rule set from others."""
-        parts = ["-" if part is None else _digest(part) for part in (self.lfs, self.rules)]
-        return _digest("+".join(parts).encode())
+        """What tells this rule set from others; of the declared rules it is their meaning."""
+        lfs = "-" if self.lfs is None else _digest(self.lfs)
+        return _digest(f"{lfs}+{_digest(_meaning(self.rules or b''))}".encode())
 
     def texts(self) -> dict[str, str]:
         """Return the contents as text, by what the files are called here."""
@@ -108,6 +109,23 @@ class Run:
     def estimate(self) -> dict[str, Any] | None:
         """The estimated score with its interval: ``metric, score, low, high, rows, source``."""
         return self.outcome.get("estimate")
+
+    @property
+    def verdict(self) -> str | None:
+        """What a comparison says of the rules, in a sentence."""
+        return self.outcome.get("verdict")
+
+    @property
+    def methods(self) -> list[dict[str, Any]]:
+        """The rows of a comparison: ``title, score, low, high, gain, gain_low, gain_high``."""
+        return self.outcome.get("methods") or []
+
+    @property
+    def lines(self) -> list[str]:
+        """What the command said at its end, beside the score, the verdict and its outputs."""
+        said = self.outcome.get("lines") or []
+        outputs = ("Estimated", "Model written", "Runs are in", "The model predicts with the rules")
+        return [line for line in said if not line.startswith(outputs) and line != self.verdict]
 
     @property
     def kind(self) -> tuple[str, ...]:
@@ -212,11 +230,10 @@ class RuleHistory:
             raise unknown
         try:
             parts = json.loads(self._place(digest).read_text(encoding="utf-8"))
-            return RuleFiles(
-                *(None if parts[n] is None else self.content(parts[n]) for n in ("lfs", "rules"))
-            )
+            named = [parts["lfs"], parts["rules"]]
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             raise unknown from None
+        return RuleFiles(*(None if part is None else self.content(part) for part in named))
 
     def _place(self, digest: str) -> Path:
         return self._folder / _CONTENTS / digest
@@ -321,6 +338,16 @@ def _bytes_of(path: Path) -> bytes | None:
         return path.read_bytes()
     except FileNotFoundError:
         return None
+
+
+def _meaning(rules: bytes) -> bytes:
+    """Return what a file of rules says, without comments and rejected suggestions."""
+    try:
+        content = tomllib.loads(rules.decode("utf-8-sig"))
+    except ValueError:
+        return rules
+    content.pop("rejected", None)
+    return json.dumps(content, sort_keys=True, default=str).encode()
 
 
 def _digest(content: bytes) -> str:

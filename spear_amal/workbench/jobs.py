@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, RLock, Thread
 from typing import Any
 
+from spear_amal.declared_lfs import change_rules, read_rules_file
 from spear_amal.errors import InputError, SpearAmalError, StaleError
 from spear_amal.io.atomic import write_aside
 from spear_amal.io.locks import exclusive, take_lock
@@ -27,15 +28,19 @@ from spear_amal.row_outputs import read_row_outputs
 from spear_amal.workbench.history import RuleFiles, RuleHistory, Run, local_time
 from spear_amal.workbench.project_state import gold_counts, lf_records, project_state
 from spear_amal.workbench.run_events import RunEvents
+from spear_amal.workbench.snapshot import Snapshot
 from spear_amal.workbench.workspace import Workspace
 
 LOOK_EVERY = 0.4  # seconds between two looks at what a run has written
 PATIENCE = 10.0  # seconds that a run has to stop when it is asked to
 TAIL = 20  # lines of what a run wrote to stderr that are shown
+_SETTLE = 5.0  # seconds that a start waits for LFs that are running
 KEPT_RUNS = 20  # runs whose models, outputs and curves are kept
 
 _STATE, _EVENTS, _RESULT, _ERRORS = "job.json", "events.jsonl", "result.json", "errors.txt"
 _OUTPUTS, MODEL, _LOCK = "outputs.npz", "model.safetensors", "running"
+#: What runs the command line. -P as for spear-amal itself: the project's files are no modules.
+PROGRAM = (sys.executable, "-P", "-m", "spear_amal")
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
@@ -150,6 +155,15 @@ class TrainingJob:
         with self.lock:
             return self.events.read()
 
+    def seconds(self) -> float:
+        """Return how long it ran until it wrote something for the last time."""
+        begun = self.state().get("begun")
+        with suppress(FileNotFoundError):
+            if begun is not None:
+                wrote = (self.folder / _EVENTS).stat().st_mtime
+                return max(wrote - datetime.fromisoformat(begun).timestamp(), 0.0)
+        return 0.0
+
     def result(self) -> dict[str, Any]:
         """Read the document that the command printed; empty where there is none."""
         try:
@@ -185,8 +199,7 @@ class TrainingJob:
             with suppress(OSError):  # a file system without locks: a later server takes it for dead
                 take_lock(lock.fileno())
             self.process = subprocess.Popen(
-                # -P as for spear-amal itself: the project's files are no modules of Python.
-                [sys.executable, "-P", "-m", "spear_amal", *words],
+                [*PROGRAM, *words],
                 cwd=cwd,
                 env=environment,
                 stdin=lock,
@@ -208,6 +221,8 @@ class TrainingJob:
                 return
             waited.wait(LOOK_EVERY)
         _signal(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+        if self.process is not None:
+            self.process.wait()
 
 
 class TrainingJobs:
@@ -231,6 +246,7 @@ class TrainingJobs:
         self._over = Event()
         self._threads: list[Thread] = []
         self._is_watched = False
+        self._state: tuple[tuple[int, str], dict[str, Any]] | None = None
 
     def watch(self) -> None:
         """Begin to follow runs, those that another server started too."""
@@ -255,18 +271,28 @@ class TrainingJobs:
 
     def job(self, run: str) -> TrainingJob | None:
         """Return a run by its id; None where nothing is left of it, or nothing ever was."""
-        if run not in self.ids():
-            return None
-        with self._lock:
-            job = self._jobs.setdefault(run, TrainingJob.at(self._folder / run))
+        job = self._jobs.get(run)
+        if job is None:
+            if run not in self.ids():
+                return None
+            with self._lock:
+                job = self._jobs.setdefault(run, TrainingJob.at(self._folder / run))
         job.read_events()
         return job
+
+    def _latest(self) -> TrainingJob | None:
+        """Return the run that began last, without reading what it has written since."""
+        ids = self.ids()
+        if not ids:
+            return None
+        with self._lock:
+            return self._jobs.setdefault(ids[-1], TrainingJob.at(self._folder / ids[-1]))
 
     @property
     def latest(self) -> TrainingJob | None:
         """The run that began last."""
-        ids = self.ids()
-        return self.job(ids[-1]) if ids else None
+        job = self._latest()
+        return None if job is None else self.job(job.id)
 
     @property
     def running(self) -> TrainingJob | None:
@@ -294,13 +320,15 @@ class TrainingJobs:
         InputError
             If another one is under way, or no such run can be asked for.
         """
-        project, snapshot = self._workspace.project, self._workspace.snapshot
+        project = self._workspace.project
+        self._workspace.wait(_is_settled, _SETTLE)
+        snapshot = self._workspace.snapshot
         self._folder.mkdir(parents=True, exist_ok=True)
         with exclusive(self._folder), self._lock:
             if self.running is not None:
                 raise InputError("a run is under way already: wait for it, or stop it")
             begun = local_time()
-            run = f"{begun:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+            run = f"{begun.astimezone(UTC):%Y%m%d-%H%M%S-%f}"  # sorts by time
             folder = (self._folder / run).resolve()
             words = request.words(folder, "test" in project.settings)
             files = RuleFiles.read(project.lfs, project.rules)
@@ -316,8 +344,9 @@ class TrainingJobs:
             self.history.begin(Run(run, begun, asked, rules, lfs, gold_counts(snapshot)))
             job.start(words, project.folder)
         self.watch()
-        self._in_thread(lambda: self._keep_state(run, files))
+        self._in_thread(lambda: self._keep_state(run, files, snapshot))
         self._workspace.hub.publish("job", run=run, status="running")
+        self._workspace.hub.publish("history", run=run)
         return job
 
     def stop(self, run: str) -> None:
@@ -341,10 +370,10 @@ class TrainingJobs:
         self._threads = [other for other in self._threads if other.is_alive()] + [thread]
         thread.start()
 
-    def _keep_state(self, run: str, files: RuleFiles) -> None:
+    def _keep_state(self, run: str, files: RuleFiles, snapshot: Snapshot) -> None:
         """Keep what a report shows of the project as it is at the start of a run."""
         workspace = self._workspace
-        state = project_state(workspace.snapshot, workspace.project, files)
+        state = project_state(snapshot, workspace.project, files)
         self.history.set_state(run, self.history.keep_json(state))
         workspace.hub.publish("history", run=run)
 
@@ -352,22 +381,23 @@ class TrainingJobs:
 
     def _watch(self) -> None:
         """Tell the tabs what runs write, and finish those that are over, until closed."""
-        self._finish_former()
+        self.find_former()
         while not self._over.wait(LOOK_EVERY):
-            run = next(iter(self.ids()[-1:]), None)
-            job = None if run is None else self._jobs.get(run) or TrainingJob.at(self._folder / run)
-            if job is None or (run in self._jobs and job.status != "running"):
-                continue
-            with self._lock:
-                job = self._jobs.setdefault(job.id, job)
-            alive = job.is_alive  # first: what it wrote before its end is read below
-            if job.read_events():
-                self._workspace.hub.publish("job", run=job.id, status="running")
-            if not alive:
-                self._finish(job)
+            self.look()
 
-    def _finish_former(self) -> None:
-        """Finish runs that ended while nobody looked, and show the outputs of the last one."""
+    def look(self) -> None:
+        """Look once at the run that began last: tell the tabs what is new, finish it if over."""
+        job = self._latest()
+        if job is None or job.status != "running":
+            return
+        is_alive = job.is_alive  # first: what it wrote before its end is read below
+        if job.read_events():
+            self._workspace.hub.publish("job", run=job.id, status="running")
+        if not is_alive:
+            self._finish(job)
+
+    def find_former(self) -> None:
+        """Finish runs that ended while nobody looked; show what the last one says of the rows."""
         for run in self.ids():
             job = self.job(run)
             if job is not None and job.status == "running" and not job.is_alive:
@@ -381,7 +411,7 @@ class TrainingJobs:
 
     def _show_outputs(self, path: Path) -> None:
         # Outputs of a file that somebody damaged must not end the watching.
-        with suppress(SpearAmalError, OSError, NotImplementedError):
+        with suppress(SpearAmalError, OSError):
             self._workspace.take_outputs(path)
 
     def _finish(self, job: TrainingJob) -> None:
@@ -404,6 +434,7 @@ class TrainingJobs:
         if outcome["status"] == "done" and path.is_file():
             self._show_outputs(path)
         self._workspace.hub.publish("job", run=job.id, status=outcome["status"])
+        self._workspace.hub.publish("history", run=job.id)
 
     def _prune(self) -> None:
         """Remove models, outputs and curves of runs that are long over; their scores stay."""
@@ -415,6 +446,18 @@ class TrainingJobs:
 
     # -- going back ------------------------------------------------------------------------------
 
+    def present_state(self) -> tuple[dict[str, Any], str]:
+        """Compute what a report shows of the project as it is, and the digest of its rules."""
+        workspace, files = self._workspace, self.files_now()
+        snapshot, key = workspace.snapshot, (workspace.snapshot.revision, files.digest)
+        with self._lock:
+            if self._state is not None and self._state[0] == key:
+                return self._state[1], files.digest
+        state = project_state(snapshot, workspace.project, files)
+        with self._lock:
+            self._state = (key, state)
+        return state, files.digest
+
     def files_now(self) -> RuleFiles:
         """Return the rule files as they are on the disk."""
         project = self._workspace.project
@@ -422,6 +465,8 @@ class TrainingJobs:
 
     def go_back(self, rules: str, seen: str) -> None:
         """Put the files of a rule set in the place of the present ones, which are kept before.
+
+        Suggestions that were rejected stay so.
 
         Parameters
         ----------
@@ -449,7 +494,12 @@ class TrainingJobs:
             lfs = self.history.keep_json(lf_records(self._workspace.snapshot))
             self.history.keep_files(present)
             self.history.add_kept(present.digest, lfs, f"before going back to {rules}")
+            rejected = _rejected(project.rules)
             wanted.write(project.lfs, project.rules)
+        if rejected - _rejected(project.rules):
+            change_rules(
+                project.rules, lambda file: replace(file, rejected=file.rejected | rejected)
+            )
         self._workspace.hub.publish("history")
 
 
@@ -460,7 +510,7 @@ def outcome_of(job: TrainingJob) -> dict[str, Any]:
     outcome: dict[str, Any] = {
         "status": str(end.get("status", "killed")),
         "message": str(end.get("message", "")),
-        "seconds": events.seconds,
+        "seconds": round(job.seconds(), 1),
         "ended": local_time().isoformat(),
     }
     if state.get("is_stopping") and outcome["status"] != "done":
@@ -505,6 +555,19 @@ def _scores(result: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, An
         shown = "accuracy" if metric == "auto" else metric
         scores["estimate"] = judged_row | {"metric": shown, "source": source, "rows": None}
     return scores
+
+
+def _is_settled(snapshot: Snapshot) -> bool:
+    """Return whether no LF has votes of its former self."""
+    return not any(lf.is_running for lf in snapshot.lfs)
+
+
+def _rejected(rules: Path) -> frozenset[str]:
+    """Return the rejected suggestions of a file of rules; none where it cannot be read."""
+    try:
+        return read_rules_file(rules).rejected
+    except InputError:
+        return frozenset()
 
 
 def _listed(value: Any) -> Any:

@@ -13,10 +13,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from threading import Lock, Thread
 from typing import Any, BinaryIO
 
 from spear_amal.errors import SpearAmalError
+from spear_amal.workbench.fork_source import FORKS, ForkedProcess
 
 _LOOK = 0.02  # seconds between two looks at whether the answer is still wanted
 _ANSWER, _FAILED, _DONE = "answer", "failed", "done"
@@ -61,14 +63,15 @@ class KillableWorker:
         self.handler = handler
         self._lock = Lock()
         self._closed = False
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | ForkedProcess | None = None
         self._queue: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
 
     def start(self) -> None:
         """Start the process, if it does not run, so that the first request need not wait."""
         with self._lock:
             if not self._closed:
-                self._running()
+                with suppress(SupersededError):  # it was closed meanwhile
+                    self._running()
 
     def close(self) -> None:
         """End the process, for good; a request that is under way is ended first."""
@@ -136,26 +139,21 @@ class KillableWorker:
                     raise TimeLimitError("stopped at the time limit") from None
         raise SupersededError("a newer request took the place of this one")
 
-    def _running(self) -> subprocess.Popen[bytes]:
+    def _running(self) -> subprocess.Popen[bytes] | ForkedProcess:
         """Return the process, started and ready."""
         if self._closed:
             raise SupersededError("what this was asked of is closed: the table has changed")
         if self._process is not None and self._process.poll() is None:
             return self._process
         self._kill()
-        code = "from spear_amal.workbench.killable import serve_requests as s; s(" + repr(
-            self.handler
-        )
-        # Without -P a file of the user's folder could stand for a module of the library.
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", f"{code}, {os.getpid()})"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
+        self._process = FORKS.start(self.handler) or _new_process(self.handler)
         self._queue = queue.SimpleQueue()
         Thread(target=_read, args=(self._process.stdout, self._queue), daemon=True).start()
-        self._queue.get()  # its greeting, or the end of the stream
-        return self._process
+        while not self._closed:  # until its greeting, or the end of the stream
+            with suppress(queue.Empty):
+                self._queue.get(timeout=_LOOK)
+                return self._process
+        raise SupersededError("what this was asked of is closed")
 
     def _kill(self) -> None:
         process, self._process = self._process, None
@@ -164,6 +162,16 @@ class KillableWorker:
             process.wait()
             for stream in (process.stdin, process.stdout):
                 _close_quietly(stream)
+
+
+def _new_process(handler: str) -> subprocess.Popen[bytes]:
+    code = f"from spear_amal.workbench.killable import serve_requests as s; s({handler!r}, "
+    # Without -P a file of the user's folder could stand for a module of the library.
+    return subprocess.Popen(
+        [sys.executable, "-P", "-c", f"{code}{os.getpid()})"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
 
 
 def _close_quietly(stream: Any) -> None:

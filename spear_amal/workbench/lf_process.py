@@ -8,14 +8,21 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import importlib
 import inspect
 import linecache
+import os
 import re
 import sys
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.machinery import (
+    EXTENSION_SUFFIXES,
+    SOURCE_SUFFIXES,
+    ExtensionFileLoader,
+    FileFinder,
+)
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,8 +38,9 @@ from spear_amal.labeling.blank_texts import has_text
 from spear_amal.labeling.data_points import FrameSource
 from spear_amal.labeling.functions import LabelingFunction, as_labeling_function
 from spear_amal.labeling.hashing import Unhashable, lf_hash
-from spear_amal.labeling.installed import is_installed
+from spear_amal.labeling.installed import is_installed, is_installed_file
 from spear_amal.labeling.lf_outputs import ApplierMetadata, OutputParser
+from spear_amal.labeling.load_lfs import FreshLoader
 from spear_amal.labeling.parallel import Labelled, label
 from spear_amal.labeling.user_functions import source_of
 from spear_amal.votes.class_set import ClassNames, ClassSet
@@ -86,7 +94,15 @@ class LoadedFile:
 
 
 class LFVotes(NamedTuple):
-    """Votes (n,) int16 of an LF, the class that it is declared to vote for (-1: none), its error."""
+    """What came of running an LF.
+
+    Attributes
+    ----------
+    votes : ndarray of int16 (n,)
+    declared : int
+        Code of the class that the LF is declared to vote for, -1 for none.
+    error : LFError or None
+    """
 
     votes: np.ndarray
     declared: int
@@ -124,14 +140,9 @@ class _LFProcess:
         self._lfs = None
         for name in _users_modules(path):
             del sys.modules[name]
-        importlib.invalidate_caches()
         linecache.clearcache()
-        # Byte code is matched to its file by whole seconds: an edit may be quicker.
-        before, sys.pycache_prefix = sys.pycache_prefix, str(path.parent / "no byte code")
-        try:
+        with _without_byte_code(path.resolve().parent):
             loaded = load_lfs(path, may_be_empty=True)
-        finally:
-            sys.pycache_prefix = before
         lfs = [as_labeling_function(lf) for lf in loaded.lfs]
         self._path = path
         self._classes = enum_of_labels(lfs) if loaded.classes is None else loaded.classes
@@ -158,7 +169,7 @@ class _LFProcess:
         return self._votes(lf, ClassSet(classes))
 
     def _votes(self, lf: LabelingFunction, classes: ClassSet) -> LFVotes:
-        source = self._source
+        source: Any = self._source
         votes = np.full(self._n, -1, dtype=np.int16)
 
         def compute(lfs: list[LabelingFunction]) -> Labelled:
@@ -182,14 +193,33 @@ _process = _LFProcess()
 
 def _users_modules(path: Path) -> list[str]:
     """Return the names of modules that were imported from the folder of the user's file."""
-    folder = path.resolve().parent
-    names = []
-    for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if isinstance(file, str) and not is_installed(module):
-            if Path(file).resolve().is_relative_to(folder) and name != "__main__":
-                names.append(name)
-    return names
+    folders = tuple({f"{path.absolute().parent}{os.sep}", f"{path.resolve().parent}{os.sep}"})
+    return [
+        name
+        for name, module in list(sys.modules.items())
+        if str(getattr(module, "__file__", None)).startswith(folders)
+        and not is_installed(module)
+        and name != "__main__"
+    ]
+
+
+@contextmanager
+def _without_byte_code(folder: Path) -> Iterator[None]:
+    """Compile modules below a folder anew: byte code is told by seconds, an edit may be quicker."""
+
+    def finder(path: str) -> FileFinder:
+        if not Path(path).resolve().is_relative_to(folder) or is_installed_file(f"{path}{os.sep}"):
+            raise ImportError
+        return FileFinder(
+            path, (FreshLoader, SOURCE_SUFFIXES), (ExtensionFileLoader, EXTENSION_SUFFIXES)
+        )
+
+    sys.path_hooks.insert(0, finder)
+    sys.path_importer_cache.clear()
+    try:
+        yield
+    finally:
+        sys.path_hooks.remove(finder)
 
 
 def _loaded(lf: LabelingFunction, line: int | None) -> LoadedLF:
@@ -212,11 +242,11 @@ def _about(lf: LabelingFunction) -> str:
 
 
 def lines_of_lfs(source: str) -> dict[str, int]:
-    """Return the lines in which LFs stand, by name: functions, and calls with the name in them.
+    r"""Return the lines in which LFs stand, by name: functions, and calls with the name in them.
 
     Examples
     --------
-    >>> lines_of_lfs('a = keyword_lf("words", ["x"], 1)\\n@lf\\ndef b(x): pass')
+    >>> lines_of_lfs('a = keyword_lf("words", ["x"], 1)\n@lf\ndef b(x): pass')
     {'words': 1, 'b': 3}
     """
     try:
@@ -229,12 +259,11 @@ def lines_of_lfs(source: str) -> dict[str, int]:
             names = [node.name]
         elif isinstance(node, ast.Call):
             parts = [*node.args[:1], *(word.value for word in node.keywords if word.arg == "name")]
-            names = [part.value for part in parts if isinstance(part, ast.Constant)]
+            names = [str(part.value) for part in parts if isinstance(part, ast.Constant)]
         else:
             continue
         for name in names:
-            if isinstance(name, str):
-                lines.setdefault(name, node.lineno)
+            lines.setdefault(name, node.lineno)
     return lines
 
 

@@ -77,11 +77,9 @@ class Neighbours:
             self._worker.close()
 
     @property
-    def state(self) -> str:
-        """What will become of rows without vectors, in words."""
-        if self._ended:
-            return "there is no memory set aside for more"
-        return "the others follow"
+    def is_growing(self) -> bool:
+        """Whether vectors of more rows are being made."""
+        return not self._ended
 
     def close(self) -> None:
         """End the work in the background."""

@@ -26,8 +26,8 @@ def outputs_of_rows(path: Path, texts: Sequence[str], classes: Sequence[str]) ->
     outputs = read_row_outputs(path)
     if set(outputs.classes) - set(classes):
         raise FileFormatError(
-            f"{path} is about the classes {list(outputs.classes)}, the project has {list(classes)}; "
-            "train again"
+            f"{path} is about the classes {list(outputs.classes)}, the project has "
+            f"{list(classes)}; train again"
         )
     places = outputs.places_of(texts)
     columns = [classes.index(name) for name in outputs.classes]

@@ -10,15 +10,13 @@ from __future__ import annotations
 import re
 import time
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from spear_amal.labeling.required_literals import RequiredLiterals
-from spear_amal.labeling.text_search import TextScanner
 from spear_amal.workbench.killable import KillableWorker, SupersededError, TimeLimitError
 from spear_amal.workbench.patterns import translated
 from spear_amal.workbench.text_index import Group, TextIndex
@@ -32,15 +30,13 @@ _WORKER = "spear_amal.workbench.pattern_worker:answer"
 # Bytes that are searched between two looks at the clock, and seconds that a look may wait.
 _FIRST_SLICE, _LAST_SLICE = 1 << 16, 1 << 23
 _SHORT, _LONG = 0.005, 0.02
-# Bytes of a text from which it takes longer to search to its end than to begin anew behind it.
-_LONG_TEXT = 500
 # RE2 may take so many times as long as `re`.
 _LINEAR = 5
 # Texts after which it is plain whether a search finds too many that are open, and which share is.
 _ENOUGH, _MOST_OPEN = 200, 0.5
 # A text that takes so long may take for ever.
 _STUCK = 0.25
-_NO_ROWS = np.empty(0, np.int64)
+NO_ROWS = np.empty(0, np.int64)
 
 Wanted = Callable[[], bool]
 
@@ -67,42 +63,24 @@ class FoundRows:
     beyond: tuple[str, ...] = ()
 
 
-def rows_with_words(needed: RequiredLiterals, index: TextIndex) -> FoundRows:
-    """Return the rows that hold one of some words; those that are odd stay open."""
-    sure, unclear = [_NO_ROWS], [index.odd]
-    words = tuple(_as_in_groups(word, index.newline) for word in needed.words)
-    known = tuple(word for word in words if word is not None)
-    if known:
-        scanner = TextScanner([RequiredLiterals(known, needed.lowered, needed.proof, needed.alone)])
-        for group in index.groups:
-            for rows, chunk in group.chunks():
-                [candidates] = scanner.scan(chunk)
-                sure.append(rows[candidates.sure])
-                unclear.append(rows[candidates.open])
-    return FoundRows(_in_order(sure), _in_order(unclear))
-
-
-def _in_order(parts: list[np.ndarray]) -> np.ndarray:
+def in_order(parts: list[np.ndarray]) -> np.ndarray:
+    """Return rows of several searches in order, those with a number."""
     rows = np.sort(np.concatenate(parts))
     return rows[rows >= 0]
 
 
-def _as_in_groups(word: str, newline: str | None) -> str | None:
-    """Return a word as the texts of a group have it, None if none can."""
-    if newline is None:
-        return None if "\n" in word else word
-    return None if newline in word else word.replace("\n", newline)
-
-
 def rows_by_re2(
-    pattern: re.Pattern[str], index: TextIndex, seconds: float, wanted: Wanted
+    pattern: re.Pattern[str],
+    groups: Sequence[Group],
+    seconds: float,
+    wanted: Wanted,
 ) -> FoundRows | None:
     """Return the rows that match a pattern as far as RE2 can say; None if it cannot.
 
     Parameters
     ----------
     pattern : compiled pattern
-    index : TextIndex
+    groups : sequence of Group
     seconds : float
         Limit for `re`; RE2 may take longer.
     wanted : callable
@@ -116,8 +94,8 @@ def rows_by_re2(
         return None
     seconds *= _LINEAR  # it comes to an end, and nothing is blocked meanwhile
     end = time.monotonic() + seconds
-    sure, unclear, untried, beyond = [_NO_ROWS], [index.odd], 0, set[str]()
-    for group in index.groups:
+    sure, unclear, untried, beyond = [NO_ROWS], [NO_ROWS], 0, set[str]()
+    for group in groups:
         translation = translated(pattern, group.newline, group.is_plain)
         places_in = None if translation is None else _places_of(translation.pattern, group)
         if translation is None or places_in is None:
@@ -131,7 +109,7 @@ def rows_by_re2(
         (sure if translation.is_exact else unclear).append(group.rows[places])
         beyond.update(translation.beyond)
         untried += len(group.rows) - tried
-    return FoundRows(_in_order(sure), _in_order(unclear), untried, tuple(sorted(beyond)))
+    return FoundRows(in_order(sure), in_order(unclear), untried, tuple(sorted(beyond)))
 
 
 # From a span of bytes to places in it, at least one in each text that matches.
@@ -141,7 +119,7 @@ PlacesIn = Callable[[int, int], list[int]]
 def _places_of(pattern: str, group: Group) -> PlacesIn | None:
     """Return how to find the texts of a group that match; None if RE2 does not take the pattern."""
     data = group.data
-    if group.stops[-1] - group.starts[0] < _LONG_TEXT * len(group.rows):
+    if not group.is_long:
         to_the_end = _compiled(rf"(?:{pattern})[^\n]*\n?")
         if to_the_end is None:
             return None
@@ -185,7 +163,7 @@ def _places(
 
     None where the texts are only those that may match, and are as good as all.
     """
-    matches: list[np.ndarray] = [_NO_ROWS]
+    matches: list[np.ndarray] = [NO_ROWS]
     first, size, n = 0, _FIRST_SLICE, len(group.rows)
     while first < n and time.monotonic() < end:
         if not wanted():

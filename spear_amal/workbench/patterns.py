@@ -129,6 +129,8 @@ class _Writer:
         if name == "SUBPATTERN":
             _, added, removed, inner = argument
             kept = flags & ~_TYPES if added & _TYPES else flags
+            if added & _TYPES:  # where such a part comes first, `re` passes over some matches
+                self.beyond.add("a part with another meaning of letters")
             return f"(?:{self.sequence(inner, (kept | added) & ~removed, is_last)})"
         return self._beyond_re2(name, argument, flags)
 

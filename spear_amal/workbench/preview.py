@@ -15,7 +15,7 @@ from spear_amal.labeling.significance import lf_check
 from spear_amal.votes.label_matrix import LabelMatrix
 from spear_amal.workbench.killable import SupersededError
 from spear_amal.workbench.pattern_search import scattered
-from spear_amal.workbench.rule_search import RuleSearch, RuleVotes
+from spear_amal.workbench.rule_search import RuleSearch
 from spear_amal.workbench.snapshot import Snapshot
 
 #: Characters of a text that are shown around its first match.
@@ -154,6 +154,8 @@ class Preview:
         Not all rows were tried: the numbers are of those tried.
     is_too_slow : bool
         The pattern was stopped within a text that takes very long: it cannot become an LF.
+    is_growing : bool
+        Rows are still being prepared: the same preview soon says more.
     remark : str
         How the rule was tried where that is worth saying; may be empty.
     fires : ndarray of bool (n,)
@@ -176,6 +178,7 @@ class Preview:
     seconds: float
     is_partial: bool
     is_too_slow: bool
+    is_growing: bool
     remark: str
     revision: int
     fires: np.ndarray = field(repr=False)
@@ -255,27 +258,11 @@ class Previewer:
             seconds=time.perf_counter() - started,
             is_partial=votes.is_partial,
             is_too_slow=votes.is_too_slow,
+            is_growing=votes.is_growing,
             remark=votes.remark,
             revision=snapshot.revision,
             fires=votes.fires,
         )
-
-    def votes_within(self, rule: Any, snapshot: Snapshot, seconds: float) -> RuleVotes:
-        """Compute on which rows the LF of a rule fires, exactly as it will, within a time limit.
-
-        A preview takes shortcuts that the LF cannot take; this takes none.
-
-        Parameters
-        ----------
-        rule : Rule
-        snapshot : Snapshot
-        seconds : float
-        """
-        return self._search_of(snapshot.frame).votes_of_lf(rule, seconds)
-
-    def is_safe(self, rule: Any, snapshot: Snapshot, seconds: float = 10.0) -> bool:
-        """Return whether the LF of a rule is done with all rows within a time limit."""
-        return not self.votes_within(rule, snapshot, seconds).is_too_slow
 
     def rule_search(self, snapshot: Snapshot) -> RuleSearch:
         """Return the search for rules in the table of a snapshot."""

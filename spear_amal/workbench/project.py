@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,6 +79,16 @@ class Project:
     def state(self) -> Path:
         """The folder of the workbench's own files."""
         return self.folder / STATE
+
+    def usable_cache(self) -> Path | None:
+        """Return the folder of votes, made if need be; None if it cannot be written."""
+        try:
+            if not self.cache.is_dir():
+                ignore_in_git(self.cache)
+            with tempfile.TemporaryFile(dir=self.cache):
+                return self.cache
+        except OSError:
+            return None
 
     @property
     def name(self) -> str:

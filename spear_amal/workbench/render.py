@@ -74,6 +74,7 @@ def environment() -> Environment:
     )
     made.filters |= {"percent": _percent, "points": _points, "count": _count, "when": _when}
     made.filters["query"] = _query
+    made.filters["clock"] = _clock
     made.filters["pieces"] = pieces
     return made
 
@@ -115,6 +116,12 @@ def _points(value: float | None, digits: int = 1) -> str:
         return "-"
     text = f"{100 * value:+.{digits}f}"
     return text.lstrip("+-") if not float(text) else text
+
+
+def _clock(seconds: float) -> str:
+    """Return a time as minutes and seconds."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02}"
 
 
 def _count(value: int) -> str:

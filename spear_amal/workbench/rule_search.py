@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock, Thread
 from typing import Any, Generic, TypeVar, cast
 
@@ -15,11 +15,18 @@ import pandas as pd
 from spear_amal.declared_lfs import KeywordRule, RegexRule, Rule, SimilarRule, make_lf
 from spear_amal.errors import InputError
 from spear_amal.labeling.builders import ColumnLF, TextLF, compiled
-from spear_amal.labeling.required_literals import RequiredLiterals, needed_by
+from spear_amal.labeling.required_literals import needed_by
 from spear_amal.workbench import pattern_search
+from spear_amal.workbench.keyword_search import rows_for_lf, rows_with_keywords
 from spear_amal.workbench.killable import always
 from spear_amal.workbench.neighbours import Neighbours
-from spear_amal.workbench.pattern_search import FoundRows, PatternProcess, TriedRows, Wanted
+from spear_amal.workbench.pattern_search import (
+    FoundRows,
+    PatternProcess,
+    TriedRows,
+    Wanted,
+    in_order,
+)
 from spear_amal.workbench.patterns import translated
 from spear_amal.workbench.text_index import TextIndex
 
@@ -47,6 +54,8 @@ class RuleVotes:
         How it was tried, where that is worth saying.
     is_too_slow : bool
         A pattern was stopped within a text that takes very long: it is not to be an LF.
+    is_growing : bool
+        Vectors of the other rows are being made: soon more is known.
     """
 
     fires: np.ndarray = field(repr=False)
@@ -54,6 +63,7 @@ class RuleVotes:
     n_likely: int
     remark: str = ""
     is_too_slow: bool = False
+    is_growing: bool = False
 
     @property
     def is_partial(self) -> bool:
@@ -120,27 +130,10 @@ class RuleSearch:
         if isinstance(rule, RegexRule):
             return self._by_pattern(rule, seconds, wanted)
         if isinstance(rule, KeywordRule):
-            return self._by_words(rule)
+            return self._by_words(rule, seconds, wanted)
         if isinstance(rule, SimilarRule):
             return self._by_vectors(rule, seconds, wanted)
         return self._by_numbers(rule)
-
-    def votes_of_lf(self, rule: Rule, seconds: float) -> RuleVotes:
-        """Return on which rows the LF of a rule fires, by the way that the LF itself takes.
-
-        Parameters
-        ----------
-        rule : Rule
-        seconds : float
-            Time limit for patterns.
-        """
-        if not isinstance(rule, RegexRule):
-            return self.votes(rule, seconds)
-        index = self._index(rule.column)
-        pattern = compiled(rule.name, rule.pattern, rule.flags)
-        return self._tried_by_re(
-            pattern, index, _rows_for_lf(needed_by(pattern), index), seconds, always
-        )
 
     def shown(self, rule: Rule, rows: list[int]) -> tuple[list[str], list[Spans]]:
         """Return the texts of some rows, and what to mark in them."""
@@ -163,9 +156,9 @@ class RuleSearch:
 
     # -- kinds of rules ---------------------------------------------------------------------------
 
-    def _by_words(self, rule: KeywordRule) -> RuleVotes:
+    def _by_words(self, rule: KeywordRule, seconds: float, wanted: Wanted) -> RuleVotes:
         lf, index = _text_lf(rule), self._index(rule.column)
-        found = _rows_for_lf(lf.needed, index)
+        found = rows_with_keywords(rule, lf, index, seconds, wanted)
         fires = np.zeros(index.n, bool)
         fires[found.sure] = True
         fires[[row for row in found.open.tolist() if lf.test(index.text(row))]] = True
@@ -184,15 +177,20 @@ class RuleSearch:
         fires, n_tried = neighbours.fires(rule, seconds, wanted)
         remark, n_likely = "", round(int(fires.sum()) * index.n / max(n_tried, 1))
         if n_tried < index.n:
-            remark = f"{n_tried:,} of {index.n:,} rows have been compared; {neighbours.state}"
-        return RuleVotes(fires, n_tried, n_likely, remark)
+            more = (
+                "the others follow" if neighbours.is_growing else "memory is set aside for no more"
+            )
+            remark = f"{n_tried:,} of {index.n:,} rows have been compared; {more}."
+        return RuleVotes(fires, n_tried, n_likely, remark, is_growing=neighbours.is_growing)
 
     def _by_pattern(self, rule: RegexRule, seconds: float, wanted: Wanted) -> RuleVotes:
         index = self._index(rule.column)
         pattern = compiled(rule.name, rule.pattern, rule.flags)
-        found = pattern_search.rows_by_re2(pattern, index, seconds, wanted)
+        found = pattern_search.rows_by_re2(pattern, index.groups, seconds, wanted)
         if found is None:
-            found = _rows_for_lf(needed_by(pattern), index)
+            found = rows_for_lf(needed_by(pattern), index)
+        else:
+            found = replace(found, open=in_order([found.open, index.odd]))
         return self._tried_by_re(pattern, index, found, seconds, wanted)
 
     def _tried_by_re(
@@ -236,13 +234,6 @@ def _remark(found: FoundRows, n_open: int) -> str:
     if not found.beyond or not n_open:
         return ""
     return f"Python's re tried {n_open:,} rows: the pattern has {' and '.join(found.beyond)}."
-
-
-def _rows_for_lf(needed: RequiredLiterals | None, index: TextIndex) -> FoundRows:
-    """Return the rows on which an LF fires for sure, and those that it has to test."""
-    if needed is None:
-        return FoundRows(np.empty(0, np.int64), index.present)
-    return pattern_search.rows_with_words(needed, index)
 
 
 def _text_lf(rule: Rule) -> TextLF:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from spear_amal.declared_lfs.rules import Rule
 from spear_amal.votes.label_matrix import LabelMatrix
 
 if TYPE_CHECKING:
@@ -37,6 +38,12 @@ class LFError:
     row: int | None = None
     line: int | None = None
     n_rows: int = 0
+
+    def __str__(self) -> str:
+        """Return the message with the place."""
+        where = [f"row {self.row}"] * (self.row is not None)
+        where += [f"line {self.line}"] * (self.line is not None)
+        return f"{self.message} ({', '.join(where)})" if where else self.message
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from spear_amal.labeling.text_chunks import CHUNK_BYTES, TextChunk
 _STAND_INS = [chr(code) for code in (*range(1, 9), *range(0x0E, 0x1C))]
 _LETTER_BEYOND_ASCII = re.compile(r"[^\W\x00-\x7f]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_LONG = 500  # bytes
 _UTF8 = ("utf-8", "surrogatepass")
 
 
@@ -53,6 +54,11 @@ class Group:
     stops: np.ndarray
     newline: str | None
     is_plain: bool
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it takes longer to search a text to its end than to begin anew behind it."""
+        return len(self.rows) > 0 and self.stops[-1] - self.starts[0] > _LONG * len(self.rows)
 
     def slices(self, size: int) -> Iterator[tuple[int, int]]:
         """Yield spans of texts with about `size` bytes, at least one text each."""

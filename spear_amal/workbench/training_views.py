@@ -101,7 +101,7 @@ def run_view(job: TrainingJob, expected: float | None) -> RunView | None:
             return None
         begun = datetime.fromisoformat(state["begun"])
         status = str(state.get("status", "running"))
-        seconds = events.seconds
+        seconds = job.seconds()
         if status == "running":
             seconds = (local_time() - begun).total_seconds()
         return RunView(
@@ -124,7 +124,7 @@ def request_title(request: dict[str, Any]) -> str:
     what = "Train" if request["command"] == "train" else "Compare"
     title = f"{what} {request['method']}, {source[request['estimate']]}"
     if request["command"] == "compare" and request["estimate"] == "cv":
-        title += f" ({request['repeats']} × {request['folds']})"
+        title += f" ({request['folds']} folds, {request['repeats']} times)"
     if request.get("max_epochs"):
         title += f", at most {request['max_epochs']} epochs"
     return title
@@ -146,7 +146,8 @@ def stage_view(stage: Stage) -> StageView:
 def _group(model: TrainedModel) -> str:
     """Return what a model is one of several of: its name without folds, repeats and seeds."""
     parts = [re.sub(r",? ?(repeat|fold|seed|trial) \d+( of \d+)?", "", p) for p in model.name]
-    return ", ".join(part.strip(", ") for part in parts if part.strip(", ")) or "model"
+    name = ", ".join(part.strip(", ") for part in parts if part.strip(", ")) or "model"
+    return name.replace("Classifier on L+V", "Gold alone")
 
 
 def _score_chart(models: Sequence[TrainedModel]) -> Chart | None:

@@ -29,7 +29,7 @@ from spear_amal.workbench.lf_board import LFBoard, rule_key
 from spear_amal.workbench.lf_process import LFVotes
 from spear_amal.workbench.lf_times import LFTimes
 from spear_amal.workbench.outputs import outputs_of_rows
-from spear_amal.workbench.project import GOLD, RULES, Project, ignore_in_git
+from spear_amal.workbench.project import GOLD, RULES, Project
 from spear_amal.workbench.project_classes import NO_CLASSES, ProjectClasses
 from spear_amal.workbench.rule_table import MutingEffect, RuleTables, effect_of_muting
 from spear_amal.workbench.snapshot import DECLARED, PYTHON, LFState, Snapshot
@@ -106,8 +106,12 @@ class Workspace:
     def close(self) -> None:
         """End what runs in the background."""
         self._is_closed = True
-        for part in (self._watch, *self._lanes.values(), *self._workers.values(), self._tables):
-            part.close()
+        self._watch.close()
+        for lane in self._lanes.values():
+            lane.close()
+        for worker in self._workers.values():
+            worker.close()
+        self._tables.close()
 
     def wait(self, wanted: Callable[[Snapshot], bool], seconds: float) -> bool:
         """Wait until a snapshot is as wanted; return False if the time is over before."""
@@ -145,10 +149,7 @@ class Workspace:
         classes = self._checked(rule, replaces)
         voted = self._workers[DECLARED].run_rule(rule, classes.names, self._rule_limit)
         if voted.error is not None:
-            where = "" if voted.error.row is None else f" (row {voted.error.row})"
-            raise InputError(
-                f"the rule {rule.name!r} is not added: it {voted.error.message}{where}"
-            )
+            raise InputError(f"the rule {rule.name!r} is not added: it {voted.error}")
         believed: dict[str, Rule | None] = {}
         if replaces is not None and seen is not None:
             believed[replaces] = _as_rule(seen, replaces)
@@ -212,8 +213,8 @@ class Workspace:
             Index: names of LFs, in file order. Columns as of
             :func:`~spear_amal.workbench.rule_table.rule_table`, further ``value, value_low,
             value_high`` with ``advice, gain, is_sure`` (NaN for LFs that do not vote),
-            ``is_value_pending`` (the values are of a former state; the hub tells of better ones) and
-            ``changed``.
+            ``is_value_pending`` (the values are of a former state, and the hub tells of new ones)
+            and ``changed``.
         """
         return self._tables.table(self.snapshot)
 
@@ -461,15 +462,16 @@ class Workspace:
             before, self._table = self._table, table
             self._gold = GoldFile(self.project.gold, table.known_rows(self.project))
             if before is table or not before.lf_rows.equals(table.lf_rows):
+                cache = self.project.usable_cache()
                 for worker in self._workers.values():
-                    worker.hold(table, self.project.text_column, self.project.cache)
+                    worker.hold(table, self.project.text_column, cache)
                 self._board.take_table(len(table.texts))
                 for lane in self._lanes.values():
                     lane.wake()
             changes = {"frame": table.frame, "texts": table.texts, "ids": table.ids}
             self._show("rows", gold=self._code_labels(), table=table.digest, **changes)
-            if self._outputs_path is not None:
-                self._reread("outputs", lambda: self.take_outputs(self._outputs_path))
+            if (outputs := self._outputs_path) is not None:
+                self._reread("outputs", lambda: self.take_outputs(outputs))
 
     def _read_rules(self) -> None:
         rules = read_rules_file(self.project.rules)

@@ -17,7 +17,17 @@ for found in pkgutil.iter_modules(doors.__path__):
 __all__ = ["DOORS", "Door", "exempt", "public_names"]
 
 PACKAGES = (
-    *("analysis", "cli", "data", "estimators", "label_models", "labeling", "loop", "losses"),
+    *(
+        "analysis",
+        "cli",
+        "data",
+        "declared_lfs",
+        "estimators",
+        "label_models",
+        "labeling",
+        "loop",
+        "losses",
+    ),
     *("mixers", "models", "report", "slicing", "studies", "teachers", "training", "utils"),
 )
 

@@ -20,12 +20,12 @@ pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
 pytest.importorskip("sse_starlette")
 
+from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from spear_amal.cli.workbench import project_of
 from spear_amal.workbench import Workspace
 from spear_amal.workbench.app import create_app
-from spear_amal.workbench.security import Guard
 from spear_amal.workbench.server import hosts_of
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -86,55 +86,43 @@ def project_folder(tmp_path: Path) -> Path:
     return _write_project(tmp_path / "messages")
 
 
-@pytest.fixture
-def open_workspace() -> Iterator[Callable[..., Any]]:
-    """Opens the workbench of a folder, without a server; closed in the end."""
-    opened: list[Workspace] = []
+def _opened() -> Iterator[Callable[[Path], Starlette]]:
+    apps: list[Starlette] = []
 
-    def open_it(folder: Path) -> Workspace:
-        opened.append(Workspace(project_of(folder)))
-        assert opened[-1].wait(lambda snapshot: snapshot.is_idle, 60)
-        return opened[-1]
+    def open_it(folder: Path) -> Starlette:
+        apps.append(create_app(Workspace(project_of(folder)), TOKEN, hosts_of(PORT)))
+        return apps[-1]
 
     yield open_it
-    for workspace in opened:
-        workspace.close()
-
-
-def _client_of(workspace: Workspace, token: str | None = TOKEN) -> TestClient:
-    """Return a client that talks to a workbench as a browser would that has the token."""
-    hosts = hosts_of(PORT)
-    app = create_app(workspace, TOKEN, hosts)
-    client = TestClient(app, base_url=f"http://127.0.0.1:{PORT}", raise_server_exceptions=False)
-    if token is not None:
-        client.cookies.set(Guard(app, TOKEN, hosts).cookie, token, domain="127.0.0.1")
-    return client
+    for app in apps:
+        app.state.previewer.close()
+        app.state.workspace.close()
 
 
 @pytest.fixture
-def workspace(open_workspace, project_folder: Path) -> Workspace:
-    """The workbench of `project_folder`, without a server."""
-    return open_workspace(project_folder)
+def open_app() -> Iterator[Callable[[Path], Starlette]]:
+    """Opens the application on a folder, without a server; closed after the test."""
+    yield from _opened()
+
+
+@pytest.fixture(scope="module")
+def open_app_once() -> Iterator[Callable[[Path], Starlette]]:
+    """As `open_app`, for all tests of a file."""
+    yield from _opened()
 
 
 @pytest.fixture
-def client(workspace: Workspace, client_of: Callable[..., TestClient]) -> TestClient:
-    """A client of `workspace` that has the token."""
-    return client_of(workspace)
+def client_of() -> Callable[..., TestClient]:
+    """Makes a client of an application: ``client_of(app, token)``; None has no cookie."""
 
+    def make(app: Starlette, token: str | None = TOKEN) -> TestClient:
+        here = f"http://127.0.0.1:{PORT}"
+        client = TestClient(app, base_url=here, raise_server_exceptions=False)
+        if token is not None:
+            client.cookies.set(f"spear_amal_{PORT}", token, domain="127.0.0.1")
+        return client
 
-@pytest.fixture
-def client_of() -> Iterator[Callable[..., TestClient]]:
-    """Makes a client of a workspace: ``client_of(workspace, token)``; None has no cookie."""
-    clients: list[TestClient] = []
-
-    def make(*arguments: Any) -> TestClient:
-        clients.append(_client_of(*arguments))
-        return clients[-1]
-
-    yield make
-    for client in clients:
-        client.app.state.previewer.close()
+    return make
 
 
 class Served:

@@ -155,7 +155,10 @@ def test_a_label_that_another_tab_gave_is_not_overwritten(client, workspace) -> 
     workspace.label([row], "ham")
     answer = act(client, page, "search", label="spam")
     assert answer.status_code == 409
-    assert "the label <strong>ham</strong>; you chose <strong>spam</strong>" in answer.text
+    assert (
+        "got the label <strong>ham</strong> elsewhere; you chose <strong>spam</strong>"
+        in answer.text
+    )
     assert workspace.snapshot.label_of(row) == "ham"
     chosen = fields(answer.text.replace("<form", '<form id="label"'))
     again = client.post("/label?queue=search", data=chosen | {"label": "spam"}, headers=PART)

@@ -17,6 +17,22 @@ PORT, TOKEN = 8765, "a-token-of-tests"  # of conftest.py
 HERE = f"127.0.0.1:{PORT}"
 
 
+@pytest.fixture(scope="module")
+def project_folder(write_project, tmp_path_factory):
+    return write_project(tmp_path_factory.mktemp("security") / "messages")
+
+
+@pytest.fixture(scope="module")
+def app(open_app_once, project_folder):
+    return open_app_once(project_folder)
+
+
+@pytest.fixture
+def client(app, client_of):
+    """A client that has the token."""
+    return client_of(app)
+
+
 def test_who_has_the_token_comes_in(client):
     answer = client.get("/rules")
     assert answer.status_code == 200 and "<h1>Rules</h1>" in answer.text
@@ -24,16 +40,16 @@ def test_who_has_the_token_comes_in(client):
 
 @pytest.mark.parametrize("path", ["/", "/rules", "/events", "/static/workbench.css", "/nowhere"])
 @pytest.mark.parametrize("token", [None, "", "another", TOKEN[:-1], f"{TOKEN}x", TOKEN.upper()])
-def test_without_the_token_nothing_is_told(workspace, client_of, path, token):
-    answer = client_of(workspace, token).get(path)
+def test_without_the_token_nothing_is_told(app, client_of, path, token):
+    answer = client_of(app, token).get(path)
     assert answer.status_code == 403
     assert answer.text == (
         "Refused: the token is missing: open the address that the workbench printed.\n"
     )
 
 
-def test_a_token_that_is_no_ascii_is_a_wrong_one(client_of, workspace):
-    client = client_of(workspace, None)
+def test_a_token_that_is_no_ascii_is_a_wrong_one(app, client_of):
+    client = client_of(app, None)
     assert (
         client.get("/rules", params={"token": "tokén\udcff".encode("utf-8", "replace")}).status_code
         == 403
@@ -41,8 +57,8 @@ def test_a_token_that_is_no_ascii_is_a_wrong_one(client_of, workspace):
     assert client.get("/rules", headers={b"cookie": b"spear_amal_8765=\xff\xfe"}).status_code == 403
 
 
-def test_the_cookie_of_a_workbench_on_another_port_does_not_count(client_of, workspace):
-    client = client_of(workspace, None)
+def test_the_cookie_of_a_workbench_on_another_port_does_not_count(app, client_of):
+    client = client_of(app, None)
     client.cookies.set(f"spear_amal_{PORT + 1}", TOKEN, domain="127.0.0.1")
     assert client.get("/rules").status_code == 403
 
@@ -151,8 +167,8 @@ def contents(folder):
     }
 
 
-def test_the_token_leaves_the_address_at_once(workspace, client_of):
-    client = client_of(workspace, None)
+def test_the_token_leaves_the_address_at_once(app, client_of):
+    client = client_of(app, None)
     answer = client.get(f"/rows?words=a+b&token={TOKEN}&page=2", follow_redirects=False)
     assert answer.status_code == 303
     assert answer.headers["location"] == "/rows?words=a+b&page=2"
@@ -163,8 +179,8 @@ def test_the_token_leaves_the_address_at_once(workspace, client_of):
 
 
 @pytest.mark.parametrize("path", ["//evil.example", "///evil.example/x", "/\\evil.example"])
-def test_the_first_address_leads_to_no_other_site(workspace, client_of, path):
-    client = client_of(workspace, None)
+def test_the_first_address_leads_to_no_other_site(app, client_of, path):
+    client = client_of(app, None)
     answer = client.get(f"http://{HERE}{path}?token={TOKEN}", follow_redirects=False)
     location = answer.headers["location"]
     assert location[0] == "/" and location[1:2] not in ("/", "\\")

@@ -22,6 +22,7 @@ from spear_amal.workbench.pages.rows import (
     RowState,
     chances_of_row,
     gold_source,
+    id_of,
     row_state,
     votes_of_row,
 )
@@ -208,7 +209,7 @@ def _context(request: Request, view: LabelView, snapshot: Snapshot) -> dict[str,
         "view": view,
         "queues": QUEUES,
         "conditions": conditions(view.query),
-        "n_waiting": int(queue.is_waiting(snapshot, closed).sum()),
+        "n_waiting": _n_waiting(request, view, queue, snapshot, closed),
         "keys": [*CLASS_KEYS[:n_classes], *[""] * (n_classes - len(CLASS_KEYS))],
         "counts": np.bincount(gold, minlength=n_classes).tolist(),
         "given": session.labels(),
@@ -220,6 +221,19 @@ def _context(request: Request, view: LabelView, snapshot: Snapshot) -> dict[str,
     }
 
 
+def _n_waiting(
+    request: Request,
+    view: LabelView,
+    queue: LabelQueue,
+    snapshot: Snapshot,
+    closed: frozenset[int],
+) -> int:
+    """Return how many rows wait; of what to label next those that may still be chosen."""
+    if view.kind == "next":
+        queue = LabelQueue(row_state(request).search.find(snapshot, view.query).rows)
+    return int(queue.is_waiting(snapshot, closed).sum())
+
+
 def _about_row(
     request: Request, view: LabelView, queue: LabelQueue, snapshot: Snapshot
 ) -> dict[str, Any]:
@@ -229,7 +243,7 @@ def _about_row(
     votes = votes_of_row(request, snapshot, row)
     return {
         "text": text_of(snapshot, row),
-        "id": None if snapshot.ids is None else str(snapshot.ids[row]),
+        "id": id_of(snapshot, row),
         "gold": int(snapshot.gold[row]),
         "gold_source": gold_source(request, snapshot, row),
         "spans": row_state(request).search.spans(snapshot, view.query, [row])[0],

@@ -116,6 +116,7 @@ def row_page(request: Request) -> Response:
         "row.html",
         snapshot=snapshot,
         row=row,
+        id=id_of(snapshot, row),
         query=query,
         place=found.place(row),
         n_found=len(found.rows),
@@ -162,7 +163,7 @@ def _listed(
     return [
         {
             "row": row,
-            "id": None if snapshot.ids is None else str(snapshot.ids[row]),
+            "id": id_of(snapshot, row),
             "text": text_of(snapshot, row),
             "spans": spans[place],
             "gold": int(snapshot.gold[row]),
@@ -199,6 +200,12 @@ def _summary(request: Request, snapshot: Snapshot, found: RowsFound) -> dict[str
     }
 
 
+def id_of(snapshot: Snapshot, row: int) -> str:
+    """Return the id of a row, "" where its position says the same."""
+    text = "" if snapshot.ids is None else str(snapshot.ids[row])
+    return "" if text == str(row) else text
+
+
 def votes_of_row(request: Request, snapshot: Snapshot, row: int) -> list[dict[str, Any]]:
     """Return every LF with its vote on a row, those that vote first, and what it matched there."""
     votes = []
@@ -214,7 +221,7 @@ def _matched(
 ) -> Sequence[tuple[int, int]]:
     """Return starts and ends of what an LF matched in the text of a row, where it tells."""
     text_column = workspace_of(request).project.text_column
-    if getattr(lf.rule, "column", None) != text_column:
+    if lf.rule is None or lf.rule.column != text_column:
         return ()
     return previewer_of(request).rule_search(snapshot).shown(lf.rule, [row])[1][0]
 

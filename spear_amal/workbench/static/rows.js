@@ -5,8 +5,7 @@
 // A person needs longer than this to see what a row says: an earlier answer was meant for the row
 // before, by a key or a button that was pressed twice.
 const UNSEEN_MS = 250;
-let shownAt = 0; // when the row that is shown came, in ms; at the first one nothing was pressed yet
-let pending = 0; // requests that are under way: keys wait until the next row is there
+let pending = false; // whether a request is under way: keys wait until the next row is there
 
 const CLICKED = "a, button, summary, input, select, textarea, label";
 
@@ -29,38 +28,38 @@ document.addEventListener("keydown", (event) => {
 
 // -- labelling ------------------------------------------------------------------------------------
 
+// Whatever sends a form, a key, a button or the browser itself: only when its row was seen, and
+// nothing is under way. This comes before anybody else hears of it.
+document.addEventListener("submit", (event) => {
+  if (!event.target.matches("#label, #messages form")) return;
+  if (pending || (event.target.id === "label" && !("ready" in event.target.dataset))) {
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  }
+}, true);
+
 function ofLabels(element) { return Boolean(element?.closest?.("#label, #messages")); }
 
 document.body.addEventListener("htmx:beforeRequest", (event) => {
   if (!ofLabels(event.detail.elt)) return;
-  const isEarly = performance.now() - shownAt < UNSEEN_MS;
-  const moves = event.detail.requestConfig.verb === "get";
-  if (pending > 0 || (isEarly && !moves)) { event.preventDefault(); return; }
-  pending += 1;
+  if (pending) { event.preventDefault(); return; }
+  pending = true;
   document.getElementById("label")?.setAttribute("aria-busy", "true");
 });
 document.body.addEventListener("htmx:afterRequest", (event) => {
   if (!ofLabels(event.detail.elt) && event.detail.target?.id !== "label") return;
-  pending = 0;
+  pending = false;
   document.getElementById("label")?.removeAttribute("aria-busy");
 });
 document.body.addEventListener("htmx:afterSwap", (event) => {
   const { target } = event.detail;
   if (target.id === "messages") target.querySelector("button")?.focus();
   if (target.id !== "label") return;
-  shownAt = performance.now();
   openEvidence();
+  setTimeout(beReady, UNSEEN_MS);
   document.getElementById("label-row")?.focus({ preventScroll: true });
   document.getElementById("label")?.scrollIntoView({ block: "nearest" });
 });
-// Without htmx (it did not load) a form is sent by the browser: twice at most once.
-document.addEventListener("submit", (event) => {
-  if (event.target.id === "label" && !window.htmx) {
-    if (pending > 0) event.preventDefault();
-    pending += 1;
-  }
-});
-
 function openEvidence() {
   const evidence = document.getElementById("evidence");
   if (!evidence) return;
@@ -70,6 +69,13 @@ function openEvidence() {
   });
 }
 openEvidence();
+
+// Labels are taken from now on.
+function beReady() {
+  const label = document.getElementById("label");
+  if (label) label.dataset.ready = "";
+}
+beReady(); // before the first row nothing was pressed
 
 // -- the list of a search -------------------------------------------------------------------------
 

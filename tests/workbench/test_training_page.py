@@ -1,0 +1,146 @@
+"""The pages of training and of the report: what is shown, escaped, refused; files to take along."""
+
+import re
+
+import pytest
+
+pytest.importorskip("starlette")
+
+from spear_amal.workbench import jobs as jobs_module
+from spear_amal.workbench.history import RuleFiles, Run, local_time
+from spear_amal.workbench.jobs import JobRequest, TrainingJobs
+from spear_amal.workbench.project_state import lf_records, project_state
+
+HX = {"hx-request": "true"}
+EVIL = "<script>alert(1)</script>"
+
+
+@pytest.fixture
+def jobs(client, monkeypatch):
+    """The runs behind the client's pages; nobody watches them."""
+    monkeypatch.setattr(TrainingJobs, "watch", lambda self: None)
+    return client.app.state.jobs
+
+
+@pytest.fixture
+def started(jobs, monkeypatch):
+    """What the pages asked to be started."""
+    asked = []
+    monkeypatch.setattr(jobs, "start", lambda request: asked.append(request))
+    return asked
+
+
+def add_run(jobs, workspace, name, files=None, score=0.8, status="done", message="", **outcome):
+    files = jobs.files_now() if files is None else files
+    history, snapshot = jobs.history, workspace.snapshot
+    rules, lfs = history.keep_files(files), history.keep_json(lf_records(snapshot))
+    asked = {"command": "train", "method": "spear", "estimate": "cv", "folds": 5, "repeats": 1}
+    history.begin(Run(name, local_time(), asked, rules, lfs, {"ham": 10, "spam": 10}))
+    state = project_state(snapshot, workspace.project, files)
+    history.set_state(name, history.keep_json(state))
+    estimate = {"metric": "accuracy", "score": score, "low": score - 0.1, "high": score + 0.1}
+    estimate |= {"rows": 20, "source": "outer folds", "gain": 0.01, "gain_low": -0.1}
+    estimate |= {"gain_high": 0.12}
+    done = {"estimate": estimate, "lines": ["The votes tell something."]}
+    outcome = {"status": status, "message": message, "seconds": 3.0} | outcome
+    history.end(name, outcome | (done if status == "done" else {}))
+    return history.run(name)
+
+
+def test_the_page_begins_empty_and_starts_what_its_form_says(client, started):
+    text = client.get("/training").text
+    assert "Nothing was trained here so far" in text and "20 labelled rows of 120" in text
+    form = {"command": "compare", "method": "amal", "estimate": "cv", "folds": "3"}
+    form |= {"repeats": "2", "max_epochs": ""}
+    assert client.post("/training/start", data=form, headers=HX).status_code == 200
+    assert started == [JobRequest("compare", "amal", "cv", 3, 2, None)]
+    answer = client.post("/training/start", data=form | {"folds": "many"}, headers=HX)
+    assert answer.status_code == 422 and "folds must be a whole number" in answer.text
+    answer = client.post("/training/start", data=form, follow_redirects=False)  # without scripts
+    assert (answer.status_code, answer.headers["location"]) == (303, "/training")
+
+
+def test_scores_and_moves_are_shown(client, jobs, workspace):
+    gold = [0, 1] * 10
+    said = {"digests": list(range(20)), "gold": gold, "predicted": [1, 0, *gold[2:]]}
+    digest = jobs.history.keep_json(said | {"overlap": 0.1, "positive": 1})
+    other = RuleFiles(b"# other\n", None)
+    add_run(jobs, workspace, "1", other, 0.7, unseen=digest)
+    run = add_run(jobs, workspace, "2", unseen=digest)
+    text = client.get("/training").text
+    assert text.count("<circle cx=") >= 2 and 'class="change"' in text
+    assert "How the score moved" in text and run.rules[:6] in text
+    page = client.get("/training/runs/2").text
+    assert "95% interval 70.0 to 90.0" in page and "The votes tell something." in page
+    assert client.get("/training/runs/unknown").status_code == 422
+
+
+def test_what_a_run_wrote_is_shown_and_never_run(client, jobs, monkeypatch, tmp_path):
+    (tmp_path / "stub.py").write_text(
+        f"import sys\nprint({EVIL!r}, file=sys.stderr)\nsys.exit(2)\n", encoding="utf-8"
+    )
+    program = (jobs_module.PROGRAM[0], str(tmp_path / "stub.py"))
+    monkeypatch.setattr(jobs_module, "PROGRAM", program)
+    job = jobs.start(JobRequest())
+    job.process.wait(30)
+    jobs.look()
+    text = client.get("/training").text
+    assert "failed" in text and EVIL not in text and "&lt;script&gt;alert(1)" in text
+    assert "The last lines that it wrote" in text
+
+
+def test_a_rule_set_is_shown_with_its_difference_and_gone_back_to(client, jobs, workspace):
+    lfs = workspace.project.lfs
+    before = lfs.read_bytes()
+    run = add_run(jobs, workspace, "1")
+    lfs.write_bytes(before + f"# {EVIL}\n".encode())
+    path = f"/training/rules/{run.rules}"
+    page = client.get(path).text
+    assert EVIL not in page and "&lt;script&gt;" in page and "lfs.py will be overwritten" in page
+    seen = re.search(r'name="seen" value="(\w+)"', page)[1]
+    answer = client.post(f"{path}/restore", data={"seen": seen}, headers=HX)
+    assert answer.status_code == 422 and "overwritten" in answer.text
+    given = {"seen": seen, "overwrite": "yes"}
+    lfs.write_bytes(before + b"# another tab was quicker\n")
+    answer = client.post(f"{path}/restore", data=given, headers=HX)
+    assert answer.status_code == 409 and "changed on the disk" in answer.text
+    given["seen"] = jobs.files_now().digest
+    assert client.post(f"{path}/restore", data=given, headers=HX).status_code == 200
+    assert lfs.read_bytes() == before
+    assert "These are the rules as they are now" in client.get(path).text
+    text = client.get("/training").text
+    assert "before going back to" in text
+    assert client.get("/training/rules/nothing").status_code == 422
+
+
+def test_the_report_is_one_file_that_needs_no_other(client, jobs, workspace):
+    add_run(jobs, workspace, "1")
+    answer = client.get("/report/file")
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert "attachment" in answer.headers["content-disposition"]
+    text = answer.text
+    assert not re.search(r"<script|<link|<img|<iframe|src=|url\(|@import|https?://", text)
+    assert all(part in text for part in ("prize", "shouts", "<svg", "accuracy", "20 of them"))
+    assert not re.search(r' href="(?!#)', text)
+    page = client.get("/report").text
+    assert "Download as one HTML file" in page and "What to mend next" in page
+
+
+def test_the_report_of_a_past_state_shows_what_was(client, jobs, workspace):
+    add_run(jobs, workspace, "1", score=0.7)
+    add_run(jobs, workspace, "2", score=0.9)
+    text = client.get("/report/file?run=1").text
+    assert "70.0" in text and "90.0" not in re.sub(r"to 90.0", "", text)
+    assert client.get("/report?run=unknown").status_code == 422
+
+
+def test_a_report_of_a_project_without_runs_and_with_markup_in_names(
+    open_workspace, project_folder, client_of
+):
+    lfs = project_folder / "lfs.py"
+    text = lfs.read_text(encoding="utf-8").replace('"prize", [', '"<b>prize</b>", [')
+    lfs.write_text(text, encoding="utf-8")
+    client = client_of(open_workspace(project_folder))
+    text = client.get("/report/file").text
+    assert "<b>prize" not in text and "&lt;b&gt;prize" in text
+    assert "No score was estimated" in text
