@@ -358,7 +358,7 @@ def test_a_stale_page_keeps_what_was_typed_and_shows_the_new_state(client, works
     assert "textarea" not in answer.text  # the editor is left as it is
     sent["seen"] = hidden(answer.text, "seen")
     assert client.post("/rules", data=sent).status_code == 200
-    assert workspace.snapshot.named("now").rule.keywords == ("now", "now")
+    assert workspace.snapshot.named("now").rule.keywords == ("cash", "now")
     workspace.remove_rule("now")
 
 
