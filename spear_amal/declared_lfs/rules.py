@@ -253,8 +253,12 @@ def rule_from_fields(fields: Mapping[str, Any]) -> Rule:
     KeywordRule(kind='keyword', name='x', label='spam', column='text', keywords=('free', 'won'), \
 whole_word=True, ignore_case=True, min_count=1)
     """
-    given = {key: value for key, value in fields.items() if value not in (None, "")}
+    given = {key: value for key, value in fields.items() if not _is_left_out(value)}
     return checked_rule({key: _READ_AS.get(key, _as_it_is)(value) for key, value in given.items()})
+
+
+def _is_left_out(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value)
 
 
 def _as_it_is(value: Any) -> Any:

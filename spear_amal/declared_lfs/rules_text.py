@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spear_amal.declared_lfs.rules import Rule
+from spear_amal.declared_lfs.toml_values import (
+    array_of_texts,
+    as_toml,
+    comments_of,
+    literal,
+    quoted,
+)
 
 if TYPE_CHECKING:
     from spear_amal.declared_lfs.rules_toml import RulesFile
@@ -25,7 +30,6 @@ RULES_HEAD = """\
 #
 # docs/labelling.md says what else there may be.
 """
-_INDENT = "    "
 _HEADER = re.compile(r"[ \t]*\[[ \t]*rules[ \t]*\.")
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -140,16 +144,16 @@ def _head(text: str, before: RulesFile, after: RulesFile) -> str:
     for key, names in missing.items():
         later = re.search(r"^(#.*\n)*rejected\b", text, re.MULTILINE) if key == "muted" else None
         place = later.start() if later else len(text)
-        text = f"{text[:place]}{key} = {_value(names)}\n{text[place:]}"
+        text = f"{text[:place]}{key} = {as_toml(names)}\n{text[place:]}"
     return text
 
 
 def _table(rule: Rule) -> str:
     """Return the text of a rule; what it does not say is as usual."""
-    name = rule.name if _BARE.fullmatch(rule.name) else _quoted(rule.name)
+    name = rule.name if _BARE.fullmatch(rule.name) else quoted(rule.name)
     lines = [f"[rules.{name}]"]
     for key, value in _said(rule).items():
-        text = _literal(value) if key == "pattern" else _value(value)
+        text = literal(value) if key == "pattern" else as_toml(value)
         lines.append(f"{key} = {text}")
     return "\n".join(lines) + "\n"
 
@@ -175,7 +179,7 @@ def _updated(table: str, rule: Rule) -> str:
             _set(keys, key, full[key])
     for key, value in said.items():
         if key not in keys:
-            keys[key] = tomlkit.value(_literal(value) if key == "pattern" else _value(value))
+            keys[key] = tomlkit.value(literal(value) if key == "pattern" else as_toml(value))
     return tomlkit.dumps(document)
 
 
@@ -189,62 +193,6 @@ def _set(keys: Any, key: str, value: Any) -> None:
 
     old = keys[key].as_string() if hasattr(keys[key], "as_string") else ""
     if isinstance(value, list | tuple):
-        keys[key] = tomlkit.value(_array(value, _comments_of(old)))
+        keys[key] = tomlkit.value(array_of_texts(value, comments_of(old)))
     else:
-        keys[key] = tomlkit.value(_literal(value) if key == "pattern" else _value(value))
-
-
-# -- values ---------------------------------------------------------------------------------------
-
-
-def _value(value: Any) -> str:
-    """Return a value as TOML writes it."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return _quoted(value)
-    if isinstance(value, list | tuple):
-        return _array(value, {})
-    return repr(value)
-
-
-def _quoted(text: str) -> str:
-    """Return a text in quotes; JSON's are those of TOML but for one letter."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _literal(text: str) -> str:
-    """Return a text in single quotes, where a backslash is a backslash, if it can be."""
-    return _quoted(text) if "'" in text or not text.isprintable() else f"'{text}'"
-
-
-def _array(texts: Iterable[str], comments: Mapping[str, tuple[str, str]]) -> str:
-    """Return a list with a line for each text, and the comments that belong to it."""
-    lines = ["["]
-    for text in texts:
-        above, beside = comments.get(text, ("", ""))
-        lines += [f"{_INDENT}{line}" for line in above.splitlines()]
-        lines.append(f"{_INDENT}{_quoted(text)},{'  ' + beside if beside else ''}")
-    return "\n".join([*lines, "]"])
-
-
-def _comments_of(array: str) -> dict[str, tuple[str, str]]:
-    """Return the comments above and beside the texts of a list of one text a line."""
-    comments: dict[str, tuple[str, str]] = {}
-    above: list[str] = []
-    for line in array.removeprefix("[").removesuffix("]").splitlines():
-        stripped = line.strip()
-        if stripped.startswith("#"):
-            above.append(stripped)
-            continue
-        for place in [match.start() for match in re.finditer("#", stripped)] + [len(stripped)]:
-            try:
-                texts = tomllib.loads(f"x = [{stripped[:place]}]")["x"]
-            except ValueError:
-                continue
-            if len(texts) == 1:
-                comments[texts[0]] = ("\n".join(above), stripped[place:])
-            break
-        if stripped:
-            above = []
-    return comments
+        keys[key] = tomlkit.value(literal(value) if key == "pattern" else as_toml(value))

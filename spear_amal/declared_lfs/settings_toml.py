@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 import tomllib
 from pathlib import Path
 
 from spear_amal._typing import PathLike
+from spear_amal.declared_lfs.toml_values import in_line
 from spear_amal.errors import FileFormatError
 from spear_amal.io.atomic import write_aside
 from spear_amal.io.locks import exclusive
@@ -58,7 +58,7 @@ def add_to_settings(path: PathLike, key: str, value: str) -> bool:
 
 def _with_key(text: str, key: str, value: str | list[str]) -> str:
     """Return the text of a file with a key set, below the comment that shows it, if any."""
-    line = f"{key} = {json.dumps(value, ensure_ascii=False)}"
+    line = f"{key} = {in_line(value)}"
     example = re.compile(rf"^#[ \t]*{re.escape(key)}[ \t]*=.*$", re.MULTILINE)
     first_table = re.search(r"^[ \t]*\[", text, re.MULTILINE)
     shown = example.search(text, 0, first_table.start() if first_table else len(text))
@@ -67,5 +67,5 @@ def _with_key(text: str, key: str, value: str | list[str]) -> str:
     document = tomlkit.parse(text)
     if shown and key not in document:
         return f"{text[: shown.end()]}\n{line}{text[shown.end() :]}"
-    document[key] = value
+    document[key] = tomlkit.value(in_line(value))
     return tomlkit.dumps(document)

@@ -139,7 +139,7 @@ class _Evidence:
         After Benjamini and Yekutieli (2005): of m intervals R are shown because of what they say,
         so each is one of level 1 - 0.05 R / m.
         """
-        return 1 - LEVEL * min(max(n_shown, 1) / max(self.tests.n_effective, 1.0), 1.0)
+        return 1 - LEVEL * min(max(n_shown, 1) / max(self.tests.n_tried, 1), 1)
 
     @property
     def middle(self) -> np.ndarray:
@@ -212,6 +212,7 @@ class _Picked:
         self._holds = pool.holds.astype(np.float32)
         self._sizes = np.diff(pool.holds.indptr)
         self._picked: list[tuple[int, int]] = []
+        self._signatures: set[str] = set()
 
     def block(self, rejected: Collection[str]) -> None:
         """Leave out what was rejected, and its near copies."""
@@ -239,12 +240,16 @@ class _Picked:
         n_like = 0
         for place in range(len(self._picked), len(everything)):
             j, c = everything[place]
+            signature = self._pool.conditions[j].signature(self._labels[c])
             same = [p for p in places if everything[p][1] == c and alike[p, place]]
             if same:
                 shown.get(everything[same[0]], []).append(j)
+            elif signature in self._signatures:  # with another bound
+                continue
             elif len(shown) < n and not (is_like[j] and n_like >= _MOST_LIKE):
                 n_like += is_like[j]
                 shown[j, c] = []
                 places.append(place)
+                self._signatures.add(signature)
         self._picked = [everything[place] for place in places]
         return shown

@@ -21,7 +21,7 @@ _BOUNDS = 9  # of a column of numbers, by quantiles
 # Shares of the rows that a neighbourhood holds, from a few near rows to many.
 _SHARES = (0.005, 0.01, 0.02, 0.05, 0.1)
 _CLUSTERS = 24
-_FEW_ROWS = 200  # rows with gold around which neighbourhoods are drawn
+_FEW_ROWS = 100  # rows with gold around which neighbourhoods are drawn
 # Texts below this similarity have hardly more in common than any two.
 _LEAST_LIKE, _LEAST_LIKE_NGRAMS = 0.4, 0.2
 _EXAMPLES = 3  # rows that stand for a cluster

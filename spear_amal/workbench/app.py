@@ -78,7 +78,9 @@ async def events(request: Request) -> Response:
     last = request.headers.get("last-event-id") or request.query_params.get("after", "")
     after = int(last) if last.isascii() and last.isdigit() and len(last) < 20 else None
     stream = workspace_of(request).hub.listen(after)
-    return EventSourceResponse({"id": event.number, "data": event.text} async for event in stream)
+    return EventSourceResponse(
+        {"id": str(event.number), "data": event.text} async for event in stream
+    )
 
 
 def say_error(request: Request, error: Exception) -> Response:

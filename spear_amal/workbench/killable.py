@@ -79,6 +79,9 @@ class KillableWorker:
         with self._lock:
             self._kill()
 
+    def __del__(self) -> None:
+        self._kill()
+
     def answers(
         self, *request: Any, seconds: float, wanted: Callable[[], bool] = always
     ) -> Iterator[Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from spear_amal.declared_lfs import rule_from_fields
+from spear_amal.declared_lfs import Rule, rule_from_fields
 from spear_amal.errors import InputError
 from spear_amal.workbench.identity_cache import IdentityCache
 from spear_amal.workbench.matches import search_spans, text_of
@@ -223,36 +223,40 @@ class RowSearch:
         return mask
 
     def _holding(self, snapshot: Snapshot, term: SearchTerm) -> np.ndarray:
-        term, about = replace(term, is_excluded=False), (snapshot.texts,)
-        lowered = self._cache.get("lowered", about, lambda: _lowered(snapshot))
-        return self._cache.get(term, about, lambda: rows_holding(lowered, term))
+        term = replace(term, is_excluded=False)
+        return self._cache.get(term, (snapshot.frame,), lambda: self._rows_holding(snapshot, term))
+
+    def _rows_holding(self, snapshot: Snapshot, term: SearchTerm) -> np.ndarray:
+        """Return which texts (n,) hold a term, as a keyword LF finds it."""
+        rule = self._rule(kind="keyword", keywords=[term.text], whole_word=not any(term.is_open))
+        fires = self._rule_search(snapshot).votes(rule, REGEX_SECONDS).fires
+        if term.is_open[0] == term.is_open[1]:
+            return fires
+        occurs, candidates = term.pattern.search, np.flatnonzero(fires)
+        mask = np.zeros(len(fires), dtype=bool)
+        mask[candidates] = [
+            occurs(text_of(snapshot, row).lower()) is not None for row in candidates.tolist()
+        ]
+        return mask
 
     def _fitting(self, snapshot: Snapshot, query: RowQuery) -> RuleVotes:
         rule = self._rule_of(query)
         search = self._rule_search(snapshot)
         return self._cache.get(rule, (snapshot.frame,), lambda: search.votes(rule, REGEX_SECONDS))
 
-    def _rule_of(self, query: RowQuery) -> Any:
+    def _rule_of(self, query: RowQuery) -> Rule:
         """Return the regex of a query as a rule; InputError if it is none."""
+        return self._rule(kind="regex", pattern=query.regex, ignore_case=not query.minds_case)
+
+    def _rule(self, **fields: Any) -> Rule:
         return rule_from_fields(
-            {
-                **{"kind": "regex", "name": "search", "label": 0, "column": self._text_column},
-                **{"pattern": query.regex, "ignore_case": not query.minds_case},
-            }
+            {"name": "search", "label": 0, "column": self._text_column, **fields}
         )
 
 
-def _lowered(snapshot: Snapshot) -> list[str]:
-    return [text_of(snapshot, row).lower() for row in range(len(snapshot.texts))]
-
-
 def _remark(votes: RuleVotes) -> str:
-    if not votes.is_partial:
-        return ""
-    return (
-        f"The pattern is slow: only {votes.n_tried:,} of {len(votes.fires):,} rows could be tried "
-        f"within {REGEX_SECONDS:g} s. {votes.remark}"
-    ).strip()
+    """Return what is to be said of a regex that could not be tried on all rows."""
+    return f"Some rows may be missing. {votes.remark}" if votes.is_partial else ""
 
 
 # -- conditions -----------------------------------------------------------------------------------
@@ -353,15 +357,3 @@ def _within(numbers: np.ndarray, least: float | None, most: float | None) -> np.
     if most is not None:
         mask &= numbers <= most
     return mask
-
-
-# -- texts ----------------------------------------------------------------------------------------
-
-
-def rows_holding(lowered: Sequence[str], term: SearchTerm) -> np.ndarray:
-    """Return which texts (n,), given in lower case, hold a term."""
-    word, occurs = term.text, term.pattern.search
-    if all(term.is_open):
-        return np.array([word in text for text in lowered], dtype=bool)
-    # The plain test is much quicker, and leaves few texts to the other one.
-    return np.array([word in text and occurs(text) is not None for text in lowered], dtype=bool)

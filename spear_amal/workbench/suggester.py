@@ -96,6 +96,8 @@ class Suggester:
             made_of, suggestions, error = self._made
             if made_of == key:
                 return SuggestionState(suggestions, True, error)
+            if _waits_for_votes(snapshot):  # they will be others in a moment
+                return SuggestionState(suggestions, False, "")
             self._wanted = _Request(key, snapshot)
             if not self._is_running:
                 self._is_running = True
@@ -163,6 +165,12 @@ def encoder_of(features: str) -> str:
     if features.startswith("encoder:"):
         return features.removeprefix("encoder:")
     return WORDLLAMA if importlib.util.find_spec(WORDLLAMA) is not None else NGRAMS
+
+
+def _waits_for_votes(snapshot: Snapshot) -> bool:
+    """Return whether LFs are being loaded, or run for the first time."""
+    running = (lf for lf in snapshot.lfs if lf.is_running)
+    return snapshot.is_loading or any((lf.votes < 0).all() for lf in running)
 
 
 def _key(snapshot: Snapshot) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import socket
+import sys
 import tomllib
 from pathlib import Path
 
@@ -16,20 +17,32 @@ pytest.importorskip("uvicorn")
 pytest.importorskip("sse_starlette")
 
 import spear_amal.workbench
+from spear_amal.errors import InputError
+
+
+class Opened:
+    """Stands for the workspace, which starts processes; knows whether it was closed."""
+
+    def __init__(self, project):
+        self.project, self.is_closed = project, False
+
+    def close(self):
+        self.is_closed = True
 
 
 @pytest.fixture
 def served(monkeypatch):
-    """Stands for the server: keeps the workspaces that it was to serve, and ends at once."""
-    workspaces = []
+    """Projects that were opened: the server ends at once."""
+    projects = []
 
     def serve(workspace, port, on_ready):
-        workspaces.append(workspace)
+        projects.append(workspace.project)
         on_ready(f"http://127.0.0.1:{port or 1234}/?token=secret")
 
+    monkeypatch.setattr(spear_amal.workbench, "Workspace", Opened)
     monkeypatch.setattr(spear_amal.workbench, "serve", serve)
     monkeypatch.setattr("webbrowser.open", lambda address: pytest.fail("a browser was opened"))
-    return workspaces
+    return projects
 
 
 def write_table(path, **columns):
@@ -47,8 +60,8 @@ def test_it_opens_a_project_of_init(ok, served, tmp_path):
         in (shown.stdout)
     )
     assert "Ctrl+C ends it" in shown.stderr
-    (workspace,) = served
-    assert len(workspace.snapshot.texts) == 500
+    (project,) = served
+    assert len(project.read_table()) == 500
 
 
 def test_it_opens_the_folder_that_it_is_called_in(ok, served, monkeypatch, tmp_path):
@@ -56,7 +69,7 @@ def test_it_opens_the_folder_that_it_is_called_in(ok, served, monkeypatch, tmp_p
     monkeypatch.chdir(tmp_path / "new")
     ok("workbench", "--no-browser")
     ok("workbench", "spear.toml", "--no-browser")
-    assert [workspace.project.data for workspace in served] == [(Path("data.csv"),)] * 2
+    assert [project.data for project in served] == [(Path("data.csv"),)] * 2
 
 
 def test_it_opens_a_browser_at_the_address(ok, served, monkeypatch, tmp_path):
@@ -87,8 +100,8 @@ def test_around_a_table_a_project_is_made_beside_it(ok, served, name):
     assert "spear-amal apply" not in shown.stdout
     again = ok("workbench", name, "--no-browser")  # the project is there
     assert "Made a project" not in again.stdout
-    assert [len(workspace.snapshot.texts) for workspace in served] == [3, 3]
-    assert served[0].snapshot.classes == ("ham", "spam")
+    assert [len(project.read_table()) for project in served] == [3, 3]
+    assert (served[0].text_column, served[0].label_column) == ("text", "label")
 
 
 def test_columns_of_a_table_are_named_as_for_init(ok, run, served):
@@ -98,7 +111,7 @@ def test_columns_of_a_table_are_named_as_for_init(ok, run, served):
     settings = tomllib.loads(Path("rows_project/spear.toml").read_text(encoding="utf-8"))
     given = {name: settings[name] for name in ("text_column", "label_column", "id_column")}
     assert given == {"text_column": "body", "label_column": "team", "id_column": "key"}
-    assert served[0].snapshot.texts == ["x y", "z", "w"]
+    assert served[0].read_table()["body"].tolist() == ["x y", "z", "w"]
     ok("workbench", "rows.csv", *words, "--no-browser")
     other = run("workbench", "rows.csv", "--text-column", "text", "--no-browser")
     assert other.exit_code == 2 and "has 'body' for it; change that in" in other.stderr
@@ -108,7 +121,7 @@ def test_compressed_tables_and_separators(ok, served):
     frame = pd.DataFrame({"text": ["a;b", "c"], "label": ["x", "y"]})
     frame.to_csv("rows.2024.csv.gz", index=False, sep="~")
     ok("workbench", "rows.2024.csv.gz", "--sep", "~", "--no-browser")
-    assert served[0].snapshot.texts == ["a;b", "c"]
+    assert served[0].read_table()["text"].tolist() == ["a;b", "c"]
     assert Path("rows.2024_project/spear.toml").is_file()
 
 
@@ -172,14 +185,6 @@ def test_a_project_that_names_no_table(run, served):
     assert "spear.toml names no table: give it the key 'data'" in refused.stderr
 
 
-def test_projects_that_have_little(ok, served, tmp_path):
-    write_table("rows.csv")  # no labels at all
-    ok("workbench", "rows.csv", "--no-browser")
-    Path("one.csv").write_text("text,label\nonly this,spam\n")
-    ok("workbench", "one.csv", "--no-browser")
-    assert [len(workspace.snapshot.texts) for workspace in served] == [3, 1]
-
-
 def test_quiet_and_json_give_the_address(ok, served, tmp_path):
     ok("init", tmp_path / "new")
     quiet = ok("workbench", tmp_path / "new", "--no-browser", "--quiet")
@@ -190,32 +195,39 @@ def test_quiet_and_json_give_the_address(ok, served, tmp_path):
     assert document["folder"] == str(tmp_path / "new")
 
 
-def test_json_is_printed_when_it_is_open_not_when_it_ends(ok, monkeypatch, tmp_path, capsys):
+def test_json_is_printed_when_it_is_open_not_when_it_ends(ok, served, monkeypatch, tmp_path):
     ok("init", tmp_path / "new")
     printed = []
 
     def serve(workspace, port, on_ready):
         on_ready("http://there")
-        import sys
-
-        printed.append(sys.stdout.getvalue() if hasattr(sys.stdout, "getvalue") else None)
-        sys.stdout.flush()
         printed.append(sys.stdout.buffer.getvalue().decode())
 
     monkeypatch.setattr(spear_amal.workbench, "serve", serve)
     ok("workbench", tmp_path / "new", "--no-browser", "--json")
-    assert json.loads(printed[-1])["address"] == "http://there"
+    assert json.loads(printed[0])["address"] == "http://there"
 
 
-def test_a_port_that_is_taken(run, ok, tmp_path):
+def test_the_workspace_is_closed_whatever_happens(run, ok, served, monkeypatch, tmp_path):
     ok("init", tmp_path / "new")
+    workspaces = []
+
+    def serve(workspace, port, on_ready):
+        workspaces.append(workspace)
+        raise KeyError("a fault")
+
+    monkeypatch.setattr(spear_amal.workbench, "serve", serve)
+    assert run("workbench", tmp_path / "new", "--no-browser").exit_code == 1
+    assert workspaces[0].is_closed
+
+
+def test_a_port_that_is_taken():
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        failed = run("workbench", tmp_path / "new", "--port", port, "--no-browser")
-    assert failed.exit_code == 2
-    assert f"port {port} cannot be used" in failed.stderr and "--port" in failed.stderr
+        with pytest.raises(InputError, match=f"port {port} cannot be used .*--port"):
+            spear_amal.workbench.serve(None, port)
 
 
 @pytest.mark.parametrize("port", ["-1", "65536", "x"])

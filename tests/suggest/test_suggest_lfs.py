@@ -152,6 +152,8 @@ def test_numbers_of_a_column() -> None:
     y = np.where(np.arange(200) < 80, likes >= 50, -1)
     made = suggest_lfs(frame, y, classes=["few", "many"])
     assert any(one.rule.kind == "threshold" for one in made.admitted)
+    shown = [one.signature for one in (*made.admitted, *made.early)]
+    assert len(set(shown)) == len(shown)  # a column has one bound on each side
     left = suggest_lfs(frame, y, classes=["few", "many"], without=["likes"])
     assert not any(one.rule.kind == "threshold" for one in left.admitted)
 

@@ -55,8 +55,8 @@ document.body.addEventListener("htmx:beforeSwap", (event) => {
     focused = suggestions.contains(document.activeElement);
   }
 });
-document.body.addEventListener("htmx:afterSwap", (event) => {
-  if (event.detail.target !== suggestions || !chosen.signature) return;
+document.body.addEventListener("htmx:afterSettle", (event) => {
+  if (event.detail.elt !== suggestions || !chosen.signature) return;
   const same = entries().findIndex((entry) => entry.dataset.signature === chosen.signature);
   choose(same < 0 ? chosen.place : same, focused);
 });
