@@ -1,7 +1,7 @@
 """Pictures of every page of the workbench, on movie plots: docs/figures/workbench-*.png.
 
-    python benchmarks/workbench_pictures.py              # those of the docs, into docs/figures
-    python benchmarks/workbench_pictures.py --all DIR    # every page, 380 and 1600 px, light and dark
+    python benchmarks/workbench_pictures.py              # those of the docs
+    python benchmarks/workbench_pictures.py --all DIR    # all pages, in two widths and themes
 
 Needs the corpus `plots` (spear-amal corpora fetch plots), Playwright and a Chromium. Nothing is
 typed that a user would not type; the project is made anew each time.
@@ -43,6 +43,17 @@ def settle(page: Any) -> None:
     page.wait_for_function("!document.querySelector('.htmx-request')")
 
 
+def open_page(page: Any, base: str, name: str) -> None:
+    """Open a page in the state in which it is shown."""
+    page.goto(f"{base}/{name}")
+    if name == "rules":
+        page.locator("#keywords").fill("kiss, marries, falls in love")
+        page.locator("#preview mark").first.wait_for()
+    if name == "suggestions":
+        page.locator("#suggestions [data-signature]").first.wait_for(timeout=120_000)
+    settle(page)
+
+
 def take_all(address: str, folder: Path) -> None:
     """Write a picture of every page, in both widths and themes."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -50,19 +61,34 @@ def take_all(address: str, folder: Path) -> None:
     with browser() as chromium:
         for theme in ("light", "dark"):
             for width, height in ((380, 800), (1600, 1000)):
-                context = chromium.new_context(
-                    color_scheme=theme, viewport={"width": width, "height": height}
-                )
+                size = {"width": width, "height": height}
+                context = chromium.new_context(color_scheme=theme, viewport=size)
                 page = context.new_page()
                 page.goto(address)
                 for name in PAGES:
-                    page.goto(f"{base}/{name}")
-                    if name == "rules":
-                        page.locator("#keywords").fill("kiss, marries, falls in love")
-                        page.locator("#preview .figures").wait_for()
-                    settle(page)
+                    open_page(page, base, name)
                     page.screenshot(path=folder / f"{name}-{theme}-{width}.png", full_page=True)
                 context.close()
+
+
+def take_those_of_the_docs(address: str) -> None:
+    """Write the pictures that the docs and README show."""
+    base = address.partition("/?")[0]
+    size = {"width": 1180, "height": 760}
+    with browser() as chromium:
+        page = chromium.new_context(color_scheme="light", viewport=size).new_page()
+        page.goto(address)
+        train(page, base)
+        for name in PAGES:
+            open_page(page, base, name)
+            page.screenshot(path=FIGURES / f"workbench-{name}.png")
+
+
+def train(page: Any, base: str) -> None:
+    """Train once, as the button does, and wait for the end."""
+    page.goto(f"{base}/training")
+    page.locator("#go").click()
+    page.locator("#job .tag", has_text="done").wait_for(timeout=600_000)
 
 
 def main() -> None:
@@ -73,7 +99,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         project = plots_project(Path(folder) / "plots", n_gold=60)
         with served_workbench(project) as address:
-            take_all(address, arguments.all)
+            if arguments.all is None:
+                take_those_of_the_docs(address)
+            else:
+                take_all(address, arguments.all)
 
 
 if __name__ == "__main__":

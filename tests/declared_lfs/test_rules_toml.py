@@ -319,7 +319,7 @@ for i in range({n}):
 """
 
 
-@pytest.mark.parametrize("n", [10, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n", [3, pytest.param(100, marks=pytest.mark.slow)])
 def test_two_processes_lose_no_rule(n, tmp_path):
     pipe = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     others = [
