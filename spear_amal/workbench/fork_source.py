@@ -18,6 +18,8 @@ from collections.abc import Callable
 from threading import Lock
 from typing import BinaryIO
 
+from spear_amal.workbench.request_loop import serve_requests
+
 _LOOK = 0.02  # seconds between two looks at whether the process is still wanted
 _LONGEST = 4096  # bytes of the name of a handler
 
@@ -159,8 +161,6 @@ def fork_off(descriptor: int) -> None:
 
 def _serve(handler: str, source: int, pipes: list[int]) -> None:
     """Answer requests in the process that was forked off, which ends then."""
-    from spear_amal.workbench.killable import serve_requests
-
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for place, pipe in enumerate(pipes):

@@ -5,7 +5,6 @@ The process stays warm between requests. Import this module alone and little els
 
 from __future__ import annotations
 
-import importlib
 import os
 import pickle
 import queue
@@ -19,9 +18,9 @@ from typing import Any, BinaryIO
 
 from spear_amal.errors import SpearAmalError
 from spear_amal.workbench.fork_source import FORKS, ForkedProcess
+from spear_amal.workbench.request_loop import ANSWER, DONE, FAILED, send
 
 _LOOK = 0.02  # seconds between two looks at whether the answer is still wanted
-_ANSWER, _FAILED, _DONE = "answer", "failed", "done"
 _END_OF_STREAM = ("end of stream", None)
 
 
@@ -109,15 +108,15 @@ class KillableWorker:
             process = self._running()
             whole = False
             try:
-                _send(process.stdin, request)
+                send(process.stdin, request)
                 end = time.monotonic() + seconds
                 while True:
                     kind, value = self._next(end, wanted)
-                    if kind == _ANSWER:
+                    if kind == ANSWER:
                         yield value
                         continue
-                    whole = kind in (_DONE, _FAILED)
-                    if kind == _FAILED:
+                    whole = kind in (DONE, FAILED)
+                    if kind == FAILED:
                         raise value
                     if not whole:
                         raise WorkerDiedError(
@@ -169,7 +168,7 @@ class KillableWorker:
 
 
 def _new_process(handler: str) -> subprocess.Popen[bytes]:
-    code = f"from spear_amal.workbench.killable import serve_requests as s; s({handler!r}, "
+    code = f"from spear_amal.workbench.request_loop import serve_requests as s; s({handler!r}, "
     # Without -P a file of the user's folder could stand for a module of the library.
     return subprocess.Popen(
         [sys.executable, "-P", "-c", f"{code}{os.getpid()})"],
@@ -185,11 +184,6 @@ def _close_quietly(stream: Any) -> None:
         pass
 
 
-def _send(stream: Any, value: Any) -> None:
-    pickle.dump(value, stream, protocol=pickle.HIGHEST_PROTOCOL)
-    stream.flush()
-
-
 def _read(stream: BinaryIO, answers: queue.SimpleQueue[tuple[str, Any]]) -> None:
     """Collect the answers of a process in a queue, until its stream ends."""
     try:
@@ -197,35 +191,3 @@ def _read(stream: BinaryIO, answers: queue.SimpleQueue[tuple[str, Any]]) -> None
             answers.put(pickle.load(stream))  # noqa: S301 - of our own process
     except (EOFError, OSError, ValueError, pickle.UnpicklingError):
         answers.put(_END_OF_STREAM)
-
-
-def serve_requests(handler: str, parent: int) -> None:
-    """Answer requests from the standard input until it ends; the body of the process.
-
-    Parameters
-    ----------
-    handler : str
-        As for :class:`KillableWorker`.
-    parent : int
-        The process ends with this one.
-    """
-    from spear_amal.processes import end_with_parent
-
-    end_with_parent(parent)
-    out = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    module, _, name = handler.partition(":")
-    answer = getattr(importlib.import_module(module), name)
-    _send(out, ("ready", None))
-    while True:
-        try:
-            request = pickle.load(sys.stdin.buffer)  # noqa: S301 - of our parent
-        except EOFError:
-            return
-        try:
-            for value in answer(*request):
-                _send(out, (_ANSWER, value))
-        except Exception as error:
-            _send(out, (_FAILED, error))
-        else:
-            _send(out, (_DONE, None))

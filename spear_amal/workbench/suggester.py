@@ -79,7 +79,7 @@ class Suggester:
         return next((one for one in both if one.signature == signature), None)
 
     def leave_out(self, signature: str) -> None:
-        """Take a candidate out of those that were made last: it was accepted, or rejected."""
+        """Remove a candidate from those made last: it was accepted, or rejected."""
         with self._lock:
             key, made, error = self._made
             if made is not None:
@@ -191,7 +191,7 @@ def _key(snapshot: Snapshot) -> str:
 _mined: dict[str, ConditionPool] = {}
 
 
-def answer(request: dict[str, Any]) -> Iterator[Suggestions]:
+def make_suggestions(request: dict[str, Any]) -> Iterator[Suggestions]:
     """Yield the suggestions of a state; what was mined is kept while the gold rows are the same."""
     frame: pd.DataFrame = request["frame"]
     gold: np.ndarray = request["gold"]

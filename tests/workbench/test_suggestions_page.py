@@ -71,10 +71,10 @@ class HereAndNow:
     """Stands for the process: the same work in the thread that asks."""
 
     def __init__(self, handler: str) -> None:
-        assert handler == "spear_amal.workbench.suggester:answer"
+        assert handler == "spear_amal.workbench.suggester:make_suggestions"
 
     def answers(self, *request, seconds: float, wanted) -> Iterator[object]:
-        return suggester.answer(*request)
+        return suggester.make_suggestions(*request)
 
     def close(self) -> None:
         pass

@@ -30,7 +30,7 @@ def suggestions_page(request: Request) -> Response:
     return render(request, "suggestions.html", **_parts(request))
 
 
-def list_part(request: Request) -> Response:
+def suggestions_part(request: Request) -> Response:
     """Show the candidates alone."""
     return render(request, "_suggestions.html", **_parts(request))
 
@@ -68,7 +68,7 @@ def reject(request: Request, sent: FormData) -> Response:
 
 
 def allow(request: Request, sent: FormData) -> Response:
-    """Take a rejection back."""
+    """Undo a rejection."""
     signature = str(sent.get("signature", ""))
     workspace_of(request).reject(signature, False)
     return _answer(request, None, f"“{signature}” may be suggested again.")
@@ -123,7 +123,7 @@ def _edit_link(candidate: Candidate) -> str:
 
 routes = [
     Route("/suggestions", suggestions_page),
-    Route("/parts/suggestions", list_part),
+    Route("/parts/suggestions", suggestions_part),
     Route("/parts/suggestions/rows", rows_part),
     Route("/suggestions/accept", with_form(accept), methods=["POST"]),
     Route("/suggestions/reject", with_form(reject), methods=["POST"]),
