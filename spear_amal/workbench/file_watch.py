@@ -48,12 +48,12 @@ class FileWatch(Thread):
         self._closed.set()
 
     def run(self) -> None:
-        """Look until closed."""
+        """Watch until closed."""
         while not self._closed.wait(self._seconds):
             self.look()
 
     def look(self) -> None:
-        """Look once at all files."""
+        """Check all files once."""
         for name in self._groups:
             with self._lock:
                 state = self._look(name)

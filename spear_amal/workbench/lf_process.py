@@ -114,7 +114,7 @@ class LFVotes(NamedTuple):
     error: LFError | None = None
 
 
-def answer(deed: str, *arguments: Any) -> Iterator[Any]:
+def answer_of_lfs(deed: str, *arguments: Any) -> Iterator[Any]:
     """Yield the answer to one request: the name of a method of the process, and its arguments."""
     sys.dont_write_bytecode = True  # nothing is left beside the user's files
     with warnings.catch_warnings():

@@ -37,7 +37,7 @@ class LFWorker:
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self._process = KillableWorker("spear_amal.workbench.lf_process:answer")
+        self._process = KillableWorker("spear_amal.workbench.lf_process:answer_of_lfs")
         self._lock = Lock()
         self._table: tuple[pd.DataFrame, str, Path | None] | None = None
         self._knows_table = self._knows_file = False
