@@ -183,7 +183,7 @@ class Workspace:
             self._show("rules")
 
     def reject(self, signature: str, rejected: bool = True) -> None:
-        """Keep a suggestion from being made again, or allow it."""
+        """Record a suggestion as one that is not made again, or allow it."""
         with self._lock:
             self._change_rules(lambda file: file.with_rejected(signature, rejected))
             self._show("rules")
