@@ -35,7 +35,7 @@ def _spans(pattern: re.Pattern[str], text: str) -> Iterator[tuple[int, int]]:
     return (match.span() for match in pattern.finditer(text))
 
 
-def text_of(snapshot: Snapshot, row: int) -> str:
+def row_text(snapshot: Snapshot, row: int) -> str:
     """Return the text of a row, "" where there is none."""
     text: object = snapshot.texts[row]
     return text if isinstance(text, str) else ""

@@ -14,7 +14,7 @@ from spear_amal.label_models import AccuracyModel
 from spear_amal.labeling import next_rows
 from spear_amal.labeling.blank_texts import has_text
 from spear_amal.votes.label_matrix import LabelMatrix
-from spear_amal.workbench.matches import text_of
+from spear_amal.workbench.matches import row_text
 from spear_amal.workbench.snapshot import Snapshot
 
 #: Rows that are looked at: of more without a label a sample.
@@ -152,7 +152,7 @@ def choose_rows(
             _sample(free, MOST_CANDIDATES, generator),
         ]
     )
-    texts = [text_of(snapshot, row) for row in rows.tolist()]
+    texts = [row_text(snapshot, row) for row in rows.tolist()]
     readable = has_text(texts)
     rows, texts = rows[readable], [text for text, ok in zip(texts, readable, strict=True) if ok]
     if not (gold[rows] < 0).any():

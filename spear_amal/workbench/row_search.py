@@ -12,7 +12,7 @@ import pandas as pd
 from spear_amal.declared_lfs import Rule, rule_from_fields
 from spear_amal.errors import InputError
 from spear_amal.workbench.identity_cache import IdentityCache
-from spear_amal.workbench.matches import search_spans, text_of
+from spear_amal.workbench.matches import row_text, search_spans
 from spear_amal.workbench.row_query import (
     ANY,
     CLASS,
@@ -151,7 +151,7 @@ class RowSearch:
         self, snapshot: Snapshot, query: RowQuery, rows: Sequence[int]
     ) -> list[list[tuple[int, int]]]:
         """Return for each of some rows starts and ends of what a query looks for in its text."""
-        spans = [search_spans(text_of(snapshot, row), query) for row in rows]
+        spans = [search_spans(row_text(snapshot, row), query) for row in rows]
         if query.regex and rows:
             rule = self._rule_of(query)
             _, matched = self._rule_search(snapshot).shown(rule, list(rows))
@@ -235,7 +235,7 @@ class RowSearch:
         occurs, candidates = term.pattern.search, np.flatnonzero(fires)
         mask = np.zeros(len(fires), dtype=bool)
         mask[candidates] = [
-            occurs(text_of(snapshot, row).lower()) is not None for row in candidates.tolist()
+            occurs(row_text(snapshot, row).lower()) is not None for row in candidates.tolist()
         ]
         return mask
 

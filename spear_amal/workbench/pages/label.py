@@ -17,7 +17,7 @@ from starlette.routing import Route
 from spear_amal.errors import InputError, StaleError
 from spear_amal.workbench.label_queues import QUEUES, LabelQueue
 from spear_amal.workbench.label_session import KEEP, LABEL, SKIP, LabelSession
-from spear_amal.workbench.matches import text_of
+from spear_amal.workbench.matches import row_text
 from spear_amal.workbench.pages.rows import (
     RowState,
     chances_of_row,
@@ -27,7 +27,7 @@ from spear_amal.workbench.pages.rows import (
     votes_of_row,
 )
 from spear_amal.workbench.render import render, workspace_of
-from spear_amal.workbench.row_query import RowQuery, conditions
+from spear_amal.workbench.row_query import RowQuery, query_conditions
 from spear_amal.workbench.snapshot import Snapshot
 
 #: Keys of the classes in their order: letters that no other key of these pages is.
@@ -88,7 +88,7 @@ def label_page(request: Request) -> Response:
 
 
 async def give_label(request: Request) -> Response:
-    """Do to a row what a key says, and show the next one."""
+    """Label, skip or keep a row, or undo that, and show the next one."""
     form = await request.form()
     return await run_in_threadpool(_act, request, form)
 
@@ -209,13 +209,13 @@ def _context(request: Request, view: LabelView, snapshot: Snapshot) -> dict[str,
     return {
         "view": view,
         "queues": QUEUES,
-        "conditions": conditions(view.query),
+        "conditions": query_conditions(view.query),
         "n_waiting": _n_waiting(request, view, queue, snapshot, closed),
         "keys": [*CLASS_KEYS[:n_classes], *[""] * (n_classes - len(CLASS_KEYS))],
         "counts": np.bincount(gold, minlength=n_classes).tolist(),
         "given": session.labels(),
         "listed": [
-            (found, text_of(snapshot, found.row))
+            (found, row_text(snapshot, found.row))
             for found in list(queue.against.values())[:_LISTED]
         ],
         **_about_row(request, view, queue, snapshot),
@@ -243,7 +243,7 @@ def _about_row(
         return {}
     votes = votes_of_row(request, snapshot, row)
     return {
-        "text": text_of(snapshot, row),
+        "text": row_text(snapshot, row),
         "id": id_of(snapshot, row),
         "gold": int(snapshot.gold[row]),
         "gold_source": gold_source(request, snapshot, row),

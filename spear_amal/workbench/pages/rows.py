@@ -19,9 +19,9 @@ from spear_amal.declared_lfs import Rule, rule_from_fields
 from spear_amal.errors import SpearAmalError
 from spear_amal.workbench.label_queues import LabelQueues
 from spear_amal.workbench.label_session import LabelSession
-from spear_amal.workbench.matches import text_of
+from spear_amal.workbench.matches import row_text
 from spear_amal.workbench.render import previewer_of, render, workspace_of
-from spear_amal.workbench.row_query import ColumnSlice, RowQuery, conditions
+from spear_amal.workbench.row_query import ColumnSlice, RowQuery, query_conditions
 from spear_amal.workbench.row_search import (
     TIED,
     RowSearch,
@@ -124,7 +124,7 @@ def row_page(request: Request) -> Response:
         n_found=len(found.rows),
         before=before,
         after=after,
-        text=text_of(snapshot, row),
+        text=row_text(snapshot, row),
         spans=[*spans, *(span for vote in votes for span in vote["spans"])],
         votes=votes,
         cells=_cells(request, snapshot, row),
@@ -145,7 +145,7 @@ def _kept(params: Any) -> RowQuery:
 def _form(snapshot: Snapshot, query: RowQuery) -> dict[str, Any]:
     return {
         "query": query,
-        "conditions": conditions(query),
+        "conditions": query_conditions(query),
         "lf_names": [lf.name for lf in snapshot.lfs],
         "columns": [str(column) for column in snapshot.frame],
         "lf_fields": [*query.lf_votes, ("", "any")],
@@ -166,7 +166,7 @@ def _listed(
         {
             "row": row,
             "id": id_of(snapshot, row),
-            "text": text_of(snapshot, row),
+            "text": row_text(snapshot, row),
             "spans": spans[place],
             "gold": int(snapshot.gold[row]),
             "model": int(model[row]),
