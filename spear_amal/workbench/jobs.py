@@ -514,7 +514,7 @@ def outcome_of(job: TrainingJob) -> dict[str, Any]:
         "ended": local_time().isoformat(),
     }
     if state.get("is_stopping") and outcome["status"] != "done":
-        outcome |= {"status": "stopped", "message": "it was stopped here"}
+        outcome |= {"status": "stopped", "message": "It was stopped here."}
     elif outcome["status"] == "done" and not result:
         outcome |= {"status": "failed", "message": "it ended without a result"}
     elif not end:

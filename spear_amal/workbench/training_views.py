@@ -124,7 +124,8 @@ def request_title(request: dict[str, Any]) -> str:
     what = "Train" if request["command"] == "train" else "Compare"
     title = f"{what} {request['method']}, {source[request['estimate']]}"
     if request["command"] == "compare" and request["estimate"] == "cv":
-        title += f" ({request['folds']} folds, {request['repeats']} times)"
+        often = f", {request['repeats']} times" if request["repeats"] > 1 else ""
+        title += f" ({request['folds']} folds{often})"
     if request.get("max_epochs"):
         title += f", at most {request['max_epochs']} epochs"
     return title

@@ -13,7 +13,7 @@ pytest.importorskip("starlette")
 
 from spear_amal.errors import InputError
 from spear_amal.labeling.row_digests import digests_of_texts
-from spear_amal.row_outputs import ModelOutputs, write_row_outputs
+from spear_amal.row_outputs import ModelOutputs, read_row_outputs, write_row_outputs
 from spear_amal.workbench import jobs as jobs_module
 from spear_amal.workbench.jobs import JobRequest, TrainingJobs
 from spear_amal.workbench.run_events import RunEvents
@@ -102,9 +102,9 @@ def jobs(quiet_workspace, monkeypatch):
     made.close()
 
 
-def finish(jobs, job):
+def finish(jobs, job, seconds=30):
     """Wait for the process, and look once."""
-    job.process.wait(30)
+    job.process.wait(seconds)
     jobs.look()
     return jobs.history.run(job.id)
 
@@ -250,6 +250,19 @@ def test_outputs_are_handed_on_and_answers_on_unseen_rows_are_kept(jobs, stub, q
     job = jobs.start(JobRequest())
     finish(jobs, job)
     assert quiet_workspace.taken == [job.folder / "outputs.npz"]
+
+
+@pytest.mark.slow
+def test_a_real_run_leaves_what_its_model_says_of_the_rows(jobs, quiet_workspace):
+    job = jobs.start(JobRequest(method="amal", estimate="cv", max_epochs=3))
+    run = finish(jobs, job, 120)
+    assert run.status == "done", job.last_lines()
+    assert run.estimate["rows"] == 20 and run.outcome["unseen"]
+    [path] = quiet_workspace.taken
+    outputs = read_row_outputs(path)
+    assert outputs.classes == quiet_workspace.snapshot.classes
+    assert (outputs.places_of(quiet_workspace.snapshot.texts) >= 0).all()
+    assert {stage.name for stage in job.events.stages} == {"training", "estimating"}
 
 
 def test_old_runs_lose_their_models_and_keep_their_scores(jobs, stub, monkeypatch):
