@@ -115,7 +115,7 @@ def _act(request: Request, form: FormData) -> Response:
 
 
 def _done(request: Request, session: LabelSession, view: LabelView, form: FormData) -> LabelView:
-    """Do what a form asks for; where the page goes on from there."""
+    """Run what a form asks for; return where the page goes on from there."""
     workspace, state = workspace_of(request), row_state(request)
     snapshot, table = workspace.snapshot, _text(form, "table")
     if table != snapshot.table:
@@ -162,7 +162,7 @@ def _step(
 
 
 def _undone(request: Request, session: LabelSession, view: LabelView) -> LabelView:
-    """Take the last step of a page back, and show its row again."""
+    """Undo the last step of a page; return the page at its row again."""
     workspace = workspace_of(request)
     step = None if view.last is None else session.steps.get(view.last)
     if step is None or step.table != workspace.snapshot.table:
