@@ -25,6 +25,7 @@ def open_workbench(options: WorkbenchOptions) -> None:
     """Serve the workbench of a project, or of a table around which one is made."""
     require_extra()
     from spear_amal.workbench import Workspace, serve
+    from spear_amal.workbench.jobs import TrainingJobs
 
     project = project_of(_folder(options))
     print_status(f"Reading {', '.join(map(str, project.data))} ..")
@@ -44,6 +45,8 @@ def open_workbench(options: WorkbenchOptions) -> None:
     finally:
         workspace.close()
     print_status("The workbench has ended; all labels and rules are in their files.")
+    if TrainingJobs(workspace).running is not None:
+        print_status("The run that is under way goes on; the next workbench shows its result.")
 
 
 def require_extra() -> None:

@@ -94,7 +94,7 @@ def rule_with_class(rule: Rule, classes: ClassesLike, where: str, lfs: PathLike 
     elif known.names is None:
         raise InputError(
             f"{where}: the rule {rule.name!r} votes for {rule.label!r}, but nothing says which "
-            f"classes there are: add CLASSES = ({rule.label!r}, ..) to {lfs}"
+            f"classes there are: add CLASSES = ({rule.label!r}, ..) to {lfs or 'the Python file'}"
         )
     try:
         known.code(rule.label)

@@ -245,6 +245,10 @@ def _terms(terms: Any, encoding: str) -> Any:
     return [line.strip() for line in lines if line.strip()]
 
 
+# Flags by the letter that a pattern may begin with.
+_FLAGS = {"a": re.A, "i": re.I, "m": re.M, "s": re.S, "x": re.X}
+
+
 class ColumnLF(LabelingFunction):
     """An LF that decides by the values of one column.
 
@@ -381,6 +385,23 @@ class TextLF(ColumnLF):
         elif self._pattern is not None:
             facts["looks for"] = self._pattern.pattern
         return facts
+
+    @property
+    def pattern_source(self) -> str | None:
+        r"""What finds in a text what the LF looks for: a pattern with its flags; None if unknown.
+
+        Where the LF compares texts in lower case, the pattern minds no case.
+
+        Examples
+        --------
+        >>> keyword_lf("prize", ["prize"], 1).pattern_source
+        '(?i)(?<!\\w)(?:prize)(?!\\w)'
+        """
+        if self._pattern is None:
+            return None
+        flags = self._pattern.flags | (0 if self._prepare is None else re.IGNORECASE)
+        letters = "".join(letter for letter in "aimsx" if flags & _FLAGS[letter])
+        return f"(?{letters}){self._pattern.pattern}" if letters else self._pattern.pattern
 
     def matched_words(self, text: Any) -> list[str]:
         """Return the parts of a text that the LF looks for, each once, as it compares them.

@@ -139,7 +139,7 @@ class _Evidence:
         After Benjamini and Yekutieli (2005): of m intervals R are shown because of what they say,
         so each is one of level 1 - 0.05 R / m.
         """
-        return 1 - LEVEL * min(max(n_shown, 1) / max(self.tests.n_effective, 1.0), 1.0)
+        return 1 - LEVEL * min(max(n_shown, 1) / max(self.tests.n_tried, 1), 1)
 
     @property
     def middle(self) -> np.ndarray:

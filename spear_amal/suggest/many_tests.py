@@ -52,11 +52,6 @@ class ManyTests:
     threshold: float
     n_tried: int
 
-    @property
-    def n_effective(self) -> float:
-        """How many unrelated tests would ask for the same threshold."""
-        return max(LEVEL / self.threshold, 1.0) if self.threshold > 0 else float(self.n_tried)
-
 
 def try_conditions(
     holds: sp.csc_array,

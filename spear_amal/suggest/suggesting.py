@@ -20,7 +20,7 @@ from spear_amal.suggest.confident_rows import confident_classes
 from spear_amal.suggest.judge import judged
 from spear_amal.suggest.many_tests import try_conditions
 from spear_amal.suggest.pool import ConditionPool, mine_conditions
-from spear_amal.votes.class_set import ClassesLike, class_names
+from spear_amal.votes.class_set import ClassesLike, class_names, is_listed
 from spear_amal.votes.gold import classes_with_gold, gold_codes, read_gold
 from spear_amal.votes.label_matrix import LabelMatrix
 
@@ -91,7 +91,9 @@ def suggest_lfs(
     --------
     >>> texts = ["win a prize now", "free prize draw", "see you at lunch", "lunch at one"] * 10
     >>> found = suggest_lfs(texts, ["spam", "spam", "ham", "ham"] * 10)
-    >>> found.table[["rule", "class", "right"]].to_numpy().tolist()
+    >>> table = found.table.sort_values(["coverage", "rule"], ascending=[False, True])
+    >>> table[["rule", "class", "right"]].head(3).to_numpy().tolist()
+    [["says 'at'", 'ham', 20], ["says 'prize'", 'spam', 20], ["says 'free'", 'spam', 10]]
     """
     check_whole("n", n, 1)
     seed = settle_seed(seed, "seed")
@@ -156,6 +158,7 @@ class _Table:
 
 
 def _frame(rows: Sequence[str], text_column: str) -> pd.DataFrame:
-    if isinstance(rows, str) or not all(isinstance(text, str) for text in rows):
+    is_table = is_listed(rows) and not isinstance(rows, str)
+    if not is_table or not all(isinstance(text, str) for text in rows):
         raise InputError(f"rows must be texts or a DataFrame, found {type(rows).__name__}")
     return pd.DataFrame({text_column: list(rows)})

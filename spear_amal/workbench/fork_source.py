@@ -14,9 +14,11 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from threading import Lock
 from typing import BinaryIO
 
+_LOOK = 0.02  # seconds between two looks at whether the process is still wanted
 _LONGEST = 4096  # bytes of the name of a handler
 
 
@@ -62,19 +64,21 @@ class ForkSource:
         self._process: subprocess.Popen[bytes] | None = None
         self._owner = 0
 
-    def start(self, handler: str) -> ForkedProcess | None:
+    def start(self, handler: str, wanted: Callable[[], bool]) -> ForkedProcess | None:
         """Start a process that answers requests; None where that cannot be done by a fork.
 
         Parameters
         ----------
         handler : str
             As for :class:`~spear_amal.workbench.killable.KillableWorker`.
+        wanted : callable
+            Asked many times a second; when it returns False nothing is waited for any longer.
         """
         if sys.platform != "linux" or not hasattr(os, "pidfd_open"):
             return None
         with self._lock:
             try:
-                return self._forked(handler)
+                return self._forked(handler, wanted)
             except OSError:
                 self._end()  # the next process begins anew
                 return None
@@ -83,10 +87,11 @@ class ForkSource:
         """End the process that forks."""
         if self._socket is not None and self._process is not None and self._owner == os.getpid():
             self._socket.close()
+            self._process.kill()
             self._process.wait()
         self._socket = self._process = None
 
-    def _forked(self, handler: str) -> ForkedProcess:
+    def _forked(self, handler: str, wanted: Callable[[], bool]) -> ForkedProcess:
         if self._socket is None or self._owner != os.getpid():
             self._start_source()
         source = self._socket
@@ -95,6 +100,9 @@ class ForkSource:
         requests, answers = os.pipe(), os.pipe()
         try:
             socket.send_fds(source, [handler.encode()], [requests[0], answers[1]])
+            while not select.select([source], [], [], _LOOK)[0]:  # as long as it imports
+                if not wanted():
+                    raise OSError("the process is no longer wanted")
             reply = source.recv(8)
             if len(reply) < 8:
                 raise OSError("the process that forks has ended")

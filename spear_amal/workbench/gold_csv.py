@@ -63,7 +63,10 @@ class GoldCsv:
         is_ended = text.endswith("\n")
         columns = read[0]
         start = ends[-2] if len(ends) > 1 else 0
-        if not is_ended and _is_cut(lines[start:], len(read[-1]), len(columns), delimiter):
+        # Where all cells are quoted, as they are written here, so is the last one.
+        is_bare = lines[0].startswith('"') and not text.endswith('"')
+        is_short = not is_ended and (len(read[-1]) < len(columns) or is_bare)
+        if is_short or _has_open_quote(lines[start:], delimiter):
             lines, read, is_ended = lines[:start], read[:-1], True
         if not read:
             return cls()
@@ -104,10 +107,8 @@ def _fields(line: str, delimiter: str) -> list[str]:
     return next(csv.reader([line], delimiter=delimiter), [])
 
 
-def _is_cut(lines: Sequence[str], n_fields: int, n_columns: int, delimiter: str) -> bool:
-    """Return whether a record without an end of line is not whole."""
-    if n_fields < n_columns:
-        return True
+def _has_open_quote(lines: Sequence[str], delimiter: str) -> bool:
+    """Return whether the last record was cut off within a cell; its text may have ends of lines."""
     try:
         list(csv.reader(lines, delimiter=delimiter, strict=True))
     except csv.Error as error:

@@ -68,7 +68,7 @@ class RuleFiles:
 
 
 @dataclass(frozen=True)
-class Run:
+class RecordedRun:
     """A training or a comparison, as the history knows it.
 
     Attributes
@@ -240,7 +240,7 @@ class RuleHistory:
 
     # -- what happened ---------------------------------------------------------------------------
 
-    def begin(self, run: Run) -> None:
+    def begin(self, run: RecordedRun) -> None:
         """Add that a run begins."""
         said = {name: getattr(run, name) for name in ("request", "rules", "lfs", "gold")}
         self._add("begin", run=run.id, time=run.begun.isoformat(), **said)
@@ -273,7 +273,7 @@ class RuleHistory:
             finally:
                 os.close(descriptor)
 
-    def runs(self) -> list[Run]:
+    def runs(self) -> list[RecordedRun]:
         """Return all runs, the oldest first."""
         runs: dict[str, dict[str, Any]] = {}
         for entry in self._entries():
@@ -285,7 +285,7 @@ class RuleHistory:
                 name = {"state": "state", "end": "outcome"}[entry["kind"]]
                 runs[entry["run"]].setdefault(name, entry[name])
         return [
-            Run(**fields | {"begun": datetime.fromisoformat(fields["begun"])})
+            RecordedRun(**fields | {"begun": datetime.fromisoformat(fields["begun"])})
             for _, fields in sorted(runs.items())
         ]
 
@@ -298,7 +298,7 @@ class RuleHistory:
             if entry["kind"] == "kept"
         ]
 
-    def run(self, run: str) -> Run:
+    def run(self, run: str) -> RecordedRun:
         """Return a run by its id.
 
         Raises

@@ -25,7 +25,7 @@ from spear_amal.errors import InputError, SpearAmalError, StaleError
 from spear_amal.io.atomic import write_aside
 from spear_amal.io.locks import exclusive, take_lock
 from spear_amal.row_outputs import read_row_outputs
-from spear_amal.workbench.history import RuleFiles, RuleHistory, Run, local_time
+from spear_amal.workbench.history import RecordedRun, RuleFiles, RuleHistory, local_time
 from spear_amal.workbench.project_state import gold_counts, lf_records, project_state
 from spear_amal.workbench.run_events import RunEvents
 from spear_amal.workbench.snapshot import Snapshot
@@ -210,7 +210,7 @@ class TrainingJob:
         self.change_state(pid=self.process.pid)
 
     def stop(self) -> None:
-        """Ask the process and all that it started to end, and end them if they do not."""
+        """End the process and all that it started: by request, and by force if they do not."""
         pid = self.state().get("pid")
         if not self.is_alive or not isinstance(pid, int):
             return
@@ -321,7 +321,7 @@ class TrainingJobs:
             If another one is under way, or no such run can be asked for.
         """
         project = self._workspace.project
-        self._workspace.wait(_is_settled, _SETTLE)
+        self._workspace.wait(lambda snapshot: snapshot.is_idle, _SETTLE)
         snapshot = self._workspace.snapshot
         self._folder.mkdir(parents=True, exist_ok=True)
         with exclusive(self._folder), self._lock:
@@ -341,7 +341,7 @@ class TrainingJobs:
             job.change_state(words=words, request=asked, begun=begun.isoformat())
             rules = self.history.keep_files(files)
             lfs = self.history.keep_json(lf_records(snapshot))
-            self.history.begin(Run(run, begun, asked, rules, lfs, gold_counts(snapshot)))
+            self.history.begin(RecordedRun(run, begun, asked, rules, lfs, gold_counts(snapshot)))
             job.start(words, project.folder)
         self.watch()
         self._in_thread(lambda: self._keep_state(run, files, snapshot))
@@ -380,13 +380,13 @@ class TrainingJobs:
     # -- watching --------------------------------------------------------------------------------
 
     def _watch(self) -> None:
-        """Tell the tabs what runs write, and finish those that are over, until closed."""
+        """Follow the runs until closed."""
         self.find_former()
         while not self._over.wait(LOOK_EVERY):
             self.look()
 
     def look(self) -> None:
-        """Look once at the run that began last: tell the tabs what is new, finish it if over."""
+        """Read what the run that began last has written; finish it if it is over."""
         job = self._latest()
         if job is None or job.status != "running":
             return
@@ -464,7 +464,7 @@ class TrainingJobs:
         return RuleFiles.read(project.lfs, project.rules)
 
     def go_back(self, rules: str, seen: str) -> None:
-        """Put the files of a rule set in the place of the present ones, which are kept before.
+        """Write the files of a rule set over the present ones, which are kept before.
 
         Suggestions that were rejected stay so.
 
@@ -514,7 +514,7 @@ def outcome_of(job: TrainingJob) -> dict[str, Any]:
         "ended": local_time().isoformat(),
     }
     if state.get("is_stopping") and outcome["status"] != "done":
-        outcome |= {"status": "stopped", "message": "it was stopped here"}
+        outcome |= {"status": "stopped", "message": "It was stopped here."}
     elif outcome["status"] == "done" and not result:
         outcome |= {"status": "failed", "message": "it ended without a result"}
     elif not end:
@@ -555,11 +555,6 @@ def _scores(result: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, An
         shown = "accuracy" if metric == "auto" else metric
         scores["estimate"] = judged_row | {"metric": shown, "source": source, "rows": None}
     return scores
-
-
-def _is_settled(snapshot: Snapshot) -> bool:
-    """Return whether no LF has votes of its former self."""
-    return not any(lf.is_running for lf in snapshot.lfs)
 
 
 def _rejected(rules: Path) -> frozenset[str]:

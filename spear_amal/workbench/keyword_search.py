@@ -9,12 +9,18 @@ from spear_amal.declared_lfs import KeywordRule
 from spear_amal.labeling.builders import TextLF
 from spear_amal.labeling.required_literals import RequiredLiterals, any_of
 from spear_amal.labeling.text_search import TextScanner
-from spear_amal.workbench.pattern_search import NO_ROWS, FoundRows, Wanted, in_order, rows_by_re2
+from spear_amal.workbench.pattern_search import (
+    NO_ROWS,
+    FoundRows,
+    StillWanted,
+    in_order,
+    rows_by_re2,
+)
 from spear_amal.workbench.text_index import Group, TextIndex
 
 
 def rows_with_keywords(
-    rule: KeywordRule, lf: TextLF, index: TextIndex, seconds: float, wanted: Wanted
+    rule: KeywordRule, lf: TextLF, index: TextIndex, seconds: float, wanted: StillWanted
 ) -> FoundRows:
     """Return the rows on which the LF of a rule fires for sure, and those that it has to test.
 

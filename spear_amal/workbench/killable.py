@@ -79,6 +79,9 @@ class KillableWorker:
         with self._lock:
             self._kill()
 
+    def __del__(self) -> None:
+        self._kill()
+
     def answers(
         self, *request: Any, seconds: float, wanted: Callable[[], bool] = always
     ) -> Iterator[Any]:
@@ -146,7 +149,8 @@ class KillableWorker:
         if self._process is not None and self._process.poll() is None:
             return self._process
         self._kill()
-        self._process = FORKS.start(self.handler) or _new_process(self.handler)
+        self._process = FORKS.start(self.handler, lambda: not self._closed)
+        self._process = self._process or _new_process(self.handler)
         self._queue = queue.SimpleQueue()
         Thread(target=_read, args=(self._process.stdout, self._queue), daemon=True).start()
         while not self._closed:  # until its greeting, or the end of the stream

@@ -72,7 +72,14 @@ class LFBoard:
             is_same = old is not None and old.kind == PYTHON and old.key == loaded.key
             if old is None or old.kind != PYTHON or is_other:
                 old = LFState(loaded.name, PYTHON, self._no_votes)
-            lf = replace(old, about=loaded.about, line=loaded.line, key=loaded.key)
+            lf = replace(
+                old,
+                about=loaded.about,
+                line=loaded.line,
+                key=loaded.key,
+                column=loaded.column,
+                pattern=loaded.pattern,
+            )
             if not is_same or is_other or not loaded.is_certain:
                 lf = replace(lf, is_running=True, error=None)
             lfs[lf.name] = lf

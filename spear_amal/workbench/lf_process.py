@@ -35,6 +35,7 @@ from spear_amal.declared_lfs.rules import Rule
 from spear_amal.labeling import VoteCache, load_lfs
 from spear_amal.labeling.appliers import enum_of_labels
 from spear_amal.labeling.blank_texts import has_text
+from spear_amal.labeling.builders import TextLF
 from spear_amal.labeling.data_points import FrameSource
 from spear_amal.labeling.functions import LabelingFunction, as_labeling_function
 from spear_amal.labeling.hashing import Unhashable, lf_hash
@@ -66,6 +67,8 @@ class LoadedLF:
     about : str
         What it looks for, in words.
     line : int or None
+    column, pattern : str or None
+        See :class:`~spear_amal.workbench.snapshot.LFState`.
     """
 
     name: str
@@ -73,6 +76,8 @@ class LoadedLF:
     is_certain: bool
     about: str
     line: int | None
+    column: str | None
+    pattern: str | None
 
 
 @dataclass(frozen=True)
@@ -228,7 +233,9 @@ def _loaded(lf: LabelingFunction, line: int | None) -> LoadedLF:
     except Unhashable:
         text = f"{lf.name}\0{source_of(lf, _LONGEST_SOURCE)}"
         key, is_certain = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest(), False
-    return LoadedLF(lf.name, key, is_certain, _about(lf), line)
+    pattern = lf.pattern_source if isinstance(lf, TextLF) else None
+    column = lf.column if isinstance(lf, TextLF) else None
+    return LoadedLF(lf.name, key, is_certain, _about(lf), line, column, pattern)
 
 
 def _about(lf: LabelingFunction) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from spear_amal.studies.crossval.intervals import Z, gain_interval
-from spear_amal.workbench.history import RuleHistory, Run
+from spear_amal.workbench.history import RecordedRun, RuleHistory
 
 _FEWEST = 5  # rows that both runs scored, from which they are held against each other row by row
 
@@ -20,15 +20,15 @@ class ScoreMove:
 
     Attributes
     ----------
-    before, after : Run
+    before, after : RecordedRun
     value, low, high : float
         The difference and its 95% interval.
     rows : int
         Labelled rows that both were scored on; 0 where only the intervals are known.
     """
 
-    before: Run
-    after: Run
+    before: RecordedRun
+    after: RecordedRun
     value: float
     low: float
     high: float
@@ -57,7 +57,9 @@ class ScoreMove:
         return f"This is more than noise: the score {'rose' if self.value > 0 else 'fell'}."
 
 
-def move_since_change(history: RuleHistory, runs: Sequence[Run], run: Run) -> ScoreMove | None:
+def move_since_change(
+    history: RuleHistory, runs: Sequence[RecordedRun], run: RecordedRun
+) -> ScoreMove | None:
     """Return how the score of a run differs from that of the last run with other rules.
 
     None where the run has no score, or there is no such run of its kind. `runs` are all, the oldest
@@ -72,7 +74,7 @@ def move_since_change(history: RuleHistory, runs: Sequence[Run], run: Run) -> Sc
     return None
 
 
-def move_between(history: RuleHistory, before: Run, after: Run) -> ScoreMove:
+def move_between(history: RuleHistory, before: RecordedRun, after: RecordedRun) -> ScoreMove:
     """Compute the difference of the scores of two runs, row by row where both are known."""
     first, second = before.estimate or {}, after.estimate or {}
     answers = [run.outcome.get("unseen") for run in (before, after)]

@@ -26,7 +26,7 @@ try:
 except ImportError:  # all is found without it, more slowly
     re2 = None
 
-_WORKER = "spear_amal.workbench.pattern_worker:answer"
+_WORKER = "spear_amal.workbench.pattern_worker:pattern_answers"
 # Bytes that are searched between two looks at the clock, and seconds that a look may wait.
 _FIRST_SLICE, _LAST_SLICE = 1 << 16, 1 << 23
 _SHORT, _LONG = 0.005, 0.02
@@ -38,7 +38,7 @@ _ENOUGH, _MOST_OPEN = 200, 0.5
 _STUCK = 0.25
 NO_ROWS = np.empty(0, np.int64)
 
-Wanted = Callable[[], bool]
+StillWanted = Callable[[], bool]
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def rows_by_re2(
     pattern: re.Pattern[str],
     groups: Sequence[Group],
     seconds: float,
-    wanted: Wanted,
+    wanted: StillWanted,
 ) -> FoundRows | None:
     """Return the rows that match a pattern as far as RE2 can say; None if it cannot.
 
@@ -157,7 +157,7 @@ def _compiled(pattern: str) -> Any:
 
 
 def _places(
-    places_in: PlacesIn, group: Group, end: float, wanted: Wanted, is_exact: bool
+    places_in: PlacesIn, group: Group, end: float, wanted: StillWanted, is_exact: bool
 ) -> tuple[np.ndarray | None, int]:
     """Return the texts of a group that match, and how many were tried.
 
@@ -229,7 +229,7 @@ class PatternProcess:
         index: TextIndex,
         rows: np.ndarray,
         seconds: float,
-        wanted: Wanted,
+        wanted: StillWanted,
     ) -> TriedRows:
         """Return which of some rows match, as far as the time suffices.
 

@@ -14,7 +14,7 @@ _REPORT = 0.01  # seconds between two reports
 MOST_SPANS = 200  # of a text
 
 
-def answer(task: str, *request: Any) -> Iterator[Any]:
+def pattern_answers(task: str, *request: Any) -> Iterator[Any]:
     """Yield the answers to one request; see the functions that it may name."""
     tasks: dict[str, Callable[..., Iterator[Any]]] = {
         "rows": matching_rows,

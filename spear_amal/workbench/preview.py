@@ -13,6 +13,7 @@ import pandas as pd
 
 from spear_amal.labeling.significance import lf_check
 from spear_amal.votes.label_matrix import LabelMatrix
+from spear_amal.workbench.distribution import Distribution
 from spear_amal.workbench.killable import SupersededError
 from spear_amal.workbench.pattern_search import scattered
 from spear_amal.workbench.rule_search import RuleSearch
@@ -158,6 +159,8 @@ class Preview:
         Rows are still being prepared: the same preview soon says more.
     remark : str
         How the rule was tried where that is worth saying; may be empty.
+    distribution : Distribution or None
+        Of the numbers, for a threshold.
     fires : ndarray of bool (n,)
     revision : int
         Of the snapshot.
@@ -180,6 +183,7 @@ class Preview:
     is_too_slow: bool
     is_growing: bool
     remark: str
+    distribution: Distribution | None
     revision: int
     fires: np.ndarray = field(repr=False)
 
@@ -260,6 +264,7 @@ class Previewer:
             is_too_slow=votes.is_too_slow,
             is_growing=votes.is_growing,
             remark=votes.remark,
+            distribution=search.distribution(rule, snapshot.gold, len(snapshot.classes)),
             revision=snapshot.revision,
             fires=votes.fires,
         )

@@ -12,19 +12,27 @@ from typing import Any, Generic, TypeVar, cast
 import numpy as np
 import pandas as pd
 
-from spear_amal.declared_lfs import KeywordRule, RegexRule, Rule, SimilarRule, make_lf
+from spear_amal.declared_lfs import (
+    KeywordRule,
+    RegexRule,
+    Rule,
+    SimilarRule,
+    ThresholdRule,
+    make_lf,
+)
 from spear_amal.errors import InputError
 from spear_amal.labeling.builders import ColumnLF, TextLF, compiled
 from spear_amal.labeling.required_literals import needed_by
 from spear_amal.workbench import pattern_search
+from spear_amal.workbench.distribution import Distribution
 from spear_amal.workbench.keyword_search import rows_for_lf, rows_with_keywords
 from spear_amal.workbench.killable import always
 from spear_amal.workbench.neighbours import Neighbours
 from spear_amal.workbench.pattern_search import (
     FoundRows,
     PatternProcess,
+    StillWanted,
     TriedRows,
-    Wanted,
     in_order,
 )
 from spear_amal.workbench.patterns import translated
@@ -104,7 +112,7 @@ class RuleSearch:
         for kept in (self._neighbours, self._indexes):
             kept.close()
 
-    def votes(self, rule: Rule, seconds: float, wanted: Wanted = always) -> RuleVotes:
+    def votes(self, rule: Rule, seconds: float, wanted: StillWanted = always) -> RuleVotes:
         """Return on which rows a rule fires, as quickly as it can be known.
 
         Parameters
@@ -151,12 +159,22 @@ class RuleSearch:
             return texts, [tuple(lf.matched_spans(text)) for text in texts]
         return texts, [() for _ in texts]
 
+    def distribution(self, rule: Rule, gold: np.ndarray, n_classes: int) -> Distribution | None:
+        """Return how the numbers lie that a threshold compares; None for other rules."""
+        if not isinstance(rule, ThresholdRule):
+            return None
+        values, known = self._numbers_of(rule)
+        numbers = values.astype(np.float64)
+        return Distribution.of(
+            numbers if known is None else np.where(known, numbers, np.nan), gold, n_classes
+        )
+
     def _index(self, column: str) -> TextIndex:
         return self._indexes.get(column, lambda: TextIndex(self.frame[column], column))
 
     # -- kinds of rules ---------------------------------------------------------------------------
 
-    def _by_words(self, rule: KeywordRule, seconds: float, wanted: Wanted) -> RuleVotes:
+    def _by_words(self, rule: KeywordRule, seconds: float, wanted: StillWanted) -> RuleVotes:
         lf, index = _text_lf(rule), self._index(rule.column)
         found = rows_with_keywords(rule, lf, index, seconds, wanted)
         fires = np.zeros(index.n, bool)
@@ -164,13 +182,15 @@ class RuleSearch:
         fires[[row for row in found.open.tolist() if lf.test(index.text(row))]] = True
         return RuleVotes(fires, index.n, int(fires.sum()))
 
-    def _by_numbers(self, rule: Rule) -> RuleVotes:
-        lf = make_lf(rule)
-        numbers = self._numbers.get(rule.column, lambda: _numbers(lf, self.frame[rule.column]))
-        fires = np.asarray(lf.decide(numbers), bool)
+    def _by_numbers(self, rule: ThresholdRule) -> RuleVotes:
+        fires = np.asarray(make_lf(rule).decide(self._numbers_of(rule)), bool)
         return RuleVotes(fires, len(fires), int(fires.sum()))
 
-    def _by_vectors(self, rule: SimilarRule, seconds: float, wanted: Wanted) -> RuleVotes:
+    def _numbers_of(self, rule: ThresholdRule) -> Any:
+        lf = make_lf(rule)
+        return self._numbers.get(rule.column, lambda: _numbers(lf, self.frame[rule.column]))
+
+    def _by_vectors(self, rule: SimilarRule, seconds: float, wanted: StillWanted) -> RuleVotes:
         index = self._index(rule.column)
         key = rule.column, rule.encoder
         neighbours = self._neighbours.get(key, lambda: Neighbours(rule.encoder, index))
@@ -183,7 +203,7 @@ class RuleSearch:
             remark = f"{n_tried:,} of {index.n:,} rows have been compared; {more}."
         return RuleVotes(fires, n_tried, n_likely, remark, is_growing=neighbours.is_growing)
 
-    def _by_pattern(self, rule: RegexRule, seconds: float, wanted: Wanted) -> RuleVotes:
+    def _by_pattern(self, rule: RegexRule, seconds: float, wanted: StillWanted) -> RuleVotes:
         index = self._index(rule.column)
         pattern = compiled(rule.name, rule.pattern, rule.flags)
         found = pattern_search.rows_by_re2(pattern, index.groups, seconds, wanted)
@@ -199,7 +219,7 @@ class RuleSearch:
         index: TextIndex,
         found: FoundRows,
         seconds: float,
-        wanted: Wanted,
+        wanted: StillWanted,
     ) -> RuleVotes:
         """Return the votes of a pattern, once `re` has tried the rows that are open."""
         fires = np.zeros(index.n, bool)

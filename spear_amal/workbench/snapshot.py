@@ -71,6 +71,9 @@ class LFState:
         Where it stands in the Python file.
     key : str
         Another one as soon as the LF does something else.
+    column, pattern : str or None
+        Of a Python LF that a builder made: the regular expression of what it looks for, with its
+        flags in it, and the column in which it does.
     """
 
     name: str
@@ -85,6 +88,8 @@ class LFState:
     changed: datetime | None = None
     line: int | None = None
     key: str = ""
+    column: str | None = None
+    pattern: str | None = None
 
     @property
     def is_active(self) -> bool:

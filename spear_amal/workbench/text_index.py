@@ -8,6 +8,7 @@ from __future__ import annotations
 import mmap
 import re
 import tempfile
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -126,8 +127,9 @@ class TextIndex:
         self.starts = np.zeros(len(texts), np.int64)
         self.stops = np.zeros(len(texts), np.int64)
         remove_leftovers(Path(tempfile.gettempdir()))
-        self._folder = ScratchFolder(Path(tempfile.gettempdir()))
-        self.file = self._folder.path / "texts"
+        folder = ScratchFolder(Path(tempfile.gettempdir()))
+        self.close = weakref.finalize(self, folder.remove)  # removes the file
+        self.file = folder.path / "texts"
         self._write(texts, (plain, lettered, odd))
         parts = (np.array(plain, np.int64), True), (np.array(lettered, np.int64), False)
         self.groups = [
@@ -178,10 +180,6 @@ class TextIndex:
         """Return the text of a row, "" where there is none."""
         text = self.data[self.starts[row] : self.stops[row]].decode(*_UTF8)
         return text if self.newline is None else text.replace(self.newline, "\n")
-
-    def close(self) -> None:
-        """Remove the file."""
-        self._folder.remove()
 
 
 def _sorted_rows(texts: Sequence[str | None]) -> tuple[list[int], list[int], list[int]]:

@@ -16,7 +16,7 @@ from spear_amal.workbench.charts import (
     interval_chart,
     line_chart,
 )
-from spear_amal.workbench.history import KeptFiles, Run, local_time
+from spear_amal.workbench.history import KeptFiles, RecordedRun, local_time
 from spear_amal.workbench.jobs import TrainingJob
 from spear_amal.workbench.run_events import Curve, Stage, TrainedModel
 
@@ -124,7 +124,8 @@ def request_title(request: dict[str, Any]) -> str:
     what = "Train" if request["command"] == "train" else "Compare"
     title = f"{what} {request['method']}, {source[request['estimate']]}"
     if request["command"] == "compare" and request["estimate"] == "cv":
-        title += f" ({request['folds']} folds, {request['repeats']} times)"
+        often = f", {request['repeats']} times" if request["repeats"] > 1 else ""
+        title += f" ({request['folds']} folds{often})"
     if request.get("max_epochs"):
         title += f", at most {request['max_epochs']} epochs"
     return title
@@ -211,7 +212,7 @@ def _weight_chart(models: Sequence[TrainedModel]) -> Chart | None:
 # -- scores over rule sets ------------------------------------------------------------------------
 
 
-def scores_chart(runs: Sequence[Run], kind: tuple[str, ...]) -> Chart | None:
+def scores_chart(runs: Sequence[RecordedRun], kind: tuple[str, ...]) -> Chart | None:
     """Return a picture of the scores of all runs of a kind, in their order."""
     alike = [run for run in runs if run.estimate is not None and run.kind == kind][-_MOST_RUNS:]
     scored = []
@@ -250,7 +251,7 @@ class RuleSetRow:
         Digest of what is known of its LFs.
     first, last : datetime
         When it was seen.
-    runs : list of Run
+    runs : list of RecordedRun
         The latest first.
     note : str
         Why it was kept, where it was not trained with.
@@ -261,20 +262,22 @@ class RuleSetRow:
     lfs: str
     first: datetime
     last: datetime
-    runs: list[Run]
+    runs: list[RecordedRun]
     note: str
     is_present: bool
 
     @property
-    def best(self) -> Run | None:
+    def best(self) -> RecordedRun | None:
         """The latest run with a score, else the latest one."""
         scored = [run for run in self.runs if run.estimate is not None]
         return next(iter([*scored, *self.runs]), None)
 
 
-def rule_sets(runs: Sequence[Run], kept: Sequence[KeptFiles], present: str) -> list[RuleSetRow]:
+def rule_sets(
+    runs: Sequence[RecordedRun], kept: Sequence[KeptFiles], present: str
+) -> list[RuleSetRow]:
     """Return all rule sets of the history, the one that was used last first."""
-    seen: dict[str, list[tuple[datetime, str, Run | None, str]]] = defaultdict(list)
+    seen: dict[str, list[tuple[datetime, str, RecordedRun | None, str]]] = defaultdict(list)
     for run in runs:
         seen[run.rules].append((run.begun, run.lfs, run, ""))
     for files in kept:

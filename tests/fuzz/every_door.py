@@ -28,7 +28,17 @@ PACKAGES = (
         "loop",
         "losses",
     ),
-    *("mixers", "models", "report", "slicing", "studies", "teachers", "training", "utils"),
+    *(
+        "mixers",
+        "models",
+        "report",
+        "slicing",
+        "studies",
+        "suggest",
+        "teachers",
+        "training",
+        "utils",
+    ),
 )
 
 
@@ -53,6 +63,7 @@ WITHOUT = {
         labeling.ApplierMetadata report.ComparisonContent report.CrossoverContent report.Estimate
         report.Evaluation
         report.Examples report.ReportContent
+        suggest.Candidate suggest.ConditionPool suggest.Suggestions
         data.ImageData images.ImageData images.hold_out_validation studies.SplitComparison
         studies.SplitComparisonRow studies.CorpusVotes studies.RunSpec
         training.Table training.TrainingResult

@@ -26,6 +26,7 @@ from starlette.testclient import TestClient
 from spear_amal.cli.workbench import project_of
 from spear_amal.workbench import Workspace
 from spear_amal.workbench.app import create_app
+from spear_amal.workbench.hub import Hub
 from spear_amal.workbench.server import hosts_of
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -95,6 +96,7 @@ def _opened() -> Iterator[Callable[[Path], Starlette]]:
 
     yield open_it
     for app in apps:
+        app.state.jobs.close()
         app.state.previewer.close()
         app.state.workspace.close()
 
@@ -109,6 +111,47 @@ def open_app() -> Iterator[Callable[[Path], Starlette]]:
 def open_app_once() -> Iterator[Callable[[Path], Starlette]]:
     """As `open_app`, for all tests of a file."""
     yield from _opened()
+
+
+class QuietWorkspace:
+    """A workspace that nobody changes: the snapshot of a project, and a copy of its files.
+
+    Attributes
+    ----------
+    project, snapshot, hub
+    taken : list of Path
+        Outputs that were to be shown.
+    published : list of (str, dict)
+        What the hub was told.
+    """
+
+    def __init__(self, project, snapshot) -> None:
+        self.project, self.snapshot = project, snapshot
+        self.taken, self.published, self.hub = [], [], Hub()
+        self.hub.publish = lambda topic, **values: self.published.append((topic, values))
+
+    def wait(self, wanted, seconds) -> bool:
+        """Return at once."""
+        return True
+
+    def take_outputs(self, path: Path) -> None:
+        """Keep the path."""
+        self.taken.append(path)
+
+
+@pytest.fixture(scope="module")
+def voted(open_app_once, tmp_path_factory):
+    """The snapshot of a project on which all LFs have voted."""
+    workspace = open_app_once(_write_project(tmp_path_factory.mktemp("voted") / "messages"))
+    workspace = workspace.state.workspace
+    assert workspace.wait(lambda snapshot: snapshot.is_idle, 60)
+    return workspace.snapshot
+
+
+@pytest.fixture
+def quiet_workspace(voted, project_folder: Path) -> QuietWorkspace:
+    """A workspace for what reads and writes files beside it."""
+    return QuietWorkspace(project_of(project_folder), voted)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ pytest.importorskip("starlette")
 
 from spear_amal.declared_lfs import read_rules_file
 from spear_amal.errors import FileFormatError, InputError, StaleError
-from spear_amal.workbench.history import RuleFiles, RuleHistory, Run, local_time
+from spear_amal.workbench.history import RecordedRun, RuleFiles, RuleHistory, local_time
 from spear_amal.workbench.jobs import TrainingJobs
 from spear_amal.workbench.moves import move_between, move_since_change
 from spear_amal.workbench.rule_diff import rule_diff
@@ -28,7 +28,7 @@ def history(tmp_path):
 def add_run(history, name, files=OLD, score=0.8, half=0.1, unseen=None, request=REQUEST, n=10):
     rules, lfs = history.keep_files(files), history.keep_json([])
     begun = local_time() + timedelta(seconds=len(history.runs()))
-    history.begin(Run(name, begun, request, rules, lfs, {"ham": n}))
+    history.begin(RecordedRun(name, begun, request, rules, lfs, {"ham": n}))
     estimate = {"metric": "accuracy", "score": score, "low": score - half, "high": score + half}
     estimate |= {"rows": n, "source": "outer folds"}
     outcome = {"status": "done", "seconds": 1.0, "estimate": estimate}
@@ -184,13 +184,13 @@ def test_rule_sets_are_listed_with_their_scores(history):
 
 
 @pytest.fixture
-def jobs(workspace, monkeypatch):
+def jobs(quiet_workspace, monkeypatch):
     monkeypatch.setattr(TrainingJobs, "watch", lambda self: None)
-    return TrainingJobs(workspace)
+    return TrainingJobs(quiet_workspace)
 
 
-def test_going_back_restores_files_and_keeps_the_present_ones(jobs, workspace):
-    project = workspace.project
+def test_going_back_restores_files_and_keeps_the_present_ones(jobs, quiet_workspace):
+    project = quiet_workspace.project
     first = jobs.files_now()
     jobs.history.keep_files(first)
     project.lfs.write_bytes(first.lfs + b"# more\n")
@@ -207,8 +207,8 @@ def test_going_back_restores_files_and_keeps_the_present_ones(jobs, workspace):
     assert read_rules_file(project.rules).muted == {"prize"}
 
 
-def test_going_back_from_a_stale_page_changes_nothing(jobs, workspace):
-    project = workspace.project
+def test_going_back_from_a_stale_page_changes_nothing(jobs, quiet_workspace):
+    project = quiet_workspace.project
     first = jobs.files_now()
     jobs.history.keep_files(first)
     seen = first.digest
@@ -221,7 +221,7 @@ def test_going_back_from_a_stale_page_changes_nothing(jobs, workspace):
         jobs.go_back("0" * 16, jobs.files_now().digest)
 
 
-def test_a_state_is_plain_json_and_says_what_the_project_was(jobs, workspace):
+def test_a_state_is_plain_json_and_says_what_the_project_was(jobs):
     state, rules = jobs.present_state()
     assert json.loads(json.dumps(state, allow_nan=False)) == state
     assert rules == jobs.files_now().digest

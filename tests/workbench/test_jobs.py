@@ -13,7 +13,7 @@ pytest.importorskip("starlette")
 
 from spear_amal.errors import InputError
 from spear_amal.labeling.row_digests import digests_of_texts
-from spear_amal.row_outputs import ModelOutputs, write_row_outputs
+from spear_amal.row_outputs import ModelOutputs, read_row_outputs, write_row_outputs
 from spear_amal.workbench import jobs as jobs_module
 from spear_amal.workbench.jobs import JobRequest, TrainingJobs
 from spear_amal.workbench.run_events import RunEvents
@@ -94,29 +94,27 @@ def stub(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def jobs(workspace, monkeypatch):
+def jobs(quiet_workspace, monkeypatch):
     """The runs of a project that nobody watches: tests look themselves."""
     monkeypatch.setattr(TrainingJobs, "watch", lambda self: None)
-    made = TrainingJobs(workspace)
+    made = TrainingJobs(quiet_workspace)
     yield made
     made.close()
 
 
-def finish(jobs, job):
+def finish(jobs, job, seconds=30):
     """Wait for the process, and look once."""
-    job.process.wait(30)
+    job.process.wait(seconds)
     jobs.look()
     return jobs.history.run(job.id)
 
 
-def test_a_run_goes_from_files_at_its_start_to_scores_at_its_end(jobs, stub, workspace):
+def test_a_run_goes_from_files_at_its_start_to_scores_at_its_end(jobs, stub, quiet_workspace):
     stub.plan("wait", STAGE, EPOCH, RESULT, DONE)
-    published = []
-    workspace.hub.publish = lambda topic, **values: published.append((topic, values))
     job = jobs.start(JobRequest(method="spear"))
     assert jobs.running is job and job.status == "running"
     assert jobs.history.run(job.id).status == "running"
-    lfs = workspace.project.lfs
+    lfs = quiet_workspace.project.lfs
     before = lfs.read_bytes()
     lfs.write_bytes(before + b"\n# changed while it runs\n")
     stub.release()
@@ -125,12 +123,12 @@ def test_a_run_goes_from_files_at_its_start_to_scores_at_its_end(jobs, stub, wor
     assert run.estimate["score"] == 0.8 and run.lines == ["The votes tell something."]
     assert run.gold == {"ham": 10, "spam": 10} and run.request["method"] == "spear"
     assert jobs.history.files(run.rules).lfs == before
-    assert ("job", {"run": job.id, "status": "done"}) in published
+    assert ("job", {"run": job.id, "status": "done"}) in quiet_workspace.published
     [stage] = job.events.stages
     assert stage.models["fold 1 of 5, seed 0",].scores == [(1, 0.75)]
     environment = stub.environment
     assert environment["OMP_NUM_THREADS"] == "1"
-    assert Path(environment["cwd"]) == workspace.project.folder.resolve()
+    assert Path(environment["cwd"]) == quiet_workspace.project.folder.resolve()
 
 
 def test_the_words_of_the_command_line_are_those_that_were_asked_for(tmp_path):
@@ -169,10 +167,10 @@ def test_one_run_at_a_time(jobs, stub):
     assert finish(jobs, jobs.start(JobRequest())).status == "done"
 
 
-def test_another_server_finds_a_run_and_its_end_is_written_once(jobs, stub, workspace):
+def test_another_server_finds_a_run_and_its_end_is_written_once(jobs, stub, quiet_workspace):
     stub.plan(STAGE, "wait", RESULT, DONE)
     job = jobs.start(JobRequest())
-    later = TrainingJobs(workspace)  # knows nothing but the folder
+    later = TrainingJobs(quiet_workspace)  # knows nothing but the folder
     found = later.running
     assert found is not None and found.id == job.id and found.process is None
     later.look()
@@ -184,20 +182,20 @@ def test_another_server_finds_a_run_and_its_end_is_written_once(jobs, stub, work
     later.look()
     assert later.history.run(job.id).status == "done"
     jobs.look()
-    text = (workspace.project.state / "history.jsonl").read_text(encoding="utf-8")
+    text = (quiet_workspace.project.state / "history.jsonl").read_text(encoding="utf-8")
     assert text.count('"kind": "end"') == 1
 
 
-def test_a_run_that_ended_while_no_server_was_there_is_finished_by_the_next(jobs, stub, workspace):
+def test_a_run_that_ended_while_no_server_was_there_is_finished(jobs, stub, quiet_workspace):
     stub.plan(RESULT, DONE)
     job = jobs.start(JobRequest())
     job.process.wait(30)
-    later = TrainingJobs(workspace)
+    later = TrainingJobs(quiet_workspace)
     later.find_former()
     assert later.history.run(job.id).estimate["score"] == 0.8
 
 
-def test_a_killed_run_is_reported_as_such(jobs, stub, workspace):
+def test_a_killed_run_is_reported_as_such(jobs, stub, quiet_workspace):
     stub.plan(STAGE, EPOCH, {"bytes": '{"event": "epo'}, "wait")
     job = jobs.start(JobRequest())
     with open(stub.pipe, "w"):  # it waits: the half line is written
@@ -208,10 +206,10 @@ def test_a_killed_run_is_reported_as_such(jobs, stub, workspace):
     assert [len(model.scores) for model in job.events.stages[0].models.values()] == [1]
 
 
-def test_a_run_whose_server_and_process_were_killed_is_reported_as_such(jobs, stub, workspace):
+def test_a_run_that_was_killed_with_its_server_is_reported_as_such(jobs, stub, quiet_workspace):
     stub.plan("wait")
     job = jobs.start(JobRequest())
-    later = TrainingJobs(workspace)
+    later = TrainingJobs(quiet_workspace)
     os.killpg(job.process.pid, signal.SIGKILL)
     job.process.wait(30)
     assert later.running is None
@@ -244,18 +242,27 @@ def test_a_failed_run_keeps_its_last_lines(jobs, stub):
     assert (run.status, run.outcome["message"]) == ("failed", "Usage: no such option")
 
 
-def test_outputs_are_handed_on_and_answers_on_unseen_rows_are_kept(
-    jobs, stub, workspace, monkeypatch
-):
-    texts = workspace.snapshot.texts
+def test_outputs_are_handed_on_and_answers_on_unseen_rows_are_kept(jobs, stub, quiet_workspace):
+    texts = quiet_workspace.snapshot.texts
     outputs = ModelOutputs(("ham", "spam"), np.full((len(texts), 2), 0.5), digests_of_texts(texts))
     write_row_outputs(stub.folder / "o.npz", outputs)
-    taken = []
-    monkeypatch.setattr(workspace, "take_outputs", taken.append)
     stub.plan({"copy": str(stub.folder / "o.npz")}, RESULT, DONE)
     job = jobs.start(JobRequest())
     finish(jobs, job)
-    assert taken == [job.folder / "outputs.npz"]
+    assert quiet_workspace.taken == [job.folder / "outputs.npz"]
+
+
+@pytest.mark.slow
+def test_a_real_run_leaves_what_its_model_says_of_the_rows(jobs, quiet_workspace):
+    job = jobs.start(JobRequest(method="amal", estimate="cv", max_epochs=3))
+    run = finish(jobs, job, 120)
+    assert run.status == "done", job.last_lines()
+    assert run.estimate["rows"] == 20 and run.outcome["unseen"]
+    [path] = quiet_workspace.taken
+    outputs = read_row_outputs(path)
+    assert outputs.classes == quiet_workspace.snapshot.classes
+    assert (outputs.places_of(quiet_workspace.snapshot.texts) >= 0).all()
+    assert {stage.name for stage in job.events.stages} == {"training", "estimating"}
 
 
 def test_old_runs_lose_their_models_and_keep_their_scores(jobs, stub, monkeypatch):

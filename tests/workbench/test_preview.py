@@ -17,6 +17,7 @@ from spear_amal.errors import InputError
 from spear_amal.labeling import lf_check
 from spear_amal.votes.label_matrix import LabelMatrix
 from spear_amal.workbench import neighbours, pattern_search, rule_search
+from spear_amal.workbench.distribution import Distribution
 from spear_amal.workbench.killable import SupersededError
 from spear_amal.workbench.preview import Preview, Previewer, marked_parts
 from spear_amal.workbench.rule_search import RuleSearch
@@ -213,6 +214,21 @@ def test_the_rows_shown_stay_while_a_rule_is_refined() -> None:
     assert kept <= {row.row for row in second.rows}
 
 
+def test_a_threshold_shows_how_the_numbers_lie(previewer: Previewer) -> None:
+    asked = rule(ThresholdRule, column="n", at_least=3)
+    numbers = previewer.preview(asked, SNAPSHOT).distribution
+    assert numbers is not None
+    known = ~np.isnan(SNAPSHOT.frame["n"].to_numpy())
+    assert (numbers.counts.sum(), numbers.n_missing) == (known.sum(), (~known).sum())
+    assert numbers.of_class.sum(axis=0).tolist() == [(GOLD[known] == c).sum() for c in (0, 1)]
+    assert numbers.place(numbers.edges[0] - 1, 400) == 0
+    assert numbers.place(numbers.edges[-1] + 1, 400) == 400
+    bars = numbers.bars(400, 70)
+    assert all(0 <= x and x + w <= 400.1 and 0 <= y and y + h <= 70.1 for _, x, y, w, h in bars)
+    assert {code for code, *_ in bars} == {-1, 0, 1}
+    assert previewer.preview(rule(KeywordRule, keywords=["a"]), SNAPSHOT).distribution is None
+
+
 def test_a_class_that_nobody_has_used_yet(previewer: Previewer) -> None:
     preview = previewer.preview(rule(KeywordRule, keywords=["won"], label="news"), SNAPSHOT)
     assert (preview.gold.right, preview.gold.verdict) == (0, "unclear")
@@ -239,6 +255,14 @@ def test_a_changed_table_is_searched_anew(previewer: Previewer) -> None:
         assert previewer.preview(asked, other).fires.tolist() == [True, False]
     finally:
         previewer.close()
+
+
+@pytest.mark.parametrize("numbers", [[], [np.nan], [2.0], [np.inf, 1.0]])
+def test_columns_with_hardly_a_number_have_a_distribution(numbers: list[float]) -> None:
+    values = np.array(numbers)
+    distribution = Distribution.of(values, np.full(len(values), -1), 2)
+    assert distribution.counts.sum() == np.isfinite(values).sum()
+    assert 0 <= distribution.place(1.0, 400) <= 400 and distribution.bars(400, 70)
 
 
 def test_what_cannot_be_used_is_said(previewer: Previewer) -> None:

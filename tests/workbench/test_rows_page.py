@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from spear_amal.declared_lfs import RegexRule
 from spear_amal.workbench.snapshot import RowOutputs
 
 PART = {"HX-Request": "true"}
@@ -22,6 +23,41 @@ def with_outputs(workspace, proba: np.ndarray, weights: pd.DataFrame | None = No
     workspace.snapshot = replace(
         workspace.snapshot, outputs=outputs, revision=workspace.snapshot.revision + 1
     )
+
+
+def voted(app):
+    """Wait until all LFs of an application have voted; return it."""
+    done = app.state.workspace.wait(
+        lambda snapshot: snapshot.lfs and not any(lf.is_running for lf in snapshot.lfs), 60
+    )
+    assert done
+    return app
+
+
+@pytest.fixture(scope="module")
+def app(open_app_once, write_project, tmp_path_factory):
+    """The application on 120 rows, for all tests of this file; see `client`."""
+    return voted(open_app_once(write_project(tmp_path_factory.mktemp("rows") / "messages")))
+
+
+@pytest.fixture
+def client(app, client_of):
+    """A browser's client; afterwards there are no labels of this test, and no session."""
+    workspace = app.state.workspace
+    before = workspace.snapshot
+    yield client_of(app)
+    workspace.snapshot = replace(before, gold=workspace.snapshot.gold)
+    rows = np.flatnonzero(workspace.snapshot.gold != before.gold).tolist()
+    workspace.label([row for row in rows if before.gold[row] < 0], None)
+    for row in rows:
+        workspace.label([row], before.label_of(row))
+    app.state.rows = None
+
+
+@pytest.fixture
+def workspace(app):
+    """The state behind `client`."""
+    return app.state.workspace
 
 
 def listed(page: str) -> list[int]:
@@ -79,12 +115,12 @@ def test_words_that_were_found_are_marked(client) -> None:
 
 
 def test_markup_in_texts_is_shown_and_never_run(
-    client_of, open_workspace, write_project, made_up_rows, tmp_path
+    client_of, open_app, write_project, made_up_rows, tmp_path
 ) -> None:
     frame = made_up_rows()
     frame.loc[0, "text"] = "<script>alert(1)</script> free & <b>"
     frame = frame.rename(columns={"length": "<i>size"})
-    client = client_of(open_workspace(write_project(tmp_path / "marked", frame)))
+    client = client_of(open_app(write_project(tmp_path / "marked", frame)))
     for path in ("/rows?words=free", "/rows/0", "/label?queue=search&words=script&row=0"):
         page = client.get(path).text
         assert "<script>alert" not in page and "alert(1)" in page
@@ -117,6 +153,31 @@ def test_a_row_shows_votes_probabilities_weights_and_other_columns(client, works
     assert "gold loss" in page and "rule loss" not in page
     assert "from the table" in page and "length" in page
     assert 'href="/rows/9?words=free"' in page
+
+
+def test_a_class_that_was_not_there_can_be_named(
+    client_of, open_app, write_project, made_up_rows, tmp_path
+) -> None:
+    frame = made_up_rows(12, 0)
+    app = open_app(write_project(tmp_path / "new", frame, "CLASSES = None\n"))
+    client, workspace = client_of(app), app.state.workspace
+    page = client.get("/label?queue=next").text
+    assert "There are no classes yet" in page
+    for name in ("spam", "ham"):
+        row = int(fields(page)["row"])
+        page = act(client, page, new=name, do="new").text
+        assert workspace.snapshot.label_of(row) == name
+    assert act(client, page, new=" ", do="new").status_code == 422
+
+
+def test_what_lfs_matched_is_marked(client, workspace) -> None:
+    page = client.get("/rows/3").text
+    assert "<mark>free</mark> <mark>prize</mark> 3" in page
+    workspace.add_rule(RegexRule(name="three", label="spam", pattern="3$"))
+    try:
+        assert "<mark>prize</mark> <mark>3</mark>" in client.get("/rows/3").text
+    finally:
+        workspace.remove_rule("three")
 
 
 def test_a_row_that_is_not_there_is_said(client) -> None:
@@ -261,7 +322,7 @@ def test_labels_that_stand_alone_are_kept_or_corrected(client, workspace) -> Non
 
 
 def test_good_lfs_speak_against_a_label(
-    client_of, open_workspace, write_project, made_up_rows, tmp_path
+    client_of, open_app, write_project, made_up_rows, tmp_path
 ) -> None:
     lfs = (
         "from spear_amal.labeling import keyword_lf\n"
@@ -271,7 +332,7 @@ def test_good_lfs_speak_against_a_label(
     )
     frame = made_up_rows(n_gold=80)
     frame.loc[11, "label"] = "ham"
-    client = client_of(open_workspace(write_project(tmp_path / "wrong", frame, lfs)))
+    client = client_of(voted(open_app(write_project(tmp_path / "wrong", frame, lfs))))
     page = client.get("/label?queue=disagree").text
     assert fields(page)["row"] == "11" and "Good LFs say" in page
 

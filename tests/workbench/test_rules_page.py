@@ -29,7 +29,7 @@ from spear_amal.workbench.render import link
 from spear_amal.workbench.rule_form import RuleForm, keywords_of, proposed_name, typed_keywords
 from spear_amal.workbench.snapshot import DECLARED, PYTHON, LFError, LFState, Snapshot
 
-NASTY = "<img src=x onerror='alert(1)'>\"&"
+NASTY = "<img src=x onerror='alert(1)'>&"
 RULES = [
     KeywordRule(name="k", label="spam", keywords=["free", "well, ok", 'say "hi"'], min_count=2),
     KeywordRule(name="k", label="spam", keywords=["a"], whole_word=False, ignore_case=False),
@@ -205,6 +205,24 @@ def test_words_are_counted_once_a_row(snapshot: Snapshot) -> None:
 # -- pages ----------------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def app(open_app_once, write_project, tmp_path_factory):
+    """The workbench of one project for all tests, which leave it as they find it."""
+    opened = open_app_once(write_project(tmp_path_factory.mktemp("rules") / "messages"))
+    assert opened.state.workspace.wait(lambda snapshot: snapshot.is_idle, 60)
+    return opened
+
+
+@pytest.fixture
+def client(app, client_of):
+    return client_of(app)
+
+
+@pytest.fixture
+def workspace(app):
+    return app.state.workspace
+
+
 def cells(page: str, name: str) -> list[str]:
     """Texts of the cells of an LF in the list."""
     row = re.search(rf'<tr[^>]*data-lf="{re.escape(name)}">(.*?)</tr>', page, re.DOTALL)
@@ -235,7 +253,7 @@ def test_the_address_is_the_view(client) -> None:
     assert 'value="lun.h"' in page
     assert re.search(r'value="ham" checked|value="ham"\s+checked', page)
     assert "20 rows, 16.7" in page
-    assert re.search(r'aria-sort="descending"[^>]*><button[^>]*id="by-coverage"', page)
+    assert re.search(r'aria-sort="descending"[^>]*>\s*<button[^>]*id="by-coverage"', page)
     assert "2 of 3 LFs" in page
 
 
@@ -256,7 +274,7 @@ def test_a_preview_shows_matches_and_proposes_a_name(client) -> None:
 
 
 def test_markup_is_escaped_wherever_it_comes_from(
-    write_project, open_workspace, client_of, tmp_path
+    write_project, open_app, client_of, tmp_path
 ) -> None:
     frame = pd.DataFrame(
         {"text": [f"free {NASTY}", "home"] * 10, "label": [NASTY, "ham"] * 5 + [None] * 10}
@@ -265,7 +283,9 @@ def test_markup_is_escaped_wherever_it_comes_from(
         "from spear_amal.labeling import keyword_lf\n"
         f"nasty = keyword_lf({NASTY!r}, ['free'], label={NASTY!r})\n"
     )
-    client = client_of(open_workspace(write_project(tmp_path / "nasty", frame, lfs)))
+    app = open_app(write_project(tmp_path / "nasty", frame, lfs))
+    assert app.state.workspace.wait(lambda snapshot: snapshot.is_idle, 60)
+    client = client_of(app)
     sent = {"kind": "regex", "pattern": f"free|{NASTY}", "label": NASTY, "name": NASTY}
     for part in (
         client.get("/rules", params={**sent, "q": "<img", "removed": NASTY}),
@@ -323,22 +343,23 @@ def test_a_rule_becomes_an_lf_is_edited_and_removed(client, workspace) -> None:
 
 
 def test_a_stale_page_keeps_what_was_typed_and_shows_the_new_state(client, workspace) -> None:
-    client.post("/rules", data={"kind": "keyword", "keywords": "cash", "label": "spam"})
-    page = client.get("/rules", params={"edit": "cash"}).text
+    client.post("/rules", data={"kind": "keyword", "keywords": "now", "label": "spam"})
+    page = client.get("/rules", params={"edit": "now"}).text
     workspace.add_rule(
-        KeywordRule(name="cash", label="spam", keywords=["win"]),
-        replaces="cash",
-        seen=workspace.snapshot.named("cash").rule,
+        KeywordRule(name="now", label="spam", keywords=["win"]),
+        replaces="now",
+        seen=workspace.snapshot.named("now").rule,
     )
-    sent = {"kind": "keyword", "keywords": "cash, now", "label": "spam", "name": "cash"}
-    sent |= {"replaces": "cash", "seen": hidden(page, "seen")}
+    sent = {"kind": "keyword", "keywords": "now, cash", "label": "spam", "name": "now"}
+    sent |= {"replaces": "now", "seen": hidden(page, "seen")}
     answer = client.post("/rules", data=sent)
     assert answer.status_code == 409
     assert "now says" in answer.text and "says &#39;win&#39;" in answer.text
     assert "textarea" not in answer.text  # the editor is left as it is
     sent["seen"] = hidden(answer.text, "seen")
     assert client.post("/rules", data=sent).status_code == 200
-    assert workspace.snapshot.named("cash").rule.keywords == ("cash", "now")
+    assert workspace.snapshot.named("now").rule.keywords == ("cash", "now")
+    workspace.remove_rule("now")
 
 
 def test_a_name_that_is_taken_is_refused(client, workspace) -> None:
@@ -346,4 +367,19 @@ def test_a_name_that_is_taken_is_refused(client, workspace) -> None:
     answer = client.post("/rules", data=sent)
     assert answer.status_code == 422
     assert "prize" in answer.text
-    assert len(workspace.snapshot.lfs) == 3
+    assert workspace.snapshot.named("prize").kind == PYTHON
+
+
+def test_a_project_of_one_class_gets_another_one(
+    write_project, open_app, client_of, tmp_path
+) -> None:
+    frame = pd.DataFrame({"text": ["free prize", "home"] * 5, "label": [None, "ham"] + [None] * 8})
+    app = open_app(write_project(tmp_path / "bare", frame, ""))
+    assert app.state.workspace.wait(lambda snapshot: snapshot.is_idle, 60)
+    client = client_of(app)
+    assert 'name="new_label"' in client.get("/rules").text
+    sent = {"kind": "keyword", "keywords": "free", "new_label": "spam"}
+    assert "5 rows" in client.post("/parts/rules/preview", data=sent).text
+    answer = client.post("/rules", data=sent)
+    assert answer.status_code == 200, answer.text
+    assert app.state.workspace.snapshot.classes == ("ham", "spam")

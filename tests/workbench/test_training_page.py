@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("starlette")
 
 from spear_amal.workbench import jobs as jobs_module
-from spear_amal.workbench.history import RuleFiles, Run, local_time
+from spear_amal.workbench.history import RecordedRun, RuleFiles, local_time
 from spear_amal.workbench.jobs import JobRequest, TrainingJobs
 from spear_amal.workbench.project_state import lf_records, project_state
 
@@ -16,10 +16,29 @@ EVIL = "<script>alert(1)</script>"
 
 
 @pytest.fixture
-def jobs(client, monkeypatch):
+def workspace(voted, quiet_workspace):
+    return quiet_workspace
+
+
+@pytest.fixture
+def jobs(workspace, monkeypatch):
     """The runs behind the client's pages; nobody watches them."""
     monkeypatch.setattr(TrainingJobs, "watch", lambda self: None)
-    return client.app.state.jobs
+    return TrainingJobs(workspace)
+
+
+@pytest.fixture
+def client(workspace, jobs, app, client_of):
+    """A client of an application about the quiet workspace."""
+    own = app.state.workspace, app.state.jobs
+    app.state.workspace, app.state.jobs = workspace, jobs
+    yield client_of(app)
+    app.state.workspace, app.state.jobs = own
+
+
+@pytest.fixture(scope="module")
+def app(open_app_once, write_project, tmp_path_factory):
+    return open_app_once(write_project(tmp_path_factory.mktemp("app") / "messages"))
 
 
 @pytest.fixture
@@ -35,7 +54,7 @@ def add_run(jobs, workspace, name, files=None, score=0.8, status="done", message
     history, snapshot = jobs.history, workspace.snapshot
     rules, lfs = history.keep_files(files), history.keep_json(lf_records(snapshot))
     asked = {"command": "train", "method": "spear", "estimate": "cv", "folds": 5, "repeats": 1}
-    history.begin(Run(name, local_time(), asked, rules, lfs, {"ham": 10, "spam": 10}))
+    history.begin(RecordedRun(name, local_time(), asked, rules, lfs, {"ham": 10, "spam": 10}))
     state = project_state(snapshot, workspace.project, files)
     history.set_state(name, history.keep_json(state))
     estimate = {"metric": "accuracy", "score": score, "low": score - 0.1, "high": score + 0.1}
@@ -135,12 +154,14 @@ def test_the_report_of_a_past_state_shows_what_was(client, jobs, workspace):
 
 
 def test_a_report_of_a_project_without_runs_and_with_markup_in_names(
-    open_workspace, project_folder, client_of
+    open_app, project_folder, client_of
 ):
     lfs = project_folder / "lfs.py"
     text = lfs.read_text(encoding="utf-8").replace('"prize", [', '"<b>prize</b>", [')
     lfs.write_text(text, encoding="utf-8")
-    client = client_of(open_workspace(project_folder))
+    app = open_app(project_folder)
+    assert app.state.workspace.wait(lambda snapshot: snapshot.is_idle, 60)
+    client = client_of(app)
     text = client.get("/report/file").text
     assert "<b>prize" not in text and "&lt;b&gt;prize" in text
     assert "No score was estimated" in text

@@ -145,14 +145,15 @@ def _step(
     seen = _text(form, "seen") or None
     if do == "go on":
         return view.last, ""
-    label = None if do == "clear" else _text(form, "label") or None
+    is_new = do == "new"
+    label = None if do == "clear" else _text(form, "new" if is_new else "label").strip() or None
     if do == "keep" or (view.kind == "disagree" and label is not None and label == seen):
         return session.add(row, table, KEEP, (seen, seen), view.last).number, f"Row {row} kept"
     if do == "skip":
         return session.add(row, table, SKIP, (seen, seen), view.last).number, f"Row {row} skipped"
     if label is None and do != "clear":
-        raise InputError("no label was given: press the key of a class")
-    rows = workspace.label([row], label, {row: seen}, view.tab, table)
+        raise InputError("no label was given: press the key of a class, or name a new one")
+    rows = workspace.label([row], label, {row: seen}, view.tab, table, new_class=is_new)
     step = session.add(row, table, LABEL, (seen, label), view.last)
     others = len(set(rows) - {row})
     alike = f" and {others} more with the same text" if others else ""

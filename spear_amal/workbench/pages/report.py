@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from spear_amal.errors import InputError
-from spear_amal.workbench.history import Run, local_time
+from spear_amal.workbench.history import RecordedRun, local_time
 from spear_amal.workbench.moves import move_since_change
 from spear_amal.workbench.pages.training import jobs_of
 from spear_amal.workbench.render import environment, render
@@ -42,7 +42,7 @@ def _parts(request: Request) -> dict[str, Any]:
     jobs = jobs_of(request)
     chosen = request.query_params.get("run", "")
     runs = jobs.history.runs()
-    run: Run | None
+    run: RecordedRun | None
     if chosen:
         run = past = jobs.history.run(chosen)
         if past.state is None:
@@ -71,7 +71,7 @@ def _parts(request: Request) -> dict[str, Any]:
     }
 
 
-def _last_scored(runs: list[Run], rules: str) -> Run | None:
+def _last_scored(runs: list[RecordedRun], rules: str) -> RecordedRun | None:
     """Return the last run with a score, of these rules if there is one."""
     scored = [run for run in runs if run.estimate is not None]
     own = [run for run in scored if run.rules == rules]

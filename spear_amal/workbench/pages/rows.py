@@ -14,6 +14,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from spear_amal.data import read_rows
+from spear_amal.declared_lfs import Rule, rule_from_fields
 from spear_amal.errors import SpearAmalError
 from spear_amal.workbench.label_queues import LabelQueues
 from spear_amal.workbench.label_session import LabelSession
@@ -50,7 +52,7 @@ def row_state(request: Request) -> RowState:
     """Return what is kept for a workspace."""
     state = request.app.state
     with _LOCK:
-        if not hasattr(state, "rows"):
+        if getattr(state, "rows", None) is None:
             state.rows = RowState(_search_of(request))
     kept: RowState = state.rows
     return kept
@@ -221,9 +223,25 @@ def _matched(
 ) -> Sequence[tuple[int, int]]:
     """Return starts and ends of what an LF matched in the text of a row, where it tells."""
     text_column = workspace_of(request).project.text_column
-    if lf.rule is None or lf.rule.column != text_column:
+    rule = lf.rule or _as_rule(lf)
+    if rule is None or rule.column not in (text_column, read_rows.LF_COLUMN):
         return ()
-    return previewer_of(request).rule_search(snapshot).shown(lf.rule, [row])[1][0]
+    if rule.column not in snapshot.frame:  # LFs know the texts by another name
+        rule = rule.model_copy(update={"column": text_column})
+    if rule.column != text_column:
+        return ()
+    return previewer_of(request).rule_search(snapshot).shown(rule, [row])[1][0]
+
+
+def _as_rule(lf: LFState) -> Rule | None:
+    """Return a Python LF that looks for a pattern as a rule that does, None if none can."""
+    if lf.pattern is None:
+        return None
+    fields = {"name": "matched", "label": 0, "column": lf.column, "pattern": lf.pattern}
+    try:
+        return rule_from_fields({"kind": "regex", **fields})
+    except SpearAmalError:
+        return None
 
 
 def chances_of_row(snapshot: Snapshot, row: int) -> list[dict[str, Any]]:

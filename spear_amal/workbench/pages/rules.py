@@ -59,7 +59,11 @@ def rules_page(request: Request) -> Response:
 
 def lf_page(request: Request) -> Response:
     """Show one LF closely."""
-    return _lf_closely(request, "lf.html", request.path_params["name"])
+    snapshot, name = workspace_of(request).snapshot, request.path_params["name"]
+    lf = snapshot.named(name)
+    if lf is None:
+        raise HTTPException(404, f"There is no LF {name!r}; was it renamed or removed?")
+    return _lf_closely(request, "lf.html", snapshot, lf)
 
 
 # -- parts ----------------------------------------------------------------------------------------
@@ -74,23 +78,23 @@ def list_part(request: Request) -> Response:
 
 
 def lf_part(request: Request) -> Response:
-    """Show what is known of one LF alone."""
-    return _lf_closely(request, "_lf.html", request.query_params.get("name", ""))
-
-
-def _lf_closely(request: Request, template: str, name: str) -> Response:
-    workspace = workspace_of(request)
-    snapshot = workspace.snapshot
+    """Show what is known of one LF alone, or that it is gone."""
+    snapshot, name = workspace_of(request).snapshot, request.query_params.get("name", "")
     lf = snapshot.named(name)
     if lf is None:
-        raise HTTPException(404, f"There is no LF {name!r}; was it renamed or removed?")
+        return render(request, "_message.html", message=f"{name} was renamed or removed.")
+    return _lf_closely(request, "_lf.html", snapshot, lf)
+
+
+def _lf_closely(request: Request, template: str, snapshot: Snapshot, lf: LFState) -> Response:
+    workspace = workspace_of(request)
     lines = lf_lines(snapshot, workspace.rule_table(), LFView())
     return render(
         request,
         template,
         snapshot=snapshot,
         line=next(line for line in lines if line.lf is lf),
-        effect=workspace.effect_of_muting(name),
+        effect=workspace.effect_of_muting(lf.name),
         rows=_rows_of(request, lf, snapshot),
         quarrels=quarrels(lf, snapshot),
         words=_words_of(lf, snapshot),
@@ -221,10 +225,10 @@ def _editor_parts(
 def _preview_parts(
     request: Request, snapshot: Snapshot, form: RuleForm, tab: str | None = None
 ) -> dict[str, Any]:
-    parts: dict[str, Any] = {"preview": None, "complaint": "", "by_class": []}
-    parts["proposed"] = proposed_name(form, {lf.name for lf in snapshot.lfs}, snapshot.texts)
+    parts: dict[str, Any] = {"preview": None, "complaint": "", "by_class": [], "proposed": ""}
     if form.is_empty:
         return parts
+    parts["proposed"] = proposed_name(form, {lf.name for lf in snapshot.lfs}, snapshot.texts)
     try:
         rule = _rule_of(form, snapshot)
         preview = previewer_of(request).preview(rule, snapshot, _ROWS_OF_PREVIEW, tab)

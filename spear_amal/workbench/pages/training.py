@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from spear_amal.errors import InputError
 from spear_amal.workbench.forms import with_form
-from spear_amal.workbench.history import Run
+from spear_amal.workbench.history import RecordedRun
 from spear_amal.workbench.jobs import JobRequest, TrainingJob, TrainingJobs
 from spear_amal.workbench.moves import move_since_change
 from spear_amal.workbench.project_state import lf_records
@@ -123,7 +123,7 @@ def run_part(request: Request) -> Response:
     return render(request, "_job.html", **_job_parts(jobs, job, request.url.path))
 
 
-def _run_of(request: Request) -> tuple[TrainingJobs, TrainingJob | None, Run | None]:
+def _run_of(request: Request) -> tuple[TrainingJobs, TrainingJob | None, RecordedRun | None]:
     jobs, name = jobs_of(request), request.path_params["run"]
     job = jobs.job(name)
     run = next((run for run in jobs.history.runs() if run.id == name), None)
@@ -165,7 +165,7 @@ def _history_parts(request: Request) -> dict[str, Any]:
     }
 
 
-def _kind_title(run: Run) -> str:
+def _kind_title(run: RecordedRun) -> str:
     estimate = run.estimate or {}
     source = "test rows" if estimate["source"] == "test table" else "folds of the labelled rows"
     command = "compare" if run.request["command"] == "compare" else "train"

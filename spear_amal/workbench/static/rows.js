@@ -31,8 +31,9 @@ document.addEventListener("keydown", (event) => {
 // Whatever sends a form, a key, a button or the browser itself: only when its row was seen, and
 // nothing is under way. This comes before anybody else hears of it.
 document.addEventListener("submit", (event) => {
-  if (!event.target.matches("#label, #messages form")) return;
-  if (pending || (event.target.id === "label" && !("ready" in event.target.dataset))) {
+  if (!ofLabels(event.target)) return;
+  const label = event.target.closest("#label");
+  if (pending || (label && !("ready" in label.dataset))) {
     event.preventDefault();
     event.stopImmediatePropagation();
   }
