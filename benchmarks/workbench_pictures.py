@@ -10,6 +10,7 @@ typed that a user would not type; the project is made anew each time.
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -96,13 +97,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--all", type=Path, help="folder for pictures of every page")
     arguments = parser.parse_args()
+    every = arguments.all and arguments.all.resolve()
     with tempfile.TemporaryDirectory() as folder:
-        project = plots_project(Path(folder) / "plots", n_gold=60)
-        with served_workbench(project) as address:
-            if arguments.all is None:
+        os.chdir(folder)  # pages show paths as the command was given them
+        with served_workbench(plots_project(Path("plots"), n_gold=60)) as address:
+            if every is None:
                 take_those_of_the_docs(address)
             else:
-                take_all(address, arguments.all)
+                take_all(address, every)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from spear_amal.declared_lfs.toml_values import (
     comments_of,
     literal,
     quoted,
+    require_tomlkit,
 )
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def _head(text: str, before: RulesFile, after: RulesFile) -> str:
     lists = {"muted": (before.muted, after.muted), "rejected": (before.rejected, after.rejected)}
     if all(then == now for then, now in lists.values()):
         return text
-    import tomlkit
+    tomlkit = require_tomlkit()
 
     document: Any = tomlkit.parse(text.rstrip() + "\n")
     missing: dict[str, list[str]] = {}
@@ -167,7 +168,7 @@ def _said(rule: Rule) -> dict[str, Any]:
 
 def _updated(table: str, rule: Rule) -> str:
     """Return the text of a table that says what a rule says, with the comments in it."""
-    import tomlkit
+    tomlkit = require_tomlkit()
 
     document: Any = tomlkit.parse(table)
     said, full = _said(rule), rule.model_dump()
@@ -189,7 +190,7 @@ def _plain(value: Any) -> Any:
 
 
 def _set(keys: Any, key: str, value: Any) -> None:
-    import tomlkit
+    tomlkit = require_tomlkit()
 
     old = keys[key].as_string() if hasattr(keys[key], "as_string") else ""
     if isinstance(value, list | tuple):

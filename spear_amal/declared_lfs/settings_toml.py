@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 from spear_amal._typing import PathLike
-from spear_amal.declared_lfs.toml_values import in_line
+from spear_amal.declared_lfs.toml_values import in_line, require_tomlkit
 from spear_amal.errors import FileFormatError
 from spear_amal.io.atomic import write_aside
 from spear_amal.io.locks import exclusive
@@ -62,7 +62,7 @@ def _with_key(text: str, key: str, value: str | list[str]) -> str:
     example = re.compile(rf"^#[ \t]*{re.escape(key)}[ \t]*=.*$", re.MULTILINE)
     first_table = re.search(r"^[ \t]*\[", text, re.MULTILINE)
     shown = example.search(text, 0, first_table.start() if first_table else len(text))
-    import tomlkit
+    tomlkit = require_tomlkit()
 
     document = tomlkit.parse(text)
     if shown and key not in document:

@@ -8,7 +8,18 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from spear_amal.errors import MissingExtraError
+
 _INDENT = "    "
+
+
+def require_tomlkit() -> Any:
+    """Return the package that changes TOML in place; MissingExtraError if it is not installed."""
+    try:
+        import tomlkit
+    except ImportError as error:
+        raise MissingExtraError("tomlkit", "workbench", "changing a TOML file") from error
+    return tomlkit
 
 
 def as_toml(value: Any) -> str:

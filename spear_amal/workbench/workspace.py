@@ -358,9 +358,9 @@ class Workspace:
 
     def _show_labels(self) -> None:
         """Show labels as the files have them now, if that is something else."""
-        gold, problem = self._code_labels(), self._problems.get("labels")
-        is_same = gold is self.snapshot.gold and self._classes.shown == self.snapshot.classes
-        if not is_same or (problem is not None) != (problem in self.snapshot.problems):
+        before, gold = self.snapshot, self._code_labels()
+        is_same = gold is before.gold and self._classes.shown == before.classes
+        if not is_same or before.problems != tuple(self._problems.values()):
             self._show("rows", gold=gold)
 
     # -- running LFs -----------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from spear_amal.declared_lfs import (
 )
 from spear_amal.declared_lfs.rules_text import rewritten
 from spear_amal.declared_lfs.rules_toml import rules_of_text
-from spear_amal.errors import FileFormatError, InputError, StaleError
+from spear_amal.errors import FileFormatError, InputError, MissingExtraError, StaleError
 
 # No halves of characters: a file of UTF-8 cannot hold them.
 TEXTS = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=9)
@@ -91,7 +91,7 @@ def put(path, file):
     return change_rules(path, lambda _: file)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(FILES, FILES)
 def test_what_is_written_is_read(first, second):
     text = rewritten("", RulesFile(), first)
@@ -102,7 +102,7 @@ def test_what_is_written_is_read(first, second):
     assert other == rewritten("", RulesFile(), second)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(FILES, st.data())
 def test_a_changed_rule_is_written_as_if_it_were_new(file, data):
     """In place key by key, which keeps comments: the same rule comes out."""
@@ -338,3 +338,12 @@ def test_two_processes_lose_no_rule(n, tmp_path):
     assert names == {f"{name}{i}" for name in "ab" for i in range(n)}
     assert [path.name for path in tmp_path.iterdir()] == ["rules.toml"]
     assert list(tomllib.loads((tmp_path / "rules.toml").read_text())["rules"]) == sorted(names)
+
+
+def test_without_the_package_that_keeps_comments(path, monkeypatch):
+    put(path, RulesFile((PRIZE,)))  # a new file needs no more than Python
+    monkeypatch.setitem(sys.modules, "tomlkit", None)
+    change_rules(path, lambda file: file.with_rule(CALL))
+    with pytest.raises(MissingExtraError, match=r"pip install 'spear-amal\[workbench\]'"):
+        change_rules(path, lambda file: file.with_muted("call", True))
+    assert read_rules_file(path) == RulesFile((PRIZE, CALL))

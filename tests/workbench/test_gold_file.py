@@ -166,7 +166,7 @@ def test_a_tab_undoes_its_own_and_nothing_that_changed_since(file):
     assert file.read().by_row == {1: "spam"}
 
 
-# -- several processes ------------------------------------------------------------------------------
+# -- several processes -----------------------------------------------------------------------------
 
 WRITER = """
 import sys

@@ -368,3 +368,18 @@ def test_a_name_that_is_taken_is_refused(client, workspace) -> None:
     assert answer.status_code == 422
     assert "prize" in answer.text
     assert workspace.snapshot.named("prize").kind == PYTHON
+
+
+def test_a_project_of_one_class_gets_another_one(
+    write_project, open_app, client_of, tmp_path
+) -> None:
+    frame = pd.DataFrame({"text": ["free prize", "home"] * 5, "label": [None, "ham"] + [None] * 8})
+    app = open_app(write_project(tmp_path / "bare", frame, ""))
+    assert app.state.workspace.wait(lambda snapshot: snapshot.is_idle, 60)
+    client = client_of(app)
+    assert 'name="new_label"' in client.get("/rules").text
+    sent = {"kind": "keyword", "keywords": "free", "new_label": "spam"}
+    assert "5 rows" in client.post("/parts/rules/preview", data=sent).text
+    answer = client.post("/rules", data=sent)
+    assert answer.status_code == 200, answer.text
+    assert app.state.workspace.snapshot.classes == ("ham", "spam")

@@ -225,10 +225,10 @@ def _editor_parts(
 def _preview_parts(
     request: Request, snapshot: Snapshot, form: RuleForm, tab: str | None = None
 ) -> dict[str, Any]:
-    parts: dict[str, Any] = {"preview": None, "complaint": "", "by_class": []}
-    parts["proposed"] = proposed_name(form, {lf.name for lf in snapshot.lfs}, snapshot.texts)
+    parts: dict[str, Any] = {"preview": None, "complaint": "", "by_class": [], "proposed": ""}
     if form.is_empty:
         return parts
+    parts["proposed"] = proposed_name(form, {lf.name for lf in snapshot.lfs}, snapshot.texts)
     try:
         rule = _rule_of(form, snapshot)
         preview = previewer_of(request).preview(rule, snapshot, _ROWS_OF_PREVIEW, tab)
