@@ -226,7 +226,7 @@ def test_error_is_shown(open_page, monkeypatch) -> None:
     def fail(request):
         raise InputError("<b>no such encoder</b>")
 
-    monkeypatch.setattr(suggester, "answer", fail)
+    monkeypatch.setattr(suggester, "make_suggestions", fail)
     text = page.fresh()
     assert "No suggestions could be made" in text and "&lt;b&gt;no such encoder" in text
 
