@@ -24,12 +24,15 @@ class CodedLabels:
     classes : ProjectClasses
     gold : ndarray of int (n,)
         Codes, -1 where there is no label.
+    chosen : dict of int to str
+        How rows with a label of the file came up, see :mod:`.gold_origin`.
     problem : str or None
         Why some labels, or all of them, do not count.
     """
 
     classes: ProjectClasses
     gold: np.ndarray
+    chosen: Mapping[int, str]
     problem: str | None = None
 
     @classmethod
@@ -42,18 +45,18 @@ class CodedLabels:
                 others = len(given.problems) - 1
                 more = f" (and {others} more such records)" if others else ""
                 problem = f"{given.problems[0]}{more}; it does not count"
-            return cls(*_coded(table, given.by_row, make_classes), problem)
+            return cls(*_coded(table, given.by_row, make_classes), given.chosen, problem)
         except SpearAmalError as error:
             problem = f"{error}; no label of {file.path.name} counts until then"
         try:
-            return cls(*_coded(table, {}, make_classes), problem)
+            return cls(*_coded(table, {}, make_classes), {}, problem)
         except SpearAmalError as error:
             problem = f"{error}; no row counts as labelled until then"
         try:
             classes = make_classes(())
         except SpearAmalError:
             classes = NO_CLASSES
-        return cls(classes, np.full(len(table.texts), -1), problem)
+        return cls(classes, np.full(len(table.texts), -1), {}, problem)
 
 
 def _coded(

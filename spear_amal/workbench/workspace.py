@@ -22,7 +22,7 @@ from spear_amal.declared_lfs.rules import Rule, checked_rule
 from spear_amal.errors import InputError, SpearAmalError, StaleError
 from spear_amal.workbench.coded_labels import CodedLabels
 from spear_amal.workbench.file_watch import FileWatch
-from spear_amal.workbench.gold_file import GoldFile
+from spear_amal.workbench.gold_file import GoldFile, squeezed
 from spear_amal.workbench.hub import Hub
 from spear_amal.workbench.labelling import Labelling
 from spear_amal.workbench.lf_board import LFBoard, rule_key
@@ -31,6 +31,7 @@ from spear_amal.workbench.lf_times import LFTimes
 from spear_amal.workbench.outputs import outputs_of_rows
 from spear_amal.workbench.project import GOLD, RULES, Project
 from spear_amal.workbench.project_classes import NO_CLASSES, ProjectClasses
+from spear_amal.workbench.random_order import RandomOrder
 from spear_amal.workbench.rule_table import MutingEffect, RuleTables, effect_of_muting
 from spear_amal.workbench.snapshot import DECLARED, PYTHON, LFState, Snapshot
 from spear_amal.workbench.table import OpenTable
@@ -74,6 +75,7 @@ class Workspace:
         self._workers[PYTHON].start()  # while the table is read
         self._problems: dict[str, str] = {}
         self._board, self._classes, self._labelling = LFBoard(), NO_CLASSES, Labelling()
+        self._chosen: Mapping[int, str] = {}
         self._watch = FileWatch(
             {
                 "settings": lambda: [self.project.settings_file],
@@ -233,6 +235,7 @@ class Workspace:
         client: str = "",
         table: str | None = None,
         new_class: bool = False,
+        chosen: Mapping[int, str] | None = None,
     ) -> tuple[int, ...]:
         """Write the label of rows, on the disk when this returns.
 
@@ -252,6 +255,8 @@ class Workspace:
             ``Snapshot.table`` as the page saw it.
         new_class : bool
             Whether `label` may be a class that there was not yet.
+        chosen : dict of int to str, optional
+            How these rows came up, see :mod:`.gold_origin`.
 
         Returns
         -------
@@ -278,11 +283,23 @@ class Workspace:
                         f"showed {label_seen!r}; look at it anew"
                     )
             spelled = None if label is None else self._spelled(label, new_class)
-            changed = self._labelling.label(self._gold, rows, spelled, client)
+            changed = self._labelling.label(self._gold, rows, spelled, client, chosen)
             if changed:
                 self._name_in_settings("gold", GOLD)
                 self._show_labels()
             return changed
+
+    def copies_of(self, row: int) -> tuple[int, ...]:
+        """Return the other rows with the text and the label of a row, and labels of their own.
+
+        None where rows are known by their texts: there one label is of all copies.
+        """
+        with self._lock:
+            if not self._gold.read().by_id:
+                return ()
+            alike = self._gold.rows.places(by_id=False)[squeezed(self.snapshot.texts[row])]
+            gold = self.snapshot.gold
+            return tuple(other for other in alike if other != row and gold[other] == gold[row])
 
     def undo(self, client: str) -> tuple[int, ...]:
         """Undo what a tab labelled last, as long as nobody labelled the same since.
@@ -350,6 +367,7 @@ class Workspace:
         if coded.problem:
             self._problems["labels"] = coded.problem
         before, self._classes = self._classes, coded.classes
+        self._chosen = coded.chosen
         if before.key != coded.classes.key:
             self._board.rerun(lambda lf: lf.kind == DECLARED)
             self._lanes[DECLARED].wake()
@@ -360,6 +378,7 @@ class Workspace:
         """Show labels as the files have them now, if that is something else."""
         before, gold = self.snapshot, self._code_labels()
         is_same = gold is before.gold and self._classes.shown == before.classes
+        is_same = is_same and self._chosen == before.chosen
         if not is_same or before.problems != tuple(self._problems.values()):
             self._show("rows", gold=gold)
 
@@ -469,6 +488,8 @@ class Workspace:
                 for lane in self._lanes.values():
                     lane.wake()
             changes = {"frame": table.frame, "texts": table.texts, "ids": table.ids}
+            if before.texts is not table.texts or not self.snapshot.order.texts:
+                changes["order"] = RandomOrder(table.texts)
             self._show("rows", gold=self._code_labels(), table=table.digest, **changes)
             if (outputs := self._outputs_path) is not None:
                 self._reread("outputs", lambda: self.take_outputs(outputs))
@@ -546,6 +567,7 @@ class Workspace:
             changes |= {
                 "revision": self.snapshot.revision + 1,
                 "classes": self._classes.shown,
+                "chosen": self._chosen,
                 "lfs": self._times.dated(self._board.lfs),
                 "problems": tuple(self._problems.values()),
                 "rejected": self._board.rules.rejected,
