@@ -77,9 +77,9 @@ class LabelView:
     @property
     def chosen(self) -> str:
         """How its rows come up: of all rows at random only without a search."""
-        if self.kind == RANDOM and row_conditions(self.query):
+        if self.kind == RANDOM and query_conditions(self.query):
             return "search"
-        return "row" if self.kind == "search" and not row_conditions(self.query) else self.kind
+        return "row" if self.kind == "search" and not query_conditions(self.query) else self.kind
 
 
 def label_page(request: Request) -> Response:
