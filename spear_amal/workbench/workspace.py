@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from threading import Condition, RLock
+from threading import Condition, RLock, Timer
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -90,6 +90,7 @@ class Workspace:
         self._tables = RuleTables(lambda: self._show("rules"))
         self._outputs_path: Path | None = None
         self._must_load, self._shown, self._is_closed = True, 0.0, False
+        self._delayed: Timer | None = None  # shows votes that came soon after others
         self._lanes = {
             PYTHON: LFLane(self._waiting_python, self._run_python),
             DECLARED: LFLane(lambda: self._board.waiting(DECLARED), self._run_rule),
@@ -425,6 +426,16 @@ class Workspace:
                 return
             is_last = not self._board.waiting(lf.kind)
             if is_last or time.monotonic() - self._shown >= _PAUSE:
+                self._show_votes()
+            elif self._delayed is None:  # the next LF may take long: these votes do not wait for it
+                self._delayed = Timer(_PAUSE, self._show_votes)
+                self._delayed.daemon = True
+                self._delayed.start()
+
+    def _show_votes(self) -> None:
+        with self._lock:
+            self._delayed = None
+            if not self._is_closed:
                 grows = self._classes.names is None
                 gold = self._code_labels() if grows else self.snapshot.gold
                 self._show("rules", gold=gold)
