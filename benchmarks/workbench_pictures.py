@@ -100,11 +100,11 @@ def main() -> None:
     every = arguments.all and arguments.all.resolve()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)  # pages show paths as the command was given them
-        with served_workbench(plots_project(Path("plots"), n_gold=60)) as address:
+        with served_workbench(plots_project(Path("plots"), n_gold=60)) as served:
             if every is None:
-                take_those_of_the_docs(address)
+                take_those_of_the_docs(served.address)
             else:
-                take_all(address, every)
+                take_all(served.address, every)
 
 
 if __name__ == "__main__":

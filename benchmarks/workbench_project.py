@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -66,17 +68,24 @@ def plots_project(folder: Path, n_gold: int, seed: int = 0) -> Path:
     return folder
 
 
+class Served(NamedTuple):
+    """A workbench that answers: its address, with the token, and its process."""
+
+    address: str
+    pid: int
+
+
 @contextmanager
-def served_workbench(folder: Path) -> Iterator[str]:
-    """Yield the address of a workbench in a process of its own; it ends with the block."""
+def served_workbench(folder: Path) -> Iterator[Served]:
+    """Yield a workbench in a process of its own; it ends with the block."""
     command = [sys.executable, "-m", "spear_amal", "workbench", str(folder)]
     with subprocess.Popen(
-        [*command, "--no-browser", "--json"], stdout=subprocess.PIPE, text=True
+        [*command, "--no-browser", "--json", "--quiet"], stdout=subprocess.PIPE, text=True
     ) as process:
         try:
-            yield address_of(process)
+            yield Served(address_of(process), process.pid)
         finally:
-            process.terminate()
+            process.send_signal(signal.SIGINT)
 
 
 def address_of(process: subprocess.Popen[str]) -> str:

@@ -19,7 +19,7 @@ _MOST_LIKE = 5  # candidates "like these rows" of a list: they are many, and har
 _MOST_COMPARED = 400
 # Gold rows that confident rows count for; and of chance, where there are none.
 _WORTH, _BLIND = 4.0, 2.0
-_LEAST_EVIDENCE = 1.0  # less luck than one in e, or confident rows that weigh as much
+_LEAST_EVIDENCE = 0.5  # a p-value of 0.6, or confident rows that weigh as much
 # As many unrelated tests as a few hundred gold rows allow: with ten there are hardly any, but the
 # bar rises when rows are added.
 _LATER_TESTS = 100

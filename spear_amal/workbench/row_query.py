@@ -212,12 +212,12 @@ class RowQuery:
         return replace(self, **changes)
 
 
-def row_conditions(query: RowQuery) -> list[tuple[str, RowQuery]]:
+def query_conditions(query: RowQuery) -> list[tuple[str, RowQuery]]:
     """Return each condition in words, with the query without it.
 
     Examples
     --------
-    >>> [words for words, _ in row_conditions(RowQuery(words="free", gold="none"))]
+    >>> [words for words, _ in query_conditions(RowQuery(words="free", gold="none"))]
     ['words: free', 'no label']
     """
     found = []

@@ -21,7 +21,7 @@ from spear_amal.workbench.row_query import (
     VOTED,
     ColumnSlice,
     RowQuery,
-    conditions,
+    query_conditions,
     search_terms,
 )
 from spear_amal.workbench.row_search import RowSearch
@@ -224,11 +224,11 @@ def test_an_address_says_the_same_as_its_query(query: RowQuery) -> None:
 @given(queries())
 def test_each_condition_can_be_left_out(query: RowQuery) -> None:
     for _ in range(20):
-        if not (parts := conditions(query)):
+        if not (parts := query_conditions(query)):
             break
         assert parts[0][1] != query
         query = parts[0][1]
-    assert not conditions(query)
+    assert not query_conditions(query)
 
 
 @given(snapshots(), queries())

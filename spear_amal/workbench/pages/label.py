@@ -29,7 +29,7 @@ from spear_amal.workbench.pages.rows import (
     votes_of_row,
 )
 from spear_amal.workbench.render import render, workspace_of
-from spear_amal.workbench.row_query import RowQuery, row_conditions
+from spear_amal.workbench.row_query import RowQuery, query_conditions
 from spear_amal.workbench.snapshot import Snapshot
 
 #: Keys of the classes in their order: letters that no other key of these pages is.
@@ -77,9 +77,9 @@ class LabelView:
     @property
     def chosen(self) -> str:
         """How its rows come up: of all rows at random only without a search."""
-        if self.kind == RANDOM and row_conditions(self.query):
+        if self.kind == RANDOM and query_conditions(self.query):
             return "search"
-        return "row" if self.kind == "search" and not row_conditions(self.query) else self.kind
+        return "row" if self.kind == "search" and not query_conditions(self.query) else self.kind
 
 
 def label_page(request: Request) -> Response:
@@ -102,7 +102,7 @@ def label_page(request: Request) -> Response:
 
 
 async def give_label(request: Request) -> Response:
-    """Do to a row what a key says, and show the next one."""
+    """Label, skip or keep a row, or undo that, and show the next one."""
     form = await request.form()
     return await run_in_threadpool(_act, request, form)
 
@@ -130,7 +130,7 @@ def _act(request: Request, form: FormData) -> Response:
 
 
 def _done(request: Request, session: LabelSession, view: LabelView, form: FormData) -> LabelView:
-    """Do what a form asks for; where the page goes on from there."""
+    """Run what a form asks for; return where the page goes on from there."""
     workspace, state = workspace_of(request), row_state(request)
     snapshot, table = workspace.snapshot, _text(form, "table")
     if table != snapshot.table:
@@ -181,7 +181,7 @@ def _step(
 
 
 def _undone(request: Request, session: LabelSession, view: LabelView) -> LabelView:
-    """Undo the last step of a page, and show its row again."""
+    """Undo the last step of a page; return the page at its row again."""
     workspace = workspace_of(request)
     step = None if view.last is None else session.steps.get(view.last)
     if step is None or step.table != workspace.snapshot.table:
@@ -232,7 +232,7 @@ def _context(request: Request, view: LabelView, snapshot: Snapshot) -> dict[str,
         "queues": QUEUES,
         "origin": gold_origin(snapshot) if view.kind == RANDOM else None,
         "enough": ENOUGH,
-        "conditions": row_conditions(view.query),
+        "conditions": query_conditions(view.query),
         "n_waiting": _n_waiting(request, view, queue, snapshot, closed),
         "keys": [*CLASS_KEYS[:n_classes], *[""] * (n_classes - len(CLASS_KEYS))],
         "counts": np.bincount(gold, minlength=n_classes).tolist(),

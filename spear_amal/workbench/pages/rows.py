@@ -21,7 +21,7 @@ from spear_amal.workbench.label_queues import LabelQueues
 from spear_amal.workbench.label_session import LabelSession
 from spear_amal.workbench.matches import row_text
 from spear_amal.workbench.render import previewer_of, render, workspace_of
-from spear_amal.workbench.row_query import ColumnSlice, RowQuery, row_conditions
+from spear_amal.workbench.row_query import ColumnSlice, RowQuery, query_conditions
 from spear_amal.workbench.row_search import (
     TIED,
     RowSearch,
@@ -145,7 +145,7 @@ def _kept(params: Any) -> RowQuery:
 def _form(snapshot: Snapshot, query: RowQuery) -> dict[str, Any]:
     return {
         "query": query,
-        "conditions": row_conditions(query),
+        "conditions": query_conditions(query),
         "lf_names": [lf.name for lf in snapshot.lfs],
         "columns": [str(column) for column in snapshot.frame],
         "lf_fields": [*query.lf_votes, ("", "any")],
