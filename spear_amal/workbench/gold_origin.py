@@ -70,6 +70,18 @@ class GoldOrigin:
         return f"{said}: precision, scores and suggestions speak of rows like these, not of all."
 
     @property
+    def of_votes(self) -> str:
+        """How the votes agree with the random rows; "" where these are too few."""
+        if self.votes is None or not self.votes.n_gold:
+            return ""
+        score = self.votes
+        return (
+            f"On the random ones alone the majority of the votes is right on "
+            f"{100 * score.agreement:.1f}% ({100 * score.low:.1f} to {100 * score.high:.1f}) of "
+            f"the {score.n_gold:,} with a vote."
+        )
+
+    @property
     def n_here(self) -> int:
         """Rows that were labelled here, and are no part of the random sample."""
         return self.n - self.n_random - self.n_table
