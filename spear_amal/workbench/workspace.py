@@ -586,9 +586,9 @@ class Workspace:
             self.snapshot = replace(self.snapshot, **changes)
             self._shown = time.monotonic()
             self._news.notify_all()
-            revision = self.snapshot.revision
+            revision, problems = self.snapshot.revision, self.snapshot.problems
             n_running = sum(lf.is_running for lf in self.snapshot.lfs)
-        self.hub.publish(topic, revision=revision, running=n_running)
+        self.hub.publish(topic, revision=revision, running=n_running, problems=problems)
 
 
 def _empty_snapshot(table: OpenTable) -> Snapshot:
