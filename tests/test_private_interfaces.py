@@ -19,6 +19,7 @@ import spear_amal
 from spear_amal.data.formats import safe_pickle
 from spear_amal.labeling import required_literals
 from spear_amal.models.feature_model import batch_norms
+from spear_amal.workbench import patterns
 
 PYTHON = f"Python {platform.python_version()}"
 PACKAGE = Path(spear_amal.__file__).parent
@@ -26,6 +27,7 @@ PACKAGE = Path(spear_amal.__file__).parent
 PRIVATE = {
     "sklearn.utils._param_validation": "params.py",
     "re._parser": "labeling/required_literals.py",
+    "re._compiler": "workbench/patterns.py",
     "joblib.externals": "labeling/worker_pool.py",
     "torch.nn.modules.batchnorm._BatchNorm": "models/feature_model.py",
     "torch._dynamo": "training/objective.py",
@@ -54,19 +56,35 @@ def test_private_names_of_others_are_imported_in_one_module_each():
 
 def test_the_parser_of_regular_expressions():
     assert required_literals.parser is not None, f"{PYTHON} has no re._parser"
-    patterns = {
+    needed = {
         r"(won|win)ner.*prize": ["prize"],
         r"(?:free|cash)+ now": [" now"],
         r"(?:alpha|beta)": ["alpha", "beta"],
         r"(?>word)s": ["word"],
         r"(?i:free)": [],
     }
-    for pattern, words in patterns.items():
+    for pattern, words in needed.items():
         try:
             found = required_literals.needed_words(re.compile(pattern))
         except (AttributeError, TypeError, ValueError) as error:
             pytest.fail(f"{PYTHON} parses {pattern!r} into another tree: {error!r}")
         assert found == words, f"{PYTHON} parses {pattern!r} into another tree"
+
+
+def test_the_compiler_of_parsed_patterns():
+    """Parts of a pattern are compiled by themselves: `re` says which characters they match."""
+    assert patterns.compiler is not None, f"{PYTHON} has no re._compiler"
+    expected = {  # a newline ends a row, and is in none
+        r"(?a)\d": "[0-9]",
+        r"(?a)[a-f\s]": r"[\x{9}-\x{9}\x{b}-\x{d}\x{20}-\x{20}a-f]",
+        r"(?i)k": r"[K-Kk-k\x{212a}-\x{212a}]",  # the sign of kelvin too
+    }
+    for pattern, characters in expected.items():
+        try:
+            found = patterns.translated(re.compile(pattern))
+        except (AttributeError, TypeError, ValueError) as error:
+            pytest.fail(f"{PYTHON} compiles a part of {pattern!r} in another way: {error!r}")
+        assert found == patterns.Translation(characters), f"{PYTHON} reads {pattern!r} otherwise"
 
 
 def test_the_pool_of_joblib():

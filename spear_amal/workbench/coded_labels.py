@@ -26,12 +26,15 @@ class CodedLabels:
     classes : ProjectClasses
     gold : ndarray of int (n,)
         Codes, -1 where there is no label.
+    chosen : dict of int to str
+        How rows with a label of the file came up, see :mod:`.gold_origin`.
     problem : str or None
         Why some labels, or all of them, do not count.
     """
 
     classes: ProjectClasses
     gold: np.ndarray
+    chosen: Mapping[int, str]
     problem: str | None = None
 
     @classmethod
@@ -44,18 +47,18 @@ class CodedLabels:
             if problems:
                 more = f" (and {len(problems) - 1} more such records)" if problems[1:] else ""
                 problem = f"{problems[0]}{more}; it does not count"
-            return cls(*_coded(table, by_row, make_classes), problem)
+            return cls(*_coded(table, by_row, make_classes), given.chosen, problem)
         except (SpearAmalError, OSError) as error:
             problem = f"{error}; no label of {file.path.name} counts until then"
         try:
-            return cls(*_coded(table, {}, make_classes), problem)
+            return cls(*_coded(table, {}, make_classes), {}, problem)
         except SpearAmalError as error:
             problem = f"{error}; no row counts as labelled until then"
         try:
             classes = make_classes(())
         except SpearAmalError:
             classes = NO_CLASSES
-        return cls(classes, np.full(len(table.texts), -1), problem)
+        return cls(classes, np.full(len(table.texts), -1), {}, problem)
 
 
 def _usable(

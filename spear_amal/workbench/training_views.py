@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from spear_amal.workbench.charts import (
@@ -66,7 +67,7 @@ class RunView:
         The last ones that it wrote to stderr.
     stages : list of StageView
     model : str or None
-        The model file, as the command line has it.
+        The model file, as seen from the folder of the project.
     """
 
     id: str
@@ -93,13 +94,16 @@ class RunView:
         return min(self.seconds / self.expected, 0.99)
 
 
-def run_view(job: TrainingJob, expected: float | None) -> RunView | None:
-    """Return what the page shows of a run; None where its state cannot be read."""
+def run_view(job: TrainingJob, expected: float | None, folder: Path) -> RunView | None:
+    """Return what the page shows of a run; None where its state cannot be read.
+
+    `folder` is that of the project.
+    """
     with job.lock:
         state, events = job.state(), job.events
         if "begun" not in state:
             return None
-        begun = datetime.fromisoformat(state["begun"])
+        begun, model = datetime.fromisoformat(state["begun"]), job.model
         status = str(state.get("status", "running"))
         seconds = job.seconds()
         if status == "running":
@@ -114,7 +118,9 @@ def run_view(job: TrainingJob, expected: float | None) -> RunView | None:
             message=str(state.get("message", "")),
             lines=job.last_lines() if status in ("failed", "killed", "running") else [],
             stages=[stage_view(stage) for stage in events.stages],
-            model=None if job.model is None or status != "done" else str(job.model),
+            model=None
+            if model is None or status != "done"
+            else model.relative_to(folder).as_posix(),
         )
 
 

@@ -22,7 +22,7 @@ from spear_amal.declared_lfs.rules import Rule, checked_rule
 from spear_amal.errors import InputError, SpearAmalError, StaleError
 from spear_amal.workbench.coded_labels import CodedLabels
 from spear_amal.workbench.file_watch import FileWatch
-from spear_amal.workbench.gold_file import GoldFile
+from spear_amal.workbench.gold_file import GoldFile, squeezed
 from spear_amal.workbench.hub import Hub
 from spear_amal.workbench.labelling import Labelling
 from spear_amal.workbench.lf_board import LFBoard, rule_key
@@ -31,6 +31,7 @@ from spear_amal.workbench.lf_times import LFTimes
 from spear_amal.workbench.outputs import outputs_of_rows
 from spear_amal.workbench.project import GOLD, RULES, Project
 from spear_amal.workbench.project_classes import NO_CLASSES, ProjectClasses
+from spear_amal.workbench.random_order import RandomOrder
 from spear_amal.workbench.rule_table import MutingEffect, RuleTables, effect_of_muting
 from spear_amal.workbench.snapshot import DECLARED, PYTHON, LFState, Snapshot
 from spear_amal.workbench.table import OpenTable
@@ -75,6 +76,7 @@ class Workspace:
         self._workers[PYTHON].start()  # while the table is read
         self._problems: dict[str, str] = {}
         self._board, self._classes, self._labelling = LFBoard(), NO_CLASSES, Labelling()
+        self._chosen: Mapping[int, str] = {}
         self._watch = FileWatch(
             {
                 "settings": lambda: [self.project.settings_file],
@@ -89,7 +91,7 @@ class Workspace:
         self._tables = RuleTables(lambda: self._show("rules"))
         self._outputs_path: Path | None = None
         self._must_load, self._shown, self._is_closed = True, 0.0, False
-        self._is_behind = False  # votes have come that the snapshot does not show
+        self._delayed: Timer | None = None  # shows votes that came soon after others
         self._lanes = {
             PYTHON: LFLane(self._waiting_python, self._run_python),
             DECLARED: LFLane(lambda: self._board.waiting(DECLARED), self._run_rule),
@@ -235,6 +237,7 @@ class Workspace:
         client: str = "",
         table: str | None = None,
         new_class: bool = False,
+        chosen: Mapping[int, str] | None = None,
     ) -> tuple[int, ...]:
         """Write the label of rows, on the disk when this returns.
 
@@ -254,6 +257,8 @@ class Workspace:
             ``Snapshot.table`` as the page saw it.
         new_class : bool
             Whether `label` may be a class that there was not yet.
+        chosen : dict of int to str, optional
+            How these rows came up, see :mod:`.gold_origin`.
 
         Returns
         -------
@@ -280,11 +285,23 @@ class Workspace:
                         f"showed {label_seen!r}; look at it anew"
                     )
             spelled = None if label is None else self._spelled(label, new_class)
-            changed = self._labelling.label(self._gold, rows, spelled, client)
+            changed = self._labelling.label(self._gold, rows, spelled, client, chosen)
             if changed:
                 self._show_labels()
                 self._name_in_settings("gold")
             return changed
+
+    def copies_of(self, row: int) -> tuple[int, ...]:
+        """Return the other rows with the text and the label of a row, and labels of their own.
+
+        None where rows are known by their texts: there one label is of all copies.
+        """
+        with self._lock:
+            if not self._gold.read().by_id:
+                return ()
+            alike = self._gold.rows.places(by_id=False)[squeezed(self.snapshot.texts[row])]
+            gold = self.snapshot.gold
+            return tuple(other for other in alike if other != row and gold[other] == gold[row])
 
     def undo(self, client: str) -> tuple[int, ...]:
         """Undo what a tab labelled last, as long as nobody labelled the same since.
@@ -354,6 +371,7 @@ class Workspace:
         if coded.problem:
             self._problems["labels"] = coded.problem
         before, self._classes = self._classes, coded.classes
+        self._chosen = coded.chosen
         if before.key != coded.classes.key:
             self._board.rerun(lambda lf: lf.kind == DECLARED)
             self._lanes[DECLARED].wake()
@@ -365,6 +383,7 @@ class Workspace:
         with self._lock:
             before, gold = self.snapshot, self._code_labels()
             is_same = gold is before.gold and self._classes.shown == before.classes
+            is_same = is_same and self._chosen == before.chosen
             if not is_same or before.problems != tuple(self._problems.values()):
                 self._show("rows", gold=gold)
 
@@ -412,21 +431,18 @@ class Workspace:
             is_last = not self._board.waiting(lf.kind)
             if is_last or time.monotonic() - self._shown >= _PAUSE:
                 self._show_votes()
-            elif not self._is_behind:  # the next LF may take long
-                self._is_behind = True
-                later = Timer(_PAUSE, self._catch_up)
-                later.daemon = True
-                later.start()
-
-    def _catch_up(self) -> None:
-        with self._lock:
-            if self._is_behind and not self._is_closed:
-                self._show_votes()
+            elif self._delayed is None:  # the next LF may take long: these votes do not wait for it
+                self._delayed = Timer(_PAUSE, self._show_votes)
+                self._delayed.daemon = True
+                self._delayed.start()
 
     def _show_votes(self) -> None:
-        grows = self._classes.names is None
-        gold = self._code_labels() if grows else self.snapshot.gold
-        self._show("rules", gold=gold)
+        with self._lock:
+            self._delayed = None
+            if not self._is_closed:
+                grows = self._classes.names is None
+                gold = self._code_labels() if grows else self.snapshot.gold
+                self._show("rules", gold=gold)
 
     # -- files -----------------------------------------------------------------------------------
 
@@ -493,6 +509,8 @@ class Workspace:
                 for lane in self._lanes.values():
                     lane.wake()
             changes = {"frame": table.frame, "texts": table.texts, "ids": table.ids}
+            if before.texts is not table.texts or not self.snapshot.order.texts:
+                changes["order"] = RandomOrder(table.texts)
             self._show("rows", gold=self._code_labels(), table=table.digest, **changes)
             if (outputs := self._outputs_path) is not None:
                 self._reread("outputs", lambda: self.take_outputs(outputs))
@@ -581,12 +599,13 @@ class Workspace:
             changes |= {
                 "revision": self.snapshot.revision + 1,
                 "classes": self._classes.shown,
+                "chosen": self._chosen,
                 "lfs": self._times.dated(self._board.lfs),
                 "problems": tuple(self._problems.values()),
                 "rejected": self._board.rules.rejected,
             }
             self.snapshot = replace(self.snapshot, **changes)
-            self._shown, self._is_behind = time.monotonic(), False
+            self._shown = time.monotonic()
             self._news.notify_all()
             revision = self.snapshot.revision
             n_running = sum(lf.is_running for lf in self.snapshot.lfs)

@@ -11,12 +11,14 @@ from starlette.routing import Route
 
 from spear_amal.errors import InputError
 from spear_amal.workbench.forms import with_form
+from spear_amal.workbench.gold_origin import gold_origin
 from spear_amal.workbench.history import RecordedRun
 from spear_amal.workbench.jobs import JobRequest, TrainingJob, TrainingJobs
 from spear_amal.workbench.moves import move_since_change
 from spear_amal.workbench.project_state import lf_records
 from spear_amal.workbench.render import render, workspace_of
 from spear_amal.workbench.rule_diff import rule_diff
+from spear_amal.workbench.since_training import random_score
 from spear_amal.workbench.training_views import (
     request_title,
     rule_sets,
@@ -52,17 +54,19 @@ def training_page(request: Request) -> Response:
         default_method=settings.get("method", "recommended"),
         has_test="test" in settings,
         n_gold=int((snapshot.gold >= 0).sum()),
+        origin=gold_origin(snapshot),
         n_lfs=len(snapshot.active),
         n_muted=sum(lf.is_muted for lf in snapshot.lfs),
-        **_job_parts(jobs_of(request), jobs_of(request).latest, "/training/job"),
+        **_job_parts(request, jobs_of(request).latest, "/training/job"),
         **_history_parts(request),
     )
 
 
 def job_part(request: Request) -> Response:
     """Show the last run anew."""
-    jobs = jobs_of(request)
-    return render(request, "_job.html", **_job_parts(jobs, jobs.latest, "/training/job"))
+    return render(
+        request, "_job.html", **_job_parts(request, jobs_of(request).latest, "/training/job")
+    )
 
 
 def history_part(request: Request) -> Response:
@@ -84,20 +88,20 @@ def start(request: Request, form: FormData) -> Response:
             max_epochs=_number(form, "max_epochs", 0) if epochs else None,
         )
     )
-    return _after(request, jobs, job)
+    return _after(request, job)
 
 
 def stop(request: Request, form: FormData) -> Response:
     """Stop a run."""
     jobs, run = jobs_of(request), str(form.get("run", ""))
     jobs.stop(run)
-    return _after(request, jobs, jobs.job(run))
+    return _after(request, jobs.job(run))
 
 
-def _after(request: Request, jobs: TrainingJobs, job: TrainingJob | None) -> Response:
+def _after(request: Request, job: TrainingJob | None) -> Response:
     if "hx-request" not in request.headers:
         return RedirectResponse("/training", status_code=303)
-    return render(request, "_job.html", **_job_parts(jobs, job, "/training/job"))
+    return render(request, "_job.html", **_job_parts(request, job, "/training/job"))
 
 
 def _number(form: FormData, name: str, default: int) -> int:
@@ -109,9 +113,9 @@ def _number(form: FormData, name: str, default: int) -> int:
 
 def run_page(request: Request) -> Response:
     """Show one run."""
-    jobs, job, run = _run_of(request)
+    job, run = _run_of(request)
     source = f"/training/runs/{request.path_params['run']}/part"
-    parts = _job_parts(jobs, job, source)
+    parts = _job_parts(request, job, source)
     if run is not None:
         parts |= {"run": run, "run_title": request_title(run.request)}
     return render(request, "run.html", **parts)
@@ -119,29 +123,35 @@ def run_page(request: Request) -> Response:
 
 def run_part(request: Request) -> Response:
     """Show one run anew."""
-    jobs, job, _ = _run_of(request)
-    return render(request, "_job.html", **_job_parts(jobs, job, request.url.path))
+    job, _ = _run_of(request)
+    return render(request, "_job.html", **_job_parts(request, job, request.url.path))
 
 
-def _run_of(request: Request) -> tuple[TrainingJobs, TrainingJob | None, RecordedRun | None]:
+def _run_of(request: Request) -> tuple[TrainingJob | None, RecordedRun | None]:
     jobs, name = jobs_of(request), request.path_params["run"]
     job = jobs.job(name)
     run = next((run for run in jobs.history.runs() if run.id == name), None)
     if job is None and run is None:
         raise InputError(f"the history has no run {name!r}")
-    return jobs, job, run
+    return job, run
 
 
-def _job_parts(jobs: TrainingJobs, job: TrainingJob | None, source: str) -> dict[str, Any]:
+def _job_parts(request: Request, job: TrainingJob | None, source: str) -> dict[str, Any]:
     """Return what the part about a run shows."""
+    jobs, folder = jobs_of(request), workspace_of(request).project.folder
+    snapshot = workspace_of(request).snapshot
     parts: dict[str, Any] = {"view": None, "run": None, "move": None, "source": source}
+    parts |= {"random": None, "n_gold_now": int((snapshot.gold >= 0).sum())}
     if job is None:
         return parts
     runs = jobs.history.runs()
     run = next((run for run in runs if run.id == job.id), None)
     expected = None if run is None or run.outcome else jobs.seconds_of(run.request)
     move = None if run is None else move_since_change(jobs.history, runs, run)
-    return parts | {"view": run_view(job, expected), "run": run, "move": move}
+    parts |= {"view": run_view(job, expected, folder), "run": run, "move": move}
+    if run is not None and "unseen" in run.outcome:
+        parts["random"] = random_score(jobs.history.read_json(run.outcome["unseen"]), snapshot)
+    return parts
 
 
 def _history_parts(request: Request) -> dict[str, Any]:
