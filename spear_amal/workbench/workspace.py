@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from threading import Condition, RLock
+from threading import Condition, RLock, Timer
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -90,6 +90,7 @@ class Workspace:
         self._tables = RuleTables(lambda: self._show("rules"))
         self._outputs_path: Path | None = None
         self._must_load, self._shown, self._is_closed = True, 0.0, False
+        self._is_late = False  # whether votes are there that no snapshot has yet
         self._lanes = {
             PYTHON: LFLane(self._waiting_python, self._run_python),
             DECLARED: LFLane(lambda: self._board.waiting(DECLARED), self._run_rule),
@@ -425,9 +426,22 @@ class Workspace:
                 return
             is_last = not self._board.waiting(lf.kind)
             if is_last or time.monotonic() - self._shown >= _PAUSE:
-                grows = self._classes.names is None
-                gold = self._code_labels() if grows else self.snapshot.gold
-                self._show("rules", gold=gold)
+                self._show_votes()
+            elif not self._is_late:  # the next LF may take long: these votes are not to wait for it
+                self._is_late = True
+                late = Timer(_PAUSE, self._show_late)
+                late.daemon = True
+                late.start()
+
+    def _show_late(self) -> None:
+        with self._lock:
+            self._is_late = False
+            if not self._is_closed:
+                self._show_votes()
+
+    def _show_votes(self) -> None:
+        grows = self._classes.names is None
+        self._show("rules", gold=self._code_labels() if grows else self.snapshot.gold)
 
     # -- files -----------------------------------------------------------------------------------
 
@@ -495,8 +509,8 @@ class Workspace:
                 self._reread("outputs", lambda: self.take_outputs(outputs))
 
     def _read_rules(self) -> None:
-        rules = read_rules_file(self.project.rules)
-        with self._lock:
+        with self._lock:  # or a change in between would be taken back
+            rules = read_rules_file(self.project.rules)
             if rules != self._board.rules:
                 self._take_rules(rules)
                 self._show("rules")
