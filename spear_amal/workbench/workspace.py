@@ -516,8 +516,8 @@ class Workspace:
                 self._reread("outputs", lambda: self.take_outputs(outputs))
 
     def _read_rules(self) -> None:
-        rules = read_rules_file(self.project.rules)
-        with self._lock:
+        with self._lock:  # or a change in between would be taken back
+            rules = read_rules_file(self.project.rules)
             if rules != self._board.rules:
                 self._take_rules(rules)
                 self._show("rules")
