@@ -24,7 +24,8 @@ from spear_amal.votes.row_ids import align_votes
 _CANDIDATES = 20
 # Of two rows with a higher cosine one is enough.
 NEAR = 0.9
-_DRAWN = "its class has the fewest labels"
+# Features are floats: of rows with one text they are alike up to rounding.
+_SAME = 1 - 1e-9
 # Numbers of its own, so that a split with the same seed is another draw.
 _STREAM = 2_741
 
@@ -49,6 +50,8 @@ def next_rows(
 
     The other half is drawn at random: always from the likely rows of the class that has the fewest
     labels so far. Uncertain rows alone are odd ones, and teach a classifier little of the rest.
+    With features near duplicates come last here, and of rows with the same features, those with a
+    label included, no second one is chosen.
 
     Parameters
     ----------
@@ -85,7 +88,7 @@ def next_rows(
     --------
     >>> L = np.array([[0, 0], [0, 1], [-1, -1], [1, 1], [0, 0]])
     >>> next_rows(L, [0, -1, -1, -1, -1], n=3)[["row", "reason"]].to_numpy().tolist()[1:]
-    [[2, 'no LF votes on it'], [3, 'its class has the fewest labels']]
+    [[2, 'no LF votes on it'], [3, 'it may be of class 1, which has the fewest labels']]
     """
     check_whole("n", n, 1)
     generator = np.random.default_rng([_STREAM, settle_seed(seed, "seed")])
@@ -99,18 +102,15 @@ def next_rows(
     parts = _parts(p, counts)
     score = np.sum(list(parts.values()), axis=0) * _typical(features, len(matrix))
     picked = _diverse(score, features, gold, n - n // 2)
-    drawn = _of_rare_classes(p.argmax(axis=1), gold, picked, n - len(picked), generator)
-    reasons = [_reason(parts, row) for row in picked] + [_DRAWN] * len(drawn)
+    guesses = p.argmax(axis=1)
+    drawn = _of_rare_classes(guesses, gold, features, picked, n - len(picked), generator)
     rows = np.concatenate([picked, drawn])
-    classes, guesses = list(matrix.classes), p[rows].argmax(axis=1).tolist()
-    return pd.DataFrame(
-        {
-            "row": rows,
-            "reason": reasons,
-            "score": score[rows],
-            "class": [classes[code] if code < len(classes) else code for code in guesses],
-        }
-    )
+    names = list(matrix.classes)
+    classes = [names[code] if code < len(names) else code for code in guesses[rows].tolist()]
+    is_rare = _is_rarest(gold, p.shape[1])[guesses[drawn]]
+    reasons = [_reason(parts, row) for row in picked]
+    reasons += [_why_drawn(*of) for of in zip(classes[len(picked) :], is_rare, strict=True)]
+    return pd.DataFrame({"row": rows, "reason": reasons, "score": score[rows], "class": classes})
 
 
 def _votes(L: Any, rows: pd.DataFrame | None, text_column: str) -> LabelMatrix:
@@ -172,6 +172,17 @@ def _reason(parts: dict[str, np.ndarray], row: int) -> str:
     return max(parts, key=lambda name: parts[name][row])
 
 
+def _is_rarest(gold: np.ndarray, C: int) -> np.ndarray:
+    """Return which classes (C,) have the fewest labels; none where all have as many."""
+    labels = np.bincount(gold[gold >= 0], minlength=C)
+    return np.asarray((labels == labels.min()) & (labels < labels.max()))
+
+
+def _why_drawn(name: Any, is_rarest: bool) -> str:
+    why = "which has the fewest labels" if is_rarest else "drawn so that all classes get labels"
+    return f"it may be of class {name}, {why}"
+
+
 def _unit_rows(X: Any, n: int) -> sp.csr_array:
     """Return features as sparse rows of length 1, or 0."""
     values = X if sp.issparse(X) else as_floats(X, "X")
@@ -202,11 +213,8 @@ def _diverse(
     if features is None:
         return candidates[:n]
     candidates = candidates[: max(_CANDIDATES * n, 500)]
-    own, labelled = features[candidates], np.flatnonzero(gold >= 0)
-    nearest = np.zeros(len(candidates))
-    for start in range(0, len(labelled), 1000):
-        alike = (own @ features[labelled[start : start + 1000]].T).toarray()
-        nearest = np.maximum(nearest, alike.max(axis=1))
+    own = features[candidates]
+    nearest = _nearest(own, features, np.flatnonzero(gold >= 0))
     picked: list[int] = []
     left = np.ones(len(candidates), dtype=bool)
     while len(picked) < n:
@@ -222,9 +230,19 @@ def _diverse(
     return np.array(picked, dtype=np.int64)
 
 
+def _nearest(own: sp.csr_array, features: sp.csr_array, known: np.ndarray) -> np.ndarray:
+    """Return the cosine of each row (k,) to the nearest of some known ones; 0 without any."""
+    nearest = np.zeros(own.shape[0])
+    for start in range(0, len(known), 1000):
+        alike = (own @ features[known[start : start + 1000]].T).toarray()
+        nearest = np.maximum(nearest, alike.max(axis=1))
+    return nearest
+
+
 def _of_rare_classes(
     guesses: np.ndarray,
     gold: np.ndarray,
+    features: sp.csr_array | None,
     picked: np.ndarray,
     n: int,
     generator: np.random.Generator,
@@ -233,12 +251,44 @@ def _of_rare_classes(
     free = gold < 0
     free[picked] = False
     C = max(int(guesses.max(initial=0)), int(gold.max(initial=0))) + 1
-    likely = [np.flatnonzero(free & (guesses == code)) for code in range(C)]
-    waiting = [generator.permutation(rows).tolist() for rows in likely]
+    waiting = [generator.permutation(np.flatnonzero(free & (guesses == code))) for code in range(C)]
+    if features is not None:
+        most = max(_CANDIDATES * n, 500) // C + n
+        waiting = [rows[:most] for rows in waiting]
     labels = np.bincount(gold[gold >= 0], minlength=C) + np.bincount(guesses[picked], minlength=C)
+    known = np.append(np.flatnonzero(gold >= 0), picked)
+    likeness = _Likeness(np.concatenate(waiting), features, known)
     drawn: list[int] = []
-    while len(drawn) < n and any(waiting):
-        code = min((k for k in range(C) if waiting[k]), key=lambda k: labels[k])
-        drawn.append(waiting[code].pop())
-        labels[code] += 1
+    for too_alike in (NEAR, _SAME):  # near duplicates last
+        rows_of = [rows.tolist() for rows in waiting]
+        while len(drawn) < n and any(rows_of):
+            code = min((k for k in range(C) if rows_of[k]), key=lambda k: labels[k])
+            row = rows_of[code].pop()
+            if likeness.of(row) < too_alike:
+                drawn.append(row)
+                likeness.add(row)
+                labels[code] += 1
     return np.array(drawn, dtype=np.int64)
+
+
+class _Likeness:
+    """How much rows are like those that are labelled or chosen; not at all without features."""
+
+    def __init__(self, rows: np.ndarray, features: sp.csr_array | None, known: np.ndarray) -> None:
+        self._place = {row: place for place, row in enumerate(rows.tolist())}
+        self._nearest = np.zeros(len(rows))
+        self._own = None if features is None else features[rows]
+        if self._own is not None and features is not None:
+            self._nearest = _nearest(self._own, features, known)
+
+    def of(self, row: int) -> float:
+        """Return the cosine of a row to the nearest known one."""
+        return float(self._nearest[self._place[row]])
+
+    def add(self, row: int) -> None:
+        """Add a row to the known ones, so that it is not drawn again."""
+        place = self._place[row]
+        if self._own is not None:
+            alike = (self._own @ self._own[[place]].T).toarray()[:, 0]
+            self._nearest = np.maximum(self._nearest, alike)
+        self._nearest[place] = 1.0

@@ -22,13 +22,25 @@ from spear_amal.workbench.gold_csv import GoldCsv, append_records, write_records
 
 #: Column with the label of the table that a label deliberately takes the place of.
 REPLACES = "replaces"
+#: Column that says how a labelled row came up, see :mod:`.gold_origin`.
+CHOSEN = "chosen"
 
 
 class GivenLabel(NamedTuple):
-    """A label of the file, and the table's own label that it takes the place of, if any."""
+    """A label of the file.
+
+    Attributes
+    ----------
+    label : str
+    replaces : str or None
+        The table's own label that it takes the place of.
+    chosen : str or None
+        How the row came up; None where the file does not say.
+    """
 
     label: str
     replaces: str | None = None
+    chosen: str | None = None
 
 
 @dataclass(frozen=True)
@@ -83,6 +95,8 @@ class GivenLabels:
         Labels by position of the row.
     by_id : bool
         Whether rows are known by ids, else by texts.
+    chosen : dict of int to str
+        How these rows came up; "" where the file does not say.
     problems : tuple of str
         Records that could not be used, and why.
     """
@@ -90,6 +104,7 @@ class GivenLabels:
     by_key: dict[str, GivenLabel]
     by_row: dict[int, str]
     by_id: bool
+    chosen: dict[int, str]
     problems: tuple[str, ...] = ()
 
 
@@ -113,9 +128,9 @@ class GoldFile:
     >>> file.read().by_row
     {0: 'spam', 1: 'spam'}
     >>> print(path.read_text(), end="")
-    "text","label","replaces"
-    "a b","spam",""
-    "c","spam","ham"
+    "text","label","replaces","chosen"
+    "a b","spam","",""
+    "c","spam","ham",""
     """
 
     def __init__(self, path: Path, rows: KnownRows) -> None:
@@ -149,7 +164,9 @@ class GoldFile:
             write_records(self.path, content)
             content, given = self._parts()
         new = {key: label for key, label in labels.items() if label is not None}
-        needs_column = REPLACES not in content.columns and any(x.replaces for x in new.values())
+        said = [(REPLACES, x.replaces) for x in new.values()]
+        said += [(CHOSEN, x.chosen) for x in new.values()]
+        needs_column = any(value and name not in content.columns for name, value in said)
         if needs_column or any(key in given.by_key or key not in new for key in labels):
             write_records(self.path, self._changed(content, given, labels))
         else:
@@ -189,22 +206,22 @@ class GoldFile:
         reading = _Reading(self.path.name, rows, by_id)
         texts = content.cells(rows.text_column)
         keys = content.cells(rows.id_column) if by_id else [squeezed(text) for text in texts]
-        labels, replaced = (
+        labels, replaced, chosen = (
             read_rows.label_values(pd.DataFrame({name: content.cells(name)}), name, str(self.path))
-            for name in (rows.label_column, REPLACES)
+            for name in (rows.label_column, REPLACES, CHOSEN)
         )
         has_texts = rows.text_column in columns
         for i, (key, label) in enumerate(zip(keys, labels, strict=True)):
             if label is not None:
                 text = texts[i] if has_texts else None
-                reading.take(i, key, GivenLabel(label, replaced[i]), text)
-        return GivenLabels(reading.by_key, reading.by_row, by_id, tuple(reading.problems))
+                reading.take(i, key, GivenLabel(label, replaced[i], chosen[i]), text)
+        return reading.given()
 
     def _columns(self) -> tuple[str, ...]:
         """Return the columns of a new file."""
         rows = self.rows
         ids = () if rows.ids is None else (rows.id_column,)
-        return (*ids, rows.text_column, rows.label_column, REPLACES)
+        return (*ids, rows.text_column, rows.label_column, REPLACES, CHOSEN)
 
     def _record(
         self, columns: Sequence[str], by_id: bool, key: str, given: GivenLabel
@@ -215,6 +232,7 @@ class GoldFile:
             rows.text_column: rows.texts[row],
             rows.label_column: given.label,
             REPLACES: given.replaces or "",
+            CHOSEN: given.chosen or "",
         }
         if rows.ids is not None:
             cells[rows.id_column] = rows.ids[row]
@@ -225,19 +243,19 @@ class GoldFile:
     ) -> GoldCsv:
         """Return the content with records of these keys changed in their places."""
         rows, columns = self.rows, content.columns
-        if REPLACES not in columns:
-            columns = (*columns, REPLACES)
-        place, marks = columns.index(rows.label_column), columns.index(REPLACES)
+        columns = (*columns, *(name for name in (REPLACES, CHOSEN) if name not in columns))
+        places = [columns.index(name) for name in (rows.label_column, REPLACES, CHOSEN)]
         known = columns.index(rows.id_column if given.by_id else rows.text_column)
         records, seen = [], set()
         for record in content.records:
-            cells = [*record, ""][: len(columns)]
+            cells = [*record, "", ""][: len(columns)]
             key = cells[known] if given.by_id else squeezed(cells[known])
             if key in labels:
                 label = labels[key]
                 if label is None or key in seen:
                     continue
-                cells[place], cells[marks] = label.label, label.replaces or ""
+                for place, cell in zip(places, label, strict=True):
+                    cells[place] = cell or ""
                 seen.add(key)
             records.append(tuple(cells))
         for key, label in labels.items():
@@ -251,28 +269,36 @@ class _Reading:
 
     def __init__(self, name: str, rows: KnownRows, by_id: bool) -> None:
         self._name, self._rows = name, rows
-        self._places, self._what = rows.places(by_id), "id" if by_id else "text"
-        self.by_key: dict[str, GivenLabel] = {}
-        self.by_row: dict[int, str] = {}
-        self.problems: list[str] = []
+        self._places, self._by_id = rows.places(by_id), by_id
+        self._by_key: dict[str, GivenLabel] = {}
+        self._problems: list[str] = []
 
     def take(self, record: int, key: str, given: GivenLabel, text: str | None) -> None:
         """Add one record, or the reason why it cannot be used."""
         fault = self._fault(key, given, text)
         if fault:
-            self.problems.append(f"{self._name}: record {record + 1} {fault}")
-            return
-        self.by_key[key] = given
-        self.by_row |= dict.fromkeys(self._places[key], given.label)
+            self._problems.append(f"{self._name}: record {record + 1} {fault}")
+        else:
+            self._by_key[key] = given
+
+    def given(self) -> GivenLabels:
+        """Return what all records say that could be used."""
+        by_row: dict[int, str] = {}
+        chosen: dict[int, str] = {}
+        for key, given in self._by_key.items():
+            by_row |= dict.fromkeys(self._places[key], given.label)
+            chosen |= dict.fromkeys(self._places[key], given.chosen or "")
+        return GivenLabels(self._by_key, by_row, self._by_id, chosen, tuple(self._problems))
 
     def _fault(self, key: str, given: GivenLabel, text: str | None) -> str:
         places = self._places.get(key)
         if not places:
-            return f"has the {self._what} {key[:60]!r}, which no row of the table has"
+            what = "id" if self._by_id else "text"
+            return f"has the {what} {key[:60]!r}, which no row of the table has"
         if text is not None and squeezed(text) != squeezed(self._rows.texts[places[0]]):
             return f"has another text than the row {key[:60]!r} of the table: {text[:60]!r}"
-        if key in self.by_key and self.by_key[key].label != given.label:
-            return f"has the label {given.label!r}, a record before it {self.by_key[key].label!r}"
+        if key in self._by_key and self._by_key[key].label != given.label:
+            return f"has the label {given.label!r}, a record before it {self._by_key[key].label!r}"
         own = {self._rows.labels[place] for place in places}
         if other := own - {None, given.label, given.replaces}:
             return (

@@ -26,8 +26,10 @@ from spear_amal.io.atomic import write_aside
 from spear_amal.io.locks import exclusive, take_lock
 from spear_amal.row_outputs import read_row_outputs
 from spear_amal.workbench.history import RecordedRun, RuleFiles, RuleHistory, local_time
+from spear_amal.workbench.identity_cache import IdentityCache
 from spear_amal.workbench.project_state import gold_counts, lf_records, project_state
 from spear_amal.workbench.run_events import RunEvents
+from spear_amal.workbench.since_training import changed_lfs
 from spear_amal.workbench.snapshot import Snapshot
 from spear_amal.workbench.workspace import Workspace
 
@@ -247,6 +249,7 @@ class TrainingJobs:
         self._threads: list[Thread] = []
         self._is_watched = False
         self._state: tuple[tuple[int, str], dict[str, Any]] | None = None
+        self._records = IdentityCache(1)
 
     def watch(self) -> None:
         """Begin to follow runs, those that another server started too."""
@@ -462,6 +465,13 @@ class TrainingJobs:
         """Return the rule files as they are on the disk."""
         project = self._workspace.project
         return RuleFiles.read(project.lfs, project.rules)
+
+    def changed_lfs(self, snapshot: Snapshot) -> dict[str, str] | None:
+        """Return what happened to LFs since the last training, see :mod:`.since_training`."""
+        said = hash(tuple((x.name, x.label, x.about, x.is_muted) for x in snapshot.lfs))
+        about = (snapshot.texts, said, *(lf.votes for lf in snapshot.lfs))
+        records = self._records.get("lfs", about, lambda: lf_records(snapshot))
+        return changed_lfs(self.history, self.history.runs(), records)
 
     def go_back(self, rules: str, seen: str) -> None:
         """Write the files of a rule set over the present ones, which are kept before.

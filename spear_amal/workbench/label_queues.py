@@ -1,4 +1,4 @@
-"""Queues of rows to label: what to label next, a search, labels that stand alone."""
+"""Queues of rows to label: what to label next, a random sample, a search, doubtful labels."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from spear_amal.errors import InputError
 from spear_amal.workbench.disagreements import Disagreement, disagreements
+from spear_amal.workbench.gold_origin import RANDOM
 from spear_amal.workbench.identity_cache import IdentityCache
 from spear_amal.workbench.next_queue import NextQueue
 from spear_amal.workbench.row_query import ORDERS, RowQuery
@@ -20,6 +21,7 @@ from spear_amal.workbench.snapshot import Snapshot
 #: Kinds of queues, and what they are called.
 QUEUES = {
     "next": "What to label next",
+    RANDOM: "Random sample",
     "search": "Rows of a search",
     "disagree": "Labels that stand alone",
 }
@@ -71,13 +73,25 @@ class LabelQueue:
         later = waiting[waiting > place[0]] if len(place) else waiting
         return int(self.rows[later[0] if len(later) else waiting[0]])
 
-    def beside(self, row: int, step: int) -> int | None:
-        """Return the row so many places further, whether it waits or not; None at the ends."""
+    def beside(self, row: int, step: int, snapshot: Snapshot, with_done: bool) -> int | None:
+        """Return the next row that was not labelled since, or the one before; None at the ends.
+
+        Parameters
+        ----------
+        row : int
+        step : int
+            1 or -1.
+        snapshot : Snapshot
+        with_done : bool
+            Whether labelled rows are not passed over.
+        """
         place = np.flatnonzero(self.rows == row)
         if not len(place):
             return None
-        target = int(place[0]) + step
-        return int(self.rows[target]) if 0 <= target < len(self.rows) else None
+        is_open = self.is_waiting(snapshot, frozenset()) | with_done
+        places = np.flatnonzero(is_open)
+        places = places[places > place[0]] if step > 0 else places[places < place[0]][::-1]
+        return int(self.rows[places[0]]) if len(places) else None
 
 
 class LabelQueues:
@@ -118,6 +132,9 @@ class LabelQueues:
         rows = self._search.find(snapshot, query).rows
         if kind == "search":
             return LabelQueue(rows)
+        if kind == RANDOM:
+            ranks = snapshot.order.ranks[rows]
+            return LabelQueue(rows[np.argsort(ranks, kind="stable")][(ranks < 0).sum() :])
         if kind == "next":
             chosen = self._next_queue(query).get(snapshot, rows, without)
             return LabelQueue(np.array(chosen.rows, dtype=np.int64), reasons=chosen.reasons)

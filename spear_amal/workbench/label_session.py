@@ -26,6 +26,8 @@ class LabelStep:
         Label of the row.
     previous : int or None
         Number of the step before it on the same page: tabs take back their own steps only.
+    copies : tuple of int
+        Further rows with the same text that were labelled along.
     """
 
     number: int
@@ -35,6 +37,7 @@ class LabelStep:
     before: str | None
     after: str | None
     previous: int | None
+    copies: tuple[int, ...] = ()
 
 
 @dataclass
@@ -57,9 +60,10 @@ class LabelSession:
         deed: str,
         labels: tuple[str | None, str | None],
         previous: int | None,
+        copies: tuple[int, ...] = (),
     ) -> LabelStep:
         """Keep a step that was done, with the labels before and after it."""
-        step = LabelStep(next(self._numbers), row, table, deed, *labels, previous)
+        step = LabelStep(next(self._numbers), row, table, deed, *labels, previous, copies)
         self.steps[step.number] = step
         return step
 
@@ -75,5 +79,8 @@ class LabelSession:
 
     def labels(self) -> Counter[str]:
         """Return how many labels of each class were given."""
-        given = (step for step in self.steps.values() if step.deed == LABEL)
-        return Counter(step.after for step in given if step.after is not None)
+        given: Counter[str] = Counter()
+        for step in self.steps.values():
+            if step.deed == LABEL and step.after is not None:
+                given[step.after] += 1 + len(step.copies)
+        return given

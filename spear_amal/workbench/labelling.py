@@ -41,9 +41,16 @@ class Labelling:
         self._acts: dict[str, deque[_Act]] = defaultdict(lambda: deque(maxlen=_MOST_UNDONE))
 
     def label(
-        self, file: GoldFile, rows: Sequence[int], label: str | None, client: str
+        self,
+        file: GoldFile,
+        rows: Sequence[int],
+        label: str | None,
+        client: str,
+        chosen: Mapping[int, str] | None = None,
     ) -> tuple[int, ...]:
         """Write the label of rows, None takes back what was given; return all rows that changed.
+
+        A row that has a record keeps what that says of how it came up, as `chosen` does of others.
 
         Raises
         ------
@@ -66,7 +73,9 @@ class Labelling:
             elif all(known.labels[place] == label for place in places):
                 after[key] = None  # the table says so already
             else:
-                after[key] = GivenLabel(label, replaced_label(known, places, label))
+                replaced = replaced_label(known, places, label)
+                how = given.by_key[key].chosen if key in given.by_key else (chosen or {}).get(row)
+                after[key] = GivenLabel(label, replaced, how)
         before = {key: given.by_key.get(key) for key in after}
         if before == after:
             return ()

@@ -31,6 +31,7 @@ SHOWS = {
     DECLARED: "made here",
     "muted": "muted",
     "errors": "with errors",
+    "since": "changed since training",
 }
 _WORST = len(GRADES)
 _ASKED = ("q", "class", "grade", "show")
@@ -115,7 +116,12 @@ class LFLine:
         return None if value is None or value is pd.NaT or value != value else value
 
 
-def lf_lines(snapshot: Snapshot, table: pd.DataFrame, view: LFView) -> list[LFLine]:
+def lf_lines(
+    snapshot: Snapshot,
+    table: pd.DataFrame,
+    view: LFView,
+    since: Mapping[str, str] | None = None,
+) -> list[LFLine]:
     """Return the LFs that a view lists, in its order.
 
     Parameters
@@ -124,8 +130,13 @@ def lf_lines(snapshot: Snapshot, table: pd.DataFrame, view: LFView) -> list[LFLi
     table : DataFrame
         Facts of the LFs by their name, as the index.
     view : LFView
+    since : dict of str to str, optional
+        What happened to LFs since the last training; a fact of its own.
     """
     facts = dict(zip(table.index, table.to_dict("records"), strict=True))
+    for name, what in (since or {}).items():
+        if name in facts:
+            facts[name]["since"] = what
     codes = {name: code for code, name in enumerate(snapshot.classes)}
     lines = [
         LFLine(lf, codes.get(lf.label or "", -1), facts.get(lf.name, {}))
@@ -150,7 +161,8 @@ def _is_listed(
         return False
     if view.show in (PYTHON, DECLARED):
         return lf.kind == view.show
-    return {"muted": lf.is_muted, "errors": lf.error is not None}.get(view.show, True)
+    shown = {"muted": lf.is_muted, "errors": lf.error is not None, "since": "since" in facts}
+    return shown.get(view.show, True)
 
 
 def _votes_for(lf: LFState, label: str, codes: Mapping[str, int]) -> bool:

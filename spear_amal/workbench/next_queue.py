@@ -14,6 +14,7 @@ from spear_amal.label_models import AccuracyModel
 from spear_amal.labeling import next_rows
 from spear_amal.labeling.blank_texts import has_text
 from spear_amal.votes.label_matrix import LabelMatrix
+from spear_amal.workbench.gold_file import squeezed
 from spear_amal.workbench.matches import row_text
 from spear_amal.workbench.snapshot import Snapshot
 
@@ -146,10 +147,12 @@ def choose_rows(
     gold = snapshot.gold
     free = among[gold[among] < 0]
     free = free[~np.isin(free, list(without))]
+    labelled = np.flatnonzero(gold >= 0)
+    known = {squeezed(snapshot.texts[row]) for row in (*labelled.tolist(), *without)}
     rows = np.concatenate(
         [
-            _sample(np.flatnonzero(gold >= 0), MOST_LABELLED, generator),
-            _sample(free, MOST_CANDIDATES, generator),
+            _sample(labelled, MOST_LABELLED, generator),
+            _without_copies(_sample(free, MOST_CANDIDATES, generator), snapshot, known),
         ]
     )
     texts = [row_text(snapshot, row) for row in rows.tolist()]
@@ -173,6 +176,15 @@ def choose_rows(
         _NO_MODEL if no_model and reason == _UNCERTAIN else reason for reason in chosen["reason"]
     ]
     return NextRows(tuple(positions), dict(zip(positions, reasons, strict=True)))
+
+
+def _without_copies(rows: np.ndarray, snapshot: Snapshot, known: set[str]) -> np.ndarray:
+    """Return the first row of each text, without texts that are known: each is offered once."""
+    first: dict[str, int] = {}
+    for row in rows.tolist():
+        first.setdefault(squeezed(snapshot.texts[row]), row)
+    kept = [row for text, row in first.items() if text not in known]
+    return np.array(kept, dtype=np.int64)
 
 
 def _sample(rows: np.ndarray, most: int, generator: np.random.Generator) -> np.ndarray:

@@ -13,6 +13,7 @@ import pandas as pd
 
 import spear_amal
 from spear_amal.labeling import LFReview, review_lfs
+from spear_amal.workbench.gold_origin import gold_origin
 from spear_amal.workbench.history import RuleFiles
 from spear_amal.workbench.project import Project
 from spear_amal.workbench.snapshot import LFState, Snapshot
@@ -57,6 +58,7 @@ def project_state(snapshot: Snapshot, project: Project, files: RuleFiles) -> dic
 
     Takes about as long as ``spear-amal analyze``.
     """
+    origin = gold_origin(snapshot)
     active = [lf for lf in snapshot.active if lf.error is None]
     review = None
     if active and len(snapshot.texts):
@@ -71,6 +73,7 @@ def project_state(snapshot: Snapshot, project: Project, files: RuleFiles) -> dic
         "covered": 0 if review is None else review.n_covered,
         "classes": list(map(str, snapshot.classes)),
         "gold": gold_counts(snapshot),
+        "origin": [line for line in (origin.sentence, origin.of_votes) if line],
         "lfs": [_described(lf, review) for lf in snapshot.lfs],
         "advice": [] if review is None else _records(review.advice),
         "files": files.texts(),

@@ -200,6 +200,11 @@ def effect_of_muting(snapshot: Snapshot, name: str) -> MutingEffect:
     return MutingEffect(changed.is_active, scores[0], scores[1], *dropping)
 
 
+def majority_score(snapshot: Snapshot) -> MajorityScore:
+    """Return how the majority of the LFs that vote agrees with gold."""
+    return _score(snapshot.active, snapshot)
+
+
 def _score(lfs: Sequence[LFState], snapshot: Snapshot) -> MajorityScore:
     n, gold = len(snapshot.texts), snapshot.gold
     covered = np.zeros(n, dtype=bool)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import pandas as pd
 
 from spear_amal.declared_lfs.rules import Rule
 from spear_amal.votes.label_matrix import LabelMatrix
+from spear_amal.workbench.random_order import RandomOrder
 
 if TYPE_CHECKING:
     from spear_amal.declared_lfs import Rule
@@ -150,6 +152,11 @@ class Snapshot:
         Whether the Python file of LFs is being run, so that there may be others in a moment.
     rejected : frozenset of str
         Signatures of suggestions that are not made again.
+    chosen : dict of int to str
+        How rows that were labelled here came up, see :mod:`.gold_origin`; "" where that is not
+        known. Labelled rows that are not among them have their label from the table.
+    order : RandomOrder
+        In which rows are drawn at random.
     """
 
     revision: int
@@ -164,6 +171,8 @@ class Snapshot:
     table: str = ""
     is_loading: bool = False
     rejected: frozenset[str] = frozenset()
+    chosen: Mapping[int, str] = field(default_factory=dict)
+    order: RandomOrder = field(default_factory=RandomOrder)
 
     @property
     def active(self) -> tuple[LFState, ...]:

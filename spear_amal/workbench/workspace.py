@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from threading import Condition, RLock
+from threading import Condition, RLock, Timer
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -22,7 +22,7 @@ from spear_amal.declared_lfs.rules import Rule, checked_rule
 from spear_amal.errors import InputError, SpearAmalError, StaleError
 from spear_amal.workbench.coded_labels import CodedLabels
 from spear_amal.workbench.file_watch import FileWatch
-from spear_amal.workbench.gold_file import GoldFile
+from spear_amal.workbench.gold_file import GoldFile, squeezed
 from spear_amal.workbench.hub import Hub
 from spear_amal.workbench.labelling import Labelling
 from spear_amal.workbench.lf_board import LFBoard, rule_key
@@ -31,6 +31,7 @@ from spear_amal.workbench.lf_times import LFTimes
 from spear_amal.workbench.outputs import outputs_of_rows
 from spear_amal.workbench.project import GOLD, RULES, Project
 from spear_amal.workbench.project_classes import NO_CLASSES, ProjectClasses
+from spear_amal.workbench.random_order import RandomOrder
 from spear_amal.workbench.rule_table import MutingEffect, RuleTables, effect_of_muting
 from spear_amal.workbench.snapshot import DECLARED, PYTHON, LFState, Snapshot
 from spear_amal.workbench.table import OpenTable
@@ -42,6 +43,7 @@ SeenRule: TypeAlias = "Rule | Mapping[str, Any]"
 _PAUSE = 0.25  # seconds between two snapshots while LFs run
 _FIRST_LOOK = 5.0  # seconds that the user's file may take before pages are served without it
 _TIMES = "lf_times.json"
+_NAMED = {"gold": GOLD, "rules": RULES}  # what the settings call the files
 
 
 class Workspace:
@@ -74,6 +76,7 @@ class Workspace:
         self._workers[PYTHON].start()  # while the table is read
         self._problems: dict[str, str] = {}
         self._board, self._classes, self._labelling = LFBoard(), NO_CLASSES, Labelling()
+        self._chosen: Mapping[int, str] = {}
         self._watch = FileWatch(
             {
                 "settings": lambda: [self.project.settings_file],
@@ -88,6 +91,7 @@ class Workspace:
         self._tables = RuleTables(lambda: self._show("rules"))
         self._outputs_path: Path | None = None
         self._must_load, self._shown, self._is_closed = True, 0.0, False
+        self._delayed: Timer | None = None  # shows votes that came soon after others
         self._lanes = {
             PYTHON: LFLane(self._waiting_python, self._run_python),
             DECLARED: LFLane(lambda: self._board.waiting(DECLARED), self._run_rule),
@@ -233,6 +237,7 @@ class Workspace:
         client: str = "",
         table: str | None = None,
         new_class: bool = False,
+        chosen: Mapping[int, str] | None = None,
     ) -> tuple[int, ...]:
         """Write the label of rows, on the disk when this returns.
 
@@ -252,6 +257,8 @@ class Workspace:
             ``Snapshot.table`` as the page saw it.
         new_class : bool
             Whether `label` may be a class that there was not yet.
+        chosen : dict of int to str, optional
+            How these rows came up, see :mod:`.gold_origin`.
 
         Returns
         -------
@@ -278,11 +285,23 @@ class Workspace:
                         f"showed {label_seen!r}; look at it anew"
                     )
             spelled = None if label is None else self._spelled(label, new_class)
-            changed = self._labelling.label(self._gold, rows, spelled, client)
+            changed = self._labelling.label(self._gold, rows, spelled, client, chosen)
             if changed:
-                self._name_in_settings("gold", GOLD)
                 self._show_labels()
+                self._name_in_settings("gold")
             return changed
+
+    def copies_of(self, row: int) -> tuple[int, ...]:
+        """Return the other rows with the text and the label of a row, and labels of their own.
+
+        None where rows are known by their texts: there one label is of all copies.
+        """
+        with self._lock:
+            if not self._gold.read().by_id:
+                return ()
+            alike = self._gold.rows.places(by_id=False)[squeezed(self.snapshot.texts[row])]
+            gold = self.snapshot.gold
+            return tuple(other for other in alike if other != row and gold[other] == gold[row])
 
     def undo(self, client: str) -> tuple[int, ...]:
         """Undo what a tab labelled last, as long as nobody labelled the same since.
@@ -333,8 +352,10 @@ class Workspace:
                 f"there is no class {label!r}; add it to CLASSES in {self.project.lfs}, which says "
                 f"that there are {list(self._classes.shown)}"
             )
-        self._classes_of([*known, *self._gold.read().by_row.values(), label.strip()])
-        return label.strip()
+        label = label.strip()
+        labels = [*known, *self._gold.read().by_row.values(), label]
+        self._classes_of(labels).codes(labels, f"with the new class {label!r}, the labels")
+        return label
 
     def _classes_of(self, labels: Sequence[str], *rules: Rule) -> ProjectClasses:
         """Return the classes, with these labels and further rules."""
@@ -350,6 +371,7 @@ class Workspace:
         if coded.problem:
             self._problems["labels"] = coded.problem
         before, self._classes = self._classes, coded.classes
+        self._chosen = coded.chosen
         if before.key != coded.classes.key:
             self._board.rerun(lambda lf: lf.kind == DECLARED)
             self._lanes[DECLARED].wake()
@@ -358,10 +380,12 @@ class Workspace:
 
     def _show_labels(self) -> None:
         """Show labels as the files have them now, if that is something else."""
-        before, gold = self.snapshot, self._code_labels()
-        is_same = gold is before.gold and self._classes.shown == before.classes
-        if not is_same or before.problems != tuple(self._problems.values()):
-            self._show("rows", gold=gold)
+        with self._lock:
+            before, gold = self.snapshot, self._code_labels()
+            is_same = gold is before.gold and self._classes.shown == before.classes
+            is_same = is_same and self._chosen == before.chosen
+            if not is_same or before.problems != tuple(self._problems.values()):
+                self._show("rows", gold=gold)
 
     # -- running LFs -----------------------------------------------------------------------------
 
@@ -406,6 +430,16 @@ class Workspace:
                 return
             is_last = not self._board.waiting(lf.kind)
             if is_last or time.monotonic() - self._shown >= _PAUSE:
+                self._show_votes()
+            elif self._delayed is None:  # the next LF may take long: these votes do not wait for it
+                self._delayed = Timer(_PAUSE, self._show_votes)
+                self._delayed.daemon = True
+                self._delayed.start()
+
+    def _show_votes(self) -> None:
+        with self._lock:
+            self._delayed = None
+            if not self._is_closed:
                 grows = self._classes.names is None
                 gold = self._code_labels() if grows else self.snapshot.gold
                 self._show("rules", gold=gold)
@@ -414,19 +448,20 @@ class Workspace:
 
     def _changed_on_disk(self, group: str) -> None:
         """Read again what somebody else has changed."""
-        if group == "gold":
-            with self._lock:
-                self._show_labels()
-        elif group == "lfs":
-            self._must_load = True
-            self._lanes[PYTHON].wake()
-        else:
-            deeds = {
-                "settings": self._reopen,
-                "table": self._read_table,
-                "rules": self._read_rules,
-            }
-            self._reread(group, deeds[group])
+        if group == "lfs":
+            self._load_again()
+            return
+        deeds = {
+            "settings": self._reopen,
+            "table": self._read_table,
+            "rules": self._read_rules,
+            "gold": self._show_labels,
+        }
+        self._reread(group, deeds[group])
+
+    def _load_again(self) -> None:
+        self._must_load = True
+        self._lanes[PYTHON].wake()
 
     def _reread(self, group: str, read: Callable[[], None]) -> None:
         """Read a group of files; what is wrong with it is a problem to show."""
@@ -435,6 +470,8 @@ class Workspace:
             problem = None
         except (SpearAmalError, OSError) as error:
             problem = str(error)
+        except Exception as error:  # the threads that call this have nobody to raise it to
+            problem = f"Unexpected {type(error).__name__}: {error}; please report it"
         with self._lock:
             if self._is_closed or problem == self._problems.get(group):
                 return
@@ -449,10 +486,13 @@ class Workspace:
         before, self.project = self.project, self.project.reopen()
         for group in ("table", "lfs", "rules", "gold"):
             self._watch.adopt(group)
-        self._read_table()
-        self._read_rules()
+        self._reread("table", self._read_table)
+        self._reread("rules", self._read_rules)
         if before.lfs != self.project.lfs:
-            self._changed_on_disk("lfs")
+            self._load_again()
+        for key in _NAMED:
+            if f"name of {key}" in self._problems:
+                self._name_in_settings(key)
 
     def _read_table(self) -> None:
         self._take_table(OpenTable.read(self.project))
@@ -469,13 +509,15 @@ class Workspace:
                 for lane in self._lanes.values():
                     lane.wake()
             changes = {"frame": table.frame, "texts": table.texts, "ids": table.ids}
+            if before.texts is not table.texts or not self.snapshot.order.texts:
+                changes["order"] = RandomOrder(table.texts)
             self._show("rows", gold=self._code_labels(), table=table.digest, **changes)
             if (outputs := self._outputs_path) is not None:
                 self._reread("outputs", lambda: self.take_outputs(outputs))
 
     def _read_rules(self) -> None:
-        rules = read_rules_file(self.project.rules)
-        with self._lock:
+        with self._lock:  # or a change in between would be taken back
+            rules = read_rules_file(self.project.rules)
             if rules != self._board.rules:
                 self._take_rules(rules)
                 self._show("rules")
@@ -487,7 +529,7 @@ class Workspace:
     ) -> None:
         """Change the file of rules, as it is now, and take what it says then."""
         self._take_rules(change_rules(self.project.rules, change, seen))
-        self._name_in_settings("rules", RULES)
+        self._name_in_settings("rules")
 
     def _take_rules(self, rules: RulesFile) -> None:
         self._board.take_rules(rules)
@@ -503,11 +545,22 @@ class Workspace:
                 f"{self.project.lfs}; rename one of the two, until then the rule does not vote"
             )
 
-    def _name_in_settings(self, key: str, file: str) -> None:
+    def _name_in_settings(self, key: str) -> None:
         """Write into the settings that there is such a file, so that all commands read it."""
-        if key not in self.project.named:
-            add_to_settings(self.project.settings_file, key, file)
-            self.project = replace(self.project, named=self.project.named | {key})
+        self._reread(f"name of {key}", lambda: self._add_to_settings(key, _NAMED[key]))
+
+    def _add_to_settings(self, key: str, file: str) -> None:
+        if key in self.project.named:
+            return
+        path = self.project.settings_file
+        try:
+            add_to_settings(path, key, file)
+        except (SpearAmalError, OSError) as error:  # what was to be written is in its file
+            raise InputError(
+                f"the commands do not read {file} until {path.name} says {key} = {file!r}, which "
+                f"could not be written there: {error}"
+            ) from error
+        self.project = replace(self.project, named=self.project.named | {key})
 
     def _python_files(self) -> list[Path]:
         """Return the user's file, what lies beside it, and modules that it imported."""
@@ -546,6 +599,7 @@ class Workspace:
             changes |= {
                 "revision": self.snapshot.revision + 1,
                 "classes": self._classes.shown,
+                "chosen": self._chosen,
                 "lfs": self._times.dated(self._board.lfs),
                 "problems": tuple(self._problems.values()),
                 "rejected": self._board.rules.rejected,

@@ -20,7 +20,8 @@ from spear_amal.workbench.pattern_search import PatternProcess, rows_by_re2
 from spear_amal.workbench.patterns import translated
 from spear_amal.workbench.text_index import TextIndex
 
-re2 = pytest.importorskip("re2")
+arrow = pytest.importorskip("pyarrow")
+pc = pytest.importorskip("pyarrow.compute")
 
 # Letters that engines treat differently: dotted and dotless i, long s, the sign of kelvin, sharp s,
 # sigmas, a mark, a digit that is none of ASCII, a raised two, spaces beyond ASCII, a byte order
@@ -127,10 +128,11 @@ def test_categories_hold_the_letters_that_re_takes(category: str, is_plain: bool
     translation = translated(re.compile(rf"\{category}"), is_plain=is_plain)
     assert translation is not None
     pattern = re.compile(rf"\{category}")
-    search = re2.compile(translation.pattern)
-    for letter in LETTERS.replace("\n", ""):
+    letters = LETTERS.replace("\n", "")
+    matching = pc.match_substring_regex(arrow.array(list(letters)), translation.pattern)
+    for letter, matches in zip(letters, matching.to_pylist(), strict=True):
         if not (is_plain and letter.isalnum() and not letter.isascii()):
-            assert bool(search.search(letter)) == bool(pattern.search(letter)), letter
+            assert matches == bool(pattern.search(letter)), letter
 
 
 @pytest.mark.parametrize(
@@ -222,3 +224,18 @@ def test_rows_are_scattered_evenly() -> None:
     order = np.argsort(pattern_search.scattered(np.arange(1000)))
     halves = (order[:100] < 500).mean()
     assert 0.4 < halves < 0.6
+
+
+def test_re_passes_over_a_match_of_a_part_with_another_meaning_of_letters() -> None:
+    """Hold the fault of `re` for which such patterns are left to it.
+
+    Seen with CPython 3.11.7: `search` looks for the first character of a pattern by a set that it
+    makes with the flags of the whole pattern, not with those of the part, so it finds less than
+    `match`. An LF searches by `re`, so the preview must not be cleverer.
+    """
+    pattern = re.compile(r"(?a:\W)")
+    assert pattern.match("\u00b2") is not None
+    assert pattern.search("\u00b2") is None, "mended in this Python: RE2 may serve such patterns"
+    translation = translated(pattern)
+    assert translation is not None
+    assert not translation.is_exact

@@ -12,6 +12,8 @@ import pandas as pd
 import pytest
 
 from spear_amal.declared_lfs import RegexRule
+from spear_amal.workbench.gold_origin import gold_origin
+from spear_amal.workbench.next_queue import choose_rows
 from spear_amal.workbench.snapshot import RowOutputs
 
 PART = {"HX-Request": "true"}
@@ -300,8 +302,46 @@ def test_a_queue_ends_with_words(client, workspace) -> None:
 
 
 def test_rows_can_be_walked_without_labelling(client) -> None:
-    page = client.get("/label?queue=search&words=free&row=9").text
+    page = client.get("/label?queue=search&words=free&row=9&walk=all").text
     assert "row=3" in page and "row=15" in page
+    # Labelled rows are passed over, unless one asks for them.
+    page = client.get("/label?queue=search&words=free&row=9").text
+    assert "row=3" not in page and "row=15" not in page and "row=21" in page
+    page = client.get("/label?queue=search&gold=any&row=9").text
+    assert "row=8" in page and "row=10" in page
+
+
+def test_a_random_sample_is_one_of_all_rows(client, workspace) -> None:
+    ranks = workspace.snapshot.order.ranks
+    page = client.get("/label?queue=random").text
+    assert "Why this one: drawn at random" in page and "Each row is as likely" in page
+    for _ in range(30):
+        row = int(fields(page)["row"])
+        waiting = ranks[workspace.snapshot.gold < 0]
+        assert ranks[row] == waiting.min()
+        page = act(client, page, "random", label="spam").text
+    records = pd.read_csv(workspace.project.gold)
+    assert set(records["chosen"]) == {"random"} and len(records) == 30
+    origin = gold_origin(workspace.snapshot)
+    # Rows that the table had labelled, and that come before the last one, count as well.
+    reached = ranks[records["id"]].max()
+    assert origin.n_random == reached + 1 and origin.n_table == 50 - origin.n_random
+
+
+def test_rows_of_a_search_are_no_random_sample(client, workspace) -> None:
+    for address, how in [
+        ("random&words=claim", "search"),
+        ("search&words=win", "search"),
+        ("search", "row"),
+        ("next", "next"),
+    ]:
+        page = client.get(
+            f"/label?queue={address}&gold=none" if how == "row" else f"/label?queue={address}"
+        ).text
+        row = int(fields(page)["row"])
+        act(client, page, address, label="ham")
+        assert workspace.snapshot.chosen[row] == how
+    assert gold_origin(workspace.snapshot).n_random == 0
 
 
 def test_labels_that_stand_alone_are_kept_or_corrected(client, workspace) -> None:
@@ -335,6 +375,41 @@ def test_good_lfs_speak_against_a_label(
     client = client_of(voted(open_app(write_project(tmp_path / "wrong", frame, lfs))))
     page = client.get("/label?queue=disagree").text
     assert fields(page)["row"] == "11" and "Good LFs say" in page
+
+
+@pytest.fixture
+def copied(open_app, write_project, made_up_rows, tmp_path):
+    """An application on 120 rows with ids, of which every tenth has one text."""
+    frame = made_up_rows()
+    frame.loc[frame["id"] % 10 == 5, "text"] = "Check  out this video!"
+    return voted(open_app(write_project(tmp_path / "copies", frame)))
+
+
+def test_a_text_is_offered_once_and_never_if_a_copy_has_a_label(copied) -> None:
+    snapshot = copied.state.workspace.snapshot
+    for seed in range(3):  # rows 5 and 15 have a label
+        assert not {row % 10 for row in choose_rows(snapshot, np.arange(120), seed=seed).rows} & {5}
+    gold = snapshot.gold.copy()
+    gold[[5, 15]] = -1
+    snapshot = replace(snapshot, gold=gold)
+    offered = [r for r in choose_rows(snapshot, np.arange(120)).rows if r % 10 == 5]
+    assert len(offered) <= 1
+    skipped = choose_rows(snapshot, np.arange(120), frozenset([25])).rows
+    assert not [row for row in skipped if row % 10 == 5]
+
+
+def test_all_rows_with_one_text_are_labelled_at_once_and_taken_back(copied, client_of) -> None:
+    client, workspace = client_of(copied), copied.state.workspace
+    page = client.get("/label?queue=search&gold=none&row=25").text
+    assert "Label all 10 rows with this very text" in page
+    page = act(client, page, "search&gold=none", label="spam", copies="1").text
+    alike = [row for row in range(25, 120, 10)]
+    assert {workspace.snapshot.label_of(row) for row in alike} == {"spam"}
+    assert workspace.snapshot.chosen == dict.fromkeys(alike, "copy") | {25: "search"}
+    assert 'id="n-given">10<' in page and "with this very text" not in page
+    act(client, page, "search&gold=none", do="undo")
+    assert {workspace.snapshot.label_of(row) for row in alike} == {None}
+    assert workspace.snapshot.label_of(15) is not None
 
 
 def test_without_scripts_a_form_leads_to_the_next_row(client, workspace) -> None:

@@ -21,8 +21,10 @@ from spear_amal.cli.workbench import project_of
 from spear_amal.declared_lfs import make_lf, rule_from_fields
 from spear_amal.errors import InputError
 from spear_amal.workbench import suggester
+from spear_amal.workbench.app import create_app
 from spear_amal.workbench.hub import Hub
 from spear_amal.workbench.rule_form import RuleForm
+from spear_amal.workbench.server import hosts_of
 from spear_amal.workbench.snapshot import LFState, Snapshot
 
 CLASSES = ("ham", "spam")
@@ -89,8 +91,8 @@ def no_process(monkeypatch):
 class Page:
     """The page and its parts, as text."""
 
-    def __init__(self, workspace, client) -> None:
-        self.workspace, self.client = workspace, client
+    def __init__(self, workspace, app, client) -> None:
+        self.workspace, self.app, self.client = workspace, app, client
         self._made = Event()
         publish = workspace.hub.publish
 
@@ -125,13 +127,14 @@ def open_page(no_process, tmp_path, client_of):
 
     def open_it(n_gold: int = 80) -> Page:
         workspace = StillWorkspace(tmp_path, n_gold)
-        opened.append(Page(workspace, client_of(workspace)))
+        app = create_app(workspace, "a-token-of-tests", hosts_of(8765))
+        opened.append(Page(workspace, app, client_of(app)))
         return opened[-1]
 
     yield open_it
     for page in opened:
-        page.client.app.state.suggester.close()
-        page.client.app.state.previewer.close()
+        page.app.state.suggester.close()
+        page.app.state.previewer.close()
 
 
 def test_says_that_they_are_being_made_and_then_shows_them(open_page) -> None:
@@ -159,7 +162,7 @@ def test_accepted_candidate_is_an_lf_and_gone_from_the_list(open_page) -> None:
 def test_name_that_was_taken_meanwhile_gets_a_number(open_page) -> None:
     page = open_page()
     first = signatures(page.fresh())[0]
-    found = page.client.app.state.suggester.candidate(first)
+    found = page.app.state.suggester.candidate(first)
     page.workspace.add_rule(found.rule.model_copy(update={"label": "ham"}))
     assert f"{found.rule.name}_2 is an LF now" in page.post("accept", first).text
 
@@ -191,7 +194,7 @@ def test_edit_opens_the_editor_with_it(open_page) -> None:
     text = page.fresh()
     path, _, query = unescape(re.search(r'data-key="e" href="([^"]*)"', text)[1]).partition("?")
     form = RuleForm.of(QueryParams(query))
-    found = page.client.app.state.suggester.candidate(signatures(text)[0])
+    found = page.app.state.suggester.candidate(signatures(text)[0])
     fields = form.rule_fields(page.workspace.snapshot.texts)
     assert path == "/rules" and rule_from_fields(fields) == found.rule
 
@@ -223,7 +226,7 @@ def test_error_is_shown(open_page, monkeypatch) -> None:
     def fail(request):
         raise InputError("<b>no such encoder</b>")
 
-    monkeypatch.setattr(suggester, "answer", fail)
+    monkeypatch.setattr(suggester, "make_suggestions", fail)
     text = page.fresh()
     assert "No suggestions could be made" in text and "&lt;b&gt;no such encoder" in text
 
@@ -239,7 +242,7 @@ def test_waits_for_lfs_that_run_for_the_first_time(open_page) -> None:
     page = open_page()
     new = LFState("new", "declared", np.full(120, -1, np.int16), label="ham", is_running=True)
     page.workspace.change(lfs=(*page.workspace.snapshot.lfs, new))
-    maker = page.client.app.state.suggester
+    maker = page.app.state.suggester
     assert not maker.of(page.workspace.snapshot).is_fresh and not maker._is_running
     page.workspace.change(lfs=page.workspace.snapshot.lfs[:1])
     assert signatures(page.fresh())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from spear_amal.errors import InputError, StaleError
+from spear_amal.workbench.gold_origin import COPY, ENOUGH, RANDOM, gold_origin
 from spear_amal.workbench.label_queues import QUEUES, LabelQueue
 from spear_amal.workbench.label_session import KEEP, LABEL, SKIP, LabelSession
 from spear_amal.workbench.matches import row_text
@@ -54,6 +56,8 @@ class LabelView:
         The step that this page takes back next.
     said : str
         What was done just now.
+    with_done : bool
+        Whether one walks over labelled rows too.
     """
 
     kind: str
@@ -62,10 +66,20 @@ class LabelView:
     tab: str
     last: int | None = None
     said: str = ""
+    with_done: bool = False
 
-    def address(self, row: int | None = None) -> str:
+    def address(self, row: int | None = None, with_done: bool | None = None, **more: Any) -> str:
         """Return the address of the queue, or of one row in it."""
-        return self.query.address("/label", queue=self.kind, row=row)
+        walk = self.with_done if with_done is None else with_done
+        more = {"queue": self.kind, "row": row, "walk": "all" if walk else None} | more
+        return self.query.address("/label", **more)
+
+    @property
+    def chosen(self) -> str:
+        """How its rows come up: of all rows at random only without a search."""
+        if self.kind == RANDOM and query_conditions(self.query):
+            return "search"
+        return "row" if self.kind == "search" and not query_conditions(self.query) else self.kind
 
 
 def label_page(request: Request) -> Response:
@@ -83,7 +97,7 @@ def label_page(request: Request) -> Response:
     else:
         row = _row(row, snapshot)
     last = _whole(params["last"]) if "last" in params else session.last(snapshot.table)
-    view = LabelView(kind, query, row, tab, last)
+    view = LabelView(kind, query, row, tab, last, with_done=_walks_over_all(params))
     return _with_session(_shown(request, view), session_id)
 
 
@@ -102,6 +116,7 @@ def _act(request: Request, form: FormData) -> Response:
         row=_whole(form.get("row")),
         tab=_text(form, "tab") or secrets.token_hex(6),
         last=_whole(form.get("last")),
+        with_done=_walks_over_all(request.query_params),
     )
     try:
         view = _done(request, session, view, form)
@@ -153,8 +168,12 @@ def _step(
         return session.add(row, table, SKIP, (seen, seen), view.last).number, f"Row {row} skipped"
     if label is None and do != "clear":
         raise InputError("no label was given: press the key of a class, or name a new one")
-    rows = workspace.label([row], label, {row: seen}, view.tab, table, new_class=is_new)
-    step = session.add(row, table, LABEL, (seen, label), view.last)
+    copies = workspace.copies_of(row) if _text(form, "copies") else ()
+    own = [row, *copies]
+    chosen = dict.fromkeys(copies, COPY) | {row: view.chosen}
+    shown = dict.fromkeys(own, seen)
+    rows = workspace.label(own, label, shown, view.tab, table, is_new, chosen)
+    step = session.add(row, table, LABEL, (seen, label), view.last, copies)
     others = len(set(rows) - {row})
     alike = f" and {others} more with the same text" if others else ""
     what = f"is {label}" if label is not None else "has no label any more"
@@ -169,7 +188,9 @@ def _undone(request: Request, session: LabelSession, view: LabelView) -> LabelVi
         raise InputError("there is nothing to take back")
     if step.deed == LABEL:
         try:
-            workspace.label([step.row], step.before, {step.row: step.after}, view.tab, step.table)
+            rows = [step.row, *step.copies]
+            seen, how = dict.fromkeys(rows, step.after), {step.row: view.chosen}
+            workspace.label(rows, step.before, seen, view.tab, step.table, chosen=how)
         except StaleError:
             session.steps.pop(step.number, None)
             raise
@@ -209,6 +230,8 @@ def _context(request: Request, view: LabelView, snapshot: Snapshot) -> dict[str,
     return {
         "view": view,
         "queues": QUEUES,
+        "origin": gold_origin(snapshot) if view.kind == RANDOM else None,
+        "enough": ENOUGH,
         "conditions": query_conditions(view.query),
         "n_waiting": _n_waiting(request, view, queue, snapshot, closed),
         "keys": [*CLASS_KEYS[:n_classes], *[""] * (n_classes - len(CLASS_KEYS))],
@@ -248,10 +271,11 @@ def _about_row(
         "gold": int(snapshot.gold[row]),
         "gold_source": gold_source(request, snapshot, row),
         "spans": row_state(request).search.spans(snapshot, view.query, [row])[0],
-        "reason": queue.reasons.get(row, ""),
+        "reason": "drawn at random" if view.chosen == RANDOM else queue.reasons.get(row, ""),
         "against": queue.against.get(row),
-        "before": queue.beside(row, -1),
-        "after": queue.beside(row, 1),
+        "before": queue.beside(row, -1, snapshot, view.with_done),
+        "after": queue.beside(row, 1, snapshot, view.with_done),
+        "n_copies": len(workspace_of(request).copies_of(row)),
         "votes": [vote for vote in votes if vote["vote"] >= 0 and vote["lf"].is_active],
         "chances": chances_of_row(snapshot, row),
     }
@@ -308,6 +332,11 @@ def _closed(state: RowState, session: LabelSession, table: str, tab: str) -> fro
         row for other, (row, since) in list(state.shown.items()) if other != tab and since > oldest
     }
     return frozenset(session.rows_of(SKIP, table) | session.rows_of(KEEP, table) | elsewhere)
+
+
+def _walks_over_all(params: Mapping[str, str]) -> bool:
+    """Return whether labelled rows are walked over too: if asked, or if the search is of them."""
+    return params.get("walk") == "all" or params.get("gold", "none") != "none"
 
 
 def _text(form: FormData, name: str) -> str:

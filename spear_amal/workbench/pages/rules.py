@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,11 @@ from spear_amal.declared_lfs import Rule, describe, make_lf, rule_from_fields
 from spear_amal.errors import InputError, StaleError
 from spear_amal.labeling.grades import GRADES
 from spear_amal.workbench.forms import tab_of, with_form
+from spear_amal.workbench.gold_origin import gold_origin
 from spear_amal.workbench.killable import SupersededError
 from spear_amal.workbench.lf_detail import matched_words, quarrels, rows_with_votes
 from spear_amal.workbench.lf_list import SHOWS, LFView, lf_lines
+from spear_amal.workbench.pages.training import jobs_of
 from spear_amal.workbench.render import link, previewer_of, render, workspace_of
 from spear_amal.workbench.rule_form import KINDS, RuleForm, proposed_name
 from spear_amal.workbench.snapshot import LFState, Snapshot
@@ -51,7 +54,7 @@ def rules_page(request: Request) -> Response:
         "rules.html",
         snapshot=snapshot,
         removed=query.get("removed", ""),
-        **_list_parts(workspace, snapshot, LFView.of(query)),
+        **_list_parts(request, snapshot, LFView.of(query)),
         **_editor_parts(workspace, snapshot, form, seen),
         **_preview_parts(request, snapshot, form),
     )
@@ -71,9 +74,8 @@ def lf_page(request: Request) -> Response:
 
 def list_part(request: Request) -> Response:
     """Show the list of LFs alone."""
-    workspace = workspace_of(request)
-    snapshot, view = workspace.snapshot, LFView.of(request.query_params)
-    parts = _list_parts(workspace, snapshot, view)
+    snapshot, view = workspace_of(request).snapshot, LFView.of(request.query_params)
+    parts = _list_parts(request, snapshot, view)
     return render(request, "_lf_list.html", snapshot=snapshot, **parts)
 
 
@@ -135,7 +137,7 @@ def save_rule(request: Request, sent: FormData) -> Response:
         saved=rule.name,
         was_edited=bool(form.replaces),
         **_editor_parts(workspace, snapshot, fresh, None),
-        **_list_parts(workspace, snapshot, LFView.of(sent)),
+        **_list_parts(request, snapshot, LFView.of(sent)),
         **_preview_parts(request, snapshot, fresh),
     )
 
@@ -174,7 +176,7 @@ def mute_lf(request: Request, sent: FormData) -> Response:
     effect = workspace.effect_of_muting(name)
     workspace.mute(name, muted)
     snapshot = workspace.snapshot
-    parts = _list_parts(workspace, snapshot, LFView.of(sent))
+    parts = _list_parts(request, snapshot, LFView.of(sent))
     return render(
         *(request, "_lf_muted.html"),
         snapshot=snapshot,
@@ -191,16 +193,24 @@ def run_again(request: Request, sent: FormData) -> Response:
     change = workspace.stop if sent.get("stop") == "1" else workspace.run_again
     change(str(sent.get("name", "")))
     snapshot = workspace.snapshot
-    parts = _list_parts(workspace, snapshot, LFView.of(sent))
+    parts = _list_parts(request, snapshot, LFView.of(sent))
     return render(request, "_lf_list.html", snapshot=snapshot, **parts)
 
 
 # -- what templates show --------------------------------------------------------------------------
 
 
-def _list_parts(workspace: Workspace, snapshot: Snapshot, view: LFView) -> dict[str, Any]:
-    lines = lf_lines(snapshot, workspace.rule_table(), view)
-    return {"lines": lines, "view": view, "grades": GRADES, "shows": SHOWS}
+def _list_parts(request: Request, snapshot: Snapshot, view: LFView) -> dict[str, Any]:
+    since = jobs_of(request).changed_lfs(snapshot)
+    lines = lf_lines(snapshot, workspace_of(request).rule_table(), view, since)
+    return {
+        "lines": lines,
+        "view": view,
+        "grades": GRADES,
+        "shows": SHOWS,
+        "origin": gold_origin(snapshot),
+        "since": Counter((since or {}).values()),
+    }
 
 
 def _editor_parts(

@@ -13,6 +13,7 @@ from spear_amal.declared_lfs import describe
 from spear_amal.errors import InputError
 from spear_amal.suggest import Candidate
 from spear_amal.workbench.forms import with_form
+from spear_amal.workbench.gold_origin import gold_origin
 from spear_amal.workbench.preview import Preview
 from spear_amal.workbench.render import link, previewer_of, render, workspace_of
 from spear_amal.workbench.rule_form import RuleForm
@@ -110,6 +111,7 @@ def _parts(request: Request) -> dict[str, Any]:
     return {
         "snapshot": snapshot,
         "state": state,
+        "origin": gold_origin(snapshot),
         "code_of": {name: code for code, name in enumerate(snapshot.classes)},
         "describe": describe,
         "edit_link": _edit_link,

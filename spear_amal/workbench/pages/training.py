@@ -11,12 +11,14 @@ from starlette.routing import Route
 
 from spear_amal.errors import InputError
 from spear_amal.workbench.forms import with_form
+from spear_amal.workbench.gold_origin import gold_origin
 from spear_amal.workbench.history import RecordedRun
 from spear_amal.workbench.jobs import JobRequest, TrainingJob, TrainingJobs
 from spear_amal.workbench.moves import move_since_change
 from spear_amal.workbench.project_state import lf_records
 from spear_amal.workbench.render import render, workspace_of
 from spear_amal.workbench.rule_diff import rule_diff
+from spear_amal.workbench.since_training import random_score
 from spear_amal.workbench.training_views import (
     request_title,
     rule_sets,
@@ -52,6 +54,7 @@ def training_page(request: Request) -> Response:
         default_method=settings.get("method", "recommended"),
         has_test="test" in settings,
         n_gold=int((snapshot.gold >= 0).sum()),
+        origin=gold_origin(snapshot),
         n_lfs=len(snapshot.active),
         n_muted=sum(lf.is_muted for lf in snapshot.lfs),
         **_job_parts(request, jobs_of(request).latest, "/training/job"),
@@ -136,14 +139,19 @@ def _run_of(request: Request) -> tuple[TrainingJob | None, RecordedRun | None]:
 def _job_parts(request: Request, job: TrainingJob | None, source: str) -> dict[str, Any]:
     """Return what the part about a run shows."""
     jobs, folder = jobs_of(request), workspace_of(request).project.folder
+    snapshot = workspace_of(request).snapshot
     parts: dict[str, Any] = {"view": None, "run": None, "move": None, "source": source}
+    parts |= {"random": None, "n_gold_now": int((snapshot.gold >= 0).sum())}
     if job is None:
         return parts
     runs = jobs.history.runs()
     run = next((run for run in runs if run.id == job.id), None)
     expected = None if run is None or run.outcome else jobs.seconds_of(run.request)
     move = None if run is None else move_since_change(jobs.history, runs, run)
-    return parts | {"view": run_view(job, expected, folder), "run": run, "move": move}
+    parts |= {"view": run_view(job, expected, folder), "run": run, "move": move}
+    if run is not None and "unseen" in run.outcome:
+        parts["random"] = random_score(jobs.history.read_json(run.outcome["unseen"]), snapshot)
+    return parts
 
 
 def _history_parts(request: Request) -> dict[str, Any]:

@@ -23,7 +23,7 @@ document.addEventListener("keydown", (event) => {
   if (!target) return;
   event.preventDefault();
   if (event.repeat && target.closest("#label")) return;
-  if (target.matches("input")) { target.focus(); target.select(); } else target.click();
+  if (target.matches("input:not([type=checkbox])")) { target.focus(); target.select(); } else target.click();
 });
 
 // -- labelling ------------------------------------------------------------------------------------
