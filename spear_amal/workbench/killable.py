@@ -163,8 +163,11 @@ class KillableWorker:
         if process is not None:
             process.kill()
             process.wait()
-            for stream in (process.stdin, process.stdout):
-                _close_quietly(stream)
+            # While Python ends, a thread that reads will never let go of its stream: to wait for it
+            # would abort the process.
+            if not sys.is_finalizing():
+                for stream in (process.stdin, process.stdout):
+                    _close_quietly(stream)
 
 
 def _new_process(handler: str) -> subprocess.Popen[bytes]:
