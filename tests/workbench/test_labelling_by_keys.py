@@ -118,3 +118,16 @@ def test_rows_are_chosen_by_keys(serve, open_tab, project_folder) -> None:
     page.wait_for_selector(".rows .choose[value='0']")
     assert page.inner_text("#n-chosen") == "2"
     assert not page.is_checked(".rows .choose >> nth=0")
+
+
+def test_the_answers_to_a_long_text_are_in_sight(
+    serve, open_tab, write_project, made_up_rows, tmp_path
+) -> None:
+    frame = made_up_rows(40, 10)
+    frame["text"] = [f"{text} " + "and so on " * 1000 for text in frame["text"]]
+    served = serve(write_project(tmp_path / "messages", frame))
+    for width in (380, 1600):
+        window = {"width": width, "height": 800}
+        page = open_tab(served, "/label?queue=search&gold=none", viewport=window).page
+        box = page.locator("button[value=spam]").bounding_box()
+        assert box["y"] + box["height"] <= window["height"]
