@@ -68,6 +68,7 @@ def environment() -> Environment:
         loader=PackageLoader("spear_amal.workbench"),
         autoescape=True,
         undefined=StrictUndefined,
+        auto_reload=False,
         trim_blocks=True,
         lstrip_blocks=True,
         finalize=lambda value: printable(value) if type(value) is str else value,
@@ -77,6 +78,12 @@ def environment() -> Environment:
     made.filters["clock"] = _clock
     made.filters["pieces"] = pieces
     return made
+
+
+def load_templates() -> None:
+    """Read all templates, so that no page has to wait for its own."""
+    for name in environment().list_templates(["html"]):
+        environment().get_template(name)
 
 
 def link(path: str, query: Mapping[str, Any], **changes: Any) -> str:
