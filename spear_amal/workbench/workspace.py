@@ -516,8 +516,8 @@ class Workspace:
                 self._reread("outputs", lambda: self.take_outputs(outputs))
 
     def _read_rules(self) -> None:
-        rules = read_rules_file(self.project.rules)
-        with self._lock:
+        with self._lock:  # or a change in between would be taken back
+            rules = read_rules_file(self.project.rules)
             if rules != self._board.rules:
                 self._take_rules(rules)
                 self._show("rules")
@@ -607,9 +607,9 @@ class Workspace:
             self.snapshot = replace(self.snapshot, **changes)
             self._shown = time.monotonic()
             self._news.notify_all()
-            revision = self.snapshot.revision
+            revision, problems = self.snapshot.revision, self.snapshot.problems
             n_running = sum(lf.is_running for lf in self.snapshot.lfs)
-        self.hub.publish(topic, revision=revision, running=n_running)
+        self.hub.publish(topic, revision=revision, running=n_running, problems=problems)
 
 
 def _empty_snapshot(table: OpenTable) -> Snapshot:
