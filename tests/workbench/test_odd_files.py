@@ -48,7 +48,7 @@ class Desk:
     def check_pages(self) -> None:
         for path in PAGES:
             answer = self.client.get(path)
-            assert answer.status_code == 200, (path, answer.text[answer.text.find("<main") :])
+            assert answer.status_code == 200, f"{path}: {answer.text}"
 
 
 @pytest.fixture
@@ -223,3 +223,15 @@ def test_a_broken_table_is_said_and_the_last_one_stays(desk, content):
     path.write_bytes(whole)
     desk.wait(lambda snapshot: not snapshot.problems)
     assert desk.snapshot.label_of(30) == "ham"
+
+
+def test_another_column_of_texts_needs_a_new_start(desk):
+    path = desk.folder / "spear.toml"
+    settings = path.read_text(encoding="utf-8")
+    path.write_text(settings.replace('text_column = "text"', 'text_column = "id"'))
+    (problem,) = desk.wait(lambda snapshot: snapshot.problems).problems
+    assert "text_column = 'id' now: end the workbench and start it anew" in problem
+    assert desk.label(30, "ham").status_code == 200
+    desk.check_pages()
+    path.write_text(settings, encoding="utf-8")
+    desk.wait(lambda snapshot: not snapshot.problems)
