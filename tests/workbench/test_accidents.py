@@ -88,9 +88,10 @@ def work_until_killed(served, seed: int, said: dict, rules: set[str], sent: dict
     """Label rows and add rules by turns, until the server is killed at a random moment."""
     chance = random.Random(seed)
     tab = Tab(served.address)
-    Timer(chance.uniform(0.0, 1.2), served.process.kill).start()
     try:
         for step in itertools.count():
+            if step == 1:  # the first answer takes longest
+                Timer(chance.uniform(0.0, 1.5), served.process.kill).start()
             row, label = chance.randrange(20, ROWS), chance.choice(["ham", "spam"])
             if step % 4 == 3:
                 name = f"rule_{seed}_{step}"
