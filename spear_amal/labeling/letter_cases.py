@@ -44,6 +44,21 @@ def odd_letters(letters: str) -> str:
 
 
 @functools.cache
+def with_lower_case(letter: str) -> str:
+    """Return all letters of which a letter is the lower case, alone; of a sigma both are.
+
+    Examples
+    --------
+    >>> with_lower_case("e"), with_lower_case("!"), with_lower_case("k") == "Kk\u212a"
+    ('Ee', '!', True)
+    """
+    letters = {letter, *(SIGMAS if letter in SIGMAS else "")}
+    for others in _cases():
+        letters.update(other for other in others.get(letter, []) if len(other.lower()) == 1)
+    return "".join(sorted(letters))
+
+
+@functools.cache
 def _cases() -> tuple[dict[str, list[str]], dict[str, list[str]]]:
     """Return, by lower case, the letters of as many bytes, and those of another number of bytes."""
     same_length: dict[str, list[str]] = {SIGMAS[1]: [SIGMAS[0].upper()]}

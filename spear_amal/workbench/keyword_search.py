@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+import numpy as np
+
 from spear_amal.declared_lfs import KeywordRule
 from spear_amal.labeling.builders import TextLF
-from spear_amal.labeling.required_literals import RequiredLiterals, any_of
+from spear_amal.labeling.letter_cases import ENDS_IN_A_MARK, SIGMAS, with_lower_case
+from spear_amal.labeling.required_literals import RequiredLiterals
 from spear_amal.labeling.text_search import TextScanner
 from spear_amal.workbench.pattern_search import (
     NO_ROWS,
@@ -33,34 +36,37 @@ def rows_with_keywords(
     seconds, wanted
         As for :func:`rows_by_re2`.
     """
-    plain = [group for group in index.groups if group.is_plain]
-    pays = rule.min_count > 1 or any(group.is_long for group in plain)
-    pattern = _as_pattern(rule) if pays else None
-    found = None if pattern is None else rows_by_re2(pattern, plain, seconds, wanted)
-    if found is None or found.untried:
+    words = lf.needed.words if lf.needed is not None else rule.keywords
+    found = rows_by_re2(_as_pattern(rule, words), index.groups, seconds, wanted)
+    if found is None or found.untried or len(found.open):
         return rows_for_lf(lf.needed, index)
-    lettered = [group for group in index.groups if not group.is_plain]
-    others = rows_for_lf(lf.needed, index, lettered)
-    if rule.min_count > 1:  # the LF counts from left to right, which is not always the most
-        return FoundRows(NO_ROWS, in_order([found.sure, found.open, others.open]))
-    sure = in_order([found.sure, others.sure])
-    return FoundRows(sure, in_order([found.open, others.open]))
+    odd = [index.odd]
+    if rule.ignore_case:
+        lettered = [group for group in index.groups if not group.is_plain]
+        marked = rows_by_re2(re.compile(ENDS_IN_A_MARK), lettered, seconds, wanted)
+        odd.append(NO_ROWS if marked is None else marked.sure)
+    # The LF counts from left to right, which is not always the most; and has a sigma of its own
+    # at the end of words.
+    is_sure = rule.min_count == 1 and not set(SIGMAS) & set("".join(words))
+    if not is_sure:
+        return FoundRows(NO_ROWS, in_order([np.union1d(found.sure, np.concatenate(odd))]))
+    unclear = in_order(odd)
+    return FoundRows(found.sure[~np.isin(found.sure, unclear)], unclear)
 
 
-def _as_pattern(rule: KeywordRule) -> re.Pattern[str] | None:
-    r"""Return a pattern that texts without letters beyond ASCII match where keywords are in them.
+def _as_pattern(rule: KeywordRule, words: Sequence[str]) -> re.Pattern[str]:
+    """Return a pattern that texts match on which the LF of a rule fires.
 
-    None where ``\b`` does not say where a keyword ends, or a keyword has other letters.
+    Some more match where keywords are counted or have a sigma; and where case does not count,
+    texts with a letter that ends in a mark may not.
     """
-    words = rule.keywords
-    if not all(map(str.isascii, words)):
-        return None
-    if rule.whole_word and not all(re.fullmatch(r"\w|\w.*\w", word, re.DOTALL) for word in words):
-        return None
-    bound = r"\b" if rule.whole_word else ""
-    once = f"{bound}{any_of(words)}{bound}"
-    text = once if rule.min_count == 1 else rf"(?s:(?:{once}.*?){{{rule.min_count}}})"
-    return re.compile(text, re.ASCII | (re.IGNORECASE if rule.ignore_case else 0))
+    letters = with_lower_case if rule.ignore_case else str
+    words = ["".join(f"[{re.escape(letters(c))}]" for c in word) for word in words]
+    before, behind = (r"(?:\A|\W)", r"(?:\W|\Z)") if rule.whole_word else ("", "")
+    once = f"{before}(?:{'|'.join(words)})"
+    if rule.min_count == 1:
+        return re.compile(once + behind)
+    return re.compile(rf"(?s:(?:{once}.*?){{{rule.min_count}}})")
 
 
 def rows_for_lf(

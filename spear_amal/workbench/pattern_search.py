@@ -1,35 +1,34 @@
 """On which rows a pattern of Python's ``re`` matches, whatever the pattern.
 
-RE2 finds them in linear time where a pattern can be said in its words, or else rows among which
-they are; the latter, and all rows without the package ``google-re2``, are tried by ``re`` in a
-process that is killed at a time limit.
+RE2, in the library Arrow, finds them in linear time where a pattern can be said in its words, or
+else rows among which they are; the latter, and all rows without the package ``pyarrow``, are tried
+by ``re`` in a process that is killed at a time limit.
 """
 
 from __future__ import annotations
 
 import re
 import time
-from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
 from spear_amal.workbench.killable import KillableWorker, SupersededError, TimeLimitError
-from spear_amal.workbench.patterns import translated
+from spear_amal.workbench.patterns import Translation, translated
 from spear_amal.workbench.text_index import Group, TextIndex
 
 try:
-    import re2
+    import pyarrow as arrow
+    from pyarrow.compute import match_substring_regex
 except ImportError:  # all is found without it, more slowly
-    re2 = None
+    arrow = None
 
 _WORKER = "spear_amal.workbench.pattern_worker:pattern_answers"
-# Bytes that are searched between two looks at the clock, and seconds that a look may wait.
-_FIRST_SLICE, _LAST_SLICE = 1 << 16, 1 << 23
-_SHORT, _LONG = 0.005, 0.02
+# Bytes that are searched between two looks at the clock: so many that this takes about so many
+# seconds, and more than the last time by so much at most.
+_LEAST_BYTES, _MOST_BYTES = 1 << 16, 1 << 23
+_SECONDS, _GROWTH = 0.02, 16
 # RE2 may take so many times as long as `re`.
 _LINEAR = 5
 # Texts after which it is plain whether a search finds too many that are open, and which share is.
@@ -90,97 +89,52 @@ def rows_by_re2(
     SupersededError
         If the answer is no longer wanted.
     """
-    if re2 is None:
+    if arrow is None:
         return None
     seconds *= _LINEAR  # it comes to an end, and nothing is blocked meanwhile
     end = time.monotonic() + seconds
     sure, unclear, untried, beyond = [NO_ROWS], [NO_ROWS], 0, set[str]()
     for group in groups:
         translation = translated(pattern, group.newline, group.is_plain)
-        places_in = None if translation is None else _places_of(translation.pattern, group)
-        if translation is None or places_in is None:
-            unclear.append(group.rows)
-            beyond.add("what RE2 cannot read")
-            continue
-        places, tried = _places(places_in, group, end, wanted, translation.is_exact)
-        if places is None:  # most texts are open: to find them does not pay
+        places, tried = None, 0
+        try:
+            if translation is not None:
+                places, tried = _places(translation, group, end, wanted)
+        except arrow.ArrowInvalid:  # it is too large
+            translation = None
+        beyond.update(("what RE2 cannot read",) if translation is None else translation.beyond)
+        if places is None or translation is None:
             unclear.append(group.rows)
             continue
         (sure if translation.is_exact else unclear).append(group.rows[places])
-        beyond.update(translation.beyond)
         untried += len(group.rows) - tried
     return FoundRows(in_order(sure), in_order(unclear), untried, tuple(sorted(beyond)))
 
 
-# From a span of bytes to places in it, at least one in each text that matches.
-PlacesIn = Callable[[int, int], list[int]]
-
-
-def _places_of(pattern: str, group: Group) -> PlacesIn | None:
-    """Return how to find the texts of a group that match; None if RE2 does not take the pattern."""
-    data = group.data
-    if not group.is_long:
-        to_the_end = _compiled(rf"(?:{pattern})[^\n]*\n?")
-        if to_the_end is None:
-            return None
-        return lambda start, stop: [m.start() for m in to_the_end.finditer(data, start, stop)]
-    search = _compiled(pattern)
-    if search is None:
-        return None
-    starts = group.starts.tolist()
-
-    def places(start: int, stop: int) -> list[int]:
-        matches = []
-        while start <= stop and (match := search.search(data, start, stop)) is not None:
-            matches.append(match.start())
-            behind = bisect_right(starts, match.start())
-            if behind == len(starts):
-                break
-            start = starts[behind]
-        return matches
-
-    return places
-
-
-@lru_cache(maxsize=4)
-def _compiled(pattern: str) -> Any:
-    """Return a pattern of RE2, None if it is too large."""
-    options = re2.Options()
-    options.log_errors, options.never_capture = False, True
-    options.max_mem = 1 << 25
-    try:
-        return re2.compile(pattern, options)
-    except re2.error:
-        return None
-    finally:
-        re2.purge()  # it would keep 128 of them
-
-
 def _places(
-    places_in: PlacesIn, group: Group, end: float, wanted: StillWanted, is_exact: bool
+    translation: Translation, group: Group, end: float, wanted: StillWanted
 ) -> tuple[np.ndarray | None, int]:
     """Return the texts of a group that match, and how many were tried.
 
-    None where the texts are only those that may match, and are as good as all.
+    None where the texts are only those that may match, and are as good as all: to find them does
+    not pay.
     """
     matches: list[np.ndarray] = [NO_ROWS]
-    first, size, n = 0, _FIRST_SLICE, len(group.rows)
-    while first < n and time.monotonic() < end:
+    size, stop, n_matches = _LEAST_BYTES, 0, 0
+    while stop < len(group.rows) and time.monotonic() < end:
         if not wanted():
             raise SupersededError("a newer preview took the place of this one")
         started = time.monotonic()
-        last = int(np.searchsorted(group.starts, group.starts[first] + size)) - 1
-        last = min(max(last, first), n - 1)
-        places = places_in(int(group.starts[first]), int(group.stops[last]))
-        matches.append(np.searchsorted(group.starts, places, side="right") - 1)
-        first, took = last + 1, time.monotonic() - started
-        if not is_exact and _ENOUGH < first and len(np.concatenate(matches)) > _MOST_OPEN * first:
-            return None, n
-        if took < _SHORT:
-            size = min(2 * size, _LAST_SLICE)
-        elif took > _LONG:
-            size = max(size // 2, _FIRST_SLICE)
-    return np.unique(np.concatenate(matches)), first
+        first, stop = stop, group.span(stop, size)
+        texts = group.as_arrow.slice(2 * first, 2 * (stop - first))
+        fires = match_substring_regex(texts, translation.pattern)  # other threads run meanwhile
+        matches.append(first + np.flatnonzero(fires.to_numpy(zero_copy_only=False)[::2]))
+        n_matches += len(matches[-1])
+        if not translation.is_exact and _ENOUGH < stop and n_matches > _MOST_OPEN * stop:
+            return None, stop
+        pace = _SECONDS / max(time.monotonic() - started, _SECONDS / _GROWTH)
+        size = min(max(int(size * pace), _LEAST_BYTES), _MOST_BYTES)
+    return np.concatenate(matches), stop
 
 
 @dataclass(frozen=True)

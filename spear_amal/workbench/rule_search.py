@@ -249,8 +249,8 @@ class RuleSearch:
 
 
 def _remark(found: FoundRows, n_open: int) -> str:
-    if pattern_search.re2 is None:
-        return "Tried by Python's re; with the package google-re2 it is faster."
+    if pattern_search.arrow is None:
+        return "Tried by Python's re; with the package pyarrow it is faster."
     if not found.beyond or not n_open:
         return ""
     return f"Python's re tried {n_open:,} rows: the pattern has {' and '.join(found.beyond)}."

@@ -90,7 +90,7 @@ class Workspace:
         self._tables = RuleTables(lambda: self._show("rules"))
         self._outputs_path: Path | None = None
         self._must_load, self._shown, self._is_closed = True, 0.0, False
-        self._is_late = False  # whether votes are there that no snapshot has yet
+        self._delayed: Timer | None = None  # shows votes that came soon after others
         self._lanes = {
             PYTHON: LFLane(self._waiting_python, self._run_python),
             DECLARED: LFLane(lambda: self._board.waiting(DECLARED), self._run_rule),
@@ -427,21 +427,18 @@ class Workspace:
             is_last = not self._board.waiting(lf.kind)
             if is_last or time.monotonic() - self._shown >= _PAUSE:
                 self._show_votes()
-            elif not self._is_late:  # the next LF may take long: these votes are not to wait for it
-                self._is_late = True
-                late = Timer(_PAUSE, self._show_late)
-                late.daemon = True
-                late.start()
-
-    def _show_late(self) -> None:
-        with self._lock:
-            self._is_late = False
-            if not self._is_closed:
-                self._show_votes()
+            elif self._delayed is None:  # the next LF may take long: these votes do not wait for it
+                self._delayed = Timer(_PAUSE, self._show_votes)
+                self._delayed.daemon = True
+                self._delayed.start()
 
     def _show_votes(self) -> None:
-        grows = self._classes.names is None
-        self._show("rules", gold=self._code_labels() if grows else self.snapshot.gold)
+        with self._lock:
+            self._delayed = None
+            if not self._is_closed:
+                grows = self._classes.names is None
+                gold = self._code_labels() if grows else self.snapshot.gold
+                self._show("rules", gold=gold)
 
     # -- files -----------------------------------------------------------------------------------
 

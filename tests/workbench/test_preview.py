@@ -118,13 +118,13 @@ def votes_of(rule: Any) -> np.ndarray:
     return np.asarray(lf.decide(lf.reads(SNAPSHOT.frame[rule.column])), bool)
 
 
-@pytest.mark.parametrize("has_re2", [True, False])
+@pytest.mark.parametrize("has_arrow", [True, False])
 @pytest.mark.parametrize("rule", RULES, ids=range(len(RULES)))
 def test_a_preview_is_what_the_lf_votes(
-    previewer: Previewer, rule: Any, has_re2: bool, monkeypatch: pytest.MonkeyPatch
+    previewer: Previewer, rule: Any, has_arrow: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if not has_re2:
-        monkeypatch.setattr(pattern_search, "re2", None)
+    if not has_arrow:
+        monkeypatch.setattr(pattern_search, "arrow", None)
     preview = previewer.preview(rule, SNAPSHOT)
     np.testing.assert_array_equal(preview.fires, votes_of(rule))
     assert preview.n_matches == preview.fires.sum() and not preview.is_partial
@@ -143,10 +143,16 @@ def test_gold_is_judged_as_in_the_table_of_rules(previewer: Previewer, rule: Any
 @settings(max_examples=40)
 @given(
     st.lists(
-        st.text(st.sampled_from("aAbs \n\u017f\u0130\u03a3\u03c2\x01"), max_size=9), min_size=1
+        st.text(
+            st.sampled_from("aAbsik \n\u00e9\u00c9\u017f\u0130\u212a\u0307\u03a3\u03c2\x01."),
+            max_size=9,
+        ),
+        min_size=1,
     ),
     st.lists(
-        st.text(st.sampled_from("aAbs \ni\u03c3"), min_size=1, max_size=2), min_size=1, max_size=3
+        st.text(st.sampled_from("aAbs \nik.\u00e9\u0307\u03c3\x01"), min_size=1, max_size=2),
+        min_size=1,
+        max_size=3,
     ),
     st.booleans(),
     st.booleans(),
@@ -279,7 +285,7 @@ def test_what_cannot_be_used_is_said(previewer: Previewer) -> None:
 
 def partial(monkeypatch: pytest.MonkeyPatch, is_stuck: bool) -> Preview:
     """Return a preview that was stopped at once."""
-    monkeypatch.setattr(pattern_search, "re2", None)
+    monkeypatch.setattr(pattern_search, "arrow", None)
     monkeypatch.setattr(pattern_search, "_STUCK", -1.0 if is_stuck else 60.0)
     texts = ["won", "lost"] * 5000
     snapshot = snapshot_of(texts)
