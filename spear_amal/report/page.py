@@ -90,18 +90,23 @@ def versions() -> dict[str, str]:
 
 @cache
 def _environment() -> Environment:
+    environment = new_environment("spear_amal.report")
+    environment.filters |= {"column_kinds": _column_kinds, "explanation": explanation}
+    return environment
+
+
+def new_environment(package: str) -> Environment:
+    """Return the templates of a package, which escape what they are given."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    environment = Environment(
-        loader=PackageLoader("spear_amal.report"),
+    return Environment(
+        loader=PackageLoader(package),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         finalize=lambda value: printable(value) if type(value) is str else value,
     )
-    environment.filters |= {"column_kinds": _column_kinds, "explanation": explanation}
-    return environment
 
 
 def _column_kinds(frame: pd.DataFrame) -> list[str]:

@@ -52,6 +52,7 @@ def create_app(workspace: Workspace, token: str, hosts: tuple[str, ...]) -> Star
         exception_handlers={
             SpearAmalError: say_error,
             HTTPException: say_no_page,
+            OSError: say_disk_error,
             Exception: say_fault,
         },
         lifespan=_lifespan,
@@ -86,6 +87,15 @@ async def events(request: Request) -> Response:
 def say_error(request: Request, error: Exception) -> Response:
     """Return a user's error, with what to do."""
     return _said(request, str(error), 409 if isinstance(error, StaleError) else 422)
+
+
+def say_disk_error(request: Request, error: Exception) -> Response:
+    """Return what the system refused, such as a write to a full disk."""
+    reason = getattr(error, "strerror", None) or str(error)
+    name = getattr(error, "filename", None)
+    where = "" if name is None else f"{name}: "
+    message = f"{where}{reason}. This was not done and nothing else is lost; mend it and try again."
+    return _said(request, message, 422)
 
 
 def say_no_page(request: Request, error: Exception) -> Response:

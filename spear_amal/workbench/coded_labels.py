@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from spear_amal.errors import SpearAmalError
-from spear_amal.workbench.gold_file import GoldFile
+from spear_amal.workbench.gold_file import GivenLabels, GoldFile
 from spear_amal.workbench.project_classes import NO_CLASSES, ProjectClasses
 from spear_amal.workbench.table import OpenTable
+
+_MOST_LABELS = 1_000  # that are tried one by one: more are no classes, but texts
 
 MakeClasses = Callable[[Sequence[str]], ProjectClasses]
 
@@ -41,12 +43,12 @@ class CodedLabels:
         problem = None
         try:
             given = file.read()
-            if given.problems:
-                others = len(given.problems) - 1
-                more = f" (and {others} more such records)" if others else ""
-                problem = f"{given.problems[0]}{more}; it does not count"
-            return cls(*_coded(table, given.by_row, make_classes), given.chosen, problem)
-        except SpearAmalError as error:
+            by_row, problems = _usable(table, given, make_classes, file.path.name)
+            if problems:
+                more = f" (and {len(problems) - 1} more such records)" if problems[1:] else ""
+                problem = f"{problems[0]}{more}; it does not count"
+            return cls(*_coded(table, by_row, make_classes), given.chosen, problem)
+        except (SpearAmalError, OSError) as error:
             problem = f"{error}; no label of {file.path.name} counts until then"
         try:
             return cls(*_coded(table, {}, make_classes), {}, problem)
@@ -57,6 +59,37 @@ class CodedLabels:
         except SpearAmalError:
             classes = NO_CLASSES
         return cls(classes, np.full(len(table.texts), -1), {}, problem)
+
+
+def _usable(
+    table: OpenTable, given: GivenLabels, make_classes: MakeClasses, name: str
+) -> tuple[Mapping[int, str], list[str]]:
+    """Return the labels of a file that can be classes, and what is wrong with other records."""
+    first_rows = {label: row for row, label in reversed(given.by_row.items())}
+    problems = list(given.problems)
+    if _fit(table, list(first_rows), make_classes) or len(first_rows) > _MOST_LABELS:
+        return given.by_row, problems
+    usable: list[str] = []
+    for label in dict.fromkeys(given.by_row.values()):
+        if _fit(table, [*usable, label], make_classes):
+            usable.append(label)
+        else:
+            known = list(make_classes((*table.label_values, *usable)).shown)
+            problems.append(
+                f"{name}: the label {label!r} of row {first_rows[label]} does not go with the "
+                f"classes {known}"
+            )
+    return {row: label for row, label in given.by_row.items() if label in usable}, problems
+
+
+def _fit(table: OpenTable, labels: Sequence[str], make_classes: MakeClasses) -> bool:
+    """Return whether these labels can stand beside those of the table."""
+    both = tuple(dict.fromkeys((*table.label_values, *labels)))
+    try:
+        make_classes(both).codes(both, "the labels")
+    except SpearAmalError:
+        return False
+    return True
 
 
 def _coded(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from threading import Event, Lock, Thread
 
@@ -50,7 +51,8 @@ class FileWatch(Thread):
     def run(self) -> None:
         """Watch until closed."""
         while not self._closed.wait(self._seconds):
-            self.look()
+            with suppress(OSError):  # of a folder that cannot be read now
+                self.look()
 
     def look(self) -> None:
         """Compare all files once with what they were."""

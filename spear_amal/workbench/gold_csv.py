@@ -6,9 +6,11 @@ import csv
 import io
 import os
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Lock
 
 from spear_amal.errors import FileFormatError
 from spear_amal.io.atomic import write_aside
@@ -48,9 +50,26 @@ class GoldCsv:
         Raises
         ------
         FileFormatError
-            If it is no text in UTF-8, or has no column of labels.
+            If it is no text in UTF-8, no CSV, or has no column of labels.
         """
         text = _decoded(content, path)
+        try:
+            with _cells_of_any_length():
+                read = cls._of_text(text, label_column)
+        except csv.Error as error:
+            raise FileFormatError(
+                f"{path} is no CSV ({error}); save it with a line for each record"
+            ) from error
+        if read.columns and label_column not in read.columns:
+            raise FileFormatError(
+                f"{path} needs the column {label_column!r} of labels; it has {list(read.columns)}"
+            )
+        if content.startswith(_BOM) and read.columns:
+            return replace(read, size=read.size + len(_BOM))
+        return read
+
+    @classmethod
+    def _of_text(cls, text: str, label_column: str) -> GoldCsv:
         lines = _LINES.findall(text)
         if not lines:
             return cls()
@@ -70,11 +89,7 @@ class GoldCsv:
             lines, read, is_ended = lines[:start], read[:-1], True
         if not read:
             return cls()
-        if label_column not in columns:
-            raise FileFormatError(
-                f"{path} needs the column {label_column!r} of labels; it has {list(columns)}"
-            )
-        size = len("".join(lines).encode()) + (len(_BOM) if content.startswith(_BOM) else 0)
+        size = len("".join(lines).encode())
         width = len(columns)
         records = tuple((*r, *[""] * width)[:width] for r in read[1:] if any(r))
         return cls(columns, records, size, delimiter, is_ended)
@@ -88,6 +103,19 @@ class GoldCsv:
 
 
 _BOM = b"\xef\xbb\xbf"
+_LIMIT_LOCK = Lock()
+_LONGEST_CELL = 2**31 - 1  # characters; csv itself stops at a text of 131,072
+
+
+@contextmanager
+def _cells_of_any_length() -> Iterator[None]:
+    """Raise the limit of csv for long cells during a block; it is one for all threads."""
+    with _LIMIT_LOCK:
+        usual = csv.field_size_limit(_LONGEST_CELL)
+        try:
+            yield
+        finally:
+            csv.field_size_limit(usual)
 
 
 def _decoded(content: bytes, path: Path) -> str:
@@ -127,12 +155,23 @@ def append_records(path: Path, content: GoldCsv, records: Iterable[Sequence[str]
     records : iterable of sequences of str
     """
     added = _csv_text(records, content.delimiter)
-    with open(path, "r+b") as file:
+    with open(path, "r+b", buffering=0) as file:
         file.truncate(content.size)
         file.seek(content.size)
-        file.write(("" if content.is_ended else "\n").encode() + added.encode())
-        file.flush()
-        os.fsync(file.fileno())
+        try:
+            _write_all(file, ("" if content.is_ended else "\n").encode() + added.encode())
+            os.fsync(file.fileno())
+        except OSError as error:  # a full disk: no label counts of which nobody was told
+            with suppress(OSError):
+                file.truncate(content.size)
+            error.filename = os.fspath(path)
+            raise
+
+
+def _write_all(file: io.FileIO, content: bytes) -> None:
+    rest = memoryview(content)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 def write_records(path: Path, content: GoldCsv) -> None:

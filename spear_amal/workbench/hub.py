@@ -59,7 +59,7 @@ class Hub:
         Parameters
         ----------
         topic : str
-            What changed: "rules", "rows", "job", "problems".
+            What changed: "rules", "rows", "problems", "job", "history", "suggestions".
         **values
             Of JSON.
         """

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from spear_amal.printable import printable
+from spear_amal.report.page import new_environment
 from spear_amal.workbench.highlight import pieces
 
 if TYPE_CHECKING:
@@ -62,17 +62,8 @@ def render(request: Request, template: str, status: int = 200, **context: Any) -
 @cache
 def environment() -> Environment:
     """Return the templates of the workbench."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    made = Environment(
-        loader=PackageLoader("spear_amal.workbench"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        auto_reload=False,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: printable(value) if type(value) is str else value,
-    )
+    made = new_environment("spear_amal.workbench")
+    made.auto_reload = False
     made.filters |= {"percent": _percent, "points": _points, "count": _count, "when": _when}
     made.filters["query"] = _query
     made.filters["clock"] = _clock

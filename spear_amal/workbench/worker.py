@@ -108,6 +108,8 @@ class LFWorker:
                 message = "ended the process that ran it"
             except SpearAmalError as error:
                 message = str(error)
+            except Exception as error:  # of the process; the thread of all LFs goes on
+                message = f"failed, unexpectedly: {type(error).__name__}: {error}"
             finally:
                 self._running = None
             rows = () if self._table is None else self._table[0]

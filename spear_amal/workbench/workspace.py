@@ -44,6 +44,7 @@ _PAUSE = 0.25  # seconds between two snapshots while LFs run
 #: Seconds that the user's file may take before pages are served without it.
 FIRST_LOOK = 5.0
 _TIMES = "lf_times.json"
+_NAMED = {"gold": GOLD, "rules": RULES}  # what the settings call the files
 
 
 class Workspace:
@@ -293,8 +294,8 @@ class Workspace:
             spelled = None if label is None else self._spelled(label, new_class)
             changed = self._labelling.label(self._gold, rows, spelled, client, chosen)
             if changed:
-                self._name_in_settings("gold", GOLD)
                 self._show_labels()
+                self._name_in_settings("gold")
             return changed
 
     def copies_of(self, row: int) -> tuple[int, ...]:
@@ -358,8 +359,10 @@ class Workspace:
                 f"there is no class {label!r}; add it to CLASSES in {self.project.lfs}, which says "
                 f"that there are {list(self._classes.shown)}"
             )
-        self._classes_of([*known, *self._gold.read().by_row.values(), label.strip()])
-        return label.strip()
+        label = label.strip()
+        labels = [*known, *self._gold.read().by_row.values(), label]
+        self._classes_of(labels).codes(labels, f"with the new class {label!r}, the labels")
+        return label
 
     def _classes_of(self, labels: Sequence[str], *rules: Rule) -> ProjectClasses:
         """Return the classes, with these labels and further rules."""
@@ -384,11 +387,12 @@ class Workspace:
 
     def _show_labels(self) -> None:
         """Show labels as the files have them now, if that is something else."""
-        before, gold = self.snapshot, self._code_labels()
-        is_same = gold is before.gold and self._classes.shown == before.classes
-        is_same = is_same and self._chosen == before.chosen
-        if not is_same or before.problems != tuple(self._problems.values()):
-            self._show("rows", gold=gold)
+        with self._lock:
+            before, gold = self.snapshot, self._code_labels()
+            is_same = gold is before.gold and self._classes.shown == before.classes
+            is_same = is_same and self._chosen == before.chosen
+            if not is_same or before.problems != tuple(self._problems.values()):
+                self._show("rows", gold=gold)
 
     # -- running LFs -----------------------------------------------------------------------------
 
@@ -451,19 +455,20 @@ class Workspace:
 
     def _changed_on_disk(self, group: str) -> None:
         """Read again what somebody else has changed."""
-        if group == "gold":
-            with self._lock:
-                self._show_labels()
-        elif group == "lfs":
-            self._must_load = True
-            self._lanes[PYTHON].wake()
-        else:
-            deeds = {
-                "settings": self._reopen,
-                "table": self._read_table,
-                "rules": self._read_rules,
-            }
-            self._reread(group, deeds[group])
+        if group == "lfs":
+            self._load_again()
+            return
+        deeds = {
+            "settings": self._reopen,
+            "table": self._read_table,
+            "rules": self._read_rules,
+            "gold": self._show_labels,
+        }
+        self._reread(group, deeds[group])
+
+    def _load_again(self) -> None:
+        self._must_load = True
+        self._lanes[PYTHON].wake()
 
     def _reread(self, group: str, read: Callable[[], None]) -> None:
         """Read a group of files; what is wrong with it is a problem to show."""
@@ -472,6 +477,8 @@ class Workspace:
             problem = None
         except (SpearAmalError, OSError) as error:
             problem = str(error)
+        except Exception as error:  # the threads that call this have nobody to raise it to
+            problem = f"Unexpected {type(error).__name__}: {error}; please report it"
         with self._lock:
             if self._is_closed or problem == self._problems.get(group):
                 return
@@ -486,10 +493,13 @@ class Workspace:
         before, self.project = self.project, self.project.reopen()
         for group in ("table", "lfs", "rules", "gold"):
             self._watch.adopt(group)
-        self._read_table()
-        self._read_rules()
+        self._reread("table", self._read_table)
+        self._reread("rules", self._read_rules)
         if before.lfs != self.project.lfs:
-            self._changed_on_disk("lfs")
+            self._load_again()
+        for key in _NAMED:
+            if f"name of {key}" in self._problems:
+                self._name_in_settings(key)
 
     def _read_table(self) -> None:
         self._take_table(OpenTable.read(self.project))
@@ -513,8 +523,8 @@ class Workspace:
                 self._reread("outputs", lambda: self.take_outputs(outputs))
 
     def _read_rules(self) -> None:
-        rules = read_rules_file(self.project.rules)
-        with self._lock:
+        with self._lock:  # or a change in between would be taken back
+            rules = read_rules_file(self.project.rules)
             if rules != self._board.rules:
                 self._take_rules(rules)
                 self._show("rules")
@@ -526,7 +536,7 @@ class Workspace:
     ) -> None:
         """Change the file of rules, as it is now, and take what it says then."""
         self._take_rules(change_rules(self.project.rules, change, seen))
-        self._name_in_settings("rules", RULES)
+        self._name_in_settings("rules")
 
     def _take_rules(self, rules: RulesFile) -> None:
         self._board.take_rules(rules)
@@ -542,11 +552,22 @@ class Workspace:
                 f"{self.project.lfs}; rename one of the two, until then the rule does not vote"
             )
 
-    def _name_in_settings(self, key: str, file: str) -> None:
+    def _name_in_settings(self, key: str) -> None:
         """Write into the settings that there is such a file, so that all commands read it."""
-        if key not in self.project.named:
-            add_to_settings(self.project.settings_file, key, file)
-            self.project = replace(self.project, named=self.project.named | {key})
+        self._reread(f"name of {key}", lambda: self._add_to_settings(key, _NAMED[key]))
+
+    def _add_to_settings(self, key: str, file: str) -> None:
+        if key in self.project.named:
+            return
+        path = self.project.settings_file
+        try:
+            add_to_settings(path, key, file)
+        except (SpearAmalError, OSError) as error:  # what was to be written is in its file
+            raise InputError(
+                f"the commands do not read {file} until {path.name} says {key} = {file!r}, which "
+                f"could not be written there: {error}"
+            ) from error
+        self.project = replace(self.project, named=self.project.named | {key})
 
     def _python_files(self) -> list[Path]:
         """Return the user's file, what lies beside it, and modules that it imported."""
@@ -593,9 +614,9 @@ class Workspace:
             self.snapshot = replace(self.snapshot, **changes)
             self._shown = time.monotonic()
             self._news.notify_all()
-            revision = self.snapshot.revision
+            revision, problems = self.snapshot.revision, self.snapshot.problems
             n_running = sum(lf.is_running for lf in self.snapshot.lfs)
-        self.hub.publish(topic, revision=revision, running=n_running)
+        self.hub.publish(topic, revision=revision, running=n_running, problems=problems)
 
 
 def _empty_snapshot(table: OpenTable) -> Snapshot:

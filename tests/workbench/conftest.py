@@ -31,6 +31,7 @@ from spear_amal.workbench.server import hosts_of
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 PORT, TOKEN = 8765, "a-token-of-tests"
+COMMAND_LINE = ("-m", "spear_amal")
 
 LFS = """
 from spear_amal.labeling import keyword_lf, labeling_function
@@ -181,9 +182,11 @@ class Served:
         What the process writes to stderr.
     """
 
-    def __init__(self, folder: Path, log: Path, *flags: str) -> None:
+    def __init__(
+        self, folder: Path, log: Path, *flags: str, program: tuple[str, ...] = COMMAND_LINE
+    ) -> None:
         self.folder, self.log = folder, log
-        command = [sys.executable, "-m", "spear_amal", "workbench", str(folder), "--no-browser"]
+        command = [sys.executable, *program, "workbench", str(folder), "--no-browser"]
         with log.open("wb") as errors:
             self.process = subprocess.Popen(
                 [*command, *flags],
@@ -217,8 +220,9 @@ class Served:
 def _serving(logs: Path) -> Iterator[Callable[..., Served]]:
     started: list[Served] = []
 
-    def start(folder: Path, *flags: str) -> Served:
-        started.append(Served(folder, logs / f"server-{len(started)}.log", *flags))
+    def start(folder: Path, *flags: str, program: tuple[str, ...] = COMMAND_LINE) -> Served:
+        log = logs / f"server-{len(started)}.log"
+        started.append(Served(folder, log, *flags, program=program))
         return started[-1]
 
     yield start
@@ -298,7 +302,8 @@ class Tab:
     ----------
     page : playwright Page
     problems : list of str
-        Errors of scripts, of the content policy, and failed requests.
+        Errors of scripts, of the content policy, and failed requests; not those that were called
+        off because newer ones took their place, of which htmx writes too.
     """
 
     def __init__(self, page, base: str) -> None:
@@ -307,7 +312,8 @@ class Tab:
         page.on("console", self._hear)
 
     def _hear(self, message) -> None:
-        if message.type == "error":
+        is_called_off = message.text.startswith(("htmx:sendAbort", "htmx:afterRequest"))
+        if message.type == "error" and not is_called_off:
             self.problems.append(f"console: {message.text}")
 
     def scrolls_sideways(self) -> bool:

@@ -1,15 +1,23 @@
 """The pages of training and of the report: what is shown, escaped, refused; files to take along."""
 
 import re
+from dataclasses import replace
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 pytest.importorskip("starlette")
 
+from spear_amal.labeling.row_digests import digests_of_texts
 from spear_amal.workbench import jobs as jobs_module
 from spear_amal.workbench.history import RecordedRun, RuleFiles, local_time
 from spear_amal.workbench.jobs import JobRequest, TrainingJobs
+from spear_amal.workbench.lf_list import LFView, lf_lines
+from spear_amal.workbench.pages import training as training_module
 from spear_amal.workbench.project_state import lf_records, project_state
+from spear_amal.workbench.rule_table import rule_table
+from spear_amal.workbench.since_training import random_score
 
 HX = {"hx-request": "true"}
 EVIL = "<script>alert(1)</script>"
@@ -92,6 +100,60 @@ def test_scores_and_moves_are_shown(client, jobs, workspace):
     page = client.get("/training/runs/2").text
     assert "95% interval 70.0 to 90.0" in page and "The votes tell something." in page
     assert client.get("/training/runs/unknown").status_code == 422
+
+
+def test_labels_and_rules_since_the_last_training_are_told(client, jobs, workspace, monkeypatch):
+    job = SimpleNamespace(id="1", status="done")
+    monkeypatch.setattr(TrainingJobs, "latest", property(lambda self: job))
+    view = SimpleNamespace(is_running=False, status="done", message="", lines=[], stages=[])
+    vars(view).update(id="1", title="Train", begun=local_time(), seconds=3.0, model=None)
+    monkeypatch.setattr(training_module, "run_view", lambda *_: view)
+    assert jobs.changed_lfs(workspace.snapshot) is None
+    add_run(jobs, workspace, "1")
+    assert jobs.changed_lfs(workspace.snapshot) == {}
+    assert "labels-since" not in client.get("/training").text
+    before = workspace.snapshot
+    gold = before.gold.copy()
+    gold[20:23] = 0
+    prize, lunch, shouts = before.lfs
+    votes = np.where(np.arange(120) == 3, -1, prize.votes)
+    lfs = (replace(prize, votes=votes), replace(lunch, is_muted=True), replace(shouts, name="new"))
+    workspace.snapshot = replace(before, gold=gold, lfs=lfs)
+    assert "3 labels more now than the 20 with which it began" in client.get("/training").text
+    since = jobs.changed_lfs(workspace.snapshot)
+    assert since == {"lunch": "muted", "prize": "changed", "new": "new", "shouts": "removed"}
+    lines = lf_lines(workspace.snapshot, rule_table(before), LFView(show="since"), since)
+    assert {line.lf.name for line in lines} == {"prize", "lunch"}  # the table knows no "new" here
+
+
+def test_random_rows_are_scored_alone(workspace):
+    snapshot = workspace.snapshot
+    first = np.argsort(snapshot.order.ranks)[:40]
+    gold = np.full(120, -1)
+    gold[first] = first % 2
+    drawn = replace(snapshot, gold=gold, chosen=dict.fromkeys(first.tolist(), "random"))
+    digests = digests_of_texts(snapshot.texts).tolist()
+    predicted = np.arange(120) % 2
+    predicted[first[:4]] = 1 - predicted[first[:4]]
+    answers = {"digests": digests, "gold": (np.arange(120) % 2).tolist()}
+    answers |= {"predicted": predicted.tolist(), "overlap": 0.0}
+    score = random_score(answers, drawn)
+    assert (score.n, score.share) == (40, 0.9) and score.low < 0.9 < score.high
+    wider = random_score(answers | {"overlap": 0.5}, drawn)
+    assert wider.share == 0.9 and wider.low < score.low and wider.high > score.high
+    few = {name: part[:25] for name, part in answers.items() if name != "overlap"}
+    assert random_score(few | {"overlap": 0.0}, drawn) is None
+
+
+def test_pages_say_how_the_labelled_rows_came_up(client, workspace):
+    for address in ("/training", "/report", "/report/file"):
+        assert "All 20 labels are the table&#39;s own" in client.get(address).text
+    chosen = dict.fromkeys(range(20), "next")
+    workspace.snapshot = replace(workspace.snapshot, chosen=chosen, revision=99)
+    for address in ("/training", "/report"):
+        text = client.get(address).text
+        assert "0 of 20 labelled rows were drawn at random, 20 chosen here" in text
+    assert 'href="/label?queue=random"' in client.get("/training").text
 
 
 def test_what_a_run_wrote_is_shown_and_never_run(client, jobs, monkeypatch, tmp_path):

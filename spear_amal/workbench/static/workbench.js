@@ -38,12 +38,23 @@ keys.addEventListener("click", (event) => { if (event.target === keys) keys.clos
 
 // Messages: an answer that went well, to something that was done, clears what stood there.
 const messages = document.getElementById("messages");
-function say(text) {
+function alertOf(text) {
   const message = document.createElement("p");
   message.className = "message";
   message.role = "alert";
   message.textContent = text;
-  messages.replaceChildren(message);
+  return message;
+}
+function say(text) { messages.replaceChildren(alertOf(text)); }
+
+// What is wrong with the files of the project, as it comes and goes.
+function showProblems(problems) {
+  const box = document.getElementById("problems");
+  const shown = [...box.children].map((problem) => problem.textContent);
+  if (JSON.stringify(shown) !== JSON.stringify(problems)) box.replaceChildren(...problems.map(alertOf));
+}
+for (const topic of ["rules", "rows", "problems"]) {
+  document.body.addEventListener(`workbench:${topic}`, ({ detail }) => showProblems(detail.problems));
 }
 document.body.addEventListener("htmx:beforeSwap", (event) => {
   const { requestConfig, target, elt } = event.detail;
@@ -64,6 +75,20 @@ sessionStorage.setItem("tab", tab);
 document.body.addEventListener("htmx:configRequest", (event) => {
   event.detail.headers["X-Tab"] = tab;
 });
+
+// What does not follow the changes says that there were some; what comes anew is of the present.
+let newest = 0; // revision of the project
+function tellAge() {
+  const shown = document.querySelector("main [data-revision]")?.dataset.revision ?? newest;
+  document.getElementById("older").hidden = newest <= Number(shown);
+}
+for (const topic of ["rules", "rows"]) {
+  document.body.addEventListener(`workbench:${topic}`, ({ detail }) => {
+    newest = Math.max(newest, detail.revision);
+    tellAge();
+  });
+}
+document.body.addEventListener("htmx:afterSettle", tellAge);
 
 // The stream of events. A browser opens six connections to one server and no more, and a stream
 // keeps one: so one tab listens, whichever has the lock, and tells the others. All know which event
