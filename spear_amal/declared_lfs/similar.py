@@ -13,6 +13,7 @@ from spear_amal._typing import ClassLike
 from spear_amal.data.encoder_backends import WORDLLAMA, Encode, find_encoder
 from spear_amal.declared_lfs.rules import NGRAMS, checked_rule
 from spear_amal.labeling.builders import ColumnLF, text_of
+from spear_amal.votes.class_set import is_listed
 
 if TYPE_CHECKING:
     from spear_amal.data.encoders import TextEncoder
@@ -64,7 +65,8 @@ def similar_lf(
     (0, -1)
     """
     fields = {"kind": "similar", "name": name, "label": 0, "column": column, "encoder": encoder}
-    listed = [examples] if isinstance(examples, str) else list(examples)
+    is_list = is_listed(examples) and not isinstance(examples, str)
+    listed = list(examples) if is_list else [examples]
     rule: Any = checked_rule({**fields, "examples": listed, "at_least": at_least})
     return SimilarLF(name, rule.examples, label, rule.at_least, column, encoder, version)
 

@@ -109,7 +109,7 @@ _LONGEST_CELL = 2**31 - 1  # characters; csv itself stops at a text of 131,072
 
 @contextmanager
 def _cells_of_any_length() -> Iterator[None]:
-    """Let csv read long cells during a block; it knows one limit for all threads."""
+    """Raise the limit of csv for long cells during a block; it is one for all threads."""
     with _LIMIT_LOCK:
         usual = csv.field_size_limit(_LONGEST_CELL)
         try:

@@ -41,7 +41,8 @@ from spear_amal.workbench.worker import LFLane, LFWorker
 SeenRule: TypeAlias = "Rule | Mapping[str, Any]"
 
 _PAUSE = 0.25  # seconds between two snapshots while LFs run
-_FIRST_LOOK = 5.0  # seconds that the user's file may take before pages are served without it
+#: Seconds that the user's file may take before pages are served without it.
+FIRST_LOOK = 5.0
 _TIMES = "lf_times.json"
 _NAMED = {"gold": GOLD, "rules": RULES}  # what the settings call the files
 
@@ -56,6 +57,8 @@ class Workspace:
         Seconds after which an LF of the user's file is stopped.
     rule_limit : float
         Seconds after which a declared rule is stopped; a new one is refused then.
+    first_look : float
+        Seconds to wait for the user's file before the workspace is there.
 
     Attributes
     ----------
@@ -66,7 +69,11 @@ class Workspace:
     """
 
     def __init__(
-        self, project: Project, time_limit: float = 120.0, rule_limit: float = 10.0
+        self,
+        project: Project,
+        time_limit: float = 120.0,
+        rule_limit: float = 10.0,
+        first_look: float = FIRST_LOOK,
     ) -> None:
         self.project, self.hub = project, Hub()
         self._rule_limit = rule_limit
@@ -104,7 +111,7 @@ class Workspace:
         for thread in (*self._lanes.values(), self._watch):
             thread.start()
         self._lanes[PYTHON].wake()
-        self.wait(lambda snapshot: not snapshot.is_loading, _FIRST_LOOK)
+        self.wait(lambda snapshot: not snapshot.is_loading, first_look)
         self._workers[DECLARED].start()
 
     def close(self) -> None:

@@ -63,7 +63,7 @@ class InThisProcess:
 
     may_begin = Event()
 
-    def __init__(self, handler: str) -> None:
+    def __init__(self, handler: str, is_urgent: bool = True) -> None:
         pass
 
     def answers(self, *request: Any, seconds: float, wanted: Any) -> Iterator[Any]:
